@@ -1,0 +1,54 @@
+"""The message hub: what every process of a team opens.
+
+from teamsup.hub import MessageHub
+
+with MessageHub("default", agent="deployer") as hub:
+    hub.send("lead", "v1.2 is out")
+"""
+
+from .errors import (
+    CallerError,
+    InvalidMessage,
+    InvalidName,
+    MessageConflict,
+    NotConfigured,
+    ReplyLoop,
+    SchemaTooNew,
+    StaleLease,
+    StoreBusy,
+    StoreCorrupt,
+    StoreError,
+    StoreFull,
+    StoreReadOnly,
+    TeamsupError,
+    UnknownMessage,
+    UnknownRecipient,
+)
+from .message_hub import MessageHub
+from .messages import Agent, Delivery, DeliveryState, Message
+from .team import Team
+
+__all__ = [
+    "Agent",
+    "CallerError",
+    "Delivery",
+    "DeliveryState",
+    "InvalidMessage",
+    "InvalidName",
+    "Message",
+    "MessageConflict",
+    "MessageHub",
+    "NotConfigured",
+    "ReplyLoop",
+    "SchemaTooNew",
+    "StaleLease",
+    "StoreBusy",
+    "StoreCorrupt",
+    "StoreError",
+    "StoreFull",
+    "StoreReadOnly",
+    "Team",
+    "TeamsupError",
+    "UnknownMessage",
+    "UnknownRecipient",
+]

@@ -1,0 +1,58 @@
+"""When a waiting reader looks, and how long it may sleep until the next look."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+# In case a doorbell and the watcher both failed us: how often a waiting process compares data_version (5 µs).
+_SLOW_LOOK = 0.25
+_TAKE_OVER_WATCH = 1.0
+
+
+@dataclass
+class Arrival:
+    """One wait for something to claim. Its maker has armed a doorbell before.
+
+    ``claimable_at`` looks, and gives the Unix second from when on something can be claimed, so far as is known now.
+    """
+
+    claimable_at: Callable[[], float]
+    data_version: Callable[[], int]
+    clock: Callable[[], float]
+    watch: Callable[[], bool]
+    timeout: float
+    _version: int = -1
+    _due: float = -math.inf
+    _ends: float = field(init=False)
+    _watch_at: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        now = time.monotonic()
+        self._ends = now + self.timeout
+        self._watch_at = now + _TAKE_OVER_WATCH
+
+    @property
+    def seconds_left(self) -> float:
+        return self._ends - time.monotonic()
+
+    @property
+    def pause(self) -> float:
+        """Seconds to listen for the doorbell before the next look."""
+        return min(self.seconds_left, _SLOW_LOOK, max(0.0, self._due - self.clock()))
+
+    def look(self, *, rang: bool) -> bool:
+        """Whether there is something to claim. Costs next to nothing when nothing has happened."""
+        version = self.data_version()
+        if not rang and version == self._version and self.clock() < self._due:
+            self._keep_watch()
+            return False
+        self._version = version
+        self._due = self.claimable_at()
+        return self._due <= self.clock()
+
+    def _keep_watch(self) -> None:
+        """Become the team's watcher if the one it had is gone."""
+        if time.monotonic() >= self._watch_at:
+            self._watch_at = time.monotonic() + _TAKE_OVER_WATCH
+            self.watch()

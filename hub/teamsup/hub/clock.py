@@ -1,0 +1,19 @@
+"""Times as the database keeps them: UTC text to the millisecond, which sorts with CURRENT_TIMESTAMP."""
+
+from datetime import UTC, datetime
+
+
+def to_text(seconds: float) -> str:
+    """Unix seconds as ``YYYY-MM-DD HH:MM:SS.mmm``."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(" ", "milliseconds")[:23]
+
+
+def from_text(text: str | None) -> datetime | None:
+    """The moment that a stored time means; None for none, and for what is no time at all."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

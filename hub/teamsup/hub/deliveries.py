@@ -1,0 +1,183 @@
+"""Leases: who may work on a delivery, and what becomes of it. Every function runs inside a transaction."""
+
+import os
+import random
+import sqlite3
+
+from . import clock
+from .errors import StaleLease
+from .messages import HUB, MAX_ATTEMPTS, Delivery, DeliveryState, Message
+from .sending import Draft, message_from, store_message
+
+_BACKOFF_FIRST = 0.5
+_BACKOFF_MAX = 300.0
+
+CLAIMABLE = """
+    SELECT 1 FROM deliveries WHERE recipient = :me AND state = 'ready' AND is_head = 1 AND available_at IS NULL
+    LIMIT 1
+"""
+
+NEXT_DUE = """
+    SELECT min(due) FROM (
+      SELECT min(available_at) AS due FROM deliveries
+        WHERE recipient = :me AND state = 'ready' AND available_at IS NOT NULL
+      UNION ALL
+      SELECT min(lease_expires_at) FROM deliveries WHERE recipient = :me AND state = 'leased')
+"""
+
+STATES = """
+    SELECT d.*, m.created_at AS stored_at,
+      NOT EXISTS (SELECT 1 FROM agent_status AS a WHERE a.agent_name = d.recipient) AS undeliverable
+    FROM deliveries AS d JOIN messages AS m ON m.id = d.message WHERE d.message = ? ORDER BY d.recipient
+"""
+
+
+def settle(db: sqlite3.Connection, me: str, now: float) -> list[str]:
+    """What the clock has brought about in one mailbox: expiry, ended leases, ended backoff.
+
+    Returns the senders who were told of a dead letter.
+    """
+    at = clock.to_text(now)
+    db.execute(
+        "UPDATE deliveries SET state = 'expired', done_at = :now"
+        " WHERE recipient = :me AND state = 'ready' AND expires_at <= :now",
+        {"me": me, "now": at},
+    )
+    told = []
+    ended = db.execute(
+        "SELECT d.attempts AS claims, m.* FROM deliveries AS d JOIN messages AS m ON m.id = d.message"
+        " WHERE d.recipient = ? AND d.state = 'leased' AND d.lease_expires_at <= ?",
+        (me, at),
+    ).fetchall()
+    for row in ended:
+        told += give_back(db, message_from(row), me, row["claims"], now, error="no answer before the lease ended")
+    db.execute(
+        "UPDATE deliveries SET available_at = NULL WHERE recipient = ? AND state = 'ready' AND available_at <= ?",
+        (me, at),
+    )
+    return told
+
+
+def claim(db: sqlite3.Connection, me: str, limit: int, lease: float, now: float, *, read: bool) -> list[Delivery]:
+    """Lease the first ``limit`` deliveries of a settled mailbox for ``lease`` seconds."""
+    rows = db.execute(
+        "SELECT d.attempts AS claims, m.* FROM deliveries AS d JOIN messages AS m ON m.id = d.message"
+        " WHERE d.recipient = ? AND d.state = 'ready' AND d.is_head = 1 AND d.available_at IS NULL"
+        " ORDER BY d.rank, d.message LIMIT ?",
+        (me, limit),
+    ).fetchall()
+    at, until = clock.to_text(now), clock.to_text(now + lease)
+    ends = clock.from_text(until)
+    assert ends is not None  # noqa: S101 - we wrote it
+    claimed = [Delivery(message_from(row), me, row["claims"] + 1, os.urandom(8).hex(), ends) for row in rows]
+    db.executemany(
+        "UPDATE deliveries SET state = 'leased', attempts = ?, lease_token = ?, lease_expires_at = ?,"
+        " offered_at = coalesce(offered_at, ?), read_at = ? WHERE message = ? AND recipient = ?",
+        [
+            (delivery.attempts, delivery.lease_token, until, at, at if read else None, delivery.message.id, me)
+            for delivery in claimed
+        ],
+    )
+    return claimed
+
+
+def mark_read(db: sqlite3.Connection, delivery: Delivery, now: float) -> None:
+    _with_lease(db, delivery, "read_at = ?", clock.to_text(now))
+
+
+def extend(db: sqlite3.Connection, delivery: Delivery, lease: float, now: float) -> None:
+    _with_lease(db, delivery, "lease_expires_at = ?", clock.to_text(now + lease))
+
+
+def acknowledge(db: sqlite3.Connection, delivery: Delivery, outcome: str | None, now: float) -> None:
+    _with_lease(
+        db,
+        delivery,
+        "state = 'done', lease_token = NULL, lease_expires_at = NULL, outcome = ?, done_at = ?",
+        outcome,
+        clock.to_text(now),
+    )
+
+
+def release(
+    db: sqlite3.Connection, delivery: Delivery, error: str | None, delay: float | None, now: float
+) -> list[str]:
+    _with_lease(db, delivery, "outcome = ?", error)
+    return give_back(db, delivery.message, delivery.recipient, delivery.attempts, now, error=error, delay=delay)
+
+
+def give_back(
+    db: sqlite3.Connection,
+    message: Message,
+    recipient: str,
+    attempts: int,
+    now: float,
+    *,
+    error: str | None = None,
+    delay: float | None = None,
+) -> list[str]:
+    """End a lease without a result: given back means unread again.
+
+    After an error the delivery waits ``delay`` seconds, by default exponentially longer with full jitter, and after
+    MAX_ATTEMPTS claims it is a dead letter. Returns whom that was told to.
+    """
+    key = (message.id, recipient)
+    if error is not None and attempts >= MAX_ATTEMPTS:
+        db.execute(
+            "UPDATE deliveries SET state = 'dead', lease_token = NULL, lease_expires_at = NULL, done_at = ?,"
+            " outcome = ? WHERE message = ? AND recipient = ?",
+            (clock.to_text(now), error, *key),
+        )
+        return _tell_sender(db, message, recipient, attempts, error, now)
+    if delay is None:
+        longest = min(_BACKOFF_MAX, _BACKOFF_FIRST * 2**attempts)
+        delay = 0.0 if error is None else random.uniform(0, longest)  # noqa: S311
+    db.execute(
+        "UPDATE deliveries SET state = 'ready', lease_token = NULL, lease_expires_at = NULL, read_at = NULL,"
+        " available_at = ?, outcome = ? WHERE message = ? AND recipient = ?",
+        (clock.to_text(now + delay) if delay > 0 else None, error, *key),
+    )
+    return []
+
+
+def state_from(row: sqlite3.Row) -> DeliveryState:
+    return DeliveryState(
+        recipient=row["recipient"],
+        state=row["state"],
+        attempts=row["attempts"],
+        stored_at=clock.from_text(row["stored_at"]),
+        offered_at=clock.from_text(row["offered_at"]),
+        read_at=clock.from_text(row["read_at"]),
+        done_at=clock.from_text(row["done_at"]),
+        outcome=row["outcome"],
+        undeliverable=bool(row["undeliverable"]),
+    )
+
+
+def _with_lease(db: sqlite3.Connection, delivery: Delivery, change: str, *values: str | None) -> None:
+    """Change a delivery that is still this reader's."""
+    changed = db.execute(
+        f"UPDATE deliveries SET {change} WHERE message = ? AND recipient = ? AND lease_token = ?",  # noqa: S608
+        (*values, delivery.message.id, delivery.recipient, delivery.lease_token),
+    )
+    if not changed.rowcount:
+        raise StaleLease(
+            f"Message {delivery.message.message_id} is no longer leased to this reader: its lease ended or the "
+            "message was withdrawn. Nothing was changed."
+        )
+
+
+def _tell_sender(
+    db: sqlite3.Connection, message: Message, recipient: str, attempts: int, error: str, now: float
+) -> list[str]:
+    if message.sender == HUB:
+        return []
+    draft = Draft(
+        sender=HUB,
+        recipient=message.sender,
+        content=f"Your message to {recipient} was given up after {attempts} attempts: {error}",
+        message_type="error",
+        conversation_id=message.conversation_id,
+        reply_to=message.message_id,
+    )
+    return [str(store_message(db, draft, now, known_only=False).recipient)]

@@ -1,0 +1,103 @@
+"""Doorbells: a Unix datagram socket per reader, rung with one fixed byte.
+
+A ring is a hint that there may be something to read; never proof, never content. Nothing here waits for a peer or
+fails because of one.
+"""
+
+import itertools
+import os
+import select
+import socket
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from .team import bell_name
+
+_RING = b"!"
+_numbers = itertools.count()
+
+
+class Doorbell:
+    """The bell of one reader of one agent. Bound when made: arm first, look second, wait third."""
+
+    def __init__(self, run: Path, agent: str) -> None:
+        self.path = run / f"{bell_name(agent)}@{os.getpid()}.{next(_numbers)}"
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._bind()
+
+    def _bind(self) -> None:
+        try:
+            self._socket.bind(str(self.path))
+        except OSError:
+            # A process of our pid that died uncleanly left its bell behind.
+            self.path.unlink()
+            self._socket.bind(str(self.path))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._socket.close()
+        with suppress(OSError):
+            self.path.unlink()
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def silence(self) -> None:
+        """Forget all rings so far."""
+        with suppress(BlockingIOError):
+            while True:
+                self._socket.recv(len(_RING))
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it rang within so many seconds."""
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        rang = bool(poll.poll(max(0.0, seconds) * 1000))
+        self.silence()
+        return rang
+
+    async def wait_async(self, seconds: float) -> bool:
+        """The same on an event loop."""
+        import asyncio  # most of those who ring or wait need no event loop, which is half of their start
+
+        loop = asyncio.get_running_loop()
+        rang = asyncio.Event()
+        loop.add_reader(self._socket, rang.set)
+        try:
+            async with asyncio.timeout(max(0.0, seconds)):
+                await rang.wait()
+        except TimeoutError:
+            return False
+        finally:
+            loop.remove_reader(self._socket)
+        self.silence()
+        return True
+
+
+def ring(run: Path, agents: Iterable[str]) -> None:
+    """Ring every bell of these agents. A bell whose process died is taken away."""
+    wanted = {bell_name(agent) for agent in agents}
+    if not wanted:
+        return
+    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        sender.setblocking(False)
+        for file in os.listdir(run):
+            if file.partition("@")[0] not in wanted:
+                continue
+            try:
+                sender.sendto(_RING, str(run / file))
+            except ConnectionRefusedError:
+                (run / file).unlink(missing_ok=True)
+            except OSError:
+                continue

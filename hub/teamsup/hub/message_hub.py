@@ -1,0 +1,328 @@
+"""MessageHub: the verbs of the hub, one meaning each."""
+
+import math
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Self
+
+from . import deliveries, presence, sending
+from .arrival import Arrival
+from .clock import from_text, to_text
+from .doorbell import Doorbell, ring
+from .errors import InvalidName, UnknownMessage
+from .messages import SUPERVISOR, Agent, Delivery, DeliveryState, Kind, Message
+from .sending import Draft
+from .store import Durability, Store
+from .team import Team
+from .watcher import Watcher
+
+LEASE_SECONDS = 60.0
+
+
+class MessageHub:
+    """The team's messages, as one agent sees them.
+
+    May be shared by threads; a process that forks must open its own. Errors are CallerError (the request is wrong) or
+    StoreError (the database could not serve it; nothing was stored).
+
+    ``team`` is a name (by default $TEAMSUP_TEAM or "default") or a Team. ``agent`` is in whose name everything is
+    sent and read; without it the hub only shows. ``durability`` is what a send that returned survives: "full" a power
+    loss, "normal" the death of the process, which is faster. ``clock`` gives Unix seconds.
+    """
+
+    def __init__(
+        self,
+        team: str | Team | None = None,
+        agent: str | None = None,
+        *,
+        durability: Durability = "full",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.team = team if isinstance(team, Team) else Team.named(team)
+        self._agent = None if agent is None else presence.agent_name(agent)
+        self._clock = clock
+        self._bells: set[str] | None = None
+        self.team.create()
+        self._store = Store(self.team.database, durability)
+        self._watcher = Watcher(self.team)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._watcher.stop()
+        self._store.close()
+
+    @property
+    def agent(self) -> str:
+        """In whose name this hub speaks. Raises InvalidName when it was opened without one."""
+        if self._agent is None:
+            raise InvalidName("This hub was opened to look only; give it an agent's name to take part.")
+        return self._agent
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Everything sent and acknowledged inside is stored together or not at all; bells ring afterwards."""
+        with self._write():
+            yield
+
+    def send(
+        self,
+        recipient: str,
+        content: str,
+        *,
+        message_type: str = "message",
+        priority: str = "normal",
+        metadata: Mapping[str, Any] | None = None,
+        message_id: str | None = None,
+        conversation_id: str | None = None,
+        reply_to: str | None = None,
+        expires_in: float | None = None,
+    ) -> Message:
+        """Store a message for one known agent; when this returns it is on disk.
+
+        A ``message_id`` sent twice is one message. ``reply_to`` is the message_id that this answers. A message that
+        nobody has claimed ``expires_in`` seconds from now is not delivered any more.
+
+        Raises UnknownRecipient, InvalidMessage (empty, over 256 KiB with its metadata, no such priority),
+        MessageConflict (that message_id said something else), UnknownMessage (nothing to reply to), ReplyLoop (two
+        agents have answered each other more than 8 times).
+        """
+        draft = Draft(
+            self.agent,
+            recipient,
+            content,
+            message_type,
+            priority,
+            metadata or {},
+            message_id,
+            conversation_id,
+            reply_to,
+            expires_in,
+        )
+        return self._send(draft)
+
+    def broadcast(
+        self,
+        content: str,
+        *,
+        message_type: str = "message",
+        priority: str = "normal",
+        metadata: Mapping[str, Any] | None = None,
+        message_id: str | None = None,
+    ) -> Message:
+        """Store a message for every agent known now but ourselves, consoles and the supervisor; errors as in send."""
+        return self._send(Draft(self.agent, None, content, message_type, priority, metadata or {}, message_id))
+
+    def reply(
+        self,
+        delivery: Delivery,
+        content: str,
+        *,
+        message_type: str = "message",
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Message:
+        """Answer a delivery and end it, in one transaction.
+
+        Raises StaleLease when the delivery is no longer ours; then nothing was sent.
+        """
+        with self._write():
+            self.acknowledge(delivery, outcome="answered")
+            return self.answer(delivery.message, content, message_type=message_type, metadata=metadata)
+
+    def answer(
+        self,
+        message: Message,
+        content: str,
+        *,
+        message_type: str = "message",
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Message:
+        """Send to whoever sent ``message``, in its conversation; errors as in send.
+
+        An answer to a name that nobody has enrolled, such as a shell's, is kept for it.
+        """
+        draft = Draft(
+            self.agent,
+            message.sender,
+            content,
+            message_type,
+            message.priority,
+            metadata or {},
+            conversation_id=message.conversation_id,
+            reply_to=message.message_id,
+        )
+        return self._send(draft, known_only=False)
+
+    def claim(self, limit: int = 1, *, lease: float = LEASE_SECONDS, read: bool = True) -> list[Delivery]:
+        """Lease up to ``limit`` of our deliveries for ``lease`` seconds, the most urgent first; maybe none.
+
+        A conversation is read in order: its next message comes only when the one before has ended. ``read=False`` is
+        for a reader that only passes on; it says mark_read when the result has arrived.
+        """
+        if self._claimable_at() > self._clock():
+            return []
+        with self._write() as db:
+            now = self._clock()
+            self._ring_later(*deliveries.settle(db, self.agent, now))
+            return deliveries.claim(db, self.agent, limit, lease, now, read=read)
+
+    def mark_read(self, delivery: Delivery) -> None:
+        """Say that a delivery claimed with ``read=False`` has reached its reader. Raises StaleLease."""
+        with self._write() as db:
+            deliveries.mark_read(db, delivery, self._clock())
+
+    def acknowledge(self, delivery: Delivery, *, outcome: str | None = None) -> None:
+        """End a delivery as done. Raises StaleLease when it is no longer ours."""
+        with self._write() as db:
+            deliveries.acknowledge(db, delivery, outcome, self._clock())
+            if delivery.message.conversation_id is not None:
+                self._ring_later(self.agent)
+
+    def extend(self, delivery: Delivery, lease: float = LEASE_SECONDS) -> None:
+        """Keep a delivery for ``lease`` seconds from now. Raises StaleLease."""
+        with self._write() as db:
+            deliveries.extend(db, delivery, lease, self._clock())
+
+    def release(self, delivery: Delivery, *, error: str | None = None, delay: float | None = None) -> None:
+        """Give a delivery back unread, for ourselves or another reader of this agent. Raises StaleLease.
+
+        With an ``error`` it comes back after ``delay`` seconds, by default exponentially later at every attempt, and
+        after 5 attempts it is a dead letter and its sender is told.
+        """
+        with self._write() as db:
+            self._ring_later(self.agent, *deliveries.release(db, delivery, error, delay, self._clock()))
+
+    def recover(self) -> int:
+        """Give back what an earlier process of this agent had claimed; returns how many deliveries.
+
+        Only for an agent with one reader at a time, which says this before its first claim.
+        """
+        with self._write() as db:
+            return db.execute(
+                "UPDATE deliveries SET lease_expires_at = ? WHERE recipient = ? AND state = 'leased'",
+                (to_text(self._clock()), self.agent),
+            ).rowcount
+
+    def wait(self, timeout: float = math.inf) -> bool:
+        """Block until there is something to claim, at most ``timeout`` seconds; whether there is."""
+        with Doorbell(self.team.run, self.agent) as bell:
+            arrival = self._arrival(timeout)
+            rang = False
+            while not arrival.look(rang=rang):
+                if arrival.seconds_left <= 0:
+                    return False
+                rang = bell.wait(arrival.pause)
+            return True
+
+    async def wait_async(self, timeout: float = math.inf) -> bool:  # noqa: ASYNC109 - the same verb as wait()
+        """The same on an event loop, which goes on meanwhile."""
+        with Doorbell(self.team.run, self.agent) as bell:
+            arrival = self._arrival(timeout)
+            rang = False
+            while not arrival.look(rang=rang):
+                if arrival.seconds_left <= 0:
+                    return False
+                rang = await bell.wait_async(arrival.pause)
+            return True
+
+    def message(self, message_id: str) -> Message:
+        """The message of that identity, or for ``#12`` the one whose ``id`` is 12. Raises UnknownMessage."""
+        rows = self._store.read("SELECT * FROM messages WHERE message_id = ?", (message_id,))
+        if not rows and message_id.startswith("#") and message_id[1:].isdecimal():
+            rows = self._store.read("SELECT * FROM messages WHERE id = ?", (int(message_id[1:19]),))
+        if not rows:
+            raise UnknownMessage(f"There is no message {message_id!r}.")
+        return sending.message_from(rows[0])
+
+    def trace(self, message_id: str) -> list[DeliveryState]:
+        """What became of a message, for each of its recipients. Raises UnknownMessage."""
+        rows = self._store.read(deliveries.STATES, (self.message(message_id).id,))
+        return [deliveries.state_from(row) for row in rows]
+
+    def enroll(self, name: str, kind: Kind = "agent") -> None:
+        """Make an agent known before it has ever been here, so that it can be written to."""
+        with self._write(durable=False) as db:
+            presence.enroll(db, name, kind)
+
+    def register(self, kind: Kind = "agent", **metadata: Any) -> None:  # noqa: ANN401 - any JSON value
+        """Say that we are here, and of which kind."""
+        self._announce(kind, "online", metadata)
+
+    def heartbeat(self, status: str = "online", **metadata: Any) -> None:  # noqa: ANN401 - any JSON value
+        """Say that we are still here. ``note`` is for people; other metadata too replaces what stood there before."""
+        self._announce(None, status, metadata or None)
+
+    def mark_offline(self, name: str) -> None:
+        """Say of an agent whose process is known to be gone that it is offline."""
+        with self._write(durable=False) as db:
+            db.execute(
+                "UPDATE agent_status SET status = 'offline' WHERE agent_name = ? AND status <> 'not configured'",
+                (name,),
+            )
+
+    def retire(self, name: str) -> None:
+        """Forget an agent; what waits for it stays, undeliverable until it comes back."""
+        with self._write() as db:
+            db.execute("DELETE FROM agent_status WHERE agent_name = ?", (presence.agent_name(name),))
+
+    def agents(self) -> list[Agent]:
+        """Everybody known, by name."""
+        rows = self._store.read(presence.AGENTS)
+        return [presence.agent_from(row, sending.metadata_from(row["metadata"])) for row in rows]
+
+    def watch(self) -> bool:
+        """Hear foreign writers for the whole team from now on; False when another process does already."""
+        return self._watcher.start_if_free()
+
+    def data_version(self) -> int:
+        """A number that changes when another process has committed."""
+        return self._store.data_version()
+
+    def _send(self, draft: Draft, *, known_only: bool = True) -> Message:
+        with self._write() as db:
+            message = sending.store_message(db, draft, self._clock(), known_only=known_only)
+            self._ring_later(*sending.recipients_of(db, message))
+            return message
+
+    def _announce(self, kind: Kind | None, status: str, metadata: Mapping[str, Any] | None) -> None:
+        with self._write(durable=False) as db:
+            presence.announce(db, self.agent, kind, status, metadata, self._clock())
+            if kind is not None or status != "online":
+                self._ring_later(SUPERVISOR)
+
+    @contextmanager
+    def _write(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
+        with self._store.transaction(durable=durable) as db:
+            if self._bells is not None:
+                yield db
+                return
+            self._bells = set()
+            try:
+                yield db
+            finally:
+                bells, self._bells = self._bells, None
+        ring(self.team.run, bells)
+
+    def _ring_later(self, *agents: str) -> None:
+        assert self._bells is not None  # noqa: S101 - only called in a transaction
+        self._bells.update(agents)
+
+    def _claimable_at(self) -> float:
+        """Unix seconds from when on there is something to claim or to settle; inf while nothing is known to come."""
+        me = {"me": self.agent}
+        if self._store.read(deliveries.CLAIMABLE, me):
+            return 0.0
+        due = from_text(self._store.read(deliveries.NEXT_DUE, me)[0][0])
+        return math.inf if due is None else due.timestamp()
+
+    def _arrival(self, timeout: float) -> Arrival:
+        return Arrival(self._claimable_at, self.data_version, self._clock, self.watch, timeout)

@@ -1,0 +1,112 @@
+"""The things the hub speaks of, as immutable data."""
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+Priority = Literal["low", "normal", "high", "urgent"]
+PRIORITIES: tuple[Priority, ...] = ("low", "normal", "high", "urgent")
+
+Kind = Literal["agent", "daemon", "console", "supervisor"]
+
+MAX_BYTES = 256 * 1024
+"""Content and metadata together, in UTF-8."""
+
+MAX_HOPS = 8
+"""Replies from agent to agent, without a person or a daemon in between, before the hub refuses the next."""
+
+MAX_ATTEMPTS = 5
+"""Claims of one delivery before it becomes a dead letter."""
+
+ABSENT = ("offline", "not configured")
+"""What ``agent_status.status`` says of those who are not here. Any other word means present."""
+
+PRESENT_SECONDS = 30.0
+"""Age of a heartbeat from which on its agent counts as silent."""
+
+SUPERVISOR = "supervisor"
+"""The agent that runs the team's workers, and serves whoever writes to it."""
+
+HUB = "hub"
+"""The sender of what the hub itself has to say. Nobody can take this name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What was said. ``id`` is the order of storing, ``message_id`` the identity."""
+
+    id: int
+    message_id: str
+    sender: str
+    recipient: str | None
+    content: str
+    message_type: str = "message"
+    priority: str = "normal"
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    status: str = "pending"
+    created_at: datetime | None = None
+    expires_at: datetime | None = None
+    conversation_id: str | None = None
+    reply_to: str | None = None
+    hops: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One message for one recipient, leased to the reader that holds ``lease_token`` until ``lease_expires_at``."""
+
+    message: Message
+    recipient: str
+    attempts: int
+    lease_token: str
+    lease_expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryState:
+    """What became of one message for one recipient: four facts with four times."""
+
+    recipient: str
+    state: str
+    attempts: int
+    stored_at: datetime | None
+    offered_at: datetime | None
+    read_at: datetime | None
+    done_at: datetime | None
+    outcome: str | None
+    undeliverable: bool
+    """Nobody of that name has taken part yet; the delivery waits until somebody does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """A participant, as ``agent_status`` knows it."""
+
+    name: str
+    kind: str
+    status: str
+    last_heartbeat: datetime | None
+    metadata: Mapping[str, Any]
+    unread: int
+
+    def is_present(self, now: datetime) -> bool:
+        """Whether it takes part at this moment: not gone, and heard of within PRESENT_SECONDS."""
+        if self.last_heartbeat is None or self.status in ABSENT:
+            return False
+        return (now - self.last_heartbeat).total_seconds() < PRESENT_SECONDS
+
+    @property
+    def note(self) -> str:
+        return str(self.metadata.get("note") or "")
+
+
+def new_message_id() -> str:
+    """A UUID of version 7 (RFC 9562): unique, and in the order of time."""
+    value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10))
+    value = value & ~(0xF << 76) | 0x7 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    digits = f"{value:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

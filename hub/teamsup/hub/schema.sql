@@ -1,0 +1,188 @@
+-- The original design: two tables whose raw SQL is a public interface. Columns may be added behind these, never
+-- renamed or removed.
+
+CREATE TABLE IF NOT EXISTS messages (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  message_id TEXT UNIQUE NOT NULL,
+  sender TEXT NOT NULL,
+  recipient TEXT, -- NULL: broadcast
+  message_type TEXT DEFAULT 'message',
+  content TEXT NOT NULL,
+  priority TEXT DEFAULT 'normal',
+  metadata TEXT DEFAULT '{}',
+  status TEXT DEFAULT 'pending',
+  created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP,
+  processed_at TIMESTAMP,
+  expires_at TIMESTAMP
+);
+
+CREATE TABLE IF NOT EXISTS agent_status (
+  agent_name TEXT PRIMARY KEY,
+  status TEXT DEFAULT 'offline',
+  last_heartbeat TIMESTAMP,
+  metadata TEXT DEFAULT '{}'
+);
+
+ALTER TABLE messages ADD COLUMN conversation_id TEXT;
+ALTER TABLE messages ADD COLUMN reply_to TEXT; -- message_id of the message that this one answers
+ALTER TABLE messages ADD COLUMN hops INTEGER NOT NULL DEFAULT 0; -- replies between agents since a person or daemon
+
+ALTER TABLE agent_status ADD COLUMN kind TEXT NOT NULL DEFAULT 'agent'; -- agent, daemon, console or supervisor
+
+CREATE INDEX messages_conversation ON messages (conversation_id, id) WHERE conversation_id IS NOT NULL;
+CREATE INDEX messages_reply ON messages (reply_to) WHERE reply_to IS NOT NULL;
+
+-- One row per message and recipient. Clustered by message, so that a send appends.
+--   state         ready -> leased -> done | dead | expired | cancelled
+--   rank          the order of reading: ms since 1970 minus the boost of the priority, fixed at insert
+--   is_head       1: nothing older of its conversation is open for this recipient, so it may be claimed
+--   available_at  NULL: now; else the end of its backoff
+--   done_at       when it ended, however it ended; NULL means open
+
+CREATE TABLE deliveries (
+  message INTEGER NOT NULL,
+  recipient TEXT NOT NULL,
+  conversation_id TEXT,
+  state TEXT NOT NULL DEFAULT 'ready' CHECK (state IN ('ready', 'leased', 'done', 'dead', 'expired', 'cancelled')),
+  rank INTEGER NOT NULL,
+  is_head INTEGER NOT NULL DEFAULT 1,
+  available_at TIMESTAMP,
+  expires_at TIMESTAMP,
+  attempts INTEGER NOT NULL DEFAULT 0,
+  lease_token TEXT,
+  lease_expires_at TIMESTAMP,
+  offered_at TIMESTAMP,
+  read_at TIMESTAMP,
+  done_at TIMESTAMP,
+  outcome TEXT,
+  PRIMARY KEY (message, recipient)
+) WITHOUT ROWID;
+
+-- What waits for the clock or for its conversation stands in none of the index that a claim reads, so a claim costs
+-- the same behind a hundred thousand of them.
+CREATE INDEX deliveries_claim ON deliveries (recipient, rank, message)
+  WHERE state = 'ready' AND is_head = 1 AND available_at IS NULL;
+CREATE INDEX deliveries_open ON deliveries (recipient, conversation_id, message) WHERE done_at IS NULL;
+CREATE INDEX deliveries_backoff ON deliveries (recipient, available_at)
+  WHERE state = 'ready' AND available_at IS NOT NULL;
+CREATE INDEX deliveries_lease ON deliveries (recipient, lease_expires_at) WHERE state = 'leased';
+CREATE INDEX deliveries_expiry ON deliveries (recipient, expires_at) WHERE state = 'ready' AND expires_at IS NOT NULL;
+
+-- Ids that INSERT OR REPLACE is about to remove: it fires no DELETE trigger, and only a BEFORE trigger still sees them.
+CREATE TABLE replaced_messages (id INTEGER NOT NULL);
+
+CREATE TRIGGER messages_note_replaced BEFORE INSERT ON messages
+WHEN EXISTS (SELECT 1 FROM messages WHERE message_id = NEW.message_id OR id = NEW.id)
+BEGIN
+  INSERT INTO replaced_messages SELECT id FROM messages WHERE message_id = NEW.message_id OR id = NEW.id;
+END;
+
+CREATE TRIGGER messages_deliver AFTER INSERT ON messages
+BEGIN
+  -- After INSERT OR IGNORE of a known message its note stands here although nothing was replaced.
+  DELETE FROM deliveries WHERE message IN
+    (SELECT id FROM replaced_messages WHERE id = NEW.id OR id NOT IN (SELECT id FROM messages));
+  DELETE FROM replaced_messages;
+
+  -- Foreign programs write 'T', zones and Unix seconds; stored times must compare as text. What is no time at all
+  -- becomes now (created_at) or never (expires_at).
+  UPDATE messages SET created_at = coalesce(
+      CASE typeof(created_at) WHEN 'text' THEN strftime('%Y-%m-%d %H:%M:%f', created_at)
+        ELSE strftime('%Y-%m-%d %H:%M:%f', created_at, 'unixepoch') END,
+      strftime('%Y-%m-%d %H:%M:%f', 'now'))
+    WHERE id = NEW.id AND NOT (typeof(created_at) = 'text' AND length(created_at) IN (19, 23)
+      AND substr(created_at, 1, 19) IS strftime('%Y-%m-%d %H:%M:%S', created_at));
+  UPDATE messages SET expires_at =
+      CASE typeof(expires_at) WHEN 'text' THEN strftime('%Y-%m-%d %H:%M:%f', expires_at)
+        ELSE strftime('%Y-%m-%d %H:%M:%f', expires_at, 'unixepoch') END
+    WHERE id = NEW.id AND expires_at IS NOT NULL AND NOT (typeof(expires_at) = 'text' AND length(expires_at) IN (19, 23)
+      AND substr(expires_at, 1, 19) IS strftime('%Y-%m-%d %H:%M:%S', expires_at));
+
+  INSERT OR IGNORE INTO deliveries (message, recipient, conversation_id, rank, is_head, expires_at)
+  SELECT NEW.id, r.name, NEW.conversation_id,
+    CAST((julianday('now') - 2440587.5) * 86400000.0 + 0.5 AS INTEGER)
+      - CASE NEW.priority WHEN 'urgent' THEN 600000 WHEN 'high' THEN 60000 WHEN 'low' THEN -60000 ELSE 0 END,
+    NEW.conversation_id IS NULL OR NOT EXISTS (SELECT 1 FROM deliveries AS older
+      WHERE older.recipient = r.name AND older.conversation_id = NEW.conversation_id AND older.done_at IS NULL),
+    (SELECT expires_at FROM messages WHERE id = NEW.id)
+  FROM (
+    SELECT lower(trim(NEW.recipient)) AS name WHERE NEW.recipient IS NOT NULL
+    UNION
+    SELECT lower(trim(agent_name)) FROM agent_status
+      WHERE NEW.recipient IS NULL AND kind NOT IN ('console', 'supervisor')
+        AND lower(trim(agent_name)) <> lower(trim(NEW.sender))
+  ) AS r
+  WHERE coalesce(NEW.status, 'pending') = 'pending';
+
+  -- A broadcast with nobody to reach ends at once.
+  UPDATE messages SET status = 'processed', processed_at = strftime('%Y-%m-%d %H:%M:%f', 'now')
+    WHERE id = NEW.id AND NEW.recipient IS NULL AND status = 'pending'
+      AND NOT EXISTS (SELECT 1 FROM deliveries WHERE message = NEW.id);
+END;
+
+CREATE TRIGGER messages_delete AFTER DELETE ON messages
+BEGIN
+  DELETE FROM deliveries WHERE message = OLD.id;
+END;
+
+-- A program that knows only the original tables acknowledges with status = 'processed'. On a broadcast it cannot speak
+-- for one reader, so there it ends nothing.
+CREATE TRIGGER messages_processed AFTER UPDATE OF status ON messages
+WHEN NEW.status = 'processed' AND OLD.status IS NOT 'processed' AND NEW.recipient IS NOT NULL
+BEGIN
+  UPDATE deliveries SET state = 'done', outcome = 'processed', lease_token = NULL, lease_expires_at = NULL,
+      done_at = strftime('%Y-%m-%d %H:%M:%f', 'now')
+    WHERE message = NEW.id AND done_at IS NULL;
+END;
+
+-- A program that selects 'pending' must not take what one of our readers holds. A broadcast stays pending until its
+-- last delivery ends: a lease of one reader says nothing about the others.
+CREATE TRIGGER deliveries_leased AFTER UPDATE OF state ON deliveries
+WHEN NEW.state = 'leased' AND OLD.state <> 'leased'
+BEGIN
+  UPDATE messages SET status = 'processing' WHERE id = NEW.message AND status = 'pending' AND recipient IS NOT NULL;
+END;
+
+CREATE TRIGGER deliveries_returned AFTER UPDATE OF state ON deliveries
+WHEN NEW.state = 'ready' AND OLD.state <> 'ready'
+BEGIN
+  UPDATE messages SET status = 'pending', processed_at = NULL WHERE id = NEW.message AND status <> 'pending';
+END;
+
+CREATE TRIGGER deliveries_ended AFTER UPDATE OF done_at ON deliveries
+WHEN NEW.done_at IS NOT NULL AND OLD.done_at IS NULL
+BEGIN
+  UPDATE deliveries SET is_head = 1
+    WHERE NEW.conversation_id IS NOT NULL AND recipient = NEW.recipient AND message =
+      (SELECT message FROM deliveries WHERE recipient = NEW.recipient AND conversation_id = NEW.conversation_id
+        AND done_at IS NULL ORDER BY message LIMIT 1);
+  UPDATE messages SET processed_at = coalesce(processed_at, NEW.done_at),
+      status = CASE WHEN EXISTS (SELECT 1 FROM deliveries WHERE message = NEW.message AND state = 'done')
+        THEN 'processed' ELSE NEW.state END
+    WHERE id = NEW.message AND NOT EXISTS (SELECT 1 FROM deliveries WHERE message = NEW.message AND done_at IS NULL);
+END;
+
+CREATE TRIGGER deliveries_deleted AFTER DELETE ON deliveries
+WHEN OLD.done_at IS NULL AND OLD.conversation_id IS NOT NULL
+BEGIN
+  UPDATE deliveries SET is_head = 1
+    WHERE recipient = OLD.recipient AND message =
+      (SELECT message FROM deliveries WHERE recipient = OLD.recipient AND conversation_id = OLD.conversation_id
+        AND done_at IS NULL ORDER BY message LIMIT 1);
+END;
+
+-- Adoption of what an older program left behind: what is open is inserted again under its own id, so that the triggers
+-- above do for it what they do for every message. What stands at 'processing' may still be in that program's hands: it
+-- is given five minutes to finish.
+INSERT OR REPLACE INTO messages
+  (id, message_id, sender, recipient, message_type, content, priority, metadata, created_at, processed_at, expires_at)
+SELECT
+  id, message_id, sender, recipient, message_type, content, priority, metadata, created_at, processed_at, expires_at
+FROM messages WHERE status = 'processing' ORDER BY id;
+UPDATE deliveries SET state = 'leased', lease_expires_at = strftime('%Y-%m-%d %H:%M:%f', 'now', '+5 minutes');
+
+INSERT OR REPLACE INTO messages
+  (id, message_id, sender, recipient, message_type, content, priority, metadata, created_at, processed_at, expires_at)
+SELECT
+  id, message_id, sender, recipient, message_type, content, priority, metadata, created_at, processed_at, expires_at
+FROM messages WHERE coalesce(status, 'pending') = 'pending' ORDER BY id;

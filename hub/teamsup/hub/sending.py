@@ -1,0 +1,151 @@
+"""Storing what was said: what a message may be, to whom it may go, and how often agents may answer each other."""
+
+import difflib
+import json
+import math
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import clock
+from .errors import InvalidMessage, MessageConflict, ReplyLoop, UnknownMessage, UnknownRecipient
+from .messages import HUB, MAX_BYTES, MAX_HOPS, PRIORITIES, Message, new_message_id
+from .presence import enroll
+from .team import fold_name
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A message that is not stored yet."""
+
+    sender: str
+    recipient: str | None
+    content: str
+    message_type: str = "message"
+    priority: str = "normal"
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    message_id: str | None = None
+    conversation_id: str | None = None
+    reply_to: str | None = None
+    expires_in: float | None = None
+    """Seconds."""
+
+
+def store_message(db: sqlite3.Connection, draft: Draft, now: float, *, known_only: bool = True) -> Message:
+    """Store the draft and, through the triggers, its deliveries. A message_id sent twice is one message.
+
+    ``known_only=False`` also sends to a name that nobody has taken part under, where the delivery waits for it.
+    """
+    metadata = _checked(draft)
+    recipient = draft.recipient
+    if recipient is not None:
+        recipient = fold_name(recipient) if known_only else recipient.strip().lower()
+    if draft.message_id is not None and (existing := find_message(db, draft.message_id)) is not None:
+        said = (existing.sender, existing.recipient, existing.content, existing.message_type)
+        if said != (draft.sender, recipient, draft.content, draft.message_type):
+            raise MessageConflict(f"message_id {draft.message_id!r} already names a message that says something else.")
+        return existing
+    kinds = dict(
+        db.execute(
+            "SELECT agent_name, kind FROM agent_status WHERE agent_name IN (?, ?)", (draft.sender, recipient)
+        ).fetchall()
+    )
+    if recipient is not None and recipient not in kinds and known_only:
+        raise UnknownRecipient(_nobody(recipient, db))
+    hops = 0
+    if draft.reply_to is not None:
+        answered = find_message(db, draft.reply_to)
+        if answered is None:
+            raise UnknownMessage(f"There is no message {draft.reply_to!r} to reply to.")
+        if recipient is not None and kinds.get(draft.sender, "agent") == "agent" == kinds.get(recipient):
+            hops = answered.hops + 1
+            if hops > MAX_HOPS:
+                raise ReplyLoop(
+                    f"{draft.sender} and {recipient} have answered each other {MAX_HOPS} times with no person in "
+                    "between; ask a person, or begin anew without reply_to."
+                )
+    if draft.sender != HUB and draft.sender not in kinds:
+        enroll(db, draft.sender, "agent")
+    row = db.execute(
+        "INSERT INTO messages (message_id, sender, recipient, message_type, content, priority, metadata, created_at,"
+        " expires_at, conversation_id, reply_to, hops) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *",
+        (
+            draft.message_id or new_message_id(),
+            draft.sender,
+            recipient,
+            draft.message_type,
+            draft.content,
+            draft.priority,
+            metadata,
+            clock.to_text(now),
+            None if draft.expires_in is None else clock.to_text(now + draft.expires_in),
+            draft.conversation_id,
+            draft.reply_to,
+            hops,
+        ),
+    ).fetchone()
+    return message_from(row)
+
+
+def recipients_of(db: sqlite3.Connection, message: Message) -> list[str]:
+    return [row[0] for row in db.execute("SELECT recipient FROM deliveries WHERE message = ?", (message.id,))]
+
+
+def find_message(db: sqlite3.Connection, message_id: str) -> Message | None:
+    row = db.execute("SELECT * FROM messages WHERE message_id = ?", (message_id,)).fetchone()
+    return None if row is None else message_from(row)
+
+
+def message_from(row: sqlite3.Row) -> Message:
+    """A row of ``messages``, whoever wrote it."""
+    return Message(
+        id=row["id"],
+        message_id=row["message_id"],
+        sender=row["sender"],
+        recipient=row["recipient"],
+        content=str(row["content"]),
+        message_type=row["message_type"] or "message",
+        priority=row["priority"] if row["priority"] in PRIORITIES else "normal",
+        metadata=metadata_from(row["metadata"]),
+        status=row["status"] or "pending",
+        created_at=clock.from_text(row["created_at"]),
+        expires_at=clock.from_text(row["expires_at"]),
+        conversation_id=row["conversation_id"],
+        reply_to=row["reply_to"],
+        hops=row["hops"],
+    )
+
+
+def metadata_from(text: Any) -> Mapping[str, Any]:  # noqa: ANN401 - whatever a foreign program stored
+    """The stored JSON object; empty where a foreign program stored something else."""
+    try:
+        value = json.loads(text)
+    except (TypeError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _checked(draft: Draft) -> str:
+    """The draft's metadata as JSON, once all of the draft is found fit."""
+    if not draft.content.strip():
+        raise InvalidMessage("The message is empty.")
+    if draft.priority not in PRIORITIES:
+        raise InvalidMessage(f"Priority {draft.priority!r} is none of {', '.join(PRIORITIES)}.")
+    if draft.expires_in is not None and not 0 < draft.expires_in < math.inf:
+        raise InvalidMessage(f"expires_in is {draft.expires_in}; it must be a number of seconds above zero.")
+    try:
+        metadata = json.dumps(dict(draft.metadata), ensure_ascii=False, allow_nan=False)
+        size = len(draft.content.encode()) + len(metadata.encode())
+    except (TypeError, ValueError) as error:
+        raise InvalidMessage(f"The message is not valid text or JSON: {error}.") from error
+    if size > MAX_BYTES:
+        raise InvalidMessage(f"The message has {size:,} bytes; at most {MAX_BYTES:,} are allowed. Send a file's path.")
+    return metadata
+
+
+def _nobody(recipient: str, db: sqlite3.Connection) -> str:
+    known = [row[0] for row in db.execute("SELECT agent_name FROM agent_status ORDER BY agent_name")]
+    similar = difflib.get_close_matches(recipient, known, 1)
+    hint = f"did you mean {similar[0]!r}?" if similar else f"known are: {', '.join(known) or 'none yet'}."
+    return f"Nobody named {recipient!r} is in this team; {hint}"

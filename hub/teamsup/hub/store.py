@@ -1,0 +1,171 @@
+"""One SQLite connection that many threads may share: retries, transactions, errors in words."""
+
+import os
+import random
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from .errors import SchemaTooNew, StoreBusy, StoreCorrupt, StoreError, StoreFull, StoreReadOnly
+
+T = TypeVar("T")
+Durability = Literal["full", "normal"]
+
+SCHEMA_VERSION = 1
+_BUSY_SECONDS = 10.0
+_ERRORS: dict[int, tuple[type[StoreError], str]] = {
+    sqlite3.SQLITE_BUSY: (StoreBusy, "is held by another program"),
+    sqlite3.SQLITE_LOCKED: (StoreBusy, "is held by another program"),
+    sqlite3.SQLITE_FULL: (StoreFull, "cannot grow: the disk is full"),
+    sqlite3.SQLITE_READONLY: (StoreReadOnly, "cannot be written"),
+    sqlite3.SQLITE_CANTOPEN: (StoreReadOnly, "cannot be opened"),
+    sqlite3.SQLITE_CORRUPT: (StoreCorrupt, "is damaged; restore a backup"),
+    sqlite3.SQLITE_NOTADB: (StoreCorrupt, "is not a SQLite database"),
+}
+
+
+class Store:
+    """The team's database.
+
+    ``durability`` is what a commit survives: "full" a power loss, "normal" the death of the process. Every sqlite3
+    error becomes a StoreError whose transaction left nothing behind.
+    """
+
+    def __init__(self, path: Path, durability: Durability = "full") -> None:
+        self.path = path
+        self.lock = threading.RLock()
+        self._synchronous = durability.upper()
+        self._depth = 0
+        self._db = self._translate(self._connect)
+
+    def close(self) -> None:
+        with self.lock:
+            self._db.close()
+
+    def read(self, sql: str, parameters: tuple[Any, ...] | dict[str, Any] = ()) -> list[sqlite3.Row]:
+        with self.lock:
+            return self._translate(lambda: self._db.execute(sql, parameters).fetchall())
+
+    def data_version(self) -> int:
+        """A number that changes when another connection has committed."""
+        return int(self.read("PRAGMA data_version")[0][0])
+
+    @contextmanager
+    def transaction(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
+        """Everything inside is one commit, or nothing. Inner transactions join the outermost one.
+
+        ``durable=False`` spares the fsync of a commit that may be lost with the power: presence.
+        """
+        with self.lock:
+            if self._depth:
+                yield self._db
+                return
+            if not durable:
+                self._translate(lambda: self._db.execute("PRAGMA synchronous=NORMAL"))
+            try:
+                # Deferred transactions that read first would fail when they turn to writing.
+                self._translate(lambda: self._db.execute("BEGIN IMMEDIATE"))
+                self._depth = 1
+                try:
+                    yield self._db
+                    self._db.execute("COMMIT")
+                except sqlite3.Error as error:
+                    raise self._in_words(error) from error
+                finally:
+                    self._depth = 0
+                    if self._db.in_transaction:
+                        self._roll_back()
+            finally:
+                if not durable:
+                    self._translate(lambda: self._db.execute(f"PRAGMA synchronous={self._synchronous}"))
+
+    def _connect(self) -> sqlite3.Connection:
+        # Only a file nobody can have open yet is touched as a file: closing a descriptor on an open database would
+        # drop SQLite's locks in this process.
+        with suppress(FileExistsError):
+            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        db = sqlite3.connect(self.path, timeout=0, isolation_level=None, check_same_thread=False, cached_statements=256)
+        try:
+            db.row_factory = sqlite3.Row
+            if not db.execute("PRAGMA page_count").fetchone()[0]:
+                db.execute("PRAGMA auto_vacuum=INCREMENTAL")
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute(f"PRAGMA synchronous={self._synchronous}")
+            migrate(db)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _roll_back(self) -> None:
+        try:
+            self._db.execute("ROLLBACK")
+        except sqlite3.Error:
+            # A failed write can leave a connection that refuses everything.
+            self._db.close()
+            self._db = self._translate(self._connect)
+
+    def _translate(self, action: Callable[[], T]) -> T:
+        """Run an action that leaves nothing behind when it fails, again and again while the database is busy.
+
+        SQLite's own busy handler sleeps in fixed steps, which starves a writer for seconds; a short random pause
+        does not.
+        """
+        deadline = time.monotonic() + _BUSY_SECONDS
+        while True:
+            try:
+                return action()
+            except sqlite3.OperationalError as error:
+                busy = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+                if not busy or time.monotonic() > deadline:
+                    raise self._in_words(error) from error
+            except (sqlite3.Error, OSError) as error:
+                raise self._in_words(error) from error
+            time.sleep(random.uniform(0.0005, 0.002))  # noqa: S311
+
+    def _in_words(self, error: sqlite3.Error | OSError) -> StoreError:
+        code = getattr(error, "sqlite_errorcode", None)
+        if code is None or code & 0xFF not in _ERRORS:
+            return StoreError(f"{self.path} failed: {error}.")
+        kind, words = _ERRORS[code & 0xFF]
+        return kind(f"{self.path} {words}.")
+
+
+def migrate(db: sqlite3.Connection) -> None:
+    """Bring a database to this program's schema, or refuse one that is newer."""
+    if _version(db) == SCHEMA_VERSION:
+        return
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        if _version(db) < SCHEMA_VERSION:
+            for statement in _statements(Path(__file__).with_name("schema.sql").read_text("utf-8")):
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        db.execute("COMMIT")
+    finally:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+
+
+def _version(db: sqlite3.Connection) -> int:
+    version = int(db.execute("PRAGMA user_version").fetchone()[0])
+    if version > SCHEMA_VERSION:
+        file = db.execute("PRAGMA database_list").fetchone()["file"]
+        raise SchemaTooNew(
+            f"{file} has schema {version}, written by a newer teamsup; this one knows {SCHEMA_VERSION}. Update teamsup."
+        )
+    return version
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The script's statements one by one, because executescript() would end the transaction it runs in."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

@@ -1,0 +1,83 @@
+"""Where a team lives on disk, and which names it accepts."""
+
+import hashlib
+import os
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import InvalidName, StoreError
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
+_SOCKET_PATH_MAX = 100  # bytes; the kernel's limit is 107 on Linux and 103 on macOS
+_BELL_NAME_MAX = 24
+
+
+def fold_name(name: str, what: str = "agent") -> str:
+    """The one spelling of a name: trimmed, lower case.
+
+    Raises InvalidName unless that matches ``[a-z0-9][a-z0-9_.-]{0,63}``. Names become file names, so this is also
+    what keeps paths out of input.
+    """
+    folded = name.strip().lower()
+    if not _NAME.fullmatch(folded):
+        raise InvalidName(
+            f"{name!r} is not a name for {'an' if what[0] in 'aeiou' else 'a'} {what}: use 1 to 64 letters, digits, "
+            "'.', '_' or '-', beginning with a letter or digit."
+        )
+    return folded
+
+
+@dataclass(frozen=True)
+class Team:
+    """The folder of one team and what stands in it."""
+
+    name: str
+    folder: Path
+
+    @classmethod
+    def named(cls, name: str | None = None) -> "Team":
+        """The team of that name, by default $TEAMSUP_TEAM or "default", under $TEAMSUP_HOME or ~/.claude/teams."""
+        folded = fold_name(name if name is not None else os.environ.get("TEAMSUP_TEAM") or "default", "team")
+        home = os.environ.get("TEAMSUP_HOME") or "~/.claude/teams"
+        return cls(folded, Path(home).expanduser().absolute() / folded)
+
+    @property
+    def database(self) -> Path:
+        return self.folder / "messages.db"
+
+    @property
+    def configuration(self) -> Path:
+        return self.folder / "teamsup.toml"
+
+    @property
+    def logs(self) -> Path:
+        return self.folder / "logs"
+
+    @property
+    def run(self) -> Path:
+        """Sockets and locks; elsewhere when the folder's own path is too long for a socket's address."""
+        inside = self.folder / "run"
+        if len(os.fsencode(inside)) + 1 + _BELL_NAME_MAX + len("@4194304.65535") <= _SOCKET_PATH_MAX:
+            return inside
+        digest = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"teamsup-{os.getuid()}-{digest}"
+
+    def create(self) -> None:
+        """Make the team's folders, for their owner alone. Raises StoreError where that is impossible."""
+        try:
+            for folder in (self.folder, self.logs, self.run):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            owner = self.run.stat().st_uid
+        except OSError as error:
+            raise StoreError(f"Cannot make the folder of team {self.name!r}: {error}.") from error
+        if owner != os.getuid():
+            raise StoreError(f"{self.run} belongs to another user; remove it or set TMPDIR.")
+
+
+def bell_name(agent: str) -> str:
+    """The agent's part of a doorbell's file name: its name, or a digest where that is too long for a socket's path."""
+    if len(agent) <= _BELL_NAME_MAX:
+        return agent
+    return agent[:7] + "~" + hashlib.sha256(agent.encode()).hexdigest()[:16]

@@ -1,0 +1,31 @@
+"""How the team puts things to people: ages, and text from others made harmless for a terminal."""
+
+import re
+from datetime import UTC, datetime
+
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def printable(text: str) -> str:
+    """The text without what steers a terminal or turns its direction; tabs and line ends stay."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text.replace("\r\n", "\n"))
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the two largest units that matter: ``4s``, ``3m 20s``, ``2h 5m``, ``3d 4h``."""
+    minutes, s = divmod(max(0, int(seconds)), 60)
+    hours, m = divmod(minutes, 60)
+    d, h = divmod(hours, 24)
+    if d:
+        return f"{d}d {h}h"
+    if h:
+        return f"{h}h {m}m"
+    return f"{m}m {s}s" if m else f"{s}s"
+
+
+def ago(moment: datetime | None, now: datetime | None = None) -> str:
+    """When that was, as people say it."""
+    if moment is None:
+        return "never"
+    seconds = ((now or datetime.now(UTC)) - moment).total_seconds()
+    return "just now" if seconds < 10 else f"{duration(seconds)} ago"

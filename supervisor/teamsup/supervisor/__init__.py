@@ -1,0 +1,1 @@
+"""The supervisor: the command line, and the processes it starts and watches."""

@@ -1,0 +1,84 @@
+"""One worker's process: started, heard, ended."""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+
+from .configuration import Program
+
+_PR_SET_PDEATHSIG = 1
+_prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+
+
+class Child:
+    """A process in a session of its own, so that Ctrl-C reaches the supervisor alone.
+
+    On Linux the kernel kills it when the supervisor dies; elsewhere a worker notices by its parent's pid.
+    """
+
+    def __init__(self, program: Program) -> None:
+        """Raises OSError when the command cannot be run."""
+        supervisor = os.getpid()
+
+        def die_with_supervisor() -> None:
+            if _prctl is not None:
+                _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+                if os.getppid() != supervisor:
+                    os._exit(os.EX_TEMPFAIL)
+
+        self._popen = subprocess.Popen(
+            program.command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=die_with_supervisor,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+        assert self._popen.stdout is not None  # noqa: S101 - asked for above
+        self.output = self._popen.stdout.fileno()
+        os.set_blocking(self.output, False)
+        self._unfinished = b""
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    def exit_code(self) -> int | None:
+        """None while it runs; negative for a signal."""
+        return self._popen.poll()
+
+    def signal(self, number: int) -> None:
+        """To the process and what it has started in its group."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, number)
+
+    def read_lines(self, say: Callable[[str], None], *, last: bool = False) -> bool:
+        """Pass on the lines that stand ready; False at the end of the output."""
+        with suppress(BlockingIOError):
+            while chunk := os.read(self.output, 65536):
+                *lines, self._unfinished = (self._unfinished + chunk).split(b"\n")
+                for line in lines:
+                    say(line.decode(errors="replace"))
+                if len(self._unfinished) > 65536:
+                    self._flush(say)
+            self._flush(say)
+            return False
+        if last:
+            self._flush(say)
+        return True
+
+    def close(self) -> None:
+        """Once it has exited: end what it left behind in its group."""
+        self.signal(signal.SIGKILL)
+        if self._popen.stdout is not None:
+            self._popen.stdout.close()
+
+    def _flush(self, say: Callable[[str], None]) -> None:
+        if self._unfinished:
+            say(self._unfinished.decode(errors="replace"))
+            self._unfinished = b""

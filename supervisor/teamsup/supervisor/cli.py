@@ -1,0 +1,70 @@
+"""The ``teamsup`` command: finds the subcommand, imports only that, turns errors into a sentence and an exit code."""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from teamsup.hub.errors import TeamsupError
+
+COMMANDS = {
+    "init": "write a commented teamsup.toml",
+    "start": "run the team: supervisor, gateway, user_comm and monitor-bridge",
+    "stop": "end the team",
+    "ps": "show who runs and how they are",
+    "restart": "restart one worker",
+    "logs": "show what the workers printed",
+    "chat": "talk to the team",
+    "send": "send one message",
+    "read": "read the messages that wait for you",
+    "mcp": "serve one agent's MCP tools on stdin and stdout, for Claude Code",
+}
+_EPILOG = (
+    "The team is --team NAME, else $TEAMSUP_TEAM, else 'default'. "
+    "Its folder stands in $TEAMSUP_HOME, else in ~/.claude/teams."
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code."""
+    words = sys.argv[1:] if argv is None else list(argv)
+    for stream in (sys.stdout, sys.stderr):
+        # An old terminal's encoding must not stop a message.
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    arguments = _parser(words).parse_args(words)
+    try:
+        return int(arguments.run(arguments))
+    except TeamsupError as error:
+        print(f"teamsup: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has enough; Python must not complain at its own exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="teamsup", description="A message hub, a supervisor and bridges for a team of agents.", epilog=_EPILOG
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+    for name, help_text in COMMANDS.items():
+        command = subparsers.add_parser(name, help=help_text, description=help_text[0].upper() + help_text[1:] + ".")
+        command.add_argument("--team", metavar="NAME", help="the team (default: $TEAMSUP_TEAM or 'default')")
+        if name in words:
+            module = importlib.import_module(f"teamsup.supervisor.commands.{name}")
+            module.add_arguments(command)
+            command.set_defaults(run=module.run)
+    return parser
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version
+
+        print(f"teamsup {version('teamsup')}")
+        parser.exit()

@@ -1,0 +1,4 @@
+"""One module per command, imported only when it is called.
+
+Each has ``add_arguments(parser)`` and ``run(arguments)``, which returns the exit code.
+"""

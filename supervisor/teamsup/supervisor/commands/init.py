@@ -1,0 +1,23 @@
+"""``teamsup init``."""
+
+import argparse
+from importlib.resources import files
+
+from teamsup.hub import CallerError, Team
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--force", action="store_true", help="replace a teamsup.toml that is there")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    team = Team.named(arguments.team)
+    team.create()
+    text = files("teamsup.supervisor").joinpath("teamsup.toml").read_text("utf-8")
+    try:
+        with team.configuration.open("w" if arguments.force else "x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise CallerError(f"{team.configuration} is there already; --force replaces it.") from None
+    print(f"Wrote {team.configuration}. Edit it, then run: teamsup start --team {team.name}")
+    return 0

@@ -1,0 +1,18 @@
+"""``teamsup mcp``."""
+
+import argparse
+
+from teamsup.hub import MessageHub, Team
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--agent", required=True, metavar="NAME", help="in whose name the session sends and reads")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    with MessageHub(Team.named(arguments.team), agent=arguments.agent) as hub:
+        # Half a second of imports: only once names and database are known to be fit.
+        from teamsup.hub.team_comm_mcp_server import serve
+
+        serve(hub)
+    return 0

@@ -1,0 +1,55 @@
+"""``teamsup read``."""
+
+import argparse
+import json
+import sys
+
+from teamsup.hub import Delivery, MessageHub, Team
+from teamsup.hub.wording import ago, printable
+
+from ..console import console_name
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--agent", metavar="NAME", help="whose messages (default: yours)")
+    parser.add_argument("--limit", type=int, default=20, metavar="N", help="at most so many (default: 20)")
+    parser.add_argument("--wait", type=float, default=0.0, metavar="SECONDS", help="wait for the first one")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line, for programs")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    with MessageHub(Team.named(arguments.team), agent=arguments.agent or console_name()) as hub:
+        count = 0
+        if hub.wait(arguments.wait):
+            # One by one: what could not be printed is not acknowledged.
+            while count < arguments.limit and (claimed := hub.claim()):
+                for delivery in claimed:
+                    print(_as_json(delivery) if arguments.json else _as_text(delivery), flush=True)
+                    hub.acknowledge(delivery)
+                    count += 1
+    if not count:
+        print("Nothing to read.", file=sys.stderr)
+    return 0
+
+
+def _as_json(delivery: Delivery) -> str:
+    message = delivery.message
+    return json.dumps(
+        {
+            "message_id": message.message_id,
+            "sender": message.sender,
+            "message_type": message.message_type,
+            "priority": message.priority,
+            "content": message.content,
+            "metadata": dict(message.metadata),
+            "created_at": message.created_at.isoformat() if message.created_at else None,
+            "conversation_id": message.conversation_id,
+            "reply_to": message.reply_to,
+        },
+        ensure_ascii=False,
+    )
+
+
+def _as_text(delivery: Delivery) -> str:
+    message = delivery.message
+    return f"{message.sender}, {ago(message.created_at)}: {printable(message.content)}"

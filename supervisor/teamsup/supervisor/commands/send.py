@@ -1,0 +1,48 @@
+"""``teamsup send``."""
+
+import argparse
+import json
+import sys
+from datetime import UTC, datetime
+
+from teamsup.hub import MessageHub, Team
+from teamsup.hub.messages import PRIORITIES
+from teamsup.hub.wording import ago
+
+from ..console import console_name
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("recipient", help="an agent's name, or 'all' for everybody")
+    parser.add_argument("text", nargs="+", help="the message; '-' reads it from stdin")
+    parser.add_argument("--agent", metavar="NAME", help="in whose name (default: yours)")
+    parser.add_argument("--priority", choices=PRIORITIES, default="normal")
+    parser.add_argument("--type", metavar="TYPE", default="message", help="the message_type (default: message)")
+    parser.add_argument("--id", metavar="ID", help="a message_id; sent twice it is one message")
+    parser.add_argument("--json", action="store_true", help="print the stored message for programs")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    text = sys.stdin.read().rstrip("\n") if arguments.text == ["-"] else " ".join(arguments.text)
+    with MessageHub(Team.named(arguments.team), agent=arguments.agent or console_name()) as hub:
+        if arguments.agent is None:
+            hub.enroll(hub.agent, "console")
+        options = {"message_type": arguments.type, "priority": arguments.priority, "message_id": arguments.id}
+        if arguments.recipient.strip().lower() == "all":
+            message = hub.broadcast(text, **options)
+        else:
+            message = hub.send(arguments.recipient, text, **options)
+        reached = {state.recipient for state in hub.trace(message.message_id)}
+        seen = [agent for agent in hub.agents() if agent.name in reached]
+    if arguments.json:
+        print(json.dumps({"message_id": message.message_id, "recipients": sorted(reached)}))
+        return 0
+    now = datetime.now(UTC)
+    known = ", ".join(
+        f"{agent.name} is here"
+        if agent.is_present(now)
+        else f"{agent.name} was last here: {ago(agent.last_heartbeat, now)}"
+        for agent in seen
+    )
+    print(f"Stored as {message.message_id}; {known or 'nobody to reach'}.")
+    return 0

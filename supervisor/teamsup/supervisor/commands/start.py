@@ -1,0 +1,68 @@
+"""``teamsup start``."""
+
+import argparse
+import asyncio
+import os
+import subprocess
+import sys
+
+from teamsup.hub import MessageHub, Team
+from teamsup.hub.messages import SUPERVISOR
+
+from .. import configuration
+from ..state_file import TeamLock
+from ..supervisor import Supervisor
+
+_READY = b"ready"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--detach", action="store_true", help="run in the background; return when the team is ready")
+    parser.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    team = Team.named(arguments.team)
+    if arguments.detach:
+        return _detach(team)
+    team.create()
+    lock = TeamLock(team)
+    try:
+        with MessageHub(team, agent=SUPERVISOR) as hub:
+            supervisor = Supervisor(team, configuration.load(team), hub, echo=arguments.ready_fd is None)
+            asyncio.run(_run(supervisor, arguments.ready_fd))
+    finally:
+        lock.release()
+    return 0
+
+
+async def _run(supervisor: Supervisor, ready_fd: int | None) -> None:
+    async def tell_ready(descriptor: int) -> None:
+        await supervisor.ready.wait()
+        os.write(descriptor, _READY)
+        os.close(descriptor)
+
+    telling = asyncio.create_task(tell_ready(ready_fd)) if ready_fd is not None else None
+    await supervisor.run()
+    if telling is not None:
+        telling.cancel()
+
+
+def _detach(team: Team) -> int:
+    """Start ourselves in a session of our own, and wait until that says it is ready or ends."""
+    ready, tell = os.pipe()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "teamsup.supervisor", "start", "--team", team.name, "--ready-fd", str(tell)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+        pass_fds=(tell,),
+    )
+    os.close(tell)
+    word = os.read(ready, len(_READY))
+    os.close(ready)
+    if word != _READY:
+        # It has said on our stderr why it could not start.
+        return process.wait()
+    print(f"Team {team.name!r} runs, pid {process.pid}. End it with: teamsup stop --team {team.name}")
+    return 0

@@ -1,0 +1,83 @@
+"""A person at a terminal, as an agent of the team."""
+
+import contextlib
+import fcntl
+import getpass
+import os
+import re
+import time
+from collections.abc import Iterator
+
+from teamsup.hub import CallerError, Delivery, Message, MessageHub, Team
+
+
+class NoAnswer(CallerError):
+    """What was asked is kept, but nobody has answered it in time."""
+
+    exit_code = os.EX_UNAVAILABLE
+
+
+def console_name() -> str:
+    """The name that stands for the person who runs this command."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())
+    return "console-" + re.sub(r"[^a-z0-9_.-]", "-", user.lower())[:40]
+
+
+def lasting_name(team: Team) -> str:
+    """The person's first name that no other terminal uses now, held until this process ends.
+
+    It is the same again tomorrow, so what was answered too late is found then.
+    """
+    base = console_name()
+    number = 1
+    while True:
+        name = base if number == 1 else f"{base}-{number}"
+        file = os.open(team.run / f"{name}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(file)
+            number += 1
+        else:
+            return name
+
+
+@contextlib.contextmanager
+def console(team: Team, name: str) -> Iterator[MessageHub]:
+    """The hub, opened by a person who is here now."""
+    with MessageHub(team, agent=name) as hub:
+        hub.register("console", pid=os.getpid())
+        try:
+            yield hub
+        finally:
+            hub.mark_offline(name)
+
+
+def ask_once(team: Team, recipient: str, content: str, seconds: float) -> Message:
+    """Ask under a name of our own, gone afterwards, and give back the answer. Raises NoAnswer."""
+    name = f"{console_name()}-{os.getpid()}"
+    with console(team, name) as hub:
+        question = hub.send(recipient, content)
+        try:
+            for delivery in incoming(hub, seconds):
+                hub.acknowledge(delivery)
+                if answers(delivery, question):
+                    return delivery.message
+        finally:
+            hub.retire(name)
+    raise NoAnswer(f"{recipient} has not answered within {seconds:.0f} s. See: teamsup logs {recipient}")
+
+
+def incoming(hub: MessageHub, seconds: float) -> Iterator[Delivery]:
+    """What arrives within so many seconds; the caller acknowledges it once it has been shown."""
+    ends = time.monotonic() + seconds
+    while hub.wait(ends - time.monotonic()):
+        yield from hub.claim()
+
+
+def answers(delivery: Delivery, question: Message) -> bool:
+    """Whether this is the answer itself, and not news on the way to it."""
+    return delivery.message.reply_to == question.message_id and delivery.message.message_type != "status_report"

@@ -1,0 +1,119 @@
+"""What ``ps``, ``stop`` and a second ``start`` learn of a supervisor without asking it: who holds the team, and its
+workers' states. It can be read while the supervisor hangs, and after its death."""
+
+import fcntl
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from teamsup.hub import CallerError, Team
+
+
+class AlreadyRunning(CallerError):
+    """Another supervisor runs this team."""
+
+    exit_code = os.EX_TEMPFAIL
+
+
+class NotRunning(CallerError):
+    """No supervisor runs this team."""
+
+    exit_code = 3
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerState:
+    """One worker as the supervisor last saw it. ``started_at`` is in Unix seconds."""
+
+    name: str
+    state: str
+    pid: int | None
+    started_at: float | None
+    restarts: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TeamState:
+    """The supervisor and its workers."""
+
+    pid: int
+    started_at: float
+    workers: tuple[WorkerState, ...]
+
+
+class TeamLock:
+    """The right to run a team, held until the process ends however it ends."""
+
+    def __init__(self, team: Team) -> None:
+        """Raises AlreadyRunning, saying who holds the team."""
+        self._path = _lock_path(team)
+        self._file = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        while not self._taken():
+            if (pid := holder(team)) is not None:
+                os.close(self._file)
+                raise AlreadyRunning(
+                    f"Team {team.name!r} is run by pid {pid} already. "
+                    f"See it with 'teamsup ps --team {team.name}', end it with 'teamsup stop --team {team.name}'."
+                )
+        os.ftruncate(self._file, 0)
+        os.write(self._file, str(os.getpid()).encode())
+
+    def release(self) -> None:
+        os.close(self._file)
+
+    def _taken(self) -> bool:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            # Somebody who only asks, in holder(), has it for a moment too.
+            return False
+        return True
+
+
+def holder(team: Team) -> int | None:
+    """The pid of the supervisor that runs the team now."""
+    try:
+        file = os.open(_lock_path(team), os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return int(os.read(file, 20) or 0) or None
+    finally:
+        os.close(file)
+    return None
+
+
+def require_running(team: Team) -> None:
+    """Raises NotRunning, saying how to start it, unless a supervisor runs the team."""
+    if holder(team) is None:
+        raise NotRunning(f"Team {team.name!r} is not running; start it with: teamsup start --team {team.name}")
+
+
+def write(team: Team, state: TeamState) -> None:
+    """Replace the file at once, so that a reader never sees half of it."""
+    path = _state_path(team)
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps(asdict(state)), "utf-8")
+    new.replace(path)
+
+
+def read(team: Team) -> TeamState | None:
+    """What the supervisor wrote last; None when it never did."""
+    try:
+        data = json.loads(_state_path(team).read_text("utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    workers = tuple(WorkerState(**worker) for worker in data.pop("workers"))
+    return TeamState(workers=workers, **data)
+
+
+def _lock_path(team: Team) -> Path:
+    return team.run / "supervisor.lock"
+
+
+def _state_path(team: Team) -> Path:
+    return team.run / "supervisor.json"

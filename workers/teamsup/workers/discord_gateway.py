@@ -1,0 +1,171 @@
+"""gateway: one Discord connection for the whole team."""
+
+import asyncio
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from teamsup.hub import Delivery, MessageHub, NotConfigured, StoreError
+from teamsup.hub.settings import Settings
+
+from .worker import Worker, main
+
+if TYPE_CHECKING:
+    import discord
+
+_MAX_LENGTH = 2000  # Discord's limit for one message
+_RETRY_SECONDS = (1.0, 60.0)
+
+
+@dataclass(frozen=True)
+class Access:
+    """The [gateway] section. Nobody may write to the team unless their user or the channel is listed."""
+
+    token_file: str = ""
+    users: tuple[int, ...] = ()
+    channels: tuple[int, ...] = ()
+
+    def admits(self, user: int, channel: int) -> bool:
+        return user in self.users or channel in self.channels
+
+
+def find_token(access: Access) -> str:
+    """The bot's token, from $DISCORD_TOKEN, token_file or systemd's credentials. Raises NotConfigured without one."""
+    if token := os.environ.get("DISCORD_TOKEN", "").strip():
+        return token
+    credentials = os.environ.get("CREDENTIALS_DIRECTORY")
+    file = Path(access.token_file).expanduser() if access.token_file else Path(credentials or "", "discord_token")
+    if not access.token_file and not credentials:
+        raise NotConfigured(
+            "No Discord token: set DISCORD_TOKEN, or token_file under [gateway] in teamsup.toml, "
+            "then run 'teamsup restart gateway'."
+        )
+    try:
+        if file.stat().st_mode & 0o077 and not credentials:
+            raise NotConfigured(f"Others can read the Discord token in {file}: run chmod 600 on it.")
+        return file.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise NotConfigured(f"The Discord token in {file} cannot be read: {error}.") from error
+
+
+def pieces(text: str, limit: int = _MAX_LENGTH) -> list[str]:
+    """The text in pieces that Discord takes, cut at line ends where there are any. Limits count UTF-16 units."""
+    parts, part = [], ""
+    for line in text.splitlines(keepends=True):
+        for character in [line] if _length(part + line) <= limit else line:
+            if _length(part + character) > limit:
+                parts.append(part)
+                part = ""
+            part += character
+    return [part for part in [*parts, part] if part.strip()]
+
+
+def _length(text: str) -> int:
+    return len(text.encode("utf-16-le")) // 2
+
+
+class Gateway(Worker):
+    """Brings messages of allowed people to user_comm, and its answers back into their channels."""
+
+    name: ClassVar[str] = "gateway"
+
+    def __init__(self, hub: MessageHub, settings: Settings) -> None:
+        super().__init__(hub, settings)
+        self._access = settings.section(self.name, Access)
+        self._token = find_token(self._access)
+        self._client: discord.Client | None = None
+
+    def details(self) -> dict[str, Any]:
+        connected = self._client is not None and self._client.is_ready()
+        return {"note": "connected to Discord" if connected else "connecting to Discord"}
+
+    async def work(self) -> None:
+        wait, longest = _RETRY_SECONDS
+        while True:
+            try:
+                await self._connect()
+            except OSError as error:
+                self.log.warning("no connection to Discord, next try in %.0f s: %s", wait, error)
+            await asyncio.sleep(wait)
+            wait = min(2 * wait, longest)
+
+    async def _connect(self) -> None:
+        # discord.py is a fifth of a second and 30 MiB: not for a gateway without a token.
+        import aiohttp
+        import discord
+
+        intents = discord.Intents.none()
+        intents.guilds = intents.guild_messages = intents.dm_messages = intents.message_content = True
+        client = discord.Client(intents=intents, allowed_mentions=discord.AllowedMentions.none())
+        client.event(self.on_message)
+        try:
+            async with client:
+                self._client = client
+                await client.start(self._token)
+        except discord.LoginFailure:
+            raise NotConfigured(
+                "Discord refused the token: copy a new one from the bot's page in the portal."
+            ) from None
+        except discord.PrivilegedIntentsRequired:
+            raise NotConfigured(
+                "The bot may not read messages: switch on 'Message Content Intent' on its page in the Discord portal."
+            ) from None
+        except (discord.DiscordException, aiohttp.ClientError) as error:
+            raise OSError(str(error)) from error
+        finally:
+            self._client = None
+
+    async def on_message(self, message: "discord.Message") -> None:
+        if message.author.bot or not message.content.strip():
+            return
+        if not self._access.admits(message.author.id, message.channel.id):
+            self.log.info("not allowed: user %d in channel %d", message.author.id, message.channel.id)
+            return
+        while True:
+            try:
+                await self.in_thread(
+                    self.hub.send,
+                    "user_comm",
+                    message.content,
+                    message_id=f"discord:{message.id}",
+                    conversation_id=f"discord:{message.channel.id}",
+                    metadata={"from": message.author.display_name, "user": message.author.id},
+                )
+            except StoreError as error:
+                self.log.error("%s", error)
+                await asyncio.sleep(1)
+            else:
+                return
+
+    async def handle(self, delivery: Delivery) -> None:
+        conversation = delivery.message.conversation_id or ""
+        place, _, channel = conversation.partition(":")
+        if place != "discord" or not channel.isdecimal():
+            await self.in_thread(self.hub.acknowledge, delivery, outcome="not for Discord")
+        elif self._client is None or not self._client.is_ready():
+            await self.in_thread(self.hub.release, delivery, delay=_RETRY_SECONDS[0])
+        else:
+            await self._say(self._client, int(channel), delivery)
+            await self.in_thread(self.hub.acknowledge, delivery, outcome="sent")
+
+    async def _say(self, client: "discord.Client", channel: int, delivery: Delivery) -> None:
+        import discord
+
+        target = client.get_partial_messageable(channel)
+        said, _, snowflake = (delivery.message.reply_to or "").partition(":")
+        answered = None
+        if said == "discord" and snowflake.isdecimal():
+            answered = discord.MessageReference(message_id=int(snowflake), channel_id=channel, fail_if_not_exists=False)
+        for number, piece in enumerate(pieces(delivery.message.content)):
+            # The same nonce at a second try lets Discord recognise what it already has.
+            nonce = hashlib.sha256(f"{delivery.message.message_id}:{number}".encode()).hexdigest()[:24]
+            if answered is not None and number == 0:
+                await target.send(piece, nonce=nonce, reference=answered, mention_author=False)
+            else:
+                await target.send(piece, nonce=nonce)
+
+
+if __name__ == "__main__":
+    main(Gateway)

@@ -1,0 +1,110 @@
+"""monitor-bridge: what the host and its monitoring have to say, as messages to the team."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import psutil
+
+from teamsup.hub import Delivery, MessageHub, NotConfigured, TeamsupError
+from teamsup.hub.settings import Settings
+
+from .worker import Worker, main
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The [monitor-bridge] section. Percentages above which the team is told, once."""
+
+    interval_seconds: float = 10.0
+    cpu_percent: float = 95.0
+    memory_percent: float = 95.0
+    disk_percent: float = 95.0
+    disk_path: str = "/"
+    recipient: str = "user_comm"
+
+    def __post_init__(self) -> None:
+        if self.interval_seconds < 1:
+            raise ValueError("interval_seconds must be at least 1")
+        for name in ("cpu_percent", "memory_percent", "disk_percent"):
+            if not 0 < getattr(self, name) <= 100:
+                raise ValueError(f"{name} must be above 0 and at most 100")
+
+
+_CALM = 5.0  # percentage points below the limit before the same alert may be raised again, so that nothing flaps
+
+
+def judge(
+    load: Mapping[str, float], limits: Mapping[str, float], alerted: frozenset[str]
+) -> tuple[frozenset[str], list[str]]:
+    """Which resources are over their limit now, and a sentence for each that was not before."""
+    over = {unit for unit in load if load[unit] >= limits[unit]}
+    calm = {unit for unit in load if load[unit] < limits[unit] - _CALM}
+    news = [
+        f"{unit} of this host is at {load[unit]:.0f} %, over its limit of {limits[unit]:.0f} %."
+        for unit in sorted(over - alerted)
+    ]
+    return (alerted | over) - calm, news
+
+
+class MonitorBridge(Worker):
+    """Reports the host's load as its status and raises an alert when a limit is passed."""
+
+    name: ClassVar[str] = "monitor-bridge"
+
+    def __init__(self, hub: MessageHub, settings: Settings) -> None:
+        super().__init__(hub, settings)
+        self._section = settings.section(self.name, Limits)
+        self._limits = {
+            "CPU": self._section.cpu_percent,
+            "memory": self._section.memory_percent,
+            "disk": self._section.disk_percent,
+        }
+        self._load: dict[str, float] = {}
+        # A restart must not raise again what the team knows already.
+        mine = [agent.metadata.get("alerted") for agent in hub.agents() if agent.name == self.name]
+        known = mine[0] if mine and isinstance(mine[0], list) else []
+        self._alerted = frozenset(unit for unit in known if unit in self._limits)
+        try:
+            self._measure()
+        except OSError as error:
+            raise NotConfigured(f"{settings.path}: [monitor-bridge] disk_path cannot be measured: {error}.") from error
+
+    def details(self) -> dict[str, Any]:
+        note = ", ".join(f"{unit} {percent:.0f} %" for unit, percent in self._load.items())
+        return {"note": note, "alerted": sorted(self._alerted)}
+
+    async def work(self) -> None:
+        while True:
+            # CPU is measured between two calls, and the moment of the start says nothing about the host.
+            await asyncio.sleep(self._section.interval_seconds if self._load else 1)
+            self._load = self._measure()
+            alerted, news = judge(self._load, self._limits, self._alerted)
+            try:
+                for sentence in news:
+                    self.log.warning("%s", sentence)
+                    await self.in_thread(
+                        self.hub.send, self._section.recipient, sentence, message_type="notification", priority="high"
+                    )
+            except TeamsupError as error:
+                self.log.error("the alert could not be sent and will be raised again: %s", error)
+                continue
+            self._alerted = alerted
+
+    def _measure(self) -> dict[str, float]:
+        return {
+            "CPU": psutil.cpu_percent(),
+            "memory": psutil.virtual_memory().percent,
+            "disk": psutil.disk_usage(self._section.disk_path).percent,
+        }
+
+    async def handle(self, delivery: Delivery) -> None:
+        if delivery.message.recipient is None or delivery.message.reply_to is not None:
+            await self.in_thread(self.hub.acknowledge, delivery)
+        else:
+            await self.in_thread(self.hub.reply, delivery, self.details()["note"] or "No figures yet.")
+
+
+if __name__ == "__main__":
+    main(MonitorBridge)

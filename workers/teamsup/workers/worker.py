@@ -1,0 +1,157 @@
+"""What every worker does alike: take part, stay alive in view, read its mail one by one, end cleanly."""
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any, ClassVar, ParamSpec, TypeVar
+
+from teamsup.hub import Delivery, MessageHub, NotConfigured, StaleLease, StoreError, TeamsupError
+from teamsup.hub.settings import Settings
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+HEARTBEAT_SECONDS = 5.0
+_BATCH = 20
+
+
+class Worker:
+    """One daemon of the team. A subclass says its name and what to do with a delivery."""
+
+    name: ClassVar[str]
+
+    def __init__(self, hub: MessageHub, settings: Settings) -> None:
+        self.hub = hub
+        self.settings = settings
+        self.log = logging.getLogger(self.name)
+        self._stopping = asyncio.Event()
+        self._refusal: NotConfigured | None = None
+
+    async def handle(self, delivery: Delivery) -> None:
+        """Act on one delivery and end it. What is raised gives it back, to be tried again later."""
+        raise NotImplementedError
+
+    async def work(self) -> None:
+        """What the worker does besides reading its mail. Cancelled at the end; ends the worker when it returns.
+
+        Raises NotConfigured when only a person can help.
+        """
+        await self._stopping.wait()
+
+    def details(self) -> dict[str, Any]:
+        """What the heartbeat tells besides the pid; ``note`` is for people."""
+        return {}
+
+    async def in_thread(self, action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do something that may block, such as a commit, without holding up the event loop."""
+        return await asyncio.to_thread(action, *args, **kwargs)
+
+    async def run(self) -> None:
+        """Take part until told to end. Raises NotConfigured when only a person can help."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopping.set)
+        # This process is the only reader of its mailbox, so what is leased there was its predecessor's.
+        await self.in_thread(self.hub.recover)
+        await self.in_thread(self.hub.register, "daemon", **self._presence())
+        async with asyncio.TaskGroup() as tasks:
+            besides = [tasks.create_task(self._beat()), tasks.create_task(self._work())]
+            await self._read()
+            for task in besides:
+                task.cancel()
+        if self._refusal is not None:
+            raise self._refusal
+        await self.in_thread(self.hub.heartbeat, "offline", **self._presence() | {"note": ""})
+
+    async def _read(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                if not await self._arrived():
+                    continue
+                batch = await self.in_thread(self.hub.claim, _BATCH)
+            except StoreError as error:
+                self.log.error("%s", error)
+                await asyncio.sleep(1)
+                continue
+            for delivery in batch:
+                await self._attend(delivery)
+
+    async def _arrived(self) -> bool:
+        """Whether something arrived, unless the end came first."""
+        arrival = asyncio.ensure_future(self.hub.wait_async())
+        end = asyncio.ensure_future(self._stopping.wait())
+        await asyncio.wait((arrival, end), return_when=asyncio.FIRST_COMPLETED)
+        end.cancel()
+        if not arrival.done():
+            arrival.cancel()
+            await asyncio.wait((arrival,))
+            return False
+        return arrival.result()
+
+    async def _attend(self, delivery: Delivery) -> None:
+        message = delivery.message
+        try:
+            if self._stopping.is_set():
+                await self.in_thread(self.hub.release, delivery)
+            else:
+                await self.handle(delivery)
+        except StaleLease as error:
+            self.log.warning("%s", error)
+        except StoreError as error:
+            self.log.error("%s Message %s comes back when its lease ends.", error, message.message_id)
+        except Exception as error:
+            self.log.exception("message %s from %s failed", message.message_id, message.sender)
+            with contextlib.suppress(TeamsupError):
+                await self.in_thread(self.hub.release, delivery, error=f"{self.name} failed: {type(error).__name__}")
+
+    async def _work(self) -> None:
+        try:
+            await self.work()
+        except NotConfigured as error:
+            self._refusal = error
+        finally:
+            self._stopping.set()
+
+    async def _beat(self) -> None:
+        """Heartbeats come from the event loop that does the work, so a hung loop stops them."""
+        parent = os.getppid()
+        while True:
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+            if os.getppid() != parent:
+                self.log.warning("the supervisor is gone, so this worker ends")
+                self._stopping.set()
+            try:
+                await self.in_thread(self.hub.heartbeat, **self._presence())
+            except StoreError as error:
+                self.log.error("no heartbeat: %s", error)
+
+    def _presence(self) -> dict[str, Any]:
+        return {"pid": os.getpid(), **self.details()}
+
+
+def main(kind: type[Worker]) -> None:
+    """Run a worker as this process: ``python -m teamsup.workers.… [--team NAME]``."""
+    parser = argparse.ArgumentParser(description=kind.__doc__)
+    parser.add_argument("--team", help="the team's name (default: $TEAMSUP_TEAM or 'default')")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s")
+    try:
+        with MessageHub(arguments.team, agent=kind.name) as hub:
+            try:
+                asyncio.run(_run(kind, hub))
+            except NotConfigured as error:
+                hub.register("daemon", pid=os.getpid(), note=str(error))
+                hub.heartbeat("not configured")
+                raise
+    except TeamsupError as error:
+        logging.getLogger(kind.name).error("%s", error)
+        sys.exit(error.exit_code)
+
+
+async def _run(kind: type[Worker], hub: MessageHub) -> None:
+    await kind(hub, Settings(hub.team)).run()
