@@ -41,6 +41,8 @@ async def _run(supervisor: Supervisor, ready_fd: int | None) -> None:
         await supervisor.ready.wait()
         os.write(descriptor, _READY)
         os.close(descriptor)
+        # Whoever started us may wait for the end of our stderr.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
     telling = asyncio.create_task(tell_ready(ready_fd)) if ready_fd is not None else None
     await supervisor.run()

@@ -1,0 +1,62 @@
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from support import Command, eventually
+from teamsup.hub import MessageHub, Team
+
+
+@pytest.fixture
+def team(tmp_path: Path) -> Team:
+    return Team("crew", tmp_path / "crew")
+
+
+@pytest.fixture
+def join(team: Team) -> Iterator[Callable[..., MessageHub]]:
+    """Opens the team's hub in an agent's name; everybody has registered."""
+    opened = []
+
+    def open_hub(agent: str, **options: object) -> MessageHub:
+        hub = MessageHub(team, agent=agent, **options)  # type: ignore[arg-type]
+        hub.register()
+        opened.append(hub)
+        return hub
+
+    yield open_hub
+    for hub in opened:
+        hub.close()
+
+
+@pytest.fixture
+def teamsup(tmp_path: Path) -> Command:
+    return Command(tmp_path)
+
+
+@pytest.fixture
+def running(teamsup: Command) -> Iterator[Command]:
+    """A team that ``teamsup start`` runs; it is stopped, and found to have left nothing, afterwards."""
+    with teamsup.open("start", stdout=subprocess.DEVNULL) as supervisor:
+        try:
+            eventually(lambda: is_ready(teamsup), "all workers ready")
+            yield teamsup
+        finally:
+            family = psutil.Process(supervisor.pid).children(recursive=True) if supervisor.poll() is None else []
+            if supervisor.poll() is None:
+                os.kill(supervisor.pid, signal.SIGTERM)
+            supervisor.wait(30)
+            assert not psutil.wait_procs(family, timeout=5)[1]
+
+
+def is_ready(teamsup: Command) -> bool:
+    states = {name: row["state"] for name, row in teamsup.ps().items()}
+    return states == {
+        "supervisor": "RUNNING",
+        "user_comm": "RUNNING",
+        "monitor-bridge": "RUNNING",
+        "gateway": "not configured",
+    }

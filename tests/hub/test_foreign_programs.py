@@ -1,0 +1,211 @@
+"""Programs that know only the two original tables, or only SQL, are first-class."""
+
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Callable
+
+import pytest
+
+from support import Command, as_foreign_program, eventually
+from teamsup.hub import MessageHub, Team
+
+Join = Callable[..., MessageHub]
+INSERT = "INSERT INTO messages (message_id, sender, recipient, content) VALUES (?, ?, ?, ?)"
+STATES = "SELECT recipient, state FROM deliveries ORDER BY message, recipient"
+
+shell = pytest.mark.skipif(shutil.which("sqlite3") is None, reason="needs the sqlite3 shell (Debian package sqlite3)")
+
+
+def sqlite3_shell(team: Team, sql: str) -> str:
+    result = subprocess.run(["sqlite3", team.database, sql], capture_output=True, text=True, timeout=20, check=False)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+@shell
+def test_a_line_typed_into_the_sqlite3_shell_reaches_user_comm_and_its_answer_is_kept(running: Command) -> None:
+    sqlite3_shell(
+        running.team,
+        "INSERT INTO messages (message_id, sender, recipient, content) VALUES ('m1', 'shell', 'user_comm', 'Hello')",
+    )
+
+    answer = eventually(
+        lambda: sqlite3_shell(running.team, "SELECT content FROM messages WHERE recipient = 'shell'"), "the answer"
+    )
+    assert answer == "Hi there! 👋\n"
+    assert sqlite3_shell(running.team, "SELECT status FROM messages WHERE message_id = 'm1'") == "processed\n"
+    assert running.run("read", "--agent", "shell").stdout.endswith(": Hi there! 👋\n")
+
+
+def test_a_plain_insert_wakes_a_reader_that_waits(join: Join, team: Team) -> None:
+    scout = join("scout")
+    assert scout.watch()
+
+    as_foreign_program(team, INSERT, "m1", "cron", "scout", "nightly done")
+
+    assert scout.wait(10)
+    assert [delivery.message.content for delivery in scout.claim()] == ["nightly done"]
+
+
+def test_a_program_that_knows_only_the_original_tables_can_consume(join: Join, team: Team) -> None:
+    lead = join("lead")
+    lead.enroll("legacy")
+    message = lead.send("legacy", "work")
+
+    ((message_id, content),) = as_foreign_program(
+        team, "SELECT message_id, content FROM messages WHERE recipient = 'legacy' AND status = 'pending'"
+    )
+    as_foreign_program(team, "UPDATE messages SET status = 'processed' WHERE message_id = ?", message_id)
+
+    assert (message_id, content) == (message.message_id, "work")
+    (state,) = lead.trace(message_id)
+    assert (state.state, state.outcome) == ("done", "processed")
+    assert as_foreign_program(team, "SELECT processed_at IS NOT NULL FROM messages") == [(1,)]
+
+
+def test_such_a_program_does_not_take_what_one_of_our_readers_holds(join: Join, team: Team) -> None:
+    lead, scout = join("lead"), join("scout")
+    lead.send("scout", "work")
+    pending = "SELECT count(*) FROM messages WHERE status = 'pending'"
+
+    (delivery,) = scout.claim()
+    assert as_foreign_program(team, pending) == [(0,)]
+    scout.release(delivery)
+    assert as_foreign_program(team, pending) == [(1,)]
+    (delivery,) = scout.claim()
+    scout.acknowledge(delivery)
+
+    assert as_foreign_program(team, "SELECT status FROM messages") == [("processed",)]
+
+
+def test_processed_on_a_broadcast_ends_nobodys_delivery(join: Join, team: Team) -> None:
+    lead, scout = join("lead"), join("scout")
+    lead.broadcast("hi")
+
+    as_foreign_program(team, "UPDATE messages SET status = 'processed'")
+
+    assert len(scout.claim()) == 1
+
+
+def test_an_insert_to_an_unknown_name_is_kept_until_that_agent_appears(join: Join, team: Team) -> None:
+    lead = join("lead")
+    as_foreign_program(team, INSERT, "m1", "cron", "Newcomer", "welcome")
+    assert lead.trace("m1")[0].undeliverable
+
+    newcomer = join("newcomer")
+
+    assert not lead.trace("m1")[0].undeliverable
+    assert [delivery.message.content for delivery in newcomer.claim()] == ["welcome"]
+
+
+def test_delete_and_replace_leave_no_orphan(join: Join, team: Team) -> None:
+    join("scout")
+    as_foreign_program(team, INSERT, "m1", "cron", "scout", "one")
+    as_foreign_program(team, INSERT, "m2", "cron", "scout", "two")
+
+    as_foreign_program(team, "DELETE FROM messages WHERE message_id = 'm1'")
+    as_foreign_program(team, INSERT.replace("INSERT", "INSERT OR REPLACE"), "m2", "cron", "scout", "two, corrected")
+    as_foreign_program(team, INSERT.replace("INSERT", "INSERT OR IGNORE"), "m2", "cron", "scout", "ignored")
+    as_foreign_program(
+        team,
+        "INSERT OR REPLACE INTO messages (id, message_id, sender, recipient, content)"
+        " SELECT id, 'm3', 'cron', 'scout', 'three' FROM messages",
+    )
+
+    assert as_foreign_program(team, "SELECT message_id, content FROM messages") == [("m3", "three")]
+    assert as_foreign_program(team, STATES) == [("scout", "ready")]
+    assert as_foreign_program(
+        team, "SELECT count(*) FROM deliveries WHERE message NOT IN (SELECT id FROM messages)"
+    ) == [(0,)]
+
+
+def test_an_ignored_insert_keeps_the_delivery_that_was_there(join: Join, team: Team) -> None:
+    scout = join("scout")
+    as_foreign_program(team, INSERT, "m1", "cron", "scout", "one")
+
+    as_foreign_program(team, INSERT.replace("INSERT", "INSERT OR IGNORE"), "m1", "cron", "scout", "again")
+    as_foreign_program(team, INSERT, "m2", "cron", "scout", "two")
+
+    assert [delivery.message.content for delivery in scout.claim(10)] == ["one", "two"]
+
+
+def test_a_deleted_head_frees_its_conversation(join: Join, team: Team) -> None:
+    lead, scout = join("lead"), join("scout")
+    head = lead.send("scout", "one", conversation_id="c")
+    lead.send("scout", "two", conversation_id="c")
+
+    as_foreign_program(team, "DELETE FROM messages WHERE message_id = ?", head.message_id)
+
+    assert [delivery.message.content for delivery in scout.claim(10)] == ["two"]
+
+
+@pytest.mark.parametrize(
+    ("written", "stored"),
+    [
+        ("2020-01-02T03:04:05", "2020-01-02 03:04:05.000"),
+        ("2020-01-02T03:04:05.678901Z", "2020-01-02 03:04:05.679"),
+        ("2020-01-02 03:04:05+02:00", "2020-01-02 01:04:05.000"),
+        ("2020-01-02 03:04:05", "2020-01-02 03:04:05"),
+        ("2020-01-02 03:04:05.678", "2020-01-02 03:04:05.678"),
+        (1577934245.5, "2020-01-02 03:04:05.500"),
+    ],
+)
+def test_foreign_times_are_stored_so_that_they_compare(join: Join, team: Team, written: object, stored: str) -> None:
+    scout = join("scout")
+
+    as_foreign_program(
+        team,
+        "INSERT INTO messages (message_id, sender, recipient, content, created_at, expires_at)"
+        " VALUES ('m1', 'cron', 'scout', 'old news', ?1, ?1)",
+        written,
+    )
+
+    assert as_foreign_program(team, "SELECT created_at, expires_at FROM messages") == [(stored, stored)]
+    assert scout.claim() == []
+    assert as_foreign_program(team, STATES) == [("scout", "expired")]
+
+
+def test_what_is_no_time_at_all_counts_as_now_and_never(join: Join, team: Team) -> None:
+    scout = join("scout")
+
+    as_foreign_program(
+        team,
+        "INSERT INTO messages (message_id, sender, recipient, content, created_at, expires_at)"
+        " VALUES ('m1', 'cron', 'scout', 'hi', 'yesterday', 'soon')",
+    )
+
+    (delivery,) = scout.claim()
+    assert delivery.message.created_at is not None
+    assert delivery.message.expires_at is None
+
+
+@pytest.mark.parametrize("pragma", ["recursive_triggers", "foreign_keys"])
+def test_the_rules_hold_whatever_the_foreign_program_has_switched_on(join: Join, team: Team, pragma: str) -> None:
+    lead, scout = join("lead"), join("scout")
+    with sqlite3.connect(team.database) as db:
+        db.execute(f"PRAGMA {pragma}=1")
+        for number in ("1", "2", "2"):
+            db.execute(INSERT.replace("INSERT", "INSERT OR REPLACE"), (number, "cron", "scout", number))
+        db.execute("UPDATE messages SET status = 'processed' WHERE message_id = '1'")
+    db.close()
+
+    assert [delivery.message.content for delivery in scout.claim(10)] == ["2"]
+    assert lead.trace("1")[0].state == "done"
+
+
+def test_foreign_metadata_that_is_no_json_does_not_matter(join: Join, team: Team) -> None:
+    scout = join("scout")
+
+    as_foreign_program(
+        team,
+        "INSERT INTO messages (message_id, sender, recipient, content, metadata, priority, message_type)"
+        " VALUES ('m1', 'cron', 'scout', 'hi', '{oops', 'whenever', NULL)",
+    )
+
+    (delivery,) = scout.claim()
+    assert (delivery.message.metadata, delivery.message.priority, delivery.message.message_type) == (
+        {},
+        "normal",
+        "message",
+    )

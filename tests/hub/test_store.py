@@ -1,0 +1,144 @@
+"""The file itself: adopted, migrated, shared, refused."""
+
+import os
+import shutil
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from support import as_foreign_program, eventually
+from teamsup.hub import MessageHub, SchemaTooNew, StoreCorrupt, StoreError, Team
+from teamsup.hub.store import SCHEMA_VERSION
+
+ORIGINAL_DESIGN = """
+    CREATE TABLE messages (id INTEGER PRIMARY KEY AUTOINCREMENT, message_id TEXT UNIQUE NOT NULL, sender TEXT NOT NULL,
+      recipient TEXT, message_type TEXT DEFAULT 'message', content TEXT NOT NULL,
+      priority TEXT DEFAULT 'normal', metadata TEXT DEFAULT '{}', status TEXT DEFAULT 'pending',
+      created_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP, processed_at TIMESTAMP, expires_at TIMESTAMP);
+    CREATE TABLE agent_status (agent_name TEXT PRIMARY KEY, status TEXT DEFAULT 'offline', last_heartbeat TIMESTAMP,
+      metadata TEXT DEFAULT '{}');
+    INSERT INTO agent_status (agent_name) VALUES ('lead'), ('scout');
+    INSERT INTO messages (message_id, sender, recipient, content, status) VALUES
+      ('m1', 'lead', 'scout', 'one', 'pending'), ('m2', 'lead', 'scout', 'two', 'processing'),
+      ('m3', 'lead', 'scout', 'three', 'processed'), ('m4', 'lead', NULL, 'to all', 'pending');
+"""
+
+
+def test_only_its_owner_can_read_a_team(team: Team) -> None:
+    MessageHub(team).close()
+
+    assert stat.S_IMODE(team.folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE(team.database.stat().st_mode) == 0o600
+
+
+def test_a_database_of_the_original_design_is_adopted_and_nothing_is_lost(team: Team) -> None:
+    team.folder.mkdir()
+    with sqlite3.connect(team.database) as db:
+        db.executescript(ORIGINAL_DESIGN)
+    db.close()
+
+    with MessageHub(team, agent="scout") as scout:
+        assert [delivery.message.content for delivery in scout.claim(10)] == ["one", "to all"]
+        assert scout.trace("m2")[0].state == "leased"
+        assert scout.trace("m3") == []
+        as_foreign_program(team, "UPDATE messages SET status = 'processed' WHERE message_id = 'm2'")
+        assert scout.trace("m2")[0].state == "done"
+    assert as_foreign_program(team, "SELECT id, message_id FROM messages ORDER BY id") == [
+        (1, "m1"),
+        (2, "m2"),
+        (3, "m3"),
+        (4, "m4"),
+    ]
+
+
+def test_a_database_of_a_newer_schema_is_refused_and_left_alone(team: Team) -> None:
+    MessageHub(team).close()
+    as_foreign_program(team, f"PRAGMA user_version={SCHEMA_VERSION + 1}")
+
+    with pytest.raises(SchemaTooNew, match="written by a newer teamsup"):
+        MessageHub(team)
+
+    assert as_foreign_program(team, "PRAGMA user_version") == [(SCHEMA_VERSION + 1,)]
+
+
+def test_what_is_no_database_is_refused(team: Team) -> None:
+    team.create()
+    team.database.write_bytes(b"this is a letter to my aunt" * 100)
+
+    with pytest.raises(StoreCorrupt, match="is not a SQLite database"):
+        MessageHub(team)
+
+
+def test_a_team_whose_folder_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    tmp_path.joinpath("file").write_text("")
+
+    with pytest.raises(StoreError, match="Cannot make the folder"):
+        MessageHub(Team("crew", tmp_path / "file" / "crew"))
+
+
+def test_many_processes_may_be_the_first_to_open_it(team: Team) -> None:
+    code = (
+        "import sys; from pathlib import Path; from teamsup.hub import MessageHub, Team;"
+        "MessageHub(Team('crew', Path(sys.argv[1])), agent=sys.argv[2]).register()"
+    )
+    openers = [subprocess.Popen([sys.executable, "-c", code, str(team.folder), f"a{n}"]) for n in range(6)]
+
+    assert [opener.wait(30) for opener in openers] == [0] * 6
+    with MessageHub(team) as hub:
+        assert len(hub.agents()) == 6
+
+
+def test_writers_that_meet_wait_for_each_other(team: Team) -> None:
+    with MessageHub(team, agent="lead") as lead, MessageHub(team, agent="scout") as scout:
+        scout.register()
+        blocker = sqlite3.connect(team.database, isolation_level=None, check_same_thread=False)
+        blocker.execute("BEGIN IMMEDIATE")
+        sender = threading.Thread(target=lead.send, args=("scout", "hi"))
+        sender.start()
+        assert scout.claim() == []
+        blocker.execute("COMMIT")
+        blocker.close()
+        sender.join()
+
+        assert len(scout.claim()) == 1
+
+
+def test_a_hub_goes_on_after_a_failed_transaction(team: Team) -> None:
+    with MessageHub(team, agent="lead") as lead:
+        lead.register()
+        with pytest.raises(ZeroDivisionError), lead.transaction():
+            lead.send("lead", "to nobody")
+            raise ZeroDivisionError
+
+        assert lead.claim() == []
+        lead.send("lead", "to myself")
+        assert len(lead.claim()) == 1
+
+
+@pytest.mark.skipif(
+    os.getuid() != 0 or shutil.which("mount") is None or sys.platform != "linux", reason="needs root to mount a tmpfs"
+)
+@pytest.mark.parametrize(("options", "reason"), [("size=512k", "disk is full"), ("ro", "cannot be|failed|Cannot make")])
+def test_a_file_system_that_takes_nothing_is_said_in_words(tmp_path: Path, options: str, reason: str) -> None:
+    place = tmp_path / "small"
+    place.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", place], capture_output=True, check=False)
+    if mounted.returncode:
+        pytest.skip("may not mount a tmpfs here")
+    try:
+        with pytest.raises(StoreError, match=reason):
+            _fill(Team("crew", place / "crew"))
+    finally:
+        eventually(lambda: subprocess.run(["umount", place], check=False).returncode == 0, "unmounted")
+
+
+def _fill(team: Team) -> None:
+    with MessageHub(team, agent="lead") as lead:
+        lead.register()
+        for _ in range(100):
+            lead.send("lead", "x" * 20_000)

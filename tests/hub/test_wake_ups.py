@@ -1,0 +1,194 @@
+"""Whoever waits is woken: by a doorbell, by the team's watcher, and in the worst case by the slow look."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from support import as_foreign_program, eventually
+from teamsup.hub import MessageHub, Team
+from teamsup.hub.doorbell import Doorbell, ring
+
+Join = Callable[..., MessageHub]
+
+
+def test_a_bell_rings_for_its_agent_only(team: Team) -> None:
+    team.create()
+    with Doorbell(team.run, "scout") as scout, Doorbell(team.run, "scribe") as scribe:
+        ring(team.run, ["scout"])
+
+        assert scout.wait(5)
+        assert not scribe.wait(0)
+        assert not scout.wait(0)
+
+
+def test_every_reader_of_an_agent_hears_it(team: Team) -> None:
+    team.create()
+    with Doorbell(team.run, "scout") as first, Doorbell(team.run, "scout") as second:
+        ring(team.run, ["scout"])
+
+        assert first.wait(5)
+        assert second.wait(5)
+
+
+def test_many_rings_neither_block_nor_add_up(team: Team) -> None:
+    team.create()
+    with Doorbell(team.run, "scout") as bell:
+        for _ in range(10_000):
+            ring(team.run, ["scout"])
+
+        assert bell.wait(0)
+        assert not bell.wait(0)
+
+
+def test_the_bell_of_a_dead_process_is_taken_away(team: Team) -> None:
+    team.create()
+    dead = team.run / "scout@1.0"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as abandoned:
+        abandoned.bind(str(dead))
+
+    ring(team.run, ["scout"])
+
+    assert not dead.exists()
+
+
+def test_a_long_name_and_a_deep_folder_still_have_a_bell(tmp_path: Path) -> None:
+    deep = Team("crew", tmp_path.joinpath(*["deeper-and-deeper"] * 8) / "crew")
+    name = "x" * 64
+    with MessageHub(deep, agent="lead") as lead, MessageHub(deep, agent=name) as reader:
+        reader.register()
+        with Doorbell(deep.run, name) as bell:
+            lead.send(name, "hi")
+
+            assert bell.wait(5)
+            assert len(os.fsencode(bell.path)) <= 100
+    deep.run.joinpath("watch.lock").unlink(missing_ok=True)
+    deep.run.rmdir()
+
+
+def test_a_waiting_reader_is_woken_by_a_send(join: Join) -> None:
+    lead, scout = join("lead"), join("scout")
+    woken = threading.Event()
+
+    def read() -> None:
+        if scout.wait(20):
+            woken.set()
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    eventually(lambda: list(scout.team.run.glob("scout@*")), "the reader waits")
+    lead.send("scout", "hi")
+    reader.join()
+    assert woken.is_set()
+
+
+def test_a_wait_on_an_event_loop_leaves_the_loop_free(join: Join) -> None:
+    lead, scout = join("lead"), join("scout")
+
+    async def use() -> bool:
+        waiting = asyncio.create_task(scout.wait_async(20))
+        await asyncio.sleep(0)
+        lead.send("scout", "hi")
+        return await waiting
+
+    assert asyncio.run(use())
+
+
+def test_a_cancelled_wait_leaves_no_bell(join: Join) -> None:
+    scout = join("scout")
+
+    async def use() -> None:
+        waiting = asyncio.create_task(scout.wait_async())
+        await asyncio.sleep(0)
+        assert list(scout.team.run.glob("scout@*"))
+        waiting.cancel()
+        await asyncio.wait((waiting,))
+
+    asyncio.run(use())
+    assert not list(scout.team.run.glob("scout@*"))
+
+
+def test_a_wait_ends_when_its_time_is_over(join: Join) -> None:
+    assert not join("scout").wait(0)
+
+
+def test_a_wait_ends_when_a_backoff_ends(join: Join) -> None:
+    lead, scout = join("lead"), join("scout")
+    lead.send("scout", "hi")
+    (delivery,) = scout.claim()
+    scout.release(delivery, error="later", delay=0.05)
+
+    assert scout.wait(20)
+    assert len(scout.claim()) == 1
+
+
+def test_one_process_watches_and_when_it_is_killed_another_takes_over(join: Join, team: Team) -> None:
+    scout = join("scout")
+    watcher = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import sys; from pathlib import Path; from teamsup.hub import MessageHub, Team;"
+            "hub = MessageHub(Team('crew', Path(sys.argv[1]))); print(hub.watch(), flush=True); sys.stdin.read()",
+            str(team.folder),
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with watcher:
+        assert watcher.stdout is not None
+        assert watcher.stdout.readline() == "True\n"
+        assert not scout.watch()
+        watcher.send_signal(signal.SIGKILL)
+
+    eventually(scout.watch, "the lock is free")
+    with Doorbell(team.run, "scout") as bell:
+        as_foreign_program(
+            team, "INSERT INTO messages (message_id, sender, recipient, content) VALUES ('m', 'cron', 'scout', 'hi')"
+        )
+        assert bell.wait(10)
+
+
+def test_foreign_writers_are_heard_again_after_the_last_connection_closed(team: Team) -> None:
+    with MessageHub(team, agent="scout") as scout:
+        scout.register()
+    assert not team.database.with_name("messages.db-wal").exists()
+    with MessageHub(team, agent="scout") as scout:
+        assert scout.watch()
+        for number in range(3):
+            with Doorbell(team.run, "scout") as bell:
+                as_foreign_program(
+                    team,
+                    "INSERT INTO messages (message_id, sender, recipient, content) VALUES (?, 'cron', 'scout', 'hi')",
+                    str(number),
+                )
+                assert bell.wait(10)
+
+
+@pytest.mark.parametrize("durability", ["full", "normal"])
+def test_no_message_is_left_lying_with_a_reader_that_only_waits(join: Join, team: Team, durability: str) -> None:
+    scout = join("scout")
+    count = 100
+    writer = threading.Thread(target=_write, args=(team, durability, count))
+    writer.start()
+    read = 0
+    while read < count:
+        assert scout.wait(20), f"{read} of {count} were read"
+        for delivery in scout.claim(7):
+            scout.acknowledge(delivery)
+            read += 1
+    writer.join()
+
+
+def _write(team: Team, durability: str, count: int) -> None:
+    with MessageHub(team, agent="lead", durability=durability) as lead:  # type: ignore[arg-type]
+        for number in range(count):
+            lead.send("scout", str(number))

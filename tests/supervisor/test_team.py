@@ -1,0 +1,200 @@
+"""The whole team, as a person starts, uses and ends it."""
+
+import os
+import signal
+import subprocess
+
+import psutil
+import pytest
+
+from conftest import is_ready
+from support import Command, as_foreign_program, eventually
+from teamsup.hub import MessageHub
+
+
+def test_a_line_in_chat_is_answered(running: Command) -> None:
+    chat = running.run("chat", stdin="Hello\n")
+
+    assert (chat.returncode, chat.stdout, chat.stderr) == (0, "Hi there! 👋\n", "")
+
+
+def test_a_question_outlives_the_worker_that_would_have_answered_it(running: Command) -> None:
+    pid = running.ps()["user_comm"]["pid"]
+    os.kill(pid, signal.SIGSTOP)  # so that the question is stored, and not claimed, when user_comm dies
+    with running.open("chat", stdin=subprocess.PIPE) as chat:
+        assert chat.stdin is not None
+        chat.stdin.write("Hello\n")
+        chat.stdin.close()
+        asked = "SELECT status FROM messages WHERE recipient = 'user_comm'"
+        eventually(lambda: running.team.database.exists() and as_foreign_program(running.team, asked), "the question")
+        os.kill(pid, signal.SIGKILL)
+
+        assert chat.stdout is not None
+        assert chat.stdout.read() == "Hi there! 👋\n"
+        assert chat.wait() == 0
+    user_comm = running.ps()["user_comm"]
+    assert user_comm["restarts"] == 1
+    assert user_comm["pid"] != pid
+
+
+def test_stop_ends_the_team_and_leaves_no_process(teamsup: Command) -> None:
+    with teamsup.open("start") as supervisor:
+        eventually(lambda: is_ready(teamsup), "all workers ready")
+        family = psutil.Process(supervisor.pid).children(recursive=True)
+        assert {process.pid for process in family} == {
+            row["pid"] for row in teamsup.ps().values() if row["pid"] not in (None, supervisor.pid)
+        }
+
+        stop = teamsup.run("stop")
+
+        assert (stop.returncode, stop.stdout) == (0, "Team 'default' has ended.\n")
+        assert supervisor.wait(5) == 0
+        assert not [process for process in family if process.is_running()]
+    assert teamsup.run("ps").returncode == 3
+    assert teamsup.run("stop").stdout == "Team 'default' is not running.\n"
+
+
+def test_workers_end_in_the_opposite_order_of_their_start(teamsup: Command) -> None:
+    with teamsup.open("start") as supervisor:
+        eventually(lambda: is_ready(teamsup), "all workers ready")
+        supervisor.send_signal(signal.SIGINT)
+        output, _ = supervisor.communicate(timeout=30)
+
+    told = [line.split("|")[1].split()[0] for line in output.splitlines() if "started, pid" in line]
+    ended = [line.split("|")[1].split()[0] for line in output.splitlines() if "ended (exit code 0)" in line]
+    assert told == ["user_comm", "monitor-bridge", "gateway"]
+    assert ended == ["monitor-bridge", "user_comm"]
+
+
+def test_a_killed_supervisor_leaves_no_worker_behind(teamsup: Command) -> None:
+    with teamsup.open("start", stdout=subprocess.DEVNULL) as supervisor:
+        eventually(lambda: is_ready(teamsup), "all workers ready")
+        family = psutil.Process(supervisor.pid).children(recursive=True)
+
+        supervisor.kill()
+
+        assert psutil.wait_procs(family, timeout=10)[1] == []
+
+
+def test_the_output_of_workers_is_prefixed_on_the_terminal_and_kept_in_files(teamsup: Command) -> None:
+    with teamsup.open("start") as supervisor:
+        eventually(lambda: is_ready(teamsup), "all workers ready")
+        supervisor.terminate()
+        output, _ = supervisor.communicate(timeout=30)
+
+    assert "gateway        | ERROR No Discord token" in output
+    logs = teamsup.run("logs", "gateway")
+    assert (logs.returncode, logs.stderr) == (0, "")
+    assert "gateway | ERROR No Discord token" in logs.stdout
+    assert "supervisor | stopped" in teamsup.run("logs", "supervisor").stdout
+    assert "supervisor | stopped" in teamsup.run("logs").stdout.splitlines()[-1]
+
+
+def test_logs_follow_shows_what_comes(running: Command) -> None:
+    with running.open("logs", "--follow", "supervisor") as follower:
+        assert follower.stdout is not None
+        assert "team 'default' in" in follower.stdout.readline()
+        assert running.run("restart", "monitor-bridge").returncode == 0
+
+        eventually(lambda: "asked to restart monitor-bridge" in follower.stdout.readline(), "the news")  # type: ignore[union-attr]
+
+        follower.send_signal(signal.SIGINT)
+        assert follower.wait(10) == 130
+
+
+def test_restart_replaces_one_worker_and_no_other(running: Command) -> None:
+    before = running.ps()
+
+    restart = running.run("restart", "monitor-bridge")
+
+    assert (restart.returncode, restart.stdout) == (0, "monitor-bridge is being restarted.\n")
+    bridge = eventually(
+        lambda: (row := running.ps()["monitor-bridge"])["state"] == "RUNNING" and row["restarts"] == 1 and row,
+        "monitor-bridge runs again",
+    )
+    assert bridge["pid"] != before["monitor-bridge"]["pid"]
+    assert running.ps()["user_comm"]["pid"] == before["user_comm"]["pid"]
+
+
+def test_restart_of_something_unknown_says_what_is_known(running: Command) -> None:
+    restart = running.run("restart", "postman")
+
+    assert restart.returncode == os.EX_USAGE
+    assert "NAME is one of user_comm, monitor-bridge, gateway" in restart.stderr
+
+
+def test_only_a_console_may_ask_the_supervisor(running: Command) -> None:
+    with MessageHub(running.team, agent="lead") as lead:
+        lead.register()
+        lead.send("supervisor", "restart user_comm")
+        assert lead.wait(10)
+        (answer,) = lead.claim()
+
+    assert answer.message.content == "Only a person at a console may ask the supervisor, not lead."
+    assert running.ps()["user_comm"]["restarts"] == 0
+
+
+def test_a_gateway_without_a_token_is_not_configured_and_says_what_to_do(running: Command) -> None:
+    gateway = running.ps()["gateway"]
+
+    assert (gateway["state"], gateway["restarts"], gateway["pid"], gateway["well"]) == ("not configured", 0, None, True)
+    assert "set DISCORD_TOKEN" in gateway["note"]
+    assert running.run("ps").returncode == 0
+
+
+def test_ps_shows_everybody_for_people_and_for_programs(running: Command) -> None:
+    table = running.run("ps").stdout.splitlines()
+    rows = running.ps()
+
+    assert table[0].split()[:4] == ["NAME", "STATE", "PID", "UPTIME"]
+    assert [line.split()[0] for line in table[1:]] == list(rows)
+    for name in ("supervisor", "user_comm", "monitor-bridge"):
+        row = rows[name]
+        assert psutil.Process(row["pid"]).is_running()
+        assert row["uptime_seconds"] >= 0
+        assert row["heartbeat_age_seconds"] < 30
+        assert row["cpu_percent"] >= 0
+        assert row["memory_bytes"] > 2**20
+        assert row["unread"] == 0
+
+
+def test_monitor_bridge_reports_the_host(running: Command) -> None:
+    note = eventually(lambda: running.ps()["monitor-bridge"]["note"], "the first figures")
+
+    assert [part.split()[0] for part in note.split(", ")] == ["CPU", "memory", "disk"]
+
+
+def test_an_agent_of_the_configuration_can_be_written_to_before_it_comes(teamsup: Command) -> None:
+    teamsup.team.create()
+    teamsup.team.configuration.write_text('[team]\nagents = ["lead"]\n')
+    with teamsup.open("start", stdout=subprocess.DEVNULL) as supervisor:
+        eventually(lambda: "lead" in teamsup.ps(), "lead is enrolled")
+
+        assert teamsup.run("send", "lead", "welcome").stdout.endswith("lead was last here: never.\n")
+
+        assert teamsup.ps()["lead"]["unread"] == 1
+        supervisor.terminate()
+    assert teamsup.run("read", "--agent", "lead").stdout.endswith(": welcome\n")
+
+
+def test_detach_returns_when_the_team_is_ready(teamsup: Command) -> None:
+    start = teamsup.run("start", "--detach")
+    try:
+        assert start.returncode == 0, start.stderr
+        assert start.stdout.startswith("Team 'default' runs, pid ")
+        assert is_ready(teamsup)
+        assert teamsup.run("chat", stdin="Hello\n").stdout == "Hi there! 👋\n"
+    finally:
+        assert teamsup.run("stop").returncode == 0
+
+
+@pytest.mark.parametrize("detach", [[], ["--detach"]])
+def test_a_second_start_says_who_runs_the_team(running: Command, detach: list[str]) -> None:
+    pid = running.ps()["supervisor"]["pid"]
+
+    second = running.run("start", *detach)
+
+    assert second.returncode == os.EX_TEMPFAIL
+    assert second.stderr.startswith(f"teamsup: Team 'default' is run by pid {pid} already.")
+    assert second.stderr.count("\n") == 1
+    assert is_ready(running)

@@ -1,0 +1,83 @@
+"""What the tests share: the real command in a home of its own, and waiting for conditions."""
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from teamsup.hub import Team
+
+T = TypeVar("T")
+PATIENCE = 20.0
+
+
+def eventually(condition: Callable[[], T], what: str) -> T:
+    """The first true value of the condition; fails when none comes."""
+    ends = time.monotonic() + PATIENCE
+    while not (value := condition()):
+        assert time.monotonic() < ends, f"not within {PATIENCE:.0f} s: {what}"
+        time.sleep(0.01)
+    return value
+
+
+@dataclass(frozen=True)
+class Command:
+    """``teamsup`` as a person runs it, in a home that nobody else uses."""
+
+    home: Path
+    team_name: str = "default"
+
+    @property
+    def team(self) -> Team:
+        return Team(self.team_name, self.home / self.team_name)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        kept = {key: value for key, value in os.environ.items() if key not in ("DISCORD_TOKEN", "TEAMSUP_TEAM")}
+        return {**kept, "TEAMSUP_HOME": str(self.home)}
+
+    @staticmethod
+    def line(*words: str) -> list[str]:
+        return [sys.executable, "-m", "teamsup.supervisor", *words]
+
+    def run(self, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.line(*words),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            env=self.environment,
+            timeout=60,
+            check=False,
+        )
+
+    def open(self, *words: str, **options: Any) -> subprocess.Popen[str]:
+        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        return subprocess.Popen(self.line(*words), text=True, env=self.environment, **{**pipes, **options})
+
+    def ps(self) -> dict[str, dict[str, Any]]:
+        """The rows of ``ps --json`` by name."""
+        return {row["name"]: row for row in json.loads(self.run("ps", "--json").stdout)["rows"]}
+
+
+def as_foreign_program(team: Team, sql: str, *values: object) -> list[tuple[Any, ...]]:
+    """Run one statement as a program does that knows nothing of teamsup."""
+    with sqlite3.connect(team.database, timeout=10) as db:
+        rows = db.execute(sql, values).fetchall()
+    db.close()
+    return rows
+
+
+def refusal(result: subprocess.CompletedProcess[str]) -> str:
+    """The one sentence with which a command refused; fails when there was more, or a traceback."""
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1, result.stderr
+    assert lines[0].startswith("teamsup: "), result.stderr
+    assert result.stdout == ""
+    return lines[0]
