@@ -57,9 +57,10 @@ class Command:
             check=False,
         )
 
-    def open(self, *words: str, **options: Any) -> subprocess.Popen[str]:
-        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-        return subprocess.Popen(self.line(*words), text=True, env=self.environment, **{**pipes, **options})
+    def open(self, *words: str, stdin: int | None = None, stdout: int = subprocess.PIPE) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            self.line(*words), stdin=stdin, stdout=stdout, stderr=subprocess.STDOUT, text=True, env=self.environment
+        )
 
     def ps(self) -> dict[str, dict[str, Any]]:
         """The rows of ``ps --json`` by name."""

@@ -125,7 +125,7 @@ def test_an_id_that_says_something_else_is_an_error(join: Join) -> None:
         lead.send("scout", "roll back", message_id="discord:1")
 
 
-def test_a_broadcast_reaches_every_agent_but_the_sender_consoles_and_the_supervisor(team: Team, join: Join) -> None:
+def test_a_broadcast_reaches_every_agent_but_the_sender_consoles_and_the_supervisor(join: Join) -> None:
     lead, scout, scribe = join("lead"), join("scout"), join("scribe")
     for kind, name in (("console", "console-ann"), ("supervisor", "supervisor"), ("daemon", "gateway")):
         lead.enroll(name, kind)  # type: ignore[arg-type]
@@ -218,9 +218,13 @@ def test_a_daemon_in_between_ends_the_count(join: Join) -> None:
 def test_a_transaction_stores_all_or_nothing(join: Join) -> None:
     lead, scout = join("lead"), join("scout")
 
-    with pytest.raises(UnknownRecipient), lead.transaction():
-        lead.send("scout", "one")
-        lead.send("nobody", "two")
+    def send_both() -> None:
+        with lead.transaction():
+            lead.send("scout", "one")
+            lead.send("nobody", "two")
+
+    with pytest.raises(UnknownRecipient):
+        send_both()
 
     assert scout.claim() == []
 

@@ -29,8 +29,8 @@ _EPILOG = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
     words = sys.argv[1:] if argv is None else list(argv)
-    for stream in (sys.stdout, sys.stderr):
-        # An old terminal's encoding must not stop a message.
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        # Neither an old terminal's encoding nor bytes that are no text may stop a message.
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     arguments = _parser(words).parse_args(words)
     try:

@@ -86,8 +86,12 @@ class Gateway(Worker):
         while True:
             try:
                 await self._connect()
-            except OSError as error:
-                self.log.warning("no connection to Discord, next try in %.0f s: %s", wait, error)
+            except NotConfigured:
+                raise
+            except Exception as error:
+                # discord.py lets everything out: the network's errors, Discord's, and its own over a strange event.
+                strange = not isinstance(error, OSError)
+                self.log.warning("no connection to Discord, next try in %.0f s: %s", wait, error, exc_info=strange)
             await asyncio.sleep(wait)
             wait = min(2 * wait, longest)
 
@@ -96,6 +100,7 @@ class Gateway(Worker):
         import aiohttp
         import discord
 
+        discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
         intents = discord.Intents.none()
         intents.guilds = intents.guild_messages = intents.dm_messages = intents.message_content = True
         client = discord.Client(intents=intents, allowed_mentions=discord.AllowedMentions.none())

@@ -91,6 +91,7 @@ class MonitorBridge(Worker):
                 self.log.error("the alert could not be sent and will be raised again: %s", error)
                 continue
             self._alerted = alerted
+            await self.beat()
 
     def _measure(self) -> dict[str, float]:
         return {

@@ -47,6 +47,13 @@ class Worker:
         """What the heartbeat tells besides the pid; ``note`` is for people."""
         return {}
 
+    async def beat(self) -> None:
+        """Say at once that we live and what details() tells."""
+        try:
+            await self.in_thread(self.hub.heartbeat, **self._presence())
+        except StoreError as error:
+            self.log.error("no heartbeat: %s", error)
+
     async def in_thread(self, action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do something that may block, such as a commit, without holding up the event loop."""
         return await asyncio.to_thread(action, *args, **kwargs)
@@ -60,7 +67,7 @@ class Worker:
         await self.in_thread(self.hub.recover)
         await self.in_thread(self.hub.register, "daemon", **self._presence())
         async with asyncio.TaskGroup() as tasks:
-            besides = [tasks.create_task(self._beat()), tasks.create_task(self._work())]
+            besides = [tasks.create_task(self._stay()), tasks.create_task(self._work())]
             await self._read()
             for task in besides:
                 task.cancel()
@@ -117,7 +124,7 @@ class Worker:
         finally:
             self._stopping.set()
 
-    async def _beat(self) -> None:
+    async def _stay(self) -> None:
         """Heartbeats come from the event loop that does the work, so a hung loop stops them."""
         parent = os.getppid()
         while True:
@@ -125,10 +132,7 @@ class Worker:
             if os.getppid() != parent:
                 self.log.warning("the supervisor is gone, so this worker ends")
                 self._stopping.set()
-            try:
-                await self.in_thread(self.hub.heartbeat, **self._presence())
-            except StoreError as error:
-                self.log.error("no heartbeat: %s", error)
+            await self.beat()
 
     def _presence(self) -> dict[str, Any]:
         return {"pid": os.getpid(), **self.details()}

@@ -1,0 +1,147 @@
+"""Bad input gets one clear sentence on stderr and an exit code of its own, and nothing else happens."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from support import Command, as_foreign_program, refusal
+from teamsup.hub import MessageHub
+from teamsup.hub.store import SCHEMA_VERSION
+
+
+def test_an_unknown_recipient(teamsup: Command) -> None:
+    with MessageHub(teamsup.team, agent="gcp-monitor") as hub:
+        hub.register()
+
+    result = teamsup.run("send", "gcp-monitr", "hello")
+
+    assert result.returncode == os.EX_NOUSER
+    assert refusal(result) == "teamsup: Nobody named 'gcp-monitr' is in this team; did you mean 'gcp-monitor'?"
+
+
+@pytest.mark.parametrize("command", ["start", "stop", "ps", "restart x", "logs", "chat", "send x y", "read", "init"])
+def test_a_team_name_with_a_slash(teamsup: Command, command: str) -> None:
+    result = teamsup.run(*command.split(), "--team", "../crew")
+
+    assert result.returncode == os.EX_USAGE
+    assert refusal(result).startswith("teamsup: '../crew' is not a name for a team: use 1 to 64 letters")
+    assert list(teamsup.home.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("[team\n", "cannot be read: Expected ']'"),
+        ("[tema]\n", "there is no section [tema]; did you mean team?"),
+        ("[team]\nagent = []\n", "[team] has no key 'agent'; did you mean agents?"),
+        ("[team]\nagents = 'lead'\n", "[team] agents must be a list, each entry text in quotes."),
+        ("[team]\nagents = ['a b']\n", "'a b' is not a name for an agent"),
+        ("[team]\nagents = ['gateway']\n", "[team] agents: 'gateway' is a worker's name."),
+        ("[team]\nstop_seconds = true\n", "[team] stop_seconds must be a number, not True."),
+        ("[team]\nstop_seconds = 0\n", "[team] stop_seconds must be above 0."),
+        ("team = 3\n", "team must be a section, [team]."),
+        (b"\xff\xfe", "cannot be read"),
+    ],
+)
+def test_a_broken_teamsup_toml(teamsup: Command, text: str | bytes, reason: str) -> None:
+    teamsup.team.create()
+    teamsup.team.configuration.write_bytes(text if isinstance(text, bytes) else text.encode())
+
+    for words in (["start"], ["start", "--detach"]):
+        result = teamsup.run(*words)
+
+        assert result.returncode in (os.EX_CONFIG, os.EX_USAGE)
+        assert reason in refusal(result)
+    assert teamsup.run("ps").returncode == 3
+
+
+@pytest.mark.parametrize("command", ["start", "ps", "chat", "send x y", "read", "mcp --agent lead"])
+def test_a_database_of_a_newer_schema(teamsup: Command, command: str) -> None:
+    MessageHub(teamsup.team).close()
+    as_foreign_program(teamsup.team, f"PRAGMA user_version={SCHEMA_VERSION + 1}")
+
+    result = teamsup.run(*command.split())
+
+    assert result.returncode == os.EX_PROTOCOL
+    assert "written by a newer teamsup; this one knows" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("command", ["start", "ps", "read"])
+def test_what_is_no_database(teamsup: Command, command: str) -> None:
+    teamsup.team.create()
+    teamsup.team.database.write_text("a letter to my aunt" * 100)
+
+    result = teamsup.run(command)
+
+    assert result.returncode == os.EX_IOERR
+    assert refusal(result).endswith("messages.db is not a SQLite database.")
+
+
+def test_a_home_that_is_a_file(teamsup: Command, tmp_path: Path) -> None:
+    tmp_path.joinpath("default").write_text("")
+
+    assert "Cannot make the folder of team 'default'" in refusal(teamsup.run("start"))
+
+
+def test_restart_needs_a_team_that_runs(teamsup: Command) -> None:
+    result = teamsup.run("restart", "gateway")
+
+    assert result.returncode == 3
+    assert refusal(result) == "teamsup: Team 'default' is not running; start it with: teamsup start --team default"
+
+
+def test_ps_of_a_team_that_was_never_started_makes_nothing(teamsup: Command) -> None:
+    result = teamsup.run("ps")
+
+    assert (result.returncode, result.stdout) == (3, "")
+    assert "is not running. Start it with: teamsup start --team default" in result.stderr
+    assert list(teamsup.home.iterdir()) == []
+
+
+def test_logs_of_something_unknown(teamsup: Command) -> None:
+    result = teamsup.run("logs", "postman")
+
+    assert result.returncode == os.EX_NOINPUT
+    assert refusal(result) == "teamsup: There is no log of 'postman'. Known are: none: the team has never run."
+
+
+def test_an_empty_message(teamsup: Command) -> None:
+    with MessageHub(teamsup.team, agent="lead") as hub:
+        hub.register()
+
+    assert refusal(teamsup.run("send", "lead", "-")) == "teamsup: The message is empty."
+
+
+def test_init_writes_a_file_that_start_accepts_and_replaces_none(teamsup: Command) -> None:
+    assert teamsup.run("init").returncode == 0
+    text = teamsup.team.configuration.read_text()
+    uncommented = "\n".join(line.removeprefix("# ") if " = " in line else line for line in text.splitlines())
+
+    again = teamsup.run("init")
+    assert (again.returncode, again.stderr.endswith("is there already; --force replaces it.\n")) == (os.EX_USAGE, True)
+    teamsup.team.configuration.write_text(uncommented)
+    start = teamsup.run("start", "--detach")
+    try:
+        assert start.returncode == 0, start.stderr
+    finally:
+        teamsup.run("stop")
+    assert teamsup.run("init", "--force").returncode == 0
+
+
+def test_help_and_version_exist(teamsup: Command) -> None:
+    for words in ([], ["nonsense"]):
+        assert teamsup.run(*words).returncode == 2
+    assert "talk to the team" in teamsup.run("--help").stdout
+    assert "--detach" in teamsup.run("start", "--help").stdout
+    assert teamsup.run("--version").stdout.startswith("teamsup 0.")
+
+
+def test_output_that_nobody_reads_is_no_traceback(teamsup: Command) -> None:
+    with MessageHub(teamsup.team, agent="lead") as hub:
+        hub.register()
+    with teamsup.open("ps", "--json") as ps:
+        assert ps.stdout is not None
+        ps.stdout.close()
+        assert ps.wait() in (3, 141)

@@ -1,0 +1,65 @@
+"""One worker's process, with commands that misbehave."""
+
+import signal
+import sys
+
+import psutil
+import pytest
+
+from support import eventually
+from teamsup.supervisor.child import Child
+from teamsup.supervisor.configuration import Program
+
+
+def python(code: str) -> Child:
+    return Child(Program("worker", (sys.executable, "-c", code)))
+
+
+def output(child: Child) -> list[str]:
+    lines: list[str] = []
+    eventually(lambda: not child.read_lines(lines.append), "the end of the output")
+    eventually(lambda: child.exit_code() is not None, "the exit")
+    child.close()
+    return lines
+
+
+def test_output_comes_line_by_line_also_the_last_one_without_an_end() -> None:
+    assert output(python("import sys; print('one'); print('two', file=sys.stderr); print('three', end='')")) == [
+        "one",
+        "two",
+        "three",
+    ]
+
+
+def test_output_that_is_no_text_or_has_no_line_ends_is_passed_on_bounded() -> None:
+    lines = output(python(r"import sys; sys.stdout.buffer.write(b'\xff' * 300_000)"))
+
+    assert "".join(lines) == "\ufffd" * 300_000
+    assert max(map(len, lines)) < 200_000
+
+
+def test_a_command_that_cannot_be_run_is_an_os_error() -> None:
+    with pytest.raises(FileNotFoundError):
+        Child(Program("worker", ("/nowhere/at/all",)))
+
+
+def test_what_a_worker_leaves_behind_in_its_group_is_ended_with_it() -> None:
+    child = python("import subprocess, sys; print(subprocess.Popen(['sleep', '1000']).pid, flush=True)")
+    lines: list[str] = []
+    eventually(lambda: child.read_lines(lines.append) and lines, "the grandchild's pid")
+    eventually(lambda: child.exit_code() is not None, "the worker's exit")
+    grandchild = psutil.Process(int(lines[0]))
+
+    child.close()
+
+    assert psutil.wait_procs([grandchild], timeout=10)[1] == []
+
+
+def test_a_signal_reaches_it() -> None:
+    child = python("import time; time.sleep(1000)")
+
+    child.signal(signal.SIGTERM)
+
+    assert eventually(child.exit_code, "the exit") == -signal.SIGTERM
+    child.close()
+    child.signal(signal.SIGTERM)

@@ -1,0 +1,41 @@
+"""Logs are kept within bounds, and read across their rotation."""
+
+from pathlib import Path
+
+import pytest
+
+from teamsup.supervisor import journal
+from teamsup.supervisor.commands.logs import _Log
+from teamsup.supervisor.journal import Journal
+
+
+def test_a_log_is_rotated_by_size_and_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "FILE_BYTES", 1000)
+    written = Journal(tmp_path, 4, echo=False)
+
+    for number in range(200):
+        written.say("user", f"line {number}")
+
+    files = sorted(tmp_path.iterdir())
+    assert [file.name for file in files] == ["user.log", "user.log.1", "user.log.2", "user.log.3"]
+    assert all(file.stat().st_size <= 1000 for file in files)
+
+
+def test_a_reader_follows_across_rotation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "FILE_BYTES", 1000)
+    written = Journal(tmp_path, 4, echo=False)
+    written.say("user", "line 0")
+    log = _Log(tmp_path / "user.log")
+    read = list(log.lines())
+
+    for number in range(1, 60):
+        written.say("user", f"line {number}")
+        read += log.lines()
+
+    assert [line.split(" ", 2)[2] for line in read] == [f"line {number}" for number in range(60)]
+
+
+def test_control_characters_in_output_are_defused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Journal(tmp_path, 6, echo=True).say("user", "a\x1b[31mb\r")
+
+    assert capsys.readouterr().out == "user   | a\ufffd[31mb\n"
