@@ -1,4 +1,4 @@
-"""How long a person waits: for the team to start, for an answer, for ``ps``. Prints medians and the slowest hundredth."""
+"""How long a person waits: for the team to start, for an answer, for ``ps``: medians and 99th percentiles."""
 
 import os
 import statistics
