@@ -13,7 +13,7 @@ from .arrival import Arrival
 from .clock import from_text, to_text
 from .doorbell import Doorbell, ring
 from .errors import InvalidName, UnknownMessage
-from .messages import SUPERVISOR, Agent, Delivery, DeliveryState, Kind, Message
+from .messages import NOT_CONFIGURED, OFFLINE, ONLINE, SUPERVISOR, Agent, Delivery, DeliveryState, Kind, Message
 from .sending import Draft
 from .store import Durability, Store
 from .team import Team
@@ -255,9 +255,9 @@ class MessageHub:
 
     def register(self, kind: Kind = "agent", **metadata: Any) -> None:  # noqa: ANN401 - any JSON value
         """Say that we are here, and of which kind."""
-        self._announce(kind, "online", metadata)
+        self._announce(kind, ONLINE, metadata)
 
-    def heartbeat(self, status: str = "online", **metadata: Any) -> None:  # noqa: ANN401 - any JSON value
+    def heartbeat(self, status: str = ONLINE, **metadata: Any) -> None:  # noqa: ANN401 - any JSON value
         """Say that we are still here. ``note`` is for people; other metadata too replaces what stood there before."""
         self._announce(None, status, metadata or None)
 
@@ -265,8 +265,8 @@ class MessageHub:
         """Say of an agent whose process is known to be gone that it is offline."""
         with self._write(durable=False) as db:
             db.execute(
-                "UPDATE agent_status SET status = 'offline' WHERE agent_name = ? AND status <> 'not configured'",
-                (name,),
+                "UPDATE agent_status SET status = ? WHERE agent_name = ? AND status <> ?",
+                (OFFLINE, name, NOT_CONFIGURED),
             )
 
     def retire(self, name: str) -> None:
@@ -296,7 +296,7 @@ class MessageHub:
     def _announce(self, kind: Kind | None, status: str, metadata: Mapping[str, Any] | None) -> None:
         with self._write(durable=False) as db:
             presence.announce(db, self.agent, kind, status, metadata, self._clock())
-            if kind is not None or status != "online":
+            if kind is not None or status != ONLINE:
                 self._ring_later(SUPERVISOR)
 
     @contextmanager

@@ -21,8 +21,10 @@ MAX_HOPS = 8
 MAX_ATTEMPTS = 5
 """Claims of one delivery before it becomes a dead letter."""
 
-ABSENT = ("offline", "not configured")
-"""What ``agent_status.status`` says of those who are not here. Any other word means present."""
+ONLINE = "online"
+OFFLINE = "offline"
+NOT_CONFIGURED = "not configured"
+"""``agent_status.status``: offline and not configured are absent; any other word means present."""
 
 PRESENT_SECONDS = 30.0
 """Age of a heartbeat from which on its agent counts as silent."""
@@ -94,7 +96,7 @@ class Agent:
 
     def is_present(self, now: datetime) -> bool:
         """Whether it takes part at this moment: not gone, and heard of within PRESENT_SECONDS."""
-        if self.last_heartbeat is None or self.status in ABSENT:
+        if self.last_heartbeat is None or self.status in (OFFLINE, NOT_CONFIGURED):
             return False
         return (now - self.last_heartbeat).total_seconds() < PRESENT_SECONDS
 

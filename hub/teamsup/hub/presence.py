@@ -7,7 +7,7 @@ from typing import Any
 
 from . import clock
 from .errors import InvalidName
-from .messages import HUB, Agent
+from .messages import HUB, OFFLINE, Agent
 from .team import fold_name
 
 
@@ -54,7 +54,7 @@ def agent_from(row: sqlite3.Row, metadata: Mapping[str, Any]) -> Agent:
     return Agent(
         name=row["agent_name"],
         kind=row["kind"],
-        status=row["status"] or "offline",
+        status=row["status"] or OFFLINE,
         last_heartbeat=clock.from_text(row["last_heartbeat"]),
         metadata=metadata,
         unread=row["unread"],

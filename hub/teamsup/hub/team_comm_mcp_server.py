@@ -20,7 +20,7 @@ from pydantic import Field
 
 from .errors import TeamsupError
 from .message_hub import MessageHub
-from .messages import PRESENT_SECONDS, Agent, Delivery, DeliveryState, Message, Priority
+from .messages import ONLINE, PRESENT_SECONDS, Agent, Delivery, DeliveryState, Message, Priority
 from .session import KEEP_EVERY, Session
 from .wording import ago
 
@@ -80,7 +80,7 @@ class TeamTools:
         self.hub = session.hub
         self._session = session
         self._turn = anyio.Lock()
-        self._status = "online"
+        self._status = ONLINE
 
     @asynccontextmanager
     async def present(self, _: MCPServer[None]) -> AsyncIterator[None]:

@@ -8,6 +8,8 @@ import os
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from teamsup.hub.messages import NOT_CONFIGURED
+
 HEALTHY_SECONDS = 60.0
 _BACKOFF_FIRST = 0.5
 _BACKOFF_MAX = 60.0
@@ -135,7 +137,7 @@ def _exited(process: Process, code: int, jitter: float, now: float) -> Step:
             return _spawn(replace(gone, failures=0, restarts=process.restarts + 1), now)
         return replace(gone, state=State.STOPPED, reason=""), ()
     if code == os.EX_CONFIG:
-        return replace(gone, state=State.EXITED, reason="not configured"), ()
+        return replace(gone, state=State.EXITED, reason=NOT_CONFIGURED), ()
     failures = 1 if now - process.started_at >= HEALTHY_SECONDS else process.failures + 1
     if failures == 1:
         return _spawn(replace(gone, failures=failures, restarts=process.restarts + 1), now)

@@ -11,7 +11,7 @@ from typing import ParamSpec, TypeVar
 
 from teamsup.hub import Agent, Delivery, MessageHub, Team, TeamsupError
 from teamsup.hub.doorbell import Doorbell
-from teamsup.hub.messages import PRESENT_SECONDS, SUPERVISOR
+from teamsup.hub.messages import OFFLINE, PRESENT_SECONDS, SUPERVISOR
 
 from . import lifecycle, state_file
 from .child import Child
@@ -70,7 +70,7 @@ class Supervisor:
             attend.cancel()
             await asyncio.wait((attend,))
         self._say("stopped")
-        await self._in_hub(self._hub.heartbeat, "offline")
+        await self._in_hub(self._hub.heartbeat, OFFLINE)
 
     def _enroll(self) -> None:
         self._hub.register("supervisor", pid=os.getpid())

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from teamsup.hub import Agent
+from teamsup.hub.messages import NOT_CONFIGURED, OFFLINE
 from teamsup.hub.wording import ago
 
 _GREETINGS = {
@@ -86,9 +87,8 @@ def _mention(name: str, text: str, agents: Sequence[Agent]) -> Answer | Relay:
 
 
 def _presence(agent: Agent, now: datetime) -> str:
-    said = agent.status if agent.is_present(now) else f"{_absence(agent)}, last seen {ago(agent.last_heartbeat, now)}"
+    if agent.is_present(now) or agent.status == NOT_CONFIGURED:
+        said = agent.status
+    else:
+        said = f"{OFFLINE if agent.status == OFFLINE else 'silent'}, last seen {ago(agent.last_heartbeat, now)}"
     return f"{said} ({agent.note})" if agent.note else said
-
-
-def _absence(agent: Agent) -> str:
-    return "silent" if agent.status == "online" else agent.status

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, ParamSpec, TypeVar
 
 from teamsup.hub import Delivery, MessageHub, NotConfigured, StaleLease, StoreError, TeamsupError
+from teamsup.hub.messages import NOT_CONFIGURED, OFFLINE
 from teamsup.hub.settings import Settings
 
 P = ParamSpec("P")
@@ -73,7 +74,7 @@ class Worker:
                 task.cancel()
         if self._refusal is not None:
             raise self._refusal
-        await self.in_thread(self.hub.heartbeat, "offline", **self._presence() | {"note": ""})
+        await self.in_thread(self.hub.heartbeat, OFFLINE, **self._presence() | {"note": ""})
 
     async def _read(self) -> None:
         while not self._stopping.is_set():
@@ -150,7 +151,7 @@ def main(kind: type[Worker]) -> None:
                 asyncio.run(_run(kind, hub))
             except NotConfigured as error:
                 hub.register("daemon", pid=os.getpid(), note=str(error))
-                hub.heartbeat("not configured")
+                hub.heartbeat(NOT_CONFIGURED)
                 raise
     except TeamsupError as error:
         logging.getLogger(kind.name).error("%s", error)

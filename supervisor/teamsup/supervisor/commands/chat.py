@@ -14,6 +14,7 @@ from ..state_file import holder
 
 ADDRESSEE = "user_comm"
 _PROMPT = "you> "
+_LABEL = "team> "
 _PATIENCE = 10.0
 _HEARTBEAT_SECONDS = 10.0
 _LOOK_SECONDS = 0.25
@@ -110,7 +111,7 @@ class _Conversation:
                 beat = time.monotonic()
 
     def _show(self, delivery: Delivery) -> None:
-        text = f"team> {printable(delivery.message.content)}"
+        text = _LABEL + printable(delivery.message.content).replace("\n", "\n" + " " * len(_LABEL))
         if self._typing:
             import readline
 

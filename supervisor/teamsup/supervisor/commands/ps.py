@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from datetime import UTC, datetime
 import psutil
 
 from teamsup.hub import Agent, MessageHub, Team
-from teamsup.hub.messages import SUPERVISOR
+from teamsup.hub.messages import NOT_CONFIGURED, OFFLINE, SUPERVISOR
 from teamsup.hub.wording import duration, printable
 
 from ..lifecycle import State
@@ -57,7 +58,8 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps({"team": team.name, "running": running, "rows": [asdict(row) for row in rows]}, indent=2))
     else:
         if rows:
-            print(_table(rows))
+            table = _table(rows)
+            print("\n".join(_fitted(line) for line in table) if sys.stdout.isatty() else "\n".join(table))
         if not running:
             print(
                 f"Team {team.name!r} is not running. Start it with: teamsup start --team {team.name}", file=sys.stderr
@@ -80,12 +82,12 @@ def _rows(state: TeamState | None, agents: dict[str, Agent]) -> list[Row]:
 def _worker_row(worker: WorkerState, agent: Agent | None) -> Row:
     now = datetime.now(UTC)
     cpu, memory = _usage(worker.pid)
-    not_configured = worker.state == State.EXITED and agent is not None and agent.status == "not configured"
+    not_configured = worker.state == State.EXITED and agent is not None and agent.status == NOT_CONFIGURED
     silent = worker.state == State.RUNNING and (agent is None or not agent.is_present(now))
     return Row(
         name=worker.name,
         kind="supervisor" if worker.name == SUPERVISOR else "daemon",
-        state="not configured" if not_configured else worker.state,
+        state=NOT_CONFIGURED if not_configured else worker.state,
         pid=worker.pid,
         uptime_seconds=None if worker.started_at is None else max(0.0, time.time() - worker.started_at),
         restarts=worker.restarts,
@@ -104,7 +106,7 @@ def _agent_row(agent: Agent) -> Row:
     return Row(
         name=agent.name,
         kind=agent.kind,
-        state=agent.status if present else "offline",
+        state=agent.status if present else OFFLINE,
         pid=None,
         uptime_seconds=None,
         restarts=None,
@@ -137,12 +139,15 @@ def _usage(pid: int | None) -> tuple[float | None, int | None]:
         return None, None
 
 
-def _table(rows: Sequence[Row]) -> str:
+def _fitted(line: str) -> str:
+    width = shutil.get_terminal_size().columns
+    return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def _table(rows: Sequence[Row]) -> list[str]:
     lines = [_HEADINGS, *(_cells(row) for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(_HEADINGS))]
-    return "\n".join(
-        "  ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
-    )
+    return ["  ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
 
 
 def _cells(row: Row) -> tuple[str, ...]:
