@@ -6,7 +6,7 @@ import sqlite3
 
 from . import clock
 from .errors import StaleLease
-from .messages import HUB, MAX_ATTEMPTS, Delivery, DeliveryState, Message
+from .messages import ASKING, HUB, MAX_ATTEMPTS, Delivery, DeliveryState, Message
 from .sending import Draft, message_from, store_message
 
 _BACKOFF_FIRST = 0.5
@@ -22,7 +22,20 @@ NEXT_DUE = """
       SELECT min(available_at) AS due FROM deliveries
         WHERE recipient = :me AND state = 'ready' AND available_at IS NOT NULL
       UNION ALL
-      SELECT min(lease_expires_at) FROM deliveries WHERE recipient = :me AND state = 'leased')
+      SELECT min(lease_expires_at) FROM deliveries WHERE recipient = :me AND state = 'leased'
+      UNION ALL
+      SELECT min(expires_at) FROM deliveries WHERE recipient = :me AND state = 'ready' AND expires_at IS NOT NULL)
+"""
+
+DUE_MAILBOXES = """
+    SELECT recipient FROM deliveries WHERE state = 'leased' AND lease_expires_at <= :now
+    UNION SELECT recipient FROM deliveries WHERE state = 'ready' AND available_at <= :now
+    UNION SELECT recipient FROM deliveries WHERE state = 'ready' AND expires_at <= :now
+"""
+
+HEADLESS_CONVERSATIONS = """
+    SELECT count(*) FROM (SELECT 1 FROM deliveries WHERE done_at IS NULL GROUP BY recipient, conversation_id
+      HAVING conversation_id IS NOT NULL AND max(is_head) = 0)
 """
 
 STATES = """
@@ -35,15 +48,17 @@ STATES = """
 def settle(db: sqlite3.Connection, me: str, now: float) -> list[str]:
     """What the clock has brought about in one mailbox: expiry, ended leases, ended backoff.
 
-    Returns the senders who were told of a dead letter.
+    Returns the senders who were told.
     """
     at = clock.to_text(now)
-    db.execute(
-        "UPDATE deliveries SET state = 'expired', done_at = :now"
-        " WHERE recipient = :me AND state = 'ready' AND expires_at <= :now",
-        {"me": me, "now": at},
-    )
     told = []
+    expired = db.execute(
+        "SELECT m.*, d.recipient AS mailbox FROM deliveries AS d JOIN messages AS m ON m.id = d.message"
+        " WHERE d.recipient = ? AND d.state = 'ready' AND d.expires_at <= ?",
+        (me, at),
+    ).fetchall()
+    for row in expired:
+        told += expire(db, row, now)
     ended = db.execute(
         "SELECT d.attempts AS claims, m.* FROM deliveries AS d JOIN messages AS m ON m.id = d.message"
         " WHERE d.recipient = ? AND d.state = 'leased' AND d.lease_expires_at <= ?",
@@ -128,7 +143,8 @@ def give_back(
             " outcome = ? WHERE message = ? AND recipient = ?",
             (clock.to_text(now), error, *key),
         )
-        return _tell_sender(db, message, recipient, attempts, error, now)
+        news = f"Your message to {recipient} was given up after {attempts} attempts: {error}"
+        return _tell_sender(db, message, news, now)
     if delay is None:
         longest = min(_BACKOFF_MAX, _BACKOFF_FIRST * 2**attempts)
         delay = 0.0 if error is None else random.uniform(0, longest)  # noqa: S311
@@ -138,6 +154,49 @@ def give_back(
         (clock.to_text(now + delay) if delay > 0 else None, error, *key),
     )
     return []
+
+
+def expire(db: sqlite3.Connection, row: sqlite3.Row, now: float) -> list[str]:
+    """End a delivery that nobody has claimed in time; ``row`` is its message and ``mailbox``.
+
+    Returns whom that was told to: the sender, where the message asked for an answer.
+    """
+    message = message_from(row)
+    db.execute(
+        "UPDATE deliveries SET state = 'expired', done_at = ? WHERE message = ? AND recipient = ? AND state = 'ready'",
+        (clock.to_text(now), message.id, row["mailbox"]),
+    )
+    if message.message_type not in ASKING:
+        return []
+    return _tell_sender(db, message, f"{row['mailbox']} did not read your message before it expired.", now)
+
+
+def cancel(db: sqlite3.Connection, message: Message, *, even_if_read: bool, now: float) -> list[str]:
+    """Withdraw the open deliveries of a message; the recipients that no longer get it."""
+    rows = db.execute(
+        "UPDATE deliveries SET state = 'cancelled', lease_token = NULL, lease_expires_at = NULL, done_at = ?"
+        " WHERE message = ? AND done_at IS NULL AND (? OR read_at IS NULL) RETURNING recipient",
+        (clock.to_text(now), message.id, even_if_read),
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def revive(db: sqlite3.Connection, message: Message, recipient: str | None) -> list[str]:
+    """Make dead letters ready again, as if never tried; whose they are."""
+    rows = db.execute(
+        "SELECT recipient FROM deliveries WHERE message = ? AND state = 'dead' AND (? IS NULL OR recipient = ?)",
+        (message.id, recipient, recipient),
+    ).fetchall()
+    for row in rows:
+        db.execute(
+            "UPDATE deliveries SET state = 'ready', done_at = NULL, attempts = 0, available_at = NULL, read_at = NULL,"
+            " is_head = conversation_id IS NULL OR NOT EXISTS (SELECT 1 FROM deliveries AS other"
+            "  WHERE other.recipient = deliveries.recipient AND other.conversation_id = deliveries.conversation_id"
+            "  AND other.done_at IS NULL)"
+            " WHERE message = ? AND recipient = ?",
+            (message.id, row["recipient"]),
+        )
+    return [row["recipient"] for row in rows]
 
 
 def state_from(row: sqlite3.Row) -> DeliveryState:
@@ -167,15 +226,13 @@ def _with_lease(db: sqlite3.Connection, delivery: Delivery, change: str, *values
         )
 
 
-def _tell_sender(
-    db: sqlite3.Connection, message: Message, recipient: str, attempts: int, error: str, now: float
-) -> list[str]:
+def _tell_sender(db: sqlite3.Connection, message: Message, news: str, now: float) -> list[str]:
     if message.sender == HUB:
         return []
     draft = Draft(
         sender=HUB,
         recipient=message.sender,
-        content=f"Your message to {recipient} was given up after {attempts} attempts: {error}",
+        content=news,
         message_type="error",
         conversation_id=message.conversation_id,
         reply_to=message.message_id,

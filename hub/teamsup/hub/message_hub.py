@@ -1,28 +1,21 @@
 """MessageHub: the verbs of the hub, one meaning each."""
 
 import math
-import sqlite3
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from types import TracebackType
-from typing import Any, Self
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Any
 
 from . import deliveries, presence, sending
 from .arrival import Arrival
 from .clock import from_text, to_text
-from .doorbell import Doorbell, ring
-from .errors import InvalidName, UnknownMessage
-from .messages import NOT_CONFIGURED, OFFLINE, ONLINE, SUPERVISOR, Agent, Delivery, DeliveryState, Kind, Message
+from .doorbell import Doorbell
+from .messages import NOT_CONFIGURED, OFFLINE, ONLINE, SUPERVISOR, Agent, Delivery, Kind, Message
 from .sending import Draft
-from .store import Durability, Store
-from .team import Team
-from .watcher import Watcher
+from .upkeep import Upkeep
 
 LEASE_SECONDS = 60.0
 
 
-class MessageHub:
+class MessageHub(Upkeep):
     """The team's messages, as one agent sees them.
 
     May be shared by threads; a process that forks must open its own. Errors are CallerError (the request is wrong) or
@@ -32,47 +25,6 @@ class MessageHub:
     sent and read; without it the hub only shows. ``durability`` is what a send that returned survives: "full" a power
     loss, "normal" the death of the process, which is faster. ``clock`` gives Unix seconds.
     """
-
-    def __init__(
-        self,
-        team: str | Team | None = None,
-        agent: str | None = None,
-        *,
-        durability: Durability = "full",
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        self.team = team if isinstance(team, Team) else Team.named(team)
-        self._agent = None if agent is None else presence.agent_name(agent)
-        self._clock = clock
-        self._bells: set[str] | None = None
-        self.team.create()
-        self._store = Store(self.team.database, durability)
-        self._watcher = Watcher(self.team)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self._watcher.stop()
-        self._store.close()
-
-    @property
-    def agent(self) -> str:
-        """In whose name this hub speaks. Raises InvalidName when it was opened without one."""
-        if self._agent is None:
-            raise InvalidName("This hub was opened to look only; give it an agent's name to take part.")
-        return self._agent
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Everything sent and acknowledged inside is stored together or not at all; bells ring afterwards."""
-        with self._write():
-            yield
 
     def send(
         self,
@@ -201,6 +153,18 @@ class MessageHub:
         with self._write() as db:
             self._ring_later(self.agent, *deliveries.release(db, delivery, error, delay, self._clock()))
 
+    def cancel(self, message_id: str, *, even_if_read: bool = False) -> list[str]:
+        """Withdraw a message from everybody who has not read it, or from all who have not ended it.
+
+        Returns the recipients that no longer get it. A reader who has it learns at its next step, by StaleLease.
+        Raises UnknownMessage.
+        """
+        message = self.message(message_id)
+        with self._write() as db:
+            withdrawn = deliveries.cancel(db, message, even_if_read=even_if_read, now=self._clock())
+            self._ring_later(*withdrawn)
+        return withdrawn
+
     def recover(self) -> int:
         """Give back what an earlier process of this agent had claimed; returns how many deliveries.
 
@@ -234,19 +198,23 @@ class MessageHub:
                 rang = await bell.wait_async(arrival.pause)
             return True
 
-    def message(self, message_id: str) -> Message:
-        """The message of that identity, or for ``#12`` the one whose ``id`` is 12. Raises UnknownMessage."""
-        rows = self._store.read("SELECT * FROM messages WHERE message_id = ?", (message_id,))
-        if not rows and message_id.startswith("#") and message_id[1:].isdecimal():
-            rows = self._store.read("SELECT * FROM messages WHERE id = ?", (int(message_id[1:19]),))
-        if not rows:
-            raise UnknownMessage(f"There is no message {message_id!r}.")
-        return sending.message_from(rows[0])
+    def listen(self, timeout: float = math.inf, *, lease: float = LEASE_SECONDS) -> Iterator[Delivery]:
+        """Claim one delivery after another as they come, until none has come for ``timeout`` seconds."""
+        while self.wait(timeout):
+            yield from self.claim(lease=lease)
 
-    def trace(self, message_id: str) -> list[DeliveryState]:
-        """What became of a message, for each of its recipients. Raises UnknownMessage."""
-        rows = self._store.read(deliveries.STATES, (self.message(message_id).id,))
-        return [deliveries.state_from(row) for row in rows]
+    async def listen_async(
+        self,
+        timeout: float = math.inf,  # noqa: ASYNC109 - the same verb as listen()
+        *,
+        lease: float = LEASE_SECONDS,
+    ) -> AsyncIterator[Delivery]:
+        """The same on an event loop, which no commit holds up."""
+        import asyncio  # not for those who have no event loop
+
+        while await self.wait_async(timeout):
+            for delivery in await asyncio.to_thread(self.claim, lease=lease):
+                yield delivery
 
     def enroll(self, name: str, kind: Kind = "agent") -> None:
         """Make an agent known before it has ever been here, so that it can be written to."""
@@ -298,23 +266,6 @@ class MessageHub:
             presence.announce(db, self.agent, kind, status, metadata, self._clock())
             if kind is not None or status != ONLINE:
                 self._ring_later(SUPERVISOR)
-
-    @contextmanager
-    def _write(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
-        with self._store.transaction(durable=durable) as db:
-            if self._bells is not None:
-                yield db
-                return
-            self._bells = set()
-            try:
-                yield db
-            finally:
-                bells, self._bells = self._bells, None
-        ring(self.team.run, bells)
-
-    def _ring_later(self, *agents: str) -> None:
-        assert self._bells is not None  # noqa: S101 - only called in a transaction
-        self._bells.update(agents)
 
     def _claimable_at(self) -> float:
         """Unix seconds from when on there is something to claim or to settle; inf while nothing is known to come."""

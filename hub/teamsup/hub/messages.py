@@ -32,6 +32,9 @@ PRESENT_SECONDS = 30.0
 SUPERVISOR = "supervisor"
 """The agent that runs the team's workers, and serves whoever writes to it."""
 
+ASKING = ("task_request", "opinion_request")
+"""The message types whose sender waits for an answer, and is told when one expires unread."""
+
 HUB = "hub"
 """The sender of what the hub itself has to say. Nobody can take this name."""
 
@@ -81,6 +84,29 @@ class DeliveryState:
     outcome: str | None
     undeliverable: bool
     """Nobody of that name has taken part yet; the delivery waits until somebody does."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A delivery that was given up."""
+
+    message: Message
+    recipient: str
+    attempts: int
+    error: str
+    died_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """The state of a team's store. ``deliveries`` counts them by state; sizes are in bytes."""
+
+    schema: int
+    messages: int
+    deliveries: Mapping[str, int]
+    oldest_unread: datetime | None
+    file_bytes: int
+    wal_bytes: int
 
 
 @dataclass(frozen=True, slots=True)

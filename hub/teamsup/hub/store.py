@@ -6,7 +6,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -53,6 +53,22 @@ class Store:
     def data_version(self) -> int:
         """A number that changes when another connection has committed."""
         return int(self.read("PRAGMA data_version")[0][0])
+
+    def copy_to(self, target: sqlite3.Connection) -> None:
+        """Copy all of it as it is at this moment; writers go on. Raises sqlite3.Error."""
+        with closing(sqlite3.connect(self.path, timeout=_BUSY_SECONDS)) as source:
+            source.backup(target)
+
+    def vacuum(self, pages: int) -> bool:
+        """Give up to so many free pages back to the file system; whether there were any to give."""
+        before = self.read("PRAGMA freelist_count")[0][0]
+        with self.transaction() as db:
+            db.execute(f"PRAGMA incremental_vacuum({pages})").fetchall()
+        return bool(self.read("PRAGMA freelist_count")[0][0] < before)
+
+    def empty_wal(self) -> None:
+        """Move the WAL's content into the database and cut it to nothing, unless a reader needs it at the moment."""
+        self.read("PRAGMA wal_checkpoint(TRUNCATE)")
 
     @contextmanager
     def transaction(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:

@@ -18,6 +18,7 @@ COMMANDS = {
     "chat": "talk to the team",
     "send": "send one message",
     "read": "read the messages that wait for you",
+    "hub": "look after the message store: stats, check, backup, prune, dead letters",
     "mcp": "serve one agent's MCP tools on stdin and stdout, for Claude Code",
 }
 _EPILOG = (

@@ -1,0 +1,105 @@
+"""Looking back: what was said, what became of it, and where things wait."""
+
+import os
+from contextlib import suppress
+
+from . import deliveries, search_index, sending
+from .clock import from_text
+from .errors import InvalidMessage, UnknownMessage
+from .hub_base import HubBase
+from .messages import DeadLetter, DeliveryState, Message, Stats
+from .store import SCHEMA_VERSION
+from .team import fold_name
+
+
+class Archive(HubBase):
+    """The verbs that change nothing."""
+
+    def message(self, message_id: str) -> Message:
+        """The message of that identity, or for ``#12`` the one whose ``id`` is 12. Raises UnknownMessage."""
+        rows = self._store.read("SELECT * FROM messages WHERE message_id = ?", (message_id,))
+        if not rows and message_id.startswith("#") and message_id[1:].isdecimal():
+            rows = self._store.read("SELECT * FROM messages WHERE id = ?", (int(message_id[1:19]),))
+        if not rows:
+            raise UnknownMessage(f"There is no message {message_id!r}.")
+        return sending.message_from(rows[0])
+
+    def trace(self, message_id: str) -> list[DeliveryState]:
+        """What became of a message, for each of its recipients. Raises UnknownMessage."""
+        rows = self._store.read(deliveries.STATES, (self.message(message_id).id,))
+        return [deliveries.state_from(row) for row in rows]
+
+    def history(self, agent: str | None = None, *, limit: int = 50, before: int | None = None) -> list[Message]:
+        """The newest ``limit`` messages, the oldest of them first; with ``agent`` only what it sent or was sent.
+
+        ``before`` is the ``id`` of a message: go on from there into the past.
+        """
+        rows = self._store.read(
+            "SELECT * FROM messages WHERE (:before IS NULL OR id < :before)"
+            " AND (:agent IS NULL OR sender = :agent OR recipient = :agent) ORDER BY id DESC LIMIT :limit",
+            {"before": before, "agent": None if agent is None else fold_name(agent), "limit": limit},
+        )
+        return [sending.message_from(row) for row in reversed(rows)]
+
+    def conversation(self, conversation_id: str, *, limit: int = 50) -> list[Message]:
+        """The newest ``limit`` messages of a conversation, the oldest of them first."""
+        rows = self._store.read(
+            "SELECT * FROM messages WHERE conversation_id = ? ORDER BY id DESC LIMIT ?", (conversation_id, limit)
+        )
+        return [sending.message_from(row) for row in reversed(rows)]
+
+    def search(self, words: str, *, limit: int = 20) -> list[Message]:
+        """The newest ``limit`` messages whose content has all of these words, the newest first.
+
+        The first search indexes everything, later ones only what is new. Raises InvalidMessage without words, and
+        StoreError where this Python's SQLite lacks FTS5.
+        """
+        if not words.strip():
+            raise InvalidMessage("There is nothing to search for.")
+        search_index.bring_up_to_date(self._store)
+        rows = self._store.read(
+            "SELECT m.* FROM messages_fts AS f JOIN messages AS m ON m.id = f.rowid WHERE messages_fts MATCH ?"
+            " ORDER BY f.rowid DESC LIMIT ?",
+            (search_index.query(words), limit),
+        )
+        return [sending.message_from(row) for row in rows]
+
+    def dead_letters(self, *, limit: int = 100) -> list[DeadLetter]:
+        """The newest ``limit`` deliveries that were given up, the newest first."""
+        rows = self._store.read(
+            "SELECT m.*, d.recipient AS given_up_for, d.attempts, d.outcome, d.done_at FROM deliveries AS d"
+            " JOIN messages AS m ON m.id = d.message WHERE d.state = 'dead' ORDER BY d.done_at DESC LIMIT ?",
+            (limit,),
+        )
+        return [
+            DeadLetter(
+                sending.message_from(row),
+                row["given_up_for"],
+                row["attempts"],
+                row["outcome"] or "",
+                from_text(row["done_at"]),
+            )
+            for row in rows
+        ]
+
+    def stats(self) -> Stats:
+        """Counts and sizes of the whole team."""
+        states = self._store.read("SELECT state, count(*) FROM deliveries GROUP BY state")
+        (messages,) = self._store.read("SELECT count(*) FROM messages")[0]
+        (oldest,) = self._store.read(
+            "SELECT min(m.created_at) FROM deliveries AS d JOIN messages AS m ON m.id = d.message"
+            " WHERE d.done_at IS NULL AND d.read_at IS NULL"
+        )[0]
+        return Stats(
+            schema=SCHEMA_VERSION,
+            messages=messages,
+            deliveries={row[0]: row[1] for row in states},
+            oldest_unread=from_text(oldest),
+            file_bytes=self._bytes(""),
+            wal_bytes=self._bytes("-wal"),
+        )
+
+    def _bytes(self, suffix: str) -> int:
+        with suppress(FileNotFoundError):
+            return os.stat(f"{self.team.database}{suffix}").st_size
+        return 0

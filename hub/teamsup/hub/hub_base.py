@@ -1,0 +1,77 @@
+"""What every verb of the hub stands on: the team's store, in whose name, and bells rung after a commit."""
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
+
+from . import presence
+from .doorbell import ring
+from .errors import InvalidName
+from .store import Durability, Store
+from .team import Team
+from .watcher import Watcher
+
+
+class HubBase:
+    """The open hub of one agent, or of somebody who only looks."""
+
+    def __init__(
+        self,
+        team: str | Team | None = None,
+        agent: str | None = None,
+        *,
+        durability: Durability = "full",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.team = team if isinstance(team, Team) else Team.named(team)
+        self._agent = None if agent is None else presence.agent_name(agent)
+        self._clock = clock
+        self._bells: set[str] | None = None
+        self.team.create()
+        self._store = Store(self.team.database, durability)
+        self._watcher = Watcher(self.team)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._watcher.stop()
+        self._store.close()
+
+    @property
+    def agent(self) -> str:
+        """In whose name this hub speaks. Raises InvalidName when it was opened without one."""
+        if self._agent is None:
+            raise InvalidName("This hub was opened to look only; give it an agent's name to take part.")
+        return self._agent
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Everything sent and acknowledged inside is stored together or not at all; bells ring afterwards."""
+        with self._write():
+            yield
+
+    @contextmanager
+    def _write(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
+        with self._store.transaction(durable=durable) as db:
+            if self._bells is not None:
+                yield db
+                return
+            self._bells = set()
+            try:
+                yield db
+            finally:
+                bells, self._bells = self._bells, None
+        ring(self.team.run, bells)
+
+    def _ring_later(self, *agents: str) -> None:
+        assert self._bells is not None  # noqa: S101 - only called in a transaction
+        self._bells.update(agents)

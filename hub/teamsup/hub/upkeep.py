@@ -1,0 +1,144 @@
+"""Keeping the store small and sound, and mending what went wrong."""
+
+import os
+import sqlite3
+import time
+from contextlib import closing, suppress
+from pathlib import Path
+
+from . import deliveries, search_index
+from .archive import Archive
+from .clock import to_text
+from .errors import CallerError, StoreError
+from .team import fold_name
+
+_BATCH = 500
+_PAGES = 2000
+# So that a writer who waits gets its turn between two batches: it looks again after 0.5 to 2 ms.
+_PAUSE_SECONDS = 0.003
+
+
+class Upkeep(Archive):
+    """The verbs of whoever looks after the team."""
+
+    def expire(self) -> int:
+        """Bring about in every mailbox what the clock demands, also where nobody reads; how many mailboxes that were.
+
+        A claim does the same for its own mailbox, so nothing depends on this; it makes ``status`` true earlier.
+        """
+        with self._write() as db:
+            now = self._clock()
+            due = [row[0] for row in db.execute(deliveries.DUE_MAILBOXES, {"now": to_text(now)})]
+            for mailbox in due:
+                self._ring_later(mailbox, *deliveries.settle(db, mailbox, now))
+        return len(due)
+
+    def retry(self, message_id: str, recipient: str | None = None) -> int:
+        """Deliver dead letters of a message again, as if never tried; how many. Raises UnknownMessage."""
+        message = self.message(message_id)
+        with self._write() as db:
+            who = None if recipient is None else fold_name(recipient)
+            revived = deliveries.revive(db, message, who)
+            self._ring_later(*revived)
+        return len(revived)
+
+    def prune(self, *, older_than: float | None = None, keep: int | None = None) -> int:
+        """Remove messages that have ended: those older than so many seconds, and all but the newest ``keep``.
+
+        What nobody has read for ``older_than`` seconds expires, and goes with a later prune. Works in small batches,
+        gives freed pages back to the file system and empties the WAL. Returns how many messages are gone.
+        """
+        if older_than is not None:
+            self._expire_unread(self._clock() - older_than)
+        newest = 0
+        if keep is not None:
+            rows = self._store.read("SELECT id FROM messages ORDER BY id DESC LIMIT 1 OFFSET ?", (keep,))
+            newest = rows[0][0] if rows else 0
+        before = "" if older_than is None else to_text(self._clock() - older_than)
+        gone = last = 0
+        while batch := [row[0] for row in self._store.read(_ENDED, (last, newest, before, _BATCH))]:
+            with self._write() as db:
+                _delete(db, batch)
+            gone += len(batch)
+            last = batch[-1]
+            time.sleep(_PAUSE_SECONDS)
+        self._shrink()
+        return gone
+
+    def forget(self, person: str) -> int:
+        """Remove every message from or to a person, and their name; how many. ``person`` is an agent's name or the
+        ``user`` or ``from`` of a message's metadata. The freed space is overwritten."""
+        name = person.strip().lower()
+        with self._write() as db:
+            overwrites = db.execute("PRAGMA secure_delete").fetchone()[0]
+            db.execute("PRAGMA secure_delete=1")
+            batch = [row[0] for row in db.execute(_OF_PERSON, {"person": person, "name": name})]
+            _delete(db, batch)
+            db.execute("DELETE FROM agent_status WHERE agent_name = ?", (name,))
+            db.execute(f"PRAGMA secure_delete={overwrites}")
+        self._shrink()
+        return len(batch)
+
+    def backup(self, target: Path) -> None:
+        """Write a consistent copy while the team goes on. Raises CallerError when the file exists, StoreError."""
+        if target.exists():
+            raise CallerError(f"{target} is there already; choose another name.")
+        partial = target.with_name(target.name + ".partial")
+        try:
+            os.close(os.open(partial, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600))
+            with closing(sqlite3.connect(partial)) as copy:
+                self._store.copy_to(copy)
+                copy.execute("PRAGMA journal_mode=DELETE")
+            partial.replace(target)
+        except (OSError, sqlite3.Error) as error:
+            with suppress(OSError):
+                partial.unlink()
+            raise StoreError(f"No backup was written to {target}: {error}.") from error
+
+    def check(self) -> list[str]:
+        """What is wrong with the store, a sentence each; empty when it is sound."""
+        problems = [str(row[0]) for row in self._store.read("PRAGMA integrity_check") if row[0] != "ok"]
+        (orphans,) = self._store.read("SELECT count(*) FROM deliveries WHERE message NOT IN (SELECT id FROM messages)")[
+            0
+        ]
+        if orphans:
+            problems.append(f"{orphans} deliveries belong to no message.")
+        (stuck,) = self._store.read(deliveries.HEADLESS_CONVERSATIONS)[0]
+        if stuck:
+            problems.append(f"{stuck} conversations have open deliveries but none that may be claimed.")
+        return problems
+
+    def _expire_unread(self, before: float) -> None:
+        while rows := self._store.read(_UNREAD_BEFORE, (to_text(before), _BATCH)):
+            with self._write() as db:
+                for row in rows:
+                    self._ring_later(*deliveries.expire(db, row, self._clock()))
+            time.sleep(_PAUSE_SECONDS)
+
+    def _shrink(self) -> None:
+        while self._store.read("PRAGMA freelist_count")[0][0] and self._store.vacuum(_PAGES):
+            time.sleep(_PAUSE_SECONDS)
+        self._store.empty_wal()
+
+
+def _delete(db: sqlite3.Connection, ids: list[int]) -> None:
+    search_index.remove(db, ids)
+    db.executemany("DELETE FROM messages WHERE id = ?", [(message,) for message in ids])
+
+
+_ENDED = """
+    SELECT id FROM messages WHERE id > ? AND (id <= ? OR created_at < ?)
+      AND NOT EXISTS (SELECT 1 FROM deliveries WHERE message = messages.id AND done_at IS NULL)
+    ORDER BY id LIMIT ?
+"""
+
+_UNREAD_BEFORE = """
+    SELECT m.*, d.recipient AS mailbox FROM messages AS m JOIN deliveries AS d ON d.message = m.id
+    WHERE m.created_at < ? AND d.state = 'ready' LIMIT ?
+"""
+
+_OF_PERSON = """
+    SELECT id FROM messages WHERE lower(sender) = :name OR lower(recipient) = :name
+      OR (json_valid(metadata) AND (CAST(json_extract(metadata, '$.user') AS TEXT) = :person
+        OR json_extract(metadata, '$.from') = :person))
+"""

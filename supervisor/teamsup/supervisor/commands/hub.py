@@ -1,0 +1,118 @@
+"""``teamsup hub …``: looking after the message store."""
+
+import argparse
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from teamsup.hub import CallerError, MessageHub, StoreCorrupt, Team
+from teamsup.hub.wording import ago, printable
+
+_DAY = 86400.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
+
+    def verb(
+        name: str, text: str, run_verb: Callable[[MessageHub, argparse.Namespace], None]
+    ) -> argparse.ArgumentParser:
+        added = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        added.set_defaults(verb=run_verb)
+        return added
+
+    verb("stats", "show counts and sizes", _stats).add_argument("--json", action="store_true", help="for programs")
+    verb("check", "find out whether the store is sound; exit code 74 if not", _check)
+    backup = verb("backup", "write a consistent copy while the team goes on", _backup)
+    backup.add_argument("file", type=Path, help="where to; a file that is there is not replaced")
+    prune = verb("prune", "remove old messages that have ended, and give the space back", _prune)
+    prune.add_argument("--days", type=float, metavar="N", help="older than so many days (default: 30)")
+    prune.add_argument("--keep", type=int, metavar="N", help="all but the newest N messages")
+    dead = verb("dead", "list the dead letters, the newest first", _dead)
+    dead.add_argument("--json", action="store_true", help="one JSON object a line, for programs")
+    retry = verb("retry", "deliver a dead letter again", _retry)
+    retry.add_argument("id", help="its message_id, or its number such as '#12'")
+    retry.add_argument("--recipient", metavar="NAME", help="only for this one")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    team = Team.named(arguments.team)
+    if not team.database.exists():
+        raise CallerError(f"Team {team.name!r} has no messages yet; it begins with: teamsup start --team {team.name}")
+    with MessageHub(team) as hub:
+        arguments.verb(hub, arguments)
+    return 0
+
+
+def _stats(hub: MessageHub, arguments: argparse.Namespace) -> None:
+    stats = hub.stats()
+    oldest = stats.oldest_unread
+    figures = {
+        "messages": stats.messages,
+        "deliveries": dict(stats.deliveries),
+        "oldest_unread_seconds": None if oldest is None else (datetime.now(UTC) - oldest).total_seconds(),
+        "file_bytes": stats.file_bytes,
+        "wal_bytes": stats.wal_bytes,
+        "schema": stats.schema,
+    }
+    if arguments.json:
+        print(json.dumps(figures))
+        return
+    print(f"{'messages':14} {stats.messages:,}")
+    for state in ("ready", "leased", "done", "dead", "expired", "cancelled"):
+        print(f"{state:14} {stats.deliveries.get(state, 0):,}")
+    print(f"{'oldest unread':14} {'none' if oldest is None else ago(oldest)}")
+    print(f"{'file':14} {stats.file_bytes / 2**20:.1f} MiB, WAL {stats.wal_bytes / 2**20:.1f} MiB")
+
+
+def _check(hub: MessageHub, _: argparse.Namespace) -> None:
+    if problems := hub.check():
+        raise StoreCorrupt(" ".join(problems))
+    print("The store is sound.")
+
+
+def _backup(hub: MessageHub, arguments: argparse.Namespace) -> None:
+    hub.backup(arguments.file)
+    print(f"Wrote {arguments.file}, {arguments.file.stat().st_size / 2**20:.1f} MiB.")
+
+
+def _prune(hub: MessageHub, arguments: argparse.Namespace) -> None:
+    days = 30.0 if arguments.days is None and arguments.keep is None else arguments.days
+    if (days is not None and days < 0) or (arguments.keep is not None and arguments.keep < 0):
+        raise CallerError("--days and --keep cannot be below zero.")
+    gone = hub.prune(older_than=None if days is None else days * _DAY, keep=arguments.keep)
+    print(f"Removed {gone:,} messages; the file has {hub.stats().file_bytes / 2**20:.1f} MiB.")
+
+
+def _dead(hub: MessageHub, arguments: argparse.Namespace) -> None:
+    letters = hub.dead_letters()
+    for letter in letters:
+        message = letter.message
+        if arguments.json:
+            print(
+                json.dumps(
+                    {
+                        "message_id": message.message_id,
+                        "sender": message.sender,
+                        "recipient": letter.recipient,
+                        "attempts": letter.attempts,
+                        "error": letter.error,
+                        "content": message.content,
+                    },
+                    ensure_ascii=False,
+                )
+            )
+        else:
+            start = printable(message.content).replace("\n", " ")[:60]
+            print(f"#{message.id} {message.sender} -> {letter.recipient}, {ago(letter.died_at)}: {start}")
+            print(f"    {letter.attempts} attempts: {printable(letter.error)}")
+    if not letters and not arguments.json:
+        print("There are no dead letters.")
+
+
+def _retry(hub: MessageHub, arguments: argparse.Namespace) -> None:
+    count = hub.retry(arguments.id, arguments.recipient)
+    if not count:
+        raise CallerError(f"No delivery of {arguments.id} is a dead letter.")
+    print(f"Delivering again: {count}.")
