@@ -1,0 +1,12 @@
+"""Nothing that was sent is lost, doubled or out of order, whoever is killed when."""
+
+from hub.hammer import hammer
+from teamsup.hub import Team
+
+
+def test_the_books_balance_after_random_kills(team: Team) -> None:
+    books = hammer(team, operations=3000)
+
+    assert books.balanced, books
+    assert books.kills > 5
+    assert books.sent > 500

@@ -1,0 +1,243 @@
+"""The store stays small and sound."""
+
+import os
+import sqlite3
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from support import Command, as_foreign_program, refusal
+from teamsup.hub import CallerError, MessageHub, StoreError, Team, UnknownMessage
+from teamsup.hub.messages import MAX_ATTEMPTS
+
+Join = Callable[..., MessageHub]
+DAY = 86400
+
+
+def exchange(sender: MessageHub, reader: MessageHub, count: int, content: str = "x") -> None:
+    with sender.transaction():
+        for _ in range(count):
+            sender.send(reader.agent, content)
+    with reader.transaction():
+        for delivery in reader.claim(count):
+            reader.acknowledge(delivery)
+
+
+def kill_letter(sender: MessageHub, reader: MessageHub, content: str) -> str:
+    message = sender.send(reader.agent, content)
+    for _ in range(MAX_ATTEMPTS):
+        (delivery,) = reader.claim()
+        reader.release(delivery, error="no luck", delay=0)
+    return message.message_id
+
+
+def test_prune_by_count_keeps_the_newest(join: Join) -> None:
+    lead, scout = join("lead"), join("scout")
+    exchange(lead, scout, 1200)
+
+    assert lead.prune(keep=100) == 1100
+
+    assert lead.stats().messages == 100
+    assert lead.history(limit=1)[0].id == 1200
+
+
+def test_prune_by_age_takes_what_has_ended_and_expires_what_nobody_reads(join: Join) -> None:
+    now = [2_000_000_000.0]
+    lead, scout = join("lead", clock=lambda: now[0]), join("scout", clock=lambda: now[0])
+    exchange(lead, scout, 3)
+    unread = lead.send("scout", "anybody?")
+    now[0] += 31 * DAY
+    fresh = lead.send("scout", "today")
+
+    assert lead.prune(older_than=30 * DAY) == 4
+
+    assert [message.message_id for message in lead.history()] == [fresh.message_id]
+    with pytest.raises(UnknownMessage):
+        lead.trace(unread.message_id)
+
+
+def test_prune_leaves_what_somebody_works_on(join: Join) -> None:
+    lead, scout = join("lead"), join("scout")
+    lead.send("scout", "long work")
+    (delivery,) = scout.claim()
+
+    assert lead.prune(keep=0) == 0
+
+    scout.acknowledge(delivery)
+
+
+def test_a_pruned_file_is_small_again(join: Join) -> None:
+    lead, scout = join("lead"), join("scout")
+    exchange(lead, scout, 3000, "x" * 2000)
+    assert lead.stats().file_bytes + lead.stats().wal_bytes > 6_000_000
+
+    lead.prune(keep=0)
+
+    assert lead.stats().file_bytes < 500_000
+    assert lead.stats().wal_bytes == 0
+
+
+def test_pruned_messages_leave_the_search_index(join: Join) -> None:
+    lead, scout = join("lead"), join("scout")
+    exchange(lead, scout, 3, "needle")
+    assert len(lead.search("needle")) == 3
+
+    lead.prune(keep=1)
+
+    assert len(lead.search("needle")) == 1
+    assert lead.check() == []
+
+
+def test_dead_letters_are_listed_and_delivered_again(join: Join) -> None:
+    lead, scout = join("lead"), join("scout")
+    message_id = kill_letter(lead, scout, "fragile")
+
+    (letter,) = lead.dead_letters()
+    assert (letter.message.content, letter.recipient, letter.attempts, letter.error) == (
+        "fragile",
+        "scout",
+        5,
+        "no luck",
+    )
+    assert lead.retry(message_id) == 1
+
+    assert lead.dead_letters() == []
+    (delivery,) = scout.claim()
+    assert (delivery.message.content, delivery.attempts) == ("fragile", 1)
+    assert lead.retry(message_id) == 0
+
+
+def test_a_retried_letter_waits_for_its_conversation(join: Join) -> None:
+    lead, scout = join("lead"), join("scout")
+    dead = lead.send("scout", "one", conversation_id="c")
+    lead.send("scout", "two", conversation_id="c")
+    for _ in range(MAX_ATTEMPTS):
+        (delivery,) = scout.claim()
+        scout.release(delivery, error="no luck", delay=0)
+    (two,) = scout.claim()
+
+    lead.retry(dead.message_id)
+
+    assert scout.claim() == []
+    scout.acknowledge(two)
+    assert [delivery.message.content for delivery in scout.claim()] == ["one"]
+
+
+def test_expire_makes_status_true_also_where_nobody_reads(join: Join) -> None:
+    now = [2_000_000_000.0]
+    lead = join("lead", clock=lambda: now[0])
+    lead.enroll("absent")
+    question = lead.send("absent", "lunch?", expires_in=60, message_type="task_request")
+    now[0] += 60
+
+    assert lead.expire() == 1
+
+    assert lead.message(question.message_id).status == "expired"
+    (news,) = lead.claim()
+    assert news.message.content == "absent did not read your message before it expired."
+    assert lead.expire() == 0
+
+
+def test_forget_removes_a_person_and_their_words(join: Join, team: Team) -> None:
+    lead, gateway = join("lead"), join("gateway")
+    lead.enroll("console-ann", "console")
+    lead.send("console-ann", "hello ann")
+    gateway.send("lead", "my number is 555-0199-77", metadata={"from": "Ann", "user": 30})
+    as_foreign_program(
+        team, "INSERT INTO messages (message_id, sender, recipient, content, metadata) VALUES ('m','x','lead','y','{')"
+    )
+    assert lead.search("555")
+
+    assert lead.forget("console-ann") == 1
+    assert lead.forget("30") == 1
+
+    assert [message.content for message in lead.history()] == ["y"]
+    assert "console-ann" not in [agent.name for agent in lead.agents()]
+    assert lead.search("555") == []
+    assert b"0199" not in team.database.read_bytes()
+
+
+def test_a_backup_is_a_whole_team(join: Join, tmp_path: Path) -> None:
+    lead, scout = join("lead"), join("scout")
+    lead.send("scout", "precious")
+    target = tmp_path / "copy" / "messages.db"
+    target.parent.mkdir()
+
+    lead.backup(target)
+
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    assert [file.name for file in target.parent.iterdir()] == ["messages.db"]
+    with MessageHub(Team("copy", target.parent), agent="scout") as copy:
+        assert [delivery.message.content for delivery in copy.claim()] == ["precious"]
+    assert len(scout.claim()) == 1
+
+
+def test_a_backup_replaces_nothing_and_says_where_it_cannot_be(join: Join, tmp_path: Path) -> None:
+    lead = join("lead")
+    tmp_path.joinpath("old").write_text("old")
+
+    with pytest.raises(CallerError, match="is there already"):
+        lead.backup(tmp_path / "old")
+    with pytest.raises(StoreError, match="No backup was written"):
+        lead.backup(tmp_path / "nowhere" / "copy")
+
+
+def test_check_finds_what_is_wrong(join: Join, team: Team) -> None:
+    lead, scout = join("lead"), join("scout")
+    lead.send("scout", "one", conversation_id="c")
+    assert lead.check() == []
+
+    with sqlite3.connect(team.database) as db:
+        db.execute("UPDATE deliveries SET is_head = 0")
+        db.execute("INSERT INTO deliveries (message, recipient, rank) VALUES (99, 'scout', 0)")
+    db.close()
+
+    assert lead.check() == [
+        "1 deliveries belong to no message.",
+        "1 conversations have open deliveries but none that may be claimed.",
+    ]
+    assert scout.agent == "scout"
+
+
+def test_a_message_is_withdrawn_from_those_who_have_not_read_it(join: Join) -> None:
+    lead, scout, scribe = join("lead"), join("scout"), join("scribe")
+    message = lead.broadcast("never mind")
+    (delivery,) = scout.claim()
+
+    assert lead.cancel(message.message_id) == ["scribe"]
+    assert scribe.claim() == []
+    assert lead.cancel(message.message_id, even_if_read=True) == ["scout"]
+
+    assert lead.message(message.message_id).status == "cancelled"
+    with pytest.raises(CallerError, match="withdrawn"):
+        scout.acknowledge(delivery)
+
+
+def test_a_person_looks_after_the_store(teamsup: Command, tmp_path: Path) -> None:
+    assert "has no messages yet" in refusal(teamsup.run("hub", "stats"))
+    with MessageHub(teamsup.team, agent="lead") as lead, MessageHub(teamsup.team, agent="scout") as scout:
+        scout.register()
+        kill_letter(lead, scout, "fragile\nthing")
+        number = lead.dead_letters()[0].message.id
+
+    assert "dead           1" in teamsup.run("hub", "stats").stdout
+    assert '"dead": 1' in teamsup.run("hub", "stats", "--json").stdout
+    assert teamsup.run("hub", "dead").stdout == (
+        f"#{number} lead -> scout, just now: fragile thing\n    5 attempts: no luck\n"
+    )
+    assert '"error": "no luck"' in teamsup.run("hub", "dead", "--json").stdout
+    assert teamsup.run("hub", "retry", f"#{number}").stdout == "Delivering again: 1.\n"
+    assert refusal(teamsup.run("hub", "retry", f"#{number}")) == (
+        f"teamsup: No delivery of #{number} is a dead letter."
+    )
+    assert teamsup.run("hub", "dead").stdout == "There are no dead letters.\n"
+    assert teamsup.run("hub", "check").stdout == "The store is sound.\n"
+    assert teamsup.run("hub", "backup", str(tmp_path / "b.db")).stdout.startswith("Wrote ")
+    assert teamsup.run("hub", "backup", str(tmp_path / "b.db")).returncode == os.EX_USAGE
+    assert teamsup.run("hub", "prune", "--keep", "0", "--days", "-1").returncode == os.EX_USAGE
+    assert teamsup.run("hub", "prune").stdout.startswith("Removed 0 messages; the file has ")
+    as_foreign_program(teamsup.team, "INSERT INTO deliveries (message, recipient, rank) VALUES (99, 'x', 0)")
+    broken = teamsup.run("hub", "check")
+    assert (broken.returncode, refusal(broken)) == (os.EX_IOERR, "teamsup: 1 deliveries belong to no message.")
