@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from support import Command, eventually
+from support import Command, eventually, is_ready
 from teamsup.hub import MessageHub, Team
 
 
@@ -50,13 +50,3 @@ def running(teamsup: Command) -> Iterator[Command]:
                 os.kill(supervisor.pid, signal.SIGTERM)
             supervisor.wait(30)
             assert not psutil.wait_procs(family, timeout=5)[1]
-
-
-def is_ready(teamsup: Command) -> bool:
-    states = {name: row["state"] for name, row in teamsup.ps().items()}
-    return states == {
-        "supervisor": "RUNNING",
-        "user_comm": "RUNNING",
-        "monitor-bridge": "RUNNING",
-        "gateway": "not configured",
-    }

@@ -67,6 +67,16 @@ class Command:
         return {row["name"]: row for row in json.loads(self.run("ps", "--json").stdout)["rows"]}
 
 
+def is_ready(teamsup: Command) -> bool:
+    states = {name: row["state"] for name, row in teamsup.ps().items()}
+    return states == {
+        "supervisor": "RUNNING",
+        "user_comm": "RUNNING",
+        "monitor-bridge": "RUNNING",
+        "gateway": "not configured",
+    }
+
+
 def as_foreign_program(team: Team, sql: str, *values: object) -> list[tuple[Any, ...]]:
     """Run one statement as a program does that knows nothing of teamsup."""
     with sqlite3.connect(team.database, timeout=10) as db:

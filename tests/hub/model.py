@@ -86,6 +86,10 @@ class Model:
             self.give_back(delivery)
             delivery.backoff = (self.now, self.now + 0.5 * 2**delivery.attempts)
 
+    def release(self, delivery: ModelDelivery) -> None:
+        self.give_back(delivery)
+        delivery.attempts -= 1
+
     def give_back(self, delivery: ModelDelivery) -> None:
         delivery.state, delivery.token, delivery.lease_ends, delivery.backoff = "ready", None, None, None
 

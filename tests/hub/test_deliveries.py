@@ -1,5 +1,6 @@
 """Leases: to one reader at a time, at least once, in order."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -216,6 +217,52 @@ def test_a_daemon_takes_back_what_its_predecessor_had_claimed(join: Join, clock:
     scout.claim()
     clock.now += 5
     assert contents(scout) == ["hi"]
+
+
+def test_a_clean_release_does_not_count_as_an_attempt(join: Join) -> None:
+    lead, scout = join("lead"), join("scout")
+    lead.send("scout", "hi")
+    for _ in range(2 * MAX_ATTEMPTS):
+        (delivery,) = scout.claim()
+        scout.release(delivery)
+
+    (delivery,) = scout.claim()
+    scout.release(delivery, error="no luck", delay=0)
+
+    assert contents(scout) == ["hi"]
+
+
+def test_a_wait_is_not_over_when_there_is_only_something_to_settle(join: Join, clock: Clock) -> None:
+    lead, scout = join("lead", clock=clock), join("scout", clock=clock)
+    lead.send("scout", "gone", expires_in=1)
+    lead.send("scout", "later")
+    scout.claim(2, lease=1)
+    clock.now += 1
+
+    assert not scout.wait(0.01)
+
+
+def test_listen_gives_one_delivery_after_another(join: Join) -> None:
+    lead, scout = join("lead"), join("scout")
+    for number in range(3):
+        lead.send("scout", str(number), conversation_id="c")
+    heard = []
+
+    for delivery in scout.listen(timeout=0):
+        heard.append(delivery.message.content)
+        scout.acknowledge(delivery)
+
+    assert heard == ["0", "1", "2"]
+
+
+def test_listen_on_an_event_loop(join: Join) -> None:
+    lead, scout = join("lead"), join("scout")
+    lead.send("scout", "hi")
+
+    async def listen() -> list[str]:
+        return [delivery.message.content async for delivery in scout.listen_async(timeout=0)]
+
+    assert asyncio.run(listen()) == ["hi"]
 
 
 def test_an_empty_look_writes_nothing(join: Join) -> None:

@@ -157,7 +157,8 @@ def test_foreign_times_are_stored_so_that_they_compare(join: Join, team: Team, w
     as_foreign_program(
         team,
         "INSERT INTO messages (message_id, sender, recipient, content, created_at, expires_at)"
-        " VALUES ('m1', 'cron', 'scout', 'old news', ?1, ?1)",
+        " VALUES ('m1', 'cron', 'scout', 'old news', ?, ?)",
+        written,
         written,
     )
 
@@ -209,3 +210,31 @@ def test_foreign_metadata_that_is_no_json_does_not_matter(join: Join, team: Team
         "normal",
         "message",
     )
+
+
+@pytest.mark.parametrize("value", [b"\xff\xfe", b"plain", 42, 1.5])
+def test_foreign_values_that_are_no_text_do_not_close_the_mailbox(join: Join, team: Team, value: object) -> None:
+    scout = join("scout")
+    as_foreign_program(
+        team,
+        "INSERT INTO messages (message_id, sender, recipient, content, message_type, conversation_id, metadata)"
+        " VALUES (?, ?, 'scout', CAST(? AS TEXT), ?, ?, ?)",
+        *[value] * 6,
+    )
+    as_foreign_program(team, INSERT, "m2", "cron", "scout", "next")
+
+    first, second = scout.claim(2)
+    assert isinstance(first.message.content, str)
+    assert isinstance(first.message.sender, str)
+    assert second.message.content == "next"
+
+
+def test_deeply_nested_metadata_does_not_close_the_mailbox(join: Join, team: Team) -> None:
+    scout = join("scout")
+    as_foreign_program(
+        team,
+        "INSERT INTO messages (message_id, sender, recipient, content, metadata) VALUES ('m', 'cron', 'scout', 'x', ?)",
+        "[" * 200_000,
+    )
+
+    assert scout.claim()[0].message.metadata == {}

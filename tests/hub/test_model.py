@@ -133,7 +133,7 @@ class HubAgainstModel(RuleBasedStateMachine):
             case "extend":
                 modelled.lease_ends = self.model.now + 60
             case "release":
-                self.model.give_back(modelled)
+                self.model.release(modelled)
             case "fail":
                 self.model.fail(modelled)
         self.told()

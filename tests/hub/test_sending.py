@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from teamsup.hub import (
+    InvalidDuration,
     InvalidMessage,
     InvalidName,
     MessageConflict,
@@ -91,8 +92,9 @@ def test_a_sender_is_known_from_then_on(team: Team, join: Join) -> None:
         ("x", {"metadata": {"file": object()}}, "not valid text or JSON"),
         ("\ud800", {}, "not valid text or JSON"),
         ("x", {"priority": "asap"}, "none of low, normal, high, urgent"),
-        ("x", {"expires_in": 0}, "above zero"),
-        ("x", {"expires_in": float("nan")}, "above zero"),
+        ("x", {"message_type": "\ud800"}, "message_type must have 1 to 255 printable"),
+        ("x", {"message_id": ""}, "message_id must have 1 to 255 printable"),
+        ("x", {"conversation_id": "c" * 256}, "conversation_id must have"),
     ],
 )
 def test_what_no_message_can_be_is_refused_and_nothing_is_stored(
@@ -104,6 +106,21 @@ def test_what_no_message_can_be_is_refused_and_nothing_is_stored(
         lead.send("scout", content, **options)  # type: ignore[arg-type]
 
     assert scout.claim() == []
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), 1e12])
+def test_a_duration_that_makes_no_sense_is_refused(join: Join, seconds: float) -> None:
+    lead = join("lead")
+    lead.send("lead", "hi")
+    (delivery,) = lead.claim()
+
+    for use in (
+        lambda: lead.send("lead", "x", expires_in=seconds),
+        lambda: lead.extend(delivery, seconds),
+        lambda: lead.claim(lease=seconds) if lead.send("lead", "y") else None,
+    ):
+        with pytest.raises(InvalidDuration, match="ten years at most"):
+            use()
 
 
 def test_an_id_sent_twice_is_one_message(join: Join) -> None:
@@ -227,6 +244,27 @@ def test_a_transaction_stores_all_or_nothing(join: Join) -> None:
         send_both()
 
     assert scout.claim() == []
+
+
+def test_what_failed_inside_a_transaction_leaves_nothing_even_if_the_rest_is_stored(join: Join) -> None:
+    lead, scout = join("lead"), join("scout")
+    lead.send("scout", "question")
+    (delivery,) = scout.claim()
+
+    with scout.transaction():
+        with pytest.raises(InvalidMessage):
+            scout.reply(delivery, "")
+        scout.send("lead", "something else")
+
+    assert [received.message.content for received in lead.claim(10)] == ["something else"]
+    scout.reply(delivery, "answer")
+
+
+def test_a_daemons_name_cannot_be_taken(join: Join, team: Team) -> None:
+    join("lead").enroll("gateway", "daemon")
+
+    with MessageHub(team, agent="gateway") as impostor, pytest.raises(InvalidName, match="the team's daemon"):
+        impostor.register()
 
 
 def test_a_hub_opened_to_look_cannot_speak(team: Team) -> None:

@@ -216,7 +216,7 @@ def test_a_message_is_withdrawn_from_those_who_have_not_read_it(join: Join) -> N
 
 
 def test_a_person_looks_after_the_store(teamsup: Command, tmp_path: Path) -> None:
-    assert "has no messages yet" in refusal(teamsup.run("hub", "stats"))
+    assert "There is no team 'default'" in refusal(teamsup.run("hub", "stats"))
     with MessageHub(teamsup.team, agent="lead") as lead, MessageHub(teamsup.team, agent="scout") as scout:
         scout.register()
         kill_letter(lead, scout, "fragile\nthing")

@@ -10,6 +10,28 @@ from teamsup.hub import MessageHub
 from teamsup.hub.store import SCHEMA_VERSION
 
 
+def test_a_team_that_never_was(teamsup: Command) -> None:
+    for words in (["logs"], ["send", "x", "y"], ["read"], ["hub", "stats"]):
+        result = teamsup.run(*words, "--team", "typo")
+
+        assert result.returncode == os.EX_NOINPUT
+        assert refusal(result).startswith("teamsup: There is no team 'typo' in ")
+    assert list(teamsup.home.iterdir()) == []
+
+
+def test_a_daemons_name_is_taken(running: Command) -> None:
+    for words in (
+        ["mcp", "--agent", "user_comm"],
+        ["read", "--agent", "supervisor"],
+        ["send", "x", "y", "--agent", "gateway"],
+    ):
+        result = running.run(*words)
+
+        assert result.returncode == os.EX_USAGE
+        assert "Traceback" not in result.stderr
+    assert running.run("ps").returncode == 0
+
+
 def test_an_unknown_recipient(teamsup: Command) -> None:
     with MessageHub(teamsup.team, agent="gcp-monitor") as hub:
         hub.register()
@@ -39,7 +61,11 @@ def test_a_team_name_with_a_slash(teamsup: Command, command: str) -> None:
         ("[team]\nagents = ['a b']\n", "'a b' is not a name for an agent"),
         ("[team]\nagents = ['gateway']\n", "[team] agents: 'gateway' is a worker's name."),
         ("[team]\nstop_seconds = true\n", "[team] stop_seconds must be a number, not True."),
-        ("[team]\nstop_seconds = 0\n", "[team] stop_seconds must be above 0."),
+        ("[team]\nstop_seconds = 0\n", "[team] stop_seconds must be above 0 and at most 3600."),
+        ("[team]\nstop_seconds = nan\n", "[team] stop_seconds must be a number, not nan."),
+        ("[monitor-bridge]\ncpu_percnt = 3\n", "[monitor-bridge] has no key 'cpu_percnt'; did you mean cpu_percent?"),
+        ("[monitor-bridge]\ncpu_percent = 0\n", "[monitor-bridge] cpu_percent must be above 0 and at most 100."),
+        ("[gateway]\nusers = ['ann']\n", "[gateway] users must be a list, each entry a whole number."),
         ("team = 3\n", "team must be a section, [team]."),
         (b"\xff\xfe", "cannot be read"),
     ],
@@ -51,7 +77,7 @@ def test_a_broken_teamsup_toml(teamsup: Command, text: str | bytes, reason: str)
     for words in (["start"], ["start", "--detach"]):
         result = teamsup.run(*words)
 
-        assert result.returncode in (os.EX_CONFIG, os.EX_USAGE)
+        assert result.returncode == os.EX_CONFIG
         assert reason in refusal(result)
     assert teamsup.run("ps").returncode == 3
 
@@ -89,22 +115,49 @@ def test_restart_needs_a_team_that_runs(teamsup: Command) -> None:
     result = teamsup.run("restart", "gateway")
 
     assert result.returncode == 3
-    assert refusal(result) == "teamsup: Team 'default' is not running; start it with: teamsup start --team default"
+    assert refusal(result) == "teamsup: Team 'default' is not running. Start it with: teamsup start"
 
 
 def test_ps_of_a_team_that_was_never_started_makes_nothing(teamsup: Command) -> None:
     result = teamsup.run("ps")
 
     assert (result.returncode, result.stdout) == (3, "")
-    assert "is not running. Start it with: teamsup start --team default" in result.stderr
+    assert "is not running. Start it with: teamsup start\n" in result.stderr
     assert list(teamsup.home.iterdir()) == []
 
 
-def test_logs_of_something_unknown(teamsup: Command) -> None:
-    result = teamsup.run("logs", "postman")
+def test_logs_of_something_unknown(running: Command) -> None:
+    result = running.run("logs", "postman")
 
     assert result.returncode == os.EX_NOINPUT
-    assert refusal(result) == "teamsup: There is no log of 'postman'. Known are: none: the team has never run."
+    assert refusal(result) == (
+        "teamsup: There is no log of 'postman'. Known are: gateway, monitor-bridge, supervisor, user_comm."
+    )
+
+
+@pytest.mark.parametrize("words", ["logs -n 0", "logs -n -5", "logs -n x", "chat --timeout nan", "read --limit 0"])
+def test_an_option_that_makes_no_sense(teamsup: Command, words: str) -> None:
+    result = teamsup.run(*words.split())
+
+    assert (result.returncode, "Traceback" in result.stderr) == (2, False)
+
+
+def test_a_home_that_is_a_device() -> None:
+    result = Command(Path("/dev/null")).run("ps")
+
+    assert result.returncode in (3, os.EX_IOERR)
+    assert "Traceback" not in result.stderr
+
+
+def test_ps_shows_the_processes_also_when_the_database_cannot_be_read(running: Command) -> None:
+    MessageHub(running.team).close()
+    as_foreign_program(running.team, f"PRAGMA user_version={SCHEMA_VERSION + 1}")
+
+    ps = running.run("ps")
+
+    assert ps.returncode == os.EX_PROTOCOL
+    assert "user_comm" in ps.stdout
+    as_foreign_program(running.team, f"PRAGMA user_version={SCHEMA_VERSION}")
 
 
 def test_an_empty_message(teamsup: Command) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from support import PATIENCE, Command, eventually
 from teamsup.hub import MessageHub
+from teamsup.supervisor.console import console_name
 
 
 class Terminal:
@@ -120,11 +121,11 @@ def test_a_person_is_told_when_the_agent_is_not_there(running: Command) -> None:
     with MessageHub(running.team) as hub:
         hub.enroll("lead")
 
-    result = running.run("chat", "--timeout", "0.5", stdin="@lead are you there?\n")
-
-    assert result.returncode == os.EX_UNAVAILABLE
-    assert "lead has not been here yet; I keep your message." in result.stderr
-    assert "No answer to '@lead are you there?' within 0 s." in result.stderr
+    with chat(running) as (terminal, _):
+        terminal.expect("you> ")
+        terminal.type("@lead are you there?\n")
+        terminal.expect("team> lead is offline, never here yet; I keep your message.")
+        terminal.expect("you> ")
 
 
 def test_an_answer_that_came_too_late_is_kept(running: Command) -> None:
@@ -138,6 +139,32 @@ def test_an_answer_that_came_too_late_is_kept(running: Command) -> None:
     assert running.run("read", "--wait", "20").stdout.endswith(": lead: sorry, was busy\n")
 
 
+def test_a_line_without_an_answer_does_not_keep_the_others_back(running: Command) -> None:
+    with MessageHub(running.team) as hub:
+        hub.enroll("lead")
+
+    result = running.run("chat", "--timeout", "2", stdin="@lead hello?\nHello\n")
+
+    assert (result.returncode, result.stdout) == (os.EX_UNAVAILABLE, "Hi there! 👋\n")
+    assert "1 of 2 lines have no answer yet. It will come to: teamsup read --agent console-" in result.stderr
+
+
+def test_what_another_agent_says_carries_its_name(running: Command) -> None:
+    with chat(running) as (terminal, _):
+        terminal.expect("you> ")
+        running.run("send", "--agent", "deployer", console_name(), "v1.2 is out")
+
+        terminal.expect("deployer> v1.2 is out")
+
+
+def test_news_are_kept_for_a_person_who_is_not_there(running: Command) -> None:
+    with MessageHub(running.team, agent="lead") as lead:
+        lead.send("user_comm", "disk is full", message_type="notification")
+    running.run("chat", stdin="")
+
+    assert running.run("read", "--wait", "20").stdout.endswith(": lead: disk is full\n")
+
+
 def test_several_lines_from_a_pipe_are_answered_in_order(running: Command) -> None:
     result = running.run("chat", stdin="Hello\n\nhallo\n@nobody x\n")
 
@@ -148,7 +175,7 @@ def test_several_lines_from_a_pipe_are_answered_in_order(running: Command) -> No
 def test_what_is_written_to_a_team_that_is_down_is_answered_when_it_is_up(teamsup: Command) -> None:
     early = teamsup.run("chat", "--timeout", "0", stdin="Hello\n")
     assert early.returncode == os.EX_UNAVAILABLE
-    assert "is not running; what you write is kept" in early.stderr
+    assert "is not running. Start it with: teamsup start What you write is kept" in early.stderr
 
     assert teamsup.run("start", "--detach").returncode == 0
     try:
@@ -210,4 +237,4 @@ def test_send_to_all_is_a_broadcast(teamsup: Command) -> None:
     with MessageHub(teamsup.team, agent="lead") as lead:
         lead.register()
 
-    assert teamsup.run("send", "all", "stand-up").stdout.endswith("; lead is here.\n")
+    assert teamsup.run("send", "all", "stand-up").stdout.endswith("; lead is online.\n")

@@ -19,7 +19,7 @@ def output(child: Child) -> list[str]:
     lines: list[str] = []
     eventually(lambda: not child.read_lines(lines.append), "the end of the output")
     eventually(lambda: child.exit_code() is not None, "the exit")
-    child.close()
+    child.close(lines.append)
     return lines
 
 
@@ -50,7 +50,7 @@ def test_what_a_worker_leaves_behind_in_its_group_is_ended_with_it() -> None:
     eventually(lambda: child.exit_code() is not None, "the worker's exit")
     grandchild = psutil.Process(int(lines[0]))
 
-    child.close()
+    child.close(lines.append)
 
     assert psutil.wait_procs([grandchild], timeout=10)[1] == []
 
@@ -61,5 +61,17 @@ def test_a_signal_reaches_it() -> None:
     child.signal(signal.SIGTERM)
 
     assert eventually(child.exit_code, "the exit") == -signal.SIGTERM
-    child.close()
+    child.close(print)
     child.signal(signal.SIGTERM)
+
+
+def test_a_worker_that_never_stops_printing_leaves_time_for_others() -> None:
+    child = python("while True: print('x' * 1000)")
+    lines: list[str] = []
+
+    eventually(lambda: child.read_lines(lines.append) and lines, "some output")
+
+    child.signal(signal.SIGKILL)
+    eventually(child.exit_code, "the exit")
+    child.close(lines.append)
+    assert len(lines) < 10_000

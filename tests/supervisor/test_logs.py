@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from teamsup.supervisor import journal
-from teamsup.supervisor.commands.logs import _Log
+from teamsup.supervisor.commands.logs import LogFile
 from teamsup.supervisor.journal import Journal
 
 
 def test_a_log_is_rotated_by_size_and_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "FILE_BYTES", 1000)
-    written = Journal(tmp_path, 4, echo=False)
+    written = Journal(tmp_path, ["user"], echo=False)
 
     for number in range(200):
         written.say("user", f"line {number}")
@@ -23,9 +23,9 @@ def test_a_log_is_rotated_by_size_and_count(tmp_path: Path, monkeypatch: pytest.
 
 def test_a_reader_follows_across_rotation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "FILE_BYTES", 1000)
-    written = Journal(tmp_path, 4, echo=False)
+    written = Journal(tmp_path, ["user"], echo=False)
     written.say("user", "line 0")
-    log = _Log(tmp_path / "user.log")
+    log = LogFile(tmp_path / "user.log")
     read = list(log.lines())
 
     for number in range(1, 60):
@@ -36,6 +36,6 @@ def test_a_reader_follows_across_rotation(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_control_characters_in_output_are_defused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    Journal(tmp_path, 6, echo=True).say("user", "a\x1b[31mb\r")
+    Journal(tmp_path, ["user", "lonely"], echo=True).say("user", "a\x1b[31mb\r")
 
     assert capsys.readouterr().out == "user   | a\ufffd[31mb\n"

@@ -1,14 +1,15 @@
 """The whole team, as a person starts, uses and ends it."""
 
+import contextlib
 import os
 import signal
+import sqlite3
 import subprocess
 
 import psutil
 import pytest
 
-from conftest import is_ready
-from support import Command, as_foreign_program, eventually
+from support import Command, as_foreign_program, eventually, is_ready, refusal
 from teamsup.hub import MessageHub
 
 
@@ -87,7 +88,7 @@ def test_the_output_of_workers_is_prefixed_on_the_terminal_and_kept_in_files(tea
     assert (logs.returncode, logs.stderr) == (0, "")
     assert "gateway | ERROR No Discord token" in logs.stdout
     assert "supervisor | stopped" in teamsup.run("logs", "supervisor").stdout
-    assert "supervisor | stopped" in teamsup.run("logs").stdout.splitlines()[-1]
+    assert teamsup.run("logs").stdout.splitlines()[-1].endswith(" supervisor     | stopped")
 
 
 def test_logs_follow_shows_what_comes(running: Command) -> None:
@@ -107,11 +108,9 @@ def test_restart_replaces_one_worker_and_no_other(running: Command) -> None:
 
     restart = running.run("restart", "monitor-bridge")
 
-    assert (restart.returncode, restart.stdout) == (0, "monitor-bridge is being restarted.\n")
-    bridge = eventually(
-        lambda: (row := running.ps()["monitor-bridge"])["state"] == "RUNNING" and row["restarts"] == 1 and row,
-        "monitor-bridge runs again",
-    )
+    bridge = running.ps()["monitor-bridge"]
+    assert (restart.returncode, restart.stdout) == (0, f"monitor-bridge runs again, pid {bridge['pid']}.\n")
+    assert (bridge["state"], bridge["restarts"]) == ("RUNNING", 1)
     assert bridge["pid"] != before["monitor-bridge"]["pid"]
     assert running.ps()["user_comm"]["pid"] == before["user_comm"]["pid"]
 
@@ -120,7 +119,85 @@ def test_restart_of_something_unknown_says_what_is_known(running: Command) -> No
     restart = running.run("restart", "postman")
 
     assert restart.returncode == os.EX_USAGE
-    assert "NAME is one of user_comm, monitor-bridge, gateway" in restart.stderr
+    assert refusal(restart) == "teamsup: There is no worker 'postman'; there are user_comm, monitor-bridge, gateway."
+
+
+def test_restart_says_when_a_worker_does_not_run_afterwards(running: Command) -> None:
+    assert running.run("restart", "gateway").stdout == "gateway does not run: not configured.\n"
+
+
+def test_people_and_agents_can_ask_a_daemon_through_user_comm(running: Command) -> None:
+    asked = running.run("chat", stdin="@supervisor status\n@monitor-bridge load?\n@user_comm hello\n")
+
+    refused, figures, greeting = asked.stdout.splitlines()
+    assert refused == "supervisor: Only a person at a console may ask the supervisor, not user_comm."
+    assert figures.startswith("monitor-bridge: ")
+    assert greeting == "user_comm: Hi there! 👋"
+
+
+def test_a_restart_that_was_asked_for_while_the_team_stops_does_not_keep_it_up(running: Command) -> None:
+    pid = running.ps()["user_comm"]["pid"]
+    os.kill(pid, signal.SIGSTOP)  # so that the stop takes as long as the patience with user_comm
+    with running.open("stop") as stop:
+        eventually(lambda: not psutil.pid_exists(running.ps()["monitor-bridge"]["pid"] or 0), "the stop has begun")
+        with MessageHub(running.team, agent="console-late") as late:
+            late.register("console")
+            late.send("supervisor", "restart monitor-bridge")
+        os.kill(pid, signal.SIGCONT)
+        assert stop.wait(30) == 0
+
+
+def test_a_second_ctrl_c_kills_and_a_doubled_signal_does_not(teamsup: Command) -> None:
+    with teamsup.open("start") as supervisor:
+        eventually(lambda: is_ready(teamsup), "all workers ready")
+        stubborn = teamsup.ps()["user_comm"]["pid"]
+        os.kill(stubborn, signal.SIGSTOP)
+        supervisor.send_signal(signal.SIGTERM)
+        supervisor.send_signal(signal.SIGTERM)
+        eventually(lambda: teamsup.ps()["monitor-bridge"]["state"] == "STOPPED", "the others have ended")
+        assert psutil.pid_exists(stubborn)
+
+        def impatient() -> bool:
+            supervisor.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                supervisor.wait(1)
+            return supervisor.returncode is not None
+
+        eventually(impatient, "the end")
+        output, _ = supervisor.communicate()
+    assert "monitor-bridge ended (exit code 0)" in output
+    assert "user_comm ended (signal 9)" in output
+
+
+def test_a_worker_that_ignores_the_end_is_killed_after_its_time(teamsup: Command) -> None:
+    teamsup.team.create()
+    teamsup.team.configuration.write_text("[team]\nstop_seconds = 0.3\n")
+    with teamsup.open("start") as supervisor:
+        eventually(lambda: is_ready(teamsup), "all workers ready")
+        os.kill(teamsup.ps()["user_comm"]["pid"], signal.SIGSTOP)
+        supervisor.terminate()
+        output, _ = supervisor.communicate(timeout=30)
+    assert "user_comm did not end in time and is killed" in output
+    assert supervisor.returncode == 0
+
+
+def test_the_supervisor_lives_through_a_locked_database(running: Command) -> None:
+    before = running.ps()
+    blocker = sqlite3.connect(running.team.database, isolation_level=None)
+    blocker.execute("BEGIN IMMEDIATE")
+    chat = running.open("chat", stdin=subprocess.PIPE)
+    with chat:
+        assert chat.stdin is not None
+        chat.stdin.write("Hello\n")
+        chat.stdin.close()
+        os.kill(before["monitor-bridge"]["pid"], signal.SIGKILL)
+        eventually(lambda: running.ps()["monitor-bridge"]["pid"] != before["monitor-bridge"]["pid"], "its replacement")
+        blocker.execute("COMMIT")
+        blocker.close()
+        assert chat.stdout is not None
+        assert chat.stdout.read() == "Hi there! 👋\n"
+    eventually(lambda: is_ready(running), "all is well again")
+    assert running.ps()["user_comm"]["restarts"] == 0
 
 
 def test_only_a_console_may_ask_the_supervisor(running: Command) -> None:
@@ -170,7 +247,7 @@ def test_an_agent_of_the_configuration_can_be_written_to_before_it_comes(teamsup
     with teamsup.open("start", stdout=subprocess.DEVNULL) as supervisor:
         eventually(lambda: "lead" in teamsup.ps(), "lead is enrolled")
 
-        assert teamsup.run("send", "lead", "welcome").stdout.endswith("lead was last here: never.\n")
+        assert teamsup.run("send", "lead", "welcome").stdout.endswith("lead is offline, never here yet.\n")
 
         assert teamsup.ps()["lead"]["unread"] == 1
         supervisor.terminate()

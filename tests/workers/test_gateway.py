@@ -13,7 +13,8 @@ import pytest
 
 from support import eventually
 from teamsup.hub import Delivery, MessageHub, NotConfigured, Team
-from teamsup.workers.discord_gateway import Access, find_token, pieces
+from teamsup.hub.sections import GatewaySection
+from teamsup.workers.discord_gateway import find_token, pieces
 from workers.fake_discord import ANN, BOB, CHANNEL, TOKEN, FakeDiscord
 
 Join = Callable[..., MessageHub]
@@ -136,7 +137,7 @@ def test_the_token_comes_from_a_file_that_only_its_owner_can_read(
 ) -> None:
     monkeypatch.delenv("DISCORD_TOKEN", raising=False)
     file = tmp_path / "token"
-    access = Access(token_file=str(file))
+    access = GatewaySection(token_file=str(file))
     with pytest.raises(NotConfigured, match="cannot be read"):
         find_token(access)
 
@@ -154,7 +155,7 @@ def test_the_token_comes_from_systemds_credentials(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     tmp_path.joinpath("discord_token").write_text(TOKEN)
 
-    assert find_token(Access()) == TOKEN
+    assert find_token(GatewaySection()) == TOKEN
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,8 @@ def test_after_calm_the_next_time_is_news_again() -> None:
 def test_one_alert_reaches_the_recipient_and_a_restart_does_not_repeat_it(teamsup: Command) -> None:
     teamsup.team.create()
     teamsup.team.configuration.write_text(
-        '[team]\nagents = ["lead"]\n[monitor-bridge]\ninterval_seconds = 1\nmemory_percent = 0.01\nrecipient = "lead"\n'
+        '[team]\nagents = ["lead"]\n[monitor-bridge]\nrecipient = "lead"\ninterval_seconds = 1\n'
+        "cpu_percent = 100\nmemory_percent = 0.01\ndisk_percent = 100\n"
     )
     assert teamsup.run("start", "--detach").returncode == 0
     try:
@@ -42,7 +43,7 @@ def test_one_alert_reaches_the_recipient_and_a_restart_does_not_repeat_it(teamsu
             (delivery,) = lead.claim()
             assert delivery.message.sender == "monitor-bridge"
             assert delivery.message.message_type == "notification"
-            assert "over its limit of 0 %" in delivery.message.content
+            assert "over its limit of 0.01 %" in delivery.message.content
             lead.acknowledge(delivery)
 
             def figures() -> object:

@@ -8,6 +8,7 @@ with MessageHub("default", agent="deployer") as hub:
 
 from .errors import (
     CallerError,
+    InvalidDuration,
     InvalidMessage,
     InvalidName,
     MessageConflict,
@@ -33,6 +34,7 @@ __all__ = [
     "CallerError",
     "Delivery",
     "DeliveryState",
+    "InvalidDuration",
     "InvalidMessage",
     "InvalidName",
     "Message",

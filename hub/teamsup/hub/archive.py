@@ -64,6 +64,14 @@ class Archive(HubBase):
         )
         return [sending.message_from(row) for row in rows]
 
+    def undeliverable(self) -> dict[str, int]:
+        """For whom messages wait although nobody of that name has taken part, and how many each."""
+        rows = self._store.read(
+            "SELECT recipient, count(*) FROM deliveries WHERE done_at IS NULL"
+            " AND recipient NOT IN (SELECT agent_name FROM agent_status) GROUP BY recipient ORDER BY recipient"
+        )
+        return {row[0]: row[1] for row in rows}
+
     def dead_letters(self, *, limit: int = 100) -> list[DeadLetter]:
         """The newest ``limit`` deliveries that were given up, the newest first."""
         rows = self._store.read(

@@ -4,26 +4,36 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import Enum, auto
 
 # In case a doorbell and the watcher both failed us: how often a waiting process compares data_version (5 µs).
 _SLOW_LOOK = 0.25
 _TAKE_OVER_WATCH = 1.0
 
 
+class Found(Enum):
+    """What a look has found."""
+
+    NOTHING = auto()
+    CLAIMABLE = auto()
+    DUE = auto()
+    """A lease, a backoff or a message has reached its end: to be settled before the next look."""
+
+
 @dataclass
 class Arrival:
     """One wait for something to claim. Its maker has armed a doorbell before.
 
-    ``claimable_at`` looks, and gives the Unix second from when on something can be claimed, so far as is known now.
+    ``due_at`` looks: -inf when something can be claimed, else the Unix second of the next thing to settle.
     """
 
-    claimable_at: Callable[[], float]
+    due_at: Callable[[], float]
     data_version: Callable[[], int]
     clock: Callable[[], float]
     watch: Callable[[], bool]
     timeout: float
     _version: int = -1
-    _due: float = -math.inf
+    _due: float = math.inf
     _ends: float = field(init=False)
     _watch_at: float = field(init=False)
 
@@ -41,15 +51,17 @@ class Arrival:
         """Seconds to listen for the doorbell before the next look."""
         return min(self.seconds_left, _SLOW_LOOK, max(0.0, self._due - self.clock()))
 
-    def look(self, *, rang: bool) -> bool:
-        """Whether there is something to claim. Costs next to nothing when nothing has happened."""
+    def look(self, *, rang: bool) -> Found:
+        """Costs next to nothing when nothing has happened."""
         version = self.data_version()
-        if not rang and version == self._version and self.clock() < self._due:
+        if rang or version != self._version:
+            self._version = version
+            self._due = self.due_at()
+        else:
             self._keep_watch()
-            return False
-        self._version = version
-        self._due = self.claimable_at()
-        return self._due <= self.clock()
+        if self._due == -math.inf:
+            return Found.CLAIMABLE
+        return Found.DUE if self._due <= self.clock() else Found.NOTHING
 
     def _keep_watch(self) -> None:
         """Become the team's watcher if the one it had is gone."""

@@ -2,6 +2,10 @@
 
 from datetime import UTC, datetime
 
+from .errors import InvalidDuration
+
+_LONGEST = 10 * 365 * 86400.0
+
 
 def to_text(seconds: float) -> str:
     """Unix seconds as ``YYYY-MM-DD HH:MM:SS.mmm``."""
@@ -17,3 +21,9 @@ def from_text(text: str | None) -> datetime | None:
     except ValueError:
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def check_seconds(name: str, seconds: float, *, least: float = 0.001) -> None:
+    """Raises InvalidDuration unless it is a number of seconds from ``least`` to ten years."""
+    if not least <= seconds <= _LONGEST:
+        raise InvalidDuration(f"{name} is {seconds}; it must be a number of seconds above zero, ten years at most.")

@@ -14,6 +14,7 @@ _BACKOFF_MAX = 300.0
 
 CLAIMABLE = """
     SELECT 1 FROM deliveries WHERE recipient = :me AND state = 'ready' AND is_head = 1 AND available_at IS NULL
+      AND (expires_at IS NULL OR expires_at > :now)
     LIMIT 1
 """
 
@@ -75,6 +76,7 @@ def settle(db: sqlite3.Connection, me: str, now: float) -> list[str]:
 
 def claim(db: sqlite3.Connection, me: str, limit: int, lease: float, now: float, *, read: bool) -> list[Delivery]:
     """Lease the first ``limit`` deliveries of a settled mailbox for ``lease`` seconds."""
+    clock.check_seconds("lease", lease)
     rows = db.execute(
         "SELECT d.attempts AS claims, m.* FROM deliveries AS d JOIN messages AS m ON m.id = d.message"
         " WHERE d.recipient = ? AND d.state = 'ready' AND d.is_head = 1 AND d.available_at IS NULL"
@@ -101,6 +103,7 @@ def mark_read(db: sqlite3.Connection, delivery: Delivery, now: float) -> None:
 
 
 def extend(db: sqlite3.Connection, delivery: Delivery, lease: float, now: float) -> None:
+    clock.check_seconds("lease", lease)
     _with_lease(db, delivery, "lease_expires_at = ?", clock.to_text(now + lease))
 
 
@@ -117,6 +120,8 @@ def acknowledge(db: sqlite3.Connection, delivery: Delivery, outcome: str | None,
 def release(
     db: sqlite3.Connection, delivery: Delivery, error: str | None, delay: float | None, now: float
 ) -> list[str]:
+    if delay is not None:
+        clock.check_seconds("delay", delay, least=0)
     _with_lease(db, delivery, "outcome = ?", error)
     return give_back(db, delivery.message, delivery.recipient, delivery.attempts, now, error=error, delay=delay)
 
@@ -134,7 +139,8 @@ def give_back(
     """End a lease without a result: given back means unread again.
 
     After an error the delivery waits ``delay`` seconds, by default exponentially longer with full jitter, and after
-    MAX_ATTEMPTS claims it is a dead letter. Returns whom that was told to.
+    MAX_ATTEMPTS such attempts it is a dead letter. Without an error the attempt does not count. Returns whom a dead
+    letter was told to.
     """
     key = (message.id, recipient)
     if error is not None and attempts >= MAX_ATTEMPTS:
@@ -150,8 +156,8 @@ def give_back(
         delay = 0.0 if error is None else random.uniform(0, longest)  # noqa: S311
     db.execute(
         "UPDATE deliveries SET state = 'ready', lease_token = NULL, lease_expires_at = NULL, read_at = NULL,"
-        " available_at = ?, outcome = ? WHERE message = ? AND recipient = ?",
-        (clock.to_text(now + delay) if delay > 0 else None, error, *key),
+        " available_at = ?, outcome = ?, attempts = ? WHERE message = ? AND recipient = ?",
+        (clock.to_text(now + delay) if delay > 0 else None, error, attempts - (error is None), *key),
     )
     return []
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from .errors import StoreError
 from .team import bell_name
 
 _RING = b"!"
@@ -27,15 +28,14 @@ class Doorbell:
         self.path = run / f"{bell_name(agent)}@{os.getpid()}.{next(_numbers)}"
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
-        self._bind()
-
-    def _bind(self) -> None:
         try:
+            # Where somebody has cleaned up run/, or a process of our pid died and left its bell behind.
+            run.mkdir(mode=0o700, exist_ok=True)
+            self.path.unlink(missing_ok=True)
             self._socket.bind(str(self.path))
-        except OSError:
-            # A process of our pid that died uncleanly left its bell behind.
-            self.path.unlink()
-            self._socket.bind(str(self.path))
+        except OSError as error:
+            self._socket.close()
+            raise StoreError(f"No doorbell can be put up in {run}: {error}.") from error
 
     def __enter__(self) -> Self:
         return self
@@ -49,9 +49,6 @@ class Doorbell:
         self._socket.close()
         with suppress(OSError):
             self.path.unlink()
-
-    def fileno(self) -> int:
-        return self._socket.fileno()
 
     def silence(self) -> None:
         """Forget all rings so far."""
@@ -72,17 +69,20 @@ class Doorbell:
         import asyncio  # most of those who ring or wait need no event loop, which is half of their start
 
         loop = asyncio.get_running_loop()
-        rang = asyncio.Event()
-        loop.add_reader(self._socket, rang.set)
+        woken: asyncio.Future[bool] = loop.create_future()
+
+        def wake(rang: bool) -> None:
+            if not woken.done():
+                woken.set_result(rang)
+
+        loop.add_reader(self._socket, wake, True)
+        timer = loop.call_later(max(0.0, seconds), wake, False)
         try:
-            async with asyncio.timeout(max(0.0, seconds)):
-                await rang.wait()
-        except TimeoutError:
-            return False
+            return await woken
         finally:
+            timer.cancel()
             loop.remove_reader(self._socket)
-        self.silence()
-        return True
+            self.silence()
 
 
 def ring(run: Path, agents: Iterable[str]) -> None:

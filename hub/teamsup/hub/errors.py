@@ -28,6 +28,12 @@ class InvalidMessage(CallerError):
     exit_code = os.EX_DATAERR
 
 
+class InvalidDuration(CallerError):
+    """A number of seconds that no lease, delay or expiry can have."""
+
+    exit_code = os.EX_DATAERR
+
+
 class UnknownRecipient(CallerError):
     """Nobody of that name has ever taken part in the team."""
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 from . import deliveries, presence, sending
-from .arrival import Arrival
+from .arrival import Arrival, Found
 from .clock import from_text, to_text
 from .doorbell import Doorbell
 from .messages import NOT_CONFIGURED, OFFLINE, ONLINE, SUPERVISOR, Agent, Delivery, Kind, Message
@@ -49,16 +49,16 @@ class MessageHub(Upkeep):
         agents have answered each other more than 8 times).
         """
         draft = Draft(
-            self.agent,
-            recipient,
-            content,
-            message_type,
-            priority,
-            metadata or {},
-            message_id,
-            conversation_id,
-            reply_to,
-            expires_in,
+            sender=self.agent,
+            recipient=recipient,
+            content=content,
+            message_type=message_type,
+            priority=priority,
+            metadata=metadata or {},
+            message_id=message_id,
+            conversation_id=conversation_id,
+            reply_to=reply_to,
+            expires_in=expires_in,
         )
         return self._send(draft)
 
@@ -72,7 +72,16 @@ class MessageHub(Upkeep):
         message_id: str | None = None,
     ) -> Message:
         """Store a message for every agent known now but ourselves, consoles and the supervisor; errors as in send."""
-        return self._send(Draft(self.agent, None, content, message_type, priority, metadata or {}, message_id))
+        draft = Draft(
+            sender=self.agent,
+            recipient=None,
+            content=content,
+            message_type=message_type,
+            priority=priority,
+            metadata=metadata or {},
+            message_id=message_id,
+        )
+        return self._send(draft)
 
     def reply(
         self,
@@ -80,6 +89,7 @@ class MessageHub(Upkeep):
         content: str,
         *,
         message_type: str = "message",
+        priority: str | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> Message:
         """Answer a delivery and end it, in one transaction.
@@ -88,7 +98,9 @@ class MessageHub(Upkeep):
         """
         with self._write():
             self.acknowledge(delivery, outcome="answered")
-            return self.answer(delivery.message, content, message_type=message_type, metadata=metadata)
+            return self.answer(
+                delivery.message, content, message_type=message_type, priority=priority, metadata=metadata
+            )
 
     def answer(
         self,
@@ -96,31 +108,32 @@ class MessageHub(Upkeep):
         content: str,
         *,
         message_type: str = "message",
+        priority: str | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> Message:
-        """Send to whoever sent ``message``, in its conversation; errors as in send.
+        """Send to whoever sent ``message``, in its conversation and by default with its priority; errors as in send.
 
         An answer to a name that nobody has enrolled, such as a shell's, is kept for it.
         """
         draft = Draft(
-            self.agent,
-            message.sender,
-            content,
-            message_type,
-            message.priority,
-            metadata or {},
+            sender=self.agent,
+            recipient=message.sender,
+            content=content,
+            message_type=message_type,
+            priority=priority or message.priority,
+            metadata=metadata or {},
             conversation_id=message.conversation_id,
             reply_to=message.message_id,
         )
         return self._send(draft, known_only=False)
 
     def claim(self, limit: int = 1, *, lease: float = LEASE_SECONDS, read: bool = True) -> list[Delivery]:
-        """Lease up to ``limit`` of our deliveries for ``lease`` seconds, the most urgent first; maybe none.
+        """Lease up to ``limit`` of our deliveries for ``lease`` seconds, the most urgent first, or none.
 
         A conversation is read in order: its next message comes only when the one before has ended. ``read=False`` is
         for a reader that only passes on; it says mark_read when the result has arrived.
         """
-        if self._claimable_at() > self._clock():
+        if self._due_at() > self._clock():
             return []
         with self._write() as db:
             now = self._clock()
@@ -148,7 +161,7 @@ class MessageHub(Upkeep):
         """Give a delivery back unread, for ourselves or another reader of this agent. Raises StaleLease.
 
         With an ``error`` it comes back after ``delay`` seconds, by default exponentially later at every attempt, and
-        after 5 attempts it is a dead letter and its sender is told.
+        after 5 failed attempts it is a dead letter and its sender is told. Without one the attempt does not count.
         """
         with self._write() as db:
             self._ring_later(self.agent, *deliveries.release(db, delivery, error, delay, self._clock()))
@@ -181,21 +194,31 @@ class MessageHub(Upkeep):
         with Doorbell(self.team.run, self.agent) as bell:
             arrival = self._arrival(timeout)
             rang = False
-            while not arrival.look(rang=rang):
-                if arrival.seconds_left <= 0:
+            while (found := arrival.look(rang=rang)) is not Found.CLAIMABLE:
+                if found is Found.DUE:
+                    self._settle()
+                    rang = True
+                elif arrival.seconds_left <= 0:
                     return False
-                rang = bell.wait(arrival.pause)
+                else:
+                    rang = bell.wait(arrival.pause)
             return True
 
     async def wait_async(self, timeout: float = math.inf) -> bool:  # noqa: ASYNC109 - the same verb as wait()
         """The same on an event loop, which goes on meanwhile."""
+        import asyncio  # not for those who have no event loop
+
         with Doorbell(self.team.run, self.agent) as bell:
             arrival = self._arrival(timeout)
             rang = False
-            while not arrival.look(rang=rang):
-                if arrival.seconds_left <= 0:
+            while (found := arrival.look(rang=rang)) is not Found.CLAIMABLE:
+                if found is Found.DUE:
+                    await asyncio.to_thread(self._settle)
+                    rang = True
+                elif arrival.seconds_left <= 0:
                     return False
-                rang = await bell.wait_async(arrival.pause)
+                else:
+                    rang = await bell.wait_async(arrival.pause)
             return True
 
     def listen(self, timeout: float = math.inf, *, lease: float = LEASE_SECONDS) -> Iterator[Delivery]:
@@ -221,9 +244,9 @@ class MessageHub(Upkeep):
         with self._write(durable=False) as db:
             presence.enroll(db, name, kind)
 
-    def register(self, kind: Kind = "agent", **metadata: Any) -> None:  # noqa: ANN401 - any JSON value
-        """Say that we are here, and of which kind."""
-        self._announce(kind, ONLINE, metadata)
+    def register(self, kind: Kind = "agent", status: str = ONLINE, **metadata: Any) -> None:  # noqa: ANN401
+        """Say that we are here, of which kind, and how we are. Metadata is any JSON; ``note`` is for people."""
+        self._announce(kind, status, metadata)
 
     def heartbeat(self, status: str = ONLINE, **metadata: Any) -> None:  # noqa: ANN401 - any JSON value
         """Say that we are still here. ``note`` is for people; other metadata too replaces what stood there before."""
@@ -267,13 +290,17 @@ class MessageHub(Upkeep):
             if kind is not None or status != ONLINE:
                 self._ring_later(SUPERVISOR)
 
-    def _claimable_at(self) -> float:
-        """Unix seconds from when on there is something to claim or to settle; inf while nothing is known to come."""
-        me = {"me": self.agent}
+    def _settle(self) -> None:
+        with self._write() as db:
+            self._ring_later(*deliveries.settle(db, self.agent, self._clock()))
+
+    def _due_at(self) -> float:
+        """When something happens in our mailbox, in Unix seconds: -inf when something can be claimed now."""
+        me = {"me": self.agent, "now": to_text(self._clock())}
         if self._store.read(deliveries.CLAIMABLE, me):
-            return 0.0
+            return -math.inf
         due = from_text(self._store.read(deliveries.NEXT_DUE, me)[0][0])
         return math.inf if due is None else due.timestamp()
 
     def _arrival(self, timeout: float) -> Arrival:
-        return Arrival(self._claimable_at, self.data_version, self._clock, self.watch, timeout)
+        return Arrival(self._due_at, self.data_version, self._clock, self.watch, timeout)

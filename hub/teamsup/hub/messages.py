@@ -12,8 +12,14 @@ PRIORITIES: tuple[Priority, ...] = ("low", "normal", "high", "urgent")
 
 Kind = Literal["agent", "daemon", "console", "supervisor"]
 
+TAKEN: tuple[Kind, ...] = ("daemon", "supervisor")
+"""The kinds in whose name nobody else may take part."""
+
 MAX_BYTES = 256 * 1024
 """Content and metadata together, in UTF-8."""
+
+MAX_LABEL = 255
+"""Characters of a message_id, conversation_id or message_type."""
 
 MAX_HOPS = 8
 """Replies from agent to agent, without a person or a daemon in between, before the hub refuses the next."""

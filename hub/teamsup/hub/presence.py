@@ -7,7 +7,7 @@ from typing import Any
 
 from . import clock
 from .errors import InvalidName
-from .messages import HUB, OFFLINE, Agent
+from .messages import HUB, OFFLINE, TAKEN, Agent
 from .team import fold_name
 
 
@@ -27,7 +27,14 @@ def enroll(db: sqlite3.Connection, name: str, kind: str) -> None:
 def announce(
     db: sqlite3.Connection, name: str, kind: str | None, status: str, metadata: Mapping[str, Any] | None, now: float
 ) -> None:
-    """Store a heartbeat. What is None stays as it was."""
+    """Store a heartbeat. What is None stays as it was.
+
+    Raises InvalidName when somebody who is no daemon says to be one that is.
+    """
+    if kind is not None:
+        row = db.execute("SELECT kind FROM agent_status WHERE agent_name = ?", (name,)).fetchone()
+        if row is not None and row["kind"] in TAKEN and row["kind"] != kind:
+            raise InvalidName(f"{name!r} is the team's {row['kind']} of that name; choose another name.")
     db.execute(
         "INSERT INTO agent_status (agent_name, kind, status, last_heartbeat, metadata)"
         " VALUES (:name, coalesce(:kind, 'agent'), :status, :now, coalesce(:metadata, '{}'))"

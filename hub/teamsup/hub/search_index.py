@@ -42,6 +42,12 @@ def remove(db: sqlite3.Connection, ids: list[int]) -> None:
         )
 
 
+def compact(db: sqlite3.Connection) -> None:
+    """Rewrite the index, so that words which were taken out of it stand nowhere in the file any more."""
+    if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'messages_fts'").fetchone():
+        db.execute("INSERT INTO messages_fts (messages_fts) VALUES ('optimize')")
+
+
 def query(words: str) -> str:
     """A person's words as an FTS5 query that finds messages with all of them; nothing in it is syntax."""
     return " ".join('"' + word.replace('"', '""') + '"' for word in words.split())

@@ -2,7 +2,6 @@
 
 import difflib
 import json
-import math
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +9,7 @@ from typing import Any
 
 from . import clock
 from .errors import InvalidMessage, MessageConflict, ReplyLoop, UnknownMessage, UnknownRecipient
-from .messages import HUB, MAX_BYTES, MAX_HOPS, PRIORITIES, Message, new_message_id
+from .messages import HUB, MAX_BYTES, MAX_HOPS, MAX_LABEL, PRIORITIES, Message, new_message_id
 from .presence import enroll
 from .team import fold_name
 
@@ -101,11 +100,11 @@ def message_from(row: sqlite3.Row) -> Message:
     """A row of ``messages``, whoever wrote it."""
     return Message(
         id=row["id"],
-        message_id=row["message_id"],
-        sender=row["sender"],
-        recipient=row["recipient"],
-        content=str(row["content"]),
-        message_type=row["message_type"] or "message",
+        message_id=_text(row["message_id"]),
+        sender=_text(row["sender"]),
+        recipient=None if row["recipient"] is None else _text(row["recipient"]),
+        content=_text(row["content"]),
+        message_type=_text(row["message_type"] or "message"),
         priority=row["priority"] if row["priority"] in PRIORITIES else "normal",
         metadata=metadata_from(row["metadata"]),
         status=row["status"] or "pending",
@@ -117,11 +116,16 @@ def message_from(row: sqlite3.Row) -> Message:
     )
 
 
+def _text(value: object) -> str:
+    """A value that a foreign program may have stored as anything."""
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
 def metadata_from(text: Any) -> Mapping[str, Any]:  # noqa: ANN401 - whatever a foreign program stored
     """The stored JSON object; empty where a foreign program stored something else."""
     try:
         value = json.loads(text)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 
@@ -130,14 +134,22 @@ def _checked(draft: Draft) -> str:
     """The draft's metadata as JSON, once all of the draft is found fit."""
     if not draft.content.strip():
         raise InvalidMessage("The message is empty.")
+    for name, text in (
+        ("message_type", draft.message_type),
+        ("message_id", draft.message_id),
+        ("conversation_id", draft.conversation_id),
+        ("reply_to", draft.reply_to),
+    ):
+        if text is not None and not (0 < len(text) <= MAX_LABEL and text.isprintable()):
+            raise InvalidMessage(f"{name} must have 1 to {MAX_LABEL} printable characters.")
     if draft.priority not in PRIORITIES:
         raise InvalidMessage(f"Priority {draft.priority!r} is none of {', '.join(PRIORITIES)}.")
-    if draft.expires_in is not None and not 0 < draft.expires_in < math.inf:
-        raise InvalidMessage(f"expires_in is {draft.expires_in}; it must be a number of seconds above zero.")
+    if draft.expires_in is not None:
+        clock.check_seconds("expires_in", draft.expires_in)
     try:
         metadata = json.dumps(dict(draft.metadata), ensure_ascii=False, allow_nan=False)
         size = len(draft.content.encode()) + len(metadata.encode())
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise InvalidMessage(f"The message is not valid text or JSON: {error}.") from error
     if size > MAX_BYTES:
         raise InvalidMessage(f"The message has {size:,} bytes; at most {MAX_BYTES:,} are allowed. Send a file's path.")

@@ -5,10 +5,10 @@ lives; a reply ends the one delivery it answers, the next read ends the rest, an
 ends goes back unread.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 
-from .errors import StaleLease
+from .errors import CallerError, StaleLease
 from .message_hub import LEASE_SECONDS, MessageHub
 from .messages import Delivery, Message
 
@@ -23,49 +23,62 @@ class Session:
         self.hub = hub
         self._open: dict[str, Delivery] = {}
 
-    def read(self, limit: int) -> list[Delivery]:
-        """End what the last read returned, and claim what is next."""
-        self._each(self.hub.acknowledge)
-        self._open.clear()
-        claimed = self.hub.claim(limit)
-        self._open = {delivery.message.message_id: delivery for delivery in claimed}
-        return claimed
+    def open(self) -> frozenset[str]:
+        """The message_ids of what has been returned and not ended."""
+        return frozenset(self._open)
 
-    def give_back(self) -> None:
-        """Nobody has seen, or will act on, what is open: it becomes unread again."""
-        self._each(self.hub.release)
-        self._open.clear()
+    def read(self, limit: int, ends: Iterable[str]) -> list[Delivery]:
+        """End what was open when this read began, and claim what is next.
+
+        Of two reads side by side, neither ends what the other is about to return.
+        """
+        self._each(self.hub.acknowledge, ends)
+        for message_id in ends:
+            self._open.pop(message_id, None)
+        return self.hub.claim(limit, read=False)
+
+    def returned(self, claimed: list[Delivery]) -> None:
+        """The result of a read has reached its reader."""
+        for delivery in claimed:
+            self._open[delivery.message.message_id] = delivery
+        with self.hub.transaction():
+            self._each(self.hub.mark_read, [delivery.message.message_id for delivery in claimed])
+
+    def give_back(self, claimed: list[Delivery]) -> None:
+        """The result of a read has not reached its reader."""
+        for delivery in claimed:
+            with suppress(StaleLease):
+                self.hub.release(delivery)
 
     def keep(self) -> None:
         """Prolong the leases: the session lives."""
-        self._each(self.hub.extend)
+        self._each(self.hub.extend, self.open())
+
+    def end(self) -> None:
+        """The session is over: what it leaves open is unread again."""
+        self._each(self.hub.release, self.open())
+        self._open.clear()
 
     def send(
-        self,
-        recipient: str | None,
-        content: str,
-        *,
-        message_type: str,
-        priority: str,
-        reply_to: str | None,
-        metadata: Mapping[str, Any] | None = None,
+        self, recipient: str | None, content: str, *, message_type: str, priority: str, reply_to: str | None
     ) -> Message:
         """Send; a reply goes to whoever sent the message it answers, and ends that delivery."""
         if reply_to is None:
-            return self.hub.send(
-                recipient or "", content, message_type=message_type, priority=priority, metadata=metadata
-            )
+            return self.hub.send(recipient or "", content, message_type=message_type, priority=priority)
         answered = self.hub.message(reply_to)
+        if recipient is not None and recipient.strip().lower() != answered.sender:
+            raise CallerError(f"{reply_to} came from {answered.sender}; leave out recipient, or reply_to.")
         delivery = self._open.get(answered.message_id)
-        if delivery is not None:
-            sent = self.hub.reply(delivery, content, message_type=message_type, metadata=metadata)
-            del self._open[answered.message_id]
-            return sent
-        return self.hub.answer(answered, content, message_type=message_type, metadata=metadata)
+        if delivery is None:
+            return self.hub.answer(answered, content, message_type=message_type, priority=priority)
+        sent = self.hub.reply(delivery, content, message_type=message_type, priority=priority)
+        self._open.pop(answered.message_id, None)
+        return sent
 
-    def _each(self, verb: Any) -> None:  # noqa: ANN401 - a bound method of the hub with a delivery as its only need
-        for message_id, delivery in list(self._open.items()):
+    def _each(self, verb: Callable[[Delivery], object], message_ids: Iterable[str]) -> None:
+        for message_id in message_ids:
             try:
-                verb(delivery)
+                if message_id in self._open:
+                    verb(self._open[message_id])
             except StaleLease:
-                del self._open[message_id]
+                self._open.pop(message_id, None)

@@ -1,12 +1,13 @@
 """The team's ``teamsup.toml``: every part of the team reads the sections that are its own."""
 
 import difflib
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from .errors import NotConfigured
+from .errors import CallerError, NotConfigured
 from .team import Team
 
 T = TypeVar("T")
@@ -42,14 +43,15 @@ class Settings:
         values = {key: self._typed(name, key, value, types, known) for key, value in table.items()}
         try:
             return kind(**values)
-        except ValueError as error:
-            raise NotConfigured(f"{self.path}: [{name}] {error}.") from error
+        except (ValueError, CallerError) as error:
+            raise NotConfigured(f"{self.path}: [{name}] {str(error).rstrip('.')}.") from error
 
-    def only(self, sections: tuple[str, ...]) -> None:
-        """Raises NotConfigured when there is a section of another name."""
+    def check(self, sections: Mapping[str, type[Any]]) -> None:
+        """Raises NotConfigured for the first thing wrong in any section, or a section of another name."""
         for name in self.tables:
             if name not in sections:
-                raise NotConfigured(f"{self.path}: there is no section [{name}]; {_hint(name, sections)}")
+                raise NotConfigured(f"{self.path}: there is no section [{name}]; {_hint(name, list(sections))}")
+            self.section(name, sections[name])
 
     def _typed(self, section: str, key: str, value: Any, types: Mapping[str, Any], known: list[str]) -> Any:  # noqa: ANN401
         if key not in known:
@@ -67,10 +69,10 @@ class Settings:
 
 def _fits(value: object, wanted: type) -> bool:
     if wanted is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     return isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool))
 
 
-def _hint(name: str, known: list[str] | tuple[str, ...]) -> str:
+def _hint(name: str, known: list[str]) -> str:
     similar = difflib.get_close_matches(name, known, 1)
     return f"did you mean {similar[0]}?" if similar else f"known are {', '.join(known)}."

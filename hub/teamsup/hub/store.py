@@ -1,5 +1,6 @@
 """One SQLite connection that many threads may share: retries, transactions, errors in words."""
 
+import functools
 import os
 import random
 import sqlite3
@@ -37,18 +38,26 @@ class Store:
 
     def __init__(self, path: Path, durability: Durability = "full") -> None:
         self.path = path
-        self.lock = threading.RLock()
         self._synchronous = durability.upper()
+        self._writing = threading.RLock()
+        self._writer_thread: int | None = None
         self._depth = 0
         self._db = self._translate(self._connect)
+        # Reads have a connection of their own, so that whoever only looks never waits for a writer of this process.
+        self._reading = threading.Lock()
+        self._reader = self._translate(self._open)
 
     def close(self) -> None:
-        with self.lock:
+        with self._writing, self._reading:
+            self._reader.close()
             self._db.close()
 
     def read(self, sql: str, parameters: tuple[Any, ...] | dict[str, Any] = ()) -> list[sqlite3.Row]:
-        with self.lock:
+        """All rows of one query; inside a transaction of this thread as that has changed them."""
+        if self._writer_thread == threading.get_ident():
             return self._translate(lambda: self._db.execute(sql, parameters).fetchall())
+        with self._reading:
+            return self._translate(lambda: self._reader.execute(sql, parameters).fetchall())
 
     def data_version(self) -> int:
         """A number that changes when another connection has committed."""
@@ -68,45 +77,69 @@ class Store:
 
     def empty_wal(self) -> None:
         """Move the WAL's content into the database and cut it to nothing, unless a reader needs it at the moment."""
-        self.read("PRAGMA wal_checkpoint(TRUNCATE)")
+        with self._writing:
+            self._translate(lambda: self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
 
     @contextmanager
     def transaction(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
-        """Everything inside is one commit, or nothing. Inner transactions join the outermost one.
+        """Everything inside is stored together, or nothing of it; an inner transaction is part of the outer one.
 
         ``durable=False`` spares the fsync of a commit that may be lost with the power: presence.
         """
-        with self.lock:
-            if self._depth:
-                yield self._db
-                return
-            if not durable:
-                self._translate(lambda: self._db.execute("PRAGMA synchronous=NORMAL"))
+        with self._writing:
+            relaxed = not durable and not self._depth
             try:
-                # Deferred transactions that read first would fail when they turn to writing.
-                self._translate(lambda: self._db.execute("BEGIN IMMEDIATE"))
-                self._depth = 1
+                if relaxed:
+                    self._db.execute("PRAGMA synchronous=NORMAL")
+                self._begin()
                 try:
                     yield self._db
-                    self._db.execute("COMMIT")
-                except sqlite3.Error as error:
-                    raise self._in_words(error) from error
+                    self._db.execute(f"RELEASE inner{self._depth}" if self._depth > 1 else "COMMIT")
+                except BaseException:
+                    self._roll_back()
+                    raise
                 finally:
-                    self._depth = 0
-                    if self._db.in_transaction:
-                        self._roll_back()
+                    self._end()
+            except sqlite3.Error as error:
+                raise self._in_words(error) from error
             finally:
-                if not durable:
-                    self._translate(lambda: self._db.execute(f"PRAGMA synchronous={self._synchronous}"))
+                if relaxed:
+                    self._db.execute(f"PRAGMA synchronous={self._synchronous}")
+
+    def _begin(self) -> None:
+        if self._depth:
+            self._db.execute(f"SAVEPOINT inner{self._depth + 1}")
+        else:
+            # A deferred transaction that reads first would fail when it turns to writing.
+            self._translate(lambda: self._db.execute("BEGIN IMMEDIATE"))
+            self._writer_thread = threading.get_ident()
+        self._depth += 1
+
+    def _end(self) -> None:
+        self._depth -= 1
+        if not self._depth:
+            self._writer_thread = None
+
+    def _roll_back(self) -> None:
+        try:
+            if self._depth > 1:
+                self._db.execute(f"ROLLBACK TO inner{self._depth}")
+                self._db.execute(f"RELEASE inner{self._depth}")
+            elif self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+        except sqlite3.Error:
+            # A failed write can leave a connection that refuses everything.
+            self._db.close()
+            self._db = self._translate(self._connect)
 
     def _connect(self) -> sqlite3.Connection:
+        """The writer's connection, on a database of our schema."""
         # Only a file nobody can have open yet is touched as a file: closing a descriptor on an open database would
         # drop SQLite's locks in this process.
         with suppress(FileExistsError):
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        db = sqlite3.connect(self.path, timeout=0, isolation_level=None, check_same_thread=False, cached_statements=256)
+        db = self._open()
         try:
-            db.row_factory = sqlite3.Row
             if not db.execute("PRAGMA page_count").fetchone()[0]:
                 db.execute("PRAGMA auto_vacuum=INCREMENTAL")
             db.execute("PRAGMA journal_mode=WAL")
@@ -117,13 +150,12 @@ class Store:
             raise
         return db
 
-    def _roll_back(self) -> None:
-        try:
-            self._db.execute("ROLLBACK")
-        except sqlite3.Error:
-            # A failed write can leave a connection that refuses everything.
-            self._db.close()
-            self._db = self._translate(self._connect)
+    def _open(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self.path, timeout=0, isolation_level=None, check_same_thread=False, cached_statements=256)
+        db.row_factory = sqlite3.Row
+        # What a foreign program stored as text need not be text; it must not close the mailbox for what comes behind.
+        db.text_factory = functools.partial(str, encoding="utf-8", errors="replace")
+        return db
 
     def _translate(self, action: Callable[[], T]) -> T:
         """Run an action that leaves nothing behind when it fails, again and again while the database is busy.
@@ -135,20 +167,21 @@ class Store:
         while True:
             try:
                 return action()
-            except sqlite3.OperationalError as error:
-                busy = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+            except (sqlite3.Error, OSError) as error:
+                busy = _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
                 if not busy or time.monotonic() > deadline:
                     raise self._in_words(error) from error
-            except (sqlite3.Error, OSError) as error:
-                raise self._in_words(error) from error
             time.sleep(random.uniform(0.0005, 0.002))  # noqa: S311
 
     def _in_words(self, error: sqlite3.Error | OSError) -> StoreError:
-        code = getattr(error, "sqlite_errorcode", None)
-        if code is None or code & 0xFF not in _ERRORS:
-            return StoreError(f"{self.path} failed: {error}.")
-        kind, words = _ERRORS[code & 0xFF]
+        kind, words = _ERRORS.get(_code(error), (StoreError, f"failed: {error}"))
         return kind(f"{self.path} {words}.")
+
+
+def _code(error: sqlite3.Error | OSError) -> int:
+    """SQLite's primary error code; -1 for errors of Python's own."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return -1 if code is None else int(code) & 0xFF
 
 
 def migrate(db: sqlite3.Connection) -> None:

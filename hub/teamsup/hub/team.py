@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import stat
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,11 +70,14 @@ class Team:
         try:
             for folder in (self.folder, self.logs, self.run):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            owner = self.run.stat().st_uid
+                found = folder.lstat()
+                # Only in the system's temporary folder can somebody else have been here first.
+                if folder == self.run and (found.st_uid != os.getuid() or not stat.S_ISDIR(found.st_mode)):
+                    raise StoreError(f"{folder} is not a folder of yours; remove it or set TMPDIR.")
+                if found.st_mode & 0o077 and found.st_uid == os.getuid():
+                    folder.chmod(0o700)
         except OSError as error:
             raise StoreError(f"Cannot make the folder of team {self.name!r}: {error}.") from error
-        if owner != os.getuid():
-            raise StoreError(f"{self.run} belongs to another user; remove it or set TMPDIR.")
 
 
 def bell_name(agent: str) -> str:

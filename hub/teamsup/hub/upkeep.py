@@ -26,10 +26,10 @@ class Upkeep(Archive):
 
         A claim does the same for its own mailbox, so nothing depends on this; it makes ``status`` true earlier.
         """
-        with self._write() as db:
-            now = self._clock()
-            due = [row[0] for row in db.execute(deliveries.DUE_MAILBOXES, {"now": to_text(now)})]
-            for mailbox in due:
+        now = self._clock()
+        due = [row[0] for row in self._store.read(deliveries.DUE_MAILBOXES, {"now": to_text(now)})]
+        for mailbox in due:
+            with self._write() as db:
                 self._ring_later(mailbox, *deliveries.settle(db, mailbox, now))
         return len(due)
 
@@ -74,6 +74,7 @@ class Upkeep(Archive):
             db.execute("PRAGMA secure_delete=1")
             batch = [row[0] for row in db.execute(_OF_PERSON, {"person": person, "name": name})]
             _delete(db, batch)
+            search_index.compact(db)
             db.execute("DELETE FROM agent_status WHERE agent_name = ?", (name,))
             db.execute(f"PRAGMA secure_delete={overwrites}")
         self._shrink()

@@ -3,6 +3,8 @@
 import re
 from datetime import UTC, datetime
 
+from .messages import NOT_CONFIGURED, OFFLINE, Agent
+
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -29,3 +31,13 @@ def ago(moment: datetime | None, now: datetime | None = None) -> str:
         return "never"
     seconds = ((now or datetime.now(UTC)) - moment).total_seconds()
     return "just now" if seconds < 10 else f"{duration(seconds)} ago"
+
+
+def presence(agent: Agent, now: datetime) -> str:
+    """Whether somebody is here: their own word for it, or since when nothing was heard of them."""
+    if agent.is_present(now) or agent.status == NOT_CONFIGURED:
+        return agent.status
+    if agent.last_heartbeat is None:
+        return f"{OFFLINE}, never here yet"
+    absence = OFFLINE if agent.status == OFFLINE else "silent"
+    return f"{absence}, last seen {ago(agent.last_heartbeat, now)}"

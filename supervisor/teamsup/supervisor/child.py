@@ -10,6 +10,8 @@ from contextlib import suppress
 
 from .configuration import Program
 
+_CHUNK = 65536  # bytes: what a pipe holds
+_LAST_CHUNKS = 4
 _PR_SET_PDEATHSIG = 1
 _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
@@ -25,6 +27,7 @@ class Child:
         supervisor = os.getpid()
 
         def die_with_supervisor() -> None:
+            # Between fork and exec, with threads around: two system calls, resolved beforehand, and nothing that locks.
             if _prctl is not None:
                 _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
                 if os.getppid() != supervisor:
@@ -57,24 +60,26 @@ class Child:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
 
-    def read_lines(self, say: Callable[[str], None], *, last: bool = False) -> bool:
-        """Pass on the lines that stand ready; False at the end of the output."""
-        with suppress(BlockingIOError):
-            while chunk := os.read(self.output, 65536):
-                *lines, self._unfinished = (self._unfinished + chunk).split(b"\n")
-                for line in lines:
-                    say(line.decode(errors="replace"))
-                if len(self._unfinished) > 65536:
-                    self._flush(say)
+    def read_lines(self, say: Callable[[str], None]) -> bool:
+        """Pass on lines that stand ready, one read of the pipe's; False at the end of the output."""
+        try:
+            chunk = os.read(self.output, _CHUNK)
+        except BlockingIOError:
+            return True
+        *lines, self._unfinished = (self._unfinished + chunk).split(b"\n")
+        for line in lines:
+            say(line.decode(errors="replace"))
+        if not chunk or len(self._unfinished) > _CHUNK:
             self._flush(say)
-            return False
-        if last:
-            self._flush(say)
-        return True
+        return bool(chunk)
 
-    def close(self) -> None:
-        """Once it has exited: end what it left behind in its group."""
+    def close(self, say: Callable[[str], None]) -> None:
+        """Once it has exited: end what it left behind in its group, and pass on its last lines."""
         self.signal(signal.SIGKILL)
+        for _ in range(_LAST_CHUNKS):
+            if not self.read_lines(say):
+                break
+        self._flush(say)
         if self._popen.stdout is not None:
             self._popen.stdout.close()
 

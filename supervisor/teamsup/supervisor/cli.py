@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from teamsup.hub.errors import TeamsupError
+from teamsup.hub.wording import printable
 
 COMMANDS = {
     "init": "write a commented teamsup.toml",
@@ -34,10 +35,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Neither an old terminal's encoding nor bytes that are no text may stop a message.
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     arguments = _parser(words).parse_args(words)
+    os.umask(0o077)
     try:
         return int(arguments.run(arguments))
     except TeamsupError as error:
-        print(f"teamsup: {error}", file=sys.stderr)
+        print(f"teamsup: {printable(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return 130
@@ -45,6 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever read our output has enough; Python must not complain at its own exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except OSError as error:
+        print(f"teamsup: {printable(str(error))}", file=sys.stderr)
+        return os.EX_IOERR
 
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
@@ -52,11 +57,12 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         prog="teamsup", description="A message hub, a supervisor and bridges for a team of agents.", epilog=_EPILOG
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
+    chosen = next((word for word in words if not word.startswith("-")), None)
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, help_text in COMMANDS.items():
         command = subparsers.add_parser(name, help=help_text, description=help_text[0].upper() + help_text[1:] + ".")
         command.add_argument("--team", metavar="NAME", help="the team (default: $TEAMSUP_TEAM or 'default')")
-        if name in words:
+        if name == chosen:
             module = importlib.import_module(f"teamsup.supervisor.commands.{name}")
             module.add_arguments(command)
             command.set_defaults(run=module.run)

@@ -8,7 +8,10 @@ import re
 import time
 from collections.abc import Iterator
 
-from teamsup.hub import CallerError, Delivery, Message, MessageHub, Team
+from teamsup.hub import CallerError, Delivery, InvalidName, Message, MessageHub, Team
+from teamsup.hub.messages import TAKEN
+
+from .command_line import command_line
 
 
 class NoAnswer(CallerError):
@@ -46,6 +49,17 @@ def lasting_name(team: Team) -> str:
 
 
 @contextlib.contextmanager
+def speaking_as(team: Team, agent: str | None) -> Iterator[MessageHub]:
+    """The hub, opened in an agent's name, by default the person's own. Raises InvalidName for a daemon's name."""
+    with MessageHub(team, agent=agent or console_name()) as hub:
+        if agent is None:
+            hub.enroll(hub.agent, "console")
+        elif any(other.kind in TAKEN for other in hub.agents() if other.name == hub.agent):
+            raise InvalidName(f"{hub.agent!r} is a part of the team itself; nobody else may speak or read as it.")
+        yield hub
+
+
+@contextlib.contextmanager
 def console(team: Team, name: str) -> Iterator[MessageHub]:
     """The hub, opened by a person who is here now."""
     with MessageHub(team, agent=name) as hub:
@@ -60,15 +74,15 @@ def ask_once(team: Team, recipient: str, content: str, seconds: float) -> Messag
     """Ask under a name of our own, gone afterwards, and give back the answer. Raises NoAnswer."""
     name = f"{console_name()}-{os.getpid()}"
     with console(team, name) as hub:
-        question = hub.send(recipient, content)
+        question = hub.send(recipient, content, expires_in=seconds)
         try:
             for delivery in incoming(hub, seconds):
                 hub.acknowledge(delivery)
-                if answers(delivery, question):
+                if is_answer(delivery, question):
                     return delivery.message
         finally:
             hub.retire(name)
-    raise NoAnswer(f"{recipient} has not answered within {seconds:.0f} s. See: teamsup logs {recipient}")
+    raise NoAnswer(f"{recipient} has not answered within {seconds:.0f} s. See: {command_line(team, 'logs', recipient)}")
 
 
 def incoming(hub: MessageHub, seconds: float) -> Iterator[Delivery]:
@@ -78,6 +92,6 @@ def incoming(hub: MessageHub, seconds: float) -> Iterator[Delivery]:
         yield from hub.claim()
 
 
-def answers(delivery: Delivery, question: Message) -> bool:
+def is_answer(delivery: Delivery, question: Message) -> bool:
     """Whether this is the answer itself, and not news on the way to it."""
     return delivery.message.reply_to == question.message_id and delivery.message.message_type != "status_report"

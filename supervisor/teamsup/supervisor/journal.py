@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from collections.abc import Sequence
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
@@ -12,28 +13,25 @@ FILES_KEPT = 3
 
 
 class _LogFile(RotatingFileHandler):
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, maxBytes=FILE_BYTES, backupCount=FILES_KEPT, encoding="utf-8")
+        self.setFormatter(logging.Formatter("%(asctime)s.%(msecs)03d %(message)s", "%Y-%m-%d %H:%M:%S"))
+
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         """Nothing: a full disk must not end the team, and its workers will say it."""
 
 
 class Journal:
-    """The output of one team. ``width`` is that of the longest name."""
+    """The output of one team: of its supervisor and its workers."""
 
-    def __init__(self, folder: Path, width: int, *, echo: bool) -> None:
-        self._folder = folder
-        self._width = width
+    def __init__(self, folder: Path, names: Sequence[str], *, echo: bool) -> None:
+        self._width = max(map(len, names))
         self._echo = echo
-        self._files: dict[str, RotatingFileHandler] = {}
+        self._files = {name: _LogFile(folder / f"{name}.log") for name in names}
 
     def say(self, name: str, line: str) -> None:
         """Keep one line of output, and show it where somebody looks."""
         line = printable(line.rstrip())
-        if name not in self._files:
-            handler = _LogFile(
-                self._folder / f"{name}.log", maxBytes=FILE_BYTES, backupCount=FILES_KEPT, encoding="utf-8"
-            )
-            handler.setFormatter(logging.Formatter("%(asctime)s.%(msecs)03d %(message)s", "%Y-%m-%d %H:%M:%S"))
-            self._files[name] = handler
         self._files[name].emit(logging.makeLogRecord({"msg": line, "levelno": logging.INFO}))
         if self._echo:
             try:

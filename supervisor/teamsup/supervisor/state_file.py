@@ -9,6 +9,8 @@ from pathlib import Path
 
 from teamsup.hub import CallerError, Team
 
+from .command_line import command_line
+
 
 class AlreadyRunning(CallerError):
     """Another supervisor runs this team."""
@@ -43,33 +45,30 @@ class TeamState:
     workers: tuple[WorkerState, ...]
 
 
-class TeamLock:
-    """The right to run a team, held until the process ends however it ends."""
+def hold(team: Team) -> None:
+    """Take the right to run the team, until this process ends however it ends.
 
-    def __init__(self, team: Team) -> None:
-        """Raises AlreadyRunning, saying who holds the team."""
-        self._path = _lock_path(team)
-        self._file = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        while not self._taken():
-            if (pid := holder(team)) is not None:
-                os.close(self._file)
-                raise AlreadyRunning(
-                    f"Team {team.name!r} is run by pid {pid} already. "
-                    f"See it with 'teamsup ps --team {team.name}', end it with 'teamsup stop --team {team.name}'."
-                )
-        os.ftruncate(self._file, 0)
-        os.write(self._file, str(os.getpid()).encode())
+    Raises AlreadyRunning, saying who holds the team.
+    """
+    file = os.open(_lock_path(team), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    while not _locked(file):
+        if (pid := holder(team)) is not None:
+            os.close(file)
+            raise AlreadyRunning(
+                f"Team {team.name!r} is run by pid {pid} already. "
+                f"See it with '{command_line(team, 'ps')}', end it with '{command_line(team, 'stop')}'."
+            )
+    os.ftruncate(file, 0)
+    os.write(file, str(os.getpid()).encode())
 
-    def release(self) -> None:
-        os.close(self._file)
 
-    def _taken(self) -> bool:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            # Somebody who only asks, in holder(), has it for a moment too.
-            return False
-        return True
+def _locked(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        # Somebody who only asks, in holder(), has it for a moment too.
+        return False
+    return True
 
 
 def holder(team: Team) -> int | None:
@@ -90,7 +89,11 @@ def holder(team: Team) -> int | None:
 def require_running(team: Team) -> None:
     """Raises NotRunning, saying how to start it, unless a supervisor runs the team."""
     if holder(team) is None:
-        raise NotRunning(f"Team {team.name!r} is not running; start it with: teamsup start --team {team.name}")
+        raise NotRunning(not_running(team))
+
+
+def not_running(team: Team) -> str:
+    return f"Team {team.name!r} is not running. Start it with: {command_line(team, 'start')}"
 
 
 def write(team: Team, state: TeamState) -> None:

@@ -1,6 +1,7 @@
 """The supervisor's event loop: turns what happens into events for ``lifecycle.step`` and does what that decides."""
 
 import asyncio
+import functools
 import os
 import random
 import signal
@@ -11,10 +12,11 @@ from typing import ParamSpec, TypeVar
 
 from teamsup.hub import Agent, Delivery, MessageHub, Team, TeamsupError
 from teamsup.hub.doorbell import Doorbell
-from teamsup.hub.messages import OFFLINE, PRESENT_SECONDS, SUPERVISOR
+from teamsup.hub.messages import NOT_CONFIGURED, OFFLINE, PRESENT_SECONDS, SUPERVISOR
 
 from . import lifecycle, state_file
 from .child import Child
+from .command_line import command_line
 from .configuration import Configuration, Program
 from .journal import Journal
 from .lifecycle import Action, Process, State
@@ -23,16 +25,20 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _HEARTBEAT_SECONDS = PRESENT_SECONDS / 6
+# A signal that came twice at once, as from 'timeout' to the group and to us, is no second thought.
+_SECOND_THOUGHT_SECONDS = 0.5
 
 
 @dataclass
 class _Worker:
     program: Program
+    say: Callable[[str], None]
     process: Process = field(default_factory=Process)
     child: Child | None = None
     timer: asyncio.TimerHandle | None = None
     started_at: float | None = None
     gone: asyncio.Event = field(default_factory=asyncio.Event)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Supervisor:
@@ -43,9 +49,15 @@ class Supervisor:
         self._configuration = configuration
         self._hub = hub
         self._started_at = time.time()
-        self._workers = {program.name: _Worker(program) for program in configuration.programs}
-        self._journal = Journal(team.logs, max(map(len, [SUPERVISOR, *self._workers])), echo=echo)
+        self._began = time.monotonic()
+        names = [program.name for program in configuration.programs]
+        self._journal = Journal(team.logs, [SUPERVISOR, *names], echo=echo)
+        self._workers = {
+            program.name: _Worker(program, functools.partial(self._journal.say, program.name))
+            for program in configuration.programs
+        }
         self._stopping = asyncio.Event()
+        self._asked_at = 0.0
         self._impatient = False
         self._tasks: set[asyncio.Task[object]] = set()
         self.ready = asyncio.Event()
@@ -54,23 +66,24 @@ class Supervisor:
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            loop.add_signal_handler(number, self._asked_to_stop)
+            loop.add_signal_handler(number, self._asked_to_stop, number)
         loop.add_signal_handler(signal.SIGCHLD, self._reap)
         with Doorbell(self._team.run, SUPERVISOR) as bell:
             self._enroll()
             self._say(f"team {self._team.name!r} in {self._team.folder}")
             for worker in self._workers.values():
-                self._happened(worker, lifecycle.Start())
-            attend = asyncio.create_task(self._attend(bell))
+                self._apply(worker, lifecycle.Start())
+            serving = asyncio.create_task(self._serve(bell))
             await self._stopping.wait()
+            # From here on nobody can ask for a restart any more.
+            serving.cancel()
+            await asyncio.wait((serving,))
             self._say("stopping")
             for worker in reversed(self._workers.values()):
                 self._stop(worker)
                 await worker.gone.wait()
-            attend.cancel()
-            await asyncio.wait((attend,))
-        self._say("stopped")
         await self._in_hub(self._hub.heartbeat, OFFLINE)
+        self._say("stopped")
 
     def _enroll(self) -> None:
         self._hub.register("supervisor", pid=os.getpid())
@@ -80,17 +93,19 @@ class Supervisor:
             self._hub.enroll(name)
         self._hub.watch()
 
-    def _asked_to_stop(self) -> None:
-        """The first time in order; the second time without patience."""
-        if self._stopping.is_set():
+    def _asked_to_stop(self, number: int) -> None:
+        """In order; at once when somebody presses Ctrl-C again."""
+        if not self._stopping.is_set():
+            self._stopping.set()
+            self._asked_at = time.monotonic()
+        elif number == signal.SIGINT and time.monotonic() - self._asked_at > _SECOND_THOUGHT_SECONDS:
             self._impatient = True
             for worker in self._workers.values():
                 self._stop(worker)
                 if worker.child is not None:
                     worker.child.signal(signal.SIGKILL)
-        self._stopping.set()
 
-    def _happened(self, worker: _Worker, event: lifecycle.Event) -> None:
+    def _apply(self, worker: _Worker, event: lifecycle.Event) -> None:
         """Let the worker's lifecycle decide, and do it."""
         before = worker.process
         worker.process, actions = lifecycle.step(before, event, time.monotonic())
@@ -101,9 +116,9 @@ class Supervisor:
             worker.timer = None
         if worker.process.due is not None:
             pause = max(0.0, worker.process.due - time.monotonic())
-            worker.timer = asyncio.get_running_loop().call_later(pause, self._happened, worker, lifecycle.Tick())
+            worker.timer = asyncio.get_running_loop().call_later(pause, self._apply, worker, lifecycle.Tick())
         if worker.process != before:
-            self._changed(worker)
+            self._publish_change(worker)
 
     def _act(self, worker: _Worker, action: Action) -> None:
         match action:
@@ -120,14 +135,14 @@ class Supervisor:
         try:
             child = Child(worker.program)
         except OSError as error:
-            self._happened(worker, lifecycle.SpawnFailed(str(error)))
+            self._apply(worker, lifecycle.SpawnFailed(str(error)))
             return
         worker.child, worker.started_at = child, time.time()
         worker.gone.clear()
         self._say(f"{name} started, pid {child.pid}")
 
         def hear() -> None:
-            if not child.read_lines(lambda line: self._journal.say(name, line)):
+            if not child.read_lines(worker.say):
                 asyncio.get_running_loop().remove_reader(child.output)
 
         asyncio.get_running_loop().add_reader(child.output, hear)
@@ -135,38 +150,34 @@ class Supervisor:
     def _reap(self) -> None:
         for worker in self._workers.values():
             if worker.child is not None and (code := worker.child.exit_code()) is not None:
-                self._bury(worker, worker.child, code)
+                self._exited(worker, worker.child, code)
 
-    def _bury(self, worker: _Worker, child: Child, code: int) -> None:
-        name = worker.program.name
+    def _exited(self, worker: _Worker, child: Child, code: int) -> None:
         asyncio.get_running_loop().remove_reader(child.output)
-        child.read_lines(lambda line: self._journal.say(name, line), last=True)
-        child.close()
+        child.close(worker.say)
         worker.child = None
-        self._happened(worker, lifecycle.Exited(code, random.random()))  # noqa: S311
-        process = worker.process
-        if process.state is State.BACKOFF and process.due is not None:
-            pause = process.due - time.monotonic()
-            self._say(f"{name} ended ({process.reason}); next start in {pause:.1f} s")
-        elif process.state is State.STARTING:
-            self._say(f"{name} ended ({lifecycle.exit_reason(code)}) and was restarted")
-        else:
-            self._say(f"{name} ended ({process.reason or lifecycle.exit_reason(code)})")
+        name = worker.program.name
+        why = NOT_CONFIGURED if code == os.EX_CONFIG else lifecycle.exit_reason(code)
+        self._say(f"{name} ended ({why})")
+        self._apply(worker, lifecycle.Exited(code, random.random()))  # noqa: S311
+        if worker.process.state is State.BACKOFF and worker.process.due is not None:
+            self._say(f"{name} starts again in {worker.process.due - time.monotonic():.1f} s")
         if worker.child is None:
             self._background(self._in_hub(self._hub.mark_offline, name))
 
     def _stop(self, worker: _Worker, *, restart: bool = False) -> None:
-        self._happened(worker, lifecycle.Stop(self._configuration.stop_seconds, restart))
+        self._apply(worker, lifecycle.Stop(self._configuration.stop_seconds, restart))
         if worker.child is None:
             worker.gone.set()
 
-    def _changed(self, worker: _Worker) -> None:
-        """Something about a worker is other than before: publish it."""
+    def _publish_change(self, worker: _Worker) -> None:
         if worker.child is None:
             worker.gone.set()
+        worker.changed.set()
         if all(other.process.state is not State.STARTING for other in self._workers.values()):
             if not self.ready.is_set():
-                self._say(f"ready in {time.time() - self._started_at:.1f} s; talk to the team with: teamsup chat")
+                seconds = time.monotonic() - self._began
+                self._say(f"ready in {seconds:.1f} s; talk to the team with: {command_line(self._team, 'chat')}")
             self.ready.set()
         self._publish()
 
@@ -187,48 +198,58 @@ class Supervisor:
         except OSError as error:
             self._say(f"'teamsup ps' will show old states: {error}")
 
-    async def _attend(self, bell: Doorbell) -> None:
-        """Say that we live, see who else does, and serve what is asked of us."""
+    async def _serve(self, bell: Doorbell) -> None:
+        """Say that we live, see who else does, keep the mailboxes true, and do what is asked of us."""
         while True:
             if (found := await self._in_hub(self._look)) is not None:
                 agents, requests = found
                 for agent in agents:
-                    self._seen(agent)
+                    self._see(agent)
                 for request in requests:
-                    await self._serve(request, agents)
+                    self._background(self._answer(request, agents))
             await bell.wait_async(_HEARTBEAT_SECONDS)
 
     def _look(self) -> tuple[list[Agent], list[Delivery]]:
         self._hub.heartbeat()
+        self._hub.expire()
         return self._hub.agents(), self._hub.claim(10)
 
-    def _seen(self, agent: Agent) -> None:
+    def _see(self, agent: Agent) -> None:
         worker = self._workers.get(agent.name)
-        if worker is not None and worker.child is not None and agent.metadata.get("pid") == worker.child.pid:
-            self._happened(worker, lifecycle.Ready())
+        if worker is None or worker.child is None or agent.status == NOT_CONFIGURED:
+            return
+        if agent.metadata.get("pid") == worker.child.pid:
+            self._apply(worker, lifecycle.Ready())
 
-    async def _serve(self, delivery: Delivery, agents: list[Agent]) -> None:
+    async def _answer(self, delivery: Delivery, agents: list[Agent]) -> None:
         message = delivery.message
         if message.recipient is None or message.reply_to is not None:
             await self._in_hub(self._hub.acknowledge, delivery)
             return
-        consoles = [agent.name for agent in agents if agent.kind == "console"]
-        kind = "message"
         verb, _, name = message.content.strip().partition(" ")
-        if message.sender not in consoles:
+        kind, worker = "message", self._workers.get(name)
+        if message.sender not in [agent.name for agent in agents if agent.kind == "console"]:
             kind, answer = "error", f"Only a person at a console may ask the supervisor, not {message.sender}."
-        elif verb == "restart" and name in self._workers:
+        elif verb == "restart" and worker is not None:
             self._say(f"{message.sender} asked to restart {name}")
-            self._stop(self._workers[name], restart=True)
-            answer = f"{name} is being restarted."
+            answer = await self._restart(worker)
+        elif verb == "restart":
+            kind, answer = "error", f"There is no worker {name!r}; there are {', '.join(self._workers)}."
         elif verb == "status" and not name:
             answer = "\n".join(f"{name}: {worker.process.state}" for name, worker in self._workers.items())
         else:
-            kind, answer = (
-                "error",
-                f"I know 'status' and 'restart NAME', where NAME is one of {', '.join(self._workers)}.",
-            )
+            kind, answer = "error", "I know 'status' and 'restart NAME'."
         await self._in_hub(self._hub.reply, delivery, answer, message_type=kind)
+
+    async def _restart(self, worker: _Worker) -> str:
+        """Restart a worker, and say what became of that."""
+        self._stop(worker, restart=True)
+        while worker.process.state in (State.STOPPING, State.STARTING):
+            worker.changed.clear()
+            await worker.changed.wait()
+        if worker.child is not None:
+            return f"{worker.program.name} runs again, pid {worker.child.pid}."
+        return f"{worker.program.name} does not run: {worker.process.reason or worker.process.state}."
 
     def _background(self, work: Coroutine[object, object, object]) -> None:
         task = asyncio.create_task(work)

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from teamsup.hub import Agent
-from teamsup.hub.messages import NOT_CONFIGURED, OFFLINE
-from teamsup.hub.wording import ago
+from teamsup.hub.wording import presence
 
 _GREETINGS = {
     "hello": "Hi there! 👋",
@@ -65,13 +64,13 @@ def decide(line: str, agents: Sequence[Agent], now: datetime) -> Answer | Relay:
 
 def roster(agents: Sequence[Agent], now: datetime) -> str:
     """Everybody but people's consoles, a line each."""
-    lines = [f"{agent.name}: {_presence(agent, now)}" for agent in agents if agent.kind != "console"]
+    lines = [_line(agent, now) for agent in agents if agent.kind != "console"]
     return "\n".join(lines) or "Nobody is here yet."
 
 
 def status(agents: Sequence[Agent], now: datetime) -> str:
     """How the daemons are and where messages wait."""
-    lines = [f"{agent.name}: {_presence(agent, now)}" for agent in agents if agent.kind in ("daemon", "supervisor")]
+    lines = [_line(agent, now) for agent in agents if agent.kind in ("daemon", "supervisor")]
     waiting = [f"{agent.name} {agent.unread}" for agent in agents if agent.unread and agent.kind == "agent"]
     lines.append("unread: " + (", ".join(waiting) if waiting else "none"))
     return "\n".join(lines)
@@ -86,9 +85,5 @@ def _mention(name: str, text: str, agents: Sequence[Agent]) -> Answer | Relay:
     return Relay(known[name], text)
 
 
-def _presence(agent: Agent, now: datetime) -> str:
-    if agent.is_present(now) or agent.status == NOT_CONFIGURED:
-        said = agent.status
-    else:
-        said = f"{OFFLINE if agent.status == OFFLINE else 'silent'}, last seen {ago(agent.last_heartbeat, now)}"
-    return f"{said} ({agent.note})" if agent.note else said
+def _line(agent: Agent, now: datetime) -> str:
+    return f"{agent.name}: {presence(agent, now)}" + (f" ({agent.note})" if agent.note else "")

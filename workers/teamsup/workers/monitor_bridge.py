@@ -2,35 +2,15 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import psutil
 
 from teamsup.hub import Delivery, MessageHub, NotConfigured, TeamsupError
+from teamsup.hub.sections import MonitorSection
 from teamsup.hub.settings import Settings
 
 from .worker import Worker, main
-
-
-@dataclass(frozen=True)
-class Limits:
-    """The [monitor-bridge] section. Percentages above which the team is told, once."""
-
-    interval_seconds: float = 10.0
-    cpu_percent: float = 95.0
-    memory_percent: float = 95.0
-    disk_percent: float = 95.0
-    disk_path: str = "/"
-    recipient: str = "user_comm"
-
-    def __post_init__(self) -> None:
-        if self.interval_seconds < 1:
-            raise ValueError("interval_seconds must be at least 1")
-        for name in ("cpu_percent", "memory_percent", "disk_percent"):
-            if not 0 < getattr(self, name) <= 100:
-                raise ValueError(f"{name} must be above 0 and at most 100")
-
 
 _CALM = 5.0  # percentage points below the limit before the same alert may be raised again, so that nothing flaps
 
@@ -39,10 +19,10 @@ def judge(
     load: Mapping[str, float], limits: Mapping[str, float], alerted: frozenset[str]
 ) -> tuple[frozenset[str], list[str]]:
     """Which resources are over their limit now, and a sentence for each that was not before."""
-    over = {unit for unit in load if load[unit] >= limits[unit]}
+    over = {unit for unit in load if load[unit] > limits[unit]}
     calm = {unit for unit in load if load[unit] < limits[unit] - _CALM}
     news = [
-        f"{unit} of this host is at {load[unit]:.0f} %, over its limit of {limits[unit]:.0f} %."
+        f"{unit} of this host is at {load[unit]:.0f} %, over its limit of {limits[unit]:g} %."
         for unit in sorted(over - alerted)
     ]
     return (alerted | over) - calm, news
@@ -55,7 +35,7 @@ class MonitorBridge(Worker):
 
     def __init__(self, hub: MessageHub, settings: Settings) -> None:
         super().__init__(hub, settings)
-        self._section = settings.section(self.name, Limits)
+        self._section = settings.section(self.name, MonitorSection)
         self._limits = {
             "CPU": self._section.cpu_percent,
             "memory": self._section.memory_percent,
@@ -82,16 +62,18 @@ class MonitorBridge(Worker):
             self._load = self._measure()
             alerted, news = judge(self._load, self._limits, self._alerted)
             try:
-                for sentence in news:
-                    self.log.warning("%s", sentence)
-                    await self.in_thread(
-                        self.hub.send, self._section.recipient, sentence, message_type="notification", priority="high"
-                    )
+                await self.in_thread(self._raise_alerts, news)
             except TeamsupError as error:
                 self.log.error("the alert could not be sent and will be raised again: %s", error)
                 continue
             self._alerted = alerted
             await self.beat()
+
+    def _raise_alerts(self, news: list[str]) -> None:
+        with self.hub.transaction():
+            for sentence in news:
+                self.log.warning("%s", sentence)
+                self.hub.send(self._section.recipient, sentence, message_type="notification", priority="high")
 
     def _measure(self) -> dict[str, float]:
         return {

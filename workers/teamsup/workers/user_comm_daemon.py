@@ -4,10 +4,13 @@ from datetime import UTC, datetime
 from typing import ClassVar
 
 from teamsup.hub import Delivery, Message, UnknownMessage
-from teamsup.hub.wording import ago
+from teamsup.hub.wording import presence
 
 from .answers import Answer, Relay, decide
 from .worker import Worker, main
+
+_QUESTION = "question"
+_NOBODY_SECONDS = 10.0
 
 
 class UserComm(Worker):
@@ -37,25 +40,22 @@ class UserComm(Worker):
                 self._relay(delivery, relay)
 
     def _relay(self, delivery: Delivery, relay: Relay) -> None:
-        """Pass a person's line on. Its reply_to is the way back for the answer, also after a restart."""
+        """Pass a person's line on. What it notes in the metadata is the way back, also after a restart."""
         question = delivery.message
+        now = datetime.now(UTC)
         with self.hub.transaction():
             self.hub.send(
                 relay.agent.name,
                 relay.text,
                 priority=question.priority,
-                metadata={"from": question.sender},
+                metadata={"from": question.metadata.get("from", question.sender), _QUESTION: question.message_id},
                 conversation_id=question.conversation_id,
-                reply_to=question.message_id,
             )
-            if relay.agent.is_present(datetime.now(UTC)):
+            if relay.agent.is_present(now):
                 self.hub.acknowledge(delivery, outcome="passed on")
             else:
-                seen = relay.agent.last_heartbeat
-                when = f"was last here {ago(seen)}" if seen else "has not been here yet"
-                self.hub.reply(
-                    delivery, f"{relay.agent.name} {when}; I keep your message.", message_type="status_report"
-                )
+                news = f"{relay.agent.name} is {presence(relay.agent, now)}; I keep your message."
+                self.hub.reply(delivery, news, message_type="status_report")
 
     def _bring_back(self, delivery: Delivery, reply_to: str) -> None:
         """Give an agent's answer to whoever asked."""
@@ -67,18 +67,21 @@ class UserComm(Worker):
             self.hub.acknowledge(delivery)
 
     def _question_behind(self, relayed: str) -> Message | None:
+        """The question that we passed on with that message; None when we passed on none."""
         try:
             relay = self.hub.message(relayed)
-            if relay.sender == self.name and relay.reply_to is not None:
-                return self.hub.message(relay.reply_to)
+            if relay.sender == self.name and _QUESTION in relay.metadata:
+                return self.hub.message(str(relay.metadata[_QUESTION]))
         except UnknownMessage:
             pass
         return None
 
     def _tell_people(self, delivery: Delivery) -> None:
-        """Pass news on to everybody who sits at a console now."""
-        now = datetime.now(UTC)
-        people = [agent.name for agent in self.hub.agents() if agent.kind == "console" and agent.is_present(now)]
+        """Pass news on to everybody who has ever been at a console; they are kept for those who are not there."""
+        people = [agent.name for agent in self.hub.agents() if agent.kind == "console"]
+        if not people:
+            self.hub.release(delivery, delay=_NOBODY_SECONDS)
+            return
         with self.hub.transaction():
             for person in people:
                 self.hub.send(
@@ -87,7 +90,7 @@ class UserComm(Worker):
                     message_type="notification",
                     priority=delivery.message.priority,
                 )
-            self.hub.acknowledge(delivery, outcome=f"told {len(people)} people")
+            self.hub.acknowledge(delivery, outcome=f"passed on to {len(people)}")
 
 
 if __name__ == "__main__":

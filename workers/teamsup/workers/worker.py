@@ -18,7 +18,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 HEARTBEAT_SECONDS = 5.0
-_BATCH = 20
 
 
 class Worker:
@@ -26,9 +25,8 @@ class Worker:
 
     name: ClassVar[str]
 
-    def __init__(self, hub: MessageHub, settings: Settings) -> None:
+    def __init__(self, hub: MessageHub, settings: Settings) -> None:  # noqa: ARG002 - for subclasses
         self.hub = hub
-        self.settings = settings
         self.log = logging.getLogger(self.name)
         self._stopping = asyncio.Event()
         self._refusal: NotConfigured | None = None
@@ -79,15 +77,13 @@ class Worker:
     async def _read(self) -> None:
         while not self._stopping.is_set():
             try:
-                if not await self._arrived():
-                    continue
-                batch = await self.in_thread(self.hub.claim, _BATCH)
+                if await self._arrived():
+                    # One at a time: what ends this process must not count against what was not even begun.
+                    for delivery in await self.in_thread(self.hub.claim):
+                        await self._attend(delivery)
             except StoreError as error:
                 self.log.error("%s", error)
                 await asyncio.sleep(1)
-                continue
-            for delivery in batch:
-                await self._attend(delivery)
 
     async def _arrived(self) -> bool:
         """Whether something arrived, unless the end came first."""
@@ -104,10 +100,7 @@ class Worker:
     async def _attend(self, delivery: Delivery) -> None:
         message = delivery.message
         try:
-            if self._stopping.is_set():
-                await self.in_thread(self.hub.release, delivery)
-            else:
-                await self.handle(delivery)
+            await self.handle(delivery)
         except StaleLease as error:
             self.log.warning("%s", error)
         except StoreError as error:
@@ -144,14 +137,14 @@ def main(kind: type[Worker]) -> None:
     parser = argparse.ArgumentParser(description=kind.__doc__)
     parser.add_argument("--team", help="the team's name (default: $TEAMSUP_TEAM or 'default')")
     arguments = parser.parse_args()
+    os.umask(0o077)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s")
     try:
         with MessageHub(arguments.team, agent=kind.name) as hub:
             try:
                 asyncio.run(_run(kind, hub))
             except NotConfigured as error:
-                hub.register("daemon", pid=os.getpid(), note=str(error))
-                hub.heartbeat(NOT_CONFIGURED)
+                hub.register("daemon", NOT_CONFIGURED, pid=os.getpid(), note=str(error))
                 raise
     except TeamsupError as error:
         logging.getLogger(kind.name).error("%s", error)

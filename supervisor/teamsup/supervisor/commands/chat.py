@@ -6,15 +6,17 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from teamsup.hub import Delivery, Message, MessageHub, Team
+from teamsup.hub import Delivery, Message, MessageHub, StoreError, Team
 from teamsup.hub.wording import printable
 
-from ..console import NoAnswer, answers, console, incoming, lasting_name
-from ..state_file import holder
+from ..arguments import seconds
+from ..command_line import command_line
+from ..console import NoAnswer, console, incoming, is_answer, lasting_name
+from ..state_file import holder, not_running
 
 ADDRESSEE = "user_comm"
 _PROMPT = "you> "
-_LABEL = "team> "
+_TEAM = "team"
 _PATIENCE = 10.0
 _HEARTBEAT_SECONDS = 10.0
 _LOOK_SECONDS = 0.25
@@ -23,7 +25,7 @@ _LOOK_SECONDS = 0.25
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timeout",
-        type=float,
+        type=seconds,
         default=30.0,
         metavar="SECONDS",
         help="how long to wait for each answer when the lines come from a pipe (default: 30)",
@@ -33,20 +35,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     team = Team.named(arguments.team)
     team.create()
-    if holder(team) is None:
-        print(
-            f"teamsup: team {team.name!r} is not running; what you write is kept for it. "
-            f"Start it with: teamsup start --team {team.name}",
-            file=sys.stderr,
-        )
     with console(team, lasting_name(team)) as hub:
         hub.enroll(ADDRESSEE, "daemon")
+        if holder(team) is None:
+            print(f"teamsup: {not_running(team)} What you write is kept for it.", file=sys.stderr)
         if sys.stdin.isatty():
             _Conversation(hub).hold()
-        else:
-            for line in sys.stdin:
-                if line.strip():
-                    _ask(hub, line.strip(), arguments.timeout)
+            return 0
+        answered = [_ask(hub, line.strip(), arguments.timeout) for line in sys.stdin if line.strip()]
+    if not all(answered):
+        where = command_line(team, "read", "--agent", hub.agent, "--wait", "60")
+        raise NoAnswer(f"{answered.count(False)} of {len(answered)} lines have no answer yet. It will come to: {where}")
     return 0
 
 
@@ -54,16 +53,16 @@ def _send(hub: MessageHub, line: str) -> Message:
     return hub.send(ADDRESSEE, line, conversation_id=hub.agent)
 
 
-def _ask(hub: MessageHub, line: str, seconds: float) -> None:
-    """One question from a pipe: its answer on stdout, everything else on stderr."""
+def _ask(hub: MessageHub, line: str, seconds: float) -> bool:
+    """One question from a pipe: its answer on stdout, everything else on stderr; whether it came in time."""
     question = _send(hub, line)
     for delivery in incoming(hub, seconds):
-        answered = answers(delivery, question)
+        answered = is_answer(delivery, question)
         print(printable(delivery.message.content), file=sys.stdout if answered else sys.stderr, flush=True)
         hub.acknowledge(delivery)
         if answered:
-            return
-    raise NoAnswer(f"No answer to {line[:40]!r} within {seconds:.0f} s. It will come to: teamsup read --wait 60")
+            return True
+    return False
 
 
 @dataclass
@@ -103,20 +102,27 @@ class _Conversation:
     def _listen(self) -> None:
         beat = time.monotonic()
         while not self._ended.is_set():
-            for delivery in incoming(self.hub, _LOOK_SECONDS):
-                self._show(delivery)
-                self.hub.acknowledge(delivery)
-            if time.monotonic() - beat > _HEARTBEAT_SECONDS:
-                self.hub.heartbeat()
-                beat = time.monotonic()
+            try:
+                for delivery in incoming(self.hub, _LOOK_SECONDS):
+                    self._show(delivery)
+                    self.hub.acknowledge(delivery)
+                if time.monotonic() - beat > _HEARTBEAT_SECONDS:
+                    self.hub.heartbeat()
+                    beat = time.monotonic()
+            except StoreError as error:
+                print(f"\n{printable(str(error))}", file=sys.stderr)
+                self._ended.wait(1)
 
     def _show(self, delivery: Delivery) -> None:
-        text = _LABEL + printable(delivery.message.content).replace("\n", "\n" + " " * len(_LABEL))
+        message = delivery.message
+        label = f"{_TEAM if message.sender == ADDRESSEE else message.sender}> "
+        text = printable(label + message.content.replace("\n", "\n" + " " * len(label)))
         if self._typing:
             import readline
 
             print(f"\r\033[K{text}\n{_PROMPT}{readline.get_line_buffer()}", end="", flush=True)
         else:
             print(text, flush=True)
-        if self._question is not None and answers(delivery, self._question):
+        if self._question is not None and message.reply_to == self._question.message_id:
+            # The answer itself, or news that it will take longer.
             self._answered.set()

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from teamsup.hub import CallerError, MessageHub, StoreCorrupt, Team
+from teamsup.hub import CallerError, MessageHub, StoreCorrupt
 from teamsup.hub.wording import ago, printable
+
+from ..command_line import existing_team
 
 _DAY = 86400.0
 
@@ -37,10 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    team = Team.named(arguments.team)
-    if not team.database.exists():
-        raise CallerError(f"Team {team.name!r} has no messages yet; it begins with: teamsup start --team {team.name}")
-    with MessageHub(team) as hub:
+    with MessageHub(existing_team(arguments.team)) as hub:
         arguments.verb(hub, arguments)
     return 0
 
@@ -105,7 +104,7 @@ def _dead(hub: MessageHub, arguments: argparse.Namespace) -> None:
             )
         else:
             start = printable(message.content).replace("\n", " ")[:60]
-            print(f"#{message.id} {message.sender} -> {letter.recipient}, {ago(letter.died_at)}: {start}")
+            print(printable(f"#{message.id} {message.sender} -> {letter.recipient}, {ago(letter.died_at)}: {start}"))
             print(f"    {letter.attempts} attempts: {printable(letter.error)}")
     if not letters and not arguments.json:
         print("There are no dead letters.")

@@ -5,6 +5,8 @@ from importlib.resources import files
 
 from teamsup.hub import CallerError, Team
 
+from ..command_line import command_line
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="replace a teamsup.toml that is there")
@@ -19,5 +21,5 @@ def run(arguments: argparse.Namespace) -> int:
             file.write(text)
     except FileExistsError:
         raise CallerError(f"{team.configuration} is there already; --force replaces it.") from None
-    print(f"Wrote {team.configuration}. Edit it, then run: teamsup start --team {team.name}")
+    print(f"Wrote {team.configuration}. Edit it, then run: {command_line(team, 'start')}")
     return 0

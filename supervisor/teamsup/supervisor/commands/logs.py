@@ -8,8 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-from teamsup.hub import CallerError, Team
+from teamsup.hub import CallerError
 from teamsup.hub.wording import printable
+
+from ..arguments import at_least_one
+from ..command_line import existing_team
 
 
 class NoLog(CallerError):
@@ -21,30 +24,32 @@ class NoLog(CallerError):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", help="one worker, or 'supervisor' (default: all)")
     parser.add_argument("-f", "--follow", action="store_true", help="go on with what comes, until Ctrl-C")
-    parser.add_argument("-n", "--lines", type=int, default=100, metavar="N", help="begin so far back (default: 100)")
+    parser.add_argument(
+        "-n", "--lines", type=at_least_one, default=100, metavar="N", help="begin so far back (default: 100)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    team = Team.named(arguments.team)
-    logs = {path.stem: _Log(path) for path in sorted(team.logs.glob("*.log"))}
-    if arguments.name is not None and arguments.name not in logs:
-        known = ", ".join(logs) or "none: the team has never run"
-        raise NoLog(f"There is no log of {arguments.name!r}. Known are: {known}.")
+    team = existing_team(arguments.team)
+    logs = {path.stem: LogFile(path) for path in sorted(team.logs.glob("*.log"))}
     if arguments.name is not None:
+        if arguments.name not in logs:
+            raise NoLog(f"There is no log of {arguments.name!r}. Known are: {', '.join(logs)}.")
         logs = {arguments.name: logs[arguments.name]}
-    width = max(map(len, logs), default=0)
     tails = [[(line, name) for line in deque(log.lines(), arguments.lines)] for name, log in logs.items()]
-    for line, name in list(heapq.merge(*tails))[-arguments.lines or len(tails) :]:
+    width = max(map(len, logs))
+    for line, name in deque(heapq.merge(*tails), arguments.lines):
         _print(name, line, width)
     if arguments.follow:
         _follow(team.logs, logs, width)
     return 0
 
 
-def _follow(folder: Path, logs: dict[str, "_Log"], width: int) -> None:
+def _follow(folder: Path, logs: dict[str, "LogFile"], width: int) -> None:
     from watchfiles import watch
 
-    for _ in watch(folder, recursive=False, debounce=50, step=20, raise_interrupt=True):
+    # A timeout counts as an event: one may have come before the watch was set up.
+    for _ in watch(folder, recursive=False, debounce=50, step=20, rust_timeout=500, yield_on_timeout=True):
         for name, log in logs.items():
             for line in log.lines():
                 _print(name, line, width)
@@ -52,10 +57,10 @@ def _follow(folder: Path, logs: dict[str, "_Log"], width: int) -> None:
 
 def _print(name: str, line: str, width: int) -> None:
     time, text = line[:23], line[24:]
-    print(f"{time} {name:{width}} | {printable(text)}", flush=True)
+    print(printable(f"{time} {name:{width}} | {text}"), flush=True)
 
 
-class _Log:
+class LogFile:
     """One log file, read on from where it was left, also when it was rotated in between."""
 
     def __init__(self, path: Path) -> None:

@@ -5,18 +5,18 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 
 import psutil
 
-from teamsup.hub import Agent, MessageHub, Team
+from teamsup.hub import Agent, MessageHub, StoreError, Team
 from teamsup.hub.messages import NOT_CONFIGURED, OFFLINE, SUPERVISOR
 from teamsup.hub.wording import duration, printable
 
 from ..lifecycle import State
-from ..state_file import TeamState, WorkerState, holder, read
+from ..state_file import TeamState, WorkerState, holder, not_running, read
 
 EXIT_NOT_RUNNING = 3
 EXIT_UNWELL = 4
@@ -48,41 +48,54 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     team = Team.named(arguments.team)
-    agents: Sequence[Agent] = []
+    agents: dict[str, Agent] = {}
+    undeliverable: dict[str, int] = {}
+    trouble: StoreError | None = None
     if team.database.exists():
-        with MessageHub(team) as hub:
-            agents = hub.agents()
+        try:
+            with MessageHub(team) as hub:
+                agents = {agent.name: agent for agent in hub.agents()}
+                undeliverable = hub.undeliverable()
+        except StoreError as error:
+            trouble = error
     running = holder(team) is not None
-    rows = _rows(read(team) if running else None, {agent.name: agent for agent in agents})
+    rows = _rows(read(team), agents, undeliverable, running=running)
     if arguments.json:
         print(json.dumps({"team": team.name, "running": running, "rows": [asdict(row) for row in rows]}, indent=2))
     else:
-        if rows:
-            table = _table(rows)
-            print("\n".join(_fitted(line) for line in table) if sys.stdout.isatty() else "\n".join(table))
-        if not running:
-            print(
-                f"Team {team.name!r} is not running. Start it with: teamsup start --team {team.name}", file=sys.stderr
-            )
+        for line in _table(rows) if rows else []:
+            print(_fitted(line) if sys.stdout.isatty() else line)
+        if not running and trouble is None:
+            print(not_running(team), file=sys.stderr)
+    if trouble is not None:
+        raise trouble
     if not running:
         return EXIT_NOT_RUNNING
     return 0 if all(row.well for row in rows) else EXIT_UNWELL
 
 
-def _rows(state: TeamState | None, agents: dict[str, Agent]) -> list[Row]:
+def _rows(
+    state: TeamState | None, agents: Mapping[str, Agent], undeliverable: Mapping[str, int], *, running: bool
+) -> list[Row]:
+    """The supervisor and its workers first, then agents, then names for which messages wait that nobody has."""
     workers: tuple[WorkerState, ...] = ()
     if state is not None:
-        supervisor = WorkerState(SUPERVISOR, State.RUNNING, state.pid, state.started_at, 0, "")
-        workers = (supervisor, *state.workers)
+        workers = (WorkerState(SUPERVISOR, State.RUNNING, state.pid, state.started_at, 0, ""), *state.workers)
+    if not running:
+        workers = tuple(replace(worker, state=State.STOPPED, pid=None, started_at=None) for worker in workers)
     names = {worker.name for worker in workers}
     others = [agent for agent in agents.values() if agent.name not in names and agent.kind != "console"]
-    return [_worker_row(worker, agents.get(worker.name)) for worker in workers] + [_agent_row(a) for a in others]
+    return [
+        *(_worker_row(worker, agents.get(worker.name)) for worker in workers),
+        *(_agent_row(agent) for agent in others),
+        *(_undeliverable_row(name, count) for name, count in undeliverable.items()),
+    ]
 
 
 def _worker_row(worker: WorkerState, agent: Agent | None) -> Row:
     now = datetime.now(UTC)
     cpu, memory = _usage(worker.pid)
-    not_configured = worker.state == State.EXITED and agent is not None and agent.status == NOT_CONFIGURED
+    not_configured = worker.state == State.EXITED and worker.reason == NOT_CONFIGURED
     silent = worker.state == State.RUNNING and (agent is None or not agent.is_present(now))
     return Row(
         name=worker.name,
@@ -95,7 +108,7 @@ def _worker_row(worker: WorkerState, agent: Agent | None) -> Row:
         cpu_percent=cpu,
         memory_bytes=memory,
         unread=0 if agent is None else agent.unread,
-        note=(agent.note if agent is not None else "") or worker.reason,
+        note=(agent.note if agent is not None and worker.state != State.STOPPED else "") or worker.reason,
         well=not_configured or (worker.state in (State.STARTING, State.RUNNING, State.STOPPED) and not silent),
     )
 
@@ -115,6 +128,23 @@ def _agent_row(agent: Agent) -> Row:
         memory_bytes=None,
         unread=agent.unread,
         note=agent.note,
+        well=True,
+    )
+
+
+def _undeliverable_row(name: str, count: int) -> Row:
+    return Row(
+        name=name,
+        kind="unknown",
+        state="undeliverable",
+        pid=None,
+        uptime_seconds=None,
+        restarts=None,
+        heartbeat_age_seconds=None,
+        cpu_percent=None,
+        memory_bytes=None,
+        unread=count,
+        note="nobody of that name has taken part yet",
         well=True,
     )
 
@@ -154,7 +184,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     def shown(value: object, text: str) -> str:
         return "-" if value is None else text
 
-    return (
+    cells = (
         row.name,
         row.state,
         shown(row.pid, str(row.pid)),
@@ -164,5 +194,6 @@ def _cells(row: Row) -> tuple[str, ...]:
         shown(row.cpu_percent, f"{row.cpu_percent or 0:.1f}"),
         shown(row.memory_bytes, f"{(row.memory_bytes or 0) / 2**20:.0f} MiB"),
         str(row.unread),
-        printable(row.note).replace("\n", " "),
+        row.note,
     )
+    return tuple(printable(cell).replace("\n", " ").replace("\t", " ") for cell in cells)

@@ -4,21 +4,23 @@ import argparse
 import json
 import sys
 
-from teamsup.hub import Delivery, MessageHub, Team
+from teamsup.hub import Delivery
 from teamsup.hub.wording import ago, printable
 
-from ..console import console_name
+from ..arguments import at_least_one, seconds
+from ..command_line import existing_team
+from ..console import speaking_as
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--agent", metavar="NAME", help="whose messages (default: yours)")
-    parser.add_argument("--limit", type=int, default=20, metavar="N", help="at most so many (default: 20)")
-    parser.add_argument("--wait", type=float, default=0.0, metavar="SECONDS", help="wait for the first one")
+    parser.add_argument("--limit", type=at_least_one, default=20, metavar="N", help="at most so many (default: 20)")
+    parser.add_argument("--wait", type=seconds, default=0.0, metavar="SECONDS", help="wait for the first one")
     parser.add_argument("--json", action="store_true", help="one JSON object a line, for programs")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    with MessageHub(Team.named(arguments.team), agent=arguments.agent or console_name()) as hub:
+    with speaking_as(existing_team(arguments.team), arguments.agent) as hub:
         count = 0
         if hub.wait(arguments.wait):
             # One by one: what could not be printed is not acknowledged.
@@ -52,4 +54,4 @@ def _as_json(delivery: Delivery) -> str:
 
 def _as_text(delivery: Delivery) -> str:
     message = delivery.message
-    return f"{message.sender}, {ago(message.created_at)}: {printable(message.content)}"
+    return printable(f"{message.sender}, {ago(message.created_at)}: {message.content}")

@@ -6,13 +6,16 @@ from teamsup.hub import CallerError, Team
 from teamsup.hub.messages import SUPERVISOR
 from teamsup.hub.wording import printable
 
+from ..arguments import seconds
 from ..console import ask_once
 from ..state_file import require_running
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", help="the worker, as 'teamsup ps' shows it")
-    parser.add_argument("--timeout", type=float, default=15.0, metavar="SECONDS", help="how long to wait (default: 15)")
+    parser.add_argument(
+        "--timeout", type=seconds, default=15.0, metavar="SECONDS", help="how long to wait (default: 15)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -5,11 +5,11 @@ import json
 import sys
 from datetime import UTC, datetime
 
-from teamsup.hub import MessageHub, Team
 from teamsup.hub.messages import PRIORITIES
-from teamsup.hub.wording import ago
+from teamsup.hub.wording import presence
 
-from ..console import console_name
+from ..command_line import existing_team
+from ..console import speaking_as
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,9 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     text = sys.stdin.read().rstrip("\n") if arguments.text == ["-"] else " ".join(arguments.text)
-    with MessageHub(Team.named(arguments.team), agent=arguments.agent or console_name()) as hub:
-        if arguments.agent is None:
-            hub.enroll(hub.agent, "console")
+    with speaking_as(existing_team(arguments.team), arguments.agent) as hub:
         options = {"message_type": arguments.type, "priority": arguments.priority, "message_id": arguments.id}
         if arguments.recipient.strip().lower() == "all":
             message = hub.broadcast(text, **options)
@@ -38,11 +36,6 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps({"message_id": message.message_id, "recipients": sorted(reached)}))
         return 0
     now = datetime.now(UTC)
-    known = ", ".join(
-        f"{agent.name} is here"
-        if agent.is_present(now)
-        else f"{agent.name} was last here: {ago(agent.last_heartbeat, now)}"
-        for agent in seen
-    )
+    known = ", ".join(f"{agent.name} is {presence(agent, now)}" for agent in seen)
     print(f"Stored as {message.message_id}; {known or 'nobody to reach'}.")
     return 0

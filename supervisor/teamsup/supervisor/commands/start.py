@@ -10,7 +10,8 @@ from teamsup.hub import MessageHub, Team
 from teamsup.hub.messages import SUPERVISOR
 
 from .. import configuration
-from ..state_file import TeamLock
+from ..command_line import command_line
+from ..state_file import hold
 from ..supervisor import Supervisor
 
 _READY = b"ready"
@@ -26,13 +27,10 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.detach:
         return _detach(team)
     team.create()
-    lock = TeamLock(team)
-    try:
-        with MessageHub(team, agent=SUPERVISOR) as hub:
-            supervisor = Supervisor(team, configuration.load(team), hub, echo=arguments.ready_fd is None)
-            asyncio.run(_run(supervisor, arguments.ready_fd))
-    finally:
-        lock.release()
+    hold(team)
+    with MessageHub(team, agent=SUPERVISOR) as hub:
+        supervisor = Supervisor(team, configuration.load(team), hub, echo=arguments.ready_fd is None)
+        asyncio.run(_run(supervisor, arguments.ready_fd))
     return 0
 
 
@@ -66,5 +64,5 @@ def _detach(team: Team) -> int:
     if word != _READY:
         # It has said on our stderr why it could not start.
         return process.wait()
-    print(f"Team {team.name!r} runs, pid {process.pid}. End it with: teamsup stop --team {team.name}")
+    print(f"Team {team.name!r} runs, pid {process.pid}. End it with: {command_line(team, 'stop')}")
     return 0

@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from teamsup.hub import CallerError, Team
 
+from ..arguments import seconds
 from ..state_file import holder
 
 
@@ -18,7 +19,9 @@ class StillRunning(CallerError):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="how long to wait (default: 60)")
+    parser.add_argument(
+        "--timeout", type=seconds, default=60.0, metavar="SECONDS", help="how long to wait (default: 60)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
