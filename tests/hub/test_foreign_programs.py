@@ -238,3 +238,73 @@ def test_deeply_nested_metadata_does_not_close_the_mailbox(join: Join, team: Tea
     )
 
     assert scout.claim()[0].message.metadata == {}
+
+
+def test_a_message_that_is_handed_to_somebody_else_is_delivered_there(join: Join, team: Team) -> None:
+    scout, scribe = join("scout"), join("scribe")
+    as_foreign_program(team, INSERT, "m1", "cron", "scout", "for whom?")
+
+    as_foreign_program(team, "UPDATE messages SET recipient = 'scribe'")
+
+    assert scout.claim() == []
+    assert [delivery.message.content for delivery in scribe.claim()] == ["for whom?"]
+
+
+def test_a_message_that_is_set_back_to_pending_is_done_again(join: Join, team: Team) -> None:
+    scout = join("scout")
+    as_foreign_program(team, INSERT, "m1", "cron", "scout", "again")
+    (delivery,) = scout.claim()
+    scout.acknowledge(delivery)
+
+    as_foreign_program(team, "UPDATE messages SET status = 'pending'")
+
+    (delivery,) = scout.claim()
+    assert (delivery.message.content, delivery.attempts) == ("again", 1)
+
+
+def test_what_a_foreign_program_has_taken_is_not_done_twice(join: Join, team: Team) -> None:
+    scout = join("scout")
+    as_foreign_program(team, INSERT, "m1", "cron", "scout", "mine")
+
+    as_foreign_program(team, "UPDATE messages SET status = 'processing'")
+    assert scout.claim() == []
+    as_foreign_program(team, "UPDATE messages SET status = 'pending'")
+
+    assert len(scout.claim()) == 0
+    assert scout.trace("m1")[0].state == "leased"
+    as_foreign_program(team, "UPDATE messages SET status = 'processed'")
+    assert scout.trace("m1")[0].state == "done"
+
+
+def test_a_message_whose_ids_change_keeps_its_delivery(join: Join, team: Team) -> None:
+    scout = join("scout")
+    as_foreign_program(team, INSERT, "m1", "cron", "scout", "one")
+    as_foreign_program(team, INSERT, "m2", "cron", "scout", "two")
+
+    as_foreign_program(team, "UPDATE messages SET id = id + 10")
+    as_foreign_program(team, "UPDATE OR REPLACE messages SET message_id = 'm1' WHERE message_id = 'm2'")
+
+    assert [delivery.message.content for delivery in scout.claim(10)] == ["two"]
+    assert scout.check() == []
+
+
+def test_a_delivery_that_has_lost_its_message_is_dropped(join: Join, team: Team) -> None:
+    scout = join("scout")
+    as_foreign_program(team, "INSERT INTO deliveries (message, recipient, rank) VALUES (99, 'scout', 0)")
+
+    assert scout.wait(0)
+    assert scout.claim() == []
+    assert not scout.wait(0)
+
+
+def test_a_foreign_agent_with_a_capital_in_its_name_takes_part(join: Join, team: Team) -> None:
+    lead = join("lead")
+    as_foreign_program(team, "INSERT INTO agent_status (agent_name) VALUES ('Deploy'), (NULL), (CAST(x'ff41' AS TEXT))")
+    lead.send("deploy", "hi")
+    lead.broadcast("hi all")
+
+    deploy = join("Deploy")
+
+    assert [delivery.message.content for delivery in deploy.claim(10)] == ["hi", "hi all"]
+    assert [agent.name for agent in lead.agents()][:2] == ["deploy", "lead"]
+    assert as_foreign_program(team, "SELECT status FROM agent_status WHERE agent_name = 'Deploy'") == [("online",)]

@@ -4,6 +4,8 @@ import asyncio
 import os
 import re
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -246,6 +248,39 @@ def test_two_reads_side_by_side_do_not_end_what_the_other_returns(team: Team, jo
             assert [scout.trace(f"#{number}")[0].state for number in (1, 2)] == ["done", "done"]
 
     asyncio.run(use())
+
+
+def test_one_read_returns_no_more_than_a_model_can_take(team: Team, join: Join) -> None:
+    scout = join("scout")
+
+    async def use() -> None:
+        async with session(team) as lead:
+            for number in range(5):
+                scout.send("lead", str(number) * 20_000)
+            sizes = [len(await lead.call("team_read_messages")) for _ in range(4)]
+            assert [size // 20_000 for size in sizes] == [2, 2, 1, 0]
+
+    asyncio.run(use())
+
+
+def test_the_server_ends_with_its_parent_though_somebody_else_keeps_its_stdin_open(team: Team, join: Join) -> None:
+    scout = join("scout")
+    ours, theirs = os.pipe()
+    starter = "import subprocess, sys; subprocess.Popen(sys.argv[1:]).wait()"
+    server = Command.line("mcp", "--team", team.name, "--agent", "lead")
+    with subprocess.Popen(
+        [sys.executable, "-c", starter, *server],
+        stdin=ours,
+        stdout=subprocess.DEVNULL,
+        env={**os.environ, "TEAMSUP_HOME": str(team.folder.parent)},
+    ) as parent:
+        present = eventually(lambda: [agent for agent in scout.agents() if agent.name == "lead"], "it is up")
+        pid = int(present[0].metadata["pid"])
+        parent.kill()
+    eventually(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE, "its end")
+    assert {agent.name: agent.status for agent in scout.agents()}["lead"] == "offline"
+    os.close(ours)
+    os.close(theirs)
 
 
 def test_a_bad_agent_name_is_one_sentence(teamsup: Command) -> None:

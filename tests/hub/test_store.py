@@ -125,6 +125,38 @@ def test_a_hub_goes_on_after_a_failed_transaction(team: Team) -> None:
         assert len(lead.claim()) == 1
 
 
+def test_a_hub_whose_file_was_removed_goes_on_with_the_new_one(team: Team) -> None:
+    with MessageHub(team, agent="lead") as lead:
+        lead.register("daemon")
+        assert lead.watch()
+        for suffix in ("", "-wal", "-shm"):
+            team.database.with_name(f"messages.db{suffix}").unlink()
+        lead.heartbeat()
+
+        with MessageHub(team, agent="scout") as scout:
+            scout.send("lead", "still there?")
+
+        assert lead.wait(10)
+        assert [delivery.message.content for delivery in lead.claim()] == ["still there?"]
+        assert [agent.kind for agent in lead.agents() if agent.name == "lead"] == ["daemon"]
+
+
+def test_whoever_only_looks_does_not_wait_for_a_writer_of_the_same_process(team: Team) -> None:
+    with MessageHub(team, agent="lead") as lead:
+        lead.register()
+        blocker = sqlite3.connect(team.database, isolation_level=None)
+        blocker.execute("BEGIN IMMEDIATE")
+        writer = threading.Thread(target=lead.heartbeat)
+        writer.start()
+
+        assert [agent.name for agent in lead.agents()] == ["lead"]
+        assert writer.is_alive()
+
+        blocker.execute("COMMIT")
+        blocker.close()
+        writer.join()
+
+
 @pytest.mark.skipif(
     os.getuid() != 0 or shutil.which("mount") is None or sys.platform != "linux", reason="needs root to mount a tmpfs"
 )

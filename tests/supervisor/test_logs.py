@@ -36,6 +36,8 @@ def test_a_reader_follows_across_rotation(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_control_characters_in_output_are_defused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    Journal(tmp_path, ["user", "lonely"], echo=True).say("user", "a\x1b[31mb\r")
+    shown = Journal(tmp_path, ["user", "lonely"], echo=True)
+    shown.say("user", "a\x1b[31mb\r")
+    shown.close()
 
     assert capsys.readouterr().out == "user   | a\ufffd[31mb\n"

@@ -1,6 +1,7 @@
 """The whole team, as a person starts, uses and ends it."""
 
 import contextlib
+import fcntl
 import os
 import signal
 import sqlite3
@@ -275,3 +276,34 @@ def test_a_second_start_says_who_runs_the_team(running: Command, detach: list[st
     assert second.stderr.startswith(f"teamsup: Team 'default' is run by pid {pid} already.")
     assert second.stderr.count("\n") == 1
     assert is_ready(running)
+
+
+@pytest.mark.skipif(not hasattr(fcntl, "F_SETPIPE_SZ"), reason="needs a small pipe (Linux)")
+def test_an_output_that_nobody_reads_holds_up_nobody(teamsup: Command) -> None:
+    with teamsup.open("start") as supervisor:
+        assert supervisor.stdout is not None
+        fcntl.fcntl(supervisor.stdout, fcntl.F_SETPIPE_SZ, 4096)
+        eventually(lambda: is_ready(teamsup), "all workers ready")
+        for _ in range(30):
+            assert teamsup.run("restart", "monitor-bridge").returncode == 0
+
+        assert teamsup.run("stop").returncode == 0
+
+        assert supervisor.wait(10) == 0
+
+
+def test_a_long_answer_reaches_the_person_as_far_as_it_fits(running: Command) -> None:
+    with MessageHub(running.team, agent="lead") as lead:
+        lead.register()
+        with running.open("chat", stdin=subprocess.PIPE) as chat:
+            assert chat.stdin is not None
+            assert chat.stdout is not None
+            chat.stdin.write("@lead go\n")
+            chat.stdin.close()
+            assert lead.wait(10)
+            (delivery,) = lead.claim()
+            lead.reply(delivery, "x" * 262_000)
+
+            answer = chat.stdout.read()
+    assert answer.startswith("lead: xxx")
+    assert answer.endswith("(cut; all of it is in message #3)\n")

@@ -67,8 +67,8 @@ class Archive(HubBase):
     def undeliverable(self) -> dict[str, int]:
         """For whom messages wait although nobody of that name has taken part, and how many each."""
         rows = self._store.read(
-            "SELECT recipient, count(*) FROM deliveries WHERE done_at IS NULL"
-            " AND recipient NOT IN (SELECT agent_name FROM agent_status) GROUP BY recipient ORDER BY recipient"
+            "SELECT recipient, count(*) FROM deliveries WHERE done_at IS NULL AND recipient NOT IN"
+            " (SELECT lower(agent_name) FROM agent_status WHERE agent_name IS NOT NULL) GROUP BY recipient ORDER BY 1"
         )
         return {row[0]: row[1] for row in rows}
 

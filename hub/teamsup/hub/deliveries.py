@@ -41,7 +41,7 @@ HEADLESS_CONVERSATIONS = """
 
 STATES = """
     SELECT d.*, m.created_at AS stored_at,
-      NOT EXISTS (SELECT 1 FROM agent_status AS a WHERE a.agent_name = d.recipient) AS undeliverable
+      NOT EXISTS (SELECT 1 FROM agent_status AS a WHERE lower(a.agent_name) = d.recipient) AS undeliverable
     FROM deliveries AS d JOIN messages AS m ON m.id = d.message WHERE d.message = ? ORDER BY d.recipient
 """
 
@@ -78,15 +78,22 @@ def claim(db: sqlite3.Connection, me: str, limit: int, lease: float, now: float,
     """Lease the first ``limit`` deliveries of a settled mailbox for ``lease`` seconds."""
     clock.check_seconds("lease", lease)
     rows = db.execute(
-        "SELECT d.attempts AS claims, m.* FROM deliveries AS d JOIN messages AS m ON m.id = d.message"
+        "SELECT d.attempts AS claims, d.message, m.* FROM deliveries AS d LEFT JOIN messages AS m ON m.id = d.message"
         " WHERE d.recipient = ? AND d.state = 'ready' AND d.is_head = 1 AND d.available_at IS NULL"
         " ORDER BY d.rank, d.message LIMIT ?",
         (me, limit),
     ).fetchall()
+    # The tables are open to everybody; what lost its message must not be met again and again.
+    orphans = [(row["message"], me) for row in rows if row["id"] is None]
+    db.executemany("DELETE FROM deliveries WHERE message = ? AND recipient = ?", orphans)
     at, until = clock.to_text(now), clock.to_text(now + lease)
     ends = clock.from_text(until)
     assert ends is not None  # noqa: S101 - we wrote it
-    claimed = [Delivery(message_from(row), me, row["claims"] + 1, os.urandom(8).hex(), ends) for row in rows]
+    claimed = [
+        Delivery(message_from(row), me, row["claims"] + 1, os.urandom(8).hex(), ends)
+        for row in rows
+        if row["id"] is not None
+    ]
     db.executemany(
         "UPDATE deliveries SET state = 'leased', attempts = ?, lease_token = ?, lease_expires_at = ?,"
         " offered_at = coalesce(offered_at, ?), read_at = ? WHERE message = ? AND recipient = ?",

@@ -10,6 +10,7 @@ from typing import Self
 from . import presence
 from .doorbell import ring
 from .errors import InvalidName
+from .messages import Kind
 from .store import Durability, Store
 from .team import Team
 from .watcher import Watcher
@@ -29,6 +30,7 @@ class HubBase:
         self.team = team if isinstance(team, Team) else Team.named(team)
         self._agent = None if agent is None else presence.agent_name(agent)
         self._clock = clock
+        self._kind: Kind | None = None
         self._bells: set[str] | None = None
         self.team.create()
         self._store = Store(self.team.database, durability)

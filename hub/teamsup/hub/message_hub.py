@@ -256,14 +256,14 @@ class MessageHub(Upkeep):
         """Say of an agent whose process is known to be gone that it is offline."""
         with self._write(durable=False) as db:
             db.execute(
-                "UPDATE agent_status SET status = ? WHERE agent_name = ? AND status <> ?",
+                "UPDATE agent_status SET status = ? WHERE lower(agent_name) = ? AND status <> ?",
                 (OFFLINE, name, NOT_CONFIGURED),
             )
 
     def retire(self, name: str) -> None:
         """Forget an agent; what waits for it stays, undeliverable until it comes back."""
         with self._write() as db:
-            db.execute("DELETE FROM agent_status WHERE agent_name = ?", (presence.agent_name(name),))
+            db.execute("DELETE FROM agent_status WHERE lower(agent_name) = ?", (presence.agent_name(name),))
 
     def agents(self) -> list[Agent]:
         """Everybody known, by name."""
@@ -285,8 +285,9 @@ class MessageHub(Upkeep):
             return message
 
     def _announce(self, kind: Kind | None, status: str, metadata: Mapping[str, Any] | None) -> None:
+        self._kind = kind or self._kind
         with self._write(durable=False) as db:
-            presence.announce(db, self.agent, kind, status, metadata, self._clock())
+            presence.announce(db, self.agent, self._kind, status, metadata, self._clock())
             if kind is not None or status != ONLINE:
                 self._ring_later(SUPERVISOR)
 
@@ -299,8 +300,9 @@ class MessageHub(Upkeep):
         me = {"me": self.agent, "now": to_text(self._clock())}
         if self._store.read(deliveries.CLAIMABLE, me):
             return -math.inf
-        due = from_text(self._store.read(deliveries.NEXT_DUE, me)[0][0])
-        return math.inf if due is None else due.timestamp()
+        (text,) = self._store.read(deliveries.NEXT_DUE, me)[0]
+        due = from_text(text)
+        return math.inf if text is None else due.timestamp() if due is not None else 0.0
 
     def _arrival(self, timeout: float) -> Arrival:
         return Arrival(self._due_at, self.data_version, self._clock, self.watch, timeout)

@@ -21,7 +21,20 @@ def agent_name(name: str) -> str:
 
 def enroll(db: sqlite3.Connection, name: str, kind: str) -> None:
     """Make a name known, as offline, if it is not."""
-    db.execute("INSERT OR IGNORE INTO agent_status (agent_name, kind) VALUES (?, ?)", (agent_name(name), kind))
+    folded = agent_name(name)
+    if folded not in kinds(db, folded):
+        db.execute("INSERT INTO agent_status (agent_name, kind) VALUES (?, ?)", (folded, kind))
+
+
+def kinds(db: sqlite3.Connection, *names: str | None) -> dict[str, str]:
+    """Of which kind those of these names are who are known. A foreign program may have spelt its own in capitals."""
+    marks = ", ".join("?" * len(names))
+    return dict(
+        db.execute(
+            f"SELECT lower(agent_name), kind FROM agent_status WHERE lower(agent_name) IN ({marks})",  # noqa: S608
+            names,
+        ).fetchall()
+    )
 
 
 def announce(
@@ -32,14 +45,13 @@ def announce(
     Raises InvalidName when somebody who is no daemon says to be one that is.
     """
     if kind is not None:
-        row = db.execute("SELECT kind FROM agent_status WHERE agent_name = ?", (name,)).fetchone()
-        if row is not None and row["kind"] in TAKEN and row["kind"] != kind:
-            raise InvalidName(f"{name!r} is the team's {row['kind']} of that name; choose another name.")
+        known = kinds(db, name).get(name)
+        if known in TAKEN and known != kind:
+            raise InvalidName(f"{name!r} is the team's {known} of that name; choose another name.")
+    enroll(db, name, kind or "agent")
     db.execute(
-        "INSERT INTO agent_status (agent_name, kind, status, last_heartbeat, metadata)"
-        " VALUES (:name, coalesce(:kind, 'agent'), :status, :now, coalesce(:metadata, '{}'))"
-        " ON CONFLICT (agent_name) DO UPDATE SET kind = coalesce(:kind, kind), status = :status,"
-        " last_heartbeat = :now, metadata = coalesce(:metadata, metadata)",
+        "UPDATE agent_status SET kind = coalesce(:kind, kind), status = :status, last_heartbeat = :now,"
+        " metadata = coalesce(:metadata, metadata) WHERE lower(agent_name) = :name",
         {
             "name": name,
             "kind": kind,
@@ -51,15 +63,15 @@ def announce(
 
 
 AGENTS = """
-    SELECT a.*, (SELECT count(*) FROM deliveries AS d
-      WHERE d.recipient = a.agent_name AND d.done_at IS NULL AND d.read_at IS NULL) AS unread
-    FROM agent_status AS a ORDER BY a.agent_name
+    SELECT a.*, lower(a.agent_name) AS name, (SELECT count(*) FROM deliveries AS d
+      WHERE d.recipient = lower(a.agent_name) AND d.done_at IS NULL AND d.read_at IS NULL) AS unread
+    FROM agent_status AS a WHERE a.agent_name IS NOT NULL ORDER BY name
 """
 
 
 def agent_from(row: sqlite3.Row, metadata: Mapping[str, Any]) -> Agent:
     return Agent(
-        name=row["agent_name"],
+        name=row["name"],
         kind=row["kind"],
         status=row["status"] or OFFLINE,
         last_heartbeat=clock.from_text(row["last_heartbeat"]),

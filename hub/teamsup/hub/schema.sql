@@ -29,6 +29,7 @@ ALTER TABLE messages ADD COLUMN hops INTEGER NOT NULL DEFAULT 0; -- replies betw
 
 ALTER TABLE agent_status ADD COLUMN kind TEXT NOT NULL DEFAULT 'agent'; -- agent, daemon, console or supervisor
 
+CREATE INDEX agent_status_folded ON agent_status (lower(agent_name));
 CREATE INDEX messages_conversation ON messages (conversation_id, id) WHERE conversation_id IS NOT NULL;
 CREATE INDEX messages_reply ON messages (reply_to) WHERE reply_to IS NOT NULL;
 
@@ -68,13 +69,29 @@ CREATE INDEX deliveries_backoff ON deliveries (recipient, available_at)
 CREATE INDEX deliveries_lease ON deliveries (recipient, lease_expires_at) WHERE state = 'leased';
 CREATE INDEX deliveries_expiry ON deliveries (recipient, expires_at) WHERE state = 'ready' AND expires_at IS NOT NULL;
 
--- Ids that INSERT OR REPLACE is about to remove: it fires no DELETE trigger, and only a BEFORE trigger still sees them.
+-- Ids that INSERT OR REPLACE or UPDATE OR REPLACE is about to remove: they fire no DELETE trigger, and only a BEFORE
+-- trigger still sees them.
 CREATE TABLE replaced_messages (id INTEGER NOT NULL);
 
 CREATE TRIGGER messages_note_replaced BEFORE INSERT ON messages
 WHEN EXISTS (SELECT 1 FROM messages WHERE message_id = NEW.message_id OR id = NEW.id)
 BEGIN
   INSERT INTO replaced_messages SELECT id FROM messages WHERE message_id = NEW.message_id OR id = NEW.id;
+END;
+
+CREATE TRIGGER messages_note_replaced_by_update BEFORE UPDATE OF id, message_id ON messages
+WHEN EXISTS (SELECT 1 FROM messages WHERE (message_id = NEW.message_id OR id = NEW.id) AND id <> OLD.id)
+BEGIN
+  INSERT INTO replaced_messages
+    SELECT id FROM messages WHERE (message_id = NEW.message_id OR id = NEW.id) AND id <> OLD.id;
+END;
+
+CREATE TRIGGER messages_renamed AFTER UPDATE OF id, message_id ON messages
+BEGIN
+  DELETE FROM deliveries WHERE message IN
+    (SELECT id FROM replaced_messages WHERE id = NEW.id OR id NOT IN (SELECT id FROM messages));
+  DELETE FROM replaced_messages;
+  UPDATE deliveries SET message = NEW.id WHERE message = OLD.id AND OLD.id <> NEW.id;
 END;
 
 CREATE TRIGGER messages_deliver AFTER INSERT ON messages
@@ -106,11 +123,11 @@ BEGIN
       WHERE older.recipient = r.name AND older.conversation_id = NEW.conversation_id AND older.done_at IS NULL),
     (SELECT expires_at FROM messages WHERE id = NEW.id)
   FROM (
-    SELECT lower(trim(NEW.recipient)) AS name WHERE NEW.recipient IS NOT NULL
+    SELECT lower(trim(NEW.recipient, ' ' || char(9, 10, 13))) AS name WHERE NEW.recipient IS NOT NULL
     UNION
-    SELECT lower(trim(agent_name)) FROM agent_status
-      WHERE NEW.recipient IS NULL AND kind NOT IN ('console', 'supervisor')
-        AND lower(trim(agent_name)) <> lower(trim(NEW.sender))
+    SELECT lower(agent_name) FROM agent_status
+      WHERE NEW.recipient IS NULL AND agent_name IS NOT NULL AND kind NOT IN ('console', 'supervisor')
+        AND lower(agent_name) <> lower(trim(NEW.sender))
   ) AS r
   WHERE coalesce(NEW.status, 'pending') = 'pending';
 
@@ -133,6 +150,30 @@ BEGIN
   UPDATE deliveries SET state = 'done', outcome = 'processed', lease_token = NULL, lease_expires_at = NULL,
       done_at = strftime('%Y-%m-%d %H:%M:%f', 'now')
     WHERE message = NEW.id AND done_at IS NULL;
+END;
+
+-- Such a program may also take a message before it works on it, and has five minutes for that.
+CREATE TRIGGER messages_taken AFTER UPDATE OF status ON messages
+WHEN NEW.status = 'processing' AND OLD.status IS NOT 'processing' AND NEW.recipient IS NOT NULL
+BEGIN
+  UPDATE deliveries SET state = 'leased', lease_token = NULL,
+      lease_expires_at = strftime('%Y-%m-%d %H:%M:%f', 'now', '+5 minutes')
+    WHERE message = NEW.id AND state = 'ready';
+END;
+
+-- It may hand a message to somebody else, or back to be done again: then it is as good as inserted anew.
+CREATE TRIGGER messages_reopened AFTER UPDATE OF status, recipient ON messages
+WHEN NEW.status = 'pending' AND (NEW.recipient IS NOT OLD.recipient
+  OR (NEW.recipient IS NOT NULL AND OLD.status IS NOT 'pending'
+    AND NOT EXISTS (SELECT 1 FROM deliveries WHERE message = NEW.id AND done_at IS NULL)))
+BEGIN
+  INSERT OR REPLACE INTO messages
+   (id, message_id, sender, recipient, message_type, content, priority, metadata, status, created_at, processed_at,
+    expires_at, conversation_id, reply_to, hops)
+  SELECT
+    id, message_id, sender, recipient, message_type, content, priority, metadata, status, created_at, NULL,
+    expires_at, conversation_id, reply_to, hops
+  FROM messages WHERE id = NEW.id;
 END;
 
 -- A program that selects 'pending' must not take what one of our readers holds. A broadcast stays pending until its

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import clock
+from . import clock, presence
 from .errors import InvalidMessage, MessageConflict, ReplyLoop, UnknownMessage, UnknownRecipient
 from .messages import HUB, MAX_BYTES, MAX_HOPS, MAX_LABEL, PRIORITIES, Message, new_message_id
-from .presence import enroll
 from .team import fold_name
 
 
@@ -45,11 +44,7 @@ def store_message(db: sqlite3.Connection, draft: Draft, now: float, *, known_onl
         if said != (draft.sender, recipient, draft.content, draft.message_type):
             raise MessageConflict(f"message_id {draft.message_id!r} already names a message that says something else.")
         return existing
-    kinds = dict(
-        db.execute(
-            "SELECT agent_name, kind FROM agent_status WHERE agent_name IN (?, ?)", (draft.sender, recipient)
-        ).fetchall()
-    )
+    kinds = presence.kinds(db, draft.sender, recipient)
     if recipient is not None and recipient not in kinds and known_only:
         raise UnknownRecipient(_nobody(recipient, db))
     hops = 0
@@ -65,7 +60,7 @@ def store_message(db: sqlite3.Connection, draft: Draft, now: float, *, known_onl
                     "between; ask a person, or begin anew without reply_to."
                 )
     if draft.sender != HUB and draft.sender not in kinds:
-        enroll(db, draft.sender, "agent")
+        presence.enroll(db, draft.sender, "agent")
     row = db.execute(
         "INSERT INTO messages (message_id, sender, recipient, message_type, content, priority, metadata, created_at,"
         " expires_at, conversation_id, reply_to, hops) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *",
@@ -157,7 +152,8 @@ def _checked(draft: Draft) -> str:
 
 
 def _nobody(recipient: str, db: sqlite3.Connection) -> str:
-    known = [row[0] for row in db.execute("SELECT agent_name FROM agent_status ORDER BY agent_name")]
+    rows = db.execute("SELECT lower(agent_name) FROM agent_status WHERE agent_name IS NOT NULL ORDER BY 1")
+    known = [row[0] for row in rows]
     similar = difflib.get_close_matches(recipient, known, 1)
     hint = f"did you mean {similar[0]!r}?" if similar else f"known are: {', '.join(known) or 'none yet'}."
     return f"Nobody named {recipient!r} is in this team; {hint}"

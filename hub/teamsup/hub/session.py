@@ -12,6 +12,9 @@ from .errors import CallerError, StaleLease
 from .message_hub import LEASE_SECONDS, MessageHub
 from .messages import Delivery, Message
 
+_MAX_CHARACTERS = 50_000
+"""What one read returns at most, unless its first message alone is longer."""
+
 KEEP_EVERY = LEASE_SECONDS / 3
 """Seconds between two calls of keep()."""
 
@@ -35,7 +38,10 @@ class Session:
         self._each(self.hub.acknowledge, ends)
         for message_id in ends:
             self._open.pop(message_id, None)
-        return self.hub.claim(limit, read=False)
+        claimed = self.hub.claim(limit, read=False)
+        fitting = _fitting(claimed)
+        self.give_back(claimed[fitting:])
+        return claimed[:fitting]
 
     def returned(self, claimed: list[Delivery]) -> None:
         """The result of a read has reached its reader."""
@@ -82,3 +88,13 @@ class Session:
                     verb(self._open[message_id])
             except StaleLease:
                 self._open.pop(message_id, None)
+
+
+def _fitting(claimed: list[Delivery]) -> int:
+    """How many of them one read may return."""
+    total = 0
+    for count, delivery in enumerate(claimed):
+        total += len(delivery.message.content)
+        if total > _MAX_CHARACTERS and count:
+            return count
+    return len(claimed)

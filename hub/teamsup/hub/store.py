@@ -43,6 +43,7 @@ class Store:
         self._writer_thread: int | None = None
         self._depth = 0
         self._db = self._translate(self._connect)
+        self._file = self._identity()
         # Reads have a connection of their own, so that whoever only looks never waits for a writer of this process.
         self._reading = threading.Lock()
         self._reader = self._translate(self._open)
@@ -61,7 +62,26 @@ class Store:
 
     def data_version(self) -> int:
         """A number that changes when another connection has committed."""
+        if self._file != self._identity():
+            self._reopen()
         return int(self.read("PRAGMA data_version")[0][0])
+
+    def _identity(self) -> tuple[int, int] | None:
+        """Which file has our name now. Looked up with stat alone: opening it here would drop SQLite's locks."""
+        try:
+            found = os.stat(self.path)
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def _reopen(self) -> None:
+        """Somebody has removed or replaced the file. What we hold is nobody's any more; go on with the new one."""
+        with self._writing, self._reading:
+            self._reader.close()
+            self._db.close()
+            self._db = self._translate(self._connect)
+            self._reader = self._translate(self._open)
+            self._file = self._identity()
 
     def copy_to(self, target: sqlite3.Connection) -> None:
         """Copy all of it as it is at this moment; writers go on. Raises sqlite3.Error."""
@@ -110,6 +130,8 @@ class Store:
         if self._depth:
             self._db.execute(f"SAVEPOINT inner{self._depth + 1}")
         else:
+            if self._file != self._identity():
+                self._reopen()
             # A deferred transaction that reads first would fail when it turns to writing.
             self._translate(lambda: self._db.execute("BEGIN IMMEDIATE"))
             self._writer_thread = threading.get_ident()

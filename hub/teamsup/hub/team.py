@@ -42,7 +42,10 @@ class Team:
         """The team of that name, by default $TEAMSUP_TEAM or "default", under $TEAMSUP_HOME or ~/.claude/teams."""
         folded = fold_name(name if name is not None else os.environ.get("TEAMSUP_TEAM") or "default", "team")
         home = os.environ.get("TEAMSUP_HOME") or "~/.claude/teams"
-        return cls(folded, Path(home).expanduser().absolute() / folded)
+        try:
+            return cls(folded, Path(home).expanduser().absolute() / folded)
+        except RuntimeError:
+            raise StoreError("There is no home folder; say with TEAMSUP_HOME where teams shall live.") from None
 
     @property
     def database(self) -> Path:

@@ -75,7 +75,7 @@ class Upkeep(Archive):
             batch = [row[0] for row in db.execute(_OF_PERSON, {"person": person, "name": name})]
             _delete(db, batch)
             search_index.compact(db)
-            db.execute("DELETE FROM agent_status WHERE agent_name = ?", (name,))
+            db.execute("DELETE FROM agent_status WHERE lower(agent_name) = ?", (name,))
             db.execute(f"PRAGMA secure_delete={overwrites}")
         self._shrink()
         return len(batch)

@@ -37,7 +37,7 @@ class Watcher:
         if self._thread is not None and self._thread.is_alive():
             return True
         try:
-            lock_file = os.open(self._team.run / "watch.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            lock_file = os.open(self._team.folder / "watch.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         except OSError:
             return False
         try:
@@ -76,6 +76,8 @@ class Watcher:
                     else:
                         # A timeout may have swallowed an event, so it counts as one.
                         looks = max(0, looks - 1)
+                    if look.is_of_another_file():
+                        look = _Look(self._team)
                     look.ring_new()
         finally:
             if self._lock_file is not None:
@@ -86,10 +88,15 @@ class _Look:
     """Finds the recipients of deliveries that are new since the last look."""
 
     def __init__(self, team: Team) -> None:
-        self._run = team.run
+        self._team = team
+        self._file = os.stat(team.database).st_ino
         self._db = sqlite3.connect(team.database, isolation_level=None, timeout=1)
         self._db.execute("PRAGMA query_only=1")
         self._seen: int = self._db.execute("SELECT coalesce(max(message), 0) FROM deliveries").fetchone()[0]
+
+    def is_of_another_file(self) -> bool:
+        """Whether the database was removed or replaced since."""
+        return os.stat(self._team.database).st_ino != self._file
 
     def ring_new(self) -> None:
         rows = self._db.execute(
@@ -97,4 +104,4 @@ class _Look:
         ).fetchall()
         if rows:
             self._seen = max(newest for _, newest in rows)
-            ring(self._run, (recipient for recipient, _ in rows))
+            ring(self._team.run, (recipient for recipient, _ in rows))

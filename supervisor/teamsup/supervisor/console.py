@@ -29,6 +29,21 @@ def console_name() -> str:
     return "console-" + re.sub(r"[^a-z0-9_.-]", "-", user.lower())[:40]
 
 
+def is_chatting(team: Team, name: str) -> bool:
+    """Whether a terminal holds that name now."""
+    try:
+        file = os.open(team.run / f"{name}.lock", os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False
+
+
 def lasting_name(team: Team) -> str:
     """The person's first name that no other terminal uses now, held until this process ends.
 

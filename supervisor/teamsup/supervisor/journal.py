@@ -1,8 +1,10 @@
 """What the workers and the supervisor print: prefixed on the terminal, with its time in a file per name."""
 
 import logging
-import sys
+import queue
+import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
@@ -25,18 +27,45 @@ class Journal:
     """The output of one team: of its supervisor and its workers."""
 
     def __init__(self, folder: Path, names: Sequence[str], *, echo: bool) -> None:
-        self._width = max(map(len, names))
-        self._echo = echo
         self._files = {name: _LogFile(folder / f"{name}.log") for name in names}
+        self._echo = _Echo(max(map(len, names))) if echo else None
 
     def say(self, name: str, line: str) -> None:
         """Keep one line of output, and show it where somebody looks."""
         line = printable(line.rstrip())
         self._files[name].emit(logging.makeLogRecord({"msg": line, "levelno": logging.INFO}))
-        if self._echo:
+        if self._echo is not None:
+            self._echo.show(name, line)
+
+    def close(self) -> None:
+        if self._echo is not None:
+            self._echo.close()
+
+
+class _Echo:
+    """Shows lines in a thread of its own: a terminal that is held, or a pipe that nobody reads, must not hold up the
+    supervisor. What does not fit into the queue stands in the files."""
+
+    def __init__(self, width: int) -> None:
+        self._width = width
+        self._lines: queue.Queue[str | None] = queue.Queue(maxsize=1000)
+        self._thread = threading.Thread(target=self._print, name="teamsup-echo", daemon=True)
+        self._thread.start()
+
+    def show(self, name: str, line: str) -> None:
+        with suppress(queue.Full):
+            self._lines.put_nowait(f"{name:{self._width}} | {line}")
+
+    def close(self) -> None:
+        """Show what is left, if somebody looks within a second."""
+        with suppress(queue.Full):
+            self._lines.put(None, timeout=1)
+        self._thread.join(1)
+
+    def _print(self) -> None:
+        while (line := self._lines.get()) is not None:
             try:
-                print(f"{name:{self._width}} | {line}", flush=True)
-            except OSError:
-                # The terminal is gone; the files go on.
-                self._echo = False
-                sys.stdout = open("/dev/null", "w")  # noqa: SIM115
+                print(line, flush=True)
+            except (OSError, ValueError):
+                # The terminal is gone.
+                return

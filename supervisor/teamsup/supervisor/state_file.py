@@ -105,18 +105,18 @@ def write(team: Team, state: TeamState) -> None:
 
 
 def read(team: Team) -> TeamState | None:
-    """What the supervisor wrote last; None when it never did."""
+    """What the last supervisor wrote; None when it never did, or the one that runs now has not yet."""
     try:
         data = json.loads(_state_path(team).read_text("utf-8"))
     except (FileNotFoundError, ValueError):
         return None
     workers = tuple(WorkerState(**worker) for worker in data.pop("workers"))
-    return TeamState(workers=workers, **data)
+    return TeamState(workers=workers, **data) if holder(team) in (None, data["pid"]) else None
 
 
 def _lock_path(team: Team) -> Path:
-    return team.run / "supervisor.lock"
+    return team.folder / "supervisor.lock"
 
 
 def _state_path(team: Team) -> Path:
-    return team.run / "supervisor.json"
+    return team.folder / "supervisor.json"

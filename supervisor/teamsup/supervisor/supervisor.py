@@ -84,6 +84,7 @@ class Supervisor:
                 await worker.gone.wait()
         await self._in_hub(self._hub.heartbeat, OFFLINE)
         self._say("stopped")
+        self._journal.close()
 
     def _enroll(self) -> None:
         self._hub.register("supervisor", pid=os.getpid())
@@ -262,7 +263,10 @@ class Supervisor:
             return await asyncio.to_thread(action, *args, **kwargs)
         except TeamsupError as error:
             self._say(str(error))
-            return None
+        except Exception as error:
+            # Whatever it is, the workers must go on being looked after.
+            self._say(f"{type(error).__name__}: {error}")
+        return None
 
     def _say(self, line: str) -> None:
         self._journal.say(SUPERVISOR, line)

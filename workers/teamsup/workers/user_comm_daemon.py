@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import ClassVar
 
 from teamsup.hub import Delivery, Message, UnknownMessage
+from teamsup.hub.messages import MAX_BYTES
 from teamsup.hub.wording import presence
 
 from .answers import Answer, Relay, decide
@@ -11,6 +12,7 @@ from .worker import Worker, main
 
 _QUESTION = "question"
 _NOBODY_SECONDS = 10.0
+_MAX_BYTES = MAX_BYTES - 1024
 
 
 class UserComm(Worker):
@@ -63,7 +65,7 @@ class UserComm(Worker):
         question = self._question_behind(reply_to)
         with self.hub.transaction():
             if question is not None:
-                self.hub.answer(question, f"{answer.sender}: {answer.content}")
+                self.hub.answer(question, _as_said_by(answer))
             self.hub.acknowledge(delivery)
 
     def _question_behind(self, relayed: str) -> Message | None:
@@ -86,11 +88,18 @@ class UserComm(Worker):
             for person in people:
                 self.hub.send(
                     person,
-                    f"{delivery.message.sender}: {delivery.message.content}",
+                    _as_said_by(delivery.message),
                     message_type="notification",
                     priority=delivery.message.priority,
                 )
             self.hub.acknowledge(delivery, outcome=f"passed on to {len(people)}")
+
+
+def _as_said_by(message: Message) -> str:
+    """Its content with its sender before it, cut where that would be longer than a message may be."""
+    text = f"{message.sender}: {message.content}"
+    cut = text.encode()[:_MAX_BYTES].decode(errors="ignore")
+    return text if cut == text else f"{cut}\n… (cut; all of it is in message #{message.id})"
 
 
 if __name__ == "__main__":

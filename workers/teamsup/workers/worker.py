@@ -18,6 +18,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 HEARTBEAT_SECONDS = 5.0
+_PAUSE_SECONDS = 1.0
 
 
 class Worker:
@@ -83,7 +84,10 @@ class Worker:
                         await self._attend(delivery)
             except StoreError as error:
                 self.log.error("%s", error)
-                await asyncio.sleep(1)
+                await asyncio.sleep(_PAUSE_SECONDS)
+            except Exception:
+                self.log.exception("cannot read the mailbox")
+                await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _arrived(self) -> bool:
         """Whether something arrived, unless the end came first."""

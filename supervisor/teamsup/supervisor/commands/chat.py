@@ -6,7 +6,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from teamsup.hub import Delivery, Message, MessageHub, StoreError, Team
+from teamsup.hub import Delivery, Message, MessageHub, StoreError, Team, TeamsupError
 from teamsup.hub.wording import printable
 
 from ..arguments import seconds
@@ -95,7 +95,11 @@ class _Conversation:
 
     def _say(self, line: str) -> None:
         self._answered.clear()
-        self._question = _send(self.hub, line)
+        try:
+            self._question = _send(self.hub, line)
+        except TeamsupError as error:
+            print(f"(not sent: {printable(str(error))})")
+            return
         if not self._answered.wait(_PATIENCE):
             print("(no answer yet; it will appear here)")
 

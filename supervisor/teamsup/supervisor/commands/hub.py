@@ -21,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         name: str, text: str, run_verb: Callable[[MessageHub, argparse.Namespace], None]
     ) -> argparse.ArgumentParser:
         added = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        added.add_argument("--team", metavar="NAME", default=argparse.SUPPRESS, help="the team")
         added.set_defaults(verb=run_verb)
         return added
 

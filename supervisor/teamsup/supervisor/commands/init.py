@@ -1,6 +1,7 @@
 """``teamsup init``."""
 
 import argparse
+from contextlib import suppress
 from importlib.resources import files
 
 from teamsup.hub import CallerError, Team
@@ -21,5 +22,10 @@ def run(arguments: argparse.Namespace) -> int:
             file.write(text)
     except FileExistsError:
         raise CallerError(f"{team.configuration} is there already; --force replaces it.") from None
+    except OSError:
+        # A full disk leaves an empty file, which would be in the way the next time.
+        with suppress(OSError):
+            team.configuration.unlink()
+        raise
     print(f"Wrote {team.configuration}. Edit it, then run: {command_line(team, 'start')}")
     return 0

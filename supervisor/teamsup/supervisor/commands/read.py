@@ -9,7 +9,7 @@ from teamsup.hub.wording import ago, printable
 
 from ..arguments import at_least_one, seconds
 from ..command_line import existing_team
-from ..console import speaking_as
+from ..console import console_name, is_chatting, speaking_as
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +20,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    with speaking_as(existing_team(arguments.team), arguments.agent) as hub:
+    team = existing_team(arguments.team)
+    if arguments.agent is None and is_chatting(team, console_name()):
+        print("Your open chat shows what waits for you.", file=sys.stderr)
+        return 0
+    with speaking_as(team, arguments.agent) as hub:
         count = 0
         if hub.wait(arguments.wait):
             # One by one: what could not be printed is not acknowledged.
