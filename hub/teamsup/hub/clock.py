@@ -12,6 +12,11 @@ def to_text(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(" ", "milliseconds")[:23]
 
 
+def moment(seconds: float) -> datetime:
+    """Unix seconds as the moment that to_text() would store."""
+    return datetime.fromtimestamp(int(seconds * 1000) / 1000, UTC)
+
+
 def from_text(text: str | None) -> datetime | None:
     """The moment that a stored time means; None for none, and for what is no time at all."""
     if text is None:

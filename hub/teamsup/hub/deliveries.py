@@ -46,6 +46,12 @@ STATES = """
 """
 
 
+def is_due(db: sqlite3.Connection, me: str, now: float) -> bool:
+    """Whether there is anything to settle in a mailbox."""
+    (due,) = db.execute(NEXT_DUE, {"me": me}).fetchone()
+    return due is not None and due <= clock.to_text(now)
+
+
 def settle(db: sqlite3.Connection, me: str, now: float) -> list[str]:
     """What the clock has brought about in one mailbox: expiry, ended leases, ended backoff.
 

@@ -4,6 +4,7 @@ A ring is a hint that there may be something to read; never proof, never content
 fails because of one.
 """
 
+import functools
 import itertools
 import os
 import select
@@ -90,14 +91,25 @@ def ring(run: Path, agents: Iterable[str]) -> None:
     wanted = {bell_name(agent) for agent in agents}
     if not wanted:
         return
-    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-        sender.setblocking(False)
+    with suppress(OSError):
         for file in os.listdir(run):
-            if file.partition("@")[0] not in wanted:
-                continue
-            try:
-                sender.sendto(_RING, str(run / file))
-            except ConnectionRefusedError:
-                (run / file).unlink(missing_ok=True)
-            except OSError:
-                continue
+            if file.partition("@")[0] in wanted:
+                _ring_one(f"{run}/{file}")
+
+
+def _ring_one(bell: str) -> None:
+    try:
+        _finger().sendto(_RING, bell)
+    except ConnectionRefusedError:
+        os.unlink(bell)
+    except OSError:
+        # Full: it has rung already.
+        pass
+
+
+@functools.cache
+def _finger() -> socket.socket:
+    """What this process rings with."""
+    finger = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    finger.setblocking(False)
+    return finger

@@ -137,7 +137,8 @@ class MessageHub(Upkeep):
             return []
         with self._write() as db:
             now = self._clock()
-            self._ring_later(*deliveries.settle(db, self.agent, now))
+            if deliveries.is_due(db, self.agent, now):
+                self._ring_later(*deliveries.settle(db, self.agent, now))
             return deliveries.claim(db, self.agent, limit, lease, now, read=read)
 
     def mark_read(self, delivery: Delivery) -> None:

@@ -101,40 +101,53 @@ BEGIN
     (SELECT id FROM replaced_messages WHERE id = NEW.id OR id NOT IN (SELECT id FROM messages));
   DELETE FROM replaced_messages;
 
-  -- Foreign programs write 'T', zones and Unix seconds; stored times must compare as text. What is no time at all
-  -- becomes now (created_at) or never (expires_at).
-  UPDATE messages SET created_at = coalesce(
-      CASE typeof(created_at) WHEN 'text' THEN strftime('%Y-%m-%d %H:%M:%f', created_at)
-        ELSE strftime('%Y-%m-%d %H:%M:%f', created_at, 'unixepoch') END,
-      strftime('%Y-%m-%d %H:%M:%f', 'now'))
-    WHERE id = NEW.id AND NOT (typeof(created_at) = 'text' AND length(created_at) IN (19, 23)
-      AND substr(created_at, 1, 19) IS strftime('%Y-%m-%d %H:%M:%S', created_at));
-  UPDATE messages SET expires_at =
-      CASE typeof(expires_at) WHEN 'text' THEN strftime('%Y-%m-%d %H:%M:%f', expires_at)
-        ELSE strftime('%Y-%m-%d %H:%M:%f', expires_at, 'unixepoch') END
-    WHERE id = NEW.id AND expires_at IS NOT NULL AND NOT (typeof(expires_at) = 'text' AND length(expires_at) IN (19, 23)
-      AND substr(expires_at, 1, 19) IS strftime('%Y-%m-%d %H:%M:%S', expires_at));
-
   INSERT OR IGNORE INTO deliveries (message, recipient, conversation_id, rank, is_head, expires_at)
   SELECT NEW.id, r.name, NEW.conversation_id,
     CAST((julianday('now') - 2440587.5) * 86400000.0 + 0.5 AS INTEGER)
       - CASE NEW.priority WHEN 'urgent' THEN 600000 WHEN 'high' THEN 60000 WHEN 'low' THEN -60000 ELSE 0 END,
     NEW.conversation_id IS NULL OR NOT EXISTS (SELECT 1 FROM deliveries AS older
       WHERE older.recipient = r.name AND older.conversation_id = NEW.conversation_id AND older.done_at IS NULL),
-    (SELECT expires_at FROM messages WHERE id = NEW.id)
+    CASE typeof(NEW.expires_at) WHEN 'text' THEN strftime('%Y-%m-%d %H:%M:%f', NEW.expires_at)
+      ELSE strftime('%Y-%m-%d %H:%M:%f', NEW.expires_at, 'unixepoch') END
   FROM (
     SELECT lower(trim(NEW.recipient, ' ' || char(9, 10, 13))) AS name WHERE NEW.recipient IS NOT NULL
-    UNION
+    UNION ALL
     SELECT lower(agent_name) FROM agent_status
       WHERE NEW.recipient IS NULL AND agent_name IS NOT NULL AND kind NOT IN ('console', 'supervisor')
         AND lower(agent_name) <> lower(trim(NEW.sender))
   ) AS r
   WHERE coalesce(NEW.status, 'pending') = 'pending';
+END;
 
-  -- A broadcast with nobody to reach ends at once.
-  UPDATE messages SET status = 'processed', processed_at = strftime('%Y-%m-%d %H:%M:%f', 'now')
-    WHERE id = NEW.id AND NEW.recipient IS NULL AND status = 'pending'
-      AND NOT EXISTS (SELECT 1 FROM deliveries WHERE message = NEW.id);
+CREATE TRIGGER messages_to_nobody AFTER INSERT ON messages
+WHEN NEW.recipient IS NULL AND coalesce(NEW.status, 'pending') = 'pending' AND NOT EXISTS
+  (SELECT 1 FROM agent_status WHERE kind NOT IN ('console', 'supervisor') AND agent_name IS NOT NULL
+    AND lower(agent_name) <> lower(trim(NEW.sender)))
+BEGIN
+  UPDATE messages SET status = 'processed', processed_at = strftime('%Y-%m-%d %H:%M:%f', 'now') WHERE id = NEW.id;
+END;
+
+-- Foreign programs write 'T', zones and Unix seconds; stored times must compare as text. What is no time at all becomes
+-- now (created_at) or never (expires_at).
+CREATE TRIGGER messages_normalise_created AFTER INSERT ON messages
+WHEN NOT (typeof(NEW.created_at) = 'text' AND length(NEW.created_at) IN (19, 23)
+  AND substr(NEW.created_at, 1, 19) IS strftime('%Y-%m-%d %H:%M:%S', NEW.created_at))
+BEGIN
+  UPDATE messages SET created_at = coalesce(
+      CASE typeof(created_at) WHEN 'text' THEN strftime('%Y-%m-%d %H:%M:%f', created_at)
+        ELSE strftime('%Y-%m-%d %H:%M:%f', created_at, 'unixepoch') END,
+      strftime('%Y-%m-%d %H:%M:%f', 'now'))
+    WHERE id = NEW.id;
+END;
+
+CREATE TRIGGER messages_normalise_expires AFTER INSERT ON messages
+WHEN NEW.expires_at IS NOT NULL AND NOT (typeof(NEW.expires_at) = 'text' AND length(NEW.expires_at) IN (19, 23)
+  AND substr(NEW.expires_at, 1, 19) IS strftime('%Y-%m-%d %H:%M:%S', NEW.expires_at))
+BEGIN
+  UPDATE messages SET expires_at =
+      CASE typeof(expires_at) WHEN 'text' THEN strftime('%Y-%m-%d %H:%M:%f', expires_at)
+        ELSE strftime('%Y-%m-%d %H:%M:%f', expires_at, 'unixepoch') END
+    WHERE id = NEW.id;
 END;
 
 CREATE TRIGGER messages_delete AFTER DELETE ON messages

@@ -1,0 +1,26 @@
+"""A hub process as teams build it over WebSocket: what one client sends goes to all others. Nothing is kept."""
+
+import asyncio
+import sys
+from typing import Any
+
+from websockets.asyncio.server import broadcast, serve
+
+
+async def main(port: int) -> None:
+    connections: set[Any] = set()
+
+    async def handle(connection: Any) -> None:  # noqa: ANN401
+        connections.add(connection)
+        try:
+            async for content in connection:
+                broadcast(connections - {connection}, content)
+        finally:
+            connections.remove(connection)
+
+    async with serve(handle, "127.0.0.1", port, compression=None):
+        await asyncio.get_running_loop().create_future()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(int(sys.argv[1])))
