@@ -3,7 +3,7 @@ BIN := .venv/bin
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: start test check bench clean
+.PHONY: start test check bench soak clean
 
 start: .venv/runtime
 	@exec $(BIN)/teamsup start
@@ -17,19 +17,27 @@ check: .venv/dev
 	$(BIN)/mypy
 	$(MAKE) test
 
-bench: .venv/runtime
+bench: .venv/bench
 	$(BIN)/python -m benchmarks.first_answer
+	$(BIN)/python -m benchmarks.latency
+
+soak: .venv/dev
+	cd tests && ../$(BIN)/python -m hub.hammer 1000000
+	cd tests && ../$(BIN)/python -m hub.test_model 3000
 
 clean:
 	rm -rf .venv dist .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/runtime: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and "teamsup needs Python 3.11 or newer, this is %d.%d. Try: make start PYTHON=python3.11" % v[:2])'
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --editable .
+	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON). Say which Python to use: make start PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and "teamsup needs Python 3.11 or newer, this is %d.%d. Say which to use: make start PYTHON=python3.11" % v[:2])'
+	@echo "Making .venv and installing teamsup with its pinned dependencies; this takes a minute."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --editable .
 	@touch $@
 
-.venv/dev: .venv/runtime
-	$(BIN)/pip install --quiet --editable '.[dev]'
+.venv/dev .venv/bench: .venv/%: .venv/runtime
+	@echo "Installing what $* needs."
+	@$(BIN)/pip install --quiet --editable '.[$*]'
 	@touch $@

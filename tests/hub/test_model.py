@@ -1,6 +1,7 @@
 """Whatever is done in whatever order, the hub does what its rules say."""
 
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,14 @@ from typing import Any
 import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, settings
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from hub.model import Model
 from support import as_foreign_program
@@ -228,7 +236,11 @@ class HubAgainstModel(RuleBasedStateMachine):
         return ends
 
 
-HubAgainstModel.TestCase.settings = settings(
-    max_examples=100, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck)
-)
+QUICK = settings(max_examples=100, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck))
+HubAgainstModel.TestCase.settings = QUICK
 TestHubAgainstModel = HubAgainstModel.TestCase
+
+if __name__ == "__main__":
+    examples = int(sys.argv[1])
+    run_state_machine_as_test(HubAgainstModel, settings=settings(QUICK, max_examples=examples))
+    print(f"model: {examples} random histories, no difference")

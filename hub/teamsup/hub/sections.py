@@ -12,10 +12,12 @@ WORKERS = ("user_comm", "monitor-bridge", "gateway")
 
 @dataclass(frozen=True)
 class TeamSection:
-    """[team]: ``agents`` are known from the start; a worker has ``stop_seconds`` to end before it is killed."""
+    """[team]: who is known from the start, how long a worker may take to end before it is killed, and after how many
+    days messages are removed."""
 
     agents: tuple[str, ...] = ()
     stop_seconds: float = 10.0
+    keep_days: float = 30.0
 
     def __post_init__(self) -> None:
         for agent in self.agents:
@@ -23,6 +25,8 @@ class TeamSection:
                 raise ValueError(f"agents: {agent!r} is a worker's name")
         if not 0 < self.stop_seconds <= 3600:
             raise ValueError("stop_seconds must be above 0 and at most 3600")
+        if not 0 < self.keep_days <= 3650:
+            raise ValueError("keep_days must be above 0 and at most 3650")
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ class Program:
 class Configuration:
     agents: tuple[str, ...]
     stop_seconds: float
+    keep_seconds: float
     programs: tuple[Program, ...]
     """In the order of starting; they end in the opposite order, so what brings new work in ends first."""
 
@@ -39,5 +40,6 @@ def load(team: Team) -> Configuration:
     return Configuration(
         agents=tuple(agent_name(agent) for agent in section.agents),
         stop_seconds=section.stop_seconds,
+        keep_seconds=section.keep_days * 86400,
         programs=tuple(Program(name, (sys.executable, "-m", _MODULES[name], "--team", team.name)) for name in WORKERS),
     )

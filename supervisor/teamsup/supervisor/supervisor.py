@@ -25,6 +25,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _HEARTBEAT_SECONDS = PRESENT_SECONDS / 6
+_PRUNE_FIRST_SECONDS = 60.0
+_PRUNE_EVERY_SECONDS = 3600.0
 # A signal that came twice at once, as from 'timeout' to the group and to us, is no second thought.
 _SECOND_THOUGHT_SECONDS = 0.5
 
@@ -201,6 +203,7 @@ class Supervisor:
 
     async def _serve(self, bell: Doorbell) -> None:
         """Say that we live, see who else does, keep the mailboxes true, and do what is asked of us."""
+        prune_at = time.monotonic() + _PRUNE_FIRST_SECONDS
         while True:
             if (found := await self._in_hub(self._look)) is not None:
                 agents, requests = found
@@ -208,6 +211,9 @@ class Supervisor:
                     self._see(agent)
                 for request in requests:
                     self._background(self._answer(request, agents))
+            if time.monotonic() >= prune_at:
+                prune_at = time.monotonic() + _PRUNE_EVERY_SECONDS
+                self._background(self._in_hub(self._hub.prune, older_than=self._configuration.keep_seconds))
             await bell.wait_async(_HEARTBEAT_SECONDS)
 
     def _look(self) -> tuple[list[Agent], list[Delivery]]:
