@@ -16,6 +16,7 @@ import sqlite3
 import subprocess
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -52,7 +53,7 @@ def server(words: list[str], port: int, cwd: Path) -> "subprocess.Popen[bytes]":
     raise Missing(f"{words[0]} did not start")
 
 
-class Method:
+class Method(ABC):
     name = ""
     durable = True
     messages = 300
@@ -67,12 +68,12 @@ class Method:
     def prepare(self) -> None:
         """Start what must run before sender and receiver."""
 
-    def sender(self) -> Callable[[str], object]:
-        raise NotImplementedError
+    @abstractmethod
+    def sender(self) -> Callable[[str], object]: ...
 
     @staticmethod
-    def receive(address: Any) -> Iterator[str | None]:  # noqa: ANN401
-        raise NotImplementedError
+    @abstractmethod
+    def receive(address: Any) -> Iterator[str | None]: ...  # noqa: ANN401
 
     def close(self) -> None:
         for process in self.processes:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ Join = Callable[..., MessageHub]
 
 def test_a_bell_rings_for_its_agent_only(team: Team) -> None:
     team.create()
-    with Doorbell(team.run, "scout") as scout, Doorbell(team.run, "scribe") as scribe:
+    with closing(Doorbell(team.run, "scout")) as scout, closing(Doorbell(team.run, "scribe")) as scribe:
         ring(team.run, ["scout"])
 
         assert scout.wait(5)
@@ -31,7 +32,7 @@ def test_a_bell_rings_for_its_agent_only(team: Team) -> None:
 
 def test_every_reader_of_an_agent_hears_it(team: Team) -> None:
     team.create()
-    with Doorbell(team.run, "scout") as first, Doorbell(team.run, "scout") as second:
+    with closing(Doorbell(team.run, "scout")) as first, closing(Doorbell(team.run, "scout")) as second:
         ring(team.run, ["scout"])
 
         assert first.wait(5)
@@ -40,7 +41,7 @@ def test_every_reader_of_an_agent_hears_it(team: Team) -> None:
 
 def test_many_rings_neither_block_nor_add_up(team: Team) -> None:
     team.create()
-    with Doorbell(team.run, "scout") as bell:
+    with closing(Doorbell(team.run, "scout")) as bell:
         for _ in range(10_000):
             ring(team.run, ["scout"])
 
@@ -64,7 +65,7 @@ def test_a_long_name_and_a_deep_folder_still_have_a_bell(tmp_path: Path) -> None
     name = "x" * 64
     with MessageHub(deep, agent="lead") as lead, MessageHub(deep, agent=name) as reader:
         reader.register()
-        with Doorbell(deep.run, name) as bell:
+        with closing(Doorbell(deep.run, name)) as bell:
             lead.send(name, "hi")
 
             assert bell.wait(5)
@@ -159,7 +160,7 @@ def test_one_process_watches_and_when_it_is_killed_another_takes_over(join: Join
         watcher.send_signal(signal.SIGKILL)
 
     eventually(scout.watch, "the lock is free")
-    with Doorbell(team.run, "scout") as bell:
+    with closing(Doorbell(team.run, "scout")) as bell:
         as_foreign_program(
             team, "INSERT INTO messages (message_id, sender, recipient, content) VALUES ('m', 'cron', 'scout', 'hi')"
         )
@@ -173,7 +174,7 @@ def test_foreign_writers_are_heard_again_after_the_last_connection_closed(team: 
     with MessageHub(team, agent="scout") as scout:
         assert scout.watch()
         for number in range(3):
-            with Doorbell(team.run, "scout") as bell:
+            with closing(Doorbell(team.run, "scout")) as bell:
                 as_foreign_program(
                     team,
                     "INSERT INTO messages (message_id, sender, recipient, content) VALUES (?, 'cron', 'scout', 'hi')",

@@ -12,8 +12,6 @@ import socket
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from .errors import StoreError
 from .team import bell_name
@@ -23,7 +21,7 @@ _numbers = itertools.count()
 
 
 class Doorbell:
-    """The bell of one reader of one agent. Bound when made: arm first, look second, wait third."""
+    """The bell of one reader of one agent, until it is closed. Bound when made: arm first, look second, wait third."""
 
     def __init__(self, run: Path, agent: str) -> None:
         self.path = run / f"{bell_name(agent)}@{os.getpid()}.{next(_numbers)}"
@@ -37,14 +35,6 @@ class Doorbell:
         except OSError as error:
             self._socket.close()
             raise StoreError(f"No doorbell can be put up in {run}: {error}.") from error
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         self._socket.close()

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import closing
 from typing import Any
 
 from . import deliveries, presence, sending
@@ -192,7 +193,7 @@ class MessageHub(Upkeep):
 
     def wait(self, timeout: float = math.inf) -> bool:
         """Block until there is something to claim, at most ``timeout`` seconds; whether there is."""
-        with Doorbell(self.team.run, self.agent) as bell:
+        with closing(Doorbell(self.team.run, self.agent)) as bell:
             arrival = self._arrival(timeout)
             rang = False
             while (found := arrival.look(rang=rang)) is not Found.CLAIMABLE:
@@ -209,7 +210,7 @@ class MessageHub(Upkeep):
         """The same on an event loop, which goes on meanwhile."""
         import asyncio  # not for those who have no event loop
 
-        with Doorbell(self.team.run, self.agent) as bell:
+        with closing(Doorbell(self.team.run, self.agent)) as bell:
             arrival = self._arrival(timeout)
             rang = False
             while (found := arrival.look(rang=rang)) is not Found.CLAIMABLE:

@@ -7,6 +7,7 @@ import random
 import signal
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import ParamSpec, TypeVar
 
@@ -70,7 +71,7 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self._asked_to_stop, number)
         loop.add_signal_handler(signal.SIGCHLD, self._reap)
-        with Doorbell(self._team.run, SUPERVISOR) as bell:
+        with closing(Doorbell(self._team.run, SUPERVISOR)) as bell:
             self._enroll()
             self._say(f"team {self._team.name!r} in {self._team.folder}")
             for worker in self._workers.values():

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar, ParamSpec, TypeVar
 
@@ -21,7 +22,7 @@ HEARTBEAT_SECONDS = 5.0
 _PAUSE_SECONDS = 1.0
 
 
-class Worker:
+class Worker(ABC):
     """One daemon of the team. A subclass says its name and what to do with a delivery."""
 
     name: ClassVar[str]
@@ -32,9 +33,9 @@ class Worker:
         self._stopping = asyncio.Event()
         self._refusal: NotConfigured | None = None
 
+    @abstractmethod
     async def handle(self, delivery: Delivery) -> None:
         """Act on one delivery and end it. What is raised gives it back, to be tried again later."""
-        raise NotImplementedError
 
     async def work(self) -> None:
         """What the worker does besides reading its mail. Cancelled at the end; ends the worker when it returns.
