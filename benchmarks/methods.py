@@ -65,7 +65,7 @@ class Method(ABC):
         self.processes: list[subprocess.Popen[bytes]] = []
         self.address: Any = str(folder)
 
-    def prepare(self) -> None:
+    def prepare(self) -> None:  # noqa: B027 - most need nothing
         """Start what must run before sender and receiver."""
 
     @abstractmethod

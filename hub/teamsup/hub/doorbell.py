@@ -78,13 +78,23 @@ class Doorbell:
 
 def ring(run: Path, agents: Iterable[str]) -> None:
     """Ring every bell of these agents. A bell whose process died is taken away."""
-    wanted = {bell_name(agent) for agent in agents}
-    if not wanted:
-        return
+    if wanted := {bell_name(agent) for agent in agents}:
+        for name, bell in _bells(run):
+            if name in wanted:
+                _ring_one(bell)
+
+
+def ring_all(run: Path) -> None:
+    """Ring every bell there is."""
+    for _, bell in _bells(run):
+        _ring_one(bell)
+
+
+def _bells(run: Path) -> list[tuple[str, str]]:
+    """The bell_name and the path of every bell."""
     with suppress(OSError):
-        for file in os.listdir(run):
-            if file.partition("@")[0] in wanted:
-                _ring_one(f"{run}/{file}")
+        return [(file.partition("@")[0], f"{run}/{file}") for file in os.listdir(run) if "@" in file]
+    return []
 
 
 def _ring_one(bell: str) -> None:

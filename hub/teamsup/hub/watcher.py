@@ -10,7 +10,7 @@ import sqlite3
 import threading
 from contextlib import suppress
 
-from .doorbell import ring
+from .doorbell import ring, ring_all
 from .team import Team
 
 # In milliseconds. A step of 10 hears a commit within about 15 at half a percent of a core; a step of 1 would cost six
@@ -66,6 +66,8 @@ class Watcher:
                 RustNotify([str(self._team.folder)], False, False, 0, False, False) as changes,
             ):
                 look = _Look(self._team)
+                # For what came between the last watcher and us.
+                ring_all(self._team.run)
                 looks = 0
                 while not self._stop.is_set():
                     event = changes.watch(_STEP, _STEP, _LOOK_AGAIN if looks else _IDLE, self._stop)
