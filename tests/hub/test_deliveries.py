@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 
 import pytest
 
 from teamsup.hub import MessageHub, StaleLease
+from teamsup.hub.doorbell import Doorbell
 from teamsup.hub.messages import MAX_ATTEMPTS
 
 Join = Callable[..., MessageHub]
@@ -205,6 +207,16 @@ def test_stored_offered_read_and_done_are_four_facts(join: Join) -> None:
     assert facts() == [True, True, True, False]
     scout.acknowledge(delivery)
     assert facts() == [True, True, True, True]
+
+
+def test_a_message_is_offered_when_the_bell_of_its_reader_rings(join: Join) -> None:
+    lead, scout = join("lead"), join("scout")
+    with closing(Doorbell(scout.team.run, "scout")):
+        rung = lead.send("scout", "hi")
+    unheard = lead.send("scout", "hi")
+
+    assert lead.trace(rung.message_id)[0].offered_at is not None
+    assert lead.trace(unheard.message_id)[0].offered_at is None
 
 
 def test_a_daemon_takes_back_what_its_predecessor_had_claimed(join: Join, clock: Clock) -> None:

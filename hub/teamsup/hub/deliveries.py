@@ -46,6 +46,14 @@ STATES = """
 """
 
 
+def offer(db: sqlite3.Connection, message: Message, recipients: list[str], now: float) -> None:
+    """Note for whom the bell is about to ring."""
+    db.executemany(
+        "UPDATE deliveries SET offered_at = ? WHERE message = ? AND recipient = ? AND offered_at IS NULL",
+        [(clock.to_text(now), message.id, recipient) for recipient in recipients],
+    )
+
+
 def is_due(db: sqlite3.Connection, me: str, now: float) -> bool:
     """Whether there is anything to settle in a mailbox."""
     (due,) = db.execute(NEXT_DUE, {"me": me}).fetchone()

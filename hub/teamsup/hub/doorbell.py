@@ -84,6 +84,12 @@ def ring(run: Path, agents: Iterable[str]) -> None:
                 _ring_one(bell)
 
 
+def listening(run: Path, agents: Iterable[str]) -> list[str]:
+    """Those of the agents who have a bell up now."""
+    up = {name for name, _ in _bells(run)}
+    return [agent for agent in agents if bell_name(agent) in up]
+
+
 def ring_all(run: Path) -> None:
     """Ring every bell there is."""
     for _, bell in _bells(run):
