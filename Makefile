@@ -19,6 +19,7 @@ check: .venv/dev
 
 bench: .venv/bench
 	$(BIN)/python -m benchmarks.first_answer
+	$(BIN)/python -m benchmarks.throughput
 	$(BIN)/python -m benchmarks.latency
 
 soak: .venv/dev

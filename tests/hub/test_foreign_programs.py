@@ -268,12 +268,45 @@ def test_what_a_foreign_program_has_taken_is_not_done_twice(join: Join, team: Te
 
     as_foreign_program(team, "UPDATE messages SET status = 'processing'")
     assert scout.claim() == []
+    as_foreign_program(team, "UPDATE messages SET status = 'processed'")
+
+    assert scout.trace("m1")[0].state == "done"
+
+
+def test_what_it_gives_back_is_ours_and_what_we_hold_it_cannot_give_back(join: Join, team: Team) -> None:
+    scout = join("scout")
+    as_foreign_program(team, INSERT, "m1", "cron", "scout", "yours")
+    as_foreign_program(team, "UPDATE messages SET status = 'processing'")
+    as_foreign_program(team, "UPDATE messages SET status = 'pending'")
+    (delivery,) = scout.claim()
+
     as_foreign_program(team, "UPDATE messages SET status = 'pending'")
 
-    assert len(scout.claim()) == 0
-    assert scout.trace("m1")[0].state == "leased"
-    as_foreign_program(team, "UPDATE messages SET status = 'processed'")
-    assert scout.trace("m1")[0].state == "done"
+    assert as_foreign_program(team, "SELECT status FROM messages") == [("processing",)]
+    scout.acknowledge(delivery)
+
+
+def test_a_message_in_work_can_be_handed_to_somebody_else(join: Join, team: Team) -> None:
+    scribe = join("scribe")
+    as_foreign_program(team, INSERT, "m1", "cron", "scout", "take over")
+    as_foreign_program(team, "UPDATE messages SET status = 'processing'")
+
+    as_foreign_program(team, "UPDATE OR IGNORE messages SET recipient = 'scribe'")
+
+    assert [delivery.message.content for delivery in scribe.claim()] == ["take over"]
+
+
+def test_notes_of_what_was_not_replaced_do_no_harm(join: Join, team: Team) -> None:
+    scout = join("scout")
+    as_foreign_program(team, INSERT, "m1", "cron", "scout", "one")
+    as_foreign_program(team, INSERT.replace("INSERT", "INSERT OR IGNORE"), "m1", "cron", "scout", "ignored")
+    as_foreign_program(team, "UPDATE messages SET message_id = 'm2'")
+    as_foreign_program(
+        team, INSERT + " ON CONFLICT DO UPDATE SET message_id = excluded.message_id", "m2", "cron", "scout", "again"
+    )
+
+    assert scout.check() == []
+    assert [delivery.message.content for delivery in scout.claim(10)] == ["one"]
 
 
 def test_a_message_whose_ids_change_keeps_its_delivery(join: Join, team: Team) -> None:

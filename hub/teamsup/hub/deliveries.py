@@ -6,8 +6,8 @@ import sqlite3
 
 from . import clock
 from .errors import StaleLease
-from .messages import ASKING, HUB, MAX_ATTEMPTS, Delivery, DeliveryState, Message
-from .sending import Draft, message_from, store_message
+from .messages import ASKING, HUB, MAX_ATTEMPTS, Delivery, DeliveryState, Message, new_message_id
+from .sending import message_from
 
 _BACKOFF_FIRST = 0.5
 _BACKOFF_MAX = 300.0
@@ -39,6 +39,11 @@ HEADLESS_CONVERSATIONS = """
       HAVING conversation_id IS NOT NULL AND max(is_head) = 0)
 """
 
+PENDING_WITHOUT_DELIVERY = """
+    SELECT count(*) FROM messages WHERE status = 'pending' AND recipient IS NOT NULL
+      AND NOT EXISTS (SELECT 1 FROM deliveries WHERE message = messages.id AND done_at IS NULL)
+"""
+
 STATES = """
     SELECT d.*, m.created_at AS stored_at,
       NOT EXISTS (SELECT 1 FROM agent_status AS a WHERE lower(a.agent_name) = d.recipient) AS undeliverable
@@ -67,6 +72,17 @@ def settle(db: sqlite3.Connection, me: str, now: float) -> list[str]:
     """
     at = clock.to_text(now)
     told = []
+    # The tables are open to everybody; a delivery that has lost its message must not be due for ever.
+    db.execute(
+        "DELETE FROM deliveries WHERE recipient = ? AND state = 'leased' AND lease_expires_at <= ?"
+        " AND message NOT IN (SELECT id FROM messages)",
+        (me, at),
+    )
+    db.execute(
+        "DELETE FROM deliveries WHERE recipient = ? AND state = 'ready' AND expires_at <= ?"
+        " AND message NOT IN (SELECT id FROM messages)",
+        (me, at),
+    )
     expired = db.execute(
         "SELECT m.*, d.recipient AS mailbox FROM deliveries AS d JOIN messages AS m ON m.id = d.message"
         " WHERE d.recipient = ? AND d.state = 'ready' AND d.expires_at <= ?",
@@ -189,11 +205,11 @@ def expire(db: sqlite3.Connection, row: sqlite3.Row, now: float) -> list[str]:
     Returns whom that was told to: the sender, where the message asked for an answer.
     """
     message = message_from(row)
-    db.execute(
+    changed = db.execute(
         "UPDATE deliveries SET state = 'expired', done_at = ? WHERE message = ? AND recipient = ? AND state = 'ready'",
         (clock.to_text(now), message.id, row["mailbox"]),
     )
-    if message.message_type not in ASKING:
+    if not changed.rowcount or message.message_type not in ASKING:
         return []
     return _tell_sender(db, message, f"{row['mailbox']} did not read your message before it expired.", now)
 
@@ -217,6 +233,7 @@ def revive(db: sqlite3.Connection, message: Message, recipient: str | None) -> l
     for row in rows:
         db.execute(
             "UPDATE deliveries SET state = 'ready', done_at = NULL, attempts = 0, available_at = NULL, read_at = NULL,"
+            " expires_at = NULL,"
             " is_head = conversation_id IS NULL OR NOT EXISTS (SELECT 1 FROM deliveries AS other"
             "  WHERE other.recipient = deliveries.recipient AND other.conversation_id = deliveries.conversation_id"
             "  AND other.done_at IS NULL)"
@@ -254,14 +271,14 @@ def _with_lease(db: sqlite3.Connection, delivery: Delivery, change: str, *values
 
 
 def _tell_sender(db: sqlite3.Connection, message: Message, news: str, now: float) -> list[str]:
+    """Say to the sender what became of a message. This cannot be refused: a mailbox that could not be settled because
+    of what somebody else wrote would be closed for ever."""
     if message.sender == HUB:
         return []
-    draft = Draft(
-        sender=HUB,
-        recipient=message.sender,
-        content=news,
-        message_type="error",
-        conversation_id=message.conversation_id,
-        reply_to=message.message_id,
+    recipient = message.sender.strip().lower()
+    db.execute(
+        "INSERT INTO messages (message_id, sender, recipient, message_type, content, created_at, conversation_id,"
+        " reply_to) VALUES (?, ?, ?, 'error', ?, ?, ?, ?)",
+        (new_message_id(), HUB, recipient, news, clock.to_text(now), message.conversation_id, message.message_id),
     )
-    return [str(store_message(db, draft, now, known_only=False).recipient)]
+    return [recipient]

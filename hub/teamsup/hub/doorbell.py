@@ -107,7 +107,8 @@ def _ring_one(bell: str) -> None:
     try:
         _finger().sendto(_RING, bell)
     except ConnectionRefusedError:
-        os.unlink(bell)
+        with suppress(OSError):
+            os.unlink(bell)
     except OSError:
         # Full: it has rung already.
         pass

@@ -200,9 +200,9 @@ class MessageHub(Upkeep):
                 if found is Found.DUE:
                     self._settle()
                     rang = True
-                elif arrival.seconds_left <= 0:
-                    return False
-                else:
+                if arrival.seconds_left <= 0:
+                    return found is Found.DUE and arrival.look(rang=True) is Found.CLAIMABLE
+                if found is Found.NOTHING:
                     rang = bell.wait(arrival.pause)
             return True
 
@@ -217,9 +217,9 @@ class MessageHub(Upkeep):
                 if found is Found.DUE:
                     await asyncio.to_thread(self._settle)
                     rang = True
-                elif arrival.seconds_left <= 0:
-                    return False
-                else:
+                if arrival.seconds_left <= 0:
+                    return found is Found.DUE and arrival.look(rang=True) is Found.CLAIMABLE
+                if found is Found.NOTHING:
                     rang = await bell.wait_async(arrival.pause)
             return True
 
@@ -238,7 +238,14 @@ class MessageHub(Upkeep):
         import asyncio  # not for those who have no event loop
 
         while await self.wait_async(timeout):
-            for delivery in await asyncio.to_thread(self.claim, lease=lease):
+            claiming = asyncio.ensure_future(asyncio.to_thread(self.claim, lease=lease))
+            try:
+                claimed = await asyncio.shield(claiming)
+            except asyncio.CancelledError:
+                for delivery in await claiming:
+                    await asyncio.to_thread(self.release, delivery)
+                raise
+            for delivery in claimed:
                 yield delivery
 
     def enroll(self, name: str, kind: Kind = "agent") -> None:

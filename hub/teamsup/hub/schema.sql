@@ -89,7 +89,7 @@ END;
 CREATE TRIGGER messages_renamed AFTER UPDATE OF id, message_id ON messages
 BEGIN
   DELETE FROM deliveries WHERE message IN
-    (SELECT id FROM replaced_messages WHERE id = NEW.id OR id NOT IN (SELECT id FROM messages));
+    (SELECT id FROM replaced_messages WHERE id <> OLD.id AND (id = NEW.id OR id NOT IN (SELECT id FROM messages)));
   DELETE FROM replaced_messages;
   UPDATE deliveries SET message = NEW.id WHERE message = OLD.id AND OLD.id <> NEW.id;
 END;
@@ -169,24 +169,38 @@ END;
 CREATE TRIGGER messages_taken AFTER UPDATE OF status ON messages
 WHEN NEW.status = 'processing' AND OLD.status IS NOT 'processing' AND NEW.recipient IS NOT NULL
 BEGIN
-  UPDATE deliveries SET state = 'leased', lease_token = NULL,
+  UPDATE deliveries SET state = 'leased', lease_token = NULL, read_at = strftime('%Y-%m-%d %H:%M:%f', 'now'),
       lease_expires_at = strftime('%Y-%m-%d %H:%M:%f', 'now', '+5 minutes')
     WHERE message = NEW.id AND state = 'ready';
 END;
 
--- It may hand a message to somebody else, or back to be done again: then it is as good as inserted anew.
+-- It may give back what it has taken (a lease without a token), not what one of our readers holds.
+CREATE TRIGGER messages_given_back AFTER UPDATE OF status ON messages
+WHEN NEW.status = 'pending' AND OLD.status = 'processing' AND NEW.recipient IS NOT NULL
+BEGIN
+  UPDATE deliveries SET state = 'ready', read_at = NULL, lease_expires_at = NULL
+    WHERE message = NEW.id AND state = 'leased' AND lease_token IS NULL;
+  UPDATE messages SET status = 'processing'
+    WHERE id = NEW.id AND EXISTS (SELECT 1 FROM deliveries WHERE message = NEW.id AND state = 'leased');
+END;
+
+-- It may hand a message to somebody else, or have it done again after it has ended.
 CREATE TRIGGER messages_reopened AFTER UPDATE OF status, recipient ON messages
-WHEN NEW.status = 'pending' AND (NEW.recipient IS NOT OLD.recipient
-  OR (NEW.recipient IS NOT NULL AND OLD.status IS NOT 'pending'
+WHEN NEW.recipient IS NOT NULL AND (
+  (NEW.recipient IS NOT OLD.recipient AND NEW.status IN ('pending', 'processing'))
+  OR (NEW.status = 'pending' AND OLD.status IS NOT 'pending'
     AND NOT EXISTS (SELECT 1 FROM deliveries WHERE message = NEW.id AND done_at IS NULL)))
 BEGIN
-  INSERT OR REPLACE INTO messages
-   (id, message_id, sender, recipient, message_type, content, priority, metadata, status, created_at, processed_at,
-    expires_at, conversation_id, reply_to, hops)
-  SELECT
-    id, message_id, sender, recipient, message_type, content, priority, metadata, status, created_at, NULL,
-    expires_at, conversation_id, reply_to, hops
-  FROM messages WHERE id = NEW.id;
+  DELETE FROM deliveries WHERE message = NEW.id;
+  INSERT INTO deliveries (message, recipient, conversation_id, rank, is_head, expires_at)
+  SELECT NEW.id, lower(trim(NEW.recipient, ' ' || char(9, 10, 13))), NEW.conversation_id,
+    CAST((julianday('now') - 2440587.5) * 86400000.0 + 0.5 AS INTEGER)
+      - CASE NEW.priority WHEN 'urgent' THEN 600000 WHEN 'high' THEN 60000 WHEN 'low' THEN -60000 ELSE 0 END,
+    NEW.conversation_id IS NULL OR NOT EXISTS (SELECT 1 FROM deliveries AS older
+      WHERE older.recipient = lower(trim(NEW.recipient, ' ' || char(9, 10, 13)))
+        AND older.conversation_id = NEW.conversation_id AND older.done_at IS NULL),
+    NEW.expires_at;
+  UPDATE messages SET status = 'pending', processed_at = NULL WHERE id = NEW.id;
 END;
 
 -- A program that selects 'pending' must not take what one of our readers holds. A broadcast stays pending until its
@@ -209,7 +223,9 @@ BEGIN
   UPDATE deliveries SET is_head = 1
     WHERE NEW.conversation_id IS NOT NULL AND recipient = NEW.recipient AND message =
       (SELECT message FROM deliveries WHERE recipient = NEW.recipient AND conversation_id = NEW.conversation_id
-        AND done_at IS NULL ORDER BY message LIMIT 1);
+        AND done_at IS NULL ORDER BY message LIMIT 1)
+    AND NOT EXISTS (SELECT 1 FROM deliveries WHERE recipient = NEW.recipient AND conversation_id = NEW.conversation_id
+      AND done_at IS NULL AND is_head = 1);
   UPDATE messages SET processed_at = coalesce(processed_at, NEW.done_at),
       status = CASE WHEN EXISTS (SELECT 1 FROM deliveries WHERE message = NEW.message AND state = 'done')
         THEN 'processed' ELSE NEW.state END
@@ -222,7 +238,9 @@ BEGIN
   UPDATE deliveries SET is_head = 1
     WHERE recipient = OLD.recipient AND message =
       (SELECT message FROM deliveries WHERE recipient = OLD.recipient AND conversation_id = OLD.conversation_id
-        AND done_at IS NULL ORDER BY message LIMIT 1);
+        AND done_at IS NULL ORDER BY message LIMIT 1)
+    AND NOT EXISTS (SELECT 1 FROM deliveries WHERE recipient = OLD.recipient AND conversation_id = OLD.conversation_id
+      AND done_at IS NULL AND is_head = 1);
 END;
 
 -- Adoption of what an older program left behind: what is open is inserted again under its own id, so that the triggers

@@ -1,6 +1,7 @@
 """The full-text index, made and brought up to date only when somebody searches.
 
-No trigger keeps it, so it costs a send nothing, and a writer whose SQLite lacks FTS5 never meets it.
+No trigger keeps it, so it costs a send nothing, and a writer whose SQLite lacks FTS5 never meets it. It has a copy of
+the texts: an index over somebody else's table is ruined when that changes behind its back.
 """
 
 import sqlite3
@@ -15,8 +16,8 @@ def bring_up_to_date(store: Store) -> None:
     if not store.read("SELECT 1 FROM sqlite_master WHERE name = 'messages_fts'"):
         with store.transaction() as db:
             db.execute(
-                "CREATE VIRTUAL TABLE IF NOT EXISTS messages_fts USING fts5 (content, content='messages',"
-                " content_rowid='id', tokenize='unicode61 remove_diacritics 2')"
+                "CREATE VIRTUAL TABLE IF NOT EXISTS messages_fts"
+                " USING fts5 (content, tokenize='unicode61 remove_diacritics 2')"
             )
             db.execute("CREATE TABLE IF NOT EXISTS messages_fts_indexed (up_to INTEGER NOT NULL)")
             db.execute(
@@ -33,13 +34,9 @@ def bring_up_to_date(store: Store) -> None:
 
 
 def remove(db: sqlite3.Connection, ids: list[int]) -> None:
-    """Take messages, which still stand in their table, out of the index."""
+    """Take messages out of the index."""
     if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'messages_fts'").fetchone():
-        db.executemany(
-            "INSERT INTO messages_fts (messages_fts, rowid, content) SELECT 'delete', id, content FROM messages"
-            " WHERE id = ? AND id <= (SELECT up_to FROM messages_fts_indexed)",
-            [(message,) for message in ids],
-        )
+        db.executemany("DELETE FROM messages_fts WHERE rowid = ?", [(message,) for message in ids])
 
 
 def compact(db: sqlite3.Connection) -> None:

@@ -122,8 +122,8 @@ def message_from(row: sqlite3.Row) -> Message:
         status=row["status"] or "pending",
         created_at=clock.from_text(row["created_at"]),
         expires_at=clock.from_text(row["expires_at"]),
-        conversation_id=row["conversation_id"],
-        reply_to=row["reply_to"],
+        conversation_id=None if row["conversation_id"] is None else _text(row["conversation_id"]),
+        reply_to=None if row["reply_to"] is None else _text(row["reply_to"]),
         hops=row["hops"],
     )
 

@@ -5,7 +5,7 @@ lives; a reply ends the one delivery it answers, the next read ends the rest, an
 ends goes back unread.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 
 from .errors import CallerError, StaleLease
@@ -26,18 +26,14 @@ class Session:
         self.hub = hub
         self._open: dict[str, Delivery] = {}
 
-    def open(self) -> frozenset[str]:
-        """The message_ids of what has been returned and not ended."""
-        return frozenset(self._open)
+    def end_last_read(self) -> None:
+        """What was returned before is done. This begins a read, so of two reads side by side neither ends what the
+        other is about to return."""
+        self._each(self.hub.acknowledge)
+        self._open.clear()
 
-    def read(self, limit: int, ends: Iterable[str]) -> list[Delivery]:
-        """End what was open when this read began, and claim what is next.
-
-        Of two reads side by side, neither ends what the other is about to return.
-        """
-        self._each(self.hub.acknowledge, ends)
-        for message_id in ends:
-            self._open.pop(message_id, None)
+    def read(self, limit: int) -> list[Delivery]:
+        """Claim what is next, as far as one result can hold it."""
         claimed = self.hub.claim(limit, read=False)
         fitting = _fitting(claimed)
         self.give_back(claimed[fitting:])
@@ -48,21 +44,24 @@ class Session:
         for delivery in claimed:
             self._open[delivery.message.message_id] = delivery
         with self.hub.transaction():
-            self._each(self.hub.mark_read, [delivery.message.message_id for delivery in claimed])
+            for delivery in claimed:
+                with suppress(StaleLease):
+                    self.hub.mark_read(delivery)
 
     def give_back(self, claimed: list[Delivery]) -> None:
         """The result of a read has not reached its reader."""
         for delivery in claimed:
+            self._open.pop(delivery.message.message_id, None)
             with suppress(StaleLease):
                 self.hub.release(delivery)
 
     def keep(self) -> None:
         """Prolong the leases: the session lives."""
-        self._each(self.hub.extend, self.open())
+        self._each(self.hub.extend)
 
     def end(self) -> None:
         """The session is over: what it leaves open is unread again."""
-        self._each(self.hub.release, self.open())
+        self._each(self.hub.release)
         self._open.clear()
 
     def send(
@@ -72,7 +71,7 @@ class Session:
         if reply_to is None:
             return self.hub.send(recipient or "", content, message_type=message_type, priority=priority)
         answered = self.hub.message(reply_to)
-        if recipient is not None and recipient.strip().lower() != answered.sender:
+        if recipient is not None and recipient.strip().lower() != answered.sender.strip().lower():
             raise CallerError(f"{reply_to} came from {answered.sender}; leave out recipient, or reply_to.")
         delivery = self._open.get(answered.message_id)
         if delivery is None:
@@ -81,11 +80,10 @@ class Session:
         self._open.pop(answered.message_id, None)
         return sent
 
-    def _each(self, verb: Callable[[Delivery], object], message_ids: Iterable[str]) -> None:
-        for message_id in message_ids:
+    def _each(self, verb: Callable[[Delivery], object]) -> None:
+        for message_id, delivery in list(self._open.items()):
             try:
-                if message_id in self._open:
-                    verb(self._open[message_id])
+                verb(delivery)
             except StaleLease:
                 self._open.pop(message_id, None)
 

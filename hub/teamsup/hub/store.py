@@ -42,6 +42,8 @@ class Store:
         self._writing = threading.RLock()
         self._writer_thread: int | None = None
         self._depth = 0
+        self._undone = False
+        self._generation = 0
         self._db = self._translate(self._connect)
         self._file = self._identity()
         # Reads have a connection of their own, so that whoever only looks never waits for a writer of this process.
@@ -57,14 +59,13 @@ class Store:
         """All rows of one query; inside a transaction of this thread as that has changed them."""
         if self._writer_thread == threading.get_ident():
             return self._translate(lambda: self._db.execute(sql, parameters).fetchall())
+        self._follow_file()
         with self._reading:
             return self._translate(lambda: self._reader.execute(sql, parameters).fetchall())
 
     def data_version(self) -> int:
         """A number that changes when another connection has committed."""
-        if self._file != self._identity():
-            self._reopen()
-        return int(self.read("PRAGMA data_version")[0][0])
+        return self._generation << 32 | int(self.read("PRAGMA data_version")[0][0])
 
     def _identity(self) -> tuple[int, int] | None:
         """Which file has our name now. Looked up with stat alone: opening it here would drop SQLite's locks."""
@@ -74,14 +75,17 @@ class Store:
             return None
         return found.st_dev, found.st_ino
 
-    def _reopen(self) -> None:
-        """Somebody has removed or replaced the file. What we hold is nobody's any more; go on with the new one."""
+    def _follow_file(self) -> None:
+        """When somebody has removed or replaced the file, what we hold is nobody's any more: go on with the new one."""
+        if self._file == self._identity():
+            return
         with self._writing, self._reading:
             self._reader.close()
             self._db.close()
             self._db = self._translate(self._connect)
             self._reader = self._translate(self._open)
             self._file = self._identity()
+            self._generation += 1
 
     def copy_to(self, target: sqlite3.Connection) -> None:
         """Copy all of it as it is at this moment; writers go on. Raises sqlite3.Error."""
@@ -107,44 +111,55 @@ class Store:
         ``durable=False`` spares the fsync of a commit that may be lost with the power: presence.
         """
         with self._writing:
-            relaxed = not durable and not self._depth
+            outermost = not self._depth
             try:
-                if relaxed:
-                    self._db.execute("PRAGMA synchronous=NORMAL")
-                self._begin()
+                self._begin(relaxed=not durable)
                 try:
                     yield self._db
-                    self._db.execute(f"RELEASE inner{self._depth}" if self._depth > 1 else "COMMIT")
+                    self._commit()
                 except BaseException:
                     self._roll_back()
                     raise
                 finally:
-                    self._end()
+                    self._depth -= 1
             except sqlite3.Error as error:
                 raise self._in_words(error) from error
             finally:
-                if relaxed:
-                    self._db.execute(f"PRAGMA synchronous={self._synchronous}")
+                if outermost:
+                    self._writer_thread = None
+                    self._undone = False
+                    if not durable:
+                        # A connection that is closed has nothing to restore; the next one begins as it should.
+                        with suppress(sqlite3.Error):
+                            self._db.execute(f"PRAGMA synchronous={self._synchronous}")
 
-    def _begin(self) -> None:
+    def _begin(self, *, relaxed: bool) -> None:
         if self._depth:
+            self._refuse_if_undone()
             self._db.execute(f"SAVEPOINT inner{self._depth + 1}")
         else:
-            if self._file != self._identity():
-                self._reopen()
+            self._follow_file()
+            if relaxed:
+                self._db.execute("PRAGMA synchronous=NORMAL")
             # A deferred transaction that reads first would fail when it turns to writing.
             self._translate(lambda: self._db.execute("BEGIN IMMEDIATE"))
             self._writer_thread = threading.get_ident()
         self._depth += 1
 
-    def _end(self) -> None:
-        self._depth -= 1
-        if not self._depth:
-            self._writer_thread = None
+    def _commit(self) -> None:
+        self._refuse_if_undone()
+        self._db.execute(f"RELEASE inner{self._depth}" if self._depth > 1 else "COMMIT")
+
+    def _refuse_if_undone(self) -> None:
+        if self._undone:
+            raise StoreError(f"{self.path}: an earlier error has undone this whole transaction.")
 
     def _roll_back(self) -> None:
         try:
             if self._depth > 1:
+                # After some errors (disk full, I/O) SQLite has undone everything by itself.
+                self._undone = not self._db.in_transaction
+            if self._depth > 1 and not self._undone:
                 self._db.execute(f"ROLLBACK TO inner{self._depth}")
                 self._db.execute(f"RELEASE inner{self._depth}")
             elif self._db.in_transaction:

@@ -142,13 +142,14 @@ class TeamTools:
         """Send a message to one agent or daemon of your team, or answer one you have read."""
         if recipient is None and reply_to is None:
             raise ToolError("Say to whom: recipient or reply_to.")
+        agents = await _in_hub(self.hub.agents)
         async with self._turn:
             message = await _in_hub(
                 lambda: self._session.send(
                     recipient, content, message_type=message_type, priority=priority, reply_to=reply_to
                 )
             )
-        return _stored(message, await _in_hub(self.hub.agents))
+        return _stored(message, agents)
 
     async def team_read_messages(
         self,
@@ -157,14 +158,15 @@ class TeamTools:
         limit: Annotated[int, Field(ge=1, le=100)] = 10,
     ) -> str:
         """Read what waits for you. The messages of your last read count as done, so answer or finish those first."""
-        ends = self._session.open()
+        async with self._turn:
+            await _in_hub(self._session.end_last_read)
         await self._wait(context, wait_seconds)
         async with self._turn:
-            claimed = await _in_hub(lambda: self._session.read(limit, ends))
+            claimed = await _in_hub(lambda: self._session.read(limit))
             try:
                 text = "\n".join(_framed(delivery) for delivery in claimed)
-                await anyio.lowlevel.checkpoint()
                 await _in_hub(lambda: self._session.returned(claimed))
+                await anyio.lowlevel.checkpoint()
             except BaseException:
                 # Cancelled or failed: the model has seen none of it.
                 await _in_hub(lambda: self._session.give_back(claimed))

@@ -105,6 +105,9 @@ class Upkeep(Archive):
         if orphans:
             problems.append(f"{orphans} deliveries belong to no message.")
         (stuck,) = self._store.read(deliveries.HEADLESS_CONVERSATIONS)[0]
+        (lost,) = self._store.read(deliveries.PENDING_WITHOUT_DELIVERY)[0]
+        if lost:
+            problems.append(f"{lost} pending messages have no open delivery.")
         if stuck:
             problems.append(f"{stuck} conversations have open deliveries but none that may be claimed.")
         return problems

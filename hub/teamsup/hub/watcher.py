@@ -56,11 +56,11 @@ class Watcher:
             self._thread.join()
 
     def _watch(self) -> None:
-        # Imported by the one process that watches: everybody else is spared its memory.
-        from watchfiles._rust_notify import RustNotify
-
         database = str(self._team.database)
         try:
+            # Imported by the one process that watches: everybody else is spared its memory.
+            from watchfiles._rust_notify import RustNotify
+
             with (
                 suppress(OSError, sqlite3.Error),
                 RustNotify([str(self._team.folder)], False, False, 0, False, False) as changes,

@@ -7,7 +7,7 @@ import random
 import signal
 import time
 from collections.abc import Callable, Coroutine
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import ParamSpec, TypeVar
 
@@ -26,6 +26,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _HEARTBEAT_SECONDS = PRESENT_SECONDS / 6
+_START_SECONDS = 10.0
+_REQUEST_SECONDS = 24 * 3600.0
 _PRUNE_FIRST_SECONDS = 60.0
 _PRUNE_EVERY_SECONDS = 3600.0
 # A signal that came twice at once, as from 'timeout' to the group and to us, is no second thought.
@@ -167,7 +169,11 @@ class Supervisor:
         if worker.process.state is State.BACKOFF and worker.process.due is not None:
             self._say(f"{name} starts again in {worker.process.due - time.monotonic():.1f} s")
         if worker.child is None:
-            self._background(self._in_hub(self._hub.mark_offline, name))
+            self._background(self._mark_offline(worker))
+
+    async def _mark_offline(self, worker: _Worker) -> None:
+        if worker.child is None:
+            await self._in_hub(self._hub.mark_offline, worker.program.name)
 
     def _stop(self, worker: _Worker, *, restart: bool = False) -> None:
         self._apply(worker, lifecycle.Stop(self._configuration.stop_seconds, restart))
@@ -220,7 +226,9 @@ class Supervisor:
     def _look(self) -> tuple[list[Agent], list[Delivery]]:
         self._hub.heartbeat()
         self._hub.expire()
-        return self._hub.agents(), self._hub.claim(10)
+        # The requests first: who has made them is known by then.
+        requests = self._hub.claim(10, lease=_REQUEST_SECONDS)
+        return self._hub.agents(), requests
 
     def _see(self, agent: Agent) -> None:
         worker = self._workers.get(agent.name)
@@ -252,9 +260,13 @@ class Supervisor:
     async def _restart(self, worker: _Worker) -> str:
         """Restart a worker, and say what became of that."""
         self._stop(worker, restart=True)
-        while worker.process.state in (State.STOPPING, State.STARTING):
-            worker.changed.clear()
-            await worker.changed.wait()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._configuration.stop_seconds + _START_SECONDS):
+                while worker.process.state in (State.STOPPING, State.STARTING):
+                    worker.changed.clear()
+                    await worker.changed.wait()
+        if worker.process.state is State.STARTING:
+            return f"{worker.program.name} was started and has not reported yet."
         if worker.child is not None:
             return f"{worker.program.name} runs again, pid {worker.child.pid}."
         return f"{worker.program.name} does not run: {worker.process.reason or worker.process.state}."

@@ -93,6 +93,8 @@ class Gateway(Worker):
                 self._pause = min(2 * self._pause, _RETRY_LONGEST)
         finally:
             storing.cancel()
+            while not self._heard.empty():
+                await self._store(self._heard.get_nowait())
 
     async def _connect(self) -> None:
         # discord.py is a fifth of a second and 30 MiB: not for a gateway without a token.
@@ -146,6 +148,8 @@ class Gateway(Worker):
                 continue
             except CallerError as error:
                 self.log.error("message %d of user %d cannot be kept: %s", message.id, message.author.id, error)
+            except Exception:
+                self.log.exception("message %d of user %d cannot be kept", message.id, message.author.id)
             message = await self._heard.get()
 
     async def _store(self, message: "discord.Message") -> None:

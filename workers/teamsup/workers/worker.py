@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, ParamSpec, TypeVar
 
 from teamsup.hub import Delivery, MessageHub, NotConfigured, StaleLease, StoreError, TeamsupError
+from teamsup.hub.message_hub import LEASE_SECONDS
 from teamsup.hub.messages import NOT_CONFIGURED, OFFLINE
 from teamsup.hub.settings import Settings
 
@@ -105,7 +106,11 @@ class Worker(ABC):
     async def _attend(self, delivery: Delivery) -> None:
         message = delivery.message
         try:
-            await self.handle(delivery)
+            keeping = asyncio.create_task(self._keep(delivery))
+            try:
+                await self.handle(delivery)
+            finally:
+                keeping.cancel()
         except StaleLease as error:
             self.log.warning("%s", error)
         except StoreError as error:
@@ -114,6 +119,13 @@ class Worker(ABC):
             self.log.exception("message %s from %s failed", message.message_id, message.sender)
             with contextlib.suppress(TeamsupError):
                 await self.in_thread(self.hub.release, delivery, error=f"{self.name} failed: {type(error).__name__}")
+
+    async def _keep(self, delivery: Delivery) -> None:
+        """Prolong the lease while the work takes longer than that."""
+        while True:
+            await asyncio.sleep(LEASE_SECONDS / 3)
+            with contextlib.suppress(TeamsupError):
+                await self.in_thread(self.hub.extend, delivery)
 
     async def _work(self) -> None:
         try:

@@ -6,7 +6,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from teamsup.hub import Delivery, Message, MessageHub, StoreError, Team, TeamsupError
+from teamsup.hub import Delivery, Message, MessageHub, Team, TeamsupError
 from teamsup.hub.wording import printable
 
 from ..arguments import seconds
@@ -113,7 +113,7 @@ class _Conversation:
                 if time.monotonic() - beat > _HEARTBEAT_SECONDS:
                     self.hub.heartbeat()
                     beat = time.monotonic()
-            except StoreError as error:
+            except TeamsupError as error:
                 print(f"\n{printable(str(error))}", file=sys.stderr)
                 self._ended.wait(1)
 
