@@ -9,7 +9,7 @@ import pytest
 
 from teamsup.hub import MessageHub, StaleLease
 from teamsup.hub.doorbell import Doorbell
-from teamsup.hub.messages import MAX_ATTEMPTS
+from teamsup.hub.messages import MAX_ATTEMPTS, MAX_HOPS
 
 Join = Callable[..., MessageHub]
 
@@ -122,6 +122,23 @@ def test_a_delivery_that_fails_too_often_is_a_dead_letter_and_its_sender_is_told
     assert news.message.content == "Your message to scout was given up after 5 attempts: no network"
 
 
+def test_a_dead_letter_at_the_end_of_a_long_exchange_is_told_too(join: Join, clock: Clock) -> None:
+    lead, scout = join("lead", clock=clock), join("scout", clock=clock)
+    lead.send("scout", "ping")
+    readers = [scout, lead]
+    for hop in range(MAX_HOPS):
+        (delivery,) = readers[hop % 2].claim()
+        readers[hop % 2].reply(delivery, "ping")
+    last = readers[MAX_HOPS % 2]
+
+    for _ in range(MAX_ATTEMPTS):
+        (delivery,) = last.claim()
+        last.release(delivery, error="no luck", delay=0)
+
+    (news,) = readers[1 - MAX_HOPS % 2].claim()
+    assert (news.message.sender, news.message.message_type) == ("hub", "error")
+
+
 def test_what_is_given_back_without_an_error_never_dies(join: Join) -> None:
     lead, scout = join("lead"), join("scout")
     lead.send("scout", "hi")
@@ -190,6 +207,19 @@ def test_a_dead_letter_frees_its_conversation(join: Join) -> None:
         scout.release(delivery, error="broken", delay=0)
 
     assert contents(scout) == ["a2"]
+
+
+def test_a_conversation_never_has_two_heads(join: Join) -> None:
+    lead, scout = join("lead"), join("scout")
+    dead, _, third = (lead.send("scout", str(number), conversation_id="c") for number in range(3))
+    for _ in range(MAX_ATTEMPTS):
+        (delivery,) = scout.claim()
+        scout.release(delivery, error="no luck", delay=0)
+    lead.retry(dead.message_id)
+
+    lead.cancel(third.message_id)
+
+    assert contents(scout) == ["1"]
 
 
 def test_stored_offered_read_and_done_are_four_facts(join: Join) -> None:

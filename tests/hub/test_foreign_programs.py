@@ -341,3 +341,32 @@ def test_a_foreign_agent_with_a_capital_in_its_name_takes_part(join: Join, team:
     assert [delivery.message.content for delivery in deploy.claim(10)] == ["hi", "hi all"]
     assert [agent.name for agent in lead.agents()][:2] == ["deploy", "lead"]
     assert as_foreign_program(team, "SELECT status FROM agent_status WHERE agent_name = 'Deploy'") == [("online",)]
+
+
+@pytest.mark.parametrize("odd", ["two\nlines", "x" * 300, b"\xff", 7])
+def test_a_sender_is_told_of_the_end_of_whatever_it_wrote(join: Join, team: Team, odd: object) -> None:
+    scout = join("scout")
+    as_foreign_program(
+        team,
+        "INSERT INTO messages (message_id, sender, recipient, content, message_type, conversation_id, expires_at)"
+        " VALUES (?, ' Cron ', 'scout', 'x', 'task_request', ?, '2020-01-01')",
+        odd,
+        odd,
+    )
+
+    assert scout.claim() == []
+
+    assert as_foreign_program(team, "SELECT recipient, message_type FROM messages WHERE sender = 'hub'") == [
+        ("cron", "error")
+    ]
+
+
+def test_a_lease_of_a_message_that_is_gone_is_dropped(join: Join, team: Team) -> None:
+    scout = join("scout")
+    as_foreign_program(
+        team,
+        "INSERT INTO deliveries (message, recipient, rank, state, lease_expires_at) VALUES (9, 'scout', 0, 'leased', '1')",
+    )
+
+    assert not scout.wait(0.01)
+    assert scout.check() == []

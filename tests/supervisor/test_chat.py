@@ -139,6 +139,20 @@ def test_an_answer_that_came_too_late_is_kept(running: Command) -> None:
     assert running.run("read", "--wait", "20").stdout.endswith(": lead: sorry, was busy\n")
 
 
+def test_a_chat_that_died_over_an_answer_does_not_keep_the_next_ones_back(running: Command) -> None:
+    with running.open("chat", stdin=subprocess.PIPE) as dying:
+        assert dying.stdin is not None
+        assert dying.stdout is not None
+        dying.stdout.close()
+        dying.stdin.write("Hello\n")
+        dying.stdin.close()
+        assert dying.wait(30) != 0
+
+    later = running.run("chat", stdin="hallo\n")
+
+    assert (later.returncode, later.stdout) == (0, "Hallo! 👋\n")
+
+
 def test_a_line_without_an_answer_does_not_keep_the_others_back(running: Command) -> None:
     with MessageHub(running.team) as hub:
         hub.enroll("lead")
@@ -175,7 +189,7 @@ def test_several_lines_from_a_pipe_are_answered_in_order(running: Command) -> No
 def test_what_is_written_to_a_team_that_is_down_is_answered_when_it_is_up(teamsup: Command) -> None:
     early = teamsup.run("chat", "--timeout", "0", stdin="Hello\n")
     assert early.returncode == os.EX_UNAVAILABLE
-    assert "is not running. Start it with: teamsup start What you write is kept" in early.stderr
+    assert "What you write is kept. Team 'default' is not running. Start it with: teamsup start\n" in early.stderr
 
     assert teamsup.run("start", "--detach").returncode == 0
     try:

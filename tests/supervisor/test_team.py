@@ -124,14 +124,14 @@ def test_restart_of_something_unknown_says_what_is_known(running: Command) -> No
 
 
 def test_restart_says_when_a_worker_does_not_run_afterwards(running: Command) -> None:
-    assert running.run("restart", "gateway").stdout == "gateway does not run: not configured.\n"
+    assert running.run("restart", "gateway").stdout == ("gateway does not run: not configured. See: teamsup ps\n")
 
 
 def test_people_and_agents_can_ask_a_daemon_through_user_comm(running: Command) -> None:
     asked = running.run("chat", stdin="@supervisor status\n@monitor-bridge load?\n@user_comm hello\n")
 
-    refused, figures, greeting = asked.stdout.splitlines()
-    assert refused == "supervisor: Only a person at a console may ask the supervisor, not user_comm."
+    *states, figures, greeting = asked.stdout.splitlines()
+    assert states == ["supervisor: user_comm: RUNNING", "monitor-bridge: RUNNING", "gateway: EXITED"]
     assert figures.startswith("monitor-bridge: ")
     assert greeting == "user_comm: Hi there! 👋"
 
@@ -208,7 +208,7 @@ def test_only_a_console_may_ask_the_supervisor(running: Command) -> None:
         assert lead.wait(10)
         (answer,) = lead.claim()
 
-    assert answer.message.content == "Only a person at a console may ask the supervisor, not lead."
+    assert answer.message.content.startswith("I tell lead only the 'status'. A person restarts a worker with: ")
     assert running.ps()["user_comm"]["restarts"] == 0
 
 

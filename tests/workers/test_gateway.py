@@ -141,6 +141,10 @@ def test_the_token_comes_from_a_file_that_only_its_owner_can_read(
     with pytest.raises(NotConfigured, match="cannot be read"):
         find_token(access)
 
+    for unreadable in (str(tmp_path), "a\0b", "~nobody-of-that-name/token"):
+        with pytest.raises(NotConfigured, match="cannot be read"):
+            find_token(GatewaySection(token_file=unreadable))
+
     file.write_text(TOKEN + "\n")
     file.chmod(0o644)
     with pytest.raises(NotConfigured, match="run chmod 600"):

@@ -7,7 +7,7 @@ from typing import Any
 
 from . import clock
 from .errors import InvalidName
-from .messages import HUB, OFFLINE, TAKEN, Agent
+from .messages import HUB, OFFLINE, Agent
 from .team import fold_name
 
 
@@ -42,11 +42,11 @@ def announce(
 ) -> None:
     """Store a heartbeat. What is None stays as it was.
 
-    Raises InvalidName when somebody who is no daemon says to be one that is.
+    Raises InvalidName when the name is a daemon's, the supervisor's or a person's, and we are none of that kind.
     """
     if kind is not None:
         known = kinds(db, name).get(name)
-        if known in TAKEN and known != kind:
+        if known not in (None, "agent", kind):
             raise InvalidName(f"{name!r} is the team's {known} of that name; choose another name.")
     enroll(db, name, kind or "agent")
     db.execute(

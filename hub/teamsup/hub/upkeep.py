@@ -94,7 +94,8 @@ class Upkeep(Archive):
         except (OSError, sqlite3.Error) as error:
             with suppress(OSError):
                 partial.unlink()
-            raise StoreError(f"No backup was written to {target}: {error}.") from error
+            why = error.strerror if isinstance(error, OSError) else error
+            raise StoreError(f"No backup was written to {target}: {why}.") from error
 
     def check(self) -> list[str]:
         """What is wrong with the store, a sentence each; empty when it is sound."""

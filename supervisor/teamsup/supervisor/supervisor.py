@@ -244,15 +244,16 @@ class Supervisor:
             return
         verb, _, name = message.content.strip().partition(" ")
         kind, worker = "message", self._workers.get(name)
-        if message.sender not in [agent.name for agent in agents if agent.kind == "console"]:
-            kind, answer = "error", f"Only a person at a console may ask the supervisor, not {message.sender}."
+        if verb == "status" and not name:
+            answer = "\n".join(f"{name}: {worker.process.state}" for name, worker in self._workers.items())
+        elif message.sender not in [agent.name for agent in agents if agent.kind == "console"]:
+            how = command_line(self._team, "restart", "NAME")
+            kind, answer = "error", f"I tell {message.sender} only the 'status'. A person restarts a worker with: {how}"
         elif verb == "restart" and worker is not None:
             self._say(f"{message.sender} asked to restart {name}")
             answer = await self._restart(worker)
         elif verb == "restart":
             kind, answer = "error", f"There is no worker {name!r}; there are {', '.join(self._workers)}."
-        elif verb == "status" and not name:
-            answer = "\n".join(f"{name}: {worker.process.state}" for name, worker in self._workers.items())
         else:
             kind, answer = "error", "I know 'status' and 'restart NAME'."
         await self._in_hub(self._hub.reply, delivery, answer, message_type=kind)
@@ -269,7 +270,8 @@ class Supervisor:
             return f"{worker.program.name} was started and has not reported yet."
         if worker.child is not None:
             return f"{worker.program.name} runs again, pid {worker.child.pid}."
-        return f"{worker.program.name} does not run: {worker.process.reason or worker.process.state}."
+        why = worker.process.reason or worker.process.state
+        return f"{worker.program.name} does not run: {why}. See: {command_line(self._team, 'ps')}"
 
     def _background(self, work: Coroutine[object, object, object]) -> None:
         task = asyncio.create_task(work)

@@ -71,7 +71,7 @@ def roster(agents: Sequence[Agent], now: datetime) -> str:
 def status(agents: Sequence[Agent], now: datetime) -> str:
     """How the daemons are and where messages wait."""
     lines = [_line(agent, now) for agent in agents if agent.kind in ("daemon", "supervisor")]
-    waiting = [f"{agent.name} {agent.unread}" for agent in agents if agent.unread and agent.kind == "agent"]
+    waiting = [f"{agent.name} {agent.unread}" for agent in agents if agent.unread and agent.kind != "console"]
     lines.append("unread: " + (", ".join(waiting) if waiting else "none"))
     return "\n".join(lines)
 

@@ -46,9 +46,10 @@ class MonitorBridge(Worker):
         mine = [agent.metadata.get("alerted") for agent in hub.agents() if agent.name == self.name]
         known = mine[0] if mine and isinstance(mine[0], list) else []
         self._alerted = frozenset(unit for unit in known if unit in self._limits)
+        hub.enroll(self._section.recipient)
         try:
             self._measure()
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise NotConfigured(f"{settings.path}: [monitor-bridge] disk_path cannot be measured: {error}.") from error
 
     def details(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from teamsup.hub import Delivery, Message, MessageHub, Team, TeamsupError
 from teamsup.hub.wording import printable
 
-from ..arguments import seconds
+from ..arguments import amount
 from ..command_line import command_line
 from ..console import NoAnswer, console, incoming, is_answer, lasting_name
 from ..state_file import holder, not_running
@@ -25,7 +25,7 @@ _LOOK_SECONDS = 0.25
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timeout",
-        type=seconds,
+        type=amount,
         default=30.0,
         metavar="SECONDS",
         help="how long to wait for each answer when the lines come from a pipe (default: 30)",
@@ -37,8 +37,10 @@ def run(arguments: argparse.Namespace) -> int:
     team.create()
     with console(team, lasting_name(team)) as hub:
         hub.enroll(ADDRESSEE, "daemon")
+        # Nobody else has this name, so what is leased under it was an earlier terminal's that died.
+        hub.recover()
         if holder(team) is None:
-            print(f"teamsup: {not_running(team)} What you write is kept for it.", file=sys.stderr)
+            print(f"teamsup: What you write is kept. {not_running(team)}", file=sys.stderr)
         if sys.stdin.isatty():
             _Conversation(hub).hold()
             return 0

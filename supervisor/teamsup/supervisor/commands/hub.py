@@ -9,6 +9,7 @@ from pathlib import Path
 from teamsup.hub import CallerError, MessageHub, StoreCorrupt
 from teamsup.hub.wording import ago, printable
 
+from ..arguments import amount, at_least_one
 from ..command_line import existing_team
 
 _DAY = 86400.0
@@ -30,8 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     backup = verb("backup", "write a consistent copy while the team goes on", _backup)
     backup.add_argument("file", type=Path, help="where to; a file that is there is not replaced")
     prune = verb("prune", "remove old messages that have ended, and give the space back", _prune)
-    prune.add_argument("--days", type=float, metavar="N", help="older than so many days (default: 30)")
-    prune.add_argument("--keep", type=int, metavar="N", help="all but the newest N messages")
+    prune.add_argument("--days", type=amount, metavar="N", help="older than so many days (default: 30)")
+    prune.add_argument("--keep", type=at_least_one, metavar="N", help="all but the newest N messages")
     dead = verb("dead", "list the dead letters, the newest first", _dead)
     dead.add_argument("--json", action="store_true", help="one JSON object a line, for programs")
     retry = verb("retry", "deliver a dead letter again", _retry)
@@ -79,8 +80,6 @@ def _backup(hub: MessageHub, arguments: argparse.Namespace) -> None:
 
 def _prune(hub: MessageHub, arguments: argparse.Namespace) -> None:
     days = 30.0 if arguments.days is None and arguments.keep is None else arguments.days
-    if (days is not None and days < 0) or (arguments.keep is not None and arguments.keep < 0):
-        raise CallerError("--days and --keep cannot be below zero.")
     gone = hub.prune(older_than=None if days is None else days * _DAY, keep=arguments.keep)
     print(f"Removed {gone:,} messages; the file has {hub.stats().file_bytes / 2**20:.1f} MiB.")
 

@@ -7,7 +7,7 @@ import sys
 from teamsup.hub import Delivery
 from teamsup.hub.wording import ago, printable
 
-from ..arguments import at_least_one, seconds
+from ..arguments import amount, at_least_one
 from ..command_line import existing_team
 from ..console import console_name, is_chatting, speaking_as
 
@@ -15,7 +15,7 @@ from ..console import console_name, is_chatting, speaking_as
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--agent", metavar="NAME", help="whose messages (default: yours)")
     parser.add_argument("--limit", type=at_least_one, default=20, metavar="N", help="at most so many (default: 20)")
-    parser.add_argument("--wait", type=seconds, default=0.0, metavar="SECONDS", help="wait for the first one")
+    parser.add_argument("--wait", type=amount, default=0.0, metavar="SECONDS", help="wait for the first one")
     parser.add_argument("--json", action="store_true", help="one JSON object a line, for programs")
 
 

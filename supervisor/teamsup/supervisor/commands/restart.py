@@ -6,7 +6,7 @@ from teamsup.hub import CallerError, Team
 from teamsup.hub.messages import SUPERVISOR
 from teamsup.hub.wording import printable
 
-from ..arguments import seconds
+from ..arguments import amount
 from ..console import ask_once
 from ..state_file import require_running
 
@@ -14,7 +14,7 @@ from ..state_file import require_running
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", help="the worker, as 'teamsup ps' shows it")
     parser.add_argument(
-        "--timeout", type=seconds, default=15.0, metavar="SECONDS", help="how long to wait (default: 15)"
+        "--timeout", type=amount, default=15.0, metavar="SECONDS", help="how long to wait (default: 15)"
     )
 
 

@@ -5,6 +5,7 @@ import asyncio
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 from teamsup.hub import MessageHub, Team
 from teamsup.hub.messages import SUPERVISOR
@@ -51,8 +52,10 @@ async def _run(supervisor: Supervisor, ready_fd: int | None) -> None:
 def _detach(team: Team) -> int:
     """Start ourselves in a session of our own, and wait until that says it is ready or ends."""
     ready, tell = os.pipe()
+    # As we were called ourselves, so that its hints are as good as ours.
+    program = [sys.argv[0]] if Path(sys.argv[0]).name == "teamsup" else ["-m", "teamsup.supervisor"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "teamsup.supervisor", "start", "--team", team.name, "--ready-fd", str(tell)],
+        [sys.executable, *program, "start", "--team", team.name, "--ready-fd", str(tell)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         start_new_session=True,

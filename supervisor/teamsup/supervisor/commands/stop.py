@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from teamsup.hub import CallerError, Team
 
-from ..arguments import seconds
+from ..arguments import amount
 from ..state_file import holder
 
 
@@ -20,7 +20,7 @@ class StillRunning(CallerError):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--timeout", type=seconds, default=60.0, metavar="SECONDS", help="how long to wait (default: 60)"
+        "--timeout", type=amount, default=60.0, metavar="SECONDS", help="how long to wait (default: 60)"
     )
 
 
