@@ -365,7 +365,8 @@ def test_a_lease_of_a_message_that_is_gone_is_dropped(join: Join, team: Team) ->
     scout = join("scout")
     as_foreign_program(
         team,
-        "INSERT INTO deliveries (message, recipient, rank, state, lease_expires_at) VALUES (9, 'scout', 0, 'leased', '1')",
+        "INSERT INTO deliveries (message, recipient, rank, state, lease_expires_at)"
+        " VALUES (9, 'scout', 0, 'leased', '1')",
     )
 
     assert not scout.wait(0.01)
