@@ -118,13 +118,13 @@ def compare(figures: list[Figure]) -> None:
 
 def plot(figures: list[Figure]) -> str:
     """The medians as an SVG, on a logarithmic scale from 0.1 ms to 1 s."""
-    left, width, row = 330, 420, 22
+    left, width, row = 370, 380, 22
     height = row * len(figures) + 46
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + width + 90}" height="{height}"'
         ' font-family="sans-serif" font-size="12">',
-        f'<rect width="100%" height="100%" fill="white"/><text x="{left}" y="16">median ms until the other process'
-        " has the message (dark: its sender waited for the disk)</text>",
+        '<rect width="100%" height="100%" fill="white"/><text x="8" y="16">Median milliseconds until the other'
+        " process has the message. Dark: it is durable. Red: teamsup.</text>",
     ]
 
     def place(milliseconds: float) -> float:

@@ -25,6 +25,7 @@ LEASE = 3.0
 _CONVERSATIONS = 25
 _KILL_BEFORE_BELL = 1 / 300
 _FAR_BEHIND = 1000
+_PATIENCE = 120.0
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,10 @@ def hammer(team: Team, operations: int, seed: int = 0) -> Books:
         kills = 0
         while _operations(team) < operations:
             time.sleep(chance.uniform(0, 0.2))
-            crew[chance.choice(roles)].kill()
+            victim = crew[chance.choice(roles)]
+            victim.kill()
+            victim.wait()
+            # Some have also died by their own hand, before their bells.
             for role, process in crew.items():
                 if process.poll() is not None:
                     kills += 1
@@ -77,12 +81,17 @@ def hammer(team: Team, operations: int, seed: int = 0) -> Books:
 def _finish(keeper: MessageHub) -> int:
     """Wait until everything has ended; what died with its readers is tried again."""
     dead = 0
+    ends = time.monotonic() + _PATIENCE
     while True:
         for letter in keeper.dead_letters():
             dead += keeper.retry(letter.message.message_id, letter.recipient)
         states = keeper.stats().deliveries
         if not states.get("ready") and not states.get("leased") and not states.get("dead"):
             return dead
+        if time.monotonic() > ends:
+            raise TimeoutError(
+                f"after {_PATIENCE:.0f} s there is still something to do: {dict(states)}, {keeper.check()}"
+            )
         time.sleep(0.05)
 
 
