@@ -49,7 +49,8 @@ class Arrival:
     @property
     def pause(self) -> float:
         """Seconds to listen for the doorbell before the next look."""
-        return min(self.seconds_left, _SLOW_LOOK, max(0.0, self._due - self.clock()))
+        until_due = self._due - self.clock()
+        return min(self.seconds_left, _SLOW_LOOK, until_due if until_due > 0 else _SLOW_LOOK)
 
     def look(self, *, rang: bool) -> Found:
         """Costs next to nothing when nothing has happened."""

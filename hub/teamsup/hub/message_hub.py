@@ -199,11 +199,11 @@ class MessageHub(Upkeep):
             while (found := arrival.look(rang=rang)) is not Found.CLAIMABLE:
                 if found is Found.DUE:
                     self._settle()
-                    rang = True
+                    if arrival.look(rang=True) is Found.CLAIMABLE:
+                        break
                 if arrival.seconds_left <= 0:
-                    return found is Found.DUE and arrival.look(rang=True) is Found.CLAIMABLE
-                if found is Found.NOTHING:
-                    rang = bell.wait(arrival.pause)
+                    return False
+                rang = bell.wait(arrival.pause)
             return True
 
     async def wait_async(self, timeout: float = math.inf) -> bool:  # noqa: ASYNC109 - the same verb as wait()
@@ -216,11 +216,11 @@ class MessageHub(Upkeep):
             while (found := arrival.look(rang=rang)) is not Found.CLAIMABLE:
                 if found is Found.DUE:
                     await asyncio.to_thread(self._settle)
-                    rang = True
+                    if arrival.look(rang=True) is Found.CLAIMABLE:
+                        break
                 if arrival.seconds_left <= 0:
-                    return found is Found.DUE and arrival.look(rang=True) is Found.CLAIMABLE
-                if found is Found.NOTHING:
-                    rang = await bell.wait_async(arrival.pause)
+                    return False
+                rang = await bell.wait_async(arrival.pause)
             return True
 
     def listen(self, timeout: float = math.inf, *, lease: float = LEASE_SECONDS) -> Iterator[Delivery]:
