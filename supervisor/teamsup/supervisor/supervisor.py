@@ -249,6 +249,8 @@ class Supervisor:
         elif message.sender not in [agent.name for agent in agents if agent.kind == "console"]:
             how = command_line(self._team, "restart", "NAME")
             kind, answer = "error", f"I tell {message.sender} only the 'status'. A person restarts a worker with: {how}"
+        elif self._stopping.is_set():
+            kind, answer = "error", "The team is being stopped."
         elif verb == "restart" and worker is not None:
             self._say(f"{message.sender} asked to restart {name}")
             answer = await self._restart(worker)
