@@ -324,21 +324,29 @@ class JetStream(Method):
         asyncio.run(make())
 
     def sender(self) -> Callable[[str], object]:
-        loop = asyncio.new_event_loop()
-        client = loop.run_until_complete(package("nats").connect(f"nats://127.0.0.1:{self.address}"))
-        stream = client.jetstream()
-        return lambda content: loop.run_until_complete(stream.publish("s", content.encode()))
+        self.loop = asyncio.new_event_loop()
+        self.client = self.loop.run_until_complete(package("nats").connect(f"nats://127.0.0.1:{self.address}"))
+        stream = self.client.jetstream()
+        return lambda content: self.loop.run_until_complete(stream.publish("s", content.encode()))
+
+    def close(self) -> None:
+        if hasattr(self, "client"):
+            self.loop.run_until_complete(self.client.close())
+        super().close()
 
     @staticmethod
     def receive(address: int) -> Iterator[str | None]:
         loop = asyncio.new_event_loop()
         client = loop.run_until_complete(package("nats").connect(f"nats://127.0.0.1:{address}"))
         subscription = loop.run_until_complete(client.jetstream().subscribe("s", durable="d"))
-        while True:
-            message = loop.run_until_complete(subscription.next_msg(timeout=3600))
-            yield message.data.decode()
-            loop.run_until_complete(message.ack_sync())
-            yield None
+        try:
+            while True:
+                message = loop.run_until_complete(subscription.next_msg(timeout=3600))
+                yield message.data.decode()
+                loop.run_until_complete(message.ack_sync())
+                yield None
+        finally:
+            loop.run_until_complete(client.close())
 
 
 class Postgres(Method):
