@@ -4,13 +4,13 @@ Watching slows every writer a little, so a team has one watcher: whoever holds t
 for whom new rows are and rings their doorbells.
 """
 
-import fcntl
 import os
 import sqlite3
 import threading
 from contextlib import suppress
 
 from .doorbell import ring, ring_all
+from .file_lock import try_lock
 from .team import Team
 
 # In milliseconds. A step of 10 hears a commit within about 15 at half a percent of a core; a step of 1 would cost six
@@ -37,13 +37,10 @@ class Watcher:
         if self._thread is not None and self._thread.is_alive():
             return True
         try:
-            lock_file = os.open(self._team.folder / "watch.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            lock_file = try_lock(self._team.folder / "watch.lock")
         except OSError:
             return False
-        try:
-            fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(lock_file)
+        if lock_file is None:
             return False
         self._lock_file = lock_file
         self._thread = threading.Thread(target=self._watch, name="teamsup-watcher", daemon=True)

@@ -1,7 +1,6 @@
 """A person at a terminal, as an agent of the team."""
 
 import contextlib
-import fcntl
 import getpass
 import os
 import re
@@ -9,6 +8,7 @@ import time
 from collections.abc import Iterator
 
 from teamsup.hub import CallerError, Delivery, InvalidName, Message, MessageHub, Team
+from teamsup.hub.file_lock import try_lock
 from teamsup.hub.messages import TAKEN
 
 from .command_line import command_line
@@ -31,16 +31,11 @@ def console_name() -> str:
 
 def is_chatting(team: Team, name: str) -> bool:
     """Whether a terminal holds that name now."""
-    try:
-        file = os.open(team.run / f"{name}.lock", os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    team.create()
+    file = try_lock(team.run / f"{name}.lock")
+    if file is None:
         return True
-    finally:
-        os.close(file)
+    os.close(file)
     return False
 
 
@@ -50,17 +45,11 @@ def lasting_name(team: Team) -> str:
     It is the same again tomorrow, so what was answered too late is found then.
     """
     base = console_name()
-    number = 1
-    while True:
-        name = base if number == 1 else f"{base}-{number}"
-        file = os.open(team.run / f"{name}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(file)
-            number += 1
-        else:
-            return name
+    name, number = base, 1
+    while try_lock(team.run / f"{name}.lock") is None:
+        number += 1
+        name = f"{base}-{number}"
+    return name
 
 
 @contextlib.contextmanager

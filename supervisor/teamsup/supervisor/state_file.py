@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from teamsup.hub import CallerError, Team
+from teamsup.hub.file_lock import try_lock
 
 from .command_line import command_line
 
@@ -50,25 +51,15 @@ def hold(team: Team) -> None:
 
     Raises AlreadyRunning, saying who holds the team.
     """
-    file = os.open(_lock_path(team), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    while not _locked(file):
+    # Somebody who only asks, in holder(), has the lock for a moment too.
+    while (file := try_lock(_lock_path(team))) is None:
         if (pid := holder(team)) is not None:
-            os.close(file)
             raise AlreadyRunning(
                 f"Team {team.name!r} is run by pid {pid} already. "
                 f"See it with '{command_line(team, 'ps')}', end it with '{command_line(team, 'stop')}'."
             )
     os.ftruncate(file, 0)
     os.write(file, str(os.getpid()).encode())
-
-
-def _locked(file: int) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        # Somebody who only asks, in holder(), has it for a moment too.
-        return False
-    return True
 
 
 def holder(team: Team) -> int | None:
