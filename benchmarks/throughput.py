@@ -40,11 +40,12 @@ def _produce_and_consume(durability: Durability, batch: int, count: int) -> floa
             reader.wait()
             begin, done = time.perf_counter(), 0
             while done < count:
-                reader.wait()
                 with reader.transaction():
                     claimed = reader.claim(batch)
                     for delivery in claimed:
                         reader.acknowledge(delivery)
+                if not claimed:
+                    reader.wait()
                 done += len(claimed)
             seconds = time.perf_counter() - begin
         producer.join()

@@ -1,5 +1,7 @@
 """The file itself: adopted, migrated, shared, refused."""
 
+import errno
+import itertools
 import os
 import shutil
 import sqlite3
@@ -7,13 +9,18 @@ import stat
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from support import as_foreign_program, eventually
-from teamsup.hub import MessageHub, SchemaTooNew, StoreCorrupt, StoreError, Team
+from teamsup.hub import MessageHub, SchemaTooNew, StoreCorrupt, StoreError, Team, store
 from teamsup.hub.store import SCHEMA_VERSION
+
+Join = Callable[..., MessageHub]
 
 ORIGINAL_DESIGN = """
     CREATE TABLE messages (id INTEGER PRIMARY KEY AUTOINCREMENT, message_id TEXT UNIQUE NOT NULL, sender TEXT NOT NULL,
@@ -106,6 +113,79 @@ def test_writers_that_meet_wait_for_each_other(team: Team) -> None:
         sender.join()
 
         assert len(scout.claim()) == 1
+
+
+def test_a_send_that_returned_is_on_the_disk_and_its_reader_need_not_wait_for_that(
+    team: Team, join: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lead, scout = join("lead", durability="full"), join("scout")
+    seen: list[str] = []
+
+    def fsync(path: str) -> None:
+        assert path == f"{team.database}-wal"
+        seen.extend(delivery.message.content for delivery in scout.claim())
+
+    monkeypatch.setattr(store, "_fsync", fsync)
+    lead.send("scout", "hi")
+
+    assert seen == ["hi"]
+
+
+def test_durability_normal_and_presence_spare_the_disk(join: Join, monkeypatch: pytest.MonkeyPatch) -> None:
+    lead, scout = join("lead", durability="normal"), join("scout", durability="full")
+    monkeypatch.setattr(store, "_fsync", mock.Mock(side_effect=AssertionError))
+
+    lead.send("scout", "hi")
+    scout.heartbeat()
+    (delivery,) = scout.claim()
+    scout.extend(delivery)
+
+
+def test_a_disk_that_takes_no_flush_is_no_silent_success(join: Join, monkeypatch: pytest.MonkeyPatch) -> None:
+    lead = join("lead", durability="full")
+    join("scout")
+    monkeypatch.setattr(store, "_fsync", mock.Mock(side_effect=OSError(errno.EIO, "Input/output error")))
+
+    with pytest.raises(StoreError, match="not onto the disk: Input/output error"):
+        lead.send("scout", "hi")
+
+
+def test_threads_that_send_at_the_same_time_share_a_flush(join: Join, monkeypatch: pytest.MonkeyPatch) -> None:
+    lead, watching = join("lead", durability="full"), join("watching")
+    join("scout")
+    flushes = itertools.count()
+    fsync = store._fsync
+
+    def slow(path: str) -> None:
+        if next(flushes) == 0:
+            eventually(lambda: watching.stats().messages == 8, "all eight have committed")
+        fsync(path)
+
+    monkeypatch.setattr(store, "_fsync", slow)
+    with ThreadPoolExecutor(8) as pool:
+        for sent in [pool.submit(lead.send, "scout", f"{number}") for number in range(8)]:
+            sent.result()
+
+    assert next(flushes) == 2
+
+
+def test_the_log_stays_short_while_two_programs_are_never_idle(team: Team, join: Join) -> None:
+    lead, scout = join("lead", durability="normal"), join("scout", durability="normal")
+    over = threading.Event()
+
+    def read() -> None:
+        while not over.is_set():
+            for delivery in scout.claim(100):
+                scout.acknowledge(delivery)
+
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(read)
+        for _ in range(1500):
+            lead.send("scout", "x" * 20_000)
+        over.set()
+        reading.result()
+
+    assert Path(f"{team.database}-wal").stat().st_size < 16 * 2**20
 
 
 def test_a_hub_goes_on_after_a_failed_transaction(team: Team) -> None:

@@ -77,10 +77,11 @@ def test_a_long_name_and_a_deep_folder_still_have_a_bell(tmp_path: Path) -> None
 def test_a_run_folder_that_was_cleaned_up_is_made_again(join: Join) -> None:
     lead, scout = join("lead"), join("scout")
     scout.team.run.rmdir()
-    lead.send("scout", "hi")
 
-    assert scout.wait(0)
+    assert not scout.wait(0)
     assert scout.team.run.exists()
+    lead.send("scout", "hi")
+    assert scout.wait(0)
 
 
 def test_a_waiting_reader_is_woken_by_a_send(join: Join) -> None:

@@ -114,8 +114,8 @@ def claim(db: sqlite3.Connection, me: str, limit: int, lease: float, now: float,
         (me, limit),
     ).fetchall()
     # The tables are open to everybody; what lost its message must not be met again and again.
-    orphans = [(row["message"], me) for row in rows if row["id"] is None]
-    db.executemany("DELETE FROM deliveries WHERE message = ? AND recipient = ?", orphans)
+    if orphans := [(row["message"], me) for row in rows if row["id"] is None]:
+        db.executemany("DELETE FROM deliveries WHERE message = ? AND recipient = ?", orphans)
     at, until = clock.to_text(now), clock.to_text(now + lease)
     ends = clock.from_text(until)
     assert ends is not None  # noqa: S101 - we wrote it

@@ -63,7 +63,11 @@ class HubBase:
 
     @contextmanager
     def _write(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
-        with self._store.transaction(durable=durable) as db:
+        """A transaction, then the bells, then the disk: a reader may begin while the writer's fsync goes on.
+
+        ``durable=False`` is for what may be lost with the power: presence, and leases, which would only end earlier.
+        """
+        with self._store.transaction() as db:
             if self._bells is not None:
                 yield db
                 return
@@ -73,6 +77,9 @@ class HubBase:
             finally:
                 bells, self._bells = self._bells, None
         ring(self.team.run, bells)
+        if durable:
+            self._store.flush()
+        self._store.trim_log()
 
     def _ring_later(self, *agents: str) -> None:
         assert self._bells is not None  # noqa: S101 - only called in a transaction

@@ -136,7 +136,7 @@ class MessageHub(Upkeep):
         """
         if self._due_at() > self._clock():
             return []
-        with self._write() as db:
+        with self._write(durable=False) as db:
             now = self._clock()
             if deliveries.is_due(db, self.agent, now):
                 self._ring_later(*deliveries.settle(db, self.agent, now))
@@ -144,7 +144,7 @@ class MessageHub(Upkeep):
 
     def mark_read(self, delivery: Delivery) -> None:
         """Say that a delivery claimed with ``read=False`` has reached its reader. Raises StaleLease."""
-        with self._write() as db:
+        with self._write(durable=False) as db:
             deliveries.mark_read(db, delivery, self._clock())
 
     def acknowledge(self, delivery: Delivery, *, outcome: str | None = None) -> None:
@@ -156,7 +156,7 @@ class MessageHub(Upkeep):
 
     def extend(self, delivery: Delivery, lease: float = LEASE_SECONDS) -> None:
         """Keep a delivery for ``lease`` seconds from now. Raises StaleLease."""
-        with self._write() as db:
+        with self._write(durable=False) as db:
             deliveries.extend(db, delivery, lease, self._clock())
 
     def release(self, delivery: Delivery, *, error: str | None = None, delay: float | None = None) -> None:
@@ -193,6 +193,8 @@ class MessageHub(Upkeep):
 
     def wait(self, timeout: float = math.inf) -> bool:
         """Block until there is something to claim, at most ``timeout`` seconds; whether there is."""
+        if self._due_at() == -math.inf:
+            return True
         with closing(Doorbell(self.team.run, self.agent)) as bell:
             arrival = self._arrival(timeout)
             rang = False
@@ -210,6 +212,8 @@ class MessageHub(Upkeep):
         """The same on an event loop, which goes on meanwhile."""
         import asyncio  # not for those who have no event loop
 
+        if self._due_at() == -math.inf:
+            return True
         with closing(Doorbell(self.team.run, self.agent)) as bell:
             arrival = self._arrival(timeout)
             rang = False
@@ -225,8 +229,11 @@ class MessageHub(Upkeep):
 
     def listen(self, timeout: float = math.inf, *, lease: float = LEASE_SECONDS) -> Iterator[Delivery]:
         """Claim one delivery after another as they come, until none has come for ``timeout`` seconds."""
-        while self.wait(timeout):
-            yield from self.claim(lease=lease)
+        while True:
+            claimed = self.claim(lease=lease)
+            yield from claimed
+            if not claimed and not self.wait(timeout):
+                return
 
     async def listen_async(
         self,
@@ -304,7 +311,7 @@ class MessageHub(Upkeep):
                 self._ring_later(SUPERVISOR)
 
     def _settle(self) -> None:
-        with self._write() as db:
+        with self._write(durable=False) as db:
             self._ring_later(*deliveries.settle(db, self.agent, self._clock()))
 
     def _due_at(self) -> float:

@@ -4,7 +4,7 @@ import difflib
 import json
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from . import clock, presence
@@ -61,9 +61,29 @@ def store_message(db: sqlite3.Connection, draft: Draft, now: float, *, known_onl
                 )
     if draft.sender != HUB and draft.sender not in kinds:
         presence.enroll(db, draft.sender, "agent")
-    message = Message(
-        id=0,
-        message_id=draft.message_id or new_message_id(),
+    message_id = draft.message_id or new_message_id()
+    expires = None if draft.expires_in is None else now + draft.expires_in
+    cursor = db.execute(
+        "INSERT INTO messages (message_id, sender, recipient, message_type, content, priority, metadata, created_at,"
+        " expires_at, conversation_id, reply_to, hops) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            message_id,
+            draft.sender,
+            recipient,
+            draft.message_type,
+            draft.content,
+            draft.priority,
+            metadata,
+            clock.to_text(now),
+            None if expires is None else clock.to_text(expires),
+            draft.conversation_id,
+            draft.reply_to,
+            hops,
+        ),
+    )
+    return Message(
+        id=cursor.lastrowid or 0,
+        message_id=message_id,
         sender=draft.sender,
         recipient=recipient,
         content=draft.content,
@@ -71,30 +91,11 @@ def store_message(db: sqlite3.Connection, draft: Draft, now: float, *, known_onl
         priority=draft.priority,
         metadata=draft.metadata,
         created_at=clock.moment(now),
-        expires_at=None if draft.expires_in is None else clock.moment(now + draft.expires_in),
+        expires_at=None if expires is None else clock.moment(expires),
         conversation_id=draft.conversation_id,
         reply_to=draft.reply_to,
         hops=hops,
     )
-    cursor = db.execute(
-        "INSERT INTO messages (message_id, sender, recipient, message_type, content, priority, metadata, created_at,"
-        " expires_at, conversation_id, reply_to, hops) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            message.message_id,
-            message.sender,
-            message.recipient,
-            message.message_type,
-            message.content,
-            message.priority,
-            metadata,
-            clock.to_text(now),
-            None if draft.expires_in is None else clock.to_text(now + draft.expires_in),
-            message.conversation_id,
-            message.reply_to,
-            message.hops,
-        ),
-    )
-    return replace(message, id=cursor.lastrowid or 0)
 
 
 def recipients_of(db: sqlite3.Connection, message: Message) -> list[str]:

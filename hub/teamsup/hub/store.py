@@ -1,9 +1,11 @@
 """One SQLite connection that many threads may share: retries, transactions, errors in words."""
 
 import functools
+import itertools
 import os
 import random
 import sqlite3
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +20,10 @@ Durability = Literal["full", "normal"]
 
 SCHEMA_VERSION = 1
 _BUSY_SECONDS = 10.0
+_FIRST_PAUSES = (0.0001,) * 4
+_PAUSE = 0.002
+_LOG_BYTES = 8 * 2**20
+_TRIM_TRIES = 20
 _ERRORS: dict[int, tuple[type[StoreError], str]] = {
     sqlite3.SQLITE_BUSY: (StoreBusy, "is held by another program"),
     sqlite3.SQLITE_LOCKED: (StoreBusy, "is held by another program"),
@@ -32,13 +38,18 @@ _ERRORS: dict[int, tuple[type[StoreError], str]] = {
 class Store:
     """The team's database.
 
-    ``durability`` is what a commit survives: "full" a power loss, "normal" the death of the process. Every sqlite3
-    error becomes a StoreError whose transaction left nothing behind.
+    A commit survives the death of the process; it survives a power loss once flush() has returned. Every sqlite3 error
+    becomes a StoreError whose transaction left nothing behind.
     """
 
     def __init__(self, path: Path, durability: Durability = "full") -> None:
         self.path = path
-        self._synchronous = durability.upper()
+        self._name = str(path)
+        self._flushes = durability == "full"
+        self._flushing = threading.Lock()
+        self._committed = 0
+        self._flushed = 0
+        self._longest_log = _LOG_BYTES
         self._writing = threading.RLock()
         self._writer_thread: int | None = None
         self._depth = 0
@@ -70,7 +81,7 @@ class Store:
     def _identity(self) -> tuple[int, int] | None:
         """Which file has our name now. Looked up with stat alone: opening it here would drop SQLite's locks."""
         try:
-            found = os.stat(self.path)
+            found = os.stat(self._name)
         except OSError:
             return None
         return found.st_dev, found.st_ino
@@ -99,21 +110,19 @@ class Store:
             db.execute(f"PRAGMA incremental_vacuum({pages})").fetchall()
         return bool(self.read("PRAGMA freelist_count")[0][0] < before)
 
-    def empty_wal(self) -> None:
-        """Move the WAL's content into the database and cut it to nothing, unless a reader needs it at the moment."""
+    def empty_wal(self) -> bool:
+        """Move the WAL's content into the database and cut it to nothing; False when a reader needs it at present."""
         with self._writing:
-            self._translate(lambda: self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+            rows = self._translate(lambda: self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+        return not rows[0]["busy"]
 
     @contextmanager
-    def transaction(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
-        """Everything inside is stored together, or nothing of it; an inner transaction is part of the outer one.
-
-        ``durable=False`` spares the fsync of a commit that may be lost with the power: presence.
-        """
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Everything inside is stored together, or nothing of it; an inner transaction is part of the outer one."""
         with self._writing:
             outermost = not self._depth
             try:
-                self._begin(relaxed=not durable)
+                self._begin()
                 try:
                     yield self._db
                     self._commit()
@@ -128,19 +137,52 @@ class Store:
                 if outermost:
                     self._writer_thread = None
                     self._undone = False
-                    if not durable:
-                        # A connection that is closed has nothing to restore; the next one begins as it should.
-                        with suppress(sqlite3.Error):
-                            self._db.execute(f"PRAGMA synchronous={self._synchronous}")
 
-    def _begin(self, *, relaxed: bool) -> None:
+    def trim_log(self) -> None:
+        """Empty the WAL when it has grown too long.
+
+        SQLite's own checkpoint after 1000 pages can begin the WAL anew only in a moment without readers, which two
+        busy processes may not leave it for minutes.
+        """
+        try:
+            size = os.stat(f"{self._name}-wal").st_size
+        except OSError:
+            return
+        if size <= self._longest_log:
+            return
+        self._longest_log = size + _LOG_BYTES // 8
+        # What cannot be moved now, for want of space perhaps, stands in the WAL as safely.
+        with suppress(StoreError):
+            for _ in range(_TRIM_TRIES):
+                if self.empty_wal():
+                    self._longest_log = _LOG_BYTES
+                    return
+                time.sleep(random.uniform(0, _FIRST_PAUSES[0]))  # noqa: S311
+
+    def flush(self) -> None:
+        """Bring every commit so far onto the disk, unless durability is "normal".
+
+        This is what synchronous=FULL does inside of a commit. Outside, readers need not wait for the disk, and threads
+        that have committed meanwhile share one fsync.
+        """
+        if not self._flushes:
+            return
+        mine = self._committed
+        with self._flushing:
+            if self._flushed < mine:
+                covered = self._committed
+                try:
+                    _fsync(f"{self._name}-wal")
+                except OSError as error:
+                    raise StoreError(f"{self.path} was written, but not onto the disk: {error.strerror}.") from error
+                self._flushed = covered
+
+    def _begin(self) -> None:
         if self._depth:
             self._refuse_if_undone()
             self._db.execute(f"SAVEPOINT inner{self._depth + 1}")
         else:
             self._follow_file()
-            if relaxed:
-                self._db.execute("PRAGMA synchronous=NORMAL")
             # A deferred transaction that reads first would fail when it turns to writing.
             self._translate(lambda: self._db.execute("BEGIN IMMEDIATE"))
             self._writer_thread = threading.get_ident()
@@ -148,7 +190,11 @@ class Store:
 
     def _commit(self) -> None:
         self._refuse_if_undone()
-        self._db.execute(f"RELEASE inner{self._depth}" if self._depth > 1 else "COMMIT")
+        if self._depth > 1:
+            self._db.execute(f"RELEASE inner{self._depth}")
+        else:
+            self._db.execute("COMMIT")
+            self._committed += 1
 
     def _refuse_if_undone(self) -> None:
         if self._undone:
@@ -180,7 +226,7 @@ class Store:
             if not db.execute("PRAGMA page_count").fetchone()[0]:
                 db.execute("PRAGMA auto_vacuum=INCREMENTAL")
             db.execute("PRAGMA journal_mode=WAL")
-            db.execute(f"PRAGMA synchronous={self._synchronous}")
+            db.execute("PRAGMA synchronous=NORMAL")
             migrate(db)
         except BaseException:
             db.close()
@@ -188,7 +234,9 @@ class Store:
         return db
 
     def _open(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self.path, timeout=0, isolation_level=None, check_same_thread=False, cached_statements=256)
+        db = sqlite3.connect(
+            self._name, timeout=0, isolation_level=None, check_same_thread=False, cached_statements=256
+        )
         db.row_factory = sqlite3.Row
         # What a foreign program stored as text need not be text; it must not close the mailbox for what comes behind.
         db.text_factory = functools.partial(str, encoding="utf-8", errors="replace")
@@ -201,18 +249,33 @@ class Store:
         does not.
         """
         deadline = time.monotonic() + _BUSY_SECONDS
-        while True:
+        for longest in itertools.chain(_FIRST_PAUSES, itertools.repeat(_PAUSE)):
             try:
                 return action()
             except (sqlite3.Error, OSError) as error:
                 busy = _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
                 if not busy or time.monotonic() > deadline:
                     raise self._in_words(error) from error
-            time.sleep(random.uniform(0.0005, 0.002))  # noqa: S311
+            time.sleep(random.uniform(longest / 4, longest))  # noqa: S311
+        raise AssertionError
 
     def _in_words(self, error: sqlite3.Error | OSError) -> StoreError:
         kind, words = _ERRORS.get(_code(error), (StoreError, f"failed: {error}"))
         return kind(f"{self.path} {words}.")
+
+
+def _fsync(path: str) -> None:
+    """Bring a file onto the disk. SQLite holds no lock on a WAL, so opening and closing one harms nobody."""
+    file = os.open(path, os.O_RDWR)
+    try:
+        if sys.platform == "darwin":
+            import fcntl
+
+            fcntl.fcntl(file, fcntl.F_FULLFSYNC)
+        else:
+            os.fdatasync(file)
+    finally:
+        os.close(file)
 
 
 def _code(error: sqlite3.Error | OSError) -> int:

@@ -6,6 +6,7 @@ import re
 import stat
 import tempfile
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from .errors import InvalidName, StoreError
@@ -47,7 +48,7 @@ class Team:
         except RuntimeError:
             raise StoreError("There is no home folder; say with TEAMSUP_HOME where teams shall live.") from None
 
-    @property
+    @cached_property
     def database(self) -> Path:
         return self.folder / "messages.db"
 
@@ -59,7 +60,7 @@ class Team:
     def logs(self) -> Path:
         return self.folder / "logs"
 
-    @property
+    @cached_property
     def run(self) -> Path:
         """Sockets and locks; elsewhere when the folder's own path is too long for a socket's address."""
         inside = self.folder / "run"
