@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hub.growth import KEEP, grow
 from support import Command, as_foreign_program, refusal
 from teamsup.hub import CallerError, MessageHub, StoreError, Team, UnknownMessage
 from teamsup.hub.messages import MAX_ATTEMPTS
@@ -241,3 +242,12 @@ def test_a_person_looks_after_the_store(teamsup: Command, tmp_path: Path) -> Non
     as_foreign_program(teamsup.team, "INSERT INTO deliveries (message, recipient, rank) VALUES (99, 'x', 0)")
     broken = teamsup.run("hub", "check")
     assert (broken.returncode, refusal(broken)) == (os.EX_IOERR, "teamsup: 1 deliveries belong to no message.")
+
+
+def test_a_team_that_talks_for_months_keeps_a_small_file(team: Team) -> None:
+    growth = grow(team, messages=20_000)
+
+    assert growth.left == KEEP
+    assert growth.file < 8 * 2**20
+    assert growth.wal < 16 * 2**20
+    assert growth.last_wal == 0
