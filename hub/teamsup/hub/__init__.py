@@ -26,7 +26,7 @@ from .errors import (
     UnknownRecipient,
 )
 from .message_hub import MessageHub
-from .messages import Agent, Delivery, DeliveryState, Message
+from .messages import Agent, Delivery, DeliveryState, Message, Stats
 from .team import Team
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "ReplyLoop",
     "SchemaTooNew",
     "StaleLease",
+    "Stats",
     "StoreBusy",
     "StoreCorrupt",
     "StoreError",

@@ -125,6 +125,8 @@ class Agent:
     last_heartbeat: datetime | None
     metadata: Mapping[str, Any]
     unread: int
+    oldest_unread: datetime | None = None
+    """When the oldest of them was stored."""
 
     def is_present(self, now: datetime) -> bool:
         """Whether it takes part at this moment: not gone, and heard of within PRESENT_SECONDS."""

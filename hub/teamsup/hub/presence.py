@@ -64,7 +64,10 @@ def announce(
 
 AGENTS = """
     SELECT a.*, lower(a.agent_name) AS name, (SELECT count(*) FROM deliveries AS d
-      WHERE d.recipient = lower(a.agent_name) AND d.done_at IS NULL AND d.read_at IS NULL) AS unread
+      WHERE d.recipient = lower(a.agent_name) AND d.done_at IS NULL AND d.read_at IS NULL) AS unread,
+      (SELECT m.created_at FROM deliveries AS d JOIN messages AS m ON m.id = d.message
+        WHERE d.recipient = lower(a.agent_name) AND d.done_at IS NULL AND d.read_at IS NULL
+        ORDER BY d.message LIMIT 1) AS oldest_unread
     FROM agent_status AS a WHERE a.agent_name IS NOT NULL ORDER BY name
 """
 
@@ -77,4 +80,5 @@ def agent_from(row: sqlite3.Row, metadata: Mapping[str, Any]) -> Agent:
         last_heartbeat=clock.from_text(row["last_heartbeat"]),
         metadata=metadata,
         unread=row["unread"],
+        oldest_unread=clock.from_text(row["oldest_unread"]),
     )

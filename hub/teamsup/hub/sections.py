@@ -1,7 +1,10 @@
 """The sections of teamsup.toml. Each is a dataclass: its fields are the keys, its defaults the defaults."""
 
-from dataclasses import dataclass
-from typing import Any
+import re
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from .messages import SUPERVISOR
 from .presence import agent_name
@@ -12,10 +15,12 @@ WORKERS = ("user_comm", "monitor-bridge", "gateway")
 
 @dataclass(frozen=True)
 class TeamSection:
-    """[team]: who is known from the start, how long a worker may take to end before it is killed, and after how many
-    days messages are removed."""
+    """[team]: who is known from the start, who besides people at this machine may start and stop workers, who is told
+    when one dies, how long one may take to end before it is killed, and after how many days messages are removed."""
 
     agents: tuple[str, ...] = ()
+    operators: tuple[str, ...] = ()
+    told_of_deaths: tuple[str, ...] = ("user_comm",)
     stop_seconds: float = 10.0
     keep_days: float = 30.0
 
@@ -23,10 +28,57 @@ class TeamSection:
         for agent in self.agents:
             if agent_name(agent) in (*WORKERS, SUPERVISOR):
                 raise ValueError(f"agents: {agent!r} is a worker's name")
-        if not 0 < self.stop_seconds <= 3600:
-            raise ValueError("stop_seconds must be above 0 and at most 3600")
+        for agent in (*self.operators, *self.told_of_deaths):
+            agent_name(agent)
+        _check_seconds("stop_seconds", self.stop_seconds)
         if not 0 < self.keep_days <= 3650:
             raise ValueError("keep_days must be above 0 and at most 3650")
+
+
+@dataclass(frozen=True)
+class WorkerSection:
+    """[worker.NAME]: a program that the supervisor runs: how, when, and what becomes of it when it ends."""
+
+    command: tuple[str, ...] = ()
+    directory: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    env_file: str = ""
+    autostart: bool = True
+    restart: Literal["always", "on-failure", "never"] = "always"
+    depends_on: tuple[str, ...] = ()
+    heartbeat_seconds: float | None = None
+    """After so long without a heartbeat it counts as hung; None: it sends none."""
+    start_seconds: float | None = None
+    """With heartbeats: so long it may take until the first one. Without: once it has stayed up so long, it runs."""
+    stop_signal: str = "TERM"
+    stop_seconds: float | None = None
+    memory_max: str = ""
+    log_max: str = "10 MiB"
+    log_files: int = 3
+
+    def __post_init__(self) -> None:
+        for name in ("heartbeat_seconds", "start_seconds", "stop_seconds"):
+            if (seconds := getattr(self, name)) is not None:
+                _check_seconds(name, seconds)
+        if f"SIG{self.stop_signal}" not in signal.Signals.__members__:
+            raise ValueError(f"stop_signal: there is no signal {self.stop_signal!r}; write TERM, INT, QUIT …")
+        if self.memory_max:
+            size("memory_max", self.memory_max)
+        if size("log_max", self.log_max) < 4096:
+            raise ValueError("log_max must be at least 4 KiB")
+        if not 1 <= self.log_files <= 100:
+            raise ValueError("log_files must be from 1 to 100")
+
+
+@dataclass(frozen=True)
+class MetricsSection:
+    """[metrics]: the port on loopback that serves them to Prometheus; 0 is none."""
+
+    port: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise ValueError("port must be from 0 to 65535")
 
 
 @dataclass(frozen=True)
@@ -61,4 +113,25 @@ class GatewaySection:
         return user in self.users or channel in self.channels
 
 
-SECTIONS: dict[str, type[Any]] = {"team": TeamSection, "monitor-bridge": MonitorSection, "gateway": GatewaySection}
+SECTIONS: dict[str, type[Any]] = {
+    "team": TeamSection,
+    "metrics": MetricsSection,
+    "monitor-bridge": MonitorSection,
+    "gateway": GatewaySection,
+}
+GROUPS: dict[str, type[Any]] = {"worker": WorkerSection}
+"""Sections of which there may be many, [worker.NAME]."""
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMG]?)(?:i?B)?", re.IGNORECASE)
+
+
+def size(name: str, text: str) -> int:
+    """Bytes, of "500 MiB", "1G" or "4096"; units are powers of 1024. Raises ValueError."""
+    if (match := _SIZE.fullmatch(text.strip())) is None:
+        raise ValueError(f'{name} must be a size such as "500 MiB", not {text!r}')
+    return int(float(match[1]) * 1024 ** " KMG".index(match[2].upper() or " "))
+
+
+def _check_seconds(name: str, seconds: float) -> None:
+    if not 0 < seconds <= 3600:
+        raise ValueError(f"{name} must be above 0 and at most 3600")

@@ -1,11 +1,13 @@
 """The team's ``teamsup.toml``: every part of the team reads the sections that are its own."""
 
+import collections.abc
 import difflib
 import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from .errors import CallerError, NotConfigured
 from .team import Team
@@ -35,9 +37,34 @@ class Settings:
         Raises NotConfigured for an unknown key, a value of the wrong type, and for what the dataclass itself refuses
         by a ValueError.
         """
-        table = self.tables.get(name, {})
+        return self._read(name, self._table(name), kind)
+
+    def group(self, name: str, kind: type[T]) -> dict[str, T]:
+        """The sections [name.X], by X; errors as in section()."""
+        parts = self._table(name)
+        return {part: self._read(f"{name}.{part}", self._table(name, part), kind) for part in parts}
+
+    def check(self, sections: Mapping[str, type[Any]], groups: Mapping[str, type[Any]]) -> None:
+        """Raises NotConfigured for the first thing wrong in any section, or a section of another name."""
+        for name in self.tables:
+            if name in groups:
+                self.group(name, groups[name])
+            elif name in sections:
+                self.section(name, sections[name])
+            else:
+                hint = _hint(name, [*sections, *groups])
+                raise NotConfigured(f"{self.path}: there is no section [{name}]; {hint}")
+
+    def _table(self, *names: str) -> dict[str, Any]:
+        table: Any = self.tables
+        for name in names:
+            table = table.get(name, {})
         if not isinstance(table, dict):
-            raise NotConfigured(f"{self.path}: {name} must be a section, [{name}].")
+            label = ".".join(names)
+            raise NotConfigured(f"{self.path}: {label} must be a section, [{label}].")
+        return table
+
+    def _read(self, name: str, table: Mapping[str, Any], kind: type[T]) -> T:
         types = get_type_hints(kind)
         known = [field.name for field in fields(kind)]  # type: ignore[arg-type]
         values = {key: self._typed(name, key, value, types, known) for key, value in table.items()}
@@ -46,17 +73,21 @@ class Settings:
         except (ValueError, CallerError) as error:
             raise NotConfigured(f"{self.path}: [{name}] {str(error).rstrip('.')}.") from error
 
-    def check(self, sections: Mapping[str, type[Any]]) -> None:
-        """Raises NotConfigured for the first thing wrong in any section, or a section of another name."""
-        for name in self.tables:
-            if name not in sections:
-                raise NotConfigured(f"{self.path}: there is no section [{name}]; {_hint(name, list(sections))}")
-            self.section(name, sections[name])
-
     def _typed(self, section: str, key: str, value: Any, types: Mapping[str, Any], known: list[str]) -> Any:  # noqa: ANN401
         if key not in known:
             raise NotConfigured(f"{self.path}: [{section}] has no key {key!r}; {_hint(key, known)}")
         wanted = types[key]
+        if get_origin(wanted) is UnionType:
+            (wanted,) = (part for part in get_args(wanted) if part is not NoneType)
+        if get_origin(wanted) is Literal:
+            if value in get_args(wanted):
+                return value
+            choice = ", ".join(f'"{choice}"' for choice in get_args(wanted))
+            raise NotConfigured(f"{self.path}: [{section}] {key} must be one of {choice}, not {value!r}.")
+        if get_origin(wanted) is collections.abc.Mapping:
+            if isinstance(value, dict) and all(isinstance(entry, str) for entry in value.values()):
+                return value
+            raise NotConfigured(f'{self.path}: [{section}] {key} must be a table of texts, {{ NAME = "text" }}.')
         if get_origin(wanted) is tuple:
             item = get_args(wanted)[0]
             if isinstance(value, list) and all(_fits(entry, item) for entry in value):

@@ -4,6 +4,12 @@ import argparse
 import math
 
 
+def add_timeout(parser: argparse.ArgumentParser, seconds: float) -> None:
+    parser.add_argument(
+        "--timeout", type=amount, default=seconds, metavar="SECONDS", help=f"how long to wait (default: {seconds:.0f})"
+    )
+
+
 def at_least_one(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of at least 1")

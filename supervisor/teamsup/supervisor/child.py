@@ -5,14 +5,21 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from .configuration import Program
+from .service_manager import SERVICE_VARIABLES
 
 _CHUNK = 65536  # bytes: what a pipe holds
 _LAST_CHUNKS = 4
 _PR_SET_PDEATHSIG = 1
+_INHERITED = {
+    **{name: value for name, value in os.environ.items() if name not in SERVICE_VARIABLES},
+    "PYTHONUNBUFFERED": "1",
+    # SIGABRT makes a Python program print its stacks.
+    "PYTHONFAULTHANDLER": "1",
+}
 _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
@@ -22,8 +29,8 @@ class Child:
     On Linux the kernel kills it when the supervisor dies; elsewhere a worker notices by its parent's pid.
     """
 
-    def __init__(self, program: Program) -> None:
-        """Raises OSError when the command cannot be run."""
+    def __init__(self, program: Program, environment: Mapping[str, str]) -> None:
+        """``environment`` is added to the program's own. Raises OSError when the command cannot be run."""
         supervisor = os.getpid()
 
         def die_with_supervisor() -> None:
@@ -40,8 +47,10 @@ class Child:
             stderr=subprocess.STDOUT,
             start_new_session=True,
             preexec_fn=die_with_supervisor,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            cwd=program.directory,
+            env={**_INHERITED, **dict(program.environment), **environment},
         )
+        self._stop_signal = program.stop_signal
         assert self._popen.stdout is not None  # noqa: S101 - asked for above
         self.output = self._popen.stdout.fileno()
         os.set_blocking(self.output, False)
@@ -55,7 +64,21 @@ class Child:
         """None while it runs; negative for a signal."""
         return self._popen.poll()
 
-    def signal(self, number: int) -> None:
+    def terminate(self) -> None:
+        """Ask it to end, in the way its configuration says."""
+        self._signal(self._stop_signal)
+        # What was stopped would never hear of it.
+        self._signal(signal.SIGCONT)
+
+    def dump(self) -> None:
+        """Let it say where it hangs and die of that: a Python program prints the stack of every thread."""
+        self._signal(signal.SIGABRT)
+        self._signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: int) -> None:
         """To the process and what it has started in its group."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
@@ -75,7 +98,7 @@ class Child:
 
     def close(self, say: Callable[[str], None]) -> None:
         """Once it has exited: end what it left behind in its group, and pass on its last lines."""
-        self.signal(signal.SIGKILL)
+        self.kill()
         for _ in range(_LAST_CHUNKS):
             if not self.read_lines(say):
                 break

@@ -12,11 +12,13 @@ from teamsup.hub.wording import printable
 
 COMMANDS = {
     "init": "write a commented teamsup.toml",
-    "start": "run the team: supervisor, gateway, user_comm and monitor-bridge",
-    "stop": "end the team",
+    "start": "run the team, or start one worker of a team that runs",
+    "stop": "end the team, or one worker",
     "ps": "show who runs and how they are",
     "restart": "restart one worker",
+    "reload": "take over a changed teamsup.toml, restarting only what has changed",
     "logs": "show what the workers printed",
+    "service": "have systemd or launchd run the team: install, uninstall, status",
     "chat": "talk to the team",
     "send": "send one message",
     "read": "read the messages that wait for you",

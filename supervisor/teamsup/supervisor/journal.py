@@ -3,20 +3,16 @@
 import logging
 import queue
 import threading
-from collections.abc import Sequence
 from contextlib import suppress
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from teamsup.hub.wording import printable
 
-FILE_BYTES = 10 * 1024 * 1024
-FILES_KEPT = 3
-
 
 class _LogFile(RotatingFileHandler):
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, maxBytes=FILE_BYTES, backupCount=FILES_KEPT, encoding="utf-8")
+    def __init__(self, path: Path, size: int, kept: int) -> None:
+        super().__init__(path, maxBytes=size, backupCount=kept, encoding="utf-8")
         self.setFormatter(logging.Formatter("%(asctime)s.%(msecs)03d %(message)s", "%Y-%m-%d %H:%M:%S"))
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
@@ -26,9 +22,18 @@ class _LogFile(RotatingFileHandler):
 class Journal:
     """The output of one team: of its supervisor and its workers."""
 
-    def __init__(self, folder: Path, names: Sequence[str], *, echo: bool) -> None:
-        self._files = {name: _LogFile(folder / f"{name}.log") for name in names}
-        self._echo = _Echo(max(map(len, names))) if echo else None
+    def __init__(self, folder: Path, *, echo: bool) -> None:
+        self._folder = folder
+        self._files: dict[str, _LogFile] = {}
+        self._echo = _Echo() if echo else None
+
+    def open(self, name: str, size: int = 10 * 2**20, kept: int = 3) -> None:
+        """Keep what it prints in a file of at most ``size`` bytes, and ``kept`` older ones."""
+        if name not in self._files:
+            self._files[name] = _LogFile(self._folder / f"{name}.log", size, kept)
+        self._files[name].maxBytes, self._files[name].backupCount = size, kept
+        if self._echo is not None:
+            self._echo.width = max(map(len, self._files))
 
     def say(self, name: str, line: str) -> None:
         """Keep one line of output, and show it where somebody looks."""
@@ -46,15 +51,15 @@ class _Echo:
     """Shows lines in a thread of its own: a terminal that is held, or a pipe that nobody reads, must not hold up the
     supervisor. What does not fit into the queue stands in the files."""
 
-    def __init__(self, width: int) -> None:
-        self._width = width
+    def __init__(self) -> None:
+        self.width = 0
         self._lines: queue.Queue[str | None] = queue.Queue(maxsize=1000)
         self._thread = threading.Thread(target=self._print, name="teamsup-echo", daemon=True)
         self._thread.start()
 
     def show(self, name: str, line: str) -> None:
         with suppress(queue.Full):
-            self._lines.put_nowait(f"{name:{self._width}} | {line}")
+            self._lines.put_nowait(f"{name:{self.width}} | {line}")
 
     def close(self) -> None:
         """Show what is left, if somebody looks within a second."""

@@ -5,14 +5,16 @@ with full jitter, for ever; a worker that stayed up for HEALTHY_SECONDS has its 
 """
 
 import os
+import signal
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from teamsup.hub.messages import NOT_CONFIGURED
 
 HEALTHY_SECONDS = 60.0
+DUMP_SECONDS = 1.0
+"""How long a hung worker has to say where it hangs before it is killed."""
 _BACKOFF_FIRST = 0.5
-_BACKOFF_MAX = 60.0
 
 
 class State(StrEnum):
@@ -25,10 +27,39 @@ class State(StrEnum):
     FATAL = "FATAL"
 
 
+class Restart(StrEnum):
+    """Which ends of a worker are repaired."""
+
+    ALWAYS = "always"
+    ON_FAILURE = "on-failure"
+    NEVER = "never"
+
+
 class Action(StrEnum):
     SPAWN = "spawn"
     TERMINATE = "terminate"
+    DUMP = "dump"
     KILL = "kill"
+
+
+class Then(StrEnum):
+    """What follows once a STOPPING process is gone."""
+
+    STOP = "stop"
+    RESTART = "restart"
+    REPLACE = "replace"
+    """As after any other death."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a worker's configuration says of its life; in seconds."""
+
+    restart: Restart = Restart.ALWAYS
+    ready_after: float | None = None
+    """When staying up is all that shows it is running; None: its heartbeat does."""
+    stop_seconds: float = 10.0
+    backoff_max: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +70,12 @@ class Process:
     started_at: float = 0.0
     restarts: int = 0
     failures: int = 0
+    """Deaths in a row, without a minute of health in between."""
     due: float | None = None
-    """When a tick has something to do: the end of a backoff, or of the patience with a stop."""
-    restart_wanted: bool = False
+    """When a tick has something to do: the end of a backoff, of a start, or of the patience with a stop."""
+    then: Then = Then.STOP
     reason: str = ""
-    """Why it is not running."""
+    """Why it is not running, or is about to be replaced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +104,21 @@ class Exited:
 
 
 @dataclass(frozen=True, slots=True)
+class Hung:
+    """Its heartbeat has stopped."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TooLarge:
+    """It uses more memory than it may."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
-    patience: float
-    """Seconds between asking and killing."""
     restart: bool = False
 
 
@@ -83,63 +127,89 @@ class Tick:
     pass
 
 
-Event = Start | Ready | SpawnFailed | Exited | Stop | Tick
+Event = Start | Ready | SpawnFailed | Exited | Hung | TooLarge | Stop | Tick
 Step = tuple[Process, tuple[Action, ...]]
-_ALIVE = (State.STARTING, State.RUNNING)
+ALIVE = (State.STARTING, State.RUNNING)
+HELD = (State.EXITED, State.FATAL)
+"""Until somebody starts it, or its configuration changes."""
 
 
-def step(process: Process, event: Event, now: float) -> Step:
+def step(process: Process, event: Event, now: float, policy: Policy = Policy()) -> Step:
     """The process after the event, and what is to be done for that."""
     state = process.state
     match event:
-        case Start() if state not in (*_ALIVE, State.STOPPING):
-            return _spawn(replace(process, failures=0), now)
+        case Start() if state not in (*ALIVE, State.STOPPING):
+            return _spawn(replace(process, failures=0), now, policy)
+        case Start() if state is State.STOPPING and process.then is Then.STOP:
+            return replace(process, then=Then.RESTART), ()
         case Ready() if state is State.STARTING:
-            return replace(process, state=State.RUNNING), ()
+            return replace(process, state=State.RUNNING, due=None), ()
         case SpawnFailed(reason):
             return replace(process, state=State.FATAL, due=None, reason=reason), ()
         case Exited(code, jitter):
-            return _exited(process, code, jitter, now)
-        case Stop(patience, restart):
-            return _stop(process, patience, restart, now)
+            return _exited(process, code, jitter, now, policy)
+        case Hung(reason) if state in ALIVE:
+            return _replace(process, reason, now + DUMP_SECONDS), (Action.DUMP,)
+        case TooLarge(reason) if state in ALIVE:
+            return _replace(process, reason, now + policy.stop_seconds), (Action.TERMINATE,)
+        case Stop(restart):
+            return _stop(process, restart, now, policy)
         case Tick() if process.due is not None and now >= process.due:
-            if state is State.BACKOFF:
-                return _spawn(replace(process, restarts=process.restarts + 1), now)
-            return replace(process, due=None), (Action.KILL,)
+            return _due(process, now, policy)
     return process, ()
 
 
 def exit_reason(code: int) -> str:
     """An exit code in words."""
-    return f"signal {-code}" if code < 0 else f"exit code {code}"
+    if code >= 0:
+        return NOT_CONFIGURED if code == os.EX_CONFIG else f"exit code {code}"
+    try:
+        return f"signal {-code} ({signal.Signals(-code).name})"
+    except ValueError:
+        return f"signal {-code}"
 
 
-def _spawn(process: Process, now: float) -> Step:
-    spawned = replace(process, state=State.STARTING, started_at=now, due=None, restart_wanted=False, reason="")
-    return spawned, (Action.SPAWN,)
+def _spawn(process: Process, now: float, policy: Policy) -> Step:
+    due = None if policy.ready_after is None else now + policy.ready_after
+    return replace(process, state=State.STARTING, started_at=now, due=due, then=Then.STOP, reason=""), (Action.SPAWN,)
 
 
-def _stop(process: Process, patience: float, restart: bool, now: float) -> Step:
-    if process.state in _ALIVE:
-        stopping = replace(process, state=State.STOPPING, due=now + patience, restart_wanted=restart)
+def _replace(process: Process, reason: str, due: float) -> Process:
+    return replace(process, state=State.STOPPING, due=due, then=Then.REPLACE, reason=reason)
+
+
+def _stop(process: Process, restart: bool, now: float, policy: Policy) -> Step:
+    then = Then.RESTART if restart else Then.STOP
+    if process.state in ALIVE:
+        stopping = replace(process, state=State.STOPPING, due=now + policy.stop_seconds, then=then)
         return stopping, (Action.TERMINATE,)
     if process.state is State.STOPPING:
-        return replace(process, restart_wanted=restart), ()
+        return replace(process, then=then), ()
     if restart:
-        return _spawn(replace(process, failures=0, restarts=process.restarts + 1), now)
+        return _spawn(replace(process, failures=0, restarts=process.restarts + 1), now, policy)
     return replace(process, state=State.STOPPED, due=None, reason=""), ()
 
 
-def _exited(process: Process, code: int, jitter: float, now: float) -> Step:
-    gone = replace(process, due=None, reason=exit_reason(code))
-    if process.state is State.STOPPING:
-        if process.restart_wanted:
-            return _spawn(replace(gone, failures=0, restarts=process.restarts + 1), now)
+def _due(process: Process, now: float, policy: Policy) -> Step:
+    if process.state is State.BACKOFF:
+        return _spawn(replace(process, restarts=process.restarts + 1), now, policy)
+    if process.state is State.STARTING:
+        return replace(process, state=State.RUNNING, due=None), ()
+    return replace(process, due=None), (Action.KILL,)
+
+
+def _exited(process: Process, code: int, jitter: float, now: float, policy: Policy) -> Step:
+    replaced = process.state is State.STOPPING and process.then is Then.REPLACE
+    gone = replace(process, due=None, reason=process.reason if replaced else exit_reason(code))
+    if process.state is State.STOPPING and not replaced:
+        if process.then is Then.RESTART:
+            return _spawn(replace(gone, failures=0, restarts=process.restarts + 1), now, policy)
         return replace(gone, state=State.STOPPED, reason=""), ()
-    if code == os.EX_CONFIG:
-        return replace(gone, state=State.EXITED, reason=NOT_CONFIGURED), ()
+    well = code == 0 and not replaced
+    if code == os.EX_CONFIG or policy.restart is Restart.NEVER or (well and policy.restart is Restart.ON_FAILURE):
+        return replace(gone, state=State.EXITED), ()
     failures = 1 if now - process.started_at >= HEALTHY_SECONDS else process.failures + 1
     if failures == 1:
-        return _spawn(replace(gone, failures=failures, restarts=process.restarts + 1), now)
-    pause = jitter * min(_BACKOFF_MAX, _BACKOFF_FIRST * 2.0 ** min(failures - 2, 10))
+        return _spawn(replace(gone, failures=failures, restarts=process.restarts + 1), now, policy)
+    pause = jitter * min(policy.backoff_max, _BACKOFF_FIRST * 2.0 ** min(failures - 2, 20))
     return replace(gone, state=State.BACKOFF, failures=failures, due=now + pause), ()

@@ -6,11 +6,14 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from teamsup.hub import CallerError, Team
 from teamsup.hub.file_lock import try_lock
 
 from .command_line import command_line
+from .deaths import Death
+from .lifecycle import State
 
 
 class AlreadyRunning(CallerError):
@@ -35,6 +38,14 @@ class WorkerState:
     started_at: float | None
     restarts: int
     reason: str
+    heartbeat_seconds: float | None
+    deaths: tuple[Death, ...]
+    """The last ones, the newest last."""
+
+    @property
+    def next_try_at(self) -> float | None:
+        """In Unix seconds, while it waits for that."""
+        return self.deaths[-1].next_try_at if self.deaths and self.state == State.BACKOFF else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +108,23 @@ def write(team: Team, state: TeamState) -> None:
 
 def read(team: Team) -> TeamState | None:
     """What the last supervisor wrote; None when it never did, or the one that runs now has not yet."""
+    state = last(team)
+    return state if state is not None and holder(team) in (None, state.pid) else None
+
+
+def last(team: Team) -> TeamState | None:
+    """What was written last, whoever runs the team now; None where that cannot be read."""
     try:
         data = json.loads(_state_path(team).read_text("utf-8"))
-    except (FileNotFoundError, ValueError):
+        workers = tuple(_worker_from(worker) for worker in data.pop("workers"))
+        return TeamState(workers=workers, **data)
+    except (OSError, ValueError, TypeError, KeyError):
         return None
-    workers = tuple(WorkerState(**worker) for worker in data.pop("workers"))
-    return TeamState(workers=workers, **data) if holder(team) in (None, data["pid"]) else None
+
+
+def _worker_from(data: dict[str, Any]) -> WorkerState:
+    deaths = tuple(Death(lines=tuple(death.pop("lines")), **death) for death in data.pop("deaths"))
+    return WorkerState(deaths=deaths, **data)
 
 
 def _lock_path(team: Team) -> Path:

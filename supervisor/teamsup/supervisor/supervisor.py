@@ -1,295 +1,383 @@
-"""The supervisor's event loop: turns what happens into events for ``lifecycle.step`` and does what that decides."""
+"""The supervisor's event loop: cares for the crew, judges it by its heartbeats, tells and does what it is asked."""
 
 import asyncio
-import functools
 import os
-import random
 import signal
 import time
-from collections.abc import Callable, Coroutine
-from contextlib import closing, suppress
-from dataclasses import dataclass, field
-from typing import ParamSpec, TypeVar
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from teamsup.hub import Agent, Delivery, MessageHub, Team, TeamsupError
-from teamsup.hub.doorbell import Doorbell
+from teamsup.hub import Agent, Delivery, MessageHub, NotConfigured, Team, TeamsupError, UnknownRecipient
+from teamsup.hub.doorbell import Doorbell, ring
 from teamsup.hub.messages import NOT_CONFIGURED, OFFLINE, PRESENT_SECONDS, SUPERVISOR
 
-from . import lifecycle, state_file
-from .child import Child
+from . import configuration, control, leftovers, lifecycle, pulse, state_file
 from .command_line import command_line
-from .configuration import Configuration, Program
+from .configuration import Configuration
+from .crew import Crew, Member
+from .deaths import Death, is_told, report
 from .journal import Journal
-from .lifecycle import Action, Process, State
+from .lifecycle import ALIVE, State
+from .plan import Plan, make_plan
+from .service_manager import ServiceManager
+
+if TYPE_CHECKING:
+    from .metrics import MetricsServer
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_HEARTBEAT_SECONDS = PRESENT_SECONDS / 6
-_START_SECONDS = 10.0
+_LOOK_SECONDS = PRESENT_SECONDS / 6
+_LOOKS_PER_DEADLINE = 4
+_SOONEST_LOOK = 0.05
 _REQUEST_SECONDS = 24 * 3600.0
+_NEWS_SECONDS = 24 * 3600.0
 _PRUNE_FIRST_SECONDS = 60.0
 _PRUNE_EVERY_SECONDS = 3600.0
 # A signal that came twice at once, as from 'timeout' to the group and to us, is no second thought.
 _SECOND_THOUGHT_SECONDS = 0.5
 
 
-@dataclass
-class _Worker:
-    program: Program
-    say: Callable[[str], None]
-    process: Process = field(default_factory=Process)
-    child: Child | None = None
-    timer: asyncio.TimerHandle | None = None
-    started_at: float | None = None
-    gone: asyncio.Event = field(default_factory=asyncio.Event)
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
-
-
 class Supervisor:
     """Runs the workers of one team in this process until told to stop."""
 
-    def __init__(self, team: Team, configuration: Configuration, hub: MessageHub, *, echo: bool) -> None:
-        self._team = team
-        self._configuration = configuration
-        self._hub = hub
-        self._started_at = time.time()
-        self._began = time.monotonic()
-        names = [program.name for program in configuration.programs]
-        self._journal = Journal(team.logs, [SUPERVISOR, *names], echo=echo)
-        self._workers = {
-            program.name: _Worker(program, functools.partial(self._journal.say, program.name))
-            for program in configuration.programs
-        }
-        self._stopping = asyncio.Event()
-        self._asked_at = 0.0
-        self._impatient = False
-        self._tasks: set[asyncio.Task[object]] = set()
+    def __init__(
+        self, team: Team, settings: Configuration, hub: MessageHub, manager: ServiceManager, *, echo: bool
+    ) -> None:
+        self.team = team
+        self.hub = hub
+        self.settings = settings
+        self.stopping = asyncio.Event()
         self.ready = asyncio.Event()
         """Set once no worker is starting any more."""
+        self._manager = manager
+        self._journal = Journal(team.logs, echo=echo)
+        self._journal.open(SUPERVISOR)
+        self.crew = Crew(team, self._journal, self._changed, self._died)
+        self._started_at = time.time()
+        self._began = time.monotonic()
+        self._asked_at = 0.0
+        self._had_terminal = _has_terminal()
+        self._tasks: set[asyncio.Task[object]] = set()
+        self._news: list[str] = []
+        self._metrics: MetricsServer | None = None
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            loop.add_signal_handler(number, self._asked_to_stop, number)
-        loop.add_signal_handler(signal.SIGCHLD, self._reap)
-        with closing(Doorbell(self._team.run, SUPERVISOR)) as bell:
-            self._enroll()
-            self._say(f"team {self._team.name!r} in {self._team.folder}")
-            for worker in self._workers.values():
-                self._apply(worker, lifecycle.Start())
-            serving = asyncio.create_task(self._serve(bell))
-            await self._stopping.wait()
+            loop.add_signal_handler(number, self._signalled, number)
+        loop.add_signal_handler(signal.SIGCHLD, self.crew.reap)
+        leftovers.adopt()
+        with closing(Doorbell(self.team.run, SUPERVISOR)) as bell:
+            await self._take_over()
+            self.say(f"team {self.team.name!r} in {self.team.folder}")
+            for name, program in self.settings.programs.items():
+                if program.autostart:
+                    self.crew.start(name)
+            self._check_ready()
+            besides = [asyncio.create_task(self._serve(bell)), asyncio.create_task(self._stay_alive())]
+            self._serve_metrics()
+            await self.stopping.wait()
+            self.say("stopping")
+            self._manager.stopping()
             # From here on nobody can ask for a restart any more.
-            serving.cancel()
-            await asyncio.wait((serving,))
-            self._say("stopping")
-            for worker in reversed(self._workers.values()):
-                self._stop(worker)
-                await worker.gone.wait()
-        await self._in_hub(self._hub.heartbeat, OFFLINE)
-        self._say("stopped")
+            besides[0].cancel()
+            await asyncio.wait(besides[:1])
+            self.crew.stop_all()
+            await self.crew.ended()
+            if killed := await asyncio.to_thread(leftovers.end_of_team):
+                self.say(f"killed what was left: {', '.join(map(str, killed))}")
+            besides[1].cancel()
+        if self._metrics is not None:
+            self._metrics.close()
+        await self.in_hub(self.hub.heartbeat, OFFLINE)
+        self.say("stopped")
         self._journal.close()
 
-    def _enroll(self) -> None:
-        self._hub.register("supervisor", pid=os.getpid())
-        for name in self._workers:
-            self._hub.enroll(name, "daemon")
-        for name in self._configuration.agents:
-            self._hub.enroll(name)
-        self._hub.watch()
+    async def reload(self) -> str:
+        """Take over a changed configuration, or refuse it as a whole; what was done, in words.
 
-    def _asked_to_stop(self, number: int) -> None:
-        """In order; at once when somebody presses Ctrl-C again."""
-        if not self._stopping.is_set():
-            self._stopping.set()
-            self._asked_at = time.monotonic()
-        elif number == signal.SIGINT and time.monotonic() - self._asked_at > _SECOND_THOUGHT_SECONDS:
-            self._impatient = True
-            for worker in self._workers.values():
-                self._stop(worker)
-                if worker.child is not None:
-                    worker.child.signal(signal.SIGKILL)
+        Raises NotConfigured.
+        """
+        new = await asyncio.to_thread(configuration.load, self.team)
+        self._manager.reloading()
+        states = {name: member.process.state for name, member in self.crew.members.items()}
+        plan = make_plan(self.settings.programs, new.programs, states)
+        self.say(f"reload: {plan}")
+        port_changed = new.metrics_port != self.settings.metrics_port
+        self.settings = new
+        for name in plan.stop:
+            self.crew.stop(name)
+            self.background(self._forget(self.crew.members[name]))
+        self.crew.configure(new.programs, {})
+        await self.in_hub(self._enroll)
+        self._follow(plan)
+        if port_changed:
+            self._serve_metrics()
+        self._manager.ready(self._status())
+        return str(plan)
 
-    def _apply(self, worker: _Worker, event: lifecycle.Event) -> None:
-        """Let the worker's lifecycle decide, and do it."""
-        before = worker.process
-        worker.process, actions = lifecycle.step(before, event, time.monotonic())
-        for action in actions:
-            self._act(worker, action)
-        if worker.timer is not None:
-            worker.timer.cancel()
-            worker.timer = None
-        if worker.process.due is not None:
-            pause = max(0.0, worker.process.due - time.monotonic())
-            worker.timer = asyncio.get_running_loop().call_later(pause, self._apply, worker, lifecycle.Tick())
-        if worker.process != before:
-            self._publish_change(worker)
+    def say(self, line: str) -> None:
+        self._journal.say(SUPERVISOR, line)
 
-    def _act(self, worker: _Worker, action: Action) -> None:
-        match action:
-            case Action.SPAWN:
-                self._spawn(worker)
-            case Action.TERMINATE if worker.child is not None:
-                worker.child.signal(signal.SIGKILL if self._impatient else signal.SIGTERM)
-            case Action.KILL if worker.child is not None:
-                self._say(f"{worker.program.name} did not end in time and is killed")
-                worker.child.signal(signal.SIGKILL)
-
-    def _spawn(self, worker: _Worker) -> None:
-        name = worker.program.name
-        try:
-            child = Child(worker.program)
-        except OSError as error:
-            self._apply(worker, lifecycle.SpawnFailed(str(error)))
-            return
-        worker.child, worker.started_at = child, time.time()
-        worker.gone.clear()
-        self._say(f"{name} started, pid {child.pid}")
-
-        def hear() -> None:
-            if not child.read_lines(worker.say):
-                asyncio.get_running_loop().remove_reader(child.output)
-
-        asyncio.get_running_loop().add_reader(child.output, hear)
-
-    def _reap(self) -> None:
-        for worker in self._workers.values():
-            if worker.child is not None and (code := worker.child.exit_code()) is not None:
-                self._exited(worker, worker.child, code)
-
-    def _exited(self, worker: _Worker, child: Child, code: int) -> None:
-        asyncio.get_running_loop().remove_reader(child.output)
-        child.close(worker.say)
-        worker.child = None
-        name = worker.program.name
-        why = NOT_CONFIGURED if code == os.EX_CONFIG else lifecycle.exit_reason(code)
-        self._say(f"{name} ended ({why})")
-        self._apply(worker, lifecycle.Exited(code, random.random()))  # noqa: S311
-        if worker.process.state is State.BACKOFF and worker.process.due is not None:
-            self._say(f"{name} starts again in {worker.process.due - time.monotonic():.1f} s")
-        if worker.child is None:
-            self._background(self._mark_offline(worker))
-
-    async def _mark_offline(self, worker: _Worker) -> None:
-        if worker.child is None:
-            await self._in_hub(self._hub.mark_offline, worker.program.name)
-
-    def _stop(self, worker: _Worker, *, restart: bool = False) -> None:
-        self._apply(worker, lifecycle.Stop(self._configuration.stop_seconds, restart))
-        if worker.child is None:
-            worker.gone.set()
-
-    def _publish_change(self, worker: _Worker) -> None:
-        if worker.child is None:
-            worker.gone.set()
-        worker.changed.set()
-        if all(other.process.state is not State.STARTING for other in self._workers.values()):
-            if not self.ready.is_set():
-                seconds = time.monotonic() - self._began
-                self._say(f"ready in {seconds:.1f} s; talk to the team with: {command_line(self._team, 'chat')}")
-            self.ready.set()
-        self._publish()
-
-    def _publish(self) -> None:
-        workers = tuple(
-            state_file.WorkerState(
-                name=worker.program.name,
-                state=worker.process.state,
-                pid=worker.child.pid if worker.child else None,
-                started_at=worker.started_at if worker.child else None,
-                restarts=worker.process.restarts,
-                reason=worker.process.reason,
-            )
-            for worker in self._workers.values()
-        )
-        try:
-            state_file.write(self._team, state_file.TeamState(os.getpid(), self._started_at, workers))
-        except OSError as error:
-            self._say(f"'teamsup ps' will show old states: {error}")
-
-    async def _serve(self, bell: Doorbell) -> None:
-        """Say that we live, see who else does, keep the mailboxes true, and do what is asked of us."""
-        prune_at = time.monotonic() + _PRUNE_FIRST_SECONDS
-        while True:
-            if (found := await self._in_hub(self._look)) is not None:
-                agents, requests = found
-                for agent in agents:
-                    self._see(agent)
-                for request in requests:
-                    self._background(self._answer(request, agents))
-            if time.monotonic() >= prune_at:
-                prune_at = time.monotonic() + _PRUNE_EVERY_SECONDS
-                self._background(self._in_hub(self._hub.prune, older_than=self._configuration.keep_seconds))
-            await bell.wait_async(_HEARTBEAT_SECONDS)
-
-    def _look(self) -> tuple[list[Agent], list[Delivery]]:
-        self._hub.heartbeat()
-        self._hub.expire()
-        # The requests first: who has made them is known by then.
-        requests = self._hub.claim(10, lease=_REQUEST_SECONDS)
-        return self._hub.agents(), requests
-
-    def _see(self, agent: Agent) -> None:
-        worker = self._workers.get(agent.name)
-        if worker is None or worker.child is None or agent.status == NOT_CONFIGURED:
-            return
-        if agent.metadata.get("pid") == worker.child.pid:
-            self._apply(worker, lifecycle.Ready())
-
-    async def _answer(self, delivery: Delivery, agents: list[Agent]) -> None:
-        message = delivery.message
-        if message.recipient is None or message.reply_to is not None:
-            await self._in_hub(self._hub.acknowledge, delivery)
-            return
-        verb, _, name = message.content.strip().partition(" ")
-        kind, worker = "message", self._workers.get(name)
-        if verb == "status" and not name:
-            answer = "\n".join(f"{name}: {worker.process.state}" for name, worker in self._workers.items())
-        elif message.sender not in [agent.name for agent in agents if agent.kind == "console"]:
-            how = command_line(self._team, "restart", "NAME")
-            kind, answer = "error", f"I tell {message.sender} only the 'status'. A person restarts a worker with: {how}"
-        elif self._stopping.is_set():
-            kind, answer = "error", "The team is being stopped."
-        elif verb == "restart" and worker is not None:
-            self._say(f"{message.sender} asked to restart {name}")
-            answer = await self._restart(worker)
-        elif verb == "restart":
-            kind, answer = "error", f"There is no worker {name!r}; there are {', '.join(self._workers)}."
-        else:
-            kind, answer = "error", "I know 'status' and 'restart NAME'."
-        await self._in_hub(self._hub.reply, delivery, answer, message_type=kind)
-
-    async def _restart(self, worker: _Worker) -> str:
-        """Restart a worker, and say what became of that."""
-        self._stop(worker, restart=True)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._configuration.stop_seconds + _START_SECONDS):
-                while worker.process.state in (State.STOPPING, State.STARTING):
-                    worker.changed.clear()
-                    await worker.changed.wait()
-        if worker.process.state is State.STARTING:
-            return f"{worker.program.name} was started and has not reported yet."
-        if worker.child is not None:
-            return f"{worker.program.name} runs again, pid {worker.child.pid}."
-        why = worker.process.reason or worker.process.state
-        return f"{worker.program.name} does not run: {why}. See: {command_line(self._team, 'ps')}"
-
-    def _background(self, work: Coroutine[object, object, object]) -> None:
+    def background(self, work: Coroutine[object, object, object]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _in_hub(self, action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
+    async def in_hub(self, action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
         """Do it in a thread, because a busy database must not hold up the care for the workers; None if it failed."""
         try:
             return await asyncio.to_thread(action, *args, **kwargs)
         except TeamsupError as error:
-            self._say(str(error))
+            self.say(str(error))
         except Exception as error:
             # Whatever it is, the workers must go on being looked after.
-            self._say(f"{type(error).__name__}: {error}")
+            self.say(f"{type(error).__name__}: {error}")
         return None
 
-    def _say(self, line: str) -> None:
-        self._journal.say(SUPERVISOR, line)
+    async def _take_over(self) -> None:
+        """Be the team's supervisor, after one that may have been killed in the middle of its work."""
+        before = state_file.last(self.team)
+        died = before is not None and any(worker.pid is not None for worker in before.workers)
+        if died and (killed := await asyncio.to_thread(leftovers.end_of_predecessor, self.team)):
+            self.say(f"killed what the last supervisor had left: {', '.join(map(str, killed))}")
+        known = {worker.name: worker.deaths for worker in before.workers} if before is not None else {}
+        self.crew.configure(self.settings.programs, known)
+        self.hub.register("supervisor", pid=os.getpid())
+        self.hub.recover()
+        self._enroll()
+
+    def _enroll(self) -> None:
+        for program in self.settings.programs.values():
+            # Who sends no heartbeats may know nothing of the hub; its mailbox would fill up unread.
+            if program.heartbeat_seconds is not None:
+                self.hub.enroll(program.name, "daemon" if program.is_ours else "agent")
+        for name in self.settings.agents:
+            self.hub.enroll(name)
+        self.hub.watch()
+
+    def _follow(self, plan: Plan) -> None:
+        for name in plan.restart:
+            self.crew.restart(name)
+        for name in plan.start:
+            self.crew.start(name)
+
+    async def _forget(self, member: Member) -> None:
+        """Once a worker that is configured no more has ended."""
+        await self.crew.settled(member, *ALIVE, State.STOPPING)
+        if member.name not in self.settings.programs:
+            self.crew.members.pop(member.name, None)
+            self._publish()
+
+    def _signalled(self, number: int) -> None:
+        """SIGTERM and Ctrl-C end the team in order, a second Ctrl-C at once. SIGHUP reloads, unless it says that the
+        terminal has gone."""
+        if number == signal.SIGHUP and not (self._had_terminal and not _has_terminal()):
+            self.background(self._reload_or_say_why_not())
+        elif not self.stopping.is_set():
+            self.stopping.set()
+            self._asked_at = time.monotonic()
+        elif number == signal.SIGINT and time.monotonic() - self._asked_at > _SECOND_THOUGHT_SECONDS:
+            self.crew.kill_all()
+
+    async def _reload_or_say_why_not(self) -> None:
+        try:
+            await self.reload()
+        except NotConfigured as error:
+            self.say(f"nothing was reloaded: {error}")
+
+    def _changed(self, member: Member) -> None:
+        if member.child is None and not member.is_busy:
+            self.background(self._mark_offline(member))
+        self._check_ready()
+        self._manager.status(self._status())
+        self._publish()
+
+    def _check_ready(self) -> None:
+        if self.ready.is_set() or any(other.process.state is State.STARTING for other in self.crew.members.values()):
+            return
+        seconds = time.monotonic() - self._began
+        self.say(f"ready in {seconds:.1f} s; talk to the team with: {command_line(self.team, 'chat')}")
+        self._manager.ready(self._status())
+        self.ready.set()
+
+    async def _mark_offline(self, member: Member) -> None:
+        if member.child is None and member.program.heartbeat_seconds is not None:
+            await self.in_hub(self.hub.mark_offline, member.name)
+
+    def _died(self, member: Member, death: Death) -> None:
+        self._publish()
+        if is_told(death.failures):
+            self._news.append(report(member.name, death))
+            ring(self.team.run, [SUPERVISOR])
+
+    def _status(self) -> str:
+        """One line for whoever asks the service manager."""
+        others = [
+            f"{member.name}: {member.process.reason or member.process.state}"
+            for member in self.crew.members.values()
+            if member.wanted and member.process.state is not State.RUNNING
+        ]
+        running = sum(member.process.state is State.RUNNING for member in self.crew.members.values())
+        return "; ".join([f"{running} of {len(self.crew.members)} workers run", *others])
+
+    def _publish(self) -> None:
+        try:
+            state_file.write(self.team, self.state())
+        except OSError as error:
+            self.say(f"'teamsup ps' will show old states: {error}")
+
+    def state(self) -> state_file.TeamState:
+        workers = tuple(
+            state_file.WorkerState(
+                name=member.name,
+                state=member.process.state,
+                pid=member.child.pid if member.child else None,
+                started_at=member.started_at if member.child else None,
+                restarts=member.process.restarts,
+                reason=self._why(member),
+                heartbeat_seconds=member.program.heartbeat_seconds,
+                deaths=member.deaths,
+            )
+            for member in self.crew.members.values()
+        )
+        return state_file.TeamState(os.getpid(), self._started_at, workers)
+
+    def _why(self, member: Member) -> str:
+        if waiting := self.crew.waits_for(member):
+            return f"waits for {', '.join(waiting)}"
+        return member.process.reason
+
+    async def _stay_alive(self) -> None:
+        """Tell the service manager, from the loop that decides, that it still does."""
+        if self._manager.watchdog_seconds is not None:
+            while True:
+                self._manager.alive()
+                await asyncio.sleep(self._manager.watchdog_seconds / 3)
+
+    async def _serve(self, bell: Doorbell) -> None:
+        """Say that we live, see who else does, tell the news, keep the mailboxes true, and do what is asked of us."""
+        prune_at = time.monotonic() + _PRUNE_FIRST_SECONDS
+        while True:
+            if (found := await self.in_hub(self._look)) is not None:
+                agents, requests = found
+                self._judge({agent.name: agent for agent in agents})
+                for request in requests:
+                    self.background(control.answer(self, request, agents))
+                await self._tell_news()
+            else:
+                for member in self.crew.members.values():
+                    member.pulse = pulse.forgive(member.pulse, time.monotonic())
+            await self._weigh()
+            if time.monotonic() >= prune_at:
+                prune_at = time.monotonic() + _PRUNE_EVERY_SECONDS
+                self.background(self.in_hub(self.hub.prune, older_than=self.settings.keep_seconds))
+            await bell.wait_async(self._pause())
+
+    def _look(self) -> tuple[list[Agent], list[Delivery]]:
+        self.hub.heartbeat()
+        self.hub.watch()
+        self.hub.expire()
+        # The requests first: who has made them is known by then.
+        requests = self.hub.claim(10, lease=_REQUEST_SECONDS)
+        return self.hub.agents(), requests
+
+    def _judge(self, agents: Mapping[str, Agent]) -> None:
+        now, usual = time.monotonic(), self._usual_pause()
+        for member in self.crew.members.values():
+            if member.child is None or member.program.heartbeat_seconds is None:
+                continue
+            agent = agents.get(member.name)
+            beat = None
+            if agent is not None and agent.status != NOT_CONFIGURED and _is_of(agent, member, member.child.pid):
+                beat = agent.last_heartbeat
+                self.crew.apply(member, lifecycle.Ready())
+            age = 0.0 if beat is None else (datetime.now(UTC) - beat).total_seconds()
+            member.pulse = pulse.look(member.pulse, beat, age, now, usual)
+            if member.pulse.silent >= _patience(member):
+                self.crew.apply(member, lifecycle.Hung(f"no heartbeat for {member.pulse.silent:.1f} s"))
+
+    async def _weigh(self) -> None:
+        """Replace whoever uses more memory than it may."""
+        limited = [member for member in self.crew.members.values() if member.child and member.program.memory_max]
+        for member in limited:
+            child, most = member.child, member.program.memory_max or 0
+            used = 0 if child is None else await asyncio.to_thread(leftovers.memory_of, child.pid)
+            if used > most and member.child is child:
+                reason = f"it uses {used / 2**20:.0f} MiB of memory and may use {most / 2**20:.0f}"
+                self.say(f"{member.name} is replaced: {reason}")
+                self.crew.apply(member, lifecycle.TooLarge(reason))
+
+    def _usual_pause(self) -> float:
+        """Seconds between two looks: several in the time after which somebody counts as hung."""
+        deadlines = [member.program.heartbeat_seconds for member in self.crew.members.values() if member.child]
+        return min([_LOOK_SECONDS, *(deadline / _LOOKS_PER_DEADLINE for deadline in deadlines if deadline)])
+
+    def _pause(self) -> float:
+        """Until the next look, which is not later than the moment at which somebody may count as hung."""
+        left = [
+            _patience(member) - member.pulse.silent
+            for member in self.crew.members.values()
+            if member.child is not None and member.program.heartbeat_seconds is not None
+        ]
+        return max(_SOONEST_LOOK, min([self._usual_pause(), *left]))
+
+    async def _tell_news(self) -> None:
+        while self._news:
+            news = self._news[0]
+            for recipient in self.settings.told_of_deaths:
+                if await self.in_hub(self._tell, recipient, news) is None:
+                    return
+            del self._news[0]
+
+    def _tell(self, recipient: str, news: str) -> bool:
+        try:
+            self.hub.send(recipient, news, message_type="notification", priority="high", expires_in=_NEWS_SECONDS)
+        except UnknownRecipient:
+            self.say(f"nobody named {recipient!r} is there to be told of a death; see told_of_deaths in teamsup.toml")
+        return True
+
+    def _serve_metrics(self) -> None:
+        if self._metrics is not None:
+            self._metrics.close()
+            self._metrics = None
+        if port := self.settings.metrics_port:
+            from .metrics import MetricsServer  # an HTTP server is a tenth of our memory
+
+            try:
+                self._metrics = MetricsServer(port, self.hub, self.state)
+            except OSError as error:
+                self.say(f"no metrics on 127.0.0.1:{port}: {error.strerror}")
+
+
+def _patience(member: Member) -> float:
+    """Seconds of silence after which it counts as hung."""
+    if member.process.state is State.STARTING:
+        return member.program.start_seconds
+    return member.program.heartbeat_seconds or 0.0
+
+
+def _is_of(agent: Agent, member: Member, pid: int) -> bool:
+    """Whether this heartbeat comes from the process that runs now, or from one that it has started in its group."""
+    beating = agent.metadata.get("pid")
+    if beating == pid:
+        return True
+    if not isinstance(beating, int):
+        since = member.started_at or 0.0
+        return agent.last_heartbeat is not None and agent.last_heartbeat.timestamp() >= since
+    try:
+        return os.getpgid(beating) == pid
+    except OSError:
+        return False
+
+
+def _has_terminal() -> bool:
+    """Whether this process has a terminal that is still there."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True

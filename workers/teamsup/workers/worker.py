@@ -19,7 +19,8 @@ from teamsup.hub.settings import Settings
 P = ParamSpec("P")
 T = TypeVar("T")
 
-HEARTBEAT_SECONDS = 5.0
+# The supervisor says after what silence it takes us for hung.
+HEARTBEAT_SECONDS = min(5.0, float(os.environ.get("TEAMSUP_HEARTBEAT_SECONDS", "20")) / 4)
 _PAUSE_SECONDS = 1.0
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import shutil
 import sys
 import time
@@ -11,16 +12,28 @@ from datetime import UTC, datetime
 
 import psutil
 
-from teamsup.hub import Agent, MessageHub, StoreError, Team
-from teamsup.hub.messages import NOT_CONFIGURED, OFFLINE, SUPERVISOR
+from teamsup.hub import Agent, CallerError, MessageHub, StoreError, Team
+from teamsup.hub.messages import NOT_CONFIGURED, OFFLINE, PRESENT_SECONDS, SUPERVISOR
 from teamsup.hub.wording import duration, printable
 
-from ..lifecycle import State
+from ..deaths import Death
+from ..lifecycle import State, exit_reason
 from ..state_file import TeamState, WorkerState, holder, not_running, read
 
 EXIT_NOT_RUNNING = 3
 EXIT_UNWELL = 4
-_HEADINGS = ("NAME", "STATE", "PID", "UPTIME", "RESTARTS", "HEARTBEAT", "CPU %", "MEMORY", "UNREAD", "NOTE")
+_HEADINGS = ("NAME", "STATE", "PID", "UPTIME", "RESTARTS", "HEARTBEAT", "CPU %", "MEMORY", "UNREAD", "OLDEST", "NOTE")
+_WELL = (State.STARTING, State.RUNNING, State.STOPPED)
+_DONE = exit_reason(0)
+_WATCH_SECONDS = 1.0
+_CLEAR = "\x1b[H\x1b[J"
+_RED, _GREEN, _DIM, _PLAIN = "\x1b[31m", "\x1b[32m", "\x1b[2m", "\x1b[0m"
+
+
+class UnknownName(CallerError):
+    """Nobody of that name is there to be shown."""
+
+    exit_code = os.EX_NOUSER
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +50,31 @@ class Row:
     cpu_percent: float | None
     memory_bytes: int | None
     unread: int
+    oldest_unread_seconds: float | None
     note: str
     well: bool
+    deaths: tuple[Death, ...] = ()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="the same for programs")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="only this one, with its last deaths")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="the same for programs")
+    form.add_argument("--watch", action="store_true", help="show it anew every second, until Ctrl-C")
     parser.epilog = "Exit code 0: all well, 3: the team is not running, 4: somebody is unwell."
 
 
 def run(arguments: argparse.Namespace) -> int:
     team = Team.named(arguments.team)
+    code = _show(team, arguments)
+    while arguments.watch:
+        time.sleep(_WATCH_SECONDS)
+        code = _show(team, arguments)
+    return code
+
+
+def _show(team: Team, arguments: argparse.Namespace) -> int:
+    """Look once and print it; the exit code."""
     agents: dict[str, Agent] = {}
     undeliverable: dict[str, int] = {}
     trouble: StoreError | None = None
@@ -60,11 +87,19 @@ def run(arguments: argparse.Namespace) -> int:
             trouble = error
     running = holder(team) is not None
     rows = _rows(read(team), agents, undeliverable, running=running)
+    if arguments.name is not None:
+        rows = [row for row in rows if row.name == arguments.name] or _unknown(arguments.name, rows)
     if arguments.json:
         print(json.dumps({"team": team.name, "running": running, "rows": [asdict(row) for row in rows]}, indent=2))
     else:
+        if arguments.watch and sys.stdout.isatty():
+            print(_CLEAR, end="")
         for line in _table(rows) if rows else []:
-            print(_fitted(line) if sys.stdout.isatty() else line)
+            print(line)
+        if arguments.name is not None:
+            for death in rows[0].deaths:
+                print("\n".join(_told(death)))
+        sys.stdout.flush()
         if not running and trouble is None:
             print(not_running(team), file=sys.stderr)
     if trouble is not None:
@@ -74,13 +109,19 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if all(row.well for row in rows) else EXIT_UNWELL
 
 
+def _unknown(name: str, rows: Sequence[Row]) -> list[Row]:
+    known = ", ".join(row.name for row in rows) or "none yet"
+    raise UnknownName(f"Nobody named {name!r} is in this team; known are: {known}.")
+
+
 def _rows(
     state: TeamState | None, agents: Mapping[str, Agent], undeliverable: Mapping[str, int], *, running: bool
 ) -> list[Row]:
     """The supervisor and its workers first, then agents, then names for which messages wait that nobody has."""
     workers: tuple[WorkerState, ...] = ()
     if state is not None:
-        workers = (WorkerState(SUPERVISOR, State.RUNNING, state.pid, state.started_at, 0, ""), *state.workers)
+        itself = WorkerState(SUPERVISOR, State.RUNNING, state.pid, state.started_at, 0, "", PRESENT_SECONDS, ())
+        workers = (itself, *state.workers)
     if not running:
         workers = tuple(replace(worker, state=State.STOPPED, pid=None, started_at=None) for worker in workers)
     names = {worker.name for worker in workers}
@@ -96,7 +137,8 @@ def _worker_row(worker: WorkerState, agent: Agent | None) -> Row:
     now = datetime.now(UTC)
     cpu, memory = _usage(worker.pid)
     not_configured = worker.state == State.EXITED and worker.reason == NOT_CONFIGURED
-    silent = worker.state == State.RUNNING and (agent is None or not agent.is_present(now))
+    beats = worker.heartbeat_seconds is not None
+    silent = beats and worker.state == State.RUNNING and (agent is None or not agent.is_present(now))
     return Row(
         name=worker.name,
         kind="supervisor" if worker.name == SUPERVISOR else "daemon",
@@ -104,13 +146,22 @@ def _worker_row(worker: WorkerState, agent: Agent | None) -> Row:
         pid=worker.pid,
         uptime_seconds=None if worker.started_at is None else max(0.0, time.time() - worker.started_at),
         restarts=worker.restarts,
-        heartbeat_age_seconds=_age(agent, now) if worker.pid is not None else None,
+        heartbeat_age_seconds=_age(agent.last_heartbeat if agent else None, now) if worker.pid is not None else None,
         cpu_percent=cpu,
         memory_bytes=memory,
         unread=0 if agent is None else agent.unread,
-        note=(agent.note if agent is not None and worker.state != State.STOPPED else "") or worker.reason,
-        well=not_configured or (worker.state in (State.STARTING, State.RUNNING, State.STOPPED) and not silent),
+        oldest_unread_seconds=_age(agent.oldest_unread if agent else None, now),
+        note=_note(worker, agent),
+        well=not_configured or worker.reason == _DONE or (worker.state in _WELL and not silent),
+        deaths=worker.deaths,
     )
+
+
+def _note(worker: WorkerState, agent: Agent | None) -> str:
+    if worker.next_try_at is not None:
+        return f"{worker.reason}; next try in {duration(worker.next_try_at - time.time())}"
+    own = agent.note if agent is not None and worker.state in (State.RUNNING, State.EXITED) else ""
+    return own or worker.reason
 
 
 def _agent_row(agent: Agent) -> Row:
@@ -123,10 +174,11 @@ def _agent_row(agent: Agent) -> Row:
         pid=None,
         uptime_seconds=None,
         restarts=None,
-        heartbeat_age_seconds=_age(agent, now),
+        heartbeat_age_seconds=_age(agent.last_heartbeat, now),
         cpu_percent=None,
         memory_bytes=None,
         unread=agent.unread,
+        oldest_unread_seconds=_age(agent.oldest_unread, now),
         note=agent.note,
         well=True,
     )
@@ -144,15 +196,26 @@ def _undeliverable_row(name: str, count: int) -> Row:
         cpu_percent=None,
         memory_bytes=None,
         unread=count,
+        oldest_unread_seconds=None,
         note="nobody of that name has taken part yet",
         well=True,
     )
 
 
-def _age(agent: Agent | None, now: datetime) -> float | None:
-    if agent is None or agent.last_heartbeat is None:
-        return None
-    return max(0.0, (now - agent.last_heartbeat).total_seconds())
+def _age(moment: datetime | None, now: datetime) -> float | None:
+    return None if moment is None else max(0.0, (now - moment).total_seconds())
+
+
+def _told(death: Death) -> list[str]:
+    """One death, for people."""
+    at = datetime.fromtimestamp(death.at).astimezone().isoformat(" ", "seconds")
+    then = (
+        "not started again"
+        if death.next_try_at is None
+        else f"started again after {death.next_try_at - death.at:.1f} s"
+    )
+    times = f", {death.failures} in a row" if death.failures > 1 else ""
+    return ["", f"{at} pid {death.pid} died: {death.reason}{times}; {then}", *(f"    {line}" for line in death.lines)]
 
 
 def _usage(pid: int | None) -> tuple[float | None, int | None]:
@@ -169,15 +232,24 @@ def _usage(pid: int | None) -> tuple[float | None, int | None]:
         return None, None
 
 
-def _fitted(line: str) -> str:
-    width = shutil.get_terminal_size().columns
-    return line if len(line) <= width else line[: width - 1] + "…"
-
-
 def _table(rows: Sequence[Row]) -> list[str]:
     lines = [_HEADINGS, *(_cells(row) for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(_HEADINGS))]
-    return ["  ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+    plain = ["  ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+    if not sys.stdout.isatty():
+        return plain
+    columns = shutil.get_terminal_size().columns
+    fitted = [line if len(line) <= columns else line[: columns - 1] + "…" for line in plain]
+    if "NO_COLOR" in os.environ:
+        return fitted
+    colours = [_DIM, *(_colour(row) for row in rows)]
+    return [f"{colour}{line}{_PLAIN}" for colour, line in zip(colours, fitted, strict=True)]
+
+
+def _colour(row: Row) -> str:
+    if not row.well:
+        return _RED
+    return _GREEN if row.state == State.RUNNING else ""
 
 
 def _cells(row: Row) -> tuple[str, ...]:
@@ -194,6 +266,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         shown(row.cpu_percent, f"{row.cpu_percent or 0:.1f}"),
         shown(row.memory_bytes, f"{(row.memory_bytes or 0) / 2**20:.0f} MiB"),
         str(row.unread),
+        shown(row.oldest_unread_seconds, duration(row.oldest_unread_seconds or 0)),
         row.note,
     )
     return tuple(printable(cell).replace("\n", " ").replace("\t", " ") for cell in cells)

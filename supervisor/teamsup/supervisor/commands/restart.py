@@ -2,27 +2,19 @@
 
 import argparse
 
-from teamsup.hub import CallerError, Team
-from teamsup.hub.messages import SUPERVISOR
-from teamsup.hub.wording import printable
+from teamsup.hub import Team
 
-from ..arguments import amount
-from ..console import ask_once
-from ..state_file import require_running
+from ..arguments import add_timeout
+from ..console import ask_supervisor
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", help="the worker, as 'teamsup ps' shows it")
-    parser.add_argument(
-        "--timeout", type=amount, default=15.0, metavar="SECONDS", help="how long to wait (default: 15)"
-    )
+    parser.add_argument("names", nargs="+", metavar="NAME", help="a worker, as 'teamsup ps' shows it")
+    add_timeout(parser, 30)
 
 
 def run(arguments: argparse.Namespace) -> int:
     team = Team.named(arguments.team)
-    require_running(team)
-    answer = ask_once(team, SUPERVISOR, f"restart {arguments.name}", arguments.timeout)
-    if answer.message_type == "error":
-        raise CallerError(printable(answer.content))
-    print(printable(answer.content))
+    for name in arguments.names:
+        print(ask_supervisor(team, f"restart {name}", arguments.timeout))
     return 0

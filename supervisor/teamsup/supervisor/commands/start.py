@@ -1,47 +1,67 @@
 """``teamsup start``."""
 
 import argparse
-import asyncio
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from teamsup.hub import MessageHub, Team
 from teamsup.hub.messages import SUPERVISOR
 
 from .. import configuration
+from ..arguments import add_timeout
 from ..command_line import command_line
+from ..console import ask_supervisor
+from ..service_manager import ServiceManager
 from ..state_file import hold
-from ..supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from ..supervisor import Supervisor
 
 _READY = b"ready"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only this worker, of a team that runs")
+    add_timeout(parser, 30)
     parser.add_argument("--detach", action="store_true", help="run in the background; return when the team is ready")
     parser.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
 
 
 def run(arguments: argparse.Namespace) -> int:
     team = Team.named(arguments.team)
+    for name in arguments.names:
+        print(ask_supervisor(team, f"start {name}", arguments.timeout))
+    if arguments.names:
+        return 0
     if arguments.detach:
         return _detach(team)
+    # asyncio loads it where it can, which is a tenth of what the supervisor has in memory; nothing here speaks TLS.
+    sys.modules.setdefault("ssl", None)  # type: ignore[arg-type]
+    import asyncio
+
+    from ..supervisor import Supervisor
+
     team.create()
     hold(team)
     with MessageHub(team, agent=SUPERVISOR) as hub:
-        supervisor = Supervisor(team, configuration.load(team), hub, echo=arguments.ready_fd is None)
+        settings, manager = configuration.load(team), ServiceManager()
+        supervisor = Supervisor(team, settings, hub, manager, echo=arguments.ready_fd is None)
         asyncio.run(_run(supervisor, arguments.ready_fd))
     return 0
 
 
-async def _run(supervisor: Supervisor, ready_fd: int | None) -> None:
+async def _run(supervisor: "Supervisor", ready_fd: int | None) -> None:
     async def tell_ready(descriptor: int) -> None:
         await supervisor.ready.wait()
         os.write(descriptor, _READY)
         os.close(descriptor)
         # Whoever started us may wait for the end of our stderr.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+    import asyncio
 
     telling = asyncio.create_task(tell_ready(ready_fd)) if ready_fd is not None else None
     await supervisor.run()

@@ -8,7 +8,8 @@ from contextlib import suppress
 
 from teamsup.hub import CallerError, Team
 
-from ..arguments import amount
+from ..arguments import add_timeout
+from ..console import ask_supervisor
 from ..state_file import holder
 
 
@@ -19,13 +20,16 @@ class StillRunning(CallerError):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--timeout", type=amount, default=60.0, metavar="SECONDS", help="how long to wait (default: 60)"
-    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only this worker; the others go on")
+    add_timeout(parser, 60)
 
 
 def run(arguments: argparse.Namespace) -> int:
     team = Team.named(arguments.team)
+    for name in arguments.names:
+        print(ask_supervisor(team, f"stop {name}", arguments.timeout))
+    if arguments.names:
+        return 0
     pid = holder(team)
     if pid is None:
         print(f"Team {team.name!r} is not running.")

@@ -1,0 +1,261 @@
+"""The workers of one team as processes: does what ``lifecycle.step`` decides, in the order of their dependencies."""
+
+import asyncio
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from teamsup.hub import Team
+from teamsup.hub.messages import NOT_CONFIGURED, SUPERVISOR
+from teamsup.hub.wording import printable
+
+from . import deaths, leftovers, lifecycle
+from .child import Child
+from .configuration import Program
+from .deaths import Death
+from .journal import Journal
+from .lifecycle import ALIVE, Action, Process, State, Then
+from .pulse import Pulse
+
+_DONE = lifecycle.exit_reason(0)
+
+
+@dataclass
+class Member:
+    """One worker: what it should be, what it is, and what is known of it."""
+
+    program: Program
+    deaths: tuple[Death, ...] = ()
+    wanted: bool = False
+    process: Process = field(default_factory=Process)
+    child: Child | None = None
+    mark: str = ""
+    """By which everything that comes from its process is known."""
+    pulse: Pulse = field(default_factory=lambda: Pulse(0.0))
+    tail: deque[str] = field(default_factory=lambda: deque(maxlen=deaths.KEPT_LINES))
+    started_at: float | None = None
+    timer: asyncio.TimerHandle | None = None
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def name(self) -> str:
+        return self.program.name
+
+    @property
+    def is_busy(self) -> bool:
+        return self.process.state in (*ALIVE, State.STOPPING)
+
+
+class Crew:
+    """All of them. Lives on the event loop of the supervisor; ``on_change`` is called whenever a member has changed,
+    ``on_death`` when one has ended without being asked to."""
+
+    def __init__(
+        self,
+        team: Team,
+        journal: Journal,
+        on_change: Callable[[Member], None],
+        on_death: Callable[[Member, Death], None],
+    ) -> None:
+        self._team = team
+        self._journal = journal
+        self._on_change = on_change
+        self._on_death = on_death
+        self._runs = 0
+        self._ending = False
+        self._impatient = False
+        self._sweeps: set[asyncio.Task[object]] = set()
+        self.members: dict[str, Member] = {}
+
+    def configure(self, programs: Mapping[str, Program], known_deaths: Mapping[str, tuple[Death, ...]]) -> None:
+        """Run these programs from now on; what runs already goes on with what it was started with."""
+        gone = {name: member for name, member in self.members.items() if name not in programs}
+        members = {}
+        for name, program in programs.items():
+            member = self.members.get(name) or Member(program, deaths=known_deaths.get(name, ()))
+            member.program = program
+            members[name] = member
+            self._journal.open(name, program.log_bytes, program.log_files)
+        # Those that are still about to end stay members until they have.
+        self.members = members | {name: member for name, member in gone.items() if member.is_busy}
+
+    def start(self, name: str) -> None:
+        """Have it run, and whatever it depends on."""
+        member = self.members[name]
+        member.wanted = True
+        for other in member.program.depends_on:
+            if not self._serves(self.members[other]):
+                self.start(other)
+        if member.process.state is State.STOPPED:
+            self._advance()
+        else:
+            self.apply(member, lifecycle.Start())
+
+    def stop(self, name: str) -> None:
+        self.members[name].wanted = False
+        self.apply(self.members[name], lifecycle.Stop())
+
+    def restart(self, name: str) -> None:
+        self.members[name].wanted = True
+        self.apply(self.members[name], lifecycle.Stop(restart=True))
+
+    def stop_all(self) -> None:
+        """Each once nobody who depends on it is left."""
+        self._ending = True
+        for member in self.members.values():
+            member.wanted = False
+        self._advance()
+
+    def kill_all(self) -> None:
+        self._impatient = True
+        for member in self.members.values():
+            self.apply(member, lifecycle.Stop())
+            if member.child is not None:
+                member.child.kill()
+
+    async def ended(self) -> None:
+        """Return once no process is left, and nothing that one of them has left behind."""
+        for member in list(self.members.values()):
+            await self.settled(member, *ALIVE, State.STOPPING, State.BACKOFF)
+        await asyncio.gather(*self._sweeps)
+
+    async def settled(self, member: Member, *states: State) -> None:
+        """Return once the member is in none of these states."""
+        while member.process.state in states:
+            member.changed.clear()
+            await member.changed.wait()
+
+    def waits_for(self, member: Member) -> list[str]:
+        """Those a member that should run cannot be started without."""
+        if not member.wanted or member.process.state is not State.STOPPED:
+            return []
+        return [name for name in member.program.depends_on if not self._serves(self.members[name])]
+
+    def reap(self) -> None:
+        """Take notice of processes that have ended."""
+        for member in list(self.members.values()):
+            if member.child is not None and (code := member.child.exit_code()) is not None:
+                self._exited(member, member.child, code)
+        leftovers.reap_adopted([member.child.pid for member in self.members.values() if member.child is not None])
+
+    def apply(self, member: Member, event: lifecycle.Event) -> None:
+        """Let the member's lifecycle decide, and do it."""
+        before = member.process
+        member.process, actions = lifecycle.step(before, event, time.monotonic(), member.program.policy)
+        for action in actions:
+            self._act(member, action)
+        if member.timer is not None:
+            member.timer.cancel()
+            member.timer = None
+        if member.process.due is not None:
+            pause = max(0.0, member.process.due - time.monotonic())
+            member.timer = asyncio.get_running_loop().call_later(pause, self.apply, member, lifecycle.Tick())
+        if member.process != before:
+            member.changed.set()
+            self._on_change(member)
+            self._advance()
+
+    def _advance(self) -> None:
+        """Start and stop what has become possible."""
+        for member in list(self.members.values()):
+            if self._ending:
+                if member.process.state in (*ALIVE, State.BACKOFF) and not self._is_needed(member):
+                    self.apply(member, lifecycle.Stop())
+            elif member.wanted and member.process.state is State.STOPPED and not self.waits_for(member):
+                self.apply(member, lifecycle.Start())
+
+    def _serves(self, member: Member) -> bool:
+        """Whether those who depend on it may run: it is there, or was meant to end and has done so well."""
+        done = member.process.state is State.EXITED and member.process.reason == _DONE
+        return member.process.state is State.RUNNING or done
+
+    def _is_needed(self, member: Member) -> bool:
+        return any(other.is_busy and member.name in other.program.depends_on for other in self.members.values())
+
+    def _act(self, member: Member, action: Action) -> None:
+        match action:
+            case Action.SPAWN:
+                self._spawn(member)
+            case Action.TERMINATE if member.child is not None:
+                if self._impatient:
+                    member.child.kill()
+                else:
+                    member.child.terminate()
+            case Action.DUMP if member.child is not None:
+                self._say(f"{member.name} hangs: {member.process.reason}; it is replaced")
+                member.child.dump()
+            case Action.KILL if member.child is not None:
+                self._say(f"{member.name} did not end in time and is killed")
+                member.child.kill()
+
+    def _spawn(self, member: Member) -> None:
+        self._runs += 1
+        mark = leftovers.tag(self._team, member.name, self._runs)
+        member.tail.clear()
+        try:
+            child = Child(member.program, self._environment(member.program, mark))
+        except OSError as error:
+            reason = f"cannot be started: {error.strerror or error}: {error.filename}"
+            self._say(f"{member.name} {reason}")
+            self.apply(member, lifecycle.SpawnFailed(reason))
+            self._died(member, 0, reason)
+            return
+        member.child, member.mark = child, mark
+        member.started_at, member.pulse = time.time(), Pulse(time.monotonic())
+        self._say(f"{member.name} started, pid {child.pid}")
+
+        def hear() -> None:
+            if not child.read_lines(lambda line: self._keep(member, line)):
+                asyncio.get_running_loop().remove_reader(child.output)
+
+        asyncio.get_running_loop().add_reader(child.output, hear)
+
+    def _environment(self, program: Program, mark: str) -> dict[str, str]:
+        beat = program.heartbeat_seconds
+        return {
+            leftovers.TAG: mark,
+            "TEAMSUP_TEAM": self._team.name,
+            "TEAMSUP_HOME": str(self._team.folder.parent),
+            **({} if beat is None else {"TEAMSUP_HEARTBEAT_SECONDS": f"{beat:g}"}),
+        }
+
+    def _keep(self, member: Member, line: str) -> None:
+        member.tail.append(printable(line.rstrip())[: deaths.KEPT_COLUMNS])
+        self._journal.say(member.name, line)
+
+    def _exited(self, member: Member, child: Child, code: int) -> None:
+        asyncio.get_running_loop().remove_reader(child.output)
+        child.close(lambda line: self._keep(member, line))
+        member.child = None
+        before, lines = member.process, tuple(member.tail)
+        replaced = before.state is State.STOPPING and before.then is Then.REPLACE
+        reason = before.reason if replaced else lifecycle.exit_reason(code)
+        self._say(f"{member.name} ended ({reason})")
+        sweep = asyncio.create_task(self._sweep(member.name, member.mark))
+        self._sweeps.add(sweep)
+        sweep.add_done_callback(self._sweeps.discard)
+        self.apply(member, lifecycle.Exited(code, random.random()))  # noqa: S311
+        asked = before.state is State.STOPPING and not replaced
+        well = reason == NOT_CONFIGURED or (code == 0 and member.process.state is State.EXITED)
+        if not asked and not well:
+            self._died(member, child.pid, reason, lines)
+
+    def _died(self, member: Member, pid: int, reason: str, lines: tuple[str, ...] = ()) -> None:
+        now, process = time.time(), member.process
+        next_try = {State.STARTING: now, State.RUNNING: now}.get(process.state)
+        if process.state is State.BACKOFF and process.due is not None:
+            next_try = now + process.due - time.monotonic()
+            self._say(f"{member.name} starts again in {next_try - now:.1f} s")
+        death = Death(now, pid, reason, max(1, process.failures), next_try, lines)
+        member.deaths = deaths.kept(member.deaths, death)
+        self._on_death(member, death)
+
+    async def _sweep(self, name: str, mark: str) -> None:
+        """Not before the next process is started: that one has another mark, and need not wait for this."""
+        if killed := await asyncio.to_thread(leftovers.end_of_worker, mark):
+            self._say(f"{name} had left {len(killed)} processes, which are killed: {', '.join(map(str, killed))}")
+
+    def _say(self, line: str) -> None:
+        self._journal.say(SUPERVISOR, line)

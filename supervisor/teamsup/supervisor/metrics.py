@@ -1,0 +1,101 @@
+"""The team's figures for Prometheus, on loopback, in its text format (version 0.0.4)."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from teamsup.hub import Agent, MessageHub, Stats, TeamsupError
+
+from .lifecycle import State
+from .state_file import TeamState
+
+Sample = tuple[dict[str, str], float]
+
+
+class MetricsServer:
+    """Serves /metrics until closed. Raises OSError when the port is taken."""
+
+    def __init__(self, port: int, hub: MessageHub, state: Callable[[], TeamState]) -> None:
+        class Handler(BaseHTTPRequestHandler):
+            timeout = 5
+
+            def do_GET(self) -> None:
+                if self.path.partition("?")[0] != "/metrics":
+                    self.send_error(404, "only /metrics is here")
+                    return
+                try:
+                    body = render(state(), hub.agents(), hub.stats(), time.time()).encode()
+                except TeamsupError as error:
+                    self.send_error(503, str(error))
+                    return
+                self.send_response(200)
+                self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
+                """Nothing: a line every few seconds tells nobody anything."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, name="teamsup-metrics", daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def render(state: TeamState, agents: Sequence[Agent], stats: Stats, now: float) -> str:
+    """All figures as text; times are in seconds."""
+    workers = state.workers
+    moment = datetime.fromtimestamp(now, UTC)
+    beats = [
+        ({"agent": agent.name}, (moment - agent.last_heartbeat).total_seconds())
+        for agent in agents
+        if agent.last_heartbeat is not None
+    ]
+    oldest = 0.0 if stats.oldest_unread is None else (moment - stats.oldest_unread).total_seconds()
+    families: list[tuple[str, str, str, Iterable[Sample]]] = [
+        (
+            "worker_up",
+            "gauge",
+            "1 while the worker runs",
+            [_of(w.name, float(w.state == State.RUNNING)) for w in workers],
+        ),
+        (
+            "worker_state",
+            "gauge",
+            "1 for the state the worker is in",
+            [({"worker": w.name, "state": s}, float(w.state == s)) for w in workers for s in State],
+        ),
+        ("worker_restarts_total", "counter", "Times it was started again", [_of(w.name, w.restarts) for w in workers]),
+        ("heartbeat_age_seconds", "gauge", "Since the agent's last heartbeat", beats),
+        (
+            "deliveries",
+            "gauge",
+            "Deliveries by state",
+            [({"state": name}, float(count)) for name, count in stats.deliveries.items()],
+        ),
+        ("messages", "gauge", "Messages in the database", [({}, float(stats.messages))]),
+        ("unread", "gauge", "Messages an agent has not read", [({"agent": a.name}, float(a.unread)) for a in agents]),
+        ("oldest_unread_seconds", "gauge", "Age of the oldest unread message", [({}, oldest)]),
+        ("supervisor_start_time_seconds", "gauge", "Unix time of its start", [({}, state.started_at)]),
+    ]
+    return "".join(_family(*family) for family in families)
+
+
+def _of(worker: str, value: float) -> Sample:
+    return {"worker": worker}, value
+
+
+def _family(name: str, kind: str, help_text: str, samples: Iterable[Sample]) -> str:
+    full = f"teamsup_{name}"
+    lines = [f"# HELP {full} {help_text}", f"# TYPE {full} {kind}"]
+    for labels, value in samples:
+        # Names of agents and states hold nothing that would need escaping.
+        inside = ",".join(f'{key}="{text}"' for key, text in labels.items())
+        lines.append(f"{full}{{{inside}}} {value:g}" if inside else f"{full} {value:g}")
+    return "\n".join(lines) + "\n"
