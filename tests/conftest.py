@@ -1,3 +1,4 @@
+import contextlib
 import os
 import signal
 import subprocess
@@ -37,16 +38,37 @@ def teamsup(tmp_path: Path) -> Command:
     return Command(tmp_path)
 
 
-@pytest.fixture
-def running(teamsup: Command) -> Iterator[Command]:
+@contextlib.contextmanager
+def run_team(teamsup: Command) -> Iterator[subprocess.Popen[str]]:
     """A team that ``teamsup start`` runs; it is stopped, and found to have left nothing, afterwards."""
     with teamsup.open("start", stdout=subprocess.DEVNULL) as supervisor:
         try:
-            eventually(lambda: is_ready(teamsup), "all workers ready")
-            yield teamsup
+            yield supervisor
         finally:
             family = psutil.Process(supervisor.pid).children(recursive=True) if supervisor.poll() is None else []
             if supervisor.poll() is None:
                 os.kill(supervisor.pid, signal.SIGTERM)
             supervisor.wait(30)
             assert not psutil.wait_procs(family, timeout=5)[1]
+
+
+@pytest.fixture
+def running(teamsup: Command) -> Iterator[Command]:
+    """A team of the workers that come with teamsup."""
+    with run_team(teamsup):
+        eventually(lambda: is_ready(teamsup), "all workers ready")
+        yield teamsup
+
+
+@pytest.fixture
+def run_workers(teamsup: Command) -> Iterator[Callable[[str], Command]]:
+    """Starts a team of the workers in this teamsup.toml alone."""
+    with contextlib.ExitStack() as stack:
+
+        def run(toml: str) -> Command:
+            teamsup.configure(toml)
+            stack.enter_context(run_team(teamsup))
+            eventually(lambda: "ready in" in teamsup.run("logs", "supervisor").stdout, "the team")
+            return teamsup
+
+        yield run

@@ -17,7 +17,7 @@ T = TypeVar("T")
 PATIENCE = 20.0
 
 
-def eventually(condition: Callable[[], T], what: str) -> T:
+def eventually(condition: Callable[[], T | None], what: str) -> T:
     """The first true value of the condition; fails when none comes."""
     ends = time.monotonic() + PATIENCE
     while not (value := condition()):
@@ -36,6 +36,12 @@ class Command:
     @property
     def team(self) -> Team:
         return Team(self.team_name, self.home / self.team_name)
+
+    def configure(self, toml: str) -> None:
+        """A teamsup.toml with these workers and none of those that come with teamsup."""
+        quiet = "".join(f"[worker.{name}]\nautostart = false\n" for name in ("user_comm", "monitor-bridge", "gateway"))
+        self.team.folder.mkdir(parents=True, exist_ok=True)
+        self.team.configuration.write_text(quiet + toml)
 
     @property
     def environment(self) -> dict[str, str]:

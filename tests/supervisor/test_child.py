@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
@@ -12,7 +13,7 @@ from teamsup.supervisor.configuration import Program
 
 
 def python(code: str) -> Child:
-    return Child(Program("worker", (sys.executable, "-c", code)))
+    return Child(Program("worker", (sys.executable, "-c", code)), {})
 
 
 def output(child: Child) -> list[str]:
@@ -40,7 +41,7 @@ def test_output_that_is_no_text_or_has_no_line_ends_is_passed_on_bounded() -> No
 
 def test_a_command_that_cannot_be_run_is_an_os_error() -> None:
     with pytest.raises(FileNotFoundError):
-        Child(Program("worker", ("/nowhere/at/all",)))
+        Child(Program("worker", ("/nowhere/at/all",)), {})
 
 
 def test_what_a_worker_leaves_behind_in_its_group_is_ended_with_it() -> None:
@@ -55,14 +56,33 @@ def test_what_a_worker_leaves_behind_in_its_group_is_ended_with_it() -> None:
     assert psutil.wait_procs([grandchild], timeout=10)[1] == []
 
 
-def test_a_signal_reaches_it() -> None:
+def test_it_is_asked_to_end_also_after_it_is_gone() -> None:
     child = python("import time; time.sleep(1000)")
 
-    child.signal(signal.SIGTERM)
+    child.terminate()
 
     assert eventually(child.exit_code, "the exit") == -signal.SIGTERM
     child.close(print)
-    child.signal(signal.SIGTERM)
+    child.terminate()
+
+
+def test_a_worker_that_hangs_says_where() -> None:
+    child = python("import time\ndef stuck(): time.sleep(1000)\nprint('up', flush=True)\nstuck()")
+    lines: list[str] = []
+    eventually(lambda: child.read_lines(lines.append) and lines, "the worker")
+
+    child.dump()
+
+    assert eventually(child.exit_code, "the exit") == -signal.SIGABRT
+    child.close(lines.append)
+    assert any("in stuck" in line for line in lines)
+
+
+def test_it_is_run_as_its_configuration_says(tmp_path: Path) -> None:
+    code = "import os; print(os.getcwd(), os.environ['A'], os.environ['B'], os.environ.get('NOTIFY_SOCKET'))"
+    program = Program("worker", (sys.executable, "-c", code), tmp_path, environment=(("A", "1"),))
+
+    assert output(Child(program, {"B": "2"})) == [f"{tmp_path} 1 2 None"]
 
 
 def test_a_worker_that_never_stops_printing_leaves_time_for_others() -> None:
@@ -71,7 +91,7 @@ def test_a_worker_that_never_stops_printing_leaves_time_for_others() -> None:
 
     eventually(lambda: child.read_lines(lines.append) and lines, "some output")
 
-    child.signal(signal.SIGKILL)
+    child.kill()
     eventually(child.exit_code, "the exit")
     child.close(lines.append)
     assert len(lines) < 10_000

@@ -3,19 +3,27 @@
 import os
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from teamsup.supervisor.lifecycle import (
+    DUMP_SECONDS,
     HEALTHY_SECONDS,
     Action,
     Event,
     Exited,
+    Hung,
+    Policy,
     Process,
     Ready,
+    Restart,
     SpawnFailed,
     Start,
     State,
     Stop,
+    Then,
     Tick,
+    TooLarge,
     step,
 )
 
@@ -41,12 +49,19 @@ CRASH = Exited(1)
         (State.RUNNING, Exited(os.EX_CONFIG), State.EXITED, []),
         (State.STARTING, Exited(os.EX_CONFIG), State.EXITED, []),
         (State.STOPPING, CRASH, State.STOPPED, []),
-        (State.RUNNING, Stop(10), State.STOPPING, [Action.TERMINATE]),
-        (State.STARTING, Stop(10), State.STOPPING, [Action.TERMINATE]),
-        (State.STOPPING, Stop(10), State.STOPPING, []),
-        (State.BACKOFF, Stop(10), State.STOPPED, []),
-        (State.EXITED, Stop(10), State.STOPPED, []),
-        (State.EXITED, Stop(10, restart=True), State.STARTING, [Action.SPAWN]),
+        (State.RUNNING, Stop(), State.STOPPING, [Action.TERMINATE]),
+        (State.STARTING, Stop(), State.STOPPING, [Action.TERMINATE]),
+        (State.STOPPING, Stop(), State.STOPPING, []),
+        (State.BACKOFF, Stop(), State.STOPPED, []),
+        (State.EXITED, Stop(), State.STOPPED, []),
+        (State.EXITED, Stop(restart=True), State.STARTING, [Action.SPAWN]),
+        (State.STOPPING, Start(), State.STOPPING, []),
+        (State.RUNNING, Hung("silent"), State.STOPPING, [Action.DUMP]),
+        (State.STARTING, Hung("silent"), State.STOPPING, [Action.DUMP]),
+        (State.STOPPING, Hung("silent"), State.STOPPING, []),
+        (State.BACKOFF, Hung("silent"), State.BACKOFF, []),
+        (State.RUNNING, TooLarge("big"), State.STOPPING, [Action.TERMINATE]),
+        (State.STOPPED, TooLarge("big"), State.STOPPED, []),
         (State.RUNNING, Tick(), State.RUNNING, []),
     ],
 )
@@ -89,7 +104,7 @@ def test_health_makes_failures_forgotten() -> None:
 
 
 def test_a_stubborn_worker_is_killed_when_patience_ends() -> None:
-    process, _ = step(Process(State.RUNNING), Stop(10), NOW)
+    process, _ = step(Process(State.RUNNING), Stop(), NOW)
 
     assert step(process, Tick(), NOW + 9.9)[1] == ()
     process, actions = step(process, Tick(), NOW + 10)
@@ -99,7 +114,7 @@ def test_a_stubborn_worker_is_killed_when_patience_ends() -> None:
 
 
 def test_a_restart_spawns_once_the_old_process_is_gone() -> None:
-    process, actions = step(Process(State.RUNNING), Stop(10, restart=True), NOW)
+    process, actions = step(Process(State.RUNNING), Stop(restart=True), NOW)
     assert actions == (Action.TERMINATE,)
 
     process, actions = step(process, Exited(0), NOW)
@@ -108,8 +123,8 @@ def test_a_restart_spawns_once_the_old_process_is_gone() -> None:
 
 
 def test_a_stop_during_a_restart_wins() -> None:
-    process, _ = step(Process(State.RUNNING), Stop(10, restart=True), NOW)
-    process, _ = step(process, Stop(10), NOW)
+    process, _ = step(Process(State.RUNNING), Stop(restart=True), NOW)
+    process, _ = step(process, Stop(), NOW)
 
     assert step(process, Exited(0), NOW)[0].state is State.STOPPED
 
@@ -117,4 +132,93 @@ def test_a_stop_during_a_restart_wins() -> None:
 def test_why_it_is_not_running_is_remembered() -> None:
     assert step(Process(State.RUNNING), Exited(os.EX_CONFIG), NOW)[0].reason == "not configured"
     assert step(Process(State.STARTING), SpawnFailed("no such file"), NOW)[0].reason == "no such file"
-    assert step(Process(State.RUNNING, failures=1), Exited(-9), 0)[0].reason == "signal 9"
+    assert step(Process(State.RUNNING, failures=1), Exited(-9), 0)[0].reason == "signal 9 (SIGKILL)"
+
+
+@pytest.mark.parametrize(
+    ("restart", "code", "then"),
+    [
+        (Restart.ALWAYS, 0, State.STARTING),
+        (Restart.ALWAYS, 1, State.STARTING),
+        (Restart.ON_FAILURE, 0, State.EXITED),
+        (Restart.ON_FAILURE, 1, State.STARTING),
+        (Restart.NEVER, 0, State.EXITED),
+        (Restart.NEVER, 1, State.EXITED),
+    ],
+)
+def test_which_ends_are_repaired(restart: Restart, code: int, then: State) -> None:
+    assert step(Process(State.RUNNING), Exited(code), NOW, Policy(restart))[0].state is then
+
+
+def test_who_sends_no_heartbeats_runs_once_it_has_stayed_up() -> None:
+    policy = Policy(ready_after=2)
+    process, _ = step(Process(), Start(), NOW, policy)
+
+    assert step(process, Tick(), NOW + 1.9, policy)[0].state is State.STARTING
+    process, actions = step(process, Tick(), NOW + 2, policy)
+
+    assert (process.state, process.due, actions) == (State.RUNNING, None, ())
+
+
+def test_a_hung_worker_says_where_it_hangs_and_is_killed_and_replaced_as_after_any_death() -> None:
+    process, actions = step(Process(State.RUNNING), Hung("silent"), NOW)
+    assert actions == (Action.DUMP,)
+
+    process, actions = step(process, Tick(), NOW + DUMP_SECONDS)
+    assert actions == (Action.KILL,)
+    process, actions = step(process, Exited(-9), NOW + DUMP_SECONDS)
+
+    assert (process.state, process.failures, process.restarts, actions) == (State.STARTING, 1, 1, (Action.SPAWN,))
+
+
+def test_who_grew_too_large_is_replaced_even_if_it_ends_well() -> None:
+    policy = Policy(Restart.ON_FAILURE)
+    process, _ = step(Process(State.RUNNING), TooLarge("big"), NOW, policy)
+
+    assert step(process, Exited(0), NOW, policy)[0].state is State.STARTING
+
+
+def test_the_longest_pause_is_the_workers_own() -> None:
+    crashed = Process(State.RUNNING, started_at=NOW, failures=1000)
+
+    assert step(crashed, CRASH, NOW, Policy(backoff_max=300))[0].due == NOW + 300
+
+
+EVENTS = st.one_of(
+    st.just(Start()),
+    st.just(Ready()),
+    st.just(SpawnFailed("no such file")),
+    st.builds(Exited, st.sampled_from([0, 1, -9, os.EX_CONFIG]), st.floats(0, 1)),
+    st.just(Hung("silent")),
+    st.just(TooLarge("big")),
+    st.builds(Stop, st.booleans()),
+    st.just(Tick()),
+)
+
+
+@given(
+    st.lists(st.tuples(EVENTS, st.floats(0, 100)), max_size=40),
+    st.sampled_from(list(Restart)),
+    st.sampled_from([None, 1.0]),
+)
+def test_whatever_happens_there_is_never_more_than_one_process(
+    history: list[tuple[Event, float]], restart: Restart, ready_after: float | None
+) -> None:
+    policy, process, now, alive = Policy(restart, ready_after), Process(), NOW, False
+    for event, later in history:
+        now += later
+        if isinstance(event, Exited | SpawnFailed):
+            if not alive or (isinstance(event, SpawnFailed) and process.state is not State.STARTING):
+                continue
+            alive = False
+        process, actions = step(process, event, now, policy)
+        for action in actions:
+            if action is Action.SPAWN:
+                assert not alive, "a second process"
+                alive = True
+            else:
+                assert alive, "a signal for nobody"
+        assert alive == (process.state in (State.STARTING, State.RUNNING, State.STOPPING))
+        # Nobody waits for ever: who is to be killed, or started again, has a time for that.
+        assert process.due is not None or process.state is not State.BACKOFF
+        assert process.then is Then.STOP or alive

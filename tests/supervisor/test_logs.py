@@ -4,14 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from teamsup.supervisor import journal
 from teamsup.supervisor.commands.logs import LogFile
 from teamsup.supervisor.journal import Journal
 
 
-def test_a_log_is_rotated_by_size_and_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal, "FILE_BYTES", 1000)
-    written = Journal(tmp_path, ["user"], echo=False)
+def test_a_log_is_rotated_by_size_and_count(tmp_path: Path) -> None:
+    written = Journal(tmp_path, echo=False)
+    written.open("user", size=1000, kept=3)
 
     for number in range(200):
         written.say("user", f"line {number}")
@@ -21,9 +20,9 @@ def test_a_log_is_rotated_by_size_and_count(tmp_path: Path, monkeypatch: pytest.
     assert all(file.stat().st_size <= 1000 for file in files)
 
 
-def test_a_reader_follows_across_rotation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal, "FILE_BYTES", 1000)
-    written = Journal(tmp_path, ["user"], echo=False)
+def test_a_reader_follows_across_rotation(tmp_path: Path) -> None:
+    written = Journal(tmp_path, echo=False)
+    written.open("user", size=1000, kept=3)
     written.say("user", "line 0")
     log = LogFile(tmp_path / "user.log")
     read = list(log.lines())
@@ -36,7 +35,9 @@ def test_a_reader_follows_across_rotation(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_control_characters_in_output_are_defused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    shown = Journal(tmp_path, ["user", "lonely"], echo=True)
+    shown = Journal(tmp_path, echo=True)
+    shown.open("user")
+    shown.open("lonely")
     shown.say("user", "a\x1b[31mb\r")
     shown.close()
 

