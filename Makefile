@@ -20,6 +20,7 @@ check: .venv/dev
 bench: .venv/bench
 	$(BIN)/python -m benchmarks.first_answer
 	$(BIN)/python -m benchmarks.footprint
+	$(BIN)/python -m benchmarks.supervisors
 	$(BIN)/python -m benchmarks.throughput
 	$(BIN)/python -m benchmarks.latency
 
@@ -28,6 +29,7 @@ soak: .venv/dev
 	cd tests && ../$(BIN)/python -m hub.test_model 3000
 	cd tests && ../$(BIN)/python -m hub.wake_ups 100000
 	cd tests && ../$(BIN)/python -m hub.growth 1000000
+	cd tests && ../$(BIN)/python -m killing 100
 
 clean:
 	rm -rf .venv dist .mypy_cache .pytest_cache .ruff_cache

@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
+from killing import kill_often
 from support import Command, eventually, refusal
 from teamsup.hub import MessageHub
 from teamsup.supervisor.leftovers import TAG
@@ -431,3 +432,10 @@ def test_prometheus_reads_the_team(run_workers: RunWorkers) -> None:
     assert "# TYPE teamsup_oldest_unread_seconds gauge\nteamsup_oldest_unread_seconds 0\n" in text
     with pytest.raises(urllib.error.HTTPError, match="404"):
         urllib.request.urlopen(f"http://127.0.0.1:{port}/")
+
+
+def test_a_supervisor_killed_at_any_moment_is_never_doubled(teamsup: Command) -> None:
+    tally = kill_often(teamsup, kills=4)
+
+    assert (tally.doubled, tally.left) == (0, 0)
+    assert tally.slowest < 3

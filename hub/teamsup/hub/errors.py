@@ -79,7 +79,7 @@ class StoreError(TeamsupError):
 class StoreBusy(StoreError):
     """Another program held the database for longer than we wait."""
 
-    exit_code = os.EX_TEMPFAIL
+    exit_code = os.EX_UNAVAILABLE
 
 
 class StoreFull(StoreError):

@@ -137,9 +137,7 @@ def _program(
 
 
 def _directory(label: str, name: str, team: Team) -> Path:
-    """Relative to the team's folder; without one, where teamsup was started."""
-    if not name:
-        return Path.cwd()
+    """Relative to the team's folder, which it is by default: the same whoever has started the supervisor, and where."""
     path = team.folder / Path(name).expanduser()
     if not path.is_dir():
         raise ValueError(f"{label} directory: {path} is no folder")

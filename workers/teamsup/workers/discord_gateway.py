@@ -25,7 +25,7 @@ def find_token(access: GatewaySection) -> str:
     if token := os.environ.get("DISCORD_TOKEN", "").strip():
         return token
     credentials = os.environ.get("CREDENTIALS_DIRECTORY")
-    if not access.token_file and not credentials:
+    if not access.token_file and not (credentials and Path(credentials, "discord_token").exists()):
         raise NotConfigured(
             "No Discord token: set DISCORD_TOKEN and start the team again, or name a token_file under [gateway] in "
             "teamsup.toml and restart the gateway."

@@ -1,0 +1,87 @@
+"""A supervisor that is killed at random moments, again and again: is a worker ever left behind, or there twice?
+
+``python -m killing 100`` does it so many times.
+"""
+
+import contextlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from support import Command, eventually
+from teamsup.supervisor.leftovers import TAG
+
+_GRANDCHILD = "import time; time.sleep(1000)"
+_WORKER = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {_GRANDCHILD!r}], start_new_session=True);"
+_WORKERS = 3
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Kills; the longest until all workers were gone, in seconds; workers met twice, and anything left at the end."""
+
+    kills: int
+    slowest: float
+    doubled: int
+    left: int
+
+
+def kill_often(teamsup: Command, kills: int, seed: int = 0) -> Tally:
+    chance = random.Random(seed)  # noqa: S311
+    command = json.dumps([sys.executable, "-c", _WORKER + _GRANDCHILD])
+    teamsup.configure("".join(f"[worker.w{number}]\ncommand = {command}\n" for number in range(_WORKERS)))
+    slowest, doubled = 0.0, 0
+    for _ in range(kills):
+        with teamsup.open("start", stdout=subprocess.DEVNULL) as supervisor:
+            time.sleep(chance.uniform(0.05, 1.0))
+            doubled += sum(count > 1 for count in _workers(teamsup).values())
+            children = psutil.Process(supervisor.pid).children() if supervisor.poll() is None else []
+            supervisor.kill()
+            begin = time.monotonic()
+            eventually(lambda: not any(map(_lives, children)), "the end of all workers")  # noqa: B023
+            slowest = max(slowest, time.monotonic() - begin)
+    with teamsup.open("start", stdout=subprocess.DEVNULL) as supervisor:
+        eventually(lambda: len(_workers(teamsup)) == _WORKERS, "the workers")
+        doubled += sum(count > 1 for count in _workers(teamsup).values())
+        supervisor.send_signal(signal.SIGTERM)
+        supervisor.wait(30)
+    return Tally(kills, slowest, doubled, sum(_workers(teamsup).values()))
+
+
+def _lives(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+def _workers(teamsup: Command) -> dict[str, int]:
+    """How many processes of each worker there are, without those that it has started."""
+    found: dict[str, int] = {}
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            mark = process.environ().get(TAG, "")
+            if mark.startswith(f"{teamsup.team.folder}:") and _WORKER in " ".join(process.cmdline()):
+                name = mark.rpartition(":")[2].partition("@")[0]
+                found[name] = found.get(name, 0) + 1
+    return found
+
+
+def main() -> None:
+    os.umask(0o077)
+    with tempfile.TemporaryDirectory() as folder:
+        tally = kill_often(Command(Path(folder)), int(sys.argv[1]))
+        print(tally)
+        sys.exit(bool(tally.doubled or tally.left))
+
+
+if __name__ == "__main__":
+    main()
