@@ -233,11 +233,14 @@ def measure(peer: Peer) -> dict[str, list[float]]:
 def run() -> None:
     # As on Ctrl-C, so that what we have started ends with us.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; kills n={KILLS}, starts n={STARTS}, n={STATUSES}\n")
-    print(f"{'':26} {'kill -9 -> new, ms':>19} {f'{CHILDREN} up, ms':>18} {'status, ms':>17} {'memory':>9} {'idle':>9}")
     print(
-        f"{'':26} {'median':>9} {'max':>9} {'median':>9} {'max':>8} {'best':>8} {'median':>8} {'MiB':>9} {'% core':>9}"
+        f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; n={KILLS} kills, {STARTS} starts, {STATUSES} statuses"
     )
+    print(
+        f"ms: kill -9 of a worker -> its replacement runs; start -> {CHILDREN} workers run; status command. Idle: % of a core\n"
+    )
+    heads = ("kill -9", "max", "start", "max", "status", "best", "MiB", "idle")
+    print(f"{'median of each':26}", *(f"{head:>8}" for head in heads))
     medians: dict[str, dict[str, float]] = {}
     for peer in PEERS:
         if importlib.util.find_spec(peer.package) is None:
@@ -245,21 +248,17 @@ def run() -> None:
             continue
         figures = measure(peer)
         middle = medians[peer.name] = {what: statistics.median(values) for what, values in figures.items() if values}
-        status = (
-            f"{min(figures['status']):8.0f} {middle['status']:8.0f}" if "status" in middle else f"{'-':>8} {'-':>8}"
-        )
-        print(
-            f"{peer.name:26} {middle['kill -9']:9.1f} {max(figures['kill -9']):9.1f} {middle['start']:9.0f}"
-            f" {max(figures['start']):8.0f} {status} {middle['memory']:9.1f} {middle['idle']:9.3f}",
-            flush=True,
-        )
+        cells = [f"{middle['kill -9']:8.1f} {max(figures['kill -9']):8.1f}"]
+        cells += [f"{middle['start']:8.0f} {max(figures['start']):8.0f}"]
+        cells += [
+            f"{middle['status']:8.0f} {min(figures['status']):8.0f}" if "status" in middle else f"{'-':>8} {'-':>8}"
+        ]
+        print(f"{peer.name:26}", *cells, f"{middle['memory']:8.1f} {middle['idle']:8.3f}", flush=True)
     print("\nWhen each replaces a dead worker:", *(f"{peer.name}: {peer.note}" for peer in PEERS), "", sep="\n")
-    ours = medians[OURS.name]
+    ours = medians.pop(OURS.name)
     for other, middle in medians.items():
-        if other != OURS.name:
-            print(
-                f"{other} / teamsup:", ", ".join(f"{what} {value / ours[what]:.2f}" for what, value in middle.items())
-            )
+        ratios = ", ".join(f"{what} {value / ours[what]:.2f}" for what, value in middle.items())
+        print(f"{other} / teamsup: {ratios}")
 
 
 if __name__ == "__main__":

@@ -4,23 +4,25 @@ Watching slows every writer a little, so a team has one watcher: whoever holds t
 for whom new rows are and rings their doorbells.
 """
 
+import itertools
 import os
 import sqlite3
 import threading
-from contextlib import suppress
+import time
+from contextlib import closing, suppress
 
+from . import folder_changes
 from .doorbell import ring, ring_all
 from .file_lock import try_lock
+from .folder_changes import FolderChanges
 from .team import Team
 
-# In milliseconds. A step of 10 hears a commit within about 15 at half a percent of a core; a step of 1 would cost six
-# times that.
-_STEP = 10
-_IDLE = 1000
-# An event can come before its commit is visible (at synchronous=FULL the fsync comes after the last event), so after
-# an event the watcher looks this many times more.
-_LOOKS_AFTER_EVENT = 3
-_LOOK_AGAIN = 50
+_IDLE = 1.0
+# A burst of writes is one commit, and looked at once.
+_BURST = 0.002
+# An event can come before its commit is visible (a writer at synchronous=FULL publishes after its fsync, which comes
+# after the last event), so after an event the watcher looks again, so many seconds later each time.
+_LOOKS = (0.005, 0.02, 0.05)
 
 
 class Watcher:
@@ -29,8 +31,8 @@ class Watcher:
     def __init__(self, team: Team) -> None:
         self._team = team
         self._thread: threading.Thread | None = None
-        self._stop = threading.Event()
-        self._lock_file: int | None = None
+        self._stopping = False
+        self._changes: FolderChanges | None = None
 
     def start_if_free(self) -> bool:
         """Take the lock and watch, unless another process does. True when this process watches."""
@@ -38,49 +40,43 @@ class Watcher:
             return True
         try:
             lock_file = try_lock(self._team.folder / "watch.lock")
+            if lock_file is None:
+                return False
         except OSError:
             return False
-        if lock_file is None:
+        try:
+            self._changes = folder_changes.watch(self._team.folder, self._team.database.name)
+        except OSError:
+            os.close(lock_file)
             return False
-        self._lock_file = lock_file
-        self._thread = threading.Thread(target=self._watch, name="teamsup-watcher", daemon=True)
+        self._thread = threading.Thread(
+            target=self._watch, args=(self._changes, lock_file), name="teamsup-watcher", daemon=True
+        )
         self._thread.start()
         return True
 
     def stop(self) -> None:
-        self._stop.set()
-        if self._thread is not None:
+        self._stopping = True
+        if self._thread is not None and self._changes is not None:
+            self._changes.interrupt()
             self._thread.join()
 
-    def _watch(self) -> None:
-        database = str(self._team.database)
+    def _watch(self, changes: FolderChanges, lock_file: int) -> None:
         try:
-            # Imported by the one process that watches: everybody else is spared its memory.
-            from watchfiles._rust_notify import RustNotify
-
-            with (
-                suppress(OSError, sqlite3.Error),
-                RustNotify([str(self._team.folder)], False, False, 0, False, False) as changes,
-            ):
+            with closing(changes), suppress(OSError, sqlite3.Error):
                 look = _Look(self._team)
                 # For what came between the last watcher and us.
                 ring_all(self._team.run)
-                looks = 0
-                while not self._stop.is_set():
-                    event = changes.watch(_STEP, _STEP, _LOOK_AGAIN if looks else _IDLE, self._stop)
-                    if isinstance(event, set):
-                        if not any(path.startswith(database) for _, path in event):
-                            continue
-                        looks = _LOOKS_AFTER_EVENT
-                    else:
-                        # A timeout may have swallowed an event, so it counts as one.
-                        looks = max(0, looks - 1)
+                pauses = itertools.chain(_LOOKS, itertools.repeat(_IDLE))
+                while not self._stopping:
+                    if changes.wait(next(pauses)):
+                        time.sleep(_BURST)
+                        pauses = itertools.chain(_LOOKS, itertools.repeat(_IDLE))
                     if look.is_of_another_file():
                         look = _Look(self._team)
                     look.ring_new()
         finally:
-            if self._lock_file is not None:
-                os.close(self._lock_file)
+            os.close(lock_file)
 
 
 class _Look:
