@@ -3,6 +3,7 @@
 import os
 import random
 import sqlite3
+from collections.abc import Iterable
 
 from . import clock
 from .errors import StaleLease
@@ -51,11 +52,12 @@ STATES = """
 """
 
 
-def offer(db: sqlite3.Connection, message: Message, recipients: list[str], now: float) -> None:
-    """Note for whom the bell is about to ring."""
+def offer(db: sqlite3.Connection, offers: Iterable[tuple[int, str]], now: float) -> None:
+    """Note for which messages the bell is about to ring, and whose."""
+    at = clock.to_text(now)
     db.executemany(
         "UPDATE deliveries SET offered_at = ? WHERE message = ? AND recipient = ? AND offered_at IS NULL",
-        [(clock.to_text(now), message.id, recipient) for recipient in recipients],
+        [(at, message, recipient) for message, recipient in offers],
     )
 
 

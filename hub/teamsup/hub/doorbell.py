@@ -84,10 +84,10 @@ def ring(run: Path, agents: Iterable[str]) -> None:
                 _ring_one(bell)
 
 
-def listening(run: Path, agents: Iterable[str]) -> list[str]:
+def listening(run: Path, agents: Iterable[str]) -> set[str]:
     """Those of the agents who have a bell up now."""
     up = {name for name, _ in _bells(run)}
-    return [agent for agent in agents if bell_name(agent) in up]
+    return {agent for agent in agents if bell_name(agent) in up}
 
 
 def ring_all(run: Path) -> None:

@@ -2,15 +2,15 @@
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
-from . import presence
-from .doorbell import ring
+from . import deliveries, presence
+from .doorbell import listening, ring
 from .errors import InvalidName
-from .messages import Kind
+from .messages import Kind, Message
 from .store import Durability, Store
 from .team import Team
 from .watcher import Watcher
@@ -32,6 +32,7 @@ class HubBase:
         self._clock = clock
         self._kind: Kind | None = None
         self._bells: set[str] | None = None
+        self._sent: list[tuple[int, str]] = []
         self.team.create()
         self._store = Store(self.team.database, durability)
         self._watcher = Watcher(self.team)
@@ -71,15 +72,22 @@ class HubBase:
             if self._bells is not None:
                 yield db
                 return
-            self._bells = set()
+            self._bells, self._sent = set(), []
             try:
                 yield db
+                if self._sent:
+                    up = listening(self.team.run, self._bells)
+                    deliveries.offer(db, [sent for sent in self._sent if sent[1] in up], self._clock())
             finally:
                 bells, self._bells = self._bells, None
         ring(self.team.run, bells)
         if durable:
             self._store.flush()
         self._store.trim_log()
+
+    def _offer_later(self, message: Message, recipients: Iterable[str]) -> None:
+        self._sent += [(message.id, recipient) for recipient in recipients]
+        self._ring_later(*recipients)
 
     def _ring_later(self, *agents: str) -> None:
         assert self._bells is not None  # noqa: S101 - only called in a transaction

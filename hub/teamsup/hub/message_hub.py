@@ -8,7 +8,7 @@ from typing import Any
 from . import deliveries, presence, sending
 from .arrival import Arrival, Found
 from .clock import from_text, to_text
-from .doorbell import Doorbell, listening
+from .doorbell import Doorbell
 from .messages import NOT_CONFIGURED, OFFLINE, ONLINE, SUPERVISOR, Agent, Delivery, Kind, Message
 from .sending import Draft
 from .upkeep import Upkeep
@@ -296,11 +296,8 @@ class MessageHub(Upkeep):
 
     def _send(self, draft: Draft, *, known_only: bool = True) -> Message:
         with self._write() as db:
-            now = self._clock()
-            message = sending.store_message(db, draft, now, known_only=known_only)
-            recipients = sending.recipients_of(db, message)
-            deliveries.offer(db, message, listening(self.team.run, recipients), now)
-            self._ring_later(*recipients)
+            message = sending.store_message(db, draft, self._clock(), known_only=known_only)
+            self._offer_later(message, sending.recipients_of(db, message))
             return message
 
     def _announce(self, kind: Kind | None, status: str, metadata: Mapping[str, Any] | None) -> None:
