@@ -233,12 +233,8 @@ def measure(peer: Peer) -> dict[str, list[float]]:
 def run() -> None:
     # As on Ctrl-C, so that what we have started ends with us.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    print(
-        f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; n={KILLS} kills, {STARTS} starts, {STATUSES} statuses"
-    )
-    print(
-        f"ms: kill -9 of a worker -> its replacement runs; start -> {CHILDREN} workers run; status command. Idle: % of a core\n"
-    )
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {KILLS} kills, {STARTS} starts, {STATUSES} statuses")
+    print(f"ms: kill -9 until replaced, start until {CHILDREN} workers run, status command; idle: % of a core\n")
     heads = ("kill -9", "max", "start", "max", "status", "best", "MiB", "idle")
     print(f"{'median of each':26}", *(f"{head:>8}" for head in heads))
     medians: dict[str, dict[str, float]] = {}
@@ -250,9 +246,8 @@ def run() -> None:
         middle = medians[peer.name] = {what: statistics.median(values) for what, values in figures.items() if values}
         cells = [f"{middle['kill -9']:8.1f} {max(figures['kill -9']):8.1f}"]
         cells += [f"{middle['start']:8.0f} {max(figures['start']):8.0f}"]
-        cells += [
-            f"{middle['status']:8.0f} {min(figures['status']):8.0f}" if "status" in middle else f"{'-':>8} {'-':>8}"
-        ]
+        status = figures["status"]
+        cells += [f"{middle['status']:8.0f} {min(status):8.0f}" if status else f"{'-':>8} {'-':>8}"]
         print(f"{peer.name:26}", *cells, f"{middle['memory']:8.1f} {middle['idle']:8.3f}", flush=True)
     print("\nWhen each replaces a dead worker:", *(f"{peer.name}: {peer.note}" for peer in PEERS), "", sep="\n")
     ours = medians.pop(OURS.name)
