@@ -1,6 +1,5 @@
 """Storing what was said: what a message may be, to whom it may go, and how often agents may answer each other."""
 
-import difflib
 import json
 import sqlite3
 from collections.abc import Mapping
@@ -170,6 +169,8 @@ def _checked(draft: Draft) -> str:
 
 
 def _nobody(recipient: str, db: sqlite3.Connection) -> str:
+    import difflib  # only for those who mistype
+
     rows = db.execute("SELECT lower(agent_name) FROM agent_status WHERE agent_name IS NOT NULL ORDER BY 1")
     known = [row[0] for row in rows]
     similar = difflib.get_close_matches(recipient, known, 1)

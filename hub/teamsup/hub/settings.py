@@ -1,7 +1,6 @@
 """The team's ``teamsup.toml``: every part of the team reads the sections that are its own."""
 
 import collections.abc
-import difflib
 import math
 import tomllib
 from collections.abc import Mapping
@@ -105,5 +104,7 @@ def _fits(value: object, wanted: type) -> bool:
 
 
 def _hint(name: str, known: list[str]) -> str:
+    import difflib  # only for those who mistype
+
     similar = difflib.get_close_matches(name, known, 1)
     return f"did you mean {similar[0]}?" if similar else f"known are {', '.join(known)}."

@@ -1,10 +1,8 @@
 """Where a team lives on disk, and which names it accepts."""
 
-import hashlib
 import os
 import re
 import stat
-import tempfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -66,7 +64,9 @@ class Team:
         inside = self.folder / "run"
         if len(os.fsencode(inside)) + 1 + _BELL_NAME_MAX + len("@4194304.65535") <= _SOCKET_PATH_MAX:
             return inside
-        digest = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:16]
+        import tempfile  # few have such a path
+
+        digest = _digest(os.fsencode(self.folder))
         return Path(tempfile.gettempdir()) / f"teamsup-{os.getuid()}-{digest}"
 
     def create(self) -> None:
@@ -88,4 +88,10 @@ def bell_name(agent: str) -> str:
     """The agent's part of a doorbell's file name: its name, or a digest where that is too long for a socket's path."""
     if len(agent) <= _BELL_NAME_MAX:
         return agent
-    return agent[:7] + "~" + hashlib.sha256(agent.encode()).hexdigest()[:16]
+    return agent[:7] + "~" + _digest(agent.encode())
+
+
+def _digest(data: bytes) -> str:
+    import hashlib  # few have such a name
+
+    return hashlib.sha256(data).hexdigest()[:16]

@@ -10,12 +10,14 @@ import sqlite3
 import threading
 import time
 from contextlib import closing, suppress
+from typing import TYPE_CHECKING
 
-from . import folder_changes
 from .doorbell import ring, ring_all
 from .file_lock import try_lock
-from .folder_changes import FolderChanges
 from .team import Team
+
+if TYPE_CHECKING:
+    from .folder_changes import FolderChanges
 
 _IDLE = 1.0
 # A burst of writes is one commit, and looked at once.
@@ -44,6 +46,8 @@ class Watcher:
                 return False
         except OSError:
             return False
+        from . import folder_changes  # only the one that watches needs it
+
         try:
             self._changes = folder_changes.watch(self._team.folder, self._team.database.name)
         except OSError:
@@ -61,7 +65,7 @@ class Watcher:
             self._changes.interrupt()
             self._thread.join()
 
-    def _watch(self, changes: FolderChanges, lock_file: int) -> None:
+    def _watch(self, changes: "FolderChanges", lock_file: int) -> None:
         try:
             with closing(changes), suppress(OSError, sqlite3.Error):
                 look = _Look(self._team)

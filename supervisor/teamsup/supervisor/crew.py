@@ -19,6 +19,7 @@ from .journal import Journal
 from .lifecycle import ALIVE, Action, Process, State, Then
 from .pulse import Pulse
 
+_AFTER_START_SECONDS = 0.05
 _DONE = lifecycle.exit_reason(0)
 
 
@@ -253,7 +254,9 @@ class Crew:
         self._on_death(member, death)
 
     async def _sweep(self, name: str, mark: str) -> None:
-        """Not before the next process is started: that one has another mark, and need not wait for this."""
+        """After the next process has started: that one has another mark, and need not share the processor with this."""
+        if not self._ending:
+            await asyncio.sleep(_AFTER_START_SECONDS)
         if killed := await asyncio.to_thread(leftovers.end_of_worker, mark):
             self._say(f"{name} had left {len(killed)} processes, which are killed: {', '.join(map(str, killed))}")
 

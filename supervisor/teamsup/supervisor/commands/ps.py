@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 
-import psutil
-
 from teamsup.hub import Agent, CallerError, MessageHub, StoreError, Team
 from teamsup.hub.messages import NOT_CONFIGURED, OFFLINE, PRESENT_SECONDS, SUPERVISOR
 from teamsup.hub.wording import duration, printable
@@ -19,6 +17,7 @@ from teamsup.hub.wording import duration, printable
 from ..deaths import Death
 from ..lifecycle import State, exit_reason
 from ..state_file import TeamState, WorkerState, holder, not_running, read
+from ..usage import usage_of
 
 EXIT_NOT_RUNNING = 3
 EXIT_UNWELL = 4
@@ -135,7 +134,7 @@ def _rows(
 
 def _worker_row(worker: WorkerState, agent: Agent | None) -> Row:
     now = datetime.now(UTC)
-    cpu, memory = _usage(worker.pid)
+    usage = usage_of(worker.pid) if worker.pid is not None else None
     not_configured = worker.state == State.EXITED and worker.reason == NOT_CONFIGURED
     beats = worker.heartbeat_seconds is not None
     silent = beats and worker.state == State.RUNNING and (agent is None or not agent.is_present(now))
@@ -147,8 +146,8 @@ def _worker_row(worker: WorkerState, agent: Agent | None) -> Row:
         uptime_seconds=None if worker.started_at is None else max(0.0, time.time() - worker.started_at),
         restarts=worker.restarts,
         heartbeat_age_seconds=_age(agent.last_heartbeat if agent else None, now) if worker.pid is not None else None,
-        cpu_percent=cpu,
-        memory_bytes=memory,
+        cpu_percent=usage.cpu_percent if usage else None,
+        memory_bytes=usage.memory_bytes if usage else None,
         unread=0 if agent is None else agent.unread,
         oldest_unread_seconds=_age(agent.oldest_unread if agent else None, now),
         note=_note(worker, agent),
@@ -216,20 +215,6 @@ def _told(death: Death) -> list[str]:
     )
     times = f", {death.failures} in a row" if death.failures > 1 else ""
     return ["", f"{at} pid {death.pid} died: {death.reason}{times}; {then}", *(f"    {line}" for line in death.lines)]
-
-
-def _usage(pid: int | None) -> tuple[float | None, int | None]:
-    """CPU per cent over the process's life, and resident bytes."""
-    if pid is None:
-        return None, None
-    try:
-        process = psutil.Process(pid)
-        with process.oneshot():
-            times = process.cpu_times()
-            life = max(0.01, time.time() - process.create_time())
-            return round(100 * (times.user + times.system) / life, 1), process.memory_info().rss
-    except psutil.Error:
-        return None, None
 
 
 def _table(rows: Sequence[Row]) -> list[str]:
