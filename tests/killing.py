@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 
 from support import Command, eventually
-from teamsup.supervisor.leftovers import TAG
+from teamsup.supervisor.leftovers import MARK
 
 _GRANDCHILD = "import time; time.sleep(1000)"
 _WORKER = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {_GRANDCHILD!r}], start_new_session=True);"
@@ -27,7 +27,7 @@ _WORKERS = 3
 
 @dataclass(frozen=True)
 class Tally:
-    """Kills; the longest until all workers were gone, in seconds; workers met twice, and anything left at the end."""
+    """Kills; the longest until all workers were gone, in seconds; workers met twice; processes left at the end."""
 
     kills: int
     slowest: float
@@ -50,11 +50,13 @@ def kill_often(teamsup: Command, kills: int, seed: int = 0) -> Tally:
             eventually(lambda: not any(map(_lives, children)), "the end of all workers")  # noqa: B023
             slowest = max(slowest, time.monotonic() - begin)
     with teamsup.open("start", stdout=subprocess.DEVNULL) as supervisor:
-        eventually(lambda: len(_workers(teamsup)) == _WORKERS, "the workers")
-        doubled += sum(count > 1 for count in _workers(teamsup).values())
-        supervisor.send_signal(signal.SIGTERM)
-        supervisor.wait(30)
-    return Tally(kills, slowest, doubled, sum(_workers(teamsup).values()))
+        try:
+            eventually(lambda: len(_workers(teamsup)) == _WORKERS, "the workers")
+            doubled += sum(count > 1 for count in _workers(teamsup).values())
+        finally:
+            supervisor.send_signal(signal.SIGTERM)
+            supervisor.wait(30)
+    return Tally(kills, slowest, doubled, len(_marked(teamsup)))
 
 
 def _lives(process: psutil.Process) -> bool:
@@ -66,12 +68,21 @@ def _lives(process: psutil.Process) -> bool:
 def _workers(teamsup: Command) -> dict[str, int]:
     """How many processes of each worker there are, without those that it has started."""
     found: dict[str, int] = {}
+    for mark, command in _marked(teamsup):
+        if _WORKER in command:
+            name = mark.rpartition(":")[2].partition("@")[0]
+            found[name] = found.get(name, 0) + 1
+    return found
+
+
+def _marked(teamsup: Command) -> list[tuple[str, str]]:
+    """Mark and command line of everything that comes from this team's workers."""
+    found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            mark = process.environ().get(TAG, "")
-            if mark.startswith(f"{teamsup.team.folder}:") and _WORKER in " ".join(process.cmdline()):
-                name = mark.rpartition(":")[2].partition("@")[0]
-                found[name] = found.get(name, 0) + 1
+            mark = process.environ().get(MARK, "")
+            if mark.startswith(f"{teamsup.team.folder}:"):
+                found.append((mark, " ".join(process.cmdline())))
     return found
 
 

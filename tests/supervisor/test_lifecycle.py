@@ -54,7 +54,7 @@ CRASH = Exited(1)
         (State.STOPPING, Stop(), State.STOPPING, []),
         (State.BACKOFF, Stop(), State.STOPPED, []),
         (State.EXITED, Stop(), State.STOPPED, []),
-        (State.EXITED, Stop(restart=True), State.STARTING, [Action.SPAWN]),
+        (State.EXITED, Stop(restart=True), State.STOPPED, []),
         (State.STOPPING, Start(), State.STOPPING, []),
         (State.RUNNING, Hung("silent"), State.STOPPING, [Action.DUMP]),
         (State.STARTING, Hung("silent"), State.STOPPING, [Action.DUMP]),

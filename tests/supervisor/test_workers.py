@@ -19,7 +19,7 @@ import pytest
 from killing import kill_often
 from support import Command, eventually, refusal
 from teamsup.hub import MessageHub
-from teamsup.supervisor.leftovers import TAG
+from teamsup.supervisor.leftovers import MARK
 
 RunWorkers = Callable[[str], Command]
 
@@ -71,12 +71,12 @@ def said(teamsup: Command, text: str) -> str:
     return eventually(look, f"the supervisor says {text!r}")
 
 
-def tagged(mark: str) -> list[psutil.Process]:
+def marked(mark: str) -> list[psutil.Process]:
     """The processes that come from a worker whose mark contains this."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if mark in process.environ().get(TAG, ""):
+            if mark in process.environ().get(MARK, ""):
                 found.append(process)
     return found
 
@@ -229,11 +229,11 @@ def test_what_a_worker_has_started_ends_with_it(run_workers: RunWorkers, session
     )
     team = run_workers(worker("own", code, autostart=False))
     team.run("start", "own")
-    eventually(lambda: len(tagged(f"{team.team.folder}:own@")) == 2, "the worker and its child")
+    eventually(lambda: len(marked(f"{team.team.folder}:own@")) == 2, "the worker and its child")
 
     assert team.run("stop", "own").returncode == 0
 
-    eventually(lambda: not tagged(f"{team.team.folder}:own@"), "nothing left")
+    eventually(lambda: not marked(f"{team.team.folder}:own@"), "nothing left")
 
 
 def test_a_killed_supervisor_leaves_nothing_that_the_next_start_would_double(teamsup: Command) -> None:
@@ -243,18 +243,18 @@ def test_a_killed_supervisor_leaves_nothing_that_the_next_start_would_double(tea
     teamsup.configure(worker("own", code))
     mark = f"{teamsup.team.folder}:own@"
     with teamsup.open("start", stdout=subprocess.DEVNULL) as supervisor:
-        eventually(lambda: len(tagged(mark)) == 2, "the worker and its child")
+        eventually(lambda: len(marked(mark)) == 2, "the worker and its child")
         pid = in_state(teamsup, "own", "RUNNING")["pid"]
         supervisor.kill()
     eventually(lambda: not psutil.pid_exists(pid), "the worker's end")
     with teamsup.open("start", stdout=subprocess.DEVNULL) as supervisor:
         try:
-            eventually(lambda: len(tagged(mark)) == 2, "the worker and its child, once")
+            eventually(lambda: len(marked(mark)) == 2, "the worker and its child, once")
             said(teamsup, "killed what the last supervisor had left")
-            assert len(tagged(mark)) == 2
+            assert len(marked(mark)) == 2
         finally:
             supervisor.terminate()
-    assert not tagged(mark)
+    assert not marked(mark)
 
 
 def test_a_stubborn_worker_holds_up_nobody_else(run_workers: RunWorkers, teamsup: Command) -> None:

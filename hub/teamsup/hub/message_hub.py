@@ -273,7 +273,7 @@ class MessageHub(Upkeep):
         with self._write(durable=False) as db:
             db.execute(
                 "UPDATE agent_status SET status = ? WHERE lower(agent_name) = ? AND status <> ?",
-                (OFFLINE, name, NOT_CONFIGURED),
+                (OFFLINE, name.lower(), NOT_CONFIGURED),
             )
 
     def retire(self, name: str) -> None:
@@ -291,7 +291,7 @@ class MessageHub(Upkeep):
         return self._watcher.start_if_free()
 
     def data_version(self) -> int:
-        """A number that changes when another process has committed."""
+        """A number that changes when anybody has committed."""
         return self._store.data_version()
 
     def _send(self, draft: Draft, *, known_only: bool = True) -> Message:

@@ -60,6 +60,10 @@ class WorkerSection:
         for name in ("heartbeat_seconds", "start_seconds", "stop_seconds"):
             if (seconds := getattr(self, name)) is not None:
                 _check_seconds(name, seconds)
+        if any("\0" in text for text in (*self.command, *self.environment, *self.environment.values())):
+            raise ValueError("neither command nor environment may have a NUL in it")
+        if any(not name or "=" in name for name in self.environment):
+            raise ValueError("environment: a name must not be empty or have '=' in it")
         if f"SIG{self.stop_signal}" not in signal.Signals.__members__:
             raise ValueError(f"stop_signal: there is no signal {self.stop_signal!r}; write TERM, INT, QUIT …")
         if self.memory_max:

@@ -49,6 +49,7 @@ class Store:
         self._flushing = threading.Lock()
         self._committed = 0
         self._flushed = 0
+        self._lost = 0
         self._longest_log = _LOG_BYTES
         self._writing = threading.RLock()
         self._writer_thread: int | None = None
@@ -174,8 +175,12 @@ class Store:
                 try:
                     _fsync(f"{self._name}-wal")
                 except OSError as error:
+                    # The kernel reports a lost write once; the next fsync would succeed without it.
+                    self._lost = covered
                     raise StoreError(f"{self.path} was written, but not onto the disk: {error.strerror}.") from error
                 self._flushed = covered
+            if mine <= self._lost:
+                raise StoreError(f"{self.path} was written, but may not be on the disk.")
 
     def _begin(self) -> None:
         if self._depth:

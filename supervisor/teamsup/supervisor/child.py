@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from .configuration import Program
-from .service_manager import SERVICE_VARIABLES
+from .notifier import SERVICE_VARIABLES
 
 _CHUNK = 65536  # bytes: what a pipe holds
 _LAST_CHUNKS = 4

@@ -79,6 +79,8 @@ def load(team: Team) -> Configuration:
     workers = settings.group("worker", WorkerSection)
     try:
         named = {agent_name(name): worker for name, worker in workers.items()}
+        if len(named) < len(workers):
+            raise ValueError("two [worker.NAME] sections have the same name")
         programs = [
             _program(name, named.get(name), settings, section, team) for name in dict.fromkeys((*WORKERS, *named))
         ]

@@ -14,18 +14,23 @@ from .lifecycle import State
 if TYPE_CHECKING:
     from .supervisor import Supervisor
 
-_START_SECONDS = 10.0
+# Less than those wait who have asked.
+_PATIENCE = 25.0
 
 
 async def answer(supervisor: "Supervisor", delivery: Delivery, agents: Sequence[Agent]) -> None:
     """Do what a message asks for, if its sender may, and say what became of that."""
     message = delivery.message
-    if message.recipient is None or message.reply_to is not None:
+    if message.reply_to is not None:
         await supervisor.in_hub(supervisor.hub.acknowledge, delivery)
         return
     people = [agent.name for agent in agents if agent.kind == "console"]
     may_act = message.sender in (*people, *supervisor.settings.operators)
-    done, text = await _do(supervisor, message.content.split(), message.sender, may_act=may_act)
+    try:
+        done, text = await _do(supervisor, message.content.split(), message.sender, may_act=may_act)
+    except Exception as error:
+        done, text = False, f"That failed: {type(error).__name__}: {error}"
+        supervisor.say(text)
     kind = "message" if done else "error"
     await supervisor.in_hub(supervisor.hub.reply, delivery, text, message_type=kind)
 
@@ -46,20 +51,29 @@ async def _do(supervisor: "Supervisor", words: list[str], sender: str, *, may_ac
                 return True, await supervisor.reload()
             except NotConfigured as error:
                 return False, str(error)
-        case [("start" | "stop" | "restart") as verb, name] if name in members:
+        case [("start" | "stop" | "restart") as verb, name] if name in supervisor.settings.programs:
             supervisor.say(f"{sender} asked to {verb} {name}")
             return await _move(supervisor, members[name], verb)
         case [("start" | "stop" | "restart"), name]:
-            return False, f"There is no worker {name!r}; there are {', '.join(members)}."
+            return False, f"There is no worker {name!r}; there are {', '.join(supervisor.settings.programs)}."
     return False, "I know 'status', 'start NAME', 'stop NAME', 'restart NAME' and 'reload'."
 
 
 async def _move(supervisor: "Supervisor", member: Member, verb: str) -> tuple[bool, str]:
     crew, name = supervisor.crew, member.name
-    {"start": crew.start, "stop": crew.stop, "restart": crew.restart}[verb](name)
+    match verb:
+        case "start":
+            crew.start(name)
+        case "stop":
+            crew.stop(name)
+        case "restart":
+            crew.restart(name)
     with suppress(TimeoutError):
-        async with asyncio.timeout(member.program.policy.stop_seconds + _START_SECONDS):
+        async with asyncio.timeout(_PATIENCE):
             await crew.settled(member, State.STOPPING, State.STARTING)
+            for other in crew.waits_for(member):
+                await crew.settled(crew.members[other], State.STARTING)
+            await crew.settled(member, State.STARTING)
     if verb == "stop":
         return True, f"{name} has ended." if member.child is None else f"{name} is about to end."
     if member.process.state is State.STARTING:
@@ -67,9 +81,9 @@ async def _move(supervisor: "Supervisor", member: Member, verb: str) -> tuple[bo
     if member.child is not None:
         return True, f"{name} runs, pid {member.child.pid}."
     if waiting := crew.waits_for(member):
-        return True, f"{name} waits for {', '.join(waiting)}."
+        return False, f"{name} waits for {', '.join(waiting)}."
     why = member.process.reason or member.process.state
-    return True, f"{name} does not run: {why}. See: {command_line(supervisor.team, 'ps', name)}"
+    return False, f"{name} does not run: {why}. See: {command_line(supervisor.team, 'ps', name)}"
 
 
 def _described(member: Member) -> str:

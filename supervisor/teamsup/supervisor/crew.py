@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import subprocess
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -16,11 +17,10 @@ from .child import Child
 from .configuration import Program
 from .deaths import Death
 from .journal import Journal
-from .lifecycle import ALIVE, Action, Process, State, Then
+from .lifecycle import ALIVE, HELD, Action, Process, State, Then
 from .pulse import Pulse
 
 _AFTER_START_SECONDS = 0.05
-_DONE = lifecycle.exit_reason(0)
 
 
 @dataclass
@@ -81,26 +81,24 @@ class Crew:
             self._journal.open(name, program.log_bytes, program.log_files)
         # Those that are still about to end stay members until they have.
         self.members = members | {name: member for name, member in gone.items() if member.is_busy}
+        self._advance()
 
-    def start(self, name: str) -> None:
-        """Have it run, and whatever it depends on."""
-        member = self.members[name]
-        member.wanted = True
-        for other in member.program.depends_on:
-            if not self._serves(self.members[other]):
-                self.start(other)
-        if member.process.state is State.STOPPED:
-            self._advance()
-        else:
-            self.apply(member, lifecycle.Start())
+    def start(self, *names: str) -> None:
+        """Have these run, and whatever they depend on."""
+        for name in names:
+            self._want(name)
+        self._advance()
 
     def stop(self, name: str) -> None:
         self.members[name].wanted = False
         self.apply(self.members[name], lifecycle.Stop())
 
     def restart(self, name: str) -> None:
-        self.members[name].wanted = True
-        self.apply(self.members[name], lifecycle.Stop(restart=True))
+        if not self.members[name].is_busy:
+            self.start(name)
+        elif not self._ending:
+            self.members[name].wanted = True
+            self.apply(self.members[name], lifecycle.Stop(restart=True))
 
     def stop_all(self) -> None:
         """Each once nobody who depends on it is left."""
@@ -130,9 +128,16 @@ class Crew:
 
     def waits_for(self, member: Member) -> list[str]:
         """Those a member that should run cannot be started without."""
-        if not member.wanted or member.process.state is not State.STOPPED:
+        if not self._is_wanting(member):
             return []
         return [name for name in member.program.depends_on if not self._serves(self.members[name])]
+
+    def is_starting(self) -> bool:
+        """Whether somebody has been started and not reported yet, or is about to be."""
+        return any(
+            member.process.state is State.STARTING or (self._is_wanting(member) and not self.waits_for(member))
+            for member in self.members.values()
+        )
 
     def reap(self) -> None:
         """Take notice of processes that have ended."""
@@ -155,8 +160,25 @@ class Crew:
             member.timer = asyncio.get_running_loop().call_later(pause, self.apply, member, lifecycle.Tick())
         if member.process != before:
             member.changed.set()
-            self._on_change(member)
             self._advance()
+            self._on_change(member)
+
+    def _want(self, name: str) -> None:
+        member = self.members[name]
+        if self._ending:
+            return
+        member.wanted = True
+        for other in member.program.depends_on:
+            if not self._serves(self.members[other]):
+                self._want(other)
+        if member.process.state in (*HELD, State.BACKOFF):
+            # From there it starts once those run that it depends on.
+            self.apply(member, lifecycle.Stop())
+        elif member.process.state is State.STOPPING:
+            self.apply(member, lifecycle.Start())
+
+    def _is_wanting(self, member: Member) -> bool:
+        return member.wanted and member.process.state is State.STOPPED and not self._ending
 
     def _advance(self) -> None:
         """Start and stop what has become possible."""
@@ -164,13 +186,13 @@ class Crew:
             if self._ending:
                 if member.process.state in (*ALIVE, State.BACKOFF) and not self._is_needed(member):
                     self.apply(member, lifecycle.Stop())
-            elif member.wanted and member.process.state is State.STOPPED and not self.waits_for(member):
+            elif self._is_wanting(member) and not self.waits_for(member):
                 self.apply(member, lifecycle.Start())
 
     def _serves(self, member: Member) -> bool:
         """Whether those who depend on it may run: it is there, or was meant to end and has done so well."""
-        done = member.process.state is State.EXITED and member.process.reason == _DONE
-        return member.process.state is State.RUNNING or done
+        state = member.process.state
+        return state is State.RUNNING or lifecycle.is_done(state, member.process.reason)
 
     def _is_needed(self, member: Member) -> bool:
         return any(other.is_busy and member.name in other.program.depends_on for other in self.members.values())
@@ -185,7 +207,7 @@ class Crew:
                 else:
                     member.child.terminate()
             case Action.DUMP if member.child is not None:
-                self._say(f"{member.name} hangs: {member.process.reason}; it is replaced")
+                self._say(f"{member.name} hangs: {member.process.reason}")
                 member.child.dump()
             case Action.KILL if member.child is not None:
                 self._say(f"{member.name} did not end in time and is killed")
@@ -193,15 +215,17 @@ class Crew:
 
     def _spawn(self, member: Member) -> None:
         self._runs += 1
-        mark = leftovers.tag(self._team, member.name, self._runs)
+        mark = leftovers.mark(self._team, member.name, self._runs)
         member.tail.clear()
         try:
             child = Child(member.program, self._environment(member.program, mark))
-        except OSError as error:
-            reason = f"cannot be started: {error.strerror or error}: {error.filename}"
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
+            what = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) and error.strerror else error
+            reason = f"cannot be started: {what}"
             self._say(f"{member.name} {reason}")
             self.apply(member, lifecycle.SpawnFailed(reason))
-            self._died(member, 0, reason)
+            # Behind the death that it was to be started again after.
+            asyncio.get_running_loop().call_soon(self._died, member, None, reason)
             return
         member.child, member.mark = child, mark
         member.started_at, member.pulse = time.time(), Pulse(time.monotonic())
@@ -216,7 +240,7 @@ class Crew:
     def _environment(self, program: Program, mark: str) -> dict[str, str]:
         beat = program.heartbeat_seconds
         return {
-            leftovers.TAG: mark,
+            leftovers.MARK: mark,
             "TEAMSUP_TEAM": self._team.name,
             "TEAMSUP_HOME": str(self._team.folder.parent),
             **({} if beat is None else {"TEAMSUP_HEARTBEAT_SECONDS": f"{beat:g}"}),
@@ -239,13 +263,13 @@ class Crew:
         sweep.add_done_callback(self._sweeps.discard)
         self.apply(member, lifecycle.Exited(code, random.random()))  # noqa: S311
         asked = before.state is State.STOPPING and not replaced
-        well = reason == NOT_CONFIGURED or (code == 0 and member.process.state is State.EXITED)
+        well = reason == NOT_CONFIGURED or lifecycle.is_done(member.process.state, reason)
         if not asked and not well:
             self._died(member, child.pid, reason, lines)
 
-    def _died(self, member: Member, pid: int, reason: str, lines: tuple[str, ...] = ()) -> None:
+    def _died(self, member: Member, pid: int | None, reason: str, lines: tuple[str, ...] = ()) -> None:
         now, process = time.time(), member.process
-        next_try = {State.STARTING: now, State.RUNNING: now}.get(process.state)
+        next_try = now if process.state is State.STARTING else None
         if process.state is State.BACKOFF and process.due is not None:
             next_try = now + process.due - time.monotonic()
             self._say(f"{member.name} starts again in {next_try - now:.1f} s")

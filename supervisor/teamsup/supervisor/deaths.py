@@ -14,7 +14,8 @@ class Death:
     """One end of a worker that nobody had asked for. Times are Unix seconds."""
 
     at: float
-    pid: int
+    pid: int | None
+    """None: it could not even be started."""
     reason: str
     failures: int
     """Deaths in a row, with this one."""

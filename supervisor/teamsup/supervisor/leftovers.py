@@ -16,7 +16,7 @@ from teamsup.hub import Team
 if TYPE_CHECKING:
     import psutil
 
-TAG = "TEAMSUP_WORKER"
+MARK = "TEAMSUP_WORKER"
 _PR_SET_CHILD_SUBREAPER = 36
 _LOOKS = 20
 
@@ -37,14 +37,14 @@ def reap_adopted(workers: Collection[int]) -> None:
             os.waitpid(dead.si_pid, 0)
 
 
-def tag(team: Team, name: str, run: int) -> str:
-    """The value of TAG for one process of a worker, and for all that come from it."""
-    return f"{_team_tag(team)}{name}@{os.getpid()}.{run}"
+def mark(team: Team, name: str, run: int) -> str:
+    """The value of MARK for one process of a worker, and for all that come from it."""
+    return f"{_team_mark(team)}{name}@{os.getpid()}.{run}"
 
 
-def end_of_worker(mark: str) -> list[int]:
+def end_of_worker(worker: str) -> list[int]:
     """Kill what one process of a worker has left; the pids."""
-    return _kill_all(lambda: _tagged(lambda value: value == mark))
+    return _kill_all(lambda: _marked(lambda value: value == worker))
 
 
 def end_of_team() -> list[int]:
@@ -56,19 +56,19 @@ def end_of_team() -> list[int]:
 
 def end_of_predecessor(team: Team) -> list[int]:
     """Kill what a supervisor of this team that was killed itself has left; the pids."""
-    return _kill_all(lambda: _tagged(lambda value: value.startswith(_team_tag(team))))
+    return _kill_all(lambda: _marked(lambda value: value.startswith(_team_mark(team))))
 
 
-def _team_tag(team: Team) -> str:
+def _team_mark(team: Team) -> str:
     return f"{team.folder}:"
 
 
-def _tagged(wanted: Callable[[str], bool]) -> "Iterator[psutil.Process]":
+def _marked(wanted: Callable[[str], bool]) -> "Iterator[psutil.Process]":
     import psutil
 
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
-            if process.pid != os.getpid() and wanted(process.environ().get(TAG, "")):
+            if process.pid != os.getpid() and wanted(process.environ().get(MARK, "")):
                 yield process
 
 
@@ -96,16 +96,3 @@ def _kill_all(find: "Callable[[], Iterable[psutil.Process]]") -> list[int]:
                 killed.add(process.pid)
         psutil.wait_procs(left, timeout=0.2)
     return sorted(killed)
-
-
-def memory_of(pid: int) -> int:
-    """Bytes that a process and all that come from it have in memory."""
-    import psutil
-
-    total = 0
-    with suppress(psutil.Error):
-        parent = psutil.Process(pid)
-        for process in (parent, *parent.children(recursive=True)):
-            with suppress(psutil.Error):
-                total += process.memory_info().rss
-    return total

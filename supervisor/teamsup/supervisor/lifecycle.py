@@ -169,6 +169,11 @@ def exit_reason(code: int) -> str:
         return f"signal {-code}"
 
 
+def is_done(state: str, reason: str) -> bool:
+    """Whether a worker was meant to end, and has done so well."""
+    return state == State.EXITED and reason == exit_reason(0)
+
+
 def _spawn(process: Process, now: float, policy: Policy) -> Step:
     due = None if policy.ready_after is None else now + policy.ready_after
     return replace(process, state=State.STARTING, started_at=now, due=due, then=Then.STOP, reason=""), (Action.SPAWN,)
@@ -185,8 +190,6 @@ def _stop(process: Process, restart: bool, now: float, policy: Policy) -> Step:
         return stopping, (Action.TERMINATE,)
     if process.state is State.STOPPING:
         return replace(process, then=then), ()
-    if restart:
-        return _spawn(replace(process, failures=0, restarts=process.restarts + 1), now, policy)
     return replace(process, state=State.STOPPED, due=None, reason=""), ()
 
 

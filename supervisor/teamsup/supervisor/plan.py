@@ -1,10 +1,9 @@
 """What a changed configuration asks for. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from .configuration import Program
-from .lifecycle import ALIVE, HELD, State
 
 
 @dataclass(frozen=True)
@@ -22,21 +21,23 @@ class Plan:
         return "; ".join(f"{verb} {', '.join(names)}" for verb, names in parts if names) or "nothing has changed"
 
 
-def make_plan(old: Mapping[str, Program], new: Mapping[str, Program], states: Mapping[str, State]) -> Plan:
-    """Restart only what has changed; try again what is held, because what it lacked may be there now."""
+def make_plan(
+    old: Mapping[str, Program], new: Mapping[str, Program], active: Collection[str], held: Collection[str]
+) -> Plan:
+    """Restart only what has changed; try again what is held, because what it lacked may be there now.
 
-    alive = {name for name, state in states.items() if state in (*ALIVE, State.BACKOFF, State.STOPPING)}
-    held = {name for name, state in states.items() if state in HELD}
+    ``active`` are those that run, or would if they could; ``held`` those that only a change can start again.
+    """
     changed = {name for name, program in new.items() if name in old and old[name] != program}
     enabled = {name for name in changed if new[name].autostart and not old[name].autostart}
     start = tuple(
         name
         for name, program in new.items()
-        if program.autostart and name not in alive and (name not in old or name in held | enabled)
+        if program.autostart and name not in active and (name not in old or name in enabled or name in held)
     )
     return Plan(
         start=start,
-        restart=tuple(name for name in new if name in changed & alive),
+        restart=tuple(name for name in new if name in changed and name in active),
         stop=tuple(name for name in old if name not in new),
-        change=tuple(name for name in new if name in changed - alive and name not in start),
+        change=tuple(name for name in new if name in changed and name not in active and name not in start),
     )

@@ -55,6 +55,8 @@ class TeamState:
     pid: int
     started_at: float
     workers: tuple[WorkerState, ...]
+    ended: bool = False
+    """Whether it ended in order: False also while it runs."""
 
 
 def hold(team: Team) -> None:
@@ -113,13 +115,18 @@ def read(team: Team) -> TeamState | None:
 
 
 def last(team: Team) -> TeamState | None:
-    """What was written last, whoever runs the team now; None where that cannot be read."""
+    """What was written last, whoever runs the team now; None when nothing ever was.
+
+    Of a file that cannot be understood nothing is known but that its writer did not end in order.
+    """
     try:
         data = json.loads(_state_path(team).read_text("utf-8"))
         workers = tuple(_worker_from(worker) for worker in data.pop("workers"))
         return TeamState(workers=workers, **data)
-    except (OSError, ValueError, TypeError, KeyError):
+    except FileNotFoundError:
         return None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return TeamState(0, 0.0, ())
 
 
 def _worker_from(data: dict[str, Any]) -> WorkerState:

@@ -4,24 +4,24 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from contextlib import closing
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from teamsup.hub import Agent, Delivery, MessageHub, NotConfigured, Team, TeamsupError, UnknownRecipient
 from teamsup.hub.doorbell import Doorbell, ring
-from teamsup.hub.messages import NOT_CONFIGURED, OFFLINE, PRESENT_SECONDS, SUPERVISOR
+from teamsup.hub.messages import OFFLINE, SUPERVISOR, new_message_id
 
-from . import configuration, control, leftovers, lifecycle, pulse, state_file
+from . import configuration, control, leftovers, state_file
 from .command_line import command_line
 from .configuration import Configuration
 from .crew import Crew, Member
 from .deaths import Death, is_told, report
 from .journal import Journal
-from .lifecycle import ALIVE, State
-from .plan import Plan, make_plan
-from .service_manager import ServiceManager
+from .judge import WEIGH_SECONDS, Judge
+from .lifecycle import ALIVE, HELD, State
+from .notifier import Notifier
+from .plan import make_plan
 
 if TYPE_CHECKING:
     from .metrics import MetricsServer
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_LOOK_SECONDS = PRESENT_SECONDS / 6
-_LOOKS_PER_DEADLINE = 4
-_SOONEST_LOOK = 0.05
 _REQUEST_SECONDS = 24 * 3600.0
 _NEWS_SECONDS = 24 * 3600.0
 _PRUNE_FIRST_SECONDS = 60.0
@@ -43,25 +40,27 @@ _SECOND_THOUGHT_SECONDS = 0.5
 class Supervisor:
     """Runs the workers of one team in this process until told to stop."""
 
-    def __init__(
-        self, team: Team, settings: Configuration, hub: MessageHub, manager: ServiceManager, *, echo: bool
-    ) -> None:
+    def __init__(self, team: Team, settings: Configuration, hub: MessageHub, notifier: Notifier, *, echo: bool) -> None:
         self.team = team
         self.hub = hub
         self.settings = settings
         self.stopping = asyncio.Event()
         self.ready = asyncio.Event()
         """Set once no worker is starting any more."""
-        self._manager = manager
+        self._notifier = notifier
         self._journal = Journal(team.logs, echo=echo)
         self._journal.open(SUPERVISOR)
         self.crew = Crew(team, self._journal, self._changed, self._died)
+        self._judge = Judge(self.crew)
         self._started_at = time.time()
         self._began = time.monotonic()
         self._asked_at = 0.0
-        self._had_terminal = _has_terminal()
+        # With nohup SIGHUP was ignored, and the terminal may go.
+        self._needs_terminal = _has_terminal() and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
+        self._reloading = asyncio.Lock()
         self._tasks: set[asyncio.Task[object]] = set()
-        self._news: list[str] = []
+        self._news: list[tuple[str, str]] = []
+        self._published = state_file.TeamState(os.getpid(), self._started_at, ())
         self._metrics: MetricsServer | None = None
 
     async def run(self) -> None:
@@ -73,26 +72,23 @@ class Supervisor:
         with closing(Doorbell(self.team.run, SUPERVISOR)) as bell:
             await self._take_over()
             self.say(f"team {self.team.name!r} in {self.team.folder}")
-            for name, program in self.settings.programs.items():
-                if program.autostart:
-                    self.crew.start(name)
+            self.crew.start(*(name for name, program in self.settings.programs.items() if program.autostart))
             self._check_ready()
-            self._publish()
-            besides = [asyncio.create_task(self._serve(bell)), asyncio.create_task(self._stay_alive())]
-            self._serve_metrics()
+            serving = asyncio.create_task(self._serve(bell))
+            besides = [asyncio.create_task(work) for work in (self._stay_alive(), self._weigh(), self._serve_metrics())]
             await self.stopping.wait()
             self.say("stopping")
-            self._manager.stopping()
-            # From here on nobody can ask for a restart any more.
-            besides[0].cancel()
-            await asyncio.wait(besides[:1])
+            self._notifier.stopping()
+            # From here on nobody can ask for anything any more.
+            serving.cancel()
+            await asyncio.wait([serving])
             self.crew.stop_all()
             await self.crew.ended()
             if killed := await asyncio.to_thread(leftovers.end_of_team):
                 self.say(f"killed what was left: {', '.join(map(str, killed))}")
-            besides[1].cancel()
-        if self._metrics is not None:
-            self._metrics.close()
+            for task in besides:
+                task.cancel()
+        self._publish(ended=True)
         await self.in_hub(self.hub.heartbeat, OFFLINE)
         self.say("stopped")
         self._journal.close()
@@ -102,10 +98,21 @@ class Supervisor:
 
         Raises NotConfigured.
         """
-        new = await asyncio.to_thread(configuration.load, self.team)
-        self._manager.reloading()
-        states = {name: member.process.state for name, member in self.crew.members.items()}
-        plan = make_plan(self.settings.programs, new.programs, states)
+        async with self._reloading:
+            new = await asyncio.to_thread(configuration.load, self.team)
+            if self.stopping.is_set():
+                return "the team is being stopped"
+            self._notifier.reloading()
+            try:
+                return await self._take_on(new)
+            finally:
+                self._notifier.ready(self._status())
+
+    async def _take_on(self, new: Configuration) -> str:
+        members = self.crew.members.values()
+        held = {member.name for member in members if member.process.state in HELD}
+        active = {member.name for member in members if member.wanted} - held
+        plan = make_plan(self.settings.programs, new.programs, active, held)
         self.say(f"reload: {plan}")
         port_changed = new.metrics_port != self.settings.metrics_port
         self.settings = new
@@ -113,11 +120,13 @@ class Supervisor:
             self.crew.stop(name)
             self.background(self._forget(self.crew.members[name]))
         self.crew.configure(new.programs, {})
-        await self.in_hub(self._enroll)
-        self._follow(plan)
+        for name in plan.restart:
+            self.crew.restart(name)
+        self.crew.start(*plan.start)
+        self._publish()
         if port_changed:
-            self._serve_metrics()
-        self._manager.ready(self._status())
+            await self._serve_metrics()
+        await self.in_hub(self._enroll)
         return str(plan)
 
     def say(self, line: str) -> None:
@@ -126,7 +135,12 @@ class Supervisor:
     def background(self, work: Coroutine[object, object, object]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[object]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.say(f"{type(error).__name__}: {error}")
 
     async def in_hub(self, action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
         """Do it in a thread, because a busy database must not hold up the care for the workers; None if it failed."""
@@ -142,11 +156,12 @@ class Supervisor:
     async def _take_over(self) -> None:
         """Be the team's supervisor, after one that may have been killed in the middle of its work."""
         before = state_file.last(self.team)
-        died = before is not None and any(worker.pid is not None for worker in before.workers)
-        if died and (killed := await asyncio.to_thread(leftovers.end_of_predecessor, self.team)):
+        orderly = before is None or before.ended
+        if not orderly and (killed := await asyncio.to_thread(leftovers.end_of_predecessor, self.team)):
             self.say(f"killed what the last supervisor had left: {', '.join(map(str, killed))}")
         known = {worker.name: worker.deaths for worker in before.workers} if before is not None else {}
         self.crew.configure(self.settings.programs, known)
+        self._publish()
         self.hub.register("supervisor", pid=os.getpid())
         self.hub.recover()
         self._enroll()
@@ -160,12 +175,6 @@ class Supervisor:
             self.hub.enroll(name)
         self.hub.watch()
 
-    def _follow(self, plan: Plan) -> None:
-        for name in plan.restart:
-            self.crew.restart(name)
-        for name in plan.start:
-            self.crew.start(name)
-
     async def _forget(self, member: Member) -> None:
         """Once a worker that is configured no more has ended."""
         await self.crew.settled(member, *ALIVE, State.STOPPING)
@@ -176,7 +185,7 @@ class Supervisor:
     def _signalled(self, number: int) -> None:
         """SIGTERM and Ctrl-C end the team in order, a second Ctrl-C at once. SIGHUP reloads, unless it says that the
         terminal has gone."""
-        if number == signal.SIGHUP and not (self._had_terminal and not _has_terminal()):
+        if number == signal.SIGHUP and (not self._needs_terminal or _has_terminal()):
             self.background(self._reload_or_say_why_not())
         elif not self.stopping.is_set():
             self.stopping.set()
@@ -194,15 +203,15 @@ class Supervisor:
         if member.child is None and not member.is_busy:
             self.background(self._mark_offline(member))
         self._check_ready()
-        self._manager.status(self._status())
+        self._notifier.status(self._status())
         self._publish()
 
     def _check_ready(self) -> None:
-        if self.ready.is_set() or any(other.process.state is State.STARTING for other in self.crew.members.values()):
+        if self.ready.is_set() or self.crew.is_starting():
             return
         seconds = time.monotonic() - self._began
         self.say(f"ready in {seconds:.1f} s; talk to the team with: {command_line(self.team, 'chat')}")
-        self._manager.ready(self._status())
+        self._notifier.ready(self._status())
         self.ready.set()
 
     async def _mark_offline(self, member: Member) -> None:
@@ -212,7 +221,7 @@ class Supervisor:
     def _died(self, member: Member, death: Death) -> None:
         self._publish()
         if is_told(death.failures):
-            self._news.append(report(member.name, death))
+            self._news.append((new_message_id(), report(member.name, death)))
             ring(self.team.run, [SUPERVISOR])
 
     def _status(self) -> str:
@@ -225,13 +234,7 @@ class Supervisor:
         running = sum(member.process.state is State.RUNNING for member in self.crew.members.values())
         return "; ".join([f"{running} of {len(self.crew.members)} workers run", *others])
 
-    def _publish(self) -> None:
-        try:
-            state_file.write(self.team, self.state())
-        except OSError as error:
-            self.say(f"'teamsup ps' will show old states: {error}")
-
-    def state(self) -> state_file.TeamState:
+    def _publish(self, *, ended: bool = False) -> None:
         workers = tuple(
             state_file.WorkerState(
                 name=member.name,
@@ -245,7 +248,11 @@ class Supervisor:
             )
             for member in self.crew.members.values()
         )
-        return state_file.TeamState(os.getpid(), self._started_at, workers)
+        self._published = state_file.TeamState(os.getpid(), self._started_at, workers, ended)
+        try:
+            state_file.write(self.team, self._published)
+        except OSError as error:
+            self.say(f"'teamsup ps' will show old states: {error}")
 
     def _why(self, member: Member) -> str:
         if waiting := self.crew.waits_for(member):
@@ -254,29 +261,40 @@ class Supervisor:
 
     async def _stay_alive(self) -> None:
         """Tell the service manager, from the loop that decides, that it still does."""
-        if self._manager.watchdog_seconds is not None:
+        if self._notifier.watchdog_seconds is not None:
             while True:
-                self._manager.alive()
-                await asyncio.sleep(self._manager.watchdog_seconds / 3)
+                self._notifier.alive()
+                await asyncio.sleep(self._notifier.watchdog_seconds / 3)
+
+    async def _weigh(self) -> None:
+        while True:
+            await asyncio.sleep(WEIGH_SECONDS)
+            await self._judge.weigh()
 
     async def _serve(self, bell: Doorbell) -> None:
         """Say that we live, see who else does, tell the news, keep the mailboxes true, and do what is asked of us."""
         prune_at = time.monotonic() + _PRUNE_FIRST_SECONDS
         while True:
-            if (found := await self.in_hub(self._look)) is not None:
-                agents, requests = found
-                self._judge({agent.name: agent for agent in agents})
-                for request in requests:
-                    self.background(control.answer(self, request, agents))
-                await self._tell_news()
-            else:
-                for member in self.crew.members.values():
-                    member.pulse = pulse.forgive(member.pulse, time.monotonic())
-            await self._weigh()
+            try:
+                await self._care()
+            except Exception as error:
+                # A mistake of ours must not leave the team without care.
+                self.say(f"{type(error).__name__}: {error}")
             if time.monotonic() >= prune_at:
                 prune_at = time.monotonic() + _PRUNE_EVERY_SECONDS
                 self.background(self.in_hub(self.hub.prune, older_than=self.settings.keep_seconds))
-            await bell.wait_async(self._pause())
+            await bell.wait_async(self._judge.pause())
+
+    async def _care(self) -> None:
+        found = await self.in_hub(self._look)
+        if found is None:
+            self._judge.forgive()
+            return
+        agents, requests = found
+        for request in requests:
+            self.background(control.answer(self, request, agents))
+        self._judge.look({agent.name: agent for agent in agents})
+        await self._tell_news()
 
     def _look(self) -> tuple[list[Agent], list[Delivery]]:
         self.hub.heartbeat()
@@ -286,93 +304,39 @@ class Supervisor:
         requests = self.hub.claim(10, lease=_REQUEST_SECONDS)
         return self.hub.agents(), requests
 
-    def _judge(self, agents: Mapping[str, Agent]) -> None:
-        now, usual = time.monotonic(), self._usual_pause()
-        for member in self.crew.members.values():
-            if member.child is None or member.program.heartbeat_seconds is None:
-                continue
-            agent = agents.get(member.name)
-            beat = None
-            if agent is not None and agent.status != NOT_CONFIGURED and _is_of(agent, member, member.child.pid):
-                beat = agent.last_heartbeat
-                self.crew.apply(member, lifecycle.Ready())
-            age = 0.0 if beat is None else (datetime.now(UTC) - beat).total_seconds()
-            member.pulse = pulse.look(member.pulse, beat, age, now, usual)
-            if member.pulse.silent >= _patience(member):
-                self.crew.apply(member, lifecycle.Hung(f"no heartbeat for {member.pulse.silent:.1f} s"))
-
-    async def _weigh(self) -> None:
-        """Replace whoever uses more memory than it may."""
-        limited = [member for member in self.crew.members.values() if member.child and member.program.memory_max]
-        for member in limited:
-            child, most = member.child, member.program.memory_max or 0
-            used = 0 if child is None else await asyncio.to_thread(leftovers.memory_of, child.pid)
-            if used > most and member.child is child:
-                reason = f"it uses {used / 2**20:.0f} MiB of memory and may use {most / 2**20:.0f}"
-                self.say(f"{member.name} is replaced: {reason}")
-                self.crew.apply(member, lifecycle.TooLarge(reason))
-
-    def _usual_pause(self) -> float:
-        """Seconds between two looks: several in the time after which somebody counts as hung."""
-        deadlines = [member.program.heartbeat_seconds for member in self.crew.members.values() if member.child]
-        return min([_LOOK_SECONDS, *(deadline / _LOOKS_PER_DEADLINE for deadline in deadlines if deadline)])
-
-    def _pause(self) -> float:
-        """Until the next look, which is not later than the moment at which somebody may count as hung."""
-        left = [
-            _patience(member) - member.pulse.silent
-            for member in self.crew.members.values()
-            if member.child is not None and member.program.heartbeat_seconds is not None
-        ]
-        return max(_SOONEST_LOOK, min([self._usual_pause(), *left]))
-
     async def _tell_news(self) -> None:
         while self._news:
-            news = self._news[0]
+            message_id, news = self._news[0]
             for recipient in self.settings.told_of_deaths:
-                if await self.in_hub(self._tell, recipient, news) is None:
+                if await self.in_hub(self._tell, recipient, f"{message_id}.{recipient}", news) is None:
                     return
             del self._news[0]
 
-    def _tell(self, recipient: str, news: str) -> bool:
+    def _tell(self, recipient: str, message_id: str, news: str) -> bool:
         try:
-            self.hub.send(recipient, news, message_type="notification", priority="high", expires_in=_NEWS_SECONDS)
+            self.hub.send(
+                recipient,
+                news,
+                message_type="notification",
+                priority="high",
+                message_id=message_id,
+                expires_in=_NEWS_SECONDS,
+            )
         except UnknownRecipient:
             self.say(f"nobody named {recipient!r} is there to be told of a death; see told_of_deaths in teamsup.toml")
         return True
 
-    def _serve_metrics(self) -> None:
+    async def _serve_metrics(self) -> None:
         if self._metrics is not None:
-            self._metrics.close()
+            await asyncio.to_thread(self._metrics.close)
             self._metrics = None
         if port := self.settings.metrics_port:
             from .metrics import MetricsServer  # an HTTP server is a tenth of our memory
 
             try:
-                self._metrics = MetricsServer(port, self.hub, self.state)
+                self._metrics = MetricsServer(port, self.hub, lambda: self._published)
             except OSError as error:
                 self.say(f"no metrics on 127.0.0.1:{port}: {error.strerror}")
-
-
-def _patience(member: Member) -> float:
-    """Seconds of silence after which it counts as hung."""
-    if member.process.state is State.STARTING:
-        return member.program.start_seconds
-    return member.program.heartbeat_seconds or 0.0
-
-
-def _is_of(agent: Agent, member: Member, pid: int) -> bool:
-    """Whether this heartbeat comes from the process that runs now, or from one that it has started in its group."""
-    beating = agent.metadata.get("pid")
-    if beating == pid:
-        return True
-    if not isinstance(beating, int):
-        since = member.started_at or 0.0
-        return agent.last_heartbeat is not None and agent.last_heartbeat.timestamp() >= since
-    try:
-        return os.getpgid(beating) == pid
-    except OSError:
-        return False
 
 
 def _has_terminal() -> bool:

@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,3 +45,16 @@ def _from_psutil(pid: int) -> Usage | None:
             return Usage(round(100 * (times.user + times.system) / life, 1), process.memory_info().rss)
     except psutil.Error:
         return None
+
+
+def memory_of(pid: int) -> int:
+    """Bytes that a process and all that come from it have in memory."""
+    import psutil
+
+    total = 0
+    with suppress(psutil.Error):
+        parent = psutil.Process(pid)
+        for process in (parent, *parent.children(recursive=True)):
+            with suppress(psutil.Error):
+                total += process.memory_info().rss
+    return total

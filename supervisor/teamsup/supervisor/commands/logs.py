@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-from teamsup.hub import CallerError
+from teamsup.hub import CallerError, Team
 from teamsup.hub.wording import printable
 
 from ..arguments import at_least_one
-from ..command_line import existing_team
+from ..command_line import command_line, existing_team
 
 
 class NoLog(CallerError):
@@ -31,7 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     team = existing_team(arguments.team)
-    logs = {path.stem: LogFile(path) for path in sorted(team.logs.glob("*.log"))}
+    logs = _logs(team)
+    if not logs:
+        raise NoLog(f"Team {team.name!r} has no logs yet. Start it with: {command_line(team, 'start')}")
     if arguments.name is not None:
         if arguments.name not in logs:
             raise NoLog(f"There is no log of {arguments.name!r}. Known are: {', '.join(logs)}.")
@@ -41,15 +43,22 @@ def run(arguments: argparse.Namespace) -> int:
     for line, name in deque(heapq.merge(*tails), arguments.lines):
         _print(name, line, width)
     if arguments.follow:
-        _follow(team.logs, logs, width)
+        _follow(team, arguments.name, logs, width)
     return 0
 
 
-def _follow(folder: Path, logs: dict[str, "LogFile"], width: int) -> None:
+def _logs(team: Team) -> dict[str, "LogFile"]:
+    return {path.stem: LogFile(path) for path in sorted(team.logs.glob("*.log"))}
+
+
+def _follow(team: Team, only: str | None, logs: dict[str, "LogFile"], width: int) -> None:
     from watchfiles import watch
 
     # A timeout counts as an event: one may have come before the watch was set up.
-    for _ in watch(folder, recursive=False, debounce=50, step=20, rust_timeout=500, yield_on_timeout=True):
+    for _ in watch(team.logs, recursive=False, debounce=50, step=20, rust_timeout=500, yield_on_timeout=True):
+        if only is None:
+            # A reload may have brought new workers.
+            logs = _logs(team) | logs
         for name, log in logs.items():
             for line in log.lines():
                 _print(name, line, width)

@@ -15,7 +15,7 @@ from teamsup.hub.messages import NOT_CONFIGURED, OFFLINE, PRESENT_SECONDS, SUPER
 from teamsup.hub.wording import duration, printable
 
 from ..deaths import Death
-from ..lifecycle import State, exit_reason
+from ..lifecycle import State, is_done
 from ..state_file import TeamState, WorkerState, holder, not_running, read
 from ..usage import usage_of
 
@@ -23,7 +23,6 @@ EXIT_NOT_RUNNING = 3
 EXIT_UNWELL = 4
 _HEADINGS = ("NAME", "STATE", "PID", "UPTIME", "RESTARTS", "HEARTBEAT", "CPU %", "MEMORY", "UNREAD", "OLDEST", "NOTE")
 _WELL = (State.STARTING, State.RUNNING, State.STOPPED)
-_DONE = exit_reason(0)
 _WATCH_SECONDS = 1.0
 _CLEAR = "\x1b[H\x1b[J"
 _RED, _GREEN, _DIM, _PLAIN = "\x1b[31m", "\x1b[32m", "\x1b[2m", "\x1b[0m"
@@ -136,8 +135,9 @@ def _worker_row(worker: WorkerState, agent: Agent | None) -> Row:
     now = datetime.now(UTC)
     usage = usage_of(worker.pid) if worker.pid is not None else None
     not_configured = worker.state == State.EXITED and worker.reason == NOT_CONFIGURED
-    beats = worker.heartbeat_seconds is not None
-    silent = beats and worker.state == State.RUNNING and (agent is None or not agent.is_present(now))
+    age = _age(agent.last_heartbeat if agent else None, now)
+    deadline = worker.heartbeat_seconds
+    silent = worker.state == State.RUNNING and deadline is not None and (age is None or age > deadline)
     return Row(
         name=worker.name,
         kind="supervisor" if worker.name == SUPERVISOR else "daemon",
@@ -145,13 +145,13 @@ def _worker_row(worker: WorkerState, agent: Agent | None) -> Row:
         pid=worker.pid,
         uptime_seconds=None if worker.started_at is None else max(0.0, time.time() - worker.started_at),
         restarts=worker.restarts,
-        heartbeat_age_seconds=_age(agent.last_heartbeat if agent else None, now) if worker.pid is not None else None,
+        heartbeat_age_seconds=age if worker.pid is not None else None,
         cpu_percent=usage.cpu_percent if usage else None,
         memory_bytes=usage.memory_bytes if usage else None,
         unread=0 if agent is None else agent.unread,
         oldest_unread_seconds=_age(agent.oldest_unread if agent else None, now),
         note=_note(worker, agent),
-        well=not_configured or worker.reason == _DONE or (worker.state in _WELL and not silent),
+        well=not_configured or is_done(worker.state, worker.reason) or (worker.state in _WELL and not silent),
         deaths=worker.deaths,
     )
 
@@ -214,7 +214,8 @@ def _told(death: Death) -> list[str]:
         else f"started again after {death.next_try_at - death.at:.1f} s"
     )
     times = f", {death.failures} in a row" if death.failures > 1 else ""
-    return ["", f"{at} pid {death.pid} died: {death.reason}{times}; {then}", *(f"    {line}" for line in death.lines)]
+    who = "it" if death.pid is None else f"pid {death.pid}"
+    return ["", f"{at} {who} died: {death.reason}{times}; {then}", *(f"    {line}" for line in death.lines)]
 
 
 def _table(rows: Sequence[Row]) -> list[str]:

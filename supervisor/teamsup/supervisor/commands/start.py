@@ -14,7 +14,7 @@ from .. import configuration
 from ..arguments import add_timeout
 from ..command_line import command_line
 from ..console import ask_supervisor
-from ..service_manager import ServiceManager
+from ..notifier import Notifier
 from ..state_file import hold
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     team.create()
     hold(team)
     with MessageHub(team, agent=SUPERVISOR) as hub:
-        settings, manager = configuration.load(team), ServiceManager()
+        settings, manager = configuration.load(team), Notifier()
         supervisor = Supervisor(team, settings, hub, manager, echo=arguments.ready_fd is None)
         asyncio.run(_run(supervisor, arguments.ready_fd))
     return 0

@@ -10,7 +10,7 @@ SERVICE_VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 """Meant for the supervisor alone, not for what it starts."""
 
 
-class ServiceManager:
+class Notifier:
     """Whoever has started us, if it wants to hear. Without one every word goes nowhere."""
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
