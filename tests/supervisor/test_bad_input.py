@@ -170,7 +170,9 @@ def test_an_empty_message(teamsup: Command) -> None:
 def test_init_writes_a_file_that_start_accepts_and_replaces_none(teamsup: Command) -> None:
     assert teamsup.run("init").returncode == 0
     text = teamsup.team.configuration.read_text()
-    uncommented = "\n".join(line.removeprefix("# ") if " = " in line else line for line in text.splitlines())
+    uncommented = "\n".join(
+        line.removeprefix("# ") if " = " in line or line.startswith("# [") else line for line in text.splitlines()
+    )
 
     again = teamsup.run("init")
     assert (again.returncode, again.stderr.endswith("is there already; --force replaces it.\n")) == (os.EX_USAGE, True)

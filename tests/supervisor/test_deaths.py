@@ -1,12 +1,28 @@
 """What the team is told of a death, and how often."""
 
+from dataclasses import replace
+
 from teamsup.supervisor.deaths import KEPT_DEATHS, Death, is_told, kept, report
 
 DEATH = Death(at=1000, pid=7, reason="exit code 3", failures=1, next_try_at=1000, lines=("oops",))
 
 
 def test_a_crash_loop_is_told_ever_more_seldom() -> None:
-    assert [count for count in range(1, 200) if is_told(count)] == [1, 2, 3, 4, 8, 16, 32, 64, 128]
+    assert [count for count in range(1, 200) if is_told(replace(DEATH, failures=count))] == [
+        1,
+        2,
+        3,
+        4,
+        8,
+        16,
+        32,
+        64,
+        128,
+    ]
+
+
+def test_who_is_not_configured_is_not_told_of() -> None:
+    assert not is_told(replace(DEATH, reason="not configured"))
 
 
 def test_a_report_has_the_reason_the_next_try_and_the_last_lines() -> None:

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from teamsup.supervisor.lifecycle import (
     DUMP_SECONDS,
-    HEALTHY_SECONDS,
     Action,
     Event,
     Exited,
@@ -21,7 +20,6 @@ from teamsup.supervisor.lifecycle import (
     Start,
     State,
     Stop,
-    Then,
     Tick,
     TooLarge,
     step,
@@ -54,7 +52,6 @@ CRASH = Exited(1)
         (State.STOPPING, Stop(), State.STOPPING, []),
         (State.BACKOFF, Stop(), State.STOPPED, []),
         (State.EXITED, Stop(), State.STOPPED, []),
-        (State.EXITED, Stop(restart=True), State.STOPPED, []),
         (State.STOPPING, Start(), State.STOPPING, []),
         (State.RUNNING, Hung("silent"), State.STOPPING, [Action.DUMP]),
         (State.STARTING, Hung("silent"), State.STOPPING, [Action.DUMP]),
@@ -88,7 +85,7 @@ def test_a_first_death_is_repaired_at_once_and_the_next_ones_after_ever_longer_p
 
 
 def test_the_pause_is_drawn_from_all_of_its_length() -> None:
-    crashed = Process(State.RUNNING, started_at=NOW, failures=3)
+    crashed = Process(State.RUNNING, failures=3)
 
     after, _ = step(crashed, Exited(1, jitter=0.25), NOW)
 
@@ -96,11 +93,18 @@ def test_the_pause_is_drawn_from_all_of_its_length() -> None:
 
 
 def test_health_makes_failures_forgotten() -> None:
-    process = Process(State.RUNNING, started_at=NOW, failures=9)
+    process = Process(State.RUNNING, ready_at=NOW, failures=9)
 
-    after, actions = step(process, CRASH, NOW + HEALTHY_SECONDS)
+    assert step(process, CRASH, NOW + 59)[0].failures == 10
+    after, actions = step(process, CRASH, NOW + 60)
 
     assert (after.failures, actions) == (1, (Action.SPAWN,))
+
+
+def test_a_start_that_takes_long_is_no_health() -> None:
+    process = Process(State.STOPPING, failures=9, replace=True)
+
+    assert step(process, CRASH, NOW + 1000)[0].state is State.BACKOFF
 
 
 def test_a_stubborn_worker_is_killed_when_patience_ends() -> None:
@@ -113,20 +117,11 @@ def test_a_stubborn_worker_is_killed_when_patience_ends() -> None:
     assert step(process, Exited(-9), NOW + 11)[0].state is State.STOPPED
 
 
-def test_a_restart_spawns_once_the_old_process_is_gone() -> None:
-    process, actions = step(Process(State.RUNNING), Stop(restart=True), NOW)
-    assert actions == (Action.TERMINATE,)
-
-    process, actions = step(process, Exited(0), NOW)
-
-    assert (process.state, process.restarts, actions) == (State.STARTING, 1, (Action.SPAWN,))
-
-
-def test_a_stop_during_a_restart_wins() -> None:
-    process, _ = step(Process(State.RUNNING), Stop(restart=True), NOW)
+def test_a_stop_while_it_is_about_to_be_replaced_wins() -> None:
+    process, _ = step(Process(State.RUNNING), Hung("silent"), NOW)
     process, _ = step(process, Stop(), NOW)
 
-    assert step(process, Exited(0), NOW)[0].state is State.STOPPED
+    assert step(process, Exited(-6), NOW)[0].state is State.STOPPED
 
 
 def test_why_it_is_not_running_is_remembered() -> None:
@@ -179,7 +174,7 @@ def test_who_grew_too_large_is_replaced_even_if_it_ends_well() -> None:
 
 
 def test_the_longest_pause_is_the_workers_own() -> None:
-    crashed = Process(State.RUNNING, started_at=NOW, failures=1000)
+    crashed = Process(State.RUNNING, failures=1000)
 
     assert step(crashed, CRASH, NOW, Policy(backoff_max=300))[0].due == NOW + 300
 
@@ -191,7 +186,7 @@ EVENTS = st.one_of(
     st.builds(Exited, st.sampled_from([0, 1, -9, os.EX_CONFIG]), st.floats(0, 1)),
     st.just(Hung("silent")),
     st.just(TooLarge("big")),
-    st.builds(Stop, st.booleans()),
+    st.just(Stop()),
     st.just(Tick()),
 )
 
@@ -221,4 +216,4 @@ def test_whatever_happens_there_is_never_more_than_one_process(
         assert alive == (process.state in (State.STARTING, State.RUNNING, State.STOPPING))
         # Nobody waits for ever: who is to be killed, or started again, has a time for that.
         assert process.due is not None or process.state is not State.BACKOFF
-        assert process.then is Then.STOP or alive
+        assert alive or not process.replace

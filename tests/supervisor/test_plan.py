@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from teamsup.supervisor.configuration import Program
+from teamsup.supervisor.lifecycle import Policy
 from teamsup.supervisor.plan import Plan, make_plan
 
 ONE, TWO = Program("one", ("one",)), Program("two", ("two",))
@@ -34,6 +35,15 @@ def test_what_is_new_is_started_and_what_is_gone_is_stopped() -> None:
 
 def test_what_is_new_but_not_to_start_by_itself_waits() -> None:
     assert make_plan({}, {"one": replace(ONE, autostart=False)}, (), ()) == Plan()
+
+
+def test_what_its_process_is_not_given_changes_without_another_one() -> None:
+    patient = replace(TWO, policy=Policy(stop_seconds=60), log_files=9)
+
+    plan = make_plan(OLD, {"one": ONE, "two": patient}, BOTH, ())
+
+    assert plan == Plan(change=("two",))
+    assert str(plan) == "change two"
 
 
 def test_what_is_held_is_tried_again() -> None:

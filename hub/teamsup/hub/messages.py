@@ -24,6 +24,8 @@ MAX_LABEL = 255
 MAX_HOPS = 8
 """Replies from agent to agent, without a person or a daemon in between, before the hub refuses the next."""
 
+DELIVERY_STATES = ("ready", "leased", "done", "dead", "expired", "cancelled")
+
 MAX_ATTEMPTS = 5
 """Claims of one delivery before it becomes a dead letter."""
 

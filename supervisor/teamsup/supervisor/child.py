@@ -50,7 +50,6 @@ class Child:
             cwd=program.directory,
             env={**_INHERITED, **dict(program.environment), **environment},
         )
-        self._stop_signal = program.stop_signal
         assert self._popen.stdout is not None  # noqa: S101 - asked for above
         self.output = self._popen.stdout.fileno()
         os.set_blocking(self.output, False)
@@ -64,9 +63,9 @@ class Child:
         """None while it runs; negative for a signal."""
         return self._popen.poll()
 
-    def terminate(self) -> None:
-        """Ask it to end, in the way its configuration says."""
-        self._signal(self._stop_signal)
+    def terminate(self, number: int = signal.SIGTERM) -> None:
+        """Ask it to end."""
+        self._signal(number)
         # What was stopped would never hear of it.
         self._signal(signal.SIGCONT)
 

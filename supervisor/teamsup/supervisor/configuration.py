@@ -28,16 +28,16 @@ _MODULES = {
     "monitor-bridge": "teamsup.workers.monitor_bridge",
     "gateway": "teamsup.workers.discord_gateway",
 }
-_BACKOFF_MAX = 60.0
+_PATIENT_SECONDS = 60.0
 # Discord allows a bot a thousand logins a day and then takes its token away.
-_BACKOFF_MAX_OF = {"gateway": 300.0}
+_PATIENT_SECONDS_OF = {"gateway": 300.0}
 _FIRST_HEARTBEAT_SECONDS = 60.0
 _STAYS_UP_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
 class Program:
-    """A worker as the supervisor knows it: a command to run, and the rules for that. What differs was reconfigured."""
+    """A worker as the supervisor knows it: a command to run, and the rules for that."""
 
     name: str
     command: tuple[str, ...]
@@ -54,6 +54,11 @@ class Program:
     log_files: int = 3
     own_section: object = None
     """What teamsup's own worker reads in teamsup.toml at its start."""
+
+    @property
+    def given(self) -> tuple[object, ...]:
+        """What a process is given at its start: what differs here needs another one; all else counts at once."""
+        return (self.command, self.directory, self.environment, self.heartbeat_seconds, self.own_section)
 
     @property
     def is_ours(self) -> bool:
@@ -125,7 +130,8 @@ def _program(
             restart=Restart(section.restart),
             ready_after=stays_up if heartbeat is None else None,
             stop_seconds=section.stop_seconds or team_section.stop_seconds,
-            backoff_max=_BACKOFF_MAX_OF.get(name, _BACKOFF_MAX),
+            healthy_seconds=_PATIENT_SECONDS_OF.get(name, _PATIENT_SECONDS),
+            backoff_max=_PATIENT_SECONDS_OF.get(name, _PATIENT_SECONDS),
         ),
         start_seconds=section.start_seconds or _FIRST_HEARTBEAT_SECONDS,
         heartbeat_seconds=heartbeat,

@@ -7,9 +7,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from teamsup.hub import Team
-from teamsup.hub.messages import NOT_CONFIGURED, SUPERVISOR
+from teamsup.hub.messages import SUPERVISOR
 from teamsup.hub.wording import printable
 
 from . import deaths, leftovers, lifecycle
@@ -17,7 +18,7 @@ from .child import Child
 from .configuration import Program
 from .deaths import Death
 from .journal import Journal
-from .lifecycle import ALIVE, HELD, Action, Process, State, Then
+from .lifecycle import ALIVE, HELD, Action, Process, State
 from .pulse import Pulse
 
 _AFTER_START_SECONDS = 0.05
@@ -30,10 +31,15 @@ class Member:
     program: Program
     deaths: tuple[Death, ...] = ()
     wanted: bool = False
+    renew: bool = False
+    """To be stopped, and as it is wanted started again."""
     process: Process = field(default_factory=Process)
     child: Child | None = None
     mark: str = ""
     """By which everything that comes from its process is known."""
+    beat: datetime | None = None
+    """The last heartbeat that was seen, and that of an earlier process."""
+    stale_beat: datetime | None = None
     pulse: Pulse = field(default_factory=lambda: Pulse(0.0))
     tail: deque[str] = field(default_factory=lambda: deque(maxlen=deaths.KEPT_LINES))
     started_at: float | None = None
@@ -89,23 +95,21 @@ class Crew:
             self._want(name)
         self._advance()
 
-    def stop(self, name: str) -> None:
-        self.members[name].wanted = False
-        self.apply(self.members[name], lifecycle.Stop())
+    def stop(self, *names: str) -> None:
+        """Have these end, once nobody is left who depends on them. Who does waits until they are started again."""
+        for name in names:
+            self.members[name].wanted = False
+        self._advance()
 
-    def restart(self, name: str) -> None:
-        if not self.members[name].is_busy:
-            self.start(name)
-        elif not self._ending:
-            self.members[name].wanted = True
-            self.apply(self.members[name], lifecycle.Stop(restart=True))
+    def restart(self, *names: str) -> None:
+        """Have these end and start again, in the order of their dependencies."""
+        for name in names:
+            self.members[name].renew = self.members[name].is_busy
+        self.start(*names)
 
     def stop_all(self) -> None:
-        """Each once nobody who depends on it is left."""
         self._ending = True
-        for member in self.members.values():
-            member.wanted = False
-        self._advance()
+        self.stop(*self.members)
 
     def kill_all(self) -> None:
         self._impatient = True
@@ -130,7 +134,8 @@ class Crew:
         """Those a member that should run cannot be started without."""
         if not self._is_wanting(member):
             return []
-        return [name for name in member.program.depends_on if not self._serves(self.members[name])]
+        others = [name for name in member.program.depends_on if name in self.members]
+        return [name for name in others if not self._serves(self.members[name])]
 
     def is_starting(self) -> bool:
         """Whether somebody has been started and not reported yet, or is about to be."""
@@ -169,13 +174,12 @@ class Crew:
             return
         member.wanted = True
         for other in member.program.depends_on:
-            if not self._serves(self.members[other]):
+            done = lifecycle.is_done(self.members[other].process.state, self.members[other].process.reason)
+            if not done:
                 self._want(other)
         if member.process.state in (*HELD, State.BACKOFF):
             # From there it starts once those run that it depends on.
             self.apply(member, lifecycle.Stop())
-        elif member.process.state is State.STOPPING:
-            self.apply(member, lifecycle.Start())
 
     def _is_wanting(self, member: Member) -> bool:
         return member.wanted and member.process.state is State.STOPPED and not self._ending
@@ -183,19 +187,31 @@ class Crew:
     def _advance(self) -> None:
         """Start and stop what has become possible."""
         for member in list(self.members.values()):
-            if self._ending:
-                if member.process.state in (*ALIVE, State.BACKOFF) and not self._is_needed(member):
+            if member.process.state in (*ALIVE, State.BACKOFF) and self._must_end(member):
+                if not self._is_needed(member):
+                    member.renew = False
                     self.apply(member, lifecycle.Stop())
+            elif member.process.state in HELD and not member.wanted:
+                self.apply(member, lifecycle.Stop())
             elif self._is_wanting(member) and not self.waits_for(member):
                 self.apply(member, lifecycle.Start())
+
+    def _must_end(self, member: Member) -> bool:
+        others = [self.members[name] for name in member.program.depends_on if name in self.members]
+        return member.renew or not member.wanted or any(not other.wanted for other in others)
+
+    def _is_needed(self, member: Member) -> bool:
+        """Whether somebody still runs who depends on it; at a restart only those count who are to end too."""
+        return any(
+            other.is_busy and member.name in other.program.depends_on
+            for other in self.members.values()
+            if not member.renew or other.renew or other.process.state is State.STOPPING
+        )
 
     def _serves(self, member: Member) -> bool:
         """Whether those who depend on it may run: it is there, or was meant to end and has done so well."""
         state = member.process.state
         return state is State.RUNNING or lifecycle.is_done(state, member.process.reason)
-
-    def _is_needed(self, member: Member) -> bool:
-        return any(other.is_busy and member.name in other.program.depends_on for other in self.members.values())
 
     def _act(self, member: Member, action: Action) -> None:
         match action:
@@ -205,7 +221,7 @@ class Crew:
                 if self._impatient:
                     member.child.kill()
                 else:
-                    member.child.terminate()
+                    member.child.terminate(member.program.stop_signal)
             case Action.DUMP if member.child is not None:
                 self._say(f"{member.name} hangs: {member.process.reason}")
                 member.child.dump()
@@ -228,7 +244,7 @@ class Crew:
             asyncio.get_running_loop().call_soon(self._died, member, None, reason)
             return
         member.child, member.mark = child, mark
-        member.started_at, member.pulse = time.time(), Pulse(time.monotonic())
+        member.started_at, member.pulse, member.stale_beat = time.time(), Pulse(time.monotonic()), member.beat
         self._say(f"{member.name} started, pid {child.pid}")
 
         def hear() -> None:
@@ -255,16 +271,14 @@ class Crew:
         child.close(lambda line: self._keep(member, line))
         member.child = None
         before, lines = member.process, tuple(member.tail)
-        replaced = before.state is State.STOPPING and before.then is Then.REPLACE
-        reason = before.reason if replaced else lifecycle.exit_reason(code)
+        reason = before.reason if before.replace else lifecycle.exit_reason(code)
         self._say(f"{member.name} ended ({reason})")
         sweep = asyncio.create_task(self._sweep(member.name, member.mark))
         self._sweeps.add(sweep)
         sweep.add_done_callback(self._sweeps.discard)
         self.apply(member, lifecycle.Exited(code, random.random()))  # noqa: S311
-        asked = before.state is State.STOPPING and not replaced
-        well = reason == NOT_CONFIGURED or lifecycle.is_done(member.process.state, reason)
-        if not asked and not well:
+        asked = before.state is State.STOPPING and not before.replace
+        if not asked and not lifecycle.is_done(member.process.state, reason):
             self._died(member, child.pid, reason, lines)
 
     def _died(self, member: Member, pid: int | None, reason: str, lines: tuple[str, ...] = ()) -> None:

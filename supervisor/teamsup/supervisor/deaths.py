@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from teamsup.hub.messages import NOT_CONFIGURED
+
 KEPT_LINES = 20
 KEPT_COLUMNS = 500
 KEPT_DEATHS = 5
@@ -25,9 +27,13 @@ class Death:
     """The last that it printed."""
 
 
-def is_told(failures: int) -> bool:
-    """A crash loop is reported ever more seldom: the first deaths singly, then each time their number has doubled."""
-    return failures <= _TOLD_SINGLY or failures & (failures - 1) == 0
+def is_told(death: Death) -> bool:
+    """A crash loop is reported ever more seldom: the first deaths singly, then each time their number has doubled.
+
+    Who is not configured has said so in its note, and need not be told of as dead.
+    """
+    count = death.failures
+    return death.reason != NOT_CONFIGURED and (count <= _TOLD_SINGLY or count & (count - 1) == 0)
 
 
 def report(name: str, death: Death) -> str:

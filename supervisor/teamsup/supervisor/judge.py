@@ -27,6 +27,8 @@ class Judge:
     def look(self, agents: Mapping[str, Agent]) -> None:
         """After a look at the hub that has succeeded."""
         now, usual = time.monotonic(), self._usual_pause()
+        for name, member in self._crew.members.items():
+            member.beat = agents[name].last_heartbeat if name in agents else None
         for member in list(self._beating()):
             agent = agents.get(member.name)
             beat = None
@@ -61,8 +63,9 @@ class Judge:
 
     def _usual_pause(self) -> float:
         """Several looks in the time after which somebody counts as hung."""
-        deadlines = [member.program.heartbeat_seconds or 0.0 for member in self._beating()]
-        return min([_LOOK_SECONDS, *(deadline / _LOOKS_PER_DEADLINE for deadline in deadlines)])
+        # Also of those who are about to be started again: a look that is already waited for cannot be had sooner.
+        deadlines = [member.program.heartbeat_seconds for member in self._crew.members.values() if member.wanted]
+        return min([_LOOK_SECONDS, *(deadline / _LOOKS_PER_DEADLINE for deadline in deadlines if deadline)])
 
     def _beating(self) -> Iterator[Member]:
         """Those whose heartbeat is expected."""
@@ -83,8 +86,7 @@ def _is_of(agent: Agent, member: Member) -> bool:
     pid = None if member.child is None else member.child.pid
     beating = agent.metadata.get("pid")
     if not isinstance(beating, int):
-        since = member.started_at or 0.0
-        return agent.last_heartbeat is not None and agent.last_heartbeat.timestamp() >= since
+        return agent.last_heartbeat != member.stale_beat
     try:
         return beating == pid or os.getpgid(beating) == pid
     except (OSError, OverflowError):

@@ -1,7 +1,7 @@
 """What next for a worker's process, given its state, an event and the time. Pure: nothing here starts or kills.
 
 The states are supervisord's. A dead worker is replaced at once the first time, then after exponentially longer pauses
-with full jitter, for ever; a worker that stayed up for HEALTHY_SECONDS has its failures forgotten.
+with full jitter, for ever; a worker that was well for long enough has its failures forgotten.
 """
 
 import os
@@ -11,7 +11,6 @@ from enum import StrEnum
 
 from teamsup.hub.messages import NOT_CONFIGURED
 
-HEALTHY_SECONDS = 60.0
 DUMP_SECONDS = 1.0
 """How long a hung worker has to say where it hangs before it is killed."""
 _BACKOFF_FIRST = 0.5
@@ -42,15 +41,6 @@ class Action(StrEnum):
     KILL = "kill"
 
 
-class Then(StrEnum):
-    """What follows once a STOPPING process is gone."""
-
-    STOP = "stop"
-    RESTART = "restart"
-    REPLACE = "replace"
-    """As after any other death."""
-
-
 @dataclass(frozen=True, slots=True)
 class Policy:
     """What a worker's configuration says of its life; in seconds."""
@@ -59,6 +49,8 @@ class Policy:
     ready_after: float | None = None
     """When staying up is all that shows it is running; None: its heartbeat does."""
     stop_seconds: float = 10.0
+    healthy_seconds: float = 60.0
+    """After so long in RUNNING its failures are forgotten."""
     backoff_max: float = 60.0
 
 
@@ -67,13 +59,16 @@ class Process:
     """One worker as the supervisor sees it. Times are monotonic seconds."""
 
     state: State = State.STOPPED
-    started_at: float = 0.0
+    ready_at: float | None = None
+    """Since when it has been RUNNING."""
     restarts: int = 0
+    """Times it was started again after a death."""
     failures: int = 0
-    """Deaths in a row, without a minute of health in between."""
+    """Deaths in a row, with no time of health in between."""
     due: float | None = None
     """When a tick has something to do: the end of a backoff, of a start, or of the patience with a stop."""
-    then: Then = Then.STOP
+    replace: bool = False
+    """While STOPPING: what ends it counts as a death."""
     reason: str = ""
     """Why it is not running, or is about to be replaced."""
 
@@ -119,7 +114,7 @@ class TooLarge:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    restart: bool = False
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +135,8 @@ def step(process: Process, event: Event, now: float, policy: Policy = Policy()) 
     match event:
         case Start() if state not in (*ALIVE, State.STOPPING):
             return _spawn(replace(process, failures=0), now, policy)
-        case Start() if state is State.STOPPING and process.then is Then.STOP:
-            return replace(process, then=Then.RESTART), ()
         case Ready() if state is State.STARTING:
-            return replace(process, state=State.RUNNING, due=None), ()
+            return _running(process, now)
         case SpawnFailed(reason) if state is State.STARTING:
             return replace(process, state=State.FATAL, due=None, reason=reason), ()
         case Exited(code, jitter):
@@ -152,8 +145,8 @@ def step(process: Process, event: Event, now: float, policy: Policy = Policy()) 
             return _replace(process, reason, now + DUMP_SECONDS), (Action.DUMP,)
         case TooLarge(reason) if state in ALIVE:
             return _replace(process, reason, now + policy.stop_seconds), (Action.TERMINATE,)
-        case Stop(restart):
-            return _stop(process, restart, now, policy)
+        case Stop():
+            return _stop(process, now, policy)
         case Tick() if process.due is not None and now >= process.due:
             return _due(process, now, policy)
     return process, ()
@@ -169,6 +162,11 @@ def exit_reason(code: int) -> str:
         return f"signal {-code}"
 
 
+def is_held(process: Process) -> bool:
+    """Whether it lacks something that a changed configuration may bring."""
+    return process.state is State.FATAL or (process.state is State.EXITED and process.reason == NOT_CONFIGURED)
+
+
 def is_done(state: str, reason: str) -> bool:
     """Whether a worker was meant to end, and has done so well."""
     return state == State.EXITED and reason == exit_reason(0)
@@ -176,20 +174,22 @@ def is_done(state: str, reason: str) -> bool:
 
 def _spawn(process: Process, now: float, policy: Policy) -> Step:
     due = None if policy.ready_after is None else now + policy.ready_after
-    return replace(process, state=State.STARTING, started_at=now, due=due, then=Then.STOP, reason=""), (Action.SPAWN,)
+    return replace(process, state=State.STARTING, ready_at=None, due=due, replace=False, reason=""), (Action.SPAWN,)
+
+
+def _running(process: Process, now: float) -> Step:
+    return replace(process, state=State.RUNNING, ready_at=now, due=None), ()
 
 
 def _replace(process: Process, reason: str, due: float) -> Process:
-    return replace(process, state=State.STOPPING, due=due, then=Then.REPLACE, reason=reason)
+    return replace(process, state=State.STOPPING, due=due, replace=True, reason=reason)
 
 
-def _stop(process: Process, restart: bool, now: float, policy: Policy) -> Step:
-    then = Then.RESTART if restart else Then.STOP
+def _stop(process: Process, now: float, policy: Policy) -> Step:
     if process.state in ALIVE:
-        stopping = replace(process, state=State.STOPPING, due=now + policy.stop_seconds, then=then)
-        return stopping, (Action.TERMINATE,)
+        return replace(process, state=State.STOPPING, due=now + policy.stop_seconds), (Action.TERMINATE,)
     if process.state is State.STOPPING:
-        return replace(process, then=then), ()
+        return replace(process, replace=False), ()
     return replace(process, state=State.STOPPED, due=None, reason=""), ()
 
 
@@ -197,22 +197,20 @@ def _due(process: Process, now: float, policy: Policy) -> Step:
     if process.state is State.BACKOFF:
         return _spawn(replace(process, restarts=process.restarts + 1), now, policy)
     if process.state is State.STARTING:
-        return replace(process, state=State.RUNNING, due=None), ()
+        return _running(process, now)
     return replace(process, due=None), (Action.KILL,)
 
 
 def _exited(process: Process, code: int, jitter: float, now: float, policy: Policy) -> Step:
-    replaced = process.state is State.STOPPING and process.then is Then.REPLACE
-    reason = process.reason if replaced else exit_reason(code)
-    gone = replace(process, due=None, then=Then.STOP, reason=reason)
-    if process.state is State.STOPPING and not replaced:
-        if process.then is Then.RESTART:
-            return _spawn(replace(gone, failures=0, restarts=process.restarts + 1), now, policy)
+    reason = process.reason if process.replace else exit_reason(code)
+    gone = replace(process, ready_at=None, due=None, replace=False, reason=reason)
+    if process.state is State.STOPPING and not process.replace:
         return replace(gone, state=State.STOPPED, reason=""), ()
-    well = code == 0 and not replaced
+    well = code == 0 and not process.replace
     if code == os.EX_CONFIG or policy.restart is Restart.NEVER or (well and policy.restart is Restart.ON_FAILURE):
         return replace(gone, state=State.EXITED), ()
-    failures = 1 if now - process.started_at >= HEALTHY_SECONDS else process.failures + 1
+    healthy = process.ready_at is not None and now - process.ready_at >= policy.healthy_seconds
+    failures = 1 if healthy else process.failures + 1
     if failures == 1:
         return _spawn(replace(gone, failures=failures, restarts=process.restarts + 1), now, policy)
     pause = jitter * min(policy.backoff_max, _BACKOFF_FIRST * 2.0 ** min(failures - 2, 20))

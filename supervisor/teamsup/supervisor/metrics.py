@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from teamsup.hub import Agent, MessageHub, Stats, TeamsupError
+from teamsup.hub.messages import DELIVERY_STATES
 
 from .lifecycle import State
 from .state_file import TeamState
@@ -77,7 +78,7 @@ def render(state: TeamState, agents: Sequence[Agent], stats: Stats, now: float) 
             "deliveries",
             "gauge",
             "Deliveries by state",
-            [({"state": name}, float(count)) for name, count in stats.deliveries.items()],
+            [({"state": name}, float(stats.deliveries.get(name, 0))) for name in DELIVERY_STATES],
         ),
         ("messages", "gauge", "Messages in the database", [({}, float(stats.messages))]),
         ("unread", "gauge", "Messages an agent has not read", [({"agent": a.name}, float(a.unread)) for a in agents]),
@@ -97,5 +98,5 @@ def _family(name: str, kind: str, help_text: str, samples: Iterable[Sample]) -> 
     for labels, value in samples:
         # Names of agents and states hold nothing that would need escaping.
         inside = ",".join(f'{key}="{text}"' for key, text in labels.items())
-        lines.append(f"{full}{{{inside}}} {value:g}" if inside else f"{full} {value:g}")
+        lines.append(f"{full}{{{inside}}} {value:.15g}" if inside else f"{full} {value:.15g}")
     return "\n".join(lines) + "\n"

@@ -14,17 +14,17 @@ class Plan:
     restart: tuple[str, ...] = ()
     stop: tuple[str, ...] = ()
     change: tuple[str, ...] = ()
-    """Not running: what is new counts from the next start on."""
+    """Needs no other process: what is new counts from now on, or from its next start."""
 
     def __str__(self) -> str:
-        parts = (("start", self.start), ("restart", self.restart), ("stop", self.stop), ("note", self.change))
+        parts = (("start", self.start), ("restart", self.restart), ("stop", self.stop), ("change", self.change))
         return "; ".join(f"{verb} {', '.join(names)}" for verb, names in parts if names) or "nothing has changed"
 
 
 def make_plan(
     old: Mapping[str, Program], new: Mapping[str, Program], active: Collection[str], held: Collection[str]
 ) -> Plan:
-    """Restart only what has changed; try again what is held, because what it lacked may be there now.
+    """Restart only what its process was given otherwise; try again what is held: what it lacked may be there now.
 
     ``active`` are those that run, or would if they could; ``held`` those that only a change can start again.
     """
@@ -35,9 +35,10 @@ def make_plan(
         for name, program in new.items()
         if program.autostart and name not in active and (name not in old or name in enabled or name in held)
     )
+    restart = tuple(name for name in new if name in changed and name in active and old[name].given != new[name].given)
     return Plan(
         start=start,
-        restart=tuple(name for name in new if name in changed and name in active),
+        restart=restart,
         stop=tuple(name for name in old if name not in new),
-        change=tuple(name for name in new if name in changed and name not in active and name not in start),
+        change=tuple(name for name in new if name in changed and name not in (*start, *restart)),
     )

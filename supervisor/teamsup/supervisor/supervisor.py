@@ -19,7 +19,7 @@ from .crew import Crew, Member
 from .deaths import Death, is_told, report
 from .journal import Journal
 from .judge import WEIGH_SECONDS, Judge
-from .lifecycle import ALIVE, HELD, State
+from .lifecycle import ALIVE, State, is_held
 from .notifier import Notifier
 from .plan import make_plan
 
@@ -75,7 +75,9 @@ class Supervisor:
             self.crew.start(*(name for name, program in self.settings.programs.items() if program.autostart))
             self._check_ready()
             serving = asyncio.create_task(self._serve(bell))
-            besides = [asyncio.create_task(work) for work in (self._stay_alive(), self._weigh(), self._serve_metrics())]
+            besides = [
+                asyncio.create_task(work) for work in (self._stay_alive(serving), self._weigh(), self._serve_metrics())
+            ]
             await self.stopping.wait()
             self.say("stopping")
             self._notifier.stopping()
@@ -110,18 +112,17 @@ class Supervisor:
 
     async def _take_on(self, new: Configuration) -> str:
         members = self.crew.members.values()
-        held = {member.name for member in members if member.process.state in HELD}
+        held = {member.name for member in members if is_held(member.process)}
         active = {member.name for member in members if member.wanted} - held
         plan = make_plan(self.settings.programs, new.programs, active, held)
         self.say(f"reload: {plan}")
         port_changed = new.metrics_port != self.settings.metrics_port
         self.settings = new
+        self.crew.stop(*plan.stop)
         for name in plan.stop:
-            self.crew.stop(name)
             self.background(self._forget(self.crew.members[name]))
         self.crew.configure(new.programs, {})
-        for name in plan.restart:
-            self.crew.restart(name)
+        self.crew.restart(*plan.restart)
         self.crew.start(*plan.start)
         self._publish()
         if port_changed:
@@ -220,7 +221,7 @@ class Supervisor:
 
     def _died(self, member: Member, death: Death) -> None:
         self._publish()
-        if is_told(death.failures):
+        if is_told(death):
             self._news.append((new_message_id(), report(member.name, death)))
             ring(self.team.run, [SUPERVISOR])
 
@@ -259,12 +260,12 @@ class Supervisor:
             return f"waits for {', '.join(waiting)}"
         return member.process.reason
 
-    async def _stay_alive(self) -> None:
+    async def _stay_alive(self, serving: asyncio.Task[None]) -> None:
         """Tell the service manager, from the loop that decides, that it still does."""
-        if self._notifier.watchdog_seconds is not None:
-            while True:
+        while (seconds := self._notifier.watchdog_seconds) is not None:
+            if self.stopping.is_set() or not serving.done():
                 self._notifier.alive()
-                await asyncio.sleep(self._notifier.watchdog_seconds / 3)
+            await asyncio.sleep(seconds / 3)
 
     async def _weigh(self) -> None:
         while True:

@@ -5,6 +5,7 @@ import heapq
 import os
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -38,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.name not in logs:
             raise NoLog(f"There is no log of {arguments.name!r}. Known are: {', '.join(logs)}.")
         logs = {arguments.name: logs[arguments.name]}
-    tails = [[(line, name) for line in deque(log.lines(), arguments.lines)] for name, log in logs.items()]
+    tails = [[(line, name) for line in deque(log.all_lines(), arguments.lines)] for name, log in logs.items()]
     width = max(map(len, logs))
     for line, name in deque(heapq.merge(*tails), arguments.lines):
         _print(name, line, width)
@@ -75,6 +76,14 @@ class LogFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file: TextIO = path.open(encoding="utf-8", errors="replace")
+
+    def all_lines(self) -> Iterator[str]:
+        """Those of the older files too, the oldest first."""
+        older = self._path.parent.glob(f"{self._path.name}.[0-9]*")
+        for path in sorted(older, key=lambda path: int(path.suffix[1:] or 0), reverse=True):
+            with suppress(OSError), path.open(encoding="utf-8", errors="replace") as file:
+                yield from (line.rstrip("\n") for line in file)
+        yield from self.lines()
 
     def lines(self) -> Iterator[str]:
         """The lines that were added since the last call."""

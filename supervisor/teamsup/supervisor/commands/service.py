@@ -85,7 +85,11 @@ def _install(team: Team, manager: Manager, scope: Scope, arguments: argparse.Nam
     manager.path.write_text(text, "utf-8")
     manager.path.chmod(0o644)
     print(f"Wrote {manager.path}")
-    _do(*manager.install)
+    try:
+        _do(*manager.install)
+    except NoServiceManager:
+        manager.path.unlink(missing_ok=True)
+        raise
     print(f"Team {team.name!r} is a service now. See it with: {command_line(team, 'ps')}; or: {manager.logs}")
     if scope == "user" and manager.tool == "systemctl" and not _lingers(account):
         print(f"It ends when you log out; for it to run from boot on: loginctl enable-linger {account}")

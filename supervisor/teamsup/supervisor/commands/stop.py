@@ -8,9 +8,10 @@ from contextlib import suppress
 
 from teamsup.hub import CallerError, Team
 
+from .. import leftovers
 from ..arguments import add_timeout
 from ..console import ask_supervisor
-from ..state_file import holder
+from ..state_file import hold, holder, last
 
 
 class StillRunning(CallerError):
@@ -33,6 +34,10 @@ def run(arguments: argparse.Namespace) -> int:
     pid = holder(team)
     if pid is None:
         print(f"Team {team.name!r} is not running.")
+        if (before := last(team)) is not None and not before.ended:
+            hold(team)
+            if killed := leftovers.end_of_predecessor(team):
+                print(f"Killed what its last supervisor had left: {', '.join(map(str, killed))}")
         return 0
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGTERM)
