@@ -1,13 +1,16 @@
 """Workers of the user's own, as the supervisor runs them: real processes that die, hang, linger and depend."""
 
 import contextlib
+import fcntl
 import json
 import os
+import pty
 import signal
 import socket
 import sqlite3
 import subprocess
 import sys
+import termios
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -40,6 +43,8 @@ while True:
 def worker(name: str, code: str = SLEEP, **options: object) -> str:
     """A section of teamsup.toml for a worker that runs this Python code."""
     command = json.dumps([sys.executable, "-c", code])
+    if "heartbeat_seconds" not in options:
+        options.setdefault("start_seconds", 0.1)
     lines = [f"{key} = {json.dumps(value)}" for key, value in options.items()]
     return "\n".join([f"[worker.{name}]", f"command = {command}", *lines, ""])
 
@@ -56,8 +61,8 @@ def in_state(teamsup: Command, name: str, state: str) -> dict[str, Any]:
     """The worker's row, once it is in that state."""
 
     def look() -> dict[str, Any] | None:
-        found = row(teamsup, name)
-        return found if found["state"] == state else None
+        found = teamsup.ps().get(name)
+        return found if found is not None and found["state"] == state else None
 
     return eventually(look, f"{name} is {state}")
 
@@ -121,6 +126,36 @@ def test_a_worker_that_was_meant_to_end_is_well(run_workers: RunWorkers) -> None
 
     assert in_state(team, "own", "EXITED")["note"] == "exit code 0"
     assert team.run("ps").returncode == 0
+
+
+def test_who_is_not_configured_is_held_until_the_configuration_changes(
+    run_workers: RunWorkers, teamsup: Command
+) -> None:
+    run_workers(worker("own", "print('no key'); raise SystemExit(78)"))
+    own = in_state(teamsup, "own", "not configured")
+    assert (own["restarts"], own["deaths"][0]["lines"]) == (0, ["no key"])
+    assert teamsup.run("ps").returncode == 0
+    teamsup.configure(worker("own"))
+
+    assert teamsup.run("reload").stdout == "start own\n"
+
+    in_state(teamsup, "own", "RUNNING")
+
+
+def test_a_finished_job_is_not_done_again_by_a_reload(run_workers: RunWorkers, teamsup: Command) -> None:
+    run_workers(worker("job", "pass", restart="on-failure"))
+    in_state(teamsup, "job", "EXITED")
+
+    assert teamsup.run("reload").stdout == "nothing has changed\n"
+
+
+def test_it_is_asked_to_end_by_its_own_signal(run_workers: RunWorkers, teamsup: Command) -> None:
+    run_workers(worker("own", "print('up', flush=True);" + SLEEP, stop_signal="INT"))
+    eventually(lambda: "up" in teamsup.run("logs", "own").stdout, "the worker")
+
+    teamsup.run("stop", "own")
+
+    assert "KeyboardInterrupt" in teamsup.run("logs", "own").stdout
 
 
 def test_a_crash_loop_is_reported_with_its_last_lines_and_not_spun(run_workers: RunWorkers, teamsup: Command) -> None:
@@ -236,6 +271,34 @@ def test_what_a_worker_has_started_ends_with_it(run_workers: RunWorkers, session
     eventually(lambda: not marked(f"{team.team.folder}:own@"), "nothing left")
 
 
+def test_what_a_worker_has_started_ends_with_its_crash(run_workers: RunWorkers, teamsup: Command) -> None:
+    code = (
+        f"import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', {SLEEP!r}], start_new_session=True)\n" + SLEEP
+    )
+    run_workers(worker("own", code))
+    mark = f"{teamsup.team.folder}:own@"
+    before = eventually(lambda: found if len(found := marked(mark)) == 2 else None, "the worker and its child")
+
+    os.kill(row(teamsup, "own")["pid"], signal.SIGKILL)
+
+    said(teamsup, "own had left 1 processes, which are killed")
+    eventually(lambda: len(marked(mark)) == 2, "the next ones")
+    assert not {process.pid for process in before} & {process.pid for process in marked(mark)}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets the supervisor adopt them")
+def test_what_has_cleaned_its_environment_ends_with_the_team(run_workers: RunWorkers, teamsup: Command) -> None:
+    code = f"import subprocess, sys\nprint(subprocess.Popen([sys.executable, '-c', {SLEEP!r}], start_new_session=True, "
+    code += "env={}).pid, flush=True)\n" + SLEEP
+    run_workers(worker("own", code))
+    shown = eventually(lambda: teamsup.run("logs", "own").stdout.splitlines(), "its child's pid")
+    child = psutil.Process(int(shown[0].split("| ")[1]))
+
+    teamsup.run("stop")
+
+    eventually(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, "its end")
+
+
 def test_a_killed_supervisor_leaves_nothing_that_the_next_start_would_double(teamsup: Command) -> None:
     code = (
         f"import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', {SLEEP!r}], start_new_session=True)\n" + SLEEP
@@ -321,6 +384,38 @@ def test_dependencies_start_first_and_end_last(run_workers: RunWorkers, teamsup:
         ["app", "ended"],
         ["db", "ended"],
     ]
+
+
+def order(teamsup: Command, *names: str) -> list[list[str]]:
+    """Who started and ended, as the supervisor has said it."""
+    told = [line.split("| ", 1)[1].split()[:2] for line in teamsup.run("logs", "supervisor").stdout.splitlines()]
+    return [[words[0], words[1].rstrip(",")] for words in told if words[0] in names]
+
+
+def test_who_depends_on_one_that_is_stopped_ends_before_it_and_comes_back_with_it(
+    run_workers: RunWorkers, teamsup: Command
+) -> None:
+    run_workers(worker("app", depends_on=["db"]) + worker("db", start_seconds=0.3))
+    in_state(teamsup, "app", "RUNNING")
+
+    assert teamsup.run("stop", "db").returncode == 0
+    assert in_state(teamsup, "app", "STOPPED")["note"] == "waits for db"
+    assert teamsup.run("start", "db").returncode == 0
+
+    in_state(teamsup, "app", "RUNNING")
+    assert order(teamsup, "app", "db")[2:] == [["app", "ended"], ["db", "ended"], ["db", "started"], ["app", "started"]]
+
+
+def test_a_reload_that_changes_both_keeps_their_order(run_workers: RunWorkers, teamsup: Command) -> None:
+    run_workers(worker("app", depends_on=["db"]) + worker("db", start_seconds=0.3))
+    in_state(teamsup, "app", "RUNNING")
+    other = SLEEP + " # other"
+    teamsup.configure(worker("app", other, depends_on=["db"]) + worker("db", other, start_seconds=0.3))
+
+    assert teamsup.run("reload").stdout == "restart db, app\n"
+
+    eventually(lambda: len(order(teamsup, "app", "db")) == 6, "both have been restarted")
+    assert order(teamsup, "app", "db")[2:] == [["app", "ended"], ["db", "ended"], ["db", "started"], ["app", "started"]]
 
 
 def test_who_depends_on_somebody_that_does_not_run_waits_and_says_so(run_workers: RunWorkers) -> None:
@@ -438,4 +533,124 @@ def test_a_supervisor_killed_at_any_moment_is_never_doubled(teamsup: Command) ->
     tally = kill_often(teamsup, kills=4)
 
     assert (tally.doubled, tally.left) == (0, 0)
-    assert tally.slowest < 3
+
+
+def test_a_team_whose_terminal_goes_away_ends(teamsup: Command) -> None:
+    teamsup.configure(worker("own"))
+    terminal, theirs = pty.openpty()
+
+    def take_terminal() -> None:
+        os.setsid()
+        fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
+
+    with subprocess.Popen(
+        teamsup.line("start"),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=teamsup.environment,
+        preexec_fn=take_terminal,
+    ) as supervisor:
+        os.close(theirs)
+        try:
+            in_state(teamsup, "own", "RUNNING")
+        finally:
+            os.close(terminal)
+        assert supervisor.wait(20) == 0
+    assert "stopped" in teamsup.run("logs", "supervisor").stdout
+
+
+def test_the_supervisor_holds_the_teams_watcher(run_workers: RunWorkers, teamsup: Command) -> None:
+    run_workers(worker("own"))
+
+    with MessageHub(teamsup.team) as hub:
+        assert not hub.watch()
+
+
+def test_a_log_is_followed_across_its_rotation(run_workers: RunWorkers, teamsup: Command) -> None:
+    code = (
+        "import time\nfor number in range(400):\n    print(f'line {number:4}', flush=True); time.sleep(0.002)\n" + SLEEP
+    )
+    run_workers(worker("own", code, log_max="4 KiB", log_files=9, autostart=False) + worker("quiet"))
+    with teamsup.open("logs", "--follow", "supervisor") as follower, teamsup.open("logs", "--follow") as all_of_them:
+        teamsup.run("start", "own")
+        lines: list[str] = []
+        assert all_of_them.stdout is not None
+
+        def look() -> bool:
+            assert all_of_them.stdout is not None
+            lines.append(all_of_them.stdout.readline())
+            return "line  399" in lines[-1]
+
+        eventually(look, "the last line")
+        for process in (follower, all_of_them):
+            process.send_signal(signal.SIGINT)
+            assert process.wait(20) == 130
+    numbers = [int(line.split("line")[1]) for line in lines if "| line" in line]
+    assert numbers == list(range(400))
+    kept = teamsup.run("logs", "own", "-n", "400").stdout.splitlines()
+    assert len(kept) > 100
+    assert (teamsup.team.logs / "own.log.1").exists()
+
+
+def in_terminal(teamsup: Command, *words: str, until: str, **environment: str) -> str:
+    """What a command shows on a terminal, up to there."""
+    ours, theirs = pty.openpty()
+    shown = b""
+    with subprocess.Popen(
+        teamsup.line(*words), stdout=theirs, stdin=theirs, env={**teamsup.environment, **environment}
+    ) as process:
+        os.close(theirs)
+        with contextlib.suppress(OSError):
+            while until.encode() not in shown:
+                shown += os.read(ours, 65536)
+        process.send_signal(signal.SIGINT)
+    os.close(ours)
+    return shown.decode()
+
+
+def test_ps_has_colours_on_a_terminal_only(run_workers: RunWorkers, teamsup: Command) -> None:
+    run_workers(worker("own"))
+    in_state(teamsup, "own", "RUNNING")
+
+    assert "\x1b[32mown " in in_terminal(teamsup, "ps", until="own", TERM="xterm")
+    assert "\x1b" not in in_terminal(teamsup, "ps", until="own", TERM="xterm", NO_COLOR="1")
+    assert "\x1b" not in in_terminal(teamsup, "ps", until="own", TERM="dumb")
+    assert "\x1b" not in teamsup.run("ps").stdout
+
+
+def test_ps_can_go_on_looking(run_workers: RunWorkers, teamsup: Command) -> None:
+    run_workers(worker("own"))
+
+    clear = "\x1b[H\x1b[J"
+
+    assert in_terminal(teamsup, "ps", "--watch", until=f"{clear}\x1b[2mNAME", TERM="xterm").count(clear) >= 1
+
+
+def test_ps_of_a_team_whose_supervisor_was_killed_says_so(teamsup: Command) -> None:
+    teamsup.configure(worker("own"))
+    with teamsup.open("start", stdout=subprocess.DEVNULL) as supervisor:
+        try:
+            in_state(teamsup, "own", "RUNNING")
+        finally:
+            supervisor.kill()
+
+    ps = teamsup.run("ps")
+
+    assert (ps.returncode, ps.stderr) == (3, "Team 'default' is not running. Start it with: teamsup start\n")
+    assert row(teamsup, "own")["state"] == "STOPPED"
+
+
+def test_agents_stand_in_ps_with_their_presence_and_their_mail(run_workers: RunWorkers, teamsup: Command) -> None:
+    run_workers('[team]\nagents = ["lead", "scout"]\n' + worker("own"))
+    with MessageHub(teamsup.team, agent="lead") as lead:
+        lead.register(note="reading logs")
+        lead.send("scout", "one")
+        lead.send("scout", "two")
+
+    lead_row, scout = row(teamsup, "lead"), row(teamsup, "scout")
+
+    assert (lead_row["state"], lead_row["note"], lead_row["unread"]) == ("online", "reading logs", 0)
+    assert lead_row["heartbeat_age_seconds"] < 30
+    assert (scout["state"], scout["unread"]) == ("offline", 2)
+    assert 0 <= scout["oldest_unread_seconds"] < 30
