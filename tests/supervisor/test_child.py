@@ -18,9 +18,9 @@ def python(code: str) -> Child:
 
 def output(child: Child) -> list[str]:
     lines: list[str] = []
-    eventually(lambda: not child.read_lines(lines.append), "the end of the output")
+    eventually(lambda: not child.read_lines(lines.extend), "the end of the output")
     eventually(lambda: child.exit_code() is not None, "the exit")
-    child.close(lines.append)
+    child.close(lines.extend)
     return lines
 
 
@@ -47,11 +47,11 @@ def test_a_command_that_cannot_be_run_is_an_os_error() -> None:
 def test_what_a_worker_leaves_behind_in_its_group_is_ended_with_it() -> None:
     child = python("import subprocess, sys; print(subprocess.Popen(['sleep', '1000']).pid, flush=True)")
     lines: list[str] = []
-    eventually(lambda: child.read_lines(lines.append) and lines, "the grandchild's pid")
+    eventually(lambda: child.read_lines(lines.extend) and lines, "the grandchild's pid")
     eventually(lambda: child.exit_code() is not None, "the worker's exit")
     grandchild = psutil.Process(int(lines[0]))
 
-    child.close(lines.append)
+    child.close(lines.extend)
 
     assert psutil.wait_procs([grandchild], timeout=10)[1] == []
 
@@ -62,19 +62,19 @@ def test_it_is_asked_to_end_also_after_it_is_gone() -> None:
     child.terminate()
 
     assert eventually(child.exit_code, "the exit") == -signal.SIGTERM
-    child.close(print)
+    child.close(lambda _: None)
     child.terminate()
 
 
 def test_a_worker_that_hangs_says_where() -> None:
     child = python("import time\ndef stuck(): time.sleep(1000)\nprint('up', flush=True)\nstuck()")
     lines: list[str] = []
-    eventually(lambda: child.read_lines(lines.append) and lines, "the worker")
+    eventually(lambda: child.read_lines(lines.extend) and lines, "the worker")
 
     child.dump()
 
     assert eventually(child.exit_code, "the exit") == -signal.SIGABRT
-    child.close(lines.append)
+    child.close(lines.extend)
     assert any("in stuck" in line for line in lines)
 
 
@@ -89,9 +89,9 @@ def test_a_worker_that_never_stops_printing_leaves_time_for_others() -> None:
     child = python("while True: print('x' * 1000)")
     lines: list[str] = []
 
-    eventually(lambda: child.read_lines(lines.append) and lines, "some output")
+    eventually(lambda: child.read_lines(lines.extend) and lines, "some output")
 
     child.kill()
     eventually(child.exit_code, "the exit")
-    child.close(lines.append)
+    child.close(lines.extend)
     assert len(lines) < 10_000

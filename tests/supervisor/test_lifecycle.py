@@ -179,10 +179,17 @@ def test_the_longest_pause_is_the_workers_own() -> None:
     assert step(crashed, CRASH, NOW, Policy(backoff_max=300))[0].due == NOW + 300
 
 
+def test_what_could_not_be_started_for_a_reason_that_may_pass_is_tried_again() -> None:
+    process, _ = step(Process(), Start(), NOW)
+    process, actions = step(process, SpawnFailed("too many open files", passing=True), NOW)
+
+    assert (process.state, process.due, actions) == (State.BACKOFF, NOW + 0.5, ())
+
+
 EVENTS = st.one_of(
     st.just(Start()),
     st.just(Ready()),
-    st.just(SpawnFailed("no such file")),
+    st.builds(SpawnFailed, st.just("no such file"), st.booleans(), st.floats(0, 1)),
     st.builds(Exited, st.sampled_from([0, 1, -9, os.EX_CONFIG]), st.floats(0, 1)),
     st.just(Hung("silent")),
     st.just(TooLarge("big")),

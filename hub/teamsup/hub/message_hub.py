@@ -268,12 +268,12 @@ class MessageHub(Upkeep):
         """Say that we are still here. ``note`` is for people; other metadata too replaces what stood there before."""
         self._announce(None, status, metadata or None)
 
-    def mark_offline(self, name: str) -> None:
-        """Say of an agent whose process is known to be gone that it is offline."""
+    def mark_offline(self, *names: str) -> None:
+        """Say of agents whose processes are known to be gone that they are offline."""
         with self._write(durable=False) as db:
-            db.execute(
+            db.executemany(
                 "UPDATE agent_status SET status = ? WHERE lower(agent_name) = ? AND status <> ?",
-                (OFFLINE, name.lower(), NOT_CONFIGURED),
+                [(OFFLINE, name.lower(), NOT_CONFIGURED) for name in names],
             )
 
     def retire(self, name: str) -> None:

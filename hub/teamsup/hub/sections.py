@@ -133,7 +133,10 @@ def size(name: str, text: str) -> int:
     """Bytes, of "500 MiB", "1G" or "4096"; units are powers of 1024. Raises ValueError."""
     if (match := _SIZE.fullmatch(text.strip())) is None:
         raise ValueError(f'{name} must be a size such as "500 MiB", not {text!r}')
-    return int(float(match[1]) * 1024 ** " KMG".index(match[2].upper() or " "))
+    number = float(match[1]) * 1024 ** " KMG".index(match[2].upper() or " ")
+    if not 1 <= number < 2**63:
+        raise ValueError(f"{name} must be above 0 and less than 8 EiB, not {text!r}")
+    return int(number)
 
 
 def _check_seconds(name: str, seconds: float) -> None:

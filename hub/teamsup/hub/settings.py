@@ -27,7 +27,7 @@ class Settings:
             self.tables = tomllib.loads(self.path.read_text("utf-8"))
         except FileNotFoundError:
             self.tables = {}
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise NotConfigured(f"{self.path} cannot be read: {error}.") from error
 
     def section(self, name: str, kind: type[T]) -> T:
@@ -99,7 +99,7 @@ class Settings:
 
 def _fits(value: object, wanted: type) -> bool:
     if wanted is float:
-        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
     return isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool))
 
 

@@ -11,8 +11,8 @@ def add_timeout(parser: argparse.ArgumentParser, seconds: float) -> None:
 
 
 def at_least_one(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of at least 1")
+    if not text.isdecimal() or not 1 <= int(text) < 10**9:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of at least 1, or too large")
     return int(text)
 
 

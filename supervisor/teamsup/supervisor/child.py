@@ -11,8 +11,9 @@ from contextlib import suppress
 from .configuration import Program
 from .notifier import SERVICE_VARIABLES
 
-_CHUNK = 65536  # bytes: what a pipe holds
-_LAST_CHUNKS = 4
+_CHUNK = 16384  # bytes: what one worker may say before the others are heard
+_LONGEST_LINE = 65536
+_LAST_CHUNKS = 16
 _PR_SET_PDEATHSIG = 1
 _INHERITED = {
     **{name: value for name, value in os.environ.items() if name not in SERVICE_VARIABLES},
@@ -82,20 +83,20 @@ class Child:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
 
-    def read_lines(self, say: Callable[[str], None]) -> bool:
-        """Pass on lines that stand ready, one read of the pipe's; False at the end of the output."""
+    def read_lines(self, say: Callable[[list[str]], None]) -> bool:
+        """Pass on lines that stand ready, those of one read at once; False at the end of the output."""
         try:
             chunk = os.read(self.output, _CHUNK)
         except BlockingIOError:
             return True
         *lines, self._unfinished = (self._unfinished + chunk).split(b"\n")
-        for line in lines:
-            say(line.decode(errors="replace"))
-        if not chunk or len(self._unfinished) > _CHUNK:
+        if lines:
+            say([line.decode(errors="replace") for line in lines])
+        if not chunk or len(self._unfinished) > _LONGEST_LINE:
             self._flush(say)
         return bool(chunk)
 
-    def close(self, say: Callable[[str], None]) -> None:
+    def close(self, say: Callable[[list[str]], None]) -> None:
         """Once it has exited: end what it left behind in its group, and pass on its last lines."""
         self.kill()
         for _ in range(_LAST_CHUNKS):
@@ -105,7 +106,7 @@ class Child:
         if self._popen.stdout is not None:
             self._popen.stdout.close()
 
-    def _flush(self, say: Callable[[str], None]) -> None:
+    def _flush(self, say: Callable[[list[str]], None]) -> None:
         if self._unfinished:
-            say(self._unfinished.decode(errors="replace"))
+            say([self._unfinished.decode(errors="replace")])
             self._unfinished = b""

@@ -146,10 +146,17 @@ def _program(
 
 def _directory(label: str, name: str, team: Team) -> Path:
     """Relative to the team's folder, which it is by default: the same whoever has started the supervisor, and where."""
-    path = team.folder / Path(name).expanduser()
+    path = _path(label, "directory", name, team)
     if not path.is_dir():
         raise ValueError(f"{label} directory: {path} is no folder")
     return path
+
+
+def _path(label: str, key: str, name: str, team: Team) -> Path:
+    try:
+        return team.folder / Path(name).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"{label} {key}: {error}") from error
 
 
 def _from_file(label: str, name: str, team: Team) -> Iterable[tuple[str, str]]:
@@ -157,7 +164,7 @@ def _from_file(label: str, name: str, team: Team) -> Iterable[tuple[str, str]]:
         return ()
     from dotenv import dotenv_values  # only for those who have such a file
 
-    path = team.folder / Path(name).expanduser()
+    path = _path(label, "env_file", name, team)
     try:
         if path.stat().st_mode & 0o077:
             raise ValueError(f"{label} env_file: others can read {path}; run chmod 600 on it")

@@ -74,6 +74,8 @@ async def _move(supervisor: "Supervisor", member: Member, verb: str) -> tuple[bo
             for other in crew.waits_for(member):
                 await crew.settled(crew.members[other], State.STARTING)
             await crew.settled(member, State.STARTING)
+    # What it waits for is no part of its state, so its lifecycle has not published it.
+    supervisor.publish()
     if verb == "stop":
         return True, f"{name} has ended." if member.child is None else f"{name} is about to end."
     if member.process.state is State.STARTING:

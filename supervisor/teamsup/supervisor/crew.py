@@ -1,6 +1,8 @@
 """The workers of one team as processes: does what ``lifecycle.step`` decides, in the order of their dependencies."""
 
 import asyncio
+import errno
+import functools
 import random
 import subprocess
 import time
@@ -22,6 +24,8 @@ from .lifecycle import ALIVE, HELD, Action, Process, State
 from .pulse import Pulse
 
 _AFTER_START_SECONDS = 0.05
+# The machine lacks something at the moment, or the program is just being replaced by a new version.
+_PASSING = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ETXTBSY)
 
 
 @dataclass
@@ -187,7 +191,8 @@ class Crew:
     def _advance(self) -> None:
         """Start and stop what has become possible."""
         for member in list(self.members.values()):
-            if member.process.state in (*ALIVE, State.BACKOFF) and self._must_end(member):
+            starts_again = member.process.state in (*ALIVE, State.BACKOFF) or member.process.replace
+            if starts_again and self._must_end(member):
                 if not self._is_needed(member):
                     member.renew = False
                     self.apply(member, lifecycle.Stop())
@@ -236,10 +241,11 @@ class Crew:
         try:
             child = Child(member.program, self._environment(member.program, mark))
         except (OSError, ValueError, subprocess.SubprocessError) as error:
-            what = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) and error.strerror else error
-            reason = f"cannot be started: {what}"
+            file = getattr(error, "filename", None)
+            reason = f"cannot be started: {getattr(error, 'strerror', None) or error}" + (f": {file}" if file else "")
+            passing = isinstance(error, OSError) and error.errno in _PASSING
             self._say(f"{member.name} {reason}")
-            self.apply(member, lifecycle.SpawnFailed(reason))
+            self.apply(member, lifecycle.SpawnFailed(reason, passing, random.random()))  # noqa: S311
             # Behind the death that it was to be started again after.
             asyncio.get_running_loop().call_soon(self._died, member, None, reason)
             return
@@ -248,7 +254,7 @@ class Crew:
         self._say(f"{member.name} started, pid {child.pid}")
 
         def hear() -> None:
-            if not child.read_lines(lambda line: self._keep(member, line)):
+            if not child.read_lines(functools.partial(self._keep, member)):
                 asyncio.get_running_loop().remove_reader(child.output)
 
         asyncio.get_running_loop().add_reader(child.output, hear)
@@ -262,13 +268,13 @@ class Crew:
             **({} if beat is None else {"TEAMSUP_HEARTBEAT_SECONDS": f"{beat:g}"}),
         }
 
-    def _keep(self, member: Member, line: str) -> None:
-        member.tail.append(printable(line.rstrip())[: deaths.KEPT_COLUMNS])
-        self._journal.say(member.name, line)
+    def _keep(self, member: Member, lines: list[str]) -> None:
+        member.tail.extend(printable(line.rstrip())[: deaths.KEPT_COLUMNS] for line in lines[-deaths.KEPT_LINES :])
+        self._journal.say(member.name, *lines)
 
     def _exited(self, member: Member, child: Child, code: int) -> None:
         asyncio.get_running_loop().remove_reader(child.output)
-        child.close(lambda line: self._keep(member, line))
+        child.close(functools.partial(self._keep, member))
         member.child = None
         before, lines = member.process, tuple(member.tail)
         reason = before.reason if before.replace else lifecycle.exit_reason(code)

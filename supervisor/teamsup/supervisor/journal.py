@@ -4,16 +4,18 @@ import logging
 import queue
 import threading
 from contextlib import suppress
+from datetime import datetime
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from teamsup.hub.wording import printable
 
+_AT_ONCE = 50
+
 
 class _LogFile(RotatingFileHandler):
     def __init__(self, path: Path, size: int, kept: int) -> None:
         super().__init__(path, maxBytes=size, backupCount=kept, encoding="utf-8")
-        self.setFormatter(logging.Formatter("%(asctime)s.%(msecs)03d %(message)s", "%Y-%m-%d %H:%M:%S"))
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         """Nothing: a full disk must not end the team, and its workers will say it."""
@@ -35,12 +37,22 @@ class Journal:
         if self._echo is not None:
             self._echo.width = max(map(len, self._files))
 
-    def say(self, name: str, line: str) -> None:
-        """Keep one line of output, and show it where somebody looks."""
-        line = printable(line.rstrip())
-        self._files[name].emit(logging.makeLogRecord({"msg": line, "levelno": logging.INFO}))
+    def forget(self, name: str) -> None:
+        """Close its file; it will print no more."""
+        if (file := self._files.pop(name, None)) is not None:
+            file.close()
+
+    def say(self, name: str, *lines: str) -> None:
+        """Keep lines of output, and show them where somebody looks."""
+        at = datetime.now().astimezone().isoformat(" ", "milliseconds")[:23]
+        shown = [printable(line.rstrip()) for line in lines]
+        # Some at a time: a worker that never stops printing must cost little, and its files stay small.
+        for some in range(0, len(shown), _AT_ONCE):
+            text = "\n".join(f"{at} {line}" for line in shown[some : some + _AT_ONCE])
+            self._files[name].emit(logging.makeLogRecord({"msg": text, "levelno": logging.INFO}))
         if self._echo is not None:
-            self._echo.show(name, line)
+            for line in shown:
+                self._echo.show(name, line)
 
     def close(self) -> None:
         if self._echo is not None:

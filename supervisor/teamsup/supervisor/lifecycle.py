@@ -85,9 +85,11 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class SpawnFailed:
-    """The command itself cannot be run; trying again would not help."""
+    """The command could not be run: for a reason that may pass, or one that only a person can remove."""
 
     reason: str
+    passing: bool = False
+    jitter: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +139,9 @@ def step(process: Process, event: Event, now: float, policy: Policy = Policy()) 
             return _spawn(replace(process, failures=0), now, policy)
         case Ready() if state is State.STARTING:
             return _running(process, now)
-        case SpawnFailed(reason) if state is State.STARTING:
+        case SpawnFailed(reason, passing, jitter) if state is State.STARTING:
+            if passing:
+                return _back_off(replace(process, failures=process.failures + 1, reason=reason), jitter, now, policy)
             return replace(process, state=State.FATAL, due=None, reason=reason), ()
         case Exited(code, jitter):
             return _exited(process, code, jitter, now, policy)
@@ -213,5 +217,9 @@ def _exited(process: Process, code: int, jitter: float, now: float, policy: Poli
     failures = 1 if healthy else process.failures + 1
     if failures == 1:
         return _spawn(replace(gone, failures=failures, restarts=process.restarts + 1), now, policy)
-    pause = jitter * min(policy.backoff_max, _BACKOFF_FIRST * 2.0 ** min(failures - 2, 20))
-    return replace(gone, state=State.BACKOFF, failures=failures, due=now + pause), ()
+    return _back_off(replace(gone, failures=failures), jitter, now, policy)
+
+
+def _back_off(process: Process, jitter: float, now: float, policy: Policy) -> Step:
+    longest = min(policy.backoff_max, _BACKOFF_FIRST * 2.0 ** max(0, min(process.failures - 2, 20)))
+    return replace(process, state=State.BACKOFF, due=now + jitter * longest), ()

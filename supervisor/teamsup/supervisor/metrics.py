@@ -15,6 +15,13 @@ from .state_file import TeamState
 Sample = tuple[dict[str, str], float]
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Nothing: a client that went away is its own affair."""
+
+
 class MetricsServer:
     """Serves /metrics until closed. Raises OSError when the port is taken."""
 
@@ -40,8 +47,7 @@ class MetricsServer:
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
                 """Nothing: a line every few seconds tells nobody anything."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", port), Handler)
         threading.Thread(target=self._server.serve_forever, name="teamsup-metrics", daemon=True).start()
 
     def close(self) -> None:
@@ -96,7 +102,11 @@ def _family(name: str, kind: str, help_text: str, samples: Iterable[Sample]) -> 
     full = f"teamsup_{name}"
     lines = [f"# HELP {full} {help_text}", f"# TYPE {full} {kind}"]
     for labels, value in samples:
-        # Names of agents and states hold nothing that would need escaping.
-        inside = ",".join(f'{key}="{text}"' for key, text in labels.items())
+        inside = ",".join(f'{key}="{_escaped(text)}"' for key, text in labels.items())
         lines.append(f"{full}{{{inside}}} {value:.15g}" if inside else f"{full} {value:.15g}")
     return "\n".join(lines) + "\n"
+
+
+def _escaped(text: str) -> str:
+    """A foreign program may have given itself any name."""
+    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")

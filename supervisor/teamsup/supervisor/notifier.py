@@ -19,7 +19,8 @@ class Notifier:
         self._status = ""
         microseconds = environment.get("WATCHDOG_USEC", "")
         meant_for_us = environment.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
-        self.watchdog_seconds = int(microseconds) / 1e6 if microseconds.isdecimal() and meant_for_us else None
+        valid = microseconds.isdecimal() and int(microseconds) > 0 and meant_for_us
+        self.watchdog_seconds = int(microseconds) / 1e6 if valid else None
         """How long it waits for alive() before it takes us for hung; None: for ever."""
 
     def ready(self, status: str) -> None:
@@ -37,8 +38,7 @@ class Notifier:
         self._tell("STOPPING=1", "STATUS=stopping")
 
     def alive(self) -> None:
-        if self.watchdog_seconds is not None:
-            self._tell("WATCHDOG=1")
+        self._tell("WATCHDOG=1")
 
     def _tell(self, *words: str) -> None:
         if self._address:

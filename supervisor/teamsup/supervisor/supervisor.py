@@ -22,6 +22,7 @@ from .judge import WEIGH_SECONDS, Judge
 from .lifecycle import ALIVE, State, is_held
 from .notifier import Notifier
 from .plan import make_plan
+from .state_file import AlreadyRunning
 
 if TYPE_CHECKING:
     from .metrics import MetricsServer
@@ -58,6 +59,8 @@ class Supervisor:
         # With nohup SIGHUP was ignored, and the terminal may go.
         self._needs_terminal = _has_terminal() and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
         self._reloading = asyncio.Lock()
+        self._marking = asyncio.Lock()
+        self._gone: set[str] = set()
         self._tasks: set[asyncio.Task[object]] = set()
         self._news: list[tuple[str, str]] = []
         self._published = state_file.TeamState(os.getpid(), self._started_at, ())
@@ -90,7 +93,7 @@ class Supervisor:
                 self.say(f"killed what was left: {', '.join(map(str, killed))}")
             for task in besides:
                 task.cancel()
-        self._publish(ended=True)
+        self.publish(ended=True)
         await self.in_hub(self.hub.heartbeat, OFFLINE)
         self.say("stopped")
         self._journal.close()
@@ -115,8 +118,9 @@ class Supervisor:
         held = {member.name for member in members if is_held(member.process)}
         active = {member.name for member in members if member.wanted} - held
         plan = make_plan(self.settings.programs, new.programs, active, held)
-        self.say(f"reload: {plan}")
         port_changed = new.metrics_port != self.settings.metrics_port
+        done = str(plan) if not port_changed else f"{plan}; metrics on port {new.metrics_port or 'none'}"
+        self.say(f"reload: {done}")
         self.settings = new
         self.crew.stop(*plan.stop)
         for name in plan.stop:
@@ -124,11 +128,11 @@ class Supervisor:
         self.crew.configure(new.programs, {})
         self.crew.restart(*plan.restart)
         self.crew.start(*plan.start)
-        self._publish()
+        self.publish()
         if port_changed:
             await self._serve_metrics()
         await self.in_hub(self._enroll)
-        return str(plan)
+        return done
 
     def say(self, line: str) -> None:
         self._journal.say(SUPERVISOR, line)
@@ -162,7 +166,7 @@ class Supervisor:
             self.say(f"killed what the last supervisor had left: {', '.join(map(str, killed))}")
         known = {worker.name: worker.deaths for worker in before.workers} if before is not None else {}
         self.crew.configure(self.settings.programs, known)
-        self._publish()
+        self.publish()
         self.hub.register("supervisor", pid=os.getpid())
         self.hub.recover()
         self._enroll()
@@ -181,7 +185,8 @@ class Supervisor:
         await self.crew.settled(member, *ALIVE, State.STOPPING)
         if member.name not in self.settings.programs:
             self.crew.members.pop(member.name, None)
-            self._publish()
+            self._journal.forget(member.name)
+            self.publish()
 
     def _signalled(self, number: int) -> None:
         """SIGTERM and Ctrl-C end the team in order, a second Ctrl-C at once. SIGHUP reloads, unless it says that the
@@ -202,10 +207,11 @@ class Supervisor:
 
     def _changed(self, member: Member) -> None:
         if member.child is None and not member.is_busy:
-            self.background(self._mark_offline(member))
+            self._gone.add(member.name)
+            self.background(self._mark_offline())
         self._check_ready()
         self._notifier.status(self._status())
-        self._publish()
+        self.publish()
 
     def _check_ready(self) -> None:
         if self.ready.is_set() or self.crew.is_starting():
@@ -215,12 +221,20 @@ class Supervisor:
         self._notifier.ready(self._status())
         self.ready.set()
 
-    async def _mark_offline(self, member: Member) -> None:
-        if member.child is None and member.program.heartbeat_seconds is not None:
-            await self.in_hub(self.hub.mark_offline, member.name)
+    async def _mark_offline(self) -> None:
+        """Of all who are gone at once: on a busy hub each commit may take as long as it has patience."""
+        async with self._marking:
+            gone = [
+                member.name
+                for member in self.crew.members.values()
+                if member.child is None and member.name in self._gone and member.program.heartbeat_seconds is not None
+            ]
+            self._gone.clear()
+            if gone:
+                await self.in_hub(self.hub.mark_offline, *gone)
 
     def _died(self, member: Member, death: Death) -> None:
-        self._publish()
+        self.publish()
         if is_told(death):
             self._news.append((new_message_id(), report(member.name, death)))
             ring(self.team.run, [SUPERVISOR])
@@ -235,7 +249,7 @@ class Supervisor:
         running = sum(member.process.state is State.RUNNING for member in self.crew.members.values())
         return "; ".join([f"{running} of {len(self.crew.members)} workers run", *others])
 
-    def _publish(self, *, ended: bool = False) -> None:
+    def publish(self, *, ended: bool = False) -> None:
         workers = tuple(
             state_file.WorkerState(
                 name=member.name,
@@ -287,6 +301,7 @@ class Supervisor:
             await bell.wait_async(self._judge.pause())
 
     async def _care(self) -> None:
+        self._keep_hold()
         found = await self.in_hub(self._look)
         if found is None:
             self._judge.forgive()
@@ -296,6 +311,17 @@ class Supervisor:
             self.background(control.answer(self, request, agents))
         self._judge.look({agent.name: agent for agent in agents})
         await self._tell_news()
+
+    def _keep_hold(self) -> None:
+        """Where somebody has removed the lock, another supervisor may run the team by now."""
+        if state_file.holder(self.team) != os.getpid():
+            try:
+                self.team.create()
+                state_file.hold(self.team)
+                self.say("the team's lock was gone, and is there again")
+            except AlreadyRunning as error:
+                self.say(str(error))
+                self.stopping.set()
 
     def _look(self) -> tuple[list[Agent], list[Delivery]]:
         self.hub.heartbeat()

@@ -1,6 +1,7 @@
 """``teamsup ps``: the supervisor, its workers and the agents, and how each of them is."""
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
@@ -67,7 +68,8 @@ def run(arguments: argparse.Namespace) -> int:
     code = _show(team, arguments)
     while arguments.watch:
         time.sleep(_WATCH_SECONDS)
-        code = _show(team, arguments)
+        with contextlib.suppress(StoreError):
+            code = _show(team, arguments)
     return code
 
 
@@ -86,7 +88,7 @@ def _show(team: Team, arguments: argparse.Namespace) -> int:
     running = holder(team) is not None
     rows = _rows(read(team), agents, undeliverable, running=running)
     if arguments.name is not None:
-        rows = [row for row in rows if row.name == arguments.name] or _unknown(arguments.name, rows)
+        rows = [row for row in rows if row.name == arguments.name.lower()] or _unknown(arguments.name, rows)
     if arguments.json:
         print(json.dumps({"team": team.name, "running": running, "rows": [asdict(row) for row in rows]}, indent=2))
     else:
@@ -135,6 +137,8 @@ def _worker_row(worker: WorkerState, agent: Agent | None) -> Row:
     now = datetime.now(UTC)
     usage = usage_of(worker.pid) if worker.pid is not None else None
     not_configured = worker.state == State.EXITED and worker.reason == NOT_CONFIGURED
+    # With a full disk the supervisor cannot publish a death.
+    dead = worker.pid is not None and usage is None
     age = _age(agent.last_heartbeat if agent else None, now)
     deadline = worker.heartbeat_seconds
     silent = worker.state == State.RUNNING and deadline is not None and (age is None or age > deadline)
@@ -151,7 +155,9 @@ def _worker_row(worker: WorkerState, agent: Agent | None) -> Row:
         unread=0 if agent is None else agent.unread,
         oldest_unread_seconds=_age(agent.oldest_unread if agent else None, now),
         note=_note(worker, agent),
-        well=not_configured or is_done(worker.state, worker.reason) or (worker.state in _WELL and not silent),
+        well=not_configured
+        or is_done(worker.state, worker.reason)
+        or (worker.state in _WELL and not silent and not dead),
         deaths=worker.deaths,
     )
 

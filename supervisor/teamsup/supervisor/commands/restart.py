@@ -16,5 +16,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     team = Team.named(arguments.team)
     for name in arguments.names:
-        print(ask_supervisor(team, f"restart {name}", arguments.timeout))
+        print(ask_supervisor(team, f"restart {name.lower()}", arguments.timeout))
     return 0

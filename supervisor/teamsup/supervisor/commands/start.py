@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     team = Team.named(arguments.team)
     for name in arguments.names:
-        print(ask_supervisor(team, f"start {name}", arguments.timeout))
+        print(ask_supervisor(team, f"start {name.lower()}", arguments.timeout))
     if arguments.names:
         return 0
     if arguments.detach:

@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     team = Team.named(arguments.team)
     for name in arguments.names:
-        print(ask_supervisor(team, f"stop {name}", arguments.timeout))
+        print(ask_supervisor(team, f"stop {name.lower()}", arguments.timeout))
     if arguments.names:
         return 0
     pid = holder(team)
