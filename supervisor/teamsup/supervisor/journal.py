@@ -49,7 +49,7 @@ class Journal:
         # Some at a time: a worker that never stops printing must cost little, and its files stay small.
         for some in range(0, len(shown), _AT_ONCE):
             text = "\n".join(f"{at} {line}" for line in shown[some : some + _AT_ONCE])
-            self._files[name].emit(logging.makeLogRecord({"msg": text, "levelno": logging.INFO}))
+            self._files[name].handle(logging.makeLogRecord({"msg": text, "levelno": logging.INFO}))
         if self._echo is not None:
             for line in shown:
                 self._echo.show(name, line)

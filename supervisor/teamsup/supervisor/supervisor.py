@@ -8,9 +8,9 @@ from collections.abc import Callable, Coroutine
 from contextlib import closing
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from teamsup.hub import Agent, Delivery, MessageHub, NotConfigured, Team, TeamsupError, UnknownRecipient
+from teamsup.hub import Agent, Delivery, MessageHub, NotConfigured, Team, TeamsupError
 from teamsup.hub.doorbell import Doorbell, ring
-from teamsup.hub.messages import OFFLINE, SUPERVISOR, new_message_id
+from teamsup.hub.messages import OFFLINE, SUPERVISOR
 
 from . import configuration, control, leftovers, state_file
 from .command_line import command_line
@@ -20,6 +20,7 @@ from .deaths import Death, is_told, report
 from .journal import Journal
 from .judge import WEIGH_SECONDS, Judge
 from .lifecycle import ALIVE, State, is_held
+from .news import News
 from .notifier import Notifier
 from .plan import make_plan
 from .state_file import AlreadyRunning
@@ -31,7 +32,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _REQUEST_SECONDS = 24 * 3600.0
-_NEWS_SECONDS = 24 * 3600.0
 _PRUNE_FIRST_SECONDS = 60.0
 _PRUNE_EVERY_SECONDS = 3600.0
 # A signal that came twice at once, as from 'timeout' to the group and to us, is no second thought.
@@ -56,13 +56,14 @@ class Supervisor:
         self._started_at = time.time()
         self._began = time.monotonic()
         self._asked_at = 0.0
+        self._ended = False
         # With nohup SIGHUP was ignored, and the terminal may go.
         self._needs_terminal = _has_terminal() and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
         self._reloading = asyncio.Lock()
         self._marking = asyncio.Lock()
         self._gone: set[str] = set()
         self._tasks: set[asyncio.Task[object]] = set()
-        self._news: list[tuple[str, str]] = []
+        self._news = News(hub, self.say)
         self._published = state_file.TeamState(os.getpid(), self._started_at, ())
         self._metrics: MetricsServer | None = None
 
@@ -93,7 +94,8 @@ class Supervisor:
                 self.say(f"killed what was left: {', '.join(map(str, killed))}")
             for task in besides:
                 task.cancel()
-        self.publish(ended=True)
+        self._ended = True
+        self.publish()
         await self.in_hub(self.hub.heartbeat, OFFLINE)
         self.say("stopped")
         self._journal.close()
@@ -236,7 +238,7 @@ class Supervisor:
     def _died(self, member: Member, death: Death) -> None:
         self.publish()
         if is_told(death):
-            self._news.append((new_message_id(), report(member.name, death)))
+            self._news.add(report(member.name, death))
             ring(self.team.run, [SUPERVISOR])
 
     def _status(self) -> str:
@@ -249,7 +251,8 @@ class Supervisor:
         running = sum(member.process.state is State.RUNNING for member in self.crew.members.values())
         return "; ".join([f"{running} of {len(self.crew.members)} workers run", *others])
 
-    def publish(self, *, ended: bool = False) -> None:
+    def publish(self) -> None:
+        """Show how everybody is to ``ps``, and to whoever comes after us."""
         workers = tuple(
             state_file.WorkerState(
                 name=member.name,
@@ -263,7 +266,7 @@ class Supervisor:
             )
             for member in self.crew.members.values()
         )
-        self._published = state_file.TeamState(os.getpid(), self._started_at, workers, ended)
+        self._published = state_file.TeamState(os.getpid(), self._started_at, workers, self._ended)
         try:
             state_file.write(self.team, self._published)
         except OSError as error:
@@ -310,7 +313,7 @@ class Supervisor:
         for request in requests:
             self.background(control.answer(self, request, agents))
         self._judge.look({agent.name: agent for agent in agents})
-        await self._tell_news()
+        await self.in_hub(self._news.tell, self.settings.told_of_deaths)
 
     def _keep_hold(self) -> None:
         """Where somebody has removed the lock, another supervisor may run the team by now."""
@@ -330,28 +333,6 @@ class Supervisor:
         # The requests first: who has made them is known by then.
         requests = self.hub.claim(10, lease=_REQUEST_SECONDS)
         return self.hub.agents(), requests
-
-    async def _tell_news(self) -> None:
-        while self._news:
-            message_id, news = self._news[0]
-            for recipient in self.settings.told_of_deaths:
-                if await self.in_hub(self._tell, recipient, f"{message_id}.{recipient}", news) is None:
-                    return
-            del self._news[0]
-
-    def _tell(self, recipient: str, message_id: str, news: str) -> bool:
-        try:
-            self.hub.send(
-                recipient,
-                news,
-                message_type="notification",
-                priority="high",
-                message_id=message_id,
-                expires_in=_NEWS_SECONDS,
-            )
-        except UnknownRecipient:
-            self.say(f"nobody named {recipient!r} is there to be told of a death; see told_of_deaths in teamsup.toml")
-        return True
 
     async def _serve_metrics(self) -> None:
         if self._metrics is not None:
