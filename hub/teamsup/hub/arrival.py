@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 # In case a doorbell and the watcher both failed us: how often a waiting process compares data_version (5 µs).
-_SLOW_LOOK = 0.5
+_SLOW_LOOK = 1.0
 _TAKE_OVER_WATCH = 1.0
 
 

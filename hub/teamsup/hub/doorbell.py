@@ -52,7 +52,8 @@ class Doorbell:
         poll = select.poll()
         poll.register(self._socket, select.POLLIN)
         rang = bool(poll.poll(max(0.0, seconds) * 1000))
-        self.silence()
+        if rang:
+            self.silence()
         return rang
 
     async def wait_async(self, seconds: float) -> bool:
@@ -69,11 +70,13 @@ class Doorbell:
         loop.add_reader(self._socket, wake, True)
         timer = loop.call_later(max(0.0, seconds), wake, False)
         try:
-            return await woken
+            rang = await woken
         finally:
             timer.cancel()
             loop.remove_reader(self._socket)
+        if rang:
             self.silence()
+        return rang
 
 
 def ring(run: Path, agents: Iterable[str]) -> None:

@@ -23,8 +23,9 @@ _IDLE = 1.0
 # A burst of writes is one commit, and looked at once.
 _BURST = 0.002
 # An event can come before its commit is visible (a writer at synchronous=FULL publishes after its fsync, which comes
-# after the last event), so after an event the watcher looks again, so many seconds later each time.
-_LOOKS = (0.005, 0.02, 0.05)
+# after the last event), so after an event the watcher looks again, so many seconds later each time; once less when it
+# has found what it was woken for.
+_LOOKS = (0.008, 0.05)
 
 
 class Watcher:
@@ -73,12 +74,14 @@ class Watcher:
                 ring_all(self._team.run)
                 pauses = itertools.chain(_LOOKS, itertools.repeat(_IDLE))
                 while not self._stopping:
-                    if changes.wait(next(pauses)):
+                    changed = changes.wait(next(pauses))
+                    if changed:
                         time.sleep(_BURST)
-                        pauses = itertools.chain(_LOOKS, itertools.repeat(_IDLE))
                     if look.is_of_another_file():
                         look = _Look(self._team)
-                    look.ring_new()
+                    found = look.ring_new()
+                    if changed:
+                        pauses = itertools.chain(_LOOKS[found:], itertools.repeat(_IDLE))
         finally:
             os.close(lock_file)
 
@@ -97,10 +100,12 @@ class _Look:
         """Whether the database was removed or replaced since."""
         return os.stat(self._team.database).st_ino != self._file
 
-    def ring_new(self) -> None:
+    def ring_new(self) -> bool:
+        """Whether there was anybody to ring for."""
         rows = self._db.execute(
             "SELECT recipient, max(message) FROM deliveries WHERE message > ? GROUP BY recipient", (self._seen,)
         ).fetchall()
         if rows:
             self._seen = max(newest for _, newest in rows)
             ring(self._team.run, (recipient for recipient, _ in rows))
+        return bool(rows)
