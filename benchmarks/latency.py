@@ -105,9 +105,9 @@ def compare(figures: list[Figure]) -> None:
     """The ratios that matter."""
     by_name = {figure.name: figure for figure in figures}
     pairs = (
-        ("teamsup hub, synchronous=NORMAL", "WebSocket, through a hub process"),
-        ("teamsup hub, synchronous=FULL", "Redis stream with a group, appendfsync always"),
-        ("teamsup hub, synchronous=FULL", "NATS JetStream, file storage, sync_interval always"),
+        ("teamsup hub, durability normal", "WebSocket, through a hub process"),
+        ("teamsup hub, durability full", "Redis stream with a group, appendfsync always"),
+        ("teamsup hub, durability full", "NATS JetStream, file storage, sync_interval always"),
     )
     for ours, theirs in pairs:
         if ours in by_name and theirs in by_name:

@@ -228,18 +228,18 @@ class Hub(Method):
 
 
 class HubFull(Hub):
-    name = "teamsup hub, synchronous=FULL"
+    name = "teamsup hub, durability full"
 
 
 class HubNormal(Hub):
-    name = "teamsup hub, synchronous=NORMAL"
+    name = "teamsup hub, durability normal"
     durability = "normal"
 
 
 class HubReadOnly(Hub):
     """The content seen by a reader that only looks."""
 
-    name = "teamsup hub, FULL, read only"
+    name = "teamsup hub, durability full, read only"
 
     @staticmethod
     def receive(address: tuple[str, Any]) -> Iterator[str | None]:
@@ -257,7 +257,7 @@ class HubReadOnly(Hub):
 
 
 class HubForeign(Hub):
-    name = "plain SQL INSERT -> teamsup hub, FULL"
+    name = "plain SQL INSERT (FULL) -> teamsup hub"
 
     def sender(self) -> Callable[[str], object]:
         watching = MessageHub(Team("bench", self.folder))
