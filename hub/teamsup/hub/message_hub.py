@@ -229,11 +229,8 @@ class MessageHub(Upkeep):
 
     def listen(self, timeout: float = math.inf, *, lease: float = LEASE_SECONDS) -> Iterator[Delivery]:
         """Claim one delivery after another as they come, until none has come for ``timeout`` seconds."""
-        while True:
-            claimed = self.claim(lease=lease)
-            yield from claimed
-            if not claimed and not self.wait(timeout):
-                return
+        while self.wait(timeout):
+            yield from self.claim(lease=lease)
 
     async def listen_async(
         self,

@@ -254,15 +254,16 @@ class Store:
         does not.
         """
         deadline = time.monotonic() + _BUSY_SECONDS
-        for longest in itertools.chain(_FIRST_PAUSES, itertools.repeat(_PAUSE)):
+        pauses = itertools.chain(_FIRST_PAUSES, itertools.repeat(_PAUSE))
+        while True:
             try:
                 return action()
             except (sqlite3.Error, OSError) as error:
                 busy = _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
                 if not busy or time.monotonic() > deadline:
                     raise self._in_words(error) from error
+            longest = next(pauses)
             time.sleep(random.uniform(longest / 4, longest))  # noqa: S311
-        raise AssertionError
 
     def _in_words(self, error: sqlite3.Error | OSError) -> StoreError:
         kind, words = _ERRORS.get(_code(error), (StoreError, f"failed: {error}"))

@@ -22,6 +22,7 @@ from .deaths import Death
 from .journal import Journal
 from .lifecycle import ALIVE, HELD, Action, Process, State
 from .pulse import Pulse
+from .state_file import WorkerState
 
 _AFTER_START_SECONDS = 0.05
 # The machine lacks something at the moment, or the program is just being replaced by a new version.
@@ -140,6 +141,20 @@ class Crew:
             return []
         others = [name for name in member.program.depends_on if name in self.members]
         return [name for name in others if not self._serves(self.members[name])]
+
+    def state_of(self, member: Member) -> WorkerState:
+        """What others may know of it."""
+        waiting = self.waits_for(member)
+        return WorkerState(
+            name=member.name,
+            state=member.process.state,
+            pid=member.child.pid if member.child else None,
+            started_at=member.started_at if member.child else None,
+            restarts=member.process.restarts,
+            reason=f"waits for {', '.join(waiting)}" if waiting else member.process.reason,
+            heartbeat_seconds=member.program.heartbeat_seconds,
+            deaths=member.deaths,
+        )
 
     def is_starting(self) -> bool:
         """Whether somebody has been started and not reported yet, or is about to be."""

@@ -75,6 +75,18 @@ def hold(team: Team) -> None:
     os.write(file, str(os.getpid()).encode())
 
 
+def keep_hold(team: Team) -> bool:
+    """Take the lock again if somebody has removed its file; whether that was so.
+
+    Raises AlreadyRunning when another supervisor runs the team by now.
+    """
+    if holder(team) == os.getpid():
+        return False
+    team.create()
+    hold(team)
+    return True
+
+
 def holder(team: Team) -> int | None:
     """The pid of the supervisor that runs the team now."""
     try:

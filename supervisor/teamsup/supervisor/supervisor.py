@@ -23,7 +23,6 @@ from .lifecycle import ALIVE, State, is_held
 from .news import News
 from .notifier import Notifier
 from .plan import make_plan
-from .state_file import AlreadyRunning
 
 if TYPE_CHECKING:
     from .metrics import MetricsServer
@@ -253,29 +252,12 @@ class Supervisor:
 
     def publish(self) -> None:
         """Show how everybody is to ``ps``, and to whoever comes after us."""
-        workers = tuple(
-            state_file.WorkerState(
-                name=member.name,
-                state=member.process.state,
-                pid=member.child.pid if member.child else None,
-                started_at=member.started_at if member.child else None,
-                restarts=member.process.restarts,
-                reason=self._why(member),
-                heartbeat_seconds=member.program.heartbeat_seconds,
-                deaths=member.deaths,
-            )
-            for member in self.crew.members.values()
-        )
+        workers = tuple(self.crew.state_of(member) for member in self.crew.members.values())
         self._published = state_file.TeamState(os.getpid(), self._started_at, workers, self._ended)
         try:
             state_file.write(self.team, self._published)
         except OSError as error:
             self.say(f"'teamsup ps' will show old states: {error}")
-
-    def _why(self, member: Member) -> str:
-        if waiting := self.crew.waits_for(member):
-            return f"waits for {', '.join(waiting)}"
-        return member.process.reason
 
     async def _stay_alive(self, serving: asyncio.Task[None]) -> None:
         """Tell the service manager, from the loop that decides, that it still does."""
@@ -316,15 +298,12 @@ class Supervisor:
         await self.in_hub(self._news.tell, self.settings.told_of_deaths)
 
     def _keep_hold(self) -> None:
-        """Where somebody has removed the lock, another supervisor may run the team by now."""
-        if state_file.holder(self.team) != os.getpid():
-            try:
-                self.team.create()
-                state_file.hold(self.team)
+        try:
+            if state_file.keep_hold(self.team):
                 self.say("the team's lock was gone, and is there again")
-            except AlreadyRunning as error:
-                self.say(str(error))
-                self.stopping.set()
+        except state_file.AlreadyRunning as error:
+            self.say(str(error))
+            self.stopping.set()
 
     def _look(self) -> tuple[list[Agent], list[Delivery]]:
         self.hub.heartbeat()
@@ -339,7 +318,7 @@ class Supervisor:
             await asyncio.to_thread(self._metrics.close)
             self._metrics = None
         if port := self.settings.metrics_port:
-            from .metrics import MetricsServer  # an HTTP server is a tenth of our memory
+            from .metrics import MetricsServer  # few want it, and it takes a MiB
 
             try:
                 self._metrics = MetricsServer(port, self.hub, lambda: self._published)

@@ -4,7 +4,7 @@ import argparse
 import heapq
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     team = existing_team(arguments.team)
-    logs = _logs(team)
+    logs = dict(_new_logs(team, {}))
     if not logs:
         raise NoLog(f"Team {team.name!r} has no logs yet. Start it with: {command_line(team, 'start')}")
     if arguments.name is not None:
@@ -48,8 +48,10 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _logs(team: Team) -> dict[str, "LogFile"]:
-    return {path.stem: LogFile(path) for path in sorted(team.logs.glob("*.log"))}
+def _new_logs(team: Team, known: Collection[str]) -> Iterator[tuple[str, "LogFile"]]:
+    for path in sorted(team.logs.glob("*.log")):
+        if path.stem not in known:
+            yield path.stem, LogFile(path)
 
 
 def _follow(team: Team, only: str | None, logs: dict[str, "LogFile"], width: int) -> None:
@@ -59,7 +61,7 @@ def _follow(team: Team, only: str | None, logs: dict[str, "LogFile"], width: int
     for _ in watch(team.logs, recursive=False, debounce=50, step=20, rust_timeout=500, yield_on_timeout=True):
         if only is None:
             # A reload may have brought new workers.
-            logs = _logs(team) | logs
+            logs |= dict(_new_logs(team, logs))
         for name, log in logs.items():
             for line in log.lines():
                 _print(name, line, width)

@@ -230,10 +230,9 @@ def _table(rows: Sequence[Row]) -> list[str]:
     plain = ["  ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
     if not sys.stdout.isatty():
         return plain
-    plain_terminal = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
     columns = shutil.get_terminal_size().columns
     fitted = [line if len(line) <= columns else line[: columns - 1] + "…" for line in plain]
-    if plain_terminal:
+    if "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb":
         return fitted
     colours = [_DIM, *(_colour(row) for row in rows)]
     return [f"{colour}{line}{_PLAIN}" for colour, line in zip(colours, fitted, strict=True)]

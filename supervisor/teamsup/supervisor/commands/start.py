@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.detach:
         return _detach(team)
-    # asyncio loads it where it can: 3 of the supervisor's 28 MiB, for months. Nothing in this process speaks TLS.
+    # asyncio loads it where it can, and it takes 3 MiB for months. Nothing in this process speaks TLS.
     sys.modules.setdefault("ssl", None)  # type: ignore[arg-type]
     import asyncio
 
@@ -47,21 +47,20 @@ def run(arguments: argparse.Namespace) -> int:
     team.create()
     hold(team)
     with MessageHub(team, agent=SUPERVISOR) as hub:
-        settings, manager = configuration.load(team), Notifier()
-        supervisor = Supervisor(team, settings, hub, manager, echo=arguments.ready_fd is None)
+        supervisor = Supervisor(team, configuration.load(team), hub, Notifier(), echo=arguments.ready_fd is None)
         asyncio.run(_run(supervisor, arguments.ready_fd))
     return 0
 
 
 async def _run(supervisor: "Supervisor", ready_fd: int | None) -> None:
+    import asyncio
+
     async def tell_ready(descriptor: int) -> None:
         await supervisor.ready.wait()
         os.write(descriptor, _READY)
         os.close(descriptor)
         # Whoever started us may wait for the end of our stderr.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
-
-    import asyncio
 
     telling = asyncio.create_task(tell_ready(ready_fd)) if ready_fd is not None else None
     await supervisor.run()
