@@ -15,8 +15,15 @@ _BACKOFF_MAX = 300.0
 
 CLAIMABLE = """
     SELECT 1 FROM deliveries WHERE recipient = :me AND state = 'ready' AND is_head = 1 AND available_at IS NULL
-      AND (expires_at IS NULL OR expires_at > :now)
+      AND (expires_at IS NULL OR expires_at > :now) AND ladder < :step
     LIMIT 1
+"""
+
+WAITING = """
+    SELECT m.* FROM deliveries AS d JOIN messages AS m ON m.id = d.message
+    WHERE d.recipient = :me AND d.state = 'ready' AND d.is_head = 1 AND d.available_at IS NULL
+      AND (d.expires_at IS NULL OR d.expires_at > :now)
+    ORDER BY d.rank, d.message LIMIT :limit
 """
 
 NEXT_DUE = """
@@ -195,7 +202,7 @@ def give_back(
         delay = 0.0 if error is None else random.uniform(0, longest)  # noqa: S311
     db.execute(
         "UPDATE deliveries SET state = 'ready', lease_token = NULL, lease_expires_at = NULL, read_at = NULL,"
-        " available_at = ?, outcome = ?, attempts = ? WHERE message = ? AND recipient = ?",
+        " ladder = 0, available_at = ?, outcome = ?, attempts = ? WHERE message = ? AND recipient = ?",
         (clock.to_text(now + delay) if delay > 0 else None, error, attempts - (error is None), *key),
     )
     return []
@@ -235,7 +242,7 @@ def revive(db: sqlite3.Connection, message: Message, recipient: str | None) -> l
     for row in rows:
         db.execute(
             "UPDATE deliveries SET state = 'ready', done_at = NULL, attempts = 0, available_at = NULL, read_at = NULL,"
-            " expires_at = NULL,"
+            " expires_at = NULL, ladder = 0,"
             " is_head = conversation_id IS NULL OR NOT EXISTS (SELECT 1 FROM deliveries AS other"
             "  WHERE other.recipient = deliveries.recipient AND other.conversation_id = deliveries.conversation_id"
             "  AND other.done_at IS NULL)"

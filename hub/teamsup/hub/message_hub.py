@@ -1,5 +1,6 @@
 """MessageHub: the verbs of the hub, one meaning each."""
 
+import functools
 import math
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import closing
@@ -9,14 +10,15 @@ from . import deliveries, presence, sending
 from .arrival import Arrival, Found
 from .clock import from_text, to_text
 from .doorbell import Doorbell
-from .messages import NOT_CONFIGURED, OFFLINE, ONLINE, SUPERVISOR, Agent, Delivery, Kind, Message
+from .messages import NOT_CONFIGURED, OFFLINE, ONLINE, SUPERVISOR, Agent, Delivery, Kind, Message, Step
 from .sending import Draft
 from .upkeep import Upkeep
+from .wake_ladder import WakeLadder
 
 LEASE_SECONDS = 60.0
 
 
-class MessageHub(Upkeep):
+class MessageHub(Upkeep, WakeLadder):
     """The team's messages, as one agent sees them.
 
     May be shared by threads; a process that forks must open its own. Errors are CallerError (the request is wrong) or
@@ -111,6 +113,7 @@ class MessageHub(Upkeep):
         message_type: str = "message",
         priority: str | None = None,
         metadata: Mapping[str, Any] | None = None,
+        expires_in: float | None = None,
     ) -> Message:
         """Send to whoever sent ``message``, in its conversation and by default with its priority; errors as in send.
 
@@ -125,6 +128,7 @@ class MessageHub(Upkeep):
             metadata=metadata or {},
             conversation_id=message.conversation_id,
             reply_to=message.message_id,
+            expires_in=expires_in,
         )
         return self._send(draft, known_only=False)
 
@@ -191,12 +195,15 @@ class MessageHub(Upkeep):
                 (to_text(self._clock()), self.agent),
             ).rowcount
 
-    def wait(self, timeout: float = math.inf) -> bool:
-        """Block until there is something to claim, at most ``timeout`` seconds; whether there is."""
-        if self._due_at() == -math.inf:
+    def wait(self, timeout: float = math.inf, *, step: Step | None = None) -> bool:
+        """Block until there is something to claim, at most ``timeout`` seconds; whether there is.
+
+        With a ``step``: until there is something to announce() on that step.
+        """
+        if self._due_at(step) == -math.inf:
             return True
         with closing(Doorbell(self.team.run, self.agent)) as bell:
-            arrival = self._arrival(timeout)
+            arrival = self._arrival(timeout, step)
             rang = False
             while (found := arrival.look(rang=rang)) is not Found.CLAIMABLE:
                 if found is Found.DUE:
@@ -308,14 +315,14 @@ class MessageHub(Upkeep):
         with self._write(durable=False) as db:
             self._ring_later(*deliveries.settle(db, self.agent, self._clock()))
 
-    def _due_at(self) -> float:
+    def _due_at(self, step: Step | None = None) -> float:
         """When something happens in our mailbox, in Unix seconds: -inf when something can be claimed now."""
-        me = {"me": self.agent, "now": to_text(self._clock())}
+        me = {"me": self.agent, "now": to_text(self._clock()), "step": len(Step) + 1 if step is None else step}
         if self._store.read(deliveries.CLAIMABLE, me):
             return -math.inf
         (text,) = self._store.read(deliveries.NEXT_DUE, me)[0]
         due = from_text(text)
         return math.inf if text is None else due.timestamp() if due is not None else 0.0
 
-    def _arrival(self, timeout: float) -> Arrival:
-        return Arrival(self._due_at, self.data_version, self._clock, self.watch, timeout)
+    def _arrival(self, timeout: float, step: Step | None = None) -> Arrival:
+        return Arrival(functools.partial(self._due_at, step), self.data_version, self._clock, self.watch, timeout)

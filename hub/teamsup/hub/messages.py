@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import IntEnum
 from typing import Any, Literal
 
 Priority = Literal["low", "normal", "high", "urgent"]
@@ -45,6 +46,22 @@ ASKING = ("task_request", "opinion_request")
 
 HUB = "hub"
 """The sender of what the hub itself has to say. Nobody can take this name."""
+
+
+class Step(IntEnum):
+    """The wake ladder, louder and louder: how an agent is made to hear that something waits for it.
+
+    Every unread delivery is taken to each step at most once, and never back to a quieter one; only reading ends it.
+    """
+
+    ANNOUNCED = 1
+    """Put into the turn that its agent is at."""
+    ASKED = 2
+    """The agent was asked to read it before its turn ends."""
+    CALLED = 3
+    """An idle session was woken."""
+    TOLD = 4
+    """Nobody listened: its sender was told."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ from .errors import SchemaTooNew, StoreBusy, StoreCorrupt, StoreError, StoreFull
 T = TypeVar("T")
 Durability = Literal["full", "normal"]
 
-SCHEMA_VERSION = 1
+_SCHEMA = ("1-messages-and-deliveries.sql", "2-wake-ladder.sql")
+SCHEMA_VERSION = len(_SCHEMA)
 _BUSY_SECONDS = 10.0
 _FIRST_PAUSES = (0.0001,) * 4
 _PAUSE = 0.002
@@ -296,10 +297,10 @@ def migrate(db: sqlite3.Connection) -> None:
         return
     db.execute("BEGIN IMMEDIATE")
     try:
-        if _version(db) < SCHEMA_VERSION:
-            for statement in _statements(Path(__file__).with_name("schema.sql").read_text("utf-8")):
+        for script in _SCHEMA[_version(db) :]:
+            for statement in _statements(Path(__file__).with_name("schema").joinpath(script).read_text("utf-8")):
                 db.execute(statement)
-            db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
         db.execute("COMMIT")
     finally:
         if db.in_transaction:

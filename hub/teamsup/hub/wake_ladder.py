@@ -1,0 +1,59 @@
+"""The wake ladder: which unread messages have still to be said to their agent, and how loudly. Only reading ends it."""
+
+from . import deliveries, sending
+from .clock import to_text
+from .hub_base import HubBase
+from .messages import Message, Step
+
+# In the order of reading. RETURNING knows no order of its own.
+_ANNOUNCE = """
+    UPDATE deliveries SET ladder = :step, offered_at = coalesce(offered_at, :now)
+    WHERE recipient = :me AND state = 'ready' AND is_head = 1 AND available_at IS NULL AND ladder < :step
+      AND (expires_at IS NULL OR expires_at > :now)
+    RETURNING message, rank
+"""
+
+# The cross join keeps SQLite from walking through all messages: only those of the open deliveries are looked at.
+_UNHEARD = """
+    SELECT m.*, d.recipient AS mailbox FROM deliveries AS d
+      CROSS JOIN messages AS m ON m.id = d.message
+      CROSS JOIN agent_status AS a ON lower(a.agent_name) = d.recipient AND a.kind = 'agent'
+    WHERE d.done_at IS NULL AND d.state = 'ready' AND d.ladder < :told
+      AND m.sender = :me AND m.recipient IS NOT NULL AND m.created_at <= :before
+    ORDER BY d.message
+"""
+
+
+class WakeLadder(HubBase):
+    """The verbs of those who see to it that a message is heard."""
+
+    def announce(self, step: Step) -> list[Message]:
+        """Take what waits for us up to this step; what had not got so far, in the order of reading.
+
+        Whoever calls this says so to the agent. No message is returned twice for a step, nor for a quieter one later,
+        whichever process asks. Given back means unread again, from the foot of the ladder.
+        """
+        values = {"me": self.agent, "now": to_text(self._clock()), "step": step}
+        if not self._store.read(deliveries.CLAIMABLE, values):
+            return []
+        with self._write(durable=False) as db:
+            taken = sorted(db.execute(_ANNOUNCE, values).fetchall(), key=lambda row: (row["rank"], row["message"]))
+            rows = [db.execute("SELECT * FROM messages WHERE id = ?", (row["message"],)).fetchone() for row in taken]
+        return [sending.message_from(row) for row in rows if row is not None]
+
+    def unheard(self, seconds: float) -> list[tuple[Message, str]]:
+        """Messages of ours that an agent has not read for so many seconds, each with that agent's name, each once."""
+        values = {"me": self.agent, "before": to_text(self._clock() - seconds), "told": Step.TOLD}
+        rows = self._store.read(_UNHEARD, values)
+        found = [(sending.message_from(row), str(row["mailbox"])) for row in rows]
+        self.mark_told(*found)
+        return found
+
+    def mark_told(self, *unheard: tuple[Message, str]) -> None:
+        """The sender of these messages knows that their agents do not listen."""
+        if unheard:
+            with self._write(durable=False) as db:
+                db.executemany(
+                    "UPDATE deliveries SET ladder = ? WHERE message = ? AND recipient = ?",
+                    [(Step.TOLD, message.id, agent) for message, agent in unheard],
+                )

@@ -1,0 +1,117 @@
+"""The wake ladder: every unread message is taken to each step once, louder and louder, until it is read."""
+
+import threading
+from collections.abc import Callable
+
+from support import as_foreign_program, eventually
+from teamsup.hub import MessageHub
+from teamsup.hub.messages import Step
+
+Join = Callable[..., MessageHub]
+
+
+def said(hub: MessageHub, step: Step) -> list[str]:
+    return [message.content for message in hub.announce(step)]
+
+
+def test_a_message_is_announced_once_on_every_step(join: Join) -> None:
+    scout, lead = join("scout"), join("lead")
+    scout.send("lead", "one")
+    scout.send("lead", "two", priority="high")
+
+    assert said(lead, Step.ANNOUNCED) == ["two", "one"]
+    assert said(lead, Step.ANNOUNCED) == []
+    assert said(lead, Step.ASKED) == ["two", "one"]
+    assert said(lead, Step.CALLED) == ["two", "one"]
+
+
+def test_what_was_said_loudly_is_not_said_again_quietly(join: Join) -> None:
+    scout, lead = join("scout"), join("lead")
+    scout.send("lead", "one")
+
+    assert said(lead, Step.CALLED) == ["one"]
+    assert said(lead, Step.ASKED) == said(lead, Step.ANNOUNCED) == []
+
+
+def test_what_is_read_or_held_back_is_not_announced(join: Join) -> None:
+    now = [1_000_000_000.0]
+    scout, lead = join("scout"), join("lead", clock=lambda: now[0])
+    for content in ("read", "later", "expired"):
+        scout.send("lead", content)
+    scout.send("lead", "first", conversation_id="c")
+    scout.send("lead", "second", conversation_id="c")
+    as_foreign_program(lead.team, "UPDATE deliveries SET expires_at = '2001-01-01' WHERE message = 3")
+    read, later = lead.claim(2)
+    lead.acknowledge(read)
+    lead.release(later, error="not now")
+
+    assert said(lead, Step.ANNOUNCED) == ["first"]
+
+
+def test_given_back_means_unread_again_from_the_foot_of_the_ladder(join: Join) -> None:
+    scout, lead = join("scout"), join("lead")
+    scout.send("lead", "one")
+    lead.announce(Step.CALLED)
+    (delivery,) = lead.claim()
+    lead.release(delivery)
+
+    assert said(lead, Step.ANNOUNCED) == ["one"]
+
+
+def test_an_announcement_counts_as_offered(join: Join) -> None:
+    scout, lead = join("scout"), join("lead")
+    message = scout.send("lead", "one")
+    assert scout.trace(message.message_id)[0].offered_at is None
+    lead.announce(Step.ANNOUNCED)
+
+    assert scout.trace(message.message_id)[0].offered_at is not None
+
+
+def test_two_who_announce_at_once_do_not_both_get_it(join: Join) -> None:
+    scout, leads = join("scout"), [join("lead") for _ in range(4)]
+    heard: list[str] = []
+    for number in range(20):
+        scout.send("lead", str(number))
+    threads = [threading.Thread(target=lambda lead=lead: heard.extend(said(lead, Step.ASKED))) for lead in leads]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(heard, key=int) == [str(number) for number in range(20)]
+
+
+def test_a_wait_for_a_step_ends_with_what_can_be_announced_there(join: Join) -> None:
+    scout, lead = join("scout"), join("lead")
+    scout.send("lead", "old")
+    lead.announce(Step.CALLED)
+    assert not lead.wait(0, step=Step.CALLED)
+    assert lead.wait(0)
+
+    woken = threading.Thread(target=lead.wait, args=(20,), kwargs={"step": Step.CALLED})
+    woken.start()
+    eventually(lambda: list(lead.team.run.glob("lead@*")), "it waits")
+    scout.send("lead", "new")
+    woken.join(20)
+    assert not woken.is_alive()
+
+
+def test_a_sender_hears_once_of_an_agent_that_does_not_read(join: Join) -> None:
+    now = [1_000_000_000.0]
+    scout = join("scout", clock=lambda: now[0])
+    join("lead")
+    join("sleeper")
+    join("db", clock=lambda: now[0]).register("daemon")
+    for recipient in ("lead", "sleeper", "db"):
+        scout.send(recipient, f"to {recipient}")
+    told = scout.send("sleeper", "of that you know")
+    scout.broadcast("to all")
+    scout.mark_told((told, "sleeper"))
+    (read,) = join("lead").claim()
+
+    assert scout.unheard(60) == []
+    now[0] += 61
+    assert [(message.content, agent) for message, agent in scout.unheard(60)] == [("to sleeper", "sleeper")]
+    assert scout.unheard(60) == []
+    join("lead").release(read)
+    assert [agent for _, agent in scout.unheard(60)] == ["lead"]
