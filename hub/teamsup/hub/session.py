@@ -1,19 +1,21 @@
-"""One LLM agent's session with the hub: what it has read and not yet answered for.
+"""One reader's session with the hub: what it has read and not yet answered for.
 
 An LLM agent acknowledges by acting. What a read returned stays leased to its session and is kept so while the session
-lives; a reply ends the one delivery it answers, the next read ends the rest, and what a session leaves open when it
-ends goes back unread.
+lives; a reply ends the one delivery it answers, the next read or the end of the turn ends the rest, and what a session
+leaves open when it ends goes back unread.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from typing import Any
 
 from .errors import CallerError, StaleLease
 from .message_hub import LEASE_SECONDS, MessageHub
 from .messages import Delivery, Message
+from .model_wording import MAX_SHOWN
 
-_MAX_CHARACTERS = 50_000
-"""What one read returns at most, unless its first message alone is longer."""
+_MAX_CHARACTERS = 40_000
+"""What one read returns at most."""
 
 KEEP_EVERY = LEASE_SECONDS / 3
 """Seconds between two calls of keep()."""
@@ -64,35 +66,73 @@ class Session:
         self._each(self.hub.release)
         self._open.clear()
 
+    def again(self, message_id: str) -> Message:
+        """A message that we sent or were sent, to be read once more. Raises CallerError for those of others."""
+        message = self.hub.message(message_id)
+        ours = {message.sender, *(state.recipient for state in self.hub.trace(message_id))}
+        if self.hub.agent not in ours:
+            raise CallerError(f"Message {message_id} is between others; read your own.")
+        return message
+
     def send(
-        self, recipient: str | None, content: str, *, message_type: str, priority: str, reply_to: str | None
+        self,
+        recipient: str | None,
+        content: str,
+        *,
+        message_type: str = "message",
+        priority: str = "normal",
+        reply_to: str | None = None,
+        expires_in: float | None = None,
+        metadata: Mapping[str, Any] | None = None,
     ) -> Message:
         """Send; a reply goes to whoever sent the message it answers, and ends that delivery."""
         if reply_to is None:
-            return self.hub.send(recipient or "", content, message_type=message_type, priority=priority)
-        answered = self.hub.message(reply_to)
+            if recipient is None:
+                raise CallerError("Say to whom: recipient or reply_to.")
+            return self.hub.send(
+                recipient,
+                content,
+                message_type=message_type,
+                priority=priority,
+                expires_in=expires_in,
+                metadata=metadata,
+            )
+        answered = self.again(reply_to)
+        if answered.sender == self.hub.agent:
+            raise CallerError(f"{reply_to} is your own message; send a new one to its recipient instead.")
         if recipient is not None and recipient.strip().lower() != answered.sender.strip().lower():
             raise CallerError(f"{reply_to} came from {answered.sender}; leave out recipient, or reply_to.")
         delivery = self._open.get(answered.message_id)
-        if delivery is None:
-            return self.hub.answer(answered, content, message_type=message_type, priority=priority)
-        sent = self.hub.reply(delivery, content, message_type=message_type, priority=priority)
+        try:
+            with self.hub.transaction():
+                if delivery is not None:
+                    self.hub.acknowledge(delivery, outcome="answered")
+                sent = self.hub.answer(
+                    answered,
+                    content,
+                    message_type=message_type,
+                    priority=priority,
+                    expires_in=expires_in,
+                    metadata=metadata,
+                )
+        except StaleLease:
+            # Withdrawn, or with another reader by now. Whoever insists may still answer.
+            del self._open[answered.message_id]
+            raise
         self._open.pop(answered.message_id, None)
         return sent
 
     def _each(self, verb: Callable[[Delivery], object]) -> None:
-        for message_id, delivery in list(self._open.items()):
-            try:
+        for delivery in self._open.values():
+            with suppress(StaleLease):
                 verb(delivery)
-            except StaleLease:
-                self._open.pop(message_id, None)
 
 
 def _fitting(claimed: list[Delivery]) -> int:
     """How many of them one read may return."""
     total = 0
     for count, delivery in enumerate(claimed):
-        total += len(delivery.message.content)
-        if total > _MAX_CHARACTERS and count:
+        total += min(len(delivery.message.content), MAX_SHOWN)
+        if total > _MAX_CHARACTERS:
             return count
     return len(claimed)

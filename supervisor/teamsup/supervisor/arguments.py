@@ -2,11 +2,24 @@
 
 import argparse
 import math
+import os
 
 
 def add_timeout(parser: argparse.ArgumentParser, seconds: float) -> None:
     parser.add_argument(
         "--timeout", type=amount, default=seconds, metavar="SECONDS", help=f"how long to wait (default: {seconds:.0f})"
+    )
+
+
+def add_agent(parser: argparse.ArgumentParser, help_text: str) -> None:
+    """--agent NAME, which may be left out where $TEAMSUP_AGENT says it."""
+    default = os.environ.get("TEAMSUP_AGENT") or None
+    parser.add_argument(
+        "--agent",
+        default=default,
+        required=default is None,
+        metavar="NAME",
+        help=f"{help_text} (default: $TEAMSUP_AGENT)",
     )
 
 

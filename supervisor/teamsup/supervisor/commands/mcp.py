@@ -5,9 +5,11 @@ import os
 
 from teamsup.hub import MessageHub, Team
 
+from ..arguments import add_agent
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--agent", required=True, metavar="NAME", help="in whose name the session sends and reads")
+    add_agent(parser, "in whose name the session sends and reads")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -1,0 +1,128 @@
+"""What Claude Code's hooks tell a session's server, and what it has them say to the model.
+
+A hook is a small program that Claude Code runs and waits for. Ours passes on what it is given, through a Unix socket
+named after Claude Code's pid, and prints the answer. So hooks start quickly, know nothing, and reach the very server
+that serves their session.
+"""
+
+import json
+import logging
+import os
+import socket
+import stat
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import anyio
+from anyio.abc import SocketStream
+
+from .errors import TeamsupError
+from .messages import Step
+from .model_wording import announcement
+from .participants import Participant, Participants, in_hub
+
+_log = logging.getLogger(__name__)
+_MAX_BYTES = 64 * 2**20
+_PATIENCE_SECONDS = 5.0
+
+
+def socket_path(claude: int) -> Path:
+    """Where the hooks of the Claude Code of that pid look for their server; deploy/claude/hook.py says the same."""
+    folder = os.environ.get("XDG_RUNTIME_DIR") or os.environ.get("TMPDIR") or "/tmp"  # noqa: S108
+    return Path(folder, f"teamsup-{os.getuid()}", f"claude-{claude}")
+
+
+async def serve_hooks(participants: Participants, claude: int) -> None:
+    """Answer hooks until cancelled. Without them an agent hears less, and the server goes on."""
+    path = socket_path(claude)
+    try:
+        _make_room(path)
+        listener = await anyio.create_unix_listener(path, mode=0o600)
+    except OSError as error:
+        _log.warning("no hooks: %s", error)
+        return
+
+    async def attend(stream: SocketStream) -> None:
+        async with stream:
+            # Only a hook that died or is no hook of ours breaks off.
+            with suppress(OSError, anyio.BrokenResourceError), anyio.move_on_after(_PATIENCE_SECONDS):
+                if given := _payload(await _received(stream)):
+                    await stream.send(await answer(participants, given))
+
+    try:
+        async with listener:
+            await listener.serve(attend)
+    finally:
+        with suppress(OSError):
+            path.unlink()
+
+
+async def answer(participants: Participants, given: Mapping[str, Any]) -> bytes:
+    """What the hook prints for Claude Code to act on, or nothing. No trouble of ours may stop a turn."""
+    event = given.get("hook_event_name")
+    agent_id, agent_type = given.get("agent_id"), given.get("agent_type")
+    try:
+        await participants.hooks_heard()
+        who = participants.main
+        # With `claude --agent X` the session itself has a type, but no id.
+        if isinstance(agent_id, str) and isinstance(agent_type, str):
+            who = await participants.subagent(agent_id, agent_type)
+            if event == "PreToolUse":
+                participants.expect(str(given.get("tool_use_id")), agent_id, agent_type)
+        reply = await _reply(who, str(event))
+        if event == "SubagentStop" and not reply and isinstance(agent_id, str):
+            await participants.dismiss(agent_id)
+    except TeamsupError as error:
+        _log.warning("%s: %s", event, error)
+        return b""
+    return json.dumps(reply, ensure_ascii=False).encode() if reply else b""
+
+
+async def _reply(who: Participant, event: str) -> dict[str, Any]:
+    match event:
+        case "UserPromptSubmit" | "PostToolUse" | "PostToolUseFailure":
+            if text := await _announced(who, Step.ANNOUNCED):
+                return {"hookSpecificOutput": {"hookEventName": event, "additionalContext": text}}
+        case "Stop" | "SubagentStop":
+            if text := await _announced(who, Step.ASKED):
+                return {"decision": "block", "reason": text}
+            await who.end_turn()
+    return {}
+
+
+async def _announced(who: Participant, step: Step) -> str:
+    # What waits for the session is not for a subagent that merely shares its mailbox.
+    if not who.has_name:
+        return ""
+    messages = await in_hub(lambda: who.hub.announce(step))
+    return announcement(messages, step) if messages else ""
+
+
+async def _received(stream: SocketStream) -> bytes:
+    received = bytearray()
+    with suppress(anyio.EndOfStream):
+        while len(received) <= _MAX_BYTES:
+            received += await stream.receive()
+    return bytes(received)
+
+
+def _payload(received: bytes) -> Mapping[str, Any]:
+    try:
+        given = json.loads(received)
+    except (ValueError, RecursionError):
+        return {}
+    return given if isinstance(given, dict) else {}
+
+
+def _make_room(path: Path) -> None:
+    """Make the folder, and take away what a dead server left. Raises OSError where the place is not ours to take."""
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    found = path.parent.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise OSError(f"{path.parent} is not a folder of ours alone")
+    with socket.socket(socket.AF_UNIX) as other, suppress(FileNotFoundError, ConnectionRefusedError):
+        other.connect(str(path))
+        raise OSError(f"another server of this Claude Code listens at {path} already")
+    path.unlink(missing_ok=True)

@@ -1,0 +1,51 @@
+"""``teamsup watch``: a line whenever something new waits for an agent, which wakes its idle Claude Code session."""
+
+import argparse
+import select
+import signal
+import sys
+import time
+from types import FrameType
+
+from teamsup.hub import StoreError, Team
+from teamsup.hub.messages import Step
+
+from ..arguments import add_agent
+from ..console import speaking_as
+
+# Always the same, so that nothing anybody wrote reaches a model this way.
+LINE = "teamsup: new messages wait for you. Read them with team_read_messages."
+_GRACE_SECONDS = 0.3
+_LOOK_SECONDS = 5.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_agent(parser, "whose messages to watch for")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    team = Team.named(arguments.team)
+    signal.signal(signal.SIGTERM, _end)
+    with speaking_as(team, arguments.agent) as hub:
+        while _is_read():
+            try:
+                if hub.wait(_LOOK_SECONDS, step=Step.CALLED):
+                    # A waiting read, and the hooks of a running turn, are quieter: let them come first.
+                    time.sleep(_GRACE_SECONDS)
+                    if hub.announce(Step.CALLED):
+                        print(LINE, flush=True)
+            except StoreError as error:
+                print(f"teamsup: {error}", file=sys.stderr, flush=True)
+                time.sleep(_LOOK_SECONDS)
+    return 0
+
+
+def _is_read() -> bool:
+    """Whether anybody is left at the other end of our output; a session that was killed says nothing."""
+    output = select.poll()
+    output.register(sys.stdout, 0)
+    return not output.poll(0)
+
+
+def _end(_: int, __: FrameType | None) -> None:
+    raise SystemExit(0)
