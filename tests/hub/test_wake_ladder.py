@@ -111,7 +111,9 @@ def test_a_sender_hears_once_of_an_agent_that_does_not_read(join: Join) -> None:
 
     assert scout.unheard(60) == []
     now[0] += 61
-    assert [(message.content, agent) for message, agent in scout.unheard(60)] == [("to sleeper", "sleeper")]
+    unheard = scout.unheard(60)
+    assert [(message.content, agent) for message, agent in unheard] == [("to sleeper", "sleeper")]
+    scout.mark_told(*unheard)
     assert scout.unheard(60) == []
     join("lead").release(read)
     assert [agent for _, agent in scout.unheard(60)] == ["lead"]

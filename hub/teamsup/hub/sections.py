@@ -16,12 +16,14 @@ WORKERS = ("user_comm", "monitor-bridge", "gateway")
 @dataclass(frozen=True)
 class TeamSection:
     """[team]: who is known from the start, who besides people at this machine may start and stop workers, who is told
-    when one dies, how long one may take to end before it is killed, and after how many days messages are removed."""
+    when one dies, how long one may take to end before it is killed, after how long a sender is told that an agent has
+    not read a message, and after how many days messages are removed."""
 
     agents: tuple[str, ...] = ()
     operators: tuple[str, ...] = ()
     told_of_deaths: tuple[str, ...] = ("user_comm",)
     stop_seconds: float = 10.0
+    unheard_seconds: float = 60.0
     keep_days: float = 30.0
 
     def __post_init__(self) -> None:
@@ -31,6 +33,8 @@ class TeamSection:
         for agent in (*self.operators, *self.told_of_deaths):
             agent_name(agent)
         _check_seconds("stop_seconds", self.stop_seconds)
+        if not 1 <= self.unheard_seconds <= 86400:
+            raise ValueError("unheard_seconds must be from 1 to 86400")
         if not 0 < self.keep_days <= 3650:
             raise ValueError("keep_days must be above 0 and at most 3650")
 

@@ -42,18 +42,18 @@ class WakeLadder(HubBase):
         return [sending.message_from(row) for row in rows if row is not None]
 
     def unheard(self, seconds: float) -> list[tuple[Message, str]]:
-        """Messages of ours that an agent has not read for so many seconds, each with that agent's name, each once."""
+        """Messages of ours that an agent has not read for so many seconds, each with that agent's name.
+
+        They come again until mark_told().
+        """
         values = {"me": self.agent, "before": to_text(self._clock() - seconds), "told": Step.TOLD}
         rows = self._store.read(_UNHEARD, values)
-        found = [(sending.message_from(row), str(row["mailbox"])) for row in rows]
-        self.mark_told(*found)
-        return found
+        return [(sending.message_from(row), str(row["mailbox"])) for row in rows]
 
     def mark_told(self, *unheard: tuple[Message, str]) -> None:
         """The sender of these messages knows that their agents do not listen."""
-        if unheard:
-            with self._write(durable=False) as db:
-                db.executemany(
-                    "UPDATE deliveries SET ladder = ? WHERE message = ? AND recipient = ?",
-                    [(Step.TOLD, message.id, agent) for message, agent in unheard],
-                )
+        with self._write(durable=False) as db:
+            db.executemany(
+                "UPDATE deliveries SET ladder = ? WHERE message = ? AND recipient = ?",
+                [(Step.TOLD, message.id, agent) for message, agent in unheard],
+            )

@@ -140,7 +140,9 @@ def _program(
         memory_max=size("memory_max", section.memory_max) if section.memory_max else None,
         log_bytes=size("log_max", section.log_max),
         log_files=section.log_files,
-        own_section=settings.section(name, SECTIONS[name]) if name in SECTIONS else None,
+        own_section=(settings.section(name, SECTIONS[name]) if name in SECTIONS else None, team_section.unheard_seconds)
+        if ours
+        else None,
     )
 
 

@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 import psutil
 
-from teamsup.hub import Delivery, MessageHub, NotConfigured, TeamsupError
+from teamsup.hub import Agent, Delivery, Message, MessageHub, NotConfigured, TeamsupError
 from teamsup.hub.sections import MonitorSection
 from teamsup.hub.settings import Settings
+from teamsup.hub.wording import presence
 
 from .worker import Worker, main
 
@@ -75,6 +77,12 @@ class MonitorBridge(Worker):
             for sentence in news:
                 self.log.warning("%s", sentence)
                 self.hub.send(self._section.recipient, sentence, message_type="notification", priority="high")
+
+    def unheard(self, message: Message, agent: Agent) -> None:
+        """An alert that no agent reads is for a person."""
+        how = presence(agent, datetime.now(UTC))
+        sentence = f"{agent.name} is {how} and has not read this alert (#{message.id}): {message.content}"
+        self.hub.send("user_comm", sentence, message_type="notification", priority=message.priority)
 
     def _measure(self) -> dict[str, float]:
         return {

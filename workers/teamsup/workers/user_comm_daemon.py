@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import ClassVar
 
-from teamsup.hub import Delivery, Message, UnknownMessage
+from teamsup.hub import Agent, Delivery, Message, UnknownMessage
 from teamsup.hub.messages import MAX_BYTES
 from teamsup.hub.wording import presence
 
@@ -41,12 +41,18 @@ class UserComm(Worker):
             case Relay() as relay:
                 self._relay(delivery, relay)
 
+    def unheard(self, message: Message, agent: Agent) -> None:
+        """Say so to the person whose question it was."""
+        question = self._question_behind(message.message_id)
+        if question is not None:
+            self.hub.answer(question, _not_read(agent, message), message_type="status_report")
+
     def _relay(self, delivery: Delivery, relay: Relay) -> None:
         """Pass a person's line on. What it notes in the metadata is the way back, also after a restart."""
         question = delivery.message
         now = datetime.now(UTC)
         with self.hub.transaction():
-            self.hub.send(
+            passed_on = self.hub.send(
                 relay.agent.name,
                 relay.text,
                 priority=question.priority,
@@ -58,6 +64,7 @@ class UserComm(Worker):
             else:
                 news = f"{relay.agent.name} is {presence(relay.agent, now)}; I keep your message."
                 self.hub.reply(delivery, news, message_type="status_report")
+                self.hub.mark_told((passed_on, relay.agent.name))
 
     def _bring_back(self, delivery: Delivery, reply_to: str) -> None:
         """Give an agent's answer to whoever asked."""
@@ -93,6 +100,11 @@ class UserComm(Worker):
                     priority=delivery.message.priority,
                 )
             self.hub.acknowledge(delivery, outcome=f"passed on to {len(people)}")
+
+
+def _not_read(agent: Agent, message: Message) -> str:
+    how = presence(agent, datetime.now(UTC))
+    return f"{agent.name} is {how} and has not read this yet; I keep your message (#{message.id})."
 
 
 def _as_said_by(message: Message) -> str:

@@ -11,9 +11,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar, ParamSpec, TypeVar
 
-from teamsup.hub import Delivery, MessageHub, NotConfigured, StaleLease, StoreError, TeamsupError
+from teamsup.hub import Agent, Delivery, Message, MessageHub, NotConfigured, StaleLease, StoreError, TeamsupError
 from teamsup.hub.message_hub import LEASE_SECONDS
 from teamsup.hub.messages import NOT_CONFIGURED, OFFLINE
+from teamsup.hub.sections import TeamSection
 from teamsup.hub.settings import Settings
 
 P = ParamSpec("P")
@@ -29,8 +30,9 @@ class Worker(ABC):
 
     name: ClassVar[str]
 
-    def __init__(self, hub: MessageHub, settings: Settings) -> None:  # noqa: ARG002 - for subclasses
+    def __init__(self, hub: MessageHub, settings: Settings) -> None:
         self.hub = hub
+        self._unheard_seconds = settings.section("team", TeamSection).unheard_seconds
         self.log = logging.getLogger(self.name)
         self._stopping = asyncio.Event()
         self._refusal: NotConfigured | None = None
@@ -49,6 +51,10 @@ class Worker(ABC):
     def details(self) -> dict[str, Any]:
         """What the heartbeat tells besides the pid; ``note`` is for people."""
         return {}
+
+    def unheard(self, message: Message, agent: Agent) -> None:
+        """An agent has not read a message of ours for ``unheard_seconds``: tell whoever should know. Said once."""
+        self.log.warning("%s has not read message %s", agent.name, message.message_id)
 
     async def beat(self) -> None:
         """Say at once that we live and what details() tells."""
@@ -145,6 +151,18 @@ class Worker(ABC):
                 self.log.warning("the supervisor is gone, so this worker ends")
                 self._stopping.set()
             await self.beat()
+            await self.in_thread(self._tell_unheard)
+
+    def _tell_unheard(self) -> None:
+        try:
+            for message, name in self.hub.unheard(self._unheard_seconds):
+                with self.hub.transaction():
+                    self.hub.mark_told((message, name))
+                    for agent in self.hub.agents():
+                        if agent.name == name:
+                            self.unheard(message, agent)
+        except TeamsupError as error:
+            self.log.error("cannot say that a message is not read: %s", error)
 
     def _presence(self) -> dict[str, Any]:
         return {"pid": os.getpid(), **self.details()}

@@ -1,0 +1,67 @@
+"""The last step of the wake ladder: nobody reads, so the one who asked is told."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from support import PATIENCE, Command
+from teamsup.hub import Message, MessageHub
+
+
+@pytest.fixture
+def asleep(teamsup: Command) -> Iterator[Command]:
+    """A team whose gcp-monitor is here and reads nothing."""
+    teamsup.team.create()
+    teamsup.team.configuration.write_text(
+        '[team]\nagents = ["gcp-monitor"]\nunheard_seconds = 1\n'
+        '[monitor-bridge]\nrecipient = "gcp-monitor"\ninterval_seconds = 1\nmemory_percent = 0.01\n'
+        '[worker.monitor-bridge]\nautostart = false\nenvironment = { TEAMSUP_HEARTBEAT_SECONDS = "1" }\n'
+        '[worker.user_comm]\nenvironment = { TEAMSUP_HEARTBEAT_SECONDS = "1" }\n'
+        "[worker.gateway]\nautostart = false\n"
+    )
+    with MessageHub(teamsup.team, agent="gcp-monitor") as hub:
+        hub.register()
+    assert teamsup.run("start", "--detach").returncode == 0
+    yield teamsup
+    teamsup.run("stop")
+
+
+def heard(hub: MessageHub) -> Message:
+    assert hub.wait(PATIENCE)
+    (delivery,) = hub.claim()
+    hub.acknowledge(delivery)
+    return delivery.message
+
+
+def test_a_person_is_told_once_that_nobody_has_read_what_they_asked(asleep: Command) -> None:
+    with MessageHub(asleep.team, agent="console-ann") as ann:
+        ann.register("console")
+        question = ann.send("user_comm", "@gcp-monitor how is the load?")
+        news = heard(ann)
+        assert news.content == "gcp-monitor is online and has not read this yet; I keep your message (#2)."
+        assert (news.message_type, news.reply_to) == ("status_report", question.message_id)
+        with MessageHub(asleep.team, agent="gcp-monitor") as gcp:
+            (delivery,) = gcp.claim()
+            gcp.reply(delivery, "low")
+        assert heard(ann).content == "gcp-monitor: low"
+
+
+def test_who_knows_already_that_an_agent_is_away_is_not_told_again(asleep: Command) -> None:
+    with MessageHub(asleep.team, agent="console-ann") as ann:
+        ann.mark_offline("gcp-monitor")
+        ann.register("console")
+        ann.send("user_comm", "@gcp-monitor how is the load?")
+        assert "is offline, last seen" in heard(ann).content
+        assert ann.trace("#2")[0].offered_at is None
+        with MessageHub(asleep.team, agent="user_comm") as user_comm:
+            assert user_comm.unheard(0) == []
+
+
+def test_an_alert_that_no_agent_reads_goes_to_people(asleep: Command) -> None:
+    with MessageHub(asleep.team, agent="console-ann") as ann:
+        ann.register("console")
+        assert asleep.run("start", "monitor-bridge").returncode == 0
+        news = heard(ann)
+        assert news.content.startswith("monitor-bridge: gcp-monitor is online and has not read this alert (#")
+        assert "over its limit of 0.01 %" in news.content
+        assert news.priority == "high"
