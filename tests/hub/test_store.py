@@ -18,6 +18,7 @@ import pytest
 
 from support import as_foreign_program, eventually
 from teamsup.hub import MessageHub, SchemaTooNew, StoreCorrupt, StoreError, Team, store
+from teamsup.hub.messages import Step
 from teamsup.hub.store import SCHEMA_VERSION
 
 Join = Callable[..., MessageHub]
@@ -71,6 +72,21 @@ def test_a_database_of_a_newer_schema_is_refused_and_left_alone(team: Team) -> N
         MessageHub(team)
 
     assert as_foreign_program(team, "PRAGMA user_version") == [(SCHEMA_VERSION + 1,)]
+
+
+def test_a_database_of_an_older_schema_is_brought_up_to_date_with_what_waits_in_it(team: Team) -> None:
+    team.create()
+    first = Path(store.__file__).with_name("schema") / "1-messages-and-deliveries.sql"
+    with sqlite3.connect(team.database) as db:
+        db.executescript(first.read_text("utf-8"))
+        db.execute("PRAGMA user_version=1")
+        db.execute("INSERT INTO messages (message_id, sender, recipient, content) VALUES ('m1', 'cron', 'lead', 'hi')")
+    db.close()
+
+    with MessageHub(team, agent="lead") as lead:
+        assert [message.content for message in lead.announce(Step.ANNOUNCED)] == ["hi"]
+        assert [delivery.message.content for delivery in lead.claim()] == ["hi"]
+    assert as_foreign_program(team, "PRAGMA user_version") == [(SCHEMA_VERSION,)]
 
 
 def test_what_is_no_database_is_refused(team: Team) -> None:

@@ -1,0 +1,116 @@
+"""The real Claude Code in a home of its own, with our plugin and a scripted model."""
+
+import contextlib
+import json
+import os
+import pty
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from claude.scripted_model import ScriptedModel
+from support import Command
+
+PLUGIN = Path(__file__).parents[2] / "deploy" / "claude"
+TOOL = "mcp__plugin_teamsup_teamsup__"
+_KEY = "no-key-for-loopback"
+
+needs_claude = pytest.mark.skipif(
+    shutil.which("claude") is None, reason="needs the Claude Code CLI (claude) on the PATH"
+)
+
+
+@dataclass(frozen=True)
+class ClaudeCode:
+    """As a person starts it in a project."""
+
+    home: Path
+    project: Path
+    teamsup: Command
+    agent: str = "lead"
+
+    def environment(self, model: ScriptedModel) -> dict[str, str]:
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.home),
+            "LANG": "C.UTF-8",
+            "TERM": "xterm-256color",
+            "SHELL": "/bin/sh",
+            "XDG_RUNTIME_DIR": str(self.home),
+            "TEAMSUP": str(Path(sys.executable).with_name("teamsup")),
+            "TEAMSUP_HOME": str(self.teamsup.home),
+            "TEAMSUP_AGENT": self.agent,
+            "ANTHROPIC_BASE_URL": model.url,
+            "ANTHROPIC_API_KEY": _KEY,
+            "CLAUDE_CODE_TMPDIR": str(self.home),
+            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+            "CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL": "1",
+            "DISABLE_AUTOUPDATER": "1",
+            "DISABLE_ERROR_REPORTING": "1",
+            "DISABLE_TELEMETRY": "1",
+        }
+
+    def ask(self, model: ScriptedModel, prompt: str, *options: str) -> str:
+        """``claude -p``: one prompt, until its answer."""
+        ran = subprocess.run(
+            ["claude", "-p", prompt, "--allowedTools", f"{TOOL}* Bash", *(options or ("--plugin-dir", str(PLUGIN)))],
+            cwd=self.project,
+            env=self.environment(model),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        return ran.stdout.strip()
+
+    @contextlib.contextmanager
+    def converse(self, model: ScriptedModel, prompt: str, **environment: str) -> Iterator[None]:
+        """A session in a terminal, which has got a prompt and goes on until the context ends."""
+        ours, theirs = pty.openpty()
+        command = ["claude", prompt, "--plugin-dir", str(PLUGIN), "--permission-mode", "manual"]
+        process = subprocess.Popen(
+            [*command, "--allowedTools", f"{TOOL}*"],
+            cwd=self.project,
+            env=self.environment(model) | environment,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )
+        os.close(theirs)
+        screen = threading.Thread(target=_drain, args=(ours,))
+        screen.start()
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait(20)
+            screen.join(20)
+            os.close(ours)
+
+
+def _drain(terminal: int) -> None:
+    """Somebody has to read what is drawn."""
+    with contextlib.suppress(OSError):
+        while os.read(terminal, 65536):
+            pass
+
+
+def settle_in(home: Path, project: Path) -> None:
+    """A home whose owner has been through the first start, and trusts the project."""
+    home.mkdir()
+    project.mkdir()
+    known = {
+        "hasCompletedOnboarding": True,
+        "customApiKeyResponses": {"approved": [_KEY[-20:]], "rejected": []},
+        "projects": {str(project.resolve()): {"hasTrustDialogAccepted": True, "hasCompletedProjectOnboarding": True}},
+    }
+    (home / ".claude.json").write_text(json.dumps(known))

@@ -1,0 +1,139 @@
+"""The whole way: the real Claude Code with our plugin, and a scripted model."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from claude.claude_code import TOOL, ClaudeCode, needs_claude, settle_in
+from claude.scripted_model import Call, Script, ScriptedModel, Scripts
+from support import Command, eventually
+from teamsup.hub import MessageHub
+from teamsup.supervisor.commands.watch import LINE
+
+pytestmark = needs_claude
+READ = Call(f"{TOOL}team_read_messages")
+WAIT = Call(f"{TOOL}team_read_messages", {"wait_seconds": 3600})
+
+
+@pytest.fixture
+def claude(tmp_path: Path, teamsup: Command) -> ClaudeCode:
+    settle_in(tmp_path / "home", tmp_path / "project")
+    return ClaudeCode(tmp_path / "home", tmp_path / "project", teamsup)
+
+
+@pytest.fixture
+def scout(teamsup: Command) -> Iterator[MessageHub]:
+    with MessageHub(teamsup.team, agent="scout") as hub:
+        hub.register()
+        hub.enroll("lead")
+        yield hub
+
+
+def after(action: Callable[[], object], said: Call) -> Callable[[], Call]:
+    """The model says this once that was done."""
+
+    def step() -> Call:
+        action()
+        return said
+
+    return step
+
+
+def listens(scout: MessageHub) -> bool:
+    return bool(list(scout.team.run.glob("lead@*")))
+
+
+def test_an_agent_sends_waits_is_woken_and_replies(claude: ClaudeCode, scout: MessageHub) -> None:
+    def answer() -> None:
+        assert scout.wait(20)
+        (delivery,) = scout.claim()
+        scout.reply(delivery, "all calm")
+
+    script: Script = [
+        Call(f"{TOOL}team_send_message", {"recipient": "scout", "content": "how is it?"}),
+        after(answer, WAIT),
+        Call(f"{TOOL}team_send_message", {"reply_to": "#2", "content": "thank you"}),
+        "finished",
+    ]
+    with ScriptedModel({"": script}) as model:
+        assert claude.ask(model, "go") == "finished"
+        assert {name for name in model.offered if name.startswith(TOOL)} == {
+            f"{TOOL}team_{verb}"
+            for verb in ("broadcast", "get_status", "read_messages", "send_message", "update_status")
+        }
+        assert "Stored as #1; scout is online." in model.heard
+        assert "<message #2 from scout, just now>\nall calm\n</message>" in model.heard
+    assert scout.trace("#2")[0].outcome == "answered"
+    assert [delivery.message.content for delivery in scout.claim()] == ["thank you"]
+
+
+def test_a_message_sent_while_it_works_is_heard_in_the_same_turn(claude: ClaudeCode, scout: MessageHub) -> None:
+    script: Script = [
+        after(lambda: scout.send("lead", "the disk is full"), Call("Bash", {"command": "true"})),
+        READ,
+        "finished",
+    ]
+    with ScriptedModel({"": script}) as model:
+        assert claude.ask(model, "go") == "finished"
+        assert "PostToolUse:Bash hook additional context: teamsup: 1 message waits for you." in model.heard
+        assert '#1 from scout: "the disk is full"' in model.heard
+    assert scout.trace("#1")[0].state == "done"
+
+
+def test_a_turn_does_not_end_before_its_mail_is_read(claude: ClaudeCode, scout: MessageHub) -> None:
+    def last_words() -> str:
+        scout.send("lead", "one more thing")
+        return "finished"
+
+    with ScriptedModel({"": [last_words, READ, "really finished"]}) as model:
+        assert claude.ask(model, "go") == "really finished"
+        assert "Read with team_read_messages before you end" in model.heard
+    assert scout.trace("#1")[0].state == "done"
+
+
+def test_a_subagent_takes_part_in_its_own_name(claude: ClaudeCode, scout: MessageHub) -> None:
+    scout.enroll("gcp-monitor")
+    scout.send("gcp-monitor", "how is the load?")
+    task = {"description": "look", "subagent_type": "teamsup:gcp-monitor", "prompt": "go", "run_in_background": False}
+    scripts: Scripts = {
+        "": [Call("Agent", task), "finished"],
+        "gcp-monitor": [READ, Call(f"{TOOL}team_send_message", {"reply_to": "#1", "content": "low"}), "looked"],
+    }
+    with ScriptedModel(scripts) as model:
+        assert claude.ask(model, "go") == "finished"
+    (delivery,) = scout.claim()
+    assert (delivery.message.sender, delivery.message.content) == ("gcp-monitor", "low")
+
+
+def test_a_monitor_agent_changes_nothing_in_the_cloud(claude: ClaudeCode) -> None:
+    task = {"description": "x", "subagent_type": "teamsup:gcp-monitor", "prompt": "go", "run_in_background": False}
+    scripts: Scripts = {
+        "": [Call("Agent", task), "finished"],
+        "gcp-monitor": [Call("Bash", {"command": "gcloud compute instances delete web-1 --quiet"}), "looked"],
+    }
+    with ScriptedModel(scripts) as model:
+        assert claude.ask(model, "go") == "finished"
+        assert "only reads" in model.heard, model.heard[-2000:]
+
+
+def test_an_idle_session_is_woken_by_its_monitor(claude: ClaudeCode, scout: MessageHub) -> None:
+    with ScriptedModel({"": ["nothing to do", READ, "read it"]}) as model, claude.converse(model, "go"):
+        eventually(lambda: listens(scout), "the monitor watches")
+        scout.send("lead", "wake up")
+        eventually(lambda: model.is_through, "it was woken and has read")
+        assert LINE in model.heard
+        eventually(lambda: scout.trace("#1")[0].state == "done", "its turn has ended")
+
+
+def test_a_long_wait_goes_on_behind_an_idle_session_and_wakes_it(claude: ClaudeCode, scout: MessageHub) -> None:
+    script: Script = [WAIT, "waiting", Call(f"{TOOL}team_send_message", {"reply_to": "#1", "content": "I am"}), "done"]
+    with (
+        ScriptedModel({"": script}) as model,
+        claude.converse(model, "go", CLAUDE_CODE_MCP_AUTO_BACKGROUND_MS="500"),
+    ):
+        eventually(lambda: "moved to the background" in model.heard, "it waits behind the session")
+        scout.send("lead", "are you there?")
+        assert scout.wait(20)
+        assert scout.claim()[0].message.content == "I am"
+        assert LINE not in model.heard
