@@ -56,6 +56,22 @@ def test_before_its_turn_ends_an_agent_is_asked_once_to_read(team: Team, join: J
     asyncio.run(use())
 
 
+def test_a_session_that_begins_or_forgets_hears_again_of_what_waits(team: Team, join: Join) -> None:
+    scout = join("scout")
+
+    async def use() -> None:
+        async with session(team) as lead:
+            scout.send("lead", "still here")
+            assert "still here" in context(lead.hook("UserPromptSubmit"))
+        async with session(team) as lead:
+            assert "still here" in context(lead.hook("UserPromptSubmit"))
+            assert lead.hook("UserPromptSubmit") == {}
+            assert lead.hook("SessionStart", source="clear") == {}
+            assert "still here" in context(lead.hook("UserPromptSubmit"))
+
+    asyncio.run(use())
+
+
 def test_read_mail_is_not_announced_again(team: Team, join: Join) -> None:
     scout = join("scout")
 

@@ -58,6 +58,15 @@ def test_given_back_means_unread_again_from_the_foot_of_the_ladder(join: Join) -
     assert said(lead, Step.ANNOUNCED) == ["one"]
 
 
+def test_a_reader_that_begins_hears_again_of_all_that_waits(join: Join) -> None:
+    scout, lead = join("scout"), join("lead")
+    scout.send("lead", "one")
+    lead.announce(Step.CALLED)
+    lead.begin_ladder()
+
+    assert said(lead, Step.ANNOUNCED) == ["one"]
+
+
 def test_an_announcement_counts_as_offered(join: Join) -> None:
     scout, lead = join("scout"), join("lead")
     message = scout.send("lead", "one")

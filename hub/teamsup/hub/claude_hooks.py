@@ -82,6 +82,9 @@ async def answer(participants: Participants, given: Mapping[str, Any]) -> bytes:
 
 async def _reply(who: Participant, event: str) -> dict[str, Any]:
     match event:
+        case "SessionStart":
+            # Also after /clear and a compaction, when the model has forgotten what it was told.
+            await in_hub(who.hub.begin_ladder)
         case "UserPromptSubmit" | "PostToolUse" | "PostToolUseFailure":
             if text := await _announced(who, Step.ANNOUNCED):
                 return {"hookSpecificOutput": {"hookEventName": event, "additionalContext": text}}

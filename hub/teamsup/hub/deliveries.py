@@ -242,7 +242,7 @@ def revive(db: sqlite3.Connection, message: Message, recipient: str | None) -> l
     for row in rows:
         db.execute(
             "UPDATE deliveries SET state = 'ready', done_at = NULL, attempts = 0, available_at = NULL, read_at = NULL,"
-            " expires_at = NULL, ladder = 0,"
+            " expires_at = NULL, ladder = 0, told_at = NULL,"
             " is_head = conversation_id IS NULL OR NOT EXISTS (SELECT 1 FROM deliveries AS other"
             "  WHERE other.recipient = deliveries.recipient AND other.conversation_id = deliveries.conversation_id"
             "  AND other.done_at IS NULL)"

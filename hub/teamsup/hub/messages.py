@@ -51,7 +51,8 @@ HUB = "hub"
 class Step(IntEnum):
     """The wake ladder, louder and louder: how an agent is made to hear that something waits for it.
 
-    Every unread delivery is taken to each step at most once, and never back to a quieter one; only reading ends it.
+    An unread delivery is taken to each step once, and not back to a quieter one; only reading ends it. For a session
+    that begins, which has heard of nothing, it begins at the foot again.
     """
 
     ANNOUNCED = 1
@@ -60,8 +61,6 @@ class Step(IntEnum):
     """The agent was asked to read it before its turn ends."""
     CALLED = 3
     """An idle session was woken."""
-    TOLD = 4
-    """Nobody listened: its sender was told."""
 
 
 @dataclass(frozen=True, slots=True)

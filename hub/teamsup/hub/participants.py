@@ -153,6 +153,7 @@ class Participants:
             return Participant(hub, has_name=False)
         own = MessageHub(hub.team, agent=name)
         own.register(pid=os.getpid())
+        own.begin_ladder()
         return Participant(own, has_name=True)
 
     async def dismiss(self, agent_id: str) -> None:

@@ -42,6 +42,7 @@ def serve(hub: MessageHub, parent: int) -> None:
     Raises InvalidName when the agent's name is a daemon's.
     """
     hub.register(pid=os.getpid())
+    hub.begin_ladder()
     anyio.run(_serve, Participants(hub), parent)
 
 

@@ -18,7 +18,7 @@ _UNHEARD = """
     SELECT m.*, d.recipient AS mailbox FROM deliveries AS d
       CROSS JOIN messages AS m ON m.id = d.message
       CROSS JOIN agent_status AS a ON lower(a.agent_name) = d.recipient AND a.kind = 'agent'
-    WHERE d.done_at IS NULL AND d.state = 'ready' AND d.ladder < :told
+    WHERE d.done_at IS NULL AND d.state = 'ready' AND d.told_at IS NULL
       AND m.sender = :me AND m.recipient IS NOT NULL AND m.created_at <= :before
     ORDER BY d.message
 """
@@ -31,7 +31,7 @@ class WakeLadder(HubBase):
         """Take what waits for us up to this step; what had not got so far, in the order of reading.
 
         Whoever calls this says so to the agent. No message is returned twice for a step, nor for a quieter one later,
-        whichever process asks. Given back means unread again, from the foot of the ladder.
+        whichever process asks.
         """
         values = {"me": self.agent, "now": to_text(self._clock()), "step": step}
         if not self._store.read(deliveries.CLAIMABLE, values):
@@ -41,12 +41,19 @@ class WakeLadder(HubBase):
             rows = [db.execute("SELECT * FROM messages WHERE id = ?", (row["message"],)).fetchone() for row in taken]
         return [sending.message_from(row) for row in rows if row is not None]
 
+    def begin_ladder(self) -> None:
+        """A reader begins who has heard of nothing: what waits for us may be announced again from the first step."""
+        with self._write(durable=False) as db:
+            db.execute(
+                "UPDATE deliveries SET ladder = 0 WHERE recipient = ? AND state = 'ready' AND ladder > 0", (self.agent,)
+            )
+
     def unheard(self, seconds: float) -> list[tuple[Message, str]]:
         """Messages of ours that an agent has not read for so many seconds, each with that agent's name.
 
         They come again until mark_told().
         """
-        values = {"me": self.agent, "before": to_text(self._clock() - seconds), "told": Step.TOLD}
+        values = {"me": self.agent, "before": to_text(self._clock() - seconds)}
         rows = self._store.read(_UNHEARD, values)
         return [(sending.message_from(row), str(row["mailbox"])) for row in rows]
 
@@ -54,6 +61,6 @@ class WakeLadder(HubBase):
         """The sender of these messages knows that their agents do not listen."""
         with self._write(durable=False) as db:
             db.executemany(
-                "UPDATE deliveries SET ladder = ? WHERE message = ? AND recipient = ?",
-                [(Step.TOLD, message.id, agent) for message, agent in unheard],
+                "UPDATE deliveries SET told_at = ? WHERE message = ? AND recipient = ?",
+                [(to_text(self._clock()), message.id, agent) for message, agent in unheard],
             )

@@ -1,0 +1,382 @@
+"""'teamsup init --claude': a project of Claude Code's takes part in the team, and nothing that was there is harmed."""
+
+import json
+import os
+import stat
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support import Command, refusal
+from teamsup.hub import MessageHub
+from teamsup.supervisor.claude_files import plugin_folder
+
+SUBAGENTS = ["alert-manager", "gcp-monitor", "oci-monitor"]
+TOOLS = "mcp__plugin_teamsup_teamsup__*"
+FOREIGN = {
+    "model": "opus",
+    "env": {"EDITOR": "vi"},
+    "permissions": {"deny": ["WebFetch"], "allow": ["Bash(ls:*)"]},
+    "hooks": {"Stop": [{"hooks": [{"type": "command", "command": "true"}]}]},
+    "enabledPlugins": {"other@market": True},
+    "extraKnownMarketplaces": {"market": {"source": {"source": "github", "repo": "a/b"}}},
+}
+
+
+@dataclass(frozen=True)
+class Person(Command):
+    """Somebody with a home folder and a project."""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in super().environment.items() if name != "CLAUDE_CONFIG_DIR"}
+        return {**kept, "HOME": str(self.home)}
+
+    @property
+    def project(self) -> Path:
+        return self.home / "work" / "project"
+
+    @property
+    def settings(self) -> Path:
+        return self.project / ".claude" / "settings.json"
+
+    def writes(self, text: str) -> None:
+        self.settings.parent.mkdir(exist_ok=True)
+        self.settings.write_bytes(text.encode())
+
+    def has(self) -> dict[str, Any]:
+        return dict(json.loads(self.settings.read_text("utf-8-sig")))
+
+    def init(self, *words: str) -> str:
+        """What it said; nothing on stderr."""
+        result = self.run("init", "--claude", "--project", str(self.project), *words)
+        assert (result.returncode, result.stderr) == (0, "")
+        return result.stdout
+
+    def known(self) -> list[str]:
+        with MessageHub(self.team) as hub:
+            return [agent.name for agent in hub.agents()]
+
+
+@pytest.fixture
+def person(tmp_path: Path) -> Person:
+    made = Person(tmp_path / "home")
+    made.project.mkdir(parents=True)
+    return made
+
+
+def everything_in(folder: Path) -> dict[str, object]:
+    return {
+        str(path): path.read_bytes() if path.is_file() else (path.lstat().st_mode, path.lstat().st_mtime_ns)
+        for path in sorted(folder.rglob("*"))
+    }
+
+
+def test_a_project_takes_part_through_the_plugin(person: Person) -> None:
+    said = person.init("--agent", "Lead")
+
+    assert person.has() == {
+        "extraKnownMarketplaces": {"teamsup": {"source": {"source": "directory", "path": str(plugin_folder())}}},
+        "enabledPlugins": {"teamsup@teamsup": True},
+        "env": {
+            "TEAMSUP_AGENT": "lead",
+            "TEAMSUP_HOME": str(person.home),
+            "TEAMSUP": str(Path(sys.executable).with_name("teamsup")),
+        },
+        "permissions": {"allow": [TOOLS]},
+    }
+    assert f"Wrote: {person.settings}\n" in said
+    assert f"Enrolled in team 'default': lead, {', '.join(SUBAGENTS)}\n" in said
+    assert stat.S_IMODE(person.settings.stat().st_mode) == 0o644
+
+
+def test_its_agents_can_be_written_to_before_they_come(person: Person) -> None:
+    person.init("--agent", "lead")
+
+    assert person.known() == sorted(["lead", *SUBAGENTS])
+    assert person.run("send", "gcp-monitor", "hello").returncode == 0
+
+
+def test_a_second_time_there_is_nothing_to_be_done(person: Person) -> None:
+    person.init("--agent", "lead", "--team", "crew")
+    before = everything_in(person.project)
+
+    said = person.init()
+
+    assert said == f"Nothing to be done: the sessions of {person.project} are agent 'lead' of team 'crew'.\n"
+    assert everything_in(person.project) == before
+
+
+def test_the_change_is_shown_as_a_diff(person: Person) -> None:
+    person.writes(json.dumps(FOREIGN, indent=2) + "\n")
+
+    said = person.init().splitlines()
+
+    assert said[:2] == [f"--- {person.settings}", f"+++ {person.settings}"]
+    hunks = said[2 : said.index(f"Wrote: {person.settings}")]
+    assert '+    "teamsup@teamsup": true' in hunks
+    taken = [line[1:] for line in hunks if line.startswith("-")]
+    # Only the lines that get a comma.
+    assert all(f"+{line}," in hunks for line in taken)
+
+
+STYLES = {
+    "two blanks": lambda value: json.dumps(value, indent=2) + "\n",
+    "four blanks": lambda value: json.dumps(value, indent=4) + "\n",
+    "tabs": lambda value: json.dumps(value, indent="\t") + "\n",
+    "no line end at the end": lambda value: json.dumps(value, indent=2),
+    "line ends of Windows": lambda value: (json.dumps(value, indent=2) + "\n").replace("\n", "\r\n"),
+    "a byte order mark": lambda value: "\ufeff" + json.dumps(value, indent=2) + "\n",
+    "one line": lambda value: json.dumps(value) + "\n",
+    "no blanks": lambda value: json.dumps(value, separators=(",", ":")),
+    "by hand": lambda value: "{\n" + ",\n".join(f" {json.dumps(k)} :{json.dumps(v)}" for k, v in value.items()) + "}",
+}
+
+
+@pytest.mark.parametrize("style", STYLES.values(), ids=STYLES.keys())
+def test_what_was_there_stays_to_the_letter_and_removal_brings_it_back(
+    person: Person, style: Callable[[object], str]
+) -> None:
+    text = style(FOREIGN)
+    person.writes(text)
+
+    person.init()
+
+    now = person.has()
+    assert {**now, "env": now["env"]["EDITOR"]} == {
+        **FOREIGN,
+        "env": "vi",
+        "permissions": {"deny": ["WebFetch"], "allow": ["Bash(ls:*)", TOOLS]},
+        "enabledPlugins": {"other@market": True, "teamsup@teamsup": True},
+        "extraKnownMarketplaces": now["extraKnownMarketplaces"],
+    }
+    assert [line for line in text.split("\n") if "Stop" in line] == [
+        line for line in person.settings.read_bytes().decode().split("\n") if "Stop" in line
+    ] or "\n" not in text.strip()
+    person.init("--remove")
+    assert person.settings.read_bytes() == text.encode()
+
+
+def test_removal_takes_away_a_file_that_only_init_has_written(person: Person) -> None:
+    before = everything_in(person.project)
+    person.init()
+
+    said = person.init("--remove")
+
+    assert f"Removed: {person.settings}\n" in said
+    assert everything_in(person.project) == before
+    assert person.init("--remove") == f"Nothing to be done: {person.settings} has nothing of teamsup's.\n"
+
+
+def test_a_dry_run_writes_nothing(person: Person) -> None:
+    before = everything_in(person.home)
+
+    said = person.init("--dry-run", "--agent", "lead")
+
+    assert everything_in(person.home) == before
+    assert f"Would write: {person.settings}\n" in said
+    assert f"Would enroll in team 'default': lead, {', '.join(SUBAGENTS)}\n" in said
+    assert '+    "TEAMSUP_AGENT": "lead",' in said
+    person.init()
+    before = everything_in(person.project)
+    assert f"Would remove: {person.settings}\n" in person.init("--remove", "--dry-run")
+    assert everything_in(person.project) == before
+
+
+def test_a_dry_run_of_a_team_that_runs_tells_only_of_who_is_missing(person: Person) -> None:
+    with MessageHub(person.team) as hub:
+        for name in ("lead", "gcp-monitor", "oci-monitor"):
+            hub.enroll(name)
+
+    assert "Would enroll in team 'default': alert-manager\n" in person.init("--dry-run")
+
+
+def test_what_an_older_teamsup_wrote_is_brought_up_to_date_in_place(person: Person) -> None:
+    person.init("--agent", "lead")
+    old = person.has()
+    old["extraKnownMarketplaces"]["teamsup"] = {
+        "autoUpdate": False,
+        "source": {"source": "directory", "path": "/gone/teamsup/deploy/claude"},
+    }
+    old["env"]["TEAMSUP"] = "/gone/bin/teamsup"
+    person.writes(json.dumps(old, indent=2))
+
+    person.init()
+
+    now = person.has()
+    assert now["extraKnownMarketplaces"]["teamsup"] == {
+        "autoUpdate": False,
+        "source": {"source": "directory", "path": str(plugin_folder())},
+    }
+    assert now["env"]["TEAMSUP"] == str(Path(sys.executable).with_name("teamsup"))
+    assert list(now) == list(old)
+    assert now["permissions"]["allow"] == [TOOLS]
+
+
+def test_what_a_person_has_chosen_stays_unless_the_command_says_otherwise(person: Person) -> None:
+    chosen = {"TEAMSUP_AGENT": "Scout", "TEAMSUP_TEAM": "crew", "TEAMSUP_HOME": "~", "TEAMSUP": "/opt/wrapper.sh"}
+    person.writes(json.dumps({"env": chosen, "permissions": {"allow": ["mcp__plugin_teamsup_teamsup"]}}))
+
+    person.init()
+
+    assert person.has()["env"] == chosen
+    assert person.has()["permissions"] == {"allow": ["mcp__plugin_teamsup_teamsup"]}
+    person.init("--agent", "lead", "--team", "default")
+    assert person.has()["env"] == {**chosen, "TEAMSUP_AGENT": "lead", "TEAMSUP_TEAM": "default"}
+
+
+def test_a_marketplace_that_somebody_keeps_elsewhere_stays(person: Person) -> None:
+    own = {"teamsup": {"source": {"source": "github", "repo": "me/teamsup"}}}
+    person.writes(json.dumps({"extraKnownMarketplaces": own}))
+
+    result = person.run("init", "--claude", "--project", str(person.project))
+
+    assert "has a marketplace 'teamsup' of its own, which stays" in result.stderr
+    assert person.has()["extraKnownMarketplaces"] == own
+    person.run("init", "--claude", "--remove", "--project", str(person.project))
+    assert person.has() == {"extraKnownMarketplaces": own}
+
+
+def test_a_second_server_in_the_same_sessions_is_told_and_left_alone(person: Person) -> None:
+    servers = person.project / ".mcp.json"
+    servers.write_text('{"mcpServers": {"mail": {"command": "/x/teamsup", "args": ["mcp", "--agent", "lead"]}}}')
+    before = servers.read_bytes()
+
+    result = person.run("init", "--claude", "--project", str(person.project))
+
+    assert "have a second server, 'mail' in the project's .mcp.json" in result.stderr
+    assert "claude mcp remove 'mail'" in result.stderr
+    assert result.returncode == 0
+    assert servers.read_bytes() == before
+
+
+def test_a_link_is_followed_and_the_rights_stay(person: Person) -> None:
+    kept = person.home / "dotfiles.json"
+    kept.write_text("{}\n")
+    kept.chmod(0o640)
+    person.settings.parent.mkdir()
+    person.settings.symlink_to(kept)
+
+    person.init()
+
+    assert person.settings.is_symlink()
+    assert TOOLS in kept.read_text()
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o640
+    person.init("--remove")
+    assert person.settings.is_symlink()
+    assert kept.read_text() == "{}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ('{"model": "opus",}', "line 1, column 18: a key in double quotes is expected"),
+        ('{\n  // mine\n  "model": "opus"\n}', "line 2, column 3: JSON knows no comments"),
+        ("", "line 1, column 1: Expecting value"),
+        ("[]", "line 1, column 1: the whole is not an object"),
+        ('{\n  "env": []\n}', "line 2, column 10: env is not an object"),
+        ('{"env": {"TEAMSUP_AGENT": 7}}', "line 1, column 27: env.TEAMSUP_AGENT is not a text"),
+        ('{"enabledPlugins": ["teamsup"]}', "line 1, column 20: enabledPlugins is not an object"),
+        ('{"extraKnownMarketplaces": 1}', "line 1, column 28: extraKnownMarketplaces is not an object"),
+        ('{"permissions": null}', "line 1, column 17: permissions is not an object"),
+        ('{"permissions": {"allow": "Bash"}}', "line 1, column 27: permissions.allow is not a list"),
+    ],
+)
+@pytest.mark.parametrize("words", [[], ["--remove"], ["--dry-run"]], ids=["init", "remove", "dry run"])
+def test_settings_that_are_not_understood_are_refused_and_nothing_is_written(
+    person: Person, text: str, why: str, words: list[str]
+) -> None:
+    person.writes(text)
+    before = everything_in(person.home)
+
+    result = person.run("init", "--claude", "--project", str(person.project), *words)
+
+    assert refusal(result) == f"teamsup: {person.settings}, {why}."
+    assert result.returncode == os.EX_DATAERR
+    assert everything_in(person.home) == before
+
+
+def test_bytes_that_are_no_text_are_refused_with_their_place(person: Person) -> None:
+    person.settings.parent.mkdir()
+    person.settings.write_bytes(b'{\n  "model": "\xff"}')
+
+    result = person.run("init", "--claude", "--project", str(person.project))
+
+    assert refusal(result) == f"teamsup: {person.settings}, line 2, column 13: this is no UTF-8."
+
+
+def test_servers_that_are_not_understood_are_told_of_for_nothing_of_them_is_changed(person: Person) -> None:
+    person.project.joinpath(".mcp.json").write_text('{"mcpServers": ')
+
+    result = person.run("init", "--claude", "--project", str(person.project))
+
+    assert result.stderr == f"teamsup: {person.project}/.mcp.json, line 1, column 16: Expecting value.\n"
+    assert result.returncode == 0
+
+
+@pytest.mark.parametrize("obstacle", ["settings are a folder", "folder is a file", "link leads nowhere"])
+def test_a_place_that_cannot_be_written_is_refused_and_nobody_enrolled(person: Person, obstacle: str) -> None:
+    match obstacle:
+        case "settings are a folder":
+            person.settings.mkdir(parents=True)
+        case "folder is a file":
+            person.settings.parent.write_text("")
+        case _:
+            person.settings.parent.symlink_to(person.home / "no" / "such" / "folder")
+    before = everything_in(person.home)
+
+    result = person.run("init", "--claude", "--project", str(person.project))
+
+    assert refusal(result)
+    assert result.returncode != 0
+    assert everything_in(person.home) == before
+
+
+def test_a_folder_that_is_none_or_belongs_to_all_projects_is_refused(person: Person) -> None:
+    missing = person.run("init", "--claude", "--project", str(person.home / "nowhere"))
+    own = person.run("init", "--claude", "--project", str(person.home))
+
+    assert refusal(missing) == f"teamsup: There is no folder {person.home}/nowhere."
+    assert "its .claude folder is your own, which counts everywhere" in refusal(own)
+    assert not person.home.joinpath(".claude").exists()
+
+
+def test_the_name_of_a_daemon_is_refused_before_anything_is_written(person: Person) -> None:
+    with MessageHub(person.team) as hub:
+        hub.enroll("gateway", "daemon")
+
+    result = person.run("init", "--claude", "--project", str(person.project), "--agent", "gateway")
+
+    assert "'gateway' is the team's daemon of that name" in refusal(result)
+    assert not person.settings.exists()
+    assert person.known() == ["gateway"]
+
+
+def test_a_store_that_cannot_be_used_leaves_the_project_alone(person: Person) -> None:
+    person.team.create()
+    person.team.database.write_text("this is no database, and long enough to be seen as none")
+
+    result = person.run("init", "--claude", "--project", str(person.project))
+
+    assert "is not a SQLite database" in refusal(result)
+    assert not person.settings.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["--project", "."], "--project goes with --claude only."),
+        (["--dry-run"], "--dry-run goes with --claude only."),
+        (["--claude", "--force"], "--force replaces a teamsup.toml, which --claude does not write."),
+        (["--claude", "--agent", "../x"], "'../x' is not a name for an agent"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(person: Person, words: list[str], why: str) -> None:
+    result = person.run("init", *words)
+
+    assert why in refusal(result)
+    assert result.returncode == os.EX_USAGE
