@@ -9,7 +9,7 @@ import subprocess
 import psutil
 import pytest
 
-from support import Command, as_foreign_program, eventually, is_ready, refusal
+from support import PATIENCE, Command, as_foreign_program, eventually, is_ready, refusal
 from teamsup.hub import MessageHub
 
 
@@ -162,6 +162,19 @@ def test_a_gateway_without_a_token_is_not_configured_and_says_what_to_do(running
     assert (gateway["state"], gateway["restarts"], gateway["pid"], gateway["well"]) == ("not configured", 0, None, True)
     assert "set DISCORD_TOKEN" in gateway["note"]
     assert running.run("ps").returncode == 0
+
+
+def test_what_an_agent_lets_people_decide_reaches_them_with_the_way_to_answer(running: Command) -> None:
+    with MessageHub(running.team, agent="console-ann") as ann, MessageHub(running.team, agent="lead") as lead:
+        ann.register("console")
+        lead.register()
+        lead.send("user_comm", "Restart web-1?", metadata={"options": ["yes", "not now"]})
+        assert ann.wait(PATIENCE)
+        (asked,) = ann.claim()
+        assert asked.message.content == "lead: Restart web-1?\n@lead yes\n@lead not now"
+        ann.send("user_comm", "@lead not now")
+        assert lead.wait(PATIENCE)
+        assert lead.claim()[0].message.content == "not now"
 
 
 def test_ps_shows_everybody_for_people_and_for_programs(running: Command) -> None:

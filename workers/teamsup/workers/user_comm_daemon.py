@@ -25,7 +25,7 @@ class UserComm(Worker):
 
     def _handle(self, delivery: Delivery) -> None:
         message = delivery.message
-        if message.message_type == "notification":
+        if message.message_type == "notification" or message.metadata.get("options"):
             self._tell_people(delivery)
         elif message.reply_to is not None:
             self._bring_back(delivery, message.reply_to)
@@ -108,8 +108,11 @@ def _not_read(agent: Agent, message: Message) -> str:
 
 
 def _as_said_by(message: Message) -> str:
-    """Its content with its sender before it, cut where that would be longer than a message may be."""
+    """Its content with its sender before it, cut where that would be longer than a message may be; and how to answer
+    where it is to be decided."""
     text = f"{message.sender}: {message.content}"
+    if isinstance(options := message.metadata.get("options"), list) and options:
+        text += "\n" + "\n".join(f"@{message.sender} {option}" for option in options)
     cut = text.encode()[:_MAX_BYTES].decode(errors="ignore")
     return text if cut == text else f"{cut}\n… (cut; all of it is in message #{message.id})"
 
