@@ -66,10 +66,13 @@ class Model:
 
 
 @asynccontextmanager
-async def session(team: Team, agent: str = "lead", mode: str = "auto") -> AsyncIterator[Model]:
+async def session(
+    team: Team, agent: str = "lead", mode: str = "auto", claude: str | None = None
+) -> AsyncIterator[Model]:
+    """The server and the client of one session; ``claude`` is whose Claude Code it is, by default the agent's own."""
     command = Command.line("mcp", "--team", team.name, "--agent", agent)
     # Hooks find their server by the pid of its parent, which for all sessions of a test is the test.
-    own = team.folder.parent / agent
+    own = team.folder.parent / (claude or agent)
     own.mkdir(exist_ok=True)
     environment = {**os.environ, "TEAMSUP_HOME": str(team.folder.parent), "XDG_RUNTIME_DIR": str(own)}
     server = StdioServerParameters(command=command[0], args=command[1:], env=environment)

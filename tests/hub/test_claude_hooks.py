@@ -3,9 +3,13 @@
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
+
+import psutil
+import pytest
 
 from mcp_session import HOOK, session
 from support import as_foreign_program, eventually
@@ -255,6 +259,40 @@ def test_a_hook_without_a_server_or_with_nonsense_says_nothing(team: Team) -> No
             assert run(json.dumps({"hook_event_name": "Stop"}), {**environment, "CLAUDE_PID": "1"}) == ""
 
     asyncio.run(use())
+
+
+def test_of_two_servers_of_one_claude_code_the_first_hears_the_hooks(team: Team, join: Join) -> None:
+    scout = join("scout")
+    join("other")
+
+    async def use() -> None:
+        async with session(team) as lead:
+            eventually(lambda: lead.hook("UserPromptSubmit") == {}, "hooks are served")
+            scout.send("lead", "for the first")
+            async with session(team, "other", claude="lead") as other:
+                scout.send("other", "for the second")
+                assert "for the first" in context(lead.hook("PostToolUse"))
+                assert "for the second" in await other.call("team_read_messages")
+            scout.send("lead", "still the first")
+            assert "still the first" in context(lead.hook("PostToolUse"))
+
+    asyncio.run(use())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_server_that_is_ended_takes_its_place_away(team: Team, join: Join, number: signal.Signals) -> None:
+    scout = join("scout")
+    places = team.folder.parent / "lead" / f"teamsup-{os.getuid()}"
+
+    async def use() -> None:
+        async with session(team):
+            eventually(lambda: list(places.glob("claude-*")), "hooks are served")
+            pid = next(agent for agent in scout.agents() if agent.name == "lead").metadata["pid"]
+            os.kill(pid, number)
+            await asyncio.to_thread(eventually, lambda: not psutil.pid_exists(pid), "the server has ended")
+
+    asyncio.run(use())
+    assert not list(places.iterdir())
 
 
 def test_a_server_takes_the_place_of_one_that_was_killed(team: Team, join: Join) -> None:

@@ -34,7 +34,7 @@ class Person(Command):
     @property
     def environment(self) -> dict[str, str]:
         kept = {name: value for name, value in super().environment.items() if name != "CLAUDE_CONFIG_DIR"}
-        return {**kept, "HOME": str(self.home)}
+        return {**kept, "HOME": str(self.home), "PATH": f"{self.home / 'bin'}:{kept['PATH']}"}
 
     @property
     def project(self) -> Path:
@@ -227,6 +227,15 @@ def test_what_a_person_has_chosen_stays_unless_the_command_says_otherwise(person
     assert person.has()["permissions"] == {"allow": ["mcp__plugin_teamsup_teamsup"]}
     person.init("--agent", "lead", "--team", "default")
     assert person.has()["env"] == {**chosen, "TEAMSUP_AGENT": "lead", "TEAMSUP_TEAM": "default"}
+
+
+def test_a_command_that_is_on_everybodys_path_needs_no_mention(person: Person) -> None:
+    (person.home / "bin").mkdir()
+    (person.home / "bin" / "teamsup").symlink_to(Path(sys.executable).with_name("teamsup"))
+
+    person.init()
+
+    assert "TEAMSUP" not in person.has()["env"]
 
 
 def test_a_marketplace_that_somebody_keeps_elsewhere_stays(person: Person) -> None:

@@ -5,6 +5,7 @@ named after Claude Code's pid, and prints the answer. So hooks start quickly, kn
 that serves their session.
 """
 
+import fcntl
 import json
 import logging
 import os
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-from anyio.abc import SocketStream
+from anyio.abc import SocketListener, SocketStream
 
 from .errors import TeamsupError
 from .messages import Step
@@ -34,29 +35,64 @@ def socket_path(claude: int) -> Path:
     return Path(folder, f"teamsup-{os.getuid()}", f"claude-{claude}")
 
 
-async def serve_hooks(participants: Participants, claude: int) -> None:
-    """Answer hooks until cancelled. Without them an agent hears less, and the server goes on."""
-    path = socket_path(claude)
-    try:
-        _make_room(path)
-        listener = await anyio.create_unix_listener(path, mode=0o600)
-    except OSError as error:
-        _log.warning("no hooks: %s", error)
-        return
+class Hooks:
+    """The hooks' end at the server. Where it cannot be put up an agent hears less, and the server goes on."""
 
-    async def attend(stream: SocketStream) -> None:
+    def __init__(self, participants: Participants, claude: int) -> None:
+        self._participants = participants
+        self._path = socket_path(claude)
+        self._is_ours = False
+
+    async def serve(self) -> None:
+        """Answer hooks until cancelled."""
+        try:
+            async with await self._listen() as listener:
+                await listener.serve(self._attend)
+        except OSError as error:
+            _log.warning("no hooks: %s", error)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        if self._is_ours:
+            with suppress(OSError):
+                self._path.unlink()
+
+    async def _attend(self, stream: SocketStream) -> None:
         async with stream:
             # Only a hook that died or is no hook of ours breaks off.
             with suppress(OSError, anyio.BrokenResourceError), anyio.move_on_after(_PATIENCE_SECONDS):
                 if given := _payload(await _received(stream)):
-                    await stream.send(await answer(participants, given))
+                    await stream.send(await answer(self._participants, given))
 
-    try:
-        async with listener:
-            await listener.serve(attend)
-    finally:
-        with suppress(OSError):
-            path.unlink()
+    async def _listen(self) -> SocketListener:
+        """Raises OSError where the place is not ours to take."""
+        folder = self._path.parent
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+            raise OSError(f"{folder} is not a folder of yours alone")
+        # Of two servers that begin at once one must see the other.
+        lock = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if _is_served(self._path):
+                raise OSError(f"another server of this Claude Code listens at {self._path} already")
+            self._path.unlink(missing_ok=True)
+            listener = await anyio.create_unix_listener(self._path, mode=0o600)
+            self._is_ours = True
+            return listener
+        finally:
+            os.close(lock)
+
+
+def _is_served(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as other:
+        try:
+            other.connect(str(path))
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+        return True
 
 
 async def answer(participants: Participants, given: Mapping[str, Any]) -> bytes:
@@ -117,15 +153,3 @@ def _payload(received: bytes) -> Mapping[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return given if isinstance(given, dict) else {}
-
-
-def _make_room(path: Path) -> None:
-    """Make the folder, and take away what a dead server left. Raises OSError where the place is not ours to take."""
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    found = path.parent.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-        raise OSError(f"{path.parent} is not a folder of ours alone")
-    with socket.socket(socket.AF_UNIX) as other, suppress(FileNotFoundError, ConnectionRefusedError):
-        other.connect(str(path))
-        raise OSError(f"another server of this Claude Code listens at {path} already")
-    path.unlink(missing_ok=True)

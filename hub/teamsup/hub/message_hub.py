@@ -285,9 +285,9 @@ class MessageHub(Upkeep, WakeLadder):
         with self._write() as db:
             db.execute("DELETE FROM agent_status WHERE lower(agent_name) = ?", (presence.agent_name(name),))
 
-    def agents(self) -> list[Agent]:
-        """Everybody known, by name."""
-        rows = self._store.read(presence.AGENTS)
+    def agents(self, name: str | None = None) -> list[Agent]:
+        """Everybody known, by name; or only who has this name, if anybody has."""
+        rows = self._store.read(presence.AGENTS, {"name": None if name is None else name.strip().lower()})
         return [presence.agent_from(row, sending.metadata_from(row["metadata"])) for row in rows]
 
     def watch(self) -> bool:

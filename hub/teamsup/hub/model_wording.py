@@ -64,12 +64,11 @@ def _preview(message: Message) -> str:
     return f'#{message.id} from {origin(message)}{urgency}: "{quoted}"'
 
 
-def stored(message: Message, agents: Iterable[Agent]) -> str:
-    """What is known of a message that was just sent."""
+def stored(message: Message, recipient: Sequence[Agent]) -> str:
+    """What is known of a message that was just sent, and of whoever it was sent to, if that is known."""
     now = datetime.now(UTC)
-    for agent in agents:
-        if agent.name == message.recipient:
-            return f"Stored as #{message.id}; {agent.name} is {presence(agent, now)}."
+    for agent in recipient:
+        return f"Stored as #{message.id}; {agent.name} is {presence(agent, now)}."
     return f"Stored as #{message.id}; kept for {message.recipient}, who is not in the team."
 
 

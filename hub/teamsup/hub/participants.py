@@ -98,8 +98,7 @@ class Participant:
 
     def _go_offline(self) -> None:
         # Another session of this agent may have come meanwhile; its heartbeats carry its pid.
-        mine = [agent for agent in self.hub.agents() if agent.name == self.hub.agent]
-        if mine and mine[0].metadata.get("pid") == os.getpid():
+        if any(agent.metadata.get("pid") == os.getpid() for agent in self.hub.agents(self.hub.agent)):
             self.hub.mark_offline(self.hub.agent)
 
 
@@ -149,7 +148,7 @@ class Participants:
         hub = self.main.hub
         # A plugin's agents are called plugin:name.
         name = agent_type.rpartition(":")[2].strip().lower()
-        if name == hub.agent or not any(agent.name == name and agent.kind == "agent" for agent in hub.agents()):
+        if name == hub.agent or not any(agent.kind == "agent" for agent in hub.agents(name)):
             return Participant(hub, has_name=False)
         own = MessageHub(hub.team, agent=name)
         own.register(pid=os.getpid())

@@ -68,7 +68,8 @@ AGENTS = """
       (SELECT m.created_at FROM deliveries AS d JOIN messages AS m ON m.id = d.message
         WHERE d.recipient = lower(a.agent_name) AND d.done_at IS NULL AND d.read_at IS NULL
         ORDER BY d.message LIMIT 1) AS oldest_unread
-    FROM agent_status AS a WHERE a.agent_name IS NOT NULL ORDER BY name
+    FROM agent_status AS a WHERE a.agent_name IS NOT NULL AND (:name IS NULL OR lower(a.agent_name) = :name)
+    ORDER BY name
 """
 
 

@@ -6,7 +6,7 @@ by the model.
 
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, Literal
 
@@ -17,7 +17,7 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult, InputRequiredResult, ToolAnnotations
 from pydantic import Field, ValidationError
 
-from .claude_hooks import serve_hooks
+from .claude_hooks import Hooks
 from .errors import CallerError, TeamsupError
 from .message_hub import MessageHub
 from .messages import Priority
@@ -47,32 +47,34 @@ def serve(hub: MessageHub, parent: int) -> None:
 
 
 async def _serve(participants: Participants, parent: int) -> None:
+    hooks = Hooks(participants, parent)
+
+    async def end() -> None:
+        with anyio.move_on_after(_LAST_CALL_SECONDS):
+            await participants.leave()
+        hooks.close()
+        # The SDK's thread blocks in a read of stdin that nothing can interrupt, so no orderly end gets past it.
+        os._exit(0)
+
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_end_on_signal, signals, participants)
-            tasks.start_soon(_end_with_parent, participants, parent)
-            tasks.start_soon(serve_hooks, participants, parent)
+            tasks.start_soon(_end_on_signal, signals, end)
+            tasks.start_soon(_end_with_parent, parent, end)
+            tasks.start_soon(hooks.serve)
             await TeamServer(participants).run_stdio_async()
             tasks.cancel_scope.cancel()
 
 
-async def _end_on_signal(signals: AsyncIterator[signal.Signals], participants: Participants) -> None:
+async def _end_on_signal(signals: AsyncIterator[signal.Signals], end: Callable[[], Awaitable[None]]) -> None:
     async for _ in signals:
-        await _end(participants)
+        await end()
 
 
-async def _end_with_parent(participants: Participants, parent: int) -> None:
+async def _end_with_parent(parent: int, end: Callable[[], Awaitable[None]]) -> None:
     """Whoever else holds the other end of stdin keeps it open: then only the parent's pid tells of its death."""
     while os.getppid() == parent:  # noqa: ASYNC110 - nobody tells
         await anyio.sleep(_PARENT_SECONDS)
-    await _end(participants)
-
-
-async def _end(participants: Participants) -> None:
-    with anyio.move_on_after(_LAST_CALL_SECONDS):
-        await participants.leave()
-    # The SDK's thread blocks in a read of stdin that nothing can interrupt, so no orderly end gets past it.
-    os._exit(0)
+    await end()
 
 
 class TeamServer(MCPServer[None]):
@@ -171,8 +173,9 @@ class TeamTools:
     ) -> str:
         """Send a message to one agent or daemon of your team, or answer one; an answer ends the message it answers."""
         async with self._caller(context) as caller, caller.session() as session:
-            message = await in_hub(
-                lambda: session.send(
+
+            def send() -> str:
+                message = session.send(
                     recipient,
                     content,
                     message_type=message_type,
@@ -181,8 +184,9 @@ class TeamTools:
                     expires_in=expires_in,
                     metadata={"options": options} if options else None,
                 )
-            )
-            return stored(message, await in_hub(caller.hub.agents))
+                return stored(message, caller.hub.agents(message.recipient))
+
+            return await in_hub(send)
 
     async def team_read_messages(
         self,
@@ -214,6 +218,8 @@ class TeamTools:
             await context.report_progress(min(waited, seconds), seconds)
         async with caller.session() as session:
             claimed = await in_hub(lambda: session.read(limit))
+            if not claimed:
+                return "No messages."
             try:
                 text = "\n".join(framed(delivery.message) for delivery in claimed)
                 await in_hub(lambda: session.returned(claimed))
@@ -222,7 +228,7 @@ class TeamTools:
                 # Cancelled or failed: the model has seen none of it.
                 await in_hub(lambda: session.give_back(claimed))
                 raise
-        return text or "No messages."
+        return text
 
     async def team_broadcast(self, context: Context[None], content: str, priority: Priority = "normal") -> str:
         """Send a message to every agent and daemon of your team."""
@@ -241,11 +247,11 @@ class TeamTools:
         async with self._caller(context) as caller:
             if message_id is not None:
                 return "\n".join(map(fate, await in_hub(lambda: caller.hub.trace(message_id)))) or "Reached nobody."
-            agents = [found for found in await in_hub(caller.hub.agents) if found.kind != "console"]
-            if agent is not None:
-                agents = [found for found in agents if found.name == agent.strip().lower()]
-                if not agents:
-                    raise CallerError(f"There is no agent named {agent!r}; call this without agent to see all.")
+            agents = await in_hub(lambda: caller.hub.agents(agent))
+            if agent is None:
+                agents = [found for found in agents if found.kind != "console"]
+            elif not agents:
+                raise CallerError(f"There is no agent named {agent!r}; call this without agent to see all.")
             return "\n".join(agent_line(found, caller.hub.agent) for found in agents)
 
     async def team_update_status(

@@ -158,9 +158,8 @@ class Worker(ABC):
             for message, name in self.hub.unheard(self._unheard_seconds):
                 with self.hub.transaction():
                     self.hub.mark_told((message, name))
-                    for agent in self.hub.agents():
-                        if agent.name == name:
-                            self.unheard(message, agent)
+                    for agent in self.hub.agents(name):
+                        self.unheard(message, agent)
         except TeamsupError as error:
             self.log.error("cannot say that a message is not read: %s", error)
 
