@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 start: .venv/runtime
 	@exec $(BIN)/teamsup start
 
-test: .venv/dev
+test: .venv/dev .venv/mcp-v1/made
 	$(BIN)/pytest
 
 check: .venv/dev
@@ -21,6 +21,7 @@ bench: .venv/bench
 	$(BIN)/python -m benchmarks.first_answer
 	$(BIN)/python -m benchmarks.footprint
 	$(BIN)/python -m benchmarks.supervisors
+	$(BIN)/python -m benchmarks.mcp_server
 	$(BIN)/python -m benchmarks.throughput
 	$(BIN)/python -m benchmarks.latency
 
@@ -47,3 +48,10 @@ clean:
 	@echo "Installing what $* needs."
 	@$(BIN)/pip install --quiet --editable '.[$*]'
 	@touch $@
+
+# An MCP client of the SDK's first generation, to test with, which cannot be installed beside the second.
+.venv/mcp-v1/made: tests/mcp-v1-constraints.txt | .venv/dev
+	@echo "Making .venv/mcp-v1 with an older MCP client."
+	@rm -rf $(@D)
+	@$(BIN)/python -m venv --without-pip $(@D) && PIP_CONSTRAINT=$(CURDIR)/$< $(BIN)/pip --python $(@D) install \
+		--quiet --retries 1 --timeout 20 mcp && touch $@ || echo "It cannot be made; the tests that need it are skipped."
