@@ -23,7 +23,9 @@ COMMANDS = {
     "send": "send one message",
     "read": "read the messages that wait for you",
     "hub": "look after the message store: stats, check, backup, prune, dead letters",
+    "doctor": "find out what is wrong: the server, Claude Code, a project of it, who is deaf and why",
     "mcp": "serve one agent's MCP tools on stdin and stdout, for Claude Code",
+    "watch": "print a line whenever something new waits for an agent, to wake its Claude Code",
 }
 _EPILOG = (
     "The team is --team NAME, else $TEAMSUP_TEAM, else 'default'. "

@@ -23,6 +23,13 @@ def command_line(team: Team, *words: str) -> str:
     return " ".join([program, *words, *([] if Team.named() == team else ["--team", team.name])])
 
 
+def installed_command() -> tuple[str, ...]:
+    """``teamsup`` of this very installation, whoever calls it and from wherever."""
+    python = Path(sys.executable).absolute()
+    teamsup = python.with_name("teamsup")
+    return (str(teamsup),) if os.access(teamsup, os.X_OK) else (str(python), "-m", "teamsup.supervisor")
+
+
 def existing_team(name: str | None) -> Team:
     """The team of that name. Raises NoTeam unless it has ever been started or written to."""
     team = Team.named(name)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from teamsup.hub import CallerError, Team
 
-from ..command_line import NoTeam, command_line
+from ..command_line import NoTeam, command_line, installed_command
 from ..service_units import Manager, Scope, Service, Step, launchd, render, systemd, template_text
 from ..state_file import AlreadyRunning, holder
 
@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _install(team: Team, manager: Manager, scope: Scope, arguments: argparse.Namespace) -> int:
     account = _account(team, scope)
-    text = render(template_text(manager.template), Service(team, _command(), account))
+    text = render(template_text(manager.template), Service(team, installed_command(), account))
     pid = holder(team)
     by_hand = pid is not None and not _is_active(manager)
     warning = f"Team {team.name!r} is run by pid {pid} already. End it first with: {command_line(team, 'stop')}"
@@ -123,13 +123,6 @@ def _status(team: Team, manager: Manager, _: Scope, __: argparse.Namespace) -> i
         return EXIT_NOT_ACTIVE
     print(f"It is active. See it with: {command_line(team, 'ps')}")
     return 0
-
-
-def _command() -> tuple[str, ...]:
-    """``teamsup`` of this very installation, whoever calls it and from wherever."""
-    python = Path(sys.executable).absolute()
-    teamsup = python.with_name("teamsup")
-    return (str(teamsup),) if os.access(teamsup, os.X_OK) else (str(python), "-m", "teamsup.supervisor")
 
 
 def _account(team: Team, scope: Scope) -> str:
