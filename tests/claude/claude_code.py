@@ -59,7 +59,7 @@ class ClaudeCode:
     def ask(self, model: ScriptedModel, prompt: str, *options: str) -> str:
         """``claude -p``: one prompt, until its answer."""
         ran = subprocess.run(
-            ["claude", "-p", prompt, "--allowedTools", f"{TOOL}* Bash", *(options or ("--plugin-dir", str(PLUGIN)))],
+            ["claude", "-p", prompt, *(options or ("--plugin-dir", str(PLUGIN), "--allowedTools", f"{TOOL}* Bash"))],
             cwd=self.project,
             env=self.environment(model),
             stdin=subprocess.DEVNULL,

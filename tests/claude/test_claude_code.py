@@ -117,6 +117,16 @@ def test_a_monitor_agent_changes_nothing_in_the_cloud(claude: ClaudeCode) -> Non
         assert "only reads" in model.heard, model.heard[-2000:]
 
 
+def test_a_project_that_was_set_up_needs_nothing_more(claude: ClaudeCode, teamsup: Command) -> None:
+    assert teamsup.run("init", "--claude", "--agent", "chief", "--project", str(claude.project)).returncode == 0
+    send = Call(f"{TOOL}team_send_message", {"recipient": "oci-monitor", "content": "are you there?"})
+    with ScriptedModel({"": [send, "finished"]}) as model:
+        assert claude.ask(model, "go", "--permission-mode", "manual") == "finished"
+        assert "Stored as #1; oci-monitor is offline, never here yet." in model.heard
+    with MessageHub(teamsup.team) as hub:
+        assert hub.message("#1").sender == "chief"
+
+
 def test_an_idle_session_is_woken_by_its_monitor(claude: ClaudeCode, scout: MessageHub) -> None:
     with ScriptedModel({"": ["nothing to do", READ, "read it"]}) as model, claude.converse(model, "go"):
         eventually(lambda: listens(scout), "the monitor watches")
