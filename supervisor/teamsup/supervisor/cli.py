@@ -11,7 +11,7 @@ from teamsup.hub.errors import TeamsupError
 from teamsup.hub.wording import printable
 
 COMMANDS = {
-    "init": "write a commented teamsup.toml",
+    "init": "write a commented teamsup.toml; with --claude, have a project's Claude Code take part",
     "start": "run the team, or start one worker of a team that runs",
     "stop": "end the team, or one worker",
     "ps": "show who runs and how they are",
