@@ -1,6 +1,6 @@
 """Our MCP server beside a bare SDK server with one empty tool: start, calls, memory, and eight of each at once.
 
-And how soon a read that waits has what somebody sends.
+And how soon a read that waits has what somebody sends, and what a hook costs.
 """
 
 import contextlib
@@ -35,6 +35,10 @@ MOST_CALL = 1.0
 """Milliseconds more than the bare server's."""
 MOST_WAKE_UP = 5.0
 """Milliseconds."""
+MOST_HOOK = 60.0
+"""Milliseconds."""
+HOOKS = 100
+_HOOK = Path(__file__).parent.parent / "deploy" / "claude" / "hook.py"
 
 _INITIALIZE = {
     "protocolVersion": "2025-11-25",
@@ -85,7 +89,7 @@ class Server:
         own.mkdir(parents=True, exist_ok=True)
         self._process = subprocess.Popen(
             [sys.executable, "-m", peer.module, *peer.words, *([agent] if peer is OURS else [])],
-            env={**os.environ, "TEAMSUP_HOME": str(home), "TMPDIR": str(own)},
+            env={**os.environ, "TEAMSUP_HOME": str(home), "XDG_RUNTIME_DIR": str(own)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
@@ -203,6 +207,29 @@ def wake_ups(home: Path, scout: MessageHub) -> None:
     print(f"target: median at most {MOST_WAKE_UP:.0f} ms, the send's own time included\n", flush=True)
 
 
+def hooks(home: Path, scout: MessageHub) -> None:
+    """From the start of a hook's process to its end, as Claude Code waits for it; each announces a message."""
+    given = json.dumps({"hook_event_name": "PostToolUse", "tool_response": "x" * 2000}).encode()
+    environment = {**os.environ, "XDG_RUNTIME_DIR": str(home / "tmp" / "lead"), "CLAUDE_PID": str(os.getpid())}
+    heard = []
+
+    def hook() -> None:
+        ran = subprocess.run(
+            [sys.executable, "-IS", _HOOK], input=given, capture_output=True, env=environment, check=True
+        )
+        heard.append(ran.stdout)
+
+    figures = []
+    with Server(OURS, home) as server:
+        server.answer_first()
+        for _ in range(HOOKS):
+            scout.send("lead", "x" * 200)
+            figures.append(timed(hook))
+    assert all(b"1 message waits" in answer for answer in heard[1:])
+    show("a hook, from its start to its end", figures)
+    print(f"target: less than {MOST_HOOK:.0f} ms\n", flush=True)
+
+
 def _send_and_see(scout: MessageHub, server: Server) -> None:
     scout.send("lead", "x" * 200)
     server.result()
@@ -254,6 +281,7 @@ def run() -> None:
             starts(home)
             print()
             wake_ups(home, scout)
+            hooks(home, scout)
             calls(home)
             eight_at_once(home)
 

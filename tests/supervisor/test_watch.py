@@ -68,6 +68,16 @@ def test_it_ends_when_nobody_is_left_to_read_it(watch: subprocess.Popen[str]) ->
     eventually(lambda: watch.poll() is not None, "its end")
 
 
+def test_it_outlives_a_store_that_cannot_be_used(teamsup: Command) -> None:
+    teamsup.team.create()
+    teamsup.team.database.write_bytes(b"no database at all " * 100)
+    with teamsup.open("watch", "--agent", "lead") as watch:
+        assert watch.stdout
+        assert "is not a SQLite database" in watch.stdout.readline()
+        assert watch.poll() is None
+        watch.kill()
+
+
 def test_nobody_watches_for_a_daemon(teamsup: Command, scout: MessageHub) -> None:
     scout.register("daemon")
     refused = teamsup.run("watch", "--agent", "scout")

@@ -7,8 +7,9 @@ import sys
 import time
 from types import FrameType
 
-from teamsup.hub import StoreError, Team
+from teamsup.hub import MessageHub, StoreError, Team
 from teamsup.hub.messages import Step
+from teamsup.hub.wording import printable
 
 from ..arguments import add_agent
 from ..console import speaking_as
@@ -26,18 +27,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     team = Team.named(arguments.team)
     signal.signal(signal.SIGTERM, _end)
-    with speaking_as(team, arguments.agent) as hub:
-        while _is_read():
-            try:
-                if hub.wait(_LOOK_SECONDS, step=Step.CALLED):
-                    # A waiting read, and the hooks of a running turn, are quieter: let them come first.
-                    time.sleep(_GRACE_SECONDS)
-                    if hub.announce(Step.CALLED):
-                        print(LINE, flush=True)
-            except StoreError as error:
-                print(f"teamsup: {error}", file=sys.stderr, flush=True)
-                time.sleep(_LOOK_SECONDS)
+    while _is_read():
+        try:
+            with speaking_as(team, arguments.agent) as hub:
+                while _is_read():
+                    _watch(hub)
+        except StoreError as error:
+            # The end of a monitor would wake its session for nothing, and nobody starts it again.
+            print(f"teamsup: {printable(str(error))}", file=sys.stderr, flush=True)
+            time.sleep(_LOOK_SECONDS)
     return 0
+
+
+def _watch(hub: MessageHub) -> None:
+    if hub.wait(_LOOK_SECONDS, step=Step.CALLED):
+        # A waiting read, and the hooks of a running turn, are quieter: let them come first.
+        time.sleep(_GRACE_SECONDS)
+        if hub.announce(Step.CALLED):
+            print(LINE, flush=True)
 
 
 def _is_read() -> bool:
