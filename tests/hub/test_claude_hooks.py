@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -293,6 +294,25 @@ def test_a_server_that_is_ended_takes_its_place_away(team: Team, join: Join, num
 
     asyncio.run(use())
     assert not list(places.iterdir())
+
+
+def test_an_announcement_that_its_hook_did_not_wait_for_is_made_again(team: Team, join: Join) -> None:
+    scout = join("scout")
+    place = team.folder.parent / "lead" / f"teamsup-{os.getuid()}" / f"claude-{os.getpid()}"
+
+    async def use() -> None:
+        async with session(team) as lead:
+            assert lead.hook("UserPromptSubmit") == {}
+            scout.send("lead", "listen")
+            # The server cannot write, and its hook is gone before it can.
+            with scout.transaction(), socket.socket(socket.AF_UNIX) as impatient:
+                impatient.connect(str(place))
+                impatient.sendall(b'{"hook_event_name": "PostToolUse"}')
+            await asyncio.to_thread(
+                eventually, lambda: "listen" in context(lead.hook("PostToolUse")), "it is announced"
+            )
+
+    asyncio.run(use())
 
 
 def test_a_server_takes_the_place_of_one_that_was_killed(team: Team, join: Join) -> None:

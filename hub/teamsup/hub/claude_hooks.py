@@ -60,10 +60,15 @@ class Hooks:
 
     async def _attend(self, stream: SocketStream) -> None:
         async with stream:
-            # Only a hook that died or is no hook of ours breaks off.
+            given: Mapping[str, Any] = {}
             with suppress(OSError, anyio.BrokenResourceError), anyio.move_on_after(_PATIENCE_SECONDS):
-                if given := _payload(await _received(stream)):
-                    await stream.send(await answer(self._participants, given))
+                given = _payload(await _received(stream))
+            if given and (said := await answer(self._participants, given)):
+                try:
+                    await stream.send(said)
+                except (OSError, anyio.BrokenResourceError):
+                    # The hook has given us up, because the hub was busy perhaps. What it took away was not said.
+                    await self._participants.begin_ladders()
 
     async def _listen(self) -> SocketListener:
         """Raises OSError where the place is not ours to take."""

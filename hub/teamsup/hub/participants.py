@@ -168,6 +168,12 @@ class Participants:
             await self.dismiss(agent_id)
         await self.main.leave()
 
+    async def begin_ladders(self) -> None:
+        """What was announced to them may not have been heard."""
+        for participant in (self.main, *self._subagents.values()):
+            with suppress(TeamsupError):
+                await in_hub(participant.hub.begin_ladder)
+
     async def hooks_heard(self) -> None:
         """The session's hooks reach us, which is worth knowing when somebody asks why an agent does not listen."""
         first = "hooks" not in self.main.details
