@@ -6,9 +6,12 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -16,6 +19,8 @@ from support import Command, as_foreign_program, eventually, refusal
 from teamsup.hub import MessageHub
 from teamsup.supervisor.claude_files import plugin_folder
 from teamsup.supervisor.claude_project import Seen, programs, seen, serves_us
+from teamsup.supervisor.cli import main
+from teamsup.supervisor.commands import doctor
 from teamsup.supervisor.diagnosis import (
     TOOLS,
     ClaudeFacts,
@@ -233,13 +238,29 @@ class Patient(Command):
         claude.write_text(f"#!/bin/sh\n{script}\n")
         claude.chmod(0o755)
 
+    def doctor(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return self.run("doctor", "--project", str(self.project), *words)
+
+    def doctor_here(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """The same in this process and without a trial of the server, which spares the start of both."""
+        home = mock.patch.dict(os.environ, self.environment, clear=True)
+        trial = mock.patch.object(doctor, "try_server", return_value=SERVER)
+        out, err = StringIO(), StringIO()
+        with home, trial, mock.patch("os.umask"), redirect_stdout(out), redirect_stderr(err):
+            code = main(["doctor", "--project", str(self.project), *words])
+        return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
+
     def examined(self, *words: str) -> tuple[int, dict[str, dict[str, Any]]]:
-        """The exit code, and the last finding of each check."""
-        result = self.run("doctor", "--json", "--project", str(self.project), *words)
-        assert result.stderr == ""
-        report = json.loads(result.stdout)
-        assert report["well"] is (result.returncode == 0)
-        return result.returncode, {finding["check"]: finding for finding in report["findings"]}
+        """What doctor_here finds."""
+        return found_in(self.doctor_here("--json", *words))
+
+
+def found_in(result: subprocess.CompletedProcess[str]) -> tuple[int, dict[str, dict[str, Any]]]:
+    """The exit code, and the last finding of each check."""
+    assert result.stderr == ""
+    report = json.loads(result.stdout)
+    assert report["well"] is (result.returncode == 0)
+    return result.returncode, {finding["check"]: finding for finding in report["findings"]}
 
 
 @pytest.fixture
@@ -253,7 +274,7 @@ def patient(tmp_path: Path) -> Patient:
 
 
 def test_a_team_that_never_was_is_no_failure_and_is_not_made(patient: Patient) -> None:
-    result = patient.run("doctor", "--project", str(patient.project))
+    result = patient.doctor()
 
     assert result.returncode == 0
     lines = result.stdout.splitlines()
@@ -269,7 +290,7 @@ def test_a_team_set_up_for_claude_code_is_all_well(patient: Patient) -> None:
     trusted = {"projects": {str(patient.home.resolve()): {"hasTrustDialogAccepted": True}}}
     (patient.home / ".claude.json").write_text(json.dumps(trusted))
 
-    code, found = patient.examined()
+    code, found = found_in(patient.doctor("--json"))
 
     assert code == 0
     assert {check for check, finding in found.items() if finding["verdict"] != "ok"} == {"supervisor"}
@@ -390,7 +411,7 @@ def test_a_store_that_is_damaged_is_a_failure_and_the_server_is_tried_elsewhere(
     patient.team.create()
     patient.team.database.write_text("this is no database, and long enough to be seen as none")
 
-    code, found = patient.examined()
+    code, found = found_in(patient.doctor("--json"))
 
     assert code == 1
     assert "is not a SQLite database" in found["team"]["text"]
@@ -436,8 +457,8 @@ def test_settings_that_claude_code_cannot_read_are_a_failure(patient: Patient) -
     code, found = patient.examined()
 
     assert code == 1
-    result = patient.run("doctor", "--project", str(patient.project))
-    assert f"FAILED   project  {patient.project}/.mcp.json, line 1, column 2: a key in double quotes" in result.stdout
+    said = patient.doctor_here().stdout
+    assert f"FAILED   project  {patient.project}/.mcp.json, line 1, column 2: Expecting property name" in said
     assert found["project"]["verdict"] == "warning"
 
 

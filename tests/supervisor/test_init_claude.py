@@ -3,21 +3,27 @@
 import json
 import os
 import stat
+import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
 from support import Command, refusal
 from teamsup.hub import MessageHub
 from teamsup.supervisor.claude_files import plugin_folder
+from teamsup.supervisor.cli import main
 
 SUBAGENTS = ["alert-manager", "gcp-monitor", "oci-monitor"]
 TOOLS = "mcp__plugin_teamsup_teamsup__*"
-FOREIGN = {
+PLUGIN_SOURCE = {"source": {"source": "directory", "path": str(plugin_folder())}}
+FOREIGN: dict[str, Any] = {
     "model": "opus",
     "env": {"EDITOR": "vi"},
     "permissions": {"deny": ["WebFetch"], "allow": ["Bash(ls:*)"]},
@@ -51,9 +57,20 @@ class Person(Command):
     def has(self) -> dict[str, Any]:
         return dict(json.loads(self.settings.read_text("utf-8-sig")))
 
+    def calls(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """``teamsup`` in this process, which spares its start."""
+        home = mock.patch.dict(os.environ, self.environment, clear=True)
+        out, err = StringIO(), StringIO()
+        with home, mock.patch("os.umask"), redirect_stdout(out), redirect_stderr(err):
+            code = main(words)
+        return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
+
+    def tries(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return self.calls("init", "--claude", "--project", str(self.project), *words)
+
     def init(self, *words: str) -> str:
         """What it said; nothing on stderr."""
-        result = self.run("init", "--claude", "--project", str(self.project), *words)
+        result = self.tries(*words)
         assert (result.returncode, result.stderr) == (0, "")
         return result.stdout
 
@@ -77,10 +94,11 @@ def everything_in(folder: Path) -> dict[str, object]:
 
 
 def test_a_project_takes_part_through_the_plugin(person: Person) -> None:
-    said = person.init("--agent", "Lead")
+    result = person.run("init", "--claude", "--project", str(person.project), "--agent", "Lead")
 
+    assert (result.returncode, result.stderr) == (0, "")
     assert person.has() == {
-        "extraKnownMarketplaces": {"teamsup": {"source": {"source": "directory", "path": str(plugin_folder())}}},
+        "extraKnownMarketplaces": {"teamsup": PLUGIN_SOURCE},
         "enabledPlugins": {"teamsup@teamsup": True},
         "env": {
             "TEAMSUP_AGENT": "lead",
@@ -89,8 +107,8 @@ def test_a_project_takes_part_through_the_plugin(person: Person) -> None:
         },
         "permissions": {"allow": [TOOLS]},
     }
-    assert f"Wrote: {person.settings}\n" in said
-    assert f"Enrolled in team 'default': lead, {', '.join(SUBAGENTS)}\n" in said
+    assert f"Wrote: {person.settings}\n" in result.stdout
+    assert f"Enrolled in team 'default': lead, {', '.join(SUBAGENTS)}\n" in result.stdout
     assert stat.S_IMODE(person.settings.stat().st_mode) == 0o644
 
 
@@ -133,16 +151,14 @@ STYLES = {
     "a byte order mark": lambda value: "\ufeff" + json.dumps(value, indent=2) + "\n",
     "one line": lambda value: json.dumps(value) + "\n",
     "no blanks": lambda value: json.dumps(value, separators=(",", ":")),
-    "by hand": lambda value: "{\n" + ",\n".join(f" {json.dumps(k)} :{json.dumps(v)}" for k, v in value.items()) + "}",
 }
 
 
 @pytest.mark.parametrize("style", STYLES.values(), ids=STYLES.keys())
-def test_what_was_there_stays_to_the_letter_and_removal_brings_it_back(
+def test_what_was_there_keeps_its_style_and_removal_brings_it_back(
     person: Person, style: Callable[[object], str]
 ) -> None:
-    text = style(FOREIGN)
-    person.writes(text)
+    person.writes(style(FOREIGN))
 
     person.init()
 
@@ -152,22 +168,32 @@ def test_what_was_there_stays_to_the_letter_and_removal_brings_it_back(
         "env": "vi",
         "permissions": {"deny": ["WebFetch"], "allow": ["Bash(ls:*)", TOOLS]},
         "enabledPlugins": {"other@market": True, "teamsup@teamsup": True},
-        "extraKnownMarketplaces": now["extraKnownMarketplaces"],
+        "extraKnownMarketplaces": {"market": FOREIGN["extraKnownMarketplaces"]["market"], "teamsup": PLUGIN_SOURCE},
     }
-    assert [line for line in text.split("\n") if "Stop" in line] == [
-        line for line in person.settings.read_bytes().decode().split("\n") if "Stop" in line
-    ] or "\n" not in text.strip()
+    assert person.settings.read_bytes() == style(now).encode()
     person.init("--remove")
-    assert person.settings.read_bytes() == text.encode()
+    assert person.settings.read_bytes() == style(FOREIGN).encode()
+
+
+def test_what_was_written_by_hand_says_the_same_afterwards(person: Person) -> None:
+    person.writes(
+        "{\n" + ",\n".join(f" {json.dumps(key)} :{json.dumps(value)}" for key, value in FOREIGN.items()) + "}"
+    )
+
+    person.init()
+    person.init("--remove")
+
+    assert list(person.has().items()) == list(FOREIGN.items())
 
 
 def test_removal_takes_away_a_file_that_only_init_has_written(person: Person) -> None:
     before = everything_in(person.project)
     person.init()
 
-    said = person.init("--remove")
+    result = person.run("init", "--claude", "--remove", "--project", str(person.project))
 
-    assert f"Removed: {person.settings}\n" in said
+    assert (result.returncode, result.stderr) == (0, "")
+    assert f"Removed: {person.settings}\n" in result.stdout
     assert everything_in(person.project) == before
     assert person.init("--remove") == f"Nothing to be done: {person.settings} has nothing of teamsup's.\n"
 
@@ -208,10 +234,7 @@ def test_what_an_older_teamsup_wrote_is_brought_up_to_date_in_place(person: Pers
     person.init()
 
     now = person.has()
-    assert now["extraKnownMarketplaces"]["teamsup"] == {
-        "autoUpdate": False,
-        "source": {"source": "directory", "path": str(plugin_folder())},
-    }
+    assert now["extraKnownMarketplaces"]["teamsup"] == {"autoUpdate": False, **PLUGIN_SOURCE}
     assert now["env"]["TEAMSUP"] == str(Path(sys.executable).with_name("teamsup"))
     assert list(now) == list(old)
     assert now["permissions"]["allow"] == [TOOLS]
@@ -242,11 +265,11 @@ def test_a_marketplace_that_somebody_keeps_elsewhere_stays(person: Person) -> No
     own = {"teamsup": {"source": {"source": "github", "repo": "me/teamsup"}}}
     person.writes(json.dumps({"extraKnownMarketplaces": own}))
 
-    result = person.run("init", "--claude", "--project", str(person.project))
+    result = person.tries()
 
     assert "has a marketplace 'teamsup' of its own, which stays" in result.stderr
     assert person.has()["extraKnownMarketplaces"] == own
-    person.run("init", "--claude", "--remove", "--project", str(person.project))
+    person.init("--remove")
     assert person.has() == {"extraKnownMarketplaces": own}
 
 
@@ -255,7 +278,7 @@ def test_a_second_server_in_the_same_sessions_is_told_and_left_alone(person: Per
     servers.write_text('{"mcpServers": {"mail": {"command": "/x/teamsup", "args": ["mcp", "--agent", "lead"]}}}')
     before = servers.read_bytes()
 
-    result = person.run("init", "--claude", "--project", str(person.project))
+    result = person.tries()
 
     assert "have a second server, 'mail' in the project's .mcp.json" in result.stderr
     assert "claude mcp remove 'mail'" in result.stderr
@@ -283,16 +306,18 @@ def test_a_link_is_followed_and_the_rights_stay(person: Person) -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ('{"model": "opus",}', "line 1, column 18: a key in double quotes is expected"),
-        ('{\n  // mine\n  "model": "opus"\n}', "line 2, column 3: JSON knows no comments"),
-        ("", "line 1, column 1: Expecting value"),
-        ("[]", "line 1, column 1: the whole is not an object"),
-        ('{\n  "env": []\n}', "line 2, column 10: env is not an object"),
-        ('{"env": {"TEAMSUP_AGENT": 7}}', "line 1, column 27: env.TEAMSUP_AGENT is not a text"),
-        ('{"enabledPlugins": ["teamsup"]}', "line 1, column 20: enabledPlugins is not an object"),
-        ('{"extraKnownMarketplaces": 1}', "line 1, column 28: extraKnownMarketplaces is not an object"),
-        ('{"permissions": null}', "line 1, column 17: permissions is not an object"),
-        ('{"permissions": {"allow": "Bash"}}', "line 1, column 27: permissions.allow is not a list"),
+        ('{"model" "opus"}', ", line 1, column 10: Expecting ':' delimiter"),
+        ('{\n  // mine\n  "model": "opus"\n}', ", line 2, column 3: JSON knows no comments"),
+        ("", ", line 1, column 1: Expecting value"),
+        ('{"env": {}, "env": {}}', ": the key 'env' stands twice in one object"),
+        ("[]", ": the whole is not an object"),
+        ('{\n  "env": []\n}', ": env is not an object"),
+        ('{"env": {"TEAMSUP_AGENT": 7}}', ": env.TEAMSUP_AGENT is not a text"),
+        ('{"enabledPlugins": ["teamsup"]}', ": enabledPlugins is not an object"),
+        ('{"extraKnownMarketplaces": 1}', ": extraKnownMarketplaces is not an object"),
+        ('{"extraKnownMarketplaces": {"teamsup": "x"}}', ": extraKnownMarketplaces.teamsup is not an object"),
+        ('{"permissions": null}', ": permissions is not an object"),
+        ('{"permissions": {"allow": "Bash"}}', ": permissions.allow is not a list"),
     ],
 )
 @pytest.mark.parametrize("words", [[], ["--remove"], ["--dry-run"]], ids=["init", "remove", "dry run"])
@@ -302,9 +327,9 @@ def test_settings_that_are_not_understood_are_refused_and_nothing_is_written(
     person.writes(text)
     before = everything_in(person.home)
 
-    result = person.run("init", "--claude", "--project", str(person.project), *words)
+    result = person.tries(*words)
 
-    assert refusal(result) == f"teamsup: {person.settings}, {why}."
+    assert refusal(result) == f"teamsup: {person.settings}{why}."
     assert result.returncode == os.EX_DATAERR
     assert everything_in(person.home) == before
 
@@ -316,12 +341,13 @@ def test_bytes_that_are_no_text_are_refused_with_their_place(person: Person) -> 
     result = person.run("init", "--claude", "--project", str(person.project))
 
     assert refusal(result) == f"teamsup: {person.settings}, line 2, column 13: this is no UTF-8."
+    assert result.returncode == os.EX_DATAERR
 
 
 def test_servers_that_are_not_understood_are_told_of_for_nothing_of_them_is_changed(person: Person) -> None:
     person.project.joinpath(".mcp.json").write_text('{"mcpServers": ')
 
-    result = person.run("init", "--claude", "--project", str(person.project))
+    result = person.tries()
 
     assert result.stderr == f"teamsup: {person.project}/.mcp.json, line 1, column 16: Expecting value.\n"
     assert result.returncode == 0
@@ -338,7 +364,7 @@ def test_a_place_that_cannot_be_written_is_refused_and_nobody_enrolled(person: P
             person.settings.parent.symlink_to(person.home / "no" / "such" / "folder")
     before = everything_in(person.home)
 
-    result = person.run("init", "--claude", "--project", str(person.project))
+    result = person.tries()
 
     assert refusal(result)
     assert result.returncode != 0
@@ -358,7 +384,7 @@ def test_the_name_of_a_daemon_is_refused_before_anything_is_written(person: Pers
     with MessageHub(person.team) as hub:
         hub.enroll("gateway", "daemon")
 
-    result = person.run("init", "--claude", "--project", str(person.project), "--agent", "gateway")
+    result = person.tries("--agent", "gateway")
 
     assert "'gateway' is the team's daemon of that name" in refusal(result)
     assert not person.settings.exists()
@@ -369,7 +395,7 @@ def test_a_store_that_cannot_be_used_leaves_the_project_alone(person: Person) ->
     person.team.create()
     person.team.database.write_text("this is no database, and long enough to be seen as none")
 
-    result = person.run("init", "--claude", "--project", str(person.project))
+    result = person.tries()
 
     assert "is not a SQLite database" in refusal(result)
     assert not person.settings.exists()
@@ -385,7 +411,7 @@ def test_a_store_that_cannot_be_used_leaves_the_project_alone(person: Person) ->
     ],
 )
 def test_options_that_do_not_go_together_are_refused(person: Person, words: list[str], why: str) -> None:
-    result = person.run("init", *words)
+    result = person.calls("init", *words)
 
     assert why in refusal(result)
     assert result.returncode == os.EX_USAGE

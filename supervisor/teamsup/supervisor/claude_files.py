@@ -10,6 +10,7 @@ from typing import Any
 from teamsup.hub import CallerError
 
 from . import claude_project
+from .deploy import shipped
 from .json_text import Document, InvalidJson
 
 
@@ -37,9 +38,8 @@ def user_state() -> Path:
 
 
 def plugin_folder() -> Path:
-    """The plugin that came with this teamsup, in the installed package or in the checkout."""
-    installed, checkout = (Path(__file__).parents[height] / "deploy" for height in (1, 3))
-    return (installed if installed.is_dir() else checkout) / "claude"
+    """The plugin that came with this teamsup."""
+    return shipped("claude")
 
 
 def read(path: Path) -> Document | None:
@@ -109,7 +109,7 @@ def replace(path: Path, text: str) -> None:
     try:
         data = text.encode("utf-8")
     except UnicodeEncodeError:
-        raise NotWritable(f"{path} cannot name a folder whose name is no UTF-8.") from None
+        raise NotWritable(f"{path} can name no folder, and hold no text, that is no UTF-8.") from None
     if not target.parent.exists():
         target.parent.mkdir()
         target.parent.chmod(0o755)

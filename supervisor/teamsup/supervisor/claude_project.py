@@ -46,10 +46,11 @@ def environment(settings: Document) -> dict[str, str]:
         (dict, ("extraKnownMarketplaces", NAME, "source")),
         (dict, ("permissions",)),
         (list, ("permissions", "allow")),
+        *((str, ("env", name)) for name in VARIABLES),
     ):
         settings.expect(kind, *path)
-    found = {name: settings.expect(str, "env", name) for name in VARIABLES}
-    return {name: value for name, value in found.items() if value is not None}
+    found = settings.value.get("env", {})
+    return {name: found[name] for name in VARIABLES if name in found}
 
 
 def with_plugin(settings: Mapping[str, Any], folder: str, variables: Mapping[str, str]) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from xml.sax.saxutils import escape
 
 from teamsup.hub import CallerError, Team
 
+from .deploy import shipped
+
 Scope = Literal["user", "system"]
 
 _UNFIT = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
@@ -122,9 +124,7 @@ def render(template: str, service: Service) -> str:
 
 
 def template_text(name: str) -> str:
-    """The template, from deploy/ in the installed package or in the checkout."""
-    installed, checkout = (Path(__file__).parents[height] / "deploy" for height in (1, 3))
-    return ((installed if installed.is_dir() else checkout) / name).read_text("utf-8")
+    return shipped(name).read_text("utf-8")
 
 
 def _systemd_command(command: tuple[str, ...]) -> tuple[str, ...]:
