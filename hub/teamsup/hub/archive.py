@@ -4,7 +4,7 @@ import os
 from contextlib import suppress
 
 from . import deliveries, search_index, sending
-from .clock import from_text, to_text
+from .clock import from_text
 from .errors import InvalidMessage, UnknownMessage
 from .hub_base import HubBase
 from .messages import DeadLetter, DeliveryState, Message, Stats
@@ -28,11 +28,6 @@ class Archive(HubBase):
         """What became of a message, for each of its recipients. Raises UnknownMessage."""
         rows = self._store.read(deliveries.STATES, (self.message(message_id).id,))
         return [deliveries.state_from(row) for row in rows]
-
-    def waiting(self, limit: int = 10) -> list[Message]:
-        """What a claim would return now, and goes on waiting."""
-        rows = self._store.read(deliveries.WAITING, {"me": self.agent, "now": to_text(self._clock()), "limit": limit})
-        return [sending.message_from(row) for row in rows]
 
     def history(self, agent: str | None = None, *, limit: int = 50, before: int | None = None) -> list[Message]:
         """The newest ``limit`` messages, the oldest of them first; with ``agent`` only what it sent or was sent.

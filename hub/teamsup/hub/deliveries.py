@@ -13,18 +13,18 @@ from .sending import message_from
 _BACKOFF_FIRST = 0.5
 _BACKOFF_MAX = 300.0
 
-CLAIMABLE = """
-    SELECT 1 FROM deliveries WHERE recipient = :me AND state = 'ready' AND is_head = 1 AND available_at IS NULL
-      AND (expires_at IS NULL OR expires_at > :now) AND ladder < :step
-    LIMIT 1
+READY = """
+    recipient = :me AND state = 'ready' AND is_head = 1 AND available_at IS NULL
+      AND (expires_at IS NULL OR expires_at > :now)
 """
+"""Deliveries that ``me`` could claim now."""
 
-WAITING = """
-    SELECT m.* FROM deliveries AS d JOIN messages AS m ON m.id = d.message
-    WHERE d.recipient = :me AND d.state = 'ready' AND d.is_head = 1 AND d.available_at IS NULL
-      AND (d.expires_at IS NULL OR d.expires_at > :now)
-    ORDER BY d.rank, d.message LIMIT :limit
-"""
+CLAIMABLE = f"SELECT 1 FROM deliveries WHERE {READY} AND (:step IS NULL OR ladder < :step) LIMIT 1"  # noqa: S608
+
+WAITING = f"""
+    SELECT m.* FROM (SELECT message, rank FROM deliveries WHERE {READY} ORDER BY rank, message LIMIT :limit) AS d
+      JOIN messages AS m ON m.id = d.message ORDER BY d.rank, d.message
+"""  # noqa: S608
 
 NEXT_DUE = """
     SELECT min(due) FROM (

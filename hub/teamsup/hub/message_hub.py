@@ -285,10 +285,15 @@ class MessageHub(Upkeep, WakeLadder):
         with self._write() as db:
             db.execute("DELETE FROM agent_status WHERE lower(agent_name) = ?", (presence.agent_name(name),))
 
-    def agents(self, name: str | None = None) -> list[Agent]:
-        """Everybody known, by name; or only who has this name, if anybody has."""
-        rows = self._store.read(presence.AGENTS, {"name": None if name is None else name.strip().lower()})
+    def agents(self) -> list[Agent]:
+        """Everybody known, by name."""
+        rows = self._store.read(presence.AGENTS, {"name": None})
         return [presence.agent_from(row, sending.metadata_from(row["metadata"])) for row in rows]
+
+    def agent_named(self, name: str) -> Agent | None:
+        """Who is known under that name."""
+        rows = self._store.read(presence.AGENTS, {"name": name.strip().lower()})
+        return presence.agent_from(rows[0], sending.metadata_from(rows[0]["metadata"])) if rows else None
 
     def watch(self) -> bool:
         """Hear foreign writers for the whole team from now on; False when another process does already."""
@@ -317,7 +322,7 @@ class MessageHub(Upkeep, WakeLadder):
 
     def _due_at(self, step: Step | None = None) -> float:
         """When something happens in our mailbox, in Unix seconds: -inf when something can be claimed now."""
-        me = {"me": self.agent, "now": to_text(self._clock()), "step": len(Step) + 1 if step is None else step}
+        me = {"me": self.agent, "now": to_text(self._clock()), "step": step}
         if self._store.read(deliveries.CLAIMABLE, me):
             return -math.inf
         (text,) = self._store.read(deliveries.NEXT_DUE, me)[0]

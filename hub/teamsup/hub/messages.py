@@ -59,7 +59,7 @@ class Step(IntEnum):
     """Put into the turn that its agent is at."""
     ASKED = 2
     """The agent was asked to read it before its turn ends."""
-    CALLED = 3
+    WOKEN = 3
     """An idle session was woken."""
 
 

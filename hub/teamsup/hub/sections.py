@@ -23,7 +23,7 @@ class TeamSection:
     operators: tuple[str, ...] = ()
     told_of_deaths: tuple[str, ...] = ("user_comm",)
     stop_seconds: float = 10.0
-    unheard_seconds: float = 60.0
+    unread_seconds: float = 60.0
     keep_days: float = 30.0
 
     def __post_init__(self) -> None:
@@ -33,8 +33,8 @@ class TeamSection:
         for agent in (*self.operators, *self.told_of_deaths):
             agent_name(agent)
         _check_seconds("stop_seconds", self.stop_seconds)
-        if not 1 <= self.unheard_seconds <= 86400:
-            raise ValueError("unheard_seconds must be from 1 to 86400")
+        if not 1 <= self.unread_seconds <= 86400:
+            raise ValueError("unread_seconds must be from 1 to 86400")
         if not 0 < self.keep_days <= 3650:
             raise ValueError("keep_days must be above 0 and at most 3650")
 

@@ -5,16 +5,13 @@ from .clock import to_text
 from .hub_base import HubBase
 from .messages import Message, Step
 
-# In the order of reading. RETURNING knows no order of its own.
-_ANNOUNCE = """
+_ANNOUNCE = f"""
     UPDATE deliveries SET ladder = :step, offered_at = coalesce(offered_at, :now)
-    WHERE recipient = :me AND state = 'ready' AND is_head = 1 AND available_at IS NULL AND ladder < :step
-      AND (expires_at IS NULL OR expires_at > :now)
-    RETURNING message, rank
-"""
+    WHERE {deliveries.READY} AND ladder < :step RETURNING message, rank
+"""  # noqa: S608
 
 # The cross join keeps SQLite from walking through all messages: only those of the open deliveries are looked at.
-_UNHEARD = """
+_STILL_UNREAD = """
     SELECT m.*, d.recipient AS mailbox FROM deliveries AS d
       CROSS JOIN messages AS m ON m.id = d.message
       CROSS JOIN agent_status AS a ON lower(a.agent_name) = d.recipient AND a.kind = 'agent'
@@ -27,6 +24,11 @@ _UNHEARD = """
 class WakeLadder(HubBase):
     """The verbs of those who see to it that a message is heard."""
 
+    def waiting(self, limit: int = 10) -> list[Message]:
+        """What a claim would return now, and goes on waiting."""
+        rows = self._store.read(deliveries.WAITING, {"me": self.agent, "now": to_text(self._clock()), "limit": limit})
+        return [sending.message_from(row) for row in rows]
+
     def announce(self, step: Step) -> list[Message]:
         """Take what waits for us up to this step; what had not got so far, in the order of reading.
 
@@ -37,6 +39,7 @@ class WakeLadder(HubBase):
         if not self._store.read(deliveries.CLAIMABLE, values):
             return []
         with self._write(durable=False) as db:
+            # RETURNING knows no order of its own.
             taken = sorted(db.execute(_ANNOUNCE, values).fetchall(), key=lambda row: (row["rank"], row["message"]))
             rows = [db.execute("SELECT * FROM messages WHERE id = ?", (row["message"],)).fetchone() for row in taken]
         return [sending.message_from(row) for row in rows if row is not None]
@@ -48,19 +51,19 @@ class WakeLadder(HubBase):
                 "UPDATE deliveries SET ladder = 0 WHERE recipient = ? AND state = 'ready' AND ladder > 0", (self.agent,)
             )
 
-    def unheard(self, seconds: float) -> list[tuple[Message, str]]:
+    def still_unread(self, seconds: float) -> list[tuple[Message, str]]:
         """Messages of ours that an agent has not read for so many seconds, each with that agent's name.
 
         They come again until mark_told().
         """
         values = {"me": self.agent, "before": to_text(self._clock() - seconds)}
-        rows = self._store.read(_UNHEARD, values)
+        rows = self._store.read(_STILL_UNREAD, values)
         return [(sending.message_from(row), str(row["mailbox"])) for row in rows]
 
-    def mark_told(self, *unheard: tuple[Message, str]) -> None:
+    def mark_told(self, *still_unread: tuple[Message, str]) -> None:
         """The sender of these messages knows that their agents do not listen."""
         with self._write(durable=False) as db:
             db.executemany(
                 "UPDATE deliveries SET told_at = ? WHERE message = ? AND recipient = ?",
-                [(to_text(self._clock()), message.id, agent) for message, agent in unheard],
+                [(to_text(self._clock()), message.id, agent) for message, agent in still_unread],
             )

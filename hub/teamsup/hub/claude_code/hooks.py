@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-from anyio.abc import SocketListener, SocketStream
+from anyio.abc import SocketListener, SocketStream, TaskStatus
 
-from .errors import TeamsupError
-from .messages import Step
-from .model_wording import announcement
+from ..errors import TeamsupError
+from ..messages import Step
 from .participants import Participant, Participants, in_hub
+from .wording import announcement
 
 _log = logging.getLogger(__name__)
 _MAX_BYTES = 64 * 2**20
@@ -43,15 +43,17 @@ class Hooks:
         self._path = socket_path(claude)
         self._is_ours = False
 
-    async def serve(self) -> None:
-        """Answer hooks until cancelled."""
+    async def serve(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Answer hooks until cancelled; started once they can come."""
         try:
-            async with await self._listen() as listener:
-                await listener.serve(self._attend)
+            listener = await self._listen()
         except OSError as error:
             _log.warning("no hooks: %s", error)
-        finally:
-            self.close()
+            task_status.started()
+            return
+        async with listener:
+            task_status.started()
+            await listener.serve(self._attend)
 
     def close(self) -> None:
         if self._is_ours:
@@ -63,12 +65,28 @@ class Hooks:
             given: Mapping[str, Any] = {}
             with suppress(OSError, anyio.BrokenResourceError), anyio.move_on_after(_PATIENCE_SECONDS):
                 given = _payload(await _received(stream))
-            if given and (said := await answer(self._participants, given)):
-                try:
-                    await stream.send(said)
-                except (OSError, anyio.BrokenResourceError):
-                    # The hook has given us up, because the hub was busy perhaps. What it took away was not said.
-                    await self._participants.begin_ladders()
+            try:
+                await self._answer(stream, given)
+            except TeamsupError as error:
+                _log.warning("%s: %s", given.get("hook_event_name"), error)
+            except Exception:
+                # No trouble of ours may end the server that all tools of the session depend on.
+                _log.exception("hook %s", given.get("hook_event_name"))
+
+    async def _answer(self, stream: SocketStream, given: Mapping[str, Any]) -> None:
+        who = await speaker(self._participants, given)
+        if who is None:
+            return
+        said = await reply(who, str(given.get("hook_event_name")))
+        if given.get("hook_event_name") == "SubagentStop" and not said:
+            await self._participants.dismiss(str(given.get("agent_id")))
+        if not said:
+            return
+        try:
+            await stream.send(json.dumps(said, ensure_ascii=False).encode(errors="replace"))
+        except (OSError, anyio.BrokenResourceError):
+            # The hook has given us up, because the hub was busy perhaps. What it took away was not said.
+            await in_hub(who.hub.begin_ladder)
 
     async def _listen(self) -> SocketListener:
         """Raises OSError where the place is not ours to take."""
@@ -100,33 +118,31 @@ def _is_served(path: Path) -> bool:
         return True
 
 
-async def answer(participants: Participants, given: Mapping[str, Any]) -> bytes:
-    """What the hook prints for Claude Code to act on, or nothing. No trouble of ours may stop a turn."""
-    event = given.get("hook_event_name")
+async def speaker(participants: Participants, given: Mapping[str, Any]) -> Participant | None:
+    """Whose hook it is; None when there is nothing to say to it."""
     agent_id, agent_type = given.get("agent_id"), given.get("agent_type")
-    try:
-        await participants.hooks_heard()
-        who = participants.main
-        # With `claude --agent X` the session itself has a type, but no id.
-        if isinstance(agent_id, str) and isinstance(agent_type, str):
-            who = await participants.subagent(agent_id, agent_type)
-            if event == "PreToolUse":
-                participants.expect(str(given.get("tool_use_id")), agent_id, agent_type)
-        reply = await _reply(who, str(event))
-        if event == "SubagentStop" and not reply and isinstance(agent_id, str):
-            await participants.dismiss(agent_id)
-    except TeamsupError as error:
-        _log.warning("%s: %s", event, error)
-        return b""
-    return json.dumps(reply, ensure_ascii=False).encode() if reply else b""
+    # With `claude --agent X` the session itself has a type, but no id.
+    is_subagent = isinstance(agent_id, str) and isinstance(agent_type, str)
+    match given.get("hook_event_name"):
+        case None:
+            return None
+        case "PreToolUse":
+            if is_subagent:
+                # At once, and in memory: Claude Code makes the call whether or not the hub lets us answer in time.
+                participants.expect(str(given.get("tool_use_id")), str(agent_id), str(agent_type))
+            return None
+    await participants.hooks_heard()
+    return await participants.subagent(str(agent_id), str(agent_type)) if is_subagent else participants.main
 
 
-async def _reply(who: Participant, event: str) -> dict[str, Any]:
+async def reply(who: Participant, event: str) -> dict[str, Any]:
+    """What the hook prints for Claude Code to act on, or nothing."""
     match event:
         case "SessionStart":
             # Also after /clear and a compaction, when the model has forgotten what it was told.
             await in_hub(who.hub.begin_ladder)
         case "UserPromptSubmit" | "PostToolUse" | "PostToolUseFailure":
+            await who.begin_turn()
             if text := await _announced(who, Step.ANNOUNCED):
                 return {"hookSpecificOutput": {"hookEventName": event, "additionalContext": text}}
         case "Stop" | "SubagentStop":

@@ -15,15 +15,14 @@ from typing import Any, TypeVar
 import anyio
 import anyio.to_thread
 
-from .errors import TeamsupError
-from .message_hub import MessageHub
-from .messages import ONLINE, PRESENT_SECONDS
-from .session import KEEP_EVERY, Session
+from ..errors import TeamsupError
+from ..message_hub import MessageHub
+from ..messages import ONLINE, PRESENT_SECONDS
+from .reader import KEEP_EVERY, Reader
 
 T = TypeVar("T")
 
 _BEAT_SECONDS = min(PRESENT_SECONDS / 3, KEEP_EVERY)
-_LAST_CALL_SECONDS = 0.8
 _LOST_SECONDS = 900.0
 """A subagent that was interrupted ends without a word: after so long with neither call nor hook it is gone."""
 _MAX_CALLS = 1000
@@ -32,8 +31,8 @@ _MAX_CALLS = 1000
 async def in_hub(action: Callable[[], T]) -> T:
     """Run what may block in a thread. Shielded, so that a cancelled call leaves nothing behind half known."""
     with anyio.CancelScope(shield=True):
-        return await anyio.to_thread.run_sync(action)
-    raise AssertionError("a shielded scope is never cancelled")
+        result = await anyio.to_thread.run_sync(action)
+    return result  # noqa: RET504 - a scope might swallow, says its type
 
 
 class Participant:
@@ -42,19 +41,25 @@ class Participant:
     def __init__(self, hub: MessageHub, *, has_name: bool) -> None:
         self.hub = hub
         self.has_name = has_name
-        """Whether the hub's agent is it alone, and not the session's agent for it."""
+        """Whether it is the hub's agent, and does not only work for the session's."""
         self.status = ONLINE
         self.details: dict[str, Any] = {"pid": os.getpid()}
         self.heard = time.monotonic()
-        self._session = Session(hub)
+        self._reader = Reader(hub)
         self._turn = anyio.Lock()
         self._calls = 0
 
+    def enter(self) -> None:
+        """Be online, and hear of everything that waits. Raises InvalidName when the name is a daemon's."""
+        if self.has_name:
+            self.hub.register(**self.details)
+            self.hub.begin_ladder()
+
     @asynccontextmanager
-    async def session(self) -> AsyncIterator[Session]:
-        """Its session, for one user at a time."""
+    async def reader(self) -> AsyncIterator[Reader]:
+        """What it has read, for one user at a time."""
         async with self._turn:
-            yield self._session
+            yield self._reader
 
     @asynccontextmanager
     async def calling(self) -> AsyncIterator[None]:
@@ -78,28 +83,35 @@ class Participant:
     async def keep(self) -> None:
         """The session lives: keep its leases and its presence."""
         with suppress(TeamsupError):
-            async with self.session() as session:
-                await in_hub(session.keep)
+            async with self.reader() as reader:
+                await in_hub(reader.keep)
+            await self.beat()
+
+    async def begin_turn(self) -> None:
+        """A turn goes on, in which hooks announce; ``teamsup watch`` leaves it in peace."""
+        if not self.details.get("in_turn"):
+            self.details["in_turn"] = True
             await self.beat()
 
     async def end_turn(self) -> None:
         """A turn has ended normally: what was read in it is done."""
-        async with self.session() as session:
-            await in_hub(session.end_last_read)
+        async with self.reader() as reader:
+            await in_hub(reader.end_last_read)
+        if self.details.pop("in_turn", None):
+            await self.beat()
 
-    async def leave(self) -> None:
-        """Give back what is open, and be offline."""
+    def leave(self, *, is_last: bool) -> None:
+        """Give back what is open; the ``is_last`` of its name also goes offline."""
         with suppress(TeamsupError):
-            async with self.session() as session:
-                await in_hub(session.end)
-        if self.has_name:
-            with suppress(TeamsupError):
-                await in_hub(self._go_offline)
-
-    def _go_offline(self) -> None:
+            self._reader.end()
         # Another session of this agent may have come meanwhile; its heartbeats carry its pid.
-        if any(agent.metadata.get("pid") == os.getpid() for agent in self.hub.agents(self.hub.agent)):
-            self.hub.mark_offline(self.hub.agent)
+        with suppress(TeamsupError):
+            if self.has_name and is_last and self._is_announced():
+                self.hub.mark_offline(self.hub.agent)
+
+    def _is_announced(self) -> bool:
+        agent = self.hub.agent_named(self.hub.agent)
+        return agent is not None and agent.metadata.get("pid") == os.getpid()
 
 
 class Participants:
@@ -110,18 +122,6 @@ class Participants:
         self._subagents: dict[str, Participant] = {}
         self._callers: dict[str, tuple[str, str]] = {}
         self._entrance = anyio.Lock()
-
-    @asynccontextmanager
-    async def present(self) -> AsyncIterator[None]:
-        """All take part for as long as the context lasts."""
-        try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._stay)
-                yield
-                tasks.cancel_scope.cancel()
-        finally:
-            with anyio.move_on_after(_LAST_CALL_SECONDS, shield=True):
-                await self.leave()
 
     def expect(self, tool_use_id: str, agent_id: str, agent_type: str) -> None:
         """A subagent is about to make that call."""
@@ -148,31 +148,35 @@ class Participants:
         hub = self.main.hub
         # A plugin's agents are called plugin:name.
         name = agent_type.rpartition(":")[2].strip().lower()
-        if name == hub.agent or not any(agent.kind == "agent" for agent in hub.agents(name)):
+        known = hub.agent_named(name)
+        if name == hub.agent or known is None or known.kind != "agent":
             return Participant(hub, has_name=False)
-        own = MessageHub(hub.team, agent=name)
-        own.register(pid=os.getpid())
-        own.begin_ladder()
-        return Participant(own, has_name=True)
+        subagent = Participant(MessageHub(hub.team, agent=name), has_name=True)
+        try:
+            subagent.enter()
+        except TeamsupError:
+            subagent.hub.close()
+            raise
+        return subagent
 
     async def dismiss(self, agent_id: str) -> None:
         """A subagent has ended."""
-        if (gone := self._subagents.pop(agent_id, None)) is not None:
-            await gone.leave()
-            if gone.has_name:
-                gone.hub.close()
+        async with self._entrance:
+            if (gone := self._subagents.pop(agent_id, None)) is not None:
+                others = {other.hub.agent for other in self._subagents.values() if other.has_name}
+                async with gone.reader():
+                    await in_hub(lambda: self._see_off(gone, is_last=gone.hub.agent not in others))
 
-    async def leave(self) -> None:
+    @staticmethod
+    def _see_off(gone: Participant, *, is_last: bool) -> None:
+        gone.leave(is_last=is_last)
+        if gone.has_name:
+            gone.hub.close()
+
+    def leave(self) -> None:
         """The session ends for all."""
-        for agent_id in list(self._subagents):
-            await self.dismiss(agent_id)
-        await self.main.leave()
-
-    async def begin_ladders(self) -> None:
-        """What was announced to them may not have been heard."""
-        for participant in (self.main, *self._subagents.values()):
-            with suppress(TeamsupError):
-                await in_hub(participant.hub.begin_ladder)
+        for participant in (*self._subagents.values(), self.main):
+            participant.leave(is_last=True)
 
     async def hooks_heard(self) -> None:
         """The session's hooks reach us, which is worth knowing when somebody asks why an agent does not listen."""
@@ -181,7 +185,8 @@ class Participants:
         if first:
             await self.main.beat()
 
-    async def _stay(self) -> None:
+    async def stay(self) -> None:
+        """Keep everybody's leases and presence until cancelled."""
         while True:
             await anyio.sleep(_BEAT_SECONDS)
             for agent_id, participant in [*self._subagents.items(), ("", self.main)]:

@@ -1,10 +1,10 @@
 """How the team puts things to a model: in few tokens, and what others wrote as data in a frame with its origin."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from .messages import Agent, DeliveryState, Message, Step
-from .wording import ago, presence
+from ..messages import Agent, DeliveryState, Message, Step
+from ..wording import ago, presence
 
 MAX_SHOWN = 8_000
 """Characters of one message that a read returns; the rest is to be had by its id and an offset."""
@@ -51,9 +51,9 @@ def announcement(messages: Sequence[Message], step: Step) -> str:
     return "\n".join(lines)
 
 
-def preview(messages: Iterable[Message], limit: int = _PREVIEWS) -> list[str]:
+def preview(messages: Sequence[Message], limit: int = _PREVIEWS) -> list[str]:
     """A line for each of the first ``limit``."""
-    return [_preview(message) for message, _ in zip(messages, range(limit), strict=False)]
+    return [_preview(message) for message in messages[:limit]]
 
 
 def _preview(message: Message) -> str:
@@ -64,11 +64,10 @@ def _preview(message: Message) -> str:
     return f'#{message.id} from {origin(message)}{urgency}: "{quoted}"'
 
 
-def stored(message: Message, recipient: Sequence[Agent]) -> str:
-    """What is known of a message that was just sent, and of whoever it was sent to, if that is known."""
-    now = datetime.now(UTC)
-    for agent in recipient:
-        return f"Stored as #{message.id}; {agent.name} is {presence(agent, now)}."
+def stored(message: Message, recipient: Agent | None) -> str:
+    """What is known of a message that was just sent, and of whoever it was sent to."""
+    if recipient is not None:
+        return f"Stored as #{message.id}; {recipient.name} is {presence(recipient, datetime.now(UTC))}."
     return f"Stored as #{message.id}; kept for {message.recipient}, who is not in the team."
 
 

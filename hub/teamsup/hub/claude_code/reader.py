@@ -1,4 +1,4 @@
-"""One reader's session with the hub: what it has read and not yet answered for.
+"""What one reader in a session has read and not yet answered for.
 
 An LLM agent acknowledges by acting. What a read returned stays leased to its session and is kept so while the session
 lives; a reply ends the one delivery it answers, the next read or the end of the turn ends the rest, and what a session
@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from .errors import CallerError, StaleLease
-from .message_hub import LEASE_SECONDS, MessageHub
-from .messages import Delivery, Message
-from .model_wording import MAX_SHOWN
+from ..errors import CallerError, StaleLease
+from ..message_hub import LEASE_SECONDS, MessageHub
+from ..messages import Delivery, Message
+from .wording import MAX_SHOWN
 
 _MAX_CHARACTERS = 40_000
 """What one read returns at most."""
@@ -21,7 +21,7 @@ KEEP_EVERY = LEASE_SECONDS / 3
 """Seconds between two calls of keep()."""
 
 
-class Session:
+class Reader:
     """Not for several threads at once."""
 
     def __init__(self, hub: MessageHub) -> None:
@@ -52,10 +52,12 @@ class Session:
 
     def give_back(self, claimed: list[Delivery]) -> None:
         """The result of a read has not reached its reader."""
-        for delivery in claimed:
-            self._open.pop(delivery.message.message_id, None)
-            with suppress(StaleLease):
-                self.hub.release(delivery)
+        if claimed:
+            with self.hub.transaction():
+                for delivery in claimed:
+                    self._open.pop(delivery.message.message_id, None)
+                    with suppress(StaleLease):
+                        self.hub.release(delivery)
 
     def keep(self) -> None:
         """Prolong the leases: the session lives."""
@@ -74,34 +76,27 @@ class Session:
             raise CallerError(f"Message {message_id} is between others; read your own.")
         return message
 
-    def send(
+    def reply(
         self,
-        recipient: str | None,
+        message_id: str,
         content: str,
         *,
+        recipient: str | None = None,
         message_type: str = "message",
-        priority: str = "normal",
-        reply_to: str | None = None,
+        priority: str | None = None,
         expires_in: float | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> Message:
-        """Send; a reply goes to whoever sent the message it answers, and ends that delivery."""
-        if reply_to is None:
-            if recipient is None:
-                raise CallerError("Say to whom: recipient or reply_to.")
-            return self.hub.send(
-                recipient,
-                content,
-                message_type=message_type,
-                priority=priority,
-                expires_in=expires_in,
-                metadata=metadata,
-            )
-        answered = self.again(reply_to)
+        """Answer a message, in one transaction with the end of its delivery where we have read it.
+
+        Raises StaleLease, and has sent nothing, when it was withdrawn or another reader has it by now; whoever insists
+        may answer all the same.
+        """
+        answered = self.again(message_id)
         if answered.sender == self.hub.agent:
-            raise CallerError(f"{reply_to} is your own message; send a new one to its recipient instead.")
+            raise CallerError(f"{message_id} is your own message; send a new one to its recipient instead.")
         if recipient is not None and recipient.strip().lower() != answered.sender.strip().lower():
-            raise CallerError(f"{reply_to} came from {answered.sender}; leave out recipient, or reply_to.")
+            raise CallerError(f"{message_id} came from {answered.sender}; leave out recipient, or reply_to.")
         delivery = self._open.get(answered.message_id)
         try:
             with self.hub.transaction():
@@ -116,16 +111,17 @@ class Session:
                     metadata=metadata,
                 )
         except StaleLease:
-            # Withdrawn, or with another reader by now. Whoever insists may still answer.
             del self._open[answered.message_id]
             raise
         self._open.pop(answered.message_id, None)
         return sent
 
     def _each(self, verb: Callable[[Delivery], object]) -> None:
-        for delivery in self._open.values():
-            with suppress(StaleLease):
-                verb(delivery)
+        if self._open:
+            with self.hub.transaction():
+                for delivery in self._open.values():
+                    with suppress(StaleLease):
+                        verb(delivery)
 
 
 def _fitting(claimed: list[Delivery]) -> int:

@@ -13,7 +13,7 @@ def asleep(teamsup: Command) -> Iterator[Command]:
     """A team whose gcp-monitor is here and reads nothing."""
     teamsup.team.create()
     teamsup.team.configuration.write_text(
-        '[team]\nagents = ["gcp-monitor"]\nunheard_seconds = 1\n'
+        '[team]\nagents = ["gcp-monitor"]\nunread_seconds = 1\n'
         '[monitor-bridge]\nrecipient = "gcp-monitor"\ninterval_seconds = 1\nmemory_percent = 0.01\n'
         '[worker.monitor-bridge]\nautostart = false\nenvironment = { TEAMSUP_HEARTBEAT_SECONDS = "1" }\n'
         '[worker.user_comm]\nenvironment = { TEAMSUP_HEARTBEAT_SECONDS = "1" }\n'
@@ -54,7 +54,7 @@ def test_who_knows_already_that_an_agent_is_away_is_not_told_again(asleep: Comma
         assert "is offline, last seen" in heard(ann).content
         assert ann.trace("#2")[0].offered_at is None
         with MessageHub(asleep.team, agent="user_comm") as user_comm:
-            assert user_comm.unheard(0) == []
+            assert user_comm.still_unread(0) == []
 
 
 def test_an_alert_that_no_agent_reads_goes_to_people(asleep: Command) -> None:
