@@ -13,7 +13,7 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 from mcp.types import CallToolResult
 
-from support import Command
+from support import Command, environment_of_a_stranger
 from teamsup.hub import Team
 
 HOOK = Path(__file__).parent.parent / "deploy" / "claude" / "hook.py"
@@ -74,7 +74,7 @@ async def session(
     # Hooks find their server by the pid of its parent, which for all sessions of a test is the test.
     own = team.folder.parent / (claude or agent)
     own.mkdir(exist_ok=True)
-    environment = {**os.environ, "TEAMSUP_HOME": str(team.folder.parent), "XDG_RUNTIME_DIR": str(own)}
+    environment = {**environment_of_a_stranger(), "TEAMSUP_HOME": str(team.folder.parent), "XDG_RUNTIME_DIR": str(own)}
     server = StdioServerParameters(command=command[0], args=command[1:], env=environment)
     async with Client(server, mode=mode, read_timeout_seconds=30) as client:
         yield Model(client, environment)

@@ -45,8 +45,7 @@ class Command:
 
     @property
     def environment(self) -> dict[str, str]:
-        kept = {key: value for key, value in os.environ.items() if key not in ("DISCORD_TOKEN", "TEAMSUP_TEAM")}
-        return {**kept, "TEAMSUP_HOME": str(self.home)}
+        return {**environment_of_a_stranger(), "TEAMSUP_HOME": str(self.home)}
 
     @staticmethod
     def line(*words: str) -> list[str]:
@@ -71,6 +70,20 @@ class Command:
     def ps(self) -> dict[str, dict[str, Any]]:
         """The rows of ``ps --json`` by name."""
         return {row["name"]: row for row in json.loads(self.run("ps", "--json").stdout)["rows"]}
+
+
+def environment_of_a_stranger() -> dict[str, str]:
+    """Ours, without what says who we are: the tests may run in a session of a team themselves."""
+    return {
+        key: value
+        for key, value in os.environ.items()
+        if key not in ("DISCORD_TOKEN", "CLAUDE_PID") and not key.startswith("TEAMSUP")
+    }
+
+
+def listeners(team: Team, agent: str) -> int:
+    """How many wait for messages to that agent now."""
+    return len(list(team.run.glob(f"{agent}@*")))
 
 
 def is_ready(teamsup: Command) -> bool:

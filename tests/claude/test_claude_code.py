@@ -7,7 +7,7 @@ import pytest
 
 from claude.claude_code import TOOL, ClaudeCode, needs_claude, settle_in
 from claude.scripted_model import Call, Script, ScriptedModel, Scripts
-from support import Command, eventually
+from support import Command, eventually, listeners
 from teamsup.hub import MessageHub
 from teamsup.supervisor.commands.watch import LINE
 
@@ -41,7 +41,7 @@ def after(action: Callable[[], object], said: Call) -> Callable[[], Call]:
 
 
 def listens(scout: MessageHub) -> bool:
-    return bool(list(scout.team.run.glob("lead@*")))
+    return listeners(scout.team, "lead") > 0
 
 
 def test_an_agent_sends_waits_is_woken_and_replies(claude: ClaudeCode, scout: MessageHub) -> None:

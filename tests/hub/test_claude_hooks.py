@@ -18,6 +18,7 @@ from teamsup.hub import MessageHub, Team
 
 Join = Callable[..., MessageHub]
 SCOUT = {"agent_id": "a1", "agent_type": "scout"}
+STOP = {"hook_event_name": "SubagentStop"}
 
 
 def context(answer: dict[str, dict[str, str]]) -> str:
@@ -254,10 +255,54 @@ def test_a_hook_without_a_server_or_with_nonsense_says_nothing(team: Team) -> No
     async def use() -> None:
         async with session(team) as lead:
             environment = {**lead.environment, "CLAUDE_PID": str(os.getpid())}
-            for nonsense in ("", "{", "[]", "[" * 100_000, '{"hook_event_name": 7}', '{"agent_id": {}}', "\ud800"):
+            for nonsense in (
+                json.dumps({**STOP, "agent_id": "a", "agent_type": "\ud800"}),
+                "",
+                "{",
+                "[]",
+                "[" * 100_000,
+                '{"hook_event_name": 7}',
+                '{"agent_id": {}}',
+                "\ud800",
+            ):
                 assert run(nonsense.encode(errors="surrogatepass").decode(errors="replace"), environment) == ""
             assert lead.hook("Stop") == {}
             assert run(json.dumps({"hook_event_name": "Stop"}), {**environment, "CLAUDE_PID": "1"}) == ""
+
+    asyncio.run(use())
+
+
+def test_a_subagents_call_counts_as_its_own_even_when_the_hub_is_held(team: Team, join: Join) -> None:
+    user = join("user")
+    join("scout")
+
+    async def use() -> None:
+        async with session(team) as lead:
+            with user.transaction():
+                user.enroll("held")
+                await asyncio.to_thread(lead.subagent_calls, "t1", "a1", "scout")
+            await lead.call_as("t1", "team_send_message", recipient="user", content="it is me")
+
+    asyncio.run(use())
+    assert user.message("#1").sender == "scout"
+
+
+def test_one_of_two_subagents_of_a_name_that_ends_leaves_the_other_online(team: Team, join: Join) -> None:
+    user = join("user")
+    join("scout").mark_offline("scout")
+
+    def scout() -> str:
+        return next(agent.status for agent in user.agents() if agent.name == "scout")
+
+    async def use() -> None:
+        async with session(team) as lead:
+            for number in (1, 2):
+                lead.subagent_calls(f"t{number}", f"a{number}", "scout")
+                await lead.call_as(f"t{number}", "team_read_messages")
+            lead.hook("SubagentStop", agent_id="a1", agent_type="scout")
+            assert scout() == "online"
+            lead.hook("SubagentStop", agent_id="a2", agent_type="scout")
+            assert scout() == "offline"
 
     asyncio.run(use())
 
@@ -268,7 +313,6 @@ def test_of_two_servers_of_one_claude_code_the_first_hears_the_hooks(team: Team,
 
     async def use() -> None:
         async with session(team) as lead:
-            eventually(lambda: lead.hook("UserPromptSubmit") == {}, "hooks are served")
             scout.send("lead", "for the first")
             async with session(team, "other", claude="lead") as other:
                 scout.send("other", "for the second")
@@ -321,12 +365,14 @@ def test_a_server_takes_the_place_of_one_that_was_killed(team: Team, join: Join)
 
     async def use() -> None:
         async with session(team) as lead:
-            eventually(place.exists, "hooks are served")
             assert lead.hook("Stop") == {}
-        assert not place.exists()
-        place.touch()
-        async with session(team) as lead:
-            scout.send("lead", "hello again")
-            assert "hello again" in context(eventually(lambda: lead.hook("UserPromptSubmit"), "hooks are served"))
+            pid = next(agent for agent in scout.agents() if agent.name == "lead").metadata["pid"]
+            os.kill(pid, signal.SIGKILL)
+            await asyncio.to_thread(eventually, lambda: not psutil.pid_exists(pid), "the server has died")
+            assert place.exists()
+            assert lead.hook("Stop") == {}
+            async with session(team) as again:
+                scout.send("lead", "hello again")
+                assert "hello again" in context(again.hook("UserPromptSubmit"))
 
     asyncio.run(use())

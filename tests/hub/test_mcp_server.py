@@ -4,12 +4,13 @@ import asyncio
 import json
 import os
 import re
+import subprocess
 from collections.abc import Callable
 
 import pytest
 
 from mcp_session import session
-from support import Command, eventually
+from support import Command, eventually, listeners
 from teamsup.hub import MessageHub, Team
 
 Join = Callable[..., MessageHub]
@@ -89,10 +90,7 @@ def test_a_read_waits_until_something_arrives(team: Team, join: Join) -> None:
         async with session(team) as lead:
             assert await lead.call("team_read_messages") == "No messages."
             reading = asyncio.create_task(lead.call("team_read_messages", wait_seconds=30))
-            bells = team.run / "bell"
-            await asyncio.to_thread(
-                eventually, lambda: list(bells.parent.glob("lead@*")), "the read has armed its doorbell"
-            )
+            await asyncio.to_thread(eventually, lambda: listeners(team, "lead"), "the read has armed its doorbell")
             scout.send("lead", "news")
             assert "\nnews\n" in await reading
 
@@ -265,6 +263,14 @@ def test_a_bad_agent_name_is_one_sentence(teamsup: Command) -> None:
     assert result.stderr.startswith("teamsup: '../lead' is not a name for an agent")
 
 
-def test_without_agent_the_environment_says_who_it_is(teamsup: Command) -> None:
-    assert "--agent" in teamsup.run("mcp").stderr
-    assert "--agent" in teamsup.run("watch").stderr
+@pytest.mark.parametrize("command", ["mcp", "watch"])
+def test_without_agent_the_environment_says_who_it_is(teamsup: Command, command: str) -> None:
+    assert "--agent" in teamsup.run(command).stderr
+    named = subprocess.run(
+        teamsup.line(command),
+        env={**teamsup.environment, "TEAMSUP_AGENT": "../lead"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert named.stderr.startswith("teamsup: '../lead' is not a name for an agent")

@@ -12,10 +12,10 @@ import psutil
 import pytest
 
 from mcp_session import session
-from support import Command, eventually
+from support import Command, eventually, listeners
 from teamsup.hub import MessageHub, Team
+from teamsup.hub.claude_code.reader import KEEP_EVERY, Reader
 from teamsup.hub.message_hub import LEASE_SECONDS
-from teamsup.hub.session import KEEP_EVERY, Session
 
 Join = Callable[..., MessageHub]
 
@@ -86,9 +86,9 @@ def test_a_cancelled_read_leaves_the_message_unread(team: Team, join: Join) -> N
     async def use() -> None:
         async with session(team) as lead:
             reading = asyncio.create_task(lead.call("team_read_messages", wait_seconds=60))
-            await asyncio.to_thread(eventually, lambda: list(team.run.glob("lead@*")), "the read waits")
+            await asyncio.to_thread(eventually, lambda: listeners(team, "lead"), "the read waits")
             reading.cancel()
-            await asyncio.to_thread(eventually, lambda: not list(team.run.glob("lead@*")), "the read has ended")
+            await asyncio.to_thread(eventually, lambda: not listeners(team, "lead"), "the read has ended")
             message = scout.send("lead", "still there?")
             assert scout.trace(message.message_id)[0].read_at is None
             assert "still there?" in await lead.call("team_read_messages")
@@ -102,7 +102,7 @@ def test_two_reads_side_by_side_do_not_end_what_the_other_returns(team: Team, jo
     async def use() -> None:
         async with session(team) as lead:
             reads = [asyncio.create_task(lead.call("team_read_messages", wait_seconds=30, limit=1)) for _ in range(2)]
-            await asyncio.to_thread(eventually, lambda: len(list(team.run.glob("lead@*"))) == 2, "both reads wait")
+            await asyncio.to_thread(eventually, lambda: listeners(team, "lead") == 2, "both reads wait")
             for number in range(2):
                 scout.send("lead", str(number))
             assert sorted(read.splitlines()[1] for read in await asyncio.gather(*reads)) == ["0", "1"]
@@ -162,7 +162,7 @@ def test_work_that_takes_longer_than_a_lease_keeps_it_while_the_session_lives(te
     ):
         hub.register()
         hub.send("lead", "a long task")
-        working = Session(hub)
+        working = Reader(hub)
         working.returned(working.read(1))
         for _ in range(10):
             now[0] += KEEP_EVERY
@@ -185,3 +185,40 @@ def test_who_answers_what_was_withdrawn_learns_it_and_may_insist(team: Team, joi
 
     asyncio.run(use())
     assert len(scout.claim()) == 1
+
+
+def test_a_read_that_is_cancelled_while_it_claims_gives_back_what_it_claimed(team: Team, join: Join) -> None:
+    scout = join("scout")
+
+    async def use() -> None:
+        async with session(team) as lead:
+            with scout.transaction():
+                scout.send("lead", "still there?")
+                # Its claim cannot be stored before this transaction ends, and by then the call is cancelled.
+                reading = asyncio.create_task(lead.call("team_read_messages"))
+                await lead.call("team_get_status")
+                reading.cancel()
+                await lead.call("team_get_status")
+            await asyncio.to_thread(eventually, lambda: scout.trace("#1")[0].state == "ready", "it was given back")
+            assert scout.trace("#1")[0].read_at is None
+            assert "still there?" in await lead.call("team_read_messages")
+
+    asyncio.run(use())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_hub_that_somebody_holds_does_not_keep_a_server_from_ending(
+    team: Team, join: Join, number: signal.Signals
+) -> None:
+    scout = join("scout")
+
+    async def use() -> None:
+        async with session(team) as lead:
+            assert await lead.call("team_read_messages") == "No messages."
+            pid = next(agent for agent in scout.agents() if agent.name == "lead").metadata["pid"]
+            with scout.transaction():
+                scout.send("lead", "held")
+                os.kill(pid, number)
+                await asyncio.to_thread(eventually, lambda: not psutil.pid_exists(pid), "the server has ended")
+
+    asyncio.run(use())

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from support import PATIENCE, Command, eventually
+from support import PATIENCE, Command, eventually, listeners
 from teamsup.hub import MessageHub, Team
 
 Join = Callable[..., MessageHub]
@@ -147,9 +147,9 @@ def test_a_read_that_a_v1_client_cancels_leaves_the_message_unread(team: Team, j
 
     with session(team) as lead:
         reading = lead.begin("team_read_messages", wait_seconds=60)
-        eventually(lambda: list(team.run.glob("lead@*")), "the read waits")
+        eventually(lambda: listeners(team, "lead"), "the read waits")
         lead.event(lead.order("cancel", reading), "cancelled")
-        eventually(lambda: not list(team.run.glob("lead@*")), "the read has ended")
+        eventually(lambda: not listeners(team, "lead"), "the read has ended")
         message = scout.send("lead", "still there?")
         assert scout.trace(message.message_id)[0].read_at is None
         assert "still there?" in lead.call("team_read_messages")

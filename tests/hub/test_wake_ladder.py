@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 
-from support import as_foreign_program, eventually
+from support import as_foreign_program, eventually, listeners
 from teamsup.hub import MessageHub
 from teamsup.hub.messages import Step
 
@@ -22,14 +22,14 @@ def test_a_message_is_announced_once_on_every_step(join: Join) -> None:
     assert said(lead, Step.ANNOUNCED) == ["two", "one"]
     assert said(lead, Step.ANNOUNCED) == []
     assert said(lead, Step.ASKED) == ["two", "one"]
-    assert said(lead, Step.CALLED) == ["two", "one"]
+    assert said(lead, Step.WOKEN) == ["two", "one"]
 
 
 def test_what_was_said_loudly_is_not_said_again_quietly(join: Join) -> None:
     scout, lead = join("scout"), join("lead")
     scout.send("lead", "one")
 
-    assert said(lead, Step.CALLED) == ["one"]
+    assert said(lead, Step.WOKEN) == ["one"]
     assert said(lead, Step.ASKED) == said(lead, Step.ANNOUNCED) == []
 
 
@@ -51,7 +51,7 @@ def test_what_is_read_or_held_back_is_not_announced(join: Join) -> None:
 def test_given_back_means_unread_again_from_the_foot_of_the_ladder(join: Join) -> None:
     scout, lead = join("scout"), join("lead")
     scout.send("lead", "one")
-    lead.announce(Step.CALLED)
+    lead.announce(Step.WOKEN)
     (delivery,) = lead.claim()
     lead.release(delivery)
 
@@ -61,7 +61,7 @@ def test_given_back_means_unread_again_from_the_foot_of_the_ladder(join: Join) -
 def test_a_reader_that_begins_hears_again_of_all_that_waits(join: Join) -> None:
     scout, lead = join("scout"), join("lead")
     scout.send("lead", "one")
-    lead.announce(Step.CALLED)
+    lead.announce(Step.WOKEN)
     lead.begin_ladder()
 
     assert said(lead, Step.ANNOUNCED) == ["one"]
@@ -93,13 +93,13 @@ def test_two_who_announce_at_once_do_not_both_get_it(join: Join) -> None:
 def test_a_wait_for_a_step_ends_with_what_can_be_announced_there(join: Join) -> None:
     scout, lead = join("scout"), join("lead")
     scout.send("lead", "old")
-    lead.announce(Step.CALLED)
-    assert not lead.wait(0, step=Step.CALLED)
+    lead.announce(Step.WOKEN)
+    assert not lead.wait(0, step=Step.WOKEN)
     assert lead.wait(0)
 
-    woken = threading.Thread(target=lead.wait, args=(20,), kwargs={"step": Step.CALLED})
+    woken = threading.Thread(target=lead.wait, args=(20,), kwargs={"step": Step.WOKEN})
     woken.start()
-    eventually(lambda: list(lead.team.run.glob("lead@*")), "it waits")
+    eventually(lambda: listeners(lead.team, "lead"), "it waits")
     scout.send("lead", "new")
     woken.join(20)
     assert not woken.is_alive()
@@ -118,11 +118,11 @@ def test_a_sender_hears_once_of_an_agent_that_does_not_read(join: Join) -> None:
     scout.mark_told((told, "sleeper"))
     (read,) = join("lead").claim()
 
-    assert scout.unheard(60) == []
+    assert scout.still_unread(60) == []
     now[0] += 61
-    unheard = scout.unheard(60)
-    assert [(message.content, agent) for message, agent in unheard] == [("to sleeper", "sleeper")]
-    scout.mark_told(*unheard)
-    assert scout.unheard(60) == []
+    still_unread = scout.still_unread(60)
+    assert [(message.content, agent) for message, agent in still_unread] == [("to sleeper", "sleeper")]
+    scout.mark_told(*still_unread)
+    assert scout.still_unread(60) == []
     join("lead").release(read)
-    assert [agent for _, agent in scout.unheard(60)] == ["lead"]
+    assert [agent for _, agent in scout.still_unread(60)] == ["lead"]

@@ -177,6 +177,26 @@ def test_what_an_agent_lets_people_decide_reaches_them_with_the_way_to_answer(ru
         assert lead.claim()[0].message.content == "not now"
 
 
+def test_an_answer_with_a_choice_goes_to_whoever_asked_and_to_nobody_else(running: Command) -> None:
+    with (
+        MessageHub(running.team, agent="console-ann") as ann,
+        MessageHub(running.team, agent="console-bob") as bob,
+        MessageHub(running.team, agent="lead") as lead,
+    ):
+        for person in (ann, bob):
+            person.register("console")
+        lead.register()
+        question = ann.send("user_comm", "@lead restart it")
+        assert lead.wait(PATIENCE)
+        (asked,) = lead.claim()
+        lead.reply(asked, "web-1 or web-2?", metadata={"options": ["web-1", "web-2"]})
+        assert ann.wait(PATIENCE)
+        (answer,) = ann.claim()
+        assert answer.message.reply_to == question.message_id
+        assert answer.message.content == "lead: web-1 or web-2?\n@lead web-1\n@lead web-2"
+        assert bob.claim() == []
+
+
 def test_ps_shows_everybody_for_people_and_for_programs(running: Command) -> None:
     table = running.run("ps").stdout.splitlines()
     rows = running.ps()

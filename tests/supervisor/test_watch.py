@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from support import Command, eventually
+from support import Command, eventually, listeners
 from teamsup.hub import MessageHub
 from teamsup.hub.messages import Step
 from teamsup.supervisor.commands.watch import LINE
@@ -24,7 +24,7 @@ def scout(teamsup: Command) -> Iterator[MessageHub]:
 @pytest.fixture
 def watch(teamsup: Command, scout: MessageHub) -> Iterator[subprocess.Popen[str]]:
     with teamsup.open("watch", "--agent", "lead") as process:
-        eventually(lambda: list(scout.team.run.glob("lead@*")), "it watches")
+        eventually(lambda: listeners(scout.team, "lead"), "it watches")
         yield process
         process.kill()
 
@@ -46,11 +46,27 @@ def test_what_a_hook_could_still_announce_is_said_once_and_what_is_read_never(
             scout.send("lead", "read before anybody else could look")
             read = scout.send("lead", "announced")
         lead.claim()
-        eventually(lambda: not lead.wait(0, step=Step.CALLED), "it has seen the other")
-        assert lead.announce(Step.ANNOUNCED) == lead.announce(Step.CALLED) == []
+        eventually(lambda: not lead.wait(0, step=Step.WOKEN), "it has seen the other")
+        assert lead.announce(Step.ANNOUNCED) == lead.announce(Step.WOKEN) == []
         assert [message.id for message in lead.waiting()] == [read.id]
     watch.send_signal(signal.SIGTERM)
     assert watch.stdout.read() == f"{LINE}\n"
+
+
+def test_a_running_turn_is_left_to_its_hooks(teamsup: Command, scout: MessageHub, watch: subprocess.Popen[str]) -> None:
+    assert watch.stdout
+    with MessageHub(teamsup.team, agent="lead") as lead:
+        lead.register(in_turn=True)
+        scout.send("lead", "one")
+        assert [message.content for message in lead.announce(Step.ANNOUNCED)] == ["one"]
+        lead.acknowledge(lead.claim()[0])
+        scout.send("lead", "two")
+        eventually(lambda: not listeners(teamsup.team, "lead"), "the monitor has heard of it")
+        lead.heartbeat(in_turn=False)
+        assert watch.stdout.readline() == f"{LINE}\n"
+        assert lead.announce(Step.WOKEN) == []
+    watch.send_signal(signal.SIGTERM)
+    assert watch.stdout.read() == ""
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -59,7 +75,7 @@ def test_a_signal_ends_it_and_its_doorbell(
 ) -> None:
     watch.send_signal(number)
     assert watch.wait(20) == (0 if number == signal.SIGTERM else 130)
-    assert not list(scout.team.run.glob("lead@*"))
+    assert not listeners(scout.team, "lead")
 
 
 def test_it_ends_when_nobody_is_left_to_read_it(watch: subprocess.Popen[str]) -> None:

@@ -52,13 +52,13 @@ class Program:
     memory_max: int | None = None
     log_bytes: int = 10 * 2**20
     log_files: int = 3
-    own_section: object = None
-    """What teamsup's own worker reads in teamsup.toml at its start."""
+    settings: tuple[object, ...] = ()
+    """All that teamsup's own worker reads in teamsup.toml at its start."""
 
     @property
     def given(self) -> tuple[object, ...]:
         """What a process is given at its start: what differs here needs another one; all else counts at once."""
-        return (self.command, self.directory, self.environment, self.heartbeat_seconds, self.own_section)
+        return (self.command, self.directory, self.environment, self.heartbeat_seconds, self.settings)
 
     @property
     def is_ours(self) -> bool:
@@ -140,9 +140,9 @@ def _program(
         memory_max=size("memory_max", section.memory_max) if section.memory_max else None,
         log_bytes=size("log_max", section.log_max),
         log_files=section.log_files,
-        own_section=(settings.section(name, SECTIONS[name]) if name in SECTIONS else None, team_section.unheard_seconds)
+        settings=(team_section.unread_seconds, *([settings.section(name, SECTIONS[name])] if name in SECTIONS else []))
         if ours
-        else None,
+        else (),
     )
 
 

@@ -60,7 +60,7 @@ def speaking_as(team: Team, agent: str | None) -> Iterator[MessageHub]:
     with MessageHub(team, agent=agent or console_name()) as hub:
         if agent is None:
             hub.enroll(hub.agent, "console")
-        elif any(other.kind in TAKEN for other in hub.agents() if other.name == hub.agent):
+        elif (known := hub.agent_named(hub.agent)) is not None and known.kind in TAKEN:
             raise InvalidName(f"{hub.agent!r} is a part of the team itself; nobody else may speak or read as it.")
         yield hub
 

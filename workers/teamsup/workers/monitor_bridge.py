@@ -45,9 +45,9 @@ class MonitorBridge(Worker):
         }
         self._load: dict[str, float] = {}
         # A restart must not raise again what the team knows already.
-        mine = [agent.metadata.get("alerted") for agent in hub.agents() if agent.name == self.name]
-        known = mine[0] if mine and isinstance(mine[0], list) else []
-        self._alerted = frozenset(unit for unit in known if unit in self._limits)
+        mine = hub.agent_named(self.name)
+        known = mine.metadata.get("alerted") if mine is not None else None
+        self._alerted = frozenset(unit for unit in self._limits if isinstance(known, list) and unit in known)
         hub.enroll(self._section.recipient)
         try:
             self._measure()
@@ -78,8 +78,10 @@ class MonitorBridge(Worker):
                 self.log.warning("%s", sentence)
                 self.hub.send(self._section.recipient, sentence, message_type="notification", priority="high")
 
-    def unheard(self, message: Message, agent: Agent) -> None:
+    def still_unread(self, message: Message, agent: Agent) -> None:
         """An alert that no agent reads is for a person."""
+        if message.message_type != "notification":
+            return
         how = presence(agent, datetime.now(UTC))
         sentence = f"{agent.name} is {how} and has not read this alert (#{message.id}): {message.content}"
         self.hub.send("user_comm", sentence, message_type="notification", priority=message.priority)

@@ -25,11 +25,12 @@ class UserComm(Worker):
 
     def _handle(self, delivery: Delivery) -> None:
         message = delivery.message
-        if message.message_type == "notification" or message.metadata.get("options"):
+        question = None if message.reply_to is None else self._question_behind(message.reply_to)
+        if question is not None:
+            self._bring_back(delivery, question)
+        elif message.message_type == "notification" or message.metadata.get("options"):
             self._tell_people(delivery)
-        elif message.reply_to is not None:
-            self._bring_back(delivery, message.reply_to)
-        elif message.recipient is None:
+        elif message.reply_to is not None or message.recipient is None:
             self.hub.acknowledge(delivery)
         else:
             self._answer(delivery)
@@ -41,7 +42,7 @@ class UserComm(Worker):
             case Relay() as relay:
                 self._relay(delivery, relay)
 
-    def unheard(self, message: Message, agent: Agent) -> None:
+    def still_unread(self, message: Message, agent: Agent) -> None:
         """Say so to the person whose question it was."""
         question = self._question_behind(message.message_id)
         if question is not None:
@@ -66,13 +67,10 @@ class UserComm(Worker):
                 self.hub.reply(delivery, news, message_type="status_report")
                 self.hub.mark_told((passed_on, relay.agent.name))
 
-    def _bring_back(self, delivery: Delivery, reply_to: str) -> None:
+    def _bring_back(self, delivery: Delivery, question: Message) -> None:
         """Give an agent's answer to whoever asked."""
-        answer = delivery.message
-        question = self._question_behind(reply_to)
         with self.hub.transaction():
-            if question is not None:
-                self.hub.answer(question, _as_said_by(answer))
+            self.hub.answer(question, _as_said_by(delivery.message))
             self.hub.acknowledge(delivery)
 
     def _question_behind(self, relayed: str) -> Message | None:

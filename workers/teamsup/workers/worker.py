@@ -11,7 +11,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar, ParamSpec, TypeVar
 
-from teamsup.hub import Agent, Delivery, Message, MessageHub, NotConfigured, StaleLease, StoreError, TeamsupError
+from teamsup.hub import (
+    Agent,
+    CallerError,
+    Delivery,
+    Message,
+    MessageHub,
+    NotConfigured,
+    StaleLease,
+    StoreError,
+    TeamsupError,
+)
 from teamsup.hub.message_hub import LEASE_SECONDS
 from teamsup.hub.messages import NOT_CONFIGURED, OFFLINE
 from teamsup.hub.sections import TeamSection
@@ -32,7 +42,7 @@ class Worker(ABC):
 
     def __init__(self, hub: MessageHub, settings: Settings) -> None:
         self.hub = hub
-        self._unheard_seconds = settings.section("team", TeamSection).unheard_seconds
+        self._unread_seconds = settings.section("team", TeamSection).unread_seconds
         self.log = logging.getLogger(self.name)
         self._stopping = asyncio.Event()
         self._refusal: NotConfigured | None = None
@@ -52,8 +62,8 @@ class Worker(ABC):
         """What the heartbeat tells besides the pid; ``note`` is for people."""
         return {}
 
-    def unheard(self, message: Message, agent: Agent) -> None:
-        """An agent has not read a message of ours for ``unheard_seconds``: tell whoever should know. Said once."""
+    def still_unread(self, message: Message, agent: Agent) -> None:
+        """An agent has not read a message of ours for ``unread_seconds``: tell whoever should know. Said once."""
         self.log.warning("%s has not read message %s", agent.name, message.message_id)
 
     async def beat(self) -> None:
@@ -151,17 +161,25 @@ class Worker(ABC):
                 self.log.warning("the supervisor is gone, so this worker ends")
                 self._stopping.set()
             await self.beat()
-            await self.in_thread(self._tell_unheard)
+            await self.in_thread(self._tell_still_unread)
 
-    def _tell_unheard(self) -> None:
+    def _tell_still_unread(self) -> None:
         try:
-            for message, name in self.hub.unheard(self._unheard_seconds):
-                with self.hub.transaction():
-                    self.hub.mark_told((message, name))
-                    for agent in self.hub.agents(name):
-                        self.unheard(message, agent)
-        except TeamsupError as error:
-            self.log.error("cannot say that a message is not read: %s", error)
+            for message, name in self.hub.still_unread(self._unread_seconds):
+                self._tell(message, name)
+        except StoreError as error:
+            self.log.error("cannot say who has not read: %s", error)
+
+    def _tell(self, message: Message, name: str) -> None:
+        try:
+            with self.hub.transaction():
+                self.hub.mark_told((message, name))
+                if (agent := self.hub.agent_named(name)) is not None:
+                    self.still_unread(message, agent)
+        except CallerError as error:
+            # Never to be told then, but it must not hold up all that come after it.
+            self.hub.mark_told((message, name))
+            self.log.error("cannot say that %s has not read message %s: %s", name, message.message_id, error)
 
     def _presence(self) -> dict[str, Any]:
         return {"pid": os.getpid(), **self.details()}

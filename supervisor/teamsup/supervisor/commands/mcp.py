@@ -19,7 +19,7 @@ def run(arguments: argparse.Namespace) -> int:
         # Half a second of imports: only once names and database are known to be fit. They leave nothing to collect,
         # then or later, and looking for it would take a tenth of that time, and as much again at the end.
         gc.disable()
-        from teamsup.hub.team_comm_mcp_server import serve
+        from teamsup.hub.claude_code.team_comm_mcp_server import serve
 
         gc.freeze()
         gc.enable()

@@ -5,6 +5,7 @@ import select
 import signal
 import sys
 import time
+from datetime import UTC, datetime
 from types import FrameType
 
 from teamsup.hub import MessageHub, StoreError, Team
@@ -17,6 +18,7 @@ from ..console import speaking_as
 # Always the same, so that nothing anybody wrote reaches a model this way.
 LINE = "teamsup: new messages wait for you. Read them with team_read_messages."
 _GRACE_SECONDS = 0.3
+_TURN_SECONDS = 30.0
 _LOOK_SECONDS = 5.0
 
 
@@ -40,11 +42,20 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _watch(hub: MessageHub) -> None:
-    if hub.wait(_LOOK_SECONDS, step=Step.CALLED):
-        # A waiting read, and the hooks of a running turn, are quieter: let them come first.
+    if hub.wait(_LOOK_SECONDS, step=Step.WOKEN):
+        # A waiting read, and the hooks of a running turn, are quieter: let them come first. But a turn that somebody
+        # has broken off never says that it has ended.
+        patience = time.monotonic() + _TURN_SECONDS
         time.sleep(_GRACE_SECONDS)
-        if hub.announce(Step.CALLED):
+        while _is_in_turn(hub) and time.monotonic() < patience and hub.wait(0, step=Step.WOKEN):
+            time.sleep(_GRACE_SECONDS)
+        if hub.announce(Step.WOKEN):
             print(LINE, flush=True)
+
+
+def _is_in_turn(hub: MessageHub) -> bool:
+    agent = hub.agent_named(hub.agent)
+    return agent is not None and agent.is_present(datetime.now(UTC)) and agent.metadata.get("in_turn") is True
 
 
 def _is_read() -> bool:
