@@ -1,0 +1,146 @@
+"""The five tools, as a model calls them."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Annotated, Any, Literal
+
+import anyio
+from mcp.server.mcpserver import Context
+from pydantic import Field
+
+from ..errors import CallerError
+from ..messages import Priority
+from .participants import Participant, Participants, in_hub
+from .wording import agent_line, fate, framed, preview, stored
+
+# Claude Code gives up a call after half an hour without a word.
+_PROGRESS_SECONDS = 30.0
+
+
+class TeamTools:
+    """The five tools, as a model calls them."""
+
+    def __init__(self, participants: Participants) -> None:
+        self._participants = participants
+
+    @asynccontextmanager
+    async def _caller(self, context: Context[None]) -> AsyncIterator[Participant]:
+        meta: Mapping[str, Any] = context.request_context.meta or {}
+        caller = await self._participants.caller(meta.get("claudecode/toolUseId"))
+        async with caller.calling():
+            yield caller
+
+    async def team_send_message(
+        self,
+        context: Context[None],
+        content: str,
+        recipient: Annotated[str | None, Field(description="Agent's name; not needed with reply_to")] = None,
+        reply_to: Annotated[str | None, Field(description="Id of the message this answers: #12")] = None,
+        priority: Priority = "normal",
+        message_type: str = "message",
+        expires_in: Annotated[float | None, Field(description="Seconds; then it is dropped if unread")] = None,
+        options: Annotated[
+            list[str] | None, Field(description="Choices for a person to decide among; recipient user_comm")
+        ] = None,
+    ) -> str:
+        """Send a message to one agent or daemon of your team, or answer one; an answer ends the message it answers."""
+        how: dict[str, Any] = {
+            "message_type": message_type,
+            "priority": priority,
+            "expires_in": expires_in,
+            "metadata": {"options": options} if options else None,
+        }
+        if recipient is None and reply_to is None:
+            raise CallerError("Say to whom: recipient or reply_to.")
+        async with self._caller(context) as caller, caller.reader() as reader:
+
+            def send() -> str:
+                if reply_to is None:
+                    message = caller.hub.send(str(recipient), content, **how)
+                else:
+                    message = reader.reply(reply_to, content, recipient=recipient, **how)
+                return stored(message, caller.hub.agent_named(message.recipient or ""))
+
+            return await in_hub(send)
+
+    async def team_read_messages(
+        self,
+        context: Context[None],
+        wait_seconds: Annotated[float, Field(ge=0, le=86400, description="Wait up to so long for the first")] = 0,
+        limit: Annotated[int, Field(ge=1, le=100)] = 10,
+        peek: Annotated[bool, Field(description="Only previews; nothing counts as read or done")] = False,
+        message_id: Annotated[str | None, Field(description="Read this one again: #12")] = None,
+        offset: Annotated[int, Field(ge=0, description="With message_id: from this character on")] = 0,
+    ) -> str:
+        """Read what waits for you. What a read returned counts as done when you read on or end your turn."""
+        async with self._caller(context) as caller:
+            if message_id is not None:
+                async with caller.reader() as reader:
+                    return framed(await in_hub(lambda: reader.again(message_id)), offset)
+            if peek:
+                waiting = await in_hub(lambda: caller.hub.waiting(limit))
+                return "\n".join(preview(waiting, limit)) or "No messages."
+            return await self._read(caller, context, wait_seconds, limit)
+
+    async def _read(self, caller: Participant, context: Context[None], seconds: float, limit: int) -> str:
+        async with caller.reader() as reader:
+            await in_hub(reader.end_last_read)
+        waited = 0.0
+        if seconds:
+            await context.report_progress(0, seconds)
+        while waited < seconds and not await caller.hub.wait_async(min(_PROGRESS_SECONDS, seconds - waited)):
+            waited += _PROGRESS_SECONDS
+            await context.report_progress(min(waited, seconds), seconds)
+        async with caller.reader() as reader:
+            claimed = await in_hub(lambda: reader.read(limit))
+            if not claimed:
+                return "No messages."
+            try:
+                text = "\n".join(framed(delivery.message) for delivery in claimed)
+                await in_hub(lambda: reader.returned(claimed))
+                # The hub's work is shielded, so only here does a call learn that it was cancelled meanwhile.
+                await anyio.lowlevel.checkpoint()
+            except BaseException:
+                # Cancelled or failed: the model has seen none of it.
+                await in_hub(lambda: reader.give_back(claimed))
+                raise
+        return text
+
+    async def team_broadcast(self, context: Context[None], content: str, priority: Priority = "normal") -> str:
+        """Send a message to every agent and daemon of your team."""
+        async with self._caller(context) as caller:
+            message = await in_hub(lambda: caller.hub.broadcast(content, priority=priority))
+            reached = await in_hub(lambda: caller.hub.trace(message.message_id))
+            return f"Stored as #{message.id} for {', '.join(state.recipient for state in reached) or 'nobody'}."
+
+    async def team_get_status(
+        self,
+        context: Context[None],
+        agent: Annotated[str | None, Field(description="Only this agent")] = None,
+        message_id: Annotated[str | None, Field(description="What became of it, has it been read: #12")] = None,
+    ) -> str:
+        """See who is in the team and how they are, or what became of a message."""
+        async with self._caller(context) as caller:
+            if message_id is not None:
+                return "\n".join(map(fate, await in_hub(lambda: caller.hub.trace(message_id)))) or "Reached nobody."
+            if agent is not None:
+                found = await in_hub(lambda: caller.hub.agent_named(agent))
+                if found is None:
+                    raise CallerError(f"There is no agent named {agent!r}; call this without agent to see all.")
+                return agent_line(found, caller.hub.agent)
+            team = [found for found in await in_hub(caller.hub.agents) if found.kind != "console"]
+            return "\n".join(agent_line(found, caller.hub.agent) for found in team)
+
+    async def team_update_status(
+        self,
+        context: Context[None],
+        status: Literal["online", "busy"],
+        note: Annotated[str, Field(max_length=500, description="For people: what you are doing")] = "",
+    ) -> str:
+        """Tell the team how you are and what you are doing."""
+        async with self._caller(context) as caller:
+            speaker = caller if caller.has_name else self._participants.main
+            speaker.status = status
+            speaker.details["note"] = note
+            await speaker.beat()
+            return "Told."
