@@ -14,7 +14,7 @@ import pytest
 from support import eventually
 from teamsup.hub import Delivery, MessageHub, NotConfigured, Team
 from teamsup.hub.sections import GatewaySection
-from teamsup.workers.discord_gateway import find_token, pieces
+from teamsup.workers.discord_gateway import find_token
 from workers.fake_discord import ANN, BOB, CHANNEL, TOKEN, FakeDiscord
 
 Join = Callable[..., MessageHub]
@@ -160,13 +160,3 @@ def test_the_token_comes_from_systemds_credentials(tmp_path: Path, monkeypatch: 
     tmp_path.joinpath("discord_token").write_text(TOKEN)
 
     assert find_token(GatewaySection()) == TOKEN
-
-
-@pytest.mark.parametrize(
-    "text", ["short", "x" * 5000, "👋" * 1500, "a line\n" * 1000, "word " * 900 + "\n\n" + "y" * 2000]
-)
-def test_pieces_fit_and_lose_nothing(text: str) -> None:
-    parts = pieces(text)
-
-    assert "".join(parts) == text
-    assert all(len(part.encode("utf-16-le")) <= 4000 for part in parts)

@@ -11,12 +11,12 @@ from teamsup.hub import CallerError, Delivery, MessageHub, NotConfigured, StoreE
 from teamsup.hub.sections import GatewaySection
 from teamsup.hub.settings import Settings
 
+from .discord_text import pieces
 from .worker import Worker, main
 
 if TYPE_CHECKING:
     import discord
 
-_MAX_LENGTH = 2000  # Discord's limit for one message
 _RETRY_FIRST, _RETRY_LONGEST = 1.0, 60.0  # seconds
 
 
@@ -39,22 +39,6 @@ def find_token(access: GatewaySection) -> str:
         return file.read_text("utf-8").strip()
     except (OSError, ValueError, RuntimeError) as error:
         raise NotConfigured(f"The Discord token in {named} cannot be read: {error}.") from error
-
-
-def pieces(text: str, limit: int = _MAX_LENGTH) -> list[str]:
-    """The text in pieces that Discord takes, cut at line ends where there are any. Limits count UTF-16 units."""
-    parts, part = [], ""
-    for line in text.splitlines(keepends=True):
-        for character in [line] if _length(part + line) <= limit else line:
-            if _length(part + character) > limit:
-                parts.append(part)
-                part = ""
-            part += character
-    return [part for part in [*parts, part] if part.strip()]
-
-
-def _length(text: str) -> int:
-    return len(text.encode("utf-16-le")) // 2
 
 
 class Gateway(Worker):
