@@ -1,0 +1,122 @@
+"""What people do on this Discord. Everybody and everything is named by its number."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from . import interactions, talk
+from .drafts import Upload, attachment, set_mentions
+from .ids import ANN, BOT, CHANNEL, GUILD
+from .parts import Parts
+from .permissions import May
+from .things import REPLY, Json, Message, Reference
+from .threads import open_thread, update_thread
+
+
+class People(Parts):
+    def _message(self, number: int) -> Message:
+        return self.world.messages[number]
+
+    async def say(
+        self,
+        text: str,
+        *,
+        channel: int = CHANNEL,
+        author: int = ANN,
+        reply_to: int | None = None,
+        files: Mapping[str, bytes] | None = None,
+    ) -> int:
+        place = self.world.channels[channel]
+        message = talk.new_message(self.world, place, author)
+        message.content = text
+        if reply_to is not None:
+            message.kind, message.reference = REPLY, Reference(channel, reply_to)
+        set_mentions(self.world, message, None)
+        for name, content in (files or {}).items():
+            message.attachments.append(attachment(self.world, Upload(name, content)))
+        return talk.publish(self.world, message).id
+
+    async def edit(self, message: int, text: str) -> None:
+        edited = self._message(message)
+
+        def write() -> None:
+            edited.content = text
+            set_mentions(self.world, edited, None)
+
+        talk.change(self.world, edited, write)
+
+    async def delete(self, message: int) -> None:
+        talk.remove(self.world, self._message(message))
+
+    async def delete_many(self, messages: list[int]) -> None:
+        """All at once, of one channel."""
+        talk.remove_many(self.world, self.world.channels[self._message(messages[0]).channel], messages)
+
+    async def preview_link(self, message: int) -> None:
+        """Discord adds a preview by itself: an update that is no edit."""
+        found = self._message(message)
+        embed: Json = {"type": "link", "url": "https://example.com", "title": "Example"}
+        talk.change(self.world, found, lambda: found.embeds.append(embed), as_edit=False)
+
+    async def react(self, message: int, emoji: str, *, user: int = ANN) -> None:
+        talk.react(self.world, self._message(message), user, emoji)
+
+    async def unreact(self, message: int, emoji: str, *, user: int = ANN) -> None:
+        talk.unreact(self.world, self._message(message), user, emoji)
+
+    async def start_typing(self, *, channel: int = CHANNEL, user: int = ANN) -> None:
+        self.world.type_in(self.world.channels[channel], user)
+
+    async def command(
+        self, line: str, options: Mapping[str, Any] | None = None, *, channel: int = CHANNEL, user: int = ANN
+    ) -> int:
+        """Run a slash command, for which the bot must have registered it; the number of the interaction."""
+        place = self.world.channels[channel]
+        return interactions.run_command(self.world, place, user, line, dict(options or {})).id
+
+    async def press(self, message: int, custom_id: str, *, user: int = ANN, values: list[str] | None = None) -> int:
+        """A button or list of a message, which must be there for a person to press."""
+        return interactions.press(self.world, self._message(message), user, custom_id, values).id
+
+    async def open_dm(self, user: int = ANN) -> int:
+        return self.world.dm_with(user).id
+
+    async def close_dms(self, user: int = ANN) -> None:
+        """From now on this person takes no messages from the bot."""
+        self.world.users[user].takes_dms = False
+
+    async def open_thread(
+        self, name: str, *, channel: int = CHANNEL, user: int = ANN, message: int | None = None
+    ) -> int:
+        found = self._message(message) if message is not None else None
+        return open_thread(self.world, self.world.channels[channel], user, name, message=found).id
+
+    async def archive(self, thread: int, *, locked: bool = False) -> None:
+        found = self.world.channels[thread]
+        found.archived, found.locked = True, locked
+        update_thread(self.world, found)
+
+    async def add_person(self, name: str, *, bot: bool = False, guild: int | None = GUILD) -> int:
+        return self.world.add_user(name, bot=bot, guild=guild)
+
+    async def give_role(self, role: int, user: int = ANN, *, guild: int = GUILD) -> None:
+        self.world.add_role(guild, user, role)
+
+    async def add_guild(self, name: str) -> int:
+        return self.world.add_guild(name)
+
+    async def remove_bot(self, guild: int = GUILD) -> None:
+        """It is thrown out."""
+        self.world.remove_member(guild, BOT)
+
+    async def add_channel(self, name: str, *, guild: int = GUILD) -> int:
+        return self.world.add_channel(name, guild)
+
+    async def remove_channel(self, channel: int) -> None:
+        self.world.remove_channel(channel)
+
+    async def forbid(self, channel: int, *what: May, whom: int = BOT) -> None:
+        """What else was forbidden there to them is allowed again."""
+        deny = 0
+        for permission in what:
+            deny |= permission
+        self.world.overwrite(channel, whom=whom, deny=deny)

@@ -1,0 +1,29 @@
+"""Runs a program whose unmodified discord.py takes $FAKE_DISCORD for Discord.
+
+As in ``FAKE_DISCORD=http://127.0.0.1:1234 python -m fake_discord.pointed teamsup.workers.discord_gateway --team crew``.
+"""
+
+import os
+import runpy
+import sys
+
+import yarl
+from discord.gateway import DiscordWebSocket
+from discord.http import Route
+
+
+def point_at(url: str) -> None:
+    """All that is changed: where Discord is."""
+    Route.BASE = f"{url}/api/v10"
+    DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(url.replace("http", "ws", 1) + "/gateway/")
+
+
+def main() -> None:
+    point_at(os.environ["FAKE_DISCORD"])
+    module, *rest = sys.argv[1:]
+    sys.argv = [module, *rest]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""The state of a Discord: people, guilds, channels and what happens in them."""
+
+from collections.abc import Callable
+
+from .clock import Clock, Snowflakes
+from .ids import ANN, BOB, BOT, BOT_ROLE, CHANNEL, FIRST_FREE, GUILD, OPERATORS, OTHER_BOT
+from .payloads import channel_json, guild_json, member_json, user_json
+from .permissions import EVERYTHING, PEOPLE, May, allowed
+from .refusals import unknown
+from .rules import DM_MESSAGES, GUILD_MEMBERS, GUILD_MESSAGES, GUILDS, Rules
+from .things import (
+    DM,
+    PRIVATE_THREAD,
+    TEXT,
+    Channel,
+    Guild,
+    Happening,
+    Interaction,
+    Json,
+    Member,
+    Message,
+    Overwrite,
+    Role,
+    Typing,
+    User,
+)
+
+
+class World:
+    """Everything that a Discord remembers. Whoever listens hears of each happening in the order of their making."""
+
+    def __init__(self, clock: Clock, rules: Rules) -> None:
+        self.clock = clock
+        self.rules = rules
+        self.snowflakes = Snowflakes(clock)
+        self.url = ""
+        self.listeners: list[Callable[[Happening], None]] = []
+        self.users: dict[int, User] = {}
+        self.guilds: dict[int, Guild] = {}
+        self.channels: dict[int, Channel] = {}
+        self.messages: dict[int, Message] = {}
+        self.typing: list[Typing] = []
+        self.interactions: dict[int, Interaction] = {}
+        self.commands: dict[int | None, list[Json]] = {}  # by guild; None: everywhere
+        self.nonces: dict[tuple[int, str], tuple[float, int]] = {}  # author and nonce: when, which message
+        self._next = FIRST_FREE
+        for user in (User(BOT, "teamsup", bot=True), User(ANN, "Ann"), User(BOB, "Bob")):
+            self.users[user.id] = user
+        self.users[OTHER_BOT] = User(OTHER_BOT, "Botty", bot=True)
+        self.add_guild("Crew", GUILD)
+        self.guilds[GUILD].roles[OPERATORS] = Role(OPERATORS, "operators", 0, position=1)
+        self.add_channel("general", GUILD, CHANNEL)
+
+    def new_id(self) -> int:
+        """For what is configured. It is the same in every run, so that faults fall alike."""
+        self._next += 1
+        return self._next
+
+    def tell(self, happening: Happening) -> None:
+        for listener in self.listeners:
+            listener(happening)
+
+    def user(self, number: int) -> User:
+        if number not in self.users:
+            raise unknown("User")
+        return self.users[number]
+
+    def guild(self, number: int) -> Guild:
+        if number not in self.guilds:
+            raise unknown("Guild")
+        return self.guilds[number]
+
+    def channel(self, number: int) -> Channel:
+        if number not in self.channels:
+            raise unknown("Channel")
+        return self.channels[number]
+
+    def message(self, channel: int, number: int) -> Message:
+        message = self.channel(channel).messages.get(number)
+        if message is None:
+            raise unknown("Message")
+        return message
+
+    def may(self, channel: Channel, user: int = BOT) -> May:
+        """What somebody may do there; in a thread what they may do in its channel."""
+        if channel.guild is None:
+            return EVERYTHING if user in (channel.recipient, BOT) else May(0)
+        guild = self.guilds[channel.guild]
+        if user not in guild.members:
+            return May(0)
+        if channel.parent is None:
+            return allowed(guild, channel, user)
+        may = allowed(guild, self.channels[channel.parent], user)
+        hidden = channel.kind == PRIVATE_THREAD and user not in channel.members and not may & May.MANAGE_THREADS
+        return May(0) if hidden else may
+
+    def message_intent(self, channel: Channel) -> int:
+        """The intent for messages there; those for reactions and typing are the next two bits."""
+        return DM_MESSAGES if channel.kind == DM else GUILD_MESSAGES
+
+    def add_user(self, name: str, *, bot: bool = False, guild: int | None = GUILD) -> int:
+        user = User(self.new_id(), name, bot)
+        self.users[user.id] = user
+        if guild is not None:
+            self.add_member(guild, user.id)
+        return user.id
+
+    def add_member(self, guild: int, user: int, *roles: int) -> None:
+        self.guilds[guild].members[user] = member = Member(user, set(roles))
+        data = {**member_json(self, member), "guild_id": str(guild)}
+        self.tell(Happening("GUILD_MEMBER_ADD", data, GUILD_MEMBERS))
+
+    def add_role(self, guild: int, user: int, role: int) -> None:
+        member = self.guilds[guild].members[user]
+        member.roles.add(role)
+        data = {**member_json(self, member), "guild_id": str(guild)}
+        self.tell(Happening("GUILD_MEMBER_UPDATE", data, GUILD_MEMBERS))
+
+    def remove_member(self, guild: int, user: int) -> None:
+        del self.guilds[guild].members[user]
+        data: Json = {"guild_id": str(guild), "user": user_json(self.users[user])}
+        if user == BOT:
+            self.tell(Happening("GUILD_DELETE", {"id": str(guild)}, GUILDS))
+        else:
+            self.tell(Happening("GUILD_MEMBER_REMOVE", data, GUILD_MEMBERS))
+
+    def add_guild(self, name: str, number: int | None = None) -> int:
+        """A guild with everybody in it and the bot invited."""
+        guild = Guild(number or self.new_id(), name, owner=0)
+        guild.roles[guild.id] = Role(guild.id, "@everyone", PEOPLE)
+        role = BOT_ROLE if guild.id == GUILD else self.new_id()
+        guild.roles[role] = Role(role, "teamsup", PEOPLE | May.MENTION_EVERYONE | May.MANAGE_THREADS, position=2)
+        guild.members = {user: Member(user, {role} if user == BOT else set()) for user in self.users}
+        self.guilds[guild.id] = guild
+        data = guild_json(self, guild)
+        # By the missing word a bot knows that it was invited just now.
+        del data["unavailable"]
+        self.tell(Happening("GUILD_CREATE", {**data, "members": data["members"][:1]}, GUILDS))
+        return guild.id
+
+    def add_channel(self, name: str, guild: int = GUILD, number: int | None = None) -> int:
+        channel = Channel(number or self.new_id(), TEXT, name, guild, created=self.clock.now())
+        self.channels[channel.id] = channel
+        self.tell(Happening("CHANNEL_CREATE", channel_json(self, channel), GUILDS))
+        return channel.id
+
+    def remove_channel(self, number: int) -> None:
+        """With its threads and all that was said there."""
+        for thread in [thread.id for thread in self.channels.values() if thread.parent == number]:
+            self.remove_channel(thread)
+        channel = self.channels[number]
+        name = "THREAD_DELETE" if channel.is_thread else "CHANNEL_DELETE"
+        self.tell(Happening(name, channel_json(self, channel), GUILDS, number if channel.is_thread else None))
+        for message in channel.messages:
+            del self.messages[message]
+        del self.channels[number]
+
+    def overwrite(self, number: int, *, whom: int, allow: int = 0, deny: int = 0) -> None:
+        """Give a role or a member something in a channel, or take it."""
+        channel = self.channels[number]
+        assert channel.guild is not None
+        of_role = whom in self.guilds[channel.guild].roles
+        channel.overwrites[whom] = Overwrite(whom, of_role, allow, deny)
+        self.tell(Happening("CHANNEL_UPDATE", channel_json(self, channel), GUILDS))
+
+    def dm_with(self, user: int) -> Channel:
+        """The direct messages between the bot and a person, opened if need be."""
+        self.user(user)
+        for channel in self.channels.values():
+            if channel.kind == DM and channel.recipient == user:
+                return channel
+        channel = Channel(self.new_id(), DM, recipient=user, created=self.clock.now())
+        self.channels[channel.id] = channel
+        return channel
+
+    def type_in(self, channel: Channel, user: int) -> None:
+        now = self.clock.now()
+        self.typing.append(Typing(now, channel.id, user))
+        data: Json = {"channel_id": str(channel.id), "user_id": str(user), "timestamp": int(now)}
+        if channel.guild is not None:
+            member = self.guilds[channel.guild].members[user]
+            data |= {"guild_id": str(channel.guild), "member": member_json(self, member)}
+        self.tell(Happening("TYPING_START", data, self.message_intent(channel) << 2, channel.id))
