@@ -9,41 +9,24 @@ import time
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
 from io import StringIO
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 from unittest import mock
 
 import pytest
 
 from support import Command, as_foreign_program, eventually, refusal
-from teamsup.hub import MessageHub
-from teamsup.supervisor.claude_files import plugin_folder
-from teamsup.supervisor.claude_project import Seen, programs, seen, serves_us
+from teamsup.hub import MessageHub, Team
+from teamsup.hub.doorbell import Doorbell, listeners
+from teamsup.supervisor.claude_settings import effective_settings, serves_us
 from teamsup.supervisor.cli import main
+from teamsup.supervisor.command_line import command_line, is_call_of
 from teamsup.supervisor.commands import doctor
-from teamsup.supervisor.diagnosis import (
-    TOOLS,
-    ClaudeFacts,
-    Finding,
-    Mailbox,
-    ProjectFacts,
-    ServerFacts,
-    TeamFacts,
-    Verdict,
-    judge,
-    of_claude,
-    of_mailbox,
-    of_mailboxes,
-    of_project,
-    of_server,
-    of_team,
-)
+from teamsup.supervisor.deploy import shipped
+from teamsup.supervisor.diagnosis import Finding, Mailbox, Verdict, check_mailbox
+from teamsup.supervisor.server_trial import TOOLS, check_server
 
 OK, WARNING, FAILED = Verdict.OK, Verdict.WARNING, Verdict.FAILED
-TEAM = TeamFacts("crew", "/teams/crew", exists=True, supervisor=7)
-SERVER = ServerFacts(ready_seconds=0.5, tools=TOOLS, call_seconds=0.002, end_seconds=0.1)
-PLUGIN = Seen({"teamsup@teamsup": "/plugin"}, (), {"TEAMSUP_AGENT": "scout"}, hooks_are_off=False)
-PROJECT = ProjectFacts("/my project", PLUGIN, is_trusted=True)
 HERE = Mailbox("lead", status="online", unread=2, oldest=300, heartbeat=3, is_present=True)
 GONE = Mailbox("lead", status="offline", unread=2, oldest=300, heartbeat=7200)
 DAEMON = replace(HERE, name="user_comm", kind="daemon")
@@ -80,7 +63,7 @@ def call(*words: str) -> str:
     ],
 )
 def test_who_is_deaf_and_why(mailbox: Mailbox, verdict: Verdict, text: str, hint: str) -> None:
-    found = of_mailbox(mailbox, call)
+    found = check_mailbox(mailbox, call)
 
     assert (found.check, found.verdict) == (mailbox.name, verdict)
     assert text in found.text
@@ -88,90 +71,59 @@ def test_who_is_deaf_and_why(mailbox: Mailbox, verdict: Verdict, text: str, hint
     assert (found.hint == "") is (verdict is OK)
 
 
-def test_a_name_that_nobody_has_is_told_with_what_waits_for_it() -> None:
-    (found,) = of_mailboxes([], {"ghost": 3}, call)
-
-    assert (found.check, found.verdict) == ("ghost", WARNING)
-    assert found.text == "3 unread, but the team knows nobody of that name"
-    assert of_mailboxes([], {}, call) == [Finding("agents", OK, "nobody has unread messages")]
+SERVER = """
+import json, sys
+answers = {answers!r}
+for line in sys.stdin:
+    asked = json.loads(line)
+    if "id" in asked:
+        result = answers.get(asked["method"])
+        said = {{"result": result}} if result else {{"error": {{"code": -32601, "message": "no such method"}}}}
+        print(json.dumps({{"jsonrpc": "2.0", "id": asked["id"], **said}}), flush=True)
+"""
+HELLO = {
+    "protocolVersion": "2025-06-18",
+    "capabilities": {"tools": {}},
+    "serverInfo": {"name": "teamsup", "version": "1"},
+}
+ANSWERS: dict[str, Any] = {
+    "initialize": HELLO,
+    "tools/list": {"tools": [{"name": name, "inputSchema": {"type": "object"}} for name in sorted(TOOLS)]},
+    "tools/call": {"content": [{"type": "text", "text": "alone"}]},
+}
+FEWER = {"tools": ANSWERS["tools/list"]["tools"][1:]}
+REFUSED = {"content": [{"type": "text", "text": "the store is damaged"}], "isError": True}
 
 
 @pytest.mark.parametrize(
-    ("server", "verdict", "text"),
+    ("before", "answers", "verdict", "text"),
     [
-        (SERVER, OK, "starts in 0.50 s, has its 5 tools, answers a call in 2 ms, ends in 0.10 s"),
-        (replace(SERVER, in_own_team=True), OK, "(in a team of its own)"),
-        (replace(SERVER, ready_seconds=9.0), WARNING, "starts in 9.00 s"),
-        (
-            replace(SERVER, end_seconds=None, trouble="not within 20 s"),
-            WARNING,
-            "but does not end well: not within 20 s",
-        ),
-        (replace(SERVER, call_seconds=None, trouble="boom"), FAILED, "a call of team_get_status failed: boom"),
-        (replace(SERVER, tools=TOOLS - {"team_broadcast"}), FAILED, "starts, but lacks team_broadcast"),
-        (ServerFacts(trouble="no such file"), FAILED, "does not start: no such file"),
+        ("", {}, OK, "has its 5 tools, answers a call in"),
+        ("print('Welcome!', flush=True)", {}, WARNING, "but it printed something that is not JSON"),
+        ("print('Slow.', file=sys.stderr)", {}, WARNING, "but it printed: Slow."),
+        ("", {"tools/list": FEWER}, FAILED, "starts, but lacks team_broadcast"),
+        ("", {"tools/call": REFUSED}, FAILED, "a call of team_get_status fails: the store is damaged"),
+        ("", {"tools/call": None}, FAILED, "a call of team_get_status fails: no such method"),
+        ("sys.exit('teamsup: No space is left.')", {}, FAILED, "does not start: No space is left."),
+        ("sys.exit(3)", {}, FAILED, "does not start: Connection closed"),
+        ("print('Welcome!'); sys.exit()", {}, FAILED, "does not start: it printed something that is not JSON"),
     ],
 )
-def test_a_server_is_judged_by_how_far_it_came(server: ServerFacts, verdict: Verdict, text: str) -> None:
-    found = of_server(server, call)
+def test_a_server_is_judged_by_how_far_it_came(
+    before: str, answers: dict[str, Any], verdict: Verdict, text: str
+) -> None:
+    script = f"import sys; {before}{SERVER.format(answers=ANSWERS | answers)}"
 
-    assert found.verdict is verdict
+    found = check_server([sys.executable, "-IS", "-c", script], call)
+
+    assert (found.check, found.verdict) == ("server", verdict)
     assert text in found.text
     assert (found.hint == "") is (verdict is OK)
 
 
-def test_a_team_is_judged_by_whether_it_can_be_used() -> None:
-    assert [found.verdict for found in of_team(TEAM, call)] == [OK, OK]
-    assert [found.verdict for found in of_team(replace(TEAM, supervisor=None), call)] == [OK, WARNING]
-    assert [found.verdict for found in of_team(replace(TEAM, exists=False), call)] == [WARNING]
-    (found,) = of_team(replace(TEAM, trouble="messages.db is held by another program."), call)
-    assert (found.verdict, found.text) == (FAILED, "messages.db is held by another program.")
-
-
-def test_claude_code_is_judged_by_whether_it_runs() -> None:
-    assert of_claude(ClaudeFacts()).verdict is WARNING
-    assert of_claude(ClaudeFacts("/bin/claude", trouble="exit code 1")).verdict is FAILED
-    assert of_claude(ClaudeFacts("/bin/claude", "2.1.330")) == Finding("claude", OK, "2.1.330, /bin/claude")
-
-
-SERVERS = ("'mail' in the project's .mcp.json",)
-
-
-@pytest.mark.parametrize(
-    ("project", "verdicts", "text"),
-    [
-        (PROJECT, [OK, OK], "load plugin teamsup@teamsup and are agent 'scout'"),
-        (replace(PROJECT, seen=replace(PLUGIN, plugins={})), [WARNING], "take no part in a team"),
-        (replace(PROJECT, seen=replace(PLUGIN, plugins={}, servers=SERVERS)), [WARNING], "they are deaf"),
-        (replace(PROJECT, seen=replace(PLUGIN, servers=SERVERS)), [WARNING, OK], "several servers at once"),
-        (replace(PROJECT, missing=("/plugin/hook.py",)), [OK, FAILED], "what is not there: /plugin/hook.py"),
-        (replace(PROJECT, is_trusted=False), [OK, OK, WARNING], "does not trust this folder yet"),
-        (replace(PROJECT, is_trusted=None), [OK, OK], "load plugin"),
-        (replace(PROJECT, seen=replace(PLUGIN, hooks_are_off=True)), [OK, OK, WARNING], "all hooks are switched off"),
-        (replace(PROJECT, unreadable=("x.json, line 1.",)), [FAILED, OK, OK], "x.json, line 1"),
-        (replace(PROJECT, team="'b' in /b"), [OK, OK, WARNING], "its sessions are in team 'b' in /b"),
-    ],
-)
-def test_a_project_is_judged_by_what_claude_code_finds_there(
-    project: ProjectFacts, verdicts: list[Verdict], text: str
-) -> None:
-    found = of_project(project, call)
-
-    assert [each.verdict for each in found] == verdicts
-    assert any(text in each.text for each in found)
-    assert all((each.hint == "") is (each.verdict is OK) for each in found)
-
-
-def test_commands_to_paste_bear_blanks() -> None:
-    found = of_project(replace(PROJECT, missing=("/plugin/hook.py",)), call)
-
-    assert "--project '/my project'" in found[1].hint
-
-
-def test_of_a_store_that_cannot_be_used_nobody_is_said_to_have_read_all() -> None:
-    found = judge(replace(TEAM, trouble="It is damaged."), SERVER, ClaudeFacts(), PROJECT, [], {}, call)
-
-    assert [each.check for each in found] == ["team", "server", "claude", "project", "plugin"]
+def test_a_server_that_cannot_be_started_or_says_nothing_is_a_failure() -> None:
+    assert check_server(["/no/teamsup"], call).text == "does not start: No such file or directory"
+    assert check_server(["sh", "-c", "cat > /dev/null"], call, 0.1).text == "does not start: not within 0 s"
 
 
 @pytest.mark.parametrize(
@@ -191,33 +143,57 @@ def test_a_server_of_ours_is_known_by_its_command(entry: object, ours: bool) -> 
     assert serves_us(entry) is ours
 
 
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        (["python3", "/v/bin/teamsup", "watch", "--agent", "lead"], "watch"),
+        (["python3", "-m", "teamsup.supervisor", "watch"], "watch"),
+        (["python3", "/v/bin/teamsup", "read", "--agent", "watch"], "read"),
+    ],
+)
+def test_a_monitor_is_known_by_its_subcommand(words: list[str], command: str) -> None:
+    assert is_call_of(command, words)
+    assert is_call_of("watch", words) is (command == "watch")
+
+
 def test_what_claude_code_finds_is_gathered_from_all_its_settings_the_last_ones_winning() -> None:
     market = {"extraKnownMarketplaces": {"teamsup": {"source": {"source": "directory", "path": "/plugin"}}}}
     user = {"enabledPlugins": {"teamsup@teamsup": False, "teamsup@fork": True, "x@y": True}, **market}
     project = {"enabledPlugins": {"teamsup@teamsup": True, "teamsup@fork": False}, "env": {"TEAMSUP_AGENT": "lead"}}
     local = {"env": {"TEAMSUP_AGENT": "scout", "OTHER": "1"}, "disabledMcpjsonServers": ["refused"]}
     mcp = {"command": "teamsup", "args": ["mcp"]}
+    here = {"mcpServers": {"here's": mcp}}
 
-    found = seen(
+    found = effective_settings(
         [user, project, local],
         {"mcpServers": {"refused": mcp, "used": mcp, "foreign": {"command": "x"}}},
-        {"mcpServers": {"everywhere": mcp}, "projects": {"/p": {"mcpServers": {"here": mcp}}, "/q": 3}},
-        "/p",
+        {"mcpServers": {"everywhere": mcp}, "projects": {"/p/q": here, "/p": {"hasTrustDialogAccepted": True}}},
+        PurePath("/p/q"),
     )
 
     assert found.plugins == {"teamsup@teamsup": "/plugin"}
-    assert [server.split("'")[1] for server in found.servers] == ["used", "here", "everywhere"]
+    assert [name for name, _ in found.servers] == ["used", "here's", "everywhere"]
     assert found.environment == {"TEAMSUP_AGENT": "scout"}
-    assert seen([None, [], {"env": 3, "enabledPlugins": "x"}], {"mcpServers": []}, 7, "/p").plugins == {}
+    assert found.is_trusted
+    odd = effective_settings([None, [], {"env": 3, "enabledPlugins": "x"}], {"mcpServers": []}, 7, PurePath("/p"))
+    assert (odd.plugins, odd.servers, odd.is_trusted) == ({}, (), False)
 
 
-def test_the_programs_of_a_plugin_are_read_as_claude_code_runs_them() -> None:
-    hooks = {"hooks": {"Stop": [{"hooks": [{"command": "python3", "args": ["${CLAUDE_PLUGIN_ROOT}/hook.py"]}, 5]}, 6]}}
-    servers = {"mcpServers": {"teamsup": {"command": "${TEAMSUP:-teamsup}", "args": ["--agent", "${A:-lead}"]}}}
+def test_a_line_to_paste_names_team_and_home_where_the_shell_would_look_elsewhere(tmp_path: Path) -> None:
+    with mock.patch.dict(os.environ, {"TEAMSUP_HOME": str(tmp_path), "TEAMSUP_TEAM": "crew"}):
+        assert command_line(Team.named("crew"), "start") == "teamsup start"
+        assert command_line(Team.named("other"), "start") == "teamsup start --team other"
+        assert command_line(Team.named("crew", "/my teams"), "start") == "TEAMSUP_HOME='/my teams' teamsup start"
 
-    found = programs(hooks, servers, "/plugin", {"TEAMSUP": "/bin/teamsup"})
 
-    assert found == [["python3", "/plugin/hook.py"], ["/bin/teamsup", "--agent", "lead"]]
+def test_who_listens_is_told_by_pid(tmp_path: Path) -> None:
+    bells = [Doorbell(tmp_path, name) for name in ("scout", "scout", "scout-2")]
+    (tmp_path / "scout@x").touch()
+
+    assert listeners(tmp_path, "scout") == [os.getpid()] * 2
+    for bell in bells:
+        bell.close()
+    assert listeners(tmp_path, "scout") == []
 
 
 @dataclass(frozen=True)
@@ -238,17 +214,28 @@ class Patient(Command):
         claude.write_text(f"#!/bin/sh\n{script}\n")
         claude.chmod(0o755)
 
+    def trusts(self, folder: Path) -> None:
+        trusted = {"projects": {str(folder.resolve()): {"hasTrustDialogAccepted": True}}}
+        (self.home / ".claude.json").write_text(json.dumps(trusted))
+
+    def init(self, *words: str) -> None:
+        assert self.calls("init", "--claude", "--project", str(self.project), *words).returncode == 0
+
+    def calls(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """``teamsup`` in this process, which spares its start."""
+        home = mock.patch.dict(os.environ, self.environment, clear=True)
+        out, err = StringIO(), StringIO()
+        with home, mock.patch("os.umask"), redirect_stdout(out), redirect_stderr(err):
+            code = main(words)
+        return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
+
     def doctor(self, *words: str) -> subprocess.CompletedProcess[str]:
         return self.run("doctor", "--project", str(self.project), *words)
 
     def doctor_here(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """The same in this process and without a trial of the server, which spares the start of both."""
-        home = mock.patch.dict(os.environ, self.environment, clear=True)
-        trial = mock.patch.object(doctor, "try_server", return_value=SERVER)
-        out, err = StringIO(), StringIO()
-        with home, trial, mock.patch("os.umask"), redirect_stdout(out), redirect_stderr(err):
-            code = main(["doctor", "--project", str(self.project), *words])
-        return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
+        """The same in this process and without a trial of the server."""
+        with mock.patch.object(doctor, "check_server", return_value=Finding("server", OK, "starts")):
+            return self.calls("doctor", "--project", str(self.project), *words)
 
     def examined(self, *words: str) -> tuple[int, dict[str, dict[str, Any]]]:
         """What doctor_here finds."""
@@ -273,60 +260,36 @@ def patient(tmp_path: Path) -> Patient:
     return made
 
 
-def test_a_team_that_never_was_is_no_failure_and_is_not_made(patient: Patient) -> None:
-    result = patient.doctor()
+def test_a_team_that_never_was_is_not_a_failure_and_is_not_made(patient: Patient) -> None:
+    result = patient.doctor_here()
 
     assert result.returncode == 0
     lines = result.stdout.splitlines()
     assert lines[0].startswith("warning  team     there is no team 'default'")
     assert lines[1].strip().startswith("Start it with: teamsup start")
-    assert any(line.startswith("ok       server   starts in") for line in lines)
     assert not patient.team.folder.exists()
 
 
 def test_a_team_set_up_for_claude_code_is_all_well(patient: Patient) -> None:
     patient.puts_claude_on_the_path("echo '2.1.330 (Claude Code)'")
-    patient.run("init", "--claude", "--project", str(patient.project), "--agent", "scout")
-    trusted = {"projects": {str(patient.home.resolve()): {"hasTrustDialogAccepted": True}}}
-    (patient.home / ".claude.json").write_text(json.dumps(trusted))
+    patient.init("--agent", "scout")
+    patient.trusts(patient.home)
+    with MessageHub(patient.team) as hub:
+        before = hub.data_version()
 
-    code, found = found_in(patient.doctor("--json"))
+        code, found = found_in(patient.doctor("--json"))
 
+        assert hub.data_version() == before, "nobody has written anything"
     assert code == 0
     assert {check for check, finding in found.items() if finding["verdict"] != "ok"} == {"supervisor"}
     assert "2.1.330 (Claude Code)" in found["claude"]["text"]
     assert "are agent 'scout'" in found["project"]["text"]
-
-
-def test_the_doctor_disturbs_nobody_and_leaves_nothing(running: Command) -> None:
-    with MessageHub(running.team) as hub:
-        before = {agent.name: agent.unread for agent in hub.agents()}
-
-        result = running.run("doctor", "--project", str(running.home))
-
-        assert "ok       supervisor  runs, pid" in result.stdout
-        assert {agent.name: agent.unread for agent in hub.agents()} == before
-        assert not [name for name in hub.undeliverable() if name.startswith("doctor")]
-    assert not [line for line in _processes() if " mcp --team " in line and str(running.home) in line]
+    assert found["server"]["text"].startswith("starts in ")
+    assert not [line for line in _processes() if " mcp --team " in line and str(patient.home) in line]
 
 
 def _processes() -> list[str]:
     return subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout.splitlines()
-
-
-def test_what_was_said_to_everybody_meanwhile_does_not_wait_for_the_doctor(patient: Patient) -> None:
-    with MessageHub(patient.team, agent="lead") as hub:
-        hub.register()
-        doctor = patient.open("doctor", "--project", str(patient.project))
-        eventually(lambda: any(agent.name.startswith("doctor-") for agent in hub.agents()), "its server")
-        message = hub.broadcast("all hands")
-        assert doctor.wait(30) == 0
-        if doctor.stdout is not None:
-            doctor.stdout.close()
-
-        assert [state.recipient[:7] for state in hub.trace(message.message_id)] == ["doctor-"]
-        assert [state.state for state in hub.trace(message.message_id)] == ["done"]
-        assert hub.undeliverable() == {}
 
 
 def test_an_agent_that_nobody_serves_is_told_and_is_no_failure(patient: Patient) -> None:
@@ -404,23 +367,33 @@ def test_one_agent_can_be_asked_after_also_when_nothing_waits_for_it(patient: Pa
     found = patient.examined("--agent", "Scout")[1]
 
     assert "nothing unread; it is online" in found["scout"]["text"]
+    assert "nobody has unread messages" in patient.examined()[1]["agents"]["text"]
     assert "the team knows nobody of that name" in patient.examined("--agent", "ghost")[1]["ghost"]["text"]
 
 
-def test_a_store_that_is_damaged_is_a_failure_and_the_server_is_tried_elsewhere(patient: Patient) -> None:
-    patient.team.create()
-    patient.team.database.write_text("this is no database, and long enough to be seen as none")
+def test_what_waits_for_a_name_that_nobody_has_is_told(patient: Patient) -> None:
+    with MessageHub(patient.team, agent="lead") as hub:
+        hub.register()
+        hub.enroll("ghost")
+        hub.send("ghost", "are you there?")
+        hub.retire("ghost")
 
-    code, found = found_in(patient.doctor("--json"))
+    assert patient.examined()[1]["ghost"]["text"] == "1 unread, but the team knows nobody of that name"
+
+
+def test_a_store_that_is_damaged_is_a_failure_and_nobody_is_said_to_have_read_all(patient: Patient) -> None:
+    patient.team.create()
+    patient.team.database.write_text("this is not a database, but long enough to be looked at as one")
+
+    code, found = patient.examined()
 
     assert code == 1
     assert "is not a SQLite database" in found["team"]["text"]
-    assert found["server"]["verdict"] == "ok"
-    assert "in a team of its own" in found["server"]["text"]
+    assert [*found] == ["team", "server", "claude", "project"]
 
 
 def test_a_folder_that_is_not_there_is_refused(patient: Patient) -> None:
-    result = patient.run("doctor", "--project", str(patient.home / "nowhere"))
+    result = patient.calls("doctor", "--project", str(patient.home / "nowhere"))
 
     assert refusal(result) == f"teamsup: There is no folder {patient.home}/nowhere."
 
@@ -435,37 +408,99 @@ def test_a_claude_code_that_does_not_run_is_a_failure(patient: Patient) -> None:
 
 
 def test_a_plugin_that_has_moved_away_is_a_failure(patient: Patient) -> None:
-    copy = patient.home / "deploy" / "claude"
-    shutil.copytree(plugin_folder(), copy)
-    patient.run("init", "--claude", "--project", str(patient.project))
+    copy = patient.home / "my" / "deploy" / "claude"
+    shutil.copytree(shipped("claude"), copy)
+    patient.init()
     settings = patient.project / ".claude" / "settings.json"
-    settings.write_text(settings.read_text().replace(str(plugin_folder()), str(copy)))
+    settings.write_text(settings.read_text().replace(str(shipped("claude")), str(copy)))
     assert patient.examined()[1]["plugin"]["verdict"] == "ok"
 
     (copy / "hook.py").unlink()
     code, found = patient.examined()
     assert code == 1
-    assert found["plugin"]["text"] == f"the plugin names what is not there: {copy}/hook.py"
+    assert found["plugin"]["text"] == f"there is no {copy}/hook.py"
+    assert found["plugin"]["hint"].endswith(f"teamsup init --claude --project {patient.project}")
 
     shutil.rmtree(copy)
-    assert f"{copy}/.mcp.json" in patient.examined()[1]["plugin"]["text"]
+    assert patient.examined()[1]["plugin"]["text"] == f"there is no {copy}"
+
+
+def test_programs_that_the_plugin_would_not_find_are_a_failure(patient: Patient) -> None:
+    patient.init()
+    patient.trusts(patient.project)
+    settings = patient.project / ".claude" / "settings.json"
+    settings.write_text(settings.read_text().replace(str(Path(sys.executable).with_name("teamsup")), "/gone/teamsup"))
+
+    with mock.patch.object(Patient, "environment", patient.environment | {"PATH": "/nowhere"}):
+        assert patient.examined()[1]["plugin"]["text"] == "there is no python3 on the PATH, no /gone/teamsup"
+
+
+def test_a_session_with_a_server_but_without_hooks_is_deaf(patient: Patient) -> None:
+    server = {"command": "teamsup", "args": ["mcp"]}
+    (patient.project / ".mcp.json").write_text(json.dumps({"mcpServers": {"my mail": server}}))
+
+    found = patient.examined()[1]["project"]
+
+    assert found["verdict"] == "warning"
+    assert "server 'my mail' in the project's .mcp.json, but no hooks and no monitor: they are deaf" in found["text"]
+    assert "claude mcp remove 'my mail'; teamsup init --claude" in found["hint"]
+
+
+def test_a_project_is_told_what_keeps_its_plugin_from_working(patient: Patient) -> None:
+    assert "take no part in a team" in patient.examined()[1]["project"]["text"]
+    patient.init()
+    assert "does not trust this folder yet" in patient.examined()[1]["project"]["text"]
+    patient.trusts(patient.project)
+    assert patient.examined()[1]["project"]["verdict"] == "ok"
+
+    settings = patient.project / ".claude" / "settings.local.json"
+    settings.write_text('{"disableAllHooks": true, "enabledPlugins": {"teamsup@fork": true}}')
+
+    said = patient.doctor_here().stdout
+    assert "would speak with several servers at once: plugin teamsup@teamsup, plugin teamsup@fork" in said
+    assert "take out the others with: claude plugin disable teamsup@fork\n" in said
+    assert "Claude Code has not installed teamsup@fork" in said
+    assert "all hooks are switched off" in said
+
+
+def test_a_supervisor_that_runs_is_seen(patient: Patient) -> None:
+    with MessageHub(patient.team), mock.patch.object(doctor, "holder", return_value=7):
+        assert patient.examined()[1]["supervisor"]["text"] == "runs, pid 7"
+
+
+def test_a_copy_that_claude_code_keeps_is_the_plugin_where_no_settings_say_its_folder(patient: Patient) -> None:
+    plugins = patient.home / ".claude" / "plugins"
+    plugins.mkdir(parents=True)
+    plugins.with_name("settings.json").write_text('{"enabledPlugins": {"teamsup@teamsup": true}}')
+    installed = {"plugins": {"teamsup@teamsup": [{"installPath": str(shipped("claude"))}]}}
+    (plugins / "installed_plugins.json").write_text(json.dumps(installed))
+
+    with mock.patch.object(Patient, "environment", patient.environment | {"TEAMSUP": "/bin/true"}):
+        assert patient.examined()[1]["plugin"]["verdict"] == "ok"
 
 
 def test_settings_that_claude_code_cannot_read_are_a_failure(patient: Patient) -> None:
     (patient.project / ".mcp.json").write_text("{")
 
-    code, found = patient.examined()
+    result = patient.doctor_here()
 
-    assert code == 1
-    said = patient.doctor_here().stdout
-    assert f"FAILED   project  {patient.project}/.mcp.json, line 1, column 2: Expecting property name" in said
-    assert found["project"]["verdict"] == "warning"
+    assert result.returncode == 1
+    place = f"{patient.project}/.mcp.json, line 1, column 2: Expecting property name"
+    assert f"FAILED   project  {place}" in result.stdout
+
+    (patient.project / ".mcp.json").write_text('{"a": 1, "a": 1e999}')
+    assert patient.examined()[0] == 0
 
 
 def test_the_team_of_the_project_is_looked_at_unless_another_is_named(patient: Patient) -> None:
-    patient.run("init", "--claude", "--project", str(patient.project), "--team", "crew")
+    patient.init("--team", "crew")
+    patient.trusts(patient.project)
 
     assert "'crew' in" in patient.examined()[1]["team"]["text"]
     found = patient.examined("--team", "default")[1]
     assert "there is no team 'default'" in found["team"]["text"]
     assert "its sessions are in team 'crew' in" in found["project"]["text"]
+    assert found["project"]["hint"].endswith(f"teamsup init --claude --project {patient.project} --team default")
+    with mock.patch.object(Patient, "environment", patient.environment | {"TEAMSUP_HOME": ""}):
+        found = patient.examined()[1]
+    assert f"TEAMSUP_HOME={patient.home} teamsup start --team crew" in found["supervisor"]["hint"]

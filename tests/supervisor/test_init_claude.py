@@ -17,12 +17,12 @@ import pytest
 
 from support import Command, refusal
 from teamsup.hub import MessageHub
-from teamsup.supervisor.claude_files import plugin_folder
 from teamsup.supervisor.cli import main
+from teamsup.supervisor.deploy import shipped
 
 SUBAGENTS = ["alert-manager", "gcp-monitor", "oci-monitor"]
 TOOLS = "mcp__plugin_teamsup_teamsup__*"
-PLUGIN_SOURCE = {"source": {"source": "directory", "path": str(plugin_folder())}}
+PLUGIN_SOURCE = {"source": {"source": "directory", "path": str(shipped("claude"))}}
 FOREIGN: dict[str, Any] = {
     "model": "opus",
     "env": {"EDITOR": "vi"},
@@ -83,6 +83,8 @@ class Person(Command):
 def person(tmp_path: Path) -> Person:
     made = Person(tmp_path / "home")
     made.project.mkdir(parents=True)
+    trusted = {"projects": {str(made.project.resolve()): {"hasTrustDialogAccepted": True}}}
+    (made.home / ".claude.json").write_text(json.dumps(trusted))
     return made
 
 
@@ -119,13 +121,13 @@ def test_its_agents_can_be_written_to_before_they_come(person: Person) -> None:
     assert person.run("send", "gcp-monitor", "hello").returncode == 0
 
 
-def test_a_second_time_there_is_nothing_to_be_done(person: Person) -> None:
+def test_a_second_time_there_is_nothing_to_do(person: Person) -> None:
     person.init("--agent", "lead", "--team", "crew")
     before = everything_in(person.project)
 
     said = person.init()
 
-    assert said == f"Nothing to be done: the sessions of {person.project} are agent 'lead' of team 'crew'.\n"
+    assert said.startswith(f"Nothing to do: the sessions of {person.project} are agent 'lead' of team 'crew'.\n")
     assert everything_in(person.project) == before
 
 
@@ -190,12 +192,9 @@ def test_removal_takes_away_a_file_that_only_init_has_written(person: Person) ->
     before = everything_in(person.project)
     person.init()
 
-    result = person.run("init", "--claude", "--remove", "--project", str(person.project))
-
-    assert (result.returncode, result.stderr) == (0, "")
-    assert f"Removed: {person.settings}\n" in result.stdout
+    assert f"Removed: {person.settings}\n" in person.init("--remove")
     assert everything_in(person.project) == before
-    assert person.init("--remove") == f"Nothing to be done: {person.settings} has nothing of teamsup's.\n"
+    assert person.init("--remove") == f"Nothing to do: {person.settings} has nothing of teamsup's.\n"
 
 
 def test_a_dry_run_writes_nothing(person: Person) -> None:
@@ -241,7 +240,9 @@ def test_what_an_older_teamsup_wrote_is_brought_up_to_date_in_place(person: Pers
 
 
 def test_what_a_person_has_chosen_stays_unless_the_command_says_otherwise(person: Person) -> None:
-    chosen = {"TEAMSUP_AGENT": "Scout", "TEAMSUP_TEAM": "crew", "TEAMSUP_HOME": "~", "TEAMSUP": "/opt/wrapper.sh"}
+    wrapper = person.home / "wrapper.sh"
+    wrapper.touch(0o755)
+    chosen = {"TEAMSUP_AGENT": "Scout", "TEAMSUP_TEAM": "crew", "TEAMSUP_HOME": "~", "TEAMSUP": str(wrapper)}
     person.writes(json.dumps({"env": chosen, "permissions": {"allow": ["mcp__plugin_teamsup_teamsup"]}}))
 
     person.init()
@@ -267,7 +268,7 @@ def test_a_marketplace_that_somebody_keeps_elsewhere_stays(person: Person) -> No
 
     result = person.tries()
 
-    assert "has a marketplace 'teamsup' of its own, which stays" in result.stderr
+    assert "Claude Code has not installed teamsup@teamsup. Have it do so with: claude plugin install" in result.stderr
     assert person.has()["extraKnownMarketplaces"] == own
     person.init("--remove")
     assert person.has() == {"extraKnownMarketplaces": own}
@@ -280,8 +281,8 @@ def test_a_second_server_in_the_same_sessions_is_told_and_left_alone(person: Per
 
     result = person.tries()
 
-    assert "have a second server, 'mail' in the project's .mcp.json" in result.stderr
-    assert "claude mcp remove 'mail'" in result.stderr
+    assert "several servers at once: plugin teamsup@teamsup, server 'mail' in the project's .mcp.json" in result.stderr
+    assert "claude mcp remove mail" in result.stderr
     assert result.returncode == 0
     assert servers.read_bytes() == before
 
@@ -307,12 +308,13 @@ def test_a_link_is_followed_and_the_rights_stay(person: Person) -> None:
     ("text", "why"),
     [
         ('{"model" "opus"}', ", line 1, column 10: Expecting ':' delimiter"),
-        ('{\n  // mine\n  "model": "opus"\n}', ", line 2, column 3: JSON knows no comments"),
+        ('{\n  // mine\n  "model": "opus"\n}', ", line 2, column 3: JSON has no comments"),
         ("", ", line 1, column 1: Expecting value"),
-        ('{"env": {}, "env": {}}', ": the key 'env' stands twice in one object"),
-        ("[]", ": the whole is not an object"),
+        ('{"env": {}, "env": {}}', ": the key 'env' is there twice in one object"),
+        ('{"model": "\\ud83d"}', ": \\ud83d is half of a surrogate pair, which no file can hold"),
+        ("[]", ": the whole file is not an object"),
         ('{\n  "env": []\n}', ": env is not an object"),
-        ('{"env": {"TEAMSUP_AGENT": 7}}', ": env.TEAMSUP_AGENT is not a text"),
+        ('{"env": {"TEAMSUP_AGENT": 7}}', ": env.TEAMSUP_AGENT is not a string"),
         ('{"enabledPlugins": ["teamsup"]}', ": enabledPlugins is not an object"),
         ('{"extraKnownMarketplaces": 1}', ": extraKnownMarketplaces is not an object"),
         ('{"extraKnownMarketplaces": {"teamsup": "x"}}', ": extraKnownMarketplaces.teamsup is not an object"),
@@ -334,13 +336,13 @@ def test_settings_that_are_not_understood_are_refused_and_nothing_is_written(
     assert everything_in(person.home) == before
 
 
-def test_bytes_that_are_no_text_are_refused_with_their_place(person: Person) -> None:
+def test_bytes_that_are_not_text_are_refused_with_their_place(person: Person) -> None:
     person.settings.parent.mkdir()
     person.settings.write_bytes(b'{\n  "model": "\xff"}')
 
-    result = person.run("init", "--claude", "--project", str(person.project))
+    result = person.tries()
 
-    assert refusal(result) == f"teamsup: {person.settings}, line 2, column 13: this is no UTF-8."
+    assert refusal(result) == f"teamsup: {person.settings}, line 2: this is not valid UTF-8."
     assert result.returncode == os.EX_DATAERR
 
 
@@ -349,12 +351,19 @@ def test_servers_that_are_not_understood_are_told_of_for_nothing_of_them_is_chan
 
     result = person.tries()
 
-    assert result.stderr == f"teamsup: {person.project}/.mcp.json, line 1, column 16: Expecting value.\n"
+    assert f"teamsup: {person.project}/.mcp.json, line 1, column 16: Expecting value. Claude Code" in result.stderr
     assert result.returncode == 0
 
 
-@pytest.mark.parametrize("obstacle", ["settings are a folder", "folder is a file", "link leads nowhere"])
-def test_a_place_that_cannot_be_written_is_refused_and_nobody_enrolled(person: Person, obstacle: str) -> None:
+@pytest.mark.parametrize(
+    ("obstacle", "why"),
+    [
+        ("settings are a folder", "is not readable: Is a directory"),
+        ("folder is a file", "is not readable: Not a directory"),
+        ("dangling symlink", "through a dangling symlink"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_refused_and_nobody_enrolled(person: Person, obstacle: str, why: str) -> None:
     match obstacle:
         case "settings are a folder":
             person.settings.mkdir(parents=True)
@@ -366,17 +375,28 @@ def test_a_place_that_cannot_be_written_is_refused_and_nobody_enrolled(person: P
 
     result = person.tries()
 
-    assert refusal(result)
-    assert result.returncode != 0
+    assert why in result.stderr
+    assert result.returncode == os.EX_DATAERR
     assert everything_in(person.home) == before
 
 
-def test_a_folder_that_is_none_or_belongs_to_all_projects_is_refused(person: Person) -> None:
-    missing = person.run("init", "--claude", "--project", str(person.home / "nowhere"))
-    own = person.run("init", "--claude", "--project", str(person.home))
+def test_a_home_of_teams_that_only_the_project_names_is_used_and_told_in_the_hint(person: Person) -> None:
+    teams = person.home / "my teams"
+    person.writes(json.dumps({"env": {"TEAMSUP_HOME": str(teams)}}))
+
+    with mock.patch.object(Person, "environment", person.environment | {"TEAMSUP_HOME": ""}):
+        said = person.init()
+
+    assert f"See whether all is well with: TEAMSUP_HOME='{teams}' teamsup doctor --project {person.project}" in said
+    assert (teams / "default" / "messages.db").exists()
+
+
+def test_a_folder_that_is_missing_or_belongs_to_all_projects_is_refused(person: Person) -> None:
+    missing = person.calls("init", "--claude", "--project", str(person.home / "nowhere"))
+    own = person.calls("init", "--claude", "--project", str(person.home))
 
     assert refusal(missing) == f"teamsup: There is no folder {person.home}/nowhere."
-    assert "its .claude folder is your own, which counts everywhere" in refusal(own)
+    assert "is not a project: its .claude folder is your own" in refusal(own)
     assert not person.home.joinpath(".claude").exists()
 
 
@@ -393,7 +413,7 @@ def test_the_name_of_a_daemon_is_refused_before_anything_is_written(person: Pers
 
 def test_a_store_that_cannot_be_used_leaves_the_project_alone(person: Person) -> None:
     person.team.create()
-    person.team.database.write_text("this is no database, and long enough to be seen as none")
+    person.team.database.write_text("this is not a database, but long enough to be looked at as one")
 
     result = person.tries()
 

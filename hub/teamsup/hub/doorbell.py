@@ -93,6 +93,13 @@ def listening(run: Path, agents: Iterable[str]) -> set[str]:
     return {agent for agent in agents if bell_name(agent) in up}
 
 
+def listeners(run: Path, agent: str) -> list[int]:
+    """The pids of those who have a bell up for the agent. One that died may have left its own."""
+    wanted = bell_name(agent)
+    pids = [bell.rpartition("@")[2].partition(".")[0] for name, bell in _bells(run) if name == wanted]
+    return [int(pid) for pid in pids if pid.isdecimal()]
+
+
 def ring_all(run: Path) -> None:
     """Ring every bell there is."""
     for _, bell in _bells(run):

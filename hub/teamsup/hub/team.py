@@ -37,10 +37,11 @@ class Team:
     folder: Path
 
     @classmethod
-    def named(cls, name: str | None = None) -> "Team":
-        """The team of that name, by default $TEAMSUP_TEAM or "default", under $TEAMSUP_HOME or ~/.claude/teams."""
+    def named(cls, name: str | None = None, home: str | Path | None = None) -> "Team":
+        """The team of that name, by default $TEAMSUP_TEAM or "default", in the folder ``home`` of all teams, by default
+        $TEAMSUP_HOME or ~/.claude/teams."""
         folded = fold_name(name if name is not None else os.environ.get("TEAMSUP_TEAM") or "default", "team")
-        home = os.environ.get("TEAMSUP_HOME") or "~/.claude/teams"
+        home = home or os.environ.get("TEAMSUP_HOME") or "~/.claude/teams"
         try:
             return cls(folded, Path(home).expanduser().absolute() / folded)
         except RuntimeError:

@@ -1,11 +1,16 @@
-"""Commands to paste, as hints show them."""
+"""Commands of ours: as hints show them to be pasted, as other programs start them, and known again when they run."""
 
 import os
+import shlex
 import shutil
 import sys
-from pathlib import Path
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path, PurePath
 
 from teamsup.hub import CallerError, Team
+
+_NAMES = ("teamsup", "teamsup.supervisor")
 
 
 class NoTeam(CallerError):
@@ -15,12 +20,19 @@ class NoTeam(CallerError):
 
 
 def command_line(team: Team, *words: str) -> str:
-    """``teamsup`` as this person can call it here, with --team where that is needed."""
+    """``teamsup`` as this person can call it here, with the team and the home of teams where these are needed."""
     program = "teamsup"
     called = Path(sys.argv[0])
     if shutil.which(program) is None and called.name == program:
         program = min(str(called.absolute()), os.path.relpath(called), key=len)
-    return " ".join([program, *words, *([] if Team.named() == team else ["--team", team.name])])
+    home = [] if Team.named(team.name) == team else [f"TEAMSUP_HOME={shlex.quote(str(team.folder.parent))}"]
+    is_told = "--team" in words or Team.named().name == team.name
+    return " ".join([*home, program, *words, *([] if is_told else ["--team", team.name])])
+
+
+def is_call_of(command: str, words: Sequence[str]) -> bool:
+    """Whether these words run that command of ours, in whatever wrapping."""
+    return any(PurePath(program).name in _NAMES and word == command for program, word in pairwise(words))
 
 
 def installed_command() -> tuple[str, ...]:

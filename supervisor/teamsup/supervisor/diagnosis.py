@@ -1,21 +1,14 @@
-"""What is wrong with a team, judged from facts: what works, what does not, who is deaf and why, what to do. Pure."""
+"""Findings, and the one decision behind them that is not obvious: who is deaf, and why. Pure."""
 
-import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
 from teamsup.hub.messages import PRESENT_SECONDS, TAKEN
 from teamsup.hub.wording import duration
 
-from .claude_project import Seen
-
-TOOLS = frozenset(
-    ("team_send_message", "team_read_messages", "team_broadcast", "team_get_status", "team_update_status")
-)
 FRESH_SECONDS = 60.0
 """What is younger may well be read in this moment."""
-_SLOW_SECONDS = 5.0
 
 Call = Callable[..., str]
 """From words of a teamsup command to the line that a person can paste."""
@@ -35,51 +28,6 @@ class Finding:
     verdict: Verdict
     text: str
     hint: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class TeamFacts:
-    """``trouble`` is why the store cannot be read or written."""
-
-    name: str
-    folder: str
-    exists: bool
-    trouble: str = ""
-    supervisor: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ServerFacts:
-    """One start of ``teamsup mcp`` and one call of a tool; None is what was not reached."""
-
-    ready_seconds: float | None = None
-    tools: frozenset[str] = frozenset()
-    call_seconds: float | None = None
-    end_seconds: float | None = None
-    trouble: str = ""
-    in_own_team: bool = False
-    """Tried in a team of its own, because the real one cannot be used."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClaudeFacts:
-    path: str | None = None
-    version: str = ""
-    trouble: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ProjectFacts:
-    """``unreadable`` are sentences on files of Claude Code's that are no JSON; ``missing`` are files and programs that
-    the plugin names and that are not there."""
-
-    folder: str
-    seen: Seen
-    is_trusted: bool | None = None
-    unreadable: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
-    team: str = ""
-    """Which team the project's sessions are in, where that is another one than is looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,169 +51,45 @@ class Mailbox:
     """When one was heard last; None for never."""
 
 
-def judge(
-    team: TeamFacts,
-    server: ServerFacts,
-    claude: ClaudeFacts,
-    project: ProjectFacts,
-    mailboxes: Sequence[Mailbox],
-    undeliverable: dict[str, int],
-    call: Call,
-) -> list[Finding]:
-    """All findings, in the order in which one would ask."""
-    return [
-        *of_team(team, call),
-        of_server(server, call),
-        of_claude(claude),
-        *of_project(project, call),
-        *(of_mailboxes(mailboxes, undeliverable, call) if mailboxes or not team.trouble else []),
-    ]
-
-
-def of_team(team: TeamFacts, call: Call) -> list[Finding]:
-    if team.trouble:
-        hint = (
-            f"Until that is mended nobody can send or read: see to {team.folder}, its rights, its disk, who holds it."
-        )
-        return [Finding("team", Verdict.FAILED, team.trouble, hint)]
-    if not team.exists:
-        hint = f"Start it with: {call('start')}"
-        return [Finding("team", Verdict.WARNING, f"there is no team {team.name!r} in {team.folder} yet", hint)]
-    found = [Finding("team", Verdict.OK, f"{team.name!r} in {team.folder} can be read and written")]
-    if team.supervisor is None:
-        hint = f"Agents can still write to each other; for the daemons: {call('start')}"
-        return [*found, Finding("supervisor", Verdict.WARNING, "is not running", hint)]
-    return [*found, Finding("supervisor", Verdict.OK, f"runs, pid {team.supervisor}")]
-
-
-def of_server(server: ServerFacts, call: Call) -> Finding:
-    tried = call("mcp", "--agent", "NAME")
-    if server.ready_seconds is None:
-        return Finding("server", Verdict.FAILED, f"does not start: {server.trouble}", f"Try it yourself: {tried}")
-    if missing := TOOLS - server.tools:
-        hint = "Install teamsup anew: this one is not whole."
-        return Finding("server", Verdict.FAILED, f"starts, but lacks {', '.join(sorted(missing))}", hint)
-    if server.call_seconds is None:
-        text = f"starts, but a call of team_get_status failed: {server.trouble}"
-        return Finding("server", Verdict.FAILED, text, f"Try it yourself: {tried}")
-    text = (
-        f"starts in {server.ready_seconds:.2f} s, has its {len(TOOLS)} tools, answers a call in "
-        f"{server.call_seconds * 1000:.0f} ms"
-    )
-    if server.end_seconds is None:
-        hint = "Look for what it leaves behind with: ps -ef | grep teamsup"
-        return Finding("server", Verdict.WARNING, f"{text}, but does not end well: {server.trouble}", hint)
-    if server.in_own_team:
-        text += " (in a team of its own)"
-    if server.ready_seconds > _SLOW_SECONDS:
-        return Finding("server", Verdict.WARNING, text, "This machine is busy: Claude Code waits 30 s for a server.")
-    return Finding("server", Verdict.OK, f"{text}, ends in {server.end_seconds:.2f} s")
-
-
-def of_claude(claude: ClaudeFacts) -> Finding:
-    if claude.path is None:
-        hint = "Agents in Claude Code need it: install it, or put its folder on the PATH. Daemons and people do not."
-        return Finding("claude", Verdict.WARNING, "there is no 'claude' on the PATH", hint)
-    if claude.trouble:
-        hint = "Try it yourself: claude --version"
-        return Finding("claude", Verdict.FAILED, f"{claude.path} does not run: {claude.trouble}", hint)
-    return Finding("claude", Verdict.OK, f"{claude.version}, {claude.path}")
-
-
-def of_project(project: ProjectFacts, call: Call) -> list[Finding]:
-    found = [
-        Finding("project", Verdict.FAILED, sentence.rstrip("."), "Claude Code reads nothing of that file: mend it.")
-        for sentence in project.unreadable
-    ]
-    init = call("init", "--claude", "--project", shlex.quote(project.folder))
-    seen = project.seen
-    agent = seen.environment.get("TEAMSUP_AGENT", "lead")
-    if len(seen.plugins) + len(seen.servers) > 1:
-        both = ", ".join([*(f"plugin {name}" for name in seen.plugins), *(f"server {name}" for name in seen.servers)])
-        hint = (
-            "Keep the plugin. Take out a server with: claude mcp remove NAME; a plugin with: claude plugin disable NAME"
-        )
-        text = f"sessions in {project.folder} would speak with several servers at once: {both}"
-        found.append(Finding("project", Verdict.WARNING, text, hint))
-    elif seen.plugins:
-        text = f"sessions in {project.folder} load plugin {next(iter(seen.plugins))} and are agent {agent!r}"
-        found.append(Finding("project", Verdict.OK, text))
-    elif seen.servers:
-        text = f"sessions in {project.folder} have server {seen.servers[0]}, but no hooks and no monitor: they are deaf"
-        hint = f"Take it out with: claude mcp remove NAME; then: {init}"
-        found.append(Finding("project", Verdict.WARNING, text, hint))
-    else:
-        text = f"sessions in {project.folder} take no part in a team: neither plugin nor server"
-        found.append(Finding("project", Verdict.WARNING, text, f"Have them do so with: {init}"))
-    if not seen.plugins:
-        return found
-    if project.missing:
-        text = f"the plugin names what is not there: {', '.join(project.missing)}"
-        found.append(Finding("plugin", Verdict.FAILED, text, f"Where teamsup was moved or updated: {init}"))
-    else:
-        found.append(Finding("plugin", Verdict.OK, "its files, hooks and programs are where it says"))
-    if seen.hooks_are_off:
-        hint = "Take disableAllHooks out of Claude Code's settings, or agents hear only while they wait."
-        found.append(Finding("plugin", Verdict.WARNING, "all hooks are switched off", hint))
-    if project.is_trusted is False:
-        hint = f"Start 'claude' in {project.folder} once and accept; before, it ignores the project's settings."
-        found.append(Finding("project", Verdict.WARNING, "Claude Code does not trust this folder yet", hint))
-    if project.team:
-        text = f"its sessions are in team {project.team}, not in the one looked at here"
-        hint = f"Leave out --team to look at that; or put them here with: {init}"
-        found.append(Finding("project", Verdict.WARNING, text, hint))
-    return found
-
-
-def of_mailboxes(mailboxes: Sequence[Mailbox], undeliverable: dict[str, int], call: Call) -> list[Finding]:
-    found = [of_mailbox(mailbox, call) for mailbox in mailboxes]
-    for name, count in undeliverable.items():
-        hint = f"A misspelt name, or an agent yet to come: {call('init', '--claude', '--agent', name)}"
-        unread = f"{count} unread, but " if count else ""
-        found.append(Finding(name, Verdict.WARNING, f"{unread}the team knows nobody of that name", hint))
-    return found or [Finding("agents", Verdict.OK, "nobody has unread messages")]
-
-
-def of_mailbox(mailbox: Mailbox, call: Call) -> Finding:
+def check_mailbox(mailbox: Mailbox, call: Call) -> Finding:
     """Whether an agent hears what waits for it."""
-    ways = _ways(mailbox)
     waiting = (
         f"{mailbox.unread} unread, the oldest for {duration(mailbox.oldest)}" if mailbox.unread else "nothing unread"
     )
-    here = _here(mailbox)
+    verdict, why, hint = _judge(mailbox, call)
+    return Finding(mailbox.name, verdict, f"{waiting}; {why}", hint)
 
-    def finding(verdict: Verdict, why: str, hint: str = "") -> Finding:
-        return Finding(mailbox.name, verdict, f"{waiting}; {why}", hint)
 
+def _judge(mailbox: Mailbox, call: Call) -> tuple[Verdict, str, str]:
+    here, ways = _here(mailbox), _ways(mailbox)
     if not mailbox.unread or (mailbox.is_present and mailbox.oldest < FRESH_SECONDS):
-        return finding(Verdict.OK, f"{here}, {ways}" if mailbox.kind == "agent" and mailbox.is_present else here)
+        return Verdict.OK, f"{here}, {ways}" if mailbox.kind == "agent" and mailbox.is_present else here, ""
     if mailbox.is_held:
-        hint = "It comes by itself; what failed too often stands in: " + call("hub", "dead")
-        return finding(Verdict.WARNING, "held back for later, or behind an open message of the same conversation", hint)
+        hint = f"It comes by itself; what failed too often is listed by: {call('hub', 'dead')}"
+        return Verdict.WARNING, "held back for later, or behind an open message of the same conversation", hint
     if mailbox.kind in TAKEN:
         if mailbox.is_present:
-            return finding(Verdict.FAILED, f"{here}, but does not read", f"See why with: {call('logs', mailbox.name)}")
+            return Verdict.FAILED, f"{here}, but does not read", f"See why with: {call('logs', mailbox.name)}"
         hint = f"See why with: {call('ps', mailbox.name)}; or start the team: {call('start')}"
-        return finding(Verdict.WARNING, here, hint)
+        return Verdict.WARNING, here, hint
     if mailbox.heartbeat is None:
         how = call("init", "--claude", "--agent", mailbox.name)
         hint = f"Start 'claude' in its project, set up with: {how}; or have a session start a subagent of that name."
-        return finding(Verdict.WARNING, "no session has ever served it", hint)
+        return Verdict.WARNING, "no session has ever served it", hint
     if not mailbox.is_present:
-        return finding(
-            Verdict.WARNING, f"no session serves it: {here}", "Start 'claude' in its project, or its subagent, again."
-        )
+        hint = "Start 'claude' in its project, or its subagent, again."
+        return Verdict.WARNING, f"no session serves it: {here}", hint
     if mailbox.is_waiting:
-        hint = f"Start its session anew; if that does not help: {call('hub', 'check')}"
-        return finding(Verdict.FAILED, f"{here} and waits for messages, but does not get them", hint)
+        hint = f"Restart its session; if that does not help: {call('hub', 'check')}"
+        return Verdict.FAILED, f"{here} and waits for messages, but does not get them", hint
     if mailbox.is_watched:
-        hint = "Look at its session: it may be at something long, or a question to you may be open there."
-        return finding(Verdict.WARNING, f"{here}, {ways}, but it has not read", hint)
+        hint = "Look at its session: it may be busy with something long, or waiting for an answer of yours."
+        return Verdict.WARNING, f"{here}, {ways}, but it has not read", hint
     if mailbox.hooks is not None:
         hint = "Type anything in its session; without a monitor it hears only in a turn, or while it waits in a read."
-        return finding(Verdict.WARNING, f"{here}, {ways}", hint)
-    hint = f"Start its session anew in a trusted project with the plugin: {call('init', '--claude')}"
-    return finding(Verdict.FAILED, f"{here}, but deaf: {ways}", hint)
+        return Verdict.WARNING, f"{here}, {ways}", hint
+    hint = f"Restart its session in a trusted project with the plugin: {call('init', '--claude')}"
+    return Verdict.FAILED, f"{here}, but deaf: {ways}", hint
 
 
 def _here(mailbox: Mailbox) -> str:

@@ -1,114 +1,105 @@
 """Tries the MCP server as Claude Code uses it: starts ``teamsup mcp``, lists its tools, calls one, ends it."""
 
-import json
+import logging
 import os
-import subprocess
+import shutil
 import tempfile
-import threading
 import time
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import replace
-from typing import IO, Any
+from pathlib import Path
+from typing import TextIO
 
-from teamsup.hub import MessageHub, Team, TeamsupError
+from teamsup.hub import Team
 
-from .diagnosis import ServerFacts
+from .diagnosis import Call, Finding, Verdict
 
-_PROTOCOL = "2025-06-18"
+TOOLS = frozenset(
+    ("team_send_message", "team_read_messages", "team_broadcast", "team_get_status", "team_update_status")
+)
+_SLOW_SECONDS = 5.0
+_STRANGE = "it printed something that is not JSON"
 
 
-class _Trouble(Exception):
-    """A step did not come about; the words say how."""
+def check_server(command: Sequence[str], call: Call, seconds: float = 20.0) -> Finding:
+    """What comes of it within so many seconds, in a team of its own that is gone afterwards."""
+    import anyio
 
-
-def try_server(command: Sequence[str], team: Team, seconds: float, *, in_own_team: bool) -> ServerFacts:
-    """What came of it within so many seconds. The team sees a stranger come and go, and keeps nothing of it."""
-    name = f"doctor-{os.getpid()}"
-    environment = {**os.environ, "TEAMSUP_HOME": str(team.folder.parent)}
-    words = [*command, "mcp", "--team", team.name, "--agent", name]
-    facts = ServerFacts(in_own_team=in_own_team)
-    began = time.monotonic()
-    with tempfile.TemporaryFile("w+", errors="replace") as errors:
+    # What the SDK logs, the finding says.
+    logging.getLogger("mcp").addHandler(logging.NullHandler())
+    with (
+        tempfile.TemporaryDirectory(prefix="teamsup-doctor-") as home,
+        tempfile.TemporaryFile("w+", errors="replace") as errors,
+    ):
+        team = Team("trial", Path(home, "trial"))
+        words = [*command, "mcp", "--team", team.name, "--agent", "doctor"]
         try:
-            process = subprocess.Popen(
-                words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment
-            )
-        except OSError as error:
-            return replace(facts, trouble=f"{command[0]}: {error.strerror}")
-        clock = threading.Timer(seconds, process.kill)
-        clock.start()
-        try:
-            facts = _converse(process, facts, began)
-        except (_Trouble, OSError) as trouble:
-            process.kill()
-            process.wait()
-            errors.seek(0)
-            said = " ".join(errors.read().split())[-500:]
-            late = f"not within {seconds:.0f} s" if time.monotonic() - began >= seconds else str(trouble)
-            facts = replace(facts, trouble=said.removeprefix("teamsup: ") or late)
+            verdict, text = anyio.run(_converse, words, {**os.environ, "TEAMSUP_HOME": home}, errors, seconds)
         finally:
-            clock.cancel()
-            process.kill()
-            process.wait()
-            for pipe in (process.stdin, process.stdout):
-                with suppress(OSError):
-                    pipe.close()  # type: ignore[union-attr]
-            with suppress(TeamsupError):
-                _forget(team, name)
-    return facts
+            # Which need not be inside its folder.
+            shutil.rmtree(team.run, ignore_errors=True)
+    hint = "" if verdict is Verdict.OK else f"Try it yourself: {call('mcp', '--agent', 'NAME')}"
+    return Finding("server", verdict, text, hint)
 
 
-def _converse(process: subprocess.Popen[str], facts: ServerFacts, began: float) -> ServerFacts:
-    assert process.stdin is not None and process.stdout is not None  # noqa: S101, PT018 - pipes, as asked for
-    to, back = process.stdin, process.stdout
-    hello = {"protocolVersion": _PROTOCOL, "capabilities": {}, "clientInfo": {"name": "teamsup doctor", "version": "1"}}
-    _ask(to, back, 1, "initialize", hello)
-    _say(to, {"method": "notifications/initialized"})
-    facts = replace(facts, ready_seconds=time.monotonic() - began)
-    tools = _ask(to, back, 2, "tools/list", {})["tools"]
-    facts = replace(facts, tools=frozenset(str(tool["name"]) for tool in tools))
+async def _converse(
+    words: Sequence[str], environment: dict[str, str], errors: TextIO, seconds: float
+) -> tuple[Verdict, str]:
+    # They cost half a second.
+    import anyio
+    from mcp import Client
+    from mcp.client.stdio import PROCESS_TERMINATION_TIMEOUT, StdioServerParameters, stdio_client
+
+    is_strange = False
+
+    async def hear(message: object) -> None:
+        nonlocal is_strange
+        is_strange = is_strange or isinstance(message, Exception)
+
+    parameters = StdioServerParameters(command=words[0], args=list(words[1:]), env=environment)
+    step = "does not start"
+    began = time.monotonic()
     try:
-        began = time.monotonic()
-        answer = _ask(to, back, 3, "tools/call", {"name": "team_get_status", "arguments": {}})
-        if answer.get("isError"):
-            raise _Trouble(" ".join(str(part.get("text", "")) for part in answer["content"]))
-        facts = replace(facts, call_seconds=time.monotonic() - began)
-        began = time.monotonic()
-        to.close()
-        if process.wait() != 0:
-            raise _Trouble(f"it ended with exit code {process.returncode}")
-        return replace(facts, end_seconds=time.monotonic() - began)
-    except _Trouble as trouble:
-        return replace(facts, trouble=str(trouble))
+        with anyio.fail_after(seconds):
+            async with Client(stdio_client(parameters, errlog=errors), message_handler=hear) as client:
+                ready = time.monotonic() - began
+                step = "starts, but does not list its tools"
+                missing = TOOLS - {tool.name for tool in (await client.list_tools()).tools}
+                step = "starts, but a call of team_get_status fails"
+                began = time.monotonic()
+                answer = await client.call_tool("team_get_status")
+                called = time.monotonic() - began
+                step = "answers, but does not exit cleanly"
+                began = time.monotonic()
+    except Exception as error:
+        return Verdict.FAILED, f"{step}: {_said(errors) or (_STRANGE if is_strange else _reason(error, seconds))}"
+    ended = time.monotonic() - began
+    if missing:
+        return Verdict.FAILED, f"starts, but lacks {', '.join(sorted(missing))}"
+    if answer.is_error:
+        said = " ".join(getattr(part, "text", "") for part in answer.content)
+        return Verdict.FAILED, f"starts, but a call of team_get_status fails: {said}"
+    text = (
+        f"starts in {ready:.2f} s, has its {len(TOOLS)} tools, answers a call in {called * 1000:.0f} ms, "
+        f"exits in {ended:.2f} s"
+    )
+    unusual = [
+        *(["it does not exit cleanly: it had to be killed"] if ended >= PROCESS_TERMINATION_TIMEOUT else []),
+        *([_STRANGE] if is_strange else []),
+        *([f"it printed: {said}"] if (said := _said(errors)) else []),
+        *(["that is slow: Claude Code waits 30 s"] if ready > _SLOW_SECONDS else []),
+    ]
+    return (Verdict.WARNING, f"{text}, but {unusual[0]}") if unusual else (Verdict.OK, text)
 
 
-def _ask(to: IO[str], back: IO[str], number: int, method: str, parameters: dict[str, Any]) -> dict[str, Any]:
-    """The result that belongs to the question. Raises _Trouble."""
-    _say(to, {"id": number, "method": method, "params": parameters})
-    for line in back:
-        try:
-            answer = json.loads(line)
-        except ValueError:
-            raise _Trouble(f"it says what is no JSON: {line[:80]!r}") from None
-        if isinstance(answer, dict) and answer.get("id") == number:
-            if not isinstance(answer.get("result"), dict):
-                raise _Trouble(f"{method} is answered with {json.dumps(answer.get('error'))[:200]}")
-            return dict(answer["result"])
-    raise _Trouble(f"it ended before it answered {method}")
+def _said(errors: TextIO) -> str:
+    errors.seek(0)
+    return " ".join(errors.read().split())[-500:].removeprefix("teamsup: ")
 
 
-def _say(to: IO[str], message: dict[str, Any]) -> None:
-    to.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
-    to.flush()
-
-
-def _forget(team: Team, name: str) -> None:
-    """Whoever wrote to everybody meanwhile wrote to our stranger too."""
-    if not team.database.exists():
-        return
-    with MessageHub(team, agent=name, durability="normal") as hub, hub.transaction():
-        while claimed := hub.claim(100):
-            for delivery in claimed:
-                hub.acknowledge(delivery)
-        hub.retire(name)
+def _reason(error: BaseException, seconds: float) -> str:
+    """What stands behind the groups that the SDK's tasks make of an error."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    if isinstance(error, TimeoutError):
+        return f"not within {seconds:.0f} s"
+    return str(getattr(error, "strerror", None) or error or type(error).__name__)

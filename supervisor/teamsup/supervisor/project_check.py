@@ -1,0 +1,119 @@
+"""What of teamsup a Claude Code session finds when it starts in a project, and whether that is fit to work."""
+
+import os
+import shlex
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from teamsup.hub import CallerError, Team
+
+from . import claude_settings
+from .claude_settings import EffectiveSettings
+from .diagnosis import Call, Finding, Verdict
+from .json_file import read
+
+_PLUGIN_FILES = (
+    ".claude-plugin/plugin.json",
+    ".mcp.json",
+    "hooks/hooks.json",
+    "monitors/monitors.json",
+    "hook.py",
+    "guard.py",
+)
+
+
+def read_settings(project: Path) -> tuple[EffectiveSettings, list[str]]:
+    """What counts in the project, and a sentence for each file that Claude Code cannot read."""
+    troubles = []
+
+    def value(path: Path) -> object:
+        try:
+            return read(path).value
+        except CallerError as trouble:
+            troubles.append(str(trouble))
+            return None
+
+    settings = [value(path) for path in claude_settings.settings_paths(project)]
+    servers, user_state = value(project / ".mcp.json"), value(claude_settings.user_state_path())
+    return claude_settings.effective_settings(settings, servers, user_state, project.resolve()), troubles
+
+
+def check_project(project: Path, team: Team, call: Call) -> list[Finding]:
+    """Of sessions that start there from now on; ``team`` is which one they should be in."""
+    settings, troubles = read_settings(project)
+    init = call("init", "--claude", "--project", shlex.quote(str(project)))
+    found = [
+        Finding("project", Verdict.FAILED, trouble.rstrip("."), "Claude Code ignores that file until it is mended.")
+        for trouble in troubles
+    ]
+    found.append(_check_servers(project, settings, init))
+    if not settings.plugins:
+        return found
+    found += [_check_plugin(plugin, settings, init) for plugin in settings.plugins]
+    if settings.hooks_are_off:
+        hint = "Take disableAllHooks out of Claude Code's settings, or agents hear only while they wait."
+        found.append(Finding("plugin", Verdict.WARNING, "all hooks are switched off", hint))
+    if not settings.is_trusted:
+        hint = f"Start 'claude' in {project} once and accept; until then it ignores the project's settings."
+        found.append(Finding("project", Verdict.WARNING, "Claude Code does not trust this folder yet", hint))
+    sessions = Team.named(
+        settings.environment.get(claude_settings.TEAM), settings.environment.get(claude_settings.HOME)
+    )
+    if sessions != team:
+        text = f"its sessions are in team {sessions.name!r} in {sessions.folder}, not in the one looked at here"
+        here = call("init", "--claude", "--project", shlex.quote(str(project)), "--team", team.name)
+        hint = f"Leave out --team to look at that; or put them here with: {here}"
+        found.append(Finding("project", Verdict.WARNING, text, hint))
+    return found
+
+
+def _check_servers(project: Path, settings: EffectiveSettings, init: str) -> Finding:
+    plugins, servers = [*settings.plugins], settings.servers
+    there = [*(f"plugin {name}" for name in plugins), *(f"server {name!r} in {where}" for name, where in servers)]
+    removal = [f"claude mcp remove {shlex.quote(name)}" for name, _ in servers]
+    if len(there) > 1:
+        removal += [f"claude plugin disable {name}" for name in plugins if name != claude_settings.PLUGIN]
+        text = f"sessions in {project} would speak with several servers at once: {', '.join(there)}"
+        return Finding("project", Verdict.WARNING, text, f"Keep one; take out the others with: {'; '.join(removal)}")
+    if servers:
+        text = f"sessions in {project} have {there[0]}, but no hooks and no monitor: they are deaf"
+        return Finding("project", Verdict.WARNING, text, f"Replace it with: {removal[0]}; {init}")
+    if plugins:
+        agent = settings.environment.get(claude_settings.AGENT, claude_settings.DEFAULT_AGENT)
+        text = f"sessions in {project} load {there[0]} and are agent {agent!r}"
+        return Finding("project", Verdict.OK, text)
+    text = f"sessions in {project} take no part in a team: neither plugin nor server"
+    return Finding("project", Verdict.WARNING, text, f"Have them do so with: {init}")
+
+
+def _check_plugin(plugin: str, settings: EffectiveSettings, init: str) -> Finding:
+    place = settings.plugins[plugin] or _installed(plugin)
+    if place is None:
+        hint = f"Have it do so with: claude plugin install {plugin}"
+        return Finding("plugin", Verdict.FAILED, f"Claude Code has not installed {plugin}", hint)
+    if missing := list(_missing(Path(place), settings)):
+        hint = f"If teamsup was moved or updated: {init}"
+        return Finding("plugin", Verdict.FAILED, f"there is no {', no '.join(missing)}", hint)
+    return Finding("plugin", Verdict.OK, f"is complete in {place}, and the programs it runs are there")
+
+
+def _missing(plugin: Path, settings: EffectiveSettings) -> Iterator[str]:
+    """What a session needs and would not find."""
+    if plugin.is_dir():
+        yield from (str(plugin / name) for name in _PLUGIN_FILES if not (plugin / name).is_file())
+    else:
+        yield str(plugin)
+    teamsup = settings.environment.get(claude_settings.COMMAND) or os.environ.get(claude_settings.COMMAND) or "teamsup"
+    for program in ("python3", teamsup):
+        if shutil.which(program) is None:
+            yield program if "/" in program else f"{program} on the PATH"
+
+
+def _installed(plugin: str) -> str | None:
+    """Where Claude Code keeps its copy."""
+    try:
+        found = read(claude_settings.user_folder() / "plugins" / "installed_plugins.json").value
+        return str(found["plugins"][plugin][-1]["installPath"])
+    except (CallerError, TypeError, KeyError, IndexError):
+        return None
