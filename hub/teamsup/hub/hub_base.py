@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from . import deliveries, presence
 from .doorbell import listening, ring
@@ -14,6 +14,8 @@ from .messages import Kind, Message
 from .store import Durability, Store
 from .team import Team
 from .watcher import Watcher
+
+Values = tuple[Any, ...] | dict[str, Any]
 
 
 class HubBase:
@@ -61,6 +63,15 @@ class HubBase:
         """Everything sent and acknowledged inside is stored together or not at all; bells ring afterwards."""
         with self._write():
             yield
+
+    def rows(self, sql: str, values: Values = ()) -> list[sqlite3.Row]:
+        """Read a table that a worker keeps in the team's database."""
+        return self._store.read(sql, values)
+
+    def change(self, sql: str, values: Values = ()) -> int:
+        """Change such a table, in the transaction that is open or in one of its own; how many rows that were."""
+        with self._write() as db:
+            return db.execute(sql, values).rowcount
 
     @contextmanager
     def _write(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:

@@ -111,14 +111,36 @@ class MonitorSection:
 
 @dataclass(frozen=True)
 class GatewaySection:
-    """[gateway]: nobody on Discord may write to the team unless their user or the channel is listed, by number."""
+    """[gateway]: nobody on Discord may write to the team unless something of theirs is listed here, by number, or they
+    have paired. Listed bots are heard, others never. Of what was written while the gateway was down it takes in what is
+    not older than so many hours, and so many messages of each channel."""
 
     token_file: str = ""
     users: tuple[int, ...] = ()
+    roles: tuple[int, ...] = ()
     channels: tuple[int, ...] = ()
+    guilds: tuple[int, ...] = ()
+    bots: tuple[int, ...] = ()
+    deciders: tuple[int, ...] = ()
+    """Who may press a decision's buttons; empty: everybody who may write."""
+    home_channel: int = 0
+    """Where news for people go that answer nobody; 0: nowhere."""
+    threads: bool = False
+    """Whether a question in a channel is answered in a thread of its own."""
+    messages_per_minute: int = 20
+    """Of one person; more wait for the next minute, and are said to."""
+    catch_up_hours: float = 24.0
+    catch_up_messages: int = 200
+    file_mib: float = 8.0
+    """Attachments up to this size are fetched into the team's folder."""
 
-    def admits(self, user: int, channel: int) -> bool:
-        return user in self.users or channel in self.channels
+    def __post_init__(self) -> None:
+        if not 1 <= self.messages_per_minute <= 1000:
+            raise ValueError("messages_per_minute must be from 1 to 1000")
+        if not 0 <= self.catch_up_hours <= 24 * 365 or not 0 <= self.catch_up_messages <= 100_000:
+            raise ValueError("catch_up_hours must be at most 8760, catch_up_messages at most 100000, and none below 0")
+        if not 0 <= self.file_mib <= 500:
+            raise ValueError("file_mib must be from 0 to 500")
 
 
 SECTIONS: dict[str, type[Any]] = {

@@ -26,7 +26,7 @@ from .lifecycle import Policy, Restart
 _MODULES = {
     "user_comm": "teamsup.workers.user_comm_daemon",
     "monitor-bridge": "teamsup.workers.monitor_bridge",
-    "gateway": "teamsup.workers.discord_gateway",
+    "gateway": "teamsup.workers.gateway.discord_gateway",
 }
 _PATIENT_SECONDS = 60.0
 # Discord allows a bot a thousand logins a day and then takes its token away.

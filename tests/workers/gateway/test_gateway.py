@@ -1,70 +1,38 @@
-"""The gateway's process against a Discord on loopback."""
+"""The gateway's process against a Discord on loopback: the conversation, who is heard, how it refuses and ends."""
 
 import asyncio
 import os
 import signal
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from support import eventually
-from teamsup.hub import Delivery, MessageHub, NotConfigured, Team
+from fake_discord import ANN, BOB, CHANNEL, TOKEN, FakeDiscord, Rules
+from gateway_process import arrival, connected, gateway, until
+from teamsup.hub import MessageHub, NotConfigured, Team
 from teamsup.hub.sections import GatewaySection
-from teamsup.workers.discord_gateway import find_token
-from workers.fake_discord import ANN, BOB, CHANNEL, TOKEN, FakeDiscord
+from teamsup.workers.gateway.bot_token import find_token
 
 Join = Callable[..., MessageHub]
 
 
-@asynccontextmanager
-async def gateway(team: Team, discord: FakeDiscord, token: str = TOKEN) -> AsyncIterator[subprocess.Popen[bytes]]:
-    team.create()
-    team.configuration.write_text(f"[gateway]\nusers = [{ANN}]\n")
-    runner = await discord.start()
-    environment = {**os.environ, "TEAMSUP_HOME": str(team.folder.parent), "DISCORD_TOKEN": token}
-    process = subprocess.Popen(  # noqa: ASYNC220 - it is only started here
-        [sys.executable, "-m", "workers.fake_discord", "--team", team.name],
-        env={**environment, "FAKE_DISCORD": discord.url, "PYTHONPATH": str(Path(__file__).parents[1])},
-    )
-    try:
-        yield process
-    finally:
-        process.terminate()
-        assert await asyncio.to_thread(process.wait, 20) in (0, os.EX_CONFIG)
-        await runner.cleanup()
-
-
-async def arrival(hub: MessageHub) -> Delivery:
-    assert await hub.wait_async(20)
-    (delivery,) = await asyncio.to_thread(hub.claim)
-    return delivery
-
-
-async def until(condition: Callable[[], object], what: str) -> None:
-    await asyncio.to_thread(eventually, condition, what)
-
-
 def test_an_allowed_person_is_heard_and_answered_in_the_channel(team: Team, join: Join) -> None:
     async def use() -> None:
-        discord, user_comm = FakeDiscord(), join("user_comm")
-        async with gateway(team, discord):
-            await asyncio.wait_for(discord.connected.wait(), 20)
-            asked = await discord.say(ANN, "Hello")
+        user_comm = join("user_comm")
+        async with FakeDiscord() as discord, gateway(team, discord):
+            await connected(user_comm)
+            asked = await discord.say("Hello")
             delivery = await arrival(user_comm)
             assert (delivery.message.message_id, delivery.message.content) == (f"discord:{asked}", "Hello")
             assert delivery.message.metadata == {"from": "Ann", "user": ANN}
 
             user_comm.reply(delivery, "Hi @everyone")
 
-            await until(lambda: discord.posted, "the answer")
-            (said,) = discord.posted
-            assert said["content"] == "Hi @everyone"
-            assert said["allowed_mentions"]["parse"] == []
-            assert said["message_reference"]["message_id"] == asked
+            await discord.until_said(["Hi @everyone"])
+            said = (await discord.messages())[-1]
+            assert said.reference is not None and said.reference.message == asked
+            assert not said.pings
             await until(lambda: user_comm.trace("#2")[0].outcome == "sent", "the answer is acknowledged")
 
     asyncio.run(use())
@@ -72,12 +40,11 @@ def test_an_allowed_person_is_heard_and_answered_in_the_channel(team: Team, join
 
 def test_nobody_else_is_heard(team: Team, join: Join) -> None:
     async def use() -> None:
-        discord, user_comm = FakeDiscord(), join("user_comm")
-        async with gateway(team, discord):
-            await asyncio.wait_for(discord.connected.wait(), 20)
-            await discord.say(BOB, "let me in")
-            await discord.say(ANN, "I am a bot", bot=True)
-            allowed = await discord.say(ANN, "Hello")
+        user_comm = join("user_comm")
+        async with FakeDiscord() as discord, gateway(team, discord):
+            await connected(user_comm)
+            await discord.say("let me in", author=BOB)
+            allowed = await discord.say("Hello")
 
             assert (await arrival(user_comm)).message.message_id == f"discord:{allowed}"
 
@@ -86,31 +53,31 @@ def test_nobody_else_is_heard(team: Team, join: Join) -> None:
 
 def test_a_long_answer_comes_in_order_in_pieces_that_discord_takes(team: Team, join: Join) -> None:
     async def use() -> None:
-        discord, user_comm = FakeDiscord(), join("user_comm")
-        async with gateway(team, discord):
+        user_comm = join("user_comm")
+        async with FakeDiscord() as discord, gateway(team, discord):
             text = "\n".join(f"line {number} 👋" for number in range(500))
             user_comm.enroll("gateway", "daemon")
             user_comm.send("gateway", text, conversation_id=f"discord:{CHANNEL}")
 
             await until(lambda: user_comm.trace("#1")[0].state == "done", "all pieces are sent")
-            assert "".join(said["content"] + "\n" for said in discord.posted).split() == text.split()
+            assert "\n".join(await discord.said()).split() == text.split()
 
     asyncio.run(use())
 
 
 @pytest.mark.parametrize(
-    ("discord", "token", "sentence"),
+    ("rules", "token", "sentence"),
     [
-        (FakeDiscord(), "wrong", "Discord refused the token"),
-        (FakeDiscord(message_content_enabled=False), TOKEN, "switch on 'Message Content Intent'"),
+        (Rules(), "wrong", "Discord refused the token"),
+        (Rules(privileged=0), TOKEN, "switch on 'Message Content Intent'"),
     ],
 )
 def test_what_only_a_person_can_mend_ends_it_as_not_configured(
-    team: Team, join: Join, discord: FakeDiscord, token: str, sentence: str
+    team: Team, join: Join, rules: Rules, token: str, sentence: str
 ) -> None:
     async def use() -> None:
         lead = join("lead")
-        async with gateway(team, discord, token) as process:
+        async with FakeDiscord(rules=rules) as discord, gateway(team, discord, token=token) as process:
             assert await asyncio.to_thread(process.wait, 20) == os.EX_CONFIG
         state = next(agent for agent in lead.agents() if agent.name == "gateway")
         assert state.status == "not configured"
@@ -122,9 +89,9 @@ def test_what_only_a_person_can_mend_ends_it_as_not_configured(
 
 def test_sigterm_ends_it_at_once(team: Team, join: Join) -> None:
     async def use() -> None:
-        discord, lead = FakeDiscord(), join("lead")
-        async with gateway(team, discord) as process:
-            await asyncio.wait_for(discord.connected.wait(), 20)
+        lead = join("lead")
+        async with FakeDiscord() as discord, gateway(team, discord) as process:
+            await connected(lead)
             process.send_signal(signal.SIGTERM)
             assert await asyncio.to_thread(process.wait, 10) == 0
         assert next(agent for agent in lead.agents() if agent.name == "gateway").status == "offline"

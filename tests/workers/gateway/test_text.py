@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from teamsup.workers.discord_text import Piece, as_file, cut, pieces, plain
+from teamsup.workers.gateway.text import Piece, as_file, cut, pieces, plain
 
 LINK = "[the docs](https://example.org/wiki/Queue_(data)?page=2)"
 TOKENS = [
@@ -484,5 +484,5 @@ def test_no_foreign_text_pings_or_hides_anything(text: str) -> None:
 
 
 def test_it_does_without_discord_py() -> None:
-    check = "import sys, teamsup.workers.discord_text; sys.exit('discord' in sys.modules)"
+    check = "import sys, teamsup.workers.gateway.text; sys.exit('discord' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0

@@ -39,6 +39,8 @@ class Worker(ABC):
     """One daemon of the team. A subclass says its name and what to do with a delivery."""
 
     name: ClassVar[str]
+    parallel: ClassVar[int] = 1
+    """How many deliveries it may work on at once; those of one conversation still come one after another."""
 
     def __init__(self, hub: MessageHub, settings: Settings) -> None:
         self.hub = hub
@@ -46,6 +48,7 @@ class Worker(ABC):
         self.log = logging.getLogger(self.name)
         self._stopping = asyncio.Event()
         self._refusal: NotConfigured | None = None
+        self._at_work: set[asyncio.Task[None]] = set()
 
     @abstractmethod
     async def handle(self, delivery: Delivery) -> None:
@@ -88,6 +91,8 @@ class Worker(ABC):
         async with asyncio.TaskGroup() as tasks:
             besides = [tasks.create_task(self._stay()), tasks.create_task(self._work())]
             await self._read()
+            if self._at_work:
+                await asyncio.wait(self._at_work)
             for task in besides:
                 task.cancel()
         if self._refusal is not None:
@@ -100,13 +105,23 @@ class Worker(ABC):
                 if await self._arrived():
                     # One at a time: what ends this process must not count against what was not even begun.
                     for delivery in await self.in_thread(self.hub.claim):
-                        await self._attend(delivery)
+                        await self._begin(delivery)
             except StoreError as error:
                 self.log.error("%s", error)
                 await asyncio.sleep(_PAUSE_SECONDS)
             except Exception:
                 self.log.exception("cannot read the mailbox")
                 await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _begin(self, delivery: Delivery) -> None:
+        if self.parallel == 1:
+            await self._attend(delivery)
+            return
+        work = asyncio.create_task(self._attend(delivery))
+        self._at_work.add(work)
+        work.add_done_callback(self._at_work.discard)
+        if len(self._at_work) >= self.parallel:
+            await asyncio.wait(self._at_work, return_when=asyncio.FIRST_COMPLETED)
 
     async def _arrived(self) -> bool:
         """Whether something arrived, unless the end came first."""

@@ -9,7 +9,7 @@ from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
-from .discord_markdown import MARK, Cut, Frame, atoms, stretches
+from .markdown import MARK, Cut, Frame, atoms, stretches
 
 _LIMIT = 1999  # Discord takes 2,000 code points, and a text never has more of them than UTF-16 units
 _MOST_PIECES = 5

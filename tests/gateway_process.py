@@ -1,0 +1,65 @@
+"""The gateway's own process, with unmodified discord.py, against a Discord on loopback."""
+
+import asyncio
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+from fake_discord import ANN, TOKEN, FakeDiscord
+from support import environment_of_a_stranger, eventually
+from teamsup.hub import Delivery, MessageHub, Team
+
+ALLOW_ANN = f"[gateway]\nusers = [{ANN}]\n"
+
+
+def start(team: Team, discord: FakeDiscord, token: str = TOKEN) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "fake_discord.pointed", "teamsup.workers.gateway.discord_gateway", "--team", team.name],
+        env={
+            **environment_of_a_stranger(),
+            "TEAMSUP_HOME": str(team.folder.parent),
+            "TEAMSUP_HEARTBEAT_SECONDS": "1",
+            "DISCORD_TOKEN": token,
+            "FAKE_DISCORD": discord.url,
+            "PYTHONPATH": str(Path(__file__).parent),
+        },
+    )
+
+
+@contextlib.asynccontextmanager
+async def gateway(
+    team: Team, discord: FakeDiscord, toml: str = ALLOW_ANN, token: str = TOKEN
+) -> AsyncIterator[subprocess.Popen[bytes]]:
+    """Runs until the context ends; it has then ended well, unless the test has ended it."""
+    team.create()
+    team.configuration.write_text(toml)
+    process = start(team, discord, token)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        assert await asyncio.to_thread(process.wait, 20) in (0, os.EX_CONFIG)
+
+
+def status(hub: MessageHub) -> str:
+    """What the gateway tells people of its connection."""
+    found = hub.agent_named("gateway")
+    return "" if found is None else found.note
+
+
+async def connected(hub: MessageHub) -> None:
+    await until(lambda: status(hub).startswith("connected"), "the gateway is connected")
+
+
+async def until(condition: Callable[[], object], what: str) -> None:
+    await asyncio.to_thread(eventually, condition, what)
+
+
+async def arrival(hub: MessageHub) -> Delivery:
+    """The next message for that agent."""
+    assert await hub.wait_async(20)
+    (delivery,) = await asyncio.to_thread(hub.claim)
+    return delivery

@@ -1,0 +1,1 @@
+"""The gateway: one Discord connection for the whole team."""
