@@ -1,6 +1,6 @@
 """Runs a program whose unmodified discord.py takes $FAKE_DISCORD for Discord.
 
-As in ``FAKE_DISCORD=http://127.0.0.1:1234 python -m fake_discord.pointed teamsup.workers.gateway.discord_gateway --team crew``.
+As in ``FAKE_DISCORD=URL python -m fake_discord.pointed teamsup.workers.gateway.discord_gateway --team crew``.
 """
 
 import os

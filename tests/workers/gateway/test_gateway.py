@@ -31,7 +31,8 @@ def test_an_allowed_person_is_heard_and_answered_in_the_channel(team: Team, join
 
             await discord.until_said(["Hi @everyone"])
             said = (await discord.messages())[-1]
-            assert said.reference is not None and said.reference.message == asked
+            assert said.reference is not None
+            assert said.reference.message == asked
             assert not said.pings
             await until(lambda: user_comm.trace("#2")[0].outcome == "sent", "the answer is acknowledged")
 

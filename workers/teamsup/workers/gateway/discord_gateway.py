@@ -8,10 +8,10 @@ from teamsup.hub.sections import GatewaySection
 from teamsup.hub.settings import Settings
 
 from ..worker import Worker, main
+from .bot_token import find_token
 from .connection import Connection
 from .inbox import Inbox
 from .outbox import Outbox
-from .bot_token import find_token
 
 if TYPE_CHECKING:
     import discord
