@@ -210,12 +210,17 @@ def wake_ups(home: Path, scout: MessageHub) -> None:
 def hooks(home: Path, scout: MessageHub) -> None:
     """From the start of a hook's process to its end, as Claude Code waits for it; each announces a message."""
     given = json.dumps({"hook_event_name": "PostToolUse", "tool_response": "x" * 2000}).encode()
-    environment = {**os.environ, "XDG_RUNTIME_DIR": str(home / "tmp" / "lead"), "CLAUDE_PID": str(os.getpid())}
+    environment = {
+        **os.environ,
+        "XDG_RUNTIME_DIR": str(home / "tmp" / "lead"),
+        "CLAUDE_PID": str(os.getpid()),
+        "TEAMSUP": sys.executable,
+    }
     heard = []
 
     def hook() -> None:
         ran = subprocess.run(
-            [sys.executable, "-IS", _HOOK], input=given, capture_output=True, env=environment, check=True
+            ["sh", _HOOK.with_name("python.sh"), _HOOK], input=given, capture_output=True, env=environment, check=True
         )
         heard.append(ran.stdout)
 

@@ -47,11 +47,11 @@ class Model:
         """What a hook of this session prints."""
         payload = {"hook_event_name": event, "session_id": "s", **given}
         ran = subprocess.run(
-            [sys.executable, HOOK],
+            ["sh", HOOK.with_name("python.sh"), HOOK],
             input=json.dumps(payload),
             capture_output=True,
             text=True,
-            env={**self.environment, "CLAUDE_PID": str(os.getpid())},
+            env={**self.environment, "TEAMSUP": sys.executable, "CLAUDE_PID": str(os.getpid())},
             timeout=20,
             check=True,
         )

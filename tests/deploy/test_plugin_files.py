@@ -81,9 +81,9 @@ def test_the_monitor_watches_for_the_agent_that_the_server_speaks_for() -> None:
 
 def test_every_hook_is_quick_to_start_and_to_give_up() -> None:
     for _, hook in hooks():
-        assert hook["command"] == "python3"
-        option, script = hook["args"]
-        assert option == "-IS"
+        assert hook["command"] == "sh"
+        finder, script = hook["args"]
+        assert finder == "${CLAUDE_PLUGIN_ROOT}/python.sh"
         assert (PLUGIN / script.removeprefix("${CLAUDE_PLUGIN_ROOT}/")).is_file()
         assert hook["timeout"] <= 5
 
@@ -103,6 +103,33 @@ def test_the_server_hears_of_its_own_calls_and_the_guard_of_commands_and_neither
 )
 def test_the_server_hears_of_what_happens_in_a_session(event: str) -> None:
     assert [hook["args"][-1] for _, hook in hooks(event)] == ["${CLAUDE_PLUGIN_ROOT}/hook.py"]
+
+
+@pytest.mark.parametrize(
+    ("teamsup", "version"),
+    [
+        ("FOLDER/teamsup", "the one beside teamsup"),
+        ("/nowhere/teamsup", "the one of the PATH"),
+        ("teamsup", "the one of the PATH"),
+        ("", "the one of the PATH"),
+    ],
+)
+def test_hooks_run_with_the_python_of_their_teamsup_where_it_is_known(
+    tmp_path: Path, teamsup: str, version: str
+) -> None:
+    for folder, words in (("own", "the one beside teamsup"), ("path", "the one of the PATH")):
+        python = tmp_path / folder / "python3"
+        python.parent.mkdir()
+        python.write_text(f"#!/bin/sh\necho {words}: $*\n")
+        python.chmod(0o755)
+    ran = subprocess.run(
+        ["/bin/sh", PLUGIN / "python.sh", "hook.py"],
+        env={"PATH": str(tmp_path / "path"), "TEAMSUP": teamsup.replace("FOLDER", str(tmp_path / "own"))},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ran.stdout == f"{version}: -IS hook.py\n"
 
 
 @pytest.mark.parametrize("script", ["hook.py", "guard.py"])

@@ -114,7 +114,10 @@ def test_a_turn_that_ends_normally_ends_what_was_read_in_it(team: Team, join: Jo
         async with session(team) as lead:
             scout.send("lead", "one")
             await lead.call("team_read_messages")
+            # Its result is still on the way: the call may have gone on behind the session.
+            assert lead.hook("Stop") == {}
             assert scout.trace("#1")[0].state == "leased"
+            assert lead.hook("UserPromptSubmit") == {}
             assert lead.hook("Stop") == {}
             assert scout.trace("#1")[0].state == "done"
 
@@ -128,6 +131,7 @@ def test_a_turn_that_goes_on_ends_nothing(team: Team, join: Join) -> None:
         async with session(team) as lead:
             scout.send("lead", "one")
             await lead.call("team_read_messages")
+            assert lead.hook("PostToolUse") == {}
             scout.send("lead", "two")
             assert lead.hook("Stop")["decision"] == "block"
             assert scout.trace("#1")[0].state == "leased"
@@ -190,6 +194,7 @@ def test_a_subagent_without_a_name_works_on_its_sessions_mailbox_and_is_not_aske
             assert await lead.call("team_read_messages") == "No messages."
             assert user.trace("#1")[0].state == "leased"
             user.send("lead", "two")
+            assert lead.hook("PostToolUse", **helper) == {}
             assert lead.hook("SubagentStop", **helper) == {}
             assert [user.trace(f"#{number}")[0].state for number in (1, 2)] == ["done", "ready"]
 
@@ -224,10 +229,32 @@ def test_a_subagent_is_asked_to_read_its_own_mail_before_it_ends(team: Team, joi
             assert "one more thing" in lead.hook("SubagentStop", **SCOUT)["reason"]
             lead.subagent_calls("t1", "a1", "scout")
             assert "one more thing" in await lead.call_as("t1", "team_read_messages")
+            assert lead.hook("PostToolUse", **SCOUT) == {}
             assert lead.hook("SubagentStop", **SCOUT) == {}
 
     asyncio.run(use())
     assert user.trace("#1")[0].state == "done"
+
+
+def test_the_team_sees_whether_a_session_is_in_a_turn(team: Team, join: Join) -> None:
+    scout = join("scout")
+
+    def in_turn() -> bool:
+        lead = scout.agent_named("lead")
+        return lead is not None and lead.metadata.get("in_turn") is True
+
+    async def use() -> None:
+        async with session(team) as lead:
+            for event in ("UserPromptSubmit", "PostToolUse"):
+                lead.hook(event)
+                assert in_turn()
+                lead.hook("Stop")
+                assert not in_turn()
+            lead.hook("UserPromptSubmit")
+            lead.hook("SessionStart", source="resume")
+            assert not in_turn()
+
+    asyncio.run(use())
 
 
 def test_the_team_sees_whether_a_session_has_hooks(team: Team, join: Join) -> None:
@@ -324,7 +351,7 @@ def test_of_two_servers_of_one_claude_code_the_first_hears_the_hooks(team: Team,
     asyncio.run(use())
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_server_that_is_ended_takes_its_place_away(team: Team, join: Join, number: signal.Signals) -> None:
     scout = join("scout")
     places = team.folder.parent / "lead" / f"teamsup-{os.getuid()}"

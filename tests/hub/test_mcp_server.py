@@ -52,6 +52,39 @@ def test_tools_and_instructions_cost_a_model_at_most_900_tokens(team: Team) -> N
     asyncio.run(use())
 
 
+def test_each_tool_says_in_a_sentence_what_it_does_and_what_kind_of_tool_it_is(team: Team) -> None:
+    async def use() -> None:
+        async with session(team) as lead:
+            assert {
+                tool.name: (tool.description, tool.annotations and tool.annotations.model_dump(exclude_none=True))
+                for tool in (await lead.client.list_tools()).tools
+            } == {
+                "team_send_message": (
+                    "Send a message to one agent or daemon of your team, or answer one; an answer ends the message it"
+                    " answers.",
+                    {"destructive_hint": False, "open_world_hint": False},
+                ),
+                "team_read_messages": (
+                    "Read what waits for you. What a read returned counts as done when you read on or end your turn.",
+                    {"destructive_hint": False, "open_world_hint": False},
+                ),
+                "team_broadcast": (
+                    "Send a message to every agent and daemon of your team.",
+                    {"destructive_hint": False, "open_world_hint": False},
+                ),
+                "team_get_status": (
+                    "See who is in the team and how they are, or what became of a message.",
+                    {"read_only_hint": True, "open_world_hint": False},
+                ),
+                "team_update_status": (
+                    "Tell the team how you are and what you are doing.",
+                    {"destructive_hint": False, "idempotent_hint": True, "open_world_hint": False},
+                ),
+            }
+
+    asyncio.run(use())
+
+
 def test_an_empty_read_costs_at_most_15_tokens_and_a_frame_25(team: Team, join: Join) -> None:
     gcp_monitor = join("gcp-monitor")
 

@@ -12,12 +12,18 @@ import psutil
 import pytest
 
 from mcp_session import session
-from support import Command, eventually, listeners
+from support import Command, as_foreign_program, eventually, listeners
 from teamsup.hub import MessageHub, Team
+from teamsup.hub.claude_code import participants
 from teamsup.hub.claude_code.reader import KEEP_EVERY, Reader
 from teamsup.hub.message_hub import LEASE_SECONDS
 
 Join = Callable[..., MessageHub]
+
+
+def status_of(hub: MessageHub, name: str) -> str:
+    agent = hub.agent_named(name)
+    return "" if agent is None else agent.status
 
 
 def test_the_next_read_ends_what_the_last_one_returned(team: Team, join: Join) -> None:
@@ -63,7 +69,7 @@ def test_what_a_session_leaves_open_is_unread_again_and_the_agent_offline(team: 
     assert {agent.name: agent.status for agent in scout.agents()}["lead"] == "offline"
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_the_server_and_gives_back_what_is_open(team: Team, join: Join, number: signal.Signals) -> None:
     scout = join("scout")
 
@@ -103,8 +109,11 @@ def test_two_reads_side_by_side_do_not_end_what_the_other_returns(team: Team, jo
         async with session(team) as lead:
             reads = [asyncio.create_task(lead.call("team_read_messages", wait_seconds=30, limit=1)) for _ in range(2)]
             await asyncio.to_thread(eventually, lambda: listeners(team, "lead") == 2, "both reads wait")
-            for number in range(2):
-                scout.send("lead", str(number))
+            scout.send("lead", "0")
+            await asyncio.wait(reads, return_when=asyncio.FIRST_COMPLETED)
+            # What one has taken sends nobody else away.
+            await asyncio.to_thread(eventually, lambda: listeners(team, "lead") == 1, "the other waits on")
+            scout.send("lead", "1")
             assert sorted(read.splitlines()[1] for read in await asyncio.gather(*reads)) == ["0", "1"]
             assert [scout.trace(f"#{number}")[0].state for number in (1, 2)] == ["leased", "leased"]
             await lead.call("team_read_messages")
@@ -131,6 +140,70 @@ def test_the_server_ends_with_its_parent_though_somebody_else_keeps_its_stdin_op
     assert {agent.name: agent.status for agent in scout.agents()}["lead"] == "offline"
     os.close(ours)
     os.close(theirs)
+
+
+def test_a_claim_that_is_under_way_when_the_server_ends_is_given_back(team: Team, join: Join) -> None:
+    scout = join("scout")
+
+    async def use() -> None:
+        async with session(team) as lead:
+            pid = next(agent for agent in scout.agents() if agent.name == "lead").metadata["pid"]
+            scout.send("lead", "one")
+            with scout.transaction():
+                scout.enroll("nobody")
+                reading = asyncio.create_task(lead.call("team_read_messages"))
+                await lead.call("team_get_status")
+                os.kill(pid, signal.SIGTERM)
+            await asyncio.to_thread(eventually, lambda: not psutil.pid_exists(pid), "the server has ended")
+            reading.cancel()
+
+    asyncio.run(use())
+    assert (scout.trace("#1")[0].state, scout.trace("#1")[0].read_at) == ("ready", None)
+
+
+def test_a_live_session_keeps_its_leases_and_its_presence(
+    team: Team, join: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scout = join("scout")
+    monkeypatch.setattr(participants, "_BEAT_SECONDS", 0.01)
+    hub = join("lead")
+    scout.send("lead", "one")
+    everybody = participants.Participants(hub)
+
+    def lease() -> object:
+        return as_foreign_program(team, "SELECT lease_expires_at FROM deliveries")[0][0]
+
+    async def use() -> None:
+        async with everybody.main.reader() as reader:
+            reader.returned(reader.read(1))
+        hub.mark_offline("lead")
+        before = lease()
+        staying = asyncio.create_task(everybody.stay())
+        await asyncio.to_thread(eventually, lambda: lease() != before, "the lease is prolonged")
+        await asyncio.to_thread(eventually, lambda: status_of(scout, "lead") == "online", "a heartbeat")
+        staying.cancel()
+
+    asyncio.run(use())
+
+
+def test_a_subagent_that_has_not_been_heard_of_for_long_is_gone(join: Join, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(participants, "_BEAT_SECONDS", 0.01)
+    monkeypatch.setattr(participants, "_LOST_SECONDS", 0.0)
+    user, hub = join("user"), join("lead")
+    join("scout")
+    user.send("scout", "one")
+    everybody = participants.Participants(hub)
+
+    async def use() -> None:
+        scout = await everybody.subagent("a1", "scout")
+        async with scout.reader() as reader:
+            reader.returned(reader.read(1))
+        staying = asyncio.create_task(everybody.stay())
+        await asyncio.to_thread(eventually, lambda: user.trace("#1")[0].state == "ready", "it is given back")
+        await asyncio.to_thread(eventually, lambda: status_of(user, "scout") == "offline", "it is offline")
+        staying.cancel()
+
+    asyncio.run(use())
 
 
 def test_a_session_that_dies_gives_back_what_it_has_read_when_its_lease_ends(team: Team, join: Join) -> None:

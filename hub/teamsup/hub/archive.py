@@ -16,10 +16,10 @@ class Archive(HubBase):
     """The verbs that change nothing."""
 
     def message(self, message_id: str) -> Message:
-        """The message of that identity, or for ``#12`` the one whose ``id`` is 12. Raises UnknownMessage."""
+        """The message of that identity, or for ``#12`` or ``12`` the one whose ``id`` is 12. Raises UnknownMessage."""
         rows = self._store.read("SELECT * FROM messages WHERE message_id = ?", (message_id,))
-        if not rows and message_id.startswith("#") and message_id[1:].isdecimal():
-            rows = self._store.read("SELECT * FROM messages WHERE id = ?", (int(message_id[1:19]),))
+        if not rows and (number := message_id.removeprefix("#")).isdecimal():
+            rows = self._store.read("SELECT * FROM messages WHERE id = ?", (int(number[:18]),))
         if not rows:
             raise UnknownMessage(f"There is no message {message_id!r}.")
         return sending.message_from(rows[0])

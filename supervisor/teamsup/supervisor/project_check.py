@@ -18,6 +18,7 @@ _PLUGIN_FILES = (
     ".mcp.json",
     "hooks/hooks.json",
     "monitors/monitors.json",
+    "python.sh",
     "hook.py",
     "guard.py",
 )

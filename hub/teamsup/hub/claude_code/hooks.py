@@ -141,6 +141,7 @@ async def reply(who: Participant, event: str) -> dict[str, Any]:
         case "SessionStart":
             # Also after /clear and a compaction, when the model has forgotten what it was told.
             await in_hub(who.hub.begin_ladder)
+            await who.forget_turn()
         case "UserPromptSubmit" | "PostToolUse" | "PostToolUseFailure":
             await who.begin_turn()
             if text := await _announced(who, Step.ANNOUNCED):

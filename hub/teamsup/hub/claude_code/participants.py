@@ -5,6 +5,7 @@ model can choose; without hooks everybody counts as the session's agent. A subag
 where the team knows an agent named like its type; else it works on the session's mailbox, its own reads apart.
 """
 
+import functools
 import os
 import time
 from collections.abc import AsyncIterator, Callable
@@ -89,19 +90,32 @@ class Participant:
 
     async def begin_turn(self) -> None:
         """A turn goes on, in which hooks announce; ``teamsup watch`` leaves it in peace."""
+        async with self.reader() as reader:
+            reader.see()
         if not self.details.get("in_turn"):
             self.details["in_turn"] = True
+            await self.beat()
+
+    async def forget_turn(self) -> None:
+        """A turn that was broken off never says that it has ended; this says it."""
+        if self.details.pop("in_turn", None):
             await self.beat()
 
     async def end_turn(self) -> None:
         """A turn has ended normally: what was read in it is done."""
         async with self.reader() as reader:
-            await in_hub(reader.end_last_read)
-        if self.details.pop("in_turn", None):
-            await self.beat()
+            await in_hub(reader.end_seen)
+        await self.forget_turn()
 
-    def leave(self, *, is_last: bool) -> None:
-        """Give back what is open; the ``is_last`` of its name also goes offline."""
+    async def leave(self, *, is_last: bool) -> None:
+        """Give back what is open, also what a call is just claiming; the ``is_last`` of its name also goes offline.
+
+        May be cancelled, at the end of the process: then leases end by themselves.
+        """
+        async with self._turn:
+            await anyio.to_thread.run_sync(lambda: self._leave(is_last=is_last), abandon_on_cancel=True)
+
+    def _leave(self, *, is_last: bool) -> None:
         with suppress(TeamsupError):
             self._reader.end()
         # Another session of this agent may have come meanwhile; its heartbeats carry its pid.
@@ -164,19 +178,15 @@ class Participants:
         async with self._entrance:
             if (gone := self._subagents.pop(agent_id, None)) is not None:
                 others = {other.hub.agent for other in self._subagents.values() if other.has_name}
-                async with gone.reader():
-                    await in_hub(lambda: self._see_off(gone, is_last=gone.hub.agent not in others))
+                await gone.leave(is_last=gone.hub.agent not in others)
+                if gone.has_name:
+                    gone.hub.close()
 
-    @staticmethod
-    def _see_off(gone: Participant, *, is_last: bool) -> None:
-        gone.leave(is_last=is_last)
-        if gone.has_name:
-            gone.hub.close()
-
-    def leave(self) -> None:
+    async def leave(self) -> None:
         """The session ends for all."""
-        for participant in (*self._subagents.values(), self.main):
-            participant.leave(is_last=True)
+        async with anyio.create_task_group() as tasks:
+            for participant in (*self._subagents.values(), self.main):
+                tasks.start_soon(functools.partial(participant.leave, is_last=True))
 
     async def hooks_heard(self) -> None:
         """The session's hooks reach us, which is worth knowing when somebody asks why an agent does not listen."""

@@ -27,12 +27,28 @@ class Reader:
     def __init__(self, hub: MessageHub) -> None:
         self.hub = hub
         self._open: dict[str, Delivery] = {}
+        self._seen: set[str] = set()
 
     def end_last_read(self) -> None:
         """What was returned before is done. This begins a read, so of two reads side by side neither ends what the
         other is about to return."""
         self._each(self.hub.acknowledge)
         self._open.clear()
+        self._seen.clear()
+
+    def see(self) -> None:
+        """The model has got everything that was returned so far. The result of a call that went on behind the session
+        Claude Code may keep back until the next turn."""
+        self._seen.update(self._open)
+
+    def end_seen(self) -> None:
+        """A turn has ended normally: what the model has got is done."""
+        unseen = {message_id: delivery for message_id, delivery in self._open.items() if message_id not in self._seen}
+        self._open = {message_id: self._open[message_id] for message_id in self._seen & self._open.keys()}
+        try:
+            self.end_last_read()
+        finally:
+            self._open |= unseen
 
     def read(self, limit: int) -> list[Delivery]:
         """Claim what is next, as far as one result can hold it."""

@@ -85,16 +85,28 @@ class TeamTools:
     async def _read(self, caller: Participant, context: Context[None], seconds: float, limit: int) -> str:
         async with caller.reader() as reader:
             await in_hub(reader.end_last_read)
-        waited = 0.0
-        if seconds:
-            await context.report_progress(0, seconds)
-        while waited < seconds and not await caller.hub.wait_async(min(_PROGRESS_SECONDS, seconds - waited)):
-            waited += _PROGRESS_SECONDS
-            await context.report_progress(min(waited, seconds), seconds)
+        began = anyio.current_time()
+        while True:
+            if seconds:
+                await self._wait(caller, context, began, seconds)
+            if text := await self._claimed(caller, limit):
+                return text
+            # Of several who waited for one message, all but one go on waiting.
+            if anyio.current_time() >= began + seconds:
+                return "No messages."
+
+    async def _wait(self, caller: Participant, context: Context[None], began: float, seconds: float) -> None:
+        while (waited := anyio.current_time() - began) < seconds:
+            await context.report_progress(round(waited), seconds)
+            if await caller.hub.wait_async(min(_PROGRESS_SECONDS, seconds - waited)):
+                return
+
+    async def _claimed(self, caller: Participant, limit: int) -> str:
+        """What can be claimed now, as the model gets it; given back unless that reaches it."""
         async with caller.reader() as reader:
             claimed = await in_hub(lambda: reader.read(limit))
             if not claimed:
-                return "No messages."
+                return ""
             try:
                 text = "\n".join(framed(delivery.message) for delivery in claimed)
                 await in_hub(lambda: reader.returned(claimed))

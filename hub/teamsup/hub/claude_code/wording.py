@@ -68,7 +68,7 @@ def stored(message: Message, recipient: Agent | None) -> str:
     """What is known of a message that was just sent, and of whoever it was sent to."""
     if recipient is not None:
         return f"Stored as #{message.id}; {recipient.name} is {presence(recipient, datetime.now(UTC))}."
-    return f"Stored as #{message.id}; kept for {message.recipient}, who is not in the team."
+    return f"Stored as #{message.id}; kept for {_inline(message.recipient or '')}, who is not in the team."
 
 
 def agent_line(agent: Agent, me: str) -> str:
@@ -84,7 +84,8 @@ def fate(state: DeliveryState) -> str:
     facts = {"stored": state.stored_at, "offered": state.offered_at, "read": state.read_at, "ended": state.done_at}
     times = ", ".join(f"{fact} {ago(moment)}" for fact, moment in facts.items() if moment is not None)
     where = "undeliverable: nobody has that name" if state.undeliverable else state.state
-    return f"{state.recipient}: {where}; {times}" + (f"; {state.outcome}" if state.outcome else "")
+    outcome = f"; {_inline(state.outcome, 200)}" if state.outcome else ""
+    return f"{_inline(state.recipient)}: {where}; {times}{outcome}"
 
 
 def _inline(text: str, limit: int = _ORIGIN_CHARACTERS) -> str:

@@ -12,8 +12,10 @@ CREATE TABLE discord_pieces (
   message INTEGER NOT NULL,
   number INTEGER NOT NULL,
   content TEXT NOT NULL,
+  files TEXT NOT NULL DEFAULT '[]', -- paths of what goes with it; '' is the message itself, too long for pieces
   nonce TEXT NOT NULL,
-  begun_at TIMESTAMP, -- when it was first sent; NULL: not yet
+  begun_at TIMESTAMP, -- when it was first sent with this nonce; NULL: not yet
+  channel INTEGER, -- to where
   snowflake INTEGER, -- once Discord has it
   PRIMARY KEY (message, number)
 ) WITHOUT ROWID;
@@ -27,7 +29,7 @@ END;
 CREATE TABLE discord_questions (
   snowflake INTEGER PRIMARY KEY,
   channel INTEGER NOT NULL,
-  shown TEXT
+  shown TEXT NOT NULL DEFAULT '' -- which of our reactions may be there, also after a crash
 );
 
 -- People who have paired, and the one-time codes with which they may.
