@@ -307,3 +307,11 @@ def test_without_agent_the_environment_says_who_it_is(teamsup: Command, command:
         check=False,
     )
     assert named.stderr.startswith("teamsup: '../lead' is not a name for an agent")
+
+
+@pytest.mark.parametrize("name", ["user_comm", "Gateway", "supervisor", "hub"])
+def test_no_session_can_be_a_part_of_the_team_itself(teamsup: Command, name: str) -> None:
+    refused = teamsup.run("mcp", "--agent", name)
+    assert refused.returncode == os.EX_USAGE
+    assert "choose another name" in refused.stderr
+    assert not teamsup.team.database.exists()

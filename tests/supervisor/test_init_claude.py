@@ -402,13 +402,13 @@ def test_a_folder_that_is_missing_or_belongs_to_all_projects_is_refused(person: 
 
 def test_the_name_of_a_daemon_is_refused_before_anything_is_written(person: Person) -> None:
     with MessageHub(person.team) as hub:
-        hub.enroll("gateway", "daemon")
+        hub.enroll("own-daemon", "daemon")
 
-    result = person.tries("--agent", "gateway")
+    result = person.tries("--agent", "own-daemon")
 
-    assert "'gateway' is the team's daemon of that name" in refusal(result)
+    assert "'own-daemon' is the team's daemon of that name" in refusal(result)
     assert not person.settings.exists()
-    assert person.known() == ["gateway"]
+    assert person.known() == ["own-daemon"]
 
 
 def test_a_store_that_cannot_be_used_leaves_the_project_alone(person: Person) -> None:

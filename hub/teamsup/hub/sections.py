@@ -6,11 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from .errors import InvalidName
 from .messages import SUPERVISOR
 from .presence import agent_name
 
 WORKERS = ("user_comm", "monitor-bridge", "gateway")
 """The workers that come with teamsup, in the order of starting."""
+
+
+def session_agent(name: str) -> str:
+    """The folded name of whom a Claude Code session may be. Raises InvalidName for a part of the team itself."""
+    folded = agent_name(name)
+    if folded in (*WORKERS, SUPERVISOR):
+        raise InvalidName(f"{name!r} is a part of the team itself; choose another name.")
+    return folded
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from teamsup.hub import InvalidName, MessageHub, Team
-from teamsup.hub.presence import agent_name
+from teamsup.hub.sections import session_agent
 from teamsup.hub.wording import printable
 
 from . import claude_settings, json_file
@@ -28,7 +28,7 @@ def set_up(folder: Path | None, team_name: str | None, agent: str | None, *, dry
     project, settings = _open(folder)
     there = settings.value.get("env", {})
     team = claude_settings.team_of(there, team_name)
-    name = agent_name(agent or there.get(AGENT) or DEFAULT_AGENT)
+    name = session_agent(agent or there.get(AGENT) or DEFAULT_AGENT)
     plugin = shipped("claude")
     if not (plugin / ".claude-plugin").is_dir():
         raise NoProject(f"This teamsup came without its plugin: there is no {plugin}.")

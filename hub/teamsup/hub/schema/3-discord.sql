@@ -48,3 +48,17 @@ CREATE TABLE discord_facts (
   name TEXT PRIMARY KEY,
   value TEXT NOT NULL
 );
+
+-- What people have decided by pressing a button of a message.
+CREATE TABLE discord_decisions (
+  message INTEGER PRIMARY KEY,
+  person INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  option INTEGER NOT NULL, -- which of the message's, from 0
+  decided_at TIMESTAMP NOT NULL
+);
+
+CREATE TRIGGER messages_delete_decisions AFTER DELETE ON messages
+BEGIN
+  DELETE FROM discord_decisions WHERE message = OLD.id;
+END;
