@@ -9,7 +9,7 @@ start: .venv/runtime
 	@exec $(BIN)/teamsup start
 
 test: .venv/dev .venv/mcp-v1/made
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto
 
 check: .venv/dev
 	$(BIN)/ruff check .
@@ -24,6 +24,7 @@ bench: .venv/bench
 	$(BIN)/python -m benchmarks.mcp_server
 	$(BIN)/python -m benchmarks.throughput
 	$(BIN)/python -m benchmarks.latency
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.discord_gateway
 
 soak: .venv/dev
 	cd tests && ../$(BIN)/python -m hub.hammer 1000000
@@ -31,6 +32,7 @@ soak: .venv/dev
 	cd tests && ../$(BIN)/python -m hub.wake_ups 100000
 	cd tests && ../$(BIN)/python -m hub.growth 1000000
 	cd tests && ../$(BIN)/python -m killing 100
+	cd tests && ../$(BIN)/python -m workers.gateway.hammer 3000
 
 clean:
 	rm -rf .venv dist .mypy_cache .pytest_cache .ruff_cache

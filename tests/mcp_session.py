@@ -37,6 +37,10 @@ class Model:
         meta: Any = {"claudecode/toolUseId": tool_use_id}
         return self._text(await self.client.call_tool(tool, arguments, meta=meta), is_error=False)
 
+    async def refused_as(self, tool_use_id: str, tool: str, **arguments: object) -> str:
+        meta: Any = {"claudecode/toolUseId": tool_use_id}
+        return self._text(await self.client.call_tool(tool, arguments, meta=meta), is_error=True)
+
     def _text(self, result: CallToolResult, *, is_error: bool) -> str:
         (content,) = result.content
         assert content.type == "text"

@@ -209,6 +209,8 @@ work-requests work-request-log-entry: list
 # Options by what their value may be: a text such as a filter, a name, a place (which may become part of a host's name),
 # or nothing. Any other option that ends in -id takes a name.
 _TEXTS = "--filter --flatten --format --log-filter --query --query-text --search-query --sort-by --text"
+_PROJECTIONS = "--filter --flatten --format --sort-by"
+_PATHS = "--logs --resource-names"
 _PLACES = "--location --locations --region --regions --zone --zones"
 _SWITCHES = """
 --all --available --enabled --full --gen2 --global --hide-no-traffic --ongoing --only-managed --only-unmanaged
@@ -321,6 +323,9 @@ def _without_options(arguments: list[str]) -> list[str]:
 
 def _check_option(option: str, value: str) -> None:
     if option in _TEXTS.split():
+        # In gcloud's projections a format string reaches every object of the program, the environment too.
+        if option in _PROJECTIONS.split() and ("{" in value or "__" in value):
+            raise _Refused(f"{option} may have neither braces nor '__'")
         return
     if option in _PLACES.split():
         allowed = _PLACE
@@ -328,7 +333,9 @@ def _check_option(option: str, value: str) -> None:
         allowed = _NAME
     else:
         raise _Refused(f"the option {option} is not among those known to be harmless")
-    if not allowed.issuperset(value) or "://" in value:
+    # With a path in it a name would be another resource, such as the secrets beside the one that may be read.
+    is_path = "/" in value and option not in _PATHS.split()
+    if not allowed.issuperset(value) or "://" in value or is_path:
         raise _Refused(f"{value!r} is no plain value for {option}")
 
 
@@ -336,8 +343,9 @@ def _check_gcloud(read: str, positional: list[str]) -> None:
     if read == "logging read":
         return
     for word in positional:
-        # The address of a resource names the server that is asked, and is given the credentials.
-        if not word[:1].isalnum() or not _NAME.issuperset(word) or "://" in word:
+        # The address of a resource names the server that is asked, and is given the credentials; a path in it, what
+        # else is read there.
+        if not word[:1].isalnum() or not _NAME.issuperset(word) or "/" in word or ":" in word:
             raise _Refused(f"{word!r} is no plain name")
 
 

@@ -48,6 +48,21 @@ HARMLESS = [
 ]
 
 REFUSED = {
+    "a projection that reaches into the program": [
+        "gcloud logging read x --format='value(severity.color(red=E).format(\"{0.__class__}\"))'",
+        "gcloud logging read x --format='value(severity.format(\"{0:>2000000000}\"))'",
+        "gcloud projects list --filter='name.__class__=x'",
+        "gcloud projects list --sort-by='{0}'",
+        "gcloud projects list --flatten=x.__init__",
+    ],
+    "a name that is a path to something else": [
+        "gcloud redis instances describe x/authString --region=us-east1",
+        "gcloud redis instances describe x:getAuth --region=us-east1",
+        "gcloud pubsub topics describe t/../../x",
+        "gcloud pubsub topics describe ..",
+        "oci compute instance get --instance-id ocid1.x/initialCredentials",
+        "oci network vcn get --vcn-id ../ipsecConnections/i/tunnels/t/sharedSecret",
+    ],
     "no command of ours": [
         "",
         " ",

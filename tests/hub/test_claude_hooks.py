@@ -152,6 +152,7 @@ def test_a_subagent_speaks_and_reads_in_its_own_name(team: Team, join: Join) -> 
             assert {agent.name: agent.status for agent in user.agents()}["scout"] == "online"
             lead.subagent_calls("t2", "a1", "teamsup:scout")
             await lead.call_as("t2", "team_send_message", content="thanks", reply_to="#1")
+            assert lead.hook("PreToolUse", tool_use_id="t3") == {}
             assert "for the lead" in await lead.call_as("t3", "team_read_messages")
             assert lead.hook("SubagentStop", **SCOUT) == {}
             assert {agent.name: agent.status for agent in user.agents()}["scout"] == "offline"
@@ -312,6 +313,23 @@ def test_a_subagents_call_counts_as_its_own_even_when_the_hub_is_held(team: Team
 
     asyncio.run(use())
     assert user.message("#1").sender == "scout"
+
+
+def test_a_call_that_its_hook_should_have_told_of_is_nobodys(team: Team, join: Join) -> None:
+    user = join("user")
+
+    async def use() -> None:
+        async with session(team) as lead:
+            # Without hooks it is the session's.
+            await lead.call_as("t1", "team_send_message", recipient="user", content="no hooks")
+            lead.hook("UserPromptSubmit")
+            refused = await lead.refused_as("t2", "team_send_message", recipient="user", content="who is it?")
+            assert refused == "Who makes this call was not told; please call again."
+            lead.hook("PreToolUse", tool_use_id="t3")
+            await lead.call_as("t3", "team_send_message", recipient="user", content="the session")
+
+    asyncio.run(use())
+    assert [delivery.message.content for delivery in user.claim(5)] == ["no hooks", "the session"]
 
 
 def test_one_of_two_subagents_of_a_name_that_ends_leaves_the_other_online(team: Team, join: Join) -> None:

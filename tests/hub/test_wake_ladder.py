@@ -25,12 +25,14 @@ def test_a_message_is_announced_once_on_every_step(join: Join) -> None:
     assert said(lead, Step.WOKEN) == ["two", "one"]
 
 
-def test_what_was_said_loudly_is_not_said_again_quietly(join: Join) -> None:
+def test_what_was_said_loudly_is_not_announced_again_but_still_asked_for(join: Join) -> None:
     scout, lead = join("scout"), join("lead")
     scout.send("lead", "one")
 
     assert said(lead, Step.WOKEN) == ["one"]
-    assert said(lead, Step.ASKED) == said(lead, Step.ANNOUNCED) == []
+    assert said(lead, Step.ANNOUNCED) == []
+    assert said(lead, Step.ASKED) == ["one"]
+    assert said(lead, Step.ASKED) == said(lead, Step.WOKEN) == []
 
 
 def test_what_is_read_or_held_back_is_not_announced(join: Join) -> None:

@@ -177,6 +177,16 @@ def test_what_an_agent_lets_people_decide_reaches_them_with_the_way_to_answer(ru
         assert lead.claim()[0].message.content == "not now"
 
 
+def test_what_an_agent_tells_user_comm_reaches_people(running: Command) -> None:
+    with MessageHub(running.team, agent="console-ann") as ann, MessageHub(running.team, agent="alert-manager") as agent:
+        ann.register("console")
+        agent.register()
+        agent.send("user_comm", "checkout fails since 14:02", priority="urgent")
+        assert ann.wait(PATIENCE)
+        (told,) = ann.claim()
+        assert (told.message.content, told.message.priority) == ("alert-manager: checkout fails since 14:02", "urgent")
+
+
 def test_an_answer_with_a_choice_goes_to_whoever_asked_and_to_nobody_else(running: Command) -> None:
     with (
         MessageHub(running.team, agent="console-ann") as ann,

@@ -19,7 +19,7 @@ READY = """
 """
 """Deliveries that ``me`` could claim now."""
 
-CLAIMABLE = f"SELECT 1 FROM deliveries WHERE {READY} AND (:step IS NULL OR ladder < :step) LIMIT 1"  # noqa: S608
+CLAIMABLE = f"SELECT 1 FROM deliveries WHERE {READY} AND (:steps IS NULL OR ladder & :steps = 0) LIMIT 1"  # noqa: S608
 
 WAITING = f"""
     SELECT m.* FROM (SELECT message, rank FROM deliveries WHERE {READY} ORDER BY rank, message LIMIT :limit) AS d
@@ -161,6 +161,16 @@ def acknowledge(db: sqlite3.Connection, delivery: Delivery, outcome: str | None,
         outcome,
         clock.to_text(now),
     )
+
+
+def end_unread(db: sqlite3.Connection, message: Message, me: str, outcome: str, now: float) -> bool:
+    at = clock.to_text(now)
+    changed = db.execute(
+        "UPDATE deliveries SET state = 'done', read_at = ?, done_at = ?, outcome = ?"
+        " WHERE message = ? AND recipient = ? AND state = 'ready'",
+        (at, at, outcome, message.id, me),
+    )
+    return changed.rowcount > 0
 
 
 def release(

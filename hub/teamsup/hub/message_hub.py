@@ -158,6 +158,14 @@ class MessageHub(Upkeep, WakeLadder):
             if delivery.message.conversation_id is not None:
                 self._ring_later(self.agent)
 
+    def end_unread(self, message: Message, *, outcome: str) -> bool:
+        """End our delivery of a message as done although we have not claimed it; whether it was still unread."""
+        with self._write() as db:
+            ended = deliveries.end_unread(db, message, self.agent, outcome, self._clock())
+            if ended and message.conversation_id is not None:
+                self._ring_later(self.agent)
+        return ended
+
     def extend(self, delivery: Delivery, lease: float = LEASE_SECONDS) -> None:
         """Keep a delivery for ``lease`` seconds from now. Raises StaleLease."""
         with self._write(durable=False) as db:
@@ -322,7 +330,7 @@ class MessageHub(Upkeep, WakeLadder):
 
     def _due_at(self, step: Step | None = None) -> float:
         """When something happens in our mailbox, in Unix seconds: -inf when something can be claimed now."""
-        me = {"me": self.agent, "now": to_text(self._clock()), "step": step}
+        me = {"me": self.agent, "now": to_text(self._clock()), "steps": step and step.ends_with}
         if self._store.read(deliveries.CLAIMABLE, me):
             return -math.inf
         (text,) = self._store.read(deliveries.NEXT_DUE, me)[0]

@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import IntEnum
+from enum import IntFlag
 from typing import Any, Literal
 
 Priority = Literal["low", "normal", "high", "urgent"]
@@ -48,19 +48,24 @@ HUB = "hub"
 """The sender of what the hub itself has to say. Nobody can take this name."""
 
 
-class Step(IntEnum):
+class Step(IntFlag):
     """The wake ladder, louder and louder: how an agent is made to hear that something waits for it.
 
-    An unread delivery is taken to each step once, and not back to a quieter one; only reading ends it. For a session
-    that begins, which has heard of nothing, it begins at the foot again.
+    An unread delivery is taken to each step once; only reading ends it. What has been taken further is not announced
+    any more. For a session that begins, which has heard of nothing, all begins anew.
     """
 
     ANNOUNCED = 1
     """Put into the turn that its agent is at."""
     ASKED = 2
     """The agent was asked to read it before its turn ends."""
-    WOKEN = 3
+    WOKEN = 4
     """An idle session was woken."""
+
+    @property
+    def ends_with(self) -> "Step":
+        """With any of these taken, this step is not taken any more."""
+        return Step.ANNOUNCED | Step.ASKED | Step.WOKEN if self is Step.ANNOUNCED else self
 
 
 @dataclass(frozen=True, slots=True)

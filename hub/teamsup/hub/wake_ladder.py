@@ -6,8 +6,8 @@ from .hub_base import HubBase
 from .messages import Message, Step
 
 _ANNOUNCE = f"""
-    UPDATE deliveries SET ladder = :step, offered_at = coalesce(offered_at, :now)
-    WHERE {deliveries.READY} AND ladder < :step RETURNING message, rank
+    UPDATE deliveries SET ladder = ladder | :step, offered_at = coalesce(offered_at, :now)
+    WHERE {deliveries.READY} AND ladder & :steps = 0 RETURNING message, rank
 """  # noqa: S608
 
 # The cross join keeps SQLite from walking through all messages: only those of the open deliveries are looked at.
@@ -30,12 +30,11 @@ class WakeLadder(HubBase):
         return [sending.message_from(row) for row in rows]
 
     def announce(self, step: Step) -> list[Message]:
-        """Take what waits for us up to this step; what had not got so far, in the order of reading.
+        """Take what waits for us to this step; what had not been there, in the order of reading.
 
-        Whoever calls this says so to the agent. No message is returned twice for a step, nor for a quieter one later,
-        whichever process asks.
+        Whoever calls this says so to the agent. No message is returned twice for a step, whichever process asks.
         """
-        values = {"me": self.agent, "now": to_text(self._clock()), "step": step}
+        values = {"me": self.agent, "now": to_text(self._clock()), "step": step, "steps": step.ends_with}
         if not self._store.read(deliveries.CLAIMABLE, values):
             return []
         with self._write(durable=False) as db:

@@ -127,9 +127,9 @@ async def speaker(participants: Participants, given: Mapping[str, Any]) -> Parti
         case None:
             return None
         case "PreToolUse":
-            if is_subagent:
-                # At once, and in memory: Claude Code makes the call whether or not the hub lets us answer in time.
-                participants.expect(str(given.get("tool_use_id")), str(agent_id), str(agent_type))
+            # At once, and in memory: Claude Code makes the call whether or not the hub lets us answer in time.
+            subagent = (str(agent_id), str(agent_type)) if is_subagent else None
+            participants.expect(str(given.get("tool_use_id")), subagent)
             return None
     await participants.hooks_heard()
     return await participants.subagent(str(agent_id), str(agent_type)) if is_subagent else participants.main

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import anyio
 import anyio.to_thread
 
-from ..errors import TeamsupError
+from ..errors import CallerError, TeamsupError
 from ..message_hub import MessageHub
 from ..messages import ONLINE, PRESENT_SECONDS
 from .reader import KEEP_EVERY, Reader
@@ -118,6 +118,10 @@ class Participant:
     def _leave(self, *, is_last: bool) -> None:
         with suppress(TeamsupError):
             self._reader.end()
+        if self.has_name:
+            # What was announced to us and is not read, others of this name have to hear of.
+            with suppress(TeamsupError):
+                self.hub.begin_ladder()
         # Another session of this agent may have come meanwhile; its heartbeats carry its pid.
         with suppress(TeamsupError):
             if self.has_name and is_last and self._is_announced():
@@ -134,19 +138,28 @@ class Participants:
     def __init__(self, hub: MessageHub) -> None:
         self.main = Participant(hub, has_name=True)
         self._subagents: dict[str, Participant] = {}
-        self._callers: dict[str, tuple[str, str]] = {}
+        self._callers: dict[str, tuple[str, str] | None] = {}
+        # Claude Code sets it for the server of a plugin; ours comes with hooks.
+        self._has_hooks = bool(os.environ.get("CLAUDE_PLUGIN_ROOT"))
         self._entrance = anyio.Lock()
 
-    def expect(self, tool_use_id: str, agent_id: str, agent_type: str) -> None:
-        """A subagent is about to make that call."""
-        self._callers[tool_use_id] = (agent_id, agent_type)
+    def expect(self, tool_use_id: str, subagent: tuple[str, str] | None) -> None:
+        """The session, or the subagent of that id and type, is about to make that call."""
+        self._callers[tool_use_id] = subagent
         while len(self._callers) > _MAX_CALLS:
             del self._callers[next(iter(self._callers))]
 
     async def caller(self, tool_use_id: object) -> Participant:
-        """Who made a call."""
-        if isinstance(tool_use_id, str) and tool_use_id in self._callers:
-            return await self.subagent(*self._callers[tool_use_id])
+        """Who made a call. Raises CallerError when a hook should have told and has not: it may be anybody."""
+        if not isinstance(tool_use_id, str):
+            return self.main
+        if tool_use_id in self._callers:
+            subagent = self._callers[tool_use_id]
+            return self.main if subagent is None else await self.subagent(*subagent)
+        if self._has_hooks or "hooks" in self.main.details:
+            # Once: after a second call that nobody has told of, the hooks are out of order or switched off.
+            self._has_hooks = False
+            raise CallerError("Who makes this call was not told; please call again.")
         return self.main
 
     async def subagent(self, agent_id: str, agent_type: str) -> Participant:

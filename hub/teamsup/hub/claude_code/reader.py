@@ -118,6 +118,9 @@ class Reader:
             with self.hub.transaction():
                 if delivery is not None:
                     self.hub.acknowledge(delivery, outcome="answered")
+                else:
+                    # A preview, or a message read by its id, may have been enough to answer it.
+                    self.hub.end_unread(answered, outcome="answered")
                 sent = self.hub.answer(
                     answered,
                     content,

@@ -61,8 +61,12 @@ async def _serve(participants: Participants, parent: int) -> None:
             tasks.start_soon(_end_with_parent, parent, end)
             tasks.start_soon(participants.stay)
             await tasks.start(hooks.serve)
-            await TeamServer(participants).run_stdio_async()
-            await end()
+            try:
+                await TeamServer(participants).run_stdio_async()
+            finally:
+                # Also when the client has gone without taking our last words.
+                with anyio.CancelScope(shield=True):
+                    await end()
 
 
 async def _end_on_signal(signals: AsyncIterator[signal.Signals], end: Callable[[], Awaitable[None]]) -> None:

@@ -11,7 +11,7 @@ from pydantic import Field
 from ..errors import CallerError
 from ..messages import Priority
 from .participants import Participant, Participants, in_hub
-from .wording import agent_line, fate, framed, preview, stored
+from .wording import MAX_OPTIONS, agent_line, fate, framed, preview, stored
 
 # Claude Code gives up a call after half an hour without a word.
 _PROGRESS_SECONDS = 30.0
@@ -40,7 +40,8 @@ class TeamTools:
         message_type: str = "message",
         expires_in: Annotated[float | None, Field(description="Seconds; then it is dropped if unread")] = None,
         options: Annotated[
-            list[str] | None, Field(description="Choices for a person to decide among; recipient user_comm")
+            list[str] | None,
+            Field(description="Choices for a person to decide among; recipient user_comm", max_length=MAX_OPTIONS),
         ] = None,
     ) -> str:
         """Send a message to one agent or daemon of your team, or answer one; an answer ends the message it answers."""

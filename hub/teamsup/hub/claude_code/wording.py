@@ -9,6 +9,9 @@ from ..wording import ago, presence
 MAX_SHOWN = 8_000
 """Characters of one message that a read returns; the rest is to be had by its id and an offset."""
 
+MAX_OPTIONS = 10
+"""Choices of one decision."""
+
 _PREVIEWS = 3
 _PREVIEW_CHARACTERS = 160
 _ORIGIN_CHARACTERS = 64
@@ -26,7 +29,7 @@ def framed(message: Message, offset: int = 0) -> str:
     if message.message_type != "message":
         details.append(_inline(message.message_type))
     if isinstance(options := message.metadata.get("options"), list):
-        details.append("options: " + " | ".join(_inline(str(option)) for option in options))
+        details.append("options: " + " | ".join(_inline(str(option)) for option in options[:MAX_OPTIONS]))
     content = message.content[offset:]
     shown = content[:MAX_SHOWN].replace("</message", "<\\/message").replace("<message", "<\\message")
     if len(content) > MAX_SHOWN:
@@ -76,7 +79,7 @@ def agent_line(agent: Agent, me: str) -> str:
     you = " (you)" if agent.name == me else ""
     note = f" ({_inline(agent.note, 500)})" if agent.note else ""
     unread = f", {agent.unread} unread" if agent.unread else ""
-    return f"{agent.name}{you}: {presence(agent, datetime.now(UTC))}{note}{unread}"
+    return f"{_inline(agent.name)}{you}: {_inline(presence(agent, datetime.now(UTC)))}{note}{unread}"
 
 
 def fate(state: DeliveryState) -> str:

@@ -32,6 +32,13 @@ CREATE TABLE discord_questions (
   shown TEXT NOT NULL DEFAULT '' -- which of our reactions may be there, also after a crash
 );
 
+-- The messages with which they were passed on to agents.
+CREATE TABLE discord_relays (
+  snowflake INTEGER NOT NULL,
+  message INTEGER NOT NULL,
+  PRIMARY KEY (snowflake, message)
+) WITHOUT ROWID;
+
 -- People who have paired, and the one-time codes with which they may.
 CREATE TABLE discord_people (
   person INTEGER PRIMARY KEY,

@@ -49,7 +49,8 @@ def _watch(hub: MessageHub) -> None:
         time.sleep(_GRACE_SECONDS)
         while _is_in_turn(hub) and time.monotonic() < patience and hub.wait(0, step=Step.WOKEN):
             time.sleep(_GRACE_SECONDS)
-        if hub.announce(Step.WOKEN):
+        # Who takes a step and cannot say it swallows it.
+        if _is_read() and hub.announce(Step.WOKEN):
             print(LINE, flush=True)
 
 
