@@ -6,9 +6,13 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from teamsup.hub.errors import TeamsupError
 from teamsup.hub.wording import printable
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 COMMANDS = {
     "init": "write a commented teamsup.toml; with --claude, have a project's Claude Code take part",
@@ -27,6 +31,9 @@ COMMANDS = {
     "mcp": "serve one agent's MCP tools on stdin and stdout, for Claude Code",
     "watch": "print a line whenever something new waits for an agent, to wake its Claude Code",
 }
+_GROUP = "teamsup.commands"
+"""The entry points under which other packages bring commands of their own."""
+
 _EPILOG = (
     "The team is --team NAME, else $TEAMSUP_TEAM, else 'default'. "
     "Its folder stands in $TEAMSUP_HOME, else in ~/.claude/teams."
@@ -71,12 +78,32 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, help_text in COMMANDS.items():
         command = subparsers.add_parser(name, help=help_text, description=help_text[0].upper() + help_text[1:] + ".")
-        command.add_argument("--team", metavar="NAME", help="the team (default: $TEAMSUP_TEAM or 'default')")
+        _add_team(command)
         if name == chosen:
-            module = importlib.import_module(f"teamsup.supervisor.commands.{name}")
-            module.add_arguments(command)
-            command.set_defaults(run=module.run)
+            _fill(command, importlib.import_module(f"teamsup.supervisor.commands.{name}"))
+    if chosen not in COMMANDS:
+        for name, point in _commands_of_others().items():
+            command = subparsers.add_parser(name, help=f"see teamsup {name} --help")
+            _add_team(command)
+            if name == chosen:
+                _fill(command, point.load())
     return parser
+
+
+def _add_team(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--team", metavar="NAME", help="the team (default: $TEAMSUP_TEAM or 'default')")
+
+
+def _fill(command: argparse.ArgumentParser, module: Any) -> None:  # noqa: ANN401 - a module
+    module.add_arguments(command)
+    command.set_defaults(run=module.run)
+
+
+def _commands_of_others() -> "dict[str, EntryPoint]":
+    """Found only when they are asked for: it takes as long as all else."""
+    from importlib.metadata import entry_points
+
+    return {point.name: point for point in entry_points(group=_GROUP) if point.name not in COMMANDS}
 
 
 class _Version(argparse.Action):

@@ -14,6 +14,7 @@ from teamsup.hub.sections import (
     GROUPS,
     SECTIONS,
     WORKERS,
+    GatewaySection,
     MetricsSection,
     TeamSection,
     WorkerSection,
@@ -140,10 +141,15 @@ def _program(
         memory_max=size("memory_max", section.memory_max) if section.memory_max else None,
         log_bytes=size("log_max", section.log_max),
         log_files=section.log_files,
-        settings=(team_section.unread_seconds, *([settings.section(name, SECTIONS[name])] if name in SECTIONS else []))
-        if ours
-        else (),
+        settings=_own_settings(name, settings, team_section) if ours else (),
     )
+
+
+def _own_settings(name: str, settings: Settings, team_section: TeamSection) -> tuple[object, ...]:
+    own = settings.section(name, SECTIONS[name]) if name in SECTIONS else None
+    # user_comm passes news on to where people on Discord read them.
+    home = settings.section("gateway", GatewaySection).home_channel if name == "user_comm" else 0
+    return own, home, team_section.unread_seconds
 
 
 def _directory(label: str, name: str, team: Team) -> Path:

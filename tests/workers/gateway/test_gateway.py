@@ -119,7 +119,7 @@ def test_the_token_comes_from_a_file_that_only_its_owner_can_read(
         find_token(access)
 
     file.chmod(0o600)
-    assert find_token(access) == TOKEN
+    assert find_token(access).text == TOKEN
 
 
 def test_the_token_comes_from_systemds_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,4 +127,4 @@ def test_the_token_comes_from_systemds_credentials(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     tmp_path.joinpath("discord_token").write_text(TOKEN)
 
-    assert find_token(GatewaySection()) == TOKEN
+    assert find_token(GatewaySection()).text == TOKEN

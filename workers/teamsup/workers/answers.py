@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from teamsup.hub import Agent
+from teamsup.hub import Agent, Message
 from teamsup.hub.wording import presence
 
 _GREETINGS = {
@@ -60,6 +60,14 @@ def decide(line: str, agents: Sequence[Agent], now: datetime) -> Answer | Relay:
         if words == greeting or (words.startswith(greeting + " ") and len(words.split()) <= 4):
             return Answer(answer)
     return Answer("I can greet, and I know these:\n" + HELP)
+
+
+def own_words(message: Message) -> tuple[str, str]:
+    """What a person wrote, and what the gateway has added: what it answers, what is attached, how late it comes."""
+    words = message.metadata.get("words")
+    if not isinstance(words, int) or not 0 <= words <= len(message.content):
+        return message.content, ""
+    return message.content[:words], message.content[words:]
 
 
 def roster(agents: Sequence[Agent], now: datetime) -> str:

@@ -80,7 +80,7 @@ class MonitorBridge(Worker):
 
     def still_unread(self, message: Message, agent: Agent) -> None:
         """An alert that no agent reads is for a person."""
-        if message.message_type != "notification":
+        if message.message_type != "notification" or agent.name == "user_comm":
             return
         how = presence(agent, datetime.now(UTC))
         sentence = f"{agent.name} is {how} and has not read this alert (#{message.id}): {message.content}"

@@ -32,3 +32,9 @@ def admits(section: GatewaySection, paired: Collection[int], author: Author) -> 
         or author.parent in section.channels
         or author.guild in section.guilds
     )
+
+
+def could_admit(section: GatewaySection, paired: Collection[int], place: Author) -> bool:
+    """Whether anybody could be heard there, so that what was missed there is worth a look."""
+    anywhere = section.users or section.bots or paired or (section.roles and place.guild is not None)
+    return bool(anywhere) or admits(section, paired, place)

@@ -1,6 +1,7 @@
 """gateway: brings messages of allowed people into the hub, and the team's answers back into their channels."""
 
 import asyncio
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from teamsup.hub import Delivery, MessageHub
@@ -8,75 +9,102 @@ from teamsup.hub.sections import GatewaySection
 from teamsup.hub.settings import Settings
 
 from ..worker import Worker, main
-from .bot_token import find_token
+from .addresses import channel_for
+from .board import Board
+from .bot_token import find_token, hide_in_logs
 from .connection import Connection
+from .decisions import components
 from .inbox import Inbox
+from .interactions import Interactions
 from .outbox import Outbox
 
 if TYPE_CHECKING:
-    import discord
+    from .client import Client
 
 _NOT_NOW_SECONDS = 1.0
+_TO_FINISH_SECONDS = 1.5
+_LOOK_SECONDS = 0.1
 
 
 class Gateway(Worker):
     """Brings messages of allowed people to user_comm, and its answers back into their channels."""
 
     name: ClassVar[str] = "gateway"
-    parallel: ClassVar[int] = 16
+    parallel: ClassVar[int] = 64
 
     def __init__(self, hub: MessageHub, settings: Settings) -> None:
         super().__init__(hub, settings)
         section = settings.section(self.name, GatewaySection)
-        self._connection = Connection(hub, find_token(section), self._make_client, self.log)
+        token = find_token(section)
+        hide_in_logs(token)
+        self._connection = Connection(hub, token, self._make_client, self.beat, self.log)
         self._inbox = Inbox(hub, section, self.log)
-        self._outbox = Outbox(hub, self.log)
+        self._home = section.home_channel
+        self._interactions = Interactions(hub, section, self.log)
+        self._outbox = Outbox(hub, section, self.log, components)
+        self._board = Board(hub, lambda: self._connection.client, self.log)
 
     def details(self) -> dict[str, Any]:
         return {"note": self._connection.note}
 
     async def work(self) -> None:
-        storing = asyncio.create_task(self._inbox.run())
+        storing, showing = asyncio.create_task(self._inbox.run()), asyncio.create_task(self._board.run())
         try:
             await self._connection.run()
         finally:
-            storing.cancel()
-            await asyncio.wait((storing,))
+            for each in (storing, showing):
+                each.cancel()
+            await asyncio.wait((storing, showing))
 
-    def _make_client(self) -> "discord.Client":
+    def _make_client(self) -> "Client":
         # discord.py is a fifth of a second and 30 MiB: not for a gateway without a token.
-        import discord
+        from .client import Client
 
-        # Its warnings that voice is not supported would only worry people.
-        discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
-        intents = discord.Intents.none()
-        intents.guilds = intents.guild_messages = intents.dm_messages = intents.message_content = True
-        client = discord.Client(intents=intents, allowed_mentions=discord.AllowedMentions.none())
+        client = Client()
 
-        async def on_ready() -> None:
-            self._connection.is_well()
-            await self.beat()
-
-        async def on_message(message: discord.Message) -> None:
-            self._inbox.hear(message)
-
-        for listener in (on_ready, on_message):
+        for listener in (*self._inbox.listeners(client), *self._interactions.listeners(client)):
             client.event(listener)
         return client
 
+    async def _arrived(self) -> bool:
+        """Nothing is claimed that cannot be said yet: who takes it and is killed counts as having failed with it."""
+        while self._connection.client is None and not self._stopping.is_set():  # noqa: ASYNC110 - it looks itself
+            await asyncio.sleep(_LOOK_SECONDS)
+        return not self._stopping.is_set() and await super()._arrived()
+
     async def handle(self, delivery: Delivery) -> None:
-        conversation = delivery.message.conversation_id or ""
-        place, _, channel = conversation.partition(":")
+        channel = channel_for(delivery.message, self._home)
         client = self._connection.client
-        if place != "discord" or not channel.isdecimal():
+        if channel is None:
             await self._not_for_discord(delivery)
         elif client is None:
             await self.in_thread(self.hub.release, delivery, delay=_NOT_NOW_SECONDS)
         else:
-            await self._outbox.say(client, int(channel), delivery)
+            await self._in_time(self._say(client, channel, delivery), delivery)
+
+    async def _say(self, client: "Client", channel: int, delivery: Delivery) -> None:
+        if not await self._interactions.answer(client, channel, delivery):
+            await self._outbox.say(client, channel, delivery)
+
+    async def _in_time(self, saying: Coroutine[Any, Any, None], delivery: Delivery) -> None:
+        """What is being said when the gateway has to end is given some time; then it is kept for the next one."""
+        task, end = asyncio.create_task(saying), asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait((task, end), return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                await asyncio.wait((task,), timeout=_TO_FINISH_SECONDS)
+        finally:
+            for each in (task, end):
+                each.cancel()
+            await asyncio.wait((task, end))
+        if task.cancelled():
+            await self.in_thread(self.hub.release, delivery)
+        else:
+            task.result()
 
     async def _not_for_discord(self, delivery: Delivery) -> None:
-        if delivery.message.recipient is None or delivery.message.reply_to is not None:
+        message = delivery.message
+        if message.recipient is None or message.reply_to is not None or message.message_type == "notification":
             await self.in_thread(self.hub.acknowledge, delivery, outcome="not for Discord")
         else:
             sentence = "I only carry messages that belong to a Discord channel."

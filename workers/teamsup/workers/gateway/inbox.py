@@ -1,65 +1,433 @@
-"""From Discord into the hub: every message of an allowed person, once, in order."""
+"""From Discord into the hub: every message of an allowed person, once, in order, also what was written meanwhile."""
 
 import asyncio
+import contextlib
+import functools
+import itertools
 import logging
-from typing import TYPE_CHECKING
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from teamsup.hub import CallerError, MessageHub, StoreError
 from teamsup.hub.sections import GatewaySection
 
+from . import attachments, catch_up, places
 from .access import Author, admits
+from .heard import Heard, hear
+from .intake import Intake, is_for_good
+from .pairing import code_in
+from .place_queue import PlaceQueue, end
+from .rate import Rate
+from .snowflakes import written_at
+from .strangers import KNOWN, Strangers
 
 if TYPE_CHECKING:
     import discord
 
-_RECIPIENT = "user_comm"
+T = TypeVar("T")
+_STORE_AGAIN_SECONDS = 1.0
+_NOTE_SECONDS = 10.0
+_REMOVE_EVERY = 8640  # of these, which is a day
+_END_SECONDS = 1.5
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
+_REMEMBERED = 1000
+_LOOKS_AT_ONCE = 4
+_NEW_SECONDS = 120.0
+_MIB = 1 << 20
+WAIT = "I take {} messages a minute from one person. The others wait here for their turn."
+
+
+@dataclass(frozen=True, slots=True)
+class _Edited:
+    heard: Heard
+
+
+@dataclass(frozen=True, slots=True)
+class _Deleted:
+    snowflake: int
+
+
+@dataclass(frozen=True, slots=True)
+class _NotForUs:
+    snowflake: int
+    is_direct: bool
+
+
+Listener = Callable[..., Coroutine[Any, Any, None]]
+
+
+@dataclass(frozen=True, slots=True)
+class _LookAgain:
+    """For what was edited while nobody listened."""
+
+
+_Happening = Heard | _Edited | _Deleted | _NotForUs | _LookAgain
 
 
 class Inbox:
-    """What was heard waits here until the hub has it."""
+    """What was heard waits here, in the order of its place, until the hub has it."""
 
     def __init__(self, hub: MessageHub, section: GatewaySection, log: logging.Logger) -> None:
         self._hub = hub
         self._section = section
         self._log = log
-        self._heard: asyncio.Queue[discord.Message] = asyncio.Queue()
+        self._intake = Intake(hub)
+        self._strangers = Strangers(hub, log)
+        self._rate = Rate(section.messages_per_minute)
+        self._client: discord.Client | None = None
+        self._session = 0
+        self._changed = asyncio.Event()
+        self._places: dict[int, PlaceQueue[_Happening]] = {}
+        self._done: deque[int] = deque(maxlen=_REMEMBERED)
+        self._not_for_us: dict[int, int] = {}
+        self._unreachable: set[int] = set()
+        self._parents: dict[int, int | None] = {}
+        self._met: deque[int] = deque(maxlen=_REMEMBERED)
+        self._told_to_wait: dict[int, float] = {}
+        self._looking = asyncio.Semaphore(_LOOKS_AT_ONCE)
+        self._saying: set[asyncio.Task[None]] = set()
+
+    def listeners(self, client: "discord.Client") -> tuple[Listener, ...]:
+        """What that client has to call, by discord.py's names."""
+
+        async def on_connect() -> None:
+            self.listen(client)
+
+        async def on_disconnect() -> None:
+            self.listen(client)
+
+        async def on_ready() -> None:
+            await self.catch_up(client)
+
+        async def on_resumed() -> None:
+            await self.catch_up(client, resumed=True)
+
+        async def on_message(message: "discord.Message") -> None:
+            self.hear(message)
+
+        async def on_raw_message_edit(payload: "discord.RawMessageUpdateEvent") -> None:
+            self.hear_edited(payload.message)
+
+        async def on_raw_message_delete(payload: "discord.RawMessageDeleteEvent") -> None:
+            self.hear_deleted(payload.channel_id, payload.message_id)
+
+        async def on_raw_bulk_message_delete(payload: "discord.RawBulkMessageDeleteEvent") -> None:
+            self.hear_deleted(payload.channel_id, *payload.message_ids)
+
+        return (
+            on_connect,
+            on_disconnect,
+            on_ready,
+            on_resumed,
+            on_message,
+            on_raw_message_edit,
+            on_raw_message_delete,
+            on_raw_bulk_message_delete,
+        )
+
+    def listen(self, client: "discord.Client") -> None:
+        """A session begins, or goes on after a gap: what is heard from now on comes after what was missed."""
+        self._client = client
+        self._session += 1
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     def hear(self, message: "discord.Message") -> None:
         """Discord's order is kept by doing nothing here that waits."""
-        if message.content.strip() and not message.author.bot:
-            self._heard.put_nowait(message)
+        self._place(message.channel.id).put(self._happening(message))
+
+    def hear_edited(self, message: "discord.Message") -> None:
+        heard = hear(message, self._me())
+        if heard is not None and heard.edited is not None:
+            self._place(message.channel.id).put(_Edited(heard))
+
+    def hear_deleted(self, channel: int, *snowflakes: int) -> None:
+        for snowflake in sorted(snowflakes):
+            self._place(channel).put(_Deleted(snowflake))
+
+    async def catch_up(self, client: "discord.Client", *, resumed: bool = False) -> None:
+        """Look everywhere for what was missed; what is heard there now waits until that is done."""
+        self._client, session = client, self._session
+        known = await self._stored(places.known, self._hub)
+        beginning = await self._stored(places.beginning, self._hub)
+        paired = await self._stored(places.people, self._hub)
+        for number, has_news in catch_up.where_to_look(client, self._section, paired, known, beginning, time.time()):
+            # At a login Discord says which is the last message of each channel; of a session that goes on it does not.
+            if has_news or resumed:
+                self._place(number).catch_up_again()
+            else:
+                self._place(number).missed_nothing(session)
+        for number in [] if resumed else catch_up.where_to_look_again(self._section, known, time.time()):
+            self._place(number).put(_LookAgain())
+        for person in sorted({*self._section.users, *paired} - {place.person for place in known.values()}):
+            await self._find_direct_messages(client, person, beginning)
 
     async def run(self) -> None:
-        """Store until cancelled, and then what is left."""
+        """Until cancelled; then what can be stored in a moment is stored."""
         try:
-            while True:
-                message = await self._heard.get()
-                while not await self._take(message):  # noqa: ASYNC110 - nobody tells when the hub can store again
-                    await asyncio.sleep(1)
+            await self._stored(places.beginning, self._hub)
+            for number in itertools.count():
+                if number % _REMOVE_EVERY == 0:
+                    await self._remove_old_files()
+                await asyncio.sleep(_NOTE_SECONDS)
+                await self._note_not_for_us()
         finally:
-            while not self._heard.empty():
-                await self._take(self._heard.get_nowait())
+            await end(self._places.values(), _END_SECONDS)
+            await self._note_not_for_us()
 
-    async def _take(self, message: "discord.Message") -> bool:
-        """Whether it is done with, one way or the other."""
-        author = Author(message.author.id, message.channel.id, None if message.guild is None else message.guild.id)
-        if not admits(self._section, (), author):
-            self._log.info("not allowed: user %d in channel %d", message.author.id, message.channel.id)
-            return True
+    def _happening(self, message: "discord.Message") -> _Happening:
+        return hear(message, self._me()) or _NotForUs(message.id, is_direct=message.guild is None)
+
+    def _me(self) -> int:
+        user = None if self._client is None else self._client.user
+        return 0 if user is None else user.id
+
+    def _place(self, number: int) -> PlaceQueue[_Happening]:
+        if number not in self._places:
+            self._places[number] = PlaceQueue(
+                lambda: self._session, functools.partial(self._take, number), functools.partial(self._look, number)
+            )
+        return self._places[number]
+
+    async def _look(self, number: int) -> None:
+        """Take in what was missed there. Until that is done nothing else of this place is."""
         try:
-            await asyncio.to_thread(self._store, message)
-        except StoreError as error:
-            self._log.error("%s Trying again.", error)
-            return False
-        except CallerError as error:
-            self._log.error("message %d of user %d cannot be kept: %s", message.id, message.author.id, error)
-        return True
+            await self._ask(lambda client: self._take_missed(client, number))
+        except _refusals() as error:
+            if number not in self._unreachable:
+                self._log.warning("channel %d cannot be read, so nothing is caught up there: %s", number, error)
+            self._unreachable.add(number)
 
-    def _store(self, message: "discord.Message") -> None:
-        self._hub.send(
-            _RECIPIENT,
-            message.content,
-            message_id=f"discord:{message.id}",
-            conversation_id=f"discord:{message.channel.id}",
-            metadata={"from": message.author.display_name, "user": message.author.id},
-        )
+    async def _look_again(self, number: int) -> None:
+        """Take in what was edited meanwhile of what we have. Who deleted something cannot be known."""
+        person = await self._stored(places.person_in, self._hub, number)
+        until = await self._stored(places.seen_in, self._hub, number)
+
+        async def recent(client: "discord.Client") -> "list[discord.Message]":
+            async with self._looking:
+                return await catch_up.recent(await catch_up.where(client, number, person), until)
+
+        with contextlib.suppress(*_refusals()):
+            for message in await self._ask(recent):
+                heard = hear(message, self._me())
+                if heard is not None and heard.edited and await self._stored(self._intake.is_news, heard):
+                    await self._take(number, _Edited(heard))
+
+    async def _ask(self, question: "Callable[[discord.Client], Awaitable[T]]") -> T:
+        """What Discord says to that, as soon as it answers. Raises what asking again does not help against."""
+        pause = _FIRST_PAUSE
+        while True:
+            changed = self._changed
+            if self._client is not None:
+                try:
+                    return await question(self._client)
+                except _refusals():
+                    raise
+                except Exception as error:  # discord.py lets everything out: the network's errors and Discord's
+                    self._log.warning("Discord does not answer, next try in %.0f s: %s", pause, error)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(changed.wait(), pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    async def _take_missed(self, client: "discord.Client", number: int) -> None:
+        person = await self._stored(places.person_in, self._hub, number)
+        since = await self._stored(places.seen_in, self._hub, number)
+        async with self._looking:
+            place = await catch_up.where(client, number, person)
+            missed = await catch_up.missed(place, since, self._section, time.time())
+        if missed.skipped:
+            name = f"#{name}" if (name := getattr(place, "name", "")) else f"direct messages ({number})"
+            sentence = (
+                f"On Discord {missed.why} were written in {name} while the gateway was down: what was written before "
+                f"{time.strftime('%H:%M on %-d %B', time.localtime(written_at(missed.skipped + 1)))} was passed over."
+            )
+            self._log.warning("%s", sentence)
+            await self._stored(self._intake.pass_over, number, missed.skipped, sentence)
+        for message in missed.messages:
+            await self._take(number, self._happening(message))
+
+    async def _take(self, number: int, happening: _Happening) -> None:
+        try:
+            match happening:
+                case Heard():
+                    if happening.snowflake not in self._done:
+                        await self._take_message(happening)
+                        self._done.append(happening.snowflake)
+                case _Edited(heard):
+                    if await self._admits(heard):
+                        await self._wait_for_turn(heard, (heard.edited or 0) / 1e6)
+                        files = await self._fetch(heard)
+                        await self._stored(self._intake.edit, heard, files)
+                case _Deleted(snowflake):
+                    await self._stored(self._intake.delete, snowflake)
+                case _LookAgain():
+                    await self._look_again(number)
+                case _NotForUs(snowflake, is_direct):
+                    self._pass(number, snowflake, is_direct=is_direct)
+        except CallerError as error:
+            self._log.error("a message in channel %d cannot be kept: %s", number, error)
+        except Exception:
+            self._log.exception("cannot deal with %s in channel %d", type(happening).__name__, number)
+
+    async def _take_message(self, heard: Heard) -> None:
+        is_direct = heard.author.guild is None
+        if heard.is_empty:
+            return self._pass(heard.author.channel, heard.snowflake, is_direct=is_direct)
+        if not await self._admits(heard):
+            await self._meet(heard)
+            return self._pass(heard.author.channel, heard.snowflake, is_direct=is_direct)
+        if is_direct and code_in(heard.text) is not None:
+            return self._say(heard, KNOWN)
+        await self._wait_for_turn(heard, written_at(heard.snowflake))
+        files = await self._fetch(heard)
+        try:
+            await self._stored(self._intake.take, heard, files)
+        except CallerError as error:
+            self._log.error("message %d of user %d cannot be kept: %s", heard.snowflake, heard.author.user, error)
+            await self._stored(self._intake.refused, heard)
+        return None
+
+    def _pass(self, channel: int, snowflake: int, *, is_direct: bool) -> None:
+        """Nothing for the team; that it was seen is noted with the others, now and then."""
+        if not is_direct:  # whose messages those are would have to be noted too, and they may be a stranger's
+            self._not_for_us[channel] = max(snowflake, self._not_for_us.get(channel, 0))
+
+    async def _admits(self, heard: Heard) -> bool:
+        author, section = heard.author, self._section
+        if admits(section, (), author):
+            return True
+        if author.is_bot:
+            return False
+        if admits(section, await self._stored(places.people, self._hub), author):
+            return True
+        # What discord.py does not know is only asked for where it matters.
+        if section.channels and author.guild is not None and author.parent is None:
+            author = replace(author, parent=await self._parent(author.channel))
+        if section.roles and not heard.knows_roles:
+            author = replace(author, roles=await self._roles(author))
+        return admits(section, (), author)
+
+    async def _parent(self, number: int) -> int | None:
+        """The channel of a thread that discord.py has not heard of."""
+        import discord
+
+        if self._client is None or self._client.get_channel(number) is not None:
+            return None
+        if number not in self._parents:
+            with contextlib.suppress(*_refusals()):
+                place = await self._ask(lambda client: client.fetch_channel(number))
+                self._parents[number] = place.parent_id if isinstance(place, discord.Thread) else None
+        return self._parents.get(number)
+
+    async def _roles(self, author: Author) -> frozenset[int]:
+        """Those of somebody whom the history named."""
+
+        async def ask(client: "discord.Client") -> frozenset[int]:
+            guild = client.get_guild(author.guild or 0)
+            if guild is None:
+                return frozenset()
+            member = guild.get_member(author.user) or await guild.fetch_member(author.user)
+            return frozenset(role.id for role in member.roles)
+
+        with contextlib.suppress(*_refusals()):
+            return await self._ask(ask)
+        return frozenset()
+
+    async def _meet(self, heard: Heard) -> None:
+        """Somebody who is not admitted."""
+        if heard.author.user not in self._met:
+            self._log.info("not allowed: user %d in channel %d", heard.author.user, heard.author.channel)
+            self._met.append(heard.author.user)
+        is_new = time.time() - written_at(heard.snowflake) < _NEW_SECONDS
+        sentence = await self._stored(functools.partial(self._strangers.answer, is_new=is_new), heard)
+        if sentence is not None:
+            self._say(heard, sentence)
+
+    async def _wait_for_turn(self, heard: Heard, written: float) -> None:
+        person = heard.author.user
+        now = time.time()  # which may be behind Discord's
+        seconds = self._rate.turn(person, min(written, now)) - now
+        if seconds <= 0:
+            return
+        if time.monotonic() - self._told_to_wait.get(person, -600.0) >= 600.0:
+            self._told_to_wait[person] = time.monotonic()
+            self._say(heard, WAIT.format(self._section.messages_per_minute))
+        await asyncio.sleep(seconds)
+
+    async def _fetch(self, heard: Heard) -> list[str]:
+        most = int(self._section.file_mib * _MIB)
+        return await attachments.fetch(heard, self._hub.team.folder, most, self._log)
+
+    def _say(self, heard: Heard, sentence: str) -> None:
+        """On Discord, at once and without the team. Nobody is told when that fails."""
+
+        async def say() -> None:
+            import discord
+
+            if self._client is None:
+                return
+            place = self._client.get_partial_messageable(heard.author.channel)
+            answered = discord.MessageReference(
+                message_id=heard.snowflake, channel_id=heard.author.channel, fail_if_not_exists=False
+            )
+            try:
+                await place.send(sentence, reference=answered, mention_author=False)
+            except Exception as error:  # the network's errors and Discord's
+                self._log.info("cannot answer in channel %d: %s", heard.author.channel, error)
+
+        task = asyncio.create_task(say())
+        self._saying.add(task)
+        task.add_done_callback(self._saying.discard)
+
+    async def _stored(self, action: Callable[..., T], *arguments: object) -> T:
+        """What the hub says to that, when it can. Raises CallerError."""
+        while True:
+            try:
+                return await asyncio.to_thread(action, *arguments)
+            except StoreError as error:
+                self._log.error("%s Trying again.", error)
+            except CallerError as error:
+                if is_for_good(error):
+                    raise
+                self._log.error("%s Trying again.", error)
+            await asyncio.sleep(_STORE_AGAIN_SECONDS)
+
+    async def _find_direct_messages(self, client: "discord.Client", person: int, beginning: int) -> None:
+        """Discord does not list them, so the first of somebody who is admitted is only found by asking for it."""
+        import discord
+
+        try:
+            place = await client.create_dm(discord.Object(person))
+        except Exception as error:  # the network's errors and Discord's
+            self._log.info("no direct messages with user %d: %s", person, error)
+            return
+        await self._stored(places.see, self._hub, place.id, beginning, person)
+        self._place(place.id).catch_up_again()
+
+    async def _remove_old_files(self) -> None:
+        try:
+            await asyncio.to_thread(attachments.remove_old, self._hub)
+        except (OSError, StoreError) as error:
+            self._log.error("old attachments are not removed: %s", error)
+
+    async def _note_not_for_us(self) -> None:
+        noted, self._not_for_us = self._not_for_us, {}
+        try:
+            await asyncio.to_thread(self._note, noted)
+        except StoreError as error:
+            self._log.error("%s", error)
+
+    def _note(self, noted: dict[int, int]) -> None:
+        with self._hub.transaction():
+            for channel, snowflake in noted.items():
+                places.see(self._hub, channel, snowflake)
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    """What asking Discord again does not help against."""
+    import discord
+
+    return discord.Forbidden, discord.NotFound, discord.InvalidData, catch_up.NoPlace

@@ -1,0 +1,15 @@
+"""Every message is answered exactly once and in order, whatever happens to the gateway and to Discord."""
+
+import asyncio
+
+from teamsup.hub import Team
+from workers.gateway.hammer import hammer
+
+
+def test_the_books_balance_after_kills_and_trouble(team: Team) -> None:
+    books = asyncio.run(hammer(team, 100, every=3.0))
+
+    assert books.balanced, books
+    assert books.asked == 100
+    assert books.kills
+    assert books.troubles

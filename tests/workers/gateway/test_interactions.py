@@ -1,0 +1,369 @@
+"""Slash commands and buttons, with the gateway's own process."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+
+from fake_discord import ANN, BOB, CHANNEL, FakeDiscord, Interaction
+from gateway_process import ALLOW_ANN, arrival, connected, gateway, until
+from support import environment_of_a_stranger
+from teamsup.hub import MessageHub, Team
+from teamsup.workers.gateway.decisions import pressed, with_decision
+from teamsup.workers.gateway.interactions import COMMANDS, LONG, NOT_ALLOWED, NOT_TO_DECIDE, in_words
+
+Join = Callable[..., MessageHub]
+
+
+async def ready(discord: FakeDiscord, hub: MessageHub) -> None:
+    """Connected, and Discord knows the commands."""
+    await connected(hub)
+    await discord.until(lambda: discord.world.commands.get(None), "the commands are known")
+
+
+async def deferred(discord: FakeDiscord, interaction: int) -> None:
+    await discord.until(lambda: discord.world.interactions[interaction].deferred, "it is acknowledged")
+
+
+async def asked_to_decide(discord: FakeDiscord, hub: MessageHub, question: str = "Restart it?") -> int:
+    """A message with two buttons; its number."""
+    hub.send("gateway", question, conversation_id=f"discord:{CHANNEL}", metadata={"options": ["restart", "wait"]})
+
+    def shown() -> list[int]:
+        channel = discord.world.channels[CHANNEL]
+        return [message.id for message in channel.messages.values() if message.components]
+
+    await discord.until(shown, "the buttons are there")
+    return shown()[-1]
+
+
+def start_user_comm(team: Team) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "teamsup.workers.user_comm_daemon", "--team", team.name],
+        env={**environment_of_a_stranger(), "TEAMSUP_HOME": str(team.folder.parent)},
+    )
+
+
+def has_answer(interaction: Interaction) -> bool:
+    return any(message.content for message in interaction.messages)
+
+
+def buttons(discord: FakeDiscord, message: int) -> list[tuple[str, str, bool]]:
+    parts = [part for row in discord.world.messages[message].components for part in row["components"]]
+    return [(part["label"], part["custom_id"], part.get("disabled", False)) for part in parts]
+
+
+@pytest.mark.parametrize(
+    ("line", "options", "text"),
+    [
+        ("/ask", {"text": "What is wrong?"}, "What is wrong?"),
+        ("/status", {}, "status"),
+        ("/agents", {}, "agents"),
+        ("/ps", {}, "@supervisor status"),
+        ("/alerts", {}, "/alerts"),
+        ("/ack", {"id": "17"}, "/ack 17"),
+        ("/stop", {}, "/stop"),
+    ],
+)
+def test_each_command_is_something_that_user_comm_understands(line: str, options: dict[str, str], text: str) -> None:
+    assert in_words(line.removeprefix("/"), options) == text
+    assert line.removeprefix("/") in [command["name"] for command in COMMANDS]
+
+
+def test_a_command_is_answered_where_it_was_used(team: Team, join: Join) -> None:
+    async def use() -> None:
+        user_comm = join("user_comm")
+        async with FakeDiscord() as discord, gateway(team, discord):
+            await ready(discord, user_comm)
+            used = await discord.command("/ask", {"text": "What is wrong?"})
+            delivery = await arrival(user_comm)
+            await deferred(discord, used)
+            message = delivery.message
+            assert (message.message_id, message.content) == (f"discord:{used}", "What is wrong?")
+            assert message.conversation_id == f"discord:{CHANNEL}"
+            assert message.metadata == {"from": "Ann", "user": ANN}
+
+            user_comm.reply(delivery, "Nothing.")
+
+            await until(lambda: user_comm.trace("#2")[0].outcome == "sent", "the answer is acknowledged")
+            assert await discord.answers(used) == ["Nothing."]
+            assert await discord.said() == ["Nothing."]
+            assert not await discord.interaction_failed(used)
+
+    asyncio.run(use())
+
+
+def test_every_command_reaches_user_comm(team: Team, join: Join) -> None:
+    async def use() -> None:
+        user_comm = join("user_comm")
+        async with FakeDiscord() as discord, gateway(team, discord):
+            await ready(discord, user_comm)
+            for command in COMMANDS:
+                values = {option["name"]: "7" for option in command.get("options", [])}
+                await discord.command(f"/{command['name']}", values)
+                delivery = await arrival(user_comm)
+                assert delivery.message.content == in_words(command["name"], values)
+                user_comm.acknowledge(delivery)
+
+    asyncio.run(use())
+
+
+def test_every_command_is_answered_by_the_real_user_comm(team: Team, join: Join) -> None:
+    async def use() -> None:
+        lead = join("lead")
+        async with FakeDiscord() as discord, gateway(team, discord):
+            user_comm = start_user_comm(team)
+            try:
+                await ready(discord, lead)
+                for command in COMMANDS:
+                    values = {option["name"]: "hello" for option in command.get("options", [])}
+                    used = discord.world.interactions[await discord.command(f"/{command['name']}", values)]
+                    await discord.until(partial(has_answer, used), f"/{used.name} is answered")
+            finally:
+                user_comm.terminate()
+                await asyncio.to_thread(user_comm.wait, 10)
+
+    asyncio.run(use())
+
+
+def test_nobody_else_may_use_a_command_and_only_they_are_told(team: Team, join: Join) -> None:
+    async def use() -> None:
+        user_comm = join("user_comm")
+        async with FakeDiscord() as discord, gateway(team, discord):
+            await ready(discord, user_comm)
+            used = await discord.command("/status", user=BOB)
+            await discord.until(lambda: discord.world.interactions[used].messages, "it is answered")
+            assert await discord.answers(used) == [NOT_ALLOWED]
+            assert await discord.said() == []
+            assert not await user_comm.wait_async(0.2)
+
+    asyncio.run(use())
+
+
+def test_a_long_answer_to_a_command_comes_as_messages(team: Team, join: Join) -> None:
+    async def use() -> None:
+        user_comm = join("user_comm")
+        async with FakeDiscord() as discord, gateway(team, discord):
+            await ready(discord, user_comm)
+            used = await discord.command("/agents")
+            user_comm.reply(await arrival(user_comm), text := "\n".join(f"agent {number}" for number in range(400)))
+
+            await until(lambda: user_comm.trace("#2")[0].outcome == "sent", "the answer is acknowledged")
+            assert await discord.answers(used) == [LONG]
+            assert "\n".join((await discord.said())[1:]).split() == text.split()
+
+    asyncio.run(use())
+
+
+@pytest.mark.parametrize("trouble", ["lost reply", "503 after", "503 before", "reset"])
+def test_trouble_with_the_answer_to_a_command_gives_one_answer(team: Team, join: Join, trouble: str) -> None:
+    async def use() -> None:
+        user_comm = join("user_comm")
+        async with FakeDiscord() as discord, gateway(team, discord):
+            await ready(discord, user_comm)
+            discord.faults.add(trouble, "PATCH /webhooks/*")  # type: ignore[arg-type]
+            used = await discord.command("/status")
+            user_comm.reply(await arrival(user_comm), "All is well.")
+
+            await until(lambda: user_comm.trace("#2")[0].outcome == "sent", "the answer is acknowledged")
+            assert await discord.answers(used) == ["All is well."]
+            assert await discord.said() == ["All is well."]
+
+    asyncio.run(use())
+
+
+def test_a_lost_reply_to_the_acknowledgement_loses_no_command(team: Team, join: Join) -> None:
+    async def use() -> None:
+        user_comm = join("user_comm")
+        async with FakeDiscord() as discord, gateway(team, discord):
+            await ready(discord, user_comm)
+            discord.faults.add("lost reply", "POST /interactions/*")
+            used = await discord.command("/status")
+            user_comm.reply(await arrival(user_comm), "All is well.")
+            await discord.until_said(["All is well."])
+            assert await discord.answers(used) == ["All is well."]
+
+    asyncio.run(use())
+
+
+def test_after_fifteen_minutes_the_answer_comes_as_a_message(team: Team, join: Join) -> None:
+    async def use() -> None:
+        user_comm = join("user_comm")
+        async with FakeDiscord() as discord, gateway(team, discord):
+            await ready(discord, user_comm)
+            used = await discord.command("/ask", {"text": "How long?"})
+            delivery = await arrival(user_comm)
+            await deferred(discord, used)
+            await discord.advance(901)
+            user_comm.reply(delivery, "So long.")
+
+            await until(lambda: user_comm.trace("#2")[0].outcome == "sent", "the answer is acknowledged")
+            assert (await discord.said())[-1] == "So long."
+            assert await discord.answers(used) == []
+
+    asyncio.run(use())
+
+
+def test_after_a_restart_the_answer_comes_as_a_message(team: Team, join: Join) -> None:
+    async def use() -> None:
+        user_comm = join("user_comm")
+        async with FakeDiscord() as discord:
+            async with gateway(team, discord):
+                await ready(discord, user_comm)
+                await discord.command("/ask", {"text": "Still there?"})
+                delivery = await arrival(user_comm)
+            user_comm.reply(delivery, "Yes.")
+            async with gateway(team, discord):
+                await until(lambda: user_comm.trace("#2")[0].outcome == "sent", "the answer is acknowledged")
+                assert (await discord.said())[-1] == "Yes."
+
+    asyncio.run(use())
+
+
+def test_an_answer_that_a_killed_gateway_gave_is_not_given_again(team: Team, join: Join) -> None:
+    async def use() -> None:
+        user_comm = join("user_comm")
+        async with FakeDiscord() as discord:
+            async with gateway(team, discord) as process:
+                await ready(discord, user_comm)
+                slow = discord.faults.add("slow reply", "PATCH /webhooks/*", seconds=10)
+                await discord.command("/status")
+                user_comm.reply(await arrival(user_comm), "All is well.")
+                await discord.until_said(["All is well."])
+                assert slow.times == 0
+                process.kill()
+                await asyncio.to_thread(process.wait, 5)
+                process.returncode = 0
+            async with gateway(team, discord):
+                await until(lambda: user_comm.trace("#2")[0].outcome == "sent", "the answer is acknowledged")
+                assert await discord.said() == ["All is well."]
+
+    asyncio.run(use())
+
+
+def test_the_commands_are_told_to_discord_only_when_they_have_changed(team: Team, join: Join) -> None:
+    async def use() -> None:
+        lead = join("lead")
+        async with FakeDiscord() as discord:
+            discord.faults.add("500 before", "PUT /applications/*/commands", times=1)
+            for _ in range(2):
+                async with gateway(team, discord):
+                    await ready(discord, lead)
+                    await until(lambda: lead.rows("SELECT 1 FROM discord_facts WHERE name = 'commands'"), "it is noted")
+            told = [each for each in await discord.requests("PUT", "/commands") if each.status == 200]
+            assert len(told) == 1
+            assert [command["name"] for command in await discord.commands()] == [each["name"] for each in COMMANDS]
+
+    asyncio.run(use())
+
+
+def test_a_button_is_pressed_after_a_restart_and_the_message_says_who_chose_what(team: Team, join: Join) -> None:
+    async def use() -> None:
+        user_comm, lead = join("user_comm"), join("lead")
+        async with FakeDiscord() as discord:
+            async with gateway(team, discord):
+                await ready(discord, lead)
+                question = await asked_to_decide(discord, lead)
+            assert buttons(discord, question) == [
+                ("restart", "teamsup:1:0", False),
+                ("wait", "teamsup:1:1", False),
+            ]
+            async with gateway(team, discord):
+                await connected(lead)
+                used = await discord.press(question, "teamsup:1:0")
+                delivery = await arrival(user_comm)
+                assert (delivery.message.message_id, delivery.message.content) == (f"discord:{used}", "@lead restart")
+                assert delivery.message.metadata == {
+                    "from": "Ann",
+                    "user": ANN,
+                    "decides": lead.message("#1").message_id,
+                }
+                await discord.until(lambda: buttons(discord, question)[0][2], "nobody can press any more")
+                assert all(disabled for _, _, disabled in buttons(discord, question))
+                shown = (await discord.message(question)).content
+                assert shown.startswith("Restart it?\n\n**Ann** chose **restart** <t:")
+
+    asyncio.run(use())
+
+
+def test_a_second_press_says_who_has_decided(team: Team, join: Join) -> None:
+    async def use() -> None:
+        user_comm, lead = join("user_comm"), join("lead")
+        toml = f"[gateway]\nusers = [{ANN}, {BOB}]\n"
+        async with FakeDiscord() as discord, gateway(team, discord, toml):
+            await ready(discord, lead)
+            question = await asked_to_decide(discord, lead)
+            await discord.press(question, "teamsup:1:0")
+            second = await discord.press(question, "teamsup:1:1", user=BOB)
+            await discord.until(lambda: discord.world.interactions[second].messages, "the second is told")
+            (told,) = await discord.answers(second)
+            assert told.startswith("**Ann** chose **restart**")
+            assert (await arrival(user_comm)).message.content == "@lead restart"
+            assert not await user_comm.wait_async(0.2)
+
+    asyncio.run(use())
+
+
+@pytest.mark.parametrize("toml", [ALLOW_ANN, f"[gateway]\nusers = [{ANN}, {BOB}]\ndeciders = [{ANN}]\n"])
+def test_only_who_may_decide_can_press(team: Team, join: Join, toml: str) -> None:
+    async def use() -> None:
+        user_comm, lead = join("user_comm"), join("lead")
+        async with FakeDiscord() as discord, gateway(team, discord, toml):
+            await ready(discord, lead)
+            question = await asked_to_decide(discord, lead)
+            used = await discord.press(question, "teamsup:1:0", user=BOB)
+            await discord.until(lambda: discord.world.interactions[used].messages, "he is told")
+            assert await discord.answers(used) == [NOT_TO_DECIDE]
+            assert not any(disabled for _, _, disabled in buttons(discord, question))
+            await discord.press(question, "teamsup:1:1")
+            assert (await arrival(user_comm)).message.content == "@lead wait"
+
+    asyncio.run(use())
+
+
+def test_many_and_long_options_become_buttons_that_discord_takes(team: Team, join: Join) -> None:
+    async def use() -> None:
+        user_comm, lead = join("user_comm"), join("lead")
+        async with FakeDiscord() as discord, gateway(team, discord):
+            await ready(discord, lead)
+            options = ["x" * 100, " ", *(f"option {number}" for number in range(30))]
+            lead.send("gateway", "Which?", conversation_id=f"discord:{CHANNEL}", metadata={"options": options})
+            await discord.until_said(["Which?"])
+            (question,) = [message.id for message in await discord.messages()]
+            shown = buttons(discord, question)
+            assert len(shown) == 25
+            assert [label for label, _, _ in shown[:3]] == ["x" * 80, "2", "option 0"]
+            await discord.press(question, "teamsup:1:0")
+            assert (await arrival(user_comm)).message.content == "@lead " + "x" * 100
+
+    asyncio.run(use())
+
+
+def test_a_button_of_a_message_that_is_gone_says_so(team: Team, join: Join) -> None:
+    async def use() -> None:
+        lead = join("lead")
+        async with FakeDiscord() as discord, gateway(team, discord):
+            await ready(discord, lead)
+            question = await asked_to_decide(discord, lead)
+            lead.change("DELETE FROM messages")
+            used = await discord.press(question, "teamsup:1:0")
+            await discord.until(lambda: discord.world.interactions[used].messages, "it is said")
+            assert await discord.answers(used) == ["This question is not known any more."]
+
+    asyncio.run(use())
+
+
+def test_only_ids_of_ours_are_buttons_of_ours() -> None:
+    assert pressed("teamsup:12:3") is not None
+    for strange in ("", "other", "teamsup:", "teamsup:1:2:3", "teamsup:-1:0", "teamsup:1:999"):
+        assert pressed(strange) is None
+
+
+def test_a_full_message_has_no_room_for_the_decision() -> None:
+    assert with_decision("text", "**Ann** chose") == "text\n\n**Ann** chose"
+    assert with_decision("text\n\n**Ann** chose", "**Ann** chose") == "text\n\n**Ann** chose"
+    assert with_decision("", "**Ann** chose") == "**Ann** chose"
+    assert with_decision("x" * 1999, "**Ann** chose") is None

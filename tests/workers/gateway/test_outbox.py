@@ -1,0 +1,413 @@
+"""The way out, with the gateway's own process: whatever goes wrong, each piece of an answer is there once, in order."""
+
+import asyncio
+import contextlib
+import itertools
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fake_discord import ANN, BOT, CHANNEL, REAL_LIMITS, FakeDiscord, May, Rules
+from fake_discord.faults import Kind
+from fake_discord.things import Reference
+from gateway_process import ALLOW_ANN, arrival, connected, gateway, start, until
+from teamsup.hub import Message, MessageHub, Team
+from teamsup.workers.gateway import files
+from teamsup.workers.gateway.addresses import channel_for, snowflake_of
+from teamsup.workers.gateway.text import pieces
+
+Join = Callable[..., MessageHub]
+SAYING = f"POST /channels/{CHANNEL}/messages"
+LONG = "\n\n".join(f"Part {number}. " + "word " * 300 for number in range(5))
+
+
+@contextlib.asynccontextmanager
+async def running(
+    team: Team, join: Join, rules: Rules | None = None, toml: str = ALLOW_ANN
+) -> AsyncIterator[tuple[FakeDiscord, MessageHub]]:
+    user_comm = join("user_comm")
+    async with FakeDiscord(rules=rules) as discord, gateway(team, discord, toml):
+        await connected(user_comm)
+        yield discord, user_comm
+
+
+def say(hub: MessageHub, text: str, channel: int = CHANNEL, **more: object) -> Message:
+    return hub.send("gateway", text, conversation_id=f"discord:{channel}", **more)  # type: ignore[arg-type]
+
+
+def outcome(hub: MessageHub, message: Message) -> str | None:
+    return hub.trace(message.message_id)[0].outcome
+
+
+async def ended(hub: MessageHub, message: Message, how: str) -> None:
+    await until(lambda: outcome(hub, message) == how, f"it has ended: {how}")
+
+
+async def sent(hub: MessageHub, *messages: Message) -> None:
+    await until(lambda: all(outcome(hub, message) == "sent" for message in messages), "it is sent")
+
+
+@pytest.mark.parametrize("kind", ["lost reply", "reset", "503 before", "503 after", "429"])
+def test_trouble_on_the_way_gives_exactly_one_message(team: Team, join: Join, kind: Kind) -> None:
+    async def use() -> None:
+        async with running(team, join) as (discord, user_comm):
+            discord.faults.add(kind, SAYING, times=2)
+            first = say(user_comm, "one")
+            second = say(user_comm, "two")
+
+            await sent(user_comm, first, second)
+            assert await discord.said() == ["one", "two"]
+
+    asyncio.run(use())
+
+
+@pytest.mark.parametrize("kind", ["500 before", "lost reply", "503 after"])
+def test_trouble_in_the_middle_of_a_long_answer_doubles_no_piece(team: Team, join: Join, kind: Kind) -> None:
+    async def use() -> None:
+        async with running(team, join) as (discord, user_comm):
+            discord.faults.add(kind, SAYING, skip=2)
+            await sent(user_comm, say(user_comm, LONG), say(user_comm, "after it"))
+            assert await discord.said() == [piece.strip() for piece in pieces(LONG)] + ["after it"]
+
+    asyncio.run(use())
+
+
+def test_a_gateway_that_is_killed_again_and_again_goes_on_where_it_was(team: Team, join: Join) -> None:
+    async def use() -> None:
+        user_comm = join("user_comm")
+        team.create()
+        team.configuration.write_text(ALLOW_ANN)
+        user_comm.enroll("gateway", "daemon")
+        message = say(user_comm, LONG)
+        async with FakeDiscord() as discord:
+            discord.faults.add("slow reply", SAYING, times=None, seconds=0.3)
+            for done in range(1, 4):
+                process = start(team, discord)
+                await _has_said(discord, done)
+                process.kill()
+                await asyncio.to_thread(process.wait, 20)
+            async with gateway(team, discord):
+                await sent(user_comm, message)
+            assert await discord.said() == [piece.strip() for piece in pieces(LONG)]
+
+    asyncio.run(use())
+
+
+@pytest.mark.parametrize("kind", ["lost reply", "reset"])
+def test_when_discord_has_forgotten_the_nonce_the_channel_is_asked(team: Team, join: Join, kind: Kind) -> None:
+    async def use() -> None:
+        user_comm = join("user_comm")
+        team.create()
+        team.configuration.write_text(ALLOW_ANN)
+        async with FakeDiscord() as discord:
+            process = start(team, discord)
+            await connected(user_comm)
+            discord.faults.add("drop", "event MESSAGE_CREATE", times=None)
+            discord.faults.add(kind, SAYING, times=1)
+            discord.faults.add("reset", SAYING, times=None)
+            message = say(user_comm, "only once")
+            await until(lambda: _begun(user_comm, message), "it was begun")
+            await discord.until(lambda: any(each.method == "POST" for each in discord.rest.requests), "it was sent")
+            process.kill()
+            await asyncio.to_thread(process.wait, 20)
+            discord.faults.clear()
+
+            await discord.advance(400)
+            _make_old(user_comm, message)
+            async with gateway(team, discord):
+                await sent(user_comm, message)
+            assert await discord.said() == ["only once"]
+
+    asyncio.run(use())
+
+
+def test_the_same_words_said_before_are_not_taken_for_what_is_looked_for(team: Team, join: Join) -> None:
+    async def use() -> None:
+        user_comm = join("user_comm")
+        async with FakeDiscord() as discord:
+            async with gateway(team, discord):
+                await connected(user_comm)
+                await sent(user_comm, say(user_comm, "yes"))
+            process = start(team, discord)
+            await connected(user_comm)
+            discord.faults.add("reset", SAYING, times=None)
+            message = say(user_comm, "yes")
+            await until(lambda: _begun(user_comm, message), "it was begun")
+            process.kill()
+            await asyncio.to_thread(process.wait, 20)
+            discord.faults.clear()
+
+            await discord.advance(400)
+            _make_old(user_comm, message)
+            async with gateway(team, discord):
+                await sent(user_comm, message)
+            assert await discord.said() == ["yes", "yes"]
+
+    asyncio.run(use())
+
+
+def test_an_answer_of_30000_characters_goes_as_a_file_with_its_beginning(team: Team, join: Join) -> None:
+    async def use() -> None:
+        async with running(team, join) as (discord, user_comm):
+            text = "Here it is:\n\n```python\n" + "print('x' * 40)\n" * 2000 + "```\n"
+            await sent(user_comm, say(user_comm, text))
+            (message,) = await discord.messages(author=BOT)
+            (attachment,) = message.attachments
+            assert (attachment.filename, attachment.content.decode()) == ("answer.md", text)
+            assert message.content.startswith("Here it is:")
+            assert "answer.md" in message.content
+
+    asyncio.run(use())
+
+
+def test_files_of_agents_go_with_the_answer_and_what_cannot_is_named(team: Team, join: Join, tmp_path: Path) -> None:
+    async def use() -> None:
+        async with running(team, join) as (discord, user_comm):
+            content = os.urandom(3 << 20)
+            team.folder.joinpath("re port.pdf").write_bytes(content)
+            large = tmp_path / "large.bin"
+            large.write_bytes(bytes(11 << 20))
+            wanted = ["re port.pdf", str(large), "../secret", str(team.database), "missing"]
+            await sent(user_comm, say(user_comm, "See this", metadata={"files": wanted}))
+            (message,) = await discord.messages(author=BOT)
+            assert [(each.filename, each.content) for each in message.attachments] == [("re_port.pdf", content)]
+            said = message.content
+            assert said.startswith("See this")
+            assert "large.bin is not attached: it has 11.0 MiB, and at most 10 MiB may be sent here." in said
+            assert said.count("there is no such file") == 3
+
+    asyncio.run(use())
+
+
+def test_what_discord_finds_too_large_goes_as_text_alone(
+    team: Team, join: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def use() -> None:
+        async with running(team, join) as (discord, user_comm):
+            monkeypatch.setattr("fake_discord.drafts.upload_limit", lambda *_: 1000)
+            text = "\n\n".join(f"Part {number}. " + "word " * 300 for number in range(7))
+            team.folder.joinpath("some.bin").write_bytes(bytes(2000))
+            first = say(user_comm, text)
+            second = say(user_comm, "See this", metadata={"files": ["some.bin"]})
+            await sent(user_comm, first, second)
+            said = [piece.strip() for piece in pieces(text)]
+            assert await discord.said() == [*said, "See this", "Discord did not take: some.bin."]
+
+    asyncio.run(use())
+
+
+def test_a_channel_that_is_closed_to_us_ends_the_answer_and_its_sender_is_told(team: Team, join: Join) -> None:
+    async def use() -> None:
+        async with running(team, join) as (discord, user_comm):
+            await discord.forbid(CHANNEL, May.SEND_MESSAGES)
+            closed, nowhere = say(user_comm, "Hello"), say(user_comm, "Hello", 12345)
+            for message, why in ((closed, "Missing Permissions"), (nowhere, "Unknown Channel")):
+                await ended(user_comm, message, f"refused: {why}")
+            told = [await arrival(user_comm) for _ in range(2)]
+            assert {delivery.message.message_type for delivery in told} == {"error"}
+            assert {delivery.message.reply_to for delivery in told} == {closed.message_id, nowhere.message_id}
+            assert "Missing Permissions" in " ".join(delivery.message.content for delivery in told)
+
+    asyncio.run(use())
+
+
+def test_without_the_right_to_read_the_history_it_is_said_without_reference(team: Team, join: Join) -> None:
+    async def use() -> None:
+        async with running(team, join) as (discord, user_comm):
+            await discord.forbid(CHANNEL, May.READ_MESSAGE_HISTORY)
+            await discord.say("Hello")
+            user_comm.reply(await arrival(user_comm), "Hi")
+            await discord.until_said(["Hi"])
+            assert (await discord.messages())[-1].reference is None
+
+    asyncio.run(use())
+
+
+def test_nobody_is_pinged_but_whom_the_sender_names(team: Team, join: Join) -> None:
+    async def use() -> None:
+        async with running(team, join) as (discord, user_comm):
+            text = f"<@{ANN}> @everyone look"
+            await sent(user_comm, say(user_comm, text), say(user_comm, text, metadata={"ping": [ANN]}))
+            quiet, loud = await discord.messages(author=BOT)
+            assert not quiet.pings
+            assert (loud.mentions, loud.mention_everyone) == ([ANN], False)
+
+    asyncio.run(use())
+
+
+def test_progress_is_edited_into_one_message_and_the_end_is_a_new_one(team: Team, join: Join) -> None:
+    async def use() -> None:
+        async with running(team, join) as (discord, user_comm):
+            asked = await discord.say("Build it")
+            question = (await arrival(user_comm)).message
+            for number in range(30):
+                user_comm.answer(question, f"step {number}", message_type="status_report")
+                await asyncio.sleep(0.1)
+            user_comm.answer(question, "done")
+
+            await discord.until_said(["step 29", "done"])
+            progress, end = await discord.messages(author=BOT)
+            assert [each.reference and each.reference.message for each in (progress, end)] == [asked, asked]
+            edits = [each for each in await discord.requests("PATCH") if each.status == 200]
+            assert 1 <= len(edits) <= 3
+            assert all(later.at - sooner.at > 1.9 for sooner, later in itertools.pairwise(edits))
+
+    asyncio.run(use())
+
+
+def test_progress_after_a_restart_is_edited_into_the_message_that_is_there(team: Team, join: Join) -> None:
+    async def use() -> None:
+        user_comm = join("user_comm")
+        async with FakeDiscord() as discord:
+            async with gateway(team, discord):
+                await connected(user_comm)
+                await discord.say("Build it")
+                question = (await arrival(user_comm)).message
+                user_comm.answer(question, "step 1", message_type="status_report")
+                await discord.until_said(["step 1"])
+            async with gateway(team, discord):
+                user_comm.answer(question, "step 2", message_type="status_report")
+                await discord.until_said(["step 2"])
+
+    asyncio.run(use())
+
+
+def test_with_threads_a_question_is_answered_in_a_thread_of_its_own(team: Team, join: Join) -> None:
+    async def use() -> None:
+        async with running(team, join, toml=ALLOW_ANN + "threads = true\n") as (discord, user_comm):
+            asked = await discord.say("How are you?")
+            question = await arrival(user_comm)
+            discord.faults.add("lost reply", f"POST /channels/{CHANNEL}/messages/*/threads")
+            user_comm.answer(question.message, "wait", message_type="status_report")
+            user_comm.reply(question, "Fine")
+            await discord.until(lambda: asked in discord.world.channels, "there is a thread")
+            await discord.until_said(["wait", "Fine"], asked)
+            assert discord.world.channels[asked].name == "How are you?"
+
+            again = await discord.say("And now?", channel=asked)
+            delivery = await arrival(user_comm)
+            assert delivery.message.conversation_id == f"discord:{asked}"
+            user_comm.reply(delivery, "Better")
+            await discord.until_said(["wait", "Fine", "Better"], asked)
+            last = (await discord.messages(asked))[-1]
+            assert last.reference == Reference(asked, again)
+            assert await discord.said() == []
+
+    asyncio.run(use())
+
+
+def test_in_a_direct_message_threads_change_nothing(team: Team, join: Join) -> None:
+    async def use() -> None:
+        async with running(team, join, toml=ALLOW_ANN + "threads = true\n") as (discord, user_comm):
+            channel = await discord.open_dm()
+            await discord.say("Hello", channel=channel)
+            user_comm.reply(await arrival(user_comm), "Hi")
+            await discord.until_said(["Hi"], channel)
+
+    asyncio.run(use())
+
+
+def test_news_for_people_go_to_the_home_channel(team: Team, join: Join) -> None:
+    async def use() -> None:
+        async with running(team, join, toml=ALLOW_ANN + f"home_channel = {CHANNEL}\n") as (discord, user_comm):
+            news = user_comm.send("gateway", "lead has died", message_type="notification")
+            await sent(user_comm, news)
+            alert = {"title": "Disk", "severity": "critical"}
+            alerting = user_comm.send("gateway", "/ is full", message_type="notification", metadata={"alert": alert})
+            await sent(user_comm, alerting)
+            said, embedded = await discord.messages(author=BOT)
+            assert said.content == "lead has died"
+            assert [(each["title"], each["description"]) for each in embedded.embeds] == [("Disk", "/ is full")]
+
+    asyncio.run(use())
+
+
+def test_news_without_a_home_channel_are_not_for_discord(team: Team, join: Join) -> None:
+    async def use() -> None:
+        async with running(team, join) as (_, user_comm):
+            news = user_comm.send("gateway", "lead has died", message_type="notification")
+            await ended(user_comm, news, "not for Discord")
+
+    asyncio.run(use())
+
+
+def test_a_channel_that_has_to_wait_holds_up_no_other(team: Team, join: Join) -> None:
+    async def use() -> None:
+        async with running(team, join, Rules(limits=dict(REAL_LIMITS))) as (discord, user_comm):
+            channels = [await discord.add_channel(f"room-{number}") for number in range(20)]
+            discord.faults.add("429", f"POST /channels/{channels[0]}/messages", seconds=6, times=1)
+            slow = say(user_comm, "late", channels[0])
+            quick = [say(user_comm, f"{number}", channel) for number in range(3) for channel in channels[1:]]
+            await sent(user_comm, *quick)
+            assert outcome(user_comm, slow) is None
+            for channel in channels[1:]:
+                assert await discord.said(channel) == ["0", "1", "2"]
+            await sent(user_comm, slow)
+
+    asyncio.run(use())
+
+
+def test_sigterm_in_the_middle_gives_the_rest_to_the_next_one(team: Team, join: Join) -> None:
+    async def use() -> None:
+        user_comm = join("user_comm")
+        team.create()
+        team.configuration.write_text(ALLOW_ANN)
+        async with FakeDiscord() as discord:
+            process = start(team, discord)
+            await connected(user_comm)
+            discord.faults.add("429", SAYING, skip=2, seconds=30)
+            message = say(user_comm, LONG)
+            await _has_said(discord, 2)
+            process.send_signal(signal.SIGTERM)
+            assert await asyncio.to_thread(process.wait, 5) == 0
+            assert user_comm.trace(message.message_id)[0].state == "ready"
+            async with gateway(team, discord):
+                await sent(user_comm, message)
+            assert await discord.said() == [piece.strip() for piece in pieces(LONG)]
+
+    asyncio.run(use())
+
+
+def test_where_a_message_belongs() -> None:
+    def message(**more: object) -> Message:
+        given: dict[str, Any] = {"id": 1, "message_id": "x", "sender": "a", "recipient": "gateway", "content": ""}
+        given |= more
+        return Message(**given)
+
+    assert channel_for(message(conversation_id="discord:12"), 0) == 12
+    assert channel_for(message(conversation_id="incident:12"), 7) is None
+    assert channel_for(message(message_type="notification"), 7) == 7
+    assert channel_for(message(message_type="notification"), 0) is None
+    assert channel_for(message(message_type="notification", recipient=None), 7) is None
+
+
+@pytest.mark.parametrize(
+    ("message_id", "number"),
+    [("discord:12", 12), ("discord:12:1700", 12), ("discord:", None), ("x:12", None), (None, None)],
+)
+def test_the_message_on_discord_that_a_message_id_stands_for(message_id: str | None, number: int | None) -> None:
+    assert snowflake_of(message_id) == number
+
+
+def test_file_names_are_made_safe() -> None:
+    assert files.safe_name(Path("/x/a b\n(1)é.txt")) == "a_b_1_.txt"
+    assert files.safe_name(Path("/x/..")) == "file"
+
+
+async def _has_said(discord: FakeDiscord, pieces: int) -> None:
+    here = discord.world.channels[CHANNEL].messages
+    await discord.until(lambda: sum(each.author == BOT for each in here.values()) >= pieces, f"{pieces} pieces")
+
+
+def _begun(hub: MessageHub, message: Message) -> bool:
+    return bool(hub.rows("SELECT 1 FROM discord_pieces WHERE message = ? AND begun_at IS NOT NULL", (message.id,)))
+
+
+def _make_old(hub: MessageHub, message: Message) -> None:
+    """For the gateway's clock too, minutes have passed."""
+    sql = "UPDATE discord_pieces SET begun_at = datetime(begun_at, '-400 seconds') WHERE message = ?"
+    hub.change(sql, (message.id,))

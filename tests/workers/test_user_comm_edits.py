@@ -1,0 +1,100 @@
+"""What user_comm does when a person edits or deletes what they have asked, and with what the gateway adds to it."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from support import PATIENCE, environment_of_a_stranger
+from teamsup.hub import Delivery, MessageHub, Team
+from teamsup.hub.messages import Message
+
+PLACE = "discord:5"
+
+
+@pytest.fixture
+def hubs(team: Team, join: Callable[..., MessageHub]) -> Iterator[tuple[MessageHub, MessageHub]]:
+    """The gateway's place in the team, and an agent's; user_comm runs."""
+    gateway, lead = join("gateway"), join("lead")
+    gateway.register("daemon")
+    gateway.enroll("user_comm", "daemon")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "teamsup.workers.user_comm_daemon", "--team", team.name],
+        env={**environment_of_a_stranger(), "TEAMSUP_HOME": str(team.folder.parent)},
+    )
+    yield gateway, lead
+    process.terminate()
+    assert process.wait(20) == 0
+
+
+def ask(gateway: MessageHub, text: str, **more: object) -> Message:
+    return gateway.send(
+        "user_comm", text, message_id="discord:7", conversation_id=PLACE, metadata={"from": "Ann", **more}
+    )
+
+
+def say(gateway: MessageHub, text: str, kind: str, **more: object) -> Message:
+    return gateway.send(
+        "user_comm",
+        text,
+        message_id=f"discord:7:{kind}",
+        message_type=kind,
+        conversation_id=PLACE,
+        reply_to="discord:7",
+        metadata={"from": "Ann", **more},
+    )
+
+
+def read(hub: MessageHub) -> Delivery:
+    assert hub.wait(PATIENCE)
+    (delivery,) = hub.claim()
+    return delivery
+
+
+def test_an_edit_reaches_the_agent_and_its_answer_comes_back(hubs: tuple[MessageHub, MessageHub]) -> None:
+    gateway, lead = hubs
+    ask(gateway, "@lead stop the wrnog one")
+    first = read(lead)
+    lead.acknowledge(first)
+
+    say(gateway, "edited: @lead stop the right one", "edited")
+    edited = read(lead)
+    assert (edited.message.content, edited.message.reply_to) == (
+        "edited: stop the right one",
+        first.message.message_id,
+    )
+    lead.reply(edited, "Stopped.")
+    answer = read(gateway).message
+    assert (answer.content, answer.reply_to) == ("lead: Stopped.", "discord:7:edited")
+
+
+def test_an_edit_of_what_user_comm_answered_itself_is_answered_anew(hubs: tuple[MessageHub, MessageHub]) -> None:
+    gateway, lead = hubs
+    ask(gateway, "Hello")
+    gateway.acknowledge(read(gateway))
+
+    say(gateway, "edited: @lead Hello", "edited")
+
+    assert read(lead).message.content == "Hello"
+
+
+def test_a_deletion_withdraws_what_was_passed_on(hubs: tuple[MessageHub, MessageHub]) -> None:
+    gateway, lead = hubs
+    ask(gateway, "@lead stop it")
+    first = read(lead)
+
+    say(gateway, "The message was deleted on Discord.", "deleted")
+
+    told = read(lead).message
+    assert (told.message_type, told.reply_to) == ("deleted", first.message.message_id)
+    assert gateway.trace(first.message.message_id)[0].state == "cancelled"
+
+
+def test_what_the_gateway_adds_is_passed_on_and_hides_no_command(hubs: tuple[MessageHub, MessageHub]) -> None:
+    gateway, lead = hubs
+    ask(gateway, "Hello\n(written 2h 5m ago)", words=5)
+    assert read(gateway).message.content == "Hi there! 👋"
+
+    gateway.send("user_comm", "@lead look\n(attachment: a.txt)", conversation_id="discord:6", metadata={"words": 10})
+    assert read(lead).message.content == "look\n(attachment: a.txt)"

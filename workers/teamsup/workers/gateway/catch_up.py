@@ -1,0 +1,115 @@
+"""What was written while nobody listened: where to look, and what is found there. Reads from Discord."""
+
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from teamsup.hub.sections import GatewaySection
+
+from .access import Author, could_admit
+from .places import Place
+from .snowflakes import first_at
+
+if TYPE_CHECKING:
+    import discord
+    from discord.abc import Messageable
+
+_LOOKED_AT_AGAIN = 50
+_CLOSED_THREADS = 100
+_CLOSED_DAYS = 8  # Discord closes a thread after a week at the latest
+_PAGE = 100  # of Discord's history
+
+
+class NoPlace(Exception):
+    """Nobody can write there."""
+
+
+class Missed(NamedTuple):
+    """Oldest first. ``skipped`` is the last message that was passed over, ``why`` says for what reason; 0: none."""
+
+    messages: "list[discord.Message]"
+    skipped: int = 0
+    why: str = ""
+
+
+async def missed(place: "Messageable", since: int, section: GatewaySection, now: float) -> Missed:
+    """What was written there after that message, as much of it as the configuration allows."""
+    import discord
+
+    oldest = first_at(now - section.catch_up_hours * 3600) - 1
+    most = section.catch_up_messages
+    after = discord.Object(max(since, oldest))
+    # Nearly always there is nothing, or little. Where there is too much it is read from its end.
+    found = [message async for message in place.history(limit=_PAGE, after=after, oldest_first=True)]
+    if len(found) >= min(_PAGE, most + 1):
+        found = [message async for message in place.history(limit=most + 1, after=after, oldest_first=False)][::-1]
+    if len(found) > most:
+        return Missed(found[1:], found[0].id, f"more than {most:,} messages")
+    if since < oldest:
+        before = discord.Object(oldest + 1)
+        async for message in place.history(limit=1, after=discord.Object(since), before=before, oldest_first=True):
+            if message.id <= oldest:
+                return Missed(found, oldest, f"messages older than {section.catch_up_hours:g} hours")
+    return Missed(found)
+
+
+async def recent(place: "Messageable", until: int) -> "list[discord.Message]":
+    """The last messages there that had been seen, oldest first."""
+    import discord
+
+    return [message async for message in place.history(limit=_PAGE, before=discord.Object(until + 1))][::-1]
+
+
+async def where(client: "discord.Client", number: int, person: int | None) -> "Messageable":
+    """The place of that number. Raises NoPlace, or discord's NotFound or Forbidden."""
+    import discord
+    from discord.abc import Messageable
+
+    if person is not None:
+        return client.get_partial_messageable(number, type=discord.ChannelType.private)
+    place = client.get_channel(number) or await client.fetch_channel(number)
+    if not isinstance(place, Messageable):
+        raise NoPlace(f"nobody can write in channel {number}")
+    return place
+
+
+def where_to_look(
+    client: "discord.Client",
+    section: GatewaySection,
+    paired: Collection[int],
+    known: dict[int, Place],
+    beginning: int,
+    now: float,
+) -> Iterator[tuple[int, bool]]:
+    """The places in which somebody may have been missed, and whether Discord has told of anything new there."""
+    here = set()
+    for number, guild, parent, last in _open_places(client):
+        here.add(number)
+        if could_admit(section, paired, Author(0, number, guild, parent)):
+            seen = known[number].last_seen if number in known else max(number, beginning)
+            yield number, last is not None and last > seen
+    elsewhere = [place for place in known.values() if place.channel not in here]
+    yield from ((place.channel, True) for place in elsewhere if place.person is not None)
+    # Threads that were closed since, or places where we may not look any more.
+    recent = first_at(now - _CLOSED_DAYS * 86_400)
+    closed = [place for place in elsewhere if place.person is None and place.last_seen > recent]
+    yield from ((place.channel, True) for place in closed[:_CLOSED_THREADS])
+
+
+def where_to_look_again(section: GatewaySection, known: dict[int, Place], now: float) -> list[int]:
+    """The places in which something that we have may have been edited since."""
+    since = first_at(now - section.catch_up_hours * 3600)
+    return [place.channel for place in known.values() if place.last_seen > since][:_LOOKED_AT_AGAIN]
+
+
+def _open_places(client: "discord.Client") -> Iterator[tuple[int, int, int | None, int | None]]:
+    """Channels in which people can write, and threads, that the bot may read: with the last message's number."""
+    import discord
+
+    for guild in client.guilds:
+        for channel in guild.channels:
+            if isinstance(channel, discord.TextChannel | discord.VoiceChannel | discord.StageChannel):
+                may = None if guild.me is None else channel.permissions_for(guild.me)
+                if may is None or (may.read_messages and may.read_message_history):
+                    yield channel.id, guild.id, None, channel.last_message_id
+        for thread in guild.threads:
+            yield thread.id, guild.id, thread.parent_id, thread.last_message_id

@@ -1,0 +1,57 @@
+"""discord.py's client, as the connection needs it. Imported only where there is a token: discord is slow and large."""
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import discord
+
+from .line import Hopeless, Line
+
+# Its warnings that voice is not supported would only worry people.
+discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
+_GUILDS_COME_SECONDS = 1.0
+
+
+class Client(discord.Client):
+    """Tells its line what happens to it, and asks before every login."""
+
+    def __init__(self) -> None:
+        intents = discord.Intents.none()
+        intents.guilds = intents.guild_messages = intents.dm_messages = intents.message_content = True
+        super().__init__(
+            intents=intents,
+            allowed_mentions=discord.AllowedMentions.none(),
+            guild_ready_timeout=_GUILDS_COME_SECONDS,
+            max_messages=None,  # nobody here asks discord.py what was said
+        )
+        self.line = Line(time.monotonic())
+        self.ask_to_login: Callable[[], Awaitable[None]] | None = None
+
+    def dispatch(self, event: str, /, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - discord.py's own
+        if event == "socket_event_type":
+            self.line.hears(str(args[0]), time.monotonic())
+        elif event == "disconnect":
+            self.line.drops(time.monotonic())
+            # discord.py would connect again at once. What is raised here ends its start().
+            if reason := self.line.is_hopeless(time.monotonic()):
+                raise Hopeless(reason)
+        if self.is_closed():
+            return  # its being ready may come late, and it cannot be told any more
+        super().dispatch(event, *args, **kwargs)
+
+    async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:  # noqa: ARG002
+        if self.ask_to_login is not None:
+            await self.ask_to_login()
+
+    def look(self) -> None:
+        """Tell the line of the heartbeats; discord.py says of them only how long the last one took."""
+        beats = getattr(self.ws, "_keep_alive", None)
+        if beats is not None and beats.interval is not None:
+            age = time.perf_counter() - beats._last_ack
+            self.line.beats(beats.interval, beats.latency, time.monotonic() - age)
+
+    async def ask_for_event(self) -> None:
+        """Ask for something that Discord answers with an event, if there is anything to ask for."""
+        if self.guilds and self.user is not None:
+            await self.guilds[0].query_members(user_ids=[self.user.id], limit=1, cache=False)

@@ -1,0 +1,165 @@
+"""What somebody wrote on Discord, as it was heard, and how the team is told. Pure."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .access import Author
+from .snowflakes import written_at
+from .text import plain
+
+if TYPE_CHECKING:
+    import discord
+
+_QUOTED = 300  # characters
+_LATE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """An attachment, where Discord keeps it."""
+
+    name: str
+    size: int
+    kind: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quotation:
+    """Somebody else's words, to which these belong. No name: forwarded from elsewhere."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A message of a person, or of another bot, at the moment at which it was heard."""
+
+    snowflake: int
+    author: Author
+    name: str
+    text: str
+    files: tuple[File, ...] = ()
+    quotations: tuple[Quotation, ...] = ()
+    besides: tuple[str, ...] = ()
+    """Lines about what is neither text nor file."""
+    is_addressed: bool = False
+    """Whether it mentions the bot."""
+    knows_roles: bool = True
+    """Discord's history does not tell of them."""
+    edited: int | None = None
+    """When, in microseconds: two edits of a fast program can be that near."""
+
+    @property
+    def message_id(self) -> str:
+        return f"discord:{self.snowflake}"
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.text.strip() or self.files or self.quotations or self.besides)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the hub is given."""
+
+    content: str
+    metadata: dict[str, Any]
+
+
+def hear(message: "discord.Message", bot: int) -> Heard | None:
+    """None for the bot's own words, for webhooks' and for what Discord itself says in a channel."""
+    import discord
+
+    is_said = message.type in (discord.MessageType.default, discord.MessageType.reply)
+    if not is_said or message.webhook_id is not None or message.author.id == bot:
+        return None
+    return Heard(
+        message.id,
+        Author(
+            message.author.id,
+            message.channel.id,
+            None if message.guild is None else message.guild.id,
+            message.channel.parent_id if isinstance(message.channel, discord.Thread) else None,
+            frozenset(role.id for role in getattr(message.author, "roles", ())),
+            message.author.bot,
+        ),
+        message.author.display_name,
+        _without_address(message.content, bot),
+        tuple(
+            File(each.filename, each.size, each.content_type or "unknown type", each.url)
+            for each in message.attachments
+        ),
+        tuple(_quotations(message)),
+        tuple(_besides(message)),
+        is_addressed=any(user.id == bot for user in message.mentions),
+        knows_roles=message.guild is None or isinstance(message.author, discord.Member),
+        edited=None if message.edited_at is None else round(message.edited_at.timestamp() * 1e6),
+    )
+
+
+def _without_address(text: str, bot: int) -> str:
+    """Whoever begins with the bot's name only says whom they speak to."""
+    return re.sub(rf"^\s*<@!?{bot}>[\s,:]*(?=\S)", "", text)
+
+
+def _quotations(message: "discord.Message") -> list[Quotation]:
+    import discord
+
+    found = [Quotation("", snapshot.content) for snapshot in message.message_snapshots]
+    reference = message.reference
+    if message.type == discord.MessageType.reply and reference is not None:
+        if isinstance(reference.resolved, discord.Message):
+            quoted = reference.resolved
+            names = " ".join(f"[{each.filename}]" for each in quoted.attachments)
+            found.append(Quotation(quoted.author.display_name, f"{quoted.content} {names}".strip()))
+        else:
+            found.append(Quotation("somebody", "a message that has been deleted"))
+    return found
+
+
+def _besides(message: "discord.Message") -> Iterator[str]:
+    for sticker in message.stickers:
+        yield f"(sticker: {plain(sticker.name, 100)})"
+    if message.poll is not None:
+        answers = " / ".join(plain(answer.text, 100) for answer in message.poll.answers)
+        yield f"(poll: {plain(str(message.poll.question), _QUOTED)}: {answers})"
+
+
+def tell(heard: Heard, files: Sequence[str], now: float) -> Told:
+    """Their own words first, then what else there is to know, in lines of ours. ``files`` are such lines.
+
+    ``words`` in the metadata says how many characters are their own, where anything follows.
+    """
+    lines = [_quote(quotation) for quotation in heard.quotations]
+    lines += [*heard.besides, *files]
+    late = int(now - written_at(heard.snowflake))
+    metadata: dict[str, Any] = {"from": heard.name.encode("utf-8", "replace").decode(), "user": heard.author.user}
+    if late >= _LATE_SECONDS:
+        lines.append(f"(written {age(late)} ago)")
+        metadata["late_seconds"] = late
+    if heard.edited is not None:
+        metadata["edited"] = heard.edited
+    if lines:
+        metadata["words"] = len(heard.text)
+    content = "\n".join([heard.text, *lines] if heard.text else lines)
+    return Told(content.encode("utf-8", "replace").decode(), metadata)
+
+
+def age(seconds: float) -> str:
+    """As in "2h 5m"."""
+    minutes = int(seconds) // 60
+    if minutes < 60:
+        return f"{minutes}m"
+    if minutes < 48 * 60:
+        return f"{minutes // 60}h {minutes % 60}m"
+    return f"{minutes // 1440}d {minutes % 1440 // 60}h"
+
+
+def _quote(quotation: Quotation) -> str:
+    name = plain(quotation.name, 100).replace("\n", " ")
+    whose = f"in reply to {name}" if name else "forwarded"
+    return f"({whose}:)\n> " + plain(quotation.text, _QUOTED).replace("\n", "\n> ")

@@ -1,0 +1,120 @@
+"""Into the hub: what was heard, edited and deleted, each with the place it was seen in, in one transaction. Blocks."""
+
+import time
+from collections.abc import Sequence
+
+from teamsup.hub import CallerError, Message, MessageHub, UnknownRecipient
+
+from . import places
+from .heard import Heard, tell
+
+RECIPIENT = "user_comm"
+EDITED, DELETED = "edited", "deleted"
+
+
+class Intake:
+    """Each of its verbs raises StoreError or UnknownRecipient, to be tried again, or CallerError, which is for good."""
+
+    def __init__(self, hub: MessageHub) -> None:
+        self._hub = hub
+
+    def take(self, heard: Heard, files: Sequence[str]) -> None:
+        """Store it, unless it is stored."""
+        with self._hub.transaction():
+            self._see(heard)
+            if not self._versions(heard.snowflake):
+                self._send(heard, files, heard.message_id)
+
+    def edit(self, heard: Heard, files: Sequence[str]) -> None:
+        """Withdraw what nobody has read and say it anew; to who has read it, say what it says now."""
+        with self._hub.transaction():
+            versions = self._versions(heard.snowflake)
+            if not versions or versions[-1].message_type == DELETED or heard.edited is None:
+                return
+            last, changed_id = versions[-1], f"{heard.message_id}:{heard.edited}"
+            # Discord also tells of changes that no person has made, such as a link's preview.
+            if heard.edited in (version.metadata.get("edited") for version in versions):
+                return
+            read = _read(versions)
+            if self._hub.cancel(last.message_id) and last.message_type != EDITED:
+                self._send(heard, files, changed_id)
+            elif read is not None:
+                told = tell(heard, files, time.time())
+                if "words" in told.metadata:
+                    told.metadata["words"] += len("edited: ")
+                self._hub.send(
+                    RECIPIENT,
+                    f"edited: {told.content}",
+                    message_type=EDITED,
+                    metadata=told.metadata,
+                    message_id=changed_id,
+                    conversation_id=last.conversation_id,
+                    reply_to=read.message_id,
+                )
+
+    def is_news(self, heard: Heard) -> bool:
+        """Whether it is stored, and not as it was edited."""
+        versions = self._versions(heard.snowflake)
+        return bool(versions) and heard.edited not in (version.metadata.get("edited") for version in versions)
+
+    def delete(self, snowflake: int) -> None:
+        """Withdraw what nobody has read; tell who has read it."""
+        with self._hub.transaction():
+            versions = self._versions(snowflake)
+            if not versions or versions[-1].message_type == DELETED:
+                return
+            withdrawn = [version for version in versions if self._hub.cancel(version.message_id)]
+            read = _read(versions)
+            if read is not None and read not in withdrawn:
+                self._hub.send(
+                    RECIPIENT,
+                    "The message was deleted on Discord.",
+                    message_type=DELETED,
+                    metadata={name: read.metadata[name] for name in ("from", "user") if name in read.metadata},
+                    message_id=f"discord:{snowflake}:deleted",
+                    conversation_id=read.conversation_id,
+                    reply_to=read.message_id,
+                )
+
+    def pass_over(self, channel: int, snowflake: int, sentence: str) -> None:
+        """Say that what was written there up to that message is not taken in any more."""
+        with self._hub.transaction():
+            places.see(self._hub, channel, snowflake)
+            self._hub.send(RECIPIENT, sentence, message_type="notification")
+
+    def refused(self, heard: Heard) -> None:
+        """It can never be stored."""
+        self._see(heard)
+
+    def _see(self, heard: Heard) -> None:
+        author = heard.author
+        places.see(self._hub, author.channel, heard.snowflake, author.user if author.guild is None else None)
+
+    def _send(self, heard: Heard, files: Sequence[str], message_id: str) -> None:
+        told = tell(heard, files, time.time())
+        self._hub.send(
+            RECIPIENT,
+            told.content,
+            message_id=message_id,
+            conversation_id=f"discord:{heard.author.channel}",
+            metadata=told.metadata,
+        )
+
+    def _versions(self, snowflake: int) -> list[Message]:
+        first = f"discord:{snowflake}"
+        rows = self._hub.rows(
+            "SELECT message_id FROM messages WHERE (message_id = ? OR (message_id > ? AND message_id < ?))"
+            " AND sender = ? ORDER BY id",
+            (first, f"{first}:", f"{first};", self._hub.agent),
+        )
+        return [self._hub.message(row["message_id"]) for row in rows]
+
+
+def _read(versions: Sequence[Message]) -> Message | None:
+    """The version that user_comm knows the message by: the last that was no news of an earlier one."""
+    return next((version for version in reversed(versions) if version.message_type not in (EDITED, DELETED)), None)
+
+
+def is_for_good(error: CallerError) -> bool:
+    """Whether trying again changes nothing. Before user_comm has ever run, it does."""
+    return not isinstance(error, UnknownRecipient)

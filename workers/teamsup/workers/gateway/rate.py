@@ -1,0 +1,20 @@
+"""How many messages of one person are taken in a minute; more wait for their turn. Pure."""
+
+from collections import deque
+
+_MINUTE = 60.0
+
+
+class Rate:
+    """By the times at which messages were written: what was written slowly is taken at once, however late it comes."""
+
+    def __init__(self, per_minute: int) -> None:
+        self._per_minute = per_minute
+        self._turns: dict[int, deque[float]] = {}
+
+    def turn(self, person: int, written: float) -> float:
+        """From when on this message of theirs may be taken, in Unix seconds. Each counts."""
+        turns = self._turns.setdefault(person, deque(maxlen=self._per_minute))
+        at = max(written, turns[0] + _MINUTE) if len(turns) == self._per_minute else written
+        turns.append(at)
+        return at
