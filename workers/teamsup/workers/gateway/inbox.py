@@ -8,21 +8,18 @@ import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from teamsup.hub import CallerError, MessageHub, StoreError
 from teamsup.hub.sections import GatewaySection
 
 from . import attachments, catch_up, places
-from .access import Author, admits
+from .admission import Admission
 from .heard import Heard, hear
 from .intake import Intake, is_for_good
-from .pairing import code_in
 from .place_queue import PlaceQueue, end
-from .rate import Rate
 from .snowflakes import written_at
-from .strangers import KNOWN, Strangers
 
 if TYPE_CHECKING:
     import discord
@@ -35,9 +32,7 @@ _END_SECONDS = 1.5
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 _REMEMBERED = 1000
 _LOOKS_AT_ONCE = 4
-_NEW_SECONDS = 120.0
 _MIB = 1 << 20
-WAIT = "I take {} messages a minute from one person. The others wait here for their turn."
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +70,7 @@ class Inbox:
         self._section = section
         self._log = log
         self._intake = Intake(hub)
-        self._strangers = Strangers(hub, log)
-        self._rate = Rate(section.messages_per_minute)
+        self._admission = Admission(hub, section, log, lambda: self._client, self._ask_if_allowed, self._stored)
         self._client: discord.Client | None = None
         self._session = 0
         self._changed = asyncio.Event()
@@ -84,11 +78,7 @@ class Inbox:
         self._done: deque[int] = deque(maxlen=_REMEMBERED)
         self._not_for_us: dict[int, int] = {}
         self._unreachable: set[int] = set()
-        self._parents: dict[int, int | None] = {}
-        self._met: deque[int] = deque(maxlen=_REMEMBERED)
-        self._told_to_wait: dict[int, float] = {}
         self._looking = asyncio.Semaphore(_LOOKS_AT_ONCE)
-        self._saying: set[asyncio.Task[None]] = set()
 
     def listeners(self, client: "discord.Client") -> tuple[Listener, ...]:
         """What that client has to call, by discord.py's names."""
@@ -232,6 +222,11 @@ class Inbox:
                 await asyncio.wait_for(changed.wait(), pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
+    async def _ask_if_allowed(self, question: "Callable[[discord.Client], Awaitable[T]]") -> T | None:
+        with contextlib.suppress(*_refusals()):
+            return await self._ask(question)
+        return None
+
     async def _take_missed(self, client: "discord.Client", number: int) -> None:
         person = await self._stored(places.person_in, self._hub, number)
         since = await self._stored(places.seen_in, self._hub, number)
@@ -257,8 +252,8 @@ class Inbox:
                         await self._take_message(happening)
                         self._done.append(happening.snowflake)
                 case _Edited(heard):
-                    if await self._admits(heard):
-                        await self._wait_for_turn(heard, (heard.edited or 0) / 1e6)
+                    if await self._admission.admits(heard):
+                        await self._admission.wait_for_turn(heard, (heard.edited or 0) / 1e6)
                         files = await self._fetch(heard)
                         await self._stored(self._intake.edit, heard, files)
                 case _Deleted(snowflake):
@@ -273,15 +268,9 @@ class Inbox:
             self._log.exception("cannot deal with %s in channel %d", type(happening).__name__, number)
 
     async def _take_message(self, heard: Heard) -> None:
-        is_direct = heard.author.guild is None
-        if heard.is_empty:
-            return self._pass(heard.author.channel, heard.snowflake, is_direct=is_direct)
-        if not await self._admits(heard):
-            await self._meet(heard)
-            return self._pass(heard.author.channel, heard.snowflake, is_direct=is_direct)
-        if is_direct and code_in(heard.text) is not None:
-            return self._say(heard, KNOWN)
-        await self._wait_for_turn(heard, written_at(heard.snowflake))
+        if heard.is_empty or not await self._admission.lets_in(heard):
+            return self._pass(heard.author.channel, heard.snowflake, is_direct=heard.author.guild is None)
+        await self._admission.wait_for_turn(heard, written_at(heard.snowflake))
         files = await self._fetch(heard)
         try:
             await self._stored(self._intake.take, heard, files)
@@ -295,92 +284,9 @@ class Inbox:
         if not is_direct:  # whose messages those are would have to be noted too, and they may be a stranger's
             self._not_for_us[channel] = max(snowflake, self._not_for_us.get(channel, 0))
 
-    async def _admits(self, heard: Heard) -> bool:
-        author, section = heard.author, self._section
-        if admits(section, (), author):
-            return True
-        if author.is_bot:
-            return False
-        if admits(section, await self._stored(places.people, self._hub), author):
-            return True
-        # What discord.py does not know is only asked for where it matters.
-        if section.channels and author.guild is not None and author.parent is None:
-            author = replace(author, parent=await self._parent(author.channel))
-        if section.roles and not heard.knows_roles:
-            author = replace(author, roles=await self._roles(author))
-        return admits(section, (), author)
-
-    async def _parent(self, number: int) -> int | None:
-        """The channel of a thread that discord.py has not heard of."""
-        import discord
-
-        if self._client is None or self._client.get_channel(number) is not None:
-            return None
-        if number not in self._parents:
-            with contextlib.suppress(*_refusals()):
-                place = await self._ask(lambda client: client.fetch_channel(number))
-                self._parents[number] = place.parent_id if isinstance(place, discord.Thread) else None
-        return self._parents.get(number)
-
-    async def _roles(self, author: Author) -> frozenset[int]:
-        """Those of somebody whom the history named."""
-
-        async def ask(client: "discord.Client") -> frozenset[int]:
-            guild = client.get_guild(author.guild or 0)
-            if guild is None:
-                return frozenset()
-            member = guild.get_member(author.user) or await guild.fetch_member(author.user)
-            return frozenset(role.id for role in member.roles)
-
-        with contextlib.suppress(*_refusals()):
-            return await self._ask(ask)
-        return frozenset()
-
-    async def _meet(self, heard: Heard) -> None:
-        """Somebody who is not admitted."""
-        if heard.author.user not in self._met:
-            self._log.info("not allowed: user %d in channel %d", heard.author.user, heard.author.channel)
-            self._met.append(heard.author.user)
-        is_new = time.time() - written_at(heard.snowflake) < _NEW_SECONDS
-        sentence = await self._stored(functools.partial(self._strangers.answer, is_new=is_new), heard)
-        if sentence is not None:
-            self._say(heard, sentence)
-
-    async def _wait_for_turn(self, heard: Heard, written: float) -> None:
-        person = heard.author.user
-        now = time.time()  # which may be behind Discord's
-        seconds = self._rate.turn(person, min(written, now)) - now
-        if seconds <= 0:
-            return
-        if time.monotonic() - self._told_to_wait.get(person, -600.0) >= 600.0:
-            self._told_to_wait[person] = time.monotonic()
-            self._say(heard, WAIT.format(self._section.messages_per_minute))
-        await asyncio.sleep(seconds)
-
     async def _fetch(self, heard: Heard) -> list[str]:
         most = int(self._section.file_mib * _MIB)
         return await attachments.fetch(heard, self._hub.team.folder, most, self._log)
-
-    def _say(self, heard: Heard, sentence: str) -> None:
-        """On Discord, at once and without the team. Nobody is told when that fails."""
-
-        async def say() -> None:
-            import discord
-
-            if self._client is None:
-                return
-            place = self._client.get_partial_messageable(heard.author.channel)
-            answered = discord.MessageReference(
-                message_id=heard.snowflake, channel_id=heard.author.channel, fail_if_not_exists=False
-            )
-            try:
-                await place.send(sentence, reference=answered, mention_author=False)
-            except Exception as error:  # the network's errors and Discord's
-                self._log.info("cannot answer in channel %d: %s", heard.author.channel, error)
-
-        task = asyncio.create_task(say())
-        self._saying.add(task)
-        task.add_done_callback(self._saying.discard)
 
     async def _stored(self, action: Callable[..., T], *arguments: object) -> T:
         """What the hub says to that, when it can. Raises CallerError."""
