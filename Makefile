@@ -9,7 +9,7 @@ start: .venv/runtime
 	@exec $(BIN)/teamsup start
 
 test: .venv/dev .venv/mcp-v1/made
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n 3
 
 check: .venv/dev
 	$(BIN)/ruff check .

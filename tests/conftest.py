@@ -54,7 +54,11 @@ def run_team(teamsup: Command) -> Iterator[subprocess.Popen[str]]:
 
 @pytest.fixture
 def running(teamsup: Command) -> Iterator[Command]:
-    """A team of the workers that come with teamsup."""
+    """A team of the workers that come with teamsup. A host that is busy with tests is no news to it."""
+    teamsup.team.folder.mkdir(parents=True)
+    teamsup.team.configuration.write_text(
+        "[monitor-bridge]\ncpu_percent = 100\nmemory_percent = 100\ndisk_percent = 100\n"
+    )
     with run_team(teamsup):
         eventually(lambda: is_ready(teamsup), "all workers ready")
         yield teamsup
