@@ -68,21 +68,25 @@ def _lives(process: psutil.Process) -> bool:
 def _workers(teamsup: Command) -> dict[str, int]:
     """How many processes of each worker there are, without those that it has started."""
     found: dict[str, int] = {}
-    for mark, command in _marked(teamsup):
-        if _WORKER in command:
-            name = mark.rpartition(":")[2].partition("@")[0]
-            found[name] = found.get(name, 0) + 1
+    workers = [(one, mark) for one, mark, command in _marked(teamsup) if _WORKER in command]
+    pids = {one.pid for one, _ in workers}
+    for one, mark in workers:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            # What a worker starts looks like the worker between fork and exec.
+            if one.ppid() not in pids:
+                name = mark.rpartition(":")[2].partition("@")[0]
+                found[name] = found.get(name, 0) + 1
     return found
 
 
-def _marked(teamsup: Command) -> list[tuple[str, str]]:
-    """Mark and command line of everything that comes from this team's workers."""
+def _marked(teamsup: Command) -> list[tuple[psutil.Process, str, str]]:
+    """Everything that comes from this team's workers, with its mark and its command line."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             mark = process.environ().get(MARK, "")
             if mark.startswith(f"{teamsup.team.folder}:"):
-                found.append((mark, " ".join(process.cmdline())))
+                found.append((process, mark, " ".join(process.cmdline())))
     return found
 
 
