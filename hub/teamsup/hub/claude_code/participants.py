@@ -157,7 +157,7 @@ class Participants:
             subagent = self._callers[tool_use_id]
             return self.main if subagent is None else await self.subagent(*subagent)
         if self._has_hooks or "hooks" in self.main.details:
-            # Once: after a second call that nobody has told of, the hooks are out of order or switched off.
+            # Where no hook was ever heard, only once: they may be switched off.
             self._has_hooks = False
             raise CallerError("Who makes this call was not told; please call again.")
         return self.main

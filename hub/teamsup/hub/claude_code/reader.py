@@ -32,7 +32,7 @@ class Reader:
     def end_last_read(self) -> None:
         """What was returned before is done. This begins a read, so of two reads side by side neither ends what the
         other is about to return."""
-        self._each(self.hub.acknowledge)
+        self._each(self.hub.acknowledge, self._open)
         self._open.clear()
         self._seen.clear()
 
@@ -43,12 +43,10 @@ class Reader:
 
     def end_seen(self) -> None:
         """A turn has ended normally: what the model has got is done."""
-        unseen = {message_id: delivery for message_id, delivery in self._open.items() if message_id not in self._seen}
-        self._open = {message_id: self._open[message_id] for message_id in self._seen & self._open.keys()}
-        try:
-            self.end_last_read()
-        finally:
-            self._open |= unseen
+        seen = {message_id: delivery for message_id, delivery in self._open.items() if message_id in self._seen}
+        self._each(self.hub.acknowledge, seen)
+        self._open = {message_id: self._open[message_id] for message_id in self._open if message_id not in seen}
+        self._seen.clear()
 
     def read(self, limit: int) -> list[Delivery]:
         """Claim what is next, as far as one result can hold it."""
@@ -77,11 +75,11 @@ class Reader:
 
     def keep(self) -> None:
         """Prolong the leases: the session lives."""
-        self._each(self.hub.extend)
+        self._each(self.hub.extend, self._open)
 
     def end(self) -> None:
         """The session is over: what it leaves open is unread again."""
-        self._each(self.hub.release)
+        self._each(self.hub.release, self._open)
         self._open.clear()
 
     def again(self, message_id: str) -> Message:
@@ -135,10 +133,10 @@ class Reader:
         self._open.pop(answered.message_id, None)
         return sent
 
-    def _each(self, verb: Callable[[Delivery], object]) -> None:
-        if self._open:
+    def _each(self, verb: Callable[[Delivery], object], some: Mapping[str, Delivery]) -> None:
+        if some:
             with self.hub.transaction():
-                for delivery in self._open.values():
+                for delivery in some.values():
                     with suppress(StaleLease):
                         verb(delivery)
 
