@@ -14,7 +14,7 @@ import pytest
 
 from support import PATIENCE, Command, eventually
 from teamsup.hub import MessageHub
-from teamsup.supervisor.console import console_name
+from teamsup.hub.console import console_name
 
 
 class Terminal:

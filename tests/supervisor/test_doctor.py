@@ -17,10 +17,10 @@ import pytest
 
 from support import Command, as_foreign_program, eventually, refusal
 from teamsup.hub import MessageHub, Team
+from teamsup.hub.command_line import command_line, is_call_of
 from teamsup.hub.doorbell import Doorbell, listeners
 from teamsup.supervisor.claude_settings import effective_settings, serves_us
 from teamsup.supervisor.cli import main
-from teamsup.supervisor.command_line import command_line, is_call_of
 from teamsup.supervisor.commands import doctor
 from teamsup.supervisor.deploy import shipped
 from teamsup.supervisor.diagnosis import Finding, Mailbox, Verdict, check_mailbox

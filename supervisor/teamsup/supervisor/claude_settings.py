@@ -11,8 +11,8 @@ from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
 from teamsup.hub import CallerError, Team
+from teamsup.hub.command_line import is_call_of
 
-from .command_line import is_call_of
 from .json_file import JsonFile
 
 T = TypeVar("T")

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from teamsup.hub import InvalidName, MessageHub, Team
+from teamsup.hub.command_line import command_line, installed_command
 from teamsup.hub.sections import session_agent
 from teamsup.hub.wording import printable
 
 from . import claude_settings, json_file
 from .claude_settings import AGENT, COMMAND, DEFAULT_AGENT, HOME, TEAM, NoProject
-from .command_line import command_line, installed_command
 from .deploy import shipped
 from .diagnosis import Verdict
 from .json_file import JsonFile

@@ -25,8 +25,8 @@ from teamsup.hub.settings import Settings
 from .lifecycle import Policy, Restart
 
 _MODULES = {
-    "user_comm": "teamsup.workers.user_comm_daemon",
-    "monitor-bridge": "teamsup.workers.monitor_bridge",
+    "user_comm": "teamsup.workers.user_comm.user_comm_daemon",
+    "monitor-bridge": "teamsup.workers.monitor_bridge.bridge",
     "gateway": "teamsup.workers.gateway.discord_gateway",
 }
 _PATIENT_SECONDS = 60.0

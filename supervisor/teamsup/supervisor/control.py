@@ -6,8 +6,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from teamsup.hub import Agent, Delivery, NotConfigured
+from teamsup.hub.command_line import command_line
 
-from .command_line import command_line
 from .crew import Member
 from .lifecycle import State
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from teamsup.hub import CallerError, Team
+from teamsup.hub.command_line import command_line
 from teamsup.hub.file_lock import try_lock
 
-from .command_line import command_line
 from .deaths import Death
 from .lifecycle import State
 

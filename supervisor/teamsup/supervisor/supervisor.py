@@ -9,11 +9,11 @@ from contextlib import closing
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from teamsup.hub import Agent, Delivery, MessageHub, NotConfigured, Team, TeamsupError
+from teamsup.hub.command_line import command_line
 from teamsup.hub.doorbell import Doorbell, ring
 from teamsup.hub.messages import OFFLINE, SUPERVISOR
 
 from . import configuration, control, leftovers, state_file
-from .command_line import command_line
 from .configuration import Configuration
 from .crew import Crew, Member
 from .deaths import Death, is_told, report

@@ -42,7 +42,7 @@ async def asked_to_decide(discord: FakeDiscord, hub: MessageHub, question: str =
 
 def start_user_comm(team: Team) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-m", "teamsup.workers.user_comm_daemon", "--team", team.name],
+        [sys.executable, "-m", "teamsup.workers.user_comm.user_comm_daemon", "--team", team.name],
         env={**environment_of_a_stranger(), "TEAMSUP_HOME": str(team.folder.parent)},
     )
 

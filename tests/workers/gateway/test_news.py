@@ -21,7 +21,7 @@ HOME = f"{ALLOW_ANN}home_channel = {CHANNEL}\n"
 def user_comm(team: Team) -> Iterator[None]:
     team.create()
     team.configuration.write_text(HOME)
-    command = [sys.executable, "-m", "teamsup.workers.user_comm_daemon", "--team", team.name]
+    command = [sys.executable, "-m", "teamsup.workers.user_comm.user_comm_daemon", "--team", team.name]
     process = subprocess.Popen(command, env={**environment_of_a_stranger(), "TEAMSUP_HOME": str(team.folder.parent)})
     with MessageHub(team) as hub:
         eventually(lambda: hub.agent_named("user_comm"), "user_comm is there")

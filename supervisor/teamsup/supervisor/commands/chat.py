@@ -7,11 +7,11 @@ import time
 from dataclasses import dataclass, field
 
 from teamsup.hub import Delivery, Message, MessageHub, Team, TeamsupError
+from teamsup.hub.command_line import command_line
+from teamsup.hub.console import NoAnswer, console, incoming, is_answer, lasting_name
 from teamsup.hub.wording import printable
 
 from ..arguments import amount
-from ..command_line import command_line
-from ..console import NoAnswer, console, incoming, is_answer, lasting_name
 from ..state_file import holder, not_running
 
 ADDRESSEE = "user_comm"

@@ -13,12 +13,12 @@ from pathlib import Path
 
 from teamsup.hub import Agent, MessageHub, StoreError, Team
 from teamsup.hub.clock import from_text
+from teamsup.hub.command_line import command_line, installed_command, is_call_of
 from teamsup.hub.doorbell import listeners
 from teamsup.hub.team import fold_name
 from teamsup.hub.wording import printable
 
 from ..claude_settings import project_at, team_of
-from ..command_line import command_line, installed_command, is_call_of
 from ..diagnosis import FRESH_SECONDS, Call, Finding, Mailbox, Verdict, check_mailbox
 from ..project_check import check_project, read_settings
 from ..server_trial import check_server

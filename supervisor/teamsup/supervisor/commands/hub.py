@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from teamsup.hub import CallerError, MessageHub, StoreCorrupt
+from teamsup.hub.command_line import existing_team
 from teamsup.hub.wording import ago, printable
 
 from ..arguments import amount, at_least_one
-from ..command_line import existing_team
 
 _DAY = 86400.0
 

@@ -6,10 +6,10 @@ from importlib.resources import files
 from pathlib import Path
 
 from teamsup.hub import CallerError, Team
+from teamsup.hub.command_line import command_line
 
 from ..claude_settings import DEFAULT_AGENT
 from ..claude_setup import set_up, take_out
-from ..command_line import command_line
 
 _ONLY_WITH_CLAUDE = ("project", "agent", "dry_run", "remove")
 

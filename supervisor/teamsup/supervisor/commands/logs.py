@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TextIO
 
 from teamsup.hub import CallerError, Team
+from teamsup.hub.command_line import command_line, existing_team
 from teamsup.hub.wording import printable
 
 from ..arguments import at_least_one
-from ..command_line import command_line, existing_team
 
 
 class NoLog(CallerError):

@@ -5,11 +5,11 @@ import json
 import sys
 
 from teamsup.hub import Delivery
+from teamsup.hub.command_line import existing_team
+from teamsup.hub.console import console_name, is_chatting, speaking_as
 from teamsup.hub.wording import ago, printable
 
 from ..arguments import amount, at_least_one
-from ..command_line import existing_team
-from ..console import console_name, is_chatting, speaking_as
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

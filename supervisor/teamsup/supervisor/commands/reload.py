@@ -6,7 +6,7 @@ from teamsup.hub import Team
 
 from .. import configuration
 from ..arguments import add_timeout
-from ..console import ask_supervisor
+from ..request import ask_supervisor
 from ..state_file import require_running
 
 

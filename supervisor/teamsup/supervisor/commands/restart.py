@@ -5,7 +5,7 @@ import argparse
 from teamsup.hub import Team
 
 from ..arguments import add_timeout
-from ..console import ask_supervisor
+from ..request import ask_supervisor
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -5,11 +5,10 @@ import json
 import sys
 from datetime import UTC, datetime
 
+from teamsup.hub.command_line import existing_team
+from teamsup.hub.console import speaking_as
 from teamsup.hub.messages import PRIORITIES
 from teamsup.hub.wording import presence
-
-from ..command_line import existing_team
-from ..console import speaking_as
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

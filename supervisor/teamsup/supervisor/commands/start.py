@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from teamsup.hub import MessageHub, Team
+from teamsup.hub.command_line import command_line
 from teamsup.hub.messages import SUPERVISOR
 
 from .. import configuration
 from ..arguments import add_timeout
-from ..command_line import command_line
-from ..console import ask_supervisor
 from ..notifier import Notifier
+from ..request import ask_supervisor
 from ..state_file import hold
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from teamsup.hub import CallerError, Team
 
 from .. import leftovers
 from ..arguments import add_timeout
-from ..console import ask_supervisor
+from ..request import ask_supervisor
 from ..state_file import hold, holder, last
 
 

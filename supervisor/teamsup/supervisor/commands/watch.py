@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from types import FrameType
 
 from teamsup.hub import MessageHub, StoreError, Team
+from teamsup.hub.console import speaking_as
 from teamsup.hub.messages import Step
 from teamsup.hub.wording import printable
 
 from ..arguments import add_agent
-from ..console import speaking_as
 
 # Always the same, so that nothing anybody wrote reaches a model this way.
 LINE = "teamsup: new messages wait for you. Read them with team_read_messages."

@@ -2,7 +2,7 @@
 
 from support import PATIENCE, Command, eventually
 from teamsup.hub import MessageHub
-from teamsup.workers.monitor_bridge import judge
+from teamsup.workers.monitor_bridge.bridge import judge
 
 LIMITS = {"CPU": 90.0, "disk": 95.0}
 CALM = frozenset[str]()

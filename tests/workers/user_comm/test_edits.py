@@ -20,7 +20,7 @@ def hubs(team: Team, join: Callable[..., MessageHub]) -> Iterator[tuple[MessageH
     gateway.register("daemon")
     gateway.enroll("user_comm", "daemon")
     process = subprocess.Popen(
-        [sys.executable, "-m", "teamsup.workers.user_comm_daemon", "--team", team.name],
+        [sys.executable, "-m", "teamsup.workers.user_comm.user_comm_daemon", "--team", team.name],
         env={**environment_of_a_stranger(), "TEAMSUP_HOME": str(team.folder.parent)},
     )
     yield gateway, lead

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from teamsup.hub import Agent
-from teamsup.workers.answers import HELP, Answer, Relay, decide
+from teamsup.workers.user_comm.answers import HELP, Answer, Relay, decide
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LEAD = Agent("lead", "agent", "busy", NOW, {"note": "reading logs"}, 2)

@@ -9,8 +9,8 @@ from teamsup.hub.sections import GatewaySection
 from teamsup.hub.settings import Settings
 from teamsup.hub.wording import presence
 
+from ..worker import Worker, main
 from .answers import Answer, Relay, decide, own_words
-from .worker import Worker, main
 
 _QUESTION = "question"
 _GATEWAY = "gateway"

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path, PurePath
 
-from teamsup.hub import CallerError, Team
+from .errors import CallerError
+from .team import Team
 
 _NAMES = ("teamsup", "teamsup.supervisor")
 

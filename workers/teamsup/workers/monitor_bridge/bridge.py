@@ -12,7 +12,7 @@ from teamsup.hub.sections import MonitorSection
 from teamsup.hub.settings import Settings
 from teamsup.hub.wording import presence
 
-from .worker import Worker, main
+from ..worker import Worker, main
 
 _CALM = 5.0  # percentage points below the limit before the same alert may be raised again, so that nothing flaps
 

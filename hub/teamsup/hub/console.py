@@ -7,13 +7,12 @@ import re
 import time
 from collections.abc import Iterator
 
-from teamsup.hub import CallerError, Delivery, InvalidName, Message, MessageHub, Team
-from teamsup.hub.file_lock import try_lock
-from teamsup.hub.messages import SUPERVISOR, TAKEN
-from teamsup.hub.wording import printable
-
 from .command_line import command_line
-from .state_file import require_running
+from .errors import CallerError, InvalidName
+from .file_lock import try_lock
+from .message_hub import MessageHub
+from .messages import TAKEN, Delivery, Message
+from .team import Team
 
 
 class NoAnswer(CallerError):
@@ -89,15 +88,6 @@ def ask_once(team: Team, recipient: str, content: str, seconds: float) -> Messag
         finally:
             hub.retire(name)
     raise NoAnswer(f"{recipient} has not answered within {seconds:.0f} s. See: {command_line(team, 'logs', recipient)}")
-
-
-def ask_supervisor(team: Team, request: str, seconds: float) -> str:
-    """Ask the team's supervisor, and give back its answer. Raises NotRunning, NoAnswer, and what it refuses."""
-    require_running(team)
-    answer = ask_once(team, SUPERVISOR, request, seconds)
-    if answer.message_type == "error":
-        raise CallerError(printable(answer.content))
-    return printable(answer.content)
 
 
 def incoming(hub: MessageHub, seconds: float) -> Iterator[Delivery]:

@@ -1,0 +1,1 @@
+"""monitor-bridge: what monitoring has to say, as incidents that end."""

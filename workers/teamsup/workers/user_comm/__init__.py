@@ -1,0 +1,1 @@
+"""user_comm: between people and the team."""
