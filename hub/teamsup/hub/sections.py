@@ -119,6 +119,66 @@ class MonitorSection:
 
 
 @dataclass(frozen=True)
+class UserCommSection:
+    """[user_comm]: whom people reach, when they hear of progress, when an agent is reminded and given up, how much may be
+    open at once. Counts as soon as the file is saved, like [route.NAME]."""
+
+    default_agent: str = ""
+    """Who gets what nothing else decides; none: user_comm answers what it can itself."""
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    stand_ins: Mapping[str, str] = field(default_factory=dict)
+    """Who is asked instead of an agent that is not there."""
+    progress_seconds: float = 4.0
+    remind_seconds: float = 300.0
+    give_up_seconds: float = 3600.0
+    open_per_person: int = 50
+    open_per_conversation: int = 20
+    history_messages: int = 10
+    """How many an agent is given that takes a conversation over."""
+    decision_reminder_seconds: float = 1800.0
+
+    def __post_init__(self) -> None:
+        for name in (self.default_agent, *self.stand_ins, *self.stand_ins.values(), *self.aliases.values()):
+            if name:
+                agent_name(name)
+        for alias in self.aliases:
+            agent_name(alias)
+        for key in ("progress_seconds", "remind_seconds", "give_up_seconds", "decision_reminder_seconds"):
+            if not 0 < getattr(self, key) <= 30 * 86400:
+                raise ValueError(f"{key} must be above 0 and at most 2592000, which is 30 days")
+        for key in ("open_per_person", "open_per_conversation"):
+            if not 1 <= getattr(self, key) <= 100_000:
+                raise ValueError(f"{key} must be from 1 to 100000")
+        if not 0 <= self.history_messages <= 100:
+            raise ValueError("history_messages must be from 0 to 100")
+
+
+@dataclass(frozen=True)
+class RouteSection:
+    """[route.NAME]: what people write with one of these words, or what fits the pattern, or in one of these channels,
+    goes to these agents. Words and patterns come before channels, and among them the first in the file."""
+
+    agents: tuple[str, ...] = ()
+    keywords: tuple[str, ...] = ()
+    pattern: str = ""
+    """A regular expression of Python's, found anywhere, in any case."""
+    channels: tuple[int, ...] = ()
+    """Discord's numbers; a channel with its threads."""
+
+    def __post_init__(self) -> None:
+        if not self.agents:
+            raise ValueError("agents must name at least one agent")
+        for agent in self.agents:
+            agent_name(agent)
+        if not (self.keywords or self.pattern or self.channels):
+            raise ValueError("needs keywords, a pattern or channels")
+        try:
+            re.compile(self.pattern)
+        except re.error as error:
+            raise ValueError(f"pattern is no regular expression: {error}") from error
+
+
+@dataclass(frozen=True)
 class GatewaySection:
     """[gateway]: nobody on Discord may write to the team unless something of theirs is listed here, by number, or they
     have paired. Listed bots are heard, others never. Of what was written while the gateway was down it takes in what is
@@ -157,9 +217,10 @@ SECTIONS: dict[str, type[Any]] = {
     "metrics": MetricsSection,
     "monitor-bridge": MonitorSection,
     "gateway": GatewaySection,
+    "user_comm": UserCommSection,
 }
-GROUPS: dict[str, type[Any]] = {"worker": WorkerSection}
-"""Sections of which there may be many, [worker.NAME]."""
+GROUPS: dict[str, type[Any]] = {"worker": WorkerSection, "route": RouteSection}
+"""Sections of which there may be many, such as [worker.NAME]."""
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMG]?)(?:i?B)?", re.IGNORECASE)
 

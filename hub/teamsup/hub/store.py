@@ -18,7 +18,13 @@ from .errors import SchemaTooNew, StoreBusy, StoreCorrupt, StoreError, StoreFull
 T = TypeVar("T")
 Durability = Literal["full", "normal"]
 
-_SCHEMA = ("1-messages-and-deliveries.sql", "2-wake-ladder.sql", "3-discord.sql")
+_SCHEMA = (
+    "1-messages-and-deliveries.sql",
+    "2-wake-ladder.sql",
+    "3-discord.sql",
+    "4-people.sql",
+    "5-incidents.sql",
+)
 SCHEMA_VERSION = len(_SCHEMA)
 _BUSY_SECONDS = 10.0
 _FIRST_PAUSES = (0.0001,) * 4

@@ -1,0 +1,31 @@
+"""An alert: what a source of monitoring said about one problem, in the one form that all sources are brought to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+Severity = Literal["critical", "warning", "info"]
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One piece of news about one problem. Its texts are what others wrote: data."""
+
+    source: str
+    key: str
+    """What makes it this problem at this time and no other, within its source."""
+    is_firing: bool
+    title: str
+    severity: Severity = "warning"
+    text: str = ""
+    group: str = ""
+    """Alerts of one group are one conversation; by default each is its own."""
+    thing: str = ""
+    """What is wrong with what, without the severity: a critical alert mutes the warning about the same."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    link: str = ""
+    at: datetime | None = None
+    """When it began, or ended; by the source's clock."""
+    is_test: bool = False
+    """Sent by a person to see whether it arrives."""
