@@ -29,3 +29,27 @@ class Alert:
     """When it began, or ended; by the source's clock."""
     is_test: bool = False
     """Sent by a person to see whether it arrives."""
+    key_returns: bool = False
+    """The source uses the key again when the same problem comes back: then ``at`` says what came after what."""
+    left_out: int = 0
+    """How many more of its group the source has, but did not send."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignOfLife:
+    """What a source says while all is well; when it stops, something is wrong that cannot speak for itself."""
+
+    source: str
+    key: str
+    """Whose sign it is, within its source."""
+    title: str
+    """The same for people."""
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SignOfLife:
+    """Word from a source that it still watches, such as Alertmanager's Watchdog: bad news only when it stops."""
+
+    source: str
+    name: str
