@@ -45,11 +45,3 @@ class SignOfLife:
     title: str
     """The same for people."""
     at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SignOfLife:
-    """Word from a source that it still watches, such as Alertmanager's Watchdog: bad news only when it stops."""
-
-    source: str
-    name: str
