@@ -9,6 +9,7 @@ from typing import Any, Literal
 from .errors import InvalidName
 from .messages import SUPERVISOR
 from .presence import agent_name
+from .source_section import SourceSection, address
 
 WORKERS = ("user_comm", "monitor-bridge", "gateway")
 """The workers that come with teamsup, in the order of starting."""
@@ -100,22 +101,105 @@ class MetricsSection:
 
 @dataclass(frozen=True)
 class MonitorSection:
-    """[monitor-bridge]: per cent above which ``recipient`` is told, once, looked at every ``interval_seconds``."""
+    """[monitor-bridge]: above which levels the host is a problem, looked at every ``interval_seconds``; who is told of
+    problems, and what happens when nobody acts."""
 
+    listen: str = ""
+    """Where [source.NAME] are heard, such as "127.0.0.1:9095"; empty: nowhere."""
     interval_seconds: float = 10.0
     cpu_percent: float = 95.0
+    load_per_cpu: float = 8.0
     memory_percent: float = 95.0
+    swap_percent: float = 90.0
+    """0, like a load, inodes or errors of 0: not looked at."""
     disk_percent: float = 95.0
+    inode_percent: float = 95.0
     disk_path: str = "/"
+    network_errors_per_second: float = 10.0
+    processes: tuple[str, ...] = ()
+    """Names of processes of which at least one must run."""
+    samples: int = 3
+    """So many looks in a row must agree before a problem begins or ends."""
     recipient: str = "user_comm"
+    """Who is told of what no route and no agent of that source takes."""
+    act_seconds: float = 180.0
+    """After so long without an acknowledgement, answer or report the next step of the escalation is taken."""
+    flood_per_minute: int = 20
+    """More than so many problems of one source in a minute are told as one."""
+    ping: tuple[int, ...] = ()
+    """Who is mentioned on Discord when no agent acts: users' numbers."""
+    command: tuple[str, ...] = ()
+    """What is run when no person acknowledges either; the text is on its stdin."""
+    command_seconds: float = 30.0
+    stale_seconds: float = 120.0
+    """After so long without a heartbeat a member of the team that has not said goodbye is a problem."""
+    deaf_seconds: float = 900.0
+    """After so long an agent that is here and does not read what waits for it is a problem."""
 
     def __post_init__(self) -> None:
         agent_name(self.recipient)
+        if self.listen:
+            address(self.listen)
         if not 1 <= self.interval_seconds <= 86400:
             raise ValueError("interval_seconds must be from 1 to 86400")
         for name in ("cpu_percent", "memory_percent", "disk_percent"):
             if not 0 < getattr(self, name) <= 100:
                 raise ValueError(f"{name} must be above 0 and at most 100")
+        for name in ("swap_percent", "inode_percent"):
+            if not 0 <= getattr(self, name) <= 100:
+                raise ValueError(f"{name} must be from 0 to 100")
+        for name in ("load_per_cpu", "network_errors_per_second"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be below 0")
+        for name in ("act_seconds", "stale_seconds", "deaf_seconds"):
+            if not 1 <= getattr(self, name) <= 7 * 86400:
+                raise ValueError(f"{name} must be from 1 to 604800, which is 7 days")
+        if not 1 <= self.samples <= 1000 or not 1 <= self.flood_per_minute <= 10_000:
+            raise ValueError("samples must be from 1 to 1000, and flood_per_minute from 1 to 10000")
+        _check_seconds("command_seconds", self.command_seconds)
+
+
+@dataclass(frozen=True)
+class AlertRouteSection:
+    """[alert.NAME]: alerts of this source and severity whose labels all fit these regular expressions go to these
+    agents, one after another; none: to people. The first in the file that fits counts."""
+
+    agents: tuple[str, ...] = ()
+    match: Mapping[str, str] = field(default_factory=dict)
+    source: str = ""
+    severity: tuple[str, ...] = ()
+    act_seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        for agent in self.agents:
+            agent_name(agent)
+        for severity in self.severity:
+            if severity not in ("critical", "warning", "info"):
+                raise ValueError(f"severity: {severity!r} is none of critical, warning, info")
+        for label, pattern in self.match.items():
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"match: {label} is no regular expression: {error}") from error
+        if self.act_seconds is not None and not 1 <= self.act_seconds <= 7 * 86400:
+            raise ValueError("act_seconds must be from 1 to 604800, which is 7 days")
+
+
+@dataclass(frozen=True)
+class WatchdogSection:
+    """[watchdog.NAME]: a sign of life that a source must give at least every so many seconds."""
+
+    source: str = ""
+    name: str = ""
+    """As its source knows it; empty: the section's own name."""
+    every_seconds: float = 300.0
+    severity: Literal["critical", "warning", "info"] = "critical"
+
+    def __post_init__(self) -> None:
+        if not self.source:
+            raise ValueError("source must say whose sign of life it is")
+        if not 1 <= self.every_seconds <= 30 * 86400:
+            raise ValueError("every_seconds must be from 1 to 2592000, which is 30 days")
 
 
 @dataclass(frozen=True)
@@ -219,7 +303,13 @@ SECTIONS: dict[str, type[Any]] = {
     "gateway": GatewaySection,
     "user_comm": UserCommSection,
 }
-GROUPS: dict[str, type[Any]] = {"worker": WorkerSection, "route": RouteSection}
+GROUPS: dict[str, type[Any]] = {
+    "worker": WorkerSection,
+    "route": RouteSection,
+    "source": SourceSection,
+    "alert": AlertRouteSection,
+    "watchdog": WatchdogSection,
+}
 """Sections of which there may be many, such as [worker.NAME]."""
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMG]?)(?:i?B)?", re.IGNORECASE)

@@ -16,11 +16,13 @@ from teamsup.hub.sections import (
     WORKERS,
     GatewaySection,
     MetricsSection,
+    MonitorSection,
     TeamSection,
     WorkerSection,
     size,
 )
 from teamsup.hub.settings import Settings
+from teamsup.hub.source_section import SourceSection, check_sources
 
 from .lifecycle import Policy, Restart
 
@@ -91,6 +93,7 @@ def load(team: Team) -> Configuration:
             _program(name, named.get(name), settings, section, team) for name in dict.fromkeys((*WORKERS, *named))
         ]
         ordered = _ordered(programs)
+        check_sources(settings.section("monitor-bridge", MonitorSection).listen, settings.group("source", SourceSection))
         for agent in section.agents:
             if agent_name(agent) in ordered:
                 raise ValueError(f"[team] agents: {agent!r} is a worker's name")
@@ -146,8 +149,8 @@ def _program(
 
 
 def _own_settings(name: str, settings: Settings, team_section: TeamSection) -> tuple[object, ...]:
-    own = settings.section(name, SECTIONS[name]) if name in SECTIONS else None
-    # user_comm passes news on to where people on Discord read them.
+    # user_comm follows its own section by itself; it passes news on to where people on Discord read them.
+    own = settings.section(name, SECTIONS[name]) if name in SECTIONS and name != "user_comm" else None
     home = settings.section("gateway", GatewaySection).home_channel if name == "user_comm" else 0
     return own, home, team_section.unread_seconds
 

@@ -52,7 +52,7 @@ def test_who_knows_already_that_an_agent_is_away_is_not_told_again(asleep: Comma
         ann.mark_offline("gcp-monitor")
         ann.register("console")
         ann.send("user_comm", "@gcp-monitor how is the load?")
-        assert "is offline, last seen" in heard(ann).content
+        assert "gcp-monitor is offline since" in heard(ann).content
         assert ann.trace("#2")[0].offered_at is None
         with MessageHub(asleep.team, agent="user_comm") as user_comm:
             assert user_comm.still_unread(0) == []

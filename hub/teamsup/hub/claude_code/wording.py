@@ -40,8 +40,9 @@ def framed(message: Message, offset: int = 0) -> str:
 
 def origin(message: Message) -> str:
     """Who wrote it: its sender, and the person for whom the sender passes it on."""
-    person = message.metadata.get("from")
-    return _inline(f"{message.sender} for {person}" if person else message.sender)
+    person, place = message.metadata.get("from"), message.metadata.get("origin")
+    whose = f" for {person}" if person else ""
+    return _inline(f"{message.sender}{whose} on {place}" if whose and place else f"{message.sender}{whose}")
 
 
 def announcement(messages: Sequence[Message], step: Step) -> str:

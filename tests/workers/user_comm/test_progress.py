@@ -1,0 +1,72 @@
+"""What a person is told of an agent that they wait for."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from teamsup.hub import Agent
+from teamsup.workers.user_comm.progress import Due, Patience, Standing, clock_time, due
+
+NOW = datetime(2026, 3, 4, 12, 0, 0, tzinfo=UTC)
+THEN = NOW - timedelta(hours=1)
+LEAD = Agent("lead", "agent", "online", NOW, {}, 0)
+BUSY = Agent("lead", "agent", "busy", NOW, {"note": "reading logs"}, 0)
+GONE = Agent("lead", "agent", "offline", THEN, {}, 0)
+SILENT = Agent("lead", "agent", "online", THEN, {}, 0)
+NEVER = Agent("lead", "agent", "offline", None, {}, 0)
+PATIENCE = Patience(unread=60, remind=300, give_up=3600)
+SINCE = clock_time(THEN, NOW)
+
+
+def standing(agent: Agent, age: float = 5, **more: bool) -> Standing:
+    return Standing(agent, 2, NOW - timedelta(seconds=age), **more)
+
+
+@pytest.mark.parametrize(
+    ("how", "sentence"),
+    [
+        (standing(LEAD), "lead is online; your message waits for it."),
+        (standing(BUSY), "lead is busy (reading logs); your message waits for it."),
+        (standing(LEAD, is_offered=True), "lead is online and knows that your message waits."),
+        (standing(LEAD, 61), "lead is online and has not read this yet; I keep your message (#2)."),
+        (standing(GONE), f"lead is offline since {SINCE}; I keep your message."),
+        (standing(SILENT), f"lead is silent since {SINCE}; I keep your message."),
+        (standing(NEVER), "lead is offline, never here yet; I keep your message."),
+        (standing(GONE, 4000), f"lead is offline since {SINCE}; I keep your message."),
+        (standing(LEAD, is_read=True), "lead has read it."),
+        (standing(BUSY, is_read=True), "lead is working on it: reading logs."),
+        (standing(GONE, is_read=True), f"lead has read it, but is offline since {SINCE}."),
+        (standing(LEAD, is_over=True), "lead has read it and gone on, so far without an answer."),
+        (standing(LEAD, 400, is_read=True, is_reminded=True), "lead has read it; I have reminded it."),
+    ],
+)
+def test_each_change_has_its_line(how: Standing, sentence: str) -> None:
+    assert due(how, PATIENCE, NOW) == Due(sentence)
+
+
+def test_who_has_read_and_does_not_answer_is_reminded_once() -> None:
+    how = standing(LEAD, 300, is_read=True)
+    assert due(how, PATIENCE, NOW) == Due("lead has read it; I have reminded it.", remind=True)
+    assert not due(replace(how, is_reminded=True), PATIENCE, NOW).remind
+
+
+def test_who_has_not_read_is_neither_reminded_nor_given_up() -> None:
+    found = due(standing(LEAD, 4000), PATIENCE, NOW)
+    assert (found.remind, found.give_up) == (False, False)
+
+
+def test_in_the_end_the_person_is_told() -> None:
+    assert due(standing(LEAD, 3600, is_read=True, is_reminded=True), PATIENCE, NOW) == Due(
+        "lead has read it, but not answered within 1h 0m. If it still does, you get the answer.", give_up=True
+    )
+
+
+def test_what_is_told_does_not_change_while_nothing_does() -> None:
+    for agent in (LEAD, BUSY, GONE, SILENT, NEVER):
+        told = {due(standing(agent, age, is_offered=True), PATIENCE, NOW).sentence for age in (5, 6, 50)}
+        assert len(told) == 1
+
+
+def test_another_day_is_told() -> None:
+    assert clock_time(NOW - timedelta(days=3), NOW).startswith("01 Mar ")

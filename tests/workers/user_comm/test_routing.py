@@ -1,0 +1,137 @@
+"""Who gets what a person writes."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from teamsup.hub import Agent
+from teamsup.hub.sections import RouteSection, UserCommSection
+from teamsup.workers.user_comm.commands import roster, status
+from teamsup.workers.user_comm.routing import COMMANDS, Ask, Command, Place, Rules, Say, route
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+LEAD = Agent("lead", "agent", "busy", NOW, {"note": "reading logs"}, 2)
+GCP = Agent("gcp-monitor", "agent", "online", NOW - timedelta(minutes=5), {}, 0)
+OCI = Agent("oci-monitor", "agent", "offline", None, {}, 0)
+GATEWAY = Agent("gateway", "daemon", "not configured", NOW - timedelta(seconds=20), {"note": "No token."}, 0)
+ANN = Agent("console-ann", "console", "online", NOW, {}, 0)
+TEAM = [LEAD, GCP, OCI, GATEWAY, ANN]
+HERE = Place()
+NO_RULES = Rules()
+RULES = Rules(
+    UserCommSection(default_agent="lead", aliases={"gcp": "gcp-monitor", "Boss": "Lead"}),
+    (
+        RouteSection(agents=("oci-monitor",), channels=(7,)),
+        RouteSection(agents=("gcp-monitor",), keywords=("load", "big query"), pattern=r"vm-\d+"),
+        RouteSection(agents=("oci-monitor", "gcp-monitor"), keywords=("bill",)),
+        RouteSection(agents=("nobody-yet",), keywords=("moon",)),
+    ),
+)
+
+
+def names(found: object) -> list[str]:
+    assert isinstance(found, Ask)
+    return [agent.name for agent in found.agents]
+
+
+@pytest.mark.parametrize(
+    ("line", "place", "agents"),
+    [
+        ("@oci-monitor what is the load?", HERE, ["oci-monitor"]),
+        ("@gcp, how is it?", Place(("lead",)), ["gcp-monitor"]),
+        ("@BOSS: hello", HERE, ["lead"]),
+        ("@gcp @oci-monitor hello", HERE, ["gcp-monitor", "oci-monitor"]),
+        ("@gcp, @oci-monitor: hello", HERE, ["gcp-monitor", "oci-monitor"]),
+        ("@gcp and @gcp-monitor hello", HERE, ["gcp-monitor"]),
+        ("@gcp und @lead hello", HERE, ["gcp-monitor", "lead"]),
+        ("/ask gcp how is it?", HERE, ["gcp-monitor"]),
+        ("/ask @lead how is it?", HERE, ["lead"]),
+        ("what is the LOAD?", Place(("oci-monitor",)), ["oci-monitor"]),
+        ("what is the LOAD?", Place(channels=frozenset({7})), ["gcp-monitor"]),
+        ("download it", HERE, ["lead"]),
+        ("restart VM-12 now", HERE, ["gcp-monitor"]),
+        ("the bill for big query", HERE, ["gcp-monitor"]),
+        ("the bill", HERE, ["oci-monitor", "gcp-monitor"]),
+        ("good night", Place(channels=frozenset({6, 7})), ["oci-monitor"]),
+        ("good night", Place(("gone",), frozenset({7})), ["oci-monitor"]),
+        ("shoot for the moon", HERE, ["lead"]),
+        ("Hello", HERE, ["lead"]),
+        ("/etc/hosts is broken", HERE, ["lead"]),
+    ],
+)
+def test_the_first_rule_that_fits_says_who_gets_it(line: str, place: Place, agents: list[str]) -> None:
+    assert names(route(line, place, RULES, TEAM)) == agents
+
+
+@pytest.mark.parametrize(
+    ("line", "stays"), [("@gcp hello", True), ("/ask gcp hello", True), ("the load?", True), ("hello", False)]
+)
+def test_a_conversation_stays_with_whom_was_named_or_meant_by_a_word(line: str, stays: bool) -> None:
+    found = route(line, HERE, RULES, TEAM)
+    assert isinstance(found, Ask)
+    assert found.stays is stays
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_comes_before_everything(name: str) -> None:
+    if name != "ask":
+        assert route(f"/{name.upper()}  1 2 ", Place(("lead",)), RULES, TEAM) == Command(name, "1 2")
+
+
+@pytest.mark.parametrize(
+    ("line", "agent", "text"),
+    [
+        ("@lead how are you?", LEAD, "how are you?"),
+        ("@Lead: how are you?", LEAD, "how are you?"),
+        ("@gcp-monitor, two\nlines", GCP, "two\nlines"),
+        ("@gateway help", GATEWAY, "help"),
+        ("@lead @home is broken", LEAD, "@home is broken"),
+    ],
+)
+def test_a_mention_is_no_part_of_what_the_agent_gets(line: str, agent: Agent, text: str) -> None:
+    assert route(line, HERE, NO_RULES, TEAM) == Ask((agent,), text, stays=True)
+
+
+def test_a_mention_of_nobody_is_said_so() -> None:
+    assert route("@ghost boo", HERE, RULES, TEAM) == Say(
+        "There is no agent named ghost here. Known are: lead, gcp-monitor, oci-monitor, gateway."
+    )
+
+
+def test_a_mention_without_text_is_asked_back() -> None:
+    assert route("@lead @gcp", HERE, RULES, TEAM) == Say(
+        "What shall I tell lead and gcp-monitor? Write: @lead @gcp-monitor your text"
+    )
+
+
+def test_a_command_that_is_none_is_said_so() -> None:
+    found = route("/halp", HERE, RULES, TEAM)
+    assert isinstance(found, Say)
+    assert found.text.startswith("There is no command /halp. Known are: /help, /status,")
+
+
+@pytest.mark.parametrize("line", ["Hello", "hello!", " HI ", "hey team", "Hello there 👋", "hi\n"])
+def test_without_a_default_agent_it_greets(line: str) -> None:
+    assert route(line, HERE, NO_RULES, TEAM) == Say("Hi there! 👋")
+
+
+@pytest.mark.parametrize(("line", "name"), [("help?", "help"), ("Status", "status"), ("team agents", "agents")])
+def test_without_a_default_agent_it_knows_some_words(line: str, name: str) -> None:
+    assert route(line, HERE, NO_RULES, TEAM) == Command(name)
+
+
+@pytest.mark.parametrize("line", ["highlight this", "what is the load?", "mail ann@lead now", "👋", "@"])
+def test_it_says_honestly_what_it_does_not_know(line: str) -> None:
+    assert route(line, HERE, NO_RULES, TEAM) == Command("help", "I can greet, and I know these:")
+
+
+def test_it_knows_who_is_in_the_team() -> None:
+    assert roster([LEAD, GCP, GATEWAY, ANN], NOW) == (
+        "lead: busy (reading logs)\ngcp-monitor: silent, last seen 5m 0s ago\ngateway: not configured (No token.)"
+    )
+
+
+def test_it_knows_how_the_team_is() -> None:
+    assert status(TEAM, [("lead", 2)], ["#4 Go?"], NOW) == (
+        "gateway: not configured (No token.)\nunread: lead 2\nasked and not answered: lead 2\nto be decided:\n#4 Go?"
+    )

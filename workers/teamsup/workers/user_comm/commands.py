@@ -1,0 +1,124 @@
+"""The /commands of people that user_comm answers itself."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from teamsup.hub import Agent, Message, MessageHub, UnknownMessage
+from teamsup.hub.messages import DeliveryState
+from teamsup.hub.wording import ago, presence
+
+from .people import own_words, person_of, quoted, short
+from .requests import Requests
+
+HELP = """\
+/help             this text
+/status           how the team is, and what waits for whom
+/agents           who is in the team
+@AGENT TEXT       pass TEXT on to AGENT, or several: @AGENT @OTHER TEXT. The conversation stays with them
+/ask AGENT TEXT   the same
+/new              the conversation stays with nobody any more
+/stop             withdraw what you have asked here
+/alerts           what is wrong now
+/ack ID           say that you take care of an alert
+/decide ID ANSWER decide what an agent has asked
+/trace [ID]       what became of your last question, or of a message
+/history [N]      what was said here
+/ps               which processes run"""
+
+_HISTORY, _MOST_HISTORY = 10, 50
+
+
+class Commands:
+    """Its verbs block, and raise the hub's errors."""
+
+    def __init__(self, hub: MessageHub, requests: Requests, pending: Callable[[], Sequence[str]]) -> None:
+        self._hub = hub
+        self._requests = requests
+        self._pending = pending
+
+    def answer(self, name: str, rest: str, message: Message) -> str:
+        """What to say to it."""
+        match name:
+            case "status":
+                return status(self._hub.agents(), self._open(), self._pending(), datetime.now(UTC))
+            case "agents":
+                return roster(self._hub.agents(), datetime.now(UTC))
+            case "new":
+                self._requests.begin_anew(message.conversation_id, message)
+                return "A new conversation. Name an agent to talk to it: @AGENT your text"
+            case "stop":
+                names = self._requests.stop(person_of(message), message.conversation_id)
+                return f"Withdrawn from {', '.join(names)}." if names else "There is nothing of yours to stop here."
+            case "trace":
+                return self._trace(rest, message)
+            case "history":
+                return self._history(rest, message)
+            case _:
+                return f"{rest}\n{HELP}" if rest else HELP
+
+    def _open(self) -> Sequence[tuple[str, int]]:
+        """How many questions of people wait for each agent's answer."""
+        rows = self._hub.rows("SELECT agent, count(*) FROM relays GROUP BY agent ORDER BY agent")
+        return [(row[0], row[1]) for row in rows]
+
+    def _trace(self, wanted: str, message: Message) -> str:
+        """Only of this conversation: what others talk about elsewhere is theirs."""
+        if wanted:
+            try:
+                found = self._hub.message(wanted)
+            except UnknownMessage:
+                found = None
+            if found is None or found.conversation_id != message.conversation_id or not found.conversation_id:
+                return f"There is no message {short(wanted, 60)} in this conversation."
+            relays = self._requests.relays_of(found.message_id, found.conversation_id) or [found]
+        else:
+            rows = self._hub.rows(
+                "SELECT question FROM relays WHERE person = ? AND conversation IS ? ORDER BY message DESC LIMIT 1",
+                (person_of(message), message.conversation_id),
+            )
+            if not rows:
+                return "Nothing of yours is open here. Of another message: /trace ID"
+            question = self._hub.message(f"#{rows[0]['question']}")
+            relays = self._requests.relays_of(question.message_id, question.conversation_id)
+        lines = [
+            f"#{relay.id} {short(own_words(relay)[0], 60)}\n  {fate(state)}"
+            for relay in relays
+            for state in self._hub.trace(relay.message_id)
+        ]
+        return "\n".join(lines) or "It reached nobody."
+
+    def _history(self, wanted: str, message: Message) -> str:
+        if wanted and not (wanted.isdecimal() and 0 < int(wanted[:6]) <= _MOST_HISTORY):
+            return f"How many? Write a number from 1 to {_MOST_HISTORY}: /history 20"
+        said = self._requests.said(message.conversation_id, message.id, int(wanted or _HISTORY))
+        return quoted(said, self._hub.agent) or "Nothing was said here yet."
+
+
+def roster(agents: Sequence[Agent], now: datetime) -> str:
+    """Everybody but people's consoles, a line each."""
+    lines = [_line(agent, now) for agent in agents if agent.kind != "console"]
+    return "\n".join(lines) or "Nobody is here yet."
+
+
+def status(agents: Sequence[Agent], asked: Sequence[tuple[str, int]], pending: Sequence[str], now: datetime) -> str:
+    """How the daemons are, where messages wait, and what is open."""
+    lines = [_line(agent, now) for agent in agents if agent.kind in ("daemon", "supervisor")]
+    waiting = [f"{agent.name} {agent.unread}" for agent in agents if agent.unread and agent.kind != "console"]
+    lines.append("unread: " + (", ".join(waiting) if waiting else "none"))
+    if asked:
+        lines.append("asked and not answered: " + ", ".join(f"{name} {count}" for name, count in asked))
+    if pending:
+        lines += ["to be decided:", *pending]
+    return "\n".join(lines)
+
+
+def fate(state: DeliveryState) -> str:
+    """What became of a message for one recipient."""
+    facts = {"stored": state.stored_at, "offered": state.offered_at, "read": state.read_at, "ended": state.done_at}
+    times = ", ".join(f"{fact} {ago(moment)}" for fact, moment in facts.items() if moment is not None)
+    outcome = f"; {short(state.outcome, 200)}" if state.outcome else ""
+    return f"{state.recipient}: {'undeliverable' if state.undeliverable else state.state}; {times}{outcome}"
+
+
+def _line(agent: Agent, now: datetime) -> str:
+    return f"{agent.name}: {presence(agent, now)}" + (f" ({agent.note})" if agent.note else "")

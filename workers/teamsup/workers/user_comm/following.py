@@ -1,0 +1,128 @@
+"""Following what is open: people are told how it goes, agents are reminded, and nobody is left without a word."""
+
+import itertools
+import logging
+import sqlite3
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from teamsup.hub import Agent, CallerError, MessageHub
+from teamsup.hub.clock import from_text, to_text
+from teamsup.hub.sections import UserCommSection
+
+from .progress import Due, Patience, Standing, due
+from .requests import Requests
+
+_OPEN = """
+    SELECT r.*, d.state, d.offered_at IS NOT NULL AS is_offered, d.read_at IS NOT NULL AS is_read
+      FROM relays AS r LEFT JOIN deliveries AS d ON d.message = r.message AND d.recipient = r.agent
+      ORDER BY r.question, r.message
+"""
+_LOST = ("dead", "expired", "cancelled")
+_LONGEST_SECONDS = 2.0
+"""Between two looks while nothing is written: what only the clock brings about may come so much later."""
+
+
+class Following:
+    """Looks at all that is open, when something was written or the time has come."""
+
+    def __init__(
+        self,
+        hub: MessageHub,
+        requests: Requests,
+        section: Callable[[], UserCommSection],
+        unread_seconds: float,
+        log: logging.Logger,
+    ) -> None:
+        self._hub = hub
+        self._requests = requests
+        self._section = section
+        self._unread_seconds = unread_seconds
+        self._log = log
+        self._version = -1
+        self._again_at = 0.0
+
+    def look(self) -> bool:
+        """Do what is due; whether anything is open."""
+        version = self._hub.data_version()
+        if version == self._version and time.monotonic() < self._again_at:
+            return True
+        self._version, self._again_at = version, time.monotonic() + _LONGEST_SECONDS
+        rows = self._hub.rows(_OPEN)
+        agents = {agent.name: agent for agent in self._hub.agents()} if rows else {}
+        for _, group in itertools.groupby(rows, key=lambda row: row["question"]):
+            try:
+                self._follow(list(group), agents)
+            except CallerError as error:
+                self._log.error("cannot follow a question: %s", error)
+        return bool(rows)
+
+    def _follow(self, rows: list[sqlite3.Row], agents: dict[str, Agent]) -> None:
+        """One question, with all whom it was passed on to."""
+        now = datetime.now(UTC)
+        section = self._section()
+        patience = Patience.of(section, self._unread_seconds)
+        open_rows = [row for row in rows if row["state"] is not None and row["state"] not in _LOST]
+        found = [
+            (row, due(_standing(row, agents[row["agent"]], now), patience, now))
+            for row in open_rows
+            if row["agent"] in agents
+        ]
+        youngest = max((_begun(row, now) for row in rows), default=now)
+        early = section.progress_seconds - (now - youngest).total_seconds()
+        if early > 0:
+            self._again_at = min(self._again_at, time.monotonic() + early)
+            return
+        if len(open_rows) == len(rows) and all(_is_known(row, each) for row, each in found):
+            return
+        with self._hub.transaction():
+            self._act(rows, found)
+
+    def _act(self, rows: list[sqlite3.Row], found: list[tuple[sqlite3.Row, Due]]) -> None:
+        """Told of a delivery that came to nothing is its sender by the hub, and through us its person."""
+        for row in rows:
+            if row["state"] is None or row["state"] in _LOST:
+                self._hub.change("DELETE FROM relays WHERE message = ?", (row["message"],))
+        if not found:
+            return
+        question = self._hub.message(f"#{rows[0]['question']}")
+        for row, each in found:
+            if each.give_up:
+                self._hub.change("DELETE FROM relays WHERE message = ?", (row["message"],))
+                self._hub.answer(question, each.sentence, message_type="error")
+                continue
+            at = row["reminded_at"]
+            if each.remind:
+                at = to_text(time.time())
+                self._requests.remind(self._hub.message(f"#{row['message']}"), question)
+            sql = "UPDATE relays SET told = ?, reminded_at = ? WHERE message = ?"
+            self._hub.change(sql, (each.sentence, at, row["message"]))
+        going_on = [(row, each) for row, each in found if not each.give_up]
+        if any(not _is_told(row, each) for row, each in going_on):
+            news = "\n".join(dict.fromkeys(each.sentence for _, each in going_on))
+            self._hub.answer(question, news, message_type="status_report")
+
+
+def _is_known(row: sqlite3.Row, each: Due) -> bool:
+    return _is_told(row, each) and not each.remind and not each.give_up
+
+
+def _is_told(row: sqlite3.Row, each: Due) -> bool:
+    return str(row["told"]) == each.sentence
+
+
+def _begun(row: sqlite3.Row, now: datetime) -> datetime:
+    return from_text(row["begun_at"]) or now
+
+
+def _standing(row: sqlite3.Row, agent: Agent, now: datetime) -> Standing:
+    return Standing(
+        agent,
+        row["message"],
+        _begun(row, now),
+        is_offered=bool(row["is_offered"]),
+        is_read=bool(row["is_read"]),
+        is_over=row["state"] == "done",
+        is_reminded=row["reminded_at"] is not None,
+    )

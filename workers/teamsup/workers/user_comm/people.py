@@ -1,0 +1,68 @@
+"""People: who somebody is, where they can be told something, and how what agents say is put to them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from teamsup.hub import Message, MessageHub
+from teamsup.hub.messages import MAX_BYTES
+
+GATEWAY = "gateway"
+_MAX_BYTES = MAX_BYTES - 1024
+_KEPT = ("alert", "commands", "files", "options", "ping")
+
+
+def person_of(message: Message) -> str:
+    """Who wrote it, the same wherever they write: ``discord:NUMBER`` or the name of their console.
+
+    Only the gateway is believed whom it speaks for.
+    """
+    user = message.metadata.get("user")
+    return f"discord:{user}" if message.sender == GATEWAY and isinstance(user, int) else message.sender
+
+
+def name_of(message: Message) -> str:
+    """What they are called."""
+    return str(message.metadata.get("from") or message.sender)
+
+
+def places(hub: MessageHub, *, home: bool) -> list[str]:
+    """Where news for people go that answer nobody: every console there ever was, which keeps them for its person, and
+    with ``home`` the gateway."""
+    agents = hub.agents()
+    found = [agent.name for agent in agents if agent.kind == "console"]
+    return found + [agent.name for agent in agents if home and agent.name == GATEWAY]
+
+
+def as_said_by(message: Message, *, about: str = "") -> str:
+    """Its content with its sender before it, and what it is about; cut where that is longer than a message may be."""
+    urgent = "❗ " if message.priority == "urgent" else ""
+    text = f"{urgent}{message.sender}{about}: {message.content}"
+    cut = text.encode()[:_MAX_BYTES].decode(errors="ignore")
+    return text if cut == text else f"{cut}\n… (cut; all of it is in message #{message.id})"
+
+
+def passed_on(message: Message) -> dict[str, Any]:
+    """What a way to people may make use of, such as buttons."""
+    return {key: message.metadata[key] for key in _KEPT if key in message.metadata}
+
+
+def short(text: str, characters: int) -> str:
+    """One line of at most so many characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= characters else line[: characters - 1].rstrip() + "…"
+
+
+def own_words(message: Message) -> tuple[str, str]:
+    """What a person wrote, and what the gateway has added: what it answers, what is attached, how late it comes."""
+    words = message.metadata.get("words")
+    if not isinstance(words, int) or not 0 <= words <= len(message.content):
+        return message.content, ""
+    return message.content[:words], message.content[words:]
+
+
+def quoted(messages: Sequence[Message], me: str, characters: int = 300) -> str:
+    """What was said, a line each; what we have said ourselves begins with an agent's name where it is that agent's."""
+    return "\n".join(
+        f"> {'' if message.sender == me else name_of(message) + ': '}{short(own_words(message)[0], characters)}"
+        for message in messages
+    )

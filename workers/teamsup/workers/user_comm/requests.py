@@ -1,0 +1,280 @@
+"""Requests: what people ask is passed on to agents, and the answers are brought back.
+
+What a message of ours to an agent notes in its metadata, ``question``, is the way back, also after years and restarts.
+The table ``relays`` knows those that are open.
+"""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from teamsup.hub import Agent, Delivery, Message, MessageHub, UnknownMessage
+from teamsup.hub.clock import to_text
+from teamsup.hub.sections import UserCommSection
+
+from .people import GATEWAY, as_said_by, name_of, passed_on, person_of, quoted, short
+from .progress import absence
+from .routing import Ask, Place
+
+QUESTION = "question"
+_LATE_SECONDS = 120.0
+_HISTORY_CHARACTERS = 4000
+_THROUGH = ("error", "status_report")
+
+
+class Requests:
+    """Its verbs block, and raise the hub's errors."""
+
+    def __init__(self, hub: MessageHub, section: Callable[[], UserCommSection]) -> None:
+        self._hub = hub
+        self._section = section
+
+    def pass_on(self, delivery: Delivery, ask: Ask, place: Place, context: str = "") -> None:
+        """Give what a person wrote to these agents. ``context`` is what the gateway has added to it."""
+        question = delivery.message
+        if (refusal := self._refusal(question)) is not None:
+            self._hub.reply(delivery, refusal, message_type="error")
+            return
+        now = datetime.now(UTC)
+        with self._hub.transaction():
+            news = []
+            for agent in ask.agents:
+                asked, absent = self._present(agent, now)
+                news += absent
+                history = "" if asked.name in place.agents or asked.kind != "agent" else self._history(question)
+                relay = self._send(asked, f"{ask.text}{context}{history}", question, root=self._root(question).id)
+                if absent:
+                    self._hub.mark_told((relay, asked.name))
+                    self._tell_later(relay, "\n".join(absent))
+            if ask.stays:
+                self._stay(question, [agent.name for agent in ask.agents if agent.kind == "agent"])
+            if news:
+                self._hub.reply(delivery, "\n".join(news), message_type="status_report")
+            else:
+                self._hub.acknowledge(delivery, outcome="passed on")
+
+    def change(self, delivery: Delivery, original: str, words: str, context: str, asked: Sequence[Agent]) -> bool:
+        """A person has edited what was read already: whoever has it gets the new words too. False when nobody has it,
+        or others are to have it now."""
+        question = delivery.message
+        relays = {relay.recipient: relay for relay in self.relays_of(original, question.conversation_id)}
+        if not relays or (asked and {agent.name for agent in asked} != set(relays)):
+            return False
+        with self._hub.transaction():
+            for name, relay in relays.items():
+                if name is not None and (agent := self._hub.agent_named(name)) is not None:
+                    text = f"edited: {words}{context}"
+                    self._send(agent, text, question, root=self._root(question).id, reply_to=relay.message_id)
+            self._hub.acknowledge(delivery, outcome="passed on")
+        return True
+
+    def bring_back(self, delivery: Delivery, question: Message) -> None:
+        """Give an agent's answer to whoever asked."""
+        answer = delivery.message
+        with self._hub.transaction():
+            if self._is_withdrawn(answer):
+                self._hub.acknowledge(delivery, outcome="the person has withdrawn the question")
+                return
+            kind = answer.message_type if answer.message_type in _THROUGH else "message"
+            about = self._about(question) if kind == "message" else ""
+            self._hub.answer(question, as_said_by(answer, about=about), message_type=kind, metadata=passed_on(answer))
+            if kind != "status_report":
+                self.close(question, None if answer.sender == "hub" else answer.sender)
+            self._hub.acknowledge(delivery)
+
+    def withdraw(self, question: str, conversation: str | None, why: str) -> list[str]:
+        """Nobody need answer that question any more; whom it was taken from."""
+        with self._hub.transaction():
+            relays = self.relays_of(question, conversation)
+            names = [name for relay in relays if (name := self._take_back(relay, why)) is not None]
+            self._hub.change(
+                "DELETE FROM relays WHERE question IN (SELECT id FROM messages WHERE message_id = ?)",
+                (_first(question),),
+            )
+        return names
+
+    def stop(self, person: str, conversation: str | None) -> list[str]:
+        """Withdraw everything that is open for a person in a conversation; whom it was taken from."""
+        with self._hub.transaction():
+            where = "FROM relays WHERE person = ? AND conversation IS ?"
+            rows = self._hub.rows(f"SELECT message {where}", (person, conversation))
+            relays = [self._hub.message(f"#{row['message']}") for row in rows]
+            names = [name for relay in relays if (name := self._take_back(relay, "stop")) is not None]
+            self._hub.change(f"DELETE {where}", (person, conversation))
+        return list(dict.fromkeys(names))
+
+    def remind(self, relay: Message, question: Message) -> None:
+        """Ask the agent again. Its answer to this is one to the question too."""
+        words = short(relay.content, 200)
+        self._hub.send(
+            relay.recipient or self._hub.agent,
+            f'{name_of(question)} still waits for your answer to #{relay.id}: "{words}"',
+            metadata=dict(relay.metadata),
+            conversation_id=relay.conversation_id,
+            reply_to=relay.message_id,
+        )
+
+    def close(self, question: Message, agent: str | None = None) -> None:
+        """Nothing more is expected of that agent, or of anybody, for this question in all its versions."""
+        self._hub.change(
+            "DELETE FROM relays WHERE question = ? AND (? IS NULL OR agent = ?)",
+            (self._root(question).id, agent, agent),
+        )
+
+    def question_behind(self, message_id: str) -> Message | None:
+        """The question that we passed on with that message; None when we passed on none."""
+        try:
+            relay = self._hub.message(message_id)
+            if relay.sender == self._hub.agent and QUESTION in relay.metadata:
+                return self._hub.message(str(relay.metadata[QUESTION]))
+        except UnknownMessage:
+            pass
+        return None
+
+    def relays_of(self, question: str, conversation: str | None) -> list[Message]:
+        """What we passed on of that question, in all its versions: ``discord:NUMBER`` and ``discord:NUMBER:TIME``."""
+        first = _first(question)
+        rows = self._hub.rows(
+            "SELECT message_id, json_extract(CASE WHEN json_valid(metadata) THEN metadata END, '$.question')"
+            " AS question FROM messages WHERE conversation_id IS ? AND sender = ? AND (question = ? OR question GLOB ?)"
+            " ORDER BY id",
+            (conversation, self._hub.agent, first, f"{first}:*"),
+        )
+        return [self._hub.message(row["message_id"]) for row in rows]
+
+    def agents_of(self, conversation: str | None) -> tuple[str, ...]:
+        """With whom a conversation stays."""
+        rows = self._hub.rows("SELECT agents FROM conversations WHERE conversation = ?", (conversation,))
+        return tuple(json.loads(rows[0]["agents"])) if rows else ()
+
+    def begin_anew(self, conversation: str | None, message: Message) -> None:
+        """The conversation stays with nobody, and what was said before is history to nobody."""
+        if conversation is not None:
+            self._hub.change("INSERT OR REPLACE INTO conversations VALUES (?, '[]', ?)", (conversation, message.id))
+
+    def said(self, conversation: str | None, before: int, limit: int) -> list[Message]:
+        """The last messages between people and us in a conversation, since it began."""
+        rows = self._hub.rows(
+            "SELECT m.message_id FROM messages AS m LEFT JOIN conversations AS c ON c.conversation = m.conversation_id"
+            " LEFT JOIN agent_status AS a ON lower(a.agent_name) = m.sender"
+            " LEFT JOIN agent_status AS b ON lower(b.agent_name) = m.recipient"
+            " WHERE m.conversation_id = :conversation AND m.id < :before AND m.id > coalesce(c.begun, 0)"
+            " AND m.message_type NOT IN ('status_report', 'command', 'deleted', 'edited')"
+            " AND ((m.recipient = :me AND coalesce(a.kind, 'console') <> 'agent')"
+            " OR (m.sender = :me AND coalesce(b.kind, 'console') <> 'agent')) ORDER BY m.id DESC LIMIT :limit",
+            {"conversation": conversation, "before": before, "me": self._hub.agent, "limit": limit},
+        )
+        return [self._hub.message(row["message_id"]) for row in reversed(rows)]
+
+    def _send(self, agent: Agent, text: str, question: Message, *, root: int, reply_to: str | None = None) -> Message:
+        metadata: dict[str, Any] = {
+            "from": name_of(question),
+            "person": person_of(question),
+            QUESTION: question.message_id,
+        }
+        if question.sender == GATEWAY:
+            metadata["origin"] = "Discord"
+        relay = self._hub.send(
+            agent.name,
+            text,
+            priority=question.priority,
+            metadata=metadata,
+            conversation_id=question.conversation_id,
+            reply_to=reply_to,
+        )
+        self._hub.change("DELETE FROM relays WHERE question = ? AND agent = ?", (root, agent.name))
+        self._hub.change(
+            "INSERT INTO relays (message, question, conversation, person, agent, begun_at) VALUES (?, ?, ?, ?, ?, ?)",
+            (relay.id, root, question.conversation_id, person_of(question), agent.name, to_text(time.time())),
+        )
+        return relay
+
+    def _tell_later(self, relay: Message, told: str) -> None:
+        self._hub.change("UPDATE relays SET told = ? WHERE message = ?", (told, relay.id))
+
+    def _refusal(self, question: Message) -> str | None:
+        section = self._section()
+        for what, column, value, limit in (
+            ("You have", "person", person_of(question), section.open_per_person),
+            ("This conversation has", "conversation", question.conversation_id, section.open_per_conversation),
+        ):
+            sql = f"SELECT count(DISTINCT question) FROM relays WHERE {column} = ?"  # noqa: S608
+            if self._hub.rows(sql, (value,))[0][0] >= limit:
+                return f"{what} {limit} open questions; wait for an answer, or withdraw them with /stop."
+        return None
+
+    def _present(self, agent: Agent, now: datetime) -> tuple[Agent, list[str]]:
+        """Whom to ask, the agent or its stand-in, and what the person should know of that."""
+        if agent.is_present(now):
+            return agent, []
+        name = {key.lower(): other for key, other in self._section().stand_ins.items()}.get(agent.name)
+        other = self._hub.agent_named(name) if name else None
+        if other is not None and other.is_present(now):
+            return other, [f"{absence(agent, now)}; I ask {other.name} instead."]
+        return agent, [f"{absence(agent, now)}; I keep your message."]
+
+    def _history(self, question: Message) -> str:
+        """What was said before, for an agent that was not there."""
+        limit = self._section().history_messages
+        first = _first(question.message_id)
+        said = self.said(question.conversation_id, question.id, limit)
+        others = [each for each in said if first not in (_first(each.message_id), _first(each.reply_to or ""))]
+        lines = quoted(others, self._hub.agent)[-_HISTORY_CHARACTERS:]
+        return f"\n(said here before:)\n{lines}" if lines else ""
+
+    def _stay(self, question: Message, agents: Sequence[str]) -> None:
+        if question.conversation_id is not None and agents:
+            self._hub.change(
+                "INSERT INTO conversations (conversation, agents) VALUES (?, ?)"
+                " ON CONFLICT (conversation) DO UPDATE SET agents = excluded.agents",
+                (question.conversation_id, json.dumps(list(agents))),
+            )
+
+    def _take_back(self, relay: Message, why: str) -> str | None:
+        """Cancel it, and tell its agent if that has read it; the agent's name, unless it had ended it already."""
+        knows = any(state.read_at is not None for state in self._hub.trace(relay.message_id))
+        taken = self._hub.cancel(relay.message_id, even_if_read=True)
+        if knows and relay.recipient is not None and self._hub.agent_named(relay.recipient) is not None:
+            self._hub.send(
+                relay.recipient,
+                f"{_WITHDRAWN[why]} No answer to #{relay.id} is needed.",
+                message_type="deleted",
+                conversation_id=relay.conversation_id,
+                reply_to=relay.message_id,
+            )
+        return relay.recipient if taken or knows else None
+
+    def _is_withdrawn(self, answer: Message) -> bool:
+        states = self._hub.trace(answer.reply_to) if answer.reply_to else []
+        return bool(states) and all(state.state == "cancelled" for state in states)
+
+    def _about(self, question: Message) -> str:
+        """What an answer answers, where that is not plain: it comes late, or something else was asked since. On Discord
+        it is a reply."""
+        if question.sender == GATEWAY:
+            return ""
+        age = time.time() - question.created_at.timestamp() if question.created_at else 0.0
+        is_last = not self._hub.rows(
+            "SELECT 1 FROM messages WHERE conversation_id = ? AND id > ? AND sender = ? LIMIT 1",
+            (question.conversation_id, question.id, question.sender),
+        )
+        return "" if is_last and age < _LATE_SECONDS else f', to "{short(question.content, 60)}"'
+
+    def _root(self, question: Message) -> Message:
+        """The first version of it."""
+        try:
+            return self._hub.message(_first(question.message_id))
+        except UnknownMessage:
+            return question
+
+
+_WITHDRAWN = {
+    "deleted": "The person has deleted this message.",
+    "stop": "The person has withdrawn this: stop.",
+}
+
+
+def _first(question: str) -> str:
+    return ":".join(question.split(":")[:2]) if question.startswith("discord:") else question

@@ -1,0 +1,172 @@
+"""Who gets what a person writes: the first rule that fits. Pure."""
+
+import functools
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from teamsup.hub import Agent
+from teamsup.hub.sections import RouteSection, UserCommSection
+
+COMMANDS = ("help", "status", "agents", "ask", "alerts", "ack", "ps", "stop", "new", "decide", "trace", "history")
+
+_COMMAND = re.compile(r"/(?P<name>[a-zA-Z]+)(?:\s+(?P<rest>.*))?", re.DOTALL)
+_MENTION = re.compile(r"@(?P<agent>\w[\w.-]*)[,:;]?\s*(?:(?:and|und|&)\s+(?=@))?")
+_LOOKED_AT = 4000
+"""Characters in which a keyword or a pattern is looked for: a pattern can take long over a stranger's text."""
+
+_GREETINGS = {
+    "hello": "Hi there! 👋",
+    "hi": "Hi there! 👋",
+    "hey": "Hi there! 👋",
+    "good morning": "Good morning! 👋",
+    "hallo": "Hallo! 👋",
+    "moin": "Moin! 👋",
+    "bonjour": "Bonjour ! 👋",
+    "hola": "¡Hola! 👋",
+    "ciao": "Ciao! 👋",
+}
+
+
+@dataclass(frozen=True)
+class Say:
+    """Said at once, by user_comm itself."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Ask:
+    """To be passed on to these agents."""
+
+    agents: tuple[Agent, ...]
+    text: str
+    stays: bool = False
+    """Whether the conversation stays with them: they were named, or meant by a word."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """Something that user_comm is to do or to tell."""
+
+    name: str
+    rest: str = ""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What teamsup.toml says of it."""
+
+    section: UserCommSection = field(default_factory=UserCommSection)
+    routes: Sequence[RouteSection] = ()
+
+    @property
+    def agents(self) -> set[str]:
+        """Everybody to whom a rule may lead, folded."""
+        named = [self.section.default_agent, *self.section.stand_ins.values(), *self.section.aliases.values()]
+        named += [agent for route in self.routes for agent in route.agents]
+        return {name.strip().lower() for name in named if name}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a person writes."""
+
+    agents: tuple[str, ...] = ()
+    """With whom the conversation stays."""
+    channels: frozenset[int] = frozenset()
+    """Discord's numbers of it: the channel's, and of a thread also that of its channel."""
+
+
+def route(line: str, place: Place, rules: Rules, team: Sequence[Agent]) -> Say | Ask | Command:
+    """What to do with what a person wrote there. A rule whose agents are all unknown does not fit."""
+    text = line.strip()
+    known = {agent.name: agent for agent in team if agent.kind != "console"}
+    if command := _COMMAND.fullmatch(text):
+        return _command(command["name"].lower(), (command["rest"] or "").strip(), rules, known)
+    if text.startswith("@") and (mention := _mention(text, rules, known)) is not None:
+        return mention
+    by_words = _by_words(text, rules)
+    for names in (place.agents, by_words, _by_channel(place, rules), (rules.section.default_agent,)):
+        if agents := _known(names, rules, known):
+            return Ask(agents, text, stays=names is by_words)
+    return _built_in(text)
+
+
+def is_alone(text: str, word: str) -> bool:
+    """Whether a line says nothing but that word, to the team perhaps."""
+    return _words(text).removeprefix("team ") == word
+
+
+def _command(name: str, rest: str, rules: Rules, known: Mapping[str, Agent]) -> Say | Ask | Command:
+    if name not in COMMANDS:
+        return Say(f"There is no command /{name}. Known are: {', '.join('/' + each for each in COMMANDS)}.")
+    if name != "ask":
+        return Command(name, rest)
+    agent, _, text = rest.removeprefix("@").partition(" ")
+    if not agent:
+        return Say("Whom shall I ask? Write: /ask AGENT your text")
+    return _to([agent], text.strip(), rules, known)
+
+
+def _mention(text: str, rules: Rules, known: Mapping[str, Agent]) -> Say | Ask | None:
+    """The agents named at the start. A second name that nobody has belongs to the text."""
+    names: list[str] = []
+    rest = text
+    while match := _MENTION.match(rest):
+        name = match["agent"].rstrip(".").lower()
+        if names and not _known([name], rules, known):
+            break
+        names.append(name)
+        rest = rest[match.end() :]
+    return _to(names, rest.strip(), rules, known) if names else None
+
+
+def _to(names: Sequence[str], text: str, rules: Rules, known: Mapping[str, Agent]) -> Say | Ask:
+    agents = _known(names, rules, known)
+    if not agents:
+        return Say(f"There is no agent named {names[0].lower()} here. Known are: {', '.join(known) or 'none'}.")
+    if not text:
+        called = " ".join(f"@{agent.name}" for agent in agents)
+        return Say(f"What shall I tell {' and '.join(agent.name for agent in agents)}? Write: {called} your text")
+    return Ask(agents, text, stays=True)
+
+
+def _known(names: Sequence[str], rules: Rules, known: Mapping[str, Agent]) -> tuple[Agent, ...]:
+    aliases = {alias.strip().lower(): name for alias, name in rules.section.aliases.items()}
+    folded = dict.fromkeys(aliases.get(name.strip().lower(), name).strip().lower() for name in names)
+    return tuple(known[name] for name in folded if name in known)
+
+
+def _by_words(text: str, rules: Rules) -> Sequence[str]:
+    looked_at = text[:_LOOKED_AT]
+    for each in rules.routes:
+        if any(_keyword(word).search(looked_at) for word in each.keywords):
+            return each.agents
+        if each.pattern and re.search(each.pattern, looked_at, re.IGNORECASE):
+            return each.agents
+    return ()
+
+
+def _by_channel(place: Place, rules: Rules) -> Sequence[str]:
+    return next((each.agents for each in rules.routes if place.channels.intersection(each.channels)), ())
+
+
+@functools.cache
+def _keyword(word: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w){re.escape(word)}(?!\w)", re.IGNORECASE)
+
+
+def _built_in(text: str) -> Say | Command:
+    for name in ("help", "status", "agents"):
+        if is_alone(text, name):
+            return Command(name)
+    words = _words(text)
+    for greeting, answer in _GREETINGS.items():
+        if words == greeting or (words.startswith(greeting + " ") and len(words.split()) <= 4):
+            return Say(answer)
+    return Command("help", "I can greet, and I know these:")
+
+
+def _words(text: str) -> str:
+    return " ".join(re.sub(r"[^\w\s]", " ", text[:_LOOKED_AT].lower()).split())
