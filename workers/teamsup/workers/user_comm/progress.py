@@ -1,7 +1,7 @@
 """Honest progress: what a person is told of an agent that they wait for, and when it is reminded or given up. Pure."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from teamsup.hub import Agent
 from teamsup.hub.messages import ONLINE
@@ -52,7 +52,7 @@ def due(standing: Standing, patience: Patience, now: datetime) -> Due:
     age = (now - standing.begun).total_seconds()
     if standing.is_read or standing.is_over:
         if age >= patience.give_up:
-            return Due(_given_up(standing, age), give_up=True)
+            return Due(_given_up(standing, patience), give_up=True)
         remind = age >= patience.remind and not standing.is_reminded
         reminded = standing.is_reminded or remind
         return Due(_of_reader(standing, now, reminded=reminded), remind=remind)
@@ -97,8 +97,8 @@ def _of_reader(standing: Standing, now: datetime, *, reminded: bool) -> str:
     return f"{agent.name} has read it{again}."
 
 
-def _given_up(standing: Standing, age: float) -> str:
-    waited = duration(timedelta(seconds=age).total_seconds())
+def _given_up(standing: Standing, patience: Patience) -> str:
+    waited = duration(patience.give_up)
     return f"{standing.agent.name} has read it, but not answered within {waited}. If it still does, you get the answer."
 
 

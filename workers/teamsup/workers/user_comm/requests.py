@@ -155,13 +155,14 @@ class Requests:
             self._hub.change("INSERT OR REPLACE INTO conversations VALUES (?, '[]', ?)", (conversation, message.id))
 
     def said(self, conversation: str | None, before: int, limit: int) -> list[Message]:
-        """The last messages between people and us in a conversation, since it began."""
+        """The last messages between people and us in a conversation, since it began; commands are none."""
         rows = self._hub.rows(
             "SELECT m.message_id FROM messages AS m LEFT JOIN conversations AS c ON c.conversation = m.conversation_id"
             " LEFT JOIN agent_status AS a ON lower(a.agent_name) = m.sender"
             " LEFT JOIN agent_status AS b ON lower(b.agent_name) = m.recipient"
             " WHERE m.conversation_id = :conversation AND m.id < :before AND m.id > coalesce(c.begun, 0)"
-            " AND m.message_type NOT IN ('status_report', 'command', 'deleted', 'edited')"
+            " AND m.message_type NOT IN ('status_report', 'command', 'deleted', 'edited') AND m.content NOT GLOB '/*'"
+            " AND NOT EXISTS (SELECT 1 FROM messages AS q WHERE q.message_id = m.reply_to AND q.content GLOB '/*')"
             " AND ((m.recipient = :me AND coalesce(a.kind, 'console') <> 'agent')"
             " OR (m.sender = :me AND coalesce(b.kind, 'console') <> 'agent')) ORDER BY m.id DESC LIMIT :limit",
             {"conversation": conversation, "before": before, "me": self._hub.agent, "limit": limit},

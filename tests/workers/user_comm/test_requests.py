@@ -1,0 +1,257 @@
+"""From a person to an agent and back, with the real user_comm: who gets it, what is told on the way, how it ends."""
+
+from collections.abc import Callable
+
+import pytest
+
+from support import PATIENCE, eventually
+from teamsup.hub import Delivery, MessageHub
+from teamsup.hub.messages import Message, Step
+
+from .conftest import UserComm
+
+Join = Callable[..., MessageHub]
+HERE = "console-ann:1"
+
+
+def ask(person: MessageHub, text: str, conversation: str = HERE) -> Message:
+    return person.send("user_comm", text, conversation_id=conversation)
+
+
+def read(hub: MessageHub) -> Delivery:
+    assert hub.wait(PATIENCE)
+    (delivery,) = hub.claim()
+    return delivery
+
+
+def hear(hub: MessageHub, *, kind: str = "message") -> Message:
+    """The next of that kind; what comes before is left behind."""
+    while True:
+        delivery = read(hub)
+        hub.acknowledge(delivery)
+        if delivery.message.message_type == kind:
+            return delivery.message
+
+
+def news(hub: MessageHub) -> str:
+    return hear(hub, kind="status_report").content
+
+
+@pytest.mark.usefixtures("user_comm")
+def test_each_step_is_told_and_then_the_answer(ann: MessageHub, join: Join) -> None:
+    lead = join("lead")
+    question = ask(ann, "@lead how is the load?")
+    assert news(ann) == "lead is online; your message waits for it."
+
+    lead.announce(Step.ANNOUNCED)
+    assert news(ann) == "lead is online and knows that your message waits."
+
+    delivery = read(lead)
+    assert news(ann) == "lead has read it."
+
+    lead.heartbeat("busy", note="asking the servers")
+    told = hear(ann, kind="status_report")
+    assert (told.content, told.reply_to) == ("lead is working on it: asking the servers.", question.message_id)
+
+    lead.reply(delivery, "calm")
+    answer = hear(ann)
+    assert (answer.content, answer.reply_to, answer.conversation_id) == ("lead: calm", question.message_id, HERE)
+
+
+def test_an_answer_that_comes_at_once_has_no_news_before_it(
+    ann: MessageHub, join: Join, configure: Callable[..., None], user_comm: UserComm
+) -> None:
+    configure("", progress_seconds=60)
+    lead = join("lead")
+    for _ in range(3):
+        ask(ann, "@lead how is the load?")
+        lead.reply(read(lead), "calm")
+        assert read_and_end(ann).content == "lead: calm"
+    assert user_comm is not None
+
+
+def read_and_end(hub: MessageHub) -> Message:
+    delivery = read(hub)
+    hub.acknowledge(delivery)
+    return delivery.message
+
+
+@pytest.mark.usefixtures("user_comm")
+def test_an_agents_own_news_are_no_answer_yet(ann: MessageHub, join: Join) -> None:
+    lead = join("lead")
+    ask(ann, "@lead how is the load?")
+    delivery = read(lead)
+    lead.reply(delivery, "half of it", message_type="status_report")
+    eventually(lambda: news(ann) == "lead: half of it", "the agent's news")
+    lead.answer(delivery.message, "calm")
+    assert hear(ann).content == "lead: calm"
+
+
+@pytest.mark.usefixtures("user_comm")
+def test_several_agents_are_asked_at_once_and_each_answers(ann: MessageHub, join: Join) -> None:
+    lead, gcp = join("lead"), join("gcp")
+    ask(ann, "@lead @gcp how is the load?")
+    for agent in (lead, gcp):
+        agent.reply(read(agent), f"calm at {agent.agent}")
+    assert {hear(ann).content, hear(ann).content} == {"lead: calm at lead", "gcp: calm at gcp"}
+
+
+@pytest.mark.usefixtures("user_comm")
+def test_a_conversation_stays_with_its_agent_until_it_begins_anew(ann: MessageHub, join: Join) -> None:
+    lead = join("lead")
+    ask(ann, "@lead how is the load?")
+    lead.reply(read(lead), "calm")
+    ask(ann, "Hello")
+    again = read(lead)
+    assert again.message.content == "Hello"
+    lead.reply(again, "hi")
+    ask(ann, "Hello", "console-ann:2")
+    eventually(lambda: hear(ann).content == "Hi there! 👋", "another conversation is with nobody")
+
+    ask(ann, "/new")
+    assert hear(ann).content.startswith("A new conversation.")
+    ask(ann, "Hello")
+    assert hear(ann).content == "Hi there! 👋"
+
+
+@pytest.mark.usefixtures("user_comm")
+def test_who_takes_a_conversation_over_is_given_what_was_said(ann: MessageHub, join: Join) -> None:
+    lead, gcp = join("lead"), join("gcp")
+    ask(ann, "@lead how is the load?")
+    lead.reply(read(lead), "ask gcp")
+    hear(ann)
+    ask(ann, "@gcp how is it?")
+    assert read(gcp).message.content == (
+        "how is it?\n(said here before:)\n> console-ann: @lead how is the load?\n> lead: ask gcp"
+    )
+
+
+@pytest.mark.usefixtures("user_comm")
+def test_a_person_and_the_way_they_came_by_stand_with_what_they_wrote(ann: MessageHub, join: Join) -> None:
+    lead, gateway = join("lead"), join("gateway-later")
+    gateway.retire("gateway-later")
+    ask(ann, "@lead hello")
+    metadata = read(lead).message.metadata
+    assert (metadata["from"], metadata["person"], metadata.get("origin")) == ("console-ann", "console-ann", None)
+
+
+@pytest.mark.usefixtures("user_comm")
+def test_stop_takes_a_question_back_and_tells_the_agent_that_has_read_it(ann: MessageHub, join: Join) -> None:
+    lead, gcp = join("lead"), join("gcp")
+    ask(ann, "@lead @gcp how is the load?")
+    first = read(lead)
+    eventually(lambda: gcp.waiting(), "the other has it too")
+
+    ask(ann, "/stop")
+
+    assert hear(ann).content == "Withdrawn from lead, gcp."
+    told = read(lead).message
+    assert (told.message_type, told.reply_to) == ("deleted", first.message.message_id)
+    assert not gcp.waiting()
+    lead.answer(first.message, "too late")
+    ask(ann, "/stop")
+    assert hear(ann).content == "There is nothing of yours to stop here."
+
+
+def test_an_agent_that_does_not_answer_is_reminded_and_its_person_is_told(
+    ann: MessageHub, join: Join, configure: Callable[..., None], user_comm: UserComm
+) -> None:
+    configure("remind_seconds = 1\ngive_up_seconds = 4\n")
+    lead = join("lead")
+    ask(ann, "@lead how is the load?")
+    delivery = read(lead)
+    lead.acknowledge(delivery)
+
+    reminder = read(lead)
+    assert reminder.message.content == (
+        f'console-ann still waits for your answer to #{delivery.message.id}: "how is the load?"'
+    )
+    eventually(lambda: "I have reminded it" in news(ann), "the person is told of it")
+    user_comm.kill()
+    user_comm.start()
+    given_up = hear(ann, kind="error").content
+    assert given_up.startswith("lead has read it, but not answered within 4s.")
+
+    lead.reply(reminder, "calm")
+    assert hear(ann).content == "lead: calm"
+
+
+def test_another_is_asked_instead_of_an_agent_that_is_not_there(
+    ann: MessageHub, join: Join, configure: Callable[..., None], user_comm: UserComm
+) -> None:
+    configure('stand_ins = { lead = "gcp" }\n')
+    gcp = join("gcp")
+    gcp.enroll("lead")
+    ask(ann, "@lead how is the load?")
+    assert news(ann) == "lead is offline, never here yet; I ask gcp instead."
+    gcp.reply(read(gcp), "calm")
+    assert hear(ann).content == "gcp: calm"
+    assert user_comm is not None
+
+
+def test_new_rules_count_as_soon_as_they_are_saved_and_broken_ones_do_not(
+    ann: MessageHub, join: Join, configure: Callable[..., None], user_comm: UserComm
+) -> None:
+    lead = join("lead")
+    ask(ann, "Hello")
+    assert hear(ann).content == "Hi there! 👋"
+
+    configure('[route.load]\nkeywords = ["load"]\nagents = ["lead"]\n')
+    ask(ann, "how is the load?", "console-ann:2")
+    assert read(lead).message.content == "how is the load?"
+
+    configure("[route.load]\nkeywords = 7\n")
+    ask(ann, "the load again", "console-ann:3")
+    assert read(lead).message.content == "the load again"
+    eventually(lambda: "keywords must be a list" in note(ann), "what is wrong stands in ps")
+    assert user_comm is not None
+
+
+def note(hub: MessageHub) -> str:
+    agent = hub.agent_named("user_comm")
+    return "" if agent is None else agent.note
+
+
+def test_a_person_may_have_only_so_much_open(
+    ann: MessageHub, join: Join, configure: Callable[..., None], user_comm: UserComm
+) -> None:
+    configure("open_per_conversation = 2\nopen_per_person = 3\n")
+    join("lead")
+    for place in ("a", "a", "a", "b", "b"):
+        ask(ann, "@lead hello", f"console-ann:{place}")
+    refused = [hear(ann, kind="error").content for _ in range(2)]
+    assert refused == [
+        "This conversation has 2 open questions; wait for an answer, or withdraw them with /stop.",
+        "You have 3 open questions; wait for an answer, or withdraw them with /stop.",
+    ]
+    assert user_comm is not None
+
+
+@pytest.mark.usefixtures("user_comm")
+def test_an_answer_that_comes_late_carries_what_it_answers(ann: MessageHub, join: Join) -> None:
+    lead = join("lead")
+    ask(ann, "@lead how is the load?")
+    first = read(lead)
+    ask(ann, "and the disk?")
+    lead.reply(first, "calm")
+    assert hear(ann).content == 'lead, to "@lead how is the load?": calm'
+
+
+@pytest.mark.usefixtures("user_comm")
+def test_trace_and_history_show_this_conversation_alone(ann: MessageHub, join: Join) -> None:
+    lead = join("lead")
+    elsewhere = ask(ann, "@lead a secret", "console-bob:1")
+    lead.acknowledge(read(lead))
+    ask(ann, "@lead how is the load?")
+    read(lead)
+
+    ask(ann, "/trace")
+    assert "lead: leased; stored just now, offered just now, read just now" in hear(ann).content
+    ask(ann, f"/trace #{elsewhere.id}")
+    assert hear(ann).content == f"There is no message #{elsewhere.id} in this conversation."
+    ask(ann, "/history 3")
+    said = hear(ann).content
+    assert "> console-ann: @lead how is the load?" in said
+    assert "secret" not in said
+    ask(ann, "/history many")
+    assert hear(ann).content == "How many? Write a number from 1 to 50: /history 20"
