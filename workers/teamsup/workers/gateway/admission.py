@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from teamsup.hub import MessageHub
 from teamsup.hub.sections import GatewaySection
 
-from . import places
 from .access import Author, admits
 from .heard import Heard
-from .pairing import code_in
+from .pairing import code_in, paired
 from .rate import Rate
 from .snowflakes import written_at
 from .strangers import KNOWN, Strangers
@@ -83,7 +82,7 @@ class Admission:
             return True
         if author.is_bot:
             return False
-        if admits(section, await self._stored(places.people, self._hub), author):
+        if admits(section, await self._stored(paired, self._hub), author):
             return True
         # What discord.py does not know is only asked for where it matters.
         if section.channels and author.guild is not None and author.parent is None:

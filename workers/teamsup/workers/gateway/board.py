@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from teamsup.hub import MessageHub, StoreError
 
 from .addresses import channel_of, snowflake_of
+from .facts import fact, note
 from .verdict import Again, verdict
 
 if TYPE_CHECKING:
@@ -190,8 +191,7 @@ class Board:
     def _take_in(self) -> None:
         """Note what has been asked, and passed on, since the last look."""
         if self._seen is None:
-            rows = self._hub.rows("SELECT value FROM discord_facts WHERE name = ?", (_FACT,))
-            self._seen = int(rows[0][0]) if rows else 0
+            self._seen = int(fact(self._hub, _FACT) or 0)
         last = self._hub.rows("SELECT coalesce(max(id), 0) FROM messages")[0][0]
         if last < self._seen:
             self._seen = 0  # somebody has replaced the file
@@ -200,7 +200,7 @@ class Board:
             with self._hub.transaction():
                 for row in new:
                     self._take(row)
-                self._hub.change("INSERT OR REPLACE INTO discord_facts VALUES (?, ?)", (_FACT, str(last)))
+                note(self._hub, _FACT, str(last))
         self._seen = last
 
     def _take(self, row: sqlite3.Row) -> None:

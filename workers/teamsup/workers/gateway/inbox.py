@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from teamsup.hub import CallerError, MessageHub, StoreError
 from teamsup.hub.sections import GatewaySection
 
-from . import attachments, catch_up, places
+from . import attachments, catch_up, pairing, places
 from .admission import Admission
 from .heard import Heard, hear
 from .intake import Intake, is_for_good
@@ -143,7 +143,7 @@ class Inbox:
         self._client, session = client, self._session
         known = await self._stored(places.known, self._hub)
         beginning = await self._stored(places.beginning, self._hub)
-        paired = await self._stored(places.people, self._hub)
+        paired = await self._stored(pairing.paired, self._hub)
         for number, has_news in catch_up.where_to_look(client, self._section, paired, known, beginning, time.time()):
             # At a login Discord says which is the last message of each channel; of a session that goes on it does not.
             if has_news or resumed:

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from teamsup.hub import CallerError, Delivery, MessageHub, StoreError, UnknownRecipient
 from teamsup.hub.sections import GatewaySection
 
-from . import places
 from .access import Author, admits
 from .decisions import RECIPIENT, Decisions, Pressed, components, options, pressed, with_decision
+from .facts import fact, note
+from .pairing import paired
 from .text import pieces
 
 if TYPE_CHECKING:
@@ -283,7 +284,7 @@ class Interactions:
     async def _admits(self, author: Author) -> bool:
         if admits(self._section, (), author):
             return True
-        return admits(self._section, await self._hub_does(places.people, self._hub), author)
+        return admits(self._section, await self._hub_does(paired, self._hub), author)
 
     async def _may_decide(self, author: Author) -> bool:
         deciders = self._section.deciders
@@ -309,19 +310,14 @@ class Interactions:
         pause = 1.0
         while True:
             try:
-                if await self._hub_does(self._known_commands) != digest:
+                if await self._hub_does(fact, self._hub, _FACT) != digest:
                     await client.http.bulk_upsert_global_commands(application, COMMANDS)
-                    sql = "INSERT OR REPLACE INTO discord_facts (name, value) VALUES (?, ?)"
-                    await self._hub_does(self._hub.change, sql, (_FACT, digest))
+                    await self._hub_does(note, self._hub, _FACT, digest)
                 return
             except Exception as error:  # discord.py lets everything out
                 self._log.warning("the commands could not be told to Discord, next try in %.0f s: %s", pause, error)
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
-
-    def _known_commands(self) -> str:
-        rows = self._hub.rows("SELECT value FROM discord_facts WHERE name = ?", (_FACT,))
-        return rows[0]["value"] if rows else ""
 
 
 def _author(interaction: "discord.Interaction") -> Author:

@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 
 from teamsup.hub import MessageHub
 
+from .facts import fact, note
+
 _A_DAY = 86_400.0
 MOST = 500
 APART_SECONDS = 5.0
-_NAME = "logins"
+_FACT = "logins"
 
 
 class TooManyLogins(Exception):
@@ -31,12 +33,10 @@ class Logins:
         """Count one more, which then may happen. Raises TooManyLogins."""
         now = self._clock()
         with self._hub.transaction():
-            rows = self._hub.rows("SELECT value FROM discord_facts WHERE name = ?", (_NAME,))
-            logins = recent(json.loads(rows[0]["value"]) if rows else [], now)
+            logins = recent(json.loads(fact(self._hub, _FACT) or "[]"), now)
             if len(logins) >= MOST:
                 raise TooManyLogins(logins[-MOST] + _A_DAY)
-            value = json.dumps([*logins, round(now, 1)])
-            self._hub.change("INSERT OR REPLACE INTO discord_facts (name, value) VALUES (?, ?)", (_NAME, value))
+            note(self._hub, _FACT, json.dumps([*logins, round(now, 1)]))
 
 
 def recent(logins: Sequence[float], now: float) -> list[float]:

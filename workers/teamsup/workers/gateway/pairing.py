@@ -71,8 +71,14 @@ def redeem(hub: MessageHub, code: str, user: int, name: str) -> bool:
 
 
 def people(hub: MessageHub) -> list[Person]:
+    """Who has paired, the first to do so first."""
     rows = hub.rows("SELECT person, name, paired_at FROM discord_people ORDER BY paired_at")
     return [Person(row["person"], row["name"], from_text(row["paired_at"])) for row in rows]
+
+
+def paired(hub: MessageHub) -> frozenset[int]:
+    """Their numbers on Discord."""
+    return frozenset(person.user for person in people(hub))
 
 
 def _digest(code: str) -> str:
@@ -116,12 +122,12 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _shown(paired: list[Person], *, as_json: bool) -> str:
+def _shown(found: list[Person], *, as_json: bool) -> str:
     if as_json:
         rows = [
             {"user": each.user, "name": each.name, "paired_at": each.paired_at and each.paired_at.isoformat()}
-            for each in paired
+            for each in found
         ]
         return json.dumps({"people": rows}, ensure_ascii=False)
-    lines = [f"{each.user}  {printable(each.name)}  paired {ago(each.paired_at)}" for each in paired]
+    lines = [f"{each.user}  {printable(each.name)}  paired {ago(each.paired_at)}" for each in found]
     return "\n".join(lines) or "Nobody has paired."

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 from teamsup.hub import MessageHub
 
+from .facts import fact, note_first
 from .snowflakes import first_at
+
+_BEGINNING = "beginning"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +49,4 @@ def seen_in(hub: MessageHub, channel: int) -> int:
 
 def beginning(hub: MessageHub) -> int:
     """When this team's gateway first ran: what was written before was not written to it."""
-    sql = "SELECT value FROM discord_facts WHERE name = 'beginning'"
-    if not (rows := hub.rows(sql)):
-        hub.change(
-            "INSERT INTO discord_facts (name, value) VALUES ('beginning', ?) ON CONFLICT DO NOTHING",
-            (str(first_at(time.time())),),
-        )
-        rows = hub.rows(sql)
-    return int(rows[0]["value"])
-
-
-def people(hub: MessageHub) -> frozenset[int]:
-    """Who has paired."""
-    return frozenset(row["person"] for row in hub.rows("SELECT person FROM discord_people"))
+    return int(fact(hub, _BEGINNING) or note_first(hub, _BEGINNING, str(first_at(time.time()))))

@@ -8,6 +8,7 @@ from enum import Enum
 from teamsup.hub import MessageHub
 
 from . import pairing
+from .facts import fact, note
 from .heard import Heard
 
 _HOUR = 3600.0
@@ -73,9 +74,8 @@ class Strangers:
 
     def _note(self, what: _Counted, user: int) -> None:
         counted = [*self._recent(what), (user, time.time())][-_REMEMBERED:]
-        self._hub.change("INSERT OR REPLACE INTO discord_facts VALUES (?, ?)", (what.value, json.dumps(counted)))
+        note(self._hub, what.value, json.dumps(counted))
 
     def _recent(self, what: _Counted) -> list[tuple[int, float]]:
-        rows = self._hub.rows("SELECT value FROM discord_facts WHERE name = ?", (what.value,))
-        found = json.loads(rows[0]["value"]) if rows else []
+        found = json.loads(fact(self._hub, what.value) or "[]")
         return [(user, at) for user, at in found if time.time() - at < _HOUR]
