@@ -7,7 +7,6 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,7 +16,6 @@ from fake_discord.things import Reference
 from gateway_process import ALLOW_ANN, arrival, connected, gateway, start, until
 from teamsup.hub import Message, MessageHub, Team
 from teamsup.workers.gateway import files
-from teamsup.workers.gateway.addresses import channel_for, snowflake_of
 from teamsup.workers.gateway.text import pieces
 
 Join = Callable[..., MessageHub]
@@ -370,27 +368,6 @@ def test_sigterm_in_the_middle_gives_the_rest_to_the_next_one(team: Team, join: 
             assert await discord.said() == [piece.strip() for piece in pieces(LONG)]
 
     asyncio.run(use())
-
-
-def test_where_a_message_belongs() -> None:
-    def message(**more: object) -> Message:
-        given: dict[str, Any] = {"id": 1, "message_id": "x", "sender": "a", "recipient": "gateway", "content": ""}
-        given |= more
-        return Message(**given)
-
-    assert channel_for(message(conversation_id="discord:12"), 0) == 12
-    assert channel_for(message(conversation_id="incident:12"), 7) is None
-    assert channel_for(message(message_type="notification"), 7) == 7
-    assert channel_for(message(message_type="notification"), 0) is None
-    assert channel_for(message(message_type="notification", recipient=None), 7) is None
-
-
-@pytest.mark.parametrize(
-    ("message_id", "number"),
-    [("discord:12", 12), ("discord:12:1700", 12), ("discord:", None), ("x:12", None), (None, None)],
-)
-def test_the_message_on_discord_that_a_message_id_stands_for(message_id: str | None, number: int | None) -> None:
-    assert snowflake_of(message_id) == number
 
 
 def test_file_names_are_made_safe() -> None:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from teamsup.hub import MessageHub, StoreError
 
-from .addresses import channel_of, snowflake_of
 from .facts import fact, note
+from .intake import RECIPIENT
+from .snowflakes import channel_of, snowflake_of
 from .verdict import Again, verdict
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ LOOK_SECONDS = 0.3
 TYPING_SECONDS = 8.0
 _MOST_OPEN = 500
 _REST_SECONDS = 5.0  # after trouble, for that channel
-_ANSWERER = "user_comm"
 _ROLES = ("question", "relay", "answer")
 _LOST = ("dead", "expired")
 _FACT = "board"  # up to which message questions have been taken in
@@ -184,7 +184,7 @@ class Board:
 
     def _read(self) -> list[Question]:
         self._take_in()
-        values = {"most": _MOST_OPEN, "me": self._hub.agent, "answerer": _ANSWERER}
+        values = {"most": _MOST_OPEN, "me": self._hub.agent, "answerer": RECIPIENT}
         rows = self._hub.rows(_FACTS, values)
         return [_question(list(group)) for _, group in itertools.groupby(rows, key=lambda row: row["snowflake"])]
 
@@ -195,7 +195,7 @@ class Board:
         last = self._hub.rows("SELECT coalesce(max(id), 0) FROM messages")[0][0]
         if last < self._seen:
             self._seen = 0  # somebody has replaced the file
-        values = {"me": self._hub.agent, "answerer": _ANSWERER, "seen": self._seen, "last": last}
+        values = {"me": self._hub.agent, "answerer": RECIPIENT, "seen": self._seen, "last": last}
         if new := self._hub.rows(_NEW, values):
             with self._hub.transaction():
                 for row in new:

@@ -9,7 +9,6 @@ from teamsup.hub.sections import GatewaySection
 from teamsup.hub.settings import Settings
 
 from ..worker import Worker, main
-from .addresses import channel_for
 from .board import Board
 from .bot_token import find_token, hide_in_logs
 from .connection import Connection
@@ -17,6 +16,7 @@ from .decisions import components
 from .inbox import Inbox
 from .interactions import Interactions
 from .outbox import Outbox
+from .snowflakes import channel_for
 
 if TYPE_CHECKING:
     from .client import Client

@@ -54,10 +54,6 @@ class Heard:
     """When, in microseconds: two edits of a fast program can be that near."""
 
     @property
-    def message_id(self) -> str:
-        return f"discord:{self.snowflake}"
-
-    @property
     def is_empty(self) -> bool:
         return not (self.text.strip() or self.files or self.quotations or self.besides)
 

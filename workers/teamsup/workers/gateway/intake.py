@@ -7,6 +7,7 @@ from teamsup.hub import CallerError, Message, MessageHub, UnknownRecipient
 
 from . import places
 from .heard import Heard, tell
+from .snowflakes import conversation_of, message_id_of
 
 RECIPIENT = "user_comm"
 EDITED, DELETED = "edited", "deleted"
@@ -23,7 +24,7 @@ class Intake:
         with self._hub.transaction():
             self._see(heard)
             if not self._versions(heard.snowflake):
-                self._send(heard, files, heard.message_id)
+                self._send(heard, files, message_id_of(heard.snowflake))
 
     def edit(self, heard: Heard, files: Sequence[str]) -> None:
         """Withdraw what nobody has read and say it anew; to who has read it, say what it says now."""
@@ -31,7 +32,7 @@ class Intake:
             versions = self._versions(heard.snowflake)
             if not versions or versions[-1].message_type == DELETED or heard.edited is None:
                 return
-            last, changed_id = versions[-1], f"{heard.message_id}:{heard.edited}"
+            last, changed_id = versions[-1], message_id_of(heard.snowflake, str(heard.edited))
             # Discord also tells of changes that no person has made, such as a link's preview.
             if heard.edited in (version.metadata.get("edited") for version in versions):
                 return
@@ -71,7 +72,7 @@ class Intake:
                     "The message was deleted on Discord.",
                     message_type=DELETED,
                     metadata={name: read.metadata[name] for name in ("from", "user") if name in read.metadata},
-                    message_id=f"discord:{snowflake}:deleted",
+                    message_id=message_id_of(snowflake, DELETED),
                     conversation_id=read.conversation_id,
                     reply_to=read.message_id,
                 )
@@ -96,12 +97,12 @@ class Intake:
             RECIPIENT,
             told.content,
             message_id=message_id,
-            conversation_id=f"discord:{heard.author.channel}",
+            conversation_id=conversation_of(heard.author.channel),
             metadata=told.metadata,
         )
 
     def _versions(self, snowflake: int) -> list[Message]:
-        first = f"discord:{snowflake}"
+        first = message_id_of(snowflake)
         rows = self._hub.rows(
             "SELECT message_id FROM messages WHERE (message_id = ? OR (message_id > ? AND message_id < ?))"
             " AND sender = ? ORDER BY id",

@@ -17,9 +17,11 @@ from teamsup.hub import CallerError, Delivery, MessageHub, StoreError, UnknownRe
 from teamsup.hub.sections import GatewaySection
 
 from .access import Author, admits
-from .decisions import RECIPIENT, Decisions, Pressed, components, options, pressed, with_decision
+from .decisions import Decisions, Pressed, components, options, pressed, with_decision
 from .facts import fact, note
+from .intake import RECIPIENT
 from .pairing import paired
+from .snowflakes import conversation_of, message_id_of, snowflake_of
 from .text import pieces
 
 if TYPE_CHECKING:
@@ -114,7 +116,7 @@ class Interactions:
         """Answer a command where it was used, if that can still be done; whether the delivery is dealt with."""
         import discord
 
-        snowflake = int(number) if (number := (delivery.message.reply_to or "")[len("discord:") :]).isdecimal() else 0
+        snowflake = snowflake_of(delivery.message.reply_to) or 0
         token = self._token(snowflake)
         texts = pieces(delivery.message.content)
         if token is None or client.application_id is None:
@@ -186,8 +188,8 @@ class Interactions:
                 RECIPIENT,
                 text,
                 message_type=COMMAND,
-                message_id=f"discord:{interaction.id}",
-                conversation_id=f"discord:{author.channel}",
+                message_id=message_id_of(interaction.id),
+                conversation_id=conversation_of(author.channel),
                 metadata={"from": interaction.user.display_name, "user": author.user},
             )
         )

@@ -20,9 +20,9 @@ from teamsup.hub.messages import HUB
 from teamsup.hub.sections import GatewaySection
 
 from . import files
-from .addresses import snowflake_of
 from .progress import Progress, is_progress
 from .sent_pieces import Draft, Piece, SentPieces
+from .snowflakes import snowflake_of
 from .text import as_file, pieces
 from .verdict import Again, Never, verdict
 

@@ -1,0 +1,35 @@
+"""Discord's numbers, and what the hub makes of them."""
+
+from typing import Any
+
+import pytest
+
+from teamsup.hub import Message
+from teamsup.workers.gateway.snowflakes import channel_for, channel_of, conversation_of, message_id_of, snowflake_of
+
+
+def test_where_a_message_belongs() -> None:
+    def message(**more: object) -> Message:
+        given: dict[str, Any] = {"id": 1, "message_id": "x", "sender": "a", "recipient": "gateway", "content": ""}
+        given |= more
+        return Message(**given)
+
+    assert channel_for(message(conversation_id="discord:12"), 0) == 12
+    assert channel_for(message(conversation_id="incident:12"), 7) is None
+    assert channel_for(message(message_type="notification"), 7) == 7
+    assert channel_for(message(message_type="notification"), 0) is None
+    assert channel_for(message(message_type="notification", recipient=None), 7) is None
+
+
+@pytest.mark.parametrize(
+    ("message_id", "number"),
+    [("discord:12", 12), ("discord:12:1700", 12), ("discord:", None), ("x:12", None), (None, None)],
+)
+def test_the_message_on_discord_that_a_message_id_stands_for(message_id: str | None, number: int | None) -> None:
+    assert snowflake_of(message_id) == number
+
+
+def test_what_the_hub_calls_something_leads_back_to_it() -> None:
+    assert snowflake_of(message_id_of(12)) == snowflake_of(message_id_of(12, "deleted")) == 12
+    assert message_id_of(12) != message_id_of(12, "deleted")
+    assert channel_of(conversation_of(12)) == 12
