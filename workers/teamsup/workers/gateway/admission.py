@@ -5,14 +5,14 @@ import functools
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING
 
 from teamsup.hub import MessageHub
 from teamsup.hub.sections import GatewaySection
 
 from .access import Author, admits
+from .asking import Asking
 from .heard import Heard
 from .pairing import code_in, paired
 from .rate import Rate
@@ -22,22 +22,9 @@ from .strangers import KNOWN, Strangers
 if TYPE_CHECKING:
     import discord
 
-T = TypeVar("T")
 _REMEMBERED = 1000
 _NEW_SECONDS = 120.0
 WAIT = "I take {} messages a minute from one person. The others wait here for their turn."
-
-
-class Ask(Protocol):
-    """What Discord says, as soon as it answers; None if it refuses."""
-
-    async def __call__(self, question: "Callable[[discord.Client], Awaitable[T]]", /) -> T | None: ...
-
-
-class Stored(Protocol):
-    """What the hub says, when it can."""
-
-    async def __call__(self, action: Callable[..., T], /, *arguments: object) -> T: ...
 
 
 class Admission:
@@ -48,16 +35,12 @@ class Admission:
         hub: MessageHub,
         section: GatewaySection,
         log: logging.Logger,
-        client: "Callable[[], discord.Client | None]",
-        ask: Ask,
-        stored: Stored,
+        asking: Asking,
     ) -> None:
         self._hub = hub
         self._section = section
         self._log = log
-        self._client = client
-        self._ask = ask
-        self._stored = stored
+        self._asking = asking
         self._strangers = Strangers(hub, log)
         self._rate = Rate(section.messages_per_minute)
         self._parents: dict[int, int | None] = {}
@@ -82,7 +65,7 @@ class Admission:
             return True
         if author.is_bot:
             return False
-        if admits(section, await self._stored(paired, self._hub), author):
+        if admits(section, await self._asking.hub_does(paired, self._hub), author):
             return True
         # What discord.py does not know is only asked for where it matters.
         if section.channels and author.guild is not None and author.parent is None:
@@ -106,11 +89,11 @@ class Admission:
         """The channel of a thread that discord.py has not heard of."""
         import discord
 
-        client = self._client()
+        client = self._asking.client
         if client is None or client.get_channel(number) is not None:
             return None
         if number not in self._parents:
-            place = await self._ask(lambda client: client.fetch_channel(number))
+            place = await self._asking.discord_says_or_none(lambda client: client.fetch_channel(number))
             if place is not None:
                 self._parents[number] = place.parent_id if isinstance(place, discord.Thread) else None
         return self._parents.get(number)
@@ -125,7 +108,7 @@ class Admission:
             member = guild.get_member(author.user) or await guild.fetch_member(author.user)
             return frozenset(role.id for role in member.roles)
 
-        return await self._ask(ask) or frozenset()
+        return await self._asking.discord_says_or_none(ask) or frozenset()
 
     async def _meet(self, heard: Heard) -> None:
         """Somebody who is not admitted."""
@@ -133,7 +116,7 @@ class Admission:
             self._log.info("not allowed: user %d in channel %d", heard.author.user, heard.author.channel)
             self._met.append(heard.author.user)
         is_new = time.time() - written_at(heard.snowflake) < _NEW_SECONDS
-        sentence = await self._stored(functools.partial(self._strangers.answer, is_new=is_new), heard)
+        sentence = await self._asking.hub_does(functools.partial(self._strangers.answer, is_new=is_new), heard)
         if sentence is not None:
             self._say(heard, sentence)
 
@@ -143,7 +126,7 @@ class Admission:
         async def say() -> None:
             import discord
 
-            client = self._client()
+            client = self._asking.client
             if client is None:
                 return
             place = client.get_partial_messageable(heard.author.channel)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from teamsup.hub.sections import GatewaySection
 
 from .access import Author, could_admit
+from .asking import NoPlace
 from .places import Place
 from .snowflakes import first_at
 
@@ -17,10 +18,6 @@ _LOOKED_AT_AGAIN = 50
 _CLOSED_THREADS = 100
 _CLOSED_DAYS = 8  # Discord closes a thread after a week at the latest
 _PAGE = 100  # of Discord's history
-
-
-class NoPlace(Exception):
-    """Nobody can write there."""
 
 
 class Missed(NamedTuple):

@@ -7,29 +7,27 @@ import itertools
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from teamsup.hub import CallerError, MessageHub, StoreError
 from teamsup.hub.sections import GatewaySection
 
 from . import attachments, catch_up, pairing, places
 from .admission import Admission
+from .asking import Asking, refusals
 from .heard import Heard, hear
-from .intake import Intake, is_for_good
+from .intake import Intake
 from .place_queue import PlaceQueue, end
 from .snowflakes import written_at
 
 if TYPE_CHECKING:
     import discord
 
-T = TypeVar("T")
-_STORE_AGAIN_SECONDS = 1.0
 _NOTE_SECONDS = 10.0
 _REMOVE_EVERY = 8640  # of these, which is a day
 _END_SECONDS = 1.5
-_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 _REMEMBERED = 1000
 _LOOKS_AT_ONCE = 4
 _MIB = 1 << 20
@@ -69,11 +67,10 @@ class Inbox:
         self._hub = hub
         self._section = section
         self._log = log
+        self._asking = Asking(log)
         self._intake = Intake(hub)
-        self._admission = Admission(hub, section, log, lambda: self._client, self._ask_if_allowed, self._stored)
-        self._client: discord.Client | None = None
+        self._admission = Admission(hub, section, log, self._asking)
         self._session = 0
-        self._changed = asyncio.Event()
         self._places: dict[int, PlaceQueue[_Happening]] = {}
         self._done: deque[int] = deque(maxlen=_REMEMBERED)
         self._not_for_us: dict[int, int] = {}
@@ -120,17 +117,15 @@ class Inbox:
 
     def listen(self, client: "discord.Client") -> None:
         """A session begins, or goes on after a gap: what is heard from now on comes after what was missed."""
-        self._client = client
+        self._asking.use(client)
         self._session += 1
-        self._changed.set()
-        self._changed = asyncio.Event()
 
     def hear(self, message: "discord.Message") -> None:
         """Discord's order is kept by doing nothing here that waits."""
         self._place(message.channel.id).put(self._happening(message))
 
     def hear_edited(self, message: "discord.Message") -> None:
-        heard = hear(message, self._me())
+        heard = hear(message, self._asking.me)
         if heard is not None and heard.edited is not None:
             self._place(message.channel.id).put(_Edited(heard))
 
@@ -140,10 +135,10 @@ class Inbox:
 
     async def catch_up(self, client: "discord.Client", *, resumed: bool = False) -> None:
         """Look everywhere for what was missed; what is heard there now waits until that is done."""
-        self._client, session = client, self._session
-        known = await self._stored(places.known, self._hub)
-        beginning = await self._stored(places.beginning, self._hub)
-        paired = await self._stored(pairing.paired, self._hub)
+        session = self._session
+        known = await self._asking.hub_does(places.known, self._hub)
+        beginning = await self._asking.hub_does(places.beginning, self._hub)
+        paired = await self._asking.hub_does(pairing.paired, self._hub)
         for number, has_news in catch_up.where_to_look(client, self._section, paired, known, beginning, time.time()):
             # At a login Discord says which is the last message of each channel; of a session that goes on it does not.
             if has_news or resumed:
@@ -158,7 +153,7 @@ class Inbox:
     async def run(self) -> None:
         """Until cancelled; then what can be stored in a moment is stored."""
         try:
-            await self._stored(places.beginning, self._hub)
+            await self._asking.hub_does(places.beginning, self._hub)
             for number in itertools.count():
                 if number % _REMOVE_EVERY == 0:
                     await self._remove_old_files()
@@ -169,11 +164,7 @@ class Inbox:
             await self._note_not_for_us()
 
     def _happening(self, message: "discord.Message") -> _Happening:
-        return hear(message, self._me()) or _NotForUs(message.id, is_direct=message.guild is None)
-
-    def _me(self) -> int:
-        user = None if self._client is None else self._client.user
-        return 0 if user is None else user.id
+        return hear(message, self._asking.me) or _NotForUs(message.id, is_direct=message.guild is None)
 
     def _place(self, number: int) -> PlaceQueue[_Happening]:
         if number not in self._places:
@@ -185,51 +176,30 @@ class Inbox:
     async def _look(self, number: int) -> None:
         """Take in what was missed there. Until that is done nothing else of this place is."""
         try:
-            await self._ask(lambda client: self._take_missed(client, number))
-        except _refusals() as error:
+            await self._asking.discord_says(lambda client: self._take_missed(client, number))
+        except refusals() as error:
             if number not in self._unreachable:
                 self._log.warning("channel %d cannot be read, so nothing is caught up there: %s", number, error)
             self._unreachable.add(number)
 
     async def _look_again(self, number: int) -> None:
         """Take in what was edited meanwhile of what we have. Who deleted something cannot be known."""
-        person = await self._stored(places.person_in, self._hub, number)
-        until = await self._stored(places.seen_in, self._hub, number)
+        person = await self._asking.hub_does(places.person_in, self._hub, number)
+        until = await self._asking.hub_does(places.seen_in, self._hub, number)
 
         async def recent(client: "discord.Client") -> "list[discord.Message]":
             async with self._looking:
                 return await catch_up.recent(await catch_up.where(client, number, person), until)
 
-        with contextlib.suppress(*_refusals()):
-            for message in await self._ask(recent):
-                heard = hear(message, self._me())
-                if heard is not None and heard.edited and await self._stored(self._intake.is_news, heard):
+        with contextlib.suppress(*refusals()):
+            for message in await self._asking.discord_says(recent):
+                heard = hear(message, self._asking.me)
+                if heard is not None and heard.edited and await self._asking.hub_does(self._intake.is_news, heard):
                     await self._take(number, _Edited(heard))
 
-    async def _ask(self, question: "Callable[[discord.Client], Awaitable[T]]") -> T:
-        """What Discord says to that, as soon as it answers. Raises what asking again does not help against."""
-        pause = _FIRST_PAUSE
-        while True:
-            changed = self._changed
-            if self._client is not None:
-                try:
-                    return await question(self._client)
-                except _refusals():
-                    raise
-                except Exception as error:  # discord.py lets everything out: the network's errors and Discord's
-                    self._log.warning("Discord does not answer, next try in %.0f s: %s", pause, error)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(changed.wait(), pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
-
-    async def _ask_if_allowed(self, question: "Callable[[discord.Client], Awaitable[T]]") -> T | None:
-        with contextlib.suppress(*_refusals()):
-            return await self._ask(question)
-        return None
-
     async def _take_missed(self, client: "discord.Client", number: int) -> None:
-        person = await self._stored(places.person_in, self._hub, number)
-        since = await self._stored(places.seen_in, self._hub, number)
+        person = await self._asking.hub_does(places.person_in, self._hub, number)
+        since = await self._asking.hub_does(places.seen_in, self._hub, number)
         async with self._looking:
             place = await catch_up.where(client, number, person)
             missed = await catch_up.missed(place, since, self._section, time.time())
@@ -240,7 +210,7 @@ class Inbox:
                 f"{time.strftime('%H:%M on %-d %B', time.localtime(written_at(missed.skipped + 1)))} was passed over."
             )
             self._log.warning("%s", sentence)
-            await self._stored(self._intake.pass_over, number, missed.skipped, sentence)
+            await self._asking.hub_does(self._intake.pass_over, number, missed.skipped, sentence)
         for message in missed.messages:
             await self._take(number, self._happening(message))
 
@@ -255,9 +225,9 @@ class Inbox:
                     if await self._admission.admits(heard):
                         await self._admission.wait_for_turn(heard, (heard.edited or 0) / 1e6)
                         files = await self._fetch(heard)
-                        await self._stored(self._intake.edit, heard, files)
+                        await self._asking.hub_does(self._intake.edit, heard, files)
                 case _Deleted(snowflake):
-                    await self._stored(self._intake.delete, snowflake)
+                    await self._asking.hub_does(self._intake.delete, snowflake)
                 case _LookAgain():
                     await self._look_again(number)
                 case _NotForUs(snowflake, is_direct):
@@ -273,10 +243,10 @@ class Inbox:
         await self._admission.wait_for_turn(heard, written_at(heard.snowflake))
         files = await self._fetch(heard)
         try:
-            await self._stored(self._intake.take, heard, files)
+            await self._asking.hub_does(self._intake.take, heard, files)
         except CallerError as error:
             self._log.error("message %d of user %d cannot be kept: %s", heard.snowflake, heard.author.user, error)
-            await self._stored(self._intake.refused, heard)
+            await self._asking.hub_does(self._intake.refused, heard)
         return None
 
     def _pass(self, channel: int, snowflake: int, *, is_direct: bool) -> None:
@@ -288,19 +258,6 @@ class Inbox:
         most = int(self._section.file_mib * _MIB)
         return await attachments.fetch(heard, self._hub.team.folder, most, self._log)
 
-    async def _stored(self, action: Callable[..., T], *arguments: object) -> T:
-        """What the hub says to that, when it can. Raises CallerError."""
-        while True:
-            try:
-                return await asyncio.to_thread(action, *arguments)
-            except StoreError as error:
-                self._log.error("%s Trying again.", error)
-            except CallerError as error:
-                if is_for_good(error):
-                    raise
-                self._log.error("%s Trying again.", error)
-            await asyncio.sleep(_STORE_AGAIN_SECONDS)
-
     async def _find_direct_messages(self, client: "discord.Client", person: int, beginning: int) -> None:
         """Discord does not list them, so the first of somebody who is admitted is only found by asking for it."""
         import discord
@@ -310,7 +267,7 @@ class Inbox:
         except Exception as error:  # the network's errors and Discord's
             self._log.info("no direct messages with user %d: %s", person, error)
             return
-        await self._stored(places.see, self._hub, place.id, beginning, person)
+        await self._asking.hub_does(places.see, self._hub, place.id, beginning, person)
         self._place(place.id).catch_up_again()
 
     async def _remove_old_files(self) -> None:
@@ -330,10 +287,3 @@ class Inbox:
         with self._hub.transaction():
             for channel, snowflake in noted.items():
                 places.see(self._hub, channel, snowflake)
-
-
-def _refusals() -> tuple[type[Exception], ...]:
-    """What asking Discord again does not help against."""
-    import discord
-
-    return discord.Forbidden, discord.NotFound, discord.InvalidData, catch_up.NoPlace

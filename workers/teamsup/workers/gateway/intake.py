@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 
-from teamsup.hub import CallerError, Message, MessageHub, UnknownRecipient
+from teamsup.hub import Message, MessageHub
 
 from . import places
 from .heard import Heard, tell
@@ -114,8 +114,3 @@ class Intake:
 def _read(versions: Sequence[Message]) -> Message | None:
     """The version that user_comm knows the message by: the last that was no news of an earlier one."""
     return next((version for version in reversed(versions) if version.message_type not in (EDITED, DELETED)), None)
-
-
-def is_for_good(error: CallerError) -> bool:
-    """Whether trying again changes nothing. Before user_comm has ever run, it does."""
-    return not isinstance(error, UnknownRecipient)

@@ -1,0 +1,80 @@
+"""Asks Discord and the hub until they answer: either may be away for a while, and nothing is lost by waiting."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from teamsup.hub import StoreError, UnknownRecipient
+
+if TYPE_CHECKING:
+    import discord
+
+T = TypeVar("T")
+_HUB_PAUSE = 1.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
+
+
+class NoPlace(Exception):
+    """Nobody can write there."""
+
+
+class Asking:
+    """Whoever holds it may ask; which client is asked changes with the connection."""
+
+    def __init__(self, log: logging.Logger) -> None:
+        self._log = log
+        self._changed = asyncio.Event()
+        self.client: discord.Client | None = None
+        """None: there was no connection yet."""
+
+    @property
+    def me(self) -> int:
+        """The bot's own number; 0: not known yet."""
+        user = None if self.client is None else self.client.user
+        return 0 if user is None else user.id
+
+    def use(self, client: "discord.Client") -> None:
+        """From now on that one is asked, at once whatever waits for an answer."""
+        self.client = client
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def discord_says(self, question: "Callable[[discord.Client], Awaitable[T]]") -> T:
+        """What Discord says to that, as soon as it answers. Raises one of refusals()."""
+        pause = _FIRST_PAUSE
+        while True:
+            changed = self._changed
+            if self.client is not None:
+                try:
+                    return await question(self.client)
+                except refusals():
+                    raise
+                except Exception as error:  # discord.py lets everything out: the network's errors and Discord's
+                    self._log.warning("Discord does not answer, next try in %.0f s: %s", pause, error)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(changed.wait(), pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    async def discord_says_or_none(self, question: "Callable[[discord.Client], Awaitable[T]]") -> T | None:
+        """The same, but None where it refuses."""
+        with contextlib.suppress(*refusals()):
+            return await self.discord_says(question)
+        return None
+
+    async def hub_does(self, action: Callable[..., T], *arguments: object) -> T:
+        """What the hub says to that, when it can. Raises CallerError where trying again changes nothing."""
+        while True:
+            try:
+                return await asyncio.to_thread(action, *arguments)
+            except (StoreError, UnknownRecipient) as error:  # before user_comm has ever run, nobody is known
+                self._log.error("%s Trying again.", error)
+            await asyncio.sleep(_HUB_PAUSE)
+
+
+def refusals() -> tuple[type[Exception], ...]:
+    """What asking Discord again does not help against."""
+    import discord
+
+    return discord.Forbidden, discord.NotFound, discord.InvalidData, NoPlace
