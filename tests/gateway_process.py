@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -42,6 +43,18 @@ async def gateway(
     finally:
         process.terminate()
         assert await asyncio.to_thread(process.wait, 20) in (0, os.EX_CONFIG)
+
+
+@contextlib.asynccontextmanager
+async def locked(team: Team) -> AsyncIterator[None]:
+    """Meanwhile the hub takes nothing."""
+    db = sqlite3.connect(team.database, isolation_level=None)
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        db.execute("ROLLBACK")
+        db.close()
 
 
 def status(hub: MessageHub) -> str:

@@ -9,11 +9,12 @@ from functools import partial
 import pytest
 
 from fake_discord import ANN, BOB, CHANNEL, FakeDiscord, Interaction
-from gateway_process import ALLOW_ANN, arrival, connected, gateway, until
+from gateway_process import ALLOW_ANN, arrival, connected, gateway, locked, until
 from support import environment_of_a_stranger
 from teamsup.hub import MessageHub, Team
 from teamsup.workers.gateway.decisions import pressed, with_decision
-from teamsup.workers.gateway.interactions import COMMANDS, LONG, NOT_ALLOWED, NOT_TO_DECIDE, in_words
+from teamsup.workers.gateway.interactions import COMMANDS, FOLLOWS, NOT_ALLOWED, NOT_TO_DECIDE, in_words
+from teamsup.workers.gateway.pairing import new_code, redeem
 
 Join = Callable[..., MessageHub]
 
@@ -143,6 +144,44 @@ def test_nobody_else_may_use_a_command_and_only_they_are_told(team: Team, join: 
     asyncio.run(use())
 
 
+def test_a_command_is_acknowledged_in_time_while_the_hub_takes_nothing(team: Team, join: Join) -> None:
+    async def use() -> None:
+        user_comm = join("user_comm")
+        async with FakeDiscord() as discord, gateway(team, discord):
+            await ready(discord, user_comm)
+            redeem(user_comm, new_code(user_comm), BOB, "Bob")
+            channels = [await discord.add_channel(f"c{number}") for number in range(20)]
+            async with locked(team):
+                for channel in channels:
+                    await discord.say("Hello", channel=channel)
+                used = await discord.command("/status", user=BOB)
+                await deferred(discord, used)
+            await until(lambda: user_comm.rows("SELECT 1 FROM messages WHERE content = 'status'"), "it is stored")
+
+    asyncio.run(use())
+
+
+def test_what_an_edit_cannot_bring_follows_as_a_message(team: Team, join: Join) -> None:
+    async def use() -> None:
+        user_comm = join("user_comm")
+        async with FakeDiscord() as discord, gateway(team, discord):
+            await ready(discord, user_comm)
+            used = await discord.command("/alerts")
+            alert = {"title": "Disk", "severity": "critical"}
+            user_comm.reply(await arrival(user_comm), "/ is full", metadata={"alert": alert})
+            await until(lambda: user_comm.trace("#2")[0].outcome == "sent", "the answer is acknowledged")
+            assert await discord.answers(used) == [FOLLOWS]
+            (embed,) = (await discord.messages())[-1].embeds
+            assert (embed["title"], embed["description"]) == ("Disk", "/ is full")
+
+            used = await discord.command("/status")
+            user_comm.reply(await arrival(user_comm), f"<@{ANN}> @everyone look")
+            await discord.until(lambda: has_answer(discord.world.interactions[used]), "it is answered")
+            assert not (await discord.messages())[-1].pings
+
+    asyncio.run(use())
+
+
 def test_a_long_answer_to_a_command_comes_as_messages(team: Team, join: Join) -> None:
     async def use() -> None:
         user_comm = join("user_comm")
@@ -152,7 +191,7 @@ def test_a_long_answer_to_a_command_comes_as_messages(team: Team, join: Join) ->
             user_comm.reply(await arrival(user_comm), text := "\n".join(f"agent {number}" for number in range(400)))
 
             await until(lambda: user_comm.trace("#2")[0].outcome == "sent", "the answer is acknowledged")
-            assert await discord.answers(used) == [LONG]
+            assert await discord.answers(used) == [FOLLOWS]
             assert "\n".join((await discord.said())[1:]).split() == text.split()
 
     asyncio.run(use())

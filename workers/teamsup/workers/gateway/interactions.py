@@ -11,6 +11,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from teamsup.hub import CallerError, Delivery, MessageHub, StoreError, UnknownRecipient
@@ -41,7 +42,8 @@ _FIRST_ANSWER: Any = "@original"  # in the place of a message's number
 _TEXT = 3  # the type of an option
 NOT_ALLOWED = "You may not speak to the team here. Ask whoever runs it."
 NOT_TO_DECIDE = "You may not decide this."
-LONG = "The answer is long, so it comes as messages:"
+FOLLOWS = "Here is the answer:"
+_NOT_IN_AN_EDIT = ("files", "options", "alert", "ping")
 
 COMMANDS: list[dict[str, Any]] = [
     {
@@ -86,6 +88,8 @@ class Interactions:
         self._open: dict[int, tuple[str, float]] = {}  # tokens, and until when each is good
         self._used: dict[int, deque[float]] = {}
         self._syncing: asyncio.Task[None] | None = None
+        # The others may all be waiting for a lock on the database, and three seconds are soon over.
+        self._at_once = ThreadPoolExecutor(1, "at-once")
 
     def listeners(self, client: "discord.Client") -> tuple[Listener, ...]:
         """What that client has to call, by discord.py's names."""
@@ -116,16 +120,17 @@ class Interactions:
         """Answer a command where it was used, if that can still be done; whether the delivery is dealt with."""
         import discord
 
-        snowflake = snowflake_of(delivery.message.reply_to) or 0
+        message = delivery.message
+        snowflake = snowflake_of(message.reply_to) or 0
         token = self._token(snowflake)
-        texts = pieces(delivery.message.content)
         if token is None or client.application_id is None:
-            return await self._is_said(client, channel, snowflake, texts[0], delivery)
+            return await self._is_said(client, channel, snowflake, delivery)
         webhook = discord.Webhook.partial(client.application_id, token, client=client)
-        fits = len(texts) == 1 and not delivery.message.metadata.get("files") and not components(delivery.message)
+        texts = await asyncio.to_thread(pieces, message.content)
+        fits = len(texts) == 1 and not any(message.metadata.get(name) for name in _NOT_IN_AN_EDIT)
         try:
             # Said twice it is one answer, as it is an edit.
-            await webhook.edit_message(_FIRST_ANSWER, content=texts[0] if fits else LONG)
+            await webhook.edit_message(_FIRST_ANSWER, content=texts[0] if fits else FOLLOWS)
         except discord.HTTPException as error:
             if error.status < 500 and error.status != 429:
                 self._open.pop(snowflake)
@@ -142,9 +147,7 @@ class Interactions:
             await self._hub_does(self._hub.acknowledge, delivery, outcome="sent")
         return fits
 
-    async def _is_said(
-        self, client: "discord.Client", channel: int, snowflake: int, text: str, delivery: Delivery
-    ) -> bool:
+    async def _is_said(self, client: "discord.Client", channel: int, snowflake: int, delivery: Delivery) -> bool:
         """Whether a predecessor, which was killed, had answered the command already. Then the delivery is done with."""
         import discord
 
@@ -153,11 +156,12 @@ class Interactions:
         question = await self._hub_does(self._hub.message, delivery.message.reply_to)
         if question.message_type != COMMAND:
             return False
+        texts = await asyncio.to_thread(pieces, delivery.message.content)
         place = client.get_partial_messageable(channel)
         try:
             async for found in place.history(after=discord.Object(snowflake), limit=100, oldest_first=True):
                 about = found.interaction_metadata
-                if about is not None and about.id == snowflake and found.content == text.strip():
+                if about is not None and about.id == snowflake and [found.content] == [text.strip() for text in texts]:
                     await self._hub_does(self._hub.acknowledge, delivery, outcome="sent")
                     return True
         except discord.HTTPException as error:
@@ -286,7 +290,8 @@ class Interactions:
     async def _admits(self, author: Author) -> bool:
         if admits(self._section, (), author):
             return True
-        return admits(self._section, await self._hub_does(paired, self._hub), author)
+        found = await asyncio.get_running_loop().run_in_executor(self._at_once, paired, self._hub)
+        return admits(self._section, found, author)
 
     async def _may_decide(self, author: Author) -> bool:
         deciders = self._section.deciders
