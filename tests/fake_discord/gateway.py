@@ -93,6 +93,8 @@ class Gateway:
             channel = self._world.channels[happening.channel]
             if not self._world.may(channel) & May.VIEW_CHANNEL:
                 return
+            if channel.guild is not None and self._world.guilds[channel.guild].is_out:
+                return
         for session in self.alive():
             session.hear(happening)
 
@@ -133,7 +135,7 @@ class Gateway:
         session.dispatch("READY", self._ready(session, data.get("shard")))
         if session.intents & GUILDS:
             for guild in self._world.guilds.values():
-                if BOT in guild.members:
+                if BOT in guild.members and not guild.is_out:
                     session.dispatch("GUILD_CREATE", self._visible(session, guild_json(self._world, guild)))
         return None
 

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from .world import World
 
 _CONTENT = {"content": "", "embeds": [], "attachments": [], "components": []}
-_JOINED = "2024-01-01T00:00:00.000000+00:00"
 
 
 def user_json(user: User) -> Json:
@@ -47,7 +46,7 @@ def member_json(world: "World", member: Member, *, with_user: bool = True) -> Js
         "nick": member.nick,
         "avatar": None,
         "roles": [str(role) for role in sorted(member.roles)],
-        "joined_at": _JOINED,
+        "joined_at": iso(member.joined),
         "premium_since": None,
         "deaf": False,
         "mute": False,
@@ -128,7 +127,7 @@ def guild_json(world: "World", guild: Guild) -> Json:
         "owner_id": str(guild.owner),
         "unavailable": False,
         "large": False,
-        "joined_at": _JOINED,
+        "joined_at": iso(guild.members[BOT].joined),
         "member_count": len(guild.members),
         "members": [member_json(world, member) for member in guild.members.values()],
         "roles": [role_json(role) for role in guild.roles.values()],

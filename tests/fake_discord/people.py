@@ -104,6 +104,17 @@ class People(Parts):
     async def add_guild(self, name: str) -> int:
         return self.world.add_guild(name)
 
+    async def invite_bot(self, guild: int = GUILD) -> None:
+        """Back."""
+        self.world.invite_bot(guild)
+
+    async def lose_guild(self, guild: int = GUILD) -> None:
+        """Discord has an outage there."""
+        self.world.lose_guild(guild)
+
+    async def find_guild(self, guild: int = GUILD) -> None:
+        self.world.find_guild(guild)
+
     async def remove_bot(self, guild: int = GUILD) -> None:
         """It is thrown out."""
         self.world.remove_member(guild, BOT)

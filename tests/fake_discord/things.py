@@ -31,6 +31,7 @@ class Member:
     user: int
     roles: set[int] = field(default_factory=set)
     nick: str | None = None
+    joined: float = 1_704_067_200.0
 
 
 @dataclass
@@ -51,6 +52,8 @@ class Guild:
     roles: dict[int, Role] = field(default_factory=dict)
     members: dict[int, Member] = field(default_factory=dict)
     premium_tier: int = 0
+    is_out: bool = False
+    """Discord has lost it for a while, and tells nothing of it."""
 
 
 @dataclass

@@ -132,11 +132,32 @@ class World:
         guild.roles[role] = Role(role, "teamsup", PEOPLE | May.MENTION_EVERYONE | May.MANAGE_THREADS, position=2)
         guild.members = {user: Member(user, {role} if user == BOT else set()) for user in self.users}
         self.guilds[guild.id] = guild
+        self._tell_of_invitation(guild)
+        return guild.id
+
+    def invite_bot(self, number: int) -> None:
+        """It was thrown out, and comes back."""
+        guild = self.guilds[number]
+        role = next(role.id for role in guild.roles.values() if role.name == "teamsup")
+        guild.members = {BOT: Member(BOT, {role}, joined=self.clock.now()), **guild.members}
+        self._tell_of_invitation(guild)
+
+    def _tell_of_invitation(self, guild: Guild) -> None:
         data = guild_json(self, guild)
         # By the missing word a bot knows that it was invited just now.
         del data["unavailable"]
         self.tell(Happening("GUILD_CREATE", {**data, "members": data["members"][:1]}, GUILDS))
-        return guild.id
+
+    def lose_guild(self, number: int) -> None:
+        """An outage of that guild alone."""
+        self.guilds[number].is_out = True
+        self.tell(Happening("GUILD_DELETE", {"id": str(number), "unavailable": True}, GUILDS))
+
+    def find_guild(self, number: int) -> None:
+        """The outage is over."""
+        guild = self.guilds[number]
+        guild.is_out, data = False, guild_json(self, guild)
+        self.tell(Happening("GUILD_CREATE", {**data, "members": data["members"][:1]}, GUILDS))
 
     def add_channel(self, name: str, guild: int = GUILD, number: int | None = None) -> int:
         channel = Channel(number or self.new_id(), TEXT, name, guild, created=self.clock.now())

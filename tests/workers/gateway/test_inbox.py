@@ -134,6 +134,41 @@ def test_places_made_meanwhile_are_caught_up_from_their_beginning(team: Team, jo
     asyncio.run(use())
 
 
+def test_a_server_that_discord_lost_for_a_while_is_caught_up(team: Team, join: Join) -> None:
+    async def use() -> None:
+        user_comm = join("user_comm")
+        async with FakeDiscord() as discord:
+            await run_and_kill(team, discord, user_comm)
+            channel = await discord.add_channel("new")
+            await discord.lose_guild()
+            await discord.say("missed", channel=channel)
+            async with gateway(team, discord):
+                await connected(user_comm)
+                await discord.find_guild()
+                assert await texts(user_comm, 1) == ["missed"]
+                await discord.lose_guild()
+                await discord.say("missed again", channel=channel)
+                await discord.find_guild()
+                assert await texts(user_comm, 1) == ["missed again"]
+
+    asyncio.run(use())
+
+
+def test_what_was_written_before_the_bot_was_invited_is_not_for_it(team: Team, join: Join) -> None:
+    async def use() -> None:
+        user_comm = join("user_comm")
+        async with FakeDiscord() as discord, gateway(team, discord):
+            await connected(user_comm)
+            await discord.remove_bot()
+            channel = await discord.add_channel("general")
+            await discord.say("before", channel=channel)
+            await discord.invite_bot()
+            await discord.say("now", channel=channel)
+            assert await texts(user_comm, 1) == ["now"]
+
+    asyncio.run(use())
+
+
 def test_direct_messages_are_caught_up_also_the_first_of_somebody(team: Team, join: Join) -> None:
     async def use() -> None:
         user_comm = join("user_comm")

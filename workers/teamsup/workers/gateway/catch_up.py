@@ -32,6 +32,7 @@ async def missed(place: "Messageable", since: int, section: GatewaySection, now:
     """What was written there after that message, as much of it as the configuration allows."""
     import discord
 
+    since = max(since, _invited(place))
     oldest = first_at(now - section.catch_up_hours * 3600) - 1
     most = section.catch_up_messages
     after = discord.Object(max(since, oldest))
@@ -47,6 +48,12 @@ async def missed(place: "Messageable", since: int, section: GatewaySection, now:
             if message.id <= oldest:
                 return Missed(found, oldest, f"messages older than {section.catch_up_hours:g} hours")
     return Missed(found)
+
+
+def _invited(place: "Messageable") -> int:
+    """What was written in a server before the bot was there was not written to it."""
+    me = getattr(getattr(place, "guild", None), "me", None)
+    return 0 if me is None or me.joined_at is None else first_at(me.joined_at.timestamp())
 
 
 async def recent(place: "Messageable", until: int) -> "list[discord.Message]":

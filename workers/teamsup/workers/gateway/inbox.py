@@ -75,6 +75,7 @@ class Inbox:
         self._done: deque[int] = deque(maxlen=_REMEMBERED)
         self._not_for_us: dict[int, int] = {}
         self._unreachable: set[int] = set()
+        self._within_reach: set[int] | None = None  # servers that Discord had not lost when we looked
         self._looking = asyncio.Semaphore(_LOOKS_AT_ONCE)
 
     def listeners(self, client: "discord.Client") -> tuple[Listener, ...]:
@@ -91,6 +92,15 @@ class Inbox:
 
         async def on_resumed() -> None:
             await self.catch_up(client, resumed=True)
+
+        async def on_guild_unavailable(guild: "discord.Guild") -> None:
+            if self._within_reach is not None:
+                self._within_reach.discard(guild.id)
+
+        async def on_guild_available(guild: "discord.Guild") -> None:
+            # Those that come with a session are looked into when it is ready.
+            if self._within_reach is not None and guild.id not in self._within_reach:
+                await self.catch_up(client)
 
         async def on_message(message: "discord.Message") -> None:
             self.hear(message)
@@ -109,6 +119,8 @@ class Inbox:
             on_disconnect,
             on_ready,
             on_resumed,
+            on_guild_unavailable,
+            on_guild_available,
             on_message,
             on_raw_message_edit,
             on_raw_message_delete,
@@ -119,6 +131,7 @@ class Inbox:
         """A session begins, or goes on after a gap: what is heard from now on comes after what was missed."""
         self._asking.use(client)
         self._session += 1
+        self._within_reach = None
 
     def hear(self, message: "discord.Message") -> None:
         """Discord's order is kept by doing nothing here that waits."""
@@ -136,6 +149,7 @@ class Inbox:
     async def catch_up(self, client: "discord.Client", *, resumed: bool = False) -> None:
         """Look everywhere for what was missed; what is heard there now waits until that is done."""
         session = self._session
+        self._within_reach = {guild.id for guild in client.guilds if not guild.unavailable}
         known = await self._asking.hub_does(places.known, self._hub)
         beginning = await self._asking.hub_does(places.beginning, self._hub)
         paired = await self._asking.hub_does(pairing.paired, self._hub)
