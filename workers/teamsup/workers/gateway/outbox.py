@@ -21,10 +21,10 @@ from teamsup.hub.sections import GatewaySection
 
 from . import files
 from .progress import Progress, is_progress
-from .sent_pieces import Draft, Piece, SentPieces
 from .snowflakes import snowflake_of
 from .text import as_file, pieces
 from .verdict import Again, Never, verdict
+from .written_pieces import Draft, Piece, WrittenPieces
 
 if TYPE_CHECKING:
     import discord
@@ -51,7 +51,7 @@ class Outbox:
         self._section = section
         self._log = log
         self._buttons = buttons
-        self._pieces = SentPieces(hub)
+        self._pieces = WrittenPieces(hub)
         self._progress = Progress(hub)
         self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
         self._left: set[asyncio.Task[discord.Message]] = set()
@@ -98,7 +98,7 @@ class Outbox:
     def _keep_edited(self, delivery: Delivery, channel: int, snowflake: int, text: str) -> None:
         with self._hub.transaction():
             (piece,) = self._pieces.write(delivery.message.id, [Draft(text)])
-            self._pieces.keep(piece, channel, snowflake)
+            self._pieces.has_arrived(piece, channel, snowflake)
             self._hub.acknowledge(delivery, outcome="sent")
 
     async def _send(self, client: "discord.Client", channel: int, delivery: Delivery) -> None:
@@ -125,7 +125,7 @@ class Outbox:
 
     def _keep(self, delivery: Delivery, piece: Piece, channel: int, snowflake: int, *, last: bool) -> None:
         with self._hub.transaction():
-            self._pieces.keep(piece, channel, snowflake)
+            self._pieces.has_arrived(piece, channel, snowflake)
             if last:
                 self._hub.acknowledge(delivery, outcome="sent")
 

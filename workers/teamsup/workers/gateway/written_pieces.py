@@ -1,4 +1,4 @@
-"""The pieces of an answer, as the database keeps them: written down before the first is sent."""
+"""The pieces of a message, written down before the first is said, and how far each has come. Blocks."""
 
 import json
 import secrets
@@ -39,13 +39,14 @@ class Piece:
         return 0.0 if self.begun_at is None else abs(now - self.begun_at)
 
 
-class SentPieces:
-    """The table of them."""
+class WrittenPieces:
+    """Those of every message that the hub still has."""
 
     def __init__(self, hub: MessageHub) -> None:
         self._hub = hub
 
     def of(self, message: int) -> list[Piece]:
+        """The pieces of the message with that number in the hub, in order; none: they are not written yet."""
         rows = self._hub.rows("SELECT * FROM discord_pieces WHERE message = ? ORDER BY number", (message,))
         return [_piece(row) for row in rows]
 
@@ -80,8 +81,8 @@ class SentPieces:
         )
         return begun
 
-    def keep(self, piece: Piece, channel: int, snowflake: int) -> None:
-        """Discord has it."""
+    def has_arrived(self, piece: Piece, channel: int, snowflake: int) -> None:
+        """Discord has it, under that number."""
         self._hub.change(
             "UPDATE discord_pieces SET snowflake = ?, channel = ? WHERE message = ? AND number = ?",
             (snowflake, channel, piece.message, piece.number),
