@@ -14,6 +14,7 @@ from fake_discord import ANN, BOT, CHANNEL, REAL_LIMITS, FakeDiscord, May, Rules
 from fake_discord.faults import Kind
 from fake_discord.things import Reference
 from gateway_process import ALLOW_ANN, arrival, connected, gateway, start, until
+from support import as_foreign_program
 from teamsup.hub import Message, MessageHub, Team
 from teamsup.workers.gateway import files
 from teamsup.workers.gateway.text import pieces
@@ -209,6 +210,19 @@ def test_a_channel_that_is_closed_to_us_ends_the_answer_and_its_sender_is_told(t
             assert {delivery.message.message_type for delivery in told} == {"error"}
             assert {delivery.message.reply_to for delivery in told} == {closed.message_id, nowhere.message_id}
             assert "Missing Permissions" in " ".join(delivery.message.content for delivery in told)
+
+    asyncio.run(use())
+
+
+def test_white_space_from_a_foreign_program_holds_up_nothing(team: Team, join: Join) -> None:
+    async def use() -> None:
+        async with running(team, join) as (discord, user_comm):
+            into = "messages (message_id, sender, recipient, content, conversation_id)"
+            values = "blank", "user_comm", "gateway", " ", f"discord:{CHANNEL}"
+            as_foreign_program(team, f"INSERT INTO {into} VALUES (?, ?, ?, ?, ?)", *values)
+            await sent(user_comm, say(user_comm, "next"))
+            assert await discord.said() == ["next"]
+            assert outcome(user_comm, user_comm.message("blank")) == "refused: Cannot send an empty message"
 
     asyncio.run(use())
 

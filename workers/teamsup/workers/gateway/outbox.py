@@ -248,7 +248,8 @@ class Outbox:
         most = files.MOST_FILES - (file is not None)
         chosen = files.choose(message.metadata.get("files"), self._hub.team, limit, most)
         text = message.content if file is None else file.summary
-        texts = pieces("\n\n".join((text, *chosen.notes)))
+        # Of white space, which only a foreign program stores, nothing is left; Discord refuses that.
+        texts = pieces("\n\n".join((text, *chosen.notes))) or [""]
         attached = (*(("",) if file is not None else ()), *chosen.paths)
         drafts = [*map(Draft, texts[:-1]), Draft(texts[-1], attached)]
         return self._pieces.write(message.id, drafts, channel=channel)
