@@ -283,6 +283,26 @@ def test_an_answer_that_a_killed_gateway_gave_is_not_given_again(team: Team, joi
     asyncio.run(use())
 
 
+def test_an_answer_that_was_given_while_the_gateway_ended_is_not_given_again(team: Team, join: Join) -> None:
+    async def use() -> None:
+        user_comm = join("user_comm")
+        async with FakeDiscord() as discord:
+            async with gateway(team, discord):
+                await ready(discord, user_comm)
+                discord.faults.add("slow reply", "PATCH /webhooks/*", seconds=10)
+                await discord.command("/status")
+                user_comm.reply(await arrival(user_comm), "All is well.")
+                await discord.until_said(["All is well."])
+            # The network's errors say nothing about the answer.
+            discord.faults.add("reset", "GET /channels/*/messages", times=3)
+            async with gateway(team, discord):
+                await until(lambda: user_comm.trace("#2")[0].outcome == "sent", "the answer is acknowledged")
+                assert await discord.said() == ["All is well."]
+        assert user_comm.trace("#2")[0].attempts == 1
+
+    asyncio.run(use())
+
+
 def test_the_commands_are_told_to_discord_only_when_they_have_changed(team: Team, join: Join) -> None:
     async def use() -> None:
         lead = join("lead")

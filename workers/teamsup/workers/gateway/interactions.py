@@ -24,6 +24,7 @@ from .intake import RECIPIENT
 from .pairing import paired
 from .snowflakes import conversation_of, message_id_of, snowflake_of
 from .text import pieces
+from .verdict import Again, verdict
 
 if TYPE_CHECKING:
     import discord
@@ -148,13 +149,11 @@ class Interactions:
         return fits
 
     async def _is_said(self, client: "discord.Client", channel: int, snowflake: int, delivery: Delivery) -> bool:
-        """Whether a predecessor, which was killed, had answered the command already. Then the delivery is done with."""
+        """Whether the command had been answered already, by a predecessor that ended before it knew, or there is no way
+        to see now. Then the delivery is dealt with."""
         import discord
 
-        if not snowflake or delivery.attempts == 1:
-            return False
-        question = await self._hub_does(self._hub.message, delivery.message.reply_to)
-        if question.message_type != COMMAND:
+        if not snowflake or not await self._hub_does(self._is_command, delivery.message.reply_to or ""):
             return False
         texts = await asyncio.to_thread(pieces, delivery.message.content)
         place = client.get_partial_messageable(channel)
@@ -164,9 +163,19 @@ class Interactions:
                 if about is not None and about.id == snowflake and [found.content] == [text.strip() for text in texts]:
                     await self._hub_does(self._hub.acknowledge, delivery, outcome="sent")
                     return True
-        except discord.HTTPException as error:
-            self._log.warning("channel %d cannot be searched for an answer: %s", channel, error)
+        except Exception as error:
+            self._log.warning("channel %d cannot be searched for an answer: %r", channel, error)
+            match verdict(client, error):
+                case Again(seconds):
+                    await self._hub_does(self._hub.release, delivery, delay=seconds)
+                    return True
+                case None:
+                    raise
         return False
+
+    def _is_command(self, message_id: str) -> bool:
+        rows = self._hub.rows("SELECT message_type FROM messages WHERE message_id = ?", (message_id,))
+        return bool(rows) and rows[0]["message_type"] == COMMAND
 
     def _token(self, snowflake: int) -> str | None:
         """With which the command of that number can be answered, while it can."""
