@@ -1,0 +1,188 @@
+"""One piece of a message on its way to Discord: it is there once, whatever happens on the way."""
+
+import asyncio
+import io
+import logging
+import re
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from teamsup.hub import Message, MessageHub
+
+from . import files
+from .text import as_file
+from .written_pieces import Piece, WrittenPieces
+
+if TYPE_CHECKING:
+    import discord
+
+SEND_SECONDS = 60.0  # with what discord.py tries by itself
+_NONCE_SECONDS = 100.0  # Discord remembers them for some minutes
+_LEFT_SECONDS = 30.0  # for what we have heard of already
+_SLACK_SECONDS = 600.0  # how far Discord's clock may be from ours
+_COLOURS = {"critical": 0xD83C3E, "error": 0xD83C3E, "warning": 0xE8A33D, "info": 0x4A8FE7, "resolved": 0x3BA55C}
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where a piece goes."""
+
+    client: "discord.Client"
+    channel: int
+    asked: int | None
+    """The message there that it answers."""
+    limit: int
+    """The largest file that may be sent there, in bytes."""
+
+
+class Sending:
+    """What discord.py raises comes out of it; whoever tries again with the same piece goes on where it was."""
+
+    def __init__(
+        self,
+        hub: MessageHub,
+        written: WrittenPieces,
+        log: logging.Logger,
+        buttons: "Callable[[Message], discord.ui.View | None]",
+    ) -> None:
+        self._hub = hub
+        self._pieces = written
+        self._log = log
+        self._buttons = buttons
+        self._left: set[asyncio.Task[discord.Message]] = set()
+
+    async def put(self, spot: Spot, message: Message, piece: Piece, *, last: bool) -> int:
+        """Send it, unless it is found to be there already; its number on Discord."""
+        import discord
+
+        if piece.begun_at is None or piece.age(time.time()) > _NONCE_SECONDS:
+            if piece.begun_at is not None and (sent := await self._search(spot, piece)) is not None:
+                return sent
+            piece = await asyncio.to_thread(self._pieces.begin, piece, spot.channel)
+        attached = await asyncio.to_thread(self._attached, message, piece, spot.limit) if piece.files else []
+        plainly = _plainly(message, piece, self._buttons(message) if last else None)
+        dressed = plainly | _dress(message, piece, spot)
+        target = spot.client.get_partial_messageable(spot.channel)
+        try:
+            sending = target.send(**dressed, files=_uploads(attached))
+            return await self._arrives(spot.client, piece.nonce, sending)
+        except discord.Forbidden:
+            # The right to read the history is needed to answer, and one for embeds; the text needs neither.
+            if dressed == plainly:
+                raise
+        sending = target.send(**plainly, files=_uploads(attached))
+        return await self._arrives(spot.client, piece.nonce, sending)
+
+    async def _arrives(
+        self, client: "discord.Client", nonce: str, sending: "Coroutine[Any, Any, discord.Message]"
+    ) -> int:
+        """Its number, from whoever tells first. discord.py says nothing before the channel's rate limit is over, and
+        does not end before either when it is cancelled, so it is left alone then."""
+        task = asyncio.create_task(sending)
+        self._left.add(task)
+        task.add_done_callback(self._leave)
+        heard = asyncio.create_task(client.wait_for("message", check=lambda message: message.nonce == nonce))
+        try:
+            await asyncio.wait((task, heard), timeout=SEND_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            if heard.done():
+                message: discord.Message = heard.result()
+                return message.id
+            if not task.done():
+                raise TimeoutError("Discord does not answer")
+            return task.result().id
+        finally:
+            # Left alone for a while it keeps its connection; for longer, it would outlive its nonce.
+            asyncio.get_running_loop().call_later(_LEFT_SECONDS if heard.done() else 0, task.cancel)
+            heard.cancel()
+
+    def _leave(self, task: "asyncio.Task[discord.Message]") -> None:
+        self._left.discard(task)
+        if not task.cancelled():
+            task.exception()
+
+    async def _search(self, spot: Spot, piece: Piece) -> int | None:
+        """Look whether a piece has arrived, when Discord has forgotten its nonce."""
+        import discord
+
+        me = spot.client.user
+        assert me is not None and piece.begun_at is not None  # noqa: S101, PT018 - logged in, and it was begun
+        since = piece.begun_at - _SLACK_SECONDS
+        known = await asyncio.to_thread(self._pieces.known, spot.channel, since - _SLACK_SECONDS)
+        after = discord.utils.time_snowflake(datetime.fromtimestamp(since, UTC))
+        if spot.asked is not None:
+            after = max(after, spot.asked)
+        try:
+            async for found in spot.client.get_partial_messageable(spot.channel).history(
+                after=discord.Object(after), oldest_first=True, limit=None
+            ):
+                said = found.content or (found.embeds[0].description if found.embeds else "")
+                if found.author.id == me.id and found.id not in known and said == piece.content.strip():
+                    return found.id
+        except discord.Forbidden:
+            self._log.warning("channel %d cannot be searched for what was sent: the bot may not read it", spot.channel)
+        return None
+
+    def _attached(self, message: Message, piece: Piece, limit: int) -> list[tuple[str, bytes]]:
+        """Names and contents of what goes with it; what is gone by now is left out."""
+        found: list[tuple[str, bytes]] = []
+        for path in piece.files:
+            if not path:
+                file = as_file(message.content)
+                found += [] if file is None else [(file.name, file.content)]
+                continue
+            try:
+                content = files.read(path, self._hub.team, limit)
+            except OSError as error:
+                self._log.warning("a file of message %s is gone: %s", message.message_id, error)
+            else:
+                found.append((files.safe_name(Path(path)), content))
+        return found
+
+
+def _plainly(message: Message, piece: Piece, view: "discord.ui.View | None") -> dict[str, Any]:
+    """What is sent at least."""
+    found: dict[str, Any] = {"content": piece.content, "nonce": piece.nonce, "mention_author": False}
+    found["allowed_mentions"] = _pings(message.metadata)
+    return found if view is None else found | {"view": view}
+
+
+def _dress(message: Message, piece: Piece, spot: Spot) -> dict[str, Any]:
+    """What else is sent where it is allowed: what is answered, and the look of an alert."""
+    import discord
+
+    found: dict[str, Any] = {}
+    if spot.asked is not None:
+        found["reference"] = discord.MessageReference(
+            message_id=spot.asked, channel_id=spot.channel, fail_if_not_exists=False
+        )
+    if isinstance(alert := message.metadata.get("alert"), Mapping):
+        found |= {"content": None, "embed": _embed(alert, piece.content)}
+    return found
+
+
+def _pings(metadata: Mapping[str, Any]) -> "discord.AllowedMentions":
+    """Nobody, but for those whom the sender names."""
+    import discord
+
+    asked = metadata.get("ping")
+    numbers = [str(each) for each in asked] if isinstance(asked, list) else []
+    people = [discord.Object(int(number)) for number in numbers if re.fullmatch("[0-9]{1,19}", number)]
+    return discord.AllowedMentions(everyone=False, roles=False, replied_user=False, users=people or False)
+
+
+def _embed(alert: Mapping[str, Any], text: str) -> "discord.Embed":
+    import discord
+
+    title = str(alert.get("title") or "")[:256] or None
+    colour = _COLOURS.get(str(alert.get("severity")), _COLOURS["warning"])
+    return discord.Embed(title=title, description=text, colour=colour)
+
+
+def _uploads(attached: list[tuple[str, bytes]]) -> "list[discord.File]":
+    import discord
+
+    return [discord.File(io.BytesIO(content), filename=name) for name, content in attached]
