@@ -8,16 +8,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path, PurePath
 
-from .errors import CallerError
+from .errors import NoTeam
 from .team import Team
 
 _NAMES = ("teamsup", "teamsup.supervisor")
-
-
-class NoTeam(CallerError):
-    """There is no team of that name."""
-
-    exit_code = os.EX_NOINPUT
 
 
 def command_line(team: Team, *words: str) -> str:

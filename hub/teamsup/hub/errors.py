@@ -18,6 +18,12 @@ class CallerError(TeamsupError):
     exit_code = os.EX_USAGE
 
 
+class NoTeam(CallerError):
+    """There is no team of that name."""
+
+    exit_code = os.EX_NOINPUT
+
+
 class InvalidName(CallerError):
     """A team or agent name that does not match the rule for names."""
 

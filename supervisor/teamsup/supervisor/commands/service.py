@@ -11,8 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from teamsup.hub import CallerError, Team
-from teamsup.hub.command_line import NoTeam, command_line, installed_command
+from teamsup.hub import CallerError, NoTeam, Team
+from teamsup.hub.command_line import command_line, installed_command
 
 from ..service_units import Manager, Scope, Service, Step, launchd, render, systemd, template_text
 from ..state_file import AlreadyRunning, holder

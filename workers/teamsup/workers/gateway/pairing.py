@@ -14,8 +14,9 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from teamsup.hub import CallerError, MessageHub, Team
+from teamsup.hub import CallerError, MessageHub
 from teamsup.hub.clock import from_text, to_text
+from teamsup.hub.command_line import existing_team
 from teamsup.hub.wording import ago, presence, printable
 
 _LETTERS = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"  # none that looks like another
@@ -28,12 +29,6 @@ class NobodyPaired(CallerError):
     """Nobody of that number has paired."""
 
     exit_code = os.EX_NOUSER
-
-
-class NoTeam(CallerError):
-    """There is no team of that name."""
-
-    exit_code = os.EX_NOINPUT
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    team = Team.named(arguments.team)
-    if not team.database.exists():
-        raise NoTeam(f"There is no team {team.name!r} in {team.folder.parent} yet. Start it with: teamsup start")
-    with MessageHub(team) as hub:
+    with MessageHub(existing_team(arguments.team)) as hub:
         if arguments.list:
             print(_shown(people(hub), as_json=arguments.json))
         elif arguments.remove is not None:
