@@ -14,6 +14,8 @@ RequestFault = Literal[
     "503 after",  # done
     "500 before",
     "429",  # not done, try again in `seconds`
+    "429 everywhere",  # the limit on all that the bot asks for
+    "403 elsewhere",  # not done, and not Discord's own words: something on the way to it
     "cloudflare ban",  # a 429 without Via, as HTML
     "delay",  # `seconds` before it is done
     "slow reply",  # `seconds` after it is done

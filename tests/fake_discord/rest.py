@@ -145,6 +145,10 @@ async def _before(fault: Fault, request: web.Request) -> web.Response | None:
         return _unavailable(int(fault.kind[:3]))
     if fault.kind == "429":
         return too_many(fault.seconds)
+    if fault.kind == "429 everywhere":
+        return too_many(fault.seconds, everywhere=True)
+    if fault.kind == "403 elsewhere":
+        return web.Response(status=403, text="<html>Access denied</html>", content_type="text/html")
     if fault.kind == "cloudflare ban":
         return web.Response(status=429, text="<html>error 1015</html>", content_type="text/html")
     if fault.kind == "delay":

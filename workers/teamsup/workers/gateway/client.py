@@ -1,7 +1,8 @@
 """discord.py's client, as the connection needs it. Imported only where there is a token: discord is slow and large."""
 
+import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import discord
@@ -11,6 +12,7 @@ from .line import Hopeless, Line
 # Its warnings that voice is not supported would only worry people.
 discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
 _GUILDS_COME_SECONDS = 1.0
+_LONGEST_LIMIT_SECONDS = 30.0  # whoever asks is told of a longer one, and can say so and come back
 
 
 class Client(discord.Client):
@@ -23,10 +25,22 @@ class Client(discord.Client):
             intents=intents,
             allowed_mentions=discord.AllowedMentions.none(),
             guild_ready_timeout=_GUILDS_COME_SECONDS,
+            max_ratelimit_timeout=_LONGEST_LIMIT_SECONDS,
             max_messages=None,  # nobody here asks discord.py what was said
         )
         self.line = Line(time.monotonic())
         self.ask_to_login: Callable[[], Awaitable[None]] | None = None
+        self._request: Callable[..., Coroutine[Any, Any, Any]] = self.http.request
+        vars(self.http)["request"] = self._ask
+
+    async def _ask(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - discord.py's own
+        try:
+            return await self._request(*args, **kwargs)
+        except asyncio.CancelledError:
+            # While a limit on everything lasts one request waits for its end and then frees the others. If it is that
+            # one which is cancelled, discord.py never asks for anything again.
+            self.http._global_over.set()
+            raise
 
     def dispatch(self, event: str, /, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - discord.py's own
         if event == "socket_event_type":

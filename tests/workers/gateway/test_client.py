@@ -1,0 +1,54 @@
+"""What we add to discord.py's client, and the limits that Discord sets."""
+
+import asyncio
+from collections.abc import Callable
+
+from fake_discord import CHANNEL, TOKEN, FakeDiscord
+from fake_discord.pointed import point_at
+from gateway_process import connected, gateway, until
+from teamsup.hub import MessageHub, Team
+from teamsup.workers.gateway.client import Client
+
+Join = Callable[..., MessageHub]
+SAYING = f"POST /channels/{CHANNEL}/messages"
+
+
+def test_a_request_that_is_given_up_during_a_limit_on_everything_holds_up_no_other() -> None:
+    async def use() -> None:
+        async with FakeDiscord() as discord:
+            point_at(discord.url)
+            client = Client()
+            await client.login(TOKEN)
+            place = client.get_partial_messageable(CHANNEL)
+            limit = discord.faults.add("429 everywhere", SAYING, seconds=20)
+            given_up = asyncio.create_task(place.send("given up"))
+            await discord.until(lambda: limit.times == 0, "Discord has said it")
+            await discord.until(lambda: not client.http._global_over.is_set(), "everything waits")
+            given_up.cancel()
+            await asyncio.wait((given_up,))
+
+            async with asyncio.timeout(10):
+                await place.send("said")
+            assert await discord.said() == ["said"]
+            await client.close()
+
+    asyncio.run(use())
+
+
+def test_a_long_limit_is_waited_for_in_the_hub_where_it_is_seen(team: Team, join: Join) -> None:
+    async def use() -> None:
+        user_comm = join("user_comm")
+        async with FakeDiscord() as discord, gateway(team, discord):
+            await connected(user_comm)
+            discord.faults.add("429", SAYING, seconds=45)
+            waits = user_comm.send("gateway", "Later.", conversation_id=f"discord:{CHANNEL}")
+
+            def is_back() -> bool:
+                (delivery,) = user_comm.trace(waits.message_id)
+                return delivery.state == "ready" and delivery.read_at is None and delivery.offered_at is not None
+
+            await discord.until(lambda: discord.faults.happened, "Discord has said it")
+            await until(is_back, "the message has gone back")
+            assert user_comm.trace(waits.message_id)[0].attempts == 0
+
+    asyncio.run(use())
