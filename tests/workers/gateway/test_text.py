@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from teamsup.workers.gateway.text import Piece, as_file, cut, pieces, plain
+from teamsup.workers.gateway.text import Piece, as_file, cut, first_piece, pieces, plain
 
 LINK = "[the docs](https://example.org/wiki/Queue_(data)?page=2)"
 TOKENS = [
@@ -78,6 +78,13 @@ def test_what_fits_stays_as_it_is(text: str) -> None:
 @pytest.mark.parametrize("text", ["", " ", "\n" * 5000, "\r\n\t "])
 def test_of_nothing_nothing_is_sent(text: str) -> None:
     assert pieces(text) == []
+
+
+def test_progress_is_the_first_piece() -> None:
+    text = "word " * 1000
+    assert first_piece(text) == pieces(text)[0]
+    assert first_piece("all of it") == "all of it"
+    assert first_piece(" \n") == ""
 
 
 @pytest.mark.parametrize("character", ["x", "é", "語", "👋"])

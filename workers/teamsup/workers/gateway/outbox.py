@@ -20,7 +20,7 @@ from . import files
 from .progress import Progress, is_progress
 from .sending import SEND_SECONDS, Sending, Spot
 from .snowflakes import snowflake_of
-from .text import as_file, pieces
+from .text import as_file, first_piece, pieces
 from .verdict import Again, Never, verdict
 from .written_pieces import Draft, Piece, WrittenPieces
 
@@ -76,7 +76,7 @@ class Outbox:
                 return True
             if waits:
                 await self._progress.turn(shown.snowflake)
-        text = pieces(message.content)[0]
+        text = await asyncio.to_thread(first_piece, message.content)
         target = client.get_partial_messageable(shown.channel).get_partial_message(shown.snowflake)
         try:
             async with asyncio.timeout(SEND_SECONDS):
@@ -145,7 +145,7 @@ class Outbox:
     def _plan(self, message: Message, channel: int, limit: int) -> list[Piece]:
         """Write down in which pieces it is said, and with which files. Blocks, for a second where the text is huge."""
         if is_progress(message):
-            return self._pieces.write(message.id, [Draft(pieces(message.content)[0])], channel=channel)
+            return self._pieces.write(message.id, [Draft(first_piece(message.content))], channel=channel)
         file = as_file(message.content)
         if file is not None and len(file.content) > limit:
             file = None

@@ -61,6 +61,11 @@ def pieces(text: str) -> list[str]:
     return [piece.text for piece in cut(text)]
 
 
+def first_piece(text: str) -> str:
+    """As much of the text as fits into one."""
+    return next((piece.text for piece in cut(text)), "")
+
+
 def as_file(text: str, most: int = _MOST_PIECES) -> File | None:
     """The text as a file, with its beginning as a message, if it has more than that many pieces."""
     if len(list(islice(cut(text), most + 1))) <= most:
