@@ -16,7 +16,6 @@ from fake_discord.things import Reference
 from gateway_process import ALLOW_ANN, arrival, connected, gateway, start, until
 from support import as_foreign_program
 from teamsup.hub import Message, MessageHub, Team
-from teamsup.workers.gateway import files
 from teamsup.workers.gateway.text import pieces
 
 Join = Callable[..., MessageHub]
@@ -382,11 +381,6 @@ def test_sigterm_in_the_middle_gives_the_rest_to_the_next_one(team: Team, join: 
             assert await discord.said() == [piece.strip() for piece in pieces(LONG)]
 
     asyncio.run(use())
-
-
-def test_file_names_are_made_safe() -> None:
-    assert files.safe_name(Path("/x/a b\n(1)é.txt")) == "a_b_1_.txt"
-    assert files.safe_name(Path("/x/..")) == "file"
 
 
 async def _has_said(discord: FakeDiscord, pieces: int) -> None:

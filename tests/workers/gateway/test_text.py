@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from teamsup.workers.gateway.text import Piece, as_file, cut, first_piece, pieces, plain
+from teamsup.workers.gateway.text import Part, as_file, cut, first_piece, pieces, plain
 
 LINK = "[the docs](https://example.org/wiki/Queue_(data)?page=2)"
 TOKENS = [
@@ -41,7 +41,7 @@ def assert_discord_takes(found: list[str], limit: int = 1999) -> None:
     assert [piece for piece in found if not piece.strip() or units(piece) > limit or len(piece) > limit] == []
 
 
-def assert_nothing_is_lost(text: str, found: list[Piece]) -> None:
+def assert_nothing_is_lost(text: str, found: list[Part]) -> None:
     """All of the text, in order, but for white space between pieces."""
     position = 0
     for piece in found:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from teamsup.hub import MessageHub
 
-from .heard import File, Heard
+from .heard import Attachment, Heard
 
 _SECONDS = 30.0
 _LONGEST_NAME = 100  # bytes
@@ -42,7 +42,7 @@ async def fetch(heard: Heard, team_folder: Path, most: int, log: logging.Logger)
     )
 
 
-async def _line(file: File, path: Path, most: int, log: logging.Logger) -> str:
+async def _line(file: Attachment, path: Path, most: int, log: logging.Logger) -> str:
     what = f"{safe_name(file.name)}, {file.size:,} bytes, {re.sub(r'[^ -~]', '', file.kind)[:100]}"
     if file.size > most:
         return f"(attachment: {what}; too large to be fetched; {file.url})"
@@ -75,7 +75,7 @@ def _is_there(path: Path, size: int) -> bool:
     return path.is_file() and path.stat().st_size == size
 
 
-async def _save(file: File, path: Path, most: int) -> None:
+async def _save(file: Attachment, path: Path, most: int) -> None:
     import aiohttp
 
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -17,7 +17,7 @@ _LATE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class Attachment:
     """An attachment, where Discord keeps it."""
 
     name: str
@@ -42,7 +42,7 @@ class Heard:
     author: Author
     name: str
     text: str
-    files: tuple[File, ...] = ()
+    files: tuple[Attachment, ...] = ()
     quotations: tuple[Quotation, ...] = ()
     besides: tuple[str, ...] = ()
     """Lines about what is neither text nor file."""
@@ -86,7 +86,7 @@ def hear(message: "discord.Message", bot: int) -> Heard | None:
         message.author.display_name,
         _without_address(message.content, bot),
         tuple(
-            File(each.filename, each.size, each.content_type or "unknown type", each.url)
+            Attachment(each.filename, each.size, each.content_type or "unknown type", each.url)
             for each in message.attachments
         ),
         tuple(_quotations(message)),

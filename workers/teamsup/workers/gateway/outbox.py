@@ -16,7 +16,7 @@ from teamsup.hub import Delivery, Message, MessageHub
 from teamsup.hub.messages import HUB
 from teamsup.hub.sections import GatewaySection
 
-from . import files
+from . import uploads
 from .progress import Progress, is_progress
 from .sending import SEND_SECONDS, Sending, Spot
 from .snowflakes import snowflake_of
@@ -149,8 +149,8 @@ class Outbox:
         file = as_file(message.content)
         if file is not None and len(file.content) > limit:
             file = None
-        most = files.MOST_FILES - (file is not None)
-        chosen = files.choose(message.metadata.get("files"), self._hub.team, limit, most)
+        most = uploads.MOST_FILES - (file is not None)
+        chosen = uploads.choose(message.metadata.get("files"), self._hub.team, limit, most)
         text = message.content if file is None else file.summary
         # Of white space, which only a foreign program stores, nothing is left; Discord refuses that.
         texts = pieces("\n\n".join((text, *chosen.notes))) or [""]
@@ -181,7 +181,7 @@ class Outbox:
     def _leave_out_files(self, delivery: Delivery, piece: Piece) -> None:
         """The text alone, and what did not come with it."""
         message = delivery.message
-        names = [files.safe_name(Path(path)) for path in piece.files if path]
+        names = [uploads.safe_name(Path(path)) for path in piece.files if path]
         note = f"Discord did not take: {', '.join(names)}." if names else ""
         texts = pieces(message.content) if "" in piece.files else [piece.content]
         with self._hub.transaction():

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from teamsup.hub import Message, MessageHub
 
-from . import files
+from . import uploads
 from .text import as_file
 from .written_pieces import Piece, WrittenPieces
 
@@ -68,13 +68,13 @@ class Sending:
         dressed = plainly | _dress(message, piece, spot)
         target = spot.client.get_partial_messageable(spot.channel)
         try:
-            sending = target.send(**dressed, files=_uploads(attached))
+            sending = target.send(**dressed, files=_discord_files(attached))
             return await self._arrives(spot.client, piece.nonce, sending)
         except discord.Forbidden:
             # The right to read the history is needed to answer, and one for embeds; the text needs neither.
             if dressed == plainly:
                 raise
-        sending = target.send(**plainly, files=_uploads(attached))
+        sending = target.send(**plainly, files=_discord_files(attached))
         return await self._arrives(spot.client, piece.nonce, sending)
 
     async def _arrives(
@@ -135,11 +135,11 @@ class Sending:
                 found += [] if file is None else [(file.name, file.content)]
                 continue
             try:
-                content = files.read(path, self._hub.team, limit)
+                content = uploads.read(path, self._hub.team, limit)
             except OSError as error:
                 self._log.warning("a file of message %s is gone: %s", message.message_id, error)
             else:
-                found.append((files.safe_name(Path(path)), content))
+                found.append((uploads.safe_name(Path(path)), content))
         return found
 
 
@@ -182,7 +182,7 @@ def _embed(alert: Mapping[str, Any], text: str) -> "discord.Embed":
     return discord.Embed(title=title, description=text, colour=colour)
 
 
-def _uploads(attached: list[tuple[str, bytes]]) -> "list[discord.File]":
+def _discord_files(attached: list[tuple[str, bytes]]) -> "list[discord.File]":
     import discord
 
     return [discord.File(io.BytesIO(content), filename=name) for name, content in attached]

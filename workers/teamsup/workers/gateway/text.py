@@ -30,7 +30,7 @@ _WORDS_SHOWN = re.compile(
 
 
 @dataclass(frozen=True)
-class Piece:
+class Part:
     """A part of a text, and what was added around it."""
 
     head: str
@@ -42,7 +42,7 @@ class Piece:
         return self.head + self.body + self.tail
 
 
-class File(NamedTuple):
+class TextFile(NamedTuple):
     """A text that is too long for messages, and what is said instead."""
 
     summary: str
@@ -66,7 +66,7 @@ def first_piece(text: str) -> str:
     return next((piece.text for piece in cut(text)), "")
 
 
-def as_file(text: str, most: int = _MOST_PIECES) -> File | None:
+def as_file(text: str, most: int = _MOST_PIECES) -> TextFile | None:
     """The text as a file, with its beginning as a message, if it has more than that many pieces."""
     if len(list(islice(cut(text), most + 1))) <= most:
         return None
@@ -78,7 +78,7 @@ def as_file(text: str, most: int = _MOST_PIECES) -> File | None:
         name, content = f"answer.{extension if extension in _FILES else 'txt'}", only["code"] + "\n"
     beginning = next(cut(text.strip()[: 4 * _BEGINNING], _BEGINNING)).text.rstrip()
     summary = f"{beginning}\n\nThis is the beginning. All of it, {len(text):,} characters, is in {name}."
-    return File(summary, name, content.encode("utf-8", "replace"))
+    return TextFile(summary, name, content.encode("utf-8", "replace"))
 
 
 def plain(text: str, most: int = 1000) -> str:
@@ -99,7 +99,7 @@ def plain(text: str, most: int = 1000) -> str:
     return "".join(shown)
 
 
-def cut(text: str, limit: int = _LIMIT) -> Iterator[Piece]:
+def cut(text: str, limit: int = _LIMIT) -> Iterator[Part]:
     """The pieces, each of at most that many UTF-16 units. Only white space is left out, where there is a lot."""
     return _Scissors(text, limit).cut()
 
@@ -112,7 +112,7 @@ class _Scissors:
             (start, end) for start, end, frame in atoms(text, self._lines) if self._fits(start, end, frame, frame)
         ]
 
-    def cut(self) -> Iterator[Piece]:
+    def cut(self) -> Iterator[Part]:
         begin, line, frame = 0, 0, Frame()
         while begin < len(self._text):
             while self._lines[line].end <= begin:
@@ -165,11 +165,11 @@ class _Scissors:
         return in_atom or _in_character(self._text, position)
 
 
-def _piece(body: str, frame: Frame, following: Frame, limit: int) -> Piece | None:
+def _piece(body: str, frame: Frame, following: Frame, limit: int) -> Part | None:
     for part in (body, body.rstrip()):
         tail = "\n" + following.tail if following.tail and not part.endswith("\n") else following.tail
         if len(part) <= limit and _units(frame.head + part + tail) <= limit:
-            return Piece(frame.head, part, tail)
+            return Part(frame.head, part, tail)
     return None
 
 

@@ -1,0 +1,79 @@
+"""Files that people attach: fetched under names that lead nowhere else, and kept as long as their message."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from teamsup.hub import MessageHub, Team
+from teamsup.workers.gateway import attachments
+from teamsup.workers.gateway.access import Author
+from teamsup.workers.gateway.attachments import remove_old, safe_name
+from teamsup.workers.gateway.heard import Attachment, Heard
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [
+        ("report.pdf", "report.pdf"),
+        ("Bericht für März.pdf", "Bericht_für_März.pdf"),
+        ("../../.ssh/authorized_keys", "_.._.ssh_authorized_keys"),
+        (".bashrc", "bashrc"),
+        ("..", "file"),
+        ("", "file"),
+        ("a\nb\0c.txt", "a_b_c.txt"),
+        ("-rf", "rf"),
+    ],
+)
+def test_a_file_is_named_so_that_it_leads_nowhere_else(name: str, safe: str) -> None:
+    assert safe_name(name) == safe
+
+
+@pytest.mark.parametrize("name", ["x" * 300 + ".txt", "日" * 300 + ".txt", "." + "y" * 300, "a." + "z" * 300])
+def test_a_long_name_keeps_its_end_where_it_can(name: str) -> None:
+    safe = safe_name(name)
+
+    assert 0 < len(safe.encode()) <= 100
+    assert Path(safe).name == safe
+    assert safe.endswith(".txt") is name.endswith(".txt")
+
+
+def test_an_attachment_whose_server_is_too_slow_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attachments, "_SECONDS", 0.1)
+
+    async def use() -> list[str]:
+        async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read()
+            writer.close()
+
+        server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/a.txt"
+        heard = Heard(7, Author(user=1, channel=2), "Ann", "", (Attachment("a.txt", 5, "text/plain", url),))
+        lines = await attachments.fetch(heard, tmp_path, 1000, logging.getLogger())
+        server.close()
+        return lines
+
+    (line,) = asyncio.run(use())
+    assert line.startswith(
+        "(attachment: a.txt, 5 bytes, text/plain; could not be fetched: its server is too slow; http"
+    )
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_files_go_with_the_message_that_they_belong_to(team: Team, join: Callable[..., MessageHub]) -> None:
+    hub = join("gateway")
+    hub.enroll("user_comm", "daemon")
+    hub.send("user_comm", "x", message_id="discord:1:2")
+    folders = {number: team.folder / "files" / "discord" / number for number in ("1", "2", "3")}
+    for number, folder in folders.items():
+        folder.mkdir(parents=True)
+        (folder / "a.txt").touch()
+        if number != "3":
+            os.utime(folder, (0, 0))
+
+    remove_old(hub)
+
+    assert [number for number, folder in folders.items() if folder.exists()] == ["1", "3"]
