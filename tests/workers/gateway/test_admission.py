@@ -1,0 +1,100 @@
+"""Who is let in where Discord has to be asked first, or refuses to say, with the gateway's own process."""
+
+import asyncio
+from collections.abc import Callable
+
+from fake_discord import ANN, BOB, BOT, CHANNEL, OPERATORS, FakeDiscord, May
+from gateway_process import ALLOW_ANN, arrival, connected, gateway, until
+from support import as_foreign_program
+from teamsup.hub import MessageHub, Team
+from teamsup.workers.gateway import strangers
+
+Join = Callable[..., MessageHub]
+
+
+def stored(team: Team) -> list[str]:
+    return [row[0] for row in as_foreign_program(team, "SELECT content FROM messages WHERE sender = 'gateway'")]
+
+
+def test_who_sends_a_code_without_need_is_told(team: Team, join: Join) -> None:
+    async def use() -> None:
+        user_comm = join("user_comm")
+        async with FakeDiscord() as discord, gateway(team, discord):
+            await connected(user_comm)
+            direct = await discord.open_dm(ANN)
+            await discord.say("pair ABCD2345", channel=direct)
+            await discord.until_said([strangers.KNOWN], direct)
+            await discord.say("Hello", channel=direct)
+            assert (await arrival(user_comm)).message.content == "Hello"
+        assert stored(team) == ["Hello"]
+
+    asyncio.run(use())
+
+
+def test_in_a_thread_that_only_discord_knows_its_channel_counts(team: Team, join: Join) -> None:
+    async def use() -> None:
+        user_comm = join("user_comm")
+        async with FakeDiscord() as discord:
+            other = await discord.add_channel("other")
+            here, elsewhere = await discord.open_thread("here"), await discord.open_thread("elsewhere", channel=other)
+            gone = await discord.open_thread("gone")
+            for thread in (here, elsewhere, gone):
+                await discord.archive(thread)
+            async with gateway(team, discord, f"[gateway]\nchannels = [{CHANNEL}]\n"):
+                await connected(user_comm)
+                await discord.say("elsewhere", channel=elsewhere)
+                await discord.say("gone", channel=gone)
+                await discord.remove_channel(gone)
+                await discord.say("here", channel=here)
+                assert (await arrival(user_comm)).message.content == "here"
+                asked = f"/channels/{gone}"
+                await discord.until(
+                    lambda: any(each.path.endswith(asked) for each in discord.rest.requests), "all are dealt with"
+                )
+        assert stored(team) == ["here"]
+
+    asyncio.run(use())
+
+
+def test_who_has_left_has_no_role_any_more(team: Team, join: Join) -> None:
+    async def use() -> None:
+        user_comm = join("user_comm")
+        toml = f"[gateway]\nroles = [{OPERATORS}]\n"
+        async with FakeDiscord() as discord:
+            await discord.give_role(OPERATORS, ANN)
+            await discord.give_role(OPERATORS, BOB)
+            async with gateway(team, discord, toml):
+                await connected(user_comm)
+            await discord.say("before I left", author=BOB)
+            await discord.say("still here")
+            discord.world.remove_member(discord.world.channels[CHANNEL].guild or 0, BOB)
+            async with gateway(team, discord, toml):
+                assert (await arrival(user_comm)).message.content == "still here"
+        assert stored(team) == ["still here"]
+
+    asyncio.run(use())
+
+
+def test_a_stranger_who_cannot_be_answered_holds_up_nobody(team: Team, join: Join) -> None:
+    async def use() -> None:
+        user_comm = join("user_comm")
+        async with FakeDiscord() as discord, gateway(team, discord, ALLOW_ANN):
+            await connected(user_comm)
+            await discord.forbid(CHANNEL, May.SEND_MESSAGES)
+            await discord.say(f"<@{BOT}> Hello?", author=BOB)
+            await discord.say("Hello")
+            assert (await arrival(user_comm)).message.content == "Hello"
+            posts = f"/channels/{CHANNEL}/messages"
+            await until(
+                lambda: (
+                    [
+                        each.status
+                        for each in discord.rest.requests
+                        if each.method == "POST" and each.path.endswith(posts)
+                    ]
+                    == [403]
+                ),
+                "the answer was refused",
+            )
+
+    asyncio.run(use())
