@@ -281,6 +281,27 @@ def test_places_that_cannot_be_read_are_passed_over(team: Team, join: Join) -> N
     asyncio.run(use())
 
 
+def test_what_was_written_where_the_bot_could_not_read_is_caught_up(team: Team, join: Join) -> None:
+    async def use() -> None:
+        user_comm = join("user_comm")
+        async with FakeDiscord() as discord, gateway(team, discord):
+            await connected(user_comm)
+            thread = await discord.open_thread("aside")
+            for place in (CHANNEL, thread):
+                await discord.say("before", channel=place)
+            assert await texts(user_comm, 2) == ["before", "before"]
+
+            await discord.forbid(CHANNEL, May.VIEW_CHANNEL)
+            await discord.say("meanwhile")
+            await discord.say("meanwhile, aside", channel=thread)
+            await discord.forbid(CHANNEL)
+            await discord.say("after")
+            assert sorted(await texts(user_comm, 3)) == ["after", "meanwhile", "meanwhile, aside"]
+            assert [text for text in stored(team) if text != "meanwhile, aside"][-2:] == ["meanwhile", "after"]
+
+    asyncio.run(use())
+
+
 def test_nothing_is_lost_or_reordered_while_the_hub_is_locked(team: Team, join: Join) -> None:
     async def use() -> None:
         user_comm = join("user_comm")

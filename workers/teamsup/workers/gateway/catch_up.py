@@ -105,15 +105,25 @@ def where_to_look_again(section: GatewaySection, known: dict[int, Place], now: f
     return [place.channel for place in known.values() if place.last_seen > since][:_LOOKED_AT_AGAIN]
 
 
+def readable(client: "discord.Client") -> set[int]:
+    """The channels and threads that the bot may read."""
+    return {number for number, _, _, _ in _open_places(client)}
+
+
 def _open_places(client: "discord.Client") -> Iterator[tuple[int, int, int | None, int | None]]:
     """Channels in which people can write, and threads, that the bot may read: with the last message's number."""
     import discord
 
     for guild in client.guilds:
         for channel in guild.channels:
-            if isinstance(channel, discord.TextChannel | discord.VoiceChannel | discord.StageChannel):
-                may = None if guild.me is None else channel.permissions_for(guild.me)
-                if may is None or (may.read_messages and may.read_message_history):
-                    yield channel.id, guild.id, None, channel.last_message_id
+            kinds = discord.TextChannel | discord.VoiceChannel | discord.StageChannel
+            if isinstance(channel, kinds) and _may_read(channel):
+                yield channel.id, guild.id, None, channel.last_message_id
         for thread in guild.threads:
-            yield thread.id, guild.id, thread.parent_id, thread.last_message_id
+            if thread.parent is None or _may_read(thread.parent):
+                yield thread.id, guild.id, thread.parent_id, thread.last_message_id
+
+
+def _may_read(channel: "discord.abc.GuildChannel") -> bool:
+    may = None if channel.guild.me is None else channel.permissions_for(channel.guild.me)
+    return may is None or (may.read_messages and may.read_message_history)

@@ -31,6 +31,7 @@ _END_SECONDS = 1.5
 _REMEMBERED = 1000
 _LOOKS_AT_ONCE = 4
 _MIB = 1 << 20
+_CHANGE_RIGHTS = ("on_guild_channel_create", "on_guild_channel_update", "on_guild_role_update", "on_member_update")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,7 @@ class Inbox:
         self._not_for_us: dict[int, int] = {}
         self._unreachable: set[int] = set()
         self._within_reach: set[int] | None = None  # servers that Discord had not lost when we looked
+        self._readable: set[int] = set()
         self._looking = asyncio.Semaphore(_LOOKS_AT_ONCE)
 
     def listeners(self, client: "discord.Client") -> tuple[Listener, ...]:
@@ -102,6 +104,9 @@ class Inbox:
             if self._within_reach is not None and guild.id not in self._within_reach:
                 await self.catch_up(client)
 
+        async def on_rights_changed(*_: object) -> None:
+            self.look_where_let_in(client)
+
         async def on_message(message: "discord.Message") -> None:
             self.hear(message)
 
@@ -121,6 +126,7 @@ class Inbox:
             on_resumed,
             on_guild_unavailable,
             on_guild_available,
+            *(_named(name, on_rights_changed) for name in _CHANGE_RIGHTS),
             on_message,
             on_raw_message_edit,
             on_raw_message_delete,
@@ -132,6 +138,13 @@ class Inbox:
         self._asking.use(client)
         self._session += 1
         self._within_reach = None
+
+    def look_where_let_in(self, client: "discord.Client") -> None:
+        """Catch up where the bot could not read for a while."""
+        before, self._readable = self._readable, catch_up.readable(client)
+        for number in sorted((self._readable - before) & self._places.keys()):
+            self._unreachable.discard(number)
+            self._place(number).catch_up_again()
 
     def hear(self, message: "discord.Message") -> None:
         """Discord's order is kept by doing nothing here that waits."""
@@ -150,6 +163,7 @@ class Inbox:
         """Look everywhere for what was missed; what is heard there now waits until that is done."""
         session = self._session
         self._within_reach = {guild.id for guild in client.guilds if not guild.unavailable}
+        self._readable = catch_up.readable(client)
         known = await self._asking.hub_does(places.known, self._hub)
         beginning = await self._asking.hub_does(places.beginning, self._hub)
         paired = await self._asking.hub_does(pairing.paired, self._hub)
@@ -301,3 +315,13 @@ class Inbox:
         with self._hub.transaction():
             for channel, snowflake in noted.items():
                 places.see(self._hub, channel, snowflake)
+
+
+def _named(name: str, listener: Listener) -> Listener:
+    """discord.py knows listeners by their names."""
+
+    async def named(*arguments: object) -> None:
+        await listener(*arguments)
+
+    named.__name__ = name
+    return named
