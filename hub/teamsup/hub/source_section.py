@@ -1,0 +1,75 @@
+"""[source.NAME], and where monitor-bridge hears the sources: settings of its HTTP listener."""
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from .presence import agent_name
+
+SourceKind = Literal["alertmanager", "grafana", "google_cloud", "oracle_cloud", "uptime_kuma", "healthchecks", "plain"]
+
+
+@dataclass(frozen=True)
+class SourceSection:
+    """[source.NAME]: who may send alerts to http://LISTEN/NAME, in which form, and what proves that it is them."""
+
+    kind: SourceKind = "plain"
+    secret_file: str = ""
+    """A file with the secret that only its owner may read. $CREDENTIALS_DIRECTORY in it is systemd's."""
+    secret_variable: str = ""
+    """Or the environment variable that has it. Never the secret itself: this file is shown to people and agents."""
+
+    def __post_init__(self) -> None:
+        if self.secret_file and self.secret_variable:
+            raise ValueError("secret_file and secret_variable exclude each other")
+        if self.secret_variable and not self.secret_variable.isidentifier():
+            raise ValueError(
+                f"secret_variable must be the name of an environment variable, not {self.secret_variable!r}"
+            )
+
+    @property
+    def has_secret(self) -> bool:
+        return bool(self.secret_file or self.secret_variable)
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where to listen."""
+
+    host: str
+    port: int
+
+    @property
+    def is_loopback(self) -> bool:
+        return self.host == "localhost" or ipaddress.ip_address(self.host).is_loopback
+
+
+def address(listen: str) -> Address:
+    """Of "127.0.0.1:9095", "[::1]:9095" or "localhost:9095". Raises ValueError."""
+    host, _, port = listen.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    try:
+        if host != "localhost":
+            ipaddress.ip_address(host)
+        if not (port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
+            raise ValueError
+    except ValueError:
+        raise ValueError(f'listen must be an address and a port such as "127.0.0.1:9095", not {listen!r}') from None
+    return Address(host, int(port))
+
+
+def check_sources(listen: str, sources: Mapping[str, SourceSection]) -> None:
+    """Raises ValueError when sources could not be heard, or when strangers could pass for one."""
+    for name in sources:
+        if agent_name(name) != name:
+            raise ValueError(f"[source.{name}]: write the name in small letters")
+    if sources and not listen:
+        raise ValueError(f'[source.{next(iter(sources))}] needs [monitor-bridge] listen = "127.0.0.1:9095"')
+    if not sources or address(listen).is_loopback:
+        return
+    for name, source in sources.items():
+        if not source.has_secret:
+            raise ValueError(
+                f"[source.{name}] needs a secret_file or secret_variable, because {listen} is heard beyond this machine"
+            )

@@ -1,0 +1,21 @@
+"""The sources of monitoring: a module each, which makes alerts of what one vendor sends. Pure."""
+
+from collections.abc import Callable
+
+from . import alertmanager, google_cloud, grafana, healthchecks, oracle_cloud, plain, uptime_kuma
+from .request import BadPayload, News, Request
+
+PARSERS: dict[str, Callable[[Request], News]] = {
+    "alertmanager": alertmanager.parse,
+    "grafana": grafana.parse,
+    "google_cloud": google_cloud.parse,
+    "oracle_cloud": oracle_cloud.parse,
+    "uptime_kuma": uptime_kuma.parse,
+    "healthchecks": healthchecks.parse,
+    "plain": plain.parse,
+}
+"""By the ``kind`` of [source.NAME]."""
+
+__all__ = ["PARSERS", "BadPayload", "News", "Request", "confirmation"]
+
+confirmation = oracle_cloud.confirmation

@@ -1,0 +1,86 @@
+"""Oracle Cloud: alarms of its Monitoring, sent by its Notifications."""
+
+import re
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from ..alert import Alert
+from .fields import MAX_LINK, Table, as_table, key, labels, one_line, severity, thing
+from .request import BadPayload, News, Request
+
+_FIRING = ("OK_TO_FIRING", "REPEAT")
+_ENDED = ("FIRING_TO_OK", "RESET")
+_LISTED = 10
+_HOST = re.compile(r"([a-z0-9-]{1,63}\.)+oraclecloud\.com")
+
+
+def parse(request: Request) -> News:
+    """What an alarm says. Raises BadPayload."""
+    alarm = as_table(request.body)
+    kind = alarm.needed("type")
+    if kind not in (*_FIRING, *_ENDED):
+        known = ", ".join((*_FIRING, *_ENDED))
+        raise BadPayload(f'type must be one of {known}, not "{one_line(kind, 40)}".')
+    details = alarm.tables("alarmMetaData")
+    streams = [stream for detail in details for stream in detail.tables("dimensions")]
+    marks = _labels(details, streams)
+    return (
+        Alert(
+            request.source,
+            key(alarm.exact("dedupeKey").strip() or alarm.needed("dedupekey")),
+            # A reset says that a metric is not seen any more; what still fires says so by itself.
+            kind in _FIRING or (kind == "RESET" and any(one.exact("status") == "FIRING" for one in details)),
+            alarm.line("title") or "An Oracle Cloud alarm",
+            severity(alarm.exact("severity"), *(one.exact("severity") for one in details)),
+            _text(alarm, details, streams),
+            thing=thing(marks | {"alarm": "", "query": marks.get("query", "").partition("[")[0]}),
+            labels=marks,
+            link=next((link for one in details if (link := one.link("alarmUrl"))), ""),
+            at=_time(alarm),
+            key_returns=True,
+        ),
+    )
+
+
+def confirmation(request: Request) -> str | None:
+    """The address to be asked for once when somebody subscribes us; None for anything else. Raises BadPayload.
+
+    Only an address at Oracle's: whoever else sends this wants us to ask for something.
+    """
+    if request.headers.get("x-oci-ns-messagetype", "").lower() != "subscriptionconfirmation":
+        return None
+    address = request.headers.get("x-oci-ns-confirmationurl", "")
+    try:
+        parts = urlsplit(address)
+        fits = parts.scheme == "https" and parts.port in (None, 443) and parts.username is None
+        host = parts.hostname or ""
+    except ValueError:
+        fits, host = False, ""
+    plain = address.isascii() and address.isprintable() and " " not in address and "\\" not in address
+    if not (fits and plain and len(address) <= MAX_LINK and _HOST.fullmatch(host)):
+        raise BadPayload("The address for confirming the subscription is not one of https://….oraclecloud.com.")
+    return address
+
+
+def _labels(details: list[Table], streams: list[Table]) -> dict[str, str]:
+    """The alarm's own, and what all metric streams share."""
+    names = [name for name in (streams[0].entries if streams else ()) if len({one.short(name) for one in streams}) == 1]
+    first = details[0] if details else Table("alarmMetaData", {})
+    own = {"alarm": first.exact("id"), "namespace": first.exact("namespace"), "query": first.exact("query")}
+    return labels(own | {name: streams[0].short(name) for name in names})
+
+
+def _text(alarm: Table, details: list[Table], streams: list[Table]) -> str:
+    names = [stream.line("resourceDisplayName", 100) or stream.line("resourceId", 100) for stream in streams]
+    names = [name for name in names if name]
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    parts = (
+        alarm.text("body"),
+        *(one.text("alarmSummary", 1000) for one in details[:_LISTED]),
+        f"Resources: {', '.join(names[:_LISTED])}{more}" if names else "",
+    )
+    return "\n".join(part for part in parts if part)
+
+
+def _time(alarm: Table) -> datetime | None:
+    return alarm.moment("timestamp")

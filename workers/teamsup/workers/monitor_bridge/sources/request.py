@@ -1,0 +1,28 @@
+"""What a source has sent, before anybody has made sense of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..alert import Alert, SignOfLife
+
+News = tuple[Alert | SignOfLife, ...]
+"""What one request says; none when it says nothing that matters, such as a pause for maintenance."""
+
+
+class BadPayload(Exception):
+    """A request that means nothing to us; its text is one sentence that says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request of one source that has proved to be it."""
+
+    source: str
+    """The NAME of its [source.NAME]."""
+    body: Any = None
+    """What its JSON says, or its text if it is none."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Names in small letters."""
+    path: tuple[str, ...] = ()
+    """What comes behind the source's name."""
