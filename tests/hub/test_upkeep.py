@@ -151,8 +151,13 @@ def test_forget_removes_a_person_and_their_words(join: Join, team: Team) -> None
     )
     assert lead.search("555")
 
+    question = gateway.send("lead", "and 0199 again", metadata={"person": "discord:30"})
+    lead.answer(question, "0199 it is")
+
     assert lead.forget("console-ann") == 1
-    assert lead.forget("30") == 1
+    assert lead.known_of("discord:30") == 3
+    assert lead.forget("discord:30") == 3
+    assert lead.forget("30") == 0
 
     assert [message.content for message in lead.history()] == ["y"]
     assert "console-ann" not in [agent.name for agent in lead.agents()]

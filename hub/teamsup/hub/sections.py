@@ -204,8 +204,8 @@ class WatchdogSection:
 
 @dataclass(frozen=True)
 class UserCommSection:
-    """[user_comm]: whom people reach, when they hear of progress, when an agent is reminded and given up, how much may be
-    open at once. Counts as soon as the file is saved, like [route.NAME]."""
+    """[user_comm]: whom people reach, when they hear of progress, when an agent is reminded and given up, how much may
+    be open at once. Counts as soon as the file is saved, like [route.NAME]."""
 
     default_agent: str = ""
     """Who gets what nothing else decides; none: user_comm answers what it can itself."""

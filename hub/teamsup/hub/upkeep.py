@@ -65,17 +65,29 @@ class Upkeep(Archive):
         self._shrink()
         return gone
 
+    def known_of(self, person: str) -> int:
+        """How many messages forget() would remove."""
+        rows = self._store.read(f"SELECT count(*) FROM ({_OF_PERSON})", _names_of(person))  # noqa: S608
+        return int(rows[0][0])
+
     def forget(self, person: str) -> int:
-        """Remove every message from or to a person, and their name; how many. ``person`` is an agent's name or the
-        ``user`` or ``from`` of a message's metadata. The freed space is overwritten."""
-        name = person.strip().lower()
+        """Remove every message from, for or to a person, the answers to these, and their name; how many messages.
+
+        ``person`` is an agent's name, or the ``user``, ``person`` or ``from`` of a message's metadata; ``discord:30``
+        is user 30. The freed space is overwritten.
+        """
+        names = _names_of(person)
         with self._write() as db:
             overwrites = db.execute("PRAGMA secure_delete").fetchone()[0]
             db.execute("PRAGMA secure_delete=1")
-            batch = [row[0] for row in db.execute(_OF_PERSON, {"person": person, "name": name})]
+            batch = [row[0] for row in db.execute(_OF_PERSON, names)]
             _delete(db, batch)
             search_index.compact(db)
-            db.execute("DELETE FROM agent_status WHERE lower(agent_name) = ?", (name,))
+            db.execute("DELETE FROM agent_status WHERE lower(agent_name) = :name", names)
+            db.execute("DELETE FROM discord_people WHERE CAST(person AS TEXT) = :user", names)
+            db.execute(
+                "UPDATE decisions SET decided_by = 'somebody', person = NULL WHERE person IN (:name, :person)", names
+            )
             db.execute(f"PRAGMA secure_delete={overwrites}")
         self._shrink()
         return len(batch)
@@ -143,7 +155,17 @@ _UNREAD_BEFORE = """
 """
 
 _OF_PERSON = """
-    SELECT id FROM messages WHERE lower(sender) = :name OR lower(recipient) = :name
-      OR (json_valid(metadata) AND (CAST(json_extract(metadata, '$.user') AS TEXT) = :person
-        OR json_extract(metadata, '$.from') = :person))
+    WITH theirs AS MATERIALIZED (
+      SELECT id, message_id FROM messages WHERE lower(sender) = :name OR lower(recipient) = :name
+        OR (json_valid(metadata) AND (CAST(json_extract(metadata, '$.user') AS TEXT) = :user
+          OR json_extract(metadata, '$.person') = :person OR json_extract(metadata, '$.from') = :person)))
+    SELECT id FROM theirs UNION
+    SELECT m.id FROM theirs AS t JOIN messages AS m ON m.reply_to = t.message_id
 """
+
+
+def _names_of(person: str) -> dict[str, str]:
+    """What a person is called: as whom they take part, by whom they are passed on, and on Discord."""
+    given = person.strip()
+    user = given.removeprefix("discord:")
+    return {"name": given.lower(), "user": user, "person": f"discord:{user}" if user.isdecimal() else given}

@@ -57,17 +57,18 @@ async def _line(file: Attachment, path: Path, most: int, log: logging.Logger) ->
     return f"(attachment: {what}; saved as {path}; {file.url})"
 
 
-def remove_old(hub: MessageHub) -> None:
-    """Remove the files of messages that the hub has forgotten. Blocks."""
+def remove_old(hub: MessageHub, *, at_least_seconds: float = 86_400) -> None:
+    """Remove the files of messages that the hub has forgotten; younger ones may be of a message that is just being
+    stored. Blocks."""
     folder = hub.team.folder.joinpath(*_FOLDER)
-    yesterday = time.time() - 86_400
+    before = time.time() - at_least_seconds
     for each in folder.iterdir() if folder.is_dir() else ():
         first = f"discord:{each.name}"
         is_kept = hub.rows(
             "SELECT 1 FROM messages WHERE message_id = ? OR (message_id > ? AND message_id < ?) LIMIT 1",
             (first, f"{first}:", f"{first};"),
         )
-        if not is_kept and each.stat().st_mtime < yesterday:
+        if not is_kept and each.stat().st_mtime < before:
             shutil.rmtree(each, ignore_errors=True)
 
 

@@ -1,0 +1,54 @@
+"""``teamsup forget``: remove what a person has said, on their request."""
+
+import argparse
+import json
+import os
+import sys
+
+from teamsup.hub import CallerError, MessageHub
+from teamsup.hub.command_line import existing_team
+from teamsup.hub.wording import printable
+
+from ..gateway.attachments import remove_old
+
+
+class NotConfirmed(CallerError):
+    """It cannot be undone, so somebody has to say that it is meant."""
+
+    exit_code = os.EX_USAGE
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Remove every message from and to a person, the answers to them, their files and their name. "
+        "This cannot be undone; backups keep what they have."
+    )
+    parser.add_argument(
+        "person", metavar="PERSON", help="discord:NUMBER, the number alone, or a console such as console-ann"
+    )
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    person = str(arguments.person)
+    with MessageHub(existing_team(arguments.team)) as hub:
+        count = hub.known_of(person)
+        if not arguments.yes:
+            _confirm(person, count)
+        gone = hub.forget(person)
+        remove_old(hub, at_least_seconds=60.0)
+    if arguments.json:
+        print(json.dumps({"person": person, "messages": gone}))
+    else:
+        print(f"{gone} messages are gone." if gone else f"Nothing was known of {printable(person)}.")
+    return 0
+
+
+def _confirm(person: str, count: int) -> None:
+    what = f"{count} messages of {printable(person)} and the answers to them will be gone for ever."
+    if not sys.stdin.isatty():
+        raise NotConfirmed(f"{what} Say --yes if that is meant.")
+    print(f"{what} Go on? [y/N] ", end="", flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise NotConfirmed("Nothing was removed.")
