@@ -11,7 +11,6 @@ from fake_discord import ANN, BOB, BOT, CHANNEL, OTHER_BOT, FakeDiscord, May
 from gateway_process import ALLOW_ANN, connected, gateway, start, until
 from support import as_foreign_program
 from teamsup.hub import Message, MessageHub, Team
-from teamsup.workers.gateway.rate import Rate
 
 Join = Callable[..., MessageHub]
 FAST = ALLOW_ANN + "messages_per_minute = 1000\n"
@@ -595,10 +594,3 @@ def test_more_than_allowed_in_a_minute_waits_and_is_said_to(team: Team, join: Jo
             )
 
     asyncio.run(use())
-
-
-def test_a_rate_counts_by_the_time_of_writing() -> None:
-    rate = Rate(2)
-
-    assert [rate.turn(ANN, at) for at in (0.0, 1.0, 2.0, 3.0, 200.0)] == [0.0, 1.0, 60.0, 61.0, 200.0]
-    assert rate.turn(BOB, 3.0) == 3.0

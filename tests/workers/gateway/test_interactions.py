@@ -12,9 +12,11 @@ from fake_discord import ANN, BOB, CHANNEL, FakeDiscord, Interaction
 from gateway_process import ALLOW_ANN, arrival, connected, gateway, locked, until
 from support import environment_of_a_stranger
 from teamsup.hub import MessageHub, Team
+from teamsup.workers.gateway.command_answers import FOLLOWS
 from teamsup.workers.gateway.decisions import pressed, with_decision
-from teamsup.workers.gateway.interactions import COMMANDS, FOLLOWS, NOT_ALLOWED, NOT_TO_DECIDE, in_words
+from teamsup.workers.gateway.interactions import NOT_ALLOWED, NOT_TO_DECIDE
 from teamsup.workers.gateway.pairing import new_code, redeem
+from teamsup.workers.gateway.slash_commands import COMMANDS, in_words
 
 Join = Callable[..., MessageHub]
 

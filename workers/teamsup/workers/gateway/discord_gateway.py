@@ -11,6 +11,7 @@ from teamsup.hub.settings import Settings
 from ..worker import Worker, main
 from .board import Board
 from .bot_token import find_token, hide_in_logs
+from .command_answers import CommandAnswers
 from .connection import Connection
 from .decisions import components
 from .inbox import Inbox
@@ -40,7 +41,8 @@ class Gateway(Worker):
         self._connection = Connection(hub, token, self._make_client, self.beat, self.log)
         self._inbox = Inbox(hub, section, self.log)
         self._home = section.home_channel
-        self._interactions = Interactions(hub, section, self.log)
+        self._answers = CommandAnswers(hub, self.log)
+        self._interactions = Interactions(hub, section, self.log, self._answers)
         self._outbox = Outbox(hub, section, self.log, components)
         self._board = Board(hub, lambda: self._connection.client, self.log)
 
@@ -83,7 +85,7 @@ class Gateway(Worker):
             await self._in_time(self._say(client, channel, delivery), delivery)
 
     async def _say(self, client: "Client", channel: int, delivery: Delivery) -> None:
-        if not await self._interactions.answer(client, channel, delivery):
+        if not await self._answers.say(client, channel, delivery):
             await self._outbox.say(client, channel, delivery)
 
     async def _in_time(self, saying: Coroutine[Any, Any, None], delivery: Delivery) -> None:

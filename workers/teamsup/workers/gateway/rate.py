@@ -14,7 +14,18 @@ class Rate:
 
     def turn(self, person: int, written: float) -> float:
         """From when on this message of theirs may be taken, in Unix seconds. Each counts."""
-        turns = self._turns.setdefault(person, deque(maxlen=self._per_minute))
+        turns = self._of(person)
         at = max(written, turns[0] + _MINUTE) if len(turns) == self._per_minute else written
         turns.append(at)
         return at
+
+    def takes(self, person: int, now: float) -> bool:
+        """Whether one more of theirs is taken now, instead of later. What is refused does not count."""
+        turns = self._of(person)
+        if len(turns) == self._per_minute and now - turns[0] < _MINUTE:
+            return False
+        turns.append(now)
+        return True
+
+    def _of(self, person: int) -> deque[float]:
+        return self._turns.setdefault(person, deque(maxlen=self._per_minute))

@@ -1,0 +1,25 @@
+"""How much of one person is taken in a minute."""
+
+from fake_discord import ANN, BOB
+from teamsup.workers.gateway.rate import Rate
+
+
+def test_a_rate_counts_by_the_time_of_writing() -> None:
+    rate = Rate(2)
+
+    assert [rate.turn(ANN, at) for at in (0.0, 1.0, 2.0, 3.0, 200.0)] == [0.0, 1.0, 60.0, 61.0, 200.0]
+    assert rate.turn(BOB, 3.0) == 3.0
+
+
+def test_what_is_refused_does_not_count() -> None:
+    rate = Rate(2)
+
+    assert [rate.takes(ANN, now) for now in (0.0, 1.0, 59.0, 60.0, 60.5, 61.0)] == [
+        True,
+        True,
+        False,
+        True,
+        False,
+        True,
+    ]
+    assert rate.takes(BOB, 1.0)

@@ -1,0 +1,105 @@
+"""The answer to a slash command stands where it was used, while Discord takes it there: for fifteen minutes.
+
+What comes later, or after a restart, is said in the channel like everything else.
+"""
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from teamsup.hub import Delivery, MessageHub
+
+from .slash_commands import COMMAND
+from .snowflakes import snowflake_of
+from .text import pieces
+from .verdict import Again, verdict
+
+if TYPE_CHECKING:
+    import discord
+
+_ANSWER_SECONDS = 14 * 60.0  # and a minute for the clocks
+_AGAIN_SECONDS = 1.0
+_FIRST_ANSWER: Any = "@original"  # in the place of a message's number
+_NOT_IN_AN_EDIT = ("files", "options", "alert", "ping")
+FOLLOWS = "Here is the answer:"
+
+
+class CommandAnswers:
+    """Knows which commands wait for theirs, by their number on Discord."""
+
+    def __init__(self, hub: MessageHub, log: logging.Logger) -> None:
+        self._hub = hub
+        self._log = log
+        self._open: dict[int, tuple[str, float]] = {}  # tokens, and until when each is good
+
+    def may_come(self, command: int, token: str) -> None:
+        """With the token the command can be answered from now on."""
+        self._open[command] = (token, time.monotonic() + _ANSWER_SECONDS)
+
+    def will_not_come(self, command: int) -> None:
+        self._open.pop(command, None)
+
+    async def say(self, client: "discord.Client", channel: int, delivery: Delivery) -> bool:
+        """Answer a command where it was used, if that can still be done; whether the delivery is dealt with."""
+        import discord
+
+        message = delivery.message
+        snowflake = snowflake_of(message.reply_to) or 0
+        token = self._token(snowflake)
+        if token is None or client.application_id is None:
+            return await self._is_said(client, channel, snowflake, delivery)
+        webhook = discord.Webhook.partial(client.application_id, token, client=client)
+        texts = await asyncio.to_thread(pieces, message.content)
+        fits = len(texts) == 1 and not any(message.metadata.get(name) for name in _NOT_IN_AN_EDIT)
+        try:
+            # Said twice it is one answer, as it is an edit.
+            await webhook.edit_message(_FIRST_ANSWER, content=texts[0] if fits else FOLLOWS)
+        except Exception as error:  # discord.py lets everything out
+            if isinstance(error, discord.HTTPException) and error.status < 500 and error.status != 429:
+                self.will_not_come(snowflake)
+                self._log.warning("command %d cannot be answered any more: %s", snowflake, error)
+                return False
+            self._log.warning("command %d cannot be answered now: %r", snowflake, error)
+            await asyncio.to_thread(self._hub.release, delivery, delay=_AGAIN_SECONDS)
+            return True
+        self.will_not_come(snowflake)
+        if fits:
+            await asyncio.to_thread(self._hub.acknowledge, delivery, outcome="sent")
+        return fits
+
+    async def _is_said(self, client: "discord.Client", channel: int, snowflake: int, delivery: Delivery) -> bool:
+        """Whether the command had been answered already, by a predecessor that ended before it knew, or there is no way
+        to see now. Then the delivery is dealt with."""
+        import discord
+
+        if not snowflake or not await asyncio.to_thread(self._is_command, delivery.message.reply_to or ""):
+            return False
+        texts = await asyncio.to_thread(pieces, delivery.message.content)
+        place = client.get_partial_messageable(channel)
+        try:
+            async for found in place.history(after=discord.Object(snowflake), limit=100, oldest_first=True):
+                about = found.interaction_metadata
+                if about is not None and about.id == snowflake and [found.content] == [text.strip() for text in texts]:
+                    await asyncio.to_thread(self._hub.acknowledge, delivery, outcome="sent")
+                    return True
+        except Exception as error:
+            self._log.warning("channel %d cannot be searched for an answer: %r", channel, error)
+            match verdict(client, error):
+                case Again(seconds):
+                    await asyncio.to_thread(self._hub.release, delivery, delay=seconds)
+                    return True
+                case None:
+                    raise
+        return False
+
+    def _is_command(self, message_id: str) -> bool:
+        rows = self._hub.rows("SELECT message_type FROM messages WHERE message_id = ?", (message_id,))
+        return bool(rows) and rows[0]["message_type"] == COMMAND
+
+    def _token(self, snowflake: int) -> str | None:
+        """With which the command of that number can be answered, while it can."""
+        now = time.monotonic()
+        self._open = {number: each for number, each in self._open.items() if each[1] > now}
+        found = self._open.get(snowflake)
+        return None if found is None else found[0]

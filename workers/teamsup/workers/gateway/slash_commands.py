@@ -1,0 +1,70 @@
+"""Which slash commands there are, what each of them means, and that Discord knows them."""
+
+import asyncio
+import hashlib
+import json
+import logging
+from typing import TYPE_CHECKING, Any
+
+from teamsup.hub import MessageHub
+
+from .facts import fact, note
+
+if TYPE_CHECKING:
+    import discord
+
+COMMAND = "command"
+"""The type of a message that was one."""
+_FACT = "commands"  # as they were last told to Discord
+_TEXT = 3  # Discord's type of an option
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
+
+COMMANDS: list[dict[str, Any]] = [
+    {
+        "name": "ask",
+        "description": "Ask the team",
+        "options": [{"type": _TEXT, "name": "text", "description": "What you want to know", "required": True}],
+    },
+    {"name": "status", "description": "How the team is"},
+    {"name": "agents", "description": "Who is in the team"},
+    {"name": "alerts", "description": "What is wrong now"},
+    {
+        "name": "ack",
+        "description": "Say that you take care of an alert",
+        "options": [{"type": _TEXT, "name": "id", "description": "The alert's id", "required": True}],
+    },
+    {"name": "stop", "description": "Stop what is being done for you"},
+    {"name": "ps", "description": "Which processes run"},
+]
+
+
+def in_words(name: str, values: dict[str, str]) -> str:
+    """What user_comm is told of a command. Pure."""
+    match name:
+        case "ask":
+            return values.get("text", "").strip()
+        case "status" | "agents":
+            return name
+        case "ps":
+            return "@supervisor status"
+        case _:
+            return " ".join(["/" + name, *(value.strip() for value in values.values())])
+
+
+async def keep_known(client: "discord.Client", hub: MessageHub, log: logging.Logger) -> None:
+    """Tell Discord which commands there are, if it does not know. It takes only so many changes in a day."""
+    application = client.application_id
+    if application is None:
+        return
+    digest = hashlib.sha256(json.dumps([application, COMMANDS]).encode()).hexdigest()
+    pause = _FIRST_PAUSE
+    while True:
+        try:
+            if await asyncio.to_thread(fact, hub, _FACT) != digest:
+                await client.http.bulk_upsert_global_commands(application, COMMANDS)
+                await asyncio.to_thread(note, hub, _FACT, digest)
+            return
+        except Exception as error:  # discord.py lets everything out
+            log.warning("the commands could not be told to Discord, next try in %.0f s: %s", pause, error)
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE)
