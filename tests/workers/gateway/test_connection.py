@@ -278,6 +278,47 @@ def test_sigterm_leaves_discord_properly_and_finishes_what_is_being_sent(team: T
     asyncio.run(use())
 
 
+@pytest.mark.parametrize("phase", ["GET /resume/", "op RESUME"])
+def test_sigterm_leaves_properly_also_while_a_lost_connection_is_made_anew(team: Team, join: Join, phase: str) -> None:
+    async def use() -> None:
+        lead = join("lead")
+        async with FakeDiscord() as discord:
+            async with gateway(team, discord) as process:
+                await connected(lead)
+                slow = discord.faults.add("delay", phase, seconds=0.5)
+                await discord.cut()
+                await discord.until(lambda: slow.times == 0, "it is on its way back")
+                process.terminate()
+                assert await ended(process) == 0
+            assert not await discord.is_online()
+
+    asyncio.run(use())
+
+
+@pytest.mark.parametrize("phase", ["connected", "resuming"])
+def test_sigterm_ends_it_in_time_on_a_dead_network(team: Team, join: Join, phase: str) -> None:
+    async def use() -> None:
+        lead = join("lead")
+        async with FakeDiscord() as discord, gateway(team, discord) as process:
+            await connected(lead)
+            dead = [
+                discord.faults.add("delay", at, seconds=60)
+                for at in ("GET /attachments/*", "POST /channels/*/messages", "GET /resume/")
+            ]
+            await discord.say("see file", files={"a.txt": b"a"})
+            lead.send("gateway", "on my way", conversation_id=f"discord:{CHANNEL}")
+            await discord.until(lambda: dead[0].times == dead[1].times == 0, "it stores and it sends")
+            if phase == "resuming":
+                await discord.cut()
+                await discord.until(lambda: dead[2].times == 0, "it is on its way back")
+            process.terminate()
+            # Not in a thread: this Discord stands still meanwhile.
+            assert process.wait(5) == 0
+        assert lead.trace("#1")[0].state == "ready"
+
+    asyncio.run(use())
+
+
 def test_what_cannot_be_sent_in_time_is_kept(team: Team, join: Join) -> None:
     async def use() -> None:
         lead = join("lead")

@@ -187,9 +187,26 @@ async def _leave(client: "Client", runner: "asyncio.Task[None]") -> None:
         await asyncio.wait((runner,), timeout=0.1)
     if not runner.cancelled():
         runner.exception()
+    with contextlib.suppress(Exception):
+        await asyncio.wait_for(_have_session(client), _LEAVE_SECONDS)
     for close in (client.close, client.http.close):
         with contextlib.suppress(Exception):
             await asyncio.wait_for(close(), _LEAVE_SECONDS)
+
+
+async def _have_session(client: "Client") -> None:
+    """A session that lost its connection goes on for minutes, shown online. Only who resumes it can end it."""
+    from discord.gateway import DiscordWebSocket
+
+    lost = client.ws
+    if client.line.down_since is None or lost is None or lost.session_id is None:
+        return
+    if not lost.open:
+        client.ws = await DiscordWebSocket.from_client(
+            client, gateway=lost.gateway, session=lost.session_id, sequence=lost.sequence, resume=True
+        )
+    while client.line.down_since is not None:
+        await client.ws.poll_event()
 
 
 def _cause(error: Exception) -> Exception:

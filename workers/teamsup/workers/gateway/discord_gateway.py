@@ -50,13 +50,13 @@ class Gateway(Worker):
         return {"note": self._connection.note}
 
     async def work(self) -> None:
-        storing, showing = asyncio.create_task(self._inbox.run()), asyncio.create_task(self._board.run())
+        parts = [asyncio.create_task(each.run()) for each in (self._connection, self._inbox, self._board)]
         try:
-            await self._connection.run()
+            await parts[0]
         finally:
-            for each in (storing, showing):
+            for each in parts:
                 each.cancel()
-            await asyncio.wait((storing, showing))
+            await asyncio.wait(parts)
 
     def _make_client(self) -> "Client":
         # discord.py is a fifth of a second and 30 MiB: not for a gateway without a token.
