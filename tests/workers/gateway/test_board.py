@@ -1,57 +1,13 @@
-"""Where a question stands: as a table, and as the gateway's process shows it by reactions and typing."""
+"""Where a question stands, as the gateway's process shows it by reactions and typing."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-
-import pytest
+from collections.abc import Callable
 
 from fake_discord import CHANNEL, REAL_LIMITS, FakeDiscord, May, Rules
 from gateway_process import ALLOW_ANN, arrival, connected, gateway, start, until
 from teamsup.hub import Delivery, Message, MessageHub, Team
-from teamsup.workers.gateway.board import Fact, Stage, stage
 
 Join = Callable[..., MessageHub]
-
-
-def asked(state: str) -> Fact:
-    return Fact("question", state)
-
-
-def passed_on(state: str, *, is_read: bool = False) -> Fact:
-    return Fact("relay", state, is_read=is_read)
-
-
-def answer(state: str, *, is_error: bool = False) -> Fact:
-    return Fact("answer", state, is_error=is_error)
-
-
-@pytest.mark.parametrize(
-    ("facts", "expected"),
-    [
-        ([], Stage.WITHDRAWN),
-        ([asked("ready")], Stage.STORED),
-        ([asked("leased")], Stage.WORKING),
-        ([asked("done")], Stage.STORED),
-        ([asked("done"), passed_on("ready")], Stage.STORED),
-        ([asked("done"), passed_on("leased", is_read=True)], Stage.WORKING),
-        ([asked("done"), passed_on("done", is_read=True)], Stage.WORKING),
-        ([asked("done"), passed_on("done", is_read=True), answer("ready")], Stage.WORKING),
-        ([asked("done"), passed_on("done", is_read=True), answer("done")], Stage.ANSWERED),
-        ([asked("done"), answer("done", is_error=True)], Stage.FAILED),
-        ([asked("done"), answer("done", is_error=True), answer("done")], Stage.ANSWERED),
-        ([asked("done"), answer("dead")], Stage.FAILED),
-        ([asked("dead")], Stage.FAILED),
-        ([asked("expired")], Stage.FAILED),
-        ([asked("done"), passed_on("dead"), answer("done")], Stage.FAILED),
-        ([asked("done"), passed_on("expired"), passed_on("ready")], Stage.STORED),
-        ([asked("cancelled")], Stage.WITHDRAWN),
-        ([asked("done"), passed_on("cancelled")], Stage.WITHDRAWN),
-        ([asked("done"), passed_on("cancelled"), passed_on("ready")], Stage.STORED),
-        ([asked("cancelled"), asked("ready")], Stage.STORED),
-    ],
-)
-def test_where_a_question_stands(facts: Sequence[Fact], expected: Stage) -> None:
-    assert stage(facts) is expected
 
 
 def pass_on(user_comm: MessageHub, question: Delivery, agent: str) -> Message:

@@ -14,12 +14,6 @@ def test_a_rate_counts_by_the_time_of_writing() -> None:
 def test_what_is_refused_does_not_count() -> None:
     rate = Rate(2)
 
-    assert [rate.takes(ANN, now) for now in (0.0, 1.0, 59.0, 60.0, 60.5, 61.0)] == [
-        True,
-        True,
-        False,
-        True,
-        False,
-        True,
-    ]
+    taken = [at for at in (0.0, 1.0, 59.0, 60.0, 60.5, 61.0) if rate.takes(ANN, at)]
+    assert taken == [0.0, 1.0, 60.0, 61.0]
     assert rate.takes(BOB, 1.0)

@@ -2,20 +2,15 @@
 
 import asyncio
 import functools
-import itertools
 import logging
-import sqlite3
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from teamsup.hub import MessageHub, StoreError
 
-from .facts import fact, note
-from .intake import RECIPIENT
-from .snowflakes import channel_of, snowflake_of
+from .questions import Question, Questions
+from .stages import Stage
 from .verdict import Again, verdict
 
 if TYPE_CHECKING:
@@ -23,101 +18,7 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 0.3
 TYPING_SECONDS = 8.0
-_MOST_OPEN = 500
 _REST_SECONDS = 5.0  # after trouble, for that channel
-_ROLES = ("question", "relay", "answer")
-_LOST = ("dead", "expired")
-_FACT = "board"  # up to which message questions have been taken in
-
-_NEW = """
-    SELECT id, conversation_id, sender = :me AS is_question, CASE WHEN sender = :me THEN message_id
-        WHEN json_valid(metadata) THEN CAST(json_extract(metadata, '$.question') AS TEXT) END AS question
-      FROM messages WHERE id > :seen AND id <= :last AND conversation_id GLOB 'discord:*' AND question GLOB 'discord:*'
-        AND ((sender = :me AND recipient = :answerer AND message_type = 'message')
-          OR (sender = :answerer AND recipient <> :me)) ORDER BY id
-"""
-
-# The + keeps SQLite from looking through all that we have sent; CROSS JOIN, from beginning with all messages.
-_FACTS = """
-    WITH asked AS (SELECT * FROM discord_questions ORDER BY snowflake DESC LIMIT :most),
-    versions AS MATERIALIZED (
-      SELECT q.snowflake, m.id, m.message_id FROM asked AS q CROSS JOIN messages AS m
-        ON m.message_id = 'discord:' || q.snowflake WHERE +m.sender = :me
-      UNION ALL
-      SELECT q.snowflake, m.id, m.message_id FROM asked AS q CROSS JOIN messages AS m
-        ON m.message_id > 'discord:' || q.snowflake || ':' AND m.message_id < 'discord:' || q.snowflake || ';'
-        WHERE +m.sender = :me)
-    SELECT snowflake, channel, shown, NULL AS role, NULL AS state, NULL AS is_read, NULL AS is_error FROM asked
-    UNION ALL
-    SELECT v.snowflake, NULL, NULL, 'question', d.state, d.read_at IS NOT NULL, 0
-      FROM versions AS v CROSS JOIN deliveries AS d ON d.message = v.id AND d.recipient = :answerer
-    UNION ALL
-    SELECT q.snowflake, NULL, NULL, 'relay', d.state, d.read_at IS NOT NULL, 0
-      FROM asked AS q CROSS JOIN discord_relays AS r ON r.snowflake = q.snowflake
-      CROSS JOIN deliveries AS d ON d.message = r.message
-    UNION ALL
-    SELECT v.snowflake, NULL, NULL, 'answer', d.state, 0,
-        a.message_type = 'error' OR coalesce(d.outcome, '') LIKE 'refused%'
-      FROM versions AS v CROSS JOIN messages AS a ON a.reply_to = v.message_id AND a.message_type <> 'status_report'
-      CROSS JOIN deliveries AS d ON d.message = a.id AND d.recipient = :me
-    ORDER BY 1
-"""
-
-
-class Stage(StrEnum):
-    """Where a question stands, and the reaction that shows it."""
-
-    STORED = "👀"
-    WORKING = "⚙"
-    ANSWERED = "✅"
-    FAILED = "❌"
-    WITHDRAWN = ""
-
-    @property
-    def is_last(self) -> bool:
-        return self not in (Stage.STORED, Stage.WORKING)
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """A delivery that has to do with a question: of itself, of it as it was passed on, or of an answer."""
-
-    role: str
-    state: str
-    is_read: bool = False
-    is_error: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A message of a person that waits for its answer."""
-
-    snowflake: int
-    channel: int
-    shown: tuple[str, ...]
-    stage: Stage
-    is_held: bool
-    """Whether somebody is at work on it now."""
-
-
-def stage(facts: Sequence[Fact]) -> Stage:
-    """Where a question stands."""
-    asked, passed_on, answers = ([fact for fact in facts if fact.role == role] for role in _ROLES)
-    done = [answer for answer in answers if answer.state == "done"]
-    if _are_lost(asked) or _are_lost(passed_on):
-        return Stage.FAILED
-    if any(not answer.is_error for answer in done):
-        return Stage.ANSWERED
-    if done or any(answer.state in _LOST for answer in answers):
-        return Stage.FAILED
-    if any(fact.state == "leased" for fact in asked) or any(fact.is_read for fact in passed_on):
-        return Stage.WORKING
-    is_open = any(fact.state != "cancelled" for fact in passed_on or asked)
-    return Stage.STORED if is_open else Stage.WITHDRAWN
-
-
-def _are_lost(facts: Sequence[Fact]) -> bool:
-    return bool(facts) and all(fact.state in _LOST for fact in facts)
 
 
 class Board:
@@ -125,13 +26,15 @@ class Board:
 
     def __init__(self, hub: MessageHub, client: "Callable[[], discord.Client | None]", log: logging.Logger) -> None:
         self._hub = hub
+        self._store = Questions(hub)
         self._client = client
         self._log = log
-        self._version = -1
-        self._seen: int | None = None
+        self._version = -1  # of the database, at the last look
         self._questions: dict[int, Question] = {}
+        # By question: the reactions that may be there, and the one that alone is there for sure.
         self._perhaps: dict[int, tuple[str, ...]] = {}
         self._surely: dict[int, Stage] = {}
+        # By channel.
         self._at_work: dict[int, asyncio.Task[None]] = {}
         self._rests_until: dict[int, float] = {}
         self._typed: dict[int, float] = {}
@@ -156,7 +59,7 @@ class Board:
     async def _look(self, client: "discord.Client") -> None:
         version = self._hub.data_version()
         if version != self._version:
-            found = await asyncio.to_thread(self._read)
+            found = await asyncio.to_thread(self._store.read)
             self._version = version
             self._questions = {question.snowflake: question for question in found}
             for known in (self._perhaps, self._surely):
@@ -181,37 +84,6 @@ class Board:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._log.error("cannot show where the questions of channel %d stand", channel, exc_info=error)
             self._rests_until[channel] = time.monotonic() + _REST_SECONDS
-
-    def _read(self) -> list[Question]:
-        self._take_in()
-        values = {"most": _MOST_OPEN, "me": self._hub.agent, "answerer": RECIPIENT}
-        rows = self._hub.rows(_FACTS, values)
-        return [_question(list(group)) for _, group in itertools.groupby(rows, key=lambda row: row["snowflake"])]
-
-    def _take_in(self) -> None:
-        """Note what has been asked, and passed on, since the last look."""
-        if self._seen is None:
-            self._seen = int(fact(self._hub, _FACT) or 0)
-        last = self._hub.rows("SELECT coalesce(max(id), 0) FROM messages")[0][0]
-        if last < self._seen:
-            self._seen = 0  # somebody has replaced the file
-        values = {"me": self._hub.agent, "answerer": RECIPIENT, "seen": self._seen, "last": last}
-        if new := self._hub.rows(_NEW, values):
-            with self._hub.transaction():
-                for row in new:
-                    self._take(row)
-                note(self._hub, _FACT, str(last))
-        self._seen = last
-
-    def _take(self, row: sqlite3.Row) -> None:
-        channel, asked = channel_of(row["conversation_id"]), snowflake_of(row["question"])
-        if channel is None or asked is None:
-            return
-        if row["is_question"]:
-            sql = "INSERT OR IGNORE INTO discord_questions (snowflake, channel) VALUES (?, ?)"
-            self._hub.change(sql, (asked, channel))
-        else:
-            self._hub.change("INSERT OR IGNORE INTO discord_relays VALUES (?, ?)", (asked, row["id"]))
 
     def _is_due(self, question: Question) -> bool:
         return question.stage.is_last or self._surely.get(question.snowflake) is not question.stage
@@ -238,23 +110,17 @@ class Board:
                 perhaps = self._perhaps[number] = (*perhaps, wanted.value)
                 # Noted before it is done, so that nothing stays behind unknown. The last one may stay.
                 if len(perhaps) > 1 or not wanted.is_last:
-                    await asyncio.to_thread(self._note, number, perhaps)
+                    await asyncio.to_thread(self._store.note_shown, number, perhaps)
             await message.add_reaction(wanted)
         for emoji in perhaps:
             if emoji != wanted:
                 await _take_away(message, emoji, client.user)
         self._surely[number], self._perhaps[number] = wanted, (wanted.value,)
         if wanted.is_last:
-            await asyncio.to_thread(self._forget, number)
+            await self._forget(number)
 
-    def _note(self, snowflake: int, shown: Sequence[str]) -> None:
-        sql = "UPDATE discord_questions SET shown = ? WHERE snowflake = ?"
-        self._hub.change(sql, (" ".join(shown), snowflake))
-
-    def _forget(self, snowflake: int) -> None:
-        with self._hub.transaction():
-            for table in ("discord_questions", "discord_relays"):
-                self._hub.change(f"DELETE FROM {table} WHERE snowflake = ?", (snowflake,))  # noqa: S608
+    async def _forget(self, snowflake: int) -> None:
+        await asyncio.to_thread(self._store.forget, snowflake)
         self._questions.pop(snowflake, None)
 
     async def _bear(self, client: "discord.Client", question: Question, error: Exception) -> None:
@@ -268,7 +134,7 @@ class Board:
         else:
             # The message is gone, or we may not: nothing is to be shown there any more.
             self._log.info("no reactions to message %d: %s", question.snowflake, error)
-            await asyncio.to_thread(self._forget, question.snowflake)
+            await self._forget(question.snowflake)
 
     async def _type(self, client: "discord.Client", channel: int) -> None:
         try:
@@ -287,15 +153,3 @@ async def _take_away(message: "discord.PartialMessage", emoji: str, me: "discord
     except discord.NotFound as error:
         if error.code == 10008:  # the message itself
             raise
-
-
-def _question(rows: Sequence[sqlite3.Row]) -> Question:
-    (itself,) = (row for row in rows if row["role"] is None)
-    facts = [
-        Fact(row["role"], row["state"], bool(row["is_read"]), bool(row["is_error"]))
-        for row in rows
-        if row["role"] is not None
-    ]
-    found = stage(facts)
-    is_held = found is Stage.WORKING and any(fact.state == "leased" and fact.is_read for fact in facts)
-    return Question(itself["snowflake"], itself["channel"], tuple(itself["shown"].split()), found, is_held)
