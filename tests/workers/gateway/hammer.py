@@ -100,7 +100,9 @@ def _plan_faults(discord: FakeDiscord) -> None:
 async def _trouble(discord: FakeDiscord, chance: random.Random) -> None:
     while True:
         await asyncio.sleep(chance.uniform(3.0, 6.0))
-        await chance.choice((discord.cut, discord.forget_sessions, discord.ask_to_reconnect))()
+        trouble = chance.choice((discord.cut, discord.forget_sessions, discord.ask_to_reconnect))
+        await trouble()
+        discord.faults.happened[trouble.__name__.replace("_", " ")] += 1
 
 
 async def _answer(user_comm: MessageHub) -> None:

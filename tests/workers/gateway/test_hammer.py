@@ -7,9 +7,9 @@ from workers.gateway.hammer import hammer
 
 
 def test_the_books_balance_after_kills_and_trouble(team: Team) -> None:
-    books = asyncio.run(hammer(team, 100, every=3.0))
+    books = asyncio.run(hammer(team, 1000, every=3.0, pause=0.015))
 
     assert books.balanced, books
-    assert books.asked == 100
+    assert books.asked == 1000
     assert books.kills
     assert books.troubles
