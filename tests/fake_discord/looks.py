@@ -16,6 +16,8 @@ _TYPING_SHOWN = 10.0  # seconds
 
 
 class Looks(Parts):
+    """Verbs: what can be asked about it, all without a change."""
+
     async def messages(self, channel: int = CHANNEL, *, author: int | None = None) -> list[Message]:
         """Oldest first."""
         messages = self.world.channels[channel].messages.values()

@@ -9,6 +9,8 @@ from .world import World
 
 
 class Parts:
+    """What the verbs work on."""
+
     def __init__(self, *, seed: int = 0, ago: float = 0.0, rules: Rules | None = None) -> None:
         """It begins `ago` seconds in the past; `clock.advance` brings it nearer."""
         self.rules = rules or Rules()

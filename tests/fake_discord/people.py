@@ -13,6 +13,8 @@ from .threads import open_thread, update_thread
 
 
 class People(Parts):
+    """Verbs: what people do."""
+
     def _message(self, number: int) -> Message:
         return self.world.messages[number]
 

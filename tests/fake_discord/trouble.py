@@ -7,6 +7,8 @@ from .parts import Parts
 
 
 class Trouble(Parts):
+    """Verbs: what befalls the bot's connections."""
+
     async def cut(self) -> None:
         """No closing frame: the network is gone."""
         for connection in list(self.gateway.connections):

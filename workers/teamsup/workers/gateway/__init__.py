@@ -1,1 +1,36 @@
-"""The gateway: one Discord connection for the whole team."""
+"""The gateway: one Discord connection for the whole team. ``discord_gateway`` is its process, and wires the rest.
+
+The way of a question: ``inbox`` hears it and puts it into its place's queue; ``admission`` says whether and when it
+is taken; ``intake`` stores it for user_comm. The way of an answer: the process claims it, ``outbox`` writes its pieces
+down and says them one by one, and it is done in the hub only when Discord has them all. ``board`` shows by reactions
+where each question stands. In the order of reading:
+
+    connection          one connection at a time, kept up
+      client              discord.py's client for one attempt
+      line                what is known of that client's connection, and what follows from it. Pure
+      logins bot_token    how often it logs in, and with what
+    inbox               every message, edit and deletion, once and in order
+      place_queue         one place's order: what was missed comes before what is heard now
+      catch_up places     what was missed, and where; how far each place is taken in
+      heard attachments   what somebody wrote, and how the team is told of it; the files that came with it
+      admission           whether and when it is taken, and what its author is told
+        access rate         who may write, and how much in a minute. Pure
+        strangers pairing   people whom nobody has let in; the codes that do so, and ``teamsup pair``
+      intake              into the hub, in one transaction
+      asking              asks Discord and the hub until they answer
+    outbox              every answer, once and in order
+      text markdown       a text becomes pieces or a file. Pure
+      uploads progress    the files that agents send; one message that is edited
+      written_pieces      what is about to be said, and how far that has come
+      sending             one piece on its way: it is there once
+      verdict             what an error means for what was to be said. Pure
+    interactions        commands and buttons: acknowledged in time, told to user_comm
+      slash_commands command_answers decisions   which there are; answers where they were used; what buttons decide
+    board               reactions and typing
+      questions stages    what is open, and where it stands
+    snowflakes facts    what Discord's numbers mean in the hub; small facts that outlive the process
+
+Words. Place: a channel, a thread or somebody's direct messages. Piece: one message on Discord, of the several that an
+answer may need. Spot: where one piece goes. Relay: the message with which user_comm passed a question on. Whatever says
+that it blocks is called in a thread, so that the one loop always answers Discord's heartbeats.
+"""
