@@ -34,9 +34,11 @@ CREATE TABLE decisions (
   deciders TEXT NOT NULL DEFAULT '[]', -- JSON, who may decide; none: everybody whom the team hears
   fallback TEXT, -- what counts when nobody has decided by the deadline
   deadline TIMESTAMP,
+  everywhere INTEGER NOT NULL DEFAULT 0, -- whether it is shown in every place of people, also to who comes later
   state TEXT NOT NULL DEFAULT 'open', -- decided, defaulted, expired, undeliverable, withdrawn
   answer TEXT,
-  decided_by TEXT,
+  person TEXT, -- who decided
+  decided_by TEXT, -- what they are called
   decided_at TIMESTAMP,
   reminded_at TIMESTAMP
 );

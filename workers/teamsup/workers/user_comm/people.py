@@ -8,7 +8,7 @@ from teamsup.hub.messages import MAX_BYTES
 
 GATEWAY = "gateway"
 _MAX_BYTES = MAX_BYTES - 1024
-_KEPT = ("alert", "commands", "files", "options", "ping")
+_KEPT = ("alert", "commands", "files", "ping")
 
 
 def person_of(message: Message) -> str:
@@ -27,9 +27,13 @@ def name_of(message: Message) -> str:
 
 def places(hub: MessageHub, *, home: bool) -> list[str]:
     """Where news for people go that answer nobody: every console there ever was, which keeps them for its person, and
-    with ``home`` the gateway."""
+    with ``home`` the gateway. Not a command's, which has its process's number for a name and reads only one answer."""
     agents = hub.agents()
-    found = [agent.name for agent in agents if agent.kind == "console"]
+    found = [
+        agent.name
+        for agent in agents
+        if agent.kind == "console" and not agent.name.endswith(f"-{agent.metadata.get('pid')}")
+    ]
     return found + [agent.name for agent in agents if home and agent.name == GATEWAY]
 
 

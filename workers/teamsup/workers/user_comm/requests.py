@@ -30,6 +30,8 @@ class Requests:
     def __init__(self, hub: MessageHub, section: Callable[[], UserCommSection]) -> None:
         self._hub = hub
         self._section = section
+        self.taken_back: Callable[[str], object] = lambda _: None
+        """Told of each message that we take back from an agent, in the same transaction."""
 
     def pass_on(self, delivery: Delivery, ask: Ask, place: Place, context: str = "") -> None:
         """Give what a person wrote to these agents. ``context`` is what the gateway has added to it."""
@@ -237,6 +239,7 @@ class Requests:
         """Cancel it, and tell its agent if that has read it; the agent's name, unless it had ended it already."""
         knows = any(state.read_at is not None for state in self._hub.trace(relay.message_id))
         taken = self._hub.cancel(relay.message_id, even_if_read=True)
+        self.taken_back(relay.message_id)
         if knows and relay.recipient is not None and self._hub.agent_named(relay.recipient) is not None:
             self._hub.send(
                 relay.recipient,

@@ -4,9 +4,10 @@ import logging
 import os
 
 from teamsup.hub import MessageHub, NotConfigured
-from teamsup.hub.sections import RouteSection, UserCommSection
+from teamsup.hub.sections import GatewaySection, RouteSection, UserCommSection
 from teamsup.hub.settings import Settings
 
+from .people import GATEWAY
 from .routing import Rules
 
 _Stamp = tuple[int, int, int] | None
@@ -19,18 +20,33 @@ class RulesFile:
         self._hub = hub
         self._log = log
         self._stamp = self._now()
-        self._rules = _rules(settings)
+        self._rules, self._gateway = _rules(settings), settings.section(GATEWAY, GatewaySection)
         self._enroll()
         self.trouble = ""
 
     @property
     def rules(self) -> Rules:
         """The rules; looks at the file with one stat()."""
+        self._follow()
+        return self._rules
+
+    @property
+    def section(self) -> UserCommSection:
+        return self.rules.section
+
+    @property
+    def gateway(self) -> GatewaySection:
+        """Where people are on Discord, and who may decide there."""
+        self._follow()
+        return self._gateway
+
+    def _follow(self) -> None:
         stamp = self._now()
         if stamp != self._stamp:
             self._stamp = stamp
             try:
-                self._rules = _rules(Settings(self._hub.team))
+                settings = Settings(self._hub.team)
+                self._rules, self._gateway = _rules(settings), settings.section(GATEWAY, GatewaySection)
             except NotConfigured as error:
                 self.trouble = f"goes on with the former rules: {error}"
                 self._log.error("%s", self.trouble)
@@ -38,11 +54,6 @@ class RulesFile:
                 self.trouble = ""
                 self._log.info("new rules of routing")
                 self._enroll()
-        return self._rules
-
-    @property
-    def section(self) -> UserCommSection:
-        return self.rules.section
 
     def _enroll(self) -> None:
         for name in self._rules.agents:

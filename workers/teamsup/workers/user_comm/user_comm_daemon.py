@@ -1,14 +1,17 @@
 """user_comm: between people and the team. Answers what it can, passes on the rest and brings back the answers."""
 
 import asyncio
+import contextlib
+import time
 from typing import Any, ClassVar
 
 from teamsup.hub import Agent, Delivery, Message, MessageHub, StoreError
-from teamsup.hub.sections import GatewaySection, TeamSection
+from teamsup.hub.sections import TeamSection
 from teamsup.hub.settings import Settings
 
 from ..worker import Worker, main
 from .commands import Commands
+from .decisions import ANSWERS, ASKS, Decisions
 from .following import Following
 from .people import GATEWAY, as_said_by, own_words, passed_on, places
 from .requests import Requests
@@ -32,19 +35,39 @@ class UserComm(Worker):
 
     def __init__(self, hub: MessageHub, settings: Settings) -> None:
         super().__init__(hub, settings)
-        self._has_home_channel = settings.section(GATEWAY, GatewaySection).home_channel != 0
         self._rules = RulesFile(hub, settings, self.log)
         self._requests = Requests(hub, lambda: self._rules.section)
+        self._decisions = Decisions(
+            hub, lambda: self._rules.section, lambda: self._rules.gateway, self._requests.question_behind, self.log
+        )
+        self._requests.taken_back = self._decisions.withdraw
         unread_seconds = settings.section("team", TeamSection).unread_seconds
         self._following = Following(hub, self._requests, lambda: self._rules.section, unread_seconds, self.log)
-        self._commands = Commands(hub, self._requests, lambda: ())
+        self._commands = Commands(hub, self._requests, self._decisions.lines)
         self._something_came = asyncio.Event()
+        self._something_asked = asyncio.Event()
 
     def details(self) -> dict[str, Any]:
         return {"note": self._rules.trouble}
 
     async def work(self) -> None:
         """Look after what is open; while nothing is, wait."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._follow())
+            tasks.create_task(self._tend_decisions())
+
+    async def _tend_decisions(self) -> None:
+        while True:
+            self._something_asked.clear()
+            try:
+                seconds = await self.in_thread(self._decisions.tick, time.time())
+            except StoreError as error:
+                self.log.error("cannot look after what is to be decided: %s", error)
+                seconds = _LOOK_SECONDS
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._something_asked.wait(), seconds)
+
+    async def _follow(self) -> None:
         while True:
             self._something_came.clear()
             try:
@@ -60,6 +83,8 @@ class UserComm(Worker):
     async def handle(self, delivery: Delivery) -> None:
         await self.in_thread(self._handle, delivery)
         self._something_came.set()
+        if _asks(delivery.message):
+            self._something_asked.set()
 
     def still_unread(self, message: Message, agent: Agent) -> None:
         """Whoever follows a question tells that too."""
@@ -72,9 +97,13 @@ class UserComm(Worker):
             self._withdraw(delivery, changed)
         elif message.message_type == "edited" and changed is not None:
             self._change(delivery, changed)
+        elif _asks(message):
+            self._decisions.open(delivery)
+        elif message.message_type == ANSWERS:
+            self._decisions.answer(delivery)
         elif question is not None:
             self._requests.bring_back(delivery, question)
-        elif message.message_type in _TOLD or message.metadata.get("options"):
+        elif message.message_type in _TOLD:
             self._tell_people(delivery)
         elif message.reply_to is not None or message.recipient is None:
             self.hub.acknowledge(delivery)
@@ -86,6 +115,9 @@ class UserComm(Worker):
 
     def _answer(self, delivery: Delivery) -> None:
         message = delivery.message
+        if (answer := self._decisions.pick(message)) is not None:
+            self._decisions.answer(delivery, answer)
+            return
         words, context = own_words(message)
         place = self._place(message)
         self._act(delivery, route(words, place, self._rules.rules, self.hub.agents()), place, context)
@@ -98,6 +130,8 @@ class UserComm(Worker):
                 self._requests.pass_on(delivery, ask, place, context)
             case Command(name, rest) if name in _ASKED_OF_WORKERS:
                 self._ask_worker(delivery, name, rest, place)
+            case Command("decide", rest):
+                self._decisions.answer_by_id(delivery, rest)
             case Command(name, rest):
                 with self.hub.transaction():
                     self.hub.reply(delivery, self._commands.answer(name, rest, delivery.message))
@@ -137,7 +171,7 @@ class UserComm(Worker):
     def _tell_people(self, delivery: Delivery) -> None:
         """Pass news on to everybody who has ever been at a console, and to the gateway's home channel; they are kept
         for those who are not there."""
-        people = places(self.hub, home=self._has_home_channel)
+        people = places(self.hub, home=self._rules.gateway.home_channel != 0)
         if not people:
             self.hub.release(delivery, delay=_NOBODY_SECONDS)
             return
@@ -151,6 +185,11 @@ class UserComm(Worker):
                     metadata=passed_on(delivery.message),
                 )
             self.hub.acknowledge(delivery, outcome=f"passed on to {len(people)}")
+
+
+def _asks(message: Message) -> bool:
+    """Whether people are to decide something."""
+    return message.message_type == ASKS or bool(message.metadata.get("options"))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,225 @@
+"""What a decision may be, which answer is meant and what is due, as tables."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from teamsup.hub import CallerError, Message
+from teamsup.workers.user_comm.decision import (
+    Asked,
+    Chosen,
+    Decision,
+    Due,
+    Refused,
+    asked_in,
+    due,
+    judge,
+    may_decide,
+    picked,
+)
+from teamsup.workers.user_comm.decision_words import line, outcome, question, refusal
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+RESTART = Decision(12, "m", "lead", "Restart it?", "normal", NOON, Asked(("restart", "wait")))
+
+
+def after(**how: float) -> datetime:
+    return NOON + timedelta(**how)
+
+
+def request(*, deadline: datetime | None = None, **metadata: Any) -> Message:  # noqa: ANN401 - any JSON
+    return Message(12, "m", "lead", "user_comm", "Restart it?", metadata=metadata, expires_at=deadline)
+
+
+@pytest.mark.parametrize(
+    ("message", "asked"),
+    [
+        (request(), Asked()),
+        (request(options=[]), Asked()),
+        (request(options=["yes", " no\n"]), Asked(("yes", "no"))),
+        (request(options=[2, 3.5]), Asked(("2", "3.5"))),
+        (request(options=["Yes", "no"], default="yes", deadline=NOON), Asked(("Yes", "no"), fallback="Yes")),
+        (request(options=["yes", "no"], default="2", deadline=NOON), Asked(("yes", "no"), fallback="no")),
+        (request(default=" later ", deadline=NOON), Asked(fallback="later")),
+        (request(deciders="Console-Ann"), Asked(deciders=("console-ann",))),
+        (request(deciders=[7, "<@8>", "discord:9"]), Asked(deciders=("discord:7", "discord:8", "discord:9"))),
+    ],
+)  # fmt: skip
+def test_what_an_agent_asks(message: Message, asked: Asked) -> None:
+    assert asked_in(message) == asked
+
+
+@pytest.mark.parametrize(
+    ("message", "sentence"),
+    [
+        (request(options="yes or no"), "options must be a list of texts."),
+        (request(options=["yes", {}]), "options must be a list of texts."),
+        (request(options=["yes"]), "There must be 2 to 5 options, or none for an answer in words."),
+        (request(options=list("abcdef")), "There must be 2 to 5 options, or none for an answer in words."),
+        (request(options=["yes", " "]), "Each option must have 1 to 80 characters."),
+        (request(options=["yes", "x" * 81]), "Each option must have 1 to 80 characters."),
+        (request(options=["yes", "YES"]), "The options must differ."),
+        (request(options=["yes", "no"], default="yes"), "A default needs a deadline: say expires_in, in seconds."),
+        (request(options=["yes", "no"], default="maybe", deadline=NOON), "The default 'maybe' is none of the options."),
+        (request(default=3, deadline=NOON), "The default must be a text."),
+        (request(deciders=["a b"]), "deciders: 'a b' is nobody; name people as on their consoles, or discord:NUMBER."),
+        (request(deciders={}), None),
+        (request(deciders={"a": 1}), "deciders must be a list of at most 20 people."),
+    ],
+)
+def test_an_agent_is_told_in_a_sentence_what_it_cannot_ask(message: Message, sentence: str | None) -> None:
+    if sentence is None:
+        asked_in(message)
+        return
+    with pytest.raises(CallerError) as refused:
+        asked_in(message)
+    assert str(refused.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("words", "judged"),
+    [
+        ("restart", Chosen("restart")),
+        (" Wait\n", Chosen("wait")),
+        ("1", Chosen("restart")),
+        ("2.", Chosen("wait")),
+        ("#2)", Chosen("wait")),
+        ("3", Refused("no such option")),
+        ("0", Refused("no such option")),
+        ("restart it", Refused("no such option")),
+        ("", Refused("no such option")),
+    ],
+)
+def test_an_option_is_meant_by_its_words_or_its_number(words: str, judged: object) -> None:
+    assert judge(RESTART, "console-ann", words) == judged
+
+
+def test_an_option_that_is_itself_a_number_is_meant_before_the_place_of_another() -> None:
+    assert judge(replace(RESTART, asked=Asked(("2", "1"))), "console-ann", "2") == Chosen("2")
+
+
+def test_without_options_any_words_are_an_answer() -> None:
+    free = replace(RESTART, asked=Asked())
+    assert judge(free, "console-ann", " as you like\n") == Chosen("as you like")
+    assert judge(free, "console-ann", " ") == Refused("no such option")
+
+
+@pytest.mark.parametrize(
+    ("deciders", "on_discord", "person", "may"),
+    [
+        ((), (), "console-ann", True),
+        ((), (), "discord:5", True),
+        ((), (5,), "discord:5", True),
+        ((), (6,), "discord:5", False),
+        ((), (6,), "console-ann", True),
+        (("discord:5",), (), "discord:5", True),
+        (("discord:5",), (6,), "discord:5", False),
+        (("discord:5",), (), "discord:6", False),
+        (("discord:5",), (), "console-ann", False),
+        (("ann",), (), "console-ann", True),
+        (("console-ann",), (), "console-ann-2", True),
+        (("console-ann",), (), "console-anne", False),
+        (("ann",), (), "ann", True),
+    ],
+)
+def test_who_may_decide(deciders: tuple[str, ...], on_discord: tuple[int, ...], person: str, may: bool) -> None:
+    decision = replace(RESTART, asked=Asked(("restart", "wait"), deciders))
+    assert may_decide(decision, person, on_discord) is may
+    assert (judge(decision, person, "1", on_discord) == Refused("not allowed")) is not may
+
+
+def test_an_agent_decides_only_what_names_it() -> None:
+    assert judge(RESTART, "helper", "1", is_agent=True) == Refused("not allowed")
+    named = replace(RESTART, asked=Asked(("restart", "wait"), ("helper",)))
+    assert judge(named, "helper", "1", is_agent=True) == Chosen("restart")
+
+
+def test_what_is_decided_is_decided() -> None:
+    assert judge(replace(RESTART, state="decided"), "console-ann", "1") == Refused("closed")
+
+
+def test_a_line_decides_what_was_shown_last_and_has_such_an_option() -> None:
+    other = replace(RESTART, number=14, asked=Asked(("a", "b", "c")))
+    in_words = replace(RESTART, number=15, asked=Asked())
+    shown = [in_words, other, RESTART]
+    assert picked("1", shown, NOON) is other
+    assert picked(" Wait ", shown, NOON) is RESTART
+    assert picked("4", shown, NOON) is None
+    assert picked("wait, what?", shown, NOON) is None
+    assert picked("1", [], NOON) is None
+
+
+def test_a_line_written_while_somebody_else_decided_still_means_that() -> None:
+    decided = replace(RESTART, state="decided", decided_at=NOON)
+    assert picked("1", [decided], after(seconds=5)) is decided
+    assert picked("1", [decided], after(seconds=30)) is None
+
+
+def test_people_are_reminded_each_time_after_twice_the_time() -> None:
+    assert due(RESTART, after(seconds=0), 60, is_shown=True) == Due(None, False, 60)
+    assert due(RESTART, after(seconds=59), 60, is_shown=True) == Due(None, False, 1)
+    assert due(RESTART, after(seconds=60), 60, is_shown=True) == Due(None, True, 120)
+    reminded = replace(RESTART, reminded_at=after(seconds=60))
+    assert due(reminded, after(seconds=60), 60, is_shown=True) == Due(None, False, 120)
+    assert due(reminded, after(seconds=180), 60, is_shown=True) == Due(None, True, 240)
+
+
+@pytest.mark.parametrize(
+    ("fallback", "is_shown", "ends_as"),
+    [
+        (None, True, "expired"),
+        (None, False, "undeliverable"),
+        ("wait", True, "defaulted"),
+        ("wait", False, "defaulted"),
+    ],
+)
+def test_what_a_deadline_brings(fallback: str | None, is_shown: bool, ends_as: str) -> None:
+    decision = replace(RESTART, asked=Asked(("restart", "wait"), (), fallback), deadline=after(seconds=30))
+    assert due(decision, after(seconds=29), 60, is_shown=is_shown) == Due(None, False, 1)
+    assert due(decision, after(seconds=30), 60, is_shown=is_shown) == Due(ends_as)  # type: ignore[arg-type]
+
+
+def test_how_a_decision_is_shown() -> None:
+    decision = replace(
+        RESTART,
+        priority="urgent",
+        asked=Asked(("restart", "wait"), ("discord:5", "ann"), "wait"),
+        deadline=after(hours=1),
+    )
+    assert question(decision, NOON, on_discord=False).split("\n") == [
+        "❗ lead asks (#12): Restart it?",
+        "  1. restart",
+        "  2. wait",
+        "To be decided by discord:5 or ann.",
+        "Answer with its number, or: /decide 12 ANSWER",
+        "The time for it ends in 1h 0m; then this counts: wait.",
+    ]
+    assert question(decision, NOON, on_discord=True).split("\n") == [
+        "❗ lead asks (#12): Restart it?",
+        "To be decided by <@5> or ann.",
+        "Press a button.",
+        f"The time for it ends <t:{int(after(hours=1).timestamp())}:R>; then this counts: wait.",
+    ]
+    free = replace(RESTART, asked=Asked())
+    assert question(free, after(hours=2), on_discord=False, again=True).split("\n") == [
+        "Still to be decided, asked 2h 0m ago. lead asks (#12): Restart it?",
+        "Answer with: /decide 12 ANSWER",
+    ]
+    assert question(free, NOON, on_discord=True).endswith("\nReply to this message with your answer.")
+
+
+def test_how_its_end_is_told() -> None:
+    decided = replace(RESTART, state="decided", answer="wait", decided_by="Ann")
+    assert outcome(decided) == "Ann has decided #12: wait"
+    assert decided.option == 1
+    assert outcome(replace(RESTART, state="defaulted", answer="wait")).endswith("so the default counts: wait")
+    assert outcome(replace(RESTART, state="expired")) == "Nobody has decided #12 in time."
+    assert outcome(replace(RESTART, state="undeliverable")) == "#12 could not be shown to anybody in time."
+    assert refusal(decided, Refused("closed")) == "Ann has decided #12: wait"
+    assert refusal(RESTART, Refused("no such option")) == "#12 has no such option. Choose one of: 1 restart, 2 wait."
+    named = replace(RESTART, asked=Asked((), ("ann",)))
+    assert refusal(named, Refused("not allowed")) == "You may not decide #12; that is for ann."
+    assert line(RESTART, after(minutes=5)) == "#12 lead, 5m 0s ago: Restart it? | 1 restart / 2 wait"
+    assert line(decided, after(minutes=5)) == "#12 lead, 5m 0s ago: Restart it? | Ann has decided #12: wait"

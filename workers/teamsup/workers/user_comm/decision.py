@@ -1,0 +1,199 @@
+"""One decision that an agent asks people for: what it may be, which answer is meant, and what is due. Pure."""
+
+import math
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from teamsup.hub import CallerError, Message
+from teamsup.hub.team import fold_name
+
+MOST_OPTIONS = 5
+JUST_NOW = timedelta(seconds=10)
+_LONGEST_OPTION = 80
+_MOST_DECIDERS = 20
+_LONGEST_ANSWER = 4000
+_NUMBER = re.compile(r"#?([1-9]\d?)[.)]?")
+_DISCORD = re.compile(r"(?:discord:|<@!?)?(\d{1,19})>?", re.ASCII)
+
+State = Literal["open", "decided", "defaulted", "expired", "undeliverable", "withdrawn"]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an agent wants to have decided."""
+
+    options: tuple[str, ...] = ()
+    """None: an answer in words."""
+    deciders: tuple[str, ...] = ()
+    """Who may decide: ``discord:NUMBER`` or a console's name; none: everybody whom the team hears."""
+    fallback: str | None = None
+    """What counts when nobody has decided by the deadline."""
+
+    @property
+    def deciders_on_discord(self) -> tuple[int, ...]:
+        return tuple(int(name[8:]) for name in self.deciders if name.startswith("discord:"))
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is to be decided, and what has become of it. Its number is that of the message that asks."""
+
+    number: int
+    message_id: str
+    asked_by: str
+    text: str
+    priority: str
+    asked_at: datetime
+    asked: Asked
+    deadline: datetime | None = None
+    everywhere: bool = False
+    state: State = "open"
+    answer: str | None = None
+    decided_by: str | None = None
+    decided_at: datetime | None = None
+    reminded_at: datetime | None = None
+
+    @property
+    def option(self) -> int | None:
+        """Which of the options the answer is, from 0."""
+        options = self.asked.options
+        return options.index(self.answer) if self.answer in options else None
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """An answer that counts."""
+
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An answer that does not, and why."""
+
+    why: Literal["unknown", "closed", "not allowed", "no such option"]
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What is to be done about an open decision now, and in how many seconds the next will be."""
+
+    ends_as: State | None = None
+    remind: bool = False
+    seconds: float = math.inf
+
+
+def asked_in(message: Message) -> Asked:
+    """What that message asks for. Raises CallerError, with a sentence for the agent."""
+    options = _options(message.metadata)
+    fallback = message.metadata.get("default")
+    if fallback is not None:
+        if message.expires_at is None:
+            raise CallerError("A default needs a deadline: say expires_in, in seconds.")
+        if not isinstance(fallback, str) or not fallback.strip():
+            raise CallerError("The default must be a text.")
+        chosen = _choose(options, fallback) if options else fallback.strip()
+        if chosen is None:
+            raise CallerError(f"The default {fallback!r} is none of the options.")
+        fallback = chosen
+    return Asked(options, _deciders(message.metadata), fallback)
+
+
+def judge(
+    decision: Decision, person: str, words: str, on_discord: Collection[int] = (), *, is_agent: bool = False
+) -> Chosen | Refused:
+    """Whether this answer counts. ``on_discord`` are those who may decide there; none: everybody. It is for people: an
+    agent decides only what names it."""
+    if decision.state != "open":
+        return Refused("closed")
+    if not may_decide(decision, person, on_discord) or (is_agent and person not in decision.asked.deciders):
+        return Refused("not allowed")
+    options = decision.asked.options
+    answer = _choose(options, words) if options else words.strip()[:_LONGEST_ANSWER]
+    return Chosen(answer) if answer else Refused("no such option")
+
+
+def may_decide(decision: Decision, person: str, on_discord: Collection[int] = ()) -> bool:
+    number = person.removeprefix("discord:")
+    if number != person and on_discord and int(number) not in on_discord:
+        return False
+    # Somebody's second terminal, or a command of theirs, is the same person.
+    names = {person, re.sub(r"-\d+$", "", person)} if person.startswith("console-") else {person}
+    return not decision.asked.deciders or any(
+        name in (decider, f"console-{decider}") for name in names for decider in decision.asked.deciders
+    )
+
+
+def picked(line: str, shown: Sequence[Decision], written: datetime) -> Decision | None:
+    """Which of the decisions that were shown where a line was written it decides; ``shown`` has the last shown first.
+
+    One that was decided while it was being written is still meant.
+    """
+    meant = (each for each in shown if is_current(each, written) and _choose(each.asked.options, line) is not None)
+    return next(meant, None)
+
+
+def is_current(decision: Decision, at: datetime) -> bool:
+    """Whether it is open, or was a moment before."""
+    return decision.state == "open" or (decision.decided_at or at) >= at - JUST_NOW
+
+
+def due(decision: Decision, now: datetime, first_reminder: float, *, is_shown: bool) -> Due:
+    """A deadline ends it; until then people are reminded, each time after twice the time."""
+    left = math.inf if decision.deadline is None else (decision.deadline - now).total_seconds()
+    if left <= 0:
+        ends_as: State = "expired" if is_shown else "undeliverable"
+        return Due("defaulted" if decision.asked.fallback is not None else ends_as)
+    age = (now - decision.asked_at).total_seconds()
+    reminded = 0.0 if decision.reminded_at is None else (decision.reminded_at - decision.asked_at).total_seconds()
+    remind = age >= 2 * reminded + first_reminder
+    following = (2 * age if remind else 2 * reminded) + first_reminder
+    return Due(None, remind, min(left, following - age))
+
+
+def _choose(options: Sequence[str], words: str) -> str | None:
+    """The option with these words, or else with this number."""
+    text = words.strip().casefold()
+    for option in options:
+        if option.casefold() == text:
+            return option
+    number = _NUMBER.fullmatch(text)
+    return options[int(number[1]) - 1] if number and int(number[1]) <= len(options) else None
+
+
+def _options(metadata: Mapping[str, object]) -> tuple[str, ...]:
+    given = metadata.get("options")
+    if given is None or given == []:
+        return ()
+    if not isinstance(given, list) or not all(isinstance(each, str | int | float) for each in given):
+        raise CallerError("options must be a list of texts.")
+    options = tuple(" ".join(str(each).split()) for each in given)
+    if not 2 <= len(options) <= MOST_OPTIONS:
+        raise CallerError(f"There must be 2 to {MOST_OPTIONS} options, or none for an answer in words.")
+    if not all(0 < len(each) <= _LONGEST_OPTION for each in options):
+        raise CallerError(f"Each option must have 1 to {_LONGEST_OPTION} characters.")
+    if len({each.casefold() for each in options}) < len(options):
+        raise CallerError("The options must differ.")
+    return options
+
+
+def _deciders(metadata: Mapping[str, object]) -> tuple[str, ...]:
+    given = metadata.get("deciders") or []
+    names = [given] if isinstance(given, str | int) else given
+    if not isinstance(names, list) or len(names) > _MOST_DECIDERS:
+        raise CallerError(f"deciders must be a list of at most {_MOST_DECIDERS} people.")
+    return tuple(_decider(each) for each in names)
+
+
+def _decider(name: object) -> str:
+    if number := _DISCORD.fullmatch(str(name).strip()):
+        return f"discord:{number[1]}"
+    try:
+        return fold_name(str(name))
+    except CallerError as error:
+        raise CallerError(
+            f"deciders: {name!r} is nobody; name people as on their consoles, or discord:NUMBER."
+        ) from error

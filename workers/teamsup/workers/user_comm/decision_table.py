@@ -1,0 +1,144 @@
+"""The decisions that the team's database keeps, and the messages that show them."""
+
+import json
+import sqlite3
+from datetime import UTC, datetime
+from typing import Any
+
+from teamsup.hub import Message, MessageHub
+from teamsup.hub.clock import from_text, to_text
+from teamsup.hub.messages import PRIORITIES
+
+from .decision import Asked, Decision, State
+
+_DECISIONS = """
+    SELECT d.*, m.message_id, m.content, m.priority, m.created_at FROM decisions AS d JOIN messages AS m
+      ON m.id = d.question
+"""
+_IS_SHOWN = """
+    SELECT 1 FROM decision_places AS p JOIN deliveries AS d ON d.message = p.message
+      WHERE p.question = ? AND d.state = 'done' AND coalesce(d.outcome, '') NOT LIKE 'refused%'
+        AND d.outcome IS NOT 'not for Discord' LIMIT 1
+"""
+# A thread that the gateway has made is a conversation of its own.
+_SHOWN_HERE = """
+    SELECT p.question FROM decision_places AS p JOIN messages AS m ON m.id = p.message
+      JOIN deliveries AS d ON d.message = p.message JOIN decisions AS o ON o.question = p.question
+      WHERE p.place = :place AND d.read_at IS NOT NULL AND (o.state = 'open' OR o.decided_at >= :since)
+        AND (:place <> 'gateway' OR m.conversation_id = :conversation OR EXISTS (SELECT 1 FROM discord_pieces AS x
+          WHERE x.message = p.message AND 'discord:' || x.channel = :conversation))
+      GROUP BY p.question ORDER BY max(p.message) DESC
+"""
+
+
+class DecisionTable:
+    """Reads and writes; in a transaction, as part of it."""
+
+    def __init__(self, hub: MessageHub) -> None:
+        self._hub = hub
+
+    def of(self, number: int) -> Decision | None:
+        found = self._read("WHERE d.question = ?", number)
+        return found[0] if found else None
+
+    def pending(self) -> list[Decision]:
+        """What is to be decided, the oldest first."""
+        return self._read("WHERE d.state = 'open' ORDER BY d.question")
+
+    def last(self, limit: int) -> list[Decision]:
+        """The last that were asked, whatever has become of them, the oldest first."""
+        return self._read("ORDER BY d.question DESC LIMIT ?", limit)[::-1]
+
+    def asked_in_reply_to(self, message_id: str) -> list[Decision]:
+        """What is to be decided of that."""
+        return self._read("WHERE m.reply_to = ? AND d.state = 'open'", message_id)
+
+    def add(self, message: Message, asked: Asked, *, everywhere: bool) -> Decision:
+        """Asked by that message, which may be known already."""
+        deadline = None if message.expires_at is None else to_text(message.expires_at.timestamp())
+        options = json.dumps(asked.options, ensure_ascii=False)
+        self._hub.change(
+            "INSERT OR IGNORE INTO decisions (question, asked_by, options, deciders, fallback, deadline, everywhere)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (message.id, message.sender, options, json.dumps(asked.deciders), asked.fallback, deadline, everywhere),
+        )
+        return self._read("WHERE d.question = ?", message.id)[0]
+
+    def end(
+        self, number: int, state: State, answer: str | None, person: str | None, name: str | None, now: float
+    ) -> Decision:
+        """What has become of it, and by whom."""
+        self._hub.change(
+            "UPDATE decisions SET state = ?, answer = ?, person = ?, decided_by = ?, decided_at = ? WHERE question = ?",
+            (state, answer, person, name, to_text(now), number),
+        )
+        return self._read("WHERE d.question = ?", number)[0]
+
+    def reminded(self, number: int, now: float) -> None:
+        self._hub.change("UPDATE decisions SET reminded_at = ? WHERE question = ?", (to_text(now), number))
+
+    def shown(self, number: int, message: Message, place: str) -> None:
+        """That message shows it there."""
+        self._hub.change("INSERT INTO decision_places VALUES (?, ?, ?)", (message.id, number, place))
+
+    def showings(self, number: int) -> list[tuple[Message, str]]:
+        """The messages that show it, the last first, and where."""
+        sql = "SELECT message, place FROM decision_places WHERE question = ? ORDER BY message DESC"
+        return [(self._hub.message(f"#{row[0]}"), row[1]) for row in self._hub.rows(sql, (number,))]
+
+    def places(self, number: int) -> set[str]:
+        """Where it is shown."""
+        return {row[0] for row in self._hub.rows("SELECT place FROM decision_places WHERE question = ?", (number,))}
+
+    def is_seen(self, number: int) -> bool:
+        """Whether it has reached people anywhere."""
+        return bool(self._hub.rows(_IS_SHOWN, (number,)))
+
+    def seen_in(self, place: str, conversation: str | None, since: float) -> list[Decision]:
+        """What was shown there, the last first: what is open, or ended only since then."""
+        values = {"place": place, "conversation": conversation, "since": to_text(since)}
+        found = (self.of(row[0]) for row in self._hub.rows(_SHOWN_HERE, values))
+        return [decision for decision in found if decision is not None]
+
+    def shown_by(self, message_id: str) -> int | None:
+        """The number of the decision that this message shows, or asks for."""
+        rows = self._hub.rows(
+            "SELECT coalesce(p.question, d.question) FROM messages AS m"
+            " LEFT JOIN decision_places AS p ON p.message = m.id LEFT JOIN decisions AS d ON d.question = m.id"
+            " WHERE m.message_id = ?",
+            (message_id,),
+        )
+        return rows[0][0] if rows else None
+
+    def _read(self, where: str, *values: object) -> list[Decision]:
+        return [_decision(row) for row in self._hub.rows(_DECISIONS + where, values)]
+
+
+def summary(decision: Decision) -> dict[str, Any]:
+    """What programs are told of it. ``chosen`` is the number of an option, from 0."""
+    return {
+        "decision": decision.number,
+        "state": decision.state,
+        "answer": decision.answer,
+        "chosen": decision.option,
+        "by": decision.decided_by,
+    }
+
+
+def _decision(row: sqlite3.Row) -> Decision:
+    return Decision(
+        row["question"],
+        row["message_id"],
+        row["asked_by"],
+        row["content"],
+        row["priority"] if row["priority"] in PRIORITIES else "normal",
+        from_text(row["created_at"]) or datetime.now(UTC),
+        Asked(tuple(json.loads(row["options"])), tuple(json.loads(row["deciders"])), row["fallback"]),
+        from_text(row["deadline"]),
+        bool(row["everywhere"]),
+        row["state"],
+        row["answer"],
+        row["decided_by"],
+        from_text(row["decided_at"]),
+        from_text(row["reminded_at"]),
+    )

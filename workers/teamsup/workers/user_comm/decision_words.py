@@ -1,0 +1,106 @@
+"""How a decision is put to people, and its end to everybody. Pure."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from teamsup.hub.messages import MAX_BYTES
+from teamsup.hub.wording import ago, duration
+
+from .decision import Decision, Refused
+from .people import short
+
+_MAX_BYTES = MAX_BYTES - 8192
+
+
+def question(decision: Decision, now: datetime, *, on_discord: bool, again: bool = False) -> str:
+    """What is shown to people: on Discord the options are buttons, elsewhere a numbered list."""
+    urgent = "❗ " if decision.priority == "urgent" else ""
+    still = f"Still to be decided, asked {ago(decision.asked_at, now)}. " if again else ""
+    lines = [f"{urgent}{still}{decision.asked_by} asks (#{decision.number}): {_cut(decision.text)}"]
+    if not on_discord:
+        lines += [f"  {number}. {option}" for number, option in enumerate(decision.asked.options, 1)]
+    lines += [*_deciders(decision, on_discord=on_discord), _how(decision, on_discord=on_discord)]
+    return "\n".join([*lines, *_deadline(decision, now, on_discord=on_discord)])
+
+
+def outcome(decision: Decision) -> str:
+    """What became of it."""
+    number = f"#{decision.number}"
+    match decision.state:
+        case "open":
+            return f"{number} is to be decided."
+        case "decided":
+            return f"{decision.decided_by} has decided {number}: {decision.answer}"
+        case "defaulted":
+            return f"Nobody has decided {number} in time, so the default counts: {decision.answer}"
+        case "expired":
+            return f"Nobody has decided {number} in time."
+        case "undeliverable":
+            return f"{number} could not be shown to anybody in time."
+        case "withdrawn":
+            return f"{number} need not be decided any more."
+
+
+def refusal(decision: Decision, refused: Refused) -> str:
+    """Why an answer does not count."""
+    match refused.why:
+        case "not allowed" if decision.asked.deciders:
+            return f"You may not decide #{decision.number}; that is for {', '.join(decision.asked.deciders)}."
+        case "not allowed":
+            return f"You may not decide #{decision.number}."
+        case "no such option" if decision.asked.options:
+            choices = ", ".join(f"{number} {option}" for number, option in enumerate(decision.asked.options, 1))
+            return f"#{decision.number} has no such option. Choose one of: {choices}."
+        case "no such option":
+            return f"Say what you decide: /decide {decision.number} ANSWER"
+        case _:
+            return outcome(decision)
+
+
+def unknown(open_ones: Sequence[Decision]) -> str:
+    """That there is no such decision, and which there are."""
+    numbers = ", ".join(f"#{decision.number}" for decision in open_ones) or "none"
+    return f"There is no such decision. To be decided: {numbers}."
+
+
+def line(decision: Decision, now: datetime) -> str:
+    """One of many."""
+    asked = f"#{decision.number} {decision.asked_by}, {ago(decision.asked_at, now)}: {short(decision.text, 100)}"
+    if decision.state != "open":
+        return f"{asked} | {outcome(decision)}"
+    options = " / ".join(f"{number} {option}" for number, option in enumerate(decision.asked.options, 1))
+    return " | ".join([asked, options or "in words", *_deadline(decision, now, on_discord=False)])
+
+
+def _deciders(decision: Decision, *, on_discord: bool) -> list[str]:
+    if not decision.asked.deciders:
+        return []
+    names = [
+        f"<@{number}>" if on_discord and (number := name.removeprefix("discord:")) != name else name
+        for name in decision.asked.deciders
+    ]
+    return [f"To be decided by {' or '.join(names)}."]
+
+
+def _how(decision: Decision, *, on_discord: bool) -> str:
+    if on_discord:
+        return "Press a button." if decision.asked.options else "Reply to this message with your answer."
+    if decision.asked.options:
+        return f"Answer with its number, or: /decide {decision.number} ANSWER"
+    return f"Answer with: /decide {decision.number} ANSWER"
+
+
+def _deadline(decision: Decision, now: datetime, *, on_discord: bool) -> list[str]:
+    if decision.deadline is None:
+        return []
+    if on_discord:
+        when = f"<t:{int(decision.deadline.timestamp())}:R>"
+    else:
+        when = f"in {duration((decision.deadline - now).total_seconds())}"
+    then = "" if decision.asked.fallback is None else f"; then this counts: {decision.asked.fallback}"
+    return [f"The time for it ends {when}{then}."]
+
+
+def _cut(text: str) -> str:
+    cut = text.encode()[:_MAX_BYTES].decode(errors="ignore")
+    return text if cut == text else f"{cut}\n… (cut)"

@@ -1,0 +1,283 @@
+"""Decisions: agents ask, people answer where it is shown to them, and the first valid answer counts everywhere.
+
+All that is known of them stands in the team's tables, and each step is one transaction with what is told of it.
+"""
+
+import logging
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from teamsup.hub import CallerError, Delivery, Message, MessageHub
+from teamsup.hub.sections import GatewaySection, UserCommSection
+
+from . import decision_words as words
+from .decision import JUST_NOW, Decision, Due, Refused, State, asked_in, due, is_current, judge, picked
+from .decision_table import DecisionTable, summary
+from .people import GATEWAY, name_of, own_words, person_of, places
+
+ASKS, ANSWERS = "opinion_request", "opinion_response"
+_LOOK_SECONDS, _TROUBLE_SECONDS = 2.0, 60.0
+_LAST_QUESTION = """
+    SELECT m.message_id FROM messages AS m JOIN agent_status AS a ON lower(a.agent_name) = m.sender
+      WHERE m.conversation_id = ? AND m.recipient = ? AND (a.kind = 'console' OR m.sender = 'gateway')
+      ORDER BY m.id DESC LIMIT 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What somebody says to the decision of that number."""
+
+    decision: int
+    text: str
+
+
+class Decisions:
+    """Its verbs block, and raise the hub's errors. ``question_behind`` gives the question of a person that we passed on
+    with a message."""
+
+    def __init__(
+        self,
+        hub: MessageHub,
+        section: Callable[[], UserCommSection],
+        gateway: Callable[[], GatewaySection],
+        question_behind: Callable[[str], Message | None],
+        log: logging.Logger,
+    ) -> None:
+        self._hub = hub
+        self._table = DecisionTable(hub)
+        self._section = section
+        self._gateway = gateway
+        self._question_behind = question_behind
+        self._log = log
+
+    def open(self, delivery: Delivery) -> None:
+        """An agent asks. Shown where a person has asked, if it is about that; else in every place of people."""
+        message = delivery.message
+        try:
+            asked = asked_in(message)
+        except CallerError as error:
+            self._hub.reply(delivery, str(error), message_type="error")
+            return
+        with self._hub.transaction():
+            question = self._question_of_a_person(message)
+            decision = self._table.add(message, asked, everywhere=question is None)
+            if question is None:
+                count = self._show_everywhere(decision)
+                outcome = f"shown in {count} places" if count else "nobody is there to decide yet"
+            else:
+                self._show(decision, question.sender, question.conversation_id, question.message_id)
+                outcome = "shown where it was asked"
+            self._hub.acknowledge(delivery, outcome=outcome)
+
+    def answer(self, delivery: Delivery, answer: Answer | None = None) -> None:
+        """Somebody decides, by an opinion_response or by a line that was picked."""
+        message = delivery.message
+        with self._hub.transaction():
+            decision, refused = self._decide(answer or self._answer_in(message), message)
+            kind = "error" if refused else ANSWERS if answer is None else "message"
+            if message.sender == GATEWAY and kind == ANSWERS:
+                # It was a press of a button, and the message with the buttons will say so.
+                self._hub.acknowledge(delivery, outcome="decided")
+                return
+            metadata = {} if decision is None else summary(decision)
+            if decision is None:
+                sentence = words.unknown(self.pending())
+            else:
+                sentence = words.refusal(decision, refused) if refused else words.outcome(decision)
+            about = {"refused": refused.why} if refused else {}
+            self._hub.reply(delivery, sentence, message_type=kind, metadata=metadata | about)
+
+    def pick(self, message: Message) -> Answer | None:
+        """Whether this line of a person answers a decision: it replies to one on Discord, or it is the number or the
+        words of an option of one that was shown to them here."""
+        line, written = own_words(message)[0], message.created_at or datetime.now(UTC)
+        replied_to = self._table.of(self._table.shown_by(str(message.metadata.get("answers") or "")) or 0)
+        if replied_to is not None and is_current(replied_to, written):
+            return Answer(replied_to.number, line)
+        shown = self._table.seen_in(message.sender, message.conversation_id, (written - JUST_NOW).timestamp())
+        decision = picked(line, shown, written)
+        return None if decision is None else Answer(decision.number, line)
+
+    def answer_by_id(self, delivery: Delivery, text: str) -> None:
+        """Somebody writes "ID ANSWER"."""
+        number, _, rest = text.strip().removeprefix("#").partition(" ")
+        is_number = number.isascii() and number.isdecimal()
+        self.answer(delivery, Answer(int(number[:18]) if is_number else 0, rest))
+
+    def pending(self) -> list[Decision]:
+        """What is to be decided, the oldest first."""
+        return self._table.pending()
+
+    def lines(self) -> list[str]:
+        """The same for people, a line each."""
+        return [words.line(decision, datetime.now(UTC)) for decision in self.pending()]
+
+    def withdraw(self, relay: str) -> None:
+        """What was asked in reply to that message of ours need not be decided any more."""
+        with self._hub.transaction():
+            for decision in self._table.asked_in_reply_to(relay):
+                self._end(decision, "withdrawn")
+
+    def tick(self, now: float) -> float | None:
+        """Do what is due; in how many seconds to come again, or None while nothing is open."""
+        seconds = []
+        for decision in self.pending():
+            try:
+                seconds.append(self._tend(decision, now))
+            except CallerError as error:
+                # It must not hold up the others.
+                self._log.error("cannot look after #%d: %s", decision.number, error)
+                seconds.append(_TROUBLE_SECONDS)
+        return min(seconds, default=None)
+
+    def _tend(self, decision: Decision, now: float) -> float:
+        """Seconds until it wants that again."""
+        found = self._due(decision, now)
+        if found.ends_as is None and not found.remind and not self._newcomers(decision):
+            return min(found.seconds, _LOOK_SECONDS) if decision.everywhere else found.seconds
+        with self._hub.transaction():
+            current = self._table.of(decision.number)
+            if current is not None and current.state == "open":
+                found = self._due(current, now)
+                if found.ends_as is not None:
+                    self._end(current, found.ends_as, current.asked.fallback)
+                else:
+                    if found.remind:
+                        self._remind(current, now)
+                    self._show_everywhere(current)
+        return 0.0
+
+    def _due(self, decision: Decision, now: float) -> Due:
+        first = self._section().decision_reminder_seconds
+        is_shown = self._table.is_seen(decision.number)
+        return due(decision, datetime.fromtimestamp(now, UTC), first, is_shown=is_shown)
+
+    def _decide(self, answer: Answer, message: Message) -> tuple[Decision | None, Refused | None]:
+        """The decision as it is then, and why the answer does not count. The first that does ends it."""
+        decision = self._table.of(answer.decision)
+        if decision is None:
+            return None, Refused("unknown")
+        person, on_discord = person_of(message), self._gateway().deciders
+        judged = judge(decision, person, answer.text, on_discord, is_agent=self._is_agent(message))
+        if isinstance(judged, Refused):
+            return decision, judged
+        return self._end(decision, "decided", judged.answer, message), None
+
+    def _end(self, decision: Decision, state: State, answer: str | None = None, by: Message | None = None) -> Decision:
+        """Keep it, and tell whoever asked and every place that knows of it but the one where it was decided, which is
+        answered there."""
+        person, name = (None, None) if by is None else (person_of(by), _called(by))
+        ended = self._table.end(decision.number, state, answer, person, name, time.time())
+        if state != "withdrawn":
+            self._tell_asker(ended)
+        self._tell_places(ended, but=None if by is None else by.sender)
+        return ended
+
+    def _tell_asker(self, decision: Decision) -> None:
+        # Not in its conversation: an agent that still works on the question before could not read it.
+        question = replace(self._hub.message(decision.message_id), conversation_id=None)
+        about = summary(decision) | ({"from": decision.decided_by} if decision.decided_by else {})
+        if decision.answer is None:
+            self._hub.answer(question, words.outcome(decision), message_type="error", metadata=about)
+        else:
+            self._hub.answer(question, decision.answer, message_type=ANSWERS, metadata=about)
+
+    def _tell_places(self, decision: Decision, but: str | None) -> None:
+        """Once in each; but on Discord each message that shows it has buttons of its own."""
+        told = {but} - {GATEWAY}
+        for showing, place in self._table.showings(decision.number):
+            if self._hub.cancel(showing.message_id) or place in told:
+                continue  # nobody has seen it, or they know
+            told |= {place} - {GATEWAY}
+            if self._hub.agent_named(place) is not None:
+                self._hub.send(
+                    place,
+                    words.outcome(decision),
+                    message_type=ANSWERS,
+                    metadata=summary(decision),
+                    conversation_id=showing.conversation_id,
+                    reply_to=showing.message_id,
+                )
+
+    def _remind(self, decision: Decision, now: float) -> None:
+        """Show it again where it has been seen; where it waits to be seen, it waits."""
+        reminded = set()
+        for showing, place in self._table.showings(decision.number):
+            if place not in reminded and all(state.state == "done" for state in self._hub.trace(showing.message_id)):
+                self._show(decision, place, showing.conversation_id, showing.reply_to, again=True)
+            reminded.add(place)
+        self._table.reminded(decision.number, now)
+
+    def _show_everywhere(self, decision: Decision) -> int:
+        """Show it in every place where it is not shown yet; how many."""
+        home = f"discord:{self._gateway().home_channel}"
+        newcomers = self._newcomers(decision)
+        for place in newcomers:
+            self._show(decision, place, home if place == GATEWAY else None)
+        return len(newcomers)
+
+    def _newcomers(self, decision: Decision) -> list[str]:
+        if not decision.everywhere:
+            return []
+        known = self._table.places(decision.number)
+        return [place for place in places(self._hub, home=self._gateway().home_channel != 0) if place not in known]
+
+    def _show(
+        self,
+        decision: Decision,
+        place: str,
+        conversation: str | None,
+        reply_to: str | None = None,
+        *,
+        again: bool = False,
+    ) -> None:
+        if self._hub.agent_named(place) is None:
+            return
+        on_discord = place == GATEWAY
+        metadata: dict[str, Any] = {"decision": decision.number, "asked_by": decision.asked_by}
+        if decision.asked.options:
+            metadata["options"] = list(decision.asked.options)
+        if on_discord and (ping := decision.asked.deciders_on_discord):
+            metadata["ping"] = list(ping)
+        is_there = self._hub.rows("SELECT 1 FROM messages WHERE message_id = ?", (reply_to,))
+        showing = self._hub.send(
+            place,
+            words.question(decision, datetime.now(UTC), on_discord=on_discord, again=again),
+            message_type=ASKS,
+            priority=decision.priority,
+            metadata=metadata,
+            conversation_id=conversation,
+            reply_to=reply_to if is_there else None,
+        )
+        self._table.shown(decision.number, showing, place)
+
+    def _question_of_a_person(self, message: Message) -> Message | None:
+        """The one that a decision belongs to."""
+        question = None if message.reply_to is None else self._question_behind(message.reply_to)
+        if question is None and message.conversation_id is not None:
+            rows = self._hub.rows(_LAST_QUESTION, (message.conversation_id, self._hub.agent))
+            question = self._hub.message(rows[0][0]) if rows else None
+        if question is None or question.sender == GATEWAY:
+            return question
+        sender = self._hub.agent_named(question.sender)
+        return question if sender is not None and sender.kind == "console" else None
+
+    def _answer_in(self, message: Message) -> Answer:
+        number = message.metadata.get("decision")
+        if not isinstance(number, int) or not 0 < number < 2**63:
+            number = self._table.shown_by(message.reply_to or "") or 0
+        return Answer(number, own_words(message)[0])
+
+    def _is_agent(self, message: Message) -> bool:
+        sender = self._hub.agent_named(message.sender)
+        return sender is not None and sender.kind == "agent"
+
+
+def _called(message: Message) -> str:
+    """What whoever decides is called."""
+    return re.sub(r"^console-(.+?)(-\d+)?$", r"\1", name_of(message))
