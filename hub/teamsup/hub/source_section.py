@@ -19,6 +19,9 @@ class SourceSection:
     """A file with the secret that only its owner may read. $CREDENTIALS_DIRECTORY in it is systemd's."""
     secret_variable: str = ""
     """Or the environment variable that has it. Never the secret itself: this file is shown to people and agents."""
+    silence_url: str = ""
+    """Where Alertmanager is, to be silenced about what somebody has acknowledged; empty: it is not."""
+    silence_seconds: float = 7200.0
 
     def __post_init__(self) -> None:
         if self.secret_file and self.secret_variable:
@@ -27,6 +30,11 @@ class SourceSection:
             raise ValueError(
                 f"secret_variable must be the name of an environment variable, not {self.secret_variable!r}"
             )
+
+        if self.silence_url and not self.silence_url.startswith(("http://", "https://")):
+            raise ValueError('silence_url must be an address such as "http://127.0.0.1:9093"')
+        if not 60 <= self.silence_seconds <= 30 * 86400:
+            raise ValueError("silence_seconds must be from 60 to 2592000, which is 30 days")
 
     @property
     def has_secret(self) -> bool:

@@ -2,32 +2,58 @@
 
 from support import PATIENCE, Command, eventually
 from teamsup.hub import MessageHub
-from teamsup.workers.monitor_bridge.bridge import judge
+from teamsup.workers.monitor_bridge.host import percentage
+from teamsup.workers.monitor_bridge.steady import Course, Reading, follow
 
-LIMITS = {"CPU": 90.0, "disk": 95.0}
-CALM = frozenset[str]()
+
+def cpu(percent: float) -> Reading:
+    return percentage("CPU", percent, 90.0)
+
+
+def look(courses: dict[str, Course], *percents: float, samples: int = 1) -> tuple[dict[str, Course], list[str]]:
+    """The courses after these looks, and what was news at the last."""
+    news: list[Reading] = []
+    for percent in percents:
+        courses, news = follow(courses, [cpu(percent)], samples)
+    return courses, [reading.title for reading in news]
 
 
 def test_a_limit_that_is_passed_is_said_once() -> None:
-    alerted, news = judge({"CPU": 99.0, "disk": 10.0}, LIMITS, CALM)
-    assert (alerted, news) == (frozenset({"CPU"}), ["CPU of this host is at 99 %, over its limit of 90 %."])
+    courses, news = look({}, 99.0)
+    assert news == ["CPU of this host is at 99 %, over its limit of 90 %."]
+    assert courses["CPU"].is_bad
 
-    assert judge({"CPU": 99.0, "disk": 10.0}, LIMITS, alerted) == (frozenset({"CPU"}), [])
+    assert look(courses, 99.0) == (courses, [])
 
 
 def test_a_load_around_its_limit_does_not_flap() -> None:
-    alerted, _ = judge({"CPU": 91.0}, LIMITS, CALM)
+    courses, _ = look({}, 91.0)
 
-    alerted, news = judge({"CPU": 89.0}, LIMITS, alerted)
-    assert (alerted, news) == (frozenset({"CPU"}), [])
-    assert judge({"CPU": 91.0}, LIMITS, alerted) == (frozenset({"CPU"}), [])
+    assert look(courses, 89.0) == (courses, [])
+    assert look(courses, 91.0) == (courses, [])
 
 
 def test_after_calm_the_next_time_is_news_again() -> None:
-    alerted, _ = judge({"CPU": 84.0}, LIMITS, frozenset({"CPU"}))
-    assert alerted == CALM
+    courses, news = look({"CPU": Course(is_bad=True)}, 84.0)
+    assert not courses["CPU"].is_bad
+    assert len(news) == 1
 
-    assert len(judge({"CPU": 95.0}, LIMITS, alerted)[1]) == 1
+    assert len(look(courses, 95.0)[1]) == 1
+
+
+def test_a_peak_shorter_than_so_many_looks_is_no_news() -> None:
+    assert look({}, 99.0, 99.0, 10.0, 99.0, 99.0, samples=3)[1] == []
+    assert look({}, 99.0, 99.0, 99.0, samples=3)[1] != []
+
+
+def test_an_end_shorter_than_so_many_looks_is_none() -> None:
+    assert look({"CPU": Course(is_bad=True)}, 10.0, 88.0, 10.0, 10.0, samples=3)[1] == []
+    assert look({"CPU": Course(is_bad=True)}, 10.0, 10.0, 10.0, samples=3)[1] != []
+
+
+def test_what_is_not_looked_at_any_more_is_over() -> None:
+    courses, news = follow({"process nginx": Course(is_bad=True)}, [], 3)
+    assert (courses, [reading.key for reading in news]) == ({}, ["process nginx"])
 
 
 def test_one_alert_reaches_the_recipient_and_a_restart_does_not_repeat_it(teamsup: Command) -> None:

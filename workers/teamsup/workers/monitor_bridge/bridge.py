@@ -1,103 +1,232 @@
-"""monitor-bridge: what the host and its monitoring have to say, as messages to the team."""
+"""monitor-bridge: what the host and its monitoring have to say, as incidents that somebody takes care of."""
 
 import asyncio
-from collections.abc import Mapping
+import time
+from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-import psutil
-
-from teamsup.hub import Agent, Delivery, Message, MessageHub, NotConfigured, TeamsupError
-from teamsup.hub.sections import MonitorSection
+from teamsup.hub import Agent, CallerError, Delivery, Message, MessageHub, NotConfigured, TeamsupError
+from teamsup.hub.messages import HUB
+from teamsup.hub.sections import AlertRouteSection, MonitorSection, TeamSection, WatchdogSection
 from teamsup.hub.settings import Settings
-from teamsup.hub.wording import presence
+from teamsup.hub.source_section import SourceSection
 
 from ..worker import Worker, main
+from . import incident, last_resort, silence, texts
+from .care import Acknowledged, Care
+from .hearing import listener
+from .incident import Incident
+from .incidents import Incidents
+from .routes import PEOPLE, Routes
+from .watch import Watch
 
-_CALM = 5.0  # percentage points below the limit before the same alert may be raised again, so that nothing flaps
-
-
-def judge(
-    load: Mapping[str, float], limits: Mapping[str, float], alerted: frozenset[str]
-) -> tuple[frozenset[str], list[str]]:
-    """Which resources are over their limit now, and a sentence for each that was not before."""
-    over = {unit for unit in load if load[unit] > limits[unit]}
-    calm = {unit for unit in load if load[unit] < limits[unit] - _CALM}
-    news = [
-        f"{unit} of this host is at {load[unit]:.0f} %, over its limit of {limits[unit]:g} %."
-        for unit in sorted(over - alerted)
-    ]
-    return (alerted | over) - calm, news
+_FIRST_LOOK_SECONDS = 1.0
+_COMMIT_SECONDS = 0.2  # in which what take() has said is committed
+_PRUNE_SECONDS = 86400.0
+_LISTED = 50
 
 
 class MonitorBridge(Worker):
-    """Reports the host's load as its status and raises an alert when a limit is passed."""
+    """Turns what monitoring says into incidents, and sees each through until somebody takes care of it."""
 
     name: ClassVar[str] = "monitor-bridge"
 
     def __init__(self, hub: MessageHub, settings: Settings) -> None:
         super().__init__(hub, settings)
         self._section = settings.section(self.name, MonitorSection)
-        self._limits = {
-            "CPU": self._section.cpu_percent,
-            "memory": self._section.memory_percent,
-            "disk": self._section.disk_percent,
-        }
-        self._load: dict[str, float] = {}
-        # A restart must not raise again what the team knows already.
-        mine = hub.agent_named(self.name)
-        known = mine.metadata.get("alerted") if mine is not None else None
-        self._alerted = frozenset(unit for unit in self._limits if isinstance(known, list) and unit in known)
-        hub.enroll(self._section.recipient)
+        self._sources = settings.group("source", SourceSection)
+        routes = Routes(
+            self._section,
+            settings.group("alert", AlertRouteSection),
+            {name: source.kind for name, source in self._sources.items()},
+        )
+        hub.enroll(PEOPLE, "daemon")
+        unread_seconds = settings.section("team", TeamSection).unread_seconds
+        self._incidents = Incidents(hub, routes, unread_seconds, changed=self._look_soon)
+        self._care = Care(hub, self._incidents.conversations)
+        self._watch = Watch(hub, self._section, settings.group("watchdog", WatchdogSection), self._incidents)
+        self._listener = listener(hub, settings, self._incidents.take)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._changed = asyncio.Event()
+        self._besides: set[asyncio.Task[None]] = set()
+        self._commands: set[int] = set()
         try:
-            self._measure()
+            self._watch.host.look()
         except (OSError, ValueError) as error:
             raise NotConfigured(f"{settings.path}: [monitor-bridge] disk_path cannot be measured: {error}.") from error
+        self._has_looked = False
 
     def details(self) -> dict[str, Any]:
-        note = ", ".join(f"{unit} {percent:.0f} %" for unit, percent in self._load.items())
-        return {"note": note, "alerted": sorted(self._alerted)}
+        listening = "" if self._listener is None else self._listener.note
+        figures = self._watch.host.note if self._has_looked else ""
+        note = "; ".join(part for part in (listening, figures) if part)
+        return {"note": note, "alerted": self._watch.alerted}
 
     async def work(self) -> None:
-        while True:
-            # CPU is measured between two calls, and the moment of the start says nothing about the host.
-            await asyncio.sleep(self._section.interval_seconds if self._load else 1)
-            self._load = self._measure()
-            alerted, news = judge(self._load, self._limits, self._alerted)
-            try:
-                await self.in_thread(self._raise_alerts, news)
-            except TeamsupError as error:
-                self.log.error("the alert could not be sent and will be raised again: %s", error)
-                continue
-            self._alerted = alerted
-            await self.beat()
-
-    def _raise_alerts(self, news: list[str]) -> None:
-        with self.hub.transaction():
-            for sentence in news:
-                self.log.warning("%s", sentence)
-                self.hub.send(self._section.recipient, sentence, message_type="notification", priority="high")
+        self._loop = asyncio.get_running_loop()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._sample())
+            tasks.create_task(self._escalate())
+            tasks.create_task(self._prune())
+            if self._listener is not None:
+                tasks.create_task(self._listener.run())
 
     def still_unread(self, message: Message, agent: Agent) -> None:
-        """An alert that no agent reads is for a person."""
-        if message.message_type != "notification" or agent.name == "user_comm":
-            return
-        how = presence(agent, datetime.now(UTC))
-        sentence = f"{agent.name} is {how} and has not read this alert (#{message.id}): {message.content}"
-        self.hub.send("user_comm", sentence, message_type="notification", priority=message.priority)
-
-    def _measure(self) -> dict[str, float]:
-        return {
-            "CPU": psutil.cpu_percent(),
-            "memory": psutil.virtual_memory().percent,
-            "disk": psutil.disk_usage(self._section.disk_path).percent,
-        }
+        """The escalation sees to that."""
 
     async def handle(self, delivery: Delivery) -> None:
-        if delivery.message.recipient is None or delivery.message.reply_to is not None:
-            await self.in_thread(self.hub.acknowledge, delivery)
-        else:
-            await self.in_thread(self.hub.reply, delivery, self.details()["note"] or "No figures yet.")
+        changed = await self.in_thread(self._handle, delivery)
+        self._changed.set()
+        if changed:
+            self._start(self._silence(changed))
+
+    async def _sample(self) -> None:
+        # CPU is measured between two calls, and the moment of the start says nothing about the host.
+        await asyncio.sleep(_FIRST_LOOK_SECONDS)
+        while True:
+            try:
+                await self.in_thread(self._watch.look)
+            except (TeamsupError, OSError, ValueError) as error:
+                self.log.error("the host could not be looked at, or what was found not be told: %s", error)
+            else:
+                if not self._has_looked:
+                    self._has_looked = True
+                    await self.beat()
+            await asyncio.sleep(self._section.interval_seconds)
+
+    async def _escalate(self) -> None:
+        """Look after what is open whenever something changes or is due, and as long as it is, as often as at the host:
+        an agent may leave meanwhile."""
+        while True:
+            self._changed.clear()
+            seconds: float | None = None
+            try:
+                looked = await self.in_thread(self._incidents.ladder.look)
+            except TeamsupError as error:
+                self.log.error("the escalation waits: %s", error)
+                seconds = _FIRST_LOOK_SECONDS
+            else:
+                for first in looked.commands:
+                    self._run_command(first)
+                if looked.next_due is not None:
+                    seconds = max(0.0, min(looked.next_due - time.time(), self._section.interval_seconds))
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._changed.wait()
+            except TimeoutError:
+                pass
+
+    async def _prune(self) -> None:
+        while True:
+            try:
+                await self.in_thread(self._incidents.prune)
+            except TeamsupError as error:
+                self.log.error("what is over long ago could not be removed: %s", error)
+            await asyncio.sleep(_PRUNE_SECONDS)
+
+    def _look_soon(self) -> None:
+        """Something was taken, on whichever thread; it is committed in a moment."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._loop.call_later, _COMMIT_SECONDS, self._changed.set)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._besides.add(task)
+        task.add_done_callback(self._besides.discard)
+
+    def _run_command(self, first: int) -> None:
+        if first not in self._commands:
+            self._commands.add(first)
+            self._start(self._last_resort(first))
+
+    async def _last_resort(self, first: int) -> None:
+        try:
+            found = await self.in_thread(incident.of_conversation, self.hub, first)
+            if not found:
+                return
+            text = texts.for_people(found)
+            failure = await last_resort.run(self._section.command, text, found, self._section.command_seconds)
+            await self.in_thread(self._has_run, first, failure)
+        except TeamsupError as error:
+            self.log.error("whether the command was run could not be noted: %s", error)
+        finally:
+            self._commands.discard(first)
+
+    def _has_run(self, first: int, failure: str) -> None:
+        with self.hub.transaction():
+            self._incidents.ladder.has_run(first)
+            conversation = self._incidents.conversations.get(first)
+            if failure and conversation is not None:
+                self.log.error("the command for incident %d failed: %s", first, failure)
+                text = f"The command of [monitor-bridge] failed for incident {first}: {failure}."
+                self._incidents.conversations.say(conversation, PEOPLE, text, "command", priority="high")
+
+    def _handle(self, delivery: Delivery) -> tuple[Incident, ...]:
+        """What has been acknowledged by it."""
+        message = delivery.message
+        sender = self.hub.agent_named(message.sender)
+        kind = "agent" if sender is None else sender.kind
+        first = self._care.incident_of(message)
+        if first is not None and kind == "agent" and message.sender != HUB:
+            with self.hub.transaction():
+                changed = self._care.hear(first, message)
+                self.hub.acknowledge(delivery)
+            return changed
+        if message.recipient is None or message.reply_to is not None or message.sender == HUB:
+            self.hub.acknowledge(delivery)
+            return ()
+        who = str(message.metadata.get("from") or message.sender) if kind != "agent" else message.sender
+        with self.hub.transaction():
+            try:
+                answer = self._answer(message.content.split(), who, message.sender if kind == "agent" else None)
+            except CallerError as error:
+                self.hub.reply(delivery, str(error), message_type="error")
+                return ()
+            self.hub.reply(delivery, answer.answer)
+        return answer.incidents
+
+    def _answer(self, words: Sequence[str], who: str, agent: str | None) -> Acknowledged:
+        now = datetime.now(UTC)
+        match [words[0].lower().removeprefix("/"), *words[1:]] if words else []:
+            case ["ack", *rest]:
+                return self._care.acknowledge(rest, who, agent)
+            case ["alerts"]:
+                return Acknowledged("\n".join(texts.table(incident.open_incidents(self.hub)[:_LISTED], now)))
+            case ["alerts", "all"]:
+                return Acknowledged("\n".join(texts.table(incident.all_incidents(self.hub, _LISTED), now)))
+            case ["alerts" | "incident", word] if (number := incident.number_in(word)) is not None:
+                return Acknowledged(texts.shown(incident.by_id(self.hub, number), now))
+            case _:
+                return Acknowledged(self.details()["note"] or "No figures yet.")
+
+    async def _silence(self, acknowledged: Sequence[Incident]) -> None:
+        """Have the source be quiet about what somebody takes care of, where that is wanted."""
+        for each in acknowledged:
+            source = self._sources.get(each.source)
+            if source is None or not source.silence_url or not each.labels:
+                continue
+            now = datetime.now(UTC)
+            who = (await self.in_thread(incident.by_id, self.hub, each.id)).acknowledged_by or self.name
+            comment = f"teamsup: incident {each.id}, acknowledged by {who}"
+            wanted = silence.body(each.labels, who, comment, now, source.silence_seconds)
+            try:
+                await self.in_thread(silence.post, source.silence_url, wanted)
+            except silence.NotSilenced as error:
+                self.log.error("incident %d is not silenced: %s", each.id, error)
+                await self._tell_not_silenced(each, str(error))
+
+    async def _tell_not_silenced(self, each: Incident, why: str) -> None:
+        def tell() -> None:
+            with self.hub.transaction():
+                if (conversation := self._incidents.conversations.get(each.first)) is not None:
+                    text = f"Incident {each.id} is acknowledged, but {each.source} goes on about it: {why}."
+                    self._incidents.conversations.say(conversation, PEOPLE, text, "silence")
+
+        try:
+            await self.in_thread(tell)
+        except TeamsupError as error:
+            self.log.error("that it is not silenced could not be told: %s", error)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,183 @@
+"""Incidents as they stand in the team's database, for all who look: the bridge, and ``teamsup alerts``."""
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from teamsup.hub import CallerError, MessageHub
+from teamsup.hub.clock import from_text
+
+FIRING, ACKNOWLEDGED, RESOLVED = "firing", "acknowledged", "resolved"
+_SEVERITIES = ("critical", "warning", "info")
+
+
+class UnknownIncident(CallerError):
+    """There is no incident of that number."""
+
+    exit_code = os.EX_NOUSER
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """One problem of one monitored thing. Its title, text, labels and link are what others wrote: data."""
+
+    id: int
+    source: str
+    key: str
+    thing: str
+    severity: str
+    title: str
+    text: str
+    labels: Mapping[str, str]
+    link: str
+    is_test: bool
+    state: str
+    count: int
+    first_seen: datetime | None
+    last_seen: datetime | None
+    began_at: datetime | None
+    ended_at: datetime | None
+    acknowledged_by: str | None
+    acknowledged_at: datetime | None
+    first: int
+    """The incident with which its conversation began."""
+    muted_by: int | None
+    group: str = ""
+    agent: str | None = None
+    """Who has it."""
+    step: str = "new"
+    since: datetime | None = None
+    """How far it has been escalated, and when that was."""
+
+    @property
+    def conversation(self) -> str:
+        return conversation_id(self.first)
+
+    @property
+    def is_open(self) -> bool:
+        return self.state != RESOLVED
+
+
+def conversation_id(first: int) -> str:
+    return f"incident:{first}"
+
+
+def worst(severities: Iterable[str]) -> str:
+    """The worst of some severities."""
+    return min(severities, key=how_bad, default="info")
+
+
+def how_bad(severity: str) -> int:
+    """0 is the worst."""
+    return _SEVERITIES.index(severity) if severity in _SEVERITIES else len(_SEVERITIES)
+
+
+def by_id(hub: MessageHub, number: int) -> Incident:
+    """The incident of that number. Raises UnknownIncident."""
+    found = _select(hub, "i.id = ?", number)
+    if not found:
+        raise UnknownIncident(f"There is no incident {number}; see: teamsup alerts")
+    return found[0]
+
+
+def latest(hub: MessageHub, source: str, key: str) -> Incident | None:
+    """The newest incident of that key."""
+    found = _select(hub, "i.source = ? AND i.key = ? ORDER BY i.id DESC LIMIT 1", source, key)
+    return found[0] if found else None
+
+
+def of_thing(hub: MessageHub, source: str, thing: str) -> list[Incident]:
+    """What is open about a thing."""
+    return _select(hub, "i.source = ? AND i.thing = ? AND i.thing <> '' AND i.state <> 'resolved'", source, thing)
+
+
+def of_conversation(hub: MessageHub, first: int) -> list[Incident]:
+    """What is open in a conversation, the worst first."""
+    found = _select(hub, "i.first = ? AND i.state <> 'resolved' ORDER BY i.id", first)
+    return sorted(found, key=lambda incident: how_bad(incident.severity))
+
+
+def is_over(hub: MessageHub, first: int) -> bool:
+    """Whether nothing is open in a conversation."""
+    return not hub.rows("SELECT 1 FROM incidents WHERE first = ? AND state <> 'resolved' LIMIT 1", (first,))
+
+
+def has_critical(hub: MessageHub, first: int) -> bool:
+    """Whether anything open in a conversation is critical."""
+    sql = "SELECT 1 FROM incidents WHERE first = ? AND severity = 'critical' AND state <> 'resolved' LIMIT 1"
+    return bool(hub.rows(sql, (first,)))
+
+
+def needs_somebody(hub: MessageHub, first: int) -> bool:
+    """Whether nobody takes care of something in a conversation that nothing worse mutes."""
+    sql = "SELECT 1 FROM incidents WHERE first = ? AND state = 'firing' AND muted_by IS NULL LIMIT 1"
+    return bool(hub.rows(sql, (first,)))
+
+
+def ended_in(hub: MessageHub, first: int) -> list[Incident]:
+    """What is over in a conversation."""
+    return _select(hub, "i.first = ? AND i.state = 'resolved' ORDER BY i.id LIMIT 1000", first)
+
+
+def open_incidents(hub: MessageHub) -> list[Incident]:
+    """All that is not over, the worst first, and among these the newest."""
+    found = _select(hub, "i.state <> 'resolved' ORDER BY i.id DESC")
+    return sorted(found, key=lambda incident: how_bad(incident.severity))
+
+
+def all_incidents(hub: MessageHub, limit: int) -> list[Incident]:
+    """The newest, over or not."""
+    return _select(hub, "1 ORDER BY i.id DESC LIMIT ?", limit)
+
+
+def number_in(word: str) -> int | None:
+    """The number of an incident as people write it: ``12``, ``#12``."""
+    digits = word.strip().removeprefix("#")
+    return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) < 18 else None
+
+
+def _select(hub: MessageHub, where: str, *values: object) -> list[Incident]:
+    rows = hub.rows(
+        "SELECT i.*, c.name, c.agent, c.step, c.since FROM incidents AS i"  # noqa: S608 - a condition of ours
+        f" LEFT JOIN incident_conversations AS c ON c.first = i.first WHERE {where}",
+        values,
+    )
+    return [_from(row) for row in rows]
+
+
+def _from(row: sqlite3.Row) -> Incident:
+    return Incident(
+        id=row["id"],
+        source=row["source"],
+        key=row["key"],
+        thing=row["thing"],
+        severity=row["severity"],
+        title=row["title"],
+        text=row["text"],
+        labels=_labels(row["labels"]),
+        link=row["link"],
+        is_test=bool(row["is_test"]),
+        state=row["state"],
+        count=row["count"],
+        first_seen=from_text(row["first_seen"]),
+        last_seen=from_text(row["last_seen"]),
+        began_at=from_text(row["began_at"]),
+        ended_at=from_text(row["ended_at"]),
+        acknowledged_by=row["acknowledged_by"],
+        acknowledged_at=from_text(row["acknowledged_at"]),
+        first=row["first"],
+        muted_by=row["muted_by"],
+        group=row["name"] or "",
+        agent=row["agent"],
+        step=row["step"] or "new",
+        since=from_text(row["since"]),
+    )
+
+
+def _labels(text: str) -> dict[str, str]:
+    labels: Any = json.loads(text)
+    return {str(name): str(value) for name, value in labels.items()}

@@ -1,0 +1,270 @@
+"""Alerts become incidents: first news at once, repeats folded, groups and floods as one, the worse mutes the lesser."""
+
+import json
+import logging
+import time
+from collections.abc import Callable, Collection, Sequence
+from datetime import UTC, datetime
+
+from teamsup.hub import MessageHub
+from teamsup.hub.clock import to_text
+
+from . import incident
+from .alert import Alert, SignOfLife
+from .conversation import Conversation, Conversations
+from .escalation import Policy
+from .incident import FIRING, RESOLVED, Incident
+from .ladder import Ladder
+from .routes import Routes, Way
+
+_AGAIN_SECONDS = 60.0  # between two messages that tell what has joined
+_FLOOD_SECONDS = 5.0  # how long a flood is gathered before it is told
+_RATE_SECONDS = 60.0
+_KEEP_SECONDS = 90 * 86400.0
+
+
+class Incidents:
+    """Takes what the sources say. May be called by several threads at once."""
+
+    def __init__(
+        self,
+        hub: MessageHub,
+        routes: Routes,
+        unread_seconds: float,
+        *,
+        clock: Callable[[], float] = time.time,
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._hub = hub
+        self._routes = routes
+        self._clock = clock
+        self._changed = changed
+        self._log = logging.getLogger(__name__)
+        section = routes.section
+        self.conversations = Conversations(hub)
+        policy = Policy(section.act_seconds, unread_seconds, bool(section.command))
+        self.ladder = Ladder(hub, self.conversations, policy, section.ping, clock)
+
+    def take(self, source: str, items: Sequence[Alert | SignOfLife]) -> None:
+        """Store and tell what a source says, all of it or nothing; the same again changes nothing but counts.
+
+        Raises StoreError when it cannot be stored.
+        """
+        with self._hub.transaction():
+            taking = _Taking(self._hub, self._routes, self.conversations, source, self._clock())
+            for item in items:
+                taking.take(item)
+            for first, due in taking.touched.items():
+                if due <= taking.now:
+                    self.ladder.advance(first)
+            for first in taking.may_be_over:
+                self._end_if_over(first)
+        self._changed()
+
+    def prune(self) -> None:
+        """Forget what was over long ago."""
+        before = to_text(self._clock() - _KEEP_SECONDS)
+        with self._hub.transaction():
+            self._hub.change("DELETE FROM incidents WHERE state = 'resolved' AND ended_at < ?", (before,))
+            self._hub.change(
+                "DELETE FROM incident_conversations WHERE ended_at < ? AND first NOT IN (SELECT first FROM incidents)",
+                (before,),
+            )
+
+    def _end_if_over(self, first: int) -> None:
+        conversation = self.conversations.get(first)
+        if conversation is None or conversation.is_over or not incident.is_over(self._hub, first):
+            return
+        now = self._clock()
+        over = incident.ended_in(self._hub, first)
+        self.conversations.end(conversation, over, now, datetime.fromtimestamp(now, UTC))
+
+
+class _Taking:
+    """One delivery of a source, inside of its transaction."""
+
+    def __init__(self, hub: MessageHub, routes: Routes, conversations: Conversations, source: str, now: float) -> None:
+        self._hub = hub
+        self._routes = routes
+        self._conversations = conversations
+        self._source = source
+        self.now = now
+        self._at = to_text(now)
+        self._known: Collection[str] | None = None
+        self.touched: dict[int, float] = {}
+        """Which conversations have news, and when each is to be told."""
+        self.may_be_over: dict[int, None] = {}
+
+    def take(self, item: Alert | SignOfLife) -> None:
+        if isinstance(item, SignOfLife):
+            self._hub.change(
+                "INSERT OR REPLACE INTO signs_of_life VALUES (?, ?, ?, ?)",
+                (self._source, item.key, item.title, self._at),
+            )
+            return
+        found = incident.latest(self._hub, self._source, item.key)
+        if item.is_firing:
+            if found is not None and found.is_open:
+                self._repeat(found, item)
+            elif found is None or _comes_back(found, item):
+                self._begin(item)
+        elif found is None:
+            # Its beginning may still be on the way, and must not be taken for news then.
+            self._insert(item, RESOLVED)
+        elif found.is_open and not _is_older(found, item):
+            self._end(found, item)
+
+    def _repeat(self, found: Incident, alert: Alert) -> None:
+        self._hub.change(
+            "UPDATE incidents SET count = count + 1, last_seen = ?, text = ?, severity = ? WHERE id = ?",
+            (self._at, alert.text, alert.severity, found.id),
+        )
+        if incident.how_bad(alert.severity) < incident.how_bad(found.severity):
+            self._hub.change(
+                "UPDATE incidents SET state = ?, muted_by = NULL, acknowledged_by = NULL, acknowledged_at = NULL"
+                " WHERE id = ?",
+                (FIRING, found.id),
+            )
+            self._mute(alert, found.id)
+            self._news(found.first, self.now)
+
+    def _begin(self, alert: Alert) -> None:
+        number = self._insert(alert, FIRING)
+        worse = [each for each in self._about(alert, number) if each.severity == "critical"]
+        if worse and alert.severity != "critical":
+            self._hub.change(
+                "UPDATE incidents SET muted_by = ?, first = ? WHERE id = ?", (worse[0].id, worse[0].first, number)
+            )
+            return
+        first, due = self._place(alert, number)
+        self._hub.change("UPDATE incidents SET first = ? WHERE id = ?", (first, number))
+        self._mute(alert, number)
+        self._news(first, due)
+
+    def _place(self, alert: Alert, number: int) -> tuple[int, float]:
+        """In which conversation it is told, and when."""
+        group = self._conversations.named(self._source, alert.group) if alert.group else None
+        if group is not None:
+            return group.first, self._due(group, alert)
+        is_flood = self._is_flood()
+        self._hub.change("UPDATE incidents SET begins = 1 WHERE id = ?", (number,))
+        way = self._way(alert)
+        if not is_flood:
+            self._conversations.begin(number, self._source, alert.group, way, self.now)
+            return number, self.now
+        name = "flood " + json.dumps(way.agents)
+        flood = self._conversations.named(self._source, name, is_flood=True)
+        if flood is None:
+            self._conversations.begin(number, self._source, name, way, self.now, is_flood=True)
+            self._gather(number, way)
+            return number, self.now + _FLOOD_SECONDS
+        return flood.first, self._due(flood, alert)
+
+    def _due(self, conversation: Conversation, alert: Alert) -> float:
+        """Something joins: told at once the first time, and what is worse than all before; else in a while."""
+        if conversation.told_at is None:
+            return conversation.news_due or self.now
+        is_worse = alert.severity == "critical" and not incident.has_critical(self._hub, conversation.first)
+        due = self.now if is_worse else max(self.now, conversation.told_at + _AGAIN_SECONDS)
+        return min(due, conversation.news_due or due)
+
+    def _is_flood(self) -> bool:
+        limit = self._routes.section.flood_per_minute
+        rows = self._hub.rows(
+            "SELECT count(*) FROM (SELECT 1 FROM incidents WHERE source = ? AND begins = 1 AND first_seen > ? LIMIT ?)",
+            (self._source, to_text(self.now - _RATE_SECONDS), limit),
+        )
+        return int(rows[0][0]) >= limit
+
+    def _gather(self, flood: int, way: Way) -> None:
+        """What the flood began with belongs to it, as far as nobody has read it yet."""
+        rows = self._hub.rows(
+            "SELECT first FROM incident_conversations WHERE source = ? AND is_flood = 0 AND ended_at IS NULL"
+            " AND agents = ? AND acted_at IS NULL AND since > ?",
+            (self._source, json.dumps(way.agents), to_text(self.now - _RATE_SECONDS)),
+        )
+        for row in rows:
+            if self._conversations.withdraw(row["first"]):
+                continue
+            self._hub.change("UPDATE incidents SET first = ? WHERE first = ?", (flood, row["first"]))
+            self._conversations.goes_on_in(row["first"], flood, self.now)
+
+    def _mute(self, alert: Alert, number: int) -> None:
+        """What is critical mutes the lesser of the same thing, which go on in its conversation."""
+        if alert.severity != "critical":
+            return
+        (row,) = self._hub.rows("SELECT first FROM incidents WHERE id = ?", (number,))
+        for lesser in self._about(alert, number):
+            if lesser.severity == "critical":
+                continue
+            self._hub.change(
+                "UPDATE incidents SET muted_by = ?, first = ? WHERE id = ?", (number, row["first"], lesser.id)
+            )
+            if lesser.first != row["first"] and incident.is_over(self._hub, lesser.first):
+                self._conversations.withdraw(lesser.first)
+                self._conversations.goes_on_in(lesser.first, row["first"], self.now)
+
+    def _end(self, found: Incident, alert: Alert) -> None:
+        ended = self.now if alert.at is None else alert.at.timestamp()
+        self._hub.change(
+            "UPDATE incidents SET state = ?, ended_at = ?, last_seen = ?, muted_by = NULL WHERE id = ?",
+            (RESOLVED, to_text(ended), self._at, found.id),
+        )
+        unmuted = self._hub.change("UPDATE incidents SET muted_by = NULL WHERE muted_by = ?", (found.id,))
+        if unmuted:
+            self._news(found.first, self.now)
+        self.may_be_over[found.first] = None
+
+    def _news(self, first: int, due: float) -> None:
+        self._conversations.change(first, news_due=due)
+        self.touched[first] = min(due, self.touched.get(first, due))
+
+    def _insert(self, alert: Alert, state: str) -> int:
+        """A new row; its number."""
+        began = None if alert.at is None else to_text(alert.at.timestamp())
+        (row,) = self._hub.rows(
+            "INSERT INTO incidents (source, key, thing, severity, title, text, labels, link, is_test, state, count,"
+            " first_seen, last_seen, began_at, ended_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " RETURNING id",
+            (
+                self._source,
+                alert.key,
+                alert.thing,
+                alert.severity,
+                alert.title,
+                alert.text,
+                json.dumps(dict(alert.labels), ensure_ascii=False),
+                alert.link,
+                alert.is_test,
+                state,
+                int(state == FIRING),
+                self._at,
+                self._at,
+                began if state == FIRING else None,
+                None if state == FIRING else began or self._at,
+            ),
+        )
+        return int(row["id"])
+
+    def _about(self, alert: Alert, number: int) -> list[Incident]:
+        """What else is open about the same thing."""
+        return [each for each in incident.of_thing(self._hub, self._source, alert.thing) if each.id != number]
+
+    def _way(self, alert: Alert) -> Way:
+        if self._known is None:
+            self._known = {agent.name for agent in self._hub.agents()}
+        return self._routes.way(alert, self._known)
+
+
+def _comes_back(over: Incident, alert: Alert) -> bool:
+    """Whether it is the same problem once more, and not old news that come late."""
+    if not alert.key_returns:
+        return False
+    return alert.at is None or over.ended_at is None or alert.at > over.ended_at
+
+
+def _is_older(found: Incident, alert: Alert) -> bool:
+    """Whether this end is that of an earlier time."""
+    if not alert.key_returns or alert.at is None or found.began_at is None:
+        return False
+    return alert.at < found.began_at

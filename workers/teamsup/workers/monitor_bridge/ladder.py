@@ -1,0 +1,183 @@
+"""The escalation carried out: what escalation.py decides is told, noted, and looked at again when it is due."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from teamsup.hub import Agent, MessageHub
+
+from . import incident, texts
+from .conversation import Conversation, Conversations
+from .escalation import (
+    Candidate,
+    Fate,
+    Policy,
+    Ring,
+    RunCommand,
+    Standing,
+    TellAgent,
+    TellPeople,
+    Wait,
+    fate,
+    next_step,
+)
+
+# What an open conversation may still need: news to be told, or a step to be taken.
+_AT_WORK = """
+    SELECT first FROM incident_conversations AS c WHERE ended_at IS NULL AND (news_due IS NOT NULL OR
+      (acted_at IS NULL AND step IN ('new', 'told', 'rung', :people) AND EXISTS
+        (SELECT 1 FROM incidents AS i WHERE i.first = c.first AND i.state = 'firing' AND i.muted_by IS NULL)))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a look at all conversations has found."""
+
+    next_due: float | None
+    """When something is to be done next; None: nothing is open that needs anybody."""
+    commands: tuple[int, ...] = ()
+    """The conversations for which the command is to be run."""
+
+
+class Ladder:
+    """Takes each conversation from step to step until somebody acts."""
+
+    def __init__(
+        self,
+        hub: MessageHub,
+        conversations: Conversations,
+        policy: Policy,
+        ping: tuple[int, ...],
+        clock: Callable[[], float],
+    ) -> None:
+        self._hub = hub
+        self._conversations = conversations
+        self._policy = policy
+        self._ping = ping
+        self._clock = clock
+
+    def look(self) -> Looked:
+        """Take every step that is due."""
+        people = "people" if self._policy.has_command else ""
+        due: list[float] = []
+        commands: list[int] = []
+        for row in self._hub.rows(_AT_WORK, {"people": people}):
+            with self._hub.transaction():
+                match self.advance(row["first"]):
+                    case Wait(until):
+                        due.append(until)
+                    case RunCommand():
+                        commands.append(row["first"])
+        return Looked(min(due, default=None), tuple(commands))
+
+    def advance(self, first: int) -> Wait | RunCommand | None:
+        """Take what steps are due in one conversation, in the caller's transaction; what is left to do."""
+        now = self._clock()
+        conversation = self._conversations.get(first)
+        if conversation is None or conversation.is_over:
+            return None
+        if conversation.news_due is not None and conversation.news_due <= now:
+            self._begin_anew(conversation)
+        while True:
+            conversation = self._conversations.get(first)
+            if conversation is None:
+                return None
+            agents = self._conversations.people()
+            step = next_step(self._standing(conversation, agents), self._policy_of(conversation), now)
+            match step:
+                case Ring(name) | TellAgent(name):
+                    self._tell_agent(conversation, name, agents, now, is_again=isinstance(step, Ring))
+                case TellPeople(name):
+                    self._tell_people(conversation, name, agents, now)
+                case Wait(until):
+                    return Wait(min(until, conversation.news_due or until))
+                case None:
+                    return None if conversation.news_due is None else Wait(conversation.news_due)
+                case RunCommand():
+                    return step
+
+    def has_run(self, first: int) -> None:
+        """The command has been run."""
+        self._conversations.change(first, step="command", since=self._clock())
+
+    def _begin_anew(self, conversation: Conversation) -> None:
+        """There is news: whoever has it is told first, and the steps begin again."""
+        agents = conversation.agents
+        if conversation.agent in agents:
+            agents = tuple(dict.fromkeys((conversation.agent, *agents)))
+        self._conversations.change(
+            conversation.first,
+            agents=json.dumps(agents),
+            step="new",
+            told="[]",
+            news_due=None,
+            acted_at=None,
+            acted_by=None,
+        )
+
+    def _standing(self, conversation: Conversation, agents: Mapping[str, Agent]) -> Standing:
+        moment = datetime.fromtimestamp(self._clock(), UTC)
+        known = {name: agent.is_present(moment) for name, agent in agents.items()}
+        # What waits to be told with more, such as a flood, is no news yet.
+        gathers = conversation.step == "new" and conversation.news_due is not None
+        return Standing(
+            conversation.step,
+            conversation.since,
+            tuple(Candidate(name, known.get(name, False), name in conversation.told) for name in conversation.agents),
+            conversation.agent,
+            self._fate(conversation),
+            is_acted=conversation.acted_by is not None
+            or gathers
+            or not incident.needs_somebody(self._hub, conversation.first),
+        )
+
+    def _policy_of(self, conversation: Conversation) -> Policy:
+        return replace(self._policy, act_seconds=conversation.act_seconds)
+
+    def _fate(self, conversation: Conversation) -> Fate:
+        if conversation.agent is None:
+            return "gone"
+        message = self._conversations.last_to(conversation.first, conversation.agent)
+        return "gone" if message is None else fate(self._hub.trace(message.message_id), conversation.agent)
+
+    def _tell_agent(
+        self, conversation: Conversation, name: str, agents: Mapping[str, Agent], now: float, *, is_again: bool
+    ) -> None:
+        why = "" if conversation.step == "new" else self._why(conversation, agents, now)
+        if conversation.agent not in (None, name) and conversation.told:
+            self._conversations.withdraw(conversation.first, conversation.agent)
+        self._conversations.tell_agent(conversation, name, why)
+        self._conversations.change(
+            conversation.first,
+            agent=name,
+            step="rung" if is_again else "told",
+            since=now,
+            told=json.dumps([*conversation.told, name]),
+            told_at=now,
+        )
+
+    def _tell_people(
+        self, conversation: Conversation, name: str | None, agents: Mapping[str, Agent], now: float
+    ) -> None:
+        why = self._why(conversation, agents, now)
+        if name is not None:
+            # It finds this when it comes.
+            self._conversations.tell_agent(conversation, name)
+        self._conversations.tell_people(conversation, why, self._ping)
+        self._conversations.change(
+            conversation.first, agent=name or conversation.agent, step="people", since=now, told_at=now
+        )
+
+    def _why(self, conversation: Conversation, agents: Mapping[str, Agent], now: float) -> str:
+        """Why it comes to the next: what became of it with whoever had it."""
+        moment = datetime.fromtimestamp(now, UTC)
+        had_it = agents.get(conversation.agent or "")
+        if conversation.step == "new" or had_it is None:
+            return texts.nobody([agents[name] for name in conversation.agents if name in agents], moment)
+        message = self._conversations.last_to(conversation.first, had_it.name)
+        number = 0 if message is None else message.id
+        if self._fate(conversation) == "read":
+            return texts.not_acted(had_it.name, number, now - conversation.since)
+        return texts.unread(had_it, number, moment)

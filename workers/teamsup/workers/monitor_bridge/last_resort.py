@@ -1,0 +1,55 @@
+"""The command that is run when neither agents nor people have acknowledged: for mail, SMS or a siren."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Sequence
+
+from .incident import Incident, worst
+
+
+def environment(incidents: Sequence[Incident]) -> dict[str, str]:
+    """What the command is given besides the text: of others' words only those that fit on a line. Pure."""
+    first = incidents[0]
+    return {
+        "TEAMSUP_INCIDENT": str(first.first),
+        "TEAMSUP_COUNT": str(len(incidents)),
+        "TEAMSUP_SOURCE": first.source,
+        "TEAMSUP_SEVERITY": worst(each.severity for each in incidents),
+        "TEAMSUP_TITLE": _line(first.title),
+        "TEAMSUP_LINK": _line(first.link),
+    }
+
+
+async def run(command: Sequence[str], text: str, incidents: Sequence[Incident], seconds: float) -> str:
+    """Run it without a shell; why it failed, empty when it did not."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+            env={**os.environ, **environment(incidents)},
+            start_new_session=True,
+        )
+    except OSError as error:
+        return f"it could not be started: {error.strerror}"
+    try:
+        async with asyncio.timeout(seconds):
+            _, errors = await process.communicate(text.encode())
+    except TimeoutError:
+        return f"it did not end within {seconds:g} s"
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+    if process.returncode == 0:
+        return ""
+    last = errors.decode(errors="replace").strip().splitlines()[-1:]
+    return f"exit code {process.returncode}" + "".join(f": {_line(line)}" for line in last)
+
+
+def _line(text: str) -> str:
+    return "".join(character for character in text.replace("\n", " ") if character.isprintable())[:500]

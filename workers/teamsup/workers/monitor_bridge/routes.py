@@ -1,0 +1,58 @@
+"""Which agents an alert goes to, one after another. Pure."""
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from teamsup.hub.sections import AlertRouteSection, MonitorSection
+
+from .alert import Alert
+
+PEOPLE = "user_comm"
+_BY_KIND = {"google_cloud": "gcp-monitor", "oracle_cloud": "oci-monitor"}
+_ANYBODY = "alert-manager"
+SUBJECT = "agent"
+"""The label of an alert that is about a member of the team, which is not told of itself."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """Who is told, one after another; nobody: people at once."""
+
+    agents: tuple[str, ...]
+    act_seconds: float
+
+
+@dataclass(frozen=True)
+class Routes:
+    """The configuration of who is told of what."""
+
+    section: MonitorSection
+    routes: Mapping[str, AlertRouteSection] = field(default_factory=dict)
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    """Of which kind each source is."""
+
+    def way(self, alert: Alert, known: Collection[str]) -> Way:
+        """The first route that fits, else those agents for such a source whom the team knows."""
+        about = alert.labels.get(SUBJECT, "") if alert.source == "team" else ""
+        for route in self.routes.values():
+            if _fits(route, alert):
+                agents = [name.strip().lower() for name in route.agents]
+                return Way(_without(agents, about), route.act_seconds or self.section.act_seconds)
+        default = [_BY_KIND.get(self.kinds.get(alert.source, ""), ""), _ANYBODY]
+        agents = [name for name in default if name in known]
+        recipient = self.section.recipient.strip().lower()
+        return Way(_without([*agents, recipient], about), self.section.act_seconds)
+
+
+def _fits(route: AlertRouteSection, alert: Alert) -> bool:
+    if route.source and route.source != alert.source:
+        return False
+    if route.severity and alert.severity not in route.severity:
+        return False
+    return all(re.fullmatch(pattern, alert.labels.get(label, "")) for label, pattern in route.match.items())
+
+
+def _without(agents: list[str], about: str) -> tuple[str, ...]:
+    """Each once; neither people, who come last anyhow, nor the one whom it is about."""
+    return tuple(dict.fromkeys(name for name in agents if name not in (PEOPLE, about)))

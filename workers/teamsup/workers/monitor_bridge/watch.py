@@ -1,0 +1,85 @@
+"""What monitor-bridge looks at by itself: the host, the team, and expected signs of life."""
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+from teamsup.hub import MessageHub
+from teamsup.hub.clock import from_text
+from teamsup.hub.sections import MonitorSection, WatchdogSection
+
+from . import incident, members, steady, watchdogs
+from .host import Host
+from .incidents import Incidents
+from .steady import Course, Reading
+
+HOST, TEAM, WATCHDOG = "host", "team", "watchdog"
+
+
+class Watch:
+    """Looks, and makes incidents of what it finds. What the team knows already is not raised again after a restart."""
+
+    def __init__(
+        self,
+        hub: MessageHub,
+        section: MonitorSection,
+        expected: Mapping[str, WatchdogSection],
+        incidents: Incidents,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._hub = hub
+        self._section = section
+        self._expected = expected
+        self._incidents = incidents
+        self._clock = clock
+        self._since = clock()
+        self._starts: dict[str, members.Starts] = {}
+        self._courses: dict[str, dict[str, Course]] = {HOST: {}, TEAM: {}, WATCHDOG: {}}
+        self.host = Host(section)
+        for each in incident.open_incidents(hub):
+            if each.source in self._courses:
+                self._courses[each.source][each.key] = Course(is_bad=True)
+
+    @property
+    def alerted(self) -> list[str]:
+        """What is wrong with the host."""
+        return sorted(key for key, course in self._courses[HOST].items() if course.is_bad)
+
+    def look(self) -> None:
+        """Look once. Raises StoreError, and OSError where the disk cannot be measured."""
+        agents = self._hub.agents()
+        now = self._clock()
+        self._starts = members.starts(self._starts, agents, now)
+        team = members.readings(
+            agents,
+            self._starts,
+            self._hub.agent,
+            datetime.fromtimestamp(now, UTC),
+            stale_seconds=self._section.stale_seconds,
+            deaf_seconds=self._section.deaf_seconds,
+        )
+        signs = watchdogs.readings(self._expected, self._signs(), self._since, now) if self._expected else []
+        self._follow(HOST, self.host.look(), self._section.samples)
+        # These count seconds themselves.
+        self._follow(TEAM, team, 1)
+        self._follow(WATCHDOG, signs, 1)
+
+    def _follow(self, source: str, readings: list[Reading], samples: int) -> None:
+        after, news = steady.follow(self._courses[source], readings, samples)
+        if news:
+            gone = {key for key in self._courses[source] if key not in after}
+            alerts = [
+                steady.alert(source, each, is_bad=each.key not in gone and after[each.key].is_bad) for each in news
+            ]
+            # Raises StoreError: then it is news again at the next look.
+            self._incidents.take(source, alerts)
+        self._courses[source] = after
+
+    def _signs(self) -> list[watchdogs.Sign]:
+        rows = self._hub.rows("SELECT * FROM signs_of_life")
+        return [
+            watchdogs.Sign(row["source"], row["key"], row["title"], moment.timestamp())
+            for row in rows
+            if (moment := from_text(row["seen_at"])) is not None
+        ]

@@ -1,0 +1,48 @@
+"""Expected signs of life: when one stays away, something is wrong that cannot speak for itself. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from teamsup.hub.sections import WatchdogSection
+from teamsup.hub.wording import duration
+
+from .steady import Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """When a sign of life came last, in Unix seconds."""
+
+    source: str
+    key: str
+    title: str
+    seen_at: float
+
+
+def readings(
+    expected: Mapping[str, WatchdogSection], signs: Iterable[Sign], listening_since: float, now: float
+) -> list[Reading]:
+    """How each that is expected is. What could not be heard, because nobody listened, is not missed."""
+    known = list(signs)
+    found = []
+    for name, section in expected.items():
+        wanted = (section.name or name).lower()
+        seen = [
+            sign.seen_at
+            for sign in known
+            if sign.source == section.source and wanted in (sign.title.lower(), sign.key.lower())
+        ]
+        last = max([*seen, listening_since])
+        silence = now - last
+        sentence = f"{section.source} gives no sign of life of {section.name or name} any more: "
+        sentence += f"for {duration(silence)}" if seen else f"none within {duration(silence)}"
+        found.append(
+            Reading(
+                name,
+                silence > section.every_seconds,
+                f"{sentence}, and one is expected every {duration(section.every_seconds)}.",
+                section.severity,
+                {"source": section.source},
+            )
+        )
+    return found
