@@ -63,9 +63,11 @@ def buttons(discord: FakeDiscord, message: int) -> list[tuple[str, str, bool]]:
     ("line", "options", "text"),
     [
         ("/ask", {"text": "What is wrong?"}, "What is wrong?"),
-        ("/status", {}, "status"),
-        ("/agents", {}, "agents"),
-        ("/ps", {}, "@supervisor status"),
+        ("/ask", {"text": " What is wrong? ", "agent": "lead"}, "/ask lead What is wrong?"),
+        ("/status", {}, "/status"),
+        ("/agents", {}, "/agents"),
+        ("/ps", {}, "/ps"),
+        ("/decide", {"id": "4", "answer": "2"}, "/decide 4 2"),
         ("/alerts", {}, "/alerts"),
         ("/ack", {"id": "17"}, "/ack 17"),
         ("/stop", {}, "/stop"),
@@ -158,7 +160,7 @@ def test_a_command_is_acknowledged_in_time_while_the_hub_takes_nothing(team: Tea
                     await discord.say("Hello", channel=channel)
                 used = await discord.command("/status", user=BOB)
                 await deferred(discord, used)
-            await until(lambda: user_comm.rows("SELECT 1 FROM messages WHERE content = 'status'"), "it is stored")
+            await until(lambda: user_comm.rows("SELECT 1 FROM messages WHERE content = '/status'"), "it is stored")
 
     asyncio.run(use())
 

@@ -134,6 +134,8 @@ def tell(heard: Heard, files: Sequence[str], now: float) -> Told:
     lines += [*heard.besides, *files]
     late = int(now - written_at(heard.snowflake))
     metadata: dict[str, Any] = {"from": heard.name.encode("utf-8", "replace").decode(), "user": heard.author.user}
+    if heard.author.parent is not None:
+        metadata["channel"] = heard.author.parent  # what is said of a channel holds in its threads
     if late >= _LATE_SECONDS:
         lines.append(f"(written {age(late)} ago)")
         metadata["late_seconds"] = late

@@ -23,7 +23,10 @@ COMMANDS: list[dict[str, Any]] = [
     {
         "name": "ask",
         "description": "Ask the team",
-        "options": [{"type": _TEXT, "name": "text", "description": "What you want to know", "required": True}],
+        "options": [
+            {"type": _TEXT, "name": "text", "description": "What you want to know", "required": True},
+            {"type": _TEXT, "name": "agent", "description": "Whom; else whoever this conversation is with"},
+        ],
     },
     {"name": "status", "description": "How the team is"},
     {"name": "agents", "description": "Who is in the team"},
@@ -33,22 +36,28 @@ COMMANDS: list[dict[str, Any]] = [
         "description": "Say that you take care of an alert",
         "options": [{"type": _TEXT, "name": "id", "description": "The alert's id", "required": True}],
     },
-    {"name": "stop", "description": "Stop what is being done for you"},
+    {
+        "name": "decide",
+        "description": "Decide what an agent has asked",
+        "options": [
+            {"type": _TEXT, "name": "id", "description": "The decision's id", "required": True},
+            {"type": _TEXT, "name": "answer", "description": "A choice, its number, or your words", "required": True},
+        ],
+    },
+    {"name": "stop", "description": "Withdraw what you have asked here"},
+    {"name": "new", "description": "Begin a conversation that stays with nobody"},
     {"name": "ps", "description": "Which processes run"},
+    {"name": "help", "description": "What you can say to the team"},
 ]
 
 
 def in_words(name: str, values: dict[str, str]) -> str:
     """What user_comm is told of a command. Pure."""
-    match name:
-        case "ask":
-            return values.get("text", "").strip()
-        case "status" | "agents":
-            return name
-        case "ps":
-            return "@supervisor status"
-        case _:
-            return " ".join(["/" + name, *(value.strip() for value in values.values())])
+    values = {key: value.strip() for key, value in values.items()}
+    if name != "ask":
+        return " ".join(["/" + name, *values.values()])
+    text, agent = values.get("text", ""), values.get("agent", "")
+    return f"/ask {agent} {text}" if agent else text
 
 
 async def keep_known(client: "discord.Client", hub: MessageHub, log: logging.Logger) -> None:
