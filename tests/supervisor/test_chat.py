@@ -1,131 +1,171 @@
-"""``teamsup chat``, ``send`` and ``read`` as a person uses them."""
+"""``teamsup chat``, ``send`` and ``read`` as scripts use them."""
 
-import contextlib
+import json
 import os
-import pty
-import select
-import signal
 import subprocess
-import time
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
-from support import PATIENCE, Command, eventually
-from teamsup.hub import MessageHub
+from support import PATIENCE, Command
+from teamsup.hub import Delivery, MessageHub
 from teamsup.hub.console import console_name
 
 
-class Terminal:
-    """A chat in a pseudo-terminal."""
+@pytest.fixture
+def user_comm(teamsup: Command) -> Iterator[MessageHub]:
+    """A team of which only this daemon is there, and says what the test wants."""
+    teamsup.team.create()
+    with MessageHub(teamsup.team, agent="user_comm") as hub:
+        hub.register("daemon")
+        yield hub
 
-    def __init__(self, descriptor: int) -> None:
-        self.descriptor = descriptor
-        self.seen = ""
 
-    def type(self, text: str) -> None:
-        os.write(self.descriptor, text.encode())
-
-    def expect(self, text: str) -> str:
-        """What came up to and with that text."""
-        ends = time.monotonic() + PATIENCE
-        while text not in self.seen:
-            ready, _, _ = select.select([self.descriptor], [], [], ends - time.monotonic())
-            assert ready, f"{text!r} did not come; the terminal shows {self.seen!r}"
-            self.seen += os.read(self.descriptor, 4096).decode(errors="replace")
-        before, _, self.seen = self.seen.partition(text)
-        return before + text
+def taken(hub: MessageHub) -> Delivery:
+    assert hub.wait(PATIENCE)
+    (delivery,) = hub.claim()
+    return delivery
 
 
 @contextmanager
-def chat(teamsup: Command) -> Iterator[tuple[Terminal, subprocess.Popen[bytes]]]:
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        teamsup.line("chat"),
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        env={**teamsup.environment, "TERM": "xterm"},
-        start_new_session=True,
-    )
-    os.close(theirs)
-    with process:
+def asking(teamsup: Command, *words: str, stdin: str = "") -> Iterator[subprocess.Popen[str]]:
+    """A chat of a script that goes on while the test answers."""
+    with subprocess.Popen(
+        teamsup.line("chat", *words),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=teamsup.environment,
+    ) as process:
+        assert process.stdin is not None
+        process.stdin.write(stdin)
+        process.stdin.close()
+        process.stdin = None
         try:
-            yield Terminal(ours), process
+            yield process
         finally:
             process.kill()
-            os.close(ours)
 
 
-def test_a_conversation_in_a_terminal(running: Command) -> None:
-    with chat(running) as (terminal, process):
-        terminal.expect("you> ")
-        terminal.type("Hello\n")
-        terminal.expect("team> Hi there! 👋\r\n")
-        terminal.expect("you> ")
-        terminal.type("agents\n")
-        terminal.expect("user_comm: online")
-        terminal.expect("you> ")
+def test_once_prints_the_answer_and_nothing_else(running: Command) -> None:
+    result = running.run("chat", "--once", "Hello")
 
-        terminal.type("\x04")
-
-        assert process.wait(10) == 0
+    assert (result.returncode, result.stdout, result.stderr) == (0, "Hi there! 👋\n", "")
 
 
-def test_ctrl_c_ends_it_cleanly(running: Command) -> None:
-    with chat(running) as (terminal, process):
-        terminal.expect("you> ")
+def test_once_asks_what_it_reads_from_stdin(teamsup: Command, user_comm: MessageHub) -> None:
+    with asking(teamsup, "--once", "-", stdin="one\ntwo\n") as script:
+        question = taken(user_comm)
+        assert question.message.content == "one\ntwo"
+        user_comm.reply(question, "both")
 
-        def interrupted() -> bool:
-            # Python's readline loses a signal between showing its prompt and waiting for input.
-            process.send_signal(signal.SIGINT)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(2)
-            return process.returncode is not None
-
-        eventually(interrupted, "the end")
-        assert process.returncode == 0
-        assert "Traceback" not in terminal.seen
+        assert script.communicate(timeout=PATIENCE)[0] == "both\n"
 
 
-def test_an_agent_is_asked_and_its_answer_comes_back(running: Command) -> None:
-    with MessageHub(running.team, agent="lead") as lead, chat(running) as (terminal, _):
-        lead.register()
-        terminal.expect("you> ")
-        terminal.type("@lead how is the load?\n")
-        assert lead.wait(PATIENCE)
-        (delivery,) = lead.claim()
-        assert delivery.message.content == "how is the load?"
-        assert delivery.message.metadata["from"].startswith("console-")
+def test_once_without_an_answer_in_time_says_so_by_its_exit_code(teamsup: Command) -> None:
+    result = teamsup.run("chat", "--once", "Hello", "--timeout", "0.1")
 
-        lead.reply(delivery, "calm")
-
-        terminal.expect("team> lead: calm\r\n")
+    assert (result.returncode, result.stdout) == (os.EX_UNAVAILABLE, "")
+    assert "There is no answer yet. It will come to: teamsup read --agent console-" in result.stderr
 
 
-def test_an_answer_comes_also_while_the_person_types(running: Command) -> None:
-    with MessageHub(running.team, agent="lead") as lead, chat(running) as (terminal, _):
-        lead.register()
-        terminal.expect("you> ")
-        terminal.type("half a li")
-        terminal.expect("half a li")
+def test_once_with_an_error_for_an_answer_says_so_by_its_exit_code(teamsup: Command, user_comm: MessageHub) -> None:
+    with asking(teamsup, "--once", "Deploy") as script:
+        user_comm.reply(taken(user_comm), "lead: no rights", message_type="error")
 
-        lead.send("user_comm", "disk is full", message_type="notification")
-
-        terminal.expect("team> lead: disk is full")
-        terminal.expect("you> half a li")
+        assert script.communicate(timeout=PATIENCE)[0] == ""
+        assert script.returncode == os.EX_SOFTWARE
 
 
-def test_a_person_is_told_when_the_agent_is_not_there(running: Command) -> None:
-    with MessageHub(running.team) as hub:
-        hub.enroll("lead")
+def test_progress_is_not_the_answer(teamsup: Command, user_comm: MessageHub) -> None:
+    with asking(teamsup, "--once", "load?") as script:
+        question = taken(user_comm)
+        user_comm.answer(question.message, "lead has read it.", message_type="status_report")
+        user_comm.reply(question, "lead: 3 %")
 
-    with chat(running) as (terminal, _):
-        terminal.expect("you> ")
-        terminal.type("@lead are you there?\n")
-        terminal.expect("team> lead is offline, never here yet; I keep your message.")
-        terminal.expect("you> ")
+        stdout, stderr = script.communicate(timeout=PATIENCE)
+    assert (script.returncode, stdout) == (0, "lead: 3 %\n")
+    assert stderr.endswith("lead has read it.\n")
+
+
+def test_once_leaves_what_else_waits_for_the_person(teamsup: Command, user_comm: MessageHub) -> None:
+    user_comm.enroll(console_name(), "console")
+    user_comm.send(console_name(), "disk is full", message_type="notification", priority="urgent")
+
+    with asking(teamsup, "--once", "load?") as script:
+        user_comm.reply(taken(user_comm), "3 %")
+        assert script.communicate(timeout=PATIENCE)[0] == "3 %\n"
+
+    assert teamsup.run("read").stdout.endswith(": disk is full\n")
+
+
+def test_json_is_an_object_a_line_for_each_message(teamsup: Command, user_comm: MessageHub) -> None:
+    with asking(teamsup, "--json", stdin="Deploy?\n") as script:
+        question = taken(user_comm)
+        shown = user_comm.send(
+            question.message.sender,
+            "lead: when?\n1. now\n2. never",
+            message_type="opinion_request",
+            priority="urgent",
+            metadata={"options": ["now", "never"]},
+        )
+        user_comm.reply(question, "Asked 🚀")
+
+        stdout = script.communicate(timeout=PATIENCE)[0]
+    decision, answer = map(json.loads, stdout.splitlines())
+    assert decision == {
+        "id": shown.message_id,
+        "from": "user_comm",
+        "type": "opinion_request",
+        "content": "lead: when?\n1. now\n2. never",
+        "reply_to": None,
+        "conversation": None,
+        "priority": "urgent",
+        "options": ["now", "never"],
+    }
+    assert (answer["content"], answer["reply_to"]) == ("Asked 🚀", question.message.message_id)
+    assert answer["conversation"] == question.message.conversation_id
+
+
+def test_each_chat_is_a_conversation_of_its_own(teamsup: Command, user_comm: MessageHub) -> None:
+    conversations = []
+    for _ in range(2):
+        with asking(teamsup, stdin="one\ntwo\n") as script:
+            for _ in range(2):
+                question = taken(user_comm)
+                conversations.append(question.message.conversation_id or "")
+                user_comm.reply(question, "ok")
+            script.communicate(timeout=PATIENCE)
+
+    assert conversations[0] == conversations[1] != conversations[2] == conversations[3]
+    assert all(each.startswith(f"{console_name()}:") for each in conversations)
+
+
+def test_no_colours_go_into_a_pipe(running: Command) -> None:
+    result = running.run("chat", stdin="Hello\nagents\n")
+
+    assert "\x1b" not in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("words", [["--help"], ["chat", "--timeout", "0"]])
+def test_only_a_terminal_needs_the_line_editor(teamsup: Command, words: list[str]) -> None:
+    program = "import atexit, sys; from teamsup.supervisor.cli import main\n"
+    program += "atexit.register(lambda: print('heavy' if 'prompt_toolkit' in sys.modules else 'light'))\nmain()"
+
+    result = subprocess.run(
+        [sys.executable, "-c", program, *words],
+        input="Hello\n",
+        capture_output=True,
+        text=True,
+        env=teamsup.environment,
+        timeout=60,
+        check=False,
+    )
+
+    assert result.stdout.endswith("light\n")
 
 
 def test_an_answer_that_came_too_late_is_kept(running: Command) -> None:
@@ -161,14 +201,6 @@ def test_a_line_without_an_answer_does_not_keep_the_others_back(running: Command
 
     assert (result.returncode, result.stdout) == (os.EX_UNAVAILABLE, "Hi there! 👋\n")
     assert "1 of 2 lines have no answer yet. It will come to: teamsup read --agent console-" in result.stderr
-
-
-def test_what_another_agent_says_carries_its_name(running: Command) -> None:
-    with chat(running) as (terminal, _):
-        terminal.expect("you> ")
-        running.run("send", "--agent", "deployer", console_name(), "v1.2 is out")
-
-        terminal.expect("deployer> v1.2 is out")
 
 
 def test_news_are_kept_for_a_person_who_is_not_there(running: Command) -> None:

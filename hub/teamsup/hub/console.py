@@ -10,9 +10,12 @@ from collections.abc import Iterator
 from .command_line import command_line
 from .errors import CallerError, InvalidName
 from .file_lock import try_lock
-from .message_hub import MessageHub
+from .message_hub import LEASE_SECONDS, MessageHub
 from .messages import TAKEN, Delivery, Message
 from .team import Team
+
+ADDRESSEE = "user_comm"
+"""Who answers people."""
 
 
 class NoAnswer(CallerError):
@@ -90,13 +93,34 @@ def ask_once(team: Team, recipient: str, content: str, seconds: float) -> Messag
     raise NoAnswer(f"{recipient} has not answered within {seconds:.0f} s. See: {command_line(team, 'logs', recipient)}")
 
 
-def incoming(hub: MessageHub, seconds: float) -> Iterator[Delivery]:
+class Chat:
+    """One session of a person at a terminal or of a script: a conversation of its own."""
+
+    def __init__(self, hub: MessageHub) -> None:
+        self.hub = hub
+        self.conversation = f"{hub.agent}:{os.urandom(4).hex()}"
+
+    def say(self, text: str, message_id: str | None = None) -> Message:
+        """Write to whoever answers people."""
+        return self.hub.send(ADDRESSEE, text, message_id=message_id, conversation_id=self.conversation)
+
+    def is_part(self, message: Message) -> bool:
+        """Whether it was said in this conversation."""
+        return message.conversation_id == self.conversation
+
+
+def incoming(hub: MessageHub, seconds: float, *, lease: float = LEASE_SECONDS) -> Iterator[Delivery]:
     """What arrives within so many seconds; the caller acknowledges it once it has been shown."""
     ends = time.monotonic() + seconds
     while hub.wait(ends - time.monotonic()):
-        yield from hub.claim()
+        yield from hub.claim(lease=lease)
 
 
 def is_answer(delivery: Delivery, question: Message) -> bool:
     """Whether this is the answer itself, and not news on the way to it."""
-    return delivery.message.reply_to == question.message_id and delivery.message.message_type != "status_report"
+    return delivery.message.reply_to == question.message_id and not is_progress(delivery.message)
+
+
+def is_progress(message: Message) -> bool:
+    """Whether it tells how far a question has come, and answers nothing."""
+    return message.message_type == "status_report" and message.reply_to is not None

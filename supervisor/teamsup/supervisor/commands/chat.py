@@ -1,34 +1,45 @@
-"""``teamsup chat``: a person and the team, line by line."""
+"""``teamsup chat``: a person or a script, and the team."""
 
 import argparse
+import contextlib
+import os
 import sys
-import threading
-import time
-from dataclasses import dataclass, field
 
-from teamsup.hub import Delivery, Message, MessageHub, Team, TeamsupError
+from teamsup.hub import CallerError, Delivery, Message, StaleLease, Team
 from teamsup.hub.command_line import command_line
-from teamsup.hub.console import NoAnswer, console, incoming, is_answer, lasting_name
+from teamsup.hub.console import ADDRESSEE, Chat, NoAnswer, console, incoming, is_answer, lasting_name
 from teamsup.hub.wording import printable
 
 from ..arguments import amount
+from ..chat_lines import as_json, aside
 from ..state_file import holder, not_running
 
-ADDRESSEE = "user_comm"
-_PROMPT = "you> "
-_TEAM = "team"
-_PATIENCE = 10.0
-_HEARTBEAT_SECONDS = 10.0
-_LOOK_SECONDS = 0.25
+_LONGER = 60.0
+_A_DAY = 86400.0
+
+
+class AnsweredByAnError(CallerError):
+    """The answer says that it did not go well."""
+
+    exit_code = os.EX_SOFTWARE
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = (
+        "Exit codes: 0 all is answered; 69 something has no answer in time, which is kept and comes later; 70 the "
+        "answer to --once is an error. In a terminal: Alt-Enter or a backslash at the end begins a new line, Ctrl-C "
+        "clears what is typed, and Ctrl-C or Ctrl-D ends the chat where nothing is."
+    )
+    parser.add_argument("--once", metavar="TEXT", help="ask this, print the answer, and end; '-' reads it from stdin")
+    parser.add_argument(
+        "--json", action="store_true", help="one JSON object a line for each message that comes, for programs"
+    )
     parser.add_argument(
         "--timeout",
         type=amount,
         default=30.0,
         metavar="SECONDS",
-        help="how long to wait for each answer when the lines come from a pipe (default: 30)",
+        help="how long to wait for each answer, with --once or when the lines come from a pipe (default: 30)",
     )
 
 
@@ -41,94 +52,85 @@ def run(arguments: argparse.Namespace) -> int:
         hub.recover()
         if holder(team) is None:
             print(f"teamsup: What you write is kept. {not_running(team)}", file=sys.stderr)
-        if sys.stdin.isatty():
-            _Conversation(hub).hold()
-            return 0
-        answered = [_ask(hub, line.strip(), arguments.timeout) for line in sys.stdin if line.strip()]
-    if not all(answered):
-        where = command_line(team, "read", "--agent", hub.agent, "--wait", "60")
-        raise NoAnswer(f"{answered.count(False)} of {len(answered)} lines have no answer yet. It will come to: {where}")
+        chat = Chat(hub)
+        if arguments.once is not None:
+            _once(chat, arguments)
+        elif arguments.json or not _is_terminal():
+            _answer_lines(chat, arguments)
+        else:
+            return _hold(chat)
     return 0
 
 
-def _send(hub: MessageHub, line: str) -> Message:
-    return hub.send(ADDRESSEE, line, conversation_id=hub.agent)
+def _is_terminal() -> bool:
+    """Whether a person sits there, at something that can move its cursor."""
+    return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
-def _ask(hub: MessageHub, line: str, seconds: float) -> bool:
-    """One question from a pipe: its answer on stdout, everything else on stderr; whether it came in time."""
-    question = _send(hub, line)
-    for delivery in incoming(hub, seconds):
+def _hold(chat: Chat) -> int:
+    with contextlib.suppress(KeyboardInterrupt):
+        from ..terminal import hold  # imports what is heavy, and only people at a terminal need
+
+        return hold(chat)
+    return 0
+
+
+def _answer_lines(chat: Chat, arguments: argparse.Namespace) -> None:
+    """Lines from a pipe, one after another. Raises NoAnswer when one has none in time."""
+    answered = [_ask(chat, line.strip(), arguments) for line in sys.stdin if line.strip()]
+    if not all(answered):
+        raise _no_answer(chat, f"{answered.count(False)} of {len(answered)} lines have no answer yet.")
+
+
+def _ask(chat: Chat, line: str, arguments: argparse.Namespace) -> bool:
+    """Whether its answer came in time. That goes to stdout; everything else to stderr, unless a program reads."""
+    question = chat.say(line)
+    for delivery in incoming(chat.hub, arguments.timeout):
         answered = is_answer(delivery, question)
-        print(printable(delivery.message.content), file=sys.stdout if answered else sys.stderr, flush=True)
-        hub.acknowledge(delivery)
+        _print(delivery.message, answered, arguments)
+        chat.hub.acknowledge(delivery)
         if answered:
             return True
     return False
 
 
-@dataclass
-class _Conversation:
-    """A person at a terminal: one thread reads what they type, another prints what arrives."""
+def _once(chat: Chat, arguments: argparse.Namespace) -> None:
+    """One question of a script. What else waits for the person is not the script's, and stays.
 
-    hub: MessageHub
-    _ended: threading.Event = field(default_factory=threading.Event)
-    _answered: threading.Event = field(default_factory=threading.Event)
-    _question: Message | None = None
-    _typing: bool = False
+    Raises NoAnswer, and AnsweredByAnError.
+    """
+    question = chat.say(sys.stdin.read().strip() if arguments.once == "-" else arguments.once)
+    others: list[Delivery] = []
+    try:
+        for delivery in incoming(chat.hub, arguments.timeout, lease=min(arguments.timeout + _LONGER, _A_DAY)):
+            if not chat.is_part(delivery.message):
+                others.append(delivery)
+                continue
+            answered = is_answer(delivery, question)
+            failed = answered and delivery.message.message_type == "error"
+            if arguments.json or not failed:
+                _print(delivery.message, answered, arguments)
+            chat.hub.acknowledge(delivery)
+            if failed:
+                raise AnsweredByAnError(delivery.message.content)
+            if answered:
+                return
+    finally:
+        for delivery in others:
+            with contextlib.suppress(StaleLease):
+                chat.hub.release(delivery)
+    raise _no_answer(chat, "There is no answer yet.")
 
-    def hold(self) -> None:
-        import readline  # noqa: F401 - gives input() line editing and history
 
-        listener = threading.Thread(target=self._listen, name="teamsup-chat")
-        listener.start()
-        try:
-            while True:
-                self._typing = True
-                line = input(_PROMPT).strip()
-                self._typing = False
-                if line:
-                    self._say(line)
-        except (EOFError, KeyboardInterrupt):
-            print()
-        finally:
-            self._ended.set()
-            listener.join()
+def _print(message: Message, answered: bool, arguments: argparse.Namespace) -> None:
+    if arguments.json:
+        print(as_json(message), flush=True)
+    elif answered:
+        print(printable(message.content), flush=True)
+    else:
+        print(aside(message), file=sys.stderr, flush=True)
 
-    def _say(self, line: str) -> None:
-        self._answered.clear()
-        try:
-            self._question = _send(self.hub, line)
-        except TeamsupError as error:
-            print(f"(not sent: {printable(str(error))})")
-            return
-        if not self._answered.wait(_PATIENCE):
-            print("(no answer yet; it will appear here)")
 
-    def _listen(self) -> None:
-        beat = time.monotonic()
-        while not self._ended.is_set():
-            try:
-                for delivery in incoming(self.hub, _LOOK_SECONDS):
-                    self._show(delivery)
-                    self.hub.acknowledge(delivery)
-                if time.monotonic() - beat > _HEARTBEAT_SECONDS:
-                    self.hub.heartbeat()
-                    beat = time.monotonic()
-            except TeamsupError as error:
-                print(f"\n{printable(str(error))}", file=sys.stderr)
-                self._ended.wait(1)
-
-    def _show(self, delivery: Delivery) -> None:
-        message = delivery.message
-        label = f"{_TEAM if message.sender == ADDRESSEE else message.sender}> "
-        text = printable(label + message.content.replace("\n", "\n" + " " * len(label)))
-        if self._typing:
-            import readline
-
-            print(f"\r\033[K{text}\n{_PROMPT}{readline.get_line_buffer()}", end="", flush=True)
-        else:
-            print(text, flush=True)
-        if self._question is not None and message.reply_to == self._question.message_id:
-            # The answer itself, or news that it will take longer.
-            self._answered.set()
+def _no_answer(chat: Chat, sentence: str) -> NoAnswer:
+    where = command_line(chat.hub.team, "read", "--agent", chat.hub.agent, "--wait", "60")
+    return NoAnswer(f"{sentence} It will come to: {where}")

@@ -1,0 +1,60 @@
+"""How what is said in a chat looks: to a person, and to a program."""
+
+import json
+
+from teamsup.hub import Message
+from teamsup.hub.console import ADDRESSEE, is_progress
+from teamsup.hub.wording import printable
+
+PROMPT = "you> "
+_TEAM = "team"
+_INDENT = len("team> ")
+_MARKED = {"error": "error", "opinion_request": "to decide", "opinion_response": "decided"}
+
+
+def label(message: Message) -> str:
+    """Who says it, and what no colour may be needed to see."""
+    marks = ["urgent"] if message.priority == "urgent" else []
+    if (mark := _MARKED.get(message.message_type)) is not None:
+        marks.append(mark)
+    sender = _TEAM if message.sender == ADDRESSEE else message.sender
+    return f"{sender} ({', '.join(marks)})> " if marks else f"{sender}> "
+
+
+def style(message: Message) -> str:
+    """The class of its label's colour."""
+    if message.priority == "urgent":
+        return "class:urgent"
+    if message.message_type == "status_report":
+        return "class:aside"
+    return {"error": "class:error", "opinion_request": "class:decision"}.get(message.message_type, "class:team")
+
+
+def beside(label_text: str, text: str) -> str:
+    """The text as it stands beside a label, its lines one under another but for a label that is long."""
+    return printable(text.strip("\r\n")).replace("\n", "\n" + " " * min(len(label_text), _INDENT))
+
+
+def aside(message: Message) -> str:
+    """What is not an answer, for whoever waits for one."""
+    if is_progress(message):
+        return printable(message.content)
+    return printable(f"{'urgent: ' if message.priority == 'urgent' else ''}{message.content}")
+
+
+def as_json(message: Message) -> str:
+    """One line."""
+    options = message.metadata.get("options")
+    return json.dumps(
+        {
+            "id": message.message_id,
+            "from": message.sender,
+            "type": message.message_type,
+            "content": message.content,
+            "reply_to": message.reply_to,
+            "conversation": message.conversation_id,
+            "priority": message.priority,
+            "options": options if isinstance(options, list) else [],
+        },
+        ensure_ascii=False,
+    )

@@ -1,0 +1,213 @@
+"""A person at a terminal: what they type, what arrives meanwhile, and how far their questions have come."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.filters import Condition, has_focus
+from prompt_toolkit.formatted_text import StyleAndTextTuples
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.output import ColorDepth
+from prompt_toolkit.output.vt100 import Vt100_Output
+from prompt_toolkit.renderer import print_formatted_text
+from prompt_toolkit.styles import Style
+
+from teamsup.hub import Message, StaleLease, TeamsupError
+from teamsup.hub.console import Chat, is_progress
+from teamsup.hub.messages import new_message_id
+from teamsup.hub.wording import printable
+
+from .chat_lines import PROMPT, beside, label, style
+from .open_questions import OpenQuestions
+from .reflow import ReflowingRenderer
+from .state_file import holder, not_running
+from .typing_aids import Names, history, is_naming
+
+_HINT = "@agent asks one of the team, /help says more; Alt-Enter: new line, Ctrl-D: end."
+_HEARTBEAT_SECONDS = 10.0
+_QUIET_SECONDS = 5.0
+_PAUSE_SECONDS = 1.0
+_COLOURS = {
+    "you": "ansigreen bold",
+    "team": "ansicyan bold",
+    "decision": "ansiyellow bold",
+    "urgent": "ansired bold",
+    "error": "ansired",
+    "aside": "dim",
+}
+
+
+def hold(chat: Chat) -> int:
+    """Talk until the person ends it; the exit code."""
+    return asyncio.run(_Terminal(chat).hold())
+
+
+class _Terminal:
+    """One prompt that stays, what arrives being printed above it."""
+
+    def __init__(self, chat: Chat) -> None:
+        self._chat = chat
+        self._hub = chat.hub
+        self._questions = OpenQuestions()
+        self._typed: asyncio.Queue[str] = asyncio.Queue()
+        self._style = Style.from_dict({} if os.environ.get("NO_COLOR") else _COLOURS)
+        self._trouble = ""
+        self._session = self._prompt()
+
+    async def hold(self) -> int:
+        self._print([("class:aside", _HINT)])
+        besides = [asyncio.create_task(work()) for work in (self._listen, self._send, self._stay)]
+        code = await self._type()
+        await self._typed.join()
+        for task in besides:
+            task.cancel()
+        await asyncio.wait(besides)
+        if count := self._questions.count:
+            what = "1 question is" if count == 1 else f"{count} questions are"
+            self._print([("class:aside", f"({what} still open; what comes is kept for you)")])
+        return code
+
+    async def _type(self) -> int:
+        """Until the person or a signal ends it."""
+        loop = asyncio.get_running_loop()
+        typing = asyncio.create_task(self._session.app.run_async())
+        signals = []
+
+        def end(number: int) -> None:
+            signals.append(number)
+            typing.cancel()
+
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, end, number)
+        with contextlib.suppress(EOFError, asyncio.CancelledError):
+            await typing
+        return 128 + signals[0] if signals else 0
+
+    def _prompt(self) -> PromptSession[None]:
+        output = Vt100_Output.from_pty(
+            sys.stdout, term=os.environ.get("TERM"), default_color_depth=ColorDepth.from_env()
+        )
+        # Some terminals never say where their cursor is, and then it would wait, and complain.
+        output.enable_cpr = False
+        session: PromptSession[None] = PromptSession(
+            self._before_typing,
+            output=output,
+            style=self._style,
+            multiline=True,
+            history=history(self._hub.team),
+            completer=Names(self._hub),
+            complete_while_typing=Condition(lambda: is_naming(session.default_buffer.document)),
+            enable_suspend=True,
+            erase_when_done=True,
+            key_bindings=self._keys(),
+        )
+        session.app.renderer = ReflowingRenderer(session.app.renderer.style, output)
+        return session
+
+    def _before_typing(self) -> StyleAndTextTuples:
+        width = self._session.app.output.get_size().columns
+        progress = "".join(f"{line}\n" for line in self._questions.lines(width))
+        return [("class:aside", progress), ("class:you", PROMPT)]
+
+    def _keys(self) -> KeyBindings:
+        keys = KeyBindings()
+        is_typing = has_focus("DEFAULT_BUFFER")
+
+        @keys.add("enter", filter=is_typing)
+        def _(event: KeyPressEvent) -> None:
+            buffer = event.current_buffer
+            if buffer.document.is_cursor_at_the_end and buffer.text.endswith("\\"):
+                buffer.delete_before_cursor()
+                buffer.insert_text("\n")
+            else:
+                text = buffer.text
+                buffer.reset(append_to_history=True)
+                self._take(text)
+
+        @keys.add("escape", "enter", filter=is_typing)
+        def _(event: KeyPressEvent) -> None:
+            event.current_buffer.insert_text("\n")
+
+        @keys.add("c-c", filter=is_typing)
+        @keys.add("<sigint>")
+        def _(event: KeyPressEvent) -> None:
+            if event.current_buffer.text:
+                event.current_buffer.reset()
+            else:
+                event.app.exit(exception=EOFError)
+
+        return keys
+
+    def _take(self, typed: str) -> None:
+        """What the person has typed stays above, and is sent."""
+        # Bytes that are no text must not stop it.
+        text = typed.encode(errors="surrogateescape").decode(errors="replace").strip()
+        if text:
+            self._print([("class:you", PROMPT), ("", beside(PROMPT, text))])
+            self._typed.put_nowait(text)
+
+    async def _send(self) -> None:
+        while True:
+            text, question = await self._typed.get(), new_message_id()
+            # Open before it is sent: the answer may be here before we hear that it is on disk.
+            self._questions.ask(question)
+            try:
+                await asyncio.to_thread(self._chat.say, text, question)
+                asyncio.get_running_loop().call_later(_QUIET_SECONDS, self._still_quiet, question)
+            except TeamsupError as error:
+                self._questions.close(question)
+                self._say_aside(f"not sent: {error}")
+            finally:
+                self._typed.task_done()
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                async for delivery in self._hub.listen_async():
+                    self._show(delivery.message)
+                    with contextlib.suppress(StaleLease):
+                        await asyncio.to_thread(self._hub.acknowledge, delivery)
+                    self._trouble = ""
+            except TeamsupError as error:
+                if self._trouble != (trouble := str(error)):
+                    self._trouble = trouble
+                    self._say_aside(trouble)
+                await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _stay(self) -> None:
+        while True:
+            await asyncio.sleep(_HEARTBEAT_SECONDS)
+            with contextlib.suppress(TeamsupError):
+                await asyncio.to_thread(self._hub.heartbeat)
+
+    def _show(self, message: Message) -> None:
+        if is_progress(message) and message.priority != "urgent":
+            self._questions.tell(message)
+            self._session.app.invalidate()
+            return
+        self._questions.close(message.reply_to)
+        name = label(message)
+        rest = "class:aside" if message.message_type == "status_report" else ""
+        self._print([(style(message), printable(name)), (rest, beside(name, message.content))])
+
+    def _still_quiet(self, question: str) -> None:
+        """No answer, and not even news of it: say so."""
+        down = holder(self._hub.team) is None
+        news = f"no answer yet: {not_running(self._hub.team)}" if down else "no answer yet; it will appear here"
+        self._questions.note(question, news)
+        self._session.app.invalidate()
+
+    def _say_aside(self, text: str) -> None:
+        self._print([("class:aside", f"({printable(text)})")])
+
+    def _print(self, text: StyleAndTextTuples) -> None:
+        """A line above what is being typed. In raw mode throughout, unlike run_in_terminal: what is typed meanwhile is
+        not echoed into it."""
+        app = self._session.app
+        if app.is_running:
+            app.renderer.erase()
+        print_formatted_text(app.output, [*text, ("", "\n")], self._style, color_depth=app.color_depth)
+        app.invalidate()
