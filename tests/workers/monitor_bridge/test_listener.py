@@ -1,0 +1,488 @@
+"""Who is heard over HTTP, and what they may forget afterwards."""
+
+import asyncio
+import base64
+import gzip
+import http.client
+import http.server
+import json
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from listening import Port, Recorder, listening
+from support import eventually
+from teamsup.hub import MessageHub, NotConfigured, StoreBusy, Team
+from teamsup.hub.settings import Settings
+from teamsup.hub.source_section import SourceSection
+from teamsup.workers.monitor_bridge import body, hearing, listener
+from teamsup.workers.monitor_bridge.refused import KEPT, KEPT_BYTES, Refused, keep, refused
+
+SECRET = "open sesame, please"  # noqa: S105
+VARIABLE = "OUR_SECRET"
+BEARER = {"Authorization": f"Bearer {SECRET}"}
+PAYLOADS = Path(__file__).with_name("payloads")
+FIRING = (PAYLOADS / "alertmanager_firing.json").read_text("utf-8")
+KEY = "fbab788ec4c1018b 2026-01-15T10:00:00+00:00"
+
+
+def basic(user: str, password: str) -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+
+
+@pytest.fixture
+def hub(join: Callable[..., MessageHub]) -> MessageHub:
+    return join("monitor-bridge")
+
+
+@pytest.fixture
+def recorder(hub: MessageHub) -> Recorder:
+    return Recorder(hub)
+
+
+@pytest.fixture
+def port(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> Iterator[Port]:
+    monkeypatch.setenv(VARIABLE, SECRET)
+    sources = {
+        "prometheus": SourceSection("alertmanager", secret_variable=VARIABLE),
+        "gcp": SourceSection("google_cloud", secret_variable=VARIABLE),
+        "scripts": SourceSection("plain", secret_variable=VARIABLE),
+        "open": SourceSection("plain"),
+    }
+    with listening(recorder, sources) as heard:
+        yield heard
+
+
+def kept(hub: MessageHub) -> Refused:
+    (only,) = refused(hub)
+    return only
+
+
+class TestSecrets:
+    @pytest.mark.parametrize(
+        "headers", [BEARER, {"authorization": f"bearer  {SECRET}"}, basic("anybody", SECRET), basic("", SECRET)]
+    )
+    def test_whoever_has_it_is_heard(self, port: Port, recorder: Recorder, headers: dict[str, str]) -> None:
+        assert port.ask("/prometheus", FIRING, headers).status == 200
+        assert recorder.heard == [(KEY, "firing")]
+
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {},
+            {"Authorization": ""},
+            {"Authorization": "Bearer"},
+            {"Authorization": f"Bearer {SECRET[:-1]}"},
+            {"Authorization": f"Bearer {SECRET}x"},
+            {"Authorization": SECRET},
+            {"Authorization": "Basic ####"},
+            {"Authorization": "Basic /////w=="},
+            basic(SECRET, ""),
+            basic("anybody", "wrong"),
+        ],
+    )
+    def test_nobody_else_is(self, port: Port, recorder: Recorder, headers: dict[str, str]) -> None:
+        answer = port.ask("/prometheus", FIRING, headers)
+        assert answer.status == 401
+        assert answer.headers["WWW-Authenticate"].startswith("Basic realm=")
+        assert (recorder.calls, refused(recorder.hub)) == ([], [])
+
+    def test_google_may_show_it_in_the_address(self, port: Port) -> None:
+        test = (PAYLOADS / "google_test.json").read_text("utf-8")
+        address = SECRET.replace(" ", "%20")
+        assert port.ask(f"/gcp?auth_token={address}", test).status == 200
+        assert port.ask("/gcp?auth_token=wrong", test).status == 401
+
+    def test_alertmanager_may_not(self, port: Port) -> None:
+        assert port.ask(f"/prometheus?auth_token={SECRET.replace(' ', '%20')}", FIRING).status == 401
+
+    def test_a_secret_of_one_source_opens_no_other(self, recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("ONE", "the first secret")
+        monkeypatch.setenv("OTHER", "the other secret")
+        sources = {name: SourceSection("plain", secret_variable=name.upper()) for name in ("one", "other")}
+        with listening(recorder, sources) as port:
+            assert port.ask("/other", "x", {"Authorization": "Bearer the first secret"}).status == 401
+
+    def test_a_page_in_a_browser_is_not_heard_even_without_a_secret(self, port: Port, recorder: Recorder) -> None:
+        assert port.ask("/open", "x", {"Origin": "http://127.0.0.1"}).status == 403
+        assert port.ask("/open/job", None, {"Sec-Fetch-Site": "cross-site"}, "GET").status == 403
+        assert recorder.calls == []
+
+
+class TestAnswers:
+    def test_the_same_delivery_ten_times_is_the_same_ten_times(self, port: Port, recorder: Recorder) -> None:
+        assert {port.ask("/prometheus", FIRING, BEARER).status for _ in range(10)} == {200}
+        assert set(recorder.heard) == {(KEY, "firing")}
+
+    def test_a_ping_needs_no_body(self, port: Port, recorder: Recorder) -> None:
+        for method in ("GET", "HEAD", "POST"):
+            assert port.ask("/scripts/backup", None, BEARER, method).status == 200
+        assert set(recorder.heard) == {("backup", "alive"), ("ping backup", "resolved")}
+
+    def test_whoever_looks_after_it_learns_that_it_lives(self, port: Port) -> None:
+        assert port.ask("/", method="GET").text == "ok\n"
+
+    def test_what_is_not_there_is_not_there(self, port: Port) -> None:
+        assert port.ask("/nobody", "x").status == 404
+        assert port.ask("/", "x").status == 405
+        assert port.ask("/scripts", None, BEARER, "GET").status == 405
+
+    def test_no_answer_shows_a_secret(self, port: Port) -> None:
+        for path in ("/prometheus", "/nobody", f"/gcp?auth_token={SECRET.replace(' ', '%20')}"):
+            answer = port.ask(path, "x", BEARER)
+            assert SECRET not in answer.text + str(answer.headers)
+        assert SECRET not in repr(vars(port.listener))
+
+
+BOMBS: dict[str, tuple[str | bytes, str]] = {
+    "broken": ('{"version": "4",', "The payload is no JSON: "),
+    "nested": ("[" * 200_000, "The JSON is nested too deeply."),
+    "nested tables": ('{"a":' * 100_000, "The JSON is nested too deeply."),
+    "digits": ('{"version": ' + "9" * 10_000 + "}", "The JSON has a number with too many digits."),
+    "nan": ('{"version": NaN}', "The payload is no JSON: NaN is no number."),
+    "bytes": (b'{"version": "\xff"}', "The payload is not text in UTF-8."),
+    "utf-16": ('{"version": "4"}'.encode("utf-16"), "The payload is not text in UTF-8."),
+    "no json": ("hello", "The payload must be a JSON object, not a text that is no JSON."),
+    "empty": ("", "The payload must be a JSON object, not a text that is no JSON."),
+    "surrogate": ('{"version": "\\ud800"}', 'version must be "4", not "?".'),
+    "list": ("[]", "The payload must be a JSON object, not a list."),
+}
+
+
+class TestRefusals:
+    @pytest.mark.parametrize("name", BOMBS)
+    def test_what_means_nothing_is_refused_with_a_reason_and_kept(
+        self, port: Port, recorder: Recorder, name: str
+    ) -> None:
+        sent, reason = BOMBS[name]
+        answer = port.ask("/prometheus", sent, BEARER)
+
+        assert (answer.status, recorder.calls) == (400, [])
+        assert answer.text.startswith(reason)
+        found = kept(recorder.hub)
+        data = sent.encode() if isinstance(sent, str) else sent
+        assert (found.source, found.reason, found.bytes) == ("prometheus", answer.text.strip(), len(data))
+        assert found.payload == data[:KEPT_BYTES].decode("utf-8", "replace")
+
+    def test_what_oracle_publishes_is_no_json_and_refused_like_any_other(self, recorder: Recorder) -> None:
+        with listening(recorder, {"oci": SourceSection("oracle_cloud")}) as port:
+            answer = port.ask("/oci", (PAYLOADS / "oracle_split_not_json.txt").read_text("utf-8"))
+        assert (answer.status, answer.text[:23]) == (400, "The payload is no JSON:")
+
+    def test_the_same_one_is_kept_once(self, port: Port, hub: MessageHub) -> None:
+        for _ in range(3):
+            port.ask("/prometheus", "hello", BEARER)
+        assert (kept(hub).times, kept(hub).payload) == (3, "hello")
+
+    def test_no_source_can_fill_the_disk_or_push_out_what_another_has_sent(self, hub: MessageHub) -> None:
+        keep(hub, "quiet", "why", b"quiet")
+        for number in range(KEPT + 20):
+            keep(hub, "loud", "why", b"%d" % number)
+        found = refused(hub)
+        assert [one.source for one in found].count("loud") == KEPT
+        assert [one.source for one in found].count("quiet") == 1
+        assert found[0].payload == str(KEPT + 19)
+
+    def test_one_that_cannot_be_kept_is_asked_for_again(self, port: Port, hub: MessageHub) -> None:
+        hub.change("ALTER TABLE refused_payloads RENAME TO gone")
+        assert port.ask("/prometheus", "hello", BEARER).status == 503
+        hub.change("ALTER TABLE gone RENAME TO refused_payloads")
+
+    def test_a_huge_body_is_not_even_read(self, port: Port, recorder: Recorder) -> None:
+        with socket.create_connection(("127.0.0.1", port.number), timeout=30) as connection:
+            head = f"POST /prometheus HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {SECRET}\r\n"
+            connection.sendall(f"{head}Content-Length: 999999999999\r\n\r\n".encode())
+            assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
+        assert recorder.calls == []
+        assert kept(recorder.hub).reason == "The payload is larger than 1 MiB."
+
+    def test_neither_is_one_whose_length_is_not_said(self, port: Port, recorder: Recorder) -> None:
+        with socket.create_connection(("127.0.0.1", port.number), timeout=30) as connection:
+            head = f"POST /prometheus HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {SECRET}\r\n"
+            connection.sendall(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode())
+            piece = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
+            for _ in range(17):
+                connection.sendall(piece)
+            assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
+        assert recorder.calls == []
+
+    def test_neither_is_one_that_grows_when_unpacked(self, port: Port, recorder: Recorder) -> None:
+        bomb = gzip.compress(b" " * 50 * 2**20)
+        assert len(bomb) < body.MAX_BYTES
+        assert port.ask("/prometheus", bomb, {**BEARER, "Content-Encoding": "gzip"}).status == 413
+        assert recorder.calls == []
+
+    def test_one_of_the_largest_size_is_heard(self, port: Port, recorder: Recorder) -> None:
+        assert port.ask("/prometheus", FIRING.ljust(body.MAX_BYTES), BEARER).status == 200
+        assert port.ask("/prometheus", FIRING.ljust(body.MAX_BYTES + 1), BEARER).status == 413
+        assert recorder.heard == [(KEY, "firing")]
+
+    def test_half_a_body_is_nothing(self, port: Port, recorder: Recorder) -> None:
+        with socket.create_connection(("127.0.0.1", port.number), timeout=30) as connection:
+            head = f"POST /prometheus HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {SECRET}\r\n"
+            connection.sendall(f"{head}Content-Length: {len(FIRING)}\r\n\r\n{FIRING[:100]}".encode())
+        assert port.ask("/", method="GET").status == 200
+        assert recorder.calls == []
+
+
+class TestSlowness:
+    def test_who_sends_headers_for_ever_is_cut_off(self, recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(listener, "_IDLE_SECONDS", 0.5)
+        with (
+            listening(recorder, {"open": SourceSection("plain")}) as port,
+            socket.create_connection(("127.0.0.1", port.number), timeout=0.1) as connection,
+        ):
+            connection.sendall(b"POST /open HTTP/1.1\r\n")
+            eventually(lambda: is_cut_off(connection, b"X: y\r\n"), "it is cut off")
+
+    def test_who_sends_a_body_for_ever_is_too(self, recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(body, "_SECONDS", 0.5)
+        with (
+            listening(recorder, {"open": SourceSection("plain")}) as port,
+            socket.create_connection(("127.0.0.1", port.number), timeout=30) as connection,
+        ):
+            connection.sendall(b"POST /open HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nx")
+            assert connection.recv(100).startswith(b"HTTP/1.1 408 ")
+        assert recorder.calls == []
+
+    def test_a_connection_too_many_is_told_to_come_again(
+        self, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(listener, "_CONNECTIONS", 2)
+        with listening(recorder, {"open": SourceSection("plain")}) as port:
+            idle = [http.client.HTTPConnection("127.0.0.1", port.number) for _ in range(2)]
+            for connection in idle:
+                connection.request("GET", "/")
+                connection.getresponse().read()
+            with socket.create_connection(("127.0.0.1", port.number), timeout=30) as third:
+                assert third.recv(100).startswith(b"HTTP/1.1 503 ")
+            for connection in idle:
+                connection.close()
+            eventually(lambda: port.ask("/", method="GET").status == 200, "there is room again")
+
+
+def is_cut_off(connection: socket.socket, more: bytes) -> bool:
+    """Whether the other end has closed, after it was sent a little more."""
+    try:
+        connection.sendall(more)
+        return connection.recv(10) == b""
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
+
+
+class TestStoring:
+    def test_a_busy_hub_is_503_and_nothing_of_it_stays(self, port: Port, recorder: Recorder) -> None:
+        recorder.trouble = StoreBusy("held by another program.")
+        answer = port.ask("/prometheus", FIRING, BEARER)
+        assert (answer.status, answer.headers["Retry-After"], recorder.heard) == (503, "5", [])
+
+        recorder.trouble = None
+        assert port.ask("/prometheus", FIRING, BEARER).status == 200
+        assert recorder.heard == [(KEY, "firing")]
+        assert refused(recorder.hub) == []
+
+    def test_a_mistake_of_ours_is_500_and_kept_for_a_person(self, port: Port, recorder: Recorder) -> None:
+        recorder.trouble = KeyError("oops")
+        assert port.ask("/prometheus", FIRING, BEARER).status == 500
+        assert (kept(recorder.hub).reason, recorder.heard) == ("It could not be taken in: KeyError.", [])
+
+    def test_what_comes_while_the_hub_is_at_work_shares_one_transaction(self, port: Port, recorder: Recorder) -> None:
+        store, intake = recorder.hub._store, port.listener._intake
+        with ThreadPoolExecutor(20) as senders:
+            with recorder.hub.transaction():
+                answers = [senders.submit(port.ask, "/open", {"title": str(number)}) for number in range(20)]
+                eventually(lambda: len(intake._waiting) >= 19 and recorder.calls == [], "all wait")
+                before = store._committed
+            assert {answer.result().status for answer in answers} == {200}
+        assert len(recorder.heard) == 20
+        assert store._committed - before <= 3  # this one, the first that came, the rest
+
+    def test_more_than_one_transaction_should_have_are_stored_in_order(self, port: Port, recorder: Recorder) -> None:
+        titles = [str(number) for number in range(1500)]
+        assert port.ask("/open", [{"title": title} for title in titles]).status == 200
+        assert [key for key, _ in recorder.heard] == titles
+
+    def test_one_that_cannot_be_taken_is_not_the_end_of_those_it_came_with(
+        self, port: Port, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        take = recorder.take
+
+        def picky(source: str, news: tuple[object, ...]) -> None:
+            take(source, news)  # type: ignore[arg-type]
+            if "bad" in str(news):
+                raise LookupError("bad")
+
+        monkeypatch.setattr(port.listener._intake, "_take", picky)
+        with ThreadPoolExecutor(16) as senders:
+            titles = [f"{'bad' if number % 10 == 0 else 'good'} {number}" for number in range(100)]
+            statuses = list(senders.map(lambda title: port.ask("/open", {"title": title}).status, titles))
+        assert statuses == [500 if "bad" in title else 200 for title in titles]
+        assert sorted(key for key, _ in recorder.heard) == sorted(title for title in titles if "good" in title)
+
+    def test_more_than_may_wait_come_again(
+        self, port: Port, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("teamsup.workers.monitor_bridge.intake._WAITING", 0)
+        assert port.ask("/open", "x").status == 503
+        assert recorder.calls == []
+
+
+class TestConfirmation:
+    HEADERS = {  # noqa: RUF012
+        "X-OCI-NS-MessageType": "SubscriptionConfirmation",
+        "X-OCI-NS-ConfirmationURL": "https://cell1.notification.us-phoenix-1.oraclecloud.com/confirm?token=1",
+    }
+
+    @pytest.mark.parametrize(("welcome", "status"), [(True, 200), (False, 503)])
+    def test_oracle_is_asked_once(self, recorder: Recorder, welcome: bool, status: int) -> None:
+        asked = []
+
+        async def confirm(link: str) -> bool:
+            asked.append(link)
+            return welcome
+
+        with listening(recorder, {"oci": SourceSection("oracle_cloud")}, confirm=confirm) as port:
+            assert port.ask("/oci", "{}", self.HEADERS).status == status
+            assert port.ask("/oci", "{}", {**self.HEADERS, "X-OCI-NS-ConfirmationURL": "https://evil.x/"}).status == 400
+        assert asked == [self.HEADERS["X-OCI-NS-ConfirmationURL"]]
+        assert recorder.calls == []
+
+    def test_only_oracle_is(self, recorder: Recorder) -> None:
+        with listening(recorder, {"open": SourceSection("plain")}) as port:
+            assert port.ask("/open", "x", self.HEADERS).status == 200
+        assert recorder.heard == [("x", "firing")]
+
+    async def ask(self, status: int) -> tuple[bool, list[str]]:
+        paths: list[str] = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                paths.append(self.path)
+                self.send_response(status)
+                self.send_header("Location", "/elsewhere")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+            thread = threading.Thread(target=server.serve_forever)
+            thread.start()
+            try:
+                return await listener.ask_once(f"http://127.0.0.1:{server.server_port}/confirm"), paths
+            finally:
+                server.shutdown()
+                thread.join()
+
+    @pytest.mark.parametrize(
+        ("status", "welcome"), [(200, True), (204, True), (302, False), (404, False), (500, False)]
+    )
+    def test_no_redirect_is_followed(self, status: int, welcome: bool) -> None:
+        assert asyncio.run(self.ask(status)) == (welcome, ["/confirm"])
+
+    def test_nobody_there_is_no_confirmation(self) -> None:
+        assert not asyncio.run(listener.ask_once("http://127.0.0.1:1/"))
+
+
+class TestThePort:
+    def test_a_port_that_somebody_else_has_is_said_and_waited_for(
+        self, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(listener, "_RETRY_SECONDS", 0.05)
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            number = other.getsockname()[1]
+            with listening(recorder, {"open": SourceSection("plain")}, port=number) as port:
+                assert f"cannot hear the sources on 127.0.0.1 port {number}" in port.listener.note
+                other.close()
+                eventually(lambda: port.listener.port == number, "it takes the port")
+                assert port.listener.note == ""
+
+
+class TestConfiguration:
+    def refusal(self, hub: MessageHub, toml: str) -> str:
+        hub.team.configuration.write_text(toml)
+        with pytest.raises(NotConfigured) as refused:
+            hearing.listener(hub, Settings(hub.team), lambda *_: None)
+        return str(refused.value)
+
+    LOOPBACK = '[monitor-bridge]\nlisten = "127.0.0.1:9095"\n'
+
+    def test_without_sources_nobody_listens_and_nothing_heavy_is_loaded(self, hub: MessageHub) -> None:
+        hub.team.configuration.write_text(self.LOOPBACK)
+        assert hearing.listener(hub, Settings(hub.team), lambda *_: None) is None
+
+    def test_beyond_this_machine_every_source_needs_a_secret(self, hub: MessageHub) -> None:
+        toml = (
+            '[monitor-bridge]\nlisten = "0.0.0.0:9095"\n[source.a]\nsecret_variable = "A"\n[source.b]\nkind = "plain"\n'
+        )
+        assert "[source.b] needs a secret_file or secret_variable" in self.refusal(hub, toml)
+
+    def test_sources_need_an_address(self, hub: MessageHub) -> None:
+        assert '[source.a] needs [monitor-bridge] listen = "127.0.0.1:9095"' in self.refusal(hub, "[source.a]\n")
+
+    @pytest.mark.parametrize(
+        "listen", ["9095", "127.0.0.1", "localhost:0", "example.com:80", ":9095", "127.0.0.1:99999"]
+    )
+    def test_an_address_is_an_address_and_a_port(self, hub: MessageHub, listen: str) -> None:
+        assert "listen must be an address and a port" in self.refusal(hub, f'[monitor-bridge]\nlisten = "{listen}"\n')
+
+    def test_an_unknown_kind_is_refused(self, hub: MessageHub) -> None:
+        assert "kind must be one of" in self.refusal(hub, self.LOOPBACK + '[source.a]\nkind = "nagios"\n')
+
+    def test_a_name_that_no_address_would_have_is_refused(self, hub: MessageHub) -> None:
+        assert "write the name in small letters" in self.refusal(hub, self.LOOPBACK + "[source.Prod]\n")
+
+    def test_a_file_that_others_can_read_is_no_secret(self, hub: MessageHub, tmp_path: Path) -> None:
+        file = tmp_path / "secret"
+        file.write_text(SECRET)
+        toml = f'{self.LOOPBACK}[source.a]\nsecret_file = "{file}"\n'
+        file.chmod(0o644)
+        assert "run chmod 600 on it" in self.refusal(hub, toml)
+        file.chmod(0o600)
+        assert hearing.listener(hub, Settings(hub.team), lambda *_: None) is not None
+        file.write_text("short")
+        assert "must be one line of 8 characters or more" in self.refusal(hub, toml)
+        file.write_text(" \n")
+        assert "is empty" in self.refusal(hub, toml)
+        file.write_bytes(b"\xff" * 20)
+        assert "it is not text" in self.refusal(hub, toml)
+        file.unlink()
+        assert "cannot be read" in self.refusal(hub, toml)
+
+    def test_systemd_may_keep_it(self, hub: MessageHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "grafana").write_text(SECRET)
+        os.chmod(tmp_path / "grafana", 0o444)
+        monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+        hub.team.configuration.write_text(
+            self.LOOPBACK + '[source.a]\nsecret_file = "$CREDENTIALS_DIRECTORY/grafana"\n'
+        )
+        assert hearing.listener(hub, Settings(hub.team), lambda *_: None) is not None
+
+    def test_a_variable_that_is_not_set_is_said(self, hub: MessageHub) -> None:
+        toml = self.LOOPBACK + '[source.a]\nsecret_variable = "NOT_SET_ANYWHERE"\n'
+        assert "[source.a] in $NOT_SET_ANYWHERE is empty" in self.refusal(hub, toml)
+
+    def test_the_secret_itself_does_not_stand_in_the_file(self, hub: MessageHub) -> None:
+        assert "has no key 'secret'" in self.refusal(hub, self.LOOPBACK + '[source.a]\nsecret = "hello"\n')
+
+
+def test_the_team_is_not_started_with_sources_that_strangers_could_pass_for(team: Team) -> None:
+    from teamsup.supervisor.configuration import load
+
+    team.create()
+    team.configuration.write_text('[monitor-bridge]\nlisten = "[::]:9095"\n[source.a]\n')
+    with pytest.raises(NotConfigured, match="needs a secret_file"):
+        load(team)
+
+
+def test_json_is_what_python_reads(port: Port, recorder: Recorder) -> None:
+    assert port.ask("/open", "\ufeff" + json.dumps({"title": "x"})).status == 200
+    assert recorder.heard == [("x", "firing")]
