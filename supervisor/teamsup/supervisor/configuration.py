@@ -93,7 +93,9 @@ def load(team: Team) -> Configuration:
             _program(name, named.get(name), settings, section, team) for name in dict.fromkeys((*WORKERS, *named))
         ]
         ordered = _ordered(programs)
-        check_sources(settings.section("monitor-bridge", MonitorSection).listen, settings.group("source", SourceSection))
+        check_sources(
+            settings.section("monitor-bridge", MonitorSection).listen, settings.group("source", SourceSection)
+        )
         for agent in section.agents:
             if agent_name(agent) in ordered:
                 raise ValueError(f"[team] agents: {agent!r} is a worker's name")
@@ -152,7 +154,9 @@ def _own_settings(name: str, settings: Settings, team_section: TeamSection) -> t
     # user_comm follows its own section by itself; it passes news on to where people on Discord read them.
     own = settings.section(name, SECTIONS[name]) if name in SECTIONS and name != "user_comm" else None
     home = settings.section("gateway", GatewaySection).home_channel if name == "user_comm" else 0
-    return own, home, team_section.unread_seconds
+    groups = ("source", "alert", "watchdog") if name == "monitor-bridge" else ()
+    several = [tuple(settings.group(group, GROUPS[group]).items()) for group in groups]
+    return own, home, team_section.unread_seconds, *several
 
 
 def _directory(label: str, name: str, team: Team) -> Path:
