@@ -1,0 +1,84 @@
+"""When an agent or worker of the team is a problem, and when a sign of life is missed."""
+
+from datetime import UTC, datetime, timedelta
+
+from teamsup.hub import Agent
+from teamsup.hub.sections import WatchdogSection
+from teamsup.workers.monitor_bridge import members, watchdogs
+from teamsup.workers.monitor_bridge.watchdogs import Sign
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def agent(name: str = "lead", *, silent: float = 1, unread: float | None = None, status: str = "online") -> Agent:
+    oldest = None if unread is None else NOW - timedelta(seconds=unread)
+    return Agent(name, "agent", status, NOW - timedelta(seconds=silent), {}, int(oldest is not None), oldest)
+
+
+def problems(*agents: Agent) -> list[str]:
+    found = members.readings(agents, {}, "monitor-bridge", NOW, stale_seconds=120, deaf_seconds=900)
+    return [reading.key for reading in found if reading.is_bad]
+
+
+def test_who_is_here_and_reads_is_no_problem() -> None:
+    assert problems(agent(), agent(unread=899)) == []
+
+
+def test_who_stops_without_goodbye_is_silent() -> None:
+    assert problems(agent(silent=121)) == ["lead silent"]
+    assert problems(agent(silent=9999, status="offline"), agent(silent=9999, status="not configured")) == []
+
+
+def test_who_is_here_and_does_not_read_is_deaf() -> None:
+    assert problems(agent(unread=901)) == ["lead deaf"]
+
+
+def test_what_waits_for_somebody_who_is_away_is_no_problem() -> None:
+    assert problems(agent(silent=60, unread=901), agent(status="offline", unread=901)) == []
+
+
+def test_we_ourselves_people_and_who_never_came_are_left_out() -> None:
+    console = Agent("console-ann", "console", "online", NOW - timedelta(days=1), {}, 0)
+    never = Agent("oci-monitor", "agent", "offline", None, {}, 3, NOW - timedelta(days=1))
+    assert problems(console, never, agent("monitor-bridge", silent=999)) == []
+
+
+def test_a_worker_that_begins_again_and_again_is_a_problem_until_it_stays() -> None:
+    begun: dict[str, members.Starts] = {}
+
+    def look(pid: int, at: float) -> bool | None:
+        nonlocal begun
+        worker = Agent("ticker", "daemon", "online", NOW, {"pid": pid}, 0)
+        begun = members.starts(begun, [worker], at)
+        found = members.readings([worker], begun, "monitor-bridge", NOW, stale_seconds=120, deaf_seconds=900)
+        return next(reading.is_bad for reading in found if "again" in reading.key)
+
+    assert [look(pid, pid * 10.0) for pid in range(5)] == [False, None, None, None, None]
+    assert look(5, 50.0) is True
+    assert look(5, 60.0) is True
+    assert look(5, 620.0) is None
+    assert look(5, 651.0) is False
+
+
+EXPECTED = {"prometheus": WatchdogSection(source="prom", name="Watchdog", every_seconds=300)}
+
+
+def is_missed(signs: list[Sign], *, listening_since: float, now: float) -> bool | None:
+    (reading,) = watchdogs.readings(EXPECTED, signs, listening_since, now)
+    return reading.is_bad
+
+
+def test_a_sign_of_life_that_stays_away_is_missed() -> None:
+    sign = Sign("prom", "fingerprint", "Watchdog", 1000)
+    assert not is_missed([sign], listening_since=0, now=1300)
+    assert is_missed([sign], listening_since=0, now=1301)
+
+
+def test_one_that_never_came_is_missed_too() -> None:
+    assert not is_missed([], listening_since=1000, now=1300)
+    assert is_missed([Sign("other", "k", "Watchdog", 1300)], listening_since=1000, now=1301)
+
+
+def test_what_came_while_nobody_listened_is_not_missed() -> None:
+    sign = Sign("prom", "fingerprint", "Watchdog", 1000)
+    assert not is_missed([sign], listening_since=5000, now=5300)
