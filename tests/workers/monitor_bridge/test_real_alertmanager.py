@@ -1,0 +1,112 @@
+"""A real Alertmanager speaks to our listener: what it says is heard, also when we could not hear it at first."""
+
+import base64
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from alertmanager import alertmanager, needs_alertmanager
+from listening import Recorder, listening
+from support import eventually
+from teamsup.hub import MessageHub, StoreBusy
+from teamsup.hub.source_section import SourceSection
+from teamsup.workers.monitor_bridge.refused import refused
+
+pytestmark = needs_alertmanager
+SECRET = "open sesame, please"  # noqa: S105
+BEARER = {"authorization": {"type": "Bearer", "credentials": SECRET}}
+BASIC = {"basic_auth": {"username": "teamsup", "password": SECRET}}
+DB1 = {"alertname": "DiskFull", "instance": "db1", "severity": "critical"}
+DB2 = {**DB1, "instance": "db2"}
+
+
+@pytest.fixture
+def recorder(join: Callable[..., MessageHub]) -> Recorder:
+    return Recorder(join("monitor-bridge"))
+
+
+@pytest.fixture
+def sources(monkeypatch: pytest.MonkeyPatch) -> dict[str, SourceSection]:
+    monkeypatch.setenv("PROMETHEUS", SECRET)
+    return {"prometheus": SourceSection("alertmanager", secret_variable="PROMETHEUS")}  # noqa: S106
+
+
+def states(recorder: Recorder, key: str) -> list[str]:
+    return [state for known, state in recorder.heard if known == key]
+
+
+@pytest.mark.parametrize("proof", [BEARER, BASIC])
+def test_it_fires_repeats_groups_and_resolves(
+    recorder: Recorder, sources: dict[str, SourceSection], tmp_path: Path, proof: dict[str, object]
+) -> None:
+    with (
+        listening(recorder, sources) as port,
+        alertmanager(tmp_path / "am", f"http://127.0.0.1:{port.number}/prometheus", proof) as real,
+    ):
+        real.fire(DB1, summary="disk of db1 is full")
+        eventually(lambda: recorder.heard, "it fires")
+        first = recorder.heard[0][0]
+        eventually(lambda: states(recorder, first).count("firing") >= 3, "it is repeated")
+        assert {key for key, _ in recorder.heard} == {first}
+
+        real.fire(DB2)
+        eventually(lambda: len({key for key, _ in recorder.heard}) == 2, "the other of its group fires")
+        second = next(key for key, _ in recorder.heard if key != first)
+
+        real.resolve(DB1)
+        eventually(lambda: "resolved" in states(recorder, first), "the first is resolved")
+        assert "resolved" not in states(recorder, second)
+        real.resolve(DB2)
+        eventually(lambda: "resolved" in states(recorder, second), "so is the second")
+    assert refused(recorder.hub) == []
+
+
+def test_it_comes_again_while_we_cannot_store(
+    recorder: Recorder, sources: dict[str, SourceSection], tmp_path: Path
+) -> None:
+    recorder.trouble = StoreBusy("held by another program.")
+    with (
+        listening(recorder, sources) as port,
+        alertmanager(tmp_path / "am", f"http://127.0.0.1:{port.number}/prometheus", BEARER) as real,
+    ):
+        real.fire(DB1)
+        eventually(lambda: len(recorder.calls) >= 2, "it has come again")
+        assert recorder.heard == []
+
+        recorder.trouble = None
+        eventually(lambda: recorder.heard, "it is heard")
+
+
+def test_what_it_says_while_we_are_gone_it_says_when_we_are_back(
+    recorder: Recorder, sources: dict[str, SourceSection], tmp_path: Path
+) -> None:
+    with listening(recorder, sources) as port:
+        number = port.number
+    with alertmanager(tmp_path / "am", f"http://127.0.0.1:{number}/prometheus", BEARER) as real:
+        real.fire(DB1)
+        eventually(lambda: "connection refused" in (tmp_path / "am" / "log").read_text(), "it has tried")
+        with listening(recorder, sources, port=number):
+            eventually(lambda: recorder.heard, "it is heard")
+
+
+def test_with_a_wrong_secret_it_is_not_heard_and_knows_why(
+    recorder: Recorder, sources: dict[str, SourceSection], tmp_path: Path
+) -> None:
+    wrong = {"authorization": {"type": "Bearer", "credentials": base64.b64encode(SECRET.encode()).decode()}}
+    with (
+        listening(recorder, sources) as port,
+        alertmanager(tmp_path / "am", f"http://127.0.0.1:{port.number}/prometheus", wrong) as real,
+    ):
+        real.fire(DB1)
+        eventually(lambda: "unexpected status code 401" in (tmp_path / "am" / "log").read_text(), "it is told")
+    assert recorder.calls == []
+
+
+def test_its_watchdog_is_a_sign_of_life(recorder: Recorder, sources: dict[str, SourceSection], tmp_path: Path) -> None:
+    with (
+        listening(recorder, sources) as port,
+        alertmanager(tmp_path / "am", f"http://127.0.0.1:{port.number}/prometheus", BEARER) as real,
+    ):
+        real.fire({"alertname": "Watchdog", "severity": "none"})
+        eventually(lambda: recorder.heard.count(("Watchdog", "alive")) >= 2, "it shows that it lives")
