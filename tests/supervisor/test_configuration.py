@@ -59,6 +59,13 @@ def test_a_process_is_given_its_own_section(team: Team) -> None:
     assert before["user_comm"].given == after["user_comm"].given
 
 
+def test_new_rules_of_routing_need_no_new_process(team: Team) -> None:
+    rules = '[user_comm]\ndefault_agent = "lead"\n[route.a]\nkeywords = ["a"]\nagents = ["b"]\n'
+    before, after = (loaded(team, toml).programs["user_comm"] for toml in ("", rules))
+
+    assert before.given == after.given
+
+
 def test_the_values_of_an_env_file_are_shown_nowhere(team: Team) -> None:
     team.create()
     secrets = team.folder / "secrets"
