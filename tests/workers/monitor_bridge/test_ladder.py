@@ -1,0 +1,230 @@
+"""What is said to whom until somebody takes care of an alert."""
+
+from dataclasses import replace
+
+import pytest
+
+from incident_desk import FIRING, Desk, Join, over
+from teamsup.hub import CallerError
+from teamsup.workers.monitor_bridge.incident import UnknownIncident
+
+
+@pytest.fixture
+def desk(join: Join) -> Desk:
+    return Desk(join, act_seconds=180.0)
+
+
+def test_an_agent_that_reads_and_does_not_act_is_rung_again_then_the_next_then_people(desk: Desk) -> None:
+    desk.take(FIRING)
+    (first,) = desk.read("alert-manager")
+    desk.later(179)
+    assert desk.read("alert-manager") == []
+
+    desk.later(1)
+    (again,) = desk.read("alert-manager")
+    assert f"alert-manager has read this alert (#{first.id}) and has not answered for 3m 0s" in again.content
+    desk.later(180)
+    (handed_on,) = desk.read("lead")
+    assert f"alert-manager has read this alert (#{again.id})" in handed_on.content
+    assert desk.read("user_comm") == []
+    desk.later(180)
+    assert len(desk.read("lead")) == 1
+    desk.later(180)
+    (told,) = desk.read("user_comm")
+    assert told.content.startswith("lead has read this alert")
+    assert told.message_type == "notification"
+    assert {message.conversation_id for message in (first, again, handed_on, told)} == {first.conversation_id}
+
+    assert desk.later(99999).next_due is None
+    assert desk.read("user_comm") == []
+
+
+def test_an_agent_that_does_not_read_has_one_message_that_is_rung_again(desk: Desk) -> None:
+    desk.take(FIRING)
+    (first,) = desk.waiting("alert-manager")
+    desk.later(60)
+    (again,) = desk.waiting("alert-manager")
+    assert again.id != first.id
+    assert f"alert-manager is online and has not read this alert (#{first.id})" in again.content
+
+    desk.later(60)
+    assert desk.waiting("alert-manager") == []
+    assert len(desk.read("lead")) == 1
+
+
+def test_people_are_told_at_once_when_no_agent_is_awake(join: Join) -> None:
+    desk = Desk(join, here=(), ping=(42,))
+    desk.take(replace(FIRING, severity="critical"))
+
+    (told,) = desk.read("user_comm")
+    number = desk.open[0].id
+    assert told.content.startswith("Nobody is awake to take this: alert-manager is offline")
+    assert told.priority == "urgent"
+    assert told.metadata["commands"] == {"Acknowledge": f"/ack {number}"}
+    assert told.metadata["ping"] == ["42"]
+    assert "<@42>" in told.content
+    # And an agent finds it when it comes.
+    assert len(desk.read("alert-manager")) == 1
+
+
+def test_people_are_told_at_once_when_the_agent_leaves(join: Join) -> None:
+    desk = Desk(join, here=("alert-manager",))
+    desk.take(FIRING)
+    assert desk.read("user_comm") == []
+    desk.leave("alert-manager")
+    desk.later(1)
+    (told,) = desk.read("user_comm")
+    assert "alert-manager is offline" in told.content
+
+
+def test_nobody_is_pinged_for_what_only_informs(join: Join) -> None:
+    desk = Desk(join, here=(), ping=(42,))
+    desk.take(replace(FIRING, severity="info"))
+    (told,) = desk.read("user_comm")
+    assert told.metadata["ping"] == []
+    assert told.priority == "normal"
+
+
+def test_the_command_comes_when_people_do_not_act_either(join: Join) -> None:
+    desk = Desk(join, here=(), command=("true",))
+    desk.take(FIRING)
+    assert desk.later(179).commands == ()
+    assert desk.later(1).commands == (desk.open[0].id,)
+    desk.incidents.ladder.has_run(desk.open[0].id)
+    assert desk.later(9999).commands == ()
+
+
+def test_an_answer_ends_the_escalation_and_goes_to_people(desk: Desk) -> None:
+    desk.take(FIRING)
+    (first,) = desk.read("alert-manager")
+    desk.say("alert-manager", "A cron job; it ends in a minute.", first)
+
+    (report,) = desk.read("user_comm")
+    assert report.content == (
+        f"alert-manager on incident {desk.open[0].id} (HighCPU on web-01): A cron job; it ends in a minute."
+    )
+    assert report.conversation_id == first.conversation_id
+    assert desk.open[0].state == "firing"
+    assert desk.later(9999).next_due is None
+    assert desk.read("alert-manager") == desk.read("lead") == []
+
+
+def test_an_agent_acknowledges_with_its_first_word(desk: Desk) -> None:
+    desk.take(FIRING)
+    (first,) = desk.read("alert-manager")
+    desk.say("alert-manager", "ack, I look at it", first)
+
+    (incident,) = desk.open
+    assert (incident.state, incident.acknowledged_by) == ("acknowledged", "alert-manager")
+    told = [message.content for message in desk.read("user_comm")]
+    assert told == [
+        f"alert-manager takes care of incident {incident.id} (HighCPU on web-01).",
+        f"alert-manager on incident {incident.id} (HighCPU on web-01): I look at it",
+    ]
+    assert desk.read("alert-manager") == []
+    assert desk.later(9999).next_due is None
+
+
+@pytest.mark.parametrize("words", ["acknowledgement is not mine to give", "packed disk", "I ack nothing"])
+def test_other_words_acknowledge_nothing(desk: Desk, words: str) -> None:
+    desk.take(FIRING)
+    (first,) = desk.read("alert-manager")
+    desk.say("alert-manager", words, first)
+    assert desk.open[0].state == "firing"
+
+
+def test_a_message_in_its_conversation_is_a_report_too(desk: Desk) -> None:
+    desk.take(FIRING)
+    (first,) = desk.read("alert-manager")
+    desk.agents["lead"].send("monitor-bridge", "found it", conversation_id=first.conversation_id)
+    (delivery,) = desk.hub.claim()
+    assert desk.care.incident_of(delivery.message) == desk.open[0].first
+
+
+def test_a_person_acknowledges_and_the_agent_and_people_are_told(desk: Desk) -> None:
+    desk.take(FIRING, replace(FIRING, key="k2"))
+    number = desk.open[-1].id
+    desk.read("alert-manager")
+    done = desk.care.acknowledge([f"#{number}"], "ann")
+
+    assert done.answer == f"ann takes care of incident {number} (HighCPU on web-01)."
+    assert [message.content for message in desk.read("user_comm")] == [done.answer]
+    assert [message.content for message in desk.read("alert-manager")] == [done.answer]
+    states = {incident.id: (incident.state, incident.acknowledged_by) for incident in desk.open}
+    assert states[number] == ("acknowledged", "ann")
+    assert states[number + 1] == ("firing", None)
+
+    again = desk.care.acknowledge([str(number)], "bob")
+    assert again.answer == f"Incident {number} is acknowledged by ann 0s ago."
+    assert desk.read("user_comm") == []
+
+
+def test_all_are_acknowledged_at_once(desk: Desk) -> None:
+    desk.take(FIRING, replace(FIRING, key="k2"))
+    assert len(desk.care.acknowledge(["all"], "ann").incidents) == 2
+    assert {incident.state for incident in desk.open} == {"acknowledged"}
+    assert desk.care.acknowledge(["all"], "ann").answer == "Nothing is open that nobody takes care of."
+
+
+def test_acknowledging_one_of_a_group_acknowledges_what_was_told_with_it(desk: Desk) -> None:
+    desk.take(*(replace(FIRING, key=f"k{number}", group="g") for number in range(3)))
+    assert len(desk.care.acknowledge([str(desk.open[1].id)], "ann").incidents) == 3
+
+
+def test_what_joins_an_acknowledged_group_is_news_again(desk: Desk) -> None:
+    desk.take(replace(FIRING, group="g"))
+    desk.read("alert-manager")
+    desk.care.acknowledge(["all"], "ann")
+    desk.read("alert-manager")
+    desk.take(replace(FIRING, key="k2", title="another", group="g"))
+    desk.later(60)
+    (message,) = desk.read("alert-manager")
+    assert "another" in message.content
+    assert "HighCPU" not in message.content
+    desk.later(180)
+    assert len(desk.read("alert-manager")) == 1
+
+
+def test_words_that_name_no_incident_change_nothing(desk: Desk) -> None:
+    desk.take(FIRING)
+    for words in ([], ["it"], ["1", "all"]):
+        with pytest.raises(CallerError):
+            desk.care.acknowledge(words, "ann")
+    with pytest.raises(UnknownIncident):
+        desk.care.acknowledge([str(desk.open[0].id), "999"], "ann")
+    assert desk.open[0].state == "firing"
+
+
+def test_what_is_over_needs_nobody(desk: Desk) -> None:
+    desk.take(FIRING)
+    desk.read("alert-manager")
+    desk.take(over(FIRING))
+    desk.read("alert-manager")
+    assert desk.later(9999).next_due is None
+    assert desk.read("alert-manager") == []
+    assert "resolved" in desk.care.acknowledge([str(desk.all[0].id)], "ann").answer
+
+
+def test_a_report_that_comes_late_still_reaches_people(desk: Desk) -> None:
+    desk.take(FIRING)
+    (first,) = desk.read("alert-manager")
+    desk.take(over(FIRING))
+    desk.say("alert-manager", "it was cron", first)
+    assert "it was cron" in desk.read("user_comm")[0].content
+
+
+def test_a_route_decides_who_is_told(desk: Desk) -> None:
+    desk.take(replace(FIRING, labels={"team": "alone"}))
+    desk.later(60)
+    desk.later(60)
+    assert desk.read("lead") == []
+    assert len(desk.read("user_comm")) == 1
+
+
+def test_a_bridge_that_begins_anew_goes_on_where_the_last_one_was(desk: Desk, join: Join) -> None:
+    desk.take(FIRING)
+    desk.read("alert-manager")
+    other = Desk(join, act_seconds=180.0)
+    other.now = desk.now
+    other.later(180)
+    assert len(other.read("alert-manager")) == 1
