@@ -1,0 +1,120 @@
+"""``teamsup alerts``: what is wrong, who takes care of it, and taking care of it."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from teamsup.hub import MessageHub, Team, TeamsupError
+from teamsup.hub.command_line import existing_team
+from teamsup.hub.console import console, console_name, incoming, is_answer, speaking_as
+from teamsup.hub.wording import presence
+
+from . import incident, texts
+from .incident import Incident, UnknownIncident
+
+_BRIDGE = "monitor-bridge"
+_ANSWER_SECONDS = 10.0
+_ALL = 1000
+
+
+class NotAcknowledged(TeamsupError):
+    """monitor-bridge has refused it; the text is its own."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Show what is wrong and who takes care of it."
+    parser.add_argument("--all", action="store_true", help=f"also what is over, the newest {_ALL:,}")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.set_defaults(verb=_list)
+    verbs = parser.add_subparsers(metavar="VERB")
+
+    def verb(name: str, text: str, run_verb: Callable[[Team, argparse.Namespace], None]) -> argparse.ArgumentParser:
+        added = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        added.add_argument("--team", metavar="NAME", default=argparse.SUPPRESS, help="the team")
+        added.set_defaults(verb=run_verb)
+        return added
+
+    show = verb("show", "show all that is known of one", _show)
+    show.add_argument("id", help="its number")
+    show.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="for programs")
+    ack = verb("ack", "say that you take care of it", _ack)
+    ack.add_argument("id", nargs="+", help="its number, or: all")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    arguments.verb(existing_team(arguments.team), arguments)
+    return 0
+
+
+def _list(team: Team, arguments: argparse.Namespace) -> None:
+    with MessageHub(team) as hub:
+        found = incident.all_incidents(hub, _ALL) if arguments.all else incident.open_incidents(hub)
+    if arguments.json:
+        print(json.dumps({"incidents": [_as_json(each) for each in found]}, ensure_ascii=False))
+    else:
+        print("\n".join(texts.table(found, datetime.now(UTC))))
+
+
+def _show(team: Team, arguments: argparse.Namespace) -> None:
+    with MessageHub(team) as hub:
+        found = incident.by_id(hub, _number(arguments.id))
+    print(json.dumps(_as_json(found), ensure_ascii=False) if arguments.json else texts.shown(found, datetime.now(UTC)))
+
+
+def _ack(team: Team, arguments: argparse.Namespace) -> None:
+    words = [word.strip().lower() for word in arguments.id]
+    with MessageHub(team) as hub:
+        if words != ["all"]:
+            words = [str(incident.by_id(hub, _number(word)).id) for word in words]
+        bridge = hub.agent_named(_BRIDGE)
+    if bridge is not None and bridge.is_present(datetime.now(UTC)):
+        answer = _asked(team, words)
+        if answer is not None:
+            print(answer)
+            return
+        state = "has not answered yet"
+    else:
+        state = "was never started" if bridge is None else f"is {presence(bridge, datetime.now(UTC))}"
+        with speaking_as(team, None) as hub:
+            hub.enroll(_BRIDGE, "daemon")
+            hub.send(_BRIDGE, _words(words))
+    print(f"Noted. {_BRIDGE} {state}; it will be told, and tell the others, as soon as it can.", file=sys.stderr)
+
+
+def _asked(team: Team, words: Sequence[str]) -> str | None:
+    """What monitor-bridge says to it; None: nothing in time, but it has it. Raises NotAcknowledged."""
+    name = f"{console_name()}-{os.getpid()}"
+    with console(team, name) as hub:
+        try:
+            question = hub.send(_BRIDGE, _words(words), metadata={"from": console_name()})
+            for delivery in incoming(hub, _ANSWER_SECONDS):
+                hub.acknowledge(delivery)
+                if is_answer(delivery, question):
+                    if delivery.message.message_type == "error":
+                        raise NotAcknowledged(delivery.message.content)
+                    return delivery.message.content
+        finally:
+            hub.retire(name)
+    return None
+
+
+def _words(words: Sequence[str]) -> str:
+    return " ".join(["ack", *words])
+
+
+def _number(word: str) -> int:
+    number = incident.number_in(word)
+    if number is None:
+        raise UnknownIncident(f"{word!r} is no incident's number; see: teamsup alerts")
+    return number
+
+
+def _as_json(each: Incident) -> dict[str, Any]:
+    values = asdict(each)
+    values["conversation"] = each.conversation
+    return {key: value.isoformat() if isinstance(value, datetime) else value for key, value in values.items()}
