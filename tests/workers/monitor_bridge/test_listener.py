@@ -139,6 +139,7 @@ class TestAnswers:
         assert SECRET not in repr(vars(port.listener))
 
 
+REFUSED = [("refused", "firing")]
 BOMBS: dict[str, tuple[str | bytes, str]] = {
     "broken": ('{"version": "4",', "The payload is no JSON: "),
     "nested": ("[" * 200_000, "The JSON is nested too deeply."),
@@ -162,7 +163,7 @@ class TestRefusals:
         sent, reason = BOMBS[name]
         answer = port.ask("/prometheus", sent, BEARER)
 
-        assert (answer.status, recorder.calls) == (400, [])
+        assert (answer.status, recorder.heard) == (400, REFUSED)
         assert answer.text.startswith(reason)
         found = kept(recorder.hub)
         data = sent.encode() if isinstance(sent, str) else sent
@@ -173,6 +174,17 @@ class TestRefusals:
         with listening(recorder, {"oci": SourceSection("oracle_cloud")}) as port:
             answer = port.ask("/oci", (PAYLOADS / "oracle_split_not_json.txt").read_text("utf-8"))
         assert (answer.status, answer.text[:23]) == (400, "The payload is no JSON:")
+
+    def test_it_is_a_problem_until_the_source_is_understood_again(self, recorder: Recorder) -> None:
+        sources = {"open": SourceSection("plain"), "other": SourceSection("plain")}
+        with listening(recorder, sources) as port:
+            assert port.ask("/open", "{").status == 400
+            assert port.ask("/other", "x").status == 200
+        with listening(recorder, sources) as port:
+            assert port.ask("/open", "y").status == 200
+            assert port.ask("/open", "z").status == 200
+        fine = [(name, "firing") for name in "xyz"]
+        assert recorder.heard == [*REFUSED, *fine[:2], ("refused", "resolved"), fine[2]]
 
     def test_the_same_one_is_kept_once(self, port: Port, hub: MessageHub) -> None:
         for _ in range(3):
@@ -198,7 +210,7 @@ class TestRefusals:
             head = f"POST /prometheus HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {SECRET}\r\n"
             connection.sendall(f"{head}Content-Length: 999999999999\r\n\r\n".encode())
             assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
-        assert recorder.calls == []
+        assert recorder.heard == REFUSED
         assert kept(recorder.hub).reason == "The payload is larger than 1 MiB."
 
     def test_neither_is_one_whose_length_is_not_said(self, port: Port, recorder: Recorder) -> None:
@@ -209,18 +221,18 @@ class TestRefusals:
             for _ in range(17):
                 connection.sendall(piece)
             assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
-        assert recorder.calls == []
+        assert recorder.heard == REFUSED
 
     def test_neither_is_one_that_grows_when_unpacked(self, port: Port, recorder: Recorder) -> None:
         bomb = gzip.compress(b" " * 50 * 2**20)
         assert len(bomb) < body.MAX_BYTES
         assert port.ask("/prometheus", bomb, {**BEARER, "Content-Encoding": "gzip"}).status == 413
-        assert recorder.calls == []
+        assert recorder.heard == REFUSED
 
     def test_one_of_the_largest_size_is_heard(self, port: Port, recorder: Recorder) -> None:
         assert port.ask("/prometheus", FIRING.ljust(body.MAX_BYTES), BEARER).status == 200
         assert port.ask("/prometheus", FIRING.ljust(body.MAX_BYTES + 1), BEARER).status == 413
-        assert recorder.heard == [(KEY, "firing")]
+        assert recorder.heard == [(KEY, "firing"), *REFUSED]
 
     def test_half_a_body_is_nothing(self, port: Port, recorder: Recorder) -> None:
         with socket.create_connection(("127.0.0.1", port.number), timeout=30) as connection:
@@ -324,7 +336,9 @@ class TestStoring:
             titles = [f"{'bad' if number % 10 == 0 else 'good'} {number}" for number in range(100)]
             statuses = list(senders.map(lambda title: port.ask("/open", {"title": title}).status, titles))
         assert statuses == [500 if "bad" in title else 200 for title in titles]
-        assert sorted(key for key, _ in recorder.heard) == sorted(title for title in titles if "good" in title)
+        assert sorted(key for key, _ in recorder.heard if key != "refused") == sorted(
+            title for title in titles if "good" in title
+        )
 
     def test_more_than_may_wait_come_again(
         self, port: Port, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
@@ -352,7 +366,7 @@ class TestConfirmation:
             assert port.ask("/oci", "{}", self.HEADERS).status == status
             assert port.ask("/oci", "{}", {**self.HEADERS, "X-OCI-NS-ConfirmationURL": "https://evil.x/"}).status == 400
         assert asked == [self.HEADERS["X-OCI-NS-ConfirmationURL"]]
-        assert recorder.calls == []
+        assert recorder.heard == REFUSED
 
     def test_only_oracle_is(self, recorder: Recorder) -> None:
         with listening(recorder, {"open": SourceSection("plain")}) as port:

@@ -13,9 +13,10 @@ from teamsup.hub import MessageHub, StoreError
 from teamsup.hub.source_section import Address, SourceSection
 
 from . import body
+from .alert import Alert
 from .intake import Intake, Take, TooMany
 from .proof import CHALLENGE, Proof, proof_of
-from .refused import keep
+from .refused import keep, refused
 from .sources import PARSERS, BadPayload, News, Request, confirmation
 
 _IDLE_SECONDS = 30.0
@@ -52,7 +53,9 @@ class Listener:
         self._log = logging.getLogger("monitor-bridge")
         self._intake = Intake(hub, take)
         self._confirm = confirm or ask_once
-        self._complained: dict[str, float] = {}
+        self._complained: dict[tuple[str, str], float] = {}
+        self._misunderstood = {payload.source for payload in refused(hub)}
+        """Sources of which the last that is known was refused, perhaps."""
 
     async def run(self) -> None:
         """Hear until cancelled."""
@@ -97,7 +100,7 @@ class Listener:
                 return server
 
     async def _health(self, _request: web.Request) -> web.Response:
-        return web.Response(text="ok\n")
+        return _says(200, "ok")
 
     async def _answer(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
@@ -147,7 +150,9 @@ class Listener:
         if self._kinds[name] == "oracle_cloud" and (link := confirmation(asked)) is not None:
             return await self._subscribe(name, link)
         news = self._news(asked, data)
-        await self._intake.store(name, news)
+        again = (_misunderstanding(name),) if name in self._misunderstood else ()
+        await self._intake.store(name, (*news, *again))
+        self._misunderstood.discard(name)
         return _says(200, "Stored.")
 
     def _news(self, asked: Request, data: bytes) -> News:
@@ -162,15 +167,22 @@ class Listener:
         return _says(503, "It could not be confirmed; come again.", {"Retry-After": str(_RETRY_SECONDS)})
 
     async def _refuse(self, name: str, reason: str, data: bytes) -> None:
-        """Keep it for a person. Raises StoreError: then it was not refused for good."""
+        """Keep it for a person, and tell: it may have been an alert. Raises StoreError; then it is not refused yet."""
         await asyncio.to_thread(keep, self._hub, name, reason, data)
         self._complain(name, f"a payload was refused and kept: {reason}")
+        self._misunderstood.add(name)
+        try:
+            await self._intake.store(name, (_misunderstanding(name, reason),))
+        except (StoreError, TooMany):
+            raise
+        except Exception:
+            self._log.exception("that %s was not understood cannot be told", name)
 
     def _complain(self, name: str, what: str) -> None:
         """In the log, but not more often than somebody reads it."""
-        now = time.monotonic()
-        if now - self._complained.get(name, -_LOG_SECONDS) >= _LOG_SECONDS:
-            self._complained[name] = now
+        now, about = time.monotonic(), (name, what[:20])
+        if now - self._complained.get(about, -_LOG_SECONDS) >= _LOG_SECONDS:
+            self._complained[about] = now
             self._log.warning("source %s: %s", name, what)
 
 
@@ -187,7 +199,13 @@ async def ask_once(link: str) -> bool:
 
 
 def _says(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> web.Response:
-    return web.Response(status=status, text=f"{sentence}\n", headers=headers)
+    return web.Response(status=status, text=f"{sentence}\n", headers={"Server": "teamsup", **(headers or {})})
+
+
+def _misunderstanding(name: str, reason: str = "") -> Alert:
+    """That a source is not understood, which may hide any other problem; without a reason: that it is again."""
+    title = f"What {name} sends is {'not understood' if reason else 'understood again'}"
+    return Alert(name, "refused", bool(reason), title, text=reason, thing="refused", key_returns=True)
 
 
 class _Full(asyncio.Protocol):
