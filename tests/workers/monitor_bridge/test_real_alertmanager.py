@@ -1,15 +1,21 @@
 """A real Alertmanager speaks to our listener: what it says is heard, also when we could not hear it at first."""
 
 import base64
-from collections.abc import Callable
+import contextlib
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from alertmanager import alertmanager, needs_alertmanager
 from listening import Recorder, listening
-from support import eventually
-from teamsup.hub import MessageHub, StoreBusy
+from support import environment_of_a_stranger, eventually
+from teamsup.hub import MessageHub, StoreBusy, Team
 from teamsup.hub.source_section import SourceSection
 from teamsup.workers.monitor_bridge.refused import refused
 
@@ -30,6 +36,23 @@ def recorder(join: Callable[..., MessageHub]) -> Recorder:
 def sources(monkeypatch: pytest.MonkeyPatch) -> dict[str, SourceSection]:
     monkeypatch.setenv("PROMETHEUS", SECRET)
     return {"prometheus": SourceSection("alertmanager", secret_variable="PROMETHEUS")}  # noqa: S106
+
+
+@pytest.fixture
+def start_bridge(team: Team) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
+    """Starts monitor-bridge itself; none is left afterwards."""
+    started: list[subprocess.Popen[bytes]] = []
+    environment = {**environment_of_a_stranger(), "TEAMSUP_HOME": str(team.folder.parent)}
+
+    def start() -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "teamsup.workers.monitor_bridge.bridge", "--team", team.name]
+        started.append(subprocess.Popen(command, env=environment))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait(20)
 
 
 def states(recorder: Recorder, key: str) -> list[str]:
@@ -88,6 +111,61 @@ def test_what_it_says_while_we_are_gone_it_says_when_we_are_back(
         eventually(lambda: "connection refused" in (tmp_path / "am" / "log").read_text(), "it has tried")
         with listening(recorder, sources, port=number):
             eventually(lambda: recorder.heard, "it is heard")
+
+
+def test_what_it_says_is_one_incident_though_we_are_killed_before_it_is_stored(
+    team: Team, start_bridge: Callable[[], subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    team.create()
+    secret = tmp_path / "secret"
+    secret.write_text(SECRET)
+    secret.chmod(0o600)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        number = free.getsockname()[1]
+    team.configuration.write_text(
+        f'[monitor-bridge]\nlisten = "127.0.0.1:{number}"\n'
+        f'[source.prometheus]\nkind = "alertmanager"\nsecret_file = "{secret}"\n'
+    )
+    with MessageHub(team) as hub:
+        bridge = start_bridge()
+        eventually(lambda: is_heard(number), "it listens")
+        with alertmanager(tmp_path / "am", f"http://127.0.0.1:{number}/prometheus", BEARER) as real:
+            with hub.transaction():
+                # It has what was said, and cannot store it.
+                real.fire(DB1)
+                eventually(lambda: has_sent(tmp_path / "am", number), "it has sent")
+                bridge.kill()
+                bridge.wait(20)
+            assert hub.rows("SELECT * FROM incidents WHERE source = 'prometheus'") == []
+
+            bridge = start_bridge()
+            eventually(lambda: incidents(hub), "it comes again")
+            real.resolve(DB1)
+            eventually(lambda: [state for _, state in incidents(hub)] == ["resolved"], "it ends")
+        bridge.terminate()
+        assert bridge.wait(20) == 0
+        assert len(incidents(hub)) == 1
+
+
+def is_heard(number: int) -> bool:
+    with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{number}/", timeout=5):
+        return True
+    return False
+
+
+def has_sent(folder: Path, number: int) -> bool:
+    """Whether a request is on its way to that port."""
+    return any(
+        connection.raddr and connection.raddr.port == number and connection.status == psutil.CONN_ESTABLISHED
+        for process in psutil.Process().children()
+        if str(folder) in " ".join(process.cmdline())
+        for connection in process.net_connections("tcp")
+    )
+
+
+def incidents(hub: MessageHub) -> list[tuple[str, str]]:
+    rows = hub.rows("SELECT key, state FROM incidents WHERE source = 'prometheus'")
+    return [(row["key"], row["state"]) for row in rows]
 
 
 def test_with_a_wrong_secret_it_is_not_heard_and_knows_why(
