@@ -168,11 +168,14 @@ def test_what_an_agent_lets_people_decide_reaches_them_with_the_way_to_answer(ru
     with MessageHub(running.team, agent="console-ann") as ann, MessageHub(running.team, agent="lead") as lead:
         ann.register("console")
         lead.register()
-        lead.send("user_comm", "Restart web-1?", metadata={"options": ["yes", "not now"]})
+        question = lead.send("user_comm", "Restart web-1?", metadata={"options": ["yes", "not now"]})
         assert ann.wait(PATIENCE)
         (asked,) = ann.claim()
-        assert asked.message.content == "lead: Restart web-1?\n@lead yes\n@lead not now"
-        ann.send("user_comm", "@lead not now")
+        assert asked.message.content == (
+            f"lead asks (#{question.id}): Restart web-1?\n  1. yes\n  2. not now\n"
+            f"Answer with its number, or: /decide {question.id} ANSWER"
+        )
+        ann.send("user_comm", f"/decide {question.id} 2")
         assert lead.wait(PATIENCE)
         assert lead.claim()[0].message.content == "not now"
 
@@ -184,7 +187,7 @@ def test_what_an_agent_tells_user_comm_reaches_people(running: Command) -> None:
         agent.send("user_comm", "checkout fails since 14:02", priority="urgent")
         assert ann.wait(PATIENCE)
         (told,) = ann.claim()
-        assert (told.message.content, told.message.priority) == ("alert-manager: checkout fails since 14:02", "urgent")
+        assert (told.message.content, told.message.priority) == ("❗ alert-manager: checkout fails since 14:02", "urgent")
 
 
 def test_an_answer_with_a_choice_goes_to_whoever_asked_and_to_nobody_else(running: Command) -> None:
@@ -203,7 +206,7 @@ def test_an_answer_with_a_choice_goes_to_whoever_asked_and_to_nobody_else(runnin
         assert ann.wait(PATIENCE)
         (answer,) = ann.claim()
         assert answer.message.reply_to == question.message_id
-        assert answer.message.content == "lead: web-1 or web-2?\n@lead web-1\n@lead web-2"
+        assert "lead asks (#3): web-1 or web-2?\n  1. web-1\n  2. web-2\n" in answer.message.content
         assert bob.claim() == []
 
 
