@@ -1,0 +1,291 @@
+"""monitor-bridge as a process: from a source's request to whoever takes care of it."""
+
+import contextlib
+import http.client
+import http.server
+import json
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support import PATIENCE, Command, eventually, refusal
+from teamsup.hub import Message, MessageHub
+
+QUIET = "cpu_percent = 100\nmemory_percent = 100\ndisk_percent = 100\nload_per_cpu = 0\nswap_percent = 0\n"
+
+
+class Bridge:
+    """A team with monitor-bridge and user_comm, the agent lead, who is here, and ann at a console."""
+
+    def __init__(self, teamsup: Command, port: int) -> None:
+        self.teamsup = teamsup
+        self.port = port
+        self.lead = MessageHub(teamsup.team, agent="lead")
+        self.lead.register()
+        self.ann = MessageHub(teamsup.team, agent="console-ann")
+        self.ann.register("console")
+
+    def post(self, **alert: object) -> int:
+        """The status of the answer."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        with contextlib.closing(connection):
+            connection.request("POST", "/script", json.dumps(alert).encode())
+            answer = connection.getresponse()
+            answer.read()
+            return answer.status
+
+    def is_heard(self) -> bool:
+        with contextlib.suppress(OSError), contextlib.closing(socket.create_connection(("127.0.0.1", self.port), 1)):
+            return True
+        return False
+
+    def alerts(self, *words: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads(self.teamsup.run("alerts", "--json", *words).stdout)["incidents"]
+        return found
+
+    def pid(self) -> int | None:
+        pid: int | None = self.teamsup.ps()["monitor-bridge"]["pid"]
+        return pid
+
+    def close(self) -> None:
+        self.lead.close()
+        self.ann.close()
+
+
+def heard(hub: MessageHub) -> Message:
+    assert hub.wait(PATIENCE)
+    (delivery,) = hub.claim()
+    hub.acknowledge(delivery)
+    return delivery.message
+
+
+def heard_until(hub: MessageHub, words: str) -> Message:
+    while words not in (message := heard(hub)).content:
+        pass
+    return message
+
+
+@pytest.fixture
+def begin(run_workers: Callable[[str], Command]) -> Iterator[Callable[..., Bridge]]:
+    begun: list[Bridge] = []
+
+    def start(monitor: str = "", more: str = "") -> Bridge:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        teamsup = run_workers(
+            f'[monitor-bridge]\nrecipient = "lead"\nlisten = "127.0.0.1:{port}"\ninterval_seconds = 1\n{QUIET}{monitor}'
+            f'[source.script]\nkind = "plain"\n{more}'
+        )
+        bridge = Bridge(teamsup, port)
+        begun.append(bridge)
+        assert teamsup.run("start", "user_comm").returncode == 0
+        assert teamsup.run("start", "monitor-bridge").returncode == 0
+        eventually(bridge.is_heard, "the listener")
+        return bridge
+
+    yield start
+    for bridge in begun:
+        bridge.close()
+
+
+def test_an_alert_reaches_an_agent_whose_answer_reaches_people_until_it_is_resolved(
+    begin: Callable[..., Bridge],
+) -> None:
+    bridge = begin()
+    assert bridge.post(title="disk of web-01 is full", severity="critical") == 200
+
+    assert bridge.lead.wait(PATIENCE)
+    (delivery,) = bridge.lead.claim()
+    assert "disk of web-01 is full" in delivery.message.content
+    assert delivery.message.priority == "urgent"
+    bridge.lead.reply(delivery, "ack - I remove old logs")
+    assert "lead takes care of incident 1" in heard(bridge.ann).content
+    assert "I remove old logs" in heard(bridge.ann).content
+    (incident,) = bridge.alerts()
+    assert (incident["state"], incident["acknowledged_by"]) == ("acknowledged", "lead")
+
+    assert bridge.post(title="disk of web-01 is full", status="resolved") == 200
+    assert "Resolved" in heard(bridge.lead).content
+    assert "Resolved" in heard(bridge.ann).content
+    assert bridge.alerts() == []
+    assert [each["state"] for each in bridge.alerts("--all")] == ["resolved"]
+
+
+def test_a_person_acknowledges_in_words_or_by_a_command(begin: Callable[..., Bridge]) -> None:
+    bridge = begin()
+    for title in ("one", "two", "three"):
+        assert bridge.post(title=title) == 200
+    assert "one" in heard(bridge.lead).content
+
+    bridge.ann.send("user_comm", "/ack 1")
+    assert "console-ann takes care of incident 1 (one)." in heard_until(bridge.ann, "takes care").content
+    assert "console-ann takes care of incident 1" in heard_until(bridge.lead, "takes care").content
+
+    done = bridge.teamsup.run("alerts", "ack", "2")
+    assert (done.returncode, "takes care of incident 2 (two)." in done.stdout) == (0, True)
+    bridge.ann.send("user_comm", "/alerts")
+    table = heard_until(bridge.ann, "SEVERITY").content
+    assert "acknowledged by console-ann" in table
+    assert "three" in table
+    assert [each["state"] for each in bridge.alerts()] == ["firing", "acknowledged", "acknowledged"]
+    assert "incident 99" in refusal(bridge.teamsup.run("alerts", "ack", "99"))
+    assert "three" in bridge.teamsup.run("alerts", "show", "3").stdout
+
+
+def test_an_acknowledgement_while_the_bridge_is_down_is_kept_and_told(begin: Callable[..., Bridge]) -> None:
+    bridge = begin()
+    assert bridge.post(title="one") == 200
+    heard(bridge.lead)
+    assert bridge.teamsup.run("stop", "monitor-bridge").returncode == 0
+
+    done = bridge.teamsup.run("alerts", "ack", "1")
+    assert done.returncode == 0
+    assert done.stderr.startswith("Noted. monitor-bridge is offline")
+    assert [each["state"] for each in bridge.alerts()] == ["firing"]
+
+    assert bridge.teamsup.run("start", "monitor-bridge").returncode == 0
+    assert "takes care of incident 1" in heard(bridge.lead).content
+    assert [each["state"] for each in bridge.alerts()] == ["acknowledged"]
+
+
+def test_what_was_answered_with_200_survives_a_kill_at_any_moment(begin: Callable[..., Bridge]) -> None:
+    bridge = begin()
+    stored: list[str] = []
+    stopping = threading.Event()
+
+    def post() -> None:
+        number = 0
+        while not stopping.is_set():
+            number += 1
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                if bridge.post(title=f"alert {number}") == 200:
+                    stored.append(f"alert {number}")
+
+    poster = threading.Thread(target=post)
+    poster.start()
+    try:
+        for _ in range(5):
+            before = len(stored)
+            eventually(lambda before=before: len(stored) > before + 20, "alerts are taken")  # type: ignore[misc]
+            pid = bridge.pid()
+            assert pid is not None
+            os.kill(pid, signal.SIGKILL)
+            eventually(lambda pid=pid: bridge.pid() not in (None, pid), "it is back")  # type: ignore[misc]
+    finally:
+        stopping.set()
+        poster.join()
+    assert set(stored) <= {each["title"] for each in bridge.alerts()}
+
+
+def test_the_last_resort_is_a_command(begin: Callable[..., Bridge], tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    script = f'(cat; echo "$TEAMSUP_SEVERITY $TEAMSUP_TITLE") > {told}.part; mv {told}.part {told}'
+    bridge = begin(f"act_seconds = 1\ncommand = {json.dumps(['sh', '-c', script])}\n")
+    bridge.lead.mark_offline("lead")
+    assert bridge.post(title="it $(burns)", severity="critical") == 200
+
+    text = eventually(lambda: told.read_text() if told.exists() else "", "the command was run")
+    assert text.endswith("critical it $(burns)\n")
+    assert "Incident 1, critical, from script" in text
+
+
+def test_people_hear_that_the_command_failed(begin: Callable[..., Bridge]) -> None:
+    command = json.dumps(["sh", "-c", "echo no route to mail >&2; exit 3"])
+    bridge = begin(f"act_seconds = 1\ncommand = {command}\n")
+    bridge.lead.mark_offline("lead")
+    assert bridge.post(title="one") == 200
+    assert heard_until(bridge.ann, "failed").content.endswith("failed for incident 1: exit code 3: no route to mail.")
+
+
+def test_a_sign_of_life_that_stays_away_is_an_incident_until_it_comes_back(begin: Callable[..., Bridge]) -> None:
+    bridge = begin(more='[watchdog.backup]\nsource = "script"\nevery_seconds = 1\n')
+    message = heard_until(bridge.lead, "no sign of life of backup")
+    assert message.priority == "urgent"
+
+    def is_over() -> bool:
+        assert bridge.post(sign_of_life="backup") == 200
+        return bridge.alerts() == []
+
+    eventually(is_over, "it has ended")
+    assert "Resolved" in heard_until(bridge.lead, "Resolved").content
+
+
+class Alertmanager(http.server.BaseHTTPRequestHandler):
+    """What an Alertmanager is asked for."""
+
+    asked: list[dict[str, Any]]
+    status = 200
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.asked.append({"path": self.path, **body})
+        self.send_response(self.status)
+        self.end_headers()
+        self.wfile.write(b'{"silenceID": "s1"}')
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def alertmanager(status: int = 200) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    asked: list[dict[str, Any]] = []
+    handler = type("Handler", (Alertmanager,), {"asked": asked, "status": status})
+    server = http.server.HTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", asked
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_what_is_acknowledged_is_silenced_where_that_is_wanted(begin: Callable[..., Bridge]) -> None:
+    with alertmanager() as (url, asked):
+        bridge = begin(more=f'silence_url = "{url}"\nsilence_seconds = 600\n')
+        assert bridge.post(title="one", labels={"alertname": "One", "job": "a"}) == 200
+        heard(bridge.lead)
+        assert bridge.teamsup.run("alerts", "ack", "1").returncode == 0
+        (silence,) = eventually(lambda: asked, "the silence")
+    assert silence["path"] == "/api/v2/silences"
+    assert silence["matchers"] == [
+        {"name": "alertname", "value": "One", "isRegex": False, "isEqual": True},
+        {"name": "job", "value": "a", "isRegex": False, "isEqual": True},
+    ]
+    assert "incident 1, acknowledged by console-" in silence["comment"]
+
+
+def test_people_hear_that_it_could_not_be_silenced(begin: Callable[..., Bridge]) -> None:
+    with alertmanager(status=500) as (url, _):
+        bridge = begin(more=f'silence_url = "{url}"\n')
+        assert bridge.post(title="one", labels={"alertname": "One"}) == 200
+        heard(bridge.lead)
+        assert bridge.teamsup.run("alerts", "ack", "1").returncode == 0
+        assert "script goes on about it: it answered 500." in heard_until(bridge.ann, "goes on").content
+
+
+def test_a_team_where_nothing_is_wrong_says_so(begin: Callable[..., Bridge]) -> None:
+    bridge = begin()
+    assert bridge.teamsup.run("alerts").stdout == "Nothing is wrong that is known of.\n"
+    assert "no incident's number" in refusal(bridge.teamsup.run("alerts", "show", "x"))
+
+
+def test_what_is_asked_of_it_in_words_is_answered(begin: Callable[..., Bridge]) -> None:
+    bridge = begin()
+
+    def figures() -> bool:
+        bridge.lead.send("monitor-bridge", "how is the load?")
+        return "CPU" in heard(bridge.lead).content
+
+    eventually(figures, "the figures")
+    bridge.lead.send("monitor-bridge", "ack nothing")
+    assert heard(bridge.lead).message_type == "error"
