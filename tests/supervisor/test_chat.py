@@ -91,6 +91,17 @@ def test_progress_is_not_the_answer(teamsup: Command, user_comm: MessageHub) -> 
     assert stderr.endswith("lead has read it.\n")
 
 
+def test_what_an_agent_asks_back_is_not_the_answer(teamsup: Command, user_comm: MessageHub) -> None:
+    with asking(teamsup, "--once", "Deploy") as script:
+        question = taken(user_comm)
+        user_comm.answer(question.message, "lead asks (#7): Now?", message_type="opinion_request")
+        user_comm.reply(question, "lead: done")
+
+        stdout, stderr = script.communicate(timeout=PATIENCE)
+    assert (script.returncode, stdout) == (0, "lead: done\n")
+    assert stderr.endswith("lead asks (#7): Now?\n")
+
+
 def test_once_leaves_what_else_waits_for_the_person(teamsup: Command, user_comm: MessageHub) -> None:
     user_comm.enroll(console_name(), "console")
     user_comm.send(console_name(), "disk is full", message_type="notification", priority="urgent")
@@ -197,10 +208,11 @@ def test_a_line_without_an_answer_does_not_keep_the_others_back(running: Command
     with MessageHub(running.team) as hub:
         hub.enroll("lead")
 
-    result = running.run("chat", "--timeout", "2", stdin="@lead hello?\nHello\n")
+    result = running.run("chat", "--timeout", "2", stdin="@lead hello?\n/new\nHello\n")
 
-    assert (result.returncode, result.stdout) == (os.EX_UNAVAILABLE, "Hi there! 👋\n")
-    assert "1 of 2 lines have no answer yet. It will come to: teamsup read --agent console-" in result.stderr
+    assert result.returncode == os.EX_UNAVAILABLE
+    assert result.stdout.endswith("Hi there! 👋\n")
+    assert "1 of 3 lines have no answer yet. It will come to: teamsup read --agent console-" in result.stderr
 
 
 def test_news_are_kept_for_a_person_who_is_not_there(running: Command) -> None:

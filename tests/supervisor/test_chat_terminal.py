@@ -235,6 +235,21 @@ def test_progress_is_dim_and_replaced_until_the_answer_is_there(teamsup: Command
         terminal.expect("you> load?\nteam> lead: 3 %\nyou> half a line")
 
 
+def test_stop_takes_the_progress_away(teamsup: Command, user_comm: MessageHub) -> None:
+    with chat(teamsup) as (terminal, process):
+        terminal.type("load?\r")
+        user_comm.reply(taken(user_comm), "lead is offline.", message_type="status_report")
+        terminal.expect("(lead is offline.)")
+
+        terminal.type("/stop\r")
+        user_comm.reply(taken(user_comm), "Withdrawn.")
+
+        terminal.expect("you> load?\nyou> /stop\nteam> Withdrawn.\nyou>")
+        terminal.type("\x04")
+        assert process.wait(PATIENCE) == 0
+        assert "open" not in terminal.drain()
+
+
 def test_what_is_still_open_at_the_end_is_said(teamsup: Command, user_comm: MessageHub) -> None:
     with chat(teamsup) as (terminal, process):
         terminal.type("load?\r")
@@ -281,11 +296,13 @@ def test_control_characters_of_others_do_nothing(teamsup: Command, user_comm: Me
     ("typed", "offered", "completed"),
     [
         ("@gc", "gcp-monitor  offline, never here yet", "you> @gcp-monitor"),
+        ("@o", "oci          oci-monitor", "you> @oci"),
         ("/sto", "/stop  withdraw what you have asked", "you> /stop"),
-        ("/ask oc", "oci-monitor  offline", "you> /ask oci-monitor"),
+        ("/ask g", "gcp-monitor  offline", "you> /ask gcp-monitor"),
     ],
 )
 def test_names_are_completed(teamsup: Command, user_comm: MessageHub, typed: str, offered: str, completed: str) -> None:
+    teamsup.team.configuration.write_text('[user_comm]\naliases = { oci = "oci-monitor" }\n')
     user_comm.enroll("gcp-monitor")
     user_comm.enroll("oci-monitor")
     with chat(teamsup) as (terminal, _):

@@ -11,11 +11,11 @@ def progress(question: str, text: str) -> Message:
 def test_the_newest_of_each_question_is_shown() -> None:
     questions = OpenQuestions()
     for each in ("a", "b"):
-        questions.ask(each)
+        questions.ask(each, f"what of {each}?")
     for question, text in (("a", "a waits"), ("b", "b waits"), ("a", "a is read")):
         questions.tell(progress(question, text))
 
-    assert questions.lines(80) == ["(b waits)", "(a is read)"]
+    assert questions.lines(80) == ["(what of b? – b waits)", "(what of a? – a is read)"]
     questions.close("b")
     assert (questions.lines(80), questions.count) == (["(a is read)"], 1)
 
@@ -33,8 +33,8 @@ def test_many_are_counted_and_long_ones_cut() -> None:
 
 def test_silence_is_noted_of_the_newest_question_only_and_until_somebody_says_more() -> None:
     questions = OpenQuestions()
-    questions.ask("a")
-    questions.ask("b")
+    questions.ask("a", "what of a?")
+    questions.ask("b", "what of b?")
     questions.note("a", "no answer yet")
     assert questions.lines(80) == []
     questions.note("b", "no answer yet")
@@ -47,9 +47,28 @@ def test_silence_is_noted_of_the_newest_question_only_and_until_somebody_says_mo
 
 def test_a_note_goes_with_the_next_question() -> None:
     questions = OpenQuestions()
-    questions.ask("a")
+    questions.ask("a", "what of a?")
     questions.note("a", "no answer yet")
 
-    questions.ask("b")
+    questions.ask("b", "what of b?")
 
     assert questions.lines(80) == []
+
+
+def test_a_long_question_is_named_by_its_beginning() -> None:
+    questions = OpenQuestions()
+    questions.ask("a", "@lead how is\nthe load of all servers?")
+    for question in ("a", "unknown"):
+        questions.tell(progress(question, "it waits"))
+
+    assert questions.lines(80) == ["(@lead how is the lo… – it waits)", "(it waits)"]
+
+
+def test_withdrawn_questions_are_open_no_more() -> None:
+    questions = OpenQuestions()
+    questions.ask("a", "what of a?")
+    questions.tell(progress("a", "a waits"))
+
+    questions.withdraw()
+
+    assert (questions.lines(80), questions.count) == ([], 0)

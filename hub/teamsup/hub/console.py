@@ -118,7 +118,12 @@ def incoming(hub: MessageHub, seconds: float, *, lease: float = LEASE_SECONDS) -
 
 def is_answer(delivery: Delivery, question: Message) -> bool:
     """Whether this is the answer itself, and not news on the way to it."""
-    return delivery.message.reply_to == question.message_id and not is_progress(delivery.message)
+    return answers(delivery.message) == question.message_id
+
+
+def answers(message: Message) -> str | None:
+    """What it is the answer to: not what it tells the progress of, or asks something back about."""
+    return None if message.message_type in ("status_report", "opinion_request") else message.reply_to
 
 
 def is_progress(message: Message) -> bool:

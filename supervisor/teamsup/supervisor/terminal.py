@@ -16,7 +16,7 @@ from prompt_toolkit.renderer import print_formatted_text
 from prompt_toolkit.styles import Style
 
 from teamsup.hub import Message, StaleLease, TeamsupError
-from teamsup.hub.console import Chat, is_progress
+from teamsup.hub.console import Chat, answers, is_progress
 from teamsup.hub.messages import new_message_id
 from teamsup.hub.wording import printable
 
@@ -27,6 +27,7 @@ from .state_file import holder, not_running
 from .typing_aids import Names, history, is_naming
 
 _HINT = "@agent asks one of the team, /help says more; Alt-Enter: new line, Ctrl-D: end."
+_STOP = "/stop"
 _HEARTBEAT_SECONDS = 10.0
 _QUIET_SECONDS = 5.0
 _PAUSE_SECONDS = 1.0
@@ -153,7 +154,9 @@ class _Terminal:
         while True:
             text, question = await self._typed.get(), new_message_id()
             # Open before it is sent: the answer may be here before we hear that it is on disk.
-            self._questions.ask(question)
+            self._questions.ask(question, text)
+            if text.split()[0].lower() == _STOP:
+                self._questions.withdraw()
             try:
                 await asyncio.to_thread(self._chat.say, text, question)
                 asyncio.get_running_loop().call_later(_QUIET_SECONDS, self._still_quiet, question)
@@ -188,7 +191,7 @@ class _Terminal:
             self._questions.tell(message)
             self._session.app.invalidate()
             return
-        self._questions.close(message.reply_to)
+        self._questions.close(answers(message))
         name = label(message)
         rest = "class:aside" if message.message_type == "status_report" else ""
         self._print([(style(message), printable(name)), (rest, beside(name, message.content))])

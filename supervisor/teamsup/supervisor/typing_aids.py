@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,6 +11,9 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.history import FileHistory, History
 
 from teamsup.hub import MessageHub, Team, TeamsupError
+from teamsup.hub.console import ADDRESSEE
+from teamsup.hub.sections import UserCommSection
+from teamsup.hub.settings import Settings
 from teamsup.hub.wording import presence, printable
 
 COMMANDS = {
@@ -25,6 +28,7 @@ COMMANDS = {
     "trace": "what became of a question",
     "history": "what was said here",
     "decide": "ID ANSWER: answer a decision",
+    "ps": "which processes run",
 }
 _MOST_BYTES = 512 * 1024
 
@@ -73,6 +77,9 @@ class Names(Completer):
 
     def __init__(self, hub: MessageHub) -> None:
         self._hub = hub
+        self._aliases: Mapping[str, str] = {}
+        with contextlib.suppress(TeamsupError):
+            self._aliases = Settings(hub.team).section(ADDRESSEE, UserCommSection).aliases
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:  # noqa: ARG002
         text = document.text_before_cursor
@@ -92,11 +99,10 @@ class Names(Completer):
         except TeamsupError:
             return
         now = datetime.now(UTC)
-        for agent in agents:
-            if agent.kind != "console" and agent.name.startswith(begun.lower()):
-                yield Completion(
-                    f"{agent.name} ", -len(begun), display=agent.name, display_meta=printable(presence(agent, now))
-                )
+        found = {agent.name: presence(agent, now) for agent in agents if agent.kind != "console"}
+        for name, meaning in {**self._aliases, **found}.items():
+            if name.startswith(begun.lower()):
+                yield Completion(f"{name} ", -len(begun), display=name, display_meta=printable(meaning))
 
 
 def _last_word(text: str) -> str:
