@@ -246,7 +246,7 @@ def test_trace_and_history_show_this_conversation_alone(ann: MessageHub, join: J
     read(lead)
 
     ask(ann, "/trace")
-    assert "lead: leased; stored just now, offered just now, read just now" in hear(ann).content
+    assert "how is the load?\n  lead: leased; stored just now, offered just now, read just now" in hear(ann).content
     ask(ann, f"/trace #{elsewhere.id}")
     assert hear(ann).content == f"There is no message #{elsewhere.id} in this conversation."
     ask(ann, "/history 3")

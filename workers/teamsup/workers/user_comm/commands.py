@@ -63,29 +63,27 @@ class Commands:
 
     def _trace(self, wanted: str, message: Message) -> str:
         """Only of this conversation: what others talk about elsewhere is theirs."""
-        if wanted:
-            try:
-                found = self._hub.message(wanted)
-            except UnknownMessage:
-                found = None
-            if found is None or found.conversation_id != message.conversation_id or not found.conversation_id:
-                return f"There is no message {short(wanted, 60)} in this conversation."
-            relays = self._requests.relays_of(found.message_id, found.conversation_id) or [found]
-        else:
-            rows = self._hub.rows(
-                "SELECT question FROM relays WHERE person = ? AND conversation IS ? ORDER BY message DESC LIMIT 1",
-                (person_of(message), message.conversation_id),
-            )
-            if not rows:
-                return "Nothing of yours is open here. Of another message: /trace ID"
-            question = self._hub.message(f"#{rows[0]['question']}")
-            relays = self._requests.relays_of(question.message_id, question.conversation_id)
-        lines = [
-            f"#{relay.id} {short(own_words(relay)[0], 60)}\n  {fate(state)}"
-            for relay in relays
-            for state in self._hub.trace(relay.message_id)
-        ]
-        return "\n".join(lines) or "It reached nobody."
+        if (found := self._found(wanted) if wanted else self._last_open(message)) is None:
+            return "Nothing of yours is open here. Of another message: /trace ID"
+        if found.conversation_id != message.conversation_id or not found.conversation_id:
+            return f"There is no message {short(wanted, 60)} in this conversation."
+        relays = self._requests.relays_of(found.message_id, found.conversation_id) or [found]
+        states = [state for relay in relays for state in self._hub.trace(relay.message_id)]
+        return "\n".join([f"#{found.id} {short(own_words(found)[0], 60)}", *(f"  {fate(state)}" for state in states)])
+
+    def _found(self, wanted: str) -> Message:
+        """What nobody knows is like what is said elsewhere."""
+        try:
+            return self._hub.message(wanted)
+        except UnknownMessage:
+            return Message(0, "", "", None, "")
+
+    def _last_open(self, message: Message) -> Message | None:
+        rows = self._hub.rows(
+            "SELECT question FROM relays WHERE person = ? AND conversation IS ? ORDER BY message DESC LIMIT 1",
+            (person_of(message), message.conversation_id),
+        )
+        return self._hub.message(f"#{rows[0]['question']}") if rows else None
 
     def _history(self, wanted: str, message: Message) -> str:
         if wanted and not (wanted.isdecimal() and 0 < int(wanted[:6]) <= _MOST_HISTORY):
