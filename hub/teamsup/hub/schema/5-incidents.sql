@@ -28,6 +28,7 @@ CREATE INDEX incidents_key ON incidents (source, key, id);
 CREATE UNIQUE INDEX incidents_open ON incidents (source, key) WHERE state <> 'resolved';
 CREATE INDEX incidents_thing ON incidents (source, thing) WHERE state <> 'resolved' AND thing <> '';
 CREATE INDEX incidents_first ON incidents (first, severity) WHERE state <> 'resolved';
+CREATE INDEX incidents_muted ON incidents (muted_by) WHERE muted_by IS NOT NULL;
 CREATE INDEX incidents_rate ON incidents (source, first_seen) WHERE begins = 1;
 CREATE INDEX incidents_ended ON incidents (ended_at) WHERE state = 'resolved';
 
