@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import aiohttp
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
 from teamsup.hub import MessageHub, StoreError
 from teamsup.hub.source_section import Address, SourceSection
@@ -63,7 +64,9 @@ class Listener:
         application.router.add_get("/", self._health)
         application.router.add_route("*", "/{name}", self._answer)
         application.router.add_route("*", "/{name}/{rest:.*}", self._answer)
-        runner = web.AppRunner(application, access_log=None, keepalive_timeout=_IDLE_SECONDS, shutdown_timeout=5.0)
+        runner = web.AppRunner(
+            application, access_log=None, logger=_quiet_log(), keepalive_timeout=_IDLE_SECONDS, shutdown_timeout=5.0
+        )
         await runner.setup()
         try:
             server = await self._bind(runner)
@@ -132,7 +135,7 @@ class Listener:
             await self._refuse(name, str(error), error.beginning)
             return _says(413, str(error), {"Connection": "close"})
         except (aiohttp.ClientPayloadError, web.RequestPayloadError, ConnectionError):
-            return _says(400, "The payload ended before its end.", {"Connection": "close"})
+            return _says(400, "The payload could not be read to its end.", {"Connection": "close"})
         except BadPayload as error:
             await self._refuse(name, str(error), data)
             return _says(400, str(error))
@@ -206,6 +209,20 @@ def _misunderstanding(name: str, reason: str = "") -> Alert:
     """That a source is not understood, which may hide any other problem; without a reason: that it is again."""
     title = f"What {name} sends is {'not understood' if reason else 'understood again'}"
     return Alert(name, "refused", bool(reason), title, text=reason, thing="refused", key_returns=True)
+
+
+class _Strangers(logging.Filter):
+    """Leaves out what is wrong with requests that are no HTTP: anybody could fill the log with them."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        return not isinstance(error, HttpProcessingError | web.RequestPayloadError)
+
+
+def _quiet_log() -> logging.Logger:
+    log = logging.getLogger("monitor-bridge.http")
+    log.filters = [_Strangers()]
+    return log
 
 
 class _Full(asyncio.Protocol):
