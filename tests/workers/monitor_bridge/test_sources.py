@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from teamsup.workers.monitor_bridge.alert import Alert, SignOfLife
@@ -460,6 +460,9 @@ ANYTHING = st.recursive(
 )
 
 
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
 def understood_or_refused(kind: str, body: object) -> None:
     reason = "."
     try:
@@ -470,6 +473,7 @@ def understood_or_refused(kind: str, body: object) -> None:
 
 
 @pytest.mark.parametrize("kind", PARSERS)
+@unhurried
 @given(body=ANYTHING)
 def test_whatever_comes_is_understood_or_refused_in_a_sentence(kind: str, body: object) -> None:
     understood_or_refused(kind, body)
@@ -484,6 +488,7 @@ EXAMPLES = [
 
 
 @pytest.mark.parametrize(("kind", "name"), EXAMPLES)
+@unhurried
 @given(data=st.data())
 def test_a_payload_with_anything_in_any_place_is_understood_or_refused(
     kind: str, name: str, data: st.DataObject

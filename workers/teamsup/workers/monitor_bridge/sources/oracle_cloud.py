@@ -5,12 +5,13 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from ..alert import Alert
-from .fields import MAX_LINK, Table, as_table, key, labels, one_line, severity, thing
+from .fields import MAX_LABELS, MAX_LINK, Table, as_table, key, labels, one_line, severity, thing
 from .request import BadPayload, News, Request
 
 _FIRING = ("OK_TO_FIRING", "REPEAT")
 _ENDED = ("FIRING_TO_OK", "RESET")
 _LISTED = 10
+_LOOKED_AT = 200
 _HOST = re.compile(r"([a-z0-9-]{1,63}\.)+oraclecloud\.com")
 
 
@@ -21,8 +22,8 @@ def parse(request: Request) -> News:
     if kind not in (*_FIRING, *_ENDED):
         known = ", ".join((*_FIRING, *_ENDED))
         raise BadPayload(f'type must be one of {known}, not "{one_line(kind, 40)}".')
-    details = alarm.tables("alarmMetaData")
-    streams = [stream for detail in details for stream in detail.tables("dimensions")]
+    details = alarm.tables("alarmMetaData")[:_LISTED]
+    streams = [stream for detail in details for stream in detail.tables("dimensions")[:_LOOKED_AT]]
     marks = _labels(details, streams)
     return (
         Alert(
@@ -64,7 +65,8 @@ def confirmation(request: Request) -> str | None:
 
 def _labels(details: list[Table], streams: list[Table]) -> dict[str, str]:
     """The alarm's own, and what all metric streams share."""
-    names = [name for name in (streams[0].entries if streams else ()) if len({one.short(name) for one in streams}) == 1]
+    candidates = list(streams[0].entries)[:MAX_LABELS] if streams else []
+    names = [name for name in candidates if len({one.short(name) for one in streams}) == 1]
     first = details[0] if details else Table("alarmMetaData", {})
     own = {"alarm": first.exact("id"), "namespace": first.exact("namespace"), "query": first.exact("query")}
     return labels(own | {name: streams[0].short(name) for name in names})
@@ -76,7 +78,7 @@ def _text(alarm: Table, details: list[Table], streams: list[Table]) -> str:
     more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
     parts = (
         alarm.text("body"),
-        *(one.text("alarmSummary", 1000) for one in details[:_LISTED]),
+        *(one.text("alarmSummary", 1000) for one in details),
         f"Resources: {', '.join(names[:_LISTED])}{more}" if names else "",
     )
     return "\n".join(part for part in parts if part)
