@@ -164,7 +164,9 @@ def test_a_gateway_without_a_token_is_not_configured_and_says_what_to_do(running
     assert running.run("ps").returncode == 0
 
 
-def test_what_an_agent_lets_people_decide_reaches_them_with_the_way_to_answer(running: Command) -> None:
+def test_what_an_agent_lets_people_decide_reaches_them_and_is_answered_after_a_restart_of_the_team(
+    running: Command,
+) -> None:
     with MessageHub(running.team, agent="console-ann") as ann, MessageHub(running.team, agent="lead") as lead:
         ann.register("console")
         lead.register()
@@ -187,7 +189,10 @@ def test_what_an_agent_tells_user_comm_reaches_people(running: Command) -> None:
         agent.send("user_comm", "checkout fails since 14:02", priority="urgent")
         assert ann.wait(PATIENCE)
         (told,) = ann.claim()
-        assert (told.message.content, told.message.priority) == ("❗ alert-manager: checkout fails since 14:02", "urgent")
+        assert (told.message.content, told.message.priority) == (
+            "❗ alert-manager: checkout fails since 14:02",
+            "urgent",
+        )
 
 
 def test_an_answer_with_a_choice_goes_to_whoever_asked_and_to_nobody_else(running: Command) -> None:

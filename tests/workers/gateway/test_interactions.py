@@ -9,12 +9,11 @@ from functools import partial
 import pytest
 
 from fake_discord import ANN, BOB, CHANNEL, FakeDiscord, Interaction
-from gateway_process import ALLOW_ANN, arrival, connected, gateway, locked, until
+from gateway_process import arrival, connected, gateway, locked, until
 from support import environment_of_a_stranger
 from teamsup.hub import MessageHub, Team
 from teamsup.workers.gateway.command_answers import FOLLOWS
-from teamsup.workers.gateway.decisions import pressed, with_decision
-from teamsup.workers.gateway.interactions import NOT_ALLOWED, NOT_TO_DECIDE
+from teamsup.workers.gateway.interactions import NOT_ALLOWED
 from teamsup.workers.gateway.pairing import new_code, redeem
 from teamsup.workers.gateway.slash_commands import COMMANDS, in_words
 
@@ -31,18 +30,6 @@ async def deferred(discord: FakeDiscord, interaction: int) -> None:
     await discord.until(lambda: discord.world.interactions[interaction].deferred, "it is acknowledged")
 
 
-async def asked_to_decide(discord: FakeDiscord, hub: MessageHub, question: str = "Restart it?") -> int:
-    """A message with two buttons; its number."""
-    hub.send("gateway", question, conversation_id=f"discord:{CHANNEL}", metadata={"options": ["restart", "wait"]})
-
-    def shown() -> list[int]:
-        channel = discord.world.channels[CHANNEL]
-        return [message.id for message in channel.messages.values() if message.components]
-
-    await discord.until(shown, "the buttons are there")
-    return shown()[-1]
-
-
 def start_user_comm(team: Team) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-m", "teamsup.workers.user_comm.user_comm_daemon", "--team", team.name],
@@ -52,11 +39,6 @@ def start_user_comm(team: Team) -> subprocess.Popen[bytes]:
 
 def has_answer(interaction: Interaction) -> bool:
     return any(message.content for message in interaction.messages)
-
-
-def buttons(discord: FakeDiscord, message: int) -> list[tuple[str, str, bool]]:
-    parts = [part for row in discord.world.messages[message].components for part in row["components"]]
-    return [(part["label"], part["custom_id"], part.get("disabled", False)) for part in parts]
 
 
 @pytest.mark.parametrize(
@@ -321,112 +303,3 @@ def test_the_commands_are_told_to_discord_only_when_they_have_changed(team: Team
             assert [command["name"] for command in await discord.commands()] == [each["name"] for each in COMMANDS]
 
     asyncio.run(use())
-
-
-def test_a_button_is_pressed_after_a_restart_and_the_message_says_who_chose_what(team: Team, join: Join) -> None:
-    async def use() -> None:
-        user_comm, lead = join("user_comm"), join("lead")
-        async with FakeDiscord() as discord:
-            async with gateway(team, discord):
-                await ready(discord, lead)
-                question = await asked_to_decide(discord, lead)
-            assert buttons(discord, question) == [
-                ("restart", "teamsup:1:0", False),
-                ("wait", "teamsup:1:1", False),
-            ]
-            async with gateway(team, discord):
-                await connected(lead)
-                used = await discord.press(question, "teamsup:1:0")
-                delivery = await arrival(user_comm)
-                assert (delivery.message.message_id, delivery.message.content) == (f"discord:{used}", "@lead restart")
-                assert delivery.message.metadata == {
-                    "from": "Ann",
-                    "user": ANN,
-                    "decides": lead.message("#1").message_id,
-                }
-                await discord.until(lambda: buttons(discord, question)[0][2], "nobody can press any more")
-                assert all(disabled for _, _, disabled in buttons(discord, question))
-                shown = (await discord.message(question)).content
-                assert shown.startswith("Restart it?\n\n**Ann** chose **restart** <t:")
-
-    asyncio.run(use())
-
-
-def test_a_second_press_says_who_has_decided(team: Team, join: Join) -> None:
-    async def use() -> None:
-        user_comm, lead = join("user_comm"), join("lead")
-        toml = f"[gateway]\nusers = [{ANN}, {BOB}]\n"
-        async with FakeDiscord() as discord, gateway(team, discord, toml):
-            await ready(discord, lead)
-            question = await asked_to_decide(discord, lead)
-            await discord.press(question, "teamsup:1:0")
-            second = await discord.press(question, "teamsup:1:1", user=BOB)
-            await discord.until(lambda: discord.world.interactions[second].messages, "the second is told")
-            (told,) = await discord.answers(second)
-            assert told.startswith("**Ann** chose **restart**")
-            assert (await arrival(user_comm)).message.content == "@lead restart"
-            assert not await user_comm.wait_async(0.2)
-
-    asyncio.run(use())
-
-
-@pytest.mark.parametrize("toml", [ALLOW_ANN, f"[gateway]\nusers = [{ANN}, {BOB}]\ndeciders = [{ANN}]\n"])
-def test_only_who_may_decide_can_press(team: Team, join: Join, toml: str) -> None:
-    async def use() -> None:
-        user_comm, lead = join("user_comm"), join("lead")
-        async with FakeDiscord() as discord, gateway(team, discord, toml):
-            await ready(discord, lead)
-            question = await asked_to_decide(discord, lead)
-            used = await discord.press(question, "teamsup:1:0", user=BOB)
-            await discord.until(lambda: discord.world.interactions[used].messages, "he is told")
-            assert await discord.answers(used) == [NOT_TO_DECIDE]
-            assert not any(disabled for _, _, disabled in buttons(discord, question))
-            await discord.press(question, "teamsup:1:1")
-            assert (await arrival(user_comm)).message.content == "@lead wait"
-
-    asyncio.run(use())
-
-
-def test_many_and_long_options_become_buttons_that_discord_takes(team: Team, join: Join) -> None:
-    async def use() -> None:
-        user_comm, lead = join("user_comm"), join("lead")
-        async with FakeDiscord() as discord, gateway(team, discord):
-            await ready(discord, lead)
-            options = ["x" * 100, " ", *(f"option {number}" for number in range(30))]
-            lead.send("gateway", "Which?", conversation_id=f"discord:{CHANNEL}", metadata={"options": options})
-            await discord.until_said(["Which?"])
-            (question,) = [message.id for message in await discord.messages()]
-            shown = buttons(discord, question)
-            assert len(shown) == 25
-            assert [label for label, _, _ in shown[:3]] == ["x" * 80, "2", "option 0"]
-            await discord.press(question, "teamsup:1:0")
-            assert (await arrival(user_comm)).message.content == "@lead " + "x" * 100
-
-    asyncio.run(use())
-
-
-def test_a_button_of_a_message_that_is_gone_says_so(team: Team, join: Join) -> None:
-    async def use() -> None:
-        lead = join("lead")
-        async with FakeDiscord() as discord, gateway(team, discord):
-            await ready(discord, lead)
-            question = await asked_to_decide(discord, lead)
-            lead.change("DELETE FROM messages")
-            used = await discord.press(question, "teamsup:1:0")
-            await discord.until(lambda: discord.world.interactions[used].messages, "it is said")
-            assert await discord.answers(used) == ["This question is not known any more."]
-
-    asyncio.run(use())
-
-
-def test_only_ids_of_ours_are_buttons_of_ours() -> None:
-    assert pressed("teamsup:12:3") is not None
-    for strange in ("", "other", "teamsup:", "teamsup:1:2:3", "teamsup:-1:0", "teamsup:1:999"):
-        assert pressed(strange) is None
-
-
-def test_a_full_message_has_no_room_for_the_decision() -> None:
-    assert with_decision("text", "**Ann** chose") == "text\n\n**Ann** chose"
-    assert with_decision("text\n\n**Ann** chose", "**Ann** chose") == "text\n\n**Ann** chose"
-    assert with_decision("", "**Ann** chose") == "**Ann** chose"
-    assert with_decision("x" * 1999, "**Ann** chose") is None

@@ -1,6 +1,7 @@
 """What people decide, with the real user_comm: shown where they are, answered once, and never forgotten."""
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -80,12 +81,14 @@ def test_a_number_typed_where_it_was_shown_decides_and_the_agent_is_told(ann: Me
 
     answer = hear(lead, "opinion_response")
     assert (answer.content, answer.reply_to) == ("wait", question.message_id)
-    assert answer.metadata == {
+    assert answer.metadata["at"] == pytest.approx(time.time(), abs=60)
+    assert dict(answer.metadata) | {"at": None} == {
         "decision": question.id,
         "state": "decided",
         "answer": "wait",
         "chosen": 1,
         "by": "ann",
+        "at": None,
         "from": "ann",
     }
     told = hear(ann, "message")

@@ -19,6 +19,7 @@ CREATE TABLE discord_pieces (
   snowflake INTEGER, -- once Discord has it
   PRIMARY KEY (message, number)
 ) WITHOUT ROWID;
+CREATE INDEX discord_pieces_there ON discord_pieces (snowflake) WHERE snowflake IS NOT NULL;
 
 CREATE TRIGGER messages_delete_pieces AFTER DELETE ON messages
 BEGIN
@@ -55,17 +56,3 @@ CREATE TABLE discord_facts (
   name TEXT PRIMARY KEY,
   value TEXT NOT NULL
 );
-
--- What people have decided by pressing a button of a message.
-CREATE TABLE discord_decisions (
-  message INTEGER PRIMARY KEY,
-  person INTEGER NOT NULL,
-  name TEXT NOT NULL,
-  option INTEGER NOT NULL, -- which of the message's, from 0
-  decided_at TIMESTAMP NOT NULL
-);
-
-CREATE TRIGGER messages_delete_decisions AFTER DELETE ON messages
-BEGIN
-  DELETE FROM discord_decisions WHERE message = OLD.id;
-END;

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from teamsup.hub import Delivery, MessageHub
 
+from .decisions import ASKS
 from .slash_commands import COMMAND
 from .snowflakes import snowflake_of
 from .text import pieces
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 _ANSWER_SECONDS = 14 * 60.0  # and a minute for the clocks
 _AGAIN_SECONDS = 1.0
 _FIRST_ANSWER: Any = "@original"  # in the place of a message's number
-_NOT_IN_AN_EDIT = ("files", "options", "alert", "ping")
+_NOT_IN_AN_EDIT = ("files", "commands", "alert", "ping")
 FOLLOWS = "Here is the answer:"
 
 
@@ -45,6 +46,8 @@ class CommandAnswers:
         import discord
 
         message = delivery.message
+        if message.message_type == ASKS:
+            return False  # what has to be decided first is no answer
         snowflake = snowflake_of(message.reply_to) or 0
         token = self._token(snowflake)
         if token is None or client.application_id is None:

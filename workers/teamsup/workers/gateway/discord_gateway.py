@@ -13,6 +13,7 @@ from .board import Board
 from .bot_token import find_token, hide_in_logs
 from .command_answers import CommandAnswers
 from .connection import Connection
+from .decision_answers import DecisionAnswers
 from .decisions import components
 from .inbox import Inbox
 from .interactions import Interactions
@@ -42,7 +43,8 @@ class Gateway(Worker):
         self._inbox = Inbox(hub, section, self.log)
         self._home = section.home_channel
         self._answers = CommandAnswers(hub, self.log)
-        self._interactions = Interactions(hub, section, self.log, self._answers)
+        self._decided = DecisionAnswers(hub, self.log)
+        self._interactions = Interactions(hub, section, self.log, self._answers, self._decided)
         self._outbox = Outbox(hub, section, self.log, components)
         self._board = Board(hub, lambda: self._connection.client, self.log)
 
@@ -85,7 +87,8 @@ class Gateway(Worker):
             await self._in_time(self._say(client, channel, delivery), delivery)
 
     async def _say(self, client: "Client", channel: int, delivery: Delivery) -> None:
-        if not await self._answers.say(client, channel, delivery):
+        is_said = await self._decided.say(client, delivery) or await self._answers.say(client, channel, delivery)
+        if not is_said:
             await self._outbox.say(client, channel, delivery)
 
     async def _in_time(self, saying: Coroutine[Any, Any, None], delivery: Delivery) -> None:

@@ -50,6 +50,8 @@ class Heard:
     """Whether it mentions the bot."""
     knows_roles: bool = True
     """Discord's history does not tell of them."""
+    answers: int | None = None
+    """The message to which it is a reply."""
     edited: int | None = None
     """When, in microseconds: two edits of a fast program can be that near."""
 
@@ -93,6 +95,7 @@ def hear(message: "discord.Message", bot: int) -> Heard | None:
         tuple(_besides(message)),
         is_addressed=any(user.id == bot for user in message.mentions),
         knows_roles=message.guild is None or isinstance(message.author, discord.Member),
+        answers=_answered(message),
         edited=None if message.edited_at is None else round(message.edited_at.timestamp() * 1e6),
     )
 
@@ -100,6 +103,13 @@ def hear(message: "discord.Message", bot: int) -> Heard | None:
 def _without_address(text: str, bot: int) -> str:
     """Whoever begins with the bot's name only says whom they speak to."""
     return re.sub(rf"^\s*<@!?{bot}>[\s,:]*(?=\S)", "", text)
+
+
+def _answered(message: "discord.Message") -> int | None:
+    import discord
+
+    is_reply = message.type == discord.MessageType.reply and message.reference is not None
+    return message.reference.message_id if is_reply and message.reference is not None else None
 
 
 def _quotations(message: "discord.Message") -> list[Quotation]:

@@ -93,6 +93,8 @@ class Intake:
 
     def _send(self, heard: Heard, files: Sequence[str], message_id: str) -> None:
         told = tell(heard, files, time.time())
+        if (answered := self._said_by(heard.answers)) is not None:
+            told.metadata["answers"] = answered
         self._hub.send(
             RECIPIENT,
             told.content,
@@ -100,6 +102,14 @@ class Intake:
             conversation_id=conversation_of(heard.author.channel),
             metadata=told.metadata,
         )
+
+    def _said_by(self, snowflake: int | None) -> str | None:
+        """The message of the team's that stands on Discord under that number."""
+        rows = self._hub.rows(
+            "SELECT m.message_id FROM discord_pieces AS p JOIN messages AS m ON m.id = p.message WHERE p.snowflake = ?",
+            (snowflake,),
+        )
+        return rows[0]["message_id"] if rows else None
 
     def _versions(self, snowflake: int) -> list[Message]:
         first = message_id_of(snowflake)

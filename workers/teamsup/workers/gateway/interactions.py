@@ -7,12 +7,13 @@ from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from teamsup.hub import CallerError, MessageHub, StoreError, UnknownRecipient
+from teamsup.hub import CallerError, Message, MessageHub, StoreError, UnknownRecipient
 from teamsup.hub.sections import GatewaySection
 
 from .access import Author, admits
 from .command_answers import CommandAnswers
-from .decisions import Decisions, Pressed, components, options, pressed, with_decision
+from .decision_answers import DecisionAnswers
+from .decisions import ANSWERS, Pressed, pressed
 from .intake import RECIPIENT
 from .pairing import paired
 from .rate import Rate
@@ -29,17 +30,25 @@ _STORE_SECONDS = 60.0
 _ACKNOWLEDGED_ALREADY = 40060
 NOT_ALLOWED = "You may not speak to the team here. Ask whoever runs it."
 NOT_TO_DECIDE = "You may not decide this."
+NOT_KNOWN = "This question is not known any more."
 
 
 class Interactions:
     """What people do on Discord besides writing."""
 
-    def __init__(self, hub: MessageHub, section: GatewaySection, log: logging.Logger, answers: CommandAnswers) -> None:
+    def __init__(
+        self,
+        hub: MessageHub,
+        section: GatewaySection,
+        log: logging.Logger,
+        answers: CommandAnswers,
+        decided: DecisionAnswers,
+    ) -> None:
         self._hub = hub
         self._section = section
         self._log = log
-        self._decisions = Decisions(hub)
         self._answers = answers
+        self._decided = decided
         self._rate = Rate(section.messages_per_minute)
         self._syncing: asyncio.Task[None] | None = None
         # The others may all be waiting for a lock on the database, and three seconds are soon over.
@@ -82,59 +91,59 @@ class Interactions:
         if not await self._acknowledge(lambda: interaction.response.defer(thinking=True)):
             return
         self._answers.may_come(interaction.id, interaction.token)
-        trouble = await self._stored(
-            lambda: self._hub.send(
-                RECIPIENT,
-                text,
-                message_type=COMMAND,
-                message_id=message_id_of(interaction.id),
-                conversation_id=conversation_of(author.channel),
-                metadata={"from": interaction.user.display_name, "user": author.user},
-            )
-        )
-        if isinstance(trouble, str):
+        trouble = await self._told(interaction, text, COMMAND)
+        if trouble is not None:
             self._answers.will_not_come(interaction.id)
             await self._kindly(interaction.edit_original_response(content=trouble))
 
     async def _press(self, interaction: "discord.Interaction", button: Pressed) -> None:
-        author = _author(interaction)
+        """Told to user_comm, which says whether it counts. A command is one like any other."""
+        if button.is_command:
+            _, words = await self._meaning(button)
+            if words is not None:
+                await self._command(interaction, words)
+            else:
+                await self._acknowledge(lambda: interaction.response.send_message(NOT_KNOWN, ephemeral=True))
+            return
         if not await self._acknowledge(interaction.response.defer):
             return
-        if not await self._may_decide(author):
+        author = _author(interaction)
+        if author.user not in self._section.deciders and not await self._admits(author):
             await self._kindly(interaction.followup.send(NOT_TO_DECIDE, ephemeral=True))
             return
-        question = await self._hub_does(self._decisions.question, button.message)
-        if question is None or button.option >= len(options(question)):
-            await self._kindly(interaction.followup.send("This question is not known any more.", ephemeral=True))
-            return
-        found = await self._stored(
-            lambda: self._decisions.decide(
-                question,
-                button.option,
-                author.user,
-                interaction.user.display_name,
-                snowflake=interaction.id,
-                channel=author.channel,
-                now=time.time(),
+        self._decided.may_come(interaction.id, interaction.token)
+        message, words = await self._meaning(button)
+        trouble: str | None = NOT_KNOWN
+        if message is not None and words is not None:
+            trouble = await self._told(interaction, words, ANSWERS, message.message_id)
+        if trouble is not None:
+            await self._kindly(interaction.followup.send(trouble, ephemeral=True))
+
+    async def _meaning(self, button: Pressed) -> tuple[Message | None, str | None]:
+        """The message with that button, and what it says to the team."""
+        message = await asyncio.get_running_loop().run_in_executor(self._at_once, self._message, button.message)
+        return message, None if message is None else button.words(message)
+
+    def _message(self, number: int) -> Message | None:
+        rows = self._hub.rows("SELECT recipient FROM messages WHERE id = ?", (number,))
+        return self._hub.message(f"#{number}") if rows and rows[0]["recipient"] == self._hub.agent else None
+
+    async def _told(
+        self, interaction: "discord.Interaction", text: str, message_type: str, reply_to: str | None = None
+    ) -> str | None:
+        """Tell user_comm; or the sentence that says why the team does not get it."""
+        trouble = await self._stored(
+            lambda: self._hub.send(
+                RECIPIENT,
+                text,
+                message_type=message_type,
+                message_id=message_id_of(interaction.id),
+                conversation_id=conversation_of(interaction.channel_id or 0),
+                metadata={"from": interaction.user.display_name, "user": interaction.user.id},
+                reply_to=reply_to,
             )
         )
-        if isinstance(found, str):
-            await self._kindly(interaction.followup.send(found, ephemeral=True))
-            return
-        decision, is_ours = found
-        content = interaction.message.content if interaction.message is not None else ""
-        shown = with_decision(content, decision.sentence)
-        view = components(question, decision.option)
-        for _ in range(3):
-            if await self._kindly(
-                interaction.edit_original_response(content=content if shown is None else shown, view=view)
-            ):
-                break
-            await asyncio.sleep(_AGAIN_SECONDS)
-        if shown is None and is_ours:
-            await self._kindly(interaction.followup.send(decision.sentence))
-        if not is_ours:
-            await self._kindly(interaction.followup.send(decision.sentence, ephemeral=True))
+        return trouble if isinstance(trouble, str) else None
 
     async def _acknowledge(self, say: Callable[[], Awaitable[object]]) -> bool:
         """Whether Discord has heard us in time; then we go on."""
@@ -187,13 +196,6 @@ class Interactions:
             return True
         found = await asyncio.get_running_loop().run_in_executor(self._at_once, paired, self._hub)
         return admits(self._section, found, author)
-
-    async def _may_decide(self, author: Author) -> bool:
-        deciders = self._section.deciders
-        return author.user in deciders if deciders else await self._admits(author)
-
-    async def _hub_does(self, action: Callable[..., T], *args: object, **how: object) -> T:
-        return await asyncio.to_thread(action, *args, **how)
 
 
 def _author(interaction: "discord.Interaction") -> Author:

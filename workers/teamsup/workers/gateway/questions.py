@@ -44,7 +44,8 @@ _STEPS = """
     UNION ALL
     SELECT v.snowflake, NULL, NULL, 'answer', d.state, 0,
         a.message_type = 'error' OR coalesce(d.outcome, '') LIKE 'refused%'
-      FROM versions AS v CROSS JOIN messages AS a ON a.reply_to = v.message_id AND a.message_type <> 'status_report'
+      FROM versions AS v CROSS JOIN messages AS a ON a.reply_to = v.message_id
+        AND a.message_type NOT IN ('status_report', 'opinion_request')
       CROSS JOIN deliveries AS d ON d.message = a.id AND d.recipient = :me
     ORDER BY 1
 """

@@ -115,13 +115,14 @@ class DecisionTable:
 
 
 def summary(decision: Decision) -> dict[str, Any]:
-    """What programs are told of it. ``chosen`` is the number of an option, from 0."""
+    """What programs are told of it. ``chosen`` is the number of an option, from 0; ``at`` is in Unix seconds."""
     return {
         "decision": decision.number,
         "state": decision.state,
         "answer": decision.answer,
         "chosen": decision.option,
         "by": decision.decided_by,
+        "at": None if decision.decided_at is None else int(decision.decided_at.timestamp()),
     }
 
 

@@ -1,0 +1,104 @@
+"""What user_comm says to a decision: its outcome into the message that shows it, a refusal to whoever has pressed."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from teamsup.hub import Delivery, Message, MessageHub
+
+from .decisions import ANSWERS, components, sentence, with_outcome
+from .sending import SEND_SECONDS
+from .snowflakes import snowflake_of
+from .verdict import Again, Never, verdict
+from .written_pieces import WrittenPieces
+
+if TYPE_CHECKING:
+    import discord
+
+_ANSWER_SECONDS = 14 * 60.0  # and a minute for the clocks
+_AGAIN_SECONDS = 1.0
+
+
+class DecisionAnswers:
+    """Knows who has pressed, for as long as Discord lets them be answered."""
+
+    def __init__(self, hub: MessageHub, log: logging.Logger) -> None:
+        self._hub = hub
+        self._log = log
+        self._pieces = WrittenPieces(hub)
+        self._presses: dict[int, tuple[str, float]] = {}  # tokens, and until when each is good
+
+    def may_come(self, press: int, token: str) -> None:
+        """With the token whoever has pressed can be told something, which nobody else sees."""
+        now = time.monotonic()
+        self._presses = {number: each for number, each in self._presses.items() if each[1] > now}
+        self._presses[press] = (token, now + _ANSWER_SECONDS)
+
+    async def say(self, client: "discord.Client", delivery: Delivery) -> bool:
+        """Whether it was about a decision, and is dealt with."""
+        if delivery.message.reply_to is None:
+            return False
+        answered = await asyncio.to_thread(self._answered, delivery.message.reply_to)
+        if answered is None:
+            return False
+        is_press = answered.message_type == ANSWERS and answered.sender == self._hub.agent
+        if not is_press and delivery.message.message_type != ANSWERS:
+            return False
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                done = await (self._refuse if is_press else self._settle)(client, delivery, answered)
+        except Exception as error:
+            match verdict(client, error):
+                case Again(seconds):
+                    self._log.warning("what became of a decision cannot be shown now: %r", error)
+                    await asyncio.to_thread(self._hub.release, delivery, delay=seconds)
+                case Never(why):
+                    await self._end(delivery, f"refused: {why}")
+                case None:
+                    raise
+        else:
+            if done is None:
+                await asyncio.to_thread(self._hub.release, delivery, delay=_AGAIN_SECONDS)
+            else:
+                await self._end(delivery, done)
+        return True
+
+    async def _refuse(self, client: "discord.Client", delivery: Delivery, press: Message) -> str:
+        """Tell whoever has pressed, and nobody else."""
+        import discord
+
+        token, until = self._presses.get(snowflake_of(press.message_id) or 0, ("", 0.0))
+        if client.application_id is None or time.monotonic() > until:
+            return "too late to be told"
+        webhook = discord.Webhook.partial(client.application_id, token, client=client)
+        webhook.type = discord.WebhookType.application  # only such a one may say something to one person
+        await webhook.send(sentence(delivery.message), ephemeral=True)
+        return "sent"
+
+    async def _settle(self, client: "discord.Client", delivery: Delivery, showing: Message) -> str | None:
+        """Say in the message that shows it what was decided; None: it is not there yet."""
+        found = await asyncio.to_thread(self._pieces.of, showing.id)
+        last = found[-1] if found else None
+        if last is None or last.snowflake is None or last.channel is None:
+            is_open = await asyncio.to_thread(self._is_being_said, showing)
+            return None if is_open else "was not shown"
+        target = client.get_partial_messageable(last.channel).get_partial_message(last.snowflake)
+        outcome = sentence(delivery.message)
+        in_embed = isinstance(showing.metadata.get("alert"), Mapping)
+        change: dict[str, Any] = {"content": outcome if in_embed else with_outcome(last.content, outcome)}
+        if (view := components(showing, delivery.message)) is not None:
+            change["view"] = view
+        await target.edit(**change)
+        return "sent"
+
+    def _answered(self, message_id: str) -> Message | None:
+        rows = self._hub.rows("SELECT id FROM messages WHERE message_id = ?", (message_id,))
+        return self._hub.message(f"#{rows[0]['id']}") if rows else None
+
+    def _is_being_said(self, showing: Message) -> bool:
+        return any(state.state in ("ready", "leased") for state in self._hub.trace(showing.message_id))
+
+    async def _end(self, delivery: Delivery, outcome: str) -> None:
+        await asyncio.to_thread(self._hub.acknowledge, delivery, outcome=outcome)
