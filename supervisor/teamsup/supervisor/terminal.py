@@ -59,32 +59,25 @@ class _Terminal:
         self._session = self._prompt()
 
     async def hold(self) -> int:
+        """Raises what one of the works beside the typing has failed of."""
         self._print([("class:aside", _HINT)])
-        besides = [asyncio.create_task(work()) for work in (self._listen, self._send, self._stay)]
-        code = await self._type()
-        await self._typed.join()
-        for task in besides:
-            task.cancel()
-        await asyncio.wait(besides)
+        typing = asyncio.create_task(self._session.app.run_async())
+        signals = _ended_by_signals(typing)
+        works = [asyncio.create_task(work()) for work in (self._listen, self._send, self._stay)]
+        await asyncio.wait([typing, *works], return_when=asyncio.FIRST_COMPLETED)
+        typing.cancel()
+        with contextlib.suppress(EOFError, asyncio.CancelledError):
+            await typing
+        if not any(work.done() for work in works):
+            await self._typed.join()
+        for work in works:
+            work.cancel()
+        for failure in await asyncio.gather(*works, return_exceptions=True):
+            if isinstance(failure, Exception):
+                raise failure
         if count := self._questions.count:
             what = "1 question is" if count == 1 else f"{count} questions are"
             self._print([("class:aside", f"({what} still open; what comes is kept for you)")])
-        return code
-
-    async def _type(self) -> int:
-        """Until the person or a signal ends it."""
-        loop = asyncio.get_running_loop()
-        typing = asyncio.create_task(self._session.app.run_async())
-        signals = []
-
-        def end(number: int) -> None:
-            signals.append(number)
-            typing.cancel()
-
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, end, number)
-        with contextlib.suppress(EOFError, asyncio.CancelledError):
-            await typing
         return 128 + signals[0] if signals else 0
 
     def _prompt(self) -> PromptSession[None]:
@@ -214,3 +207,16 @@ class _Terminal:
             app.renderer.erase()
         print_formatted_text(app.output, [*text, ("", "\n")], self._style, color_depth=app.color_depth)
         app.invalidate()
+
+
+def _ended_by_signals(typing: asyncio.Task[None]) -> list[int]:
+    """Has the terminal left as it was when we are told to end; gives back the signals that did."""
+    came: list[int] = []
+
+    def end(number: int) -> None:
+        came.append(number)
+        typing.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, end, number)
+    return came
