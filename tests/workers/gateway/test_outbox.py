@@ -250,6 +250,18 @@ def test_nobody_is_pinged_but_whom_the_sender_names(team: Team, join: Join) -> N
     asyncio.run(use())
 
 
+def test_an_alert_rings_whom_its_sender_names(team: Team, join: Join) -> None:
+    async def use() -> None:
+        async with running(team, join) as (discord, user_comm):
+            alert = {"title": "Disk", "severity": "critical"}
+            await sent(user_comm, say(user_comm, "/ is full", metadata={"alert": alert, "ping": [str(ANN)]}))
+            (said,) = await discord.messages(author=BOT)
+            assert (said.mentions, said.content) == ([ANN], f"<@{ANN}>")
+            assert [each["description"] for each in said.embeds] == ["/ is full"]
+
+    asyncio.run(use())
+
+
 def test_progress_is_edited_into_one_message_and_the_end_is_a_new_one(team: Team, join: Join) -> None:
     async def use() -> None:
         async with running(team, join) as (discord, user_comm):

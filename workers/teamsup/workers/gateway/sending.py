@@ -119,8 +119,8 @@ class Sending:
             async for found in spot.client.get_partial_messageable(spot.channel).history(
                 after=discord.Object(after), oldest_first=True, limit=None
             ):
-                said = found.content or (found.embeds[0].description if found.embeds else "")
-                if found.author.id == me.id and found.id not in known and said == piece.content.strip():
+                said = (found.content, *(embed.description for embed in found.embeds))
+                if found.author.id == me.id and found.id not in known and piece.content.strip() in said:
                     return found.id
         except discord.Forbidden:
             self._log.warning("channel %d cannot be searched for what was sent: the bot may not read it", spot.channel)
@@ -160,7 +160,9 @@ def _dress(message: Message, piece: Piece, spot: Spot) -> dict[str, Any]:
             message_id=spot.asked, channel_id=spot.channel, fail_if_not_exists=False
         )
     if isinstance(alert := message.metadata.get("alert"), Mapping):
-        found |= {"content": None, "embed": _embed(alert, piece.content)}
+        # A mention inside of an embed rings nobody.
+        mentions = "" if piece.number else " ".join(f"<@{number}>" for number in _pinged(message.metadata))
+        found |= {"content": mentions or None, "embed": _embed(alert, piece.content)}
     return found
 
 
@@ -168,10 +170,14 @@ def _pings(metadata: Mapping[str, Any]) -> "discord.AllowedMentions":
     """Nobody, but for those whom the sender names."""
     import discord
 
+    people = [discord.Object(number) for number in _pinged(metadata)]
+    return discord.AllowedMentions(everyone=False, roles=False, replied_user=False, users=people or False)
+
+
+def _pinged(metadata: Mapping[str, Any]) -> list[int]:
     asked = metadata.get("ping")
     numbers = [str(each) for each in asked] if isinstance(asked, list) else []
-    people = [discord.Object(int(number)) for number in numbers if re.fullmatch("[0-9]{1,19}", number)]
-    return discord.AllowedMentions(everyone=False, roles=False, replied_user=False, users=people or False)
+    return [int(number) for number in numbers if re.fullmatch("[0-9]{1,19}", number)]
 
 
 def _embed(alert: Mapping[str, Any], text: str) -> "discord.Embed":
