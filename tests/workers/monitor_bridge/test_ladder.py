@@ -62,7 +62,7 @@ def test_people_are_told_at_once_when_no_agent_is_awake(join: Join) -> None:
     assert told.priority == "urgent"
     assert told.metadata["commands"] == {"Acknowledge": f"/ack {number}"}
     assert told.metadata["ping"] == ["42"]
-    assert "<@42>" in told.content
+    assert f"/ack {number} says" in told.content
     # And an agent finds it when it comes.
     assert len(desk.read("alert-manager")) == 1
 

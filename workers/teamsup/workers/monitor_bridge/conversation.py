@@ -98,7 +98,7 @@ class Conversations:
         return self.say(
             conversation,
             PEOPLE,
-            texts.for_people(open_now, why, pinged, is_flood=conversation.is_flood),
+            texts.for_people(open_now, why, is_flood=conversation.is_flood),
             "firing",
             priority=texts.PRIORITY[worst],
             metadata={

@@ -32,18 +32,14 @@ def for_agent(incidents: Sequence[Incident], why: str = "", *, is_flood: bool = 
     )
 
 
-def for_people(
-    incidents: Sequence[Incident], why: str = "", ping: Sequence[int] = (), *, is_flood: bool = False
-) -> str:
+def for_people(incidents: Sequence[Incident], why: str = "", *, is_flood: bool = False) -> str:
     """The same for people, who may be reading on a telephone."""
-    mentions = "".join(f" <@{number}>" for number in ping)
-    first = _head(incidents, is_flood=is_flood)
-    lines = [f"{why}: {first}" if why else first]
-    if len(incidents) == 1:
-        lines += [_title(incidents[0]), _defused(_body(incidents[0]))]
-    else:
-        lines.append(_defused(_many(incidents)))
-    return "\n".join(line for line in lines if line) + mentions
+    head = _head(incidents, is_flood=is_flood)
+    parts = (
+        (_title(incidents[0]), _defused(_body(incidents[0]))) if len(incidents) == 1 else (_defused(_many(incidents)),)
+    )
+    care = f"/ack {incidents[0].first} says that you take care of it."
+    return "\n".join(part for part in (f"{why}. {head}:" if why else f"{head}:", *parts, care) if part)
 
 
 def unread(agent: Agent, number: int, now: datetime) -> str:
