@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from support import PATIENCE, Command
+from support import PATIENCE, Command, eventually
 from teamsup.hub import Delivery, MessageHub
 from teamsup.hub.console import console_name
 
@@ -104,10 +104,13 @@ def test_what_an_agent_asks_back_is_not_the_answer(teamsup: Command, user_comm: 
 
 def test_once_leaves_what_else_waits_for_the_person(teamsup: Command, user_comm: MessageHub) -> None:
     user_comm.enroll(console_name(), "console")
-    user_comm.send(console_name(), "disk is full", message_type="notification", priority="urgent")
+    news = user_comm.send(console_name(), "disk is full", message_type="notification", priority="urgent")
 
     with asking(teamsup, "--once", "load?") as script:
-        user_comm.reply(taken(user_comm), "3 %")
+        question = taken(user_comm)
+        eventually(lambda: user_comm.trace(news.message_id)[0].state == "leased", "it is held back")
+        assert user_comm.trace(news.message_id)[0].read_at is None
+        user_comm.reply(question, "3 %")
         assert script.communicate(timeout=PATIENCE)[0] == "3 %\n"
 
     assert teamsup.run("read").stdout.endswith(": disk is full\n")

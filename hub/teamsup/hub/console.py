@@ -109,11 +109,11 @@ class Chat:
         return message.conversation_id == self.conversation
 
 
-def incoming(hub: MessageHub, seconds: float, *, lease: float = LEASE_SECONDS) -> Iterator[Delivery]:
+def incoming(hub: MessageHub, seconds: float, *, lease: float = LEASE_SECONDS, read: bool = True) -> Iterator[Delivery]:
     """What arrives within so many seconds; the caller acknowledges it once it has been shown."""
     ends = time.monotonic() + seconds
     while hub.wait(ends - time.monotonic()):
-        yield from hub.claim(lease=lease)
+        yield from hub.claim(lease=lease, read=read)
 
 
 def is_answer(delivery: Delivery, question: Message) -> bool:

@@ -102,10 +102,12 @@ def _once(chat: Chat, arguments: argparse.Namespace) -> None:
     question = chat.say(sys.stdin.read().strip() if arguments.once == "-" else arguments.once)
     others: list[Delivery] = []
     try:
-        for delivery in incoming(chat.hub, arguments.timeout, lease=min(arguments.timeout + _LONGER, _A_DAY)):
+        lease = min(arguments.timeout + _LONGER, _A_DAY)
+        for delivery in incoming(chat.hub, arguments.timeout, lease=lease, read=False):
             if not chat.is_part(delivery.message):
                 others.append(delivery)
                 continue
+            chat.hub.mark_read(delivery)
             answered = is_answer(delivery, question)
             failed = answered and delivery.message.message_type == "error"
             if arguments.json or not failed:
