@@ -41,7 +41,8 @@ def test_tools_and_instructions_cost_a_model_at_most_900_tokens(team: Team) -> N
             takes = {tool["name"]: sorted(tool["inputSchema"]["properties"]) for tool in offered}
             assert takes == {
                 "team_send_message": [
-                    "content", "expires_in", "message_type", "options", "priority", "recipient", "reply_to",
+                    "content", "deciders", "default", "expires_in", "message_type", "options", "priority",
+                    "recipient", "reply_to",
                 ],
                 "team_read_messages": ["limit", "message_id", "offset", "peek", "wait_seconds"],
                 "team_broadcast": ["content", "priority"],
@@ -173,8 +174,8 @@ def test_what_the_hub_refuses_reaches_the_model_as_a_sentence(team: Team) -> Non
                 "priority: Input should be 'low', 'normal', 'high' or 'urgent'."
             )
             assert await lead.refused("team_send_message", recipient="scout", text="x") == (
-                "team_send_message takes no text; it takes content, expires_in, message_type, options, priority,"
-                " recipient, reply_to."
+                "team_send_message takes no text; it takes content, deciders, default, expires_in, message_type,"
+                " options, priority, recipient, reply_to."
             )
 
     asyncio.run(use())
@@ -266,6 +267,42 @@ def test_a_message_carries_options_and_expires(team: Team, join: Join) -> None:
     (delivery,) = scout.claim()
     assert delivery.message.metadata == {"options": ["yes", "no"]}
     assert delivery.message.expires_at is not None
+
+
+def test_what_people_are_to_decide_goes_to_user_comm_and_the_answer_says_what_it_decides(
+    team: Team, join: Join
+) -> None:
+    user_comm = join("user_comm")
+    user_comm.register("agent")
+
+    async def use() -> None:
+        async with session(team) as lead:
+            await lead.call(
+                "team_send_message",
+                content="restart?",
+                options=["yes", "no"],
+                default="no",
+                deciders=["ann"],
+                expires_in=60,
+            )
+            (delivery,) = user_comm.claim()
+            asked = delivery.message
+            assert asked.message_type == "opinion_request"
+            assert asked.metadata == {"options": ["yes", "no"], "default": "no", "deciders": ["ann"]}
+            assert asked.expires_at is not None
+
+            decided = {"decision": asked.id, "state": "decided", "from": "Ann"}
+            user_comm.reply(delivery, "yes", message_type="opinion_response", metadata=decided)
+            told = await lead.call("team_read_messages")
+            assert f"from user_comm for Ann, just now, opinion_response, decides your #{asked.id}>\nyes\n" in told
+            by_default = {"decision": asked.id, "state": "defaulted"}
+            user_comm.answer(asked, "no", message_type="opinion_response", metadata=by_default)
+            assert f"decides your #{asked.id}, nobody did in time: your default>\nno\n" in await lead.call(
+                "team_read_messages"
+            )
+            assert (await lead.refused("team_send_message", content="?", options=list("abcdef"))).startswith("options:")
+
+    asyncio.run(use())
 
 
 def test_a_waiting_read_reports_progress_and_is_woken_by_a_message(team: Team, join: Join) -> None:

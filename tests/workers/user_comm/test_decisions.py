@@ -88,6 +88,7 @@ def test_a_number_typed_where_it_was_shown_decides_and_the_agent_is_told(ann: Me
         "answer": "wait",
         "chosen": 1,
         "by": "ann",
+        "person": "console-ann",
         "at": None,
         "from": "ann",
     }

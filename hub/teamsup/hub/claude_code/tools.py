@@ -11,7 +11,7 @@ from pydantic import Field
 from ..errors import CallerError
 from ..messages import Priority
 from .participants import Participant, Participants, in_hub
-from .wording import MAX_OPTIONS, agent_line, fate, framed, preview, stored
+from .wording import ASKS, MAX_OPTIONS, PEOPLE, agent_line, fate, framed, preview, stored
 
 # Claude Code gives up a call after half an hour without a word.
 _PROGRESS_SECONDS = 30.0
@@ -38,21 +38,31 @@ class TeamTools:
         reply_to: Annotated[str | None, Field(description="Id of the message this answers: #12")] = None,
         priority: Priority = "normal",
         message_type: str = "message",
-        expires_in: Annotated[float | None, Field(description="Seconds; then it is dropped if unread")] = None,
+        expires_in: Annotated[
+            float | None, Field(description="Seconds; then dropped if unread; a decision's deadline")
+        ] = None,
         options: Annotated[
             list[str] | None,
-            Field(description="Choices for a person to decide among; recipient user_comm", max_length=MAX_OPTIONS),
+            Field(description="Let people decide among these", max_length=MAX_OPTIONS),
         ] = None,
+        default: Annotated[str | None, Field(description="Counts at the deadline")] = None,
+        deciders: Annotated[list[str] | None, Field(description="Names of who may decide")] = None,
     ) -> str:
         """Send a message to one agent or daemon of your team, or answer one; an answer ends the message it answers."""
+        asked = {"options": options, "default": default, "deciders": deciders}
+        metadata = {name: value for name, value in asked.items() if value}
+        if metadata and message_type == "message":
+            message_type = ASKS
         how: dict[str, Any] = {
             "message_type": message_type,
             "priority": priority,
             "expires_in": expires_in,
-            "metadata": {"options": options} if options else None,
+            "metadata": metadata or None,
         }
         if recipient is None and reply_to is None:
-            raise CallerError("Say to whom: recipient or reply_to.")
+            if message_type != ASKS:
+                raise CallerError("Say to whom: recipient or reply_to.")
+            recipient = PEOPLE
         async with self._caller(context) as caller, caller.reader() as reader:
 
             def send() -> str:

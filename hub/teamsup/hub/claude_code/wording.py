@@ -9,8 +9,13 @@ from ..wording import ago, presence
 MAX_SHOWN = 8_000
 """Characters of one message that a read returns; the rest is to be had by its id and an offset."""
 
-MAX_OPTIONS = 10
+MAX_OPTIONS = 5
 """Choices of one decision."""
+
+PEOPLE = "user_comm"
+"""Who asks people to decide."""
+
+ASKS, ANSWERS = "opinion_request", "opinion_response"
 
 _PREVIEWS = 3
 _PREVIEW_CHARACTERS = 160
@@ -28,6 +33,9 @@ def framed(message: Message, offset: int = 0) -> str:
         details.append(message.priority)
     if message.message_type != "message":
         details.append(_inline(message.message_type))
+    if message.message_type == ANSWERS and (asked := _whole(message.metadata.get("decision"))):
+        by_default = message.metadata.get("state") == "defaulted"
+        details.append(f"decides your #{asked}" + (", nobody did in time: your default" if by_default else ""))
     if isinstance(options := message.metadata.get("options"), list):
         details.append("options: " + " | ".join(_inline(str(option)) for option in options[:MAX_OPTIONS]))
     content = message.content[offset:]
@@ -36,6 +44,10 @@ def framed(message: Message, offset: int = 0) -> str:
         end = offset + MAX_SHOWN
         shown += f"\n[cut: read on with message_id #{message.id}, offset {end}, of {len(message.content)}]"
     return f"<message {', '.join(details)}>\n{shown}\n</message>"
+
+
+def _whole(number: object) -> int:
+    return number if isinstance(number, int) else 0
 
 
 def origin(message: Message) -> str:

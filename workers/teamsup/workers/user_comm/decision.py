@@ -52,6 +52,7 @@ class Decision:
     everywhere: bool = False
     state: State = "open"
     answer: str | None = None
+    person: str | None = None
     decided_by: str | None = None
     decided_at: datetime | None = None
     reminded_at: datetime | None = None
@@ -86,8 +87,9 @@ class Due:
     seconds: float = math.inf
 
 
-def asked_in(message: Message) -> Asked:
-    """What that message asks for. Raises CallerError, with a sentence for the agent."""
+def asked_in(message: Message, people: Mapping[str, str] | None = None) -> Asked:
+    """What that message asks for; ``people`` are those whom the agent knows by name. Raises CallerError: a sentence
+    for the agent."""
     options = _options(message.metadata)
     fallback = message.metadata.get("default")
     if fallback is not None:
@@ -99,7 +101,7 @@ def asked_in(message: Message) -> Asked:
         if chosen is None:
             raise CallerError(f"The default {fallback!r} is none of the options.")
         fallback = chosen
-    return Asked(options, _deciders(message.metadata), fallback)
+    return Asked(options, _deciders(message.metadata, people or {}), fallback)
 
 
 def judge(
@@ -120,11 +122,15 @@ def may_decide(decision: Decision, person: str, on_discord: Collection[int] = ()
     number = person.removeprefix("discord:")
     if number != person and on_discord and int(number) not in on_discord:
         return False
-    # Somebody's second terminal, or a command of theirs, is the same person.
-    names = {person, re.sub(r"-\d+$", "", person)} if person.startswith("console-") else {person}
+    names = {person, person_behind(person)}
     return not decision.asked.deciders or any(
         name in (decider, f"console-{decider}") for name in names for decider in decision.asked.deciders
     )
+
+
+def person_behind(name: str) -> str:
+    """Somebody's second terminal, or a command of theirs, is the same person."""
+    return re.sub(r"-\d+$", "", name) if name.startswith("console-") else name
 
 
 def picked(line: str, shown: Sequence[Decision], written: datetime) -> Decision | None:
@@ -180,12 +186,13 @@ def _options(metadata: Mapping[str, object]) -> tuple[str, ...]:
     return options
 
 
-def _deciders(metadata: Mapping[str, object]) -> tuple[str, ...]:
+def _deciders(metadata: Mapping[str, object], people: Mapping[str, str]) -> tuple[str, ...]:
     given = metadata.get("deciders") or []
     names = [given] if isinstance(given, str | int) else given
     if not isinstance(names, list) or len(names) > _MOST_DECIDERS:
         raise CallerError(f"deciders must be a list of at most {_MOST_DECIDERS} people.")
-    return tuple(_decider(each) for each in names)
+    known = {called.casefold(): person for called, person in people.items()}
+    return tuple(known.get(str(each).strip().casefold()) or _decider(each) for each in names)
 
 
 def _decider(name: object) -> str:

@@ -122,6 +122,7 @@ def summary(decision: Decision) -> dict[str, Any]:
         "answer": decision.answer,
         "chosen": decision.option,
         "by": decision.decided_by,
+        "person": decision.person,
         "at": None if decision.decided_at is None else int(decision.decided_at.timestamp()),
     }
 
@@ -139,6 +140,7 @@ def _decision(row: sqlite3.Row) -> Decision:
         bool(row["everywhere"]),
         row["state"],
         row["answer"],
+        row["person"],
         row["decided_by"],
         from_text(row["decided_at"]),
         from_text(row["reminded_at"]),

@@ -15,7 +15,7 @@ from teamsup.hub import CallerError, Delivery, Message, MessageHub
 from teamsup.hub.sections import GatewaySection, UserCommSection
 
 from . import decision_words as words
-from .decision import JUST_NOW, Decision, Due, Refused, State, asked_in, due, is_current, judge, picked
+from .decision import JUST_NOW, Decision, Due, Refused, State, asked_in, due, is_current, judge, person_behind, picked
 from .decision_table import DecisionTable, summary
 from .people import GATEWAY, name_of, own_words, person_of, places
 
@@ -58,13 +58,14 @@ class Decisions:
     def open(self, delivery: Delivery) -> None:
         """An agent asks. Shown where a person has asked, if it is about that; else in every place of people."""
         message = delivery.message
+        question = self._question_of_a_person(message)
+        people = {} if question is None else {name_of(question): person_behind(person_of(question))}
         try:
-            asked = asked_in(message)
+            asked = asked_in(message, people)
         except CallerError as error:
             self._hub.reply(delivery, str(error), message_type="error")
             return
         with self._hub.transaction():
-            question = self._question_of_a_person(message)
             decision = self._table.add(message, asked, everywhere=question is None)
             if question is None:
                 count = self._show_everywhere(decision)
@@ -171,7 +172,7 @@ class Decisions:
     def _end(self, decision: Decision, state: State, answer: str | None = None, by: Message | None = None) -> Decision:
         """Keep it, and tell whoever asked and every place that knows of it but the one where it was decided, which is
         answered there."""
-        person, name = (None, None) if by is None else (person_of(by), _called(by))
+        person, name = (None, None) if by is None else (person_behind(person_of(by)), _called(by))
         ended = self._table.end(decision.number, state, answer, person, name, time.time())
         if state != "withdrawn":
             self._tell_asker(ended)
