@@ -221,7 +221,14 @@ class Alertmanager(http.server.BaseHTTPRequestHandler):
     """What an Alertmanager is asked for."""
 
     asked: list[dict[str, Any]]
+    firing: list[dict[str, Any]]
     status = 200
+
+    def do_GET(self) -> None:
+        self.asked.append({"path": self.path})
+        self.send_response(self.status)
+        self.end_headers()
+        self.wfile.write(json.dumps(self.firing).encode())
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -235,9 +242,12 @@ class Alertmanager(http.server.BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def alertmanager(status: int = 200) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+def alertmanager(
+    status: int = 200, firing: list[dict[str, Any]] | None = None
+) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Its address, and what it is asked."""
     asked: list[dict[str, Any]] = []
-    handler = type("Handler", (Alertmanager,), {"asked": asked, "status": status})
+    handler = type("Handler", (Alertmanager,), {"asked": asked, "status": status, "firing": firing})
     server = http.server.HTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -262,6 +272,22 @@ def test_what_is_acknowledged_is_silenced_where_that_is_wanted(begin: Callable[.
         {"name": "job", "value": "a", "isRegex": False, "isEqual": True},
     ]
     assert "incident 1, acknowledged by console-" in silence["comment"]
+
+
+def test_what_is_silenced_is_over_when_it_does_not_fire_any_more(begin: Callable[..., Bridge]) -> None:
+    labels = {"alertname": "One", "job": "a"}
+    firing = [{"labels": labels}, {"labels": {"alertname": "Two"}}]
+    with alertmanager(firing=firing) as (url, asked):
+        bridge = begin(more=f'silence_url = "{url}"\n')
+        assert bridge.post(title="one", labels=labels) == 200
+        assert bridge.post(title="another form", labels={"alertname": "Three"}) == 200
+        assert bridge.post(title="two", labels={"alertname": "Two"}) == 200
+        assert bridge.teamsup.run("alerts", "ack", "all").returncode == 0
+        eventually(lambda: {"path": "/api/v2/alerts"} in asked, "the first look")
+        assert len(bridge.alerts()) == 3
+        del firing[0]
+        eventually(lambda: len(bridge.alerts()) == 2, "it has ended")
+        assert sorted(each["title"] for each in bridge.alerts()) == ["another form", "two"]
 
 
 def test_people_hear_that_it_could_not_be_silenced(begin: Callable[..., Bridge]) -> None:

@@ -13,11 +13,12 @@ from teamsup.hub.settings import Settings
 from teamsup.hub.source_section import SourceSection
 
 from ..worker import Worker, main
-from . import incident, last_resort, silence, texts
+from . import incident, last_resort, texts
 from .care import Acknowledged, Care
 from .hearing import listener
 from .incident import Incident
 from .incidents import Incidents
+from .quiet import Quiet
 from .routes import PEOPLE, Routes
 from .watch import Watch
 
@@ -35,16 +36,14 @@ class MonitorBridge(Worker):
     def __init__(self, hub: MessageHub, settings: Settings) -> None:
         super().__init__(hub, settings)
         self._section = settings.section(self.name, MonitorSection)
-        self._sources = settings.group("source", SourceSection)
-        routes = Routes(
-            self._section,
-            settings.group("alert", AlertRouteSection),
-            {name: source.kind for name, source in self._sources.items()},
-        )
+        sources = settings.group("source", SourceSection)
+        kinds = {name: source.kind for name, source in sources.items()}
+        routes = Routes(self._section, settings.group("alert", AlertRouteSection), kinds)
         hub.enroll(PEOPLE, "daemon")
         unread_seconds = settings.section("team", TeamSection).unread_seconds
         self._incidents = Incidents(hub, routes, unread_seconds, changed=self._look_soon)
         self._care = Care(hub, self._incidents.conversations)
+        self._quiet = Quiet(hub, sources, self._incidents, self._section.interval_seconds)
         self._watch = Watch(hub, self._section, settings.group("watchdog", WatchdogSection), self._incidents)
         self._listener = listener(hub, settings, self._incidents.take)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -69,6 +68,7 @@ class MonitorBridge(Worker):
             tasks.create_task(self._sample())
             tasks.create_task(self._escalate())
             tasks.create_task(self._prune())
+            tasks.create_task(self._quiet.follow())
             if self._listener is not None:
                 tasks.create_task(self._listener.run())
 
@@ -79,7 +79,7 @@ class MonitorBridge(Worker):
         changed = await self.in_thread(self._handle, delivery)
         self._changed.set()
         if changed:
-            self._start(self._silence(changed))
+            self._start(self._quiet.silence(changed))
 
     async def _sample(self) -> None:
         # CPU is measured between two calls, and the moment of the start says nothing about the host.
@@ -199,34 +199,6 @@ class MonitorBridge(Worker):
                 return Acknowledged(texts.shown(incident.by_id(self.hub, number), now))
             case _:
                 return Acknowledged(self.details()["note"] or "No figures yet.")
-
-    async def _silence(self, acknowledged: Sequence[Incident]) -> None:
-        """Have the source be quiet about what somebody takes care of, where that is wanted."""
-        for each in acknowledged:
-            source = self._sources.get(each.source)
-            if source is None or not source.silence_url or not each.labels:
-                continue
-            now = datetime.now(UTC)
-            who = (await self.in_thread(incident.by_id, self.hub, each.id)).acknowledged_by or self.name
-            comment = f"teamsup: incident {each.id}, acknowledged by {who}"
-            wanted = silence.body(each.labels, who, comment, now, source.silence_seconds)
-            try:
-                await self.in_thread(silence.post, source.silence_url, wanted)
-            except silence.NotSilenced as error:
-                self.log.error("incident %d is not silenced: %s", each.id, error)
-                await self._tell_not_silenced(each, str(error))
-
-    async def _tell_not_silenced(self, each: Incident, why: str) -> None:
-        def tell() -> None:
-            with self.hub.transaction():
-                if (conversation := self._incidents.conversations.get(each.first)) is not None:
-                    text = f"Incident {each.id} is acknowledged, but {each.source} goes on about it: {why}."
-                    self._incidents.conversations.say(conversation, PEOPLE, text, "silence")
-
-        try:
-            await self.in_thread(tell)
-        except TeamsupError as error:
-            self.log.error("that it is not silenced could not be told: %s", error)
 
 
 if __name__ == "__main__":

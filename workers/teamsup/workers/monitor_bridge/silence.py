@@ -3,11 +3,14 @@
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from .incident import Incident
 
 _SECONDS = 10.0
-_MOST_BYTES = 64 * 1024
+_MOST_BYTES = 64 * 2**20
 
 
 class NotSilenced(Exception):
@@ -31,16 +34,33 @@ def body(labels: Mapping[str, str], who: str, comment: str, now: datetime, secon
 
 def post(url: str, silence: Mapping[str, object]) -> str:
     """Make it; its number. Blocks for some seconds at most. Raises NotSilenced."""
-    request = urllib.request.Request(  # noqa: S310 - the address is of http, see SourceSection
-        f"{url.rstrip('/')}/api/v2/silences",
-        data=json.dumps(silence).encode(),
-        headers={"Content-Type": "application/json"},
-    )
+    said = _ask(f"{url.rstrip('/')}/api/v2/silences", json.dumps(silence).encode())
+    return str(said.get("silenceID", "")) if isinstance(said, dict) else ""
+
+
+def firing(url: str) -> list[dict[str, str]]:
+    """The labels of all that fires there, silenced or not. Raises NotSilenced."""
+    said = _ask(f"{url.rstrip('/')}/api/v2/alerts")
+    found = [alert.get("labels") for alert in said if isinstance(alert, dict)] if isinstance(said, list) else []
+    return [labels for labels in found if isinstance(labels, dict)]
+
+
+def over(
+    incidents: Sequence[Incident], fires: Sequence[Mapping[str, str]], seen: Collection[int]
+) -> tuple[set[int], list[Incident]]:
+    """Which of these fire there, and which have done so before and do no more: a silenced alert ends without a word.
+    What never was seen there may only have another form there. Pure."""
+    present = {frozenset(labels.items()) for labels in fires}
+    here = {each.id for each in incidents if frozenset(each.labels.items()) in present}
+    return here, [each for each in incidents if each.id in seen and each.id not in here]
+
+
+def _ask(address: str, data: bytes | None = None) -> Any:  # noqa: ANN401 - any JSON
+    request = urllib.request.Request(address, data=data, headers={"Content-Type": "application/json"})  # noqa: S310 - SourceSection wants http
     try:
         with urllib.request.urlopen(request, timeout=_SECONDS) as answer:  # noqa: S310
-            said = json.loads(answer.read(_MOST_BYTES))
+            return json.loads(answer.read(_MOST_BYTES))
     except urllib.error.HTTPError as error:
         raise NotSilenced(f"it answered {error.code}") from error
     except (OSError, ValueError) as error:
         raise NotSilenced(str(getattr(error, "reason", error))) from error
-    return str(said.get("silenceID", "")) if isinstance(said, dict) else ""
