@@ -5,7 +5,8 @@ import getpass
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from .command_line import command_line
 from .errors import CallerError, InvalidName
@@ -78,11 +79,19 @@ def console(team: Team, name: str) -> Iterator[MessageHub]:
             hub.mark_offline(name)
 
 
-def ask_once(team: Team, recipient: str, content: str, seconds: float) -> Message:
+def ask_once(
+    team: Team,
+    recipient: str,
+    content: str,
+    seconds: float,
+    *,
+    message_type: str = "message",
+    metadata: Mapping[str, Any] | None = None,
+) -> Message:
     """Ask under a name of our own, gone afterwards, and give back the answer. Raises NoAnswer."""
     name = f"{console_name()}-{os.getpid()}"
     with console(team, name) as hub:
-        question = hub.send(recipient, content, expires_in=seconds)
+        question = hub.send(recipient, content, message_type=message_type, metadata=metadata, expires_in=seconds)
         try:
             for delivery in incoming(hub, seconds):
                 hub.acknowledge(delivery)

@@ -275,7 +275,7 @@ class GatewaySection:
     guilds: tuple[int, ...] = ()
     bots: tuple[int, ...] = ()
     deciders: tuple[int, ...] = ()
-    """Who may press a decision's buttons; empty: everybody who may write."""
+    """Who on Discord may decide what agents ask; empty: everybody who may write."""
     home_channel: int = 0
     """Where news for people go that answer nobody; 0: nowhere."""
     threads: bool = False

@@ -67,7 +67,7 @@ def line(decision: Decision, now: datetime) -> str:
     """One of many."""
     asked = f"#{decision.number} {decision.asked_by}, {ago(decision.asked_at, now)}: {short(decision.text, 100)}"
     if decision.state != "open":
-        return f"{asked} | {outcome(decision)}"
+        return f"{asked} | {short(outcome(decision), 300)}"
     options = " / ".join(f"{number} {option}" for number, option in enumerate(decision.asked.options, 1))
     return " | ".join([asked, options or "in words", *_deadline(decision, now, on_discord=False)])
 

@@ -1,0 +1,86 @@
+"""``teamsup decisions``."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from support import PATIENCE, Command, eventually, refusal
+from teamsup.hub import MessageHub
+
+Join = Callable[..., MessageHub]
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Command:
+    return Command(tmp_path, "crew")
+
+
+def ask(agent: MessageHub, **metadata: object) -> str:
+    """An agent asks; the number of what is to be decided."""
+    agent.enroll("user_comm", "daemon")
+    asked = {"options": ["restart", "wait"]} | metadata
+    number = agent.send("user_comm", "Restart it?", message_type="opinion_request", metadata=asked).id
+    eventually(lambda: agent.rows("SELECT 1 FROM decisions WHERE question = ?", (number,)), "it is taken up")
+    return str(number)
+
+
+@pytest.mark.usefixtures("user_comm")
+def test_what_is_to_be_decided_is_listed_and_decided(command: Command, join: Join) -> None:
+    lead = join("lead")
+    assert command.run("decisions", "--team", "crew").stdout == "Nothing is to be decided.\n"
+    assert command.run("decisions", "--all", "--team", "crew").stdout == "Nothing was ever to be decided.\n"
+    number = ask(lead)
+
+    listed = command.run("decisions", "--team", "crew")
+    assert listed.stdout.startswith(f"#{number} lead, just now: Restart it? | 1 restart / 2 wait\nDecide with: ")
+    (found,) = json.loads(command.run("decisions", "--json", "--team", "crew").stdout)["decisions"]
+    assert (found["decision"], found["state"], found["options"]) == (int(number), "open", ["restart", "wait"])
+
+    decided = command.run("decisions", "answer", number, "wait", "--team", "crew")
+    assert (decided.returncode, decided.stderr) == (0, "")
+    assert decided.stdout.endswith(f" has decided #{number}: wait\n")
+    assert lead.wait(PATIENCE)
+    assert lead.claim()[0].message.content == "wait"
+
+    assert command.run("decisions", "--team", "crew").stdout == "Nothing is to be decided.\n"
+    assert f"has decided #{number}: wait" in command.run("decisions", "--all", "--team", "crew").stdout
+
+
+@pytest.mark.usefixtures("user_comm")
+def test_each_refusal_has_its_sentence_and_exit_code(command: Command, join: Join) -> None:
+    lead = join("lead")
+    number, for_bob = ask(lead), ask(lead, deciders=["bob"])
+
+    def refused(*answer: str) -> tuple[int, str]:
+        result = command.run("decisions", "answer", *answer, "--team", "crew")
+        return result.returncode, refusal(result).removeprefix("teamsup: ")
+
+    assert refused("99", "1") == (
+        os.EX_NOUSER,
+        f"There is no such decision. To be decided: #{number}, #{for_bob}.",
+    )
+    assert refused("x", "1")[0] == os.EX_NOUSER
+    assert refused(number, "7")[0] == os.EX_DATAERR
+    assert refused(for_bob, "1") == (os.EX_NOPERM, f"You may not decide #{for_bob}; that is for bob.")
+    decided = command.run("decisions", "answer", f"#{number}", "1", "--json", "--team", "crew")
+    assert json.loads(decided.stdout)["answer"] == "restart"
+    assert refused(number, "2")[0] == 1
+
+
+def test_without_user_comm_an_answer_is_not_kept(command: Command, join: Join) -> None:
+    lead = join("lead")
+    lead.enroll("user_comm", "daemon")
+    result = command.run("decisions", "answer", "1", "yes", "--timeout", "0.2", "--team", "crew")
+    assert result.returncode == os.EX_UNAVAILABLE
+    assert "user_comm has not answered" in refusal(result)
+    lead.expire()
+    assert lead.trace("#1")[0].state == "expired"
+
+
+def test_without_a_team_it_says_how_to_start_one(command: Command) -> None:
+    result = command.run("decisions", "--team", "nobody")
+    assert result.returncode == os.EX_NOINPUT
+    assert "There is no team 'nobody'" in refusal(result)
