@@ -125,11 +125,11 @@ def test_a_person_acknowledges_in_words_or_by_a_command(begin: Callable[..., Bri
     assert "one" in heard(bridge.lead).content
 
     bridge.ann.send("user_comm", "/ack 1")
-    assert "console-ann takes care of incident 1 (one)." in heard_until(bridge.ann, "takes care").content
+    assert 'console-ann takes care of incident 1, "one".' in heard_until(bridge.ann, "takes care").content
     assert "console-ann takes care of incident 1" in heard_until(bridge.lead, "takes care").content
 
     done = bridge.teamsup.run("alerts", "ack", "2")
-    assert (done.returncode, "takes care of incident 2 (two)." in done.stdout) == (0, True)
+    assert (done.returncode, 'takes care of incident 2, "two".' in done.stdout) == (0, True)
     bridge.ann.send("user_comm", "/alerts")
     table = heard_until(bridge.ann, "SEVERITY").content
     assert "acknowledged by console-ann" in table

@@ -101,7 +101,7 @@ def test_an_answer_ends_the_escalation_and_goes_to_people(desk: Desk) -> None:
 
     (report,) = desk.read("user_comm")
     assert report.content == (
-        f"alert-manager on incident {desk.open[0].id} (HighCPU on web-01): A cron job; it ends in a minute."
+        f'alert-manager on incident {desk.open[0].id}, "HighCPU on web-01": A cron job; it ends in a minute.'
     )
     assert report.conversation_id == first.conversation_id
     assert desk.open[0].state == "firing"
@@ -118,8 +118,8 @@ def test_an_agent_acknowledges_with_its_first_word(desk: Desk) -> None:
     assert (incident.state, incident.acknowledged_by) == ("acknowledged", "alert-manager")
     told = [message.content for message in desk.read("user_comm")]
     assert told == [
-        f"alert-manager takes care of incident {incident.id} (HighCPU on web-01).",
-        f"alert-manager on incident {incident.id} (HighCPU on web-01): I look at it",
+        f'alert-manager takes care of incident {incident.id}, "HighCPU on web-01".',
+        f'alert-manager on incident {incident.id}, "HighCPU on web-01": I look at it',
     ]
     assert desk.read("alert-manager") == []
     assert desk.later(9999).next_due is None
@@ -147,7 +147,7 @@ def test_a_person_acknowledges_and_the_agent_and_people_are_told(desk: Desk) -> 
     desk.read("alert-manager")
     done = desk.care.acknowledge([f"#{number}"], "ann")
 
-    assert done.answer == f"ann takes care of incident {number} (HighCPU on web-01)."
+    assert done.answer == f'ann takes care of incident {number}, "HighCPU on web-01".'
     assert [message.content for message in desk.read("user_comm")] == [done.answer]
     assert [message.content for message in desk.read("alert-manager")] == [done.answer]
     states = {incident.id: (incident.state, incident.acknowledged_by) for incident in desk.open}

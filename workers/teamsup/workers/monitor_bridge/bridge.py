@@ -168,7 +168,11 @@ class MonitorBridge(Worker):
         sender = self.hub.agent_named(message.sender)
         kind = "agent" if sender is None else sender.kind
         first = self._care.incident_of(message)
-        if first is not None and kind == "agent" and message.sender != HUB:
+        if (
+            first is not None
+            and message.sender != HUB
+            and (kind == "agent" or self._care.is_told(first, message.sender))
+        ):
             with self.hub.transaction():
                 changed = self._care.hear(first, message)
                 self.hub.acknowledge(delivery)

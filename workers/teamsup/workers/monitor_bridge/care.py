@@ -66,6 +66,11 @@ class Care:
         first = None if match is None else int(match[1])
         return first if first is not None and self._conversations.get(first) is not None else None
 
+    def is_told(self, first: int, name: str) -> bool:
+        """Whether somebody is among those who are told of it as agents, which may be a program."""
+        conversation = self._conversations.get(first)
+        return conversation is not None and name in conversation.agents
+
     def hear(self, first: int, message: Message) -> tuple[Incident, ...]:
         """What an agent says about an incident is a report; with ``ack`` as the first word it takes care of it. Both go
         to people. Gives back what it has acknowledged."""

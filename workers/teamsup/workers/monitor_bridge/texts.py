@@ -14,6 +14,7 @@ _LINES = 20
 _LABELS = 20
 _LABEL = 200
 _TITLE = 300
+_QUOTED = 120
 _TEXT = 3000
 _REPORT = 6000
 PRIORITY = {"critical": "urgent", "warning": "high", "info": "normal"}
@@ -65,7 +66,7 @@ def report(incident: Incident, who: str, text: str) -> str:
     """What an agent has found, for people."""
     said = printable(text).strip()
     cut = said if len(said) <= _REPORT else f"{said[:_REPORT]} …"
-    return f"{who} on incident {incident.id} ({_title(incident)}): {_defused(cut)}"
+    return f"{who} on incident {incident.id}, {_quoted(incident)}: {_defused(cut)}"
 
 
 def resolved(incidents: Sequence[Incident], now: datetime) -> str:
@@ -185,10 +186,16 @@ def _many(incidents: Sequence[Incident]) -> str:
 
 def _named(incidents: Sequence[Incident]) -> str:
     if len(incidents) == 1:
-        return f"incident {incidents[0].id} ({_title(incidents[0])})"
+        return f"incident {incidents[0].id}, {_quoted(incidents[0])}"
     numbers = ", ".join(str(each.id) for each in incidents[:10])
     more = f" and {len(incidents) - 10} more" if len(incidents) > 10 else ""
-    return f"incidents {numbers}{more} ({_title(incidents[0])} …)"
+    return f"incidents {numbers}{more}, {_quoted(incidents[0])} …"
+
+
+def _quoted(incident: Incident) -> str:
+    """Its title within a sentence of ours."""
+    title = _title(incident).replace('"', "'")
+    return f'"{title if len(title) <= _QUOTED else title[: _QUOTED - 1] + "…"}"'
 
 
 def _title(incident: Incident) -> str:
