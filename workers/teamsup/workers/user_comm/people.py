@@ -37,9 +37,12 @@ def places(hub: MessageHub, *, home: bool) -> list[str]:
     return found + [agent.name for agent in agents if home and agent.name == GATEWAY]
 
 
-def as_said_by(message: Message, *, about: str = "") -> str:
-    """Its content with its sender before it, and what it is about; cut where that is longer than a message may be."""
-    urgent = "❗ " if message.priority == "urgent" else ""
+def as_said_by(message: Message, place: str, *, about: str = "") -> str:
+    """Its content with its sender before it, and what it is about; cut where that is longer than a message may be.
+
+    A terminal shows by itself what is urgent; Discord has no way to.
+    """
+    urgent = "❗ " if message.priority == "urgent" and place == GATEWAY else ""
     text = f"{urgent}{message.sender}{about}: {message.content}"
     cut = text.encode()[:_MAX_BYTES].decode(errors="ignore")
     return text if cut == text else f"{cut}\n… (cut; all of it is in message #{message.id})"

@@ -81,7 +81,8 @@ class Requests:
                 return
             kind = answer.message_type if answer.message_type in _THROUGH else "message"
             about = self._about(question) if kind == "message" else ""
-            self._hub.answer(question, as_said_by(answer, about=about), message_type=kind, metadata=passed_on(answer))
+            text = as_said_by(answer, question.sender, about=about)
+            self._hub.answer(question, text, message_type=kind, metadata=passed_on(answer))
             if kind != "status_report":
                 self.close(question, None if answer.sender == "hub" else answer.sender)
             self._hub.acknowledge(delivery)

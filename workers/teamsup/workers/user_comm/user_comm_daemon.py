@@ -179,7 +179,7 @@ class UserComm(Worker):
             for person in people:
                 self.hub.send(
                     person,
-                    as_said_by(delivery.message),
+                    as_said_by(delivery.message, person),
                     message_type="notification",
                     priority=delivery.message.priority,
                     metadata=passed_on(delivery.message),
