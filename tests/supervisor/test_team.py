@@ -190,7 +190,7 @@ def test_what_an_agent_tells_user_comm_reaches_people(running: Command) -> None:
         assert ann.wait(PATIENCE)
         (told,) = ann.claim()
         assert (told.message.content, told.message.priority) == (
-            "❗ alert-manager: checkout fails since 14:02",
+            "alert-manager: checkout fails since 14:02",
             "urgent",
         )
 
