@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from alertmanager import alertmanager, needs_alertmanager
 from support import PATIENCE, Command, eventually, refusal
 from teamsup.hub import Message, MessageHub
 
@@ -71,14 +72,19 @@ def heard_until(hub: MessageHub, words: str) -> Message:
     return message
 
 
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
 @pytest.fixture
 def begin(run_workers: Callable[[str], Command]) -> Iterator[Callable[..., Bridge]]:
     begun: list[Bridge] = []
 
-    def start(monitor: str = "", more: str = "") -> Bridge:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+    def start(monitor: str = "", more: str = "", port: int = 0) -> Bridge:
+        port = port or free_port()
         teamsup = run_workers(
             f'[monitor-bridge]\nrecipient = "lead"\nlisten = "127.0.0.1:{port}"\ninterval_seconds = 1\n{QUIET}{monitor}'
             f'[source.script]\nkind = "plain"\n{more}'
@@ -217,7 +223,7 @@ def test_a_sign_of_life_that_stays_away_is_an_incident_until_it_comes_back(begin
     assert "Resolved" in heard_until(bridge.lead, "Resolved").content
 
 
-class Alertmanager(http.server.BaseHTTPRequestHandler):
+class FakeAlertmanager(http.server.BaseHTTPRequestHandler):
     """What an Alertmanager is asked for."""
 
     asked: list[dict[str, Any]]
@@ -242,12 +248,12 @@ class Alertmanager(http.server.BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def alertmanager(
+def fake_alertmanager(
     status: int = 200, firing: list[dict[str, Any]] | None = None
 ) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """Its address, and what it is asked."""
     asked: list[dict[str, Any]] = []
-    handler = type("Handler", (Alertmanager,), {"asked": asked, "status": status, "firing": firing})
+    handler = type("Handler", (FakeAlertmanager,), {"asked": asked, "status": status, "firing": firing})
     server = http.server.HTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -260,12 +266,12 @@ def alertmanager(
 
 
 def test_what_is_acknowledged_is_silenced_where_that_is_wanted(begin: Callable[..., Bridge]) -> None:
-    with alertmanager() as (url, asked):
+    with fake_alertmanager() as (url, asked):
         bridge = begin(more=f'silence_url = "{url}"\nsilence_seconds = 600\n')
         assert bridge.post(title="one", labels={"alertname": "One", "job": "a"}) == 200
         heard(bridge.lead)
         assert bridge.teamsup.run("alerts", "ack", "1").returncode == 0
-        (silence,) = eventually(lambda: asked, "the silence")
+        silence = eventually(lambda: asked, "the silence")[0]
     assert silence["path"] == "/api/v2/silences"
     assert silence["matchers"] == [
         {"name": "alertname", "value": "One", "isRegex": False, "isEqual": True},
@@ -277,7 +283,7 @@ def test_what_is_acknowledged_is_silenced_where_that_is_wanted(begin: Callable[.
 def test_what_is_silenced_is_over_when_it_does_not_fire_any_more(begin: Callable[..., Bridge]) -> None:
     labels = {"alertname": "One", "job": "a"}
     firing = [{"labels": labels}, {"labels": {"alertname": "Two"}}]
-    with alertmanager(firing=firing) as (url, asked):
+    with fake_alertmanager(firing=firing) as (url, asked):
         bridge = begin(more=f'silence_url = "{url}"\n')
         assert bridge.post(title="one", labels=labels) == 200
         assert bridge.post(title="another form", labels={"alertname": "Three"}) == 200
@@ -290,8 +296,30 @@ def test_what_is_silenced_is_over_when_it_does_not_fire_any_more(begin: Callable
         assert sorted(each["title"] for each in bridge.alerts()) == ["another form", "two"]
 
 
+@needs_alertmanager
+def test_a_real_alertmanager_is_silenced_by_an_acknowledgement_and_its_end_is_heard_all_the_same(
+    begin: Callable[..., Bridge], tmp_path: Path
+) -> None:
+    labels = {"alertname": "DiskFull", "instance": "db1", "severity": "critical"}
+    port = free_port()
+    with alertmanager(tmp_path / "am", f"http://127.0.0.1:{port}/prom") as real:
+        bridge = begin(more=f'[source.prom]\nkind = "alertmanager"\nsilence_url = "{real.url}"\n', port=port)
+        real.fire(labels)
+        assert "DiskFull" in heard(bridge.lead).content
+        eventually(lambda: bridge.alerts()[0]["count"] > 2, "repeats are folded")
+        assert bridge.teamsup.run("alerts", "ack", "1").returncode == 0
+        (silence,) = eventually(real.silences, "the silence")
+        assert {each["name"] for each in silence["matchers"]} == set(labels)
+        eventually(lambda: real.alerts()[0]["status"]["state"] == "suppressed", "it is silent")
+        assert "takes care" in heard(bridge.lead).content
+
+        real.resolve(labels)
+        assert "Resolved" in heard(bridge.lead).content
+    assert bridge.alerts() == []
+
+
 def test_people_hear_that_it_could_not_be_silenced(begin: Callable[..., Bridge]) -> None:
-    with alertmanager(status=500) as (url, _):
+    with fake_alertmanager(status=500) as (url, _):
         bridge = begin(more=f'silence_url = "{url}"\n')
         assert bridge.post(title="one", labels={"alertname": "One"}) == 200
         heard(bridge.lead)

@@ -22,6 +22,7 @@ CREATE TABLE incidents (
   acknowledged_at TIMESTAMP,
   first INTEGER NOT NULL DEFAULT 0, -- the incident with which its conversation began
   muted_by INTEGER, -- a worse one of the same thing
+  seen_there INTEGER NOT NULL DEFAULT 0, -- 1: its source was asked, and knew it by these labels
   begins INTEGER NOT NULL DEFAULT 0 -- 1: it began a conversation, or would have but for a flood
 );
 CREATE INDEX incidents_key ON incidents (source, key, id);

@@ -1,6 +1,7 @@
 """Has sources be quiet about what somebody takes care of, and finds out by asking when that is over."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -27,7 +28,6 @@ class Quiet:
         self._sources = {name: source for name, source in sources.items() if source.silence_url}
         self._incidents = incidents
         self._seconds = _EVERY_LOOKS * interval_seconds
-        self._seen: set[int] = set()
         self._log = logging.getLogger("monitor-bridge")
 
     async def silence(self, acknowledged: Sequence[Incident]) -> None:
@@ -58,6 +58,9 @@ class Quiet:
         comment = f"teamsup: incident {each.id}, acknowledged by {who}"
         wanted = silence.body(each.labels, who, comment, datetime.now(UTC), source.silence_seconds)
         silence.post(source.silence_url, wanted)
+        with contextlib.suppress(silence.NotSilenced):
+            # So that its end is known for one, however soon that comes.
+            self._look(each.source, source)
 
     def _look(self, name: str, source: SourceSection) -> None:
         ours = [
@@ -67,10 +70,14 @@ class Quiet:
         ]
         if not ours:
             return
-        here, over = silence.over(ours, silence.firing(source.silence_url), self._seen)
-        if over:
-            self._incidents.take(name, [Alert(name, each.key, is_firing=False, title=each.title) for each in over])
-        self._seen = (self._seen | here) - {each.id for each in over}
+        rows = self._hub.rows("SELECT id FROM incidents WHERE seen_there = 1 AND state = 'acknowledged'")
+        seen = {row["id"] for row in rows}
+        here, over = silence.over(ours, silence.firing(source.silence_url), seen)
+        with self._hub.transaction():
+            for number in here - seen:
+                self._hub.change("UPDATE incidents SET seen_there = 1 WHERE id = ?", (number,))
+            if over:
+                self._incidents.take(name, [Alert(name, each.key, is_firing=False, title=each.title) for each in over])
 
     async def _tell(self, each: Incident, why: str) -> None:
         def tell() -> None:
