@@ -69,6 +69,19 @@ def test_prune_leaves_what_somebody_works_on(join: Join) -> None:
     scout.acknowledge(delivery)
 
 
+def test_prune_leaves_what_people_are_still_to_decide(join: Join) -> None:
+    lead, scout = join("lead"), join("scout")
+    exchange(lead, scout, 4)
+    lead.change("INSERT INTO decisions (question, asked_by) VALUES (2, 'lead')")
+    lead.change("INSERT INTO decision_places VALUES (3, 2, 'scout')")
+
+    assert lead.prune(keep=0) == 2
+
+    lead.change("UPDATE decisions SET state = 'decided'")
+    assert lead.prune(keep=0) == 2
+    assert lead.rows("SELECT * FROM decisions") == lead.rows("SELECT * FROM decision_places") == []
+
+
 def test_a_pruned_file_is_small_again(join: Join) -> None:
     lead, scout = join("lead"), join("scout")
     exchange(lead, scout, 3000, "x" * 2000)

@@ -43,7 +43,8 @@ class Upkeep(Archive):
         return len(revived)
 
     def prune(self, *, older_than: float | None = None, keep: int | None = None) -> int:
-        """Remove messages that have ended: those older than so many seconds, and all but the newest ``keep``.
+        """Remove messages that have ended: those older than so many seconds, and all but the newest ``keep``. What
+        people are still to decide stays.
 
         What nobody has read for ``older_than`` seconds expires, and goes with a later prune. Works in small batches,
         gives freed pages back to the file system and empties the WAL. Returns how many messages are gone.
@@ -146,6 +147,8 @@ def _delete(db: sqlite3.Connection, ids: list[int]) -> None:
 _ENDED = """
     SELECT id FROM messages WHERE id > ? AND (id <= ? OR created_at < ?)
       AND NOT EXISTS (SELECT 1 FROM deliveries WHERE message = messages.id AND done_at IS NULL)
+      AND id NOT IN (SELECT question FROM decisions WHERE state = 'open' UNION ALL SELECT p.message
+        FROM decisions AS d JOIN decision_places AS p ON p.question = d.question WHERE d.state = 'open')
     ORDER BY id LIMIT ?
 """
 

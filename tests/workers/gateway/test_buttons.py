@@ -225,6 +225,23 @@ def test_a_number_typed_in_the_channel_decides(team: Team, join: Join) -> None:
     asyncio.run(use())
 
 
+def test_a_number_typed_in_the_thread_where_it_is_shown_decides(team: Team, join: Join) -> None:
+    async def use() -> None:
+        lead = join("lead")
+        async with FakeDiscord() as discord, both(team, discord, lead, f"{BOTH}threads = true\n"):
+            asked = await discord.say("@lead is it slow?")
+            lead.reply(
+                await arrival(lead), "?", message_type="opinion_request", metadata={"options": ["restart", "wait"]}
+            )
+            await discord.until(lambda: asked in discord.world.channels, "there is a thread")
+            message = await shown(discord, "lead asks", asked)
+            await until(lambda: lead.rows("SELECT 1 FROM discord_pieces WHERE snowflake = ?", (message,)), "it is kept")
+            await discord.say("2", channel=asked)
+            assert (await arrival(lead)).message.content == "wait"
+
+    asyncio.run(use())
+
+
 def test_what_is_to_be_decided_first_leaves_a_command_its_answer(team: Team, join: Join) -> None:
     async def use() -> None:
         lead = join("lead")

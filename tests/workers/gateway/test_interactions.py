@@ -168,6 +168,25 @@ def test_what_an_edit_cannot_bring_follows_as_a_message(team: Team, join: Join) 
     asyncio.run(use())
 
 
+def test_the_progress_of_a_command_stands_where_its_answer_will(team: Team, join: Join) -> None:
+    async def use() -> None:
+        user_comm = join("user_comm")
+        async with FakeDiscord() as discord, gateway(team, discord):
+            await ready(discord, user_comm)
+            used = await discord.command("/ask", {"text": "How long?"})
+            delivery = await arrival(user_comm)
+            for told in ("lead is here.", "lead has read it."):
+                news = user_comm.answer(delivery.message, told, message_type="status_report")
+                await until(lambda: user_comm.trace(news.message_id)[0].outcome == "sent", "it is told")  # noqa: B023
+                assert await discord.answers(used) == [told]
+            answer = user_comm.reply(delivery, "So long.")
+            await until(lambda: user_comm.trace(answer.message_id)[0].outcome == "sent", "it is answered")
+            assert await discord.answers(used) == ["So long."]
+            assert await discord.said() == ["So long."]
+
+    asyncio.run(use())
+
+
 def test_a_long_answer_to_a_command_comes_as_messages(team: Team, join: Join) -> None:
     async def use() -> None:
         user_comm = join("user_comm")

@@ -356,6 +356,22 @@ def test_what_a_withdrawn_question_was_about_need_not_be_decided(ann: MessageHub
     assert state(lead, question) == "withdrawn"
 
 
+def test_an_agent_that_waits_for_people_is_not_reminded_until_they_have_decided(
+    ann: MessageHub, join: Join, configure: Callable[..., None], user_comm: UserComm
+) -> None:
+    configure("remind_seconds = 0.4", progress_seconds=0.1)
+    lead = join("lead")
+    say(ann, "@lead is it slow?")
+    relay = read(lead)
+    lead.reply(relay, "Restart?", message_type="opinion_request", metadata={"options": ["a", "b"]})
+    hear(ann, "opinion_request")
+    assert not lead.wait(1)
+    say(ann, "1")
+    assert hear(lead, "opinion_response").content == "a"
+    assert hear(lead, "message").content.startswith("console-ann still waits")
+    assert user_comm is not None
+
+
 @pytest.mark.usefixtures("user_comm")
 def test_status_lists_what_is_to_be_decided(ann: MessageHub, join: Join) -> None:
     lead = join("lead")

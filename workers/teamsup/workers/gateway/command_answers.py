@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from teamsup.hub import Delivery, MessageHub
 
 from .decisions import ASKS
+from .progress import is_progress
 from .slash_commands import COMMAND
 from .snowflakes import snowflake_of
 from .text import pieces
@@ -66,7 +67,8 @@ class CommandAnswers:
             self._log.warning("command %d cannot be answered now: %r", snowflake, error)
             await asyncio.to_thread(self._hub.release, delivery, delay=_AGAIN_SECONDS)
             return True
-        self.will_not_come(snowflake)
+        if not (fits and is_progress(message)):
+            self.will_not_come(snowflake)
         if fits:
             await asyncio.to_thread(self._hub.acknowledge, delivery, outcome="sent")
         return fits

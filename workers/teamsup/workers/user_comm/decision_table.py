@@ -72,6 +72,12 @@ class DecisionTable:
             "UPDATE decisions SET state = ?, answer = ?, person = ?, decided_by = ?, decided_at = ? WHERE question = ?",
             (state, answer, person, name, to_text(now), number),
         )
+        # From now on it is the agent again for which somebody waits.
+        self._hub.change(
+            "UPDATE relays SET begun_at = ?, reminded_at = NULL WHERE message IN"
+            " (SELECT r.id FROM messages AS q JOIN messages AS r ON r.message_id = q.reply_to WHERE q.id = ?)",
+            (to_text(now), number),
+        )
         return self._read("WHERE d.question = ?", number)[0]
 
     def reminded(self, number: int, now: float) -> None:

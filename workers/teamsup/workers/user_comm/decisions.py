@@ -21,6 +21,7 @@ from .people import GATEWAY, name_of, own_words, person_of, places
 
 ASKS, ANSWERS = "opinion_request", "opinion_response"
 _LOOK_SECONDS, _TROUBLE_SECONDS = 2.0, 60.0
+_LONGEST_SECONDS = 60.0  # a machine may have slept meanwhile
 _LAST_QUESTION = """
     SELECT m.message_id FROM messages AS m JOIN agent_status AS a ON lower(a.agent_name) = m.sender
       WHERE m.conversation_id = ? AND m.recipient = ? AND (a.kind = 'console' OR m.sender = 'gateway')
@@ -140,7 +141,7 @@ class Decisions:
         """Seconds until it wants that again."""
         found = self._due(decision, now)
         if found.ends_as is None and not found.remind and not self._newcomers(decision):
-            return min(found.seconds, _LOOK_SECONDS) if decision.everywhere else found.seconds
+            return min(found.seconds, _LOOK_SECONDS if decision.everywhere else _LONGEST_SECONDS)
         with self._hub.transaction():
             current = self._table.of(decision.number)
             if current is not None and current.state == "open":

@@ -14,9 +14,12 @@ from teamsup.hub.sections import UserCommSection
 from .progress import Due, Patience, Standing, due
 from .requests import Requests
 
+# An agent that has asked people to decide something first waits for them, and not they for it.
 _OPEN = """
     SELECT r.*, d.state, d.offered_at IS NOT NULL AS is_offered, d.read_at IS NOT NULL AS is_read
       FROM relays AS r LEFT JOIN deliveries AS d ON d.message = r.message AND d.recipient = r.agent
+      WHERE NOT EXISTS (SELECT 1 FROM messages AS m JOIN messages AS q ON q.reply_to = m.message_id
+        JOIN decisions AS o ON o.question = q.id AND o.state = 'open' WHERE m.id = r.message)
       ORDER BY r.question, r.message
 """
 _LOST = ("dead", "expired", "cancelled")

@@ -64,6 +64,7 @@ class UserComm(Worker):
             except StoreError as error:
                 self.log.error("cannot look after what is to be decided: %s", error)
                 seconds = _LOOK_SECONDS
+            self._something_came.set()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._something_asked.wait(), seconds)
 
