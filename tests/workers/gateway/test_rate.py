@@ -7,8 +7,16 @@ from teamsup.workers.gateway.rate import Rate
 def test_a_rate_counts_by_the_time_of_writing() -> None:
     rate = Rate(2)
 
-    assert [rate.turn(ANN, at) for at in (0.0, 1.0, 2.0, 3.0, 200.0)] == [0.0, 1.0, 60.0, 61.0, 200.0]
-    assert rate.turn(BOB, 3.0) == 3.0
+    assert [rate.turn(ANN, at, now=at) for at in (0.0, 1.0, 2.0, 3.0, 200.0)] == [0.0, 1.0, 60.0, 61.0, 200.0]
+    assert rate.turn(BOB, 3.0, now=200.0) == 3.0
+
+
+def test_nobody_waits_longer_because_a_clock_is_wrong() -> None:
+    rate = Rate(2)
+    for _ in range(2):
+        assert rate.turn(ANN, 9000.0, now=9000.0) == 9000.0
+
+    assert rate.turn(ANN, 9010.0, now=5400.0) == 5400.0  # ours was put back by an hour
 
 
 def test_what_is_refused_does_not_count() -> None:

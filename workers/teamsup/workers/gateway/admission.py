@@ -76,8 +76,8 @@ class Admission:
 
     async def wait_for_turn(self, heard: Heard, written: float) -> None:
         person = heard.author.user
-        now = time.time()  # which may be behind Discord's
-        seconds = self._rate.turn(person, min(written, now)) - now
+        now = time.time()
+        seconds = self._rate.turn(person, written, now) - now
         if seconds <= 0:
             return
         if time.monotonic() - self._told_to_wait.get(person, -600.0) >= 600.0:

@@ -12,9 +12,12 @@ class Rate:
         self._per_minute = per_minute
         self._turns: dict[int, deque[float]] = {}
 
-    def turn(self, person: int, written: float) -> float:
+    def turn(self, person: int, written: float, now: float) -> float:
         """From when on this message of theirs may be taken, in Unix seconds. Each counts."""
         turns = self._of(person)
+        if turns and turns[0] > now + _MINUTE:
+            turns.clear()  # our clock was put back
+        written = min(written, now)  # Discord's clock may be ahead of ours
         at = max(written, turns[0] + _MINUTE) if len(turns) == self._per_minute else written
         turns.append(at)
         return at
