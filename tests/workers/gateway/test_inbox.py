@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from fake_discord import ANN, BOB, BOT, CHANNEL, OTHER_BOT, FakeDiscord, May
+from fake_discord.faults import Kind
 from gateway_process import ALLOW_ANN, connected, gateway, start, until
 from support import as_foreign_program
 from teamsup.hub import Message, MessageHub, Team
@@ -260,6 +261,23 @@ def test_what_is_passed_over_is_said(team: Team, join: Join, toml: str, taken: l
                 assert "#general" in notice.content
                 await discord.say("live")
                 assert await texts(user_comm, 1) == ["live"]
+
+    asyncio.run(use())
+
+
+@pytest.mark.parametrize("trouble", ["403 elsewhere", "503 before", "reset"])
+def test_what_is_no_word_of_discords_is_no_refusal(team: Team, join: Join, trouble: Kind) -> None:
+    async def use() -> None:
+        user_comm = join("user_comm")
+        async with FakeDiscord() as discord:
+            await run_and_kill(team, discord, user_comm)
+            direct = await discord.open_dm()
+            await discord.say("missed")
+            await discord.say("missed in private", channel=direct)
+            for request in ("GET /channels/*/messages", "POST /users/@me/channels"):
+                discord.faults.add(trouble, request, times=2)
+            async with gateway(team, discord):
+                assert sorted(await texts(user_comm, 2)) == ["missed", "missed in private"]
 
     asyncio.run(use())
 

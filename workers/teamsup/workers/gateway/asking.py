@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from teamsup.hub import StoreError, UnknownRecipient
 
+from .verdict import Never, verdict
+
 if TYPE_CHECKING:
     import discord
 
@@ -43,15 +45,19 @@ class Asking:
 
     async def discord_says(self, question: "Callable[[discord.Client], Awaitable[T]]") -> T:
         """What Discord says to that, as soon as it answers. Raises one of refusals()."""
+        import discord
+
         pause = _FIRST_PAUSE
         while True:
             changed = self._changed
             if self.client is not None:
                 try:
                     return await question(self.client)
-                except refusals():
+                except (NoPlace, discord.InvalidData):
                     raise
                 except Exception as error:  # discord.py lets everything out: the network's errors and Discord's
+                    if isinstance(verdict(self.client, error), Never):
+                        raise
                     self._log.warning("Discord does not answer, next try in %.0f s: %s", pause, error)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(changed.wait(), pause)
@@ -77,4 +83,4 @@ def refusals() -> tuple[type[Exception], ...]:
     """What asking Discord again does not help against."""
     import discord
 
-    return discord.Forbidden, discord.NotFound, discord.InvalidData, NoPlace
+    return discord.HTTPException, discord.InvalidData, NoPlace

@@ -176,7 +176,7 @@ class Inbox:
         for number in [] if resumed else catch_up.where_to_look_again(self._section, known, time.time()):
             self._place(number).put(_LookAgain())
         for person in sorted({*self._section.users, *paired} - {place.person for place in known.values()}):
-            await self._find_direct_messages(client, person, beginning)
+            await self._find_direct_messages(person, beginning)
 
     async def run(self) -> None:
         """Until cancelled; then what can be stored in a moment is stored."""
@@ -286,13 +286,13 @@ class Inbox:
         most = int(self._section.file_mib * _MIB)
         return await attachments.fetch(heard, self._hub.team.folder, most, self._log)
 
-    async def _find_direct_messages(self, client: "discord.Client", person: int, beginning: int) -> None:
+    async def _find_direct_messages(self, person: int, beginning: int) -> None:
         """Discord does not list them, so the first of somebody who is admitted is only found by asking for it."""
         import discord
 
         try:
-            place = await client.create_dm(discord.Object(person))
-        except Exception as error:  # the network's errors and Discord's
+            place = await self._asking.discord_says(lambda client: client.create_dm(discord.Object(person)))
+        except refusals() as error:
             self._log.info("no direct messages with user %d: %s", person, error)
             return
         await self._asking.hub_does(places.see, self._hub, place.id, beginning, person)
