@@ -8,6 +8,7 @@ where each question stands. In the order of reading:
     connection          one connection at a time, kept up
       client              discord.py's client for one attempt
       line                what is known of that client's connection, and what follows from it. Pure
+      causes              why it ended, in words, and what helps. Pure
       logins bot_token    how often it logs in, and with what
     inbox               every message, edit and deletion, once and in order
       place_queue         one place's order: what was missed comes before what is heard now

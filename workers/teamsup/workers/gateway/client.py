@@ -1,17 +1,20 @@
 """discord.py's client, as the connection needs it. Imported only where there is a token: discord is slow and large."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import discord
+from discord.gateway import DiscordWebSocket
 
 from .line import Hopeless, Line
 
 # Its warnings that voice is not supported would only worry people.
 discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
 _GUILDS_COME_SECONDS = 1.0
+_LEAVE_SECONDS = 1.0  # for each step of it
 _LONGEST_LIMIT_SECONDS = 30.0  # whoever asks is told of a longer one, and can say so and come back
 
 
@@ -30,6 +33,7 @@ class Client(discord.Client):
         )
         self.line = Line(time.monotonic())
         self.ask_to_login: Callable[[], Awaitable[None]] | None = None
+        self._asked: set[asyncio.Task[None]] = set()
         self._request: Callable[..., Coroutine[Any, Any, Any]] = self.http.request
         vars(self.http)["request"] = self._ask
 
@@ -58,14 +62,52 @@ class Client(discord.Client):
         if self.ask_to_login is not None:
             await self.ask_to_login()
 
-    def look(self) -> None:
+    def note_heartbeats(self) -> None:
         """Tell the line of the heartbeats; discord.py says of them only how long the last one took."""
         beats = getattr(self.ws, "_keep_alive", None)
         if beats is not None and beats.interval is not None:
             age = time.perf_counter() - beats._last_ack
             self.line.beats(beats.interval, beats.latency, time.monotonic() - age)
 
-    async def ask_for_event(self) -> None:
+    def ask_for_event(self) -> None:
         """Ask for something that Discord answers with an event, if there is anything to ask for."""
-        if self.guilds and self.user is not None:
-            await self.guilds[0].query_members(user_ids=[self.user.id], limit=1, cache=False)
+
+        async def ask() -> None:
+            if self.guilds and self.user is not None:
+                with contextlib.suppress(Exception):  # what matters is the event
+                    await self.guilds[0].query_members(user_ids=[self.user.id], limit=1, cache=False)
+
+        task = asyncio.create_task(ask())
+        self._asked.add(task)
+        task.add_done_callback(self._asked.discard)
+
+    async def drop_connection(self) -> None:
+        """End the connection; discord.py then makes another, and resumes the session."""
+        with contextlib.suppress(Exception):
+            await asyncio.wait_for(self.ws.close(), _LEAVE_SECONDS)
+
+    async def leave(self, runner: asyncio.Task[None]) -> None:
+        """Say goodbye properly, or be gone after a moment. ``runner`` is the task that runs start()."""
+        # Closed while its own task reads it ends with 4000. Once may be lost in asyncio.wait_for (Python 3.11).
+        while not runner.done():
+            runner.cancel()
+            await asyncio.wait((runner,), timeout=0.1)
+        if not runner.cancelled():
+            runner.exception()
+        with contextlib.suppress(Exception):
+            await asyncio.wait_for(self._have_session(), _LEAVE_SECONDS)
+        for close in (self.close, self.http.close):
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(close(), _LEAVE_SECONDS)
+
+    async def _have_session(self) -> None:
+        """A session that lost its connection goes on for minutes, shown online. Only who resumes it can end it."""
+        lost = self.ws
+        if self.line.down_since is None or lost is None or lost.session_id is None:
+            return
+        if not lost.open:
+            self.ws = await DiscordWebSocket.from_client(
+                self, gateway=lost.gateway, session=lost.session_id, sequence=lost.sequence, resume=True
+            )
+        while self.line.down_since is not None:
+            await self.ws.poll_event()
