@@ -15,7 +15,7 @@ import pytest
 
 from fake_discord import CHANNEL, TOKEN, FakeDiscord, Rules
 from fake_discord.pointed import point_at
-from gateway_process import arrival, connected, gateway, status, until
+from gateway_process import arrival, connected, gateway, locked, status, until
 from teamsup.hub import MessageHub, NotConfigured, Team
 from teamsup.hub.sections import GatewaySection
 from teamsup.workers.gateway.bot_token import Secret, find_token, hide_in_logs
@@ -315,6 +315,24 @@ def test_sigterm_ends_it_in_time_on_a_dead_network(team: Team, join: Join, phase
             # Not in a thread: this Discord stands still meanwhile.
             assert process.wait(5) == 0
         assert lead.trace("#1")[0].state == "ready"
+
+    asyncio.run(use())
+
+
+def test_sigterm_leaves_discord_properly_while_the_hub_takes_nothing(team: Team, join: Join) -> None:
+    async def use() -> None:
+        user_comm = join("user_comm")
+        async with FakeDiscord() as discord, gateway(team, discord) as process:
+            await connected(user_comm)
+            slow = discord.faults.add("delay", "POST /channels/*/messages", seconds=30)
+            user_comm.send("gateway", "on my way", conversation_id=f"discord:{CHANNEL}")
+            await discord.until(lambda: slow.times == 0, "it is being sent")
+            async with locked(team):
+                await discord.say("Hello")
+                process.terminate()
+                await discord.until(lambda: discord.gateway.closes, "it has left")
+                assert [close.code for close in await discord.closes()] == [1000]
+                assert not await discord.is_online()
 
     asyncio.run(use())
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _NOT_NOW_SECONDS = 1.0
 _TO_FINISH_SECONDS = 1.5
+_TO_LEAVE_SECONDS = 2.0
 _LOOK_SECONDS = 0.1
 
 
@@ -53,12 +54,21 @@ class Gateway(Worker):
 
     async def work(self) -> None:
         parts = [asyncio.create_task(each.run()) for each in (self._connection, self._inbox, self._board)]
+        leaving = asyncio.create_task(self._time_to_leave())
         try:
-            await parts[0]
+            await asyncio.wait((parts[0], leaving), return_when=asyncio.FIRST_COMPLETED)
+            if parts[0].done():
+                parts[0].result()
         finally:
-            for each in parts:
+            for each in (*parts, leaving):
                 each.cancel()
-            await asyncio.wait(parts)
+            await asyncio.wait((*parts, leaving))
+
+    async def _time_to_leave(self) -> None:
+        """Discord is left when what was begun is said, and in time also while the hub takes nothing."""
+        await self._stopping.wait()
+        if self._at_work:
+            await asyncio.wait(self._at_work, timeout=_TO_LEAVE_SECONDS)
 
     def _make_client(self) -> "Client":
         # discord.py is a fifth of a second and 30 MiB: not for a gateway without a token.
