@@ -239,7 +239,7 @@ def message_json(world: "World", message: Message, *, quoted: bool = False) -> J
         if not quoted and message.kind in (REPLY, THREAD_STARTER):
             original = world.messages.get(message.reference.message)
             data["referenced_message"] = None if original is None else message_json(world, original, quoted=True)
-    return data
+    return data | message.strange
 
 
 def _reaction_json(emoji: str, users: list[int]) -> Json:

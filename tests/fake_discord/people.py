@@ -26,10 +26,11 @@ class People(Parts):
         author: int = ANN,
         reply_to: int | None = None,
         files: Mapping[str, bytes] | None = None,
+        strange: Mapping[str, Any] | None = None,
     ) -> int:
         place = self.world.channels[channel]
         message = talk.new_message(self.world, place, author)
-        message.content = text
+        message.content, message.strange = text, dict(strange or {})
         if reply_to is not None:
             message.kind, message.reference = REPLY, Reference(channel, reply_to)
         set_mentions(self.world, message, None)

@@ -94,6 +94,7 @@ class Message:
     mention_everyone: bool = False
     interaction: int | None = None
     versions: list[str] = field(default_factory=list)  # earlier contents, oldest first
+    strange: Json = field(default_factory=dict)  # parts of it that nobody knows yet
     arrived: float = 0.0  # time.monotonic() when the bot's request was here, or when a person wrote
 
     @property

@@ -282,6 +282,31 @@ def test_what_is_no_word_of_discords_is_no_refusal(team: Team, join: Join, troub
     asyncio.run(use())
 
 
+@pytest.mark.parametrize("while_it_is_down", [False, True])
+def test_what_discord_py_cannot_read_holds_up_nothing(team: Team, join: Join, *, while_it_is_down: bool) -> None:
+    async def use() -> None:
+        user_comm = join("user_comm")
+        async with FakeDiscord() as discord:
+            await run_and_kill(team, discord, user_comm)
+
+            async def speak() -> None:
+                await discord.say("with something new", strange={"sticker_items": [{"of": "another kind"}]})
+                await discord.say("all new", strange={"author": {"number": "1"}})
+                await discord.say("by nobody", strange={"author": None})
+                await discord.say("as ever")
+
+            if while_it_is_down:
+                await speak()
+            async with gateway(team, discord):
+                if not while_it_is_down:
+                    await connected(user_comm)
+                    await speak()
+                assert await texts(user_comm, 2) == ["with something new", "as ever"]
+                assert len(await discord.logins()) == 2
+
+    asyncio.run(use())
+
+
 def test_places_that_cannot_be_read_are_passed_over(team: Team, join: Join) -> None:
     async def use() -> None:
         user_comm = join("user_comm")

@@ -7,6 +7,7 @@ where each question stands. In the order of reading:
 
     connection          one connection at a time, kept up
       client              discord.py's client for one attempt
+        lenient             what discord.py cannot read ends nothing
       line                what is known of that client's connection, and what follows from it. Pure
       causes              why it ended, in words, and what helps. Pure
       logins bot_token    how often it logs in, and with what

@@ -9,6 +9,7 @@ from typing import Any
 import discord
 from discord.gateway import DiscordWebSocket
 
+from .lenient import bear_what_is_strange
 from .line import Hopeless, Line
 
 # Its warnings that voice is not supported would only worry people.
@@ -36,6 +37,7 @@ class Client(discord.Client):
         self._asked: set[asyncio.Task[None]] = set()
         self._request: Callable[..., Coroutine[Any, Any, Any]] = self.http.request
         vars(self.http)["request"] = self._ask
+        bear_what_is_strange(self._connection)
 
     async def _ask(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - discord.py's own
         try:

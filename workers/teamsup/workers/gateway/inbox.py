@@ -192,7 +192,12 @@ class Inbox:
             await self._note_not_for_us()
 
     def _happening(self, message: "discord.Message") -> _Happening:
-        return hear(message, self._asking.me) or _NotForUs(message.id, is_direct=message.guild is None)
+        try:
+            heard = hear(message, self._asking.me)
+        except Exception:  # it must not hold up the others of its place
+            self._log.exception("cannot understand message %d", message.id)
+            heard = None
+        return heard or _NotForUs(message.id, is_direct=message.guild is None)
 
     def _place(self, number: int) -> PlaceQueue[_Happening]:
         if number not in self._places:

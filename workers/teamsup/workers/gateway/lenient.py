@@ -1,0 +1,59 @@
+"""discord.py, made to bear what it cannot read: what is new on Discord must not end a connection or block a place."""
+
+import functools
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import discord
+    from discord.state import ConnectionState
+
+_VITAL = ("READY", "RESUMED")
+_MESSAGES = ("MESSAGE_CREATE", "MESSAGE_UPDATE")
+_OLD: tuple[str, ...] = ("id", "channel_id", "guild_id", "author", "member", "webhook_id", "type", "flags", "content")
+_OLD += ("timestamp", "edited_timestamp", "mentions", "nonce")
+_IS_UNKNOWN = 255  # a type of message
+
+_log = logging.getLogger(__name__)
+
+
+def bear_what_is_strange(state: "ConnectionState[Any]") -> None:
+    """Of a message that cannot be read as a whole its words are; any other event is passed over."""
+    for event, parse in state.parsers.items():
+        if event not in _VITAL:
+            state.parsers[event] = functools.partial(_heard, event, parse)
+    vars(state)["create_message"] = functools.partial(_found, state.create_message)
+
+
+def _heard(event: str, parse: Callable[[Any], None], data: Any) -> None:  # noqa: ANN401 - Discord's JSON
+    try:
+        parse(data)
+    except Exception:
+        _log.exception("cannot read all of what Discord has told: %s", event)
+        if event not in _MESSAGES:
+            return
+        try:
+            parse(_old_parts(data))
+        except Exception:
+            _log.exception("cannot read a message at all")
+
+
+def _found(create: "Callable[..., discord.Message]", *, channel: Any, data: Any) -> "discord.Message":  # noqa: ANN401
+    try:
+        return create(channel=channel, data=data)
+    except Exception:
+        _log.exception("cannot read all of message %s", data.get("id"))
+    try:
+        return create(channel=channel, data=_old_parts(data))
+    except Exception:
+        _log.exception("cannot read message %s at all", data.get("id"))
+    import discord
+
+    unknown = create(channel=channel, data={"id": data["id"], "type": _IS_UNKNOWN, "content": ""})
+    unknown.author = discord.Object(0)  # type: ignore[assignment]
+    return unknown
+
+
+def _old_parts(data: Any) -> dict[str, Any]:  # noqa: ANN401
+    return {name: data[name] for name in _OLD if name in data}
