@@ -1,18 +1,30 @@
 """Files that people attach: fetched under names that lead nowhere else, and kept as long as their message."""
 
 import asyncio
+import contextlib
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from teamsup.hub import MessageHub, Team
 from teamsup.workers.gateway import attachments
 from teamsup.workers.gateway.access import Author
 from teamsup.workers.gateway.attachments import remove_old, safe_name
 from teamsup.workers.gateway.heard import Attachment, Heard
+
+
+@contextlib.asynccontextmanager
+async def serve(handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> AsyncIterator[str]:
+    """Its URL."""
+    runner = web.ServerRunner(web.Server(handler))  # type: ignore[arg-type]
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await runner.cleanup()
 
 
 @pytest.mark.parametrize(
@@ -39,6 +51,40 @@ def test_a_long_name_keeps_its_end_where_it_can(name: str) -> None:
     assert 0 < len(safe.encode()) <= 100
     assert Path(safe).name == safe
     assert safe.endswith(".txt") is name.endswith(".txt")
+
+
+def test_files_of_one_message_are_kept_apart(tmp_path: Path) -> None:
+    async def use() -> None:
+        async def give(request: web.Request) -> web.Response:
+            return web.Response(text=request.path)
+
+        async with serve(give) as url:
+            files = [Attachment(name, 2, "text/plain", f"{url}/{n}") for n, name in enumerate(["2-a", "a", "a", "A"])]
+            await attachments.fetch(
+                Heard(7, Author(1, 2), "Ann", "", tuple(files)), tmp_path, 1000, logging.getLogger()
+            )
+
+    asyncio.run(use())
+    found = sorted(path.name.casefold() + path.read_text() for path in tmp_path.rglob("*") if path.is_file())
+    assert found == ["2-2-a/2", "2-a/0", "3-a/3", "a/1"]
+
+
+def test_an_attachment_does_not_lead_elsewhere(tmp_path: Path) -> None:
+    async def use() -> str:
+        asked: list[str] = []
+
+        async def lead_elsewhere(request: web.Request) -> web.Response:
+            asked.append(request.path)
+            raise web.HTTPFound("/latest/meta-data/")
+
+        async with serve(lead_elsewhere) as url:
+            heard = Heard(7, Author(1, 2), "Ann", "", (Attachment("a.txt", 5, "text/plain", f"{url}/a.txt"),))
+            (line,) = await attachments.fetch(heard, tmp_path, 1000, logging.getLogger())
+        assert asked == ["/a.txt"]
+        return line
+
+    assert "could not be fetched" in asyncio.run(use())
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 def test_an_attachment_whose_server_is_too_slow_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,8 @@ import os
 import re
 import shutil
 import time
+from collections.abc import Iterable
+from http import HTTPStatus
 from pathlib import Path
 
 from teamsup.hub import MessageHub
@@ -33,13 +35,22 @@ async def fetch(heard: Heard, team_folder: Path, most: int, log: logging.Logger)
     if not heard.files:
         return []
     folder = team_folder.joinpath(*_FOLDER, str(heard.snowflake))
-    names = [safe_name(file.name) for file in heard.files]
-    names = [name if names.index(name) == number else f"{number}-{name}" for number, name in enumerate(names)]
+    names = _apart(safe_name(file.name) for file in heard.files)
     return list(
         await asyncio.gather(
             *(_line(file, folder / name, most, log) for file, name in zip(heard.files, names, strict=True))
         )
     )
+
+
+def _apart(names: Iterable[str]) -> list[str]:
+    """No two alike, also where capitals make no difference."""
+    found: dict[str, str] = {}
+    for number, name in enumerate(names):
+        while name.casefold() in found:
+            name = f"{number}-{name}"
+        found[name.casefold()] = name
+    return list(found.values())
 
 
 async def _line(file: Attachment, path: Path, most: int, log: logging.Logger) -> str:
@@ -84,7 +95,12 @@ async def _save(file: Attachment, path: Path, most: int) -> None:
     size = 0
     try:
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as target:
-            async with aiohttp.ClientSession(raise_for_status=True) as session, session.get(file.url) as answer:
+            async with (
+                aiohttp.ClientSession(raise_for_status=True) as session,
+                session.get(file.url, allow_redirects=False) as answer,  # Discord's do not lead elsewhere
+            ):
+                if answer.status != HTTPStatus.OK:
+                    raise ValueError(f"its server says {answer.status}")
                 async for chunk in answer.content.iter_chunked(_CHUNK):
                     size += len(chunk)
                     if size > most:
