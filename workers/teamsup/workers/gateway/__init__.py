@@ -14,6 +14,7 @@ where each question stands. In the order of reading:
     inbox               every message, edit and deletion, once and in order
       place_queue         one place's order: what was missed comes before what is heard now
       catch_up places     what was missed, and where; how far each place is taken in
+      happenings          what becomes of a message, an edit, a deletion
       heard attachments   what somebody wrote, and how the team is told of it; the files that came with it
       admission           whether and when it is taken, and what its author is told
         access rate         who may write, and how much in a minute. Pure

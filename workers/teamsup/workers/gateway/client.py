@@ -12,6 +12,9 @@ from discord.gateway import DiscordWebSocket
 from .lenient import bear_what_is_strange
 from .line import Hopeless, Line
 
+Listener = Callable[..., Coroutine[Any, Any, None]]
+"""What a client calls; discord.py knows it by its name."""
+
 # Its warnings that voice is not supported would only worry people.
 discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
 _GUILDS_COME_SECONDS = 1.0

@@ -6,51 +6,29 @@ import functools
 import itertools
 import logging
 import time
-from collections import deque
-from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from teamsup.hub import CallerError, MessageHub, StoreError
 from teamsup.hub.sections import GatewaySection
 
 from . import attachments, catch_up, pairing, places
-from .admission import Admission
 from .asking import Asking, refusals
-from .heard import Heard, hear
-from .intake import Intake
+from .happenings import Deleted, Edited, Happening, Taking, happening
+from .heard import hear
 from .place_queue import PlaceQueue, end
 from .snowflakes import written_at
 
 if TYPE_CHECKING:
     import discord
 
+    from .client import Listener
+
 _NOTE_SECONDS = 10.0
 _REMOVE_EVERY = 8640  # of these, which is a day
 _END_SECONDS = 1.5
-_REMEMBERED = 1000
 _LOOKS_AT_ONCE = 4
-_MIB = 1 << 20
 _CHANGE_RIGHTS = ("on_guild_channel_create", "on_guild_channel_update", "on_guild_role_update", "on_member_update")
-
-
-@dataclass(frozen=True, slots=True)
-class _Edited:
-    heard: Heard
-
-
-@dataclass(frozen=True, slots=True)
-class _Deleted:
-    snowflake: int
-
-
-@dataclass(frozen=True, slots=True)
-class _NotForUs:
-    snowflake: int
-    is_direct: bool
-
-
-Listener = Callable[..., Coroutine[Any, Any, None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,29 +36,23 @@ class _LookAgain:
     """For what was edited while nobody listened."""
 
 
-_Happening = Heard | _Edited | _Deleted | _NotForUs | _LookAgain
-
-
 class Inbox:
-    """What was heard waits here, in the order of its place, until the hub has it."""
+    """Hears, looks for what it did not hear, and lets all of it wait, in the order of its place, until it is taken."""
 
     def __init__(self, hub: MessageHub, section: GatewaySection, log: logging.Logger) -> None:
         self._hub = hub
         self._section = section
         self._log = log
         self._asking = Asking(log)
-        self._intake = Intake(hub)
-        self._admission = Admission(hub, section, log, self._asking)
+        self._taking = Taking(hub, section, log, self._asking)
         self._session = 0
-        self._places: dict[int, PlaceQueue[_Happening]] = {}
-        self._done: deque[int] = deque(maxlen=_REMEMBERED)
-        self._not_for_us: dict[int, int] = {}
+        self._places: dict[int, PlaceQueue[Happening | _LookAgain]] = {}
         self._unreachable: set[int] = set()
         self._within_reach: set[int] | None = None  # servers that Discord had not lost when we looked
         self._readable: set[int] = set()
         self._looking = asyncio.Semaphore(_LOOKS_AT_ONCE)
 
-    def listeners(self, client: "discord.Client") -> tuple[Listener, ...]:
+    def listeners(self, client: "discord.Client") -> "tuple[Listener, ...]":
         """What that client has to call, by discord.py's names."""
 
         async def on_connect() -> None:
@@ -148,16 +120,16 @@ class Inbox:
 
     def hear(self, message: "discord.Message") -> None:
         """Discord's order is kept by doing nothing here that waits."""
-        self._place(message.channel.id).put(self._happening(message))
+        self._place(message.channel.id).put(happening(message, self._asking.me, self._log))
 
     def hear_edited(self, message: "discord.Message") -> None:
         heard = hear(message, self._asking.me)
         if heard is not None and heard.edited is not None:
-            self._place(message.channel.id).put(_Edited(heard))
+            self._place(message.channel.id).put(Edited(heard))
 
     def hear_deleted(self, channel: int, *snowflakes: int) -> None:
         for snowflake in sorted(snowflakes):
-            self._place(channel).put(_Deleted(snowflake))
+            self._place(channel).put(Deleted(snowflake))
 
     async def catch_up(self, client: "discord.Client", *, resumed: bool = False) -> None:
         """Look everywhere for what was missed; what is heard there now waits until that is done."""
@@ -186,23 +158,15 @@ class Inbox:
                 if number % _REMOVE_EVERY == 0:
                     await self._remove_old_files()
                 await asyncio.sleep(_NOTE_SECONDS)
-                await self._note_not_for_us()
+                await self._taking.note_what_is_not_for_us()
         finally:
             await end(self._places.values(), _END_SECONDS)
-            await self._note_not_for_us()
+            await self._taking.note_what_is_not_for_us()
 
-    def _happening(self, message: "discord.Message") -> _Happening:
-        try:
-            heard = hear(message, self._asking.me)
-        except Exception:  # it must not hold up the others of its place
-            self._log.exception("cannot understand message %d", message.id)
-            heard = None
-        return heard or _NotForUs(message.id, is_direct=message.guild is None)
-
-    def _place(self, number: int) -> PlaceQueue[_Happening]:
+    def _place(self, number: int) -> PlaceQueue[Happening | _LookAgain]:
         if number not in self._places:
             self._places[number] = PlaceQueue(
-                lambda: self._session, functools.partial(self._take, number), functools.partial(self._look, number)
+                lambda: self._session, functools.partial(self._deal, number), functools.partial(self._look, number)
             )
         return self._places[number]
 
@@ -227,8 +191,19 @@ class Inbox:
         with contextlib.suppress(*refusals()):
             for message in await self._asking.discord_says(recent):
                 heard = hear(message, self._asking.me)
-                if heard is not None and heard.edited and await self._asking.hub_does(self._intake.is_news, heard):
-                    await self._take(number, _Edited(heard))
+                if heard is not None and heard.edited and await self._taking.is_news(heard):
+                    await self._deal(number, Edited(heard))
+
+    async def _deal(self, number: int, what: Happening | _LookAgain) -> None:
+        try:
+            if isinstance(what, _LookAgain):
+                await self._look_again(number)
+            else:
+                await self._taking.take(number, what)
+        except CallerError as error:
+            self._log.error("a message in channel %d cannot be kept: %s", number, error)
+        except Exception:
+            self._log.exception("cannot deal with %s in channel %d", type(what).__name__, number)
 
     async def _take_missed(self, client: "discord.Client", number: int) -> None:
         person = await self._asking.hub_does(places.person_in, self._hub, number)
@@ -238,58 +213,11 @@ class Inbox:
             missed = await catch_up.missed(place, since, self._section, time.time())
         if missed.skipped:
             name = f"#{name}" if (name := getattr(place, "name", "")) else f"direct messages ({number})"
-            sentence = (
-                f"On Discord {missed.why} were written in {name} while the gateway was down: what was written before "
-                f"{time.strftime('%H:%M on %-d %B', time.localtime(written_at(missed.skipped + 1)))} was passed over."
-            )
+            sentence = _passed_over(missed, name)
             self._log.warning("%s", sentence)
-            await self._asking.hub_does(self._intake.pass_over, number, missed.skipped, sentence)
+            await self._taking.pass_over(number, missed.skipped, sentence)
         for message in missed.messages:
-            await self._take(number, self._happening(message))
-
-    async def _take(self, number: int, happening: _Happening) -> None:
-        try:
-            match happening:
-                case Heard():
-                    if happening.snowflake not in self._done:
-                        await self._take_message(happening)
-                        self._done.append(happening.snowflake)
-                case _Edited(heard):
-                    if await self._admission.admits(heard):
-                        await self._admission.wait_for_turn(heard, (heard.edited or 0) / 1e6)
-                        files = await self._fetch(heard)
-                        await self._asking.hub_does(self._intake.edit, heard, files)
-                case _Deleted(snowflake):
-                    await self._asking.hub_does(self._intake.delete, snowflake)
-                case _LookAgain():
-                    await self._look_again(number)
-                case _NotForUs(snowflake, is_direct):
-                    self._pass(number, snowflake, is_direct=is_direct)
-        except CallerError as error:
-            self._log.error("a message in channel %d cannot be kept: %s", number, error)
-        except Exception:
-            self._log.exception("cannot deal with %s in channel %d", type(happening).__name__, number)
-
-    async def _take_message(self, heard: Heard) -> None:
-        if heard.is_empty or not await self._admission.lets_in(heard):
-            return self._pass(heard.author.channel, heard.snowflake, is_direct=heard.author.guild is None)
-        await self._admission.wait_for_turn(heard, written_at(heard.snowflake))
-        files = await self._fetch(heard)
-        try:
-            await self._asking.hub_does(self._intake.take, heard, files)
-        except CallerError as error:
-            self._log.error("message %d of user %d cannot be kept: %s", heard.snowflake, heard.author.user, error)
-            await self._asking.hub_does(self._intake.refused, heard)
-        return None
-
-    def _pass(self, channel: int, snowflake: int, *, is_direct: bool) -> None:
-        """Nothing for the team; that it was seen is noted with the others, now and then."""
-        if not is_direct:  # whose messages those are would have to be noted too, and they may be a stranger's
-            self._not_for_us[channel] = max(snowflake, self._not_for_us.get(channel, 0))
-
-    async def _fetch(self, heard: Heard) -> list[str]:
-        most = int(self._section.file_mib * _MIB)
-        return await attachments.fetch(heard, self._hub.team.folder, most, self._log)
+            await self._deal(number, happening(message, self._asking.me, self._log))
 
     async def _find_direct_messages(self, person: int, beginning: int) -> None:
         """Discord does not list them, so the first of somebody who is admitted is only found by asking for it."""
@@ -309,20 +237,16 @@ class Inbox:
         except (OSError, StoreError) as error:
             self._log.error("old attachments are not removed: %s", error)
 
-    async def _note_not_for_us(self) -> None:
-        noted, self._not_for_us = self._not_for_us, {}
-        try:
-            await asyncio.to_thread(self._note, noted)
-        except StoreError as error:
-            self._log.error("%s", error)
 
-    def _note(self, noted: dict[int, int]) -> None:
-        with self._hub.transaction():
-            for channel, snowflake in noted.items():
-                places.see(self._hub, channel, snowflake)
+def _passed_over(missed: catch_up.Missed, place: str) -> str:
+    since = time.strftime("%H:%M on %-d %B", time.localtime(written_at(missed.skipped + 1)))
+    return (
+        f"On Discord {missed.why} were written in {place} while the gateway was down: what was written before {since} "
+        "was passed over."
+    )
 
 
-def _named(name: str, listener: Listener) -> Listener:
+def _named(name: str, listener: "Listener") -> "Listener":
     """discord.py knows listeners by their names."""
 
     async def named(*arguments: object) -> None:

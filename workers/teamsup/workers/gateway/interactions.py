@@ -23,8 +23,9 @@ from .snowflakes import conversation_of, message_id_of
 if TYPE_CHECKING:
     import discord
 
+    from .client import Listener
+
 T = TypeVar("T")
-Listener = Callable[..., Coroutine[Any, Any, None]]
 _AGAIN_SECONDS = 1.0
 _STORE_SECONDS = 60.0
 _ACKNOWLEDGED_ALREADY = 40060
@@ -54,7 +55,7 @@ class Interactions:
         # The others may all be waiting for a lock on the database, and three seconds are soon over.
         self._at_once = ThreadPoolExecutor(1, "at-once")
 
-    def listeners(self, client: "discord.Client") -> tuple[Listener, ...]:
+    def listeners(self, client: "discord.Client") -> "tuple[Listener, ...]":
         """What that client has to call, by discord.py's names."""
 
         async def on_interaction(interaction: "discord.Interaction") -> None:
