@@ -290,7 +290,7 @@ def test_sigterm_leaves_properly_also_while_a_lost_connection_is_made_anew(team:
                 await discord.until(lambda: slow.times == 0, "it is on its way back")
                 process.terminate()
                 assert await ended(process) == 0
-            assert not await discord.is_online()
+            await discord.until(lambda: not discord.gateway.alive(), "it is offline")
 
     asyncio.run(use())
 

@@ -54,21 +54,20 @@ class Gateway(Worker):
 
     async def work(self) -> None:
         parts = [asyncio.create_task(each.run()) for each in (self._connection, self._inbox, self._board)]
-        leaving = asyncio.create_task(self._time_to_leave())
+        connection = parts[0]
+        parts.append(asyncio.create_task(self._leave_in_time(connection)))
         try:
-            await asyncio.wait((parts[0], leaving), return_when=asyncio.FIRST_COMPLETED)
-            if parts[0].done():
-                parts[0].result()
+            await connection
         finally:
-            for each in (*parts, leaving):
+            for each in parts:
                 each.cancel()
-            await asyncio.wait((*parts, leaving))
+            await asyncio.wait(parts)
 
-    async def _time_to_leave(self) -> None:
+    async def _leave_in_time(self, connection: asyncio.Task[None]) -> None:
         """Discord is left when what was begun is said, and in time also while the hub takes nothing."""
         await self._stopping.wait()
-        if self._at_work:
-            await asyncio.wait(self._at_work, timeout=_TO_LEAVE_SECONDS)
+        await asyncio.sleep(_TO_LEAVE_SECONDS)
+        connection.cancel()
 
     def _make_client(self) -> "Client":
         # discord.py is a fifth of a second and 30 MiB: not for a gateway without a token.
