@@ -1,6 +1,6 @@
 """What was written while nobody listened: where to look, and what is found there. Reads from Discord."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from teamsup.hub.sections import GatewaySection
@@ -18,6 +18,16 @@ _LOOKED_AT_AGAIN = 50
 _CLOSED_THREADS = 100
 _CLOSED_DAYS = 8  # Discord closes a thread after a week at the latest
 _PAGE = 100  # of Discord's history
+
+
+class OpenPlace(NamedTuple):
+    """A channel in which people can write, or a thread that is not closed, as a login tells of it."""
+
+    number: int
+    guild: int
+    parent: int | None = None
+    """The channel of a thread."""
+    last_message: int | None = None
 
 
 class Missed(NamedTuple):
@@ -63,7 +73,7 @@ async def recent(place: "Messageable", until: int) -> "list[discord.Message]":
     return [message async for message in place.history(limit=_PAGE, before=discord.Object(until + 1))][::-1]
 
 
-async def where(client: "discord.Client", number: int, person: int | None) -> "Messageable":
+async def place_of(client: "discord.Client", number: int, person: int | None) -> "Messageable":
     """The place of that number. Raises NoPlace, or discord's NotFound or Forbidden."""
     import discord
     from discord.abc import Messageable
@@ -77,51 +87,51 @@ async def where(client: "discord.Client", number: int, person: int | None) -> "M
 
 
 def where_to_look(
-    client: "discord.Client",
+    here: Collection[OpenPlace],
     section: GatewaySection,
     paired: Collection[int],
-    known: dict[int, Place],
+    known: Mapping[int, Place],
     beginning: int,
     now: float,
 ) -> Iterator[tuple[int, bool]]:
-    """The places in which somebody may have been missed, and whether Discord has told of anything new there."""
-    here = set()
-    for number, guild, parent, last in _open_places(client):
-        here.add(number)
-        if could_admit(section, paired, Author(0, number, guild, parent)):
-            seen = known[number].last_seen if number in known else max(number, beginning)
-            yield number, last is not None and last > seen
-    elsewhere = [place for place in known.values() if place.channel not in here]
-    yield from ((place.channel, True) for place in elsewhere if place.person is not None)
+    """Of the open places and the known ones those in which somebody may have been missed, and whether Discord has told
+    of anything new there. Pure."""
+    for place in here:
+        if could_admit(section, paired, Author(0, place.number, place.guild, place.parent)):
+            seen = known[place.number].last_seen if place.number in known else max(place.number, beginning)
+            yield place.number, place.last_message is not None and place.last_message > seen
+    numbers = {place.number for place in here}
+    elsewhere = [each for each in known.values() if each.channel not in numbers]
+    yield from ((each.channel, True) for each in elsewhere if each.person is not None)
     # Threads that were closed since, or places where we may not look any more.
     recent = first_at(now - _CLOSED_DAYS * 86_400)
-    closed = [place for place in elsewhere if place.person is None and place.last_seen > recent]
-    yield from ((place.channel, True) for place in closed[:_CLOSED_THREADS])
+    closed = [each for each in elsewhere if each.person is None and each.last_seen > recent]
+    yield from ((each.channel, True) for each in closed[:_CLOSED_THREADS])
 
 
-def where_to_look_again(section: GatewaySection, known: dict[int, Place], now: float) -> list[int]:
-    """The places in which something that we have may have been edited since."""
+def where_to_look_again(section: GatewaySection, known: Mapping[int, Place], now: float) -> list[int]:
+    """The places in which something that we have may have been edited since. Pure."""
     since = first_at(now - section.catch_up_hours * 3600)
     return [place.channel for place in known.values() if place.last_seen > since][:_LOOKED_AT_AGAIN]
 
 
 def readable(client: "discord.Client") -> set[int]:
     """The channels and threads that the bot may read."""
-    return {number for number, _, _, _ in _open_places(client)}
+    return {place.number for place in open_places(client)}
 
 
-def _open_places(client: "discord.Client") -> Iterator[tuple[int, int, int | None, int | None]]:
-    """Channels in which people can write, and threads, that the bot may read: with the last message's number."""
+def open_places(client: "discord.Client") -> Iterator[OpenPlace]:
+    """Those that the bot may read."""
     import discord
 
     for guild in client.guilds:
         for channel in guild.channels:
             kinds = discord.TextChannel | discord.VoiceChannel | discord.StageChannel
             if isinstance(channel, kinds) and _may_read(channel):
-                yield channel.id, guild.id, None, channel.last_message_id
+                yield OpenPlace(channel.id, guild.id, None, channel.last_message_id)
         for thread in guild.threads:
             if thread.parent is None or _may_read(thread.parent):
-                yield thread.id, guild.id, thread.parent_id, thread.last_message_id
+                yield OpenPlace(thread.id, guild.id, thread.parent_id, thread.last_message_id)
 
 
 def _may_read(channel: "discord.abc.GuildChannel") -> bool:

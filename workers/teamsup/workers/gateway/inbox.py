@@ -139,7 +139,8 @@ class Inbox:
         known = await self._asking.hub_does(places.known, self._hub)
         beginning = await self._asking.hub_does(places.beginning, self._hub)
         paired = await self._asking.hub_does(pairing.paired, self._hub)
-        for number, has_news in catch_up.where_to_look(client, self._section, paired, known, beginning, time.time()):
+        here = list(catch_up.open_places(client))
+        for number, has_news in catch_up.where_to_look(here, self._section, paired, known, beginning, time.time()):
             # At a login Discord says which is the last message of each channel; of a session that goes on it does not.
             if has_news or resumed:
                 self._place(number).catch_up_again()
@@ -186,7 +187,7 @@ class Inbox:
 
         async def recent(client: "discord.Client") -> "list[discord.Message]":
             async with self._looking:
-                return await catch_up.recent(await catch_up.where(client, number, person), until)
+                return await catch_up.recent(await catch_up.place_of(client, number, person), until)
 
         with contextlib.suppress(*refusals()):
             for message in await self._asking.discord_says(recent):
@@ -209,7 +210,7 @@ class Inbox:
         person = await self._asking.hub_does(places.person_in, self._hub, number)
         since = await self._asking.hub_does(places.seen_in, self._hub, number)
         async with self._looking:
-            place = await catch_up.where(client, number, person)
+            place = await catch_up.place_of(client, number, person)
             missed = await catch_up.missed(place, since, self._section, time.time())
         if missed.skipped:
             name = f"#{name}" if (name := getattr(place, "name", "")) else f"direct messages ({number})"
