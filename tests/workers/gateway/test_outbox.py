@@ -349,6 +349,36 @@ def test_news_for_people_go_to_the_home_channel(team: Team, join: Join) -> None:
     asyncio.run(use())
 
 
+@pytest.mark.parametrize("trouble", ["503 before", "429", "lost reply"])
+def test_news_keep_their_order_in_trouble(team: Team, join: Join, trouble: Kind) -> None:
+    async def use() -> None:
+        async with running(team, join, toml=ALLOW_ANN + f"home_channel = {CHANNEL}\n") as (discord, user_comm):
+            discord.faults.add(trouble, SAYING, skip=1, times=2)
+            news = [f"news {number}" for number in range(8)]
+            for text in news:
+                user_comm.send("gateway", text, message_type="notification")
+            await discord.until_said(news)
+
+    asyncio.run(use())
+
+
+def test_a_storm_of_news_holds_up_no_answer(team: Team, join: Join) -> None:
+    async def use() -> None:
+        home = ALLOW_ANN + f"home_channel = {CHANNEL}\n"
+        async with running(team, join, Rules(limits=REAL_LIMITS), home) as (discord, user_comm):
+            other = await discord.add_channel("other")
+            news = [f"news {number}" for number in range(120)]
+            for text in news:
+                user_comm.send("gateway", text, message_type="notification")
+            await discord.until(lambda: discord.world.channels[CHANNEL].messages, "the first are said")
+            await sent(user_comm, say(user_comm, "answer", other))
+            said = await discord.said()
+            assert said == news[: len(said)]
+            assert len(said) < 40
+
+    asyncio.run(use())
+
+
 def test_news_without_a_home_channel_are_not_for_discord(team: Team, join: Join) -> None:
     async def use() -> None:
         async with running(team, join) as (_, user_comm):

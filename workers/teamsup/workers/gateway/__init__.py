@@ -22,6 +22,7 @@ where each question stands. In the order of reading:
       intake              into the hub, in one transaction
       asking              asks Discord and the hub until they answer
     outbox              every answer, once and in order
+      home_news           whose turn it is among what belongs to no conversation
       text markdown       a text becomes pieces or a file. Pure
       uploads progress    the files that agents send; one message that is edited
       written_pieces      what is about to be said, and how far that has come

@@ -15,6 +15,7 @@ from .command_answers import CommandAnswers
 from .connection import Connection
 from .decision_answers import DecisionAnswers
 from .decisions import components
+from .home_news import HomeNews, is_for_home
 from .inbox import Inbox
 from .interactions import Interactions
 from .outbox import Outbox
@@ -47,6 +48,7 @@ class Gateway(Worker):
         self._decided = DecisionAnswers(hub, self.log)
         self._interactions = Interactions(hub, section, self.log, self._answers, self._decided)
         self._outbox = Outbox(hub, section, self.log, components)
+        self._news = HomeNews(hub)
         self._board = Board(hub, lambda: self._connection.client, self.log)
 
     def details(self) -> dict[str, Any]:
@@ -96,8 +98,11 @@ class Gateway(Worker):
             await self._in_time(self._say(client, channel, delivery), delivery)
 
     async def _say(self, client: "Client", channel: int, delivery: Delivery) -> None:
-        is_said = await self._decided.say(client, delivery) or await self._answers.say(client, channel, delivery)
-        if not is_said:
+        if await self._decided.say(client, delivery):
+            return
+        if is_for_home(delivery.message):
+            await self._news.in_order(delivery, lambda: self._outbox.say(client, channel, delivery))
+        elif not await self._answers.say(client, channel, delivery):
             await self._outbox.say(client, channel, delivery)
 
     async def _in_time(self, saying: Coroutine[Any, Any, None], delivery: Delivery) -> None:
