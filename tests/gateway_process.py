@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from fake_discord import ANN, TOKEN, FakeDiscord
-from support import environment_of_a_stranger, eventually
-from teamsup.hub import Delivery, MessageHub, Team
+from support import as_foreign_program, environment_of_a_stranger, eventually
+from teamsup.hub import Delivery, Message, MessageHub, Team
 
 ALLOW_ANN = f"[gateway]\nusers = [{ANN}]\n"
 
@@ -76,3 +76,46 @@ async def arrival(hub: MessageHub) -> Delivery:
     assert await hub.wait_async(20)
     (delivery,) = await asyncio.to_thread(hub.claim)
     return delivery
+
+
+def _claim(hub: MessageHub, count: int) -> list[Message]:
+    found: list[Message] = []
+    while len(found) < count and hub.wait(20):
+        for delivery in hub.claim():
+            hub.acknowledge(delivery)
+            found.append(delivery.message)
+    return found
+
+
+async def read(hub: MessageHub, count: int) -> list[Message]:
+    """The next ones for that agent, which has then read them."""
+    return await asyncio.to_thread(_claim, hub, count)
+
+
+async def texts(hub: MessageHub, count: int) -> list[str]:
+    return [message.content for message in await read(hub, count)]
+
+
+def stored(team: Team) -> list[str]:
+    """The content of all that the gateway has ever stored."""
+    return [
+        row[0] for row in as_foreign_program(team, "SELECT content FROM messages WHERE sender = 'gateway' ORDER BY id")
+    ]
+
+
+async def kill(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    await asyncio.to_thread(process.wait, 20)
+
+
+async def run_and_kill(team: Team, discord: FakeDiscord, hub: MessageHub, toml: str = ALLOW_ANN) -> None:
+    """The gateway has been here, has heard something, and is gone."""
+    team.create()
+    team.configuration.write_text(toml)
+    process = start(team, discord)
+    try:
+        await connected(hub)
+        await discord.say("before")
+        assert await texts(hub, 1) == ["before"]
+    finally:
+        await kill(process)

@@ -1,19 +1,26 @@
-"""Who is let in where Discord has to be asked first, or refuses to say, with the gateway's own process."""
+"""Who is let in and when, also where Discord has to be asked first or refuses to say, with the gateway's process."""
 
 import asyncio
 from collections.abc import Callable
 
-from fake_discord import ANN, BOB, BOT, CHANNEL, OPERATORS, FakeDiscord, May
-from gateway_process import ALLOW_ANN, arrival, connected, gateway, until
-from support import as_foreign_program
+import pytest
+
+from fake_discord import ANN, BOB, BOT, CHANNEL, OPERATORS, OTHER_BOT, FakeDiscord, May
+from gateway_process import (
+    ALLOW_ANN,
+    arrival,
+    connected,
+    gateway,
+    stored,
+    texts,
+    until,
+)
 from teamsup.hub import MessageHub, Team
 from teamsup.workers.gateway import strangers
 
+ANYBODY_HERE = f"[gateway]\nchannels = [{CHANNEL}]\n"
+
 Join = Callable[..., MessageHub]
-
-
-def stored(team: Team) -> list[str]:
-    return [row[0] for row in as_foreign_program(team, "SELECT content FROM messages WHERE sender = 'gateway'")]
 
 
 def test_who_sends_a_code_without_need_is_told(team: Team, join: Join) -> None:
@@ -95,6 +102,71 @@ def test_a_stranger_who_cannot_be_answered_holds_up_nobody(team: Team, join: Joi
                     == [403]
                 ),
                 "the answer was refused",
+            )
+
+    asyncio.run(use())
+
+
+@pytest.mark.parametrize(
+    ("toml", "heard"),
+    [
+        ("users = [{ANN}]", {"Ann", "Ann in a thread", "Ann directly", "Ann elsewhere"}),
+        ("channels = [{CHANNEL}]", {"Ann", "Bob", "Ann in a thread"}),
+        ("guilds = [{GUILD}]", {"Ann", "Bob", "Ann in a thread", "Ann elsewhere"}),
+        ("roles = [{OPERATORS}]", {"Bob"}),
+        ("bots = [{OTHER_BOT}]", {"Botty"}),
+        ("", set()),
+    ],
+)
+def test_who_is_heard_where(team: Team, join: Join, toml: str, heard: set[str]) -> None:
+    async def use() -> None:
+        import fake_discord
+
+        user_comm = join("user_comm")
+        names = {name: getattr(fake_discord, name) for name in ("ANN", "CHANNEL", "GUILD", "OPERATORS", "OTHER_BOT")}
+        section = "[gateway]\n" + toml.format(**names) + "\n"
+
+        async def everybody_says(discord: FakeDiscord) -> None:
+            await discord.say("Ann")
+            await discord.say("Bob", author=BOB)
+            await discord.say("Botty", author=OTHER_BOT)
+            await discord.say("Ann in a thread", channel=thread)
+            await discord.say("Ann elsewhere", channel=other)
+            await discord.say("Ann directly", channel=direct)
+
+        async with FakeDiscord() as discord:
+            await discord.give_role(fake_discord.OPERATORS, BOB)
+            thread, direct = await discord.open_thread("thread"), await discord.open_dm(ANN)
+            other = await discord.add_channel("other")
+            async with gateway(team, discord, section):
+                await connected(user_comm)
+                await everybody_says(discord)
+                assert set(await texts(user_comm, len(heard))) == heard
+            # Also what Discord's history tells, which has less in it.
+            await everybody_says(discord)
+            async with gateway(team, discord, section):
+                await connected(user_comm)
+                assert set(await texts(user_comm, len(heard))) == heard
+        assert sorted(stored(team)) == sorted([*heard, *heard])
+
+    asyncio.run(use())
+
+
+def test_more_than_allowed_in_a_minute_waits_and_is_said_to(team: Team, join: Join) -> None:
+    async def use() -> None:
+        user_comm = join("user_comm")
+        async with FakeDiscord() as discord, gateway(team, discord, ANYBODY_HERE + "messages_per_minute = 3\n"):
+            await connected(user_comm)
+            for number in range(5):
+                await discord.say(f"Ann {number}")
+            assert await texts(user_comm, 3) == ["Ann 0", "Ann 1", "Ann 2"]
+            await discord.until(
+                lambda: any(
+                    "3 messages a minute" in each.content
+                    for each in discord.world.channels[CHANNEL].messages.values()
+                    if each.author == BOT
+                ),
+                "it is said",
             )
 
     asyncio.run(use())

@@ -10,11 +10,15 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from fake_discord import FakeDiscord
+from gateway_process import ALLOW_ANN, connected, gateway, read
 from teamsup.hub import MessageHub, Team
 from teamsup.workers.gateway import attachments
 from teamsup.workers.gateway.access import Author
 from teamsup.workers.gateway.attachments import remove_old, safe_name
 from teamsup.workers.gateway.heard import Attachment, Heard
+
+Join = Callable[..., MessageHub]
 
 
 @contextlib.asynccontextmanager
@@ -123,3 +127,58 @@ def test_files_go_with_the_message_that_they_belong_to(team: Team, join: Callabl
     remove_old(hub)
 
     assert [number for number, folder in folders.items() if folder.exists()] == ["1", "3"]
+
+
+def test_attachments_are_fetched_into_the_teams_folder(team: Team, join: Join) -> None:
+    async def use() -> None:
+        user_comm = join("user_comm")
+        async with FakeDiscord() as discord, gateway(team, discord, ALLOW_ANN + "file_mib = 0.01\n"):
+            await connected(user_comm)
+            files = {"report.pdf": b"x" * 5000, "large.bin": b"y" * 20_000}
+            asked = await discord.say("Look:", files=files)
+            alone = await discord.say("", files={"a.txt": b"alone"})
+            (both, only) = await read(user_comm, 2)
+        path = team.folder / "files" / "discord" / str(asked) / "report.pdf"
+        assert path.read_bytes() == files["report.pdf"]
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert both.content.startswith("Look:\n(attachment: report.pdf, 5,000 bytes, ")
+        assert f"saved as {path}; http" in both.content
+        assert "large.bin, 20,000 bytes" in both.content
+        assert "too large to be fetched; http" in both.content
+        assert not path.with_name("large.bin").exists()
+        assert only.message_id == f"discord:{alone}"
+        assert only.content.startswith("(attachment: a.txt, 5 bytes")
+        assert only.metadata["words"] == 0
+
+    asyncio.run(use())
+
+
+def test_a_slow_attachment_holds_up_its_channel_only(team: Team, join: Join) -> None:
+    async def use() -> None:
+        user_comm = join("user_comm")
+        async with FakeDiscord() as discord, gateway(team, discord):
+            await connected(user_comm)
+            other = await discord.add_channel("other")
+            discord.faults.add("delay", "GET /attachments/*", seconds=3)
+            slow = await discord.say("slow", files={"a.txt": b"a"})
+            await discord.say("behind it")
+            await discord.say("elsewhere", channel=other)
+            found = await read(user_comm, 3)
+        assert [message.content.split("\n")[0] for message in found] == ["elsewhere", "slow", "behind it"]
+        assert (team.folder / "files" / "discord" / str(slow) / "a.txt").read_bytes() == b"a"
+
+    asyncio.run(use())
+
+
+def test_an_attachment_that_cannot_be_fetched_is_named_all_the_same(team: Team, join: Join) -> None:
+    async def use() -> None:
+        user_comm = join("user_comm")
+        async with FakeDiscord() as discord, gateway(team, discord):
+            await connected(user_comm)
+            discord.faults.add("503 before", "GET /attachments/*")
+            await discord.say("broken", files={"a.txt": b"a"})
+            (message,) = await read(user_comm, 1)
+        assert "a.txt, 1 bytes" in message.content
+        assert "could not be fetched" in message.content
+
+    asyncio.run(use())

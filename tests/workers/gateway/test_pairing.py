@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 
 from fake_discord import ANN, BOB, BOT, CHANNEL, FakeDiscord
-from gateway_process import ALLOW_ANN, connected, gateway, until
+from gateway_process import ALLOW_ANN, connected, gateway, stored, until
 from support import Command, as_foreign_program, refusal
 from teamsup.hub import MessageHub, Team
 from teamsup.workers.gateway import strangers
@@ -50,10 +50,6 @@ def test_a_stranger_is_told_how_to_be_heard_once_and_then_is(team: Team, join: J
             assert stored(team) == ["Hello", "Only me"]
 
     asyncio.run(use())
-
-
-def stored(team: Team) -> list[str]:
-    return [row[0] for row in as_foreign_program(team, "SELECT content FROM messages WHERE sender = 'gateway'")]
 
 
 def test_wrong_codes_are_limited(team: Team, join: Join) -> None:

@@ -1,0 +1,211 @@
+"""What was written while nobody listened, with the gateway's own process."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from fake_discord import ANN, BOB, CHANNEL, FakeDiscord, May
+from gateway_process import ALLOW_ANN, connected, gateway, kill, read, run_and_kill, stored, texts
+from support import as_foreign_program
+from teamsup.hub import MessageHub, Team
+
+Join = Callable[..., MessageHub]
+FAST = ALLOW_ANN + "messages_per_minute = 1000\n"
+
+
+def test_what_was_written_while_it_was_down_is_caught_up_in_order(team: Team, join: Join) -> None:
+    async def use() -> None:
+        user_comm = join("user_comm")
+        async with FakeDiscord() as discord:
+            await run_and_kill(team, discord, user_comm)
+            missed = [f"missed {number}" for number in range(150)]
+            for text in missed:
+                await discord.say(text)
+            async with gateway(team, discord, FAST):
+                await discord.say("live")
+                assert await texts(user_comm, 151) == [*missed, "live"]
+            async with gateway(team, discord, FAST):
+                await discord.say("later")
+                assert await texts(user_comm, 1) == ["later"]
+        assert stored(team) == ["before", *missed, "live", "later"]
+
+    asyncio.run(use())
+
+
+def test_live_messages_wait_for_what_was_missed_before_them(team: Team, join: Join) -> None:
+    async def use() -> None:
+        user_comm = join("user_comm")
+        async with FakeDiscord() as discord:
+            await run_and_kill(team, discord, user_comm)
+            await discord.say("missed")
+            discord.faults.add("503 before", f"GET /channels/{CHANNEL}/messages", times=2)
+            async with gateway(team, discord):
+                await discord.connected()
+                await discord.say("live")
+                assert await texts(user_comm, 2) == ["missed", "live"]
+        assert stored(team) == ["before", "missed", "live"]
+
+    asyncio.run(use())
+
+
+def test_the_first_start_takes_in_nothing_that_was_written_before(team: Team, join: Join) -> None:
+    async def use() -> None:
+        user_comm = join("user_comm")
+        async with FakeDiscord(ago=1) as discord:
+            await discord.say("long ago")
+            await discord.advance(1)
+            async with gateway(team, discord):
+                await connected(user_comm)
+                await discord.say("now")
+                assert await texts(user_comm, 1) == ["now"]
+
+    asyncio.run(use())
+
+
+def test_places_made_meanwhile_are_caught_up_from_their_beginning(team: Team, join: Join) -> None:
+    async def use() -> None:
+        user_comm = join("user_comm")
+        async with FakeDiscord() as discord:
+            await run_and_kill(team, discord, user_comm)
+            channel = await discord.add_channel("new")
+            await discord.say("first there", channel=channel)
+            thread = await discord.open_thread("a thread", channel=channel)
+            await discord.say("in a thread", channel=thread)
+            async with gateway(team, discord):
+                found = await read(user_comm, 2)
+        assert {(message.content, message.conversation_id) for message in found} == {
+            ("first there", f"discord:{channel}"),
+            ("in a thread", f"discord:{thread}"),
+        }
+
+    asyncio.run(use())
+
+
+def test_a_server_that_discord_lost_for_a_while_is_caught_up(team: Team, join: Join) -> None:
+    async def use() -> None:
+        user_comm = join("user_comm")
+        async with FakeDiscord() as discord:
+            await run_and_kill(team, discord, user_comm)
+            channel = await discord.add_channel("new")
+            await discord.lose_guild()
+            await discord.say("missed", channel=channel)
+            async with gateway(team, discord):
+                await connected(user_comm)
+                await discord.find_guild()
+                assert await texts(user_comm, 1) == ["missed"]
+                await discord.lose_guild()
+                await discord.say("missed again", channel=channel)
+                await discord.find_guild()
+                assert await texts(user_comm, 1) == ["missed again"]
+
+    asyncio.run(use())
+
+
+def test_what_was_written_before_the_bot_was_invited_is_not_for_it(team: Team, join: Join) -> None:
+    async def use() -> None:
+        user_comm = join("user_comm")
+        async with FakeDiscord() as discord, gateway(team, discord):
+            await connected(user_comm)
+            await discord.remove_bot()
+            channel = await discord.add_channel("general")
+            await discord.say("before", channel=channel)
+            await discord.invite_bot()
+            await discord.say("now", channel=channel)
+            assert await texts(user_comm, 1) == ["now"]
+
+    asyncio.run(use())
+
+
+def test_direct_messages_are_caught_up_also_the_first_of_somebody(team: Team, join: Join) -> None:
+    async def use() -> None:
+        user_comm = join("user_comm")
+        async with FakeDiscord() as discord:
+            toml = f"[gateway]\nusers = [{ANN}, {BOB}]\n"
+            await run_and_kill(team, discord, user_comm, toml)
+            anns, bobs = await discord.open_dm(ANN), await discord.open_dm(BOB)
+            await discord.say("from Bob", channel=bobs, author=BOB)
+            async with gateway(team, discord, toml) as process:
+                assert await texts(user_comm, 1) == ["from Bob"]
+                await discord.say("from Ann", channel=anns)
+                assert await texts(user_comm, 1) == ["from Ann"]
+                await kill(process)
+                process.returncode = 0
+            await discord.say("again", channel=anns)
+            async with gateway(team, discord, toml):
+                (again,) = await read(user_comm, 1)
+        assert (again.content, again.conversation_id) == ("again", f"discord:{anns}")
+        assert stored(team) == ["before", "from Bob", "from Ann", "again"]
+
+    asyncio.run(use())
+
+
+@pytest.mark.parametrize(
+    ("toml", "taken", "why"),
+    [
+        ("catch_up_messages = 2", ["three", "four"], "more than 2 messages"),
+        ("catch_up_hours = 0.5", ["three", "four"], "messages older than 0.5 hours"),
+        ("catch_up_messages = 0", [], "more than 0 messages"),
+    ],
+)
+def test_what_is_passed_over_is_said(team: Team, join: Join, toml: str, taken: list[str], why: str) -> None:
+    async def use() -> None:
+        user_comm = join("user_comm")
+        async with FakeDiscord(ago=7200) as discord:
+            toml_of_all = ALLOW_ANN + toml + "\n"
+            team.create()
+            team.configuration.write_text(toml_of_all)
+            as_foreign_program(team, "INSERT INTO discord_facts VALUES ('beginning', '0')")
+            as_foreign_program(team, f"INSERT INTO discord_places VALUES ({CHANNEL}, 1, NULL)")
+            for text in ("one", "two"):
+                await discord.say(text)
+            await discord.advance(7200)
+            for text in ("three", "four"):
+                await discord.say(text)
+            async with gateway(team, discord, toml_of_all):
+                notice, *found = await read(user_comm, 1 + len(taken))
+                assert [message.content for message in found] == taken
+                assert notice.message_type == "notification"
+                assert why in notice.content
+                assert "#general" in notice.content
+                await discord.say("live")
+                assert await texts(user_comm, 1) == ["live"]
+
+    asyncio.run(use())
+
+
+def test_places_that_cannot_be_read_are_passed_over(team: Team, join: Join) -> None:
+    async def use() -> None:
+        user_comm = join("user_comm")
+        async with FakeDiscord() as discord:
+            await run_and_kill(team, discord, user_comm)
+            hidden, gone = await discord.add_channel("hidden"), await discord.add_channel("gone")
+            as_foreign_program(team, f"INSERT INTO discord_places VALUES ({hidden}, 1, NULL), ({gone}, 1, NULL)")
+            await discord.forbid(hidden, May.VIEW_CHANNEL)
+            await discord.remove_channel(gone)
+            await discord.say("missed")
+            async with gateway(team, discord):
+                assert await texts(user_comm, 1) == ["missed"]
+
+    asyncio.run(use())
+
+
+def test_what_was_written_where_the_bot_could_not_read_is_caught_up(team: Team, join: Join) -> None:
+    async def use() -> None:
+        user_comm = join("user_comm")
+        async with FakeDiscord() as discord, gateway(team, discord):
+            await connected(user_comm)
+            thread = await discord.open_thread("aside")
+            for place in (CHANNEL, thread):
+                await discord.say("before", channel=place)
+            assert await texts(user_comm, 2) == ["before", "before"]
+
+            await discord.forbid(CHANNEL, May.VIEW_CHANNEL)
+            await discord.say("meanwhile")
+            await discord.say("meanwhile, aside", channel=thread)
+            await discord.forbid(CHANNEL)
+            await discord.say("after")
+            assert sorted(await texts(user_comm, 3)) == ["after", "meanwhile", "meanwhile, aside"]
+            assert [text for text in stored(team) if text != "meanwhile, aside"][-2:] == ["meanwhile", "after"]
+
+    asyncio.run(use())
