@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Callable
 
+import pytest
+
 from fake_discord import CHANNEL, TOKEN, FakeDiscord
 from fake_discord.pointed import point_at
 from gateway_process import connected, gateway, until
@@ -30,6 +32,24 @@ def test_a_request_that_is_given_up_during_a_limit_on_everything_holds_up_no_oth
             async with asyncio.timeout(10):
                 await place.send("said")
             assert await discord.said() == ["said"]
+            await client.close()
+
+    asyncio.run(use())
+
+
+def test_it_is_ready_as_soon_as_all_servers_have_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("teamsup.workers.gateway.client._GUILDS_COME_SECONDS", 3600.0)
+
+    async def use() -> None:
+        async with FakeDiscord() as discord:
+            await discord.add_guild("another")
+            discord.faults.add("delay", "event GUILD_CREATE", skip=1, seconds=0.3)
+            point_at(discord.url)
+            client = Client()
+            running = asyncio.create_task(client.start(TOKEN))
+            await discord.until(client.is_ready, "it is ready")
+            assert [guild.unavailable for guild in client.guilds] == [False, False]
+            running.cancel()
             await client.close()
 
     asyncio.run(use())

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
@@ -17,7 +18,7 @@ Listener = Callable[..., Coroutine[Any, Any, None]]
 
 # Its warnings that voice is not supported would only worry people.
 discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
-_GUILDS_COME_SECONDS = 1.0
+_GUILDS_COME_SECONDS, _ALL_HAVE_COME_SECONDS = 1.0, 0.01
 _LEAVE_SECONDS = 1.0  # for each step of it
 _LONGEST_LIMIT_SECONDS = 30.0  # whoever asks is told of a longer one, and can say so and come back
 
@@ -41,6 +42,17 @@ class Client(discord.Client):
         self._request: Callable[..., Coroutine[Any, Any, Any]] = self.http.request
         vars(self.http)["request"] = self._ask
         bear_what_is_strange(self._connection)
+        parsers = self._connection.parsers
+        for event in ("READY", "GUILD_CREATE"):
+            parsers[event] = functools.partial(self._come, parsers[event], event)
+
+    def _come(self, parse: Callable[[Any], None], event: str, data: Any) -> None:  # noqa: ANN401 - discord.py's own
+        """discord.py is not ready before no server has come for a while, also when all are there."""
+        if event == "READY":
+            self._connection.guild_ready_timeout = _GUILDS_COME_SECONDS
+        parse(data)
+        if not any(guild.unavailable for guild in self.guilds):
+            self._connection.guild_ready_timeout = _ALL_HAVE_COME_SECONDS
 
     async def _ask(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - discord.py's own
         try:
