@@ -2,17 +2,13 @@
 
 import asyncio
 import os
-import signal
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from fake_discord import ANN, BOB, CHANNEL, TOKEN, FakeDiscord, Rules
 from gateway_process import arrival, connected, gateway, until
-from teamsup.hub import MessageHub, NotConfigured, Team
-from teamsup.hub.sections import GatewaySection
-from teamsup.workers.gateway.bot_token import find_token
+from teamsup.hub import MessageHub, Team
 
 Join = Callable[..., MessageHub]
 
@@ -86,45 +82,3 @@ def test_what_only_a_person_can_mend_ends_it_as_not_configured(
         assert token not in state.note
 
     asyncio.run(use())
-
-
-def test_sigterm_ends_it_at_once(team: Team, join: Join) -> None:
-    async def use() -> None:
-        lead = join("lead")
-        async with FakeDiscord() as discord, gateway(team, discord) as process:
-            await connected(lead)
-            process.send_signal(signal.SIGTERM)
-            assert await asyncio.to_thread(process.wait, 10) == 0
-        assert next(agent for agent in lead.agents() if agent.name == "gateway").status == "offline"
-
-    asyncio.run(use())
-
-
-def test_the_token_comes_from_a_file_that_only_its_owner_can_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("DISCORD_TOKEN", raising=False)
-    file = tmp_path / "token"
-    access = GatewaySection(token_file=str(file))
-    with pytest.raises(NotConfigured, match="cannot be read"):
-        find_token(access)
-
-    for unreadable in (str(tmp_path), "a\0b", "~nobody-of-that-name/token"):
-        with pytest.raises(NotConfigured, match="cannot be read"):
-            find_token(GatewaySection(token_file=unreadable))
-
-    file.write_text(TOKEN + "\n")
-    file.chmod(0o644)
-    with pytest.raises(NotConfigured, match="run chmod 600"):
-        find_token(access)
-
-    file.chmod(0o600)
-    assert find_token(access).text == TOKEN
-
-
-def test_the_token_comes_from_systemds_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("DISCORD_TOKEN", raising=False)
-    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
-    tmp_path.joinpath("discord_token").write_text(TOKEN)
-
-    assert find_token(GatewaySection()).text == TOKEN
