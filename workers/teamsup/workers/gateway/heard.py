@@ -135,10 +135,10 @@ def _besides(message: "discord.Message") -> Iterator[str]:
         yield f"(poll: {plain(str(message.poll.question), _QUOTED)}: {answers})"
 
 
-def tell(heard: Heard, files: Sequence[str], now: float) -> Told:
+def tell(heard: Heard, files: Sequence[str], now: float, *, before: str = "") -> Told:
     """Their own words first, then what else there is to know, in lines of ours. ``files`` are such lines.
 
-    ``words`` in the metadata says how many characters are their own, where anything follows.
+    ``words`` in the metadata says how many characters come before those, where there are any.
     """
     lines = [_quote(quotation) for quotation in heard.quotations]
     lines += [*heard.besides, *files]
@@ -152,8 +152,8 @@ def tell(heard: Heard, files: Sequence[str], now: float) -> Told:
     if heard.edited is not None:
         metadata["edited"] = heard.edited
     if lines:
-        metadata["words"] = len(heard.text)
-    content = "\n".join([heard.text, *lines] if heard.text else lines)
+        metadata["words"] = len(before) + len(heard.text)
+    content = before + "\n".join([heard.text, *lines] if heard.text else lines)
     return Told(content.encode("utf-8", "replace").decode(), metadata)
 
 

@@ -32,20 +32,18 @@ class Intake:
             versions = self._versions(heard.snowflake)
             if not versions or versions[-1].message_type == DELETED or heard.edited is None:
                 return
-            last, changed_id = versions[-1], message_id_of(heard.snowflake, str(heard.edited))
             # Discord also tells of changes that no person has made, such as a link's preview.
-            if heard.edited in (version.metadata.get("edited") for version in versions):
+            if _is_known(heard.edited, versions):
                 return
+            last, changed_id = versions[-1], message_id_of(heard.snowflake, str(heard.edited))
             read = _read(versions)
             if self._hub.cancel(last.message_id) and last.message_type != EDITED:
                 self._send(heard, files, changed_id)
             elif read is not None:
-                told = tell(heard, files, time.time())
-                if "words" in told.metadata:
-                    told.metadata["words"] += len("edited: ")
+                told = tell(heard, files, time.time(), before="edited: ")
                 self._hub.send(
                     RECIPIENT,
-                    f"edited: {told.content}",
+                    told.content,
                     message_type=EDITED,
                     metadata=told.metadata,
                     message_id=changed_id,
@@ -56,7 +54,7 @@ class Intake:
     def is_news(self, heard: Heard) -> bool:
         """Whether it is stored, and not as it was edited."""
         versions = self._versions(heard.snowflake)
-        return bool(versions) and heard.edited not in (version.metadata.get("edited") for version in versions)
+        return bool(versions) and not _is_known(heard.edited, versions)
 
     def delete(self, snowflake: int) -> None:
         """Withdraw what nobody has read; tell who has read it."""
@@ -119,6 +117,11 @@ class Intake:
             (first, f"{first}:", f"{first};", self._hub.agent),
         )
         return [self._hub.message(row["message_id"]) for row in rows]
+
+
+def _is_known(edited: int | None, versions: Sequence[Message]) -> bool:
+    """Whether one of them says what the message said after that edit."""
+    return edited in (version.metadata.get("edited") for version in versions)
 
 
 def _read(versions: Sequence[Message]) -> Message | None:

@@ -38,7 +38,7 @@ class Outbox:
         hub: MessageHub,
         section: GatewaySection,
         log: logging.Logger,
-        buttons: "Callable[[Message], discord.ui.View | None]" = lambda _: None,
+        buttons: "Callable[[Message], discord.ui.View | None]",
     ) -> None:
         self._hub = hub
         self._section = section
