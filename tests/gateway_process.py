@@ -9,7 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
-from fake_discord import ANN, TOKEN, FakeDiscord
+from fake_discord import ANN, CHANNEL, TOKEN, FakeDiscord, Rules
 from support import as_foreign_program, environment_of_a_stranger, eventually
 from teamsup.hub import Delivery, Message, MessageHub, Team
 
@@ -119,3 +119,32 @@ async def run_and_kill(team: Team, discord: FakeDiscord, hub: MessageHub, toml: 
         assert await texts(hub, 1) == ["before"]
     finally:
         await kill(process)
+
+
+@contextlib.asynccontextmanager
+async def running(
+    team: Team, join: Callable[..., MessageHub], rules: Rules | None = None, toml: str = ALLOW_ANN
+) -> AsyncIterator[tuple[FakeDiscord, MessageHub]]:
+    """A connected gateway, and the hub as user_comm sees it."""
+    user_comm = join("user_comm")
+    async with FakeDiscord(rules=rules) as discord, gateway(team, discord, toml):
+        await connected(user_comm)
+        yield discord, user_comm
+
+
+def say(hub: MessageHub, text: str, channel: int = CHANNEL, **more: object) -> Message:
+    """Have the gateway say it."""
+    return hub.send("gateway", text, conversation_id=f"discord:{channel}", **more)  # type: ignore[arg-type]
+
+
+def outcome(hub: MessageHub, message: Message) -> str | None:
+    """How the gateway has acknowledged it; None: not yet."""
+    return hub.trace(message.message_id)[0].outcome
+
+
+async def ended(hub: MessageHub, message: Message, how: str) -> None:
+    await until(lambda: outcome(hub, message) == how, f"it has ended: {how}")
+
+
+async def sent(hub: MessageHub, *messages: Message) -> None:
+    await until(lambda: all(outcome(hub, message) == "sent" for message in messages), "it is sent")

@@ -1,19 +1,15 @@
 """The way out, with the gateway's own process: whatever goes wrong, each piece of an answer is there once, in order."""
 
 import asyncio
-import contextlib
-import itertools
-import os
 import signal
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from fake_discord import ANN, BOT, CHANNEL, REAL_LIMITS, FakeDiscord, May, Rules
 from fake_discord.faults import Kind
 from fake_discord.things import Reference
-from gateway_process import ALLOW_ANN, arrival, connected, gateway, start, until
+from gateway_process import ALLOW_ANN, arrival, connected, ended, gateway, outcome, running, say, sent, start, until
 from support import as_foreign_program
 from teamsup.hub import Message, MessageHub, Team
 from teamsup.workers.gateway.text import pieces
@@ -21,32 +17,6 @@ from teamsup.workers.gateway.text import pieces
 Join = Callable[..., MessageHub]
 SAYING = f"POST /channels/{CHANNEL}/messages"
 LONG = "\n\n".join(f"Part {number}. " + "word " * 300 for number in range(5))
-
-
-@contextlib.asynccontextmanager
-async def running(
-    team: Team, join: Join, rules: Rules | None = None, toml: str = ALLOW_ANN
-) -> AsyncIterator[tuple[FakeDiscord, MessageHub]]:
-    user_comm = join("user_comm")
-    async with FakeDiscord(rules=rules) as discord, gateway(team, discord, toml):
-        await connected(user_comm)
-        yield discord, user_comm
-
-
-def say(hub: MessageHub, text: str, channel: int = CHANNEL, **more: object) -> Message:
-    return hub.send("gateway", text, conversation_id=f"discord:{channel}", **more)  # type: ignore[arg-type]
-
-
-def outcome(hub: MessageHub, message: Message) -> str | None:
-    return hub.trace(message.message_id)[0].outcome
-
-
-async def ended(hub: MessageHub, message: Message, how: str) -> None:
-    await until(lambda: outcome(hub, message) == how, f"it has ended: {how}")
-
-
-async def sent(hub: MessageHub, *messages: Message) -> None:
-    await until(lambda: all(outcome(hub, message) == "sent" for message in messages), "it is sent")
 
 
 @pytest.mark.parametrize("kind", ["lost reply", "reset", "503 before", "503 after", "429"])
@@ -148,56 +118,6 @@ def test_the_same_words_said_before_are_not_taken_for_what_is_looked_for(team: T
     asyncio.run(use())
 
 
-def test_an_answer_of_30000_characters_goes_as_a_file_with_its_beginning(team: Team, join: Join) -> None:
-    async def use() -> None:
-        async with running(team, join) as (discord, user_comm):
-            text = "Here it is:\n\n```python\n" + "print('x' * 40)\n" * 2000 + "```\n"
-            await sent(user_comm, say(user_comm, text))
-            (message,) = await discord.messages(author=BOT)
-            (attachment,) = message.attachments
-            assert (attachment.filename, attachment.content.decode()) == ("answer.md", text)
-            assert message.content.startswith("Here it is:")
-            assert "answer.md" in message.content
-
-    asyncio.run(use())
-
-
-def test_files_of_agents_go_with_the_answer_and_what_cannot_is_named(team: Team, join: Join, tmp_path: Path) -> None:
-    async def use() -> None:
-        async with running(team, join) as (discord, user_comm):
-            content = os.urandom(3 << 20)
-            team.folder.joinpath("re port.pdf").write_bytes(content)
-            large = tmp_path / "large.bin"
-            large.write_bytes(bytes(11 << 20))
-            wanted = ["re port.pdf", str(large), "../secret", str(team.database), "missing"]
-            await sent(user_comm, say(user_comm, "See this", metadata={"files": wanted}))
-            (message,) = await discord.messages(author=BOT)
-            assert [(each.filename, each.content) for each in message.attachments] == [("re_port.pdf", content)]
-            said = message.content
-            assert said.startswith("See this")
-            assert "large.bin is not attached: it has 11.0 MiB, and at most 10 MiB may be sent here." in said
-            assert said.count("there is no such file") == 3
-
-    asyncio.run(use())
-
-
-def test_what_discord_finds_too_large_goes_as_text_alone(
-    team: Team, join: Join, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def use() -> None:
-        async with running(team, join) as (discord, user_comm):
-            monkeypatch.setattr("fake_discord.drafts.upload_limit", lambda *_: 1000)
-            text = "\n\n".join(f"Part {number}. " + "word " * 300 for number in range(7))
-            team.folder.joinpath("some.bin").write_bytes(bytes(2000))
-            first = say(user_comm, text)
-            second = say(user_comm, "See this", metadata={"files": ["some.bin"]})
-            await sent(user_comm, first, second)
-            said = [piece.strip() for piece in pieces(text)]
-            assert await discord.said() == [*said, "See this", "Discord did not take: some.bin."]
-
-    asyncio.run(use())
-
-
 def test_a_channel_that_is_closed_to_us_ends_the_answer_and_its_sender_is_told(team: Team, join: Join) -> None:
     async def use() -> None:
         async with running(team, join) as (discord, user_comm):
@@ -262,43 +182,6 @@ def test_an_alert_rings_whom_its_sender_names(team: Team, join: Join) -> None:
     asyncio.run(use())
 
 
-def test_progress_is_edited_into_one_message_and_the_end_is_a_new_one(team: Team, join: Join) -> None:
-    async def use() -> None:
-        async with running(team, join) as (discord, user_comm):
-            asked = await discord.say("Build it")
-            question = (await arrival(user_comm)).message
-            for number in range(30):
-                user_comm.answer(question, f"step {number}", message_type="status_report")
-                await asyncio.sleep(0.1)
-            user_comm.answer(question, "done")
-
-            await discord.until_said(["step 29", "done"])
-            progress, end = await discord.messages(author=BOT)
-            assert [each.reference and each.reference.message for each in (progress, end)] == [asked, asked]
-            edits = [each for each in await discord.requests("PATCH") if each.status == 200]
-            assert 1 <= len(edits) <= 3
-            assert all(later.at - sooner.at > 1.9 for sooner, later in itertools.pairwise(edits))
-
-    asyncio.run(use())
-
-
-def test_progress_after_a_restart_is_edited_into_the_message_that_is_there(team: Team, join: Join) -> None:
-    async def use() -> None:
-        user_comm = join("user_comm")
-        async with FakeDiscord() as discord:
-            async with gateway(team, discord):
-                await connected(user_comm)
-                await discord.say("Build it")
-                question = (await arrival(user_comm)).message
-                user_comm.answer(question, "step 1", message_type="status_report")
-                await discord.until_said(["step 1"])
-            async with gateway(team, discord):
-                user_comm.answer(question, "step 2", message_type="status_report")
-                await discord.until_said(["step 2"])
-
-    asyncio.run(use())
-
-
 def test_with_threads_a_question_is_answered_in_a_thread_of_its_own(team: Team, join: Join) -> None:
     async def use() -> None:
         async with running(team, join, toml=ALLOW_ANN + "threads = true\n") as (discord, user_comm):
@@ -330,60 +213,6 @@ def test_in_a_direct_message_threads_change_nothing(team: Team, join: Join) -> N
             await discord.say("Hello", channel=channel)
             user_comm.reply(await arrival(user_comm), "Hi")
             await discord.until_said(["Hi"], channel)
-
-    asyncio.run(use())
-
-
-def test_news_for_people_go_to_the_home_channel(team: Team, join: Join) -> None:
-    async def use() -> None:
-        async with running(team, join, toml=ALLOW_ANN + f"home_channel = {CHANNEL}\n") as (discord, user_comm):
-            news = user_comm.send("gateway", "lead has died", message_type="notification")
-            await sent(user_comm, news)
-            alert = {"title": "Disk", "severity": "critical"}
-            alerting = user_comm.send("gateway", "/ is full", message_type="notification", metadata={"alert": alert})
-            await sent(user_comm, alerting)
-            said, embedded = await discord.messages(author=BOT)
-            assert said.content == "lead has died"
-            assert [(each["title"], each["description"]) for each in embedded.embeds] == [("Disk", "/ is full")]
-
-    asyncio.run(use())
-
-
-@pytest.mark.parametrize("trouble", ["503 before", "429", "lost reply"])
-def test_news_keep_their_order_in_trouble(team: Team, join: Join, trouble: Kind) -> None:
-    async def use() -> None:
-        async with running(team, join, toml=ALLOW_ANN + f"home_channel = {CHANNEL}\n") as (discord, user_comm):
-            discord.faults.add(trouble, SAYING, skip=1, times=2)
-            news = [f"news {number}" for number in range(8)]
-            for text in news:
-                user_comm.send("gateway", text, message_type="notification")
-            await discord.until_said(news)
-
-    asyncio.run(use())
-
-
-def test_a_storm_of_news_holds_up_no_answer(team: Team, join: Join) -> None:
-    async def use() -> None:
-        home = ALLOW_ANN + f"home_channel = {CHANNEL}\n"
-        async with running(team, join, Rules(limits=REAL_LIMITS), home) as (discord, user_comm):
-            other = await discord.add_channel("other")
-            news = [f"news {number}" for number in range(120)]
-            for text in news:
-                user_comm.send("gateway", text, message_type="notification")
-            await discord.until(lambda: discord.world.channels[CHANNEL].messages, "the first are said")
-            await sent(user_comm, say(user_comm, "answer", other))
-            said = await discord.said()
-            assert said == news[: len(said)]
-            assert len(said) < 40
-
-    asyncio.run(use())
-
-
-def test_news_without_a_home_channel_are_not_for_discord(team: Team, join: Join) -> None:
-    async def use() -> None:
-        async with running(team, join) as (_, user_comm):
-            news = user_comm.send("gateway", "lead has died", message_type="notification")
-            await ended(user_comm, news, "not for Discord")
 
     asyncio.run(use())
 

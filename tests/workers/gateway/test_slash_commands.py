@@ -1,4 +1,4 @@
-"""Slash commands and buttons, with the gateway's own process."""
+"""Slash commands, with the gateway's own process: acknowledged in time, and answered once."""
 
 import asyncio
 import subprocess
