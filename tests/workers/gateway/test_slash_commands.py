@@ -202,6 +202,21 @@ def test_a_long_answer_to_a_command_comes_as_messages(team: Team, join: Join) ->
     asyncio.run(use())
 
 
+def test_a_long_limit_on_an_answer_to_a_command_does_not_hold_up_its_channel(team: Team, join: Join) -> None:
+    async def use() -> None:
+        user_comm = join("user_comm")
+        async with FakeDiscord() as discord, gateway(team, discord):
+            await ready(discord, user_comm)
+            discord.faults.add("429", "PATCH /webhooks/*", seconds=60)
+            used = await discord.command("/status")
+            user_comm.reply(await arrival(user_comm), "All is well.")
+
+            await until(lambda: user_comm.trace("#2")[0].outcome == "sent", "the answer is acknowledged")
+            assert await discord.answers(used) == ["All is well."]
+
+    asyncio.run(use())
+
+
 @pytest.mark.parametrize("trouble", ["lost reply", "503 after", "503 before", "reset"])
 def test_trouble_with_the_answer_to_a_command_gives_one_answer(team: Team, join: Join, trouble: str) -> None:
     async def use() -> None:

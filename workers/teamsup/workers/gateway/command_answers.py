@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import discord
 
 _ANSWER_SECONDS = 14 * 60.0  # and a minute for the clocks
+_EDIT_SECONDS = 10.0
 _AGAIN_SECONDS = 1.0
 _FIRST_ANSWER: Any = "@original"  # in the place of a message's number
 _NOT_IN_AN_EDIT = ("files", "commands", "alert", "ping")
@@ -58,7 +59,8 @@ class CommandAnswers:
         fits = len(texts) == 1 and not any(message.metadata.get(name) for name in _NOT_IN_AN_EDIT)
         try:
             # Said twice it is one answer, as it is an edit.
-            await webhook.edit_message(_FIRST_ANSWER, content=texts[0] if fits else FOLLOWS)
+            async with asyncio.timeout(_EDIT_SECONDS):  # discord.py waits for any limit's end here
+                await webhook.edit_message(_FIRST_ANSWER, content=texts[0] if fits else FOLLOWS)
         except Exception as error:  # discord.py lets everything out
             if isinstance(error, discord.HTTPException) and error.status < 500 and error.status != 429:
                 self.will_not_come(snowflake)
