@@ -265,8 +265,7 @@ class RouteSection:
 @dataclass(frozen=True)
 class GatewaySection:
     """[gateway]: nobody on Discord may write to the team unless something of theirs is listed here, by number, or they
-    have paired. Listed bots are heard, others never. Of what was written while the gateway was down it takes in what is
-    not older than so many hours, and so many messages of each channel."""
+    have paired. Listed bots are heard, others never."""
 
     token_file: str = ""
     users: tuple[int, ...] = ()
@@ -283,7 +282,9 @@ class GatewaySection:
     messages_per_minute: int = 20
     """Of one person; more wait for the next minute, and are said to."""
     catch_up_hours: float = 24.0
+    """Of what was written while the gateway was down nothing older is taken in."""
     catch_up_messages: int = 200
+    """Nor more than these, the newest, of each channel."""
     file_mib: float = 8.0
     """Attachments up to this size are fetched into the team's folder."""
 
