@@ -12,7 +12,7 @@ from teamsup.hub import MessageHub, NotConfigured
 
 from .bot_token import Secret
 from .causes import in_words, is_usual, real_cause, what_helps
-from .line import Hopeless, Line
+from .line import Hopeless
 from .logins import APART_SECONDS, Logins, TooManyLogins
 
 if TYPE_CHECKING:
@@ -40,10 +40,9 @@ class Connection:
         self._tell = tell
         self._log = log
         self._client: Client | None = None
-        self._line: Line | None = None
         self._pause = _FIRST_PAUSE
-        self._down_since = ""
-        self._waiting = ""
+        self._down_since = ""  # a time of day, for people; empty: it is up, or never was
+        self._waiting = ""  # until when, and why; empty: it does not
         self._logged_in = float("-inf")
 
     @property
@@ -57,7 +56,7 @@ class Connection:
         now = time.monotonic()
         if self._client is not None:
             self._client.note_heartbeats()
-        line = self._line
+        line = None if self._client is None else self._client.line
         if line is not None and line.is_up(now):
             return line.describe(now)
         if line is not None and line.is_silent(now):
@@ -97,9 +96,9 @@ class Connection:
         """Be connected until it ends, and raise why."""
         client = self._make_client()
         client.ask_to_login = self._before_login
-        self._client, self._line = client, client.line
+        self._client = client
         runner = asyncio.create_task(client.start(self._token.text))
-        watcher = asyncio.create_task(self._watch(client, client.line))
+        watcher = asyncio.create_task(self._watch(client))
         try:
             await asyncio.wait((runner, watcher), return_when=asyncio.FIRST_COMPLETED)
             for task in (runner, watcher):
@@ -111,7 +110,7 @@ class Connection:
                 raise NotConfigured(sentence) from None
             raise
         finally:
-            self._client = self._line = None
+            self._client = None
             watcher.cancel()
             await asyncio.wait((watcher,))
             await client.leave(runner)
@@ -122,9 +121,9 @@ class Connection:
         await asyncio.to_thread(self._logins.count)
         self._logged_in = time.monotonic()
 
-    async def _watch(self, client: "Client", line: Line) -> None:
+    async def _watch(self, client: "Client") -> None:
         """Until the client does no good any more."""
-        asked, was_up = 0.0, False
+        line, asked, was_up = client.line, 0.0, False
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             client.note_heartbeats()
