@@ -1,17 +1,13 @@
 """What an agent tells people who have not asked, on its way to Discord and back."""
 
 import asyncio
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from fake_discord import BOT, CHANNEL, REAL_LIMITS, Rules
 from fake_discord.faults import Kind
 from gateway_process import ALLOW_ANN, ended, running, say, sent
-from support import environment_of_a_stranger, eventually
 from teamsup.hub import MessageHub, Team
 
 SAYING = f"POST /channels/{CHANNEL}/messages"
@@ -20,20 +16,6 @@ Join = Callable[..., MessageHub]
 HOME = f"{ALLOW_ANN}home_channel = {CHANNEL}\n"
 
 
-@pytest.fixture
-def user_comm(team: Team) -> Iterator[None]:
-    team.create()
-    team.configuration.write_text(HOME)
-    command = [sys.executable, "-m", "teamsup.workers.user_comm_daemon", "--team", team.name]
-    process = subprocess.Popen(command, env={**environment_of_a_stranger(), "TEAMSUP_HOME": str(team.folder.parent)})
-    with MessageHub(team) as hub:
-        eventually(lambda: hub.agent_named("user_comm"), "user_comm is there")
-        yield
-    process.terminate()
-    assert process.wait(20) in (0, os.EX_CONFIG)
-
-
-@pytest.mark.usefixtures("user_comm")
 def test_news_for_people_go_to_the_home_channel(team: Team, join: Join) -> None:
     async def use() -> None:
         async with running(team, join, toml=ALLOW_ANN + f"home_channel = {CHANNEL}\n") as (discord, user_comm):
