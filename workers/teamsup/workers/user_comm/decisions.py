@@ -6,7 +6,7 @@ All that is known of them stands in the team's tables, and each step is one tran
 import logging
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -69,7 +69,7 @@ class Decisions:
         with self._hub.transaction():
             decision = self._table.add(message, asked, everywhere=question is None)
             if question is None:
-                count = self._show_everywhere(decision)
+                count = self._show_everywhere(decision, self._everywhere())
                 outcome = f"shown in {count} places" if count else "nobody is there to decide yet"
             else:
                 self._show(decision, question.sender, question.conversation_id, question.message_id)
@@ -128,19 +128,21 @@ class Decisions:
     def tick(self, now: float) -> float | None:
         """Do what is due; in how many seconds to come again, or None while nothing is open."""
         seconds = []
-        for decision in self.pending():
+        pending = self.pending()
+        everywhere = self._everywhere() if any(decision.everywhere for decision in pending) else []
+        for decision in pending:
             try:
-                seconds.append(self._tend(decision, now))
+                seconds.append(self._tend(decision, everywhere, now))
             except CallerError as error:
                 # It must not hold up the others.
                 self._log.error("cannot look after #%d: %s", decision.number, error)
                 seconds.append(_TROUBLE_SECONDS)
         return min(seconds, default=None)
 
-    def _tend(self, decision: Decision, now: float) -> float:
+    def _tend(self, decision: Decision, everywhere: Sequence[str], now: float) -> float:
         """Seconds until it wants that again."""
         found = self._due(decision, now)
-        if found.ends_as is None and not found.remind and not self._newcomers(decision):
+        if found.ends_as is None and not found.remind and not self._newcomers(decision, everywhere):
             return min(found.seconds, _LOOK_SECONDS if decision.everywhere else _LONGEST_SECONDS)
         with self._hub.transaction():
             current = self._table.of(decision.number)
@@ -151,13 +153,14 @@ class Decisions:
                 else:
                     if found.remind:
                         self._remind(current, now)
-                    self._show_everywhere(current)
+                    self._show_everywhere(current, everywhere)
         return 0.0
 
     def _due(self, decision: Decision, now: float) -> Due:
+        moment = datetime.fromtimestamp(now, UTC)
         first = self._section().decision_reminder_seconds
-        is_shown = self._table.is_seen(decision.number)
-        return due(decision, datetime.fromtimestamp(now, UTC), first, is_shown=is_shown)
+        is_over = decision.deadline is not None and decision.deadline <= moment
+        return due(decision, moment, first, is_shown=not is_over or self._table.is_seen(decision.number))
 
     def _decide(self, answer: Answer, message: Message) -> tuple[Decision | None, Refused | None]:
         """The decision as it is then, and why the answer does not count. The first that does ends it."""
@@ -215,19 +218,22 @@ class Decisions:
             reminded.add(place)
         self._table.reminded(decision.number, now)
 
-    def _show_everywhere(self, decision: Decision) -> int:
+    def _everywhere(self) -> list[str]:
+        return places(self._hub, home=self._gateway().home_channel != 0)
+
+    def _show_everywhere(self, decision: Decision, everywhere: Sequence[str]) -> int:
         """Show it in every place where it is not shown yet; how many."""
         home = f"discord:{self._gateway().home_channel}"
-        newcomers = self._newcomers(decision)
+        newcomers = self._newcomers(decision, everywhere)
         for place in newcomers:
             self._show(decision, place, home if place == GATEWAY else None)
         return len(newcomers)
 
-    def _newcomers(self, decision: Decision) -> list[str]:
+    def _newcomers(self, decision: Decision, everywhere: Sequence[str]) -> list[str]:
         if not decision.everywhere:
             return []
         known = self._table.places(decision.number)
-        return [place for place in places(self._hub, home=self._gateway().home_channel != 0) if place not in known]
+        return [place for place in everywhere if place not in known]
 
     def _show(
         self,
