@@ -20,11 +20,12 @@ _IS_SHOWN = """
       WHERE p.question = ? AND d.state = 'done' AND coalesce(d.outcome, '') NOT LIKE 'refused%'
         AND d.outcome IS NOT 'not for Discord' LIMIT 1
 """
-# A thread that the gateway has made is a conversation of its own.
+# A thread that the gateway has made is a conversation of its own. CROSS JOIN begins with the decisions, of which there
+# are fewer than places.
 _SHOWN_HERE = """
-    SELECT p.question FROM decision_places AS p JOIN messages AS m ON m.id = p.message
-      JOIN deliveries AS d ON d.message = p.message JOIN decisions AS o ON o.question = p.question
-      WHERE p.place = :place AND d.read_at IS NOT NULL AND (o.state = 'open' OR o.decided_at >= :since)
+    SELECT p.question FROM decisions AS o CROSS JOIN decision_places AS p ON p.question = o.question
+      JOIN messages AS m ON m.id = p.message JOIN deliveries AS d ON d.message = p.message
+      WHERE (o.state = 'open' OR o.decided_at >= :since) AND p.place = :place AND d.read_at IS NOT NULL
         AND (:place <> 'gateway' OR m.conversation_id = :conversation OR EXISTS (SELECT 1 FROM discord_pieces AS x
           WHERE x.message = p.message AND 'discord:' || x.channel = :conversation))
       GROUP BY p.question ORDER BY max(p.message) DESC
