@@ -25,6 +25,7 @@ bench: .venv/bench
 	$(BIN)/python -m benchmarks.throughput
 	$(BIN)/python -m benchmarks.latency
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.discord_gateway
+	$(BIN)/python -m benchmarks.alerts
 
 soak: .venv/dev
 	cd tests && ../$(BIN)/python -m hub.hammer 1000000
