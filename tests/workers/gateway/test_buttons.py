@@ -167,7 +167,7 @@ def test_when_the_time_is_over_the_message_says_what_counts(team: Team, join: Jo
     async def use() -> None:
         lead = join("lead")
         async with FakeDiscord() as discord, both(team, discord, lead):
-            asked = ask(lead, expires_in=1.0, metadata={"options": ["restart", "wait"], "default": "wait"})
+            asked = ask(lead, expires_in=4.0, metadata={"options": ["restart", "wait"], "default": "wait"})
             message = await shown(discord)
             sentence = f"Nobody has decided #{asked.id} in time, so the default counts: wait"
             assert (await closed(discord, message)).endswith(sentence)

@@ -60,6 +60,11 @@ def state(hub: MessageHub, question: Message) -> str:
     return rows[0][0] if rows else ""
 
 
+def is_online(hub: MessageHub) -> bool:
+    found = hub.agent_named("user_comm")
+    return found is not None and found.status == "online"
+
+
 @pytest.fixture
 def gateway(team: Team) -> Any:  # noqa: ANN401 - a fixture
     """The gateway's place in the team."""
@@ -260,7 +265,8 @@ def test_other_lines_go_where_they_always_go(ann: MessageHub, join: Join) -> Non
 @pytest.mark.usefixtures("user_comm")
 def test_the_default_counts_when_nobody_has_decided_in_time(ann: MessageHub, join: Join) -> None:
     lead = join("lead")
-    question = ask(lead, expires_in=0.5, default="wait")
+    eventually(lambda: is_online(lead), "user_comm runs")
+    question = ask(lead, expires_in=3, default="wait")
     hear(ann, "opinion_request")
     answer = hear(lead, "opinion_response")
     assert (answer.content, answer.metadata["state"]) == ("wait", "defaulted")
@@ -272,13 +278,14 @@ def test_the_default_counts_when_nobody_has_decided_in_time(ann: MessageHub, joi
 @pytest.mark.usefixtures("user_comm")
 def test_what_was_shown_expires_and_what_was_not_was_undeliverable(ann: MessageHub, join: Join) -> None:
     lead = join("lead")
-    shown = ask(lead, expires_in=0.7)
+    eventually(lambda: is_online(lead), "user_comm runs")
+    shown = ask(lead, expires_in=3)
     hear(ann, "opinion_request")
     assert hear(lead, "error").content == f"Nobody has decided #{shown.id} in time."
     assert state(lead, shown) == "expired"
     hear(ann, "opinion_response")
 
-    unseen = ask(lead, expires_in=0.5)
+    unseen = ask(lead, expires_in=2)
     told = hear(lead, "error")
     assert (told.content, told.metadata["state"]) == (
         f"#{unseen.id} could not be shown to anybody in time.",
@@ -319,7 +326,7 @@ def test_a_decision_survives_the_kill_of_user_comm(ann: MessageHub, join: Join, 
     assert hear(ann, "message").content == f"ann has decided #{question.id}: restart"
     user_comm.kill()
     user_comm.start()
-    late = ask(lead, expires_in=1, default="wait")
+    late = ask(lead, expires_in=5, default="wait")
     eventually(lambda: state(lead, late) == "open", "it is taken up")
     user_comm.kill()
     user_comm.start()
