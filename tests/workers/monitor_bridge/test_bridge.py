@@ -143,6 +143,8 @@ def test_a_person_acknowledges_in_words_or_by_a_command(begin: Callable[..., Bri
     assert [each["state"] for each in bridge.alerts()] == ["firing", "acknowledged", "acknowledged"]
     assert "incident 99" in refusal(bridge.teamsup.run("alerts", "ack", "99"))
     assert "three" in bridge.teamsup.run("alerts", "show", "3").stdout
+    assert 'has closed incident 3, "three".' in bridge.teamsup.run("alerts", "close", "3").stdout
+    assert len(bridge.alerts()) == 2
 
 
 def test_an_acknowledgement_while_the_bridge_is_down_is_kept_and_told(begin: Callable[..., Bridge]) -> None:

@@ -1,8 +1,14 @@
 """When the host's load becomes an alert."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import psutil
+
 from support import PATIENCE, Command, eventually
 from teamsup.hub import MessageHub
-from teamsup.workers.monitor_bridge.host import percentage
+from teamsup.hub.sections import MonitorSection
+from teamsup.workers.monitor_bridge.host import Host, percentage
 from teamsup.workers.monitor_bridge.steady import Course, Reading, follow
 
 
@@ -54,6 +60,28 @@ def test_an_end_shorter_than_so_many_looks_is_none() -> None:
 def test_what_is_not_looked_at_any_more_is_over() -> None:
     courses, news = follow({"process nginx": Course(is_bad=True)}, [], 3)
     assert (courses, [reading.key for reading in news]) == ({}, ["process nginx"])
+
+
+def test_cpu_is_measured_between_two_looks_of_whichever_threads() -> None:
+    host = Host(MonitorSection())
+    with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as other:
+        one.submit(host.look).result()
+        until = time.process_time() + 0.3
+        while time.process_time() < until:
+            pass
+        other.submit(host.look).result()
+    assert not host.note.startswith("CPU 0 %")
+
+
+def test_a_process_that_must_run_and_does_not_is_a_problem() -> None:
+    readings = Host(MonitorSection(processes=("no-such-program", psutil.Process().name()))).look()
+    bad = {reading.key: reading.is_bad for reading in readings if reading.key.startswith("process")}
+    assert bad == {"process no-such-program": True, f"process {psutil.Process().name()}": False}
+
+
+def test_what_is_set_to_nothing_is_not_looked_at() -> None:
+    section = MonitorSection(load_per_cpu=0, swap_percent=0, inode_percent=0, network_errors_per_second=0)
+    assert {reading.key for reading in Host(section).look()} == {"CPU", "memory", "disk"}
 
 
 def test_one_alert_reaches_the_recipient_and_a_restart_does_not_repeat_it(teamsup: Command) -> None:

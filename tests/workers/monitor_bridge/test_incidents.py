@@ -294,6 +294,25 @@ def test_what_cannot_be_stored_leaves_nothing_behind(desk: Desk, monkeypatch: py
     assert len(desk.read("alert-manager")) == 1
 
 
+def test_a_test_reaches_agents_and_people_and_is_over_then(desk: Desk) -> None:
+    for number in range(2):
+        desk.take(replace(FIRING, key=f"test{number}", is_test=True, severity="critical"))
+        assert "test alert" in desk.read("alert-manager")[0].content
+        assert "test alert" in desk.read("user_comm")[0].content
+    assert desk.open == []
+    assert desk.later(9999).next_due is None
+    assert desk.read("alert-manager") == desk.read("user_comm") == []
+
+
+def test_what_its_source_has_forgotten_can_be_closed(desk: Desk) -> None:
+    desk.take(FIRING)
+    desk.read("alert-manager")
+    number = desk.open[0].id
+    assert [each.id for each in desk.incidents.close([number])] == [number]
+    assert "Resolved" in desk.read("alert-manager")[0].content
+    assert desk.open == desk.incidents.close([number]) == []
+
+
 def test_what_was_over_long_ago_is_forgotten(desk: Desk) -> None:
     desk.take(FIRING, replace(FIRING, key="k2"))
     desk.take(over(FIRING))

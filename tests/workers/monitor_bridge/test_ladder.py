@@ -94,6 +94,12 @@ def test_the_command_comes_when_people_do_not_act_either(join: Join) -> None:
     assert desk.later(9999).commands == ()
 
 
+def test_no_command_wakes_anybody_for_what_only_informs(join: Join) -> None:
+    desk = Desk(join, here=(), command=("true",))
+    desk.take(replace(FIRING, severity="info"))
+    assert desk.later(9999).commands == ()
+
+
 def test_an_answer_ends_the_escalation_and_goes_to_people(desk: Desk) -> None:
     desk.take(FIRING)
     (first,) = desk.read("alert-manager")

@@ -44,6 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     show.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="for programs")
     ack = verb("ack", "say that you take care of it", _ack)
     ack.add_argument("id", nargs="+", help="its number, or: all")
+    close = verb("close", "end what its source has forgotten", _close)
+    close.add_argument("id", nargs="+", help="its number")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -68,9 +70,22 @@ def _show(team: Team, arguments: argparse.Namespace) -> None:
 
 def _ack(team: Team, arguments: argparse.Namespace) -> None:
     words = [word.strip().lower() for word in arguments.id]
+    _tell(team, ["ack", *(words if words == ["all"] else _known(team, words))])
+
+
+def _close(team: Team, arguments: argparse.Namespace) -> None:
+    _tell(team, ["close", *_known(team, arguments.id)])
+
+
+def _known(team: Team, words: Sequence[str]) -> list[str]:
+    """The numbers of incidents that there are. Raises UnknownIncident."""
     with MessageHub(team) as hub:
-        if words != ["all"]:
-            words = [str(incident.by_id(hub, _number(word)).id) for word in words]
+        return [str(incident.by_id(hub, _number(word)).id) for word in words]
+
+
+def _tell(team: Team, words: Sequence[str]) -> None:
+    """Have monitor-bridge do it, now or when it is back."""
+    with MessageHub(team) as hub:
         bridge = hub.agent_named(_BRIDGE)
     if bridge is not None and bridge.is_present(datetime.now(UTC)):
         answer = _asked(team, words)
@@ -82,7 +97,7 @@ def _ack(team: Team, arguments: argparse.Namespace) -> None:
         state = "was never started" if bridge is None else f"is {presence(bridge, datetime.now(UTC))}"
         with speaking_as(team, None) as hub:
             hub.enroll(_BRIDGE, "daemon")
-            hub.send(_BRIDGE, _words(words))
+            hub.send(_BRIDGE, " ".join(words))
     print(f"Noted. {_BRIDGE} {state}; it will be told, and tell the others, as soon as it can.", file=sys.stderr)
 
 
@@ -91,7 +106,7 @@ def _asked(team: Team, words: Sequence[str]) -> str | None:
     name = f"{console_name()}-{os.getpid()}"
     with console(team, name) as hub:
         try:
-            question = hub.send(_BRIDGE, _words(words), metadata={"from": console_name()})
+            question = hub.send(_BRIDGE, " ".join(words), metadata={"from": console_name()})
             for delivery in incoming(hub, _ANSWER_SECONDS):
                 hub.acknowledge(delivery)
                 if is_answer(delivery, question):
@@ -101,10 +116,6 @@ def _asked(team: Team, words: Sequence[str]) -> str | None:
         finally:
             hub.retire(name)
     return None
-
-
-def _words(words: Sequence[str]) -> str:
-    return " ".join(["ack", *words])
 
 
 def _number(word: str) -> int:

@@ -14,7 +14,7 @@ from teamsup.hub.source_section import SourceSection
 
 from ..worker import Worker, main
 from . import incident, last_resort, texts
-from .care import Acknowledged, Care
+from .care import Acknowledged, Care, numbers_in
 from .hearing import listener
 from .incident import Incident
 from .incidents import Incidents
@@ -93,11 +93,12 @@ class MonitorBridge(Worker):
                 if not self._has_looked:
                     self._has_looked = True
                     await self.beat()
+            self._changed.set()
             await asyncio.sleep(self._section.interval_seconds)
 
     async def _escalate(self) -> None:
-        """Look after what is open whenever something changes or is due, and as long as it is, as often as at the host:
-        an agent may leave meanwhile."""
+        """Look after what is open whenever something has come or is due, and as often as at the host: an agent may have
+        left meanwhile."""
         while True:
             self._changed.clear()
             seconds: float | None = None
@@ -110,7 +111,7 @@ class MonitorBridge(Worker):
                 for first in looked.commands:
                     self._run_command(first)
                 if looked.next_due is not None:
-                    seconds = max(0.0, min(looked.next_due - time.time(), self._section.interval_seconds))
+                    seconds = max(0.0, looked.next_due - time.time())
             try:
                 async with asyncio.timeout(seconds):
                     await self._changed.wait()
@@ -195,6 +196,9 @@ class MonitorBridge(Worker):
         match [words[0].lower().removeprefix("/"), *words[1:]] if words else []:
             case ["ack", *rest]:
                 return self._care.acknowledge(rest, who, agent)
+            case ["close", *rest] if agent is None:
+                closed = self._incidents.close(numbers_in(rest, "Say which incident: close ID."))
+                return Acknowledged(texts.closed(closed, who))
             case ["alerts"]:
                 return Acknowledged("\n".join(texts.table(incident.open_incidents(self.hub)[:_LISTED], now)))
             case ["alerts", "all"]:

@@ -131,10 +131,16 @@ class Care:
         return " ".join(f"Incident {each.id} is {texts.state(each, now)}." for each in wanted[:20])
 
 
+def numbers_in(words: Sequence[str], otherwise: str) -> list[int]:
+    """The incidents of which these words are the numbers. Raises CallerError, which says ``otherwise``."""
+    numbers = [number for word in words if (number := incident.number_in(word.strip(","))) is not None]
+    if not numbers or len(numbers) < len(words):
+        raise CallerError(otherwise)
+    return numbers
+
+
 def _wanted(hub: MessageHub, words: Sequence[str]) -> list[Incident]:
     if [word.lower() for word in words] == ["all"]:
         return [each for each in incident.open_incidents(hub) if each.state == incident.FIRING]
-    numbers = [incident.number_in(word.strip(",")) for word in words]
-    if not numbers or None in numbers:
-        raise CallerError("Say which incident: ack ID, or ack all.")
-    return [incident.by_id(hub, number) for number in numbers if number is not None]
+    numbers = numbers_in(words, "Say which incident: ack ID, or ack all.")
+    return [incident.by_id(hub, number) for number in numbers]

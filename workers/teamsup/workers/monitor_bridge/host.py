@@ -19,6 +19,7 @@ class Host:
 
     def __init__(self, section: MonitorSection) -> None:
         self._section = section
+        self._times: tuple[float, float] | None = None
         self._errors: tuple[float, int] | None = None
         self.note = ""
         """For people."""
@@ -27,7 +28,7 @@ class Host:
         """Raises OSError and ValueError where the disk cannot be measured."""
         section = self._section
         percents = {
-            "CPU": (psutil.cpu_percent(), section.cpu_percent),
+            "CPU": (self._cpu(), section.cpu_percent),
             "memory": (psutil.virtual_memory().percent, section.memory_percent),
             "disk": (psutil.disk_usage(section.disk_path).percent, section.disk_percent),
         }
@@ -38,6 +39,17 @@ class Host:
             percents["inodes"] = (_inodes_used(section.disk_path), section.inode_percent)
         readings = [percentage(name, value, limit) for name, (value, limit) in percents.items()]
         return [*readings, *self._load(), *self._network(), *self._processes()]
+
+    def _cpu(self) -> float:
+        """Per cent since the last look. psutil's own is since the last one of the same thread."""
+        times: dict[str, float] = psutil.cpu_times()._asdict()
+        idle = times["idle"] + times.get("iowait", 0.0)
+        # A guest's time is in its user's too.
+        total = sum(times.values()) - times.get("guest", 0.0) - times.get("guest_nice", 0.0)
+        before, self._times = self._times, (idle, total)
+        if before is None or total <= before[1]:
+            return 0.0
+        return min(100.0, max(0.0, 100.0 * (1.0 - (idle - before[0]) / (total - before[1]))))
 
     def _load(self) -> Iterator[Reading]:
         if limit := self._section.load_per_cpu:

@@ -112,10 +112,10 @@ def has_critical(hub: MessageHub, first: int) -> bool:
     return bool(hub.rows(sql, (first,)))
 
 
-def needs_somebody(hub: MessageHub, first: int) -> bool:
-    """Whether nobody takes care of something in a conversation that nothing worse mutes."""
-    sql = "SELECT 1 FROM incidents WHERE first = ? AND state = 'firing' AND muted_by IS NULL LIMIT 1"
-    return bool(hub.rows(sql, (first,)))
+def needs_somebody(hub: MessageHub, first: int, but: str = "") -> bool:
+    """Whether nobody takes care of something in a conversation that nothing worse mutes, of another severity."""
+    sql = "SELECT 1 FROM incidents WHERE first = ? AND state = 'firing' AND muted_by IS NULL AND severity <> ? LIMIT 1"
+    return bool(hub.rows(sql, (first, but)))
 
 
 def ended_in(hub: MessageHub, first: int) -> list[Incident]:

@@ -57,9 +57,19 @@ class Incidents:
             for first, due in taking.touched.items():
                 if due <= taking.now:
                     self.ladder.advance(first)
+            for first in taking.tests:
+                self._end_test(first)
             for first in taking.may_be_over:
                 self._end_if_over(first)
         self._changed()
+
+    def close(self, numbers: Sequence[int]) -> list[Incident]:
+        """End incidents that their sources have forgotten; those that were open. Raises UnknownIncident."""
+        found = [incident.by_id(self._hub, number) for number in numbers]
+        still_open = [each for each in found if each.is_open]
+        for each in still_open:
+            self.take(each.source, [Alert(each.source, each.key, is_firing=False, title=each.title)])
+        return still_open
 
     def prune(self) -> None:
         """Forget what was over long ago."""
@@ -70,6 +80,20 @@ class Incidents:
                 "DELETE FROM incident_conversations WHERE ended_at < ? AND first NOT IN (SELECT first FROM incidents)",
                 (before,),
             )
+
+    def _end_test(self, first: int) -> None:
+        """A test has arrived when agents and people have been told; nobody will say that it is over."""
+        conversation = self.conversations.get(first)
+        if conversation is None:
+            return
+        if not conversation.people_told:
+            self.conversations.tell_people(conversation, "", ())
+        now = self._clock()
+        self._hub.change(
+            "UPDATE incidents SET state = 'resolved', ended_at = ? WHERE first = ? AND state <> 'resolved'",
+            (to_text(now), first),
+        )
+        self.conversations.change(first, ended_at=now, news_due=None)
 
     def _end_if_over(self, first: int) -> None:
         conversation = self.conversations.get(first)
@@ -94,6 +118,7 @@ class _Taking:
         self.touched: dict[int, float] = {}
         """Which conversations have news, and when each is to be told."""
         self.may_be_over: dict[int, None] = {}
+        self.tests: list[int] = []
 
     def take(self, item: Alert | SignOfLife) -> None:
         if isinstance(item, SignOfLife):
@@ -130,6 +155,12 @@ class _Taking:
 
     def _begin(self, alert: Alert) -> None:
         number = self._insert(alert, FIRING)
+        if alert.is_test:
+            self._hub.change("UPDATE incidents SET first = ? WHERE id = ?", (number, number))
+            self._conversations.begin(number, self._source, "", self._way(alert), self.now)
+            self._news(number, self.now)
+            self.tests.append(number)
+            return
         worse = [each for each in self._about(alert, number) if each.severity == "critical"]
         if worse and alert.severity != "critical":
             self._hub.change(

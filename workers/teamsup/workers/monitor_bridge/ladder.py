@@ -134,7 +134,8 @@ class Ladder:
         )
 
     def _policy_of(self, conversation: Conversation) -> Policy:
-        return replace(self._policy, act_seconds=conversation.act_seconds)
+        wakes = self._policy.has_command and incident.needs_somebody(self._hub, conversation.first, but="info")
+        return replace(self._policy, act_seconds=conversation.act_seconds, has_command=wakes)
 
     def _fate(self, conversation: Conversation) -> Fate:
         if conversation.agent is None:

@@ -39,7 +39,7 @@ def for_people(incidents: Sequence[Incident], why: str = "", *, is_flood: bool =
     parts = (
         (_title(incidents[0]), _defused(_body(incidents[0]))) if len(incidents) == 1 else (_defused(_many(incidents)),)
     )
-    care = f"/ack {incidents[0].first} says that you take care of it."
+    care = "" if incidents[0].is_test else f"/ack {incidents[0].first} says that you take care of it."
     return "\n".join(part for part in (f"{why}. {head}:" if why else f"{head}:", *parts, care) if part)
 
 
@@ -60,6 +60,10 @@ def nobody(agents: Sequence[Agent], now: datetime) -> str:
 
 def acknowledged(incidents: Sequence[Incident], who: str) -> str:
     return f"{printable(who)} takes care of {_named(incidents)}."
+
+
+def closed(incidents: Sequence[Incident], who: str) -> str:
+    return f"{printable(who)} has closed {_named(incidents)}." if incidents else "It is over already."
 
 
 def report(incident: Incident, who: str, text: str) -> str:
