@@ -252,6 +252,21 @@ def test_a_peek_shows_what_waits_and_leaves_it_unread(team: Team, join: Join) ->
     asyncio.run(use())
 
 
+def test_news_of_progress_are_no_answer_yet(team: Team, join: Join) -> None:
+    scout = join("scout")
+
+    async def use() -> None:
+        async with session(team) as lead:
+            scout.send("lead", "how is the load?")
+            await lead.call("team_read_messages")
+            await lead.call("team_send_message", content="half of it", reply_to="#1", message_type="status_report")
+            assert scout.trace("#1")[0].state == "leased"
+            await lead.call("team_send_message", content="calm", reply_to="#1")
+            assert scout.trace("#1")[0].outcome == "answered"
+
+    asyncio.run(use())
+
+
 def test_a_message_carries_options_and_expires(team: Team, join: Join) -> None:
     scout = join("scout")
 

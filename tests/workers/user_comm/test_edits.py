@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from support import PATIENCE, environment_of_a_stranger
+from support import PATIENCE, environment_of_a_stranger, eventually
 from teamsup.hub import Delivery, MessageHub, Team
 from teamsup.hub.messages import Message
 
@@ -67,6 +67,16 @@ def test_an_edit_reaches_the_agent_and_its_answer_comes_back(hubs: tuple[Message
     lead.reply(edited, "Stopped.")
     answer = read(gateway).message
     assert (answer.content, answer.reply_to) == ("lead: Stopped.", "discord:7:edited")
+
+
+def test_who_has_not_read_a_question_gets_only_its_last_words(hubs: tuple[MessageHub, MessageHub]) -> None:
+    gateway, lead = hubs
+    ask(gateway, "@lead stop the wrnog one")
+    eventually(lambda: lead.waiting(), "it is passed on")
+    say(gateway, "edited: @lead stop the right one", "edited")
+    eventually(lambda: [message.content for message in lead.waiting()] == ["stop the right one"], "the new words alone")
+    lead.reply(read(lead), "Stopped.")
+    assert not lead.claim()
 
 
 def test_an_edit_of_what_user_comm_answered_itself_is_answered_anew(hubs: tuple[MessageHub, MessageHub]) -> None:

@@ -101,7 +101,7 @@ class Reader:
         expires_in: float | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> Message:
-        """Answer a message, in one transaction with the end of its delivery where we have read it.
+        """Answer a message, in one transaction with the end of its delivery. A status_report is no answer yet.
 
         Raises StaleLease, and has sent nothing, when it was withdrawn or another reader has it by now; whoever insists
         may answer all the same.
@@ -111,10 +111,13 @@ class Reader:
             raise CallerError(f"{message_id} is your own message; send a new one to its recipient instead.")
         if recipient is not None and recipient.strip().lower() != answered.sender.strip().lower():
             raise CallerError(f"{message_id} came from {answered.sender}; leave out recipient, or reply_to.")
-        delivery = self._open.get(answered.message_id)
+        is_news = message_type == "status_report"
+        delivery = None if is_news else self._open.get(answered.message_id)
         try:
             with self.hub.transaction():
-                if delivery is not None:
+                if is_news:
+                    pass
+                elif delivery is not None:
                     self.hub.acknowledge(delivery, outcome="answered")
                 else:
                     # A preview, or a message read by its id, may have been enough to answer it.
@@ -130,7 +133,8 @@ class Reader:
         except StaleLease:
             del self._open[answered.message_id]
             raise
-        self._open.pop(answered.message_id, None)
+        if not is_news:
+            self._open.pop(answered.message_id, None)
         return sent
 
     def _each(self, verb: Callable[[Delivery], object], some: Mapping[str, Delivery]) -> None:

@@ -58,19 +58,29 @@ class Requests:
                 self._hub.acknowledge(delivery, outcome="passed on")
 
     def change(self, delivery: Delivery, original: str, words: str, context: str, asked: Sequence[Agent]) -> bool:
-        """A person has edited what was read already: whoever has it gets the new words too. False when nobody has it,
-        or others are to have it now."""
+        """A person has edited a question that we have passed on: who has read it gets the new words too, who has not
+        only these. False when nobody has it, or others are to have it now."""
         question = delivery.message
-        relays = {relay.recipient: relay for relay in self.relays_of(original, question.conversation_id)}
+        relays: dict[str, list[Message]] = {}
+        for relay in self.relays_of(original, question.conversation_id):
+            relays.setdefault(relay.recipient or "", []).append(relay)
         if not relays or (asked and {agent.name for agent in asked} != set(relays)):
             return False
         with self._hub.transaction():
-            for name, relay in relays.items():
-                if name is not None and (agent := self._hub.agent_named(name)) is not None:
-                    text = f"edited: {words}{context}"
-                    self._send(agent, text, question, root=self._root(question).id, reply_to=relay.message_id)
+            for name, theirs in relays.items():
+                if (agent := self._hub.agent_named(name)) is not None:
+                    self._send_edited(agent, theirs, f"{words}{context}", question)
             self._hub.acknowledge(delivery, outcome="passed on")
         return True
+
+    def _send_edited(self, agent: Agent, relays: Sequence[Message], text: str, question: Message) -> None:
+        root = self._root(question).id
+        if any(self._has_read(relay) for relay in relays):
+            self._send(agent, f"edited: {text}", question, root=root, reply_to=relays[-1].message_id)
+        else:
+            for relay in relays:
+                self._hub.cancel(relay.message_id)
+            self._send(agent, text, question, root=root)
 
     def bring_back(self, delivery: Delivery, question: Message) -> None:
         """Give an agent's answer to whoever asked."""
@@ -238,7 +248,7 @@ class Requests:
 
     def _take_back(self, relay: Message, why: str) -> str | None:
         """Cancel it, and tell its agent if that has read it; the agent's name, unless it had ended it already."""
-        knows = any(state.read_at is not None for state in self._hub.trace(relay.message_id))
+        knows = self._has_read(relay)
         taken = self._hub.cancel(relay.message_id, even_if_read=True)
         self.taken_back(relay.message_id)
         if knows and relay.recipient is not None and self._hub.agent_named(relay.recipient) is not None:
@@ -250,6 +260,9 @@ class Requests:
                 reply_to=relay.message_id,
             )
         return relay.recipient if taken or knows else None
+
+    def _has_read(self, relay: Message) -> bool:
+        return any(state.read_at is not None for state in self._hub.trace(relay.message_id))
 
     def _is_withdrawn(self, answer: Message) -> bool:
         states = self._hub.trace(answer.reply_to) if answer.reply_to else []
