@@ -183,6 +183,14 @@ def test_a_warning_that_nobody_has_read_gives_way_to_the_critical_one(desk: Desk
     assert {incident.conversation for incident in desk.open} == {message.conversation_id}
 
 
+def test_a_critical_one_that_gets_better_mutes_nothing_any_more(desk: Desk) -> None:
+    critical = replace(FIRING, key="c", severity="critical", thing="cpu", title="very high")
+    desk.take(critical, replace(FIRING, key="w", thing="cpu", title="high"))
+    desk.read("alert-manager")
+    desk.take(replace(critical, severity="warning"))
+    assert "2 alerts" in desk.read("alert-manager")[0].content
+
+
 def test_one_that_grows_worse_is_news(desk: Desk) -> None:
     desk.take(FIRING)
     desk.read("alert-manager")
@@ -301,6 +309,13 @@ def test_a_test_reaches_agents_and_people_and_is_over_then(desk: Desk) -> None:
         assert "test alert" in desk.read("user_comm")[0].content
     assert desk.open == []
     assert desk.later(9999).next_due is None
+    assert desk.read("alert-manager") == desk.read("user_comm") == []
+
+
+def test_a_test_that_is_over_at_once_is_none(desk: Desk) -> None:
+    test = replace(FIRING, is_test=True)
+    desk.take(test, over(test))
+    assert desk.open == []
     assert desk.read("alert-manager") == desk.read("user_comm") == []
 
 

@@ -84,7 +84,7 @@ class Incidents:
     def _end_test(self, first: int) -> None:
         """A test has arrived when agents and people have been told; nobody will say that it is over."""
         conversation = self.conversations.get(first)
-        if conversation is None:
+        if conversation is None or incident.is_over(self._hub, first):
             return
         if not conversation.people_told:
             self.conversations.tell_people(conversation, "", ())
@@ -152,6 +152,8 @@ class _Taking:
             )
             self._mute(alert, found.id)
             self._news(found.first, self.now)
+        elif alert.severity != "critical":
+            self._unmute(found)
 
     def _begin(self, alert: Alert) -> None:
         number = self._insert(alert, FIRING)
@@ -241,10 +243,13 @@ class _Taking:
             "UPDATE incidents SET state = ?, ended_at = ?, last_seen = ?, muted_by = NULL WHERE id = ?",
             (RESOLVED, to_text(ended), self._at, found.id),
         )
-        unmuted = self._hub.change("UPDATE incidents SET muted_by = NULL WHERE muted_by = ?", (found.id,))
-        if unmuted:
-            self._news(found.first, self.now)
+        self._unmute(found)
         self.may_be_over[found.first] = None
+
+    def _unmute(self, found: Incident) -> None:
+        """What this one has muted is news now."""
+        if self._hub.change("UPDATE incidents SET muted_by = NULL WHERE muted_by = ?", (found.id,)):
+            self._news(found.first, self.now)
 
     def _news(self, first: int, due: float) -> None:
         self._conversations.change(first, news_due=due)
@@ -279,7 +284,8 @@ class _Taking:
 
     def _about(self, alert: Alert, number: int) -> list[Incident]:
         """What else is open about the same thing."""
-        return [each for each in incident.of_thing(self._hub, self._source, alert.thing) if each.id != number]
+        found = incident.of_thing(self._hub, self._source, alert.thing)
+        return [each for each in found if each.id != number and not each.is_test]
 
     def _way(self, alert: Alert) -> Way:
         if self._known is None:
