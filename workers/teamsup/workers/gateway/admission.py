@@ -75,6 +75,7 @@ class Admission:
         return admits(section, (), author)
 
     async def wait_for_turn(self, heard: Heard, written: float) -> None:
+        """Returns when it may be taken. ``written`` is in Unix seconds. Who has to wait is told, now and then."""
         person = heard.author.user
         now = time.time()
         seconds = self._rate.turn(person, written, now) - now

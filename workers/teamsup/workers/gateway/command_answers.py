@@ -41,6 +41,7 @@ class CommandAnswers:
         self._open[command] = (token, time.monotonic() + _ANSWER_SECONDS)
 
     def will_not_come(self, command: int) -> None:
+        """Or not there: what comes yet is said in the channel."""
         self._open.pop(command, None)
 
     async def say(self, client: "discord.Client", channel: int, delivery: Delivery) -> bool:

@@ -1,4 +1,4 @@
-"""gateway: brings messages of allowed people into the hub, and the team's answers back into their channels."""
+"""The gateway's process: it wires the parts, hands each delivery to who says it, and ends all of them in time."""
 
 import asyncio
 from collections.abc import Coroutine

@@ -57,6 +57,7 @@ class Heard:
 
     @property
     def is_empty(self) -> bool:
+        """Whether there is nothing that the team could be told, as of an embed alone."""
         return not (self.text.strip() or self.files or self.quotations or self.besides)
 
 

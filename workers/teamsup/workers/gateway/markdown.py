@@ -55,6 +55,8 @@ class Stretch(NamedTuple):
 
 
 class _Fence(NamedTuple):
+    """An open block of code: how it began, and in what quote."""
+
     mark: str
     indent: int
     quote: str

@@ -24,8 +24,8 @@ class PlaceQueue(Generic[T]):
         self._listening = listening
         self._take = take
         self._catch_up = catch_up
-        self._caught_up = -1
-        self._waiting: deque[tuple[int, T]] = deque()
+        self._caught_up = -1  # up to this number of listening
+        self._waiting: deque[tuple[int, T]] = deque()  # each with the number at which it was put here
         self.task: asyncio.Task[None] | None = None
 
     @property
@@ -33,19 +33,21 @@ class PlaceQueue(Generic[T]):
         return self.task is None or self.task.done()
 
     def put(self, thing: T) -> None:
+        """Deal with it in its turn."""
         self._waiting.append((self._listening(), thing))
-        self.go()
+        self._go()
 
     def missed_nothing(self, listening: int) -> None:
-        """Since before that number was given."""
+        """Up to that number of ``listening`` there is nothing to catch up, so nobody has to wait for it."""
         if self.is_idle:
             self._caught_up = listening
 
     def catch_up_again(self) -> None:
+        """Something may have been missed, also if listening was not broken off."""
         self._caught_up = min(self._caught_up, self._listening() - 1)
-        self.go()
+        self._go()
 
-    def go(self) -> None:
+    def _go(self) -> None:
         if self.is_idle:
             self.task = asyncio.create_task(self._work())
 

@@ -17,6 +17,7 @@ class Shown(NamedTuple):
 
 
 def is_progress(message: Message) -> bool:
+    """Whether it says how far a question has come, and will be overtaken."""
     return message.message_type == "status_report" and message.reply_to is not None
 
 
@@ -53,6 +54,7 @@ class Progress:
         await asyncio.sleep(self._changed.get(snowflake, 0.0) + EVERY_SECONDS - time.monotonic())
 
     def has_changed(self, snowflake: int) -> None:
+        """From now on it rests for a while."""
         now = time.monotonic()
         self._changed = {each: at for each, at in self._changed.items() if now - at < EVERY_SECONDS}
         self._changed[snowflake] = now

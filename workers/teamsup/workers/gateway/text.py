@@ -51,6 +51,8 @@ class TextFile(NamedTuple):
 
 
 class _Choice(NamedTuple):
+    """A place where a piece could end, how good it is, and what the next piece begins with."""
+
     cut: Cut
     end: int
     frame: Frame
@@ -105,6 +107,8 @@ def cut(text: str, limit: int = _LIMIT) -> Iterator[Part]:
 
 
 class _Scissors:
+    """Looks from the beginning of each piece for the best place to end it."""
+
     def __init__(self, text: str, limit: int) -> None:
         self._text, self._limit = text, limit
         self._lines = stretches(text, repeated=limit // 5)
