@@ -9,7 +9,7 @@ import pytest
 
 import fake_discord
 from fake_discord import TOKEN, FakeDiscord
-from gateway_process import ALLOW_ANN
+from gateway_process import ALLOW_ANN, until
 from support import Command
 
 _FOLDER = Path(fake_discord.__file__).parent
@@ -34,6 +34,7 @@ def test_the_conversation_of_the_readme(teamsup: Command, tmp_path: Path, monkey
         await discord.connected()
         await discord.say("Hello")
         await discord.until_said(["Hi there! 👋"])
+        await until(lambda: "CPU" in (teamsup.ps()["monitor-bridge"]["note"] or ""), "the first look at the host")
         asked = await discord.say("@monitor-bridge how is the load?")
         await discord.until(lambda: discord.world.messages[asked].reactions.keys() == {"✅"}, "it is answered")
         load = (await discord.said())[-1]
