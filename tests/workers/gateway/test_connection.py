@@ -81,6 +81,31 @@ def test_an_outage_is_told_and_waited_for(team: Team, join: Join) -> None:
     asyncio.run(use())
 
 
+def test_pauses_between_attempts_grow_to_a_minute_and_differ(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+
+    async def rest(seconds: float, why: str) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 10:
+            raise NotConfigured(why)
+
+    async def tell() -> None:
+        pass
+
+    def make_client() -> Client:
+        raise OSError("no network")
+
+    with MessageHub(team, agent="gateway") as hub:
+        connection = Connection(hub, Secret(TOKEN), make_client, tell, logging.getLogger("gateway"))
+        monkeypatch.setattr(connection, "_rest", rest)
+        with pytest.raises(NotConfigured, match="no network"):
+            asyncio.run(connection.run())
+
+    longest = [1, 2, 4, 8, 16, 32, 60, 60, 60, 60]
+    assert all(most / 2 <= pause <= most for pause, most in zip(pauses, longest, strict=True))
+    assert len(set(pauses)) == 10
+
+
 def test_no_error_of_the_network_or_of_discord_ends_it(team: Team, join: Join) -> None:
     async def use() -> None:
         lead = join("lead")
