@@ -1,15 +1,19 @@
 """The gateway's connection: kept up through everything, given up where only a person helps, and told truthfully."""
 
 import asyncio
+import logging
 import os
 import re
 from collections.abc import Callable
 
 import pytest
 
-from fake_discord import FakeDiscord, Rules
+from fake_discord import TOKEN, FakeDiscord, Rules
 from gateway_process import arrival, connected, gateway, status, until
-from teamsup.hub import MessageHub, Team
+from teamsup.hub import MessageHub, NotConfigured, Team
+from teamsup.workers.gateway.bot_token import Secret
+from teamsup.workers.gateway.client import Client
+from teamsup.workers.gateway.connection import Connection
 
 Join = Callable[..., MessageHub]
 
