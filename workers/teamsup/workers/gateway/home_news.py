@@ -5,25 +5,27 @@ Discord takes one in a second, holds up no answer in another channel.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 from teamsup.hub import Delivery, Message, MessageHub
+from teamsup.hub.clock import from_text
 
 from .snowflakes import channel_of
 
 _MOST_WAITING = 16
 _COUNTED = 200
-_PAUSE_SECONDS, _EACH_SECONDS = 1.0, 0.125
+_PAUSE_SECONDS, _EACH_SECONDS, _LONGEST_PAUSE = 1.0, 0.125, 60.0
 
 _BEFORE = """
-    SELECT count(*) FROM (
-      SELECT 1 FROM deliveries AS itself
-        JOIN deliveries AS d ON d.recipient = itself.recipient AND d.done_at IS NULL
-          AND (d.rank, d.message) < (itself.rank, itself.message)
-        JOIN messages AS m ON m.id = d.message
-      WHERE itself.message = :message AND itself.recipient = :me
-        AND m.message_type = 'notification' AND m.recipient IS NOT NULL AND m.reply_to IS NULL
-        AND (m.conversation_id IS NULL OR m.conversation_id NOT GLOB 'discord:[0-9]*') LIMIT :counted)
+    SELECT d.available_at FROM deliveries AS itself
+      JOIN deliveries AS d ON d.recipient = itself.recipient AND d.done_at IS NULL
+        AND (d.rank, d.message) < (itself.rank, itself.message)
+      JOIN messages AS m ON m.id = d.message
+    WHERE itself.message = :message AND itself.recipient = :me
+      AND m.message_type = 'notification' AND m.recipient IS NOT NULL AND m.reply_to IS NULL
+      AND (m.conversation_id IS NULL OR m.conversation_id NOT GLOB 'discord:[0-9]*')
+    ORDER BY d.rank, d.message LIMIT :counted
 """
 
 
@@ -41,15 +43,20 @@ class HomeNews:
 
     async def in_order(self, delivery: Delivery, say: Callable[[], Awaitable[None]]) -> None:
         """Say it when those before it are done, or give it back for a while."""
-        before = await asyncio.to_thread(self._before, delivery)
-        if before < _MOST_WAITING:
+        before, pause = await asyncio.to_thread(self._before, delivery)
+        if before < _MOST_WAITING and not pause:
             async with self._turn:
-                if not (before := await asyncio.to_thread(self._before, delivery)):
+                before, pause = await asyncio.to_thread(self._before, delivery)
+                if not before:
                     return await say()
-        await asyncio.to_thread(self._hub.release, delivery, delay=_PAUSE_SECONDS + before * _EACH_SECONDS)
+        delay = max(pause, _PAUSE_SECONDS + before * _EACH_SECONDS)
+        await asyncio.to_thread(self._hub.release, delivery, delay=delay)
         return None
 
-    def _before(self, delivery: Delivery) -> int:
-        """How many are to be said before it. Blocks."""
+    def _before(self, delivery: Delivery) -> tuple[int, float]:
+        """How many are to be said before it, and for how long the first of them rests. Blocks."""
         values = {"message": delivery.message.id, "me": self._hub.agent, "counted": _COUNTED}
-        return int(self._hub.rows(_BEFORE, values)[0][0])
+        rows = self._hub.rows(_BEFORE, values)
+        rests_until = from_text(rows[0]["available_at"]) if rows else None
+        pause = 0.0 if rests_until is None else rests_until.timestamp() - time.time()
+        return len(rows), min(max(0.0, pause), _LONGEST_PAUSE)
