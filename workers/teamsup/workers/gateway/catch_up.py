@@ -120,6 +120,15 @@ def readable(client: "discord.Client") -> set[int]:
     return {place.number for place in open_places(client)}
 
 
+def unreadable(changed: object) -> set[int]:
+    """What the bot might not read of a channel as it was; by now that may have changed twice."""
+    import discord
+
+    if not isinstance(changed, discord.abc.GuildChannel) or _may_read(changed):
+        return set()
+    return {changed.id, *(thread.id for thread in getattr(changed, "threads", ()))}
+
+
 def open_places(client: "discord.Client") -> Iterator[OpenPlace]:
     """Those that the bot may read."""
     import discord

@@ -76,8 +76,8 @@ class Inbox:
             if self._within_reach is not None and guild.id not in self._within_reach:
                 await self.catch_up(client)
 
-        async def on_rights_changed(*_: object) -> None:
-            self.look_where_let_in(client)
+        async def on_rights_changed(before: object, *_: object) -> None:
+            self.look_where_let_in(client, before)
 
         async def on_message(message: "discord.Message") -> None:
             self.hear(message)
@@ -111,9 +111,9 @@ class Inbox:
         self._session += 1
         self._within_reach = None
 
-    def look_where_let_in(self, client: "discord.Client") -> None:
-        """Catch up where the bot could not read for a while."""
-        before, self._readable = self._readable, catch_up.readable(client)
+    def look_where_let_in(self, client: "discord.Client", changed: object) -> None:
+        """Catch up where the bot could not read for a while. ``changed`` is a channel, role or member as it was."""
+        before, self._readable = self._readable - catch_up.unreadable(changed), catch_up.readable(client)
         for number in sorted((self._readable - before) & self._places.keys()):
             self._unreachable.discard(number)
             self._place(number).catch_up_again()
