@@ -1,8 +1,6 @@
 """A silence in Alertmanager for what somebody takes care of, so that it does not go on about it."""
 
 import json
-import urllib.error
-import urllib.request
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -56,6 +54,9 @@ def over(
 
 
 def _ask(address: str, data: bytes | None = None) -> Any:  # noqa: ANN401 - any JSON
+    import urllib.error  # both only for those who silence
+    import urllib.request
+
     request = urllib.request.Request(address, data=data, headers={"Content-Type": "application/json"})  # noqa: S310 - SourceSection wants http
     try:
         with urllib.request.urlopen(request, timeout=_SECONDS) as answer:  # noqa: S310
