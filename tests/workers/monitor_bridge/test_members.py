@@ -81,4 +81,4 @@ def test_one_that_never_came_is_missed_too() -> None:
 
 def test_what_came_while_nobody_listened_is_not_missed() -> None:
     sign = Sign("prom", "fingerprint", "Watchdog", 1000)
-    assert not is_missed([sign], listening_since=5000, now=5300)
+    assert is_missed([sign], listening_since=5000, now=5300) is None

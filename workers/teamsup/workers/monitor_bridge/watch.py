@@ -13,6 +13,7 @@ from .host import Host
 from .incidents import Incidents
 from .steady import Course, Reading
 
+_GAP_LOOKS = 6
 HOST, TEAM, WATCHDOG = "host", "team", "watchdog"
 
 
@@ -33,7 +34,7 @@ class Watch:
         self._expected = expected
         self._incidents = incidents
         self._clock = clock
-        self._since = clock()
+        self._since = self._looked = clock()
         self._starts: dict[str, members.Starts] = {}
         self._courses: dict[str, dict[str, Course]] = {HOST: {}, TEAM: {}, WATCHDOG: {}}
         self.host = Host(section)
@@ -50,6 +51,10 @@ class Watch:
         """Look once. Raises StoreError, and OSError where the disk cannot be measured."""
         agents = self._hub.agents()
         now = self._clock()
+        if now - self._looked > _GAP_LOOKS * self._section.interval_seconds:
+            # We slept, or could not look: what came meanwhile was not heard.
+            self._since = now
+        self._looked = now
         self._starts = members.starts(self._starts, agents, now)
         team = members.readings(
             agents,
@@ -60,13 +65,12 @@ class Watch:
             deaf_seconds=self._section.deaf_seconds,
         )
         signs = watchdogs.readings(self._expected, self._signs(), self._since, now) if self._expected else []
-        self._follow(HOST, self.host.look(), self._section.samples)
-        # These count seconds themselves.
-        self._follow(TEAM, team, 1)
-        self._follow(WATCHDOG, signs, 1)
+        # After a sleep, or when the hub could not be written, everybody has been silent for a moment.
+        for source, readings in ((HOST, self.host.look()), (TEAM, team), (WATCHDOG, signs)):
+            self._follow(source, readings)
 
-    def _follow(self, source: str, readings: list[Reading], samples: int) -> None:
-        after, news = steady.follow(self._courses[source], readings, samples)
+    def _follow(self, source: str, readings: list[Reading]) -> None:
+        after, news = steady.follow(self._courses[source], readings, self._section.samples)
         if news:
             gone = {key for key in self._courses[source] if key not in after}
             alerts = [

@@ -22,7 +22,7 @@ class Sign:
 def readings(
     expected: Mapping[str, WatchdogSection], signs: Iterable[Sign], listening_since: float, now: float
 ) -> list[Reading]:
-    """How each that is expected is. What could not be heard, because nobody listened, is not missed."""
+    """How each that is expected is. What could not be heard, because nobody listened, is neither missed nor there."""
     known = list(signs)
     found = []
     for name, section in expected.items():
@@ -39,7 +39,7 @@ def readings(
         found.append(
             Reading(
                 name,
-                silence > section.every_seconds,
+                True if silence > section.every_seconds else False if seen and max(seen) == last else None,
                 f"{sentence}, and one is expected every {duration(section.every_seconds)}.",
                 section.severity,
                 {"source": section.source},

@@ -1,0 +1,82 @@
+"""What monitor-bridge looks at by itself, as incidents."""
+
+import pytest
+
+from incident_desk import SOURCE, Desk, Join
+from teamsup.hub.sections import MonitorSection, WatchdogSection
+from teamsup.workers.monitor_bridge.alert import SignOfLife
+from teamsup.workers.monitor_bridge.watch import Watch
+
+SECTION = MonitorSection(
+    cpu_percent=100,
+    memory_percent=100,
+    disk_percent=100,
+    load_per_cpu=0,
+    swap_percent=0,
+    inode_percent=0,
+    network_errors_per_second=0,
+    samples=2,
+)
+EXPECTED = {"backup": WatchdogSection(source=SOURCE, every_seconds=60)}
+
+
+@pytest.fixture
+def desk(join: Join) -> Desk:
+    return Desk(join)
+
+
+def watch_of(desk: Desk) -> Watch:
+    return Watch(desk.hub, SECTION, EXPECTED, desk.incidents, clock=lambda: desk.now)
+
+
+def look(desk: Desk, watch: Watch, seconds: float, *silent: str, every: float = 10) -> list[str]:
+    """What is wrong after so long, with looks in between, and with everybody but these here."""
+    ends = desk.now + seconds
+    while desk.now < ends:
+        desk.now += min(every, ends - desk.now)
+        for name in desk.agents:
+            if name not in silent:
+                desk.agents[name].heartbeat()
+        watch.look()
+    return sorted(each.title for each in desk.open)
+
+
+def test_a_member_that_falls_silent_is_a_problem_until_it_is_back(desk: Desk) -> None:
+    watch = watch_of(desk)
+    desk.take(SignOfLife(SOURCE, "b", "backup"))
+    assert look(desk, watch, 50) == []
+    desk.take(SignOfLife(SOURCE, "b", "backup"))
+    found = look(desk, watch, 150, "lead")
+    desk.take(SignOfLife(SOURCE, "b", "backup"))
+    assert found[0].startswith("lead is silent: its last heartbeat came 2m 1")
+    assert look(desk, watch, 20) == []
+
+
+def test_a_sign_of_life_that_stays_away_is_a_problem_until_it_comes(desk: Desk) -> None:
+    watch = watch_of(desk)
+    assert look(desk, watch, 60) == []
+    (title,) = look(desk, watch, 20)
+    assert (
+        title
+        == f"{SOURCE} gives no sign of life of backup any more: none within 1m 20s, and one is expected every 1m 0s."
+    )
+    desk.take(SignOfLife(SOURCE, "b", "backup"))
+    assert look(desk, watch, 20) == []
+
+
+def test_a_host_that_has_slept_misses_nobody_at_once(desk: Desk) -> None:
+    watch = watch_of(desk)
+    look(desk, watch, 10)
+    desk.now += 8 * 3600
+    watch.look()
+    assert look(desk, watch, 50) == []
+
+
+def test_what_is_known_is_not_raised_again_after_a_restart(desk: Desk) -> None:
+    assert len(look(desk, watch_of(desk), 100)) == 1
+    desk.read("alert-manager")
+    again = watch_of(desk)
+    assert len(look(desk, again, 100)) == 1
+    desk.take(SignOfLife(SOURCE, "b", "backup"))
+    assert look(desk, again, 20) == []
+    assert len(desk.all) == 1
