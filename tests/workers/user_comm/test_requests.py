@@ -127,6 +127,17 @@ def test_who_takes_a_conversation_over_is_given_what_was_said(ann: MessageHub, j
 
 
 @pytest.mark.usefixtures("user_comm")
+def test_what_a_worker_was_asked_and_answered_for_a_command_is_no_history(ann: MessageHub, join: Join) -> None:
+    lead, supervisor = join("lead"), join("supervisor")
+    supervisor.register("supervisor")
+    ask(ann, "/ps")
+    supervisor.reply(read(supervisor), "user_comm: RUNNING")
+    hear(ann)
+    ask(ann, "@lead how is it?")
+    assert read(lead).message.content == "how is it?"
+
+
+@pytest.mark.usefixtures("user_comm")
 def test_a_person_and_the_way_they_came_by_stand_with_what_they_wrote(ann: MessageHub, join: Join) -> None:
     lead, gateway = join("lead"), join("gateway-later")
     gateway.retire("gateway-later")

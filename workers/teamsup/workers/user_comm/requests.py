@@ -176,9 +176,10 @@ class Requests:
             " WHERE m.conversation_id = :conversation AND m.id < :before AND m.id > coalesce(c.begun, 0)"
             " AND m.message_type NOT IN ('status_report', 'command', 'deleted', 'edited') AND m.content NOT GLOB '/*'"
             " AND NOT EXISTS (SELECT 1 FROM messages AS q WHERE q.message_id = m.reply_to AND q.content GLOB '/*')"
-            " AND ((m.recipient = :me AND coalesce(a.kind, 'console') <> 'agent')"
-            " OR (m.sender = :me AND coalesce(b.kind, 'console') <> 'agent')) ORDER BY m.id DESC LIMIT :limit",
-            {"conversation": conversation, "before": before, "me": self._hub.agent, "limit": limit},
+            " AND ((m.recipient = :me AND (coalesce(a.kind, 'console') = 'console' OR m.sender = :gateway))"
+            " OR (m.sender = :me AND (coalesce(b.kind, 'console') = 'console' OR m.recipient = :gateway)))"
+            " ORDER BY m.id DESC LIMIT :limit",
+            {"conversation": conversation, "before": before, "me": self._hub.agent, "gateway": GATEWAY, "limit": limit},
         )
         return [self._hub.message(row["message_id"]) for row in reversed(rows)]
 
