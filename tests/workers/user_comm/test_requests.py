@@ -6,7 +6,7 @@ import pytest
 
 from support import PATIENCE, eventually
 from teamsup.hub import Delivery, MessageHub
-from teamsup.hub.messages import Message, Step
+from teamsup.hub.messages import MAX_ATTEMPTS, Message, Step
 
 from .conftest import UserComm
 
@@ -185,6 +185,43 @@ def test_an_agent_that_does_not_answer_is_reminded_and_its_person_is_told(
 
     lead.reply(reminder, "calm")
     assert hear(ann).content == "lead: calm"
+
+
+def test_a_reminder_quotes_the_question_alone_and_is_not_read_after_the_answer(
+    ann: MessageHub, join: Join, configure: Callable[..., None], user_comm: UserComm
+) -> None:
+    configure("remind_seconds = 0.5\n")
+    lead = join("lead")
+    ask(ann, "Hello")
+    hear(ann)
+    ask(ann, "@lead how is the load?")
+    delivery = read(lead)
+    assert "said here before" in delivery.message.content
+    lead.acknowledge(delivery)
+    eventually(lambda: lead.waiting(), "it is reminded")
+    (reminder,) = lead.waiting()
+    assert reminder.content.endswith(f'to #{delivery.message.id}: "how is the load?"')
+
+    lead.answer(delivery.message, "calm")
+
+    assert hear(ann).content == "lead: calm"
+    eventually(lambda: not lead.waiting(), "nothing more is to be read")
+    assert user_comm is not None
+
+
+def test_of_several_agents_one_that_is_given_up_leaves_the_others_open(
+    ann: MessageHub, join: Join, configure: Callable[..., None], user_comm: UserComm
+) -> None:
+    configure("remind_seconds = 1\n")
+    lead, gcp = join("lead"), join("gcp")
+    ask(ann, "@lead @gcp how is the load?")
+    gcp.acknowledge(read(gcp))
+    for _ in range(MAX_ATTEMPTS):
+        lead.release(read(lead), error="no network", delay=0)
+    assert "Your message to lead was given up" in hear(ann, kind="error").content
+
+    assert read(gcp).message.content.startswith("console-ann still waits")
+    assert user_comm is not None
 
 
 def test_another_is_asked_instead_of_an_agent_that_is_not_there(

@@ -142,7 +142,7 @@ def _decision(row: sqlite3.Row) -> Decision:
         row["content"],
         row["priority"] if row["priority"] in PRIORITIES else "normal",
         from_text(row["created_at"]) or datetime.now(UTC),
-        Asked(tuple(json.loads(row["options"])), tuple(json.loads(row["deciders"])), row["fallback"]),
+        Asked(_texts(row["options"]), _texts(row["deciders"]), row["fallback"]),
         from_text(row["deadline"]),
         bool(row["everywhere"]),
         row["state"],
@@ -152,3 +152,12 @@ def _decision(row: sqlite3.Row) -> Decision:
         from_text(row["decided_at"]),
         from_text(row["reminded_at"]),
     )
+
+
+def _texts(stored: object) -> tuple[str, ...]:
+    """A list of ours; the tables are open to everybody, so it may be anything."""
+    try:
+        found = json.loads(str(stored))
+    except ValueError:
+        return ()
+    return tuple(str(each) for each in found) if isinstance(found, list) else ()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from teamsup.hub import CallerError, Delivery, Message, MessageHub
+from teamsup.hub import CallerError, Delivery, Message, MessageHub, StoreError
 from teamsup.hub.sections import GatewaySection, UserCommSection
 
 from . import decision_words as words
@@ -133,9 +133,11 @@ class Decisions:
         for decision in pending:
             try:
                 seconds.append(self._tend(decision, everywhere, now))
-            except CallerError as error:
+            except StoreError:
+                raise
+            except Exception:
                 # It must not hold up the others.
-                self._log.error("cannot look after #%d: %s", decision.number, error)
+                self._log.exception("cannot look after #%d", decision.number)
                 seconds.append(_TROUBLE_SECONDS)
         return min(seconds, default=None)
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from teamsup.hub import Agent, CallerError, MessageHub
+from teamsup.hub import Agent, MessageHub, StoreError
 from teamsup.hub.clock import from_text, to_text
 from teamsup.hub.sections import UserCommSection
 
@@ -57,8 +57,11 @@ class Following:
         for _, group in itertools.groupby(rows, key=lambda row: row["question"]):
             try:
                 self._follow(list(group), agents)
-            except CallerError as error:
-                self._log.error("cannot follow a question: %s", error)
+            except StoreError:
+                raise
+            except Exception:
+                # Whatever is wrong with one question, the others must not wait for it.
+                self._log.exception("cannot follow a question")
         return bool(rows)
 
     def _follow(self, rows: list[sqlite3.Row], agents: dict[str, Agent]) -> None:

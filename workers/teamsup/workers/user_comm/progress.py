@@ -6,7 +6,11 @@ from datetime import datetime
 from teamsup.hub import Agent
 from teamsup.hub.messages import ONLINE
 from teamsup.hub.sections import UserCommSection
-from teamsup.hub.wording import duration
+from teamsup.hub.wording import duration, printable
+
+from .people import short
+
+_LONGEST_NOTE = 200
 
 
 @dataclass(frozen=True)
@@ -92,8 +96,9 @@ def _of_reader(standing: Standing, now: datetime, *, reminded: bool) -> str:
         return f"{agent.name} has read it, but {absence(agent, now).removeprefix(agent.name + ' ')}{again}."
     if standing.is_over:
         return f"{agent.name} has read it and gone on, so far without an answer{again}."
-    if agent.note or agent.status != ONLINE:
-        return f"{agent.name} is working on it{': ' + agent.note if agent.note else ''}{again}."
+    note = _note(agent)
+    if note or agent.status != ONLINE:
+        return f"{agent.name} is working on it{': ' + note if note else ''}{again}."
     return f"{agent.name} has read it{again}."
 
 
@@ -103,4 +108,10 @@ def _given_up(standing: Standing, patience: Patience) -> str:
 
 
 def _here(agent: Agent) -> str:
-    return f"{agent.name} is {agent.status}" + (f" ({agent.note})" if agent.note else "")
+    note = _note(agent)
+    return f"{agent.name} is {agent.status}" + (f" ({note})" if note else "")
+
+
+def _note(agent: Agent) -> str:
+    """In one line, whatever an agent has made of it."""
+    return short(printable(agent.note), _LONGEST_NOTE)

@@ -14,7 +14,7 @@ from teamsup.hub import Agent, Delivery, Message, MessageHub, UnknownMessage
 from teamsup.hub.clock import to_text
 from teamsup.hub.sections import UserCommSection
 
-from .people import GATEWAY, as_said_by, name_of, passed_on, person_of, quoted, short
+from .people import GATEWAY, as_said_by, name_of, own_words, passed_on, person_of, quoted, short
 from .progress import absence
 from .routing import Ask, Place
 
@@ -46,7 +46,7 @@ class Requests:
                 asked, absent = self._present(agent, now)
                 news += absent
                 history = "" if asked.name in place.agents or asked.kind != "agent" else self._history(question)
-                relay = self._send(asked, f"{ask.text}{context}{history}", question, root=self._root(question).id)
+                relay = self._send(asked, ask.text, question, root=self._root(question).id, context=context + history)
                 if absent:
                     self._hub.mark_told((relay, asked.name))
                     self._tell_later(relay, "\n".join(absent))
@@ -69,18 +69,23 @@ class Requests:
         with self._hub.transaction():
             for name, theirs in relays.items():
                 if (agent := self._hub.agent_named(name)) is not None:
-                    self._send_edited(agent, theirs, f"{words}{context}", question)
+                    self._send_edited(agent, theirs, words, context, question)
             self._hub.acknowledge(delivery, outcome="passed on")
         return True
 
-    def _send_edited(self, agent: Agent, relays: Sequence[Message], text: str, question: Message) -> None:
+    def _send_edited(
+        self, agent: Agent, relays: Sequence[Message], words: str, context: str, question: Message
+    ) -> None:
         root = self._root(question).id
+        for relay in relays:
+            self._cancel_reminders(relay)
         if any(self._has_read(relay) for relay in relays):
-            self._send(agent, f"edited: {text}", question, root=root, reply_to=relays[-1].message_id)
+            reply_to = relays[-1].message_id
+            self._send(agent, f"edited: {words}", question, root=root, context=context, reply_to=reply_to)
         else:
             for relay in relays:
                 self._hub.cancel(relay.message_id)
-            self._send(agent, text, question, root=root)
+            self._send(agent, words, question, root=root, context=context)
 
     def bring_back(self, delivery: Delivery, question: Message) -> None:
         """Give an agent's answer to whoever asked."""
@@ -94,7 +99,7 @@ class Requests:
             text = as_said_by(answer, question.sender, about=about)
             self._hub.answer(question, text, message_type=kind, metadata=passed_on(answer))
             if kind != "status_report":
-                self.close(question, None if answer.sender == "hub" else answer.sender)
+                self.close(question, self._asked_with(answer) if answer.sender == "hub" else answer.sender)
             self._hub.acknowledge(delivery)
 
     def withdraw(self, question: str, conversation: str | None, why: str) -> list[str]:
@@ -120,21 +125,21 @@ class Requests:
 
     def remind(self, relay: Message, question: Message) -> None:
         """Ask the agent again. Its answer to this is one to the question too."""
-        words = short(relay.content, 200)
+        words = short(own_words(relay)[0], 200)
         self._hub.send(
             relay.recipient or self._hub.agent,
             f'{name_of(question)} still waits for your answer to #{relay.id}: "{words}"',
-            metadata=dict(relay.metadata),
+            metadata={key: value for key, value in relay.metadata.items() if key != "words"},
             conversation_id=relay.conversation_id,
             reply_to=relay.message_id,
         )
 
     def close(self, question: Message, agent: str | None = None) -> None:
         """Nothing more is expected of that agent, or of anybody, for this question in all its versions."""
-        self._hub.change(
-            "DELETE FROM relays WHERE question = ? AND (? IS NULL OR agent = ?)",
-            (self._root(question).id, agent, agent),
-        )
+        where, values = "WHERE question = ? AND (? IS NULL OR agent = ?)", (self._root(question).id, agent, agent)
+        for row in self._hub.rows(f"SELECT message FROM relays {where}", values):  # noqa: S608
+            self._cancel_reminders(self._hub.message(f"#{row['message']}"))
+        self._hub.change(f"DELETE FROM relays {where}", values)  # noqa: S608
 
     def question_behind(self, message_id: str) -> Message | None:
         """The question that we passed on with that message; None when we passed on none."""
@@ -183,17 +188,20 @@ class Requests:
         )
         return [self._hub.message(row["message_id"]) for row in reversed(rows)]
 
-    def _send(self, agent: Agent, text: str, question: Message, *, root: int, reply_to: str | None = None) -> Message:
+    def _send(
+        self, agent: Agent, words: str, question: Message, *, root: int, context: str, reply_to: str | None = None
+    ) -> Message:
         metadata: dict[str, Any] = {
             "from": name_of(question),
             "person": person_of(question),
             QUESTION: question.message_id,
+            "words": len(words),
         }
         if question.sender == GATEWAY:
             metadata["origin"] = "Discord"
         relay = self._hub.send(
             agent.name,
-            text,
+            f"{words}{context}",
             priority=question.priority,
             metadata=metadata,
             conversation_id=question.conversation_id,
@@ -251,6 +259,7 @@ class Requests:
         """Cancel it, and tell its agent if that has read it; the agent's name, unless it had ended it already."""
         knows = self._has_read(relay)
         taken = self._hub.cancel(relay.message_id, even_if_read=True)
+        self._cancel_reminders(relay)
         self.taken_back(relay.message_id)
         if knows and relay.recipient is not None and self._hub.agent_named(relay.recipient) is not None:
             self._hub.send(
@@ -262,8 +271,18 @@ class Requests:
             )
         return relay.recipient if taken or knows else None
 
+    def _cancel_reminders(self, relay: Message) -> None:
+        """Who need not answer that any more, or has answered, need not read what we said of it since."""
+        sql = "SELECT message_id FROM messages WHERE reply_to = ? AND sender = ? AND recipient = ?"
+        for row in self._hub.rows(sql, (relay.message_id, self._hub.agent, relay.recipient)):
+            self._hub.cancel(row["message_id"])
+
     def _has_read(self, relay: Message) -> bool:
         return any(state.read_at is not None for state in self._hub.trace(relay.message_id))
+
+    def _asked_with(self, notice: Message) -> str | None:
+        """Whom the message was for of which the hub says that it came to nothing."""
+        return self._hub.message(notice.reply_to).recipient if notice.reply_to else None
 
     def _is_withdrawn(self, answer: Message) -> bool:
         states = self._hub.trace(answer.reply_to) if answer.reply_to else []
