@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 
 from .messages import NOT_CONFIGURED, OFFLINE, Agent
 
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def printable(text: str) -> str:
-    """The text without what steers a terminal or turns its direction; tabs and line ends stay."""
+    """The text without what steers a terminal, turns its direction or is half a character; tabs and line ends stay."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text.replace("\r\n", "\n"))
 
 

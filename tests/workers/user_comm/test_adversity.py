@@ -1,0 +1,69 @@
+"""What others may write, do wrong or leave broken, and user_comm goes on."""
+
+from collections.abc import Callable
+
+import pytest
+
+from support import PATIENCE, as_foreign_program
+from teamsup.hub import Delivery, MessageHub, Team
+from teamsup.hub.messages import Message
+
+Join = Callable[..., MessageHub]
+HERE = "console-ann:1"
+
+
+def ask(person: MessageHub, text: str, conversation: str = HERE) -> Message:
+    return person.send("user_comm", text, conversation_id=conversation)
+
+
+def read(hub: MessageHub) -> Delivery:
+    assert hub.wait(PATIENCE)
+    (delivery,) = hub.claim()
+    return delivery
+
+
+def hear(hub: MessageHub, kind: str = "message") -> Message:
+    """The next of that kind; what comes before is left behind."""
+    while True:
+        delivery = read(hub)
+        hub.acknowledge(delivery)
+        if delivery.message.message_type == kind:
+            return delivery.message
+
+
+@pytest.mark.usefixtures("user_comm")
+def test_a_note_that_is_no_text_or_has_no_end_is_told_in_one_short_line(
+    ann: MessageHub, join: Join, team: Team
+) -> None:
+    lead = join("lead")
+    ask(ann, "@lead how is the load?")
+    read(lead)
+    assert hear(ann, "status_report").content == "lead has read it."
+
+    note = r'{"note": "half \ud800 a\ncharacter'  # as a foreign program can write it
+    as_foreign_program(team, "UPDATE agent_status SET metadata = ? WHERE agent_name = 'lead'", note + '"}')
+    assert hear(ann, "status_report").content == "lead is working on it: half � a character."
+
+    lead.heartbeat(note="so " * 100_000)
+    told = hear(ann, "status_report").content
+    assert told.startswith("lead is working on it: so so")
+    assert len(told) < 300
+
+
+@pytest.mark.usefixtures("user_comm")
+def test_a_decision_that_somebody_has_broken_holds_up_no_other(ann: MessageHub, join: Join, team: Team) -> None:
+    lead = join("lead")
+    broken, sound = (
+        lead.send("user_comm", name, message_type="opinion_request", metadata={"options": ["a", "b"]}, expires_in=600)
+        for name in ("first", "second")
+    )
+    hear(ann, "opinion_request")
+    hear(ann, "opinion_request")
+    as_foreign_program(team, f"UPDATE decisions SET options = '{{', deciders = x'ff' WHERE question = {broken.id}")
+
+    ask(ann, f"/decide {sound.id} b")
+
+    assert hear(lead, "opinion_response").content == "b"
+    ask(ann, "Hello", "console-ann:2")
+    assert hear(ann).content.startswith(f"ann has decided #{sound.id}")
+    assert hear(ann).content == "Hi there! 👋"
