@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ PATIENCE = Patience(unread=60, remind=300, give_up=3600)
 SINCE = clock_time(THEN, NOW)
 
 
-def standing(agent: Agent, age: float = 5, **more: bool) -> Standing:
+def standing(agent: Agent, age: float = 5, **more: Any) -> Standing:  # noqa: ANN401 - what it is made of
     return Standing(agent, 2, NOW - timedelta(seconds=age), **more)
 
 
@@ -38,6 +39,9 @@ def standing(agent: Agent, age: float = 5, **more: bool) -> Standing:
         (standing(BUSY, is_read=True), "lead is working on it: reading logs."),
         (standing(GONE, is_read=True), f"lead has read it, but is offline since {SINCE}."),
         (standing(LEAD, is_over=True), "lead has read it and gone on, so far without an answer."),
+        (standing(LEAD, is_over=True, report="half\nof it"), "lead: half of it"),
+        (standing(BUSY, is_read=True, is_reminded=True, report="half"), "lead: half; I have reminded it."),
+        (standing(GONE, is_over=True, report="half"), f"lead has read it, but is offline since {SINCE}."),
         (standing(LEAD, 400, is_read=True, is_reminded=True), "lead has read it; I have reminded it."),
     ],
 )

@@ -83,6 +83,9 @@ def test_an_agents_own_news_are_no_answer_yet(ann: MessageHub, join: Join) -> No
     delivery = read(lead)
     lead.reply(delivery, "half of it", message_type="status_report")
     eventually(lambda: news(ann) == "lead: half of it", "the agent's news")
+    lead.heartbeat("online", note="something else")
+    lead.answer(delivery.message, "the most of it", message_type="status_report")
+    assert news(ann) == "lead: the most of it", "what it has told is not replaced by what is only seen"
     lead.answer(delivery.message, "calm")
     assert hear(ann).content == "lead: calm"
 

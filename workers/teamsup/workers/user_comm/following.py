@@ -16,7 +16,10 @@ from .requests import Requests
 
 # An agent that has asked people to decide something first waits for them, and not they for it.
 _OPEN = """
-    SELECT r.*, d.state, d.offered_at IS NOT NULL AS is_offered, d.read_at IS NOT NULL AS is_read
+    SELECT r.*, d.state, d.offered_at IS NOT NULL AS is_offered, d.read_at IS NOT NULL AS is_read,
+        (SELECT m.content FROM messages AS asked JOIN messages AS m ON m.reply_to = asked.message_id
+          WHERE asked.id = r.message AND m.sender = r.agent AND m.message_type = 'status_report'
+          ORDER BY m.id DESC LIMIT 1) AS report
       FROM relays AS r LEFT JOIN deliveries AS d ON d.message = r.message AND d.recipient = r.agent
       WHERE NOT EXISTS (SELECT 1 FROM messages AS m JOIN messages AS q ON q.reply_to = m.message_id
         JOIN decisions AS o ON o.question = q.id AND o.state = 'open' WHERE m.id = r.message)
@@ -131,4 +134,5 @@ def _standing(row: sqlite3.Row, agent: Agent, now: datetime) -> Standing:
         is_read=bool(row["is_read"]),
         is_over=row["state"] == "done",
         is_reminded=row["reminded_at"] is not None,
+        report=row["report"] or "",
     )

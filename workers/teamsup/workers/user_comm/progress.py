@@ -26,6 +26,8 @@ class Standing:
     is_over: bool = False
     """Its reader has ended it, without an answer."""
     is_reminded: bool = False
+    report: str = ""
+    """What it has told of it last by itself."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,11 @@ def absence(agent: Agent, now: datetime) -> str:
     return f"{agent.name} is {how} since {clock_time(agent.last_heartbeat, now)}"
 
 
+def reported(name: str, report: str) -> str:
+    """What an agent has told of it by itself."""
+    return f"{name}: {short(printable(report), _LONGEST_NOTE)}"
+
+
 def clock_time(moment: datetime, now: datetime) -> str:
     """As a clock of this machine shows it; with the day where that is another."""
     local = moment.astimezone()
@@ -94,6 +101,8 @@ def _of_reader(standing: Standing, now: datetime, *, reminded: bool) -> str:
     again = "; I have reminded it" if reminded else ""
     if not agent.is_present(now):
         return f"{agent.name} has read it, but {absence(agent, now).removeprefix(agent.name + ' ')}{again}."
+    if standing.report:
+        return reported(agent.name, standing.report) + (f"{again}." if again else "")
     if standing.is_over:
         return f"{agent.name} has read it and gone on, so far without an answer{again}."
     note = _note(agent)

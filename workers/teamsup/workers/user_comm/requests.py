@@ -15,7 +15,7 @@ from teamsup.hub.clock import to_text
 from teamsup.hub.sections import UserCommSection
 
 from .people import GATEWAY, as_said_by, name_of, own_words, passed_on, person_of, quoted, short
-from .progress import absence
+from .progress import absence, reported
 from .routing import Ask, Place
 
 QUESTION = "question"
@@ -98,7 +98,9 @@ class Requests:
             about = self._about(question) if kind == "message" else ""
             text = as_said_by(answer, question.sender, about=about)
             self._hub.answer(question, text, message_type=kind, metadata=passed_on(answer))
-            if kind != "status_report":
+            if kind == "status_report":
+                self._note_report(question, answer)
+            else:
                 self.close(question, self._asked_with(answer) if answer.sender == "hub" else answer.sender)
             self._hub.acknowledge(delivery)
 
@@ -279,6 +281,18 @@ class Requests:
 
     def _has_read(self, relay: Message) -> bool:
         return any(state.read_at is not None for state in self._hub.trace(relay.message_id))
+
+    def _note_report(self, question: Message, report: Message) -> None:
+        """The person knows it now, and from now on waits anew."""
+        self._hub.change(
+            "UPDATE relays SET told = ?, begun_at = ?, reminded_at = NULL WHERE question = ? AND agent = ?",
+            (
+                reported(report.sender, report.content),
+                to_text(time.time()),
+                self._root(question).id,
+                report.sender,
+            ),
+        )
 
     def _asked_with(self, notice: Message) -> str | None:
         """Whom the message was for of which the hub says that it came to nothing."""
