@@ -67,3 +67,25 @@ def test_a_decision_that_somebody_has_broken_holds_up_no_other(ann: MessageHub, 
     ask(ann, "Hello", "console-ann:2")
     assert hear(ann).content.startswith(f"ann has decided #{sound.id}")
     assert hear(ann).content == "Hi there! 👋"
+
+
+@pytest.mark.parametrize("kind", ["message", "status_report"])
+@pytest.mark.usefixtures("user_comm")
+def test_what_is_said_to_a_withdrawn_question_reaches_nobody(
+    ann: MessageHub, join: Join, team: Team, kind: str
+) -> None:
+    lead = join("lead")
+    with MessageHub(team, agent="console-bob") as bob:
+        bob.register("console")
+        ask(ann, "@lead a secret")
+        question = read(lead)
+        lead.acknowledge(question)
+        ask(ann, "/stop")
+        assert hear(ann).content == "Withdrawn from lead."
+
+        lead.answer(question.message, "the secret is out", message_type=kind)
+        lead.reply(read(lead), "so I stop looking for the secret", message_type=kind)
+
+        lead.send("user_comm", "the end", message_type="notification")
+        assert read(bob).message.content == "lead: the end"
+        assert read(ann).message.content == "lead: the end"

@@ -91,7 +91,7 @@ class Requests:
         """Give an agent's answer to whoever asked."""
         answer = delivery.message
         with self._hub.transaction():
-            if self._is_withdrawn(answer):
+            if answer.reply_to is not None and self.is_taken_back(answer.reply_to):
                 self._hub.acknowledge(delivery, outcome="the person has withdrawn the question")
                 return
             kind = answer.message_type if answer.message_type in _THROUGH else "message"
@@ -152,6 +152,14 @@ class Requests:
         except UnknownMessage:
             pass
         return None
+
+    def is_taken_back(self, message_id: str) -> bool:
+        """Whether an answer to that message of ours is one to nothing any more: we have taken it back, or it says so.
+        Whoever had ended it may still answer, also to a reminder of it."""
+        states = self._hub.trace(message_id)
+        if states and all(state.state == "cancelled" for state in states):
+            return True
+        return bool(self._hub.rows(_TAKEN_BACK, {"message": message_id, "me": self._hub.agent}))
 
     def relays_of(self, question: str, conversation: str | None) -> list[Message]:
         """What we passed on of that question, in all its versions: ``discord:NUMBER`` and ``discord:NUMBER:TIME``."""
@@ -298,10 +306,6 @@ class Requests:
         """Whom the message was for of which the hub says that it came to nothing."""
         return self._hub.message(notice.reply_to).recipient if notice.reply_to else None
 
-    def _is_withdrawn(self, answer: Message) -> bool:
-        states = self._hub.trace(answer.reply_to) if answer.reply_to else []
-        return bool(states) and all(state.state == "cancelled" for state in states)
-
     def _about(self, question: Message) -> str:
         """What an answer answers, where that is not plain: it comes late, or something else was asked since. On Discord
         it is a reply."""
@@ -322,6 +326,11 @@ class Requests:
             return question
 
 
+_TAKEN_BACK = """
+    SELECT 1 FROM messages AS m JOIN messages AS said
+        ON said.message_id = m.message_id OR said.reply_to IN (m.message_id, m.reply_to)
+      WHERE m.message_id = :message AND m.sender = :me AND said.sender = :me AND said.message_type = 'deleted' LIMIT 1
+"""
 _WITHDRAWN = {
     "deleted": "The person has deleted this message.",
     "stop": "The person has withdrawn this: stop.",

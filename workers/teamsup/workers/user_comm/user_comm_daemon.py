@@ -104,6 +104,8 @@ class UserComm(Worker):
             self._decisions.answer(delivery)
         elif question is not None:
             self._requests.bring_back(delivery, question)
+        elif message.reply_to is not None and self._requests.is_taken_back(message.reply_to):
+            self.hub.acknowledge(delivery, outcome="about what was withdrawn")
         elif message.message_type in _TOLD:
             self._tell_people(delivery)
         elif message.reply_to is not None or message.recipient is None:
