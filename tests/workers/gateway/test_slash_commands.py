@@ -16,6 +16,7 @@ from teamsup.workers.gateway.command_answers import FOLLOWS
 from teamsup.workers.gateway.interactions import NOT_ALLOWED
 from teamsup.workers.gateway.pairing import new_code, redeem
 from teamsup.workers.gateway.slash_commands import COMMANDS, in_words
+from teamsup.workers.user_comm.routing import COMMANDS as UNDERSTOOD
 
 Join = Callable[..., MessageHub]
 
@@ -53,11 +54,18 @@ def has_answer(interaction: Interaction) -> bool:
         ("/alerts", {}, "/alerts"),
         ("/ack", {"id": "17"}, "/ack 17"),
         ("/stop", {}, "/stop"),
+        ("/trace", {}, "/trace"),
+        ("/trace", {"id": "#12"}, "/trace #12"),
+        ("/history", {"count": "20"}, "/history 20"),
     ],
 )
 def test_each_command_is_something_that_user_comm_understands(line: str, options: dict[str, str], text: str) -> None:
     assert in_words(line.removeprefix("/"), options) == text
     assert line.removeprefix("/") in [command["name"] for command in COMMANDS]
+
+
+def test_discord_knows_every_command_that_user_comm_does() -> None:
+    assert sorted(command["name"] for command in COMMANDS) == sorted(UNDERSTOOD)
 
 
 def test_a_command_is_answered_where_it_was_used(team: Team, join: Join) -> None:

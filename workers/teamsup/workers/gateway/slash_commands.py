@@ -46,6 +46,16 @@ COMMANDS: list[dict[str, Any]] = [
     },
     {"name": "stop", "description": "Withdraw what you have asked here"},
     {"name": "new", "description": "Begin a conversation that stays with nobody"},
+    {
+        "name": "trace",
+        "description": "What became of your last question here, or of a message",
+        "options": [{"type": _TEXT, "name": "id", "description": "The message's id, such as #12"}],
+    },
+    {
+        "name": "history",
+        "description": "What was said here",
+        "options": [{"type": _TEXT, "name": "count", "description": "How many messages, up to 50"}],
+    },
     {"name": "ps", "description": "Which processes run"},
     {"name": "help", "description": "What you can say to the team"},
 ]
