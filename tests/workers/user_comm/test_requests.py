@@ -120,12 +120,14 @@ def test_a_conversation_stays_with_its_agent_until_it_begins_anew(ann: MessageHu
 @pytest.mark.usefixtures("user_comm")
 def test_who_takes_a_conversation_over_is_given_what_was_said(ann: MessageHub, join: Join) -> None:
     lead, gcp = join("lead"), join("gcp")
-    ask(ann, "@lead how is the load?")
+    ask(ann, "/ask lead how is the load?")
     lead.reply(read(lead), "ask gcp")
+    hear(ann)
+    ask(ann, "/agents")
     hear(ann)
     ask(ann, "@gcp how is it?")
     assert read(gcp).message.content == (
-        "how is it?\n(said here before:)\n> console-ann: @lead how is the load?\n> lead: ask gcp"
+        "how is it?\n(said here before:)\n> console-ann: /ask lead how is the load?\n> lead: ask gcp"
     )
 
 

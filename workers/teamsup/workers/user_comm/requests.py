@@ -22,6 +22,20 @@ QUESTION = "question"
 _LATE_SECONDS = 120.0
 _HISTORY_CHARACTERS = 4000
 _THROUGH = ("error", "status_report")
+# Between people and us. /ask is a question like any other.
+_SAID = """
+    SELECT m.message_id FROM messages AS m LEFT JOIN conversations AS c ON c.conversation = m.conversation_id
+        LEFT JOIN agent_status AS a ON lower(a.agent_name) = m.sender
+        LEFT JOIN agent_status AS b ON lower(b.agent_name) = m.recipient
+      WHERE m.conversation_id = :conversation AND m.id < :before AND m.id > coalesce(c.begun, 0)
+        AND m.message_type NOT IN ('status_report', 'command', 'deleted', 'edited')
+        AND (m.content NOT GLOB '/*' OR lower(m.content) GLOB '/ask *')
+        AND NOT EXISTS (SELECT 1 FROM messages AS q WHERE q.message_id = m.reply_to
+          AND q.content GLOB '/*' AND lower(q.content) NOT GLOB '/ask *')
+        AND ((m.recipient = :me AND (coalesce(a.kind, 'console') = 'console' OR m.sender = :gateway))
+          OR (m.sender = :me AND (coalesce(b.kind, 'console') = 'console' OR m.recipient = :gateway)))
+      ORDER BY m.id DESC LIMIT :limit
+"""
 
 
 class Requests:
@@ -184,18 +198,14 @@ class Requests:
 
     def said(self, conversation: str | None, before: int, limit: int) -> list[Message]:
         """The last messages between people and us in a conversation, since it began; commands are none."""
-        rows = self._hub.rows(
-            "SELECT m.message_id FROM messages AS m LEFT JOIN conversations AS c ON c.conversation = m.conversation_id"
-            " LEFT JOIN agent_status AS a ON lower(a.agent_name) = m.sender"
-            " LEFT JOIN agent_status AS b ON lower(b.agent_name) = m.recipient"
-            " WHERE m.conversation_id = :conversation AND m.id < :before AND m.id > coalesce(c.begun, 0)"
-            " AND m.message_type NOT IN ('status_report', 'command', 'deleted', 'edited') AND m.content NOT GLOB '/*'"
-            " AND NOT EXISTS (SELECT 1 FROM messages AS q WHERE q.message_id = m.reply_to AND q.content GLOB '/*')"
-            " AND ((m.recipient = :me AND (coalesce(a.kind, 'console') = 'console' OR m.sender = :gateway))"
-            " OR (m.sender = :me AND (coalesce(b.kind, 'console') = 'console' OR m.recipient = :gateway)))"
-            " ORDER BY m.id DESC LIMIT :limit",
-            {"conversation": conversation, "before": before, "me": self._hub.agent, "gateway": GATEWAY, "limit": limit},
-        )
+        values = {
+            "conversation": conversation,
+            "before": before,
+            "me": self._hub.agent,
+            "gateway": GATEWAY,
+            "limit": limit,
+        }
+        rows = self._hub.rows(_SAID, values)
         return [self._hub.message(row["message_id"]) for row in reversed(rows)]
 
     def _send(
