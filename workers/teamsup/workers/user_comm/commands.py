@@ -7,6 +7,7 @@ from teamsup.hub import Agent, Message, MessageHub, UnknownMessage
 from teamsup.hub.messages import DeliveryState
 from teamsup.hub.wording import ago, presence
 
+from .conversations import Conversations
 from .people import own_words, person_of, quoted, short
 from .requests import Requests
 
@@ -31,9 +32,16 @@ _HISTORY, _MOST_HISTORY = 10, 50
 class Commands:
     """Its verbs block, and raise the hub's errors."""
 
-    def __init__(self, hub: MessageHub, requests: Requests, pending: Callable[[], Sequence[str]]) -> None:
+    def __init__(
+        self,
+        hub: MessageHub,
+        requests: Requests,
+        conversations: Conversations,
+        pending: Callable[[], Sequence[str]],
+    ) -> None:
         self._hub = hub
         self._requests = requests
+        self._conversations = conversations
         self._pending = pending
 
     def answer(self, name: str, rest: str, message: Message) -> str:
@@ -44,7 +52,7 @@ class Commands:
             case "agents":
                 return roster(self._hub.agents(), datetime.now(UTC))
             case "new":
-                self._requests.begin_anew(message.conversation_id, message)
+                self._conversations.begin_anew(message.conversation_id, message)
                 return "A new conversation. Name an agent to talk to it: @AGENT your text"
             case "stop":
                 names = self._requests.stop(person_of(message), message.conversation_id)
@@ -88,7 +96,7 @@ class Commands:
     def _history(self, wanted: str, message: Message) -> str:
         if wanted and not (wanted.isdecimal() and 0 < int(wanted[:6]) <= _MOST_HISTORY):
             return f"How many? Write a number from 1 to {_MOST_HISTORY}: /history 20"
-        said = self._requests.said(message.conversation_id, message.id, int(wanted or _HISTORY))
+        said = self._conversations.said(message.conversation_id, message.id, int(wanted or _HISTORY))
         return quoted(said, self._hub.agent) or "Nothing was said here yet."
 
 

@@ -4,7 +4,6 @@ What a message of ours to an agent notes in its metadata, ``question``, is the w
 The table ``relays`` knows those that are open.
 """
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -14,35 +13,22 @@ from teamsup.hub import Agent, Delivery, Message, MessageHub, UnknownMessage
 from teamsup.hub.clock import to_text
 from teamsup.hub.sections import UserCommSection
 
-from .people import GATEWAY, as_said_by, name_of, own_words, passed_on, person_of, quoted, short
+from .conversations import Conversations, first_version
+from .people import GATEWAY, as_said_by, name_of, own_words, passed_on, person_of, short
 from .progress import absence, reported
 from .routing import Ask, Place
 
 QUESTION = "question"
 _LATE_SECONDS = 120.0
-_HISTORY_CHARACTERS = 4000
 _THROUGH = ("error", "status_report")
-# Between people and us. /ask is a question like any other.
-_SAID = """
-    SELECT m.message_id FROM messages AS m LEFT JOIN conversations AS c ON c.conversation = m.conversation_id
-        LEFT JOIN agent_status AS a ON lower(a.agent_name) = m.sender
-        LEFT JOIN agent_status AS b ON lower(b.agent_name) = m.recipient
-      WHERE m.conversation_id = :conversation AND m.id < :before AND m.id > coalesce(c.begun, 0)
-        AND m.message_type NOT IN ('status_report', 'command', 'deleted', 'edited')
-        AND (m.content NOT GLOB '/*' OR lower(m.content) GLOB '/ask *')
-        AND NOT EXISTS (SELECT 1 FROM messages AS q WHERE q.message_id = m.reply_to
-          AND q.content GLOB '/*' AND lower(q.content) NOT GLOB '/ask *')
-        AND ((m.recipient = :me AND (coalesce(a.kind, 'console') = 'console' OR m.sender = :gateway))
-          OR (m.sender = :me AND (coalesce(b.kind, 'console') = 'console' OR m.recipient = :gateway)))
-      ORDER BY m.id DESC LIMIT :limit
-"""
 
 
 class Requests:
     """Its verbs block, and raise the hub's errors."""
 
-    def __init__(self, hub: MessageHub, section: Callable[[], UserCommSection]) -> None:
+    def __init__(self, hub: MessageHub, conversations: Conversations, section: Callable[[], UserCommSection]) -> None:
         self._hub = hub
+        self._conversations = conversations
         self._section = section
         self.taken_back: Callable[[str], object] = lambda _: None
         """Told of each message that we take back from an agent, in the same transaction."""
@@ -59,13 +45,17 @@ class Requests:
             for agent in ask.agents:
                 asked, absent = self._present(agent, now)
                 news += absent
-                history = "" if asked.name in place.agents or asked.kind != "agent" else self._history(question)
+                history = (
+                    ""
+                    if asked.name in place.agents or asked.kind != "agent"
+                    else self._conversations.history(question, self._section().history_messages)
+                )
                 relay = self._send(asked, ask.text, question, root=self._root(question).id, context=context + history)
                 if absent:
                     self._hub.mark_told((relay, asked.name))
                     self._tell_later(relay, "\n".join(absent))
             if ask.stays:
-                self._stay(question, [agent.name for agent in ask.agents if agent.kind == "agent"])
+                self._conversations.stay(question, [agent.name for agent in ask.agents if agent.kind == "agent"])
             if news:
                 self._hub.reply(delivery, "\n".join(news), message_type="status_report")
             else:
@@ -125,7 +115,7 @@ class Requests:
             names = [name for relay in relays if (name := self._take_back(relay, why)) is not None]
             self._hub.change(
                 "DELETE FROM relays WHERE question IN (SELECT id FROM messages WHERE message_id = ?)",
-                (_first(question),),
+                (first_version(question),),
             )
         return names
 
@@ -177,7 +167,7 @@ class Requests:
 
     def relays_of(self, question: str, conversation: str | None) -> list[Message]:
         """What we passed on of that question, in all its versions: ``discord:NUMBER`` and ``discord:NUMBER:TIME``."""
-        first = _first(question)
+        first = first_version(question)
         rows = self._hub.rows(
             "SELECT message_id, json_extract(CASE WHEN json_valid(metadata) THEN metadata END, '$.question')"
             " AS question FROM messages WHERE conversation_id IS ? AND sender = ? AND (question = ? OR question GLOB ?)"
@@ -185,28 +175,6 @@ class Requests:
             (conversation, self._hub.agent, first, f"{first}:*"),
         )
         return [self._hub.message(row["message_id"]) for row in rows]
-
-    def agents_of(self, conversation: str | None) -> tuple[str, ...]:
-        """With whom a conversation stays."""
-        rows = self._hub.rows("SELECT agents FROM conversations WHERE conversation = ?", (conversation,))
-        return tuple(json.loads(rows[0]["agents"])) if rows else ()
-
-    def begin_anew(self, conversation: str | None, message: Message) -> None:
-        """The conversation stays with nobody, and what was said before is history to nobody."""
-        if conversation is not None:
-            self._hub.change("INSERT OR REPLACE INTO conversations VALUES (?, '[]', ?)", (conversation, message.id))
-
-    def said(self, conversation: str | None, before: int, limit: int) -> list[Message]:
-        """The last messages between people and us in a conversation, since it began; commands are none."""
-        values = {
-            "conversation": conversation,
-            "before": before,
-            "me": self._hub.agent,
-            "gateway": GATEWAY,
-            "limit": limit,
-        }
-        rows = self._hub.rows(_SAID, values)
-        return [self._hub.message(row["message_id"]) for row in reversed(rows)]
 
     def _send(
         self, agent: Agent, words: str, question: Message, *, root: int, context: str, reply_to: str | None = None
@@ -257,23 +225,6 @@ class Requests:
         if other is not None and other.is_present(now):
             return other, [f"{absence(agent, now)}; I ask {other.name} instead."]
         return agent, [f"{absence(agent, now)}; I keep your message."]
-
-    def _history(self, question: Message) -> str:
-        """What was said before, for an agent that was not there."""
-        limit = self._section().history_messages
-        first = _first(question.message_id)
-        said = self.said(question.conversation_id, question.id, limit)
-        others = [each for each in said if first not in (_first(each.message_id), _first(each.reply_to or ""))]
-        lines = quoted(others, self._hub.agent)[-_HISTORY_CHARACTERS:]
-        return f"\n(said here before:)\n{lines}" if lines else ""
-
-    def _stay(self, question: Message, agents: Sequence[str]) -> None:
-        if question.conversation_id is not None and agents:
-            self._hub.change(
-                "INSERT INTO conversations (conversation, agents) VALUES (?, ?)"
-                " ON CONFLICT (conversation) DO UPDATE SET agents = excluded.agents",
-                (question.conversation_id, json.dumps(list(agents))),
-            )
 
     def _take_back(self, relay: Message, why: str) -> str | None:
         """Cancel it, and tell its agent if that has read it; the agent's name, unless it had ended it already."""
@@ -331,7 +282,7 @@ class Requests:
     def _root(self, question: Message) -> Message:
         """The first version of it."""
         try:
-            return self._hub.message(_first(question.message_id))
+            return self._hub.message(first_version(question.message_id))
         except UnknownMessage:
             return question
 
@@ -345,7 +296,3 @@ _WITHDRAWN = {
     "deleted": "The person has deleted this message.",
     "stop": "The person has withdrawn this: stop.",
 }
-
-
-def _first(question: str) -> str:
-    return ":".join(question.split(":")[:2]) if question.startswith("discord:") else question

@@ -11,6 +11,7 @@ from teamsup.hub.settings import Settings
 
 from ..worker import Worker, main
 from .commands import Commands
+from .conversations import Conversations
 from .decisions import ANSWERS, ASKS, Decisions
 from .following import Following
 from .people import GATEWAY, as_said_by, own_words, passed_on, places
@@ -36,14 +37,15 @@ class UserComm(Worker):
     def __init__(self, hub: MessageHub, settings: Settings) -> None:
         super().__init__(hub, settings)
         self._rules = RulesFile(hub, settings, self.log)
-        self._requests = Requests(hub, lambda: self._rules.section)
+        self._conversations = Conversations(hub)
+        self._requests = Requests(hub, self._conversations, lambda: self._rules.section)
         self._decisions = Decisions(
             hub, lambda: self._rules.section, lambda: self._rules.gateway, self._requests.question_behind, self.log
         )
         self._requests.taken_back = self._decisions.withdraw
         unread_seconds = settings.section("team", TeamSection).unread_seconds
         self._following = Following(hub, self._requests, lambda: self._rules.section, unread_seconds, self.log)
-        self._commands = Commands(hub, self._requests, self._decisions.lines)
+        self._commands = Commands(hub, self._requests, self._conversations, self._decisions.lines)
         self._something_came = asyncio.Event()
         self._something_asked = asyncio.Event()
 
@@ -169,7 +171,7 @@ class UserComm(Worker):
         if message.sender == GATEWAY and (message.conversation_id or "").startswith("discord:"):
             channels.append((message.conversation_id or "").removeprefix("discord:"))
         numbers = frozenset(int(each) for each in channels if each is not None and str(each).isdecimal())
-        return Place(self._requests.agents_of(message.conversation_id), numbers)
+        return Place(self._conversations.agents_of(message.conversation_id), numbers)
 
     def _tell_people(self, delivery: Delivery) -> None:
         """Pass news on to everybody who has ever been at a console, and to the gateway's home channel; they are kept
