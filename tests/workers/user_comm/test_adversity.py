@@ -89,3 +89,28 @@ def test_what_is_said_to_a_withdrawn_question_reaches_nobody(
         lead.send("user_comm", "the end", message_type="notification")
         assert read(bob).message.content == "lead: the end"
         assert read(ann).message.content == "lead: the end"
+
+
+@pytest.mark.usefixtures("user_comm")
+def test_what_an_agent_replies_to_what_was_decided_reaches_who_asked_or_everybody(ann: MessageHub, join: Join) -> None:
+    lead = join("lead")
+    choice = {"options": ["restart", "wait"]}
+    question = ask(ann, "@lead is it slow?")
+    lead.reply(read(lead), "Restart it?", message_type="opinion_request", metadata=choice)
+    hear(ann, "opinion_request")
+    ask(ann, "1")
+    hear(ann)
+    lead.reply(read(lead), "Done: it is quick again.")
+    answer = hear(ann)
+    assert (answer.content, answer.reply_to) == (
+        'lead, to "@lead is it slow?": Done: it is quick again.',
+        question.message_id,
+    )
+    assert not ann.rows("SELECT 1 FROM relays")
+
+    lead.send("user_comm", "Go home?", message_type="opinion_request", metadata=choice)
+    hear(ann, "opinion_request")
+    ask(ann, "2")
+    hear(ann)
+    lead.reply(read(lead), "I wait then.")
+    assert hear(ann, "notification").content == "lead: I wait then."

@@ -18,6 +18,7 @@ from . import decision_words as words
 from .decision import JUST_NOW, Decision, Due, Refused, State, asked_in, due, is_current, judge, person_behind, picked
 from .decision_table import DecisionTable, summary
 from .people import GATEWAY, name_of, own_words, person_of, places
+from .requests import ABOUT
 
 ASKS, ANSWERS = "opinion_request", "opinion_response"
 _LOOK_SECONDS, _TROUBLE_SECONDS = 2.0, 60.0
@@ -105,6 +106,12 @@ class Decisions:
         decision = picked(line, shown, written)
         return None if decision is None else Answer(decision.number, line)
 
+    def is_outcome(self, message_id: str) -> bool:
+        """Whether that is what we have told an agent of its decision."""
+        sql = "SELECT 1 FROM messages AS m JOIN messages AS q ON q.message_id = m.reply_to"
+        sql += " JOIN decisions AS d ON d.question = q.id WHERE m.message_id = ? AND m.sender = ?"
+        return bool(self._hub.rows(sql, (message_id, self._hub.agent)))
+
     def answer_by_id(self, delivery: Delivery, text: str) -> None:
         """Somebody writes "ID ANSWER"."""
         number, _, rest = text.strip().removeprefix("#").partition(" ")
@@ -187,8 +194,11 @@ class Decisions:
 
     def _tell_asker(self, decision: Decision) -> None:
         # Not in its conversation: an agent that still works on the question before could not read it.
-        question = replace(self._hub.message(decision.message_id), conversation_id=None)
+        asks = self._hub.message(decision.message_id)
+        question = replace(asks, conversation_id=None)
         about = summary(decision) | ({"from": decision.decided_by} if decision.decided_by else {})
+        if not decision.everywhere and (asked := self._question_of_a_person(asks)) is not None:
+            about[ABOUT] = asked.message_id
         if decision.answer is None:
             self._hub.answer(question, words.outcome(decision), message_type="error", metadata=about)
         else:

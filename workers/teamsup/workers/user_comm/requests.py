@@ -19,6 +19,8 @@ from .progress import absence, reported
 from .routing import Ask, Place
 
 QUESTION = "question"
+ABOUT = "about"
+"""The same in what else we tell an agent of a question: who replies to that answers the question."""
 _LATE_SECONDS = 120.0
 _THROUGH = ("error", "status_report")
 
@@ -151,8 +153,10 @@ class Requests:
         """The question that we passed on with that message; None when we passed on none."""
         try:
             relay = self._hub.message(message_id)
-            if relay.sender == self._hub.agent and QUESTION in relay.metadata:
-                return self._hub.message(str(relay.metadata[QUESTION]))
+            if relay.sender == self._hub.agent and (
+                question := relay.metadata.get(QUESTION) or relay.metadata.get(ABOUT)
+            ):
+                return self._hub.message(str(question))
         except UnknownMessage:
             pass
         return None

@@ -108,7 +108,9 @@ class UserComm(Worker):
             self._requests.bring_back(delivery, question)
         elif message.reply_to is not None and self._requests.is_taken_back(message.reply_to):
             self.hub.acknowledge(delivery, outcome="about what was withdrawn")
-        elif message.message_type in _TOLD:
+        elif message.message_type in _TOLD or (
+            message.reply_to is not None and self._decisions.is_outcome(message.reply_to)
+        ):
             self._tell_people(delivery)
         elif message.reply_to is not None or message.recipient is None:
             self.hub.acknowledge(delivery)
