@@ -177,7 +177,7 @@ class Decisions:
         if decision is None:
             return None, Refused("unknown")
         person, on_discord = person_of(message), self._gateway().deciders
-        judged = judge(decision, person, answer.text, on_discord, is_agent=self._is_agent(message))
+        judged = judge(decision, person, answer.text, on_discord, is_agent=not self._is_of_a_person(message))
         if isinstance(judged, Refused):
             return decision, judged
         return self._end(decision, "decided", judged.answer, message), None
@@ -293,9 +293,11 @@ class Decisions:
             number = self._table.shown_by(message.reply_to or "") or 0
         return Answer(number, own_words(message)[0])
 
-    def _is_agent(self, message: Message) -> bool:
+    def _is_of_a_person(self, message: Message) -> bool:
+        """A command's console has gone when it has waited for long; else only who is known to be a person is one."""
         sender = self._hub.agent_named(message.sender)
-        return sender is not None and sender.kind == "agent"
+        known = message.sender.startswith("console-") if sender is None else sender.kind == "console"
+        return known or message.sender == GATEWAY
 
 
 def _called(message: Message) -> str:

@@ -17,12 +17,15 @@ def person_of(message: Message) -> str:
     Only the gateway is believed whom it speaks for.
     """
     user = message.metadata.get("user")
-    return f"discord:{user}" if message.sender == GATEWAY and isinstance(user, int) else message.sender
+    if message.sender == GATEWAY and isinstance(user, int):
+        return f"discord:{user}"
+    # No agent has a name with a colon in it; a foreign program may write one.
+    return message.sender.replace(":", "-")
 
 
 def name_of(message: Message) -> str:
-    """What they are called."""
-    return str(message.metadata.get("from") or message.sender)
+    """What they are called. Only the gateway is believed whom it speaks for."""
+    return str((message.sender == GATEWAY and message.metadata.get("from")) or message.sender)
 
 
 def places(hub: MessageHub, *, home: bool) -> list[str]:
