@@ -131,6 +131,30 @@ def test_who_takes_a_conversation_over_is_given_what_was_said(ann: MessageHub, j
     )
 
 
+def test_what_is_given_of_a_conversation_is_bounded_in_messages_and_characters(
+    ann: MessageHub, join: Join, configure: Callable[..., None], user_comm: UserComm
+) -> None:
+    configure("history_messages = 100\n")
+    lead, gcp = join("lead"), join("gcp")
+    for number in range(16):
+        ask(ann, f"@gcp {number} {'x' * 600}")
+        gcp.acknowledge(read(gcp))
+    ask(ann, "@lead and now?")
+    first, *lines = read(lead).message.content.split("\n")
+    assert (first, lines[:2]) == ("and now?", ["(said here before:)", "> …"])
+    assert all(line.startswith("> console-ann: @gcp ") for line in lines[2:])
+    assert 3000 < len("\n".join(lines)) < 4100
+
+    configure("history_messages = 2\n")
+    oci = join("oci")
+    ask(ann, "@oci and now?")
+    assert [line[:20] for line in read(oci).message.content.split("\n")[2:]] == [
+        "> console-ann: @gcp ",
+        "> console-ann: @lead",
+    ]
+    assert user_comm is not None
+
+
 @pytest.mark.usefixtures("user_comm")
 def test_what_a_worker_was_asked_and_answered_for_a_command_is_no_history(ann: MessageHub, join: Join) -> None:
     lead, supervisor = join("lead"), join("supervisor")
@@ -239,6 +263,12 @@ def test_another_is_asked_instead_of_an_agent_that_is_not_there(
     assert news(ann) == "lead is offline, never here yet; I ask gcp instead."
     gcp.reply(read(gcp), "calm")
     assert hear(ann).content == "gcp: calm"
+
+    ask(ann, "@lead @gcp how is the load?", "console-ann:2")
+    assert news(ann) == "lead is offline, never here yet; I ask gcp instead."
+    gcp.reply(read(gcp), "calm")
+    assert hear(ann).content == "gcp: calm"
+    assert not gcp.waiting()
     assert user_comm is not None
 
 

@@ -67,7 +67,9 @@ class Conversations:
         others = [
             each for each in said if first not in (first_version(each.message_id), first_version(each.reply_to or ""))
         ]
-        lines = quoted(others, self._hub.agent)[-_HISTORY_CHARACTERS:]
+        lines = quoted(others, self._hub.agent)
+        if len(lines) > _HISTORY_CHARACTERS:
+            lines = "> …\n" + lines[-_HISTORY_CHARACTERS:].partition("\n")[2]
         return f"\n(said here before:)\n{lines}" if lines else ""
 
 

@@ -43,10 +43,14 @@ class Requests:
             return
         now = datetime.now(UTC)
         with self._hub.transaction():
-            news = []
+            news: list[str] = []
+            taken: set[str] = set()
             for agent in ask.agents:
                 asked, absent = self._present(agent, now)
                 news += absent
+                if asked.name in taken:
+                    continue
+                taken.add(asked.name)
                 history = (
                     ""
                     if asked.name in place.agents or asked.kind != "agent"
