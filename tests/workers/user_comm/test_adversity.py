@@ -146,3 +146,31 @@ def test_nobody_speaks_for_another_by_what_they_write_into_a_message(ann: Messag
         decided = read(lead).message
         assert (decided.content, decided.metadata["by"]) == ("b", "bob")
     assert helper.waiting() == []
+
+
+@pytest.mark.usefixtures("user_comm")
+def test_nobody_gets_to_decide_by_the_name_they_go_by(ann: MessageHub, join: Join, team: Team) -> None:
+    lead = join("lead")
+    with MessageHub(team, agent="gateway") as gateway:
+        gateway.register("daemon")
+        gateway.send("user_comm", "@lead let me in", conversation_id="discord:5", metadata={"from": "Ann", "user": 666})
+        asked = {"options": ["yes", "no"], "deciders": ["ann"]}
+        lead.reply(read(lead), "Let Ann in?", message_type="opinion_request", metadata=asked)
+    told = hear(lead, "error").content
+    assert told == "deciders: 'ann' may be console-ann or discord:666; name one of these."
+    assert not ann.waiting()
+
+
+@pytest.mark.usefixtures("user_comm")
+def test_who_is_to_decide_what_somebody_else_has_asked_is_shown_it_too(ann: MessageHub, join: Join, team: Team) -> None:
+    lead = join("lead")
+    with MessageHub(team, agent="console-bob") as bob:
+        bob.register("console")
+        bob.send("user_comm", "@lead may I?", conversation_id="console-bob:1")
+        asked = {"options": ["yes", "no"], "deciders": ["ann"]}
+        lead.reply(read(lead), "May Bob?", message_type="opinion_request", metadata=asked)
+        number = hear(bob, "opinion_request").metadata["decision"]
+        hear(ann, "opinion_request")
+        ask(ann, "1")
+        assert hear(lead, "opinion_response").content == "yes"
+        assert hear(bob, "opinion_response").content == f"ann has decided #{number}: yes"

@@ -52,7 +52,7 @@ def test_what_an_agent_asks(message: Message, asked: Asked) -> None:
 
 
 def test_a_person_may_be_named_as_they_are_called() -> None:
-    asked = asked_in(request(deciders=["ann Lee", "bob"]), {"Ann Lee": "discord:5"})
+    asked = asked_in(request(deciders=["ann Lee", "bob"]), {"Ann Lee": ["discord:5"]})
     assert asked.deciders == ("discord:5", "bob")
 
 

@@ -87,9 +87,9 @@ class Due:
     seconds: float = math.inf
 
 
-def asked_in(message: Message, people: Mapping[str, str] | None = None) -> Asked:
-    """What that message asks for; ``people`` are those whom the agent knows by name. Raises CallerError: a sentence
-    for the agent."""
+def asked_in(message: Message, people: Mapping[str, Collection[str]] | None = None) -> Asked:
+    """What that message asks for; ``people`` are those whom the agent may mean by a name. Raises CallerError: a
+    sentence for the agent."""
     options = _options(message.metadata)
     fallback = message.metadata.get("default")
     if fallback is not None:
@@ -186,13 +186,19 @@ def _options(metadata: Mapping[str, object]) -> tuple[str, ...]:
     return options
 
 
-def _deciders(metadata: Mapping[str, object], people: Mapping[str, str]) -> tuple[str, ...]:
+def _deciders(metadata: Mapping[str, object], people: Mapping[str, Collection[str]]) -> tuple[str, ...]:
     given = metadata.get("deciders") or []
     names = [given] if isinstance(given, str | int) else given
     if not isinstance(names, list) or len(names) > _MOST_DECIDERS:
         raise CallerError(f"deciders must be a list of at most {_MOST_DECIDERS} people.")
-    known = {called.casefold(): person for called, person in people.items()}
-    return tuple(known.get(str(each).strip().casefold()) or _decider(each) for each in names)
+    known = {called.casefold(): meant for called, meant in people.items()}
+    return tuple(_meant(each, known.get(str(each).strip().casefold(), ())) for each in names)
+
+
+def _meant(name: object, people: Collection[str]) -> str:
+    if len(people) > 1:
+        raise CallerError(f"deciders: {name!r} may be {' or '.join(sorted(people))}; name one of these.")
+    return next(iter(people), "") or _decider(name)
 
 
 def _decider(name: object) -> str:

@@ -61,7 +61,7 @@ class Decisions:
         """An agent asks. Shown where a person has asked, if it is about that; else in every place of people."""
         message = delivery.message
         question = self._question_of_a_person(message)
-        people = {} if question is None else {name_of(question): person_behind(person_of(question))}
+        people = {} if question is None else self._person_by_name(question)
         try:
             asked = asked_in(message, people)
         except CallerError as error:
@@ -74,6 +74,7 @@ class Decisions:
                 outcome = f"shown in {count} places" if count else "nobody is there to decide yet"
             else:
                 self._show(decision, question.sender, question.conversation_id, question.message_id)
+                self._show_deciders(decision, question.sender)
                 outcome = "shown where it was asked"
             self._hub.acknowledge(delivery, outcome=outcome)
 
@@ -240,6 +241,21 @@ class Decisions:
         for place in newcomers:
             self._show(decision, place, home if place == GATEWAY else None)
         return len(newcomers)
+
+    def _show_deciders(self, decision: Decision, but: str) -> None:
+        """Who is named to decide what somebody else has asked need not look over their shoulder."""
+        for name in decision.asked.deciders:
+            for place in (name, f"console-{name}"):
+                agent = self._hub.agent_named(place)
+                if agent is not None and agent.kind == "console" and place != but:
+                    self._show(decision, place, None)
+
+    def _person_by_name(self, question: Message) -> dict[str, tuple[str, ...]]:
+        """Whom an agent may mean by the name of the person whose question it is: on Discord people choose theirs, and
+        may choose that of somebody else's console."""
+        name, person = name_of(question), person_behind(person_of(question))
+        consoles = (self._hub.agent_named(each) for each in (name, f"console-{name}"))
+        return {name: tuple({person, *(each.name for each in consoles if each is not None)})}
 
     def _newcomers(self, decision: Decision, everywhere: Sequence[str]) -> list[str]:
         if not decision.everywhere:
