@@ -5,9 +5,11 @@ from collections.abc import Callable
 
 import pytest
 
-from support import PATIENCE, as_foreign_program
+from support import PATIENCE, as_foreign_program, eventually
 from teamsup.hub import Delivery, MessageHub, Team
 from teamsup.hub.messages import Message
+
+from .conftest import UserComm
 
 Join = Callable[..., MessageHub]
 HERE = "console-ann:1"
@@ -174,3 +176,37 @@ def test_who_is_to_decide_what_somebody_else_has_asked_is_shown_it_too(ann: Mess
         ask(ann, "1")
         assert hear(lead, "opinion_response").content == "yes"
         assert hear(bob, "opinion_response").content == f"ann has decided #{number}: yes"
+
+
+@pytest.mark.usefixtures("user_comm")
+def test_of_an_agent_that_was_retired_its_person_hears(ann: MessageHub, join: Join) -> None:
+    lead = join("lead")
+    join("gcp")
+    ask(ann, "@lead @gcp how is the load?")
+    read(lead)
+    gone, waits = "is not in this team any more", "lead has read it.\ngcp is online; your message waits for it."
+    eventually(lambda: hear(ann, "status_report").content == waits, "both are waited for")
+    ann.retire("gcp")
+    assert hear(ann, "status_report").content == f"lead has read it.\ngcp {gone}; I keep your message."
+    ann.retire("lead")
+    assert hear(ann, "status_report").content == f"lead has read it, but {gone}.\ngcp {gone}; I keep your message."
+
+
+def test_no_stand_in_is_user_comm_itself_nor_one_in_a_circle(
+    ann: MessageHub, configure: Callable[..., None], user_comm: UserComm
+) -> None:
+    configure('default_agent = "lead"\nstand_ins = { lead = "user_comm", gcp = "oci", oci = "gcp" }\n')
+    for name in ("lead", "gcp", "oci"):
+        ann.enroll(name)
+    ask(ann, "how is the load?")
+    assert hear(ann, "status_report").content == "lead is offline, never here yet; I keep your message."
+    ask(ann, "@gcp how is the load?")
+    assert hear(ann, "status_report").content == "gcp is offline, never here yet; I keep your message."
+    assert user_comm is not None
+
+
+@pytest.mark.usefixtures("user_comm")
+def test_a_number_of_any_length_is_answered(ann: MessageHub) -> None:
+    for number in ("9" * 30, "000010" + "9" * 5000, "٣" * 4):
+        ask(ann, f"/history {number}")
+        assert hear(ann).content == "How many? Write a number from 1 to 50: /history 20"

@@ -98,6 +98,28 @@ def test_a_mention_of_nobody_is_said_so() -> None:
     )
 
 
+def test_if_the_first_that_is_named_is_nobody_no_other_is_asked_in_silence() -> None:
+    found = route("@ghost @lead boo", HERE, RULES, TEAM)
+    assert isinstance(found, Say)
+    assert found.text.startswith("There is no agent named ghost here.")
+
+
+def test_user_comm_answers_itself_and_no_rule_leads_back_to_it() -> None:
+    ourselves = Agent("user_comm", "daemon", "online", NOW, {}, 0)
+    rules = Rules(
+        UserCommSection(default_agent="user_comm", aliases={"us": "user_comm"}),
+        (RouteSection(agents=("user_comm",), keywords=("load",), channels=(7,)),),
+    )
+    for line in ("hello", "@user_comm hello", "@user_comm, @user_comm: hello", "/ask user_comm hello"):
+        assert route(line, Place(("user_comm",), frozenset({7})), rules, [ourselves, LEAD]) == Say("Hi there! 👋")
+    assert route("the load", HERE, rules, [ourselves, LEAD]) == Command("help", "I can greet, and I know these:")
+    assert isinstance(route("@us hello", HERE, rules, [ourselves, LEAD]), Say)
+
+
+def test_a_message_full_of_names_is_read_quickly() -> None:
+    assert route("@lead " * 40_000 + "hello", HERE, RULES, TEAM) == Ask((LEAD,), "hello", stays=True)
+
+
 def test_a_mention_without_text_is_asked_back() -> None:
     assert route("@lead @gcp", HERE, RULES, TEAM) == Say(
         "What shall I tell lead and gcp-monitor? Write: @lead @gcp-monitor your text"

@@ -94,7 +94,7 @@ class Commands:
         return self._hub.message(f"#{rows[0]['question']}") if rows else None
 
     def _history(self, wanted: str, message: Message) -> str:
-        if wanted and not (wanted.isdecimal() and 0 < int(wanted[:6]) <= _MOST_HISTORY):
+        if wanted and not (wanted.isdecimal() and len(wanted) < 4 and 0 < int(wanted) <= _MOST_HISTORY):
             return f"How many? Write a number from 1 to {_MOST_HISTORY}: /history 20"
         said = self._conversations.said(message.conversation_id, message.id, int(wanted or _HISTORY))
         return quoted(said, self._hub.agent) or "Nothing was said here yet."

@@ -11,7 +11,7 @@ from teamsup.hub import Agent, MessageHub, StoreError
 from teamsup.hub.clock import from_text, to_text
 from teamsup.hub.sections import UserCommSection
 
-from .progress import Due, Patience, Standing, due
+from .progress import Due, Patience, Standing, due, retired
 from .requests import Requests
 
 # An agent that has asked people to decide something first waits for them, and not they for it.
@@ -74,9 +74,8 @@ class Following:
         patience = Patience.of(section, self._unread_seconds)
         open_rows = [row for row in rows if row["state"] is not None and row["state"] not in _LOST]
         found = [
-            (row, due(_standing(row, agents[row["agent"]], now), patience, now))
+            (row, due(_standing(row, agents.get(row["agent"]) or retired(row["agent"]), now), patience, now))
             for row in open_rows
-            if row["agent"] in agents
         ]
         youngest = max((_begun(row, now) for row in rows), default=now)
         early = section.progress_seconds - (now - youngest).total_seconds()

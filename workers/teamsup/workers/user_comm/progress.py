@@ -4,13 +4,15 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from teamsup.hub import Agent
-from teamsup.hub.messages import ONLINE
+from teamsup.hub.messages import OFFLINE, ONLINE
 from teamsup.hub.sections import UserCommSection
 from teamsup.hub.wording import duration, printable
 
 from .people import short
 
 _LONGEST_NOTE = 200
+_LONGEST_STATUS = 40
+_RETIRED = "retired"
 
 
 @dataclass(frozen=True)
@@ -59,17 +61,24 @@ def due(standing: Standing, patience: Patience, now: datetime) -> Due:
     if standing.is_read or standing.is_over:
         if age >= patience.give_up:
             return Due(_given_up(standing, patience), give_up=True)
-        remind = age >= patience.remind and not standing.is_reminded
+        remind = age >= patience.remind and not standing.is_reminded and standing.agent.kind != _RETIRED
         reminded = standing.is_reminded or remind
         return Due(_of_reader(standing, now, reminded=reminded), remind=remind)
     return Due(_of_unread(standing, age, patience, now))
 
 
+def retired(name: str) -> Agent:
+    """Stands for one that the team has forgotten."""
+    return Agent(name, _RETIRED, OFFLINE, None, {}, 0)
+
+
 def absence(agent: Agent, now: datetime) -> str:
     """That it is not here, and since when. The words stay the same as time goes by."""
+    if agent.kind == _RETIRED:
+        return f"{agent.name} is not in this team any more"
     if agent.last_heartbeat is None:
         return f"{agent.name} is offline, never here yet"
-    how = "silent" if agent.status == ONLINE else agent.status
+    how = "silent" if agent.status == ONLINE else _status(agent)
     return f"{agent.name} is {how} since {clock_time(agent.last_heartbeat, now)}"
 
 
@@ -118,7 +127,11 @@ def _given_up(standing: Standing, patience: Patience) -> str:
 
 def _here(agent: Agent) -> str:
     note = _note(agent)
-    return f"{agent.name} is {agent.status}" + (f" ({note})" if note else "")
+    return f"{agent.name} is {_status(agent)}" + (f" ({note})" if note else "")
+
+
+def _status(agent: Agent) -> str:
+    return short(printable(agent.status), _LONGEST_STATUS)
 
 
 def _note(agent: Agent) -> str:

@@ -229,7 +229,7 @@ class Requests:
         if agent.is_present(now):
             return agent, []
         name = {key.lower(): other for key, other in self._section().stand_ins.items()}.get(agent.name)
-        other = self._hub.agent_named(name) if name else None
+        other = self._hub.agent_named(name) if name and name.lower() != self._hub.agent else None
         if other is not None and other.is_present(now):
             return other, [f"{absence(agent, now)}; I ask {other.name} instead."]
         return agent, [f"{absence(agent, now)}; I keep your message."]

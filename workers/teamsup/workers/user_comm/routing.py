@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from teamsup.hub import Agent
+from teamsup.hub.console import ADDRESSEE
 from teamsup.hub.sections import RouteSection, UserCommSection
 
 COMMANDS = ("help", "status", "agents", "ask", "alerts", "ack", "ps", "stop", "new", "decide", "trace", "history")
@@ -79,9 +80,10 @@ class Place:
 
 
 def route(line: str, place: Place, rules: Rules, team: Sequence[Agent]) -> Say | Ask | Command:
-    """What to do with what a person wrote there. A rule whose agents are all unknown does not fit."""
+    """What to do with what a person wrote there. A rule whose agents are all unknown does not fit; nor does one that
+    leads back to user_comm, which would ask itself for ever."""
     text = line.strip()
-    known = {agent.name: agent for agent in team if agent.kind != "console"}
+    known = {agent.name: agent for agent in team if agent.kind != "console" and agent.name != ADDRESSEE}
     if command := _COMMAND.fullmatch(text):
         return _command(command["name"].lower(), (command["rest"] or "").strip(), rules, known)
     if text.startswith("@") and (mention := _mention(text, rules, known)) is not None:
@@ -106,25 +108,27 @@ def _command(name: str, rest: str, rules: Rules, known: Mapping[str, Agent]) -> 
     agent, _, text = rest.removeprefix("@").partition(" ")
     if not agent:
         return Say("Whom shall I ask? Write: /ask AGENT your text")
-    return _to([agent], text.strip(), rules, known)
+    return _built_in(text) if agent.lower() == ADDRESSEE else _to([agent], text.strip(), rules, known)
 
 
-def _mention(text: str, rules: Rules, known: Mapping[str, Agent]) -> Say | Ask | None:
+def _mention(text: str, rules: Rules, known: Mapping[str, Agent]) -> Say | Ask | Command | None:
     """The agents named at the start. A second name that nobody has belongs to the text."""
-    names: list[str] = []
-    rest = text
-    while match := _MENTION.match(rest):
+    names: dict[str, None] = {}
+    at = 0
+    while match := _MENTION.match(text, at):
         name = match["agent"].rstrip(".").lower()
-        if names and not _known([name], rules, known):
+        if names and name not in names and not _known([name], rules, known):
             break
-        names.append(name)
-        rest = rest[match.end() :]
-    return _to(names, rest.strip(), rules, known) if names else None
+        names[name] = None
+        at = match.end()
+    if not names:
+        return None
+    return _built_in(text[at:]) if [*names] == [ADDRESSEE] else _to([*names], text[at:].strip(), rules, known)
 
 
 def _to(names: Sequence[str], text: str, rules: Rules, known: Mapping[str, Agent]) -> Say | Ask:
     agents = _known(names, rules, known)
-    if not agents:
+    if not _known(names[:1], rules, known):
         return Say(f"There is no agent named {names[0].lower()} here. Known are: {', '.join(known) or 'none'}.")
     if not text:
         called = " ".join(f"@{agent.name}" for agent in agents)
