@@ -9,8 +9,6 @@ import pytest
 from support import PATIENCE, Command
 from teamsup.hub import MessageHub, Team
 
-from .conftest import UserComm
-
 RULES = """
 default_agent = "lead"
 aliases = { gcp = "gcp-monitor" }
@@ -135,9 +133,8 @@ def test_without_a_default_agent_people_are_greeted_in_their_language(
     assert answers(ann, TERMINAL, [greeting], 1) == {answer}
 
 
-def test_a_rule_that_is_saved_counts_from_the_next_line_on(
-    ann: MessageHub, agents: None, configure: Callable[..., None], user_comm: UserComm
-) -> None:
+@pytest.mark.usefixtures("agents", "user_comm")
+def test_a_rule_that_is_saved_counts_from_the_next_line_on(ann: MessageHub, configure: Callable[..., None]) -> None:
     assert answers(ann, TERMINAL, ["Hello"], 1) == {"lead: got 'Hello'"}
     for number, (toml, line, heard) in enumerate(
         [
@@ -148,4 +145,3 @@ def test_a_rule_that_is_saved_counts_from_the_next_line_on(
     ):
         configure(toml, progress_seconds=60)
         assert answers(ann, f"{TERMINAL}{number}", [line], 1) == {heard}
-    assert (agents, user_comm) != (None, None)
