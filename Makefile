@@ -9,7 +9,7 @@ start: .venv/runtime
 	@exec $(BIN)/teamsup start
 
 test: .venv/dev .venv/mcp-v1/made
-	$(BIN)/pytest -n 3
+	$(BIN)/pytest -n 4 --dist worksteal # most of the time they wait
 
 check: .venv/dev
 	$(BIN)/ruff check .
