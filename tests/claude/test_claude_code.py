@@ -134,7 +134,7 @@ def test_a_project_that_was_set_up_needs_nothing_more(claude: ClaudeCode, teamsu
 
 def test_an_idle_session_is_woken_by_its_monitor(claude: ClaudeCode, scout: MessageHub) -> None:
     with ScriptedModel({"": ["nothing to do", READ, "read it"]}) as model, claude.converse(model, "go"):
-        eventually(lambda: listens(scout) and model.heard and not is_at_work(scout), "it is idle and its monitor watches")
+        eventually(lambda: listens(scout) and model.heard and not is_at_work(scout), "it is idle, and watched")
         scout.send("lead", "wake up")
         eventually(lambda: model.is_through, "it was woken and has read")
         assert LINE in model.heard
