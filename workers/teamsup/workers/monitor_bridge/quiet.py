@@ -9,13 +9,15 @@ from datetime import UTC, datetime
 from teamsup.hub import MessageHub, TeamsupError
 from teamsup.hub.source_section import SourceSection
 
-from . import incident, silence
+from . import incident, silence, texts
 from .alert import Alert
 from .incident import Incident
 from .incidents import Incidents
 from .routes import PEOPLE
 
 _EVERY_LOOKS = 6
+_TRIES = 3  # of a source that does not do it, before the others of it are not tried
+_NEW_SECONDS = 300.0  # in which an Alertmanager that was started anew is told again of all that fires
 
 
 class Quiet:
@@ -26,22 +28,39 @@ class Quiet:
     ) -> None:
         self._hub = hub
         self._sources = {name: source for name, source in sources.items() if source.silence_url}
+        self._may_be_silent = set(self._sources)
+        """Where silences of ours may be, also from before we were started."""
         self._incidents = incidents
         self._seconds = _EVERY_LOOKS * interval_seconds
         self._log = logging.getLogger("monitor-bridge")
 
     async def silence(self, acknowledged: Sequence[Incident]) -> None:
-        """Silence them, where that is wanted; people hear where it failed."""
-        for each in acknowledged:
-            if (source := self._sources.get(each.source)) is None or not each.labels:
-                continue
+        """Silence them, where that is wanted; people hear once where and why it failed."""
+        for name, source in self._sources.items():
+            wanted = [each.id for each in acknowledged if each.source == name and each.labels]
+            failed: list[Incident] = []
+            why = ""
             try:
-                await asyncio.to_thread(self._silence, each, source)
-            except silence.NotSilenced as error:
-                self._log.error("incident %d is not silenced: %s", each.id, error)
-                await self._tell(each, str(error))
+                for number in wanted:
+                    each = await asyncio.to_thread(incident.by_id, self._hub, number)
+                    if each.state != incident.ACKNOWLEDGED:
+                        continue
+                    try:
+                        if len(failed) < _TRIES:
+                            await self._silence(each, source)
+                            continue
+                    except silence.NotSilenced as error:
+                        why = str(error)
+                    failed.append(each)
+                if failed:
+                    self._log.error("%s of %s are not silenced: %s", len(failed), name, why)
+                    await asyncio.to_thread(self._tell, failed, why)
+                if wanted:
+                    with contextlib.suppress(silence.NotSilenced):
+                        # So that its end is known for one, however soon that comes.
+                        await self._look(name, source)
             except TeamsupError as error:
-                self._log.error("incident %d is not silenced: %s", each.id, error)
+                self._log.error("what is acknowledged of %s is not silenced: %s", name, error)
 
     async def follow(self) -> None:
         """Look now and then whether what is silenced is over: its source does not say so."""
@@ -49,44 +68,77 @@ class Quiet:
             await asyncio.sleep(self._seconds)
             for name, source in self._sources.items():
                 try:
-                    await asyncio.to_thread(self._look, name, source)
+                    await self._look(name, source)
+                    if name in self._may_be_silent:
+                        await self._end_silences(name, source)
                 except (silence.NotSilenced, TeamsupError) as error:
                     self._log.warning("whether what is silenced at %s is over is not known: %s", name, error)
 
-    def _silence(self, each: Incident, source: SourceSection) -> None:
-        who = incident.by_id(self._hub, each.id).acknowledged_by or self._hub.agent
-        comment = f"teamsup: incident {each.id}, acknowledged by {who}"
+    async def _silence(self, each: Incident, source: SourceSection) -> None:
+        who = each.acknowledged_by or self._hub.agent or ""
+        comment = silence.comment(self._hub.team.name, each, who)
+        self._may_be_silent.add(each.source)
         wanted = silence.body(each.labels, who, comment, datetime.now(UTC), source.silence_seconds)
-        silence.post(source.silence_url, wanted)
-        with contextlib.suppress(silence.NotSilenced):
-            # So that its end is known for one, however soon that comes.
-            self._look(each.source, source)
+        await silence.post(source.silence_url, wanted)
 
-    def _look(self, name: str, source: SourceSection) -> None:
-        ours = [
-            each
-            for each in incident.open_incidents(self._hub)
-            if each.source == name and each.state == incident.ACKNOWLEDGED
-        ]
-        if not ours:
+    async def _look(self, name: str, source: SourceSection) -> None:
+        if not await asyncio.to_thread(self._acknowledged, name):
             return
+        fires = await silence.firing(source.silence_url)
+        if over := await asyncio.to_thread(self._compare, name, fires):
+            started = await silence.started(source.silence_url)
+            await asyncio.to_thread(self._end, name, over, started)
+
+    def _acknowledged(self, name: str) -> list[Incident]:
+        found = incident.open_incidents(self._hub)
+        return [each for each in found if each.source == name and each.state == incident.ACKNOWLEDGED]
+
+    def _compare(self, name: str, fires: Sequence[Mapping[str, str]]) -> list[Incident]:
+        """What fires there no more."""
         rows = self._hub.rows("SELECT id FROM incidents WHERE seen_there = 1 AND state = 'acknowledged'")
         seen = {row["id"] for row in rows}
-        here, over = silence.over(ours, silence.firing(source.silence_url), seen)
+        here, over = silence.over(self._acknowledged(name), fires, seen)
         with self._hub.transaction():
             for number in here - seen:
                 self._hub.change("UPDATE incidents SET seen_there = 1 WHERE id = ?", (number,))
-            if over:
-                self._incidents.take(name, [Alert(name, each.key, is_firing=False, title=each.title) for each in over])
+        return over
 
-    async def _tell(self, each: Incident, why: str) -> None:
-        def tell() -> None:
-            with self._hub.transaction():
-                if (conversation := self._incidents.conversations.get(each.first)) is not None:
-                    text = f"Incident {each.id} is acknowledged, but {each.source} goes on about it: {why}."
-                    self._incidents.conversations.say(conversation, PEOPLE, text, "silence")
+    def _end(self, name: str, over: Sequence[Incident], started: datetime | None) -> None:
+        """One that was started anew may not have been told yet what fires."""
+        is_new = started is not None and (datetime.now(UTC) - started).total_seconds() < _NEW_SECONDS
+        known = [
+            each
+            for each in over
+            if not (is_new and started and each.acknowledged_at and started > each.acknowledged_at)
+        ]
+        if known:
+            self._incidents.take(name, [Alert(name, each.key, is_firing=False, title=each.title) for each in known])
 
+    async def _end_silences(self, name: str, source: SourceSection) -> None:
+        """What is over is not to be silent when it comes back."""
+        self._may_be_silent.discard(name)
+        is_done = False
         try:
-            await asyncio.to_thread(tell)
-        except TeamsupError as error:
-            self._log.error("that it is not silenced could not be told: %s", error)
+            silences = await silence.ours(source.silence_url, self._hub.team.name)
+            acknowledged = {each.id for each in await asyncio.to_thread(self._acknowledged, name)}
+            for number, (about, labels) in silences.items():
+                if about not in acknowledged and await asyncio.to_thread(self._is_of, name, about, labels):
+                    await silence.end(source.silence_url, number)
+            is_done = not acknowledged
+        finally:
+            if not is_done:
+                self._may_be_silent.add(name)
+
+    def _is_of(self, name: str, number: int, labels: Mapping[str, str]) -> bool:
+        """Whether that silence was made for this incident, and not by a team of the same name elsewhere."""
+        try:
+            found = incident.by_id(self._hub, number)
+        except incident.UnknownIncident:
+            return False
+        return found.source == name and dict(found.labels) == dict(labels)
+
+    def _tell(self, failed: Sequence[Incident], why: str) -> None:
+        with self._hub.transaction():
+            if (conversation := self._incidents.conversations.get(failed[0].first)) is not None:
+                text = texts.not_silenced(failed, why)
+                self._incidents.conversations.say(conversation, PEOPLE, text, "silence")

@@ -1,14 +1,21 @@
 """A silence in Alertmanager for what somebody takes care of, so that it does not go on about it."""
 
+import asyncio
 import json
+import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
+
+from teamsup.hub.wording import printable
 
 from .incident import Incident
+from .sources.fields import moment
 
 _SECONDS = 10.0
 _MOST_BYTES = 64 * 2**20
+_OURS = re.compile(r"teamsup (?P<team>\S+): incident (?P<incident>\d{1,17}),")
 
 
 class NotSilenced(Exception):
@@ -30,17 +37,46 @@ def body(labels: Mapping[str, str], who: str, comment: str, now: datetime, secon
     }
 
 
-def post(url: str, silence: Mapping[str, object]) -> str:
-    """Make it; its number. Blocks for some seconds at most. Raises NotSilenced."""
-    said = _ask(f"{url.rstrip('/')}/api/v2/silences", json.dumps(silence).encode())
-    return str(said.get("silenceID", "")) if isinstance(said, dict) else ""
+async def post(url: str, silence: Mapping[str, object]) -> None:
+    """Make it. Raises NotSilenced."""
+    await _ask(url, "silences", "POST", json.dumps(silence).encode())
 
 
-def firing(url: str) -> list[dict[str, str]]:
+async def firing(url: str) -> list[dict[str, str]]:
     """The labels of all that fires there, silenced or not. Raises NotSilenced."""
-    said = _ask(f"{url.rstrip('/')}/api/v2/alerts")
-    found = [alert.get("labels") for alert in said if isinstance(alert, dict)] if isinstance(said, list) else []
-    return [labels for labels in found if isinstance(labels, dict)]
+    return [labels for alert in _tables(await _ask(url, "alerts")) if (labels := _labels(alert))]
+
+
+async def started(url: str) -> datetime | None:
+    """Since when that Alertmanager runs, if it says so. Raises NotSilenced."""
+    said = await _ask(url, "status")
+    written = said.get("uptime") if isinstance(said, dict) else None
+    try:
+        return moment(written) if isinstance(written, str) else None
+    except (ValueError, OverflowError):
+        return None
+
+
+async def ours(url: str, team: str) -> dict[str, tuple[int, dict[str, str]]]:
+    """Which silences of ours count there: for which incident each is, and for which labels. Raises NotSilenced."""
+    found = {}
+    for each in _tables(await _ask(url, "silences")):
+        status, number = each.get("status"), _OURS.match(str(each.get("comment")))
+        is_active = isinstance(status, dict) and status.get("state") == "active"
+        if is_active and number is not None and number["team"] == team:
+            matched = {str(one.get("name")): str(one.get("value")) for one in _tables(each.get("matchers"))}
+            found[str(each.get("id"))] = int(number["incident"]), matched
+    return found
+
+
+async def end(url: str, number: str) -> None:
+    """End a silence. Raises NotSilenced."""
+    await _ask(url, f"silence/{quote(number, safe='')}", "DELETE")
+
+
+def comment(team: str, incident: Incident, who: str) -> str:
+    """By which ours are known."""
+    return f"teamsup {team}: incident {incident.id}, acknowledged by {who}"
 
 
 def over(
@@ -53,15 +89,45 @@ def over(
     return here, [each for each in incidents if each.id in seen and each.id not in here]
 
 
-def _ask(address: str, data: bytes | None = None) -> Any:  # noqa: ANN401 - any JSON
-    import urllib.error  # both only for those who silence
-    import urllib.request
+def _tables(said: object) -> list[dict[str, Any]]:
+    return [each for each in said if isinstance(each, dict)] if isinstance(said, list) else []
 
-    request = urllib.request.Request(address, data=data, headers={"Content-Type": "application/json"})  # noqa: S310 - SourceSection wants http
+
+def _labels(alert: Mapping[str, Any]) -> dict[str, str]:
+    labels = alert.get("labels")
+    return {str(name): str(value) for name, value in labels.items()} if isinstance(labels, dict) else {}
+
+
+async def _ask(url: str, what: str, method: str = "GET", data: bytes | None = None) -> Any:  # noqa: ANN401 - any JSON
+    """Whatever is wrong with what is there, or slow, it is NotSilenced."""
+    import aiohttp  # only for those who silence
+
     try:
-        with urllib.request.urlopen(request, timeout=_SECONDS) as answer:  # noqa: S310
-            return json.loads(answer.read(_MOST_BYTES))
-    except urllib.error.HTTPError as error:
-        raise NotSilenced(f"it answered {error.code}") from error
-    except (OSError, ValueError) as error:
-        raise NotSilenced(str(getattr(error, "reason", error))) from error
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_SECONDS)) as session,
+            session.request(
+                method,
+                f"{url.rstrip('/')}/api/v2/{what}",
+                data=data,
+                headers={"Content-Type": "application/json"},
+                allow_redirects=False,
+            ) as answer,
+        ):
+            if not 200 <= answer.status < 300:
+                raise NotSilenced(f"it answered {answer.status}")
+            content = bytearray()
+            async for piece in answer.content.iter_any():
+                content += piece
+                if len(content) > _MOST_BYTES:
+                    raise NotSilenced("its answer is too large")
+    except TimeoutError as error:
+        raise NotSilenced(f"it did not answer within {_SECONDS:g} s") from error
+    except aiohttp.InvalidURL as error:  # whose text may have a password
+        raise NotSilenced("silence_url is no address") from error
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise NotSilenced(printable(reason)[:200]) from error
+    try:
+        return await asyncio.to_thread(json.loads, content) if content.strip() else None
+    except (ValueError, RecursionError) as error:
+        raise NotSilenced("its answer is no JSON: is this Alertmanager?") from error

@@ -66,6 +66,14 @@ def closed(incidents: Sequence[Incident], who: str) -> str:
     return f"{printable(who)} has closed {_named(incidents)}." if incidents else "It is over already."
 
 
+def not_silenced(incidents: Sequence[Incident], why: str) -> str:
+    first = incidents[0]
+    if len(incidents) == 1:
+        return f"Incident {first.id} is acknowledged, but {first.source} goes on about it: {why}."
+    numbers = _numbers(incidents)
+    return f"Incidents {numbers} are acknowledged, but {first.source} goes on about them: {why}."
+
+
 def report(incident: Incident, who: str, text: str) -> str:
     """What an agent has found, for people."""
     said = printable(text).strip()
@@ -191,9 +199,12 @@ def _many(incidents: Sequence[Incident]) -> str:
 def _named(incidents: Sequence[Incident]) -> str:
     if len(incidents) == 1:
         return f"incident {incidents[0].id}, {_quoted(incidents[0])}"
-    numbers = ", ".join(str(each.id) for each in incidents[:10])
+    return f"incidents {_numbers(incidents)}, {_quoted(incidents[0])} …"
+
+
+def _numbers(incidents: Sequence[Incident]) -> str:
     more = f" and {len(incidents) - 10} more" if len(incidents) > 10 else ""
-    return f"incidents {numbers}{more}, {_quoted(incidents[0])} …"
+    return ", ".join(str(each.id) for each in incidents[:10]) + more
 
 
 def _quoted(incident: Incident) -> str:
