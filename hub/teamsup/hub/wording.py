@@ -1,6 +1,7 @@
 """How the team puts things to people: ages, and text from others made harmless for a terminal."""
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from .messages import NOT_CONFIGURED, OFFLINE, Agent
@@ -31,6 +32,14 @@ def ago(moment: datetime | None, now: datetime | None = None) -> str:
         return "never"
     seconds = ((now or datetime.now(UTC)) - moment).total_seconds()
     return "just now" if seconds < 10 else f"{duration(seconds)} ago"
+
+
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """A table's lines: every column as wide as its widest cell, the last as it is."""
+    widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[:-1]]
+    return [
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]) for row in rows
+    ]
 
 
 def presence(agent: Agent, now: datetime) -> str:

@@ -147,6 +147,25 @@ def test_a_person_acknowledges_in_words_or_by_a_command(begin: Callable[..., Bri
     assert len(bridge.alerts()) == 2
 
 
+def test_a_person_looks_at_what_was_refused(begin: Callable[..., Bridge]) -> None:
+    bridge = begin()
+    assert "was understood" in bridge.teamsup.run("alerts", "refused").stdout
+    for _ in range(2):
+        assert bridge.post(titel="\u001b[2Jdisk") == 400
+    assert "teamsup alerts refused" in heard(bridge.lead).content
+
+    head, line = bridge.teamsup.run("alerts", "refused").stdout.splitlines()
+    assert head.split() == ["ID", "SOURCE", "TIMES", "LAST", "REASON"]
+    assert line.split()[:3] == ["1", "script", "2"]
+    assert 'There is no "titel"' in line
+    shown = bridge.teamsup.run("alerts", "refused", "1").stdout
+    assert "from script, 2 times, last just now" in shown
+    assert '{"titel": ' in shown
+    (found,) = json.loads(bridge.teamsup.run("alerts", "refused", "--json").stdout)["refused"]
+    assert (found["source"], found["times"], "titel" in found["payload"]) == ("script", 2, True)
+    assert "No payload 7" in refusal(bridge.teamsup.run("alerts", "refused", "7"))
+
+
 def test_an_acknowledgement_while_the_bridge_is_down_is_kept_and_told(begin: Callable[..., Bridge]) -> None:
     bridge = begin()
     assert bridge.post(title="one") == 200

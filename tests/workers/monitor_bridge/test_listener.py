@@ -11,6 +11,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from teamsup.hub import MessageHub, NotConfigured, StoreBusy, Team
 from teamsup.hub.settings import Settings
 from teamsup.hub.source_section import SourceSection
 from teamsup.workers.monitor_bridge import body, hearing, listener
-from teamsup.workers.monitor_bridge.refused import KEPT, KEPT_BYTES, Refused, keep, refused
+from teamsup.workers.monitor_bridge.refused import KEPT, KEPT_BYTES, Refused, by_id, keep, refused, shown
 
 SECRET = "open sesame, please"  # noqa: S105
 VARIABLE = "OUR_SECRET"
@@ -156,6 +157,13 @@ BOMBS: dict[str, tuple[str | bytes, str]] = {
 
 
 class TestRefusals:
+    def test_what_is_shown_of_it_steers_no_terminal(self, hub: MessageHub) -> None:
+        keep(hub, "quiet", "why", b"\x1b[2Jdisk" + b"." * KEPT_BYTES)
+        seen = shown(by_id(hub, 1), datetime.now(UTC))
+        assert "\x1b" not in seen
+        assert "[2Jdisk..." in seen
+        assert f"{KEPT_BYTES + 8} bytes, of which these are the first {KEPT_BYTES}" in seen
+
     @pytest.mark.parametrize("name", BOMBS)
     def test_what_means_nothing_is_refused_with_a_reason_and_kept(
         self, port: Port, recorder: Recorder, name: str

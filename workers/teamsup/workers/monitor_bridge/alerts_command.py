@@ -14,7 +14,7 @@ from teamsup.hub.command_line import existing_team
 from teamsup.hub.console import console, console_name, incoming, is_answer, speaking_as
 from teamsup.hub.wording import presence
 
-from . import incident, texts
+from . import incident, refused, texts
 from .incident import Incident, UnknownIncident
 
 _BRIDGE = "monitor-bridge"
@@ -46,6 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ack.add_argument("id", nargs="+", help="its number, or: all")
     close = verb("close", "end what its source has forgotten", _close)
     close.add_argument("id", nargs="+", help="its number")
+    kept = verb("refused", "show what sources have sent and nobody could make sense of", _refused)
+    kept.add_argument("id", nargs="?", help="its number: show the payload")
+    kept.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="for programs")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -75,6 +78,16 @@ def _ack(team: Team, arguments: argparse.Namespace) -> None:
 
 def _close(team: Team, arguments: argparse.Namespace) -> None:
     _tell(team, ["close", *_known(team, arguments.id)])
+
+
+def _refused(team: Team, arguments: argparse.Namespace) -> None:
+    with MessageHub(team) as hub:
+        found = refused.refused(hub) if arguments.id is None else [refused.by_id(hub, _number(arguments.id))]
+    now = datetime.now(UTC)
+    if arguments.json:
+        print(json.dumps({"refused": [_plain(asdict(each)) for each in found]}, ensure_ascii=False))
+    else:
+        print("\n".join(refused.table(found, now)) if arguments.id is None else refused.shown(found[0], now))
 
 
 def _known(team: Team, words: Sequence[str]) -> list[str]:
@@ -121,11 +134,15 @@ def _asked(team: Team, words: Sequence[str]) -> str | None:
 def _number(word: str) -> int:
     number = incident.number_in(word)
     if number is None:
-        raise UnknownIncident(f"{word!r} is no incident's number; see: teamsup alerts")
+        raise UnknownIncident(f"{word!r} is no number; see: teamsup alerts")
     return number
 
 
 def _as_json(each: Incident) -> dict[str, Any]:
     values = asdict(each)
     values["conversation"] = each.conversation
+    return _plain(values)
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
     return {key: value.isoformat() if isinstance(value, datetime) else value for key, value in values.items()}

@@ -208,7 +208,8 @@ def _says(status: int, sentence: str, headers: Mapping[str, str] | None = None) 
 def _misunderstanding(name: str, reason: str = "") -> Alert:
     """That a source is not understood, which may hide any other problem; without a reason: that it is again."""
     title = f"What {name} sends is {'not understood' if reason else 'understood again'}"
-    return Alert(name, "refused", bool(reason), title, text=reason, thing="refused", key_returns=True)
+    text = f"{reason} What it was: teamsup alerts refused" if reason else ""
+    return Alert(name, "refused", bool(reason), title, text=text, thing="refused", key_returns=True)
 
 
 class _Strangers(logging.Filter):
