@@ -210,3 +210,46 @@ def test_a_number_of_any_length_is_answered(ann: MessageHub) -> None:
     for number in ("9" * 30, "000010" + "9" * 5000, "٣" * 4):
         ask(ann, f"/history {number}")
         assert hear(ann).content == "How many? Write a number from 1 to 50: /history 20"
+
+
+def test_a_pattern_that_would_take_years_holds_up_nobody(
+    ann: MessageHub, join: Join, configure: Callable[..., None], user_comm: UserComm
+) -> None:
+    lead = join("lead")
+    configure("[route.bad]\npattern = '(a+)+$'\nagents = ['lead']\n[route.good]\npattern = 'b\\d'\nagents = ['lead']\n")
+    ask(ann, "a" * 60 + "!")
+    assert hear(ann).content.startswith("I can greet")
+    ask(ann, "a" * 60 + "! b1", "console-ann:2")
+    assert read(lead).message.content.endswith("! b1")
+    eventually(lambda: "takes too long to look for" in note(ann), "ps says so")
+    assert user_comm is not None
+
+
+def note(hub: MessageHub) -> str:
+    agent = hub.agent_named("user_comm")
+    return "" if agent is None else agent.note
+
+
+def test_the_rules_stay_while_their_file_is_gone_empty_or_unreadable(
+    ann: MessageHub, join: Join, team: Team, configure: Callable[..., None], user_comm: UserComm
+) -> None:
+    lead = join("lead")
+    configure('default_agent = "lead"\n')
+    file = team.configuration
+    ways: list[Callable[[], object]] = [
+        lambda: None,
+        lambda: file.write_text(""),
+        file.unlink,
+        file.mkdir,
+        file.rmdir,
+        lambda: file.write_bytes(b"[user_comm]\n# \xff"),
+    ]
+    for number, break_it in enumerate(ways):
+        break_it()
+        ask(ann, "how is the load?", f"console-ann:{number}")
+        lead.acknowledge(read(lead))
+    eventually(lambda: "cannot be read" in note(ann), "ps says what is wrong")
+    configure("")
+    ask(ann, "Hello", "console-ann:new")
+    assert hear(ann).content == "Hi there! 👋"
+    assert user_comm is not None

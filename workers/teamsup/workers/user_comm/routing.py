@@ -2,7 +2,7 @@
 
 import functools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from teamsup.hub import Agent
@@ -13,7 +13,7 @@ COMMANDS = ("help", "status", "agents", "ask", "alerts", "ack", "ps", "stop", "n
 
 _COMMAND = re.compile(r"/(?P<name>[a-zA-Z]+)(?:\s+(?P<rest>.*))?", re.DOTALL)
 _MENTION = re.compile(r"@(?P<agent>\w[\w.-]*)[,:;]?\s*(?:(?:and|und|&)\s+(?=@))?")
-_LOOKED_AT = 4000
+LOOKED_AT = 4000
 """Characters in which a keyword or a pattern is looked for: a pattern can take long over a stranger's text."""
 
 _GREETINGS = {
@@ -63,6 +63,8 @@ class Rules:
 
     section: UserCommSection = field(default_factory=UserCommSection)
     routes: Sequence[RouteSection] = ()
+    found: Collection[str] | None = None
+    """Which of the patterns fit, where that was looked for already."""
 
     @property
     def agents(self) -> set[str]:
@@ -146,13 +148,17 @@ def _known(names: Sequence[str], rules: Rules, known: Mapping[str, Agent]) -> tu
 
 
 def _by_words(text: str, rules: Rules) -> Sequence[str]:
-    looked_at = text[:_LOOKED_AT]
+    looked_at = text[:LOOKED_AT]
     for each in rules.routes:
         if any(_keyword(word).search(looked_at) for word in each.keywords):
             return each.agents
-        if each.pattern and re.search(each.pattern, looked_at, re.IGNORECASE):
+        if each.pattern and _fits(each.pattern, looked_at, rules.found):
             return each.agents
     return ()
+
+
+def _fits(pattern: str, text: str, found: Collection[str] | None) -> bool:
+    return bool(re.search(pattern, text, re.IGNORECASE)) if found is None else pattern in found
 
 
 def _by_channel(place: Place, rules: Rules) -> Sequence[str]:
@@ -176,4 +182,4 @@ def _built_in(text: str) -> Say | Command:
 
 
 def _words(text: str) -> str:
-    return " ".join(re.sub(r"[^\w\s]", " ", text[:_LOOKED_AT].lower()).split())
+    return " ".join(re.sub(r"[^\w\s]", " ", text[:LOOKED_AT].lower()).split())

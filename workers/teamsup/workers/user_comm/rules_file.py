@@ -19,8 +19,10 @@ class RulesFile:
     def __init__(self, hub: MessageHub, settings: Settings, log: logging.Logger) -> None:
         self._hub = hub
         self._log = log
-        self._stamp = self._now()
+        # Of the file as it was before these settings were read nothing is known, so it is looked at once more.
+        self._stamp: _Stamp = (-1, -1, -1)
         self._rules, self._gateway = _rules(settings), settings.section(GATEWAY, GatewaySection)
+        self._unknown = self._rules.agents
         self._enroll()
         self.trouble = ""
 
@@ -28,6 +30,11 @@ class RulesFile:
     def rules(self) -> Rules:
         """The rules; looks at the file with one stat()."""
         self._follow()
+        return self._rules
+
+    @property
+    def last(self) -> Rules:
+        """The same, without a look at the file."""
         return self._rules
 
     @property
@@ -41,23 +48,33 @@ class RulesFile:
         return self._gateway
 
     def _follow(self) -> None:
-        stamp = self._now()
+        stamp, before = self._now(), self._rules
         if stamp != self._stamp:
             self._stamp = stamp
             try:
-                settings = Settings(self._hub.team)
+                settings = self._settings(stamp)
                 self._rules, self._gateway = _rules(settings), settings.section(GATEWAY, GatewaySection)
             except NotConfigured as error:
                 self.trouble = f"goes on with the former rules: {error}"
                 self._log.error("%s", self.trouble)
             else:
                 self.trouble = ""
-                self._log.info("new rules of routing")
-                self._enroll()
+                self._unknown = self._rules.agents
+                if self._rules != before:
+                    self._log.info("new rules of routing")
+        if self._unknown:
+            self._enroll()
+
+    def _settings(self, stamp: _Stamp) -> Settings:
+        # While somebody saves it, it may be gone or empty for a moment. Who means that restarts the team.
+        if (stamp is None or not stamp[1]) and self._rules != Rules():
+            raise NotConfigured(f"{self._hub.team.configuration} is gone, or empty.")
+        return Settings(self._hub.team)
 
     def _enroll(self) -> None:
-        for name in self._rules.agents:
+        for name in self._unknown:
             self._hub.enroll(name)
+        self._unknown = set()
 
     def _now(self) -> _Stamp:
         try:

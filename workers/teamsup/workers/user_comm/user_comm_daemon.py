@@ -14,13 +14,15 @@ from .commands import Commands
 from .conversations import Conversations
 from .decisions import ANSWERS, ASKS, Decisions
 from .following import Following
+from .patterns import Patterns
 from .people import GATEWAY, as_said_by, own_words, passed_on, places
 from .requests import Requests
-from .routing import Ask, Command, Place, Say, route
+from .routing import Ask, Command, Place, Rules, Say, route
 from .rules_file import RulesFile
 
 _NOBODY_SECONDS = 10.0
 _LOOK_SECONDS = 1.0
+_EDITED = "edited: "
 _TOLD = ("notification", "status_report")
 _ASKED_OF_WORKERS = {
     "alerts": ("monitor-bridge", "alerts"),
@@ -37,6 +39,7 @@ class UserComm(Worker):
     def __init__(self, hub: MessageHub, settings: Settings) -> None:
         super().__init__(hub, settings)
         self._rules = RulesFile(hub, settings, self.log)
+        self._patterns = Patterns()
         self._conversations = Conversations(hub)
         self._requests = Requests(hub, self._conversations, lambda: self._rules.section)
         self._decisions = Decisions(
@@ -50,7 +53,7 @@ class UserComm(Worker):
         self._something_asked = asyncio.Event()
 
     def details(self) -> dict[str, Any]:
-        return {"note": self._rules.trouble}
+        return {"note": self._rules.trouble or self._patterns.trouble(self._rules.last)}
 
     async def work(self) -> None:
         """Look after what is open; while nothing is, wait."""
@@ -84,7 +87,9 @@ class UserComm(Worker):
                 await self._something_came.wait()
 
     async def handle(self, delivery: Delivery) -> None:
-        await self.in_thread(self._handle, delivery)
+        rules = await self.in_thread(lambda: self._rules.rules)
+        line = own_words(delivery.message)[0].removeprefix(_EDITED)
+        await self.in_thread(self._handle, delivery, self._patterns.look(rules, line))
         self._something_came.set()
         if _asks(delivery.message):
             self._something_asked.set()
@@ -92,14 +97,14 @@ class UserComm(Worker):
     def still_unread(self, message: Message, agent: Agent) -> None:
         """Whoever follows a question tells that too."""
 
-    def _handle(self, delivery: Delivery) -> None:
+    def _handle(self, delivery: Delivery, rules: Rules) -> None:
         message = delivery.message
         question = None if message.reply_to is None else self._requests.question_behind(message.reply_to)
         changed = message.reply_to if message.sender == GATEWAY else None
         if message.message_type == "deleted" and changed is not None:
             self._withdraw(delivery, changed)
         elif message.message_type == "edited" and changed is not None:
-            self._change(delivery, changed)
+            self._change(delivery, changed, rules)
         elif _asks(message):
             self._decisions.open(delivery)
         elif message.message_type == ANSWERS:
@@ -118,16 +123,16 @@ class UserComm(Worker):
             # Agents know how to reach each other; what they say here is for people.
             self._tell_people(delivery)
         else:
-            self._answer(delivery)
+            self._answer(delivery, rules)
 
-    def _answer(self, delivery: Delivery) -> None:
+    def _answer(self, delivery: Delivery, rules: Rules) -> None:
         message = delivery.message
         if (answer := self._decisions.pick(message)) is not None:
             self._decisions.answer(delivery, answer)
             return
         words, context = own_words(message)
         place = self._place(message)
-        self._act(delivery, route(words, place, self._rules.rules, self.hub.agents()), place, context)
+        self._act(delivery, route(words, place, rules, self.hub.agents()), place, context)
 
     def _act(self, delivery: Delivery, found: Say | Ask | Command, place: Place, context: str) -> None:
         match found:
@@ -157,13 +162,13 @@ class UserComm(Worker):
             self._requests.withdraw(question, delivery.message.conversation_id, "deleted")
             self.hub.acknowledge(delivery, outcome="withdrawn")
 
-    def _change(self, delivery: Delivery, question: str) -> None:
+    def _change(self, delivery: Delivery, question: str, rules: Rules) -> None:
         """A person has edited their question after it was read."""
         message = delivery.message
         edited, context = own_words(message)
         place = self._place(message)
-        found = route(edited.removeprefix("edited: "), place, self._rules.rules, self.hub.agents())
-        words = found.text if isinstance(found, Ask) else edited.removeprefix("edited: ")
+        found = route(edited.removeprefix(_EDITED), place, rules, self.hub.agents())
+        words = found.text if isinstance(found, Ask) else edited.removeprefix(_EDITED)
         asked = found.agents if isinstance(found, Ask) else ()
         if not self._requests.change(delivery, question, words, context, asked):
             self._act(delivery, found, place, context)
