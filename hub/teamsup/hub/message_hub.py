@@ -4,6 +4,7 @@ import functools
 import math
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 from . import deliveries, presence, sending
@@ -312,6 +313,8 @@ class MessageHub(Upkeep, WakeLadder):
         return self._store.data_version()
 
     def _send(self, draft: Draft, *, known_only: bool = True) -> Message:
+        if self._kind is not None:
+            draft = replace(draft, kind=self._kind)
         with self._write() as db:
             message = sending.store_message(db, draft, self._clock(), known_only=known_only)
             self._offer_later(message, sending.recipients_of(db, message))

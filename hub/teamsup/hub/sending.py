@@ -8,7 +8,7 @@ from typing import Any
 
 from . import clock, presence
 from .errors import InvalidMessage, MessageConflict, ReplyLoop, UnknownMessage, UnknownRecipient
-from .messages import HUB, MAX_BYTES, MAX_HOPS, MAX_LABEL, PRIORITIES, Message, new_message_id
+from .messages import HUB, MAX_BYTES, MAX_HOPS, MAX_LABEL, PRIORITIES, Kind, Message, new_message_id
 from .team import fold_name
 
 
@@ -27,6 +27,8 @@ class Draft:
     reply_to: str | None = None
     expires_in: float | None = None
     """Seconds."""
+    kind: Kind = "agent"
+    """As what the sender takes part, should the team not know, or know no more."""
 
 
 def store_message(db: sqlite3.Connection, draft: Draft, now: float, *, known_only: bool = True) -> Message:
@@ -51,7 +53,7 @@ def store_message(db: sqlite3.Connection, draft: Draft, now: float, *, known_onl
         answered = find_message(db, draft.reply_to)
         if answered is None:
             raise UnknownMessage(f"There is no message {draft.reply_to!r} to reply to.")
-        if recipient is not None and kinds.get(draft.sender, "agent") == "agent" == kinds.get(recipient):
+        if recipient is not None and kinds.get(draft.sender, draft.kind) == "agent" == kinds.get(recipient):
             hops = answered.hops + 1
             if hops > MAX_HOPS:
                 raise ReplyLoop(
@@ -59,7 +61,7 @@ def store_message(db: sqlite3.Connection, draft: Draft, now: float, *, known_onl
                     "between; ask a person, or begin anew without reply_to."
                 )
     if draft.sender != HUB and draft.sender not in kinds:
-        presence.enroll(db, draft.sender, "agent")
+        presence.enroll(db, draft.sender, draft.kind)
     message_id = draft.message_id or new_message_id()
     expires = None if draft.expires_in is None else now + draft.expires_in
     cursor = db.execute(

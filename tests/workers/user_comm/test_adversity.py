@@ -253,3 +253,13 @@ def test_the_rules_stay_while_their_file_is_gone_empty_or_unreadable(
     ask(ann, "Hello", "console-ann:new")
     assert hear(ann).content == "Hi there! 👋"
     assert user_comm is not None
+
+
+@pytest.mark.usefixtures("user_comm")
+def test_who_is_forgotten_while_they_write_is_answered_and_not_taken_for_an_agent(ann: MessageHub, team: Team) -> None:
+    with MessageHub(team, agent="console-bob") as bob:
+        bob.register("console")
+        ann.forget("console-bob")
+        ask(bob, "Hello", "console-bob:1")
+        assert hear(bob).content == "Hi there! 👋"
+    assert not ann.waiting()
