@@ -178,6 +178,33 @@ def test_forget_removes_a_person_and_their_words(join: Join, team: Team) -> None
     assert b"0199" not in team.database.read_bytes()
 
 
+def test_forget_knows_a_persons_other_terminals_what_quotes_them_and_what_they_have_decided(join: Join) -> None:
+    lead, ann, bob = join("lead"), join("console-ann"), join("console-bob")
+    for name in ("console-ann", "console-ann-2", "console-anna", "console-ann-lee"):
+        lead.send("lead", f"from {name}", metadata={"person": name})
+    lead.send(
+        "lead", "bob, quoting ann", metadata={"person": "console-bob", "quotes": ["console-ann-2", "console-eve"]}
+    )
+    lead.enroll("console-ann-2", "console")
+    lead.change("INSERT INTO conversations VALUES ('console-ann-2:1', '[]', 0), ('console-anna:1', '[]', 0)")
+    for options in ("[]", '["yes", "no"]'):
+        asked = bob.send("lead", "yes?")
+        lead.change(
+            "INSERT INTO decisions (question, asked_by, options, state, answer, person, decided_by)"
+            " VALUES (?, 'lead', ?, 'decided', 'yes', 'console-ann', 'ann')",
+            (asked.id, options),
+        )
+
+    assert ann.forget("console-ann") == 3
+
+    assert {message.content for message in lead.history()} == {"from console-anna", "from console-ann-lee", "yes?"}
+    assert [row[0] for row in lead.rows("SELECT conversation FROM conversations")] == ["console-anna:1"]
+    assert [tuple(row) for row in lead.rows("SELECT answer, person, decided_by FROM decisions")] == [
+        ("(forgotten)", None, "somebody"),
+        ("yes", None, "somebody"),
+    ]
+
+
 def test_a_backup_is_a_whole_team(join: Join, tmp_path: Path) -> None:
     lead, scout = join("lead"), join("scout")
     lead.send("scout", "precious")

@@ -1,8 +1,11 @@
 """Keeping the store small and sound, and mending what went wrong."""
 
+import json
 import os
+import re
 import sqlite3
 import time
+from collections.abc import Iterable
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -68,27 +71,25 @@ class Upkeep(Archive):
 
     def known_of(self, person: str) -> int:
         """How many messages forget() would remove."""
-        rows = self._store.read(f"SELECT count(*) FROM ({_OF_PERSON})", _names_of(person))  # noqa: S608
+        rows = self._store.read(f"SELECT count(*) FROM ({_OF_PERSON})", self._names_of(person))  # noqa: S608
         return int(rows[0][0])
 
     def forget(self, person: str) -> int:
-        """Remove every message from, for or to a person, the answers to these, and their name; how many messages.
+        """Remove every message from, for or to a person, or that quotes them, the answers to these, and their name; how
+        many messages.
 
         ``person`` is an agent's name, or the ``user``, ``person`` or ``from`` of a message's metadata; ``discord:30``
         is user 30. The freed space is overwritten.
         """
-        names = _names_of(person)
+        names = self._names_of(person)
         with self._write() as db:
             overwrites = db.execute("PRAGMA secure_delete").fetchone()[0]
             db.execute("PRAGMA secure_delete=1")
             batch = [row[0] for row in db.execute(_OF_PERSON, names)]
             _delete(db, batch)
             search_index.compact(db)
-            db.execute("DELETE FROM agent_status WHERE lower(agent_name) = :name", names)
-            db.execute("DELETE FROM discord_people WHERE CAST(person AS TEXT) = :user", names)
-            db.execute(
-                "UPDATE decisions SET decided_by = 'somebody', person = NULL WHERE person IN (:name, :person)", names
-            )
+            for sql in _FORGET_NAMES:
+                db.execute(sql, names)
             db.execute(f"PRAGMA secure_delete={overwrites}")
         self._shrink()
         return len(batch)
@@ -126,6 +127,9 @@ class Upkeep(Archive):
             problems.append(f"{stuck} conversations have open deliveries but none that may be claimed.")
         return problems
 
+    def _names_of(self, person: str) -> dict[str, str]:
+        return _names_of(person, [row[0] for row in self._store.read(_EVERYBODY)])
+
     def _expire_unread(self, before: float) -> None:
         while rows := self._store.read(_UNREAD_BEFORE, (to_text(before), _BATCH)):
             with self._write() as db:
@@ -158,17 +162,38 @@ _UNREAD_BEFORE = """
 """
 
 _OF_PERSON = """
-    WITH theirs AS MATERIALIZED (
-      SELECT id, message_id FROM messages WHERE lower(sender) = :name OR lower(recipient) = :name
+    WITH names AS MATERIALIZED (SELECT value AS name FROM json_each(:names)), theirs AS MATERIALIZED (
+      SELECT id, message_id FROM messages WHERE lower(sender) IN names OR lower(recipient) IN names
         OR (json_valid(metadata) AND (CAST(json_extract(metadata, '$.user') AS TEXT) = :user
-          OR json_extract(metadata, '$.person') = :person OR json_extract(metadata, '$.from') = :person)))
+          OR json_extract(metadata, '$.person') IN names OR json_extract(metadata, '$.from') IN names
+          OR EXISTS (SELECT 1 FROM json_each(metadata, '$.quotes') WHERE value IN names))))
     SELECT id FROM theirs UNION
     SELECT m.id FROM theirs AS t JOIN messages AS m ON m.reply_to = t.message_id
 """
+_EVERYBODY = """
+    SELECT lower(sender) FROM messages UNION SELECT lower(recipient) FROM messages WHERE recipient IS NOT NULL
+      UNION SELECT lower(agent_name) FROM agent_status
+"""
+_FORGET_NAMES = (
+    "DELETE FROM agent_status WHERE lower(agent_name) IN (SELECT value FROM json_each(:names))",
+    "DELETE FROM discord_people WHERE CAST(person AS TEXT) = :user",
+    # A terminal's conversations begin with its name.
+    "DELETE FROM conversations WHERE substr(conversation, 1, instr(conversation, ':') - 1)"
+    " IN (SELECT value FROM json_each(:names))",
+    # What is chosen among options is the agent's words; else it is theirs.
+    "UPDATE decisions SET decided_by = 'somebody', person = NULL,"
+    " answer = iif(options = '[]' AND answer IS NOT NULL, '(forgotten)', answer)"
+    " WHERE person IN (SELECT value FROM json_each(:names))",
+)
 
 
-def _names_of(person: str) -> dict[str, str]:
-    """What a person is called: as whom they take part, by whom they are passed on, and on Discord."""
+def _names_of(person: str, everybody: Iterable[str]) -> dict[str, str]:
+    """What a person is called: as whom they take part, in each of their terminals, by whom they are passed on, and on
+    Discord."""
     given = person.strip()
     user = given.removeprefix("discord:")
-    return {"name": given.lower(), "user": user, "person": f"discord:{user}" if user.isdecimal() else given}
+    names = {given, given.lower(), f"discord:{user}" if user.isdecimal() else given}
+    if given.lower().startswith("console-"):
+        terminal = re.compile(re.escape(given.lower()) + r"-\d+")
+        names |= {name for name in everybody if terminal.fullmatch(name)}
+    return {"user": user, "names": json.dumps(sorted(names))}

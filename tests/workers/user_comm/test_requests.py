@@ -129,6 +129,8 @@ def test_who_takes_a_conversation_over_is_given_what_was_said(ann: MessageHub, j
     assert read(gcp).message.content == (
         "how is it?\n(said here before:)\n> console-ann: /ask lead how is the load?\n> lead: ask gcp"
     )
+    (taken_over,) = gcp.history("gcp")
+    assert taken_over.metadata["quotes"] == ["console-ann"], "so it can be forgotten"
 
 
 def test_what_is_given_of_a_conversation_is_bounded_in_messages_and_characters(

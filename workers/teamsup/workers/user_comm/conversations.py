@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from teamsup.hub import Message, MessageHub
 
-from .people import GATEWAY, quoted
+from .people import GATEWAY, person_of, quoted
 
 _HISTORY_CHARACTERS = 4000
 # Between people and us. /ask is a question like any other.
@@ -22,6 +23,17 @@ _SAID = """
           OR (m.sender = :me AND (coalesce(b.kind, 'console') = 'console' OR m.recipient = :gateway)))
       ORDER BY m.id DESC LIMIT :limit
 """
+
+
+@dataclass(frozen=True)
+class History:
+    """What was said, and by whom: if they are to be forgotten, so is this."""
+
+    text: str = ""
+    people: tuple[str, ...] = ()
+
+
+NO_HISTORY = History()
 
 
 class Conversations:
@@ -60,7 +72,7 @@ class Conversations:
         rows = self._hub.rows(_SAID, values)
         return [self._hub.message(row["message_id"]) for row in reversed(rows)]
 
-    def history(self, question: Message, limit: int) -> str:
+    def history(self, question: Message, limit: int) -> History:
         """What was said before, for an agent that was not there."""
         first = first_version(question.message_id)
         said = self.said(question.conversation_id, question.id, limit)
@@ -70,7 +82,8 @@ class Conversations:
         lines = quoted(others, self._hub.agent)
         if len(lines) > _HISTORY_CHARACTERS:
             lines = "> …\n" + lines[-_HISTORY_CHARACTERS:].partition("\n")[2]
-        return f"\n(said here before:)\n{lines}" if lines else ""
+        people = {person_of(each) for each in others if each.sender != self._hub.agent}
+        return History(f"\n(said here before:)\n{lines}" if lines else "", tuple(sorted(people)))
 
 
 def first_version(question: str) -> str:

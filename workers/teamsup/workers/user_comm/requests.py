@@ -13,15 +13,16 @@ from teamsup.hub import Agent, Delivery, Message, MessageHub, UnknownMessage
 from teamsup.hub.clock import to_text
 from teamsup.hub.sections import UserCommSection
 
-from .conversations import Conversations, first_version
+from .conversations import NO_HISTORY, Conversations, History, first_version
 from .people import GATEWAY, as_said_by, name_of, own_words, passed_on, person_of, short
 from .progress import absence, reported
-from .routing import Ask, Place
+from .routing import ASKED_OF_WORKERS, Ask, Place
 
 QUESTION = "question"
 ABOUT = "about"
 """The same in what else we tell an agent of a question: who replies to that answers the question."""
 _LATE_SECONDS = 120.0
+_SHOWN = tuple(f"/{command}" for command in ASKED_OF_WORKERS)
 _THROUGH = ("error", "status_report")
 
 
@@ -45,18 +46,16 @@ class Requests:
         with self._hub.transaction():
             news: list[str] = []
             taken: set[str] = set()
+            root, limit = self._root(question).id, self._section().history_messages
             for agent in ask.agents:
                 asked, absent = self._present(agent, now)
                 news += absent
                 if asked.name in taken:
                     continue
                 taken.add(asked.name)
-                history = (
-                    ""
-                    if asked.name in place.agents or asked.kind != "agent"
-                    else self._conversations.history(question, self._section().history_messages)
-                )
-                relay = self._send(asked, ask.text, question, root=self._root(question).id, context=context + history)
+                is_new = asked.kind == "agent" and asked.name not in place.agents
+                history = self._conversations.history(question, limit) if is_new else NO_HISTORY
+                relay = self._send(asked, ask.text, question, root=root, context=context, history=history)
                 if absent:
                     self._hub.mark_told((relay, asked.name))
                     self._tell_later(relay, "\n".join(absent))
@@ -106,7 +105,9 @@ class Requests:
                 return
             kind = answer.message_type if answer.message_type in _THROUGH else "message"
             about = self._about(question) if kind == "message" else ""
-            text = as_said_by(answer, question.sender, about=about)
+            # What a command shows is a table or a sentence of its own; whose it is says the command.
+            is_shown = own_words(question)[0].lower().startswith(_SHOWN)
+            text = answer.content if is_shown else as_said_by(answer, question.sender, about=about)
             self._hub.answer(question, text, message_type=kind, metadata=passed_on(answer))
             if kind == "status_report":
                 self._note_report(question, answer)
@@ -141,7 +142,7 @@ class Requests:
         self._hub.send(
             relay.recipient or self._hub.agent,
             f'{name_of(question)} still waits for your answer to #{relay.id}: "{words}"',
-            metadata={key: value for key, value in relay.metadata.items() if key != "words"},
+            metadata={key: value for key, value in relay.metadata.items() if key not in ("words", "quotes")},
             conversation_id=relay.conversation_id,
             reply_to=relay.message_id,
         )
@@ -185,7 +186,15 @@ class Requests:
         return [self._hub.message(row["message_id"]) for row in rows]
 
     def _send(
-        self, agent: Agent, words: str, question: Message, *, root: int, context: str, reply_to: str | None = None
+        self,
+        agent: Agent,
+        words: str,
+        question: Message,
+        *,
+        root: int,
+        context: str,
+        history: History = NO_HISTORY,
+        reply_to: str | None = None,
     ) -> Message:
         metadata: dict[str, Any] = {
             "from": name_of(question),
@@ -195,9 +204,11 @@ class Requests:
         }
         if question.sender == GATEWAY:
             metadata["origin"] = "Discord"
+        if history.people:
+            metadata["quotes"] = list(history.people)
         relay = self._hub.send(
             agent.name,
-            f"{words}{context}",
+            f"{words}{context}{history.text}",
             priority=question.priority,
             metadata=metadata,
             conversation_id=question.conversation_id,
