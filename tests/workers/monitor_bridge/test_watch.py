@@ -1,5 +1,9 @@
 """What monitor-bridge looks at by itself, as incidents."""
 
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
 import pytest
 
 from incident_desk import SOURCE, Desk, Join
@@ -80,3 +84,28 @@ def test_what_is_known_is_not_raised_again_after_a_restart(desk: Desk) -> None:
     desk.take(SignOfLife(SOURCE, "b", "backup"))
     assert look(desk, again, 20) == []
     assert len(desk.all) == 1
+
+
+def test_a_disk_that_vanishes_is_a_problem_and_hides_no_other(desk: Desk, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    full = replace(SECTION, disk_path=str(disk), disk_percent=0.001)
+    watch = Watch(desk.hub, full, EXPECTED, desk.incidents, clock=lambda: desk.now)
+    (title,) = look(desk, watch, 20)
+    assert title.startswith("disk of this host is at")
+
+    disk.rmdir()
+    titles = look(desk, watch, 100)
+    assert f"disk of this host cannot be measured at {disk}: No such file or directory." in titles
+    assert title in titles
+    assert any("no sign of life of backup" in each for each in titles)
+    disk.mkdir()
+    assert not any("cannot be measured" in each for each in look(desk, watch, 10))
+
+
+def test_a_host_that_cannot_be_measured_hides_nothing_else(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails() -> None:
+        raise psutil.AccessDenied(1)
+
+    monkeypatch.setattr(psutil, "virtual_memory", fails)
+    assert len(look(desk, watch_of(desk), 100)) == 1

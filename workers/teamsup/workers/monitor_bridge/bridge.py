@@ -51,6 +51,7 @@ class MonitorBridge(Worker):
         self._besides: set[asyncio.Task[None]] = set()
         self._commands: set[int] = set()
         try:
+            self._watch.host.check()
             self._watch.host.look()
         except (OSError, ValueError) as error:
             raise NotConfigured(f"{settings.path}: [monitor-bridge] disk_path cannot be measured: {error}.") from error
@@ -87,8 +88,8 @@ class MonitorBridge(Worker):
         while True:
             try:
                 await self.in_thread(self._watch.look)
-            except (TeamsupError, OSError, ValueError) as error:
-                self.log.error("the host could not be looked at, or what was found not be told: %s", error)
+            except TeamsupError as error:
+                self.log.error("what was found at the host or in the team could not be told: %s", error)
             else:
                 if not self._has_looked:
                     self._has_looked = True

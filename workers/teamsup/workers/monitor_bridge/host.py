@@ -24,21 +24,34 @@ class Host:
         self.note = ""
         """For people."""
 
-    def look(self) -> list[Reading]:
+    def check(self) -> None:
         """Raises OSError and ValueError where the disk cannot be measured."""
+        psutil.disk_usage(self._section.disk_path)
+
+    def look(self) -> list[Reading]:
         section = self._section
         percents = {
             "CPU": (self._cpu(), section.cpu_percent),
             "memory": (psutil.virtual_memory().percent, section.memory_percent),
-            "disk": (psutil.disk_usage(section.disk_path).percent, section.disk_percent),
         }
-        self.note = ", ".join(f"{name} {value:.0f} %" for name, (value, _) in percents.items())
+        figures = {name: value for name, (value, _) in percents.items()}
         if section.swap_percent:
             percents["swap"] = (psutil.swap_memory().percent, section.swap_percent)
-        if section.inode_percent:
-            percents["inodes"] = (_inodes_used(section.disk_path), section.inode_percent)
+        disk: list[Reading] = []
+        try:
+            figures["disk"] = psutil.disk_usage(section.disk_path).percent
+            percents["disk"] = (figures["disk"], section.disk_percent)
+            if section.inode_percent:
+                percents["inodes"] = (_inodes_used(section.disk_path), section.inode_percent)
+        except (OSError, ValueError) as error:
+            # How full it is now is not known, so what it was before is not over.
+            disk = [Reading(name, None, name) for name in ("disk", "inodes")]
+            reason = getattr(error, "strerror", None) or error
+            title = f"disk of this host cannot be measured at {section.disk_path}: {reason}."
+            disk.append(Reading("disk is gone", True, title, "critical"))
+        self.note = ", ".join(f"{name} {value:.0f} %" for name, value in figures.items())
         readings = [percentage(name, value, limit) for name, (value, limit) in percents.items()]
-        return [*readings, *self._load(), *self._network(), *self._processes()]
+        return [*readings, *disk, *self._load(), *self._network(), *self._processes()]
 
     def _cpu(self) -> float:
         """Per cent since the last look. psutil's own is since the last one of the same thread."""

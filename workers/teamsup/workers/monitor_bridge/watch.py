@@ -1,8 +1,11 @@
 """What monitor-bridge looks at by itself: the host, the team, and expected signs of life."""
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+
+import psutil
 
 from teamsup.hub import MessageHub
 from teamsup.hub.clock import from_text
@@ -37,6 +40,7 @@ class Watch:
         self._since = self._looked = clock()
         self._starts: dict[str, members.Starts] = {}
         self._courses: dict[str, dict[str, Course]] = {HOST: {}, TEAM: {}, WATCHDOG: {}}
+        self._log = logging.getLogger("monitor-bridge")
         self.host = Host(section)
         for each in incident.open_incidents(hub):
             if each.source in self._courses:
@@ -48,7 +52,7 @@ class Watch:
         return sorted(key for key, course in self._courses[HOST].items() if course.is_bad)
 
     def look(self) -> None:
-        """Look once. Raises StoreError, and OSError where the disk cannot be measured."""
+        """Look once. Raises StoreError."""
         agents = self._hub.agents()
         now = self._clock()
         if now - self._looked > _GAP_LOOKS * self._section.interval_seconds:
@@ -66,8 +70,14 @@ class Watch:
         )
         signs = watchdogs.readings(self._expected, self._signs(), self._since, now) if self._expected else []
         # After a sleep, or when the hub could not be written, everybody has been silent for a moment.
-        for source, readings in ((HOST, self.host.look()), (TEAM, team), (WATCHDOG, signs)):
+        for source, readings in ((TEAM, team), (WATCHDOG, signs)):
             self._follow(source, readings)
+        try:
+            readings = self.host.look()
+        except (psutil.Error, OSError, ValueError, RuntimeError) as error:
+            self._log.error("the host could not be looked at: %s", error)
+        else:
+            self._follow(HOST, readings)
 
     def _follow(self, source: str, readings: list[Reading]) -> None:
         after, news = steady.follow(self._courses[source], readings, self._section.samples)
