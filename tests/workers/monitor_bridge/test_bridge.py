@@ -138,6 +138,7 @@ def test_a_person_acknowledges_in_words_or_by_a_command(begin: Callable[..., Bri
     assert (done.returncode, 'takes care of incident 2, "two".' in done.stdout) == (0, True)
     bridge.ann.send("user_comm", "/alerts")
     table = heard_until(bridge.ann, "SEVERITY").content
+    assert table.startswith("ID ")
     assert "acknowledged by console-ann" in table
     assert "three" in table
     assert [each["state"] for each in bridge.alerts()] == ["firing", "acknowledged", "acknowledged"]

@@ -51,6 +51,11 @@ def as_said_by(message: Message, place: str, *, about: str = "") -> str:
     return text if cut == text else f"{cut}\n… (cut; all of it is in message #{message.id})"
 
 
+def as_shown(text: str, place: str) -> str:
+    """What a command shows, so that on Discord too its columns stay below each other."""
+    return f"```\n{text.replace('```', "'''")}\n```" if place == GATEWAY and "\n" in text else text
+
+
 def passed_on(message: Message) -> dict[str, Any]:
     """What a way to people may make use of, such as buttons."""
     return {key: message.metadata[key] for key in _KEPT if key in message.metadata}

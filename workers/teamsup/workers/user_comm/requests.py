@@ -14,7 +14,7 @@ from teamsup.hub.clock import to_text
 from teamsup.hub.sections import UserCommSection
 
 from .conversations import NO_HISTORY, Conversations, History, first_version
-from .people import GATEWAY, as_said_by, name_of, own_words, passed_on, person_of, short
+from .people import GATEWAY, as_said_by, as_shown, name_of, own_words, passed_on, person_of, short
 from .progress import absence, reported
 from .routing import ASKED_OF_WORKERS, Ask, Place
 
@@ -107,7 +107,8 @@ class Requests:
             about = self._about(question) if kind == "message" else ""
             # What a command shows is a table or a sentence of its own; whose it is says the command.
             is_shown = own_words(question)[0].lower().startswith(_SHOWN)
-            text = answer.content if is_shown else as_said_by(answer, question.sender, about=about)
+            said = as_said_by(answer, question.sender, about=about)
+            text = as_shown(answer.content, question.sender) if is_shown else said
             self._hub.answer(question, text, message_type=kind, metadata=passed_on(answer))
             if kind == "status_report":
                 self._note_report(question, answer)

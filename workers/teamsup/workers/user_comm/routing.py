@@ -11,6 +11,13 @@ from teamsup.hub.sections import RouteSection, UserCommSection
 
 COMMANDS = ("help", "status", "agents", "ask", "alerts", "ack", "ps", "stop", "new", "decide", "trace", "history")
 
+ASKED_OF_WORKERS = {
+    "alerts": ("monitor-bridge", "alerts"),
+    "ack": ("monitor-bridge", "ack"),
+    "ps": ("supervisor", "status"),
+}
+"""Which command is what, said to which worker."""
+
 _COMMAND = re.compile(r"/(?P<name>[a-zA-Z]+)(?:\s+(?P<rest>.*))?", re.DOTALL)
 _MENTION = re.compile(r"@(?P<agent>\w[\w.-]*)[,:;]?\s*(?:(?:and|und|&)\s+(?=@))?")
 LOOKED_AT = 4000

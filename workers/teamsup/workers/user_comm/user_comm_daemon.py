@@ -17,18 +17,13 @@ from .following import Following
 from .patterns import Patterns
 from .people import GATEWAY, as_said_by, own_words, passed_on, places
 from .requests import Requests
-from .routing import Ask, Command, Place, Rules, Say, route
+from .routing import ASKED_OF_WORKERS, Ask, Command, Place, Rules, Say, route
 from .rules_file import RulesFile
 
 _NOBODY_SECONDS = 10.0
 _LOOK_SECONDS = 1.0
 _EDITED = "edited: "
 _TOLD = ("notification", "status_report")
-_ASKED_OF_WORKERS = {
-    "alerts": ("monitor-bridge", "alerts"),
-    "ack": ("monitor-bridge", "ack"),
-    "ps": ("supervisor", "status"),
-}
 
 
 class UserComm(Worker):
@@ -140,7 +135,7 @@ class UserComm(Worker):
                 self.hub.reply(delivery, text)
             case Ask() as ask:
                 self._requests.pass_on(delivery, ask, place, context)
-            case Command(name, rest) if name in _ASKED_OF_WORKERS:
+            case Command(name, rest) if name in ASKED_OF_WORKERS:
                 self._ask_worker(delivery, name, rest, place)
             case Command("decide", rest):
                 self._decisions.answer_by_id(delivery, rest)
@@ -149,7 +144,7 @@ class UserComm(Worker):
                     self.hub.reply(delivery, self._commands.answer(name, rest, delivery.message))
 
     def _ask_worker(self, delivery: Delivery, command: str, rest: str, place: Place) -> None:
-        name, words = _ASKED_OF_WORKERS[command]
+        name, words = ASKED_OF_WORKERS[command]
         worker = self.hub.agent_named(name)
         if worker is None:
             self.hub.reply(delivery, f"There is no {name} in this team.", message_type="error")
