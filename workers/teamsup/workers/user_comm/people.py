@@ -53,7 +53,10 @@ def as_said_by(message: Message, place: str, *, about: str = "") -> str:
 
 def as_shown(text: str, place: str) -> str:
     """What a command shows, so that on Discord too its columns stay below each other."""
-    return f"```\n{text.replace('```', "'''")}\n```" if place == GATEWAY and "\n" in text else text
+    if place != GATEWAY or "\n" not in text:
+        return text
+    inside = text.replace("```", "'''")
+    return f"```\n{inside}\n```"
 
 
 def passed_on(message: Message) -> dict[str, Any]:
