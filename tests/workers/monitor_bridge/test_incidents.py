@@ -110,6 +110,42 @@ def test_a_key_that_is_used_again_is_another_incident(desk: Desk) -> None:
     assert len(desk.all) == 2
 
 
+def test_what_goes_on_after_it_was_called_over_is_heard(desk: Desk) -> None:
+    desk.take(FIRING)
+    desk.incidents.close([desk.open[0].id])
+    desk.take(FIRING)
+    assert desk.open == []
+
+    desk.now += 61
+    desk.take(FIRING)
+    (incident,) = desk.open
+    assert incident.id == 2
+    assert len(desk.read("alert-manager")) == 1
+
+
+@pytest.mark.parametrize("years", [0, 70])
+def test_a_clock_that_is_ahead_hides_neither_end_nor_beginning(desk: Desk, years: int) -> None:
+    begins = replace(FIRING, key_returns=True, at=datetime.now(UTC) + timedelta(days=365 * years))
+    desk.take(begins)
+    desk.take(replace(over(begins), at=datetime.now(UTC) + timedelta(days=365)))
+    assert desk.open == []
+    desk.now += 60
+    desk.take(replace(begins, at=datetime.now(UTC) + timedelta(minutes=1)))
+    assert len(desk.open) == 1
+    desk.take(replace(over(begins), at=datetime.now(UTC) + timedelta(minutes=2)))
+    assert desk.open == []
+
+
+def test_a_source_whose_clock_is_behind_and_that_tells_only_beginnings_is_heard_each_time(desk: Desk) -> None:
+    began = datetime.now(UTC) - timedelta(hours=8)
+    alert = replace(FIRING, key_returns=True, at=began)
+    for minutes in range(3):
+        desk.take(replace(alert, at=began + timedelta(minutes=minutes)))
+        assert len(desk.open) == 1
+        desk.take(replace(over(alert), at=None))
+        assert desk.open == []
+
+
 def test_a_group_is_one_conversation_told_as_one(desk: Desk) -> None:
     group = [replace(FIRING, key=f"k{number}", title=f"web-0{number} is down", group="g") for number in range(3)]
     desk.take(*group)

@@ -20,6 +20,8 @@ from .routes import Routes, Way
 _AGAIN_SECONDS = 60.0  # between two messages that tell what has joined
 _FLOOD_SECONDS = 5.0  # how long a flood is gathered before it is told
 _RATE_SECONDS = 60.0
+_LATE_SECONDS = 60.0  # in which news may overtake each other
+_AHEAD_SECONDS = 3600.0  # that the clock of a source may be before ours
 _KEEP_SECONDS = 90 * 86400.0
 
 
@@ -131,7 +133,7 @@ class _Taking:
         if item.is_firing:
             if found is not None and found.is_open:
                 self._repeat(found, item)
-            elif found is None or _comes_back(found, item):
+            elif found is None or _comes_back(found, item, self.now):
                 self._begin(item)
         elif found is None:
             # Its beginning may still be on the way, and must not be taken for news then.
@@ -238,10 +240,9 @@ class _Taking:
                 self._conversations.goes_on_in(lesser.first, row["first"], self.now)
 
     def _end(self, found: Incident, alert: Alert) -> None:
-        ended = self.now if alert.at is None else alert.at.timestamp()
         self._hub.change(
             "UPDATE incidents SET state = ?, ended_at = ?, last_seen = ?, muted_by = NULL WHERE id = ?",
-            (RESOLVED, to_text(ended), self._at, found.id),
+            (RESOLVED, self._moment(alert) or self._at, self._at, found.id),
         )
         self._unmute(found)
         self.may_be_over[found.first] = None
@@ -257,7 +258,7 @@ class _Taking:
 
     def _insert(self, alert: Alert, state: str) -> int:
         """A new row; its number."""
-        began = None if alert.at is None else to_text(alert.at.timestamp())
+        began = self._moment(alert)
         (row,) = self._hub.rows(
             "INSERT INTO incidents (source, key, thing, severity, title, text, labels, link, is_test, state, count,"
             " first_seen, last_seen, began_at, ended_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -282,6 +283,12 @@ class _Taking:
         )
         return int(row["id"])
 
+    def _moment(self, alert: Alert) -> str | None:
+        """When it began or ended by its source. What is far ahead is no time: nothing could come after it."""
+        if alert.at is None or alert.at.timestamp() > self.now + _AHEAD_SECONDS:
+            return None
+        return to_text(alert.at.timestamp())
+
     def _about(self, alert: Alert, number: int) -> list[Incident]:
         """What else is open about the same thing."""
         found = incident.of_thing(self._hub, self._source, alert.thing)
@@ -293,11 +300,17 @@ class _Taking:
         return self._routes.way(alert, self._known)
 
 
-def _comes_back(over: Incident, alert: Alert) -> bool:
+def _comes_back(over: Incident, alert: Alert, now: float) -> bool:
     """Whether it is the same problem once more, and not old news that come late."""
     if not alert.key_returns:
-        return False
-    return alert.at is None or over.ended_at is None or alert.at > over.ended_at
+        # It was over for whoever said so only: a person, or an Alertmanager that Prometheus did not reach for a while.
+        return over.last_seen is None or abs(now - over.last_seen.timestamp()) > _LATE_SECONDS
+    if alert.at is None or over.ended_at is None:
+        return True
+    if over.ended_at == over.last_seen and over.began_at is not None:
+        # It ended by our clock, which says nothing about the source's.
+        return alert.at > over.began_at
+    return alert.at > over.ended_at
 
 
 def _is_older(found: Incident, alert: Alert) -> bool:
