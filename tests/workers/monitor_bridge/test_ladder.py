@@ -165,6 +165,36 @@ def test_a_person_acknowledges_and_the_agent_and_people_are_told(desk: Desk) -> 
     assert desk.read("user_comm") == []
 
 
+def test_who_has_not_read_of_it_hears_only_that_somebody_takes_care_of_it(desk: Desk) -> None:
+    desk.take(FIRING)
+    desk.care.acknowledge(["all"], "ann")
+    (message,) = desk.read("alert-manager")
+    assert message.content.startswith("ann takes care of")
+    assert desk.read("lead") == []
+
+
+def test_everybody_who_has_read_of_it_hears_who_takes_care_of_it(desk: Desk) -> None:
+    desk.take(FIRING)
+    for _ in range(2):
+        desk.read("alert-manager")
+        desk.later(180)
+    (first,) = desk.read("lead")
+    desk.say("lead", "ack", first)
+    assert [message.content[:21] for message in desk.read("alert-manager")] == ["lead takes care of in"]
+    assert desk.read("lead") == []
+
+
+def test_people_hear_that_an_agent_has_read_the_alert_but_not_the_reminder(desk: Desk) -> None:
+    desk.take(replace(FIRING, labels={"team": "alone"}))
+    desk.read("alert-manager")
+    desk.later(180)
+    (reminder,) = desk.waiting("alert-manager")
+    desk.later(180)
+    (told,) = desk.read("user_comm")
+    words = f"alert-manager is online and has read this alert, but not the reminder (#{reminder.id})"
+    assert told.content.startswith(words)
+
+
 def test_all_are_acknowledged_at_once(desk: Desk) -> None:
     desk.take(FIRING, replace(FIRING, key="k2"))
     assert len(desk.care.acknowledge(["all"], "ann").incidents) == 2

@@ -117,8 +117,12 @@ class Care:
                 continue
             of_this = [each for each in changed if each.first == first]
             text = texts.acknowledged(of_this, who)
-            if conversation.agent not in (None, agent):
-                self._conversations.say(conversation, conversation.agent or "", text, "acknowledged")
+            knows = {conversation.agent} if conversation.agent is not None else set()
+            for name in conversation.agents:
+                # What says that nobody takes care of it must not be read any more.
+                knows |= self._conversations.withdraw(first, name)
+            for name in sorted(knows - {agent}):
+                self._conversations.say(conversation, name, text, "acknowledged")
             facts = {"alert": texts.facts(of_this, severity="info"), "incident": first}
             self._conversations.say(conversation, PEOPLE, text, "acknowledged", metadata=facts)
 

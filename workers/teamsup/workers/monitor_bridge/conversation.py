@@ -95,6 +95,7 @@ class Conversations:
         open_now = _untold_first(incident.of_conversation(self._hub, conversation.first))
         worst = incident.worst(each.severity for each in open_now)
         pinged = ping if worst != "info" else ()
+        buttons = {} if open_now[0].is_test else {"Acknowledge": f"/ack {conversation.first}"}
         return self.say(
             conversation,
             PEOPLE,
@@ -104,7 +105,7 @@ class Conversations:
             metadata={
                 "alert": texts.facts(open_now),
                 "incident": conversation.first,
-                "commands": {"Acknowledge": f"/ack {conversation.first}"},
+                "commands": buttons,
                 "ping": [str(number) for number in pinged],
             },
         )
@@ -147,6 +148,16 @@ class Conversations:
             return self._hub.message(f"#{rows[0]['message']}") if rows[0]["message"] is not None else None
         except UnknownMessage:
             return None
+
+    def has_read_before(self, first: int, agent: str) -> bool:
+        """Whether an agent has read the message before the last one."""
+        rows = self._hub.rows(
+            "SELECT d.read_at FROM incident_messages AS i"
+            " JOIN deliveries AS d ON d.message = i.message AND d.recipient = i.recipient"
+            " WHERE i.first = ? AND i.recipient = ? ORDER BY i.message DESC LIMIT 1 OFFSET 1",
+            (first, agent),
+        )
+        return bool(rows) and rows[0]["read_at"] is not None
 
     def withdraw(self, first: int, recipient: str | None = None) -> set[str]:
         """Take back what nobody has read yet; who has read something of it, and so knows."""

@@ -181,4 +181,7 @@ class Ladder:
         number = 0 if message is None else message.id
         if self._fate(conversation) == "read":
             return texts.not_acted(had_it.name, number, now - conversation.since)
-        return texts.unread(had_it, number, moment)
+        but_before = conversation.step == "rung" and self._conversations.has_read_before(
+            conversation.first, had_it.name
+        )
+        return texts.unread(had_it, number, moment, but_before=but_before)

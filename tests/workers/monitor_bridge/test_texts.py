@@ -1,0 +1,47 @@
+"""How incidents are put to agents and people."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from incident_desk import FIRING, Desk, Join, over
+from teamsup.workers.monitor_bridge import texts
+
+
+@pytest.fixture
+def desk(join: Join) -> Desk:
+    return Desk(join)
+
+
+def test_alerts_of_one_title_are_told_apart_by_what_differs(desk: Desk) -> None:
+    desk.take(
+        *(
+            replace(FIRING, key=f"k{number}", group="g", labels={"env": "prod", "instance": f"web-0{number}"})
+            for number in range(8)
+        )
+    )
+    (message,) = desk.read("alert-manager")
+    instances = ", ".join(f"web-0{number}" for number in range(5))
+    assert f"warning: HighCPU on web-01 (8 times, instance {instances} and 3 more)" in message.content
+
+
+def test_its_end_says_who_took_care_of_it_and_so_does_all_that_is_shown_of_it(desk: Desk) -> None:
+    desk.take(FIRING)
+    desk.read("alert-manager")
+    desk.care.acknowledge(["all"], "ann")
+    desk.read("alert-manager")
+    desk.take(over(FIRING))
+    (last,) = desk.read("alert-manager")
+    assert last.content.endswith(" ann took care of it.")
+    seen = texts.shown(desk.all[0], datetime.fromtimestamp(desk.now, UTC))
+    assert "care:        ann, since 20" in seen
+    assert "ended:       20" in seen
+
+
+def test_a_test_asks_nobody_for_anything(desk: Desk) -> None:
+    desk.take(replace(FIRING, is_test=True))
+    (for_agent,), (for_people,) = desk.read("alert-manager"), desk.read("user_comm")
+    assert for_agent.content.endswith("nothing is wrong, and nothing has to be done.")
+    assert "/ack" not in for_people.content
+    assert for_people.metadata["commands"] == {}
