@@ -165,6 +165,7 @@ def test_a_person_looks_at_what_was_refused(begin: Callable[..., Bridge]) -> Non
     (found,) = json.loads(bridge.teamsup.run("alerts", "refused", "--json").stdout)["refused"]
     assert (found["source"], found["times"], "titel" in found["payload"]) == ("script", 2, True)
     assert "No payload 7" in refusal(bridge.teamsup.run("alerts", "refused", "7"))
+    assert "no payload's number" in refusal(bridge.teamsup.run("alerts", "refused", "x"))
 
 
 def test_an_acknowledgement_while_the_bridge_is_down_is_kept_and_told(begin: Callable[..., Bridge]) -> None:

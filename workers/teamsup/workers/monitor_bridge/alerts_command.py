@@ -16,6 +16,7 @@ from teamsup.hub.wording import presence
 
 from . import incident, refused, texts
 from .incident import Incident, UnknownIncident
+from .refused import UnknownPayload
 
 _BRIDGE = "monitor-bridge"
 _ANSWER_SECONDS = 10.0
@@ -81,13 +82,16 @@ def _close(team: Team, arguments: argparse.Namespace) -> None:
 
 
 def _refused(team: Team, arguments: argparse.Namespace) -> None:
+    number = None if arguments.id is None else incident.number_in(arguments.id)
+    if arguments.id is not None and number is None:
+        raise UnknownPayload(f"{arguments.id!r} is no payload's number; see: teamsup alerts refused")
     with MessageHub(team) as hub:
-        found = refused.refused(hub) if arguments.id is None else [refused.by_id(hub, _number(arguments.id))]
+        found = refused.refused(hub) if number is None else [refused.by_id(hub, number)]
     now = datetime.now(UTC)
     if arguments.json:
         print(json.dumps({"refused": [_plain(asdict(each)) for each in found]}, ensure_ascii=False))
     else:
-        print("\n".join(refused.table(found, now)) if arguments.id is None else refused.shown(found[0], now))
+        print("\n".join(refused.table(found, now)) if number is None else refused.shown(found[0], now))
 
 
 def _known(team: Team, words: Sequence[str]) -> list[str]:
@@ -134,7 +138,7 @@ def _asked(team: Team, words: Sequence[str]) -> str | None:
 def _number(word: str) -> int:
     number = incident.number_in(word)
     if number is None:
-        raise UnknownIncident(f"{word!r} is no number; see: teamsup alerts")
+        raise UnknownIncident(f"{word!r} is no incident's number; see: teamsup alerts")
     return number
 
 
