@@ -191,7 +191,8 @@ def test_of_two_who_press_at_once_one_decides_and_the_other_hears_who(
         ("/decide {} 7", "#{} has no such option. Choose one of: 1 restart, 2 wait."),
         ("/decide {}", "#{} has no such option. Choose one of: 1 restart, 2 wait."),
         ("/decide 99 1", "There is no such decision. To be decided: #{}."),
-        ("/decide", "There is no such decision. To be decided: #{}."),
+        ("/decide", "Write: /decide ID ANSWER. To be decided: #{}."),
+        ("/decide wait", "Write: /decide ID ANSWER. To be decided: #{}."),
     ],
 )
 @pytest.mark.usefixtures("user_comm")

@@ -59,8 +59,12 @@ def refusal(decision: Decision, refused: Refused) -> str:
 
 def unknown(open_ones: Sequence[Decision]) -> str:
     """That there is no such decision, and which there are."""
-    numbers = ", ".join(f"#{decision.number}" for decision in open_ones) or "none"
-    return f"There is no such decision. To be decided: {numbers}."
+    return f"There is no such decision. {_which(open_ones)}"
+
+
+def usage(open_ones: Sequence[Decision]) -> str:
+    """How one is answered by its number."""
+    return f"Write: /decide ID ANSWER. {_which(open_ones)}"
 
 
 def line(decision: Decision, now: datetime) -> str:
@@ -70,6 +74,10 @@ def line(decision: Decision, now: datetime) -> str:
         return f"{asked} | {short(outcome(decision), 300)}"
     options = " / ".join(f"{number} {option}" for number, option in enumerate(decision.asked.options, 1))
     return " | ".join([asked, options or "in words", *_deadline(decision, now, on_discord=False)])
+
+
+def _which(open_ones: Sequence[Decision]) -> str:
+    return f"To be decided: {', '.join(f'#{decision.number}' for decision in open_ones) or 'none'}."
 
 
 def _deciders(decision: Decision, *, on_discord: bool) -> list[str]:

@@ -116,8 +116,10 @@ class Decisions:
     def answer_by_id(self, delivery: Delivery, text: str) -> None:
         """Somebody writes "ID ANSWER"."""
         number, _, rest = text.strip().removeprefix("#").partition(" ")
-        is_number = number.isascii() and number.isdecimal()
-        self.answer(delivery, Answer(int(number[:18]) if is_number else 0, rest))
+        if number.isascii() and number.isdecimal():
+            self.answer(delivery, Answer(int(number[:18]), rest))
+        else:
+            self._hub.reply(delivery, words.usage(self.pending()), message_type="error")
 
     def pending(self) -> list[Decision]:
         """What is to be decided, the oldest first."""
