@@ -1,13 +1,20 @@
 """What others may write, do wrong or leave broken, and user_comm goes on."""
 
 import json
+import logging
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from support import PATIENCE, as_foreign_program, eventually
-from teamsup.hub import Delivery, MessageHub, Team
+from teamsup.hub import Agent, Delivery, MessageHub, Team
 from teamsup.hub.messages import Message
+from teamsup.hub.sections import UserCommSection
+from teamsup.workers.user_comm.conversations import Conversations
+from teamsup.workers.user_comm.following import Following
+from teamsup.workers.user_comm.requests import Requests
+from teamsup.workers.user_comm.routing import Ask, Place
 
 from .conftest import UserComm
 
@@ -263,3 +270,52 @@ def test_who_is_forgotten_while_they_write_is_answered_and_not_taken_for_an_agen
         ask(bob, "Hello", "console-bob:1")
         assert hear(bob).content == "Hi there! 👋"
     assert not ann.waiting()
+
+
+def test_a_note_that_changes_all_the_time_fills_no_mailbox(
+    ann: MessageHub, join: Join, configure: Callable[..., None], user_comm: UserComm
+) -> None:
+    configure("", progress_seconds=0.05)
+    lead = join("lead")
+    for number in range(3):
+        ask(ann, "@lead how is the load?", f"console-ann:{number}")
+        read(lead)
+    eventually(lambda: len(progress(ann, "")) >= 3, "the first news")
+    for step in range(200):
+        lead.heartbeat("busy", note=f"step {step}")
+    eventually(lambda: len(progress(ann, "step 199")) == 3, "the last note is told")
+    assert len(ann.waiting()) == 3
+    assert user_comm is not None
+
+
+def progress(hub: MessageHub, words: str) -> list[Message]:
+    return [each for each in hub.waiting() if each.message_type == "status_report" and words in each.content]
+
+
+def test_news_that_come_with_the_answer_do_not_follow_it(team: Team, ann: MessageHub, join: Join) -> None:
+    lead = join("lead")
+    with MessageHub(team, agent="user_comm") as hub:
+        hub.register("daemon")
+        section = UserCommSection(progress_seconds=0.001)
+        requests = Requests(hub, Conversations(hub), lambda: section)
+        ask(ann, "how is the load?")
+        requests.pass_on(read(hub), Ask((lead_of(hub),), "how is the load?"), Place())
+        lead.reply(read(lead), "calm")
+
+        class Late(Following):
+            def _act(self, *arguments: Any) -> None:  # noqa: ANN401 - as the other has them
+                answer = read(hub)
+                question = requests.question_behind(str(answer.message.reply_to))
+                assert question is not None
+                requests.bring_back(answer, question)
+                super()._act(*arguments)
+
+        following = Late(hub, requests, lambda: section, 60, logging.getLogger())
+        eventually(lambda: not following.look(), "it is answered")
+    assert [each.content for each in ann.waiting()] == ["lead: calm"]
+
+
+def lead_of(hub: MessageHub) -> Agent:
+    lead = hub.agent_named("lead")
+    assert lead is not None
+    return lead

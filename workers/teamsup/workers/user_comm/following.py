@@ -5,13 +5,14 @@ import logging
 import sqlite3
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from teamsup.hub import Agent, MessageHub, StoreError
 from teamsup.hub.clock import from_text, to_text
 from teamsup.hub.sections import UserCommSection
 
-from .progress import Due, Patience, Standing, due, retired
+from .progress import Due, Patience, Standing, due, retired, without_note
 from .requests import Requests
 
 # An agent that has asked people to decide something first waits for them, and not they for it.
@@ -28,6 +29,24 @@ _OPEN = """
 _LOST = ("dead", "expired", "cancelled")
 _LONGEST_SECONDS = 2.0
 """Between two looks while nothing is written: what only the clock brings about may come so much later."""
+
+
+# What agents have told by themselves stays.
+_UNREAD_NEWS = """
+    SELECT m.message_id FROM messages AS m JOIN deliveries AS d ON d.message = m.id AND d.state = 'ready'
+      WHERE m.reply_to = :question AND m.sender = :me AND m.message_type = 'status_report'
+        AND json_extract(CASE WHEN json_valid(m.metadata) THEN m.metadata END, '$.progress')
+"""
+_OFTEN = 30
+"""A note that changes is told again after a part of the question's age, one of so many."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What was told of a question last, without notes, and when."""
+
+    steps: tuple[str, ...]
+    at: float
 
 
 class Following:
@@ -48,6 +67,7 @@ class Following:
         self._log = log
         self._version = -1
         self._again_at = 0.0
+        self._told: dict[int, _Told] = {}
 
     def look(self) -> bool:
         """Do what is due; whether anything is open."""
@@ -57,6 +77,8 @@ class Following:
         self._version, self._again_at = version, time.monotonic() + _LONGEST_SECONDS
         rows = self._hub.rows(_OPEN)
         agents = {agent.name: agent for agent in self._hub.agents()} if rows else {}
+        still_open = {row["question"] for row in rows}
+        self._told = {question: told for question, told in self._told.items() if question in still_open}
         for _, group in itertools.groupby(rows, key=lambda row: row["question"]):
             try:
                 self._follow(list(group), agents)
@@ -73,9 +95,9 @@ class Following:
         section = self._section()
         patience = Patience.of(section, self._unread_seconds)
         open_rows = [row for row in rows if row["state"] is not None and row["state"] not in _LOST]
+        asked = [agents.get(row["agent"]) or retired(row["agent"]) for row in open_rows]
         found = [
-            (row, due(_standing(row, agents.get(row["agent"]) or retired(row["agent"]), now), patience, now))
-            for row in open_rows
+            (row, due(_standing(row, agent, now), patience, now)) for row, agent in zip(open_rows, asked, strict=True)
         ]
         youngest = max((_begun(row, now) for row in rows), default=now)
         early = section.progress_seconds - (now - youngest).total_seconds()
@@ -84,14 +106,36 @@ class Following:
             return
         if len(open_rows) == len(rows) and all(_is_known(row, each) for row, each in found):
             return
+        steps = tuple(
+            due(_standing(row, without_note(agent, now), now), patience, now).sentence
+            for row, agent in zip(open_rows, asked, strict=True)
+        )
+        pause = max(section.progress_seconds, (now - youngest).total_seconds() / _OFTEN)
+        if len(open_rows) == len(rows) and self._is_early(rows[0]["question"], steps, pause, found):
+            return
         with self._hub.transaction():
             self._act(rows, found)
+        self._told[rows[0]["question"]] = _Told(steps, time.monotonic())
+
+    def _is_early(
+        self, question: int, steps: tuple[str, ...], pause: float, found: list[tuple[sqlite3.Row, Due]]
+    ) -> bool:
+        """Whether only notes have changed, and not long after the last ones."""
+        told = self._told.get(question)
+        if told is None or told.steps != steps or any(each.remind or each.give_up for _, each in found):
+            return False
+        seconds = told.at + pause - time.monotonic()
+        if seconds > 0:
+            self._again_at = min(self._again_at, time.monotonic() + seconds)
+        return seconds > 0
 
     def _act(self, rows: list[sqlite3.Row], found: list[tuple[sqlite3.Row, Due]]) -> None:
         """Told of a delivery that came to nothing is its sender by the hub, and through us its person."""
         for row in rows:
             if row["state"] is None or row["state"] in _LOST:
                 self._hub.change("DELETE FROM relays WHERE message = ?", (row["message"],))
+        # The answer may have come since these rows were read.
+        found = [(row, each) for row, each in found if self._is_open(row)]
         if not found:
             return
         question = self._hub.message(f"#{rows[0]['question']}")
@@ -109,7 +153,12 @@ class Following:
         going_on = [(row, each) for row, each in found if not each.give_up]
         if any(not _is_told(row, each) for row, each in going_on):
             news = "\n".join(dict.fromkeys(each.sentence for _, each in going_on))
-            self._hub.answer(question, news, message_type="status_report")
+            for old in self._hub.rows(_UNREAD_NEWS, {"question": question.message_id, "me": self._hub.agent}):
+                self._hub.cancel(old["message_id"])
+            self._hub.answer(question, news, message_type="status_report", metadata={"progress": True})
+
+    def _is_open(self, row: sqlite3.Row) -> bool:
+        return bool(self._hub.rows("SELECT 1 FROM relays WHERE message = ?", (row["message"],)))
 
 
 def _is_known(row: sqlite3.Row, each: Due) -> bool:

@@ -1,6 +1,6 @@
 """Honest progress: what a person is told of an agent that they wait for, and when it is reminded or given up. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from teamsup.hub import Agent
@@ -70,6 +70,11 @@ def due(standing: Standing, patience: Patience, now: datetime) -> Due:
 def retired(name: str) -> Agent:
     """Stands for one that the team has forgotten."""
     return Agent(name, _RETIRED, OFFLINE, None, {}, 0)
+
+
+def without_note(agent: Agent, now: datetime) -> Agent:
+    """The same agent without its own words for what it does, which may change at any moment."""
+    return replace(agent, metadata={}, status=ONLINE if agent.is_present(now) else agent.status)
 
 
 def absence(agent: Agent, now: datetime) -> str:
