@@ -146,6 +146,41 @@ def test_a_source_whose_clock_is_behind_and_that_tells_only_beginnings_is_heard_
         assert desk.open == []
 
 
+@pytest.mark.parametrize("group", ["", "g"])
+@pytest.mark.parametrize("seconds", [1, 10, 60])
+def test_what_comes_and_goes_is_told_the_more_seldom_the_more_often_it_comes(
+    join: Join, group: str, seconds: int
+) -> None:
+    desk = Desk(join, here=(), ping=(42,))
+    told: list[float] = []
+    began, number = desk.now, 0
+    while desk.now < began + 1800:
+        number += 1
+        alert = replace(FIRING, key_returns=not group, key=f"k{number}" if group else "k1", group=group)
+        desk.take(alert)
+        desk.later(seconds / 2)
+        told += [desk.now - began for each in desk.read("user_comm") if each.metadata["ping"]]
+        desk.take(over(alert))
+        desk.later(seconds / 2)
+        desk.read("user_comm")
+    assert 3 <= len(told) <= 14
+
+    # What then goes on is told.
+    desk.take(replace(FIRING, key_returns=not group, key="last" if group else "k1", group=group))
+    desk.later(300)
+    assert len(desk.read("user_comm")) == 1
+
+
+def test_what_comes_back_worse_is_told_at_once(join: Join) -> None:
+    desk = Desk(join)
+    alert = replace(FIRING, key_returns=True)
+    for severity in ("warning", "critical"):
+        desk.take(replace(alert, severity=severity))
+        assert [each.metadata["alert"]["severity"] for each in desk.read("alert-manager")] == [severity]
+        desk.take(over(alert))
+        desk.read("alert-manager")
+
+
 def test_a_group_is_one_conversation_told_as_one(desk: Desk) -> None:
     group = [replace(FIRING, key=f"k{number}", title=f"web-0{number} is down", group="g") for number in range(3)]
     desk.take(*group)

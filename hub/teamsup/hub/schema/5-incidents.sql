@@ -29,6 +29,7 @@ CREATE INDEX incidents_key ON incidents (source, key, id);
 CREATE UNIQUE INDEX incidents_open ON incidents (source, key) WHERE state <> 'resolved';
 CREATE INDEX incidents_thing ON incidents (source, thing) WHERE state <> 'resolved' AND thing <> '';
 CREATE INDEX incidents_first ON incidents (first, severity) WHERE state <> 'resolved';
+CREATE INDEX incidents_told ON incidents (first);
 CREATE INDEX incidents_muted ON incidents (muted_by) WHERE muted_by IS NOT NULL;
 CREATE INDEX incidents_rate ON incidents (source, first_seen) WHERE begins = 1;
 CREATE INDEX incidents_ended ON incidents (ended_at) WHERE state = 'resolved';
@@ -54,6 +55,7 @@ CREATE TABLE incident_conversations (
   ended_at TIMESTAMP
 );
 CREATE INDEX incident_conversations_open ON incident_conversations (source, name) WHERE ended_at IS NULL;
+CREATE INDEX incident_conversations_named ON incident_conversations (source, name, first) WHERE name <> '';
 
 -- The messages that told of it.
 CREATE TABLE incident_messages (

@@ -66,6 +66,24 @@ class Conversations:
         )
         return _from(rows[0]) if rows else None
 
+    def last_named(self, source: str, name: str) -> Conversation | None:
+        """The newest of that group, open or over."""
+        rows = self._hub.rows(
+            "SELECT * FROM incident_conversations WHERE source = ? AND name = ? AND name <> '' AND is_flood = 0"
+            " ORDER BY first DESC LIMIT 1",
+            (source, name),
+        )
+        return _from(rows[0]) if rows else None
+
+    def begun_since(self, source: str, name: str, moment: str, most: int) -> int:
+        """How often that group has begun since then, as far as this."""
+        (row,) = self._hub.rows(
+            "SELECT count(*) FROM (SELECT since FROM incident_conversations"
+            " WHERE source = ? AND name = ? AND name <> '' ORDER BY first DESC LIMIT ?) WHERE since > ?",
+            (source, name, most, moment),
+        )
+        return int(row[0])
+
     def change(self, first: int, **values: object) -> None:
         """Change columns; moments are Unix seconds."""
         moments = ("since", "told_at", "news_due", "acted_at", "ended_at")

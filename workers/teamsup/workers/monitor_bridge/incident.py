@@ -112,6 +112,21 @@ def has_critical(hub: MessageHub, first: int) -> bool:
     return bool(hub.rows(sql, (first,)))
 
 
+def was_critical(hub: MessageHub, first: int) -> bool:
+    """Whether anything in a conversation was or is critical."""
+    return bool(hub.rows("SELECT 1 FROM incidents WHERE first = ? AND severity = 'critical' LIMIT 1", (first,)))
+
+
+def begun_since(hub: MessageHub, source: str, key: str, moment: str, most: int) -> int:
+    """How often that problem has begun since then, as far as this."""
+    (row,) = hub.rows(
+        "SELECT count(*) FROM (SELECT first_seen FROM incidents WHERE source = ? AND key = ? ORDER BY id DESC LIMIT ?)"
+        " WHERE first_seen > ?",
+        (source, key, most, moment),
+    )
+    return int(row[0])
+
+
 def needs_somebody(hub: MessageHub, first: int, but: str = "") -> bool:
     """Whether nobody takes care of something in a conversation that nothing worse mutes, of another severity."""
     sql = "SELECT 1 FROM incidents WHERE first = ? AND state = 'firing' AND muted_by IS NULL AND severity <> ? LIMIT 1"

@@ -20,6 +20,7 @@ from .routes import Routes, Way
 _AGAIN_SECONDS = 60.0  # between two messages that tell what has joined
 _FLOOD_SECONDS = 5.0  # how long a flood is gathered before it is told
 _RATE_SECONDS = 60.0
+_OFTEN, _OFTEN_SECONDS = 6, 3600.0  # how often and in which time counts for what comes and goes
 _LATE_SECONDS = 60.0  # in which news may overtake each other
 _AHEAD_SECONDS = 3600.0  # that the clock of a source may be before ours
 _KEEP_SECONDS = 90 * 86400.0
@@ -134,7 +135,7 @@ class _Taking:
             if found is not None and found.is_open:
                 self._repeat(found, item)
             elif found is None or _comes_back(found, item, self.now):
-                self._begin(item)
+                self._begin(item, found)
         elif found is None:
             # Its beginning may still be on the way, and must not be taken for news then.
             self._insert(item, RESOLVED)
@@ -157,7 +158,8 @@ class _Taking:
         elif alert.severity != "critical":
             self._unmute(found)
 
-    def _begin(self, alert: Alert) -> None:
+    def _begin(self, alert: Alert, before: Incident | None) -> None:
+        """``before``: the same, which was over."""
         number = self._insert(alert, FIRING)
         if alert.is_test:
             self._hub.change("UPDATE incidents SET first = ? WHERE id = ?", (number, number))
@@ -171,16 +173,21 @@ class _Taking:
                 "UPDATE incidents SET muted_by = ?, first = ? WHERE id = ?", (worse[0].id, worse[0].first, number)
             )
             return
-        first, due = self._place(alert, number)
+        first, due = self._place(alert, number, before)
         self._hub.change("UPDATE incidents SET first = ? WHERE id = ?", (first, number))
         self._mute(alert, number)
         self._news(first, due)
 
-    def _place(self, alert: Alert, number: int) -> tuple[int, float]:
+    def _place(self, alert: Alert, number: int, before: Incident | None) -> tuple[int, float]:
         """In which conversation it is told, and when."""
         group = self._conversations.named(self._source, alert.group) if alert.group else None
         if group is not None:
             return group.first, self._due(group, alert)
+        last = self._told_before(alert, before)
+        if last is not None and last.told_at is not None and (due := self._due_again(last, alert)) > self.now:
+            self._conversations.begin(number, self._source, alert.group, self._way(alert), self.now)
+            self._conversations.change(number, told_at=last.told_at)
+            return number, due
         is_flood = self._is_flood()
         self._hub.change("UPDATE incidents SET begins = 1 WHERE id = ?", (number,))
         way = self._way(alert)
@@ -202,6 +209,25 @@ class _Taking:
         is_worse = alert.severity == "critical" and not incident.has_critical(self._hub, conversation.first)
         due = self.now if is_worse else max(self.now, conversation.told_at + _AGAIN_SECONDS)
         return min(due, conversation.news_due or due)
+
+    def _told_before(self, alert: Alert, before: Incident | None) -> Conversation | None:
+        """Where the same was told last, and is over."""
+        if alert.group:
+            return self._conversations.last_named(self._source, alert.group)
+        return None if before is None else self._conversations.get(before.first)
+
+    def _due_again(self, last: Conversation, alert: Alert) -> float:
+        """What comes and goes is told the more seldom the more often it comes, unless it is worse than before."""
+        if last.told_at is None or (alert.severity == "critical" and not incident.was_critical(self._hub, last.first)):
+            return self.now
+        if last.told_at > self.now:  # the clock was set back
+            return self.now
+        hour = to_text(self.now - _OFTEN_SECONDS)
+        if alert.group:
+            often = self._conversations.begun_since(self._source, alert.group, hour, _OFTEN)
+        else:
+            often = incident.begun_since(self._hub, self._source, alert.key, hour, _OFTEN + 1) - 1
+        return last.told_at + _AGAIN_SECONDS * (often - 1)
 
     def _is_flood(self) -> bool:
         limit = self._routes.section.flood_per_minute
