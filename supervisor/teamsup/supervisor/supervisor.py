@@ -306,7 +306,8 @@ class Supervisor:
             self.stopping.set()
 
     def _look(self) -> tuple[list[Agent], list[Delivery]]:
-        self.hub.heartbeat()
+        # Who looks for crash loops learns of them from here: many workers know nothing of the hub.
+        self.hub.heartbeat(pid=os.getpid(), restarts={each.name: each.restarts for each in self._published.workers})
         self.hub.watch()
         self.hub.expire()
         # The requests first: who has made them is known by then.

@@ -1,7 +1,9 @@
 """When an agent or worker of the team is a problem, and when a sign of life is missed."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+from support import Command, eventually
 from teamsup.hub import Agent
 from teamsup.hub.sections import WatchdogSection
 from teamsup.workers.monitor_bridge import members, watchdogs
@@ -60,6 +62,24 @@ def test_a_worker_that_begins_again_and_again_is_a_problem_until_it_stays() -> N
     assert look(5, 651.0) is False
 
 
+def test_so_is_one_that_knows_nothing_of_the_hub_and_is_counted_by_the_supervisor() -> None:
+    begun: dict[str, members.Starts] = {}
+
+    def look(restarts: object, at: float) -> list[str]:
+        nonlocal begun
+        supervisor = Agent("supervisor", "daemon", "online", NOW, {"pid": 1, "restarts": restarts}, 0)
+        begun = members.starts(begun, [supervisor], at)
+        found = members.readings([supervisor], begun, "monitor-bridge", NOW, stale_seconds=120, deaf_seconds=900)
+        return [reading.key for reading in found if reading.is_bad]
+
+    assert look({"ticker": 3, "monitor-bridge": 0}, 0.0) == []
+    assert look({"ticker": 7, "monitor-bridge": 9}, 10.0) == []
+    assert look({"ticker": 8, "monitor-bridge": 9}, 20.0) == ["ticker starts again and again"]
+    assert look({"ticker": 0}, 30.0) == ["ticker starts again and again"], "the supervisor has begun anew"
+    assert look({}, 40.0) == []
+    assert look("nonsense", 50.0) == []
+
+
 EXPECTED = {"prometheus": WatchdogSection(source="prom", name="Watchdog", every_seconds=300)}
 
 
@@ -82,3 +102,18 @@ def test_one_that_never_came_is_missed_too() -> None:
 def test_what_came_while_nobody_listened_is_not_missed() -> None:
     sign = Sign("prom", "fingerprint", "Watchdog", 1000)
     assert is_missed([sign], listening_since=5000, now=5300) is None
+
+
+def test_a_crash_loop_of_any_worker_is_an_incident(run_workers: Callable[[str], Command]) -> None:
+    teamsup = run_workers(
+        "[monitor-bridge]\ninterval_seconds = 1\nsamples = 1\ncpu_percent = 100\nload_per_cpu = 0\n"
+        '[worker.ticker]\ncommand = ["sh", "-c", "exit 1"]\nautostart = false\n'
+    )
+    assert teamsup.run("start", "monitor-bridge").returncode == 0
+    eventually(lambda: "CPU" in teamsup.ps()["monitor-bridge"]["note"], "a first look")
+    teamsup.run("start", "ticker")
+
+    def titles() -> str:
+        return teamsup.run("alerts").stdout
+
+    eventually(lambda: "ticker has begun anew" in titles(), "the incident")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from teamsup.hub import Agent
-from teamsup.hub.messages import NOT_CONFIGURED, OFFLINE
+from teamsup.hub.messages import NOT_CONFIGURED, OFFLINE, SUPERVISOR
 from teamsup.hub.wording import duration
 
 from .routes import SUBJECT
@@ -20,24 +20,32 @@ _LOOP_STARTS = 5
 
 @dataclass(frozen=True, slots=True)
 class Starts:
-    """The processes that somebody has had lately."""
+    """How often somebody has been started lately."""
 
-    pid: int
+    mark: int
+    """What another start changes: how many the supervisor has counted, else the pid."""
     at: tuple[float, ...] = ()
-    """When each after the first was seen first, in Unix seconds."""
+    """When each after the first was seen, in Unix seconds."""
 
 
 def starts(before: Mapping[str, Starts], agents: Iterable[Agent], now: float) -> dict[str, Starts]:
-    """The same after another look."""
+    """The same after another look: of all workers that the supervisor runs, and of other daemons."""
+    known = list(agents)
+    counted = next((_counts(agent.metadata.get("restarts")) for agent in known if agent.name == SUPERVISOR), {})
+    pids = {agent.name: agent.metadata.get("pid") for agent in known if agent.kind == "daemon"}
     after: dict[str, Starts] = {}
-    for agent in agents:
-        pid = agent.metadata.get("pid")
-        if agent.kind != "daemon" or not isinstance(pid, int):
+    for name, mark in {**pids, **counted}.items():
+        if not isinstance(mark, int):
             continue
-        known = before.get(agent.name, Starts(pid))
-        begun = known.at if known.pid == pid else (*known.at, now)
-        after[agent.name] = Starts(pid, tuple(each for each in begun if each > now - _LOOP_SECONDS))
+        last = before.get(name, Starts(mark))
+        new = max(0, mark - last.mark) if name in counted else int(mark != last.mark)
+        begun = (*last.at, *[now] * min(new, 2 * _LOOP_STARTS))
+        after[name] = Starts(mark, tuple(each for each in begun if each > now - _LOOP_SECONDS))
     return after
+
+
+def _counts(restarts: object) -> Mapping[str, object]:
+    return restarts if isinstance(restarts, dict) else {}
 
 
 def readings(
@@ -54,34 +62,39 @@ def readings(
     for agent in agents:
         if agent.kind == "console" or agent.name == me or agent.last_heartbeat is None:
             continue
-        found += _of(agent, begun.get(agent.name), now, stale_seconds, deaf_seconds)
-    return found
+        found += _of(agent, now, stale_seconds, deaf_seconds)
+    return found + [_loop(name, each) for name, each in begun.items() if name != me]
 
 
-def _of(
-    agent: Agent, begun: Starts | None, now: datetime, stale_seconds: float, deaf_seconds: float
-) -> Iterable[Reading]:
+def _of(agent: Agent, now: datetime, stale_seconds: float, deaf_seconds: float) -> Iterable[Reading]:
     labels = {SUBJECT: agent.name, "kind": agent.kind}
     silence = (now - agent.last_heartbeat).total_seconds() if agent.last_heartbeat is not None else 0.0
     has_left = agent.status in (OFFLINE, NOT_CONFIGURED)
     yield Reading(
         f"{agent.name} silent",
         not has_left and silence > stale_seconds,
-        f"{agent.name} is silent: its last heartbeat came {duration(silence)} ago.",
+        f"{agent.name} is silent: no heartbeat since {_time(agent.last_heartbeat)}.",
         labels=labels,
     )
     waits = 0.0 if agent.oldest_unread is None else (now - agent.oldest_unread).total_seconds()
     yield Reading(
         f"{agent.name} deaf",
         agent.is_present(now) and agent.unread > 0 and waits > deaf_seconds,
-        f"{agent.name} is {agent.status} and does not read: {agent.unread} wait, the oldest for {duration(waits)}.",
+        f"{agent.name} is {agent.status} and does not read: {agent.unread} unread since {_time(agent.oldest_unread)}.",
         labels=labels,
     )
-    if begun is not None:
-        count = len(begun.at)
-        yield Reading(
-            f"{agent.name} starts again and again",
-            True if count >= _LOOP_STARTS else False if count == 0 else None,
-            f"{agent.name} has begun anew {count} times within {duration(_LOOP_SECONDS)}.",
-            labels=labels,
-        )
+
+
+def _loop(name: str, begun: Starts) -> Reading:
+    count = len(begun.at)
+    return Reading(
+        f"{name} starts again and again",
+        True if count >= _LOOP_STARTS else False if count == 0 else None,
+        f"{name} has begun anew {count} times within {duration(_LOOP_SECONDS)}.",
+        labels={SUBJECT: name, "kind": "daemon"},
+    )
+
+
+def _time(moment: datetime | None) -> str:
+    """A title stands for as long as the problem, so no age would stay true."""
+    return "-" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S} UTC"
