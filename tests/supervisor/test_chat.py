@@ -9,24 +9,10 @@ from contextlib import contextmanager
 
 import pytest
 
+from hearing import read
 from support import PATIENCE, Command, eventually
-from teamsup.hub import Delivery, MessageHub
+from teamsup.hub import MessageHub
 from teamsup.hub.console import console_name
-
-
-@pytest.fixture
-def user_comm(teamsup: Command) -> Iterator[MessageHub]:
-    """A team of which only this daemon is there, and says what the test wants."""
-    teamsup.team.create()
-    with MessageHub(teamsup.team, agent="user_comm") as hub:
-        hub.register("daemon")
-        yield hub
-
-
-def taken(hub: MessageHub) -> Delivery:
-    assert hub.wait(PATIENCE)
-    (delivery,) = hub.claim()
-    return delivery
 
 
 @contextmanager
@@ -58,7 +44,7 @@ def test_once_prints_the_answer_and_nothing_else(running: Command) -> None:
 
 def test_once_asks_what_it_reads_from_stdin(teamsup: Command, user_comm: MessageHub) -> None:
     with asking(teamsup, "--once", "-", stdin="one\ntwo\n") as script:
-        question = taken(user_comm)
+        question = read(user_comm)
         assert question.message.content == "one\ntwo"
         user_comm.reply(question, "both")
 
@@ -74,7 +60,7 @@ def test_once_without_an_answer_in_time_says_so_by_its_exit_code(teamsup: Comman
 
 def test_once_with_an_error_for_an_answer_says_so_by_its_exit_code(teamsup: Command, user_comm: MessageHub) -> None:
     with asking(teamsup, "--once", "Deploy") as script:
-        user_comm.reply(taken(user_comm), "lead: no rights", message_type="error")
+        user_comm.reply(read(user_comm), "lead: no rights", message_type="error")
 
         assert script.communicate(timeout=PATIENCE)[0] == ""
         assert script.returncode == os.EX_SOFTWARE
@@ -82,7 +68,7 @@ def test_once_with_an_error_for_an_answer_says_so_by_its_exit_code(teamsup: Comm
 
 def test_progress_is_not_the_answer(teamsup: Command, user_comm: MessageHub) -> None:
     with asking(teamsup, "--once", "load?") as script:
-        question = taken(user_comm)
+        question = read(user_comm)
         user_comm.answer(question.message, "lead has read it.", message_type="status_report")
         user_comm.reply(question, "lead: 3 %")
 
@@ -93,7 +79,7 @@ def test_progress_is_not_the_answer(teamsup: Command, user_comm: MessageHub) -> 
 
 def test_what_an_agent_asks_back_is_not_the_answer(teamsup: Command, user_comm: MessageHub) -> None:
     with asking(teamsup, "--once", "Deploy") as script:
-        question = taken(user_comm)
+        question = read(user_comm)
         user_comm.answer(question.message, "lead asks (#7): Now?", message_type="opinion_request")
         user_comm.reply(question, "lead: done")
 
@@ -107,7 +93,7 @@ def test_once_leaves_what_else_waits_for_the_person(teamsup: Command, user_comm:
     news = user_comm.send(console_name(), "disk is full", message_type="notification", priority="urgent")
 
     with asking(teamsup, "--once", "load?") as script:
-        question = taken(user_comm)
+        question = read(user_comm)
         eventually(lambda: user_comm.trace(news.message_id)[0].state == "leased", "it is held back")
         assert user_comm.trace(news.message_id)[0].read_at is None
         user_comm.reply(question, "3 %")
@@ -118,7 +104,7 @@ def test_once_leaves_what_else_waits_for_the_person(teamsup: Command, user_comm:
 
 def test_json_is_an_object_a_line_for_each_message(teamsup: Command, user_comm: MessageHub) -> None:
     with asking(teamsup, "--json", stdin="Deploy?\n") as script:
-        question = taken(user_comm)
+        question = read(user_comm)
         shown = user_comm.send(
             question.message.sender,
             "lead: when?\n1. now\n2. never",
@@ -149,7 +135,7 @@ def test_each_chat_is_a_conversation_of_its_own(teamsup: Command, user_comm: Mes
     for _ in range(2):
         with asking(teamsup, stdin="one\ntwo\n") as script:
             for _ in range(2):
-                question = taken(user_comm)
+                question = read(user_comm)
                 conversations.append(question.message.conversation_id or "")
                 user_comm.reply(question, "ok")
             script.communicate(timeout=PATIENCE)

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 
 import pytest
 
+from hearing import read
 from support import PATIENCE, Command
-from teamsup.hub import Delivery, Message, MessageHub
+from teamsup.hub import Message, MessageHub
 from teamsup.hub.console import console_name
 from terminal import Terminal
 
@@ -38,21 +39,6 @@ def chat(teamsup: Command, columns: int = 80, **environment: str) -> Iterator[tu
         finally:
             process.kill()
             terminal.close()
-
-
-@pytest.fixture
-def user_comm(teamsup: Command) -> Iterator[MessageHub]:
-    """A team of which only this daemon is there, and says what the test wants."""
-    teamsup.team.create()
-    with MessageHub(teamsup.team, agent="user_comm") as hub:
-        hub.register("daemon")
-        yield hub
-
-
-def taken(hub: MessageHub) -> Delivery:
-    assert hub.wait(PATIENCE)
-    (delivery,) = hub.claim()
-    return delivery
 
 
 def tell(hub: MessageHub, content: str, **options: str) -> Message:
@@ -82,7 +68,7 @@ def test_an_agent_is_asked_and_its_answer_comes_back(running: Command) -> None:
     with MessageHub(running.team, agent="lead") as lead, chat(running) as (terminal, _):
         lead.register()
         terminal.type("@lead how is the load?\r")
-        delivery = taken(lead)
+        delivery = read(lead)
         assert delivery.message.content == "how is the load?"
         assert delivery.message.metadata["from"].startswith("console-")
 
@@ -112,7 +98,7 @@ def test_what_was_typed_is_kept_for_its_owner_alone_and_bounded(teamsup: Command
 
     with chat(teamsup) as (terminal, _):
         terminal.type("Hello\r")
-        taken(user_comm)
+        read(user_comm)
 
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert path.stat().st_size < 512 * 1024
@@ -125,7 +111,7 @@ def test_a_message_of_several_lines(teamsup: Command, user_comm: MessageHub, typ
     with chat(teamsup) as (terminal, _):
         terminal.type(typed)
 
-        assert taken(user_comm).message.content == "one\ntwo"
+        assert read(user_comm).message.content == "one\ntwo"
         terminal.expect("you> one\n     two\nyou>")
 
 
@@ -136,7 +122,7 @@ def test_pasted_lines_are_one_message(teamsup: Command, user_comm: MessageHub) -
         terminal.expect("     line five")
         terminal.type("\r")
 
-        assert taken(user_comm).message.content == text
+        assert read(user_comm).message.content == text
 
 
 def test_colours_on_a_terminal(teamsup: Command, user_comm: MessageHub) -> None:
@@ -152,7 +138,7 @@ def test_no_colours_with_no_color(teamsup: Command, user_comm: MessageHub) -> No
     with chat(teamsup, NO_COLOR="1") as (terminal, _):
         tell(user_comm, "disk is full", priority="urgent")
         terminal.type("Hello\r")
-        user_comm.answer(taken(user_comm).message, "wait", message_type="status_report")
+        user_comm.answer(read(user_comm).message, "wait", message_type="status_report")
         terminal.expect("(wait)")
 
         assert terminal.screen.looks == {""}
@@ -203,7 +189,7 @@ def test_what_comes_while_the_person_types_does_not_disturb_it(teamsup: Command,
         news = "\n".join(f"team> news {number}" for number in range(16))
         assert terminal.screen.text.split("end.\n")[1] == f"{news}\nyou> {LONG[:75]}\n     {LONG[75:]}"
         terminal.type("\r")
-        assert taken(user_comm).message.content == LONG
+        assert read(user_comm).message.content == LONG
 
 
 def test_a_narrower_terminal_shows_what_is_typed_once(teamsup: Command) -> None:
@@ -222,7 +208,7 @@ def test_a_narrower_terminal_shows_what_is_typed_once(teamsup: Command) -> None:
 def test_progress_is_dim_and_replaced_until_the_answer_is_there(teamsup: Command, user_comm: MessageHub) -> None:
     with chat(teamsup) as (terminal, _):
         terminal.type("load?\r")
-        question = taken(user_comm)
+        question = read(user_comm)
         terminal.type("half a line")
 
         user_comm.answer(question.message, "lead is offline since 14:02.", message_type="status_report")
@@ -238,11 +224,11 @@ def test_progress_is_dim_and_replaced_until_the_answer_is_there(teamsup: Command
 def test_stop_takes_the_progress_away(teamsup: Command, user_comm: MessageHub) -> None:
     with chat(teamsup) as (terminal, process):
         terminal.type("load?\r")
-        user_comm.reply(taken(user_comm), "lead is offline.", message_type="status_report")
+        user_comm.reply(read(user_comm), "lead is offline.", message_type="status_report")
         terminal.expect("(lead is offline.)")
 
         terminal.type("/stop\r")
-        user_comm.reply(taken(user_comm), "Withdrawn.")
+        user_comm.reply(read(user_comm), "Withdrawn.")
 
         terminal.expect("you> load?\nyou> /stop\nteam> Withdrawn.\nyou>")
         terminal.type("\x04")
@@ -253,7 +239,7 @@ def test_stop_takes_the_progress_away(teamsup: Command, user_comm: MessageHub) -
 def test_what_is_still_open_at_the_end_is_said(teamsup: Command, user_comm: MessageHub) -> None:
     with chat(teamsup) as (terminal, process):
         terminal.type("load?\r")
-        taken(user_comm)
+        read(user_comm)
 
         terminal.type("\x04")
 
@@ -273,7 +259,7 @@ def test_a_decision_is_shown_as_it_is_written_and_answered_by_a_number(teamsup: 
 
         terminal.type("2\r")
 
-        assert taken(user_comm).message.content == "2"
+        assert read(user_comm).message.content == "2"
         user_comm.send(console_name(), "ann decided: never", message_type="opinion_response", metadata={"decision": 1})
         terminal.expect("team (decided)> ann decided: never")
 

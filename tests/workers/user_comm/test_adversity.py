@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from support import PATIENCE, as_foreign_program, eventually
-from teamsup.hub import Agent, Delivery, MessageHub, Team
+from hearing import hear, read
+from support import as_foreign_program, eventually
+from teamsup.hub import Agent, MessageHub, Team
 from teamsup.hub.messages import Message
 from teamsup.hub.sections import UserCommSection
 from teamsup.workers.user_comm.conversations import Conversations
@@ -24,21 +25,6 @@ HERE = "console-ann:1"
 
 def ask(person: MessageHub, text: str, conversation: str = HERE) -> Message:
     return person.send("user_comm", text, conversation_id=conversation)
-
-
-def read(hub: MessageHub) -> Delivery:
-    assert hub.wait(PATIENCE)
-    (delivery,) = hub.claim()
-    return delivery
-
-
-def hear(hub: MessageHub, kind: str = "message") -> Message:
-    """The next of that kind; what comes before is left behind."""
-    while True:
-        delivery = read(hub)
-        hub.acknowledge(delivery)
-        if delivery.message.message_type == kind:
-            return delivery.message
 
 
 @pytest.mark.usefixtures("user_comm")

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from support import PATIENCE, eventually
-from teamsup.hub import Delivery, MessageHub, Team
+from hearing import hear, hear_next, read
+from support import eventually
+from teamsup.hub import MessageHub, Team
 from teamsup.hub.messages import Message
 
 from .conftest import UserComm
@@ -17,21 +18,6 @@ Join = Callable[..., MessageHub]
 HERE = "console-ann:1"
 PLACE = "discord:5"
 HOME = "discord:9"
-
-
-def read(hub: MessageHub) -> Delivery:
-    assert hub.wait(PATIENCE)
-    (delivery,) = hub.claim()
-    return delivery
-
-
-def hear(hub: MessageHub, kind: str) -> Message:
-    """The next of that kind; what comes before is left behind."""
-    while True:
-        delivery = read(hub)
-        hub.acknowledge(delivery)
-        if delivery.message.message_type == kind:
-            return delivery.message
 
 
 def ask(agent: MessageHub, text: str = "Restart it?", expires_in: float | None = None, **metadata: Any) -> Message:  # noqa: ANN401
@@ -180,7 +166,7 @@ def test_of_two_who_press_at_once_one_decides_and_the_other_hears_who(
     winner = {"restart": "Ann", "wait": "Bob"}[answer.content]
     assert answer.metadata["from"] == winner
     sentence = f"{winner} has decided #{question.id}: {answer.content}"
-    told = {(message.message_type, message.content) for message in (read_and_end(gateway), read_and_end(gateway))}
+    told = {(message.message_type, message.content) for message in (hear_next(gateway), hear_next(gateway))}
     assert told == {("opinion_response", sentence), ("error", sentence)}
     assert not lead.waiting()
 
@@ -390,9 +376,3 @@ def test_status_lists_what_is_to_be_decided(ann: MessageHub, join: Join) -> None
         f"to be decided:\n#{question.id} lead, just now: Restart it? | 1 restart / 2 wait"
         in hear(ann, "message").content
     )
-
-
-def read_and_end(hub: MessageHub) -> Message:
-    delivery = read(hub)
-    hub.acknowledge(delivery)
-    return delivery.message

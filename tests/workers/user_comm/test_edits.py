@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from support import PATIENCE, environment_of_a_stranger, eventually
-from teamsup.hub import Delivery, MessageHub, Team
+from hearing import read
+from support import environment_of_a_stranger, eventually
+from teamsup.hub import MessageHub, Team
 from teamsup.hub.messages import Message
 
 PLACE = "discord:5"
@@ -44,12 +45,6 @@ def say(gateway: MessageHub, text: str, kind: str, **more: object) -> Message:
         reply_to="discord:7",
         metadata={"from": "Ann", **more},
     )
-
-
-def read(hub: MessageHub) -> Delivery:
-    assert hub.wait(PATIENCE)
-    (delivery,) = hub.claim()
-    return delivery
 
 
 def test_an_edit_reaches_the_agent_and_its_answer_comes_back(hubs: tuple[MessageHub, MessageHub]) -> None:

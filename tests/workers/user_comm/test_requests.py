@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from support import PATIENCE, eventually
-from teamsup.hub import Delivery, MessageHub
+from hearing import hear, hear_next, read
+from support import eventually
+from teamsup.hub import MessageHub
 from teamsup.hub.messages import MAX_ATTEMPTS, Message, Step
 
 from .conftest import UserComm
@@ -16,21 +17,6 @@ HERE = "console-ann:1"
 
 def ask(person: MessageHub, text: str, conversation: str = HERE) -> Message:
     return person.send("user_comm", text, conversation_id=conversation)
-
-
-def read(hub: MessageHub) -> Delivery:
-    assert hub.wait(PATIENCE)
-    (delivery,) = hub.claim()
-    return delivery
-
-
-def hear(hub: MessageHub, *, kind: str = "message") -> Message:
-    """The next of that kind; what comes before is left behind."""
-    while True:
-        delivery = read(hub)
-        hub.acknowledge(delivery)
-        if delivery.message.message_type == kind:
-            return delivery.message
 
 
 def news(hub: MessageHub) -> str:
@@ -66,14 +52,8 @@ def test_an_answer_that_comes_at_once_has_no_news_before_it(
     for _ in range(3):
         ask(ann, "@lead how is the load?")
         lead.reply(read(lead), "calm")
-        assert read_and_end(ann).content == "lead: calm"
+        assert hear_next(ann).content == "lead: calm"
     assert user_comm is not None
-
-
-def read_and_end(hub: MessageHub) -> Message:
-    delivery = read(hub)
-    hub.acknowledge(delivery)
-    return delivery.message
 
 
 @pytest.mark.usefixtures("user_comm")

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from support import PATIENCE, Command
-from teamsup.hub import Message, MessageHub
+from hearing import hear_next
+from support import Command
+from teamsup.hub import MessageHub
 
 
 @pytest.fixture
@@ -27,24 +28,17 @@ def asleep(teamsup: Command) -> Iterator[Command]:
     teamsup.run("stop")
 
 
-def heard(hub: MessageHub) -> Message:
-    assert hub.wait(PATIENCE)
-    (delivery,) = hub.claim()
-    hub.acknowledge(delivery)
-    return delivery.message
-
-
 def test_a_person_is_told_once_that_nobody_has_read_what_they_asked(asleep: Command) -> None:
     with MessageHub(asleep.team, agent="console-ann") as ann:
         ann.register("console")
         question = ann.send("user_comm", "@gcp-monitor how is the load?")
-        news = heard(ann)
+        news = hear_next(ann)
         assert news.content == "gcp-monitor is online and has not read this yet; I keep your message (#2)."
         assert (news.message_type, news.reply_to) == ("status_report", question.message_id)
         with MessageHub(asleep.team, agent="gcp-monitor") as gcp:
             (delivery,) = gcp.claim()
             gcp.reply(delivery, "low")
-        assert heard(ann).content == "gcp-monitor: low"
+        assert hear_next(ann).content == "gcp-monitor: low"
 
 
 def test_who_knows_already_that_an_agent_is_away_is_not_told_again(asleep: Command) -> None:
@@ -52,7 +46,7 @@ def test_who_knows_already_that_an_agent_is_away_is_not_told_again(asleep: Comma
         ann.mark_offline("gcp-monitor")
         ann.register("console")
         ann.send("user_comm", "@gcp-monitor how is the load?")
-        assert "gcp-monitor is offline since" in heard(ann).content
+        assert "gcp-monitor is offline since" in hear_next(ann).content
         assert ann.trace("#2")[0].offered_at is None
         with MessageHub(asleep.team, agent="user_comm") as user_comm:
             assert user_comm.still_unread(0) == []
@@ -62,7 +56,7 @@ def test_an_alert_that_no_agent_reads_goes_to_people(asleep: Command) -> None:
     with MessageHub(asleep.team, agent="console-ann") as ann:
         ann.register("console")
         assert asleep.run("start", "monitor-bridge").returncode == 0
-        news = heard(ann)
+        news = hear_next(ann)
         assert news.content.startswith("monitor-bridge: gcp-monitor is online and has not read this alert (#")
         assert "over its limit of 0.01 %" in news.content
         assert news.priority == "high"
