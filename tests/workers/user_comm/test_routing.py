@@ -6,7 +6,8 @@ import pytest
 
 from teamsup.hub import Agent
 from teamsup.hub.sections import RouteSection, UserCommSection
-from teamsup.workers.user_comm.commands import roster, status
+from teamsup.supervisor.typing_aids import COMMANDS as OFFERED
+from teamsup.workers.user_comm.commands import HELP, roster, status
 from teamsup.workers.user_comm.routing import COMMANDS, Ask, Command, Place, Rules, Say, route
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -76,6 +77,12 @@ def test_a_conversation_stays_with_whom_was_named_or_meant_by_a_word(line: str, 
 def test_a_command_comes_before_everything(name: str) -> None:
     if name != "ask":
         assert route(f"/{name.upper()}  1 2 ", Place(("lead",)), RULES, TEAM) == Command(name, "1 2")
+
+
+def test_help_and_a_terminal_know_every_command() -> None:
+    assert sorted(OFFERED) == sorted(COMMANDS)
+    told = {line.split()[0] for line in HELP.splitlines()}
+    assert told == {f"/{name}" for name in COMMANDS} | {"@AGENT"}
 
 
 @pytest.mark.parametrize(
