@@ -82,7 +82,8 @@ def test_a_command_comes_before_everything(name: str) -> None:
 def test_help_and_a_terminal_know_every_command() -> None:
     assert sorted(OFFERED) == sorted(COMMANDS)
     told = {line.split()[0] for line in HELP.splitlines()}
-    assert told == {f"/{name}" for name in COMMANDS} | {"@AGENT"}
+    assert max(map(len, HELP.splitlines())) <= 74, "it fits beside a name in 80 columns"
+    assert told == {f"/{name}" for name in COMMANDS} | {"@AGENT", "@ONE"}
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,10 @@ HELP = """\
 /help             this text
 /status           how the team is, and what waits for whom
 /agents           who is in the team
-@AGENT TEXT       pass TEXT on to AGENT, or several: @AGENT @OTHER TEXT. The conversation stays with them
+@AGENT TEXT       ask AGENT; the conversation stays with it until /new
+@ONE @TWO TEXT    ask several at once
 /ask AGENT TEXT   the same
-/new              the conversation stays with nobody any more
+/new              begin a conversation that stays with nobody
 /stop             withdraw what you have asked here
 /alerts           what is wrong now
 /ack ID           say that you take care of an alert
