@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import textwrap
 import threading
 import time
 import urllib.error
@@ -29,6 +30,7 @@ _READING_SECONDS = 1.5
 _ENTER_SECONDS = 10.0
 _AGENT = "alert-manager"
 _YOU = "console-you"
+_INDENT = "    "
 _FINDING = "A backup has been running on web-01 since 02:00 and uses all of its CPU. It ends in about ten minutes."
 
 
@@ -38,17 +40,17 @@ class DemoFailed(TeamsupError):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "See an alert arrive, an agent look into it, and it end: offline, in a temporary team, in less than a minute."
+        "See an alert arrive, an agent look into it, and it end: offline, in a temporary team, in half a minute."
     )
     parser.add_argument("--quick", action="store_true", help="without pauses for reading")
 
 
 def run(arguments: argparse.Namespace) -> int:
     pause = 0.0 if arguments.quick else _READING_SECONDS
-    _say("", "A team of its own in a temporary folder. Nothing leaves this machine, and nothing of it is left.")
+    _say("One alert, from its first news to its end: in a team of its own, on this machine, of which nothing is left.")
     with _team() as (team, port):
         _show(team, port, pause)
-    _say("", "The team has ended and its folder is gone. Yours: teamsup start, then docs/monitoring.md.")
+    _say("The team has ended and its folder is gone. For alerts of your own: teamsup start, then docs/monitoring.md.")
     return 0
 
 
@@ -58,20 +60,25 @@ def _show(team: Team, port: int, pause: float) -> None:
         agent.start()
         _wait_until(lambda: _is_here(you), f"{_AGENT} did not come")
         began = datetime.now(UTC)
-        _say("Alertmanager", "HighCPU is firing: web-01 is at 99 % (critical)")
+        _say("1. Monitoring, here a stand-in for Prometheus Alertmanager, says:")
+        _quote("HighCPU is firing: web-01 is at 99 % (critical)")
+        time.sleep(pause)
         _post(port, began, None)
-        _say("you hear", _heard(you, "on incident").content)
+        found = _heard(you, "on incident")
+        _say("3. It has looked, and you hear what it found (in Discord, or as here in a terminal):")
+        _quote(found.content)
         time.sleep(pause)
-        _enter("you>", "/ack 1", pause)
+        _say("4. You take care of it. From then on nobody is reminded:")
+        _enter("/ack 1", pause)
         you.send("user_comm", "/ack 1")
-        _say("you hear", _heard(you, "takes care").content)
+        _quote(_heard(you, "takes care").content)
         time.sleep(pause)
-        _say("$ teamsup alerts", "")
-        _teamsup(team, "alerts")
+        _say("5. Everybody can see that, at any time:")
+        _quote("$ teamsup alerts\n" + _teamsup(team, "alerts"))
         time.sleep(pause)
-        _say("Alertmanager", "HighCPU is resolved")
+        _say("6. Monitoring says that it is over. The incident ends by itself, and you hear:")
         _post(port, began, datetime.now(UTC))
-        _say("you hear", _heard(you, "Resolved").content)
+        _quote(_heard(you, "Resolved").content)
 
 
 @contextlib.contextmanager
@@ -117,8 +124,9 @@ def _be_agent(team: Team, pause: float) -> None:
         hub.register()
         for delivery in hub.listen(_PATIENCE):
             if "firing" in delivery.message.message_id:
-                _say(f"{_AGENT} reads", delivery.message.content)
-                time.sleep(pause)
+                _say(f"2. It is incident 1 now. The agent {_AGENT}, here a script in the place of Claude Code, reads:")
+                _quote(delivery.message.content)
+                time.sleep(2 * pause)
                 hub.reply(delivery, _FINDING)
             else:
                 hub.acknowledge(delivery)
@@ -139,8 +147,10 @@ def _post(port: int, began: datetime, ended: datetime | None) -> None:
     }
     group = {"version": "4", "status": status, "receiver": "teamsup", "groupKey": "{}:{}", "alerts": [alert]}
     request = urllib.request.Request(f"http://127.0.0.1:{port}/prometheus", json.dumps(group).encode())
+    # An HTTP proxy that the environment names is for what is out there.
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with urllib.request.urlopen(request, timeout=_PATIENCE):  # noqa: S310 - an address of ours
+        with direct.open(request, timeout=_PATIENCE):
             pass
     except urllib.error.URLError as error:
         raise DemoFailed(f"The demo's team did not take the alert: {error.reason}.") from error
@@ -155,16 +165,16 @@ def _heard(you: MessageHub, words: str) -> Message:
     raise DemoFailed(f"The demo's team has not said {words!r} in {_PATIENCE:.0f} s.")
 
 
-def _enter(prompt: str, words: str, pause: float) -> None:
+def _enter(words: str, pause: float) -> None:
     """Let the person press Enter, if there is one; or go on by itself."""
     if pause and sys.stdin.isatty() and sys.stdout.isatty():
-        print(f"{prompt:>20} {words}    (press Enter to take care of it)", end="", flush=True)
+        print(f"{_INDENT}you> {words}    (press Enter)", end="", flush=True)
         if select.select([sys.stdin], [], [], _ENTER_SECONDS)[0]:
             sys.stdin.readline()
         else:
             print()
     else:
-        _say(prompt, words)
+        _quote(f"you> {words}")
 
 
 def _is_here(hub: MessageHub) -> bool:
@@ -186,9 +196,13 @@ def _wait_until(condition: Callable[[], bool], otherwise: str) -> None:
         time.sleep(0.02)
 
 
-def _teamsup(team: Team, *words: str) -> None:
-    sys.stdout.flush()
-    subprocess.run([*installed_command(), *words], env=_environment(team), timeout=_PATIENCE, check=False)
+def _teamsup(team: Team, *words: str) -> str:
+    """What a command of that team prints."""
+    command = [*installed_command(), *words]
+    ran = subprocess.run(
+        command, env=_environment(team), capture_output=True, text=True, timeout=_PATIENCE, check=False
+    )
+    return (ran.stdout or ran.stderr).rstrip()
 
 
 def _environment(team: Team) -> dict[str, str]:
@@ -196,8 +210,16 @@ def _environment(team: Team) -> dict[str, str]:
     return {**kept, "TEAMSUP_HOME": str(team.folder.parent), "TEAMSUP_TEAM": team.name}
 
 
-def _say(who: str, text: str) -> None:
-    lines = printable(text).split("\n")
-    print(
-        "\n".join(f"{who if not number else '':>20} {line}".rstrip() for number, line in enumerate(lines)), flush=True
-    )
+def _say(text: str) -> None:
+    """What happens, in words of ours."""
+    print(f"\n{textwrap.fill(text, _width())}", flush=True)
+
+
+def _quote(text: str) -> None:
+    """What others say, as it is; long lines go on below."""
+    for line in printable(text).split("\n"):
+        print(textwrap.fill(line, _width(), initial_indent=_INDENT, subsequent_indent=_INDENT, tabsize=4), flush=True)
+
+
+def _width() -> int:
+    return max(40, min(100, shutil.get_terminal_size().columns - 1))
