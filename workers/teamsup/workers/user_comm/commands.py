@@ -16,8 +16,8 @@ HELP = """\
 /status           how the team is, and what waits for whom
 /agents           who is in the team
 @AGENT TEXT       ask AGENT; the conversation stays with it until /new
-@ONE @TWO TEXT    ask several at once
 /ask AGENT TEXT   the same
+@ONE @TWO TEXT    ask several at once
 /new              begin a conversation that stays with nobody
 /stop             withdraw what you have asked here
 /alerts           what is wrong now
