@@ -146,11 +146,24 @@ class Worker(ABC):
         except StaleLease as error:
             self.log.warning("%s", error)
         except StoreError as error:
-            self.log.error("%s Message %s comes back when its lease ends.", error, message.message_id)
+            self.log.error("%s Message %s is tried again.", error, message.message_id)
+            await self._give_back(delivery, str(error))
         except Exception as error:
             self.log.exception("message %s from %s failed", message.message_id, message.sender)
             with contextlib.suppress(TeamsupError):
                 await self.in_thread(self.hub.release, delivery, error=f"{self.name} failed: {type(error).__name__}")
+
+    async def _give_back(self, delivery: Delivery, why: str) -> None:
+        """As soon as the store can be written again; else it comes back when its lease ends."""
+        while not self._stopping.is_set():
+            try:
+                await self.in_thread(self.hub.release, delivery, error=why)
+            except StoreError:
+                await asyncio.sleep(_PAUSE_SECONDS)
+            except CallerError:
+                return
+            else:
+                return
 
     async def _keep(self, delivery: Delivery) -> None:
         """Prolong the lease while the work takes longer than that."""
