@@ -13,7 +13,7 @@ from teamsup.hub.clock import from_text, to_text
 from teamsup.hub.sections import UserCommSection
 
 from .progress import Due, Patience, Standing, due, retired, without_note
-from .requests import Requests
+from .requests import NEWS, Requests
 
 # An agent that has asked people to decide something first waits for them, and not they for it.
 _OPEN = """
@@ -155,7 +155,7 @@ class Following:
             news = "\n".join(dict.fromkeys(each.sentence for _, each in going_on))
             for old in self._hub.rows(_UNREAD_NEWS, {"question": question.message_id, "me": self._hub.agent}):
                 self._hub.cancel(old["message_id"])
-            self._hub.answer(question, news, message_type="status_report", metadata={"progress": True})
+            self._hub.answer(question, news, message_type="status_report", metadata=NEWS)
 
     def _is_open(self, row: sqlite3.Row) -> bool:
         return bool(self._hub.rows("SELECT 1 FROM relays WHERE message = ?", (row["message"],)))

@@ -23,6 +23,8 @@ ABOUT = "about"
 """The same in what else we tell an agent of a question: who replies to that answers the question."""
 _LATE_SECONDS = 120.0
 _SHOWN = tuple(f"/{command}" for command in ASKED_OF_WORKERS)
+NEWS = {"progress": True}
+"""Metadata of what we tell of a question ourselves, which later news overtake."""
 _THROUGH = ("error", "status_report")
 
 
@@ -62,7 +64,7 @@ class Requests:
             if ask.stays:
                 self._conversations.stay(question, [agent.name for agent in ask.agents if agent.kind == "agent"])
             if news:
-                self._hub.reply(delivery, "\n".join(news), message_type="status_report")
+                self._hub.reply(delivery, "\n".join(news), message_type="status_report", metadata=NEWS)
             else:
                 self._hub.acknowledge(delivery, outcome="passed on")
 
