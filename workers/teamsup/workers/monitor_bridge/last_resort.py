@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 from .incident import Incident, worst
 
+_KEPT_BYTES = 4096
+
 
 def environment(incidents: Sequence[Incident]) -> dict[str, str]:
     """What the command is given besides the text: of others' words only those that fit on a line. Pure."""
@@ -33,13 +35,17 @@ async def run(command: Sequence[str], text: str, incidents: Sequence[Incident], 
             env={**os.environ, **environment(incidents)},
             start_new_session=True,
         )
-    except OSError as error:
-        return f"it could not be started: {error.strerror}"
+    except (OSError, ValueError) as error:
+        return f"it could not be started: {getattr(error, 'strerror', None) or error}"
+    errors = bytearray()
     try:
         async with asyncio.timeout(seconds):
-            _, errors = await process.communicate(text.encode())
+            await asyncio.gather(_tell(process, text), _listen(process, errors))
+            await process.wait()
     except TimeoutError:
-        return f"it did not end within {seconds:g} s"
+        # What it has left in the background may hold on to its stderr.
+        if process.returncode is None:
+            return f"it did not end within {seconds:g} s"
     finally:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
@@ -49,6 +55,22 @@ async def run(command: Sequence[str], text: str, incidents: Sequence[Incident], 
         return ""
     last = errors.decode(errors="replace").strip().splitlines()[-1:]
     return f"exit code {process.returncode}" + "".join(f": {_line(line)}" for line in last)
+
+
+async def _tell(process: asyncio.subprocess.Process, text: str) -> None:
+    assert process.stdin is not None  # noqa: S101 - a pipe
+    with contextlib.suppress(ConnectionError):
+        process.stdin.write(text.encode("utf-8", "replace"))
+        await process.stdin.drain()
+    process.stdin.close()
+
+
+async def _listen(process: asyncio.subprocess.Process, errors: bytearray) -> None:
+    """Keep the end of what it complains of, however much that is."""
+    assert process.stderr is not None  # noqa: S101 - a pipe
+    while piece := await process.stderr.read(_KEPT_BYTES):
+        errors += piece
+        del errors[:-_KEPT_BYTES]
 
 
 def _line(text: str) -> str:

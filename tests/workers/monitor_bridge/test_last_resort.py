@@ -1,0 +1,54 @@
+"""The command of the last resort, whatever it does."""
+
+import asyncio
+from pathlib import Path
+
+import psutil
+import pytest
+
+from incident_desk import FIRING, Desk, Join
+from support import eventually
+from teamsup.workers.monitor_bridge import last_resort
+
+# asyncio's own, when its loop ends before a pipe does.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+@pytest.fixture
+def desk(join: Join) -> Desk:
+    return Desk(join)
+
+
+def run(desk: Desk, script: str, seconds: float = 20.0) -> str:
+    desk.take(FIRING)
+    return asyncio.run(last_resort.run(["sh", "-c", script], "text\n" * 100_000, desk.open, seconds))
+
+
+def test_it_need_not_read_and_may_say_much(desk: Desk) -> None:
+    assert run(desk, "exit 0") == ""
+    assert run(desk, "head -c 3000000 /dev/zero | tr '\\0' x >&2; echo >&2; echo 'no route' >&2; exit 3").endswith(
+        "no route"
+    )
+
+
+def test_what_it_leaves_in_the_background_is_no_failure(desk: Desk, tmp_path: Path) -> None:
+    background = f"sleep 60 & echo $! >> {tmp_path / 'pids'}; "
+    assert run(desk, f"{background} exit 0", seconds=1.0) == ""
+    assert run(desk, f"{background} echo wrong >&2; exit 4", seconds=1.0) == "exit code 4: wrong"
+    for pid in (tmp_path / "pids").read_text().split():
+        psutil.Process(int(pid)).kill()
+
+
+def test_one_that_hangs_is_ended_with_all_that_it_began(desk: Desk, tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    assert run(desk, f"sleep 1000 & echo $! > {pid}; wait", seconds=1.0) == "it did not end within 1 s"
+    number = int(pid.read_text())
+    eventually(
+        lambda: not psutil.pid_exists(number) or psutil.Process(number).status() == psutil.STATUS_ZOMBIE, "it has ended"
+    )
+
+
+@pytest.mark.parametrize("command", ["/no/such/program", "no\0program"])
+def test_one_that_is_not_there_is_said(desk: Desk, command: str) -> None:
+    desk.take(FIRING)
+    assert asyncio.run(last_resort.run([command], "text", desk.open, 5)).startswith("it could not be started: ")
