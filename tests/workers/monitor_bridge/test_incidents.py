@@ -147,7 +147,7 @@ def test_a_source_whose_clock_is_behind_and_that_tells_only_beginnings_is_heard_
 
 
 @pytest.mark.parametrize("group", ["", "g"])
-@pytest.mark.parametrize("seconds", [1, 10, 60])
+@pytest.mark.parametrize("seconds", [10, 60])
 def test_what_comes_and_goes_is_told_the_more_seldom_the_more_often_it_comes(
     join: Join, group: str, seconds: int
 ) -> None:

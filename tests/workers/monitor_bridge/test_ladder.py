@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from incident_desk import FIRING, Desk, Join, over
-from teamsup.hub import CallerError
+from teamsup.hub import CallerError, Message
+from teamsup.workers.monitor_bridge.conversation import Conversation
 from teamsup.workers.monitor_bridge.incident import UnknownIncident
 
 
@@ -264,3 +265,42 @@ def test_a_bridge_that_begins_anew_goes_on_where_the_last_one_was(desk: Desk, jo
     other.now = desk.now
     other.later(180)
     assert len(other.read("alert-manager")) == 1
+
+
+def test_a_clock_that_is_set_back_holds_nothing_up(desk: Desk) -> None:
+    desk.take(replace(FIRING, group="g"))
+    desk.read("alert-manager")
+    desk.care.acknowledge(["all"], "ann")
+    desk.take(replace(FIRING, key="k2", title="another", group="g"))
+    desk.read("alert-manager")
+    desk.read("user_comm")
+
+    desk.now -= 86400
+    desk.later(60)
+    assert any("another" in message.content for message in desk.read("alert-manager"))
+    for _ in range(6):
+        desk.later(180)
+        desk.read("lead")
+        desk.read("alert-manager")
+    assert len(desk.read("user_comm")) == 1
+
+
+def test_what_cannot_be_told_does_not_hold_up_the_others(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.take(FIRING, replace(FIRING, key="k2", title="another"))
+    desk.leave("alert-manager")
+    desk.leave("lead")
+    conversations = desk.incidents.conversations
+    tells = conversations.tell_people
+
+    def fails(conversation: Conversation, why: str, ping: tuple[int, ...]) -> Message:
+        if conversation.first == desk.open[-1].id:
+            raise CallerError("it cannot be told")
+        return tells(conversation, why, ping)
+
+    monkeypatch.setattr(conversations, "tell_people", fails)
+    assert desk.later(1).next_due is not None
+    (told,) = desk.read("user_comm")
+    assert "another" in told.content
+    monkeypatch.undo()
+    desk.later(60)
+    assert len(desk.read("user_comm")) == 1

@@ -14,7 +14,7 @@ from .alert import Alert, SignOfLife
 from .conversation import Conversation, Conversations
 from .escalation import Policy
 from .incident import FIRING, RESOLVED, Incident
-from .ladder import Ladder
+from .ladder import LONGEST_SECONDS, Ladder
 from .routes import Routes, Way
 
 _AGAIN_SECONDS = 60.0  # between two messages that tell what has joined
@@ -227,7 +227,7 @@ class _Taking:
             often = self._conversations.begun_since(self._source, alert.group, hour, _OFTEN)
         else:
             often = incident.begun_since(self._hub, self._source, alert.key, hour, _OFTEN + 1) - 1
-        return last.told_at + _AGAIN_SECONDS * (often - 1)
+        return last.told_at + min(LONGEST_SECONDS, _AGAIN_SECONDS * (often - 1))
 
     def _is_flood(self) -> bool:
         limit = self._routes.section.flood_per_minute

@@ -1,11 +1,12 @@
 """The escalation carried out: what escalation.py decides is told, noted, and looked at again when it is due."""
 
 import json
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from teamsup.hub import Agent, MessageHub
+from teamsup.hub import Agent, MessageHub, StoreError
 
 from . import incident, texts
 from .conversation import Conversation, Conversations
@@ -22,6 +23,10 @@ from .escalation import (
     fate,
     next_step,
 )
+
+LONGEST_SECONDS = 300.0
+"""Until news are told, at the most."""
+_FAILED_SECONDS = 60.0
 
 # What an open conversation may still need: news to be told, or a step to be taken.
 _AT_WORK = """
@@ -57,6 +62,7 @@ class Ladder:
         self._policy = policy
         self._ping = ping
         self._clock = clock
+        self._log = logging.getLogger("monitor-bridge")
 
     def look(self) -> Looked:
         """Take every step that is due."""
@@ -64,12 +70,20 @@ class Ladder:
         due: list[float] = []
         commands: list[int] = []
         for row in self._hub.rows(_AT_WORK, {"people": people}):
-            with self._hub.transaction():
-                match self.advance(row["first"]):
-                    case Wait(until):
-                        due.append(until)
-                    case RunCommand():
-                        commands.append(row["first"])
+            try:
+                with self._hub.transaction():
+                    step = self.advance(row["first"])
+            except StoreError:
+                raise
+            except Exception:
+                # One that cannot be told must not be the end of the others.
+                self._log.exception("the escalation of incident %d failed", row["first"])
+                step = Wait(self._clock() + _FAILED_SECONDS)
+            match step:
+                case Wait(until):
+                    due.append(until)
+                case RunCommand():
+                    commands.append(row["first"])
         return Looked(min(due, default=None), tuple(commands))
 
     def advance(self, first: int) -> Wait | RunCommand | None:
@@ -78,6 +92,7 @@ class Ladder:
         conversation = self._conversations.get(first)
         if conversation is None or conversation.is_over:
             return None
+        conversation = self._in_time(conversation, now)
         if conversation.news_due is not None and conversation.news_due <= now:
             self._begin_anew(conversation)
         while True:
@@ -101,6 +116,15 @@ class Ladder:
     def has_run(self, first: int) -> None:
         """The command has been run."""
         self._conversations.change(first, step="command", since=self._clock())
+
+    def _in_time(self, conversation: Conversation, now: float) -> Conversation:
+        """When the clock was set back, nothing waits until it is there again."""
+        due = conversation.news_due
+        if conversation.since <= now + 1 and (due is None or due <= now + LONGEST_SECONDS):
+            return conversation
+        changes = {"since": min(conversation.since, now), "news_due": None if due is None else min(due, now)}
+        self._conversations.change(conversation.first, **changes)
+        return self._conversations.get(conversation.first) or conversation
 
     def _begin_anew(self, conversation: Conversation) -> None:
         """There is news: whoever has it is told first, and the steps begin again."""
