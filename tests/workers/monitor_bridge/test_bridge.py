@@ -366,3 +366,15 @@ def test_what_is_asked_of_it_in_words_is_answered(begin: Callable[..., Bridge]) 
     eventually(figures, "the figures")
     bridge.lead.send("monitor-bridge", "ack nothing")
     assert heard(bridge.lead).message_type == "error"
+
+
+def test_a_program_that_answers_with_an_error_has_not_acted(begin: Callable[..., Bridge]) -> None:
+    bridge = begin("act_seconds = 2\n", '[alert.all]\nagents = ["siren"]\n')
+    with MessageHub(bridge.teamsup.team, agent="siren") as siren:
+        siren.register("daemon")
+        assert bridge.post(title="one") == 200
+        assert siren.wait(PATIENCE)
+        (delivery,) = siren.claim()
+        siren.reply(delivery, "I do not know such a command.", message_type="error")
+        heard(siren)
+        assert "siren has read this alert" in heard_until(bridge.ann, "siren").content

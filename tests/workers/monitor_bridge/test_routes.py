@@ -45,3 +45,9 @@ def test_the_first_route_that_fits_counts() -> None:
 def test_nobody_is_told_that_they_themselves_do_not_listen() -> None:
     routes = Routes(MonitorSection(recipient="lead"))
     assert agents(routes, "team", agent="alert-manager") == ("lead",)
+
+
+def test_monitor_bridge_is_not_told_by_itself() -> None:
+    routes = Routes(MonitorSection(recipient="monitor-bridge"), {"all": AlertRouteSection(("Monitor-Bridge", "lead"))})
+    assert agents(routes, "prom") == ("lead",)
+    assert agents(Routes(MonitorSection(recipient="monitor-bridge")), "prom", known=()) == ()

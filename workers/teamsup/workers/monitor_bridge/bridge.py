@@ -173,7 +173,7 @@ class MonitorBridge(Worker):
         if (
             first is not None
             and message.sender != HUB
-            and (kind == "agent" or self._care.is_told(first, message.sender))
+            and (kind == "agent" or (message.message_type != "error" and self._care.is_told(first, message.sender)))
         ):
             with self.hub.transaction():
                 changed = self._care.hear(first, message)

@@ -9,6 +9,7 @@ from teamsup.hub.sections import AlertRouteSection, MonitorSection
 from .alert import Alert
 
 PEOPLE = "user_comm"
+_OURSELVES = "monitor-bridge"
 _BY_KIND = {"google_cloud": "gcp-monitor", "oracle_cloud": "oci-monitor"}
 _ANYBODY = "alert-manager"
 SUBJECT = "agent"
@@ -54,5 +55,5 @@ def _fits(route: AlertRouteSection, alert: Alert) -> bool:
 
 
 def _without(agents: list[str], about: str) -> tuple[str, ...]:
-    """Each once; neither people, who come last anyhow, nor the one whom it is about."""
-    return tuple(dict.fromkeys(name for name in agents if name not in (PEOPLE, about)))
+    """Each once; neither people, who come last anyhow, nor ourselves, nor the one whom it is about."""
+    return tuple(dict.fromkeys(name for name in agents if name not in (PEOPLE, _OURSELVES, about)))
