@@ -254,6 +254,25 @@ def test_another_is_asked_instead_of_an_agent_that_is_not_there(
     assert user_comm is not None
 
 
+def test_what_an_agent_leaves_unread_goes_to_its_stand_in(
+    ann: MessageHub, join: Join, configure: Callable[..., None], user_comm: UserComm
+) -> None:
+    configure('stand_ins = { lead = "gcp" }\n')
+    lead, gcp = join("lead"), join("gcp")
+    ask(ann, "@lead how is the load?")
+    eventually(lambda: lead.waiting(), "it has come")
+    lead.mark_offline("lead")
+
+    delivery = read(gcp)
+
+    assert delivery.message.content == "how is the load?"
+    assert not lead.waiting()
+    eventually(lambda: "; I ask gcp instead." in news(ann), "the person is told")
+    gcp.reply(delivery, "calm")
+    assert hear(ann).content == "gcp: calm"
+    assert user_comm is not None
+
+
 def test_new_rules_count_as_soon_as_they_are_saved_and_broken_ones_do_not(
     ann: MessageHub, join: Join, configure: Callable[..., None], user_comm: UserComm
 ) -> None:

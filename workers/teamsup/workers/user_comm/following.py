@@ -104,6 +104,13 @@ class Following:
         if early > 0:
             self._again_at = min(self._again_at, time.monotonic() + early)
             return
+        left = [
+            row["message"]
+            for row, agent in zip(open_rows, asked, strict=True)
+            if row["state"] == "ready" and not row["is_read"] and not agent.is_present(now)
+        ]
+        if any(self._requests.hand_over(number, now) for number in left):
+            return  # to look again
         if len(open_rows) == len(rows) and all(_is_known(row, each) for row, each in found):
             return
         steps = tuple(

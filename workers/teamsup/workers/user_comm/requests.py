@@ -118,6 +118,28 @@ class Requests:
                 self.close(question, self._asked_with(answer) if answer.sender == "hub" else answer.sender)
             self._hub.acknowledge(delivery)
 
+    def hand_over(self, number: int, now: datetime) -> bool:
+        """Give that message, which an absent agent has not read, to its stand-in, if one is there; whether it was."""
+        relay = self._hub.message(f"#{number}")
+        agent, question = self._hub.agent_named(relay.recipient or ""), self.question_behind(relay.message_id)
+        if agent is None or question is None:
+            return False
+        other, news = self._present(agent, now)
+        root = self._root(question).id
+        is_asked = self._hub.rows("SELECT 1 FROM relays WHERE question = ? AND agent = ?", (root, other.name))
+        if other.name == agent.name or is_asked:
+            return False
+        with self._hub.transaction():
+            if not self._hub.cancel(relay.message_id):
+                return False
+            words, context = own_words(relay)
+            quotes = History(people=tuple(relay.metadata.get("quotes", ())))
+            self._hub.change("DELETE FROM relays WHERE message = ?", (relay.id,))
+            new = self._send(other, words, question, root=root, context=context, history=quotes)
+            self._tell_later(new, news[0])
+            self._hub.answer(question, news[0], message_type="status_report", metadata=NEWS)
+        return True
+
     def withdraw(self, question: str, conversation: str | None, why: str) -> list[str]:
         """Nobody need answer that question any more; whom it was taken from."""
         with self._hub.transaction():
