@@ -101,6 +101,12 @@ class DecisionTable:
         """Whether it has reached people anywhere."""
         return bool(self._hub.rows(_IS_SHOWN, (number,)))
 
+    def waits_since(self, decision: Decision) -> bool:
+        """Whether something that was written before its deadline is still to be read by us."""
+        sql = "SELECT 1 FROM deliveries AS d JOIN messages AS m ON m.id = d.message WHERE d.recipient = ?"
+        sql += " AND d.done_at IS NULL AND d.available_at IS NULL AND m.created_at <= (SELECT deadline FROM decisions WHERE question = ?) LIMIT 1"
+        return bool(self._hub.rows(sql, (self._hub.agent, decision.number)))
+
     def seen_in(self, place: str, conversation: str | None, since: float) -> list[Decision]:
         """What was shown there, the last first: what is open, or ended only since then."""
         values = {"place": place, "conversation": conversation, "since": to_text(since)}

@@ -21,7 +21,7 @@ from .people import GATEWAY, name_of, own_words, person_of, places
 from .requests import ABOUT
 
 ASKS, ANSWERS = "opinion_request", "opinion_response"
-_LOOK_SECONDS, _TROUBLE_SECONDS = 2.0, 60.0
+_LOOK_SECONDS, _TROUBLE_SECONDS, _PAUSE_SECONDS = 2.0, 60.0, 0.2
 _LONGEST_SECONDS = 60.0  # a machine may have slept meanwhile
 _LAST_QUESTION = """
     SELECT m.message_id FROM messages AS m JOIN agent_status AS a ON lower(a.agent_name) = m.sender
@@ -56,6 +56,7 @@ class Decisions:
         self._gateway = gateway
         self._question_behind = question_behind
         self._log = log
+        self._overdue: dict[int, float] = {}
 
     def open(self, delivery: Delivery) -> None:
         """An agent asks. Shown where a person has asked, if it is about that; else in every place of people."""
@@ -154,6 +155,8 @@ class Decisions:
     def _tend(self, decision: Decision, everywhere: Sequence[str], now: float) -> float:
         """Seconds until it wants that again."""
         found = self._due(decision, now)
+        if found.ends_as is not None and self._may_have_come_in_time(decision):
+            return _PAUSE_SECONDS
         if found.ends_as is None and not found.remind and not self._newcomers(decision, everywhere):
             return min(found.seconds, _LOOK_SECONDS if decision.everywhere else _LONGEST_SECONDS)
         with self._hub.transaction():
@@ -168,6 +171,14 @@ class Decisions:
                     self._show_everywhere(current, everywhere)
         return 0.0
 
+    def _may_have_come_in_time(self, decision: Decision) -> bool:
+        """Whether something is still to be read since before the deadline, as when we were down meanwhile."""
+        began = self._overdue.setdefault(decision.number, time.monotonic())
+        if time.monotonic() < began + _TROUBLE_SECONDS and self._table.waits_since(decision):
+            return True
+        del self._overdue[decision.number]
+        return False
+
     def _due(self, decision: Decision, now: float) -> Due:
         moment = datetime.fromtimestamp(now, UTC)
         first = self._section().decision_reminder_seconds
@@ -179,6 +190,10 @@ class Decisions:
         decision = self._table.of(answer.decision)
         if decision is None:
             return None, Refused("unknown")
+        if decision.deadline is not None and (message.created_at or decision.asked_at) > decision.deadline:
+            found = self._due(decision, time.time())
+            if decision.state == "open" and found.ends_as is not None:
+                decision = self._end(decision, found.ends_as, decision.asked.fallback)
         person, on_discord = person_of(message), self._gateway().deciders
         judged = judge(decision, person, answer.text, on_discord, is_agent=not self._is_of_a_person(message))
         if isinstance(judged, Refused):
