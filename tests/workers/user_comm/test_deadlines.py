@@ -3,12 +3,13 @@
 import time
 from collections.abc import Callable
 
+from hearing import hear
 from support import eventually
 from teamsup.hub import MessageHub
 from teamsup.hub.clock import from_text
 
 from .conftest import UserComm
-from .test_decisions import ask, hear, is_online, say
+from .test_decisions import ask, is_online, say
 
 Join = Callable[..., MessageHub]
 

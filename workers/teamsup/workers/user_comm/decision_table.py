@@ -20,6 +20,11 @@ _IS_SHOWN = """
       WHERE p.question = ? AND d.state = 'done' AND coalesce(d.outcome, '') NOT LIKE 'refused%'
         AND d.outcome IS NOT 'not for Discord' LIMIT 1
 """
+_WAITS_SINCE = """
+    SELECT 1 FROM deliveries AS d JOIN messages AS m ON m.id = d.message
+      WHERE d.recipient = ? AND d.done_at IS NULL AND d.available_at IS NULL
+        AND m.created_at <= (SELECT deadline FROM decisions WHERE question = ?) LIMIT 1
+"""
 # A thread that the gateway has made is a conversation of its own. CROSS JOIN begins with the decisions, of which there
 # are fewer than places.
 _SHOWN_HERE = """
@@ -103,9 +108,7 @@ class DecisionTable:
 
     def waits_since(self, decision: Decision) -> bool:
         """Whether something that was written before its deadline is still to be read by us."""
-        sql = "SELECT 1 FROM deliveries AS d JOIN messages AS m ON m.id = d.message WHERE d.recipient = ?"
-        sql += " AND d.done_at IS NULL AND d.available_at IS NULL AND m.created_at <= (SELECT deadline FROM decisions WHERE question = ?) LIMIT 1"
-        return bool(self._hub.rows(sql, (self._hub.agent, decision.number)))
+        return bool(self._hub.rows(_WAITS_SINCE, (self._hub.agent, decision.number)))
 
     def seen_in(self, place: str, conversation: str | None, since: float) -> list[Decision]:
         """What was shown there, the last first: what is open, or ended only since then."""
