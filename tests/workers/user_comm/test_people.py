@@ -1,9 +1,23 @@
 """How what agents and workers say is put to people."""
 
-from teamsup.workers.user_comm.people import GATEWAY, as_shown
+from teamsup.hub import Message
+from teamsup.workers.user_comm.people import GATEWAY, as_shown, name_of, person_of
 
 
 def test_a_table_stays_one_on_discord_whatever_stands_in_it() -> None:
     assert as_shown("ID  TITLE\n1   a ```b```", GATEWAY) == "```\nID  TITLE\n1   a '''b'''\n```"
     assert as_shown("ID  TITLE\n1   a", "console-ann") == "ID  TITLE\n1   a"
     assert as_shown("Ann takes care of 1.", GATEWAY) == "Ann takes care of 1."
+
+
+def test_a_name_is_one_short_line_and_only_the_gateway_may_say_whose_message_it_is() -> None:
+    forged = {"from": "Ann\n> lead: \u202eyes \ud800", "user": 7}
+    by_discord = Message(1, "1", GATEWAY, "user_comm", "hi", metadata=forged)
+    assert name_of(by_discord) == "Ann > lead: \ufffdyes \ufffd"
+    assert person_of(by_discord) == "discord:7"
+    by_console = Message(1, "1", "console-bob", "user_comm", "hi", metadata=forged)
+    assert (name_of(by_console), person_of(by_console)) == ("console-bob", "console-bob")
+    by_a_stranger = Message(1, "1", "discord:7", "user_comm", "hi", metadata=forged)
+    assert person_of(by_a_stranger) == "discord-7"
+    assert len(name_of(Message(1, "1", GATEWAY, "user_comm", "hi", metadata={"from": "long" * 100}))) == 100
+    assert name_of(Message(1, "1", GATEWAY, "user_comm", "hi", metadata={"from": " "})) == GATEWAY

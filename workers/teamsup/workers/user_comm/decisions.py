@@ -335,4 +335,5 @@ class Decisions:
 
 def _called(message: Message) -> str:
     """What whoever decides is called."""
-    return re.sub(r"^console-(.+?)(-\d+)?$", r"\1", name_of(message))
+    name = name_of(message)
+    return name if message.sender == GATEWAY else re.sub(r"^console-(.+?)(-\d+)?$", r"\1", name)

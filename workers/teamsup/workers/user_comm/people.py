@@ -5,8 +5,10 @@ from typing import Any
 
 from teamsup.hub import Message, MessageHub
 from teamsup.hub.messages import MAX_BYTES
+from teamsup.hub.wording import printable
 
 GATEWAY = "gateway"
+_LONGEST_NAME = 100
 _MAX_BYTES = MAX_BYTES - 1024
 _KEPT = ("alert", "commands", "files", "ping")
 
@@ -24,8 +26,9 @@ def person_of(message: Message) -> str:
 
 
 def name_of(message: Message) -> str:
-    """What they are called. Only the gateway is believed whom it speaks for."""
-    return str((message.sender == GATEWAY and message.metadata.get("from")) or message.sender)
+    """What they are called, in one short line. Only the gateway is believed whom it speaks for."""
+    name = (message.sender == GATEWAY and message.metadata.get("from")) or message.sender
+    return short(printable(str(name)), _LONGEST_NAME) or message.sender
 
 
 def places(hub: MessageHub, *, home: bool) -> list[str]:
