@@ -221,7 +221,8 @@ def test_how_its_end_is_told() -> None:
     assert decided.option == 1
     assert outcome(replace(RESTART, state="defaulted", answer="wait")).endswith("so the default counts: wait")
     assert outcome(replace(RESTART, state="expired")) == "Nobody has decided #12 in time."
-    assert outcome(replace(RESTART, state="undeliverable")) == "#12 could not be shown to anybody in time."
+    undeliverable = replace(RESTART, state="undeliverable")
+    assert outcome(undeliverable) == "#12 could not be shown in time to anybody who may decide it."
     assert refusal(decided, Refused("closed")) == "Ann has decided #12: wait"
     assert refusal(RESTART, Refused("no such option")) == "#12 has no such option. Choose one of: 1 restart, 2 wait."
     named = replace(RESTART, asked=Asked((), ("ann",)))

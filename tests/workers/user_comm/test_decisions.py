@@ -263,6 +263,20 @@ def test_the_default_counts_when_nobody_has_decided_in_time(ann: MessageHub, joi
 
 
 @pytest.mark.usefixtures("user_comm")
+def test_what_reached_nobody_who_may_decide_was_undeliverable_too(ann: MessageHub, join: Join) -> None:
+    lead = join("lead")
+    eventually(lambda: is_online(lead), "user_comm runs")
+    for_bob = ask(lead, expires_in=3, deciders=["bob"])
+    hear(ann, "opinion_request")
+    assert hear(lead, "error").metadata["state"] == "undeliverable"
+    assert state(lead, for_bob) == "undeliverable"
+    assert (
+        hear(ann, "opinion_response").content
+        == f"#{for_bob.id} could not be shown in time to anybody who may decide it."
+    )
+
+
+@pytest.mark.usefixtures("user_comm")
 def test_what_was_shown_expires_and_what_was_not_was_undeliverable(ann: MessageHub, join: Join) -> None:
     lead = join("lead")
     eventually(lambda: is_online(lead), "user_comm runs")
@@ -275,7 +289,7 @@ def test_what_was_shown_expires_and_what_was_not_was_undeliverable(ann: MessageH
     unseen = ask(lead, expires_in=2)
     told = hear(lead, "error")
     assert (told.content, told.metadata["state"]) == (
-        f"#{unseen.id} could not be shown to anybody in time.",
+        f"#{unseen.id} could not be shown in time to anybody who may decide it.",
         "undeliverable",
     )
     # What can no longer be decided is not shown to who comes then.

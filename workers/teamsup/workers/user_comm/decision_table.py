@@ -15,10 +15,10 @@ _DECISIONS = """
     SELECT d.*, m.message_id, m.content, m.priority, m.created_at FROM decisions AS d JOIN messages AS m
       ON m.id = d.question
 """
-_IS_SHOWN = """
-    SELECT 1 FROM decision_places AS p JOIN deliveries AS d ON d.message = p.message
+_SEEN_IN = """
+    SELECT DISTINCT p.place FROM decision_places AS p JOIN deliveries AS d ON d.message = p.message
       WHERE p.question = ? AND d.state = 'done' AND coalesce(d.outcome, '') NOT LIKE 'refused%'
-        AND d.outcome IS NOT 'not for Discord' LIMIT 1
+        AND d.outcome IS NOT 'not for Discord'
 """
 _WAITS_SINCE = """
     SELECT 1 FROM deliveries AS d JOIN messages AS m ON m.id = d.message
@@ -102,9 +102,9 @@ class DecisionTable:
         """Where it is shown."""
         return {row[0] for row in self._hub.rows("SELECT place FROM decision_places WHERE question = ?", (number,))}
 
-    def is_seen(self, number: int) -> bool:
-        """Whether it has reached people anywhere."""
-        return bool(self._hub.rows(_IS_SHOWN, (number,)))
+    def places_reached(self, number: int) -> list[str]:
+        """Where people have been shown it."""
+        return [row[0] for row in self._hub.rows(_SEEN_IN, (number,))]
 
     def waits_since(self, decision: Decision) -> bool:
         """Whether something that was written before its deadline is still to be read by us."""

@@ -36,7 +36,7 @@ def outcome(decision: Decision) -> str:
         case "expired":
             return f"Nobody has decided {number} in time."
         case "undeliverable":
-            return f"{number} could not be shown to anybody in time."
+            return f"{number} could not be shown in time to anybody who may decide it."
         case "withdrawn":
             return f"{number} need not be decided any more."
 

@@ -15,7 +15,20 @@ from teamsup.hub import CallerError, Delivery, Message, MessageHub, StoreError
 from teamsup.hub.sections import GatewaySection, UserCommSection
 
 from . import decision_words as words
-from .decision import JUST_NOW, Decision, Due, Refused, State, asked_in, due, is_current, judge, person_behind, picked
+from .decision import (
+    JUST_NOW,
+    Decision,
+    Due,
+    Refused,
+    State,
+    asked_in,
+    due,
+    is_current,
+    judge,
+    may_decide,
+    person_behind,
+    picked,
+)
 from .decision_table import DecisionTable, summary
 from .people import GATEWAY, name_of, own_words, person_of, places
 from .requests import ABOUT
@@ -183,7 +196,13 @@ class Decisions:
         moment = datetime.fromtimestamp(now, UTC)
         first = self._section().decision_reminder_seconds
         is_over = decision.deadline is not None and decision.deadline <= moment
-        return due(decision, moment, first, is_shown=not is_over or self._table.is_seen(decision.number))
+        return due(decision, moment, first, is_shown=not is_over or self._is_seen(decision))
+
+    def _is_seen(self, decision: Decision) -> bool:
+        """Whether it has reached anybody who may decide it."""
+        places = self._table.places_reached(decision.number)
+        on_discord = GATEWAY in places and bool(decision.asked.deciders_on_discord)
+        return on_discord or any(may_decide(decision, place) for place in places)
 
     def _decide(self, answer: Answer, message: Message) -> tuple[Decision | None, Refused | None]:
         """The decision as it is then, and why the answer does not count. The first that does ends it."""
