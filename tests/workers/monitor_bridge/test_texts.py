@@ -35,7 +35,8 @@ def test_its_end_says_who_took_care_of_it_and_so_does_all_that_is_shown_of_it(de
     (last,) = desk.read("alert-manager")
     assert last.content.endswith(" ann took care of it.")
     seen = texts.shown(desk.all[0], datetime.fromtimestamp(desk.now, UTC))
-    assert "care:        ann, since 20" in seen
+    assert "care:        ann, 20" in seen
+    assert "told:        alert-manager, 20" in seen
     assert "ended:       20" in seen
 
 
@@ -45,3 +46,8 @@ def test_a_test_asks_nobody_for_anything(desk: Desk) -> None:
     assert for_agent.content.endswith("nothing is wrong, and nothing has to be done.")
     assert "/ack" not in for_people.content
     assert for_people.metadata["commands"] == {}
+
+
+def test_an_end_without_a_beginning_is_no_problem_to_be_listed(desk: Desk) -> None:
+    desk.take(over(FIRING))
+    assert desk.all == []

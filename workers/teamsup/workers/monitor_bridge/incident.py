@@ -145,8 +145,8 @@ def open_incidents(hub: MessageHub) -> list[Incident]:
 
 
 def all_incidents(hub: MessageHub, limit: int) -> list[Incident]:
-    """The newest, over or not."""
-    return _select(hub, "1 ORDER BY i.id DESC LIMIT ?", limit)
+    """The newest, over or not; but for those of which only the end was ever heard."""
+    return _select(hub, "i.count > 0 ORDER BY i.id DESC LIMIT ?", limit)
 
 
 def number_in(word: str) -> int | None:

@@ -20,6 +20,8 @@ _APART = 5
 _APART_LENGTH = 60
 _TEXT = 3000
 _REPORT = 6000
+_TOLD = {"told": "{agent}", "rung": "{agent} again", "people": "people", "command": "people, and by the command"}
+"""Who was told last, by the step of the escalation."""
 PRIORITY = {"critical": "urgent", "warning": "high", "info": "normal"}
 
 
@@ -114,9 +116,7 @@ def shown(incident: Incident, now: datetime) -> str:
     """All that is known of one incident, for a person."""
     pairs = {
         "state": state(incident, now),
-        "care": f"{incident.acknowledged_by}, since {_time(incident.acknowledged_at)}"
-        if incident.acknowledged_by
-        else "",
+        "care": _by(incident.acknowledged_by, incident.acknowledged_at),
         "severity": incident.severity,
         "source": incident.source,
         "group": incident.group,
@@ -126,8 +126,7 @@ def shown(incident: Incident, now: datetime) -> str:
         "began": _time(incident.began_at),
         "ended": "" if incident.is_open else _time(incident.ended_at),
         "muted by": "" if incident.muted_by is None else str(incident.muted_by),
-        "agent": incident.agent or "",
-        "step": incident.step if incident.is_open else "",
+        "told": _by(_TOLD.get(incident.step, "").format(agent=incident.agent), incident.since),
         "link": incident.link,
         "labels": labels(incident.labels),
     }
@@ -225,6 +224,10 @@ def _apart(alike: Sequence[Incident]) -> str:
         return ""
     more = f" and {len(found) - _APART} more" if len(found) > _APART else ""
     return f", {name} " + ", ".join(value[:_APART_LENGTH] for value in list(found)[:_APART]) + more
+
+
+def _by(who: str | None, moment: datetime | None) -> str:
+    return f"{who}, {_time(moment)}" if who else ""
 
 
 def _times(count: int) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from teamsup.hub.sections import WatchdogSection
 from teamsup.hub.wording import duration
@@ -34,8 +35,9 @@ def readings(
         ]
         last = max([*seen, listening_since])
         silence = now - last
-        sentence = f"{section.source} gives no sign of life of {section.name or name} any more: "
-        sentence += f"for {duration(silence)}" if seen else f"none within {duration(silence)}"
+        sentence = f"{section.source} gives no sign of life of {section.name or name}: "
+        # A title stands for as long as the problem, so no age would stay true.
+        sentence += f"the last came {_time(max(seen))}" if seen else f"none since {_time(listening_since)}"
         found.append(
             Reading(
                 name,
@@ -46,3 +48,7 @@ def readings(
             )
         )
     return found
+
+
+def _time(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
