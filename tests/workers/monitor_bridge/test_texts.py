@@ -24,6 +24,8 @@ def test_alerts_of_one_title_are_told_apart_by_what_differs(desk: Desk) -> None:
     (message,) = desk.read("alert-manager")
     instances = ", ".join(f"web-0{number}" for number in range(5))
     assert f"warning: HighCPU on web-01 (8 times, instance {instances} and 3 more)" in message.content
+    table = texts.table(desk.open, datetime.fromtimestamp(desk.now, UTC))
+    assert [line.partition("HighCPU on web-01")[2] for line in table[1:3]] == [" (web-07)", " (web-06)"]
 
 
 def test_its_end_says_who_took_care_of_it_and_so_does_all_that_is_shown_of_it(desk: Desk) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from teamsup.hub import Agent
-from teamsup.hub.wording import duration, presence, printable
+from teamsup.hub.wording import columns, duration, presence, printable
 
 from .incident import ACKNOWLEDGED, Incident, how_bad, worst
 
@@ -149,6 +149,10 @@ def table(incidents: Sequence[Incident], now: datetime) -> list[str]:
     """A line each."""
     if not incidents:
         return ["Nothing is wrong that is known of."]
+    alike: dict[str, list[Incident]] = {}
+    for each in incidents:
+        alike.setdefault(_title(each), []).append(each)
+    apart = {title: _differing(those)[0] for title, those in alike.items()}
     rows = [("ID", "SEVERITY", "AGE", "COUNT", "STATE", "TITLE")]
     rows += [
         (
@@ -157,14 +161,11 @@ def table(incidents: Sequence[Incident], now: datetime) -> list[str]:
             "-" if each.first_seen is None else duration((now - each.first_seen).total_seconds()),
             str(each.count),
             state(each, now),
-            _title(each)[:100],
+            _title(each)[:100] + _in_brackets(each.labels.get(apart[_title(each)], "")),
         )
         for each in incidents
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
-    return [
-        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]) for row in rows
-    ]
+    return columns(rows)
 
 
 def labels(given: Mapping[str, str]) -> str:
@@ -214,16 +215,26 @@ def _many(incidents: Sequence[Incident]) -> str:
 
 
 def _apart(alike: Sequence[Incident]) -> str:
-    """What tells alerts of one title apart: the label that differs most among them."""
+    """What tells alerts of one title apart."""
+    name, found = _differing(alike)
+    if not name:
+        return ""
+    more = f" and {len(found) - _APART} more" if len(found) > _APART else ""
+    return f", {name} " + ", ".join(value[:_APART_LENGTH] for value in found[:_APART]) + more
+
+
+def _differing(alike: Sequence[Incident]) -> tuple[str, list[str]]:
+    """The label that differs most among alerts, and its values; empty: none does."""
     values: dict[str, dict[str, None]] = {}
     for each in alike:
         for name, value in each.labels.items():
             values.setdefault(name, {})[value] = None
     name, found = max(values.items(), key=lambda label: len(label[1]), default=("", {}))
-    if len(found) < 2:
-        return ""
-    more = f" and {len(found) - _APART} more" if len(found) > _APART else ""
-    return f", {name} " + ", ".join(value[:_APART_LENGTH] for value in list(found)[:_APART]) + more
+    return (name, list(found)) if len(found) > 1 else ("", [])
+
+
+def _in_brackets(text: str) -> str:
+    return f" ({printable(text)[:_APART_LENGTH]})" if text else ""
 
 
 def _by(who: str | None, moment: datetime | None) -> str:
