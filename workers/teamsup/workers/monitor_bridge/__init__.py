@@ -15,7 +15,8 @@ one transaction; ``incidents`` makes incidents of them, and ``ladder`` sees each
     watch               what we look at by ourselves
       host members watchdogs    CPU and disk; the team's agents and workers, pure; expected signs of life, pure
       steady              a problem begins and ends only after several looks agree. Pure
-    incidents           alerts become incidents: folded, grouped, muted, gathered in a flood
+    incidents           what the sources say, taken in and seen through: the one door for all that hears or looks
+      taking              alerts become incidents: folded, grouped, muted, gathered in a flood
       incident            incidents as they stand in the database, for all who look
       routes              which agents an alert goes to, one after another. Pure
       conversation        what is told and seen through as one, and the messages that told of it
