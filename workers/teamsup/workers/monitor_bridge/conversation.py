@@ -211,7 +211,7 @@ class Conversations:
         self._hub.change("UPDATE incident_messages SET first = ? WHERE first = ?", (other, first))
         self.change(first, ended_at=now, news_due=None)
 
-    def people(self) -> dict[str, Agent]:
+    def everybody(self) -> dict[str, Agent]:
         """Everybody, by name."""
         return {agent.name: agent for agent in self._hub.agents()}
 

@@ -99,7 +99,7 @@ class Ladder:
             conversation = self._conversations.get(first)
             if conversation is None:
                 return None
-            agents = self._conversations.people()
+            agents = self._conversations.everybody()
             step = next_step(self._standing(conversation, agents), self._policy_of(conversation), now)
             match step:
                 case Ring(name) | TellAgent(name):
