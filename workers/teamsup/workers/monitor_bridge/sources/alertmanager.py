@@ -1,5 +1,6 @@
 """Prometheus Alertmanager: its webhook, version 4."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from ..alert import Alert, SignOfLife
@@ -12,15 +13,14 @@ _WATCHDOGS = ("watchdog", "deadmansswitch")
 
 def parse(request: Request) -> News:
     """What a group of alerts says. Raises BadPayload."""
-    group = as_table(request.body)
-    if (version := group.exact("version")) != "4":
-        hint = ' Is this Grafana? Then its kind is "grafana".' if version == "1" else ""
-        raise BadPayload(f'version must be "4", not "{one_line(version, 20)}".{hint}')
-    return of_group(request.source, group)
+    return of_group(request, "4", {"1": ' Is this Grafana? Then its kind is "grafana".'})
 
 
-def of_group(source: str, group: Table) -> News:
-    """The alerts of a group in the form that Alertmanager and Grafana share."""
+def of_group(request: Request, wanted: str, hints: Mapping[str, str]) -> News:
+    """The alerts of a group in the form that Alertmanager and Grafana share; ``hints`` by versions that are another's."""
+    source, group = request.source, as_table(request.body)
+    if (version := group.exact("version")) != wanted:
+        raise BadPayload(f'version must be "{wanted}", not "{one_line(version, 20)}".{hints.get(version, "")}')
     alerts = group.tables("alerts")
     if not alerts:
         raise BadPayload("alerts is missing or empty.")
