@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from hearing import read
-from support import PATIENCE, Command
+from support import PATIENCE, Command, as_foreign_program, eventually
 from teamsup.hub import Message, MessageHub
 from teamsup.hub.console import console_name
 from terminal import Terminal
@@ -306,3 +306,31 @@ def test_what_cannot_be_sent_is_said(teamsup: Command) -> None:
         terminal.type("\r")
 
         terminal.expect("(not sent: ")
+
+
+def test_what_was_shown_while_nothing_could_be_stored_is_ended_as_soon_as_it_can_be(teamsup: Command) -> None:
+    teamsup.team.create()
+    with MessageHub(teamsup.team, agent="lead") as lead, chat(teamsup) as (terminal, _):
+        as_foreign_program(
+            teamsup.team,
+            "CREATE TRIGGER broken BEFORE UPDATE ON deliveries WHEN NEW.state = 'done'"
+            " BEGIN SELECT RAISE(ABORT, 'the disk is ill'); END",
+        )
+        first = tell(lead, "first")
+        terminal.expect("the disk is ill")
+        as_foreign_program(teamsup.team, "DROP TRIGGER broken")
+        eventually(lambda: lead.trace(first.message_id)[0].state == "done", "it is ended")
+        tell(lead, "second")
+        assert terminal.expect("second").count("first") == 1
+
+
+def test_no_name_of_a_sender_begins_a_line_that_another_seems_to_say(teamsup: Command) -> None:
+    teamsup.team.create()
+    with chat(teamsup) as (terminal, _):
+        as_foreign_program(
+            teamsup.team,
+            "INSERT INTO messages (message_id, sender, recipient, content) VALUES ('x', ?, ?, 'all is well')",
+            "somebody\nteam",
+            console_name(),
+        )
+        terminal.expect("somebody team> all is well")

@@ -17,7 +17,7 @@ def label(message: Message) -> str:
     marks = ["urgent"] if message.priority == "urgent" else []
     if (mark := _MARKED.get(message.message_type)) is not None:
         marks.append(mark)
-    sender = _TEAM if message.sender == ADDRESSEE else message.sender
+    sender = _TEAM if message.sender == ADDRESSEE else " ".join(message.sender.split())
     return f"{sender} ({', '.join(marks)})> " if marks else f"{sender}> "
 
 

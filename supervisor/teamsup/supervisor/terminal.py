@@ -15,7 +15,7 @@ from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.renderer import print_formatted_text
 from prompt_toolkit.styles import Style
 
-from teamsup.hub import Message, StaleLease, TeamsupError
+from teamsup.hub import Delivery, Message, StaleLease, StoreError, TeamsupError
 from teamsup.hub.console import Chat, answers, is_progress
 from teamsup.hub.messages import new_message_id
 from teamsup.hub.wording import printable
@@ -164,14 +164,25 @@ class _Terminal:
             try:
                 async for delivery in self._hub.listen_async():
                     self._show(delivery.message)
-                    with contextlib.suppress(StaleLease):
-                        await asyncio.to_thread(self._hub.acknowledge, delivery)
+                    await self._end(delivery)
                     self._trouble = ""
             except TeamsupError as error:
-                if self._trouble != (trouble := str(error)):
-                    self._trouble = trouble
-                    self._say_aside(trouble)
-                await asyncio.sleep(_PAUSE_SECONDS)
+                await self._pause(error)
+
+    async def _end(self, delivery: Delivery) -> None:
+        """What has been shown is not shown again, and holds up nothing that comes after it."""
+        with contextlib.suppress(StaleLease):
+            while True:
+                try:
+                    return await asyncio.to_thread(self._hub.acknowledge, delivery)
+                except StoreError as error:
+                    await self._pause(error)
+
+    async def _pause(self, error: TeamsupError) -> None:
+        if self._trouble != (trouble := str(error)):
+            self._trouble = trouble
+            self._say_aside(trouble)
+        await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _stay(self) -> None:
         while True:
