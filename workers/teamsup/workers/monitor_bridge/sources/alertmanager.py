@@ -17,7 +17,7 @@ def parse(request: Request) -> News:
 
 
 def of_group(request: Request, wanted: str, hints: Mapping[str, str]) -> News:
-    """The alerts of a group in the form that Alertmanager and Grafana share; ``hints`` by versions that are another's."""
+    """The alerts of a group in the form that both share; ``hints`` by versions that are another's."""
     source, group = request.source, as_table(request.body)
     if (version := group.exact("version")) != wanted:
         raise BadPayload(f'version must be "{wanted}", not "{one_line(version, 20)}".{hints.get(version, "")}')
