@@ -10,6 +10,7 @@ from typing import Literal
 from teamsup.hub import CallerError, Message
 from teamsup.hub.team import fold_name
 
+ASKS, ANSWERS = "opinion_request", "opinion_response"
 MOST_OPTIONS = 5
 JUST_NOW = timedelta(seconds=10)
 _LONGEST_OPTION = 80

@@ -9,13 +9,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
 
 from teamsup.hub import CallerError, Delivery, Message, MessageHub, StoreError
 from teamsup.hub.sections import GatewaySection, UserCommSection
 
 from . import decision_words as words
 from .decision import (
+    ANSWERS,
     JUST_NOW,
     Decision,
     Due,
@@ -25,15 +25,14 @@ from .decision import (
     due,
     is_current,
     judge,
-    may_decide,
     person_behind,
     picked,
 )
+from .decision_showing import DecisionShowing
 from .decision_table import DecisionTable, summary
-from .people import GATEWAY, name_of, own_words, person_of, places
+from .people import GATEWAY, name_of, own_words, person_of
 from .requests import ABOUT
 
-ASKS, ANSWERS = "opinion_request", "opinion_response"
 _LOOK_SECONDS, _TROUBLE_SECONDS, _PAUSE_SECONDS = 2.0, 60.0, 0.2
 _LONGEST_SECONDS = 60.0  # a machine may have slept meanwhile
 _LAST_QUESTION = """
@@ -65,6 +64,7 @@ class Decisions:
     ) -> None:
         self._hub = hub
         self._table = DecisionTable(hub)
+        self._showing = DecisionShowing(hub, self._table, gateway)
         self._section = section
         self._gateway = gateway
         self._question_behind = question_behind
@@ -84,11 +84,11 @@ class Decisions:
         with self._hub.transaction():
             decision = self._table.add(message, asked, everywhere=question is None)
             if question is None:
-                count = self._show_everywhere(decision, self._everywhere())
+                count = self._showing.show_everywhere(decision, self._showing.everywhere())
                 outcome = f"shown in {count} places" if count else "nobody is there to decide yet"
             else:
-                self._show(decision, question.sender, question.conversation_id, question.message_id)
-                self._show_deciders(decision, question.sender)
+                self._showing.show(decision, question.sender, question.conversation_id, question.message_id)
+                self._showing.show_deciders(decision, question.sender)
                 outcome = "shown where it was asked"
             self._hub.acknowledge(delivery, outcome=outcome)
 
@@ -153,7 +153,7 @@ class Decisions:
         """Do what is due; in how many seconds to come again, or None while nothing is open."""
         seconds = []
         pending = self.pending()
-        everywhere = self._everywhere() if any(decision.everywhere for decision in pending) else []
+        everywhere = self._showing.everywhere() if any(decision.everywhere for decision in pending) else []
         for decision in pending:
             try:
                 seconds.append(self._tend(decision, everywhere, now))
@@ -170,7 +170,7 @@ class Decisions:
         found = self._due(decision, now)
         if found.ends_as is not None and self._may_have_come_in_time(decision):
             return _PAUSE_SECONDS
-        if found.ends_as is None and not found.remind and not self._newcomers(decision, everywhere):
+        if found.ends_as is None and not found.remind and not self._showing.newcomers(decision, everywhere):
             return min(found.seconds, _LOOK_SECONDS if decision.everywhere else _LONGEST_SECONDS)
         with self._hub.transaction():
             current = self._table.of(decision.number)
@@ -180,8 +180,8 @@ class Decisions:
                     self._end(current, found.ends_as, current.asked.fallback)
                 else:
                     if found.remind:
-                        self._remind(current, now)
-                    self._show_everywhere(current, everywhere)
+                        self._showing.remind(current, now)
+                    self._showing.show_everywhere(current, everywhere)
         return 0.0
 
     def _may_have_come_in_time(self, decision: Decision) -> bool:
@@ -196,13 +196,7 @@ class Decisions:
         moment = datetime.fromtimestamp(now, UTC)
         first = self._section().decision_reminder_seconds
         is_over = decision.deadline is not None and decision.deadline <= moment
-        return due(decision, moment, first, is_shown=not is_over or self._is_seen(decision))
-
-    def _is_seen(self, decision: Decision) -> bool:
-        """Whether it has reached anybody who may decide it."""
-        places = self._table.places_reached(decision.number)
-        on_discord = GATEWAY in places and bool(decision.asked.deciders_on_discord)
-        return on_discord or any(may_decide(decision, place) for place in places)
+        return due(decision, moment, first, is_shown=not is_over or self._showing.is_seen(decision))
 
     def _decide(self, answer: Answer, message: Message) -> tuple[Decision | None, Refused | None]:
         """The decision as it is then, and why the answer does not count. The first that does ends it."""
@@ -226,7 +220,7 @@ class Decisions:
         ended = self._table.end(decision.number, state, answer, person, name, time.time())
         if state != "withdrawn":
             self._tell_asker(ended)
-        self._tell_places(ended, but=None if by is None else by.sender)
+        self._showing.tell_outcome(ended, but=None if by is None else by.sender)
         return ended
 
     def _tell_asker(self, decision: Decision) -> None:
@@ -241,92 +235,12 @@ class Decisions:
         else:
             self._hub.answer(question, decision.answer, message_type=ANSWERS, metadata=about)
 
-    def _tell_places(self, decision: Decision, but: str | None) -> None:
-        """Once in each; but on Discord each message that shows it has buttons of its own."""
-        told = {but} - {GATEWAY}
-        for showing, place in self._table.showings(decision.number):
-            if self._hub.cancel(showing.message_id) or place in told:
-                continue  # nobody has seen it, or they know
-            told |= {place} - {GATEWAY}
-            if self._hub.agent_named(place) is not None:
-                self._hub.send(
-                    place,
-                    words.outcome(decision),
-                    message_type=ANSWERS,
-                    metadata=summary(decision),
-                    conversation_id=showing.conversation_id,
-                    reply_to=showing.message_id,
-                )
-
-    def _remind(self, decision: Decision, now: float) -> None:
-        """Show it again where it has been seen; where it waits to be seen, it waits."""
-        reminded = set()
-        for showing, place in self._table.showings(decision.number):
-            if place not in reminded and all(state.state == "done" for state in self._hub.trace(showing.message_id)):
-                self._show(decision, place, showing.conversation_id, showing.reply_to, again=True)
-            reminded.add(place)
-        self._table.reminded(decision.number, now)
-
-    def _everywhere(self) -> list[str]:
-        return places(self._hub, home=self._gateway().home_channel != 0)
-
-    def _show_everywhere(self, decision: Decision, everywhere: Sequence[str]) -> int:
-        """Show it in every place where it is not shown yet; how many."""
-        home = f"discord:{self._gateway().home_channel}"
-        newcomers = self._newcomers(decision, everywhere)
-        for place in newcomers:
-            self._show(decision, place, home if place == GATEWAY else None)
-        return len(newcomers)
-
-    def _show_deciders(self, decision: Decision, but: str) -> None:
-        """Who is named to decide what somebody else has asked need not look over their shoulder."""
-        for name in decision.asked.deciders:
-            for place in (name, f"console-{name}"):
-                agent = self._hub.agent_named(place)
-                if agent is not None and agent.kind == "console" and place != but:
-                    self._show(decision, place, None)
-
     def _person_by_name(self, question: Message) -> dict[str, tuple[str, ...]]:
         """Whom an agent may mean by the name of the person whose question it is: on Discord people choose theirs, and
         may choose that of somebody else's console."""
         name, person = name_of(question), person_behind(person_of(question))
         consoles = (self._hub.agent_named(each) for each in (name, f"console-{name}"))
         return {name: tuple({person, *(each.name for each in consoles if each is not None)})}
-
-    def _newcomers(self, decision: Decision, everywhere: Sequence[str]) -> list[str]:
-        if not decision.everywhere:
-            return []
-        known = self._table.places(decision.number)
-        return [place for place in everywhere if place not in known]
-
-    def _show(
-        self,
-        decision: Decision,
-        place: str,
-        conversation: str | None,
-        reply_to: str | None = None,
-        *,
-        again: bool = False,
-    ) -> None:
-        if self._hub.agent_named(place) is None:
-            return
-        on_discord = place == GATEWAY
-        metadata: dict[str, Any] = {"decision": decision.number, "asked_by": decision.asked_by}
-        if decision.asked.options:
-            metadata["options"] = list(decision.asked.options)
-        if on_discord and (ping := decision.asked.deciders_on_discord):
-            metadata["ping"] = list(ping)
-        is_there = self._hub.rows("SELECT 1 FROM messages WHERE message_id = ?", (reply_to,))
-        showing = self._hub.send(
-            place,
-            words.question(decision, datetime.now(UTC), on_discord=on_discord, again=again),
-            message_type=ASKS,
-            priority=decision.priority,
-            metadata=metadata,
-            conversation_id=conversation,
-            reply_to=reply_to if is_there else None,
-        )
-        self._table.shown(decision.number, showing, place)
 
     def _question_of_a_person(self, message: Message) -> Message | None:
         """The one that a decision belongs to."""

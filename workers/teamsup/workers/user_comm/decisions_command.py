@@ -13,9 +13,8 @@ from teamsup.hub.console import ADDRESSEE, ask_once
 from teamsup.hub.wording import printable
 
 from . import decision_words as words
-from .decision import Decision
+from .decision import ANSWERS, Decision
 from .decision_table import DecisionTable, summary
-from .decisions import ANSWERS
 
 _ALL = 1000
 _EXIT_CODES = {"unknown": os.EX_NOUSER, "not allowed": os.EX_NOPERM, "no such option": os.EX_DATAERR}

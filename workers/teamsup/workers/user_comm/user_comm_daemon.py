@@ -12,7 +12,8 @@ from teamsup.hub.settings import Settings
 from ..worker import Worker, main
 from .commands import Commands
 from .conversations import Conversations
-from .decisions import ANSWERS, ASKS, Decisions
+from .decision import ANSWERS, ASKS
+from .decisions import Decisions
 from .following import Following
 from .patterns import Patterns
 from .people import GATEWAY, as_said_by, own_words, passed_on, places

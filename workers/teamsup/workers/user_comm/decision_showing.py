@@ -1,0 +1,108 @@
+"""Where decisions are shown to people, and their outcome told."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from teamsup.hub import MessageHub
+from teamsup.hub.sections import GatewaySection
+
+from . import decision_words as words
+from .decision import ANSWERS, ASKS, Decision, may_decide
+from .decision_table import DecisionTable, summary
+from .people import GATEWAY, places
+
+
+class DecisionShowing:
+    """Its verbs block, raise the hub's errors, and are part of the transaction of whoever calls them."""
+
+    def __init__(self, hub: MessageHub, table: DecisionTable, gateway: Callable[[], GatewaySection]) -> None:
+        self._hub = hub
+        self._table = table
+        self._gateway = gateway
+
+    def show(
+        self,
+        decision: Decision,
+        place: str,
+        conversation: str | None,
+        reply_to: str | None = None,
+        *,
+        again: bool = False,
+    ) -> None:
+        if self._hub.agent_named(place) is None:
+            return
+        on_discord = place == GATEWAY
+        metadata: dict[str, Any] = {"decision": decision.number, "asked_by": decision.asked_by}
+        if decision.asked.options:
+            metadata["options"] = list(decision.asked.options)
+        if on_discord and (ping := decision.asked.deciders_on_discord):
+            metadata["ping"] = list(ping)
+        is_there = self._hub.rows("SELECT 1 FROM messages WHERE message_id = ?", (reply_to,))
+        showing = self._hub.send(
+            place,
+            words.question(decision, datetime.now(UTC), on_discord=on_discord, again=again),
+            message_type=ASKS,
+            priority=decision.priority,
+            metadata=metadata,
+            conversation_id=conversation,
+            reply_to=reply_to if is_there else None,
+        )
+        self._table.shown(decision.number, showing, place)
+
+    def show_everywhere(self, decision: Decision, everywhere: Sequence[str]) -> int:
+        """Show it in every place where it is not shown yet; how many."""
+        home = f"discord:{self._gateway().home_channel}"
+        newcomers = self.newcomers(decision, everywhere)
+        for place in newcomers:
+            self.show(decision, place, home if place == GATEWAY else None)
+        return len(newcomers)
+
+    def show_deciders(self, decision: Decision, but: str) -> None:
+        """Who is named to decide what somebody else has asked need not look over their shoulder."""
+        for name in decision.asked.deciders:
+            for place in (name, f"console-{name}"):
+                agent = self._hub.agent_named(place)
+                if agent is not None and agent.kind == "console" and place != but:
+                    self.show(decision, place, None)
+
+    def everywhere(self) -> list[str]:
+        return places(self._hub, home=self._gateway().home_channel != 0)
+
+    def newcomers(self, decision: Decision, everywhere: Sequence[str]) -> list[str]:
+        if not decision.everywhere:
+            return []
+        known = self._table.places(decision.number)
+        return [place for place in everywhere if place not in known]
+
+    def is_seen(self, decision: Decision) -> bool:
+        """Whether it has reached anybody who may decide it."""
+        places = self._table.places_reached(decision.number)
+        on_discord = GATEWAY in places and bool(decision.asked.deciders_on_discord)
+        return on_discord or any(may_decide(decision, place) for place in places)
+
+    def remind(self, decision: Decision, now: float) -> None:
+        """Show it again where it has been seen; where it waits to be seen, it waits."""
+        reminded = set()
+        for showing, place in self._table.showings(decision.number):
+            if place not in reminded and all(state.state == "done" for state in self._hub.trace(showing.message_id)):
+                self.show(decision, place, showing.conversation_id, showing.reply_to, again=True)
+            reminded.add(place)
+        self._table.reminded(decision.number, now)
+
+    def tell_outcome(self, decision: Decision, but: str | None) -> None:
+        """Once in each; but on Discord each message that shows it has buttons of its own."""
+        told = {but} - {GATEWAY}
+        for showing, place in self._table.showings(decision.number):
+            if self._hub.cancel(showing.message_id) or place in told:
+                continue  # nobody has seen it, or they know
+            told |= {place} - {GATEWAY}
+            if self._hub.agent_named(place) is not None:
+                self._hub.send(
+                    place,
+                    words.outcome(decision),
+                    message_type=ANSWERS,
+                    metadata=summary(decision),
+                    conversation_id=showing.conversation_id,
+                    reply_to=showing.message_id,
+                )
