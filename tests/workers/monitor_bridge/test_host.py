@@ -1,9 +1,12 @@
 """When the host's load becomes an alert."""
 
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import psutil
+import pytest
 
 from support import PATIENCE, Command, eventually
 from teamsup.hub import MessageHub
@@ -77,6 +80,30 @@ def test_a_process_that_must_run_and_does_not_is_a_problem() -> None:
     readings = Host(MonitorSection(processes=("no-such-program", psutil.Process().name()))).look()
     bad = {reading.key: reading.is_bad for reading in readings if reading.key.startswith("process")}
     assert bad == {"process no-such-program": True, f"process {psutil.Process().name()}": False}
+
+
+def bad(host: Host) -> set[str]:
+    return {reading.key for reading in host.look() if reading.is_bad}
+
+
+def test_load_swap_and_inodes_are_problems_above_their_levels(monkeypatch: pytest.MonkeyPatch) -> None:
+    host = Host(MonitorSection(cpu_percent=100, memory_percent=100, disk_percent=100, network_errors_per_second=0))
+    for percent, found in ((96, {"load", "swap", "inodes"}), (50, set())):
+        monkeypatch.setattr(os, "getloadavg", lambda value=percent: (value * (os.cpu_count() or 1) / 10.0, 0.0, 0.0))
+        monkeypatch.setattr(psutil, "swap_memory", lambda value=percent: SimpleNamespace(percent=value))
+        monkeypatch.setattr(
+            os, "statvfs", lambda _, value=percent: SimpleNamespace(f_files=1000, f_favail=1000 - value * 10)
+        )
+        monkeypatch.setattr(psutil, "disk_usage", lambda _: SimpleNamespace(percent=1.0))
+        assert bad(host) == found
+
+
+def test_network_errors_are_counted_between_two_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    section = MonitorSection(cpu_percent=100, memory_percent=100, disk_percent=100, load_per_cpu=0, swap_percent=0)
+    host = Host(section)
+    errors = iter((10**9, 2 * 10**9, 2 * 10**9))
+    monkeypatch.setattr(psutil, "net_io_counters", lambda: SimpleNamespace(errin=next(errors), errout=1))
+    assert [bad(host), bad(host), bad(host)] == [set(), {"network errors"}, set()]
 
 
 def test_what_is_set_to_nothing_is_not_looked_at() -> None:

@@ -198,7 +198,7 @@ class MonitorBridge(Worker):
             case ["ack", *rest]:
                 return self._care.acknowledge(rest, who, agent)
             case ["close", *rest] if agent is None:
-                closed = self._incidents.close(numbers_in(rest, "Say which incident: close ID."))
+                closed = self._incidents.close(numbers_in(rest, "Say which incident, and nothing else: close ID."))
                 return Acknowledged(texts.closed(closed, who))
             case ["alerts"]:
                 return Acknowledged("\n".join(texts.table(incident.open_incidents(self.hub)[:_LISTED], now)))

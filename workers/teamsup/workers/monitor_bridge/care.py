@@ -146,5 +146,5 @@ def numbers_in(words: Sequence[str], otherwise: str) -> list[int]:
 def _wanted(hub: MessageHub, words: Sequence[str]) -> list[Incident]:
     if [word.lower() for word in words] == ["all"]:
         return [each for each in incident.open_incidents(hub) if each.state == incident.FIRING]
-    numbers = numbers_in(words, "Say which incident: ack ID, or ack all.")
+    numbers = numbers_in(words, "Say which incident, and nothing else: ack ID, or ack all.")
     return [incident.by_id(hub, number) for number in numbers]
