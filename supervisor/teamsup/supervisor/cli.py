@@ -83,7 +83,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
             _fill(command, importlib.import_module(f"teamsup.supervisor.commands.{name}"))
     if chosen not in COMMANDS:
         for name, point in _commands_of_others().items():
-            command = subparsers.add_parser(name, help=f"see teamsup {name} --help")
+            command = subparsers.add_parser(name, help=_purpose(point.load()) if chosen is None else "")
             _add_team(command)
             if name == chosen:
                 _fill(command, point.load())
@@ -104,6 +104,14 @@ def _commands_of_others() -> "dict[str, EntryPoint]":
     from importlib.metadata import entry_points
 
     return {point.name: point for point in entry_points(group=_GROUP) if point.name not in COMMANDS}
+
+
+def _purpose(module: Any) -> str:  # noqa: ANN401 - a module
+    """What a command is for: how it describes itself, up to the first stop."""
+    command = argparse.ArgumentParser()
+    module.add_arguments(command)
+    first = str(command.description).partition(".")[0].partition(":")[0]
+    return first[:1].lower() + first[1:]
 
 
 class _Version(argparse.Action):
