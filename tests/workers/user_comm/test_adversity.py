@@ -305,3 +305,30 @@ def lead_of(hub: MessageHub) -> Agent:
     lead = hub.agent_named("lead")
     assert lead is not None
     return lead
+
+
+@pytest.mark.usefixtures("user_comm")
+def test_the_longest_question_reaches_its_agent_and_the_longest_answer_its_person(ann: MessageHub, join: Join) -> None:
+    lead, gcp = join("lead"), join("gcp")
+    for agent in (lead, gcp):
+        question = ask(ann, f"@{agent.agent} {'é' * 131_060}")
+        delivery = read(agent)
+        assert delivery.message.content.startswith("é" * 100_000)
+        assert "all of it is in message" in delivery.message.content[-60:]
+        agent.reply(delivery, "é" * 130_000, metadata={"files": ["é" * 1000]})
+        answer = hear(ann)
+        assert (answer.reply_to, answer.content[:40]) == (
+            question.message_id,
+            f"{agent.agent}: " + "é" * (38 - len(agent.agent)),
+        )
+
+
+@pytest.mark.usefixtures("user_comm")
+def test_when_the_clock_is_set_back_people_still_hear_how_it_goes(ann: MessageHub, join: Join) -> None:
+    lead = join("lead")
+    ask(ann, "@lead how is the load?")
+    read(lead)
+    assert hear(ann, "status_report").content == "lead has read it."
+    ann.change("UPDATE relays SET begun_at = '2099-01-01 00:00:00.000'")
+    lead.heartbeat("busy", note="reading logs")
+    assert hear(ann, "status_report").content == "lead is working on it: reading logs."

@@ -100,6 +100,10 @@ class Following:
             (row, due(_standing(row, agent, now), patience, now)) for row, agent in zip(open_rows, asked, strict=True)
         ]
         youngest = max((_begun(row, now) for row in rows), default=now)
+        if youngest > now:
+            # The clock was set back. What is open begins anew, or nobody would hear of it until then.
+            sql = "UPDATE relays SET begun_at = ? WHERE begun_at > ?"
+            self._hub.change(sql, (to_text(now.timestamp()), to_text(now.timestamp())))
         early = section.progress_seconds - (now - youngest).total_seconds()
         if early > 0:
             self._again_at = min(self._again_at, time.monotonic() + early)

@@ -1,6 +1,7 @@
 """People: who somebody is, where they can be told something, and how what agents say is put to them."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from teamsup.hub import Message, MessageHub
@@ -9,7 +10,7 @@ from teamsup.hub.wording import printable
 
 GATEWAY = "gateway"
 _LONGEST_NAME = 100
-_MAX_BYTES = MAX_BYTES - 1024
+_SPARE_BYTES = 1024
 _KEPT = ("alert", "commands", "files", "ping")
 
 
@@ -49,9 +50,14 @@ def as_said_by(message: Message, place: str, *, about: str = "") -> str:
     A terminal shows by itself what is urgent; Discord has no way to.
     """
     urgent = "❗ " if message.priority == "urgent" and place == GATEWAY else ""
-    text = f"{urgent}{message.sender}{about}: {message.content}"
-    cut = text.encode()[:_MAX_BYTES].decode(errors="ignore")
-    return text if cut == text else f"{cut}\n… (cut; all of it is in message #{message.id})"
+    return fitting(f"{urgent}{message.sender}{about}: {message.content}", passed_on(message), message)
+
+
+def fitting(text: str, metadata: Mapping[str, Any], source: Message) -> str:
+    """What goes into one message with that metadata; the source has all of it."""
+    room = max(0, MAX_BYTES - _SPARE_BYTES - len(json.dumps(dict(metadata), ensure_ascii=False).encode()))
+    cut = text.encode()[:room].decode(errors="ignore")
+    return text if cut == text else f"{cut}\n… (cut; all of it is in message #{source.id})"
 
 
 def as_shown(text: str, place: str) -> str:

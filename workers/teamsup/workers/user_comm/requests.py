@@ -14,7 +14,7 @@ from teamsup.hub.clock import to_text
 from teamsup.hub.sections import UserCommSection
 
 from .conversations import NO_HISTORY, Conversations, History, first_version
-from .people import GATEWAY, as_said_by, as_shown, name_of, own_words, passed_on, person_of, short
+from .people import GATEWAY, as_said_by, as_shown, fitting, name_of, own_words, passed_on, person_of, short
 from .progress import absence, reported
 from .routing import ASKED_OF_WORKERS, Ask, Place
 
@@ -233,7 +233,7 @@ class Requests:
             metadata["quotes"] = list(history.people)
         relay = self._hub.send(
             agent.name,
-            f"{words}{context}{history.text}",
+            fitting(f"{words}{context}{history.text}", metadata, question),
             priority=question.priority,
             metadata=metadata,
             conversation_id=question.conversation_id,
