@@ -1,5 +1,7 @@
 """``teamsup demo``: one alert from its first news to its end."""
 
+import argparse
+import errno
 import os
 import signal
 import subprocess
@@ -11,6 +13,7 @@ import psutil
 import pytest
 
 from support import Command, eventually
+from teamsup.workers.monitor_bridge import demo_command
 
 
 @pytest.fixture
@@ -53,3 +56,33 @@ def test_it_leaves_nothing_when_it_is_told_to_end(tmp_path: Path, temporary: Pat
         demo.wait(40)
     assert not psutil.wait_procs(family, timeout=10)[1]
     assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_leaves_nothing_when_it_is_interrupted_while_it_begins_and_again_while_it_ends(
+    tmp_path: Path, temporary: Path, number: signal.Signals
+) -> None:
+    begun = {
+        "its folder": lambda: any(temporary.iterdir()),
+        "its team": lambda: any(temporary.glob("*/log")),
+        "its processes": lambda: any(temporary.glob("*/demo/run/*")),
+        "its hub": lambda: any(temporary.glob("*/demo/messages.db")),
+    }
+    for what, is_there in begun.items():
+        with run_demo(tmp_path / "home", temporary, "--quick") as demo:
+            eventually(is_there, what)
+            family = psutil.Process(demo.pid).children(recursive=True)
+            for _ in range(2):
+                demo.send_signal(number)
+            demo.communicate(timeout=60)
+        assert not psutil.wait_procs(family, timeout=10)[1]
+        assert [path.name for path in temporary.iterdir()] == [], what
+
+
+def test_a_temporary_folder_without_room_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(**_: str) -> str:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "mkdtemp", fails)
+    with pytest.raises(demo_command.DemoFailed, match=r"has no place for its team in .+No space left on device"):
+        demo_command.run(argparse.Namespace(quick=True))

@@ -27,6 +27,7 @@ from teamsup.hub.wording import printable
 
 _PATIENCE = 20.0
 _READING_SECONDS = 1.5
+_LOOK_SECONDS = 0.2
 _ENTER_SECONDS = 10.0
 _AGENT = "alert-manager"
 _YOU = "console-you"
@@ -48,16 +49,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     pause = 0.0 if arguments.quick else _READING_SECONDS
     _say("One alert, from its first news to its end: in a team of its own, on this machine, of which nothing is left.")
-    with _team() as (team, port):
+    with _team() as (team, port, besides):
+        besides.start(_be_agent, team, pause)
         _show(team, port, pause)
     _say("The team has ended and its folder is gone. For alerts of your own: teamsup start, then docs/monitoring.md.")
     return 0
 
 
 def _show(team: Team, port: int, pause: float) -> None:
-    agent = threading.Thread(target=_be_agent, args=(team, pause), daemon=True)
     with console(team, _YOU) as you:
-        agent.start()
         _wait_until(lambda: _is_here(you), f"{_AGENT} did not come")
         began = datetime.now(UTC)
         _say("1. Monitoring, here a stand-in for Prometheus Alertmanager, says:")
@@ -81,55 +81,126 @@ def _show(team: Team, port: int, pause: float) -> None:
         _quote(_heard(you, "Resolved").content)
 
 
-@contextlib.contextmanager
-def _team() -> Iterator[tuple[Team, int]]:
-    """A team that runs, and where it hears Alertmanager. It is ended and removed whatever happens."""
-    folder = Path(tempfile.mkdtemp(prefix="teamsup-demo-"))
-    team = Team("demo", folder / "demo")
-    ends = (signal.SIGTERM, signal.SIGHUP)
-    before = [signal.signal(number, lambda number, _: sys.exit(128 + number)) for number in ends]
-    supervisor: subprocess.Popen[bytes] | None = None
-    try:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port: int = free.getsockname()[1]
-        team.create()
-        team.configuration.write_text(
-            f'[team]\nagents = ["{_AGENT}"]\n[monitor-bridge]\nlisten = "127.0.0.1:{port}"\n'
-            '[source.prometheus]\nkind = "alertmanager"\n[worker.gateway]\nautostart = false\n',
-            encoding="utf-8",
-        )
-        log = folder / "log"
-        with log.open("wb") as output:
-            supervisor = subprocess.Popen(
-                [*installed_command(), "start"], stdout=output, stderr=output, env=_environment(team)
-            )
-        _wait_until(lambda: _hears(port) or supervisor.poll() is not None, "its team did not start")
-        if supervisor.poll() is not None:
-            raise DemoFailed(f"The demo's team did not start: {log.read_text('utf-8', 'replace').strip()[-500:]}")
-        yield team, port
-    finally:
-        if supervisor is not None and supervisor.poll() is None:
-            supervisor.terminate()
-            supervisor.wait(30)
-        shutil.rmtree(team.run, ignore_errors=True)
-        shutil.rmtree(folder, ignore_errors=True)
-        for number, handler in zip(ends, before, strict=True):
+class _Besides:
+    """What happens beside the person's part, and ends before the folder goes."""
+
+    def __init__(self) -> None:
+        self._ending = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def start(self, act: Callable[[Team, float, Callable[[], bool]], None], team: Team, pause: float) -> None:
+        thread = threading.Thread(target=act, args=(team, pause, self._ending.is_set), daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def end(self) -> None:
+        self._ending.set()
+        for thread in self._threads:
+            thread.join(_PATIENCE)
+
+
+class _Interruptions:
+    """Ctrl-C and its like end the demo, but not between beginning something and knowing of it, nor while it ends."""
+
+    def __init__(self) -> None:
+        self._is_held = True
+        self._came = 0
+        ends = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        self._before = {number: signal.signal(number, self._come) for number in ends}
+
+    def _come(self, number: int, _: object) -> None:
+        self._came = number
+        if not self._is_held:
+            self._end()
+
+    def _end(self) -> None:
+        self._is_held = True
+        if self._came == signal.SIGINT:
+            raise KeyboardInterrupt
+        sys.exit(128 + self._came)
+
+    def hold(self) -> None:
+        self._is_held = True
+
+    def let(self) -> None:
+        """Be interrupted from now on, also by what has come meanwhile."""
+        self._is_held = False
+        if self._came:
+            self._end()
+
+    def restore(self) -> None:
+        for number, handler in self._before.items():
             signal.signal(number, handler)
 
 
-def _be_agent(team: Team, pause: float) -> None:
+@contextlib.contextmanager
+def _team() -> Iterator[tuple[Team, int, _Besides]]:
+    """A team that runs, and where it hears Alertmanager. It is ended and removed whatever happens."""
+    interruptions, besides = _Interruptions(), _Besides()
+    folder: Path | None = None
+    supervisor: subprocess.Popen[bytes] | None = None
+    try:
+        try:
+            folder = Path(tempfile.mkdtemp(prefix="teamsup-demo-"))
+            team, port, log = Team("demo", folder / "demo"), _free_port(), folder / "log"
+            supervisor = _begin(team, port, log)
+        except OSError as error:
+            place = tempfile.gettempdir()
+            raise DemoFailed(f"The demo has no place for its team in {place}: {error.strerror}.") from error
+        interruptions.let()
+        _wait_until(lambda: _hears(port) or supervisor.poll() is not None, "its team did not start")
+        if supervisor.poll() is not None:
+            raise DemoFailed(f"The demo's team did not start: {log.read_text('utf-8', 'replace').strip()[-500:]}")
+        yield team, port, besides
+    finally:
+        interruptions.hold()
+        besides.end()
+        if supervisor is not None and supervisor.poll() is None:
+            supervisor.terminate()
+            try:
+                supervisor.wait(30)
+            except subprocess.TimeoutExpired:
+                # What it has started ends when it is gone.
+                supervisor.kill()
+                supervisor.wait()
+        if folder is not None:
+            shutil.rmtree(Team("demo", folder / "demo").run, ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)
+        interruptions.restore()
+
+
+def _begin(team: Team, port: int, log: Path) -> subprocess.Popen[bytes]:
+    team.create()
+    team.configuration.write_text(
+        f'[team]\nagents = ["{_AGENT}"]\n[monitor-bridge]\nlisten = "127.0.0.1:{port}"\n'
+        '[source.prometheus]\nkind = "alertmanager"\n[worker.gateway]\nautostart = false\n',
+        encoding="utf-8",
+    )
+    with log.open("wb") as output:
+        return subprocess.Popen([*installed_command(), "start"], stdout=output, stderr=output, env=_environment(team))
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+def _be_agent(team: Team, pause: float, is_ending: Callable[[], bool]) -> None:
     """What an agent in Claude Code would do, by a script."""
+    told = f"2. It is incident 1 now. The agent {_AGENT}, here a script in the place of Claude Code, reads:"
     with MessageHub(team, agent=_AGENT) as hub:
         hub.register()
-        for delivery in hub.listen(_PATIENCE):
-            if "firing" in delivery.message.message_id:
-                _say(f"2. It is incident 1 now. The agent {_AGENT}, here a script in the place of Claude Code, reads:")
-                _quote(delivery.message.content)
-                time.sleep(2 * pause)
-                hub.reply(delivery, _FINDING)
-            else:
-                hub.acknowledge(delivery)
+        while not is_ending():
+            for delivery in hub.listen(_LOOK_SECONDS):
+                if "firing" in delivery.message.message_id:
+                    _say(told)
+                    _quote(delivery.message.content)
+                    time.sleep(2 * pause)
+                    hub.reply(delivery, _FINDING)
+                else:
+                    hub.acknowledge(delivery)
 
 
 def _post(port: int, began: datetime, ended: datetime | None) -> None:
