@@ -304,3 +304,18 @@ def test_what_cannot_be_told_does_not_hold_up_the_others(desk: Desk, monkeypatch
     monkeypatch.undo()
     desk.later(60)
     assert len(desk.read("user_comm")) == 1
+
+
+def test_an_agent_that_was_retired_meanwhile_is_said_to_have_left_and_is_not_brought_back(desk: Desk) -> None:
+    desk.take(FIRING)
+    desk.read("alert-manager")
+    desk.leave("lead")
+    desk.hub.retire("alert-manager")
+    desk.later(1)
+    (told,) = desk.read("user_comm")
+    assert told.content.startswith("alert-manager has left the team. ")
+
+    desk.care.acknowledge(["all"], "ann")
+    desk.take(over(FIRING))
+    assert desk.hub.agent_named("alert-manager") is None
+    assert len(desk.read("user_comm")) == 1

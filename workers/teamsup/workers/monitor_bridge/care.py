@@ -121,7 +121,8 @@ class Care:
             for name in conversation.agents:
                 # What says that nobody takes care of it must not be read any more.
                 knows |= self._conversations.withdraw(first, name)
-            for name in sorted(knows - {agent}):
+            # Who has left the team for good is not brought back by that.
+            for name in sorted((knows - {agent}) & set(self._conversations.everybody())):
                 self._conversations.say(conversation, name, text, "acknowledged")
             facts = {"alert": texts.facts(of_this, severity="info"), "incident": first}
             self._conversations.say(conversation, PEOPLE, text, "acknowledged", metadata=facts)

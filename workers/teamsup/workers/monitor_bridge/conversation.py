@@ -196,7 +196,8 @@ class Conversations:
     def end(self, conversation: Conversation, over: list[Incident], now: float, moment: datetime) -> None:
         """All of it is resolved: what was not read is withdrawn, and who knows of it is told once."""
         knows = self.withdraw(conversation.first)
-        for recipient in sorted(knows):
+        # Who has left the team for good is not brought back by that.
+        for recipient in sorted(knows & {PEOPLE, *self.everybody()}):
             self.say(
                 conversation,
                 recipient,

@@ -199,6 +199,8 @@ class Ladder:
         """Why it comes to the next: what became of it with whoever had it."""
         moment = datetime.fromtimestamp(now, UTC)
         had_it = agents.get(conversation.agent or "")
+        if had_it is None and conversation.step != "new" and conversation.agent is not None:
+            return texts.left(conversation.agent)
         if conversation.step == "new" or had_it is None:
             return texts.nobody([agents[name] for name in conversation.agents if name in agents], moment)
         message = self._conversations.last_to(conversation.first, had_it.name)

@@ -58,6 +58,10 @@ def unread(agent: Agent, number: int, now: datetime, *, but_before: bool = False
     return f"{agent.name} is {presence(agent, now)} and {what} (#{number})"
 
 
+def left(agent: str) -> str:
+    return f"{agent} has left the team"
+
+
 def not_acted(agent: str, number: int, seconds: float) -> str:
     return f"{agent} has read this alert (#{number}) and has not answered for {duration(seconds)}"
 
