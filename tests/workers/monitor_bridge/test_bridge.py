@@ -368,6 +368,20 @@ def test_what_is_asked_of_it_in_words_is_answered(begin: Callable[..., Bridge]) 
     assert heard(bridge.lead).message_type == "error"
 
 
+def test_how_many_incidents_are_open_stands_beside_its_name(begin: Callable[..., Bridge]) -> None:
+    bridge = begin()
+    assert bridge.post(title="one") == 200
+    assert bridge.post(title="two", severity="critical") == 200
+
+    def note() -> str:
+        return str(bridge.teamsup.ps()["monitor-bridge"]["note"])
+
+    eventually(lambda: note().endswith("2 incidents open, 1 critical"), "they are counted")
+    for title in ("one", "two"):
+        assert bridge.post(title=title, status="resolved") == 200
+    eventually(lambda: "open" not in note(), "they are over")
+
+
 def test_a_program_that_answers_with_an_error_has_not_acted(begin: Callable[..., Bridge]) -> None:
     bridge = begin("act_seconds = 2\n", '[alert.all]\nagents = ["siren"]\n')
     with MessageHub(bridge.teamsup.team, agent="siren") as siren:

@@ -18,6 +18,7 @@ from .care import Acknowledged, Care, numbers_in
 from .hearing import listener
 from .incident import Incident
 from .incidents import Incidents
+from .ladder import Looked
 from .quiet import Quiet
 from .routes import PEOPLE, Routes
 from .watch import Watch
@@ -50,6 +51,7 @@ class MonitorBridge(Worker):
         self._changed = asyncio.Event()
         self._besides: set[asyncio.Task[None]] = set()
         self._commands: set[int] = set()
+        self._open = ""
         try:
             self._watch.host.check()
             self._watch.host.look()
@@ -60,7 +62,7 @@ class MonitorBridge(Worker):
     def details(self) -> dict[str, Any]:
         listening = "" if self._listener is None else self._listener.note
         figures = self._watch.host.note if self._has_looked else ""
-        note = "; ".join(part for part in (listening, figures) if part)
+        note = "; ".join(part for part in (listening, figures, self._open) if part)
         return {"note": note, "alerted": self._watch.alerted}
 
     async def work(self) -> None:
@@ -104,7 +106,7 @@ class MonitorBridge(Worker):
             self._changed.clear()
             seconds: float | None = None
             try:
-                looked = await self.in_thread(self._incidents.ladder.look)
+                looked = await self.in_thread(self._look_after)
             except TeamsupError as error:
                 self.log.error("the escalation waits: %s", error)
                 seconds = _FIRST_LOOK_SECONDS
@@ -118,6 +120,11 @@ class MonitorBridge(Worker):
                     await self._changed.wait()
             except TimeoutError:
                 pass
+
+    def _look_after(self) -> Looked:
+        looked = self._incidents.ladder.look()
+        self._open = texts.counted(incident.count_open(self.hub))
+        return looked
 
     async def _prune(self) -> None:
         while True:

@@ -144,6 +144,12 @@ def open_incidents(hub: MessageHub) -> list[Incident]:
     return sorted(found, key=lambda incident: how_bad(incident.severity))
 
 
+def count_open(hub: MessageHub) -> dict[str, int]:
+    """How many are not over, by severity."""
+    rows = hub.rows("SELECT severity, count(*) AS count FROM incidents WHERE state <> 'resolved' GROUP BY severity")
+    return {row["severity"]: row["count"] for row in rows}
+
+
 def all_incidents(hub: MessageHub, limit: int) -> list[Incident]:
     """The newest, over or not; but for those of which only the end was ever heard."""
     return _select(hub, "i.count > 0 ORDER BY i.id DESC LIMIT ?", limit)

@@ -149,6 +149,14 @@ def state(incident: Incident, now: datetime) -> str:
     return "muted" if incident.muted_by is not None and incident.is_open else incident.state
 
 
+def counted(still_open: Mapping[str, int]) -> str:
+    """How many are open, for where there is no room for more; empty: none."""
+    count, critical = sum(still_open.values()), still_open.get("critical", 0)
+    if not count:
+        return ""
+    return f"{count} {'incident' if count == 1 else 'incidents'} open" + (f", {critical} critical" if critical else "")
+
+
 def table(incidents: Sequence[Incident], now: datetime) -> list[str]:
     """A line each."""
     if not incidents:
