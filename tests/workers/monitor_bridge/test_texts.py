@@ -53,3 +53,16 @@ def test_a_test_asks_nobody_for_anything(desk: Desk) -> None:
 def test_an_end_without_a_beginning_is_no_problem_to_be_listed(desk: Desk) -> None:
     desk.take(over(FIRING))
     assert desk.all == []
+
+
+def test_who_has_answered_stands_where_nobody_takes_care_of_it_yet(desk: Desk) -> None:
+    desk.take(replace(FIRING, group="g"))
+    (first,) = desk.read("alert-manager")
+    desk.say("alert-manager", "it is the backup", first)
+    desk.now += 30
+    desk.take(replace(FIRING, key="k2", group="g"))
+    now = datetime.fromtimestamp(desk.now, UTC)
+    assert {each.id: texts.state(each, now) for each in desk.open} == {
+        1: "answered by alert-manager 30s ago",
+        2: "firing",
+    }

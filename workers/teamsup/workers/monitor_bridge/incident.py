@@ -52,6 +52,9 @@ class Incident:
     step: str = "new"
     since: datetime | None = None
     """How far it has been escalated, and when that was."""
+    acted_by: str | None = None
+    acted_at: datetime | None = None
+    """Who has acknowledged, answered or reported since it was told last; with that the escalation rests."""
 
     @property
     def conversation(self) -> str:
@@ -163,7 +166,7 @@ def number_in(word: str) -> int | None:
 
 def _select(hub: MessageHub, where: str, *values: object) -> list[Incident]:
     rows = hub.rows(
-        "SELECT i.*, c.name, c.agent, c.step, c.since FROM incidents AS i"  # noqa: S608 - a condition of ours
+        "SELECT i.*, c.name, c.agent, c.step, c.since, c.acted_by, c.acted_at FROM incidents AS i"  # noqa: S608 - a condition of ours
         f" LEFT JOIN incident_conversations AS c ON c.first = i.first WHERE {where}",
         values,
     )
@@ -196,6 +199,8 @@ def _from(row: sqlite3.Row) -> Incident:
         agent=row["agent"],
         step=row["step"] or "new",
         since=from_text(row["since"]),
+        acted_by=row["acted_by"],
+        acted_at=from_text(row["acted_at"]),
     )
 
 

@@ -146,7 +146,12 @@ def state(incident: Incident, now: datetime) -> str:
         return f"acknowledged by {printable(incident.acknowledged_by or '')} {since} ago"
     if not incident.is_open and incident.ended_at is not None:
         return f"resolved {duration((now - incident.ended_at).total_seconds())} ago"
-    return "muted" if incident.muted_by is not None and incident.is_open else incident.state
+    if incident.muted_by is not None and incident.is_open:
+        return "muted"
+    acted_at, began = incident.acted_at, incident.first_seen
+    if acted_at is not None and (began is None or began <= acted_at):  # and not before this joined
+        return f"answered by {printable(incident.acted_by or '')} {duration((now - acted_at).total_seconds())} ago"
+    return incident.state
 
 
 def counted(still_open: Mapping[str, int]) -> str:
