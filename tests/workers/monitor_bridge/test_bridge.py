@@ -225,6 +225,30 @@ def test_the_last_resort_is_a_command(begin: Callable[..., Bridge], tmp_path: Pa
     assert "Incident 1, critical, from script" in text
 
 
+def test_the_command_is_run_once_also_when_that_cannot_be_noted(begin: Callable[..., Bridge], tmp_path: Path) -> None:
+    runs, go = tmp_path / "runs", tmp_path / "go"
+    script = f"echo $TEAMSUP_INCIDENT >> {runs}; while [ ! -e {go} ]; do sleep 0.05; done"
+    bridge = begin(f"act_seconds = 1\ncommand = {json.dumps(['sh', '-c', script])}\n")
+    bridge.lead.mark_offline("lead")
+    assert bridge.post(title="one") == 200
+    eventually(runs.exists, "the command runs")
+    with MessageHub(bridge.teamsup.team) as hub:
+        hub.change(
+            "CREATE TRIGGER fails BEFORE UPDATE OF step ON incident_conversations WHEN NEW.step = 'command'"
+            " BEGIN SELECT RAISE(ABORT, 'it cannot be noted'); END"
+        )
+        go.touch()
+        bridge.lead.register()
+        for number in range(3):
+            assert bridge.post(title=f"look {number}") == 200
+            heard_until(bridge.lead, f"look {number}")
+            # Said by the escalation, which has looked at the first one too.
+            heard_until(bridge.lead, "has not answered")
+        hub.change("DROP TRIGGER fails")
+    eventually(lambda: [each["step"] for each in bridge.alerts() if each["id"] == 1] == ["command"], "it is noted")
+    assert runs.read_text().split().count("1") == 1
+
+
 def test_people_hear_that_the_command_failed(begin: Callable[..., Bridge]) -> None:
     command = json.dumps(["sh", "-c", "echo no route to mail >&2; exit 3"])
     bridge = begin(f"act_seconds = 1\ncommand = {command}\n")

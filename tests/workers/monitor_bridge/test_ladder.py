@@ -319,3 +319,27 @@ def test_an_agent_that_was_retired_meanwhile_is_said_to_have_left_and_is_not_bro
     desk.take(over(FIRING))
     assert desk.hub.agent_named("alert-manager") is None
     assert len(desk.read("user_comm")) == 1
+
+
+def test_what_becomes_news_while_the_command_runs_is_escalated_too(join: Join) -> None:
+    desk = Desk(join, here=(), command=("true",))
+    desk.take(replace(FIRING, group="g"))
+    (first,) = desk.later(180).commands
+    since = desk.incidents.ladder.command_due(first)
+    assert since is not None
+
+    desk.take(replace(FIRING, key="k2", severity="critical", group="g"))
+    assert desk.incidents.ladder.command_due(first) is None
+    desk.incidents.ladder.has_run(first, since)
+    assert desk.later(180).commands == (first,)
+    since = desk.incidents.ladder.command_due(first)
+    desk.incidents.ladder.has_run(first, since)
+    assert desk.later(9999).commands == ()
+
+
+def test_no_command_is_due_for_what_was_acknowledged_meanwhile(join: Join) -> None:
+    desk = Desk(join, here=(), command=("true",))
+    desk.take(FIRING)
+    (first,) = desk.later(180).commands
+    desk.care.acknowledge(["all"], "ann")
+    assert desk.incidents.ladder.command_due(first) is None

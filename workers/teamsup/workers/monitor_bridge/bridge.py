@@ -51,6 +51,8 @@ class MonitorBridge(Worker):
         self._changed = asyncio.Event()
         self._besides: set[asyncio.Task[None]] = set()
         self._commands: set[int] = set()
+        self._ran: dict[int, tuple[float, str]] = {}
+        """For which step the command was run, and why it failed, until that is noted."""
         self._open = ""
         try:
             self._watch.host.check()
@@ -151,20 +153,28 @@ class MonitorBridge(Worker):
 
     async def _last_resort(self, first: int) -> None:
         try:
-            found = await self.in_thread(incident.of_conversation, self.hub, first)
-            if not found:
+            # It may have been acknowledged since, or have run while the look went on.
+            since, found = await self.in_thread(self._command_due, first)
+            if since is None or not found:
                 return
-            text = texts.for_people(found)
-            failure = await last_resort.run(self._section.command, text, found, self._section.command_seconds)
-            await self.in_thread(self._has_run, first, failure)
+            if (ran := self._ran.get(first)) is None or ran[0] != since:
+                text = texts.for_people(found)
+                failure = await last_resort.run(self._section.command, text, found, self._section.command_seconds)
+                self._ran[first] = ran = since, failure
+            await self.in_thread(self._has_run, first, *ran)
+            del self._ran[first]
         except TeamsupError as error:
             self.log.error("whether the command was run could not be noted: %s", error)
         finally:
             self._commands.discard(first)
 
-    def _has_run(self, first: int, failure: str) -> None:
+    def _command_due(self, first: int) -> tuple[float | None, list[Incident]]:
         with self.hub.transaction():
-            self._incidents.ladder.has_run(first)
+            return self._incidents.ladder.command_due(first), incident.of_conversation(self.hub, first)
+
+    def _has_run(self, first: int, since: float, failure: str) -> None:
+        with self.hub.transaction():
+            self._incidents.ladder.has_run(first, since)
             conversation = self._incidents.conversations.get(first)
             if failure and conversation is not None:
                 self.log.error("the command for incident %d failed: %s", first, failure)

@@ -113,9 +113,17 @@ class Ladder:
                 case RunCommand():
                     return step
 
-    def has_run(self, first: int) -> None:
-        """The command has been run."""
-        self._conversations.change(first, step="command", since=self._clock())
+    def command_due(self, first: int) -> float | None:
+        """Since when the step is taken after which the command is to be run; None: it is not."""
+        is_due = isinstance(self.advance(first), RunCommand)
+        conversation = self._conversations.get(first)
+        return conversation.since if is_due and conversation is not None else None
+
+    def has_run(self, first: int, since: float | None = None) -> None:
+        """The command has been run. What has become news while it ran goes its own way."""
+        conversation = self._conversations.get(first)
+        if conversation is not None and conversation.step == "people" and since in (None, conversation.since):
+            self._conversations.change(first, step="command", since=self._clock())
 
     def _in_time(self, conversation: Conversation, now: float) -> Conversation:
         """When the clock was set back, nothing waits until it is there again."""
