@@ -66,3 +66,16 @@ def test_who_has_answered_stands_where_nobody_takes_care_of_it_yet(desk: Desk) -
         1: "answered by alert-manager 30s ago",
         2: "firing",
     }
+
+
+@pytest.mark.parametrize(
+    ("still_open", "said"),
+    [
+        ({}, ""),
+        ({"critical": 1}, "1 critical incident open"),
+        ({"info": 1}, "1 incident open"),
+        ({"critical": 1, "warning": 2}, "3 incidents open, 1 critical"),
+    ],
+)
+def test_how_many_are_open_is_said_in_few_words(still_open: dict[str, int], said: str) -> None:
+    assert texts.counted(still_open) == said

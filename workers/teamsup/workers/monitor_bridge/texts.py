@@ -157,9 +157,10 @@ def state(incident: Incident, now: datetime) -> str:
 def counted(still_open: Mapping[str, int]) -> str:
     """How many are open, for where there is no room for more; empty: none."""
     count, critical = sum(still_open.values()), still_open.get("critical", 0)
-    if not count:
-        return ""
-    return f"{count} {'incident' if count == 1 else 'incidents'} open" + (f", {critical} critical" if critical else "")
+    what = "incident" if count == 1 else "incidents"
+    if count == critical:
+        return f"{count} critical {what} open" if count else ""
+    return f"{count} {what} open" + (f", {critical} critical" if critical else "")
 
 
 def table(incidents: Sequence[Incident], now: datetime) -> list[str]:
