@@ -109,3 +109,12 @@ def test_a_host_that_cannot_be_measured_hides_nothing_else(desk: Desk, monkeypat
 
     monkeypatch.setattr(psutil, "virtual_memory", fails)
     assert len(look(desk, watch_of(desk), 100)) == 1
+
+
+def test_a_sign_of_life_is_missed_also_when_the_clock_was_set_back(desk: Desk) -> None:
+    watch = watch_of(desk)
+    desk.take(SignOfLife(SOURCE, "b", "backup"))
+    assert look(desk, watch, 20) == []
+    desk.now -= 86400
+    assert look(desk, watch, 60) == []
+    assert len(look(desk, watch, 30)) == 1

@@ -55,8 +55,8 @@ class Watch:
         """Look once. Raises StoreError."""
         agents = self._hub.agents()
         now = self._clock()
-        if now - self._looked > _GAP_LOOKS * self._section.interval_seconds:
-            # We slept, or could not look: what came meanwhile was not heard.
+        if not 0 <= now - self._looked <= _GAP_LOOKS * self._section.interval_seconds:
+            # We slept, or could not look: what came meanwhile was not heard. Or the clock was set back.
             self._since = now
         self._looked = now
         self._starts = members.starts(self._starts, agents, now)

@@ -31,7 +31,9 @@ def readings(
         seen = [
             sign.seen_at
             for sign in known
-            if sign.source == section.source and wanted in (sign.title.lower(), sign.key.lower())
+            if sign.source == section.source
+            and wanted in (sign.title.lower(), sign.key.lower())
+            and sign.seen_at <= now  # else the clock was set back since
         ]
         last = max([*seen, listening_since])
         silence = now - last
