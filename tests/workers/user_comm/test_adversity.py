@@ -14,6 +14,7 @@ from teamsup.hub.messages import Message
 from teamsup.hub.sections import UserCommSection
 from teamsup.workers.user_comm.conversations import Conversations
 from teamsup.workers.user_comm.following import Following
+from teamsup.workers.user_comm.relays import Relays
 from teamsup.workers.user_comm.requests import Requests
 from teamsup.workers.user_comm.routing import Ask, Place
 
@@ -283,7 +284,8 @@ def test_news_that_come_with_the_answer_do_not_follow_it(team: Team, ann: Messag
     with MessageHub(team, agent="user_comm") as hub:
         hub.register("daemon")
         section = UserCommSection(progress_seconds=0.001)
-        requests = Requests(hub, Conversations(hub), lambda: section)
+        relays = Relays(hub)
+        requests = Requests(hub, relays, Conversations(hub), lambda: section)
         ask(ann, "how is the load?")
         requests.pass_on(read(hub), Ask((lead_of(hub),), "how is the load?"), Place())
         lead.reply(read(lead), "calm")
@@ -291,12 +293,12 @@ def test_news_that_come_with_the_answer_do_not_follow_it(team: Team, ann: Messag
         class Late(Following):
             def _act(self, *arguments: Any) -> None:  # noqa: ANN401 - as the other has them
                 answer = read(hub)
-                question = requests.question_behind(str(answer.message.reply_to))
+                question = relays.question_behind(str(answer.message.reply_to))
                 assert question is not None
                 requests.bring_back(answer, question)
                 super()._act(*arguments)
 
-        following = Late(hub, requests, lambda: section, 60, logging.getLogger())
+        following = Late(hub, requests, relays, lambda: section, 60, logging.getLogger())
         eventually(lambda: not following.look(), "it is answered")
     assert [each.content for each in ann.waiting()] == ["lead: calm"]
 

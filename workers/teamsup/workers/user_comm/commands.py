@@ -9,7 +9,7 @@ from teamsup.hub.wording import ago, presence
 
 from .conversations import Conversations
 from .people import own_words, person_of, quoted, short
-from .requests import Requests
+from .relays import Relays
 
 HELP = """\
 /help             this text
@@ -36,12 +36,12 @@ class Commands:
     def __init__(
         self,
         hub: MessageHub,
-        requests: Requests,
+        relays: Relays,
         conversations: Conversations,
         pending: Callable[[], Sequence[str]],
     ) -> None:
         self._hub = hub
-        self._requests = requests
+        self._relays = relays
         self._conversations = conversations
         self._pending = pending
 
@@ -56,7 +56,7 @@ class Commands:
                 self._conversations.begin_anew(message.conversation_id, message)
                 return "A new conversation. Name an agent to talk to it: @AGENT your text"
             case "stop":
-                names = self._requests.stop(person_of(message), message.conversation_id)
+                names = self._relays.stop(person_of(message), message.conversation_id)
                 return f"Withdrawn from {', '.join(names)}." if names else "There is nothing of yours to stop here."
             case "trace":
                 return self._trace(rest, message)
@@ -76,7 +76,7 @@ class Commands:
             return "Nothing of yours is open here. Of another message: /trace ID"
         if found.conversation_id != message.conversation_id or not found.conversation_id:
             return f"There is no message {short(wanted, 60)} in this conversation."
-        relays = self._requests.relays_of(found.message_id, found.conversation_id) or [found]
+        relays = self._relays.of(found.message_id, found.conversation_id) or [found]
         states = [state for relay in relays for state in self._hub.trace(relay.message_id)]
         return "\n".join([f"#{found.id} {short(own_words(found)[0], 60)}", *(f"  {fate(state)}" for state in states)])
 

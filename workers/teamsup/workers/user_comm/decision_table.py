@@ -23,7 +23,7 @@ _SEEN_IN = """
 _WAITS_SINCE = """
     SELECT 1 FROM deliveries AS d JOIN messages AS m ON m.id = d.message
       WHERE d.recipient = ? AND d.done_at IS NULL AND d.available_at IS NULL
-        AND m.created_at <= (SELECT deadline FROM decisions WHERE question = ?) LIMIT 1
+        AND m.created_at < (SELECT deadline FROM decisions WHERE question = ?) LIMIT 1
 """
 # A thread that the gateway has made is a conversation of its own. CROSS JOIN begins with the decisions, of which there
 # are fewer than places.

@@ -31,7 +31,7 @@ from .decision import (
 from .decision_showing import DecisionShowing
 from .decision_table import DecisionTable, summary
 from .people import GATEWAY, name_of, own_words, person_of
-from .requests import ABOUT
+from .relays import ABOUT
 
 _LOOK_SECONDS, _TROUBLE_SECONDS, _PAUSE_SECONDS = 2.0, 60.0, 0.2
 _LONGEST_SECONDS = 60.0  # a machine may have slept meanwhile
@@ -203,7 +203,7 @@ class Decisions:
         decision = self._table.of(answer.decision)
         if decision is None:
             return None, Refused("unknown")
-        if decision.deadline is not None and (message.created_at or decision.asked_at) > decision.deadline:
+        if decision.deadline is not None and (message.created_at or decision.asked_at) >= decision.deadline:
             found = self._due(decision, time.time())
             if decision.state == "open" and found.ends_as is not None:
                 decision = self._end(decision, found.ends_as, decision.asked.fallback)

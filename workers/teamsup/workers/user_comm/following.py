@@ -8,11 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from teamsup.hub import Agent, MessageHub, StoreError
+from teamsup.hub import Agent, Message, MessageHub, StoreError
 from teamsup.hub.clock import from_text, to_text
 from teamsup.hub.sections import UserCommSection
 
 from .progress import Due, Patience, Standing, due, retired, without_note
+from .relays import Relays
 from .requests import NEWS, Requests
 
 # An agent that has asked people to decide something first waits for them, and not they for it.
@@ -42,6 +43,30 @@ _OFTEN = 30
 
 
 @dataclass(frozen=True, slots=True)
+class _Open:
+    """A relay that its agent has still to answer, and what is due."""
+
+    row: sqlite3.Row
+    due: Due
+    step: str
+    """How it stands, but for the agent's own note."""
+    is_left: bool
+    """Whether its agent went without reading it."""
+
+    @property
+    def number(self) -> int:
+        return int(self.row["message"])
+
+    @property
+    def is_told(self) -> bool:
+        return str(self.row["told"]) == self.due.sentence
+
+    @property
+    def is_to_be_acted_on(self) -> bool:
+        return self.due.remind or self.due.give_up
+
+
+@dataclass(frozen=True, slots=True)
 class _Told:
     """What was told of a question last, without notes, and when."""
 
@@ -56,12 +81,14 @@ class Following:
         self,
         hub: MessageHub,
         requests: Requests,
+        relays: Relays,
         section: Callable[[], UserCommSection],
         unread_seconds: float,
         log: logging.Logger,
     ) -> None:
         self._hub = hub
         self._requests = requests
+        self._relays = relays
         self._section = section
         self._unread_seconds = unread_seconds
         self._log = log
@@ -92,92 +119,86 @@ class Following:
     def _follow(self, rows: list[sqlite3.Row], agents: dict[str, Agent]) -> None:
         """One question, with all whom it was passed on to."""
         now = datetime.now(UTC)
-        section = self._section()
-        patience = Patience.of(section, self._unread_seconds)
-        open_rows = [row for row in rows if row["state"] is not None and row["state"] not in _LOST]
-        asked = [agents.get(row["agent"]) or retired(row["agent"]) for row in open_rows]
-        found = [
-            (row, due(_standing(row, agent, now), patience, now)) for row, agent in zip(open_rows, asked, strict=True)
-        ]
-        youngest = max((_begun(row, now) for row in rows), default=now)
-        if youngest > now:
-            # The clock was set back. What is open begins anew, or nobody would hear of it until then.
-            sql = "UPDATE relays SET begun_at = ? WHERE begun_at > ?"
-            self._hub.change(sql, (to_text(now.timestamp()), to_text(now.timestamp())))
-        early = section.progress_seconds - (now - youngest).total_seconds()
+        begun = max(_begun(row, now) for row in rows)
+        if begun > now:
+            self._begin_anew(now)
+        early = self._section().progress_seconds - (now - begun).total_seconds()
         if early > 0:
-            self._again_at = min(self._again_at, time.monotonic() + early)
+            self._look_again_in(early)
             return
-        left = [
-            row["message"]
-            for row, agent in zip(open_rows, asked, strict=True)
-            if row["state"] == "ready" and not row["is_read"] and not agent.is_present(now)
-        ]
-        if any(self._requests.hand_over(number, now) for number in left):
+        relays = [self._open(row, agents, now) for row in rows if row["state"] not in (None, *_LOST)]
+        if any(self._requests.hand_over(relay.number, now) for relay in relays if relay.is_left):
             return  # to look again
-        if len(open_rows) == len(rows) and all(_is_known(row, each) for row, each in found):
-            return
-        steps = tuple(
-            due(_standing(row, without_note(agent, now), now), patience, now).sentence
-            for row, agent in zip(open_rows, asked, strict=True)
-        )
-        pause = max(section.progress_seconds, (now - youngest).total_seconds() / _OFTEN)
-        if len(open_rows) == len(rows) and self._is_early(rows[0]["question"], steps, pause, found):
-            return
+        question, steps = int(rows[0]["question"]), tuple(relay.step for relay in relays)
+        if len(relays) == len(rows) and not any(relay.is_to_be_acted_on for relay in relays):
+            if all(relay.is_told for relay in relays):
+                return
+            if (pause := self._pause(question, steps, (now - begun).total_seconds())) > 0:
+                self._look_again_in(pause)
+                return
         with self._hub.transaction():
-            self._act(rows, found)
-        self._told[rows[0]["question"]] = _Told(steps, time.monotonic())
+            self._act(rows, relays)
+        self._told[question] = _Told(steps, time.monotonic())
 
-    def _is_early(
-        self, question: int, steps: tuple[str, ...], pause: float, found: list[tuple[sqlite3.Row, Due]]
-    ) -> bool:
-        """Whether only notes have changed, and not long after the last ones."""
+    def _open(self, row: sqlite3.Row, agents: dict[str, Agent], now: datetime) -> _Open:
+        agent = agents.get(row["agent"]) or retired(row["agent"])
+        patience = Patience.of(self._section(), self._unread_seconds)
+        return _Open(
+            row,
+            due(_standing(row, agent, now), patience, now),
+            due(_standing(row, without_note(agent, now), now), patience, now).sentence,
+            is_left=row["state"] == "ready" and not row["is_read"] and not agent.is_present(now),
+        )
+
+    def _begin_anew(self, now: datetime) -> None:
+        """The clock was set back: nobody would hear of what is open until it has caught up."""
+        at = to_text(now.timestamp())
+        self._hub.change("UPDATE relays SET begun_at = ? WHERE begun_at > ?", (at, at))
+
+    def _look_again_in(self, seconds: float) -> None:
+        self._again_at = min(self._again_at, time.monotonic() + seconds)
+
+    def _pause(self, question: int, steps: tuple[str, ...], age: float) -> float:
+        """Seconds that news may wait of which only notes are new."""
         told = self._told.get(question)
-        if told is None or told.steps != steps or any(each.remind or each.give_up for _, each in found):
-            return False
-        seconds = told.at + pause - time.monotonic()
-        if seconds > 0:
-            self._again_at = min(self._again_at, time.monotonic() + seconds)
-        return seconds > 0
+        if told is None or told.steps != steps:
+            return 0.0
+        return told.at + max(self._section().progress_seconds, age / _OFTEN) - time.monotonic()
 
-    def _act(self, rows: list[sqlite3.Row], found: list[tuple[sqlite3.Row, Due]]) -> None:
+    def _act(self, rows: list[sqlite3.Row], relays: list[_Open]) -> None:
         """Told of a delivery that came to nothing is its sender by the hub, and through us its person."""
         for row in rows:
             if row["state"] is None or row["state"] in _LOST:
                 self._hub.change("DELETE FROM relays WHERE message = ?", (row["message"],))
         # The answer may have come since these rows were read.
-        found = [(row, each) for row, each in found if self._is_open(row)]
-        if not found:
+        relays = [relay for relay in relays if self._is_open(relay.number)]
+        if not relays:
             return
         question = self._hub.message(f"#{rows[0]['question']}")
-        for row, each in found:
-            if each.give_up:
-                self._hub.change("DELETE FROM relays WHERE message = ?", (row["message"],))
-                self._hub.answer(question, each.sentence, message_type="error")
+        for relay in relays:
+            if relay.due.give_up:
+                self._hub.change("DELETE FROM relays WHERE message = ?", (relay.number,))
+                self._hub.answer(question, relay.due.sentence, message_type="error")
                 continue
-            at = row["reminded_at"]
-            if each.remind:
+            at = relay.row["reminded_at"]
+            if relay.due.remind:
                 at = to_text(time.time())
-                self._requests.remind(self._hub.message(f"#{row['message']}"), question)
+                self._relays.remind(self._hub.message(f"#{relay.number}"), question)
             sql = "UPDATE relays SET told = ?, reminded_at = ? WHERE message = ?"
-            self._hub.change(sql, (each.sentence, at, row["message"]))
-        going_on = [(row, each) for row, each in found if not each.give_up]
-        if any(not _is_told(row, each) for row, each in going_on):
-            news = "\n".join(dict.fromkeys(each.sentence for _, each in going_on))
-            for old in self._hub.rows(_UNREAD_NEWS, {"question": question.message_id, "me": self._hub.agent}):
-                self._hub.cancel(old["message_id"])
-            self._hub.answer(question, news, message_type="status_report", metadata=NEWS)
+            self._hub.change(sql, (relay.due.sentence, at, relay.number))
+        self._tell(question, [relay for relay in relays if not relay.due.give_up])
 
-    def _is_open(self, row: sqlite3.Row) -> bool:
-        return bool(self._hub.rows("SELECT 1 FROM relays WHERE message = ?", (row["message"],)))
+    def _tell(self, question: Message, relays: list[_Open]) -> None:
+        """What is new, in the place of what was told and has not been read."""
+        if all(relay.is_told for relay in relays):
+            return
+        for old in self._hub.rows(_UNREAD_NEWS, {"question": question.message_id, "me": self._hub.agent}):
+            self._hub.cancel(old["message_id"])
+        news = "\n".join(dict.fromkeys(relay.due.sentence for relay in relays))
+        self._hub.answer(question, news, message_type="status_report", metadata=NEWS)
 
-
-def _is_known(row: sqlite3.Row, each: Due) -> bool:
-    return _is_told(row, each) and not each.remind and not each.give_up
-
-
-def _is_told(row: sqlite3.Row, each: Due) -> bool:
-    return str(row["told"]) == each.sentence
+    def _is_open(self, number: int) -> bool:
+        return bool(self._hub.rows("SELECT 1 FROM relays WHERE message = ?", (number,)))
 
 
 def _begun(row: sqlite3.Row, now: datetime) -> datetime:

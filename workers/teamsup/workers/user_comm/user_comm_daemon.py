@@ -17,6 +17,7 @@ from .decisions import Decisions
 from .following import Following
 from .patterns import Patterns
 from .people import GATEWAY, as_said_by, own_words, passed_on, places
+from .relays import Relays
 from .requests import Requests
 from .routing import ASKED_OF_WORKERS, Ask, Command, Place, Rules, Say, route
 from .rules_file import RulesFile
@@ -37,14 +38,17 @@ class UserComm(Worker):
         self._rules = RulesFile(hub, settings, self.log)
         self._patterns = Patterns()
         self._conversations = Conversations(hub)
-        self._requests = Requests(hub, self._conversations, lambda: self._rules.section)
+        self._relays = Relays(hub)
+        self._requests = Requests(hub, self._relays, self._conversations, lambda: self._rules.section)
         self._decisions = Decisions(
-            hub, lambda: self._rules.section, lambda: self._rules.gateway, self._requests.question_behind, self.log
+            hub, lambda: self._rules.section, lambda: self._rules.gateway, self._relays.question_behind, self.log
         )
-        self._requests.taken_back = self._decisions.withdraw
+        self._relays.taken_back = self._decisions.withdraw
         unread_seconds = settings.section("team", TeamSection).unread_seconds
-        self._following = Following(hub, self._requests, lambda: self._rules.section, unread_seconds, self.log)
-        self._commands = Commands(hub, self._requests, self._conversations, self._decisions.lines)
+        self._following = Following(
+            hub, self._requests, self._relays, lambda: self._rules.section, unread_seconds, self.log
+        )
+        self._commands = Commands(hub, self._relays, self._conversations, self._decisions.lines)
         self._something_came = asyncio.Event()
         self._something_asked = asyncio.Event()
 
@@ -95,7 +99,7 @@ class UserComm(Worker):
 
     def _handle(self, delivery: Delivery, rules: Rules) -> None:
         message = delivery.message
-        question = None if message.reply_to is None else self._requests.question_behind(message.reply_to)
+        question = None if message.reply_to is None else self._relays.question_behind(message.reply_to)
         changed = message.reply_to if message.sender == GATEWAY else None
         if message.message_type == "deleted" and changed is not None:
             self._withdraw(delivery, changed)
@@ -107,7 +111,7 @@ class UserComm(Worker):
             self._decisions.answer(delivery)
         elif question is not None:
             self._requests.bring_back(delivery, question)
-        elif message.reply_to is not None and self._requests.is_taken_back(message.reply_to):
+        elif message.reply_to is not None and self._relays.is_taken_back(message.reply_to):
             self.hub.acknowledge(delivery, outcome="about what was withdrawn")
         elif message.message_type in _TOLD or (
             message.reply_to is not None and self._decisions.is_outcome(message.reply_to)
@@ -155,7 +159,7 @@ class UserComm(Worker):
     def _withdraw(self, delivery: Delivery, question: str) -> None:
         """A person has deleted their question: nobody need answer it."""
         with self.hub.transaction():
-            self._requests.withdraw(question, delivery.message.conversation_id, "deleted")
+            self._relays.withdraw(question, delivery.message.conversation_id, "deleted")
             self.hub.acknowledge(delivery, outcome="withdrawn")
 
     def _change(self, delivery: Delivery, question: str, rules: Rules) -> None:
