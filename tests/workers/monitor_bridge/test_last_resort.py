@@ -21,7 +21,9 @@ def desk(join: Join) -> Desk:
 
 def run(desk: Desk, script: str, seconds: float = 20.0) -> str:
     desk.take(FIRING)
-    return asyncio.run(last_resort.run(["sh", "-c", script], "text\n" * 100_000, desk.open, seconds))
+    return asyncio.run(
+        last_resort.run(["sh", "-c", script], "text\n" * 100_000, last_resort.environment(desk.open), seconds)
+    )
 
 
 def test_it_need_not_read_and_may_say_much(desk: Desk) -> None:
@@ -51,4 +53,4 @@ def test_one_that_hangs_is_ended_with_all_that_it_began(desk: Desk, tmp_path: Pa
 @pytest.mark.parametrize("command", ["/no/such/program", "no\0program"])
 def test_one_that_is_not_there_is_said(desk: Desk, command: str) -> None:
     desk.take(FIRING)
-    assert asyncio.run(last_resort.run([command], "text", desk.open, 5)).startswith("it could not be started: ")
+    assert asyncio.run(last_resort.run([command], "text", {}, 5)).startswith("it could not be started: ")

@@ -1,6 +1,7 @@
 """monitor-bridge: what the host and its monitoring have to say, as incidents that somebody takes care of."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime
@@ -11,8 +12,9 @@ from teamsup.hub.messages import HUB
 from teamsup.hub.sections import AlertRouteSection, MonitorSection, TeamSection, WatchdogSection
 from teamsup.hub.settings import Settings
 from teamsup.hub.source_section import SourceSection
+from teamsup.hub.wording import duration
 
-from ..worker import Worker, main
+from ..worker import HEARTBEAT_SECONDS, Worker, main
 from . import incident, last_resort, texts
 from .care import Acknowledged, Care, numbers_in
 from .hearing import listener
@@ -51,6 +53,8 @@ class MonitorBridge(Worker):
         self._changed = asyncio.Event()
         self._besides: set[asyncio.Task[None]] = set()
         self._commands: set[int] = set()
+        self._beat: tuple[datetime | None, float] = (None, time.monotonic())
+        self._has_cried = False
         self._ran: dict[int, tuple[float, str]] = {}
         """For which step the command was run, and why it failed, until that is noted."""
         self._open = ""
@@ -74,6 +78,7 @@ class MonitorBridge(Worker):
             tasks.create_task(self._escalate())
             tasks.create_task(self._prune())
             tasks.create_task(self._quiet.follow())
+            tasks.create_task(self._cry_out())
             if self._listener is not None:
                 tasks.create_task(self._listener.run())
 
@@ -159,7 +164,7 @@ class MonitorBridge(Worker):
                 return
             if (ran := self._ran.get(first)) is None or ran[0] != since:
                 text = texts.for_people(found)
-                failure = await last_resort.run(self._section.command, text, found, self._section.command_seconds)
+                failure = await self._command(text, last_resort.environment(found))
                 self._ran[first] = ran = since, failure
             await self.in_thread(self._has_run, first, *ran)
             del self._ran[first]
@@ -167,6 +172,33 @@ class MonitorBridge(Worker):
             self.log.error("whether the command was run could not be noted: %s", error)
         finally:
             self._commands.discard(first)
+
+    async def _command(self, text: str, variables: dict[str, str]) -> str:
+        return await last_resort.run(self._section.command, text, variables, self._section.command_seconds)
+
+    async def _cry_out(self) -> None:
+        while self._section.command:
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+            with contextlib.suppress(TeamsupError):
+                await self._cry()
+
+    async def _cry(self) -> None:
+        """While the hub takes nothing, nobody can be told of anything but by the command; and that once."""
+        me = await self.in_thread(self.hub.agent_named, self.name)
+        now = time.monotonic()
+        if me is not None and me.last_heartbeat != self._beat[0]:
+            self._beat, self._has_cried = (me.last_heartbeat, now), False
+        silence = now - self._beat[1]
+        patience = max(self._section.act_seconds, 2 * HEARTBEAT_SECONDS)
+        if self._has_cried or silence < patience:
+            return
+        self._has_cried = True
+        text = (
+            f"monitor-bridge of the team {self.hub.team.name} could write nothing to {self.hub.team.database} for "
+            f"{duration(silence)}. Nobody hears of alerts until that is mended; their sources are asked to come again."
+        )
+        if failure := await self._command(text, last_resort.environment_of_ours(text)):
+            self.log.error("the command failed: %s", failure)
 
     def _command_due(self, first: int) -> tuple[float | None, list[Incident]]:
         with self.hub.transaction():

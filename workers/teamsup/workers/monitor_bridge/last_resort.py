@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from .incident import Incident, worst
 
@@ -24,7 +24,13 @@ def environment(incidents: Sequence[Incident]) -> dict[str, str]:
     }
 
 
-async def run(command: Sequence[str], text: str, incidents: Sequence[Incident], seconds: float) -> str:
+def environment_of_ours(title: str) -> dict[str, str]:
+    """The same for what is wrong with us, and is no incident. Pure."""
+    known = {"TEAMSUP_SOURCE": "team", "TEAMSUP_SEVERITY": "critical", "TEAMSUP_TITLE": _line(title)}
+    return {"TEAMSUP_INCIDENT": "", "TEAMSUP_COUNT": "0", "TEAMSUP_LINK": ""} | known
+
+
+async def run(command: Sequence[str], text: str, variables: Mapping[str, str], seconds: float) -> str:
     """Run it without a shell; why it failed, empty when it did not."""
     try:
         process = await asyncio.create_subprocess_exec(
@@ -32,7 +38,7 @@ async def run(command: Sequence[str], text: str, incidents: Sequence[Incident], 
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
-            env={**os.environ, **environment(incidents)},
+            env={**os.environ, **variables},
             start_new_session=True,
         )
     except (OSError, ValueError) as error:
