@@ -134,7 +134,7 @@ def test_people_and_agents_can_ask_a_daemon_through_user_comm(running: Command) 
     *states, figures, greeting = asked.stdout.splitlines()
     assert states == ["supervisor: user_comm: RUNNING", "monitor-bridge: RUNNING", "gateway: EXITED, not configured"]
     assert figures.startswith("monitor-bridge: ")
-    assert greeting == "user_comm: Hi there! 👋"
+    assert greeting == "Hi there! 👋"
 
 
 def test_the_supervisor_lives_through_a_locked_database(running: Command) -> None:
