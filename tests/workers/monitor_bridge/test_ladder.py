@@ -343,3 +343,15 @@ def test_no_command_is_due_for_what_was_acknowledged_meanwhile(join: Join) -> No
     (first,) = desk.later(180).commands
     desk.care.acknowledge(["all"], "ann")
     assert desk.incidents.ladder.command_due(first) is None
+
+
+def test_an_agent_that_reads_and_leaves_is_said_to_have_left(desk: Desk) -> None:
+    desk.leave("lead")
+    desk.take(FIRING)
+    (first,) = desk.read("alert-manager")
+    desk.leave("alert-manager")
+    desk.later(1)
+    (told,) = desk.read("user_comm")
+    assert told.content.startswith(
+        f"alert-manager has read this alert (#{first.id}), has not answered, and is offline, last seen just now. "
+    )

@@ -213,6 +213,8 @@ class Ladder:
             return texts.nobody([agents[name] for name in conversation.agents if name in agents], moment)
         message = self._conversations.last_to(conversation.first, had_it.name)
         number = 0 if message is None else message.id
+        if self._fate(conversation) == "read" and not had_it.is_present(moment):
+            return texts.gone(had_it, number, moment)
         if self._fate(conversation) == "read":
             return texts.not_acted(had_it.name, number, now - conversation.since)
         but_before = conversation.step == "rung" and self._conversations.has_read_before(

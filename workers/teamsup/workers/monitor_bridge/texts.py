@@ -66,6 +66,10 @@ def not_acted(agent: str, number: int, seconds: float) -> str:
     return f"{agent} has read this alert (#{number}) and has not answered for {duration(seconds)}"
 
 
+def gone(agent: Agent, number: int, now: datetime) -> str:
+    return f"{agent.name} has read this alert (#{number}), has not answered, and is {presence(agent, now)}"
+
+
 def nobody(agents: Sequence[Agent], now: datetime) -> str:
     """Why people are told at once."""
     if not agents:
