@@ -1,12 +1,15 @@
 """What the tests share: the real command in a home of its own, and waiting for conditions."""
 
+import contextlib
+import http.server
 import json
 import os
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -79,6 +82,20 @@ def environment_of_a_stranger() -> dict[str, str]:
         for key, value in os.environ.items()
         if key not in ("DISCORD_TOKEN", "CLAUDE_PID") and not key.startswith("TEAMSUP")
     }
+
+
+@contextlib.contextmanager
+def serving(handler: type[http.server.BaseHTTPRequestHandler]) -> Iterator[str]:
+    """The address on loopback of a server that answers so."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def listeners(team: Team, agent: str) -> int:

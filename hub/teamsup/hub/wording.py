@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from .messages import NOT_CONFIGURED, OFFLINE, Agent
+from .messages import NOT_CONFIGURED, OFFLINE, Agent, DeliveryState
 
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -40,6 +40,12 @@ def columns(rows: Sequence[Sequence[str]]) -> list[str]:
     return [
         "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]) for row in rows
     ]
+
+
+def steps(state: DeliveryState) -> str:
+    """How far a message has come to one recipient, and when: stored, offered, read, ended."""
+    facts = {"stored": state.stored_at, "offered": state.offered_at, "read": state.read_at, "ended": state.done_at}
+    return ", ".join(f"{fact} {ago(moment)}" for fact, moment in facts.items() if moment is not None)
 
 
 def presence(agent: Agent, now: datetime) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from alertmanager import alertmanager, needs_alertmanager
-from support import PATIENCE, Command, eventually, refusal
+from support import PATIENCE, Command, eventually, refusal, serving
 from teamsup.hub import Message, MessageHub
 
 QUIET = "cpu_percent = 100\nmemory_percent = 100\ndisk_percent = 100\nload_per_cpu = 0\nswap_percent = 0\n"
@@ -312,15 +312,8 @@ def fake_alertmanager(
     """Its address, and what it is asked."""
     asked: list[dict[str, Any]] = []
     handler = type("Handler", (FakeAlertmanager,), {"asked": asked, "status": status, "firing": firing})
-    server = http.server.HTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", asked
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(handler) as url:
+        yield url, asked
 
 
 def test_what_is_acknowledged_is_silenced_where_that_is_wanted(begin: Callable[..., Bridge]) -> None:

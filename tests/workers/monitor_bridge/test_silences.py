@@ -15,7 +15,7 @@ import pytest
 
 from alertmanager import alertmanager, needs_alertmanager
 from incident_desk import FIRING, SOURCE, Desk, Join, over
-from support import PATIENCE, eventually
+from support import PATIENCE, eventually, serving
 from teamsup.hub.source_section import SourceSection
 from teamsup.workers.monitor_bridge import silence
 from teamsup.workers.monitor_bridge.quiet import Quiet
@@ -60,15 +60,8 @@ def answering(answer: Callable[[str], bytes]) -> Iterator[tuple[str, list[str]]]
         def log_message(self, *_: object) -> None:
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", asked
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(Handler) as url:
+        yield url, asked
 
 
 def says(said: object) -> bytes:

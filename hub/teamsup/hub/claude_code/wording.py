@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from ..messages import Agent, DeliveryState, Message, Step
-from ..wording import ago, presence
+from ..wording import ago, presence, steps
 
 MAX_SHOWN = 8_000
 """Characters of one message that a read returns; the rest is to be had by its id and an offset."""
@@ -97,11 +97,9 @@ def agent_line(agent: Agent, me: str) -> str:
 
 def fate(state: DeliveryState) -> str:
     """What became of a message for one recipient."""
-    facts = {"stored": state.stored_at, "offered": state.offered_at, "read": state.read_at, "ended": state.done_at}
-    times = ", ".join(f"{fact} {ago(moment)}" for fact, moment in facts.items() if moment is not None)
     where = "undeliverable: nobody has that name" if state.undeliverable else state.state
     outcome = f"; {_inline(state.outcome, 200)}" if state.outcome else ""
-    return f"{_inline(state.recipient)}: {where}; {times}{outcome}"
+    return f"{_inline(state.recipient)}: {where}; {steps(state)}{outcome}"
 
 
 def _inline(text: str, limit: int = _ORIGIN_CHARACTERS) -> str:

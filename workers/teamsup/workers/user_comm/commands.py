@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from teamsup.hub import Agent, Message, MessageHub, UnknownMessage
 from teamsup.hub.messages import DeliveryState
-from teamsup.hub.wording import ago, presence
+from teamsup.hub.wording import presence, steps
 
 from .conversations import Conversations
 from .people import own_words, person_of, quoted, short
@@ -121,10 +121,9 @@ def status(agents: Sequence[Agent], asked: Sequence[tuple[str, int]], pending: S
 
 def fate(state: DeliveryState) -> str:
     """What became of a message for one recipient."""
-    facts = {"stored": state.stored_at, "offered": state.offered_at, "read": state.read_at, "ended": state.done_at}
-    times = ", ".join(f"{fact} {ago(moment)}" for fact, moment in facts.items() if moment is not None)
     outcome = f"; {short(state.outcome, 200)}" if state.outcome else ""
-    return f"{state.recipient}: {'undeliverable' if state.undeliverable else state.state}; {times}{outcome}"
+    where = "undeliverable" if state.undeliverable else state.state
+    return f"{state.recipient}: {where}; {steps(state)}{outcome}"
 
 
 def _line(agent: Agent, now: datetime) -> str:
