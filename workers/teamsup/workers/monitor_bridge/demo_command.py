@@ -14,8 +14,6 @@ import tempfile
 import textwrap
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -205,6 +203,9 @@ def _be_agent(team: Team, pause: float, is_ending: Callable[[], bool]) -> None:
 
 def _post(port: int, began: datetime, ended: datetime | None) -> None:
     """What Alertmanager says."""
+    import urllib.error  # not for those who ask for help
+    import urllib.request
+
     labels = {"alertname": "HighCPU", "instance": "web-01", "severity": "critical"}
     status = "firing" if ended is None else "resolved"
     alert = {

@@ -9,8 +9,6 @@ from teamsup.hub import CallerError, MessageHub
 from teamsup.hub.command_line import existing_team
 from teamsup.hub.wording import printable
 
-from ..gateway.attachments import remove_old
-
 
 class NotConfirmed(CallerError):
     """It cannot be undone, so somebody has to say that it is meant."""
@@ -31,6 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from ..gateway.attachments import remove_old  # not for those who ask for help
+
     person = str(arguments.person)
     with MessageHub(existing_team(arguments.team)) as hub:
         count = hub.known_of(person)
