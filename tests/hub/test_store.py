@@ -76,16 +76,17 @@ def test_a_database_of_a_newer_schema_is_refused_and_left_alone(team: Team) -> N
 
 def test_a_database_of_an_older_schema_is_brought_up_to_date_with_what_waits_in_it(team: Team) -> None:
     team.create()
-    first = Path(store.__file__).with_name("schema") / "1-messages-and-deliveries.sql"
     with sqlite3.connect(team.database) as db:
-        db.executescript(first.read_text("utf-8"))
-        db.execute("PRAGMA user_version=1")
-        db.execute("INSERT INTO messages (message_id, sender, recipient, content) VALUES ('m1', 'cron', 'lead', 'hi')")
+        db.executescript(Path(__file__).with_name("schema_5.sql").read_text("utf-8"))
     db.close()
 
     with MessageHub(team, agent="lead") as lead:
         assert [message.content for message in lead.announce(Step.ANNOUNCED)] == ["hi"]
         assert [delivery.message.content for delivery in lead.claim()] == ["hi"]
+        assert lead.trace("m2")[0].state == "leased"
+        with MessageHub(Team("new", team.folder / "new")) as new:
+            what_there_is = "SELECT type, name, sql FROM sqlite_master WHERE type IN ('trigger', 'view') ORDER BY name"
+            assert lead.rows(what_there_is) == new.rows(what_there_is)
     assert as_foreign_program(team, "PRAGMA user_version") == [(SCHEMA_VERSION,)]
 
 

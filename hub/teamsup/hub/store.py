@@ -4,6 +4,7 @@ import functools
 import itertools
 import os
 import random
+import re
 import sqlite3
 import sys
 import threading
@@ -24,8 +25,12 @@ _SCHEMA = (
     "3-discord.sql",
     "4-people.sql",
     "5-incidents.sql",
+    "6-triggers-apart.sql",
 )
+_TRIGGERS = "triggers.sql"
+_ADOPTION = "adoption.sql"
 SCHEMA_VERSION = len(_SCHEMA)
+_MAKES = re.compile(r"^CREATE (?P<kind>TRIGGER|VIEW) (?P<name>\w+)", re.MULTILINE)
 _BUSY_SECONDS = 10.0
 _FIRST_PAUSES = (0.0001,) * 4
 _PAUSE = 0.002
@@ -303,14 +308,25 @@ def migrate(db: sqlite3.Connection) -> None:
         return
     db.execute("BEGIN IMMEDIATE")
     try:
-        for script in _SCHEMA[_version(db) :]:
-            for statement in _statements(Path(__file__).with_name("schema").joinpath(script).read_text("utf-8")):
-                db.execute(statement)
+        version = _version(db)
+        for script in _SCHEMA[version:]:
+            _run(db, script)
+        if version < SCHEMA_VERSION:
+            _run(db, _TRIGGERS)
+        if not version:
+            _run(db, _ADOPTION)
         db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
         db.execute("COMMIT")
     finally:
         if db.in_transaction:
             db.execute("ROLLBACK")
+
+
+def _run(db: sqlite3.Connection, script: str) -> None:
+    for statement in _statements(Path(__file__).with_name("schema").joinpath(script).read_text("utf-8")):
+        if made := _MAKES.search(statement):
+            db.execute(f"DROP {made['kind']} IF EXISTS {made['name']}")
+        db.execute(statement)
 
 
 def _version(db: sqlite3.Connection) -> int:

@@ -1,0 +1,199 @@
+-- How the original tables and deliveries stay true to each other, whoever writes: SQL that every sqlite3 since 3.35 knows.
+-- Every migration makes them anew. Conditions stand in WHEN rather than in the statements behind it, since a statement
+-- that finds nothing opens its cursors all the same, and one that may change many rows a table of its own for them.
+
+-- Whoever inserts here makes a delivery that is ready; nothing when it is there already.
+CREATE VIEW new_deliveries (message, recipient, conversation_id, priority, expires_at) AS SELECT 0, '', '', '', '';
+
+CREATE TRIGGER new_deliveries_store INSTEAD OF INSERT ON new_deliveries
+BEGIN
+  INSERT OR IGNORE INTO deliveries (message, recipient, conversation_id, rank, is_head, expires_at)
+  VALUES (
+    NEW.message,
+    lower(trim(NEW.recipient, ' ' || char(9, 10, 13))),
+    NEW.conversation_id,
+    CAST((julianday('now') - 2440587.5) * 86400000.0 + 0.5 AS INTEGER)
+      - CASE NEW.priority WHEN 'urgent' THEN 600000 WHEN 'high' THEN 60000 WHEN 'low' THEN -60000 ELSE 0 END,
+    NEW.conversation_id IS NULL OR NOT EXISTS (SELECT 1 FROM deliveries AS older
+      WHERE older.recipient = lower(trim(NEW.recipient, ' ' || char(9, 10, 13)))
+        AND older.conversation_id = NEW.conversation_id AND older.done_at IS NULL),
+    CASE typeof(NEW.expires_at) WHEN 'text' THEN strftime('%Y-%m-%d %H:%M:%f', NEW.expires_at)
+      ELSE strftime('%Y-%m-%d %H:%M:%f', NEW.expires_at, 'unixepoch') END);
+END;
+
+CREATE TRIGGER messages_deliver AFTER INSERT ON messages
+WHEN NEW.recipient IS NOT NULL AND coalesce(NEW.status, 'pending') = 'pending'
+BEGIN
+  INSERT INTO new_deliveries VALUES (NEW.id, NEW.recipient, NEW.conversation_id, NEW.priority, NEW.expires_at);
+END;
+
+-- With nobody to reach it ends at once.
+CREATE TRIGGER messages_broadcast AFTER INSERT ON messages
+WHEN NEW.recipient IS NULL AND coalesce(NEW.status, 'pending') = 'pending'
+BEGIN
+  INSERT INTO new_deliveries
+  SELECT NEW.id, agent_name, NEW.conversation_id, NEW.priority, NEW.expires_at FROM agent_status
+    WHERE agent_name IS NOT NULL AND kind NOT IN ('console', 'supervisor')
+      AND lower(agent_name) <> lower(trim(NEW.sender));
+  UPDATE messages SET status = 'processed', processed_at = strftime('%Y-%m-%d %H:%M:%f', 'now')
+    WHERE id = NEW.id AND NOT EXISTS (SELECT 1 FROM deliveries WHERE message = NEW.id);
+END;
+
+-- INSERT OR REPLACE fires no DELETE trigger, and only a BEFORE trigger still sees what goes. -1 stands for no id.
+CREATE TRIGGER messages_note_replaced BEFORE INSERT ON messages
+WHEN EXISTS (SELECT 1 FROM messages WHERE message_id = NEW.message_id)
+  OR NEW.id <> -1 AND EXISTS (SELECT 1 FROM messages WHERE id = NEW.id)
+BEGIN
+  INSERT INTO replaced_messages SELECT id FROM messages WHERE message_id = NEW.message_id OR id = NEW.id;
+END;
+
+-- SQLite does not say which of two triggers runs first, so this one delivers too: what messages_deliver has stored under
+-- the id of a replaced message, or could not store because of it. After INSERT OR IGNORE of a known message its note
+-- stands here although nothing was replaced.
+CREATE TRIGGER messages_replaced AFTER INSERT ON messages
+WHEN EXISTS (SELECT 1 FROM replaced_messages)
+BEGIN
+  DELETE FROM deliveries WHERE message IN
+    (SELECT id FROM replaced_messages WHERE id = NEW.id OR id NOT IN (SELECT id FROM messages));
+  DELETE FROM replaced_messages;
+  INSERT INTO new_deliveries
+  SELECT NEW.id, r.name, NEW.conversation_id, NEW.priority, NEW.expires_at FROM (
+    SELECT NEW.recipient AS name WHERE NEW.recipient IS NOT NULL
+    UNION ALL
+    SELECT agent_name FROM agent_status
+      WHERE NEW.recipient IS NULL AND agent_name IS NOT NULL AND kind NOT IN ('console', 'supervisor')
+        AND lower(agent_name) <> lower(trim(NEW.sender))
+  ) AS r
+  WHERE coalesce(NEW.status, 'pending') = 'pending';
+END;
+
+CREATE TRIGGER messages_note_replaced_by_update BEFORE UPDATE OF id, message_id ON messages
+WHEN EXISTS (SELECT 1 FROM messages WHERE (message_id = NEW.message_id OR id = NEW.id) AND id <> OLD.id)
+BEGIN
+  INSERT INTO replaced_messages
+    SELECT id FROM messages WHERE (message_id = NEW.message_id OR id = NEW.id) AND id <> OLD.id;
+END;
+
+CREATE TRIGGER messages_renamed AFTER UPDATE OF id, message_id ON messages
+BEGIN
+  DELETE FROM deliveries WHERE message IN
+    (SELECT id FROM replaced_messages WHERE id <> OLD.id AND (id = NEW.id OR id NOT IN (SELECT id FROM messages)));
+  DELETE FROM replaced_messages;
+  UPDATE deliveries SET message = NEW.id WHERE message = OLD.id AND OLD.id <> NEW.id;
+END;
+
+-- Foreign programs write 'T', zones and Unix seconds; stored times must compare as text. What is no time at all becomes
+-- now (created_at) or never (expires_at).
+CREATE TRIGGER messages_normalise_created AFTER INSERT ON messages
+WHEN NOT (typeof(NEW.created_at) = 'text' AND length(NEW.created_at) IN (19, 23)
+  AND substr(NEW.created_at, 1, 19) IS strftime('%Y-%m-%d %H:%M:%S', NEW.created_at))
+BEGIN
+  UPDATE messages SET created_at = coalesce(
+      CASE typeof(created_at) WHEN 'text' THEN strftime('%Y-%m-%d %H:%M:%f', created_at)
+        ELSE strftime('%Y-%m-%d %H:%M:%f', created_at, 'unixepoch') END,
+      strftime('%Y-%m-%d %H:%M:%f', 'now'))
+    WHERE id = NEW.id;
+END;
+
+CREATE TRIGGER messages_normalise_expires AFTER INSERT ON messages
+WHEN NEW.expires_at IS NOT NULL AND NOT (typeof(NEW.expires_at) = 'text' AND length(NEW.expires_at) IN (19, 23)
+  AND substr(NEW.expires_at, 1, 19) IS strftime('%Y-%m-%d %H:%M:%S', NEW.expires_at))
+BEGIN
+  UPDATE messages SET expires_at =
+      CASE typeof(expires_at) WHEN 'text' THEN strftime('%Y-%m-%d %H:%M:%f', expires_at)
+        ELSE strftime('%Y-%m-%d %H:%M:%f', expires_at, 'unixepoch') END
+    WHERE id = NEW.id;
+END;
+
+CREATE TRIGGER messages_delete AFTER DELETE ON messages
+BEGIN
+  DELETE FROM deliveries WHERE message = OLD.id;
+END;
+
+-- A program that knows only the original tables acknowledges with status = 'processed'. On a broadcast it cannot speak
+-- for one reader, so there it ends nothing.
+CREATE TRIGGER messages_processed AFTER UPDATE OF status ON messages
+WHEN NEW.status = 'processed' AND OLD.status IS NOT 'processed' AND NEW.recipient IS NOT NULL
+  AND EXISTS (SELECT 1 FROM deliveries WHERE message = NEW.id AND done_at IS NULL)
+BEGIN
+  UPDATE deliveries SET state = 'done', outcome = 'processed', lease_token = NULL, lease_expires_at = NULL,
+      done_at = strftime('%Y-%m-%d %H:%M:%f', 'now')
+    WHERE message = NEW.id AND done_at IS NULL;
+END;
+
+-- Such a program may also take a message before it works on it, and has five minutes for that.
+CREATE TRIGGER messages_taken AFTER UPDATE OF status ON messages
+WHEN NEW.status = 'processing' AND OLD.status IS NOT 'processing' AND NEW.recipient IS NOT NULL
+  AND EXISTS (SELECT 1 FROM deliveries WHERE message = NEW.id AND state = 'ready')
+BEGIN
+  UPDATE deliveries SET state = 'leased', lease_token = NULL, read_at = strftime('%Y-%m-%d %H:%M:%f', 'now'),
+      lease_expires_at = strftime('%Y-%m-%d %H:%M:%f', 'now', '+5 minutes')
+    WHERE message = NEW.id AND state = 'ready';
+END;
+
+-- It may give back what it has taken (a lease without a token), not what one of our readers holds.
+CREATE TRIGGER messages_given_back AFTER UPDATE OF status ON messages
+WHEN NEW.status = 'pending' AND OLD.status = 'processing' AND NEW.recipient IS NOT NULL
+BEGIN
+  UPDATE deliveries SET state = 'ready', read_at = NULL, lease_expires_at = NULL
+    WHERE message = NEW.id AND state = 'leased' AND lease_token IS NULL;
+  UPDATE messages SET status = 'processing'
+    WHERE id = NEW.id AND EXISTS (SELECT 1 FROM deliveries WHERE message = NEW.id AND state = 'leased');
+END;
+
+-- It may hand a message to somebody else, or have it done again after it has ended.
+CREATE TRIGGER messages_reopened AFTER UPDATE OF status, recipient ON messages
+WHEN NEW.recipient IS NOT NULL AND (
+  (NEW.recipient IS NOT OLD.recipient AND NEW.status IN ('pending', 'processing'))
+  OR (NEW.status = 'pending' AND OLD.status IS NOT 'pending'
+    AND NOT EXISTS (SELECT 1 FROM deliveries WHERE message = NEW.id AND done_at IS NULL)))
+BEGIN
+  DELETE FROM deliveries WHERE message = NEW.id;
+  INSERT INTO new_deliveries VALUES (NEW.id, NEW.recipient, NEW.conversation_id, NEW.priority, NEW.expires_at);
+  UPDATE messages SET status = 'pending', processed_at = NULL WHERE id = NEW.id;
+END;
+
+-- A program that selects 'pending' must not take what one of our readers holds. A broadcast stays pending until its
+-- last delivery ends: a lease of one reader says nothing about the others.
+CREATE TRIGGER deliveries_leased AFTER UPDATE OF state ON deliveries
+WHEN NEW.state = 'leased' AND OLD.state <> 'leased'
+BEGIN
+  UPDATE messages SET status = 'processing' WHERE id = NEW.message AND status = 'pending' AND recipient IS NOT NULL;
+END;
+
+CREATE TRIGGER deliveries_returned AFTER UPDATE OF state ON deliveries
+WHEN NEW.state = 'ready' AND OLD.state <> 'ready'
+BEGIN
+  UPDATE messages SET status = 'pending', processed_at = NULL WHERE id = NEW.message AND status <> 'pending';
+END;
+
+CREATE TRIGGER deliveries_ended AFTER UPDATE OF done_at ON deliveries
+WHEN NEW.done_at IS NOT NULL AND OLD.done_at IS NULL
+BEGIN
+  UPDATE messages SET processed_at = coalesce(processed_at, NEW.done_at),
+      status = CASE WHEN EXISTS (SELECT 1 FROM deliveries WHERE message = NEW.message AND state = 'done')
+        THEN 'processed' ELSE NEW.state END
+    WHERE id = NEW.message AND NOT EXISTS (SELECT 1 FROM deliveries WHERE message = NEW.message AND done_at IS NULL);
+END;
+
+CREATE TRIGGER deliveries_ended_in_conversation AFTER UPDATE OF done_at ON deliveries
+WHEN NEW.done_at IS NOT NULL AND OLD.done_at IS NULL AND NEW.conversation_id IS NOT NULL
+BEGIN
+  UPDATE deliveries SET is_head = 1
+    WHERE recipient = NEW.recipient AND message =
+      (SELECT message FROM deliveries WHERE recipient = NEW.recipient AND conversation_id = NEW.conversation_id
+        AND done_at IS NULL ORDER BY message LIMIT 1)
+    AND NOT EXISTS (SELECT 1 FROM deliveries WHERE recipient = NEW.recipient AND conversation_id = NEW.conversation_id
+      AND done_at IS NULL AND is_head = 1);
+END;
+
+CREATE TRIGGER deliveries_deleted AFTER DELETE ON deliveries
+WHEN OLD.done_at IS NULL AND OLD.conversation_id IS NOT NULL
+BEGIN
+  UPDATE deliveries SET is_head = 1
+    WHERE recipient = OLD.recipient AND message =
+      (SELECT message FROM deliveries WHERE recipient = OLD.recipient AND conversation_id = OLD.conversation_id
+        AND done_at IS NULL ORDER BY message LIMIT 1)
+    AND NOT EXISTS (SELECT 1 FROM deliveries WHERE recipient = OLD.recipient AND conversation_id = OLD.conversation_id
+      AND done_at IS NULL AND is_head = 1);
+END;
