@@ -171,10 +171,10 @@ def _send(hub: MessageHub, run: int, note: Callable[[str, str], None]) -> None:
 
 
 def _die_before_bells_at_random() -> None:
-    def ring_or_die(run: Path, agents: Iterable[str]) -> set[str]:
+    def ring_or_die(run: Path, agents: Iterable[str]) -> None:
         if random.random() < _KILL_BEFORE_BELL:  # noqa: S311
             os.kill(os.getpid(), signal.SIGKILL)
-        return ring(run, agents)
+        ring(run, agents)
 
     mock.patch.object(hub_base, "ring", ring_or_die).start()
 

@@ -59,14 +59,13 @@ STATES = """
 """
 
 
-def offer(db: sqlite3.Connection, message: Message, recipients: Iterable[str], now: float) -> None:
-    """Note that the bells of these recipients have rung for a message."""
+def offer(db: sqlite3.Connection, offers: Iterable[tuple[int, str]], now: float) -> None:
+    """Note for which messages the bell is about to ring, and whose."""
     at = clock.to_text(now)
-    for recipient in recipients:
-        db.execute(
-            "UPDATE deliveries SET offered_at = ? WHERE message = ? AND recipient = ? AND offered_at IS NULL",
-            (at, message.id, recipient),
-        )
+    db.executemany(
+        "UPDATE deliveries SET offered_at = ? WHERE message = ? AND recipient = ? AND offered_at IS NULL",
+        [(at, message, recipient) for message, recipient in offers],
+    )
 
 
 def is_due(db: sqlite3.Connection, me: str, now: float) -> bool:

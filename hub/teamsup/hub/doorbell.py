@@ -79,13 +79,18 @@ class Doorbell:
         return rang
 
 
-def ring(run: Path, agents: Iterable[str]) -> set[str]:
-    """Ring every bell of these agents; those who had one up. A bell whose process died is taken away."""
-    wanted = {bell_name(agent): agent for agent in agents}
-    if not wanted:
-        return set()
-    bells = [(wanted[name], bell) for name, bell in _bells(run) if name in wanted]
-    return {agent for agent, bell in bells if _ring_one(bell)}
+def ring(run: Path, agents: Iterable[str]) -> None:
+    """Ring every bell of these agents. A bell whose process died is taken away."""
+    if wanted := {bell_name(agent) for agent in agents}:
+        for name, bell in _bells(run):
+            if name in wanted:
+                _ring_one(bell)
+
+
+def listening(run: Path, agents: Iterable[str]) -> set[str]:
+    """Those of the agents who have a bell up now."""
+    up = {name for name, _ in _bells(run)}
+    return {agent for agent in agents if bell_name(agent) in up}
 
 
 def listeners(run: Path, agent: str) -> list[int]:
@@ -108,20 +113,15 @@ def _bells(run: Path) -> list[tuple[str, str]]:
     return []
 
 
-def _ring_one(bell: str) -> bool:
-    """Whether there is somebody to hear it."""
+def _ring_one(bell: str) -> None:
     try:
         _finger().sendto(_RING, bell)
-    except BlockingIOError:
-        # Full: it has rung already.
-        return True
     except ConnectionRefusedError:
         with suppress(OSError):
             os.unlink(bell)
-        return False
     except OSError:
-        return False
-    return True
+        # Full: it has rung already.
+        pass
 
 
 @functools.cache

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from . import deliveries, presence
-from .doorbell import ring
+from .doorbell import listening, ring
 from .errors import InvalidName
 from .messages import Kind, Message
 from .store import Durability, Store
@@ -34,7 +34,7 @@ class HubBase:
         self._clock = clock
         self._kind: Kind | None = None
         self._bells: set[str] | None = None
-        self._roused: dict[str, bool] = {}
+        self._sent: list[tuple[int, str]] = []
         self.team.create()
         self._store = Store(self.team.database, durability)
         self._watcher = Watcher(self.team)
@@ -83,9 +83,12 @@ class HubBase:
             if self._bells is not None:
                 yield db
                 return
-            self._bells, self._roused = set(), {}
+            self._bells, self._sent = set(), []
             try:
                 yield db
+                if self._sent:
+                    up = listening(self.team.run, self._bells)
+                    deliveries.offer(db, [sent for sent in self._sent if sent[1] in up], self._clock())
             finally:
                 bells, self._bells = self._bells, None
         ring(self.team.run, bells)
@@ -93,13 +96,8 @@ class HubBase:
             self._store.flush()
         self._store.trim_log()
 
-    def _offer(self, db: sqlite3.Connection, message: Message, recipients: Iterable[str]) -> None:
-        """Ring already before the commit, once in a transaction: a reader needs a moment until it is awake."""
-        unasked = [recipient for recipient in recipients if recipient not in self._roused]
-        if unasked:
-            awake = ring(self.team.run, unasked)
-            self._roused.update((recipient, recipient in awake) for recipient in unasked)
-        deliveries.offer(db, message, [recipient for recipient in recipients if self._roused[recipient]], self._clock())
+    def _offer_later(self, message: Message, recipients: Iterable[str]) -> None:
+        self._sent += [(message.id, recipient) for recipient in recipients]
         self._ring_later(*recipients)
 
     def _ring_later(self, *agents: str) -> None:

@@ -141,9 +141,6 @@ class MessageHub(Upkeep, WakeLadder):
         """
         if self._due_at() > self._clock():
             return []
-        return self._take(limit, lease, read=read)
-
-    def _take(self, limit: int, lease: float, *, read: bool) -> list[Delivery]:
         with self._write(durable=False) as db:
             now = self._clock()
             if deliveries.is_due(db, self.agent, now):
@@ -212,21 +209,20 @@ class MessageHub(Upkeep, WakeLadder):
 
         With a ``step``: until there is something to announce() on that step.
         """
+        if self._due_at(step) == -math.inf:
+            return True
         with closing(Doorbell(self.team.run, self.agent)) as bell:
-            return self._await(bell, timeout, step)
-
-    def _await(self, bell: Doorbell, timeout: float, step: Step | None = None) -> bool:
-        arrival = self._arrival(timeout, step)
-        rang = False
-        while (found := arrival.look(rang=rang)) is not Found.CLAIMABLE:
-            if found is Found.DUE:
-                self._settle()
-                if arrival.look(rang=True) is Found.CLAIMABLE:
-                    break
-            if arrival.seconds_left <= 0:
-                return False
-            rang = bell.wait(arrival.pause)
-        return True
+            arrival = self._arrival(timeout, step)
+            rang = False
+            while (found := arrival.look(rang=rang)) is not Found.CLAIMABLE:
+                if found is Found.DUE:
+                    self._settle()
+                    if arrival.look(rang=True) is Found.CLAIMABLE:
+                        break
+                if arrival.seconds_left <= 0:
+                    return False
+                rang = bell.wait(arrival.pause)
+            return True
 
     async def wait_async(self, timeout: float = math.inf) -> bool:  # noqa: ASYNC109 - the same verb as wait()
         """The same on an event loop, which goes on meanwhile."""
@@ -249,9 +245,8 @@ class MessageHub(Upkeep, WakeLadder):
 
     def listen(self, timeout: float = math.inf, *, lease: float = LEASE_SECONDS) -> Iterator[Delivery]:
         """Claim one delivery after another as they come, until none has come for ``timeout`` seconds."""
-        with closing(Doorbell(self.team.run, self.agent)) as bell:
-            while self._await(bell, timeout):
-                yield from self._take(1, lease, read=True)
+        while self.wait(timeout):
+            yield from self.claim(lease=lease)
 
     async def listen_async(
         self,
@@ -322,7 +317,7 @@ class MessageHub(Upkeep, WakeLadder):
             draft = replace(draft, kind=self._kind)
         with self._write() as db:
             message = sending.store_message(db, draft, self._clock(), known_only=known_only)
-            self._offer(db, message, sending.recipients_of(db, message))
+            self._offer_later(message, sending.recipients_of(db, message))
             return message
 
     def _announce(self, kind: Kind | None, status: str, metadata: Mapping[str, Any] | None) -> None:
