@@ -6,12 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+from .doorbell import Doorbell
+
 # In case a doorbell and the watcher both failed us: how often a waiting process compares data_version (5 µs).
 _SLOW_LOOK = 1.0
 _TAKE_OVER_WATCH = 1.0
 
 
-class Found(Enum):
+class _Found(Enum):
     """What a look has found."""
 
     NOTHING = auto()
@@ -22,17 +24,18 @@ class Found(Enum):
 
 @dataclass
 class Arrival:
-    """One wait for something to claim. Its maker has armed a doorbell before.
+    """One wait for something to claim.
 
-    ``due_at`` looks: -inf when something can be claimed, else the Unix second of the next thing to settle.
+    ``due_at`` looks: -inf when something can be claimed, else the Unix second of the next thing to ``settle``.
     """
 
     due_at: Callable[[], float]
+    settle: Callable[[], None]
     data_version: Callable[[], int]
     clock: Callable[[], float]
     watch: Callable[[], bool]
     timeout: float
-    _version: int = -1
+    _version: int | None = None
     _due: float = math.inf
     _ends: float = field(init=False)
     _watch_at: float = field(init=False)
@@ -42,27 +45,50 @@ class Arrival:
         self._ends = now + self.timeout
         self._watch_at = now + _TAKE_OVER_WATCH
 
-    @property
-    def seconds_left(self) -> float:
-        return self._ends - time.monotonic()
+    def wait(self, bell: Doorbell) -> bool:
+        """Block until there is something to claim, at most ``timeout`` seconds; whether there is."""
+        found = self._look(anew=True)
+        while found is not _Found.CLAIMABLE:
+            if found is _Found.DUE:
+                self.settle()
+                if self._look(anew=True) is _Found.CLAIMABLE:
+                    break
+            if self._ends <= time.monotonic():
+                return False
+            found = self._look(anew=bell.wait(self._pause()))
+        return True
 
-    @property
-    def pause(self) -> float:
+    async def wait_async(self, bell: Doorbell) -> bool:
+        """The same on an event loop, which goes on meanwhile."""
+        import asyncio  # not for those who have no event loop
+
+        found = self._look(anew=True)
+        while found is not _Found.CLAIMABLE:
+            if found is _Found.DUE:
+                await asyncio.to_thread(self.settle)
+                if self._look(anew=True) is _Found.CLAIMABLE:
+                    break
+            if self._ends <= time.monotonic():
+                return False
+            found = self._look(anew=await bell.wait_async(self._pause()))
+        return True
+
+    def _pause(self) -> float:
         """Seconds to listen for the doorbell before the next look."""
         until_due = self._due - self.clock()
-        return min(self.seconds_left, _SLOW_LOOK, until_due if until_due > 0 else _SLOW_LOOK)
+        return min(self._ends - time.monotonic(), _SLOW_LOOK, until_due if until_due > 0 else _SLOW_LOOK)
 
-    def look(self, *, rang: bool) -> Found:
-        """Costs next to nothing when nothing has happened."""
-        version = self.data_version()
-        if rang or version != self._version:
+    def _look(self, *, anew: bool = False) -> _Found:
+        """Costs next to nothing when nothing has happened, unless somebody says that something has."""
+        version = None if anew else self.data_version()
+        if version is None or version != self._version:
             self._version = version
             self._due = self.due_at()
         else:
             self._keep_watch()
         if self._due == -math.inf:
-            return Found.CLAIMABLE
-        return Found.DUE if self._due <= self.clock() else Found.NOTHING
+            return _Found.CLAIMABLE
+        return _Found.DUE if self._due <= self.clock() else _Found.NOTHING
 
     def _keep_watch(self) -> None:
         """Become the team's watcher if the one it had is gone."""

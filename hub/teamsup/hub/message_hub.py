@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from . import deliveries, presence, sending
-from .arrival import Arrival, Found
+from .arrival import Arrival
 from .clock import from_text, to_text
 from .doorbell import Doorbell
 from .messages import NOT_CONFIGURED, OFFLINE, ONLINE, SUPERVISOR, Agent, Delivery, Kind, Message, Step
@@ -139,13 +139,7 @@ class MessageHub(Upkeep, WakeLadder):
         A conversation is read in order: its next message comes only when the one before has ended. ``read=False`` is
         for a reader that only passes on; it says mark_read when the result has arrived.
         """
-        if self._due_at() > self._clock():
-            return []
-        with self._write(durable=False) as db:
-            now = self._clock()
-            if deliveries.is_due(db, self.agent, now):
-                self._ring_later(*deliveries.settle(db, self.agent, now))
-            return deliveries.claim(db, self.agent, limit, lease, now, read=read)
+        return [] if self._due_at() > self._clock() else self._take(limit, lease, read=read)
 
     def mark_read(self, delivery: Delivery) -> None:
         """Say that a delivery claimed with ``read=False`` has reached its reader. Raises StaleLease."""
@@ -211,42 +205,21 @@ class MessageHub(Upkeep, WakeLadder):
         """
         if self._due_at(step) == -math.inf:
             return True
-        with closing(Doorbell(self.team.run, self.agent)) as bell:
-            arrival = self._arrival(timeout, step)
-            rang = False
-            while (found := arrival.look(rang=rang)) is not Found.CLAIMABLE:
-                if found is Found.DUE:
-                    self._settle()
-                    if arrival.look(rang=True) is Found.CLAIMABLE:
-                        break
-                if arrival.seconds_left <= 0:
-                    return False
-                rang = bell.wait(arrival.pause)
-            return True
+        with closing(self._doorbell()) as bell:
+            return self._arrival(timeout, step).wait(bell)
 
     async def wait_async(self, timeout: float = math.inf) -> bool:  # noqa: ASYNC109 - the same verb as wait()
         """The same on an event loop, which goes on meanwhile."""
-        import asyncio  # not for those who have no event loop
-
         if self._due_at() == -math.inf:
             return True
-        with closing(Doorbell(self.team.run, self.agent)) as bell:
-            arrival = self._arrival(timeout)
-            rang = False
-            while (found := arrival.look(rang=rang)) is not Found.CLAIMABLE:
-                if found is Found.DUE:
-                    await asyncio.to_thread(self._settle)
-                    if arrival.look(rang=True) is Found.CLAIMABLE:
-                        break
-                if arrival.seconds_left <= 0:
-                    return False
-                rang = await bell.wait_async(arrival.pause)
-            return True
+        with closing(self._doorbell()) as bell:
+            return await self._arrival(timeout).wait_async(bell)
 
     def listen(self, timeout: float = math.inf, *, lease: float = LEASE_SECONDS) -> Iterator[Delivery]:
         """Claim one delivery after another as they come, until none has come for ``timeout`` seconds."""
-        while self.wait(timeout):
-            yield from self.claim(lease=lease)
+        with closing(self._doorbell()) as bell:
+            while self._arrival(timeout).wait(bell):
+                yield from self._take(1, lease)
 
     async def listen_async(
         self,
@@ -257,16 +230,17 @@ class MessageHub(Upkeep, WakeLadder):
         """The same on an event loop, which no commit holds up."""
         import asyncio  # not for those who have no event loop
 
-        while await self.wait_async(timeout):
-            claiming = asyncio.ensure_future(asyncio.to_thread(self.claim, lease=lease))
-            try:
-                claimed = await asyncio.shield(claiming)
-            except asyncio.CancelledError:
-                for delivery in await claiming:
-                    await asyncio.to_thread(self.release, delivery)
-                raise
-            for delivery in claimed:
-                yield delivery
+        with closing(self._doorbell()) as bell:
+            while await self._arrival(timeout).wait_async(bell):
+                claiming = asyncio.ensure_future(asyncio.to_thread(self._take, 1, lease))
+                try:
+                    claimed = await asyncio.shield(claiming)
+                except asyncio.CancelledError:
+                    for delivery in await claiming:
+                        await asyncio.to_thread(self.release, delivery)
+                    raise
+                for delivery in claimed:
+                    yield delivery
 
     def enroll(self, name: str, kind: Kind = "agent") -> None:
         """Make an agent known before it has ever been here, so that it can be written to."""
@@ -320,12 +294,23 @@ class MessageHub(Upkeep, WakeLadder):
             self._offer_later(message, sending.recipients_of(db, message))
             return message
 
+    def _take(self, limit: int, lease: float, *, read: bool = True) -> list[Delivery]:
+        """What claim() does once it has seen that there is something."""
+        with self._write(durable=False) as db:
+            now = self._clock()
+            if deliveries.is_due(db, self.agent, now):
+                self._ring_later(*deliveries.settle(db, self.agent, now))
+            return deliveries.claim(db, self.agent, limit, lease, now, read=read)
+
     def _announce(self, kind: Kind | None, status: str, metadata: Mapping[str, Any] | None) -> None:
         self._kind = kind or self._kind
         with self._write(durable=False) as db:
             presence.announce(db, self.agent, self._kind, status, metadata, self._clock())
             if kind is not None or status != ONLINE:
                 self._ring_later(SUPERVISOR)
+
+    def _doorbell(self) -> Doorbell:
+        return Doorbell(self.team.run, self.agent)
 
     def _settle(self) -> None:
         with self._write(durable=False) as db:
@@ -341,4 +326,11 @@ class MessageHub(Upkeep, WakeLadder):
         return math.inf if text is None else due.timestamp() if due is not None else 0.0
 
     def _arrival(self, timeout: float, step: Step | None = None) -> Arrival:
-        return Arrival(functools.partial(self._due_at, step), self.data_version, self._clock, self.watch, timeout)
+        return Arrival(
+            due_at=functools.partial(self._due_at, step),
+            settle=self._settle,
+            data_version=self.data_version,
+            clock=self._clock,
+            watch=self.watch,
+            timeout=timeout,
+        )
