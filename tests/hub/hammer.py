@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
-from teamsup.hub import MessageHub, StaleLease, Team, hub_base
-from teamsup.hub.doorbell import ring
+from teamsup.hub import MessageHub, StaleLease, Team
+from teamsup.hub.doorbell import Bells
 
 READERS = ("ann", "ann", "bob", "cid")
 SENDERS = 4
@@ -171,12 +171,14 @@ def _send(hub: MessageHub, run: int, note: Callable[[str, str], None]) -> None:
 
 
 def _die_before_bells_at_random() -> None:
-    def ring_or_die(run: Path, agents: Iterable[str]) -> None:
+    ring = Bells.ring
+
+    def ring_or_die(bells: Bells, agents: Iterable[str]) -> None:
         if random.random() < _KILL_BEFORE_BELL:  # noqa: S311
             os.kill(os.getpid(), signal.SIGKILL)
-        ring(run, agents)
+        ring(bells, agents)
 
-    mock.patch.object(hub_base, "ring", ring_or_die).start()
+    mock.patch.object(Bells, "ring", ring_or_die).start()
 
 
 _TESTS = Path(__file__).parents[1]

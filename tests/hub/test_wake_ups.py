@@ -16,7 +16,7 @@ import pytest
 from hub.wake_ups import count_missed
 from support import as_foreign_program, eventually
 from teamsup.hub import MessageHub, Team
-from teamsup.hub.doorbell import Doorbell, ring
+from teamsup.hub.doorbell import Bells, Doorbell
 
 Join = Callable[..., MessageHub]
 
@@ -24,7 +24,7 @@ Join = Callable[..., MessageHub]
 def test_a_bell_rings_for_its_agent_only(team: Team) -> None:
     team.create()
     with closing(Doorbell(team.run, "scout")) as scout, closing(Doorbell(team.run, "scribe")) as scribe:
-        ring(team.run, ["scout"])
+        Bells(team.run).ring(["scout"])
 
         assert scout.wait(5)
         assert not scribe.wait(0)
@@ -34,7 +34,7 @@ def test_a_bell_rings_for_its_agent_only(team: Team) -> None:
 def test_every_reader_of_an_agent_hears_it(team: Team) -> None:
     team.create()
     with closing(Doorbell(team.run, "scout")) as first, closing(Doorbell(team.run, "scout")) as second:
-        ring(team.run, ["scout"])
+        Bells(team.run).ring(["scout"])
 
         assert first.wait(5)
         assert second.wait(5)
@@ -44,10 +44,40 @@ def test_many_rings_neither_block_nor_add_up(team: Team) -> None:
     team.create()
     with closing(Doorbell(team.run, "scout")) as bell:
         for _ in range(10_000):
-            ring(team.run, ["scout"])
+            Bells(team.run).ring(["scout"])
 
         assert bell.wait(0)
         assert not bell.wait(0)
+
+
+def test_a_bell_that_is_put_up_later_is_heard_too(team: Team) -> None:
+    team.create()
+    bells = Bells(team.run)
+    with closing(Doorbell(team.run, "scout")) as first:
+        long_ago = os.stat(team.run).st_mtime - 3600
+        os.utime(team.run, (long_ago, long_ago))
+        bells.ring(["scout"])
+        assert first.wait(5)
+
+        with closing(Doorbell(team.run, "scout")) as second:
+            bells.ring(["scout"])
+
+            assert first.wait(5)
+            assert second.wait(5)
+
+
+def test_two_bells_that_are_put_up_at_the_same_moment_are_both_heard(team: Team) -> None:
+    team.create()
+    bells = Bells(team.run)
+    with closing(Doorbell(team.run, "scout")) as first:
+        moment = os.stat(team.run).st_mtime_ns
+        bells.ring(["scout"])
+        with closing(Doorbell(team.run, "scout")) as second:
+            os.utime(team.run, ns=(moment, moment))
+            bells.ring(["scout"])
+
+            assert first.wait(5)
+            assert second.wait(5)
 
 
 def test_the_bell_of_a_dead_process_is_taken_away(team: Team) -> None:
@@ -56,7 +86,7 @@ def test_the_bell_of_a_dead_process_is_taken_away(team: Team) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as abandoned:
         abandoned.bind(str(dead))
 
-    ring(team.run, ["scout"])
+    Bells(team.run).ring(["scout"])
 
     assert not dead.exists()
 

@@ -18,7 +18,7 @@ import pytest
 from support import Command, as_foreign_program, eventually, refusal
 from teamsup.hub import MessageHub, Team
 from teamsup.hub.command_line import command_line, is_call_of
-from teamsup.hub.doorbell import Doorbell, listeners
+from teamsup.hub.doorbell import Bells, Doorbell
 from teamsup.supervisor.claude_settings import effective_settings, serves_us
 from teamsup.supervisor.cli import main
 from teamsup.supervisor.commands import doctor
@@ -190,10 +190,10 @@ def test_who_listens_is_told_by_pid(tmp_path: Path) -> None:
     bells = [Doorbell(tmp_path, name) for name in ("scout", "scout", "scout-2")]
     (tmp_path / "scout@x").touch()
 
-    assert listeners(tmp_path, "scout") == [os.getpid()] * 2
+    assert Bells(tmp_path).listeners("scout") == [os.getpid()] * 2
     for bell in bells:
         bell.close()
-    assert listeners(tmp_path, "scout") == []
+    assert Bells(tmp_path).listeners("scout") == []
 
 
 @dataclass(frozen=True)

@@ -125,22 +125,18 @@ def claim(db: sqlite3.Connection, me: str, limit: int, lease: float, now: float,
     # The tables are open to everybody; what lost its message must not be met again and again.
     if orphans := [(row["message"], me) for row in rows if row["id"] is None]:
         db.executemany("DELETE FROM deliveries WHERE message = ? AND recipient = ?", orphans)
-    at, until = clock.to_text(now), clock.to_text(now + lease)
-    ends = clock.from_text(until)
-    assert ends is not None  # noqa: S101 - we wrote it
+    at, until, ends = clock.to_text(now), clock.to_text(now + lease), clock.moment(now + lease)
     claimed = [
         Delivery(message_from(row), me, row["claims"] + 1, os.urandom(8).hex(), ends)
         for row in rows
         if row["id"] is not None
     ]
-    db.executemany(
-        "UPDATE deliveries SET state = 'leased', attempts = ?, lease_token = ?, lease_expires_at = ?,"
-        " offered_at = coalesce(offered_at, ?), read_at = ? WHERE message = ? AND recipient = ?",
-        [
-            (delivery.attempts, delivery.lease_token, until, at, at if read else None, delivery.message.id, me)
-            for delivery in claimed
-        ],
-    )
+    for delivery in claimed:
+        db.execute(
+            "UPDATE deliveries SET state = 'leased', attempts = ?, lease_token = ?, lease_expires_at = ?,"
+            " offered_at = coalesce(offered_at, ?), read_at = ? WHERE message = ? AND recipient = ?",
+            (delivery.attempts, delivery.lease_token, until, at, at if read else None, delivery.message.id, me),
+        )
     return claimed
 
 

@@ -9,6 +9,7 @@ import itertools
 import os
 import select
 import socket
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ from .errors import StoreError
 from .team import bell_name
 
 _RING = b"!"
+_TICK = 2 * 10**9  # nanoseconds: of the coarsest file systems
 _numbers = itertools.count()
 
 
@@ -79,38 +81,54 @@ class Doorbell:
         return rang
 
 
-def ring(run: Path, agents: Iterable[str]) -> None:
-    """Ring every bell of these agents. A bell whose process died is taken away."""
-    if wanted := {bell_name(agent) for agent in agents}:
-        for name, bell in _bells(run):
-            if name in wanted:
+class Bells:
+    """All bells of a team, as one process finds them in the folder ``run``. May be shared by threads."""
+
+    def __init__(self, run: Path) -> None:
+        self._run = str(run)
+        self._known: tuple[int, dict[str, list[str]]] = (-1, {})
+
+    def ring(self, agents: Iterable[str]) -> None:
+        """Ring every bell of these agents. A bell whose process died is taken away."""
+        if wanted := {bell_name(agent) for agent in agents}:
+            up = self._up()
+            for name in wanted:
+                for bell in up.get(name, ()):
+                    _ring_one(bell)
+
+    def ring_all(self) -> None:
+        for bells in self._up().values():
+            for bell in bells:
                 _ring_one(bell)
 
+    def listening(self, agents: Iterable[str]) -> set[str]:
+        """Those of the agents who have a bell up now."""
+        up = self._up()
+        return {agent for agent in agents if bell_name(agent) in up}
 
-def listening(run: Path, agents: Iterable[str]) -> set[str]:
-    """Those of the agents who have a bell up now."""
-    up = {name for name, _ in _bells(run)}
-    return {agent for agent in agents if bell_name(agent) in up}
+    def listeners(self, agent: str) -> list[int]:
+        """The pids of those who have a bell up for the agent. One that died may have left its own."""
+        pids = [bell.rpartition("@")[2].partition(".")[0] for bell in self._up().get(bell_name(agent), ())]
+        return [int(pid) for pid in pids if pid.isdecimal()]
 
-
-def listeners(run: Path, agent: str) -> list[int]:
-    """The pids of those who have a bell up for the agent. One that died may have left its own."""
-    wanted = bell_name(agent)
-    pids = [bell.rpartition("@")[2].partition(".")[0] for name, bell in _bells(run) if name == wanted]
-    return [int(pid) for pid in pids if pid.isdecimal()]
-
-
-def ring_all(run: Path) -> None:
-    """Ring every bell there is."""
-    for _, bell in _bells(run):
-        _ring_one(bell)
-
-
-def _bells(run: Path) -> list[tuple[str, str]]:
-    """The bell_name and the path of every bell."""
-    with suppress(OSError):
-        return [(file.partition("@")[0], f"{run}/{file}") for file in os.listdir(run) if "@" in file]
-    return []
+    def _up(self) -> dict[str, list[str]]:
+        """The paths of the bells that are up, by bell_name."""
+        try:
+            changed = os.stat(self._run).st_mtime_ns
+            known_since, up = self._known
+            if known_since == changed:
+                return up
+            up = {}
+            for file in os.listdir(self._run):
+                name, is_bell, _ = file.partition("@")
+                if is_bell:
+                    up.setdefault(name, []).append(f"{self._run}/{file}")
+        except OSError:
+            return {}
+        # A folder that changes twice within a tick of its file system's clock has the same time after both.
+        if time.time_ns() - changed > _TICK:
+            self._known = changed, up
+        return up
 
 
 def _ring_one(bell: str) -> None:

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from . import deliveries, presence
-from .doorbell import listening, ring
+from .doorbell import Bells
 from .errors import InvalidName
 from .messages import Kind, Message
 from .store import Durability, Store
@@ -33,7 +33,8 @@ class HubBase:
         self._agent = None if agent is None else presence.agent_name(agent)
         self._clock = clock
         self._kind: Kind | None = None
-        self._bells: set[str] | None = None
+        self._bells = Bells(self.team.run)
+        self._to_ring: set[str] | None = None
         self._sent: list[tuple[int, str]] = []
         self.team.create()
         self._store = Store(self.team.database, durability)
@@ -80,18 +81,18 @@ class HubBase:
         ``durable=False`` is for what may be lost with the power: presence, and leases, which would only end earlier.
         """
         with self._store.transaction() as db:
-            if self._bells is not None:
+            if self._to_ring is not None:
                 yield db
                 return
-            self._bells, self._sent = set(), []
+            self._to_ring, self._sent = set(), []
             try:
                 yield db
                 if self._sent:
-                    up = listening(self.team.run, self._bells)
+                    up = self._bells.listening(self._to_ring)
                     deliveries.offer(db, [sent for sent in self._sent if sent[1] in up], self._clock())
             finally:
-                bells, self._bells = self._bells, None
-        ring(self.team.run, bells)
+                to_ring, self._to_ring = self._to_ring, None
+        self._bells.ring(to_ring)
         if durable:
             self._store.flush()
         self._store.trim_log()
@@ -101,5 +102,5 @@ class HubBase:
         self._ring_later(*recipients)
 
     def _ring_later(self, *agents: str) -> None:
-        assert self._bells is not None  # noqa: S101 - only called in a transaction
-        self._bells.update(agents)
+        assert self._to_ring is not None  # noqa: S101 - only called in a transaction
+        self._to_ring.update(agents)

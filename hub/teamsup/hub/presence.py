@@ -26,15 +26,12 @@ def enroll(db: sqlite3.Connection, name: str, kind: str) -> None:
         db.execute("INSERT INTO agent_status (agent_name, kind) VALUES (?, ?)", (folded, kind))
 
 
-def kinds(db: sqlite3.Connection, *names: str | None) -> dict[str, str]:
+def kinds(db: sqlite3.Connection, name: str, other: str | None = None) -> dict[str, str]:
     """Of which kind those of these names are who are known. A foreign program may have spelt its own in capitals."""
-    marks = ", ".join("?" * len(names))
-    return dict(
-        db.execute(
-            f"SELECT lower(agent_name), kind FROM agent_status WHERE lower(agent_name) IN ({marks})",  # noqa: S608
-            names,
-        ).fetchall()
+    known = db.execute(
+        "SELECT lower(agent_name), kind FROM agent_status WHERE lower(agent_name) IN (?, ?)", (name, other)
     )
+    return dict(known.fetchall())
 
 
 def announce(

@@ -137,6 +137,8 @@ def _text(value: object) -> str:
 
 def metadata_from(text: Any) -> Mapping[str, Any]:  # noqa: ANN401 - whatever a foreign program stored
     """The stored JSON object; empty where a foreign program stored something else."""
+    if text == "{}":
+        return {}
     try:
         value = json.loads(text)
     except (TypeError, ValueError, RecursionError):
@@ -161,7 +163,7 @@ def _checked(draft: Draft) -> str:
     if draft.expires_in is not None:
         clock.check_seconds("expires_in", draft.expires_in)
     try:
-        metadata = json.dumps(dict(draft.metadata), ensure_ascii=False, allow_nan=False)
+        metadata = json.dumps(dict(draft.metadata), ensure_ascii=False, allow_nan=False) if draft.metadata else "{}"
         size = len(draft.content.encode()) + len(metadata.encode())
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidMessage(f"The message is not valid text or JSON: {error}.") from error

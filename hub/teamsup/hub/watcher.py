@@ -12,7 +12,7 @@ import time
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
-from .doorbell import ring, ring_all
+from .doorbell import Bells
 from .file_lock import try_lock
 from .team import Team
 
@@ -33,6 +33,7 @@ class Watcher:
 
     def __init__(self, team: Team) -> None:
         self._team = team
+        self._bells = Bells(team.run)
         self._thread: threading.Thread | None = None
         self._stopping = False
         self._changes: FolderChanges | None = None
@@ -69,16 +70,16 @@ class Watcher:
     def _watch(self, changes: "FolderChanges", lock_file: int) -> None:
         try:
             with closing(changes), suppress(OSError, sqlite3.Error):
-                look = _Look(self._team)
+                look = _Look(self._team, self._bells)
                 # For what came between the last watcher and us.
-                ring_all(self._team.run)
+                self._bells.ring_all()
                 pauses = itertools.chain(_LOOKS, itertools.repeat(_IDLE))
                 while not self._stopping:
                     changed = changes.wait(next(pauses))
                     if changed:
                         time.sleep(_BURST)
                     if look.is_of_another_file():
-                        look = _Look(self._team)
+                        look = _Look(self._team, self._bells)
                     found = look.ring_new()
                     if changed:
                         pauses = itertools.chain(_LOOKS[found:], itertools.repeat(_IDLE))
@@ -89,8 +90,9 @@ class Watcher:
 class _Look:
     """Finds the recipients of deliveries that are new since the last look."""
 
-    def __init__(self, team: Team) -> None:
+    def __init__(self, team: Team, bells: Bells) -> None:
         self._team = team
+        self._bells = bells
         self._file = os.stat(team.database).st_ino
         self._db = sqlite3.connect(team.database, isolation_level=None, timeout=1)
         self._db.execute("PRAGMA query_only=1")
@@ -107,5 +109,5 @@ class _Look:
         ).fetchall()
         if rows:
             self._seen = max(newest for _, newest in rows)
-            ring(self._team.run, (recipient for recipient, _ in rows))
+            self._bells.ring(recipient for recipient, _ in rows)
         return bool(rows)

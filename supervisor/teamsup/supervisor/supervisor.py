@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from teamsup.hub import Agent, Delivery, MessageHub, NotConfigured, Team, TeamsupError
 from teamsup.hub.command_line import command_line
-from teamsup.hub.doorbell import Doorbell, ring
+from teamsup.hub.doorbell import Bells, Doorbell
 from teamsup.hub.messages import OFFLINE, SUPERVISOR
 
 from . import configuration, control, leftovers, state_file
@@ -238,7 +238,7 @@ class Supervisor:
         self.publish()
         if is_told(death):
             self._news.add(report(member.name, death))
-            ring(self.team.run, [SUPERVISOR])
+            Bells(self.team.run).ring([SUPERVISOR])
 
     def _status(self) -> str:
         """One line for whoever asks the service manager."""

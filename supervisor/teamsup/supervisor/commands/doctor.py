@@ -14,7 +14,7 @@ from pathlib import Path
 from teamsup.hub import Agent, MessageHub, StoreError, Team
 from teamsup.hub.clock import from_text
 from teamsup.hub.command_line import command_line, installed_command, is_call_of
-from teamsup.hub.doorbell import listeners
+from teamsup.hub.doorbell import Bells
 from teamsup.hub.team import fold_name
 from teamsup.hub.wording import printable
 
@@ -144,7 +144,7 @@ def _mailbox(team: Team, agent: Agent, hooks: datetime | None) -> Mailbox:
         return None if moment is None else max(0.0, (now - moment).total_seconds())
 
     oldest = age(agent.oldest_unread) or 0.0
-    are_monitors = [_is_monitor(pid) for pid in listeners(team.run, agent.name)]
+    are_monitors = [_is_monitor(pid) for pid in Bells(team.run).listeners(agent.name)]
     return Mailbox(
         name=agent.name,
         kind=agent.kind,
