@@ -18,7 +18,7 @@ from .errors import StoreError
 from .team import bell_name
 
 _RING = b"!"
-_TICK = 2 * 10**9  # nanoseconds: of the coarsest file systems
+_SECOND = 10**9  # nanoseconds
 _numbers = itertools.count()
 
 
@@ -125,8 +125,10 @@ class Bells:
                     up.setdefault(name, []).append(f"{self._run}/{file}")
         except OSError:
             return {}
-        # A folder that changes twice within a tick of its file system's clock has the same time after both.
-        if time.time_ns() - changed > _TICK:
+        # A folder that changes twice within a tick of its file system's clock has the same time after both. A tick is
+        # at most 10 ms, or up to two seconds where times have no fraction.
+        tick = _SECOND // 10 if changed % _SECOND else 2 * _SECOND
+        if time.time_ns() - changed > tick:
             self._known = changed, up
         return up
 

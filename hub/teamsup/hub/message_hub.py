@@ -319,9 +319,9 @@ class MessageHub(Upkeep, WakeLadder):
     def _due_at(self, step: Step | None = None) -> float:
         """When something happens in our mailbox, in Unix seconds: -inf when something can be claimed now."""
         me = {"me": self.agent, "now": to_text(self._clock()), "steps": step and step.ends_with}
-        if self._store.read(deliveries.CLAIMABLE, me):
+        if self._store.look(deliveries.CLAIMABLE, me):
             return -math.inf
-        (text,) = self._store.read(deliveries.NEXT_DUE, me)[0]
+        (text,) = self._store.look(deliveries.NEXT_DUE, me)[0]
         due = from_text(text)
         return math.inf if text is None else due.timestamp() if due is not None else 0.0
 

@@ -93,6 +93,17 @@ class Store:
         with self._reading:
             return self._translate(lambda: self._reader.execute(sql, parameters).fetchall())
 
+    def look(self, sql: str, parameters: dict[str, Any]) -> list[sqlite3.Row]:
+        """The same for a query that is over at once. Where the writer's connection is free it is asked there, so that a
+        transaction that follows need not read the same pages again."""
+        if self._depth or not self._writing.acquire(blocking=False):
+            return self.read(sql, parameters)
+        try:
+            self._follow_file()
+            return self._translate(lambda: self._db.execute(sql, parameters).fetchall())
+        finally:
+            self._writing.release()
+
     def data_version(self) -> int:
         """A number that changes when another connection has committed."""
         return self._generation << 32 | int(self.read("PRAGMA data_version")[0][0])
