@@ -139,7 +139,9 @@ class MessageHub(Upkeep, WakeLadder):
         A conversation is read in order: its next message comes only when the one before has ended. ``read=False`` is
         for a reader that only passes on; it says mark_read when the result has arrived.
         """
-        return [] if self._due_at() > self._clock() else self._take(limit, lease, read=read)
+        if not self._store.is_writing() and self._due_at() > self._clock():
+            return []
+        return self._take(limit, lease, read=read)
 
     def mark_read(self, delivery: Delivery) -> None:
         """Say that a delivery claimed with ``read=False`` has reached its reader. Raises StaleLease."""

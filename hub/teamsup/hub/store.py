@@ -34,7 +34,7 @@ SCHEMA_VERSION = len(_SCHEMA)
 _MAKES = re.compile(r"^CREATE (?P<kind>TRIGGER|VIEW) (?P<name>\w+)", re.MULTILINE)
 _BUSY_SECONDS = 10.0
 _FIRST_PAUSES = (0.0001,) * 4
-_PAUSE = 0.002
+_PAUSE = 0.001
 # A message changes some ten pages, a few bytes of each, and every changed page is written whole: 1 KiB instead of
 # SQLite's 4 carries a quarter more messages a second.
 _PAGE_BYTES = 1024
@@ -85,9 +85,13 @@ class Store:
             self._reader.close()
             self._db.close()
 
+    def is_writing(self) -> bool:
+        """Whether this thread is inside of a transaction."""
+        return self._writer_thread == threading.get_ident()
+
     def read(self, sql: str, parameters: tuple[Any, ...] | dict[str, Any] = ()) -> list[sqlite3.Row]:
         """All rows of one query; inside a transaction of this thread as that has changed them."""
-        if self._writer_thread == threading.get_ident():
+        if self.is_writing():
             return self._translate(lambda: self._db.execute(sql, parameters).fetchall())
         self._follow_file()
         with self._reading:

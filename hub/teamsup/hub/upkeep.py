@@ -17,7 +17,7 @@ from .team import fold_name
 
 _BATCH = 500
 _PAGES = 2000
-# So that a writer who waits gets its turn between two batches: it looks again after 0.5 to 2 ms.
+# So that a writer who waits gets its turn between two batches: it looks again after 0.25 to 1 ms.
 _PAUSE_SECONDS = 0.003
 
 
