@@ -203,6 +203,9 @@ class Store:
         """
         if not self._flushes:
             return
+        # On the core that it was woken on, a reader would have to wait until the disk is under way.
+        if sys.platform == "linux":
+            os.sched_yield()
         mine = self._committed
         with self._flushing:
             if self._flushed < mine:
