@@ -1,6 +1,7 @@
 """Whoever waits is woken: by a doorbell, by the team's watcher, and in the worst case by the slow look."""
 
 import asyncio
+import itertools
 import os
 import signal
 import socket
@@ -113,6 +114,23 @@ def test_a_run_folder_that_was_cleaned_up_is_made_again(join: Join) -> None:
     assert scout.team.run.exists()
     lead.send("scout", "hi")
     assert scout.wait(0)
+
+
+def test_a_listener_whose_bell_was_taken_down_puts_it_up_again(join: Join) -> None:
+    lead, scout = join("lead"), join("scout")
+    heard: list[str] = []
+
+    def listen() -> None:
+        heard.extend(delivery.message.content for delivery in itertools.islice(scout.listen(20), 1))
+
+    listener = threading.Thread(target=listen)
+    listener.start()
+    (bell,) = eventually(lambda: list(scout.team.run.glob("scout@*")), "the listener waits")
+    bell.unlink()
+    eventually(bell.exists, "the bell is up again")
+    lead.send("scout", "hi")
+    listener.join()
+    assert heard == ["hi"]
 
 
 def test_a_waiting_reader_is_woken_by_a_send(join: Join) -> None:

@@ -23,12 +23,24 @@ _numbers = itertools.count()
 
 
 class Doorbell:
-    """The bell of one reader of one agent, until it is closed. Bound when made: arm first, look second, wait third."""
+    """The bell of one reader of one agent, until it is closed. Bound when made: arm first, look second, wait third.
+
+    A wait that nobody has ended looks whether it is still up.
+    """
 
     def __init__(self, run: Path, agent: str) -> None:
         self.path = run / f"{bell_name(agent)}@{os.getpid()}.{next(_numbers)}"
+        self._put_up()
+
+    def close(self) -> None:
+        self._socket.close()
+        with suppress(OSError):
+            self.path.unlink()
+
+    def _put_up(self) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
+        run = self.path.parent
         try:
             # Where somebody has cleaned up run/, or a process of our pid died and left its bell behind.
             run.mkdir(mode=0o700, exist_ok=True)
@@ -38,10 +50,11 @@ class Doorbell:
             self._socket.close()
             raise StoreError(f"No doorbell can be put up in {run}: {error}.") from error
 
-    def close(self) -> None:
-        self._socket.close()
-        with suppress(OSError):
-            self.path.unlink()
+    def _mend(self) -> None:
+        """Put it up again if somebody has taken it down."""
+        if not self.path.exists():
+            self._socket.close()
+            self._put_up()
 
     def silence(self) -> None:
         """Forget all rings so far."""
@@ -56,6 +69,8 @@ class Doorbell:
         rang = bool(poll.poll(max(0.0, seconds) * 1000))
         if rang:
             self.silence()
+        else:
+            self._mend()
         return rang
 
     async def wait_async(self, seconds: float) -> bool:
@@ -78,6 +93,8 @@ class Doorbell:
             loop.remove_reader(self._socket)
         if rang:
             self.silence()
+        else:
+            self._mend()
         return rang
 
 

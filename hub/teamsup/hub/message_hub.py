@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
@@ -228,7 +228,7 @@ class MessageHub(Upkeep, WakeLadder):
         timeout: float = math.inf,  # noqa: ASYNC109 - the same verb as listen()
         *,
         lease: float = LEASE_SECONDS,
-    ) -> AsyncIterator[Delivery]:
+    ) -> AsyncGenerator[Delivery, None]:
         """The same on an event loop, which no commit holds up."""
         import asyncio  # not for those who have no event loop
 

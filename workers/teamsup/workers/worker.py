@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any, ClassVar, ParamSpec, TypeVar
 
 from teamsup.hub import (
@@ -102,9 +102,9 @@ class Worker(ABC):
     async def _read(self) -> None:
         while not self._stopping.is_set():
             try:
-                if await self._arrived():
-                    # One at a time: what ends this process must not count against what was not even begun.
-                    for delivery in await self.in_thread(self.hub.claim):
+                # One at a time: what ends this process must not count against what was not even begun.
+                async with contextlib.aclosing(self.hub.listen_async()) as arriving:
+                    while (delivery := await self._next(arriving)) is not None:
                         await self._begin(delivery)
             except StoreError as error:
                 self.log.error("%s", error)
@@ -123,16 +123,16 @@ class Worker(ABC):
         if len(self._at_work) >= self.parallel:
             await asyncio.wait(self._at_work, return_when=asyncio.FIRST_COMPLETED)
 
-    async def _arrived(self) -> bool:
-        """Whether something arrived, unless the end came first."""
-        arrival = asyncio.ensure_future(self.hub.wait_async())
+    async def _next(self, arriving: AsyncGenerator[Delivery, None]) -> Delivery | None:
+        """What arrives next, unless the end comes first."""
+        arrival = asyncio.ensure_future(anext(arriving))
         end = asyncio.ensure_future(self._stopping.wait())
         await asyncio.wait((arrival, end), return_when=asyncio.FIRST_COMPLETED)
         end.cancel()
         if not arrival.done():
             arrival.cancel()
             await asyncio.wait((arrival,))
-            return False
+            return None
         return arrival.result()
 
     async def _attend(self, delivery: Delivery) -> None:

@@ -1,7 +1,7 @@
 """The gateway's process: it wires the parts, hands each delivery to who says it, and ends all of them in time."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import AsyncGenerator, Coroutine
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from teamsup.hub import Delivery, MessageHub
@@ -81,11 +81,11 @@ class Gateway(Worker):
             client.event(listener)
         return client
 
-    async def _arrived(self) -> bool:
+    async def _next(self, arriving: AsyncGenerator[Delivery, None]) -> Delivery | None:
         """Nothing is claimed that cannot be said yet: who takes it and is killed counts as having failed with it."""
         while self._connection.client is None and not self._stopping.is_set():  # noqa: ASYNC110 - it looks itself
             await asyncio.sleep(_LOOK_SECONDS)
-        return not self._stopping.is_set() and await super()._arrived()
+        return None if self._stopping.is_set() else await super()._next(arriving)
 
     async def handle(self, delivery: Delivery) -> None:
         channel = channel_for(delivery.message, self._home)
