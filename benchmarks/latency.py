@@ -106,6 +106,7 @@ def compare(figures: list[Figure]) -> None:
     by_name = {figure.name: figure for figure in figures}
     pairs = (
         ("teamsup hub, durability normal", "WebSocket, through a hub process"),
+        ("teamsup hub, durability normal", "WebSocket, through a hub process, asyncio"),
         ("teamsup hub, durability full", "Redis stream with a group, appendfsync always"),
         ("teamsup hub, durability full", "NATS JetStream, file storage, sync_interval always"),
     )

@@ -14,13 +14,14 @@ import shutil
 import socket
 import sqlite3
 import subprocess
+import sys
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 from teamsup.hub import MessageHub, Team
 
@@ -154,11 +155,14 @@ class WebSocketDirect(Method):
 
 
 class WebSocketHub(WebSocketDirect):
+    """With what makes it quickest: clients that block, and no compression."""
+
     name = "WebSocket, through a hub process"
+    compression: ClassVar[list[str]] = []
 
     def prepare(self) -> None:
         super().prepare()
-        words = [os.sys.executable, "-m", "benchmarks.websocket_hub", str(self.address)]  # type: ignore[attr-defined]
+        words = [sys.executable, "-m", "benchmarks.websocket_hub", str(self.address), *self.compression]
         self.processes.append(server(words, self.address, Path.cwd()))
 
     @staticmethod
@@ -167,6 +171,35 @@ class WebSocketHub(WebSocketDirect):
             for content in connection:
                 yield content
                 yield None
+
+
+class WebSocketHubDefaults(WebSocketHub):
+    """As the library's documentation begins: on event loops, compressed."""
+
+    name = "WebSocket, through a hub process, asyncio"
+    compression: ClassVar[list[str]] = ["deflate"]
+
+    def sender(self) -> Callable[[str], object]:
+        self.loop = asyncio.new_event_loop()
+        self.client = self.loop.run_until_complete(_connected(self.address))
+        return lambda content: self.loop.run_until_complete(self.client.send(content))
+
+    def close(self) -> None:
+        if hasattr(self, "client"):
+            self.loop.run_until_complete(self.client.close())
+        super().close()
+
+    @staticmethod
+    def receive(address: int) -> Iterator[str | None]:
+        loop = asyncio.new_event_loop()
+        connection = loop.run_until_complete(_connected(address))
+        while True:
+            yield loop.run_until_complete(connection.recv())
+            yield None
+
+
+async def _connected(port: int) -> Any:  # noqa: ANN401
+    return await package("websockets.asyncio.client").connect(f"ws://127.0.0.1:{port}")
 
 
 class Grpc(Method):
@@ -443,6 +476,7 @@ METHODS: tuple[type[Method], ...] = (
     FileQueueTenth,
     WebSocketDirect,
     WebSocketHub,
+    WebSocketHubDefaults,
     Grpc,
     HubNormal,
     HubFull,

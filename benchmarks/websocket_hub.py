@@ -7,7 +7,7 @@ from typing import Any
 from websockets.asyncio.server import broadcast, serve
 
 
-async def main(port: int) -> None:
+async def main(port: int, compression: str | None) -> None:
     connections: set[Any] = set()
 
     async def handle(connection: Any) -> None:  # noqa: ANN401
@@ -18,9 +18,9 @@ async def main(port: int) -> None:
         finally:
             connections.remove(connection)
 
-    async with serve(handle, "127.0.0.1", port, compression=None):
+    async with serve(handle, "127.0.0.1", port, compression=compression):
         await asyncio.get_running_loop().create_future()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1])))
+    asyncio.run(main(int(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else None))
