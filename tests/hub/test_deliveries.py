@@ -161,6 +161,21 @@ def test_an_expired_message_is_not_delivered(join: Join, clock: Clock) -> None:
     assert lead.message(message.message_id).status == "expired"
 
 
+def test_what_people_are_to_decide_reaches_who_has_them_decide_also_when_its_time_is_over(
+    join: Join, clock: Clock
+) -> None:
+    lead, user_comm = join("lead", clock=clock), join("user_comm", clock=clock)
+    lead.send("user_comm", "Restart?", message_type="opinion_request", expires_in=60)
+    lead.send("user_comm", "Restart? Or wait?", metadata={"options": ["restart", "wait"]}, expires_in=60)
+    lead.send("user_comm", "Hello", message_type="task_request", expires_in=60)
+
+    clock.now += 60
+    lead.expire()
+
+    assert contents(user_comm) == ["Restart?", "Restart? Or wait?"]
+    assert contents(lead) == ["user_comm did not read your message before it expired."]
+
+
 def test_the_most_urgent_comes_first_and_within_a_priority_the_oldest(join: Join) -> None:
     lead, scout = join("lead"), join("scout")
     for priority in ("low", "normal", "high", "urgent"):

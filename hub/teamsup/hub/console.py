@@ -12,11 +12,10 @@ from .command_line import command_line
 from .errors import CallerError, InvalidName
 from .file_lock import try_lock
 from .message_hub import LEASE_SECONDS, MessageHub
-from .messages import TAKEN, Delivery, Message
+from .messages import PEOPLE, TAKEN, Delivery, Message
 from .team import Team
 
-ADDRESSEE = "user_comm"
-"""Who answers people."""
+ADDRESSEE = PEOPLE
 
 
 class NoAnswer(CallerError):

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from . import clock
 from .errors import StaleLease
-from .messages import ASKING, HUB, MAX_ATTEMPTS, Delivery, DeliveryState, Message, new_message_id
+from .messages import ASKING, HUB, MAX_ATTEMPTS, PEOPLE, Delivery, DeliveryState, Message, new_message_id
 from .sending import message_from
 
 _BACKOFF_FIRST = 0.5
@@ -98,7 +98,12 @@ def settle(db: sqlite3.Connection, me: str, now: float) -> list[str]:
         (me, at),
     ).fetchall()
     for row in expired:
-        told += expire(db, row, now)
+        if me == PEOPLE and message_from(row).asks_people:
+            # Its time was for deciding. What counts now is for its reader to say, and for nobody else.
+            sql = "UPDATE deliveries SET expires_at = NULL WHERE message = ? AND recipient = ?"
+            db.execute(sql, (row["id"], me))
+        else:
+            told += expire(db, row, now)
     ended = db.execute(
         "SELECT d.attempts AS claims, m.* FROM deliveries AS d JOIN messages AS m ON m.id = d.message"
         " WHERE d.recipient = ? AND d.state = 'leased' AND d.lease_expires_at <= ?",

@@ -41,7 +41,11 @@ PRESENT_SECONDS = 30.0
 SUPERVISOR = "supervisor"
 """The agent that runs the team's workers, and serves whoever writes to it."""
 
-ASKING = ("task_request", "opinion_request")
+PEOPLE = "user_comm"
+"""Who answers people, and has them decide."""
+
+DECIDE = "opinion_request"
+ASKING = ("task_request", DECIDE)
 """The message types whose sender waits for an answer, and is told when one expires unread."""
 
 HUB = "hub"
@@ -86,6 +90,11 @@ class Message:
     conversation_id: str | None = None
     reply_to: str | None = None
     hops: int = 0
+
+    @property
+    def asks_people(self) -> bool:
+        """Whether it is something for people to decide."""
+        return self.message_type == DECIDE or bool(self.metadata.get("options"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -296,6 +296,27 @@ def test_what_was_shown_expires_and_what_was_not_was_undeliverable(ann: MessageH
     assert not ann.waiting()
 
 
+def test_user_comm_settles_what_ended_while_it_was_down(ann: MessageHub, join: Join, user_comm: UserComm) -> None:
+    lead = join("lead")
+    user_comm.kill()
+    with_default, without = ask(lead, expires_in=0.01, default="wait"), ask(lead, expires_in=0.01)
+    eventually(lambda: lead.expire(), "their time is over, and the hub has noticed")
+    assert not lead.waiting()
+
+    user_comm.start()
+
+    counts, told = hear_next(lead), hear_next(lead)
+    assert (counts.content, counts.reply_to, counts.metadata["state"]) == (
+        "wait",
+        with_default.message_id,
+        "defaulted",
+    )
+    assert (told.message_type, told.reply_to, told.metadata["state"]) == ("error", without.message_id, "undeliverable")
+    say(ann, "Hello")
+    assert hear_next(ann).content == "Hi there! 👋"
+    assert not lead.waiting()
+
+
 def test_people_are_reminded_where_it_was_seen(
     ann: MessageHub, join: Join, configure: Callable[..., None], user_comm: UserComm
 ) -> None:

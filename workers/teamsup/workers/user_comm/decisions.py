@@ -83,7 +83,12 @@ class Decisions:
             return
         with self._hub.transaction():
             decision = self._table.add(message, asked, everywhere=question is None)
-            if question is None:
+            ends_as = self._due(decision, time.time()).ends_as
+            if decision.state == "open" and ends_as is not None:
+                # As when we were down meanwhile.
+                self._end(decision, ends_as, asked.fallback)
+                outcome = "its time was over"
+            elif question is None:
                 count = self._showing.show_everywhere(decision, self._showing.everywhere())
                 outcome = f"shown in {count} places" if count else "nobody is there to decide yet"
             else:

@@ -12,7 +12,7 @@ from teamsup.hub.settings import Settings
 from ..worker import Worker, main
 from .commands import Commands
 from .conversations import Conversations
-from .decision import ANSWERS, ASKS
+from .decision import ANSWERS
 from .decisions import Decisions
 from .following import Following
 from .patterns import Patterns
@@ -91,7 +91,7 @@ class UserComm(Worker):
         line = own_words(delivery.message)[0].removeprefix(_EDITED)
         await self.in_thread(self._handle, delivery, self._patterns.look(rules, line))
         self._something_came.set()
-        if _asks(delivery.message):
+        if delivery.message.asks_people:
             self._something_asked.set()
 
     def still_unread(self, message: Message, agent: Agent) -> None:
@@ -105,7 +105,7 @@ class UserComm(Worker):
             self._withdraw(delivery, changed)
         elif message.message_type == "edited" and changed is not None:
             self._change(delivery, changed, rules)
-        elif _asks(message):
+        elif message.asks_people:
             self._decisions.open(delivery)
         elif message.message_type == ANSWERS:
             self._decisions.answer(delivery)
@@ -197,11 +197,6 @@ class UserComm(Worker):
                     metadata=passed_on(delivery.message),
                 )
             self.hub.acknowledge(delivery, outcome=f"passed on to {len(people)}")
-
-
-def _asks(message: Message) -> bool:
-    """Whether people are to decide something."""
-    return message.message_type == ASKS or bool(message.metadata.get("options"))
 
 
 if __name__ == "__main__":
