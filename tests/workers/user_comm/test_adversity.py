@@ -139,7 +139,7 @@ def test_nobody_speaks_for_another_by_what_they_write_into_a_message(ann: Messag
         ann.send("user_comm", "a", message_type="opinion_response", metadata={"decision": question.id, "user": 7})
         assert hear(ann, "error").content.startswith(f"You may not decide #{question.id}")
         bob.send("user_comm", "b", message_type="opinion_response", metadata=forged)
-        decided = read(lead).message
+        decided = hear(lead, "opinion_response")
         assert (decided.content, decided.metadata["by"]) == ("b", "bob")
     assert helper.waiting() == []
 

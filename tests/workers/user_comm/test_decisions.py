@@ -205,6 +205,33 @@ def test_an_agent_may_not_decide_what_is_for_people(ann: MessageHub, join: Join)
     assert state(lead, question) == "open"
 
 
+def test_an_agent_is_told_of_deciders_whom_the_team_does_not_hear(
+    ann: MessageHub, join: Join, configure: Callable[..., None], user_comm: UserComm
+) -> None:
+    configure("[gateway]\nusers = [8]\n")
+    lead = join("lead")
+    question = ask(lead, deciders=["ann", "bbo", "discord:7", "discord:8", "discord:9999999999999999999"])
+    told = hear_next(lead)
+    assert (told.message_type, told.reply_to) == ("status_report", question.message_id)
+    assert told.content == (
+        f"#{question.id} is asked, but the team does not hear bbo or discord:7 or discord:9999999999999999999, "
+        "who cannot decide it unless that changes. At consoles have been: ann."
+    )
+    assert told.metadata["strangers"] == ["bbo", "discord:7", "discord:9999999999999999999"]
+    hear(ann, "opinion_request")
+
+    paired = "INSERT INTO discord_people (person, name, paired_at) VALUES (7, 'Ann', '2030-01-01 00:00:00.000')"
+    lead.change(paired)
+    ask(lead, deciders=["ann", "discord:7"])
+    hear(ann, "opinion_request")
+    assert not lead.waiting()
+
+    configure("[gateway]\nusers = [8]\ndeciders = [8]\n")
+    ask(lead, deciders=["discord:8", "discord:7"])
+    assert hear_next(lead).metadata["strangers"] == ["discord:7"]
+    assert user_comm is not None
+
+
 @pytest.mark.usefixtures("user_comm")
 def test_an_agent_that_asks_badly_is_told_in_a_sentence(ann: MessageHub, join: Join) -> None:
     lead = join("lead")

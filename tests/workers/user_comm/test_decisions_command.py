@@ -50,6 +50,15 @@ def test_what_is_to_be_decided_is_listed_and_decided(command: Command, join: Joi
 
 
 @pytest.mark.usefixtures("user_comm")
+def test_who_may_decide_is_listed(command: Command, join: Join) -> None:
+    number = ask(join("lead"), deciders=["bob", "discord:7"])
+    listed = command.run("decisions", "--team", "crew").stdout.splitlines()[0]
+    assert listed == f"#{number} lead, just now: Restart it? | 1 restart / 2 wait | To be decided by bob or discord:7."
+    (found,) = json.loads(command.run("decisions", "--json", "--team", "crew").stdout)["decisions"]
+    assert found["deciders"] == ["bob", "discord:7"]
+
+
+@pytest.mark.usefixtures("user_comm")
 def test_each_refusal_has_its_sentence_and_exit_code(command: Command, join: Join) -> None:
     lead = join("lead")
     number, for_bob = ask(lead), ask(lead, deciders=["bob"])

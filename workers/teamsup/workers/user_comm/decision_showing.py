@@ -66,6 +66,21 @@ class DecisionShowing:
                 if agent is not None and agent.kind == "console" and place != but:
                     self.show(decision, place, None)
 
+    def strangers(self, decision: Decision) -> list[str]:
+        """Who is named to decide it, and cannot as things are."""
+        return [name for name in decision.asked.deciders if not self._is_known(name, self._gateway())]
+
+    def _is_known(self, decider: str, section: GatewaySection) -> bool:
+        number = decider.removeprefix("discord:")
+        if number == decider:
+            return any(self._hub.agent_named(name) is not None for name in (decider, f"console-{decider}"))
+        if section.deciders and int(number) not in section.deciders:
+            return False
+        # Who has a listed role, or writes in a listed place, only Discord knows.
+        if section.roles or section.channels or section.guilds or int(number) in section.users:
+            return True
+        return bool(self._hub.rows("SELECT 1 FROM discord_people WHERE CAST(person AS TEXT) = ?", (number,)))
+
     def everywhere(self) -> list[str]:
         return places(self._hub, home=self._gateway().home_channel != 0)
 

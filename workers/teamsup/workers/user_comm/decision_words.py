@@ -57,6 +57,15 @@ def refusal(decision: Decision, refused: Refused) -> str:
             return outcome(decision)
 
 
+def strangers(decision: Decision, unknown_ones: Sequence[str], consoles: Sequence[str]) -> str:
+    """That the agent has named people whom the team does not know."""
+    known = ", ".join(name.removeprefix("console-") for name in consoles)
+    return (
+        f"#{decision.number} is asked, but the team does not hear {' or '.join(unknown_ones)}, "
+        f"who cannot decide it unless that changes. At consoles have been: {known or 'nobody'}."
+    )
+
+
 def unknown(open_ones: Sequence[Decision]) -> str:
     """That there is no such decision, and which there are."""
     return f"There is no such decision. {_which(open_ones)}"
@@ -73,7 +82,8 @@ def line(decision: Decision, now: datetime) -> str:
     if decision.state != "open":
         return f"{asked} | {short(outcome(decision), 300)}"
     options = " / ".join(f"{number} {option}" for number, option in enumerate(decision.asked.options, 1))
-    return " | ".join([asked, options or "in words", *_deadline(decision, now, on_discord=False)])
+    how = [options or "in words", *_deciders(decision, on_discord=False), *_deadline(decision, now, on_discord=False)]
+    return " | ".join([asked, *how])
 
 
 def _which(open_ones: Sequence[Decision]) -> str:

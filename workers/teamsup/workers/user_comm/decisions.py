@@ -6,9 +6,10 @@ All that is known of them stands in the team's tables, and each step is one tran
 import logging
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from teamsup.hub import CallerError, Delivery, Message, MessageHub, StoreError
 from teamsup.hub.sections import GatewaySection, UserCommSection
@@ -30,7 +31,7 @@ from .decision import (
 )
 from .decision_showing import DecisionShowing
 from .decision_table import DecisionTable, summary
-from .people import GATEWAY, name_of, own_words, person_of
+from .people import GATEWAY, name_of, own_words, person_of, places
 from .relays import ABOUT
 
 _LOOK_SECONDS, _TROUBLE_SECONDS, _PAUSE_SECONDS = 2.0, 60.0, 0.2
@@ -95,6 +96,9 @@ class Decisions:
                 self._showing.show(decision, question.sender, question.conversation_id, question.message_id)
                 self._showing.show_deciders(decision, question.sender)
                 outcome = "shown where it was asked"
+            if ends_as is None and (strangers := self._showing.strangers(decision)):
+                told = words.strangers(decision, strangers, places(self._hub, home=False))
+                self._tell_asker(decision, told, "status_report", {"strangers": strangers})
             self._hub.acknowledge(delivery, outcome=outcome)
 
     def answer(self, delivery: Delivery, answer: Answer | None = None) -> None:
@@ -224,21 +228,19 @@ class Decisions:
         person, name = (None, None) if by is None else (person_behind(person_of(by)), _called(by))
         ended = self._table.end(decision.number, state, answer, person, name, time.time())
         if state != "withdrawn":
-            self._tell_asker(ended)
+            text, kind = (words.outcome(ended), "error") if ended.answer is None else (ended.answer, ANSWERS)
+            self._tell_asker(ended, text, kind, {"from": name} if name else {})
         self._showing.tell_outcome(ended, but=None if by is None else by.sender)
         return ended
 
-    def _tell_asker(self, decision: Decision) -> None:
+    def _tell_asker(self, decision: Decision, text: str, kind: str, more: Mapping[str, Any]) -> None:
         # Not in its conversation: an agent that still works on the question before could not read it.
         asks = self._hub.message(decision.message_id)
         question = replace(asks, conversation_id=None)
-        about = summary(decision) | ({"from": decision.decided_by} if decision.decided_by else {})
+        about = {**summary(decision), **more}
         if not decision.everywhere and (asked := self._question_of_a_person(asks)) is not None:
             about[ABOUT] = asked.message_id
-        if decision.answer is None:
-            self._hub.answer(question, words.outcome(decision), message_type="error", metadata=about)
-        else:
-            self._hub.answer(question, decision.answer, message_type=ANSWERS, metadata=about)
+        self._hub.answer(question, text, message_type=kind, metadata=about)
 
     def _person_by_name(self, question: Message) -> dict[str, tuple[str, ...]]:
         """Whom an agent may mean by the name of the person whose question it is: on Discord people choose theirs, and
