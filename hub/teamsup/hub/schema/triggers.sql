@@ -2,12 +2,15 @@
 -- Every migration makes them anew. Conditions stand in WHEN rather than in the statements behind it, since a statement
 -- that finds nothing opens its cursors all the same, and one that may change many rows a table of its own for them.
 
--- Whoever inserts here makes a delivery that is ready; nothing when it is there already.
+-- Whoever inserts here makes a delivery that is ready; nothing when it is there already. OR IGNORE would not do: it gives
+-- way to the OR of the statement that has fired the trigger.
 CREATE VIEW new_deliveries (message, recipient, conversation_id, priority, expires_at) AS SELECT 0, '', '', '', '';
 
 CREATE TRIGGER new_deliveries_store INSTEAD OF INSERT ON new_deliveries
+WHEN NOT EXISTS (SELECT 1 FROM deliveries
+  WHERE message = NEW.message AND recipient = lower(trim(NEW.recipient, ' ' || char(9, 10, 13))))
 BEGIN
-  INSERT OR IGNORE INTO deliveries (message, recipient, conversation_id, rank, is_head, expires_at)
+  INSERT INTO deliveries (message, recipient, conversation_id, rank, is_head, expires_at)
   VALUES (
     NEW.message,
     lower(trim(NEW.recipient, ' ' || char(9, 10, 13))),
@@ -34,12 +37,12 @@ BEGIN
   INSERT INTO new_deliveries
   SELECT NEW.id, agent_name, NEW.conversation_id, NEW.priority, NEW.expires_at FROM agent_status
     WHERE agent_name IS NOT NULL AND kind NOT IN ('console', 'supervisor')
-      AND lower(agent_name) <> lower(trim(NEW.sender));
+      AND lower(trim(agent_name)) <> lower(trim(NEW.sender));
   UPDATE messages SET status = 'processed', processed_at = strftime('%Y-%m-%d %H:%M:%f', 'now')
     WHERE id = NEW.id AND NOT EXISTS (SELECT 1 FROM deliveries WHERE message = NEW.id);
 END;
 
--- INSERT OR REPLACE fires no DELETE trigger, and only a BEFORE trigger still sees what goes. -1 stands for no id.
+-- INSERT OR REPLACE fires no DELETE trigger, and only a BEFORE trigger still sees what goes. There, -1 stands for no id.
 CREATE TRIGGER messages_note_replaced BEFORE INSERT ON messages
 WHEN EXISTS (SELECT 1 FROM messages WHERE message_id = NEW.message_id)
   OR NEW.id <> -1 AND EXISTS (SELECT 1 FROM messages WHERE id = NEW.id)
@@ -47,14 +50,14 @@ BEGIN
   INSERT INTO replaced_messages SELECT id FROM messages WHERE message_id = NEW.message_id OR id = NEW.id;
 END;
 
--- SQLite does not say which of two triggers runs first, so this one delivers too: what messages_deliver has stored under
--- the id of a replaced message, or could not store because of it. After INSERT OR IGNORE of a known message its note
--- stands here although nothing was replaced.
+-- SQLite does not say which of two triggers runs first, so this one does the work of messages_deliver and
+-- messages_broadcast anew: they may have seen deliveries of what is gone. After INSERT OR IGNORE of a known message its
+-- note stands here although nothing was replaced.
 CREATE TRIGGER messages_replaced AFTER INSERT ON messages
-WHEN EXISTS (SELECT 1 FROM replaced_messages)
+WHEN NEW.id = -1 OR EXISTS (SELECT 1 FROM replaced_messages)
 BEGIN
-  DELETE FROM deliveries WHERE message IN
-    (SELECT id FROM replaced_messages WHERE id = NEW.id OR id NOT IN (SELECT id FROM messages));
+  DELETE FROM deliveries WHERE message = NEW.id
+    OR message IN (SELECT id FROM replaced_messages WHERE id NOT IN (SELECT id FROM messages));
   DELETE FROM replaced_messages;
   INSERT INTO new_deliveries
   SELECT NEW.id, r.name, NEW.conversation_id, NEW.priority, NEW.expires_at FROM (
@@ -62,9 +65,12 @@ BEGIN
     UNION ALL
     SELECT agent_name FROM agent_status
       WHERE NEW.recipient IS NULL AND agent_name IS NOT NULL AND kind NOT IN ('console', 'supervisor')
-        AND lower(agent_name) <> lower(trim(NEW.sender))
+        AND lower(trim(agent_name)) <> lower(trim(NEW.sender))
   ) AS r
   WHERE coalesce(NEW.status, 'pending') = 'pending';
+  UPDATE messages SET status = 'processed', processed_at = strftime('%Y-%m-%d %H:%M:%f', 'now')
+    WHERE id = NEW.id AND NEW.recipient IS NULL AND coalesce(NEW.status, 'pending') = 'pending'
+      AND NOT EXISTS (SELECT 1 FROM deliveries WHERE message = NEW.id);
 END;
 
 CREATE TRIGGER messages_note_replaced_by_update BEFORE UPDATE OF id, message_id ON messages
