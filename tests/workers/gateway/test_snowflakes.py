@@ -18,6 +18,7 @@ def test_where_a_message_belongs() -> None:
     assert channel_for(message(conversation_id="incident:12"), 7) is None
     assert channel_for(message(message_type="notification"), 7) == 7
     assert channel_for(message(message_type="notification"), 0) is None
+    assert channel_for(message(message_type="settled", conversation_id="incident:12", reply_to="x"), 7) == 7
     assert channel_for(message(message_type="notification", recipient=None), 7) is None
 
 

@@ -74,12 +74,16 @@ def test_a_person_is_called_presses_the_button_and_hears_the_end(
 
         await discord.press(alert.id, button["custom_id"])
         await until_said("takes care of incident 1")
+        await discord.until(lambda: not buttons(alert), "nobody can press any more")
+        assert alert.content == f"{discord.world.users[ANN].name} takes care of it."
         (incident,) = await asyncio.to_thread(open_alerts, teamsup)
         assert incident["state"] == "acknowledged"
         assert incident["acknowledged_by"] == discord.world.users[ANN].name
         await asyncio.to_thread(post, port, title="disk of db1 is full", status="resolved")
         over = await until_said("Resolved after")
         assert not over.mentions
+        await discord.until(lambda: "took care of it" in alert.content, "the alert says that it is over")
+        assert (alert.components, alert.mentions) == ([], [])
 
     token = tmp_path / "token"
     token.touch(0o600)

@@ -30,7 +30,7 @@ where each question stands. In the order of reading:
       verdict             what an error means for what was to be said. Pure
     interactions        commands and buttons: acknowledged in time, told to user_comm
       slash_commands command_answers   which there are; answers where they were used
-      decisions decision_answers   what buttons say. Pure; what became of a decision, into the message that shows it
+      decisions decision_answers   what buttons say. Pure; what became of it, into the message that has them
     board               reactions and typing
       questions stages    what is open, and where it stands
     snowflakes facts    what Discord's numbers mean in the hub; small facts that outlive the process

@@ -1,14 +1,13 @@
-"""What user_comm says to a decision: its outcome into the message that shows it, a refusal to whoever has pressed."""
+"""What user_comm says of what has buttons: what became of it, into that message; why a press does not count."""
 
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from teamsup.hub import Delivery, Message, MessageHub
 
-from .decisions import ANSWERS, components, sentence, with_outcome
+from .decisions import ANSWERS, SETTLED, components, sentence, with_outcome
 from .sending import SEND_SECONDS
 from .snowflakes import snowflake_of
 from .verdict import Again, Never, verdict
@@ -37,14 +36,14 @@ class DecisionAnswers:
         self._presses[press] = (token, now + _ANSWER_SECONDS)
 
     async def say(self, client: "discord.Client", delivery: Delivery) -> bool:
-        """Whether it was about a decision, and is dealt with."""
+        """Whether it was about something with buttons, and is dealt with."""
         if delivery.message.reply_to is None:
             return False
         answered = await asyncio.to_thread(self._answered, delivery.message.reply_to)
         if answered is None:
             return False
         is_press = answered.message_type == ANSWERS and answered.sender == self._hub.agent
-        if not is_press and delivery.message.message_type != ANSWERS:
+        if not is_press and delivery.message.message_type not in (ANSWERS, SETTLED):
             return False
         try:
             async with asyncio.timeout(SEND_SECONDS):
@@ -52,7 +51,7 @@ class DecisionAnswers:
         except Exception as error:
             match verdict(client, error):
                 case Again(seconds):
-                    self._log.warning("what became of a decision cannot be shown now: %r", error)
+                    self._log.warning("what became of something cannot be shown now: %r", error)
                     await asyncio.to_thread(self._hub.release, delivery, delay=seconds)
                 case Never(why):
                     await self._end(delivery, f"refused: {why}")
@@ -78,7 +77,7 @@ class DecisionAnswers:
         return "sent"
 
     async def _settle(self, client: "discord.Client", delivery: Delivery, showing: Message) -> str | None:
-        """Say in the message that shows it what was decided; None: it is not there yet."""
+        """Say in the message that shows it what became of it; None: it is not there yet."""
         found = await asyncio.to_thread(self._pieces.of, showing.id)
         last = found[-1] if found else None
         if last is None or last.snowflake is None or last.channel is None:
@@ -86,11 +85,10 @@ class DecisionAnswers:
             return None if is_open else "was not shown"
         target = client.get_partial_messageable(last.channel).get_partial_message(last.snowflake)
         outcome = sentence(delivery.message)
-        in_embed = isinstance(showing.metadata.get("alert"), Mapping)
-        change: dict[str, Any] = {"content": outcome if in_embed else with_outcome(last.content, outcome)}
-        if (view := components(showing, delivery.message)) is not None:
-            change["view"] = view
-        await target.edit(**change)
+        # Where the look of an alert was not allowed, its text is the content.
+        in_embed = "alert" in showing.metadata and bool((await target.fetch()).embeds)
+        content = outcome if in_embed else with_outcome(last.content, outcome)
+        await target.edit(content=content, view=components(showing, delivery.message))
         return "sent"
 
     def _answered(self, message_id: str) -> Message | None:

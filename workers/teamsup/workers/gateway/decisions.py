@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import discord
 
 ASKS, ANSWERS = "opinion_request", "opinion_response"
+SETTLED = "settled"
+"""The type of what ends the commands of the message that it answers, and says why."""
 _MOST, _LABEL, _CONTENT = 25, 80, 2000
 _ID = re.compile(r"teamsup:(?P<message>\d{1,18}):(?P<command>c?)(?P<number>\d{1,2})", re.ASCII)
 
@@ -55,7 +57,8 @@ def pressed(custom_id: str) -> Pressed | None:
 
 
 def components(message: Message, outcome: Message | None = None) -> "discord.ui.View | None":
-    """A button for each option and command, also long after; no option to press any more once there is an outcome."""
+    """A button for each option and command, also long after; no option to press any more once there is an outcome, and
+    no command once it is settled."""
     import discord
 
     chosen = None if outcome is None else outcome.metadata.get("chosen")
@@ -68,7 +71,8 @@ def components(message: Message, outcome: Message | None = None) -> "discord.ui.
             disabled=outcome is not None,
         )
         view.add_item(button)
-    for number, label in enumerate(commands(message)):
+    is_settled = outcome is not None and outcome.message_type == SETTLED
+    for number, label in enumerate({} if is_settled else commands(message)):
         view.add_item(discord.ui.Button(label=label.strip()[:_LABEL], custom_id=f"teamsup:{message.id}:c{number}"))
     # We hear of every press ourselves; discord.py should not keep it.
     view.stop()

@@ -4,6 +4,8 @@ import re
 
 from teamsup.hub import Message
 
+from .decisions import SETTLED
+
 _EPOCH = 1_420_070_400.0  # the first second of 2015
 _ID = re.compile(r"discord:(\d{1,18}|[1-8]\d{18})(?::.*)?", re.ASCII)
 
@@ -40,8 +42,10 @@ def channel_of(conversation_id: str | None) -> int | None:
 
 
 def channel_for(message: Message, home: int) -> int | None:
-    """Where a message belongs on Discord; None: nowhere. News for people that answer nobody belong home."""
+    """Where a message belongs on Discord; None: nowhere. News for people that answer nobody belong home, as does
+    what became of them."""
     if (channel := channel_of(message.conversation_id)) is not None:
         return channel
-    is_news = message.message_type == "notification" and message.recipient is not None
-    return home if home and is_news and message.reply_to is None else None
+    is_news = message.message_type == "notification" and message.reply_to is None
+    is_home = (is_news or message.message_type == SETTLED) and message.recipient is not None
+    return home if home and is_home else None

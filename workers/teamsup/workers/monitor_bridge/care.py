@@ -125,7 +125,8 @@ class Care:
             for name in sorted((knows - {agent}) & set(self._conversations.everybody())):
                 self._conversations.say(conversation, name, text, "acknowledged")
             facts = {"alert": texts.facts(of_this, severity="info"), "incident": first}
-            self._conversations.say(conversation, PEOPLE, text, "acknowledged", metadata=facts)
+            settled = self._conversations.settled(first, texts.cared_for(who))
+            self._conversations.say(conversation, PEOPLE, text, "acknowledged", metadata=facts | settled)
 
     def _answer(self, wanted: Sequence[Incident], changed: Sequence[Incident], who: str) -> str:
         if changed:

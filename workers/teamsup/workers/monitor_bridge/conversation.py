@@ -18,6 +18,8 @@ from .escalation import Step
 from .incident import Incident, conversation_id
 from .routes import PEOPLE, Way
 
+_MOST_SETTLED = 100  # the newest; older ones keep their buttons
+
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
@@ -196,16 +198,21 @@ class Conversations:
     def end(self, conversation: Conversation, over: list[Incident], now: float, moment: datetime) -> None:
         """All of it is resolved: what was not read is withdrawn, and who knows of it is told once."""
         knows = self.withdraw(conversation.first)
+        facts = {"alert": texts.facts(over, severity="resolved"), "incident": conversation.first}
+        settled = self.settled(conversation.first, texts.over(over, moment), is_over=True)
         # Who has left the team for good is not brought back by that.
         for recipient in sorted(knows & {PEOPLE, *self.everybody()}):
-            self.say(
-                conversation,
-                recipient,
-                texts.resolved(over, moment),
-                "resolved",
-                metadata={"alert": texts.facts(over, severity="resolved"), "incident": conversation.first},
-            )
+            metadata = facts | settled if recipient == PEOPLE else facts
+            self.say(conversation, recipient, texts.resolved(over, moment), "resolved", metadata=metadata)
         self.change(conversation.first, ended_at=now, news_due=None)
+
+    def settled(self, first: int, words: str, *, is_over: bool = False) -> dict[str, Any]:
+        """What user_comm needs to end the buttons of what people were told, and to say there why."""
+        rows = self._hub.rows(
+            "SELECT message FROM incident_messages WHERE first = ? AND recipient = ? ORDER BY message DESC LIMIT ?",
+            (first, PEOPLE, _MOST_SETTLED),
+        )
+        return {"settled": {"messages": [row["message"] for row in rows], "words": words, "is_over": is_over}}
 
     def goes_on_in(self, first: int, other: int, now: float) -> None:
         """What is left of it belongs to another from now on, also answers to what it has said."""

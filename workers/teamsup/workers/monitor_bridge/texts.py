@@ -81,6 +81,11 @@ def acknowledged(incidents: Sequence[Incident], who: str) -> str:
     return f"{printable(who)} takes care of {_named(incidents)}."
 
 
+def cared_for(who: str) -> str:
+    """The same below what told of it."""
+    return f"{printable(who)} takes care of it."
+
+
 def closed(incidents: Sequence[Incident], who: str) -> str:
     return f"{printable(who)} has closed {_named(incidents)}." if incidents else "It is over already."
 
@@ -102,11 +107,12 @@ def report(incident: Incident, who: str, text: str) -> str:
 
 def resolved(incidents: Sequence[Incident], now: datetime) -> str:
     """That a conversation is over."""
-    began = min((each.first_seen for each in incidents if each.first_seen), default=None)
-    after = "" if began is None else f" after {duration((now - began).total_seconds())}"
-    carers = list(dict.fromkeys(printable(each.acknowledged_by) for each in incidents if each.acknowledged_by))
-    care = f" {', '.join(carers[:_CARERS])} took care of {'it' if len(incidents) == 1 else 'them'}." if carers else ""
-    return f"Resolved{after}: {_named(incidents)}.{care}"
+    return f"{_after(incidents, now)}: {_named(incidents)}.{_care(incidents)}"
+
+
+def over(incidents: Sequence[Incident], now: datetime) -> str:
+    """The same below what told of it."""
+    return f"{_after(incidents, now)}.{_care(incidents)}"
 
 
 def facts(incidents: Sequence[Incident], *, severity: str = "") -> dict[str, Any]:
@@ -253,6 +259,17 @@ def _differing(alike: Sequence[Incident]) -> tuple[str, list[str]]:
             values.setdefault(name, {})[value] = None
     name, found = max(values.items(), key=lambda label: len(label[1]), default=("", {}))
     return (name, list(found)) if len(found) > 1 else ("", [])
+
+
+def _after(incidents: Sequence[Incident], now: datetime) -> str:
+    began = min((each.first_seen for each in incidents if each.first_seen), default=None)
+    return "Resolved" if began is None else f"Resolved after {duration((now - began).total_seconds())}"
+
+
+def _care(incidents: Sequence[Incident]) -> str:
+    carers = list(dict.fromkeys(printable(each.acknowledged_by) for each in incidents if each.acknowledged_by))
+    them = "it" if len(incidents) == 1 else "them"
+    return f" {', '.join(carers[:_CARERS])} took care of {them}." if carers else ""
 
 
 def _in_brackets(text: str) -> str:

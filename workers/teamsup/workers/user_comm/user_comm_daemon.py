@@ -15,14 +15,14 @@ from .conversations import Conversations
 from .decision import ANSWERS
 from .decisions import Decisions
 from .following import Following
+from .news import News
 from .patterns import Patterns
-from .people import GATEWAY, as_said_by, own_words, passed_on, places
+from .people import GATEWAY, own_words
 from .relays import Relays
 from .requests import Requests
 from .routing import ASKED_OF_WORKERS, Ask, Command, Place, Rules, Say, route
 from .rules_file import RulesFile
 
-_NOBODY_SECONDS = 10.0
 _LOOK_SECONDS = 1.0
 _EDITED = "edited: "
 _TOLD = ("notification", "status_report")
@@ -49,6 +49,7 @@ class UserComm(Worker):
             hub, self._requests, self._relays, lambda: self._rules.section, unread_seconds, self.log
         )
         self._commands = Commands(hub, self._relays, self._conversations, self._decisions.lines)
+        self._news = News(hub, lambda: self._rules.gateway)
         self._something_came = asyncio.Event()
         self._something_asked = asyncio.Event()
 
@@ -116,12 +117,12 @@ class UserComm(Worker):
         elif message.message_type in _TOLD or (
             message.reply_to is not None and self._decisions.is_outcome(message.reply_to)
         ):
-            self._tell_people(delivery)
+            self._news.tell(delivery)
         elif message.reply_to is not None or message.recipient is None:
             self.hub.acknowledge(delivery)
         elif (sender := self.hub.agent_named(message.sender)) is not None and sender.kind == "agent":
             # Agents know how to reach each other; what they say here is for people.
-            self._tell_people(delivery)
+            self._news.tell(delivery)
         else:
             self._answer(delivery, rules)
 
@@ -179,24 +180,6 @@ class UserComm(Worker):
             channels.append((message.conversation_id or "").removeprefix("discord:"))
         numbers = frozenset(int(each) for each in channels if each is not None and str(each).isdecimal())
         return Place(self._conversations.agents_of(message.conversation_id), numbers)
-
-    def _tell_people(self, delivery: Delivery) -> None:
-        """Pass news on to everybody who has ever been at a console, and to the gateway's home channel; they are kept
-        for those who are not there."""
-        people = places(self.hub, home=self._rules.gateway.home_channel != 0)
-        if not people:
-            self.hub.release(delivery, delay=_NOBODY_SECONDS)
-            return
-        with self.hub.transaction():
-            for person in people:
-                self.hub.send(
-                    person,
-                    as_said_by(delivery.message, person),
-                    message_type="notification",
-                    priority=delivery.message.priority,
-                    metadata=passed_on(delivery.message),
-                )
-            self.hub.acknowledge(delivery, outcome=f"passed on to {len(people)}")
 
 
 if __name__ == "__main__":

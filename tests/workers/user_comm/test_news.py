@@ -1,0 +1,81 @@
+"""News of an incident on their way to people, and what becomes of those that were shown with a button."""
+
+from dataclasses import replace
+
+import pytest
+
+from incident_desk import FIRING, Desk, Join, over
+from teamsup.hub import Message, MessageHub
+from teamsup.hub.sections import GatewaySection
+from teamsup.workers.user_comm.news import News
+
+
+class Told:
+    """What the gateway is told of the desk's incidents."""
+
+    def __init__(self, join: Join) -> None:
+        self.desk = Desk(join, here=())
+        self._gateway = join("gateway", clock=lambda: self.desk.now)
+        self._user_comm: MessageHub = self.desk.agents["user_comm"]
+        self._news = News(self._user_comm, lambda: GatewaySection(home_channel=1))
+
+    def read(self) -> list[Message]:
+        """All that is new."""
+        while batch := self._user_comm.claim(100):
+            for delivery in batch:
+                self._news.tell(delivery)
+        found = []
+        while batch := self._gateway.claim(100):
+            for delivery in batch:
+                self._gateway.acknowledge(delivery)
+                found.append(delivery.message)
+        return found
+
+    def settled(self) -> list[tuple[str | None, str]]:
+        """What is said in which message that was shown before."""
+        return [(each.reply_to, each.content) for each in self.read() if each.message_type == "settled"]
+
+
+@pytest.fixture
+def told(join: Join) -> Told:
+    return Told(join)
+
+
+def test_what_was_shown_says_who_takes_care_of_it_and_then_that_it_is_over(told: Told) -> None:
+    told.desk.take(FIRING)
+    (shown,) = told.read()
+    assert list(shown.metadata["commands"]) == ["Acknowledge"]
+    told.desk.care.acknowledge(["all"], "ann")
+    assert told.settled() == [(shown.message_id, "ann takes care of it.")]
+    told.desk.now += 60
+    told.desk.take(over(FIRING))
+    assert told.settled() == [(shown.message_id, "Resolved after 1m 0s. ann took care of it.")]
+
+
+def test_it_says_that_it_is_over_also_when_nobody_took_care_of_it(told: Told) -> None:
+    told.desk.take(FIRING)
+    (shown,) = told.read()
+    told.desk.take(over(FIRING))
+    assert told.settled() == [(shown.message_id, "Resolved after 0s.")]
+
+
+def test_who_takes_care_of_what_joined_later_says_so_there_alone(told: Told) -> None:
+    told.desk.take(replace(FIRING, group="g"))
+    (first,) = told.read()
+    told.desk.care.acknowledge(["all"], "ann")
+    told.read()
+    told.desk.take(replace(FIRING, group="g", key="k2", severity="critical"))
+    (second,) = told.read()
+    told.desk.care.acknowledge(["all"], "bob")
+    assert told.settled() == [(second.message_id, "bob takes care of it.")]
+    told.desk.take(*(over(replace(FIRING, key=key)) for key in ("k1", "k2")))
+    assert {shown for shown, _ in told.settled()} == {first.message_id, second.message_id}
+
+
+def test_a_warning_that_something_critical_mutes_is_settled_with_it(told: Told) -> None:
+    told.desk.take(replace(FIRING, thing="disk"))
+    (warning,) = told.read()
+    told.desk.take(replace(FIRING, thing="disk", key="k2", severity="critical"))
+    (critical,) = told.read()
+    told.desk.care.acknowledge(["all"], "ann")
+    assert {shown for shown, _ in told.settled()} == {warning.message_id, critical.message_id}
