@@ -289,6 +289,19 @@ def test_a_person_looks_after_the_store(teamsup: Command, tmp_path: Path) -> Non
     assert (broken.returncode, refusal(broken)) == (os.EX_IOERR, "teamsup: 1 deliveries belong to no message.")
 
 
+def test_the_prune_command_keeps_what_the_team_is_configured_to_keep(teamsup: Command) -> None:
+    teamsup.team.create()
+    with MessageHub(teamsup.team, agent="lead") as lead, MessageHub(teamsup.team, agent="scout") as scout:
+        scout.register()
+        exchange(lead, scout, 3)
+    assert teamsup.run("hub", "prune").stdout.startswith("Removed 0 messages; ")
+
+    teamsup.team.configuration.write_text("[team]\nkeep_days = 0.0000001\n")
+
+    assert teamsup.run("hub", "prune").stdout.startswith("Removed 3 messages; ")
+    assert "keep_days of [team]" in teamsup.run("hub", "prune", "--help").stdout.replace("\n", " ")
+
+
 def test_a_team_that_talks_for_months_keeps_a_small_file(team: Team) -> None:
     growth = grow(team, messages=20_000)
 

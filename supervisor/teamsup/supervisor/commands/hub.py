@@ -8,6 +8,8 @@ from pathlib import Path
 
 from teamsup.hub import CallerError, MessageHub, StoreCorrupt
 from teamsup.hub.command_line import existing_team
+from teamsup.hub.sections import TeamSection
+from teamsup.hub.settings import Settings
 from teamsup.hub.wording import ago, printable
 
 from ..arguments import amount, at_least_one
@@ -31,7 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     backup = verb("backup", "write a consistent copy while the team goes on", _backup)
     backup.add_argument("file", type=Path, help="where to; a file that is there is not replaced")
     prune = verb("prune", "remove old messages that have ended, and give the space back", _prune)
-    prune.add_argument("--days", type=amount, metavar="N", help="older than so many days (default: 30)")
+    prune.add_argument(
+        "--days", type=amount, metavar="N", help="older than so many days (default: keep_days of [team])"
+    )
     prune.add_argument("--keep", type=at_least_one, metavar="N", help="all but the newest N messages")
     dead = verb("dead", "list the dead letters, the newest first", _dead)
     dead.add_argument("--json", action="store_true", help="one JSON object a line, for programs")
@@ -79,7 +83,9 @@ def _backup(hub: MessageHub, arguments: argparse.Namespace) -> None:
 
 
 def _prune(hub: MessageHub, arguments: argparse.Namespace) -> None:
-    days = 30.0 if arguments.days is None and arguments.keep is None else arguments.days
+    days = arguments.days
+    if days is None and arguments.keep is None:
+        days = Settings(hub.team).section("team", TeamSection).keep_days
     gone = hub.prune(older_than=None if days is None else days * _DAY, keep=arguments.keep)
     print(f"Removed {gone:,} messages; the file has {hub.stats().file_bytes / 2**20:.1f} MiB.")
 
