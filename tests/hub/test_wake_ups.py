@@ -133,6 +133,23 @@ def test_a_listener_whose_bell_was_taken_down_puts_it_up_again(join: Join) -> No
     assert heard == ["hi"]
 
 
+def test_a_bell_that_cannot_be_put_up_again_at_present_ends_no_wait(join: Join) -> None:
+    scout = join("scout")
+    run = scout.team.run
+    with closing(Doorbell(run, "scout")) as bell:
+        bell.path.unlink()
+        run.rmdir()
+        run.touch()
+
+        assert not bell.wait(0)
+        assert not asyncio.run(bell.wait_async(0))
+
+        run.unlink()
+        assert not bell.wait(0)
+        Bells(run).ring(["scout"])
+        assert bell.wait(5)
+
+
 def test_a_waiting_reader_is_woken_by_a_send(join: Join) -> None:
     lead, scout = join("lead"), join("scout")
     woken = threading.Event()
