@@ -82,6 +82,7 @@ def test_a_person_is_called_presses_the_button_and_hears_the_end(
         await asyncio.to_thread(post, port, title="disk of db1 is full", status="resolved")
         over = await until_said("Resolved after")
         assert not over.mentions
+        assert len(said(discord, "takes care of incident 1")) == 1
         await discord.until(lambda: "took care of it" in alert.content, "the alert says that it is over")
         assert (alert.components, alert.mentions) == ([], [])
 

@@ -72,6 +72,17 @@ def test_who_takes_care_of_what_joined_later_says_so_there_alone(told: Told) -> 
     assert {shown for shown, _ in told.settled()} == {first.message_id, second.message_id}
 
 
+def test_who_takes_care_of_it_is_news_on_discord_unless_that_was_answered_in_its_channel(told: Told) -> None:
+    for where, news in (("discord:1", []), ("discord:2", ["notification"]), (None, ["notification"])):
+        told.desk.take(FIRING)
+        told.read()
+        told.desk.care.acknowledge(["all"], "ann", where=where)
+        assert [each.message_type for each in told.read() if each.message_type != "settled"] == news
+        told.desk.take(over(FIRING))
+        told.read()
+        told.desk.now += 3600
+
+
 def test_a_warning_that_something_critical_mutes_is_settled_with_it(told: Told) -> None:
     told.desk.take(replace(FIRING, thing="disk"))
     (warning,) = told.read()

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -234,18 +234,18 @@ class MonitorBridge(Worker):
         who = str(message.metadata.get("from") or message.sender) if kind != "agent" else message.sender
         with self.hub.transaction():
             try:
-                answer = self._answer(message.content.split(), who, message.sender if kind == "agent" else None)
+                answer = self._answer(message, who, message.sender if kind == "agent" else None)
             except CallerError as error:
                 self.hub.reply(delivery, str(error), message_type="error")
                 return ()
             self.hub.reply(delivery, answer.answer)
         return answer.incidents
 
-    def _answer(self, words: Sequence[str], who: str, agent: str | None) -> Acknowledged:
-        now = datetime.now(UTC)
+    def _answer(self, message: Message, who: str, agent: str | None) -> Acknowledged:
+        now, words = datetime.now(UTC), message.content.split()
         match [words[0].lower().removeprefix("/"), *words[1:]] if words else []:
             case ["ack", *rest]:
-                return self._care.acknowledge(rest, who, agent)
+                return self._care.acknowledge(rest, who, agent, message.conversation_id if agent is None else None)
             case ["close", *rest] if agent is None:
                 closed = self._incidents.close(numbers_in(rest, "Say which incident, and nothing else: close ID."))
                 return Acknowledged(texts.closed(closed, who))

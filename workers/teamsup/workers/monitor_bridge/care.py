@@ -36,8 +36,11 @@ class Care:
         self._conversations = conversations
         self._clock = clock
 
-    def acknowledge(self, words: Sequence[str], who: str, agent: str | None = None) -> Acknowledged:
-        """Acknowledge these incidents and what is told with them, or ``all``. ``agent``: who need not be told.
+    def acknowledge(
+        self, words: Sequence[str], who: str, agent: str | None = None, where: str | None = None
+    ) -> Acknowledged:
+        """Acknowledge these incidents and what is told with them, or ``all``. ``agent``: who need not be told;
+        ``where``: the conversation in which people read the answer, so neither need they.
 
         Raises UnknownIncident, and CallerError for words that are no numbers.
         """
@@ -48,7 +51,7 @@ class Care:
             for first in firsts:
                 changed += self._acknowledge(first, who)
             if changed:
-                self._tell(changed, who, agent)
+                self._tell(changed, who, agent, where)
             return Acknowledged(self._answer(wanted, changed, who), tuple(changed))
 
     def incident_of(self, message: Message) -> int | None:
@@ -109,7 +112,7 @@ class Care:
             metadata={"alert": texts.facts(about, severity="info"), "incident": first},
         )
 
-    def _tell(self, changed: Sequence[Incident], who: str, agent: str | None) -> None:
+    def _tell(self, changed: Sequence[Incident], who: str, agent: str | None, where: str | None = None) -> None:
         """Everybody who has heard of it, and people in any case."""
         for first in dict.fromkeys(each.first for each in changed):
             conversation = self._conversations.get(first)
@@ -124,7 +127,7 @@ class Care:
             # Who has left the team for good is not brought back by that.
             for name in sorted((knows - {agent}) & set(self._conversations.everybody())):
                 self._conversations.say(conversation, name, text, "acknowledged")
-            facts = {"alert": texts.facts(of_this, severity="info"), "incident": first}
+            facts = {"alert": texts.facts(of_this, severity="info"), "incident": first, "answered_in": where}
             settled = self._conversations.settled(first, texts.cared_for(who))
             self._conversations.say(conversation, PEOPLE, text, "acknowledged", metadata=facts | settled)
 

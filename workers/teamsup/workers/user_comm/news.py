@@ -28,12 +28,15 @@ class News:
         """Pass news on to everybody who has ever been at a console, and to the gateway's home channel; they are kept
         for those who are not there."""
         news = delivery.message
-        people = places(self._hub, home=self._gateway().home_channel != 0)
+        home = self._gateway().home_channel
+        people = places(self._hub, home=home != 0)
         if not people:
             self._hub.release(delivery, delay=_NOBODY_SECONDS)
             return
         with self._hub.transaction():
             for person in people:
+                if person == GATEWAY and news.metadata.get("answered_in") == f"discord:{home}":
+                    continue  # everybody there has read the answer
                 has_buttons = person == GATEWAY and news.metadata.get("commands")
                 self._hub.send(
                     person,
