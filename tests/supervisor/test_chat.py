@@ -12,7 +12,7 @@ import pytest
 from hearing import read
 from support import PATIENCE, Command, eventually
 from teamsup.hub import MessageHub
-from teamsup.hub.console import console_name
+from teamsup.hub.console import MORE, console_name
 
 
 @contextmanager
@@ -64,6 +64,39 @@ def test_once_with_an_error_for_an_answer_says_so_by_its_exit_code(teamsup: Comm
 
         assert script.communicate(timeout=PATIENCE)[0] == ""
         assert script.returncode == os.EX_SOFTWARE
+
+
+def test_once_waits_for_all_who_were_asked(teamsup: Command, user_comm: MessageHub) -> None:
+    with asking(teamsup, "--once", "@a @b @c load?") as script:
+        assert script.stdout is not None
+        question = read(user_comm)
+        user_comm.reply(question, "a: 3 %", metadata={MORE: 2})
+        assert script.stdout.readline() == "a: 3 %\n"
+        user_comm.answer(question.message, "b: no rights", message_type="error", metadata={MORE: 1})
+        user_comm.answer(question.message, "c: 5 %")
+
+        stdout, stderr = script.communicate(timeout=PATIENCE)
+    assert (script.returncode, stdout) == (os.EX_SOFTWARE, "c: 5 %\n")
+    assert stderr.endswith("teamsup: b: no rights\n")
+
+
+def test_once_says_when_only_some_have_answered(teamsup: Command, user_comm: MessageHub) -> None:
+    with asking(teamsup, "--once", "@a @b load?", "--timeout", "5") as script:
+        user_comm.reply(read(user_comm), "a: 3 %", metadata={MORE: 1})
+
+        stdout, stderr = script.communicate(timeout=PATIENCE)
+    assert (script.returncode, stdout) == (os.EX_UNAVAILABLE, "a: 3 %\n")
+    assert "teamsup: Not all have answered yet. It will come to: " in stderr
+
+
+def test_a_line_is_answered_once_all_who_were_asked_have_answered(teamsup: Command, user_comm: MessageHub) -> None:
+    with asking(teamsup, stdin="@a @b load?\nHello\n") as script:
+        question = read(user_comm)
+        user_comm.reply(question, "a: 3 %", metadata={MORE: 1})
+        user_comm.answer(question.message, "b: 5 %")
+        user_comm.reply(read(user_comm), "Hi")
+
+        assert script.communicate(timeout=PATIENCE)[0] == "a: 3 %\nb: 5 %\nHi\n"
 
 
 def test_progress_is_not_the_answer(teamsup: Command, user_comm: MessageHub) -> None:

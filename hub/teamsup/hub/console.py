@@ -18,6 +18,10 @@ from .team import Team
 ADDRESSEE = PEOPLE
 
 
+MORE = "more_answers"
+"""In the metadata of an answer, how many others that were asked have still to answer."""
+
+
 class NoAnswer(CallerError):
     """What was asked is kept, but nobody has answered it in time."""
 
@@ -127,6 +131,11 @@ def incoming(hub: MessageHub, seconds: float, *, lease: float = LEASE_SECONDS, r
 def is_answer(delivery: Delivery, question: Message) -> bool:
     """Whether this is the answer itself, and not news on the way to it."""
     return answers(delivery.message) == question.message_id
+
+
+def is_last(message: Message) -> bool:
+    """Whether nobody else is still to answer what this answers."""
+    return not message.metadata.get(MORE)
 
 
 def answers(message: Message) -> str | None:

@@ -7,6 +7,7 @@ import pytest
 from hearing import hear, hear_next, read
 from support import eventually
 from teamsup.hub import MessageHub
+from teamsup.hub.console import is_last
 from teamsup.hub.messages import MAX_ATTEMPTS, Message, Step
 
 from .conftest import UserComm
@@ -74,9 +75,12 @@ def test_an_agents_own_news_are_no_answer_yet(ann: MessageHub, join: Join) -> No
 def test_several_agents_are_asked_at_once_and_each_answers(ann: MessageHub, join: Join) -> None:
     lead, gcp = join("lead"), join("gcp")
     ask(ann, "@lead @gcp how is the load?")
+    told = []
     for agent in (lead, gcp):
         agent.reply(read(agent), f"calm at {agent.agent}")
-    assert {hear(ann).content, hear(ann).content} == {"lead: calm at lead", "gcp: calm at gcp"}
+        told.append(hear(ann))
+    assert [each.content for each in told] == ["lead: calm at lead", "gcp: calm at gcp"]
+    assert [is_last(each) for each in told] == [False, True]
 
 
 @pytest.mark.usefixtures("user_comm")
@@ -229,7 +233,9 @@ def test_of_several_agents_one_that_is_given_up_leaves_the_others_open(
     gcp.acknowledge(read(gcp))
     for _ in range(MAX_ATTEMPTS):
         lead.release(read(lead), error="no network", delay=0)
-    assert "Your message to lead was given up" in hear(ann, kind="error").content
+    told = hear(ann, kind="error")
+    assert "Your message to lead was given up" in told.content
+    assert not is_last(told)
 
     assert read(gcp).message.content.startswith("console-ann still waits")
     assert user_comm is not None

@@ -5,9 +5,9 @@ import contextlib
 import os
 import sys
 
-from teamsup.hub import CallerError, Delivery, Message, StaleLease, Team
+from teamsup.hub import Delivery, Message, StaleLease, Team
 from teamsup.hub.command_line import command_line
-from teamsup.hub.console import ADDRESSEE, Chat, NoAnswer, console, incoming, is_answer, lasting_name
+from teamsup.hub.console import ADDRESSEE, Chat, NoAnswer, console, incoming, is_answer, is_last, lasting_name
 from teamsup.hub.wording import printable
 
 from ..arguments import amount
@@ -18,19 +18,13 @@ _LONGER = 60.0
 _A_DAY = 86400.0
 
 
-class AnsweredByAnError(CallerError):
-    """The answer says that it did not go well."""
-
-    exit_code = os.EX_SOFTWARE
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
-        "Exit codes: 0 all is answered; 69 something has no answer in time, which is kept and comes later; 70 the "
+        "Exit codes: 0 all is answered; 69 something has no answer in time, which is kept and comes later; 70 an "
         "answer to --once is an error. In a terminal: Alt-Enter or a backslash at the end begins a new line, Ctrl-C "
         "clears what is typed, and Ctrl-C or Ctrl-D ends the chat where nothing is."
     )
-    parser.add_argument("--once", metavar="TEXT", help="ask this, print the answer, and end; '-' reads it from stdin")
+    parser.add_argument("--once", metavar="TEXT", help="ask this, print all answers, and end; '-' reads it from stdin")
     parser.add_argument(
         "--json", action="store_true", help="one JSON object a line for each message that comes, for programs"
     )
@@ -54,12 +48,11 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"teamsup: What you write is kept. {not_running(team)}", file=sys.stderr)
         chat = Chat(hub)
         if arguments.once is not None:
-            _once(chat, arguments)
-        elif arguments.json or not _is_terminal():
+            return _once(chat, arguments)
+        if arguments.json or not _is_terminal():
             _answer_lines(chat, arguments)
-        else:
-            return _hold(chat)
-    return 0
+            return 0
+        return _hold(chat)
 
 
 def _is_terminal() -> bool:
@@ -83,24 +76,24 @@ def _answer_lines(chat: Chat, arguments: argparse.Namespace) -> None:
 
 
 def _ask(chat: Chat, line: str, arguments: argparse.Namespace) -> bool:
-    """Whether its answer came in time. That goes to stdout; everything else to stderr, unless a program reads."""
+    """Whether all its answers came in time. They go to stdout; everything else to stderr, unless a program reads."""
     question = chat.say(line)
     for delivery in incoming(chat.hub, arguments.timeout):
         answered = is_answer(delivery, question)
         _print(delivery.message, answered, arguments)
         chat.hub.acknowledge(delivery)
-        if answered:
+        if answered and is_last(delivery.message):
             return True
     return False
 
 
-def _once(chat: Chat, arguments: argparse.Namespace) -> None:
-    """One question of a script. What else waits for the person is not the script's, and stays.
-
-    Raises NoAnswer, and AnsweredByAnError.
+def _once(chat: Chat, arguments: argparse.Namespace) -> int:
+    """One question of a script, to one agent or several; the exit code. What else waits for the person is not the
+    script's, and stays. Raises NoAnswer.
     """
     question = chat.say(sys.stdin.read().strip() if arguments.once == "-" else arguments.once)
     others: list[Delivery] = []
+    code, missing = 0, "There is no answer yet."
     try:
         lease = min(arguments.timeout + _LONGER, _A_DAY)
         for delivery in incoming(chat.hub, arguments.timeout, lease=lease, read=False):
@@ -114,14 +107,17 @@ def _once(chat: Chat, arguments: argparse.Namespace) -> None:
                 _print(delivery.message, answered, arguments)
             chat.hub.acknowledge(delivery)
             if failed:
-                raise AnsweredByAnError(delivery.message.content)
+                print(f"teamsup: {printable(delivery.message.content)}", file=sys.stderr, flush=True)
+                code = os.EX_SOFTWARE
+            if answered and is_last(delivery.message):
+                return code
             if answered:
-                return
+                missing = "Not all have answered yet."
     finally:
         for delivery in others:
             with contextlib.suppress(StaleLease):
                 chat.hub.release(delivery)
-    raise _no_answer(chat, "There is no answer yet.")
+    raise _no_answer(chat, missing)
 
 
 def _print(message: Message, answered: bool, arguments: argparse.Namespace) -> None:

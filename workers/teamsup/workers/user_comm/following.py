@@ -178,7 +178,8 @@ class Following:
         for relay in relays:
             if relay.due.give_up:
                 self._hub.change("DELETE FROM relays WHERE message = ?", (relay.number,))
-                self._hub.answer(question, relay.due.sentence, message_type="error")
+                more = self._relays.more_answers(question)
+                self._hub.answer(question, relay.due.sentence, message_type="error", metadata=more)
                 continue
             at = relay.row["reminded_at"]
             if relay.due.remind:

@@ -9,6 +9,7 @@ from typing import Any
 
 from teamsup.hub import Agent, Message, MessageHub, UnknownMessage
 from teamsup.hub.clock import to_text
+from teamsup.hub.console import MORE
 
 from .conversations import NO_HISTORY, History, first_version
 from .people import GATEWAY, fitting, name_of, own_words, person_of, short
@@ -127,6 +128,11 @@ class Relays:
         """Whether that question is open with that agent."""
         values = (self.root(question).id, agent)
         return bool(self._hub.rows("SELECT 1 FROM relays WHERE question = ? AND agent = ?", values))
+
+    def more_answers(self, question: Message) -> dict[str, int]:
+        """What an answer to that question says of those that are to come."""
+        count = self._hub.rows("SELECT count(*) FROM relays WHERE question = ?", (self.root(question).id,))[0][0]
+        return {MORE: count} if count else {}
 
     def has_read(self, relay: Message) -> bool:
         return any(state.read_at is not None for state in self._hub.trace(relay.message_id))

@@ -90,11 +90,13 @@ class Requests:
             is_shown = own_words(question)[0].lower().startswith(_SHOWN)
             said = as_said_by(answer, question.sender, about=about)
             text = as_shown(answer.content, question.sender) if is_shown else said
-            self._hub.answer(question, text, message_type=kind, metadata=passed_on(answer))
+            metadata = passed_on(answer)
             if kind == "status_report":
                 self._relays.note_report(question, answer)
             else:
                 self._relays.close(question, self._asked_with(answer) if answer.sender == "hub" else answer.sender)
+                metadata |= self._relays.more_answers(question)
+            self._hub.answer(question, text, message_type=kind, metadata=metadata)
             self._hub.acknowledge(delivery)
 
     def hand_over(self, number: int, now: datetime) -> bool:
