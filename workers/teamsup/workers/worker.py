@@ -127,11 +127,15 @@ class Worker(ABC):
         """What arrives next, unless the end comes first."""
         arrival = asyncio.ensure_future(anext(arriving))
         end = asyncio.ensure_future(self._stopping.wait())
-        await asyncio.wait((arrival, end), return_when=asyncio.FIRST_COMPLETED)
-        end.cancel()
-        if not arrival.done():
-            arrival.cancel()
-            await asyncio.wait((arrival,))
+        try:
+            await asyncio.wait((arrival, end), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            end.cancel()
+            # Also when we are cancelled ourselves: nobody else ends what still runs.
+            if is_early := not arrival.done():
+                arrival.cancel()
+                await asyncio.wait((arrival,))
+        if is_early:
             return None
         return arrival.result()
 
