@@ -5,15 +5,18 @@ import logging
 import os
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from fake_discord import TOKEN, FakeDiscord, Rules
 from gateway_process import arrival, connected, gateway, status, until
 from teamsup.hub import MessageHub, NotConfigured, Team
+from teamsup.hub.settings import Settings
 from teamsup.workers.gateway.bot_token import Secret
 from teamsup.workers.gateway.client import Client
 from teamsup.workers.gateway.connection import Connection
+from teamsup.workers.gateway.discord_gateway import Gateway
 
 Join = Callable[..., MessageHub]
 
@@ -108,6 +111,34 @@ def test_pauses_between_attempts_grow_to_a_minute_and_differ(team: Team, monkeyp
     longest = [1, 2, 4, 8, 16, 32, 60, 60, 60, 60]
     assert all(most / 2 <= pause <= most for pause, most in zip(pauses, longest, strict=True))
     assert len(set(pauses)) == 10
+
+
+def test_what_waits_for_a_connection_sets_no_timer_meanwhile(
+    team: Team, join: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DISCORD_TOKEN", TOKEN)
+    hub = join("gateway")
+    worker = Gateway(hub, Settings(team))
+
+    async def use() -> None:
+        loop, timers = asyncio.get_running_loop(), []
+        call_at = loop.call_at
+
+        def note(when: float, *what: Any, **how: Any) -> asyncio.TimerHandle:  # noqa: ANN401 - the loop's own
+            timers.append(when)
+            return call_at(when, *what, **how)
+
+        monkeypatch.setattr(loop, "call_at", note)
+        reading = asyncio.create_task(worker._next(hub.listen_async()))
+        showing = asyncio.create_task(worker._board.run())
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert timers == []
+        worker._stopping.set()
+        assert await reading is None
+        showing.cancel()
+
+    asyncio.run(use())
 
 
 def test_no_error_of_the_network_or_of_discord_ends_it(team: Team, join: Join) -> None:

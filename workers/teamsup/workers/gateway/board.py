@@ -4,7 +4,7 @@ import asyncio
 import functools
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from teamsup.hub import MessageHub, StoreError
@@ -24,7 +24,7 @@ _REST_SECONDS = 5.0  # after trouble, for that channel
 class Board:
     """Shows where the questions stand. It is a matter of its own: no answer waits for it."""
 
-    def __init__(self, hub: MessageHub, client: "Callable[[], discord.Client | None]", log: logging.Logger) -> None:
+    def __init__(self, hub: MessageHub, client: "Callable[[], Awaitable[discord.Client]]", log: logging.Logger) -> None:
         self._hub = hub
         self._store = Questions(hub)
         self._client = client
@@ -45,8 +45,7 @@ class Board:
         try:
             while True:
                 try:
-                    if (client := self._client()) is not None:
-                        await self._look(client)
+                    await self._look(await self._client())
                 except StoreError as error:
                     self._log.warning("cannot see where the questions stand: %s", error)
                 except Exception:

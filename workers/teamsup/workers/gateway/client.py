@@ -38,6 +38,7 @@ class Client(discord.Client):
         )
         self.line = Line(time.monotonic())
         self.ask_to_login: Callable[[], Awaitable[None]] | None = None
+        self.tell_ready: Callable[[], None] = lambda: None
         self._asked: set[asyncio.Task[None]] = set()
         self._request: Callable[..., Coroutine[Any, Any, Any]] = self.http.request
         vars(self.http)["request"] = self._ask
@@ -73,6 +74,8 @@ class Client(discord.Client):
                 raise Hopeless(reason)
         if self.is_closed():
             return  # its being ready may come late, and it cannot be told any more
+        if event == "ready":
+            self.tell_ready()
         super().dispatch(event, *args, **kwargs)
 
     async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:  # noqa: ARG002

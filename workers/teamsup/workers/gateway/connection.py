@@ -40,6 +40,7 @@ class Connection:
         self._tell = tell
         self._log = log
         self._client: Client | None = None
+        self._comes = asyncio.Event()
         self._pause = _FIRST_PAUSE
         self._down_since = ""  # a time of day, for people; empty: it is up, or never was
         self._waiting = ""  # until when, and why; empty: it does not
@@ -49,6 +50,13 @@ class Connection:
     def client(self) -> "Client | None":
         """The client, while Discord can be spoken to."""
         return self._client if self._client is not None and self._client.is_ready() else None
+
+    async def until_ready(self) -> "Client":
+        """The client, as soon as Discord can be spoken to."""
+        while (client := self.client) is None:
+            self._comes.clear()
+            await self._comes.wait()
+        return client
 
     @property
     def note(self) -> str:
@@ -95,7 +103,7 @@ class Connection:
     async def _attempt(self) -> None:
         """Be connected until it ends, and raise why."""
         client = self._make_client()
-        client.ask_to_login = self._before_login
+        client.ask_to_login, client.tell_ready = self._before_login, self._comes.set
         self._client = client
         runner = asyncio.create_task(client.start(self._token.text))
         watcher = asyncio.create_task(self._watch(client))

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 _NOT_NOW_SECONDS = 1.0
 _TO_FINISH_SECONDS = 1.5
 _TO_LEAVE_SECONDS = 2.0
-_LOOK_SECONDS = 0.1
 
 
 class Gateway(Worker):
@@ -49,7 +48,7 @@ class Gateway(Worker):
         self._interactions = Interactions(hub, section, self.log, self._answers, self._decided)
         self._outbox = Outbox(hub, section, self.log, components)
         self._news = HomeNews(hub)
-        self._board = Board(hub, lambda: self._connection.client, self.log)
+        self._board = Board(hub, self._connection.until_ready, self.log)
 
     def details(self) -> dict[str, Any]:
         return {"note": self._connection.note}
@@ -83,8 +82,11 @@ class Gateway(Worker):
 
     async def _next(self, arriving: AsyncGenerator[Delivery, None]) -> Delivery | None:
         """Nothing is claimed that cannot be said yet: who takes it and is killed counts as having failed with it."""
-        while self._connection.client is None and not self._stopping.is_set():  # noqa: ASYNC110 - it looks itself
-            await asyncio.sleep(_LOOK_SECONDS)
+        if self._connection.client is None:
+            waits = [asyncio.ensure_future(each) for each in (self._connection.until_ready(), self._stopping.wait())]
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for each in waits:
+                each.cancel()
         return None if self._stopping.is_set() else await super()._next(arriving)
 
     async def handle(self, delivery: Delivery) -> None:
