@@ -13,6 +13,7 @@ from .clock import from_text, to_text
 from .doorbell import Doorbell
 from .messages import NOT_CONFIGURED, OFFLINE, ONLINE, SUPERVISOR, Agent, Delivery, Kind, Message, Step
 from .sending import Draft
+from .taking import Taking
 from .upkeep import Upkeep
 from .wake_ladder import WakeLadder
 
@@ -230,18 +231,9 @@ class MessageHub(Upkeep, WakeLadder):
         lease: float = LEASE_SECONDS,
     ) -> AsyncGenerator[Delivery, None]:
         """The same on an event loop, which no commit holds up."""
-        import asyncio  # not for those who have no event loop
-
         with closing(self._doorbell()) as bell:
             while await self._arrival(timeout).wait_async(bell):
-                claiming = asyncio.ensure_future(asyncio.to_thread(self._take, 1, lease))
-                try:
-                    claimed = await asyncio.shield(claiming)
-                except asyncio.CancelledError:
-                    for delivery in await claiming:
-                        await asyncio.to_thread(self.release, delivery)
-                    raise
-                for delivery in claimed:
+                for delivery in await Taking(functools.partial(self._take, 1, lease), self.release).result():
                     yield delivery
 
     def enroll(self, name: str, kind: Kind = "agent") -> None:
