@@ -124,6 +124,16 @@ def test_an_alert_reaches_an_agent_whose_answer_reaches_people_until_it_is_resol
     assert [each["state"] for each in bridge.alerts("--all")] == ["resolved"]
 
 
+def test_a_disk_that_is_not_there_keeps_no_source_from_being_heard(begin: Callable[..., Bridge]) -> None:
+    bridge = begin('samples = 1\ndisk_path = "/nowhere"\n')
+    why = "disk cannot be measured at /nowhere: No such file or directory"
+    eventually(lambda: why in bridge.teamsup.ps()["monitor-bridge"]["note"], "the note says it")
+    assert bridge.teamsup.ps()["monitor-bridge"]["state"] == "RUNNING"
+    assert bridge.post(title="disk of web-01 is full") == 200
+    heard_until(bridge.lead, "disk of web-01 is full")
+    eventually(lambda: any("at /nowhere" in each["title"] for each in bridge.alerts()), "it is a problem")
+
+
 def test_a_person_acknowledges_in_words_or_by_a_command(begin: Callable[..., Bridge]) -> None:
     bridge = begin()
     for title in ("one", "two", "three"):

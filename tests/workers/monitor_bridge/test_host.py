@@ -138,17 +138,3 @@ def test_one_alert_reaches_the_recipient_and_a_restart_does_not_repeat_it(teamsu
             assert lead.claim() == []
     finally:
         teamsup.run("stop")
-
-
-def test_a_disk_that_is_not_there_is_a_matter_for_a_person(teamsup: Command) -> None:
-    teamsup.team.create()
-    teamsup.team.configuration.write_text('[monitor-bridge]\ndisk_path = "/nowhere"\n')
-    assert teamsup.run("start", "--detach").returncode == 0
-    try:
-        bridge = eventually(
-            lambda: (row := teamsup.ps()["monitor-bridge"])["state"] == "not configured" and row, "it gives up"
-        )
-        assert "disk_path cannot be measured" in bridge["note"]
-        assert bridge["restarts"] == 0
-    finally:
-        teamsup.run("stop")

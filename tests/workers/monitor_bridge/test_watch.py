@@ -108,7 +108,9 @@ def test_a_host_that_cannot_be_measured_hides_nothing_else(desk: Desk, monkeypat
         raise psutil.AccessDenied(1)
 
     monkeypatch.setattr(psutil, "virtual_memory", fails)
-    assert len(look(desk, watch_of(desk), 100)) == 1
+    watch = watch_of(desk)
+    assert len(look(desk, watch, 100)) == 1
+    assert watch.host.note.startswith("the host cannot be measured: ")
 
 
 def test_a_sign_of_life_is_missed_also_when_the_clock_was_set_back(desk: Desk) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from teamsup.hub import Agent, CallerError, Delivery, Message, MessageHub, NotConfigured, TeamsupError
+from teamsup.hub import Agent, CallerError, Delivery, Message, MessageHub, TeamsupError
 from teamsup.hub.messages import HUB
 from teamsup.hub.sections import AlertRouteSection, MonitorSection, TeamSection, WatchdogSection
 from teamsup.hub.settings import Settings
@@ -58,11 +58,7 @@ class MonitorBridge(Worker):
         self._ran: dict[int, tuple[float, str]] = {}
         """For which step the command was run, and why it failed, until that is noted."""
         self._open = ""
-        try:
-            self._watch.host.check()
-            self._watch.host.look()
-        except (OSError, ValueError) as error:
-            raise NotConfigured(f"{settings.path}: [monitor-bridge] disk_path cannot be measured: {error}.") from error
+        self._watch.measure()
         self._has_looked = False
 
     def details(self) -> dict[str, Any]:

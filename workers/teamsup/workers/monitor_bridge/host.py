@@ -24,10 +24,6 @@ class Host:
         self.note = ""
         """For people."""
 
-    def check(self) -> None:
-        """Raises OSError and ValueError where the disk cannot be measured."""
-        psutil.disk_usage(self._section.disk_path)
-
     def look(self) -> list[Reading]:
         section = self._section
         percents = {
@@ -38,6 +34,7 @@ class Host:
         if section.swap_percent:
             percents["swap"] = (psutil.swap_memory().percent, section.swap_percent)
         disk: list[Reading] = []
+        trouble: list[str] = []
         try:
             figures["disk"] = psutil.disk_usage(section.disk_path).percent
             percents["disk"] = (figures["disk"], section.disk_percent)
@@ -47,9 +44,10 @@ class Host:
             # How full it is now is not known, so what it was before is not over.
             disk = [Reading(name, None, name) for name in ("disk", "inodes")]
             reason = getattr(error, "strerror", None) or error
-            title = f"disk of this host cannot be measured at {section.disk_path}: {reason}."
-            disk.append(Reading("disk is gone", True, title, "critical"))
-        self.note = ", ".join(f"{name} {value:.0f} %" for name, value in figures.items())
+            why = f"cannot be measured at {section.disk_path}: {reason}"
+            disk.append(Reading("disk is gone", True, f"disk of this host {why}.", "critical"))
+            trouble.append(f"disk {why}")
+        self.note = ", ".join([*(f"{name} {value:.0f} %" for name, value in figures.items()), *trouble])
         readings = [percentage(name, value, limit) for name, (value, limit) in percents.items()]
         return [*readings, *disk, *self._load(), *self._network(), *self._processes()]
 

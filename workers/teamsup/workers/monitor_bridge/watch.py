@@ -72,12 +72,17 @@ class Watch:
         # After a sleep, or when the hub could not be written, everybody has been silent for a moment.
         for source, readings in ((TEAM, team), (WATCHDOG, signs)):
             self._follow(source, readings)
+        if (host := self.measure()) is not None:
+            self._follow(HOST, host)
+
+    def measure(self) -> list[Reading] | None:
+        """How the host is; None: that cannot be known now."""
         try:
-            readings = self.host.look()
+            return self.host.look()
         except (psutil.Error, OSError, ValueError, RuntimeError) as error:
             self._log.error("the host could not be looked at: %s", error)
-        else:
-            self._follow(HOST, readings)
+            self.host.note = f"the host cannot be measured: {error}"
+            return None
 
     def _follow(self, source: str, readings: list[Reading]) -> None:
         after, news = steady.follow(self._courses[source], readings, self._section.samples)
