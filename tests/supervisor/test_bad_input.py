@@ -64,6 +64,7 @@ def test_a_team_name_with_a_slash(teamsup: Command, command: str) -> None:
         ("[team]\nstop_seconds = 0\n", "[team] stop_seconds must be above 0 and at most 3600."),
         ("[team]\nstop_seconds = nan\n", "[team] stop_seconds must be a number, not nan."),
         ("[monitor-bridge]\ncpu_percnt = 3\n", "[monitor-bridge] has no key 'cpu_percnt'; did you mean cpu_percent?"),
+        ("[monitor-bridge]\ncpu_seconds = -1\n", "[monitor-bridge] cpu_seconds must be from 0 to 86400."),
         ("[monitor-bridge]\ncpu_percent = 0\n", "[monitor-bridge] cpu_percent must be above 0 and at most 100."),
         ("[gateway]\nusers = ['ann']\n", "[gateway] users must be a list, each entry a whole number."),
         ("team = 3\n", "team must be a section, [team]."),

@@ -108,6 +108,8 @@ class MonitorSection:
     """Where [source.NAME] are heard, such as "127.0.0.1:9095"; empty: nowhere."""
     interval_seconds: float = 10.0
     cpu_percent: float = 95.0
+    cpu_seconds: float = 300.0
+    """For so long it must be above that before it is a problem: a build is none."""
     load_per_cpu: float = 8.0
     memory_percent: float = 95.0
     swap_percent: float = 90.0
@@ -151,6 +153,8 @@ class MonitorSection:
         for name in ("load_per_cpu", "network_errors_per_second"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be below 0")
+        if not 0 <= self.cpu_seconds <= 86400:
+            raise ValueError("cpu_seconds must be from 0 to 86400")
         for name in ("act_seconds", "stale_seconds", "deaf_seconds"):
             if not 1 <= getattr(self, name) <= 7 * 86400:
                 raise ValueError(f"{name} must be from 1 to 604800, which is 7 days")

@@ -3,6 +3,7 @@
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from types import SimpleNamespace
 
 import psutil
@@ -58,6 +59,22 @@ def test_a_peak_shorter_than_so_many_looks_is_no_news() -> None:
 def test_an_end_shorter_than_so_many_looks_is_none() -> None:
     assert look({"CPU": Course(is_bad=True)}, 10.0, 88.0, 10.0, 10.0, samples=3)[1] == []
     assert look({"CPU": Course(is_bad=True)}, 10.0, 10.0, 10.0, samples=3)[1] != []
+
+
+def test_only_the_cpu_may_be_above_its_level_for_minutes() -> None:
+    readings = Host(MonitorSection(interval_seconds=10, cpu_seconds=295)).look()
+    longer = {reading.key: reading.begins_after for reading in readings if reading.begins_after}
+    assert longer == {"CPU": 30}
+
+
+def test_what_begins_late_ends_as_soon_as_all_else() -> None:
+    busy, calm = replace(cpu(99.0), begins_after=5), replace(cpu(10.0), begins_after=5)
+    courses: dict[str, Course] = {}
+    begun = []
+    for reading in (*[busy] * 4, calm, *[busy] * 5, calm, calm):
+        courses, news = follow(courses, [reading], 2)
+        begun.append(bool(news))
+    assert begun == [False] * 9 + [True, False, True]
 
 
 def test_what_is_not_looked_at_any_more_is_over() -> None:

@@ -1,5 +1,6 @@
 """The host itself: what is measured of it, and from when on that is a problem."""
 
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -48,7 +49,10 @@ class Host:
             disk.append(Reading("disk is gone", True, f"disk of this host {why}.", "critical"))
             trouble.append(f"disk {why}")
         self.note = ", ".join([*(f"{name} {value:.0f} %" for name, value in figures.items()), *trouble])
-        readings = [percentage(name, value, limit) for name, (value, limit) in percents.items()]
+        begins_after = {"CPU": math.ceil(section.cpu_seconds / section.interval_seconds)}
+        readings = [
+            percentage(name, value, limit, begins_after.get(name, 0)) for name, (value, limit) in percents.items()
+        ]
         return [*readings, *disk, *self._load(), *self._network(), *self._processes()]
 
     def _cpu(self) -> float:
@@ -86,10 +90,10 @@ class Host:
                 yield Reading(f"process {name}", name not in running, f"process {name} does not run on this host.")
 
 
-def percentage(name: str, value: float, limit: float) -> Reading:
+def percentage(name: str, value: float, limit: float, begins_after: int = 0) -> Reading:
     """One that is bad above its limit."""
     title = f"{name} of this host is at {value:.0f} %, over its limit of {limit:g} %."
-    return Reading(name, level(value, limit, limit - min(_CALM, limit / 2)), title)
+    return Reading(name, level(value, limit, limit - min(_CALM, limit / 2)), title, begins_after=begins_after)
 
 
 def _inodes_used(path: str) -> float:

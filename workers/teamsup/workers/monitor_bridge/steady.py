@@ -16,6 +16,8 @@ class Reading:
     title: str
     severity: Severity = "warning"
     labels: Mapping[str, str] = field(default_factory=dict)
+    begins_after: int = 0
+    """So many looks in a row at least before it begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ def follow(
     for reading in readings:
         course = courses.get(reading.key, Course())
         against = course.against + 1 if reading.is_bad not in (None, course.is_bad) else 0
-        if against >= samples:
+        if against >= (samples if course.is_bad else max(samples, reading.begins_after)):
             course, against = Course(not course.is_bad), 0
             news.append(reading)
         after[reading.key] = replace(course, against=against)
