@@ -53,6 +53,20 @@ def beating(name: str, code: str = BEATS, **options: object) -> str:
     return worker(name, code, heartbeat_seconds=2, **options) + f'environment = {{ WHO = "{name}" }}\n'
 
 
+@pytest.mark.parametrize(("start_seconds", "timeout"), [(60, "1"), (0.5, "30")])
+def test_detach_says_who_hangs_at_the_start(teamsup: Command, start_seconds: float, timeout: str) -> None:
+    teamsup.configure(beating("mute", SLEEP, start_seconds=start_seconds) + worker("well"))
+    try:
+        start = teamsup.run("start", "--detach", "--timeout", timeout)
+        said = refusal(start)
+        assert start.returncode == 4
+        assert said.startswith("teamsup: Team 'default' runs, pid ")
+        assert said.endswith("but mute is not ready yet. See: teamsup logs mute")
+        in_state(teamsup, "well", "RUNNING")
+    finally:
+        assert teamsup.run("stop").returncode == 0
+
+
 def row(teamsup: Command, name: str) -> dict[str, Any]:
     return teamsup.ps()[name]
 

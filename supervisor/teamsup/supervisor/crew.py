@@ -163,6 +163,11 @@ class Crew:
             for member in self.members.values()
         )
 
+    def unready(self) -> list[str]:
+        """Who is starting, or is being replaced because it hung at that."""
+        unready = (State.STARTING, State.STOPPING)
+        return [member.name for member in self.members.values() if member.wanted and member.process.state in unready]
+
     def reap(self) -> None:
         """Take notice of processes that have ended."""
         for member in list(self.members.values()):

@@ -1,13 +1,14 @@
 """``teamsup start``."""
 
 import argparse
+import contextlib
 import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from teamsup.hub import MessageHub, Team
+from teamsup.hub import CallerError, MessageHub, Team
 from teamsup.hub.command_line import command_line
 from teamsup.hub.messages import SUPERVISOR
 
@@ -20,13 +21,21 @@ from ..state_file import hold
 if TYPE_CHECKING:
     from ..supervisor import Supervisor
 
-_READY = b"ready"
+
+class NotReady(CallerError):
+    """The team runs, but not all of it."""
+
+    exit_code = 4  # as of ps
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="only this worker, of a team that runs")
     add_timeout(parser, 30)
-    parser.add_argument("--detach", action="store_true", help="run in the background; return when the team is ready")
+    parser.add_argument(
+        "--detach",
+        action="store_true",
+        help="run in the background; return when the team is ready, or with exit code 4 when after --timeout it is not",
+    )
     parser.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
 
 
@@ -37,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.names:
         return 0
     if arguments.detach:
-        return _detach(team)
+        return _detach(team, arguments.timeout)
     # asyncio loads it where it can, and it takes 3 MiB for months. Nothing in this process speaks TLS.
     sys.modules.setdefault("ssl", None)  # type: ignore[arg-type]
     import asyncio
@@ -48,16 +57,17 @@ def run(arguments: argparse.Namespace) -> int:
     hold(team)
     with MessageHub(team, agent=SUPERVISOR) as hub:
         supervisor = Supervisor(team, configuration.load(team), hub, Notifier(), echo=arguments.ready_fd is None)
-        asyncio.run(_run(supervisor, arguments.ready_fd))
+        asyncio.run(_run(supervisor, arguments.ready_fd, arguments.timeout))
     return 0
 
 
-async def _run(supervisor: "Supervisor", ready_fd: int | None) -> None:
+async def _run(supervisor: "Supervisor", ready_fd: int | None, seconds: float) -> None:
     import asyncio
 
     async def tell_ready(descriptor: int) -> None:
-        await supervisor.ready.wait()
-        os.write(descriptor, _READY)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(supervisor.ready.wait(), seconds)
+        os.write(descriptor, f"{' '.join(supervisor.crew.unready())}\n".encode())
         os.close(descriptor)
         # Whoever started us may wait for the end of our stderr.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
@@ -68,23 +78,29 @@ async def _run(supervisor: "Supervisor", ready_fd: int | None) -> None:
         telling.cancel()
 
 
-def _detach(team: Team) -> int:
-    """Start ourselves in a session of our own, and wait until that says it is ready or ends."""
+def _detach(team: Team, seconds: float) -> int:
+    """Start ourselves in a session of our own, and wait until that says who is not ready, at the latest after so many
+    seconds, or ends. Raises NotReady.
+    """
     ready, tell = os.pipe()
     # As we were called ourselves, so that its hints are as good as ours.
     program = [sys.argv[0]] if Path(sys.argv[0]).name == "teamsup" else ["-m", "teamsup.supervisor"]
     process = subprocess.Popen(
-        [sys.executable, *program, "start", "--team", team.name, "--ready-fd", str(tell)],
+        [sys.executable, *program, "start", "--team", team.name, "--timeout", str(seconds), "--ready-fd", str(tell)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         start_new_session=True,
         pass_fds=(tell,),
     )
     os.close(tell)
-    word = os.read(ready, len(_READY))
-    os.close(ready)
-    if word != _READY:
+    with open(ready, "rb") as pipe:
+        line = pipe.readline().decode()
+    if not line:
         # It has said on our stderr why it could not start.
         return process.wait()
+    if late := line.split():
+        are = f"{late[0]} is" if len(late) == 1 else f"{', '.join(late)} are"
+        logs = command_line(team, "logs", *late[:1])
+        raise NotReady(f"Team {team.name!r} runs, pid {process.pid}, but {are} not ready yet. See: {logs}")
     print(f"Team {team.name!r} runs, pid {process.pid}. End it with: {command_line(team, 'stop')}")
     return 0
