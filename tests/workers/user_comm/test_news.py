@@ -17,7 +17,8 @@ class Told:
         self.desk = Desk(join, here=())
         self._gateway = join("gateway", clock=lambda: self.desk.now)
         self._user_comm: MessageHub = self.desk.agents["user_comm"]
-        self._news = News(self._user_comm, lambda: GatewaySection(home_channel=1))
+        self.home = 1
+        self._news = News(self._user_comm, lambda: GatewaySection(home_channel=self.home))
 
     def read(self) -> list[Message]:
         """All that is new."""
@@ -57,6 +58,15 @@ def test_it_says_that_it_is_over_also_when_nobody_took_care_of_it(told: Told) ->
     (shown,) = told.read()
     told.desk.take(over(FIRING))
     assert told.settled() == [(shown.message_id, "Resolved after 0s.")]
+
+
+def test_where_no_channel_is_home_any_more_nothing_is_said(told: Told, join: Join) -> None:
+    join("console-bob").register("console")
+    told.desk.take(FIRING)
+    told.read()
+    told.home = 0
+    told.desk.care.acknowledge(["all"], "ann")
+    assert told.read() == []
 
 
 def test_who_takes_care_of_what_joined_later_says_so_there_alone(told: Told) -> None:

@@ -46,7 +46,7 @@ class News:
                     metadata=passed_on(news),
                     message_id=_shown(news.id) if has_buttons else None,
                 )
-            if isinstance(settled := news.metadata.get(SETTLED), Mapping):
+            if GATEWAY in people and isinstance(settled := news.metadata.get(SETTLED), Mapping):
                 self._settle(settled, news.conversation_id)
             self._hub.acknowledge(delivery, outcome=f"passed on to {len(people)}")
 
