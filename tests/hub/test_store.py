@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from unittest import mock
 
@@ -19,7 +20,7 @@ import pytest
 from support import as_foreign_program, eventually
 from teamsup.hub import MessageHub, SchemaTooNew, StoreCorrupt, StoreError, Team, store
 from teamsup.hub.messages import Step
-from teamsup.hub.store import SCHEMA_VERSION
+from teamsup.hub.store import SCHEMA_VERSION, Store
 
 Join = Callable[..., MessageHub]
 
@@ -277,3 +278,18 @@ def _fill(team: Team) -> None:
         lead.register()
         for _ in range(100):
             lead.send("lead", "x" * 20_000)
+
+
+def test_free_pages_are_given_back_many_at_a_time_but_not_inside_of_a_transaction(team: Team) -> None:
+    team.create()
+    with closing(Store(team.database, "normal")) as opened:
+        with opened.transaction() as db:
+            db.execute("CREATE TABLE notes (text)")
+            db.executemany("INSERT INTO notes VALUES (?)", [("x" * 900,)] * 500)
+            db.execute("DROP TABLE notes")
+            assert not opened.vacuum(400)
+        (free,) = opened.read("PRAGMA freelist_count")[0]
+
+        assert opened.vacuum(400)
+
+        assert opened.read("PRAGMA freelist_count")[0][0] == free - 400

@@ -138,10 +138,15 @@ class Store:
             source.backup(target)
 
     def vacuum(self, pages: int) -> bool:
-        """Give up to so many free pages back to the file system; whether there were any to give."""
+        """Give up to so many free pages back to the file system; whether there were any to give.
+
+        Not inside of a transaction, where it gives none.
+        """
         before = self.read("PRAGMA freelist_count")[0][0]
-        with self.transaction() as db:
-            db.execute(f"PRAGMA incremental_vacuum({pages})").fetchall()
+        with self._writing:
+            if not self._depth:
+                # execute() would take one step of this statement, which is one page.
+                self._translate(lambda: self._db.executescript(f"PRAGMA incremental_vacuum({pages})"))
         return bool(self.read("PRAGMA freelist_count")[0][0] < before)
 
     def empty_wal(self) -> bool:
