@@ -17,6 +17,7 @@ from teamsup.workers.user_comm.decision import (
     due,
     judge,
     may_decide,
+    missed,
     picked,
 )
 from teamsup.workers.user_comm.decision_words import line, outcome, question, refusal
@@ -154,6 +155,17 @@ def test_a_line_decides_what_was_shown_last_and_has_such_an_option() -> None:
     assert picked("4", shown, NOON) is None
     assert picked("wait, what?", shown, NOON) is None
     assert picked("1", [], NOON) is None
+
+
+def test_a_number_that_is_no_option_means_the_one_decision_that_is_open_to_who_writes_it() -> None:
+    for_bob = replace(RESTART, number=14, asked=Asked(("a", "b"), ("console-bob",)))
+    in_words, over = replace(RESTART, number=15, asked=Asked()), replace(RESTART, number=16, state="decided")
+    assert missed("7", [over, for_bob, RESTART], "console-ann") is RESTART
+    assert missed(" #0. ", [RESTART], "console-ann") is RESTART
+    assert missed("7", [for_bob, RESTART], "console-bob") is None
+    assert missed("7", [RESTART], "discord:7", (8,)) is None
+    assert missed("7", [in_words], "console-ann") is None
+    assert missed("7 of them", [RESTART], "console-ann") is None
 
 
 def test_a_line_written_while_somebody_else_decided_still_means_that() -> None:

@@ -276,6 +276,32 @@ def test_other_lines_go_where_they_always_go(ann: MessageHub, join: Join) -> Non
     assert read(lead).message.content.startswith("1\n(said here before:)")
 
 
+def test_a_number_that_is_no_option_is_answered_with_those_there_are(
+    ann: MessageHub, gateway: MessageHub, join: Join, configure: Callable[..., None], user_comm: UserComm
+) -> None:
+    configure('default_agent = "lead"\n[gateway]\nhome_channel = 9\n')
+    lead = join("lead")
+    question = ask(lead)
+    hear(ann, "opinion_request")
+    hear(gateway, "opinion_request")
+    sentence = f"#{question.id} has no such option. Choose one of: 1 restart, 2 wait."
+    say(ann, "7")
+    assert hear(ann, "error").content == sentence
+    by_ann = {"from": "Ann", "user": 7}
+    gateway.send("user_comm", "7", message_id="discord:70", conversation_id=HOME, metadata=by_ann)
+    told = hear(gateway, "error")
+    assert told.content == sentence
+    in_reply = {**by_ann, "answers": told.message_id}
+    gateway.send("user_comm", "7", message_id="discord:71", conversation_id=HOME, metadata=in_reply)
+    assert read(lead).message.conversation_id == HOME
+
+    ask(lead, "And that?")
+    hear(ann, "opinion_request")
+    say(ann, "7")
+    assert read(lead).message.conversation_id == HERE
+    assert user_comm is not None
+
+
 @pytest.mark.usefixtures("user_comm")
 def test_the_default_counts_when_nobody_has_decided_in_time(ann: MessageHub, join: Join) -> None:
     lead = join("lead")

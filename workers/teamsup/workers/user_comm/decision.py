@@ -17,6 +17,7 @@ _LONGEST_OPTION = 80
 _MOST_DECIDERS = 20
 _LONGEST_ANSWER = 4000
 _NUMBER = re.compile(r"#?([1-9]\d?)[.)]?")
+_ANY_NUMBER = re.compile(r"#?\d+[.)]?", re.ASCII)
 _DISCORD = re.compile(r"(?:discord:|<@!?)?(\d{1,19})>?", re.ASCII)
 
 State = Literal["open", "decided", "defaulted", "expired", "undeliverable", "withdrawn"]
@@ -141,6 +142,13 @@ def picked(line: str, shown: Sequence[Decision], written: datetime) -> Decision 
     """
     meant = (each for each in shown if is_current(each, written) and _choose(each.asked.options, line) is not None)
     return next(meant, None)
+
+
+def missed(line: str, shown: Sequence[Decision], person: str, on_discord: Collection[int] = ()) -> Decision | None:
+    """The one decision that is open to this person where a number was written that none of its options has."""
+    open_ones = [each for each in shown if each.state == "open" and may_decide(each, person, on_discord)]
+    is_meant = len(open_ones) == 1 and open_ones[0].asked.options and _ANY_NUMBER.fullmatch(line.strip())
+    return open_ones[0] if is_meant else None
 
 
 def is_current(decision: Decision, at: datetime) -> bool:

@@ -26,6 +26,7 @@ from .decision import (
     due,
     is_current,
     judge,
+    missed,
     person_behind,
     picked,
 )
@@ -121,13 +122,15 @@ class Decisions:
 
     def pick(self, message: Message) -> Answer | None:
         """Whether this line of a person answers a decision: it replies to one on Discord, or it is the number or the
-        words of an option of one that was shown to them here."""
+        words of an option of one that was shown to them here, or a number that is none."""
         line, written = own_words(message)[0], message.created_at or datetime.now(UTC)
         replied_to = self._table.of(self._table.shown_by(str(message.metadata.get("answers") or "")) or 0)
         if replied_to is not None and is_current(replied_to, written):
             return Answer(replied_to.number, line)
         shown = self._table.seen_in(message.sender, message.conversation_id, (written - JUST_NOW).timestamp())
         decision = picked(line, shown, written)
+        if decision is None and not message.metadata.get("answers"):
+            decision = missed(line, shown, person_of(message), self._gateway().deciders)
         return None if decision is None else Answer(decision.number, line)
 
     def is_outcome(self, message_id: str) -> bool:
