@@ -67,6 +67,19 @@ def test_a_bell_that_is_put_up_later_is_heard_too(team: Team) -> None:
             assert second.wait(5)
 
 
+def test_a_bell_is_heard_although_the_time_of_its_folder_was_put_back(team: Team) -> None:
+    team.create()
+    bells = Bells(team.run)
+    long_ago = os.stat(team.run).st_mtime - 3600.5
+    os.utime(team.run, (long_ago, long_ago))
+    bells.ring(["scout"])
+    with closing(Doorbell(team.run, "scout")) as bell:
+        os.utime(team.run, (long_ago, long_ago))
+        bells.ring(["scout"])
+
+        assert bell.wait(5)
+
+
 def test_two_bells_that_are_put_up_at_the_same_moment_are_both_heard(team: Team) -> None:
     team.create()
     bells = Bells(team.run)

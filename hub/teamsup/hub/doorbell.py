@@ -105,7 +105,7 @@ class Bells:
 
     def __init__(self, run: Path) -> None:
         self._run = str(run)
-        self._known: tuple[int, dict[str, list[str]]] = (-1, {})
+        self._known: tuple[tuple[int, int], dict[str, list[str]]] = ((0, 0), {})
 
     def ring(self, agents: Iterable[str]) -> None:
         """Ring every bell of these agents. A bell whose process died is taken away."""
@@ -133,9 +133,11 @@ class Bells:
     def _up(self) -> dict[str, list[str]]:
         """The paths of the bells that are up, by bell_name."""
         try:
-            changed = os.stat(self._run).st_mtime_ns
+            folder = os.stat(self._run)
+            # The second is when the first was set: somebody may have put it back.
+            times = folder.st_mtime_ns, folder.st_ctime_ns
             known_since, up = self._known
-            if known_since == changed:
+            if known_since == times:
                 return up
             up = {}
             for file in os.listdir(self._run):
@@ -146,9 +148,10 @@ class Bells:
             return {}
         # A folder that changes twice within a tick of its file system's clock has the same time after both. A tick is
         # at most 10 ms, or up to two seconds where times have no fraction.
+        changed = folder.st_mtime_ns
         tick = _SECOND // 10 if changed % _SECOND else 2 * _SECOND
         if time.time_ns() - changed > tick:
-            self._known = changed, up
+            self._known = times, up
         return up
 
 
