@@ -41,7 +41,7 @@ _PAGE_BYTES = 1024
 _CHECKPOINT_BYTES = 4 * 2**20
 _LOG_BYTES = 8 * 2**20
 _TRIM_TRIES = 20
-_TRIM_EVERY = 16
+_TRIM_EVERY = 4
 _ERRORS: dict[int, tuple[type[StoreError], str]] = {
     sqlite3.SQLITE_BUSY: (StoreBusy, "is held by another program"),
     sqlite3.SQLITE_LOCKED: (StoreBusy, "is held by another program"),
