@@ -37,27 +37,6 @@ class Doorbell:
         with suppress(OSError):
             self.path.unlink()
 
-    def _put_up(self) -> socket.socket:
-        bell = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        bell.setblocking(False)
-        run = self.path.parent
-        try:
-            # Where somebody has cleaned up run/, or a process of our pid died and left its bell behind.
-            run.mkdir(mode=0o700, exist_ok=True)
-            self.path.unlink(missing_ok=True)
-            bell.bind(str(self.path))
-        except OSError as error:
-            bell.close()
-            raise StoreError(f"No doorbell can be put up in {run}: {error}.") from error
-        return bell
-
-    def _mend(self) -> None:
-        """Put it up again if somebody has taken it down. Who waits goes on without it while that cannot be."""
-        if not os.path.exists(self.path):
-            with suppress(StoreError):
-                taken_down, self._socket = self._socket, self._put_up()
-                taken_down.close()
-
     def silence(self) -> None:
         """Forget all rings so far."""
         with suppress(BlockingIOError):
@@ -98,6 +77,27 @@ class Doorbell:
         else:
             self._mend()
         return rang
+
+    def _put_up(self) -> socket.socket:
+        bell = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        bell.setblocking(False)
+        run = self.path.parent
+        try:
+            # Where somebody has cleaned up run/, or a process of our pid died and left its bell behind.
+            run.mkdir(mode=0o700, exist_ok=True)
+            self.path.unlink(missing_ok=True)
+            bell.bind(str(self.path))
+        except OSError as error:
+            bell.close()
+            raise StoreError(f"No doorbell can be put up in {run}: {error}.") from error
+        return bell
+
+    def _mend(self) -> None:
+        """Put it up again if somebody has taken it down. Who waits goes on without it while that cannot be."""
+        if not os.path.exists(self.path):
+            with suppress(StoreError):
+                taken_down, self._socket = self._socket, self._put_up()
+                taken_down.close()
 
 
 class Bells:
