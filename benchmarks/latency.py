@@ -1,9 +1,13 @@
-"""From just before a send to the moment the other process has it: every method in one run, on the same machine."""
+"""From just before a send to the moment the other process has it: every method in one run, on the same machine.
+
+A machine has quicker and slower minutes, so every method has its turn in every one of several rounds.
+"""
 
 import math
 import multiprocessing
 import random
 import statistics
+import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -13,9 +17,19 @@ from typing import Any
 
 from .methods import METHODS, Method, Missing
 
+ROUNDS = 5
 WARM_UP = 10
 CONTENT = 200  # bytes
 PLOT = Path(__file__).parents[1] / "docs" / "latency.svg"
+
+
+@dataclass
+class Sample:
+    """Milliseconds of each message, of all rounds: until the reader has it, and until it has also acknowledged it."""
+
+    method: Method
+    arrived: list[float]
+    acknowledged: list[float]
 
 
 @dataclass(frozen=True)
@@ -28,14 +42,16 @@ class Figure:
     acknowledged: tuple[float, float]
 
 
-def measure(kind: type[Method]) -> Figure:
+def measure(kind: type[Method]) -> Sample:
+    """One round."""
     with tempfile.TemporaryDirectory() as folder:
         method = kind(Path(folder))
         ours, theirs = multiprocessing.get_context("spawn").Pipe()
         receiver = None
         try:
             method.prepare()
-            count = method.messages + (WARM_UP if method.messages > 100 else 1)
+            messages = method.messages // ROUNDS
+            count = messages + (WARM_UP if messages > WARM_UP * 2 else 1)
             receiver = multiprocessing.get_context("spawn").Process(
                 target=_receive, args=(kind, method.address, theirs, count), daemon=True
             )
@@ -48,8 +64,7 @@ def measure(kind: type[Method]) -> Figure:
                 send(f"{time.monotonic_ns():<{CONTENT}}")
                 time.sleep(chance.uniform(method.pause / 2, method.pause))
             arrived, acknowledged = ours.recv()
-            skip = count - method.messages
-            return Figure(method.name, method.durable, _both(arrived[skip:]), _both(acknowledged[skip:]))
+            return Sample(method, arrived[-messages:], acknowledged[-messages:])
         finally:
             if receiver is not None:
                 receiver.kill()
@@ -82,21 +97,35 @@ def _both(milliseconds: list[float]) -> tuple[float, float]:
 
 def run() -> list[Figure]:
     """Measure every method that is there, show the table and draw the plot."""
+    samples: dict[type[Method], Sample] = {}
+    missing: dict[type[Method], Missing] = {}
+    for number in range(ROUNDS):
+        print(f"round {number + 1} of {ROUNDS}", file=sys.stderr, flush=True)
+        for kind in METHODS:
+            if kind in missing:
+                continue
+            try:
+                sample = measure(kind)
+            except Missing as error:
+                missing[kind] = error
+                continue
+            if kind in samples:
+                samples[kind].arrived += sample.arrived
+                samples[kind].acknowledged += sample.acknowledged
+            else:
+                samples[kind] = sample
     title = "one message of 200 bytes, process to process, ms"
-    print(f"{title:48} {'arrived':>8} {'p99':>8} {'acknowl.':>9} {'p99':>8}  durable")
+    print(f"{title:51} {'arrived':>8} {'p99':>8} {'acknowl.':>9} {'p99':>8}  durable")
+    for kind, why in missing.items():
+        print(f"{kind.name:51} {why}")
     figures = []
-    for kind in METHODS:
-        try:
-            figure = measure(kind)
-        except Missing as missing:
-            print(f"{kind.name:48} {missing}")
-            continue
+    for sample in samples.values():
+        figure = Figure(sample.method.name, sample.method.durable, _both(sample.arrived), _both(sample.acknowledged))
         figures.append(figure)
         arrived, acknowledged = figure.arrived, figure.acknowledged
         print(
-            f"{figure.name:48} {arrived[0]:8.2f} {arrived[1]:8.2f} {acknowledged[0]:9.2f} {acknowledged[1]:8.2f}"
-            f"  {'yes' if figure.durable else 'no'}",
-            flush=True,
+            f"{figure.name:51} {arrived[0]:8.2f} {arrived[1]:8.2f} {acknowledged[0]:9.2f} {acknowledged[1]:8.2f}"
+            f"  {'yes' if figure.durable else 'no'}"
         )
     return figures
 

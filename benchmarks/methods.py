@@ -57,7 +57,7 @@ def server(words: list[str], port: int, cwd: Path) -> "subprocess.Popen[bytes]":
 class Method(ABC):
     name = ""
     durable = True
-    messages = 300
+    messages = 500
     pause = 0.004
     """Seconds between two messages, at most; drawn anew each time."""
 
