@@ -20,7 +20,8 @@ import pytest
 from support import as_foreign_program, eventually
 from teamsup.hub import MessageHub, SchemaTooNew, StoreCorrupt, StoreError, Team, store
 from teamsup.hub.messages import Step
-from teamsup.hub.store import SCHEMA_VERSION, Store
+from teamsup.hub.migration import SCHEMA_VERSION
+from teamsup.hub.store import Store
 
 Join = Callable[..., MessageHub]
 

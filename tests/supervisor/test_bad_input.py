@@ -7,7 +7,7 @@ import pytest
 
 from support import Command, as_foreign_program, refusal
 from teamsup.hub import MessageHub
-from teamsup.hub.store import SCHEMA_VERSION
+from teamsup.hub.migration import SCHEMA_VERSION
 
 
 def test_a_team_that_never_was(teamsup: Command) -> None:

@@ -8,7 +8,7 @@ from .clock import from_text
 from .errors import InvalidMessage, UnknownMessage
 from .hub_base import HubBase
 from .messages import DeadLetter, DeliveryState, Message, Stats
-from .store import SCHEMA_VERSION
+from .migration import SCHEMA_VERSION
 from .team import fold_name
 
 

@@ -2,10 +2,8 @@
 
 import functools
 import itertools
-import math
 import os
 import random
-import re
 import sqlite3
 import sys
 import threading
@@ -15,23 +13,12 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from .errors import SchemaTooNew, StoreBusy, StoreCorrupt, StoreError, StoreFull, StoreReadOnly
+from .errors import StoreBusy, StoreCorrupt, StoreError, StoreFull, StoreReadOnly
+from .migration import migrate
 
 T = TypeVar("T")
 Durability = Literal["full", "normal"]
 
-_SCHEMA = (
-    "1-messages-and-deliveries.sql",
-    "2-wake-ladder.sql",
-    "3-discord.sql",
-    "4-people.sql",
-    "5-incidents.sql",
-    "6-triggers-apart.sql",
-)
-_TRIGGERS = "triggers.sql"
-_ADOPTION = "adoption.sql"
-SCHEMA_VERSION = len(_SCHEMA)
-_MAKES = re.compile(r"^CREATE (?P<kind>TRIGGER|VIEW) (?P<name>\w+)", re.MULTILINE)
 _BUSY_SECONDS = 10.0
 _FIRST_PAUSES = (0.0001,) * 4
 _PAUSE = 0.001
@@ -299,17 +286,17 @@ class Store:
         SQLite's own busy handler sleeps in fixed steps, which starves a writer for seconds; a short random pause
         does not.
         """
-        deadline = math.inf
-        for longest in itertools.chain(_FIRST_PAUSES, itertools.repeat(_PAUSE)):
+        deadline = time.monotonic() + _BUSY_SECONDS
+        pauses = itertools.chain(_FIRST_PAUSES, itertools.repeat(_PAUSE))
+        while True:
             try:
                 return action()
             except (sqlite3.Error, OSError) as error:
                 busy = _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
                 if not busy or time.monotonic() > deadline:
                     raise self._in_words(error) from error
-            deadline = min(deadline, time.monotonic() + _BUSY_SECONDS)
+            longest = next(pauses)
             time.sleep(random.uniform(longest / 4, longest))  # noqa: S311
-        raise AssertionError("it tries until the deadline")
 
     def _in_words(self, error: sqlite3.Error | OSError) -> StoreError:
         kind, words = _ERRORS.get(_code(error), (StoreError, f"failed: {error}"))
@@ -334,50 +321,3 @@ def _code(error: sqlite3.Error | OSError) -> int:
     """SQLite's primary error code; -1 for errors of Python's own."""
     code = getattr(error, "sqlite_errorcode", None)
     return -1 if code is None else int(code) & 0xFF
-
-
-def migrate(db: sqlite3.Connection) -> None:
-    """Bring a database to this program's schema, or refuse one that is newer."""
-    if _version(db) == SCHEMA_VERSION:
-        return
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        version = _version(db)
-        for script in _SCHEMA[version:]:
-            _run(db, script)
-        if version < SCHEMA_VERSION:
-            _run(db, _TRIGGERS)
-        if not version:
-            _run(db, _ADOPTION)
-        db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-        db.execute("COMMIT")
-    finally:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-
-
-def _run(db: sqlite3.Connection, script: str) -> None:
-    for statement in _statements(Path(__file__).with_name("schema").joinpath(script).read_text("utf-8")):
-        if made := _MAKES.search(statement):
-            db.execute(f"DROP {made['kind']} IF EXISTS {made['name']}")
-        db.execute(statement)
-
-
-def _version(db: sqlite3.Connection) -> int:
-    version = int(db.execute("PRAGMA user_version").fetchone()[0])
-    if version > SCHEMA_VERSION:
-        file = db.execute("PRAGMA database_list").fetchone()["file"]
-        raise SchemaTooNew(
-            f"{file} has schema {version}, written by a newer teamsup; this one knows {SCHEMA_VERSION}. Update teamsup."
-        )
-    return version
-
-
-def _statements(script: str) -> Iterator[str]:
-    """The script's statements one by one, because executescript() would end the transaction it runs in."""
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""

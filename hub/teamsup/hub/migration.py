@@ -1,0 +1,68 @@
+"""Brings a database to this program's schema: tables in numbered scripts, each run once, and triggers made anew."""
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from .errors import SchemaTooNew
+
+_SCHEMA = (
+    "1-messages-and-deliveries.sql",
+    "2-wake-ladder.sql",
+    "3-discord.sql",
+    "4-people.sql",
+    "5-incidents.sql",
+    "6-triggers-apart.sql",
+)
+_TRIGGERS = "triggers.sql"
+_ADOPTION = "adoption.sql"
+SCHEMA_VERSION = len(_SCHEMA)
+_MAKES = re.compile(r"^CREATE (?P<kind>TRIGGER|VIEW) (?P<name>\w+)", re.MULTILINE)
+
+
+def migrate(db: sqlite3.Connection) -> None:
+    """Bring a database to this program's schema, or refuse one that is newer."""
+    if _version(db) == SCHEMA_VERSION:
+        return
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        version = _version(db)
+        for script in _SCHEMA[version:]:
+            _run(db, script)
+        if version < SCHEMA_VERSION:
+            _run(db, _TRIGGERS)
+        if not version:
+            _run(db, _ADOPTION)
+        db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        db.execute("COMMIT")
+    finally:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+
+
+def _run(db: sqlite3.Connection, script: str) -> None:
+    for statement in _statements(Path(__file__).with_name("schema").joinpath(script).read_text("utf-8")):
+        if made := _MAKES.search(statement):
+            db.execute(f"DROP {made['kind']} IF EXISTS {made['name']}")
+        db.execute(statement)
+
+
+def _version(db: sqlite3.Connection) -> int:
+    version = int(db.execute("PRAGMA user_version").fetchone()[0])
+    if version > SCHEMA_VERSION:
+        file = db.execute("PRAGMA database_list").fetchone()["file"]
+        raise SchemaTooNew(
+            f"{file} has schema {version}, written by a newer teamsup; this one knows {SCHEMA_VERSION}. Update teamsup."
+        )
+    return version
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The script's statements one by one, because executescript() would end the transaction it runs in."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
