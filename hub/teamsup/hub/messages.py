@@ -35,6 +35,9 @@ OFFLINE = "offline"
 NOT_CONFIGURED = "not configured"
 """``agent_status.status``: offline and not configured are absent; any other word means present."""
 
+DEGRADED = "degraded"
+"""``agent_status.status`` of an agent that runs and cannot do its work. Its metadata say why: ``reason``, else ``note``."""
+
 PRESENT_SECONDS = 30.0
 """Age of a heartbeat from which on its agent counts as silent."""
 
@@ -169,6 +172,13 @@ class Agent:
     @property
     def note(self) -> str:
         return str(self.metadata.get("note") or "")
+
+    @property
+    def degraded(self) -> str:
+        """Why the agent runs and cannot do its work; empty while it can."""
+        if self.status != DEGRADED:
+            return ""
+        return str(self.metadata.get("reason") or self.note or "it does not say why")
 
 
 def new_message_id() -> str:

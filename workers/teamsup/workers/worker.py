@@ -23,7 +23,7 @@ from teamsup.hub import (
     TeamsupError,
 )
 from teamsup.hub.message_hub import LEASE_SECONDS
-from teamsup.hub.messages import NOT_CONFIGURED, OFFLINE
+from teamsup.hub.messages import DEGRADED, NOT_CONFIGURED, OFFLINE, ONLINE
 from teamsup.hub.sections import TeamSection
 from teamsup.hub.settings import Settings
 
@@ -49,6 +49,7 @@ class Worker(ABC):
         self._stopping = asyncio.Event()
         self._refusal: NotConfigured | None = None
         self._at_work: set[asyncio.Task[None]] = set()
+        self._troubles: dict[str, str] = {}
 
     @abstractmethod
     async def handle(self, delivery: Delivery) -> None:
@@ -72,9 +73,25 @@ class Worker(ABC):
     async def beat(self) -> None:
         """Say at once that we live and what details() tells."""
         try:
-            await self.in_thread(self.hub.heartbeat, **self._presence())
+            await self.in_thread(self.hub.heartbeat, self._status(), **self._presence())
         except StoreError as error:
             self.log.error("no heartbeat: %s", error)
+
+    async def degrade(self, cause: str, reason: str) -> None:
+        """Say that this worker runs and cannot do a part of its work, until ``recover(cause)``.
+
+        ``cause`` is a key such as ``port``; ``reason`` is a sentence for people.
+        """
+        if self._troubles.get(cause) != reason:
+            self._troubles[cause] = reason
+            self.log.error("degraded: %s", reason)
+            await self.beat()
+
+    async def recover(self, cause: str) -> None:
+        """Say that what ``cause`` named works again."""
+        if self._troubles.pop(cause, None) is not None:
+            self.log.info("recovered: %s", cause)
+            await self.beat()
 
     async def in_thread(self, action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do something that may block, such as a commit, without holding up the event loop."""
@@ -87,7 +104,7 @@ class Worker(ABC):
             loop.add_signal_handler(number, self._stopping.set)
         # This process is the only reader of its mailbox, so what is leased there was its predecessor's.
         await self.in_thread(self.hub.recover)
-        await self.in_thread(self.hub.register, "daemon", **self._presence())
+        await self.in_thread(self.hub.register, "daemon", self._status(), **self._presence())
         async with asyncio.TaskGroup() as tasks:
             besides = [tasks.create_task(self._stay()), tasks.create_task(self._work())]
             await self._read()
@@ -213,8 +230,12 @@ class Worker(ABC):
             self.hub.mark_told((message, name))
             self.log.error("cannot say that %s has not read message %s: %s", name, message.message_id, error)
 
+    def _status(self) -> str:
+        return DEGRADED if self._troubles else ONLINE
+
     def _presence(self) -> dict[str, Any]:
-        return {"pid": os.getpid(), **self.details()}
+        reason = {"reason": " ".join(self._troubles.values())} if self._troubles else {}
+        return {"pid": os.getpid(), **self.details(), **reason}
 
 
 def main(kind: type[Worker]) -> None:
