@@ -36,7 +36,7 @@ NOT_CONFIGURED = "not configured"
 """``agent_status.status``: offline and not configured are absent; any other word means present."""
 
 DEGRADED = "degraded"
-"""``agent_status.status`` of an agent that runs and cannot do its work. Its metadata say why: ``reason``, else ``note``."""
+"""``agent_status.status`` of an agent that runs and cannot do its work. Metadata say why: ``reason``, else ``note``."""
 
 PRESENT_SECONDS = 30.0
 """Age of a heartbeat from which on its agent counts as silent."""
