@@ -3,21 +3,25 @@ BIN := .venv/bin
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: start test check bench soak clean
+.DEFAULT_GOAL := help
+.PHONY: help start test check bench soak size clean
 
-start: .venv/runtime
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf 'make %-6s %s\n' "$$name" "$$text"; done
+
+start: .venv/runtime ## run the team in the foreground
 	@exec $(BIN)/teamsup start
 
-test: .venv/dev .venv/mcp-v1/made
+test: .venv/dev .venv/mcp-v1/made ## run all tests, four side by side
 	$(BIN)/pytest -n 4 --dist worksteal # most of the time they wait
 
-check: .venv/dev
+check: .venv/dev ## style, types and all tests: what must be green
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(MAKE) test
 
-bench: .venv/bench
+bench: .venv/bench ## measure, beside peers where they are installed
 	$(BIN)/python -m benchmarks.first_answer
 	$(BIN)/python -m benchmarks.footprint
 	$(BIN)/python -m benchmarks.supervisors
@@ -27,7 +31,7 @@ bench: .venv/bench
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.discord_gateway
 	$(BIN)/python -m benchmarks.alerts
 
-soak: .venv/dev
+soak: .venv/dev ## random kills and random histories, for some minutes
 	cd tests && ../$(BIN)/python -m hub.hammer 1000000
 	cd tests && ../$(BIN)/python -m hub.test_model 3000
 	cd tests && ../$(BIN)/python -m hub.wake_ups 100000
@@ -35,7 +39,13 @@ soak: .venv/dev
 	cd tests && ../$(BIN)/python -m killing 100
 	cd tests && ../$(BIN)/python -m workers.gateway.hammer 3000
 
-clean:
+size: ## lines of code a package, and the largest modules
+	@for package in hub supervisor workers tests; do \
+	  printf '%-11s %6d lines in %d modules\n' $$package \
+	    $$(git ls-files -z "$$package/*.py" | xargs -0 cat | wc -l) $$(git ls-files "$$package/*.py" | wc -l); done
+	@git ls-files -z 'hub/*.py' 'supervisor/*.py' 'workers/*.py' | xargs -0 wc -l | sort -rn | sed -n '2,11p'
+
+clean: ## remove .venv and everything generated
 	rm -rf .venv dist .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
