@@ -1,12 +1,12 @@
 """What teamsup.toml makes of workers, and what it may not say."""
 
 import signal
-from pathlib import Path
+import tomllib
 
 import pytest
 
 from teamsup.hub import NotConfigured, Team
-from teamsup.supervisor.configuration import Configuration, load
+from teamsup.supervisor.configuration import Configuration, load, read
 from teamsup.supervisor.lifecycle import Restart
 
 
@@ -73,7 +73,7 @@ def test_the_values_of_an_env_file_are_shown_nowhere(team: Team) -> None:
     secrets.chmod(0o600)
     program = loaded(team, '[worker.own]\ncommand = ["x"]\nenv_file = "secrets"\n').programs["own"]
 
-    assert program.environment == (("TOKEN", "hunter2"),)
+    assert program.env_file_values == (("TOKEN", "hunter2"),)
     assert "hunter2" not in repr(program)
 
 
@@ -101,12 +101,14 @@ def test_the_values_of_an_env_file_are_shown_nowhere(team: Team) -> None:
         ('[worker.own]\ncommand = ["x"]\nenvironment = { A = 1 }\n', "must be a table of texts"),
         ('[worker.own]\ncommand = ["x"]\nenvironment = { "A=B" = "x" }\n', "or have '=' in it"),
         ('[worker.own]\ncommand = ["x\\u0000"]\n', "NUL"),
-        ('[worker.own]\ncommand = ["x"]\ndirectory = "nowhere"\n', "nowhere is no folder"),
-        ('[worker.own]\ncommand = ["x"]\nenv_file = "nowhere"\n', "nowhere cannot be read"),
         ('[worker.own]\ncommand = ["x"]\ndepends_on = ["db"]\n', "there is no worker 'db'"),
         ('[worker.own]\ncommand = ["x"]\ndepends_on = ["own"]\n', "goes in a circle: own on own"),
         ('[team]\nagents = ["own"]\n[worker.own]\ncommand = ["x"]\n', "'own' is a worker's name"),
         ("[metrics]\nport = 70000\n", "port must be from 0 to 65535"),
+        ("[monitor-bridge]\ncpu_percnt = 3\n", "[monitor-bridge] has no key 'cpu_percnt'; did you mean cpu_percent?"),
+        ("[monitor-bridge]\ncpu_seconds = -1\n", "[monitor-bridge] cpu_seconds must be from 0 to 86400."),
+        ("[monitor-bridge]\ncpu_percent = 0\n", "[monitor-bridge] cpu_percent must be above 0 and at most 100."),
+        ("[gateway]\nusers = ['ann']\n", "[gateway] users must be a list, each entry a whole number."),
     ],
 )
 def test_what_is_wrong_is_said_with_its_place(team: Team, toml: str, reason: str) -> None:
@@ -117,10 +119,70 @@ def test_what_is_wrong_is_said_with_its_place(team: Team, toml: str, reason: str
     assert reason in str(refused.value)
 
 
-def test_secrets_that_others_can_read_are_refused(team: Team, tmp_path: Path) -> None:
-    secrets = tmp_path / "secrets"
-    secrets.write_text("TOKEN=hunter2\n")
-    secrets.chmod(0o644)
+def test_a_file_that_is_missing_is_no_configuration(team: Team) -> None:
+    team.create()
 
-    with pytest.raises(NotConfigured, match="run chmod 600"):
-        loaded(team, f'[worker.own]\ncommand = ["x"]\nenv_file = "{secrets}"\n')
+    with pytest.raises(NotConfigured, match=r"There is no .*teamsup.toml. Write it with: teamsup init"):
+        load(team)
+
+
+@pytest.mark.parametrize("what", ['directory = "away"', 'env_file = "away"'])
+def test_what_may_be_back_at_the_start_of_a_worker_is_no_mistake(team: Team, what: str) -> None:
+    assert loaded(team, f'[worker.own]\ncommand = ["away"]\n{what}\n').programs["own"].fault == ""
+
+
+def test_an_env_file_that_is_away_at_a_reload_needs_no_new_process(team: Team) -> None:
+    team.create()
+    secrets = team.folder / "secrets"
+    secrets.write_text("A=1\n")
+    secrets.chmod(0o600)
+    toml = '[worker.own]\ncommand = ["x"]\nenv_file = "secrets"\n'
+    there = loaded(team, toml).programs["own"]
+    secrets.write_text("A=2\n")
+    changed = loaded(team, toml).programs["own"]
+    secrets.unlink()
+    away = loaded(team, toml).programs["own"]
+
+    assert changed.needs_new_process(there)
+    assert not away.needs_new_process(there)
+
+
+@pytest.mark.parametrize(
+    ("toml", "held"),
+    [
+        ("[worker.own]\n", "own"),
+        ("[worker]\nown = 3\n", "own"),
+        ('[worker.own]\ncommand = ["x"]\nrestrat = "never"\n', "own"),
+        ('[worker.own]\ncommand = ["x"]\ndepends_on = ["db"]\n', "own"),
+        ('[worker.own]\ncommand = ["x"]\ndepends_on = ["own"]\n', "own"),
+        ("[worker.gateway]\nautostrat = false\n", "gateway"),
+        ("[gateway]\nusers = ['ann']\n", "gateway"),
+        ("[monitor-bridge]\ncpu_percent = 0\n", "monitor-bridge"),
+        ("[source.shop]\n", "monitor-bridge"),
+        ("[watchdog.shop]\n", "monitor-bridge"),
+        ("[route.shop]\n", "user_comm"),
+    ],
+)
+def test_a_mistake_in_the_sections_of_one_worker_is_the_fault_of_that_worker_alone(
+    team: Team, toml: str, held: str
+) -> None:
+    found = read(team, tomllib.loads(toml))
+
+    assert {name for name, program in found.programs.items() if program.fault} == {held}
+    assert found.programs[held].fault.startswith(f"{team.configuration}: ")
+
+
+def test_a_circle_holds_those_that_are_in_it(team: Team) -> None:
+    toml = "".join(
+        f'[worker.{name}]\ncommand = ["x"]\ndepends_on = ["{other}"]\n' for name, other in ("ab", "ba", "ca")
+    )
+    programs = read(team, tomllib.loads(toml)).programs
+
+    assert [name for name, program in programs.items() if program.fault] == ["a", "b"]
+    assert programs["c"].depends_on == ("a",)
+
+
+def test_what_concerns_all_is_refused_as_a_whole(team: Team) -> None:
+    for toml in ("[tema]\n", "[team]\nagent = []\n", "[metrics]\nport = -1\n", '[worker."a b"]\n'):
+        with pytest.raises(NotConfigured):
+            read(team, tomllib.loads(toml))

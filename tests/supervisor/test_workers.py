@@ -126,12 +126,42 @@ def test_it_is_not_started_unless_somebody_asks(run_workers: RunWorkers) -> None
     assert team.run("ps").returncode == 0
 
 
-def test_what_cannot_be_started_is_fatal_and_held(run_workers: RunWorkers) -> None:
-    team = run_workers('[worker.own]\ncommand = ["/nowhere/at/all"]\n')
+@pytest.mark.parametrize("missing", ["command", "directory", "env_file"])
+def test_what_is_away_for_a_moment_is_tried_again_until_it_is_there(
+    run_workers: RunWorkers, teamsup: Command, missing: str
+) -> None:
+    there = {
+        "command": teamsup.home / "program",
+        "directory": teamsup.home / "folder",
+        "env_file": teamsup.home / "env",
+    }
+    away = there[missing]
+    program, folder, env_file = there.values()
+    program.write_text("#!/bin/sh\nexec sleep 1000\n")
+    program.chmod(0o700)
+    folder.mkdir()
+    env_file.write_text("A=1\n")
+    env_file.chmod(0o600)
+    away.rename(teamsup.home / "elsewhere")
+    section = f'[worker.own]\ncommand = ["{program}"]\ndirectory = "{folder}"\nenv_file = "{env_file}"\n'
+    run_workers(f"{section}start_seconds = 0.1\n")
+
+    own = in_state(teamsup, "own", "BACKOFF")
+    assert own["note"].startswith("cannot be started: ")
+    assert str(away) in own["note"]
+    assert teamsup.run("ps").returncode == 4
+    (teamsup.home / "elsewhere").rename(away)
+
+    in_state(teamsup, "own", "RUNNING")
+
+
+def test_a_mistake_holds_one_worker_and_the_team_starts_without_it(run_workers: RunWorkers) -> None:
+    team = run_workers(worker("well") + worker("own", restrat="never"))
 
     own = in_state(team, "own", "FATAL")
 
-    assert own["note"] == "cannot be started: No such file or directory: /nowhere/at/all"
+    assert own["note"].endswith("[worker.own] has no key 'restrat'; did you mean restart?")
+    assert row(team, "well")["state"] == "RUNNING"
     assert team.run("ps").returncode == 4
 
 

@@ -1,7 +1,9 @@
 """The team's ``teamsup.toml``: every part of the team reads the sections that are its own."""
 
 import collections.abc
+import json
 import math
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
@@ -12,23 +14,25 @@ from .errors import CallerError, NotConfigured
 from .team import Team
 
 T = TypeVar("T")
+HANDED = "TEAMSUP_CONFIGURATION"
+"""The variable in which the supervisor names the file with the configuration that it has accepted."""
 _WORDS: dict[Any, str] = {str: "text in quotes", int: "a whole number", float: "a number", bool: "true or false"}
 
 
 class Settings:
-    """The file as read once; without a file, every section has its defaults.
+    """The configuration as read once: ``tables``, else what the supervisor has handed to this process, else the file;
+    without a file, every section has its defaults.
 
-    Raises NotConfigured, naming the file and what is wrong, when it is no TOML.
+    Raises NotConfigured, naming the file and what is wrong, when it is not TOML.
     """
 
-    def __init__(self, team: Team) -> None:
+    def __init__(self, team: Team, tables: Mapping[str, Any] | None = None) -> None:
         self.path = team.configuration
-        try:
-            self.tables = tomllib.loads(self.path.read_text("utf-8"))
-        except FileNotFoundError:
-            self.tables = {}
-        except (OSError, ValueError, RecursionError) as error:
-            raise NotConfigured(f"{self.path} cannot be read: {error}.") from error
+        if tables is None:
+            tables = _handed_tables(team)
+        if tables is None:
+            tables = saved_tables(team, must_exist=False)
+        self.tables = tables
 
     def section(self, name: str, kind: type[T]) -> T:
         """The section as ``kind``, a dataclass whose fields are the keys and whose defaults are the defaults.
@@ -40,19 +44,21 @@ class Settings:
 
     def group(self, name: str, kind: type[T]) -> dict[str, T]:
         """The sections [name.X], by X; errors as in section()."""
-        parts = self._table(name)
-        return {part: self._read(f"{name}.{part}", self._table(name, part), kind) for part in parts}
+        return {part: self.part(name, part, kind) for part in self.names(name)}
 
-    def check(self, sections: Mapping[str, type[Any]], groups: Mapping[str, type[Any]]) -> None:
-        """Raises NotConfigured for the first thing wrong in any section, or a section of another name."""
+    def names(self, name: str) -> list[str]:
+        """The X of the sections [name.X]."""
+        return list(self._table(name))
+
+    def part(self, name: str, part: str, kind: type[T]) -> T:
+        """The section [name.part]; errors as in section()."""
+        return self._read(f"{name}.{part}", self._table(name, part), kind)
+
+    def check_names(self, known: list[str]) -> None:
+        """Raises NotConfigured for a section of another name."""
         for name in self.tables:
-            if name in groups:
-                self.group(name, groups[name])
-            elif name in sections:
-                self.section(name, sections[name])
-            else:
-                hint = _hint(name, [*sections, *groups])
-                raise NotConfigured(f"{self.path}: there is no section [{name}]; {hint}")
+            if name not in known:
+                raise NotConfigured(f"{self.path}: there is no section [{name}]; {_hint(name, known)}")
 
     def _table(self, *names: str) -> dict[str, Any]:
         table: Any = self.tables
@@ -95,6 +101,29 @@ class Settings:
         if not _fits(value, wanted):
             raise NotConfigured(f"{self.path}: [{section}] {key} must be {_WORDS[wanted]}, not {value!r}.")
         return value
+
+
+def saved_tables(team: Team, *, must_exist: bool = True) -> dict[str, Any]:
+    """Return what teamsup.toml says now. Raises NotConfigured when it is missing but must exist, or is not TOML."""
+    try:
+        return tomllib.loads(team.configuration.read_text("utf-8"))
+    except FileNotFoundError:
+        if not must_exist:
+            return {}
+        raise NotConfigured(f"There is no {team.configuration}. Write it with: teamsup init") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise NotConfigured(f"{team.configuration} cannot be read: {error}.") from error
+
+
+def _handed_tables(team: Team) -> dict[str, Any] | None:
+    """What the supervisor of this team handed to this process; None: nothing, or it is gone."""
+    # Only a process of this team: a worker may also ask about another one.
+    if os.environ.get(HANDED) != str(team.accepted_configuration):
+        return None
+    try:
+        return dict(json.loads(team.accepted_configuration.read_text("utf-8"))["tables"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
 
 
 def _fits(value: object, wanted: type) -> bool:

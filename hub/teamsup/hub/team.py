@@ -56,6 +56,11 @@ class Team:
         return self.folder / "teamsup.toml"
 
     @property
+    def accepted_configuration(self) -> Path:
+        """The configuration that the supervisor has accepted last, for the processes that it starts."""
+        return self.run / "configuration.json"
+
+    @property
     def logs(self) -> Path:
         return self.folder / "logs"
 

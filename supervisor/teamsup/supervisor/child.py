@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from .configuration import Program
+from .env_file import read_env_file
 from .notifier import SERVICE_VARIABLES
 
 _CHUNK = 16384  # bytes: what one worker may say before the others are heard
@@ -31,8 +32,10 @@ class Child:
     """
 
     def __init__(self, program: Program, environment: Mapping[str, str]) -> None:
-        """``environment`` is added to the program's own. Raises OSError when the command cannot be run."""
+        """``environment`` is added to the program's own. Raises EnvFileTrouble, or OSError or another error of Popen's,
+        when the command cannot be run now."""
         supervisor = os.getpid()
+        from_file = () if program.env_file is None else read_env_file(program.env_file)
 
         def die_with_supervisor() -> None:
             # Between fork and exec, with threads around: two system calls, resolved beforehand, and nothing that locks.
@@ -49,7 +52,7 @@ class Child:
             start_new_session=True,
             preexec_fn=die_with_supervisor,
             cwd=program.directory,
-            env={**_INHERITED, **dict(program.environment), **environment},
+            env={**_INHERITED, **dict(from_file), **dict(program.environment), **environment},
         )
         assert self._popen.stdout is not None  # noqa: S101 - asked for above
         self.output = self._popen.stdout.fileno()

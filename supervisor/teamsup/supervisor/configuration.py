@@ -4,8 +4,9 @@ import graphlib
 import signal
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from teamsup.hub import CallerError, NotConfigured, Team
 from teamsup.hub.messages import PRESENT_SECONDS, SUPERVISOR
@@ -14,16 +15,16 @@ from teamsup.hub.sections import (
     GROUPS,
     SECTIONS,
     WORKERS,
-    GatewaySection,
     MetricsSection,
     MonitorSection,
     TeamSection,
     WorkerSection,
     size,
 )
-from teamsup.hub.settings import Settings
+from teamsup.hub.settings import Settings, saved_tables
 from teamsup.hub.source_section import SourceSection, check_sources
 
+from .env_file import EnvFileTrouble, Variables, read_env_file
 from .lifecycle import Policy, Restart
 
 _MODULES = {
@@ -31,6 +32,16 @@ _MODULES = {
     "monitor-bridge": "teamsup.workers.monitor_bridge.bridge",
     "gateway": "teamsup.workers.gateway.discord_gateway",
 }
+_OWNERS = {
+    "user_comm": "user_comm",
+    "route": "user_comm",
+    "monitor-bridge": "monitor-bridge",
+    "source": "monitor-bridge",
+    "alert": "monitor-bridge",
+    "watchdog": "monitor-bridge",
+    "gateway": "gateway",
+}
+"""Which of teamsup's own workers each section is about."""
 _PATIENT_SECONDS = 60.0
 # Discord allows a bot a thousand logins a day and then takes its token away.
 _PATIENT_SECONDS_OF = {"gateway": 300.0}
@@ -46,6 +57,9 @@ class Program:
     command: tuple[str, ...]
     directory: Path = Path()
     environment: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    env_file: Path | None = None
+    env_file_values: Variables | None = field(default=(), repr=False)
+    """What the file said when the configuration was read; None: it could not be read, and may be back at the start."""
     autostart: bool = True
     policy: Policy = field(default_factory=Policy)
     start_seconds: float = _FIRST_HEARTBEAT_SECONDS
@@ -57,11 +71,18 @@ class Program:
     log_files: int = 3
     settings: tuple[object, ...] = ()
     """All that teamsup's own worker reads in teamsup.toml at its start."""
+    fault: str = ""
+    """What a person has to mend in its sections before it can start; empty: nothing."""
 
     @property
     def given(self) -> tuple[object, ...]:
         """What a process is given at its start: what differs here needs another one; all else counts at once."""
-        return (self.command, self.directory, self.environment, self.heartbeat_seconds, self.settings)
+        return (self.command, self.directory, self.environment, self.env_file, self.heartbeat_seconds, self.settings)
+
+    def needs_new_process(self, old: "Program") -> bool:
+        """Whether a process of ``old`` was given something else. An env_file that is away changes nothing."""
+        values = self.env_file_values
+        return self.given != old.given or (values is not None and values != old.env_file_values)
 
     @property
     def is_ours(self) -> bool:
@@ -77,60 +98,108 @@ class Configuration:
     metrics_port: int
     programs: Mapping[str, Program]
     """By name, each behind those it depends on."""
+    tables: Mapping[str, Any] = field(repr=False)
+    """What it was read from, without the sections that are wrong."""
+
+    @property
+    def fault(self) -> str:
+        """The first thing wrong with a worker's sections; empty: nothing."""
+        return next((program.fault for program in self.programs.values() if program.fault), "")
 
 
 def load(team: Team) -> Configuration:
-    """Read and check the team's configuration. Raises NotConfigured with the sentence that says what is wrong where."""
-    settings = Settings(team)
-    settings.check(SECTIONS, GROUPS)
+    """Read teamsup.toml, which must be there and be right. Raises NotConfigured, saying what is wrong where."""
+    found = read(team, saved_tables(team))
+    if found.fault:
+        raise NotConfigured(found.fault)
+    return found
+
+
+def read(team: Team, tables: Mapping[str, Any]) -> Configuration:
+    """Read these tables of a configuration; what is wrong in the sections of one worker is the fault of its program.
+
+    Raises NotConfigured, saying what is wrong where, for what concerns all.
+    """
+    settings = Settings(team, tables)
+    settings.check_names([*SECTIONS, *GROUPS])
     section = settings.section("team", TeamSection)
-    workers = settings.group("worker", WorkerSection)
+    port = settings.section("metrics", MetricsSection).port
     try:
-        named = {agent_name(name): worker for name, worker in workers.items()}
-        if len(named) < len(workers):
+        written = {agent_name(name): name for name in settings.names("worker")}
+        if len(written) < len(settings.names("worker")):
             raise ValueError("two [worker.NAME] sections have the same name")
-        programs = [
-            _program(name, named.get(name), settings, section, team) for name in dict.fromkeys((*WORKERS, *named))
-        ]
-        ordered = _ordered(programs)
-        check_sources(
-            settings.section("monitor-bridge", MonitorSection).listen, settings.group("source", SourceSection)
-        )
+        if SUPERVISOR in written:
+            raise ValueError(f"[worker.{SUPERVISOR}]: that name is the supervisor's own")
         for agent in section.agents:
-            if agent_name(agent) in ordered:
+            if agent_name(agent) in written:
                 raise ValueError(f"[team] agents: {agent!r} is a worker's name")
     except (ValueError, CallerError) as error:
         raise NotConfigured(f"{settings.path}: {str(error).rstrip('.')}.") from error
+    faults = _faults_of_own_sections(settings)
+    sound = Settings(team, {key: table for key, table in settings.tables.items() if _OWNERS.get(key) not in faults})
+    programs = []
+    for name in dict.fromkeys((*WORKERS, *written)):
+        try:
+            worker = sound.part("worker", written[name], WorkerSection) if name in written else WorkerSection()
+            program = _program(name, worker, sound, section, team)
+        except (ValueError, CallerError) as error:
+            program = Program(name, (), fault=_sentence(settings, error))
+        programs.append(replace(program, fault=faults.get(name) or program.fault))
     return Configuration(
         agents=tuple(agent_name(agent) for agent in section.agents),
         operators=tuple(agent_name(agent) for agent in section.operators),
         told_of_deaths=tuple(agent_name(agent) for agent in section.told_of_deaths),
         keep_seconds=section.keep_days * 86400,
-        metrics_port=settings.section("metrics", MetricsSection).port,
-        programs=ordered,
+        metrics_port=port,
+        programs=_ordered(programs, settings),
+        tables=sound.tables,
     )
 
 
-def _program(
-    name: str, given: WorkerSection | None, settings: Settings, team_section: TeamSection, team: Team
-) -> Program:
+def sections_of(name: str) -> tuple[str, ...]:
+    """The sections that are about this worker, besides [worker.NAME]."""
+    return tuple(section for section, owner in _OWNERS.items() if owner == name)
+
+
+def _faults_of_own_sections(settings: Settings) -> dict[str, str]:
+    """What is wrong in the sections of teamsup's own workers, by worker."""
+    faults: dict[str, str] = {}
+    for section, owner in _OWNERS.items():
+        try:
+            if section in GROUPS:
+                settings.group(section, GROUPS[section])
+            else:
+                settings.section(section, SECTIONS[section])
+            if section == "source":
+                listen = settings.section("monitor-bridge", MonitorSection).listen
+                check_sources(listen, settings.group("source", SourceSection))
+        except (ValueError, CallerError) as error:
+            faults.setdefault(owner, _sentence(settings, error))
+    return faults
+
+
+def _sentence(settings: Settings, error: Exception) -> str:
+    return str(error) if isinstance(error, NotConfigured) else f"{settings.path}: {str(error).rstrip('.')}."
+
+
+def _program(name: str, section: WorkerSection, settings: Settings, team_section: TeamSection, team: Team) -> Program:
     """Raises ValueError, naming the section."""
-    section = given or WorkerSection()
     label = f"[worker.{name}]"
     ours = name in WORKERS
-    if name == SUPERVISOR:
-        raise ValueError(f"{label}: that name is the supervisor's own")
     if ours and section.command:
         raise ValueError(f"{label} command: this worker comes with teamsup; give yours another name")
     if not ours and not section.command:
         raise ValueError(f'{label} needs a command, such as command = ["python", "bot.py"]')
     heartbeat = section.heartbeat_seconds or (PRESENT_SECONDS if ours else None)
     stays_up = section.start_seconds or _STAYS_UP_SECONDS
+    env_file = _path(label, "env_file", section.env_file, team) if section.env_file else None
     return Program(
         name=name,
         command=(sys.executable, "-m", _MODULES[name], "--team", team.name) if ours else section.command,
-        directory=_directory(label, section.directory, team),
-        environment=(*_from_file(label, section.env_file, team), *section.environment.items()),
+        directory=_path(label, "directory", section.directory, team),
+        environment=tuple(section.environment.items()),
+        env_file=env_file,
+        env_file_values=_values_now(env_file),
         autostart=section.autostart,
         policy=Policy(
             restart=Restart(section.restart),
@@ -151,56 +220,49 @@ def _program(
 
 
 def _own_settings(name: str, settings: Settings, team_section: TeamSection) -> tuple[object, ...]:
-    # user_comm follows its own section by itself; it passes news on to where people on Discord read them.
-    own = settings.section(name, SECTIONS[name]) if name in SECTIONS and name != "user_comm" else None
-    home = settings.section("gateway", GatewaySection).home_channel if name == "user_comm" else 0
-    groups = ("source", "alert", "watchdog") if name == "monitor-bridge" else ()
-    several = [tuple(settings.group(group, GROUPS[group]).items()) for group in groups]
-    return own, home, team_section.unread_seconds, *several
-
-
-def _directory(label: str, name: str, team: Team) -> Path:
-    """Relative to the team's folder, which it is by default: the same whoever has started the supervisor, and where."""
-    path = _path(label, "directory", name, team)
-    if not path.is_dir():
-        raise ValueError(f"{label} directory: {path} is no folder")
-    return path
+    # user_comm follows its sections by itself.
+    own = () if name == "user_comm" else sections_of(name)
+    several = [
+        tuple(settings.group(section, GROUPS[section]).items())
+        if section in GROUPS
+        else settings.section(section, SECTIONS[section])
+        for section in own
+    ]
+    return team_section.unread_seconds, *several
 
 
 def _path(label: str, key: str, name: str, team: Team) -> Path:
+    """Relative to the team's folder, whatever folder the supervisor was started in. It need not exist yet."""
     try:
         return team.folder / Path(name).expanduser()
     except RuntimeError as error:
         raise ValueError(f"{label} {key}: {error}") from error
 
 
-def _from_file(label: str, name: str, team: Team) -> Iterable[tuple[str, str]]:
-    if not name:
-        return ()
-    from dotenv import dotenv_values  # only for those who have such a file
-
-    path = _path(label, "env_file", name, team)
+def _values_now(env_file: Path | None) -> Variables | None:
     try:
-        if path.stat().st_mode & 0o077:
-            raise ValueError(f"{label} env_file: others can read {path}; run chmod 600 on it")
-        with path.open(encoding="utf-8") as file:
-            values = dotenv_values(stream=file, interpolate=False)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{label} env_file: {path} cannot be read: {error}") from error
-    return tuple((key, value) for key, value in values.items() if value is not None)
+        return read_env_file(env_file) if env_file is not None else ()
+    except EnvFileTrouble:
+        return None
 
 
-def _ordered(programs: Iterable[Program]) -> dict[str, Program]:
-    """Each behind those it depends on, else as they stand in the file."""
+def _ordered(programs: Iterable[Program], settings: Settings) -> dict[str, Program]:
+    """Each behind those it depends on, else as they stand in the file. Who depends on what cannot be has that fault."""
     by_name = {program.name: program for program in programs}
-    sorter: graphlib.TopologicalSorter[str] = graphlib.TopologicalSorter()
-    for program in by_name.values():
-        for other in program.depends_on:
-            if other not in by_name:
-                raise ValueError(f"[worker.{program.name}] depends_on: there is no worker {other!r}")
-        sorter.add(program.name, *program.depends_on)
-    try:
-        return {name: by_name[name] for name in sorter.static_order()}
-    except graphlib.CycleError as error:
-        circle = " on ".join(error.args[1])
-        raise ValueError(f"depends_on goes in a circle: {circle}") from error
+    for program in list(by_name.values()):
+        if unknown := [other for other in program.depends_on if other not in by_name]:
+            reason = f"[worker.{program.name}] depends_on: there is no worker {unknown[0]!r}"
+            by_name[program.name] = _free(program, f"{settings.path}: {reason}.")
+    while True:
+        sorter = graphlib.TopologicalSorter({name: program.depends_on for name, program in by_name.items()})
+        try:
+            return {name: by_name[name] for name in sorter.static_order()}
+        except graphlib.CycleError as error:
+            circle = error.args[1]
+            reason = f"{settings.path}: depends_on goes in a circle: {' on '.join(circle)}."
+            by_name |= {name: _free(by_name[name], reason) for name in circle}
+
+
+def _free(program: Program, fault: str) -> Program:
+    """The program that depends on nobody, because of a fault in what it depends on."""
+    return replace(program, depends_on=(), fault=program.fault or fault)

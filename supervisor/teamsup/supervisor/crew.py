@@ -1,7 +1,6 @@
 """The workers of one team as processes: does what ``lifecycle.step`` decides, in the order of their dependencies."""
 
 import asyncio
-import errno
 import functools
 import random
 import subprocess
@@ -13,20 +12,20 @@ from datetime import datetime
 
 from teamsup.hub import Team
 from teamsup.hub.messages import SUPERVISOR
+from teamsup.hub.settings import HANDED
 from teamsup.hub.wording import printable
 
 from . import deaths, leftovers, lifecycle
 from .child import Child
 from .configuration import Program
 from .deaths import Death
+from .env_file import EnvFileTrouble
 from .journal import Journal
 from .lifecycle import ALIVE, HELD, Action, Process, State
 from .pulse import Pulse
 from .state_file import WorkerState
 
 _AFTER_START_SECONDS = 0.05
-# The machine lacks something at the moment, or the program is just being replaced by a new version.
-_PASSING = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ETXTBSY)
 
 
 @dataclass
@@ -258,14 +257,19 @@ class Crew:
         self._runs += 1
         mark = leftovers.mark(self._team, member.name, self._runs)
         member.tail.clear()
+        if fault := member.program.fault:
+            self._say(f"{member.name} cannot be started: {fault}")
+            self.apply(member, lifecycle.SpawnFailed(fault))
+            asyncio.get_running_loop().call_soon(self._died, member, None, fault)
+            return
         try:
             child = Child(member.program, self._environment(member.program, mark))
-        except (OSError, ValueError, subprocess.SubprocessError) as error:
+        except (OSError, ValueError, EnvFileTrouble, subprocess.SubprocessError) as error:
+            # Whatever the system lacks or refuses, even a program that is away, may be there at the next try.
             file = getattr(error, "filename", None)
             reason = f"cannot be started: {getattr(error, 'strerror', None) or error}" + (f": {file}" if file else "")
-            passing = isinstance(error, OSError) and error.errno in _PASSING
             self._say(f"{member.name} {reason}")
-            self.apply(member, lifecycle.SpawnFailed(reason, passing, random.random()))  # noqa: S311
+            self.apply(member, lifecycle.SpawnFailed(reason, passing=True, jitter=random.random()))  # noqa: S311
             # Behind the death that it was to be started again after.
             asyncio.get_running_loop().call_soon(self._died, member, None, reason)
             return
@@ -285,6 +289,7 @@ class Crew:
             leftovers.MARK: mark,
             "TEAMSUP_TEAM": self._team.name,
             "TEAMSUP_HOME": str(self._team.folder.parent),
+            HANDED: str(self._team.accepted_configuration),
             **({} if beat is None else {"TEAMSUP_HEARTBEAT_SECONDS": f"{beat:g}"}),
         }
 

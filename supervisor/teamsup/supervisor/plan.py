@@ -35,7 +35,7 @@ def make_plan(
         for name, program in new.items()
         if program.autostart and name not in active and (name not in old or name in enabled or name in held)
     )
-    restart = tuple(name for name in new if name in changed and name in active and old[name].given != new[name].given)
+    restart = tuple(name for name in new if name in changed & set(active) and new[name].needs_new_process(old[name]))
     return Plan(
         start=start,
         restart=restart,

@@ -13,7 +13,7 @@ from teamsup.hub.command_line import command_line
 from teamsup.hub.doorbell import Bells, Doorbell
 from teamsup.hub.messages import OFFLINE, SUPERVISOR
 
-from . import configuration, control, leftovers, state_file
+from . import configuration, configuration_file, control, leftovers, state_file
 from .configuration import Configuration
 from .crew import Crew, Member
 from .deaths import Death, is_told, report
@@ -40,7 +40,10 @@ _SECOND_THOUGHT_SECONDS = 0.5
 class Supervisor:
     """Runs the workers of one team in this process until told to stop."""
 
-    def __init__(self, team: Team, settings: Configuration, hub: MessageHub, notifier: Notifier, *, echo: bool) -> None:
+    def __init__(
+        self, team: Team, settings: Configuration, hub: MessageHub, notifier: Notifier, *, echo: bool, trouble: str = ""
+    ) -> None:
+        """``trouble`` is why these settings are not what teamsup.toml says."""
         self.team = team
         self.hub = hub
         self.settings = settings
@@ -65,6 +68,9 @@ class Supervisor:
         self._news = News(hub, self.say)
         self._published = state_file.TeamState(os.getpid(), self._started_at, ())
         self._metrics: MetricsServer | None = None
+        if trouble:
+            self.say(trouble)
+            self._news.add(trouble)
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -121,6 +127,8 @@ class Supervisor:
         plan = make_plan(self.settings.programs, new.programs, active, held)
         port_changed = new.metrics_port != self.settings.metrics_port
         done = str(plan) if not port_changed else f"{plan}; metrics on port {new.metrics_port or 'none'}"
+        await asyncio.to_thread(configuration_file.stage, self.team, new)
+        configuration_file.switch(self.team)
         self.say(f"reload: {done}")
         self.settings = new
         self.crew.stop(*plan.stop)

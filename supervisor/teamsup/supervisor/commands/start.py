@@ -12,8 +12,8 @@ from teamsup.hub import CallerError, MessageHub, Team
 from teamsup.hub.command_line import command_line
 from teamsup.hub.messages import SUPERVISOR
 
-from .. import configuration
 from ..arguments import add_timeout
+from ..configuration_file import at_boot
 from ..notifier import Notifier
 from ..request import ask_supervisor
 from ..state_file import hold
@@ -56,7 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
     team.create()
     hold(team)
     with MessageHub(team, agent=SUPERVISOR) as hub:
-        supervisor = Supervisor(team, configuration.load(team), hub, Notifier(), echo=arguments.ready_fd is None)
+        settings, trouble = at_boot(team)
+        supervisor = Supervisor(team, settings, hub, Notifier(), echo=arguments.ready_fd is None, trouble=trouble)
         asyncio.run(_run(supervisor, arguments.ready_fd, arguments.timeout))
     return 0
 
