@@ -11,7 +11,7 @@ from . import deliveries, presence, sending
 from .arrival import Arrival
 from .clock import from_text, to_text
 from .doorbell import Doorbell
-from .messages import NOT_CONFIGURED, OFFLINE, ONLINE, SUPERVISOR, Agent, Delivery, Kind, Message, Step
+from .messages import DEGRADED, NOT_CONFIGURED, OFFLINE, ONLINE, SUPERVISOR, Agent, Delivery, Kind, Message, Step
 from .sending import Draft
 from .taking import Taking
 from .upkeep import Upkeep
@@ -246,7 +246,10 @@ class MessageHub(Upkeep, WakeLadder):
         self._announce(kind, status, metadata)
 
     def heartbeat(self, status: str = ONLINE, **metadata: Any) -> None:  # noqa: ANN401 - any JSON value
-        """Say that we are still here. ``note`` is for people; other metadata too replaces what stood there before."""
+        """Say that we are still here. ``note`` is for people; other metadata too replaces what stood there before.
+
+        ``heartbeat("degraded", note="why")``: we run, and cannot do our work.
+        """
         self._announce(None, status, metadata or None)
 
     def mark_offline(self, *names: str) -> None:
@@ -300,7 +303,7 @@ class MessageHub(Upkeep, WakeLadder):
         self._kind = kind or self._kind
         with self._write(durable=False) as db:
             presence.announce(db, self.agent, self._kind, status, metadata, self._clock())
-            if kind is not None or status != ONLINE:
+            if kind is not None or status not in (ONLINE, DEGRADED):
                 self._ring_later(SUPERVISOR)
 
     def _doorbell(self) -> Doorbell:

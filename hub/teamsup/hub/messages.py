@@ -8,6 +8,8 @@ from datetime import datetime
 from enum import IntFlag
 from typing import Any, Literal
 
+from . import clock
+
 Priority = Literal["low", "normal", "high", "urgent"]
 PRIORITIES: tuple[Priority, ...] = ("low", "normal", "high", "urgent")
 
@@ -37,6 +39,9 @@ NOT_CONFIGURED = "not configured"
 
 DEGRADED = "degraded"
 """``agent_status.status`` of an agent that runs and cannot do its work. Metadata say why: ``reason``, else ``note``."""
+
+DEGRADED_SINCE = "degraded_since"
+"""In its metadata, since when. The hub notes that."""
 
 PRESENT_SECONDS = 30.0
 """Age of a heartbeat from which on its agent counts as silent."""
@@ -164,21 +169,30 @@ class Agent:
     """When the oldest of them was stored."""
 
     def is_present(self, now: datetime) -> bool:
-        """Whether it takes part at this moment: not gone, and heard of within PRESENT_SECONDS."""
+        """Whether it takes part at this moment: not gone, and heard of within PRESENT_SECONDS.
+
+        A heartbeat from the future, where a clock was set back, says nothing of this moment.
+        """
         if self.last_heartbeat is None or self.status in (OFFLINE, NOT_CONFIGURED):
             return False
-        return (now - self.last_heartbeat).total_seconds() < PRESENT_SECONDS
+        return abs((now - self.last_heartbeat).total_seconds()) < PRESENT_SECONDS
 
     @property
     def note(self) -> str:
-        return str(self.metadata.get("note") or "")
+        """What it says of itself, for people; while it is degraded, the reason."""
+        return self.degraded or str(self.metadata.get("note") or "")
 
     @property
     def degraded(self) -> str:
-        """Why the agent runs and cannot do its work; empty while it can."""
+        """Why the agent ran and could not do its work at its last heartbeat; empty if it could."""
         if self.status != DEGRADED:
             return ""
-        return str(self.metadata.get("reason") or self.note or "it does not say why")
+        return str(self.metadata.get("reason") or self.metadata.get("note") or "it does not say why")
+
+    @property
+    def degraded_since(self) -> datetime | None:
+        """Since when; None where that is not known."""
+        return clock.from_text(self.metadata.get(DEGRADED_SINCE)) if self.degraded else None
 
 
 def new_message_id() -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from . import clock
 from .errors import InvalidName
-from .messages import HUB, OFFLINE, Agent
+from .messages import DEGRADED, DEGRADED_SINCE, HUB, OFFLINE, Agent
 from .team import fold_name
 
 
@@ -37,7 +37,7 @@ def kinds(db: sqlite3.Connection, name: str, other: str | None = None) -> dict[s
 def announce(
     db: sqlite3.Connection, name: str, kind: str | None, status: str, metadata: Mapping[str, Any] | None, now: float
 ) -> None:
-    """Store a heartbeat. What is None stays as it was.
+    """Store a heartbeat. What is None stays as it was. Of one that is degraded, note since when.
 
     Raises InvalidName when the name is a daemon's, the supervisor's or a person's, and we are none of that kind.
     """
@@ -46,19 +46,35 @@ def announce(
         if known not in (None, "agent", kind):
             raise InvalidName(f"{name!r} is the team's {known} of that name; choose another name.")
     enroll(db, name, kind or "agent")
-    db.execute(
-        "UPDATE agent_status SET kind = coalesce(:kind, kind), status = :status, last_heartbeat = :now,"
-        " metadata = coalesce(:metadata, metadata) WHERE lower(agent_name) = :name",
-        {
-            "name": name,
-            "kind": kind,
-            "status": status,
-            "now": clock.to_text(now),
-            "metadata": None if metadata is None else json.dumps(dict(metadata), ensure_ascii=False),
-        },
-    )
+    values = {
+        "name": name,
+        "kind": kind,
+        "status": status,
+        "now": clock.to_text(now),
+        "metadata": None if metadata is None else json.dumps(dict(metadata), ensure_ascii=False),
+        "degraded": DEGRADED,
+        "since": f"$.{DEGRADED_SINCE}",
+    }
+    if status != DEGRADED:
+        db.execute(_ANNOUNCE, values)
+    else:
+        (began,) = db.execute(_BEGAN, values).fetchone()
+        db.execute(_ANNOUNCE, values)
+        db.execute(_NOTE_BEGINNING, values | {"began": began})
 
 
+_BEGAN = """
+    SELECT CASE WHEN status = :degraded AND json_valid(metadata) THEN json_extract(metadata, :since) END
+    FROM agent_status WHERE lower(agent_name) = :name
+"""
+_ANNOUNCE = """
+    UPDATE agent_status SET kind = coalesce(:kind, kind), status = :status, last_heartbeat = :now,
+      metadata = coalesce(:metadata, metadata) WHERE lower(agent_name) = :name
+"""
+_NOTE_BEGINNING = """
+    UPDATE agent_status SET metadata = json_set(CASE WHEN json_valid(metadata) THEN metadata ELSE '{}' END,
+      :since, coalesce(:began, :now)) WHERE lower(agent_name) = :name
+"""
 AGENTS = """
     SELECT a.*, lower(a.agent_name) AS name, (SELECT count(*) FROM deliveries AS d
       WHERE d.recipient = lower(a.agent_name) AND d.done_at IS NULL AND d.read_at IS NULL) AS unread,

@@ -31,6 +31,8 @@ def ago(moment: datetime | None, now: datetime | None = None) -> str:
     if moment is None:
         return "never"
     seconds = ((now or datetime.now(UTC)) - moment).total_seconds()
+    if seconds < -10:
+        return f"{duration(-seconds)} ahead of the clock"
     return "just now" if seconds < 10 else f"{duration(seconds)} ago"
 
 
@@ -51,8 +53,10 @@ def steps(state: DeliveryState) -> str:
 def presence(agent: Agent, now: datetime) -> str:
     """Whether somebody is here: their own word for it, or since when nothing was heard of them."""
     if agent.is_present(now) or agent.status == NOT_CONFIGURED:
-        return agent.status
+        since = agent.degraded_since
+        return agent.status if since is None else f"{agent.status} for {duration((now - since).total_seconds())}"
     if agent.last_heartbeat is None:
         return f"{OFFLINE}, never here yet"
     absence = OFFLINE if agent.status == OFFLINE else "silent"
-    return f"{absence}, last seen {ago(agent.last_heartbeat, now)}"
+    last = f"{absence}, last seen {ago(agent.last_heartbeat, now)}"
+    return f"{last}, degraded then" if agent.degraded else last

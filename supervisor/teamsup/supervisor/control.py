@@ -39,7 +39,8 @@ async def _do(supervisor: "Supervisor", words: list[str], sender: str, *, may_ac
     members = supervisor.crew.members
     match words:
         case ["status"]:
-            return True, "\n".join(_described(member) for member in members.values())
+            itself = [f"supervisor: DEGRADED, {supervisor.troubles}"] if supervisor.troubles else []
+            return True, "\n".join([*itself, *(_described(supervisor, member) for member in members.values())])
         case ["reload"] | [("start" | "stop" | "restart"), _] if not may_act:
             how = command_line(supervisor.team, *words)
             return False, f"I tell {sender} only the 'status'. A person may do this in a terminal: {how}"
@@ -88,6 +89,8 @@ async def _move(supervisor: "Supervisor", member: Member, verb: str) -> tuple[bo
     return False, f"{name} does not run: {why}. See: {command_line(supervisor.team, 'ps', name)}"
 
 
-def _described(member: Member) -> str:
+def _described(supervisor: "Supervisor", member: Member) -> str:
+    if degraded := supervisor.degradation(member):
+        return f"{member.name}: DEGRADED, {degraded}"
     reason = f", {member.process.reason}" if member.process.reason else ""
     return f"{member.name}: {member.process.state}{reason}"

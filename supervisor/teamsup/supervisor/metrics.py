@@ -78,6 +78,12 @@ def render(state: TeamState, agents: Sequence[Agent], stats: Stats, now: float) 
             "1 for the state the worker is in",
             [({"worker": w.name, "state": s}, float(w.state == s)) for w in workers for s in State],
         ),
+        (
+            "degraded",
+            "gauge",
+            "1 while the agent runs and cannot do its work",
+            [({"agent": a.name}, float(a.is_present(moment) and bool(a.degraded))) for a in agents],
+        ),
         ("worker_restarts_total", "counter", "Times it was started again", [_of(w.name, w.restarts) for w in workers]),
         ("heartbeat_age_seconds", "gauge", "Since the agent's last heartbeat", beats),
         (

@@ -57,6 +57,10 @@ class TeamState:
     workers: tuple[WorkerState, ...]
     ended: bool = False
     """Whether it ended in order: False also while it runs."""
+    trouble: str = ""
+    """What the supervisor itself cannot do at the moment."""
+    trouble_since: float | None = None
+    """In Unix seconds."""
 
 
 def hold(team: Team) -> None:

@@ -6,17 +6,19 @@ import signal
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import closing
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from teamsup.hub import Agent, Delivery, MessageHub, NotConfigured, Team, TeamsupError
+from teamsup.hub import Agent, Delivery, MessageHub, NotConfigured, StoreError, Team, TeamsupError
 from teamsup.hub.command_line import command_line
 from teamsup.hub.doorbell import Bells, Doorbell
-from teamsup.hub.messages import OFFLINE, SUPERVISOR
+from teamsup.hub.messages import DEGRADED, OFFLINE, ONLINE, SUPERVISOR
 
 from . import configuration, configuration_file, control, leftovers, state_file
 from .configuration import Configuration
 from .crew import Crew, Member
 from .deaths import Death, is_told, report
+from .degradation import Troubles, degradation, status_line
 from .journal import Journal
 from .judge import WEIGH_SECONDS, Judge
 from .lifecycle import ALIVE, State, is_held
@@ -35,6 +37,7 @@ _PRUNE_FIRST_SECONDS = 60.0
 _PRUNE_EVERY_SECONDS = 3600.0
 # A signal that came twice at once, as from 'timeout' to the group and to us, is no second thought.
 _SECOND_THOUGHT_SECONDS = 0.5
+_STATE, _METRICS = "state", "metrics"
 
 
 class Supervisor:
@@ -65,6 +68,8 @@ class Supervisor:
         self._marking = asyncio.Lock()
         self._gone: set[str] = set()
         self._tasks: set[asyncio.Task[object]] = set()
+        self._agents: dict[str, Agent] = {}
+        self.troubles = Troubles(self.say, self._show)
         self._news = News(hub, self.say)
         self._published = state_file.TeamState(os.getpid(), self._started_at, ())
         self._metrics: MetricsServer | None = None
@@ -146,6 +151,10 @@ class Supervisor:
     def say(self, line: str) -> None:
         self._journal.say(SUPERVISOR, line)
 
+    def _show(self) -> None:
+        self._notifier.status(self._status())
+        self.publish()
+
     def background(self, work: Coroutine[object, object, object]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
@@ -160,6 +169,8 @@ class Supervisor:
         """Do it in a thread, because a busy database must not hold up the care for the workers; None if it failed."""
         try:
             return await asyncio.to_thread(action, *args, **kwargs)
+        except StoreError as error:
+            self.troubles.begin("hub", str(error))
         except TeamsupError as error:
             self.say(str(error))
         except Exception as error:
@@ -219,8 +230,7 @@ class Supervisor:
             self._gone.add(member.name)
             self.background(self._mark_offline())
         self._check_ready()
-        self._notifier.status(self._status())
-        self.publish()
+        self._show()
 
     def _check_ready(self) -> None:
         if self.ready.is_set() or self.crew.is_starting():
@@ -250,22 +260,26 @@ class Supervisor:
 
     def _status(self) -> str:
         """One line for whoever asks the service manager."""
-        others = [
-            f"{member.name}: {member.process.reason or member.process.state}"
-            for member in self.crew.members.values()
-            if member.wanted and member.process.state is not State.RUNNING
-        ]
-        running = sum(member.process.state is State.RUNNING for member in self.crew.members.values())
-        return "; ".join([f"{running} of {len(self.crew.members)} workers run", *others])
+        return status_line(self._workers(), self._agents, self.troubles, datetime.now(UTC))
+
+    def degradation(self, member: Member) -> str:
+        """Return why a worker that runs cannot do its work; empty if it can."""
+        return degradation(self.crew.state_of(member), self._agents.get(member.name), datetime.now(UTC))
+
+    def _workers(self) -> tuple[state_file.WorkerState, ...]:
+        return tuple(self.crew.state_of(member) for member in self.crew.members.values())
 
     def publish(self) -> None:
         """Show how everybody is to ``ps``, and to whoever comes after us."""
-        workers = tuple(self.crew.state_of(member) for member in self.crew.members.values())
-        self._published = state_file.TeamState(os.getpid(), self._started_at, workers, self._ended)
+        self._published = state_file.TeamState(
+            os.getpid(), self._started_at, self._workers(), self._ended, str(self.troubles), self.troubles.since
+        )
         try:
             state_file.write(self.team, self._published)
         except OSError as error:
-            self.say(f"'teamsup ps' will show old states: {error}")
+            self.troubles.begin(_STATE, f"'teamsup ps' shows old states, because they cannot be written: {error}.")
+        else:
+            self.troubles.end(_STATE)
 
     async def _stay_alive(self, serving: asyncio.Task[None]) -> None:
         """Tell the service manager, from the loop that decides, that it still does."""
@@ -295,14 +309,21 @@ class Supervisor:
 
     async def _care(self) -> None:
         self._keep_hold()
+        if _STATE in self.troubles:
+            self.publish()
+        if _METRICS in self.troubles:
+            await self._serve_metrics()
         found = await self.in_hub(self._look)
         if found is None:
             self._judge.forgive()
             return
+        self.troubles.end("hub")
         agents, requests = found
+        self._agents = {agent.name: agent for agent in agents}
         for request in requests:
             self.background(control.answer(self, request, agents))
-        self._judge.look({agent.name: agent for agent in agents})
+        self._judge.look(self._agents)
+        self._notifier.status(self._status())
         await self.in_hub(self._news.tell, self.settings.told_of_deaths)
 
     def _keep_hold(self) -> None:
@@ -315,7 +336,9 @@ class Supervisor:
 
     def _look(self) -> tuple[list[Agent], list[Delivery]]:
         # Who looks for crash loops learns of them from here: many workers know nothing of the hub.
-        self.hub.heartbeat(pid=os.getpid(), restarts={each.name: each.restarts for each in self._published.workers})
+        restarts = {each.name: each.restarts for each in self._published.workers}
+        status = DEGRADED if self.troubles else ONLINE
+        self.hub.heartbeat(status, pid=os.getpid(), restarts=restarts, reason=str(self.troubles))
         self.hub.watch()
         self.hub.expire()
         # The requests first: who has made them is known by then.
@@ -332,7 +355,9 @@ class Supervisor:
             try:
                 self._metrics = MetricsServer(port, self.hub, lambda: self._published)
             except OSError as error:
-                self.say(f"no metrics on 127.0.0.1:{port}: {error.strerror}")
+                self.troubles.begin(_METRICS, f"No metrics on 127.0.0.1 port {port}: {error.strerror}.")
+                return
+        self.troubles.end(_METRICS)
 
 
 def _has_terminal() -> bool:

@@ -92,7 +92,7 @@ def agent_line(agent: Agent, me: str) -> str:
     you = " (you)" if agent.name == me else ""
     note = f" ({_inline(agent.note, 500)})" if agent.note else ""
     unread = f", {agent.unread} unread" if agent.unread else ""
-    return f"{_inline(agent.name)}{you}: {_inline(presence(agent, datetime.now(UTC)))}{note}{unread}"
+    return f"{_inline(agent.name)}{you}: {_inline(presence(agent, datetime.now(UTC)), 200)}{note}{unread}"
 
 
 def fate(state: DeliveryState) -> str:

@@ -1,7 +1,6 @@
 """``teamsup ps``: the supervisor, its workers and the agents, and how each of them is."""
 
 import argparse
-import contextlib
 import json
 import os
 import shutil
@@ -12,10 +11,11 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 
 from teamsup.hub import Agent, CallerError, MessageHub, StoreError, Team
-from teamsup.hub.messages import NOT_CONFIGURED, OFFLINE, PRESENT_SECONDS, SUPERVISOR
+from teamsup.hub.messages import DEGRADED, NOT_CONFIGURED, OFFLINE, PRESENT_SECONDS, SUPERVISOR
 from teamsup.hub.wording import duration, printable
 
 from ..deaths import Death
+from ..degradation import degradation
 from ..lifecycle import State, is_done
 from ..state_file import TeamState, WorkerState, holder, not_running, read
 from ..usage import usage_of
@@ -24,6 +24,7 @@ EXIT_NOT_RUNNING = 3
 EXIT_UNWELL = 4
 _HEADINGS = ("NAME", "STATE", "PID", "UPTIME", "RESTARTS", "HEARTBEAT", "CPU %", "MEMORY", "UNREAD", "OLDEST", "NOTE")
 _WELL = (State.STARTING, State.RUNNING, State.STOPPED)
+_DEGRADED, _UNKNOWN = DEGRADED.upper(), "unknown"
 _WATCH_SECONDS = 1.0
 _CLEAR = "\x1b[H\x1b[J"
 _RED, _GREEN, _DIM, _PLAIN = "\x1b[31m", "\x1b[32m", "\x1b[2m", "\x1b[0m"
@@ -52,6 +53,8 @@ class Row:
     oldest_unread_seconds: float | None
     note: str
     well: bool
+    degraded_seconds: float | None = None
+    """Since when it runs and cannot do its work; None also where that is not known."""
     deaths: tuple[Death, ...] = ()
 
 
@@ -60,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="the same for programs")
     form.add_argument("--watch", action="store_true", help="show it anew every second, until Ctrl-C")
-    parser.epilog = "Exit code 0: all well, 3: the team is not running, 4: somebody is unwell."
+    parser.epilog = "Exit code 0: all well, 3: the team is not running, 4: somebody is not well, or that is not known."
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -68,8 +71,10 @@ def run(arguments: argparse.Namespace) -> int:
     code = _show(team, arguments)
     while arguments.watch:
         time.sleep(_WATCH_SECONDS)
-        with contextlib.suppress(StoreError):
+        try:
             code = _show(team, arguments)
+        except StoreError as error:
+            print(f"teamsup: {printable(str(error))}", file=sys.stderr)
     return code
 
 
@@ -78,19 +83,27 @@ def _show(team: Team, arguments: argparse.Namespace) -> int:
     agents: dict[str, Agent] = {}
     undeliverable: dict[str, int] = {}
     trouble: StoreError | None = None
-    if team.database.exists():
-        try:
+    pid = holder(team)
+    running = pid is not None
+    try:
+        if team.database.exists():
             with MessageHub(team) as hub:
                 agents = {agent.name: agent for agent in hub.agents()}
                 undeliverable = hub.undeliverable()
-        except StoreError as error:
-            trouble = error
-    running = holder(team) is not None
-    rows = _rows(read(team), agents, undeliverable, running=running)
+        elif running:
+            raise StoreError(f"{team.database} is gone.")
+    except StoreError as error:
+        trouble = error
+    state = read(team)
+    rows = _rows(_workers(state, pid), agents, undeliverable, trouble)
+    if state is not None and state.trouble_since is not None and running:
+        rows[0] = replace(rows[0], degraded_seconds=max(0.0, time.time() - state.trouble_since))
     if arguments.name is not None:
         rows = [row for row in rows if row.name == arguments.name.lower()] or _unknown(arguments.name, rows)
     if arguments.json:
-        print(json.dumps({"team": team.name, "running": running, "rows": [asdict(row) for row in rows]}, indent=2))
+        why = None if trouble is None else str(trouble)
+        report = {"team": team.name, "running": running, "trouble": why, "rows": [asdict(row) for row in rows]}
+        print(json.dumps(report, indent=2))
     else:
         if arguments.watch and sys.stdout.isatty():
             print(_CLEAR, end="")
@@ -102,11 +115,13 @@ def _show(team: Team, arguments: argparse.Namespace) -> int:
         sys.stdout.flush()
         if not running and trouble is None:
             print(not_running(team), file=sys.stderr)
-    if trouble is not None:
-        raise trouble
     if not running:
+        if trouble is not None:
+            raise trouble
         return EXIT_NOT_RUNNING
-    return 0 if all(row.well for row in rows) else EXIT_UNWELL
+    if trouble is not None:
+        print(f"teamsup: {printable(str(trouble))}", file=sys.stderr)
+    return 0 if trouble is None and all(row.well for row in rows) else EXIT_UNWELL
 
 
 def _unknown(name: str, rows: Sequence[Row]) -> list[Row]:
@@ -114,78 +129,121 @@ def _unknown(name: str, rows: Sequence[Row]) -> list[Row]:
     raise UnknownName(f"Nobody named {name!r} is in this team; known are: {known}.")
 
 
+def _workers(state: TeamState | None, pid: int | None) -> tuple[WorkerState, ...]:
+    """The supervisor, which runs if it has a pid, and its workers."""
+    if pid is None:
+        workers = () if state is None else (_itself(state), *state.workers)
+        return tuple(replace(each, state=State.STOPPED, pid=None, started_at=None, reason="") for each in workers)
+    if state is None:
+        reason = "it runs, and what it has published cannot be read"
+        return (WorkerState(SUPERVISOR, _UNKNOWN, pid, None, 0, reason, PRESENT_SECONDS, ()),)
+    return (_itself(state), *state.workers)
+
+
+def _itself(state: TeamState) -> WorkerState:
+    shown = _DEGRADED if state.trouble else State.RUNNING
+    return WorkerState(SUPERVISOR, shown, state.pid, state.started_at, 0, state.trouble, PRESENT_SECONDS, ())
+
+
 def _rows(
-    state: TeamState | None, agents: Mapping[str, Agent], undeliverable: Mapping[str, int], *, running: bool
+    workers: Sequence[WorkerState],
+    agents: Mapping[str, Agent],
+    undeliverable: Mapping[str, int],
+    trouble: StoreError | None,
 ) -> list[Row]:
     """The supervisor and its workers first, then agents, then names for which messages wait that nobody has."""
-    workers: tuple[WorkerState, ...] = ()
-    if state is not None:
-        itself = WorkerState(SUPERVISOR, State.RUNNING, state.pid, state.started_at, 0, "", PRESENT_SECONDS, ())
-        workers = (itself, *state.workers)
-    if not running:
-        workers = tuple(replace(worker, state=State.STOPPED, pid=None, started_at=None) for worker in workers)
     names = {worker.name for worker in workers}
     others = [agent for agent in agents.values() if agent.name not in names and agent.kind != "console"]
     return [
-        *(_worker_row(worker, agents.get(worker.name)) for worker in workers),
+        *(_worker_row(worker, agents.get(worker.name), trouble) for worker in workers),
         *(_agent_row(agent) for agent in others),
         *(_undeliverable_row(name, count) for name, count in undeliverable.items()),
     ]
 
 
-def _worker_row(worker: WorkerState, agent: Agent | None) -> Row:
+def _worker_row(worker: WorkerState, agent: Agent | None, trouble: StoreError | None) -> Row:
     now = datetime.now(UTC)
     usage = usage_of(worker.pid) if worker.pid is not None else None
-    not_configured = worker.state == State.EXITED and worker.reason == NOT_CONFIGURED
-    # With a full disk the supervisor cannot publish a death.
-    dead = worker.pid is not None and usage is None
-    age = _age(agent.last_heartbeat if agent else None, now)
-    deadline = worker.heartbeat_seconds
-    silent = worker.state == State.RUNNING and deadline is not None and (age is None or age > deadline)
+    state, note, well = _condition(worker, agent, now, is_alive=usage is not None, trouble=trouble)
     return Row(
         name=worker.name,
         kind="supervisor" if worker.name == SUPERVISOR else "daemon",
-        state=NOT_CONFIGURED if not_configured else worker.state,
+        state=state,
         pid=worker.pid,
         uptime_seconds=None if worker.started_at is None else max(0.0, time.time() - worker.started_at),
         restarts=worker.restarts,
-        heartbeat_age_seconds=age if worker.pid is not None else None,
+        heartbeat_age_seconds=_age(agent.last_heartbeat if agent else None, now) if worker.pid is not None else None,
         cpu_percent=usage.cpu_percent if usage else None,
         memory_bytes=usage.memory_bytes if usage else None,
         unread=0 if agent is None else agent.unread,
         oldest_unread_seconds=_age(agent.oldest_unread if agent else None, now),
-        note=_note(worker, agent),
-        well=not_configured
-        or is_done(worker.state, worker.reason)
-        or (worker.state in _WELL and not silent and not dead),
+        note=note,
+        well=well,
+        degraded_seconds=_age(agent.degraded_since, now) if agent is not None and state == _DEGRADED else None,
         deaths=worker.deaths,
     )
 
 
-def _note(worker: WorkerState, agent: Agent | None) -> str:
-    if worker.next_try_at is not None:
-        return f"{worker.reason}; next try in {duration(worker.next_try_at - time.time())}"
+def _condition(
+    worker: WorkerState, agent: Agent | None, now: datetime, *, is_alive: bool, trouble: StoreError | None
+) -> tuple[str, str, bool]:
+    """A worker's state, the reason or its own note, and whether it is well. What is not known is not well."""
     own = agent.note if agent is not None and worker.state in (State.RUNNING, State.EXITED) else ""
-    return own or worker.reason
+    if worker.state == State.EXITED and worker.reason == NOT_CONFIGURED:
+        return NOT_CONFIGURED, own or worker.reason, True
+    if worker.next_try_at is not None:
+        return worker.state, f"{worker.reason}; next try in {duration(worker.next_try_at - time.time())}", False
+    if worker.state not in _WELL:
+        return worker.state, own or worker.reason, is_done(worker.state, worker.reason)
+    if worker.pid is not None and not is_alive:
+        # With a full disk the supervisor cannot publish a death.
+        return _UNKNOWN, f"its process is gone, and its state was {worker.state}", False
+    if worker.state == State.RUNNING:
+        if reason := degradation(worker, agent, now):
+            return _DEGRADED, reason, False
+        deadline = worker.heartbeat_seconds
+        if deadline is not None and (silence := _silence(agent, now, deadline, trouble)):
+            return _UNKNOWN, silence, False
+    return worker.state, own or worker.reason, True
+
+
+def _silence(agent: Agent | None, now: datetime, deadline: float, trouble: StoreError | None) -> str:
+    """Why it is not known whether somebody works who should send heartbeats; empty: it is."""
+    if trouble is not None:
+        return "its heartbeats cannot be read"
+    if agent is None or agent.last_heartbeat is None:
+        return "no heartbeat has come"
+    age = (now - agent.last_heartbeat).total_seconds()
+    if age < -PRESENT_SECONDS:
+        return f"its last heartbeat is {duration(-age)} ahead of the clock"
+    return f"no heartbeat for {duration(age)}" if age > deadline else ""
 
 
 def _agent_row(agent: Agent) -> Row:
     now = datetime.now(UTC)
-    present = agent.is_present(now)
+    is_present, beat = agent.is_present(now), agent.last_heartbeat
+    state, note, well = (agent.status if is_present else OFFLINE), agent.note, True
+    if not is_present and agent.degraded:
+        note = f"degraded when last seen: {note}"
+    if agent.degraded and is_present:
+        state, well = _DEGRADED, False
+    elif not is_present and agent.status != OFFLINE and beat is not None and beat > now:
+        state, note, well = _UNKNOWN, _silence(agent, now, PRESENT_SECONDS, None), False
     return Row(
         name=agent.name,
         kind=agent.kind,
-        state=agent.status if present else OFFLINE,
+        state=state,
         pid=None,
         uptime_seconds=None,
         restarts=None,
-        heartbeat_age_seconds=_age(agent.last_heartbeat, now),
+        heartbeat_age_seconds=_age(beat, now),
         cpu_percent=None,
         memory_bytes=None,
         unread=agent.unread,
         oldest_unread_seconds=_age(agent.oldest_unread, now),
-        note=agent.note,
-        well=True,
+        note=note,
+        well=well,
+        degraded_seconds=_age(agent.degraded_since, now) if is_present else None,
     )
 
 
@@ -259,6 +317,6 @@ def _cells(row: Row) -> tuple[str, ...]:
         shown(row.memory_bytes, f"{(row.memory_bytes or 0) / 2**20:.0f} MiB"),
         str(row.unread),
         shown(row.oldest_unread_seconds, duration(row.oldest_unread_seconds or 0)),
-        row.note,
+        row.note if row.degraded_seconds is None else f"{row.note} (for {duration(row.degraded_seconds)})",
     )
     return tuple(printable(cell).replace("\n", " ").replace("\t", " ") for cell in cells)

@@ -1,0 +1,82 @@
+"""What runs and cannot do its work: a worker by its own word, and the supervisor itself."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+from teamsup.hub import Agent
+from teamsup.hub.messages import PRESENT_SECONDS
+from teamsup.hub.wording import printable
+
+from .lifecycle import State
+from .state_file import WorkerState
+
+_ROUNDED_SECONDS = 1.0
+"""A foreign program may store the time of its heartbeat in whole seconds."""
+
+
+def degradation(worker: WorkerState, agent: Agent | None, now: datetime) -> str:
+    """Return why the worker cannot do its work, as its heartbeat says; empty if it can.
+
+    An old heartbeat, or one of an earlier process, says nothing of this moment.
+    """
+    if agent is None or agent.last_heartbeat is None or worker.state != State.RUNNING:
+        return ""
+    beat, started = agent.last_heartbeat.timestamp(), worker.started_at or 0.0
+    is_fresh = abs(now.timestamp() - beat) < (worker.heartbeat_seconds or PRESENT_SECONDS)
+    # A start that lies in the future was noted before the clock was set back.
+    is_its_own = beat + _ROUNDED_SECONDS >= started or started > now.timestamp()
+    return agent.degraded if is_fresh and is_its_own else ""
+
+
+class Troubles:
+    """What the supervisor itself cannot do at the moment, by cause: a key such as ``configuration``.
+
+    ``say`` shows a line to whoever looks after the team; ``on_change`` is called when the troubles have changed.
+    """
+
+    def __init__(self, say: Callable[[str], None], on_change: Callable[[], None]) -> None:
+        self.since: float | None = None
+        """Unix seconds of the first of them."""
+        self._say = say
+        self._on_change = on_change
+        self._reasons: dict[str, str] = {}
+
+    def begin(self, cause: str, reason: str) -> None:
+        """Note that something does not work, until ``end(cause)``. ``reason`` is a sentence for people."""
+        if self._reasons.get(cause) != reason:
+            self._reasons[cause] = reason
+            self.since = self.since or time.time()
+            self._say(reason)
+            self._on_change()
+
+    def end(self, cause: str) -> None:
+        """Note that what ``cause`` named works again."""
+        if (reason := self._reasons.pop(cause, None)) is not None:
+            self.since = self.since if self._reasons else None
+            self._say(f"over: {reason}")
+            self._on_change()
+
+    def __contains__(self, cause: str) -> bool:
+        return cause in self._reasons
+
+    def __bool__(self) -> bool:
+        return bool(self._reasons)
+
+    def __str__(self) -> str:
+        return " ".join(self._reasons.values())
+
+
+def status_line(workers: Sequence[WorkerState], agents: Mapping[str, Agent], troubles: Troubles, now: datetime) -> str:
+    """Return how the team is, in one line for a service manager: what does not work, how many run, who does not."""
+    running = sum(worker.state == State.RUNNING for worker in workers)
+    lines = [f"{running} of {len(workers)} workers run"]
+    if troubles:
+        lines.insert(0, str(troubles))
+    for worker in workers:
+        if reason := degradation(worker, agents.get(worker.name), now) or worker.reason:
+            lines.append(f"{worker.name}: {reason}")
+        elif worker.state not in (State.RUNNING, State.STOPPED):
+            lines.append(f"{worker.name}: {worker.state}")
+    # Its reader takes every line for a word of ours, and a reason may be somebody else's.
+    return printable("; ".join(lines)).replace("\n", " ")

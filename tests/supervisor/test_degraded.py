@@ -1,0 +1,314 @@
+"""Who runs and cannot do its work says so, and what is not known never looks fine."""
+
+import fcntl
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from support import Command, as_foreign_program, eventually
+from teamsup.hub import Agent, MessageHub, Team
+from teamsup.hub.wording import presence
+from teamsup.supervisor import state_file
+from teamsup.supervisor.degradation import degradation
+from teamsup.supervisor.state_file import TeamState, WorkerState
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+OWN = WorkerState("own", "RUNNING", 1, NOW.timestamp() - 60, 0, "", None, ())
+DEGRADED = Agent("own", "agent", "degraded", NOW, {"note": "no route to the exchange"}, 0)
+
+
+def ago(seconds: float) -> datetime:
+    return NOW - timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    ("worker", "agent", "reason"),
+    [
+        (OWN, None, ""),
+        (OWN, replace(DEGRADED, status="online"), ""),
+        (OWN, DEGRADED, "no route to the exchange"),
+        (OWN, replace(DEGRADED, metadata={"reason": "port 1 is taken", "note": "CPU 3 %"}), "port 1 is taken"),
+        (OWN, replace(DEGRADED, metadata={}), "it does not say why"),
+        (OWN, replace(DEGRADED, last_heartbeat=None), ""),
+        (OWN, replace(DEGRADED, last_heartbeat=ago(31)), ""),
+        (replace(OWN, heartbeat_seconds=120), replace(DEGRADED, last_heartbeat=ago(31)), "no route to the exchange"),
+        (replace(OWN, started_at=NOW.timestamp() - 3), replace(DEGRADED, last_heartbeat=ago(10)), ""),
+        (
+            replace(OWN, started_at=NOW.timestamp() + 3600),
+            replace(DEGRADED, last_heartbeat=ago(10)),
+            "no route to the exchange",
+        ),
+        (replace(OWN, state="STOPPED"), DEGRADED, ""),
+    ],
+)
+def test_a_worker_is_degraded_by_its_own_fresh_word_alone(
+    worker: WorkerState, agent: Agent | None, reason: str
+) -> None:
+    assert degradation(worker, agent, NOW) == reason
+
+
+def test_presence_says_since_when_somebody_is_degraded() -> None:
+    known = replace(DEGRADED, metadata={"degraded_since": "2026-03-01 11:57:00.000"})
+
+    assert presence(known, NOW) == "degraded for 3m 0s"
+    assert presence(DEGRADED, NOW) == "degraded"
+    assert presence(replace(known, last_heartbeat=ago(60)), NOW) == "silent, last seen 1m 0s ago, degraded then"
+
+
+def test_the_hub_notes_since_when_and_forgets_it_with_the_trouble(team: Team) -> None:
+    now = NOW.timestamp()
+    with MessageHub(team, agent="own", clock=lambda: now) as hub:
+
+        def since() -> datetime | None:
+            (agent,) = hub.agents()
+            return agent.degraded_since
+
+        hub.register(note="all is well")
+        hub.heartbeat("degraded", note="why")
+        now += 60
+        hub.heartbeat("degraded", note="another reason")
+        assert (since(), hub.agents()[0].degraded) == (NOW, "another reason")
+        hub.heartbeat("degraded")
+        assert hub.agents()[0].note == "another reason"
+        now += 60
+        hub.heartbeat()
+        assert (since(), hub.agents()[0].degraded) == (None, "")
+        now += 60
+        hub.heartbeat("degraded", note="again")
+        assert since() == NOW + timedelta(seconds=180)
+
+
+@pytest.fixture
+def supervised(teamsup: Command) -> Iterator[Callable[..., None]]:
+    """Publishes what a supervisor would, in the name of this process, which holds the team."""
+    teamsup.team.create()
+    MessageHub(teamsup.team).close()
+    lock = os.open(teamsup.team.folder / "supervisor.lock", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    os.write(lock, str(os.getpid()).encode())
+
+    def publish(*workers: WorkerState, **known: object) -> None:
+        with MessageHub(teamsup.team, agent="supervisor") as hub:
+            hub.register("supervisor", pid=os.getpid())
+        state = TeamState(os.getpid(), time.time(), workers, **known)  # type: ignore[arg-type]
+        state_file.write(teamsup.team, state)
+
+    yield publish
+    os.close(lock)
+
+
+def running(name: str, heartbeat_seconds: float | None = None) -> WorkerState:
+    return WorkerState(name, "RUNNING", os.getpid(), time.time() - 60, 0, "", heartbeat_seconds, ())
+
+
+def test_ps_shows_who_is_degraded_and_why_and_ends_with_4(teamsup: Command, supervised: Callable[..., None]) -> None:
+    supervised(running("feed", 30), running("own"))
+    with MessageHub(teamsup.team, agent="feed") as feed, MessageHub(teamsup.team, agent="own") as own:
+        feed.heartbeat("degraded", reason="cannot hear the sources: the port is taken", note="CPU 3 %")
+        own.enroll("own")
+    as_foreign_program(
+        teamsup.team,
+        "UPDATE agent_status SET status = 'degraded', last_heartbeat = CURRENT_TIMESTAMP,"
+        """ metadata = '{"note": "no route"}' WHERE agent_name = 'own'""",
+    )
+
+    rows = teamsup.ps()
+    table = teamsup.run("ps")
+
+    assert (rows["feed"]["state"], rows["feed"]["note"]) == ("DEGRADED", "cannot hear the sources: the port is taken")
+    assert rows["feed"]["degraded_seconds"] >= 0
+    assert (rows["own"]["state"], rows["own"]["note"]) == ("DEGRADED", "no route")
+    assert rows["own"]["degraded_seconds"] is None
+    assert "the port is taken (for " in table.stdout
+    assert table.returncode == 4
+    assert teamsup.run("ps", "own").returncode == 4
+    assert teamsup.run("ps", "supervisor").returncode == 0
+
+
+def test_an_agent_of_its_own_that_is_degraded_is_unwell_while_its_word_is_fresh(
+    teamsup: Command, supervised: Callable[..., None]
+) -> None:
+    supervised()
+    with MessageHub(teamsup.team, agent="probe") as probe:
+        probe.heartbeat("degraded", note="its camera is dark")
+    assert (teamsup.run("ps").returncode, teamsup.ps()["probe"]["state"]) == (4, "DEGRADED")
+
+    as_foreign_program(teamsup.team, "UPDATE agent_status SET last_heartbeat = '2026-01-01' WHERE agent_name='probe'")
+
+    probe_row = teamsup.ps()["probe"]
+    assert (probe_row["state"], probe_row["note"]) == ("offline", "degraded when last seen: its camera is dark")
+    assert (probe_row["well"], probe_row["degraded_seconds"]) == (True, None)
+
+
+def test_the_supervisors_own_trouble_is_shown_also_when_the_hub_does_not_know_it(
+    teamsup: Command, supervised: Callable[..., None]
+) -> None:
+    supervised(trouble="The disk is full.", trouble_since=time.time() - 75)
+
+    ps = teamsup.run("ps")
+
+    assert ps.returncode == 4
+    assert "DEGRADED" in ps.stdout
+    assert "The disk is full. (for 1m 1" in ps.stdout
+
+
+def test_what_is_not_known_never_looks_fine(teamsup: Command, supervised: Callable[..., None]) -> None:
+    def looks(name: str) -> tuple[int, str, str]:
+        ps = teamsup.run("ps", name, "--json")
+        (row,) = json.loads(ps.stdout)["rows"]
+        return ps.returncode, row["state"], row["note"]
+
+    supervised(running("own", 30))
+    assert looks("own") == (4, "unknown", "no heartbeat has come")
+    with MessageHub(teamsup.team, agent="own", clock=lambda: time.time() + 6 * 3600) as own:
+        own.heartbeat()
+        code, state, note = looks("own")
+        assert (code, state) == (4, "unknown")
+        assert note.startswith(("its last heartbeat is 5h 59m ahead", "its last heartbeat is 6h"))
+    with MessageHub(teamsup.team, agent="own", clock=lambda: time.time() - 45) as own:
+        own.heartbeat()
+    assert looks("own")[:2] == (4, "unknown")
+    with MessageHub(teamsup.team, agent="own") as own:
+        own.heartbeat()
+    assert looks("own") == (0, "RUNNING", "")
+    supervised(replace(running("own", 30), pid=2**22 + 1))
+    assert looks("own") == (4, "unknown", "its process is gone, and its state was RUNNING")
+    (teamsup.team.folder / "supervisor.json").write_text("half of")
+    assert looks("supervisor") == (4, "unknown", "it runs, and what it has published cannot be read")
+
+
+def test_a_database_that_is_gone_or_cannot_be_read_is_unknown_and_says_why(
+    teamsup: Command, supervised: Callable[..., None]
+) -> None:
+    supervised(running("own", 30), running("deaf"))
+    teamsup.team.database.rename(teamsup.home / "away")
+    gone = teamsup.run("ps", "--json")
+    teamsup.team.database.write_text("a letter to my aunt" * 100)
+    broken = teamsup.run("ps", "--json")
+
+    for ps, why in ((gone, "messages.db is gone."), (broken, "messages.db is not a SQLite database.")):
+        report = json.loads(ps.stdout)
+        states = {row["name"]: (row["state"], row["note"]) for row in report["rows"]}
+        assert ps.returncode == 4
+        assert report["trouble"].endswith(why)
+        assert ps.stderr == f"teamsup: {report['trouble']}\n"
+        assert states["own"] == states["supervisor"] == ("unknown", "its heartbeats cannot be read")
+        assert states["deaf"] == ("RUNNING", "")
+
+
+UNWELL = """
+import os, pathlib, time
+from teamsup.hub import MessageHub
+hub = MessageHub(agent="own")
+while True:
+    status = "degraded" if pathlib.Path("broken").exists() else "online"
+    hub.heartbeat(status, pid=os.getpid(), note="no route to\\nREADY=1 the exchange")
+    time.sleep(0.1)
+"""
+
+
+def test_a_worker_of_the_users_own_says_that_it_is_degraded_and_everybody_who_asks_hears_it(
+    run_workers: Callable[[str], Command], teamsup: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "broken"
+    broken.touch()
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager,
+    ):
+        port = taken.getsockname()[1]
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(20)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        command = json.dumps([sys.executable, "-c", UNWELL])
+        run_workers(
+            f"[metrics]\nport = {port}\n[worker.own]\ncommand = {command}\ndirectory = '{tmp_path}'\n"
+            "heartbeat_seconds = 2\n"
+        )
+
+        def heard(condition: Callable[[str], bool]) -> str:
+            while True:
+                for line in manager.recv(4096).decode().splitlines():
+                    if line.startswith("STATUS=") and condition(line):
+                        return line
+
+        line = heard(lambda line: "own: no route" in line)
+        assert line.endswith("own: no route to READY=1 the exchange")
+        assert "No metrics on 127.0.0.1 port" in line
+        assert eventually(lambda: teamsup.ps()["supervisor"]["state"] == "DEGRADED", "the supervisor's trouble")
+        answer = asked(teamsup)
+        assert "supervisor: DEGRADED, No metrics on 127.0.0.1 port" in answer
+        assert "own: DEGRADED, no route to\nREADY=1 the exchange" in answer
+        taken.close()
+
+        def figures() -> str:
+            try:
+                return str(urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics").read(), "utf-8")
+            except OSError:
+                return ""
+
+        text = eventually(figures, "the metrics, now that the port is free")
+        assert 'teamsup_degraded{agent="own"} 1\n' in text
+        broken.unlink()
+        assert heard(lambda line: "own:" not in line) == "STATUS=1 of 4 workers run"
+        eventually(lambda: teamsup.run("ps").returncode == 0, "all is well again")
+        assert 'teamsup_degraded{agent="own"} 0\n' in figures()
+
+
+def asked(teamsup: Command) -> str:
+    """What the supervisor answers to 'status'."""
+    with MessageHub(teamsup.team, agent="console-test") as hub:
+        hub.register("console")
+        hub.send("supervisor", "status")
+        (delivery,) = hub.claim() if hub.wait(20) else []
+        hub.acknowledge(delivery)
+    return delivery.message.content
+
+
+def test_a_state_that_cannot_be_written_is_told_by_the_hub_until_it_can(
+    run_workers: Callable[[str], Command], teamsup: Command
+) -> None:
+    run_workers("[worker.own]\ncommand = ['/bin/sleep', '1000']\nstart_seconds = 0.1\n")
+    eventually(lambda: teamsup.ps()["own"]["state"] == "RUNNING", "a state")
+    away = teamsup.team.folder / "supervisor.new"
+    away.mkdir()
+    teamsup.run("stop", "own")
+
+    reason = eventually(lambda: own_trouble(teamsup), "the supervisor's trouble")
+
+    assert reason.startswith("'teamsup ps' shows old states, because they cannot be written: ")
+    assert teamsup.run("ps").returncode == 4
+    away.rmdir()
+    eventually(lambda: teamsup.ps()["own"]["state"] == "STOPPED", "the new state")
+    eventually(lambda: teamsup.run("ps").returncode == 0, "all is well again")
+
+
+def own_trouble(teamsup: Command) -> str:
+    row = teamsup.ps()["supervisor"]
+    return str(row["note"]) if row["state"] == "DEGRADED" else ""
+
+
+def test_ps_goes_on_looking_through_a_trouble(teamsup: Command, supervised: Callable[..., None]) -> None:
+    supervised(running("own", 30))
+    teamsup.team.database.write_text("a letter to my aunt" * 100)
+    with subprocess.Popen(
+        teamsup.line("ps", "--watch"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=teamsup.environment,
+    ) as process:
+        assert process.stderr is not None
+        lines = [process.stderr.readline() for _ in range(2)]
+        process.terminate()
+    assert all(line.endswith("messages.db is not a SQLite database.\n") for line in lines)
