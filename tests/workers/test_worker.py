@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from support import PATIENCE
+from support import PATIENCE, eventually
 from teamsup.hub import Delivery, MessageHub, StoreBusy, Team
 from teamsup.hub.settings import Settings
 from teamsup.workers import worker
@@ -62,3 +62,90 @@ def test_a_worker_ends_with_its_heartbeat(
         asyncio.run(asyncio.wait_for(Broken(hub, Settings(team)).run(), PATIENCE))
     assert [str(error) for error in ended.value.exceptions] == ["out of order"]
     assert not caplog.records
+
+
+class Feed(Worker):
+    """Does what it is written: loses its feed, has it again, or ends."""
+
+    name: ClassVar[str] = "feed"
+
+    async def handle(self, delivery: Delivery) -> None:
+        match delivery.message.content:
+            case "lose":
+                await self.degrade("feed", "The feed is closed.")
+            case "lose the port too":
+                await self.degrade("port", "Port 9095 is taken.")
+            case "find the feed":
+                await self.recover("feed")
+            case "find the port":
+                await self.recover("port")
+                await self.recover("port")
+            case "end":
+                self._stopping.set()
+        self.hub.acknowledge(delivery)
+
+    def details(self) -> dict[str, Any]:
+        return {"note": "3 quotes a second"}
+
+
+def test_a_worker_says_at_once_what_it_cannot_do_and_that_it_can_again(
+    team: Team, join: Callable[..., MessageHub]
+) -> None:
+    ann = join("ann")
+    ann.enroll("feed", "daemon")
+    seen = []
+
+    async def converse(hub: MessageHub) -> None:
+        running = asyncio.create_task(Feed(hub, Settings(team)).run())
+        for words in ("lose", "lose the port too", "find the feed", "find the port", "end"):
+            message = await asyncio.to_thread(ann.send, "feed", words)
+            await asyncio.to_thread(eventually, lambda of=message: ann.trace(of.message_id)[0].done_at, words)
+            feed = ann.agent_named("feed")
+            assert feed is not None
+            seen.append((feed.status, feed.note))
+        await asyncio.wait_for(running, PATIENCE)
+
+    with MessageHub(team, agent="feed") as hub:
+        asyncio.run(converse(hub))
+    assert seen[:4] == [
+        ("degraded", "The feed is closed."),
+        ("degraded", "The feed is closed. Port 9095 is taken."),
+        ("degraded", "Port 9095 is taken."),
+        ("online", "3 quotes a second"),
+    ]
+
+
+def test_a_worker_that_cannot_read_its_mailbox_is_degraded_until_it_can(
+    team: Team, join: Callable[..., MessageHub], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "HEARTBEAT_SECONDS", 0.05)
+    monkeypatch.setattr(worker, "_PAUSE_SECONDS", 0.01)
+    ann = join("ann")
+
+    async def converse(hub: MessageHub) -> list[str]:
+        listen, broken = hub.listen_async, [True]
+
+        def listen_unless_broken() -> Any:  # noqa: ANN401 - what the hub gives back
+            if broken:
+                raise StoreBusy("The store is held by another program.")
+            return listen()
+
+        monkeypatch.setattr(hub, "listen_async", listen_unless_broken)
+        running = asyncio.create_task(Feed(hub, Settings(team)).run())
+        notes = [await said("degraded")]
+        broken.clear()
+        notes.append(await said("online"))
+        ann.send("feed", "end")
+        await asyncio.wait_for(running, PATIENCE)
+        return notes
+
+    async def said(status: str) -> str:
+        def note() -> str:
+            feed = ann.agent_named("feed")
+            return feed.note if feed is not None and feed.status == status else ""
+
+        return await asyncio.to_thread(eventually, note, f"a feed that is {status}")
+
+    with MessageHub(team, agent="feed") as hub:
+        notes = asyncio.run(converse(hub))
+    assert notes == ["Cannot read its mailbox: The store is held by another program.", "3 quotes a second"]

@@ -37,7 +37,7 @@ _PRUNE_FIRST_SECONDS = 60.0
 _PRUNE_EVERY_SECONDS = 3600.0
 # A signal that came twice at once, as from 'timeout' to the group and to us, is no second thought.
 _SECOND_THOUGHT_SECONDS = 0.5
-_STATE, _METRICS = "state", "metrics"
+_STATE, _METRICS, _CONFIGURATION = "state", "metrics", "configuration"
 
 
 class Supervisor:
@@ -69,13 +69,11 @@ class Supervisor:
         self._gone: set[str] = set()
         self._tasks: set[asyncio.Task[object]] = set()
         self._agents: dict[str, Agent] = {}
-        self.troubles = Troubles(self.say, self._show)
+        self.troubles = Troubles(self.say, self._show_trouble)
         self._news = News(hub, self.say)
         self._published = state_file.TeamState(os.getpid(), self._started_at, ())
         self._metrics: MetricsServer | None = None
-        if trouble:
-            self.say(trouble)
-            self._news.add(trouble)
+        self._boot_trouble = trouble
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -116,7 +114,11 @@ class Supervisor:
         Raises NotConfigured.
         """
         async with self._reloading:
-            new = await asyncio.to_thread(configuration.load, self.team)
+            try:
+                new = await asyncio.to_thread(configuration.load, self.team)
+            except NotConfigured as error:
+                self.troubles.begin(_CONFIGURATION, f"The saved teamsup.toml does not count: {error}")
+                raise
             if self.stopping.is_set():
                 return "the team is being stopped"
             self._notifier.reloading()
@@ -145,6 +147,7 @@ class Supervisor:
         self.publish()
         if port_changed:
             await self._serve_metrics()
+        self.troubles.end(_CONFIGURATION)
         await self.in_hub(self._enroll)
         return done
 
@@ -154,6 +157,11 @@ class Supervisor:
     def _show(self) -> None:
         self._notifier.status(self._status())
         self.publish()
+
+    def _show_trouble(self) -> None:
+        self._show()
+        # The next heartbeat says it to the hub, too.
+        Bells(self.team.run).ring([SUPERVISOR])
 
     def background(self, work: Coroutine[object, object, object]) -> None:
         task = asyncio.create_task(work)
@@ -187,6 +195,9 @@ class Supervisor:
         known = {worker.name: worker.deaths for worker in before.workers} if before is not None else {}
         self.crew.configure(self.settings.programs, known)
         self.publish()
+        if self._boot_trouble:
+            self.troubles.begin(_CONFIGURATION, self._boot_trouble)
+            self._news.add(self._boot_trouble)
         self.hub.register("supervisor", pid=os.getpid())
         self.hub.recover()
         self._enroll()
@@ -222,8 +233,8 @@ class Supervisor:
     async def _reload_or_say_why_not(self) -> None:
         try:
             await self.reload()
-        except NotConfigured as error:
-            self.say(f"nothing was reloaded: {error}")
+        except NotConfigured:
+            self.say("nothing was reloaded")
 
     def _changed(self, member: Member) -> None:
         if member.child is None and not member.is_busy:

@@ -33,6 +33,7 @@ T = TypeVar("T")
 # The supervisor says after what silence it takes us for hung.
 HEARTBEAT_SECONDS = min(5.0, float(os.environ.get("TEAMSUP_HEARTBEAT_SECONDS", "20")) / 4)
 _PAUSE_SECONDS = 1.0
+_MAILBOX, _UNREAD = "mailbox", "unread"
 
 
 class Worker(ABC):
@@ -50,6 +51,8 @@ class Worker(ABC):
         self._refusal: NotConfigured | None = None
         self._at_work: set[asyncio.Task[None]] = set()
         self._troubles: dict[str, str] = {}
+        self._has_failed_to_read = False
+        """Since the last heartbeat."""
 
     @abstractmethod
     async def handle(self, delivery: Delivery) -> None:
@@ -124,11 +127,15 @@ class Worker(ABC):
                     while (delivery := await self._next(arriving)) is not None:
                         await self._begin(delivery)
             except StoreError as error:
-                self.log.error("%s", error)
-                await asyncio.sleep(_PAUSE_SECONDS)
-            except Exception:
+                await self._cannot_read(str(error))
+            except Exception as error:
                 self.log.exception("cannot read the mailbox")
-                await asyncio.sleep(_PAUSE_SECONDS)
+                await self._cannot_read(f"{type(error).__name__}: {error}")
+
+    async def _cannot_read(self, why: str) -> None:
+        self._has_failed_to_read = True
+        await self.degrade(_MAILBOX, f"Cannot read its mailbox: {why}")
+        await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _begin(self, delivery: Delivery) -> None:
         if self.parallel == 1:
@@ -210,14 +217,19 @@ class Worker(ABC):
                 self.log.warning("the supervisor is gone, so this worker ends")
                 self._stopping.set()
             await self.beat()
-            await self.in_thread(self._tell_still_unread)
+            if not self._has_failed_to_read:
+                await self.recover(_MAILBOX)
+            self._has_failed_to_read = False
+            try:
+                await self.in_thread(self._tell_still_unread)
+            except StoreError as error:
+                await self.degrade(_UNREAD, f"Cannot say who has not read: {error}")
+            else:
+                await self.recover(_UNREAD)
 
     def _tell_still_unread(self) -> None:
-        try:
-            for message, name in self.hub.still_unread(self._unread_seconds):
-                self._tell(message, name)
-        except StoreError as error:
-            self.log.error("cannot say who has not read: %s", error)
+        for message, name in self.hub.still_unread(self._unread_seconds):
+            self._tell(message, name)
 
     def _tell(self, message: Message, name: str) -> None:
         try:
