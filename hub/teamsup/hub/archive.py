@@ -11,15 +11,17 @@ from .messages import DeadLetter, DeliveryState, Message, Stats
 from .migration import SCHEMA_VERSION
 from .team import fold_name
 
+_ID_DIGITS = 19
+
 
 class Archive(HubBase):
     """The verbs that change nothing."""
 
     def message(self, message_id: str) -> Message:
         """The message of that identity, or for ``#12`` or ``12`` the one whose ``id`` is 12. Raises UnknownMessage."""
-        rows = self._store.read("SELECT * FROM messages WHERE message_id = ?", (message_id,))
-        if not rows and (number := message_id.removeprefix("#")).isdecimal():
-            rows = self._store.read("SELECT * FROM messages WHERE id = ?", (int(number[:18]),))
+        rows = self._store.read(sending.OF_IDENTITY, (message_id,))
+        if not rows and (number := message_id.removeprefix("#")).isdecimal() and len(number) < _ID_DIGITS:
+            rows = self._store.read("SELECT * FROM messages WHERE id = ?", (int(number),))
         if not rows:
             raise UnknownMessage(f"There is no message {message_id!r}.")
         return sending.message_from(rows[0])

@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from .errors import InvalidDuration
 
 _LONGEST = 10 * 365 * 86400.0
+# What any time zone can show.
+_FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9998, 12, 31, tzinfo=UTC)
 
 
 def to_text(seconds: float) -> str:
@@ -23,9 +25,10 @@ def from_text(text: str | None) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(str(text))
-    except ValueError:
+        moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return min(max(moment, _FIRST), _LAST)
 
 
 def check_seconds(name: str, seconds: float, *, least: float = 0.001) -> None:

@@ -12,6 +12,7 @@ from .arrival import Arrival
 from .clock import from_text, to_text
 from .doorbell import Doorbell
 from .messages import DEGRADED, NOT_CONFIGURED, OFFLINE, ONLINE, SUPERVISOR, Agent, Delivery, Kind, Message, Step
+from .row_values import metadata_of
 from .sending import Draft
 from .taking import Taking
 from .upkeep import Upkeep
@@ -130,6 +131,7 @@ class MessageHub(Upkeep, WakeLadder):
             metadata=metadata or {},
             conversation_id=message.conversation_id,
             reply_to=message.message_id,
+            answers=message.id,
             expires_in=expires_in,
         )
         return self._send(draft, known_only=False)
@@ -268,12 +270,12 @@ class MessageHub(Upkeep, WakeLadder):
     def agents(self) -> list[Agent]:
         """Everybody known, by name."""
         rows = self._store.read(presence.AGENTS, {"name": None})
-        return [presence.agent_from(row, sending.metadata_from(row["metadata"])) for row in rows]
+        return [presence.agent_from(row, metadata_of(row["metadata"])) for row in rows]
 
     def agent_named(self, name: str) -> Agent | None:
         """Who is known under that name."""
         rows = self._store.read(presence.AGENTS, {"name": name.strip().lower()})
-        return presence.agent_from(rows[0], sending.metadata_from(rows[0]["metadata"])) if rows else None
+        return presence.agent_from(rows[0], metadata_of(rows[0]["metadata"])) if rows else None
 
     def watch(self) -> bool:
         """Hear foreign writers for the whole team from now on; False when another process does already."""

@@ -14,6 +14,7 @@ _SCHEMA = (
     "4-people.sql",
     "5-incidents.sql",
     "6-triggers-apart.sql",
+    "7-bounds.sql",
 )
 _TRIGGERS = "triggers.sql"
 _ADOPTION = "adoption.sql"

@@ -8,6 +8,7 @@ from typing import Any
 from . import clock
 from .errors import InvalidName
 from .messages import DEGRADED, DEGRADED_SINCE, HUB, OFFLINE, Agent
+from .row_values import text_of
 from .team import fold_name
 
 
@@ -88,9 +89,9 @@ AGENTS = """
 
 def agent_from(row: sqlite3.Row, metadata: Mapping[str, Any]) -> Agent:
     return Agent(
-        name=row["name"],
-        kind=row["kind"],
-        status=row["status"] or OFFLINE,
+        name=text_of(row["name"]),
+        kind=text_of(row["kind"]),
+        status=text_of(row["status"] or OFFLINE),
         last_heartbeat=clock.from_text(row["last_heartbeat"]),
         metadata=metadata,
         unread=row["unread"],

@@ -9,7 +9,11 @@ from typing import Any
 from . import clock, presence
 from .errors import InvalidMessage, MessageConflict, ReplyLoop, UnknownMessage, UnknownRecipient
 from .messages import HUB, MAX_BYTES, MAX_HOPS, MAX_LABEL, PRIORITIES, Kind, Message, new_message_id
+from .row_values import hops_of, metadata_of, text_of
 from .team import fold_name
+
+OF_IDENTITY = "SELECT * FROM messages WHERE message_id IN (?1, CAST(?1 AS BLOB))"
+"""A foreign program may have stored a message_id as bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,8 @@ class Draft:
     reply_to: str | None = None
     expires_in: float | None = None
     """Seconds."""
+    answers: int | None = None
+    """The ``id`` of the message that it answers and whose labels it takes over, whatever these are."""
     kind: Kind = "agent"
     """As what the sender takes part, should the team not know, or know no more."""
 
@@ -50,7 +56,7 @@ def store_message(db: sqlite3.Connection, draft: Draft, now: float, *, known_onl
         raise UnknownRecipient(_nobody(recipient, db))
     hops = 0
     if draft.reply_to is not None:
-        answered = find_message(db, draft.reply_to)
+        answered = _answered(db, draft)
         if answered is None:
             raise UnknownMessage(f"There is no message {draft.reply_to!r} to reply to.")
         if recipient is not None and kinds.get(draft.sender, draft.kind) == "agent" == kinds.get(recipient):
@@ -105,8 +111,15 @@ def recipients_of(db: sqlite3.Connection, message: Message) -> list[str]:
     return [row[0] for row in db.execute("SELECT recipient FROM deliveries WHERE message = ?", (message.id,))]
 
 
+def _answered(db: sqlite3.Connection, draft: Draft) -> Message | None:
+    if draft.answers is None:
+        return find_message(db, str(draft.reply_to))
+    row = db.execute("SELECT * FROM messages WHERE id = ?", (draft.answers,)).fetchone()
+    return None if row is None else message_from(row)
+
+
 def find_message(db: sqlite3.Connection, message_id: str) -> Message | None:
-    row = db.execute("SELECT * FROM messages WHERE message_id = ?", (message_id,)).fetchone()
+    row = db.execute(OF_IDENTITY, (message_id,)).fetchone()
     return None if row is None else message_from(row)
 
 
@@ -114,48 +127,30 @@ def message_from(row: sqlite3.Row) -> Message:
     """A row of ``messages``, whoever wrote it."""
     return Message(
         id=row["id"],
-        message_id=_text(row["message_id"]),
-        sender=_text(row["sender"]),
-        recipient=None if row["recipient"] is None else _text(row["recipient"]),
-        content=_text(row["content"]),
-        message_type=_text(row["message_type"] or "message"),
+        message_id=text_of(row["message_id"]),
+        sender=text_of(row["sender"]),
+        recipient=None if row["recipient"] is None else text_of(row["recipient"]),
+        content=text_of(row["content"]),
+        message_type=text_of(row["message_type"] or "message"),
         priority=row["priority"] if row["priority"] in PRIORITIES else "normal",
-        metadata=metadata_from(row["metadata"]),
-        status=row["status"] or "pending",
+        metadata=metadata_of(row["metadata"]),
+        status=text_of(row["status"] or "pending"),
         created_at=clock.from_text(row["created_at"]),
         expires_at=clock.from_text(row["expires_at"]),
-        conversation_id=None if row["conversation_id"] is None else _text(row["conversation_id"]),
-        reply_to=None if row["reply_to"] is None else _text(row["reply_to"]),
-        hops=row["hops"],
+        conversation_id=None if row["conversation_id"] is None else text_of(row["conversation_id"]),
+        reply_to=None if row["reply_to"] is None else text_of(row["reply_to"]),
+        hops=hops_of(row["hops"]),
     )
-
-
-def _text(value: object) -> str:
-    """A value that a foreign program may have stored as anything."""
-    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
-
-
-def metadata_from(text: Any) -> Mapping[str, Any]:  # noqa: ANN401 - whatever a foreign program stored
-    """The stored JSON object; empty where a foreign program stored something else."""
-    if text == "{}":
-        return {}
-    try:
-        value = json.loads(text)
-    except (TypeError, ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _checked(draft: Draft) -> str:
     """The draft's metadata as JSON, once all of the draft is found fit."""
     if not draft.content.strip():
         raise InvalidMessage("The message is empty.")
-    for name, text in (
-        ("message_type", draft.message_type),
-        ("message_id", draft.message_id),
-        ("conversation_id", draft.conversation_id),
-        ("reply_to", draft.reply_to),
-    ):
+    labels = [("message_type", draft.message_type), ("message_id", draft.message_id)]
+    if draft.answers is None:
+        labels.append(("conversation_id", draft.conversation_id))
+    for name, text in labels:
         if text is not None and not (0 < len(text) <= MAX_LABEL and text.isprintable()):
             raise InvalidMessage(f"{name} must have 1 to {MAX_LABEL} printable characters.")
     if draft.priority not in PRIORITIES:

@@ -17,6 +17,7 @@ from .team import fold_name
 
 _BATCH = 500
 _PAGES = 2000
+_BEFORE_ALL = -(2**63)
 # So that a writer who waits gets its turn between two batches: it looks again after 0.25 to 1 ms.
 _PAUSE_SECONDS = 0.003
 
@@ -59,7 +60,7 @@ class Upkeep(Archive):
             rows = self._store.read("SELECT id FROM messages ORDER BY id DESC LIMIT 1 OFFSET ?", (keep,))
             newest = rows[0][0] if rows else 0
         before = "" if older_than is None else to_text(self._clock() - older_than)
-        gone = last = 0
+        gone, last = 0, _BEFORE_ALL
         while batch := [row[0] for row in self._store.read(_ENDED, (last, newest, before, _BATCH))]:
             with self._write() as db:
                 _delete(db, batch)
@@ -172,7 +173,7 @@ _OF_PERSON = """
 """
 _EVERYBODY = """
     SELECT lower(sender) FROM messages UNION SELECT lower(recipient) FROM messages WHERE recipient IS NOT NULL
-      UNION SELECT lower(agent_name) FROM agent_status
+      UNION SELECT lower(agent_name) FROM agent_status WHERE agent_name IS NOT NULL
 """
 _FORGET_NAMES = (
     "DELETE FROM agent_status WHERE lower(agent_name) IN (SELECT value FROM json_each(:names))",

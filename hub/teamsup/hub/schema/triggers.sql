@@ -42,6 +42,23 @@ BEGIN
     WHERE id = NEW.id AND NOT EXISTS (SELECT 1 FROM deliveries WHERE message = NEW.id);
 END;
 
+-- An id far ahead would end sending: AUTOINCREMENT goes on behind the largest. Such a row is stored under the next id.
+CREATE TRIGGER messages_bound_id BEFORE INSERT ON messages
+WHEN NEW.id > 1000000000000000
+BEGIN
+  INSERT INTO messages (message_id, sender, recipient, message_type, content, priority, metadata, status, created_at,
+    processed_at, expires_at, conversation_id, reply_to, hops)
+  VALUES (NEW.message_id, NEW.sender, NEW.recipient, NEW.message_type, NEW.content, NEW.priority, NEW.metadata,
+    NEW.status, NEW.created_at, NEW.processed_at, NEW.expires_at, NEW.conversation_id, NEW.reply_to, NEW.hops);
+  SELECT RAISE(IGNORE);
+END;
+
+CREATE TRIGGER messages_bound_id_of_update BEFORE UPDATE OF id ON messages
+WHEN NEW.id > 1000000000000000
+BEGIN
+  SELECT RAISE(ABORT, 'messages.id can be 1000000000000000 at most');
+END;
+
 -- INSERT OR REPLACE fires no DELETE trigger, and only a BEFORE trigger still sees what goes. There, -1 stands for no id.
 CREATE TRIGGER messages_note_replaced BEFORE INSERT ON messages
 WHEN EXISTS (SELECT 1 FROM messages WHERE message_id = NEW.message_id)

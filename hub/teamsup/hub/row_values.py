@@ -1,0 +1,28 @@
+"""What stands in a column that programs which know nothing of our rules may have filled with anything."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from .messages import MAX_HOPS
+
+
+def text_of(value: object) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+def hops_of(value: object) -> int:
+    return min(max(value, 0), MAX_HOPS) if isinstance(value, int) else 0
+
+
+def metadata_of(text: Any) -> Mapping[str, Any]:  # noqa: ANN401
+    """The stored JSON object, without half characters; empty where something else is stored."""
+    if text == "{}":
+        return {}
+    try:
+        value = json.loads(text)
+        if "\\ud" in str(text).lower():
+            value = json.loads(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
+    except (TypeError, ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}

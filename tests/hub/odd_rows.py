@@ -1,0 +1,144 @@
+"""Rows that programs may have written which know nothing of the rules, and everything that is done with them."""
+
+import contextlib
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import hypothesis.strategies as st
+
+from teamsup.hub import Agent, CallerError, Message, MessageHub, Team
+from teamsup.hub.claude_code.wording import agent_line, announcement, fate, framed, preview
+from teamsup.hub.messages import Step
+
+NAMES = st.sampled_from(["lead", "scout", "LEAD", " lead", "cron", "gateway"])
+TIMES = st.sampled_from(
+    ["9999-12-31 23:59:59", "0001-01-01T00:00:00+14:00", "yesterday", "2026-11-30T12:00:00Z", 1e300, -1, 1_800_000_000]
+)
+IDS = st.sampled_from([None, 0, -1, -(2**63), 10**15, 10**18, 2**63 - 1, 1e18, "7", 3])
+LABELS = st.sampled_from(["c1", "", "x" * 300, "two\nlines", "nul\x00", "\x1b[31m", "c" * 9000])
+JSON = st.sampled_from(
+    ["{oops", "[1]", "[" * 3000, '{"a": ' * 3000, '{"options": 3, "from": [], "note": {}}', '{"user": 1e999}', "{}"]
+)
+ODD = st.one_of(
+    st.none(),
+    st.integers(-(2**63), 2**63 - 1),
+    st.floats(),
+    st.binary(max_size=20),
+    st.text(max_size=20).map(lambda text: text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")),
+)
+COLUMNS = {
+    "messages": {
+        "id": IDS,
+        "message_id": LABELS,
+        "sender": NAMES,
+        "recipient": NAMES,
+        "message_type": LABELS,
+        "content": LABELS,
+        "priority": LABELS,
+        "metadata": JSON,
+        "status": st.sampled_from(["pending", "processed", "processing", "?"]),
+        "created_at": TIMES,
+        "processed_at": TIMES,
+        "expires_at": TIMES,
+        "conversation_id": LABELS,
+        "reply_to": LABELS,
+        "hops": st.sampled_from(["many", -5, 2**62, 1.5]),
+    },
+    "agent_status": {
+        "agent_name": NAMES | LABELS,
+        "status": st.sampled_from(["online", "offline", "not configured", "degraded"]),
+        "last_heartbeat": TIMES,
+        "metadata": JSON,
+        "kind": st.sampled_from(["agent", "daemon", "console", "?"]),
+    },
+}
+
+
+@st.composite
+def rows(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
+    """A table and a row for it: each column left out, plausible or of any storage class."""
+    table = draw(st.sampled_from(["messages", "messages", "agent_status"]))
+    values: dict[str, Any] = {"content": "x", "sender": "cron", "message_id": draw(st.uuids()).hex}
+    if table == "agent_status":
+        values = {}
+    for column in draw(st.lists(st.sampled_from(sorted(COLUMNS[table])), min_size=1, unique=True)):
+        values[column] = draw(COLUMNS[table][column] | ODD)
+    return table, values
+
+
+def insert(team: Team, table: str, values: dict[str, Any], otherwise: str = "ABORT") -> None:
+    """Insert a row as a foreign program does; what SQLite refuses by itself is nothing to us."""
+    sql = f"INSERT OR {otherwise} INTO {table} ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})"
+    db = sqlite3.connect(team.database, isolation_level=None, timeout=10)
+    with contextlib.closing(db), contextlib.suppress(sqlite3.IntegrityError):
+        db.execute(sql, [*values.values()])
+
+
+def do_everything(hub: MessageHub, folder: Path) -> None:
+    """All that may be done with a team whose rows are odd. Only sentences may come of it."""
+    for message in hub.history(limit=500):
+        _show(message)
+        for verb in _verbs_of(hub, message):
+            with contextlib.suppress(CallerError):
+                verb()
+    for agent in hub.agents():
+        _show_agent(agent)
+    for act in _verbs(hub, folder):
+        with contextlib.suppress(CallerError):
+            act()
+    for delivery in hub.claim(100):
+        _show(delivery.message)
+        hub.reply(delivery, "here is my answer")
+
+
+def _verbs(hub: MessageHub, folder: Path) -> list[Callable[[], object]]:
+    return [
+        lambda: preview(hub.waiting(50), 50),
+        lambda: announcement(hub.announce(Step.ANNOUNCED), Step.ANNOUNCED),
+        lambda: hub.search("x"),
+        hub.stats,
+        hub.check,
+        hub.undeliverable,
+        hub.dead_letters,
+        hub.expire,
+        lambda: hub.still_unread(0),
+        lambda: hub.mark_told(*hub.still_unread(0)),
+        lambda: hub.history("cron"),
+        lambda: hub.conversation("c1"),
+        lambda: hub.known_of("cron"),
+        lambda: hub.forget("nobody"),
+        lambda: hub.prune(keep=100),
+        lambda: hub.backup(folder / "copy.db"),
+        lambda: hub.broadcast("to all"),
+        lambda: hub.heartbeat(),
+        lambda: hub.mark_offline("scout"),
+    ]
+
+
+def _verbs_of(hub: MessageHub, message: Message) -> list[Callable[[], object]]:
+    return [
+        lambda: hub.message(f"#{message.id}"),
+        lambda: hub.message(message.message_id),
+        lambda: [fate(state) for state in hub.trace(f"#{message.id}")],
+        lambda: hub.answer(message, "an answer"),
+        lambda: hub.send("lead", "a reply", reply_to=message.message_id),
+    ]
+
+
+def _show(message: Message) -> None:
+    for text in (message.message_id, message.sender, message.content, message.message_type, message.priority):
+        assert isinstance(text, str)
+    for label in (message.recipient, message.conversation_id, message.reply_to, message.status):
+        assert label is None or isinstance(label, str)
+    assert isinstance(message.hops, int)
+    assert isinstance(framed(message), str)
+    for moment in (message.created_at, message.expires_at):
+        assert moment is None or moment.astimezone() is not None
+
+
+def _show_agent(agent: Agent) -> None:
+    for text in (agent.name, agent.kind, agent.status, agent.note, agent.degraded):
+        assert isinstance(text, str)
+    assert isinstance(agent_line(agent, "lead"), str)
