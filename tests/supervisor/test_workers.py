@@ -2,7 +2,6 @@
 
 import contextlib
 import fcntl
-import json
 import os
 import pty
 import signal
@@ -14,43 +13,18 @@ import termios
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
 from killing import kill_often
+from own_workers import BEATS, SLEEP, beating, in_state, marked, row, said, worker
 from support import Command, eventually, refusal
 from teamsup.hub import MessageHub
-from teamsup.supervisor.leftovers import MARK
 
 RunWorkers = Callable[[str], Command]
 
-SLEEP = "import time; time.sleep(1000)"
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True);" + SLEEP
-BEATS = """
-import os, time
-from contextlib import suppress
-from teamsup.hub import MessageHub, StoreError
-hub = MessageHub(agent=os.environ["WHO"])
-while True:
-    with suppress(StoreError):
-        hub.heartbeat(pid=os.getpid())
-    time.sleep(float(os.environ["TEAMSUP_HEARTBEAT_SECONDS"]) / 4)
-"""
-
-
-def worker(name: str, code: str = SLEEP, **options: object) -> str:
-    """A section of teamsup.toml for a worker that runs this Python code."""
-    command = json.dumps([sys.executable, "-c", code])
-    if "heartbeat_seconds" not in options:
-        options.setdefault("start_seconds", 0.1)
-    lines = [f"{key} = {json.dumps(value)}" for key, value in options.items()]
-    return "\n".join([f"[worker.{name}]", f"command = {command}", *lines, ""])
-
-
-def beating(name: str, code: str = BEATS, **options: object) -> str:
-    return worker(name, code, heartbeat_seconds=2, **options) + f'environment = {{ WHO = "{name}" }}\n'
 
 
 @pytest.mark.parametrize(("start_seconds", "timeout"), [(60, "1"), (0.5, "30")])
@@ -65,39 +39,6 @@ def test_detach_says_who_hangs_at_the_start(teamsup: Command, start_seconds: flo
         in_state(teamsup, "well", "RUNNING")
     finally:
         assert teamsup.run("stop").returncode == 0
-
-
-def row(teamsup: Command, name: str) -> dict[str, Any]:
-    return teamsup.ps()[name]
-
-
-def in_state(teamsup: Command, name: str, state: str) -> dict[str, Any]:
-    """The worker's row, once it is in that state."""
-
-    def look() -> dict[str, Any] | None:
-        found = teamsup.ps().get(name)
-        return found if found is not None and found["state"] == state else None
-
-    return eventually(look, f"{name} is {state}")
-
-
-def said(teamsup: Command, text: str) -> str:
-    """The first line of the supervisor's log with that text, once it is there."""
-
-    def look() -> str | None:
-        return next((line for line in teamsup.run("logs", "supervisor").stdout.splitlines() if text in line), None)
-
-    return eventually(look, f"the supervisor says {text!r}")
-
-
-def marked(mark: str) -> list[psutil.Process]:
-    """The processes that come from a worker whose mark contains this."""
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if mark in process.environ().get(MARK, ""):
-                found.append(process)
-    return found
 
 
 def test_it_runs_as_its_section_says(run_workers: RunWorkers, teamsup: Command, tmp_path: Path) -> None:

@@ -167,6 +167,15 @@ class Crew:
         unready = (State.STARTING, State.STOPPING)
         return [member.name for member in self.members.values() if member.wanted and member.process.state in unready]
 
+    def member_of(self, lineage: leftovers.Lineage) -> Member | None:
+        """Return the worker that a process is, or comes from."""
+        for member in self.members.values():
+            if member.child is not None and (
+                member.child.pid in (*lineage.pids, lineage.group) or lineage.mark == member.mark
+            ):
+                return member
+        return None
+
     def reap(self) -> None:
         """Take notice of processes that have ended."""
         for member in list(self.members.values()):

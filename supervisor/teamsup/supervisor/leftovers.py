@@ -9,9 +9,11 @@ import os
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from teamsup.hub import Team
+from teamsup.hub.wording import printable
 
 if TYPE_CHECKING:
     import psutil
@@ -19,6 +21,26 @@ if TYPE_CHECKING:
 MARK = "TEAMSUP_WORKER"
 _PR_SET_CHILD_SUBREAPER = 36
 _LOOKS = 20
+_SHOWN_COMMAND = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """Where a process comes from: itself and its ancestors, its process group, its mark, and its command for people."""
+
+    pids: tuple[int, ...] = ()
+    group: int = 0
+    mark: str = ""
+    command: str = "it has ended"
+
+    @property
+    def is_our_own(self) -> bool:
+        return self.pids[:1] == (os.getpid(),)
+
+    @property
+    def is_adopted(self) -> bool:
+        """Whether we are its parent, or an ancestor."""
+        return os.getpid() in self.pids
 
 
 def adopt() -> None:
@@ -57,6 +79,28 @@ def end_of_team() -> list[int]:
 def end_of_predecessor(team: Team) -> list[int]:
     """Kill what a supervisor of this team that was killed itself has left; the pids."""
     return _kill_all(lambda: _marked(lambda value: value.startswith(_team_mark(team))))
+
+
+def lineage(pid: int) -> Lineage:
+    """Look a process up. What we may not see of it, or of one that has ended, is empty."""
+    import psutil
+
+    found = Lineage()
+    with suppress(psutil.Error, OSError):
+        process = psutil.Process(pid)
+        command = " ".join(printable(" ".join(process.cmdline()) or process.name()).split())[:_SHOWN_COMMAND]
+        found = Lineage((pid, *(parent.pid for parent in process.parents())), os.getpgid(pid), command=command)
+        found = replace(found, mark=process.environ().get(MARK, ""))
+    return found
+
+
+def end(pid: int) -> None:
+    """Kill one process that we have adopted, and all that come from it."""
+    import psutil
+
+    with suppress(psutil.Error):
+        process = psutil.Process(pid)
+        _kill_all(lambda: [process, *process.children(recursive=True)])
 
 
 def _team_mark(team: Team) -> str:

@@ -19,6 +19,7 @@ from .configuration import Configuration
 from .crew import Crew, Member
 from .deaths import Death, is_told, report
 from .degradation import Troubles, degradation, status_line
+from .hub_monitor import LOOK_SECONDS, HubMonitor
 from .journal import Journal
 from .judge import WEIGH_SECONDS, Judge
 from .lifecycle import ALIVE, State, is_held
@@ -70,6 +71,7 @@ class Supervisor:
         self._tasks: set[asyncio.Task[object]] = set()
         self._agents: dict[str, Agent] = {}
         self.troubles = Troubles(self.say, self._show_trouble)
+        self._hub_monitor = HubMonitor(hub, self.crew, self.troubles)
         self._news = News(hub, self.say)
         self._published = state_file.TeamState(os.getpid(), self._started_at, ())
         self._metrics: MetricsServer | None = None
@@ -88,7 +90,8 @@ class Supervisor:
             self._check_ready()
             serving = asyncio.create_task(self._serve(bell))
             besides = [
-                asyncio.create_task(work) for work in (self._stay_alive(serving), self._weigh(), self._serve_metrics())
+                asyncio.create_task(work)
+                for work in (self._stay_alive(serving), self._weigh(), self._serve_metrics(), self._watch_hub())
             ]
             await self.stopping.wait()
             self.say("stopping")
@@ -304,6 +307,12 @@ class Supervisor:
             await asyncio.sleep(WEIGH_SECONDS)
             await self._judge.weigh()
 
+    async def _watch_hub(self) -> None:
+        """Besides the loop that writes, because that one waits while another process holds the hub."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            await self._hub_monitor.look()
+
     async def _serve(self, bell: Doorbell) -> None:
         """Say that we live, see who else does, tell the news, keep the mailboxes true, and do what is asked of us."""
         prune_at = time.monotonic() + _PRUNE_FIRST_SECONDS
@@ -324,10 +333,12 @@ class Supervisor:
             self.publish()
         if _METRICS in self.troubles:
             await self._serve_metrics()
+        self._hub_monitor.begin_write()
         found = await self.in_hub(self._look)
         if found is None:
             self._judge.forgive()
             return
+        self._hub_monitor.end_write()
         self.troubles.end("hub")
         agents, requests = found
         self._agents = {agent.name: agent for agent in agents}

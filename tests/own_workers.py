@@ -1,0 +1,69 @@
+"""Workers of the user's own in teamsup.toml, and what the team shows of them."""
+
+import contextlib
+import json
+import sys
+from typing import Any
+
+import psutil
+
+from support import Command, eventually
+from teamsup.supervisor.leftovers import MARK
+
+SLEEP = "import time; time.sleep(1000)"
+BEATS = """
+import os, time
+from contextlib import suppress
+from teamsup.hub import MessageHub, StoreError
+hub = MessageHub(agent=os.environ["WHO"])
+while True:
+    with suppress(StoreError):
+        hub.heartbeat(pid=os.getpid())
+    time.sleep(float(os.environ["TEAMSUP_HEARTBEAT_SECONDS"]) / 4)
+"""
+
+
+def worker(name: str, code: str = SLEEP, **options: object) -> str:
+    """A section of teamsup.toml for a worker that runs this Python code."""
+    command = json.dumps([sys.executable, "-c", code])
+    if "heartbeat_seconds" not in options:
+        options.setdefault("start_seconds", 0.1)
+    lines = [f"{key} = {json.dumps(value)}" for key, value in options.items()]
+    return "\n".join([f"[worker.{name}]", f"command = {command}", *lines, ""])
+
+
+def beating(name: str, code: str = BEATS, **options: object) -> str:
+    return worker(name, code, heartbeat_seconds=2, **options) + f'environment = {{ WHO = "{name}" }}\n'
+
+
+def row(teamsup: Command, name: str) -> dict[str, Any]:
+    return teamsup.ps()[name]
+
+
+def in_state(teamsup: Command, name: str, state: str) -> dict[str, Any]:
+    """The worker's row, once it is in that state."""
+
+    def look() -> dict[str, Any] | None:
+        found = teamsup.ps().get(name)
+        return found if found is not None and found["state"] == state else None
+
+    return eventually(look, f"{name} is {state}")
+
+
+def said(teamsup: Command, text: str) -> str:
+    """The first line of the supervisor's log with that text, once it is there."""
+
+    def look() -> str | None:
+        return next((line for line in teamsup.run("logs", "supervisor").stdout.splitlines() if text in line), None)
+
+    return eventually(look, f"the supervisor says {text!r}")
+
+
+def marked(mark: str) -> list[psutil.Process]:
+    """The processes that come from a worker whose mark contains this."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if mark in process.environ().get(MARK, ""):
+                found.append(process)
+    return found

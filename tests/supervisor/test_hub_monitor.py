@@ -1,0 +1,151 @@
+"""A hub that takes no writes: a worker that holds it is replaced, and a stranger is named."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from own_workers import BEATS, beating, in_state, row, said
+from support import Command, eventually
+from teamsup.hub import MessageHub, Team, maintenance
+from teamsup.supervisor import hub_monitor
+from teamsup.supervisor.crew import Crew
+from teamsup.supervisor.degradation import Troubles
+from teamsup.supervisor.hub_monitor import HubMonitor
+from teamsup.supervisor.journal import Journal
+from teamsup.supervisor.write_lock import LockOwner
+
+RunWorkers = Callable[[str], Command]
+
+STOP = """
+import os, signal, sqlite3
+db = sqlite3.connect(os.environ["TEAMSUP_HOME"] + "/default/messages.db", isolation_level=None)
+db.execute("BEGIN IMMEDIATE")
+os.kill(os.getpid(), signal.SIGSTOP)
+"""
+ONCE = """
+import os, pathlib, subprocess, sys
+from teamsup.hub import MessageHub
+MessageHub(agent=os.environ["WHO"]).heartbeat(pid=os.getpid())
+once = pathlib.Path(os.environ["TEAMSUP_HOME"], "once")
+if not once.exists():
+    once.touch()
+"""
+HOLD = """
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=20)
+db.execute("BEGIN IMMEDIATE")
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextlib.contextmanager
+def holding(database: Path) -> Iterator[int]:
+    """The pid of a stranger's process that holds the write lock."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(database)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield process.pid
+        process.communicate()
+
+
+def takes_writes(team: Command) -> None:
+    with MessageHub(team.team, agent="lead") as lead:
+        lead.register()
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        f"    exec({STOP!r})\n",
+        f"    subprocess.Popen([sys.executable, '-c', {STOP!r}], start_new_session=True)\n",
+    ],
+    ids=["itself", "its child"],
+)
+def test_a_worker_that_is_stopped_in_a_transaction_is_replaced(run_workers: RunWorkers, how: str) -> None:
+    team = run_workers(beating("own", ONCE + how + BEATS))
+
+    said(team, "over: own (pid ")
+
+    takes_writes(team)
+    (death,) = in_state(team, "own", "RUNNING")["deaths"]
+    assert death["reason"] == "it held the hub's write lock and did not let go"
+
+
+def test_a_stranger_that_holds_the_hub_is_named_until_it_lets_go(
+    run_workers: RunWorkers, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(30)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        team = run_workers(beating("own"))
+        pid = in_state(team, "own", "RUNNING")["pid"]
+        with holding(team.team.database) as stranger:
+            named = f"Pid {stranger} ({sys.executable} -c import sqlite3"
+
+            eventually(lambda: named in manager.recv(4096).decode(), "the service manager's status line")
+            assert said(team, named).endswith("holds the hub's write lock. End that program.")
+            assert named in row(team, "supervisor")["note"]
+            assert team.run("ps").returncode == 4
+
+        eventually(lambda: team.run("ps").returncode == 0, "all well again")
+    assert row(team, "supervisor")["note"] == ""
+    assert psutil.pid_exists(stranger) is False
+    assert (row(team, "own")["pid"], row(team, "own")["restarts"]) == (pid, 0)
+
+
+def test_maintenance_that_goes_on_is_shown(run_workers: RunWorkers) -> None:
+    team = run_workers(beating("own"))
+    with (
+        MessageHub(team.team, agent="lead") as hub,
+        hub.transaction(),
+        maintenance.announce(team.team.run, "migration", total=7),
+    ):
+        said(team, f"The hub takes no writes while pid {os.getpid()} works on it (migration, 0 %).")
+
+    said(team, "over: The hub takes no writes")
+
+
+@pytest.mark.parametrize(
+    ("owner", "text"),
+    [
+        (
+            LockOwner(os.getpid()),
+            f"The supervisor itself (pid {os.getpid()}) holds the hub's write lock. Stop the team and start it again.",
+        ),
+        (
+            LockOwner(None),
+            "A process that the system does not name, perhaps in a container, holds the hub's write lock.",
+        ),
+        (None, "The hub takes no writes, and no program holds it. Look at its disk."),
+    ],
+    ids=["a thread of ours", "unknown", "nobody"],
+)
+def test_what_else_prevents_writes_is_said(
+    team: Team, monkeypatch: pytest.MonkeyPatch, owner: LockOwner | None, text: str
+) -> None:
+    monkeypatch.setattr(hub_monitor, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(hub_monitor, "_BEAT_SECONDS", 0.0)
+    monkeypatch.setattr(hub_monitor, "find_owner", lambda _: owner)
+    team.create()
+    crew = Crew(team, Journal(team.logs, echo=False), lambda _: None, lambda *_: None)
+    lines: list[str] = []
+    with MessageHub(team) as hub:
+        monitor = HubMonitor(hub, crew, Troubles(lines.append, lambda: None))
+        monitor.begin_write()
+        for _ in range(3):
+            asyncio.run(monitor.look())
+        monitor.end_write()
+
+    assert lines == [text, f"over: {text}"]
