@@ -20,6 +20,7 @@ from ..errors import TeamsupError
 from ..message_hub import MessageHub
 from .hooks import Hooks
 from .participants import Participants
+from .stdio import stdio
 from .tools import TeamTools
 
 _LAST_CALL_SECONDS = 0.8
@@ -105,6 +106,11 @@ class TeamServer(MCPServer[None]):
             tools=offered,
             log_level="WARNING",
         )
+
+    async def run_stdio_async(self) -> None:
+        async with stdio() as (requests, answers):
+            server = self._lowlevel_server
+            await server.run(requests, answers, server.create_initialization_options())
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[None] | None = None
