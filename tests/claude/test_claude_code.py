@@ -1,5 +1,6 @@
 """The whole way: the real Claude Code with our plugin, and a scripted model."""
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -68,9 +69,16 @@ def test_an_agent_sends_waits_is_woken_and_replies(claude: ClaudeCode, scout: Me
             for verb in ("broadcast", "get_status", "read_messages", "send_message", "update_status")
         }
         assert "Stored as #1; scout is online." in model.heard
-        assert "<message #2 from scout, just now>\nall calm\n</message>" in model.heard
+        assert re.search(r"<message (\w{4}) #2 from scout, just now>\nall calm\n</message \1>", model.heard)
     assert scout.trace("#2")[0].outcome == "answered"
     assert [delivery.message.content for delivery in scout.claim()] == ["thank you"]
+
+
+def test_half_an_emoji_in_a_call_does_not_hang_the_session(claude: ClaudeCode, scout: MessageHub) -> None:
+    script: Script = [Call(f"{TOOL}team_send_message", {"recipient": "scout", "content": "half \ud83d"}), "finished"]
+    with ScriptedModel({"": script}) as model:
+        assert claude.ask(model, "go") == "finished"
+    assert [delivery.message.content for delivery in scout.claim()] == ["half \ufffd"]
 
 
 def test_a_message_sent_while_it_works_is_heard_in_the_same_turn(claude: ClaudeCode, scout: MessageHub) -> None:

@@ -14,13 +14,18 @@ _SOCKET_PATH_MAX = 100  # bytes; the kernel's limit is 107 on Linux and 103 on m
 _BELL_NAME_MAX = 24
 
 
+def fold(name: str) -> str:
+    """The spelling that counts of a name which need not be allowed; deploy/claude/guard.py folds in the same way."""
+    return name.strip().lower()
+
+
 def fold_name(name: str, what: str = "agent") -> str:
     """The one spelling of a name: trimmed, lower case.
 
     Raises InvalidName unless that matches ``[a-z0-9][a-z0-9_.-]{0,63}``. Names become file names, so this is also
     what keeps paths out of input.
     """
-    folded = name.strip().lower()
+    folded = fold(name)
     if not _NAME.fullmatch(folded):
         raise InvalidName(
             f"{name!r} is not a name for {'an' if what[0] in 'aeiou' else 'a'} {what}: use 1 to 64 letters, digits, "

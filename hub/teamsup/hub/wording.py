@@ -6,12 +6,31 @@ from datetime import UTC, datetime
 
 from .messages import NOT_CONFIGURED, OFFLINE, Agent, DeliveryState
 
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+# What joins or presents the characters beside it stays where writing systems and emoji need it.
+_JOINED = "\u0600-\u08ff\u0900-\u0dff\u2190-\u2bff\ufe0f\U0001f000-\U0001faff"
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufff0-\ufffb\ufffe\uffff"  # controls, and what is not a character
+    "\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f"  # direction, ends of lines
+    "\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u2060-\u2065\u3164\ufeff\uffa0"  # nothing to see
+    "\ufe00-\ufe0d\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"  # tags, and other hidden text
+    f"|(?<![{_JOINED}])[\u200c\u200d]|[\u200c\u200d](?![{_JOINED}])"
+    "|(?<![#*0-9\u00a9\u00ae\u2030-\u32ff\U0001f000-\U0001faff])[\ufe0e\ufe0f]"
+)
 
 
 def printable(text: str) -> str:
-    """The text without what steers a terminal, turns its direction or is half a character; tabs and line ends stay."""
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text.replace("\r\n", "\n"))
+    """Return the text with U+FFFD for whatever cannot be seen: for terminals and models, which it could mislead.
+
+    That is what steers a terminal, turns the direction of writing, has no width, hides text, or is half a character.
+    Tabs and line ends stay.
+    """
+    return _UNSEEN.sub("\N{REPLACEMENT CHARACTER}", text.replace("\r\n", "\n"))
+
+
+def one_line(text: str, longest: int) -> str:
+    """Return the text in one printable line of at most ``longest`` characters."""
+    line = printable(" ".join(text[: 4 * longest].split()))
+    return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
 def duration(seconds: float) -> str:

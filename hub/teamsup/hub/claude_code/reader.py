@@ -12,7 +12,8 @@ from typing import Any
 from ..errors import CallerError, StaleLease
 from ..message_hub import LEASE_SECONDS, MessageHub
 from ..messages import Delivery, Message
-from .wording import MAX_SHOWN
+from ..team import fold
+from .wording import MAX_SHOWN, name
 
 _MAX_CHARACTERS = 40_000
 """What one read returns at most."""
@@ -87,7 +88,7 @@ class Reader:
         message = self.hub.message(message_id)
         ours = {message.sender, *(state.recipient for state in self.hub.trace(message_id))}
         if self.hub.agent not in ours:
-            raise CallerError(f"Message {message_id} is between others; read your own.")
+            raise CallerError(f"Message #{message.id} is between others; read your own.")
         return message
 
     def reply(
@@ -108,9 +109,9 @@ class Reader:
         """
         answered = self.again(message_id)
         if answered.sender == self.hub.agent:
-            raise CallerError(f"{message_id} is your own message; send a new one to its recipient instead.")
-        if recipient is not None and recipient.strip().lower() != answered.sender.strip().lower():
-            raise CallerError(f"{message_id} came from {answered.sender}; leave out recipient, or reply_to.")
+            raise CallerError(f"#{answered.id} is your own message; send a new one to its recipient instead.")
+        if recipient is not None and fold(recipient) != fold(answered.sender):
+            raise CallerError(f"#{answered.id} came from {name(answered.sender)}; leave out recipient, or reply_to.")
         is_news = message_type == "status_report"
         delivery = None if is_news else self._open.get(answered.message_id)
         try:

@@ -10,8 +10,21 @@ from pydantic import Field
 
 from ..errors import CallerError
 from ..messages import Priority
+from ..wording import one_line
 from .participants import Participant, Participants, in_hub
-from .wording import ASKS, MAX_OPTIONS, PEOPLE, agent_line, fate, framed, preview, stored
+from .wording import (
+    ASKS,
+    MAX_OPTIONS,
+    PEOPLE,
+    agent_line,
+    fates,
+    framed,
+    names,
+    new_mark,
+    preview,
+    stored,
+    team_lines,
+)
 
 # Claude Code gives up a call after half an hour without a word.
 _PROGRESS_SECONDS = 30.0
@@ -87,7 +100,7 @@ class TeamTools:
         async with self._caller(context) as caller:
             if message_id is not None:
                 async with caller.reader() as reader:
-                    return framed(await in_hub(lambda: reader.again(message_id)), offset)
+                    return framed(await in_hub(lambda: reader.again(message_id)), new_mark(), offset)
             if peek:
                 waiting = await in_hub(lambda: caller.hub.waiting(limit))
                 return "\n".join(preview(waiting, limit)) or "No messages."
@@ -119,7 +132,8 @@ class TeamTools:
             if not claimed:
                 return ""
             try:
-                text = "\n".join(framed(delivery.message) for delivery in claimed)
+                mark = new_mark()
+                text = "\n".join(framed(delivery.message, mark) for delivery in claimed)
                 await in_hub(lambda: reader.returned(claimed))
                 # The hub's work is shielded, so only here does a call learn that it was cancelled meanwhile.
                 await anyio.lowlevel.checkpoint()
@@ -134,7 +148,7 @@ class TeamTools:
         async with self._caller(context) as caller:
             message = await in_hub(lambda: caller.hub.broadcast(content, priority=priority))
             reached = await in_hub(lambda: caller.hub.trace(message.message_id))
-            return f"Stored as #{message.id} for {', '.join(state.recipient for state in reached) or 'nobody'}."
+            return f"Stored as #{message.id} for {names(state.recipient for state in reached) or 'nobody'}."
 
     async def team_get_status(
         self,
@@ -145,14 +159,16 @@ class TeamTools:
         """See who is in the team and how they are, or what became of a message."""
         async with self._caller(context) as caller:
             if message_id is not None:
-                return "\n".join(map(fate, await in_hub(lambda: caller.hub.trace(message_id)))) or "Reached nobody."
+                return "\n".join(fates(await in_hub(lambda: caller.hub.trace(message_id)))) or "Reached nobody."
             if agent is not None:
                 found = await in_hub(lambda: caller.hub.agent_named(agent))
                 if found is None:
-                    raise CallerError(f"There is no agent named {agent!r}; call this without agent to see all.")
+                    raise CallerError(
+                        f"There is no agent named {one_line(agent, 200)!r}; call this without agent to see all."
+                    )
                 return agent_line(found, caller.hub.agent)
             team = [found for found in await in_hub(caller.hub.agents) if found.kind != "console"]
-            return "\n".join(agent_line(found, caller.hub.agent) for found in team)
+            return "\n".join(team_lines(team, caller.hub.agent))
 
     async def team_update_status(
         self,

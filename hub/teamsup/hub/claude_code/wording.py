@@ -1,10 +1,19 @@
-"""How the team puts things to a model: in few tokens, and what others wrote as data in a frame with its origin."""
+"""How the team puts things to a model: in few tokens, and what others wrote as data in a frame with its origin.
 
-from collections.abc import Sequence
+All that others chose is made printable. In a line of ours it stands in quotation marks or, a note, in parentheses,
+which it cannot close. A frame bears a mark that nobody knew when they wrote what stands in it.
+"""
+
+import re
+import secrets
+import unicodedata
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
-from ..messages import Agent, DeliveryState, Message, Step
-from ..wording import ago, presence, steps
+from ..errors import InvalidName
+from ..messages import DEGRADED, NOT_CONFIGURED, OFFLINE, ONLINE, Agent, DeliveryState, Message, Step
+from ..team import fold_name
+from ..wording import ago, one_line, presence, printable, steps
 
 MAX_SHOWN = 8_000
 """Characters of one message that a read returns; the rest is to be had by its id and an offset."""
@@ -17,33 +26,65 @@ PEOPLE = "user_comm"
 
 ASKS, ANSWERS = "opinion_request", "opinion_response"
 
+MAX_LISTED = 20
+"""Names of one list."""
+
+_TYPES = (ASKS, ANSWERS, "task_request", "status_report", "notification", "error", "edited", "deleted", "settled")
 _PREVIEWS = 3
 _PREVIEW_CHARACTERS = 160
 _ORIGIN_CHARACTERS = 64
+_NOTE_CHARACTERS = 200
+_ERROR_CHARACTERS = 1000
+_WORD = re.compile(r"#?[\w.-]{1,64}")
+_BRACKET = re.compile("[<\ufe64\uff1c]")
 _WHAT_TO_DO = {
     Step.ANNOUNCED: "Read with team_read_messages when it fits your work.",
     Step.ASKED: "Read with team_read_messages before you end.",
 }
 
 
-def framed(message: Message, offset: int = 0) -> str:
-    """The message as data: a frame that its content cannot close, with its origin, cut where it is long."""
+def new_mark() -> str:
+    """Return what the frames of one read bear."""
+    return secrets.token_hex(2)
+
+
+def framed(message: Message, mark: str, offset: int = 0) -> str:
+    """Return the message as data: in a frame that its content cannot close, with its origin, cut where it is long."""
     details = [f"#{message.id} from {origin(message)}", ago(message.created_at)]
     if message.priority != "normal":
         details.append(message.priority)
+    is_known = message.message_type in ("message", *_TYPES)
     if message.message_type != "message":
-        details.append(_inline(message.message_type))
-    if message.message_type == ANSWERS and (asked := _whole(message.metadata.get("decision"))):
-        by_default = message.metadata.get("state") == "defaulted"
-        details.append(f"decides your #{asked}" + (", nobody did in time: your default" if by_default else ""))
+        details.append(message.message_type if is_known else "other")
+    if message.sender == PEOPLE and message.message_type == ANSWERS:
+        details += _decided(message)
     if isinstance(options := message.metadata.get("options"), list):
-        details.append("options: " + " | ".join(_inline(str(option)) for option in options[:MAX_OPTIONS]))
+        details.append("options: " + " | ".join(_word(str(option)) for option in options[:MAX_OPTIONS]))
     content = message.content[offset:]
-    shown = content[:MAX_SHOWN].replace("</message", "<\\/message").replace("<message", "<\\message")
+    shown = _defused(printable(content[:MAX_SHOWN]))
+    if not is_known:
+        shown = f"[type: {_word(message.message_type)}]\n{shown}"
     if len(content) > MAX_SHOWN:
         end = offset + MAX_SHOWN
         shown += f"\n[cut: read on with message_id #{message.id}, offset {end}, of {len(message.content)}]"
-    return f"<message {', '.join(details)}>\n{shown}\n</message>"
+    return f"<message {mark} {', '.join(details)}>\n{shown}\n</message {mark}>"
+
+
+def _decided(message: Message) -> list[str]:
+    asked = _whole(message.metadata.get("decision"))
+    by_default = message.metadata.get("state") == "defaulted"
+    return [f"decides your #{asked}" + (", nobody did in time: your default" if by_default else "")] if asked else []
+
+
+def _defused(text: str) -> str:
+    """Return the text without what looks like the beginning or the end of a frame."""
+    return _BRACKET.sub(_opened, text)
+
+
+def _opened(bracket: re.Match[str]) -> str:
+    following = unicodedata.normalize("NFKC", bracket.string[bracket.end() : bracket.end() + 40])
+    is_tag = "".join(filter(str.isalnum, following)).casefold().startswith("message")
+    return "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}" if is_tag else bracket[0]
 
 
 def _whole(number: object) -> int:
@@ -51,10 +92,11 @@ def _whole(number: object) -> int:
 
 
 def origin(message: Message) -> str:
-    """Who wrote it: its sender, and the person for whom the sender passes it on."""
+    """Return who wrote it: its sender, and the person for whom the sender passes it on."""
     person, place = message.metadata.get("from"), message.metadata.get("origin")
-    whose = f" for {person}" if person else ""
-    return _inline(f"{message.sender}{whose} on {place}" if whose and place else f"{message.sender}{whose}")
+    whose = f" for {_word(str(person))}" if person else ""
+    where = f" on {_word(str(place))}" if whose and place else ""
+    return f"{name(message.sender)}{whose}{where}"
 
 
 def announcement(messages: Sequence[Message], step: Step) -> str:
@@ -74,34 +116,88 @@ def preview(messages: Sequence[Message], limit: int = _PREVIEWS) -> list[str]:
 
 def _preview(message: Message) -> str:
     urgency = "" if message.priority == "normal" else f", {message.priority}"
-    text = " ".join(message.content.split())
-    cut = text if len(text) <= _PREVIEW_CHARACTERS else text[: _PREVIEW_CHARACTERS - 1] + "…"
-    quoted = _inline(cut, _PREVIEW_CHARACTERS).replace('"', "'")
-    return f'#{message.id} from {origin(message)}{urgency}: "{quoted}"'
+    return f"#{message.id} from {origin(message)}{urgency}: {quoted(message.content, _PREVIEW_CHARACTERS)}"
 
 
 def stored(message: Message, recipient: Agent | None) -> str:
-    """What is known of a message that was just sent, and of whoever it was sent to."""
+    """Return what is known of a message that was just sent, and of its recipient."""
     if recipient is not None:
-        return f"Stored as #{message.id}; {recipient.name} is {presence(recipient, datetime.now(UTC))}."
-    return f"Stored as #{message.id}; kept for {_inline(message.recipient or '')}, who is not in the team."
+        return f"Stored as #{message.id}; {name(recipient.name)} is {_presence(recipient)}."
+    return f"Stored as #{message.id}; kept for {name(message.recipient or '')}, who is not in the team."
+
+
+def team_lines(team: Sequence[Agent], me: str) -> list[str]:
+    """Return a line for each agent; of a large team for the reader itself and those who are here."""
+    listed = team
+    if len(team) > MAX_LISTED:
+        now = datetime.now(UTC)
+        listed = sorted(team, key=lambda agent: (agent.name != me, not agent.is_present(now)))[:MAX_LISTED]
+    more = f"and {len(team) - len(listed)} more; see one of them with agent"
+    return [agent_line(agent, me) for agent in listed] + ([more] if len(team) > len(listed) else [])
 
 
 def agent_line(agent: Agent, me: str) -> str:
-    """How an agent is."""
+    """Return how an agent is."""
     you = " (you)" if agent.name == me else ""
-    note = f" ({_inline(agent.note, 500)})" if agent.note else ""
+    note = f" ({_note(text)})" if (text := agent.degraded or agent.note) else ""
     unread = f", {agent.unread} unread" if agent.unread else ""
-    return f"{_inline(agent.name)}{you}: {_inline(presence(agent, datetime.now(UTC)), 200)}{note}{unread}"
+    return f"{name(agent.name)}{you}: {_presence(agent)}{note}{unread}"
 
 
-def fate(state: DeliveryState) -> str:
-    """What became of a message for one recipient."""
+def fates(states: Sequence[DeliveryState]) -> list[str]:
+    """Return what became of a message, in a line for each recipient."""
+    more = [f"and {len(states) - MAX_LISTED} more"] if len(states) > MAX_LISTED else []
+    return [_fate(state) for state in states[:MAX_LISTED]] + more
+
+
+def _fate(state: DeliveryState) -> str:
     where = "undeliverable: nobody has that name" if state.undeliverable else state.state
-    outcome = f"; {_inline(state.outcome, 200)}" if state.outcome else ""
-    return f"{_inline(state.recipient)}: {where}; {steps(state)}{outcome}"
+    outcome = f"; {_inline(state.outcome, _NOTE_CHARACTERS)}" if state.outcome else ""
+    return f"{name(state.recipient)}: {where}; {steps(state)}{outcome}"
 
 
-def _inline(text: str, limit: int = _ORIGIN_CHARACTERS) -> str:
-    """What others chose, fit for one line of ours."""
-    return "".join(character for character in text[:limit] if character.isprintable() and character not in "<>")
+def names(of: Iterable[str]) -> str:
+    """Return a bounded list of names."""
+    listed = [name(each) for each in of]
+    more = f" and {len(listed) - MAX_LISTED} more" if len(listed) > MAX_LISTED else ""
+    return ", ".join(listed[:MAX_LISTED]) + more
+
+
+def name(of: str) -> str:
+    """Return an agent's name; what cannot be one is quoted, since a foreign program may have written anything."""
+    try:
+        return of if fold_name(of) == of else quoted(of)
+    except InvalidName:
+        return quoted(of)
+
+
+def quoted(text: str, longest: int = _ORIGIN_CHARACTERS) -> str:
+    """Return what others chose, as a part of one line of ours that it cannot leave."""
+    return f'"{_inline(text, longest)}"'
+
+
+def _word(text: str) -> str:
+    """Return one word as it is, and quoted what could be taken for more of our line."""
+    return text if _WORD.fullmatch(text) else quoted(text)
+
+
+def in_bounds(sentence: str) -> str:
+    """Return an error as a model gets it, however much it quotes."""
+    return printable(sentence if len(sentence) <= _ERROR_CHARACTERS else f"{sentence[:_ERROR_CHARACTERS]}…")
+
+
+def _presence(agent: Agent) -> str:
+    said = presence(agent, datetime.now(UTC))
+    ours = (ONLINE, "busy", OFFLINE, NOT_CONFIGURED, DEGRADED)
+    return said if said != agent.status or said in ours else quoted(said)
+
+
+def _note(text: str) -> str:
+    return _inline(text, _NOTE_CHARACTERS).replace("(", "[").replace(")", "]")
+
+
+def _inline(text: str, longest: int = _ORIGIN_CHARACTERS) -> str:
+    return one_line(text, longest).translate(_BOUNDS)
+
+
+_BOUNDS = {ord('"'): "'", ord("<"): None, ord(">"): None}

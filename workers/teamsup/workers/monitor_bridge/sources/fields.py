@@ -22,7 +22,6 @@ MAX_LINK = 1000
 MAX_ALERTS = 2000
 """Of one request."""
 
-_ALSO_UNSEEN = re.compile("[\u061c\u2028\u2029\ufeff\U000e0000-\U000e007f]")
 _TYPES = {dict: "a table", list: "a list", str: "a text", bool: "true or false", int: "a number", float: "a number"}
 _SEVERITIES: dict[str, Severity] = {
     **dict.fromkeys(("critical", "crit", "fatal", "emergency", "error", "high", "major", "page", "p1"), "critical"),
@@ -135,9 +134,8 @@ def as_table(value: object, name: str = "") -> Table:
 
 
 def harmless(text: str, longest: int = MAX_TEXT) -> str:
-    """The text, at most so long, without what steers a terminal, turns its direction, or is no character at all."""
-    shown = text[: longest + 1].encode("utf-8", "replace").decode("utf-8")
-    shown = _ALSO_UNSEEN.sub("\N{REPLACEMENT CHARACTER}", printable(shown)).strip()
+    """The text, at most so long, printable and without blanks around it."""
+    shown = printable(text[: longest + 1]).strip()
     return shown if len(shown) <= longest else shown[: longest - 1] + "…"
 
 

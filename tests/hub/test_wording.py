@@ -1,0 +1,41 @@
+"""What strangers wrote, made fit for terminals and models."""
+
+import pytest
+
+from teamsup.hub.wording import one_line, printable
+
+
+@pytest.mark.parametrize(
+    "unseen",
+    [
+        "\x00", "\x07", "\x1b", "\r", "\x7f", "\x85", "\x9b",  # what steers a terminal
+        "\u061c", "\u200e", "\u202e", "\u2066", "\u2069",  # direction
+        "\u2028", "\u2029",  # ends of lines
+        "\u200b", "\u2060", "\ufeff", "\u00ad", "\u034f", "\u180e", "\u3164", "\u115f", "\uffa0",  # nothing to see
+        "\u200c", "\u200d", "\ufe0f", "\ufe01", "\U000e0100",  # joiners and variations of letters that have none
+        "\U000e0001", "\U000e0041", "\U000e007f",  # tags
+        "\ud83d", "\ude00", "\ufff9", "\uffff",  # not a character
+    ],
+)  # fmt: skip
+def test_what_cannot_be_seen_is_shown_to_be_there(unseen: str) -> None:
+    assert printable(f"a{unseen}b") == "a\ufffdb"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "tabs\tand\nlines",
+        "\U0001f469\u200d\U0001f4bb \u2764\ufe0f\u200d\U0001f525 1\ufe0f\u20e3 \u00a9\ufe0f",
+        "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645 \u0915\u094d\u200d\u0937",
+        "e\u0301 \u65e5\u672c\u8a9e \uc548\ub155 caf\u00e9\u00a0\u20ac",
+    ],
+    ids=["blanks", "emoji", "Persian and Hindi", "other scripts"],
+)
+def test_what_people_write_stays_as_it_is(text: str) -> None:
+    assert printable(text) == text
+
+
+def test_one_line_is_bounded_printable_and_has_no_line_ends() -> None:
+    assert one_line("a\n\tb\u2028c\x1b", 10) == "a b c\ufffd"
+    assert one_line("x" * 100, 10) == "x" * 9 + "…"
+    assert len(one_line(" " * 100 + "x", 10)) <= 10
