@@ -15,6 +15,7 @@ _SCHEMA = (
     "5-incidents.sql",
     "6-triggers-apart.sql",
     "7-bounds.sql",
+    "8-incident-identity.sql",
 )
 _TRIGGERS = "triggers.sql"
 _ADOPTION = "adoption.sql"

@@ -14,7 +14,7 @@ class Alert:
 
     source: str
     key: str
-    """What makes it this problem at this time and no other, within its source."""
+    """What makes it this problem and no other, within its source, which keeps it from its beginning to its end."""
     is_firing: bool
     title: str
     severity: Severity = "warning"
@@ -26,13 +26,12 @@ class Alert:
     labels: Mapping[str, str] = field(default_factory=dict)
     link: str = ""
     at: datetime | None = None
-    """When it began, or ended; by the source's clock."""
+    """When it began, or ended; by the source's clock. A source may move the first: that is news of the same problem."""
     is_test: bool = False
     """Sent by a person to see whether it arrives."""
     key_returns: bool = False
-    """The source uses the key again when the same problem comes back: then ``at`` says what came after what."""
-    left_out: int = 0
-    """How many more of its group the source has, but did not send."""
+    """When the same problem comes back, the source uses the key again and another ``at``, which says what came after
+    what."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection
 
 from teamsup.hub import MessageHub
-from teamsup.hub.clock import to_text
+from teamsup.hub.clock import moment, to_text
 
 from . import incident
 from .alert import Alert, SignOfLife
@@ -17,7 +17,7 @@ _AGAIN_SECONDS = 60.0  # between two messages that tell what has joined
 _FLOOD_SECONDS = 5.0  # how long a flood is gathered before it is told
 _RATE_SECONDS = 60.0
 _OFTEN, _OFTEN_SECONDS = 6, 3600.0  # how often and in which time counts for what comes and goes
-_LATE_SECONDS = 60.0  # in which news may overtake each other
+_LATE_SECONDS = 20.0  # in which news may overtake each other
 _AHEAD_SECONDS = 3600.0  # that the clock of a source may be before ours
 
 
@@ -58,8 +58,9 @@ class Taking:
 
     def _repeat(self, found: Incident, alert: Alert) -> None:
         self._hub.change(
-            "UPDATE incidents SET count = count + 1, last_seen = ?, text = ?, severity = ? WHERE id = ?",
-            (self._at, alert.text, alert.severity, found.id),
+            "UPDATE incidents SET count = count + 1, last_seen = ?, stale_at = NULL, text = ?, severity = ?,"
+            " began_at = coalesce(?, began_at) WHERE id = ?",
+            (self._at, alert.text, alert.severity, self._moment(alert), found.id),
         )
         if incident.how_bad(alert.severity) < incident.how_bad(found.severity):
             self._hub.change(
@@ -242,19 +243,19 @@ class Taking:
 
 def _comes_back(over: Incident, alert: Alert, now: float) -> bool:
     """Whether it is the same problem once more, and not old news that come late."""
-    if not alert.key_returns:
-        # It was over for whoever said so only: a person, or an Alertmanager that Prometheus did not reach for a while.
-        return over.last_seen is None or abs(now - over.last_seen.timestamp()) > _LATE_SECONDS
-    if alert.at is None or over.ended_at is None:
-        return True
-    if over.ended_at == over.last_seen and over.began_at is not None:
-        # It ended by our clock, which says nothing about the source's.
-        return alert.at > over.began_at
-    return alert.at > over.ended_at
+    # What ended by our clock says nothing about the source's.
+    is_by_us = over.ended_at == over.last_seen and over.began_at is not None
+    before = over.began_at if is_by_us else over.ended_at
+    at = None if alert.at is None else moment(alert.at.timestamp())
+    is_later = alert.key_returns if at is None or before is None else at > before
+    if is_later or alert.key_returns:
+        return is_later
+    # It may go on from the same time: a person has ended it, or an Alertmanager that Prometheus could not reach.
+    return over.last_seen is None or abs(now - over.last_seen.timestamp()) > _LATE_SECONDS
 
 
 def _is_older(found: Incident, alert: Alert) -> bool:
     """Whether this end is that of an earlier time."""
-    if not alert.key_returns or alert.at is None or found.began_at is None:
+    if alert.at is None or found.began_at is None:
         return False
-    return alert.at < found.began_at
+    return moment(alert.at.timestamp()) < found.began_at
