@@ -5,7 +5,7 @@ import contextlib
 import http.client
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from support import eventually
@@ -71,10 +71,16 @@ class Port:
 
 @contextlib.contextmanager
 def listening(
-    recorder: Recorder, sources: Mapping[str, SourceSection], *, port: int = 0, confirm: Confirm | None = None
+    recorder: Recorder,
+    sources: Mapping[str, SourceSection],
+    *,
+    port: int = 0,
+    hosts: Collection[str] = (),
+    confirm: Confirm | None = None,
 ) -> Iterator[Port]:
     """The listener, until the context ends; it has then ended well."""
-    listener = Listener(recorder.hub, recorder.take, Address("127.0.0.1", port), sources, confirm=confirm)
+    listen = Address("127.0.0.1", port)
+    listener = Listener(recorder.hub, recorder.take, listen, sources, hosts=hosts, confirm=confirm)
     started: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[None]]] = []
 
     async def run() -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from teamsup.workers.monitor_bridge.alert import Alert, SignOfLife
-from teamsup.workers.monitor_bridge.sources import PARSERS, BadPayload, Request
+from teamsup.workers.monitor_bridge.alert import Alert
+from teamsup.workers.monitor_bridge.sources import PARSERS, BadPayload, Parsed, Request
 
 PAYLOADS = Path(__file__).parent / "workers" / "monitor_bridge" / "payloads"
 
@@ -16,7 +16,7 @@ def payload(name: str) -> Any:  # noqa: ANN401 - JSON
     return json.loads((PAYLOADS / name).read_text("utf-8"))
 
 
-def news(kind: str, body: object, *path: str) -> tuple[Alert | SignOfLife, ...]:
+def news(kind: str, body: object, *path: str) -> Parsed:
     return PARSERS[kind](Request("here", body, path=path))
 
 

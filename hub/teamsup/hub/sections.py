@@ -9,7 +9,7 @@ from typing import Any, Literal
 from .errors import InvalidName
 from .messages import SUPERVISOR
 from .presence import agent_name
-from .source_section import SourceSection, address
+from .source_section import SourceSection, address, check_network
 
 WORKERS = ("user_comm", "monitor-bridge", "gateway")
 """The workers that come with teamsup, in the order of starting."""
@@ -106,6 +106,10 @@ class MonitorSection:
 
     listen: str = ""
     """Where [source.NAME] are heard, such as "127.0.0.1:9095"; empty: nowhere."""
+    hosts: tuple[str, ...] = ()
+    """The names by which sources call us besides the address of ``listen``, such as that of a proxy in front."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses or networks that may have more connections than one source needs."""
     interval_seconds: float = 10.0
     cpu_percent: float = 95.0
     cpu_seconds: float = 300.0
@@ -142,6 +146,8 @@ class MonitorSection:
         agent_name(self.recipient)
         if self.listen:
             address(self.listen)
+        for network in self.trusted_proxies:
+            check_network(network)
         if not 1 <= self.interval_seconds <= 86400:
             raise ValueError("interval_seconds must be from 1 to 86400")
         for name in ("cpu_percent", "memory_percent", "disk_percent"):

@@ -67,6 +67,14 @@ def address(listen: str) -> Address:
     return Address(host, int(port))
 
 
+def check_network(text: str) -> None:
+    """Raises ValueError for what is neither an address nor a network of addresses."""
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError(f'trusted_proxies must be addresses or networks such as "10.0.0.0/8", not {text!r}') from None
+
+
 def check_sources(listen: str, sources: Mapping[str, SourceSection]) -> None:
     """Raises ValueError when sources could not be heard, or when strangers could pass for one."""
     for name in sources:

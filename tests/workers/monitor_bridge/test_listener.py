@@ -6,6 +6,7 @@ import gzip
 import http.client
 import http.server
 import json
+import logging
 import os
 import socket
 import threading
@@ -15,21 +16,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from listening import Port, Recorder, listening
 from support import eventually
 from teamsup.hub import MessageHub, NotConfigured, StoreBusy, Team
 from teamsup.hub.settings import Settings
 from teamsup.hub.source_section import SourceSection
-from teamsup.workers.monitor_bridge import body, hearing, listener
-from teamsup.workers.monitor_bridge.refused import KEPT, KEPT_BYTES, Refused, by_id, keep, refused, shown
+from teamsup.workers.monitor_bridge import body, connections, hearing, listener
+from teamsup.workers.monitor_bridge.refused import KEPT, KEPT_BYTES, Refused, Rejected, by_id, keep, refused, shown
 
 SECRET = "open sesame, please"  # noqa: S105
 VARIABLE = "OUR_SECRET"
 BEARER = {"Authorization": f"Bearer {SECRET}"}
 PAYLOADS = Path(__file__).with_name("payloads")
 FIRING = (PAYLOADS / "alertmanager_firing.json").read_text("utf-8")
-KEY = "fbab788ec4c1018b 2026-01-15T10:00:00+00:00"
+KEY = "fbab788ec4c1018b"
 
 
 def basic(user: str, password: str) -> dict[str, str]:
@@ -109,10 +111,34 @@ class TestSecrets:
         with listening(recorder, sources) as port:
             assert port.ask("/other", "x", {"Authorization": "Bearer the first secret"}).status == 401
 
-    def test_a_page_in_a_browser_is_not_heard_even_without_a_secret(self, port: Port, recorder: Recorder) -> None:
-        assert port.ask("/open", "x", {"Origin": "http://127.0.0.1"}).status == 403
-        assert port.ask("/open/job", None, {"Sec-Fetch-Site": "cross-site"}, "GET").status == 403
+    @pytest.mark.parametrize(
+        "headers", [{"Origin": "null"}, {"Sec-Fetch-Site": "none"}, {"Referer": "http://127.0.0.1/"}, {"origin": ""}]
+    )
+    def test_a_page_in_a_browser_is_not_heard_even_without_a_secret(
+        self, port: Port, recorder: Recorder, headers: dict[str, str]
+    ) -> None:
+        assert port.ask("/open", "x", headers).status == 403
+        assert port.ask("/open/job", None, headers, "GET").status == 403
         assert recorder.calls == []
+
+    @pytest.mark.parametrize(
+        ("host", "status"),
+        [
+            ("localhost", 200),
+            ("LocalHost.:80", 200),
+            ("127.0.0.1:9095", 200),
+            ("[::ffff:127.0.0.1]:9095", 200),
+            ("alerts.example.com", 200),
+            ("evil.example", 421),
+            ("127.0.0.2", 421),
+            ("localhost.evil.example", 421),
+            ("[", 421),
+            ("", 421),
+        ],
+    )
+    def test_only_who_calls_us_by_a_name_of_ours_is_heard(self, recorder: Recorder, host: str, status: int) -> None:
+        with listening(recorder, {"open": SourceSection("plain")}, hosts=["alerts.example.com"]) as port:
+            assert port.ask("/open", "x", {"Host": host}).status == status
 
 
 class TestAnswers:
@@ -142,23 +168,23 @@ class TestAnswers:
 
 REFUSED = [("refused", "firing")]
 BOMBS: dict[str, tuple[str | bytes, str]] = {
-    "broken": ('{"version": "4",', "The payload is no JSON: "),
-    "nested": ("[" * 200_000, "The JSON is nested too deeply."),
-    "nested tables": ('{"a":' * 100_000, "The JSON is nested too deeply."),
-    "digits": ('{"version": ' + "9" * 10_000 + "}", "The JSON has a number with too many digits."),
-    "nan": ('{"version": NaN}', "The payload is no JSON: NaN is no number."),
-    "bytes": (b'{"version": "\xff"}', "The payload is not text in UTF-8."),
-    "utf-16": ('{"version": "4"}'.encode("utf-16"), "The payload is not text in UTF-8."),
+    "broken": ('{"version": "4",', "The payload is not valid JSON: "),
+    "nested": ("[" * 200_000, "The payload is not valid JSON: "),
+    "nested tables": ('{"a":' * 100_000, "The payload is not valid JSON: "),
+    "digits": ('{"version": ' + "9" * 10_000 + "}", "alerts is missing or empty."),
+    "nan": ('{"version": NaN}', "alerts is missing or empty."),
+    "bytes": (b'{"version": "\xff"}', "alerts is missing or empty."),
+    "utf-16": ('{"version": "4"}'.encode("utf-16"), "The payload must be a JSON object, not a text that is no JSON."),
     "no json": ("hello", "The payload must be a JSON object, not a text that is no JSON."),
     "empty": ("", "The payload must be a JSON object, not a text that is no JSON."),
-    "surrogate": ('{"version": "\\ud800"}', 'version must be "4", not "?".'),
+    "surrogate": ('{"version": "\\ud800"}', "alerts is missing or empty."),
     "list": ("[]", "The payload must be a JSON object, not a list."),
 }
 
 
 class TestRefusals:
     def test_what_is_shown_of_it_steers_no_terminal(self, hub: MessageHub) -> None:
-        keep(hub, "quiet", "why", b"\x1b[2Jdisk" + b"." * KEPT_BYTES)
+        keep(hub, "quiet", [Rejected("why", b"\x1b[2Jdisk" + b"." * KEPT_BYTES)])
         seen = shown(by_id(hub, 1), datetime.now(UTC))
         assert "\x1b" not in seen
         assert "[2Jdisk..." in seen
@@ -181,7 +207,7 @@ class TestRefusals:
     def test_what_oracle_publishes_is_no_json_and_refused_like_any_other(self, recorder: Recorder) -> None:
         with listening(recorder, {"oci": SourceSection("oracle_cloud")}) as port:
             answer = port.ask("/oci", (PAYLOADS / "oracle_split_not_json.txt").read_text("utf-8"))
-        assert (answer.status, answer.text[:23]) == (400, "The payload is no JSON:")
+        assert (answer.status, answer.text[:23]) == (400, "The payload is not vali")
 
     def test_it_is_a_problem_until_the_source_is_understood_again(self, recorder: Recorder) -> None:
         sources = {"open": SourceSection("plain"), "other": SourceSection("plain")}
@@ -200,9 +226,9 @@ class TestRefusals:
         assert (kept(hub).times, kept(hub).payload) == (3, "hello")
 
     def test_no_source_can_fill_the_disk_or_push_out_what_another_has_sent(self, hub: MessageHub) -> None:
-        keep(hub, "quiet", "why", b"quiet")
+        keep(hub, "quiet", [Rejected("why", b"quiet")])
         for number in range(KEPT + 20):
-            keep(hub, "loud", "why", b"%d" % number)
+            keep(hub, "loud", [Rejected("why", b"%d" % number)])
         found = refused(hub)
         assert [one.source for one in found].count("loud") == KEPT
         assert [one.source for one in found].count("quiet") == 1
@@ -213,38 +239,83 @@ class TestRefusals:
         assert port.ask("/prometheus", "hello", BEARER).status == 503
         hub.change("ALTER TABLE gone RENAME TO refused_payloads")
 
-    def test_a_huge_body_is_not_even_read(self, port: Port, recorder: Recorder) -> None:
-        with socket.create_connection(("127.0.0.1", port.number), timeout=30) as connection:
-            head = f"POST /prometheus HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {SECRET}\r\n"
-            connection.sendall(f"{head}Content-Length: 999999999999\r\n\r\n".encode())
-            assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
-        assert recorder.heard == REFUSED
-        assert kept(recorder.hub).reason == "The payload is larger than 1 MiB."
+    def test_of_one_that_is_too_large_the_beginning_is_kept(
+        self, port: Port, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(body, "MAX_BYTES", 2**20)
+        answer = port.ask("/prometheus", FIRING.ljust(2**20 + 1), BEARER)
+        assert (answer.status, recorder.heard) == (200, REFUSED)
+        assert answer.text == "It is larger than 1 MiB: only its beginning is kept, for a person.\n"
+        found = kept(recorder.hub)
+        assert found.reason == "The payload is larger than 1 MiB; this is its beginning."
+        assert found.payload == FIRING.ljust(KEPT_BYTES)
 
-    def test_neither_is_one_whose_length_is_not_said(self, port: Port, recorder: Recorder) -> None:
+    def test_so_it_is_of_one_whose_length_is_not_said(
+        self, port: Port, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(body, "MAX_BYTES", 2**20)
         with socket.create_connection(("127.0.0.1", port.number), timeout=30) as connection:
-            head = f"POST /prometheus HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {SECRET}\r\n"
+            head = f"POST /prometheus HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {SECRET}\r\n"
             connection.sendall(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode())
-            piece = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
             for _ in range(17):
-                connection.sendall(piece)
-            assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
-        assert recorder.heard == REFUSED
-
-    def test_neither_is_one_that_grows_when_unpacked(self, port: Port, recorder: Recorder) -> None:
-        bomb = gzip.compress(b" " * 50 * 2**20)
-        assert len(bomb) < body.MAX_BYTES
-        assert port.ask("/prometheus", bomb, {**BEARER, "Content-Encoding": "gzip"}).status == 413
+                connection.sendall(b"10000\r\n" + b" " * 0x10000 + b"\r\n")
+            connection.sendall(b"0\r\n\r\n")
+            assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
         assert recorder.heard == REFUSED
 
     def test_one_of_the_largest_size_is_heard(self, port: Port, recorder: Recorder) -> None:
         assert port.ask("/prometheus", FIRING.ljust(body.MAX_BYTES), BEARER).status == 200
-        assert port.ask("/prometheus", FIRING.ljust(body.MAX_BYTES + 1), BEARER).status == 413
-        assert recorder.heard == [(KEY, "firing"), *REFUSED]
+        assert recorder.heard == [(KEY, "firing")]
+        assert port.listener._memory.held == 0
+
+    def test_more_than_all_requests_may_hold_comes_again(self, port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(body, "MAX_TOGETHER", 2**20)
+        with socket.create_connection(("127.0.0.1", port.number), timeout=30) as connection:
+            head = f"POST /prometheus HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {SECRET}\r\n"
+            connection.sendall(f"{head}Content-Length: 1000000\r\n\r\n".encode() + b" " * 900_000)
+            eventually(lambda: port.listener._memory.held > 800_000, "it is read")
+            answer = port.ask("/prometheus", FIRING.ljust(2**19), BEARER)
+            assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
+        eventually(lambda: port.ask("/prometheus", FIRING.ljust(2**19), BEARER).status == 200, "there is room again")
+
+    def test_of_a_group_all_that_can_be_read_is_taken_and_the_rest_is_kept(
+        self, port: Port, recorder: Recorder
+    ) -> None:
+        group = json.loads(FIRING)
+        (one,) = group["alerts"]
+        group["alerts"] = [one, "fire", {**one, "fingerprint": "other"}, {"status": "firing"}]
+        answer = port.ask("/prometheus", group, BEARER)
+        assert answer.status == 200
+        assert answer.text.startswith("Stored, but for 2 that could not be read: alerts[1] must be a table")
+        assert recorder.heard == [(KEY, "firing"), ("other", "firing"), *REFUSED]
+        assert [each.payload for each in refused(recorder.hub)] == ['{"status": "firing"}', '"fire"']
+
+        assert port.ask("/prometheus", FIRING, BEARER).status == 200
+        assert recorder.heard[-1] == ("refused", "resolved")
+
+    def test_what_is_nested_too_deeply_is_left_out_of_it(self, port: Port, recorder: Recorder) -> None:
+        deep = "[" * 100_000 + "]" * 100_000
+        sent = FIRING.replace('"annotations": {', f'"annotations": {{"deep": {deep}, "more": "]]", ')
+        assert sent != FIRING
+        assert port.ask("/prometheus", sent, BEARER).status == 200
+        assert recorder.heard == [(KEY, "firing")]
+
+    @pytest.mark.parametrize("log", [b"\xff\x00\x1b" * 1000, b"x" * 2_000_000, b'{"a": ', b""])
+    def test_the_log_of_a_ping_may_be_anything_of_any_size(self, port: Port, recorder: Recorder, log: bytes) -> None:
+        assert port.ask("/scripts/backup/fail", log, BEARER).status == 200
+        assert port.ask("/scripts/backup", log, BEARER).status == 200
+        assert recorder.heard == [("ping backup", "firing"), ("backup", "alive"), ("ping backup", "resolved")]
+
+    def test_who_asks_before_it_sends_is_let_send_when_its_secret_is_right(self, port: Port) -> None:
+        for secret, answer in ((SECRET, b"HTTP/1.1 100 Continue"), ("wrong", b"HTTP/1.1 401 ")):
+            with socket.create_connection(("127.0.0.1", port.number), timeout=30) as connection:
+                head = f"POST /prometheus HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {secret}\r\n"
+                connection.sendall(f"{head}Content-Length: 5\r\nExpect: 100-continue\r\n\r\n".encode())
+                assert connection.recv(100).startswith(answer)
 
     def test_half_a_body_is_nothing(self, port: Port, recorder: Recorder) -> None:
         with socket.create_connection(("127.0.0.1", port.number), timeout=30) as connection:
-            head = f"POST /prometheus HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {SECRET}\r\n"
+            head = f"POST /prometheus HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {SECRET}\r\n"
             connection.sendall(f"{head}Content-Length: {len(FIRING)}\r\n\r\n{FIRING[:100]}".encode())
         assert port.ask("/", method="GET").status == 200
         assert recorder.calls == []
@@ -254,8 +325,8 @@ class TestRefusals:
         [
             b"HELO x\r\n\r\n",
             b"POST /open HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-            b"POST /open HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 20_000 + b"\r\n\r\n",
-            b"POST /open HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello",
+            b"POST /open HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 20_000 + b"\r\n\r\n",
+            b"POST /open HTTP/1.1\r\nHost: localhost\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello",
         ],
     )
     def test_what_is_no_http_fills_no_log(
@@ -263,14 +334,61 @@ class TestRefusals:
     ) -> None:
         with socket.create_connection(("127.0.0.1", port.number), timeout=30) as connection:
             connection.sendall(sent)
-            assert b" 400 " in connection.recv(100)
+            assert connection.recv(100)[9:12] in (b"400", b"415")
         assert (port.ask("/", method="GET").status, recorder.calls) == (200, [])
         assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
 
 
-class TestSlowness:
+class TestStrangers:
+    """Over raw sockets: what they send costs nothing, and locks nobody out."""
+
+    @pytest.fixture
+    def connect(self, port: Port) -> Iterator[Callable[[bytes], socket.socket]]:
+        opened: list[socket.socket] = []
+
+        def connect(sent: bytes = b"") -> socket.socket:
+            opened.append(socket.create_connection(("127.0.0.1", port.number), timeout=30))
+            opened[-1].sendall(sent)
+            return opened[-1]
+
+        yield connect
+        for connection in opened:
+            connection.close()
+
+    @pytest.mark.parametrize(
+        ("head", "status"),
+        [
+            ("POST /prometheus HTTP/1.1\r\nHost: localhost", 401),
+            ("POST /nobody HTTP/1.1\r\nHost: localhost", 404),
+            ("GET /open HTTP/1.1\r\nHost: localhost", 405),
+            ("POST /open HTTP/1.1\r\nHost: evil.example", 421),
+            ("POST /open HTTP/1.1\r\nHost: localhost\r\nReferer: http://localhost/", 403),
+            ("POST /open HTTP/1.1\r\nHost: localhost\r\nContent-Encoding: gzip", 415),
+            ("POST /open HTTP/1.1\r\nHost: localhost\r\nContent-Encoding: br", 415),
+            ("GET / HTTP/1.1\r\nHost: localhost", 200),
+        ],
+    )
+    def test_after_a_refusal_the_connection_ends(
+        self, connect: Callable[[bytes], socket.socket], recorder: Recorder, head: str, status: int
+    ) -> None:
+        connection = connect(f"{head}\r\nContent-Length: 3\r\n\r\nhey".encode())
+        said = b""
+        while piece := connection.recv(1000):
+            said += piece
+        assert said.startswith(b"HTTP/1.1 %d " % status)
+        assert said.count(b"HTTP/1.1") == 1
+        assert recorder.calls == []
+
+    def test_a_bomb_without_the_secret_is_refused_before_it_is_read(
+        self, connect: Callable[[bytes], socket.socket], port: Port
+    ) -> None:
+        head = "POST /prometheus HTTP/1.1\r\nHost: localhost\r\nContent-Encoding: gzip\r\nContent-Length: 1000000"
+        bomb = connect(f"{head}\r\n\r\n".encode() + gzip.compress(b" " * 50 * 2**20))
+        assert bomb.recv(100).startswith(b"HTTP/1.1 415 ")
+        assert port.ask("/open", "x").status == 200
+
     def test_who_sends_headers_for_ever_is_cut_off(self, recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(listener, "_IDLE_SECONDS", 0.5)
+        monkeypatch.setattr(connections, "_HEADERS_SECONDS", 0.5)
         with (
             listening(recorder, {"open": SourceSection("plain")}) as port,
             socket.create_connection(("127.0.0.1", port.number), timeout=0.1) as connection,
@@ -278,30 +396,70 @@ class TestSlowness:
             connection.sendall(b"POST /open HTTP/1.1\r\n")
             eventually(lambda: is_cut_off(connection, b"X: y\r\n"), "it is cut off")
 
-    def test_who_sends_a_body_for_ever_is_too(self, recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_body_that_comes_too_slowly_comes_again(
+        self, connect: Callable[[bytes], socket.socket], recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr(body, "_SECONDS", 0.5)
-        with (
-            listening(recorder, {"open": SourceSection("plain")}) as port,
-            socket.create_connection(("127.0.0.1", port.number), timeout=30) as connection,
-        ):
-            connection.sendall(b"POST /open HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nx")
-            assert connection.recv(100).startswith(b"HTTP/1.1 408 ")
+        connection = connect(b"POST /open HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nx")
+        assert connection.recv(100).startswith(b"HTTP/1.1 503 ")
         assert recorder.calls == []
 
-    def test_a_connection_too_many_is_told_to_come_again(
-        self, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+    def test_the_oldest_that_has_proven_nothing_makes_room_for_the_next(
+        self, connect: Callable[[bytes], socket.socket], port: Port, recorder: Recorder
     ) -> None:
-        monkeypatch.setattr(listener, "_CONNECTIONS", 2)
-        with listening(recorder, {"open": SourceSection("plain")}) as port:
-            idle = [http.client.HTTPConnection("127.0.0.1", port.number) for _ in range(2)]
-            for connection in idle:
-                connection.request("GET", "/")
-                connection.getresponse().read()
-            with socket.create_connection(("127.0.0.1", port.number), timeout=30) as third:
-                assert third.recv(100).startswith(b"HTTP/1.1 503 ")
-            for connection in idle:
-                connection.close()
-            eventually(lambda: port.ask("/", method="GET").status == 200, "there is room again")
+        silent = [connect(b"") for _ in range(connections.MOST + 40)]
+        assert port.ask("/open", "x").status == 200
+        assert recorder.heard == [("x", "firing")]
+        assert silent[0].recv(1) == b""
+        silent[-1].sendall(b"POST /open HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\ny")
+        assert silent[-1].recv(100).startswith(b"HTTP/1.1 200 ")
+
+    def test_who_has_proven_it_is_not_closed_for_strangers(
+        self, connect: Callable[[bytes], socket.socket], port: Port, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(connections, "MOST", 2)
+        post = b"POST /open HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx"
+        known = [connect(post) for _ in range(2)]
+        assert all(each.recv(1000).startswith(b"HTTP/1.1 200 ") for each in known)
+        assert connect(b"").recv(100).startswith(b"HTTP/1.1 503 ")
+        for each in known:
+            each.sendall(post)
+            assert each.recv(1000).startswith(b"HTTP/1.1 200 ")
+            each.close()
+        eventually(lambda: port.ask("/", method="GET").status == 200, "there is room again")
+
+    @pytest.mark.parametrize(("trusted", "is_closed"), [([], True), (["203.0.113.0/24"], False)])
+    def test_one_address_has_so_many_connections_unless_it_is_a_proxy_of_ours(
+        self, trusted: list[str], is_closed: bool
+    ) -> None:
+        async def closed() -> list[bool]:
+            async def answer(_: web.BaseRequest) -> web.Response:
+                raise AssertionError
+
+            server = connections.Connections(answer, trusted, logging.getLogger("test"))
+            transports = [FromAfar(), *(FromAfar() for _ in range(connections.PER_ADDRESS))]
+            for transport in transports:
+                server().connection_made(transport)
+            try:
+                return [each.is_closing() for each in transports]
+            finally:
+                await server.shutdown(0.01)
+
+        assert asyncio.run(closed()) == [is_closed] + [False] * connections.PER_ADDRESS
+
+
+class FromAfar(asyncio.Transport):
+    """A connection of 203.0.113.7."""
+
+    def __init__(self) -> None:
+        super().__init__({"peername": ("203.0.113.7", 4711)})
+        self._is_closed = False
+
+    def close(self) -> None:
+        self._is_closed = True
+
+    def is_closing(self) -> bool:
+        return self._is_closed
 
 
 def is_cut_off(connection: socket.socket, more: bytes) -> bool:
@@ -438,11 +596,12 @@ class TestThePort:
     def test_a_port_that_somebody_else_has_is_said_and_waited_for(
         self, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(listener, "_RETRY_SECONDS", 0.05)
+        monkeypatch.setattr(listener, "_PORT_SECONDS", 0.05)
         with socket.create_server(("127.0.0.1", 0)) as other:
             number = other.getsockname()[1]
             with listening(recorder, {"open": SourceSection("plain")}, port=number) as port:
-                assert f"cannot hear the sources on 127.0.0.1 port {number}" in port.listener.note
+                assert f"127.0.0.1:{number} is in use by " in port.listener.note
+                assert f"(pid {os.getpid()}). Stop that, or change listen in [monitor-bridge]." in port.listener.note
                 other.close()
                 eventually(lambda: port.listener.port == number, "it takes the port")
                 assert port.listener.note == ""

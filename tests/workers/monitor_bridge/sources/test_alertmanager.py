@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from teamsup.workers.monitor_bridge.alert import Alert, SignOfLife
+from teamsup.workers.monitor_bridge.sources import Unreadable
+from teamsup.workers.monitor_bridge.sources.fields import MAX_ALERTS
 from vendor_payloads import alert, news, payload, refusal, with_change
 
 
@@ -13,7 +15,7 @@ def test_an_alert_that_fires() -> None:
 
     assert found == Alert(
         source="here",
-        key="fbab788ec4c1018b 2026-01-15T10:00:00+00:00",
+        key="fbab788ec4c1018b",
         is_firing=True,
         title="HighCPU: High CPU usage",
         severity="critical",
@@ -43,20 +45,22 @@ def test_one_that_was_captured() -> None:
     assert found.title == "Deployment: Kubernetes Deployment Replicas Mismatch"
 
 
-def test_the_same_problem_another_time_is_another() -> None:
+def test_a_beginning_that_moves_is_news_of_the_same_problem() -> None:
     first = alert("alertmanager", payload("alertmanager_firing.json"))
-    later = with_change("alertmanager_firing.json", "alerts", 0, "startsAt", value="2026-01-16T10:00:00Z")
-    assert alert("alertmanager", later).key != first.key
+    later = alert("alertmanager", with_change("alertmanager_firing.json", "alerts", 0, "startsAt", value="2026-01-16"))
+    assert (later.key, later.at) == (first.key, datetime(2026, 1, 16, tzinfo=UTC))
 
 
-def test_one_time_written_in_two_zones_is_one_time() -> None:
-    first = alert("alertmanager", payload("alertmanager_firing.json"))
-    zone = with_change("alertmanager_firing.json", "alerts", 0, "startsAt", value="2026-01-15T12:00:00+02:00")
-    assert alert("alertmanager", zone).key == first.key
+def test_without_a_fingerprint_it_is_known_by_its_labels() -> None:
+    without = with_change("alertmanager_firing.json", "alerts", 0, "fingerprint", value=None)
+    assert alert("alertmanager", without).key == "alertname=HighCPU instance=web-01:9100 job=node severity=critical"
 
 
-def test_what_it_has_left_out_is_known() -> None:
-    assert alert("alertmanager", with_change("alertmanager_firing.json", "truncatedAlerts", value=7)).left_out == 7
+def test_what_it_has_left_out_is_kept_for_a_person() -> None:
+    found, rest = news("alertmanager", with_change("alertmanager_firing.json", "truncatedAlerts", value=7))
+    assert isinstance(found, Alert)
+    assert isinstance(rest, Unreadable)
+    assert rest.reason == "7 more alerts of the group were left out: max_alerts is too small."
 
 
 def test_its_watchdog_is_a_sign_of_life_while_it_fires() -> None:
@@ -73,29 +77,69 @@ def test_its_watchdog_is_a_sign_of_life_while_it_fires() -> None:
 
 def test_a_flood_is_bounded_and_what_is_left_out_is_said() -> None:
     body = payload("alertmanager_firing.json")
-    body["alerts"] *= 3000
-    found = news("alertmanager", body)
-    assert len(found) == 2000
-    assert isinstance(found[0], Alert)
-    assert found[0].left_out == 1000
+    body["alerts"] *= MAX_ALERTS + 1000
+    *found, rest = news("alertmanager", body)
+    assert len(found) == MAX_ALERTS
+    assert isinstance(rest, Unreadable)
+    assert rest.reason == "At most 10000 alerts are taken at once; these are 1000 more."
 
 
 @pytest.mark.parametrize(
-    ("keys", "value", "reason"),
+    ("entry", "reason"),
     [
-        (("version",), "1", 'version must be "4", not "1". Is this Grafana? Then its kind is "grafana".'),
-        (("version",), 4, "version must be a text, not a number."),
-        (("alerts",), [], "alerts is missing or empty."),
-        (("alerts",), {"0": {}}, "alerts must be a list, not a table."),
-        (("alerts",), ["fire"], "alerts[0] must be a table, not a text."),
-        (("alerts", 0, "status"), "on", 'alerts[0].status must be "firing" or "resolved", not "on".'),
-        (("alerts", 0, "fingerprint"), None, "alerts[0].fingerprint is missing."),
-        (("alerts", 0, "labels"), [], "alerts[0].labels must be a table, not a list."),
-        (("alerts", 0, "labels", "job"), ["a"], "alerts[0].labels.job must be a text, not a list."),
-        (("alerts", 0, "startsAt"), "yesterday", "alerts[0].startsAt is no time that can be read."),
-        (("alerts", 0, "startsAt"), True, "alerts[0].startsAt must be a time, not true or false."),
-        (("truncatedAlerts",), "7", "truncatedAlerts must be a number, not a text."),
+        ("fire", "alerts[1] must be a table, not a text."),
+        (None, "alerts[1] must be a table, not null."),
+        ({"status": "firing"}, "alerts[1].fingerprint is missing."),
     ],
 )
-def test_what_is_wrong_is_said(keys: tuple[str | int, ...], value: object, reason: str) -> None:
-    assert refusal("alertmanager", with_change("alertmanager_firing.json", *keys, value=value)) == reason
+def test_one_that_cannot_be_read_does_not_hide_the_others(entry: object, reason: str) -> None:
+    body = payload("alertmanager_firing.json")
+    body["alerts"] = [body["alerts"][0], entry, {**body["alerts"][0], "fingerprint": "other"}]
+    first, rest, last = news("alertmanager", body)
+    assert [each.key for each in (first, last) if isinstance(each, Alert)] == ["fbab788ec4c1018b", "other"]
+    assert rest == Unreadable(reason, entry)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        ("fingerprint", 12345, Alert("here", "12345", True, "")),
+        ("status", "on", Alert("here", "fbab788ec4c1018b", True, "")),
+        ("status", "Resolved", Alert("here", "fbab788ec4c1018b", False, "")),
+        ("labels", ["a"], Alert("here", "fbab788ec4c1018b", True, "")),
+        ("annotations", "hello", Alert("here", "fbab788ec4c1018b", True, "")),
+        ("startsAt", "yesterday", Alert("here", "fbab788ec4c1018b", True, "")),
+        ("startsAt", True, Alert("here", "fbab788ec4c1018b", True, "")),
+        ("startsAt", 1e300, Alert("here", "fbab788ec4c1018b", True, "")),
+        (
+            "startsAt",
+            1768471200000,
+            Alert("here", "fbab788ec4c1018b", True, "", at=datetime(2026, 1, 15, 10, tzinfo=UTC)),
+        ),
+        (
+            "startsAt",
+            "1768471200",
+            Alert("here", "fbab788ec4c1018b", True, "", at=datetime(2026, 1, 15, 10, tzinfo=UTC)),
+        ),
+        ("generatorURL", 5, Alert("here", "fbab788ec4c1018b", True, "")),
+    ],
+)
+def test_what_is_not_its_identity_refuses_no_alert(field: str, value: object, expected: Alert) -> None:
+    found = alert("alertmanager", with_change("alertmanager_firing.json", "alerts", 0, field, value=value))
+    assert (found.key, found.is_firing) == (expected.key, expected.is_firing)
+    if field == "startsAt":
+        assert found.at == expected.at
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"), [(7, "7"), (True, "true"), (["a", 1], "a, 1"), (None, None), ({"a": 1}, None)]
+)
+def test_a_label_of_any_type_is_a_text_or_none(value: object, kept: str | None) -> None:
+    found = alert("alertmanager", with_change("alertmanager_firing.json", "alerts", 0, "labels", "job", value=value))
+    assert found.labels.get("job") == kept
+
+
+@pytest.mark.parametrize("alerts", [[], {"0": {}}, None])
+def test_a_group_without_alerts_is_refused(alerts: object) -> None:
+    body = with_change("alertmanager_firing.json", "alerts", value=alerts)
+    assert refusal("alertmanager", body) == "alerts is missing or empty."

@@ -1,14 +1,16 @@
 """Grafana's own alerting."""
 
+from datetime import UTC, datetime
+
 from teamsup.workers.monitor_bridge.alert import Alert
-from vendor_payloads import news, payload, refusal, with_change
+from vendor_payloads import news, payload, with_change
 
 
 def test_a_group_of_two() -> None:
     first, second = news("grafana", payload("grafana_firing.json"))
     assert isinstance(first, Alert)
     assert isinstance(second, Alert)
-    assert first.key == "c6eadffa33fcdf37 2021-10-12T07:51:03.157076+00:00"
+    assert first.key == "c6eadffa33fcdf37"
     assert first.title == "High memory usage: This alert was triggered for zone us-1"
     assert first.link == "https://play.grafana.org/alerting/1afz29v7z/edit"
     assert first.group == second.group == "{}:{}"
@@ -21,5 +23,11 @@ def test_the_test_button() -> None:
     assert [one.is_test for one in news("grafana", body) if isinstance(one, Alert)] == [True, False]
 
 
-def test_alertmanager_is_told_from_it() -> None:
-    assert 'its kind is "alertmanager"' in refusal("grafana", payload("alertmanager_firing.json"))
+def test_its_end_may_move_the_beginning() -> None:
+    """Grafana 12 sends ``startsAt`` = ``endsAt`` when it resolves."""
+    body = with_change("grafana_firing.json", "alerts", 0, "status", value="resolved")
+    body["alerts"][0]["startsAt"] = body["alerts"][0]["endsAt"] = "2021-10-12T10:30:00Z"
+    begun, ended = news("grafana", payload("grafana_firing.json"))[0], news("grafana", body)[0]
+    assert isinstance(begun, Alert)
+    assert isinstance(ended, Alert)
+    assert (ended.key, ended.is_firing, ended.at) == (begun.key, False, datetime(2021, 10, 12, 10, 30, tzinfo=UTC))

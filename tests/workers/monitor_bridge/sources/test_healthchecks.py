@@ -23,7 +23,7 @@ def test_down_and_up_again() -> None:
 
 
 def test_what_is_wrong_is_said() -> None:
-    assert refusal("healthchecks", change("new")) == 'status must be "up" or "down", not "new".'
+    assert alert("healthchecks", change("new")).is_firing
     assert refusal("healthchecks", {"status": "up"}) == "code is missing."
     assert refusal("healthchecks", "up") == "The payload must be a JSON object, not a text that is no JSON."
 
@@ -42,7 +42,7 @@ def test_a_ping_is_a_sign_of_life_and_the_end_of_a_failure(kind: str) -> None:
 def test_a_ping_with_an_exit_status() -> None:
     assert alert("healthchecks", "", "backup", "3").title == "backup has failed with exit status 3"
     assert isinstance(news("healthchecks", "", "backup", "0")[0], SignOfLife)
-    assert news("healthchecks", "", "backup", "start") == ()
+    assert news("healthchecks", "", "backup", "start") == news("healthchecks", "a line", "backup", "log") == ()
 
 
 @pytest.mark.parametrize("path", [("backup", "almost"), ("backup", "1", "2"), ("..",), ("a b",), ("x" * 101,)])

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from teamsup.workers.monitor_bridge.alert import Alert, SignOfLife
+from teamsup.workers.monitor_bridge.sources import Unreadable
 from vendor_payloads import alert, news, refusal
 
 
@@ -64,14 +65,27 @@ def test_a_line_of_text() -> None:
     [
         ("  ", "The payload is empty."),
         ([], "The list is empty."),
-        ([1], "alert 0 must be a table, not a number."),
-        ([{"title": "x"}] * 2001, "These are 2001 alerts; at most 2000 may come at once."),
         ({"titel": "x"}, 'There is no "titel"; known are title, status, severity, text,'),
         ({}, "title is missing."),
-        ({"title": "x", "status": "on"}, 'status must be "firing" or "resolved", not "on".'),
-        ({"title": "x", "severity": "awful"}, 'severity must be "critical", "warning" or "info", not "awful".'),
-        ({"title": "x", "labels": {"a": {}}}, "labels.a must be a text, not a table."),
     ],
 )
 def test_what_is_wrong_is_said(body: object, reason: str) -> None:
     assert refusal("plain", body).startswith(reason)
+
+
+@pytest.mark.parametrize(
+    "more", [{"status": "on"}, {"severity": "awful"}, {"labels": {"a": {}}}, {"labels": 5}, {"titel": "y"}, {"at": []}]
+)
+def test_what_is_not_its_identity_refuses_no_alert(more: dict[str, object]) -> None:
+    found = alert("plain", {"title": "x", **more})
+    assert (found.key, found.is_firing, found.severity, found.labels) == ("x", True, "warning", {})
+
+
+def test_one_without_a_title_is_called_by_its_text() -> None:
+    assert alert("plain", {"text": "97 %", "key": "disk"}).title == "97 %"
+
+
+def test_one_of_a_list_that_cannot_be_read_does_not_hide_the_others() -> None:
+    first, bad, last = news("plain", [{"title": "x"}, 1, {"title": "y"}])
+    assert [each.key for each in (first, last) if isinstance(each, Alert)] == ["x", "y"]
+    assert bad == Unreadable("alert 1 must be a table, not a number.", 1)

@@ -49,8 +49,11 @@ def test_a_certificate_that_ends_soon() -> None:
     assert (found.is_test, found.severity, found.title) == (False, "warning", said)
 
 
+@pytest.mark.parametrize(("status", "is_firing"), [("down", True), (7, True), (None, True), ("1", False), (1.0, False)])
+def test_a_state_that_is_not_known_is_a_problem(status: object, is_firing: bool) -> None:
+    assert alert("uptime_kuma", beat(status)).is_firing == is_firing
+
+
 def test_what_is_wrong_is_said() -> None:
-    assert refusal("uptime_kuma", beat("down")) == "heartbeat.status must be a number, not a text."
-    assert refusal("uptime_kuma", beat(7)) == "heartbeat.status must be 0, 1, 2 or 3."
     assert refusal("uptime_kuma", {"hello": 1}).startswith("Neither heartbeat nor msg is there")
     assert "choose the body" in refusal("uptime_kuma", "--boundary\r\n")

@@ -1,44 +1,92 @@
-"""The body of a request: read within bounds, and made JSON of."""
+"""The body of a request: read within bounds, and made JSON of, as far as it can be."""
 
 import asyncio
+import contextlib
 import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 
 from .sources import BadPayload
 
-MAX_BYTES = 2**20
+MAX_BYTES = 16 * 2**20
+"""Of one request."""
+MAX_TOGETHER = 64 * 2**20
+"""Of all requests that are being read or stored."""
 _SECONDS = 20.0
+_DEEPEST = 100
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{}]', re.DOTALL)
+_DIGITS = 300  # as many as a float can have
 
 
-class TooLarge(Exception):
-    """More than MAX_BYTES; ``beginning`` is what was read of it."""
-
-    def __init__(self, beginning: bytes) -> None:
-        super().__init__(f"The payload is larger than {MAX_BYTES // 2**20} MiB.")
-        self.beginning = beginning
+class NoRoom(Exception):
+    """The requests that are at work have all the memory."""
 
 
-async def read(request: web.Request) -> bytes:
-    """All of it. Raises TooLarge, and TimeoutError when it comes too slowly."""
-    if (request.content_length or 0) > MAX_BYTES:
-        raise TooLarge(b"")
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What was read of one."""
+
+    data: bytes
+    is_cut: bool = False
+    """There was more, which is gone."""
+
+
+class Memory:
+    """The bytes that all requests hold together."""
+
+    def __init__(self) -> None:
+        self.held = 0
+
+    @contextlib.contextmanager
+    def share(self) -> Iterator["Share"]:
+        """One request's part of it, given back at the end."""
+        share = Share(self)
+        try:
+            yield share
+        finally:
+            share.keep(0)
+
+
+class Share:
+    """What one request holds."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        self._bytes = 0
+
+    def keep(self, size: int) -> None:
+        """Hold so many bytes from now on. Raises NoRoom."""
+        more = size - self._bytes
+        if more > 0 and self._memory.held + more > MAX_TOGETHER:
+            raise NoRoom
+        self._memory.held += more
+        self._bytes = size
+
+
+async def read(request: web.BaseRequest, share: Share, kept: int, longest: int = MAX_BYTES) -> Body:
+    """All of it; of what is longer than that, the first ``kept`` bytes, after the rest was heard out.
+
+    Raises NoRoom, and TimeoutError when it comes too slowly.
+    """
     data = bytearray()
+    is_cut = (request.content_length or 0) > longest
     async with asyncio.timeout(_SECONDS):
         async for piece in request.content.iter_any():
             data += piece
-            if len(data) > MAX_BYTES:
-                raise TooLarge(bytes(data[:MAX_BYTES]))
-    return bytes(data)
+            is_cut = is_cut or len(data) > longest
+            if is_cut:
+                del data[kept:]
+            share.keep(len(data))
+    return Body(bytes(data), is_cut)
 
 
 def text(data: bytes) -> str:
-    """Raises BadPayload."""
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise BadPayload("The payload is not text in UTF-8.") from error
+    """As text, whatever it is."""
+    return data.decode("utf-8-sig", "replace")
 
 
 def parsed(data: bytes) -> Any:  # noqa: ANN401 - any JSON value
@@ -47,15 +95,35 @@ def parsed(data: bytes) -> Any:  # noqa: ANN401 - any JSON value
     if not written.lstrip().startswith(("{", "[")):
         return written
     try:
-        return json.loads(written, parse_constant=_refuse)
-    except RecursionError as error:
-        raise BadPayload("The JSON is nested too deeply.") from error
+        try:
+            return _loads(written)
+        except RecursionError:
+            return _loads(_shallow(written))
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
-        raise BadPayload(f"The payload is no JSON: {error.msg} ({place}).") from error
-    except ValueError as error:  # Python's bound for the digits of a number
-        raise BadPayload("The JSON has a number with too many digits.") from error
+        raise BadPayload(f"The payload is not valid JSON: {error.msg} ({place}).") from error
 
 
-def _refuse(constant: str) -> None:
-    raise BadPayload(f"The payload is no JSON: {constant} is no number.")
+def _loads(written: str) -> Any:  # noqa: ANN401 - any JSON value
+    """Numbers that are none, and those that nobody can reckon with, are read as nothing and as text."""
+    return json.loads(
+        written,
+        parse_constant=lambda _: None,
+        parse_int=lambda digits: int(digits) if len(digits) <= _DIGITS else digits,
+    )
+
+
+def _shallow(written: str) -> str:
+    """The JSON without what is nested too deeply to be read."""
+    kept: list[str] = []
+    depth = begins = 0
+    for token in _TOKEN.finditer(written):
+        if token[0] in "[{":
+            depth += 1
+            if depth == _DEEPEST:
+                kept.append(written[begins : token.start()] + "null")
+        elif token[0] in "]}":
+            if depth == _DEEPEST:
+                begins = token.end()
+            depth -= 1
+    return "".join(kept) + (written[begins:] if depth < _DEEPEST else "")

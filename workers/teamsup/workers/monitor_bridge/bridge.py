@@ -48,7 +48,7 @@ class MonitorBridge(Worker):
         self._care = Care(hub, self._incidents.conversations)
         self._quiet = Quiet(hub, sources, self._incidents, self._section.interval_seconds)
         self._watch = Watch(hub, self._section, settings.group("watchdog", WatchdogSection), self._incidents)
-        self._listener = listener(hub, settings, self._incidents.take)
+        self._listener = listener(hub, settings, self._incidents.take, self._say_port)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._changed = asyncio.Event()
         self._besides: set[asyncio.Task[None]] = set()
@@ -62,9 +62,8 @@ class MonitorBridge(Worker):
         self._has_looked = False
 
     def details(self) -> dict[str, Any]:
-        listening = "" if self._listener is None else self._listener.note
         figures = self._watch.host.note if self._has_looked else ""
-        note = "; ".join(part for part in (listening, figures, self._open) if part)
+        note = "; ".join(part for part in (figures, self._open) if part)
         return {"note": note, "alerted": self._watch.alerted}
 
     async def work(self) -> None:
@@ -86,6 +85,9 @@ class MonitorBridge(Worker):
         self._changed.set()
         if changed:
             self._start(self._quiet.silence(changed))
+
+    async def _say_port(self, reason: str) -> None:
+        await (self.degrade("port", reason) if reason else self.recover("port"))
 
     async def _sample(self) -> None:
         # CPU is measured between two calls, and the moment of the start says nothing about the host.

@@ -10,12 +10,13 @@ from teamsup.hub.source_section import SourceSection, address, check_sources
 from .intake import Take
 
 if TYPE_CHECKING:
-    from .listener import Listener
+    from .listener import Listener, Report
 
 
-def listener(hub: MessageHub, settings: Settings, take: Take) -> "Listener | None":
+def listener(hub: MessageHub, settings: Settings, take: Take, report: "Report | None" = None) -> "Listener | None":
     """What hears the sources of teamsup.toml, if there are any. Raises NotConfigured."""
-    listen = settings.section("monitor-bridge", MonitorSection).listen
+    section = settings.section("monitor-bridge", MonitorSection)
+    listen = section.listen
     sources = settings.group("source", SourceSection)
     try:
         check_sources(listen, sources)
@@ -25,4 +26,12 @@ def listener(hub: MessageHub, settings: Settings, take: Take) -> "Listener | Non
         return None
     from .listener import Listener  # brings an HTTP server with it, which most teams need not
 
-    return Listener(hub, take, address(listen), sources)
+    return Listener(
+        hub,
+        take,
+        address(listen),
+        sources,
+        hosts=section.hosts,
+        trusted_proxies=section.trusted_proxies,
+        report=report,
+    )

@@ -1,7 +1,11 @@
-"""From requests into the hub: what arrives together is stored together, and is said to be stored only then."""
+"""From requests into the hub: what arrives together is stored together, and is said to be stored only then.
+
+A request of very many alerts is stored in parts. When that ends in the middle, its source comes again, and counts the
+first ones twice.
+"""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from teamsup.hub import MessageHub
@@ -71,22 +75,41 @@ class Intake:
 
     def _next(self) -> list[_Waiting]:
         count = alerts = 0
-        while count < len(self._waiting) and alerts < _TOGETHER:
-            alerts += len(self._waiting[count].news)
+        for waiting in self._waiting:
+            alerts += len(waiting.news)
+            if count and alerts > _TOGETHER:
+                break
             count += 1
         batch, self._waiting = self._waiting[:count], self._waiting[count:]
         return batch
 
     def _store(self, batch: list[_Waiting]) -> list[Exception | None]:
+        if len(batch) == 1:
+            return [self._store_in_parts(batch[0].source, batch[0].news, _TOGETHER)]
+        if error := self._store_at_once([(each.source, each.news) for each in batch]):
+            return (
+                [error] * len(batch) if isinstance(error, _CANNOT_STORE) else [self._store([each])[0] for each in batch]
+            )
+        return [None] * len(batch)
+
+    def _store_in_parts(self, source: str, news: News, size: int) -> Exception | None:
+        """A large one in several transactions; of one that cannot be taken all that can be. What failed first."""
+        failed: Exception | None = None
+        for begin in range(0, max(len(news), 1), size):
+            part = news[begin : begin + size]
+            error = self._store_at_once([(source, part)])
+            if isinstance(error, _CANNOT_STORE):
+                return error
+            if error is not None and len(part) > 1:
+                error = self._store_in_parts(source, part, 1)
+            failed = failed or error
+        return failed
+
+    def _store_at_once(self, all_news: Sequence[tuple[str, News]]) -> Exception | None:
         try:
             with self._hub.transaction():
-                for waiting in batch:
-                    self._take(waiting.source, waiting.news)
-        except _CANNOT_STORE as error:
-            return [error] * len(batch)
+                for source, news in all_news:
+                    self._take(source, news)
         except Exception as error:
-            # One that cannot be taken must not be the end of the others.
-            if len(batch) == 1:
-                return [error]
-            return [outcome for waiting in batch for outcome in self._store([waiting])]
-        return [None] * len(batch)
+            return error
+        return None

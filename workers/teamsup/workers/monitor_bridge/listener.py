@@ -1,10 +1,10 @@
 """Hears the sources over HTTP. Whoever gets 200 can forget what they said: it is stored."""
 
 import asyncio
-import contextlib
+import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 import aiohttp
 from aiohttp import web
@@ -13,21 +13,26 @@ from aiohttp.http import HttpProcessingError
 from teamsup.hub import MessageHub, StoreError
 from teamsup.hub.source_section import Address, SourceSection
 
-from . import body
+from . import admission, body
 from .alert import Alert
+from .connections import Connections
 from .intake import Intake, Take, TooMany
+from .port import trouble
 from .proof import CHALLENGE, Proof, proof_of
-from .refused import keep, refused
-from .sources import PARSERS, BadPayload, News, Request, confirmation
+from .refused import KEPT_BYTES, Rejected, keep, refused
+from .sources import PARSERS, BadPayload, News, Request, Unreadable, confirmation
 
-_IDLE_SECONDS = 30.0
-"""Of a connection, and until the headers of a request must have come."""
-_CONNECTIONS = 256
 _RETRY_SECONDS = 5
+_PORT_SECONDS, _PORT_LONGEST = 1.0, 30.0
+"""Until a port that is taken is tried again: at first, and at last."""
 _CONFIRM_SECONDS = 10
 _LOG_SECONDS = 60.0
+_PING_BYTES = 64 * 2**10
+"""Of a ping's log, which may be as long as it wants."""
 
 Confirm = Callable[[str], Awaitable[bool]]
+Report = Callable[[str], Awaitable[None]]
+"""Says why the sources cannot be heard; an empty text: they are."""
 
 
 class Listener:
@@ -40,6 +45,9 @@ class Listener:
         listen: Address,
         sources: Mapping[str, SourceSection],
         *,
+        hosts: Collection[str] = (),
+        trusted_proxies: Collection[str] = (),
+        report: Report | None = None,
         confirm: Confirm | None = None,
     ) -> None:
         """Raises NotConfigured for a secret that cannot be read."""
@@ -49,10 +57,14 @@ class Listener:
         """Where it hears; 0: not yet."""
         self._hub = hub
         self._listen = listen
+        self._hosts = {admission.called(host) for host in ("localhost", listen.host, *hosts)}
+        self._trusted_proxies = trusted_proxies
         self._kinds = {name: source.kind for name, source in sources.items()}
         self._proofs: dict[str, Proof] = {name: proof_of(name, source) for name, source in sources.items()}
         self._log = logging.getLogger("monitor-bridge")
         self._intake = Intake(hub, take)
+        self._memory = body.Memory()
+        self._report = report
         self._confirm = confirm or ask_once
         self._complained: dict[tuple[str, str], float] = {}
         self._misunderstood = {payload.source for payload in refused(hub)}
@@ -60,16 +72,11 @@ class Listener:
 
     async def run(self) -> None:
         """Hear until cancelled."""
-        application = web.Application(client_max_size=body.MAX_BYTES)
-        application.router.add_get("/", self._health)
-        application.router.add_route("*", "/{name}", self._answer)
-        application.router.add_route("*", "/{name}/{rest:.*}", self._answer)
-        runner = web.AppRunner(
-            application, access_log=None, logger=_quiet_log(), keepalive_timeout=_IDLE_SECONDS, shutdown_timeout=5.0
-        )
+        connections = Connections(self._answer, self._trusted_proxies, _quiet_log())
+        runner = web.ServerRunner(connections, shutdown_timeout=5.0)
         await runner.setup()
         try:
-            server = await self._bind(runner)
+            server = await self._bind(connections)
             try:
                 await asyncio.Event().wait()
             finally:
@@ -79,99 +86,130 @@ class Listener:
             await self._intake.close()
             await runner.cleanup()
 
-    async def _bind(self, runner: web.AppRunner) -> asyncio.Server:
-        """Take the port, when whoever else has it lets go of it."""
-        http = runner.server
-        assert http is not None  # noqa: S101 - after setup()
-
-        def admit() -> asyncio.Protocol:
-            return http() if len(http.connections) < _CONNECTIONS else _Full()
-
-        place = f"{self._listen.host} port {self._listen.port}"
+    async def _bind(self, connections: Connections) -> asyncio.Server:
+        """Take the port, as soon as whoever else has it lets go of it."""
+        self._connections = connections
+        loop, seconds = asyncio.get_running_loop(), _PORT_SECONDS
         while True:
             try:
-                server = await asyncio.get_running_loop().create_server(admit, self._listen.host, self._listen.port)
+                server = await loop.create_server(connections, self._listen.host, self._listen.port)
             except OSError as error:
-                if not self.note:
-                    self._log.error("cannot hear the sources on %s: %s", place, error.strerror)
-                self.note = f"cannot hear the sources on {place}: {error.strerror}"
-                await asyncio.sleep(_RETRY_SECONDS)
+                await self._say(await asyncio.to_thread(trouble, self._listen, error))
+                await asyncio.sleep(seconds)
+                seconds = min(2 * seconds, _PORT_LONGEST)
             else:
-                self.note = ""
                 self.port = server.sockets[0].getsockname()[1]
                 self._log.info("sources are heard on %s port %d", self._listen.host, self.port)
+                await self._say("")
                 return server
 
-    async def _health(self, _request: web.Request) -> web.Response:
-        return _says(200, "ok")
+    async def _say(self, reason: str) -> None:
+        self.note = reason
+        if self._report is not None:
+            await self._report(reason)
 
-    async def _answer(self, request: web.Request) -> web.Response:
-        name = request.match_info["name"]
-        path = tuple(part for part in request.match_info.get("rest", "").split("/") if part)
+    async def _answer(self, request: web.BaseRequest) -> web.Response:
+        answer = await self._respond(request)
+        if answer.status != 200 or request.path == "/":
+            # Who proves nothing has no use for the connection; others make a new one.
+            answer.force_close()
+        return answer
+
+    async def _respond(self, request: web.BaseRequest) -> web.Response:
+        name, _, rest = request.path.removeprefix("/").partition("/")
+        path = tuple(part for part in rest.split("/") if part)
+        if not name:
+            return _says(200, "ok") if request.method in ("GET", "HEAD") else _says(405, "A source has a name.")
+        if (refusal := admission.refusal(request.headers, self._names(request))) is not None:
+            return _says(*refusal)
         proof = self._proofs.get(name)
         if proof is None:
             return _says(404, "There is no source of this name.")
-        if "Origin" in request.headers or "Sec-Fetch-Site" in request.headers:
-            return _says(403, "A browser is no source: any page could have made it ask.")
         if not proof.accepts(request.headers.get("Authorization", ""), request.query):
             self._complain(name, "a request without the right secret was refused")
             return _says(401, "The secret is missing or wrong.", {"WWW-Authenticate": CHALLENGE})
         if request.method not in ("POST", "PUT") and not (path and request.method in ("GET", "HEAD")):
             return _says(405, "A source uses POST.", {"Allow": "POST"})
+        self._connections.prove(request.protocol)
         try:
             return await self._hear(name, path, request)
         except (StoreError, TooMany) as error:
             self._complain(name, f"what it says could not be stored, and it was asked to come again: {error}")
-            return _says(503, "It could not be stored; come again.", {"Retry-After": str(_RETRY_SECONDS)})
-
-    async def _hear(self, name: str, path: tuple[str, ...], request: web.Request) -> web.Response:
-        data = b""
-        try:
-            data = await body.read(request)
-            return await self._understand(name, path, request, data)
+            return _come_again("It could not be stored")
+        except body.NoRoom:
+            self._complain(name, "it was asked to come again, as too much is being heard at once")
+            return _come_again("Too much is being heard at once")
         except TimeoutError:
-            return _says(408, "The payload came too slowly.", {"Connection": "close"})
-        except body.TooLarge as error:
-            await self._refuse(name, str(error), error.beginning)
-            return _says(413, str(error), {"Connection": "close"})
-        except (aiohttp.ClientPayloadError, web.RequestPayloadError, ConnectionError):
-            return _says(400, "The payload could not be read to its end.", {"Connection": "close"})
-        except BadPayload as error:
-            await self._refuse(name, str(error), data)
-            return _says(400, str(error))
-        except (StoreError, TooMany):
-            raise
-        except Exception as error:
-            # A mistake of ours, in reading it or in storing it: a person should see what it was about.
-            self._log.exception("what %s says could not be taken in", name)
-            await self._refuse(name, f"It could not be taken in: {type(error).__name__}.", data)
-            return _says(500, "It could not be taken in.")
+            self._complain(name, "it was asked to come again, as its payload came too slowly")
+            return _come_again("The payload came too slowly")
 
-    async def _understand(self, name: str, path: tuple[str, ...], request: web.Request, data: bytes) -> web.Response:
+    def _names(self, request: web.BaseRequest) -> set[str]:
+        """By which it may have called us: also by the address at which it has reached us."""
+        here = None if request.transport is None else request.transport.get_extra_info("sockname")
+        return self._hosts | {admission.plain_address(here[0])} if here else self._hosts
+
+    async def _hear(self, name: str, path: tuple[str, ...], request: web.BaseRequest) -> web.Response:
+        with self._memory.share() as share:
+            try:
+                await _continue(request)
+                kept, longest = (_PING_BYTES, _PING_BYTES) if path else (KEPT_BYTES, body.MAX_BYTES)
+                sent = await body.read(request, share, kept, longest)
+            except (aiohttp.ClientPayloadError, web.RequestPayloadError, ConnectionError):
+                return _says(400, "The payload could not be read to its end.")
+            if sent.is_cut and not path:
+                size = f"larger than {body.MAX_BYTES // 2**20} MiB"
+                await self._reject(name, [Rejected(f"The payload is {size}; this is its beginning.", sent.data)])
+                return _says(200, f"It is {size}: only its beginning is kept, for a person.")
+            try:
+                return await self._understand(name, path, request, sent.data)
+            except BadPayload as error:
+                await self._reject(name, [Rejected(str(error), sent.data)])
+                return _says(400, str(error))
+            except (StoreError, TooMany):
+                raise
+            except Exception as error:
+                # A mistake of ours, in reading it or in storing it: a person should see what it was about.
+                self._log.exception("what %s says could not be taken in", name)
+                await self._reject(name, [Rejected(f"It could not be taken in: {type(error).__name__}.", sent.data)])
+                return _says(500, "It could not be taken in.")
+
+    async def _understand(
+        self, name: str, path: tuple[str, ...], request: web.BaseRequest, data: bytes
+    ) -> web.Response:
         headers = {header.lower(): value for header, value in request.headers.items()}
         asked = Request(name, headers=headers, path=path)
         if self._kinds[name] == "oracle_cloud" and (link := confirmation(asked)) is not None:
             return await self._subscribe(name, link)
-        news = self._news(asked, data)
-        again = (_misunderstanding(name),) if name in self._misunderstood else ()
-        await self._intake.store(name, (*news, *again))
+        news, rejected = await asyncio.to_thread(self._read, asked, data)
+        if rejected and not news:
+            raise BadPayload(rejected[0].reason)
+        if not rejected and name in self._misunderstood:
+            news = (*news, _misunderstanding(name))
+        await self._intake.store(name, news)
+        if rejected:
+            await self._reject(name, rejected)
+            return _says(200, f"Stored, but for {len(rejected)} that could not be read: {rejected[0].reason}")
         self._misunderstood.discard(name)
         return _says(200, "Stored.")
 
-    def _news(self, asked: Request, data: bytes) -> News:
+    def _read(self, asked: Request, data: bytes) -> tuple[News, list[Rejected]]:
+        """What it says, and what of it cannot be read. Raises BadPayload."""
         content = body.text(data) if asked.path else body.parsed(data)
-        return PARSERS[self._kinds[asked.source]](Request(asked.source, content, asked.headers, asked.path))
+        found = PARSERS[self._kinds[asked.source]](Request(asked.source, content, asked.headers, asked.path))
+        news = tuple(each for each in found if not isinstance(each, Unreadable))
+        return news, [_rejected(each) for each in found if isinstance(each, Unreadable)]
 
     async def _subscribe(self, name: str, link: str) -> web.Response:
         if await self._confirm(link):
             self._log.info("%s has subscribed us, which was confirmed", name)
             return _says(200, "Confirmed.")
         self._complain(name, "its subscription could not be confirmed")
-        return _says(503, "It could not be confirmed; come again.", {"Retry-After": str(_RETRY_SECONDS)})
+        return _come_again("It could not be confirmed")
 
-    async def _refuse(self, name: str, reason: str, data: bytes) -> None:
+    async def _reject(self, name: str, rejected: Sequence[Rejected]) -> None:
         """Keep it for a person, and tell: it may have been an alert. Raises StoreError; then it is not refused yet."""
-        await asyncio.to_thread(keep, self._hub, name, reason, data)
+        await asyncio.to_thread(keep, self._hub, name, rejected)
+        reason = rejected[0].reason
         self._complain(name, f"a payload was refused and kept: {reason}")
         self._misunderstood.add(name)
         try:
@@ -201,13 +239,32 @@ async def ask_once(link: str) -> bool:
         return False
 
 
+async def _continue(request: web.BaseRequest) -> None:
+    """Let a source send its body that asks before it does."""
+    if request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0
+
+
 def _says(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> web.Response:
     return web.Response(status=status, text=f"{sentence}\n", headers={"Server": "teamsup", **(headers or {})})
 
 
+def _come_again(why: str) -> web.Response:
+    return _says(503, f"{why}; come again.", {"Retry-After": str(_RETRY_SECONDS)})
+
+
+def _rejected(unreadable: Unreadable) -> Rejected:
+    try:
+        part = json.dumps(unreadable.part, ensure_ascii=False)
+    except (RecursionError, ValueError):
+        part = ""
+    return Rejected(unreadable.reason, part.encode("utf-8", "replace"))
+
+
 def _misunderstanding(name: str, reason: str = "") -> Alert:
     """That a source is not understood, which may hide any other problem; without a reason: that it is again."""
-    title = f"What {name} sends is {'not understood' if reason else 'understood again'}"
+    title = f"What {name} sends is {'not all understood' if reason else 'understood again'}"
     text = f"{reason} What it was: teamsup alerts refused" if reason else ""
     return Alert(name, "refused", bool(reason), title, text=text, thing="refused", key_returns=True)
 
@@ -224,13 +281,3 @@ def _quiet_log() -> logging.Logger:
     log = logging.getLogger("monitor-bridge.http")
     log.filters = [_Strangers()]
     return log
-
-
-class _Full(asyncio.Protocol):
-    """For a connection too many."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport)  # noqa: S101 - of a server
-        with contextlib.suppress(OSError):
-            transport.write(b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n")
-        transport.close()

@@ -39,18 +39,37 @@ class Refused:
     last_at: datetime | None
 
 
-def keep(hub: MessageHub, source: str, reason: str, payload: bytes) -> None:
-    """Keep a payload that was refused. Raises StoreError."""
-    digest = hashlib.sha256(payload).hexdigest()
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """One that is to be kept."""
+
+    reason: str
+    payload: bytes
+
+
+def keep(hub: MessageHub, source: str, rejected: Sequence[Rejected]) -> None:
+    """Keep what was refused of one request, of very many the first. Raises StoreError."""
     now = to_text(time.time())
-    with hub.transaction():
-        text = payload[:KEPT_BYTES].decode("utf-8", "replace")
-        hub.change(
-            "INSERT INTO refused_payloads (source, digest, reason, payload, bytes, first_at, last_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (source, digest)"
-            " DO UPDATE SET times = times + 1, reason = excluded.reason, last_at = excluded.last_at",
-            (source, digest, reason[:500], text, len(payload), now, now),
+    rows = [
+        (
+            source,
+            hashlib.sha256(each.payload).hexdigest(),
+            each.reason[:500],
+            each.payload[:KEPT_BYTES].decode("utf-8", "replace"),
+            len(each.payload),
+            now,
+            now,
         )
+        for each in rejected[:KEPT]
+    ]
+    with hub.transaction():
+        for row in rows:
+            hub.change(
+                "INSERT INTO refused_payloads (source, digest, reason, payload, bytes, first_at, last_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (source, digest)"
+                " DO UPDATE SET times = times + 1, reason = excluded.reason, last_at = excluded.last_at",
+                row,
+            )
         hub.change(
             "DELETE FROM refused_payloads WHERE source = ? AND id NOT IN"
             " (SELECT id FROM refused_payloads WHERE source = ? ORDER BY last_at DESC, id DESC LIMIT ?)",

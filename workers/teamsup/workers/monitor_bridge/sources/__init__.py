@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 from . import alertmanager, google_cloud, grafana, healthchecks, oracle_cloud, plain, uptime_kuma
-from .request import BadPayload, News, Request
+from .request import BadPayload, News, Parsed, Request, Unreadable
 
-PARSERS: dict[str, Callable[[Request], News]] = {
+PARSERS: dict[str, Callable[[Request], Parsed]] = {
     "alertmanager": alertmanager.parse,
     "grafana": grafana.parse,
     "google_cloud": google_cloud.parse,
@@ -16,6 +16,6 @@ PARSERS: dict[str, Callable[[Request], News]] = {
 }
 """By the ``kind`` of [source.NAME]."""
 
-__all__ = ["PARSERS", "BadPayload", "News", "Request", "confirmation"]
+__all__ = ["PARSERS", "BadPayload", "News", "Parsed", "Request", "Unreadable", "confirmation"]
 
 confirmation = oracle_cloud.confirmation

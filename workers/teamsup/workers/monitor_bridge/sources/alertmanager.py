@@ -1,36 +1,33 @@
-"""Prometheus Alertmanager: its webhook, version 4."""
+"""Prometheus Alertmanager: its webhook, version 4, of which Grafana's has the form too."""
 
 from collections.abc import Mapping
-from datetime import datetime
 
 from ..alert import Alert, SignOfLife
-from .fields import MAX_KEY, Table, as_table, key, one_line, severity, thing
-from .request import BadPayload, News, Request
+from .fields import MAX_KEY, Table, as_table, key, one_line, read_each, severity, thing
+from .request import BadPayload, Parsed, Request, Unreadable
 
 _WATCHDOGS = ("watchdog", "deadmansswitch")
 """Alerts that always fire, so that their silence says that alerting itself has ended."""
 
 
-def parse(request: Request) -> News:
+def parse(request: Request) -> Parsed:
     """What a group of alerts says. Raises BadPayload."""
-    return of_group(request, "4", {"1": ' Is this Grafana? Then its kind is "grafana".'})
-
-
-def of_group(request: Request, wanted: str, hints: Mapping[str, str]) -> News:
-    """The alerts of a group in the form that both share; ``hints`` by versions that are another's."""
-    source, group = request.source, as_table(request.body)
-    if (version := group.exact("version")) != wanted:
-        raise BadPayload(f'version must be "{wanted}", not "{one_line(version, 20)}".{hints.get(version, "")}')
-    alerts = group.tables("alerts")
+    group = as_table(request.body)
+    alerts = group.array("alerts")
     if not alerts:
         raise BadPayload("alerts is missing or empty.")
-    left_out = int(max(0, min(group.number("truncatedAlerts") or 0, 10**6))) + group.left_out("alerts")
-    news = (_news(source, alert, key(group.exact("groupKey")), left_out) for alert in alerts)
-    return tuple(one for one in news if one is not None)
+    name = key(group.exact("groupKey"))
+    said = read_each(alerts, lambda number: f"alerts[{number}]", lambda alert: _news(request.source, alert, name))
+    if left_out := group.number("truncatedAlerts"):
+        return (
+            *said,
+            Unreadable(f"{left_out:.0f} more alerts of the group were left out: max_alerts is too small.", name),
+        )
+    return said
 
 
-def _news(source: str, alert: Table, group: str, left_out: int) -> Alert | SignOfLife | None:
-    is_firing = _is_firing(alert)
+def _news(source: str, alert: Table, group: str) -> Alert | SignOfLife | None:
+    is_firing = alert.exact("status").strip().lower() != "resolved"
     labels = alert.labels("labels")
     name = labels.get("alertname", "")
     began = alert.moment("startsAt")
@@ -43,7 +40,7 @@ def _news(source: str, alert: Table, group: str, left_out: int) -> Alert | SignO
     summary = notes.line("summary") or notes.line("title")
     return Alert(
         source,
-        key(alert.needed("fingerprint"), _time(began)),
+        key(alert.exact("fingerprint").strip() or _known_by(labels, alert)),
         is_firing,
         _title(name, summary, labels.get("instance", "")),
         severity(*(labels.get(label, "") for label in ("severity", "priority", "level"))),
@@ -54,15 +51,7 @@ def _news(source: str, alert: Table, group: str, left_out: int) -> Alert | SignO
         next((link for field in ("panelURL", "dashboardURL", "generatorURL") if (link := alert.link(field))), ""),
         began if is_firing else alert.moment("endsAt"),
         is_test=(name, labels.get("instance")) == ("TestAlert", "Grafana"),
-        left_out=left_out,
     )
-
-
-def _is_firing(alert: Table) -> bool:
-    status = alert.needed("status")
-    if status not in ("firing", "resolved"):
-        raise BadPayload(f'{alert.name}.status must be "firing" or "resolved", not "{one_line(status, 20)}".')
-    return status == "firing"
 
 
 def _title(name: str, summary: str, instance: str) -> str:
@@ -76,5 +65,8 @@ def _text(notes: Table) -> str:
     return "\n".join(part for part in parts if part)
 
 
-def _time(began: datetime | None) -> str:
-    return began.isoformat() if began else ""
+def _known_by(labels: Mapping[str, str], alert: Table) -> str:
+    """A fingerprint is made of all labels, and so these are as good."""
+    if not labels:
+        raise BadPayload(f"{alert.name}.fingerprint is missing.")
+    return " ".join(f"{name}={value}" for name, value in sorted(labels.items()))

@@ -1,16 +1,17 @@
 """Reading what strangers have written: every type checked, every length bounded, nothing that steers a terminal."""
 
 import hashlib
+import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from teamsup.hub.wording import printable
 
-from ..alert import Severity
-from .request import BadPayload
+from ..alert import Alert, Severity, SignOfLife
+from .request import BadPayload, Parsed, Unreadable
 
 MAX_KEY = 120
 MAX_TITLE = 200
@@ -19,8 +20,12 @@ MAX_LABELS = 64
 MAX_LABEL_NAME = 100
 MAX_LABEL = 500
 MAX_LINK = 1000
-MAX_ALERTS = 2000
+MAX_ALERTS = 10_000
 """Of one request."""
+
+_NUMBER = re.compile(r"[0-9]{9,20}(\.[0-9]{0,9})?")
+_NO_SECONDS = 1e11
+"""A time from here on, which would be in the year 5138, is in a smaller unit."""
 
 _TYPES = {dict: "a table", list: "a list", str: "a text", bool: "true or false", int: "a number", float: "a number"}
 _SEVERITIES: dict[str, Severity] = {
@@ -32,7 +37,7 @@ _SEVERITIES: dict[str, Severity] = {
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A JSON object and where it stands, so that a refusal can say what is wrong with what."""
+    """A JSON object and its place in the payload. A field of another type than wanted never refuses the whole."""
 
     name: str
     entries: Mapping[str, Any]
@@ -46,72 +51,51 @@ class Table:
         return one_line(self.exact(key), longest)
 
     def exact(self, key: str) -> str:
-        """A text as it is, for what is compared and not shown."""
-        value = self.entries.get(key)
-        if value is None:
-            return ""
-        if not isinstance(value, str):
-            raise self._wrong(key, value, "a text")
-        return value
+        """A text as it is, for what is compared and not shown; numbers, truth values and lists of these as text."""
+        return _written(self.entries.get(key))
 
     def needed(self, key: str) -> str:
-        """A text without which the whole says nothing."""
+        """A text without which the whole says nothing. Raises BadPayload."""
         if not (text := self.exact(key).strip()):
             raise BadPayload(f"{self._place(key)} is missing.")
         return text
 
     def number(self, key: str) -> float | None:
-        value = self.entries.get(key)
-        if value is None:
+        """A finite number, also one written as text."""
+        try:
+            found = float(self.exact(key))
+        except ValueError:
             return None
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise self._wrong(key, value, "a number")
-        return value
+        return found if math.isfinite(found) else None
 
     def table(self, key: str) -> "Table":
         """An object in it; an empty one when there is none."""
         value = self.entries.get(key)
-        return Table(self._place(key), {}) if value is None else as_table(value, self._place(key))
+        return Table(self._place(key), value if isinstance(value, dict) else {})
 
-    def tables(self, key: str) -> list["Table"]:
+    def array(self, key: str) -> Sequence[Any]:
+        """A list in it; an empty one when there is none."""
+        value = self.entries.get(key)
+        return value if isinstance(value, list) else ()
+
+    def tables(self, key: str) -> "Sequence[Table]":
         """The objects of a list in it."""
-        value = self.entries.get(key)
-        if value is None:
-            return []
-        if not isinstance(value, list):
-            raise self._wrong(key, value, "a list")
-        return [as_table(entry, f"{self._place(key)}[{number}]") for number, entry in enumerate(value[:MAX_ALERTS])]
-
-    def left_out(self, key: str) -> int:
-        """How many entries of a list tables() does not look at."""
-        value = self.entries.get(key)
-        return max(0, len(value) - MAX_ALERTS) if isinstance(value, list) else 0
+        return [Table(self._place(key), value) for value in self.array(key) if isinstance(value, dict)]
 
     def labels(self, key: str) -> dict[str, str]:
-        """An object of short texts, made harmless; numbers count as texts."""
+        """An object of short texts, made harmless."""
         table = self.table(key)
-        return labels({name: table.short(name) for name in table.entries})
-
-    def short(self, key: str) -> str:
-        """A text, or a number or truth value as text."""
-        value = self.entries.get(key)
-        if isinstance(value, bool):
-            return str(value).lower()
-        if isinstance(value, int | float):
-            return str(value)
-        return self.exact(key)
+        return labels({name: table.exact(name) for name in table.entries})
 
     def moment(self, key: str) -> datetime | None:
-        """A time, written or in Unix seconds; none when it is none, as for "0001-01-01" and 0."""
+        """A time; None when it cannot be read, and for "0001-01-01" and 0."""
         value = self.entries.get(key)
-        if value is None or value == "":
-            return None
         if isinstance(value, bool) or not isinstance(value, str | int | float):
-            raise self._wrong(key, value, "a time")
+            return None
         try:
             return moment(value)
-        except (ValueError, OverflowError, OSError) as error:
-            raise BadPayload(f"{self._place(key)} is no time that can be read.") from error
+        except (ValueError, OverflowError, OSError):
+            return None
 
     def link(self, key: str) -> str:
         return link(self.exact(key))
@@ -119,9 +103,6 @@ class Table:
     def _place(self, key: str) -> str:
         place = one_line(key, 50)
         return f"{self.name}.{place}" if self.name else place
-
-    def _wrong(self, key: str, value: object, wanted: str) -> BadPayload:
-        return BadPayload(f"{self._place(key)} must be {wanted}, not {_TYPES.get(type(value), 'null')}.")
 
 
 def as_table(value: object, name: str = "") -> Table:
@@ -131,6 +112,21 @@ def as_table(value: object, name: str = "") -> Table:
     what = name or "The payload"
     kind = "a text that is no JSON" if isinstance(value, str) and not name else _TYPES.get(type(value), "null")
     raise BadPayload(f"{what} must be {'a JSON object' if not name else 'a table'}, not {kind}.")
+
+
+def read_each(
+    entries: Sequence[Any], place: Callable[[int], str], read: Callable[[Table], Alert | SignOfLife | None]
+) -> Parsed:
+    """What each entry of a list says; those that cannot be read stand in their places."""
+    found: list[Alert | SignOfLife | Unreadable | None] = []
+    for number, entry in enumerate(entries[:MAX_ALERTS]):
+        try:
+            found.append(read(as_table(entry, place(number))))
+        except BadPayload as error:
+            found.append(Unreadable(str(error), entry))
+    if more := entries[MAX_ALERTS:]:
+        found.append(Unreadable(f"At most {MAX_ALERTS} alerts are taken at once; these are {len(more)} more.", more))
+    return tuple(each for each in found if each is not None)
 
 
 def harmless(text: str, longest: int = MAX_TEXT) -> str:
@@ -179,17 +175,35 @@ def severity(*words: str, otherwise: Severity = "warning") -> Severity:
     return next((_SEVERITIES[word] for word in _lower(words) if word in _SEVERITIES), otherwise)
 
 
-def known_severity(word: str) -> bool:
-    return word.strip().lower() in _SEVERITIES
-
-
 def moment(value: str | float) -> datetime | None:
-    """Raises ValueError, OverflowError or OSError."""
+    """A time as written, or in Unix seconds, milliseconds, microseconds or nanoseconds.
+
+    Raises ValueError, OverflowError or OSError.
+    """
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        value = float(value)
     if isinstance(value, str):
         found = datetime.fromisoformat(value.strip()[:64])
         found = found if found.tzinfo else found.replace(tzinfo=UTC)
         return None if found.year <= 1 else found.astimezone(UTC)
-    return datetime.fromtimestamp(value, UTC) if value else None
+    unit = next((unit for unit in (1, 1e3, 1e6, 1e9) if abs(value) < _NO_SECONDS * unit), 1)
+    return datetime.fromtimestamp(value / unit, UTC) if value else None
+
+
+def _written(value: object) -> str:
+    match value:
+        case str():
+            return value
+        case bool():
+            return str(value).lower()
+        case int() | float():
+            return str(value)
+        case list():
+            return ", ".join(
+                text for each in value[:MAX_LABELS] if not isinstance(each, list) and (text := _written(each))
+            )
+        case _:
+            return ""
 
 
 def _lower(words: Iterable[str]) -> Iterable[str]:

@@ -16,12 +16,12 @@ def parse(request: Request) -> News:
 
 
 def ping(request: Request) -> News:
-    """A job's own sign: NAME, NAME/start, NAME/fail, or NAME/EXIT_STATUS. What it writes is its log."""
+    """A job's own sign: NAME, NAME/start, NAME/log, NAME/fail, or NAME/EXIT_STATUS. What it writes is its log."""
     name, *rest = request.path
     if len(rest) > 1 or not _NAME.fullmatch(name):
         raise BadPayload("A ping's path is the job's name, and perhaps start, fail or an exit status behind it.")
     what = rest[0] if rest else "0"
-    if what == "start":
+    if what in ("start", "log"):
         return ()
     if what != "fail" and not re.fullmatch(r"[0-9]{1,3}", what):
         raise BadPayload("Behind the job's name there may be start, fail or an exit status.")
@@ -50,12 +50,9 @@ def _job(request: Request, name: str, how: str, *, is_firing: bool = False) -> A
 
 def _change(request: Request) -> News:
     payload = as_table(request.body)
-    status = payload.needed("status")
-    if status not in ("up", "down"):
-        raise BadPayload(f'status must be "up" or "down", not "{one_line(status, 20)}".')
     check = payload.table("check")
     name = check.line("name") or check.line("slug") or "a check without a name"
-    is_firing = status == "down"
+    is_firing = payload.exact("status").strip().lower() != "up"
     tags = check.exact("tags").split()[:64]
     return (
         Alert(

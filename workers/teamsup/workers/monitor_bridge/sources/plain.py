@@ -2,30 +2,27 @@
 
 from dataclasses import replace
 
-from ..alert import Alert, Severity, SignOfLife
-from .fields import MAX_ALERTS, Table, as_table, key, known_severity, one_line, severity
+from ..alert import Alert, SignOfLife
+from .fields import Table, as_table, key, one_line, read_each, severity
 from .healthchecks import ping
-from .request import BadPayload, News, Request
+from .request import BadPayload, Parsed, Request
 
 _KEYS = ("title", "status", "severity", "text", "key", "group", "thing", "labels", "link", "at", "sign_of_life", "test")
 _ENDED = ("resolved", "ok", "up")
-_FIRING = ("firing", "down", "")
 
 
-def parse(request: Request) -> News:
+def parse(request: Request) -> Parsed:
     """What a script says. Raises BadPayload."""
     if request.path:
         return ping(request)
-    body = request.body
+    body, source = request.body, request.source
     if isinstance(body, str):
-        return (_in_words(request.source, body),)
-    entries = body if isinstance(body, list) else [body]
-    if not entries:
+        return (_in_words(source, body),)
+    if not isinstance(body, list):
+        return (_news(source, as_table(body)),)
+    if not body:
         raise BadPayload("The list is empty.")
-    if len(entries) > MAX_ALERTS:
-        raise BadPayload(f"These are {len(entries)} alerts; at most {MAX_ALERTS} may come at once.")
-    names = [f"alert {number}" if isinstance(body, list) else "" for number in range(len(entries))]
-    return tuple(_news(request.source, as_table(entry, name)) for entry, name in zip(entries, names, strict=True))
+    return read_each(body, lambda number: f"alert {number}", lambda said: _news(source, said))
 
 
 def _in_words(source: str, text: str) -> Alert:
@@ -38,15 +35,15 @@ def _in_words(source: str, text: str) -> Alert:
 
 
 def _news(source: str, said: Table) -> Alert | SignOfLife:
-    unknown = next((name for name in said.entries if name not in _KEYS), None)
-    if unknown is not None:
-        raise BadPayload(f'There is no "{one_line(unknown, 40)}"; known are {", ".join(_KEYS)}.')
     if sign := said.line("sign_of_life"):
         return SignOfLife(source, key(sign), sign, said.moment("at"))
-    title = one_line(said.needed("title"))
+    title = one_line(said.exact("title")) or _untitled(said)
     identity = said.exact("key").strip() or title
     labels = said.labels("labels")
-    alert = Alert(source, key(identity), _is_firing(said), title, _severity(said), said.text("text"), key_returns=True)
+    is_firing = said.exact("status").strip().lower() not in _ENDED
+    alert = Alert(
+        source, key(identity), is_firing, title, severity(said.exact("severity")), said.text("text"), key_returns=True
+    )
     return replace(
         alert,
         group=key(said.exact("group")),
@@ -58,15 +55,11 @@ def _news(source: str, said: Table) -> Alert | SignOfLife:
     )
 
 
-def _is_firing(said: Table) -> bool:
-    status = said.exact("status").strip().lower()
-    if status not in (*_FIRING, *_ENDED):
-        raise BadPayload(f'status must be "firing" or "resolved", not "{one_line(status, 20)}".')
-    return status in _FIRING
-
-
-def _severity(said: Table) -> Severity:
-    word = said.exact("severity")
-    if word and not known_severity(word):
-        raise BadPayload(f'severity must be "critical", "warning" or "info", not "{one_line(word, 20)}".')
-    return severity(word)
+def _untitled(said: Table) -> str:
+    """What to call it nevertheless. Raises BadPayload."""
+    if called := said.line("text") or said.line("key"):
+        return called
+    unknown = next((name for name in said.entries if name not in _KEYS), None)
+    if unknown is not None:
+        raise BadPayload(f'There is no "{one_line(unknown, 40)}"; known are {", ".join(_KEYS)}.')
+    raise BadPayload(f"{said.name}.title is missing." if said.name else "title is missing.")

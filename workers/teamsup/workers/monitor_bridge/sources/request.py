@@ -10,6 +10,20 @@ News = tuple[Alert | SignOfLife, ...]
 """What one request says; none when it says nothing that matters, such as a pause for maintenance."""
 
 
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A part of a request that means nothing to us."""
+
+    reason: str
+    """One sentence."""
+    part: Any
+    """The part, as its JSON says it."""
+
+
+Parsed = tuple[Alert | SignOfLife | Unreadable, ...]
+"""What one request says, as far as it can be read."""
+
+
 class BadPayload(Exception):
     """A request that means nothing to us; its text is one sentence that says why."""
 

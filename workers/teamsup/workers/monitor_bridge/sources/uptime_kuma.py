@@ -4,7 +4,7 @@ from ..alert import Alert
 from .fields import MAX_TITLE, Table, as_table, key, labels, one_line, severity
 from .request import BadPayload, News, Request
 
-_DOWN, _UP, _PENDING, _MAINTENANCE = range(4)
+_UP, _PENDING, _MAINTENANCE = 1, 2, 3  # 0 is down
 
 
 def parse(request: Request) -> News:
@@ -18,11 +18,9 @@ def parse(request: Request) -> News:
         return (_notice(request.source, payload),)
     beat, monitor = payload.table("heartbeat"), payload.table("monitor")
     status = beat.number("status")
-    if status not in (_DOWN, _UP, _PENDING, _MAINTENANCE):
-        raise BadPayload("heartbeat.status must be 0, 1, 2 or 3.")
     if status in (_PENDING, _MAINTENANCE):
         return ()
-    return (_state(request.source, payload, beat, monitor, is_firing=status == _DOWN),)
+    return (_state(request.source, payload, beat, monitor, is_firing=status != _UP),)
 
 
 def _notice(source: str, payload: Table) -> Alert:
@@ -36,7 +34,7 @@ def _notice(source: str, payload: Table) -> Alert:
 
 
 def _state(source: str, payload: Table, beat: Table, monitor: Table, *, is_firing: bool) -> Alert:
-    number = beat.short("monitorID") or beat.short("monitor_id") or monitor.short("id")
+    number = beat.exact("monitorID") or beat.exact("monitor_id") or monitor.exact("id")
     if not number:
         raise BadPayload("heartbeat.monitorID is missing.")
     tags = monitor.tables("tags")
@@ -46,13 +44,13 @@ def _state(source: str, payload: Table, beat: Table, monitor: Table, *, is_firin
         key("monitor", number),
         is_firing,
         one_line(f"{name} is {'down' if is_firing else 'up again'}", MAX_TITLE),
-        severity(*(tag.short("value") for tag in tags), *(tag.exact("name") for tag in tags), otherwise="critical"),
+        severity(*(tag.exact("value") for tag in tags), *(tag.exact("name") for tag in tags), otherwise="critical"),
         beat.text("msg") or payload.text("msg"),
         thing=key(name),
         labels=labels(
             {"monitor": name, "type": monitor.exact("type"), "url": monitor.exact("url")}
             | {"hostname": monitor.exact("hostname")}
-            | {tag.exact("name"): tag.short("value") for tag in tags if tag.exact("name")}
+            | {tag.exact("name"): tag.exact("value") for tag in tags if tag.exact("name")}
         ),
         link=monitor.link("url"),
         at=beat.moment("time"),
