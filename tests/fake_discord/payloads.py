@@ -52,7 +52,7 @@ def member_json(world: "World", member: Member, *, with_user: bool = True) -> Js
         "mute": False,
         "pending": False,
         "flags": 0,
-        "communication_disabled_until": None,
+        "communication_disabled_until": iso(member.timed_out_until) if member.timed_out_until else None,
     }
     return {**data, "user": user_json(world.users[member.user])} if with_user else data
 

@@ -52,3 +52,7 @@ def missing_access() -> Refusal:
 
 def missing_permissions() -> Refusal:
     return Refusal(403, 50013, "Missing Permissions")
+
+
+def blocked() -> Refusal:
+    return Refusal(400, 200000, "Message was blocked by automatic moderation")

@@ -7,7 +7,7 @@ from .drafts import Draft, apply, check, check_not_empty
 from .ids import BOT
 from .payloads import message_json, redacted, user_json
 from .permissions import May
-from .refusals import Refusal, empty_message, invalid, missing_permissions, unknown
+from .refusals import Refusal, blocked, empty_message, invalid, missing_permissions, unknown
 from .rules import MESSAGE_CONTENT
 from .talk import change, new_message, publish, react, remove, unreact
 from .things import DM, REPLY, Channel, Json, Message, Reference
@@ -53,6 +53,7 @@ def send(call: Call) -> Answer:
     _check_may_send(world, channel, call.draft)
     check(world, channel, call.draft)
     check_not_empty(call.draft)
+    _check_words(world, channel, call.draft)
     message = new_message(world, channel, BOT)
     message.reference = reference(world, channel, fields)
     message.kind = REPLY if message.reference is not None else message.kind
@@ -88,6 +89,13 @@ def _check_may_send(world: World, channel: Channel, draft: Draft) -> None:
         raise Refusal(400, 160005, "Thread is locked")
 
 
+def _check_words(world: World, channel: Channel, draft: Draft) -> None:
+    """AutoMod, which there is in servers alone."""
+    said = str(draft.fields.get("content") or "")
+    if channel.kind != DM and any(word in said for word in world.rules.blocked_words):
+        raise blocked()
+
+
 def reference(world: World, channel: Channel, fields: Json) -> Reference | None:
     wanted = fields.get("message_reference")
     if not wanted:
@@ -112,6 +120,7 @@ def edit(call: Call) -> Answer:
 
 def edited(world: World, message: Message, draft: Draft) -> Message:
     check(world, world.channels[message.channel], draft)
+    _check_words(world, world.channels[message.channel], draft)
     fields = draft.fields
     texts = fields.get("content", message.content), fields.get("embeds", message.embeds)
     files = draft.uploads or fields.get("attachments", message.attachments)

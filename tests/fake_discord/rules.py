@@ -55,4 +55,5 @@ class Rules:
     link_life: float = 86_400.0  # of an attachment's URL
     limits: dict[str, Limit] = field(default_factory=dict)  # by route, as in REAL_LIMITS
     other_limit: Limit = field(default_factory=lambda: Limit(50, 1.0))
+    blocked_words: tuple[str, ...] = ()  # by AutoMod, in what bots say too
     global_limit: Limit | None = None  # Discord's own is 50 in a second

@@ -32,6 +32,7 @@ class Member:
     roles: set[int] = field(default_factory=set)
     nick: str | None = None
     joined: float = 1_704_067_200.0
+    timed_out_until: float = 0.0
 
 
 @dataclass

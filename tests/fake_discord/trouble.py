@@ -3,6 +3,7 @@
 from typing import Any
 
 from .faults import Kind
+from .ids import BOT, GUILD
 from .parts import Parts
 
 
@@ -46,6 +47,10 @@ class Trouble(Parts):
     async def ask_for_heartbeat(self) -> None:
         for connection in self.gateway.connections:
             connection.send({"op": 1, "d": None})
+
+    async def time_out(self, seconds: float, *, guild: int = GUILD) -> None:
+        """Somebody gives the bot a time-out: until it ends the bot may only read there."""
+        self.world.time_out(guild, BOT, seconds)
 
     async def plan(self, kind: Kind, at: str, **how: Any) -> None:  # noqa: ANN401 - what Faults.add takes
         self.faults.add(kind, at, **how)

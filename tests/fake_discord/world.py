@@ -5,7 +5,7 @@ from collections.abc import Callable
 from .clock import Clock, Snowflakes
 from .ids import ANN, BOB, BOT, BOT_ROLE, CHANNEL, FIRST_FREE, GUILD, OPERATORS, OTHER_BOT
 from .payloads import channel_json, guild_json, member_json, user_json
-from .permissions import EVERYTHING, PEOPLE, May, allowed
+from .permissions import EVERYTHING, PEOPLE, TIMED_OUT, May, allowed
 from .refusals import unknown
 from .rules import DM_MESSAGES, GUILD_MEMBERS, GUILD_MESSAGES, GUILDS, Rules
 from .things import (
@@ -88,9 +88,11 @@ class World:
         guild = self.guilds[channel.guild]
         if user not in guild.members:
             return May(0)
+        may = allowed(guild, channel if channel.parent is None else self.channels[channel.parent], user)
+        if guild.members[user].timed_out_until > self.clock.now() and not may & May.ADMINISTRATOR:
+            may &= TIMED_OUT
         if channel.parent is None:
-            return allowed(guild, channel, user)
-        may = allowed(guild, self.channels[channel.parent], user)
+            return may
         hidden = channel.kind == PRIVATE_THREAD and user not in channel.members and not may & May.MANAGE_THREADS
         return May(0) if hidden else may
 
@@ -115,6 +117,13 @@ class World:
         member.roles.add(role)
         data = {**member_json(self, member), "guild_id": str(guild)}
         self.tell(Happening("GUILD_MEMBER_UPDATE", data, GUILD_MEMBERS))
+
+    def time_out(self, guild: int, user: int, seconds: float) -> None:
+        member = self.guilds[guild].members[user]
+        member.timed_out_until = self.clock.now() + seconds
+        data = {**member_json(self, member), "guild_id": str(guild)}
+        # A bot always hears of itself.
+        self.tell(Happening("GUILD_MEMBER_UPDATE", data, GUILDS if user == BOT else GUILD_MEMBERS))
 
     def remove_member(self, guild: int, user: int) -> None:
         del self.guilds[guild].members[user]

@@ -297,8 +297,12 @@ class GatewaySection:
     """Nor more than these, the newest, of each channel."""
     file_mib: float = 8.0
     """Attachments up to this size are fetched into the team's folder."""
+    refused_seconds: float = 600.0
+    """For so long an answer waits that Discord refuses for want of rights, or for another reason that may pass."""
 
     def __post_init__(self) -> None:
+        if not 0 <= self.refused_seconds <= 86_400:
+            raise ValueError("refused_seconds must be from 0 to 86400, which is a day")
         if not 1 <= self.messages_per_minute <= 1000:
             raise ValueError("messages_per_minute must be from 1 to 1000")
         if not 0 <= self.catch_up_hours <= 24 * 365 or not 0 <= self.catch_up_messages <= 100_000:

@@ -9,7 +9,7 @@ import pytest
 from fake_discord import ANN, BOT, CHANNEL, REAL_LIMITS, FakeDiscord, May, Rules
 from fake_discord.faults import Kind
 from fake_discord.things import Reference
-from gateway_process import ALLOW_ANN, arrival, connected, ended, gateway, outcome, running, say, sent, start, until
+from gateway_process import ALLOW_ANN, arrival, connected, gateway, outcome, running, say, sent, start, until
 from support import as_foreign_program
 from teamsup.hub import Message, MessageHub, Team
 from teamsup.workers.gateway.text import pieces
@@ -114,21 +114,6 @@ def test_the_same_words_said_before_are_not_taken_for_what_is_looked_for(team: T
             async with gateway(team, discord):
                 await sent(user_comm, message)
             assert await discord.said() == ["yes", "yes"]
-
-    asyncio.run(use())
-
-
-def test_a_channel_that_is_closed_to_us_ends_the_answer_and_its_sender_is_told(team: Team, join: Join) -> None:
-    async def use() -> None:
-        async with running(team, join) as (discord, user_comm):
-            await discord.forbid(CHANNEL, May.SEND_MESSAGES)
-            closed, nowhere = say(user_comm, "Hello"), say(user_comm, "Hello", 12345)
-            for message, why in ((closed, "Missing Permissions"), (nowhere, "Unknown Channel")):
-                await ended(user_comm, message, f"refused: {why}")
-            told = [await arrival(user_comm) for _ in range(2)]
-            assert {delivery.message.message_type for delivery in told} == {"error"}
-            assert {delivery.message.reply_to for delivery in told} == {closed.message_id, nowhere.message_id}
-            assert "Missing Permissions" in " ".join(delivery.message.content for delivery in told)
 
     asyncio.run(use())
 

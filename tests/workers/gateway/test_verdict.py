@@ -7,7 +7,7 @@ import aiohttp
 import discord
 import pytest
 
-from teamsup.workers.gateway.verdict import Again, Never, verdict
+from teamsup.workers.gateway.verdict import REJECT, TRY_AGAIN, WAIT, Again, Later, Never, verdict
 
 
 def http(kind: type[discord.HTTPException], status: int, code: int = 0, text: str = "") -> discord.HTTPException:
@@ -15,7 +15,7 @@ def http(kind: type[discord.HTTPException], status: int, code: int = 0, text: st
     return kind(response, {"code": code, "message": text})
 
 
-def judge(error: Exception, age: float = 0.0, *, closed: bool = False) -> Again | Never | None:
+def judge(error: Exception, age: float = 0.0, *, closed: bool = False) -> Again | Later | Never | None:
     client: Any = SimpleNamespace(is_closed=lambda: closed)
     return verdict(client, error, age)
 
@@ -48,21 +48,51 @@ def test_what_a_closed_client_raises_says_nothing_about_the_message() -> None:
     assert judge(AttributeError("request"), closed=True) == Again(1)
 
 
+@pytest.mark.parametrize("code", sorted(TRY_AGAIN))
+def test_codes_of_a_busy_discord_are_tried_again(code: int) -> None:
+    for status in (400, 403, 404):
+        assert judge(http(discord.HTTPException, status, code)) == Again(1)
+
+
+@pytest.mark.parametrize("code", sorted(WAIT))
+def test_codes_that_rights_or_time_may_change_wait(code: int) -> None:
+    for status in (400, 403, 404):
+        judged = judge(http(discord.HTTPException, status, code, "no"), 10)
+        assert judged == Later(5, "no", perhaps_without_files=status == 403, is_gone=code == 10003)
+
+
+@pytest.mark.parametrize("code", sorted(REJECT))
+def test_codes_that_are_certain_are_refused_for_good(code: int) -> None:
+    for status in (400, 403, 404):
+        judged = judge(http(discord.HTTPException, status, code, "no"))
+        about_files = status == 403 or code in (40005, 50045, 50046, 50146)
+        assert judged == Never("no", about_files, is_of_place=code in (40058, 50008, 50024, 50083, 160005))
+
+
 @pytest.mark.parametrize(
-    ("error", "perhaps"),
+    ("status", "code", "kind"),
     [
-        (http(discord.Forbidden, 403, 50013, "Missing Permissions"), True),
-        (http(discord.NotFound, 404, 10003, "Unknown Channel"), False),
-        (http(discord.HTTPException, 413, 40005, "Request entity too large"), True),
-        (http(discord.HTTPException, 400, 40005, "Request entity too large"), True),
-        (http(discord.HTTPException, 400, 160005, "Thread is locked"), False),
+        (403, 50001, Later),
+        (403, 50007, Later),
+        (403, 50013, Later),
+        (403, 40004, Later),
+        (404, 10003, Later),
+        (400, 50035, Never),
+        (400, 160005, Never),
+        (400, 200000, Never),
+        (413, 40005, Never),
+        (403, 99999, Later),
+        (404, 0, Later),
+        (400, 99999, Never),
+        (405, 0, Never),
     ],
 )
-def test_what_discord_refuses_is_refused_for_good(
-    error: discord.HTTPException,
-    perhaps: bool,
-) -> None:
-    assert judge(error) == Never(error.text, perhaps)
+def test_what_is_known_of_discord_and_what_is_new_of_it(status: int, code: int, kind: type) -> None:
+    assert isinstance(judge(http(discord.HTTPException, status, code)), kind)
+
+
+def test_no_code_is_judged_in_two_ways() -> None:
+    assert len(TRY_AGAIN | WAIT | REJECT) == len(TRY_AGAIN) + len(WAIT) + len(REJECT)
 
 
 def test_an_error_of_ours_is_none_of_discords() -> None:

@@ -28,6 +28,8 @@ where each question stands. In the order of reading:
       written_pieces      what is about to be said, and how far that has come
       sending             one piece on its way: it is there once
       verdict             what an error means for what was to be said. Pure
+      refused refusing    what becomes of a refused answer; which channels refuse everything, and since when
+      notices             who waits for a refused answer is told elsewhere
     interactions        commands and buttons: acknowledged in time, told to user_comm
       slash_commands command_answers   which there are; answers where they were used
       decisions decision_answers   what buttons say. Pure; what became of it, into the message that has them

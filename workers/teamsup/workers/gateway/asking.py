@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from teamsup.hub import StoreError, UnknownRecipient
 
-from .verdict import Never, verdict
+from .verdict import Later, Never, verdict
 
 if TYPE_CHECKING:
     import discord
@@ -56,7 +56,7 @@ class Asking:
                 except (NoPlace, discord.InvalidData):
                     raise
                 except Exception as error:  # discord.py lets everything out: the network's errors and Discord's
-                    if isinstance(verdict(self.client, error), Never):
+                    if isinstance(verdict(self.client, error), Never | Later):
                         raise
                     self._log.warning("Discord does not answer, next try in %.0f s: %s", pause, error)
             with contextlib.suppress(TimeoutError):

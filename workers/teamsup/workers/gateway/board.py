@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from teamsup.hub import MessageHub, StoreError
 
 from .questions import Question, Questions
+from .snowflakes import written_at
 from .stages import Stage
-from .verdict import Again, verdict
+from .verdict import WAIT_SECONDS, Again, Later, verdict
 
 if TYPE_CHECKING:
     import discord
@@ -125,7 +126,8 @@ class Board:
     async def _bear(self, client: "discord.Client", question: Question, error: Exception) -> None:
         """Reactions are worth another try, but not at once."""
         found = verdict(client, error)
-        if isinstance(error, StoreError) or isinstance(found, Again):
+        is_recent = time.time() - written_at(question.snowflake) < WAIT_SECONDS
+        if isinstance(error, StoreError) or isinstance(found, Again) or (isinstance(found, Later) and is_recent):
             self._log.info("reactions in channel %d have to wait: %r", question.channel, error)
             self._rests_until[question.channel] = time.monotonic() + _REST_SECONDS
         elif found is None:

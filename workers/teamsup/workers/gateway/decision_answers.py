@@ -10,7 +10,7 @@ from teamsup.hub import Delivery, Message, MessageHub
 from .decisions import ANSWERS, SETTLED, components, sentence, with_outcome
 from .sending import SEND_SECONDS
 from .snowflakes import snowflake_of
-from .verdict import Again, Never, verdict
+from .verdict import WAIT_SECONDS, Again, Later, Never, verdict
 from .written_pieces import WrittenPieces
 
 if TYPE_CHECKING:
@@ -49,11 +49,12 @@ class DecisionAnswers:
             async with asyncio.timeout(SEND_SECONDS):
                 done = await (self._refuse if is_press else self._settle)(client, delivery, answered)
         except Exception as error:
-            match verdict(client, error):
-                case Again(seconds):
+            age = _age(delivery.message)
+            match found := verdict(client, error, age):
+                case Again(seconds) | Later(seconds) if isinstance(found, Again) or age < WAIT_SECONDS:
                     self._log.warning("what became of something cannot be shown now: %r", error)
                     await asyncio.to_thread(self._hub.release, delivery, delay=seconds)
-                case Never(why):
+                case Later(_, why) | Never(why):
                     await self._end(delivery, f"refused: {why}")
                 case None:
                     raise
@@ -100,3 +101,8 @@ class DecisionAnswers:
 
     async def _end(self, delivery: Delivery, outcome: str) -> None:
         await asyncio.to_thread(self._hub.acknowledge, delivery, outcome=outcome)
+
+
+def _age(message: Message) -> float:
+    """Seconds since it was stored."""
+    return 0.0 if message.created_at is None else time.time() - message.created_at.timestamp()

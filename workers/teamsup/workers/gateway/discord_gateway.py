@@ -106,6 +106,15 @@ class Gateway(Worker):
             await self._news.in_order(delivery, lambda: self._outbox.say(client, channel, delivery))
         elif not await self._answers.say(client, channel, delivery):
             await self._outbox.say(client, channel, delivery)
+        if channel == self._home:
+            await self._tell_of_home()
+
+    async def _tell_of_home(self) -> None:
+        if why := self._outbox.refusal(self._home):
+            reason = f"Discord takes nothing in the home channel {self._home}: {why}. Let the bot write there."
+            await self.degrade("home channel", reason)
+        else:
+            await self.recover("home channel")
 
     async def _in_time(self, saying: Coroutine[Any, Any, None], delivery: Delivery) -> None:
         """What is being said when the gateway has to end is given some time; then it is kept for the next one."""

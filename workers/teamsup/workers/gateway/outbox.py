@@ -8,20 +8,19 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from teamsup.hub import Delivery, Message, MessageHub
-from teamsup.hub.messages import HUB
 from teamsup.hub.sections import GatewaySection
 
 from . import uploads
 from .progress import Progress, is_progress
+from .refused import RefusedAnswers
 from .sending import SEND_SECONDS, Sending, Spot
 from .snowflakes import snowflake_of
 from .text import as_file, first_piece, pieces
-from .verdict import Again, Never, verdict
+from .verdict import Again, Later, Never, verdict
 from .written_pieces import Draft, Piece, WrittenPieces
 
 if TYPE_CHECKING:
@@ -46,6 +45,7 @@ class Outbox:
         self._pieces = WrittenPieces(hub)
         self._progress = Progress(hub)
         self._sending = Sending(hub, self._pieces, log, buttons)
+        self._refused = RefusedAnswers(hub, section, self._pieces, log)
         self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     async def say(self, client: "discord.Client", channel: int, delivery: Delivery) -> None:
@@ -57,8 +57,12 @@ class Outbox:
                 if not await self._is_shown(client, delivery):
                     await self._send(client, channel, delivery)
             except Exception as error:
-                if not await self._is_settled(client, delivery, error):
+                if not await self._is_settled(client, channel, delivery, error):
                     raise
+
+    def refusal(self, channel: int) -> str:
+        """Why Discord takes nothing there, also not after its time is over; empty: it does."""
+        return self._refused.why(channel)
 
     async def _is_shown(self, client: "discord.Client", delivery: Delivery) -> bool:
         """Whether it was progress, and is shown in the message that is there for that."""
@@ -108,6 +112,7 @@ class Outbox:
                 last = piece is found[-1]
                 spot = Spot(client, where, None if piece.number else asked, limit)
                 sent = await self._sending.put(spot, message, piece, last=last)
+                self._refused.refusing.takes(where)
                 await asyncio.to_thread(self._keep, delivery, piece, where, sent, last=last)
                 if is_progress(message):
                     self._progress.has_changed(sent)
@@ -138,7 +143,7 @@ class Outbox:
         except discord.HTTPException as error:
             if error.code == _THREAD_EXISTS:
                 return asked
-            if isinstance(verdict(client, error), Never):
+            if isinstance(verdict(client, error), Never | Later):
                 return channel
             raise
 
@@ -158,43 +163,27 @@ class Outbox:
         drafts = [*map(Draft, texts[:-1]), Draft(texts[-1], attached)]
         return self._pieces.write(message.id, drafts, channel=channel)
 
-    async def _is_settled(self, client: "discord.Client", delivery: Delivery, error: Exception) -> bool:
+    async def _is_settled(self, client: "discord.Client", channel: int, delivery: Delivery, error: Exception) -> bool:
         """Whether that error was Discord's or the network's, and the delivery has ended or gone back."""
         message = delivery.message
         found = await asyncio.to_thread(self._pieces.of, message.id)
         begun = next((piece for piece in found if piece.snowflake is None and piece.begun_at is not None), None)
+        where = channel if begun is None or begun.channel is None else begun.channel
         age = 0.0 if begun is None else begun.age(time.time())
-        match verdict(client, error, age):
+        match verdict(client, error, max(age, self._refused.refusing.seconds(where))):
+            case None:
+                return False
             case Again(seconds):
                 self._log.warning("message %s goes again in %.0f s: %r", message.message_id, seconds, error)
                 await asyncio.to_thread(self._hub.release, delivery, delay=seconds)
-            case Never(why, perhaps_without_files=True) if begun is not None and begun.files:
-                self._log.warning("message %s goes without its files: %s", message.message_id, why)
-                await asyncio.to_thread(self._leave_out_files, delivery, begun)
-            case Never(why):
-                self._log.error("message %s is refused by Discord: %s", message.message_id, why)
-                await asyncio.to_thread(self._refuse, delivery, why)
-            case None:
-                return False
+            case Later() | Never() as refusal:
+                try:
+                    await self._refused.bear(client, where, delivery, begun, refusal)
+                except Exception as trouble:
+                    if not isinstance(further := verdict(client, trouble), Again):
+                        raise
+                    await asyncio.to_thread(self._hub.release, delivery, delay=further.seconds)
         return True
-
-    def _leave_out_files(self, delivery: Delivery, piece: Piece) -> None:
-        """The text alone, and what did not come with it."""
-        message = delivery.message
-        names = [uploads.safe_name(Path(path)) for path in piece.files if path]
-        note = f"Discord did not take: {', '.join(names)}." if names else ""
-        texts = pieces(message.content) if "" in piece.files else [piece.content]
-        with self._hub.transaction():
-            self._pieces.write(message.id, [*map(Draft, texts), *map(Draft, pieces(note))], piece.number)
-            self._hub.release(delivery, delay=0)
-
-    def _refuse(self, delivery: Delivery, why: str) -> None:
-        message = delivery.message
-        with self._hub.transaction():
-            self._hub.acknowledge(delivery, outcome=f"refused: {why}")
-            if message.sender != HUB:
-                sentence = f"Discord did not take message #{message.id}: {why}."
-                self._hub.answer(message, sentence, message_type="error")
 
 
 def _file_limit(client: "discord.Client", channel: int) -> int:

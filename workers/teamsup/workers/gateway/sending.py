@@ -24,6 +24,7 @@ SEND_SECONDS = 60.0  # with what discord.py tries by itself
 _NONCE_SECONDS = 100.0  # Discord remembers them for some minutes
 _LEFT_SECONDS = 30.0  # for what we have heard of already
 _SLACK_SECONDS = 600.0  # how far Discord's clock may be from ours
+_WITHOUT_HISTORY = 160002  # it cannot be answered to
 _COLOURS = {"critical": 0xD83C3E, "error": 0xD83C3E, "warning": 0xE8A33D, "info": 0x4A8FE7, "resolved": 0x3BA55C}
 
 
@@ -70,9 +71,9 @@ class Sending:
         try:
             sending = target.send(**dressed, files=_discord_files(attached))
             return await self._arrives(spot.client, piece.nonce, sending)
-        except discord.Forbidden:
+        except discord.HTTPException as error:
             # The right to read the history is needed to answer, and one for embeds; the text needs neither.
-            if dressed == plainly:
+            if dressed == plainly or (error.status != 403 and error.code != _WITHOUT_HISTORY):
                 raise
         sending = target.send(**plainly, files=_discord_files(attached))
         return await self._arrives(spot.client, piece.nonce, sending)

@@ -8,8 +8,84 @@ if TYPE_CHECKING:
 
 _SHORTEST, _LONGEST = 1.0, 30.0
 _BAN_SECONDS = 60.0
-_TOO_LARGE = (413, 40005)
 _PASSING = (401, 408, 425, 429)  # a wrong token is the connection's affair
+_OF_FILES = (40005, 50045, 50046, 50146)
+_OF_PLACE = (40058, 50008, 50024, 50083, 160005)
+GONE = 10003
+WAIT_SECONDS = 600.0
+"""For so long something is tried again that Discord may take later, unless the configuration says otherwise."""
+
+TRY_AGAIN = frozenset(
+    {
+        20028,  # the channel's write rate limit
+        20029,  # the server's write rate limit
+        40062,  # a service is rate limited
+        40333,  # Cloudflare blocks the request
+        130000,  # the API is overloaded
+    }
+)
+"""Discord's codes that say only that it is busy: tried again without an end."""
+
+WAIT = frozenset(
+    {
+        GONE,  # unknown channel: also said of a channel that Discord has lost for a moment
+        10004,  # unknown server: likewise
+        20016,  # slowmode
+        20022,  # too many edits of announcements
+        30033,  # too many people in the thread
+        30046,  # too many edits of old messages
+        40002,  # the account has to be verified
+        40003,  # direct messages are opened too fast
+        40004,  # sending is switched off for a while
+        40006,  # the feature is switched off for a while
+        50001,  # missing access
+        50007,  # the person takes no messages from the bot
+        50009,  # the server's verification level
+        50013,  # missing permissions: a role is being edited, or the bot is timed out
+        50055,  # invalid server
+        50278,  # no server in common with the person
+        60003,  # two-factor authentication is required
+        110001,  # the application is not yet available
+        160006,  # too many active threads
+        160007,  # too many active announcement threads
+    }
+)
+"""Discord's codes that rights, time or Discord's own return may change."""
+
+REJECT = frozenset(
+    {
+        10008,  # unknown message
+        10013,  # unknown user
+        10015,  # unknown webhook: the time to answer there is over
+        10062,  # unknown interaction: likewise
+        20001,  # not for bots
+        20009,  # explicit content
+        20031,  # words that are not allowed
+        30010,  # too many reactions
+        40005,  # too large
+        40007,  # the user is banned from the server
+        40058,  # a forum takes posts only
+        50003,  # not in direct messages
+        50005,  # somebody else's message
+        50006,  # an empty message
+        50008,  # not a text channel
+        50021,  # a system message
+        50024,  # not in a channel of this type
+        50035,  # an invalid body
+        50045,  # a file is too large
+        50046,  # an invalid file
+        50083,  # the thread is archived
+        50109,  # invalid JSON
+        50146,  # an uploaded file was not found
+        50173,  # no voice messages here
+        50600,  # this sticker is not for us
+        160005,  # the thread is locked
+        200000,  # AutoMod has blocked the message
+        200001,  # AutoMod has blocked the title
+        240000,  # a harmful link
+    }
+)
+"""Discord's codes that are certain: the same message would be refused for the same reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,15 +96,28 @@ class Again:
 
 
 @dataclass(frozen=True, slots=True)
+class Later:
+    """Discord does not take it now: to be tried again after so long, for some minutes."""
+
+    seconds: float
+    why: str
+    perhaps_without_files: bool = False
+    is_gone: bool = False
+    """Discord says that there is no such channel."""
+
+
+@dataclass(frozen=True, slots=True)
 class Never:
     """Discord does not take it."""
 
     why: str
     perhaps_without_files: bool = False
+    is_of_place: bool = False
+    """Whether nothing else would be taken there either."""
 
 
-def verdict(client: "discord.Client", error: Exception, age: float = 0.0) -> Again | Never | None:
-    """``age`` is for how long it has been tried. None: no error of Discord's, so one of ours."""
+def verdict(client: "discord.Client", error: Exception, age: float = 0.0) -> Again | Later | Never | None:
+    """``age`` is for how long it has been tried, in seconds. None: no error of Discord's, so one of ours."""
     import aiohttp
     import discord
 
@@ -41,14 +130,24 @@ def verdict(client: "discord.Client", error: Exception, age: float = 0.0) -> Aga
         case discord.HTTPException(status=429):
             # discord.py waits by itself, unless the whole address is banned.
             return Again(_BAN_SECONDS)
-        case discord.HTTPException(status=status) if status >= 500 or status in _PASSING:
+        case discord.HTTPException(status=status, code=code) if (
+            status >= 500 or status in _PASSING or code in TRY_AGAIN
+        ):
             return Again(pause)
         case discord.Forbidden(code=0):
             # Not Discord's own words: something on the way to it.
             return Again(_LONGEST)
-        case discord.HTTPException(status=status, code=code):
-            why = " ".join(error.text.split())[:300] or f"error {status}"
-            return Never(why, status == 403 or status in _TOO_LARGE or code in _TOO_LARGE)
+        case discord.HTTPException():
+            return _refusal(error, pause)
         case discord.ClientException() | discord.GatewayNotFound() | aiohttp.ClientError() | OSError():
             return Again(pause)
     return None
+
+
+def _refusal(error: "discord.HTTPException", pause: float) -> Later | Never:
+    """A code that nobody knows is judged by its status: what is forbidden or not found now may be allowed later."""
+    why = " ".join(error.text.split())[:300] or f"error {error.status}"
+    about_files = error.status in (403, 413) or error.code in _OF_FILES
+    if error.code in WAIT or (error.code not in REJECT and error.status in (403, 404)):
+        return Later(pause, why, about_files, is_gone=error.code == GONE)
+    return Never(why, about_files, error.code in _OF_PLACE)

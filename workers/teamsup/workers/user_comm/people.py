@@ -9,6 +9,8 @@ from teamsup.hub.messages import MAX_BYTES
 from teamsup.hub.wording import printable
 
 GATEWAY = "gateway"
+SOURCE = "source"
+"""In the metadata of what we bring to people, the message that said it to us."""
 _LONGEST_NAME = 100
 _SPARE_BYTES = 1024
 _KEPT = ("alert", "commands", "files", "ping")
@@ -69,8 +71,8 @@ def as_shown(text: str, place: str) -> str:
 
 
 def passed_on(message: Message) -> dict[str, Any]:
-    """What a way to people may make use of, such as buttons."""
-    return {key: message.metadata[key] for key in _KEPT if key in message.metadata}
+    """What a way to people may make use of, such as buttons, and where it comes from."""
+    return {SOURCE: message.message_id} | {key: message.metadata[key] for key in _KEPT if key in message.metadata}
 
 
 def short(text: str, characters: int) -> str:

@@ -1,14 +1,16 @@
 """Requests: what people ask is passed on to agents, and the answers are brought back."""
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from teamsup.hub import Agent, Delivery, Message, MessageHub
+from teamsup.hub import Agent, Delivery, Message, MessageHub, UnknownMessage
+from teamsup.hub.messages import HUB
 from teamsup.hub.sections import UserCommSection
 
 from .conversations import NO_HISTORY, Conversations, History
-from .people import GATEWAY, as_said_by, as_shown, own_words, passed_on, person_of, short
+from .people import GATEWAY, SOURCE, as_said_by, as_shown, own_words, passed_on, person_of, short
 from .progress import absence
 from .relays import Relays
 from .routing import ASKED_OF_WORKERS, Ask, Place
@@ -94,10 +96,40 @@ class Requests:
             if kind == "status_report":
                 self._relays.note_report(question, answer)
             else:
-                self._relays.close(question, self._asked_with(answer) if answer.sender == "hub" else answer.sender)
+                self._relays.close(question, self._asked_with(answer) if answer.sender == HUB else answer.sender)
                 metadata |= self._relays.more_answers(question)
             self._hub.answer(question, text, message_type=kind, metadata=metadata)
             self._hub.acknowledge(delivery)
+
+    def tell_refused(self, delivery: Delivery, said: Message) -> None:
+        """What we had the gateway say was not said: tell the agent whose words they were, and where the hub has given
+        it up, so that the gateway could tell nobody, the person too."""
+        news = delivery.message
+        with self._hub.transaction():
+            source = self._message(said.metadata.get(SOURCE))
+            sender = None if source is None else self._hub.agent_named(source.sender)
+            if source is not None and sender is not None and sender.kind == "agent":
+                self._hub.answer(source, f"Of your message #{source.id}: {news.content}", message_type="error")
+            elif isinstance(asked_by := said.metadata.get("asked_by"), str) and self._hub.agent_named(asked_by):
+                text = f"People on Discord do not see your question #{said.id}: {news.content}"
+                self._hub.send(asked_by, text, message_type="error")
+            question = self._message(said.reply_to)
+            if news.sender == HUB and question is not None and question.sender == GATEWAY:
+                text = f"The answer to this could not be shown. It is kept as message #{said.id}."
+                self._hub.answer(question, text, message_type="error")
+            self._hub.acknowledge(delivery, outcome="told its sender")
+
+    def said_to_gateway(self, notice: Message) -> Message | None:
+        """What we had the gateway say, if that notice tells that it was not said."""
+        if notice.message_type != "error" or notice.sender not in (GATEWAY, HUB):
+            return None
+        said = self._message(notice.reply_to)
+        return said if said is not None and (said.sender, said.recipient) == (self._hub.agent, GATEWAY) else None
+
+    def _message(self, message_id: object) -> Message | None:
+        with contextlib.suppress(UnknownMessage):
+            return self._hub.message(message_id) if isinstance(message_id, str) else None
+        return None
 
     def hand_over(self, number: int, now: datetime) -> bool:
         """Give that message, which an absent agent has not read, to its stand-in, if one is there; whether it was."""

@@ -112,6 +112,8 @@ class UserComm(Worker):
             self._decisions.answer(delivery)
         elif question is not None:
             self._requests.bring_back(delivery, question)
+        elif (said := self._requests.said_to_gateway(message)) is not None:
+            self._requests.tell_refused(delivery, said)
         elif message.reply_to is not None and self._relays.is_taken_back(message.reply_to):
             self.hub.acknowledge(delivery, outcome="about what was withdrawn")
         elif message.message_type in _TOLD or (

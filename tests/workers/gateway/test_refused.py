@@ -1,0 +1,234 @@
+"""What Discord refuses: what may pass waits, the rest ends, and nobody who waits for it is left without a word."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from fake_discord import ANN, CHANNEL, FakeDiscord, May
+from gateway_process import ALLOW_ANN, arrival, ended, outcome, read, running, say, sent, until
+from support import as_foreign_program
+from teamsup.hub import MessageHub, Team
+from teamsup.workers.gateway.refused import Step, next_step
+from teamsup.workers.gateway.refusing import Refusing
+from teamsup.workers.gateway.verdict import Later, Never
+
+Join = Callable[..., MessageHub]
+SAYING = f"POST /channels/{CHANNEL}/messages"
+IMPATIENT = ALLOW_ANN + "refused_seconds = 0\n"
+LATER, NEVER = Later(1.0, "no"), Never("no")
+FILES = Later(1.0, "no", perhaps_without_files=True)
+LOCKED = Never("no", is_of_place=True)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "how", "step"),
+    [
+        (LATER, {}, Step.WAIT),
+        (LATER, {"is_late": True}, Step.END),
+        (LATER, {"is_gone": True}, Step.END),
+        (NEVER, {}, Step.END),
+        (FILES, {"has_files": True}, Step.WAIT),
+        (FILES, {"has_files": True, "is_late": True}, Step.LEAVE_OUT_FILES),
+        (FILES, {"has_files": True, "may_only_write": True}, Step.LEAVE_OUT_FILES),
+        (FILES, {"may_only_write": True}, Step.WAIT),
+        (Never("no", perhaps_without_files=True), {"has_files": True}, Step.LEAVE_OUT_FILES),
+        (Never("no", perhaps_without_files=True), {}, Step.END),
+        (LATER, {"is_late": True, "waits_on": True}, Step.WAIT),
+        (LOCKED, {"waits_on": True}, Step.WAIT),
+        (LOCKED, {}, Step.END),
+        (NEVER, {"waits_on": True}, Step.END),
+    ],
+)
+def test_what_becomes_of_a_refused_answer(refusal: Later | Never, how: dict[str, bool], step: Step) -> None:
+    facts = dict.fromkeys(("is_late", "is_gone", "has_files", "may_only_write", "waits_on"), False) | how
+    assert next_step(refusal, **facts) is step
+
+
+def test_refusals_of_one_row_are_counted_from_the_first() -> None:
+    now = [0.0]
+    refusing = Refusing(lambda: now[0])
+    found = []
+    for at in (0, 10, 310, 611, 620):
+        now[0] = at
+        found.append(refusing.refuses(1, "no"))
+    assert found == [0, 10, 310, 0, 9]
+    assert (refusing.why(1), refusing.why(2)) == ("no", "")
+    refusing.takes(1)
+    assert (refusing.seconds(1), refusing.why(1)) == (0, "")
+
+
+def test_a_time_out_of_the_bot_holds_up_its_answers_and_loses_none(team: Team, join: Join) -> None:
+    async def use() -> None:
+        async with running(team, join) as (discord, user_comm):
+            await discord.time_out(3600)
+            first, second = say(user_comm, "one"), say(user_comm, "two")
+            direct = await discord.open_dm()
+            await sent(user_comm, say(user_comm, "elsewhere", direct))
+            await _refused(discord, 403)
+            assert [outcome(user_comm, message) for message in (first, second)] == [None, None]
+            await discord.advance(3601)
+            await sent(user_comm, first, second)
+            assert await discord.said() == ["one", "two"]
+
+    asyncio.run(use())
+
+
+def test_rights_that_come_back_bring_the_answer_with_its_files(team: Team, join: Join) -> None:
+    async def use() -> None:
+        async with running(team, join) as (discord, user_comm):
+            (team.folder / "files").mkdir(exist_ok=True)
+            team.folder.joinpath("files", "a.txt").write_text("a")
+            await discord.forbid(CHANNEL, May.VIEW_CHANNEL)
+            message = say(user_comm, "See this", metadata={"files": ["files/a.txt"]})
+            await _refused(discord, 403)
+            await discord.forbid(CHANNEL)
+            await sent(user_comm, message)
+            (said,) = await discord.messages()
+            assert [each.filename for each in said.attachments] == ["a.txt"]
+
+    asyncio.run(use())
+
+
+def test_a_channel_that_has_lost_its_rights_tells_the_person_directly(team: Team, join: Join) -> None:
+    async def use() -> None:
+        async with running(team, join, toml=IMPATIENT) as (discord, user_comm):
+            await discord.say("How is it?")
+            asked = await arrival(user_comm)
+            await discord.forbid(CHANNEL, May.SEND_MESSAGES)
+            answer = user_comm.reply(asked, "Well")
+            await ended(user_comm, answer, "refused: Missing Permissions")
+            (told,) = await read(user_comm, 1)
+            assert (told.message_type, told.reply_to) == ("error", answer.message_id)
+            direct = await discord.open_dm()
+            await until(lambda: discord.world.channels[direct].messages, "the person is told")
+            (said,) = await discord.said(direct)
+            assert f"<#{CHANNEL}>: Missing Permissions. It is kept as message #{answer.id}." in said
+
+    asyncio.run(use())
+
+
+def test_what_automod_blocks_is_told_in_its_place(team: Team, join: Join) -> None:
+    async def use() -> None:
+        async with running(team, join) as (discord, user_comm):
+            await discord.set_rule("blocked_words", ("secret",))
+            asked = await discord.say("What is it?")
+            answer = user_comm.reply(await arrival(user_comm), "the secret")
+            why = "Message was blocked by automatic moderation"
+            await ended(user_comm, answer, f"refused: {why}")
+            text = f"Discord did not take the answer to this: {why}. It is kept as message #{answer.id}."
+            await discord.until_said([text])
+            assert (await discord.messages())[-1].reference.message == asked  # type: ignore[union-attr]
+            (told,) = await read(user_comm, 1)
+            assert why in told.content
+
+    asyncio.run(use())
+
+
+def test_a_locked_thread_tells_in_its_channel(team: Team, join: Join) -> None:
+    async def use() -> None:
+        async with running(team, join) as (discord, user_comm):
+            thread = await discord.open_thread("aside")
+            await discord.say("How is it?", channel=thread)
+            asked = await arrival(user_comm)
+            await discord.forbid(CHANNEL, May.MANAGE_THREADS)
+            await discord.archive(thread, locked=True)
+            answer = user_comm.reply(asked, "Well")
+            await ended(user_comm, answer, "refused: Thread is locked")
+            await discord.until(lambda: discord.world.channels[CHANNEL].messages, "it is told")
+            await until(
+                lambda: _last(discord).startswith(f"Discord did not take an answer in <#{thread}>"), "it is told"
+            )
+
+    asyncio.run(use())
+
+
+def test_who_takes_no_direct_message_either_is_told_by_the_team(team: Team, join: Join) -> None:
+    async def use() -> None:
+        async with running(team, join, toml=IMPATIENT) as (discord, user_comm):
+            await discord.say("How is it?")
+            asked = await arrival(user_comm)
+            await discord.close_dms()
+            await discord.forbid(CHANNEL, May.SEND_MESSAGES)
+            answer = user_comm.reply(asked, "Well")
+            error, news = sorted(await read(user_comm, 2), key=lambda message: message.message_type)
+            assert (error.message_type, news.message_type) == ("error", "notification")
+            assert f"It is kept as message #{answer.id}. Tell user {ANN}" in news.content
+
+    asyncio.run(use())
+
+
+def test_a_channel_that_is_gone_is_looked_for_once_and_ends_the_answer(team: Team, join: Join) -> None:
+    async def use() -> None:
+        async with running(team, join) as (discord, user_comm):
+            gone = say(user_comm, "Hello", 12345)
+            await ended(user_comm, gone, "refused: Unknown Channel")
+            assert len(await discord.requests("GET", "/channels/12345")) == 1
+            (told,) = await read(user_comm, 1)
+            assert (told.message_type, told.reply_to) == ("error", gone.message_id)
+
+    asyncio.run(use())
+
+
+def test_a_home_channel_that_refuses_keeps_the_news_and_degrades_the_gateway(team: Team, join: Join) -> None:
+    async def use() -> None:
+        toml = IMPATIENT + f"home_channel = {CHANNEL}\n"
+        async with running(team, join, toml=toml) as (discord, user_comm):
+            await discord.forbid(CHANNEL, May.SEND_MESSAGES)
+            news = [user_comm.send("gateway", text, message_type="notification") for text in ("one", "two")]
+            await until(lambda: _status(user_comm) == "degraded", "it is degraded")
+            reason = user_comm.agent_named("gateway").metadata["reason"]  # type: ignore[union-attr]
+            assert (
+                reason
+                == f"Discord takes nothing in the home channel {CHANNEL}: Missing Permissions. Let the bot write there."
+            )
+            await discord.forbid(CHANNEL)
+            await sent(user_comm, *news)
+            assert await discord.said() == ["one", "two"]
+            await until(lambda: _status(user_comm) == "online", "it is well again")
+
+    asyncio.run(use())
+
+
+def test_progress_that_is_refused_is_told_to_nobody(team: Team, join: Join) -> None:
+    async def use() -> None:
+        async with running(team, join) as (discord, user_comm):
+            await discord.set_rule("blocked_words", ("secret",))
+            await discord.say("What is it?")
+            asked = await arrival(user_comm)
+            progress = user_comm.answer(asked.message, "near the secret", message_type="status_report")
+            answer = user_comm.reply(asked, "It is well")
+            await sent(user_comm, answer)
+            assert (outcome(user_comm, progress) or "").startswith("refused")
+            assert await discord.said() == ["It is well"]
+
+    asyncio.run(use())
+
+
+def test_a_notice_is_not_told_twice(team: Team, join: Join) -> None:
+    async def use() -> None:
+        async with running(team, join) as (discord, user_comm):
+            await discord.set_rule("blocked_words", ("Discord", "secret"))
+            direct = await discord.open_dm()
+            await discord.say("What is it?")
+            user_comm.reply(await arrival(user_comm), "the secret")
+            await discord.until(lambda: discord.world.channels[direct].messages, "the person is told")
+            assert await discord.said() == []
+            assert len(await discord.said(direct)) == 1
+            rows = as_foreign_program(team, "SELECT content FROM messages WHERE sender = recipient")
+            assert len(rows) == 2
+
+    asyncio.run(use())
+
+
+async def _refused(discord: FakeDiscord, status: int) -> None:
+    await discord.until(lambda: any(each.status == status for each in discord.rest.requests), "it was refused")
+
+
+def _last(discord: FakeDiscord) -> str:
+    return list(discord.world.channels[CHANNEL].messages.values())[-1].content
+
+
+def _status(hub: MessageHub) -> str:
+    found = hub.agent_named("gateway")
+    return "" if found is None else found.status

@@ -1,0 +1,67 @@
+"""An answer that does not reach its person on Discord: the agent whose words they were hears of it."""
+
+from collections.abc import Callable
+
+import pytest
+
+from hearing import hear, read
+from support import as_foreign_program
+from teamsup.hub import Message, MessageHub, Team
+
+Join = Callable[..., MessageHub]
+PLACE = "discord:77"
+
+
+@pytest.fixture
+def gateway(join: Join) -> MessageHub:
+    hub = join("gateway")
+    hub.register("daemon")
+    hub.enroll("user_comm", "daemon")
+    return hub
+
+
+def ask(gateway: MessageHub, words: str) -> Message:
+    return gateway.send("user_comm", words, message_id="discord:1", conversation_id=PLACE, metadata={"user": 5})
+
+
+@pytest.mark.usefixtures("user_comm")
+def test_the_agent_whose_answer_discord_refuses_is_told(gateway: MessageHub, join: Join) -> None:
+    lead = join("lead")
+    ask(gateway, "@lead how is it?")
+    answer = lead.reply(read(lead), "well")
+    shown = hear(gateway)
+    gateway.answer(shown, f"Discord did not take message #{shown.id}: Missing Permissions.", message_type="error")
+    told = hear(lead, kind="error")
+    assert (
+        told.content == f"Of your message #{answer.id}: Discord did not take message #{shown.id}: Missing Permissions."
+    )
+    assert told.reply_to == answer.message_id
+
+
+@pytest.mark.usefixtures("user_comm")
+def test_the_agent_whose_news_discord_refuses_is_told(
+    gateway: MessageHub, join: Join, configure: Callable[..., None]
+) -> None:
+    configure("[gateway]\nhome_channel = 9\n")
+    lead = join("lead")
+    news = lead.send("user_comm", "the disk is full")
+    shown = hear(gateway, kind="notification")
+    gateway.answer(shown, "Discord did not take it.", message_type="error")
+    assert hear(lead, kind="error").reply_to == news.message_id
+
+
+@pytest.mark.usefixtures("user_comm")
+def test_an_answer_that_the_hub_gives_up_is_told_to_the_person_and_the_agent(
+    gateway: MessageHub, join: Join, team: Team
+) -> None:
+    lead = join("lead")
+    question = ask(gateway, "@lead how is it?")
+    lead.reply(read(lead), "well")
+    shown = hear(gateway)
+    into = "messages (message_id, sender, recipient, message_type, content, conversation_id, reply_to)"
+    values = "given-up", "hub", "user_comm", "error", "Your message was given up.", PLACE, shown.message_id
+    as_foreign_program(team, f"INSERT INTO {into} VALUES (?, ?, ?, ?, ?, ?, ?)", *values)
+    told = hear(gateway, kind="error")
+    assert told.reply_to == question.message_id
+    assert told.content == f"The answer to this could not be shown. It is kept as message #{shown.id}."
+    assert "given up" in hear(lead, kind="error").content

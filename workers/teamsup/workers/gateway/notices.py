@@ -1,0 +1,147 @@
+"""Answers that Discord refuses: who waits for one is told where Discord takes it.
+
+That is in its channel, else in the channel of its thread, else in a direct message, else by user_comm, which tells
+everybody at a console and in the home channel. A notice is a message of the gateway to itself: it goes out like an
+answer, and when it is refused the next place is tried.
+"""
+
+import time
+from collections.abc import AsyncIterator
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from teamsup.hub import Message, MessageHub
+
+from . import places
+from .home_news import is_for_home
+from .intake import RECIPIENT
+from .snowflakes import conversation_of, snowflake_of
+from .verdict import Later, Never, verdict
+
+if TYPE_CHECKING:
+    import discord
+
+_KEY = "notice"
+_ONCE_SECONDS = 600.0  # for what answers nobody, of one channel
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An answer that Discord has refused, and where that was tried to be said."""
+
+    message: int
+    """Its number in the hub."""
+    channel: int
+    person: int | None
+    why: str
+    tried: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What to say of it. No channel: user_comm says it."""
+
+    text: str
+    about: Refused
+    channel: int | None
+    reply_to: str | None = None
+
+    def send(self, hub: MessageHub) -> None:
+        """Store it. Blocks, and raises UnknownRecipient in a team without user_comm."""
+        if self.channel is None:
+            hub.send(RECIPIENT, self.text, message_type="notification")
+            return
+        hub.send(
+            hub.agent,
+            self.text,
+            message_type="error",
+            metadata={_KEY: asdict(self.about)},
+            conversation_id=conversation_of(self.channel),
+            reply_to=self.reply_to,
+        )
+
+
+def is_notice(message: Message, me: str) -> bool:
+    """Whether it is one of ours."""
+    return message.sender == me and isinstance(message.metadata.get(_KEY), dict)
+
+
+class Notices:
+    """Finds the next place for the notice of a refused answer."""
+
+    def __init__(self, hub: MessageHub) -> None:
+        self._hub = hub
+        self._told: dict[int, float] = {}  # by channel, when it was last told of what answers nobody
+
+    def about(self, message: Message, channel: int, why: str) -> Refused | None:
+        """What is to be said of it; None: no person waits for it. Blocks."""
+        if is_notice(message, self._hub.agent):
+            known: dict[str, Any] = message.metadata[_KEY]
+            if known["person"] is None:
+                return None
+            return Refused(**{**known, "tried": (*known["tried"], channel)})
+        person = self._asker(message)
+        if person is None:
+            person = places.person_in(self._hub, channel)
+            now = time.monotonic()
+            if (person is None and not is_for_home(message)) or now - self._told.get(
+                channel, -_ONCE_SECONDS
+            ) < _ONCE_SECONDS:
+                return None
+            self._told[channel] = now
+        return Refused(message.id, channel, person, why)
+
+    async def next(self, client: "discord.Client", refused: Refused, message: Message, *, of_place: bool) -> Notice:
+        """Say where it goes now. Raises discord.py's errors of what may pass."""
+        here = refused.channel
+        kept = f"It is kept as message #{refused.message}."
+        if not of_place and here not in refused.tried and not is_notice(message, self._hub.agent):
+            is_reply = message.conversation_id == conversation_of(here)
+            what = "the answer to this" if is_reply and message.reply_to else "what I had to say"
+            text = f"Discord did not take {what}: {refused.why}. {kept}"
+            return Notice(text, refused, here, message.reply_to if is_reply else None)
+        async for channel in _elsewhere(client, refused):
+            if channel not in (here, *refused.tried):
+                text = f"Discord did not take an answer in <#{here}>: {refused.why}. {kept} Ask for it here."
+                return Notice(text, refused, channel)
+        text = (
+            f"Discord did not take an answer in channel {here}: {refused.why}. {kept} Tell user {refused.person}, who "
+            "takes no direct message either."
+        )
+        return Notice(text, refused, None)
+
+    def _asker(self, message: Message) -> int | None:
+        """Who on Discord wrote what it answers."""
+        if snowflake_of(message.reply_to) is None:
+            return None
+        rows = self._hub.rows(
+            "SELECT json_extract(CASE WHEN json_valid(metadata) THEN metadata END, '$.user') AS user FROM messages"
+            " WHERE message_id = ? AND sender = ?",
+            (message.reply_to, self._hub.agent),
+        )
+        return rows[0]["user"] if rows and isinstance(rows[0]["user"], int) else None
+
+
+async def _elsewhere(client: "discord.Client", refused: Refused) -> AsyncIterator[int]:
+    """The channel of the thread, then the person's direct messages."""
+    import discord
+    from discord.abc import Messageable
+
+    place: object = client.get_channel(refused.channel)
+    if place is None:
+        place = await _or_none(client, client.fetch_channel(refused.channel))
+    if isinstance(place, discord.Thread) and isinstance(place.parent, Messageable):
+        yield place.parent_id
+    if refused.person is not None:
+        direct = await _or_none(client, client.create_dm(discord.Object(refused.person)))
+        if isinstance(direct, discord.DMChannel):
+            yield direct.id
+
+
+async def _or_none(client: "discord.Client", asking: Any) -> object:  # noqa: ANN401 - a coroutine of discord.py
+    try:
+        return await asking
+    except Exception as error:
+        if isinstance(verdict(client, error), Never | Later):
+            return None
+        raise
