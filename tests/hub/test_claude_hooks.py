@@ -15,6 +15,7 @@ import pytest
 from mcp_session import HOOK, session
 from support import as_foreign_program, eventually
 from teamsup.hub import MessageHub, Team
+from teamsup.hub.messages import Step
 
 Join = Callable[..., MessageHub]
 SCOUT = {"agent_id": "a1", "agent_type": "scout"}
@@ -58,6 +59,37 @@ def test_before_its_turn_ends_an_agent_is_asked_once_to_read(team: Team, join: J
             assert asked["reason"].startswith("teamsup: 1 message waits for you. Read with team_read_messages before")
             assert lead.hook("Stop", stop_hook_active=True) == {}
             assert lead.hook("UserPromptSubmit") == {}
+
+    asyncio.run(use())
+
+
+def test_one_turn_is_held_three_times_at_most_and_what_waits_still_wakes(team: Team, join: Join) -> None:
+    scout = join("scout")
+
+    async def use() -> None:
+        async with session(team) as lead:
+            for number in range(3):
+                scout.send("lead", f"and number {number}")
+                assert lead.hook("Stop", stop_hook_active=number > 0)["decision"] == "block"
+            scout.send("lead", "the fourth")
+            assert lead.hook("Stop", stop_hook_active=True) == {}
+            with MessageHub(team, agent="lead") as monitor:
+                assert [message.content for message in monitor.announce(Step.WOKEN)][-1] == "the fourth"
+            assert lead.hook("UserPromptSubmit") == {}
+            scout.send("lead", "in the next turn")
+            assert lead.hook("Stop", stop_hook_active=True)["decision"] == "block"
+
+    asyncio.run(use())
+
+
+def test_a_turn_that_no_prompt_began_is_held_again(team: Team, join: Join) -> None:
+    scout = join("scout")
+
+    async def use() -> None:
+        async with session(team) as lead:
+            for number in range(4):
+                scout.send("lead", f"number {number}")
+                assert lead.hook("Stop", stop_hook_active=False)["decision"] == "block"
 
     asyncio.run(use())
 

@@ -27,6 +27,8 @@ from .wording import announcement
 _log = logging.getLogger(__name__)
 _MAX_BYTES = 64 * 2**20
 _PATIENCE_SECONDS = 5.0
+_MAX_HOLDS = 3
+"""Times that one turn is kept from ending. Claude Code itself allows eight in a row, for all hooks together."""
 
 
 def socket_path(claude: int) -> Path:
@@ -77,6 +79,8 @@ class Hooks:
         who = await speaker(self._participants, given)
         if who is None:
             return
+        if _begins_turn(given):
+            who.holds = 0
         said = await reply(who, str(given.get("hook_event_name")))
         if given.get("hook_event_name") == "SubagentStop" and not said:
             await self._participants.dismiss(str(given.get("agent_id")))
@@ -135,6 +139,11 @@ async def speaker(participants: Participants, given: Mapping[str, Any]) -> Parti
     return await participants.subagent(str(agent_id), str(agent_type)) if is_subagent else participants.main
 
 
+def _begins_turn(given: Mapping[str, Any]) -> bool:
+    """Whether the turn is new to its hooks: what wakes an idle session begins one without a prompt."""
+    return given.get("hook_event_name") == "UserPromptSubmit" or given.get("stop_hook_active") is False
+
+
 async def reply(who: Participant, event: str) -> dict[str, Any]:
     """What the hook prints for Claude Code to act on, or nothing."""
     match event:
@@ -147,7 +156,9 @@ async def reply(who: Participant, event: str) -> dict[str, Any]:
             if text := await _announced(who, Step.ANNOUNCED):
                 return {"hookSpecificOutput": {"hookEventName": event, "additionalContext": text}}
         case "Stop" | "SubagentStop":
-            if text := await _announced(who, Step.ASKED):
+            # What waits is not marked as asked for then: the rest of the wake ladder goes on.
+            if who.holds < _MAX_HOLDS and (text := await _announced(who, Step.ASKED)):
+                who.holds += 1
                 return {"decision": "block", "reason": text}
             await who.end_turn()
     return {}
