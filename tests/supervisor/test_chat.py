@@ -55,7 +55,9 @@ def test_once_without_an_answer_in_time_says_so_by_its_exit_code(teamsup: Comman
     result = teamsup.run("chat", "--once", "Hello", "--timeout", "0.1")
 
     assert (result.returncode, result.stdout) == (os.EX_UNAVAILABLE, "")
-    assert "There is no answer yet. It will come to: teamsup read --agent console-" in result.stderr
+    assert (
+        "There is no answer yet. user_comm is offline, never here yet. It will come to: teamsup read" in result.stderr
+    )
 
 
 def test_once_with_an_error_for_an_answer_says_so_by_its_exit_code(teamsup: Command, user_comm: MessageHub) -> None:
@@ -64,6 +66,42 @@ def test_once_with_an_error_for_an_answer_says_so_by_its_exit_code(teamsup: Comm
 
         assert script.communicate(timeout=PATIENCE)[0] == ""
         assert script.returncode == os.EX_SOFTWARE
+
+
+REFUSED = (
+    ("@nobody hi", os.EX_NOUSER, "There is no agent named nobody here. Known are: "),
+    ("please deploy it", os.EX_NOUSER, "I can greet, and I know these:"),
+    ("@monitor-bridge", os.EX_DATAERR, "What shall I tell monitor-bridge? Write: @monitor-bridge your text"),
+    ("/halp", os.EX_DATAERR, "There is no command /halp."),
+    ("/history many", os.EX_DATAERR, "How many? Write a number from 1 to 50: /history 20"),
+    ("/trace #99", os.EX_NOUSER, "There is no message #99 in this conversation."),
+    ("/ack 99", os.EX_SOFTWARE, "There is no incident 99"),
+)
+
+
+def test_what_is_refused_is_no_answer_in_whatever_way_a_script_asks(running: Command) -> None:
+    for line, code, sentence in REFUSED:
+        once = running.run("chat", "--once", line)
+        assert (once.returncode, once.stdout) == (code, ""), line
+        assert once.stderr.startswith(f"teamsup: {sentence}")
+    piped = running.run("chat", stdin="Hello\n@nobody hi\n")
+    report = running.run("chat", "--once", "@nobody hi", "--json")
+
+    assert (piped.returncode, piped.stdout) == (os.EX_NOUSER, "Hi there! 👋\n")
+    assert piped.stderr.startswith("teamsup: There is no agent named nobody")
+    assert report.returncode == os.EX_NOUSER
+    assert json.loads(report.stdout)["error"].startswith("There is no agent named nobody")
+
+
+def test_no_answer_is_an_error_for_programs_too_and_says_who_should_answer(teamsup: Command) -> None:
+    result = teamsup.run("chat", "--json", "--timeout", "0.1", stdin="Hello\n")
+
+    assert result.returncode == os.EX_UNAVAILABLE
+    assert json.loads(result.stdout)["error"].startswith(
+        "1 of 1 lines have no answer yet. user_comm is offline, never here yet. It will come to: "
+    )
+    report = json.loads(teamsup.run("chat", "--once", "", "--json").stdout)
+    assert set(report) == {"error"}
 
 
 def test_once_waits_for_all_who_were_asked(teamsup: Command, user_comm: MessageHub) -> None:
@@ -248,8 +286,8 @@ def test_news_are_kept_for_a_person_who_is_not_there(running: Command) -> None:
 def test_several_lines_from_a_pipe_are_answered_in_order(running: Command) -> None:
     result = running.run("chat", stdin="Hello\n\nhallo\n@nobody x\n")
 
-    assert result.stdout.splitlines()[:2] == ["Hi there! 👋", "Hallo! 👋"]
-    assert result.stdout.splitlines()[2].startswith("There is no agent named nobody here. Known are: gateway")
+    assert result.stdout.splitlines() == ["Hi there! 👋", "Hallo! 👋"]
+    assert result.stderr.startswith("teamsup: There is no agent named nobody here. Known are: gateway")
 
 
 def test_what_is_written_to_a_team_that_is_down_is_answered_when_it_is_up(teamsup: Command) -> None:

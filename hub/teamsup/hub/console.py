@@ -21,6 +21,9 @@ ADDRESSEE = PEOPLE
 MORE = "more_answers"
 """In the metadata of an answer, how many others that were asked have still to answer."""
 
+EXIT_CODE = "exit_code"
+"""In the metadata of an answer that says that nothing came of the question: with what a script's command ends."""
+
 
 class NoAnswer(CallerError):
     """What was asked is kept, but nobody has answered it in time."""
@@ -141,6 +144,14 @@ def is_last(message: Message) -> bool:
 def answers(message: Message) -> str | None:
     """What it is the answer to: not what it tells the progress of, or asks something back about."""
     return None if message.message_type in ("status_report", "opinion_request") else message.reply_to
+
+
+def exit_code(message: Message) -> int:
+    """With what a script's command ends on this answer: 0 unless it says that nothing came of the question."""
+    code = message.metadata.get(EXIT_CODE)
+    if isinstance(code, int) and 0 < code < 128:
+        return code
+    return os.EX_SOFTWARE if message.message_type == "error" else 0
 
 
 def is_progress(message: Message) -> bool:

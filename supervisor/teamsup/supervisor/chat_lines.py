@@ -42,8 +42,8 @@ def aside(message: Message) -> str:
     return printable(f"{'urgent: ' if message.priority == 'urgent' else ''}{message.content}")
 
 
-def as_json(message: Message) -> str:
-    """One line."""
+def as_json(message: Message, *, failed: bool = False) -> str:
+    """One line. Of an answer that says that nothing came of the question, ``error`` is what it says."""
     options = message.metadata.get("options")
     return json.dumps(
         {
@@ -55,6 +55,7 @@ def as_json(message: Message) -> str:
             "conversation": message.conversation_id,
             "priority": message.priority,
             "options": options if isinstance(options, list) else [],
+            **({"error": message.content} if failed else {}),
         },
         ensure_ascii=False,
     )

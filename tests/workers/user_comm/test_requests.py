@@ -338,10 +338,10 @@ def test_trace_and_history_show_this_conversation_alone(ann: MessageHub, join: J
     ask(ann, "/trace")
     assert "how is the load?\n  lead: leased; stored just now, offered just now, read just now" in hear(ann).content
     ask(ann, f"/trace #{elsewhere.id}")
-    assert hear(ann).content == f"There is no message #{elsewhere.id} in this conversation."
+    assert hear(ann, "error").content == f"There is no message #{elsewhere.id} in this conversation."
     ask(ann, "/history 3")
     said = hear(ann).content
     assert "> console-ann: @lead how is the load?" in said
     assert "secret" not in said
     ask(ann, "/history many")
-    assert hear(ann).content == "How many? Write a number from 1 to 50: /history 20"
+    assert hear(ann, "error").content == "How many? Write a number from 1 to 50: /history 20"

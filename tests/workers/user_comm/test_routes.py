@@ -103,7 +103,6 @@ def test_the_first_rule_that_fits_decides_who_answers(
 def test_the_same_rules_count_in_a_chat(tmp_path: Path) -> None:
     lines = [
         ("the billing", "lead: got 'the billing'"),
-        ("/history the bill", "How many? Write a number from 1 to 50: /history 20"),
         ("restart vm-7", "gcp-monitor: got 'restart vm-7'"),
         ("Hello", "gcp-monitor: got 'Hello'"),
         ("@oci-monitor hi", "oci-monitor: got 'hi'"),
@@ -112,9 +111,11 @@ def test_the_same_rules_count_in_a_chat(tmp_path: Path) -> None:
         ("Hello", "lead: got 'Hello'"),
     ]
 
-    said = Command(tmp_path, "crew").run("chat", "--team", "crew", stdin="".join(f"{line}\n" for line, _ in lines))
+    typed = "".join(f"{line}\n" for line, _ in lines)
+    said = Command(tmp_path, "crew").run("chat", "--team", "crew", stdin=f"/history the bill\n{typed}")
 
     assert said.stdout.splitlines() == [answer for _, answer in lines]
+    assert said.stderr.endswith("teamsup: How many? Write a number from 1 to 50: /history 20\n")
 
 
 @pytest.mark.parametrize(

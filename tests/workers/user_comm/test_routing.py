@@ -1,5 +1,6 @@
 """Who gets what a person writes."""
 
+import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,7 +9,7 @@ from teamsup.hub import Agent
 from teamsup.hub.sections import RouteSection, UserCommSection
 from teamsup.supervisor.typing_aids import COMMANDS as OFFERED
 from teamsup.workers.user_comm.commands import HELP, roster, status
-from teamsup.workers.user_comm.routing import COMMANDS, Ask, Command, Place, Rules, Say, route
+from teamsup.workers.user_comm.routing import COMMANDS, Ask, Command, Place, Refuse, Rules, Say, route
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LEAD = Agent("lead", "agent", "busy", NOW, {"note": "reading logs"}, 2)
@@ -101,14 +102,14 @@ def test_a_mention_is_no_part_of_what_the_agent_gets(line: str, agent: Agent, te
 
 
 def test_a_mention_of_nobody_is_said_so() -> None:
-    assert route("@ghost boo", HERE, RULES, TEAM) == Say(
-        "There is no agent named ghost here. Known are: lead, gcp-monitor, oci-monitor, gateway."
+    assert route("@ghost boo", HERE, RULES, TEAM) == Refuse(
+        "There is no agent named ghost here. Known are: lead, gcp-monitor, oci-monitor, gateway.", os.EX_NOUSER
     )
 
 
 def test_if_the_first_that_is_named_is_nobody_no_other_is_asked_in_silence() -> None:
     found = route("@ghost @lead boo", HERE, RULES, TEAM)
-    assert isinstance(found, Say)
+    assert isinstance(found, Refuse)
     assert found.text.startswith("There is no agent named ghost here.")
 
 
@@ -121,7 +122,7 @@ def test_user_comm_answers_itself_and_no_rule_leads_back_to_it() -> None:
     for line in ("hello", "@user_comm hello", "@user_comm, @user_comm: hello", "/ask user_comm hello"):
         assert route(line, Place(("user_comm",), frozenset({7})), rules, [ourselves, LEAD]) == Say("Hi there! 👋")
     assert route("the load", HERE, rules, [ourselves, LEAD]) == Command("help", "I can greet, and I know these:")
-    assert isinstance(route("@us hello", HERE, rules, [ourselves, LEAD]), Say)
+    assert isinstance(route("@us hello", HERE, rules, [ourselves, LEAD]), Refuse)
 
 
 def test_a_message_full_of_names_is_read_quickly() -> None:
@@ -129,14 +130,14 @@ def test_a_message_full_of_names_is_read_quickly() -> None:
 
 
 def test_a_mention_without_text_is_asked_back() -> None:
-    assert route("@lead @gcp", HERE, RULES, TEAM) == Say(
+    assert route("@lead @gcp", HERE, RULES, TEAM) == Refuse(
         "What shall I tell lead and gcp-monitor? Write: @lead @gcp-monitor your text"
     )
 
 
 def test_a_command_that_is_none_is_said_so() -> None:
     found = route("/halp", HERE, RULES, TEAM)
-    assert isinstance(found, Say)
+    assert isinstance(found, Refuse)
     assert found.text.startswith("There is no command /halp. Known are: /help, /status,")
 
 

@@ -2,13 +2,25 @@
 
 import argparse
 import contextlib
+import json
 import os
 import sys
+from datetime import UTC, datetime
 
-from teamsup.hub import Delivery, Message, StaleLease, Team
+from teamsup.hub import Delivery, Message, StaleLease, Team, TeamsupError
 from teamsup.hub.command_line import command_line
-from teamsup.hub.console import ADDRESSEE, Chat, NoAnswer, console, incoming, is_answer, is_last, lasting_name
-from teamsup.hub.wording import printable
+from teamsup.hub.console import (
+    ADDRESSEE,
+    Chat,
+    NoAnswer,
+    console,
+    exit_code,
+    incoming,
+    is_answer,
+    is_last,
+    lasting_name,
+)
+from teamsup.hub.wording import presence, printable
 
 from ..arguments import amount
 from ..chat_lines import as_json, aside
@@ -20,8 +32,9 @@ _A_DAY = 86400.0
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
-        "Exit codes: 0 all is answered; 69 something has no answer in time, which is kept and comes later; 70 an "
-        "answer to --once is an error. In a terminal: Alt-Enter or a backslash at the end begins a new line, Ctrl-C "
+        "Exit codes: 0 all is answered; 65 it was refused; 67 nobody has that name, or answers such a thing; "
+        "69 something has no answer in time, which is kept and comes later; 70 an answer is an error. "
+        "In a terminal: Alt-Enter or a backslash at the end begins a new line, Ctrl-C "
         "clears what is typed, and Ctrl-C or Ctrl-D ends the chat where nothing is."
     )
     parser.add_argument("--once", metavar="TEXT", help="ask this, print all answers, and end; '-' reads it from stdin")
@@ -47,11 +60,15 @@ def run(arguments: argparse.Namespace) -> int:
         if holder(team) is None:
             print(f"teamsup: What you write is kept. {not_running(team)}", file=sys.stderr)
         chat = Chat(hub)
-        if arguments.once is not None:
-            return _once(chat, arguments)
-        if arguments.json or not _is_terminal():
-            _answer_lines(chat, arguments)
-            return 0
+        try:
+            if arguments.once is not None:
+                return _once(chat, arguments)
+            if arguments.json or not _is_terminal():
+                return _answer_lines(chat, arguments)
+        except TeamsupError as error:
+            if arguments.json:
+                print(json.dumps({"error": str(error)}, ensure_ascii=False), flush=True)
+            raise
         return _hold(chat)
 
 
@@ -68,23 +85,26 @@ def _hold(chat: Chat) -> int:
     return 0
 
 
-def _answer_lines(chat: Chat, arguments: argparse.Namespace) -> None:
-    """Lines from a pipe, one after another. Raises NoAnswer when one has none in time."""
-    answered = [_ask(chat, line.strip(), arguments) for line in sys.stdin if line.strip()]
-    if not all(answered):
-        raise _no_answer(chat, f"{answered.count(False)} of {len(answered)} lines have no answer yet.")
+def _answer_lines(chat: Chat, arguments: argparse.Namespace) -> int:
+    """Lines from a pipe, one after another; the exit code. Raises NoAnswer when one has none in time."""
+    codes = [_ask(chat, line.strip(), arguments) for line in sys.stdin if line.strip()]
+    if missing := codes.count(None):
+        raise _no_answer(chat, f"{missing} of {len(codes)} lines have no answer yet.")
+    return next((code for code in codes if code), 0)
 
 
-def _ask(chat: Chat, line: str, arguments: argparse.Namespace) -> bool:
-    """Whether all its answers came in time. They go to stdout; everything else to stderr, unless a program reads."""
+def _ask(chat: Chat, line: str, arguments: argparse.Namespace) -> int | None:
+    """The exit code, or None unless all its answers came in time. They go to stdout; everything else, and answers that
+    say that nothing came of it, to stderr, unless a program reads."""
     question = chat.say(line)
+    code = 0
     for delivery in incoming(chat.hub, arguments.timeout):
         answered = is_answer(delivery, question)
-        _print(delivery.message, answered, arguments)
+        code = _print(delivery.message, answered, arguments) or code
         chat.hub.acknowledge(delivery)
         if answered and is_last(delivery.message):
-            return True
-    return False
+            return code
+    return None
 
 
 def _once(chat: Chat, arguments: argparse.Namespace) -> int:
@@ -102,13 +122,8 @@ def _once(chat: Chat, arguments: argparse.Namespace) -> int:
                 continue
             chat.hub.mark_read(delivery)
             answered = is_answer(delivery, question)
-            failed = answered and delivery.message.message_type == "error"
-            if arguments.json or not failed:
-                _print(delivery.message, answered, arguments)
+            code = _print(delivery.message, answered, arguments) or code
             chat.hub.acknowledge(delivery)
-            if failed:
-                print(f"teamsup: {printable(delivery.message.content)}", file=sys.stderr, flush=True)
-                code = os.EX_SOFTWARE
             if answered and is_last(delivery.message):
                 return code
             if answered:
@@ -120,15 +135,24 @@ def _once(chat: Chat, arguments: argparse.Namespace) -> int:
     raise _no_answer(chat, missing)
 
 
-def _print(message: Message, answered: bool, arguments: argparse.Namespace) -> None:
+def _print(message: Message, answered: bool, arguments: argparse.Namespace) -> int:
+    """Show what came; the exit code."""
+    code = exit_code(message) if answered else 0
     if arguments.json:
-        print(as_json(message), flush=True)
-    elif answered:
+        print(as_json(message, failed=code != 0), flush=True)
+    elif answered and not code:
         print(printable(message.content), flush=True)
-    else:
+    if code:
+        print(f"teamsup: {printable(message.content)}", file=sys.stderr, flush=True)
+    elif not answered and not arguments.json:
         print(aside(message), file=sys.stderr, flush=True)
+    return code
 
 
 def _no_answer(chat: Chat, sentence: str) -> NoAnswer:
     where = command_line(chat.hub.team, "read", "--agent", chat.hub.agent, "--wait", "60")
-    return NoAnswer(f"{sentence} It will come to: {where}")
+    answerer = chat.hub.agent_named(ADDRESSEE)
+    now = datetime.now(UTC)
+    absent = answerer is not None and not answerer.is_present(now)
+    why = f" {ADDRESSEE} is {presence(answerer, now)}." if answerer is not None and absent else ""
+    return NoAnswer(f"{sentence}{why} It will come to: {where}")

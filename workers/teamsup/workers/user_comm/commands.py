@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from teamsup.hub import Agent, Message, MessageHub, UnknownMessage
+from teamsup.hub import Agent, InvalidMessage, Message, MessageHub, UnknownMessage
 from teamsup.hub.messages import DeliveryState
 from teamsup.hub.wording import presence, steps
 
@@ -46,7 +46,7 @@ class Commands:
         self._pending = pending
 
     def answer(self, name: str, rest: str, message: Message) -> str:
-        """What to say to it."""
+        """What to say to it. Raises CallerError for what it cannot mean."""
         match name:
             case "status":
                 return status(self._hub.agents(), self._open(), self._pending(), datetime.now(UTC))
@@ -75,7 +75,7 @@ class Commands:
         if (found := self._found(wanted) if wanted else self._last_open(message)) is None:
             return "Nothing of yours is open here. Of another message: /trace ID"
         if found.conversation_id != message.conversation_id or not found.conversation_id:
-            return f"There is no message {short(wanted, 60)} in this conversation."
+            raise UnknownMessage(f"There is no message {short(wanted, 60)} in this conversation.")
         relays = self._relays.of(found.message_id, found.conversation_id) or [found]
         states = [state for relay in relays for state in self._hub.trace(relay.message_id)]
         return "\n".join([f"#{found.id} {short(own_words(found)[0], 60)}", *(f"  {fate(state)}" for state in states)])
@@ -96,7 +96,7 @@ class Commands:
 
     def _history(self, wanted: str, message: Message) -> str:
         if wanted and not (wanted.isdecimal() and len(wanted) < 4 and 0 < int(wanted) <= _MOST_HISTORY):
-            return f"How many? Write a number from 1 to {_MOST_HISTORY}: /history 20"
+            raise InvalidMessage(f"How many? Write a number from 1 to {_MOST_HISTORY}: /history 20")
         said = self._conversations.said(message.conversation_id, message.id, int(wanted or _HISTORY))
         return quoted(said, self._hub.agent) or "Nothing was said here yet."
 

@@ -1,6 +1,7 @@
 """Who gets what a person writes: the first rule that fits. Pure."""
 
 import functools
+import os
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -44,6 +45,14 @@ class Say:
     """Said at once, by user_comm itself."""
 
     text: str
+
+
+@dataclass(frozen=True)
+class Refuse:
+    """Said at once: nobody gets what the person wrote. A script's command ends with that exit code."""
+
+    text: str
+    exit_code: int = os.EX_DATAERR
 
 
 @dataclass(frozen=True)
@@ -91,7 +100,7 @@ class Place:
     """Discord's numbers of it: the channel's, and of a thread also that of its channel."""
 
 
-def route(line: str, place: Place, rules: Rules, team: Sequence[Agent]) -> Say | Ask | Command:
+def route(line: str, place: Place, rules: Rules, team: Sequence[Agent]) -> Say | Refuse | Ask | Command:
     """What to do with what a person wrote there. A rule whose agents are all unknown does not fit; nor does one that
     leads back to user_comm, which would ask itself for ever."""
     text = line.strip()
@@ -112,18 +121,18 @@ def is_alone(text: str, word: str) -> bool:
     return _words(text).removeprefix("team ") == word
 
 
-def _command(name: str, rest: str, rules: Rules, known: Mapping[str, Agent]) -> Say | Ask | Command:
+def _command(name: str, rest: str, rules: Rules, known: Mapping[str, Agent]) -> Say | Refuse | Ask | Command:
     if name not in COMMANDS:
-        return Say(f"There is no command /{name}. Known are: {', '.join('/' + each for each in COMMANDS)}.")
+        return Refuse(f"There is no command /{name}. Known are: {', '.join('/' + each for each in COMMANDS)}.")
     if name != "ask":
         return Command(name, rest)
     agent, _, text = rest.removeprefix("@").partition(" ")
     if not agent:
-        return Say("Whom shall I ask? Write: /ask AGENT your text")
+        return Refuse("Whom shall I ask? Write: /ask AGENT your text")
     return _built_in(text) if agent.lower() == ADDRESSEE else _to([agent], text.strip(), rules, known)
 
 
-def _mention(text: str, rules: Rules, known: Mapping[str, Agent]) -> Say | Ask | Command | None:
+def _mention(text: str, rules: Rules, known: Mapping[str, Agent]) -> Say | Refuse | Ask | Command | None:
     """The agents named at the start. A second name that nobody has belongs to the text."""
     names: dict[str, None] = {}
     at = 0
@@ -138,13 +147,14 @@ def _mention(text: str, rules: Rules, known: Mapping[str, Agent]) -> Say | Ask |
     return _built_in(text[at:]) if [*names] == [ADDRESSEE] else _to([*names], text[at:].strip(), rules, known)
 
 
-def _to(names: Sequence[str], text: str, rules: Rules, known: Mapping[str, Agent]) -> Say | Ask:
+def _to(names: Sequence[str], text: str, rules: Rules, known: Mapping[str, Agent]) -> Refuse | Ask:
     agents = _known(names, rules, known)
     if not _known(names[:1], rules, known):
-        return Say(f"There is no agent named {names[0].lower()} here. Known are: {', '.join(known) or 'none'}.")
+        text = f"There is no agent named {names[0].lower()} here. Known are: {', '.join(known) or 'none'}."
+        return Refuse(text, os.EX_NOUSER)
     if not text:
         called = " ".join(f"@{agent.name}" for agent in agents)
-        return Say(f"What shall I tell {' and '.join(agent.name for agent in agents)}? Write: {called} your text")
+        return Refuse(f"What shall I tell {' and '.join(agent.name for agent in agents)}? Write: {called} your text")
     return Ask(agents, text, stays=True)
 
 

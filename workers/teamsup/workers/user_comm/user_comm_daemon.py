@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import os
 import time
 from typing import Any, ClassVar
 
-from teamsup.hub import Agent, Delivery, Message, MessageHub, StoreError
+from teamsup.hub import Agent, CallerError, Delivery, Message, MessageHub, StoreError
+from teamsup.hub.console import EXIT_CODE
 from teamsup.hub.sections import TeamSection
 from teamsup.hub.settings import Settings
 
@@ -20,7 +22,7 @@ from .patterns import Patterns
 from .people import GATEWAY, own_words
 from .relays import Relays
 from .requests import Requests
-from .routing import ASKED_OF_WORKERS, Ask, Command, Place, Rules, Say, route
+from .routing import ASKED_OF_WORKERS, Ask, Command, Place, Refuse, Rules, Say, route
 from .rules_file import RulesFile
 
 _LOOK_SECONDS = 1.0
@@ -137,10 +139,12 @@ class UserComm(Worker):
         place = self._place(message)
         self._act(delivery, route(words, place, rules, self.hub.agents()), place, context)
 
-    def _act(self, delivery: Delivery, found: Say | Ask | Command, place: Place, context: str) -> None:
+    def _act(self, delivery: Delivery, found: Say | Refuse | Ask | Command, place: Place, context: str) -> None:
         match found:
             case Say(text):
                 self.hub.reply(delivery, text)
+            case Refuse(text, code):
+                self.hub.reply(delivery, text, message_type="error", metadata={EXIT_CODE: code})
             case Ask() as ask:
                 self._requests.pass_on(delivery, ask, place, context)
             case Command(name, rest) if name in ASKED_OF_WORKERS:
@@ -148,8 +152,18 @@ class UserComm(Worker):
             case Command("decide", rest):
                 self._decisions.answer_by_id(delivery, rest)
             case Command(name, rest):
-                with self.hub.transaction():
-                    self.hub.reply(delivery, self._commands.answer(name, rest, delivery.message))
+                self._do(delivery, name, rest)
+
+    def _do(self, delivery: Delivery, name: str, rest: str) -> None:
+        with self.hub.transaction():
+            try:
+                answer = self._commands.answer(name, rest, delivery.message)
+            except CallerError as error:
+                self.hub.reply(delivery, str(error), message_type="error", metadata={EXIT_CODE: error.exit_code})
+                return
+            # A person is helped by that; a script must know that nobody has got its words.
+            is_for_nobody = name == "help" and rest
+            self.hub.reply(delivery, answer, metadata={EXIT_CODE: os.EX_NOUSER} if is_for_nobody else None)
 
     def _ask_worker(self, delivery: Delivery, command: str, rest: str, place: Place) -> None:
         name, words = ASKED_OF_WORKERS[command]
