@@ -24,6 +24,9 @@ class ModelDelivery:
     backoff: tuple[float, float] | None = None
     """Between which two moments the backoff must end."""
     asks: bool = False
+    born: float = 0.0
+    lease: float = 0.0
+    """For how long it was leased last."""
 
 
 @dataclass
@@ -48,7 +51,7 @@ class Model:
         self.messages.append(message)
         for recipient in recipients:
             self.deliveries[message, recipient] = ModelDelivery(
-                message, recipient, sender, conversation, URGENCY[priority], expires, asks=asks
+                message, recipient, sender, conversation, URGENCY[priority], expires, asks=asks, born=self.now
             )
 
     def settle(self, mailbox: str | None = None) -> None:
@@ -77,7 +80,19 @@ class Model:
     def claim(self, delivery: ModelDelivery, token: str, lease: float) -> None:
         delivery.state, delivery.token, delivery.lease_ends = "leased", token, self.now + lease
         delivery.attempts += 1
+        delivery.lease = lease
         delivery.backoff = None
+
+    def clock_went_back(self) -> None:
+        """Nothing lasts longer than it would if it began now."""
+        for delivery in self.deliveries.values():
+            if delivery.lease_ends is not None:
+                delivery.lease_ends = min(delivery.lease_ends, self.now + delivery.lease)
+            if delivery.backoff is not None:
+                first, last = delivery.backoff
+                delivery.backoff = min(first, self.now), min(last, self.now + last - first)
+            if delivery.state == "ready" and delivery.expires is not None and delivery.born > self.now:
+                delivery.expires = min(delivery.expires, self.now + delivery.expires - delivery.born)
 
     def fail(self, delivery: ModelDelivery) -> None:
         if delivery.attempts >= MAX_ATTEMPTS:

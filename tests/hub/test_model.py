@@ -139,7 +139,7 @@ class HubAgainstModel(RuleBasedStateMachine):
             case "acknowledge":
                 self.model.end(modelled, "done")
             case "extend":
-                modelled.lease_ends = self.model.now + 60
+                modelled.lease, modelled.lease_ends = 60, self.model.now + 60
             case "release":
                 self.model.release(modelled)
             case "fail":
@@ -161,6 +161,14 @@ class HubAgainstModel(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([0.2, 1.0, 10.0, LEASE, 61.0]))
     def time_passes(self, seconds: float) -> None:
         self.model.now += seconds
+
+    @rule(hours=st.sampled_from([-24, -6, -1, 1, 24]))
+    def the_clock_steps(self, hours: int) -> None:
+        self.hubs["ann"].heartbeat()
+        self.model.now += hours * 3600
+        self.hubs["ann"].heartbeat()
+        if hours < 0:
+            self.model.clock_went_back()
 
     @rule(agent=agents)
     def crash(self, agent: str) -> None:

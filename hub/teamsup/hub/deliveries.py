@@ -139,8 +139,8 @@ def claim(db: sqlite3.Connection, me: str, limit: int, lease: float, now: float,
     for delivery in claimed:
         db.execute(
             "UPDATE deliveries SET state = 'leased', attempts = ?, lease_token = ?, lease_expires_at = ?,"
-            " offered_at = coalesce(offered_at, ?), read_at = ? WHERE message = ? AND recipient = ?",
-            (delivery.attempts, delivery.lease_token, until, at, at if read else None, delivery.message.id, me),
+            " wait_seconds = ?, offered_at = coalesce(offered_at, ?), read_at = ? WHERE message = ? AND recipient = ?",
+            (delivery.attempts, delivery.lease_token, until, lease, at, at if read else None, delivery.message.id, me),
         )
     return claimed
 
@@ -151,7 +151,7 @@ def mark_read(db: sqlite3.Connection, delivery: Delivery, now: float) -> None:
 
 def extend(db: sqlite3.Connection, delivery: Delivery, lease: float, now: float) -> None:
     clock.check_seconds("lease", lease)
-    _with_lease(db, delivery, "lease_expires_at = ?", clock.to_text(now + lease))
+    _with_lease(db, delivery, "lease_expires_at = ?, wait_seconds = ?", clock.to_text(now + lease), lease)
 
 
 def acknowledge(db: sqlite3.Connection, delivery: Delivery, outcome: str | None, now: float) -> None:
@@ -213,8 +213,9 @@ def give_back(
         delay = 0.0 if error is None else random.uniform(0, longest)  # noqa: S311
     db.execute(
         "UPDATE deliveries SET state = 'ready', lease_token = NULL, lease_expires_at = NULL, read_at = NULL,"
-        " ladder = 0, available_at = ?, outcome = ?, attempts = ? WHERE message = ? AND recipient = ?",
-        (clock.to_text(now + delay) if delay > 0 else None, error, attempts - (error is None), *key),
+        " ladder = 0, available_at = ?, wait_seconds = ?, outcome = ?, attempts = ?"
+        " WHERE message = ? AND recipient = ?",
+        (clock.to_text(now + delay) if delay > 0 else None, delay, error, attempts - (error is None), *key),
     )
     return []
 
@@ -277,7 +278,7 @@ def state_from(row: sqlite3.Row) -> DeliveryState:
     )
 
 
-def _with_lease(db: sqlite3.Connection, delivery: Delivery, change: str, *values: str | None) -> None:
+def _with_lease(db: sqlite3.Connection, delivery: Delivery, change: str, *values: str | float | None) -> None:
     """Change a delivery that is still this reader's."""
     changed = db.execute(
         f"UPDATE deliveries SET {change} WHERE message = ? AND recipient = ? AND lease_token = ?",  # noqa: S608

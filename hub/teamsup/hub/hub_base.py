@@ -1,5 +1,6 @@
 """What every verb of the hub stands on: the team's store, in whose name, and bells rung after a commit."""
 
+import math
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -7,7 +8,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
-from . import deliveries, presence
+from . import clock_step, deliveries, presence
 from .doorbell import Bells
 from .errors import InvalidName
 from .messages import Kind, Message
@@ -32,6 +33,7 @@ class HubBase:
         self.team = team if isinstance(team, Team) else Team.named(team)
         self._agent = None if agent is None else presence.agent_name(agent)
         self._clock = clock
+        self._clock_noted = self._clock_looked = -math.inf
         self._kind: Kind | None = None
         self._bells = Bells(self.team.run)
         self._to_ring: set[str] | None = None
@@ -86,6 +88,7 @@ class HubBase:
                 return
             self._to_ring, self._sent = set(), []
             try:
+                self._follow_clock(db)
                 yield db
                 if self._sent:
                     up = self._bells.listening(self._to_ring)
@@ -96,6 +99,22 @@ class HubBase:
         if durable:
             self._store.flush()
         self._store.trim_log()
+
+    def _follow_clock(self, db: sqlite3.Connection) -> None:
+        now = self._clock()
+        if abs(now - self._clock_noted) >= clock_step.LOOK_SECONDS:
+            clock_step.follow(db, self._agent, now)
+            self._clock_noted = now
+
+    def _clock_went_back(self) -> bool:
+        """Whether the next write has something to put right."""
+        now = self._clock()
+        if abs(now - self._clock_looked) < clock_step.LOOK_SECONDS:
+            return False
+        if clock_step.went_back(self._store.look(clock_step.MARK, {})[0][0], now):
+            return True
+        self._clock_looked = now
+        return False
 
     def _offer_later(self, message: Message, recipients: Iterable[str]) -> None:
         self._sent += [(message.id, recipient) for recipient in recipients]

@@ -320,6 +320,8 @@ class MessageHub(Upkeep, WakeLadder):
         me = {"me": self.agent, "now": to_text(self._clock()), "steps": step and step.ends_with}
         if self._store.look(deliveries.CLAIMABLE, me):
             return -math.inf
+        if self._clock_went_back():
+            return 0.0
         (text,) = self._store.look(deliveries.NEXT_DUE, me)[0]
         due = from_text(text)
         return math.inf if text is None else due.timestamp() if due is not None else 0.0

@@ -1,10 +1,13 @@
 """What stands in a column that programs which know nothing of our rules may have filled with anything."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from .messages import MAX_HOPS
+
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 def text_of(value: object) -> str:
@@ -22,7 +25,7 @@ def metadata_of(text: Any) -> Mapping[str, Any]:  # noqa: ANN401
     try:
         value = json.loads(text)
         if "\\ud" in str(text).lower():
-            value = json.loads(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
+            value = json.loads(_HALF.sub("\N{REPLACEMENT CHARACTER}", json.dumps(value, ensure_ascii=False)))
     except (TypeError, ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}

@@ -1,6 +1,6 @@
 """The wake ladder: which unread messages have still to be said to their agent, and how loudly. Only reading ends it."""
 
-from . import deliveries, sending
+from . import clock_step, deliveries, sending
 from .clock import to_text
 from .hub_base import HubBase
 from .messages import Message, Step
@@ -16,7 +16,7 @@ _STILL_UNREAD = """
       CROSS JOIN messages AS m ON m.id = d.message
       CROSS JOIN agent_status AS a ON lower(a.agent_name) = d.recipient AND a.kind = 'agent'
     WHERE d.done_at IS NULL AND d.state = 'ready' AND d.told_at IS NULL
-      AND m.sender = :me AND m.recipient IS NOT NULL AND m.created_at <= :before
+      AND m.sender = :me AND m.recipient IS NOT NULL AND (m.created_at <= :before OR m.created_at > :ahead)
     ORDER BY d.message
 """
 
@@ -55,7 +55,10 @@ class WakeLadder(HubBase):
 
         They come again until mark_told().
         """
-        values = {"me": self.agent, "before": to_text(self._clock() - seconds)}
+        now = self._clock()
+        # Of one whose clock was ahead nobody knows how long it has waited.
+        ahead = to_text(now + clock_step.TOLERANCE_SECONDS)
+        values = {"me": self.agent, "before": to_text(now - seconds), "ahead": ahead}
         rows = self._store.read(_STILL_UNREAD, values)
         return [(sending.message_from(row), str(row["mailbox"])) for row in rows]
 

@@ -150,7 +150,7 @@ WHEN NEW.status = 'processing' AND OLD.status IS NOT 'processing' AND NEW.recipi
   AND EXISTS (SELECT 1 FROM deliveries WHERE message = NEW.id AND state = 'ready')
 BEGIN
   UPDATE deliveries SET state = 'leased', lease_token = NULL, read_at = strftime('%Y-%m-%d %H:%M:%f', 'now'),
-      lease_expires_at = strftime('%Y-%m-%d %H:%M:%f', 'now', '+5 minutes')
+      lease_expires_at = strftime('%Y-%m-%d %H:%M:%f', 'now', '+5 minutes'), wait_seconds = 300
     WHERE message = NEW.id AND state = 'ready';
 END;
 
