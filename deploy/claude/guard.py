@@ -358,7 +358,8 @@ def _check_oci(arguments: list[str], positional: list[str]) -> None:
 
 def decision(payload: dict[str, Any]) -> dict[str, str] | None:
     """What Claude Code shall do with this command; None where that is not for us to say."""
-    agent = str(payload.get("agent_type") or "").rpartition(":")[2]
+    # As the team folds names: else another spelling would have this agent's mailbox and not its guard.
+    agent = str(payload.get("agent_type") or "").rpartition(":")[2].strip().lower()
     if agent not in WATCHERS:
         return None
     command = payload["tool_input"]["command"]
@@ -376,8 +377,9 @@ def decision(payload: dict[str, Any]) -> dict[str, str] | None:
 def main() -> int:
     """Answer Claude Code; to it an exit code of 2 is a refusal as well."""
     given = sys.stdin.buffer.read()
-    # This runs before everybody's commands, and most need not wait for the import of json.
-    if not any(watcher.encode() in given for watcher in WATCHERS):
+    # This runs before everybody's commands, and most need not wait for the import of json. An escape may be any letter.
+    seen = given.lower()
+    if not any(watcher.encode() in seen for watcher in WATCHERS) and b"\\u" not in seen:
         return 0
     try:
         import json

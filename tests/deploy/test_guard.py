@@ -15,6 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from teamsup.hub.team import fold_name
+
 GUARD = Path(__file__).parents[2] / "deploy" / "claude" / "guard.py"
 refusal: Callable[[str], str | None] = runpy.run_path(str(GUARD))["refusal"]
 SHELLS = [shell for shell in map(shutil.which, ("sh", "bash", "zsh", "dash")) if shell]
@@ -347,6 +349,18 @@ def test_a_watcher_is_denied_what_changes_and_needs_nobody_for_what_reads(agent:
     assert answer["permissionDecisionReason"].startswith(f"{agent.rpartition(':')[2]} only reads: 'compute instances")
     code, answer = hook({"command": GOOD}, agent)
     assert (code, answer["permissionDecision"]) == (0, "allow")
+
+
+@pytest.mark.parametrize("agent", ["GCP-Monitor", " oci-monitor\t", "Teamsup:Oci-MONITOR ", "\u3000gcp-monitor"])
+def test_a_watcher_is_known_in_every_spelling_that_has_its_mailbox(agent: str) -> None:
+    assert fold_name(agent.rpartition(":")[2]) in ("gcp-monitor", "oci-monitor")
+    assert hook({"command": "rm -rf ~"}, agent)[1]["permissionDecision"] == "deny"
+
+
+def test_a_watcher_whose_name_is_written_with_escapes_is_known() -> None:
+    payload = {"agent_type": "gcp-monitor", "tool_input": {"command": "rm -rf ~"}}
+    escaped = json.dumps(payload).replace("gcp", "\\u0047c\\u0050").encode()
+    assert hook(escaped)[1]["permissionDecision"] == "deny"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 import hypothesis.strategies as st
 
 from teamsup.hub import Agent, CallerError, Message, MessageHub, Team
-from teamsup.hub.claude_code.wording import agent_line, announcement, fate, framed, preview
+from teamsup.hub.claude_code.wording import agent_line, announcement, fates, framed, preview
 from teamsup.hub.messages import Step
 
 NAMES = st.sampled_from(["lead", "scout", "LEAD", " lead", "cron", "gateway"])
@@ -121,7 +121,7 @@ def _verbs_of(hub: MessageHub, message: Message) -> list[Callable[[], object]]:
     return [
         lambda: hub.message(f"#{message.id}"),
         lambda: hub.message(message.message_id),
-        lambda: [fate(state) for state in hub.trace(f"#{message.id}")],
+        lambda: fates(hub.trace(f"#{message.id}")),
         lambda: hub.answer(message, "an answer"),
         lambda: hub.send("lead", "a reply", reply_to=message.message_id),
     ]
@@ -133,7 +133,7 @@ def _show(message: Message) -> None:
     for label in (message.recipient, message.conversation_id, message.reply_to, message.status):
         assert label is None or isinstance(label, str)
     assert isinstance(message.hops, int)
-    assert isinstance(framed(message), str)
+    assert isinstance(framed(message, "f00d"), str)
     for moment in (message.created_at, message.expires_at):
         assert moment is None or moment.astimezone() is not None
 

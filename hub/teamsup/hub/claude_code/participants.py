@@ -19,6 +19,7 @@ import anyio.to_thread
 from ..errors import CallerError, TeamsupError
 from ..message_hub import MessageHub
 from ..messages import ONLINE, PRESENT_SECONDS
+from ..team import fold
 from .reader import KEEP_EVERY, Reader
 
 T = TypeVar("T")
@@ -46,6 +47,8 @@ class Participant:
         self.status = ONLINE
         self.details: dict[str, Any] = {"pid": os.getpid()}
         self.heard = time.monotonic()
+        self.holds = 0
+        """How often its turn was kept from ending."""
         self._reader = Reader(hub)
         self._turn = anyio.Lock()
         self._calls = 0
@@ -174,7 +177,7 @@ class Participants:
     def _enter(self, agent_type: str) -> Participant:
         hub = self.main.hub
         # A plugin's agents are called plugin:name.
-        name = agent_type.rpartition(":")[2].strip().lower()
+        name = fold(agent_type.rpartition(":")[2])
         known = hub.agent_named(name)
         if name == hub.agent or known is None or known.kind != "agent":
             return Participant(hub, has_name=False)
