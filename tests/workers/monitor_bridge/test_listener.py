@@ -25,6 +25,7 @@ from teamsup.hub.settings import Settings
 from teamsup.hub.source_section import SourceSection
 from teamsup.workers.monitor_bridge import body, connections, hearing, listener
 from teamsup.workers.monitor_bridge.refused import KEPT, KEPT_BYTES, Refused, Rejected, by_id, keep, refused, shown
+from teamsup.workers.monitor_bridge.sources import News
 
 SECRET = "open sesame, please"  # noqa: S105
 VARIABLE = "OUR_SECRET"
@@ -526,6 +527,19 @@ class TestStoring:
             title for title in titles if "good" in title
         )
 
+    def test_nothing_slow_is_done_while_others_wait_for_the_hub(
+        self, port: Port, recorder: Recorder, join: Callable[..., MessageHub], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        lead = join("lead")
+
+        def prepare(news: News) -> News:
+            lead.send("lead", "this needs the hub")
+            return news
+
+        monkeypatch.setattr(port.listener._intake, "_prepare", prepare)
+        assert port.ask("/open", [{"title": str(number)} for number in range(500)]).status == 200
+        assert (len(recorder.heard), len(lead.waiting(100))) == (500, 3)
+
     def test_more_than_may_wait_come_again(
         self, port: Port, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -611,14 +625,14 @@ class TestConfiguration:
     def refusal(self, hub: MessageHub, toml: str) -> str:
         hub.team.configuration.write_text(toml)
         with pytest.raises(NotConfigured) as refused:
-            hearing.listener(hub, Settings(hub.team), lambda *_: None)
+            hearing.listener(hub, Settings(hub.team), lambda *_: None, lambda news: news)
         return str(refused.value)
 
     LOOPBACK = '[monitor-bridge]\nlisten = "127.0.0.1:9095"\n'
 
     def test_without_sources_nobody_listens_and_nothing_heavy_is_loaded(self, hub: MessageHub) -> None:
         hub.team.configuration.write_text(self.LOOPBACK)
-        assert hearing.listener(hub, Settings(hub.team), lambda *_: None) is None
+        assert hearing.listener(hub, Settings(hub.team), lambda *_: None, lambda news: news) is None
 
     def test_beyond_this_machine_every_source_needs_a_secret(self, hub: MessageHub) -> None:
         toml = (
@@ -648,7 +662,7 @@ class TestConfiguration:
         file.chmod(0o644)
         assert "run chmod 600 on it" in self.refusal(hub, toml)
         file.chmod(0o600)
-        assert hearing.listener(hub, Settings(hub.team), lambda *_: None) is not None
+        assert hearing.listener(hub, Settings(hub.team), lambda *_: None, lambda news: news) is not None
         file.write_text("short")
         assert "must be one line of 8 characters or more" in self.refusal(hub, toml)
         file.write_text(" \n")
@@ -665,7 +679,7 @@ class TestConfiguration:
         hub.team.configuration.write_text(
             self.LOOPBACK + '[source.a]\nsecret_file = "$CREDENTIALS_DIRECTORY/grafana"\n'
         )
-        assert hearing.listener(hub, Settings(hub.team), lambda *_: None) is not None
+        assert hearing.listener(hub, Settings(hub.team), lambda *_: None, lambda news: news) is not None
 
     def test_a_variable_that_is_not_set_is_said(self, hub: MessageHub) -> None:
         toml = self.LOOPBACK + '[source.a]\nsecret_variable = "NOT_SET_ANYWHERE"\n'

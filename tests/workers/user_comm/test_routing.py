@@ -8,8 +8,20 @@ import pytest
 from teamsup.hub import Agent
 from teamsup.hub.sections import RouteSection, UserCommSection
 from teamsup.supervisor.typing_aids import COMMANDS as OFFERED
+from teamsup.workers.patterns import Patterns
 from teamsup.workers.user_comm.commands import HELP, roster, status
-from teamsup.workers.user_comm.routing import COMMANDS, Ask, Command, Place, Refuse, Rules, Say, route
+from teamsup.workers.user_comm.routing import (
+    COMMANDS,
+    Ask,
+    Command,
+    Place,
+    Refuse,
+    Rules,
+    Say,
+    route,
+    trouble,
+    with_found,
+)
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LEAD = Agent("lead", "agent", "busy", NOW, {"note": "reading logs"}, 2)
@@ -62,7 +74,16 @@ def names(found: object) -> list[str]:
     ],
 )
 def test_the_first_rule_that_fits_says_who_gets_it(line: str, place: Place, agents: list[str]) -> None:
-    assert names(route(line, place, RULES, TEAM)) == agents
+    assert names(route(line, place, with_found(RULES, line, Patterns()), TEAM)) == agents
+
+
+def test_a_pattern_that_would_take_years_does_not_fit_and_people_are_told() -> None:
+    bad = RouteSection(agents=("lead",), pattern="(a|aa)+$")
+    rules, patterns = Rules(routes=(bad, *RULES.routes)), Patterns()
+    found = with_found(rules, "a" * 60 + "! vm-1", patterns)
+    assert found.found == {r"vm-\d+"}
+    assert trouble(found, patterns) == "the pattern '(a|aa)+$' takes too long to look for, so it does not always count"
+    assert trouble(RULES, patterns) == ""
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,8 @@ class Alert:
     link: str = ""
     at: datetime | None = None
     """When it began, or ended; by the source's clock. A source may move the first: that is news of the same problem."""
+    route: str | None = None
+    """The NAME of the [alert.NAME] that it fits; empty: none. Looked for before it is stored: that may take a while."""
     is_test: bool = False
     """Sent by a person to see whether it arrives."""
     key_returns: bool = False

@@ -41,14 +41,14 @@ class MonitorBridge(Worker):
         self._section = settings.section(self.name, MonitorSection)
         sources = settings.group("source", SourceSection)
         kinds = {name: source.kind for name, source in sources.items()}
-        routes = Routes(self._section, settings.group("alert", AlertRouteSection), kinds)
+        self._routes = routes = Routes(self._section, settings.group("alert", AlertRouteSection), kinds)
         hub.enroll(PEOPLE, "daemon")
         unread_seconds = settings.section("team", TeamSection).unread_seconds
         self._incidents = Incidents(hub, routes, unread_seconds, changed=self._look_soon)
         self._care = Care(hub, self._incidents.conversations)
         self._quiet = Quiet(hub, sources, self._incidents, self._section.interval_seconds)
         self._watch = Watch(hub, self._section, settings.group("watchdog", WatchdogSection), self._incidents)
-        self._listener = listener(hub, settings, self._incidents.take, self._say_port)
+        self._listener = listener(hub, settings, self._incidents.store, routes.routed, self._say_port)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._changed = asyncio.Event()
         self._besides: set[asyncio.Task[None]] = set()
@@ -63,7 +63,7 @@ class MonitorBridge(Worker):
 
     def details(self) -> dict[str, Any]:
         figures = self._watch.host.note if self._has_looked else ""
-        note = "; ".join(part for part in (figures, self._open) if part)
+        note = "; ".join(part for part in (figures, self._open, self._routes.trouble) if part)
         return {"note": note, "alerted": self._watch.alerted}
 
     async def work(self) -> None:

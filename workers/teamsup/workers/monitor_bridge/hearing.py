@@ -7,13 +7,15 @@ from teamsup.hub.sections import MonitorSection
 from teamsup.hub.settings import Settings
 from teamsup.hub.source_section import SourceSection, address, check_sources
 
-from .intake import Take
+from .intake import Prepare, Take
 
 if TYPE_CHECKING:
     from .listener import Listener, Report
 
 
-def listener(hub: MessageHub, settings: Settings, take: Take, report: "Report | None" = None) -> "Listener | None":
+def listener(
+    hub: MessageHub, settings: Settings, take: Take, prepare: Prepare, report: "Report | None" = None
+) -> "Listener | None":
     """What hears the sources of teamsup.toml, if there are any. Raises NotConfigured."""
     section = settings.section("monitor-bridge", MonitorSection)
     listen = section.listen
@@ -33,5 +35,6 @@ def listener(hub: MessageHub, settings: Settings, take: Take, report: "Report | 
         sources,
         hosts=section.hosts,
         trusted_proxies=section.trusted_proxies,
+        prepare=prepare,
         report=report,
     )

@@ -14,6 +14,7 @@ from .escalation import Policy
 from .incident import Incident
 from .ladder import Ladder
 from .routes import Routes
+from .sources import News
 from .taking import Taking
 
 _KEEP_SECONDS = 90 * 86400.0
@@ -45,9 +46,13 @@ class Incidents:
 
         Raises StoreError when it cannot be stored.
         """
+        self.store(source, self._routes.routed(items))
+
+    def store(self, source: str, news: News) -> None:
+        """The same of what has its route already: nothing slow is done while others wait for the hub."""
         with self._hub.transaction():
             taking = Taking(self._hub, self._routes, self.conversations, source, self._clock())
-            for item in items:
+            for item in news:
                 taking.take(item)
             for first, due in taking.touched.items():
                 if due <= taking.now:

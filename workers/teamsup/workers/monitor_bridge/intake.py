@@ -15,6 +15,8 @@ from .sources import News
 
 Take = Callable[[str, News], None]
 """Stores what a source says, or raises StoreError and stores nothing. It may block. Called in a transaction."""
+Prepare = Callable[[News], News]
+"""What is to be done with it before, and may take a while."""
 
 _TOGETHER = 200
 """So many alerts share a transaction, more or less: the hub is others' too."""
@@ -38,9 +40,10 @@ class _Waiting:
 class Intake:
     """Hands what requests say to ``take``, in the order of arrival, on a thread."""
 
-    def __init__(self, hub: MessageHub, take: Take) -> None:
+    def __init__(self, hub: MessageHub, take: Take, prepare: Prepare) -> None:
         self._hub = hub
         self._take = take
+        self._prepare = prepare
         self._waiting: list[_Waiting] = []
         self._at_work: asyncio.Task[None] | None = None
 
@@ -107,8 +110,9 @@ class Intake:
 
     def _store_at_once(self, all_news: Sequence[tuple[str, News]]) -> Exception | None:
         try:
+            prepared = [(source, self._prepare(news)) for source, news in all_news]
             with self._hub.transaction():
-                for source, news in all_news:
+                for source, news in prepared:
                     self._take(source, news)
         except Exception as error:
             return error

@@ -16,7 +16,7 @@ from teamsup.hub.source_section import Address, SourceSection
 from . import admission, body
 from .alert import Alert
 from .connections import Connections
-from .intake import Intake, Take, TooMany
+from .intake import Intake, Prepare, Take, TooMany
 from .port import trouble
 from .proof import CHALLENGE, Proof, proof_of
 from .refused import KEPT_BYTES, Rejected, keep, refused
@@ -48,6 +48,7 @@ class Listener:
         hosts: Collection[str] = (),
         trusted_proxies: Collection[str] = (),
         report: Report | None = None,
+        prepare: Prepare = lambda news: news,
         confirm: Confirm | None = None,
     ) -> None:
         """Raises NotConfigured for a secret that cannot be read."""
@@ -62,7 +63,7 @@ class Listener:
         self._kinds = {name: source.kind for name, source in sources.items()}
         self._proofs: dict[str, Proof] = {name: proof_of(name, source) for name, source in sources.items()}
         self._log = logging.getLogger("monitor-bridge")
-        self._intake = Intake(hub, take)
+        self._intake = Intake(hub, take, prepare)
         self._memory = body.Memory()
         self._report = report
         self._confirm = confirm or ask_once

@@ -4,11 +4,13 @@ import functools
 import os
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from teamsup.hub import Agent
 from teamsup.hub.console import ADDRESSEE
 from teamsup.hub.sections import RouteSection, UserCommSection
+
+from ..patterns import Patterns
 
 COMMANDS = ("help", "status", "agents", "ask", "alerts", "ack", "ps", "stop", "new", "decide", "trace", "history")
 
@@ -79,8 +81,8 @@ class Rules:
 
     section: UserCommSection = field(default_factory=UserCommSection)
     routes: Sequence[RouteSection] = ()
-    found: Collection[str] | None = None
-    """Which of the patterns fit, where that was looked for already."""
+    found: Collection[str] = ()
+    """Which of the patterns fit the line: they are looked for before, as that may take a while."""
 
     @property
     def agents(self) -> set[str]:
@@ -169,13 +171,25 @@ def _by_words(text: str, rules: Rules) -> Sequence[str]:
     for each in rules.routes:
         if any(_keyword(word).search(looked_at) for word in each.keywords):
             return each.agents
-        if each.pattern and _fits(each.pattern, looked_at, rules.found):
+        if each.pattern in rules.found:
             return each.agents
     return ()
 
 
-def _fits(pattern: str, text: str, found: Collection[str] | None) -> bool:
-    return bool(re.search(pattern, text, re.IGNORECASE)) if found is None else pattern in found
+def with_found(rules: Rules, line: str, patterns: Patterns) -> Rules:
+    """The rules, with the patterns noted that this line fits."""
+    wanted = dict.fromkeys(route.pattern for route in rules.routes if route.pattern)
+    if not wanted:
+        return rules
+    text, search = line.strip()[:LOOKED_AT], patterns.search()
+    return replace(rules, found=frozenset(each for each in wanted if search.fits(each, text, ignore_case=True)))
+
+
+def trouble(rules: Rules, patterns: Patterns) -> str:
+    """What a person should mend of the patterns."""
+    if not patterns.slow or patterns.slow not in [route.pattern for route in rules.routes]:
+        return ""
+    return f"the pattern {patterns.slow!r} takes too long to look for, so it does not always count"
 
 
 def _by_channel(place: Place, rules: Rules) -> Sequence[str]:

@@ -11,6 +11,7 @@ from teamsup.hub.console import EXIT_CODE
 from teamsup.hub.sections import TeamSection
 from teamsup.hub.settings import Settings
 
+from ..patterns import Patterns
 from ..worker import Worker, main
 from .commands import Commands
 from .conversations import Conversations
@@ -18,11 +19,10 @@ from .decision import ANSWERS
 from .decisions import Decisions
 from .following import Following
 from .news import News
-from .patterns import Patterns
 from .people import GATEWAY, own_words
 from .relays import Relays
 from .requests import Requests
-from .routing import ASKED_OF_WORKERS, Ask, Command, Place, Refuse, Rules, Say, route
+from .routing import ASKED_OF_WORKERS, Ask, Command, Place, Refuse, Rules, Say, route, trouble, with_found
 from .rules_file import RulesFile
 
 _LOOK_SECONDS = 1.0
@@ -56,7 +56,7 @@ class UserComm(Worker):
         self._something_asked = asyncio.Event()
 
     def details(self) -> dict[str, Any]:
-        return {"note": self._rules.trouble or self._patterns.trouble(self._rules.last)}
+        return {"note": self._rules.trouble or trouble(self._rules.last, self._patterns)}
 
     async def work(self) -> None:
         """Look after what is open; while nothing is, wait."""
@@ -92,7 +92,8 @@ class UserComm(Worker):
     async def handle(self, delivery: Delivery) -> None:
         rules = await self.in_thread(lambda: self._rules.rules)
         line = own_words(delivery.message)[0].removeprefix(_EDITED)
-        await self.in_thread(self._handle, delivery, self._patterns.look(rules, line))
+        found = await self.in_thread(with_found, rules, line, self._patterns)
+        await self.in_thread(self._handle, delivery, found)
         self._something_came.set()
         if delivery.message.asks_people:
             self._something_asked.set()
