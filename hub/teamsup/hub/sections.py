@@ -291,10 +291,15 @@ class GatewaySection:
     """Nor more than these, the newest, of each channel."""
     file_mib: float = 8.0
     """Attachments up to this size are fetched into the team's folder."""
+    files_from: tuple[str, ...] = ()
+    """Folders whose files agents may send, besides files/ in the team's folder."""
     refused_seconds: float = 600.0
     """For so long an answer waits that Discord refuses for want of rights, or for another reason that may pass."""
 
     def __post_init__(self) -> None:
+        for folder in self.files_from:
+            if not folder.startswith(("/", "~", "$")) or not folder.strip("/"):
+                raise ValueError(f"files_from: {folder!r} must be a folder's whole path, and not all of the disk")
         if not 0 <= self.refused_seconds <= 86_400:
             raise ValueError("refused_seconds must be from 0 to 86400, which is a day")
         if not 1 <= self.messages_per_minute <= 1000:

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import logging
+import os
 from pathlib import Path
 
 import pytest
@@ -59,7 +60,6 @@ def test_a_token_that_cannot_be_one_is_refused_without_showing_it(
         with pytest.raises(NotConfigured, match="is no Discord token") as refused:
             find_token(GatewaySection())
         assert strange not in str(refused.value)
-    monkeypatch.delenv("DISCORD_TOKEN")
     file = tmp_path / "token"
     file.touch(0o600)
     with pytest.raises(NotConfigured, match="is empty"):
@@ -86,6 +86,12 @@ def test_the_token_comes_from_a_file_that_only_its_owner_can_read(
 
     file.chmod(0o600)
     assert find_token(access).text == TOKEN
+
+
+def test_the_token_is_taken_out_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISCORD_TOKEN", TOKEN)
+    assert find_token(GatewaySection()).text == TOKEN
+    assert "DISCORD_TOKEN" not in os.environ
 
 
 def test_the_token_comes_from_systemds_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,12 +3,11 @@
 import asyncio
 import os
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from fake_discord import BOT, CHANNEL
-from gateway_process import running, say, sent
+from gateway_process import read, running, say, sent, until
 from teamsup.hub import MessageHub, Team
 from teamsup.workers.gateway import uploads
 from teamsup.workers.gateway.text import pieces
@@ -18,8 +17,8 @@ SAYING = f"POST /channels/{CHANNEL}/messages"
 
 
 def test_file_names_are_made_safe() -> None:
-    assert uploads.safe_name(Path("/x/a b\n(1)é.txt")) == "a_b_1_.txt"
-    assert uploads.safe_name(Path("/x/..")) == "file"
+    assert uploads.safe_name("/x/a b\n(1)é.txt") == "a_b_1_.txt"
+    assert uploads.safe_name("/x/..") == "file"
 
 
 def test_an_answer_of_30000_characters_goes_as_a_file_with_its_beginning(team: Team, join: Join) -> None:
@@ -36,21 +35,47 @@ def test_an_answer_of_30000_characters_goes_as_a_file_with_its_beginning(team: T
     asyncio.run(use())
 
 
-def test_files_of_agents_go_with_the_answer_and_what_cannot_is_named(team: Team, join: Join, tmp_path: Path) -> None:
+def test_files_of_agents_go_with_the_answer_and_what_cannot_is_named(team: Team, join: Join) -> None:
     async def use() -> None:
         async with running(team, join) as (discord, user_comm):
             content = os.urandom(3 << 20)
-            team.folder.joinpath("re port.pdf").write_bytes(content)
-            large = tmp_path / "large.bin"
-            large.write_bytes(bytes(11 << 20))
-            wanted = ["re port.pdf", str(large), "../secret", str(team.database), "missing"]
-            await sent(user_comm, say(user_comm, "See this", metadata={"files": wanted}))
-            (message,) = await discord.messages(author=BOT)
-            assert [(each.filename, each.content) for each in message.attachments] == [("re_port.pdf", content)]
-            said = message.content
-            assert said.startswith("See this")
-            assert "large.bin is not attached: it has 11.0 MiB, and at most 10 MiB may be sent here." in said
-            assert said.count("there is no such file") == 3
+            _file(team, "re port.pdf", content)
+            _file(team, "large.bin", bytes(11 << 20))
+            wanted = ["files/re port.pdf", "files/large.bin", "../secret", str(team.database), "files/missing"]
+            message = say(user_comm, "See this", metadata={"files": wanted})
+            await sent(user_comm, message)
+            (shown,) = await discord.messages(author=BOT)
+            assert [(each.filename, each.content) for each in shown.attachments] == [("re_port.pdf", content)]
+            notes = [
+                "large.bin is not attached: it has 11.0 MiB, and at most 10 MiB may be sent here.",
+                "secret is not attached: there is no such file that may be read.",
+                "messages.db is not attached: only what is below files/ in the team's folder, or below files_from, "
+                "is sent.",
+                "missing is not attached: there is no such file that may be read.",
+            ]
+            assert shown.content == "\n\n".join(("See this", *notes))
+            (told,) = await read(user_comm, 1)
+            assert (told.message_type, told.reply_to) == ("error", message.message_id)
+            assert told.content == f"Message #{message.id} went to Discord without a file. {' '.join(notes)}"
+
+    asyncio.run(use())
+
+
+def test_a_file_that_goes_away_while_it_waits_is_named(team: Team, join: Join) -> None:
+    async def use() -> None:
+        async with running(team, join) as (discord, user_comm):
+            for name in ("a.txt", "b.txt"):
+                _file(team, name, name.encode())
+            discord.faults.add("503 before", SAYING, times=1)
+            message = say(user_comm, "See this", metadata={"files": ["files/a.txt", "files/b.txt"]})
+            await until(lambda: any(each.status == 503 for each in discord.rest.requests), "it was tried")
+            (team.folder / "files" / "a.txt").unlink()
+            await sent(user_comm, message)
+            shown, note = await discord.messages(author=BOT)
+            assert (shown.content, [each.filename for each in shown.attachments]) == ("See this", ["b.txt"])
+            assert note.content == "a.txt is not attached: there is no such file that may be read."
+            (told,) = await read(user_comm, 1)
+            assert note.content in told.content
 
     asyncio.run(use())
 
@@ -62,11 +87,16 @@ def test_what_discord_finds_too_large_goes_as_text_alone(
         async with running(team, join) as (discord, user_comm):
             monkeypatch.setattr("fake_discord.drafts.upload_limit", lambda *_: 1000)
             text = "\n\n".join(f"Part {number}. " + "word " * 300 for number in range(7))
-            team.folder.joinpath("some.bin").write_bytes(bytes(2000))
+            _file(team, "some.bin", bytes(2000))
             first = say(user_comm, text)
-            second = say(user_comm, "See this", metadata={"files": ["some.bin"]})
+            second = say(user_comm, "See this", metadata={"files": ["files/some.bin"]})
             await sent(user_comm, first, second)
             said = [piece.strip() for piece in pieces(text)]
             assert await discord.said() == [*said, "See this", "Discord did not take: some.bin."]
 
     asyncio.run(use())
+
+
+def _file(team: Team, name: str, content: bytes) -> None:
+    (team.folder / "files").mkdir(exist_ok=True)
+    (team.folder / "files" / name).write_bytes(content)

@@ -23,7 +23,10 @@ class Secret:
 
 
 def find_token(access: GatewaySection) -> Secret:
-    """The bot's token, from $DISCORD_TOKEN, token_file or systemd's credentials. Raises NotConfigured without one."""
+    """The bot's token, from $DISCORD_TOKEN, token_file or systemd's credentials. Raises NotConfigured without one.
+
+    The variable is then gone, so that nothing that this process starts or shows has it.
+    """
     # What cannot stand in a token would come back in an error that shows it.
     named, token = _find(access)
     if not token:
@@ -53,7 +56,7 @@ class _Hiding(logging.Formatter):
 
 def _find(access: GatewaySection) -> tuple[str, str]:
     """Where it stands, and what stands there."""
-    if token := os.environ.get("DISCORD_TOKEN", "").strip():
+    if token := os.environ.pop("DISCORD_TOKEN", "").strip():
         return "DISCORD_TOKEN", token
     credentials = os.environ.get("CREDENTIALS_DIRECTORY")
     if not access.token_file and not (credentials and Path(credentials, "discord_token").exists()):

@@ -19,6 +19,7 @@ from .home_news import HomeNews, is_for_home
 from .inbox import Inbox
 from .interactions import Interactions
 from .outbox import Outbox
+from .sendable_files import SendableFiles
 from .snowflakes import channel_for
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ class Gateway(Worker):
         self._answers = CommandAnswers(hub, self.log)
         self._decided = DecisionAnswers(hub, self.log)
         self._interactions = Interactions(hub, section, self.log, self._answers, self._decided)
-        self._outbox = Outbox(hub, section, self.log, components)
+        sendable = SendableFiles.configured(hub.team, settings, token.text)
+        self._outbox = Outbox(hub, section, sendable, self.log, components)
         self._news = HomeNews(hub)
         self._board = Board(hub, self._connection.until_ready, self.log)
 

@@ -17,6 +17,7 @@ from teamsup.hub.sections import GatewaySection
 from . import uploads
 from .progress import Progress, is_progress
 from .refused import RefusedAnswers
+from .sendable_files import SendableFiles
 from .sending import SEND_SECONDS, Sending, Spot
 from .snowflakes import snowflake_of
 from .text import as_file, first_piece, pieces
@@ -36,15 +37,17 @@ class Outbox:
         self,
         hub: MessageHub,
         section: GatewaySection,
+        sendable: SendableFiles,
         log: logging.Logger,
         buttons: "Callable[[Message], discord.ui.View | None]",
     ) -> None:
         self._hub = hub
         self._section = section
+        self._sendable = sendable
         self._log = log
         self._pieces = WrittenPieces(hub)
         self._progress = Progress(hub)
-        self._sending = Sending(hub, self._pieces, log, buttons)
+        self._sending = Sending(hub, self._pieces, sendable, log, buttons)
         self._refused = RefusedAnswers(hub, section, self._pieces, log)
         self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
@@ -155,19 +158,25 @@ class Outbox:
         if file is not None and len(file.content) > limit:
             file = None
         most = uploads.MOST_FILES - (file is not None)
-        chosen = uploads.choose(message.metadata.get("files"), self._hub.team, limit, most)
+        chosen = uploads.choose(message.metadata.get("files"), self._sendable, limit, most)
         text = message.content if file is None else file.summary
         # Of white space, which only a foreign program stores, nothing is left; Discord refuses that.
         texts = pieces("\n\n".join((text, *chosen.notes))) or [""]
         attached = (*(("",) if file is not None else ()), *chosen.paths)
         drafts = [*map(Draft, texts[:-1]), Draft(texts[-1], attached)]
-        return self._pieces.write(message.id, drafts, channel=channel)
+        with self._hub.transaction():
+            self._refused.tell_left_out(message, chosen.notes)
+            return self._pieces.write(message.id, drafts, channel=channel)
 
     async def _is_settled(self, client: "discord.Client", channel: int, delivery: Delivery, error: Exception) -> bool:
         """Whether that error was Discord's or the network's, and the delivery has ended or gone back."""
         message = delivery.message
         found = await asyncio.to_thread(self._pieces.of, message.id)
         begun = next((piece for piece in found if piece.snowflake is None and piece.begun_at is not None), None)
+        if isinstance(error, uploads.LeftOut):
+            piece = next(piece for piece in found if piece.snowflake is None)
+            await asyncio.to_thread(self._refused.leave_out, delivery, piece, error.paths, error.notes)
+            return True
         where = channel if begun is None or begun.channel is None else begun.channel
         age = 0.0 if begun is None else begun.age(time.time())
         match verdict(client, error, max(age, self._refused.refusing.seconds(where))):

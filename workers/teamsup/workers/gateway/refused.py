@@ -3,11 +3,11 @@
 import asyncio
 import contextlib
 import logging
+from collections.abc import Sequence
 from enum import Enum, auto
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from teamsup.hub import Delivery, MessageHub, UnknownRecipient
+from teamsup.hub import Delivery, Message, MessageHub, UnknownRecipient
 from teamsup.hub.messages import HUB
 from teamsup.hub.sections import GatewaySection
 
@@ -90,7 +90,9 @@ class RefusedAnswers:
             await asyncio.to_thread(self._hub.release, delivery, delay=seconds)
         elif step is Step.LEAVE_OUT_FILES and begun is not None:
             self._log.warning("message %s goes without its files: %s", message.message_id, refusal.why)
-            await asyncio.to_thread(self._leave_out_files, delivery, begun)
+            names = [uploads.safe_name(path) for path in begun.files if path]
+            notes = (f"Discord did not take: {', '.join(names)}.",) if names else ()
+            await asyncio.to_thread(self.leave_out, delivery, begun, (), notes)
         else:
             self._log.error("message %s is refused by Discord: %s", message.message_id, refusal.why)
             notice = await self._notice(client, channel, delivery, refusal)
@@ -108,25 +110,32 @@ class RefusedAnswers:
             return None
         return await self._notices.next(client, about, message, of_place=is_of_place(refusal))
 
-    def _leave_out_files(self, delivery: Delivery, piece: Piece) -> None:
-        """The text alone, and what did not come with it."""
+    def leave_out(self, delivery: Delivery, piece: Piece, paths: Sequence[str], notes: Sequence[str]) -> None:
+        """Say that piece anew, with these files alone, and what did not come with it. Blocks."""
         message = delivery.message
-        names = [uploads.safe_name(Path(path)) for path in piece.files if path]
-        note = f"Discord did not take: {', '.join(names)}." if names else ""
-        texts = pieces(message.content) if "" in piece.files else [piece.content]
-        drafts = [*map(Draft, texts), *map(Draft, pieces(note))]
+        is_text_again = "" in piece.files and "" not in paths
+        texts = pieces(message.content) if is_text_again else [piece.content]
+        drafts = [*map(Draft, texts[:-1]), Draft(texts[-1], tuple(paths)), *map(Draft, pieces("\n".join(notes)))]
         with self._hub.transaction():
             self._pieces.write(message.id, drafts, piece.number)
+            self.tell_left_out(message, notes)
             self._hub.release(delivery, delay=0)
+
+    def tell_left_out(self, message: Message, notes: Sequence[str]) -> None:
+        """Tell its sender which files did not go with it."""
+        if notes:
+            self._tell_sender(message, f"Message #{message.id} went to Discord without a file. {' '.join(notes)}")
+
+    def _tell_sender(self, message: Message, sentence: str) -> None:
+        if message.sender not in (HUB, self._hub.agent):
+            self._hub.answer(message, sentence, message_type="error")
 
     def _end(self, delivery: Delivery, why: str, notice: Notice | None) -> None:
         """Tell its sender, and who waits for it."""
         message = delivery.message
         with self._hub.transaction():
             self._hub.acknowledge(delivery, outcome=f"refused: {why}")
-            if message.sender not in (HUB, self._hub.agent):
-                sentence = f"Discord did not take message #{message.id}: {why}."
-                self._hub.answer(message, sentence, message_type="error")
+            self._tell_sender(message, f"Discord did not take message #{message.id}: {why}.")
             if notice is not None:
                 with contextlib.suppress(UnknownRecipient):  # no user_comm, so its sender alone knows
                     notice.send(self._hub)

@@ -8,13 +8,13 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from teamsup.hub import Message, MessageHub
 
-from . import uploads
+from .sendable_files import SendableFiles
 from .text import as_file
+from .uploads import Attached, LeftOut, attach
 from .written_pieces import Piece, WrittenPieces
 
 if TYPE_CHECKING:
@@ -47,35 +47,41 @@ class Sending:
         self,
         hub: MessageHub,
         written: WrittenPieces,
+        sendable: SendableFiles,
         log: logging.Logger,
         buttons: "Callable[[Message], discord.ui.View | None]",
     ) -> None:
         self._hub = hub
         self._pieces = written
+        self._sendable = sendable
         self._log = log
         self._buttons = buttons
         self._left: set[asyncio.Task[discord.Message]] = set()
 
     async def put(self, spot: Spot, message: Message, piece: Piece, *, last: bool) -> int:
-        """Send it, unless it is found to be there already; its number on Discord."""
+        """Send it, unless it is found to be there already; its number on Discord. Raises LeftOut."""
         import discord
 
+        attached = await asyncio.to_thread(self._attached, message, piece, spot.limit)
+        if attached.notes:
+            if piece.begun_at is not None and (sent := await self._search(spot, piece)) is not None:
+                return sent
+            raise LeftOut(attached.paths, attached.notes)
         if piece.begun_at is None or piece.age(time.time()) > _NONCE_SECONDS:
             if piece.begun_at is not None and (sent := await self._search(spot, piece)) is not None:
                 return sent
             piece = await asyncio.to_thread(self._pieces.begin, piece, spot.channel)
-        attached = await asyncio.to_thread(self._attached, message, piece, spot.limit) if piece.files else []
         plainly = _plainly(message, piece, self._buttons(message) if last else None)
         dressed = plainly | _dress(message, piece, spot)
         target = spot.client.get_partial_messageable(spot.channel)
         try:
-            sending = target.send(**dressed, files=_discord_files(attached))
+            sending = target.send(**dressed, files=_discord_files(attached.files))
             return await self._arrives(spot.client, piece.nonce, sending)
         except discord.HTTPException as error:
             # The right to read the history is needed to answer, and one for embeds; the text needs neither.
             if dressed == plainly or (error.status != 403 and error.code != _WITHOUT_HISTORY):
                 raise
-        sending = target.send(**plainly, files=_discord_files(attached))
+        sending = target.send(**plainly, files=_discord_files(attached.files))
         return await self._arrives(spot.client, piece.nonce, sending)
 
     async def _arrives(
@@ -127,21 +133,12 @@ class Sending:
             self._log.warning("channel %d cannot be searched for what was sent: the bot may not read it", spot.channel)
         return None
 
-    def _attached(self, message: Message, piece: Piece, limit: int) -> list[tuple[str, bytes]]:
-        """Names and contents of what goes with it; what is gone by now is left out."""
-        found: list[tuple[str, bytes]] = []
-        for path in piece.files:
-            if not path:
-                file = as_file(message.content)
-                found += [] if file is None else [(file.name, file.content)]
-                continue
-            try:
-                content = uploads.read(path, self._hub.team, limit)
-            except OSError as error:
-                self._log.warning("a file of message %s is gone: %s", message.message_id, error)
-            else:
-                found.append((uploads.safe_name(Path(path)), content))
-        return found
+    def _attached(self, message: Message, piece: Piece, limit: int) -> Attached:
+        """What goes with it. Blocks."""
+        found = attach([path for path in piece.files if path], self._sendable, limit)
+        if "" not in piece.files or (file := as_file(message.content)) is None:
+            return found
+        return Attached(((file.name, file.content), *found.files), ("", *found.paths), found.notes)
 
 
 def _plainly(message: Message, piece: Piece, view: "discord.ui.View | None") -> dict[str, Any]:
@@ -189,7 +186,7 @@ def _embed(alert: Mapping[str, Any], text: str) -> "discord.Embed":
     return discord.Embed(title=title, description=text, colour=colour)
 
 
-def _discord_files(attached: list[tuple[str, bytes]]) -> "list[discord.File]":
+def _discord_files(attached: tuple[tuple[str, bytes], ...]) -> "list[discord.File]":
     import discord
 
     return [discord.File(io.BytesIO(content), filename=name) for name, content in attached]

@@ -1,0 +1,138 @@
+"""Which files of this machine agents may send to Discord. Each is opened once, and what is checked is what is sent.
+
+This protects from mistakes and from words that talk a model into something: a program that runs as the same user can
+copy any file into a folder of these.
+"""
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from teamsup.hub import Team
+from teamsup.hub.sections import GatewaySection, WorkerSection
+from teamsup.hub.settings import Settings
+from teamsup.hub.source_section import SourceSection
+
+_NO_FILES = ("/proc", "/sys", "/dev", "/run")
+_DATABASES = (b"SQLite format 3\0", b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
+"""How a database of SQLite and its write-ahead log begin."""
+_KEY = b"PRIVATE KEY-----"
+_HEAD = 4096
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class NotSent(Exception):
+    """A file may not be sent or cannot be read; the text says why, to go on after "because"."""
+
+
+class SendableFiles:
+    """Knows the folders that files may come from, and the secrets that never leave."""
+
+    def __init__(self, team: Team, folders: Sequence[Path] = (), secrets: Sequence[Path] = (), token: str = "") -> None:
+        self._team = team
+        self._folders = folders
+        self._secrets = secrets
+        self._token = token.encode()
+
+    @classmethod
+    def configured(cls, team: Team, settings: Settings, token: str) -> "SendableFiles":
+        """Raises NotConfigured."""
+        section = settings.section("gateway", GatewaySection)
+        named = [section.token_file]
+        named += [worker.env_file for worker in settings.group("worker", WorkerSection).values()]
+        named += [source.secret_file for source in settings.group("source", SourceSection).values()]
+        secrets = [_path(each, team) for each in named if each]
+        return cls(team, [_path(each, team) for each in section.files_from], secrets, token)
+
+    def read(self, name: str, limit: int) -> bytes:
+        """The content of that file, of which relative names are in the team's folder. Raises NotSent."""
+        try:
+            with self._opened(self._team.folder / name) as file:
+                content = _content(file, limit)
+        except (OSError, ValueError, RuntimeError):
+            raise NotSent("there is no such file that may be read") from None
+        if content.startswith(_DATABASES):
+            raise NotSent("it is a database")
+        if _KEY in content[:_HEAD] or (self._token and self._token in content):
+            raise NotSent("it holds a secret")
+        return content
+
+    @contextlib.contextmanager
+    def _opened(self, named: Path) -> Iterator[int]:
+        """The file's descriptor. Raises NotSent, and OSError when it is not there."""
+        found = Path(os.path.realpath(named, strict=True))
+        root = self._root(found)
+        folder = os.open(root, _FOLDER)
+        try:
+            # The resolved path has no links. One that comes in between is not followed.
+            for part in found.parts[len(root.parts) : -1]:
+                inner = os.open(part, _FOLDER, dir_fd=folder)
+                os.close(folder)
+                folder = inner
+            before = os.stat(found.name, dir_fd=folder, follow_symlinks=False)
+            self._check(before)
+            file = os.open(found.name, _FILE, dir_fd=folder)
+        finally:
+            os.close(folder)
+        try:
+            after = os.fstat(file)
+            if (after.st_dev, after.st_ino) != (before.st_dev, before.st_ino):
+                raise NotSent("it has changed meanwhile")
+            yield file
+        finally:
+            os.close(file)
+
+    def _root(self, found: Path) -> Path:
+        """The folder that allows it. Raises NotSent."""
+        own = self._team.folder.resolve()
+        if found.is_relative_to(own / "files"):
+            root = own
+        else:
+            allowed = [folder.resolve() for folder in self._folders]
+            roots = [folder for folder in allowed if found.is_relative_to(folder) and found != folder]
+            if not roots or any(found.is_relative_to(place) for place in _NO_FILES):
+                raise NotSent("only what is below files/ in the team's folder, or below files_from, is sent")
+            root = max(roots, key=lambda folder: len(folder.parts))
+            inside = (each for each in found.parents if each.is_relative_to(root))
+            if found.is_relative_to(self._team.run.resolve()) or any(_is_team(each) for each in inside):
+                raise NotSent("it is a part of a team itself")
+        hidden = any(part.startswith(".") for part in found.parts[len(root.parts) :])
+        if hidden or found.suffix == ".env":
+            raise NotSent("hidden files and those with variables are not sent")
+        return root
+
+    def _check(self, state: os.stat_result) -> None:
+        """Before it is opened: to open the database as a file would drop SQLite's locks. Raises NotSent."""
+        if not stat.S_ISREG(state.st_mode):
+            raise NotSent("it is not a regular file")
+        if state.st_nlink > 1:
+            raise NotSent("it has a second name elsewhere (a hard link); send a copy")
+        database = [Path(f"{self._team.database}{suffix}") for suffix in ("", "-wal", "-shm")]
+        for secret in (*database, self._team.configuration, *self._secrets):
+            with contextlib.suppress(OSError):
+                other = secret.stat()
+                if (other.st_dev, other.st_ino) == (state.st_dev, state.st_ino):
+                    raise NotSent("it holds a secret")
+
+
+def _content(file: int, limit: int) -> bytes:
+    """Raises NotSent when it is longer."""
+    size = os.fstat(file).st_size
+    if size <= limit:
+        with open(file, "rb", closefd=False) as stream:
+            content = stream.read(limit + 1)
+        if len(content) <= limit:
+            return content
+        size = len(content)
+    raise NotSent(f"it has {size / (1 << 20):.1f} MiB, and at most {limit / (1 << 20):.0f} MiB may be sent here")
+
+
+def _is_team(folder: Path) -> bool:
+    return (folder / "messages.db").exists()
+
+
+def _path(named: str, team: Team) -> Path:
+    return team.folder / Path(os.path.expandvars(named)).expanduser()
