@@ -110,6 +110,8 @@ class MonitorSection:
     """The names by which sources call us besides the address of ``listen``, such as that of a proxy in front."""
     trusted_proxies: tuple[str, ...] = ()
     """Addresses or networks that may have more connections than one source needs."""
+    watch_host: bool = False
+    """Whether the host is a problem above the levels below; its figures are shown in any case."""
     interval_seconds: float = 10.0
     cpu_percent: float = 95.0
     cpu_seconds: float = 300.0
@@ -123,7 +125,7 @@ class MonitorSection:
     disk_path: str = "/"
     network_errors_per_second: float = 10.0
     processes: tuple[str, ...] = ()
-    """Names of processes of which at least one must run."""
+    """Names of processes of which at least one must run. They are watched in any case."""
     samples: int = 3
     """So many looks in a row must agree before a problem begins or ends."""
     recipient: str = "user_comm"

@@ -125,7 +125,7 @@ def test_an_alert_reaches_an_agent_whose_answer_reaches_people_until_it_is_resol
 
 
 def test_a_disk_that_is_not_there_keeps_no_source_from_being_heard(begin: Callable[..., Bridge]) -> None:
-    bridge = begin('samples = 1\ndisk_path = "/nowhere"\n')
+    bridge = begin('watch_host = true\nsamples = 1\ndisk_path = "/nowhere"\n')
     why = "disk cannot be measured at /nowhere: No such file or directory"
     eventually(lambda: why in bridge.teamsup.ps()["monitor-bridge"]["note"], "the note says it")
     assert bridge.teamsup.ps()["monitor-bridge"]["state"] == "RUNNING"
@@ -430,3 +430,16 @@ def test_a_program_that_answers_with_an_error_has_not_acted(begin: Callable[...,
         siren.reply(delivery, "I do not know such a command.", message_type="error")
         heard(siren)
         assert "siren has read this alert" in heard_until(bridge.ann, "siren").content
+
+
+def test_a_port_that_is_taken_is_told_like_any_problem_until_it_is_free(begin: Callable[..., Bridge]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        number = other.getsockname()[1]
+        bridge = begin("samples = 1\n", port=number)
+        degraded = f"The sources cannot be heard, because 127.0.0.1:{number} is in use by "
+        eventually(lambda: bridge.teamsup.ps()["monitor-bridge"]["note"].startswith(degraded), "ps says it")
+        assert bridge.teamsup.ps()["monitor-bridge"]["state"] == "DEGRADED"
+        assert f"monitor-bridge is degraded: {degraded}" in heard_until(bridge.lead, "degraded").content
+    eventually(lambda: bridge.alerts() == [], "it takes the port")
+    assert bridge.post(title="one") == 200
+    assert bridge.teamsup.ps()["monitor-bridge"]["state"] == "RUNNING"

@@ -132,7 +132,7 @@ def test_one_alert_reaches_the_recipient_and_a_restart_does_not_repeat_it(teamsu
     teamsup.team.create()
     teamsup.team.configuration.write_text(
         '[team]\nagents = ["lead"]\n[monitor-bridge]\nrecipient = "lead"\ninterval_seconds = 1\n'
-        "cpu_percent = 100\nmemory_percent = 0.01\ndisk_percent = 100\n"
+        "watch_host = true\ncpu_percent = 100\nmemory_percent = 0.01\ndisk_percent = 100\n"
     )
     assert teamsup.run("start", "--detach").returncode == 0
     try:

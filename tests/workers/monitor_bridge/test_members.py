@@ -1,6 +1,7 @@
 """When an agent or worker of the team is a problem, and when a sign of life is missed."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from support import Command, eventually
@@ -29,6 +30,30 @@ def test_who_is_here_and_reads_is_no_problem() -> None:
 def test_who_stops_without_goodbye_is_silent() -> None:
     assert problems(agent(silent=121)) == ["lead silent"]
     assert problems(agent(silent=9999, status="offline"), agent(silent=9999, status="not configured")) == []
+
+
+def degraded(name: str, reason: str = "The port is taken.", silent: float = 1) -> Agent:
+    return Agent(name, "daemon", "degraded", NOW - timedelta(seconds=silent), {"reason": reason}, 0)
+
+
+def test_who_runs_and_cannot_work_is_a_problem_and_so_are_we() -> None:
+    found = members.readings(
+        [degraded("gateway"), degraded("monitor-bridge")], {}, "monitor-bridge", NOW, stale_seconds=120, deaf_seconds=9
+    )
+    titles = [reading.title for reading in found if reading.is_bad]
+    assert titles == ["gateway is degraded: The port is taken.", "monitor-bridge is degraded: The port is taken."]
+    assert problems(degraded("gateway", silent=121)) == ["gateway silent"]
+
+
+def test_a_worker_that_the_supervisor_cannot_start_is_the_one_problem_of_its_kind() -> None:
+    fatal = {"ticker": "The program /opt/tick is missing. Look at command in [worker.ticker]."}
+    supervisor = Agent("supervisor", "daemon", "online", NOW, {"fatal": fatal, "restarts": {"ticker": 9}}, 0)
+    begun = {"ticker": members.Starts(9, (1.0,) * 9), "other": members.Starts(9, (1.0,) * 9)}
+    team = [supervisor, agent("ticker", silent=999), agent("other", silent=999), degraded("other")]
+    found = members.readings(team, begun, "monitor-bridge", NOW, stale_seconds=120, deaf_seconds=900)
+    assert [reading.key for reading in found if reading.is_bad] == ["other starts again and again", "ticker failed"]
+    assert found[-1].title == f"ticker does not run: {fatal['ticker']}"
+    assert problems(replace(supervisor, metadata={"fatal": "nonsense"})) == []
 
 
 def test_who_is_here_and_does_not_read_is_deaf() -> None:

@@ -13,6 +13,7 @@ from teamsup.workers.monitor_bridge.alert import SignOfLife
 from teamsup.workers.monitor_bridge.watch import Watch
 
 SECTION = MonitorSection(
+    watch_host=True,
     cpu_percent=100,
     memory_percent=100,
     disk_percent=100,
@@ -43,6 +44,7 @@ def look(desk: Desk, watch: Watch, seconds: float, *silent: str, every: float = 
             if name not in silent:
                 desk.agents[name].heartbeat()
         watch.look()
+        watch.look_at_host()
     return sorted(each.title for each in desk.open)
 
 
@@ -110,7 +112,7 @@ def test_a_host_that_cannot_be_measured_hides_nothing_else(desk: Desk, monkeypat
     monkeypatch.setattr(psutil, "virtual_memory", fails)
     watch = watch_of(desk)
     assert len(look(desk, watch, 100)) == 1
-    assert watch.host.note.startswith("the host cannot be measured: ")
+    assert watch.host.note.startswith("The host cannot be measured: ")
 
 
 def test_a_sign_of_life_is_missed_also_when_the_clock_was_set_back(desk: Desk) -> None:
@@ -120,3 +122,13 @@ def test_a_sign_of_life_is_missed_also_when_the_clock_was_set_back(desk: Desk) -
     desk.now -= 86400
     assert look(desk, watch, 60) == []
     assert len(look(desk, watch, 30)) == 1
+
+
+def test_the_host_is_watched_only_where_that_is_wanted(desk: Desk) -> None:
+    busy = replace(SECTION, memory_percent=0.001, processes=("no-such-program",))
+    watch = Watch(desk.hub, busy, {}, desk.incidents, clock=lambda: desk.now)
+    assert len(look(desk, watch, 100)) == 2
+
+    watch = Watch(desk.hub, replace(busy, watch_host=False), {}, desk.incidents, clock=lambda: desk.now)
+    assert look(desk, watch, 100) == ["process no-such-program does not run on this host."]
+    assert "memory" in watch.host.note, "its figures are known all the same"

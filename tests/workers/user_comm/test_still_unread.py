@@ -16,7 +16,7 @@ def asleep(teamsup: Command) -> Iterator[Command]:
     teamsup.team.configuration.write_text(
         '[team]\nagents = ["gcp-monitor"]\nunread_seconds = 1\n'
         '[monitor-bridge]\nrecipient = "gcp-monitor"\ninterval_seconds = 1\n'
-        "memory_percent = 0.01\ncpu_percent = 100\ndisk_percent = 100\n"
+        "watch_host = true\nmemory_percent = 0.01\ncpu_percent = 100\ndisk_percent = 100\n"
         '[worker.monitor-bridge]\nautostart = false\nenvironment = { TEAMSUP_HEARTBEAT_SECONDS = "1" }\n'
         '[worker.user_comm]\nenvironment = { TEAMSUP_HEARTBEAT_SECONDS = "1" }\n'
         "[worker.gateway]\nautostart = false\n"

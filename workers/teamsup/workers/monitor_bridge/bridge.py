@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, ClassVar
 
 from teamsup.hub import Agent, CallerError, Delivery, Message, MessageHub, TeamsupError
@@ -26,9 +27,11 @@ from .routes import PEOPLE, Routes
 from .watch import Watch
 
 _FIRST_LOOK_SECONDS = 1.0
+_HOST_SECONDS = 30.0  # for the host to say how it is
 _COMMIT_SECONDS = 0.2  # in which what take() has said is committed
 _PRUNE_SECONDS = 86400.0
 _LISTED = 50
+_AGAIN_SECONDS, _AGAIN_LONGEST = 60.0, 3600.0  # until a command that has failed is run again
 
 
 class MonitorBridge(Worker):
@@ -46,9 +49,9 @@ class MonitorBridge(Worker):
         unread_seconds = settings.section("team", TeamSection).unread_seconds
         self._incidents = Incidents(hub, routes, unread_seconds, changed=self._look_soon)
         self._care = Care(hub, self._incidents.conversations)
-        self._quiet = Quiet(hub, sources, self._incidents, self._section.interval_seconds)
+        self._quiet = Quiet(hub, sources, self._incidents, self._section.interval_seconds, self._say)
         self._watch = Watch(hub, self._section, settings.group("watchdog", WatchdogSection), self._incidents)
-        self._listener = listener(hub, settings, self._incidents.store, routes.routed, self._say_port)
+        self._listener = listener(hub, settings, self._incidents.store, routes.routed, partial(self._say, "port"))
         self._loop: asyncio.AbstractEventLoop | None = None
         self._changed = asyncio.Event()
         self._besides: set[asyncio.Task[None]] = set()
@@ -69,7 +72,8 @@ class MonitorBridge(Worker):
     async def work(self) -> None:
         self._loop = asyncio.get_running_loop()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._sample())
+            tasks.create_task(self._look_at_team())
+            tasks.create_task(self._look_at_host())
             tasks.create_task(self._escalate())
             tasks.create_task(self._prune())
             tasks.create_task(self._quiet.follow())
@@ -86,21 +90,37 @@ class MonitorBridge(Worker):
         if changed:
             self._start(self._quiet.silence(changed))
 
-    async def _say_port(self, reason: str) -> None:
-        await (self.degrade("port", reason) if reason else self.recover("port"))
+    async def _say(self, cause: str, reason: str) -> None:
+        """What we cannot do; an empty reason: we can."""
+        await (self.degrade(cause, reason) if reason else self.recover(cause))
 
-    async def _sample(self) -> None:
-        # CPU is measured between two calls, and the moment of the start says nothing about the host.
-        await asyncio.sleep(_FIRST_LOOK_SECONDS)
+    async def _look_at_team(self) -> None:
         while True:
+            await asyncio.sleep(self._section.interval_seconds if self._has_looked else _FIRST_LOOK_SECONDS)
             try:
                 await self.in_thread(self._watch.look)
             except TeamsupError as error:
-                self.log.error("what was found at the host or in the team could not be told: %s", error)
+                await self._say("team", f"What was found in the team could not be stored: {error}")
             else:
-                if not self._has_looked:
-                    self._has_looked = True
-                    await self.beat()
+                await self._say("team", "")
+            self._changed.set()
+
+    async def _look_at_host(self) -> None:
+        """Beside all else: a disk that is mounted from elsewhere may not answer for hours."""
+        # CPU is measured between two calls, and the moment of the start says nothing about the host.
+        await asyncio.sleep(_FIRST_LOOK_SECONDS)
+        while True:
+            looking = asyncio.create_task(self.in_thread(self._watch.look_at_host))
+            if not (await asyncio.wait({looking}, timeout=_HOST_SECONDS))[0]:
+                await self._say("host", f"The host does not answer how it is. Look at {self._section.disk_path}.")
+            try:
+                trouble = await looking
+            except TeamsupError as error:
+                trouble = f"What was found at the host could not be stored: {error}"
+            await self._say("host", trouble)
+            if not self._has_looked:
+                self._has_looked = True
+                await self.beat()
             self._changed.set()
             await asyncio.sleep(self._section.interval_seconds)
 
@@ -113,9 +133,10 @@ class MonitorBridge(Worker):
             try:
                 looked = await self.in_thread(self._look_after)
             except TeamsupError as error:
-                self.log.error("the escalation waits: %s", error)
+                await self._say("escalation", f"Nobody can be told of alerts: {error}")
                 seconds = _FIRST_LOOK_SECONDS
             else:
+                await self._say("escalation", "")
                 for first in looked.commands:
                     self._run_command(first)
                 if looked.next_due is not None:
@@ -166,10 +187,36 @@ class MonitorBridge(Worker):
                 self._ran[first] = ran = since, failure
             await self.in_thread(self._has_run, first, *ran)
             del self._ran[first]
+            await self._say("command", "")
+            if failure := ran[1]:
+                self._start(self._run_again(first, failure))
         except TeamsupError as error:
             self.log.error("whether the command was run could not be noted: %s", error)
         finally:
             self._commands.discard(first)
+
+    async def _run_again(self, first: int, failure: str) -> None:
+        """What has failed is tried until it succeeds, or until somebody acts."""
+        seconds = _AGAIN_SECONDS
+        while failure:
+            await self._say("command", f"The command of [monitor-bridge] fails: {failure}.")
+            await asyncio.sleep(seconds)
+            seconds = min(2 * seconds, _AGAIN_LONGEST)
+            try:
+                found = await self.in_thread(self._still_wanted, first)
+            except TeamsupError:
+                continue
+            if not found:
+                break
+            failure = await self._command(texts.for_people(found), last_resort.environment(found))
+        await self._say("command", "")
+
+    def _still_wanted(self, first: int) -> list[Incident]:
+        """What is open of it, while nobody has acted since the command was run."""
+        conversation = self._incidents.conversations.get(first)
+        if conversation is None or conversation.step != "command" or conversation.acted_by is not None:
+            return []
+        return incident.of_conversation(self.hub, first)
 
     async def _command(self, text: str, variables: dict[str, str]) -> str:
         return await last_resort.run(self._section.command, text, variables, self._section.command_seconds)
@@ -230,31 +277,38 @@ class MonitorBridge(Worker):
             self.hub.acknowledge(delivery)
             return ()
         who = str(message.metadata.get("from") or message.sender) if kind != "agent" else message.sender
-        with self.hub.transaction():
-            try:
-                answer = self._answer(message, who, message.sender if kind == "agent" else None)
-            except CallerError as error:
-                self.hub.reply(delivery, str(error), message_type="error")
-                return ()
-            self.hub.reply(delivery, answer.answer)
-        return answer.incidents
+        agent = message.sender if kind == "agent" else None
+        words = message.content.split()
+        asked = [words[0].lower().removeprefix("/"), *words[1:]] if words else []
+        try:
+            if asked[:1] == ["ack"] or (asked[:1] == ["close"] and agent is None):
+                with self.hub.transaction():
+                    done = self._change(asked, who, agent, message.conversation_id)
+                    self.hub.reply(delivery, done.answer)
+                return done.incidents
+            # Read, and written down, before others have to wait for the hub.
+            self.hub.reply(delivery, self._told(asked))
+        except CallerError as error:
+            self.hub.reply(delivery, str(error), message_type="error")
+        return ()
 
-    def _answer(self, message: Message, who: str, agent: str | None) -> Acknowledged:
-        now, words = datetime.now(UTC), message.content.split()
-        match [words[0].lower().removeprefix("/"), *words[1:]] if words else []:
-            case ["ack", *rest]:
-                return self._care.acknowledge(rest, who, agent, message.conversation_id if agent is None else None)
-            case ["close", *rest] if agent is None:
-                closed = self._incidents.close(numbers_in(rest, "Say which incident, and nothing else: close ID."))
-                return Acknowledged(texts.closed(closed, who))
+    def _change(self, asked: Sequence[str], who: str, agent: str | None, where: str | None) -> Acknowledged:
+        if asked[0] == "ack":
+            return self._care.acknowledge(asked[1:], who, agent, where if agent is None else None)
+        closed = self._incidents.close(numbers_in(asked[1:], "Say which incident, and nothing else: close ID."))
+        return Acknowledged(texts.closed(closed, who))
+
+    def _told(self, asked: Sequence[str]) -> str:
+        now = datetime.now(UTC)
+        match asked:
             case ["alerts"]:
-                return Acknowledged("\n".join(texts.table(incident.open_incidents(self.hub)[:_LISTED], now)))
+                return "\n".join(texts.table(incident.open_incidents(self.hub)[:_LISTED], now))
             case ["alerts", "all"]:
-                return Acknowledged("\n".join(texts.table(incident.all_incidents(self.hub, _LISTED), now)))
+                return "\n".join(texts.table(incident.all_incidents(self.hub, _LISTED), now))
             case ["alerts" | "incident", word] if (number := incident.number_in(word)) is not None:
-                return Acknowledged(texts.shown(incident.by_id(self.hub, number), now))
+                return texts.shown(incident.by_id(self.hub, number), now)
             case _:
-                return Acknowledged(self.details()["note"] or "No figures yet.")
+                return str(self.details()["note"]) or "No figures yet."
 
 
 if __name__ == "__main__":

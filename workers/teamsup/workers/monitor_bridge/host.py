@@ -11,6 +11,8 @@ from teamsup.hub.sections import MonitorSection
 
 from .steady import Reading, level
 
+PROCESS = "process "
+"""How the keys of processes begin."""
 _CALM = 5.0  # percentage points below the limit before a problem ends, so that nothing flaps
 _CALM_PART = 0.8  # the same for what is no percentage
 
@@ -87,7 +89,7 @@ class Host:
         if wanted := self._section.processes:
             running = {process.info["name"] for process in psutil.process_iter(["name"])}
             for name in wanted:
-                yield Reading(f"process {name}", name not in running, f"process {name} does not run on this host.")
+                yield Reading(f"{PROCESS}{name}", name not in running, f"process {name} does not run on this host.")
 
 
 def percentage(name: str, value: float, limit: float, begins_after: int = 0) -> Reading:

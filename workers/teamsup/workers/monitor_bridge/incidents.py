@@ -18,6 +18,7 @@ from .sources import News
 from .taking import Taking
 
 _KEEP_SECONDS = 90 * 86400.0
+_FORGOTTEN = 500  # at once
 
 
 class Incidents:
@@ -74,12 +75,15 @@ class Incidents:
     def prune(self) -> None:
         """Forget what was over long ago."""
         before = to_text(self._clock() - _KEEP_SECONDS)
-        with self._hub.transaction():
-            self._hub.change("DELETE FROM incidents WHERE state = 'resolved' AND ended_at < ?", (before,))
-            self._hub.change(
-                "DELETE FROM incident_conversations WHERE ended_at < ? AND first NOT IN (SELECT first FROM incidents)",
-                (before,),
-            )
+        for forget in (
+            "DELETE FROM incidents WHERE id IN"
+            " (SELECT id FROM incidents WHERE state = 'resolved' AND ended_at < ? LIMIT ?)",
+            "DELETE FROM incident_conversations WHERE first IN (SELECT first FROM incident_conversations AS c"
+            " WHERE ended_at < ? AND NOT EXISTS (SELECT 1 FROM incidents AS i WHERE i.first = c.first) LIMIT ?)",
+        ):
+            # In parts, so that nobody has to wait for the hub.
+            while self._hub.change(forget, (before, _FORGOTTEN)) == _FORGOTTEN:
+                pass
 
     def _end_test(self, first: int) -> None:
         """A test has arrived when agents and people have been told; nobody will say that it is over."""

@@ -1,10 +1,10 @@
-"""The team's own agents and workers: who has fallen silent, does not read, or begins again and again. Pure.
+"""The team's own agents and workers: who is silent, does not read, cannot work, or begins again and again. Pure.
 
 Single deaths of workers are the supervisor's to tell.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from teamsup.hub import Agent
@@ -31,7 +31,7 @@ class Starts:
 def starts(before: Mapping[str, Starts], agents: Iterable[Agent], now: float) -> dict[str, Starts]:
     """The same after another look: of all workers that the supervisor runs, and of other daemons."""
     known = list(agents)
-    counted = next((_counts(agent.metadata.get("restarts")) for agent in known if agent.name == SUPERVISOR), {})
+    counted = next((_by_name(agent.metadata.get("restarts")) for agent in known if agent.name == SUPERVISOR), {})
     pids = {agent.name: agent.metadata.get("pid") for agent in known if agent.kind == "daemon"}
     after: dict[str, Starts] = {}
     for name, mark in {**pids, **counted}.items():
@@ -44,8 +44,9 @@ def starts(before: Mapping[str, Starts], agents: Iterable[Agent], now: float) ->
     return after
 
 
-def _counts(restarts: object) -> Mapping[str, object]:
-    return restarts if isinstance(restarts, dict) else {}
+def _by_name(said: object) -> Mapping[str, object]:
+    """What the supervisor says of each worker."""
+    return said if isinstance(said, dict) else {}
 
 
 def readings(
@@ -57,13 +58,36 @@ def readings(
     stale_seconds: float,
     deaf_seconds: float,
 ) -> list[Reading]:
-    """How everybody but ourselves and people is."""
+    """How everybody but people is; of ourselves only what we say. Who does not stay up has no other problem."""
+    known = list(agents)
+    failed = next((_by_name(agent.metadata.get("fatal")) for agent in known if agent.name == SUPERVISOR), {})
+    loops = [_loop(name, each, is_failed=name in failed) for name, each in begun.items() if name != me]
+    looping = {reading.labels[SUBJECT] for reading in loops if reading.is_bad} | set(failed)
     found: list[Reading] = []
-    for agent in agents:
-        if agent.kind == "console" or agent.name == me or agent.last_heartbeat is None:
+    for agent in known:
+        if agent.kind == "console" or agent.last_heartbeat is None:
             continue
-        found += _of(agent, now, stale_seconds, deaf_seconds)
-    return found + [_loop(name, each) for name, each in begun.items() if name != me]
+        of_agent = [_degraded(agent, now)]
+        if agent.name != me:
+            of_agent += _of(agent, now, stale_seconds, deaf_seconds)
+        found += [replace(each, is_bad=False) if agent.name in looping else each for each in of_agent]
+    return [*found, *loops, *(_failed(name, reason) for name, reason in failed.items())]
+
+
+def _degraded(agent: Agent, now: datetime) -> Reading:
+    return Reading(
+        f"{agent.name} degraded",
+        bool(agent.degraded) and agent.is_present(now),
+        f"{agent.name} is degraded: {agent.degraded}",
+        labels={SUBJECT: agent.name, "kind": agent.kind},
+    )
+
+
+def _failed(name: str, reason: object) -> Reading:
+    """One that the supervisor could not start for good reason, and tries again ever more seldom."""
+    return Reading(
+        f"{name} failed", True, f"{name} does not run: {reason}", "critical", {SUBJECT: name, "kind": "daemon"}
+    )
 
 
 def _of(agent: Agent, now: datetime, stale_seconds: float, deaf_seconds: float) -> Iterable[Reading]:
@@ -85,11 +109,11 @@ def _of(agent: Agent, now: datetime, stale_seconds: float, deaf_seconds: float) 
     )
 
 
-def _loop(name: str, begun: Starts) -> Reading:
+def _loop(name: str, begun: Starts, *, is_failed: bool) -> Reading:
     count = len(begun.at)
     return Reading(
         f"{name} starts again and again",
-        True if count >= _LOOP_STARTS else False if count == 0 else None,
+        False if is_failed or count == 0 else True if count >= _LOOP_STARTS else None,
         f"{name} has begun anew {count} times within {duration(_LOOP_SECONDS)}.",
         labels={SUBJECT: name, "kind": "daemon"},
     )

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from teamsup.hub import MessageHub, TeamsupError
@@ -19,12 +19,24 @@ _EVERY_LOOKS = 6
 _TRIES = 3  # of a source that does not do it, before the others of it are not tried
 _NEW_SECONDS = 300.0  # in which an Alertmanager that was started anew is told again of all that fires
 
+Report = Callable[[str, str], Awaitable[None]]
+"""Says what cannot be done, by its cause; an empty reason: it can."""
+
+
+async def _nothing(_cause: str, _reason: str) -> None:
+    pass
+
 
 class Quiet:
     """For sources with a ``silence_url``."""
 
     def __init__(
-        self, hub: MessageHub, sources: Mapping[str, SourceSection], incidents: Incidents, interval_seconds: float
+        self,
+        hub: MessageHub,
+        sources: Mapping[str, SourceSection],
+        incidents: Incidents,
+        interval_seconds: float,
+        report: Report = _nothing,
     ) -> None:
         self._hub = hub
         self._sources = {name: source for name, source in sources.items() if source.silence_url}
@@ -32,6 +44,7 @@ class Quiet:
         """Where silences of ours may be, also from before we were started."""
         self._incidents = incidents
         self._seconds = _EVERY_LOOKS * interval_seconds
+        self._report = report
         self._log = logging.getLogger("monitor-bridge")
 
     async def silence(self, acknowledged: Sequence[Incident]) -> None:
@@ -72,7 +85,9 @@ class Quiet:
                     if name in self._may_be_silent:
                         await self._end_silences(name, source)
                 except (silence.NotSilenced, TeamsupError) as error:
-                    self._log.warning("whether what is silenced at %s is over is not known: %s", name, error)
+                    await self._report(f"silences of {name}", f"{name} cannot be asked what fires there: {error}.")
+                else:
+                    await self._report(f"silences of {name}", "")
 
     async def _silence(self, each: Incident, source: SourceSection) -> None:
         who = each.acknowledged_by or self._hub.agent or ""

@@ -12,7 +12,7 @@ from teamsup.hub.clock import from_text
 from teamsup.hub.sections import MonitorSection, WatchdogSection
 
 from . import incident, members, steady, watchdogs
-from .host import Host
+from .host import PROCESS, Host
 from .incidents import Incidents
 from .steady import Course, Reading
 
@@ -52,7 +52,7 @@ class Watch:
         return sorted(key for key, course in self._courses[HOST].items() if course.is_bad)
 
     def look(self) -> None:
-        """Look once. Raises StoreError."""
+        """Look once at the team and for signs of life. Raises StoreError."""
         agents = self._hub.agents()
         now = self._clock()
         if not 0 <= now - self._looked <= _GAP_LOOKS * self._section.interval_seconds:
@@ -72,8 +72,15 @@ class Watch:
         # After a sleep, or when the hub could not be written, everybody has been silent for a moment.
         for source, readings in ((TEAM, team), (WATCHDOG, signs)):
             self._follow(source, readings)
-        if (host := self.measure()) is not None:
-            self._follow(HOST, host)
+
+    def look_at_host(self) -> str:
+        """Look once; why it cannot be measured. Raises StoreError."""
+        found = self.measure()
+        if found is None:
+            return self.host.note if self._section.watch_host else ""
+        watched = found if self._section.watch_host else [each for each in found if each.key.startswith(PROCESS)]
+        self._follow(HOST, watched)
+        return ""
 
     def measure(self) -> list[Reading] | None:
         """How the host is; None: that cannot be known now."""
@@ -81,7 +88,7 @@ class Watch:
             return self.host.look()
         except (psutil.Error, OSError, ValueError, RuntimeError) as error:
             self._log.error("the host could not be looked at: %s", error)
-            self.host.note = f"the host cannot be measured: {error}"
+            self.host.note = f"The host cannot be measured: {error}."
             return None
 
     def _follow(self, source: str, readings: list[Reading]) -> None:
