@@ -80,7 +80,7 @@ def environment_of_a_stranger() -> dict[str, str]:
     return {
         key: value
         for key, value in os.environ.items()
-        if key not in ("DISCORD_TOKEN", "CLAUDE_PID") and not key.startswith("TEAMSUP")
+        if key not in ("DISCORD_TOKEN", "CLAUDECODE", "CLAUDE_PID") and not key.startswith("TEAMSUP")
     }
 
 

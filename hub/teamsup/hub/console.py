@@ -13,7 +13,7 @@ from .errors import CallerError, InvalidName
 from .file_lock import try_lock
 from .message_hub import LEASE_SECONDS, MessageHub
 from .messages import PEOPLE, TAKEN, Delivery, Message
-from .team import Team
+from .team import Team, fold
 
 ADDRESSEE = PEOPLE
 
@@ -23,6 +23,10 @@ MORE = "more_answers"
 
 EXIT_CODE = "exit_code"
 """In the metadata of an answer that says that nothing came of the question: with what a script's command ends."""
+
+
+SESSION = "session"
+"""In the metadata of what a command wrote that Claude Code ran, the agent whose session that is."""
 
 
 class NoAnswer(CallerError):
@@ -38,6 +42,11 @@ def console_name() -> str:
     except (KeyError, OSError):
         user = str(os.getuid())
     return "console-" + re.sub(r"[^a-z0-9_.-]", "-", user.lower())[:40]
+
+
+def session_metadata() -> dict[str, Any]:
+    """What says of this process that an agent runs it and not a person: Claude Code marks the shells of its model."""
+    return {SESSION: fold(os.environ.get("TEAMSUP_AGENT") or "lead")} if os.environ.get("CLAUDECODE") else {}
 
 
 def is_chatting(team: Team, name: str) -> bool:
@@ -97,7 +106,8 @@ def ask_once(
     """Ask under a name of our own, gone afterwards, and give back the answer. Raises NoAnswer."""
     name = f"{console_name()}-{os.getpid()}"
     with console(team, name) as hub:
-        question = hub.send(recipient, content, message_type=message_type, metadata=metadata, expires_in=seconds)
+        about = {**(metadata or {}), **session_metadata()}
+        question = hub.send(recipient, content, message_type=message_type, metadata=about, expires_in=seconds)
         try:
             for delivery in incoming(hub, seconds):
                 hub.acknowledge(delivery)
@@ -117,7 +127,13 @@ class Chat:
 
     def say(self, text: str, message_id: str | None = None) -> Message:
         """Write to whoever answers people."""
-        return self.hub.send(ADDRESSEE, text, message_id=message_id, conversation_id=self.conversation)
+        return self.hub.send(
+            ADDRESSEE,
+            text,
+            message_id=message_id,
+            conversation_id=self.conversation,
+            metadata=session_metadata(),
+        )
 
     def is_part(self, message: Message) -> bool:
         """Whether it was said in this conversation."""

@@ -1,12 +1,17 @@
 """Decisions whose time ends while nobody looks."""
 
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-from hearing import hear
+import pytest
+
+from hearing import hear, hear_next, read
 from support import eventually
-from teamsup.hub import MessageHub
+from teamsup.hub import MessageHub, Team
 from teamsup.hub.clock import from_text
+from teamsup.hub.sections import GatewaySection, UserCommSection
+from teamsup.workers.user_comm.decisions import Decisions
 
 from .conftest import UserComm
 from .test_decisions import ask, is_online, say
@@ -31,6 +36,68 @@ def test_what_was_answered_in_time_counts_although_user_comm_was_down_until_late
     answers = {answer.reply_to: answer.content for answer in (hear(lead, "opinion_response") for _ in range(2))}
     assert answers == {in_time.message_id: "restart", too_late.message_id: "wait"}
     assert hear(ann, "error").content.startswith("Nobody has decided")
+
+
+@pytest.fixture
+def desk(team: Team) -> Iterator[MessageHub]:
+    """user_comm's place in the team."""
+    with MessageHub(team, agent="user_comm") as hub:
+        hub.register("daemon")
+        yield hub
+
+
+def deciding(user_comm: MessageHub) -> Decisions:
+    """What people decide, with the time in our hands."""
+    none = logging.getLogger("none")
+    return Decisions(user_comm, UserCommSection, GatewaySection, lambda _: None, none)
+
+
+def test_a_default_that_allows_counts_only_thirty_seconds_after_it_was_shown(
+    ann: MessageHub, desk: MessageHub, join: Join
+) -> None:
+    lead, decisions = join("lead"), deciding(desk)
+    ask(lead, expires_in=5, default="restart")
+    ask(lead, expires_in=5, default="wait")
+    began = time.time()
+    for _ in range(2):
+        decisions.open(read(desk))
+
+    shown = hear(ann, "opinion_request"), hear(ann, "opinion_request")
+    assert all("then this counts" in each.content for each in shown)
+    decisions.tick(began + 20)
+    assert hear_next(lead).content == "wait"
+    decisions.tick(began + 29)
+    assert not lead.waiting()
+    decisions.tick(began + 60)
+    assert hear_next(lead).content == "restart"
+
+
+def test_what_people_say_before_a_default_counts_still_decides(ann: MessageHub, desk: MessageHub, join: Join) -> None:
+    lead, decisions = join("lead"), deciding(desk)
+    question = ask(lead, expires_in=0.3, default="restart")
+    decisions.open(read(desk))
+    hear(ann, "opinion_request")
+    eventually(lambda: ends(lead) < time.time(), "the time is over")
+    decisions.tick(time.time())
+    say(ann, "wait")
+    said = read(desk)
+    decisions.answer(said, decisions.pick(said.message))
+    answer = hear_next(lead)
+    assert (answer.content, answer.reply_to, answer.metadata["state"]) == ("wait", question.message_id, "decided")
+
+
+def test_a_default_that_allows_does_not_count_when_only_the_asker_could_have_seen_it(
+    ann: MessageHub, desk: MessageHub
+) -> None:
+    decisions = deciding(desk)
+    ask(ann, expires_in=5, default="restart")
+    decisions.open(read(desk))
+    hear(ann, "opinion_request")
+    decisions.tick(time.time() + 60)
+    told = hear(ann, "error")
+    assert told.metadata["state"] == "undeliverable"
+    assert told.metadata["answer"] is None
+    assert told.content.endswith("so its default does not count: restart")
 
 
 def ends(hub: MessageHub) -> float:

@@ -15,6 +15,7 @@ from teamsup.workers.user_comm.decision import (
     Refused,
     asked_in,
     due,
+    is_refusal,
     judge,
     may_decide,
     missed,
@@ -175,27 +176,73 @@ def test_a_line_written_while_somebody_else_decided_still_means_that() -> None:
 
 
 def test_people_are_reminded_each_time_after_twice_the_time() -> None:
-    assert due(RESTART, after(seconds=0), 60, is_shown=True) == Due(None, False, 60)
-    assert due(RESTART, after(seconds=59), 60, is_shown=True) == Due(None, False, 1)
-    assert due(RESTART, after(seconds=60), 60, is_shown=True) == Due(None, True, 120)
+    assert due(RESTART, after(seconds=0), 60, None) == Due(None, False, 60)
+    assert due(RESTART, after(seconds=59), 60, None) == Due(None, False, 1)
+    assert due(RESTART, after(seconds=60), 60, None) == Due(None, True, 120)
     reminded = replace(RESTART, reminded_at=after(seconds=60))
-    assert due(reminded, after(seconds=60), 60, is_shown=True) == Due(None, False, 120)
-    assert due(reminded, after(seconds=180), 60, is_shown=True) == Due(None, True, 240)
+    assert due(reminded, after(seconds=60), 60, None) == Due(None, False, 120)
+    assert due(reminded, after(seconds=180), 60, None) == Due(None, True, 240)
 
 
 @pytest.mark.parametrize(
-    ("fallback", "is_shown", "ends_as"),
+    ("fallback", "shown", "ends_as"),
     [
-        (None, True, "expired"),
-        (None, False, "undeliverable"),
-        ("wait", True, "defaulted"),
-        ("wait", False, "defaulted"),
+        (None, 29, "expired"),
+        (None, None, "undeliverable"),
+        ("wait", 29, "defaulted"),
+        ("wait", None, "defaulted"),
+        ("restart", 0, "defaulted"),
+        ("restart", None, "undeliverable"),
     ],
 )
-def test_what_a_deadline_brings(fallback: str | None, is_shown: bool, ends_as: str) -> None:
+def test_what_a_deadline_brings(fallback: str | None, shown: float | None, ends_as: str) -> None:
     decision = replace(RESTART, asked=Asked(("restart", "wait"), (), fallback), deadline=after(seconds=30))
-    assert due(decision, after(seconds=29), 60, is_shown=is_shown) == Due(None, False, 1)
-    assert due(decision, after(seconds=30), 60, is_shown=is_shown) == Due(ends_as)  # type: ignore[arg-type]
+    shown_at = None if shown is None else after(seconds=shown)
+    assert due(decision, after(seconds=29), 60, shown_at) == Due(None, False, 1)
+    assert due(decision, after(seconds=30), 60, shown_at) == Due(ends_as)  # type: ignore[arg-type]
+
+
+def test_a_default_that_allows_counts_thirty_seconds_after_it_was_shown() -> None:
+    decision = replace(RESTART, asked=Asked(("restart", "wait"), (), "restart"), deadline=after(seconds=30))
+    assert due(decision, after(seconds=30), 60, after(seconds=20)) == Due(seconds=20)
+    assert due(decision, after(seconds=49), 60, after(seconds=20)) == Due(seconds=1)
+    assert due(decision, after(seconds=50), 60, after(seconds=20)) == Due("defaulted")
+
+
+@pytest.mark.parametrize(
+    ("answer", "question", "is_one"),
+    [
+        ("no", "Deploy, yes or no?", True),
+        ("No!", "Deploy?", True),
+        ("Deny", "May I?", True),
+        ("nein", "Darf ich?", True),
+        ("wait", "Restart it?", True),
+        ("not now", "Restart it?", True),
+        ("stop", "Go on?", True),
+        ("stop", "Stop the database?", False),
+        ("wait", "Shall I wait for it, or go on?", False),
+        ("yes", "Restart it?", False),
+        ("restart", "Restart it?", False),
+        ("no problem", "Restart it?", False),
+        ("don't wait", "Restart it?", False),
+        ("", "Restart it?", False),
+    ],
+)
+def test_which_default_lets_nothing_happen(answer: str, question: str, is_one: bool) -> None:
+    assert is_refusal(answer, question) is is_one
+
+
+def test_nobody_decides_what_they_have_asked_themselves() -> None:
+    by_ann = replace(RESTART, asked_by="console-ann")
+    assert judge(by_ann, "console-ann", "1") == judge(by_ann, "console-ann-2", "1") == Refused("own")
+    assert judge(by_ann, "console-bob", "1") == Chosen("restart")
+    named = replace(RESTART, asked=Asked(("restart", "wait"), ("lead", "scout")))
+    assert judge(named, "lead", "1", is_agent=True) == Refused("own")
+    assert judge(named, "scout", "1", is_agent=True) == Chosen("restart")
+    assert judge(named, "scout", "1", is_agent=True, is_own=True) == Refused("own")
+    with pytest.raises(CallerError, match="Nobody decides what they have asked themselves"):
+        asked_in(request(deciders=["ann", "Lead"]))
+    assert refusal(RESTART, Refused("own")) == "You have asked #12 yourself. Somebody else must decide it."
 
 
 def test_how_a_decision_is_shown() -> None:
@@ -233,6 +280,8 @@ def test_how_its_end_is_told() -> None:
     assert decided.option == 1
     assert outcome(replace(RESTART, state="defaulted", answer="wait")).endswith("so the default counts: wait")
     assert outcome(replace(RESTART, state="expired")) == "Nobody has decided #12 in time."
+    unseen = replace(RESTART, asked=Asked(("restart", "wait"), (), "restart"), state="undeliverable")
+    assert outcome(unseen).endswith("anybody who may decide it, so its default does not count: restart")
     undeliverable = replace(RESTART, state="undeliverable")
     assert outcome(undeliverable) == "#12 could not be shown in time to anybody who may decide it."
     assert refusal(decided, Refused("closed")) == "Ann has decided #12: wait"

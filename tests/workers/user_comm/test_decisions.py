@@ -370,6 +370,24 @@ def test_user_comm_settles_what_ended_while_it_was_down(ann: MessageHub, join: J
     assert not lead.waiting()
 
 
+@pytest.mark.usefixtures("user_comm")
+def test_an_agent_cannot_decide_what_it_has_asked_in_any_way(ann: MessageHub, join: Join) -> None:
+    lead, helper = join("lead"), join("helper")
+    lead.heartbeat("online", pid=4711)
+    helper.heartbeat("online", pid=4711)  # a subagent of the same session
+    question = ask(lead, deciders=["helper", "ann"])
+    hear(ann, "opinion_request")
+    own = f"You have asked #{question.id} yourself. Somebody else must decide it."
+    for agent in (lead, helper):
+        agent.send("user_comm", "1", message_type="opinion_response", metadata={"decision": question.id})
+        assert hear(agent, "error").content == own
+    ann.send("user_comm", f"/decide {question.id} 1", conversation_id=HERE, metadata={"session": "lead"})
+    assert hear(ann, "error").content == own
+    assert state(lead, question) == "open"
+    say(ann, f"/decide {question.id} 1")
+    assert hear(lead, "opinion_response").content == "restart"
+
+
 def test_people_are_reminded_where_it_was_seen(
     ann: MessageHub, join: Join, configure: Callable[..., None], user_comm: UserComm
 ) -> None:

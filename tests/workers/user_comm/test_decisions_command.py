@@ -50,6 +50,25 @@ def test_what_is_to_be_decided_is_listed_and_decided(command: Command, join: Joi
 
 
 @pytest.mark.usefixtures("user_comm")
+def test_the_shell_of_a_claude_code_session_decides_nothing(
+    command: Command, join: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lead = join("lead")
+    number = ask(lead)
+    environment = {**command.environment, "CLAUDECODE": "1"}
+    monkeypatch.setattr(Command, "environment", environment)
+    refused = command.run("decisions", "answer", number, "restart", "--team", "crew")
+    assert (refused.returncode, refusal(refused)) == (
+        os.EX_NOPERM,
+        f"teamsup: You have asked #{number} yourself. Somebody else must decide it.",
+    )
+    monkeypatch.setattr(Command, "environment", {**environment, "TEAMSUP_AGENT": "Scout"})
+    refused = command.run("decisions", "answer", number, "restart", "--team", "crew")
+    assert (refused.returncode, refusal(refused)) == (os.EX_NOPERM, f"teamsup: You may not decide #{number}.")
+    assert not lead.waiting()
+
+
+@pytest.mark.usefixtures("user_comm")
 def test_who_may_decide_is_listed(command: Command, join: Join) -> None:
     number = ask(join("lead"), deciders=["bob", "discord:7"])
     listed = command.run("decisions", "--team", "crew").stdout.splitlines()[0]

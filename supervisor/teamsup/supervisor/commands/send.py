@@ -6,7 +6,7 @@ import sys
 from datetime import UTC, datetime
 
 from teamsup.hub.command_line import existing_team
-from teamsup.hub.console import speaking_as
+from teamsup.hub.console import session_metadata, speaking_as
 from teamsup.hub.messages import PRIORITIES
 from teamsup.hub.wording import presence
 
@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.recipient.strip().lower() == "all":
             message = hub.broadcast(text, **options)
         else:
-            message = hub.send(arguments.recipient, text, **options)
+            message = hub.send(arguments.recipient, text, metadata=session_metadata(), **options)
         reached = {state.recipient for state in hub.trace(message.message_id)}
         seen = [agent for agent in hub.agents() if agent.name in reached]
     if arguments.json:

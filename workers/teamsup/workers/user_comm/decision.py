@@ -13,12 +13,24 @@ from teamsup.hub.team import fold_name
 ASKS, ANSWERS = "opinion_request", "opinion_response"
 MOST_OPTIONS = 5
 JUST_NOW = timedelta(seconds=10)
+TIME_TO_OBJECT = timedelta(seconds=30)
+"""So long people must have been shown a decision before a default counts that lets something be done."""
 _LONGEST_OPTION = 80
 _MOST_DECIDERS = 20
 _LONGEST_ANSWER = 4000
 _NUMBER = re.compile(r"#?([1-9]\d?)[.)]?")
 _ANY_NUMBER = re.compile(r"#?\d+[.)]?", re.ASCII)
+_WORDS = re.compile(r"\w+")
 _DISCORD = re.compile(r"(?:discord:|<@!?)?(\d{1,19})>?", re.ASCII)
+
+_REFUSALS = (
+    "no", "nope", "never", "deny", "denied", "refuse", "refused", "reject", "rejected", "decline", "declined", "veto",
+    "nein", "ablehnen", "non",
+)  # fmt: skip
+_PAUSES = (
+    "stop", "cancel", "abort", "wait", "hold", "pause", "skip", "ignore", "keep", "leave", "later", "nothing",
+    "do nothing", "leave it", "not now", "not yet", "abbrechen", "warten",
+)  # fmt: skip
 
 State = Literal["open", "decided", "defaulted", "expired", "undeliverable", "withdrawn"]
 
@@ -77,7 +89,7 @@ class Chosen:
 class Refused:
     """An answer that does not, and why."""
 
-    why: Literal["unknown", "closed", "not allowed", "no such option"]
+    why: Literal["unknown", "closed", "not allowed", "own", "no such option"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,16 +115,27 @@ def asked_in(message: Message, people: Mapping[str, Collection[str]] | None = No
         if chosen is None:
             raise CallerError(f"The default {fallback!r} is none of the options.")
         fallback = chosen
-    return Asked(options, _deciders(message.metadata, people or {}), fallback)
+    deciders = _deciders(message.metadata, people or {})
+    if message.sender in deciders:
+        raise CallerError("Nobody decides what they have asked themselves. Name others as deciders.")
+    return Asked(options, deciders, fallback)
 
 
 def judge(
-    decision: Decision, person: str, words: str, on_discord: Collection[int] = (), *, is_agent: bool = False
+    decision: Decision,
+    person: str,
+    words: str,
+    on_discord: Collection[int] = (),
+    *,
+    is_agent: bool = False,
+    is_own: bool = False,
 ) -> Chosen | Refused:
     """Whether this answer counts. ``on_discord`` are those who may decide there; none: everybody. It is for people: an
-    agent decides only what names it."""
+    agent decides only what names it, and nobody what they asked themselves (``is_own``, also under another name)."""
     if decision.state != "open":
         return Refused("closed")
+    if is_own or asked_it(decision, person):
+        return Refused("own")
     if not may_decide(decision, person, on_discord) or (is_agent and person not in decision.asked.deciders):
         return Refused("not allowed")
     options = decision.asked.options
@@ -120,7 +143,13 @@ def judge(
     return Chosen(answer) if answer else Refused("no such option")
 
 
+def asked_it(decision: Decision, person: str) -> bool:
+    return person_behind(person) == person_behind(decision.asked_by)
+
+
 def may_decide(decision: Decision, person: str, on_discord: Collection[int] = ()) -> bool:
+    if asked_it(decision, person):
+        return False
     number = person.removeprefix("discord:")
     if number != person and on_discord and int(number) not in on_discord:
         return False
@@ -156,17 +185,32 @@ def is_current(decision: Decision, at: datetime) -> bool:
     return decision.state == "open" or (decision.decided_at or at) >= at - JUST_NOW
 
 
-def due(decision: Decision, now: datetime, first_reminder: float, *, is_shown: bool) -> Due:
-    """A deadline ends it; until then people are reminded, each time after twice the time."""
+def due(decision: Decision, now: datetime, first_reminder: float, shown_at: datetime | None) -> Due:
+    """A deadline ends it; until then people are reminded, each time after twice the time.
+
+    A default that allows something waits until it could be objected to; one that nobody has seen does not count.
+    """
     left = math.inf if decision.deadline is None else (decision.deadline - now).total_seconds()
     if left <= 0:
-        ends_as: State = "expired" if is_shown else "undeliverable"
-        return Due("defaulted" if decision.asked.fallback is not None else ends_as)
+        if decision.asked.fallback is None:
+            return Due("undeliverable" if shown_at is None else "expired")
+        if is_refusal(decision.asked.fallback, decision.text):
+            return Due("defaulted")
+        if shown_at is None:
+            return Due("undeliverable")
+        wait = (shown_at + TIME_TO_OBJECT - now).total_seconds()
+        return Due("defaulted") if wait <= 0 else Due(seconds=wait)
     age = (now - decision.asked_at).total_seconds()
     reminded = 0.0 if decision.reminded_at is None else (decision.reminded_at - decision.asked_at).total_seconds()
     remind = age >= 2 * reminded + first_reminder
     following = (2 * age if remind else 2 * reminded) + first_reminder
     return Due(None, remind, min(left, following - age))
+
+
+def is_refusal(answer: str, question: str) -> bool:
+    """Whether this answer lets nothing happen: it says no, or to stop or wait where that is not what was asked."""
+    said = " ".join(_WORDS.findall(answer.casefold()))
+    return said in _REFUSALS or (said in _PAUSES and not {*said.split()} & {*_WORDS.findall(question.casefold())})
 
 
 def _choose(options: Sequence[str], words: str) -> str | None:

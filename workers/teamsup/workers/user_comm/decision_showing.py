@@ -90,11 +90,14 @@ class DecisionShowing:
         known = self._table.places(decision.number)
         return [place for place in everywhere if place not in known]
 
-    def is_seen(self, decision: Decision) -> bool:
-        """Whether it has reached anybody who may decide it."""
-        places = self._table.places_reached(decision.number)
-        on_discord = GATEWAY in places and bool(decision.asked.deciders_on_discord)
-        return on_discord or any(may_decide(decision, place) for place in places)
+    def shown_at(self, decision: Decision) -> datetime | None:
+        """When it first reached anybody who may decide it; None while it has not."""
+        moments = [
+            moment
+            for place, moment in self._table.places_reached(decision.number).items()
+            if may_decide(decision, place) or (place == GATEWAY and decision.asked.deciders_on_discord)
+        ]
+        return min(moments, default=None)
 
     def remind(self, decision: Decision, now: float) -> None:
         """Show it again where it has been seen; where it waits to be seen, it waits."""

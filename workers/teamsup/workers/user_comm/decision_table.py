@@ -16,9 +16,9 @@ _DECISIONS = """
       ON m.id = d.question
 """
 _SEEN_IN = """
-    SELECT DISTINCT p.place FROM decision_places AS p JOIN deliveries AS d ON d.message = p.message
+    SELECT p.place, min(d.done_at) FROM decision_places AS p JOIN deliveries AS d ON d.message = p.message
       WHERE p.question = ? AND d.state = 'done' AND coalesce(d.outcome, '') NOT LIKE 'refused%'
-        AND d.outcome IS NOT 'not for Discord'
+        AND d.outcome IS NOT 'not for Discord' GROUP BY p.place
 """
 _WAITS_SINCE = """
     SELECT 1 FROM deliveries AS d JOIN messages AS m ON m.id = d.message
@@ -102,9 +102,10 @@ class DecisionTable:
         """Where it is shown."""
         return {row[0] for row in self._hub.rows("SELECT place FROM decision_places WHERE question = ?", (number,))}
 
-    def places_reached(self, number: int) -> list[str]:
-        """Where people have been shown it."""
-        return [row[0] for row in self._hub.rows(_SEEN_IN, (number,))]
+    def places_reached(self, number: int) -> dict[str, datetime]:
+        """Where people have been shown it, and since when."""
+        reached = ((row[0], from_text(row[1])) for row in self._hub.rows(_SEEN_IN, (number,)))
+        return {place: moment for place, moment in reached if moment is not None}
 
     def waits_since(self, decision: Decision) -> bool:
         """Whether something that was written before its deadline is still to be read by us."""

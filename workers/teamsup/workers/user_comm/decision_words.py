@@ -36,7 +36,9 @@ def outcome(decision: Decision) -> str:
         case "expired":
             return f"Nobody has decided {number} in time."
         case "undeliverable":
-            return f"{number} could not be shown in time to anybody who may decide it."
+            unheard = f"{number} could not be shown in time to anybody who may decide it"
+            fallback = decision.asked.fallback
+            return f"{unheard}." if fallback is None else f"{unheard}, so its default does not count: {fallback}"
         case "withdrawn":
             return f"{number} need not be decided any more."
 
@@ -48,6 +50,8 @@ def refusal(decision: Decision, refused: Refused) -> str:
             return f"You may not decide #{decision.number}; that is for {', '.join(decision.asked.deciders)}."
         case "not allowed":
             return f"You may not decide #{decision.number}."
+        case "own":
+            return f"You have asked #{decision.number} yourself. Somebody else must decide it."
         case "no such option" if decision.asked.options:
             choices = ", ".join(f"{number} {option}" for number, option in enumerate(decision.asked.options, 1))
             return f"#{decision.number} has no such option. Choose one of: {choices}."

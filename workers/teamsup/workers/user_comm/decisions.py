@@ -32,7 +32,7 @@ from .decision import (
 )
 from .decision_showing import DecisionShowing
 from .decision_table import DecisionTable, summary
-from .people import GATEWAY, name_of, own_words, person_of, places
+from .people import GATEWAY, name_of, own_words, person_of, places, session_of
 from .relays import ABOUT
 
 _LOOK_SECONDS, _TROUBLE_SECONDS, _PAUSE_SECONDS = 2.0, 60.0, 0.2
@@ -88,7 +88,7 @@ class Decisions:
             ends_as = self._due(decision, time.time()).ends_as
             if decision.state == "open" and ends_as is not None:
                 # As when we were down meanwhile.
-                self._end(decision, ends_as, asked.fallback)
+                self._end(decision, ends_as)
                 outcome = "its time was over"
             elif question is None:
                 count = self._showing.show_everywhere(decision, self._showing.everywhere())
@@ -189,7 +189,7 @@ class Decisions:
             if current is not None and current.state == "open":
                 found = self._due(current, now)
                 if found.ends_as is not None:
-                    self._end(current, found.ends_as, current.asked.fallback)
+                    self._end(current, found.ends_as)
                 else:
                     if found.remind:
                         self._showing.remind(current, now)
@@ -208,7 +208,7 @@ class Decisions:
         moment = datetime.fromtimestamp(now, UTC)
         first = self._section().decision_reminder_seconds
         is_over = decision.deadline is not None and decision.deadline <= moment
-        return due(decision, moment, first, is_shown=not is_over or self._showing.is_seen(decision))
+        return due(decision, moment, first, self._showing.shown_at(decision) if is_over else None)
 
     def _decide(self, answer: Answer, message: Message) -> tuple[Decision | None, Refused | None]:
         """The decision as it is then, and why the answer does not count. The first that does ends it."""
@@ -218,9 +218,16 @@ class Decisions:
         if decision.deadline is not None and (message.created_at or decision.asked_at) >= decision.deadline:
             found = self._due(decision, time.time())
             if decision.state == "open" and found.ends_as is not None:
-                decision = self._end(decision, found.ends_as, decision.asked.fallback)
-        person, on_discord = person_of(message), self._gateway().deciders
-        judged = judge(decision, person, answer.text, on_discord, is_agent=not self._is_of_a_person(message))
+                decision = self._end(decision, found.ends_as)
+        session = session_of(message)
+        judged = judge(
+            decision,
+            session or person_of(message),
+            answer.text,
+            self._gateway().deciders,
+            is_agent=bool(session) or not self._is_of_a_person(message),
+            is_own=self._share_a_session(decision.asked_by, message.sender),
+        )
         if isinstance(judged, Refused):
             return decision, judged
         return self._end(decision, "decided", judged.answer, message), None
@@ -229,6 +236,8 @@ class Decisions:
         """Keep it, and tell whoever asked and every place that knows of it but the one where it was decided, which is
         answered there."""
         person, name = (None, None) if by is None else (person_behind(person_of(by)), _called(by))
+        if state == "defaulted":
+            answer = decision.asked.fallback
         ended = self._table.end(decision.number, state, answer, person, name, time.time())
         if state != "withdrawn":
             text, kind = (words.outcome(ended), "error") if ended.answer is None else (ended.answer, ANSWERS)
@@ -268,6 +277,12 @@ class Decisions:
         if not isinstance(number, int) or not 0 < number < 2**63:
             number = self._table.shown_by(message.reply_to or "") or 0
         return Answer(number, own_words(message)[0])
+
+    def _share_a_session(self, *names: str) -> bool:
+        """Whether these are agents of one Claude Code session, which has one server for its subagents too."""
+        agents = [self._hub.agent_named(name) for name in names]
+        pids = {agent.metadata.get("pid") if agent is not None and agent.kind == "agent" else None for agent in agents}
+        return len(pids) == 1 and None not in pids
 
     def _is_of_a_person(self, message: Message) -> bool:
         """A command's console has gone when it has waited for long; else only who is known to be a person is one."""

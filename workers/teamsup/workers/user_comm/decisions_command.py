@@ -17,7 +17,12 @@ from .decision import ANSWERS, Decision
 from .decision_table import DecisionTable, summary
 
 _ALL = 1000
-_EXIT_CODES = {"unknown": os.EX_NOUSER, "not allowed": os.EX_NOPERM, "no such option": os.EX_DATAERR}
+_EXIT_CODES = {
+    "unknown": os.EX_NOUSER,
+    "not allowed": os.EX_NOPERM,
+    "own": os.EX_NOPERM,
+    "no such option": os.EX_DATAERR,
+}
 
 
 class NotDecided(CallerError):

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from teamsup.hub import Message, MessageHub
+from teamsup.hub.console import SESSION
 from teamsup.hub.messages import MAX_BYTES
 from teamsup.hub.wording import printable
 
@@ -26,6 +27,11 @@ def person_of(message: Message) -> str:
         return f"discord:{user}"
     # No agent has a name with a colon in it; a foreign program may write one.
     return message.sender.replace(":", "-")
+
+
+def session_of(message: Message) -> str:
+    """The agent in whose Claude Code session a command was run that wrote this; empty where a person ran it."""
+    return str(message.metadata.get(SESSION) or "")
 
 
 def name_of(message: Message) -> str:
