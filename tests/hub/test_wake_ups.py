@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -115,13 +116,12 @@ def test_a_long_name_and_a_deep_folder_still_have_a_bell(tmp_path: Path) -> None
 
             assert bell.wait(5)
             assert len(os.fsencode(bell.path)) <= 100
-    deep.run.joinpath("watch.lock").unlink(missing_ok=True)
-    deep.run.rmdir()
+    shutil.rmtree(deep.run)
 
 
 def test_a_run_folder_that_was_cleaned_up_is_made_again(join: Join) -> None:
     lead, scout = join("lead"), join("scout")
-    scout.team.run.rmdir()
+    shutil.rmtree(scout.team.run)
 
     assert not scout.wait(0)
     assert scout.team.run.exists()
@@ -150,8 +150,7 @@ def test_a_bell_that_cannot_be_put_up_again_at_present_ends_no_wait(join: Join) 
     scout = join("scout")
     run = scout.team.run
     with closing(Doorbell(run, "scout")) as bell:
-        bell.path.unlink()
-        run.rmdir()
+        shutil.rmtree(run)
         run.touch()
 
         assert not bell.wait(0)

@@ -96,6 +96,16 @@ class StoreReadOnly(StoreError):
     """The database or its folder cannot be written."""
 
 
+class StoreAway(StoreError):
+    """The team's folder is not there at present."""
+
+    exit_code = os.EX_UNAVAILABLE
+
+
+class StoreReplaced(StoreError):
+    """Another file has the name of the database, beside the log of the one before."""
+
+
 class StoreCorrupt(StoreError):
     """The file is no SQLite database, or a damaged one."""
 

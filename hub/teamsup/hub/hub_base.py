@@ -1,10 +1,12 @@
 """What every verb of the hub stands on: the team's store, in whose name, and bells rung after a commit."""
 
+import functools
 import math
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
@@ -12,11 +14,20 @@ from . import clock_step, deliveries, presence
 from .doorbell import Bells
 from .errors import InvalidName
 from .messages import Kind, Message
+from .scope import scoped
 from .store import Durability, Store
 from .team import Team
 from .watcher import Watcher
 
 Values = tuple[Any, ...] | dict[str, Any]
+
+
+@dataclass(slots=True)
+class News:
+    """What one transaction sends: whose bells ring after it, and which deliveries, by message and recipient."""
+
+    to_ring: set[str] = field(default_factory=set)
+    sent: list[tuple[int, str]] = field(default_factory=list)
 
 
 class HubBase:
@@ -36,10 +47,9 @@ class HubBase:
         self._clock_noted = self._clock_looked = -math.inf
         self._kind: Kind | None = None
         self._bells = Bells(self.team.run)
-        self._to_ring: set[str] | None = None
-        self._sent: list[tuple[int, str]] = []
+        self._news = News()
         self.team.create()
-        self._store = Store(self.team.database, durability)
+        self._store = Store(self.team.database, durability, self.team.run)
         self._watcher = Watcher(self.team)
 
     def __enter__(self) -> Self:
@@ -61,11 +71,12 @@ class HubBase:
             raise InvalidName("This hub was opened to look only; give it an agent's name to take part.")
         return self._agent
 
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Everything sent and acknowledged inside is stored together or not at all; bells ring afterwards."""
-        with self._write():
-            yield
+    def transaction(self) -> AbstractContextManager[object]:
+        """Everything sent and acknowledged inside is stored together or not at all; bells ring afterwards.
+
+        Raises StoreError when it took longer than 10 s. Other writers wait meanwhile.
+        """
+        return self._write()
 
     def rows(self, sql: str, values: Values = ()) -> list[sqlite3.Row]:
         """Read a table that a worker keeps in the team's database."""
@@ -76,29 +87,31 @@ class HubBase:
         with self._write() as db:
             return db.execute(sql, values).rowcount
 
-    @contextmanager
-    def _write(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
+    @scoped
+    def _write(self, *, durable: bool = True) -> Generator[sqlite3.Connection, None, None]:
         """A transaction, then the bells, then the disk: a reader may begin while the writer's fsync goes on.
 
         ``durable=False`` is for what may be lost with the power: presence, and leases, which would only end earlier.
         """
-        with self._store.transaction() as db:
-            if self._to_ring is not None:
-                yield db
-                return
-            self._to_ring, self._sent = set(), []
-            try:
-                self._follow_clock(db)
-                yield db
-                if self._sent:
-                    up = self._bells.listening(self._to_ring)
-                    deliveries.offer(db, [sent for sent in self._sent if sent[1] in up], self._clock())
-            finally:
-                to_ring, self._to_ring = self._to_ring, None
-        self._bells.ring(to_ring)
+        if self._store.is_writing():
+            yield from self._store.transact()
+            return
+        news = News()
+        yield from self._store.transact(functools.partial(self._begin, news), self._offer)
+        self._bells.ring(news.to_ring)
         if durable:
             self._store.flush()
         self._store.trim_log()
+
+    def _begin(self, news: News, db: sqlite3.Connection) -> None:
+        self._news = news
+        self._follow_clock(db)
+
+    def _offer(self, db: sqlite3.Connection) -> None:
+        """Note which of the sent messages ring a bell that is up."""
+        if self._news.sent:
+            up = self._bells.listening(self._news.to_ring)
+            deliveries.offer(db, [sent for sent in self._news.sent if sent[1] in up], self._clock())
 
     def _follow_clock(self, db: sqlite3.Connection) -> None:
         now = self._clock()
@@ -117,9 +130,8 @@ class HubBase:
         return False
 
     def _offer_later(self, message: Message, recipients: Iterable[str]) -> None:
-        self._sent += [(message.id, recipient) for recipient in recipients]
+        self._news.sent += [(message.id, recipient) for recipient in recipients]
         self._ring_later(*recipients)
 
     def _ring_later(self, *agents: str) -> None:
-        assert self._to_ring is not None  # noqa: S101 - only called in a transaction
-        self._to_ring.update(agents)
+        self._news.to_ring.update(agents)

@@ -3,9 +3,11 @@
 import re
 import sqlite3
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 from .errors import SchemaTooNew
+from .maintenance import Progress, announce
 
 _SCHEMA = (
     "1-messages-and-deliveries.sql",
@@ -23,14 +25,20 @@ SCHEMA_VERSION = len(_SCHEMA)
 _MAKES = re.compile(r"^CREATE (?P<kind>TRIGGER|VIEW) (?P<name>\w+)", re.MULTILINE)
 
 
-def migrate(db: sqlite3.Connection) -> None:
-    """Bring a database to this program's schema, or refuse one that is newer."""
+def migrate(db: sqlite3.Connection, run: Path | None = None) -> None:
+    """Bring a database to this program's schema, or refuse one that is newer. It is announced in the folder ``run``."""
     if _version(db) == SCHEMA_VERSION:
         return
-    db.execute("BEGIN IMMEDIATE")
+    with announce(run, "migration", SCHEMA_VERSION) if run is not None else nullcontext(lambda _: None) as progress:
+        _migrate(db, progress)
+
+
+def _migrate(db: sqlite3.Connection, progress: Progress) -> None:
     try:
+        db.execute("BEGIN IMMEDIATE")
         version = _version(db)
-        for script in _SCHEMA[version:]:
+        for number, script in enumerate(_SCHEMA[version:], version):
+            progress(number)
             _run(db, script)
         if version < SCHEMA_VERSION:
             _run(db, _TRIGGERS)

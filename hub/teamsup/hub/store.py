@@ -1,25 +1,33 @@
 """One SQLite connection that many threads may share: retries, transactions, errors in words."""
 
+import errno
 import functools
 import itertools
+import math
 import os
 import random
 import sqlite3
+import stat
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Generator
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from . import database_file
 from .errors import StoreBusy, StoreCorrupt, StoreError, StoreFull, StoreReadOnly
 from .migration import migrate
+from .scope import scoped
 
 T = TypeVar("T")
+Hook = Callable[[sqlite3.Connection], None]
 Durability = Literal["full", "normal"]
 
 _BUSY_SECONDS = 10.0
+# Other writers wait for so long, so a transaction that takes longer has made them fail.
+LONGEST_SECONDS = _BUSY_SECONDS
 _FIRST_PAUSES = (0.0001,) * 4
 _PAUSE = 0.001
 # A message changes some ten pages, a few bytes of each, and every changed page is written whole: 1 KiB instead of
@@ -47,9 +55,11 @@ class Store:
     becomes a StoreError whose transaction left nothing behind.
     """
 
-    def __init__(self, path: Path, durability: Durability = "full") -> None:
+    def __init__(self, path: Path, durability: Durability = "full", run: Path | None = None) -> None:
+        """Open the database, or make it. ``run`` is the folder where the last one that was open is written down."""
         self.path = path
         self._name = str(path)
+        self._run = run
         self._flushes = durability == "full"
         self._flushing = threading.Lock()
         self._committed = 0
@@ -59,13 +69,12 @@ class Store:
         self._writing = threading.RLock()
         self._writer_thread: int | None = None
         self._depth = 0
-        self._undone = False
+        self._ends = math.inf
         self._generation = 0
-        self._db = self._translate(self._connect)
-        self._file = self._identity()
+        self._is_broken = False
         # Reads have a connection of their own, so that whoever only looks never waits for a writer of this process.
         self._reading = threading.Lock()
-        self._reader = self._translate(self._open)
+        self._db, self._reader, self._files = self._open_all()
 
     def close(self) -> None:
         with self._writing, self._reading:
@@ -79,6 +88,7 @@ class Store:
     def read(self, sql: str, parameters: tuple[Any, ...] | dict[str, Any] = ()) -> list[sqlite3.Row]:
         """All rows of one query; inside a transaction of this thread as that has changed them."""
         if self.is_writing():
+            self._refuse_if_over()
             return self._translate(lambda: self._db.execute(sql, parameters).fetchall())
         self._follow_file()
         with self._reading:
@@ -87,37 +97,38 @@ class Store:
     def look(self, sql: str, parameters: dict[str, Any]) -> list[sqlite3.Row]:
         """The same for a query that is over at once. Where the writer's connection is free it is asked there, so that a
         transaction that follows need not read the same pages again."""
-        if self._depth or not self._writing.acquire(blocking=False):
+        if self.is_writing():
             return self.read(sql, parameters)
+        found = None
         try:
-            self._follow_file()
-            return self._translate(lambda: self._db.execute(sql, parameters).fetchall())
+            if self._writing.acquire(blocking=False):
+                self._follow_file()
+                found = self._translate(lambda: self._db.execute(sql, parameters).fetchall())
         finally:
-            self._writing.release()
+            # A signal may hit before we know what acquire() returned; release() refuses what is not ours.
+            try:  # noqa: SIM105 - suppress() would be one more place for a signal
+                self._writing.release()
+            except RuntimeError:
+                pass
+        return self.read(sql, parameters) if found is None else found
 
     def data_version(self) -> int:
         """A number that changes when another connection has committed."""
         return self._generation << 32 | int(self.read("PRAGMA data_version")[0][0])
 
-    def _identity(self) -> tuple[int, int] | None:
-        """Which file has our name now. Looked up with stat alone: opening it here would drop SQLite's locks."""
-        try:
-            found = os.stat(self._name)
-        except OSError:
-            return None
-        return found.st_dev, found.st_ino
-
     def _follow_file(self) -> None:
-        """When somebody has removed or replaced the file, what we hold is nobody's any more: go on with the new one."""
-        if self._file == self._identity():
+        """Go on with another file that has our name now; raise StoreAway or StoreReplaced where that would be wrong."""
+        if database_file.inode(self._name) == self._files.database and not self._is_broken:
             return
         with self._writing, self._reading:
-            self._reader.close()
-            self._db.close()
-            self._db = self._translate(self._connect)
-            self._reader = self._translate(self._open)
-            self._file = self._identity()
+            database_file.check_open(self.path, self._files, database_file.files(self.path))
+            before = self._db, self._reader
+            self._db, self._reader, self._files = self._open_all()
+            self._is_broken = False
             self._generation += 1
+            for connection in before:
+                with suppress(sqlite3.Error):
+                    connection.close()
 
     def copy_to(self, target: sqlite3.Connection) -> None:
         """Copy all of it as it is at this moment; writers go on. Raises sqlite3.Error."""
@@ -131,7 +142,7 @@ class Store:
         """
         before = self.read("PRAGMA freelist_count")[0][0]
         with self._writing:
-            if not self._depth:
+            if not self.is_writing():
                 # execute() would take one step of this statement, which is one page.
                 self._translate(lambda: self._db.executescript(f"PRAGMA incremental_vacuum({pages})"))
         return bool(self.read("PRAGMA freelist_count")[0][0] < before)
@@ -142,27 +153,64 @@ class Store:
             rows = self._translate(lambda: self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
         return not rows[0]["busy"]
 
-    @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Everything inside is stored together, or nothing of it; an inner transaction is part of the outer one."""
+    @scoped
+    def transaction(self) -> Generator[sqlite3.Connection, None, None]:
+        """Store everything inside together, or nothing of it; an inner transaction is part of the outer one.
+
+        Raises StoreError for one that took longer than LONGEST_SECONDS, which is looked at whenever an inner one begins
+        or ends, at a read and at the commit.
+        """
+        yield from self.transact()
+
+    def transact(
+        self, begun: Hook = lambda _: None, ending: Hook = lambda _: None
+    ) -> Generator[sqlite3.Connection, None, None]:
+        """The same for a generator, with what an outermost transaction does first, and last before its commit."""
         with self._writing:
-            outermost = not self._depth
             try:
-                self._begin()
-                try:
-                    yield self._db
-                    self._commit()
-                except BaseException:
-                    self._roll_back()
-                    raise
-                finally:
-                    self._depth -= 1
+                yield from self._inner() if self.is_writing() else self._outermost(begun, ending)
             except sqlite3.Error as error:
                 raise self._in_words(error) from error
-            finally:
-                if outermost:
-                    self._writer_thread = None
-                    self._undone = False
+
+    def _outermost(self, begun: Hook, ending: Hook) -> Generator[sqlite3.Connection, None, None]:
+        self._follow_file()
+        try:
+            self._roll_back()
+            # A deferred transaction that reads first would fail when it turns to writing.
+            self._translate(self._begin)
+            self._ends = time.monotonic() + LONGEST_SECONDS
+            self._writer_thread = threading.get_ident()
+            begun(self._db)
+            yield self._db
+            self._refuse_if_over()
+            ending(self._db)
+            self._db.execute("COMMIT")
+            self._committed += 1
+        finally:
+            self._writer_thread = None
+            self._depth = 0
+            self._roll_back()
+
+    def _inner(self) -> Generator[sqlite3.Connection, None, None]:
+        self._refuse_if_over()
+        depth = self._depth
+        name = f"inner{depth}"
+        try:
+            self._depth = depth + 1
+            self._db.execute(f"SAVEPOINT {name}")
+            yield self._db
+            self._refuse_if_over()
+            self._db.execute(f"RELEASE {name}")
+        except BaseException:
+            # After some errors (disk full, I/O) SQLite has undone everything by itself.
+            if self._db.in_transaction:
+                # None has that name when a signal came before it was made, or after it was released.
+                with suppress(sqlite3.OperationalError):
+                    self._db.execute(f"ROLLBACK TO {name}")
+                    self._db.execute(f"RELEASE {name}")
+            raise
+        finally:
+            self._depth = depth
 
     def trim_log(self) -> None:
         """Empty the WAL when it has grown too long, which is looked at once in so many commits.
@@ -205,50 +253,67 @@ class Store:
                 try:
                     _fsync(f"{self._name}-wal")
                 except OSError as error:
-                    # The kernel reports a lost write once; the next fsync would succeed without it.
-                    self._lost = covered
+                    # The kernel reports a lost write once; the next fsync would succeed without it. A log that could
+                    # not be opened has lost nothing.
+                    if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOENT):
+                        self._lost = covered
                     raise StoreError(f"{self.path} was written, but not onto the disk: {error.strerror}.") from error
                 self._flushed = covered
             if mine <= self._lost:
                 raise StoreError(f"{self.path} was written, but may not be on the disk.")
 
     def _begin(self) -> None:
-        if self._depth:
-            self._refuse_if_undone()
-            self._db.execute(f"SAVEPOINT inner{self._depth + 1}")
-        else:
-            self._follow_file()
-            # A deferred transaction that reads first would fail when it turns to writing.
-            self._translate(lambda: self._db.execute("BEGIN IMMEDIATE"))
-            self._writer_thread = threading.get_ident()
-        self._depth += 1
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY_SNAPSHOT:
+                # A cursor that was not read to its end is still there, and keeps this connection in the past.
+                self._reopen()
+            raise
 
-    def _commit(self) -> None:
-        self._refuse_if_undone()
-        if self._depth > 1:
-            self._db.execute(f"RELEASE inner{self._depth}")
-        else:
-            self._db.execute("COMMIT")
-            self._committed += 1
-
-    def _refuse_if_undone(self) -> None:
-        if self._undone:
+    def _refuse_if_over(self) -> None:
+        if not self._db.in_transaction:
             raise StoreError(f"{self.path}: an earlier error has undone this whole transaction.")
+        if time.monotonic() > self._ends:
+            raise StoreError(
+                f"{self.path}: this transaction took longer than {LONGEST_SECONDS:.0f} s and was undone. Do slow work "
+                "before it begins."
+            )
 
     def _roll_back(self) -> None:
+        """Undo what is open."""
         try:
-            if self._depth > 1:
-                # After some errors (disk full, I/O) SQLite has undone everything by itself.
-                self._undone = not self._db.in_transaction
-            if self._depth > 1 and not self._undone:
-                self._db.execute(f"ROLLBACK TO inner{self._depth}")
-                self._db.execute(f"RELEASE inner{self._depth}")
-            elif self._db.in_transaction:
+            if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
         except sqlite3.Error:
             # A failed write can leave a connection that refuses everything.
+            self._reopen()
+
+    def _reopen(self) -> None:
+        """Replace the writer's connection, at the next call if it cannot be done now."""
+        self._is_broken = True
+        # Before the new one is open, because it may hold the lock.
+        with suppress(sqlite3.Error):
             self._db.close()
+        with suppress(StoreError):
             self._db = self._translate(self._connect)
+            self._is_broken = False
+
+    def _open_all(self) -> tuple[sqlite3.Connection, sqlite3.Connection, database_file.Files]:
+        """Open the writer's and the reader's connection. Raises StoreReplaced."""
+        known = None if self._run is None else database_file.recorded(self._run)
+        if known is not None:
+            database_file.check_log(self.path, known, database_file.files(self.path))
+        db = self._translate(self._connect)
+        try:
+            reader = self._translate(self._open)
+            found = database_file.files(self.path)
+        except BaseException:
+            db.close()
+            raise
+        if self._run is not None and found != known:
+            database_file.record(self._run, found)
+        return db, reader, found
 
     def _connect(self) -> sqlite3.Connection:
         """The writer's connection, on a database of our schema."""
@@ -265,7 +330,7 @@ class Store:
             db.execute("PRAGMA synchronous=NORMAL")
             (page_bytes,) = db.execute("PRAGMA page_size").fetchone()
             db.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_BYTES // page_bytes}")
-            migrate(db)
+            migrate(db, self._run)
         except BaseException:
             db.close()
             raise
@@ -299,8 +364,25 @@ class Store:
             time.sleep(random.uniform(longest / 4, longest))  # noqa: S311
 
     def _in_words(self, error: sqlite3.Error | OSError) -> StoreError:
-        kind, words = _ERRORS.get(_code(error), (StoreError, f"failed: {error}"))
-        return kind(f"{self.path} {words}.")
+        if isinstance(error, OSError):
+            return StoreError(f"{self.path} cannot be opened: {error.strerror}.")
+        code = _code(error)
+        kind, words = _ERRORS.get(code, (StoreError, f"failed: {error}"))
+        why = f": {_obstacle(self._name)}" if code == sqlite3.SQLITE_CANTOPEN else ""
+        return kind(f"{self.path} {words}{why}.")
+
+
+def _obstacle(name: str) -> str:
+    """Why a database cannot be opened, which SQLite does not say."""
+    try:
+        if stat.S_ISDIR(os.stat(name).st_mode):
+            return os.strerror(errno.EISDIR)
+        if not os.access(name, os.R_OK | os.W_OK):
+            return os.strerror(errno.EACCES)
+        os.close(os.open(os.devnull, os.O_RDONLY))  # never the database itself
+    except OSError as error:
+        return error.strerror or str(error)
+    return "its folder or its log cannot be used"
 
 
 def _fsync(path: str) -> None:

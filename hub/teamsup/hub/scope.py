@@ -1,0 +1,75 @@
+"""Context managers that no exception from a signal handler leaves half open.
+
+Such an exception (Ctrl-C, SIGALRM) may hit at any call, also at the first or last step of ``contextmanager`` itself.
+Its generator then stays suspended, with its locks and its transaction, while anybody keeps the traceback, as a notebook
+does.
+
+Here only the ``with`` statement holds the function that it calls at its end. When it lets go of that, the block has
+been left in whatever way, and the generator is closed.
+"""
+
+import functools
+import weakref
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Any, Generic, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def scoped(function: Callable[P, Generator[T, None, None]]) -> Callable[P, AbstractContextManager[T]]:
+    """Decorate a generator function as ``contextmanager`` does; the block ends also when a signal interrupts it.
+
+    The generator yields once, and passes on every exception that it gets there.
+    """
+
+    @functools.wraps(function)
+    def enter_scope(*arguments: P.args, **named: P.kwargs) -> AbstractContextManager[T]:
+        return _Scope(function(*arguments, **named))
+
+    return enter_scope
+
+
+def _leave(
+    scope: "_Scope[Any]", _: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+) -> bool:
+    if error is None:
+        next(scope.generator, None)
+        return False
+    try:
+        scope.generator.throw(error)
+    except BaseException as raised:
+        # A generator turns a StopIteration into a RuntimeError.
+        if raised is not error and not (isinstance(error, StopIteration) and raised.__cause__ is error):
+            raise
+        error.__traceback__ = trace
+    return False
+
+
+class _Leave:
+    """Looked up by ``with`` before it enters the block, and dropped by it in the end."""
+
+    def __get__(self, scope: "_Scope[Any] | None", owner: type) -> Callable[..., bool]:
+        if scope is None:
+            return _leave  # as ExitStack asks for it
+        leave = functools.partial(_leave, scope)
+        scope.dropped = weakref.ref(leave, scope.close)
+        return leave
+
+
+class _Scope(Generic[T]):
+    __slots__ = ("dropped", "generator")
+    __exit__ = _Leave()
+
+    def __init__(self, generator: Generator[T, None, None]) -> None:
+        self.generator = generator
+        self.dropped: weakref.ref[Any] | None = None
+
+    def __enter__(self) -> T:
+        return next(self.generator)
+
+    def close(self, _: object) -> None:
+        """Roll back and unlock, unless the block was left in order."""
+        self.generator.close()
