@@ -22,6 +22,10 @@ class SourceSection:
     silence_url: str = ""
     """Where Alertmanager is, to be silenced about what somebody has acknowledged; empty: it is not."""
     silence_seconds: float = 7200.0
+    stale_seconds: float | None = None
+    """So long an open problem may go without being repeated; 0: for ever; by default what its kind does."""
+    close_stale: bool = False
+    """Whether it ends then by itself; else people are asked to look."""
 
     def __post_init__(self) -> None:
         if self.secret_file and self.secret_variable:
@@ -35,10 +39,22 @@ class SourceSection:
             raise ValueError('silence_url must be an address such as "http://127.0.0.1:9093"')
         if not 60 <= self.silence_seconds <= 30 * 86400:
             raise ValueError("silence_seconds must be from 60 to 2592000, which is 30 days")
+        if self.stale_seconds and not 60 <= self.stale_seconds <= 365 * 86400:
+            raise ValueError("stale_seconds must be 0, or from 60 to 31536000, which is a year")
 
     @property
     def has_secret(self) -> bool:
         return bool(self.secret_file or self.secret_variable)
+
+
+def stale_seconds(source: SourceSection | None) -> float:
+    """After how long without a repetition an open problem is stale; 0: never. None: a source that is gone."""
+    if source is None:
+        return 3600.0
+    if source.stale_seconds is not None:
+        return source.stale_seconds
+    # These two repeat by default every four hours. The others need not, and forget in a week what they do not see.
+    return 5 * 3600.0 if source.kind in ("alertmanager", "grafana") else 7 * 86400.0
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ def test_what_is_no_alertmanager_is_said_and_ends_nothing(desk: Desk, answer: by
 def test_strange_labels_there_are_nobodys() -> None:
     strange = [{"labels": {"a": ["b"]}}, {"labels": 5}, 5, {"labels": {"c": "d"}}]
     with answering(lambda _: says(strange)) as (url, _):
-        assert asyncio.run(silence.firing(url)) == [{"a": "['b']"}, {"c": "d"}]
+        assert asyncio.run(silence.firing(url)) == [("", {"a": "['b']"}), ("", {"c": "d"})]
 
 
 def test_a_slow_alertmanager_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,8 @@ class Alert:
     """The NAME of the [alert.NAME] that it fits; empty: none. Looked for before it is stored: that may take a while."""
     is_test: bool = False
     """Sent by a person to see whether it arrives."""
+    is_given_up: bool = False
+    """An end that its source has not said: it does not repeat the problem."""
     key_returns: bool = False
     """When the same problem comes back, the source uses the key again and another ``at``, which says what came after
     what."""

@@ -24,6 +24,7 @@ from .incidents import Incidents
 from .ladder import Looked
 from .quiet import Quiet
 from .routes import PEOPLE, Routes
+from .staleness import Staleness
 from .watch import Watch
 
 _FIRST_LOOK_SECONDS = 1.0
@@ -49,9 +50,10 @@ class MonitorBridge(Worker):
         unread_seconds = settings.section("team", TeamSection).unread_seconds
         self._incidents = Incidents(hub, routes, unread_seconds, changed=self._look_soon)
         self._care = Care(hub, self._incidents.conversations)
-        self._quiet = Quiet(hub, sources, self._incidents, self._section.interval_seconds, self._say)
         self._watch = Watch(hub, self._section, settings.group("watchdog", WatchdogSection), self._incidents)
         self._listener = listener(hub, settings, self._incidents.store, routes.routed, partial(self._say, "port"))
+        staleness = Staleness(hub, sources, self._incidents, is_heard=self._is_heard)
+        self._quiet = Quiet(hub, sources, self._incidents, self._section.interval_seconds, self._say, staleness)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._changed = asyncio.Event()
         self._besides: set[asyncio.Task[None]] = set()
@@ -93,6 +95,9 @@ class MonitorBridge(Worker):
     async def _say(self, cause: str, reason: str) -> None:
         """What we cannot do; an empty reason: we can."""
         await (self.degrade(cause, reason) if reason else self.recover(cause))
+
+    def _is_heard(self) -> bool:
+        return self._listener is None or self._listener.port > 0
 
     async def _look_at_team(self) -> None:
         while True:

@@ -55,6 +55,8 @@ class Incident:
     acted_by: str | None = None
     acted_at: datetime | None = None
     """Who has acknowledged, answered or reported since it was told last; with that the escalation rests."""
+    stale_at: datetime | None = None
+    """When we noticed that its source does not repeat it."""
 
     @property
     def conversation(self) -> str:
@@ -201,6 +203,7 @@ def _from(row: sqlite3.Row) -> Incident:
         since=from_text(row["since"]),
         acted_by=row["acted_by"],
         acted_at=from_text(row["acted_at"]),
+        stale_at=from_text(row["stale_at"]),
     )
 
 

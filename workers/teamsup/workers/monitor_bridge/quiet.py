@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from teamsup.hub import MessageHub, TeamsupError
+from teamsup.hub.clock import to_text
 from teamsup.hub.source_section import SourceSection
 
 from . import incident, silence, texts
@@ -14,6 +15,7 @@ from .alert import Alert
 from .incident import Incident
 from .incidents import Incidents
 from .routes import PEOPLE
+from .staleness import Staleness
 
 _EVERY_LOOKS = 6
 _TRIES = 3  # of a source that does not do it, before the others of it are not tried
@@ -37,6 +39,7 @@ class Quiet:
         incidents: Incidents,
         interval_seconds: float,
         report: Report = _nothing,
+        staleness: Staleness | None = None,
     ) -> None:
         self._hub = hub
         self._sources = {name: source for name, source in sources.items() if source.silence_url}
@@ -45,6 +48,7 @@ class Quiet:
         self._incidents = incidents
         self._seconds = _EVERY_LOOKS * interval_seconds
         self._report = report
+        self._staleness = staleness or Staleness(hub, sources, incidents)
         self._log = logging.getLogger("monitor-bridge")
 
     async def silence(self, acknowledged: Sequence[Incident]) -> None:
@@ -76,8 +80,8 @@ class Quiet:
                 self._log.error("what is acknowledged of %s is not silenced: %s", name, error)
 
     async def follow(self) -> None:
-        """Look now and then whether what is silenced is over: its source does not say so."""
-        while self._sources:
+        """Look now and then whether what is silenced or not repeated is over: its source may not say so."""
+        while True:
             await asyncio.sleep(self._seconds)
             for name, source in self._sources.items():
                 try:
@@ -88,6 +92,12 @@ class Quiet:
                     await self._report(f"silences of {name}", f"{name} cannot be asked what fires there: {error}.")
                 else:
                     await self._report(f"silences of {name}", "")
+            try:
+                await asyncio.to_thread(self._staleness.look)
+            except TeamsupError as error:
+                await self._report("staleness", f"Who is not heard of any more could not be stored: {error}")
+            else:
+                await self._report("staleness", "")
 
     async def _silence(self, each: Incident, source: SourceSection) -> None:
         who = each.acknowledged_by or self._hub.agent or ""
@@ -97,25 +107,39 @@ class Quiet:
         await silence.post(source.silence_url, wanted)
 
     async def _look(self, name: str, source: SourceSection) -> None:
-        if not await asyncio.to_thread(self._acknowledged, name):
+        if not any(await asyncio.to_thread(self._asked_for, name)):
             return
         fires = await silence.firing(source.silence_url)
         if over := await asyncio.to_thread(self._compare, name, fires):
             started = await silence.started(source.silence_url)
             await asyncio.to_thread(self._end, name, over, started)
 
-    def _acknowledged(self, name: str) -> list[Incident]:
-        found = incident.open_incidents(self._hub)
-        return [each for each in found if each.source == name and each.state == incident.ACKNOWLEDGED]
+    def _open(self, name: str) -> list[Incident]:
+        return [each for each in incident.open_incidents(self._hub) if each.source == name]
 
-    def _compare(self, name: str, fires: Sequence[Mapping[str, str]]) -> list[Incident]:
-        """What fires there no more."""
-        rows = self._hub.rows("SELECT id FROM incidents WHERE seen_there = 1 AND state = 'acknowledged'")
+    def _acknowledged(self, name: str) -> list[Incident]:
+        return [each for each in self._open(name) if each.state == incident.ACKNOWLEDGED]
+
+    def _asked_for(self, name: str) -> tuple[list[Incident], list[Incident], list[Incident]]:
+        """What may be over without a word; what should have been repeated by now; what was not seen there yet."""
+        found = self._open(name)
+        rows = self._hub.rows("SELECT id FROM incidents WHERE seen_there = 1 AND state <> 'resolved'")
         seen = {row["id"] for row in rows}
-        here, over = silence.over(self._acknowledged(name), fires, seen)
+        acknowledged = [each for each in found if each.state == incident.ACKNOWLEDGED]
+        return acknowledged, self._staleness.overdue(found), [each for each in found if each.id not in seen]
+
+    def _compare(self, name: str, fires: Sequence[tuple[str, Mapping[str, str]]]) -> list[Incident]:
+        """What fires there no more."""
+        acknowledged, overdue, unseen = self._asked_for(name)
+        may_end = {each.id: each for each in (*acknowledged, *overdue)}
+        new = {each.id for each in unseen}
+        here, over = silence.over([*may_end.values(), *unseen], fires, may_end.keys() - new)
+        now = to_text(self._staleness.now)
         with self._hub.transaction():
-            for number in here - seen:
+            for number in here & new:
                 self._hub.change("UPDATE incidents SET seen_there = 1 WHERE id = ?", (number,))
+            for number in here & {each.id for each in overdue}:
+                self._hub.change("UPDATE incidents SET last_seen = ?, stale_at = NULL WHERE id = ?", (now, number))
         return over
 
     def _end(self, name: str, over: Sequence[Incident], started: datetime | None) -> None:

@@ -42,9 +42,10 @@ async def post(url: str, silence: Mapping[str, object]) -> None:
     await _ask(url, "silences", "POST", json.dumps(silence).encode())
 
 
-async def firing(url: str) -> list[dict[str, str]]:
-    """The labels of all that fires there, silenced or not. Raises NotSilenced."""
-    return [labels for alert in _tables(await _ask(url, "alerts")) if (labels := _labels(alert))]
+async def firing(url: str) -> list[tuple[str, dict[str, str]]]:
+    """The fingerprints and labels of all that fires there, silenced or not. Raises NotSilenced."""
+    alerts = _tables(await _ask(url, "alerts"))
+    return [(str(alert.get("fingerprint") or ""), labels) for alert in alerts if (labels := _labels(alert))]
 
 
 async def started(url: str) -> datetime | None:
@@ -80,12 +81,13 @@ def comment(team: str, incident: Incident, who: str) -> str:
 
 
 def over(
-    incidents: Sequence[Incident], fires: Sequence[Mapping[str, str]], seen: Collection[int]
+    incidents: Sequence[Incident], fires: Sequence[tuple[str, Mapping[str, str]]], seen: Collection[int]
 ) -> tuple[set[int], list[Incident]]:
     """Which of these fire there, and which have done so before and do no more: a silenced alert ends without a word.
     What never was seen there may only have another form there. Pure."""
-    present = {frozenset(labels.items()) for labels in fires}
-    here = {each.id for each in incidents if frozenset(each.labels.items()) in present}
+    known = {fingerprint for fingerprint, _ in fires if fingerprint}
+    present = {frozenset(labels.items()) for _, labels in fires}
+    here = {each.id for each in incidents if each.key in known or frozenset(each.labels.items()) in present}
     return here, [each for each in incidents if each.id in seen and each.id not in here]
 
 

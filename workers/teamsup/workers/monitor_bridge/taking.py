@@ -182,8 +182,17 @@ class Taking:
 
     def _end(self, found: Incident, alert: Alert) -> None:
         self._hub.change(
-            "UPDATE incidents SET state = ?, ended_at = ?, last_seen = ?, muted_by = NULL WHERE id = ?",
-            (RESOLVED, self._moment(alert) or self._at, self._at, found.id),
+            "UPDATE incidents SET state = ?, ended_at = ?, last_seen = CASE WHEN ? THEN last_seen ELSE ? END,"
+            " stale_at = CASE WHEN ? THEN ? END, muted_by = NULL WHERE id = ?",
+            (
+                RESOLVED,
+                self._moment(alert) or self._at,
+                alert.is_given_up,
+                self._at,
+                alert.is_given_up,
+                self._at,
+                found.id,
+            ),
         )
         self._unmute(found)
         self.may_be_over[found.first] = None

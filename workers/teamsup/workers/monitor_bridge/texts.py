@@ -98,6 +98,18 @@ def not_silenced(incidents: Sequence[Incident], why: str) -> str:
     return f"Incidents {numbers} are acknowledged, but {first.source} goes on about them: {why}."
 
 
+def stale(incidents: Sequence[Incident]) -> str:
+    """That their source has not repeated them, for a person who may know better."""
+    first, since = incidents[0], min(each.last_seen for each in incidents if each.last_seen)
+    have, them = ("has", "it") if len(incidents) == 1 else ("have", "them")
+    named = _named(incidents)
+    return (
+        f"{named[0].upper()}{named[1:]} {have} not been heard of since {_time(since)}."
+        f" Look whether {first.source} still has {them}."
+        f" End {them} with: teamsup alerts close {' '.join(str(each.id) for each in incidents[:10])}"
+    )
+
+
 def report(incident: Incident, who: str, text: str) -> str:
     """What an agent has found, for people."""
     said = printable(text).strip()
@@ -150,7 +162,12 @@ def shown(incident: Incident, now: datetime) -> str:
 
 
 def state(incident: Incident, now: datetime) -> str:
-    """Who takes care of it, since when; or since when it is over."""
+    """Who takes care of it, since when; or since when it is over; and whether its source has stopped to repeat it."""
+    stale = f", not heard of since {_time(incident.last_seen)}" if incident.is_open and incident.stale_at else ""
+    return _care_of(incident, now) + stale
+
+
+def _care_of(incident: Incident, now: datetime) -> str:
     if incident.state == ACKNOWLEDGED and incident.acknowledged_at is not None:
         since = duration((now - incident.acknowledged_at).total_seconds())
         return f"acknowledged by {printable(incident.acknowledged_by or '')} {since} ago"
@@ -262,6 +279,9 @@ def _differing(alike: Sequence[Incident]) -> tuple[str, list[str]]:
 
 
 def _after(incidents: Sequence[Incident], now: datetime) -> str:
+    if incidents and all(each.stale_at for each in incidents):
+        since = max((each.last_seen for each in incidents if each.last_seen), default=None)
+        return f"Closed, because {incidents[0].source} has not repeated it since {_time(since)}"
     began = min((each.first_seen for each in incidents if each.first_seen), default=None)
     return "Resolved" if began is None else f"Resolved after {duration((now - began).total_seconds())}"
 

@@ -1,0 +1,183 @@
+"""What its source does not repeat as it should: shown so, asked about, and put to a person or ended by a rule."""
+
+import asyncio
+import http.server
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from incident_desk import FIRING, SOURCE, Desk, Join, over
+from support import eventually, serving
+from teamsup.hub.source_section import SourceSection
+from teamsup.workers.monitor_bridge import texts
+from teamsup.workers.monitor_bridge.alert import Alert
+from teamsup.workers.monitor_bridge.quiet import Quiet
+from teamsup.workers.monitor_bridge.staleness import Staleness
+
+HOUR, DAY = 3600.0, 86400.0
+
+
+@pytest.fixture
+def desk(join: Join) -> Desk:
+    return Desk(join)
+
+
+def staleness(desk: Desk, source: SourceSection, is_heard: Callable[[], bool] = lambda: True) -> Staleness:
+    return Staleness(desk.hub, {SOURCE: source}, desk.incidents, is_heard=is_heard, clock=lambda: desk.now)
+
+
+def after(desk: Desk, looks: Staleness, seconds: float) -> list[str]:
+    """What people are told within so long, while it looks every ten minutes."""
+    ends = desk.now + seconds
+    while desk.now < ends:
+        desk.now += 600
+        looks.look()
+    return [each.content for each in desk.read("user_comm")]
+
+
+@pytest.mark.parametrize(
+    ("source", "seconds"),
+    [
+        (SourceSection("alertmanager"), 5 * HOUR),
+        (SourceSection("grafana"), 5 * HOUR),
+        (SourceSection("google_cloud"), 7 * DAY),
+        (SourceSection("oracle_cloud"), 7 * DAY),
+        (SourceSection("uptime_kuma"), 7 * DAY),
+        (SourceSection("healthchecks"), 7 * DAY),
+        (SourceSection("plain"), 7 * DAY),
+        (SourceSection("plain", stale_seconds=2 * HOUR), 2 * HOUR),
+    ],
+)
+def test_each_kind_has_its_time(desk: Desk, source: SourceSection, seconds: float) -> None:
+    looks = staleness(desk, source)
+    desk.take(FIRING)
+    assert after(desk, looks, seconds - 600) == []
+    (told,) = after(desk, looks, HOUR)
+    assert told.startswith('Incident 1, "HighCPU on web-01" has not been heard of since 20')
+    assert told.endswith("Look whether prom still has it. End it with: teamsup alerts close 1")
+    assert after(desk, looks, DAY) == [], "it is said once"
+    (found,) = desk.open
+    moment = datetime.fromtimestamp(desk.now, UTC)
+    assert texts.state(found, moment) == f"firing, not heard of since {found.last_seen:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def test_one_for_which_no_time_is_set_stays_as_it_is(desk: Desk) -> None:
+    looks = staleness(desk, SourceSection("plain", stale_seconds=0))
+    desk.take(FIRING)
+    assert after(desk, looks, 30 * DAY) == []
+
+
+def test_what_we_find_by_ourselves_and_what_is_repeated_is_never_stale(desk: Desk) -> None:
+    looks = staleness(desk, SourceSection("alertmanager"))
+    desk.incidents.take("team", [Alert("team", "lead silent", True, "lead is silent")])
+    for _ in range(6):
+        desk.take(FIRING)
+        assert after(desk, looks, 4 * HOUR) == []
+
+
+def test_many_are_told_as_one_and_a_repetition_takes_it_back(desk: Desk) -> None:
+    looks = staleness(desk, SourceSection("alertmanager"))
+    alerts = [replace(FIRING, key=f"k{number}", title=f"t{number}") for number in range(30)]
+    desk.take(*alerts)
+    (told,) = after(desk, looks, 6 * HOUR)
+    assert "and 20 more" in told
+    desk.take(alerts[3])
+    assert [each.key for each in desk.open if each.stale_at is None] == ["k3"]
+
+
+def test_one_of_a_source_that_is_configured_no_more_is_stale_soon(desk: Desk) -> None:
+    looks = Staleness(desk.hub, {}, desk.incidents, clock=lambda: desk.now)
+    desk.take(FIRING)
+    assert len(after(desk, looks, 2 * HOUR)) == 1
+
+
+def test_a_rule_may_end_it_and_its_end_says_why(join: Join) -> None:
+    desk = Desk(join, here=())
+    looks = staleness(desk, SourceSection("alertmanager", close_stale=True))
+    desk.take(FIRING)
+    assert len(desk.read("user_comm")) == 1
+    (told,) = after(desk, looks, 6 * HOUR)
+    assert told.startswith("Closed, because prom has not repeated it since 20")
+    assert desk.open == []
+    desk.take(FIRING)
+    assert [each.id for each in desk.open] == [2], "when it is said again, it is a new one"
+    assert len(desk.read("user_comm")) == 1
+    desk.take(over(FIRING))
+    assert desk.read("user_comm")[-1].content.startswith("Resolved after ")
+
+
+def test_the_time_in_which_nobody_could_be_heard_does_not_count(desk: Desk) -> None:
+    is_heard = True
+    looks = staleness(desk, SourceSection("alertmanager"), lambda: is_heard)
+    desk.take(FIRING)
+    assert after(desk, looks, HOUR) == []
+    is_heard = False
+    assert after(desk, looks, DAY) == []
+    is_heard = True
+    assert after(desk, looks, 4 * HOUR) == []
+    assert len(after(desk, looks, 2 * HOUR)) == 1
+
+    desk.now += DAY
+    again = staleness(desk, SourceSection("alertmanager"))
+    desk.take(FIRING)
+    assert after(desk, again, 4 * HOUR) == []
+
+
+class FakeAlertmanager(http.server.BaseHTTPRequestHandler):
+    """One that runs since yesterday."""
+
+    firing: list[dict[str, Any]]
+
+    def do_GET(self) -> None:
+        said: object = {"uptime": "2020-01-01T00:00:00Z"} if self.path.endswith("/status") else self.firing
+        content = json.dumps(said if not self.path.endswith("/silences") else []).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+async def until(quiet: Quiet, condition: Callable[[], object], what: str) -> None:
+    following = asyncio.create_task(quiet.follow())
+    try:
+        await asyncio.to_thread(eventually, condition, what)
+    finally:
+        following.cancel()
+
+
+def test_an_alertmanager_that_can_be_asked_is_asked(desk: Desk) -> None:
+    labels = {"alertname": "HighCPU"}
+    fires = [{"fingerprint": FIRING.key, "labels": labels}]
+    with serving(type("Handler", (FakeAlertmanager,), {"firing": fires})) as url:
+        source = SourceSection("alertmanager", silence_url=url)
+        looks = staleness(desk, source)
+        quiet = Quiet(desk.hub, {SOURCE: source}, desk.incidents, 0.01, staleness=looks)
+        # The text of a label may be cut, so that only the fingerprint is the same.
+        desk.take(replace(FIRING, labels={"alertname": "HighC…"}))
+        asyncio.run(until(quiet, lambda: desk.hub.rows("SELECT 1 FROM incidents WHERE seen_there = 1"), "it is seen"))
+
+        for _ in range(36):
+            desk.now += 600
+            looks.overdue([])
+        asyncio.run(
+            until(
+                quiet,
+                lambda: desk.open[0].last_seen == datetime.fromtimestamp(int(desk.now * 1000) / 1000, UTC),
+                "it is heard of",
+            )
+        )
+        assert (desk.open[0].stale_at, desk.read("user_comm")) == (None, [])
+
+        fires.clear()
+        for _ in range(36):
+            desk.now += 600
+            looks.overdue([])
+        asyncio.run(until(quiet, lambda: not desk.open, "it is over"))
+        assert desk.read("user_comm") == []
