@@ -1,42 +1,111 @@
-"""What the team is told of a death, and how often."""
+"""What the team is told of deaths, and how often."""
 
 from dataclasses import replace
 
-from teamsup.supervisor.deaths import KEPT_DEATHS, Death, is_told, kept, report
+from teamsup.supervisor import deaths
+from teamsup.supervisor.deaths import KEPT_DEATHS, Death, Row, Standing, kept
 
 DEATH = Death(at=1000, pid=7, reason="exit code 3", failures=1, next_try_at=1000, lines=("oops",))
+NOT_CONFIGURED = replace(DEATH, reason="not configured", next_try_at=None)
+RUNS = Standing("RUNNING", started_at=1001)
 
 
-def test_a_crash_loop_is_told_ever_more_seldom() -> None:
-    assert [count for count in range(1, 200) if is_told(replace(DEATH, failures=count))] == [
-        1,
-        2,
-        3,
-        4,
-        8,
-        16,
-        32,
-        64,
-        128,
-    ]
+def after(*moments: float, death: Death = DEATH) -> Row:
+    """The row of deaths at these moments."""
+    row = None
+    for moment in moments:
+        row = deaths.follow(row, replace(death, at=1000 + moment), moment)
+    assert row is not None
+    return row
 
 
-def test_who_is_not_configured_is_not_told_of() -> None:
-    assert not is_told(replace(DEATH, reason="not configured"))
+def test_a_crash_loop_is_told_once_and_then_in_digests_at_ever_longer_intervals() -> None:
+    row, told, moments = after(0), [], range(1, 60000, 5)
+    for moment in moments:
+        if row.untold and row.due <= moment:
+            row = deaths.tell(row, moment, runs=False)
+            told.append(moment)
+        row = after_one_more(row, moment)
+
+    assert told == [1, 61, 361, 1261, 4861, 26461, 48061]
 
 
-def test_a_report_has_the_reason_the_next_try_and_the_last_lines() -> None:
-    assert report("loop", DEATH) == ("loop died (exit code 3). It was started again at once.\nIts last lines:\noops")
-    again = Death(at=1000, pid=7, reason="signal 9 (SIGKILL)", failures=4, next_try_at=1002.5, lines=())
-    assert report("loop", again) == (
-        "loop died (signal 9 (SIGKILL)), 4 times in a row. It is started again in 2.5 s. It had printed nothing."
+def after_one_more(row: Row, moment: float) -> Row:
+    more = deaths.follow(row, replace(DEATH, at=1000 + moment), moment)
+    assert more is not None
+    return more
+
+
+def test_deaths_that_come_together_wait_for_each_other_a_second_and_no_longer() -> None:
+    assert after(0).due == after(0, 0.4, 0.8).due == 1
+
+
+def test_a_worker_that_is_not_configured_at_its_start_is_not_told_of() -> None:
+    assert deaths.follow(None, NOT_CONFIGURED, 0) is None
+
+
+def test_a_worker_that_ran_and_lost_its_configuration_is_told_of() -> None:
+    assert deaths.follow(None, replace(NOT_CONFIGURED, ran_seconds=3.0), 0) is not None
+
+
+def test_that_a_worker_is_held_after_a_crash_is_told_although_the_next_digest_is_not_due() -> None:
+    row = deaths.tell(after(0), 1, runs=True)
+    held = deaths.follow(row, replace(NOT_CONFIGURED, at=1002), 2)
+
+    assert held is not None
+    assert held.due == 3
+    assert deaths.report("loop", held, Standing("EXITED", "not configured"), 1003).startswith(
+        "loop has crashed 2 times in 2s, last: not configured. It is not started again (not configured). "
+        "Mend it, then: teamsup restart loop."
     )
-    assert "not started again" in report("loop", Death(1000, 7, "exit code 1", 1, None, ()))
+
+
+def test_a_worker_that_dies_again_soon_after_it_was_well_goes_on_with_its_row() -> None:
+    row = deaths.recover(deaths.tell(after(0), 1, runs=False), 100)
+
+    assert after_one_more(row, 200).due == 201
+    assert after_one_more(row, 200).count == 2
+    assert after_one_more(row, 100 + 3601).count == 1
+
+
+def test_a_report_says_what_the_lifecycle_has_made_of_it_by_now() -> None:
+    def then(standing: Standing) -> str:
+        return deaths.report("loop", after(0, death=replace(DEATH, lines=())), standing, 1001)
+
+    assert then(RUNS) == "loop died (exit code 3). It was started again. It had printed nothing."
+    assert "It is started again in 2.5 s." in then(Standing("BACKOFF", next_try_at=1003.5))
+    assert "It was stopped since." in then(Standing("STOPPED"))
+    assert "It is not started again. Mend it, then: teamsup restart loop." in then(Standing("FATAL", "no such file"))
+
+
+def test_a_digest_says_how_often_and_in_what_time() -> None:
+    row = after(*range(14))
+
+    assert deaths.report("feed", row, Standing("BACKOFF", next_try_at=1020), 1014).startswith(
+        "feed has crashed 14 times in 13s, last: exit code 3. It is started again in 6.0 s.\nIts last lines:"
+    )
+    assert deaths.recovery("feed", row, RUNS).startswith("feed runs again since 1970-01-01 ")
+    assert deaths.recovery("feed", row, RUNS).endswith("It had died 14 times, last: exit code 3.")
+
+
+def test_what_many_workers_have_died_of_is_one_message_of_bounded_length() -> None:
+    rows = [(f"w{number}", after(0), RUNS) for number in range(500)]
+
+    lines = deaths.digest(rows, 1001).splitlines()
+
+    assert lines[:2] == ["500 workers have died:", "w0: exit code 3. It was started again."]
+    assert (len(lines), lines[-1]) == (22, "and 480 more")
+
+
+def test_a_loop_is_what_dies_five_times_in_ten_minutes() -> None:
+    assert after(0, 1, 2, 3, 600).is_loop
+    assert not after(0, 1, 2, 3).is_loop
+    assert not after(0, 1, 2, 3, 601).is_loop
 
 
 def test_the_last_deaths_are_kept() -> None:
-    deaths: tuple[Death, ...] = ()
+    found: tuple[Death, ...] = ()
     for pid in range(10):
-        deaths = kept(deaths, Death(1000, pid, "exit code 1", 1, None, ()))
+        found = kept(found, Death(1000, pid, "exit code 1", 1, None, ()))
 
-    assert [death.pid for death in deaths] == list(range(10 - KEPT_DEATHS, 10))
+    assert [death.pid for death in found] == list(range(10 - KEPT_DEATHS, 10))

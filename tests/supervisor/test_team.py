@@ -83,10 +83,10 @@ def test_the_output_of_workers_is_prefixed_on_the_terminal_and_kept_in_files(tea
         supervisor.terminate()
         output, _ = supervisor.communicate(timeout=30)
 
-    assert "gateway        | ERROR No Discord token" in output
+    assert "gateway        | INFO No Discord token" in output
     logs = teamsup.run("logs", "gateway")
     assert (logs.returncode, logs.stderr) == (0, "")
-    assert "gateway | ERROR No Discord token" in logs.stdout
+    assert "gateway | INFO No Discord token" in logs.stdout
     assert "supervisor | stopped" in teamsup.run("logs", "supervisor").stdout
     assert teamsup.run("logs").stdout.splitlines()[-1].endswith(" supervisor     | stopped")
 

@@ -119,7 +119,7 @@ def test_who_is_not_configured_is_held_until_the_configuration_changes(
     run_workers(worker("own", "print('no key'); raise SystemExit(78)"))
     own = in_state(teamsup, "own", "not configured")
     assert (own["restarts"], own["deaths"][0]["lines"]) == (0, ["no key"])
-    assert teamsup.run("ps").returncode == 0
+    assert teamsup.run("ps").returncode == 4
     teamsup.configure(worker("own"))
 
     assert teamsup.run("reload").stdout == "start own\n"
@@ -161,9 +161,9 @@ def test_a_crash_loop_is_reported_with_its_last_lines_and_not_spun(run_workers: 
         (told,) = lead.claim()
         lead.acknowledge(told)
     assert told.message.sender == "supervisor"
-    assert told.message.content.startswith(
-        "loop died (exit code 3). It was started again at once.\nIts last lines:\nline 10"
-    )
+    assert told.message.content.startswith("loop has crashed ")
+    assert ", last: exit code 3. It is started again in " in told.message.content
+    assert told.message.content.endswith("line 28\nline 29")
 
 
 @pytest.mark.parametrize("how", ["stopped", "blocked"])

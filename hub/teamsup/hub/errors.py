@@ -76,6 +76,10 @@ class NotConfigured(CallerError):
     exit_code = os.EX_CONFIG
 
 
+class NotSetUp(NotConfigured):
+    """An optional part of the team that nobody has configured: all is well without it."""
+
+
 class StoreError(TeamsupError):
     """The database could not do its part; nothing of the request was stored."""
 

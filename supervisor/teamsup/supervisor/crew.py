@@ -319,15 +319,18 @@ class Crew:
         self.apply(member, lifecycle.Exited(code, random.random()))  # noqa: S311
         asked = before.state is State.STOPPING and not before.replace
         if not asked and not lifecycle.is_done(member.process.state, reason):
-            self._died(member, child.pid, reason, lines)
+            ran = None if before.ready_at is None else time.monotonic() - before.ready_at
+            self._died(member, child.pid, reason, lines, ran)
 
-    def _died(self, member: Member, pid: int | None, reason: str, lines: tuple[str, ...] = ()) -> None:
+    def _died(
+        self, member: Member, pid: int | None, reason: str, lines: tuple[str, ...] = (), ran: float | None = None
+    ) -> None:
         now, process = time.time(), member.process
         next_try = now if process.state is State.STARTING else None
         if process.state is State.BACKOFF and process.due is not None:
             next_try = now + process.due - time.monotonic()
             self._say(f"{member.name} starts again in {next_try - now:.1f} s")
-        death = Death(now, pid, reason, max(1, process.failures), next_try, lines)
+        death = Death(now, pid, reason, max(1, process.failures), next_try, lines, ran)
         member.deaths = deaths.kept(member.deaths, death)
         self._on_death(member, death)
 

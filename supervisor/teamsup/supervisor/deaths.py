@@ -1,14 +1,28 @@
-"""The death of a worker: what is kept of it, and when the team is told. Pure."""
+"""The deaths of workers: what is kept of one, which are told together, and when. Pure.
+
+A first death is told at once, the next ones of a row in digests at ever longer intervals, and what many workers have
+died of in one message. That a worker is well again is told once.
+"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from teamsup.hub.messages import NOT_CONFIGURED
+from teamsup.hub.wording import duration
+
+from .lifecycle import State
 
 KEPT_LINES = 20
 KEPT_COLUMNS = 500
 KEPT_DEATHS = 5
-_TOLD_SINGLY = 3
+_GATHER_SECONDS = 1.0
+"""So long a first death waits for those that come with it, and for what became of it."""
+_DIGEST_SECONDS = (60.0, 300.0, 900.0, 3600.0, 21600.0)
+_ROW_SECONDS = 3600.0
+"""A death that comes so soon after its worker was well again belongs to the same row."""
+_LOOP_DEATHS, _LOOP_SECONDS = 5, 600.0
+_LISTED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,28 +39,119 @@ class Death:
     """None: it is not tried again."""
     lines: tuple[str, ...]
     """The last that it printed."""
+    ran_seconds: float | None = None
+    """How long it had been running; None: it was not ready yet."""
 
 
-def is_told(death: Death) -> bool:
-    """A crash loop is reported ever more seldom: the first deaths singly, then each time their number has doubled.
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The deaths of one worker in a row. ``due`` and ``well_at`` are monotonic seconds."""
 
-    Who is not configured has said so in its note, and need not be told of as dead.
+    last: Death
+    began_at: float
+    """Unix seconds."""
+    due: float
+    """When what is new of it is told."""
+    count: int = 1
+    untold: int = 1
+    tellings: int = 0
+    recent: tuple[float, ...] = ()
+    """The last few, in Unix seconds."""
+    well_at: float | None = None
+    """When the worker was found well again."""
+    was_left_dead: bool = False
+    """Whether it did not run when it was told of last."""
+
+    @property
+    def is_loop(self) -> bool:
+        """Whether it dies so often that monitor-bridge makes an incident of it."""
+        return len(self.recent) == _LOOP_DEATHS and self.recent[-1] - self.recent[0] <= _LOOP_SECONDS
+
+
+def follow(row: Row | None, death: Death, now: float) -> Row | None:
+    """Return the row with a death that comes at ``now``, or None when it need not be told.
+
+    A worker that is not configured when it starts has said so in its note.
     """
-    count = death.failures
-    return death.reason != NOT_CONFIGURED and (count <= _TOLD_SINGLY or count & (count - 1) == 0)
-
-
-def report(name: str, death: Death) -> str:
-    """What the team is told."""
-    times = f", {death.failures} times in a row" if death.failures > 1 else ""
+    if row is not None and row.well_at is not None and now - row.well_at > _ROW_SECONDS:
+        row = None
+    is_news = death.reason != NOT_CONFIGURED or death.ran_seconds is not None
+    if row is None:
+        return Row(death, death.at, now + _GATHER_SECONDS, recent=(death.at,)) if is_news else None
+    if not is_news and row.well_at is not None:
+        return row
+    soon = now + _GATHER_SECONDS
+    due = row.due if row.untold else max(row.due, soon)
     if death.next_try_at is None:
-        then = "It is not started again."
-    elif death.next_try_at - death.at < 0.05:
-        then = "It was started again at once."
-    else:
-        then = f"It is started again in {death.next_try_at - death.at:.1f} s."
-    last = "\n".join(["", "Its last lines:", *death.lines]) if death.lines else " It had printed nothing."
-    return f"{name} died ({death.reason}){times}. {then}{last}"
+        # What was told before says that it is started again.
+        due = min(due, soon)
+    recent = (*row.recent, death.at)[-_LOOP_DEATHS:]
+    return replace(row, last=death, count=row.count + 1, untold=row.untold + 1, recent=recent, due=due, well_at=None)
+
+
+def tell(row: Row, now: float, *, runs: bool) -> Row:
+    """Return the row once all of it has been told."""
+    pause = _DIGEST_SECONDS[min(row.tellings, len(_DIGEST_SECONDS) - 1)]
+    return replace(row, untold=0, tellings=row.tellings + 1, due=now + pause, was_left_dead=not runs)
+
+
+def recover(row: Row, now: float) -> Row:
+    """Return the row of a worker that is well again, once that has been told."""
+    return replace(tell(row, now, runs=True) if row.untold else row, well_at=now)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a worker is when it is told of. ``next_try_at`` and ``started_at`` are Unix seconds."""
+
+    state: str
+    reason: str = ""
+    started_at: float | None = None
+    next_try_at: float | None = None
+
+
+def report(name: str, row: Row, standing: Standing, now: float) -> str:
+    """What the team is told of one worker at ``now``, in Unix seconds."""
+    died = f"died ({row.last.reason})"
+    if row.count > 1:
+        died = f"has crashed {row.count} times in {duration(row.last.at - row.began_at)}, last: {row.last.reason}"
+    last = "\n".join(["", "Its last lines:", *row.last.lines]) if row.last.lines else " It had printed nothing."
+    return f"{name} {died}. {_then(name, standing, now)}{last}"
+
+
+def digest(rows: Sequence[tuple[str, Row, Standing]], now: float) -> str:
+    """What the team is told of several workers at once."""
+    lines = [f"{len(rows)} workers have died:"]
+    for name, row, standing in rows[:_LISTED]:
+        times = "" if row.count == 1 else f"{row.count} times in {duration(row.last.at - row.began_at)}, last: "
+        lines.append(f"{name}: {times}{row.last.reason}. {_then(name, standing, now)}")
+    if len(rows) > _LISTED:
+        lines.append(f"and {len(rows) - _LISTED} more")
+    return "\n".join(lines)
+
+
+def recovery(name: str, row: Row, standing: Standing) -> str:
+    """What the team is told of a worker that is well again."""
+    times = "once" if row.count == 1 else f"{row.count} times, last: {row.last.reason}"
+    since = "" if standing.started_at is None else f" since {_time(standing.started_at)}"
+    return f"{name} runs again{since}. It had died {times}."
+
+
+def _then(name: str, standing: Standing, now: float) -> str:
+    """What its lifecycle has made of it by now."""
+    match standing.state:
+        case State.STARTING | State.RUNNING:
+            return "It was started again."
+        case State.BACKOFF if standing.next_try_at is not None:
+            return f"It is started again in {max(0.0, standing.next_try_at - now):.1f} s."
+        case State.STOPPED | State.STOPPING:
+            return "It was stopped since."
+    why = f" ({standing.reason})" if standing.reason == NOT_CONFIGURED else ""
+    return f"It is not started again{why}. Mend it, then: teamsup restart {name}."
+
+
+def _time(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds).astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 def kept(deaths: Sequence[Death], new: Death) -> tuple[Death, ...]:

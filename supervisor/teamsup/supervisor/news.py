@@ -1,30 +1,98 @@
-"""Tells the team of deaths: kept until the hub has taken them."""
+"""Tells the team of the deaths of workers, and that they are well again: kept until the hub has taken it."""
 
-from collections.abc import Callable, Iterable
+import math
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from teamsup.hub import MessageHub, UnknownRecipient
-from teamsup.hub.messages import new_message_id
+from teamsup.hub.messages import PEOPLE, new_message_id
 
+from . import deaths
+from .crew import Member
+from .deaths import Death, Row, Standing
+from .lifecycle import ALIVE
+
+MONITOR_BRIDGE = "monitor-bridge"
 _NEWS_SECONDS = 24 * 3600.0
 
 
 class News:
     """What is still to be told. ``say`` shows a line to whoever looks after the team."""
 
-    def __init__(self, hub: MessageHub, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, hub: MessageHub, say: Callable[[str], None], *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._hub = hub
         self._say = say
-        self._waiting: list[tuple[str, str]] = []
+        self._clock = clock
+        self._waiting: list[tuple[str, str, bool]] = []
+        """Ids, texts, and whether monitor-bridge tells people the same."""
+        self._rows: dict[str, Row] = {}
 
-    def add(self, text: str) -> None:
-        self._waiting.append((new_message_id(), text))
+    def add(self, text: str, *, is_incident: bool = False) -> None:
+        self._waiting.append((new_message_id(), text, is_incident))
+
+    def add_death(self, name: str, death: Death) -> None:
+        """Have a death told, with what belongs to it, when it is due."""
+        if (row := deaths.follow(self._rows.get(name), death, self._clock())) is not None:
+            self._rows[name] = row
+
+    def pause(self) -> float:
+        """Seconds until something is due."""
+        due = [row.due for row in self._rows.values() if row.untold]
+        return max(0.0, min(due) - self._clock()) if due else math.inf
+
+    def gather(self, members: Iterable[Member], *, is_watched: bool) -> None:
+        """Put into words what is due. ``is_watched``: monitor-bridge makes incidents of the others' crash loops."""
+        workers = {member.name: member for member in members}
+        standings = {name: self._standing(member) for name, member in workers.items()}
+        well = {name for name, member in workers.items() if self._is_well(member)}
+        watched = set(workers) - {MONITOR_BRIDGE} if is_watched else set()
+        self._gather(standings, well, watched)
+
+    def _gather(self, standings: Mapping[str, Standing], well: Collection[str], watched: Collection[str]) -> None:
+        now = self._clock()
+        for name in set(self._rows) - set(standings):
+            del self._rows[name]
+        for name in sorted(set(self._rows).intersection(well)):
+            self._gather_recovery(name, standings[name], now, is_incident=name in watched)
+        if not any(row.untold and row.due <= now for row in self._rows.values()):
+            return
+        told = [(name, row, standings[name]) for name, row in self._rows.items() if row.untold]
+        for name, row, standing in told:
+            self._rows[name] = deaths.tell(row, now, runs=standing.state in ALIVE)
+        for is_incident in (False, True):
+            several = [each for each in told if _is_incident(each[1], each[0] in watched) is is_incident]
+            if several:
+                text = deaths.report(*several[0], time.time()) if len(several) == 1 else ""
+                self.add(text or deaths.digest(several, time.time()), is_incident=is_incident)
+
+    def _gather_recovery(self, name: str, standing: Standing, now: float, *, is_incident: bool) -> None:
+        row = self._rows[name]
+        if row.well_at is None and (not row.untold or row.due <= now):
+            self._rows[name] = deaths.recover(row, now)
+            # Of a single death it was told that the worker was started again, and it was.
+            if row.untold or row.was_left_dead or row.count > 1:
+                text = deaths.recovery(name, row, standing)
+                self.add(text, is_incident=_is_incident(row, is_incident))
+
+    def _standing(self, member: Member) -> Standing:
+        process = member.process
+        next_try = None if process.due is None else time.time() + process.due - self._clock()
+        return Standing(process.state, process.reason, member.started_at, next_try)
+
+    def _is_well(self, member: Member) -> bool:
+        """Whether its failures are forgotten."""
+        ready_at = member.process.ready_at
+        return ready_at is not None and self._clock() - ready_at >= member.program.policy.healthy_seconds
 
     def tell(self, recipients: Iterable[str]) -> None:
         """Raises StoreError; then nothing is lost, and what was told already is not told again."""
         while self._waiting:
-            message_id, text = self._waiting[0]
+            message_id, text, is_incident = self._waiting[0]
             for recipient in recipients:
-                self._send(recipient, text, f"{message_id}.{recipient}")
+                if not (is_incident and recipient == PEOPLE):
+                    self._send(recipient, text, f"{message_id}.{recipient}")
             del self._waiting[0]
 
     def _send(self, recipient: str, text: str, message_id: str) -> None:
@@ -39,3 +107,8 @@ class News:
             )
         except UnknownRecipient:
             self._say(f"nobody named {recipient!r} is there to be told of a death; see told_of_deaths in teamsup.toml")
+
+
+def _is_incident(row: Row, is_watched: bool) -> bool:
+    """Whether monitor-bridge tells people of it. What is not started again it does not know as a loop."""
+    return is_watched and row.is_loop and row.last.next_try_at is not None

@@ -17,13 +17,13 @@ from teamsup.hub.messages import DEGRADED, OFFLINE, ONLINE, SUPERVISOR
 from . import configuration, configuration_file, control, leftovers, state_file
 from .configuration import Configuration
 from .crew import Crew, Member
-from .deaths import Death, is_told, report
+from .deaths import Death
 from .degradation import Troubles, degradation, status_line
 from .hub_monitor import LOOK_SECONDS, HubMonitor
 from .journal import Journal
 from .judge import WEIGH_SECONDS, Judge
 from .lifecycle import ALIVE, State, is_held
-from .news import News
+from .news import MONITOR_BRIDGE, News
 from .notifier import Notifier
 from .plan import make_plan
 
@@ -268,9 +268,7 @@ class Supervisor:
 
     def _died(self, member: Member, death: Death) -> None:
         self.publish()
-        if is_told(death):
-            self._news.add(report(member.name, death))
-            Bells(self.team.run).ring([SUPERVISOR])
+        self._news.add_death(member.name, death)
 
     def _status(self) -> str:
         """One line for whoever asks the service manager."""
@@ -325,7 +323,7 @@ class Supervisor:
             if time.monotonic() >= prune_at:
                 prune_at = time.monotonic() + _PRUNE_EVERY_SECONDS
                 self.background(self.in_hub(self.hub.prune, older_than=self.settings.keep_seconds))
-            await bell.wait_async(self._judge.pause())
+            await bell.wait_async(min(self._judge.pause(), self._news.pause()))
 
     async def _care(self) -> None:
         self._keep_hold()
@@ -346,6 +344,9 @@ class Supervisor:
             self.background(control.answer(self, request, agents))
         self._judge.look(self._agents)
         self._notifier.status(self._status())
+        bridge = self._agents.get(MONITOR_BRIDGE)
+        is_watched = bridge is not None and bridge.is_present(datetime.now(UTC))
+        self._news.gather(self.crew.members.values(), is_watched=is_watched)
         await self.in_hub(self._news.tell, self.settings.told_of_deaths)
 
     def _keep_hold(self) -> None:

@@ -18,6 +18,7 @@ from teamsup.hub import (
     Message,
     MessageHub,
     NotConfigured,
+    NotSetUp,
     StaleLease,
     StoreError,
     TeamsupError,
@@ -262,10 +263,12 @@ def main(kind: type[Worker]) -> None:
             try:
                 asyncio.run(_run(kind, hub))
             except NotConfigured as error:
-                hub.register("daemon", NOT_CONFIGURED, pid=os.getpid(), note=str(error))
+                is_optional = isinstance(error, NotSetUp)
+                hub.register("daemon", NOT_CONFIGURED, pid=os.getpid(), note=str(error), optional=is_optional)
                 raise
     except TeamsupError as error:
-        logging.getLogger(kind.name).error("%s", error)
+        level = logging.INFO if isinstance(error, NotSetUp) else logging.ERROR
+        logging.getLogger(kind.name).log(level, "%s", error)
         sys.exit(error.exit_code)
 
 

@@ -4,7 +4,7 @@ import logging
 import os
 from pathlib import Path
 
-from teamsup.hub import NotConfigured
+from teamsup.hub import NotConfigured, NotSetUp
 from teamsup.hub.sections import GatewaySection
 
 
@@ -23,7 +23,8 @@ class Secret:
 
 
 def find_token(access: GatewaySection) -> Secret:
-    """The bot's token, from $DISCORD_TOKEN, token_file or systemd's credentials. Raises NotConfigured without one.
+    """The bot's token, from $DISCORD_TOKEN, token_file or systemd's credentials. Raises NotSetUp without one, and
+    NotConfigured for one that cannot be used.
 
     The variable is then gone, so that nothing that this process starts or shows has it.
     """
@@ -60,7 +61,7 @@ def _find(access: GatewaySection) -> tuple[str, str]:
         return "DISCORD_TOKEN", token
     credentials = os.environ.get("CREDENTIALS_DIRECTORY")
     if not access.token_file and not (credentials and Path(credentials, "discord_token").exists()):
-        raise NotConfigured(
+        raise NotSetUp(
             "No Discord token: set DISCORD_TOKEN and start the team again, or name a token_file under [gateway] in "
             "teamsup.toml and restart the gateway."
         )

@@ -1,0 +1,128 @@
+"""How the team hears of deaths: in its hub, and once."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from teamsup.hub import MessageHub
+from teamsup.supervisor.configuration import Program
+from teamsup.supervisor.crew import Member
+from teamsup.supervisor.deaths import Death
+from teamsup.supervisor.lifecycle import Process, State
+from teamsup.supervisor.news import News
+
+Join = Callable[..., MessageHub]
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Desk:
+    """Workers that die, and who is told."""
+
+    def __init__(self, join: Join) -> None:
+        self.people, self.lead = join("user_comm"), join("lead")
+        self._clock = Clock()
+        self._news = News(join("supervisor"), print, clock=self._clock)
+        self.members: dict[str, Member] = {}
+
+    def die(self, name: str, state: State = State.RUNNING, reason: str = "exit code 1") -> None:
+        self.run(name, state)
+        next_try = 0.0 if state in (State.RUNNING, State.BACKOFF) else None
+        self._news.add_death(name, Death(self._clock(), 7, reason, 1, next_try, ()))
+
+    def run(self, name: str, state: State = State.RUNNING, ready_at: float | None = None) -> None:
+        program = Program(name, ("true",), Path("/"))
+        self.members[name] = Member(program, process=Process(state, ready_at=ready_at, due=self._clock() + 2.5))
+
+    def told(self, seconds: float = 0, *, is_watched: bool = False) -> tuple[list[str], list[str]]:
+        """What people and lead have been told after so many seconds."""
+        self._clock.now += seconds
+        self._news.gather(self.members.values(), is_watched=is_watched)
+        self._news.tell(["user_comm", "lead"])
+        return read(self.people), read(self.lead)
+
+
+def read(hub: MessageHub) -> list[str]:
+    deliveries = hub.claim(100)
+    for delivery in deliveries:
+        hub.acknowledge(delivery)
+    return [delivery.message.content for delivery in deliveries]
+
+
+@pytest.fixture
+def desk(join: Join) -> Desk:
+    return Desk(join)
+
+
+def test_a_worker_that_was_started_again_is_told_of_once(desk: Desk) -> None:
+    desk.die("feed")
+
+    assert desk.told() == ([], [])
+    assert desk.told(1)[0] == ["feed died (exit code 1). It was started again. It had printed nothing."]
+    desk.run("feed", ready_at=1000)
+    assert desk.told(3600) == ([], [])
+
+
+def test_many_that_die_at_once_are_one_message(desk: Desk) -> None:
+    for number in range(3):
+        desk.die(f"w{number}", State.BACKOFF)
+
+    (text,), _ = desk.told(1)
+    assert text.startswith("3 workers have died:\nw0: exit code 1. It is started again in ")
+    desk.die("w0", State.BACKOFF)
+    desk.die("w1", State.BACKOFF)
+    assert desk.told(1) == ([], [])
+    (text,), _ = desk.told(60)
+    assert text.startswith("2 workers have died:\nw0: 2 times in ")
+
+
+def test_a_loop_is_told_to_people_by_its_incident_alone_where_somebody_watches(desk: Desk) -> None:
+    desk.die("feed", State.BACKOFF)
+    people, lead = desk.told(1, is_watched=True)
+    assert len(people) == len(lead) == 1
+    for _ in range(5):
+        desk.die("feed", State.BACKOFF)
+
+    people, lead = desk.told(60, is_watched=True)
+    assert people == []
+    assert lead[0].startswith("feed has crashed 6 times in ")
+    desk.run("feed", ready_at=1000)
+    people, lead = desk.told(60, is_watched=True)
+    assert people == []
+    assert lead == ["feed runs again. It had died 6 times, last: exit code 1."]
+    assert desk.told(3600, is_watched=True) == ([], [])
+
+
+def test_nobody_else_tells_of_a_loop_of_monitor_bridge(desk: Desk) -> None:
+    desk.die("monitor-bridge", State.BACKOFF)
+    desk.told(1, is_watched=True)
+    for _ in range(5):
+        desk.die("monitor-bridge", State.BACKOFF)
+
+    assert len(desk.told(60, is_watched=True)[0]) == 1
+
+
+def test_that_a_loop_ended_in_being_held_is_told_at_once_to_everybody(desk: Desk) -> None:
+    for _ in range(6):
+        desk.die("feed", State.BACKOFF)
+    desk.told(1, is_watched=True)
+    desk.die("feed", State.EXITED, "not configured")
+
+    (text,), _ = desk.told(1, is_watched=True)
+    assert "It is not started again" in text
+    desk.run("feed", ready_at=1000)
+    assert desk.told(60)[0] == ["feed runs again. It had died 7 times, last: not configured."]
+
+
+def test_a_worker_that_is_configured_no_more_is_not_told_of(desk: Desk) -> None:
+    desk.die("feed")
+    del desk.members["feed"]
+
+    assert desk.told(1) == ([], [])
