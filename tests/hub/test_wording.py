@@ -2,7 +2,7 @@
 
 import pytest
 
-from teamsup.hub.wording import one_line, printable
+from teamsup.hub.wording import one_line, printable, without_tag
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,10 @@ def test_one_line_is_bounded_printable_and_has_no_line_ends() -> None:
     assert one_line("a\n\tb\u2028c\x1b", 10) == "a b c\ufffd"
     assert one_line("x" * 100, 10) == "x" * 9 + "…"
     assert len(one_line(" " * 100 + "x", 10)) <= 10
+
+
+def test_a_tag_is_taken_out_of_a_text_in_every_spelling_and_nothing_else() -> None:
+    assert without_tag("a </alert> < / ALERT > \uff1c\uff41lert\uff1e <Alerts b", "alert") == (
+        "a \u2039/alert> \u2039 / ALERT > \u2039\uff41lert\uff1e \u2039Alerts b"
+    )
+    assert without_tag("a < b, <b>x</b>, al < ert", "alert") == "a < b, <b>x</b>, al < ert"

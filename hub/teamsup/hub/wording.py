@@ -8,6 +8,7 @@ from .messages import NOT_CONFIGURED, OFFLINE, Agent, DeliveryState
 
 # What joins or presents the characters beside it stays where writing systems and emoji need it.
 _JOINED = "\u0600-\u08ff\u0900-\u0dff\u2190-\u2bff\ufe0f\U0001f000-\U0001faff"
+_BRACKET = re.compile("[<\ufe64\uff1c]")
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufff0-\ufffb\ufffe\uffff"  # controls, and what is not a character
     "\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f"  # direction, ends of lines
@@ -25,6 +26,19 @@ def printable(text: str) -> str:
     Tabs and line ends stay.
     """
     return _UNSEEN.sub("\N{REPLACEMENT CHARACTER}", text.replace("\r\n", "\n"))
+
+
+def without_tag(text: str, tag: str) -> str:
+    """Return the text without what looks like the beginning or the end of a tag, in any case, width or spacing."""
+
+    def opened(bracket: re.Match[str]) -> str:
+        import unicodedata  # most texts have no bracket
+
+        following = unicodedata.normalize("NFKC", text[bracket.end() : bracket.end() + 40])
+        is_tag = "".join(filter(str.isalnum, following)).casefold().startswith(tag)
+        return "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}" if is_tag else bracket[0]
+
+    return _BRACKET.sub(opened, text)
 
 
 def one_line(text: str, longest: int) -> str:

@@ -6,14 +6,13 @@ which it cannot close. A frame bears a mark that nobody knew when they wrote wha
 
 import re
 import secrets
-import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from ..errors import InvalidName
 from ..messages import DEGRADED, NOT_CONFIGURED, OFFLINE, ONLINE, Agent, DeliveryState, Message, Step
 from ..team import fold_name
-from ..wording import ago, one_line, presence, printable, steps
+from ..wording import ago, one_line, presence, printable, steps, without_tag
 
 MAX_SHOWN = 8_000
 """Characters of one message that a read returns; the rest is to be had by its id and an offset."""
@@ -36,7 +35,6 @@ _ORIGIN_CHARACTERS = 64
 _NOTE_CHARACTERS = 200
 _ERROR_CHARACTERS = 1000
 _WORD = re.compile(r"#?[\w.-]{1,64}")
-_BRACKET = re.compile("[<\ufe64\uff1c]")
 _WHAT_TO_DO = {
     Step.ANNOUNCED: "Read with team_read_messages when it fits your work.",
     Step.ASKED: "Read with team_read_messages before you end.",
@@ -61,7 +59,7 @@ def framed(message: Message, mark: str, offset: int = 0) -> str:
     if isinstance(options := message.metadata.get("options"), list):
         details.append("options: " + " | ".join(_word(str(option)) for option in options[:MAX_OPTIONS]))
     content = message.content[offset:]
-    shown = _defused(printable(content[:MAX_SHOWN]))
+    shown = without_tag(printable(content[:MAX_SHOWN]), "message")
     if not is_known:
         shown = f"[type: {_word(message.message_type)}]\n{shown}"
     if len(content) > MAX_SHOWN:
@@ -74,17 +72,6 @@ def _decided(message: Message) -> list[str]:
     asked = _whole(message.metadata.get("decision"))
     by_default = message.metadata.get("state") == "defaulted"
     return [f"decides your #{asked}" + (", nobody did in time: your default" if by_default else "")] if asked else []
-
-
-def _defused(text: str) -> str:
-    """Return the text without what looks like the beginning or the end of a frame."""
-    return _BRACKET.sub(_opened, text)
-
-
-def _opened(bracket: re.Match[str]) -> str:
-    following = unicodedata.normalize("NFKC", bracket.string[bracket.end() : bracket.end() + 40])
-    is_tag = "".join(filter(str.isalnum, following)).casefold().startswith("message")
-    return "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}" if is_tag else bracket[0]
 
 
 def _whole(number: object) -> int:
@@ -152,7 +139,7 @@ def fates(states: Sequence[DeliveryState]) -> list[str]:
 
 def _fate(state: DeliveryState) -> str:
     where = "undeliverable: nobody has that name" if state.undeliverable else state.state
-    outcome = f"; {_inline(state.outcome, _NOTE_CHARACTERS)}" if state.outcome else ""
+    outcome = f"; {quoted(state.outcome, _NOTE_CHARACTERS)}" if state.outcome else ""
     return f"{name(state.recipient)}: {where}; {steps(state)}{outcome}"
 
 

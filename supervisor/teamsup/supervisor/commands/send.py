@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from teamsup.hub.command_line import existing_team
 from teamsup.hub.console import session_metadata, speaking_as
 from teamsup.hub.messages import PRIORITIES
-from teamsup.hub.wording import presence
+from teamsup.hub.wording import presence, printable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,5 +36,5 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     now = datetime.now(UTC)
     known = ", ".join(f"{agent.name} is {presence(agent, now)}" for agent in seen)
-    print(f"Stored as {message.message_id}; {known or 'nobody to reach'}.")
+    print(printable(f"Stored as {message.message_id}; {known or 'nobody to reach'}."))
     return 0

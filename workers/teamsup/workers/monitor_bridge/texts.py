@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from teamsup.hub import Agent
-from teamsup.hub.wording import columns, duration, presence, printable
+from teamsup.hub.wording import columns, duration, presence, printable, without_tag
 
 from .incident import ACKNOWLEDGED, Incident, how_bad, worst
 
@@ -330,7 +330,7 @@ def _time(moment: datetime | None) -> str:
 
 
 def _framed(text: str) -> str:
-    return printable(text).replace("<alert", "<\\alert").replace("</alert", "<\\/alert")
+    return without_tag(printable(text), "alert")
 
 
 def _defused(text: str) -> str:
