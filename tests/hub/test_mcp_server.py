@@ -199,12 +199,21 @@ def test_what_another_agent_says_of_itself_is_cleaned_and_bounded(team: Team, jo
     asyncio.run(use())
 
 
-def test_a_refusal_quotes_little_of_what_was_sent(team: Team) -> None:
+def test_a_refusal_quotes_at_most_200_characters_of_what_was_sent(team: Team) -> None:
     async def use() -> None:
         async with session(team) as lead:
-            long = "x" * 100_000
-            for arguments in ({"agent": long}, {"message_id": long}, {long: 1}):
-                assert len(await lead.refused("team_get_status", **arguments)) < 1100
+            for long in ("x" * 100_000, "it's \t" * 10_000):
+                for tool, arguments in (
+                    ("team_get_status", {"agent": long}),
+                    ("team_get_status", {"message_id": long}),
+                    ("team_get_status", {long: 1}),
+                    ("team_send_message", {"recipient": long, "content": "x"}),
+                    ("team_send_message", {"reply_to": long, "content": "x"}),
+                    (long, {}),
+                ):
+                    refused = await lead.refused(tool, **arguments)
+                    assert len(refused) < 450
+                    assert "…" in refused
 
     asyncio.run(use())
 

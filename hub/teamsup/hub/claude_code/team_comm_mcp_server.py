@@ -126,13 +126,17 @@ class TeamServer(MCPServer[None]):
         try:
             return await super().call_tool(name, arguments, context)
         except ToolError as error:
-            match error.__cause__:
-                case TeamsupError() as refused:
-                    raise ToolError(in_bounds(str(refused))) from None
-                case ValidationError() as invalid:
-                    wrong = [f"{'.'.join(map(str, at['loc']))}: {at['msg']}" for at in invalid.errors()]
-                    raise ToolError(in_bounds(f"{'; '.join(wrong)}.")) from None
-            raise
+            raise ToolError(in_bounds(_sentence(error), name, *arguments.values())) from None
+
+
+def _sentence(error: ToolError) -> str:
+    match error.__cause__:
+        case TeamsupError() as refused:
+            return str(refused)
+        case ValidationError() as invalid:
+            wrong = [f"{'.'.join(map(str, at['loc']))}: {at['msg']}" for at in invalid.errors()]
+            return f"{'; '.join(wrong)}."
+    return str(error)
 
 
 def _tool(function: Callable[..., Any], hints: ToolAnnotations) -> Tool:

@@ -33,6 +33,7 @@ _PREVIEWS = 3
 _PREVIEW_CHARACTERS = 160
 _ORIGIN_CHARACTERS = 64
 _NOTE_CHARACTERS = 200
+_QUOTED_CHARACTERS = 200
 _ERROR_CHARACTERS = 1000
 _WORD = re.compile(r"#?[\w.-]{1,64}")
 _WHAT_TO_DO = {
@@ -168,9 +169,13 @@ def _word(text: str) -> str:
     return text if _WORD.fullmatch(text) else quoted(text)
 
 
-def in_bounds(sentence: str) -> str:
-    """Return an error as a model gets it, however much it quotes."""
-    return printable(sentence if len(sentence) <= _ERROR_CHARACTERS else f"{sentence[:_ERROR_CHARACTERS]}…")
+def in_bounds(sentence: str, *sent: object) -> str:
+    """Return an error as a model gets it: it quotes little of what the model sent, and is printable."""
+    for value in sent:
+        for written in (value, repr(value)[1:-1]) if isinstance(value, str) else ():
+            if len(written) > _QUOTED_CHARACTERS:
+                sentence = sentence.replace(written, f"{written[: _QUOTED_CHARACTERS - 1]}…")
+    return printable(sentence if len(sentence) <= _ERROR_CHARACTERS else f"{sentence[: _ERROR_CHARACTERS - 1]}…")
 
 
 def _presence(agent: Agent) -> str:
