@@ -38,6 +38,7 @@ soak: .venv/dev ## random kills and random histories, for some minutes
 	cd tests && ../$(BIN)/python -m hub.growth 1000000
 	cd tests && ../$(BIN)/python -m killing 100
 	cd tests && ../$(BIN)/python -m workers.gateway.hammer 3000
+	cd tests && ../$(BIN)/python -m workers.monitor_bridge.hammer 2000
 
 size: ## lines of code a package, and the largest modules
 	@for package in hub supervisor workers tests; do \

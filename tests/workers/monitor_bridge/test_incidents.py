@@ -405,3 +405,12 @@ def test_what_was_over_long_ago_is_forgotten(desk: Desk) -> None:
     desk.now += 91 * 86400
     desk.incidents.prune()
     assert [incident.key for incident in desk.all] == ["k2"]
+
+
+def test_of_very_many_the_worst_are_told_and_the_number_of_all(desk: Desk) -> None:
+    lesser = [replace(FIRING, key=f"k{number}", group="g") for number in range(1010)]
+    desk.take(*lesser, replace(FIRING, key="worst", title="all is lost", severity="critical", group="g"))
+    (message,) = desk.read("alert-manager")
+    assert "1011 alerts (the worst 1000: 1 critical, 999 warning) from prom" in message.content
+    assert "critical: all is lost" in message.content
+    assert message.metadata["alert"]["title"] == "1011 alerts"

@@ -18,6 +18,7 @@ from .escalation import Step
 from .incident import Incident, conversation_id
 from .routes import PEOPLE, Way
 
+_MOST_TOLD = 1000  # at once; of more the number is told
 _MOST_SETTLED = 100  # the newest; older ones keep their buttons
 
 
@@ -100,30 +101,30 @@ class Conversations:
     def tell_agent(self, conversation: Conversation, agent: str, why: str = "") -> Message:
         """Tell an agent what is open; what it has not read of this yet is withdrawn, as this says it all."""
         self.withdraw(conversation.first, agent)
-        open_now = _untold_first(incident.of_conversation(self._hub, conversation.first))
+        open_now, more = incident.to_be_told(self._hub, conversation.first, _MOST_TOLD)
         return self.say(
             conversation,
             agent,
-            texts.for_agent(open_now, why, is_flood=conversation.is_flood),
+            texts.for_agent(open_now, why, is_flood=conversation.is_flood, more=more),
             "firing",
             priority=texts.PRIORITY[incident.worst(each.severity for each in open_now)],
-            metadata={"alert": texts.facts(open_now), "incident": conversation.first},
+            metadata={"alert": texts.facts(open_now, more=more), "incident": conversation.first},
         )
 
     def tell_people(self, conversation: Conversation, why: str, ping: tuple[int, ...]) -> Message:
         """Tell people, who can acknowledge at the press of a button."""
-        open_now = _untold_first(incident.of_conversation(self._hub, conversation.first))
+        open_now, more = incident.to_be_told(self._hub, conversation.first, _MOST_TOLD)
         worst = incident.worst(each.severity for each in open_now)
         pinged = ping if worst != "info" else ()
         buttons = {} if open_now[0].is_test else {"Acknowledge": f"/ack {conversation.first}"}
         return self.say(
             conversation,
             PEOPLE,
-            texts.for_people(open_now, why, is_flood=conversation.is_flood),
+            texts.for_people(open_now, why, is_flood=conversation.is_flood, more=more),
             "firing",
             priority=texts.PRIORITY[worst],
             metadata={
-                "alert": texts.facts(open_now),
+                "alert": texts.facts(open_now, more=more),
                 "incident": conversation.first,
                 "commands": buttons,
                 "ping": [str(number) for number in pinged],
@@ -222,11 +223,6 @@ class Conversations:
     def everybody(self) -> dict[str, Agent]:
         """Everybody, by name."""
         return {agent.name: agent for agent in self._hub.agents()}
-
-
-def _untold_first(open_now: list[Incident]) -> list[Incident]:
-    """What nobody takes care of yet and nothing worse mutes; all where that leaves none."""
-    return [each for each in open_now if each.state == incident.FIRING and each.muted_by is None] or open_now
 
 
 def _from(row: sqlite3.Row) -> Conversation:

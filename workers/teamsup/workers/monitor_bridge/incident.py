@@ -106,6 +106,21 @@ def of_conversation(hub: MessageHub, first: int) -> list[Incident]:
     return sorted(found, key=lambda incident: how_bad(incident.severity))
 
 
+def to_be_told(hub: MessageHub, first: int, most: int) -> tuple[list[Incident], int]:
+    """The worst of what is open in a conversation, and how many more there are: of what nobody takes care of yet and
+    nothing worse mutes, or of all where that leaves none."""
+    untold = "state = 'firing' AND muted_by IS NULL"
+    (row,) = hub.rows(
+        f"SELECT count(*) AS count, total({untold}) AS untold FROM incidents WHERE first = ? AND state <> 'resolved'",  # noqa: S608
+        (first,),
+    )
+    wanted, count = (untold, int(row["untold"])) if row["untold"] else ("state <> 'resolved'", int(row["count"]))
+    worst_first = "CASE severity WHEN 'critical' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, id"
+    numbers = f"SELECT id FROM incidents WHERE first = ? AND {wanted} ORDER BY {worst_first} LIMIT ?"  # noqa: S608
+    found = _select(hub, f"i.id IN ({numbers}) ORDER BY i.id", first, most)
+    return sorted(found, key=lambda incident: how_bad(incident.severity)), max(0, count - most)
+
+
 def is_over(hub: MessageHub, first: int) -> bool:
     """Whether nothing is open in a conversation."""
     return not hub.rows("SELECT 1 FROM incidents WHERE first = ? AND state <> 'resolved' LIMIT 1", (first,))

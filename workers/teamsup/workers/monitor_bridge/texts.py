@@ -25,10 +25,10 @@ _TOLD = {"told": "{agent}", "rung": "{agent} again", "people": "people", "comman
 PRIORITY = {"critical": "urgent", "warning": "high", "info": "normal"}
 
 
-def for_agent(incidents: Sequence[Incident], why: str = "", *, is_flood: bool = False) -> str:
+def for_agent(incidents: Sequence[Incident], why: str = "", *, is_flood: bool = False, more: int = 0) -> str:
     """What an agent is told of the open incidents of one conversation, the worst of them first."""
     body = _one(incidents[0]) if len(incidents) == 1 else _many(incidents)
-    head = _head(incidents, is_flood=is_flood) + (f"; {why}" if why else "")
+    head = _head(incidents, is_flood=is_flood, more=more) + (f"; {why}" if why else "")
     number = incidents[0].first
     wanted = (
         "Somebody has sent it to see whether it arrives: nothing is wrong, and nothing has to be done."
@@ -42,9 +42,9 @@ def for_agent(incidents: Sequence[Incident], why: str = "", *, is_flood: bool = 
     )
 
 
-def for_people(incidents: Sequence[Incident], why: str = "", *, is_flood: bool = False) -> str:
+def for_people(incidents: Sequence[Incident], why: str = "", *, is_flood: bool = False, more: int = 0) -> str:
     """The same for people, who may be reading on a telephone."""
-    head = _head(incidents, is_flood=is_flood)
+    head = _head(incidents, is_flood=is_flood, more=more)
     parts = (
         (_title(incidents[0]), _defused(_body(incidents[0]))) if len(incidents) == 1 else (_defused(_many(incidents)),)
     )
@@ -127,9 +127,9 @@ def over(incidents: Sequence[Incident], now: datetime) -> str:
     return f"{_after(incidents, now)}.{_care(incidents)}"
 
 
-def facts(incidents: Sequence[Incident], *, severity: str = "") -> dict[str, Any]:
+def facts(incidents: Sequence[Incident], *, severity: str = "", more: int = 0) -> dict[str, Any]:
     """For ways to people that can show more than text."""
-    shown = _title(incidents[0]) if len(incidents) == 1 else f"{len(incidents)} alerts"
+    shown = _title(incidents[0]) if len(incidents) == 1 else f"{len(incidents) + more} alerts"
     return {
         "title": shown,
         "severity": severity or worst(each.severity for each in incidents),
@@ -219,7 +219,7 @@ def labels(given: Mapping[str, str]) -> str:
     return ", ".join(pairs) + (f" and {more} more" if more > 0 else "")
 
 
-def _head(incidents: Sequence[Incident], *, is_flood: bool = False) -> str:
+def _head(incidents: Sequence[Incident], *, is_flood: bool, more: int) -> str:
     first = incidents[0]
     test = "test alert, " if all(each.is_test for each in incidents) else ""
     if len(incidents) == 1:
@@ -227,7 +227,9 @@ def _head(incidents: Sequence[Incident], *, is_flood: bool = False) -> str:
     counts = Counter(each.severity for each in incidents)
     listed = ", ".join(f"{counts[severity]} {severity}" for severity in sorted(counts, key=how_bad))
     kind = "a flood of " if is_flood else ""
-    return f"Incident {first.first}, {test}{kind}{len(incidents)} alerts ({listed}) from {first.source}"
+    worst_of_all = f"the worst {len(incidents)}: " if more else ""
+    many = f"{kind}{len(incidents) + more} alerts ({worst_of_all}{listed})"
+    return f"Incident {first.first}, {test}{many} from {first.source}"
 
 
 def _one(incident: Incident) -> str:
