@@ -135,6 +135,20 @@ class Store:
         with closing(sqlite3.connect(self.path, timeout=_BUSY_SECONDS)) as source:
             source.backup(target)
 
+    def overwrite(self, source: sqlite3.Connection, pages: int, step: Callable[[int, int, int], None]) -> None:
+        """Replace everything by the content of another database, in one transaction that others see as one commit.
+
+        ``step`` is called after every so many pages with SQLite's result, the pages that remain, and all pages.
+        """
+        with self._writing:
+            self._follow_file()
+            self._roll_back()
+            try:
+                source.backup(self._db, pages=pages, progress=step, sleep=_PAUSE)
+            except sqlite3.Error as error:
+                raise self._in_words(error) from error
+            self._committed += 1
+
     def vacuum(self, pages: int) -> bool:
         """Give up to so many free pages back to the file system; whether there were any to give.
 

@@ -2,17 +2,24 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from teamsup.hub import CallerError, MessageHub, StoreCorrupt
-from teamsup.hub.command_line import existing_team
+from teamsup.hub import CallerError, MessageHub, StoreCorrupt, Team
+from teamsup.hub.command_line import command_line, existing_team
 from teamsup.hub.sections import TeamSection
 from teamsup.hub.settings import Settings
 from teamsup.hub.wording import ago, printable
 
+from .. import state_file
 from ..arguments import amount, at_least_one
+
+if TYPE_CHECKING:
+    from teamsup.hub.restore import TakenBack
 
 _DAY = 86400.0
 
@@ -32,6 +39,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     verb("check", "find out whether the store is sound; exit code 74 if not", _check)
     backup = verb("backup", "write a consistent copy while the team goes on", _backup)
     backup.add_argument("file", type=Path, help="where to; a file that is there is not replaced")
+    back = verb("restore", "take the team back to a backup; --dry-run says what that takes back", _nothing)
+    back.add_argument("file", type=Path, help="a copy that 'hub backup' has written")
+    back.add_argument("--online", action="store_true", help="while the team runs; its programs go on from there")
+    back.add_argument("--yes", action="store_true", help="do not ask")
+    back.add_argument("--dry-run", action="store_true", help="only say what it would take back")
+    back.add_argument("--json", action="store_true", help="for programs")
+    back.set_defaults(run_alone=_restore)
     prune = verb("prune", "remove old messages that have ended, and give the space back", _prune)
     prune.add_argument(
         "--days", type=amount, metavar="N", help="older than so many days (default: keep_days of [team])"
@@ -45,6 +59,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    if "run_alone" in arguments:
+        arguments.run_alone(arguments)
+        return 0
     with MessageHub(existing_team(arguments.team)) as hub:
         arguments.verb(hub, arguments)
     return 0
@@ -80,6 +97,40 @@ def _check(hub: MessageHub, _: argparse.Namespace) -> None:
 def _backup(hub: MessageHub, arguments: argparse.Namespace) -> None:
     hub.backup(arguments.file)
     print(f"Wrote {arguments.file}, {arguments.file.stat().st_size / 2**20:.1f} MiB.")
+
+
+def _nothing(_: MessageHub, __: argparse.Namespace) -> None:
+    """What runs alone needs no hub."""
+
+
+def _restore(arguments: argparse.Namespace) -> None:
+    """Without an open hub: the database may be damaged or gone."""
+    from teamsup.hub import restore  # few need it
+
+    team = Team.named(arguments.team)
+    if not arguments.online and not arguments.dry_run and (pid := state_file.holder(team)) is not None:
+        raise CallerError(
+            f"Team {team.name!r} is run by pid {pid}. Stop it with '{command_line(team, 'stop')}', or restore while it "
+            "runs with --online."
+        )
+    taken_back = restore.plan(team, arguments.file)
+    if not arguments.dry_run:
+        if not arguments.yes:
+            _ask(arguments.file, taken_back)
+        taken_back = restore.restore(team, arguments.file)
+    if arguments.json:
+        print(json.dumps({**asdict(taken_back), "set_aside": [str(path) for path in taken_back.set_aside]}))
+        return
+    print(f"{'Would restore' if arguments.dry_run else 'Restored'} {arguments.file}: {taken_back.in_words}.")
+    if taken_back.set_aside:
+        print(f"What could not be opened is now {', '.join(str(path) for path in taken_back.set_aside)}.")
+
+
+def _ask(file: Path, taken_back: "TakenBack") -> None:
+    if not sys.stdin.isatty():
+        raise CallerError(f"Restoring {file} takes back: {taken_back.in_words}. Add --yes to do it.")
+    if input(f"Restoring {file} takes back: {taken_back.in_words}. Go on? [y/N] ").strip().lower() not in ("y", "yes"):
+        raise CallerError("Nothing was restored.")
 
 
 def _prune(hub: MessageHub, arguments: argparse.Namespace) -> None:
