@@ -4,6 +4,7 @@ import os
 from contextlib import suppress
 
 from . import deliveries, search_index, sending
+from .checks import check_count, check_text, quote
 from .clock import from_text
 from .errors import InvalidMessage, UnknownMessage
 from .hub_base import HubBase
@@ -19,11 +20,12 @@ class Archive(HubBase):
 
     def message(self, message_id: str) -> Message:
         """The message of that identity, or for ``#12`` or ``12`` the one whose ``id`` is 12. Raises UnknownMessage."""
+        check_text("message_id", message_id)
         rows = self._store.read(sending.OF_IDENTITY, (message_id,))
         if not rows and (number := message_id.removeprefix("#")).isdecimal() and len(number) < _ID_DIGITS:
             rows = self._store.read("SELECT * FROM messages WHERE id = ?", (int(number),))
         if not rows:
-            raise UnknownMessage(f"There is no message {message_id!r}.")
+            raise UnknownMessage(f"There is no message {quote(message_id)}.")
         return sending.message_from(rows[0])
 
     def trace(self, message_id: str) -> list[DeliveryState]:
@@ -39,14 +41,19 @@ class Archive(HubBase):
         rows = self._store.read(
             "SELECT * FROM messages WHERE (:before IS NULL OR id < :before)"
             " AND (:agent IS NULL OR sender = :agent OR recipient = :agent) ORDER BY id DESC LIMIT :limit",
-            {"before": before, "agent": None if agent is None else fold_name(agent), "limit": limit},
+            {
+                "before": None if before is None else check_count("before", before, least=-(2**63)),
+                "agent": None if agent is None else fold_name(agent),
+                "limit": check_count("limit", limit),
+            },
         )
         return [sending.message_from(row) for row in reversed(rows)]
 
     def conversation(self, conversation_id: str, *, limit: int = 50) -> list[Message]:
         """The newest ``limit`` messages of a conversation, the oldest of them first."""
         rows = self._store.read(
-            "SELECT * FROM messages WHERE conversation_id = ? ORDER BY id DESC LIMIT ?", (conversation_id, limit)
+            "SELECT * FROM messages WHERE conversation_id = ? ORDER BY id DESC LIMIT ?",
+            (check_text("conversation_id", conversation_id), check_count("limit", limit)),
         )
         return [sending.message_from(row) for row in reversed(rows)]
 
@@ -56,13 +63,13 @@ class Archive(HubBase):
         The first search indexes everything, later ones only what is new. Raises InvalidMessage without words, and
         StoreError where this Python's SQLite lacks FTS5.
         """
-        if not words.strip():
+        if not check_text("words", words).strip():
             raise InvalidMessage("There is nothing to search for.")
         search_index.bring_up_to_date(self._store)
         rows = self._store.read(
             "SELECT m.* FROM messages_fts AS f JOIN messages AS m ON m.id = f.rowid WHERE messages_fts MATCH ?"
             " ORDER BY f.rowid DESC LIMIT ?",
-            (search_index.query(words), limit),
+            (search_index.query(words), check_count("limit", limit)),
         )
         return [sending.message_from(row) for row in rows]
 
@@ -79,7 +86,7 @@ class Archive(HubBase):
         rows = self._store.read(
             "SELECT m.*, d.recipient AS given_up_for, d.attempts, d.outcome, d.done_at FROM deliveries AS d"
             " JOIN messages AS m ON m.id = d.message WHERE d.state = 'dead' ORDER BY d.done_at DESC LIMIT ?",
-            (limit,),
+            (check_count("limit", limit),),
         )
         return [
             DeadLetter(

@@ -2,9 +2,6 @@
 
 from datetime import UTC, datetime
 
-from .errors import InvalidDuration
-
-_LONGEST = 10 * 365 * 86400.0
 # What any time zone can show.
 _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9998, 12, 31, tzinfo=UTC)
 
@@ -29,9 +26,3 @@ def from_text(text: str | None) -> datetime | None:
     except (ValueError, OverflowError):
         return None
     return min(max(moment, _FIRST), _LAST)
-
-
-def check_seconds(name: str, seconds: float, *, least: float = 0.001) -> None:
-    """Raises InvalidDuration unless it is a number of seconds from ``least`` to ten years."""
-    if not least <= seconds <= _LONGEST:
-        raise InvalidDuration(f"{name} is {seconds}; it must be a number of seconds above zero, ten years at most.")

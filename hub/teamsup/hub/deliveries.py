@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterable
 
 from . import clock
+from .checks import QUOTED_CHARACTERS, check_count, check_kind_of, check_seconds, check_text, quote
 from .errors import StaleLease
 from .messages import ASKING, HUB, MAX_ATTEMPTS, PEOPLE, Delivery, DeliveryState, Message, new_message_id
 from .sending import message_from
@@ -120,7 +121,8 @@ def settle(db: sqlite3.Connection, me: str, now: float) -> list[str]:
 
 def claim(db: sqlite3.Connection, me: str, limit: int, lease: float, now: float, *, read: bool) -> list[Delivery]:
     """Lease the first ``limit`` deliveries of a settled mailbox for ``lease`` seconds."""
-    clock.check_seconds("lease", lease)
+    check_seconds("lease", lease)
+    check_count("limit", limit)
     rows = db.execute(
         "SELECT d.attempts AS claims, d.message, m.* FROM deliveries AS d LEFT JOIN messages AS m ON m.id = d.message"
         " WHERE d.recipient = ? AND d.state = 'ready' AND d.is_head = 1 AND d.available_at IS NULL"
@@ -150,11 +152,13 @@ def mark_read(db: sqlite3.Connection, delivery: Delivery, now: float) -> None:
 
 
 def extend(db: sqlite3.Connection, delivery: Delivery, lease: float, now: float) -> None:
-    clock.check_seconds("lease", lease)
+    check_seconds("lease", lease)
     _with_lease(db, delivery, "lease_expires_at = ?, wait_seconds = ?", clock.to_text(now + lease), lease)
 
 
 def acknowledge(db: sqlite3.Connection, delivery: Delivery, outcome: str | None, now: float) -> None:
+    if outcome is not None:
+        check_text("outcome", outcome)
     _with_lease(
         db,
         delivery,
@@ -165,6 +169,8 @@ def acknowledge(db: sqlite3.Connection, delivery: Delivery, outcome: str | None,
 
 
 def end_unread(db: sqlite3.Connection, message: Message, me: str, outcome: str, now: float) -> bool:
+    check_kind_of("message", message, Message)
+    check_text("outcome", outcome)
     at = clock.to_text(now)
     changed = db.execute(
         "UPDATE deliveries SET state = 'done', read_at = ?, done_at = ?, outcome = ?"
@@ -177,8 +183,10 @@ def end_unread(db: sqlite3.Connection, message: Message, me: str, outcome: str, 
 def release(
     db: sqlite3.Connection, delivery: Delivery, error: str | None, delay: float | None, now: float
 ) -> list[str]:
+    if error is not None:
+        check_text("error", error)
     if delay is not None:
-        clock.check_seconds("delay", delay, least=0)
+        check_seconds("delay", delay, least=0)
     _with_lease(db, delivery, "outcome = ?", error)
     return give_back(db, delivery.message, delivery.recipient, delivery.attempts, now, error=error, delay=delay)
 
@@ -232,7 +240,9 @@ def expire(db: sqlite3.Connection, row: sqlite3.Row, now: float) -> list[str]:
     )
     if not changed.rowcount or message.message_type not in ASKING:
         return []
-    return _tell_sender(db, message, f"{row['mailbox']} did not read your message before it expired.", now)
+    return _tell_sender(
+        db, message, f"{row['mailbox'][:QUOTED_CHARACTERS]} did not read your message before it expired.", now
+    )
 
 
 def cancel(db: sqlite3.Connection, message: Message, *, even_if_read: bool, now: float) -> list[str]:
@@ -280,13 +290,14 @@ def state_from(row: sqlite3.Row) -> DeliveryState:
 
 def _with_lease(db: sqlite3.Connection, delivery: Delivery, change: str, *values: str | float | None) -> None:
     """Change a delivery that is still this reader's."""
+    check_kind_of("delivery", delivery, Delivery)
     changed = db.execute(
         f"UPDATE deliveries SET {change} WHERE message = ? AND recipient = ? AND lease_token = ?",  # noqa: S608
         (*values, delivery.message.id, delivery.recipient, delivery.lease_token),
     )
     if not changed.rowcount:
         raise StaleLease(
-            f"Message {delivery.message.message_id} is no longer leased to this reader: its lease ended or the "
+            f"Message {quote(delivery.message.message_id)} is no longer leased to this reader: its lease ended or the "
             "message was withdrawn. Nothing was changed."
         )
 

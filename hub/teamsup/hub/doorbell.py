@@ -4,6 +4,7 @@ A ring is a hint that there may be something to read; never proof, never content
 fails because of one.
 """
 
+import atexit
 import functools
 import itertools
 import os
@@ -79,9 +80,12 @@ class Doorbell:
         return rang
 
     def _put_up(self) -> socket.socket:
-        bell = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        bell.setblocking(False)
         run = self.path.parent
+        try:
+            bell = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        except OSError as error:
+            raise StoreError(f"No doorbell can be made: {error.strerror}.") from error
+        bell.setblocking(False)
         try:
             # Where somebody has cleaned up run/, or a process of our pid died and left its bell behind.
             run.mkdir(mode=0o700, exist_ok=True)
@@ -171,4 +175,5 @@ def _finger() -> socket.socket:
     """What this process rings with."""
     finger = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     finger.setblocking(False)
+    atexit.register(finger.close)
     return finger

@@ -34,6 +34,12 @@ class InvalidMessage(CallerError):
     exit_code = os.EX_DATAERR
 
 
+class InvalidValue(CallerError):
+    """An argument that is not text, not a number or not an object of the hub where it must be."""
+
+    exit_code = os.EX_DATAERR
+
+
 class InvalidDuration(CallerError):
     """A number of seconds that no lease, delay or expiry can have."""
 

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from . import clock_step, deliveries, presence
 from .doorbell import Bells
-from .errors import InvalidName
+from .errors import InvalidName, InvalidValue
 from .messages import Kind, Message
 from .scope import scoped
 from .store import Durability, Store
@@ -85,7 +85,10 @@ class HubBase:
     def change(self, sql: str, values: Values = ()) -> int:
         """Change such a table, in the transaction that is open or in one of its own; how many rows that were."""
         with self._write() as db:
-            return db.execute(sql, values).rowcount
+            try:
+                return db.execute(sql, values).rowcount
+            except (UnicodeError, OverflowError) as error:
+                raise InvalidValue(f"A value cannot be stored: {error}.") from error
 
     @scoped
     def _write(self, *, durable: bool = True) -> Generator[sqlite3.Connection, None, None]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from . import deliveries, presence, sending
 from .arrival import Arrival
+from .checks import check_kind_of, check_text, check_timeout
 from .clock import from_text, to_text
 from .doorbell import Doorbell
 from .messages import DEGRADED, NOT_CONFIGURED, OFFLINE, ONLINE, SUPERVISOR, Agent, Delivery, Kind, Message, Step
@@ -122,6 +123,7 @@ class MessageHub(Upkeep, WakeLadder):
 
         An answer to a name that nobody has enrolled, such as a shell's, is kept for it.
         """
+        check_kind_of("message", message, Message)
         draft = Draft(
             sender=self.agent,
             recipient=message.sender,
@@ -208,6 +210,7 @@ class MessageHub(Upkeep, WakeLadder):
 
         With a ``step``: until there is something to announce() on that step.
         """
+        check_timeout(timeout)
         if self._due_at(step) == -math.inf:
             return True
         with closing(self._doorbell()) as bell:
@@ -215,6 +218,7 @@ class MessageHub(Upkeep, WakeLadder):
 
     async def wait_async(self, timeout: float = math.inf) -> bool:  # noqa: ASYNC109 - the same verb as wait()
         """The same on an event loop, which goes on meanwhile."""
+        check_timeout(timeout)
         if self._due_at() == -math.inf:
             return True
         with closing(self._doorbell()) as bell:
@@ -222,6 +226,7 @@ class MessageHub(Upkeep, WakeLadder):
 
     def listen(self, timeout: float = math.inf, *, lease: float = LEASE_SECONDS) -> Iterator[Delivery]:
         """Claim one delivery after another as they come, until none has come for ``timeout`` seconds."""
+        check_timeout(timeout)
         with closing(self._doorbell()) as bell:
             while self._arrival(timeout).wait(bell):
                 yield from self._take(1, lease)
@@ -233,6 +238,7 @@ class MessageHub(Upkeep, WakeLadder):
         lease: float = LEASE_SECONDS,
     ) -> AsyncGenerator[Delivery, None]:
         """The same on an event loop, which no commit holds up."""
+        check_timeout(timeout)
         with closing(self._doorbell()) as bell:
             while await self._arrival(timeout).wait_async(bell):
                 for delivery in await Taking(functools.partial(self._take, 1, lease), self.release).result():
@@ -259,7 +265,7 @@ class MessageHub(Upkeep, WakeLadder):
         with self._write(durable=False) as db:
             db.executemany(
                 "UPDATE agent_status SET status = ? WHERE lower(agent_name) = ? AND status <> ?",
-                [(OFFLINE, name.lower(), NOT_CONFIGURED) for name in names],
+                [(OFFLINE, check_text("name", name).lower(), NOT_CONFIGURED) for name in names],
             )
 
     def retire(self, name: str) -> None:
@@ -274,7 +280,7 @@ class MessageHub(Upkeep, WakeLadder):
 
     def agent_named(self, name: str) -> Agent | None:
         """Who is known under that name."""
-        rows = self._store.read(presence.AGENTS, {"name": name.strip().lower()})
+        rows = self._store.read(presence.AGENTS, {"name": check_text("name", name).strip().lower()})
         return presence.agent_from(rows[0], metadata_of(rows[0]["metadata"])) if rows else None
 
     def watch(self) -> bool:

@@ -1,14 +1,14 @@
 """Who takes part: the rows of ``agent_status``."""
 
-import json
 import sqlite3
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from . import clock
-from .errors import InvalidName
-from .messages import DEGRADED, DEGRADED_SINCE, HUB, OFFLINE, Agent
-from .row_values import text_of
+from .checks import check_text, quote
+from .errors import InvalidName, InvalidValue
+from .messages import DEGRADED, DEGRADED_SINCE, HUB, OFFLINE, Agent, Kind
+from .row_values import json_of, text_of
 from .team import fold_name
 
 
@@ -20,9 +20,16 @@ def agent_name(name: str) -> str:
     return folded
 
 
+def check_kind(kind: object) -> None:
+    """Raises InvalidValue unless it is a kind of agent."""
+    if kind not in get_args(Kind):
+        raise InvalidValue(f"{quote(kind)} is not a kind of agent; there are {', '.join(get_args(Kind))}.")
+
+
 def enroll(db: sqlite3.Connection, name: str, kind: str) -> None:
     """Make a name known, as offline, if it is not."""
     folded = agent_name(name)
+    check_kind(kind)
     if folded not in kinds(db, folded):
         db.execute("INSERT INTO agent_status (agent_name, kind) VALUES (?, ?)", (folded, kind))
 
@@ -50,9 +57,9 @@ def announce(
     values = {
         "name": name,
         "kind": kind,
-        "status": status,
+        "status": check_text("status", status),
         "now": clock.to_text(now),
-        "metadata": None if metadata is None else json.dumps(dict(metadata), ensure_ascii=False),
+        "metadata": None if metadata is None else json_of(metadata),
         "degraded": DEGRADED,
         "since": f"$.{DEGRADED_SINCE}",
     }

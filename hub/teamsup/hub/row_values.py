@@ -5,6 +5,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from .checks import QUOTED_CHARACTERS
+from .errors import InvalidValue
 from .messages import MAX_HOPS
 
 _HALF = re.compile("[\ud800-\udfff]")
@@ -16,6 +18,15 @@ def text_of(value: object) -> str:
 
 def hops_of(value: object) -> int:
     return min(max(value, 0), MAX_HOPS) if isinstance(value, int) else 0
+
+
+def json_of(metadata: Mapping[str, Any]) -> str:
+    """The metadata of an agent as JSON; half a character becomes the sign for none. Raises InvalidValue."""
+    try:
+        text = json.dumps(dict(metadata), ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidValue(f"The metadata is not valid JSON: {str(error)[:QUOTED_CHARACTERS]}.") from error
+    return _HALF.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def metadata_of(text: Any) -> Mapping[str, Any]:  # noqa: ANN401

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import clock, presence
+from .checks import QUOTED_CHARACTERS, check_kind_of, check_seconds, check_text, listed, quote
 from .errors import InvalidMessage, MessageConflict, ReplyLoop, UnknownMessage, UnknownRecipient
 from .messages import HUB, MAX_BYTES, MAX_HOPS, MAX_LABEL, PRIORITIES, Kind, Message, new_message_id
 from .row_values import hops_of, metadata_of, text_of
@@ -49,7 +50,9 @@ def store_message(db: sqlite3.Connection, draft: Draft, now: float, *, known_onl
     if draft.message_id is not None and (existing := find_message(db, draft.message_id)) is not None:
         said = (existing.sender, existing.recipient, existing.content, existing.message_type)
         if said != (draft.sender, recipient, draft.content, draft.message_type):
-            raise MessageConflict(f"message_id {draft.message_id!r} already names a message that says something else.")
+            raise MessageConflict(
+                f"message_id {quote(draft.message_id)} already names a message that says something else."
+            )
         return existing
     kinds = presence.kinds(db, draft.sender, recipient)
     if recipient is not None and recipient not in kinds and known_only:
@@ -58,7 +61,7 @@ def store_message(db: sqlite3.Connection, draft: Draft, now: float, *, known_onl
     if draft.reply_to is not None:
         answered = _answered(db, draft)
         if answered is None:
-            raise UnknownMessage(f"There is no message {draft.reply_to!r} to reply to.")
+            raise UnknownMessage(f"There is no message {quote(draft.reply_to)} to reply to.")
         if recipient is not None and kinds.get(draft.sender, draft.kind) == "agent" == kinds.get(recipient):
             hops = answered.hops + 1
             if hops > MAX_HOPS:
@@ -145,33 +148,41 @@ def message_from(row: sqlite3.Row) -> Message:
 
 def _checked(draft: Draft) -> str:
     """The draft's metadata as JSON, once all of the draft is found fit."""
+    if not isinstance(draft.content, str):
+        raise InvalidMessage(f"content must be text, not {type(draft.content).__name__}.")
     if not draft.content.strip():
         raise InvalidMessage("The message is empty.")
     labels = [("message_type", draft.message_type), ("message_id", draft.message_id)]
     if draft.answers is None:
         labels.append(("conversation_id", draft.conversation_id))
     for name, text in labels:
-        if text is not None and not (0 < len(text) <= MAX_LABEL and text.isprintable()):
+        if text is not None and not (isinstance(text, str) and 0 < len(text) <= MAX_LABEL and text.isprintable()):
             raise InvalidMessage(f"{name} must have 1 to {MAX_LABEL} printable characters.")
     if draft.priority not in PRIORITIES:
-        raise InvalidMessage(f"Priority {draft.priority!r} is none of {', '.join(PRIORITIES)}.")
+        raise InvalidMessage(f"Priority {quote(draft.priority)} is none of {', '.join(PRIORITIES)}.")
     if draft.expires_in is not None:
-        clock.check_seconds("expires_in", draft.expires_in)
+        check_seconds("expires_in", draft.expires_in)
+    if draft.answers is None and draft.reply_to is not None:
+        check_text("reply_to", draft.reply_to)
+    check_kind_of("metadata", draft.metadata, Mapping)
     try:
         metadata = json.dumps(dict(draft.metadata), ensure_ascii=False, allow_nan=False) if draft.metadata else "{}"
         size = len(draft.content.encode()) + len(metadata.encode())
     except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidMessage(f"The message is not valid text or JSON: {error}.") from error
+        raise InvalidMessage(f"The message is not valid text or JSON: {str(error)[:QUOTED_CHARACTERS]}.") from error
     if size > MAX_BYTES:
         raise InvalidMessage(f"The message has {size:,} bytes; at most {MAX_BYTES:,} are allowed. Send a file's path.")
     return metadata
 
 
 def _nobody(recipient: str, db: sqlite3.Connection) -> str:
-    import difflib  # only for those who mistype
-
     rows = db.execute("SELECT lower(agent_name) FROM agent_status WHERE agent_name IS NOT NULL ORDER BY 1")
     known = [row[0] for row in rows]
-    similar = difflib.get_close_matches(recipient, known, 1)
-    hint = f"did you mean {similar[0]!r}?" if similar else f"known are: {', '.join(known) or 'none yet'}."
-    return f"Nobody named {recipient!r} is in this team; {hint}"
+    try:
+        import difflib  # only for those who mistype
+
+        similar = difflib.get_close_matches(recipient, known, 1)
+    except (OSError, ImportError):  # without a descriptor left
+        similar = []
+    hint = f"did you mean {quote(similar[0])}?" if similar else f"known are: {listed(known) or 'none yet'}."
+    return f"Nobody named {quote(recipient)} is in this team; {hint}"

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from . import database_file
-from .errors import StoreBusy, StoreCorrupt, StoreError, StoreFull, StoreReadOnly
+from .errors import InvalidValue, StoreBusy, StoreCorrupt, StoreError, StoreFull, StoreReadOnly
 from .migration import migrate
 from .scope import scoped
 
@@ -370,6 +370,8 @@ class Store:
         while True:
             try:
                 return action()
+            except (UnicodeError, OverflowError) as error:
+                raise InvalidValue(f"A value cannot be stored: {error}.") from error
             except (sqlite3.Error, OSError) as error:
                 busy = _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
                 if not busy or time.monotonic() > deadline:
@@ -377,7 +379,9 @@ class Store:
             longest = next(pauses)
             time.sleep(random.uniform(longest / 4, longest))  # noqa: S311
 
-    def _in_words(self, error: sqlite3.Error | OSError) -> StoreError:
+    def _in_words(self, error: sqlite3.Error | OSError) -> StoreError | InvalidValue:
+        if "binding parameter" in str(error):
+            return InvalidValue(f"A value cannot be stored: {error}.")
         if isinstance(error, OSError):
             return StoreError(f"{self.path} cannot be opened: {error.strerror}.")
         code = _code(error)

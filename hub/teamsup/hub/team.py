@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from .checks import check_text, quote
 from .errors import InvalidName, StoreError
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
@@ -25,11 +26,11 @@ def fold_name(name: str, what: str = "agent") -> str:
     Raises InvalidName unless that matches ``[a-z0-9][a-z0-9_.-]{0,63}``. Names become file names, so this is also
     what keeps paths out of input.
     """
-    folded = fold(name)
+    folded = fold(check_text(f"The {what}'s name", name))
     if not _NAME.fullmatch(folded):
         raise InvalidName(
-            f"{name!r} is not a name for {'an' if what[0] in 'aeiou' else 'a'} {what}: use 1 to 64 letters, digits, "
-            "'.', '_' or '-', beginning with a letter or digit."
+            f"{quote(name)} is not a name for {'an' if what[0] in 'aeiou' else 'a'} {what}: use 1 to 64 letters, "
+            "digits, '.', '_' or '-', beginning with a letter or digit."
         )
     return folded
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from . import deliveries, search_index
 from .archive import Archive
+from .checks import check_count, check_kind_of, check_seconds, check_text, quote
 from .clock import to_text
 from .errors import CallerError, StoreError
 from .team import fold_name
@@ -54,9 +55,11 @@ class Upkeep(Archive):
         gives freed pages back to the file system and empties the WAL. Returns how many messages are gone.
         """
         if older_than is not None:
+            check_seconds("older_than", older_than, least=0)
             self._expire_unread(self._clock() - older_than)
         newest = 0
         if keep is not None:
+            check_count("keep", keep)
             rows = self._store.read("SELECT id FROM messages ORDER BY id DESC LIMIT 1 OFFSET ?", (keep,))
             newest = rows[0][0] if rows else 0
         before = "" if older_than is None else to_text(self._clock() - older_than)
@@ -97,20 +100,21 @@ class Upkeep(Archive):
 
     def backup(self, target: Path) -> None:
         """Write a consistent copy while the team goes on. Raises CallerError when the file exists, StoreError."""
-        if target.exists():
-            raise CallerError(f"{target} is there already; choose another name.")
-        partial = target.with_name(target.name + ".partial")
+        check_kind_of("target", target, Path)
+        partial = Path(f"{target}.partial")
         try:
+            if target.exists():
+                raise CallerError(f"{target} is there already; choose another name.")
             os.close(os.open(partial, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600))
             with closing(sqlite3.connect(partial)) as copy:
                 self._store.copy_to(copy)
                 copy.execute("PRAGMA journal_mode=DELETE")
             partial.replace(target)
-        except (OSError, sqlite3.Error) as error:
-            with suppress(OSError):
+        except (OSError, ValueError, sqlite3.Error) as error:
+            with suppress(OSError, ValueError):
                 partial.unlink()
             why = error.strerror if isinstance(error, OSError) else error
-            raise StoreError(f"No backup was written to {target}: {why}.") from error
+            raise StoreError(f"No backup was written to {quote(str(target))}: {why}.") from error
 
     def check(self) -> list[str]:
         """What is wrong with the store, a sentence each; empty when it is sound."""
@@ -191,7 +195,7 @@ _FORGET_NAMES = (
 def _names_of(person: str, everybody: Iterable[str]) -> dict[str, str]:
     """What a person is called: as whom they take part, in each of their terminals, by whom they are passed on, and on
     Discord."""
-    given = person.strip()
+    given = check_text("person", person).strip()
     user = given.removeprefix("discord:")
     names = {given, given.lower(), f"discord:{user}" if user.isdecimal() else given}
     if given.lower().startswith("console-"):

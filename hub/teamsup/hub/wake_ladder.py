@@ -1,7 +1,9 @@
 """The wake ladder: which unread messages have still to be said to their agent, and how loudly. Only reading ends it."""
 
 from . import clock_step, deliveries, sending
+from .checks import check_count, check_kind_of, check_seconds, check_text
 from .clock import to_text
+from .errors import InvalidValue
 from .hub_base import HubBase
 from .messages import Message, Step
 
@@ -26,7 +28,9 @@ class WakeLadder(HubBase):
 
     def waiting(self, limit: int = 10) -> list[Message]:
         """What a claim would return now, and goes on waiting."""
-        rows = self._store.read(deliveries.WAITING, {"me": self.agent, "now": to_text(self._clock()), "limit": limit})
+        rows = self._store.read(
+            deliveries.WAITING, {"me": self.agent, "now": to_text(self._clock()), "limit": check_count("limit", limit)}
+        )
         return [sending.message_from(row) for row in rows]
 
     def announce(self, step: Step) -> list[Message]:
@@ -34,6 +38,7 @@ class WakeLadder(HubBase):
 
         Whoever calls this says so to the agent. No message is returned twice for a step, whichever process asks.
         """
+        check_kind_of("step", step, Step)
         values = {"me": self.agent, "now": to_text(self._clock()), "step": step, "steps": step.ends_with}
         if not self._store.read(deliveries.CLAIMABLE, values):
             return []
@@ -55,6 +60,7 @@ class WakeLadder(HubBase):
 
         They come again until mark_told().
         """
+        check_seconds("seconds", seconds, least=0)
         now = self._clock()
         # Of one whose clock was ahead nobody knows how long it has waited.
         ahead = to_text(now + clock_step.TOLERANCE_SECONDS)
@@ -64,8 +70,10 @@ class WakeLadder(HubBase):
 
     def mark_told(self, *still_unread: tuple[Message, str]) -> None:
         """The sender of these messages knows that their agents do not listen."""
+        at = to_text(self._clock())
+        try:
+            told = [(at, message.id, check_text("agent", agent)) for message, agent in still_unread]
+        except (TypeError, ValueError, AttributeError) as error:
+            raise InvalidValue("mark_told() takes what still_unread() returned.") from error
         with self._write(durable=False) as db:
-            db.executemany(
-                "UPDATE deliveries SET told_at = ? WHERE message = ? AND recipient = ?",
-                [(to_text(self._clock()), message.id, agent) for message, agent in still_unread],
-            )
+            db.executemany("UPDATE deliveries SET told_at = ? WHERE message = ? AND recipient = ?", told)

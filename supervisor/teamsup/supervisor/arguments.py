@@ -4,6 +4,8 @@ import argparse
 import math
 import os
 
+from teamsup.hub.checks import quote
+
 
 def add_timeout(parser: argparse.ArgumentParser, seconds: float) -> None:
     parser.add_argument(
@@ -25,7 +27,7 @@ def add_agent(parser: argparse.ArgumentParser, help_text: str) -> None:
 
 def at_least_one(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) < 10**9:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of at least 1, or too large")
+        raise argparse.ArgumentTypeError(f"{quote(text)} is no number of at least 1, or too large")
     return int(text)
 
 
@@ -36,5 +38,5 @@ def amount(text: str) -> float:
     except ValueError:
         number = math.nan
     if not 0 <= number < 1e9:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 on")
+        raise argparse.ArgumentTypeError(f"{quote(text)} is no number from 0 on")
     return number

@@ -6,7 +6,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from teamsup.hub.errors import TeamsupError
 from teamsup.hub.wording import printable
@@ -33,6 +33,8 @@ COMMANDS = {
 }
 _GROUP = "teamsup.commands"
 """The entry points under which other packages bring commands of their own."""
+
+_LONGEST = 500
 
 _EPILOG = (
     "The team is --team NAME, else $TEAMSUP_TEAM, else 'default'. "
@@ -65,12 +67,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:
-        print(f"teamsup: {printable(str(error))}", file=sys.stderr)
+        print(f"teamsup: {printable(str(error))[:_LONGEST]}", file=sys.stderr)
         return os.EX_IOERR
 
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="teamsup", description="A message hub, a supervisor and bridges for a team of agents.", epilog=_EPILOG
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
@@ -112,6 +114,12 @@ def _purpose(module: Any) -> str:  # noqa: ANN401 - a module
     module.add_arguments(command)
     first = str(command.description).partition(".")[0].partition(":")[0]
     return first[:1].lower() + first[1:]
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Refuse, quoting no more than a line or two of what was typed."""
+        super().error(message if len(message) <= _LONGEST else message[: _LONGEST - 1] + "…")
 
 
 class _Version(argparse.Action):

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from teamsup.hub import Agent, Delivery, NotConfigured
+from teamsup.hub.checks import listed, quote
 from teamsup.hub.command_line import command_line
 
 from .crew import Member
@@ -56,7 +57,7 @@ async def _do(supervisor: "Supervisor", words: list[str], sender: str, *, may_ac
             supervisor.say(f"{sender} asked to {verb} {name}")
             return await _move(supervisor, members[name], verb)
         case [("start" | "stop" | "restart"), name]:
-            return False, f"There is no worker {name!r}; there are {', '.join(supervisor.settings.programs)}."
+            return False, f"There is no worker {quote(name)}; there are {listed([*supervisor.settings.programs])}."
     return False, "I know 'status', 'start NAME', 'stop NAME', 'restart NAME' and 'reload'."
 
 

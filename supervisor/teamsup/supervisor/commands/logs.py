@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from teamsup.hub import CallerError, Team
+from teamsup.hub.checks import listed, quote
 from teamsup.hub.command_line import command_line, existing_team
 from teamsup.hub.wording import printable
 
@@ -37,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise NoLog(f"Team {team.name!r} has no logs yet. Start it with: {command_line(team, 'start')}")
     if arguments.name is not None:
         if arguments.name not in logs:
-            raise NoLog(f"There is no log of {arguments.name!r}. Known are: {', '.join(logs)}.")
+            raise NoLog(f"There is no log of {quote(arguments.name)}. Known are: {listed([*logs])}.")
         logs = {arguments.name: logs[arguments.name]}
     tails = [[(line, name) for line in deque(log.all_lines(), arguments.lines)] for name, log in logs.items()]
     width = max(map(len, logs))

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from datetime import datetime
 
 from teamsup.hub import CallerError, StoreError, Team
+from teamsup.hub.checks import listed, quote
 from teamsup.hub.wording import duration, printable
 
 from ..deaths import Death
@@ -83,8 +84,8 @@ def _show(team: Team, arguments: argparse.Namespace) -> int:
 
 
 def _unknown(name: str, rows: Sequence[Row]) -> list[Row]:
-    known = ", ".join(row.name for row in rows) or "none yet"
-    raise UnknownName(f"Nobody named {name!r} is in this team; known are: {known}.")
+    known = listed([row.name for row in rows]) or "none yet"
+    raise UnknownName(f"Nobody named {quote(name)} is in this team; known are: {known}.")
 
 
 def _told(death: Death) -> list[str]:

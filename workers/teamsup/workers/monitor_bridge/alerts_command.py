@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from teamsup.hub import MessageHub, Team, TeamsupError
+from teamsup.hub.checks import quote
 from teamsup.hub.command_line import existing_team
 from teamsup.hub.console import console, console_name, incoming, is_answer, speaking_as
 from teamsup.hub.wording import presence
@@ -84,7 +85,7 @@ def _close(team: Team, arguments: argparse.Namespace) -> None:
 def _refused(team: Team, arguments: argparse.Namespace) -> None:
     number = None if arguments.id is None else incident.number_in(arguments.id)
     if arguments.id is not None and number is None:
-        raise UnknownPayload(f"{arguments.id!r} is no payload's number; see: teamsup alerts refused")
+        raise UnknownPayload(f"{quote(arguments.id)} is no payload's number; see: teamsup alerts refused")
     with MessageHub(team) as hub:
         found = refused.refused(hub) if number is None else [refused.by_id(hub, number)]
     now = datetime.now(UTC)
@@ -138,7 +139,7 @@ def _asked(team: Team, words: Sequence[str]) -> str | None:
 def _number(word: str) -> int:
     number = incident.number_in(word)
     if number is None:
-        raise UnknownIncident(f"{word!r} is no incident's number; see: teamsup alerts")
+        raise UnknownIncident(f"{quote(word)} is no incident's number; see: teamsup alerts")
     return number
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from teamsup.hub import CallerError, MessageHub, Team
+from teamsup.hub.checks import quote
 from teamsup.hub.command_line import command_line, existing_team
 from teamsup.hub.console import ADDRESSEE, ask_once
 from teamsup.hub.wording import printable
@@ -77,7 +78,9 @@ def _list(team: Team, arguments: argparse.Namespace) -> None:
 def _answer(team: Team, arguments: argparse.Namespace) -> None:
     number = str(arguments.id).strip().removeprefix("#")
     if not (number.isascii() and number.isdecimal()):
-        raise NotDecided(f"{arguments.id!r} is no decision's number; see: {command_line(team, 'decisions')}", "unknown")
+        raise NotDecided(
+            f"{quote(arguments.id)} is no decision's number; see: {command_line(team, 'decisions')}", "unknown"
+        )
     told = ask_once(
         team,
         ADDRESSEE,

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from teamsup.hub import Agent
+from teamsup.hub.checks import listed
 from teamsup.hub.console import ADDRESSEE
 from teamsup.hub.sections import RouteSection, UserCommSection
 
@@ -152,7 +153,7 @@ def _mention(text: str, rules: Rules, known: Mapping[str, Agent]) -> Say | Refus
 def _to(names: Sequence[str], text: str, rules: Rules, known: Mapping[str, Agent]) -> Refuse | Ask:
     agents = _known(names, rules, known)
     if not _known(names[:1], rules, known):
-        text = f"There is no agent named {names[0].lower()} here. Known are: {', '.join(known) or 'none'}."
+        text = f"There is no agent named {names[0].lower()} here. Known are: {listed([*known]) or 'none'}."
         return Refuse(text, os.EX_NOUSER)
     if not text:
         called = " ".join(f"@{agent.name}" for agent in agents)

@@ -1,0 +1,48 @@
+"""Nothing of ours makes Python warn: no file is left open, nothing that is to go away is used."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support import Command
+
+SESSION = """
+import asyncio, sys
+from pathlib import Path
+from teamsup.hub import MessageHub, Team
+
+with MessageHub(Team("default", Path(sys.argv[1]) / "default"), agent="lead") as hub:
+    hub.register()
+    hub.watch()
+    hub.send("lead", "hi", metadata={"n": 1})
+    for delivery in hub.listen(0.01):
+        hub.acknowledge(delivery)
+    asyncio.run(hub.wait_async(0.01))
+    hub.broadcast("all"), hub.search("hi"), hub.stats(), hub.check(), hub.agents(), hub.prune(keep=1)
+    hub.backup(Path(sys.argv[1]) / "copy.db")
+"""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["-c", SESSION], ["-m", "teamsup.supervisor", "--help"], ["-m", "teamsup.supervisor", "ps"]],
+    ids=["a session", "--help", "ps"],
+)
+def test_python_has_nothing_to_warn_of(tmp_path: Path, words: list[str]) -> None:
+    command = Command(tmp_path)
+    command.configure("")
+
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-X", "dev", *words, *([str(tmp_path)] if words[0] == "-c" else [])],
+        capture_output=True,
+        text=True,
+        env=command.environment,
+        timeout=60,
+        check=False,
+    )
+
+    told = [line for line in done.stderr.splitlines() if "is not running" not in line]
+    assert told == []
+    assert done.returncode in (0, 3)
