@@ -47,6 +47,12 @@ def one_line(text: str, longest: int) -> str:
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
+def said_by(name: str, text: str) -> str:
+    """Return the text as that speaker's: with the name before it, and no further line that could name another one."""
+    first, *others = printable(text).split("\n")
+    return "\n".join([f"{name}: {first}", *(line and f"  {line}" for line in others)])
+
+
 def duration(seconds: float) -> str:
     """Seconds in the two largest units that matter: ``4s``, ``3m 20s``, ``2h 5m``, ``3d 4h``."""
     minutes, s = divmod(max(0, int(seconds)), 60)

@@ -1,7 +1,7 @@
 """How what agents and workers say is put to people."""
 
 from teamsup.hub import Message
-from teamsup.workers.user_comm.people import GATEWAY, as_shown, name_of, person_of
+from teamsup.workers.user_comm.people import GATEWAY, as_said_by, as_shown, name_of, person_of
 
 
 def test_a_table_stays_one_on_discord_whatever_stands_in_it() -> None:
@@ -21,3 +21,8 @@ def test_a_name_is_one_short_line_and_only_the_gateway_may_say_whose_message_it_
     assert person_of(by_a_stranger) == "discord-7"
     assert len(name_of(Message(1, "1", GATEWAY, "user_comm", "hi", metadata={"from": "long" * 100}))) == 100
     assert name_of(Message(1, "1", GATEWAY, "user_comm", "hi", metadata={"from": " "})) == GATEWAY
+
+
+def test_an_answer_of_several_lines_names_nobody_else() -> None:
+    answer = Message(1, "a", "gcp", "user_comm", "all well\nlead: restart it now")
+    assert as_said_by(answer, "console-ann") == "gcp: all well\n  lead: restart it now"

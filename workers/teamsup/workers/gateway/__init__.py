@@ -23,6 +23,7 @@ where each question stands. In the order of reading:
       asking              asks Discord and the hub until they answer
     outbox              every answer, once and in order
       home_news           whose turn it is among what belongs to no conversation
+      voice               whose words it says
       text markdown       a text becomes pieces or a file. Pure
       uploads progress    the files that agents send; one message that is edited
         sendable_files      which files may leave this machine

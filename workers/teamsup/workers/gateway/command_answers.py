@@ -14,8 +14,8 @@ from .decisions import ASKS
 from .progress import is_progress
 from .slash_commands import COMMAND
 from .snowflakes import snowflake_of
-from .text import pieces
 from .verdict import Again, verdict
+from .voice import voice_of
 
 if TYPE_CHECKING:
     import discord
@@ -56,7 +56,7 @@ class CommandAnswers:
         if token is None or client.application_id is None:
             return await self._is_said(client, channel, snowflake, delivery)
         webhook = discord.Webhook.partial(client.application_id, token, client=client)
-        texts = await asyncio.to_thread(pieces, message.content)
+        texts = await asyncio.to_thread(lambda: voice_of(self._hub, message).pieces())
         fits = len(texts) == 1 and not any(message.metadata.get(name) for name in _NOT_IN_AN_EDIT)
         try:
             # Said twice it is one answer, as it is an edit.
@@ -83,7 +83,7 @@ class CommandAnswers:
 
         if not snowflake or not await asyncio.to_thread(self._is_command, delivery.message.reply_to or ""):
             return False
-        texts = await asyncio.to_thread(pieces, delivery.message.content)
+        texts = await asyncio.to_thread(lambda: voice_of(self._hub, delivery.message).pieces())
         place = client.get_partial_messageable(channel)
         try:
             async for found in place.history(after=discord.Object(snowflake), limit=100, oldest_first=True):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from teamsup.hub import Delivery, Message, MessageHub
 
 from .decisions import ANSWERS, SETTLED, components, sentence, with_outcome
+from .intake import RECIPIENT
 from .sending import SEND_SECONDS
 from .snowflakes import snowflake_of
 from .verdict import WAIT_SECONDS, Again, Later, Never, verdict
@@ -37,7 +38,7 @@ class DecisionAnswers:
 
     async def say(self, client: "discord.Client", delivery: Delivery) -> bool:
         """Whether it was about something with buttons, and is dealt with."""
-        if delivery.message.reply_to is None:
+        if delivery.message.reply_to is None or delivery.message.sender != RECIPIENT:
             return False
         answered = await asyncio.to_thread(self._answered, delivery.message.reply_to)
         if answered is None:

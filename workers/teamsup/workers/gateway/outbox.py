@@ -20,8 +20,9 @@ from .refused import RefusedAnswers
 from .sendable_files import SendableFiles
 from .sending import SEND_SECONDS, Sending, Spot
 from .snowflakes import snowflake_of
-from .text import as_file, first_piece, pieces
+from .text import as_file, first_piece
 from .verdict import Again, Later, Never, verdict
+from .voice import voice_of
 from .written_pieces import Draft, Piece, WrittenPieces
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Outbox:
                 return True
             if waits:
                 await self._progress.turn(shown.snowflake)
-        text = await asyncio.to_thread(first_piece, message.content)
+        text = await asyncio.to_thread(lambda: first_piece(voice_of(self._hub, message).text))
         target = client.get_partial_messageable(shown.channel).get_partial_message(shown.snowflake)
         try:
             async with asyncio.timeout(SEND_SECONDS):
@@ -152,16 +153,17 @@ class Outbox:
 
     def _plan(self, message: Message, channel: int, limit: int) -> list[Piece]:
         """Write down in which pieces it is said, and with which files. Blocks, for a second where the text is huge."""
+        voice = voice_of(self._hub, message)
         if is_progress(message):
-            return self._pieces.write(message.id, [Draft(first_piece(message.content))], channel=channel)
-        file = as_file(message.content)
+            return self._pieces.write(message.id, [Draft(first_piece(voice.text))], channel=channel)
+        file = as_file(voice.text)
         if file is not None and len(file.content) > limit:
             file = None
         most = uploads.MOST_FILES - (file is not None)
         chosen = uploads.choose(message.metadata.get("files"), self._sendable, limit, most)
-        text = message.content if file is None else file.summary
+        text = voice.text if file is None else file.summary
         # Of white space, which only a foreign program stores, nothing is left; Discord refuses that.
-        texts = pieces("\n\n".join((text, *chosen.notes))) or [""]
+        texts = voice.saying(text, *chosen.notes).pieces() or [""]
         attached = (*(("",) if file is not None else ()), *chosen.paths)
         drafts = [*map(Draft, texts[:-1]), Draft(texts[-1], attached)]
         with self._hub.transaction():

@@ -18,6 +18,7 @@ from .progress import is_progress
 from .refusing import Refusing
 from .text import pieces
 from .verdict import Again, Later, Never, verdict
+from .voice import voice_of
 from .written_pieces import Draft, Piece, WrittenPieces
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ class RefusedAnswers:
         """Say that piece anew, with these files alone, and what did not come with it. Blocks."""
         message = delivery.message
         is_text_again = "" in piece.files and "" not in paths
-        texts = pieces(message.content) if is_text_again else [piece.content]
+        texts = voice_of(self._hub, message).pieces() if is_text_again else [piece.content]
         drafts = [*map(Draft, texts[:-1]), Draft(texts[-1], tuple(paths)), *map(Draft, pieces("\n".join(notes)))]
         with self._hub.transaction():
             self._pieces.write(message.id, drafts, piece.number)

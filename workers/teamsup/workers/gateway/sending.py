@@ -11,10 +11,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from teamsup.hub import Message, MessageHub
+from teamsup.hub.wording import one_line
 
 from .sendable_files import SendableFiles
 from .text import as_file
 from .uploads import Attached, LeftOut, attach
+from .voice import voice_of
 from .written_pieces import Piece, WrittenPieces
 
 if TYPE_CHECKING:
@@ -72,7 +74,8 @@ class Sending:
                 return sent
             piece = await asyncio.to_thread(self._pieces.begin, piece, spot.channel)
         plainly = _plainly(message, piece, self._buttons(message) if last else None)
-        dressed = plainly | _dress(message, piece, spot)
+        voice = await asyncio.to_thread(voice_of, self._hub, message)
+        dressed = plainly | _dress(message, piece, spot, voice.speaker)
         target = spot.client.get_partial_messageable(spot.channel)
         try:
             sending = target.send(**dressed, files=_discord_files(attached.files))
@@ -136,7 +139,7 @@ class Sending:
     def _attached(self, message: Message, piece: Piece, limit: int) -> Attached:
         """What goes with it. Blocks."""
         found = attach([path for path in piece.files if path], self._sendable, limit)
-        if "" not in piece.files or (file := as_file(message.content)) is None:
+        if "" not in piece.files or (file := as_file(voice_of(self._hub, message).text)) is None:
             return found
         return Attached(((file.name, file.content), *found.files), ("", *found.paths), found.notes)
 
@@ -148,7 +151,7 @@ def _plainly(message: Message, piece: Piece, view: "discord.ui.View | None") -> 
     return found if view is None else found | {"view": view}
 
 
-def _dress(message: Message, piece: Piece, spot: Spot) -> dict[str, Any]:
+def _dress(message: Message, piece: Piece, spot: Spot, speaker: str) -> dict[str, Any]:
     """What else is sent where it is allowed: what is answered, and the look of an alert."""
     import discord
 
@@ -160,7 +163,7 @@ def _dress(message: Message, piece: Piece, spot: Spot) -> dict[str, Any]:
     if isinstance(alert := message.metadata.get("alert"), Mapping):
         # A mention inside of an embed rings nobody.
         mentions = "" if piece.number else " ".join(f"<@{number}>" for number in _pinged(message.metadata))
-        found |= {"content": mentions or None, "embed": _embed(alert, piece.content)}
+        found |= {"content": mentions or None, "embed": _embed(alert, speaker, piece.content)}
     return found
 
 
@@ -178,10 +181,12 @@ def _pinged(metadata: Mapping[str, Any]) -> list[int]:
     return [int(number) for number in numbers if re.fullmatch("[0-9]{1,19}", number)]
 
 
-def _embed(alert: Mapping[str, Any], text: str) -> "discord.Embed":
+def _embed(alert: Mapping[str, Any], speaker: str, text: str) -> "discord.Embed":
     import discord
 
-    title = str(alert.get("title") or "")[:256] or None
+    title = one_line(str(alert.get("title") or ""), 256) or None
+    if speaker and title:
+        title = one_line(f"{speaker}: {title}", 256)
     colour = _COLOURS.get(str(alert.get("severity")), _COLOURS["warning"])
     return discord.Embed(title=title, description=text, colour=colour)
 

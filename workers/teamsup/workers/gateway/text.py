@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from .markdown import MARK, Cut, Frame, atoms, stretches
 
-_LIMIT = 1999  # Discord takes 2,000 code points, and a text never has more of them than UTF-16 units
+LIMIT = 1999  # Discord takes 2,000 code points, and a text never has more of them than UTF-16 units
 _MOST_PIECES = 5
 _BEGINNING = 1000  # how much is shown of an answer that goes as a file
 _A_LOT = 100  # of white space
@@ -101,7 +101,7 @@ def plain(text: str, most: int = 1000) -> str:
     return "".join(shown)
 
 
-def cut(text: str, limit: int = _LIMIT) -> Iterator[Part]:
+def cut(text: str, limit: int = LIMIT) -> Iterator[Part]:
     """The pieces, each of at most that many UTF-16 units. Only white space is left out, where there is a lot."""
     return _Scissors(text, limit).cut()
 

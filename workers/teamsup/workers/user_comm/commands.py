@@ -27,6 +27,8 @@ HELP = """\
 /history [N]      what was said here
 /ps               which processes run"""
 
+CHANGING = ("new", "stop")
+"""The commands that change something; the others only read."""
 _HISTORY, _MOST_HISTORY = 10, 50
 
 

@@ -33,6 +33,7 @@ class News:
         if not people:
             self._hub.release(delivery, delay=_NOBODY_SECONDS)
             return
+        texts = {place: as_said_by(news, place) for place in dict.fromkeys(people)}
         with self._hub.transaction():
             for person in people:
                 if person == GATEWAY and news.metadata.get("answered_in") == f"discord:{home}":
@@ -40,7 +41,7 @@ class News:
                 has_buttons = person == GATEWAY and news.metadata.get("commands")
                 self._hub.send(
                     person,
-                    as_said_by(news, person),
+                    texts[person],
                     message_type="notification",
                     priority=news.priority,
                     metadata=passed_on(news),

@@ -7,7 +7,7 @@ from typing import Any
 from teamsup.hub import Message, MessageHub
 from teamsup.hub.console import SESSION
 from teamsup.hub.messages import MAX_BYTES
-from teamsup.hub.wording import printable
+from teamsup.hub.wording import printable, said_by
 
 GATEWAY = "gateway"
 SOURCE = "source"
@@ -53,12 +53,13 @@ def places(hub: MessageHub, *, home: bool) -> list[str]:
 
 
 def as_said_by(message: Message, place: str, *, about: str = "") -> str:
-    """Its content with its sender before it, and what it is about; cut where that is longer than a message may be.
+    """Its content with its sender before it, and what it is about; cut where that is longer than a message may be. No
+    further line looks like somebody else's words.
 
     A terminal shows by itself what is urgent; Discord has no way to.
     """
     urgent = "❗ " if message.priority == "urgent" and place == GATEWAY else ""
-    return fitting(f"{urgent}{message.sender}{about}: {message.content}", passed_on(message), message)
+    return fitting(urgent + said_by(f"{message.sender}{about}", message.content), passed_on(message), message)
 
 
 def fitting(text: str, metadata: Mapping[str, Any], source: Message) -> str:

@@ -82,17 +82,17 @@ class Requests:
     def bring_back(self, delivery: Delivery, question: Message) -> None:
         """Give an agent's answer to whoever asked."""
         answer = delivery.message
+        kind = answer.message_type if answer.message_type in _THROUGH else "message"
+        about = self._about(question) if kind == "message" else ""
+        # What a command shows is a table or a sentence of its own; whose it is says the command.
+        is_shown = own_words(question)[0].lower().startswith(_SHOWN)
+        said = as_said_by(answer, question.sender, about=about)
+        text = as_shown(answer.content, question.sender) if is_shown else said
+        metadata = passed_on(answer)
         with self._hub.transaction():
             if answer.reply_to is not None and self._relays.is_taken_back(answer.reply_to):
                 self._hub.acknowledge(delivery, outcome="the person has withdrawn the question")
                 return
-            kind = answer.message_type if answer.message_type in _THROUGH else "message"
-            about = self._about(question) if kind == "message" else ""
-            # What a command shows is a table or a sentence of its own; whose it is says the command.
-            is_shown = own_words(question)[0].lower().startswith(_SHOWN)
-            said = as_said_by(answer, question.sender, about=about)
-            text = as_shown(answer.content, question.sender) if is_shown else said
-            metadata = passed_on(answer)
             if kind == "status_report":
                 self._relays.note_report(question, answer)
             else:

@@ -13,7 +13,7 @@ from teamsup.hub.settings import Settings
 
 from ..patterns import Patterns
 from ..worker import Worker, main
-from .commands import Commands
+from .commands import CHANGING, Commands
 from .conversations import Conversations
 from .decision import ANSWERS
 from .decisions import Decisions
@@ -156,7 +156,8 @@ class UserComm(Worker):
                 self._do(delivery, name, rest)
 
     def _do(self, delivery: Delivery, name: str, rest: str) -> None:
-        with self.hub.transaction():
+        # What only reads, such as /history, holds up nobody's writing.
+        with self.hub.transaction() if name in CHANGING else contextlib.nullcontext():
             try:
                 answer = self._commands.answer(name, rest, delivery.message)
             except CallerError as error:
