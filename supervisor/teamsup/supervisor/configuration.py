@@ -3,7 +3,7 @@
 import graphlib
 import signal
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from teamsup.hub.sections import (
     GROUPS,
     SECTIONS,
     WORKERS,
+    GatewaySection,
     MetricsSection,
     MonitorSection,
     TeamSection,
@@ -71,6 +72,8 @@ class Program:
     log_files: int = 3
     settings: tuple[object, ...] = ()
     """All that teamsup's own worker reads in teamsup.toml at its start."""
+    files: tuple[Path, ...] = ()
+    """Those that it reads at its start besides the configuration: a change of one lets it be tried again."""
     fault: str = ""
     """What a person has to mend in its sections before it can start; empty: nothing."""
 
@@ -99,7 +102,9 @@ class Configuration:
     programs: Mapping[str, Program]
     """By name, each behind those it depends on."""
     tables: Mapping[str, Any] = field(repr=False)
-    """What it was read from, without the sections that are wrong."""
+    """What it was read from."""
+    sound_tables: Mapping[str, Any] = field(repr=False)
+    """The same without the sections that are wrong, for workers that read a section of another one."""
 
     @property
     def fault(self) -> str:
@@ -152,7 +157,8 @@ def read(team: Team, tables: Mapping[str, Any]) -> Configuration:
         keep_seconds=section.keep_days * 86400,
         metrics_port=port,
         programs=_ordered(programs, settings),
-        tables=sound.tables,
+        tables=tables,
+        sound_tables=sound.tables,
     )
 
 
@@ -215,6 +221,7 @@ def _program(name: str, section: WorkerSection, settings: Settings, team_section
         memory_max=size("memory_max", section.memory_max) if section.memory_max else None,
         log_bytes=size("log_max", section.log_max),
         log_files=section.log_files,
+        files=tuple(_files(name, env_file, settings, team)),
         settings=_own_settings(name, settings, team_section) if ours else (),
     )
 
@@ -229,6 +236,19 @@ def _own_settings(name: str, settings: Settings, team_section: TeamSection) -> t
         for section in own
     ]
     return team_section.unread_seconds, *several
+
+
+def _files(name: str, env_file: Path | None, settings: Settings, team: Team) -> Iterator[Path]:
+    if env_file is not None:
+        yield env_file
+    named = []
+    if name == "gateway":
+        named = [settings.section("gateway", GatewaySection).token_file]
+    elif name == "monitor-bridge":
+        named = [source.secret_file for source in settings.group("source", SourceSection).values()]
+    for text in named:
+        if text and not text.startswith("$"):
+            yield _path(f"[{name}]", "file", text, team)
 
 
 def _path(label: str, key: str, name: str, team: Team) -> Path:

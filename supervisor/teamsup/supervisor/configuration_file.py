@@ -19,7 +19,7 @@ from .configuration import Configuration, sections_of
 
 def stage(team: Team, accepted: Configuration) -> None:
     """Write the file beside the one that counts. Raises OSError."""
-    tables = dict(accepted.tables)
+    tables = dict(accepted.sound_tables)
     if isinstance(workers := tables.get("worker"), dict):
         tables["worker"] = {name: _without_values(worker) for name, worker in workers.items()}
     text = json.dumps({"tables": tables, "whole": not accepted.fault}, default=str)
@@ -45,7 +45,7 @@ def at_boot(team: Team) -> tuple[Configuration, str]:
     except NotConfigured as error:
         trouble = str(error)
         if (last := _last(team)) is not None:
-            return last, f"{trouble} The team runs with the configuration that was accepted last."
+            return last, trouble
         found = configuration.read(team, saved_tables(team, must_exist=False))
     try:
         stage(team, found)
@@ -53,7 +53,7 @@ def at_boot(team: Team) -> tuple[Configuration, str]:
     except OSError:
         # Without it each worker reads teamsup.toml itself, which is right now.
         team.accepted_configuration.unlink(missing_ok=True)
-    return found, trouble if found.fault else ""
+    return found, found.fault and trouble
 
 
 def with_sections_of(names: Collection[str], new: Mapping[str, Any], old: Mapping[str, Any]) -> dict[str, Any]:
@@ -63,6 +63,11 @@ def with_sections_of(names: Collection[str], new: Mapping[str, Any], old: Mappin
     workers |= {name: worker for name, worker in _workers(new).items() if name.lower() in names}
     kept = {key: table for key, table in old.items() if key not in taken and key != "worker"}
     return kept | {key: new[key] for key in taken if key in new} | ({"worker": workers} if workers else {})
+
+
+def says_the_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether the tables mean the same. Of alerts the first in the file that fits counts."""
+    return one == other and list(one.get("alert", ())) == list(other.get("alert", ()))
 
 
 def _workers(tables: Mapping[str, Any]) -> dict[str, Any]:

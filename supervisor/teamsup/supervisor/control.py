@@ -1,22 +1,24 @@
 """What the supervisor is asked for in messages, and who may: status, start NAME, stop NAME, restart NAME, reload."""
 
 import asyncio
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from teamsup.hub import Agent, Delivery, NotConfigured
+from teamsup.hub import Agent, CallerError, Delivery, Message, StoreError, TeamsupError
 from teamsup.hub.checks import listed, quote
 from teamsup.hub.command_line import command_line
 
 from .crew import Member
-from .lifecycle import State
+from .lifecycle import State, is_done
+from .request import EXIT_CODE, SECONDS, NotReady
 
 if TYPE_CHECKING:
     from .supervisor import Supervisor
 
-# Less than those wait who have asked.
 _PATIENCE = 25.0
+_LONGEST_SECONDS = 24 * 3600.0
 
 
 async def answer(supervisor: "Supervisor", delivery: Delivery, agents: Sequence[Agent]) -> None:
@@ -28,40 +30,55 @@ async def answer(supervisor: "Supervisor", delivery: Delivery, agents: Sequence[
     people = [agent.name for agent in agents if agent.kind == "console"]
     may_act = message.sender in (*people, *supervisor.settings.operators)
     try:
-        done, text = await _do(supervisor, message.content.split(), message.sender, may_act=may_act)
-    except Exception as error:
-        done, text = False, f"That failed: {type(error).__name__}: {error}"
+        text = await _do(supervisor, message, may_act=may_act)
+        error = {}
+    except CallerError as refused:
+        text, error = str(refused), {EXIT_CODE: refused.exit_code}
+    except Exception as failed:
+        text = f"That failed: {failed if isinstance(failed, TeamsupError | OSError) else repr(failed)}"
+        error = {EXIT_CODE: os.EX_IOERR if isinstance(failed, StoreError | OSError) else os.EX_SOFTWARE}
         supervisor.say(text)
-    kind = "message" if done else "error"
-    await supervisor.in_hub(supervisor.hub.reply, delivery, text, message_type=kind)
+    await supervisor.in_hub(
+        supervisor.hub.reply, delivery, text, message_type="error" if error else "message", metadata=error
+    )
 
 
-async def _do(supervisor: "Supervisor", words: list[str], sender: str, *, may_act: bool) -> tuple[bool, str]:
-    members = supervisor.crew.members
+async def _do(supervisor: "Supervisor", message: Message, *, may_act: bool) -> str:
+    """Return what was done. Raises CallerError, or what reload() raises, when it was not."""
+    sender, words, patience = message.sender, message.content.split(), _patience(message)
+    crew = supervisor.crew
     match words:
         case ["status"]:
             itself = [f"supervisor: DEGRADED, {supervisor.troubles}"] if supervisor.troubles else []
-            return True, "\n".join([*itself, *(_described(supervisor, member) for member in members.values())])
+            return "\n".join([*itself, *(_described(supervisor, member) for member in crew.members.values())])
         case ["reload"] | [("start" | "stop" | "restart"), _] if not may_act:
             how = command_line(supervisor.team, *words)
-            return False, f"I tell {sender} only the 'status'. A person may do this in a terminal: {how}"
+            raise CallerError(f"I tell {sender} only the 'status'. A person may do this in a terminal: {how}")
         case ["reload" | "start" | "stop" | "restart", *_] if supervisor.stopping.is_set():
-            return False, "The team is being stopped."
+            raise CallerError("The team is being stopped.")
         case ["reload"]:
             supervisor.say(f"{sender} asked to reload")
-            try:
-                return True, await supervisor.reload()
-            except NotConfigured as error:
-                return False, str(error)
+            plan = await supervisor.reload()
+            await _settle(supervisor, (*plan.start, *plan.restart), patience)
+            unready = [name for name in crew.unready() if name in (*plan.start, *plan.restart)]
+            if unready:
+                raise NotReady(f"{plan}. {' '.join(_why_not(supervisor, crew.members[name]) for name in unready)}")
+            return str(plan)
         case [("start" | "stop" | "restart") as verb, name] if name in supervisor.settings.programs:
             supervisor.say(f"{sender} asked to {verb} {name}")
-            return await _move(supervisor, members[name], verb)
+            return await _move(supervisor, crew.members[name], verb, patience)
         case [("start" | "stop" | "restart"), name]:
-            return False, f"There is no worker {quote(name)}; there are {listed([*supervisor.settings.programs])}."
-    return False, "I know 'status', 'start NAME', 'stop NAME', 'restart NAME' and 'reload'."
+            raise CallerError(f"There is no worker {quote(name)}; there are {listed([*supervisor.settings.programs])}.")
+    raise CallerError("I know 'status', 'start NAME', 'stop NAME', 'restart NAME' and 'reload'.")
 
 
-async def _move(supervisor: "Supervisor", member: Member, verb: str) -> tuple[bool, str]:
+def _patience(message: Message) -> float:
+    """Return for how many seconds the sender wants us to wait for workers to be ready."""
+    given = message.metadata.get(SECONDS)
+    return given if isinstance(given, float) and 0 <= given <= _LONGEST_SECONDS else _PATIENCE
+
+
+async def _move(supervisor: "Supervisor", member: Member, verb: str, patience: float) -> str:
     crew, name = supervisor.crew, member.name
     match verb:
         case "start":
@@ -70,24 +87,35 @@ async def _move(supervisor: "Supervisor", member: Member, verb: str) -> tuple[bo
             crew.stop(name)
         case "restart":
             crew.restart(name)
-    with suppress(TimeoutError):
-        async with asyncio.timeout(_PATIENCE):
-            await crew.settled(member, State.STOPPING, State.STARTING)
-            for other in crew.waits_for(member):
-                await crew.settled(crew.members[other], State.STARTING)
-            await crew.settled(member, State.STARTING)
+    await _settle(supervisor, [name], patience)
     # What it waits for is no part of its state, so its lifecycle has not published it.
     supervisor.publish()
     if verb == "stop":
-        return True, f"{name} has ended." if member.child is None else f"{name} is about to end."
+        return f"{name} has ended." if member.child is None else f"{name} is about to end."
     if member.process.state is State.STARTING:
-        return True, f"{name} was started and has not reported yet."
+        return f"{name} was started and has not reported yet."
     if member.child is not None:
-        return True, f"{name} runs, pid {member.child.pid}."
-    if waiting := crew.waits_for(member):
-        return False, f"{name} waits for {', '.join(waiting)}."
-    why = member.process.reason or member.process.state
-    return False, f"{name} does not run: {why}. See: {command_line(supervisor.team, 'ps', name)}"
+        return f"{name} runs, pid {member.child.pid}."
+    if is_done(member.process.state, member.process.reason):
+        return f"{name} was started and has ended well."
+    raise NotReady(_why_not(supervisor, member))
+
+
+async def _settle(supervisor: "Supervisor", names: Iterable[str], seconds: float) -> None:
+    """Return when each of these runs, has ended or cannot go on, at the latest after so many seconds."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await supervisor.crew.at_rest(names)
+
+
+def _why_not(supervisor: "Supervisor", member: Member) -> str:
+    how = command_line(supervisor.team, "ps", member.name)
+    if waiting := supervisor.crew.waits_for(member):
+        return f"{member.name} waits for {', '.join(waiting)}."
+    if member.process.state in (State.STARTING, State.STOPPING):
+        return f"{member.name} is not ready yet. See: {how}"
+    why = (member.process.reason or member.process.state).rstrip(".")
+    return f"{member.name} does not run: {why}. See: {how}"
 
 
 def _described(supervisor: "Supervisor", member: Member) -> str:

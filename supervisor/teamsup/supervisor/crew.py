@@ -6,12 +6,12 @@ import random
 import subprocess
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from teamsup.hub import Team
-from teamsup.hub.messages import SUPERVISOR
+from teamsup.hub.messages import NOT_CONFIGURED, SUPERVISOR
 from teamsup.hub.settings import HANDED
 from teamsup.hub.wording import printable
 
@@ -77,6 +77,7 @@ class Crew:
         self._runs = 0
         self._ending = False
         self._impatient = False
+        self._moved = asyncio.Event()
         self._sweeps: set[asyncio.Task[object]] = set()
         self.members: dict[str, Member] = {}
 
@@ -134,6 +135,12 @@ class Crew:
             member.changed.clear()
             await member.changed.wait()
 
+    async def at_rest(self, names: Iterable[str]) -> None:
+        """Return once each of these runs, has ended, or waits for something that only time or a person can change."""
+        while any(self._is_moving(name) for name in names):
+            self._moved.clear()
+            await self._moved.wait()
+
     def waits_for(self, member: Member) -> list[str]:
         """Those a member that should run cannot be started without."""
         if not self._is_wanting(member):
@@ -163,9 +170,12 @@ class Crew:
         )
 
     def unready(self) -> list[str]:
-        """Who is starting, or is being replaced because it hung at that."""
-        unready = (State.STARTING, State.STOPPING)
-        return [member.name for member in self.members.values() if member.wanted and member.process.state in unready]
+        """Those that should run and do not: they start, are tried again, wait, or are held by a mistake."""
+        return [
+            member.name
+            for member in self.members.values()
+            if member.wanted and not self._serves(member) and member.process.reason != NOT_CONFIGURED
+        ]
 
     def member_of(self, lineage: leftovers.Lineage) -> Member | None:
         """Return the worker that a process is, or comes from."""
@@ -197,6 +207,7 @@ class Crew:
             member.timer = asyncio.get_running_loop().call_later(pause, self.apply, member, lifecycle.Tick())
         if member.process != before:
             member.changed.set()
+            self._moved.set()
             self._advance()
             self._on_change(member)
 
@@ -240,6 +251,23 @@ class Crew:
             for other in self.members.values()
             if not member.renew or other.renew or other.process.state is State.STOPPING
         )
+
+    def _is_moving(self, name: str) -> bool:
+        """Whether it is about to start, to end or to be replaced, or waits for one that is."""
+        names = [name]
+        for each in names:
+            member = self.members.get(each)
+            if member is None:
+                continue
+            ends = member.renew or (member.is_busy and not member.wanted)
+            if ends or member.process.state in (State.STARTING, State.STOPPING):
+                return True
+            if self._is_wanting(member):
+                others = self.waits_for(member)
+                if not others:
+                    return True
+                names += [other for other in others if other not in names]
+        return False
 
     def _serves(self, member: Member) -> bool:
         """Whether those who depend on it may run: it is there, or was meant to end and has done so well."""

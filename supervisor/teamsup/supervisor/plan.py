@@ -15,10 +15,15 @@ class Plan:
     stop: tuple[str, ...] = ()
     change: tuple[str, ...] = ()
     """Needs no other process: what is new counts from now on, or from its next start."""
+    metrics_port: int | None = None
+    """None: it stays."""
 
     def __str__(self) -> str:
-        parts = (("start", self.start), ("restart", self.restart), ("stop", self.stop), ("change", self.change))
-        return "; ".join(f"{verb} {', '.join(names)}" for verb, names in parts if names) or "nothing has changed"
+        moves = (("start", self.start), ("restart", self.restart), ("stop", self.stop), ("change", self.change))
+        parts = [f"{verb} {', '.join(names)}" for verb, names in moves if names]
+        if self.metrics_port is not None:
+            parts.append(f"metrics on port {self.metrics_port or 'none'}")
+        return "; ".join(parts) or "nothing has changed"
 
 
 def make_plan(

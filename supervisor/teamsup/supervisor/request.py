@@ -7,11 +7,35 @@ from teamsup.hub.wording import printable
 
 from .state_file import require_running
 
+SECONDS = "seconds"
+"""In the metadata of a request, for how long its sender wants the supervisor to wait for workers to be ready."""
+EXIT_CODE = "exit_code"
+"""In the metadata of a refusal, the exit code with which a command ends on it."""
+_ANSWER_SHARE = 5 / 6
+_ANSWER_SECONDS = 5.0
+
+
+class Refused(CallerError):
+    """The supervisor did not do what it was asked to, or not all of it."""
+
+    def __init__(self, text: str, exit_code: int) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code
+
+
+class NotReady(CallerError):
+    """The team runs, but not all of it."""
+
+    exit_code = 4  # as of ps
+
 
 def ask_supervisor(team: Team, request: str, seconds: float) -> str:
-    """Ask the team's supervisor, and give back its answer. Raises NotRunning, NoAnswer, and what it refuses."""
+    """Ask the team's supervisor, and give back its answer. Raises NotRunning, NoAnswer, and Refused."""
     require_running(team)
-    answer = ask_once(team, SUPERVISOR, request, seconds)
+    # Its answer must come before our time is over.
+    patience = float(max(seconds * _ANSWER_SHARE, seconds - _ANSWER_SECONDS))
+    answer = ask_once(team, SUPERVISOR, request, seconds, metadata={SECONDS: patience})
     if answer.message_type == "error":
-        raise CallerError(printable(answer.content))
+        code = answer.metadata.get(EXIT_CODE)
+        raise Refused(printable(answer.content), code if isinstance(code, int) else CallerError.exit_code)
     return printable(answer.content)

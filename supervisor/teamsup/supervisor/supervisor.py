@@ -9,12 +9,12 @@ from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from teamsup.hub import Agent, Delivery, MessageHub, NotConfigured, StoreError, Team, TeamsupError
+from teamsup.hub import Agent, Delivery, MessageHub, StoreError, Team, TeamsupError
 from teamsup.hub.command_line import command_line
 from teamsup.hub.doorbell import Bells, Doorbell
 from teamsup.hub.messages import DEGRADED, OFFLINE, ONLINE, SUPERVISOR
 
-from . import configuration, configuration_file, control, leftovers, state_file
+from . import control, leftovers, state_file
 from .configuration import Configuration
 from .crew import Crew, Member
 from .deaths import Death
@@ -22,10 +22,11 @@ from .degradation import Troubles, degradation, status_line
 from .hub_monitor import LOOK_SECONDS, HubMonitor
 from .journal import Journal
 from .judge import WEIGH_SECONDS, Judge
-from .lifecycle import ALIVE, State, is_held
+from .lifecycle import ALIVE, State
 from .news import MONITOR_BRIDGE, News
 from .notifier import Notifier
-from .plan import make_plan
+from .plan import Plan
+from .reload import Reload
 
 if TYPE_CHECKING:
     from .metrics import MetricsServer
@@ -38,7 +39,7 @@ _PRUNE_FIRST_SECONDS = 60.0
 _PRUNE_EVERY_SECONDS = 3600.0
 # A signal that came twice at once, as from 'timeout' to the group and to us, is no second thought.
 _SECOND_THOUGHT_SECONDS = 0.5
-_STATE, _METRICS, _CONFIGURATION = "state", "metrics", "configuration"
+_STATE, _METRICS, _FILES = "state", "metrics", "files"
 
 
 class Supervisor:
@@ -55,9 +56,9 @@ class Supervisor:
         self.ready = asyncio.Event()
         """Set once no worker is starting any more."""
         self._notifier = notifier
-        self._journal = Journal(team.logs, echo=echo)
-        self._journal.open(SUPERVISOR)
-        self.crew = Crew(team, self._journal, self._changed, self._died)
+        self.journal = Journal(team.logs, echo=echo)
+        self.journal.open(SUPERVISOR)
+        self.crew = Crew(team, self.journal, self._changed, self._died)
         self._judge = Judge(self.crew)
         self._started_at = time.time()
         self._began = time.monotonic()
@@ -65,16 +66,17 @@ class Supervisor:
         self._ended = False
         # With nohup SIGHUP was ignored, and the terminal may go.
         self._needs_terminal = _has_terminal() and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
-        self._reloading = asyncio.Lock()
         self._marking = asyncio.Lock()
         self._gone: set[str] = set()
+        self._removed: set[str] = set()
         self._tasks: set[asyncio.Task[object]] = set()
         self._agents: dict[str, Agent] = {}
         self.troubles = Troubles(self.say, self._show_trouble)
         self._hub_monitor = HubMonitor(hub, self.crew, self.troubles)
         self._news = News(hub, self.say)
         self._published = state_file.TeamState(os.getpid(), self._started_at, ())
-        self._metrics: MetricsServer | None = None
+        self.metrics: MetricsServer | None = None
+        self._reload = Reload(self)
         self._boot_trouble = trouble
 
     async def run(self) -> None:
@@ -109,53 +111,21 @@ class Supervisor:
         self.publish()
         await self.in_hub(self.hub.heartbeat, OFFLINE)
         self.say("stopped")
-        self._journal.close()
+        self.journal.close()
 
-    async def reload(self) -> str:
-        """Take over a changed configuration, or refuse it as a whole; what was done, in words.
+    async def reload(self) -> Plan:
+        """Take over a changed teamsup.toml, or change nothing.
 
-        Raises NotConfigured.
+        Raises NotConfigured for a mistake in it, StoreError or OSError when it cannot be taken over now.
         """
-        async with self._reloading:
-            try:
-                new = await asyncio.to_thread(configuration.load, self.team)
-            except NotConfigured as error:
-                self.troubles.begin(_CONFIGURATION, f"The saved teamsup.toml does not count: {error}")
-                raise
-            if self.stopping.is_set():
-                return "the team is being stopped"
-            self._notifier.reloading()
-            try:
-                return await self._take_on(new)
-            finally:
-                self._notifier.ready(self._status())
-
-    async def _take_on(self, new: Configuration) -> str:
-        members = self.crew.members.values()
-        held = {member.name for member in members if is_held(member.process)}
-        active = {member.name for member in members if member.wanted} - held
-        plan = make_plan(self.settings.programs, new.programs, active, held)
-        port_changed = new.metrics_port != self.settings.metrics_port
-        done = str(plan) if not port_changed else f"{plan}; metrics on port {new.metrics_port or 'none'}"
-        await asyncio.to_thread(configuration_file.stage, self.team, new)
-        configuration_file.switch(self.team)
-        self.say(f"reload: {done}")
-        self.settings = new
-        self.crew.stop(*plan.stop)
-        for name in plan.stop:
-            self.background(self._forget(self.crew.members[name]))
-        self.crew.configure(new.programs, {})
-        self.crew.restart(*plan.restart)
-        self.crew.start(*plan.start)
-        self.publish()
-        if port_changed:
-            await self._serve_metrics()
-        self.troubles.end(_CONFIGURATION)
-        await self.in_hub(self._enroll)
-        return done
+        self._notifier.reloading()
+        try:
+            return await self._reload.all()
+        finally:
+            self._notifier.ready(self._status())
 
     def say(self, line: str) -> None:
-        self._journal.say(SUPERVISOR, line)
+        self.journal.say(SUPERVISOR, line)
 
     def _show(self) -> None:
         self._notifier.status(self._status())
@@ -199,28 +169,46 @@ class Supervisor:
         self.crew.configure(self.settings.programs, known)
         self.publish()
         if self._boot_trouble:
-            self.troubles.begin(_CONFIGURATION, self._boot_trouble)
+            self._reload.show(self._boot_trouble)
             self._news.add(self._boot_trouble)
         self.hub.register("supervisor", pid=os.getpid())
         self.hub.recover()
-        self._enroll()
-
-    def _enroll(self) -> None:
-        for program in self.settings.programs.values():
-            # Who sends no heartbeats may know nothing of the hub; its mailbox would fill up unread.
-            if program.heartbeat_seconds is not None:
-                self.hub.enroll(program.name, "daemon" if program.is_ours else "agent")
-        for name in self.settings.agents:
-            self.hub.enroll(name)
+        self.enroll(self.settings)
+        self._removed = known.keys() - {*self.settings.programs, *self.settings.agents}
         self.hub.watch()
 
-    async def _forget(self, member: Member) -> None:
-        """Once a worker that is configured no more has ended."""
+    def enroll(self, settings: Configuration) -> None:
+        """Make those of this configuration known who are not. Raises StoreError; then nobody was."""
+        with self.hub.transaction():
+            for program in settings.programs.values():
+                # Who sends no heartbeats may know nothing of the hub; its mailbox would fill up unread.
+                if program.heartbeat_seconds is not None:
+                    self.hub.enroll(program.name, "daemon" if program.is_ours else "agent")
+            for name in settings.agents:
+                self.hub.enroll(name)
+
+    def remove(self, name: str) -> None:
+        """End a worker that is configured no more, then forget it."""
+        self.crew.stop(name)
+        self.background(self._remove(self.crew.members[name]))
+
+    async def _remove(self, member: Member) -> None:
         await self.crew.settled(member, *ALIVE, State.STOPPING)
         if member.name not in self.settings.programs:
             self.crew.members.pop(member.name, None)
-            self._journal.forget(member.name)
+            self.journal.forget(member.name)
+            self._removed.add(member.name)
             self.publish()
+            await self.in_hub(self._retire)
+
+    def _retire(self) -> None:
+        """Forget the removed in the hub too; messages for them stay. After a StoreError the next call goes on."""
+        for name in list(self._removed):
+            if name in self.settings.agents:
+                self.hub.mark_offline(name)
+            elif name not in self.settings.programs:
+                self.hub.retire(name)
+            self._removed.discard(name)
 
     def _signalled(self, number: int) -> None:
         """SIGTERM and Ctrl-C end the team in order, a second Ctrl-C at once. SIGHUP reloads, unless it says that the
@@ -236,8 +224,8 @@ class Supervisor:
     async def _reload_or_say_why_not(self) -> None:
         try:
             await self.reload()
-        except NotConfigured:
-            self.say("nothing was reloaded")
+        except (TeamsupError, OSError) as error:
+            self.say(f"nothing was reloaded: {error}")
 
     def _changed(self, member: Member) -> None:
         if member.child is None and not member.is_busy:
@@ -327,6 +315,7 @@ class Supervisor:
 
     async def _care(self) -> None:
         self._keep_hold()
+        await self._follow_files()
         if _STATE in self.troubles:
             self.publish()
         if _METRICS in self.troubles:
@@ -357,11 +346,28 @@ class Supervisor:
             self.say(str(error))
             self.stopping.set()
 
+    async def _follow_files(self) -> None:
+        if self.stopping.is_set():
+            return
+        try:
+            await self._reload.follow()
+        except (TeamsupError, OSError) as error:
+            self.troubles.begin(_FILES, f"What was saved cannot be taken over: {error}")
+        else:
+            self.troubles.end(_FILES)
+
     def _look(self) -> tuple[list[Agent], list[Delivery]]:
         # Who looks for crash loops learns of them from here: many workers know nothing of the hub.
-        restarts = {each.name: each.restarts for each in self._published.workers}
-        status = DEGRADED if self.troubles else ONLINE
-        self.hub.heartbeat(status, pid=os.getpid(), restarts=restarts, reason=str(self.troubles))
+        workers = self._published.workers
+        self.hub.heartbeat(
+            DEGRADED if self.troubles else ONLINE,
+            pid=os.getpid(),
+            restarts={each.name: each.restarts for each in workers},
+            fatal={each.name: each.reason for each in workers if each.state == State.FATAL},
+            reason=str(self.troubles),
+            note=self._reload.note,
+        )
+        self._retire()
         self.hub.watch()
         self.hub.expire()
         # The requests first: who has made them is known by then.
@@ -369,18 +375,26 @@ class Supervisor:
         return self.hub.agents(), requests
 
     async def _serve_metrics(self) -> None:
-        if self._metrics is not None:
-            await asyncio.to_thread(self._metrics.close)
-            self._metrics = None
-        if port := self.settings.metrics_port:
-            from .metrics import MetricsServer  # few want it, and it takes a MiB
+        port = self.settings.metrics_port
+        try:
+            await self.replace_metrics(self.open_metrics(port))
+        except OSError as error:
+            self.troubles.begin(_METRICS, f"No metrics on 127.0.0.1 port {port}: {error.strerror}.")
 
-            try:
-                self._metrics = MetricsServer(port, self.hub, lambda: self._published)
-            except OSError as error:
-                self.troubles.begin(_METRICS, f"No metrics on 127.0.0.1 port {port}: {error.strerror}.")
-                return
-        self.troubles.end(_METRICS)
+    def open_metrics(self, port: int) -> "MetricsServer | None":
+        """Return a server of metrics on that port; None for port 0. Raises OSError."""
+        if not port:
+            return None
+        from .metrics import MetricsServer  # few want it, and it takes a MiB
+
+        return MetricsServer(port, self.hub, lambda: self._published)
+
+    async def replace_metrics(self, server: "MetricsServer | None") -> None:
+        old, self.metrics = self.metrics, server
+        if old is not None and old is not server:
+            await asyncio.to_thread(old.close)
+        if server is not None or not self.settings.metrics_port:
+            self.troubles.end(_METRICS)
 
 
 def _has_terminal() -> bool:

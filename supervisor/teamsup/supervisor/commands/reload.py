@@ -11,7 +11,10 @@ from ..state_file import require_running
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.epilog = "What is wrong in the file is said, and nothing is changed. SIGHUP to the supervisor does the same."
+    parser.epilog = (
+        "With a mistake in the file nothing is changed. Exit code 4: it was taken over, and a worker is not ready "
+        "after --timeout. SIGHUP to the supervisor reloads too, and only its log says how that went."
+    )
     add_timeout(parser, 30)
 
 

@@ -8,24 +8,18 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from teamsup.hub import CallerError, MessageHub, Team
+from teamsup.hub import MessageHub, Team
 from teamsup.hub.command_line import command_line
 from teamsup.hub.messages import SUPERVISOR
 
 from ..arguments import add_timeout
 from ..configuration_file import at_boot
 from ..notifier import Notifier
-from ..request import ask_supervisor
+from ..request import NotReady, ask_supervisor
 from ..state_file import hold
 
 if TYPE_CHECKING:
     from ..supervisor import Supervisor
-
-
-class NotReady(CallerError):
-    """The team runs, but not all of it."""
-
-    exit_code = 4  # as of ps
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -5,7 +5,7 @@ import os
 
 from teamsup.hub import MessageHub, NotConfigured
 from teamsup.hub.sections import GatewaySection, RouteSection, UserCommSection
-from teamsup.hub.settings import Settings
+from teamsup.hub.settings import Settings, saved_tables
 
 from .people import GATEWAY
 from .routing import Rules
@@ -56,7 +56,6 @@ class RulesFile:
                 self._rules, self._gateway = _rules(settings), settings.section(GATEWAY, GatewaySection)
             except NotConfigured as error:
                 self.trouble = f"goes on with the former rules: {error}"
-                self._log.error("%s", self.trouble)
             else:
                 self.trouble = ""
                 self._unknown = self._rules.agents
@@ -69,7 +68,8 @@ class RulesFile:
         # While somebody saves it, it may be gone or empty for a moment. Who means that restarts the team.
         if (stamp is None or not stamp[1]) and self._rules != Rules():
             raise NotConfigured(f"{self._hub.team.configuration} is gone, or empty.")
-        return Settings(self._hub.team)
+        # The file itself: what the supervisor has handed to us changes with a reload only.
+        return Settings(self._hub.team, saved_tables(self._hub.team, must_exist=False))
 
     def _enroll(self) -> None:
         for name in self._unknown:

@@ -56,7 +56,17 @@ class UserComm(Worker):
         self._something_asked = asyncio.Event()
 
     def details(self) -> dict[str, Any]:
-        return {"note": self._rules.trouble or trouble(self._rules.last, self._patterns)}
+        return {"note": trouble(self._rules.last, self._patterns)}
+
+    async def beat(self) -> None:
+        """Look also at the rules, which count as soon as they are saved."""
+        with contextlib.suppress(StoreError):
+            await self.in_thread(lambda: self._rules.rules)
+        if self._rules.trouble:
+            await self.degrade("configuration", self._rules.trouble)
+        else:
+            await self.recover("configuration")
+        await super().beat()
 
     async def work(self) -> None:
         """Look after what is open; while nothing is, wait."""

@@ -1,0 +1,202 @@
+"""A changed configuration: what a reload waits for and refuses, and what a saved file changes without one."""
+
+import json
+import os
+import signal
+import socket
+from collections.abc import Callable
+
+import pytest
+
+from own_workers import beating, in_state, row, said, worker
+from support import Command, as_foreign_program, eventually, refusal
+
+RunWorkers = Callable[[str], Command]
+
+CRASH = "raise SystemExit(3)"
+UNCONFIGURED = "raise SystemExit(78)"
+
+
+def test_a_reload_names_who_cannot_start(run_workers: RunWorkers, teamsup: Command) -> None:
+    run_workers(worker("one"))
+    teamsup.configure(worker("one") + worker("two", CRASH, start_seconds=60))
+
+    reload = teamsup.run("reload")
+
+    assert reload.returncode == 4
+    assert refusal(reload).startswith("teamsup: start two. two does not run: exit code 3. See: ")
+    assert row(teamsup, "one")["state"] == "RUNNING"
+
+
+def test_a_reload_waits_for_the_first_heartbeat_as_long_as_it_may(run_workers: RunWorkers, teamsup: Command) -> None:
+    run_workers("")
+    teamsup.configure(beating("mute", "import time; time.sleep(1000)", start_seconds=60))
+
+    reload = teamsup.run("reload", "--timeout", "1")
+
+    assert reload.returncode == 4
+    assert "mute is not ready yet" in refusal(reload)
+
+
+def test_start_and_restart_of_a_job_that_ends_well_are_success(run_workers: RunWorkers) -> None:
+    team = run_workers(worker("job", "pass", restart="on-failure", start_seconds=60))
+
+    for verb in ("start", "restart"):
+        done = team.run(verb, "job")
+        assert (done.returncode, done.stdout) == (0, "job was started and has ended well.\n")
+
+
+def test_restart_of_a_worker_that_crashes_ends_with_4(run_workers: RunWorkers) -> None:
+    team = run_workers(worker("one", CRASH, start_seconds=60))
+
+    assert team.run("restart", "one").returncode == 4
+
+
+def test_detach_names_who_is_tried_again(teamsup: Command) -> None:
+    teamsup.configure('[worker.one]\ncommand = ["/nowhere/at/all"]\n' + worker("two"))
+    try:
+        start = teamsup.run("start", "--detach")
+
+        assert start.returncode == 4
+        assert "but one is not ready yet" in refusal(start)
+    finally:
+        assert teamsup.run("stop").returncode == 0
+
+
+def test_a_reload_needs_the_file(run_workers: RunWorkers, teamsup: Command) -> None:
+    run_workers(worker("one"))
+    teamsup.team.configuration.unlink()
+
+    reload = teamsup.run("reload")
+
+    assert reload.returncode == os.EX_CONFIG
+    assert "There is no " in refusal(reload)
+    assert row(teamsup, "one")["state"] == "RUNNING"
+
+
+@pytest.mark.parametrize("step", ["log", "metrics", "file", "hub"])
+def test_a_reload_that_fails_in_the_middle_changes_nothing(
+    run_workers: RunWorkers, teamsup: Command, step: str
+) -> None:
+    run_workers(worker("one"))
+    before = row(teamsup, "one")["pid"]
+    accepted = teamsup.team.accepted_configuration
+    text = accepted.read_text()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        metrics = f"[metrics]\nport = {port}\n" if step == "metrics" else ""
+        if step == "log":
+            (teamsup.team.logs / "two.log").mkdir()
+        elif step == "file":
+            accepted.with_suffix(".new").mkdir()
+        elif step == "hub":
+            as_foreign_program(
+                teamsup.team,
+                "CREATE TRIGGER refuse BEFORE INSERT ON agent_status WHEN NEW.agent_name = 'two'"
+                " BEGIN SELECT raise(ABORT, 'refused'); END",
+            )
+        teamsup.configure(metrics + worker("one", restart="never", heartbeat_seconds=60) + beating("two"))
+
+        assert teamsup.run("reload").returncode == os.EX_IOERR
+
+    assert "two" not in teamsup.ps()
+    assert row(teamsup, "one")["pid"] == before
+    assert accepted.read_text() == text
+    assert teamsup.run("stop", "one").returncode == 0
+
+
+def test_a_crash_while_a_broken_file_is_saved_is_repaired(running: Command) -> None:
+    before = row(running, "user_comm")["pid"]
+    running.team.configuration.write_text("[team\n")
+    trouble = in_state(running, "supervisor", "DEGRADED")["note"]
+    assert trouble.startswith("The saved teamsup.toml does not count: ")
+    in_state(running, "user_comm", "DEGRADED")
+
+    os.kill(before, signal.SIGKILL)
+
+    eventually(lambda: row(running, "user_comm")["pid"] not in (None, before), "another user_comm")
+    own = in_state(running, "user_comm", "DEGRADED")["note"]
+    assert own.startswith("goes on with the former rules: ")
+    assert running.run("ps").returncode == 4
+    running.team.configuration.write_text("[monitor-bridge]\ncpu_percent = 100\n")
+    in_state(running, "user_comm", "RUNNING")
+    note = in_state(running, "supervisor", "RUNNING")["note"]
+    assert note.startswith("teamsup.toml has changed. Take it over with: ")
+
+
+def test_who_is_held_is_tried_again_when_the_file_is_mended(run_workers: RunWorkers, teamsup: Command) -> None:
+    run_workers(worker("one") + worker("two", UNCONFIGURED) + worker("three", restrat="never"))
+    in_state(teamsup, "two", "not configured")
+    in_state(teamsup, "three", "FATAL")
+    one = row(teamsup, "one")["pid"]
+    eventually(
+        lambda: "three" in json.loads(supervisor_metadata(teamsup)).get("fatal", {}), "the supervisor tells of it"
+    )
+
+    teamsup.configure(worker("one", restart="never", stop_signal="INT") + worker("two") + worker("three"))
+
+    for name in ("two", "three"):
+        in_state(teamsup, name, "RUNNING")
+    assert row(teamsup, "one")["pid"] == one
+    said(teamsup, "a file was saved: start two, three")
+    eventually(lambda: "has changed" in row(teamsup, "supervisor")["note"], "the rest waits for a reload")
+    assert teamsup.run("ps").returncode == 0
+    assert teamsup.run("reload").stdout == "change one\n"
+    eventually(lambda: row(teamsup, "supervisor")["note"] == "", "nothing waits")
+
+
+def test_who_is_held_is_tried_again_when_its_env_file_changes(run_workers: RunWorkers, teamsup: Command) -> None:
+    teamsup.team.create()
+    secrets = teamsup.team.folder / "secrets"
+    secrets.write_text("KEY=\n")
+    secrets.chmod(0o600)
+    run_workers(
+        worker(
+            "one",
+            "import os, time; os.environ['KEY'] or exit(78); time.sleep(1000)",
+            env_file="secrets",
+        )
+    )
+    in_state(teamsup, "one", "not configured")
+
+    secrets.write_text("KEY=key\n")
+
+    in_state(teamsup, "one", "RUNNING")
+
+
+def test_a_worker_that_was_removed_is_known_no_more_and_its_messages_stay(
+    run_workers: RunWorkers, teamsup: Command
+) -> None:
+    run_workers(beating("one") + beating("two"))
+    for name in ("one", "two"):
+        assert teamsup.run("send", name, "hello").returncode == 0
+    teamsup.configure('[team]\nagents = ["two"]\n')
+
+    assert teamsup.run("reload").stdout == "stop one, two\n"
+
+    eventually(lambda: row(teamsup, "one")["state"] == "undeliverable", "only its messages are shown")
+    assert row(teamsup, "one")["unread"] == 1
+    assert row(teamsup, "two")["state"] == "offline"
+    assert teamsup.run("send", "one", "hello").returncode == os.EX_NOUSER
+
+
+def test_a_worker_that_was_removed_while_the_team_was_down_is_known_no_more(teamsup: Command) -> None:
+    teamsup.configure(beating("one"))
+    assert teamsup.run("start", "--detach").returncode == 0
+    os.kill(row(teamsup, "supervisor")["pid"], signal.SIGKILL)
+    teamsup.configure("")
+    try:
+        assert teamsup.run("start", "--detach").returncode == 0
+
+        eventually(lambda: "one" not in teamsup.ps(), "one is forgotten")
+    finally:
+        assert teamsup.run("stop").returncode == 0
+
+
+def supervisor_metadata(teamsup: Command) -> str:
+    ((metadata,),) = as_foreign_program(
+        teamsup.team, "SELECT metadata FROM agent_status WHERE agent_name = 'supervisor'"
+    )
+    return str(metadata)
