@@ -67,7 +67,7 @@ def test_a_unit_says_what_to_run_and_when_not_to_try_again(service: Service, sco
     assert _literally(unit["ExecStart"].removeprefix(":"))[0] == service.command[0]
     assert unit["ExecStart"].endswith('" start --team %i')
     assert (unit["Type"], unit["WatchdogSec"], unit["KillMode"]) == ("notify", "30", "mixed")
-    assert unit["ExecReload"] == "kill -HUP $MAINPID"
+    assert unit["ExecReload"] == unit["ExecStart"].replace('" start --team', '" reload --team')
     assert unit["RestartPreventExitStatus"].split() == [str(os.EX_TEMPFAIL), str(os.EX_CONFIG)]
 
 
