@@ -4,6 +4,7 @@ import os
 import shlex
 import shutil
 import sys
+from collections.abc import Sequence
 from difflib import unified_diff
 from functools import partial
 from io import StringIO
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from teamsup.hub import InvalidName, MessageHub, Team
+from teamsup.hub.checks import listed, quote
 from teamsup.hub.command_line import command_line, installed_command
 from teamsup.hub.sections import session_agent
 from teamsup.hub.wording import printable
@@ -23,8 +25,13 @@ from .json_file import JsonFile
 from .project_check import check_project
 
 
-def set_up(folder: Path | None, team_name: str | None, agent: str | None, *, dry_run: bool) -> None:
-    """Write the project's settings, and make its agents known. What is not asked for stays as the project has it."""
+def set_up(
+    folder: Path | None, team_name: str | None, agent: str | None, others: Sequence[str], *, dry_run: bool
+) -> None:
+    """Write the project's settings, and make its agent and ``others`` of the plugin known to the team.
+
+    What is not asked for stays as the project has it. Raises InvalidName for an agent that the plugin does not have.
+    """
     project, settings = _open(folder)
     there = settings.value.get("env", {})
     team = claude_settings.team_of(there, team_name)
@@ -32,9 +39,12 @@ def set_up(folder: Path | None, team_name: str | None, agent: str | None, *, dry
     plugin = shipped("claude")
     if not (plugin / ".claude-plugin").is_dir():
         raise NoProject(f"This teamsup came without its plugin: there is no {plugin}.")
+    offered = sorted(file.stem for file in plugin.glob("agents/*.md"))
+    if unknown := [other for other in others if other not in offered]:
+        raise InvalidName(f"The plugin has no agent {quote(unknown[0])}; it has {listed(offered)}.")
     asked = {variable for variable, option in ((AGENT, agent), (TEAM, team_name)) if option}
     value = claude_settings.with_plugin(settings.value, str(plugin), _variables(there, team, name, asked))
-    not_enrolled = _not_enrolled(team, [name, *sorted(file.stem for file in plugin.glob("agents/*.md"))])
+    not_enrolled = _not_enrolled(team, [name, *others])
     if value == settings.value and not not_enrolled:
         print(f"Nothing to do: the sessions of {project} are agent {name!r} of team {team.name!r}.")
     _apply(settings, value, dry_run=dry_run)

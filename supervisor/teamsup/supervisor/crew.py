@@ -340,7 +340,9 @@ class Crew:
         member.child = None
         before, lines = member.process, tuple(member.tail)
         reason = before.reason if before.replace else lifecycle.exit_reason(code)
-        self._say(f"{member.name} ended ({reason})")
+        if reason != NOT_CONFIGURED or not lines:
+            # Who is not configured has said so itself.
+            self._say(f"{member.name} ended ({reason})")
         sweep = asyncio.create_task(self._sweep(member.name, member.mark))
         self._sweeps.add(sweep)
         sweep.add_done_callback(self._sweeps.discard)

@@ -11,7 +11,7 @@ from teamsup.hub.command_line import command_line
 from ..claude_settings import DEFAULT_AGENT
 from ..claude_setup import set_up, take_out
 
-_ONLY_WITH_CLAUDE = ("project", "agent", "dry_run", "remove")
+_ONLY_WITH_CLAUDE = ("project", "agent", "agents", "dry_run", "remove")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,6 +20,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     claude.add_argument("--claude", action="store_true", help="have the Claude Code sessions of a project take part")
     claude.add_argument("--project", type=Path, metavar="DIR", help="the project (default: this folder)")
     claude.add_argument("--agent", metavar="NAME", help=f"which agent they are (default: {DEFAULT_AGENT})")
+    claude.add_argument(
+        "--agents",
+        type=_names,
+        default=[],
+        metavar="NAME,…",
+        help="which of the plugin's agents the team knows too: alert-manager, gcp-monitor, oci-monitor (default: none)",
+    )
     claude.add_argument("--dry-run", action="store_true", help="only show what would be changed")
     claude.add_argument("--remove", action="store_true", help="take out again what this has written")
 
@@ -34,8 +41,12 @@ def run(arguments: argparse.Namespace) -> int:
     elif arguments.remove:
         take_out(arguments.project, dry_run=arguments.dry_run)
     else:
-        set_up(arguments.project, arguments.team, arguments.agent, dry_run=arguments.dry_run)
+        set_up(arguments.project, arguments.team, arguments.agent, arguments.agents, dry_run=arguments.dry_run)
     return 0
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip().lower() for name in text.split(",") if name.strip()]
 
 
 def _write_configuration(team: Team, *, force: bool) -> None:
