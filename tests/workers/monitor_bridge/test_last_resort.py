@@ -8,7 +8,9 @@ import pytest
 
 from incident_desk import FIRING, Desk, Join
 from support import eventually
-from teamsup.workers.monitor_bridge import last_resort
+from teamsup.hub.settings import Settings
+from teamsup.workers.monitor_bridge import bridge, last_resort
+from teamsup.workers.monitor_bridge.bridge import MonitorBridge
 
 # asyncio's own, when its loop ends before a pipe does.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -54,3 +56,32 @@ def test_one_that_hangs_is_ended_with_all_that_it_began(desk: Desk, tmp_path: Pa
 def test_one_that_is_not_there_is_said(desk: Desk, command: str) -> None:
     desk.take(FIRING)
     assert asyncio.run(last_resort.run([command], "text", {}, 5)).startswith("it could not be started: ")
+
+
+@pytest.mark.parametrize("acts", [False, True])
+def test_what_has_failed_is_run_again_until_it_succeeds_or_somebody_acts(
+    join: Join, monkeypatch: pytest.MonkeyPatch, acts: bool
+) -> None:
+    desk = Desk(join, here=(), command=("siren",), act_seconds=1)
+    desk.take(FIRING)
+    desk.incidents.conversations.change(1, step="command")
+    worker = MonitorBridge(desk.hub, Settings(desk.hub.team))
+    monkeypatch.setattr(bridge, "_AGAIN_SECONDS", 0.01)
+    said: list[str] = []
+
+    async def command(text: str, _: object) -> str:
+        said.append(text)
+        if acts:
+            desk.care.acknowledge(["all"], "ann")
+        return "exit code 1" if acts or len(said) < 3 else ""
+
+    async def run() -> list[str]:
+        monkeypatch.setattr(worker, "_command", command)
+        running = asyncio.create_task(worker._run_again(1, "exit code 1"))
+        await asyncio.sleep(0)
+        degraded = list(worker._troubles.values())
+        await running
+        return degraded
+
+    assert asyncio.run(run()) == ["The command of [monitor-bridge] fails: exit code 1."]
+    assert (len(said), worker._troubles) == (1 if acts else 3, {})

@@ -8,6 +8,7 @@ from support import Command, eventually
 from teamsup.hub import Agent
 from teamsup.hub.sections import WatchdogSection
 from teamsup.workers.monitor_bridge import members, watchdogs
+from teamsup.workers.monitor_bridge.steady import Course, follow
 from teamsup.workers.monitor_bridge.watchdogs import Sign
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -43,6 +44,17 @@ def test_who_runs_and_cannot_work_is_a_problem_and_so_are_we() -> None:
     titles = [reading.title for reading in found if reading.is_bad]
     assert titles == ["gateway is degraded: The port is taken.", "monitor-bridge is degraded: The port is taken."]
     assert problems(degraded("gateway", silent=121)) == ["gateway silent"]
+
+
+def test_another_reason_is_news_of_the_same_problem() -> None:
+    courses: dict[str, Course] = {}
+    told = []
+    for reason in ("one", "one", "two", "two", ""):
+        agent = degraded("gateway", reason) if reason else Agent("gateway", "daemon", "online", NOW, {}, 0)
+        (reading, *_) = members.readings([agent], {}, "monitor-bridge", NOW, stale_seconds=120, deaf_seconds=900)
+        courses, news = follow(courses, [reading], 1)
+        told.append([each.title for each in news if courses[each.key].is_bad])
+    assert told == [["gateway is degraded: one"], [], ["gateway is degraded: two"], [], []]
 
 
 def test_a_worker_that_the_supervisor_cannot_start_is_the_one_problem_of_its_kind() -> None:

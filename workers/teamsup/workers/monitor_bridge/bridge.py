@@ -23,9 +23,9 @@ from .incident import Incident
 from .incidents import Incidents
 from .ladder import Looked
 from .quiet import Quiet
-from .routes import PEOPLE, Routes
+from .routes import PEOPLE, SUBJECT, Routes
 from .staleness import Staleness
-from .watch import Watch
+from .watch import TEAM, Watch
 
 _FIRST_LOOK_SECONDS = 1.0
 _HOST_SECONDS = 30.0  # for the host to say how it is
@@ -58,6 +58,8 @@ class MonitorBridge(Worker):
         self._changed = asyncio.Event()
         self._besides: set[asyncio.Task[None]] = set()
         self._commands: set[int] = set()
+        self._failing: set[int] = set()
+        """For which conversations the command has failed, and is run again."""
         self._beat: tuple[datetime | None, float] = (None, time.monotonic())
         self._has_cried = False
         self._ran: dict[int, tuple[float, str]] = {}
@@ -192,9 +194,8 @@ class MonitorBridge(Worker):
                 self._ran[first] = ran = since, failure
             await self.in_thread(self._has_run, first, *ran)
             del self._ran[first]
-            await self._say("command", "")
-            if failure := ran[1]:
-                self._start(self._run_again(first, failure))
+            if ran[1] and not _is_about(self.name, found):
+                self._start(self._run_again(first, ran[1]))
         except TeamsupError as error:
             self.log.error("whether the command was run could not be noted: %s", error)
         finally:
@@ -203,6 +204,7 @@ class MonitorBridge(Worker):
     async def _run_again(self, first: int, failure: str) -> None:
         """What has failed is tried until it succeeds, or until somebody acts."""
         seconds = _AGAIN_SECONDS
+        self._failing.add(first)
         while failure:
             await self._say("command", f"The command of [monitor-bridge] fails: {failure}.")
             await asyncio.sleep(seconds)
@@ -214,7 +216,9 @@ class MonitorBridge(Worker):
             if not found:
                 break
             failure = await self._command(texts.for_people(found), last_resort.environment(found))
-        await self._say("command", "")
+        self._failing.discard(first)
+        if not self._failing:
+            await self._say("command", "")
 
     def _still_wanted(self, first: int) -> list[Incident]:
         """What is open of it, while nobody has acted since the command was run."""
@@ -314,6 +318,11 @@ class MonitorBridge(Worker):
                 return texts.shown(incident.by_id(self.hub, number), now)
             case _:
                 return str(self.details()["note"]) or "No figures yet."
+
+
+def _is_about(name: str, incidents: Sequence[Incident]) -> bool:
+    """Whether that member of the team is all that is wrong, as it is when the command fails."""
+    return all(each.source == TEAM and each.labels.get(SUBJECT) == name for each in incidents)
 
 
 if __name__ == "__main__":

@@ -80,14 +80,14 @@ def _degraded(agent: Agent, now: datetime) -> Reading:
         bool(agent.degraded) and agent.is_present(now),
         f"{agent.name} is degraded: {agent.degraded}",
         labels={SUBJECT: agent.name, "kind": agent.kind},
+        retells=True,
     )
 
 
 def _failed(name: str, reason: object) -> Reading:
     """One that the supervisor could not start for good reason, and tries again ever more seldom."""
-    return Reading(
-        f"{name} failed", True, f"{name} does not run: {reason}", "critical", {SUBJECT: name, "kind": "daemon"}
-    )
+    labels = {SUBJECT: name, "kind": "daemon"}
+    return Reading(f"{name} failed", True, f"{name} does not run: {reason}", "critical", labels, retells=True)
 
 
 def _of(agent: Agent, now: datetime, stale_seconds: float, deaf_seconds: float) -> Iterable[Reading]:

@@ -16,6 +16,8 @@ class Reading:
     title: str
     severity: Severity = "warning"
     labels: Mapping[str, str] = field(default_factory=dict)
+    retells: bool = False
+    """Another title while it is bad is news of the same problem."""
     begins_after: int = 0
     """So many looks in a row at least before it begins."""
 
@@ -27,6 +29,8 @@ class Course:
     is_bad: bool = False
     against: int = 0
     """So many looks in a row have said the opposite."""
+    title: str = ""
+    """What is bad, as it was said last."""
 
 
 def level(value: float, enter: float, leave: float) -> bool | None:
@@ -46,7 +50,10 @@ def follow(
         course = courses.get(reading.key, Course())
         against = course.against + 1 if reading.is_bad not in (None, course.is_bad) else 0
         if against >= (samples if course.is_bad else max(samples, reading.begins_after)):
-            course, against = Course(not course.is_bad), 0
+            course, against = Course(not course.is_bad, title=reading.title), 0
+            news.append(reading)
+        elif reading.retells and reading.is_bad and course.is_bad and reading.title != course.title:
+            course = replace(course, title=reading.title)
             news.append(reading)
         after[reading.key] = replace(course, against=against)
     gone = [key for key, course in courses.items() if course.is_bad and key not in after]

@@ -58,9 +58,9 @@ class Taking:
 
     def _repeat(self, found: Incident, alert: Alert) -> None:
         self._hub.change(
-            "UPDATE incidents SET count = count + 1, last_seen = ?, stale_at = NULL, text = ?, severity = ?,"
+            "UPDATE incidents SET count = count + 1, last_seen = ?, stale_at = NULL, title = ?, text = ?, severity = ?,"
             " began_at = coalesce(?, began_at) WHERE id = ?",
-            (self._at, alert.text, alert.severity, self._moment(alert), found.id),
+            (self._at, alert.title, alert.text, alert.severity, self._moment(alert), found.id),
         )
         if incident.how_bad(alert.severity) < incident.how_bad(found.severity):
             self._hub.change(
