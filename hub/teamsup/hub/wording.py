@@ -1,4 +1,4 @@
-"""How the team puts things to people: ages, and text from others made harmless for a terminal."""
+"""How the team puts things to people: ages, and what others wrote made fit for terminals and models."""
 
 import re
 from collections.abc import Sequence
