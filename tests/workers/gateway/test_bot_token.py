@@ -20,14 +20,14 @@ from teamsup.workers.gateway.connection import Connection
 def test_the_token_stands_in_no_log_however_much_is_logged(team: Team) -> None:
     async def use() -> None:
         # Whatever imports discord has to come after the log is set up.
-        async def tell() -> None:
+        async def tell(*_: str) -> None:
             pass
 
         async with FakeDiscord() as discord:
             point_at(discord.url)
             discord.faults.add("reset", "GET /users/@me")
             with MessageHub(team, agent="gateway") as hub:
-                connection = Connection(hub, Secret(TOKEN), Client, tell, logging.getLogger("gateway"))
+                connection = Connection(hub, Secret(TOKEN), Client, tell, tell, logging.getLogger("gateway"))
                 running = asyncio.create_task(connection.run())
                 await discord.connected()
                 running.cancel()

@@ -80,10 +80,27 @@ def test_an_outage_is_told_and_waited_for(team: Team, join: Join) -> None:
         async with FakeDiscord() as discord, gateway(team, discord):
             await connected(lead)
             await discord.stop()
-            shown = r"no connection to Discord since \d\d:\d\d, next try at \d\d:\d\d:\d\d: .+"
-            await until(lambda: re.fullmatch(shown, status(lead)), "the status says so")
+            shown = r"Discord cannot be reached since \d\d:\d\d: .+\. See https://discordstatus.com\."
+            await until(lambda: re.fullmatch(shown, _trouble(lead)), "it says that it cannot do its work")
             await discord.start()
             await connected(lead)
+            await until(lambda: not _trouble(lead), "it works again")
+
+    asyncio.run(use())
+
+
+def test_a_discord_that_was_never_reached_degrades_the_gateway_at_once(team: Team, join: Join) -> None:
+    async def use() -> None:
+        lead = join("lead")
+        async with FakeDiscord() as discord:
+            discord.faults.add("503 before", "GET /gateway/bot", times=None)
+            discord.faults.add("503 before", "GET /users/@me", times=None)
+            discord.faults.add("503 before", "GET /gateway*", times=None)
+            async with gateway(team, discord):
+                await until(lambda: "cannot be reached" in _trouble(lead), "it says so")
+                discord.faults.clear()
+                await connected(lead)
+                await until(lambda: not _trouble(lead), "it works again")
 
     asyncio.run(use())
 
@@ -96,14 +113,14 @@ def test_pauses_between_attempts_grow_to_a_minute_and_differ(team: Team, monkeyp
         if len(pauses) == 10:
             raise NotConfigured(why)
 
-    async def tell() -> None:
+    async def tell(*_: str) -> None:
         pass
 
     def make_client() -> Client:
         raise OSError("no network")
 
     with MessageHub(team, agent="gateway") as hub:
-        connection = Connection(hub, Secret(TOKEN), make_client, tell, logging.getLogger("gateway"))
+        connection = Connection(hub, Secret(TOKEN), make_client, tell, tell, logging.getLogger("gateway"))
         monkeypatch.setattr(connection, "_rest", rest)
         with pytest.raises(NotConfigured, match="no network"):
             asyncio.run(connection.run())
@@ -227,3 +244,9 @@ def test_a_quiet_discord_is_not_taken_for_a_deaf_connection(team: Team, join: Jo
             assert len(await discord.logins()) == 1
 
     asyncio.run(use())
+
+
+def _trouble(hub: MessageHub) -> str:
+    """Why the gateway cannot do its work; empty: it can."""
+    found = hub.agent_named("gateway")
+    return str(found.metadata["reason"]) if found is not None and found.status == "degraded" else ""

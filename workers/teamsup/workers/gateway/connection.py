@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 _LOOK_SECONDS = 0.5
+_GRACE_SECONDS = 10.0  # discord.py makes a lost connection anew by itself, mostly sooner
 
 
 class Connection:
     """Runs until cancelled. ``make_client`` makes a client with the team's listeners on it; ``tell`` is called when
-    the note has changed so much that people should know at once."""
+    the note has changed so much that people should know at once, ``trouble`` with the reason when Discord cannot be
+    reached, and with none when it can."""
 
     def __init__(
         self,
@@ -32,18 +34,22 @@ class Connection:
         token: Secret,
         make_client: "Callable[[], Client]",
         tell: Callable[[], Awaitable[None]],
+        trouble: Callable[[str], Awaitable[None]],
         log: logging.Logger,
     ) -> None:
         self._logins = Logins(hub)
         self._token = token
         self._make_client = make_client
         self._tell = tell
+        self._trouble = trouble
         self._log = log
         self._client: Client | None = None
         self._comes = asyncio.Event()
         self._pause = _FIRST_PAUSE
         self._down_since = ""  # a time of day, for people; empty: it is up, or never was
         self._waiting = ""  # until when, and why; empty: it does not
+        self._cause = ""  # of the last attempt that failed
+        self._last_up = time.monotonic()
         self._logged_in = float("-inf")
 
     @property
@@ -96,7 +102,11 @@ class Connection:
         self._down_since = self._down_since or _time(datetime.now(UTC).astimezone())
         self._waiting = f"next try at {then:%H:%M:%S}: {self._token.hidden_in(why)}"
         self._log.warning("%s", self.note)
+        self._cause = self._token.hidden_in(why)
+        if seconds > _LONGEST_PAUSE:
+            self._cause += f", next try at {then:%H:%M}"
         await self._tell()
+        await self._say_trouble()
         await asyncio.sleep(seconds)
         self._waiting = ""
 
@@ -150,6 +160,16 @@ class Connection:
                 was_up = not was_up
                 self._down_since = "" if was_up else _time(datetime.now(UTC).astimezone())
                 await self._tell()
+            if was_up:
+                self._last_up, self._cause = now, ""
+                await self._trouble("")
+            elif now - self._last_up >= _GRACE_SECONDS:
+                await self._say_trouble()
+
+    async def _say_trouble(self) -> None:
+        why = self._cause or "it does not answer"
+        since = f" since {self._down_since}" if self._down_since else ""
+        await self._trouble(f"Discord cannot be reached{since}: {why}. See https://discordstatus.com.")
 
 
 def _time(moment: datetime) -> str:

@@ -41,7 +41,7 @@ class Gateway(Worker):
         section = settings.section(self.name, GatewaySection)
         token = find_token(section)
         hide_in_logs(token)
-        self._connection = Connection(hub, token, self._make_client, self.beat, self.log)
+        self._connection = Connection(hub, token, self._make_client, self.beat, self._say_reached, self.log)
         self._inbox = Inbox(hub, section, self.log)
         self._home = section.home_channel
         self._answers = CommandAnswers(hub, self.log)
@@ -54,6 +54,12 @@ class Gateway(Worker):
 
     def details(self) -> dict[str, Any]:
         return {"note": self._connection.note}
+
+    async def _say_reached(self, trouble: str) -> None:
+        if trouble:
+            await self.degrade("discord", trouble)
+        else:
+            await self.recover("discord")
 
     async def work(self) -> None:
         parts = [asyncio.create_task(each.run()) for each in (self._connection, self._inbox, self._board)]

@@ -70,8 +70,7 @@ class MonitorBridge(Worker):
 
     def details(self) -> dict[str, Any]:
         figures = self._watch.host.note if self._has_looked else ""
-        refused = "" if self._listener is None else self._listener.misunderstood
-        note = "; ".join(part for part in (figures, self._open, refused, self._routes.trouble) if part)
+        note = "; ".join(part for part in (figures, self._open, self._routes.trouble) if part)
         return {"note": note, "alerted": self._watch.alerted}
 
     async def work(self) -> None:
