@@ -25,6 +25,7 @@ bench: .venv/bench ## measure, beside peers where they are installed
 	$(BIN)/python -m benchmarks.first_answer
 	$(BIN)/python -m benchmarks.footprint
 	$(BIN)/python -m benchmarks.supervisors
+	$(BIN)/python -m benchmarks.many_workers
 	$(BIN)/python -m benchmarks.mcp_server
 	$(BIN)/python -m benchmarks.throughput
 	$(BIN)/python -m benchmarks.latency

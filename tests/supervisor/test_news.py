@@ -7,9 +7,9 @@ import pytest
 
 from teamsup.hub import MessageHub
 from teamsup.supervisor.configuration import Program
-from teamsup.supervisor.crew import Member
 from teamsup.supervisor.deaths import Death
 from teamsup.supervisor.lifecycle import Process, State
+from teamsup.supervisor.member import Member
 from teamsup.supervisor.news import News
 
 Join = Callable[..., MessageHub]

@@ -646,3 +646,16 @@ def test_agents_stand_in_ps_with_their_presence_and_their_mail(run_workers: RunW
     assert lead_row["heartbeat_age_seconds"] < 30
     assert (scout["state"], scout["unread"]) == ("offline", 2)
     assert 0 <= scout["oldest_unread_seconds"] < 30
+
+
+def test_stopping_the_first_of_a_chain_stops_all_that_stand_on_it(run_workers: RunWorkers, teamsup: Command) -> None:
+    run_workers(worker("app", depends_on=["cache"]) + worker("cache", depends_on=["db"]) + worker("db"))
+    in_state(teamsup, "app", "RUNNING")
+
+    assert teamsup.run("stop", "db").stdout == "db has ended.\n"
+
+    assert [line for line in order(teamsup, "app", "cache", "db") if line[1] == "ended"] == [
+        ["app", "ended"],
+        ["cache", "ended"],
+        ["db", "ended"],
+    ]

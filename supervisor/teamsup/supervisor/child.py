@@ -1,6 +1,7 @@
 """One worker's process: started, heard, ended."""
 
 import ctypes
+import errno
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from contextlib import suppress
 
 from .configuration import Program
 from .env_file import read_env_file
+from .limits import give_back
 from .notifier import SERVICE_VARIABLES
 
 _CHUNK = 16384  # bytes: what one worker may say before the others are heard
@@ -34,16 +36,18 @@ class Child:
     def __init__(self, program: Program, environment: Mapping[str, str]) -> None:
         """``environment`` is added to the program's own. Raises EnvFileTrouble, or OSError or another error of Popen's,
         when the command cannot be run now."""
-        supervisor = os.getpid()
+        supervisor, is_ours = os.getpid(), program.is_ours
         from_file = () if program.env_file is None else read_env_file(program.env_file)
 
         def die_with_supervisor() -> None:
-            # Between fork and exec, with threads around: two system calls, resolved beforehand, and nothing that locks.
+            # Between fork and exec, with threads around: system calls, resolved beforehand, and nothing that locks.
+            give_back(is_ours)
             if _prctl is not None:
                 _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
                 if os.getppid() != supervisor:
                     os._exit(os.EX_TEMPFAIL)
 
+        _require_program(program)
         self._popen = subprocess.Popen(
             program.command,
             stdin=subprocess.DEVNULL,
@@ -113,3 +117,10 @@ class Child:
         if self._unfinished:
             say([self._unfinished.decode(errors="replace")])
             self._unfinished = b""
+
+
+def _require_program(program: Program) -> None:
+    """Raise FileNotFoundError before a fork, which is dear where many programs are away and tried again and again."""
+    name = program.command[0]
+    if os.sep in name and program.directory.is_dir() and not (program.directory / name).exists():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)

@@ -10,8 +10,8 @@ from teamsup.hub import Agent, CallerError, Delivery, Message, StoreError, Teams
 from teamsup.hub.checks import listed, quote
 from teamsup.hub.command_line import command_line
 
-from .crew import Member
 from .lifecycle import State, is_done
+from .member import Member
 from .request import EXIT_CODE, SECONDS, NotReady
 
 if TYPE_CHECKING:

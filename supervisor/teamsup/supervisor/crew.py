@@ -2,13 +2,11 @@
 
 import asyncio
 import functools
+import heapq
 import random
-import subprocess
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
 
 from teamsup.hub import Team
 from teamsup.hub.messages import NOT_CONFIGURED, SUPERVISOR
@@ -19,44 +17,19 @@ from . import deaths, leftovers, lifecycle
 from .child import Child
 from .configuration import Program
 from .deaths import Death
-from .env_file import EnvFileTrouble
+from .dependencies import Dependencies, serves
 from .journal import Journal
 from .lifecycle import ALIVE, HELD, Action, Process, State
+from .member import Member
 from .pulse import Pulse
 from .state_file import WorkerState
+from .sweeper import Sweeper
 
-_AFTER_START_SECONDS = 0.05
+_TURN_SECONDS = 0.05
+"""So long the event loop may be held up at once; what is to be done besides waits for its next turn."""
 
-
-@dataclass
-class Member:
-    """One worker: what it should be, what it is, and what is known of it."""
-
-    program: Program
-    deaths: tuple[Death, ...] = ()
-    wanted: bool = False
-    renew: bool = False
-    """To be stopped, and as it is wanted started again."""
-    process: Process = field(default_factory=Process)
-    child: Child | None = None
-    mark: str = ""
-    """By which everything that comes from its process is known."""
-    beat: datetime | None = None
-    """The last heartbeat that was seen, and that of an earlier process."""
-    stale_beat: datetime | None = None
-    pulse: Pulse = field(default_factory=lambda: Pulse(0.0))
-    tail: deque[str] = field(default_factory=lambda: deque(maxlen=deaths.KEPT_LINES))
-    started_at: float | None = None
-    timer: asyncio.TimerHandle | None = None
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
-
-    @property
-    def name(self) -> str:
-        return self.program.name
-
-    @property
-    def is_busy(self) -> bool:
-        return self.process.state in (*ALIVE, State.STOPPING)
+After = Callable[[Process], None]
+"""Called with the process as it was before the event."""
 
 
 class Crew:
@@ -78,8 +51,14 @@ class Crew:
         self._ending = False
         self._impatient = False
         self._moved = asyncio.Event()
-        self._sweeps: set[asyncio.Task[object]] = set()
+        self._events: deque[tuple[Member, lifecycle.Event, After | None]] = deque()
+        self._touched: list[tuple[int, str]] = []
+        """A heap of those that perhaps can be started or stopped by now: each behind what it depends on."""
+        self._is_working = False
+        self._by_pid: dict[int, Member] = {}
+        self._sweeper = Sweeper(self._say)
         self.members: dict[str, Member] = {}
+        self._dependencies = Dependencies(self.members)
 
     def configure(self, programs: Mapping[str, Program], known_deaths: Mapping[str, tuple[Death, ...]]) -> None:
         """Run these programs from now on; what runs already goes on with what it was started with."""
@@ -92,19 +71,23 @@ class Crew:
             self._journal.open(name, program.log_bytes, program.log_files)
         # Those that are still about to end stay members until they have.
         self.members = members | {name: member for name, member in gone.items() if member.is_busy}
-        self._advance()
+        self._dependencies = Dependencies(self.members)
+        self._touch_all()
 
     def start(self, *names: str) -> None:
         """Have these run, and whatever they depend on."""
-        for name in names:
-            self._want(name)
-        self._advance()
+        for member in [] if self._ending else self._dependencies.needed_by(*names):
+            member.wanted = True
+            if member.process.state in (*HELD, State.BACKOFF):
+                # From there it starts once those run that it depends on.
+                self.apply(member, lifecycle.Stop())
+        self._touch_all()
 
     def stop(self, *names: str) -> None:
         """Have these end, once nobody is left who depends on them. Who does waits until they are started again."""
         for name in names:
             self.members[name].wanted = False
-        self._advance()
+        self._touch_all()
 
     def restart(self, *names: str) -> None:
         """Have these end and start again, in the order of their dependencies."""
@@ -114,6 +97,7 @@ class Crew:
 
     def stop_all(self) -> None:
         self._ending = True
+        self._sweeper.hurry()
         self.stop(*self.members)
 
     def kill_all(self) -> None:
@@ -127,11 +111,11 @@ class Crew:
         """Return once no process is left, and nothing that one of them has left behind."""
         for member in list(self.members.values()):
             await self.settled(member, *ALIVE, State.STOPPING, State.BACKOFF)
-        await asyncio.gather(*self._sweeps)
+        await self._sweeper.finish()
 
     async def settled(self, member: Member, *states: State) -> None:
         """Return once the member is in none of these states."""
-        while member.process.state in states:
+        while member.process.state in states or self._is_pending(member):
             member.changed.clear()
             await member.changed.wait()
 
@@ -143,10 +127,7 @@ class Crew:
 
     def waits_for(self, member: Member) -> list[str]:
         """Those a member that should run cannot be started without."""
-        if not self._is_wanting(member):
-            return []
-        others = [name for name in member.program.depends_on if name in self.members]
-        return [name for name in others if not self._serves(self.members[name])]
+        return self._dependencies.missing(member) if self._is_wanting(member) else []
 
     def state_of(self, member: Member) -> WorkerState:
         """What others may know of it."""
@@ -162,10 +143,16 @@ class Crew:
             deaths=member.deaths,
         )
 
+    @property
+    def is_calm(self) -> bool:
+        """Whether all is done that is to be done now."""
+        return not (self._events or self._touched)
+
     def is_starting(self) -> bool:
-        """Whether somebody has been started and not reported yet, or is about to be."""
+        """Whether somebody has been started and not reported yet, or is about to be; not one that has failed twice."""
         return any(
-            member.process.state is State.STARTING or (self._is_wanting(member) and not self.waits_for(member))
+            (member.process.state is State.STARTING and member.process.failures <= 1)
+            or (self._is_wanting(member) and not self.waits_for(member))
             for member in self.members.values()
         )
 
@@ -174,7 +161,7 @@ class Crew:
         return [
             member.name
             for member in self.members.values()
-            if member.wanted and not self._serves(member) and member.process.reason != NOT_CONFIGURED
+            if member.wanted and not serves(member) and member.process.reason != NOT_CONFIGURED
         ]
 
     def member_of(self, lineage: leftovers.Lineage) -> Member | None:
@@ -188,69 +175,103 @@ class Crew:
 
     def reap(self) -> None:
         """Take notice of processes that have ended."""
-        for member in list(self.members.values()):
+        for pid in leftovers.ended_children(self._by_pid):
+            member = self._by_pid[pid]
             if member.child is not None and (code := member.child.exit_code()) is not None:
                 self._exited(member, member.child, code)
-        leftovers.reap_adopted([member.child.pid for member in self.members.values() if member.child is not None])
 
-    def apply(self, member: Member, event: lifecycle.Event) -> None:
-        """Let the member's lifecycle decide, and do it."""
+    def apply(self, member: Member, event: lifecycle.Event, after: After | None = None) -> None:
+        """Let the member's lifecycle decide, and do it: at once, or in the next turns when very much is to be done."""
+        self._events.append((member, event, after))
+        self._work()
+
+    def _touch_all(self) -> None:
+        """Something has changed that may let anybody start or stop."""
+        self._touch(self.members)
+        self._work()
+
+    def _touch(self, names: Iterable[str]) -> None:
+        for name in names:
+            heapq.heappush(self._touched, (self._dependencies.rank(name), name))
+
+    def _work(self) -> None:
+        """Do all that waits to be done. No step takes the next one itself, because thousands follow one another when
+        many workers depend on each other, or cannot be started."""
+        if self._is_working:
+            return
+        self._is_working = True
+        ends = time.monotonic() + _TURN_SECONDS
+        while self._events or self._touched:
+            if time.monotonic() > ends:
+                asyncio.get_running_loop().call_soon(self._work_on)
+                return
+            try:
+                self._step()
+            except Exception as error:
+                # A mistake of ours about one of them must not end all the others.
+                self._say(f"{type(error).__name__}: {error}")
+        self._is_working = False
+
+    def _work_on(self) -> None:
+        self._is_working = False
+        self._work()
+
+    def _step(self) -> None:
+        if self._events:
+            member, event, after = self._events.popleft()
+            self._decide(member, event, after)
+            member.changed.set()
+            self._moved.set()
+            return
+        touched = heapq.heappop(self._touched)
+        while self._touched[:1] == [touched]:
+            heapq.heappop(self._touched)
+        if (name := touched[1]) in self.members:
+            self._advance(self.members[name])
+            self.members[name].changed.set()
+            self._moved.set()
+
+    def _is_pending(self, member: Member) -> bool:
+        """Whether something about it waits to be done."""
+        return any(each is member for each, *_ in self._events) or any(name == member.name for _, name in self._touched)
+
+    def _decide(self, member: Member, event: lifecycle.Event, after: After | None) -> None:
         before = member.process
         member.process, actions = lifecycle.step(before, event, time.monotonic(), member.program.policy)
-        for action in actions:
-            self._act(member, action)
+        try:
+            for action in actions:
+                self._act(member, action)
+            if after is not None:
+                after(before)
+        finally:
+            self._set_timer(member)
+            if member.process != before:
+                self._touch(self._dependencies.around(member))
+                self._on_change(member)
+
+    def _set_timer(self, member: Member) -> None:
         if member.timer is not None:
             member.timer.cancel()
             member.timer = None
         if member.process.due is not None:
             pause = max(0.0, member.process.due - time.monotonic())
             member.timer = asyncio.get_running_loop().call_later(pause, self.apply, member, lifecycle.Tick())
-        if member.process != before:
-            member.changed.set()
-            self._moved.set()
-            self._advance()
-            self._on_change(member)
-
-    def _want(self, name: str) -> None:
-        member = self.members[name]
-        if self._ending:
-            return
-        member.wanted = True
-        for other in member.program.depends_on:
-            done = lifecycle.is_done(self.members[other].process.state, self.members[other].process.reason)
-            if not done:
-                self._want(other)
-        if member.process.state in (*HELD, State.BACKOFF):
-            # From there it starts once those run that it depends on.
-            self.apply(member, lifecycle.Stop())
 
     def _is_wanting(self, member: Member) -> bool:
         return member.wanted and member.process.state is State.STOPPED and not self._ending
 
-    def _advance(self) -> None:
-        """Start and stop what has become possible."""
-        for member in list(self.members.values()):
-            starts_again = member.process.state in (*ALIVE, State.BACKOFF) or member.process.replace
-            if starts_again and self._must_end(member):
-                if not self._is_needed(member):
-                    member.renew = False
-                    self.apply(member, lifecycle.Stop())
-            elif member.process.state in HELD and not member.wanted:
+    def _advance(self, member: Member) -> None:
+        """Start or stop it if that has become possible."""
+        starts_again = member.process.state in (*ALIVE, State.BACKOFF) or member.process.replace
+        must_end = self._dependencies.must_end(member)
+        if starts_again and must_end:
+            if not self._dependencies.is_needed(member):
+                member.renew = False
                 self.apply(member, lifecycle.Stop())
-            elif self._is_wanting(member) and not self.waits_for(member):
-                self.apply(member, lifecycle.Start())
-
-    def _must_end(self, member: Member) -> bool:
-        others = [self.members[name] for name in member.program.depends_on if name in self.members]
-        return member.renew or not member.wanted or any(not other.wanted for other in others)
-
-    def _is_needed(self, member: Member) -> bool:
-        """Whether somebody still runs who depends on it; at a restart only those count who are to end too."""
-        return any(
-            other.is_busy and member.name in other.program.depends_on
-            for other in self.members.values()
-            if not member.renew or other.renew or other.process.state is State.STOPPING
-        )
+        elif member.process.state in HELD and not member.wanted:
+            self.apply(member, lifecycle.Stop())
+        elif not must_end and self._is_wanting(member) and not self.waits_for(member):
+            self.apply(member, lifecycle.Start())
 
     def _is_moving(self, name: str) -> bool:
         """Whether it is about to start, to end or to be replaced, or waits for one that is."""
@@ -259,7 +280,7 @@ class Crew:
             member = self.members.get(each)
             if member is None:
                 continue
-            ends = member.renew or (member.is_busy and not member.wanted)
+            ends = member.renew or (member.is_busy and not member.wanted) or self._is_pending(member)
             if ends or member.process.state in (State.STARTING, State.STOPPING):
                 return True
             if self._is_wanting(member):
@@ -268,11 +289,6 @@ class Crew:
                     return True
                 names += [other for other in others if other not in names]
         return False
-
-    def _serves(self, member: Member) -> bool:
-        """Whether those who depend on it may run: it is there, or was meant to end and has done so well."""
-        state = member.process.state
-        return state is State.RUNNING or lifecycle.is_done(state, member.process.reason)
 
     def _act(self, member: Member, action: Action) -> None:
         match action:
@@ -296,21 +312,19 @@ class Crew:
         member.tail.clear()
         if fault := member.program.fault:
             self._say(f"{member.name} cannot be started: {fault}")
-            self.apply(member, lifecycle.SpawnFailed(fault))
-            asyncio.get_running_loop().call_soon(self._died, member, None, fault)
+            self._spawn_failed(member, lifecycle.SpawnFailed(fault))
             return
         try:
             child = Child(member.program, self._environment(member.program, mark))
-        except (OSError, ValueError, EnvFileTrouble, subprocess.SubprocessError) as error:
+        except Exception as error:
             # Whatever the system lacks or refuses, even a program that is away, may be there at the next try.
             file = getattr(error, "filename", None)
             reason = f"cannot be started: {getattr(error, 'strerror', None) or error}" + (f": {file}" if file else "")
             self._say(f"{member.name} {reason}")
-            self.apply(member, lifecycle.SpawnFailed(reason, passing=True, jitter=random.random()))  # noqa: S311
-            # Behind the death that it was to be started again after.
-            asyncio.get_running_loop().call_soon(self._died, member, None, reason)
+            self._spawn_failed(member, lifecycle.SpawnFailed(reason, passing=True, jitter=random.random()))  # noqa: S311
             return
         member.child, member.mark = child, mark
+        self._by_pid[child.pid] = member
         member.started_at, member.pulse, member.stale_beat = time.time(), Pulse(time.monotonic()), member.beat
         self._say(f"{member.name} started, pid {child.pid}")
 
@@ -319,6 +333,10 @@ class Crew:
                 asyncio.get_running_loop().remove_reader(child.output)
 
         asyncio.get_running_loop().add_reader(child.output, hear)
+
+    def _spawn_failed(self, member: Member, event: lifecycle.SpawnFailed) -> None:
+        """Before all that waits, but behind the death that it was to be started again after."""
+        self._events.appendleft((member, event, lambda _: self._died(member, None, event.reason)))
 
     def _environment(self, program: Program, mark: str) -> dict[str, str]:
         beat = program.heartbeat_seconds
@@ -335,22 +353,27 @@ class Crew:
         self._journal.say(member.name, *lines)
 
     def _exited(self, member: Member, child: Child, code: int) -> None:
-        asyncio.get_running_loop().remove_reader(child.output)
-        child.close(functools.partial(self._keep, member))
+        del self._by_pid[child.pid]
         member.child = None
-        before, lines = member.process, tuple(member.tail)
-        reason = before.reason if before.replace else lifecycle.exit_reason(code)
+        asyncio.get_running_loop().remove_reader(child.output)
+        try:
+            child.close(functools.partial(self._keep, member))
+        except Exception as error:
+            self._say(f"{member.name}: {type(error).__name__}: {error}")
+        lines = tuple(member.tail)
+        reason = member.process.reason if member.process.replace else lifecycle.exit_reason(code)
         if reason != NOT_CONFIGURED or not lines:
             # Who is not configured has said so itself.
             self._say(f"{member.name} ended ({reason})")
-        sweep = asyncio.create_task(self._sweep(member.name, member.mark))
-        self._sweeps.add(sweep)
-        sweep.add_done_callback(self._sweeps.discard)
-        self.apply(member, lifecycle.Exited(code, random.random()))  # noqa: S311
-        asked = before.state is State.STOPPING and not before.replace
-        if not asked and not lifecycle.is_done(member.process.state, reason):
-            ran = None if before.ready_at is None else time.monotonic() - before.ready_at
-            self._died(member, child.pid, reason, lines, ran)
+        self._sweeper.add(member.name, member.mark)
+
+        def tell(before: Process) -> None:
+            asked = before.state is State.STOPPING and not before.replace
+            if not asked and not lifecycle.is_done(member.process.state, reason):
+                ran = None if before.ready_at is None else time.monotonic() - before.ready_at
+                self._died(member, child.pid, reason, lines, ran)
+
+        self.apply(member, lifecycle.Exited(code, random.random()), tell)  # noqa: S311
 
     def _died(
         self, member: Member, pid: int | None, reason: str, lines: tuple[str, ...] = (), ran: float | None = None
@@ -363,13 +386,6 @@ class Crew:
         death = Death(now, pid, reason, max(1, process.failures), next_try, lines, ran)
         member.deaths = deaths.kept(member.deaths, death)
         self._on_death(member, death)
-
-    async def _sweep(self, name: str, mark: str) -> None:
-        """After the next process has started: that one has another mark, and need not share the processor with this."""
-        if not self._ending:
-            await asyncio.sleep(_AFTER_START_SECONDS)
-        if killed := await asyncio.to_thread(leftovers.end_of_worker, mark):
-            self._say(f"{name} had left {len(killed)} processes, which are killed: {', '.join(map(str, killed))}")
 
     def _say(self, line: str) -> None:
         self._journal.say(SUPERVISOR, line)

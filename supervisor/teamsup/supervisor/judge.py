@@ -10,8 +10,9 @@ from teamsup.hub import Agent
 from teamsup.hub.messages import NOT_CONFIGURED, PRESENT_SECONDS
 
 from . import lifecycle, pulse
-from .crew import Crew, Member
+from .crew import Crew
 from .lifecycle import ALIVE, State
+from .member import Member
 from .usage import memory_of
 
 WEIGH_SECONDS = 5.0

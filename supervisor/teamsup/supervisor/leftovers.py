@@ -7,7 +7,7 @@ They are known by a variable in their environment, which a process inherits. On 
 import ctypes
 import os
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -49,14 +49,14 @@ def adopt() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
-def reap_adopted(workers: Collection[int]) -> None:
-    """Forget those of our dead children that are no workers."""
+def ended_children(workers: Container[int]) -> Iterator[int]:
+    """Yield the pids of workers that have ended, which the caller reaps; forget those of our other dead children."""
     with suppress(ChildProcessError):
         while (dead := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) is not None:
             if dead.si_pid in workers:
-                # It comes first until it is reaped by its own Popen.
-                return
-            os.waitpid(dead.si_pid, 0)
+                yield dead.si_pid
+            else:
+                os.waitpid(dead.si_pid, 0)
 
 
 def mark(team: Team, name: str, run: int) -> str:
@@ -64,9 +64,20 @@ def mark(team: Team, name: str, run: int) -> str:
     return f"{_team_mark(team)}{name}@{os.getpid()}.{run}"
 
 
-def end_of_worker(worker: str) -> list[int]:
-    """Kill what one process of a worker has left; the pids."""
-    return _kill_all(lambda: _marked(lambda value: value == worker))
+def end_of_workers(marks: Container[str]) -> dict[str, list[int]]:
+    """Kill what processes of workers with these marks have left; the pids by mark."""
+    found: dict[int, str] = {}
+
+    def find() -> "Iterator[psutil.Process]":
+        for process, value in _marked():
+            if value in marks:
+                found[process.pid] = value
+                yield process
+
+    left: dict[str, list[int]] = {}
+    for pid in _kill_all(find):
+        left.setdefault(found[pid], []).append(pid)
+    return left
 
 
 def end_of_team() -> list[int]:
@@ -78,7 +89,7 @@ def end_of_team() -> list[int]:
 
 def end_of_predecessor(team: Team) -> list[int]:
     """Kill what a supervisor of this team that was killed itself has left; the pids."""
-    return _kill_all(lambda: _marked(lambda value: value.startswith(_team_mark(team))))
+    return _kill_all(lambda: (process for process, value in _marked() if value.startswith(_team_mark(team))))
 
 
 def lineage(pid: int) -> Lineage:
@@ -107,13 +118,14 @@ def _team_mark(team: Team) -> str:
     return f"{team.folder}:"
 
 
-def _marked(wanted: Callable[[str], bool]) -> "Iterator[psutil.Process]":
+def _marked() -> "Iterator[tuple[psutil.Process, str]]":
+    """All other processes that carry a mark, with it."""
     import psutil
 
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
-            if process.pid != os.getpid() and wanted(process.environ().get(MARK, "")):
-                yield process
+            if process.pid != os.getpid() and (value := process.environ().get(MARK, "")):
+                yield process, value
 
 
 def _lives(process: "psutil.Process") -> bool:

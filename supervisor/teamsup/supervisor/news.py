@@ -8,9 +8,9 @@ from teamsup.hub import MessageHub, UnknownRecipient
 from teamsup.hub.messages import PEOPLE, new_message_id
 
 from . import deaths
-from .crew import Member
 from .deaths import Death, Row, Standing
 from .lifecycle import ALIVE
+from .member import Member
 
 MONITOR_BRIDGE = "monitor-bridge"
 _NEWS_SECONDS = 24 * 3600.0

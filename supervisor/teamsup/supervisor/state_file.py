@@ -4,7 +4,7 @@ workers' states. It can be read while the supervisor hangs, and after its death.
 import fcntl
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -120,8 +120,13 @@ def write(team: Team, state: TeamState) -> None:
     """Replace the file at once, so that a reader never sees half of it."""
     path = _state_path(team)
     new = path.with_suffix(".new")
-    new.write_text(json.dumps(asdict(state)), "utf-8")
+    new.write_text(json.dumps(state, default=_fields_of), "utf-8")
     new.replace(path)
+
+
+def _fields_of(value: object) -> dict[str, object]:
+    """As asdict() does, which copies each value and takes ten times as long."""
+    return {name: getattr(value, name) for name in type(value).__dataclass_fields__}  # type: ignore[attr-defined]
 
 
 def read(team: Team) -> TeamState | None:

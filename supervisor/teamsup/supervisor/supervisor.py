@@ -16,13 +16,14 @@ from teamsup.hub.messages import DEGRADED, OFFLINE, ONLINE, SUPERVISOR
 
 from . import control, leftovers, state_file
 from .configuration import Configuration
-from .crew import Crew, Member
+from .crew import Crew
 from .deaths import Death
 from .degradation import Troubles, degradation, status_line
 from .hub_monitor import LOOK_SECONDS, HubMonitor
 from .journal import Journal
 from .judge import WEIGH_SECONDS, Judge
 from .lifecycle import ALIVE, State
+from .member import Member
 from .news import MONITOR_BRIDGE, News
 from .notifier import Notifier
 from .plan import Plan
@@ -39,6 +40,8 @@ _PRUNE_FIRST_SECONDS = 60.0
 _PRUNE_EVERY_SECONDS = 3600.0
 # A signal that came twice at once, as from 'timeout' to the group and to us, is no second thought.
 _SECOND_THOUGHT_SECONDS = 0.5
+_SHOW_SHARE, _SHOW_AT_LATEST = 5.0, 0.5
+"""What is shown of the team follows a change after so many times what showing takes, in seconds at the latest."""
 _STATE, _METRICS, _FILES = "state", "metrics", "files"
 
 
@@ -67,6 +70,8 @@ class Supervisor:
         # With nohup SIGHUP was ignored, and the terminal may go.
         self._needs_terminal = _has_terminal() and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
         self._marking = asyncio.Lock()
+        self._showing: asyncio.TimerHandle | None = None
+        self._show_seconds = 0.0
         self._gone: set[str] = set()
         self._removed: set[str] = set()
         self._tasks: set[asyncio.Task[object]] = set()
@@ -128,8 +133,22 @@ class Supervisor:
         self.journal.say(SUPERVISOR, line)
 
     def _show(self) -> None:
+        """Soon, and all changes until then at once: the more workers there are, the longer it takes."""
+        if self._showing is None:
+            pause = min(_SHOW_AT_LATEST, _SHOW_SHARE * self._show_seconds)
+            self._showing = asyncio.get_running_loop().call_later(pause, self._show_now)
+
+    def _show_now(self) -> None:
+        self._showing = None
+        begun = time.monotonic()
+        self._check_ready()
         self._notifier.status(self._status())
         self.publish()
+        if self._gone:
+            self.background(self._mark_offline())
+        self._show_seconds = time.monotonic() - begun
+        if not self.crew.is_calm:
+            self._show()
 
     def _show_trouble(self) -> None:
         self._show()
@@ -198,7 +217,7 @@ class Supervisor:
             self.crew.members.pop(member.name, None)
             self.journal.forget(member.name)
             self._removed.add(member.name)
-            self.publish()
+            self._show()
             await self.in_hub(self._retire)
 
     def _retire(self) -> None:
@@ -230,8 +249,6 @@ class Supervisor:
     def _changed(self, member: Member) -> None:
         if member.child is None and not member.is_busy:
             self._gone.add(member.name)
-            self.background(self._mark_offline())
-        self._check_ready()
         self._show()
 
     def _check_ready(self) -> None:
@@ -255,7 +272,7 @@ class Supervisor:
                 await self.in_hub(self.hub.mark_offline, *gone)
 
     def _died(self, member: Member, death: Death) -> None:
-        self.publish()
+        self._show()
         self._news.add_death(member.name, death)
 
     def _status(self) -> str:

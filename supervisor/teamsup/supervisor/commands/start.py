@@ -12,6 +12,7 @@ from teamsup.hub import MessageHub, Team
 from teamsup.hub.command_line import command_line
 from teamsup.hub.messages import SUPERVISOR
 
+from .. import limits
 from ..arguments import add_timeout
 from ..configuration_file import at_boot
 from ..notifier import Notifier
@@ -47,6 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from ..supervisor import Supervisor
 
+    limits.set_own()
     team.create()
     hold(team)
     with MessageHub(team, agent=SUPERVISOR) as hub:
