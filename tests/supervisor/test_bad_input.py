@@ -42,6 +42,15 @@ def test_an_unknown_recipient(teamsup: Command) -> None:
     assert refusal(result) == "teamsup: Nobody named 'gcp-monitr' is in this team; did you mean 'gcp-monitor'?"
 
 
+def test_reading_for_nobody(teamsup: Command) -> None:
+    MessageHub(teamsup.team).close()
+
+    result = teamsup.run("read", "--agent", "nobody")
+
+    assert result.returncode == os.EX_NOUSER
+    assert refusal(result) == "teamsup: Nobody named 'nobody' is in this team. See who is: teamsup ps"
+
+
 @pytest.mark.parametrize("command", ["start", "stop", "ps", "restart x", "logs", "chat", "send x y", "read", "init"])
 def test_a_team_name_with_a_slash(teamsup: Command, command: str) -> None:
     result = teamsup.run(*command.split(), "--team", "../crew")

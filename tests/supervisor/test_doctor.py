@@ -1,12 +1,17 @@
 """'teamsup doctor': what works, what does not, who is deaf and why, with the next step."""
 
+import errno
+import fcntl
+import http.client
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path, PurePath
@@ -16,15 +21,17 @@ from unittest import mock
 import pytest
 
 from support import Command, as_foreign_program, eventually, refusal
-from teamsup.hub import MessageHub, Team
+from teamsup.hub import MessageHub, Team, maintenance
 from teamsup.hub.command_line import command_line, is_call_of
 from teamsup.hub.doorbell import Bells, Doorbell
+from teamsup.supervisor import state_file
 from teamsup.supervisor.claude_settings import effective_settings, serves_us
 from teamsup.supervisor.cli import main
 from teamsup.supervisor.commands import doctor
 from teamsup.supervisor.deploy import shipped
 from teamsup.supervisor.diagnosis import Finding, Mailbox, Verdict, check_mailbox
 from teamsup.supervisor.server_trial import TOOLS, check_server
+from teamsup.supervisor.state_file import TeamState
 
 OK, WARNING, FAILED = Verdict.OK, Verdict.WARNING, Verdict.FAILED
 HERE = Mailbox("lead", status="online", unread=2, oldest=300, heartbeat=3, is_present=True)
@@ -275,11 +282,11 @@ def test_a_team_set_up_for_claude_code_is_all_well(patient: Patient) -> None:
     patient.init("--agent", "scout")
     patient.trusts(patient.home)
     with MessageHub(patient.team) as hub:
-        before = hub.data_version()
+        before = hub.agents(), hub.stats().messages
 
         code, found = found_in(patient.doctor("--json"))
 
-        assert hub.data_version() == before, "nobody has written anything"
+        assert (hub.agents(), hub.stats().messages) == before, "it leaves nothing behind"
     assert code == 0
     assert {check for check, finding in found.items() if finding["verdict"] != "ok"} == {"supervisor"}
     assert "2.1.330 (Claude Code)" in found["claude"]["text"]
@@ -313,7 +320,7 @@ def test_a_session_that_hears_nothing_is_a_failure(patient: Patient) -> None:
 
         code, found = patient.examined()
 
-    assert code == 1
+    assert code == 4
     assert found["scout"]["verdict"] == "FAILED"
     assert "but deaf" in found["scout"]["text"]
 
@@ -387,9 +394,9 @@ def test_a_store_that_is_damaged_is_a_failure_and_nobody_is_said_to_have_read_al
 
     code, found = patient.examined()
 
-    assert code == 1
+    assert code == 4
     assert "is not a SQLite database" in found["team"]["text"]
-    assert [*found] == ["team", "server", "claude", "project"]
+    assert [*found] == ["team", "disk", "supervisor", "server", "claude", "project"]
 
 
 def test_a_folder_that_is_not_there_is_refused(patient: Patient) -> None:
@@ -403,7 +410,7 @@ def test_a_claude_code_that_does_not_run_is_a_failure(patient: Patient) -> None:
 
     code, found = patient.examined()
 
-    assert code == 1
+    assert code == 4
     assert "no such interpreter" in found["claude"]["text"]
 
 
@@ -417,7 +424,7 @@ def test_a_plugin_that_has_moved_away_is_a_failure(patient: Patient) -> None:
 
     (copy / "hook.py").unlink()
     code, found = patient.examined()
-    assert code == 1
+    assert code == 4
     assert found["plugin"]["text"] == f"there is no {copy}/hook.py"
     assert found["plugin"]["hint"].endswith(f"teamsup init --claude --project {patient.project}")
 
@@ -463,9 +470,171 @@ def test_a_project_is_told_what_keeps_its_plugin_from_working(patient: Patient) 
     assert "all hooks are switched off" in said
 
 
+def test_what_is_wrong_with_the_disk_and_with_rights_is_a_failure(patient: Patient) -> None:
+    MessageHub(patient.team).close()
+    patient.team.configuration.write_text("")
+    assert patient.examined()[1]["disk"]["verdict"] == "ok"
+    assert not list(patient.team.folder.glob(".doctor*"))
+
+    patient.team.configuration.chmod(0o666)
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with mock.patch("os.fsync", side_effect=full):
+        code, found = patient.examined()
+
+    assert code == 4
+    assert found["disk"]["text"] == f"{patient.team.folder} takes no write: No space left on device"
+    assert found["rights"]["hint"] == f"chmod 644 {patient.team.configuration}"
+    assert not list(patient.team.folder.glob(".doctor*"))
+
+
+def test_workers_of_the_users_own_that_cannot_be_started_are_a_failure(patient: Patient) -> None:
+    MessageHub(patient.team).close()
+    secrets = patient.home / "open.env"
+    secrets.write_text("KEY=1")
+    secrets.chmod(0o644)
+    patient.team.configuration.write_text(
+        '[worker.fine]\ncommand = ["sleep", "1"]\n[worker.lost]\ncommand = ["./lost.sh"]\n'
+        '[worker.away]\ncommand = ["sleep", "1"]\ndirectory = "/no/such/folder"\n'
+        f'[worker.open]\ncommand = ["sleep", "1"]\nenv_file = "{secrets}"\n'
+        '[worker.later]\ncommand = ["no-such-program"]\nautostart = false\n'
+    )
+
+    code, found = patient.examined()
+
+    assert code == 4
+    assert {
+        name: (found[name]["verdict"], found[name]["text"]) for name in ("fine", "lost", "away", "open", "later")
+    } == {
+        "fine": ("ok", "[worker.fine] can be started"),
+        "lost": ("FAILED", "[worker.lost] command: there is no program './lost.sh'"),
+        "away": ("FAILED", "[worker.away] directory: there is no folder /no/such/folder"),
+        "open": ("FAILED", f"[worker.open] env_file: others can read {secrets}; run chmod 600 on it"),
+        "later": ("warning", "[worker.later] command: there is no program 'no-such-program'"),
+    }
+    patient.team.configuration.write_text("[worker.x]\n")
+    assert "needs a command" in patient.examined()[1]["configuration"]["text"]
+
+
+def test_subagents_whose_names_nobody_may_have_are_told(patient: Patient) -> None:
+    with MessageHub(patient.team, agent="gateway") as gateway:
+        gateway.register("daemon")
+    folder = patient.project / ".claude" / "agents"
+    folder.mkdir(parents=True)
+    (folder / "scout.md").write_text("---\nname: scout\n---\nLook around.\n")
+    assert "scout" not in said_of_agents(patient)
+    (folder / "reviewer.md").write_text("---\nname: Code Reviewer\n---\nRead.\n")
+    assert "'Code Reviewer' is not a name" in said_of_agents(patient)
+    (folder / "gateway.md").write_text("No front matter.\n")
+
+    assert "the subagent 'gateway' has the name of the team's daemon" in said_of_agents(patient)
+    assert patient.calls("doctor", "--project", str(patient.project)).returncode == 4
+
+
+def said_of_agents(patient: Patient) -> str:
+    report = json.loads(patient.doctor_here("--json").stdout)
+    return " ".join(finding["text"] for finding in report["findings"] if finding["check"] == "agents")
+
+
+def test_a_hub_that_another_program_holds_is_a_failure_that_names_it(patient: Patient) -> None:
+    MessageHub(patient.team).close()
+    code = f"import sqlite3, sys; sqlite3.connect({str(patient.team.database)!r}).execute('BEGIN IMMEDIATE');"
+    with subprocess.Popen(
+        [sys.executable, "-c", code + "print(flush=True); sys.stdin.read()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        found = patient.examined()[1]["team"]
+        holder.terminate()
+
+    assert found["verdict"] == "FAILED"
+    assert f"Pid {holder.pid} (" in found["hint"]
+    assert "holds the write lock" in found["hint"]
+
+
+def test_maintenance_that_goes_on_is_shown(patient: Patient) -> None:
+    MessageHub(patient.team).close()
+    with maintenance.announce(patient.team.run, "migration", total=10):
+        found = patient.examined()[1]["maintenance"]
+
+    assert found["verdict"] == "warning"
+    assert found["text"].startswith(f"pid {os.getpid()} works on it: migration for 0 s, 0 % done")
+
+
+def test_each_source_is_tried_by_an_alert_that_is_taken_back(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    secret = patient.home / "secret"
+    secret.write_text("a secret of the script")
+    secret.chmod(0o600)
+    patient.team.folder.mkdir(parents=True)
+    patient.team.configuration.write_text(
+        "[worker.user_comm]\nautostart = false\n[worker.gateway]\nautostart = false\n"
+        f'[monitor-bridge]\nlisten = "127.0.0.1:{port}"\n'
+        f'[source.script]\nkind = "plain"\nsecret_file = "{secret}"\n'
+        '[source.elsewhere]\nkind = "alertmanager"\nsecret_variable = "NOT_HERE"\n'
+    )
+    with monkeypatch.context() as theirs:
+        theirs.setenv("NOT_HERE", "another secret")
+        assert patient.run("start", "--detach").returncode == 0
+    try:
+        found = eventually(lambda: source_that_is(patient, "ok"), "a source that is heard")
+        assert "a test alert was stored in " in found["text"]
+        assert found["text"].endswith(" and taken back; not heard yet")
+        elsewhere = patient.examined()[1]["source elsewhere"]
+        assert (elsewhere["verdict"], "$NOT_HERE, which is not set here" in elsewhere["text"]) == ("warning", True)
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        connection.request("POST", "/script", b"The disk is full", {"Authorization": "Bearer a secret of the script"})
+        assert connection.getresponse().status == 200
+        connection.close()
+        eventually(lambda: "last heard" in source(patient)["text"], "a source that was heard")
+        secret.write_text("a secret that is new")
+        refused = source(patient)
+        assert (refused["verdict"], "refused with 401" in refused["text"]) == ("FAILED", True)
+        with MessageHub(patient.team) as hub:
+            assert [row["title"] for row in hub.rows("SELECT title FROM incidents")] == ["The disk is full"]
+    finally:
+        patient.run("stop")
+    assert "nobody hears on 127.0.0.1 port" in source(patient)["text"]
+
+
+def source(patient: Patient) -> dict[str, Any]:
+    return patient.examined()[1]["source script"]
+
+
+def source_that_is(patient: Patient, verdict: str) -> dict[str, Any] | None:
+    found = source(patient)
+    return found if found["verdict"] == verdict else None
+
+
+@contextmanager
+def supervising(patient: Patient) -> Iterator[None]:
+    """This process holds the team and has published that it runs no worker."""
+    with open(patient.team.folder / "supervisor.lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        state_file.write(patient.team, TeamState(os.getpid(), time.time(), ()))
+        yield
+
+
+def test_who_is_degraded_is_a_failure_with_the_reason(patient: Patient) -> None:
+    with MessageHub(patient.team, agent="probe") as probe, MessageHub(patient.team, agent="supervisor") as supervisor:
+        supervisor.register("supervisor")
+        probe.heartbeat("degraded", note="its camera is dark")
+        with supervising(patient):
+            code, found = patient.examined()
+
+    assert code == 4
+    assert (found["probe"]["verdict"], found["probe"]["text"]) == ("FAILED", "DEGRADED: its camera is dark")
+
+
 def test_a_supervisor_that_runs_is_seen(patient: Patient) -> None:
-    with MessageHub(patient.team), mock.patch.object(doctor, "holder", return_value=7):
-        assert patient.examined()[1]["supervisor"]["text"] == "runs, pid 7"
+    with MessageHub(patient.team, agent="supervisor") as supervisor:
+        supervisor.register("supervisor")
+        with supervising(patient):
+            assert patient.examined()[1]["supervisor"]["text"] == f"runs, pid {os.getpid()}"
 
 
 def test_a_copy_that_claude_code_keeps_is_the_plugin_where_no_settings_say_its_folder(patient: Patient) -> None:
@@ -484,7 +653,7 @@ def test_settings_that_claude_code_cannot_read_are_a_failure(patient: Patient) -
 
     result = patient.doctor_here()
 
-    assert result.returncode == 1
+    assert result.returncode == 4
     place = f"{patient.project}/.mcp.json, line 1, column 2: Expecting property name"
     assert f"FAILED   project  {place}" in result.stdout
 

@@ -3,16 +3,19 @@
 import os
 import shlex
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from teamsup.hub import CallerError, Team
+from teamsup.hub import Agent, CallerError, InvalidName, Team
+from teamsup.hub.messages import TAKEN
+from teamsup.hub.presence import agent_name
 
 from . import claude_settings
 from .claude_settings import EffectiveSettings
 from .diagnosis import Call, Finding, Verdict
 from .json_file import read
 
+_HEAD_CHARACTERS = 10_000
 _PLUGIN_FILES = (
     ".claude-plugin/plugin.json",
     ".mcp.json",
@@ -67,6 +70,38 @@ def check_project(project: Path, team: Team, call: Call) -> list[Finding]:
         hint = f"Leave out --team to look at that; or put them here with: {here}"
         found.append(Finding("project", Verdict.WARNING, text, hint))
     return found
+
+
+def check_names(project: Path, agents: Iterable[Agent]) -> list[Finding]:
+    """Of the project's subagents, under whose names they would take part: those that nobody may have."""
+    taken = {agent.name: agent.kind for agent in agents if agent.kind in TAKEN}
+    found = []
+    for file in sorted((project / ".claude" / "agents").glob("**/*.md")):
+        name = _declared_name(file)
+        try:
+            folded = agent_name(name)
+        except InvalidName as error:
+            hint = f"Change the line 'name:' in {file}; until then it cannot take part in the team."
+            found.append(Finding("agents", Verdict.WARNING, str(error).rstrip("."), hint))
+            continue
+        if folded in taken:
+            text = f"the subagent {name!r} has the name of the team's {taken[folded]}"
+            hint = f"Change the line 'name:' in {file}."
+            found.append(Finding("agents", Verdict.FAILED, text, hint))
+    return found
+
+
+def _declared_name(file: Path) -> str:
+    """What its first lines say, else its file name, as Claude Code takes it."""
+    try:
+        lines = file.read_text("utf-8", errors="replace")[:_HEAD_CHARACTERS].splitlines()
+    except OSError:
+        return file.stem
+    for line in lines:
+        key, _, value = line.partition(":")
+        if key.strip() == "name" and value.strip():
+            return value.strip().strip("\"'")
+    return file.stem
 
 
 def _check_servers(project: Path, settings: EffectiveSettings, init: str) -> Finding:

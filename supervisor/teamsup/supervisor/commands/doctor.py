@@ -20,11 +20,11 @@ from teamsup.hub.wording import printable
 
 from ..claude_settings import project_at, team_of
 from ..diagnosis import FRESH_SECONDS, Call, Finding, Mailbox, Verdict, check_mailbox
-from ..project_check import check_project, read_settings
+from ..project_check import check_names, check_project, read_settings
 from ..server_trial import check_server
 from ..state_file import holder
 
-EXIT_FAILED = 1
+EXIT_FAILED = 4
 _CLAUDE_SECONDS = 10.0
 
 
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--project", type=Path, metavar="DIR", help="a project of Claude Code's (default: this folder)")
     parser.add_argument("--json", action="store_true", help="the same for programs")
-    parser.epilog = "Exit code 0: all well, or warnings only, 1: something failed."
+    parser.epilog = "Exit code 0: all well, or warnings only, 4: something failed."
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -44,10 +44,11 @@ def run(arguments: argparse.Namespace) -> int:
     call = partial(command_line, team)
     agents, undeliverable, trouble = _read_store(team)
     findings = [
-        *_check_team(team, trouble, call),
+        *_check_team(team, agents, trouble, call),
         check_server(installed_command(), call),
         _check_claude(),
         *check_project(project, team, call),
+        *check_names(project, agents),
         *([] if trouble else _check_agents(team, agents, undeliverable, chosen, call)),
     ]
     failed = any(finding.verdict is Verdict.FAILED for finding in findings)
@@ -73,20 +74,26 @@ def _read_store(team: Team) -> tuple[list[Agent], dict[str, int], str]:
         return [], {}, str(error)
 
 
-def _check_team(team: Team, trouble: str, call: Call) -> list[Finding]:
-    if trouble:
-        hint = (
-            f"Until that is mended nobody can send or read: look at {team.folder}, its rights, its disk, who holds it."
-        )
-        return [Finding("team", Verdict.FAILED, trouble, hint)]
-    if not team.database.exists():
+def _check_team(team: Team, agents: list[Agent], trouble: str, call: Call) -> list[Finding]:
+    if not team.database.exists() and not trouble and holder(team) is None:
         hint = f"Start it with: {call('start')}"
         return [Finding("team", Verdict.WARNING, f"there is no team {team.name!r} in {team.folder} yet", hint)]
-    found = [Finding("team", Verdict.OK, f"{team.name!r} in {team.folder} can be read and written")]
-    if pid := holder(team):
-        return [*found, Finding("supervisor", Verdict.OK, f"runs, pid {pid}")]
-    hint = f"Agents can still write to each other; for the daemons: {call('start')}"
-    return [*found, Finding("supervisor", Verdict.WARNING, "is not running", hint)]
+    # They cost a tenth of a second, which --help need not wait for.
+    from ..roster import look
+    from ..source_check import check_discord, check_sources
+    from ..team_check import check_configuration, check_folder, check_hub, check_roster
+
+    well = Finding("team", Verdict.OK, f"{team.name!r} in {team.folder} can be read and written")
+    roster = look(team)
+    return [
+        *([] if trouble else [well]),
+        *check_hub(team, trouble),
+        *check_folder(team),
+        *check_configuration(team, call),
+        *check_roster(roster, call),
+        *check_sources(team, {agent.name: agent for agent in agents}, call),
+        *check_discord(team, roster, call),
+    ]
 
 
 def _check_claude() -> Finding:

@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 
-from teamsup.hub import Delivery
+from teamsup.hub import Delivery, UnknownRecipient
 from teamsup.hub.command_line import existing_team
 from teamsup.hub.console import console_name, is_chatting, speaking_as
 from teamsup.hub.wording import ago, printable
@@ -33,6 +33,8 @@ def run(arguments: argparse.Namespace) -> int:
                     print(_as_json(delivery) if arguments.json else _as_text(delivery), flush=True)
                     hub.acknowledge(delivery)
                     count += 1
+        if not count and arguments.agent is not None and hub.agent_named(arguments.agent) is None:
+            raise UnknownRecipient(f"Nobody named {arguments.agent!r} is in this team. See who is: teamsup ps")
     if not count:
         print("Nothing to read.", file=sys.stderr)
     return 0

@@ -71,7 +71,8 @@ class MonitorBridge(Worker):
     def details(self) -> dict[str, Any]:
         figures = self._watch.host.note if self._has_looked else ""
         note = "; ".join(part for part in (figures, self._open, self._routes.trouble) if part)
-        return {"note": note, "alerted": self._watch.alerted}
+        heard = {} if self._listener is None else self._listener.heard
+        return {"note": note, "alerted": self._watch.alerted, "heard": dict(heard)}
 
     async def work(self) -> None:
         self._loop = asyncio.get_running_loop()

@@ -225,3 +225,13 @@ def _from(row: sqlite3.Row) -> Incident:
 def _labels(text: str) -> dict[str, str]:
     labels: Any = json.loads(text)
     return {str(name): str(value) for name, value in labels.items()}
+
+
+def last_heard(hub: MessageHub) -> dict[str, str]:
+    """Return when each source has said something last, as far as that is kept; times as the hub has them."""
+    rows = hub.rows(
+        "SELECT source, max(at) AS at FROM (SELECT source, last_seen AS at FROM incidents"
+        " UNION ALL SELECT source, seen_at FROM signs_of_life UNION ALL SELECT source, last_at FROM refused_payloads)"
+        " GROUP BY source"
+    )
+    return {row["source"]: row["at"] for row in rows}

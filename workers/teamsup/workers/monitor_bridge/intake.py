@@ -5,6 +5,7 @@ first ones twice.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -28,6 +29,10 @@ _CANNOT_STORE = (StoreBusy, StoreCorrupt, StoreFull, StoreReadOnly)
 
 class TooMany(Exception):
     """More waits already than is good; come again."""
+
+
+class _TakenBack(Exception):
+    """Rolls back what was only rehearsed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,17 @@ class Intake:
         if self._at_work is None:
             self._at_work = asyncio.create_task(self._work())
         await waiting.stored
+
+    async def rehearse(self, source: str, news: News) -> None:
+        """Do all that store() does, and take it back. Raises what store() raises."""
+        await asyncio.to_thread(self._rehearse, source, news)
+
+    def _rehearse(self, source: str, news: News) -> None:
+        with contextlib.suppress(_TakenBack):
+            prepared = self._prepare(news)
+            with self._hub.transaction():
+                self._take(source, prepared)
+                raise _TakenBack
 
     async def close(self) -> None:
         """Store what waits."""

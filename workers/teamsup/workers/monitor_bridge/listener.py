@@ -11,11 +11,13 @@ from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
 from teamsup.hub import MessageHub, StoreError
+from teamsup.hub.clock import to_text
 from teamsup.hub.source_section import Address, SourceSection
 
 from . import admission, body
 from .alert import Alert
 from .connections import Connections
+from .incident import last_heard
 from .intake import Intake, Prepare, Take, TooMany
 from .port import trouble
 from .proof import CHALLENGE, Proof, proof_of
@@ -29,6 +31,10 @@ _CONFIRM_SECONDS = 10
 _LOG_SECONDS = 60.0
 _PING_BYTES = 64 * 2**10
 """Of a ping's log, which may be as long as it wants."""
+
+REHEARSAL = "Teamsup-Rehearsal"
+"""The header with which doctor asks for a test alert to be stored and taken back."""
+_TEST = Alert("", "teamsup doctor", True, "A test alert of teamsup doctor", severity="info")
 
 Confirm = Callable[[str], Awaitable[bool]]
 Report = Callable[[str], Awaitable[None]]
@@ -68,6 +74,8 @@ class Listener:
         self._report = report
         self._confirm = confirm or ask_once
         self._complained: dict[tuple[str, str], float] = {}
+        self.heard = {name: at for name, at in last_heard(hub).items() if name in sources}
+        """When each source has said something last, as the hub keeps times."""
         self._misunderstood = {payload.source for payload in refused(hub)}
         """Sources of which the last that is known was refused, perhaps."""
 
@@ -133,6 +141,9 @@ class Listener:
             return _says(405, "A source uses POST.", {"Allow": "POST"})
         self._connections.prove(request.protocol)
         try:
+            if REHEARSAL in request.headers:
+                await self._intake.rehearse(name, (_TEST,))
+                return _says(200, "Stored, and taken back.")
             return await self._hear(name, path, request)
         except (StoreError, TooMany) as error:
             self._complain(name, f"what it says could not be stored, and it was asked to come again: {error}")
@@ -187,6 +198,7 @@ class Listener:
         if not rejected and name in self._misunderstood:
             news = (*news, _misunderstanding(name))
         await self._intake.store(name, news)
+        self._note_heard(name)
         if rejected:
             await self._reject(name, rejected)
             return _says(200, f"Stored, but for {len(rejected)} that could not be read: {rejected[0].reason}")
@@ -207,9 +219,13 @@ class Listener:
         self._complain(name, "its subscription could not be confirmed")
         return _come_again("It could not be confirmed")
 
+    def _note_heard(self, name: str) -> None:
+        self.heard[name] = to_text(time.time())
+
     async def _reject(self, name: str, rejected: Sequence[Rejected]) -> None:
         """Keep it for a person, and tell: it may have been an alert. Raises StoreError; then it is not refused yet."""
         await asyncio.to_thread(keep, self._hub, name, rejected)
+        self._note_heard(name)
         reason = rejected[0].reason
         self._complain(name, f"a payload was refused and kept: {reason}")
         self._misunderstood.add(name)

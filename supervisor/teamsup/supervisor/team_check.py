@@ -1,0 +1,161 @@
+"""What doctor finds of a team: its folder and disk, its hub, who runs in it, and workers of the user's own."""
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from teamsup.hub import NotConfigured, Team, maintenance
+from teamsup.hub.messages import NOT_CONFIGURED, SUPERVISOR
+
+from . import configuration
+from .configuration import Program
+from .diagnosis import Call, Finding, Verdict
+from .env_file import EnvFileTrouble, read_env_file
+from .roster import Roster, Row
+from .write_lock import find_owner
+
+_LEAST_BYTES = 2**30
+_PROBE_BYTES = 4096
+
+
+def check_folder(team: Team) -> list[Finding]:
+    """Whether the disk takes a write, and whether others may read or write what is the team's."""
+    return [_check_disk(team.folder), *_check_rights(team)]
+
+
+def _check_disk(folder: Path) -> Finding:
+    probe = folder / f".doctor-{os.getpid()}"
+    began = time.monotonic()
+    try:
+        free = shutil.disk_usage(folder).free
+        file = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            os.write(file, b"\0" * _PROBE_BYTES)
+            os.fsync(file)
+        finally:
+            os.close(file)
+            probe.unlink()
+    except OSError as error:
+        hint = f"Make room, or mount it for writing: df -h {folder}"
+        return Finding("disk", Verdict.FAILED, f"{folder} takes no write: {error.strerror}", hint)
+    text = f"takes a write in {(time.monotonic() - began) * 1000:.0f} ms, {free / 2**30:.1f} GiB are free"
+    if free < _LEAST_BYTES:
+        return Finding("disk", Verdict.WARNING, text, f"Make room soon: df -h {folder}")
+    return Finding("disk", Verdict.OK, text)
+
+
+def _check_rights(team: Team) -> Iterator[Finding]:
+    for path, allowed in ((team.folder, 0o700), (team.run, 0o700), (team.logs, 0o700), *_files(team)):
+        try:
+            # Never opened: that would drop the locks that this process has in the database.
+            found = os.lstat(path)
+        except OSError:
+            continue
+        if found.st_uid not in (os.getuid(), 0):
+            hint = f"Take it over: chown {os.getuid()} {path}"
+            yield Finding("rights", Verdict.FAILED, f"{path} belongs to user {found.st_uid}", hint)
+        elif found.st_mode & 0o777 & ~allowed:
+            mode = f"{found.st_mode & 0o777:o}"
+            yield Finding("rights", Verdict.FAILED, f"others may use {path}: {mode}", f"chmod {allowed:o} {path}")
+
+
+def _files(team: Team) -> Iterator[tuple[Path, int]]:
+    """Those in the folder, which others cannot enter: what is left to see is that they cannot write there."""
+    for name in ("messages.db", "messages.db-wal", "messages.db-shm", "teamsup.toml"):
+        yield team.folder / name, 0o644
+
+
+def check_hub(team: Team, trouble: str) -> list[Finding]:
+    """Why the hub cannot be used, and what happens to it now."""
+    work = maintenance.read(team.run)
+    found = []
+    if work is not None:
+        done = f", {work.done * 100 // work.total} % done" if work.total else ""
+        text = f"pid {work.pid} works on it: {work.kind} for {time.time() - work.started_at:.0f} s{done}"
+        found.append(Finding("maintenance", Verdict.WARNING, text, "Wait until it has ended."))
+    if trouble:
+        hint = f"Until that is mended nobody can send or read: look at {team.folder}, its rights and its disk."
+        if holder := _holder(team):
+            hint = f"{holder} Until it lets go nobody can send."
+        found.append(Finding("team", Verdict.FAILED, trouble, hint))
+    return found
+
+
+def _holder(team: Team) -> str:
+    """Who holds the write lock, in a sentence; empty: nobody, or that cannot be known."""
+    import psutil
+
+    try:
+        owner = find_owner(team.database)
+        if owner is None or owner.pid is None:
+            return "" if owner is None else "A process that the system does not name holds the write lock."
+        return f"Pid {owner.pid} ({' '.join(psutil.Process(owner.pid).cmdline())[:200]}) holds the write lock."
+    except (OSError, ValueError, psutil.Error):
+        return ""
+
+
+def check_roster(roster: Roster, call: Call) -> list[Finding]:
+    """Who is not well, and why."""
+    if roster.pid is None:
+        hint = f"Agents can still write to each other; for the daemons: {call('start')}"
+        return [Finding(SUPERVISOR, Verdict.WARNING, "is not running", hint)]
+    unwell = [row for row in roster.rows if not row.well]
+    found = [] if any(row.name == SUPERVISOR for row in unwell) else [_runs(roster.pid)]
+    if well := [row.name for row in roster.rows if row.kind == "daemon" and row.well and row.pid is not None]:
+        found.append(Finding("workers", Verdict.OK, f"{len(well)} run and are well: {', '.join(well)}"))
+    return [*found, *(_unwell(row, call) for row in unwell)]
+
+
+def _runs(pid: int) -> Finding:
+    return Finding(SUPERVISOR, Verdict.OK, f"runs, pid {pid}")
+
+
+def _unwell(row: Row, call: Call) -> Finding:
+    text = f"{row.state}: {row.note}" if row.note else row.state
+    hint = "" if row.kind not in ("daemon", SUPERVISOR) else f"See: {call('ps', row.name)}; {call('logs', row.name)}"
+    return Finding(row.name, Verdict.FAILED, text, hint)
+
+
+def check_configuration(team: Team, call: Call) -> list[Finding]:
+    """Whether teamsup.toml can be taken over, and whether the workers of the user's own can be started."""
+    if not team.configuration.exists():
+        return []
+    try:
+        programs = configuration.load(team).programs.values()
+    except NotConfigured as error:
+        hint = f"Mend it, then: {call('reload')}"
+        return [Finding("configuration", Verdict.FAILED, str(error).rstrip("."), hint)]
+    found = [Finding("configuration", Verdict.OK, f"{team.configuration} can be taken over")]
+    return [*found, *(_check_program(program, call) for program in programs if not program.is_ours)]
+
+
+def _check_program(program: Program, call: Call) -> Finding:
+    name = f"[worker.{program.name}]"
+    if trouble := _program_trouble(program):
+        verdict = Verdict.FAILED if program.autostart else Verdict.WARNING
+        return Finding(program.name, verdict, f"{name} {trouble}", f"Mend it, then: {call('restart', program.name)}")
+    return Finding(program.name, Verdict.OK, f"{name} can be started")
+
+
+def _program_trouble(program: Program) -> str:
+    if not program.directory.is_dir():
+        return f"directory: there is no folder {program.directory}"
+    if program.env_file is not None:
+        try:
+            read_env_file(program.env_file)
+        except EnvFileTrouble as error:
+            return str(error)
+    command = program.command[0]
+    path = dict(program.environment).get("PATH")
+    # A command with a slash is looked up from its directory.
+    found = str(program.directory / command) if "/" in command else command
+    if shutil.which(found, path=path) is None:
+        return f"command: there is no program {command!r}"
+    return ""
+
+
+def is_not_set_up(row: Row | None) -> bool:
+    """Whether nobody has configured this part of the team, and nobody must."""
+    return row is not None and row.state == NOT_CONFIGURED and row.well
