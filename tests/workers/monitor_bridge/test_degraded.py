@@ -1,0 +1,112 @@
+"""What monitor-bridge says of itself while it runs and cannot do a part of its work."""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from incident_desk import FIRING, SOURCE, Desk, Join
+from support import eventually
+from teamsup.hub import StoreBusy
+from teamsup.hub.settings import Settings
+from teamsup.hub.source_section import SourceSection
+from teamsup.workers.monitor_bridge import bridge
+from teamsup.workers.monitor_bridge.bridge import MonitorBridge
+from teamsup.workers.monitor_bridge.quiet import Quiet
+
+
+@pytest.fixture
+def worker(join: Join, monkeypatch: pytest.MonkeyPatch) -> MonitorBridge:
+    for name in ("_FIRST_LOOK_SECONDS", "_HOST_SECONDS"):
+        monkeypatch.setattr(bridge, name, 0.05)
+    hub = Desk(join).hub
+    hub.team.configuration.write_text("[monitor-bridge]\ninterval_seconds = 1\n")
+    return MonitorBridge(hub, Settings(hub.team))
+
+
+@contextlib.asynccontextmanager
+async def running(work: Callable[[], Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def until(condition: Callable[[], object], what: str) -> None:
+    await asyncio.to_thread(eventually, condition, what)
+
+
+def status(worker: MonitorBridge) -> tuple[str, str]:
+    agent = worker.hub.agent_named("monitor-bridge")
+    assert agent is not None
+    return agent.status, agent.degraded
+
+
+def test_a_host_that_does_not_answer_holds_up_nothing_else(
+    worker: MonitorBridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = threading.Event()
+
+    def look_at_host() -> str:
+        answers.wait(20)
+        return ""
+
+    monkeypatch.setattr(worker._watch, "look_at_host", look_at_host)
+
+    async def run() -> None:
+        async with running(worker._look_at_host):
+            why = "The host does not answer how it is. Look at /."
+            await until(lambda: status(worker) == ("degraded", why), "it says so")
+            answers.set()
+            await until(lambda: status(worker)[0] == "online", "it is well again")
+
+    asyncio.run(run())
+
+
+def test_a_hub_that_takes_nothing_is_said_as_soon_as_it_does(
+    worker: MonitorBridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_busy = True
+
+    def look() -> None:
+        if is_busy:
+            raise StoreBusy("held by another program.")
+
+    monkeypatch.setattr(worker._watch, "look", look)
+
+    async def run() -> None:
+        nonlocal is_busy
+        async with running(worker._look_at_team):
+            why = "What was found in the team could not be stored: held by another program."
+            await until(lambda: status(worker) == ("degraded", why), "it says so")
+            is_busy = False
+            await until(lambda: status(worker)[0] == "online", "it is well again")
+
+    asyncio.run(run())
+
+
+def test_an_alertmanager_that_cannot_be_asked_is_said(join: Join) -> None:
+    desk = Desk(join)
+    desk.take(FIRING)
+    said: list[tuple[str, str]] = []
+
+    async def report(cause: str, reason: str) -> None:
+        said.append((cause, reason))
+
+    source = SourceSection("alertmanager", silence_url="http://127.0.0.1:1")
+    quiet = Quiet(desk.hub, {SOURCE: source}, desk.incidents, 0.01, report)
+
+    async def run() -> None:
+        async with running(quiet.follow):
+            await until(lambda: ("staleness", "") in said, "it has asked")
+
+    asyncio.run(run())
+    cause, reason = said[0]
+    assert cause == "silences of prom"
+    assert reason.startswith("prom cannot be asked what fires there: ")
