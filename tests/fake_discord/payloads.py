@@ -8,6 +8,7 @@ from .ids import BOT
 from .rules import MESSAGE_CONTENT, UPLOAD_LIMITS
 from .things import (
     DM,
+    FORUM,
     HAS_THREAD,
     REPLY,
     THREAD_STARTER,
@@ -74,6 +75,8 @@ def role_json(role: Role) -> Json:
 
 def channel_json(world: "World", channel: Channel) -> Json:
     last = next(reversed(channel.messages), None)
+    if channel.kind == FORUM:
+        last = max((each.id for each in world.channels.values() if each.parent == channel.id), default=None)
     data: Json = {
         "id": str(channel.id),
         "type": channel.kind,
@@ -93,7 +96,7 @@ def channel_json(world: "World", channel: Channel) -> Json:
             "thread_metadata": {
                 "archived": channel.archived,
                 "auto_archive_duration": channel.auto_archive,
-                "archive_timestamp": iso(channel.created),
+                "archive_timestamp": iso(max(channel.closed, channel.created)),
                 "locked": channel.locked,
                 "create_timestamp": iso(channel.created),
             },

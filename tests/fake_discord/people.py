@@ -8,7 +8,7 @@ from .drafts import Upload, attachment, set_mentions
 from .ids import ANN, BOT, CHANNEL, GUILD
 from .parts import Parts
 from .permissions import May
-from .things import REPLY, Json, Message, Reference
+from .things import REPLY, TEXT, Json, Message, Reference
 from .threads import open_thread, update_thread
 
 
@@ -93,9 +93,18 @@ class People(Parts):
         found = self._message(message) if message is not None else None
         return open_thread(self.world, self.world.channels[channel], user, name, message=found).id
 
+    async def post(self, name: str, text: str, *, forum: int, user: int = ANN) -> int:
+        """In a forum: a thread whose first message has the thread's own number."""
+        thread = open_thread(self.world, self.world.channels[forum], user, name)
+        message = talk.new_message(self.world, thread, user)
+        message.id, message.content = thread.id, text
+        set_mentions(self.world, message, None)
+        talk.publish(self.world, message)
+        return thread.id
+
     async def archive(self, thread: int, *, locked: bool = False) -> None:
         found = self.world.channels[thread]
-        found.archived, found.locked = True, locked
+        found.archived, found.locked, found.closed = True, locked, self.clock.now()
         update_thread(self.world, found)
 
     async def add_person(self, name: str, *, bot: bool = False, guild: int | None = GUILD) -> int:
@@ -122,8 +131,8 @@ class People(Parts):
         """It is thrown out."""
         self.world.remove_member(guild, BOT)
 
-    async def add_channel(self, name: str, *, guild: int = GUILD) -> int:
-        return self.world.add_channel(name, guild)
+    async def add_channel(self, name: str, *, guild: int = GUILD, kind: int = TEXT) -> int:
+        return self.world.add_channel(name, guild, kind=kind)
 
     async def remove_channel(self, channel: int) -> None:
         self.world.remove_channel(channel)

@@ -10,7 +10,7 @@ from .permissions import May
 from .refusals import Refusal, blocked, empty_message, invalid, missing_permissions, unknown
 from .rules import MESSAGE_CONTENT
 from .talk import change, new_message, publish, react, remove, unreact
-from .things import DM, REPLY, Channel, Json, Message, Reference
+from .things import DM, FORUM, REPLY, Channel, Json, Message, Reference
 from .world import World
 
 _MAX_REACTIONS = 20
@@ -76,6 +76,8 @@ def _said_with(world: World, message: Message) -> Message | None:
 
 def _check_may_send(world: World, channel: Channel, draft: Draft) -> None:
     may = world.may(channel)
+    if channel.kind == FORUM:
+        raise Refusal(400, 40058, "Cannot send a message in a forum channel")
     if channel.kind == DM and not world.users[channel.recipient].takes_dms:
         raise Refusal(403, 50007, "Cannot send messages to this user")
     needed = May.SEND_MESSAGES_IN_THREADS if channel.is_thread else May.SEND_MESSAGES

@@ -1,6 +1,7 @@
 """The bot itself, people, guilds, channels and threads over REST."""
 
 from .calls import Answer, Call
+from .clock import iso
 from .ids import BOT
 from .payloads import (
     active_threads,
@@ -96,9 +97,16 @@ def active(call: Call) -> Answer:
 
 def archived(call: Call) -> Answer:
     parent = call.channel_where(May.READ_MESSAGE_HISTORY)
-    threads = [each for each in call.world.channels.values() if each.parent == parent.id and each.archived]
-    threads.sort(key=lambda thread: thread.id, reverse=True)
-    return {"threads": [channel_json(call.world, each) for each in threads], "members": [], "has_more": False}
+    before, limit = call.query.get("before"), call.limit(default=50, most=100)
+    threads = [
+        each
+        for each in call.world.channels.values()
+        if each.parent == parent.id and each.archived and each.kind == PUBLIC_THREAD
+        if before is None or iso(each.closed) < before
+    ]
+    threads.sort(key=lambda thread: thread.closed, reverse=True)
+    shown = [channel_json(call.world, each) for each in threads[:limit]]
+    return {"threads": shown, "members": [], "has_more": len(threads) > limit}
 
 
 def channel(call: Call) -> Answer:

@@ -5,7 +5,7 @@ from typing import Any
 
 Json = dict[str, Any]
 
-TEXT, DM, PUBLIC_THREAD, PRIVATE_THREAD = 0, 1, 11, 12  # kinds of channels
+TEXT, DM, PUBLIC_THREAD, PRIVATE_THREAD, FORUM = 0, 1, 11, 12, 15  # kinds of channels
 DEFAULT, THREAD_CREATED, REPLY, COMMAND, THREAD_STARTER = 0, 18, 19, 20, 21  # kinds of messages
 SUPPRESS_EMBEDS, HAS_THREAD, EPHEMERAL, LOADING, SILENT = 1 << 2, 1 << 5, 1 << 6, 1 << 7, 1 << 12  # flags of messages
 
@@ -119,6 +119,7 @@ class Channel:
     members: set[int] = field(default_factory=set)  # of a thread
     auto_archive: int = 1440
     archived: bool = False
+    closed: float = 0.0  # when it was archived, or opened again
     locked: bool = False
 
     @property

@@ -6,6 +6,7 @@ from .refusals import Refusal
 from .rules import GUILDS
 from .talk import change, new_message, publish
 from .things import (
+    FORUM,
     HAS_THREAD,
     PUBLIC_THREAD,
     THREAD_CREATED,
@@ -29,9 +30,9 @@ def open_thread(
     world.channels[thread.id] = thread
     data = {**channel_json(world, thread), "newly_created": True}
     world.tell(Happening("THREAD_CREATE", data, GUILDS, thread.id))
-    if message is None:
+    if message is None and parent.kind != FORUM:
         _announce(world, parent, thread)
-    else:
+    elif message is not None:
         _start_with(world, thread, message)
     return thread
 

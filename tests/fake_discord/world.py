@@ -168,8 +168,8 @@ class World:
         guild.is_out, data = False, guild_json(self, guild)
         self.tell(Happening("GUILD_CREATE", {**data, "members": data["members"][:1]}, GUILDS))
 
-    def add_channel(self, name: str, guild: int = GUILD, number: int | None = None) -> int:
-        channel = Channel(number or self.new_id(), TEXT, name, guild, created=self.clock.now())
+    def add_channel(self, name: str, guild: int = GUILD, number: int | None = None, *, kind: int = TEXT) -> int:
+        channel = Channel(number or self.new_id(), kind, name, guild, created=self.clock.now())
         self.channels[channel.id] = channel
         self.tell(Happening("CHANNEL_CREATE", channel_json(self, channel), GUILDS))
         return channel.id

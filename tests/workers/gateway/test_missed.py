@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from fake_discord import ANN, BOB, CHANNEL, FakeDiscord, May
+from fake_discord.things import FORUM
 from gateway_process import ALLOW_ANN, connected, gateway, kill, read, run_and_kill, stored, texts
 from support import as_foreign_program
 from teamsup.hub import MessageHub, Team
@@ -207,5 +208,64 @@ def test_what_was_written_where_the_bot_could_not_read_is_caught_up(team: Team, 
             await discord.say("after")
             assert sorted(await texts(user_comm, 3)) == ["after", "meanwhile", "meanwhile, aside"]
             assert [text for text in stored(team) if text != "meanwhile, aside"][-2:] == ["meanwhile", "after"]
+
+    asyncio.run(use())
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_posts_of_a_forum_that_were_made_meanwhile_are_caught_up_with_their_first_message(
+    team: Team, join: Join, closed: bool
+) -> None:
+    async def use() -> None:
+        user_comm = join("user_comm")
+        async with FakeDiscord() as discord:
+            forum = await discord.add_channel("help", kind=FORUM)
+            await run_and_kill(team, discord, user_comm)
+            post = await discord.post("The disk", "It is full", forum=forum)
+            await discord.say("Really", channel=post)
+            alone = await discord.post("The CPU", "It is busy", forum=forum)
+            if closed:
+                await discord.archive(post)
+                await discord.archive(alone)
+            async with gateway(team, discord):
+                found = await read(user_comm, 3)
+                await discord.say("Still", channel=post)
+                assert await texts(user_comm, 1) == ["Still"]
+        said = sorted((message.content, message.conversation_id) for message in found)
+        assert said == [
+            ("It is busy", f"discord:{alone}"),
+            ("It is full", f"discord:{post}"),
+            ("Really", f"discord:{post}"),
+        ]
+        assert [text for text in stored(team) if text in ("It is full", "Really")] == ["It is full", "Really"]
+
+    asyncio.run(use())
+
+
+def test_a_thread_that_was_opened_and_closed_meanwhile_is_caught_up(team: Team, join: Join) -> None:
+    async def use() -> None:
+        user_comm = join("user_comm")
+        async with FakeDiscord() as discord:
+            await run_and_kill(team, discord, user_comm)
+            asked = await discord.say("in the channel")
+            for thread in (await discord.open_thread("aside"), await discord.open_thread("of it", message=asked)):
+                await discord.say(f"in {thread}", channel=thread)
+                await discord.archive(thread)
+            discord.faults.add("503 before", f"GET /channels/{CHANNEL}/threads/archived/public")
+            async with gateway(team, discord):
+                assert len(await read(user_comm, 3)) == 3
+
+    asyncio.run(use())
+
+
+def test_a_post_is_heard_at_once_while_the_gateway_runs(team: Team, join: Join) -> None:
+    async def use() -> None:
+        user_comm = join("user_comm")
+        async with FakeDiscord() as discord, gateway(team, discord):
+            await connected(user_comm)
+            forum = await discord.add_channel("help", kind=FORUM)
+            post = await discord.post("The disk", "It is full", forum=forum)
+            asked = (await read(user_comm, 1))[0]
+            assert (asked.content, asked.conversation_id) == ("It is full", f"discord:{post}")
 
     asyncio.run(use())

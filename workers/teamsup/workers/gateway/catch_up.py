@@ -7,7 +7,7 @@ from teamsup.hub.sections import GatewaySection
 
 from .access import Author, could_admit
 from .asking import NoPlace
-from .places import Place
+from .places import Place, before_all
 from .snowflakes import first_at
 
 if TYPE_CHECKING:
@@ -98,8 +98,7 @@ def where_to_look(
     of anything new there. Pure."""
     for place in here:
         if could_admit(section, paired, Author(0, place.number, place.guild, place.parent)):
-            seen = known[place.number].last_seen if place.number in known else max(place.number, beginning)
-            yield place.number, place.last_message is not None and place.last_message > seen
+            yield place.number, has_news(place, known, beginning)
     numbers = {place.number for place in here}
     elsewhere = [each for each in known.values() if each.channel not in numbers]
     yield from ((each.channel, True) for each in elsewhere if each.person is not None)
@@ -107,6 +106,41 @@ def where_to_look(
     recent = first_at(now - _CLOSED_DAYS * 86_400)
     closed = [each for each in elsewhere if each.person is None and each.last_seen > recent]
     yield from ((each.channel, True) for each in closed[:_CLOSED_THREADS])
+
+
+def channels_with_threads(client: "discord.Client", section: GatewaySection, paired: Collection[int]) -> Iterator[int]:
+    """The channels that the bot may read, and in whose threads somebody could be heard."""
+    import discord
+
+    for guild in client.guilds:
+        for channel in guild.channels:
+            has_threads = isinstance(channel, discord.TextChannel | discord.ForumChannel) and _may_read(channel)
+            if has_threads and could_admit(section, paired, Author(0, channel.id, guild.id, channel.id)):
+                yield channel.id
+
+
+async def closed_lately(
+    client: "discord.Client", channel: int, section: GatewaySection, now: float
+) -> "list[OpenPlace]":
+    """The public threads of a channel that were closed within the hours that are caught up: no login tells of them.
+    Raises NoPlace and what discord.py raises."""
+    import discord
+
+    place = client.get_channel(channel)
+    if not isinstance(place, discord.TextChannel | discord.ForumChannel):
+        raise NoPlace(f"channel {channel} has no threads any more")
+    found = []
+    async for thread in place.archived_threads(limit=_CLOSED_THREADS):
+        if now - thread.archive_timestamp.timestamp() > section.catch_up_hours * 3600:
+            break
+        found.append(OpenPlace(thread.id, place.guild.id, channel, thread.last_message_id))
+    return found
+
+
+def has_news(place: OpenPlace, known: Mapping[int, Place], beginning: int) -> bool:
+    """Whether its last message was not seen. Pure."""
+    seen = known[place.number].last_seen if place.number in known else before_all(place.number, beginning)
+    return place.last_message is not None and place.last_message > seen
 
 
 def where_to_look_again(section: GatewaySection, known: Mapping[int, Place], now: float) -> list[int]:

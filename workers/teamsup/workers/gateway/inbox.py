@@ -6,6 +6,7 @@ import functools
 import itertools
 import logging
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from .snowflakes import written_at
 if TYPE_CHECKING:
     import discord
 
+    from .catch_up import OpenPlace
     from .client import Listener
 
 _NOTE_SECONDS = 10.0
@@ -146,10 +148,27 @@ class Inbox:
                 self._place(number).catch_up_again()
             else:
                 self._place(number).missed_nothing(session)
-        for number in [] if resumed else catch_up.where_to_look_again(self._section, known, time.time()):
-            self._place(number).put(_LookAgain())
+        if not resumed:
+            for number in catch_up.where_to_look_again(self._section, known, time.time()):
+                self._place(number).put(_LookAgain())
+            for place in await self._closed_lately(client, paired):
+                if catch_up.has_news(place, known, beginning):
+                    self._place(place.number).catch_up_again()
         for person in sorted({*self._section.users, *paired} - {place.person for place in known.values()}):
             await self._find_direct_messages(person, beginning)
+
+    async def _closed_lately(self, client: "discord.Client", paired: Collection[int]) -> "list[OpenPlace]":
+        """The threads that were closed meanwhile. Some were opened meanwhile too, such as a forum's posts."""
+
+        async def look(channel: int) -> "list[OpenPlace]":
+            async with self._looking:
+                found = await self._asking.discord_says_or_none(
+                    lambda client: catch_up.closed_lately(client, channel, self._section, time.time())
+                )
+            return found or []
+
+        channels = catch_up.channels_with_threads(client, self._section, paired)
+        return list(itertools.chain.from_iterable(await asyncio.gather(*map(look, channels))))
 
     async def run(self) -> None:
         """Until cancelled; then what can be stored in a moment is stored."""

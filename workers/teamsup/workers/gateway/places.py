@@ -42,9 +42,15 @@ def person_in(hub: MessageHub, channel: int) -> int | None:
 
 
 def seen_in(hub: MessageHub, channel: int) -> int:
-    """The last message taken in there. Where none was it is the place's beginning, or that of this team's gateway."""
+    """The last message taken in there. Where none was it is just before the place's beginning, or that of this team's
+    gateway."""
     rows = hub.rows("SELECT last_seen FROM discord_places WHERE channel = ?", (channel,))
-    return int(rows[0]["last_seen"]) if rows else max(channel, beginning(hub))
+    return int(rows[0]["last_seen"]) if rows else before_all(channel, beginning(hub))
+
+
+def before_all(channel: int, beginning: int) -> int:
+    """The number before the first message that may be for the team; a forum's post has that of its first. Pure."""
+    return max(channel - 1, beginning)
 
 
 def beginning(hub: MessageHub) -> int:
