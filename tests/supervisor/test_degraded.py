@@ -1,5 +1,6 @@
 """Who runs and cannot do its work says so, and what is not known never looks fine."""
 
+import asyncio
 import fcntl
 import json
 import os
@@ -19,7 +20,7 @@ from support import Command, as_foreign_program, eventually
 from teamsup.hub import Agent, MessageHub, Team
 from teamsup.hub.wording import presence
 from teamsup.supervisor import state_file
-from teamsup.supervisor.degradation import degradation
+from teamsup.supervisor.degradation import Troubles, degradation
 from teamsup.supervisor.state_file import TeamState, WorkerState
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -86,6 +87,24 @@ def test_the_hub_notes_since_when_and_forgets_it_with_the_trouble(team: Team) ->
         now += 60
         hub.heartbeat("degraded", note="again")
         assert since() == NOW + timedelta(seconds=180)
+
+
+def test_a_mistake_of_the_supervisors_own_is_a_trouble_until_it_goes_well() -> None:
+    said: list[str] = []
+    troubles, looks = Troubles(said.append, lambda: None), iter([ValueError("odd"), ValueError("odd"), None])
+
+    async def look() -> None:
+        if (error := next(looks)) is not None:
+            raise error
+
+    asyncio.run(troubles.attempt(look, "Memory is not watched"))
+    assert str(troubles) == "Memory is not watched: ValueError: odd."
+    since = troubles.since
+    asyncio.run(troubles.attempt(look, "Memory is not watched"))
+    assert troubles.since == since
+    asyncio.run(troubles.attempt(look, "Memory is not watched"))
+    assert (str(troubles), troubles.since) == ("", None)
+    assert said == ["Memory is not watched: ValueError: odd.", "over: Memory is not watched: ValueError: odd."]
 
 
 @pytest.fixture

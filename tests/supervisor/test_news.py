@@ -8,6 +8,7 @@ import pytest
 from teamsup.hub import MessageHub
 from teamsup.supervisor.configuration import Program
 from teamsup.supervisor.deaths import Death
+from teamsup.supervisor.degradation import Troubles
 from teamsup.supervisor.lifecycle import Process, State
 from teamsup.supervisor.member import Member
 from teamsup.supervisor.news import News
@@ -29,7 +30,8 @@ class Desk:
     def __init__(self, join: Join) -> None:
         self.people, self.lead = join("user_comm"), join("lead")
         self._clock = Clock()
-        self._news = News(join("supervisor"), print, clock=self._clock)
+        self.troubles = Troubles(print, lambda: None)
+        self._news = News(join("supervisor"), self.troubles, clock=self._clock)
         self.members: dict[str, Member] = {}
 
     def die(self, name: str, state: State = State.RUNNING, reason: str = "exit code 1") -> None:
@@ -126,3 +128,17 @@ def test_a_worker_that_is_configured_no_more_is_not_told_of(desk: Desk) -> None:
     del desk.members["feed"]
 
     assert desk.told(1) == ([], [])
+
+
+def test_that_somebody_who_should_hear_of_it_is_not_there_is_a_trouble(desk: Desk) -> None:
+    desk.lead.retire("lead")
+    desk.die("feed")
+
+    assert len(desk.told(1)[0]) == 1
+    assert (
+        str(desk.troubles) == "Nobody named 'lead' is there to be told of a death. See told_of_deaths in teamsup.toml."
+    )
+    desk.lead.register()
+    desk.die("feed")
+    desk.told(60)
+    assert not desk.troubles

@@ -1,7 +1,8 @@
 """What runs and cannot do its work: a worker by its own word, and the supervisor itself."""
 
+import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 
 from teamsup.hub import Agent
@@ -56,6 +57,21 @@ class Troubles:
             self.since = self.since if self._reasons else None
             self._say(f"over: {reason}")
             self._on_change()
+
+    async def attempt(self, action: Callable[[], Awaitable[None]], trouble: str) -> None:
+        """Do it. A mistake of ours in it is a trouble until it goes well, and must not end everything else."""
+        try:
+            await action()
+        except Exception as error:
+            self.begin(trouble, f"{trouble}: {type(error).__name__}: {error}.")
+        else:
+            self.end(trouble)
+
+    async def repeat(self, seconds: float, action: Callable[[], Awaitable[None]], trouble: str) -> None:
+        """Attempt it every so many seconds, until cancelled."""
+        while True:
+            await asyncio.sleep(seconds)
+            await self.attempt(action, trouble)
 
     def __contains__(self, cause: str) -> bool:
         return cause in self._reasons

@@ -9,25 +9,26 @@ from teamsup.hub.messages import PEOPLE, new_message_id
 
 from . import deaths
 from .deaths import Death, Row, Standing
+from .degradation import Troubles
 from .lifecycle import ALIVE
 from .member import Member
 
 MONITOR_BRIDGE = "monitor-bridge"
 _NEWS_SECONDS = 24 * 3600.0
+_TOLD = "told of deaths:"
 
 
 class News:
-    """What is still to be told. ``say`` shows a line to whoever looks after the team."""
+    """What is still to be told. That somebody cannot be told is one of the ``troubles``."""
 
-    def __init__(
-        self, hub: MessageHub, say: Callable[[str], None], *, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, hub: MessageHub, troubles: Troubles, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._hub = hub
-        self._say = say
+        self._troubles = troubles
         self._clock = clock
         self._waiting: list[tuple[str, str, bool]] = []
         """Ids, texts, and whether monitor-bridge tells people the same."""
         self._rows: dict[str, Row] = {}
+        self._missing: set[str] = set()
 
     def add(self, text: str, *, is_incident: bool = False) -> None:
         self._waiting.append((new_message_id(), text, is_incident))
@@ -86,8 +87,10 @@ class News:
         ready_at = member.process.ready_at
         return ready_at is not None and self._clock() - ready_at >= member.program.policy.healthy_seconds
 
-    def tell(self, recipients: Iterable[str]) -> None:
+    def tell(self, recipients: Collection[str]) -> None:
         """Raises StoreError; then nothing is lost, and what was told already is not told again."""
+        for name in self._missing.difference(recipients):
+            self._is_missing(name, sentence="")
         while self._waiting:
             message_id, text, is_incident = self._waiting[0]
             for recipient in recipients:
@@ -106,7 +109,19 @@ class News:
                 expires_in=_NEWS_SECONDS,
             )
         except UnknownRecipient:
-            self._say(f"nobody named {recipient!r} is there to be told of a death; see told_of_deaths in teamsup.toml")
+            sentence = f"Nobody named {recipient!r} is there to be told of a death. See told_of_deaths in teamsup.toml."
+            self._is_missing(recipient, sentence)
+        else:
+            self._is_missing(recipient, sentence="")
+
+    def _is_missing(self, name: str, sentence: str) -> None:
+        """Note that somebody cannot be told; an empty sentence: that they can, or need not."""
+        if sentence:
+            self._missing.add(name)
+            self._troubles.begin(f"{_TOLD} {name}", sentence)
+        else:
+            self._missing.discard(name)
+            self._troubles.end(f"{_TOLD} {name}")
 
 
 def _is_incident(row: Row, is_watched: bool) -> bool:

@@ -78,7 +78,7 @@ class Supervisor:
         self._agents: dict[str, Agent] = {}
         self.troubles = Troubles(self.say, self._show_trouble)
         self._hub_monitor = HubMonitor(hub, self.crew, self.troubles)
-        self._news = News(hub, self.say)
+        self._news = News(hub, self.troubles)
         self._published = state_file.TeamState(os.getpid(), self._started_at, ())
         self.metrics: MetricsServer | None = None
         self._reload = Reload(self)
@@ -98,7 +98,13 @@ class Supervisor:
             serving = asyncio.create_task(self._serve(bell))
             besides = [
                 asyncio.create_task(work)
-                for work in (self._stay_alive(serving), self._weigh(), self._serve_metrics(), self._watch_hub())
+                for work in (
+                    self._stay_alive(serving),
+                    self._serve_metrics(),
+                    self.troubles.repeat(WEIGH_SECONDS, self._judge.weigh, "Memory is not watched"),
+                    # Besides the loop that writes, because that one waits while another process holds the hub.
+                    self.troubles.repeat(LOOK_SECONDS, self._hub_monitor.look, "The hub is not watched"),
+                )
             ]
             await self.stopping.wait()
             self.say("stopping")
@@ -305,26 +311,11 @@ class Supervisor:
                 self._notifier.alive()
             await asyncio.sleep(seconds / 3)
 
-    async def _weigh(self) -> None:
-        while True:
-            await asyncio.sleep(WEIGH_SECONDS)
-            await self._judge.weigh()
-
-    async def _watch_hub(self) -> None:
-        """Besides the loop that writes, because that one waits while another process holds the hub."""
-        while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            await self._hub_monitor.look()
-
     async def _serve(self, bell: Doorbell) -> None:
         """Say that we live, see who else does, tell the news, keep the mailboxes true, and do what is asked of us."""
         prune_at = time.monotonic() + _PRUNE_FIRST_SECONDS
         while True:
-            try:
-                await self._care()
-            except Exception as error:
-                # A mistake of ours must not leave the team without care.
-                self.say(f"{type(error).__name__}: {error}")
+            await self.troubles.attempt(self._care, "Not all of the team is looked after")
             if time.monotonic() >= prune_at:
                 prune_at = time.monotonic() + _PRUNE_EVERY_SECONDS
                 self.background(self.in_hub(self.hub.prune, older_than=self.settings.keep_seconds))
