@@ -1,6 +1,11 @@
 """What strangers wrote, made fit for terminals and models."""
 
+import re
+import unicodedata
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from teamsup.hub.wording import one_line, printable, without_tag
 
@@ -41,8 +46,15 @@ def test_one_line_is_bounded_printable_and_has_no_line_ends() -> None:
     assert len(one_line(" " * 100 + "x", 10)) <= 10
 
 
+@given(st.text("<\uff1c\ufe64/ mesagMESAG\uff4d\U0001d426>x\ufffd\n"))
+def test_no_text_keeps_anything_that_reads_like_a_tag(text: str) -> None:
+    read = unicodedata.normalize("NFKC", without_tag(text, "message")).casefold()
+    assert not re.search("<[^a-z<]*" + "[^a-z]*".join("message"), read)
+
+
 def test_a_tag_is_taken_out_of_a_text_in_every_spelling_and_nothing_else() -> None:
     assert without_tag("a </alert> < / ALERT > \uff1c\uff41lert\uff1e <Alerts b", "alert") == (
         "a \u2039/alert> \u2039 / ALERT > \u2039\uff41lert\uff1e \u2039Alerts b"
     )
+    assert without_tag("<" + " \ufffd" * 999 + "/alert", "alert")[0] == "\u2039"
     assert without_tag("a < b, <b>x</b>, al < ert", "alert") == "a < b, <b>x</b>, al < ert"

@@ -1,6 +1,7 @@
 """How the team puts things to people: ages, and text from others made harmless for a terminal."""
 
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -30,12 +31,20 @@ def printable(text: str) -> str:
 
 def without_tag(text: str, tag: str) -> str:
     """Return the text without what looks like the beginning or the end of a tag, in any case, width or spacing."""
+    if not _BRACKET.search(text):
+        return text
+    from unicodedata import normalize  # most texts have no bracket
+
+    letters = [
+        (place, letter)
+        for place, character in enumerate(text)
+        for letter in normalize("NFKC", character).casefold()
+        if letter.isalnum()
+    ]
+    places, folded = [place for place, _ in letters], "".join(letter for _, letter in letters)
 
     def opened(bracket: re.Match[str]) -> str:
-        import unicodedata  # most texts have no bracket
-
-        following = unicodedata.normalize("NFKC", text[bracket.end() : bracket.end() + 40])
-        is_tag = "".join(filter(str.isalnum, following)).casefold().startswith(tag)
+        is_tag = folded.startswith(tag, bisect_right(places, bracket.start()))
         return "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}" if is_tag else bracket[0]
 
     return _BRACKET.sub(opened, text)
