@@ -443,3 +443,18 @@ def test_a_port_that_is_taken_is_told_like_any_problem_until_it_is_free(begin: C
     eventually(lambda: bridge.alerts() == [], "it takes the port")
     assert bridge.post(title="one") == 200
     assert bridge.teamsup.ps()["monitor-bridge"]["state"] == "RUNNING"
+
+
+def test_a_list_of_alerts_says_when_it_may_not_be_all(teamsup: Command) -> None:
+    with MessageHub(teamsup.team, agent="monitor-bridge") as hub:
+        never = teamsup.run("alerts")
+        hub.register("daemon", "degraded", note="Port 9095 is taken.")
+        degraded = teamsup.run("alerts", "--json")
+        hub.heartbeat()
+        well = teamsup.run("alerts")
+
+    assert (never.returncode, never.stderr) == (3, "teamsup: This may not be all: monitor-bridge was never started.\n")
+    assert degraded.returncode == 4
+    assert degraded.stderr == "teamsup: This may not be all. monitor-bridge is degraded: Port 9095 is taken.\n"
+    assert json.loads(degraded.stdout) == {"incidents": []}
+    assert (well.returncode, well.stderr) == (0, "")

@@ -9,11 +9,11 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from teamsup.hub import MessageHub, Team, TeamsupError
+from teamsup.hub import Agent, MessageHub, Team, TeamsupError
 from teamsup.hub.checks import quote
 from teamsup.hub.command_line import existing_team
 from teamsup.hub.console import console, console_name, incoming, is_answer, speaking_as
-from teamsup.hub.wording import presence
+from teamsup.hub.wording import presence, printable
 
 from . import incident, refused, texts
 from .incident import Incident, UnknownIncident
@@ -22,6 +22,7 @@ from .refused import UnknownPayload
 _BRIDGE = "monitor-bridge"
 _ANSWER_SECONDS = 10.0
 _ALL = 1000
+_NOT_RUNNING, _UNWELL = 3, 4
 
 
 class NotAcknowledged(TeamsupError):
@@ -30,12 +31,15 @@ class NotAcknowledged(TeamsupError):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = "Show what is wrong and who takes care of it."
+    parser.epilog = "Exit code of the list: 0 that is all, 3 monitor-bridge does not run, 4 it cannot do its work."
     parser.add_argument("--all", action="store_true", help=f"also what is over, the newest {_ALL:,}")
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.set_defaults(verb=_list)
     verbs = parser.add_subparsers(metavar="VERB")
 
-    def verb(name: str, text: str, run_verb: Callable[[Team, argparse.Namespace], None]) -> argparse.ArgumentParser:
+    def verb(
+        name: str, text: str, run_verb: Callable[[Team, argparse.Namespace], int | None]
+    ) -> argparse.ArgumentParser:
         added = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         added.add_argument("--team", metavar="NAME", default=argparse.SUPPRESS, help="the team")
         added.set_defaults(verb=run_verb)
@@ -54,17 +58,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    arguments.verb(existing_team(arguments.team), arguments)
-    return 0
+    return int(arguments.verb(existing_team(arguments.team), arguments) or 0)
 
 
-def _list(team: Team, arguments: argparse.Namespace) -> None:
+def _list(team: Team, arguments: argparse.Namespace) -> int:
     with MessageHub(team) as hub:
         found = incident.all_incidents(hub, _ALL) if arguments.all else incident.open_incidents(hub)
+        bridge = hub.agent_named(_BRIDGE)
     if arguments.json:
         print(json.dumps({"incidents": [_as_json(each) for each in found]}, ensure_ascii=False))
     else:
-        print("\n".join(texts.table(found, datetime.now(UTC))))
+        print("\n".join(texts.table(found, datetime.now(UTC))), flush=True)
+    return _warn_of(bridge)
+
+
+def _warn_of(bridge: Agent | None) -> int:
+    """Say why what is shown may not be all; the exit code, as of ps."""
+    now = datetime.now(UTC)
+    if bridge is None or not bridge.is_present(now):
+        state = "was never started" if bridge is None else f"is {presence(bridge, now)}"
+        print(f"teamsup: This may not be all: {_BRIDGE} {state}.", file=sys.stderr)
+        return _NOT_RUNNING
+    if bridge.degraded:
+        print(f"teamsup: This may not be all. {_BRIDGE} is degraded: {printable(bridge.degraded)}", file=sys.stderr)
+        return _UNWELL
+    return 0
 
 
 def _show(team: Team, arguments: argparse.Namespace) -> None:

@@ -80,8 +80,10 @@ class UserComm(Worker):
             try:
                 seconds = await self.in_thread(self._decisions.tick, time.time())
             except StoreError as error:
-                self.log.error("cannot look after what is to be decided: %s", error)
+                await self.degrade("decisions", f"Cannot look after what is to be decided: {error}")
                 seconds = _LOOK_SECONDS
+            else:
+                await self.recover("decisions")
             self._something_came.set()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._something_asked.wait(), seconds)
@@ -92,8 +94,10 @@ class UserComm(Worker):
             try:
                 is_open = await self.in_thread(self._following.look)
             except StoreError as error:
-                self.log.error("cannot look after what is open: %s", error)
+                await self.degrade("questions", f"Cannot look after open questions: {error}")
                 is_open = True
+            else:
+                await self.recover("questions")
             if is_open:
                 await asyncio.sleep(_LOOK_SECONDS)
             else:
