@@ -81,6 +81,20 @@ def test_half_an_emoji_in_a_call_does_not_hang_the_session(claude: ClaudeCode, s
     assert [delivery.message.content for delivery in scout.claim()] == ["half \ufffd"]
 
 
+def test_a_turn_that_is_never_left_alone_ends_after_three_holds(claude: ClaudeCode, scout: MessageHub) -> None:
+    def end(number: int) -> Callable[[], str]:
+        def step() -> str:
+            scout.send("lead", f"and number {number}")
+            return f"end {number}"
+
+        return step
+
+    with ScriptedModel({"": [end(number) for number in range(6)]}) as model:
+        assert claude.ask(model, "go") == "end 3"
+    assert len(scout.waiting()) == 0
+    assert [scout.trace(f"#{number}")[0].read_at for number in range(1, 5)] == [None] * 4
+
+
 def test_a_message_sent_while_it_works_is_heard_in_the_same_turn(claude: ClaudeCode, scout: MessageHub) -> None:
     script: Script = [
         after(lambda: scout.send("lead", "the disk is full"), Call("Bash", {"command": "true"})),

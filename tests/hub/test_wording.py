@@ -32,12 +32,17 @@ def test_what_cannot_be_seen_is_shown_to_be_there(unseen: str) -> None:
         "tabs\tand\nlines",
         "\U0001f469\u200d\U0001f4bb \u2764\ufe0f\u200d\U0001f525 1\ufe0f\u20e3 \u00a9\ufe0f",
         "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645 \u0915\u094d\u200d\u0937",
+        "\U0001f3f4\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f",
         "e\u0301 \u65e5\u672c\u8a9e \uc548\ub155 caf\u00e9\u00a0\u20ac",
     ],
-    ids=["blanks", "emoji", "Persian and Hindi", "other scripts"],
+    ids=["blanks", "emoji", "Persian and Hindi", "Scotland", "other scripts"],
 )
 def test_what_people_write_stays_as_it_is(text: str) -> None:
     assert printable(text) == text
+
+
+def test_tags_behind_a_flag_that_is_none_are_shown_to_be_there() -> None:
+    assert printable("\U0001f3f4\U000e0067\U000e0062\U000e007f") == "\U0001f3f4\ufffd\ufffd\ufffd"
 
 
 def test_one_line_is_bounded_printable_and_has_no_line_ends() -> None:

@@ -3,14 +3,18 @@
 import math
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from .doorbell import Doorbell
+from .errors import StoreAway
 
 # In case a doorbell and the watcher both failed us: how often a waiting process compares data_version (5 µs).
 _SLOW_LOOK = 1.0
 _TAKE_OVER_WATCH = 1.0
+# A folder that is moved or mounted is back after a moment; a writer waits as long for a busy database.
+_AWAY_SECONDS = 10.0
 
 
 class _Found(Enum):
@@ -37,6 +41,7 @@ class Arrival:
     timeout: float
     _version: int | None = None
     _due: float = math.inf
+    _away_since: float | None = None
     _ends: float = field(init=False)
     _watch_at: float = field(init=False)
 
@@ -50,7 +55,7 @@ class Arrival:
         found = self._look(anew=True)
         while found is not _Found.CLAIMABLE:
             if found is _Found.DUE:
-                self.settle()
+                self._settle()
                 if self._look(anew=True) is _Found.CLAIMABLE:
                     break
             if self._ends <= time.monotonic():
@@ -65,7 +70,7 @@ class Arrival:
         found = self._look(anew=True)
         while found is not _Found.CLAIMABLE:
             if found is _Found.DUE:
-                await asyncio.to_thread(self.settle)
+                await asyncio.to_thread(self._settle)
                 if self._look(anew=True) is _Found.CLAIMABLE:
                     break
             if self._ends <= time.monotonic():
@@ -78,7 +83,25 @@ class Arrival:
         until_due = self._due - self.clock()
         return min(self._ends - time.monotonic(), _SLOW_LOOK, until_due if until_due > 0 else _SLOW_LOOK)
 
+    def _settle(self) -> None:
+        with suppress(StoreAway):  # the next look says so
+            self.settle()
+
     def _look(self, *, anew: bool = False) -> _Found:
+        """Look again and again while the team's folder is away for a moment. Raises StoreAway when it stays away."""
+        try:
+            found = self._look_once(anew=anew)
+        except StoreAway:
+            now = time.monotonic()
+            self._away_since = self._away_since or now
+            if now - self._away_since > _AWAY_SECONDS:
+                raise
+            self._version, self._due = None, math.inf
+            return _Found.NOTHING
+        self._away_since = None
+        return found
+
+    def _look_once(self, *, anew: bool) -> _Found:
         """Costs next to nothing when nothing has happened, unless somebody says that something has."""
         version = None if anew else self.data_version()
         if version is None or version != self._version:

@@ -86,6 +86,10 @@ class NotSetUp(NotConfigured):
     """An optional part of the team that nobody has configured: all is well without it."""
 
 
+class UnsafeFile(NotConfigured):
+    """Another user owns a file of the team, or may write it."""
+
+
 class StoreError(TeamsupError):
     """The database could not do its part; nothing of the request was stored."""
 

@@ -12,6 +12,7 @@ from .arrival import Arrival
 from .checks import check_kind_of, check_text, check_timeout
 from .clock import from_text, to_text
 from .doorbell import Doorbell
+from .errors import StoreAway
 from .messages import DEGRADED, NOT_CONFIGURED, OFFLINE, ONLINE, SUPERVISOR, Agent, Delivery, Kind, Message, Step
 from .row_values import metadata_of
 from .sending import Draft
@@ -229,7 +230,11 @@ class MessageHub(Upkeep, WakeLadder):
         check_timeout(timeout)
         with closing(self._doorbell()) as bell:
             while self._arrival(timeout).wait(bell):
-                yield from self._take(1, lease)
+                try:
+                    taken = self._take(1, lease)
+                except StoreAway:
+                    continue  # the next wait raises it when that lasts
+                yield from taken
 
     async def listen_async(
         self,
@@ -241,7 +246,11 @@ class MessageHub(Upkeep, WakeLadder):
         check_timeout(timeout)
         with closing(self._doorbell()) as bell:
             while await self._arrival(timeout).wait_async(bell):
-                for delivery in await Taking(functools.partial(self._take, 1, lease), self.release).result():
+                try:
+                    taken = await Taking(functools.partial(self._take, 1, lease), self.release).result()
+                except StoreAway:
+                    continue
+                for delivery in taken:
                     yield delivery
 
     def enroll(self, name: str, kind: Kind = "agent") -> None:
@@ -285,6 +294,7 @@ class MessageHub(Upkeep, WakeLadder):
 
     def watch(self) -> bool:
         """Hear foreign writers for the whole team from now on; False when another process does already."""
+        self._store.data_version()  # refuses a file that must not be opened
         return self._watcher.start_if_free()
 
     def data_version(self) -> int:

@@ -11,7 +11,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from .errors import CallerError, NotConfigured
-from .team import Team
+from .team import Team, check_owner
 
 T = TypeVar("T")
 HANDED = "TEAMSUP_CONFIGURATION"
@@ -104,7 +104,11 @@ class Settings:
 
 
 def saved_tables(team: Team, *, must_exist: bool = True) -> dict[str, Any]:
-    """Return what teamsup.toml says now. Raises NotConfigured when it is missing but must exist, or is not TOML."""
+    """Return what teamsup.toml says now.
+
+    Raises NotConfigured when it is missing but must exist, is not TOML, or another user may write it.
+    """
+    check_owner(team.configuration)
     try:
         return tomllib.loads(team.configuration.read_text("utf-8"))
     except FileNotFoundError:

@@ -131,7 +131,8 @@ class Store:
                     connection.close()
 
     def copy_to(self, target: sqlite3.Connection) -> None:
-        """Copy all of it as it is at this moment; writers go on. Raises sqlite3.Error."""
+        """Copy all of it as it is at this moment; writers go on. Raises sqlite3.Error and StoreError."""
+        self._follow_file()
         with closing(sqlite3.connect(self.path, timeout=_BUSY_SECONDS)) as source:
             source.backup(target)
 

@@ -2,13 +2,14 @@
 
 import os
 import re
+import shlex
 import stat
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from .checks import check_text, quote
-from .errors import InvalidName, StoreError
+from .errors import InvalidName, StoreError, UnsafeFile
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 _SOCKET_PATH_MAX = 100  # bytes; the kernel's limit is 107 on Linux and 103 on macOS
@@ -82,10 +83,16 @@ class Team:
         return Path(tempfile.gettempdir()) / f"teamsup-{os.getuid()}-{digest}"
 
     def create(self) -> None:
-        """Make the team's folders, for their owner alone. Raises StoreError where that is impossible."""
+        """Make the team's folders, for their owner alone.
+
+        Raises StoreError where that is impossible, UnsafeFile when another user owns or may write the team's folder or
+        its database.
+        """
         try:
             for folder in (self.folder, self.logs, self.run):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                if folder == self.folder:
+                    check_owner(folder)
                 found = folder.lstat()
                 # Only in the system's temporary folder can somebody else have been here first.
                 if folder == self.run and (found.st_uid != os.getuid() or not stat.S_ISDIR(found.st_mode)):
@@ -94,6 +101,39 @@ class Team:
                     folder.chmod(0o700)
         except OSError as error:
             raise StoreError(f"Cannot make the folder of team {self.name!r}: {error}.") from error
+        check_owner(self.database)
+
+
+def check_owner(path: Path) -> None:
+    """Check a file as ssh does, if there is one. Raises UnsafeFile when another user than root owns it or may write it.
+
+    Such a user could put words into the team's mouth, or name the commands that it runs.
+    """
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StoreError(f"{path} cannot be looked up: {error.strerror}.") from error
+    us = os.geteuid()
+    if found.st_uid not in (us, 0):
+        raise UnsafeFile(
+            f"{path} belongs to {_user(found.st_uid)}, and this is {_user(us)}. Run this as {_user(found.st_uid)}, or "
+            f"hand the file over: chown {us} {shlex.quote(str(path))}"
+        )
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise UnsafeFile(
+            f"{path} may be written by other users. Allow only its owner: chmod go-w {shlex.quote(str(path))}"
+        )
+
+
+def _user(number: int) -> str:
+    import pwd  # few are refused
+
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"uid {number}"
 
 
 def bell_name(agent: str) -> str:

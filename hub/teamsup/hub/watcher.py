@@ -69,17 +69,15 @@ class Watcher:
 
     def _watch(self, changes: "FolderChanges", lock_file: int) -> None:
         try:
-            with closing(changes), suppress(OSError, sqlite3.Error):
-                look = _Look(self._team, self._bells)
+            # What ends it, a folder that is away too, lets another process watch, or this one again.
+            with closing(changes), suppress(OSError, sqlite3.Error), closing(_Look(self._team, self._bells)) as look:
                 # For what came between the last watcher and us.
                 self._bells.ring_all()
                 pauses = itertools.chain(_LOOKS, itertools.repeat(_IDLE))
-                while not self._stopping:
+                while not self._stopping and not look.is_of_another_file():
                     changed = changes.wait(next(pauses))
                     if changed:
                         time.sleep(_BURST)
-                    if look.is_of_another_file():
-                        look = _Look(self._team, self._bells)
                     found = look.ring_new()
                     if changed:
                         pauses = itertools.chain(_LOOKS[found:], itertools.repeat(_IDLE))
@@ -93,14 +91,22 @@ class _Look:
     def __init__(self, team: Team, bells: Bells) -> None:
         self._team = team
         self._bells = bells
-        self._file = os.stat(team.database).st_ino
-        self._db = sqlite3.connect(team.database, isolation_level=None, timeout=1)
-        self._db.execute("PRAGMA query_only=1")
-        self._seen: int = self._db.execute("SELECT coalesce(max(message), 0) FROM deliveries").fetchone()[0]
+        self._file = _file(team)
+        # Never to make the file, in case it is moved away just now.
+        self._db = sqlite3.connect(f"{team.database.as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=1)
+        try:
+            self._db.execute("PRAGMA query_only=1")
+            self._seen: int = self._db.execute("SELECT coalesce(max(message), 0) FROM deliveries").fetchone()[0]
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        self._db.close()
 
     def is_of_another_file(self) -> bool:
         """Whether the database was removed or replaced since."""
-        return os.stat(self._team.database).st_ino != self._file
+        return _file(self._team) != self._file
 
     def ring_new(self) -> bool:
         """Whether there was anybody to ring for."""
@@ -111,3 +117,8 @@ class _Look:
             self._seen = max(newest for _, newest in rows)
             self._bells.ring(recipient for recipient, _ in rows)
         return bool(rows)
+
+
+def _file(team: Team) -> tuple[int, int]:
+    found = os.stat(team.database)
+    return found.st_dev, found.st_ino

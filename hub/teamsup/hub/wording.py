@@ -1,4 +1,4 @@
-"""How the team puts things to people: ages, and text from others made harmless for a terminal."""
+"""How the team puts things to people: ages, and what others wrote made fit for terminals and models."""
 
 import re
 from bisect import bisect_right
@@ -10,7 +10,13 @@ from .messages import NOT_CONFIGURED, OFFLINE, Agent, DeliveryState
 # What joins or presents the characters beside it stays where writing systems and emoji need it.
 _JOINED = "\u0600-\u08ff\u0900-\u0dff\u2190-\u2bff\ufe0f\U0001f000-\U0001faff"
 _BRACKET = re.compile("[<\ufe64\uff1c]")
+# The flags of England, Scotland and Wales are the only emoji of tags.
+_FLAGS = "|".join(
+    "\U0001f3f4" + "".join(chr(0xE0000 + ord(letter)) for letter in f"{land}\x7f")
+    for land in ("gbeng", "gbsct", "gbwls")
+)
 _UNSEEN = re.compile(
+    f"({_FLAGS})|"
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufff0-\ufffb\ufffe\uffff"  # controls, and what is not a character
     "\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f"  # direction, ends of lines
     "\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u2060-\u2065\u3164\ufeff\uffa0"  # nothing to see
@@ -26,7 +32,11 @@ def printable(text: str) -> str:
     That is what steers a terminal, turns the direction of writing, has no width, hides text, or is half a character.
     Tabs and line ends stay.
     """
-    return _UNSEEN.sub("\N{REPLACEMENT CHARACTER}", text.replace("\r\n", "\n"))
+    return _UNSEEN.sub(_shown, text.replace("\r\n", "\n"))
+
+
+def _shown(found: re.Match[str]) -> str:
+    return found[1] or "\N{REPLACEMENT CHARACTER}"
 
 
 def without_tag(text: str, tag: str) -> str:

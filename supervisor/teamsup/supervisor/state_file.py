@@ -80,11 +80,11 @@ def hold(team: Team) -> None:
 
 
 def keep_hold(team: Team) -> bool:
-    """Take the lock again if somebody has removed its file; whether that was so.
+    """Take the lock again if somebody has removed its file; whether that was so. A folder that is away is not made.
 
     Raises AlreadyRunning when another supervisor runs the team by now.
     """
-    if holder(team) == os.getpid():
+    if holder(team) == os.getpid() or not team.folder.is_dir():
         return False
     team.create()
     hold(team)

@@ -33,6 +33,15 @@ def test_trouble_on_the_way_gives_exactly_one_message(team: Team, join: Join, ki
     asyncio.run(use())
 
 
+def test_what_cannot_be_seen_is_shown_to_be_there(team: Team, join: Join) -> None:
+    async def use() -> None:
+        async with running(team, join) as (discord, user_comm):
+            await sent(user_comm, say(user_comm, "pay \u202e001\u202c EUR\u200b\U000e0041 \u2764\ufe0f"))
+            assert await discord.said() == ["pay \ufffd001\ufffd EUR\ufffd\ufffd \u2764\ufe0f"]
+
+    asyncio.run(use())
+
+
 @pytest.mark.parametrize("kind", ["500 before", "lost reply", "503 after"])
 def test_trouble_in_the_middle_of_a_long_answer_doubles_no_piece(team: Team, join: Join, kind: Kind) -> None:
     async def use() -> None:

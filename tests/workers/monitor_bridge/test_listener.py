@@ -17,15 +17,19 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from incident_desk import Desk, Join
 from listening import Port, Recorder, listening
 from support import eventually
 from teamsup.hub import MessageHub, NotConfigured, StoreBusy, Team
 from teamsup.hub.settings import Settings
-from teamsup.hub.source_section import SourceSection
+from teamsup.hub.source_section import SourceKind, SourceSection
 from teamsup.workers.monitor_bridge import body, connections, hearing, listener
 from teamsup.workers.monitor_bridge.refused import KEPT, KEPT_BYTES, Refused, Rejected, by_id, keep, refused, shown
 from teamsup.workers.monitor_bridge.sources import News
+from vendor_payloads import change_somewhere
 
 SECRET = "open sesame, please"  # noqa: S105
 VARIABLE = "OUR_SECRET"
@@ -165,6 +169,17 @@ class TestAnswers:
             answer = port.ask(path, "x", BEARER)
             assert SECRET not in answer.text + str(answer.headers)
         assert SECRET not in repr(vars(port.listener))
+
+
+class OfDesk(Recorder):
+    """Incidents are made of what it hears."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk.hub)
+        self._desk = desk
+
+    def take(self, source: str, news: News) -> None:
+        self._desk.incidents.take(source, news)
 
 
 REFUSED = [("refused", "firing")]
@@ -338,6 +353,37 @@ class TestRefusals:
             assert connection.recv(100)[9:12] in (b"400", b"415")
         assert (port.ask("/", method="GET").status, recorder.calls) == (200, [])
         assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+class TestWhateverComes:
+    """From a source that has proven to be one, with monitor-bridge's own incidents behind it."""
+
+    EXAMPLES = ("alertmanager_firing", "grafana_firing", "google_open", "oracle_grouped", "uptime_kuma_down")
+
+    def test_it_is_stored_or_refused_in_a_sentence_and_no_mistake_of_ours(self, join: Join) -> None:
+        desk = Desk(join)
+        kinds: dict[str, SourceKind] = {
+            "alertmanager": "alertmanager",
+            "grafana": "grafana",
+            "google": "google_cloud",
+            "oracle": "oracle_cloud",
+            "uptime": "uptime_kuma",
+        }
+        sources = {name: SourceSection(kind) for name, kind in kinds.items()}
+        with listening(OfDesk(desk), sources) as port:
+
+            @settings(max_examples=60, deadline=None)
+            @given(st.data())
+            def ask(data: st.DataObject) -> None:
+                name = data.draw(st.sampled_from(self.EXAMPLES))
+                sent = json.loads((PAYLOADS / f"{name}.json").read_text("utf-8"))
+                change_somewhere(data, sent)
+                answer = port.ask(f"/{name.partition('_')[0]}", json.dumps(sent))
+                assert answer.status in (200, 400)
+                assert "could not be taken in" not in answer.text
+
+            ask()
+        desk.later(3600)
 
 
 class TestStrangers:

@@ -10,22 +10,7 @@ from hypothesis import strategies as st
 from teamsup.workers.monitor_bridge import body
 from teamsup.workers.monitor_bridge.alert import Alert, SignOfLife
 from teamsup.workers.monitor_bridge.sources import PARSERS, BadPayload, Parsed, Unreadable
-from vendor_payloads import news, payload
-
-ANYTHING = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.sampled_from([10**400, 1e300, -1e-300, 1768471200000, "x" * 5000, "\ud83d", "0", "[" * 50])
-    | st.floats(allow_nan=False)
-    | st.text(st.characters(exclude_categories=())),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=6),
-    max_leaves=12,
-)
-DEEP: Any = "deep"
-for _ in range(500):
-    DEEP = {"a": [DEEP]}
-
+from vendor_payloads import ANYTHING, change_somewhere, news, payload
 
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -45,18 +30,6 @@ def understood(kind: str, said: object) -> Parsed:
             assert each.key.strip()
             repr(each).encode()
     return found
-
-
-def changed_somewhere(data: st.DataObject, whole: Any) -> None:  # noqa: ANN401 - JSON
-    """Put anything into any place of it."""
-    place = whole
-    while True:
-        keys = list(place) if isinstance(place, dict) else list(range(len(place)))
-        key = data.draw(st.sampled_from(keys))
-        if not isinstance(place[key], dict | list) or not place[key] or data.draw(st.booleans()):
-            place[key] = data.draw(ANYTHING | st.just(DEEP))
-            return
-        place = place[key]
 
 
 @pytest.mark.parametrize("kind", PARSERS)
@@ -87,7 +60,7 @@ IDENTITIES = {
 @given(data=st.data())
 def test_what_is_not_its_identity_refuses_no_alert(kind: str, name: str, data: st.DataObject) -> None:
     whole = payload(name)
-    changed_somewhere(data, whole)
+    change_somewhere(data, whole)
     said = understood(kind, whole)
     kept: Any = whole
     for key in IDENTITIES.get(kind, ()):
@@ -110,7 +83,7 @@ def test_one_alert_with_anything_in_any_place_hides_no_other(kind: str, data: st
         alerts = [{**one, "fingerprint": f"k{number}"} for number in range(3)]
         whole = {**payload("alertmanager_firing.json"), "alerts": alerts}
     if data.draw(st.booleans()):
-        changed_somewhere(data, alerts[1])
+        change_somewhere(data, alerts[1])
     else:
         alerts[1] = data.draw(ANYTHING)
     said = understood(kind, whole)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from teamsup.hub import Message, MessageHub, UnknownMessage
 from teamsup.hub.messages import HUB
-from teamsup.hub.wording import one_line, said_by
+from teamsup.hub.wording import one_line, printable, said_by
 
 from .intake import RECIPIENT
 from .text import LIMIT, cut
@@ -40,11 +40,12 @@ class Voice:
 
 
 def voice_of(hub: MessageHub, message: Message) -> Voice:
-    """Whose voice that message has. Blocks."""
+    """Whose voice that message has, with nothing in it that cannot be seen. Blocks."""
+    content = printable(message.content)
     if message.sender == RECIPIENT:
-        return Voice(message.content, _speaker(hub, message.metadata.get(SOURCE)))
+        return Voice(content, _speaker(hub, message.metadata.get(SOURCE)))
     name = one_line(message.sender, _LONGEST_NAME)
-    return Voice(message.content) if _is_team(hub, message.sender) else Voice(said_by(name, message.content), name)
+    return Voice(content) if _is_team(hub, message.sender) else Voice(said_by(name, content), name)
 
 
 def _speaker(hub: MessageHub, source: object) -> str:

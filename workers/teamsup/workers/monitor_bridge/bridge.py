@@ -70,7 +70,8 @@ class MonitorBridge(Worker):
 
     def details(self) -> dict[str, Any]:
         figures = self._watch.host.note if self._has_looked else ""
-        note = "; ".join(part for part in (figures, self._open, self._routes.trouble) if part)
+        refused = "" if self._listener is None else self._listener.misunderstood
+        note = "; ".join(part for part in (figures, self._open, refused, self._routes.trouble) if part)
         heard = {} if self._listener is None else self._listener.heard
         return {"note": note, "alerted": self._watch.alerted, "heard": dict(heard)}
 

@@ -6,6 +6,8 @@ import os
 import signal
 from collections.abc import Mapping, Sequence
 
+from teamsup.hub.wording import one_line
+
 from .incident import Incident, worst
 
 _KEPT_BYTES = 4096
@@ -80,4 +82,4 @@ async def _listen(process: asyncio.subprocess.Process, errors: bytearray) -> Non
 
 
 def _line(text: str) -> str:
-    return "".join(character for character in text.replace("\n", " ") if character.isprintable())[:500]
+    return one_line(text, 500)

@@ -79,6 +79,12 @@ class Listener:
         self._misunderstood = {payload.source for payload in refused(hub)}
         """Sources of which the last that is known was refused, perhaps."""
 
+    @property
+    def misunderstood(self) -> str:
+        """Of whom not all is understood, for people."""
+        names = ", ".join(sorted(self._misunderstood & self._kinds.keys()))
+        return f"not all that {names} sends is understood: teamsup alerts refused" if names else ""
+
     async def run(self) -> None:
         """Hear until cancelled."""
         connections = Connections(self._answer, self._trusted_proxies, _quiet_log())
@@ -281,7 +287,7 @@ def _rejected(unreadable: Unreadable) -> Rejected:
 
 def _misunderstanding(name: str, reason: str = "") -> Alert:
     """That a source is not understood, which may hide any other problem; without a reason: that it is again."""
-    title = f"What {name} sends is {'not all understood' if reason else 'understood again'}"
+    title = f"{'Not all' if reason else 'All'} that {name} sends is understood{'' if reason else ' again'}"
     text = f"{reason} What it was: teamsup alerts refused" if reason else ""
     return Alert(name, "refused", bool(reason), title, text=text, thing="refused", key_returns=True)
 
