@@ -2,13 +2,17 @@
 
 import errno
 import itertools
+import math
 import os
+import resource
 import shutil
+import signal
 import sqlite3
 import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -239,6 +243,89 @@ def test_a_hub_whose_file_was_removed_goes_on_with_the_new_one(team: Team) -> No
         assert lead.wait(10)
         assert [delivery.message.content for delivery in lead.claim()] == ["still there?"]
         assert [agent.kind for agent in lead.agents() if agent.name == "lead"] == ["daemon"]
+
+
+@pytest.mark.parametrize("verb", ["send", "agents", "the end"])
+def test_a_transaction_that_takes_too_long_is_undone_and_the_hub_works_on(
+    join: Join, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    lead = join("lead")
+    monkeypatch.setattr(store, "LONGEST_SECONDS", math.inf)
+
+    def work() -> None:
+        with lead.transaction():
+            lead.send("lead", "never")
+            lead._store._ends = 0.0  # the time is over
+            if verb != "the end":
+                getattr(lead, verb)(*["lead", "too late"][: 2 if verb == "send" else 0])
+
+    with pytest.raises(StoreError, match=r"took longer than .* and was undone"):
+        work()
+
+    assert lead.history() == []
+    lead.send("lead", "hi")
+    assert [delivery.message.content for delivery in lead.claim()] == ["hi"]
+
+
+def test_a_process_that_was_stopped_in_a_transaction_stores_nothing_of_it_and_works_on(team: Team) -> None:
+    code = (
+        "import os, signal, sys; from pathlib import Path\n"
+        "from teamsup.hub import MessageHub, StoreError, Team, store\n"
+        "store.LONGEST_SECONDS = 0.2\n"
+        "hub = MessageHub(Team('crew', Path(sys.argv[1])), agent='lead'); hub.register()\n"
+        "try:\n"
+        "    with hub.transaction():\n"
+        "        hub.send('lead', 'half'); os.kill(os.getpid(), signal.SIGSTOP)\n"
+        "except StoreError as error: print(error)\n"
+        "hub.send('lead', 'whole'); print(*(message.content for message in hub.history()), flush=True)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(team.folder)], stdout=subprocess.PIPE, text=True) as program:
+        os.waitid(os.P_PID, program.pid, os.WSTOPPED)
+        with closing(sqlite3.connect(team.database, isolation_level=None, timeout=0)) as other:
+            with pytest.raises(sqlite3.OperationalError, match="locked"):
+                other.execute("BEGIN IMMEDIATE")
+            ends = time.monotonic() + 0.25
+            eventually(lambda: time.monotonic() > ends, "its time is over")
+            program.send_signal(signal.SIGCONT)
+            said, _ = program.communicate(timeout=20)
+
+    assert "took longer than" in said
+    assert said.splitlines()[-1] == "whole"
+
+
+@pytest.mark.parametrize(
+    ("problem", "reason"),
+    [
+        ("a folder", "cannot be opened: Is a directory"),
+        ("a long name", "File name too long"),
+        ("no files left", "Too many"),
+    ],
+)
+def test_whatever_keeps_a_store_from_opening_is_said_in_a_sentence(tmp_path: Path, problem: str, reason: str) -> None:
+    path = tmp_path / ("x" * 300 if problem == "a long name" else "messages.db")
+    if problem == "a folder":
+        path.mkdir()
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if problem == "no files left":
+        free = os.dup(0)
+        os.close(free)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free, before[1]))
+    try:
+        with pytest.raises(StoreError, match=reason):
+            Store(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_a_flush_that_could_not_open_the_log_has_lost_nothing(join: Join, monkeypatch: pytest.MonkeyPatch) -> None:
+    lead = join("lead", durability="full")
+    join("scout")
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "_fsync", mock.Mock(side_effect=OSError(errno.EMFILE, "Too many open files")))
+        with pytest.raises(StoreError, match="not onto the disk: Too many open files"):
+            lead.send("scout", "hi", message_id="m")
+
+    assert lead.send("scout", "hi", message_id="m").id
 
 
 def test_whoever_only_looks_does_not_wait_for_a_writer_of_the_same_process(team: Team) -> None:

@@ -91,16 +91,19 @@ class HubBase:
                 raise InvalidValue(f"A value cannot be stored: {error}.") from error
 
     @scoped
-    def _write(self, *, durable: bool = True) -> Generator[sqlite3.Connection, None, None]:
+    def _write(
+        self, *, durable: bool = True, longest: float | None = None
+    ) -> Generator[sqlite3.Connection, None, None]:
         """A transaction, then the bells, then the disk: a reader may begin while the writer's fsync goes on.
 
         ``durable=False`` is for what may be lost with the power: presence, and leases, which would only end earlier.
+        ``longest`` in seconds is for maintenance that was announced.
         """
         if self._store.is_writing():
             yield from self._store.transact()
             return
         news = News()
-        yield from self._store.transact(functools.partial(self._begin, news), self._offer)
+        yield from self._store.transact(functools.partial(self._begin, news), self._offer, longest)
         self._bells.ring(news.to_ring)
         if durable:
             self._store.flush()

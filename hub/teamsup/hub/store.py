@@ -178,22 +178,25 @@ class Store:
         yield from self.transact()
 
     def transact(
-        self, begun: Hook = lambda _: None, ending: Hook = lambda _: None
+        self, begun: Hook = lambda _: None, ending: Hook = lambda _: None, longest: float | None = None
     ) -> Generator[sqlite3.Connection, None, None]:
-        """The same for a generator, with what an outermost transaction does first, and last before its commit."""
+        """The same for a generator, with what an outermost transaction does first, and last before its commit.
+
+        ``longest`` in seconds takes the place of LONGEST_SECONDS.
+        """
         with self._writing:
             try:
-                yield from self._inner() if self.is_writing() else self._outermost(begun, ending)
+                yield from self._inner() if self.is_writing() else self._outermost(begun, ending, longest)
             except sqlite3.Error as error:
                 raise self._in_words(error) from error
 
-    def _outermost(self, begun: Hook, ending: Hook) -> Generator[sqlite3.Connection, None, None]:
+    def _outermost(self, begun: Hook, ending: Hook, longest: float | None) -> Generator[sqlite3.Connection, None, None]:
         self._follow_file()
         try:
             self._roll_back()
             # A deferred transaction that reads first would fail when it turns to writing.
             self._translate(self._begin)
-            self._ends = time.monotonic() + LONGEST_SECONDS
+            self._ends = time.monotonic() + (LONGEST_SECONDS if longest is None else longest)
             self._writer_thread = threading.get_ident()
             begun(self._db)
             yield self._db

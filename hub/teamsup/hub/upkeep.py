@@ -1,11 +1,12 @@
 """Keeping the store small and sound, and mending what went wrong."""
 
 import json
+import math
 import os
 import re
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from .archive import Archive
 from .checks import check_count, check_kind_of, check_seconds, check_text, quote
 from .clock import to_text
 from .errors import CallerError, StoreError
+from .maintenance import announce
+from .scope import scoped
 from .team import fold_name
 
 _BATCH = 500
@@ -64,13 +67,15 @@ class Upkeep(Archive):
             newest = rows[0][0] if rows else 0
         before = "" if older_than is None else to_text(self._clock() - older_than)
         gone, last = 0, _BEFORE_ALL
-        while batch := [row[0] for row in self._store.read(_ENDED, (last, newest, before, _BATCH))]:
-            with self._write() as db:
-                _delete(db, batch)
-            gone += len(batch)
-            last = batch[-1]
-            time.sleep(_PAUSE_SECONDS)
-        self._shrink()
+        with announce(self.team.run, "pruning") as progress:
+            while batch := [row[0] for row in self._store.read(_ENDED, (last, newest, before, _BATCH))]:
+                with self._write() as db:
+                    _delete(db, batch)
+                gone += len(batch)
+                last = batch[-1]
+                progress(gone)
+                time.sleep(_PAUSE_SECONDS)
+            self._shrink()
         return gone
 
     def known_of(self, person: str) -> int:
@@ -83,20 +88,37 @@ class Upkeep(Archive):
         many messages.
 
         ``person`` is an agent's name, or the ``user``, ``person`` or ``from`` of a message's metadata; ``discord:30``
-        is user 30. The freed space is overwritten.
+        is user 30. The freed space is overwritten. Works in small batches; after an error say it again.
         """
         names = self._names_of(person)
-        with self._write() as db:
-            overwrites = db.execute("PRAGMA secure_delete").fetchone()[0]
-            db.execute("PRAGMA secure_delete=1")
-            batch = [row[0] for row in db.execute(_OF_PERSON, names)]
-            _delete(db, batch)
-            search_index.compact(db)
-            for sql in _FORGET_NAMES:
-                db.execute(sql, names)
-            db.execute(f"PRAGMA secure_delete={overwrites}")
-        self._shrink()
-        return len(batch)
+        gone = 0
+        with announce(self.team.run, "pruning") as progress:
+            # All messages are looked through, so outside of a transaction; again for what has come meanwhile.
+            while found := [row[0] for row in self._store.read(_OF_PERSON, names)]:
+                for start in range(0, len(found), _BATCH):
+                    batch = found[start : start + _BATCH]
+                    with self._overwriting() as db:
+                        _delete(db, batch)
+                    gone += len(batch)
+                    progress(gone)
+            # The index is rewritten as a whole, however long that takes.
+            with self._overwriting(longest=math.inf) as db:
+                search_index.compact(db)
+                for sql in _FORGET_NAMES:
+                    db.execute(sql, names)
+            self._shrink()
+        return gone
+
+    @scoped
+    def _overwriting(self, longest: float | None = None) -> Generator[sqlite3.Connection, None, None]:
+        """A transaction that overwrites what it deletes."""
+        with self._write(longest=longest) as db:
+            before = db.execute("PRAGMA secure_delete").fetchone()[0]
+            try:
+                db.execute("PRAGMA secure_delete=1")
+                yield db
+            finally:
+                db.execute(f"PRAGMA secure_delete={before}")
 
     def backup(self, target: Path) -> None:
         """Write a consistent copy while the team goes on. Raises CallerError when the file exists, StoreError."""
