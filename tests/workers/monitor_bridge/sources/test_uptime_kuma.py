@@ -47,6 +47,8 @@ def test_a_certificate_that_ends_soon() -> None:
     said = "[shop][https://shop.example] server certificate shop.example will be expired in 7 days"
     found = alert("uptime_kuma", {"heartbeat": None, "monitor": None, "msg": said})
     assert (found.is_test, found.severity, found.title) == (False, "warning", said)
+    later = alert("uptime_kuma", {"heartbeat": None, "monitor": None, "msg": said.replace("7 days", "1 day")})
+    assert later.key == found.key
 
 
 @pytest.mark.parametrize(("status", "is_firing"), [("down", True), (7, True), (None, True), ("1", False), (1.0, False)])

@@ -29,6 +29,8 @@ _PORT_SECONDS, _PORT_LONGEST = 1.0, 30.0
 """Until a port that is taken is tried again: at first, and at last."""
 _CONFIRM_SECONDS = 10
 _LOG_SECONDS = 60.0
+_SHORT = 64 * 2**10
+"""So much is read sooner than a thread has begun."""
 _PING_BYTES = 64 * 2**10
 """Of a ping's log, which may be as long as it wants."""
 
@@ -198,7 +200,8 @@ class Listener:
         asked = Request(name, headers=headers, path=path)
         if self._kinds[name] == "oracle_cloud" and (link := confirmation(asked)) is not None:
             return await self._subscribe(name, link)
-        news, rejected = await asyncio.to_thread(self._read, asked, data)
+        is_short = len(data) <= _SHORT
+        news, rejected = self._read(asked, data) if is_short else await asyncio.to_thread(self._read, asked, data)
         if rejected and not news:
             raise BadPayload(rejected[0].reason)
         if not rejected and name in self._misunderstood:

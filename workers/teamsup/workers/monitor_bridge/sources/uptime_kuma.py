@@ -1,9 +1,13 @@
 """Uptime Kuma: its webhook with the body "application/json"."""
 
+import re
+
 from ..alert import Alert
 from .fields import MAX_TITLE, Table, as_table, key, labels, one_line, severity
 from .request import BadPayload, News, Request
 
+_DAYS = re.compile(r"[0-9]+ days?")
+"""Until a certificate ends: another number is news of the same."""
 _UP, _PENDING, _MAINTENANCE = 1, 2, 3  # 0 is down
 
 
@@ -29,7 +33,13 @@ def _notice(source: str, payload: Table) -> Alert:
     is_test = said.endswith(" Testing") or said.lower().startswith("test")
     level = "info" if is_test else "warning"
     return Alert(
-        source, key("notice", said), True, one_line(said), severity(level), payload.text("msg"), is_test=is_test
+        source,
+        key("notice", _DAYS.sub("days", said)),
+        True,
+        one_line(said),
+        severity(level),
+        payload.text("msg"),
+        is_test=is_test,
     )
 
 
