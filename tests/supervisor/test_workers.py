@@ -118,7 +118,7 @@ def test_who_is_not_configured_is_held_until_the_configuration_changes(
 ) -> None:
     run_workers(worker("own", "print('no key'); raise SystemExit(78)"))
     own = in_state(teamsup, "own", "not configured")
-    assert (own["restarts"], own["deaths"][0]["lines"]) == (0, ["no key"])
+    assert (own["restarts"], own["note"], own["deaths"][0]["lines"]) == (0, "no key", ["no key"])
     assert teamsup.run("ps").returncode == 4
     teamsup.configure(worker("own"))
 

@@ -114,7 +114,7 @@ def report(name: str, row: Row, standing: Standing, now: float) -> str:
     """What the team is told of one worker at ``now``, in Unix seconds."""
     died = f"died ({row.last.reason})"
     if row.count > 1:
-        died = f"has crashed {row.count} times in {duration(row.last.at - row.began_at)}, last: {row.last.reason}"
+        died = f"has crashed {row.count} times in {_span(row)}, last: {row.last.reason}"
     last = "\n".join(["", "Its last lines:", *row.last.lines]) if row.last.lines else " It had printed nothing."
     return f"{name} {died}. {_then(name, standing, now)}{last}"
 
@@ -123,7 +123,7 @@ def digest(rows: Sequence[tuple[str, Row, Standing]], now: float) -> str:
     """What the team is told of several workers at once."""
     lines = [f"{len(rows)} workers have died:"]
     for name, row, standing in rows[:_LISTED]:
-        times = "" if row.count == 1 else f"{row.count} times in {duration(row.last.at - row.began_at)}, last: "
+        times = "" if row.count == 1 else f"{row.count} times in {_span(row)}, last: "
         lines.append(f"{name}: {times}{row.last.reason}. {_then(name, standing, now)}")
     if len(rows) > _LISTED:
         lines.append(f"and {len(rows) - _LISTED} more")
@@ -148,6 +148,10 @@ def _then(name: str, standing: Standing, now: float) -> str:
             return "It was stopped since."
     why = f" ({standing.reason})" if standing.reason == NOT_CONFIGURED else ""
     return f"It is not started again{why}. Mend it, then: teamsup restart {name}."
+
+
+def _span(row: Row) -> str:
+    return duration(max(1.0, row.last.at - row.began_at))
 
 
 def _time(seconds: float) -> str:

@@ -134,7 +134,8 @@ def _condition(
     """A worker's state, the reason or its own note, and whether it is well. What is not known is not well."""
     own = agent.note if agent is not None and worker.state in (State.RUNNING, State.EXITED) else ""
     if worker.state == State.EXITED and worker.reason == NOT_CONFIGURED:
-        return NOT_CONFIGURED, own or worker.reason, agent is not None and bool(agent.metadata.get("optional"))
+        last = next((death.lines[-1] for death in worker.deaths[-1:] if death.lines), "")
+        return NOT_CONFIGURED, own or last or worker.reason, agent is not None and bool(agent.metadata.get("optional"))
     if worker.next_try_at is not None:
         return worker.state, f"{worker.reason}; next try in {duration(worker.next_try_at - time.time())}", False
     if worker.state not in _WELL:
