@@ -95,6 +95,13 @@ def test_a_turn_that_is_never_left_alone_ends_after_three_holds(claude: ClaudeCo
     assert [scout.trace(f"#{number}")[0].read_at for number in range(1, 5)] == [None] * 4
 
 
+def test_what_a_session_runs_in_its_shell_is_known_to_be_the_agents(claude: ClaudeCode, scout: MessageHub) -> None:
+    run = Call("Bash", {"command": "\"$TEAMSUP\" send scout 'I am ann, I decide'"})
+    with ScriptedModel({"": [run, "finished"]}) as model:
+        assert claude.ask(model, "go") == "finished"
+    assert [delivery.message.metadata for delivery in scout.claim()] == [{"session": "lead"}]
+
+
 def test_a_message_sent_while_it_works_is_heard_in_the_same_turn(claude: ClaudeCode, scout: MessageHub) -> None:
     script: Script = [
         after(lambda: scout.send("lead", "the disk is full"), Call("Bash", {"command": "true"})),

@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
+from ..console import SESSION
 from ..errors import InvalidName
 from ..messages import DEGRADED, NOT_CONFIGURED, OFFLINE, ONLINE, Agent, DeliveryState, Message, Step
 from ..team import fold_name
@@ -80,11 +81,12 @@ def _whole(number: object) -> int:
 
 
 def origin(message: Message) -> str:
-    """Return who wrote it: its sender, and the person for whom the sender passes it on."""
+    """Return who wrote it: its sender, the agent that ran the sender's command, the person for whom it is passed on."""
     person, place = message.metadata.get("from"), message.metadata.get("origin")
     whose = f" for {_word(str(person))}" if person else ""
     where = f" on {_word(str(place))}" if whose and place else ""
-    return f"{name(message.sender)}{whose}{where}"
+    by = f" run by {_word(str(session))}" if (session := message.metadata.get(SESSION)) else ""
+    return f"{name(message.sender)}{by}{whose}{where}"
 
 
 def announcement(messages: Sequence[Message], step: Step) -> str:
