@@ -656,7 +656,7 @@ class TestThePort:
     def test_a_port_that_somebody_else_has_is_said_and_waited_for(
         self, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(listener, "_PORT_SECONDS", 0.05)
+        monkeypatch.setattr(listener, "_FIRST_SECONDS", 0.05)
         with socket.create_server(("127.0.0.1", 0)) as other:
             number = other.getsockname()[1]
             with listening(recorder, {"open": SourceSection("plain")}, port=number) as port:
@@ -701,22 +701,43 @@ class TestConfiguration:
     def test_a_name_that_no_address_would_have_is_refused(self, hub: MessageHub) -> None:
         assert "write the name in small letters" in self.refusal(hub, self.LOOPBACK + "[source.Prod]\n")
 
+    def trouble(self, hub: MessageHub, toml: str) -> str:
+        """Why the secret of its source cannot be read, which holds up that source alone."""
+        hub.team.configuration.write_text(toml)
+        hears = hearing.listener(hub, Settings(hub.team), lambda *_: None, lambda news: news)
+        assert hears is not None
+        return hears._secrets.read()
+
     def test_a_file_that_others_can_read_is_no_secret(self, hub: MessageHub, tmp_path: Path) -> None:
         file = tmp_path / "secret"
         file.write_text(SECRET)
         toml = f'{self.LOOPBACK}[source.a]\nsecret_file = "{file}"\n'
         file.chmod(0o644)
-        assert "run chmod 600 on it" in self.refusal(hub, toml)
+        assert "run chmod 600 on it" in self.trouble(hub, toml)
         file.chmod(0o600)
-        assert hearing.listener(hub, Settings(hub.team), lambda *_: None, lambda news: news) is not None
+        assert self.trouble(hub, toml) == ""
         file.write_text("short")
-        assert "must be one line of 8 characters or more" in self.refusal(hub, toml)
+        assert "must be one line of 8 characters or more" in self.trouble(hub, toml)
         file.write_text(" \n")
-        assert "is empty" in self.refusal(hub, toml)
+        assert "is empty" in self.trouble(hub, toml)
         file.write_bytes(b"\xff" * 20)
-        assert "it is not text" in self.refusal(hub, toml)
+        assert "it is not text" in self.trouble(hub, toml)
         file.unlink()
-        assert "cannot be read" in self.refusal(hub, toml)
+        assert "cannot be read" in self.trouble(hub, toml)
+
+    def test_a_secret_that_cannot_be_read_holds_up_its_own_source_alone_until_it_can(
+        self, recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(listener, "_FIRST_SECONDS", 0.05)
+        file = tmp_path / "secret"
+        sources = {"away": SourceSection("plain", secret_file=str(file)), "open": SourceSection("plain")}
+        with listening(recorder, sources) as port:
+            assert port.ask("/open", "x").status == 200
+            assert port.ask("/away", "y", BEARER).status == 503
+            file.write_text(SECRET)
+            file.chmod(0o600)
+            eventually(lambda: port.ask("/away", "y", BEARER).status == 200, "it is read")
+            assert port.ask("/away", "y").status == 401
 
     def test_systemd_may_keep_it(self, hub: MessageHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (tmp_path / "grafana").write_text(SECRET)
@@ -729,7 +750,7 @@ class TestConfiguration:
 
     def test_a_variable_that_is_not_set_is_said(self, hub: MessageHub) -> None:
         toml = self.LOOPBACK + '[source.a]\nsecret_variable = "NOT_SET_ANYWHERE"\n'
-        assert "[source.a] in $NOT_SET_ANYWHERE is empty" in self.refusal(hub, toml)
+        assert "[source.a] in $NOT_SET_ANYWHERE is empty" in self.trouble(hub, toml)
 
     def test_the_secret_itself_does_not_stand_in_the_file(self, hub: MessageHub) -> None:
         assert "has no key 'secret'" in self.refusal(hub, self.LOOPBACK + '[source.a]\nsecret = "hello"\n')

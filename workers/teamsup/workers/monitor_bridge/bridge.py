@@ -5,7 +5,6 @@ import contextlib
 import time
 from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any, ClassVar
 
 from teamsup.hub import Agent, CallerError, Delivery, Message, MessageHub, TeamsupError
@@ -51,7 +50,7 @@ class MonitorBridge(Worker):
         self._incidents = Incidents(hub, routes, unread_seconds, changed=self._look_soon)
         self._care = Care(hub, self._incidents.conversations)
         self._watch = Watch(hub, self._section, settings.group("watchdog", WatchdogSection), self._incidents)
-        self._listener = listener(hub, settings, self._incidents.store, routes.routed, partial(self._say, "port"))
+        self._listener = listener(hub, settings, self._incidents.store, routes.routed, self._say)
         staleness = Staleness(hub, sources, self._incidents, is_heard=self._is_heard)
         self._quiet = Quiet(hub, sources, self._incidents, self._section.interval_seconds, self._say, staleness)
         self._loop: asyncio.AbstractEventLoop | None = None

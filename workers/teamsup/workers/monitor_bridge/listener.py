@@ -20,13 +20,13 @@ from .connections import Connections
 from .incident import last_heard
 from .intake import Intake, Prepare, Take, TooMany
 from .port import trouble
-from .proof import CHALLENGE, Proof, proof_of
+from .proof import CHALLENGE, Secrets
 from .refused import KEPT_BYTES, Rejected, keep, refused
 from .sources import PARSERS, BadPayload, News, Request, Unreadable, confirmation
 
 _RETRY_SECONDS = 5
-_PORT_SECONDS, _PORT_LONGEST = 1.0, 30.0
-"""Until a port that is taken is tried again: at first, and at last."""
+_FIRST_SECONDS, _LONGEST_SECONDS = 1.0, 30.0
+"""Until a port that is taken, or a secret that cannot be read, is tried again: at first, and at last."""
 _CONFIRM_SECONDS = 10
 _LOG_SECONDS = 60.0
 _SHORT = 64 * 2**10
@@ -39,8 +39,8 @@ REHEARSAL = "Teamsup-Rehearsal"
 _TEST = Alert("", "teamsup doctor", True, "A test alert of teamsup doctor", severity="info")
 
 Confirm = Callable[[str], Awaitable[bool]]
-Report = Callable[[str], Awaitable[None]]
-"""Says why the sources cannot be heard; an empty text: they are."""
+Report = Callable[[str, str], Awaitable[None]]
+"""Says what cannot be done, by its cause; an empty reason: it can."""
 
 
 class Listener:
@@ -59,7 +59,6 @@ class Listener:
         prepare: Prepare = lambda news: news,
         confirm: Confirm | None = None,
     ) -> None:
-        """Raises NotConfigured for a secret that cannot be read."""
         self.note = ""
         """What is wrong, for people; empty: nothing."""
         self.port = 0
@@ -69,7 +68,7 @@ class Listener:
         self._hosts = {admission.called(host) for host in ("localhost", listen.host, *hosts)}
         self._trusted_proxies = trusted_proxies
         self._kinds = {name: source.kind for name, source in sources.items()}
-        self._proofs: dict[str, Proof] = {name: proof_of(name, source) for name, source in sources.items()}
+        self._secrets = Secrets(sources)
         self._log = logging.getLogger("monitor-bridge")
         self._intake = Intake(hub, take, prepare)
         self._memory = body.Memory()
@@ -92,6 +91,7 @@ class Listener:
         connections = Connections(self._answer, self._trusted_proxies, _quiet_log())
         runner = web.ServerRunner(connections, shutdown_timeout=5.0)
         await runner.setup()
+        reading = asyncio.create_task(self._read_secrets())
         try:
             server = await self._bind(connections)
             try:
@@ -100,30 +100,41 @@ class Listener:
                 server.close()
         finally:
             self.port = 0
+            reading.cancel()
             await self._intake.close()
             await runner.cleanup()
 
     async def _bind(self, connections: Connections) -> asyncio.Server:
         """Take the port, as soon as whoever else has it lets go of it."""
         self._connections = connections
-        loop, seconds = asyncio.get_running_loop(), _PORT_SECONDS
+        loop, seconds = asyncio.get_running_loop(), _FIRST_SECONDS
         while True:
             try:
                 server = await loop.create_server(connections, self._listen.host, self._listen.port)
             except OSError as error:
-                await self._say(await asyncio.to_thread(trouble, self._listen, error))
+                self.note = await asyncio.to_thread(trouble, self._listen, error)
+                await self._say("port", self.note)
                 await asyncio.sleep(seconds)
-                seconds = min(2 * seconds, _PORT_LONGEST)
+                seconds = min(2 * seconds, _LONGEST_SECONDS)
             else:
                 self.port = server.sockets[0].getsockname()[1]
                 self._log.info("sources are heard on %s port %d", self._listen.host, self.port)
-                await self._say("")
+                self.note = ""
+                await self._say("port", "")
                 return server
 
-    async def _say(self, reason: str) -> None:
-        self.note = reason
+    async def _read_secrets(self) -> None:
+        """Until there are all."""
+        seconds = _FIRST_SECONDS
+        while why := await asyncio.to_thread(self._secrets.read):
+            await self._say("secrets", why)
+            await asyncio.sleep(seconds)
+            seconds = min(2 * seconds, _LONGEST_SECONDS)
+        await self._say("secrets", "")
+
+    async def _say(self, cause: str, reason: str) -> None:
         if self._report is not None:
-            await self._report(reason)
+            await self._report(cause, reason)
 
     async def _answer(self, request: web.BaseRequest) -> web.Response:
         answer = await self._respond(request)
@@ -139,9 +150,10 @@ class Listener:
             return _says(200, "ok") if request.method in ("GET", "HEAD") else _says(405, "A source has a name.")
         if (refusal := admission.refusal(request.headers, self._names(request))) is not None:
             return _says(*refusal)
-        proof = self._proofs.get(name)
-        if proof is None:
+        if name not in self._kinds:
             return _says(404, "There is no source of this name.")
+        if (proof := self._secrets.of(name)) is None:
+            return _come_again("The secret of this source cannot be read here")
         if not proof.accepts(request.headers.get("Authorization", ""), request.query):
             self._complain(name, "a request without the right secret was refused")
             return _says(401, "The secret is missing or wrong.", {"WWW-Authenticate": CHALLENGE})

@@ -53,6 +53,33 @@ def proof_of(name: str, source: SourceSection) -> Proof:
     return Proof(source.kind, secret)
 
 
+class Secrets:
+    """What proves each source. A secret that cannot be read holds up its own source alone."""
+
+    def __init__(self, sources: Mapping[str, SourceSection]) -> None:
+        self._proofs: dict[str, Proof] = {}
+        self._missing = dict(sources)
+        self.read()
+
+    def of(self, name: str) -> Proof | None:
+        """The proof of a source; None while its secret cannot be read."""
+        return self._proofs.get(name)
+
+    def read(self) -> str:
+        """Read those that are missing; why some still cannot be read."""
+        troubles = []
+        for name, source in list(self._missing.items()):
+            try:
+                self._proofs[name] = proof_of(name, source)
+                del self._missing[name]
+            except NotConfigured as error:
+                troubles.append(str(error))
+        return " ".join(troubles)
+
+    def __repr__(self) -> str:
+        return f"Secrets({', '.join(self._proofs)})"
+
+
 def _from_file(name: str, named: str) -> str:
     """systemd keeps its credentials from others by the folder they are in; every other file must do so by itself."""
     file = Path(os.path.expandvars(named)).expanduser()
