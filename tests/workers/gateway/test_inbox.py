@@ -186,3 +186,25 @@ def test_the_quoted_message_reaches_the_team_as_a_quotation(team: Team, join: Jo
         assert len("".join(quotation)) <= 310
 
     asyncio.run(use())
+
+
+def test_a_message_that_the_team_cannot_keep_is_refused_to_its_author(team: Team, join: Join) -> None:
+    async def use() -> None:
+        user_comm = join("user_comm")
+        async with FakeDiscord() as discord:
+            await run_and_kill(team, discord, user_comm)
+            asked = await discord.say("Hello")
+            into = "messages (message_id, sender, recipient, content)"
+            values = f"discord:{asked}", "somebody", "user_comm", "something else"
+            as_foreign_program(team, f"INSERT INTO {into} VALUES (?, ?, ?, ?)", *values)
+            async with gateway(team, discord):
+                await discord.until(lambda: _last(discord).startswith("I could not keep this"), "it is told")
+                assert (await discord.messages())[-1].reference.message == asked  # type: ignore[union-attr]
+                await discord.say("next")
+                assert (await texts(user_comm, 2))[-1] == "next"
+
+    asyncio.run(use())
+
+
+def _last(discord: FakeDiscord) -> str:
+    return list(discord.world.channels[CHANNEL].messages.values())[-1].content

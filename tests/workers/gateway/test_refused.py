@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from fake_discord import ANN, CHANNEL, FakeDiscord, May
-from gateway_process import ALLOW_ANN, arrival, ended, outcome, read, running, say, sent, until
+from gateway_process import ALLOW_ANN, arrival, ended, gateway, outcome, read, running, say, sent, until
 from support import as_foreign_program
 from teamsup.hub import MessageHub, Team
 from teamsup.workers.gateway.refused import Step, next_step
@@ -186,6 +186,20 @@ def test_a_home_channel_that_refuses_keeps_the_news_and_degrades_the_gateway(tea
             await sent(user_comm, *news)
             assert await discord.said() == ["one", "two"]
             await until(lambda: _status(user_comm) == "online", "it is well again")
+
+    asyncio.run(use())
+
+
+@pytest.mark.parametrize("why", ["Unknown Channel", "Missing Permissions"])
+def test_a_home_channel_that_would_refuse_is_noticed_before_any_news(team: Team, join: Join, why: str) -> None:
+    async def use() -> None:
+        user_comm = join("user_comm")
+        async with FakeDiscord() as discord:
+            await discord.forbid(CHANNEL, May.SEND_MESSAGES)
+            home = 12345 if why == "Unknown Channel" else CHANNEL
+            async with gateway(team, discord, ALLOW_ANN + f"home_channel = {home}\n"):
+                await until(lambda: _status(user_comm) == "degraded", "it is degraded")
+                assert why in user_comm.agent_named("gateway").metadata["reason"]  # type: ignore[union-attr]
 
     asyncio.run(use())
 

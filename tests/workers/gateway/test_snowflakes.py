@@ -20,6 +20,9 @@ def test_where_a_message_belongs() -> None:
     assert channel_for(message(message_type="notification"), 0) is None
     assert channel_for(message(message_type="settled", conversation_id="incident:12", reply_to="x"), 7) == 7
     assert channel_for(message(message_type="notification", recipient=None), 7) is None
+    # user_comm tells what is said to the whole team, so that it stands there once.
+    told = message(message_type="notification", recipient=None, conversation_id="discord:7")
+    assert channel_for(told, 7) is None
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ class Admission:
             await self._meet(heard)
             return False
         if heard.author.guild is None and code_in(heard.text) is not None:
-            self._say(heard, KNOWN)
+            self.say(heard, KNOWN)
             return False
         return True
 
@@ -83,7 +83,7 @@ class Admission:
             return
         if time.monotonic() - self._told_to_wait.get(person, -600.0) >= 600.0:
             self._told_to_wait[person] = time.monotonic()
-            self._say(heard, WAIT.format(self._section.messages_per_minute))
+            self.say(heard, WAIT.format(self._section.messages_per_minute))
         await asyncio.sleep(seconds)
 
     async def _parent(self, number: int) -> int | None:
@@ -119,12 +119,12 @@ class Admission:
         is_new = time.time() - written_at(heard.snowflake) < _NEW_SECONDS
         sentence = await self._asking.hub_does(functools.partial(self._strangers.answer, is_new=is_new), heard)
         if sentence is not None:
-            self._say(heard, sentence)
+            self.say(heard, sentence)
 
-    def _say(self, heard: Heard, sentence: str) -> None:
+    def say(self, heard: Heard, sentence: str) -> None:
         """On Discord, at once and without the team. Nobody is told when that fails."""
 
-        async def say() -> None:
+        async def answer() -> None:
             import discord
 
             client = self._asking.client
@@ -139,6 +139,6 @@ class Admission:
             except Exception as error:  # the network's errors and Discord's
                 self._log.info("cannot answer in channel %d: %s", heard.author.channel, error)
 
-        task = asyncio.create_task(say())
+        task = asyncio.create_task(answer())
         self._saying.add(task)
         task.add_done_callback(self._saying.discard)

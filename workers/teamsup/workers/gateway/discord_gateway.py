@@ -1,7 +1,7 @@
 """The gateway's process: it wires the parts, hands each delivery to who says it, and ends all of them in time."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from teamsup.hub import Delivery, MessageHub
@@ -15,7 +15,7 @@ from .command_answers import CommandAnswers
 from .connection import Connection
 from .decision_answers import DecisionAnswers
 from .decisions import components
-from .home_news import HomeNews, is_for_home
+from .home_news import HomeNews, is_for_home, refusal_at_home
 from .inbox import Inbox
 from .interactions import Interactions
 from .outbox import Outbox
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .client import Client
 
 _NOT_NOW_SECONDS = 1.0
+_LOOK_AT_HOME_SECONDS = 60.0
 _TO_FINISH_SECONDS = 1.5
 _TO_LEAVE_SECONDS = 2.0
 
@@ -41,12 +42,14 @@ class Gateway(Worker):
         section = settings.section(self.name, GatewaySection)
         token = find_token(section)
         hide_in_logs(token)
-        self._connection = Connection(hub, token, self._make_client, self.beat, self._say_reached, self.log)
+        self._connection = Connection(hub, token, self._make_client, self.beat, self._troubled("discord"), self.log)
         self._inbox = Inbox(hub, section, self.log)
         self._home = section.home_channel
         self._answers = CommandAnswers(hub, self.log)
         self._decided = DecisionAnswers(hub, self.log)
-        self._interactions = Interactions(hub, section, self.log, self._answers, self._decided)
+        self._interactions = Interactions(
+            hub, section, self.log, self._answers, self._decided, self._troubled("commands")
+        )
         sendable = SendableFiles.configured(hub.team, settings, token.text)
         self._outbox = Outbox(hub, section, sendable, self.log, components)
         self._news = HomeNews(hub)
@@ -55,16 +58,18 @@ class Gateway(Worker):
     def details(self) -> dict[str, Any]:
         return {"note": self._connection.note}
 
-    async def _say_reached(self, trouble: str) -> None:
-        if trouble:
-            await self.degrade("discord", trouble)
-        else:
-            await self.recover("discord")
+    def _troubled(self, cause: str) -> Callable[[str], Awaitable[None]]:
+        """For a part of the gateway, to say why it cannot do its work; without a reason it can."""
+
+        async def say(reason: str) -> None:
+            await (self.degrade(cause, reason) if reason else self.recover(cause))
+
+        return say
 
     async def work(self) -> None:
         parts = [asyncio.create_task(each.run()) for each in (self._connection, self._inbox, self._board)]
         connection = parts[0]
-        parts.append(asyncio.create_task(self._leave_in_time(connection)))
+        parts += [asyncio.create_task(each) for each in (self._leave_in_time(connection), self._watch_home())]
         try:
             await connection
         finally:
@@ -114,15 +119,20 @@ class Gateway(Worker):
             await self._news.in_order(delivery, lambda: self._outbox.say(client, channel, delivery))
         elif not await self._answers.say(client, channel, delivery):
             await self._outbox.say(client, channel, delivery)
-        if channel == self._home:
-            await self._tell_of_home()
+        if channel == self._home and (why := self._outbox.refusal(channel)) is not None:
+            await self._tell_of_home(why)
 
-    async def _tell_of_home(self) -> None:
-        if why := self._outbox.refusal(self._home):
-            reason = f"Discord takes nothing in the home channel {self._home}: {why}. Let the bot write there."
-            await self.degrade("home channel", reason)
-        else:
-            await self.recover("home channel")
+    async def _watch_home(self) -> None:
+        """Notice before the first news that the home channel would not take them."""
+        while self._home:
+            client = await self._connection.until_ready()
+            why = self._outbox.refusal(self._home) or await refusal_at_home(client, self._home)
+            await self._tell_of_home(why)
+            await asyncio.sleep(_LOOK_AT_HOME_SECONDS)
+
+    async def _tell_of_home(self, why: str) -> None:
+        reason = f"Discord takes nothing in the home channel {self._home}: {why}. Let the bot write there."
+        await self._troubled("home channel")(reason if why else "")
 
     async def _in_time(self, saying: Coroutine[Any, Any, None], delivery: Delivery) -> None:
         """What is being said when the gateway has to end is given some time; then it is kept for the next one."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _REMEMBERED = 1000
 _MIB = 1 << 20
+FAILED = "I could not take this in, so the team does not have it. My log says why: teamsup logs gateway"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +80,7 @@ class Taking:
             case Edited(heard):
                 if await self._admission.admits(heard):
                     await self._admission.wait_for_turn(heard, (heard.edited or 0) / 1e6)
-                    files = await self._fetch(heard)
-                    await self._asking.hub_does(self._intake.edit, heard, files)
+                    await self._edit(heard)
             case Deleted(snowflake):
                 await self._asking.hub_does(self._intake.delete, snowflake)
             case NotForUs(snowflake, is_direct):
@@ -111,13 +111,24 @@ class Taking:
         if heard.is_empty or not await self._admission.lets_in(heard):
             return self._pass(heard.author.channel, heard.snowflake, is_direct=heard.author.guild is None)
         await self._admission.wait_for_turn(heard, written_at(heard.snowflake))
-        files = await self._fetch(heard)
         try:
-            await self._asking.hub_does(self._intake.take, heard, files)
+            await self._asking.hub_does(self._intake.take, heard, await self._fetch(heard))
         except CallerError as error:
             self._log.error("message %d of user %d cannot be kept: %s", heard.snowflake, heard.author.user, error)
+            self._admission.say(heard, f"I could not keep this, so the team does not have it: {error}")
+            await self._asking.hub_does(self._intake.refused, heard)
+        except Exception:
+            self._log.exception("message %d of user %d cannot be taken in", heard.snowflake, heard.author.user)
+            self._admission.say(heard, FAILED)
             await self._asking.hub_does(self._intake.refused, heard)
         return None
+
+    async def _edit(self, heard: Heard) -> None:
+        try:
+            await self._asking.hub_does(self._intake.edit, heard, await self._fetch(heard))
+        except CallerError as error:
+            self._log.error("the edit of message %d cannot be kept: %s", heard.snowflake, error)
+            self._admission.say(heard, f"I could not keep what you changed, so the team does not have it: {error}")
 
     def _pass(self, channel: int, snowflake: int, *, is_direct: bool) -> None:
         """Nothing for the team; that it was seen is noted with the others, now and then."""

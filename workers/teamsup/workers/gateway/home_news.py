@@ -7,11 +7,16 @@ Discord takes one in a second, holds up no answer in another channel.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 from teamsup.hub import Delivery, Message, MessageHub
 from teamsup.hub.clock import from_text
 
 from .snowflakes import channel_of
+from .verdict import Later, Never, verdict
+
+if TYPE_CHECKING:
+    import discord
 
 _MOST_WAITING = 16
 _COUNTED = 200
@@ -27,6 +32,24 @@ _BEFORE = """
       AND (m.conversation_id IS NULL OR m.conversation_id NOT GLOB 'discord:[0-9]*')
     ORDER BY d.rank, d.message LIMIT :counted
 """
+
+
+async def refusal_at_home(client: "discord.Client", home: int) -> str:
+    """Why Discord would take nothing there, as far as can be known without trying; empty: nothing is known."""
+    import discord
+
+    try:
+        place = client.get_channel(home) or await client.fetch_channel(home)
+    except discord.HTTPException as error:
+        return error.text if isinstance(verdict(client, error), Later | Never) else ""
+    except Exception:  # the network's: that is the connection's affair
+        return ""
+    me = getattr(getattr(place, "guild", None), "me", None)
+    if me is None or isinstance(place, discord.abc.PrivateChannel):
+        return ""
+    may = place.permissions_for(me)
+    writes = may.send_messages_in_threads if isinstance(place, discord.Thread) else may.send_messages
+    return "" if may.view_channel and writes else "Missing Permissions"
 
 
 def is_for_home(message: Message) -> bool:

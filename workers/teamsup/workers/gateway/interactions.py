@@ -44,12 +44,14 @@ class Interactions:
         log: logging.Logger,
         answers: CommandAnswers,
         decided: DecisionAnswers,
+        trouble: Callable[[str], Awaitable[None]],
     ) -> None:
         self._hub = hub
         self._section = section
         self._log = log
         self._answers = answers
         self._decided = decided
+        self._trouble = trouble
         self._rate = Rate(section.messages_per_minute)
         self._syncing: asyncio.Task[None] | None = None
         # The others may all be waiting for a lock on the database, and three seconds are soon over.
@@ -64,7 +66,7 @@ class Interactions:
         async def setup_hook() -> None:
             if self._syncing is not None:
                 self._syncing.cancel()
-            self._syncing = asyncio.create_task(keep_known(client, self._hub, self._log))
+            self._syncing = asyncio.create_task(keep_known(client, self._hub, self._log, self._trouble))
 
         return on_interaction, setup_hook
 

@@ -48,14 +48,15 @@ class Notice:
 
     def send(self, hub: MessageHub) -> None:
         """Store it. Blocks, and raises UnknownRecipient in a team without user_comm."""
+        person = {} if self.about.person is None else {"person": f"discord:{self.about.person}"}
         if self.channel is None:
-            hub.send(RECIPIENT, self.text, message_type="notification")
+            hub.send(RECIPIENT, self.text, message_type="notification", metadata=person)
             return
         hub.send(
             hub.agent,
             self.text,
             message_type="error",
-            metadata={_KEY: asdict(self.about)},
+            metadata=person | {_KEY: asdict(self.about)},
             conversation_id=conversation_of(self.channel),
             reply_to=self.reply_to,
         )

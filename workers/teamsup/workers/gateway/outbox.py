@@ -64,8 +64,8 @@ class Outbox:
                 if not await self._is_settled(client, channel, delivery, error):
                     raise
 
-    def refusal(self, channel: int) -> str:
-        """Why Discord takes nothing there, also not after its time is over; empty: it does."""
+    def refusal(self, channel: int) -> str | None:
+        """Why Discord takes nothing there, for longer than may be waited; empty: it does. None: that is still open."""
         return self._refused.why(channel)
 
     async def _is_shown(self, client: "discord.Client", delivery: Delivery) -> bool:

@@ -65,10 +65,10 @@ class RefusedAnswers:
         self._notices = Notices(hub)
         self.refusing = Refusing()
 
-    def why(self, channel: int) -> str:
-        """Why Discord takes nothing there, for longer than may be waited; empty: it does."""
-        is_late = self.refusing.seconds(channel) >= self._section.refused_seconds
-        return self.refusing.why(channel) if is_late else ""
+    def why(self, channel: int) -> str | None:
+        """Why Discord takes nothing there, for longer than may be waited; empty: it does. None: that is still open."""
+        why = self.refusing.why(channel)
+        return why if not why or self.refusing.seconds(channel) >= self._section.refused_seconds else None
 
     async def bear(
         self, client: "discord.Client", channel: int, delivery: Delivery, begun: Piece | None, refusal: Later | Never

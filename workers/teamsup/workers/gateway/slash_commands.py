@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 import logging
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from teamsup.hub import MessageHub
@@ -70,8 +71,13 @@ def in_words(name: str, values: dict[str, str]) -> str:
     return f"/ask {agent} {text}" if agent else text
 
 
-async def keep_known(client: "discord.Client", hub: MessageHub, log: logging.Logger) -> None:
-    """Tell Discord which commands there are, if it does not know. It takes only so many changes in a day."""
+async def keep_known(
+    client: "discord.Client", hub: MessageHub, log: logging.Logger, trouble: Callable[[str], Awaitable[None]]
+) -> None:
+    """Tell Discord which commands there are, if it does not know. It takes only so many changes in a day.
+
+    ``trouble`` hears the reason when that goes wrong for a minute, and nothing when it is done.
+    """
     application = client.application_id
     if application is None:
         return
@@ -82,8 +88,11 @@ async def keep_known(client: "discord.Client", hub: MessageHub, log: logging.Log
             if await asyncio.to_thread(fact, hub, _FACT) != digest:
                 await client.http.bulk_upsert_global_commands(application, COMMANDS)
                 await asyncio.to_thread(note, hub, _FACT, digest)
+            await trouble("")
             return
         except Exception as error:  # discord.py lets everything out
             log.warning("the commands could not be told to Discord, next try in %.0f s: %s", pause, error)
+            if pause == _LONGEST_PAUSE:
+                await trouble(f"Discord does not know the team's commands: {error}")
         await asyncio.sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE)

@@ -6,6 +6,8 @@ from teamsup.hub import Message
 
 from .decisions import SETTLED
 
+_TOLD_BY_USER_COMM = ("notification", "status_report")
+"""What it tells in the home channel when it is said to the whole team, so that we need not."""
 _EPOCH = 1_420_070_400.0  # the first second of 2015
 _ID = re.compile(r"discord:(\d{1,18}|[1-8]\d{18})(?::.*)?", re.ASCII)
 
@@ -44,6 +46,8 @@ def channel_of(conversation_id: str | None) -> int | None:
 def channel_for(message: Message, home: int) -> int | None:
     """Where a message belongs on Discord; None: nowhere. News for people that answer nobody belong home, as does
     what became of them."""
+    if message.recipient is None and message.message_type in _TOLD_BY_USER_COMM:
+        return None
     if (channel := channel_of(message.conversation_id)) is not None:
         return channel
     is_news = message.message_type == "notification" and message.reply_to is None

@@ -14,7 +14,7 @@ SOURCE = "source"
 """In the metadata of what we bring to people, the message that said it to us."""
 _LONGEST_NAME = 100
 _SPARE_BYTES = 1024
-_KEPT = ("alert", "commands", "files", "ping")
+_KEPT = ("alert", "commands", "files", "person", "ping")
 
 
 def person_of(message: Message) -> str:
