@@ -2,7 +2,10 @@
 
 import contextlib
 import json
+import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -20,6 +23,14 @@ while True:
     with suppress(StoreError):
         hub.heartbeat(pid=os.getpid())
     time.sleep(float(os.environ["TEAMSUP_HEARTBEAT_SECONDS"]) / 4)
+"""
+
+HOLD = """
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=20)
+db.execute("BEGIN IMMEDIATE")
+print("held", flush=True)
+sys.stdin.read()
 """
 
 
@@ -67,3 +78,15 @@ def marked(mark: str) -> list[psutil.Process]:
             if mark in process.environ().get(MARK, ""):
                 found.append(process)
     return found
+
+
+@contextlib.contextmanager
+def holding(database: Path) -> Iterator[int]:
+    """The pid of a stranger's process that holds the write lock."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(database)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield process.pid
+        process.communicate()

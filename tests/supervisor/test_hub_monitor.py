@@ -4,15 +4,15 @@ import asyncio
 import contextlib
 import os
 import socket
-import subprocess
+import sqlite3
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 
-from own_workers import BEATS, beating, in_state, row, said
+from own_workers import BEATS, beating, holding, in_state, row, said
 from support import Command, eventually
 from teamsup.hub import MessageHub, Team, maintenance
 from teamsup.supervisor import hub_monitor
@@ -38,25 +38,6 @@ once = pathlib.Path(os.environ["TEAMSUP_HOME"], "once")
 if not once.exists():
     once.touch()
 """
-HOLD = """
-import sqlite3, sys
-db = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=20)
-db.execute("BEGIN IMMEDIATE")
-print("held", flush=True)
-sys.stdin.read()
-"""
-
-
-@contextlib.contextmanager
-def holding(database: Path) -> Iterator[int]:
-    """The pid of a stranger's process that holds the write lock."""
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(database)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "held\n"
-        yield process.pid
-        process.communicate()
 
 
 def takes_writes(team: Command) -> None:
@@ -108,10 +89,10 @@ def test_a_stranger_that_holds_the_hub_is_named_until_it_lets_go(
 def test_maintenance_that_goes_on_is_shown(run_workers: RunWorkers) -> None:
     team = run_workers(beating("own"))
     with (
-        MessageHub(team.team, agent="lead") as hub,
-        hub.transaction(),
+        contextlib.closing(sqlite3.connect(team.team.database, timeout=20, isolation_level=None)) as db,
         maintenance.announce(team.team.run, "migration", total=7),
     ):
+        db.execute("BEGIN IMMEDIATE")
         said(team, f"The hub takes no writes while pid {os.getpid()} works on it (migration, 0 %).")
 
     said(team, "over: The hub takes no writes")

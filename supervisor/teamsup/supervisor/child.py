@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from contextlib import suppress
 
 from .configuration import Program
@@ -25,6 +25,11 @@ _INHERITED = {
     "PYTHONFAULTHANDLER": "1",
 }
 _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+
+
+def inherited(withheld: Container[str]) -> dict[str, str]:
+    """Return the variables that a process gets from us: all but these."""
+    return {name: value for name, value in _INHERITED.items() if name not in withheld}
 
 
 class Child:
@@ -56,7 +61,7 @@ class Child:
             start_new_session=True,
             preexec_fn=die_with_supervisor,
             cwd=program.directory,
-            env={**_INHERITED, **dict(from_file), **dict(program.environment), **environment},
+            env={**inherited(program.withheld), **dict(from_file), **dict(program.environment), **environment},
         )
         assert self._popen.stdout is not None  # noqa: S101 - asked for above
         self.output = self._popen.stdout.fileno()

@@ -61,6 +61,8 @@ class Program:
     env_file: Path | None = None
     env_file_values: Variables | None = field(default=(), repr=False)
     """What the file said when the configuration was read; None: it could not be read, and may be back at the start."""
+    withheld: tuple[str, ...] = ()
+    """Variables of the supervisor's own that hold secrets of other workers."""
     autostart: bool = True
     policy: Policy = field(default_factory=Policy)
     start_seconds: float = _FIRST_HEARTBEAT_SECONDS
@@ -99,6 +101,7 @@ class Configuration:
     told_of_deaths: tuple[str, ...]
     keep_seconds: float
     metrics_port: int
+    monitor: MonitorSection
     programs: Mapping[str, Program]
     """By name, each behind those it depends on."""
     tables: Mapping[str, Any] = field(repr=False)
@@ -142,6 +145,7 @@ def read(team: Team, tables: Mapping[str, Any]) -> Configuration:
         raise NotConfigured(f"{settings.path}: {str(error).rstrip('.')}.") from error
     faults = _faults_of_own_sections(settings)
     sound = Settings(team, {key: table for key, table in settings.tables.items() if _OWNERS.get(key) not in faults})
+    secrets = _secrets(tables)
     programs = []
     for name in dict.fromkeys((*WORKERS, *written)):
         try:
@@ -149,13 +153,15 @@ def read(team: Team, tables: Mapping[str, Any]) -> Configuration:
             program = _program(name, worker, sound, section, team)
         except (ValueError, CallerError) as error:
             program = Program(name, (), fault=_sentence(settings, error))
-        programs.append(replace(program, fault=faults.get(name) or program.fault))
+        withheld = tuple(secret for secret, owners in secrets.items() if name not in owners)
+        programs.append(replace(program, withheld=withheld, fault=faults.get(name) or program.fault))
     return Configuration(
         agents=tuple(agent_name(agent) for agent in section.agents),
         operators=tuple(agent_name(agent) for agent in section.operators),
         told_of_deaths=tuple(agent_name(agent) for agent in section.told_of_deaths),
         keep_seconds=section.keep_days * 86400,
         metrics_port=port,
+        monitor=_monitor_section(settings),
         programs=_ordered(programs, settings),
         tables=tables,
         sound_tables=sound.tables,
@@ -165,6 +171,27 @@ def read(team: Team, tables: Mapping[str, Any]) -> Configuration:
 def sections_of(name: str) -> tuple[str, ...]:
     """The sections that are about this worker, besides [worker.NAME]."""
     return tuple(section for section, owner in _OWNERS.items() if owner == name)
+
+
+def _monitor_section(settings: Settings) -> MonitorSection:
+    """Return [monitor-bridge] for the supervisor's own use, also when the sections beside it have a mistake."""
+    try:
+        return settings.section("monitor-bridge", MonitorSection)
+    except NotConfigured:
+        return MonitorSection()
+
+
+def _secrets(tables: Mapping[str, Any]) -> dict[str, set[str]]:
+    """Return which of the supervisor's own variables hold a secret, and the workers that need it.
+
+    Also those that a section names that has a mistake: they are secrets as well.
+    """
+    owners = {"DISCORD_TOKEN": {"gateway"}}
+    sources = tables.get("source")
+    for source in sources.values() if isinstance(sources, Mapping) else ():
+        if isinstance(source, Mapping) and isinstance(name := source.get("secret_variable"), str) and name:
+            owners.setdefault(name, set()).add("monitor-bridge")
+    return owners
 
 
 def _faults_of_own_sections(settings: Settings) -> dict[str, str]:

@@ -14,7 +14,8 @@ from teamsup.hub.command_line import command_line
 from teamsup.hub.doorbell import Bells, Doorbell
 from teamsup.hub.messages import DEGRADED, OFFLINE, ONLINE, SUPERVISOR
 
-from . import control, leftovers, state_file
+from . import child, control, leftovers, state_file
+from .alarm import Alarm, trouble_of
 from .configuration import Configuration
 from .crew import Crew
 from .deaths import Death
@@ -78,6 +79,7 @@ class Supervisor:
         self._agents: dict[str, Agent] = {}
         self.troubles = Troubles(self.say, self._show_trouble)
         self._hub_monitor = HubMonitor(hub, self.crew, self.troubles)
+        self._alarm = Alarm(team, self.say)
         self._news = News(hub, self.troubles)
         self._published = state_file.TeamState(os.getpid(), self._started_at, ())
         self.metrics: MetricsServer | None = None
@@ -103,7 +105,7 @@ class Supervisor:
                     self._serve_metrics(),
                     self.troubles.repeat(WEIGH_SECONDS, self._judge.weigh, "Memory is not watched"),
                     # Besides the loop that writes, because that one waits while another process holds the hub.
-                    self.troubles.repeat(LOOK_SECONDS, self._hub_monitor.look, "The hub is not watched"),
+                    self.troubles.repeat(LOOK_SECONDS, self._watch_hub, "The hub is not watched"),
                 )
             ]
             await self.stopping.wait()
@@ -310,6 +312,20 @@ class Supervisor:
             if self.stopping.is_set() or not serving.done():
                 self._notifier.alive()
             await asyncio.sleep(seconds / 3)
+
+    async def _watch_hub(self) -> None:
+        await self._hub_monitor.look()
+        self._alarm.look(self._outage(), self.settings.monitor, LOOK_SECONDS, self._environment_of_command)
+
+    def _outage(self) -> str:
+        """Why nobody hears of alerts, as a sentence; empty while they do, or are not to."""
+        if self._hub_monitor.seconds:
+            return f"{self.team.database} takes no writes. {self.troubles}".strip()
+        bridge = self.crew.members.get(MONITOR_BRIDGE)
+        return "" if self.stopping.is_set() else trouble_of(bridge, self.settings.monitor.act_seconds, time.monotonic())
+
+    def _environment_of_command(self) -> dict[str, str]:
+        return child.inherited({name for each in self.settings.programs.values() for name in each.withheld})
 
     async def _serve(self, bell: Doorbell) -> None:
         """Say that we live, see who else does, tell the news, keep the mailboxes true, and do what is asked of us."""

@@ -259,17 +259,6 @@ def test_the_command_is_run_once_also_when_that_cannot_be_noted(begin: Callable[
     assert runs.read_text().split().count("1") == 1
 
 
-def test_the_command_is_run_when_the_hub_takes_nothing(begin: Callable[..., Bridge], tmp_path: Path) -> None:
-    told = tmp_path / "told"
-    script = f'(cat; echo "$TEAMSUP_SEVERITY") > {told}.part; mv {told}.part {told}'
-    bridge = begin(f"act_seconds = 1\ncommand = {json.dumps(['sh', '-c', script])}\n")
-    with MessageHub(bridge.teamsup.team) as hub, hub.transaction():
-        text = eventually(lambda: told.read_text() if told.exists() else "", "the command was run")
-    assert "could write nothing" in text
-    assert text.endswith("critical\n")
-    assert bridge.post(title="one") == 200
-
-
 def test_people_hear_that_the_command_failed(begin: Callable[..., Bridge]) -> None:
     command = json.dumps(["sh", "-c", "echo no route to mail >&2; exit 3"])
     bridge = begin(f"act_seconds = 1\ncommand = {command}\n")

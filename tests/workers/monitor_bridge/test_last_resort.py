@@ -8,6 +8,7 @@ import pytest
 
 from incident_desk import FIRING, Desk, Join
 from support import eventually
+from teamsup.hub.last_resort import run_command
 from teamsup.hub.settings import Settings
 from teamsup.workers.monitor_bridge import bridge, last_resort
 from teamsup.workers.monitor_bridge.bridge import MonitorBridge
@@ -24,7 +25,7 @@ def desk(join: Join) -> Desk:
 def run(desk: Desk, script: str, seconds: float = 20.0) -> str:
     desk.take(FIRING)
     return asyncio.run(
-        last_resort.run(["sh", "-c", script], "text\n" * 100_000, last_resort.environment(desk.open), seconds)
+        run_command(["sh", "-c", script], "text\n" * 100_000, last_resort.environment(desk.open), seconds)
     )
 
 
@@ -55,7 +56,7 @@ def test_one_that_hangs_is_ended_with_all_that_it_began(desk: Desk, tmp_path: Pa
 @pytest.mark.parametrize("command", ["/no/such/program", "no\0program"])
 def test_one_that_is_not_there_is_said(desk: Desk, command: str) -> None:
     desk.take(FIRING)
-    assert asyncio.run(last_resort.run([command], "text", {}, 5)).startswith("it could not be started: ")
+    assert asyncio.run(run_command([command], "text", {}, 5)).startswith("it could not be started: ")
 
 
 @pytest.mark.parametrize("acts", [False, True])

@@ -1,20 +1,20 @@
 """monitor-bridge: what the host and its monitoring have to say, as incidents that somebody takes care of."""
 
 import asyncio
-import contextlib
+import os
 import time
 from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from teamsup.hub import Agent, CallerError, Delivery, Message, MessageHub, TeamsupError
+from teamsup.hub.last_resort import run_command
 from teamsup.hub.messages import HUB
 from teamsup.hub.sections import AlertRouteSection, MonitorSection, TeamSection, WatchdogSection
 from teamsup.hub.settings import Settings
 from teamsup.hub.source_section import SourceSection
-from teamsup.hub.wording import duration
 
-from ..worker import HEARTBEAT_SECONDS, Worker, main
+from ..worker import Worker, main
 from . import incident, last_resort, texts
 from .care import Acknowledged, Care, numbers_in
 from .hearing import listener
@@ -51,6 +51,9 @@ class MonitorBridge(Worker):
         self._care = Care(hub, self._incidents.conversations)
         self._watch = Watch(hub, self._section, settings.group("watchdog", WatchdogSection), self._incidents)
         self._listener = listener(hub, settings, self._incidents.store, routes.routed, self._say)
+        for source in sources.values():
+            # They are read, and what this process starts needs none of them.
+            os.environ.pop(source.secret_variable, None)
         staleness = Staleness(hub, sources, self._incidents, is_heard=self._is_heard)
         self._quiet = Quiet(hub, sources, self._incidents, self._section.interval_seconds, self._say, staleness)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -59,8 +62,6 @@ class MonitorBridge(Worker):
         self._commands: set[int] = set()
         self._failing: set[int] = set()
         """For which conversations the command has failed, and is run again."""
-        self._beat: tuple[datetime | None, float] = (None, time.monotonic())
-        self._has_cried = False
         self._ran: dict[int, tuple[float, str]] = {}
         """For which step the command was run, and why it failed, until that is noted."""
         self._open = ""
@@ -82,7 +83,6 @@ class MonitorBridge(Worker):
             tasks.create_task(self._escalate())
             tasks.create_task(self._prune())
             tasks.create_task(self._quiet.follow())
-            tasks.create_task(self._cry_out())
             if self._listener is not None:
                 tasks.create_task(self._listener.run())
 
@@ -229,31 +229,7 @@ class MonitorBridge(Worker):
         return incident.of_conversation(self.hub, first)
 
     async def _command(self, text: str, variables: dict[str, str]) -> str:
-        return await last_resort.run(self._section.command, text, variables, self._section.command_seconds)
-
-    async def _cry_out(self) -> None:
-        while self._section.command:
-            await asyncio.sleep(HEARTBEAT_SECONDS)
-            with contextlib.suppress(TeamsupError):
-                await self._cry()
-
-    async def _cry(self) -> None:
-        """While the hub takes nothing, nobody can be told of anything but by the command; and that once."""
-        me = await self.in_thread(self.hub.agent_named, self.name)
-        now = time.monotonic()
-        if me is not None and me.last_heartbeat != self._beat[0]:
-            self._beat, self._has_cried = (me.last_heartbeat, now), False
-        silence = now - self._beat[1]
-        patience = max(self._section.act_seconds, 2 * HEARTBEAT_SECONDS)
-        if self._has_cried or silence < patience:
-            return
-        self._has_cried = True
-        text = (
-            f"monitor-bridge of the team {self.hub.team.name} could write nothing to {self.hub.team.database} for "
-            f"{duration(silence)}. Nobody hears of alerts until that is mended; their sources are asked to come again."
-        )
-        if failure := await self._command(text, last_resort.environment_of_ours(text)):
-            self.log.error("the command failed: %s", failure)
+        return await run_command(self._section.command, text, variables, self._section.command_seconds)
 
     def _command_due(self, first: int) -> tuple[float | None, list[Incident]]:
         with self.hub.transaction():

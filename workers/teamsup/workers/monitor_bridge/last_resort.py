@@ -1,85 +1,20 @@
-"""The command that is run when neither agents nor people have acknowledged: for mail, SMS or a siren."""
+"""What the command of last resort is given for incidents. Pure."""
 
-import asyncio
-import contextlib
-import os
-import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from teamsup.hub.wording import one_line
+from teamsup.hub.last_resort import line
 
 from .incident import Incident, worst
 
-_KEPT_BYTES = 4096
-
 
 def environment(incidents: Sequence[Incident]) -> dict[str, str]:
-    """What the command is given besides the text: of others' words only those that fit on a line. Pure."""
+    """What the command is given besides the text: of others' words only those that fit on a line."""
     first = incidents[0]
     return {
         "TEAMSUP_INCIDENT": str(first.first),
         "TEAMSUP_COUNT": str(len(incidents)),
         "TEAMSUP_SOURCE": first.source,
         "TEAMSUP_SEVERITY": worst(each.severity for each in incidents),
-        "TEAMSUP_TITLE": _line(first.title),
-        "TEAMSUP_LINK": _line(first.link),
+        "TEAMSUP_TITLE": line(first.title),
+        "TEAMSUP_LINK": line(first.link),
     }
-
-
-def environment_of_ours(title: str) -> dict[str, str]:
-    """The same for what is wrong with us, and is no incident. Pure."""
-    known = {"TEAMSUP_SOURCE": "team", "TEAMSUP_SEVERITY": "critical", "TEAMSUP_TITLE": _line(title)}
-    return {"TEAMSUP_INCIDENT": "", "TEAMSUP_COUNT": "0", "TEAMSUP_LINK": ""} | known
-
-
-async def run(command: Sequence[str], text: str, variables: Mapping[str, str], seconds: float) -> str:
-    """Run it without a shell; why it failed, empty when it did not."""
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-            env={**os.environ, **variables},
-            start_new_session=True,
-        )
-    except (OSError, ValueError) as error:
-        return f"it could not be started: {getattr(error, 'strerror', None) or error}"
-    errors = bytearray()
-    try:
-        async with asyncio.timeout(seconds):
-            await asyncio.gather(_tell(process, text), _listen(process, errors))
-            await process.wait()
-    except TimeoutError:
-        # What it has left in the background may hold on to its stderr.
-        if process.returncode is None:
-            return f"it did not end within {seconds:g} s"
-    finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
-    if process.returncode == 0:
-        return ""
-    last = errors.decode(errors="replace").strip().splitlines()[-1:]
-    return f"exit code {process.returncode}" + "".join(f": {_line(line)}" for line in last)
-
-
-async def _tell(process: asyncio.subprocess.Process, text: str) -> None:
-    assert process.stdin is not None  # noqa: S101 - a pipe
-    with contextlib.suppress(ConnectionError):
-        process.stdin.write(text.encode("utf-8", "replace"))
-        await process.stdin.drain()
-    process.stdin.close()
-
-
-async def _listen(process: asyncio.subprocess.Process, errors: bytearray) -> None:
-    """Keep the end of what it complains of, however much that is."""
-    assert process.stderr is not None  # noqa: S101 - a pipe
-    while piece := await process.stderr.read(_KEPT_BYTES):
-        errors += piece
-        del errors[:-_KEPT_BYTES]
-
-
-def _line(text: str) -> str:
-    return one_line(text, 500)

@@ -1,0 +1,122 @@
+"""The command of last resort is run by the supervisor when the hub or monitor-bridge itself fails."""
+
+import asyncio
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from own_workers import SLEEP, holding, in_state, said, worker
+from support import Command, eventually
+from teamsup.hub import Team
+from teamsup.hub.sections import MonitorSection
+from teamsup.supervisor import alarm
+from teamsup.supervisor.alarm import Alarm, trouble_of
+from teamsup.supervisor.configuration import Program
+from teamsup.supervisor.lifecycle import Process, State
+from teamsup.supervisor.member import Member
+
+RunWorkers = Callable[[str], Command]
+
+
+def section(told: Path) -> str:
+    script = f'(cat; echo "$TEAMSUP_SEVERITY, secret: $SECRET_OF_A_SOURCE") > {told}.part; mv {told}.part {told}'
+    return (
+        f"[monitor-bridge]\nact_seconds = 1\ncommand = {json.dumps(['sh', '-c', script])}\n"
+        '[source.script]\nkind = "plain"\nsecret_variable = "SECRET_OF_A_SOURCE"\n'
+    )
+
+
+def text_of(told: Path) -> str:
+    return eventually(lambda: told.read_text() if told.exists() else "", "the command was run")
+
+
+def test_it_is_run_once_when_the_hub_takes_no_writes(
+    run_workers: RunWorkers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET_OF_A_SOURCE", "hush")
+    told = tmp_path / "told"
+    team = run_workers(section(told))
+    with holding(team.team.database) as stranger:
+        text = text_of(told)
+        told.unlink()
+        assert f"{team.team.database} takes no writes." in text
+        assert text.endswith("critical, secret: \n")
+        said(team, f"Pid {stranger} (")
+        assert not told.exists()
+
+
+def test_it_is_run_when_monitor_bridge_does_not_start(teamsup: Command, tmp_path: Path) -> None:
+    """Here for a mistake in the sections beside [monitor-bridge]: a source that nobody listens to."""
+    told = tmp_path / "told"
+    teamsup.configure("")
+    toml = teamsup.team.configuration.read_text().replace("[worker.monitor-bridge]\nautostart = false\n", "")
+    teamsup.team.configuration.write_text(toml + section(told))
+    with teamsup.open("start", stdout=subprocess.DEVNULL) as supervisor:
+        try:
+            text = text_of(told)
+        finally:
+            supervisor.terminate()
+
+    assert text.startswith("Team default cannot pass on alerts for 10s: monitor-bridge does not run: ")
+
+
+def test_a_command_that_fails_is_run_again_and_one_that_was_well_is_not(
+    team: Team, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alarm, "_SHORTEST_SECONDS", 0.0)
+    monkeypatch.setattr(alarm, "_AGAIN_SECONDS", 0.0)
+    script = f"echo x >> {tmp_path / 'runs'}; [ $(wc -l < {tmp_path / 'runs'}) = 2 ]"
+    command = MonitorSection(command=("sh", "-c", script), act_seconds=1)
+    lines: list[str] = []
+
+    async def outage() -> None:
+        raised = Alarm(team, lines.append)
+        raised.look("It is out.", command, 100.0, dict)
+        while len(lines) < 3:
+            raised.look("It is out.", command, 100.0, dict)
+            await asyncio.sleep(0.01)
+        await raised.finish()
+        raised.look("It is out.", command, 100.0, dict)
+        await raised.finish()
+
+    asyncio.run(asyncio.wait_for(outage(), 20))
+
+    assert (tmp_path / "runs").read_text() == "x\nx\n"
+    assert lines[1] == "the command of [monitor-bridge] failed and is run again: exit code 1"
+
+
+@pytest.mark.parametrize(
+    ("process", "wanted", "trouble"),
+    [
+        (Process(State.RUNNING, ready_at=0.0), True, ""),
+        (Process(State.STOPPED), False, ""),
+        (Process(State.STARTING), True, "monitor-bridge does not run: STARTING."),
+        (Process(State.BACKOFF, failures=3, reason="exit code 1"), True, "monitor-bridge does not run: exit code 1."),
+        (Process(State.RUNNING, ready_at=95.0, failures=3), True, "monitor-bridge does not run: RUNNING."),
+        (Process(State.RUNNING, ready_at=50.0, failures=3), True, ""),
+    ],
+)
+def test_monitor_bridge_works_when_it_runs_steadily_or_is_not_wanted(
+    process: Process, wanted: bool, trouble: str
+) -> None:
+    bridge = Member(Program("monitor-bridge", ("x",)), wanted=wanted, process=process)
+
+    assert trouble_of(bridge, act_seconds=20, now=100.0) == trouble
+
+
+def test_a_secret_goes_to_the_worker_that_needs_it_alone(
+    run_workers: RunWorkers, teamsup: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET_OF_A_SOURCE", "hush")
+    monkeypatch.setattr(Command, "environment", {**teamsup.environment, "DISCORD_TOKEN": "t.o.ken", "OTHER": "kept"})
+    names = ("DISCORD_TOKEN", "SECRET_OF_A_SOURCE", "OTHER", "A")
+    code = f"import os; print([os.environ.get(name) for name in {names}], flush=True);"
+    source = '[source.script]\nkind = "plain"\nsecret_variable = "SECRET_OF_A_SOURCE"\n'
+
+    run_workers(source + worker("own", code + SLEEP) + 'environment = { A = "hush too" }\n')
+
+    in_state(teamsup, "own", "RUNNING")
+    assert "[None, None, 'kept', 'hush too']" in teamsup.run("logs", "own").stdout
