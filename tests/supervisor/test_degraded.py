@@ -18,10 +18,12 @@ import pytest
 
 from support import Command, as_foreign_program, eventually
 from teamsup.hub import Agent, MessageHub, Team
+from teamsup.hub.claude_code.wording import agent_line
 from teamsup.hub.wording import presence
 from teamsup.supervisor import state_file
 from teamsup.supervisor.degradation import Troubles, degradation
 from teamsup.supervisor.state_file import TeamState, WorkerState
+from teamsup.workers.user_comm.commands import roster, status
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 OWN = WorkerState("own", "RUNNING", 1, NOW.timestamp() - 60, 0, "", None, ())
@@ -64,6 +66,16 @@ def test_presence_says_since_when_somebody_is_degraded() -> None:
     assert presence(known, NOW) == "degraded for 3m 0s"
     assert presence(DEGRADED, NOW) == "degraded"
     assert presence(replace(known, last_heartbeat=ago(60)), NOW) == "silent, last seen 1m 0s ago, degraded then"
+
+
+def test_people_and_models_who_ask_are_told_the_reason(team: Team) -> None:
+    with MessageHub(team, agent="feed") as hub:
+        hub.register("daemon", "degraded", reason="The port is taken.", note="CPU 3 %")
+        (feed,) = hub.agents()
+
+    assert roster([feed], datetime.now(UTC)) == "feed: degraded for 0s (The port is taken.)"
+    assert status([feed], [], [], datetime.now(UTC)).startswith("feed: degraded for 0s (The port is taken.)\n")
+    assert agent_line(feed, "lead") == "feed: degraded for 0s (The port is taken.)"
 
 
 def test_the_hub_notes_since_when_and_forgets_it_with_the_trouble(team: Team) -> None:
