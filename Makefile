@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
-export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
-export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Relative, because pip splits the variable at blanks; and for pip alone, because what the team starts inherits the rest.
+PIP = PIP_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip
 
 .DEFAULT_GOAL := help
 .PHONY: help start test check bench soak size clean
@@ -56,17 +56,17 @@ clean: ## remove .venv and everything generated
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and "teamsup needs Python 3.11 or newer, this is %d.%d. Say which to use: make start PYTHON=python3.11" % v[:2])'
 	@echo "Making .venv and installing teamsup with its pinned dependencies; this takes a minute."
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/pip install --quiet --editable .
+	@$(PIP) install --quiet --editable .
 	@touch $@
 
 .venv/dev .venv/bench: .venv/%: .venv/runtime
 	@echo "Installing what $* needs."
-	@$(BIN)/pip install --quiet --editable '.[$*]'
+	@$(PIP) install --quiet --editable '.[$*]'
 	@touch $@
 
 # An MCP client of the SDK's first generation, to test with, which cannot be installed beside the second.
 .venv/mcp-v1/made: tests/mcp-v1-constraints.txt | .venv/dev
 	@echo "Making .venv/mcp-v1 with an older MCP client."
 	@rm -rf $(@D)
-	@$(BIN)/python -m venv --without-pip $(@D) && PIP_CONSTRAINT=$(CURDIR)/$< $(BIN)/pip --python $(@D) install \
+	@$(BIN)/python -m venv --without-pip $(@D) && PIP_CONSTRAINT=$< PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip --python $(@D) install \
 		--quiet --retries 1 --timeout 20 mcp && touch $@ || echo "It cannot be made; the tests that need it are skipped."

@@ -11,6 +11,11 @@ import pytest
 from support import Command, eventually, is_ready
 from teamsup.hub import MessageHub, Team
 
+for number in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        # As nohup has it. A child would inherit that; a handler it does not, and we go on as we were asked to.
+        signal.signal(number, lambda *_: None)
+
 
 @pytest.fixture
 def team(tmp_path: Path) -> Team:

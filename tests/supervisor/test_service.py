@@ -140,7 +140,10 @@ def test_a_path_with_a_line_end_is_refused() -> None:
 
 
 # Has an answer to what it was told of and to nothing else, and writes down what it is asked.
-_DOUBLE = """#!{python}
+# The shell's word for Python is a text: no path with a blank can stand behind "#!".
+_DOUBLE = """#!/bin/sh
+'''exec' "{python}" "$0" "$@"
+'''
 import json, pathlib, shlex, sys
 here = pathlib.Path(__file__).parent
 line = shlex.join([pathlib.Path(__file__).name, *sys.argv[1:]])

@@ -11,8 +11,8 @@ SECONDS = "seconds"
 """In the metadata of a request, for how long its sender wants the supervisor to wait for workers to be ready."""
 EXIT_CODE = "exit_code"
 """In the metadata of a refusal, the exit code with which a command ends on it."""
-_ANSWER_SHARE = 5 / 6
 _ANSWER_SECONDS = 5.0
+"""How much longer the answer may take than what was asked for."""
 
 
 class Refused(CallerError):
@@ -30,11 +30,12 @@ class NotReady(CallerError):
 
 
 def ask_supervisor(team: Team, request: str, seconds: float) -> str:
-    """Ask the team's supervisor, and give back its answer. Raises NotRunning, NoAnswer, and Refused."""
+    """Ask the team's supervisor, which waits for its workers for so many seconds, and return its answer.
+
+    Raises NotRunning, NoAnswer and Refused.
+    """
     require_running(team)
-    # Its answer must come before our time is over.
-    patience = float(max(seconds * _ANSWER_SHARE, seconds - _ANSWER_SECONDS))
-    answer = ask_once(team, SUPERVISOR, request, seconds, metadata={SECONDS: patience})
+    answer = ask_once(team, SUPERVISOR, request, seconds + _ANSWER_SECONDS, metadata={SECONDS: float(seconds)})
     if answer.message_type == "error":
         code = answer.metadata.get(EXIT_CODE)
         raise Refused(printable(answer.content), code if isinstance(code, int) else CallerError.exit_code)
