@@ -25,6 +25,7 @@ class ModelDelivery:
     """Between which two moments the backoff must end."""
     asks: bool = False
     born: float = 0.0
+    life: float = 0.0
     lease: float = 0.0
     """For how long it was leased last."""
 
@@ -51,7 +52,15 @@ class Model:
         self.messages.append(message)
         for recipient in recipients:
             self.deliveries[message, recipient] = ModelDelivery(
-                message, recipient, sender, conversation, URGENCY[priority], expires, asks=asks, born=self.now
+                message,
+                recipient,
+                sender,
+                conversation,
+                URGENCY[priority],
+                expires,
+                asks=asks,
+                born=self.now,
+                life=(expires or self.now) - self.now,
             )
 
     def settle(self, mailbox: str | None = None) -> None:
@@ -92,7 +101,7 @@ class Model:
                 first, last = delivery.backoff
                 delivery.backoff = min(first, self.now), min(last, self.now + last - first)
             if delivery.state == "ready" and delivery.expires is not None and delivery.born > self.now:
-                delivery.expires = min(delivery.expires, self.now + delivery.expires - delivery.born)
+                delivery.expires = min(delivery.expires, self.now + delivery.life)
 
     def fail(self, delivery: ModelDelivery) -> None:
         if delivery.attempts >= MAX_ATTEMPTS:

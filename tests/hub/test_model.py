@@ -22,6 +22,7 @@ from hub.model import Model
 from support import as_foreign_program
 from teamsup.hub import Delivery, MessageHub, StaleLease, Team
 from teamsup.hub.clock import from_text
+from teamsup.hub.message_hub import BROADCAST_SECONDS
 
 AGENTS = ("ann", "bob", "cid")
 LEASE = 30.0
@@ -76,7 +77,8 @@ class HubAgainstModel(RuleBasedStateMachine):
     @rule(sender=agents)
     def broadcast(self, sender: str) -> None:
         message = self.hubs[sender].broadcast("hi all")
-        self.model.stored(message.id, sender, [name for name in AGENTS if name != sender])
+        others = [name for name in AGENTS if name != sender]
+        self.model.stored(message.id, sender, others, expires=self.model.now + BROADCAST_SECONDS)
 
     @rule(recipient=agents, number=st.integers(0, 10**9))
     def foreign_insert(self, recipient: str, number: int) -> None:

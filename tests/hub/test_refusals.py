@@ -117,7 +117,7 @@ def test_whatever_a_verb_is_given_it_answers_or_says_what_is_wrong(
     except CallerError as error:
         refusal = str(error)
     assert 0 < len(refusal.encode()) < LONGEST_REFUSAL
-
+    lead.register("agent")
     assert lead.send("lead", "goes on").id
 
 

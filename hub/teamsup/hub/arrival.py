@@ -38,6 +38,8 @@ class Arrival:
     data_version: Callable[[], int]
     clock: Callable[[], float]
     watch: Callable[[], bool]
+    is_unseen: Callable[[], bool]
+    be_seen: Callable[[], None]
     timeout: float
     _version: int | None = None
     _due: float = math.inf
@@ -52,6 +54,8 @@ class Arrival:
 
     def wait(self, bell: Doorbell) -> bool:
         """Block until there is something to claim, at most ``timeout`` seconds; whether there is."""
+        if self.timeout > 0 and self.is_unseen():
+            self.be_seen()
         found = self._look(anew=True)
         while found is not _Found.CLAIMABLE:
             if found is _Found.DUE:
@@ -60,6 +64,8 @@ class Arrival:
                     break
             if self._ends <= time.monotonic():
                 return False
+            if self.is_unseen():
+                self.be_seen()
             found = self._look(anew=bell.wait(self._pause()))
         return True
 
@@ -67,6 +73,8 @@ class Arrival:
         """The same on an event loop, which goes on meanwhile."""
         import asyncio  # not for those who have no event loop
 
+        if self.timeout > 0 and self.is_unseen():
+            await asyncio.to_thread(self.be_seen)
         found = self._look(anew=True)
         while found is not _Found.CLAIMABLE:
             if found is _Found.DUE:
@@ -75,6 +83,8 @@ class Arrival:
                     break
             if self._ends <= time.monotonic():
                 return False
+            if self.is_unseen():
+                await asyncio.to_thread(self.be_seen)
             found = self._look(anew=await bell.wait_async(self._pause()))
         return True
 

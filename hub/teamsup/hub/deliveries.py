@@ -3,7 +3,7 @@
 import os
 import random
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from . import clock
 from .checks import QUOTED_CHARACTERS, check_count, check_kind_of, check_seconds, check_text, quote
@@ -119,8 +119,10 @@ def settle(db: sqlite3.Connection, me: str, now: float) -> list[str]:
     return told
 
 
-def claim(db: sqlite3.Connection, me: str, limit: int, lease: float, now: float, *, read: bool) -> list[Delivery]:
-    """Lease the first ``limit`` deliveries of a settled mailbox for ``lease`` seconds."""
+def claim(
+    db: sqlite3.Connection, me: str, reader: str, limit: int, lease: float, now: float, *, read: bool
+) -> list[Delivery]:
+    """Lease the first ``limit`` deliveries of a settled mailbox to ``reader`` for ``lease`` seconds."""
     check_seconds("lease", lease)
     check_count("limit", limit)
     rows = db.execute(
@@ -134,7 +136,7 @@ def claim(db: sqlite3.Connection, me: str, limit: int, lease: float, now: float,
         db.executemany("DELETE FROM deliveries WHERE message = ? AND recipient = ?", orphans)
     at, until, ends = clock.to_text(now), clock.to_text(now + lease), clock.moment(now + lease)
     claimed = [
-        Delivery(message_from(row), me, row["claims"] + 1, os.urandom(8).hex(), ends)
+        Delivery(message_from(row), me, row["claims"] + 1, reader + os.urandom(8).hex(), ends)
         for row in rows
         if row["id"] is not None
     ]
@@ -145,6 +147,18 @@ def claim(db: sqlite3.Connection, me: str, limit: int, lease: float, now: float,
             (delivery.attempts, delivery.lease_token, until, lease, at, at if read else None, delivery.message.id, me),
         )
     return claimed
+
+
+def held_by(
+    read: Callable[[str, tuple[str, str]], list[sqlite3.Row]], me: str, reader: str
+) -> list[tuple[Message, int]]:
+    """Return what a reader has leased, each with its attempts."""
+    rows = read(
+        "SELECT d.attempts AS claims, m.* FROM deliveries AS d JOIN messages AS m ON m.id = d.message"
+        " WHERE d.recipient = ? AND d.state = 'leased' AND d.lease_token GLOB ? || '*' ORDER BY d.message",
+        (me, reader),
+    )
+    return [(message_from(row), row["claims"]) for row in rows]
 
 
 def mark_read(db: sqlite3.Connection, delivery: Delivery, now: float) -> None:

@@ -2,17 +2,18 @@
 
 import functools
 import math
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Generator, Iterable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
 from . import clock_step, deliveries, presence
 from .doorbell import Bells
-from .errors import InvalidName, InvalidValue
+from .errors import InvalidName, InvalidValue, TeamsupError
 from .messages import Kind, Message
 from .scope import scoped
 from .store import Durability, Store
@@ -46,6 +47,11 @@ class HubBase:
         self._clock = clock
         self._clock_noted = self._clock_looked = -math.inf
         self._kind: Kind | None = None
+        self._reader = os.urandom(4).hex()
+        """With what the tokens of our leases begin."""
+        self._said_at: str | None = None
+        """When we last said that we are here."""
+        self._seen_until = self._listens_until = -math.inf
         self._bells = Bells(self.team.run)
         self._news = News()
         self.team.create()
@@ -58,7 +64,24 @@ class HubBase:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        # What cannot be given back now comes back when its lease ends.
+        with suppress(TeamsupError):
+            self._leave(f"{self._agent} ended with {kind.__name__}" if isinstance(error, Exception) and kind else None)
         self.close()
+
+    def _leave(self, why: str | None) -> None:
+        """Give back what we hold and say goodbye; ``why`` is the error that has ended us."""
+        if self._agent is None:
+            return
+        held = deliveries.held_by(self._store.read, self._agent, self._reader)
+        if held or self._said_at is not None:
+            with self._write() as db:
+                now = self._clock()
+                for message, attempts in held:
+                    told = deliveries.give_back(db, message, self._agent, attempts, now, error=why)
+                    self._ring_later(self._agent, *told)
+                if self._said_at is not None:
+                    presence.say_goodbye(db, self._agent, self._said_at)
 
     def close(self) -> None:
         self._watcher.stop()

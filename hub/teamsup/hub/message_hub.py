@@ -2,8 +2,9 @@
 
 import functools
 import math
+import time
 from collections.abc import AsyncGenerator, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from .arrival import Arrival
 from .checks import check_kind_of, check_text, check_timeout
 from .clock import from_text, to_text
 from .doorbell import Doorbell
-from .errors import StoreAway
+from .errors import StoreAway, StoreError
 from .messages import DEGRADED, NOT_CONFIGURED, OFFLINE, ONLINE, SUPERVISOR, Agent, Delivery, Kind, Message, Step
 from .row_values import metadata_of
 from .sending import Draft
@@ -21,6 +22,7 @@ from .upkeep import Upkeep
 from .wake_ladder import WakeLadder
 
 LEASE_SECONDS = 60.0
+BROADCAST_SECONDS = 86400.0
 
 
 class MessageHub(Upkeep, WakeLadder):
@@ -78,8 +80,13 @@ class MessageHub(Upkeep, WakeLadder):
         priority: str = "normal",
         metadata: Mapping[str, Any] | None = None,
         message_id: str | None = None,
+        expires_in: float = BROADCAST_SECONDS,
     ) -> Message:
-        """Store a message for every agent known now but ourselves, consoles and the supervisor; errors as in send."""
+        """Store a message for every agent that is here or was within seven days, but for ourselves, consoles and the
+        supervisor; errors as in send. An agent that was enrolled in these days and has not come yet gets it too.
+
+        Who has not claimed it ``expires_in`` seconds from now does not get it any more.
+        """
         draft = Draft(
             sender=self.agent,
             recipient=None,
@@ -88,6 +95,7 @@ class MessageHub(Upkeep, WakeLadder):
             priority=priority,
             metadata=metadata or {},
             message_id=message_id,
+            expires_in=expires_in,
         )
         return self._send(draft)
 
@@ -312,17 +320,35 @@ class MessageHub(Upkeep, WakeLadder):
     def _take(self, limit: int, lease: float, *, read: bool = True) -> list[Delivery]:
         """What claim() does once it has seen that there is something."""
         with self._write(durable=False) as db:
+            self._be_seen(listening=False)
             now = self._clock()
             if deliveries.is_due(db, self.agent, now):
                 self._ring_later(*deliveries.settle(db, self.agent, now))
-            return deliveries.claim(db, self.agent, limit, lease, now, read=read)
+            return deliveries.claim(db, self.agent, self._reader, limit, lease, now, read=read)
 
     def _announce(self, kind: Kind | None, status: str, metadata: Mapping[str, Any] | None) -> None:
         self._kind = kind or self._kind
         with self._write(durable=False) as db:
-            presence.announce(db, self.agent, self._kind, status, metadata, self._clock())
+            now = self._clock()
+            presence.announce(db, self.agent, kind, self._kind, status, metadata, now)
+            self._said_at = None if status in (OFFLINE, NOT_CONFIGURED) else to_text(now)
             if kind is not None or status not in (ONLINE, DEGRADED):
                 self._ring_later(SUPERVISOR)
+
+    def _is_unseen(self, *, listening: bool) -> bool:
+        """Whether it is time to say again that somebody reads here."""
+        return time.monotonic() >= (self._listens_until if listening else self._seen_until)
+
+    def _be_seen(self, *, listening: bool) -> None:
+        if not self._is_unseen(listening=listening):
+            return
+        self._seen_until = time.monotonic() + presence.BEAT_SECONDS
+        self._listens_until = self._seen_until if listening else self._listens_until
+        # Only presence: whoever reads goes on without it.
+        with suppress(StoreError), self._write(durable=False) as db:
+            now = self._clock()
+            if presence.be_seen(db, self.agent, self._kind, now, listening=listening) and listening:
+                self._said_at = to_text(now)
 
     def _doorbell(self) -> Doorbell:
         return Doorbell(self.team.run, self.agent)
@@ -349,5 +375,8 @@ class MessageHub(Upkeep, WakeLadder):
             data_version=self.data_version,
             clock=self._clock,
             watch=self.watch,
+            # Who waits for a step of the wake ladder watches a mailbox for somebody else.
+            is_unseen=lambda: step is None and self._is_unseen(listening=True),
+            be_seen=functools.partial(self._be_seen, listening=True),
             timeout=timeout,
         )

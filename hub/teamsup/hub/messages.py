@@ -167,6 +167,8 @@ class Agent:
     unread: int
     oldest_unread: datetime | None = None
     """When the oldest of them was stored."""
+    is_watched: bool = True
+    """Whether it sends heartbeats, so that its silence says something."""
 
     def is_present(self, now: datetime) -> bool:
         """Whether it takes part at this moment: not gone, and heard of within PRESENT_SECONDS.

@@ -7,9 +7,12 @@ from typing import Any, get_args
 from . import clock
 from .checks import check_text, quote
 from .errors import InvalidName, InvalidValue
-from .messages import DEGRADED, DEGRADED_SINCE, HUB, OFFLINE, Agent, Kind
+from .messages import DEGRADED, DEGRADED_SINCE, HUB, NOT_CONFIGURED, OFFLINE, ONLINE, PRESENT_SECONDS, Agent, Kind
 from .row_values import json_of, text_of
 from .team import fold_name
+
+BEAT_SECONDS = PRESENT_SECONDS / 3
+"""How often a program that listens says so."""
 
 
 def agent_name(name: str) -> str:
@@ -43,9 +46,17 @@ def kinds(db: sqlite3.Connection, name: str, other: str | None = None) -> dict[s
 
 
 def announce(
-    db: sqlite3.Connection, name: str, kind: str | None, status: str, metadata: Mapping[str, Any] | None, now: float
+    db: sqlite3.Connection,
+    name: str,
+    registered: str | None,
+    kind: str | None,
+    status: str,
+    metadata: Mapping[str, Any] | None,
+    now: float,
 ) -> None:
     """Store a heartbeat. What is None stays as it was. Of one that is degraded, note since when.
+
+    Who sends heartbeats has its silence watched; who only ``registered`` as some kind has not.
 
     Raises InvalidName when the name is a daemon's, the supervisor's or a person's, and we are none of that kind.
     """
@@ -57,6 +68,7 @@ def announce(
     values = {
         "name": name,
         "kind": kind,
+        "is_watched": registered is None,
         "status": check_text("status", status),
         "now": clock.to_text(now),
         "metadata": None if metadata is None else json_of(metadata),
@@ -71,13 +83,45 @@ def announce(
         db.execute(_NOTE_BEGINNING, values | {"began": began})
 
 
+def be_seen(db: sqlite3.Connection, name: str, kind: str | None, now: float, *, listening: bool) -> bool:
+    """Note that somebody asks for this agent's messages, unless that was noted lately; whether it was now.
+
+    A listener is enrolled and online; somebody who only claims leaves both as they are.
+    """
+    if listening:
+        enroll(db, name, kind or "agent")
+    values = {
+        "name": name,
+        "now": clock.to_text(now),
+        "lately": clock.to_text(now - BEAT_SECONDS),
+        "listening": listening,
+        "offline": OFFLINE,
+        "online": ONLINE,
+    }
+    return db.execute(_BE_SEEN, values).rowcount > 0
+
+
+def say_goodbye(db: sqlite3.Connection, name: str, at: str) -> None:
+    """Say that an agent is gone, unless another process has spoken for it since its last word ``at``."""
+    db.execute(
+        "UPDATE agent_status SET status = ? WHERE lower(agent_name) = ? AND last_heartbeat = ? AND status <> ?",
+        (OFFLINE, name, at, NOT_CONFIGURED),
+    )
+
+
+_BE_SEEN = """
+    UPDATE agent_status SET last_heartbeat = :now,
+      status = CASE WHEN :listening AND coalesce(status, :offline) = :offline THEN :online ELSE status END
+    WHERE lower(agent_name) = :name AND (last_heartbeat IS NULL OR last_heartbeat NOT BETWEEN :lately AND :now
+      OR :listening AND coalesce(status, :offline) = :offline)
+"""
 _BEGAN = """
     SELECT CASE WHEN status = :degraded AND json_valid(metadata) THEN json_extract(metadata, :since) END
     FROM agent_status WHERE lower(agent_name) = :name
 """
 _ANNOUNCE = """
     UPDATE agent_status SET kind = coalesce(:kind, kind), status = :status, last_heartbeat = :now,
-      metadata = coalesce(:metadata, metadata) WHERE lower(agent_name) = :name
+      is_watched = :is_watched, metadata = coalesce(:metadata, metadata) WHERE lower(agent_name) = :name
 """
 _NOTE_BEGINNING = """
     UPDATE agent_status SET metadata = json_set(CASE WHEN json_valid(metadata) THEN metadata ELSE '{}' END,
@@ -102,5 +146,6 @@ def agent_from(row: sqlite3.Row, metadata: Mapping[str, Any]) -> Agent:
         last_heartbeat=clock.from_text(row["last_heartbeat"]),
         metadata=metadata,
         unread=row["unread"],
+        is_watched=row["is_watched"] == 1,
         oldest_unread=clock.from_text(row["oldest_unread"]),
     )

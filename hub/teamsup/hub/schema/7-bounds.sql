@@ -25,4 +25,5 @@ CREATE TABLE clock_mark (seen_at REAL NOT NULL);
 INSERT INTO clock_mark VALUES (0);
 
 ALTER TABLE agent_status ADD COLUMN enrolled_at TIMESTAMP;
+UPDATE agent_status SET enrolled_at = strftime('%Y-%m-%d %H:%M:%f', 'now');
 ALTER TABLE agent_status ADD COLUMN is_watched INTEGER NOT NULL DEFAULT 0; -- 1: it sends heartbeats, so it may be missed

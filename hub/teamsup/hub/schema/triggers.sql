@@ -30,14 +30,29 @@ BEGIN
   INSERT INTO new_deliveries VALUES (NEW.id, NEW.recipient, NEW.conversation_id, NEW.priority, NEW.expires_at);
 END;
 
--- With nobody to reach it ends at once.
+-- Who is here or was lately: heard of within seven days, or enrolled since then and not heard of yet.
+CREATE VIEW broadcast_readers (name) AS
+SELECT agent_name FROM agent_status
+WHERE agent_name IS NOT NULL AND kind NOT IN ('console', 'supervisor')
+  AND coalesce(
+    CASE typeof(last_heartbeat) WHEN 'text' THEN julianday(last_heartbeat)
+      ELSE julianday(last_heartbeat, 'unixepoch') END,
+    julianday(enrolled_at)) > julianday('now', '-7 days');
+
+CREATE TRIGGER agent_status_enrolled AFTER INSERT ON agent_status
+WHEN NEW.enrolled_at IS NULL
+BEGIN
+  UPDATE agent_status SET enrolled_at = strftime('%Y-%m-%d %H:%M:%f', 'now') WHERE rowid = NEW.rowid;
+END;
+
+-- With nobody to reach it ends at once. What is read by everybody is of today: it expires after a day.
 CREATE TRIGGER messages_broadcast AFTER INSERT ON messages
 WHEN NEW.recipient IS NULL AND coalesce(NEW.status, 'pending') = 'pending'
 BEGIN
   INSERT INTO new_deliveries
-  SELECT NEW.id, agent_name, NEW.conversation_id, NEW.priority, NEW.expires_at FROM agent_status
-    WHERE agent_name IS NOT NULL AND kind NOT IN ('console', 'supervisor')
-      AND lower(trim(agent_name)) <> lower(trim(NEW.sender));
+  SELECT NEW.id, name, NEW.conversation_id, NEW.priority,
+    coalesce(NEW.expires_at, strftime('%Y-%m-%d %H:%M:%f', 'now', '+1 day'))
+  FROM broadcast_readers WHERE lower(trim(name)) <> lower(trim(NEW.sender));
   UPDATE messages SET status = 'processed', processed_at = strftime('%Y-%m-%d %H:%M:%f', 'now')
     WHERE id = NEW.id AND NOT EXISTS (SELECT 1 FROM deliveries WHERE message = NEW.id);
 END;
@@ -77,12 +92,11 @@ BEGIN
     OR message IN (SELECT id FROM replaced_messages WHERE id NOT IN (SELECT id FROM messages));
   DELETE FROM replaced_messages;
   INSERT INTO new_deliveries
-  SELECT NEW.id, r.name, NEW.conversation_id, NEW.priority, NEW.expires_at FROM (
-    SELECT NEW.recipient AS name WHERE NEW.recipient IS NOT NULL
+  SELECT NEW.id, r.name, NEW.conversation_id, NEW.priority, r.expires_at FROM (
+    SELECT NEW.recipient AS name, NEW.expires_at AS expires_at WHERE NEW.recipient IS NOT NULL
     UNION ALL
-    SELECT agent_name FROM agent_status
-      WHERE NEW.recipient IS NULL AND agent_name IS NOT NULL AND kind NOT IN ('console', 'supervisor')
-        AND lower(trim(agent_name)) <> lower(trim(NEW.sender))
+    SELECT name, coalesce(NEW.expires_at, strftime('%Y-%m-%d %H:%M:%f', 'now', '+1 day')) FROM broadcast_readers
+      WHERE NEW.recipient IS NULL AND lower(trim(name)) <> lower(trim(NEW.sender))
   ) AS r
   WHERE coalesce(NEW.status, 'pending') = 'pending';
   UPDATE messages SET status = 'processed', processed_at = strftime('%Y-%m-%d %H:%M:%f', 'now')

@@ -96,7 +96,7 @@ def _of(agent: Agent, now: datetime, stale_seconds: float, deaf_seconds: float) 
     has_left = agent.status in (OFFLINE, NOT_CONFIGURED)
     yield Reading(
         f"{agent.name} silent",
-        not has_left and abs(silence) > stale_seconds,
+        agent.is_watched and not has_left and abs(silence) > stale_seconds,
         f"{agent.name} is silent: no heartbeat since {_time(agent.last_heartbeat)}.",
         labels=labels,
     )
