@@ -75,7 +75,7 @@ def lasting_name(team: Team) -> str:
 @contextlib.contextmanager
 def speaking_as(team: Team, agent: str | None) -> Iterator[MessageHub]:
     """The hub, opened in an agent's name, by default the person's own. Raises InvalidName for a daemon's name."""
-    with MessageHub(team, agent=agent or console_name()) as hub:
+    with MessageHub(team, agent=agent or console_name(), model=agent is not None) as hub:
         if agent is None:
             hub.enroll(hub.agent, "console")
         elif (known := hub.agent_named(hub.agent)) is not None and known.kind in TAKEN:

@@ -76,6 +76,12 @@ class ReplyLoop(CallerError):
     exit_code = os.EX_NOPERM
 
 
+class RateLimited(CallerError):
+    """A model has sent too much in a short time; it may go on soon."""
+
+    exit_code = os.EX_TEMPFAIL
+
+
 class NotConfigured(CallerError):
     """Something only a person can supply is missing or wrong: starting again cannot help."""
 

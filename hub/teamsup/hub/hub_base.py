@@ -41,10 +41,12 @@ class HubBase:
         *,
         durability: Durability = "full",
         clock: Callable[[], float] = time.time,
+        model: bool = False,
     ) -> None:
         self.team = team if isinstance(team, Team) else Team.named(team)
         self._agent = None if agent is None else presence.agent_name(agent)
         self._clock = clock
+        self._is_model = model
         self._clock_noted = self._clock_looked = -math.inf
         self._kind: Kind | None = None
         self._reader = os.urandom(4).hex()

@@ -34,6 +34,8 @@ class MessageHub(Upkeep, WakeLadder):
     ``team`` is a name (by default $TEAMSUP_TEAM or "default") or a Team. ``agent`` is in whose name everything is
     sent and read; without it the hub only shows. ``durability`` is what a send that returned survives: "full" a power
     loss, "normal" the death of the process, which is faster. ``clock`` gives Unix seconds.
+    ``model``: a language model sends, which may storm or talk to another for ever, so its sends are bounded
+    (RateLimited, ReplyLoop).
     """
 
     def send(
@@ -310,8 +312,8 @@ class MessageHub(Upkeep, WakeLadder):
         return self._store.data_version()
 
     def _send(self, draft: Draft, *, known_only: bool = True) -> Message:
-        if self._kind is not None:
-            draft = replace(draft, kind=self._kind)
+        if self._kind is not None or self._is_model:
+            draft = replace(draft, kind=self._kind or "agent", is_limited=self._is_model)
         with self._write() as db:
             message = sending.store_message(db, draft, self._clock(), known_only=known_only)
             self._offer_later(message, sending.recipients_of(db, message))

@@ -18,6 +18,7 @@ _SCHEMA = (
     "6-triggers-apart.sql",
     "7-bounds.sql",
     "8-incident-identity.sql",
+    "9-rates.sql",
 )
 _TRIGGERS = "triggers.sql"
 _ADOPTION = "adoption.sql"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import clock, presence
+from . import clock, presence, rate_limit
 from .checks import QUOTED_CHARACTERS, check_kind_of, check_seconds, check_text, listed, quote
 from .errors import InvalidMessage, MessageConflict, ReplyLoop, UnknownMessage, UnknownRecipient
 from .messages import HUB, MAX_BYTES, MAX_HOPS, MAX_LABEL, PRIORITIES, Kind, Message, new_message_id
@@ -36,6 +36,8 @@ class Draft:
     """The ``id`` of the message that it answers and whose labels it takes over, whatever these are."""
     kind: Kind = "agent"
     """As what the sender takes part, should the team not know, or know no more."""
+    is_limited: bool = False
+    """Whether a model sends it, of which rate and turns are bounded."""
 
 
 def store_message(db: sqlite3.Connection, draft: Draft, now: float, *, known_only: bool = True) -> Message:
@@ -69,6 +71,10 @@ def store_message(db: sqlite3.Connection, draft: Draft, now: float, *, known_onl
                     f"{draft.sender} and {recipient} have answered each other {MAX_HOPS} times with no person in "
                     "between; ask a person, or begin anew without reply_to."
                 )
+    if draft.is_limited and kinds.get(draft.sender, draft.kind) == "agent":
+        rate_limit.count_send(db, draft.sender, now)
+        if recipient is not None and recipient != draft.sender and kinds.get(recipient) == "agent":
+            rate_limit.count_turn(db, draft.sender, recipient, now)
     if draft.sender != HUB and draft.sender not in kinds:
         presence.enroll(db, draft.sender, draft.kind)
     message_id = draft.message_id or new_message_id()

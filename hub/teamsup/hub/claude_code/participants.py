@@ -181,7 +181,7 @@ class Participants:
         known = hub.agent_named(name)
         if name == hub.agent or known is None or known.kind != "agent":
             return Participant(hub, has_name=False)
-        subagent = Participant(MessageHub(hub.team, agent=name), has_name=True)
+        subagent = Participant(MessageHub(hub.team, agent=name, model=True), has_name=True)
         try:
             subagent.enter()
         except TeamsupError:

@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     parent = os.getppid()
-    with MessageHub(Team.named(arguments.team), agent=session_agent(arguments.agent)) as hub:
+    with MessageHub(Team.named(arguments.team), agent=session_agent(arguments.agent), model=True) as hub:
         # Half a second of imports: only once names and database are known to be fit. They leave nothing to collect,
         # then or later, and looking for it would take a tenth of that time, and as much again at the end.
         gc.disable()
