@@ -26,6 +26,7 @@ COMMANDS = {
     "chat": "talk to the team",
     "send": "send one message",
     "read": "read the messages that wait for you",
+    "agents": "show who is known to the team; rm NAME forgets one",
     "hub": "look after the message store: stats, check, backup, prune, dead letters",
     "doctor": "find out what is wrong: the server, Claude Code, a project of it, who is deaf and why",
     "mcp": "serve one agent's MCP tools on stdin and stdout, for Claude Code",
