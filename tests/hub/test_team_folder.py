@@ -16,6 +16,7 @@ from teamsup.hub import MessageHub, NotConfigured, StaleLease, StoreAway, StoreE
 from teamsup.hub.errors import UnsafeFile
 from teamsup.hub.messages import Delivery
 from teamsup.hub.settings import Settings
+from teamsup.hub.team import HANDED
 
 Join = Callable[..., MessageHub]
 needs_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can give a file away")
@@ -100,6 +101,15 @@ def test_an_empty_folder_in_its_place_as_without_a_mount_gets_no_database(join: 
     team.folder.rmdir()
     away.rename(team.folder)
     lead.heartbeat()
+
+
+def test_a_worker_that_starts_while_the_folder_is_away_makes_none(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(HANDED, str(team.accepted_configuration))
+
+    with pytest.raises(StoreAway):
+        MessageHub(team)
+
+    assert not team.folder.exists()
 
 
 def test_a_copy_of_the_folder_in_its_place_is_used(join: Join, team: Team, tmp_path: Path) -> None:

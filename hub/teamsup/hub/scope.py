@@ -9,6 +9,7 @@ been left in whatever way, and the generator is closed.
 """
 
 import functools
+import operator
 import weakref
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
@@ -48,6 +49,14 @@ def _leave(
     return False
 
 
+class _Dropped(weakref.ref[Any]):
+    """Rolls back and unlocks, unless the block was left in order. Its callback is C code, for what a signal's handler
+    raised in a callback would be lost."""
+
+    __slots__ = ("close",)
+    close: Callable[[], None]
+
+
 class _Leave:
     """Looked up by ``with`` before it enters the block, and dropped by it in the end."""
 
@@ -55,7 +64,8 @@ class _Leave:
         if scope is None:
             return _leave  # as ExitStack asks for it
         leave = functools.partial(_leave, scope)
-        scope.dropped = weakref.ref(leave, scope.close)
+        scope.dropped = _Dropped(leave, operator.methodcaller("close"))
+        scope.dropped.close = scope.generator.close
         return leave
 
 
@@ -65,11 +75,7 @@ class _Scope(Generic[T]):
 
     def __init__(self, generator: Generator[T, None, None]) -> None:
         self.generator = generator
-        self.dropped: weakref.ref[Any] | None = None
+        self.dropped: _Dropped | None = None
 
     def __enter__(self) -> T:
         return next(self.generator)
-
-    def close(self, _: object) -> None:
-        """Roll back and unlock, unless the block was left in order."""
-        self.generator.close()

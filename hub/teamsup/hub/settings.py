@@ -11,11 +11,10 @@ from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from .errors import CallerError, NotConfigured
+from .team import HANDED as HANDED
 from .team import Team, check_owner
 
 T = TypeVar("T")
-HANDED = "TEAMSUP_CONFIGURATION"
-"""The variable in which the supervisor names the file with the configuration that it has accepted."""
 _WORDS: dict[Any, str] = {str: "text in quotes", int: "a whole number", float: "a number", bool: "true or false"}
 
 

@@ -9,8 +9,10 @@ from functools import cached_property
 from pathlib import Path
 
 from .checks import check_text, quote
-from .errors import InvalidName, StoreError, UnsafeFile
+from .errors import InvalidName, StoreAway, StoreError, UnsafeFile
 
+HANDED = "TEAMSUP_CONFIGURATION"
+"""The variable in which the supervisor names the file with the configuration that it has accepted."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 _SOCKET_PATH_MAX = 100  # bytes; the kernel's limit is 107 on Linux and 103 on macOS
 _BELL_NAME_MAX = 24
@@ -86,8 +88,11 @@ class Team:
         """Make the team's folders, for their owner alone.
 
         Raises StoreError where that is impossible, UnsafeFile when another user owns or may write the team's folder or
-        its database.
+        its database, StoreAway when the folder of a worker's team is not there: the supervisor had it when it started
+        this process.
         """
+        if os.environ.get(HANDED) == str(self.accepted_configuration) and not self.folder.is_dir():
+            raise StoreAway(f"{self.folder} is not there at present. Move or mount it back; nothing was changed.")
         try:
             for folder in (self.folder, self.logs, self.run):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
