@@ -152,7 +152,8 @@ def test_a_monitor_agent_changes_nothing_in_the_cloud(claude: ClaudeCode) -> Non
 
 
 def test_a_project_that_was_set_up_needs_nothing_more(claude: ClaudeCode, teamsup: Command) -> None:
-    assert teamsup.run("init", "--claude", "--agent", "chief", "--project", str(claude.project)).returncode == 0
+    options = ("--agent", "chief", "--agents", "oci-monitor", "--project", str(claude.project))
+    assert teamsup.run("init", "--claude", *options).returncode == 0
     send = Call(f"{TOOL}team_send_message", {"recipient": "oci-monitor", "content": "are you there?"})
     with ScriptedModel({"": [send, "finished"]}) as model:
         assert claude.ask(model, "go", "--permission-mode", "manual") == "finished"
