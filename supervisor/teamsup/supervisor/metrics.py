@@ -1,10 +1,14 @@
 """The team's figures for Prometheus, on loopback, in its text format (version 0.0.4)."""
 
+import re
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 from teamsup.hub import Agent, MessageHub, Stats, TeamsupError
 from teamsup.hub.messages import DELIVERY_STATES
@@ -15,8 +19,45 @@ from .state_file import TeamState
 Sample = tuple[dict[str, str], float]
 
 
+_CONNECTIONS = 16
+_SECONDS = 5.0
+"""So long a client has for its request and for reading the answer."""
+_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+_OF_BROWSERS = ("Origin", "Referer", "Sec-Fetch-Site")
+
+
 class _Server(ThreadingHTTPServer):
+    """At most so many connections at once, each for a few seconds: they use up descriptors of the supervisor."""
+
     daemon_threads = True
+
+    def __init__(self, port: int, handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(("127.0.0.1", port), handler)
+        self._lock = threading.Lock()
+        self._begun: dict[socket.socket, float] = {}
+        """When each connection was accepted, the oldest first."""
+
+    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - the library's types
+        with self._lock:
+            self._begun[request] = time.monotonic()
+        self.service_actions()
+        super().process_request(request, client_address)
+
+    def service_actions(self) -> None:
+        """Break off what is too old or too much, the oldest first; called twice a second."""
+        with self._lock:
+            oldest = time.monotonic() - _SECONDS
+            late = [each for each, begun in self._begun.items() if begun < oldest]
+            much = list(self._begun)[: max(0, len(self._begun) - _CONNECTIONS)]
+            for request in {*late, *much}:
+                del self._begun[request]
+                with suppress(OSError):
+                    request.shutdown(socket.SHUT_RDWR)
+
+    def shutdown_request(self, request: Any) -> None:  # noqa: ANN401
+        with self._lock:
+            self._begun.pop(request, None)
+        super().shutdown_request(request)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Nothing: a client that went away is its own affair."""
@@ -27,9 +68,14 @@ class MetricsServer:
 
     def __init__(self, port: int, hub: MessageHub, state: Callable[[], TeamState]) -> None:
         class Handler(BaseHTTPRequestHandler):
-            timeout = 5
+            timeout = _SECONDS
 
             def do_GET(self) -> None:
+                # A page in a browser reaches loopback too, by a name that its author owns.
+                host = self.headers.get("Host", "")
+                if re.sub(r":\d*$", "", host).lower() not in _HOSTS or any(map(self.headers.get, _OF_BROWSERS)):
+                    self.send_error(403, "only for programs of this machine")
+                    return
                 if self.path.partition("?")[0] != "/metrics":
                     self.send_error(404, "only /metrics is here")
                     return
@@ -47,7 +93,7 @@ class MetricsServer:
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
                 """Nothing: a line every few seconds tells nobody anything."""
 
-        self._server = _Server(("127.0.0.1", port), Handler)
+        self._server = _Server(port, Handler)
         threading.Thread(target=self._server.serve_forever, name="teamsup-metrics", daemon=True).start()
 
     def close(self) -> None:

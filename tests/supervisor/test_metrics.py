@@ -1,0 +1,91 @@
+"""Who may have the supervisor's figures, and how many at once."""
+
+import http.client
+import os
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from support import eventually
+from teamsup.hub import MessageHub, Team
+from teamsup.supervisor import metrics
+from teamsup.supervisor.metrics import MetricsServer
+from teamsup.supervisor.state_file import TeamState
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def port(team: Team) -> Iterator[int]:
+    port = free_port()
+    with MessageHub(team) as hub:
+        server = MetricsServer(port, hub, lambda: TeamState(1, 0.0, ()))
+        yield port
+        server.close()
+
+
+def status(port: int, **headers: str) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection.request("GET", "/metrics", headers={key.replace("_", "-"): value for key, value in headers.items()})
+    answer = connection.getresponse()
+    answer.read()
+    connection.close()
+    return answer.status
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost:9464", "127.0.0.1:1", "[::1]", "[::1]:80", "LOCALHOST"])
+def test_programs_of_this_machine_may_read_them(port: int, host: str) -> None:
+    assert status(port, Host=host) == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "evil.example"},
+        {"Host": "127.0.0.1.evil.example:9464"},
+        {"Host": ""},
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Referer": "http://evil.example/"},
+        {"Sec_Fetch_Site": "cross-site"},
+    ],
+)
+def test_pages_in_a_browser_may_not(port: int, headers: dict[str, str]) -> None:
+    assert status(port, **{"Host": "localhost", **headers}) == 403
+
+
+def test_300_silent_connections_lock_nobody_out_and_use_few_descriptors(port: int) -> None:
+    before = len(os.listdir("/dev/fd"))
+    silent = [socket.create_connection(("127.0.0.1", port), timeout=20) for _ in range(300)]
+    try:
+        assert status(port) == 200
+        # 300 ends of connections are ours here.
+        eventually(lambda: len(os.listdir("/dev/fd")) - before - 300 <= 2 * 16, "most have been closed")
+    finally:
+        for each in silent:
+            each.close()
+
+
+def test_a_request_that_never_ends_is_broken_off(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "_SECONDS", 0.2)
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as slow:
+        slow.sendall(b"GET /metrics HTTP/1.1\r\n")
+
+        def is_broken_off() -> bool:
+            try:
+                slow.sendall(b"X: y\r\n")
+                slow.setblocking(False)
+                return slow.recv(1) == b""
+            except BlockingIOError:
+                return False
+            except OSError:
+                return True
+            finally:
+                slow.setblocking(True)
+
+        eventually(is_broken_off, "the end")
