@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING
 from teamsup.hub import Team
 from teamsup.hub.wording import printable
 
+from .process_identity import pid_namespace
+
 if TYPE_CHECKING:
     import psutil
 
 MARK = "TEAMSUP_WORKER"
 _PR_SET_CHILD_SUBREAPER = 36
+_NAMESPACE = "#"
 _LOOKS = 20
 _SHOWN_COMMAND = 200
 
@@ -61,7 +64,7 @@ def ended_children(workers: Container[int]) -> Iterator[int]:
 
 def mark(team: Team, name: str, run: int) -> str:
     """The value of MARK for one process of a worker, and for all that come from it."""
-    return f"{_team_mark(team)}{name}@{os.getpid()}.{run}"
+    return f"{_team_mark(team)}{name}@{os.getpid()}.{run}{_NAMESPACE}{pid_namespace()}"
 
 
 def end_of_workers(marks: Container[str]) -> dict[str, list[int]]:
@@ -88,8 +91,15 @@ def end_of_team() -> list[int]:
 
 
 def end_of_predecessor(team: Team) -> list[int]:
-    """Kill what a supervisor of this team that was killed itself has left; the pids."""
-    return _kill_all(lambda: (process for process, value in _marked() if value.startswith(_team_mark(team))))
+    """Kill what a supervisor of this team that was killed itself has left; the pids.
+
+    A container may have a team in a folder of the same name. Its processes are not ours.
+    """
+
+    def is_ours(value: str) -> bool:
+        return value.startswith(_team_mark(team)) and value.rpartition(_NAMESPACE)[2] == str(pid_namespace())
+
+    return _kill_all(lambda: (process for process, value in _marked() if is_ours(value)))
 
 
 def lineage(pid: int) -> Lineage:

@@ -4,6 +4,7 @@ workers' states. It can be read while the supervisor hangs, and after its death.
 import fcntl
 import json
 import os
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,21 @@ from teamsup.hub.file_lock import try_lock
 
 from .deaths import Death
 from .lifecycle import State
+from .process_identity import identity_of, send_signal
+
+_LOCK_BYTES = 200
 
 
 class AlreadyRunning(CallerError):
     """Another supervisor runs this team."""
 
     exit_code = os.EX_TEMPFAIL
+
+
+class NotHere(CallerError):
+    """The supervisor that runs this team is not a process of this system."""
+
+    exit_code = os.EX_UNAVAILABLE
 
 
 class NotRunning(CallerError):
@@ -76,7 +86,7 @@ def hold(team: Team) -> None:
                 f"See it with '{command_line(team, 'ps')}', end it with '{command_line(team, 'stop')}'."
             )
     os.ftruncate(file, 0)
-    os.write(file, str(os.getpid()).encode())
+    os.write(file, f"{os.getpid()}\n{identity_of(os.getpid())}\n".encode())
 
 
 def keep_hold(team: Team) -> bool:
@@ -93,6 +103,24 @@ def keep_hold(team: Team) -> bool:
 
 def holder(team: Team) -> int | None:
     """The pid of the supervisor that runs the team now."""
+    held = _held(team)
+    return None if held is None else held[0]
+
+
+def signal_holder(team: Team, number: signal.Signals) -> None:
+    """Send a signal to the supervisor that runs the team; nothing when it has ended meanwhile.
+
+    Raises NotHere when that is not a process of this system: a lock may come from another container or machine.
+    """
+    held = _held(team)
+    if held is not None and not send_signal(*held, number) and _held(team) == held:
+        raise NotHere(
+            f"Team {team.name!r} is run by pid {held[0]} of another container or machine. Stop it where it was started."
+        )
+
+
+def _held(team: Team) -> tuple[int, str] | None:
+    """The pid and the identity of the supervisor that runs the team now."""
     try:
         file = os.open(_lock_path(team), os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -100,7 +128,8 @@ def holder(team: Team) -> int | None:
     try:
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return int(os.read(file, 20) or 0) or None
+        pid, _, identity = os.read(file, _LOCK_BYTES).decode("ascii", "replace").partition("\n")
+        return (int(pid), identity.strip()) if pid.isdecimal() and int(pid) else None
     finally:
         os.close(file)
     return None

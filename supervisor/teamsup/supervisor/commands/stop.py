@@ -4,14 +4,13 @@ import argparse
 import os
 import signal
 import time
-from contextlib import suppress
 
 from teamsup.hub import CallerError, Team
 
 from .. import leftovers
 from ..arguments import add_timeout
 from ..request import ask_supervisor
-from ..state_file import hold, holder, last
+from ..state_file import hold, holder, last, signal_holder
 
 
 class StillRunning(CallerError):
@@ -39,8 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
             if killed := leftovers.end_of_predecessor(team):
                 print(f"Killed what its last supervisor had left: {', '.join(map(str, killed))}")
         return 0
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGTERM)
+    signal_holder(team, signal.SIGTERM)
     ends = time.monotonic() + arguments.timeout
     # The lock, not the process: whoever started the supervisor may be slow to reap it.
     while holder(team) == pid:

@@ -1,0 +1,50 @@
+"""Which process a recorded pid means. The number is given away again after a boot, in each container, and in time."""
+
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+
+def identity_of(pid: int) -> str:
+    """Return what tells this process from every other with that pid; empty where there is none, or no /proc."""
+    try:
+        boot = _BOOT.read_text().strip()
+        started = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[19].decode()
+        return f"{boot} {os.readlink(f'/proc/{pid}/ns/pid')} {started}"
+    except (OSError, IndexError):
+        return ""
+
+
+def pid_namespace() -> int:
+    """Return the number of this process's pid namespace; 0 where there are none."""
+    try:
+        return os.stat("/proc/self/ns/pid").st_ino
+    except OSError:
+        return 0
+
+
+def send_signal(pid: int, identity: str, number: signal.Signals) -> bool:
+    """Send a signal to this very process; False when it has ended, or the pid is another process's here.
+
+    An ``identity`` that is empty was not recorded, and is not compared.
+    """
+    descriptor = None
+    try:
+        if hasattr(os, "pidfd_open"):
+            descriptor = os.pidfd_open(pid)
+        if identity and identity_of(pid) != identity:
+            return False
+        if descriptor is None:
+            os.kill(pid, number)
+        else:
+            signal.pidfd_send_signal(descriptor, number)
+    except ProcessLookupError:
+        return False
+    finally:
+        if descriptor is not None:
+            with suppress(OSError):
+                os.close(descriptor)
+    return True
