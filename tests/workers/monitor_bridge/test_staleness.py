@@ -5,7 +5,7 @@ import http.server
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -128,12 +128,15 @@ def test_the_time_in_which_nobody_could_be_heard_does_not_count(desk: Desk) -> N
 
 
 class FakeAlertmanager(http.server.BaseHTTPRequestHandler):
-    """One that runs since yesterday."""
+    """One that was started then."""
 
     firing: list[dict[str, Any]]
+    started: list[datetime]
+    asked: list[str]
 
     def do_GET(self) -> None:
-        said: object = {"uptime": "2020-01-01T00:00:00Z"} if self.path.endswith("/status") else self.firing
+        self.asked.append(self.path)
+        said: object = {"uptime": self.started[-1].isoformat()} if self.path.endswith("/status") else self.firing
         content = json.dumps(said if not self.path.endswith("/silences") else []).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(content)))
@@ -155,7 +158,9 @@ async def until(quiet: Quiet, condition: Callable[[], object], what: str) -> Non
 def test_an_alertmanager_that_can_be_asked_is_asked(desk: Desk) -> None:
     labels = {"alertname": "HighCPU"}
     fires = [{"fingerprint": FIRING.key, "labels": labels}]
-    with serving(type("Handler", (FakeAlertmanager,), {"firing": fires})) as url:
+    started, asked = [datetime.now(UTC) + timedelta(days=1)], list[str]()
+    handler = type("Handler", (FakeAlertmanager,), {"firing": fires, "started": started, "asked": asked})
+    with serving(handler) as url:
         source = SourceSection("alertmanager", silence_url=url)
         looks = staleness(desk, source)
         quiet = Quiet(desk.hub, {SOURCE: source}, desk.incidents, 0.01, staleness=looks)
@@ -179,5 +184,9 @@ def test_an_alertmanager_that_can_be_asked_is_asked(desk: Desk) -> None:
         for _ in range(36):
             desk.now += 600
             looks.overdue([])
+        asyncio.run(until(quiet, lambda: asked.count("/api/v2/status") > 2, "it is asked"))
+        assert len(desk.open) == 1, "it was started anew, and may not know yet"
+
+        started.append(datetime(2020, 1, 1, tzinfo=UTC))
         asyncio.run(until(quiet, lambda: not desk.open, "it is over"))
         assert desk.read("user_comm") == []

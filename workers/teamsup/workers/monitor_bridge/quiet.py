@@ -145,11 +145,7 @@ class Quiet:
     def _end(self, name: str, over: Sequence[Incident], started: datetime | None) -> None:
         """One that was started anew may not have been told yet what fires."""
         is_new = started is not None and (datetime.now(UTC) - started).total_seconds() < _NEW_SECONDS
-        known = [
-            each
-            for each in over
-            if not (is_new and started and each.acknowledged_at and started > each.acknowledged_at)
-        ]
+        known = [each for each in over if not (is_new and started and started > _heard_at(each))]
         if known:
             self._incidents.take(name, [Alert(name, each.key, is_firing=False, title=each.title) for each in known])
 
@@ -181,3 +177,8 @@ class Quiet:
             if (conversation := self._incidents.conversations.get(failed[0].first)) is not None:
                 text = texts.not_silenced(failed, why)
                 self._incidents.conversations.say(conversation, PEOPLE, text, "silence")
+
+
+def _heard_at(each: Incident) -> datetime:
+    """When it was known last that it fires there, or that somebody wants it to be silent."""
+    return each.acknowledged_at or each.last_seen or datetime.min.replace(tzinfo=UTC)
