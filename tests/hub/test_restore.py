@@ -46,6 +46,14 @@ def test_a_restore_takes_back_what_is_newer_and_says_what(join: Join, team: Team
     assert lead.check() == []
 
 
+def test_a_plan_makes_no_team(join: Join, tmp_path: Path, backup: Path) -> None:
+    join("lead").backup(backup)
+    nowhere = Team("nowhere", tmp_path / "nowhere")
+
+    assert plan(nowhere, backup) == TakenBack(0, 0, 0)
+    assert not nowhere.folder.exists()
+
+
 def test_programs_that_have_it_open_go_on_and_no_id_is_given_twice(join: Join, team: Team, backup: Path) -> None:
     lead, scout = join("lead"), join("scout")
     lead.backup(backup)
@@ -224,7 +232,7 @@ def test_the_command_asks_says_what_it_takes_back_and_refuses_while_the_team_run
         lead.backup(Path(backup))
         lead.send("lead", "new")
 
-    assert "1 messages are newer than the backup" in refusal(teamsup.run("hub", "restore", backup))
+    assert "newer than the backup, which go: 1;" in refusal(teamsup.run("hub", "restore", backup))
     dry = json.loads(teamsup.run("hub", "restore", backup, "--dry-run", "--json").stdout)
     assert dry == {"newer_messages": 1, "reopened_deliveries": 0, "removed_messages": 0, "set_aside": []}
     teamsup.configure("")

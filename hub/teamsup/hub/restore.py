@@ -8,6 +8,7 @@ Discord shows already.
 
 import os
 import sqlite3
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -44,15 +45,17 @@ class TakenBack:
         if self.newer_messages is None:
             return "the database of today cannot be read, so what is newer than the backup is not known"
         return (
-            f"{self.newer_messages:,} messages are newer than the backup and go, {self.reopened_deliveries:,} "
-            f"deliveries that ended since are open again, {self.removed_messages:,} messages that were removed since "
-            "come back"
+            f"messages newer than the backup, which go: {self.newer_messages:,}; deliveries that ended since, open "
+            f"again: {self.reopened_deliveries:,}; messages that were removed since, back again: "
+            f"{self.removed_messages:,}"
         )
 
 
 def plan(team: Team, backup: Path) -> TakenBack:
     """Return what restore() would take back now. Raises CallerError, SchemaTooNew and StoreError as restore() does."""
     with _prepared(team, backup, lambda _: None) as copy:
+        if not team.database.exists():
+            return TakenBack(0, 0, copy.execute("SELECT count(*) FROM messages").fetchone()[0])
         try:
             Store(team.database, run=team.run).close()
             copy.execute("ATTACH ? AS live", (str(team.database),))
@@ -89,9 +92,10 @@ def _prepared(team: Team, backup: Path, progress: Progress) -> Iterator[sqlite3.
         raise CallerError(f"{backup} is not a file. Name a copy that 'teamsup hub backup' has written.")
     if team.database.exists() and os.path.samefile(backup, team.database):
         raise CallerError(f"{backup} is the team's database itself. Name a copy of it.")
-    path = team.folder / f".restore-{os.getpid()}.db"
+    folder = team.folder if team.folder.is_dir() else Path(tempfile.gettempdir())
+    path = folder / f".restore-{os.getpid()}.db"
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600))
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         with closing(sqlite3.connect(path, isolation_level=None)) as copy:
             copy.row_factory = sqlite3.Row
             for pragma in ("journal_mode=MEMORY", "synchronous=OFF"):
