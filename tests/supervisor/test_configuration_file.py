@@ -64,7 +64,7 @@ def test_a_team_starts_with_it_when_the_saved_file_is_wrong_or_gone(team: Team, 
 def test_a_worker_whose_environment_cannot_be_read_is_held(team: Team) -> None:
     accept(team, TOML)
     team.configuration.write_text("[team")
-    assert "environment" in at_boot(team)[0].programs["own"].fault
+    assert at_boot(team)[0].programs["own"].fault.endswith("[worker.own] environment cannot be read. Mend the file.")
 
     team.configuration.write_text(TOML.replace("hunter2", "hunter3") + "[gateway]\nuser = []\n")
 

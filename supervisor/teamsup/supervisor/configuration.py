@@ -149,6 +149,7 @@ def read(team: Team, tables: Mapping[str, Any]) -> Configuration:
     programs = []
     for name in dict.fromkeys((*WORKERS, *written)):
         try:
+            _check_environment(name, tables.get("worker", {}).get(written.get(name)))
             worker = sound.part("worker", written[name], WorkerSection) if name in written else WorkerSection()
             program = _program(name, worker, sound, section, team)
         except (ValueError, CallerError) as error:
@@ -166,6 +167,13 @@ def read(team: Team, tables: Mapping[str, Any]) -> Configuration:
         tables=tables,
         sound_tables=sound.tables,
     )
+
+
+def _check_environment(name: str, worker: object) -> None:
+    """Raises ValueError where an accepted configuration, which holds no values, is all that is known of it."""
+    environment = worker.get("environment") if isinstance(worker, dict) else None
+    if isinstance(environment, dict) and None in environment.values():
+        raise ValueError(f"[worker.{name}] environment cannot be read. Mend the file")
 
 
 def sections_of(name: str) -> tuple[str, ...]:
