@@ -1,24 +1,16 @@
 """What the workers and the supervisor print: prefixed on the terminal, with its time in a file per name."""
 
-import logging
 import queue
 import threading
 from contextlib import suppress
 from datetime import datetime
-from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from teamsup.hub.wording import printable
 
+from .log_file import LogFile
+
 _AT_ONCE = 50
-
-
-class _LogFile(RotatingFileHandler):
-    def __init__(self, path: Path, size: int, kept: int) -> None:
-        super().__init__(path, maxBytes=size, backupCount=kept, encoding="utf-8")
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """Nothing: a full disk must not end the team, and its workers will say it."""
 
 
 class Journal:
@@ -26,16 +18,16 @@ class Journal:
 
     def __init__(self, folder: Path, *, echo: bool) -> None:
         self._folder = folder
-        self._files: dict[str, _LogFile] = {}
+        self._files: dict[str, LogFile] = {}
         self._echo = _Echo() if echo else None
 
     def open(self, name: str, size: int = 10 * 2**20, kept: int = 3) -> None:
         """Keep what it prints in a file of at most ``size`` bytes, and ``kept`` older ones."""
         if name not in self._files:
-            self._files[name] = _LogFile(self._folder / f"{name}.log", size, kept)
-        self._files[name].maxBytes, self._files[name].backupCount = size, kept
+            self._files[name] = LogFile(self._folder / f"{name}.log", size, kept)
+        self._files[name].size, self._files[name].kept = size, kept
         if self._echo is not None:
-            self._echo.width = max(map(len, self._files))
+            self._echo.width = max(self._echo.width, len(name))
 
     def forget(self, name: str) -> None:
         """Close its file; it will print no more."""
@@ -48,8 +40,8 @@ class Journal:
         shown = [printable(line.rstrip()) for line in lines]
         # Some at a time: a worker that never stops printing must cost little, and its files stay small.
         for some in range(0, len(shown), _AT_ONCE):
-            text = "\n".join(f"{at} {line}" for line in shown[some : some + _AT_ONCE])
-            self._files[name].handle(logging.makeLogRecord({"msg": text, "levelno": logging.INFO}))
+            if (file := self._files.get(name)) is not None:
+                file.write(at, shown[some : some + _AT_ONCE])
         if self._echo is not None:
             for line in shown:
                 self._echo.show(name, line)

@@ -97,5 +97,8 @@ class LogFile:
             yield from self._rest()
 
     def _rest(self) -> Iterator[str]:
+        if os.fstat(self._file.fileno()).st_size < self._file.tell():
+            # Another program has copied it away and emptied it.
+            self._file.seek(0)
         while line := self._file.readline():
             yield line.rstrip("\n")
