@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from hearing import read
-from support import PATIENCE, Command, eventually
+from support import PATIENCE, Command, eventually, refusal
 from teamsup.hub import MessageHub
 from teamsup.hub.console import MORE, console_name
 
@@ -351,8 +351,17 @@ def test_send_and_read_as_json(teamsup: Command) -> None:
     assert teamsup.run("read", "--agent", "lead").stderr == "Nothing to read.\n"
 
 
+def test_send_to_all_where_nobody_is_says_so(teamsup: Command) -> None:
+    MessageHub(teamsup.team).close()
+
+    result = teamsup.run("send", "all", "stand-up")
+
+    assert result.returncode == os.EX_NOUSER
+    assert refusal(result) == "teamsup: Nobody is here whom a message to all could reach."
+
+
 def test_send_to_all_is_a_broadcast(teamsup: Command) -> None:
     with MessageHub(teamsup.team, agent="lead") as lead:
         lead.register()
 
-    assert teamsup.run("send", "all", "stand-up").stdout.endswith("; lead is online.\n")
+        assert teamsup.run("send", "all", "stand-up").stdout.endswith("; lead is online.\n")

@@ -129,13 +129,19 @@ def supervised(teamsup: Command) -> Iterator[Callable[..., None]]:
     os.write(lock, str(os.getpid()).encode())
 
     def publish(*workers: WorkerState, **known: object) -> None:
-        with MessageHub(teamsup.team, agent="supervisor") as hub:
-            hub.register("supervisor", pid=os.getpid())
+        beat(teamsup, "supervisor")
         state = TeamState(os.getpid(), time.time(), workers, **known)  # type: ignore[arg-type]
         state_file.write(teamsup.team, state)
 
     yield publish
     os.close(lock)
+
+
+def beat(teamsup: Command, name: str, status: str = "online", ahead: float = 0, **metadata: str) -> None:
+    """A heartbeat of somebody who goes on, by a clock that is so many seconds ahead."""
+    hub = MessageHub(teamsup.team, agent=name, clock=lambda: time.time() + ahead)
+    hub.heartbeat(status, **metadata)
+    hub.close()
 
 
 def running(name: str, heartbeat_seconds: float | None = None) -> WorkerState:
@@ -144,9 +150,8 @@ def running(name: str, heartbeat_seconds: float | None = None) -> WorkerState:
 
 def test_ps_shows_who_is_degraded_and_why_and_ends_with_4(teamsup: Command, supervised: Callable[..., None]) -> None:
     supervised(running("feed", 30), running("own"))
-    with MessageHub(teamsup.team, agent="feed") as feed, MessageHub(teamsup.team, agent="own") as own:
-        feed.heartbeat("degraded", reason="cannot hear the sources: the port is taken", note="CPU 3 %")
-        own.enroll("own")
+    beat(teamsup, "feed", "degraded", reason="cannot hear the sources: the port is taken", note="CPU 3 %")
+    beat(teamsup, "own")
     as_foreign_program(
         teamsup.team,
         "UPDATE agent_status SET status = 'degraded', last_heartbeat = CURRENT_TIMESTAMP,"
@@ -170,8 +175,7 @@ def test_an_agent_of_its_own_that_is_degraded_is_unwell_while_its_word_is_fresh(
     teamsup: Command, supervised: Callable[..., None]
 ) -> None:
     supervised()
-    with MessageHub(teamsup.team, agent="probe") as probe:
-        probe.heartbeat("degraded", note="its camera is dark")
+    beat(teamsup, "probe", "degraded", note="its camera is dark")
     assert (teamsup.run("ps").returncode, teamsup.ps()["probe"]["state"]) == (4, "DEGRADED")
 
     as_foreign_program(teamsup.team, "UPDATE agent_status SET last_heartbeat = '2026-01-01' WHERE agent_name='probe'")
@@ -201,16 +205,13 @@ def test_what_is_not_known_never_looks_fine(teamsup: Command, supervised: Callab
 
     supervised(running("own", 30))
     assert looks("own") == (4, "unknown", "no heartbeat has come")
-    with MessageHub(teamsup.team, agent="own", clock=lambda: time.time() + 6 * 3600) as own:
-        own.heartbeat()
-        code, state, note = looks("own")
-        assert (code, state) == (4, "unknown")
-        assert note.startswith(("its last heartbeat is 5h 59m ahead", "its last heartbeat is 6h"))
-    with MessageHub(teamsup.team, agent="own", clock=lambda: time.time() - 45) as own:
-        own.heartbeat()
+    beat(teamsup, "own", ahead=6 * 3600)
+    code, state, note = looks("own")
+    assert (code, state) == (4, "unknown")
+    assert note.startswith(("its last heartbeat is 5h 59m ahead", "its last heartbeat is 6h"))
+    beat(teamsup, "own", ahead=-45)
     assert looks("own")[:2] == (4, "unknown")
-    with MessageHub(teamsup.team, agent="own") as own:
-        own.heartbeat()
+    beat(teamsup, "own")
     assert looks("own") == (0, "RUNNING", "")
     supervised(replace(running("own", 30), pid=2**22 + 1))
     assert looks("own") == (4, "unknown", "its process is gone, and its state was RUNNING")

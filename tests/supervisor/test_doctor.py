@@ -370,8 +370,7 @@ def _wait_since_long(patient: Patient, agent: str) -> None:
 def test_one_agent_can_be_asked_after_also_when_nothing_waits_for_it(patient: Patient) -> None:
     with MessageHub(patient.team, agent="scout") as scout:
         scout.register()
-
-    found = patient.examined("--agent", "Scout")[1]
+        found = patient.examined("--agent", "Scout")[1]
 
     assert "nothing unread; it is online" in found["scout"]["text"]
     assert "nobody has unread messages" in patient.examined()[1]["agents"]["text"]

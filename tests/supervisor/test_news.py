@@ -43,6 +43,9 @@ class Desk:
         program = Program(name, ("true",), Path("/"))
         self.members[name] = Member(program, process=Process(state, ready_at=ready_at, due=self._clock() + 2.5))
 
+    def degrade(self, **reasons: str) -> None:
+        self._news.follow_degraded(reasons, is_watched=False)
+
     def told(self, seconds: float = 0, *, is_watched: bool = False) -> tuple[list[str], list[str]]:
         """What people and lead have been told after so many seconds."""
         self._clock.now += seconds
@@ -142,3 +145,20 @@ def test_that_somebody_who_should_hear_of_it_is_not_there_is_a_trouble(desk: Des
     desk.die("feed")
     desk.told(60)
     assert not desk.troubles
+
+
+def test_a_worker_that_stays_degraded_is_told_of_once_and_once_that_it_is_not(desk: Desk) -> None:
+    for seconds in (0, 59, 1, 5):
+        desk.degrade(feed="The port is taken.")
+        people, _ = desk.told(seconds)
+        assert people == (["feed runs and cannot do its work: The port is taken."] if seconds == 5 else [])
+    desk.degrade()
+    assert desk.told()[0] == ["feed is no longer degraded."]
+
+
+def test_a_worker_that_is_degraded_for_a_moment_is_not_told_of(desk: Desk) -> None:
+    desk.degrade(feed="Discord is away.")
+    desk.told(30)
+    desk.degrade()
+
+    assert desk.told() == ([], [])

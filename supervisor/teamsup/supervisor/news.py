@@ -1,4 +1,4 @@
-"""Tells the team of the deaths of workers, and that they are well again: kept until the hub has taken it."""
+"""Tells the team of workers that die or are degraded, and are well again: kept until the hub has taken it."""
 
 import math
 import time
@@ -16,6 +16,7 @@ from .member import Member
 MONITOR_BRIDGE = "monitor-bridge"
 _NEWS_SECONDS = 24 * 3600.0
 _TOLD = "told of deaths:"
+_LASTING_SECONDS = 60.0
 
 
 class News:
@@ -29,6 +30,8 @@ class News:
         """Ids, texts, and whether monitor-bridge tells people the same."""
         self._rows: dict[str, Row] = {}
         self._missing: set[str] = set()
+        self._degraded: dict[str, tuple[float, bool]] = {}
+        """Since when, and whether that was told."""
 
     def add(self, text: str, *, is_incident: bool = False) -> None:
         self._waiting.append((new_message_id(), text, is_incident))
@@ -86,6 +89,22 @@ class News:
         """Whether its failures are forgotten."""
         ready_at = member.process.ready_at
         return ready_at is not None and self._clock() - ready_at >= member.program.policy.healthy_seconds
+
+    def follow_degraded(self, reasons: Mapping[str, str], *, is_watched: bool) -> None:
+        """Tell once that workers cannot do their work, if that lasts, and once that they can again.
+
+        ``reasons`` are those of all that are degraded now; ``is_watched`` as in gather().
+        """
+        now = self._clock()
+        for name, reason in reasons.items():
+            since, is_told = self._degraded.setdefault(name, (now, False))
+            if not is_told and now - since >= _LASTING_SECONDS:
+                self._degraded[name] = since, True
+                self.add(f"{name} runs and cannot do its work: {reason}", is_incident=is_watched)
+        for name in set(self._degraded) - set(reasons):
+            _, was_told = self._degraded.pop(name)
+            if was_told:
+                self.add(f"{name} is no longer degraded.", is_incident=is_watched)
 
     def tell(self, recipients: Collection[str]) -> None:
         """Raises StoreError; then nothing is lost, and what was told already is not told again."""

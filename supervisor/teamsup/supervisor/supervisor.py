@@ -359,7 +359,10 @@ class Supervisor:
         self._notifier.status(self._status())
         bridge = self._agents.get(MONITOR_BRIDGE)
         is_watched = bridge is not None and bridge.is_present(datetime.now(UTC))
-        self._news.gather(self.crew.members.values(), is_watched=is_watched)
+        members = self.crew.members.values()
+        self._news.gather(members, is_watched=is_watched)
+        reasons = {member.name: reason for member in members if (reason := self.degradation(member))}
+        self._news.follow_degraded(reasons, is_watched=is_watched)
         await self.in_hub(self._news.tell, self.settings.told_of_deaths)
 
     def _keep_hold(self) -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from datetime import UTC, datetime
 
@@ -31,10 +32,14 @@ def run(arguments: argparse.Namespace) -> int:
             message = hub.send(arguments.recipient, text, metadata=session_metadata(), **options)
         reached = {state.recipient for state in hub.trace(message.message_id)}
         seen = [agent for agent in hub.agents() if agent.name in reached]
+    code = 0 if reached else os.EX_NOUSER
     if arguments.json:
         print(json.dumps({"message_id": message.message_id, "recipients": sorted(reached)}))
-        return 0
+        return code
     now = datetime.now(UTC)
     known = ", ".join(f"{agent.name} is {presence(agent, now)}" for agent in seen)
-    print(printable(f"Stored as {message.message_id}; {known or 'nobody to reach'}."))
-    return 0
+    if reached:
+        print(printable(f"Stored as {message.message_id}; {known}."))
+    else:
+        print("teamsup: Nobody is here whom a message to all could reach.", file=sys.stderr)
+    return code
