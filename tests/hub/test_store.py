@@ -381,3 +381,28 @@ def test_free_pages_are_given_back_many_at_a_time_but_not_inside_of_a_transactio
         assert opened.vacuum(400)
 
         assert opened.read("PRAGMA freelist_count")[0][0] == free - 400
+
+
+def test_no_warning_comes_from_a_store_that_is_moved_away_restored_or_refused(tmp_path: Path) -> None:
+    code = (
+        "import gc, sys; from pathlib import Path\n"
+        "from teamsup.hub import MessageHub, StoreError, Team; from teamsup.hub.restore import restore\n"
+        "team = Team('crew', Path(sys.argv[1]) / 'crew'); backup = Path(sys.argv[1]) / 'backup.db'\n"
+        "def refused(action):\n"
+        "    try: action()\n"
+        "    except StoreError: return\n"
+        "    raise AssertionError(action)\n"
+        "with MessageHub(team, agent='lead') as hub:\n"
+        "    hub.register(); assert hub.watch(); hub.send('lead', 'hi'); hub.search('hi'); hub.prune(keep=1)\n"
+        "    hub.backup(backup); restore(team, backup); hub.agents()\n"
+        "    away = team.folder.rename(team.folder.with_name('away'))\n"
+        "    refused(hub.heartbeat); refused(hub.watch)\n"
+        "    away.rename(team.folder)\n"
+        "    for suffix in ('', '-wal', '-shm'): Path(f'{team.database}{suffix}').unlink(missing_ok=True)\n"
+        "    hub.register()\n"
+        "team.database.write_bytes(b'damaged' * 1000); refused(lambda: MessageHub(team)); gc.collect()\n"
+    )
+    program = [sys.executable, "-W", "error", "-X", "dev", "-c", code, str(tmp_path)]
+    result = subprocess.run(program, capture_output=True, text=True, timeout=60, check=False)
+
+    assert (result.returncode, result.stderr) == (0, "")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from conftest import run_team
 from support import Command, eventually, refusal
 from teamsup.hub import MessageHub, NotConfigured, StaleLease, StoreAway, StoreError, Team
 from teamsup.hub.errors import UnsafeFile
@@ -184,3 +185,25 @@ def test_a_listener_and_a_sender_go_on_when_the_folder_was_away_for_a_moment(joi
     listener.join()
 
     assert sorted(heard, key=int) == [str(number) for number in range(300)]
+
+
+def test_a_team_whose_folder_was_away_is_well_again_when_it_is_back(teamsup: Command) -> None:
+    folder = teamsup.team.folder
+    folder.mkdir(parents=True)
+    # The gateway is held, because it has no token; so the supervisor looks whether teamsup.toml was mended.
+    off = "autostart = false"
+    teamsup.team.configuration.write_text(f"[worker.user_comm]\n{off}\n[worker.monitor-bridge]\n{off}\n")
+
+    def is_well() -> bool:
+        states = {name: row["state"] for name, row in teamsup.ps().items()}
+        return (states.get("supervisor"), states.get("gateway")) == ("RUNNING", "not configured")
+
+    with run_team(teamsup):
+        eventually(is_well, "the team")
+        away = folder.rename(folder.with_name("away"))
+        log = away / "logs" / "supervisor.log"
+        eventually(lambda: "saved cannot be taken over" in log.read_text(), "the configuration is missed")
+        assert not folder.exists()
+        away.rename(folder)
+
+        eventually(is_well, "all is as before")

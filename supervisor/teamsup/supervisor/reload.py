@@ -36,6 +36,7 @@ class Reload:
         self._supervisor = supervisor
         self._lock = asyncio.Lock()
         self._stamps = self._stamps_now()
+        self._is_unfinished = False
         self.note = ""
         """For people: that the saved file waits for a reload."""
 
@@ -63,14 +64,18 @@ class Reload:
         Raises StoreError or OSError when that cannot be done now; the next call tries it again.
         """
         stamps = self._stamps_now()
-        if self._lock.locked() or all(self._stamps.get(path, stamp) == stamp for path, stamp in stamps.items()):
+        is_old = all(self._stamps.get(path, stamp) == stamp for path, stamp in stamps.items())
+        if self._lock.locked() or (is_old and not self._is_unfinished):
             self._stamps = stamps | self._stamps
             return
         async with self._lock:
+            # A file that was away for a moment is news also when it is back as it was.
+            self._is_unfinished = True
             new = await self._without_reload()
             if new.tables != self._supervisor.settings.tables or self._held():
                 await self._take_over(new, "a file was saved")
             self._stamps |= stamps
+            self._is_unfinished = False
 
     async def _without_reload(self) -> Configuration:
         """Return what was accepted, with what counts of the saved file at once."""
