@@ -25,6 +25,25 @@ with MessageHub(Team("default", Path(sys.argv[1]) / "default"), agent="lead") as
 """
 
 
+def test_a_team_that_is_started_and_stopped_warns_of_nothing(tmp_path: Path) -> None:
+    command = Command(tmp_path)
+    command.configure("")
+
+    told = [
+        subprocess.run(
+            [sys.executable, "-W", "error", *command.line(*words)[1:]],
+            capture_output=True,
+            text=True,
+            env=command.environment,
+            timeout=60,
+            check=False,
+        ).stderr
+        for words in (["start", "--detach"], ["stop"])
+    ]
+
+    assert told == ["", ""]
+
+
 @pytest.mark.parametrize(
     "words",
     [["-c", SESSION], ["-m", "teamsup.supervisor", "--help"], ["-m", "teamsup.supervisor", "ps"]],

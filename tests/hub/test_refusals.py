@@ -165,6 +165,7 @@ for name, verb in verbs.items():
 for file in taken:
     os.close(file)
 print(hub.send("lead", "again").content, len(hub.claim(10)) > 0, hub.check())
+hub.close()
 """
 
 

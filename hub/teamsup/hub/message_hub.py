@@ -346,11 +346,15 @@ class MessageHub(Upkeep, WakeLadder):
             return
         self._seen_until = time.monotonic() + presence.BEAT_SECONDS
         self._listens_until = self._seen_until if listening else self._listens_until
+        now = self._clock()
+        lately = {"now": to_text(now), "lately": to_text(now - presence.BEAT_SECONDS)}
         # Only presence: whoever reads goes on without it.
-        with suppress(StoreError), self._write(durable=False) as db:
-            now = self._clock()
-            if presence.be_seen(db, self.agent, self._kind, now, listening=listening) and listening:
-                self._said_at = to_text(now)
+        with suppress(StoreError):
+            if self._store.look(presence.IS_SEEN, {"name": self.agent, "listening": listening, **lately}):
+                return
+            with self._write(durable=False) as db:
+                presence.be_seen(db, self.agent, self._kind, now, listening=listening)
+            self._said_at = to_text(now) if listening else self._said_at
 
     def _doorbell(self) -> Doorbell:
         return Doorbell(self.team.run, self.agent)

@@ -83,22 +83,15 @@ def announce(
         db.execute(_NOTE_BEGINNING, values | {"began": began})
 
 
-def be_seen(db: sqlite3.Connection, name: str, kind: str | None, now: float, *, listening: bool) -> bool:
-    """Note that somebody asks for this agent's messages, unless that was noted lately; whether it was now.
+def be_seen(db: sqlite3.Connection, name: str, kind: str | None, now: float, *, listening: bool) -> None:
+    """Note that somebody asks for this agent's messages.
 
     A listener is enrolled and online; somebody who only claims leaves both as they are.
     """
     if listening:
         enroll(db, name, kind or "agent")
-    values = {
-        "name": name,
-        "now": clock.to_text(now),
-        "lately": clock.to_text(now - BEAT_SECONDS),
-        "listening": listening,
-        "offline": OFFLINE,
-        "online": ONLINE,
-    }
-    return db.execute(_BE_SEEN, values).rowcount > 0
+    values = {"name": name, "now": clock.to_text(now), "listening": listening, "offline": OFFLINE, "online": ONLINE}
+    db.execute(_BE_SEEN, values)
 
 
 def say_goodbye(db: sqlite3.Connection, name: str, at: str) -> None:
@@ -109,11 +102,16 @@ def say_goodbye(db: sqlite3.Connection, name: str, at: str) -> None:
     )
 
 
+IS_SEEN = """
+    SELECT 1 FROM agent_status WHERE lower(agent_name) = :name AND last_heartbeat BETWEEN :lately AND :now
+      AND (NOT :listening OR status <> 'offline')
+"""
+"""Whether that was noted lately, here or elsewhere."""
+
 _BE_SEEN = """
     UPDATE agent_status SET last_heartbeat = :now,
       status = CASE WHEN :listening AND coalesce(status, :offline) = :offline THEN :online ELSE status END
-    WHERE lower(agent_name) = :name AND (last_heartbeat IS NULL OR last_heartbeat NOT BETWEEN :lately AND :now
-      OR :listening AND coalesce(status, :offline) = :offline)
+    WHERE lower(agent_name) = :name
 """
 _BEGAN = """
     SELECT CASE WHEN status = :degraded AND json_valid(metadata) THEN json_extract(metadata, :since) END

@@ -95,6 +95,7 @@ def _detach(team: Team, seconds: float) -> int:
     if not line:
         # It has said on our stderr why it could not start.
         return process.wait()
+    process.returncode = 0  # it goes on without us, so Python need not warn that it runs
     if late := line.split():
         are = f"{late[0]} is" if len(late) == 1 else f"{', '.join(late)} are"
         logs = command_line(team, "logs", *late[:1])
