@@ -40,6 +40,7 @@ soak: .venv/dev ## random kills and random histories, for some minutes
 	cd tests && ../$(BIN)/python -m hub.clock_jumps 1000
 	cd tests && ../$(BIN)/python -m hub.disturbances 300
 	cd tests && ../$(BIN)/python -m killing 100
+	cd tests && ../$(BIN)/python -m stopping 30
 	cd tests && ../$(BIN)/python -m workers.gateway.hammer 3000
 	cd tests && ../$(BIN)/python -m workers.monitor_bridge.hammer 2000
 
