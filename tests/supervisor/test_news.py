@@ -1,5 +1,6 @@
 """How the team hears of deaths: in its hub, and once."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,6 +46,10 @@ class Desk:
 
     def degrade(self, **reasons: str) -> None:
         self._news.follow_degraded(reasons, is_watched=False)
+
+    def pause(self, seconds: float = 0) -> float:
+        self._clock.now += seconds
+        return self._news.pause()
 
     def told(self, seconds: float = 0, *, is_watched: bool = False) -> tuple[list[str], list[str]]:
         """What people and lead have been told after so many seconds."""
@@ -162,3 +167,10 @@ def test_a_worker_that_is_degraded_for_a_moment_is_not_told_of(desk: Desk) -> No
     desk.degrade()
 
     assert desk.told() == ([], [])
+
+
+def test_what_is_due_while_the_hub_takes_nothing_makes_nobody_look_without_a_pause(desk: Desk) -> None:
+    assert desk.pause() == math.inf
+    desk.die("feed")
+
+    assert (desk.pause(), desk.pause(1)) == (1, math.inf)

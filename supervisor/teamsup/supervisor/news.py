@@ -42,9 +42,9 @@ class News:
             self._rows[name] = row
 
     def pause(self) -> float:
-        """Seconds until something is due."""
-        due = [row.due for row in self._rows.values() if row.untold]
-        return max(0.0, min(due) - self._clock()) if due else math.inf
+        """Seconds until something becomes due. What is due already waits for the hub, and hurries nobody."""
+        left = [row.due - self._clock() for row in self._rows.values() if row.untold]
+        return min((seconds for seconds in left if seconds > 0), default=math.inf)
 
     def gather(self, members: Iterable[Member], *, is_watched: bool) -> None:
         """Put into words what is due. ``is_watched``: monitor-bridge makes incidents of the others' crash loops."""
