@@ -23,7 +23,7 @@ class SourceSection:
     """Where Alertmanager is, to be silenced about what somebody has acknowledged; empty: it is not."""
     silence_seconds: float = 7200.0
     stale_seconds: float | None = None
-    """So long an open problem may go without being repeated; 0: for ever; by default what its kind does."""
+    """After so long without a repetition an open problem is stale; 0: never; by default what its kind does."""
     close_stale: bool = False
     """Whether it ends then by itself; else people are asked to look."""
 
