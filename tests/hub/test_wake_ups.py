@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -17,8 +18,9 @@ import pytest
 
 from hub.wake_ups import count_missed
 from support import as_foreign_program, eventually
-from teamsup.hub import MessageHub, Team
+from teamsup.hub import MessageHub, StoreError, Team
 from teamsup.hub.doorbell import Bells, Doorbell
+from teamsup.hub.file_lock import try_lock
 
 Join = Callable[..., MessageHub]
 
@@ -271,3 +273,19 @@ def test_every_commit_is_heard_whoever_writes_and_however(team: Team, capsys: py
     assert all(each.missed == 0 for each in heard if each.writer.startswith("ours"))
     # The slow look is there for these few; an event of the file system is no promise.
     assert sum(each.missed for each in heard) <= 5
+
+
+def test_a_bell_or_a_lock_that_no_descriptor_is_left_for_is_refused_in_a_sentence(join: Join) -> None:
+    scout = join("scout")
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.dup(0)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, before[1]))
+    try:
+        with pytest.raises(StoreError, match="No doorbell can be made: Too many open files"):
+            scout.wait(1)
+        with pytest.raises(StoreError, match="cannot be locked: Too many open files"):
+            try_lock(scout.team.run / "some.lock")
+        assert not scout.watch()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)

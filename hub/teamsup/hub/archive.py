@@ -117,6 +117,6 @@ class Archive(HubBase):
         )
 
     def _bytes(self, suffix: str) -> int:
-        with suppress(FileNotFoundError):
+        with suppress(OSError):
             return os.stat(f"{self.team.database}{suffix}").st_size
         return 0

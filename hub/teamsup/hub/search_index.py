@@ -8,7 +8,7 @@ import sqlite3
 
 from .store import Store
 
-_BATCH = 2000
+_BATCH = 500
 
 
 def bring_up_to_date(store: Store) -> None:

@@ -13,6 +13,7 @@ from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 from .doorbell import Bells
+from .errors import StoreError
 from .file_lock import try_lock
 from .team import Team
 
@@ -44,9 +45,9 @@ class Watcher:
             return True
         try:
             lock_file = try_lock(self._team.folder / "watch.lock")
-            if lock_file is None:
-                return False
-        except OSError:
+        except StoreError:
+            return False
+        if lock_file is None:
             return False
         from . import folder_changes  # only the one that watches needs it
 
