@@ -84,7 +84,7 @@ async def _scene() -> AsyncIterator[tuple[Team, _Scene]]:
         team = Team("crew", Path(folder) / "crew")
         async with FakeDiscord() as discord, gateway(team, discord, _TOML) as process:
             with MessageHub(team, agent="lead") as hub:
-                hub.register()
+                hub.register("daemon")  # an agent's name would stand before its words
                 hub.enroll("user_comm", "daemon")
                 scene = _Scene(discord, hub, psutil.Process(process.pid))
                 scene.channels = [await discord.add_channel(f"channel-{number}") for number in range(_CHANNELS)]

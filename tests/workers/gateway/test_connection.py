@@ -80,8 +80,9 @@ def test_an_outage_is_told_and_waited_for(team: Team, join: Join) -> None:
         async with FakeDiscord() as discord, gateway(team, discord):
             await connected(lead)
             await discord.stop()
-            shown = r"Discord cannot be reached since \d\d:\d\d: .+\. See https://discordstatus.com\."
-            await until(lambda: re.fullmatch(shown, _trouble(lead)), "it says that it cannot do its work")
+            shown = r"no connection to Discord since \d\d:\d\d, next try at \d\d:\d\d:\d\d: .+"
+            await until(lambda: re.fullmatch(shown, status(lead)), "the status says so")
+            assert re.fullmatch(shown, _trouble(lead))
             await discord.start()
             await connected(lead)
             await until(lambda: not _trouble(lead), "it works again")
@@ -97,7 +98,7 @@ def test_a_discord_that_was_never_reached_degrades_the_gateway_at_once(team: Tea
             discord.faults.add("503 before", "GET /users/@me", times=None)
             discord.faults.add("503 before", "GET /gateway*", times=None)
             async with gateway(team, discord):
-                await until(lambda: "cannot be reached" in _trouble(lead), "it says so")
+                await until(lambda: "no connection to Discord" in _trouble(lead), "it says so")
                 discord.faults.clear()
                 await connected(lead)
                 await until(lambda: not _trouble(lead), "it works again")

@@ -60,7 +60,7 @@ def test_sigterm_leaves_discord_properly_and_finishes_what_is_being_sent(team: T
             await discord.until(lambda: slow.times == 0, "it is being sent")
             process.terminate()
             assert await ended(process) == 0
-            assert await discord.said() == ["on my way"]
+            assert await discord.said() == ["lead: on my way"]
             assert [close.code for close in await discord.closes()] == [1000]
             assert not await discord.is_online()
         assert lead.trace("#1")[0].outcome == "sent"

@@ -21,6 +21,7 @@ where each question stands. In the order of reading:
         strangers pairing   people whom nobody has let in; the codes that do so, and ``teamsup pair``
       intake              into the hub, in one transaction
       asking              asks Discord and the hub until they answer
+    unheard             questions that user_comm does not read
     outbox              every answer, once and in order
       home_news           whose turn it is among what belongs to no conversation
       voice               whose words it says

@@ -48,7 +48,7 @@ class Connection:
         self._pause = _FIRST_PAUSE
         self._down_since = ""  # a time of day, for people; empty: it is up, or never was
         self._waiting = ""  # until when, and why; empty: it does not
-        self._cause = ""  # of the last attempt that failed
+        self._has_told_trouble = False
         self._last_up = time.monotonic()
         self._logged_in = float("-inf")
 
@@ -101,11 +101,6 @@ class Connection:
         then = datetime.fromtimestamp(time.time() + seconds, UTC).astimezone()
         self._down_since = self._down_since or _time(datetime.now(UTC).astimezone())
         self._waiting = f"next try at {then:%H:%M:%S}: {self._token.hidden_in(why)}"
-        self._log.warning("%s", self.note)
-        self._cause = self._token.hidden_in(why)
-        if seconds > _LONGEST_PAUSE:
-            self._cause += f", next try at {then:%H:%M}"
-        await self._tell()
         await self._say_trouble()
         await asyncio.sleep(seconds)
         self._waiting = ""
@@ -161,15 +156,14 @@ class Connection:
                 self._down_since = "" if was_up else _time(datetime.now(UTC).astimezone())
                 await self._tell()
             if was_up:
-                self._last_up, self._cause = now, ""
+                self._last_up, self._has_told_trouble = now, False
                 await self._trouble("")
-            elif now - self._last_up >= _GRACE_SECONDS:
+            elif not self._has_told_trouble and now - self._last_up >= _GRACE_SECONDS:
                 await self._say_trouble()
 
     async def _say_trouble(self) -> None:
-        why = self._cause or "it does not answer"
-        since = f" since {self._down_since}" if self._down_since else ""
-        await self._trouble(f"Discord cannot be reached{since}: {why}. See https://discordstatus.com.")
+        self._has_told_trouble = True
+        await self._trouble(self.note)
 
 
 def _time(moment: datetime) -> str:

@@ -1,11 +1,12 @@
 """The gateway's process: it wires the parts, hands each delivery to who says it, and ends all of them in time."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from teamsup.hub import Delivery, MessageHub
-from teamsup.hub.sections import GatewaySection
+from teamsup.hub import Delivery, MessageHub, StoreError
+from teamsup.hub.sections import GatewaySection, TeamSection
 from teamsup.hub.settings import Settings
 
 from ..worker import Worker, main
@@ -21,6 +22,7 @@ from .interactions import Interactions
 from .outbox import Outbox
 from .sendable_files import SendableFiles
 from .snowflakes import channel_for
+from .unheard import LOOK_SECONDS, Unheard
 
 if TYPE_CHECKING:
     from .client import Client
@@ -53,6 +55,7 @@ class Gateway(Worker):
         sendable = SendableFiles.configured(hub.team, settings, token.text)
         self._outbox = Outbox(hub, section, sendable, self.log, components)
         self._news = HomeNews(hub)
+        self._unheard = Unheard(hub, settings.section("team", TeamSection).unread_seconds)
         self._board = Board(hub, self._connection.until_ready, self.log)
 
     def details(self) -> dict[str, Any]:
@@ -69,7 +72,8 @@ class Gateway(Worker):
     async def work(self) -> None:
         parts = [asyncio.create_task(each.run()) for each in (self._connection, self._inbox, self._board)]
         connection = parts[0]
-        parts += [asyncio.create_task(each) for each in (self._leave_in_time(connection), self._watch_home())]
+        besides = self._leave_in_time(connection), self._watch_home(), self._tell_unheard()
+        parts += [asyncio.create_task(each) for each in besides]
         try:
             await connection
         finally:
@@ -121,6 +125,12 @@ class Gateway(Worker):
             await self._outbox.say(client, channel, delivery)
         if channel == self._home and (why := self._outbox.refusal(channel)) is not None:
             await self._tell_of_home(why)
+
+    async def _tell_unheard(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            with contextlib.suppress(StoreError):  # looked at again soon
+                await self.in_thread(self._unheard.look)
 
     async def _watch_home(self) -> None:
         """Notice before the first news that the home channel would not take them."""

@@ -95,6 +95,8 @@ class Following:
         self._version = -1
         self._again_at = 0.0
         self._told: dict[int, _Told] = {}
+        self.trouble = ""
+        """Why a question could not be followed at the last look; empty: all could."""
 
     def look(self) -> bool:
         """Do what is due; whether anything is open."""
@@ -102,18 +104,20 @@ class Following:
         if version == self._version and time.monotonic() < self._again_at:
             return True
         self._version, self._again_at = version, time.monotonic() + _LONGEST_SECONDS
+        self.trouble = ""
         rows = self._hub.rows(_OPEN)
         agents = {agent.name: agent for agent in self._hub.agents()} if rows else {}
         still_open = {row["question"] for row in rows}
         self._told = {question: told for question, told in self._told.items() if question in still_open}
-        for _, group in itertools.groupby(rows, key=lambda row: row["question"]):
+        for number, group in itertools.groupby(rows, key=lambda row: row["question"]):
             try:
                 self._follow(list(group), agents)
             except StoreError:
                 raise
-            except Exception:
+            except Exception as error:
                 # Whatever is wrong with one question, the others must not wait for it.
-                self._log.exception("cannot follow a question")
+                self._log.exception("cannot follow question #%s", number)
+                self.trouble = f"Nobody hears how question #{number} goes: {type(error).__name__}. See the log."
         return bool(rows)
 
     def _follow(self, rows: list[sqlite3.Row], agents: dict[str, Agent]) -> None:

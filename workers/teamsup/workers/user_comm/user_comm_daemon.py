@@ -98,6 +98,10 @@ class UserComm(Worker):
                 is_open = True
             else:
                 await self.recover("questions")
+            if self._following.trouble:
+                await self.degrade("following", self._following.trouble)
+            else:
+                await self.recover("following")
             if is_open:
                 await asyncio.sleep(_LOOK_SECONDS)
             else:
