@@ -324,7 +324,7 @@ class Store:
             database_file.check_log(self.path, known, database_file.files(self.path))
         db = self._translate(self._connect)
         try:
-            reader = self._translate(self._open)
+            reader = self._translate(self._open_reader)
             found = database_file.files(self.path)
         except BaseException:
             db.close()
@@ -349,6 +349,16 @@ class Store:
             (page_bytes,) = db.execute("PRAGMA page_size").fetchone()
             db.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_BYTES // page_bytes}")
             migrate(db, self._run)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _open_reader(self) -> sqlite3.Connection:
+        db = self._open()
+        try:
+            # SQLite opens the log with the first read, which must be that of this database, and of no later one.
+            db.execute("PRAGMA data_version").fetchone()
         except BaseException:
             db.close()
             raise
