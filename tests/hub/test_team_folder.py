@@ -124,6 +124,16 @@ def test_a_copy_of_the_folder_in_its_place_is_used(join: Join, team: Team, tmp_p
     assert [delivery.message.content for delivery in lead.claim()] == ["hi"]
 
 
+def test_a_folder_that_was_copied_with_its_log_has_its_newest_messages(join: Join, team: Team, tmp_path: Path) -> None:
+    join("lead").send("lead", "hi")
+    # In another process: here, closing the files would drop SQLite's locks.
+    subprocess.run(["cp", "-a", str(team.folder), str(tmp_path / "copy")], check=True)
+
+    with MessageHub(Team("crew", tmp_path / "copy"), agent="lead") as lead:
+        assert [delivery.message.content for delivery in lead.claim()] == ["hi"]
+        assert lead.check() == []
+
+
 def test_a_file_that_cannot_be_looked_up_or_opened_now_is_tried_again(join: Join, team: Team) -> None:
     lead = join("lead")
     other = team.folder.with_name("other")

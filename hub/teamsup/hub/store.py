@@ -222,10 +222,7 @@ class Store:
         except BaseException:
             # After some errors (disk full, I/O) SQLite has undone everything by itself.
             if self._db.in_transaction:
-                # None has that name when a signal came before it was made, or after it was released.
-                with suppress(sqlite3.OperationalError):
-                    self._db.execute(f"ROLLBACK TO {name}")
-                    self._db.execute(f"RELEASE {name}")
+                self._roll_back_to(name)
             raise
         finally:
             self._depth = depth
@@ -279,6 +276,15 @@ class Store:
                 self._flushed = covered
             if mine <= self._lost:
                 raise StoreError(f"{self.path} was written, but may not be on the disk.")
+
+    def _roll_back_to(self, name: str) -> None:
+        try:
+            self._db.execute(f"ROLLBACK TO {name}")
+            self._db.execute(f"RELEASE {name}")
+        except sqlite3.Error as error:
+            # None has that name when a signal came before it was made, or after it was released.
+            if "no such savepoint" not in str(error):
+                self._roll_back()
 
     def _begin(self) -> None:
         try:
