@@ -48,10 +48,9 @@ def test_files_of_agents_go_with_the_answer_and_what_cannot_is_named(team: Team,
             assert [(each.filename, each.content) for each in shown.attachments] == [("re_port.pdf", content)]
             notes = [
                 "large.bin is not attached: it has 11.0 MiB, and at most 10 MiB may be sent here.",
-                "secret is not attached: there is no such file that may be read.",
+                "secret, missing are not attached: there is no such file that may be read.",
                 "messages.db is not attached: only what is below files/ in the team's folder, or below files_from, "
                 "is sent.",
-                "missing is not attached: there is no such file that may be read.",
             ]
             assert shown.content == "\n\n".join(("See this", *notes))
             (told,) = await read(user_comm, 1)

@@ -36,6 +36,9 @@ def test_the_agent_whose_answer_discord_refuses_is_told(gateway: MessageHub, joi
         told.content == f"Of your message #{answer.id}: Discord did not take message #{shown.id}: Missing Permissions."
     )
     assert told.reply_to == answer.message_id
+    gcp = join("gcp")
+    gateway.send("user_comm", "@gcp and you?", message_id="discord:2", conversation_id=PLACE, metadata={"user": 5})
+    assert "Discord" not in read(gcp).message.content, "it is no part of what was said"
 
 
 @pytest.mark.usefixtures("user_comm")

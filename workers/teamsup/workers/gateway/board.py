@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 0.3
 TYPING_SECONDS = 8.0
-_REST_SECONDS = 5.0  # after trouble, for that channel
+_REST_SECONDS, _LONG_REST_SECONDS = 5.0, 30.0  # after trouble, and after a refusal, for that channel
 
 
 class Board:
@@ -129,7 +129,8 @@ class Board:
         is_recent = time.time() - written_at(question.snowflake) < WAIT_SECONDS
         if isinstance(error, StoreError) or isinstance(found, Again) or (isinstance(found, Later) and is_recent):
             self._log.info("reactions in channel %d have to wait: %r", question.channel, error)
-            self._rests_until[question.channel] = time.monotonic() + _REST_SECONDS
+            rest = _LONG_REST_SECONDS if isinstance(found, Later) else _REST_SECONDS
+            self._rests_until[question.channel] = time.monotonic() + rest
         elif found is None:
             raise error
         else:

@@ -1,6 +1,7 @@
 """Files that agents send: those that go with an answer, a sentence for each that does not, and their names."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,14 +11,14 @@ MOST_FILES = 10
 
 
 class Chosen(NamedTuple):
-    """The paths of those that go, and a sentence for each that does not."""
+    """The paths of those that go, and a sentence for each reason why others do not."""
 
     paths: tuple[str, ...]
     notes: tuple[str, ...]
 
 
 class Attached(NamedTuple):
-    """Names and contents of those that go, their paths, and a sentence for each that does not."""
+    """Names and contents of those that go, their paths, and a sentence for each reason why others do not."""
 
     files: tuple[tuple[str, bytes], ...]
     paths: tuple[str, ...]
@@ -37,30 +38,32 @@ class LeftOut(Exception):
 def choose(wanted: object, sendable: SendableFiles, limit: int, most: int = MOST_FILES) -> Chosen:
     """Of the paths in a message's metadata those of files that may be sent, each of up to ``limit`` bytes."""
     paths: list[str] = []
-    notes: list[str] = []
-    for name in wanted if isinstance(wanted, list) else []:
-        if len(paths) >= most:
-            notes.append(_note(str(name), f"at most {MOST_FILES} files go with one answer"))
-            continue
-        found = attach([str(name)], sendable, limit)
-        paths += found.paths
-        notes += found.notes
-    return Chosen(tuple(paths), tuple(notes))
+    refused: list[tuple[str, str]] = []
+    for path in map(str, wanted if isinstance(wanted, list) else []):
+        try:
+            if len(paths) >= most:
+                raise NotSent(f"at most {MOST_FILES} files go with one answer")
+            sendable.read(path, limit)
+        except NotSent as error:
+            refused.append((path, str(error)))
+        else:
+            paths.append(path)
+    return Chosen(tuple(paths), _notes(refused))
 
 
 def attach(paths: list[str], sendable: SendableFiles, limit: int) -> Attached:
     """Read these files."""
     files: list[tuple[str, bytes]] = []
     read: list[str] = []
-    notes: list[str] = []
+    refused: list[tuple[str, str]] = []
     for path in paths:
         try:
             files.append((safe_name(path), sendable.read(path, limit)))
         except NotSent as error:
-            notes.append(_note(path, str(error)))
+            refused.append((path, str(error)))
         else:
             read.append(path)
-    return Attached(tuple(files), tuple(read), tuple(notes))
+    return Attached(tuple(files), tuple(read), _notes(refused))
 
 
 def safe_name(path: str) -> str:
@@ -68,5 +71,12 @@ def safe_name(path: str) -> str:
     return re.sub(r"[^\w.+-]+", "_", Path(path).name, flags=re.ASCII).strip(".")[-100:] or "file"
 
 
-def _note(path: str, why: str) -> str:
-    return f"{safe_name(path)} is not attached: {why}."
+def _notes(refused: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    """A sentence for each reason; ``refused`` are paths and reasons."""
+    names: dict[str, list[str]] = {}
+    for path, why in refused:
+        names.setdefault(why, []).append(safe_name(path))
+    return tuple(
+        f"{', '.join(of_them)} {'is' if len(of_them) == 1 else 'are'} not attached: {why}."
+        for why, of_them in names.items()
+    )

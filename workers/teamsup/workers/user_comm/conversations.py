@@ -16,6 +16,7 @@ _SAID = """
         LEFT JOIN agent_status AS b ON lower(b.agent_name) = m.recipient
       WHERE m.conversation_id = :conversation AND m.id < :before AND m.id > coalesce(c.begun, 0)
         AND m.message_type NOT IN ('status_report', 'command', 'deleted', 'edited')
+        AND NOT (m.sender = :gateway AND m.message_type IN ('error', 'notification'))
         AND (m.content NOT GLOB '/*' OR lower(m.content) GLOB '/ask *')
         AND NOT EXISTS (SELECT 1 FROM messages AS q WHERE q.message_id = m.reply_to
           AND q.content GLOB '/*' AND lower(q.content) NOT GLOB '/ask *')
