@@ -132,7 +132,11 @@ def test_people_and_agents_can_ask_a_daemon_through_user_comm(running: Command) 
     asked = running.run("chat", stdin="@supervisor status\n@monitor-bridge load?\n@user_comm hello\n")
 
     *states, figures, greeting = asked.stdout.splitlines()
-    assert states == ["supervisor: user_comm: RUNNING", "monitor-bridge: RUNNING", "gateway: EXITED, not configured"]
+    assert states == [
+        "supervisor: user_comm: RUNNING",
+        "  monitor-bridge: RUNNING",
+        "  gateway: EXITED, not configured",
+    ]
     assert figures.startswith("monitor-bridge: ")
     assert greeting == "Hi there! 👋"
 

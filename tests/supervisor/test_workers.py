@@ -154,7 +154,8 @@ def test_a_crash_loop_is_reported_with_its_last_lines_and_not_spun(run_workers: 
     assert (death["reason"], death["failures"]) == ("exit code 3", 1)
     assert death["lines"] == [f"line {number}" for number in range(10, 30)]
     shown = teamsup.run("ps", "loop").stdout
-    assert "died: exit code 3; started again after 0.0 s" in shown
+    assert "died: exit code 3" in shown
+    assert "; started again after " in shown
     assert "    line 29" in shown
     with MessageHub(teamsup.team, agent="lead") as lead:
         assert lead.wait(20)
@@ -639,8 +640,7 @@ def test_agents_stand_in_ps_with_their_presence_and_their_mail(run_workers: RunW
         lead.register(note="reading logs")
         lead.send("scout", "one")
         lead.send("scout", "two")
-
-    lead_row, scout = row(teamsup, "lead"), row(teamsup, "scout")
+        lead_row, scout = row(teamsup, "lead"), row(teamsup, "scout")
 
     assert (lead_row["state"], lead_row["note"], lead_row["unread"]) == ("online", "reading logs", 0)
     assert lead_row["heartbeat_age_seconds"] < 30
