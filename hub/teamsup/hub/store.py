@@ -1,13 +1,10 @@
 """One SQLite connection that many threads may share: retries, transactions, errors in words."""
 
 import errno
-import functools
-import itertools
 import math
 import os
 import random
 import sqlite3
-import stat
 import sys
 import threading
 import time
@@ -17,35 +14,20 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from . import database_file
-from .errors import InvalidValue, StoreBusy, StoreCorrupt, StoreError, StoreFull, StoreReadOnly
-from .migration import migrate
+from .connection import open_reader, open_writer
+from .errors import StoreError
 from .scope import scoped
+from .store_errors import BUSY_SECONDS, FIRST_PAUSES, PAUSE, in_words, retry_busy
 
 T = TypeVar("T")
 Hook = Callable[[sqlite3.Connection], None]
 Durability = Literal["full", "normal"]
 
-_BUSY_SECONDS = 10.0
 # Other writers wait for so long, so a transaction that takes longer has made them fail.
-LONGEST_SECONDS = _BUSY_SECONDS
-_FIRST_PAUSES = (0.0001,) * 4
-_PAUSE = 0.001
-# A message changes some ten pages, a few bytes of each, and every changed page is written whole: 1 KiB instead of
-# SQLite's 4 carries a quarter more messages a second.
-_PAGE_BYTES = 1024
-_CHECKPOINT_BYTES = 4 * 2**20
+LONGEST_SECONDS = BUSY_SECONDS
 _LOG_BYTES = 8 * 2**20
 _TRIM_TRIES = 20
 _TRIM_EVERY = 4
-_ERRORS: dict[int, tuple[type[StoreError], str]] = {
-    sqlite3.SQLITE_BUSY: (StoreBusy, "is held by another program"),
-    sqlite3.SQLITE_LOCKED: (StoreBusy, "is held by another program"),
-    sqlite3.SQLITE_FULL: (StoreFull, "cannot grow: the disk is full"),
-    sqlite3.SQLITE_READONLY: (StoreReadOnly, "cannot be written"),
-    sqlite3.SQLITE_CANTOPEN: (StoreReadOnly, "cannot be opened"),
-    sqlite3.SQLITE_CORRUPT: (StoreCorrupt, "is damaged; restore a backup"),
-    sqlite3.SQLITE_NOTADB: (StoreCorrupt, "is not a SQLite database"),
-}
 
 
 class Store:
@@ -133,7 +115,7 @@ class Store:
     def copy_to(self, target: sqlite3.Connection) -> None:
         """Copy all of it as it is at this moment; writers go on. Raises sqlite3.Error and StoreError."""
         self._follow_file()
-        with closing(sqlite3.connect(self.path, timeout=_BUSY_SECONDS)) as source:
+        with closing(sqlite3.connect(self.path, timeout=BUSY_SECONDS)) as source:
             source.backup(target)
 
     def overwrite(self, source: sqlite3.Connection, pages: int, step: Callable[[int, int, int], None]) -> None:
@@ -145,9 +127,9 @@ class Store:
             self._follow_file()
             self._roll_back()
             try:
-                source.backup(self._db, pages=pages, progress=step, sleep=_PAUSE)
+                source.backup(self._db, pages=pages, progress=step, sleep=PAUSE)
             except sqlite3.Error as error:
-                raise self._in_words(error) from error
+                raise in_words(self._name, error) from error
             self._committed += 1
 
     def vacuum(self, pages: int) -> bool:
@@ -188,7 +170,7 @@ class Store:
             try:
                 yield from self._inner() if self.is_writing() else self._outermost(begun, ending, longest)
             except sqlite3.Error as error:
-                raise self._in_words(error) from error
+                raise in_words(self._name, error) from error
 
     def _outermost(self, begun: Hook, ending: Hook, longest: float | None) -> Generator[sqlite3.Connection, None, None]:
         self._follow_file()
@@ -248,7 +230,7 @@ class Store:
                 if self.empty_wal():
                     self._longest_log = _LOG_BYTES
                     return
-                time.sleep(random.uniform(0, _FIRST_PAUSES[0]))  # noqa: S311
+                time.sleep(random.uniform(0, FIRST_PAUSES[0]))  # noqa: S311
 
     def flush(self) -> None:
         """Bring every commit so far onto the disk, unless durability is "normal".
@@ -320,7 +302,7 @@ class Store:
         with suppress(sqlite3.Error):
             self._db.close()
         with suppress(StoreError):
-            self._db = self._translate(self._connect)
+            self._db = self._translate(lambda: open_writer(self.path, self._run))
             self._is_broken = False
 
     def _open_all(self) -> tuple[sqlite3.Connection, sqlite3.Connection, database_file.Files]:
@@ -328,9 +310,9 @@ class Store:
         known = None if self._run is None else database_file.recorded(self._run)
         if known is not None:
             database_file.check_log(self.path, known, database_file.files(self.path))
-        db = self._translate(self._connect)
+        db = self._translate(lambda: open_writer(self.path, self._run))
         try:
-            reader = self._translate(self._open_reader)
+            reader = self._translate(lambda: open_reader(self.path))
             found = database_file.files(self.path)
         except BaseException:
             db.close()
@@ -339,88 +321,8 @@ class Store:
             database_file.record(self._run, found)
         return db, reader, found
 
-    def _connect(self) -> sqlite3.Connection:
-        """The writer's connection, on a database of our schema."""
-        # Only a file nobody can have open yet is touched as a file: closing a descriptor on an open database would
-        # drop SQLite's locks in this process.
-        with suppress(FileExistsError):
-            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        db = self._open()
-        try:
-            if not db.execute("PRAGMA page_count").fetchone()[0]:
-                db.execute(f"PRAGMA page_size={_PAGE_BYTES}")
-                db.execute("PRAGMA auto_vacuum=INCREMENTAL")
-            db.execute("PRAGMA journal_mode=WAL")
-            db.execute("PRAGMA synchronous=NORMAL")
-            (page_bytes,) = db.execute("PRAGMA page_size").fetchone()
-            db.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_BYTES // page_bytes}")
-            migrate(db, self._run)
-        except BaseException:
-            db.close()
-            raise
-        return db
-
-    def _open_reader(self) -> sqlite3.Connection:
-        db = self._open()
-        try:
-            # SQLite opens the log with the first read, which must be that of this database, and of no later one.
-            db.execute("PRAGMA data_version").fetchone()
-        except BaseException:
-            db.close()
-            raise
-        return db
-
-    def _open(self) -> sqlite3.Connection:
-        db = sqlite3.connect(
-            self._name, timeout=0, isolation_level=None, check_same_thread=False, cached_statements=256
-        )
-        db.row_factory = sqlite3.Row
-        # What a foreign program stored as text need not be text; it must not close the mailbox for what comes behind.
-        db.text_factory = functools.partial(str, encoding="utf-8", errors="replace")
-        return db
-
     def _translate(self, action: Callable[[], T]) -> T:
-        """Run an action that leaves nothing behind when it fails, again and again while the database is busy.
-
-        SQLite's own busy handler sleeps in fixed steps, which starves a writer for seconds; a short random pause
-        does not.
-        """
-        deadline = time.monotonic() + _BUSY_SECONDS
-        pauses = itertools.chain(_FIRST_PAUSES, itertools.repeat(_PAUSE))
-        while True:
-            try:
-                return action()
-            except (UnicodeError, OverflowError) as error:
-                raise InvalidValue(f"A value cannot be stored: {error}.") from error
-            except (sqlite3.Error, OSError) as error:
-                busy = _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-                if not busy or time.monotonic() > deadline:
-                    raise self._in_words(error) from error
-            longest = next(pauses)
-            time.sleep(random.uniform(longest / 4, longest))  # noqa: S311
-
-    def _in_words(self, error: sqlite3.Error | OSError) -> StoreError | InvalidValue:
-        if "binding parameter" in str(error):
-            return InvalidValue(f"A value cannot be stored: {error}.")
-        if isinstance(error, OSError):
-            return StoreError(f"{self.path} cannot be opened: {error.strerror}.")
-        code = _code(error)
-        kind, words = _ERRORS.get(code, (StoreError, f"failed: {error}"))
-        why = f": {_obstacle(self._name)}" if code == sqlite3.SQLITE_CANTOPEN else ""
-        return kind(f"{self.path} {words}{why}.")
-
-
-def _obstacle(name: str) -> str:
-    """Why a database cannot be opened, which SQLite does not say."""
-    try:
-        if stat.S_ISDIR(os.stat(name).st_mode):
-            return os.strerror(errno.EISDIR)
-        if not os.access(name, os.R_OK | os.W_OK):
-            return os.strerror(errno.EACCES)
-        os.close(os.open(os.devnull, os.O_RDONLY))  # never the database itself
-    except OSError as error:
-        return error.strerror or str(error)
-    return "its folder or its log cannot be used"
+        return retry_busy(self._name, action)
 
 
 def _fsync(path: str) -> None:
@@ -435,9 +337,3 @@ def _fsync(path: str) -> None:
             os.fdatasync(file)
     finally:
         os.close(file)
-
-
-def _code(error: sqlite3.Error | OSError) -> int:
-    """SQLite's primary error code; -1 for errors of Python's own."""
-    code = getattr(error, "sqlite_errorcode", None)
-    return -1 if code is None else int(code) & 0xFF

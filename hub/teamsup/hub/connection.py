@@ -1,0 +1,56 @@
+"""SQLite connections on a team's database, as every process opens them."""
+
+import functools
+import os
+import sqlite3
+from contextlib import suppress
+from pathlib import Path
+
+from .migration import migrate
+
+# A message changes some ten pages, a few bytes of each, and every changed page is written whole: 1 KiB instead of
+# SQLite's 4 carries a quarter more messages a second.
+_PAGE_BYTES = 1024
+_CHECKPOINT_BYTES = 4 * 2**20
+
+
+def open_writer(path: Path, run: Path | None) -> sqlite3.Connection:
+    """Open a connection that writes, on a database of our schema, which is made if need be."""
+    # Only a file nobody can have open yet is touched as a file: closing a descriptor on an open database would
+    # drop SQLite's locks in this process.
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    db = _open(path)
+    try:
+        if not db.execute("PRAGMA page_count").fetchone()[0]:
+            db.execute(f"PRAGMA page_size={_PAGE_BYTES}")
+            db.execute("PRAGMA auto_vacuum=INCREMENTAL")
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=NORMAL")
+        (page_bytes,) = db.execute("PRAGMA page_size").fetchone()
+        db.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_BYTES // page_bytes}")
+        migrate(db, run)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """Open a connection that only reads."""
+    db = _open(path)
+    try:
+        # SQLite opens the log with the first read, which must be that of this database, and of no later one.
+        db.execute("PRAGMA data_version").fetchone()
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(str(path), timeout=0, isolation_level=None, check_same_thread=False, cached_statements=256)
+    db.row_factory = sqlite3.Row
+    # What a foreign program stored as text need not be text; it must not close the mailbox for what comes behind.
+    db.text_factory = functools.partial(str, encoding="utf-8", errors="replace")
+    return db

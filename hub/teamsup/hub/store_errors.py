@@ -1,0 +1,80 @@
+"""Errors of SQLite and of the system as StoreErrors in a sentence, and retries while the database is busy."""
+
+import errno
+import itertools
+import os
+import random
+import sqlite3
+import stat
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from .errors import InvalidValue, StoreBusy, StoreCorrupt, StoreError, StoreFull, StoreReadOnly
+
+T = TypeVar("T")
+
+BUSY_SECONDS = 10.0
+FIRST_PAUSES = (0.0001,) * 4
+PAUSE = 0.001
+_ERRORS: dict[int, tuple[type[StoreError], str]] = {
+    sqlite3.SQLITE_BUSY: (StoreBusy, "is held by another program"),
+    sqlite3.SQLITE_LOCKED: (StoreBusy, "is held by another program"),
+    sqlite3.SQLITE_FULL: (StoreFull, "cannot grow: the disk is full"),
+    sqlite3.SQLITE_READONLY: (StoreReadOnly, "cannot be written"),
+    sqlite3.SQLITE_CANTOPEN: (StoreReadOnly, "cannot be opened"),
+    sqlite3.SQLITE_CORRUPT: (StoreCorrupt, "is damaged; restore a backup"),
+    sqlite3.SQLITE_NOTADB: (StoreCorrupt, "is not a SQLite database"),
+}
+
+
+def retry_busy(name: str, action: Callable[[], T]) -> T:
+    """Run an action that leaves nothing behind when it fails, again and again while the database is busy.
+
+    SQLite's own busy handler sleeps in fixed steps, which starves a writer for seconds; a short random pause
+    does not.
+    """
+    deadline = time.monotonic() + BUSY_SECONDS
+    pauses = itertools.chain(FIRST_PAUSES, itertools.repeat(PAUSE))
+    while True:
+        try:
+            return action()
+        except (UnicodeError, OverflowError) as error:
+            raise InvalidValue(f"A value cannot be stored: {error}.") from error
+        except (sqlite3.Error, OSError) as error:
+            busy = _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+            if not busy or time.monotonic() > deadline:
+                raise in_words(name, error) from error
+        longest = next(pauses)
+        time.sleep(random.uniform(longest / 4, longest))  # noqa: S311
+
+
+def in_words(name: str, error: sqlite3.Error | OSError) -> StoreError | InvalidValue:
+    """Return what an error means for the database of that name."""
+    if "binding parameter" in str(error):
+        return InvalidValue(f"A value cannot be stored: {error}.")
+    if isinstance(error, OSError):
+        return StoreError(f"{name} cannot be opened: {error.strerror}.")
+    code = _code(error)
+    kind, words = _ERRORS.get(code, (StoreError, f"failed: {error}"))
+    why = f": {_obstacle(name)}" if code == sqlite3.SQLITE_CANTOPEN else ""
+    return kind(f"{name} {words}{why}.")
+
+
+def _obstacle(name: str) -> str:
+    """Why a database cannot be opened, which SQLite does not say."""
+    try:
+        if stat.S_ISDIR(os.stat(name).st_mode):
+            return os.strerror(errno.EISDIR)
+        if not os.access(name, os.R_OK | os.W_OK):
+            return os.strerror(errno.EACCES)
+        os.close(os.open(os.devnull, os.O_RDONLY))  # never the database itself
+    except OSError as error:
+        return error.strerror or str(error)
+    return "its folder or its log cannot be used"
+
+
+def _code(error: sqlite3.Error | OSError) -> int:
+    """SQLite's primary error code; -1 for errors of Python's own."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return -1 if code is None else int(code) & 0xFF
