@@ -152,7 +152,7 @@ def test_who_was_gone_before_the_step_does_not_look_alive_after_it(join: Join, c
 def test_a_heartbeat_far_ahead_says_nothing_of_now(join: Join, team: Team) -> None:
     lead = join("lead")
     as_foreign_program(
-        team, "INSERT INTO agent_status VALUES ('ghost', ?, '2999-01-01 00:00:00', '{}', 'agent', NULL, 0)", ONLINE
+        team, "INSERT INTO agent_status (agent_name, status, last_heartbeat) VALUES ('ghost', ?, '2999-01-01')", ONLINE
     )
 
     ghost = lead.agent_named("ghost")

@@ -3,12 +3,13 @@
 import asyncio
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from support import as_foreign_program
 from teamsup.hub import Agent, MessageHub, Team
+from teamsup.hub.wording import presence
 
 Join = Callable[..., MessageHub]
 
@@ -158,6 +159,16 @@ def test_what_ends_its_reader_with_an_error_counts_as_an_attempt(join: Join, tea
 
     (state,) = lead.trace(message.message_id)
     assert (state.state, state.attempts, state.outcome) == ("ready", 1, "scout ended with ZeroDivisionError")
+
+
+def test_only_who_sends_heartbeats_is_called_silent(join: Join) -> None:
+    scout = join("scout")
+    later = datetime.now(UTC) + timedelta(minutes=3)
+    assert presence(known(scout, "scout"), later).startswith("last seen ")
+
+    scout.heartbeat()
+
+    assert presence(known(scout, "scout"), later).startswith("silent, last seen ")
 
 
 def test_who_sends_heartbeats_is_watched_and_who_registers_is_not(join: Join) -> None:

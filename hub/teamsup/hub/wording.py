@@ -115,6 +115,7 @@ def presence(agent: Agent, now: datetime) -> str:
         return agent.status if since is None else f"{agent.status} for {duration((now - since).total_seconds())}"
     if agent.last_heartbeat is None:
         return f"{OFFLINE}, never here yet"
-    absence = OFFLINE if agent.status == OFFLINE else "silent"
-    last = f"{absence}, last seen {ago(agent.last_heartbeat, now)}"
+    last = f"last seen {ago(agent.last_heartbeat, now)}"
+    if agent.status == OFFLINE or agent.is_watched:
+        last = f"{OFFLINE if agent.status == OFFLINE else 'silent'}, {last}"
     return f"{last}, degraded then" if agent.degraded else last

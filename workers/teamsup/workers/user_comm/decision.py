@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from teamsup.hub import CallerError, Message
+from teamsup.hub.checks import LISTED, quote
 from teamsup.hub.team import fold_name
 
 ASKS, ANSWERS = "opinion_request", "opinion_response"
@@ -113,7 +114,7 @@ def asked_in(message: Message, people: Mapping[str, Collection[str]] | None = No
             raise CallerError("The default must be a text.")
         chosen = _choose(options, fallback) if options else fallback.strip()
         if chosen is None:
-            raise CallerError(f"The default {fallback!r} is none of the options.")
+            raise CallerError(f"The default {quote(fallback)} is none of the options.")
         fallback = chosen
     deciders = _deciders(message.metadata, people or {})
     if message.sender in deciders:
@@ -250,7 +251,7 @@ def _deciders(metadata: Mapping[str, object], people: Mapping[str, Collection[st
 
 def _meant(name: object, people: Collection[str]) -> str:
     if len(people) > 1:
-        raise CallerError(f"deciders: {name!r} may be {' or '.join(sorted(people))}; name one of these.")
+        raise CallerError(f"deciders: {quote(name)} may be {' or '.join(sorted(people)[:LISTED])}; name one of these.")
     return next(iter(people), "") or _decider(name)
 
 
@@ -261,5 +262,5 @@ def _decider(name: object) -> str:
         return fold_name(str(name))
     except CallerError as error:
         raise CallerError(
-            f"deciders: {name!r} is nobody; name people as on their consoles, or discord:NUMBER."
+            f"deciders: {quote(name)} is nobody; name people as on their consoles, or discord:NUMBER."
         ) from error
