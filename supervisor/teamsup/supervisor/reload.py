@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from teamsup.hub import NotConfigured
+from teamsup.hub import NotConfigured, TeamsupError
 from teamsup.hub.command_line import command_line
 from teamsup.hub.settings import saved_tables
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .supervisor import Supervisor
 
 _READS_BY_ITSELF = "user_comm"
-_CAUSE = "configuration"
+_CAUSE, _SAVED = "configuration", "saved configuration"
 
 Stamp = tuple[int, int, int] | None
 
@@ -59,23 +59,25 @@ class Reload:
             return plan
 
     async def follow(self) -> None:
-        """Where a file of the configuration was changed, show it, and try again the workers that are held.
-
-        Raises StoreError or OSError when that cannot be done now; the next call tries it again.
-        """
+        """Where a file of the configuration was changed, show it, and try again the workers that are held."""
         stamps = self._stamps_now()
         is_old = all(self._stamps.get(path, stamp) == stamp for path, stamp in stamps.items())
         if self._lock.locked() or (is_old and not self._is_unfinished):
             self._stamps = stamps | self._stamps
             return
-        async with self._lock:
-            # A file that was away for a moment is news also when it is back as it was.
-            self._is_unfinished = True
-            new = await self._without_reload()
-            if new.tables != self._supervisor.settings.tables or self._held():
-                await self._take_over(new, "a file was saved")
+        try:
+            async with self._lock:
+                # A file that was away for a moment is news also when it is back as it was.
+                self._is_unfinished = True
+                new = await self._without_reload()
+                if new.tables != self._supervisor.settings.tables or self._held():
+                    await self._take_over(new, "a file was saved")
+        except (TeamsupError, OSError) as error:
+            self._supervisor.troubles.begin(_SAVED, f"What was saved cannot be taken over: {error}")
+        else:
             self._stamps |= stamps
             self._is_unfinished = False
+            self._supervisor.troubles.end(_SAVED)
 
     async def _without_reload(self) -> Configuration:
         """Return what was accepted, with what counts of the saved file at once."""
@@ -123,7 +125,7 @@ class Reload:
                 if metrics is not None:
                     undo.callback(metrics.close)
             await asyncio.to_thread(configuration_file.stage, supervisor.team, new)
-            await asyncio.to_thread(supervisor.enroll, new)
+            await asyncio.to_thread(supervisor.membership.enroll, new)
             configuration_file.switch(supervisor.team)
             undo.pop_all()
         if plan != Plan() or why == "reload":

@@ -25,6 +25,7 @@ from .journal import Journal
 from .judge import WEIGH_SECONDS, Judge
 from .lifecycle import ALIVE, State
 from .member import Member
+from .membership import Membership
 from .news import MONITOR_BRIDGE, News
 from .notifier import Notifier
 from .plan import Plan
@@ -43,7 +44,7 @@ _PRUNE_EVERY_SECONDS = 3600.0
 _SECOND_THOUGHT_SECONDS = 0.5
 _SHOW_SHARE, _SHOW_AT_LATEST = 5.0, 0.5
 """What is shown of the team follows a change after so many times what showing takes, in seconds at the latest."""
-_STATE, _METRICS, _FILES = "state", "metrics", "files"
+_STATE, _METRICS = "state", "metrics"
 
 
 class Supervisor:
@@ -70,11 +71,8 @@ class Supervisor:
         self._ended = False
         # With nohup SIGHUP was ignored, and the terminal may go.
         self._needs_terminal = _has_terminal() and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
-        self._marking = asyncio.Lock()
         self._showing: asyncio.TimerHandle | None = None
         self._show_seconds = 0.0
-        self._gone: set[str] = set()
-        self._removed: set[str] = set()
         self._tasks: set[asyncio.Task[object]] = set()
         self._agents: dict[str, Agent] = {}
         self.troubles = Troubles(self.say, self._show_trouble)
@@ -83,6 +81,7 @@ class Supervisor:
         self._news = News(hub, self.troubles)
         self._published = state_file.TeamState(os.getpid(), self._started_at, ())
         self.metrics: MetricsServer | None = None
+        self.membership = Membership(hub, self.crew)
         self._reload = Reload(self)
         self._boot_trouble = trouble
 
@@ -152,8 +151,8 @@ class Supervisor:
         self._check_ready()
         self._notifier.status(self._status())
         self.publish()
-        if self._gone:
-            self.background(self._mark_offline())
+        if self.membership.has_changed:
+            self.background(self.in_hub(self.membership.write, self.settings))
         self._show_seconds = time.monotonic() - begun
         if not self.crew.is_calm:
             self._show()
@@ -200,19 +199,9 @@ class Supervisor:
             self._news.add(self._boot_trouble)
         self.hub.register("supervisor", pid=os.getpid())
         self.hub.recover()
-        self.enroll(self.settings)
-        self._removed = known.keys() - {*self.settings.programs, *self.settings.agents}
+        self.membership.enroll(self.settings)
+        self.membership.remove(*known.keys() - {*self.settings.programs, *self.settings.agents})
         self.hub.watch()
-
-    def enroll(self, settings: Configuration) -> None:
-        """Make those of this configuration known who are not. Raises StoreError; then nobody was."""
-        with self.hub.transaction():
-            for program in settings.programs.values():
-                # Who sends no heartbeats may know nothing of the hub; its mailbox would fill up unread.
-                if program.heartbeat_seconds is not None:
-                    self.hub.enroll(program.name, "daemon" if program.is_ours else "agent")
-            for name in settings.agents:
-                self.hub.enroll(name)
 
     def remove(self, name: str) -> None:
         """End a worker that is configured no more, then forget it."""
@@ -224,18 +213,8 @@ class Supervisor:
         if member.name not in self.settings.programs:
             self.crew.members.pop(member.name, None)
             self.journal.forget(member.name)
-            self._removed.add(member.name)
+            self.membership.remove(member.name)
             self._show()
-            await self.in_hub(self._retire)
-
-    def _retire(self) -> None:
-        """Forget the removed in the hub too; messages for them stay. After a StoreError the next call goes on."""
-        for name in list(self._removed):
-            if name in self.settings.agents:
-                self.hub.mark_offline(name)
-            elif name not in self.settings.programs:
-                self.hub.retire(name)
-            self._removed.discard(name)
 
     def _signalled(self, number: int) -> None:
         """SIGTERM and Ctrl-C end the team in order, a second Ctrl-C at once. SIGHUP reloads, unless it says that the
@@ -256,7 +235,7 @@ class Supervisor:
 
     def _changed(self, member: Member) -> None:
         if member.child is None and not member.is_busy:
-            self._gone.add(member.name)
+            self.membership.end(member.name)
         self._show()
 
     def _check_ready(self) -> None:
@@ -266,18 +245,6 @@ class Supervisor:
         self.say(f"ready in {seconds:.1f} s; talk to the team with: {command_line(self.team, 'chat')}")
         self._notifier.ready(self._status())
         self.ready.set()
-
-    async def _mark_offline(self) -> None:
-        """Of all who are gone at once: on a busy hub each commit may take as long as it has patience."""
-        async with self._marking:
-            gone = [
-                member.name
-                for member in self.crew.members.values()
-                if member.child is None and member.name in self._gone and member.program.heartbeat_seconds is not None
-            ]
-            self._gone.clear()
-            if gone:
-                await self.in_hub(self.hub.mark_offline, *gone)
 
     def _died(self, member: Member, death: Death) -> None:
         self._show()
@@ -339,7 +306,7 @@ class Supervisor:
 
     async def _care(self) -> None:
         self._keep_hold()
-        await self._follow_files()
+        await self._reload.follow()
         if _STATE in self.troubles:
             self.publish()
         if _METRICS in self.troubles:
@@ -373,16 +340,6 @@ class Supervisor:
             self.say(str(error))
             self.stopping.set()
 
-    async def _follow_files(self) -> None:
-        if self.stopping.is_set():
-            return
-        try:
-            await self._reload.follow()
-        except (TeamsupError, OSError) as error:
-            self.troubles.begin(_FILES, f"What was saved cannot be taken over: {error}")
-        else:
-            self.troubles.end(_FILES)
-
     def _look(self) -> tuple[list[Agent], list[Delivery]]:
         # Who looks for crash loops learns of them from here: many workers know nothing of the hub.
         workers = self._published.workers
@@ -394,7 +351,7 @@ class Supervisor:
             reason=str(self.troubles),
             note=self._reload.note,
         )
-        self._retire()
+        self.membership.write(self.settings)
         self.hub.watch()
         self.hub.expire()
         # The requests first: who has made them is known by then.
