@@ -13,7 +13,7 @@ from gateway_process import arrival, connected, gateway, locked, until
 from support import environment_of_a_stranger
 from teamsup.hub import MessageHub, Team
 from teamsup.workers.gateway.command_answers import FOLLOWS
-from teamsup.workers.gateway.interactions import NOT_ALLOWED
+from teamsup.workers.gateway.interactions import FAILED, NOT_ALLOWED
 from teamsup.workers.gateway.pairing import new_code, redeem
 from teamsup.workers.gateway.slash_commands import COMMANDS, in_words
 from teamsup.workers.user_comm.routing import COMMANDS as UNDERSTOOD
@@ -343,5 +343,18 @@ def test_the_commands_are_told_to_discord_only_when_they_have_changed(team: Team
             told = [each for each in await discord.requests("PUT", "/commands") if each.status == 200]
             assert len(told) == 1
             assert [command["name"] for command in await discord.commands()] == [each["name"] for each in COMMANDS]
+
+    asyncio.run(use())
+
+
+def test_a_command_that_goes_wrong_in_the_gateway_says_so(team: Team, join: Join) -> None:
+    async def use() -> None:
+        user_comm = join("user_comm")
+        async with FakeDiscord() as discord, gateway(team, discord):
+            await ready(discord, user_comm)
+            user_comm.change("ALTER TABLE discord_people RENAME TO gone")
+            used = await discord.command("/status", user=BOB)
+            await discord.until(lambda: has_answer(discord.world.interactions[used]), "it is answered")
+            assert await discord.answers(used) == [FAILED]
 
     asyncio.run(use())

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -102,3 +103,21 @@ def test_an_agent_cannot_say_what_became_of_a_question(team: Team, join: Join) -
             assert (message.content, len(message.components)) == ("Restart it?", 1)
 
     asyncio.run(use())
+
+
+def test_a_button_of_an_agent_says_which_command_it_is(team: Team, join: Join) -> None:
+    async def use() -> None:
+        async with running(team, join) as (discord, user_comm):
+            gcp = join("gcp")
+            buttons = {"commands": {"Details": "/decide 12 yes", "Acknowledge": "/ack 1"}}
+            message = gcp.send("gateway", "Look", conversation_id=PLACE, metadata=buttons)
+            ours = user_comm.send("gateway", "Look", conversation_id=PLACE, metadata=buttons)
+            await sent(gcp, message, ours)
+            shown = [_labels(each.components) for each in await discord.messages(author=BOT)]
+            assert shown == [["Details (/decide 12 yes)", "Acknowledge (/ack 1)"], ["Details", "Acknowledge"]]
+
+    asyncio.run(use())
+
+
+def _labels(components: list[dict[str, Any]]) -> list[str]:
+    return [button["label"] for row in components for button in row["components"]]

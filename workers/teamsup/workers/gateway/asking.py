@@ -30,6 +30,8 @@ class Asking:
         self._changed = asyncio.Event()
         self.client: discord.Client | None = None
         """None: there was no connection yet."""
+        self.trouble = ""
+        """What Discord has not answered for a while; empty: it answers."""
 
     @property
     def me(self) -> int:
@@ -52,13 +54,18 @@ class Asking:
             changed = self._changed
             if self.client is not None:
                 try:
-                    return await question(self.client)
+                    answer = await question(self.client)
                 except (NoPlace, discord.InvalidData):
                     raise
                 except Exception as error:  # discord.py lets everything out: the network's errors and Discord's
                     if isinstance(verdict(self.client, error), Never | Later):
                         raise
                     self._log.warning("Discord does not answer, next try in %.0f s: %s", pause, error)
+                    if pause == _LONGEST_PAUSE:
+                        self.trouble = f"Discord does not say what was written: {error}"
+                else:
+                    self.trouble = ""
+                    return answer
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(changed.wait(), pause)
             pause = min(2 * pause, _LONGEST_PAUSE)

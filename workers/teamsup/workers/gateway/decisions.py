@@ -3,10 +3,11 @@ shows what was decided. Pure; who may decide, and which answer counts, is user_c
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from teamsup.hub import Message
+from teamsup.hub.wording import one_line
 
 from .text import plain
 
@@ -48,6 +49,15 @@ def commands(message: Message) -> dict[str, str]:
     found = given if isinstance(given, Mapping) else {}
     good = [(label, text) for label, text in found.items() if label.strip() and isinstance(text, str) and text.strip()]
     return dict(good[:room])
+
+
+def with_commands_shown(message: Message) -> Message:
+    """The message with buttons that say which command they are: an agent may write anything on them."""
+    shown: dict[str, str] = {}
+    for number, (label, text) in enumerate(commands(message).items(), 1):
+        words = f"{one_line(label, 30)} ({one_line(text, 40)})"
+        shown[words if words not in shown else f"{number}. {words}"] = text
+    return replace(message, metadata={**message.metadata, "commands": shown}) if shown else message
 
 
 def pressed(custom_id: str) -> Pressed | None:

@@ -129,6 +129,7 @@ class Gateway(Worker):
     async def _tell_unheard(self) -> None:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
+            await self._troubled("reading")(self._inbox.trouble)
             with contextlib.suppress(StoreError):  # looked at again soon
                 await self.in_thread(self._unheard.look)
 

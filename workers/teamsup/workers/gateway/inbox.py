@@ -54,6 +54,11 @@ class Inbox:
         self._readable: set[int] = set()
         self._looking = asyncio.Semaphore(_LOOKS_AT_ONCE)
 
+    @property
+    def trouble(self) -> str:
+        """Why not all is taken in that was written; empty: it is."""
+        return self._asking.trouble
+
     def listeners(self, client: "discord.Client") -> "tuple[Listener, ...]":
         """What that client has to call, by discord.py's names."""
 

@@ -31,6 +31,7 @@ _STORE_SECONDS = 60.0
 _ACKNOWLEDGED_ALREADY = 40060
 NOT_ALLOWED = "You may not speak to the team here. Ask whoever runs it."
 NOT_TO_DECIDE = "You may not decide this."
+FAILED = "That went wrong, so the team does not have it. My log says why: teamsup logs gateway"
 NOT_KNOWN = "This question is not known any more."
 
 
@@ -71,6 +72,15 @@ class Interactions:
         return on_interaction, setup_hook
 
     async def hear(self, interaction: "discord.Interaction") -> None:
+        """Whatever goes wrong, whoever uses it is told."""
+        try:
+            await self._hear(interaction)
+        except Exception:
+            self._log.exception("an interaction of user %d failed", interaction.user.id)
+            say = interaction.followup.send if interaction.response.is_done() else interaction.response.send_message
+            await self._kindly(say(FAILED, ephemeral=True))
+
+    async def _hear(self, interaction: "discord.Interaction") -> None:
         import discord
 
         data: Any = interaction.data or {}

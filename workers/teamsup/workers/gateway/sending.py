@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from teamsup.hub import Message, MessageHub
 from teamsup.hub.wording import one_line
 
+from .decisions import with_commands_shown
 from .sendable_files import SendableFiles
 from .text import as_file
 from .uploads import Attached, LeftOut, attach
@@ -73,8 +74,9 @@ class Sending:
             if piece.begun_at is not None and (sent := await self._search(spot, piece)) is not None:
                 return sent
             piece = await asyncio.to_thread(self._pieces.begin, piece, spot.channel)
-        plainly = _plainly(message, piece, self._buttons(message) if last else None)
         voice = await asyncio.to_thread(voice_of, self._hub, message)
+        pressable = with_commands_shown(message) if voice.speaker else message
+        plainly = _plainly(message, piece, self._buttons(pressable) if last else None)
         dressed = plainly | _dress(message, piece, spot, voice.speaker)
         target = spot.client.get_partial_messageable(spot.channel)
         try:
