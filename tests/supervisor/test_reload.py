@@ -63,6 +63,22 @@ def test_detach_names_who_is_tried_again(teamsup: Command) -> None:
         assert teamsup.run("stop").returncode == 0
 
 
+def test_a_start_with_a_broken_file_runs_what_was_accepted_and_says_so(teamsup: Command) -> None:
+    teamsup.configure(worker("one"))
+    assert teamsup.run("start", "--detach").returncode == 0
+    assert teamsup.run("stop").returncode == 0
+    teamsup.team.configuration.write_text("[team")
+    try:
+        start = teamsup.run("start", "--detach")
+
+        assert start.returncode == 4
+        assert "The saved teamsup.toml does not count: " in refusal(start)
+        in_state(teamsup, "one", "RUNNING")
+        assert teamsup.run("ps").returncode == 4
+    finally:
+        assert teamsup.run("stop").returncode == 0
+
+
 def test_a_reload_needs_the_file(run_workers: RunWorkers, teamsup: Command) -> None:
     run_workers(worker("one"))
     teamsup.team.configuration.unlink()
@@ -74,7 +90,7 @@ def test_a_reload_needs_the_file(run_workers: RunWorkers, teamsup: Command) -> N
     assert row(teamsup, "one")["state"] == "RUNNING"
 
 
-@pytest.mark.parametrize("step", ["log", "metrics", "file", "hub"])
+@pytest.mark.parametrize("step", ["metrics", "file", "hub"])
 def test_a_reload_that_fails_in_the_middle_changes_nothing(
     run_workers: RunWorkers, teamsup: Command, step: str
 ) -> None:
@@ -87,9 +103,7 @@ def test_a_reload_that_fails_in_the_middle_changes_nothing(
         taken.listen()
         port = taken.getsockname()[1]
         metrics = f"[metrics]\nport = {port}\n" if step == "metrics" else ""
-        if step == "log":
-            (teamsup.team.logs / "two.log").mkdir()
-        elif step == "file":
+        if step == "file":
             accepted.with_suffix(".new").mkdir()
         elif step == "hub":
             as_foreign_program(

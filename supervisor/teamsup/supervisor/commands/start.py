@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from teamsup.hub import MessageHub, Team
 from teamsup.hub.command_line import command_line
 from teamsup.hub.messages import SUPERVISOR
+from teamsup.hub.wording import printable
 
 from .. import limits
 from ..arguments import add_timeout
@@ -64,7 +65,8 @@ async def _run(supervisor: "Supervisor", ready_fd: int | None, seconds: float) -
     async def tell_ready(descriptor: int) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(supervisor.ready.wait(), seconds)
-        os.write(descriptor, f"{' '.join(supervisor.crew.unready())}\n".encode())
+        trouble = " ".join(str(supervisor.troubles).split())
+        os.write(descriptor, f"{' '.join(supervisor.crew.unready())}\t{trouble}\n".encode())
         os.close(descriptor)
         # Whoever started us may wait for the end of our stderr.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
@@ -96,9 +98,12 @@ def _detach(team: Team, seconds: float) -> int:
         # It has said on our stderr why it could not start.
         return process.wait()
     process.returncode = 0  # it goes on without us, so Python need not warn that it runs
-    if late := line.split():
+    names, _, trouble = line.strip("\n").partition("\t")
+    if late := names.split():
         are = f"{late[0]} is" if len(late) == 1 else f"{', '.join(late)} are"
         logs = command_line(team, "logs", *late[:1])
         raise NotReady(f"Team {team.name!r} runs, pid {process.pid}, but {are} not ready yet. See: {logs}")
+    if trouble:
+        raise NotReady(f"Team {team.name!r} runs, pid {process.pid}. {printable(trouble)}")
     print(f"Team {team.name!r} runs, pid {process.pid}. End it with: {command_line(team, 'stop')}")
     return 0
