@@ -5,6 +5,7 @@ import contextlib
 import os
 import socket
 import sqlite3
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from own_workers import BEATS, beating, holding, in_state, row, said
+from own_workers import BEATS, beating, holding, in_state, row, said, worker
 from support import Command, eventually
 from teamsup.hub import MessageHub, Team, maintenance
 from teamsup.supervisor import hub_monitor
@@ -130,3 +131,17 @@ def test_what_else_prevents_writes_is_said(
         monitor.end_write()
 
     assert lines == [text, f"over: {text}"]
+
+
+def test_a_team_starts_while_a_stranger_holds_its_hub_and_names_it(teamsup: Command) -> None:
+    teamsup.configure(worker("own") + beating("beats"))
+    takes_writes(teamsup)
+    with contextlib.ExitStack() as held:
+        stranger = held.enter_context(holding(teamsup.team.database))
+        with teamsup.open("start", stdout=subprocess.DEVNULL) as supervisor:
+            try:
+                said(teamsup, f"Pid {stranger} (")
+                in_state(teamsup, "own", "RUNNING")
+            finally:
+                held.close()
+                supervisor.terminate()

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from teamsup.hub import Team
 from teamsup.hub.last_resort import environment_of_ours
@@ -12,6 +13,7 @@ from teamsup.hub.sections import MonitorSection
 from teamsup.hub.wording import duration
 
 from .lifecycle import State
+from .limits import give_back
 from .member import Member
 
 _LATE = 1.5
@@ -80,6 +82,7 @@ class Alarm:
                 check=False,
                 env={**environment, **environment_of_ours(reason)},
                 start_new_session=True,
+                preexec_fn=partial(give_back, is_ours=False),
             )
         except Exception as error:
             # Whatever it is, it is tried again.

@@ -73,7 +73,12 @@ class Child:
         return self._popen.pid
 
     def exit_code(self) -> int | None:
-        """None while it runs; negative for a signal."""
+        """None while it runs; negative for a signal.
+
+        What it left behind in its group is ended first: once the code is taken, another group may have its number.
+        """
+        if self._popen.returncode is None and _has_ended(self.pid):
+            self.kill()
         return self._popen.poll()
 
     def terminate(self, number: int = signal.SIGTERM) -> None:
@@ -109,8 +114,7 @@ class Child:
         return bool(chunk)
 
     def close(self, say: Callable[[list[str]], None]) -> None:
-        """Once it has exited: end what it left behind in its group, and pass on its last lines."""
-        self.kill()
+        """Once it has exited: pass on its last lines."""
         for _ in range(_LAST_CHUNKS):
             if not self.read_lines(say):
                 break
@@ -122,6 +126,10 @@ class Child:
         if self._unfinished:
             say([self._unfinished.decode(errors="replace")])
             self._unfinished = b""
+
+
+def _has_ended(pid: int) -> bool:
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
 def _require_program(program: Program) -> None:

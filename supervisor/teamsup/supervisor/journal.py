@@ -29,6 +29,10 @@ class Journal:
         if self._echo is not None:
             self._echo.width = max(self._echo.width, len(name))
 
+    def require(self, name: str) -> None:
+        """Raise OSError unless its file can be opened."""
+        self._files[name].require()
+
     def forget(self, name: str) -> None:
         """Close its file; it will print no more."""
         if (file := self._files.pop(name, None)) is not None:

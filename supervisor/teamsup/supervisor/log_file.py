@@ -41,6 +41,11 @@ class LogFile:
         else:
             self._lost = 0
 
+    def require(self) -> None:
+        """Raise OSError unless it can be opened."""
+        if self._file is None:
+            self._open()
+
     def close(self) -> None:
         if self._file is not None:
             os.close(self._file)

@@ -119,6 +119,7 @@ class Reload:
                 if program.name not in supervisor.crew.members:
                     supervisor.journal.open(program.name, program.log_bytes, program.log_files)
                     undo.callback(supervisor.journal.forget, program.name)
+                    supervisor.journal.require(program.name)
             metrics = supervisor.metrics
             if port is not None:
                 metrics = supervisor.open_metrics(port)

@@ -38,6 +38,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _REQUEST_SECONDS = 24 * 3600.0
+_JOIN_SECONDS = 1.0
+"""After so long the workers are started without the hub."""
 _PRUNE_FIRST_SECONDS = 60.0
 _PRUNE_EVERY_SECONDS = 3600.0
 # A signal that came twice at once, as from 'timeout' to the group and to us, is no second thought.
@@ -73,6 +75,8 @@ class Supervisor:
         self._needs_terminal = _has_terminal() and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
         self._showing: asyncio.TimerHandle | None = None
         self._show_seconds = 0.0
+        self._has_joined = False
+        self._joining: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[object]] = set()
         self._agents: dict[str, Agent] = {}
         self.troubles = Troubles(self.say, self._show_trouble)
@@ -197,11 +201,22 @@ class Supervisor:
         if self._boot_trouble:
             self._reload.show(self._boot_trouble)
             self._news.add(self._boot_trouble)
-        self.hub.register("supervisor", pid=os.getpid())
-        self.hub.recover()
-        self.membership.enroll(self.settings)
         self.membership.remove(*known.keys() - {*self.settings.programs, *self.settings.agents})
-        self.hub.watch()
+        self._hub_monitor.begin_write()
+        self._joining = asyncio.create_task(self._join())
+        await asyncio.wait([self._joining], timeout=_JOIN_SECONDS)
+
+    async def _join(self) -> None:
+        """Take part in the hub. One that another program holds is no reason not to start: it is tried again."""
+
+        def join() -> bool:
+            self.hub.register("supervisor", pid=os.getpid())
+            self.hub.recover()
+            self.membership.enroll(self.settings)
+            self.hub.watch()
+            return True
+
+        self._has_joined = await self.in_hub(join) or False
 
     def remove(self, name: str) -> None:
         """End a worker that is configured no more, then forget it."""
@@ -312,7 +327,10 @@ class Supervisor:
         if _METRICS in self.troubles:
             await self._serve_metrics()
         self._hub_monitor.begin_write()
-        found = await self.in_hub(self._look)
+        if self._joining is None or (self._joining.done() and not self._has_joined):
+            self._joining = asyncio.create_task(self._join())
+        await asyncio.wait([self._joining])
+        found = await self.in_hub(self._look) if self._has_joined else None
         if found is None:
             self._judge.forgive()
             return
