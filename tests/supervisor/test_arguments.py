@@ -20,7 +20,16 @@ COMMANDS = [
     *(["read", "--agent"], ["read", "--limit"], ["read", "--wait"], ["stop"], ["restart"], ["reload"]),
     *(["hub", "stats"], ["hub", "check"], ["hub", "backup"], ["hub", "prune", "--days"], ["hub", "prune", "--keep"]),
     *(["hub", "dead"], ["hub", "retry"], ["hub", "retry", "#1", "--recipient"], ["forget", "--yes"], ["decisions"]),
-    *(["alerts"], ["alerts", "refused"], ["alerts", "ack"], ["ps", "--team"], ["send", "--team"], []),
+    *(
+        ["alerts"],
+        ["alerts", "refused"],
+        ["alerts", "ack"],
+        ["agents"],
+        ["agents", "rm"],
+        ["ps", "--team"],
+        ["send", "--team"],
+        [],
+    ),
 ]
 LONGEST_LINE = 1000
 WORDS = st.one_of(
