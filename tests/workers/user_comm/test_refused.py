@@ -54,6 +54,22 @@ def test_the_agent_whose_news_discord_refuses_is_told(
 
 
 @pytest.mark.usefixtures("user_comm")
+def test_the_agent_whose_question_discord_does_not_show_is_told(
+    gateway: MessageHub, join: Join, configure: Callable[..., None]
+) -> None:
+    configure("[gateway]\nhome_channel = 9\n")
+    lead = join("lead")
+    lead.send("user_comm", "Restart it?", message_type="opinion_request", metadata={"options": ["yes", "no"]})
+    shown = hear(gateway, kind="opinion_request")
+    gateway.answer(shown, "Discord did not take it.", message_type="error")
+    told = hear(lead, kind="error")
+    assert (
+        told.content
+        == f"People on Discord do not see your question #{shown.metadata['decision']}: Discord did not take it."
+    )
+
+
+@pytest.mark.usefixtures("user_comm")
 def test_an_answer_that_the_hub_gives_up_is_told_to_the_person_and_the_agent(
     gateway: MessageHub, join: Join, team: Team
 ) -> None:

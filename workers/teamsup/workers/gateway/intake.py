@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from teamsup.hub import Message, MessageHub
 
 from . import places
-from .heard import Heard, tell
+from .heard import Heard, Told, tell
 from .snowflakes import conversation_of, message_id_of
 
 RECIPIENT = "user_comm"
@@ -21,13 +21,16 @@ class Intake:
 
     def take(self, heard: Heard, files: Sequence[str]) -> None:
         """Store it, unless it is stored."""
+        told = tell(heard, files, time.time())
         with self._hub.transaction():
             self._see(heard)
             if not self._versions(heard.snowflake):
-                self._send(heard, files, message_id_of(heard.snowflake))
+                self._send(heard, told, message_id_of(heard.snowflake))
 
     def edit(self, heard: Heard, files: Sequence[str]) -> None:
         """Withdraw what nobody has read and say it anew; to who has read it, say what it says now."""
+        now = time.time()
+        anew, news = tell(heard, files, now), tell(heard, files, now, before="edited: ")
         with self._hub.transaction():
             versions = self._versions(heard.snowflake)
             if not versions or versions[-1].message_type == DELETED or heard.edited is None:
@@ -38,14 +41,13 @@ class Intake:
             last, changed_id = versions[-1], message_id_of(heard.snowflake, str(heard.edited))
             read = _read(versions)
             if self._hub.cancel(last.message_id) and last.message_type != EDITED:
-                self._send(heard, files, changed_id)
+                self._send(heard, anew, changed_id)
             elif read is not None:
-                told = tell(heard, files, time.time(), before="edited: ")
                 self._hub.send(
                     RECIPIENT,
-                    told.content,
+                    news.content,
                     message_type=EDITED,
-                    metadata=told.metadata,
+                    metadata=news.metadata,
                     message_id=changed_id,
                     conversation_id=last.conversation_id,
                     reply_to=read.message_id,
@@ -89,8 +91,7 @@ class Intake:
         author = heard.author
         places.see(self._hub, author.channel, heard.snowflake, author.user if author.guild is None else None)
 
-    def _send(self, heard: Heard, files: Sequence[str], message_id: str) -> None:
-        told = tell(heard, files, time.time())
+    def _send(self, heard: Heard, told: Told, message_id: str) -> None:
         if (answered := self._said_by(heard.answers)) is not None:
             told.metadata["answers"] = answered
         self._hub.send(

@@ -111,7 +111,7 @@ class Requests:
             if source is not None and sender is not None and sender.kind == "agent":
                 self._hub.answer(source, f"Of your message #{source.id}: {news.content}", message_type="error")
             elif isinstance(asked_by := said.metadata.get("asked_by"), str) and self._hub.agent_named(asked_by):
-                text = f"People on Discord do not see your question #{said.id}: {news.content}"
+                text = f"People on Discord do not see your question #{said.metadata.get('decision')}: {news.content}"
                 self._hub.send(asked_by, text, message_type="error")
             question = self._message(said.reply_to)
             if news.sender == HUB and question is not None and question.sender == GATEWAY:
