@@ -189,3 +189,12 @@ def test_what_concerns_all_is_refused_as_a_whole(team: Team) -> None:
     for toml in ("[tema]\n", "[team]\nagent = []\n", "[metrics]\nport = -1\n", '[worker."a b"]\n'):
         with pytest.raises(NotConfigured):
             read(team, tomllib.loads(toml))
+
+
+def test_a_worker_that_is_held_waits_for_the_files_that_it_reads_at_its_start(team: Team) -> None:
+    programs = loaded(
+        team, '[gateway]\ntoken_file = "token"\n[worker.own]\ncommand = ["x"]\nenv_file = "env"\n'
+    ).programs
+
+    assert programs["gateway"].files == (team.folder / "token",)
+    assert programs["own"].files == (team.folder / "env",)

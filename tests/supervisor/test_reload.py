@@ -161,6 +161,17 @@ def test_who_is_held_is_tried_again_when_the_file_is_mended(run_workers: RunWork
     eventually(lambda: row(teamsup, "supervisor")["note"] == "", "nothing waits")
 
 
+def test_of_two_that_are_held_the_one_that_was_mended_starts(run_workers: RunWorkers, teamsup: Command) -> None:
+    run_workers(worker("one", restrat="never") + worker("two", restrat="never"))
+
+    teamsup.configure(worker("one") + worker("two", restrat="never"))
+
+    in_state(teamsup, "one", "RUNNING")
+    assert row(teamsup, "two")["state"] == "FATAL"
+    eventually(lambda: "[worker.two]" in row(teamsup, "supervisor")["note"], "the supervisor says what is still wrong")
+    assert row(teamsup, "supervisor")["note"].startswith(str(teamsup.team.configuration))
+
+
 def test_who_is_held_is_tried_again_when_its_env_file_changes(run_workers: RunWorkers, teamsup: Command) -> None:
     teamsup.team.create()
     secrets = teamsup.team.folder / "secrets"

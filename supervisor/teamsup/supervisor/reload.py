@@ -100,7 +100,7 @@ class Reload:
         if not fault:
             self._supervisor.troubles.end(_CAUSE)
         else:
-            holds_one = fault == self._supervisor.settings.fault
+            holds_one = fault in (program.fault for program in self._supervisor.settings.programs.values())
             self._supervisor.troubles.begin(
                 _CAUSE, fault if holds_one else f"The saved teamsup.toml does not count: {fault}"
             )
@@ -110,10 +110,8 @@ class Reload:
 
     async def _take_over(self, new: Configuration, why: str) -> Plan:
         """Prepare all that may fail, then switch."""
-        supervisor, old, held = self._supervisor, self._supervisor.settings, self._held()
-        active = {member.name for member in supervisor.crew.members.values() if member.wanted} - held
+        supervisor, old = self._supervisor, self._supervisor.settings
         port = None if new.metrics_port == old.metrics_port else new.metrics_port
-        plan = replace(make_plan(old.programs, new.programs, active, held), metrics_port=port)
         with ExitStack() as undo:
             for program in new.programs.values():
                 if program.name not in supervisor.crew.members:
@@ -129,6 +127,9 @@ class Reload:
             await asyncio.to_thread(supervisor.membership.enroll, new)
             configuration_file.switch(supervisor.team)
             undo.pop_all()
+        held = self._held()
+        active = {member.name for member in supervisor.crew.members.values() if member.wanted} - held
+        plan = replace(make_plan(old.programs, new.programs, active, held), metrics_port=port)
         if plan != Plan() or why == "reload":
             supervisor.say(f"{why}: {plan}")
         supervisor.settings = new
