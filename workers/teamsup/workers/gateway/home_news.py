@@ -42,7 +42,7 @@ async def refusal_at_home(client: "discord.Client", home: int) -> str:
         place = client.get_channel(home) or await client.fetch_channel(home)
     except discord.HTTPException as error:
         return error.text if isinstance(verdict(client, error), Later | Never) else ""
-    except Exception:  # the network's: that is the connection's affair
+    except Exception:  # the network's, which is the connection's affair; or a kind that discord.py does not know
         return ""
     me = getattr(getattr(place, "guild", None), "me", None)
     if me is None or isinstance(place, discord.abc.PrivateChannel):

@@ -84,13 +84,17 @@ class Notices:
         person = self._asker(message)
         if person is None:
             person = places.person_in(self._hub, channel)
-            now = time.monotonic()
-            if (person is None and not is_for_home(message)) or now - self._told.get(
-                channel, -_ONCE_SECONDS
-            ) < _ONCE_SECONDS:
+            if (person is None and not is_for_home(message)) or self._is_told(channel):
                 return None
-            self._told[channel] = now
         return Refused(message.id, channel, person, why)
+
+    def _is_told(self, channel: int) -> bool:
+        """Whether it was told lately that this channel refuses what answers nobody; from now on it is."""
+        now, last = time.monotonic(), self._told.get(channel)
+        if last is not None and now - last < _ONCE_SECONDS:
+            return True
+        self._told[channel] = now
+        return False
 
     async def next(self, client: "discord.Client", refused: Refused, message: Message, *, of_place: bool) -> Notice:
         """Say where it goes now. Raises discord.py's errors of what may pass."""
@@ -140,8 +144,12 @@ async def _elsewhere(client: "discord.Client", refused: Refused) -> AsyncIterato
 
 
 async def _or_none(client: "discord.Client", asking: Any) -> object:  # noqa: ANN401 - a coroutine of discord.py
+    import discord
+
     try:
         return await asking
+    except discord.InvalidData:
+        return None  # a channel of a kind that discord.py does not know
     except Exception as error:
         if isinstance(verdict(client, error), Never | Later):
             return None

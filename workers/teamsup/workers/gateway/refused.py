@@ -161,6 +161,8 @@ async def _is_gone(client: "discord.Client", channel: int) -> bool:
         await client.fetch_channel(channel)
     except discord.NotFound:
         return True
+    except discord.InvalidData:
+        return False  # it is of a kind that discord.py does not know
     except discord.HTTPException as error:
         if isinstance(verdict(client, error), Again):
             raise

@@ -146,7 +146,7 @@ def verdict(client: "discord.Client", error: Exception, age: float = 0.0) -> Aga
 
 def _refusal(error: "discord.HTTPException", pause: float) -> Later | Never:
     """A code that nobody knows is judged by its status: what is forbidden or not found now may be allowed later."""
-    why = " ".join(error.text.split())[:300] or f"error {error.status}"
+    why = " ".join(error.text.split())[:300].rstrip(".") or f"error {error.status}"
     about_files = error.status in (403, 413) or error.code in _OF_FILES
     if error.code in WAIT or (error.code not in REJECT and error.status in (403, 404)):
         return Later(pause, why, about_files, is_gone=error.code == GONE)
