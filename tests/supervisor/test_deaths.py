@@ -109,3 +109,11 @@ def test_the_last_deaths_are_kept() -> None:
         found = kept(found, Death(1000, pid, "exit code 1", 1, None, ()))
 
     assert [death.pid for death in found] == list(range(10 - KEPT_DEATHS, 10))
+
+
+def test_a_worker_that_never_had_a_process_has_not_died() -> None:
+    row = after(0, death=replace(DEATH, pid=None, reason="cannot be started: No such file", lines=()))
+
+    assert deaths.report("own", row, Standing("FATAL"), 1001) == (
+        "own could not be started (No such file). It is not started again. Mend it, then: teamsup restart own."
+    )

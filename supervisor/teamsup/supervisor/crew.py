@@ -311,16 +311,14 @@ class Crew:
         mark = leftovers.mark(self._team, member.name, self._runs)
         member.tail.clear()
         if fault := member.program.fault:
-            self._say(f"{member.name} cannot be started: {fault}")
-            self._spawn_failed(member, lifecycle.SpawnFailed(fault))
+            self._spawn_failed(member, lifecycle.SpawnFailed(f"{deaths.UNSTARTED}{fault}"))
             return
         try:
             child = Child(member.program, self._environment(member.program, mark))
         except Exception as error:
             # Whatever the system lacks or refuses, even a program that is away, may be there at the next try.
             file = getattr(error, "filename", None)
-            reason = f"cannot be started: {getattr(error, 'strerror', None) or error}" + (f": {file}" if file else "")
-            self._say(f"{member.name} {reason}")
+            reason = f"{deaths.UNSTARTED}{getattr(error, 'strerror', None) or error}" + (f": {file}" if file else "")
             self._spawn_failed(member, lifecycle.SpawnFailed(reason, passing=True, jitter=random.random()))  # noqa: S311
             return
         member.child, member.mark = child, mark
@@ -336,6 +334,7 @@ class Crew:
 
     def _spawn_failed(self, member: Member, event: lifecycle.SpawnFailed) -> None:
         """Before all that waits, but behind the death that it was to be started again after."""
+        self._say(f"{member.name} {event.reason}")
         self._events.appendleft((member, event, lambda _: self._died(member, None, event.reason)))
 
     def _environment(self, program: Program, mark: str) -> dict[str, str]:

@@ -13,6 +13,8 @@ from teamsup.hub.wording import duration
 
 from .lifecycle import State
 
+UNSTARTED = "cannot be started: "
+"""With this begins the reason of a death without a process."""
 KEPT_LINES = 20
 KEPT_COLUMNS = 500
 KEPT_DEATHS = 5
@@ -113,9 +115,13 @@ class Standing:
 def report(name: str, row: Row, standing: Standing, now: float) -> str:
     """What the team is told of one worker at ``now``, in Unix seconds."""
     died = f"died ({row.last.reason})"
+    if row.last.pid is None:
+        died = f"could not be started ({row.last.reason.removeprefix(UNSTARTED)})"
     if row.count > 1:
         died = f"has crashed {row.count} times in {_span(row)}, last: {row.last.reason}"
-    last = "\n".join(["", "Its last lines:", *row.last.lines]) if row.last.lines else " It had printed nothing."
+    last = "" if row.last.pid is None else " It had printed nothing."
+    if row.last.lines:
+        last = "\n".join(["", "Its last lines:", *row.last.lines])
     return f"{name} {died}. {_then(name, standing, now)}{last}"
 
 

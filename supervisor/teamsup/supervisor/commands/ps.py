@@ -97,8 +97,8 @@ def _told(death: Death) -> list[str]:
         else f"started again after {death.next_try_at - death.at:.1f} s"
     )
     times = f", {death.failures} in a row" if death.failures > 1 else ""
-    who = "it" if death.pid is None else f"pid {death.pid}"
-    return ["", f"{at} {who} died: {death.reason}{times}; {then}", *(f"    {line}" for line in death.lines)]
+    died = f"it {death.reason}" if death.pid is None else f"pid {death.pid} died: {death.reason}"
+    return ["", f"{at} {died}{times}; {then}", *(f"    {line}" for line in death.lines)]
 
 
 def _table(rows: Sequence[Row]) -> list[str]:
