@@ -31,7 +31,8 @@ def test_500_programs_that_are_missing_end_nobody(teamsup: Command) -> None:
             supervisor.terminate()
         assert supervisor.wait(20) == 0
 
-    assert {rows[f"m{number}"]["state"] for number in range(500)} == {"BACKOFF"}
+    # One or another is just being tried again.
+    assert {rows[f"m{number}"]["state"] for number in range(500)} <= {"BACKOFF", "STARTING"}
     assert "RecursionError" not in teamsup.run("logs", "supervisor", "-n", "10000").stdout
 
 

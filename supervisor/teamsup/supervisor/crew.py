@@ -2,10 +2,8 @@
 
 import asyncio
 import functools
-import heapq
 import random
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 
 from teamsup.hub import Team
@@ -24,12 +22,7 @@ from .member import Member
 from .pulse import Pulse
 from .state_file import WorkerState
 from .sweeper import Sweeper
-
-_TURN_SECONDS = 0.05
-"""So long the event loop may be held up at once; what is to be done besides waits for its next turn."""
-
-After = Callable[[Process], None]
-"""Called with the process as it was before the event."""
+from .work_list import After, WorkList
 
 
 class Crew:
@@ -51,10 +44,7 @@ class Crew:
         self._ending = False
         self._impatient = False
         self._moved = asyncio.Event()
-        self._events: deque[tuple[Member, lifecycle.Event, After | None]] = deque()
-        self._touched: list[tuple[int, str]] = []
-        """A heap of those that perhaps can be started or stopped by now: each behind what it depends on."""
-        self._is_working = False
+        self._work = WorkList(self._decide, self._advance, self._stepped, self._say)
         self._by_pid: dict[int, Member] = {}
         self._sweeper = Sweeper(self._say)
         self.members: dict[str, Member] = {}
@@ -115,7 +105,7 @@ class Crew:
 
     async def settled(self, member: Member, *states: State) -> None:
         """Return once the member is in none of these states."""
-        while member.process.state in states or self._is_pending(member):
+        while member.process.state in states or self._work.is_pending(member):
             member.changed.clear()
             await member.changed.wait()
 
@@ -146,7 +136,7 @@ class Crew:
     @property
     def is_calm(self) -> bool:
         """Whether all is done that is to be done now."""
-        return not (self._events or self._touched)
+        return not self._work
 
     def is_starting(self) -> bool:
         """Whether somebody has been started and not reported yet, or is about to be; not one that has failed twice."""
@@ -182,58 +172,22 @@ class Crew:
 
     def apply(self, member: Member, event: lifecycle.Event, after: After | None = None) -> None:
         """Let the member's lifecycle decide, and do it: at once, or in the next turns when very much is to be done."""
-        self._events.append((member, event, after))
-        self._work()
+        self._work.add(member, event, after)
+        self._work.work()
 
     def _touch_all(self) -> None:
         """Something has changed that may let anybody start or stop."""
         self._touch(self.members)
-        self._work()
+        self._work.work()
 
     def _touch(self, names: Iterable[str]) -> None:
         for name in names:
-            heapq.heappush(self._touched, (self._dependencies.rank(name), name))
+            if (member := self.members.get(name)) is not None:
+                self._work.touch(self._dependencies.rank(name), member)
 
-    def _work(self) -> None:
-        """Do all that waits to be done. No step takes the next one itself, because thousands follow one another when
-        many workers depend on each other, or cannot be started."""
-        if self._is_working:
-            return
-        self._is_working = True
-        ends = time.monotonic() + _TURN_SECONDS
-        while self._events or self._touched:
-            if time.monotonic() > ends:
-                asyncio.get_running_loop().call_soon(self._work_on)
-                return
-            try:
-                self._step()
-            except Exception as error:
-                # A mistake of ours about one of them must not end all the others.
-                self._say(f"{type(error).__name__}: {error}")
-        self._is_working = False
-
-    def _work_on(self) -> None:
-        self._is_working = False
-        self._work()
-
-    def _step(self) -> None:
-        if self._events:
-            member, event, after = self._events.popleft()
-            self._decide(member, event, after)
-            member.changed.set()
-            self._moved.set()
-            return
-        touched = heapq.heappop(self._touched)
-        while self._touched[:1] == [touched]:
-            heapq.heappop(self._touched)
-        if (name := touched[1]) in self.members:
-            self._advance(self.members[name])
-            self.members[name].changed.set()
-            self._moved.set()
-
-    def _is_pending(self, member: Member) -> bool:
-        """Whether something about it waits to be done."""
-        return any(each is member for each, *_ in self._events) or any(name == member.name for _, name in self._touched)
+    def _stepped(self, member: Member) -> None:
+        member.changed.set()
+        self._moved.set()
 
     def _decide(self, member: Member, event: lifecycle.Event, after: After | None) -> None:
         before = member.process
@@ -280,7 +234,7 @@ class Crew:
             member = self.members.get(each)
             if member is None:
                 continue
-            ends = member.renew or (member.is_busy and not member.wanted) or self._is_pending(member)
+            ends = member.renew or (member.is_busy and not member.wanted) or self._work.is_pending(member)
             if ends or member.process.state in (State.STARTING, State.STOPPING):
                 return True
             if self._is_wanting(member):
@@ -335,7 +289,7 @@ class Crew:
     def _spawn_failed(self, member: Member, event: lifecycle.SpawnFailed) -> None:
         """Before all that waits, but behind the death that it was to be started again after."""
         self._say(f"{member.name} {event.reason}")
-        self._events.appendleft((member, event, lambda _: self._died(member, None, event.reason)))
+        self._work.add(member, event, lambda _: self._died(member, None, event.reason), first=True)
 
     def _environment(self, program: Program, mark: str) -> dict[str, str]:
         beat = program.heartbeat_seconds
