@@ -23,9 +23,9 @@ def asleep(teamsup: Command) -> Iterator[Command]:
     )
     with MessageHub(teamsup.team, agent="gcp-monitor") as hub:
         hub.register()
-    assert teamsup.run("start", "--detach").returncode == 0
-    yield teamsup
-    teamsup.run("stop")
+        assert teamsup.run("start", "--detach").returncode == 0
+        yield teamsup
+        teamsup.run("stop")
 
 
 def test_a_person_is_told_once_that_nobody_has_read_what_they_asked(asleep: Command) -> None:
