@@ -70,6 +70,7 @@ class Supervisor:
         self._started_at = time.time()
         self._began = time.monotonic()
         self._asked_at = 0.0
+        self._has_started = False
         self._ended = False
         # With nohup SIGHUP was ignored, and the terminal may go.
         self._needs_terminal = _has_terminal() and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
@@ -99,6 +100,7 @@ class Supervisor:
             await self._take_over()
             self.say(f"team {self.team.name!r} in {self.team.folder}")
             self.crew.start(*(name for name, program in self.settings.programs.items() if program.autostart))
+            self._has_started = True
             self._check_ready()
             serving = asyncio.create_task(self._serve(bell))
             besides = [
@@ -254,7 +256,7 @@ class Supervisor:
         self._show()
 
     def _check_ready(self) -> None:
-        if self.ready.is_set() or self.crew.is_starting():
+        if self.ready.is_set() or not self._has_started or self.crew.is_starting():
             return
         seconds = time.monotonic() - self._began
         self.say(f"ready in {seconds:.1f} s; talk to the team with: {command_line(self.team, 'chat')}")
