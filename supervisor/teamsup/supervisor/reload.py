@@ -52,6 +52,7 @@ class Reload:
             except NotConfigured as error:
                 self._stamps |= stamps
                 self.show(str(error))
+                self._supervisor.publish()
                 raise
             plan = await self._take_over(new, "reload")
             self._stamps |= stamps

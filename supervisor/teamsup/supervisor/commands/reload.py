@@ -4,10 +4,8 @@ import argparse
 
 from teamsup.hub import Team
 
-from .. import configuration
 from ..arguments import add_timeout
 from ..request import ask_supervisor
-from ..state_file import require_running
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +18,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     team = Team.named(arguments.team)
-    require_running(team)
-    configuration.load(team)
     print(ask_supervisor(team, "reload", arguments.timeout))
     return 0
