@@ -4,6 +4,7 @@ import collections.abc
 import json
 import math
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
@@ -16,6 +17,8 @@ from .team import Team, check_owner
 
 T = TypeVar("T")
 _WORDS: dict[Any, str] = {str: "text in quotes", int: "a whole number", float: "a number", bool: "true or false"}
+_TWICE = re.compile(r"Cannot declare (\(.+\)) twice")
+"""How Python puts what happens to everybody who adds a section below the commented ones of ``teamsup init``."""
 
 
 class Settings:
@@ -102,6 +105,11 @@ class Settings:
         return value
 
 
+def _stands_twice(found: re.Match[str]) -> str:
+    section = ".".join(re.findall(r"'([^']*)'", found[1]))
+    return f"the section [{section}] stands twice, write all its keys under one"
+
+
 def saved_tables(team: Team, *, must_exist: bool = True) -> dict[str, Any]:
     """Return what teamsup.toml says now.
 
@@ -114,6 +122,9 @@ def saved_tables(team: Team, *, must_exist: bool = True) -> dict[str, Any]:
         if not must_exist:
             return {}
         raise NotConfigured(f"There is no {team.configuration}. Write it with: teamsup init") from None
+    except tomllib.TOMLDecodeError as error:
+        reason = _TWICE.sub(_stands_twice, str(error))
+        raise NotConfigured(f"{team.configuration} cannot be read: {reason}.") from error
     except (OSError, ValueError, RecursionError) as error:
         raise NotConfigured(f"{team.configuration} cannot be read: {error}.") from error
 
