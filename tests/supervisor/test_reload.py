@@ -73,7 +73,7 @@ def test_a_start_with_a_broken_file_runs_what_was_accepted_and_says_so(teamsup: 
 
         assert start.returncode == 4
         assert "The saved teamsup.toml does not count: " in refusal(start)
-        in_state(teamsup, "one", "RUNNING")
+        assert row(teamsup, "one")["state"] == "RUNNING", "it waits for the workers all the same"
         assert teamsup.run("ps").returncode == 4
     finally:
         assert teamsup.run("stop").returncode == 0
@@ -88,6 +88,14 @@ def test_a_reload_needs_the_file(run_workers: RunWorkers, teamsup: Command) -> N
     assert reload.returncode == os.EX_CONFIG
     assert "There is no " in refusal(reload)
     assert row(teamsup, "one")["state"] == "RUNNING"
+
+
+def test_ps_shows_a_mistake_as_soon_as_reload_has_refused_it(run_workers: RunWorkers, teamsup: Command) -> None:
+    run_workers(worker("one"))
+    teamsup.team.configuration.write_text("[team")
+
+    assert teamsup.run("reload").returncode == os.EX_CONFIG
+    assert teamsup.run("ps").returncode == 4
 
 
 @pytest.mark.parametrize("step", ["metrics", "file", "hub"])
