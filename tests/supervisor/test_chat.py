@@ -357,7 +357,7 @@ def test_send_to_all_where_nobody_is_says_so(teamsup: Command) -> None:
     result = teamsup.run("send", "all", "stand-up")
 
     assert result.returncode == os.EX_NOUSER
-    assert refusal(result) == "teamsup: Nobody is here whom a message to all could reach."
+    assert refusal(result) == "teamsup: No agent is here that a message to all could reach."
 
 
 def test_send_to_all_is_a_broadcast(teamsup: Command) -> None:

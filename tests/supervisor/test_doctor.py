@@ -595,7 +595,7 @@ def test_each_source_is_tried_by_an_alert_that_is_taken_back(patient: Patient, m
             assert [row["title"] for row in hub.rows("SELECT title FROM incidents")] == ["The disk is full"]
     finally:
         patient.run("stop")
-    assert "nobody hears on 127.0.0.1 port" in source(patient)["text"]
+    assert "nothing listens on 127.0.0.1 port" in source(patient)["text"]
 
 
 def source(patient: Patient) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def test_a_start_with_a_broken_file_runs_what_was_accepted_and_says_so(teamsup: 
         start = teamsup.run("start", "--detach")
 
         assert start.returncode == 4
-        assert "The saved teamsup.toml does not count: " in refusal(start)
+        assert "The saved teamsup.toml is not in use: " in refusal(start)
         assert row(teamsup, "one")["state"] == "RUNNING", "it waits for the workers all the same"
         assert teamsup.run("ps").returncode == 4
     finally:
@@ -133,7 +133,7 @@ def test_a_crash_while_a_broken_file_is_saved_is_repaired(running: Command) -> N
     before = row(running, "user_comm")["pid"]
     running.team.configuration.write_text("[team\n")
     trouble = in_state(running, "supervisor", "DEGRADED")["note"]
-    assert trouble.startswith("The saved teamsup.toml does not count: ")
+    assert trouble.startswith("The saved teamsup.toml is not in use: ")
     in_state(running, "user_comm", "DEGRADED")
 
     os.kill(before, signal.SIGKILL)

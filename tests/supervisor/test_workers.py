@@ -439,7 +439,7 @@ def test_a_reload_of_a_file_that_is_wrong_changes_nothing(run_workers: RunWorker
     said(teamsup, "nothing was reloaded")
     in_state(teamsup, "one", "RUNNING")
     trouble = in_state(teamsup, "supervisor", "DEGRADED")["note"]
-    assert trouble.startswith("The saved teamsup.toml does not count: ")
+    assert trouble.startswith("The saved teamsup.toml is not in use: ")
     teamsup.configure(worker("one"))
     teamsup.run("reload")
     eventually(lambda: teamsup.run("ps").returncode == 0, "all is well")

@@ -43,11 +43,10 @@ class TakenBack:
     @property
     def in_words(self) -> str:
         if self.newer_messages is None:
-            return "the database of today cannot be read, so what is newer than the backup is not known"
+            return "the current database cannot be read, so it is not known what is newer than the backup"
         return (
-            f"messages newer than the backup, which go: {self.newer_messages:,}; deliveries that ended since, open "
-            f"again: {self.reopened_deliveries:,}; messages that were removed since, back again: "
-            f"{self.removed_messages:,}"
+            f"newer messages removed: {self.newer_messages:,}, ended deliveries open again: "
+            f"{self.reopened_deliveries:,}, removed messages brought back: {self.removed_messages:,}"
         )
 
 

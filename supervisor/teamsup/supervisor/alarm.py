@@ -68,7 +68,7 @@ class Alarm:
     async def _run(self, reason: str, section: MonitorSection, environment: Mapping[str, str]) -> str:
         text = (
             f"Team {self._team.name} cannot pass on alerts for {duration(self._seconds)}: {reason} "
-            "Nobody hears of alerts until that is mended."
+            "No alert reaches anybody until that is mended."
         )
         self._say(f"the command of [monitor-bridge] is run: {reason}")
         try:

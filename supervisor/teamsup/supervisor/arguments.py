@@ -27,7 +27,7 @@ def add_agent(parser: argparse.ArgumentParser, help_text: str) -> None:
 
 def at_least_one(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) < 10**9:
-        raise argparse.ArgumentTypeError(f"{quote(text)} is no number of at least 1, or too large")
+        raise argparse.ArgumentTypeError(f"{quote(text)} is not a number of at least 1, or it is too large")
     return int(text)
 
 
@@ -38,5 +38,5 @@ def amount(text: str) -> float:
     except ValueError:
         number = math.nan
     if not 0 <= number < 1e9:
-        raise argparse.ArgumentTypeError(f"{quote(text)} is no number from 0 on")
+        raise argparse.ArgumentTypeError(f"{quote(text)} is not a number of at least 0")
     return number

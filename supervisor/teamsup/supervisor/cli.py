@@ -15,20 +15,20 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 COMMANDS = {
-    "init": "write a commented teamsup.toml; with --claude, have a project's Claude Code take part",
+    "init": "write a commented teamsup.toml; with --claude, set up a project's Claude Code",
     "start": "run the team, or start one worker of a team that runs",
     "stop": "end the team, or one worker",
-    "ps": "show who runs and how they are",
+    "ps": "show the state of the supervisor, the workers and the agents",
     "restart": "restart one worker",
-    "reload": "take over a changed teamsup.toml, restarting only what has changed",
+    "reload": "apply a changed teamsup.toml and restart only the workers that it changes",
     "logs": "show what the workers printed",
-    "service": "have systemd or launchd run the team: install, uninstall, status",
+    "service": "let systemd or launchd run the team: install, uninstall, status",
     "chat": "talk to the team",
     "send": "send one message",
     "read": "read the messages that wait for you",
-    "agents": "show who is known to the team; rm NAME forgets one",
-    "hub": "look after the message store: stats, check, backup, prune, dead letters",
-    "doctor": "find out what is wrong: the server, Claude Code, a project of it, who is deaf and why",
+    "agents": "list the agents that the team knows; rm NAME forgets one",
+    "hub": "inspect and maintain the message store: stats, check, backup, restore, prune, dead, retry",
+    "doctor": "check all parts of the team and of a project, and say how to mend what failed",
     "mcp": "serve one agent's MCP tools on stdin and stdout, for Claude Code",
     "watch": "print a line whenever something new waits for an agent, to wake its Claude Code",
 }

@@ -103,7 +103,7 @@ class Reload:
         else:
             holds_one = fault in (program.fault for program in self._supervisor.settings.programs.values())
             self._supervisor.troubles.begin(
-                _CAUSE, fault if holds_one else f"The saved teamsup.toml does not count: {fault}"
+                _CAUSE, fault if holds_one else f"The saved teamsup.toml is not in use: {fault}"
             )
         if note and note != self.note:
             self._supervisor.say(note)

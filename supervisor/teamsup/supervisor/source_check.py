@@ -51,7 +51,7 @@ def _check(name: str, source: SourceSection, place: Address, heard: Mapping[str,
         status, server, said = _send(name, place, secret)
     except OSError as error:
         hint = f"See why with: {call('ps', MONITOR_BRIDGE)}"
-        text = f"nobody hears on {place.host} port {place.port}: {error.strerror or error}; {last}"
+        text = f"nothing listens on {place.host} port {place.port}: {error.strerror or error}; {last}"
         return Finding(f"source {name}", Verdict.FAILED, text, hint)
     if status == 200 and server == "teamsup":
         milliseconds = (time.monotonic() - began) * 1000

@@ -379,8 +379,8 @@ def test_people_hear_that_it_could_not_be_silenced(begin: Callable[..., Bridge])
 
 def test_a_team_where_nothing_is_wrong_says_so(begin: Callable[..., Bridge]) -> None:
     bridge = begin()
-    assert bridge.teamsup.run("alerts").stdout == "Nothing is wrong that is known of.\n"
-    assert "no incident's number" in refusal(bridge.teamsup.run("alerts", "show", "x"))
+    assert bridge.teamsup.run("alerts").stdout == "No incident is open.\n"
+    assert "not an incident's number" in refusal(bridge.teamsup.run("alerts", "show", "x"))
 
 
 def test_what_is_asked_of_it_in_words_is_answered(begin: Callable[..., Bridge]) -> None:

@@ -153,4 +153,4 @@ def test_a_crash_loop_of_any_worker_is_an_incident(run_workers: Callable[[str], 
     def titles() -> str:
         return teamsup.run("alerts").stdout
 
-    eventually(lambda: "ticker has begun anew" in titles(), "the incident")
+    eventually(lambda: "ticker has restarted" in titles(), "the incident")

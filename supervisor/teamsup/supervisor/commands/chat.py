@@ -32,8 +32,8 @@ _A_DAY = 86400.0
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
-        "Exit codes: 0 all is answered; 65 it was refused; 67 nobody has that name, or answers such a thing; "
-        "69 something has no answer in time, which is kept and comes later; 70 an answer is an error. "
+        "Exit codes: 0 all questions are answered; 65 the team refused one; 67 no agent has that name, or answers "
+        "such a question; 69 an answer did not arrive in time, and comes later; 70 an answer is an error. "
         "In a terminal: Alt-Enter or a backslash at the end begins a new line, Ctrl-C "
         "clears what is typed, and Ctrl-C or Ctrl-D ends the chat where nothing is."
     )

@@ -29,10 +29,8 @@ _CLAUDE_SECONDS = 10.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--agent", metavar="NAME", help="only whether this one hears (default: all with unread messages)"
-    )
-    parser.add_argument("--project", type=Path, metavar="DIR", help="a project of Claude Code's (default: this folder)")
+    parser.add_argument("--agent", metavar="NAME", help="check only this agent (default: all with unread messages)")
+    parser.add_argument("--project", type=Path, metavar="DIR", help="a Claude Code project (default: this folder)")
     parser.add_argument("--json", action="store_true", help="the same for programs")
     parser.epilog = "Exit code 0: all well, or warnings only, 4: something failed."
 

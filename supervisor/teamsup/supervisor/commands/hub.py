@@ -47,9 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     back.add_argument("--json", action="store_true", help="for programs")
     back.set_defaults(run_alone=_restore)
     prune = verb("prune", "remove old messages that have ended, and give the space back", _prune)
-    prune.add_argument(
-        "--days", type=amount, metavar="N", help="older than so many days (default: keep_days of [team])"
-    )
+    prune.add_argument("--days", type=amount, metavar="N", help="older than N days (default: keep_days of [team])")
     prune.add_argument("--keep", type=at_least_one, metavar="N", help="all but the newest N messages")
     dead = verb("dead", "list the dead letters, the newest first", _dead)
     dead.add_argument("--json", action="store_true", help="one JSON object a line, for programs")
@@ -128,8 +126,8 @@ def _restore(arguments: argparse.Namespace) -> None:
 
 def _ask(file: Path, taken_back: "TakenBack") -> None:
     if not sys.stdin.isatty():
-        raise CallerError(f"Restoring {file} takes back: {taken_back.in_words}. Add --yes to do it.")
-    if input(f"Restoring {file} takes back: {taken_back.in_words}. Go on? [y/N] ").strip().lower() not in ("y", "yes"):
+        raise CallerError(f"Would restore {file}: {taken_back.in_words}. Add --yes to do it.")
+    if input(f"Restore {file}: {taken_back.in_words}. Go on? [y/N] ").strip().lower() not in ("y", "yes"):
         raise CallerError("Nothing was restored.")
 
 

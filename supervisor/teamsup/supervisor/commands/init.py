@@ -17,7 +17,7 @@ _ONLY_WITH_CLAUDE = ("project", "agent", "agents", "dry_run", "remove")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="replace a teamsup.toml that is there")
     claude = parser.add_argument_group("for Claude Code")
-    claude.add_argument("--claude", action="store_true", help="have the Claude Code sessions of a project take part")
+    claude.add_argument("--claude", action="store_true", help="set up the Claude Code sessions of a project")
     claude.add_argument("--project", type=Path, metavar="DIR", help="the project (default: this folder)")
     claude.add_argument("--agent", metavar="NAME", help=f"which agent they are (default: {DEFAULT_AGENT})")
     claude.add_argument(

@@ -25,9 +25,9 @@ class NoLog(CallerError):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", help="one worker, or 'supervisor' (default: all)")
-    parser.add_argument("-f", "--follow", action="store_true", help="go on with what comes, until Ctrl-C")
+    parser.add_argument("-f", "--follow", action="store_true", help="follow new lines, until Ctrl-C")
     parser.add_argument(
-        "-n", "--lines", type=at_least_one, default=100, metavar="N", help="begin so far back (default: 100)"
+        "-n", "--lines", type=at_least_one, default=100, metavar="N", help="begin with the last N lines (default: 100)"
     )
 
 

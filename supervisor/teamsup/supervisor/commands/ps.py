@@ -37,8 +37,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", metavar="NAME", help="only this one, with its last deaths")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="the same for programs")
-    form.add_argument("--watch", action="store_true", help="show it anew every second, until Ctrl-C")
-    parser.epilog = "Exit code 0: all well, 3: the team is not running, 4: somebody is not well, or that is not known."
+    form.add_argument("--watch", action="store_true", help="show it every second, until Ctrl-C")
+    parser.epilog = (
+        "Exit code 0: all are well, 3: the team is not running, 4: one is not well, or its state is unknown."
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -14,7 +14,7 @@ from ..arguments import amount, at_least_one
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--agent", metavar="NAME", help="whose messages (default: yours)")
-    parser.add_argument("--limit", type=at_least_one, default=20, metavar="N", help="at most so many (default: 20)")
+    parser.add_argument("--limit", type=at_least_one, default=20, metavar="N", help="at most N messages (default: 20)")
     parser.add_argument("--wait", type=amount, default=0.0, metavar="SECONDS", help="wait for the first one")
     parser.add_argument("--json", action="store_true", help="one JSON object a line, for programs")
 

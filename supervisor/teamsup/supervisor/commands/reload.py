@@ -10,8 +10,8 @@ from ..request import ask_supervisor
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
-        "With a mistake in the file nothing is changed. Exit code 4: it was taken over, and a worker is not ready "
-        "after --timeout. SIGHUP to the supervisor reloads too, and only its log says how that went."
+        "A mistake in the file changes nothing (exit code 78). Exit code 4: the file was applied, and a worker is not "
+        "ready after --timeout. SIGHUP to the supervisor reloads too; only its log has the result."
     )
     add_timeout(parser, 30)
 

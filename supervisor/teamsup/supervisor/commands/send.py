@@ -41,5 +41,5 @@ def run(arguments: argparse.Namespace) -> int:
     if reached:
         print(printable(f"Stored as {message.message_id}; {known}."))
     else:
-        print("teamsup: Nobody is here whom a message to all could reach.", file=sys.stderr)
+        print("teamsup: No agent is here that a message to all could reach.", file=sys.stderr)
     return code

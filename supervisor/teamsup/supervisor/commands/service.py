@@ -35,9 +35,9 @@ class NotPermitted(CallerError):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     for name, text, run_verb in (
-        ("install", "have the service manager run the team, now and from then on", _install),
-        ("uninstall", "end that, and the team; what it wrote stays", _uninstall),
-        ("status", "say whether that is so; exit code 0: active, 3: not", _status),
+        ("install", "let the service manager run the team, now and from then on", _install),
+        ("uninstall", "end the team and remove its service; the team's folder stays", _uninstall),
+        ("status", "say whether the service is active; exit code 0: active, 3: not", _status),
     ):
         verb = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         verb.add_argument("--team", metavar="NAME", default=argparse.SUPPRESS, help="the team")

@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--detach",
         action="store_true",
-        help="run in the background; return when the team is ready, or with exit code 4 when after --timeout it is not",
+        help="run in the background; return when all workers are ready, or after --timeout with exit code 4",
     )
     parser.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
 

@@ -84,7 +84,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = "Let somebody on Discord write to the team: print a code that they send to the bot."
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--list", action="store_true", help="show who has paired")
-    what.add_argument("--remove", type=int, metavar="USER", help="hear this person no longer; their number on Discord")
+    what.add_argument(
+        "--remove", type=int, metavar="USER", help="remove a person who has paired, by their number on Discord"
+    )
     parser.add_argument("--json", action="store_true", help="for programs")
 
 

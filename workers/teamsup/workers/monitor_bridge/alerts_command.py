@@ -30,9 +30,11 @@ class NotAcknowledged(TeamsupError):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Show what is wrong and who takes care of it."
-    parser.epilog = "Exit code of the list: 0 that is all, 3 monitor-bridge does not run, 4 it cannot do its work."
-    parser.add_argument("--all", action="store_true", help=f"also what is over, the newest {_ALL:,}")
+    parser.description = "List the incidents and who acts on them."
+    parser.epilog = (
+        "Exit code of the list: 0 it is complete, 3 monitor-bridge does not run, 4 monitor-bridge is degraded."
+    )
+    parser.add_argument("--all", action="store_true", help=f"ended ones too, the newest {_ALL:,}")
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.set_defaults(verb=_list)
     verbs = parser.add_subparsers(metavar="VERB")
@@ -45,14 +47,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         added.set_defaults(verb=run_verb)
         return added
 
-    show = verb("show", "show all that is known of one", _show)
+    show = verb("show", "show all of one incident", _show)
     show.add_argument("id", help="its number")
     show.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="for programs")
-    ack = verb("ack", "say that you take care of it", _ack)
+    ack = verb("ack", "acknowledge one", _ack)
     ack.add_argument("id", nargs="+", help="its number, or: all")
-    close = verb("close", "end what its source has forgotten", _close)
+    close = verb("close", "end an incident that its source has forgotten", _close)
     close.add_argument("id", nargs="+", help="its number")
-    kept = verb("refused", "show what sources have sent and nobody could make sense of", _refused)
+    kept = verb("refused", "show the payloads that could not be read", _refused)
     kept.add_argument("id", nargs="?", help="its number: show the payload")
     kept.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="for programs")
 
@@ -157,7 +159,7 @@ def _asked(team: Team, words: Sequence[str]) -> str | None:
 def _number(word: str) -> int:
     number = incident.number_in(word)
     if number is None:
-        raise UnknownIncident(f"{quote(word)} is no incident's number; see: teamsup alerts")
+        raise UnknownIncident(f"{quote(word)} is not an incident's number. List them with: teamsup alerts")
     return number
 
 

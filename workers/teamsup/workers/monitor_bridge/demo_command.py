@@ -39,7 +39,7 @@ class DemoFailed(TeamsupError):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "See an alert arrive, an agent look into it, and it end: offline, in a temporary team, in half a minute."
+        "See an alert arrive, an agent look into it, and it end: offline, in a temporary team, in ten seconds."
     )
     parser.add_argument("--quick", action="store_true", help="without pauses for reading")
 

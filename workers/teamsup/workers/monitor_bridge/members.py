@@ -114,7 +114,7 @@ def _loop(name: str, begun: Starts, *, is_failed: bool) -> Reading:
     return Reading(
         f"{name} starts again and again",
         False if is_failed or count == 0 else True if count >= _LOOP_STARTS else None,
-        f"{name} has begun anew {count} times within {duration(_LOOP_SECONDS)}.",
+        f"{name} has restarted {count} times within {duration(_LOOP_SECONDS)}.",
         labels={SUBJECT: name, "kind": "daemon"},
     )
 

@@ -86,7 +86,7 @@ def by_id(hub: MessageHub, number: int) -> Refused:
     """The payload of that number. Raises UnknownPayload."""
     found = _select(hub, "id = ?", number)
     if not found:
-        raise UnknownPayload(f"No payload {number} is kept; see: teamsup alerts refused")
+        raise UnknownPayload(f"No payload {number} is kept. List them with: teamsup alerts refused")
     return found[0]
 
 

@@ -193,7 +193,7 @@ def counted(still_open: Mapping[str, int]) -> str:
 def table(incidents: Sequence[Incident], now: datetime) -> list[str]:
     """A line each."""
     if not incidents:
-        return ["Nothing is wrong that is known of."]
+        return ["No incident is open."]
     alike: dict[str, list[Incident]] = {}
     for each in incidents:
         alike.setdefault(_title(each), []).append(each)
