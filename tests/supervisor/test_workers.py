@@ -469,7 +469,7 @@ def test_only_people_and_those_the_configuration_names_may_control(run_workers: 
                     return delivery.message.content
         raise AssertionError
 
-    assert ask("intruder").startswith("I tell intruder only the 'status'.")
+    assert ask("intruder").startswith("intruder may ask only for 'status'.")
     assert row(teamsup, "one")["state"] == "RUNNING"
     assert ask("lead") == "one has ended."
 

@@ -187,7 +187,7 @@ class AlertRouteSection:
             agent_name(agent)
         for severity in self.severity:
             if severity not in ("critical", "warning", "info"):
-                raise ValueError(f"severity: {severity!r} is none of critical, warning, info")
+                raise ValueError(f"severity: {severity!r} is not one of critical, warning, info")
         for label, pattern in self.match.items():
             _check_pattern(f"match: {label}", pattern)
         if self.act_seconds is not None and not 1 <= self.act_seconds <= 7 * 86400:

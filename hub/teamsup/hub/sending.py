@@ -165,7 +165,7 @@ def _checked(draft: Draft) -> str:
         if text is not None and not (isinstance(text, str) and 0 < len(text) <= MAX_LABEL and text.isprintable()):
             raise InvalidMessage(f"{name} must have 1 to {MAX_LABEL} printable characters.")
     if draft.priority not in PRIORITIES:
-        raise InvalidMessage(f"Priority {quote(draft.priority)} is none of {', '.join(PRIORITIES)}.")
+        raise InvalidMessage(f"Priority {quote(draft.priority)} is not one of {', '.join(PRIORITIES)}.")
     if draft.expires_in is not None:
         check_seconds("expires_in", draft.expires_in)
     if draft.answers is None and draft.reply_to is not None:

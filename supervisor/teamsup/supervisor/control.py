@@ -53,7 +53,7 @@ async def _do(supervisor: "Supervisor", message: Message, *, may_act: bool) -> s
             return "\n".join([*itself, *(_described(supervisor, member) for member in crew.members.values())])
         case ["reload"] | [("start" | "stop" | "restart"), _] if not may_act:
             how = command_line(supervisor.team, *words)
-            raise CallerError(f"I tell {sender} only the 'status'. A person may do this in a terminal: {how}")
+            raise CallerError(f"{sender} may ask only for 'status'. A person may do this in a terminal: {how}")
         case ["reload" | "start" | "stop" | "restart", *_] if supervisor.stopping.is_set():
             raise CallerError("The team is being stopped.")
         case ["reload"]:

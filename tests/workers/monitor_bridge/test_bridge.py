@@ -160,7 +160,7 @@ def test_a_person_acknowledges_in_words_or_by_a_command(begin: Callable[..., Bri
 
 def test_a_person_looks_at_what_was_refused(begin: Callable[..., Bridge]) -> None:
     bridge = begin()
-    assert "was understood" in bridge.teamsup.run("alerts", "refused").stdout
+    assert "could be read" in bridge.teamsup.run("alerts", "refused").stdout
     for _ in range(2):
         assert bridge.post(titel="\u001b[2Jdisk") == 400
     assert "teamsup alerts refused" in heard(bridge.lead).content

@@ -69,7 +69,10 @@ def test_a_person_may_be_named_as_they_are_called() -> None:
         (request(options=["yes", "x" * 81]), "Each option must have 1 to 80 characters."),
         (request(options=["yes", "YES"]), "The options must differ."),
         (request(options=["yes", "no"], default="yes"), "A default needs a deadline: say expires_in, in seconds."),
-        (request(options=["yes", "no"], default="maybe", deadline=NOON), "The default 'maybe' is none of the options."),
+        (
+            request(options=["yes", "no"], default="maybe", deadline=NOON),
+            "The default 'maybe' is not one of the options.",
+        ),
         (request(default=3, deadline=NOON), "The default must be a text."),
         (request(deciders=["a b"]), "deciders: 'a b' is nobody; name people as on their consoles, or discord:NUMBER."),
         (request(deciders={}), None),

@@ -17,7 +17,7 @@ def test_what_a_person_has_said_is_removed_once_that_is_confirmed(teamsup: Comma
     asked = teamsup.run("forget", "discord:30")
     assert asked.returncode == os.EX_USAGE
     assert refusal(asked) == (
-        "teamsup: 2 messages of discord:30 and the answers to them will be gone for ever. Say --yes if that is meant."
+        "teamsup: 2 messages of discord:30 and the answers to them will be removed for good. Add --yes to do it."
     )
     assert teamsup.run("forget", "discord:30", "--yes").stdout == "2 messages are gone.\n"
 

@@ -88,7 +88,7 @@ class Reader:
         message = self.hub.message(message_id)
         ours = {message.sender, *(state.recipient for state in self.hub.trace(message_id))}
         if self.hub.agent not in ours:
-            raise CallerError(f"Message #{message.id} is between others; read your own.")
+            raise CallerError(f"Message #{message.id} is between others. Read only your own messages.")
         return message
 
     def reply(

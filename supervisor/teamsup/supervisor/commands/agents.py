@@ -97,8 +97,8 @@ def _running(team: Team) -> Iterable[str]:
 
 def _refuse_if_used(team: Team, found: Agent) -> None:
     if found.is_present(datetime.now(UTC)):
-        raise StillInUse(f"{found.name} is here. Say --yes if it shall be forgotten until it speaks again.")
+        raise StillInUse(f"{found.name} is here. Add --yes to forget it until it takes part again.")
     settings = Settings(team)
     agents = (name.strip().lower() for name in settings.section("team", TeamSection).agents)
     if found.name in {*WORKERS, *settings.names("worker"), *agents}:
-        raise StillInUse(f"{found.name} is configured, and comes back with the next start. Say --yes if that is meant.")
+        raise StillInUse(f"{found.name} is configured, and comes back with the next start. Add --yes to forget it now.")

@@ -84,7 +84,7 @@ class Listener:
     def misunderstood(self) -> str:
         """Of whom not all is understood, for people."""
         names = ", ".join(sorted(self._misunderstood & self._kinds.keys()))
-        return f"not all that {names} sends is understood: teamsup alerts refused" if names else ""
+        return f"some payloads of {names} could not be read: teamsup alerts refused" if names else ""
 
     async def run(self) -> None:
         """Hear until cancelled."""
@@ -302,7 +302,7 @@ def _rejected(unreadable: Unreadable) -> Rejected:
 
 def _misunderstanding(name: str, reason: str = "") -> Alert:
     """That a source is not understood, which may hide any other problem; without a reason: that it is again."""
-    title = f"{'Not all' if reason else 'All'} that {name} sends is understood{'' if reason else ' again'}"
+    title = f"Some payloads of {name} could not be read" if reason else f"All payloads of {name} can be read again"
     text = f"{reason} What it was: teamsup alerts refused" if reason else ""
     return Alert(name, "refused", bool(reason), title, text=text, thing="refused", key_returns=True)
 

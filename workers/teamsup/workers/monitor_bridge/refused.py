@@ -93,7 +93,7 @@ def by_id(hub: MessageHub, number: int) -> Refused:
 def table(payloads: Sequence[Refused], now: datetime) -> list[str]:
     """A line each."""
     if not payloads:
-        return ["Everything that sources have sent was understood."]
+        return ["All payloads could be read."]
     lines = [("ID", "SOURCE", "TIMES", "LAST", "REASON")]
     lines += [
         (str(each.id), each.source, str(each.times), ago(each.last_at, now), printable(each.reason))

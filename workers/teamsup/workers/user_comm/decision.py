@@ -114,7 +114,7 @@ def asked_in(message: Message, people: Mapping[str, Collection[str]] | None = No
             raise CallerError("The default must be a text.")
         chosen = _choose(options, fallback) if options else fallback.strip()
         if chosen is None:
-            raise CallerError(f"The default {quote(fallback)} is none of the options.")
+            raise CallerError(f"The default {quote(fallback)} is not one of the options.")
         fallback = chosen
     deciders = _deciders(message.metadata, people or {})
     if message.sender in deciders:

@@ -46,9 +46,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _confirm(person: str, count: int) -> None:
-    what = f"{count} messages of {printable(person)} and the answers to them will be gone for ever."
+    what = f"{count} messages of {printable(person)} and the answers to them will be removed for good."
     if not sys.stdin.isatty():
-        raise NotConfirmed(f"{what} Say --yes if that is meant.")
+        raise NotConfirmed(f"{what} Add --yes to do it.")
     print(f"{what} Go on? [y/N] ", end="", flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise NotConfirmed("Nothing was removed.")
