@@ -14,7 +14,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from teamsup.hub import CallerError, MessageHub, Team, UnknownRecipient
+from teamsup.hub import CallerError, MessageHub, StoreError, Team, UnknownRecipient
 from teamsup.hub.checks import LISTED, QUOTED_CHARACTERS
 
 Join = Callable[..., MessageHub]
@@ -63,6 +63,8 @@ VERBS: dict[str, Callable[..., object]] = {
     "release": lambda hub, odd: hub.release(hub.claim()[0], error=odd[0], delay=odd[1]),
     "cancel": lambda hub, odd: hub.cancel(odd[0], even_if_read=odd[1]),
     "wait": lambda hub, odd: hub.wait(odd[0] if not isinstance(odd[0], int | float | type(None)) else 0),
+    "wait for a step": lambda hub, odd: hub.wait(0, step=odd[0]),
+    "cancel something": lambda hub, odd: hub.cancel("#1", even_if_read=odd[0]),
     "listen": lambda hub, odd: list(islice(hub.listen(0, lease=odd[0]), 1)),
     "enroll": lambda hub, odd: hub.enroll(odd[0], odd[1]),
     "register": lambda hub, odd: hub.register(odd[0], odd[1], note=odd[2]),
@@ -89,8 +91,11 @@ VERBS: dict[str, Callable[..., object]] = {
     "mark told": lambda hub, odd: hub.mark_told(odd[0]),
     "rows": lambda hub, odd: hub.rows("SELECT ?", (odd[0],)),
     "change": lambda hub, odd: hub.change("UPDATE messages SET metadata = ? WHERE 0", (odd[0],)),
+    "read by SQL": lambda hub, odd: hub.rows(odd[0] or None),
+    "change by SQL": lambda hub, odd: hub.change(odd[0] or None),
     "open": lambda hub, odd: MessageHub(hub.team, agent=odd[0]).close(),
     "team": lambda _, odd: Team.named(odd[0]),
+    "team in a folder": lambda _, odd: Team.named("crew", odd[0]),
 }
 
 
@@ -114,7 +119,7 @@ def test_whatever_a_verb_is_given_it_answers_or_says_what_is_wrong(
     refusal = "answered"
     try:
         VERBS[verb](lead, odd)
-    except CallerError as error:
+    except (CallerError, StoreError) as error:
         refusal = str(error)
     assert 0 < len(refusal.encode()) < LONGEST_REFUSAL
     lead.register("agent")

@@ -264,7 +264,7 @@ def cancel(db: sqlite3.Connection, message: Message, *, even_if_read: bool, now:
     rows = db.execute(
         "UPDATE deliveries SET state = 'cancelled', lease_token = NULL, lease_expires_at = NULL, done_at = ?"
         " WHERE message = ? AND done_at IS NULL AND (? OR read_at IS NULL) RETURNING recipient",
-        (clock.to_text(now), message.id, even_if_read),
+        (clock.to_text(now), message.id, bool(even_if_read)),
     ).fetchall()
     return [row[0] for row in rows]
 

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from . import clock_step, deliveries, presence
+from .checks import check_text
 from .doorbell import Bells
 from .errors import InvalidName, InvalidValue, TeamsupError
 from .messages import Kind, Message
@@ -105,10 +106,11 @@ class HubBase:
 
     def rows(self, sql: str, values: Values = ()) -> list[sqlite3.Row]:
         """Read a table that a worker keeps in the team's database."""
-        return self._store.read(sql, values)
+        return self._store.read(check_text("sql", sql), values)
 
     def change(self, sql: str, values: Values = ()) -> int:
         """Change such a table, in the transaction that is open or in one of its own; how many rows that were."""
+        check_text("sql", sql)
         with self._write() as db:
             try:
                 return db.execute(sql, values).rowcount

@@ -221,6 +221,8 @@ class MessageHub(Membership, Upkeep, WakeLadder):
         With a ``step``: until there is something to announce() on that step.
         """
         check_timeout(timeout)
+        if step is not None:
+            check_kind_of("step", step, Step)
         if self._due_at(step) == -math.inf:
             return True
         with closing(self._doorbell()) as bell:

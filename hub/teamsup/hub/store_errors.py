@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from .checks import QUOTED_CHARACTERS
 from .errors import InvalidValue, StoreBusy, StoreCorrupt, StoreError, StoreFull, StoreReadOnly
 
 T = TypeVar("T")
@@ -56,7 +57,7 @@ def in_words(name: str, error: sqlite3.Error | OSError) -> StoreError | InvalidV
     if isinstance(error, OSError):
         return StoreError(f"{name} cannot be opened: {error.strerror}.")
     code = _code(error)
-    kind, words = _ERRORS.get(code, (StoreError, f"failed: {error}"))
+    kind, words = _ERRORS.get(code, (StoreError, f"failed: {str(error)[:QUOTED_CHARACTERS]}"))
     why = f": {_obstacle(name)}" if code == sqlite3.SQLITE_CANTOPEN else ""
     return kind(f"{name} {words}{why}.")
 

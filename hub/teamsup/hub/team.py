@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from .checks import check_text, quote
-from .errors import InvalidName, StoreAway, StoreError, UnsafeFile
+from .errors import InvalidName, InvalidValue, StoreAway, StoreError, UnsafeFile
 
 HANDED = "TEAMSUP_CONFIGURATION"
 """The variable in which the supervisor names the file with the configuration that it has accepted."""
@@ -53,6 +53,8 @@ class Team:
         home = home or os.environ.get("TEAMSUP_HOME") or "~/.claude/teams"
         try:
             return cls(folded, Path(home).expanduser().absolute() / folded)
+        except (TypeError, ValueError):
+            raise InvalidValue(f"home must be a path, not {quote(home)}.") from None
         except RuntimeError:
             raise StoreError("There is no home folder; say with TEAMSUP_HOME where teams shall live.") from None
 
