@@ -97,6 +97,15 @@ def test_a_ping_pong_without_reply_to_is_stopped(join: Join, clock: Clock) -> No
     scout.send("lead", "and you?")
 
 
+def test_a_clock_that_went_back_keeps_nobody_quiet_for_longer(join: Join, clock: Clock) -> None:
+    lead, scout = (join(name, clock=clock, model=True) for name in ("lead", "scout"))
+    take_turns(lead, scout, turns=MAX_TURNS + 1, clock=clock)
+
+    clock.now -= QUIET_SECONDS - 60
+
+    scout.send("lead", "and you?")
+
+
 def test_a_person_or_daemon_who_writes_to_one_of_them_lets_them_go_on(join: Join, clock: Clock) -> None:
     lead, scout = (join(name, clock=clock, model=True) for name in ("lead", "scout"))
     ann = join("ann", clock=clock)

@@ -7,6 +7,7 @@ ping-pong that does without reply_to. A person or daemon who writes to one of th
 import math
 import sqlite3
 
+from .clock_step import TOLERANCE_SECONDS
 from .errors import RateLimited, ReplyLoop
 from .messages import HUB
 
@@ -45,7 +46,8 @@ def count_turn(db: sqlite3.Connection, sender: str, recipient: str, now: float) 
     """Raises ReplyLoop when two agents have taken turns too often with no person or daemon in between."""
     pair = " ".join(sorted((sender, recipient)))
     row = db.execute("SELECT speaker, turns, last_at, since FROM exchanges WHERE pair = ?", (pair,)).fetchone()
-    if row is None or abs(now - row["last_at"]) > QUIET_SECONDS:
+    # A time ahead of now was written before the clock went back.
+    if row is None or not -TOLERANCE_SECONDS <= now - row["last_at"] <= QUIET_SECONDS:
         _begin_exchange(db, pair, sender, now)
         return
     turns = row["turns"] + (row["speaker"] != sender)
