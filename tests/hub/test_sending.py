@@ -91,7 +91,7 @@ def test_a_sender_is_known_from_then_on(team: Team, join: Join) -> None:
         ("x", {"metadata": {"blob": "x" * MAX_BYTES}}, "at most 262,144"),
         ("x", {"metadata": {"file": object()}}, "not valid text or JSON"),
         ("\ud800", {}, "not valid text or JSON"),
-        ("x", {"priority": "asap"}, "none of low, normal, high, urgent"),
+        ("x", {"priority": "asap"}, "not one of low, normal, high, urgent"),
         ("x", {"message_type": "\ud800"}, "message_type must have 1 to 255 printable"),
         ("x", {"message_id": ""}, "message_id must have 1 to 255 printable"),
         ("x", {"conversation_id": "c" * 256}, "conversation_id must have"),
