@@ -4,7 +4,6 @@ import functools
 import math
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import closing
-from dataclasses import replace
 from typing import Any
 
 from . import deliveries, sending
@@ -61,6 +60,8 @@ class MessageHub(Membership, Upkeep, WakeLadder):
         """
         draft = Draft(
             sender=self.agent,
+            kind=self._kind or "agent",
+            is_limited=self._is_model,
             recipient=recipient,
             content=content,
             message_type=message_type,
@@ -90,6 +91,8 @@ class MessageHub(Membership, Upkeep, WakeLadder):
         """
         draft = Draft(
             sender=self.agent,
+            kind=self._kind or "agent",
+            is_limited=self._is_model,
             recipient=None,
             content=content,
             message_type=message_type,
@@ -136,6 +139,8 @@ class MessageHub(Membership, Upkeep, WakeLadder):
         check_kind_of("message", message, Message)
         draft = Draft(
             sender=self.agent,
+            kind=self._kind or "agent",
+            is_limited=self._is_model,
             recipient=message.sender,
             content=content,
             message_type=message_type,
@@ -274,8 +279,6 @@ class MessageHub(Membership, Upkeep, WakeLadder):
         return self._store.data_version()
 
     def _send(self, draft: Draft, *, known_only: bool = True) -> Message:
-        if self._kind is not None or self._is_model:
-            draft = replace(draft, kind=self._kind or "agent", is_limited=self._is_model)
         with self._write() as db:
             message = sending.store_message(db, draft, self._clock(), known_only=known_only)
             self._offer_later(message, sending.recipients_of(db, message))
