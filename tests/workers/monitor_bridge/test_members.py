@@ -99,6 +99,18 @@ def test_a_worker_that_begins_again_and_again_is_a_problem_until_it_stays() -> N
     assert look(5, 651.0) is False
 
 
+def test_that_we_have_begun_anew_ends_no_loop() -> None:
+    counted = [Agent("supervisor", "daemon", "online", NOW, {"restarts": {"ticker": 9}}, 0)]
+    courses = {"ticker starts again and again": Course(is_bad=True)}
+    begun: dict[str, members.Starts] = {}
+    for minutes, is_bad in ((0, True), (9, True), (11, False)):
+        now = NOW + timedelta(minutes=minutes)
+        begun = members.starts(begun, counted, now.timestamp())
+        found = members.readings(counted, begun, "monitor-bridge", now, stale_seconds=9999, deaf_seconds=900)
+        courses, _ = follow(courses, found, 1)
+        assert courses["ticker starts again and again"].is_bad is is_bad
+
+
 def test_so_is_one_that_knows_nothing_of_the_hub_and_is_counted_by_the_supervisor() -> None:
     begun: dict[str, members.Starts] = {}
 

@@ -26,6 +26,8 @@ class Starts:
     """What another start changes: how many the supervisor has counted, else the pid."""
     at: tuple[float, ...] = ()
     """When each after the first was seen, in Unix seconds."""
+    since: float = 0.0
+    """Since when they are counted."""
 
 
 def starts(before: Mapping[str, Starts], agents: Iterable[Agent], now: float) -> dict[str, Starts]:
@@ -37,10 +39,10 @@ def starts(before: Mapping[str, Starts], agents: Iterable[Agent], now: float) ->
     for name, mark in {**pids, **counted}.items():
         if not isinstance(mark, int):
             continue
-        last = before.get(name, Starts(mark))
+        last = before.get(name, Starts(mark, since=now))
         new = max(0, mark - last.mark) if name in counted else int(mark != last.mark)
         begun = (*last.at, *[now] * min(new, 2 * _LOOP_STARTS))
-        after[name] = Starts(mark, tuple(each for each in begun if each > now - _LOOP_SECONDS))
+        after[name] = Starts(mark, tuple(each for each in begun if each > now - _LOOP_SECONDS), last.since)
     return after
 
 
@@ -61,7 +63,7 @@ def readings(
     """How everybody but people is; of ourselves only what we say. Who does not stay up has no other problem."""
     known = list(agents)
     failed = next((_by_name(agent.metadata.get("fatal")) for agent in known if agent.name == SUPERVISOR), {})
-    loops = [_loop(name, each, is_failed=name in failed) for name, each in begun.items() if name != me]
+    loops = [_loop(name, each, now.timestamp(), is_failed=name in failed) for name, each in begun.items() if name != me]
     looping = {reading.labels[SUBJECT] for reading in loops if reading.is_bad} | set(failed)
     found: list[Reading] = []
     for agent in known:
@@ -109,11 +111,13 @@ def _of(agent: Agent, now: datetime, stale_seconds: float, deaf_seconds: float) 
     )
 
 
-def _loop(name: str, begun: Starts, *, is_failed: bool) -> Reading:
+def _loop(name: str, begun: Starts, now: float, *, is_failed: bool) -> Reading:
     count = len(begun.at)
+    # What was before we came is not known: a loop from then is not over yet.
+    is_calm = count == 0 and now - begun.since >= _LOOP_SECONDS
     return Reading(
         f"{name} starts again and again",
-        False if is_failed or count == 0 else True if count >= _LOOP_STARTS else None,
+        False if is_failed or is_calm else True if count >= _LOOP_STARTS else None,
         f"{name} has restarted {count} times within {duration(_LOOP_SECONDS)}.",
         labels={SUBJECT: name, "kind": "daemon"},
     )
