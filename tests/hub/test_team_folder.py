@@ -71,7 +71,7 @@ def test_a_configuration_of_another_user_is_refused_by_the_command(teamsup: Comm
 
     result = teamsup.run("start")
 
-    assert result.returncode == os.EX_CONFIG
+    assert result.returncode == os.EX_NOPERM
     assert "belongs to uid 4242" in refusal(result)
 
 

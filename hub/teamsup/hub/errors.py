@@ -93,7 +93,9 @@ class NotSetUp(NotConfigured):
 
 
 class UnsafeFile(NotConfigured):
-    """Another user owns a file of the team, or may write it."""
+    """Another user owns a file of the team, or may write it: no configuration says so, and a chmod ends it."""
+
+    exit_code = os.EX_NOPERM
 
 
 class StoreError(TeamsupError):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _READS_BY_ITSELF = "user_comm"
 _CAUSE, _SAVED = "configuration", "saved configuration"
 
-Stamp = tuple[int, int, int] | None
+Stamp = tuple[int, ...] | None
 
 
 class Reload:
@@ -157,4 +157,5 @@ def _stamp(file: Path) -> Stamp:
         found = os.stat(file)
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    # A chmod mends as well, and changes only the last of these.
+    return found.st_mtime_ns, found.st_size, found.st_ino, found.st_ctime_ns
