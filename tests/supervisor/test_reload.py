@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -154,7 +155,8 @@ def test_who_is_held_is_tried_again_when_the_file_is_mended(run_workers: RunWork
     in_state(teamsup, "three", "FATAL")
     one = row(teamsup, "one")["pid"]
     eventually(
-        lambda: "three" in json.loads(supervisor_metadata(teamsup)).get("fatal", {}), "the supervisor tells of it"
+        lambda: set(json.loads(supervisor_metadata(teamsup)).get("fatal", {})) == {"two", "three"},
+        "the supervisor tells of both, and not of the gateway, which nobody has set up",
     )
 
     teamsup.configure(worker("one", restart="never", stop_signal="INT") + worker("two") + worker("three"))
@@ -197,6 +199,69 @@ def test_who_is_held_is_tried_again_when_its_env_file_changes(run_workers: RunWo
     secrets.write_text("KEY=key\n")
 
     in_state(teamsup, "one", "RUNNING")
+
+
+def test_who_is_held_is_tried_again_after_a_chmod(run_workers: RunWorkers, teamsup: Command) -> None:
+    secrets = secret_file(teamsup)
+    run_workers(
+        worker(
+            "one",
+            "import os, time; os.stat('secrets').st_mode & 0o200 and exit(78); time.sleep(1000)",
+            env_file="secrets",
+        )
+    )
+    in_state(teamsup, "one", "not configured")
+
+    secrets.chmod(0o400)
+
+    in_state(teamsup, "one", "RUNNING")
+
+
+def test_an_env_file_that_is_away_or_saved_restarts_nobody_before_a_reload(
+    run_workers: RunWorkers, teamsup: Command
+) -> None:
+    secrets = secret_file(teamsup)
+    away = secrets.with_name("away")
+    run_workers(worker("one", env_file="secrets") + worker("two", UNCONFIGURED))
+    in_state(teamsup, "two", "not configured")
+    one = row(teamsup, "one")["pid"]
+    secrets.rename(away)
+    eventually(lambda: looks(teamsup) >= 1, "the supervisor misses the file")
+    away.rename(secrets)
+    eventually(lambda: looks(teamsup) >= 2, "the supervisor sees the file again")
+    secrets.write_text("KEY=two\n")
+    eventually(lambda: looks(teamsup) >= 3, "the supervisor sees what was saved")
+
+    assert row(teamsup, "one")["pid"] == one
+    teamsup.run("reload")
+    said(teamsup, "reload: start two; restart one")
+    assert row(teamsup, "one")["pid"] != one
+
+
+def test_a_team_folder_that_was_unsafe_for_a_moment_keeps_nobody_away(running: Command) -> None:
+    log = running.team.logs / "supervisor.log"
+    before = row(running, "user_comm")["pid"]
+    running.team.folder.chmod(0o770)
+    os.kill(before, signal.SIGKILL)
+    eventually(lambda: "user_comm ended (exit code 77)" in log.read_text(), "user_comm refuses the folder")
+
+    running.team.folder.chmod(0o700)
+
+    assert in_state(running, "user_comm", "RUNNING")["pid"] != before
+
+
+def secret_file(teamsup: Command) -> Path:
+    teamsup.team.create()
+    secrets = teamsup.team.folder / "secrets"
+    secrets.write_text("KEY=one\n")
+    secrets.chmod(0o600)
+    return secrets
+
+
+def looks(teamsup: Command) -> int:
+    """How often somebody who is held was tried again. Whoever asks something has the supervisor look at once."""
+    teamsup.run("send", "supervisor", "status")
+    return teamsup.run("logs", "supervisor").stdout.count("a file was saved: start two")
 
 
 def test_a_worker_that_was_removed_is_known_no_more_and_its_messages_stay(

@@ -52,6 +52,7 @@ class Child:
                 if os.getppid() != supervisor:
                     os._exit(os.EX_TEMPFAIL)
 
+        self.env_file_values = from_file
         _require_program(program)
         self._popen = subprocess.Popen(
             program.command,

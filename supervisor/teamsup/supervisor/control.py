@@ -59,8 +59,10 @@ async def _do(supervisor: "Supervisor", message: Message, *, may_act: bool) -> s
         case ["reload"]:
             supervisor.say(f"{sender} asked to reload")
             plan = await supervisor.reload()
-            await _settle(supervisor, (*plan.start, *plan.restart), patience)
-            unready = [name for name in crew.unready() if name in (*plan.start, *plan.restart)]
+            # Also who was started already because the file was saved.
+            begun = {*plan.start, *plan.restart, *crew.starting()}
+            await _settle(supervisor, begun, patience)
+            unready = [name for name in crew.unready() if name in begun]
             if unready:
                 raise NotReady(f"{plan}. {' '.join(_why_not(supervisor, crew.members[name]) for name in unready)}")
             return str(plan)

@@ -138,13 +138,14 @@ class Crew:
         """Whether all is done that is to be done now."""
         return not self._work
 
-    def is_starting(self) -> bool:
-        """Whether somebody has been started and not reported yet, or is about to be; not one that has failed twice."""
-        return any(
-            (member.process.state is State.STARTING and member.process.failures <= 1)
-            or (self._is_wanting(member) and not self.waits_for(member))
+    def starting(self) -> list[str]:
+        """Those that have been started and have not reported yet, or are about to be; not who has failed twice."""
+        return [
+            member.name
             for member in self.members.values()
-        )
+            if (member.process.state is State.STARTING and member.process.failures <= 1)
+            or (self._is_wanting(member) and not self.waits_for(member))
+        ]
 
     def unready(self) -> list[str]:
         """Those that should run and do not: they start, are tried again, wait, or are held by a mistake."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from . import deaths
@@ -36,6 +36,13 @@ class Member:
     @property
     def name(self) -> str:
         return self.program.name
+
+    @property
+    def given_program(self) -> Program:
+        """Its program, with what its process was given of the env_file, which may have changed since."""
+        if self.child is None:
+            return self.program
+        return replace(self.program, env_file_values=self.child.env_file_values)
 
     @property
     def is_busy(self) -> bool:

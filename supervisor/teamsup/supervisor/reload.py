@@ -6,6 +6,7 @@ itself, and the sections of a worker that is held until its configuration change
 
 import asyncio
 import os
+from collections.abc import Container
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -54,7 +55,7 @@ class Reload:
                 self.show(str(error))
                 self._supervisor.publish()
                 raise
-            plan = await self._take_over(new, "reload")
+            plan = await self._take_over(self._with_given_values(new, new.programs), "reload")
             self._stamps |= stamps
             self.show("")
             return plan
@@ -94,7 +95,16 @@ class Reload:
         how = command_line(team, "reload")
         waits = not configuration_file.says_the_same(tables, taken)
         self.show(saved.fault, f"teamsup.toml has changed. Take it over with: {how}" if waits else "")
-        return await asyncio.to_thread(configuration.read, team, taken)
+        return self._with_given_values(await asyncio.to_thread(configuration.read, team, taken), at_once)
+
+    def _with_given_values(self, new: Configuration, counting: Container[str]) -> Configuration:
+        """What processes were given of their env_files goes on where a file is away, or does not count yet."""
+        programs = dict(new.programs)
+        for name, member in self._supervisor.crew.members.items():
+            program = programs.get(name)
+            if program is not None and (program.env_file_values is None or name not in counting):
+                programs[name] = replace(program, env_file_values=member.given_program.env_file_values)
+        return replace(new, programs=programs)
 
     def show(self, fault: str, note: str = "") -> None:
         """Show what is wrong in teamsup.toml, or that it waits for a reload."""
@@ -130,7 +140,8 @@ class Reload:
             undo.pop_all()
         held = self._held()
         active = {member.name for member in supervisor.crew.members.values() if member.wanted} - held
-        plan = replace(make_plan(old.programs, new.programs, active, held), metrics_port=port)
+        given = {name: supervisor.crew.members[name].given_program for name in old.programs}
+        plan = replace(make_plan(given, new.programs, active, held), metrics_port=port)
         if plan != Plan() or why == "reload":
             supervisor.say(f"{why}: {plan}")
         supervisor.settings = new

@@ -256,7 +256,7 @@ class Supervisor:
         self._show()
 
     def _check_ready(self) -> None:
-        if self.ready.is_set() or not self._has_started or self.crew.is_starting():
+        if self.ready.is_set() or not self._has_started or self.crew.starting():
             return
         seconds = time.monotonic() - self._began
         self.say(f"ready in {seconds:.1f} s; talk to the team with: {command_line(self.team, 'chat')}")
