@@ -31,28 +31,23 @@ def test_a_crash_loop_is_told_once_and_then_in_digests_at_ever_longer_intervals(
 
 
 def after_one_more(row: Row, moment: float) -> Row:
-    more = deaths.follow(row, replace(DEATH, at=1000 + moment), moment)
-    assert more is not None
-    return more
+    return deaths.follow(row, replace(DEATH, at=1000 + moment), moment)
 
 
 def test_deaths_that_come_together_wait_for_each_other_a_second_and_no_longer() -> None:
     assert after(0).due == after(0, 0.4, 0.8).due == 1
 
 
-def test_a_worker_that_is_not_configured_at_its_start_is_not_told_of() -> None:
-    assert deaths.follow(None, NOT_CONFIGURED, 0) is None
+def test_that_a_worker_is_still_held_waits_for_the_next_digest() -> None:
+    row = deaths.tell(deaths.follow(None, NOT_CONFIGURED, 0), 1, runs=False)
 
-
-def test_a_worker_that_ran_and_lost_its_configuration_is_told_of() -> None:
-    assert deaths.follow(None, replace(NOT_CONFIGURED, ran_seconds=3.0), 0) is not None
+    assert deaths.follow(row, NOT_CONFIGURED, 5).due == 61
 
 
 def test_that_a_worker_is_held_after_a_crash_is_told_although_the_next_digest_is_not_due() -> None:
     row = deaths.tell(after(0), 1, runs=True)
     held = deaths.follow(row, replace(NOT_CONFIGURED, at=1002), 2)
 
-    assert held is not None
     assert held.due == 3
     assert deaths.report("loop", held, Standing("EXITED", "not configured"), 1003).startswith(
         "loop has crashed 2 times in 2s, last: not configured. It is not started again (not configured). "

@@ -1,7 +1,7 @@
 """How the team hears of deaths: in its hub, and once."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import pytest
@@ -51,10 +51,12 @@ class Desk:
         self._clock.now += seconds
         return self._news.pause()
 
-    def told(self, seconds: float = 0, *, is_watched: bool = False) -> tuple[list[str], list[str]]:
+    def told(
+        self, seconds: float = 0, *, is_watched: bool = False, optional: Collection[str] = ()
+    ) -> tuple[list[str], list[str]]:
         """What people and lead have been told after so many seconds."""
         self._clock.now += seconds
-        self._news.gather(self.members.values(), is_watched=is_watched)
+        self._news.gather(self.members.values(), is_watched=is_watched, optional=optional)
         self._news.tell(["user_comm", "lead"])
         return read(self.people), read(self.lead)
 
@@ -129,6 +131,15 @@ def test_that_a_loop_ended_in_being_held_is_told_at_once_to_everybody(desk: Desk
     assert "It is not started again" in text
     desk.run("feed", ready_at=1000)
     assert desk.told(60)[0] == ["feed runs again. It had died 7 times, last: not configured."]
+
+
+def test_that_a_worker_is_not_configured_is_told_unless_nobody_has_set_it_up(desk: Desk) -> None:
+    desk.die("feed", State.EXITED, "not configured")
+    desk.die("gateway", State.EXITED, "not configured")
+
+    (text,), _ = desk.told(1, optional=["gateway"])
+    assert text.startswith("feed died (not configured). It is not started again. Mend it, then: ")
+    assert desk.told(3600, optional=["gateway"]) == ([], [])
 
 
 def test_a_worker_that_is_configured_no_more_is_not_told_of(desk: Desk) -> None:

@@ -70,21 +70,15 @@ class Row:
         return len(self.recent) == _LOOP_DEATHS and self.recent[-1] - self.recent[0] <= _LOOP_SECONDS
 
 
-def follow(row: Row | None, death: Death, now: float) -> Row | None:
-    """Return the row with a death that comes at ``now``, or None when it need not be told.
-
-    A worker that is not configured when it starts has said so in its note.
-    """
+def follow(row: Row | None, death: Death, now: float) -> Row:
+    """Return the row with a death that comes at ``now``."""
     if row is not None and row.well_at is not None and now - row.well_at > _ROW_SECONDS:
         row = None
-    is_news = death.reason != NOT_CONFIGURED or death.ran_seconds is not None
-    if row is None:
-        return Row(death, death.at, now + _GATHER_SECONDS, recent=(death.at,)) if is_news else None
-    if not is_news and row.well_at is not None:
-        return row
     soon = now + _GATHER_SECONDS
+    if row is None:
+        return Row(death, death.at, soon, recent=(death.at,))
     due = row.due if row.untold else max(row.due, soon)
-    if death.next_try_at is None:
+    if death.next_try_at is None and (row.well_at is not None or row.last.next_try_at is not None):
         # What was told before says that it is started again.
         due = min(due, soon)
     recent = (*row.recent, death.at)[-_LOOP_DEATHS:]

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 
 from teamsup.hub import Agent
-from teamsup.hub.messages import PRESENT_SECONDS
+from teamsup.hub.messages import NOT_CONFIGURED, PRESENT_SECONDS
 from teamsup.hub.wording import printable
 
 from .lifecycle import State
@@ -28,6 +28,25 @@ def degradation(worker: WorkerState, agent: Agent | None, now: datetime) -> str:
     # A start that lies in the future was noted before the clock was set back.
     is_its_own = beat + _ROUNDED_SECONDS >= started or started > now.timestamp()
     return agent.degraded if is_fresh and is_its_own else ""
+
+
+def is_optional(agent: Agent | None) -> bool:
+    """Whether it says that nobody has set it up, and that all is well without it."""
+    return agent is not None and agent.status == NOT_CONFIGURED and bool(agent.metadata.get("optional"))
+
+
+def missing(worker: WorkerState, agent: Agent | None) -> str:
+    """Return what a worker lacks that is not configured, in its own words where there are some."""
+    note = "" if agent is None else agent.note
+    last = next((death.lines[-1] for death in worker.deaths[-1:] if death.lines), "")
+    return note or last or worker.reason
+
+
+def hold(worker: WorkerState, agent: Agent | None) -> str:
+    """Return why a worker is not started before a person has mended something; empty if it need not be."""
+    if worker.state == State.EXITED and worker.reason == NOT_CONFIGURED:
+        return "" if is_optional(agent) else missing(worker, agent)
+    return worker.reason if worker.state == State.FATAL else ""
 
 
 class Troubles:

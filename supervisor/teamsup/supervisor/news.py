@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from teamsup.hub import MessageHub, UnknownRecipient
-from teamsup.hub.messages import PEOPLE, new_message_id
+from teamsup.hub.messages import NOT_CONFIGURED, PEOPLE, new_message_id
 
 from . import deaths
 from .deaths import Death, Row, Standing
@@ -38,16 +38,20 @@ class News:
 
     def add_death(self, name: str, death: Death) -> None:
         """Have a death told, with what belongs to it, when it is due."""
-        if (row := deaths.follow(self._rows.get(name), death, self._clock())) is not None:
-            self._rows[name] = row
+        self._rows[name] = deaths.follow(self._rows.get(name), death, self._clock())
 
     def pause(self) -> float:
         """Seconds until something becomes due. What is due already waits for the hub, and hurries nobody."""
         left = [row.due - self._clock() for row in self._rows.values() if row.untold]
         return min((seconds for seconds in left if seconds > 0), default=math.inf)
 
-    def gather(self, members: Iterable[Member], *, is_watched: bool) -> None:
-        """Put into words what is due. ``is_watched``: monitor-bridge makes incidents of the others' crash loops."""
+    def gather(self, members: Iterable[Member], *, is_watched: bool, optional: Collection[str] = ()) -> None:
+        """Put into words what is due. ``is_watched``: monitor-bridge makes incidents of the others' crash loops;
+        ``optional``: nobody has set these up, and that is no news."""
+        for name in [
+            name for name, row in self._rows.items() if name in optional and row.last.reason == NOT_CONFIGURED
+        ]:
+            del self._rows[name]
         workers = {member.name: member for member in members}
         standings = {name: self._standing(member) for name, member in workers.items()}
         well = {name for name, member in workers.items() if self._is_well(member)}

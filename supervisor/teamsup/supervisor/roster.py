@@ -10,7 +10,7 @@ from teamsup.hub.messages import DEGRADED, NOT_CONFIGURED, OFFLINE, PRESENT_SECO
 from teamsup.hub.wording import duration
 
 from .deaths import Death
-from .degradation import degradation
+from .degradation import degradation, is_optional, missing
 from .lifecycle import State, is_done
 from .state_file import TeamState, WorkerState, holder, read
 from .usage import usage_of
@@ -134,8 +134,7 @@ def _condition(
     """A worker's state, the reason or its own note, and whether it is well. What is not known is not well."""
     own = agent.note if agent is not None and worker.state in (State.RUNNING, State.EXITED) else ""
     if worker.state == State.EXITED and worker.reason == NOT_CONFIGURED:
-        last = next((death.lines[-1] for death in worker.deaths[-1:] if death.lines), "")
-        return NOT_CONFIGURED, own or last or worker.reason, agent is not None and bool(agent.metadata.get("optional"))
+        return NOT_CONFIGURED, missing(worker, agent), is_optional(agent)
     if worker.next_try_at is not None:
         return worker.state, f"{worker.reason}; next try in {duration(worker.next_try_at - time.time())}", False
     if worker.state not in _WELL:

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from teamsup.hub import Agent, Delivery, MessageHub, StoreError, Team, TeamsupError
 from teamsup.hub.command_line import command_line
 from teamsup.hub.doorbell import Bells, Doorbell
-from teamsup.hub.messages import DEGRADED, OFFLINE, ONLINE, SUPERVISOR
+from teamsup.hub.messages import DEGRADED, NOT_CONFIGURED, OFFLINE, ONLINE, SUPERVISOR
 
 from . import child, control, leftovers, state_file
 from .alarm import Alarm, trouble_of
 from .configuration import Configuration
 from .crew import Crew
 from .deaths import Death
-from .degradation import Troubles, degradation, status_line
+from .degradation import Troubles, degradation, hold, is_optional, status_line
 from .hub_monitor import LOOK_SECONDS, HubMonitor
 from .journal import Journal
 from .judge import WEIGH_SECONDS, Judge
@@ -347,7 +347,8 @@ class Supervisor:
         bridge = self._agents.get(MONITOR_BRIDGE)
         is_watched = bridge is not None and bridge.is_present(datetime.now(UTC))
         members = self.crew.members.values()
-        self._news.gather(members, is_watched=is_watched)
+        optional = {name for name, agent in self._agents.items() if is_optional(agent)}
+        self._news.gather(members, is_watched=is_watched, optional=optional)
         reasons = {member.name: reason for member in members if (reason := self.degradation(member))}
         self._news.follow_degraded(reasons, is_watched=is_watched)
         await self.in_hub(self._news.tell, self.settings.told_of_deaths)
@@ -367,7 +368,7 @@ class Supervisor:
             DEGRADED if self.troubles else ONLINE,
             pid=os.getpid(),
             restarts={each.name: each.restarts for each in workers},
-            fatal={each.name: each.reason for each in workers if each.state == State.FATAL},
+            fatal={each.name: reason for each in workers if (reason := hold(each, self._in_hub(each)))},
             reason=str(self.troubles),
             note=self._reload.note,
         )
@@ -394,6 +395,10 @@ class Supervisor:
         return MetricsServer(port, self.hub, lambda: self._published)
 
     async def replace_metrics(self, server: "MetricsServer | None") -> None:
+    def _in_hub(self, worker: state_file.WorkerState) -> Agent | None:
+        """What a worker has said that is not configured; of others that is not needed."""
+        return self.hub.agent_named(worker.name) if worker.reason == NOT_CONFIGURED else None
+
         old, self.metrics = self.metrics, server
         if old is not None and old is not server:
             await asyncio.to_thread(old.close)
