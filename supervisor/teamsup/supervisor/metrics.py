@@ -94,7 +94,12 @@ class MetricsServer:
                 """Nothing: a line every few seconds tells nobody anything."""
 
         self._server = _Server(port, Handler)
-        threading.Thread(target=self._server.serve_forever, name="teamsup-metrics", daemon=True).start()
+        self._thread = threading.Thread(target=self._server.serve_forever, name="teamsup-metrics", daemon=True)
+        self._thread.start()
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
 
     def close(self) -> None:
         self._server.shutdown()

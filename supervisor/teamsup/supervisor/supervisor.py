@@ -1,6 +1,7 @@
 """The supervisor's event loop: cares for the crew, judges it by its heartbeats, tells and does what it is asked."""
 
 import asyncio
+import functools
 import os
 import signal
 import time
@@ -46,6 +47,7 @@ _PRUNE_EVERY_SECONDS = 3600.0
 _SECOND_THOUGHT_SECONDS = 0.5
 _SHOW_SHARE, _SHOW_AT_LATEST = 5.0, 0.5
 """What is shown of the team follows a change after so many times what showing takes, in seconds at the latest."""
+_WITHOUT_BELL_SECONDS = 1.0
 _STATE, _METRICS = "state", "metrics"
 
 
@@ -103,6 +105,8 @@ class Supervisor:
             self._has_started = True
             self._check_ready()
             serving = asyncio.create_task(self._serve(bell))
+            # One that serves no more must not look well: it ends, and the service manager starts another one.
+            serving.add_done_callback(lambda _: self.stopping.set())
             besides = [
                 asyncio.create_task(work)
                 for work in (
@@ -130,6 +134,8 @@ class Supervisor:
         await self.in_hub(self.hub.heartbeat, OFFLINE)
         self.say("stopped")
         self.journal.close()
+        if not serving.cancelled():
+            serving.result()
 
     async def reload(self) -> Plan:
         """Take over a changed teamsup.toml, or change nothing.
@@ -319,13 +325,23 @@ class Supervisor:
             if time.monotonic() >= prune_at:
                 prune_at = time.monotonic() + _PRUNE_EVERY_SECONDS
                 self.background(self.in_hub(self.hub.prune, older_than=self.settings.keep_seconds))
+            await self.troubles.attempt(functools.partial(self._wait, bell), "The doorbell is not heard")
+
+    async def _wait(self, bell: Doorbell) -> None:
+        try:
             await bell.wait_async(min(self._judge.pause(), self._news.pause()))
+        except Exception:
+            await asyncio.sleep(_WITHOUT_BELL_SECONDS)
+            raise
 
     async def _care(self) -> None:
         self._keep_hold()
         await self._reload.follow()
         if _STATE in self.troubles:
             self.publish()
+        if self.metrics is not None and not self.metrics.is_alive:
+            await self.replace_metrics(None)
+            self.troubles.begin(_METRICS, "The server of metrics has ended.")
         if _METRICS in self.troubles:
             await self._serve_metrics()
         self._hub_monitor.begin_write()
@@ -379,6 +395,10 @@ class Supervisor:
         requests = self.hub.claim(10, lease=_REQUEST_SECONDS)
         return self.hub.agents(), requests
 
+    def _in_hub(self, worker: state_file.WorkerState) -> Agent | None:
+        """What a worker has said that is not configured; of others that is not needed."""
+        return self.hub.agent_named(worker.name) if worker.reason == NOT_CONFIGURED else None
+
     async def _serve_metrics(self) -> None:
         port = self.settings.metrics_port
         try:
@@ -395,10 +415,6 @@ class Supervisor:
         return MetricsServer(port, self.hub, lambda: self._published)
 
     async def replace_metrics(self, server: "MetricsServer | None") -> None:
-    def _in_hub(self, worker: state_file.WorkerState) -> Agent | None:
-        """What a worker has said that is not configured; of others that is not needed."""
-        return self.hub.agent_named(worker.name) if worker.reason == NOT_CONFIGURED else None
-
         old, self.metrics = self.metrics, server
         if old is not None and old is not server:
             await asyncio.to_thread(old.close)
