@@ -232,7 +232,7 @@ def test_the_command_asks_says_what_it_takes_back_and_refuses_while_the_team_run
         lead.backup(Path(backup))
         lead.send("lead", "new")
 
-    assert "newer than the backup, which go: 1;" in refusal(teamsup.run("hub", "restore", backup))
+    assert "newer messages removed: 1," in refusal(teamsup.run("hub", "restore", backup))
     dry = json.loads(teamsup.run("hub", "restore", backup, "--dry-run", "--json").stdout)
     assert dry == {"newer_messages": 1, "reopened_deliveries": 0, "removed_messages": 0, "set_aside": []}
     teamsup.configure("")
