@@ -63,6 +63,21 @@ def test_stop_ends_no_process_that_is_not_the_supervisor(teamsup: Command, sleep
     assert sleeper.poll() is None
 
 
+def test_stop_ends_no_process_of_which_a_lock_has_only_the_pid(
+    teamsup: Command, sleeper: "subprocess.Popen[bytes]"
+) -> None:
+    teamsup.team.create()
+    with (teamsup.team.folder / "supervisor.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write(f"{sleeper.pid}\n")
+        lock.flush()
+
+        stopped = teamsup.run("stop", "--timeout", "1")
+
+    assert "Stop it where it was started." in refusal(stopped)
+    assert sleeper.poll() is None
+
+
 def test_what_a_container_runs_in_a_folder_of_the_same_name_is_not_ours(team: Team) -> None:
     mark = leftovers.mark(team, "own", 1)
     other = mark.replace(f"#{pid_namespace()}", "#1")

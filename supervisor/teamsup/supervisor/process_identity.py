@@ -27,15 +27,12 @@ def pid_namespace() -> int:
 
 
 def send_signal(pid: int, identity: str, number: signal.Signals) -> bool:
-    """Send a signal to this very process; False when it has ended, or the pid is another process's here.
-
-    An ``identity`` that is empty was not recorded, and is not compared.
-    """
+    """Send a signal to this very process; False when it has ended, or the pid is another process's here."""
     descriptor = None
     try:
         if hasattr(os, "pidfd_open"):
             descriptor = os.pidfd_open(pid)
-        if identity and identity_of(pid) != identity:
+        if identity_of(pid) != identity:
             return False
         if descriptor is None:
             os.kill(pid, number)
