@@ -20,12 +20,14 @@ UNCONFIGURED = "raise SystemExit(78)"
 
 def test_a_reload_names_who_cannot_start(run_workers: RunWorkers, teamsup: Command) -> None:
     run_workers(worker("one"))
-    teamsup.configure(worker("one") + worker("two", CRASH, start_seconds=60))
+    teamsup.configure(worker("one") + worker("two", CRASH, start_seconds=60) + worker("six", CRASH, start_seconds=60))
 
     reload = teamsup.run("reload")
 
     assert reload.returncode == 4
-    assert refusal(reload).startswith("teamsup: start two. two does not run: exit code 3. See: ")
+    said, _, commands = refusal(reload).partition(" See: ")
+    assert said == "teamsup: start two, six. two does not run: exit code 3. six does not run: exit code 3."
+    assert [command[-3:] for command in commands.split("; ")] == ["two", "six"]
     assert row(teamsup, "one")["state"] == "RUNNING"
 
 
@@ -37,6 +39,10 @@ def test_a_reload_waits_for_the_first_heartbeat_as_long_as_it_may(run_workers: R
 
     assert reload.returncode == 4
     assert "mute is not ready yet" in refusal(reload)
+    for verb in ("start", "restart"):
+        waited = teamsup.run(verb, "mute", "--timeout", "0.1")
+        assert (waited.returncode, waited.stdout) == (4, "")
+        assert "mute is not ready yet" in refusal(waited)
 
 
 def test_start_and_restart_of_a_job_that_ends_well_are_success(run_workers: RunWorkers) -> None:

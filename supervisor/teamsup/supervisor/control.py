@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from teamsup.hub import Agent, CallerError, Delivery, Message, StoreError, TeamsupError
-from teamsup.hub.checks import listed, quote
+from teamsup.hub.checks import LISTED, listed, quote
 from teamsup.hub.command_line import command_line
 
 from .lifecycle import State, is_done
@@ -64,7 +64,7 @@ async def _do(supervisor: "Supervisor", message: Message, *, may_act: bool) -> s
             await _settle(supervisor, begun, patience)
             unready = [name for name in crew.unready() if name in begun]
             if unready:
-                raise NotReady(f"{plan}. {' '.join(_why_not(supervisor, crew.members[name]) for name in unready)}")
+                raise NotReady(f"{plan}. {_why_not(supervisor, unready)}")
             return str(plan)
         case [("start" | "stop" | "restart") as verb, name] if name in supervisor.settings.programs:
             supervisor.say(f"{sender} asked to {verb} {name}")
@@ -94,13 +94,11 @@ async def _move(supervisor: "Supervisor", member: Member, verb: str, patience: f
     supervisor.publish()
     if verb == "stop":
         return f"{name} has ended." if member.child is None else f"{name} is about to end."
-    if member.process.state is State.STARTING:
-        return f"{name} was started and has not reported yet."
-    if member.child is not None:
+    if member.child is not None and member.process.state is State.RUNNING:
         return f"{name} runs, pid {member.child.pid}."
     if is_done(member.process.state, member.process.reason):
         return f"{name} was started and has ended well."
-    raise NotReady(_why_not(supervisor, member))
+    raise NotReady(_why_not(supervisor, [name]))
 
 
 async def _settle(supervisor: "Supervisor", names: Iterable[str], seconds: float) -> None:
@@ -110,14 +108,21 @@ async def _settle(supervisor: "Supervisor", names: Iterable[str], seconds: float
             await supervisor.crew.at_rest(names)
 
 
-def _why_not(supervisor: "Supervisor", member: Member) -> str:
-    how = command_line(supervisor.team, "ps", member.name)
+def _why_not(supervisor: "Supervisor", names: Sequence[str]) -> str:
+    """Return why each of these does not run, and then the commands that show more."""
+    shown = names[:LISTED]
+    reasons = [_reason(supervisor, supervisor.crew.members[name]) for name in shown]
+    if len(names) > LISTED:
+        reasons.append(f"{len(names) - LISTED} more do not run.")
+    return f"{' '.join(reasons)} See: {'; '.join(command_line(supervisor.team, 'ps', name) for name in shown)}"
+
+
+def _reason(supervisor: "Supervisor", member: Member) -> str:
     if waiting := supervisor.crew.waits_for(member):
         return f"{member.name} waits for {', '.join(waiting)}."
     if member.process.state in (State.STARTING, State.STOPPING):
-        return f"{member.name} is not ready yet. See: {how}"
-    why = (member.process.reason or member.process.state).rstrip(".")
-    return f"{member.name} does not run: {why}. See: {how}"
+        return f"{member.name} is not ready yet."
+    return f"{member.name} does not run: {(member.process.reason or member.process.state).rstrip('.')}."
 
 
 def _described(supervisor: "Supervisor", member: Member) -> str:
