@@ -74,7 +74,11 @@ def test_people_and_models_who_ask_are_told_the_reason(team: Team) -> None:
         (feed,) = hub.agents()
 
     assert roster([feed], datetime.now(UTC)) == "feed: degraded for 0s (The port is taken.)"
-    assert status([feed], [], [], datetime.now(UTC)).startswith("feed: degraded for 0s (The port is taken.)\n")
+    own = replace(feed, name="own", kind="agent")
+    well = replace(own, name="lead", status="online", metadata={})
+    told = status([feed, own, well], [], [], datetime.now(UTC))
+    assert told.splitlines()[:2] == [f"{name}: degraded for 0s (The port is taken.)" for name in ("feed", "own")]
+    assert "lead" not in told
     assert agent_line(feed, "lead") == "feed: degraded for 0s (The port is taken.)"
 
 
@@ -169,6 +173,27 @@ def test_ps_shows_who_is_degraded_and_why_and_ends_with_4(teamsup: Command, supe
     assert table.returncode == 4
     assert teamsup.run("ps", "own").returncode == 4
     assert teamsup.run("ps", "supervisor").returncode == 0
+
+
+def test_the_statement_of_the_documentation_degrades_a_worker_that_the_hub_did_not_know(
+    teamsup: Command, supervised: Callable[..., None]
+) -> None:
+    supervised(running("price-watch"))
+    page = (Path(__file__).parents[2] / "docs" / "supervisor.md").read_text("utf-8")
+    statement = page[page.index("    INSERT INTO agent_status") :]
+
+    for _ in range(2):
+        as_foreign_program(teamsup.team, statement[: statement.index(";")])
+
+    shown = teamsup.ps()["price-watch"]
+    assert (shown["state"], shown["note"], shown["well"]) == ("DEGRADED", "why", False)
+
+
+def test_ps_shows_no_note_of_an_earlier_process(teamsup: Command, supervised: Callable[..., None]) -> None:
+    beat(teamsup, "own", ahead=-120, note="the exchange has refused the key")
+    supervised(running("own"))
+
+    assert teamsup.ps()["own"]["note"] == ""
 
 
 def test_an_agent_of_its_own_that_is_degraded_is_unwell_while_its_word_is_fresh(

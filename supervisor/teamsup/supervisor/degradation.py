@@ -23,11 +23,17 @@ def degradation(worker: WorkerState, agent: Agent | None, now: datetime) -> str:
     """
     if agent is None or agent.last_heartbeat is None or worker.state != State.RUNNING:
         return ""
-    beat, started = agent.last_heartbeat.timestamp(), worker.started_at or 0.0
-    is_fresh = abs(now.timestamp() - beat) < (worker.heartbeat_seconds or PRESENT_SECONDS)
+    is_fresh = abs((now - agent.last_heartbeat).total_seconds()) < (worker.heartbeat_seconds or PRESENT_SECONDS)
+    return agent.degraded if is_fresh and is_of_process(worker, agent, now) else ""
+
+
+def is_of_process(worker: WorkerState, agent: Agent, now: datetime) -> bool:
+    """Return whether the last heartbeat comes from the worker's present process, not from an earlier one."""
+    if agent.last_heartbeat is None:
+        return False
+    started = worker.started_at or 0.0
     # A start that lies in the future was noted before the clock was set back.
-    is_its_own = beat + _ROUNDED_SECONDS >= started or started > now.timestamp()
-    return agent.degraded if is_fresh and is_its_own else ""
+    return agent.last_heartbeat.timestamp() + _ROUNDED_SECONDS >= started or started > now.timestamp()
 
 
 def is_optional(agent: Agent | None) -> bool:

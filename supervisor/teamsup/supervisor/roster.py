@@ -10,7 +10,7 @@ from teamsup.hub.messages import DEGRADED, NOT_CONFIGURED, OFFLINE, PRESENT_SECO
 from teamsup.hub.wording import duration
 
 from .deaths import Death
-from .degradation import degradation, is_optional, missing
+from .degradation import degradation, is_of_process, is_optional, missing
 from .lifecycle import State, is_done
 from .state_file import TeamState, WorkerState, holder, read
 from .usage import usage_of
@@ -132,7 +132,11 @@ def _condition(
     worker: WorkerState, agent: Agent | None, now: datetime, *, is_alive: bool, trouble: StoreError | None
 ) -> tuple[str, str, bool]:
     """A worker's state, the reason or its own note, and whether it is well. What is not known is not well."""
-    own = agent.note if agent is not None and worker.state in (State.RUNNING, State.EXITED) else ""
+    own = ""
+    if agent is not None and (
+        worker.state == State.EXITED or (worker.state == State.RUNNING and is_of_process(worker, agent, now))
+    ):
+        own = agent.note
     if worker.state == State.EXITED and worker.reason == NOT_CONFIGURED:
         return NOT_CONFIGURED, missing(worker, agent), is_optional(agent)
     if worker.next_try_at is not None:

@@ -111,7 +111,7 @@ def roster(agents: Sequence[Agent], now: datetime) -> str:
 
 def status(agents: Sequence[Agent], asked: Sequence[tuple[str, int]], pending: Sequence[str], now: datetime) -> str:
     """How the daemons are, where messages wait, and what is open."""
-    lines = [_line(agent, now) for agent in agents if agent.kind in ("daemon", "supervisor")]
+    lines = [_line(agent, now) for agent in agents if _is_told(agent, now)]
     waiting = [f"{agent.name} {agent.unread}" for agent in agents if agent.unread and agent.kind != "console"]
     lines.append("unread: " + (", ".join(waiting) if waiting else "none"))
     if asked:
@@ -119,6 +119,11 @@ def status(agents: Sequence[Agent], asked: Sequence[tuple[str, int]], pending: S
     if pending:
         lines += ["to be decided:", *pending]
     return "\n".join(lines)
+
+
+def _is_told(agent: Agent, now: datetime) -> bool:
+    """A worker of the user's own is known as an agent, and counts here when it cannot do its work."""
+    return agent.kind in ("daemon", "supervisor") or (agent.is_present(now) and bool(agent.degraded))
 
 
 def fate(state: DeliveryState) -> str:
