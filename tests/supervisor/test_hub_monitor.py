@@ -64,6 +64,32 @@ def test_a_worker_that_is_stopped_in_a_transaction_is_replaced(run_workers: RunW
     assert death["reason"] == "it held the hub's write lock and did not let go"
 
 
+# Its parent has ended, and it has neither the worker's mark nor its process group.
+LEFT = f"""
+import os, subprocess, sys
+if os.fork() == 0:
+    subprocess.Popen(
+        [sys.executable, "-c", {STOP!r}],
+        env={{"TEAMSUP_HOME": os.environ["TEAMSUP_HOME"]}},
+        start_new_session=True,
+    )
+    os._exit(0)
+os.wait()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets the supervisor adopt them")
+def test_what_a_worker_has_left_behind_in_a_transaction_is_killed(run_workers: RunWorkers) -> None:
+    team = run_workers(beating("own", f"{ONCE}    exec({LEFT!r})\n{BEATS}"))
+    pid = in_state(team, "own", "RUNNING")["pid"]
+
+    said(team, ", which a worker left behind, holds the hub's write lock. It is killed.")
+    said(team, "over: Pid ")
+
+    takes_writes(team)
+    assert (row(team, "own")["pid"], row(team, "own")["restarts"]) == (pid, 0)
+
+
 def test_a_stranger_that_holds_the_hub_is_named_until_it_lets_go(
     run_workers: RunWorkers, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
