@@ -7,10 +7,11 @@ another server, a configuration or a file are left out on purpose; who the agent
 
 from __future__ import annotations
 
+import posix  # importing os takes as long as all of this program
 import sys
 
 TYPE_CHECKING = False
-if TYPE_CHECKING:  # importing typing takes as long as all of this program
+if TYPE_CHECKING:  # as does typing
     from typing import Any
 
 WATCHERS = ("gcp-monitor", "oci-monitor")
@@ -356,11 +357,21 @@ def _check_oci(arguments: list[str], positional: list[str]) -> None:
         raise _Refused(f"{positional[0]!r} belongs to no option")
 
 
+def _fold(name: str) -> str:
+    """As the team does: else another spelling would have this agent's mailbox and not its guard."""
+    return name.strip().lower()
+
+
+def _session() -> str:
+    """Return the team's name for the session and its subagents. It counts also without ``--agent``."""
+    return _fold(posix.environ.get(b"TEAMSUP_AGENT", b"").decode(errors="replace"))
+
+
 def decision(payload: dict[str, Any]) -> dict[str, str] | None:
     """What Claude Code shall do with this command; None where that is not for us to say."""
-    # As the team folds names: else another spelling would have this agent's mailbox and not its guard.
-    agent = str(payload.get("agent_type") or "").rpartition(":")[2].strip().lower()
-    if agent not in WATCHERS:
+    names = (_fold(str(payload.get("agent_type") or "").rpartition(":")[2]), _session())
+    agent = next((name for name in names if name in WATCHERS), None)
+    if agent is None:
         return None
     command = payload["tool_input"]["command"]
     if not isinstance(command, str):
@@ -379,7 +390,8 @@ def main() -> int:
     given = sys.stdin.buffer.read()
     # This runs before everybody's commands, and most need not wait for the import of json. An escape may be any letter.
     seen = given.lower()
-    if not any(watcher.encode() in seen for watcher in WATCHERS) and b"\\u" not in seen:
+    is_named = _session() in WATCHERS or any(watcher.encode() in seen for watcher in WATCHERS)
+    if not is_named and b"\\u" not in seen:
         return 0
     try:
         import json

@@ -1,6 +1,7 @@
 """What the agents that watch a cloud may run there."""
 
 import json
+import os
 import re
 import runpy
 import shlex
@@ -326,8 +327,9 @@ def test_no_text_that_passes_means_anything_to_a_shell(
         assert as_shells_run_it(command, cloud) == [shlex.split(command)] * len(SHELLS)
 
 
-def hook(given: object, agent: str | None = None) -> tuple[int, dict[str, str]]:
-    """Exit code and decision of the hook for a command, or for bytes that are all it is given."""
+def hook(given: object, agent: str | None = None, session: str = "lead") -> tuple[int, dict[str, str]]:
+    """Exit code and decision of the hook for a command, or for bytes that are all it is given. The team knows the
+    ``session`` by that name."""
     payload = {"hook_event_name": "PreToolUse", "tool_name": "Bash", "agent_type": agent, "tool_input": given}
     ran = subprocess.run(
         [sys.executable, "-IS", GUARD],
@@ -335,6 +337,7 @@ def hook(given: object, agent: str | None = None) -> tuple[int, dict[str, str]]:
         capture_output=True,
         timeout=20,
         check=False,
+        env={**os.environ, "TEAMSUP_AGENT": session},
     )
     assert bool(ran.stderr) is (ran.returncode != 0), ran.stderr
     answer: dict[str, Any] = json.loads(ran.stdout)["hookSpecificOutput"] if ran.stdout else {}
@@ -355,6 +358,15 @@ def test_a_watcher_is_denied_what_changes_and_needs_nobody_for_what_reads(agent:
 def test_a_watcher_is_known_in_every_spelling_that_has_its_mailbox(agent: str) -> None:
     assert fold_name(agent.rpartition(":")[2]) in ("gcp-monitor", "oci-monitor")
     assert hook({"command": "rm -rf ~"}, agent)[1]["permissionDecision"] == "deny"
+
+
+@pytest.mark.parametrize("session", ["gcp-monitor", " OCI-Monitor "])
+@pytest.mark.parametrize("agent", [None, "Explore"])
+def test_a_session_that_the_team_knows_as_a_watcher_only_reads(session: str, agent: str | None) -> None:
+    """Also when it was started without --agent, and also in its subagents."""
+    assert hook({"command": BAD}, agent, session)[1]["permissionDecision"] == "deny"
+    assert hook({"command": GOOD}, agent, session)[1]["permissionDecision"] == "allow"
+    assert hook(b"[]", agent, session) == (2, {})
 
 
 def test_a_watcher_whose_name_is_written_with_escapes_is_known() -> None:
