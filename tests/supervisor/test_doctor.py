@@ -486,6 +486,18 @@ def test_what_is_wrong_with_the_disk_and_with_rights_is_a_failure(patient: Patie
     assert not list(patient.team.folder.glob(".doctor*"))
 
 
+def test_a_configuration_that_is_a_link_has_the_rights_of_its_file(patient: Patient, tmp_path: Path) -> None:
+    MessageHub(patient.team).close()
+    linked = tmp_path / "linked.toml"
+    linked.touch(0o600)
+    patient.team.configuration.symlink_to(linked)
+    assert "rights" not in patient.examined()[1]
+
+    linked.chmod(0o666)
+
+    assert patient.examined()[1]["rights"]["hint"] == f"chmod 644 {patient.team.configuration}"
+
+
 def test_workers_of_the_users_own_that_cannot_be_started_are_a_failure(patient: Patient) -> None:
     MessageHub(patient.team).close()
     secrets = patient.home / "open.env"

@@ -50,7 +50,7 @@ def _check_rights(team: Team) -> Iterator[Finding]:
     for path, allowed in ((team.folder, 0o700), (team.run, 0o700), (team.logs, 0o700), *_files(team)):
         try:
             # Never opened: that would drop the locks that this process has in the database.
-            found = os.lstat(path)
+            found = path.stat()
         except OSError:
             continue
         if found.st_uid not in (os.getuid(), 0):
