@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,9 @@ def test_no_copy_of_the_database_goes(files: SendableFiles, team: Team, outside:
     copy.close()
     db.close()
     assert refusal(files, "files/backup.bin") == "it is a database"
+    with tarfile.open(outside / "team.tar", "w") as archive:
+        archive.add(team.folder / "files" / "backup.bin")
+    assert refusal(files, outside / "team.tar") == "it is a database"
     (outside / "wal").write_bytes(b"\x37\x7f\x06\x82" + bytes(100))
     assert refusal(files, outside / "wal") == "it is a database"
 

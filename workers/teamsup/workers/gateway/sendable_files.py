@@ -16,8 +16,10 @@ from teamsup.hub.settings import Settings
 from teamsup.hub.source_section import SourceSection
 
 _NO_FILES = ("/proc", "/sys", "/dev", "/run")
-_DATABASES = (b"SQLite format 3\0", b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
-"""How a database of SQLite and its write-ahead log begin."""
+_DATABASE = b"SQLite format 3\0"
+"""How a database of SQLite begins; also one in an archive, unless that is compressed."""
+_LOGS = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
+"""How its write-ahead log begins."""
 _KEY = b"PRIVATE KEY-----"
 _HEAD = 4096
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -54,7 +56,7 @@ class SendableFiles:
                 content = _content(file, limit)
         except (OSError, ValueError, RuntimeError):
             raise NotSent("there is no such file that may be read") from None
-        if content.startswith(_DATABASES):
+        if _DATABASE in content or content.startswith(_LOGS):
             raise NotSent("it is a database")
         if _KEY in content[:_HEAD] or (self._token and self._token in content):
             raise NotSent("it holds a secret")
