@@ -412,6 +412,7 @@ class TestStrangers:
             ("POST /open HTTP/1.1\r\nHost: localhost\r\nReferer: http://localhost/", 403),
             ("POST /open HTTP/1.1\r\nHost: localhost\r\nContent-Encoding: gzip", 415),
             ("POST /open HTTP/1.1\r\nHost: localhost\r\nContent-Encoding: br", 415),
+            ("POST /open HTTP/1.1\r\nHost: localhost\r\nContent-Encoding: identity\r\nContent-Encoding: gzip", 415),
             ("GET / HTTP/1.1\r\nHost: localhost", 200),
         ],
     )

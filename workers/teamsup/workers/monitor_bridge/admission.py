@@ -13,7 +13,8 @@ def refusal(headers: Mapping[str, str], hosts: Collection[str]) -> tuple[int, st
         return 403, "A browser is no source: any page could have made it ask."
     if called(headers.get("Host", "")) not in hosts:
         return 421, "We are not called by this Host. Add the name to hosts in [monitor-bridge]."
-    if headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+    # All of them: a second header of this name counts as well.
+    if any(name.lower() == "content-encoding" and value.lower() != "identity" for name, value in headers.items()):
         return 415, "Send the payload without a Content-Encoding."
     return None
 
