@@ -8,13 +8,18 @@ import pytest
 
 from fake_discord import BOB, CHANNEL, FakeDiscord
 from fake_discord.faults import Kind
-from gateway_process import ALLOW_ANN, connected, gateway, read, run_and_kill, stored, texts
+from gateway_process import ALLOW_ANN, connected, gateway, read, run_and_kill, stored, texts, until
 from support import as_foreign_program
 from teamsup.hub import MessageHub, Team
 
 Join = Callable[..., MessageHub]
 FAST = ALLOW_ANN + "messages_per_minute = 1000\n"
 ANYBODY_HERE = f"[gateway]\nchannels = [{CHANNEL}]\n"
+
+
+def trouble(hub: MessageHub) -> str:
+    found = hub.agent_named("gateway")
+    return "" if found is None else found.degraded
 
 
 async def seen(team: Team, channel: int = CHANNEL) -> int:
@@ -79,7 +84,7 @@ def test_what_is_no_word_of_discords_is_no_refusal(team: Team, join: Join, troub
 
 
 @pytest.mark.parametrize("while_it_is_down", [False, True])
-def test_what_discord_py_cannot_read_holds_up_nothing(team: Team, join: Join, *, while_it_is_down: bool) -> None:
+def test_what_discord_py_cannot_read_holds_up_nothing_and_is_told(team: Team, join: Join, *, while_it_is_down: bool) -> None:
     async def use() -> None:
         user_comm = join("user_comm")
         async with FakeDiscord() as discord:
@@ -98,6 +103,7 @@ def test_what_discord_py_cannot_read_holds_up_nothing(team: Team, join: Join, *,
                     await connected(user_comm)
                     await speak()
                 assert await texts(user_comm, 2) == ["with something new", "as ever"]
+                await until(lambda: f"in channel {CHANNEL}. Read it on Discord." in trouble(user_comm), "it is told")
                 assert len(await discord.logins()) == 2
 
     asyncio.run(use())

@@ -14,6 +14,7 @@ from .admission import Admission
 from .asking import Asking
 from .heard import Heard, hear
 from .intake import Intake
+from .lenient import UNREAD_TYPE
 from .snowflakes import written_at
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class NotForUs:
 
     snowflake: int
     is_direct: bool
+    is_unread: bool = False
+    """We could not read it, so it may have been for us."""
 
 
 Happening = Heard | Edited | Deleted | NotForUs
@@ -49,12 +52,13 @@ Happening = Heard | Edited | Deleted | NotForUs
 
 def happening(message: "discord.Message", me: int, log: logging.Logger) -> Happening:
     """What a new message is to us."""
+    heard, is_unread = None, message.type.value == UNREAD_TYPE
     try:
         heard = hear(message, me)
     except Exception:  # it must not hold up the others of its place
         log.exception("cannot understand message %d", message.id)
-        heard = None
-    return heard or NotForUs(message.id, is_direct=message.guild is None)
+        is_unread = True
+    return heard or NotForUs(message.id, is_direct=message.guild is None, is_unread=is_unread)
 
 
 class Taking:

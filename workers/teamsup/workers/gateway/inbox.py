@@ -15,7 +15,7 @@ from teamsup.hub.sections import GatewaySection
 
 from . import attachments, catch_up, pairing, places
 from .asking import Asking, refusals
-from .happenings import Deleted, Edited, Happening, Taking, happening
+from .happenings import Deleted, Edited, Happening, NotForUs, Taking, happening
 from .heard import hear
 from .place_queue import PlaceQueue, end
 from .snowflakes import written_at
@@ -30,6 +30,8 @@ _NOTE_SECONDS = 10.0
 _REMOVE_EVERY = 8640  # of these, which is a day
 _END_SECONDS = 1.5
 _LOOKS_AT_ONCE = 4
+_UNREAD_SECONDS = 600.0
+"""So long people are told of a message that cannot be read: nobody knows whom to answer."""
 _CHANGE_RIGHTS = ("on_guild_channel_create", "on_guild_channel_update", "on_guild_role_update", "on_member_update")
 
 
@@ -53,11 +55,12 @@ class Inbox:
         self._within_reach: set[int] | None = None  # servers that Discord had not lost when we looked
         self._readable: set[int] = set()
         self._looking = asyncio.Semaphore(_LOOKS_AT_ONCE)
+        self._unread, self._unread_until = "", 0.0
 
     @property
     def trouble(self) -> str:
         """Why not all is taken in that was written; empty: it is."""
-        return self._asking.trouble
+        return self._asking.trouble or (self._unread if time.monotonic() < self._unread_until else "")
 
     def listeners(self, client: "discord.Client") -> "tuple[Listener, ...]":
         """What that client has to call, by discord.py's names."""
@@ -127,7 +130,14 @@ class Inbox:
 
     def hear(self, message: "discord.Message") -> None:
         """Discord's order is kept by doing nothing here that waits."""
-        self._place(message.channel.id).put(happening(message, self._asking.me, self._log))
+        self._place(message.channel.id).put(self._happening(message))
+
+    def _happening(self, message: "discord.Message") -> Happening:
+        what = happening(message, self._asking.me, self._log)
+        if isinstance(what, NotForUs) and what.is_unread:
+            self._unread = f"Cannot read message {message.id} in channel {message.channel.id}. Read it on Discord."
+            self._unread_until = time.monotonic() + _UNREAD_SECONDS
+        return what
 
     def hear_edited(self, message: "discord.Message") -> None:
         heard = hear(message, self._asking.me)
@@ -242,7 +252,7 @@ class Inbox:
             self._log.warning("%s", sentence)
             await self._taking.pass_over(number, missed.skipped, sentence)
         for message in missed.messages:
-            await self._deal(number, happening(message, self._asking.me, self._log))
+            await self._deal(number, self._happening(message))
 
     async def _find_direct_messages(self, person: int, beginning: int) -> None:
         """Discord does not list them, so the first of somebody who is admitted is only found by asking for it."""

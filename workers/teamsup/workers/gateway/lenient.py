@@ -13,7 +13,8 @@ _VITAL = ("READY", "RESUMED")
 _MESSAGES = ("MESSAGE_CREATE", "MESSAGE_UPDATE")
 _OLD: tuple[str, ...] = ("id", "channel_id", "guild_id", "author", "member", "webhook_id", "type", "flags", "content")
 _OLD += ("timestamp", "edited_timestamp", "mentions", "nonce")
-_IS_UNKNOWN = 255  # a type of message
+UNREAD_TYPE = 255
+"""The type of a message of which only the number can be read."""
 
 _log = logging.getLogger(__name__)
 
@@ -37,6 +38,8 @@ def _heard(event: str, parse: Callable[[Any], None], data: Any) -> None:  # noqa
             parse(_old_parts(data))
         except Exception:
             _log.exception("cannot read a message at all")
+            if event == "MESSAGE_CREATE":
+                parse(_number_of(data))
 
 
 def _found(create: "Callable[..., discord.Message]", *, channel: Any, data: Any) -> "discord.Message":  # noqa: ANN401
@@ -50,9 +53,14 @@ def _found(create: "Callable[..., discord.Message]", *, channel: Any, data: Any)
         _log.exception("cannot read message %s at all", data.get("id"))
     import discord
 
-    unknown = create(channel=channel, data={"id": data["id"], "type": _IS_UNKNOWN, "content": ""})
+    unknown = create(channel=channel, data=_number_of(data))
     unknown.author = discord.Object(0)  # type: ignore[assignment]
     return unknown
+
+
+def _number_of(data: Any) -> dict[str, Any]:  # noqa: ANN401
+    numbers = {name: data[name] for name in ("id", "channel_id", "guild_id") if name in data}
+    return {**numbers, "type": UNREAD_TYPE, "content": ""}
 
 
 def _old_parts(data: Any) -> dict[str, Any]:  # noqa: ANN401
