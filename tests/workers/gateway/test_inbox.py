@@ -84,7 +84,9 @@ def test_what_is_no_word_of_discords_is_no_refusal(team: Team, join: Join, troub
 
 
 @pytest.mark.parametrize("while_it_is_down", [False, True])
-def test_what_discord_py_cannot_read_holds_up_nothing_and_is_told(team: Team, join: Join, *, while_it_is_down: bool) -> None:
+def test_what_discord_py_cannot_read_holds_up_nothing_and_is_told(
+    team: Team, join: Join, *, while_it_is_down: bool
+) -> None:
     async def use() -> None:
         user_comm = join("user_comm")
         async with FakeDiscord() as discord:
