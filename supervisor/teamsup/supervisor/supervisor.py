@@ -159,6 +159,9 @@ class Supervisor:
 
     def _show_now(self) -> None:
         self._showing = None
+        if self._ended:
+            # Nothing can be written any more, and all has been shown.
+            return
         begun = time.monotonic()
         self._check_ready()
         self._notifier.status(self._status())
