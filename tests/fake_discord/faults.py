@@ -13,6 +13,7 @@ RequestFault = Literal[
     "503 before",  # not done
     "503 after",  # done
     "500 before",
+    "401 before",  # as while the login of Discord itself has trouble
     "429",  # not done, try again in `seconds`
     "429 everywhere",  # the limit on all that the bot asks for
     "403 elsewhere",  # not done, and not Discord's own words: something on the way to it

@@ -143,6 +143,9 @@ async def _before(fault: Fault, request: web.Request) -> web.Response | None:
     if fault.kind in ("503 before", "500 before"):
         await request.read()
         return _unavailable(int(fault.kind[:3]))
+    if fault.kind == "401 before":
+        refusal = unauthorized()
+        return _json(refusal.status, refusal.body, {})
     if fault.kind == "429":
         return too_many(fault.seconds)
     if fault.kind == "429 everywhere":

@@ -88,6 +88,24 @@ def test_the_token_comes_from_a_file_that_only_its_owner_can_read(
     assert find_token(access).text == TOKEN
 
 
+def test_a_token_is_read_anew_when_its_file_has_another_of_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DISCORD_TOKEN", raising=False)
+    file = tmp_path / "token"
+    file.touch(0o600)
+    file.write_text(TOKEN)
+    token = find_token(GatewaySection(token_file=str(file)))
+    for useless in (TOKEN, "", "two words"):
+        file.write_text(useless)
+        assert not token.is_read_anew()
+    file.write_text("another.token.now")
+    file.chmod(0o644)
+    assert not token.is_read_anew()
+    file.chmod(0o600)
+    assert token.is_read_anew()
+    assert token.text == "another.token.now"
+    assert token.hidden_in(f"{TOKEN}, another.token.now") == "[token], [token]"
+
+
 def test_the_token_is_taken_out_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DISCORD_TOKEN", TOKEN)
     assert find_token(GatewaySection()).text == TOKEN

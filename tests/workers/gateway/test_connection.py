@@ -5,12 +5,14 @@ import logging
 import os
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fake_discord import TOKEN, FakeDiscord, Rules
-from gateway_process import arrival, connected, gateway, status, until
+from fake_discord.pointed import point_at
+from gateway_process import ALLOW_ANN, arrival, connected, gateway, status, until
 from teamsup.hub import MessageHub, NotConfigured, Team
 from teamsup.hub.settings import Settings
 from teamsup.workers.gateway.bot_token import Secret
@@ -172,15 +174,78 @@ def test_no_error_of_the_network_or_of_discord_ends_it(team: Team, join: Join) -
     asyncio.run(use())
 
 
+def test_a_discord_that_refuses_a_good_token_for_a_while_is_waited_for(
+    join: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rests: list[tuple[float, str]] = []
+    lead = join("lead")
+
+    async def tell(*_: str) -> None:
+        pass
+
+    async def use() -> None:
+        async with FakeDiscord() as discord:
+            point_at(discord.url)
+            discord.faults.add("401 before", "GET /users/@me", times=3)
+            discord.faults.add("close", "op IDENTIFY", code=4004)
+            connection = Connection(lead, Secret(TOKEN), Client, tell, tell, logging.getLogger("gateway"))
+
+            async def rest(seconds: float, why: str) -> None:
+                rests.append((seconds, why))
+
+            monkeypatch.setattr(connection, "_rest", rest)
+            monkeypatch.setattr("teamsup.workers.gateway.connection.APART_SECONDS", 0.0)
+            running = asyncio.create_task(connection.run())
+            await asyncio.wait_for(connection.until_ready(), 20)
+            running.cancel()
+            await asyncio.wait((running,))
+
+    asyncio.run(use())
+    assert [seconds for seconds, _ in rests] == [60, 300, 900, 900]
+    assert all(why.startswith("Discord refused the token.") for _, why in rests)
+
+
+def test_a_refused_token_is_told_until_its_file_has_another(team: Team, join: Join, tmp_path: Path) -> None:
+    async def use() -> None:
+        lead = join("lead")
+        file = tmp_path / "token"
+        file.touch(0o600)
+        file.write_text("an.old.token")
+        toml = f'{ALLOW_ANN}token_file = "{file}"\n'
+        async with FakeDiscord() as discord, gateway(team, discord, toml, token="") as process:
+            refused = r"no connection to Discord since .+, next try at .+: Discord refused the token\..+"
+            await until(lambda: re.fullmatch(refused, _trouble(lead)), "it says so")
+            file.write_text(TOKEN)
+            await connected(lead)
+            await until(lambda: not _trouble(lead), "it works again")
+            assert process.poll() is None
+
+    asyncio.run(use())
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"), [(4004, "Discord refused the token"), (4014, "switch on 'Message Content Intent'")]
+)
+def test_a_refusal_that_may_pass_without_a_change_here_degrades_it(
+    team: Team, join: Join, code: int, sentence: str
+) -> None:
+    async def use() -> None:
+        lead = join("lead")
+        async with FakeDiscord() as discord:
+            discord.faults.add("close", "op IDENTIFY", times=None, code=code)
+            async with gateway(team, discord):
+                await until(lambda: sentence in _trouble(lead), "it says so")
+
+    asyncio.run(use())
+
+
 @pytest.mark.parametrize(
     ("code", "sentence"),
     [
-        (4004, "Discord refused the token"),
         (4010, "make a bot of its own"),
         (4011, "make a bot of its own"),
         (4012, "install a newer teamsup"),
         (4013, "install a newer teamsup"),
-        (4014, "switch on 'Message Content Intent'"),
     ],
 )
 def test_what_trying_again_does_not_mend_ends_it_with_what_helps(
@@ -197,14 +262,13 @@ def test_what_trying_again_does_not_mend_ends_it_with_what_helps(
     asyncio.run(use())
 
 
-def test_a_token_that_is_revoked_later_ends_it_too(team: Team, join: Join) -> None:
+def test_a_token_that_is_revoked_later_is_told_too(team: Team, join: Join) -> None:
     async def use() -> None:
         lead = join("lead")
-        async with FakeDiscord() as discord, gateway(team, discord) as process:
+        async with FakeDiscord() as discord, gateway(team, discord):
             await connected(lead)
             await discord.close(4004)
-            assert await asyncio.to_thread(process.wait, 20) == os.EX_CONFIG
-        assert "Discord refused the token" in status(lead)
+            await until(lambda: "Discord refused the token" in _trouble(lead), "it says so")
 
     asyncio.run(use())
 

@@ -11,6 +11,7 @@ import pytest
 
 from teamsup.hub import MessageHub, Team
 from teamsup.hub.settings import Settings
+from teamsup.workers.gateway.bot_token import Secret
 from teamsup.workers.gateway.sendable_files import NotSent, SendableFiles
 
 Join = Callable[..., MessageHub]
@@ -41,7 +42,7 @@ def files(team: Team, join: Join, outside: Path) -> SendableFiles:
             "source": {"prometheus": {"kind": "alertmanager", "secret_file": str(outside / "hook")}},
         },
     )
-    return SendableFiles.configured(team, settings, TOKEN)
+    return SendableFiles.configured(team, settings, Secret(TOKEN))
 
 
 def refusal(files: SendableFiles, name: object, limit: int = MIB) -> str:

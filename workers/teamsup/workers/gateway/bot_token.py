@@ -2,24 +2,53 @@
 
 import logging
 import os
+import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from teamsup.hub import NotConfigured, NotSetUp
 from teamsup.hub.sections import GatewaySection
 
+_TOKEN = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
+"""What a bot's token looks like. A client secret, the common mistake, has no dots."""
+
 
 class Secret:
-    """A text that must not be shown. Only who needs it looks inside."""
+    """A text that must not be shown. Only who needs it looks inside. ``read`` reads it anew, where that is possible."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, read: Callable[[], str] | None = None) -> None:
         self.text = text
+        self._before: list[str] = []
+        self._read = read
+
+    def stands_in(self, content: bytes) -> bool:
+        return any(each.encode() in content for each in (self.text, *self._before))
+
+    @property
+    def looks_like_a_token(self) -> bool:
+        return _TOKEN.fullmatch(self.text) is not None
+
+    def is_read_anew(self) -> bool:
+        """Take what stands in its file now, and return whether that is another text. One of no use is left there."""
+        try:
+            text = "" if self._read is None else self._read()
+        except (OSError, ValueError, NotConfigured):
+            return False  # it is being written
+        if text == self.text or not text or not _is_usable(text):
+            return False
+        self._before.append(self.text)
+        self.text = text
+        return True
 
     def __repr__(self) -> str:
         return "Secret(…)"
 
     def hidden_in(self, text: str) -> str:
         """The text without it."""
-        return text.replace(self.text, "[token]")
+        for each in (self.text, *self._before):
+            text = text.replace(each, "[token]")
+        return text
 
 
 def find_token(access: GatewaySection) -> Secret:
@@ -29,12 +58,12 @@ def find_token(access: GatewaySection) -> Secret:
     The variable is then gone, so that nothing that this process starts or shows has it.
     """
     # What cannot stand in a token would come back in an error that shows it.
-    named, token = _find(access)
+    named, token, read = _find(access)
     if not token:
         raise NotConfigured(f"The Discord token in {named} is empty.")
-    if not (token.isascii() and token.isprintable()) or " " in token:
+    if not _is_usable(token):
         raise NotConfigured(f"What stands in {named} is no Discord token: copy one from the bot's page in the portal.")
-    return Secret(token)
+    return Secret(token, read)
 
 
 def hide_in_logs(secret: Secret) -> None:
@@ -55,10 +84,14 @@ class _Hiding(logging.Formatter):
         return self._secret.hidden_in(self._formatter.format(record))
 
 
-def _find(access: GatewaySection) -> tuple[str, str]:
-    """Where it stands, and what stands there."""
+def _is_usable(token: str) -> bool:
+    return token.isascii() and token.isprintable() and " " not in token
+
+
+def _find(access: GatewaySection) -> tuple[str, str, Callable[[], str] | None]:
+    """Where it stands, what stands there, and how it is read anew."""
     if token := os.environ.pop("DISCORD_TOKEN", "").strip():
-        return "DISCORD_TOKEN", token
+        return "DISCORD_TOKEN", token, None
     credentials = os.environ.get("CREDENTIALS_DIRECTORY")
     if not access.token_file and not (credentials and Path(credentials, "discord_token").exists()):
         raise NotSetUp(
@@ -69,9 +102,15 @@ def _find(access: GatewaySection) -> tuple[str, str]:
     try:
         file = Path(named).expanduser()
         # systemd keeps its credentials from others by the folder they are in.
-        if access.token_file and file.is_file() and file.stat().st_mode & 0o077:
-            raise NotConfigured(f"Others can read the Discord token in {file}: run chmod 600 on it.")
-        return str(file), file.read_text("utf-8").strip()
+        read = partial(_read, file, others_may=not access.token_file)
+        return str(file), read(), read
     except (OSError, ValueError, RuntimeError) as error:
         reason = "it is not text" if isinstance(error, UnicodeError) else str(error)
         raise NotConfigured(f"The Discord token in {named} cannot be read: {reason}.") from error
+
+
+def _read(file: Path, *, others_may: bool) -> str:
+    """Raises NotConfigured, OSError or ValueError."""
+    if not others_may and file.is_file() and file.stat().st_mode & 0o077:
+        raise NotConfigured(f"Others can read the Discord token in {file}: run chmod 600 on it.")
+    return file.read_text("utf-8").strip()

@@ -1,21 +1,34 @@
-"""Why a connection ended, in words, and what helps where trying again does not. Pure."""
+"""Why a connection ended, in words, and what helps where trying again soon does not. Pure."""
+
+from dataclasses import dataclass
 
 from teamsup.hub import StoreError
 
 from .line import Hopeless
 
-_REFUSED = "Discord refused the token: copy a new one from the bot's page in the portal."
+
+@dataclass(frozen=True, slots=True)
+class Help:
+    """What a person can do."""
+
+    sentence: str
+    may_pass: bool
+    """Whether it may also be mended elsewhere: by Discord itself, or on the bot's page there. No file then changes."""
+
+
+_REFUSED = "Discord refused the token. If that lasts, copy a new one from the bot's page in the portal."
 _MANY_GUILDS = (
     "Discord wants this bot in several parts, as it is in thousands of servers: make a bot of its own for the team."
 )
 _OLD = "Discord does not take this way of connecting any more: install a newer teamsup and discord.py."
-_NOT_MENDED_BY_TRYING = {
-    4004: _REFUSED,
-    4010: _MANY_GUILDS,
-    4011: _MANY_GUILDS,
-    4012: _OLD,
-    4013: _OLD,
-    4014: "The bot may not read messages: switch on 'Message Content Intent' on its page in the Discord portal.",
+_INTENT = "The bot may not read messages: switch on 'Message Content Intent' on its page in the Discord portal."
+_BY_CODE = {
+    4004: Help(_REFUSED, may_pass=True),
+    4010: Help(_MANY_GUILDS, may_pass=False),
+    4011: Help(_MANY_GUILDS, may_pass=False),
+    4012: Help(_OLD, may_pass=False),
+    4013: Help(_OLD, may_pass=False),
+    4014: Help(_INTENT, may_pass=True),
 }
 
 
@@ -39,14 +52,14 @@ def in_words(error: Exception) -> str:
     return first or type(error).__name__
 
 
-def what_helps(error: Exception) -> str | None:
-    """What helps, where trying again does not."""
+def what_helps(error: Exception) -> Help | None:
+    """Return what helps, where trying again soon does not."""
     import discord
 
     if isinstance(error, discord.LoginFailure):
-        return _REFUSED
+        return _BY_CODE[4004]
     if isinstance(error, discord.PrivilegedIntentsRequired):
-        return _NOT_MENDED_BY_TRYING[4014]
+        return _BY_CODE[4014]
     if isinstance(error, discord.ConnectionClosed):
-        return _NOT_MENDED_BY_TRYING.get(error.code)
+        return _BY_CODE.get(error.code)
     return None

@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 _LOOK_SECONDS = 0.5
+_REFUSED_PAUSES = (60.0, 300.0, 900.0)  # the last one again and again: 96 logins a day
+_LOOK_AT_TOKEN_SECONDS = 1.0
 _GRACE_SECONDS = 10.0  # discord.py makes a lost connection anew by itself, mostly sooner
+
+
+class Refused(Exception):
+    """Discord does not let the bot in, which may pass without a change here; the text says what helps."""
 
 
 class Connection:
@@ -46,6 +52,7 @@ class Connection:
         self._client: Client | None = None
         self._comes = asyncio.Event()
         self._pause = _FIRST_PAUSE
+        self._refusals = 0  # since it last was up for a while
         self._down_since = ""  # a time of day, for people; empty: it is up, or never was
         self._waiting = ""  # until when, and why; empty: it does not
         self._has_told_trouble = False
@@ -87,6 +94,10 @@ class Connection:
                 await self._attempt()
             except NotConfigured:
                 raise
+            except Refused as error:
+                pause = _REFUSED_PAUSES[min(self._refusals, len(_REFUSED_PAUSES) - 1)]
+                self._refusals += 1
+                await self._rest(pause, str(error))
             except TooManyLogins as error:
                 await self._rest(max(1.0, error.at - time.time()), str(error))
             except Exception as error:
@@ -98,11 +109,16 @@ class Connection:
                 self._pause = min(2 * self._pause, _LONGEST_PAUSE)
 
     async def _rest(self, seconds: float, why: str) -> None:
+        """Be told as waiting that long, or until the token is another."""
         then = datetime.fromtimestamp(time.time() + seconds, UTC).astimezone()
         self._down_since = self._down_since or _time(datetime.now(UTC).astimezone())
         self._waiting = f"next try at {then:%H:%M:%S}: {self._token.hidden_in(why)}"
         await self._say_trouble()
-        await asyncio.sleep(seconds)
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            if await asyncio.to_thread(self._token.is_read_anew):
+                break
+            await asyncio.sleep(min(left, _LOOK_AT_TOKEN_SECONDS))
         self._waiting = ""
 
     async def _attempt(self) -> None:
@@ -119,9 +135,11 @@ class Connection:
                     task.result()
             raise Hopeless("Discord has closed the connection")
         except Exception as error:
-            if (sentence := what_helps(error)) is not None:
-                raise NotConfigured(sentence) from None
-            raise
+            if (found := what_helps(error)) is None:
+                raise
+            if found.may_pass and self._token.looks_like_a_token:
+                raise Refused(found.sentence) from None
+            raise NotConfigured(found.sentence) from None
         finally:
             self._client = None
             watcher.cancel()
@@ -150,7 +168,7 @@ class Connection:
                 asked = line.last_event
                 client.ask_for_event()
             if line.is_proven(now):
-                self._pause = _FIRST_PAUSE
+                self._pause, self._refusals = _FIRST_PAUSE, 0
             if line.is_up(now) != was_up:
                 was_up = not was_up
                 self._down_since = "" if was_up else _time(datetime.now(UTC).astimezone())

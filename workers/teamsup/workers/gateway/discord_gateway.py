@@ -52,7 +52,7 @@ class Gateway(Worker):
         self._interactions = Interactions(
             hub, section, self.log, self._answers, self._decided, self._troubled("commands")
         )
-        sendable = SendableFiles.configured(hub.team, settings, token.text)
+        sendable = SendableFiles.configured(hub.team, settings, token)
         self._outbox = Outbox(hub, section, sendable, self.log, components)
         self._news = HomeNews(hub)
         self._unheard = Unheard(hub, settings.section("team", TeamSection).unread_seconds)

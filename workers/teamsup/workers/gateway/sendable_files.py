@@ -15,6 +15,8 @@ from teamsup.hub.sections import GatewaySection, WorkerSection
 from teamsup.hub.settings import Settings
 from teamsup.hub.source_section import SourceSection
 
+from .bot_token import Secret
+
 _NO_FILES = ("/proc", "/sys", "/dev", "/run")
 _DATABASE = b"SQLite format 3\0"
 """How a database of SQLite begins; also one in an archive, unless that is compressed."""
@@ -33,14 +35,16 @@ class NotSent(Exception):
 class SendableFiles:
     """Knows the folders that files may come from, and the secrets that never leave."""
 
-    def __init__(self, team: Team, folders: Sequence[Path] = (), secrets: Sequence[Path] = (), token: str = "") -> None:
+    def __init__(
+        self, team: Team, folders: Sequence[Path] = (), secrets: Sequence[Path] = (), token: Secret | None = None
+    ) -> None:
         self._team = team
         self._folders = folders
         self._secrets = secrets
-        self._token = token.encode()
+        self._token = token
 
     @classmethod
-    def configured(cls, team: Team, settings: Settings, token: str) -> "SendableFiles":
+    def configured(cls, team: Team, settings: Settings, token: Secret) -> "SendableFiles":
         """Raises NotConfigured."""
         section = settings.section("gateway", GatewaySection)
         named = [section.token_file]
@@ -58,7 +62,7 @@ class SendableFiles:
             raise NotSent("there is no such file that may be read") from None
         if _DATABASE in content or content.startswith(_LOGS):
             raise NotSent("it is a database")
-        if _KEY in content[:_HEAD] or (self._token and self._token in content):
+        if _KEY in content[:_HEAD] or (self._token is not None and self._token.stands_in(content)):
             raise NotSent("it holds a secret")
         return content
 
