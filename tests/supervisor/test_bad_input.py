@@ -187,8 +187,9 @@ def test_init_writes_a_file_that_start_accepts_and_replaces_none(teamsup: Comman
     teamsup.team.configuration.write_text(uncommented)
     start = teamsup.run("start", "--detach")
     try:
-        # Its example of a worker names a program that is not there.
-        assert "but price-watch is not ready yet" in refusal(start)
+        # Its examples name a token and a program that are not there.
+        assert "but gateway does not run: not configured: The Discord token in " in refusal(start)
+        assert "price-watch " in refusal(start)
         assert teamsup.ps()["supervisor"]["well"]
     finally:
         teamsup.run("stop")

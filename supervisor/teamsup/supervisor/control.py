@@ -2,23 +2,28 @@
 
 import asyncio
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from teamsup.hub import Agent, CallerError, Delivery, Message, StoreError, TeamsupError
-from teamsup.hub.checks import LISTED, listed, quote
+from teamsup.hub.checks import listed, quote
 from teamsup.hub.command_line import command_line
+from teamsup.hub.messages import NOT_CONFIGURED
 
 from .lifecycle import State, is_done
 from .member import Member
+from .readiness import is_not_set_up, reason_of, tell_unready
 from .request import EXIT_CODE, SECONDS, NotReady
+from .state_file import WorkerState
 
 if TYPE_CHECKING:
     from .supervisor import Supervisor
 
 _PATIENCE = 25.0
 _LONGEST_SECONDS = 24 * 3600.0
+_COMMANDS = 3
+"""Of more workers than these the table of all is shown."""
 
 
 async def answer(supervisor: "Supervisor", delivery: Delivery, agents: Sequence[Agent]) -> None:
@@ -62,9 +67,9 @@ async def _do(supervisor: "Supervisor", message: Message, *, may_act: bool) -> s
             # Also who was started already because the file was saved.
             begun = {*plan.start, *plan.restart, *crew.starting()}
             await _settle(supervisor, begun, patience)
-            unready = [name for name in crew.unready() if name in begun]
-            if unready:
-                raise NotReady(f"{plan}. {_why_not(supervisor, unready)}")
+            unready = await reasons_of_unready(supervisor)
+            if reasons := {name: reason for name, reason in unready.items() if name in begun}:
+                raise NotReady(f"{plan}. {_why_not(supervisor, reasons)}")
             return str(plan)
         case [("start" | "stop" | "restart") as verb, name] if name in supervisor.settings.programs:
             supervisor.say(f"{sender} asked to {verb} {name}")
@@ -98,7 +103,9 @@ async def _move(supervisor: "Supervisor", member: Member, verb: str, patience: f
         return f"{name} runs, pid {member.child.pid}."
     if is_done(member.process.state, member.process.reason):
         return f"{name} was started and has ended well."
-    raise NotReady(_why_not(supervisor, [name]))
+    state = crew.state_of(member)
+    agents = await _agents_of(supervisor, [state])
+    raise NotReady(_why_not(supervisor, {name: reason_of(state, agents.get(name))}))
 
 
 async def _settle(supervisor: "Supervisor", names: Iterable[str], seconds: float) -> None:
@@ -108,21 +115,28 @@ async def _settle(supervisor: "Supervisor", names: Iterable[str], seconds: float
             await supervisor.crew.at_rest(names)
 
 
-def _why_not(supervisor: "Supervisor", names: Sequence[str]) -> str:
+async def reasons_of_unready(supervisor: "Supervisor") -> dict[str, str]:
+    """Return why each worker that should run does not; not those that nobody has set up."""
+    workers = supervisor.crew.unready()
+    agents = await _agents_of(supervisor, workers)
+    return {
+        worker.name: reason_of(worker, agents.get(worker.name))
+        for worker in workers
+        if not is_not_set_up(worker, agents.get(worker.name))
+    }
+
+
+async def _agents_of(supervisor: "Supervisor", workers: Sequence[WorkerState]) -> dict[str, Agent | None]:
+    """Return what those have said in the hub that are not configured. Of who cannot be read nothing is known."""
+    names = [worker.name for worker in workers if worker.reason == NOT_CONFIGURED]
+    find = supervisor.hub.agent_named
+    return (await supervisor.in_hub(lambda: {name: find(name) for name in names}) if names else None) or {}
+
+
+def _why_not(supervisor: "Supervisor", reasons: Mapping[str, str]) -> str:
     """Return why each of these does not run, and then the commands that show more."""
-    shown = names[:LISTED]
-    reasons = [_reason(supervisor, supervisor.crew.members[name]) for name in shown]
-    if len(names) > LISTED:
-        reasons.append(f"{len(names) - LISTED} more do not run.")
-    return f"{' '.join(reasons)} See: {'; '.join(command_line(supervisor.team, 'ps', name) for name in shown)}"
-
-
-def _reason(supervisor: "Supervisor", member: Member) -> str:
-    if waiting := supervisor.crew.waits_for(member):
-        return f"{member.name} waits for {', '.join(waiting)}."
-    if member.process.state in (State.STARTING, State.STOPPING):
-        return f"{member.name} is not ready yet."
-    return f"{member.name} does not run: {(member.process.reason or member.process.state).rstrip('.')}."
+    names = [[name] for name in reasons] if len(reasons) <= _COMMANDS else [[]]
+    return f"{tell_unready(reasons)} See: {'; '.join(command_line(supervisor.team, 'ps', *each) for each in names)}"
 
 
 def _described(supervisor: "Supervisor", member: Member) -> str:

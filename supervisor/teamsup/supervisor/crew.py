@@ -147,13 +147,9 @@ class Crew:
             or (self._is_wanting(member) and not self.waits_for(member))
         ]
 
-    def unready(self) -> list[str]:
-        """Those that should run and do not: they start, are tried again, wait, or are held by a mistake."""
-        return [
-            member.name
-            for member in self.members.values()
-            if member.wanted and not serves(member) and member.process.reason != NOT_CONFIGURED
-        ]
+    def unready(self) -> list[WorkerState]:
+        """Those that should run and do not: they start, are tried again, wait, or are held."""
+        return [self.state_of(member) for member in self.members.values() if member.wanted and not serves(member)]
 
     def member_of(self, lineage: leftovers.Lineage) -> Member | None:
         """Return the worker that a process is, or comes from."""

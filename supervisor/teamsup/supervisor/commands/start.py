@@ -17,6 +17,7 @@ from .. import limits
 from ..arguments import add_timeout
 from ..configuration_file import at_boot
 from ..notifier import Notifier
+from ..readiness import tell_unready
 from ..request import NotReady, ask_supervisor
 from ..state_file import hold
 
@@ -30,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--detach",
         action="store_true",
-        help="run in the background; return when all workers are ready, or after --timeout with exit code 4",
+        help="run in the background; return when all workers are ready, or with exit code 4 and why not all are",
     )
     parser.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
 
@@ -62,11 +63,15 @@ def run(arguments: argparse.Namespace) -> int:
 async def _run(supervisor: "Supervisor", ready_fd: int | None, seconds: float) -> None:
     import asyncio
 
+    from ..control import reasons_of_unready
+
     async def tell_ready(descriptor: int) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(supervisor.ready.wait(), seconds)
+        reasons = await reasons_of_unready(supervisor)
         trouble = " ".join(str(supervisor.troubles).split())
-        os.write(descriptor, f"{' '.join(supervisor.crew.unready())}\t{trouble}\n".encode())
+        who = next(iter(reasons)) if len(reasons) == 1 else ""
+        os.write(descriptor, f"{who}\t{tell_unready(reasons)}\t{trouble}\n".encode())
         os.close(descriptor)
         # Whoever started us may wait for the end of our stderr.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
@@ -98,11 +103,10 @@ def _detach(team: Team, seconds: float) -> int:
         # It has said on our stderr why it could not start.
         return process.wait()
     process.returncode = 0  # it goes on without us, so Python need not warn that it runs
-    names, _, trouble = line.strip("\n").partition("\t")
-    if late := names.split():
-        are = f"{late[0]} is" if len(late) == 1 else f"{', '.join(late)} are"
-        logs = command_line(team, "logs", *late[:1])
-        raise NotReady(f"Team {team.name!r} runs, pid {process.pid}, but {are} not ready yet. See: {logs}")
+    who, unready, trouble = line.strip("\n").split("\t")
+    if unready:
+        how = command_line(team, "logs", who) if who else command_line(team, "ps")
+        raise NotReady(f"Team {team.name!r} runs, pid {process.pid}, but {printable(unready)} See: {how}")
     if trouble:
         raise NotReady(f"Team {team.name!r} runs, pid {process.pid}. {printable(trouble)}")
     print(f"Team {team.name!r} runs, pid {process.pid}. End it with: {command_line(team, 'stop')}")
