@@ -92,6 +92,17 @@ def test_what_many_workers_have_died_of_is_one_message_of_bounded_length() -> No
     assert (len(lines), lines[-1]) == (22, "and 480 more")
 
 
+def test_a_digest_says_what_those_lack_who_are_held() -> None:
+    held = after(0, death=replace(NOT_CONFIGURED, lines=("starting", "No key for the exchange.")))
+    rows = [(name, held, Standing("EXITED", "not configured")) for name in ("one", "two")]
+
+    assert (
+        deaths.digest(rows, 1001)
+        .splitlines()[1]
+        .startswith("one: not configured: No key for the exchange. It is not started again")
+    )
+
+
 def test_a_loop_is_what_dies_five_times_in_ten_minutes() -> None:
     assert after(0, 1, 2, 3, 600).is_loop
     assert not after(0, 1, 2, 3).is_loop

@@ -124,10 +124,16 @@ def digest(rows: Sequence[tuple[str, Row, Standing]], now: float) -> str:
     lines = [f"{len(rows)} workers have died:"]
     for name, row, standing in rows[:_LISTED]:
         times = "" if row.count == 1 else f"{row.count} times in {_span(row)}, last: "
-        lines.append(f"{name}: {times}{row.last.reason}. {_then(name, standing, now)}")
+        lines.append(f"{name}: {times}{_cause(row.last)}. {_then(name, standing, now)}")
     if len(rows) > _LISTED:
         lines.append(f"and {len(rows) - _LISTED} more")
     return "\n".join(lines)
+
+
+def _cause(death: Death) -> str:
+    """Return its reason; of who is not configured its last line, which says what it lacks."""
+    said = death.lines[-1].strip().rstrip(".") if death.lines and death.reason == NOT_CONFIGURED else ""
+    return f"{death.reason}: {said}" if said else death.reason
 
 
 def recovery(name: str, row: Row, standing: Standing) -> str:
