@@ -153,6 +153,34 @@ def test_a_broadcast_reaches_every_agent_but_the_sender_consoles_and_the_supervi
     assert [len(hub.claim()) for hub in (lead, scout, scribe)] == [0, 1, 1]
 
 
+def test_a_broadcast_is_not_for_a_worker_that_nobody_has_set_up(join: Join) -> None:
+    lead, gateway, _ = join("lead"), join("gateway"), join("scribe")
+    gateway.enroll("gateway", "daemon")
+    before = lead.broadcast("before it said so")
+    asked = lead.send("gateway", "are you there?")
+
+    gateway.register("daemon", "not configured", optional=True)
+    after = lead.broadcast("after it said so")
+
+    assert {state.recipient: state.state for state in lead.trace(before.message_id)} == {
+        "gateway": "expired",
+        "scribe": "ready",
+    }
+    assert [state.recipient for state in lead.trace(after.message_id)] == ["scribe"]
+    assert [delivery.message.message_id for delivery in gateway.claim()] == [asked.message_id]
+
+    gateway.register("daemon")
+    again = lead.broadcast("it is here")
+    assert [state.recipient for state in lead.trace(again.message_id)] == ["gateway", "scribe"]
+
+
+def test_a_worker_with_a_mistake_in_its_configuration_still_gets_broadcasts(join: Join) -> None:
+    lead, user_comm = join("lead"), join("user_comm")
+    user_comm.register("daemon", "not configured", optional=False)
+
+    assert [state.recipient for state in lead.trace(lead.broadcast("news").message_id)] == ["user_comm"]
+
+
 def test_each_recipient_of_a_broadcast_ends_its_own_delivery(join: Join) -> None:
     lead, scout, scribe = join("lead"), join("scout"), join("scribe")
     message = lead.broadcast("hi")

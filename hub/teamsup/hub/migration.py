@@ -19,6 +19,7 @@ _SCHEMA = (
     "7-bounds.sql",
     "8-incident-identity.sql",
     "9-rates.sql",
+    "10-set-up.sql",
 )
 _TRIGGERS = "triggers.sql"
 _ADOPTION = "adoption.sql"

@@ -74,6 +74,7 @@ def announce(
         "metadata": None if metadata is None else json_of(metadata),
         "degraded": DEGRADED,
         "since": f"$.{DEGRADED_SINCE}",
+        "is_set_up": not (status == NOT_CONFIGURED and metadata is not None and metadata.get("optional")),
     }
     if status != DEGRADED:
         db.execute(_ANNOUNCE, values)
@@ -81,6 +82,8 @@ def announce(
         (began,) = db.execute(_BEGAN, values).fetchone()
         db.execute(_ANNOUNCE, values)
         db.execute(_NOTE_BEGINNING, values | {"began": began})
+    if not values["is_set_up"]:
+        db.execute(_END_BROADCASTS, values)
 
 
 def be_seen(db: sqlite3.Connection, name: str, kind: str | None, now: float, *, listening: bool) -> None:
@@ -119,8 +122,15 @@ _BEGAN = """
 """
 _ANNOUNCE = """
     UPDATE agent_status SET kind = coalesce(:kind, kind), status = :status, last_heartbeat = :now,
-      is_watched = :is_watched, metadata = coalesce(:metadata, metadata) WHERE lower(agent_name) = :name
+      is_watched = :is_watched, is_set_up = :is_set_up, metadata = coalesce(:metadata, metadata)
+    WHERE lower(agent_name) = :name
 """
+_END_BROADCASTS = """
+    UPDATE deliveries SET state = 'expired', outcome = :status, done_at = :now
+    WHERE recipient = :name AND state = 'ready'
+      AND EXISTS (SELECT 1 FROM messages WHERE id = deliveries.message AND recipient IS NULL)
+"""
+"""Those that came before it said that nobody has set it up; later ones do not come."""
 _NOTE_BEGINNING = """
     UPDATE agent_status SET metadata = json_set(CASE WHEN json_valid(metadata) THEN metadata ELSE '{}' END,
       :since, coalesce(:began, :now)) WHERE lower(agent_name) = :name

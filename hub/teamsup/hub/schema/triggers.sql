@@ -30,10 +30,11 @@ BEGIN
   INSERT INTO new_deliveries VALUES (NEW.id, NEW.recipient, NEW.conversation_id, NEW.priority, NEW.expires_at);
 END;
 
--- Who is here or was lately: heard of within seven days, or enrolled since then and not heard of yet.
+-- Who is here or was lately: heard of within seven days, or enrolled since then and not heard of yet. Whom nobody has set
+-- up is not here.
 CREATE VIEW broadcast_readers (name) AS
 SELECT agent_name FROM agent_status
-WHERE agent_name IS NOT NULL AND kind NOT IN ('console', 'supervisor')
+WHERE agent_name IS NOT NULL AND kind NOT IN ('console', 'supervisor') AND is_set_up
   AND coalesce(
     CASE typeof(last_heartbeat) WHEN 'text' THEN julianday(last_heartbeat)
       ELSE julianday(last_heartbeat, 'unixepoch') END,
