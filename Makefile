@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP = PIP_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip
 
 .DEFAULT_GOAL := help
-.PHONY: help start test check bench soak size clean
+.PHONY: help start test slow check bench soak size clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf 'make %-6s %s\n' "$$name" "$$text"; done
@@ -12,10 +12,13 @@ help: ## list the targets
 start: .venv/runtime ## run the team in the foreground
 	@exec $(BIN)/teamsup start
 
-test: .venv/dev .venv/mcp-v1/made ## run all tests, four side by side
-	$(BIN)/pytest -n 4 --dist worksteal # most of the time they wait
+test: .venv/dev .venv/mcp-v1/made ## run the tests within four minutes on two cores
+	$(BIN)/pytest -n 4 --dist worksteal -m 'not slow' # four side by side: most of the time they wait
 
-check: .venv/dev ## style, types and all tests: what must be green
+slow: .venv/dev ## run the tests that take long: kills, outages, limits
+	$(BIN)/pytest -n 4 --dist worksteal -m slow
+
+check: .venv/dev ## style, types and tests: what must be green before a commit
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

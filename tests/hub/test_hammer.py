@@ -1,9 +1,12 @@
 """Nothing that was sent is lost, doubled or out of order, whoever is killed when."""
 
+import pytest
+
 from hub.hammer import hammer
 from teamsup.hub import Team
 
 
+@pytest.mark.slow
 def test_the_books_balance_after_random_kills(team: Team) -> None:
     books = hammer(team, operations=3000)
 

@@ -20,6 +20,7 @@ FAR_AHEAD = [10**18, 2**63 - 1, 1e18]
 INSERT = "INSERT INTO messages (id, message_id, sender, recipient, content) VALUES (?, ?, 'cron', ?, ?)"
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(rows(), st.sampled_from(["ABORT", "REPLACE", "IGNORE"])), min_size=1, max_size=8))
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 def test_whatever_stands_in_the_tables_every_verb_goes_on(odd: list[tuple[tuple[str, dict[str, Any]], str]]) -> None:

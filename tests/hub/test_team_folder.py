@@ -197,6 +197,7 @@ def test_a_listener_and_a_sender_go_on_when_the_folder_was_away_for_a_moment(joi
     assert sorted(heard, key=int) == [str(number) for number in range(300)]
 
 
+@pytest.mark.slow
 def test_a_team_whose_folder_was_away_is_well_again_when_it_is_back(teamsup: Command) -> None:
     folder = teamsup.team.folder
     folder.mkdir(parents=True)

@@ -261,6 +261,7 @@ def test_a_message_is_withdrawn_from_those_who_have_not_read_it(join: Join) -> N
         scout.acknowledge(delivery)
 
 
+@pytest.mark.slow
 def test_a_person_looks_after_the_store(teamsup: Command, tmp_path: Path) -> None:
     assert "There is no team 'default'" in refusal(teamsup.run("hub", "stats"))
     with MessageHub(teamsup.team, agent="lead") as lead, MessageHub(teamsup.team, agent="scout") as scout:
@@ -302,6 +303,7 @@ def test_the_prune_command_keeps_what_the_team_is_configured_to_keep(teamsup: Co
     assert "keep_days of [team]" in teamsup.run("hub", "prune", "--help").stdout.replace("\n", " ")
 
 
+@pytest.mark.slow
 def test_a_team_that_talks_for_months_keeps_a_small_file(team: Team) -> None:
     growth = grow(team, messages=20_000)
 

@@ -264,6 +264,7 @@ def test_foreign_writers_are_heard_again_after_the_last_connection_closed(team: 
                 assert bell.wait(10)
 
 
+@pytest.mark.slow
 def test_every_commit_is_heard_whoever_writes_and_however(team: Team, capsys: pytest.CaptureFixture[str]) -> None:
     heard = count_missed(team, commits=2000)
 

@@ -33,6 +33,7 @@ def text_of(told: Path) -> str:
     return eventually(lambda: told.read_text() if told.exists() else "", "the command was run")
 
 
+@pytest.mark.slow
 def test_it_is_run_once_when_the_hub_takes_no_writes(
     run_workers: RunWorkers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -48,6 +49,7 @@ def test_it_is_run_once_when_the_hub_takes_no_writes(
         assert not told.exists()
 
 
+@pytest.mark.slow
 def test_it_is_run_when_monitor_bridge_does_not_start(teamsup: Command, tmp_path: Path) -> None:
     """Here for a mistake in the sections beside [monitor-bridge]: a source that nobody listens to."""
     told = tmp_path / "told"

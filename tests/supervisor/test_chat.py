@@ -79,6 +79,7 @@ REFUSED = (
 )
 
 
+@pytest.mark.slow
 def test_what_is_refused_is_no_answer_in_whatever_way_a_script_asks(running: Command) -> None:
     for line, code, sentence in REFUSED:
         once = running.run("chat", "--once", line)
@@ -118,6 +119,7 @@ def test_once_waits_for_all_who_were_asked(teamsup: Command, user_comm: MessageH
     assert stderr.endswith("teamsup: b: no rights\n")
 
 
+@pytest.mark.slow
 def test_once_says_when_only_some_have_answered(teamsup: Command, user_comm: MessageHub) -> None:
     with asking(teamsup, "--once", "@a @b load?", "--timeout", "5") as script:
         user_comm.reply(read(user_comm), "a: 3 %", metadata={MORE: 1})
@@ -275,6 +277,7 @@ def test_a_line_without_an_answer_does_not_keep_the_others_back(running: Command
     assert "1 of 3 lines have no answer yet. It will come to: teamsup read --agent console-" in result.stderr
 
 
+@pytest.mark.slow
 def test_news_are_kept_for_a_person_who_is_not_there(running: Command) -> None:
     with MessageHub(running.team, agent="lead") as lead:
         lead.send("user_comm", "disk is full", message_type="notification")

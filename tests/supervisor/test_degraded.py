@@ -332,6 +332,7 @@ def asked(teamsup: Command) -> str:
     return delivery.message.content
 
 
+@pytest.mark.slow
 def test_a_state_that_cannot_be_written_is_told_by_the_hub_until_it_can(
     run_workers: Callable[[str], Command], teamsup: Command
 ) -> None:

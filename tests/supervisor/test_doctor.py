@@ -546,6 +546,7 @@ def said_of_agents(patient: Patient) -> str:
     return " ".join(finding["text"] for finding in report["findings"] if finding["check"] == "agents")
 
 
+@pytest.mark.slow
 def test_a_hub_that_another_program_holds_is_a_failure_that_names_it(patient: Patient) -> None:
     MessageHub(patient.team).close()
     code = f"import sqlite3, sys; sqlite3.connect({str(patient.team.database)!r}).execute('BEGIN IMMEDIATE');"

@@ -78,6 +78,7 @@ os.wait()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets the supervisor adopt them")
 def test_what_a_worker_has_left_behind_in_a_transaction_is_killed(run_workers: RunWorkers) -> None:
     team = run_workers(beating("own", f"{ONCE}    exec({LEFT!r})\n{BEATS}"))
@@ -90,6 +91,7 @@ def test_what_a_worker_has_left_behind_in_a_transaction_is_killed(run_workers: R
     assert (row(team, "own")["pid"], row(team, "own")["restarts"]) == (pid, 0)
 
 
+@pytest.mark.slow
 def test_a_stranger_that_holds_the_hub_is_named_until_it_lets_go(
     run_workers: RunWorkers, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -113,6 +115,7 @@ def test_a_stranger_that_holds_the_hub_is_named_until_it_lets_go(
     assert (row(team, "own")["pid"], row(team, "own")["restarts"]) == (pid, 0)
 
 
+@pytest.mark.slow
 def test_maintenance_that_goes_on_is_shown(run_workers: RunWorkers) -> None:
     team = run_workers(beating("own"))
     with (
@@ -159,6 +162,7 @@ def test_what_else_prevents_writes_is_said(
     assert lines == [text, f"over: {text}"]
 
 
+@pytest.mark.slow
 def test_a_team_starts_while_a_stranger_holds_its_hub_and_names_it(teamsup: Command) -> None:
     teamsup.configure(worker("own") + beating("beats"))
     takes_writes(teamsup)

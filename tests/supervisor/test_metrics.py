@@ -59,6 +59,7 @@ def test_pages_in_a_browser_may_not(port: int, headers: dict[str, str]) -> None:
     assert status(port, **{"Host": "localhost", **headers}) == 403
 
 
+@pytest.mark.slow
 def test_300_silent_connections_lock_nobody_out_and_use_few_descriptors(port: int) -> None:
     before = len(os.listdir("/dev/fd"))
     silent = [socket.create_connection(("127.0.0.1", port), timeout=20) for _ in range(300)]

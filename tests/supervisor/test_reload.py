@@ -136,6 +136,7 @@ def test_a_reload_that_fails_in_the_middle_changes_nothing(
     assert teamsup.run("stop", "one").returncode == 0
 
 
+@pytest.mark.slow
 def test_a_crash_while_a_broken_file_is_saved_is_repaired(running: Command) -> None:
     before = row(running, "user_comm")["pid"]
     running.team.configuration.write_text("[team\n")
@@ -155,6 +156,7 @@ def test_a_crash_while_a_broken_file_is_saved_is_repaired(running: Command) -> N
     assert note.startswith("teamsup.toml has changed. Take it over with: ")
 
 
+@pytest.mark.slow
 def test_who_is_held_is_tried_again_when_the_file_is_mended(run_workers: RunWorkers, teamsup: Command) -> None:
     run_workers(worker("one") + worker("two", UNCONFIGURED) + worker("three", restrat="never"))
     in_state(teamsup, "two", "not configured")
@@ -177,6 +179,7 @@ def test_who_is_held_is_tried_again_when_the_file_is_mended(run_workers: RunWork
     eventually(lambda: row(teamsup, "supervisor")["note"] == "", "nothing waits")
 
 
+@pytest.mark.slow
 def test_of_two_that_are_held_the_one_that_was_mended_starts(run_workers: RunWorkers, teamsup: Command) -> None:
     run_workers(worker("one", restrat="never") + worker("two", restrat="never"))
 
@@ -223,6 +226,7 @@ def test_who_is_held_is_tried_again_after_a_chmod(run_workers: RunWorkers, teams
     in_state(teamsup, "one", "RUNNING")
 
 
+@pytest.mark.slow
 def test_an_env_file_that_is_away_or_saved_restarts_nobody_before_a_reload(
     run_workers: RunWorkers, teamsup: Command
 ) -> None:

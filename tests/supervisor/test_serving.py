@@ -7,6 +7,8 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 
+import pytest
+
 from own_workers import said
 from support import Command, eventually
 
@@ -60,6 +62,7 @@ def test_one_that_serves_no_more_ends_with_a_failure(teamsup: Command) -> None:
     assert "stopped" in teamsup.run("logs", "supervisor").stdout
 
 
+@pytest.mark.slow
 def test_metrics_that_broke_are_served_again(teamsup: Command) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

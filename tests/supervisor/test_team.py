@@ -278,6 +278,7 @@ def test_a_second_start_says_who_runs_the_team(running: Command, detach: list[st
     assert is_ready(running)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(fcntl, "F_SETPIPE_SZ"), reason="needs a small pipe (Linux)")
 def test_an_output_that_nobody_reads_holds_up_nobody(teamsup: Command) -> None:
     with teamsup.open("start") as supervisor:

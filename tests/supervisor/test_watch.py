@@ -78,6 +78,7 @@ def test_a_signal_ends_it_and_its_doorbell(
     assert not listeners(scout.team, "lead")
 
 
+@pytest.mark.slow
 def test_it_ends_when_nobody_is_left_to_read_it(watch: subprocess.Popen[str]) -> None:
     assert watch.stdout
     watch.stdout.close()

@@ -198,6 +198,7 @@ def test_a_slow_start_is_no_hang(run_workers: RunWorkers) -> None:
     assert in_state(team, "own", "RUNNING")["restarts"] == 0
 
 
+@pytest.mark.slow
 def test_nobody_is_judged_while_the_hub_cannot_be_written(run_workers: RunWorkers, teamsup: Command) -> None:
     team = run_workers(beating("own"))
     pid = in_state(team, "own", "RUNNING")["pid"]
@@ -213,6 +214,7 @@ def test_nobody_is_judged_while_the_hub_cannot_be_written(run_workers: RunWorker
     assert (row(team, "own")["pid"], row(team, "own")["restarts"]) == (pid, 0)
 
 
+@pytest.mark.slow
 def test_a_supervisor_that_was_stopped_judges_nobody(run_workers: RunWorkers) -> None:
     team = run_workers(beating("own"))
     before = in_state(team, "own", "RUNNING")
@@ -228,6 +230,7 @@ def test_a_supervisor_that_was_stopped_judges_nobody(run_workers: RunWorkers) ->
     assert (row(team, "own")["pid"], row(team, "own")["restarts"]) == (before["pid"], 0)
 
 
+@pytest.mark.slow
 def test_a_busy_machine_is_no_hang(run_workers: RunWorkers) -> None:
     team = run_workers(beating("own") + "".join(worker(f"hog{number}", "while True: pass") for number in range(4)))
     pid = in_state(team, "own", "RUNNING")["pid"]
@@ -237,6 +240,7 @@ def test_a_busy_machine_is_no_hang(run_workers: RunWorkers) -> None:
     assert (row(team, "own")["pid"], row(team, "own")["restarts"]) == (pid, 0)
 
 
+@pytest.mark.slow
 def test_who_uses_more_memory_than_allowed_is_replaced(run_workers: RunWorkers) -> None:
     team = run_workers(worker("own", "data = b'x' * (100 << 20)\n" + SLEEP, memory_max="50 MiB"))
 
@@ -561,6 +565,7 @@ def test_the_supervisor_holds_the_teams_watcher(run_workers: RunWorkers, teamsup
         assert not hub.watch()
 
 
+@pytest.mark.slow
 def test_a_log_is_followed_across_its_rotation(run_workers: RunWorkers, teamsup: Command) -> None:
     code = (
         "import time\nfor number in range(400):\n    print(f'line {number:4}', flush=True); time.sleep(0.002)\n" + SLEEP

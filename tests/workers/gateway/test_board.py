@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Callable
 
+import pytest
+
 from fake_discord import CHANNEL, REAL_LIMITS, FakeDiscord, May, Rules
 from gateway_process import ALLOW_ANN, arrival, connected, gateway, start, until
 from teamsup.hub import Delivery, Message, MessageHub, Team
@@ -55,6 +57,7 @@ def test_a_question_goes_through_all_stages_to_its_answer(team: Team, join: Join
     asyncio.run(use())
 
 
+@pytest.mark.slow
 def test_typing_is_renewed_while_an_agent_works(team: Team, join: Join) -> None:
     async def use() -> None:
         user_comm, lead = join("user_comm"), join("lead")

@@ -262,6 +262,7 @@ def test_what_is_to_be_decided_first_leaves_a_command_its_answer(team: Team, joi
     asyncio.run(use())
 
 
+@pytest.mark.slow
 def test_a_refusal_after_a_restart_of_the_gateway_comes_too_late(team: Team, join: Join) -> None:
     async def use() -> None:
         decider, lead = join("user_comm"), join("lead")
@@ -286,6 +287,7 @@ def test_a_refusal_after_a_restart_of_the_gateway_comes_too_late(team: Team, joi
     asyncio.run(use())
 
 
+@pytest.mark.slow
 def test_an_outcome_waits_for_the_message_that_is_to_show_it(team: Team, join: Join) -> None:
     async def use() -> None:
         decider, lead = join("user_comm"), join("lead")

@@ -48,6 +48,7 @@ def test_a_cut_connection_is_resumed_and_nothing_is_missed(team: Team, join: Joi
     asyncio.run(use())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", [4007, 4009])
 def test_a_session_that_is_refused_again_and_again_is_left_for_a_new_one(team: Team, join: Join, code: int) -> None:
     async def use() -> None:
@@ -64,6 +65,7 @@ def test_a_session_that_is_refused_again_and_again_is_left_for_a_new_one(team: T
     asyncio.run(use())
 
 
+@pytest.mark.slow
 def test_another_login_waits_until_discord_takes_one(team: Team, join: Join) -> None:
     async def use() -> None:
         lead = join("lead")
@@ -76,6 +78,7 @@ def test_another_login_waits_until_discord_takes_one(team: Team, join: Join) -> 
     asyncio.run(use())
 
 
+@pytest.mark.slow
 def test_an_outage_is_told_and_waited_for(team: Team, join: Join) -> None:
     async def use() -> None:
         lead = join("lead")
@@ -161,6 +164,7 @@ def test_what_waits_for_a_connection_sets_no_timer_meanwhile(
     asyncio.run(use())
 
 
+@pytest.mark.slow
 def test_no_error_of_the_network_or_of_discord_ends_it(team: Team, join: Join) -> None:
     async def use() -> None:
         lead = join("lead")
@@ -285,6 +289,7 @@ def test_heartbeats_that_nobody_acknowledges_are_noticed(team: Team, join: Join)
     asyncio.run(use())
 
 
+@pytest.mark.slow
 def test_online_but_deaf_is_noticed_and_what_was_said_is_heard(team: Team, join: Join) -> None:
     async def use() -> None:
         user_comm = join("user_comm")
@@ -297,6 +302,7 @@ def test_online_but_deaf_is_noticed_and_what_was_said_is_heard(team: Team, join:
     asyncio.run(use())
 
 
+@pytest.mark.slow
 def test_a_quiet_discord_is_not_taken_for_a_deaf_connection(team: Team, join: Join) -> None:
     async def use() -> None:
         lead = join("lead")

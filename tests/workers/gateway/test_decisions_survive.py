@@ -38,6 +38,7 @@ def with_discord(teamsup: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     return point
 
 
+@pytest.mark.slow
 def test_a_decision_survives_the_supervisor(teamsup: Command, with_discord: Callable[[FakeDiscord], None]) -> None:
     async def run(*words: str) -> str:
         ran = await asyncio.to_thread(teamsup.run, *words)

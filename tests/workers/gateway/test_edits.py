@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Callable
 
+import pytest
+
 from fake_discord import CHANNEL, FakeDiscord
 from gateway_process import connected, gateway, read, stored, texts, until
 from teamsup.hub import MessageHub, Team
@@ -49,6 +51,7 @@ def test_an_edit_after_it_is_read_follows_it(team: Team, join: Join) -> None:
     asyncio.run(use())
 
 
+@pytest.mark.slow
 def test_an_edit_while_it_was_down_is_found(team: Team, join: Join) -> None:
     async def use() -> None:
         user_comm = join("user_comm")

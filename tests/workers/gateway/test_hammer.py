@@ -2,10 +2,13 @@
 
 import asyncio
 
+import pytest
+
 from teamsup.hub import Team
 from workers.gateway.hammer import hammer
 
 
+@pytest.mark.slow
 def test_the_books_balance_after_kills_and_trouble(team: Team) -> None:
     books = asyncio.run(hammer(team, 1000, every=3.0, pause=0.015))
 

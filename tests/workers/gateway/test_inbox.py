@@ -27,6 +27,7 @@ async def seen(team: Team, channel: int = CHANNEL) -> int:
     return int(rows[0][0]) if rows else 0
 
 
+@pytest.mark.slow
 def test_a_resumed_session_loses_and_doubles_nothing(team: Team, join: Join) -> None:
     async def use() -> None:
         user_comm = join("user_comm")
@@ -66,6 +67,7 @@ def test_late_messages_carry_their_age(team: Team, join: Join) -> None:
     asyncio.run(use())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trouble", ["403 elsewhere", "503 before", "reset"])
 def test_what_is_no_word_of_discords_is_no_refusal(team: Team, join: Join, trouble: Kind) -> None:
     async def use() -> None:
@@ -83,6 +85,7 @@ def test_what_is_no_word_of_discords_is_no_refusal(team: Team, join: Join, troub
     asyncio.run(use())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("while_it_is_down", [False, True])
 def test_what_discord_py_cannot_read_holds_up_nothing_and_is_told(
     team: Team, join: Join, *, while_it_is_down: bool
@@ -111,6 +114,7 @@ def test_what_discord_py_cannot_read_holds_up_nothing_and_is_told(
     asyncio.run(use())
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_or_reordered_while_the_hub_is_locked(team: Team, join: Join) -> None:
     async def use() -> None:
         user_comm = join("user_comm")

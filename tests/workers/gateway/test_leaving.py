@@ -85,6 +85,7 @@ def test_sigterm_leaves_properly_also_while_a_lost_connection_is_made_anew(team:
     asyncio.run(use())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phase", ["connected", "resuming"])
 def test_sigterm_ends_it_in_time_on_a_dead_network(team: Team, join: Join, phase: str) -> None:
     async def use() -> None:

@@ -15,6 +15,7 @@ Join = Callable[..., MessageHub]
 FAST = ALLOW_ANN + "messages_per_minute = 1000\n"
 
 
+@pytest.mark.slow
 def test_what_was_written_while_it_was_down_is_caught_up_in_order(team: Team, join: Join) -> None:
     async def use() -> None:
         user_comm = join("user_comm")
@@ -34,6 +35,7 @@ def test_what_was_written_while_it_was_down_is_caught_up_in_order(team: Team, jo
     asyncio.run(use())
 
 
+@pytest.mark.slow
 def test_live_messages_wait_for_what_was_missed_before_them(team: Team, join: Join) -> None:
     async def use() -> None:
         user_comm = join("user_comm")
@@ -175,6 +177,7 @@ def test_what_is_passed_over_is_said(team: Team, join: Join, toml: str, taken: l
     asyncio.run(use())
 
 
+@pytest.mark.slow
 def test_places_that_cannot_be_read_are_passed_over(team: Team, join: Join) -> None:
     async def use() -> None:
         user_comm = join("user_comm")

@@ -31,6 +31,7 @@ def test_news_for_people_go_to_the_home_channel(team: Team, join: Join) -> None:
     asyncio.run(use())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trouble", ["503 before", "429", "lost reply"])
 def test_news_keep_their_order_in_trouble(team: Team, join: Join, trouble: Kind) -> None:
     async def use() -> None:

@@ -53,6 +53,7 @@ def test_trouble_in_the_middle_of_a_long_answer_doubles_no_piece(team: Team, joi
     asyncio.run(use())
 
 
+@pytest.mark.slow
 def test_a_gateway_that_is_killed_again_and_again_goes_on_where_it_was(team: Team, join: Join) -> None:
     async def use() -> None:
         user_comm = join("user_comm")
@@ -74,6 +75,7 @@ def test_a_gateway_that_is_killed_again_and_again_goes_on_where_it_was(team: Tea
     asyncio.run(use())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["lost reply", "reset"])
 def test_when_discord_has_forgotten_the_nonce_the_channel_is_asked(team: Team, join: Join, kind: Kind) -> None:
     async def use() -> None:
@@ -102,6 +104,7 @@ def test_when_discord_has_forgotten_the_nonce_the_channel_is_asked(team: Team, j
     asyncio.run(use())
 
 
+@pytest.mark.slow
 def test_the_same_words_said_before_are_not_taken_for_what_is_looked_for(team: Team, join: Join) -> None:
     async def use() -> None:
         user_comm = join("user_comm")
@@ -176,6 +179,7 @@ def test_an_alert_rings_whom_its_sender_names(team: Team, join: Join) -> None:
     asyncio.run(use())
 
 
+@pytest.mark.slow
 def test_with_threads_a_question_is_answered_in_a_thread_of_its_own(team: Team, join: Join) -> None:
     async def use() -> None:
         async with running(team, join, toml=ALLOW_ANN + "threads = true\n") as (discord, user_comm):
@@ -211,6 +215,7 @@ def test_in_a_direct_message_threads_change_nothing(team: Team, join: Join) -> N
     asyncio.run(use())
 
 
+@pytest.mark.slow
 def test_a_channel_that_has_to_wait_holds_up_no_other(team: Team, join: Join) -> None:
     async def use() -> None:
         async with running(team, join, Rules(limits=dict(REAL_LIMITS))) as (discord, user_comm):
@@ -227,6 +232,7 @@ def test_a_channel_that_has_to_wait_holds_up_no_other(team: Team, join: Join) ->
     asyncio.run(use())
 
 
+@pytest.mark.slow
 def test_sigterm_in_the_middle_gives_the_rest_to_the_next_one(team: Team, join: Join) -> None:
     async def use() -> None:
         user_comm = join("user_comm")

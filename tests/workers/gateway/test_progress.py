@@ -4,6 +4,8 @@ import asyncio
 import itertools
 from collections.abc import Callable
 
+import pytest
+
 from fake_discord import BOT, CHANNEL, FakeDiscord
 from gateway_process import arrival, connected, gateway, running
 from teamsup.hub import MessageHub, Team
@@ -12,6 +14,7 @@ Join = Callable[..., MessageHub]
 SAYING = f"POST /channels/{CHANNEL}/messages"
 
 
+@pytest.mark.slow
 def test_progress_is_edited_into_one_message_and_the_end_is_a_new_one(team: Team, join: Join) -> None:
     async def use() -> None:
         async with running(team, join) as (discord, user_comm):

@@ -210,6 +210,7 @@ def test_a_long_answer_to_a_command_comes_as_messages(team: Team, join: Join) ->
     asyncio.run(use())
 
 
+@pytest.mark.slow
 def test_a_long_limit_on_an_answer_to_a_command_does_not_hold_up_its_channel(team: Team, join: Join) -> None:
     async def use() -> None:
         user_comm = join("user_comm")

@@ -134,6 +134,7 @@ def test_a_disk_that_is_not_there_keeps_no_source_from_being_heard(begin: Callab
     eventually(lambda: any("at /nowhere" in each["title"] for each in bridge.alerts()), "it is a problem")
 
 
+@pytest.mark.slow
 def test_a_person_acknowledges_in_words_or_by_a_command(begin: Callable[..., Bridge]) -> None:
     bridge = begin()
     for title in ("one", "two", "three"):
@@ -158,6 +159,7 @@ def test_a_person_acknowledges_in_words_or_by_a_command(begin: Callable[..., Bri
     assert len(bridge.alerts()) == 2
 
 
+@pytest.mark.slow
 def test_a_person_looks_at_what_was_refused(begin: Callable[..., Bridge]) -> None:
     bridge = begin()
     assert "could be read" in bridge.teamsup.run("alerts", "refused").stdout
@@ -178,6 +180,7 @@ def test_a_person_looks_at_what_was_refused(begin: Callable[..., Bridge]) -> Non
     assert "no payload's number" in refusal(bridge.teamsup.run("alerts", "refused", "x"))
 
 
+@pytest.mark.slow
 def test_an_acknowledgement_while_the_bridge_is_down_is_kept_and_told(begin: Callable[..., Bridge]) -> None:
     bridge = begin()
     assert bridge.post(title="one") == 200
@@ -194,6 +197,7 @@ def test_an_acknowledgement_while_the_bridge_is_down_is_kept_and_told(begin: Cal
     assert [each["state"] for each in bridge.alerts()] == ["acknowledged"]
 
 
+@pytest.mark.slow
 def test_what_was_answered_with_200_survives_a_kill_at_any_moment(begin: Callable[..., Bridge]) -> None:
     bridge = begin()
     stored: list[str] = []
@@ -235,6 +239,7 @@ def test_the_last_resort_is_a_command(begin: Callable[..., Bridge], tmp_path: Pa
     assert "Incident 1, critical, from script" in text
 
 
+@pytest.mark.slow
 def test_the_command_is_run_once_also_when_that_cannot_be_noted(begin: Callable[..., Bridge], tmp_path: Path) -> None:
     runs, go = tmp_path / "runs", tmp_path / "go"
     script = f"echo $TEAMSUP_INCIDENT >> {runs}; while [ ! -e {go} ]; do sleep 0.05; done"
@@ -267,6 +272,7 @@ def test_people_hear_that_the_command_failed(begin: Callable[..., Bridge]) -> No
     assert heard_until(bridge.ann, "failed").content.endswith("failed for incident 1: exit code 3: no route to mail.")
 
 
+@pytest.mark.slow
 def test_a_sign_of_life_that_stays_away_is_an_incident_until_it_comes_back(begin: Callable[..., Bridge]) -> None:
     bridge = begin(more='[watchdog.backup]\nsource = "script"\nevery_seconds = 1\n')
     message = heard_until(bridge.lead, "no sign of life of backup")
@@ -330,6 +336,7 @@ def test_what_is_acknowledged_is_silenced_where_that_is_wanted(begin: Callable[.
     assert "incident 1, acknowledged by console-" in silence["comment"]
 
 
+@pytest.mark.slow
 def test_what_is_silenced_is_over_when_it_does_not_fire_any_more(begin: Callable[..., Bridge]) -> None:
     labels = {"alertname": "One", "job": "a"}
     firing = [{"labels": labels}, {"labels": {"alertname": "Two"}}]
@@ -395,6 +402,7 @@ def test_what_is_asked_of_it_in_words_is_answered(begin: Callable[..., Bridge]) 
     assert heard(bridge.lead).message_type == "error"
 
 
+@pytest.mark.slow
 def test_how_many_incidents_are_open_stands_beside_its_name(begin: Callable[..., Bridge]) -> None:
     bridge = begin()
     assert bridge.post(title="one") == 200
@@ -409,6 +417,7 @@ def test_how_many_incidents_are_open_stands_beside_its_name(begin: Callable[...,
     eventually(lambda: "open" not in note(), "they are over")
 
 
+@pytest.mark.slow
 def test_a_program_that_answers_with_an_error_has_not_acted(begin: Callable[..., Bridge]) -> None:
     bridge = begin("act_seconds = 2\n", '[alert.all]\nagents = ["siren"]\n')
     with MessageHub(bridge.teamsup.team, agent="siren") as siren:
@@ -421,6 +430,7 @@ def test_a_program_that_answers_with_an_error_has_not_acted(begin: Callable[...,
         assert "siren has read this alert" in heard_until(bridge.ann, "siren").content
 
 
+@pytest.mark.slow
 def test_a_port_that_is_taken_is_told_like_any_problem_until_it_is_free(begin: Callable[..., Bridge]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         number = other.getsockname()[1]

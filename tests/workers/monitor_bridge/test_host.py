@@ -128,6 +128,7 @@ def test_what_is_set_to_nothing_is_not_looked_at() -> None:
     assert {reading.key for reading in Host(section).look()} == {"CPU", "memory", "disk"}
 
 
+@pytest.mark.slow
 def test_one_alert_reaches_the_recipient_and_a_restart_does_not_repeat_it(teamsup: Command) -> None:
     teamsup.team.create()
     teamsup.team.configuration.write_text(

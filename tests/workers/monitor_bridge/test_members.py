@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from support import Command, eventually
 from teamsup.hub import Agent
 from teamsup.hub.sections import WatchdogSection
@@ -153,6 +155,7 @@ def test_what_came_while_nobody_listened_is_not_missed() -> None:
     assert is_missed([sign], listening_since=5000, now=5300) is None
 
 
+@pytest.mark.slow
 def test_a_crash_loop_of_any_worker_is_an_incident(run_workers: Callable[[str], Command]) -> None:
     teamsup = run_workers(
         "[monitor-bridge]\ninterval_seconds = 1\nsamples = 1\ncpu_percent = 100\nload_per_cpu = 0\n"

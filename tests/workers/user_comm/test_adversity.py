@@ -206,6 +206,7 @@ def test_a_number_of_any_length_is_answered(ann: MessageHub) -> None:
         assert hear(ann, "error").content == "How many? Write a number from 1 to 50: /history 20"
 
 
+@pytest.mark.slow
 def test_a_pattern_that_would_take_years_holds_up_nobody(
     ann: MessageHub, join: Join, configure: Callable[..., None], user_comm: UserComm
 ) -> None:
@@ -226,6 +227,7 @@ def note(hub: MessageHub) -> str:
     return "" if agent is None else agent.note
 
 
+@pytest.mark.slow
 def test_the_rules_stay_while_their_file_is_gone_empty_or_unreadable(
     ann: MessageHub, join: Join, team: Team, configure: Callable[..., None], user_comm: UserComm
 ) -> None:

@@ -329,6 +329,7 @@ def test_what_reached_nobody_who_may_decide_was_undeliverable_too(ann: MessageHu
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("user_comm")
 def test_what_was_shown_expires_and_what_was_not_was_undeliverable(ann: MessageHub, join: Join) -> None:
     lead = join("lead")
@@ -406,6 +407,7 @@ def test_people_are_reminded_where_it_was_seen(
     assert user_comm is not None
 
 
+@pytest.mark.slow
 def test_a_decision_survives_the_kill_of_user_comm(ann: MessageHub, join: Join, user_comm: UserComm) -> None:
     lead = join("lead")
     user_comm.kill()

@@ -5,6 +5,8 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable
 
+import pytest
+
 from support import PATIENCE
 from teamsup.hub import MessageHub, Team
 
@@ -30,6 +32,7 @@ def hear_all(ann: MessageHub, heard: dict[str | None, list[str]]) -> None:
         ann.acknowledge(delivery)
 
 
+@pytest.mark.slow
 def test_every_question_is_answered_once_and_in_order(
     team: Team, ann: MessageHub, configure: Callable[..., None], user_comm: UserComm
 ) -> None:

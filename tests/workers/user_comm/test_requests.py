@@ -179,6 +179,7 @@ def test_stop_takes_a_question_back_and_tells_the_agent_that_has_read_it(ann: Me
     assert hear(ann).content == "There is nothing of yours to stop here."
 
 
+@pytest.mark.slow
 def test_an_agent_that_does_not_answer_is_reminded_and_its_person_is_told(
     ann: MessageHub, join: Join, configure: Callable[..., None], user_comm: UserComm
 ) -> None:
@@ -279,6 +280,7 @@ def test_what_an_agent_leaves_unread_goes_to_its_stand_in(
     assert user_comm is not None
 
 
+@pytest.mark.slow
 def test_new_rules_count_as_soon_as_they_are_saved_and_broken_ones_do_not(
     ann: MessageHub, join: Join, configure: Callable[..., None], user_comm: UserComm
 ) -> None:

@@ -52,6 +52,7 @@ def test_who_knows_already_that_an_agent_is_away_is_not_told_again(asleep: Comma
             assert user_comm.still_unread(0) == []
 
 
+@pytest.mark.slow
 def test_an_alert_that_no_agent_reads_goes_to_people(asleep: Command) -> None:
     with MessageHub(asleep.team, agent="console-ann") as ann:
         ann.register("console")
