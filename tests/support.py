@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from teamsup.hub import Team
+from teamsup.hub.migration import SCHEMA_VERSION
 
 T = TypeVar("T")
 PATIENCE = 20.0
@@ -119,6 +120,12 @@ def as_foreign_program(team: Team, sql: str, *values: object) -> list[tuple[Any,
         rows = db.execute(sql, values).fetchall()
     db.close()
     return rows
+
+
+def migrate_further(team: Team) -> None:
+    """Change the tables as the next version of teamsup may, while programs of this one have them open."""
+    as_foreign_program(team, "ALTER TABLE agent_status RENAME COLUMN is_watched TO is_observed")
+    as_foreign_program(team, f"PRAGMA user_version={SCHEMA_VERSION + 1}")
 
 
 def refusal(result: subprocess.CompletedProcess[str]) -> str:

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from support import Command, as_foreign_program, refusal
-from teamsup.hub import MessageHub
+from teamsup.hub import MessageHub, migration
 from teamsup.hub.migration import SCHEMA_VERSION
+from teamsup.supervisor.cli import main
 
 
 def test_a_team_that_never_was(teamsup: Command) -> None:
@@ -156,16 +157,18 @@ def test_a_home_that_is_a_device() -> None:
     assert "Traceback" not in result.stderr
 
 
-def test_ps_shows_the_processes_also_when_the_database_cannot_be_read(running: Command) -> None:
-    MessageHub(running.team).close()
-    as_foreign_program(running.team, f"PRAGMA user_version={SCHEMA_VERSION + 1}")
+def test_ps_shows_the_processes_also_when_the_database_cannot_be_read(
+    running: Command, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # A ps of an older version than the team that runs.
+    monkeypatch.setattr(migration, "SCHEMA_VERSION", SCHEMA_VERSION - 1)
+    monkeypatch.setenv("TEAMSUP_HOME", str(running.home))
 
-    ps = running.run("ps")
+    assert main(["ps", "--team", running.team.name]) == 4
 
-    assert ps.returncode == 4
-    assert "user_comm" in ps.stdout
-    assert "written by a newer teamsup" in ps.stderr
-    as_foreign_program(running.team, f"PRAGMA user_version={SCHEMA_VERSION}")
+    printed = capsys.readouterr()
+    assert "user_comm" in printed.out
+    assert "written by a newer teamsup" in printed.err
 
 
 def test_an_empty_message(teamsup: Command) -> None:

@@ -5,8 +5,9 @@ import os
 import sqlite3
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-from .migration import migrate
+from .migration import migrate, version
 
 # A message changes some ten pages, a few bytes of each, and every changed page is written whole: 1 KiB instead of
 # SQLite's 4 carries a quarter more messages a second.
@@ -46,6 +47,35 @@ def open_reader(path: Path) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def begin(db: sqlite3.Connection) -> None:
+    """Begin a transaction that writes. Raises SchemaTooNew when a newer program has changed the tables meanwhile."""
+    # A deferred transaction that reads first would fail when it turns to writing.
+    db.execute("BEGIN IMMEDIATE")
+    check_schema(db)
+
+
+def query(
+    db: sqlite3.Connection, sql: str, parameters: tuple[Any, ...] | dict[str, Any], *, is_hint: bool = False
+) -> list[sqlite3.Row]:
+    """Return all rows of one query. Raises SchemaTooNew as begin() does.
+
+    The rows of a hint lead to a transaction, which looks at the schema itself; only a hint that finds nothing may not.
+    """
+    rows = []
+    try:
+        rows = db.execute(sql, parameters).fetchall()
+    finally:
+        # After the query, because a migration may come between the two; and also when the query has failed for that.
+        if not (is_hint and rows):
+            check_schema(db)
+    return rows
+
+
+def check_schema(db: sqlite3.Connection) -> None:
+    """Raises SchemaTooNew when a newer program has changed the tables since they were opened."""
+    version(db, "End this program and start it again.")
 
 
 def _open(path: Path) -> sqlite3.Connection:

@@ -133,6 +133,6 @@ class StoreCorrupt(StoreError):
 
 
 class SchemaTooNew(StoreError):
-    """A newer teamsup has written this database."""
+    """A newer teamsup has written this database, perhaps since this program has opened it; trying again cannot help."""
 
     exit_code = os.EX_PROTOCOL

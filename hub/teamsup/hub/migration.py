@@ -29,7 +29,7 @@ _MAKES = re.compile(r"^CREATE (?P<kind>TRIGGER|VIEW) (?P<name>\w+)", re.MULTILIN
 
 def migrate(db: sqlite3.Connection, run: Path | None = None) -> None:
     """Bring a database to this program's schema, or refuse one that is newer. It is announced in the folder ``run``."""
-    if _version(db) == SCHEMA_VERSION:
+    if version(db) == SCHEMA_VERSION:
         return
     with announce(run, "migration", SCHEMA_VERSION) if run is not None else nullcontext(lambda _: None) as progress:
         _migrate(db, progress)
@@ -38,13 +38,13 @@ def migrate(db: sqlite3.Connection, run: Path | None = None) -> None:
 def _migrate(db: sqlite3.Connection, progress: Progress) -> None:
     try:
         db.execute("BEGIN IMMEDIATE")
-        version = _version(db)
-        for number, script in enumerate(_SCHEMA[version:], version):
+        before = version(db)
+        for number, script in enumerate(_SCHEMA[before:], before):
             progress(number)
             _run(db, script)
-        if version < SCHEMA_VERSION:
+        if before < SCHEMA_VERSION:
             _run(db, _TRIGGERS)
-        if not version:
+        if not before:
             _run(db, _ADOPTION)
         db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
         db.execute("COMMIT")
@@ -60,14 +60,15 @@ def _run(db: sqlite3.Connection, script: str) -> None:
         db.execute(statement)
 
 
-def _version(db: sqlite3.Connection) -> int:
-    version = int(db.execute("PRAGMA user_version").fetchone()[0])
-    if version > SCHEMA_VERSION:
+def version(db: sqlite3.Connection, advice: str = "Update teamsup.") -> int:
+    """Return the schema's version. Raises SchemaTooNew, with ``advice``, for one that this program does not know."""
+    found: int = db.execute("PRAGMA user_version").fetchone()[0]
+    if found > SCHEMA_VERSION:
         file = db.execute("PRAGMA database_list").fetchone()["file"]
         raise SchemaTooNew(
-            f"{file} has schema {version}, written by a newer teamsup; this one knows {SCHEMA_VERSION}. Update teamsup."
+            f"{file} has schema {found}, written by a newer teamsup; this one knows {SCHEMA_VERSION}. {advice}"
         )
-    return version
+    return found
 
 
 def _statements(script: str) -> Iterator[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from . import database_file
-from .connection import open_reader, open_writer
+from .connection import begin, open_reader, open_writer, query
 from .errors import StoreError
 from .scope import scoped
 from .store_errors import BUSY_SECONDS, FIRST_PAUSES, PAUSE, in_words, retry_busy
@@ -74,18 +74,21 @@ class Store:
             return self._translate(lambda: self._db.execute(sql, parameters).fetchall())
         self._follow_file()
         with self._reading:
-            return self._translate(lambda: self._reader.execute(sql, parameters).fetchall())
+            return self._translate(lambda: query(self._reader, sql, parameters))
 
     def look(self, sql: str, parameters: dict[str, Any]) -> list[sqlite3.Row]:
-        """The same for a query that is over at once. Where the writer's connection is free it is asked there, so that a
-        transaction that follows need not read the same pages again."""
+        """The same for a query that is over at once, and says whether a transaction is worth it.
+
+        Where the writer's connection is free it is asked there, so that the transaction need not read the same pages
+        again.
+        """
         if self.is_writing():
             return self.read(sql, parameters)
         found = None
         try:
             if self._writing.acquire(blocking=False):
                 self._follow_file()
-                found = self._translate(lambda: self._db.execute(sql, parameters).fetchall())
+                found = self._translate(lambda: query(self._db, sql, parameters, is_hint=True))
         finally:
             # A signal may hit before we know what acquire() returned; release() refuses what is not ours.
             try:  # noqa: SIM105 - suppress() would be one more place for a signal
@@ -176,7 +179,6 @@ class Store:
         self._follow_file()
         try:
             self._roll_back()
-            # A deferred transaction that reads first would fail when it turns to writing.
             self._translate(self._begin)
             self._ends = time.monotonic() + (LONGEST_SECONDS if longest is None else longest)
             self._writer_thread = threading.get_ident()
@@ -270,7 +272,7 @@ class Store:
 
     def _begin(self) -> None:
         try:
-            self._db.execute("BEGIN IMMEDIATE")
+            begin(self._db)
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode == sqlite3.SQLITE_BUSY_SNAPSHOT:
                 # A cursor that was not read to its end is still there, and keeps this connection in the past.

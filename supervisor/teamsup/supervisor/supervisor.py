@@ -10,7 +10,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from teamsup.hub import Agent, Delivery, MessageHub, StoreError, Team, TeamsupError
+from teamsup.hub import Agent, Delivery, MessageHub, SchemaTooNew, StoreError, Team, TeamsupError
 from teamsup.hub.command_line import command_line
 from teamsup.hub.doorbell import Bells, Doorbell
 from teamsup.hub.messages import DEGRADED, NOT_CONFIGURED, OFFLINE, ONLINE, SUPERVISOR
@@ -62,6 +62,7 @@ class Supervisor:
         self.hub = hub
         self.settings = settings
         self.stopping = asyncio.Event()
+        self._refusal: SchemaTooNew | None = None
         self.ready = asyncio.Event()
         """Set once no worker is starting any more."""
         self._notifier = notifier
@@ -93,6 +94,7 @@ class Supervisor:
         self._boot_trouble = trouble
 
     async def run(self) -> None:
+        """Run the team until told to end. Raises SchemaTooNew when a newer program has changed the hub meanwhile."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self._signalled, number)
@@ -136,6 +138,8 @@ class Supervisor:
         self.journal.close()
         if not serving.cancelled():
             serving.result()
+        if self._refusal is not None:
+            raise self._refusal
 
     async def reload(self) -> Plan:
         """Take over a changed teamsup.toml, or change nothing.
@@ -191,6 +195,8 @@ class Supervisor:
         """Do it in a thread, because a busy database must not hold up the care for the workers; None if it failed."""
         try:
             return await asyncio.to_thread(action, *args, **kwargs)
+        except SchemaTooNew as error:
+            self._end_because(error)
         except StoreError as error:
             self.troubles.begin("hub", str(error))
         except TeamsupError as error:
@@ -199,6 +205,13 @@ class Supervisor:
             # Whatever it is, the workers must go on being looked after.
             self.say(f"{type(error).__name__}: {error}")
         return None
+
+    def _end_because(self, error: SchemaTooNew) -> None:
+        """This program has become too old for the hub: it ends, and whoever starts it again starts the new one."""
+        if self._refusal is None:
+            self._refusal = error
+            self.say(str(error))
+        self.stopping.set()
 
     async def _take_over(self) -> None:
         """Be the team's supervisor, after one that may have been killed in the middle of its work."""

@@ -15,7 +15,7 @@ from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.renderer import print_formatted_text
 from prompt_toolkit.styles import Style
 
-from teamsup.hub import Delivery, Message, StaleLease, StoreError, TeamsupError
+from teamsup.hub import Delivery, Message, SchemaTooNew, StaleLease, StoreError, TeamsupError
 from teamsup.hub.console import Chat, answers, is_progress
 from teamsup.hub.messages import new_message_id
 from teamsup.hub.wording import printable
@@ -179,6 +179,9 @@ class _Terminal:
                     await self._pause(error)
 
     async def _pause(self, error: TeamsupError) -> None:
+        """Say it once, and let a moment pass before it is tried again. Raises SchemaTooNew, which does not pass."""
+        if isinstance(error, SchemaTooNew):
+            raise error
         if self._trouble != (trouble := str(error)):
             self._trouble = trouble
             self._say_aside(trouble)

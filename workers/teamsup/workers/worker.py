@@ -19,6 +19,7 @@ from teamsup.hub import (
     MessageHub,
     NotConfigured,
     NotSetUp,
+    SchemaTooNew,
     StaleLease,
     StoreError,
     TeamsupError,
@@ -49,7 +50,7 @@ class Worker(ABC):
         self._unread_seconds = settings.section("team", TeamSection).unread_seconds
         self.log = logging.getLogger(self.name)
         self._stopping = asyncio.Event()
-        self._refusal: NotConfigured | None = None
+        self._refusal: NotConfigured | SchemaTooNew | None = None
         self._at_work: set[asyncio.Task[None]] = set()
         self._troubles: dict[str, str] = {}
         self._has_failed_to_read = False
@@ -98,11 +99,21 @@ class Worker(ABC):
             await self.beat()
 
     async def in_thread(self, action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do something that may block, such as a commit, without holding up the event loop."""
-        return await asyncio.to_thread(action, *args, **kwargs)
+        """Do something that may block, such as a commit, without holding up the event loop.
+
+        A database that this program has become too old for ends the worker, whoever else handles that error.
+        """
+        try:
+            return await asyncio.to_thread(action, *args, **kwargs)
+        except SchemaTooNew as error:
+            self._end_because(error)
+            raise
 
     async def run(self) -> None:
-        """Take part until told to end. Raises NotConfigured when only a person can help."""
+        """Take part until told to end.
+
+        Raises NotConfigured when only a person can help, SchemaTooNew when only a newer program can.
+        """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
@@ -127,6 +138,8 @@ class Worker(ABC):
                 async with contextlib.aclosing(self.hub.listen_async()) as arriving:
                     while (delivery := await self._next(arriving)) is not None:
                         await self._begin(delivery)
+            except SchemaTooNew as error:
+                self._end_because(error)
             except StoreError as error:
                 await self._cannot_read(str(error))
             except Exception as error:
@@ -204,10 +217,14 @@ class Worker(ABC):
     async def _work(self) -> None:
         try:
             await self.work()
-        except NotConfigured as error:
-            self._refusal = error
+        except (NotConfigured, SchemaTooNew) as error:
+            self._end_because(error)
         finally:
             self._stopping.set()
+
+    def _end_because(self, error: NotConfigured | SchemaTooNew) -> None:
+        self._refusal = error
+        self._stopping.set()
 
     async def _stay(self) -> None:
         """Heartbeats come from the event loop that does the work, so a hung loop stops them."""

@@ -19,14 +19,15 @@ from typing import Any
 import anyio
 from anyio.abc import SocketListener, SocketStream, TaskStatus
 
-from ..errors import TeamsupError
+from ..errors import SchemaTooNew, TeamsupError
 from ..messages import Step
 from .participants import Participant, Participants, in_hub
-from .wording import announcement
+from .wording import announcement, outdated
 
 _log = logging.getLogger(__name__)
 _MAX_BYTES = 64 * 2**20
 _PATIENCE_SECONDS = 5.0
+_ADDS_CONTEXT = ("UserPromptSubmit", "PostToolUse", "PostToolUseFailure")
 _MAX_HOLDS = 3
 """Times that one turn is kept from ending. Claude Code itself allows eight in a row, for all hooks together."""
 
@@ -44,6 +45,7 @@ class Hooks:
         self._participants = participants
         self._path = socket_path(claude)
         self._is_ours = False
+        self._has_said_outdated = False
 
     async def serve(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Answer hooks until cancelled; started once they can come."""
@@ -69,6 +71,8 @@ class Hooks:
                 given = _payload(await _received(stream))
             try:
                 await self._answer(stream, given)
+            except SchemaTooNew as error:
+                await self._say_outdated(stream, str(given.get("hook_event_name")), error)
             except TeamsupError as error:
                 _log.warning("%s: %s", given.get("hook_event_name"), error)
             except Exception:
@@ -86,11 +90,14 @@ class Hooks:
             await self._participants.dismiss(str(given.get("agent_id")))
         if not said:
             return
-        try:
-            await stream.send(json.dumps(said, ensure_ascii=False).encode(errors="replace"))
-        except (OSError, anyio.BrokenResourceError):
+        if not await _send(stream, said):
             # The hook has given us up, because the hub was busy perhaps. What it took away was not said.
             await in_hub(who.hub.begin_ladder)
+
+    async def _say_outdated(self, stream: SocketStream, event: str, error: SchemaTooNew) -> None:
+        """At every prompt, and once in the turn that goes on: nothing else of the team reaches the session any more."""
+        if event == "UserPromptSubmit" or (event in _ADDS_CONTEXT and not self._has_said_outdated):
+            self._has_said_outdated = await _send(stream, _context(event, f"teamsup: {outdated(error)}"))
 
     async def _listen(self) -> SocketListener:
         """Raises OSError where the place is not ours to take."""
@@ -111,6 +118,19 @@ class Hooks:
             return listener
         finally:
             os.close(lock)
+
+
+async def _send(stream: SocketStream, said: Mapping[str, Any]) -> bool:
+    """Print this; whether the hook was still there."""
+    try:
+        await stream.send(json.dumps(said, ensure_ascii=False).encode(errors="replace"))
+    except (OSError, anyio.BrokenResourceError):
+        return False
+    return True
+
+
+def _context(event: str, text: str) -> dict[str, Any]:
+    return {"hookSpecificOutput": {"hookEventName": event, "additionalContext": text}}
 
 
 def _is_served(path: Path) -> bool:
@@ -151,10 +171,10 @@ async def reply(who: Participant, event: str) -> dict[str, Any]:
             # Also after /clear and a compaction, when the model has forgotten what it was told.
             await in_hub(who.hub.begin_ladder)
             await who.forget_turn()
-        case "UserPromptSubmit" | "PostToolUse" | "PostToolUseFailure":
+        case _ if event in _ADDS_CONTEXT:
             await who.begin_turn()
             if text := await _announced(who, Step.ANNOUNCED):
-                return {"hookSpecificOutput": {"hookEventName": event, "additionalContext": text}}
+                return _context(event, text)
         case "Stop" | "SubagentStop":
             # What waits is not marked as asked for then: the rest of the wake ladder goes on.
             if who.holds < _MAX_HOLDS and (text := await _announced(who, Step.ASKED)):

@@ -16,14 +16,14 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult, InputRequiredResult, ToolAnnotations
 from pydantic import ValidationError
 
-from ..errors import TeamsupError
+from ..errors import SchemaTooNew, TeamsupError
 from ..message_hub import MessageHub
 from ..wording import one_line
 from .hooks import Hooks
 from .participants import Participants
 from .stdio import stdio
 from .tools import TeamTools
-from .wording import in_bounds
+from .wording import in_bounds, outdated
 
 _LAST_CALL_SECONDS = 0.8
 _PARENT_SECONDS = 0.5
@@ -131,6 +131,8 @@ class TeamServer(MCPServer[None]):
 
 def _sentence(error: ToolError) -> str:
     match error.__cause__:
+        case SchemaTooNew() as newer:
+            return outdated(newer)
         case TeamsupError() as refused:
             return str(refused)
         case ValidationError() as invalid:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from ..console import SESSION
-from ..errors import InvalidName
+from ..errors import InvalidName, SchemaTooNew
 from ..messages import DEGRADED, NOT_CONFIGURED, OFFLINE, ONLINE, Agent, DeliveryState, Message, Step
 from ..team import fold_name
 from ..wording import ago, one_line, presence, printable, steps, without_tag
@@ -178,6 +178,11 @@ def in_bounds(sentence: str, *sent: object) -> str:
             if len(written) > _QUOTED_CHARACTERS:
                 sentence = sentence.replace(written, f"{written[: _QUOTED_CHARACTERS - 1]}…")
     return printable(sentence if len(sentence) <= _ERROR_CHARACTERS else f"{sentence[: _ERROR_CHARACTERS - 1]}…")
+
+
+def outdated(error: SchemaTooNew) -> str:
+    """Return the same for a server that has become older than the team's database."""
+    return f"{error} Your user can do that in Claude Code: /mcp, then reconnect teamsup."
 
 
 def _presence(agent: Agent) -> str:

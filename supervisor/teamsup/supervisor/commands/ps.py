@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 
-from teamsup.hub import CallerError, StoreError, Team
+from teamsup.hub import CallerError, SchemaTooNew, StoreError, Team
 from teamsup.hub.checks import listed, quote
 from teamsup.hub.wording import duration, printable
 
@@ -50,6 +50,8 @@ def run(arguments: argparse.Namespace) -> int:
         time.sleep(_WATCH_SECONDS)
         try:
             code = _show(team, arguments)
+        except SchemaTooNew:
+            raise
         except StoreError as error:
             print(f"teamsup: {printable(str(error))}", file=sys.stderr)
     return code
@@ -59,6 +61,8 @@ def _show(team: Team, arguments: argparse.Namespace) -> int:
     """Look once and print it; the exit code."""
     roster = look(team)
     rows, trouble, running = roster.rows, roster.trouble, roster.pid is not None
+    if arguments.watch and isinstance(trouble, SchemaTooNew):
+        raise trouble
     if arguments.name is not None:
         rows = [row for row in rows if row.name == arguments.name.lower()] or _unknown(arguments.name, rows)
     if arguments.json:

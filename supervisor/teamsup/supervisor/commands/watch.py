@@ -8,7 +8,7 @@ import time
 from datetime import UTC, datetime
 from types import FrameType
 
-from teamsup.hub import MessageHub, StoreError, Team
+from teamsup.hub import MessageHub, SchemaTooNew, StoreError, Team
 from teamsup.hub.console import speaking_as
 from teamsup.hub.messages import Step
 from teamsup.hub.wording import printable
@@ -34,6 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
             with speaking_as(team, arguments.agent) as hub:
                 while _is_read():
                     _watch(hub)
+        except SchemaTooNew:
+            raise
         except StoreError as error:
             # The end of a monitor would wake its session for nothing, and nobody starts it again.
             print(f"teamsup: {printable(str(error))}", file=sys.stderr, flush=True)
