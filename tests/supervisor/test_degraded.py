@@ -130,7 +130,7 @@ def supervised(teamsup: Command) -> Iterator[Callable[..., None]]:
     MessageHub(teamsup.team).close()
     lock = os.open(teamsup.team.folder / "supervisor.lock", os.O_RDWR | os.O_CREAT)
     fcntl.flock(lock, fcntl.LOCK_EX)
-    os.write(lock, str(os.getpid()).encode())
+    os.write(lock, f"{os.getpid()}\n".encode().ljust(1000))
 
     def publish(*workers: WorkerState, **known: object) -> None:
         beat(teamsup, "supervisor")
@@ -220,6 +220,31 @@ def test_the_supervisors_own_trouble_is_shown_also_when_the_hub_does_not_know_it
     assert ps.returncode == 4
     assert "DEGRADED" in ps.stdout
     assert "The disk is full. (for 1m 1" in ps.stdout
+
+
+def test_a_full_disk_is_told_by_a_file_that_has_its_place_on_it_already(
+    teamsup: Command, supervised: Callable[..., None]
+) -> None:
+    supervised()
+    size = (teamsup.team.folder / "supervisor.lock").stat().st_size
+
+    state_file.leave_word(teamsup.team, "The disk is full. " + "é" * 1000)
+
+    assert (teamsup.run("ps").returncode, own_trouble(teamsup)[:18]) == (4, "The disk is full. ")
+    state_file.leave_word(teamsup.team, "")
+    assert (teamsup.run("ps").returncode, own_trouble(teamsup)) == (0, "")
+    assert (teamsup.team.folder / "supervisor.lock").stat().st_size == size
+
+
+def test_a_supervisor_that_has_missed_three_heartbeats_is_unknown(
+    teamsup: Command, supervised: Callable[..., None]
+) -> None:
+    supervised()
+    beat(teamsup, "supervisor", ahead=-16)
+
+    shown = teamsup.ps()["supervisor"]
+
+    assert (shown["state"], shown["note"]) == ("unknown", "no heartbeat for 16s")
 
 
 def test_what_is_not_known_never_looks_fine(teamsup: Command, supervised: Callable[..., None]) -> None:

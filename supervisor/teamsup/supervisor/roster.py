@@ -16,6 +16,8 @@ from .state_file import TeamState, WorkerState, holder, read
 from .usage import usage_of
 
 _DEGRADED, _UNKNOWN = DEGRADED.upper(), "unknown"
+_SUPERVISOR_SECONDS = PRESENT_SECONDS / 2
+"""Three of its heartbeats: after so long without one it is not known how the team is."""
 _WELL = (State.STARTING, State.RUNNING, State.STOPPED)
 
 
@@ -80,13 +82,13 @@ def _workers(state: TeamState | None, pid: int | None) -> tuple[WorkerState, ...
         return tuple(replace(each, state=State.STOPPED, pid=None, started_at=None, reason="") for each in workers)
     if state is None:
         reason = "it runs, and what it has published cannot be read"
-        return (WorkerState(SUPERVISOR, _UNKNOWN, pid, None, 0, reason, PRESENT_SECONDS, ()),)
+        return (WorkerState(SUPERVISOR, _UNKNOWN, pid, None, 0, reason, _SUPERVISOR_SECONDS, ()),)
     return (_itself(state), *state.workers)
 
 
 def _itself(state: TeamState) -> WorkerState:
     shown = _DEGRADED if state.trouble else State.RUNNING
-    return WorkerState(SUPERVISOR, shown, state.pid, state.started_at, 0, state.trouble, PRESENT_SECONDS, ())
+    return WorkerState(SUPERVISOR, shown, state.pid, state.started_at, 0, state.trouble, _SUPERVISOR_SECONDS, ())
 
 
 def _rows(

@@ -5,7 +5,8 @@ import fcntl
 import json
 import os
 import signal
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from .deaths import Death
 from .lifecycle import State
 from .process_identity import identity_of, send_signal
 
-_LOCK_BYTES = 200
+_LOCK_BYTES, _WORD_BYTES = 200, 800
 
 
 class AlreadyRunning(CallerError):
@@ -86,7 +87,8 @@ def hold(team: Team) -> None:
                 f"See it with '{command_line(team, 'ps')}', end it with '{command_line(team, 'stop')}'."
             )
     os.ftruncate(file, 0)
-    os.write(file, f"{os.getpid()}\n{identity_of(os.getpid())}\n".encode())
+    # With room for a word that can be left also when the disk is full.
+    os.write(file, f"{os.getpid()}\n{identity_of(os.getpid())}\n".encode().ljust(_LOCK_BYTES + _WORD_BYTES))
 
 
 def keep_hold(team: Team) -> bool:
@@ -158,10 +160,30 @@ def _fields_of(value: object) -> dict[str, object]:
     return {name: getattr(value, name) for name in type(value).__dataclass_fields__}  # type: ignore[attr-defined]
 
 
+def leave_word(team: Team, trouble: str) -> None:
+    """Say in the lock's file what is wrong while the state cannot be written; empty: nothing.
+
+    That file has its place on the disk already. Where even this fails, old heartbeats tell.
+    """
+    # Not try_lock(): closing this descriptor must not end what another one holds, and with flock it does not.
+    with suppress(OSError), open(_lock_path(team), "r+b", buffering=0) as file:
+        os.pwrite(file.fileno(), trouble.encode()[:_WORD_BYTES].ljust(_WORD_BYTES), _LOCK_BYTES)
+
+
 def read(team: Team) -> TeamState | None:
     """What the last supervisor wrote; None when it never did, or the one that runs now has not yet."""
-    state = last(team)
-    return state if state is not None and holder(team) in (None, state.pid) else None
+    state, pid = last(team), holder(team)
+    if state is None or pid not in (None, state.pid):
+        return None
+    word = "" if pid is None else _word(team)
+    return replace(state, trouble=word) if word else state
+
+
+def _word(team: Team) -> str:
+    """What the supervisor that runs the team has left in the lock's file."""
+    with suppress(OSError), open(_lock_path(team), "rb", buffering=0) as file:
+        return os.pread(file.fileno(), _WORD_BYTES, _LOCK_BYTES).decode("utf-8", "ignore").strip()
+    return ""
 
 
 def last(team: Team) -> TeamState | None:

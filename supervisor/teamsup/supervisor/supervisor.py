@@ -309,7 +309,10 @@ class Supervisor:
             state_file.write(self.team, self._published)
         except OSError as error:
             self.troubles.begin(_STATE, f"'teamsup ps' shows old states, because they cannot be written: {error}.")
+            state_file.leave_word(self.team, str(self.troubles))
         else:
+            if _STATE in self.troubles:
+                state_file.leave_word(self.team, "")
             self.troubles.end(_STATE)
 
     async def _stay_alive(self, serving: asyncio.Task[None]) -> None:
