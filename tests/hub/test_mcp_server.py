@@ -43,8 +43,8 @@ def test_tools_and_instructions_cost_a_model_at_most_900_tokens(team: Team) -> N
             takes = {tool["name"]: sorted(tool["inputSchema"]["properties"]) for tool in offered}
             assert takes == {
                 "team_send_message": [
-                    "content", "deciders", "default", "expires_in", "message_type", "options", "priority",
-                    "recipient", "reply_to",
+                    "content", "deciders", "default", "default_denies", "expires_in", "message_type", "options",
+                    "priority", "recipient", "reply_to",
                 ],
                 "team_read_messages": ["limit", "message_id", "offset", "peek", "wait_seconds"],
                 "team_broadcast": ["content", "priority"],
@@ -63,8 +63,7 @@ def test_each_tool_says_in_a_sentence_what_it_does_and_what_kind_of_tool_it_is(t
                 for tool in (await lead.client.list_tools()).tools
             } == {
                 "team_send_message": (
-                    "Send a message to one agent or daemon of your team, or answer one; an answer ends the message it"
-                    " answers.",
+                    "Send a message to one agent or daemon of your team, or answer one, which ends it.",
                     {"destructive_hint": False, "open_world_hint": False},
                 ),
                 "team_read_messages": (
@@ -80,7 +79,7 @@ def test_each_tool_says_in_a_sentence_what_it_does_and_what_kind_of_tool_it_is(t
                     {"read_only_hint": True, "open_world_hint": False},
                 ),
                 "team_update_status": (
-                    "Tell the team how you are and what you are doing.",
+                    "Tell the team how you are.",
                     {"destructive_hint": False, "idempotent_hint": True, "open_world_hint": False},
                 ),
             }
@@ -231,8 +230,8 @@ def test_what_the_hub_refuses_reaches_the_model_as_a_sentence(team: Team) -> Non
                 "priority: Input should be 'low', 'normal', 'high' or 'urgent'."
             )
             assert await lead.refused("team_send_message", recipient="scout", text="x") == (
-                "team_send_message takes no text; it takes content, deciders, default, expires_in, message_type,"
-                " options, priority, recipient, reply_to."
+                "team_send_message takes no text; it takes content, deciders, default, default_denies, expires_in,"
+                " message_type, options, priority, recipient, reply_to."
             )
 
     asyncio.run(use())
@@ -419,13 +418,19 @@ def test_what_people_are_to_decide_goes_to_user_comm_and_the_answer_says_what_it
                 content="restart?",
                 options=["yes", "no"],
                 default="no",
+                default_denies=True,
                 deciders=["ann"],
                 expires_in=60,
             )
             (delivery,) = user_comm.claim()
             asked = delivery.message
             assert asked.message_type == "opinion_request"
-            assert asked.metadata == {"options": ["yes", "no"], "default": "no", "deciders": ["ann"]}
+            assert asked.metadata == {
+                "options": ["yes", "no"],
+                "default": "no",
+                "default_denies": True,
+                "deciders": ["ann"],
+            }
             assert asked.expires_at is not None
 
             decided = {"decision": asked.id, "state": "decided", "from": "Ann"}

@@ -20,6 +20,7 @@ _SCHEMA = (
     "8-incident-identity.sql",
     "9-rates.sql",
     "10-set-up.sql",
+    "11-denials.sql",
 )
 _TRIGGERS = "triggers.sql"
 _ADOPTION = "adoption.sql"

@@ -167,7 +167,8 @@ def test_when_the_time_is_over_the_message_says_what_counts(team: Team, join: Jo
     async def use() -> None:
         lead = join("lead")
         async with FakeDiscord() as discord, both(team, discord, lead):
-            asked = ask(lead, expires_in=4.0, metadata={"options": ["restart", "wait"], "default": "wait"})
+            denial = {"options": ["restart", "wait"], "default": "wait", "default_denies": True}
+            asked = ask(lead, expires_in=4.0, metadata=denial)
             message = await shown(discord)
             sentence = f"Nobody has decided #{asked.id} in time, so the default counts: wait"
             assert (await closed(discord, message)).endswith(sentence)

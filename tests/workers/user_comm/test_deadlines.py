@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,8 @@ def test_what_was_answered_in_time_counts_although_user_comm_was_down_until_late
 ) -> None:
     lead = join("lead")
     eventually(lambda: is_online(lead), "user_comm runs")
-    in_time, too_late = (ask(lead, f"{when}?", expires_in=3, default="wait") for when in ("in time", "too late"))
+    denial: dict[str, Any] = {"default": "wait", "default_denies": True}
+    in_time, too_late = (ask(lead, f"{when}?", expires_in=3, **denial) for when in ("in time", "too late"))
     assert {hear(ann, "opinion_request").metadata["decision"] for _ in range(2)} == {in_time.id, too_late.id}
     user_comm.kill()
     for number in range(20):
@@ -57,13 +59,16 @@ def test_a_default_that_allows_counts_only_thirty_seconds_after_it_was_shown(
 ) -> None:
     lead, decisions = join("lead"), deciding(desk)
     ask(lead, expires_in=5, default="restart")
-    ask(lead, expires_in=5, default="wait")
+    ask(lead, expires_in=5, default="wait", default_denies=True)
     began = time.time()
     for _ in range(2):
         decisions.open(read(desk))
 
     shown = hear(ann, "opinion_request"), hear(ann, "opinion_request")
-    assert all("then this counts" in each.content for each in shown)
+    assert [each.content.rpartition("; then ")[2] for each in shown] == [
+        "this counts: restart.",
+        "this counts, and nothing is done: wait.",
+    ]
     decisions.tick(began + 20)
     assert hear_next(lead).content == "wait"
     decisions.tick(began + 29)

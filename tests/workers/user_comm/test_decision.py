@@ -15,7 +15,6 @@ from teamsup.workers.user_comm.decision import (
     Refused,
     asked_in,
     due,
-    is_refusal,
     judge,
     may_decide,
     missed,
@@ -74,6 +73,8 @@ def test_a_person_may_be_named_as_they_are_called() -> None:
             "The default 'maybe' is not one of the options.",
         ),
         (request(default=3, deadline=NOON), "The default must be a text."),
+        (request(default="no", default_denies="yes", deadline=NOON), "default_denies must be true or false."),
+        (request(default_denies=True, deadline=NOON), "default_denies needs a default."),
         (request(deciders=["a b"]), "deciders: 'a b' is nobody; name people as on their consoles, or discord:NUMBER."),
         (request(deciders={}), None),
         (request(deciders={"a": 1}), "deciders must be a list of at most 20 people."),
@@ -188,18 +189,19 @@ def test_people_are_reminded_each_time_after_twice_the_time() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fallback", "shown", "ends_as"),
+    ("fallback", "denies", "shown", "ends_as"),
     [
-        (None, 29, "expired"),
-        (None, None, "undeliverable"),
-        ("wait", 29, "defaulted"),
-        ("wait", None, "defaulted"),
-        ("restart", 0, "defaulted"),
-        ("restart", None, "undeliverable"),
+        (None, False, 29, "expired"),
+        (None, False, None, "undeliverable"),
+        ("wait", True, 29, "defaulted"),
+        ("wait", True, None, "defaulted"),
+        ("wait", False, None, "undeliverable"),
+        ("restart", False, 0, "defaulted"),
+        ("restart", False, None, "undeliverable"),
     ],
 )
-def test_what_a_deadline_brings(fallback: str | None, shown: float | None, ends_as: str) -> None:
-    decision = replace(RESTART, asked=Asked(("restart", "wait"), (), fallback), deadline=after(seconds=30))
+def test_what_a_deadline_brings(fallback: str | None, denies: bool, shown: float | None, ends_as: str) -> None:
+    decision = replace(RESTART, asked=Asked(("restart", "wait"), (), fallback, denies), deadline=after(seconds=30))
     shown_at = None if shown is None else after(seconds=shown)
     assert due(decision, after(seconds=29), 60, shown_at) == Due(None, False, 1)
     assert due(decision, after(seconds=30), 60, shown_at) == Due(ends_as)  # type: ignore[arg-type]
@@ -213,26 +215,18 @@ def test_a_default_that_allows_counts_thirty_seconds_after_it_was_shown() -> Non
 
 
 @pytest.mark.parametrize(
-    ("answer", "question", "is_one"),
-    [
-        ("no", "Deploy, yes or no?", True),
-        ("No!", "Deploy?", True),
-        ("Deny", "May I?", True),
-        ("nein", "Darf ich?", True),
-        ("wait", "Restart it?", True),
-        ("not now", "Restart it?", True),
-        ("stop", "Go on?", True),
-        ("stop", "Stop the database?", False),
-        ("wait", "Shall I wait for it, or go on?", False),
-        ("yes", "Restart it?", False),
-        ("restart", "Restart it?", False),
-        ("no problem", "Restart it?", False),
-        ("don't wait", "Restart it?", False),
-        ("", "Restart it?", False),
-    ],
+    ("question", "fallback"),
+    [("Restart it?", "no"), ("Any objections?", "no"), ("Keep the old database?", "nein"), ("May I drop it?", "deny")],
 )
-def test_which_default_lets_nothing_happen(answer: str, question: str, is_one: bool) -> None:
-    assert is_refusal(answer, question) is is_one
+@pytest.mark.parametrize("denies", [False, True])
+def test_only_who_asks_can_say_that_a_default_lets_nothing_happen(
+    question: str, fallback: str, *, denies: bool
+) -> None:
+    asked = asked_in(request(default=fallback, default_denies=denies, deadline=NOON))
+    decision = replace(RESTART, text=question, asked=asked, deadline=after(seconds=5))
+    assert due(decision, after(seconds=5), 60, None) == Due("defaulted" if denies else "undeliverable")
+    shown_at = after(seconds=0)
+    assert due(decision, after(seconds=5), 60, shown_at) == (Due("defaulted") if denies else Due(seconds=25))
 
 
 def test_nobody_decides_what_they_have_asked_themselves() -> None:

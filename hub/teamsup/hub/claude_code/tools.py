@@ -47,8 +47,8 @@ class TeamTools:
         self,
         context: Context[None],
         content: str,
-        recipient: Annotated[str | None, Field(description="Agent's name; not needed with reply_to")] = None,
-        reply_to: Annotated[str | None, Field(description="Id of the message this answers: #12")] = None,
+        recipient: Annotated[str | None, Field(description="Agent's name, unless reply_to")] = None,
+        reply_to: Annotated[str | None, Field(description="The message this answers: #12")] = None,
         priority: Priority = "normal",
         message_type: str = "message",
         expires_in: Annotated[
@@ -59,10 +59,11 @@ class TeamTools:
             Field(description="Let people decide among these", max_length=MAX_OPTIONS),
         ] = None,
         default: Annotated[str | None, Field(description="Counts at the deadline")] = None,
+        default_denies: Annotated[bool, Field(description="Then nothing is done")] = False,
         deciders: Annotated[list[str] | None, Field(description="Names of who may decide")] = None,
     ) -> str:
-        """Send a message to one agent or daemon of your team, or answer one; an answer ends the message it answers."""
-        asked = {"options": options, "default": default, "deciders": deciders}
+        """Send a message to one agent or daemon of your team, or answer one, which ends it."""
+        asked = {"options": options, "default": default, "default_denies": default_denies, "deciders": deciders}
         metadata = {name: value for name, value in asked.items() if value}
         if metadata and message_type == "message":
             message_type = ASKS
@@ -90,9 +91,9 @@ class TeamTools:
     async def team_read_messages(
         self,
         context: Context[None],
-        wait_seconds: Annotated[float, Field(ge=0, le=86400, description="Wait up to so long for the first")] = 0,
+        wait_seconds: Annotated[float, Field(ge=0, le=86400, description="Wait so long for the first")] = 0,
         limit: Annotated[int, Field(ge=1, le=100)] = 10,
-        peek: Annotated[bool, Field(description="Only previews; nothing counts as read or done")] = False,
+        peek: Annotated[bool, Field(description="Previews only; nothing counts as read")] = False,
         message_id: Annotated[str | None, Field(description="Read this one again: #12")] = None,
         offset: Annotated[int, Field(ge=0, description="With message_id: from this character on")] = 0,
     ) -> str:
@@ -154,7 +155,7 @@ class TeamTools:
         self,
         context: Context[None],
         agent: Annotated[str | None, Field(description="Only this agent")] = None,
-        message_id: Annotated[str | None, Field(description="What became of it, has it been read: #12")] = None,
+        message_id: Annotated[str | None, Field(description="What became of it: #12")] = None,
     ) -> str:
         """See who is in the team and how they are, or what became of a message."""
         async with self._caller(context) as caller:
@@ -174,9 +175,9 @@ class TeamTools:
         self,
         context: Context[None],
         status: Literal["online", "busy"],
-        note: Annotated[str, Field(max_length=500, description="For people: what you are doing")] = "",
+        note: Annotated[str, Field(max_length=500, description="What you do, for people")] = "",
     ) -> str:
-        """Tell the team how you are and what you are doing."""
+        """Tell the team how you are."""
         async with self._caller(context) as caller:
             speaker = caller if caller.has_name else self._participants.main
             speaker.status = status

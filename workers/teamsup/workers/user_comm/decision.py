@@ -15,23 +15,13 @@ ASKS, ANSWERS = "opinion_request", "opinion_response"
 MOST_OPTIONS = 5
 JUST_NOW = timedelta(seconds=10)
 TIME_TO_OBJECT = timedelta(seconds=30)
-"""So long people must have been shown a decision before a default counts that lets something be done."""
+"""So long people must have been shown a decision before a default counts that may let something be done."""
 _LONGEST_OPTION = 80
 _MOST_DECIDERS = 20
 _LONGEST_ANSWER = 4000
 _NUMBER = re.compile(r"#?([1-9]\d?)[.)]?")
 _ANY_NUMBER = re.compile(r"#?\d+[.)]?", re.ASCII)
-_WORDS = re.compile(r"\w+")
 _DISCORD = re.compile(r"(?:discord:|<@!?)?(\d{1,19})>?", re.ASCII)
-
-_REFUSALS = (
-    "no", "nope", "never", "deny", "denied", "refuse", "refused", "reject", "rejected", "decline", "declined", "veto",
-    "nein", "ablehnen", "non",
-)  # fmt: skip
-_PAUSES = (
-    "stop", "cancel", "abort", "wait", "hold", "pause", "skip", "ignore", "keep", "leave", "later", "nothing",
-    "do nothing", "leave it", "not now", "not yet", "abbrechen", "warten",
-)  # fmt: skip
 
 State = Literal["open", "decided", "defaulted", "expired", "undeliverable", "withdrawn"]
 
@@ -46,6 +36,9 @@ class Asked:
     """Who may decide: ``discord:NUMBER`` or a console's name; none: everybody whom the team hears."""
     fallback: str | None = None
     """What counts when nobody has decided by the deadline."""
+    denies: bool = False
+    """Whether whoever asks has said that the default lets nothing happen. Its words cannot tell: to "Any objections?"
+    "no" is a permission."""
 
     @property
     def deciders_on_discord(self) -> tuple[int, ...]:
@@ -116,10 +109,15 @@ def asked_in(message: Message, people: Mapping[str, Collection[str]] | None = No
         if chosen is None:
             raise CallerError(f"The default {quote(fallback)} is not one of the options.")
         fallback = chosen
+    denies = message.metadata.get("default_denies", False)
+    if not isinstance(denies, bool):
+        raise CallerError("default_denies must be true or false.")
+    if denies and fallback is None:
+        raise CallerError("default_denies needs a default.")
     deciders = _deciders(message.metadata, people or {})
     if message.sender in deciders:
         raise CallerError("Nobody decides what they have asked themselves. Name others as deciders.")
-    return Asked(options, deciders, fallback)
+    return Asked(options, deciders, fallback, denies)
 
 
 def judge(
@@ -189,13 +187,13 @@ def is_current(decision: Decision, at: datetime) -> bool:
 def due(decision: Decision, now: datetime, first_reminder: float, shown_at: datetime | None) -> Due:
     """A deadline ends it; until then people are reminded, each time after twice the time.
 
-    A default that allows something waits until it could be objected to; one that nobody has seen does not count.
+    A default that may allow something waits until it could be objected to; one that nobody has seen does not count.
     """
     left = math.inf if decision.deadline is None else (decision.deadline - now).total_seconds()
     if left <= 0:
         if decision.asked.fallback is None:
             return Due("undeliverable" if shown_at is None else "expired")
-        if is_refusal(decision.asked.fallback, decision.text):
+        if decision.asked.denies:
             return Due("defaulted")
         if shown_at is None:
             return Due("undeliverable")
@@ -206,12 +204,6 @@ def due(decision: Decision, now: datetime, first_reminder: float, shown_at: date
     remind = age >= 2 * reminded + first_reminder
     following = (2 * age if remind else 2 * reminded) + first_reminder
     return Due(None, remind, min(left, following - age))
-
-
-def is_refusal(answer: str, question: str) -> bool:
-    """Whether this answer lets nothing happen: it says no, or to stop or wait where that is not what was asked."""
-    said = " ".join(_WORDS.findall(answer.casefold()))
-    return said in _REFUSALS or (said in _PAUSES and not {*said.split()} & {*_WORDS.findall(question.casefold())})
 
 
 def _choose(options: Sequence[str], words: str) -> str | None:

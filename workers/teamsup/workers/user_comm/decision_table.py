@@ -64,9 +64,18 @@ class DecisionTable:
         deadline = None if message.expires_at is None else to_text(message.expires_at.timestamp())
         options = json.dumps(asked.options, ensure_ascii=False)
         self._hub.change(
-            "INSERT OR IGNORE INTO decisions (question, asked_by, options, deciders, fallback, deadline, everywhere)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (message.id, message.sender, options, json.dumps(asked.deciders), asked.fallback, deadline, everywhere),
+            "INSERT OR IGNORE INTO decisions (question, asked_by, options, deciders, fallback, denies, deadline,"
+            " everywhere) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                message.id,
+                message.sender,
+                options,
+                json.dumps(asked.deciders),
+                asked.fallback,
+                asked.denies,
+                deadline,
+                everywhere,
+            ),
         )
         return self._read("WHERE d.question = ?", message.id)[0]
 
@@ -152,7 +161,7 @@ def _decision(row: sqlite3.Row) -> Decision:
         row["content"],
         row["priority"] if row["priority"] in PRIORITIES else "normal",
         from_text(row["created_at"]) or datetime.now(UTC),
-        Asked(_texts(row["options"]), _texts(row["deciders"]), row["fallback"]),
+        Asked(_texts(row["options"]), _texts(row["deciders"]), row["fallback"], row["denies"] == 1),
         from_text(row["deadline"]),
         bool(row["everywhere"]),
         row["state"],

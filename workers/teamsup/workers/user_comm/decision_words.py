@@ -119,7 +119,8 @@ def _deadline(decision: Decision, now: datetime, *, on_discord: bool) -> list[st
         when = f"<t:{int(decision.deadline.timestamp())}:R>"
     else:
         when = f"in {duration((decision.deadline - now).total_seconds())}"
-    then = "" if decision.asked.fallback is None else f"; then this counts: {decision.asked.fallback}"
+    counts = "this counts, and nothing is done" if decision.asked.denies else "this counts"
+    then = "" if decision.asked.fallback is None else f"; then {counts}: {decision.asked.fallback}"
     return [f"The time for it ends {when}{then}."]
 
 

@@ -109,6 +109,7 @@ def _as_json(decision: Decision) -> dict[str, Any]:
         "options": decision.asked.options,
         "deciders": decision.asked.deciders,
         "default": decision.asked.fallback,
+        "default_denies": decision.asked.denies,
         **{name: None if moment is None else moment.isoformat() for name, moment in moments.items()},
     }
 
