@@ -161,6 +161,47 @@ def test_what_ends_its_reader_with_an_error_counts_as_an_attempt(join: Join, tea
     assert (state.state, state.attempts, state.outcome) == ("ready", 1, "scout ended with ZeroDivisionError")
 
 
+def test_the_oldest_unread_message_is_one_that_could_be_claimed_now(team: Team) -> None:
+    """Unread is also what was put off, waits behind its conversation, or is being handed over."""
+    now = [time.time()]
+    with MessageHub(team, agent="lead", clock=lambda: now[0]) as lead:
+        lead.register()
+        said: list[tuple[int, str]] = []
+
+        def note() -> None:
+            oldest = known(lead, "lead").oldest_unread
+            assert oldest == lead.stats().oldest_unread
+            stored = {message.created_at: message.content for message in lead.history()}
+            said.append((known(lead, "lead").unread, stored[oldest] if oldest else "-"))
+
+        for content in ("head", "behind it"):
+            lead.send("lead", content, conversation_id="c")
+            now[0] += 1
+        note()
+        (head,) = lead.claim(read=False)
+        note()
+        lead.release(head, error="out of order", delay=100)
+        note()
+        now[0] += 101
+        note()
+        (head,) = lead.claim()
+        lead.acknowledge(head)
+        note()
+        (last,) = lead.claim()
+        lead.acknowledge(last)
+        note()
+    assert said == [(2, "head"), (2, "-"), (2, "-"), (2, "head"), (1, "behind it"), (0, "-")]
+
+
+def test_an_expired_message_is_not_the_oldest_unread(team: Team) -> None:
+    now = [time.time()]
+    with MessageHub(team, agent="lead", clock=lambda: now[0]) as lead:
+        lead.register()
+        lead.send("lead", "soon over", expires_in=1)
+        now[0] += 2
+        assert known(lead, "lead").oldest_unread is None
+
+
 def test_only_who_sends_heartbeats_is_called_silent(join: Join) -> None:
     scout = join("scout")
     later = datetime.now(UTC) + timedelta(minutes=3)

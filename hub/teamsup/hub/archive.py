@@ -5,11 +5,12 @@ from contextlib import suppress
 
 from . import deliveries, search_index, sending
 from .checks import check_count, check_text, quote
-from .clock import from_text
+from .clock import from_text, to_text
 from .errors import InvalidMessage, UnknownMessage
 from .hub_base import HubBase
 from .messages import DeadLetter, DeliveryState, Message, Stats
 from .migration import SCHEMA_VERSION
+from .presence import OPEN_TO_READERS
 from .team import fold_name
 
 _ID_DIGITS = 19
@@ -104,8 +105,9 @@ class Archive(HubBase):
         states = self._store.read("SELECT state, count(*) FROM deliveries GROUP BY state")
         (messages,) = self._store.read("SELECT count(*) FROM messages")[0]
         (oldest,) = self._store.read(
-            "SELECT min(m.created_at) FROM deliveries AS d JOIN messages AS m ON m.id = d.message"
-            " WHERE d.done_at IS NULL AND d.read_at IS NULL"
+            "SELECT min(m.created_at) FROM deliveries AS d JOIN messages AS m ON m.id = d.message"  # noqa: S608
+            f" WHERE d.done_at IS NULL AND {OPEN_TO_READERS}",
+            {"now": to_text(self._clock())},
         )[0]
         return Stats(
             schema=SCHEMA_VERSION,

@@ -48,12 +48,13 @@ class Membership(HubBase):
 
     def agents(self) -> list[Agent]:
         """Everybody known, by name."""
-        rows = self._store.read(presence.AGENTS, {"name": None})
+        rows = self._store.read(presence.AGENTS, {"name": None, "now": to_text(self._clock())})
         return [presence.agent_from(row, metadata_of(row["metadata"])) for row in rows]
 
     def agent_named(self, name: str) -> Agent | None:
         """Who is known under that name."""
-        rows = self._store.read(presence.AGENTS, {"name": check_text("name", name).strip().lower()})
+        values = {"name": check_text("name", name).strip().lower(), "now": to_text(self._clock())}
+        rows = self._store.read(presence.AGENTS, values)
         return presence.agent_from(rows[0], metadata_of(rows[0]["metadata"])) if rows else None
 
     def _announce(self, kind: Kind | None, status: str, metadata: Mapping[str, Any] | None) -> None:

@@ -145,7 +145,10 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """The state of a team's store. ``deliveries`` counts them by state; sizes are in bytes."""
+    """The state of a team's store. ``deliveries`` counts them by state; sizes are in bytes.
+
+    ``oldest_unread`` is when the oldest message that somebody could claim now was stored.
+    """
 
     schema: int
     messages: int
@@ -166,7 +169,7 @@ class Agent:
     metadata: Mapping[str, Any]
     unread: int
     oldest_unread: datetime | None = None
-    """When the oldest of them was stored."""
+    """When the oldest of those that it could claim now was stored; None when it could claim none."""
     is_watched: bool = True
     """Whether it sends heartbeats, so that its silence says something."""
 

@@ -135,15 +135,22 @@ _NOTE_BEGINNING = """
     UPDATE agent_status SET metadata = json_set(CASE WHEN json_valid(metadata) THEN metadata ELSE '{}' END,
       :since, coalesce(:began, :now)) WHERE lower(agent_name) = :name
 """
-AGENTS = """
+OPEN_TO_READERS = """
+    d.state = 'ready' AND d.is_head = 1 AND (d.available_at IS NULL OR d.available_at <= :now)
+      AND (d.expires_at IS NULL OR d.expires_at > :now)
+"""
+"""Deliveries that their recipient could claim now: neither put off, nor behind another one of their conversation, nor
+in anybody's hands."""
+
+AGENTS = f"""
     SELECT a.*, lower(a.agent_name) AS name, (SELECT count(*) FROM deliveries AS d
       WHERE d.recipient = lower(a.agent_name) AND d.done_at IS NULL AND d.read_at IS NULL) AS unread,
       (SELECT m.created_at FROM deliveries AS d JOIN messages AS m ON m.id = d.message
-        WHERE d.recipient = lower(a.agent_name) AND d.done_at IS NULL AND d.read_at IS NULL
+        WHERE d.recipient = lower(a.agent_name) AND d.done_at IS NULL AND {OPEN_TO_READERS}
         ORDER BY d.message LIMIT 1) AS oldest_unread
     FROM agent_status AS a WHERE a.agent_name IS NOT NULL AND (:name IS NULL OR lower(a.agent_name) = :name)
     ORDER BY name
-"""
+"""  # noqa: S608
 
 
 def agent_from(row: sqlite3.Row, metadata: Mapping[str, Any]) -> Agent:

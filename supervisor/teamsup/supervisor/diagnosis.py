@@ -38,11 +38,10 @@ class Mailbox:
     kind: str = "agent"
     status: str = "offline"
     unread: int = 0
-    oldest: float = 0.0
+    oldest: float | None = 0.0
+    """Of what can be read now; None when all was put off, or is behind an open message of the same conversation."""
     heartbeat: float | None = None
     is_present: bool = False
-    is_held: bool = False
-    """Nothing of it can be read now: it was put off, or is behind an open message of the same conversation."""
     is_waiting: bool = False
     """Something of its own has a doorbell up: a read that waits, or a daemon's loop."""
     is_watched: bool = False
@@ -53,20 +52,16 @@ class Mailbox:
 
 def check_mailbox(mailbox: Mailbox, call: Call) -> Finding:
     """Whether an agent hears what waits for it."""
-    waiting = (
-        f"{mailbox.unread} unread, the oldest for {duration(mailbox.oldest)}" if mailbox.unread else "nothing unread"
-    )
+    age = "none to be read yet" if mailbox.oldest is None else f"the oldest for {duration(mailbox.oldest)}"
+    waiting = f"{mailbox.unread} unread, {age}" if mailbox.unread else "nothing unread"
     verdict, why, hint = _judge(mailbox, call)
     return Finding(mailbox.name, verdict, f"{waiting}; {why}", hint)
 
 
 def _judge(mailbox: Mailbox, call: Call) -> tuple[Verdict, str, str]:
     here, ways = _here(mailbox), _ways(mailbox)
-    if not mailbox.unread or (mailbox.is_present and mailbox.oldest < FRESH_SECONDS):
+    if not mailbox.unread or (mailbox.is_present and (mailbox.oldest or 0.0) < FRESH_SECONDS):
         return Verdict.OK, f"{here}, {ways}" if mailbox.kind == "agent" and mailbox.is_present else here, ""
-    if mailbox.is_held:
-        hint = f"It comes by itself; what failed too often is listed by: {call('hub', 'dead')}"
-        return Verdict.WARNING, "held back for later, or behind an open message of the same conversation", hint
     if mailbox.kind in TAKEN:
         if mailbox.is_present:
             return Verdict.FAILED, f"{here}, but does not read", f"See why with: {call('logs', mailbox.name)}"

@@ -145,7 +145,7 @@ def render(state: TeamState, agents: Sequence[Agent], stats: Stats, now: float) 
         ),
         ("messages", "gauge", "Messages in the database", [({}, float(stats.messages))]),
         ("unread", "gauge", "Messages an agent has not read", [({"agent": a.name}, float(a.unread)) for a in agents]),
-        ("oldest_unread_seconds", "gauge", "Age of the oldest unread message", [({}, oldest)]),
+        ("oldest_unread_seconds", "gauge", "Age of the oldest message that could be read now", [({}, oldest)]),
         ("supervisor_start_time_seconds", "gauge", "Unix time of its start", [({}, state.started_at)]),
     ]
     return "".join(_family(*family) for family in families)

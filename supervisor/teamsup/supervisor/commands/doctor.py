@@ -5,7 +5,6 @@ import json
 import shutil
 import subprocess
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
@@ -19,7 +18,7 @@ from teamsup.hub.team import fold_name
 from teamsup.hub.wording import printable
 
 from ..claude_settings import project_at, team_of
-from ..diagnosis import FRESH_SECONDS, Call, Finding, Mailbox, Verdict, check_mailbox
+from ..diagnosis import Call, Finding, Mailbox, Verdict, check_mailbox
 from ..project_check import check_names, check_project, read_settings
 from ..server_trial import check_server
 from ..state_file import holder
@@ -148,27 +147,19 @@ def _mailbox(team: Team, agent: Agent, hooks: datetime | None) -> Mailbox:
     def age(moment: datetime | None) -> float | None:
         return None if moment is None else max(0.0, (now - moment).total_seconds())
 
-    oldest = age(agent.oldest_unread) or 0.0
     are_monitors = [_is_monitor(pid) for pid in Bells(team.run).listeners(agent.name)]
     return Mailbox(
         name=agent.name,
         kind=agent.kind,
         status=agent.status,
         unread=agent.unread,
-        oldest=oldest,
+        oldest=age(agent.oldest_unread),
         heartbeat=age(agent.last_heartbeat),
         is_present=agent.is_present(now),
-        is_held=oldest > FRESH_SECONDS and _is_held(team, agent.name),
         is_waiting=False in are_monitors,
         is_watched=True in are_monitors,
         hooks=age(hooks),
     )
-
-
-def _is_held(team: Team, agent: str) -> bool:
-    with suppress(StoreError), MessageHub(team, agent=agent) as hub:
-        return not hub.wait(0)
-    return False
 
 
 def _is_monitor(pid: int) -> bool | None:
