@@ -91,15 +91,20 @@ def end_of_team() -> list[int]:
 
 
 def end_of_predecessor(team: Team) -> list[int]:
-    """Kill what a supervisor of this team that was killed itself has left; the pids.
+    """Kill what a supervisor of this team that was killed itself has left; the pids."""
+    return _kill_all(lambda: (process for process, value in _marked() if _is_of(team, value)))
 
-    A container may have a team in a folder of the same name. Its processes are not ours.
-    """
 
-    def is_ours(value: str) -> bool:
-        return value.startswith(_team_mark(team)) and value.rpartition(_NAMESPACE)[2] == str(pid_namespace())
+def supervisor_of(team: Team) -> int | None:
+    """Return the pid of the supervisor that runs the team, as far as a worker of it lives that we may look at."""
+    import psutil
 
-    return _kill_all(lambda: (process for process, value in _marked() if is_ours(value)))
+    for _, value in _marked():
+        if _is_of(team, value):
+            pid = value.rpartition(_NAMESPACE)[0].rpartition("@")[2].partition(".")[0]
+            if pid.isdecimal() and psutil.pid_exists(int(pid)):
+                return int(pid)
+    return None
 
 
 def lineage(pid: int) -> Lineage:
@@ -126,6 +131,11 @@ def end(pid: int) -> None:
 
 def _team_mark(team: Team) -> str:
     return f"{team.folder}:"
+
+
+def _is_of(team: Team, value: str) -> bool:
+    """A container may have a team in a folder of the same name. Its processes are not ours."""
+    return value.startswith(_team_mark(team)) and value.rpartition(_NAMESPACE)[2] == str(pid_namespace())
 
 
 def _marked() -> "Iterator[tuple[psutil.Process, str]]":

@@ -5,14 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from teamsup.hub import Agent, MessageHub, StoreError, Team
+from teamsup.hub import Agent, MessageHub, StoreAway, StoreError, Team
 from teamsup.hub.messages import DEGRADED, NOT_CONFIGURED, OFFLINE, PRESENT_SECONDS, SUPERVISOR
 from teamsup.hub.wording import duration
 
 from .deaths import Death
 from .degradation import degradation, is_of_process, is_optional, missing
 from .lifecycle import State, is_done
-from .state_file import TeamState, WorkerState, holder, read
+from .state_file import TeamState, WorkerState, holder, holder_without_folder, read, without_folder
 from .usage import usage_of
 
 _DEGRADED, _UNKNOWN = DEGRADED.upper(), "unknown"
@@ -58,8 +58,11 @@ def look(team: Team) -> Roster:
     agents: dict[str, Agent] = {}
     undeliverable: dict[str, int] = {}
     trouble: StoreError | None = None
-    pid = holder(team)
+    pid, waiting = holder(team), holder_without_folder(team)
     try:
+        if waiting is not None:
+            pid = waiting
+            raise StoreAway(without_folder(team, waiting))
         if team.database.exists():
             with MessageHub(team) as hub:
                 agents = {agent.name: agent for agent in hub.agents()}

@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from teamsup.hub import CallerError, Team
+from teamsup.hub import CallerError, StoreAway, Team
 from teamsup.hub.command_line import command_line
 from teamsup.hub.file_lock import try_lock
 
+from . import leftovers
 from .deaths import Death
 from .lifecycle import State
 from .process_identity import identity_of, send_signal
@@ -137,8 +138,24 @@ def _held(team: Team) -> tuple[int, str] | None:
     return None
 
 
+def holder_without_folder(team: Team) -> int | None:
+    """The pid of a supervisor that goes on while the team's folder, with the lock, is away."""
+    return None if team.folder.is_dir() else leftovers.supervisor_of(team)
+
+
+def require_folder(team: Team) -> None:
+    """Raises StoreAway when the team's folder is away and a supervisor waits for it: nobody may make another one."""
+    if (pid := holder_without_folder(team)) is not None:
+        raise StoreAway(without_folder(team, pid))
+
+
+def without_folder(team: Team, pid: int) -> str:
+    return f"{team.folder} is not there at present, but pid {pid} runs team {team.name!r}. Move or mount it back."
+
+
 def require_running(team: Team) -> None:
-    """Raises NotRunning, saying how to start it, unless a supervisor runs the team."""
+    """Raises NotRunning, saying how to start it, unless a supervisor runs the team; StoreAway as require_folder()."""
+    require_folder(team)
     if holder(team) is None:
         raise NotRunning(not_running(team))
 

@@ -21,7 +21,7 @@ from ..claude_settings import project_at, team_of
 from ..diagnosis import Call, Finding, Mailbox, Verdict, check_mailbox
 from ..project_check import check_names, check_project, read_settings
 from ..server_trial import check_server
-from ..state_file import holder
+from ..state_file import holder, holder_without_folder, without_folder
 
 EXIT_FAILED = 4
 _CLAUDE_SECONDS = 10.0
@@ -72,6 +72,8 @@ def _read_store(team: Team) -> tuple[list[Agent], dict[str, int], str]:
 
 
 def _check_team(team: Team, agents: list[Agent], trouble: str, call: Call) -> list[Finding]:
+    if (pid := holder_without_folder(team)) is not None:
+        return [Finding("team", Verdict.FAILED, without_folder(team, pid).rstrip("."), f"See: ls -ld {team.folder}")]
     if not team.database.exists() and not trouble and holder(team) is None:
         hint = f"Start it with: {call('start')}"
         return [Finding("team", Verdict.WARNING, f"there is no team {team.name!r} in {team.folder} yet", hint)]

@@ -1,0 +1,64 @@
+"""A team's folder is away while its supervisor runs: nobody is told that the team is down, or makes another one."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from own_workers import in_state, worker
+from support import Command, refusal
+from teamsup.hub import Team
+from teamsup.supervisor import leftovers
+
+RunWorkers = Callable[[str], Command]
+
+
+@pytest.fixture
+def away(run_workers: RunWorkers) -> Iterator[tuple[Command, int]]:
+    """A team whose folder was moved while it runs, and its supervisor's pid."""
+    team = run_workers(worker("own"))
+    in_state(team, "own", "RUNNING")
+    pid = int(team.ps()["supervisor"]["pid"])
+    elsewhere = team.team.folder.rename(team.home / "elsewhere")
+    yield team, pid
+    elsewhere.rename(team.team.folder)
+    assert team.ps()["supervisor"]["pid"] == pid, "the same one runs it still"
+
+
+def test_who_asks_hears_that_the_folder_is_away_and_who_runs_the_team(away: tuple[Command, int]) -> None:
+    team, pid = away
+    sentence = f"{team.team.folder} is not there at present, but pid {pid} runs team 'default'. Move or mount it back."
+
+    ps = team.run("ps", "--json")
+    doctor = json.loads(team.run("doctor", "--json").stdout)
+    others = [team.run(*words) for words in (["stop"], ["start"], ["reload"], ["chat", "--once", "hello"])]
+
+    report = json.loads(ps.stdout)
+    assert (ps.returncode, report["running"], report["trouble"]) == (4, True, sentence)
+    assert {row["name"]: row["state"] for row in report["rows"]} == {"supervisor": "unknown"}
+    assert [each["text"] for each in doctor["findings"] if each["check"] == "team"] == [sentence.rstrip(".")]
+    assert not doctor["well"]
+    for each in others:
+        assert each.returncode == os.EX_UNAVAILABLE
+        assert refusal(each) == f"teamsup: {sentence}"
+    assert not team.team.folder.exists()
+
+
+def test_a_team_without_a_folder_and_without_processes_does_not_run(teamsup: Command) -> None:
+    ps = teamsup.run("ps")
+
+    assert ps.returncode == 3
+    assert ps.stderr.startswith("Team 'default' is not running. Start it with: ")
+
+
+def test_a_supervisor_is_found_by_the_marks_of_its_own_teams_workers(
+    team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark = leftovers.mark(team, "own", 1)
+    monkeypatch.setattr(leftovers, "_marked", lambda: iter([(None, mark)]))
+    assert leftovers.supervisor_of(team) == os.getpid()
+    assert leftovers.supervisor_of(Team("other", team.folder.with_name("other"))) is None
+
+    monkeypatch.setattr(leftovers, "_marked", lambda: iter([(None, f"{mark}1")]))
+    assert leftovers.supervisor_of(team) is None, "it lives in another container"
