@@ -55,6 +55,26 @@ def test_it_is_ready_as_soon_as_all_servers_have_come(monkeypatch: pytest.Monkey
     asyncio.run(use())
 
 
+def test_no_event_that_cannot_be_read_is_passed_over_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def use() -> None:
+        client, told = Client(), []
+
+        def note(event: str, *what: object) -> None:
+            if event == "unreadable":
+                told.append(what[0])
+
+        monkeypatch.setattr(client._connection, "dispatch", note)
+        # The first two must not be passed over, a message is handed on by its number, and there is no user yet.
+        others = {"READY", "RESUMED", "MESSAGE_CREATE", "USER_UPDATE"}
+        events = sorted(client._connection.parsers.keys() - others)
+        for event in events:
+            client._connection.parsers[event]("nothing that anybody knows")
+        assert told == events
+        await client.close()
+
+    asyncio.run(use())
+
+
 def test_a_long_limit_is_waited_for_in_the_hub_where_it_is_seen(team: Team, join: Join) -> None:
     async def use() -> None:
         user_comm = join("user_comm")

@@ -85,6 +85,21 @@ def test_what_is_no_word_of_discords_is_no_refusal(team: Team, join: Join, troub
     asyncio.run(use())
 
 
+def test_an_event_that_cannot_be_read_is_told(team: Team, join: Join) -> None:
+    async def use() -> None:
+        user_comm = join("user_comm")
+        async with FakeDiscord() as discord, gateway(team, discord):
+            await connected(user_comm)
+            (session,) = discord.gateway.sessions.values()
+            session.dispatch("INTERACTION_CREATE", {"id": "a press", "channel_id": str(CHANNEL)})
+            sentence = f"Cannot read what happened in channel {CHANNEL}: INTERACTION_CREATE. Look on Discord."
+            await until(lambda: trouble(user_comm) == sentence, "it is told")
+            await discord.say("as ever")
+            assert await texts(user_comm, 1) == ["as ever"]
+
+    asyncio.run(use())
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("while_it_is_down", [False, True])
 def test_what_discord_py_cannot_read_holds_up_nothing_and_is_told(

@@ -31,7 +31,7 @@ _REMOVE_EVERY = 8640  # of these, which is a day
 _END_SECONDS = 1.5
 _LOOKS_AT_ONCE = 4
 _UNREAD_SECONDS = 600.0
-"""So long people are told of a message that cannot be read: nobody knows whom to answer."""
+"""So long people are told of something that cannot be read: nobody knows whom to answer."""
 _CHANGE_RIGHTS = ("on_guild_channel_create", "on_guild_channel_update", "on_guild_role_update", "on_member_update")
 
 
@@ -101,6 +101,14 @@ class Inbox:
         async def on_raw_bulk_message_delete(payload: "discord.RawBulkMessageDeleteEvent") -> None:
             self.hear_deleted(payload.channel_id, *payload.message_ids)
 
+        async def on_unreadable(event: str, channel: object) -> None:
+            where = f" in channel {channel}" if channel else ""
+            self._tell_unread(f"Cannot read what happened{where}: {event}. Look on Discord.")
+
+        async def on_error(event: str, *_: object) -> None:
+            self._log.exception("failed with what Discord has told: %s", event)
+            self._tell_unread(f"Failed with what happened on Discord: {event}. Look there.")
+
         return (
             on_connect,
             on_disconnect,
@@ -113,6 +121,8 @@ class Inbox:
             on_raw_message_edit,
             on_raw_message_delete,
             on_raw_bulk_message_delete,
+            on_unreadable,
+            on_error,
         )
 
     def listen(self, client: "discord.Client") -> None:
@@ -135,9 +145,11 @@ class Inbox:
     def _happening(self, message: "discord.Message") -> Happening:
         what = happening(message, self._asking.me, self._log)
         if isinstance(what, NotForUs) and what.is_unread:
-            self._unread = f"Cannot read message {message.id} in channel {message.channel.id}. Read it on Discord."
-            self._unread_until = time.monotonic() + _UNREAD_SECONDS
+            self._tell_unread(f"Cannot read message {message.id} in channel {message.channel.id}. Read it on Discord.")
         return what
+
+    def _tell_unread(self, sentence: str) -> None:
+        self._unread, self._unread_until = sentence, time.monotonic() + _UNREAD_SECONDS
 
     def hear_edited(self, message: "discord.Message") -> None:
         heard = hear(message, self._asking.me)

@@ -20,26 +20,30 @@ _log = logging.getLogger(__name__)
 
 
 def bear_what_is_strange(state: "ConnectionState[Any]") -> None:
-    """Of a message that cannot be read as a whole its words are; any other event is passed over."""
+    """Of a message that cannot be read as a whole its words are; any other event is passed over, and ``on_unreadable``
+    called with its name and the channel that it names."""
     for event, parse in state.parsers.items():
         if event not in _VITAL:
-            state.parsers[event] = functools.partial(_heard, event, parse)
+            state.parsers[event] = functools.partial(_heard, state, event, parse)
     vars(state)["create_message"] = functools.partial(_found, state.create_message)
 
 
-def _heard(event: str, parse: Callable[[Any], None], data: Any) -> None:  # noqa: ANN401 - Discord's JSON
+def _heard(state: "ConnectionState[Any]", event: str, parse: Callable[[Any], None], data: Any) -> None:  # noqa: ANN401
     try:
         parse(data)
     except Exception:
         _log.exception("cannot read all of what Discord has told: %s", event)
-        if event not in _MESSAGES:
-            return
-        try:
-            parse(_old_parts(data))
-        except Exception:
-            _log.exception("cannot read a message at all")
-            if event == "MESSAGE_CREATE":
-                parse(_number_of(data))
+        if event in _MESSAGES:
+            try:
+                parse(_old_parts(data))
+            except Exception:
+                _log.exception("cannot read a message at all")
+            else:
+                return
+        if event == "MESSAGE_CREATE":
+            parse(_number_of(data))
+        else:
+            state.dispatch("unreadable", event, data.get("channel_id") if isinstance(data, dict) else None)
 
 
 def _found(create: "Callable[..., discord.Message]", *, channel: Any, data: Any) -> "discord.Message":  # noqa: ANN401
