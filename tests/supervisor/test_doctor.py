@@ -487,6 +487,64 @@ def test_what_is_wrong_with_the_disk_and_with_rights_is_a_failure(patient: Patie
     assert not list(patient.team.folder.glob(".doctor*"))
 
 
+def test_a_folder_that_others_may_write_is_a_failure_also_before_there_is_a_database(patient: Patient) -> None:
+    assert "rights" not in patient.examined()[1]
+    patient.team.folder.mkdir(parents=True)
+    patient.team.folder.chmod(0o770)
+
+    code, found = patient.examined()
+
+    assert (code, found["team"]["verdict"]) == (4, "warning")
+    assert found["rights"]["hint"] == f"chmod 700 {patient.team.folder}"
+    subprocess.run(found["rights"]["hint"], shell=True, check=True)  # noqa: S602
+    assert "rights" not in patient.examined()[1]
+
+
+def test_a_mistake_in_the_configuration_is_a_failure_also_before_there_is_a_database(patient: Patient) -> None:
+    patient.team.folder.mkdir(parents=True, mode=0o700)
+    patient.team.configuration.write_text("[worker.own]\n")
+
+    code, found = patient.examined()
+
+    assert (code, found["configuration"]["verdict"]) == (4, "FAILED")
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_folder_in_which_others_may_replace_the_team_is_a_failure(
+    patient: Patient, tmp_path: Path, linked: bool
+) -> None:
+    MessageHub(patient.team).close()
+    place = patient.team.folder.parent
+    if linked:
+        place = tmp_path / "it's elsewhere"
+        place.mkdir()
+        (place / "own.toml").touch(0o600)
+        patient.team.configuration.symlink_to(place / "own.toml")
+    place.chmod(0o1777)
+    assert "rights" not in patient.examined()[1], "in one that is sticky only the owner may rename"
+    place.chmod(0o777)
+
+    code, found = patient.examined()
+
+    assert code == 4
+    assert found["rights"]["text"] == f"others may replace what is in {place}: 777"
+    subprocess.run(found["rights"]["hint"], shell=True, check=True)  # noqa: S602
+    assert "rights" not in patient.examined()[1]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a folder to another group")
+def test_a_folder_above_may_be_written_by_a_group_of_nobody_else_and_no_other(patient: Patient) -> None:
+    MessageHub(patient.team).close()
+    place = patient.team.folder.parent
+    place.chmod(0o770)
+    os.chown(place, 0, 0)
+    assert "rights" not in patient.examined()[1]
+
+    os.chown(place, 0, 1)
+
+    assert patient.examined()[1]["rights"]["hint"] == f"chmod go-w {place}"
+
+
 def test_a_configuration_that_is_a_link_has_the_rights_of_its_file(patient: Patient, tmp_path: Path) -> None:
     MessageHub(patient.team).close()
     linked = tmp_path / "linked.toml"

@@ -1,10 +1,15 @@
 """What doctor finds of a team: its folder and disk, its hub, who runs in it, and workers of the user's own."""
 
+import grp
 import os
+import pwd
 import shutil
+import stat
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from shlex import quote
 
 from teamsup.hub import NotConfigured, Team, maintenance
 from teamsup.hub.messages import NOT_CONFIGURED, SUPERVISOR
@@ -21,8 +26,9 @@ _PROBE_BYTES = 4096
 
 
 def check_folder(team: Team) -> list[Finding]:
-    """Whether the disk takes a write, and whether others may read or write what is the team's."""
-    return [_check_disk(team.folder), *_check_rights(team)]
+    """Whether the disk takes a write, and whether others may read, write or replace what is the team's."""
+    disk = [_check_disk(team.folder)] if team.folder.is_dir() else []
+    return [*disk, *_check_rights(team)]
 
 
 def _check_disk(folder: Path) -> Finding:
@@ -54,11 +60,53 @@ def _check_rights(team: Team) -> Iterator[Finding]:
         except OSError:
             continue
         if found.st_uid not in (os.getuid(), 0):
-            hint = f"Take it over: chown {os.getuid()} {path}"
-            yield Finding("rights", Verdict.FAILED, f"{path} belongs to user {found.st_uid}", hint)
+            yield _foreign(path, found.st_uid)
         elif found.st_mode & 0o777 & ~allowed:
-            mode = f"{found.st_mode & 0o777:o}"
-            yield Finding("rights", Verdict.FAILED, f"others may use {path}: {mode}", f"chmod {allowed:o} {path}")
+            text = f"others may use {path}: {found.st_mode & 0o777:o}"
+            yield Finding("rights", Verdict.FAILED, text, f"chmod {allowed:o} {quote(str(path))}")
+    for path in _folders_above(team):
+        with suppress(OSError):
+            found = path.stat()
+            if found.st_uid not in (os.getuid(), 0):
+                yield _foreign(path, found.st_uid)
+            elif _is_open(found):
+                text = f"others may replace what is in {path}: {found.st_mode & 0o777:o}"
+                yield Finding("rights", Verdict.FAILED, text, f"chmod go-w {quote(str(path))}")
+
+
+def _foreign(path: Path, owner: int) -> Finding:
+    hint = f"Take it over: chown {os.getuid()} {quote(str(path))}"
+    return Finding("rights", Verdict.FAILED, f"{path} belongs to user {owner}", hint)
+
+
+def _folders_above(team: Team) -> list[Path]:
+    """Those in which somebody could replace the team's folder or its configuration, up to the home folder, as ssh has
+    it; also those behind a link."""
+    home = Path(os.path.realpath(os.path.expanduser("~")))
+    found: dict[Path, None] = {}
+    for path in (team.folder, Path(os.path.realpath(team.folder)), Path(os.path.realpath(team.configuration))):
+        for parent in path.parents:
+            if parent != team.folder:
+                found[parent] = None
+            if parent == home:
+                break
+    return list(found)
+
+
+def _is_open(folder: os.stat_result) -> bool:
+    """Whether somebody else may rename what is in it. In one that is sticky, as /tmp is, only an owner may."""
+    if folder.st_mode & stat.S_ISVTX:
+        return False
+    return bool(folder.st_mode & stat.S_IWOTH or (folder.st_mode & stat.S_IWGRP and not _is_own_group(folder.st_gid)))
+
+
+def _is_own_group(number: int) -> bool:
+    """Whether nobody else is in it: many systems give each user such a group, and let it write in new folders."""
+    try:
+        group, user = grp.getgrgid(number), pwd.getpwuid(os.getuid())
+    except KeyError:
+        return False
+    return group.gr_name == user.pw_name and set(group.gr_mem) <= {user.pw_name}
 
 
 def _files(team: Team) -> Iterator[tuple[Path, int]]:

@@ -74,14 +74,15 @@ def _read_store(team: Team) -> tuple[list[Agent], dict[str, int], str]:
 def _check_team(team: Team, agents: list[Agent], trouble: str, call: Call) -> list[Finding]:
     if (pid := holder_without_folder(team)) is not None:
         return [Finding("team", Verdict.FAILED, without_folder(team, pid).rstrip("."), f"See: ls -ld {team.folder}")]
-    if not team.database.exists() and not trouble and holder(team) is None:
-        hint = f"Start it with: {call('start')}"
-        return [Finding("team", Verdict.WARNING, f"there is no team {team.name!r} in {team.folder} yet", hint)]
     # They cost a tenth of a second, which --help need not wait for.
     from ..roster import look
     from ..source_check import check_discord, check_sources
     from ..team_check import check_configuration, check_folder, check_hub, check_roster
 
+    if not team.database.exists() and not trouble and holder(team) is None:
+        hint = f"Start it with: {call('start')}"
+        new = Finding("team", Verdict.WARNING, f"there is no team {team.name!r} in {team.folder} yet", hint)
+        return [new, *check_folder(team), *check_configuration(team, call)]
     well = Finding("team", Verdict.OK, f"{team.name!r} in {team.folder} can be read and written")
     roster = look(team)
     return [
