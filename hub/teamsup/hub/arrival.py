@@ -2,13 +2,14 @@
 
 import math
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from .doorbell import Doorbell
-from .errors import StoreAway
+from .errors import StoreAway, StoreBusy
+from .store_errors import say_held
 
 # In case a doorbell and the watcher both failed us: how often a waiting process compares data_version (5 µs).
 _SLOW_LOOK = 1.0
@@ -24,6 +25,29 @@ class _Found(Enum):
     CLAIMABLE = auto()
     DUE = auto()
     """A lease, a backoff or a message has reached its end: to be settled before the next look."""
+
+
+class HoldUp:
+    """A store that another program holds, while somebody listens for at most ``timeout`` seconds without anything."""
+
+    def __init__(self, timeout: float) -> None:
+        self._timeout = timeout
+        self._since: float | None = None
+
+    @contextmanager
+    def ridden_out(self) -> Iterator[None]:
+        """Swallow StoreBusy, and say so the first time, until ``timeout`` seconds after that."""
+        try:
+            yield
+        except StoreBusy as error:
+            now = time.monotonic()
+            if self._since is None:
+                self._since = now
+                say_held(error)
+            if now - self._since > self._timeout:
+                raise
+        else:
+            self._since = None
 
 
 @dataclass

@@ -119,18 +119,18 @@ class HubBase:
 
     @scoped
     def _write(
-        self, *, durable: bool = True, longest: float | None = None
+        self, *, durable: bool = True, longest: float | None = None, patience: float = 0.0
     ) -> Generator[sqlite3.Connection, None, None]:
         """A transaction, then the bells, then the disk: a reader may begin while the writer's fsync goes on.
 
         ``durable=False`` is for what may be lost with the power: presence, and leases, which would only end earlier.
-        ``longest`` in seconds is for maintenance that was announced.
+        ``longest`` in seconds is for maintenance that was announced, ``patience`` for who may wait longer for others.
         """
         if self._store.is_writing():
             yield from self._store.transact()
             return
         news = News()
-        yield from self._store.transact(functools.partial(self._begin, news), self._offer, longest)
+        yield from self._store.transact(functools.partial(self._begin, news), self._offer, longest, patience)
         self._bells.ring(news.to_ring)
         if durable:
             self._store.flush()

@@ -2,12 +2,13 @@
 
 import functools
 import math
+import sqlite3
 from collections.abc import AsyncGenerator, Iterator, Mapping
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, suppress
 from typing import Any
 
 from . import deliveries, sending
-from .arrival import Arrival
+from .arrival import Arrival, HoldUp
 from .checks import check_kind_of, check_timeout
 from .clock import from_text, to_text
 from .doorbell import Doorbell
@@ -116,7 +117,7 @@ class MessageHub(Membership, Upkeep, WakeLadder):
 
         Raises StaleLease when the delivery is no longer ours; then nothing was sent.
         """
-        with self._write():
+        with self._write_for(delivery):
             self.acknowledge(delivery, outcome="answered")
             return self.answer(
                 delivery.message, content, message_type=message_type, priority=priority, metadata=metadata
@@ -170,7 +171,7 @@ class MessageHub(Membership, Upkeep, WakeLadder):
 
     def acknowledge(self, delivery: Delivery, *, outcome: str | None = None) -> None:
         """End a delivery as done. Raises StaleLease when it is no longer ours."""
-        with self._write() as db:
+        with self._write_for(delivery) as db:
             deliveries.acknowledge(db, delivery, outcome, self._clock())
             if delivery.message.conversation_id is not None:
                 self._ring_later(self.agent)
@@ -185,7 +186,7 @@ class MessageHub(Membership, Upkeep, WakeLadder):
 
     def extend(self, delivery: Delivery, lease: float = LEASE_SECONDS) -> None:
         """Keep a delivery for ``lease`` seconds from now. Raises StaleLease."""
-        with self._write(durable=False) as db:
+        with self._write_for(delivery, durable=False) as db:
             deliveries.extend(db, delivery, lease, self._clock())
 
     def release(self, delivery: Delivery, *, error: str | None = None, delay: float | None = None) -> None:
@@ -194,7 +195,7 @@ class MessageHub(Membership, Upkeep, WakeLadder):
         With an ``error`` it comes back after ``delay`` seconds, by default exponentially later at every attempt, and
         after 5 failed attempts it is a dead letter and its sender is told. Without one the attempt does not count.
         """
-        with self._write() as db:
+        with self._write_for(delivery) as db:
             self._ring_later(self.agent, *deliveries.release(db, delivery, error, delay, self._clock()))
 
     def cancel(self, message_id: str, *, even_if_read: bool = False) -> list[str]:
@@ -242,14 +243,22 @@ class MessageHub(Membership, Upkeep, WakeLadder):
             return await self._arrival(timeout).wait_async(bell)
 
     def listen(self, timeout: float = math.inf, *, lease: float = LEASE_SECONDS) -> Iterator[Delivery]:
-        """Claim one delivery after another as they come, until none has come for ``timeout`` seconds."""
+        """Claim one delivery after another as they come, until none has come for ``timeout`` seconds.
+
+        Another program that holds the store is waited for, which is said once on the log. Raises StoreBusy when it has
+        held the store for ``timeout`` seconds.
+        """
         check_timeout(timeout)
         with closing(self._doorbell()) as bell:
-            while self._arrival(timeout).wait(bell):
-                try:
-                    taken = self._take(1, lease)
-                except StoreAway:
-                    continue  # the next wait raises it when that lasts
+            hold_up = HoldUp(timeout)
+            while True:
+                taken: list[Delivery] = []
+                with hold_up.ridden_out():
+                    if not self._arrival(timeout).wait(bell):
+                        return
+                    # The next wait raises it when that lasts.
+                    with suppress(StoreAway):
+                        taken = self._take(1, lease)
                 yield from taken
 
     async def listen_async(
@@ -261,11 +270,14 @@ class MessageHub(Membership, Upkeep, WakeLadder):
         """The same on an event loop, which no commit holds up."""
         check_timeout(timeout)
         with closing(self._doorbell()) as bell:
-            while await self._arrival(timeout).wait_async(bell):
-                try:
-                    taken = await Taking(functools.partial(self._take, 1, lease), self.release).result()
-                except StoreAway:
-                    continue
+            hold_up = HoldUp(timeout)
+            while True:
+                taken: list[Delivery] = []
+                with hold_up.ridden_out():
+                    if not await self._arrival(timeout).wait_async(bell):
+                        return
+                    with suppress(StoreAway):
+                        taken = await Taking(functools.partial(self._take, 1, lease), self.release).result()
                 for delivery in taken:
                     yield delivery
 
@@ -292,6 +304,15 @@ class MessageHub(Membership, Upkeep, WakeLadder):
             if deliveries.is_due(db, self.agent, now):
                 self._ring_later(*deliveries.settle(db, self.agent, now))
             return deliveries.claim(db, self.agent, self._reader, limit, lease, now, read=read)
+
+    def _write_for(self, delivery: Delivery, *, durable: bool = True) -> AbstractContextManager[sqlite3.Connection]:
+        """A transaction about a delivery that we hold.
+
+        It waits for a busy store for as long as the lease lasts, so that work that was done is not done again.
+        """
+        check_kind_of("delivery", delivery, Delivery)
+        left = delivery.lease_expires_at.timestamp() - self._clock()
+        return self._write(durable=durable, patience=left)
 
     def _doorbell(self) -> Doorbell:
         return Doorbell(self.team.run, self.agent)

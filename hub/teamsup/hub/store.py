@@ -163,23 +163,30 @@ class Store:
         yield from self.transact()
 
     def transact(
-        self, begun: Hook = lambda _: None, ending: Hook = lambda _: None, longest: float | None = None
+        self,
+        begun: Hook = lambda _: None,
+        ending: Hook = lambda _: None,
+        longest: float | None = None,
+        patience: float = 0.0,
     ) -> Generator[sqlite3.Connection, None, None]:
         """The same for a generator, with what an outermost transaction does first, and last before its commit.
 
-        ``longest`` in seconds takes the place of LONGEST_SECONDS.
+        ``longest`` in seconds takes the place of LONGEST_SECONDS. ``patience`` is for how many seconds to wait while
+        another program holds the database, if that is longer than usual.
         """
         with self._writing:
             try:
-                yield from self._inner() if self.is_writing() else self._outermost(begun, ending, longest)
+                yield from self._inner() if self.is_writing() else self._outermost(begun, ending, longest, patience)
             except sqlite3.Error as error:
                 raise in_words(self._name, error) from error
 
-    def _outermost(self, begun: Hook, ending: Hook, longest: float | None) -> Generator[sqlite3.Connection, None, None]:
+    def _outermost(
+        self, begun: Hook, ending: Hook, longest: float | None, patience: float
+    ) -> Generator[sqlite3.Connection, None, None]:
         self._follow_file()
         try:
             self._roll_back()
-            self._translate(self._begin)
+            retry_busy(self._name, self._begin, patience)
             self._ends = time.monotonic() + (LONGEST_SECONDS if longest is None else longest)
             self._writer_thread = threading.get_ident()
             begun(self._db)

@@ -2,6 +2,8 @@
 
 import errno
 import itertools
+import logging
+import math
 import os
 import random
 import sqlite3
@@ -15,6 +17,7 @@ from .errors import InvalidValue, StoreBusy, StoreCorrupt, StoreError, StoreFull
 
 T = TypeVar("T")
 
+_log = logging.getLogger(__name__)
 BUSY_SECONDS = 10.0
 FIRST_PAUSES = (0.0001,) * 4
 PAUSE = 0.001
@@ -29,13 +32,15 @@ _ERRORS: dict[int, tuple[type[StoreError], str]] = {
 }
 
 
-def retry_busy(name: str, action: Callable[[], T]) -> T:
+def retry_busy(name: str, action: Callable[[], T], patience: float = 0.0) -> T:
     """Run an action that leaves nothing behind when it fails, again and again while the database is busy.
 
-    SQLite's own busy handler sleeps in fixed steps, which starves a writer for seconds; a short random pause
+    That ends after ``patience`` seconds, but not before BUSY_SECONDS. To wait longer than those is said once on the
+    log. SQLite's own busy handler sleeps in fixed steps, which starves a writer for seconds; a short random pause
     does not.
     """
-    deadline = time.monotonic() + BUSY_SECONDS
+    now = time.monotonic()
+    usual, deadline = now + BUSY_SECONDS, now + max(BUSY_SECONDS, patience)
     pauses = itertools.chain(FIRST_PAUSES, itertools.repeat(PAUSE))
     while True:
         try:
@@ -46,8 +51,16 @@ def retry_busy(name: str, action: Callable[[], T]) -> T:
             busy = _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
             if not busy or time.monotonic() > deadline:
                 raise in_words(name, error) from error
+            if time.monotonic() > usual:
+                usual = math.inf
+                say_held(in_words(name, error))
         longest = next(pauses)
         time.sleep(random.uniform(longest / 4, longest))  # noqa: S311
+
+
+def say_held(error: Exception) -> None:
+    """Log that somebody goes on waiting for a database that another program holds."""
+    _log.warning("%s Waiting for it.", error)
 
 
 def in_words(name: str, error: sqlite3.Error | OSError) -> StoreError | InvalidValue:
