@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -107,6 +108,29 @@ def test_monitor_bridge_works_when_it_runs_steadily_or_is_not_wanted(
     bridge = Member(Program("monitor-bridge", ("x",)), wanted=wanted, process=process)
 
     assert trouble_of(bridge, act_seconds=20, now=100.0) == trouble
+
+
+def test_a_secret_is_kept_from_others_as_soon_as_a_saved_file_names_it_though_that_is_refused(
+    run_workers: RunWorkers, teamsup: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET_OF_A_SOURCE", "hush")
+    own = worker("own", "import os; print('it is', os.environ.get('SECRET_OF_A_SOURCE'), flush=True);" + SLEEP)
+    source = '[source.script]\nkind = "plain"\nsecret_variable = "SECRET_OF_A_SOURCE"\n'
+
+    def said_by_another_process() -> str:
+        before = teamsup.run("logs", "own").stdout.count("it is")
+        assert teamsup.run("restart", "own").returncode == 0
+        eventually(lambda: teamsup.run("logs", "own").stdout.count("it is") > before, "another process speaks")
+        return teamsup.run("logs", "own").stdout.splitlines()[-1].rpartition(" ")[2]
+
+    run_workers(own)
+    assert said_by_another_process() == "hush", "nobody knows that it is a secret"
+    teamsup.configure(own + source + '[worker.odd]\ncommand = "a mistake"\n')
+    assert teamsup.run("reload").returncode == os.EX_CONFIG
+    assert said_by_another_process() == "None"
+    teamsup.configure(own)
+    assert teamsup.run("reload").returncode == 0
+    assert said_by_another_process() == "hush"
 
 
 def test_a_secret_goes_to_the_worker_that_needs_it_alone(

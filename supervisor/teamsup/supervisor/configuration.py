@@ -3,7 +3,7 @@
 import graphlib
 import signal
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -117,7 +117,11 @@ class Configuration:
 
 def load(team: Team) -> Configuration:
     """Read teamsup.toml, which must be there and be right. Raises NotConfigured, saying what is wrong where."""
-    found = read(team, saved_tables(team))
+    return require_sound(read(team, saved_tables(team)))
+
+
+def require_sound(found: Configuration) -> Configuration:
+    """Return a configuration without a fault. Raises NotConfigured, saying what is wrong where."""
     if found.fault:
         raise NotConfigured(found.fault)
     return found
@@ -145,7 +149,7 @@ def read(team: Team, tables: Mapping[str, Any]) -> Configuration:
         raise NotConfigured(f"{settings.path}: {str(error).rstrip('.')}.") from error
     faults = _faults_of_own_sections(settings)
     sound = Settings(team, {key: table for key, table in settings.tables.items() if _OWNERS.get(key) not in faults})
-    secrets = _secrets(tables)
+    secrets = secrets_of(tables)
     programs = []
     for name in dict.fromkeys((*WORKERS, *written)):
         try:
@@ -154,7 +158,7 @@ def read(team: Team, tables: Mapping[str, Any]) -> Configuration:
             program = _program(name, worker, sound, section, team)
         except (ValueError, CallerError) as error:
             program = Program(name, (), fault=_sentence(settings, error))
-        withheld = tuple(secret for secret, owners in secrets.items() if name not in owners)
+        withheld = secrets_withheld_from(name, secrets)
         programs.append(replace(program, withheld=withheld, fault=faults.get(name) or program.fault))
     return Configuration(
         agents=tuple(agent_name(agent) for agent in section.agents),
@@ -189,7 +193,7 @@ def _monitor_section(settings: Settings) -> MonitorSection:
         return MonitorSection()
 
 
-def _secrets(tables: Mapping[str, Any]) -> dict[str, set[str]]:
+def secrets_of(tables: Mapping[str, Any]) -> dict[str, set[str]]:
     """Return which of the supervisor's own variables hold a secret, and the workers that need it.
 
     Also those that a section names that has a mistake: they are secrets as well.
@@ -200,6 +204,11 @@ def _secrets(tables: Mapping[str, Any]) -> dict[str, set[str]]:
         if isinstance(source, Mapping) and isinstance(name := source.get("secret_variable"), str) and name:
             owners.setdefault(name, set()).add("monitor-bridge")
     return owners
+
+
+def secrets_withheld_from(name: str, secrets: Mapping[str, Collection[str]]) -> tuple[str, ...]:
+    """Return those of the variables that are secrets of other workers."""
+    return tuple(secret for secret, owners in secrets.items() if name not in owners)
 
 
 def _faults_of_own_sections(settings: Settings) -> dict[str, str]:

@@ -4,7 +4,8 @@ import asyncio
 import functools
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
 
 from teamsup.hub import Team
 from teamsup.hub.messages import NOT_CONFIGURED, SUPERVISOR
@@ -13,7 +14,7 @@ from teamsup.hub.wording import printable
 
 from . import deaths, leftovers, lifecycle
 from .child import Child
-from .configuration import Program
+from .configuration import Program, secrets_withheld_from
 from .deaths import Death
 from .dependencies import Dependencies, serves
 from .journal import Journal
@@ -48,6 +49,8 @@ class Crew:
         self._by_pid: dict[int, Member] = {}
         self._sweeper = Sweeper(self._say)
         self.members: dict[str, Member] = {}
+        self.saved_secrets: Mapping[str, Collection[str]] = {}
+        """Variables that the saved teamsup.toml names as secrets, and whose they are: also before a reload."""
         self._dependencies = Dependencies(self.members)
 
     def configure(self, programs: Mapping[str, Program], known_deaths: Mapping[str, tuple[Death, ...]]) -> None:
@@ -265,7 +268,7 @@ class Crew:
             self._spawn_failed(member, lifecycle.SpawnFailed(f"{deaths.UNSTARTED}{fault}"))
             return
         try:
-            child = Child(member.program, self._environment(member.program, mark))
+            child = Child(self._without_secrets(member.program), self._environment(member.program, mark))
         except Exception as error:
             # Whatever the system lacks or refuses, even a program that is away, may be there at the next try.
             file = getattr(error, "filename", None)
@@ -287,6 +290,10 @@ class Crew:
         """Before all that waits, but behind the death that it was to be started again after."""
         self._say(f"{member.name} {event.reason}")
         self._work.add(member, event, lambda _: self._died(member, None, event.reason), first=True)
+
+    def _without_secrets(self, program: Program) -> Program:
+        saved = secrets_withheld_from(program.name, self.saved_secrets)
+        return replace(program, withheld=tuple({*program.withheld, *saved}))
 
     def _environment(self, program: Program, mark: str) -> dict[str, str]:
         beat = program.heartbeat_seconds

@@ -7,17 +7,17 @@ itself, and the sections of a worker that is held until its configuration change
 import asyncio
 import os
 from collections.abc import Container
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from teamsup.hub import NotConfigured, TeamsupError
 from teamsup.hub.command_line import command_line
 from teamsup.hub.settings import saved_tables
 
 from . import configuration, configuration_file
-from .configuration import Configuration
+from .configuration import Configuration, secrets_of
 from .lifecycle import is_held
 from .plan import Plan, make_plan
 
@@ -37,6 +37,8 @@ class Reload:
         self._supervisor = supervisor
         self._lock = asyncio.Lock()
         self._stamps = self._stamps_now()
+        with suppress(TeamsupError):
+            supervisor.crew.saved_secrets = secrets_of(saved_tables(supervisor.team))
         self._is_unfinished = False
         self.note = ""
         """For people: that the saved file waits for a reload."""
@@ -49,7 +51,9 @@ class Reload:
         async with self._lock:
             stamps = self._stamps_now()
             try:
-                new = await asyncio.to_thread(configuration.load, self._supervisor.team)
+                tables = await self._saved_tables()
+                new = await asyncio.to_thread(configuration.read, self._supervisor.team, tables)
+                configuration.require_sound(new)
             except NotConfigured as error:
                 self._stamps |= stamps
                 self.show(str(error))
@@ -85,7 +89,7 @@ class Reload:
         """Return what was accepted, with what counts of the saved file at once."""
         team, accepted = self._supervisor.team, self._supervisor.settings
         try:
-            tables = await asyncio.to_thread(saved_tables, team)
+            tables = await self._saved_tables()
             saved = await asyncio.to_thread(configuration.read, team, tables)
         except NotConfigured as error:
             self.show(str(error))
@@ -96,6 +100,12 @@ class Reload:
         waits = not configuration_file.says_the_same(tables, taken)
         self.show(saved.fault, f"teamsup.toml has changed. Take it over with: {how}" if waits else "")
         return self._with_given_values(await asyncio.to_thread(configuration.read, team, taken), at_once)
+
+    async def _saved_tables(self) -> dict[str, Any]:
+        """Read the saved file. Its secrets are kept from others at once, also if the file is not taken over."""
+        tables = await asyncio.to_thread(saved_tables, self._supervisor.team)
+        self._supervisor.crew.saved_secrets = secrets_of(tables)
+        return tables
 
     def _with_given_values(self, new: Configuration, counting: Container[str]) -> Configuration:
         """What processes were given of their env_files goes on where a file is away, or does not count yet."""

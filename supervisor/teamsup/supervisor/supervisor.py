@@ -334,7 +334,8 @@ class Supervisor:
         return "" if self.stopping.is_set() else trouble_of(bridge, self.settings.monitor.act_seconds, time.monotonic())
 
     def _environment_of_command(self) -> dict[str, str]:
-        return child.inherited({name for each in self.settings.programs.values() for name in each.withheld})
+        accepted = {name for each in self.settings.programs.values() for name in each.withheld}
+        return child.inherited(accepted | self.crew.saved_secrets.keys())
 
     async def _serve(self, bell: Doorbell) -> None:
         """Say that we live, see who else does, tell the news, keep the mailboxes true, and do what is asked of us."""
