@@ -1,8 +1,14 @@
 """Which files may leave this machine for Discord, on a real disk."""
 
+import base64
+import bz2
+import gzip
+import io
+import lzma
 import os
 import sqlite3
 import tarfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -131,8 +137,101 @@ def test_no_copy_of_the_database_goes(files: SendableFiles, team: Team, outside:
     with tarfile.open(outside / "team.tar", "w") as archive:
         archive.add(team.folder / "files" / "backup.bin")
     assert refusal(files, outside / "team.tar") == "it is a database"
+    (outside / "base64.txt").write_bytes(base64.encodebytes((team.folder / "files" / "backup.bin").read_bytes()))
+    assert refusal(files, outside / "base64.txt") == "it is a database"
+    dump = "PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\nCREATE TABLE messages (x);\n"
+    (outside / "dump.sql.gz").write_bytes(gzip.compress(dump.encode()))
+    assert refusal(files, outside / "dump.sql.gz") == "it is a database"
     (outside / "wal").write_bytes(b"\x37\x7f\x06\x82" + bytes(100))
     assert refusal(files, outside / "wal") == "it is a database"
+
+
+def _zipped(content: bytes) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("first", "nothing")
+        archive.writestr("second", content)
+    return packed.getvalue()
+
+
+def _tarred(content: bytes) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:xz") as archive:
+        for name, data in (("first", b"nothing"), ("second", gzip.compress(content))):
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    return packed.getvalue()
+
+
+PACKERS = [
+    gzip.compress,
+    bz2.compress,
+    lzma.compress,
+    _zipped,
+    _tarred,
+    lambda content: gzip.compress(_zipped(content)),
+]
+
+
+@pytest.mark.parametrize("pack", PACKERS)
+def test_nothing_goes_packed_that_does_not_go_plain(
+    files: SendableFiles, team: Team, outside: Path, pack: Callable[[bytes], bytes]
+) -> None:
+    team.configuration.write_text("[gateway]\n# " + "who may write\n# " * 10 + "users = [1]\n")
+    (team.logs / "user_comm.log").write_text("2026-11-30 05:53:20 INFO what somebody asked and who they were\n" * 9)
+    team.accepted_configuration.write_text('{"gateway": {"users": [1], "home_channel": 123456789, "channels": [1, 2]}}')
+    known = {
+        "it is a database": b"SQLite format 3\0" + bytes(1000),
+        "it holds a secret": f"the token is {TOKEN}".encode(),
+    }
+    for why, content in known.items():
+        (outside / "packed").write_bytes(pack(content))
+        assert refusal(files, outside / "packed") == why
+    for own in (team.configuration, team.logs / "user_comm.log", team.accepted_configuration):
+        for content in (own.read_bytes(), pack(own.read_bytes())):
+            (outside / "copy").write_bytes(content)
+            assert refusal(files, outside / "copy") == "it is a copy of a part of the team itself"
+    (outside / "report").write_bytes(pack(b"all is well\n" * 100))
+    assert files.read(str(outside / "report"), MIB)
+
+
+def test_the_values_of_secrets_do_not_go(files: SendableFiles, outside: Path) -> None:
+    (outside / "worker-variables").write_text("LEVEL=production\nexport DB_PASSWORD='tr0ub4dor&3'\nSHORT_KEY=1\n")
+    for text in ("hook's secret", "log in with tr0ub4dor&3 please"):
+        (outside / "copy").write_text(f"see: {text}.")
+        assert refusal(files, outside / "copy") == "it holds a secret"
+    (outside / "report").write_text("1 production host is well")
+    assert files.read(str(outside / "report"), MIB)
+
+
+def test_what_cannot_be_looked_into_does_not_go(files: SendableFiles, outside: Path) -> None:
+    (outside / "bomb").write_bytes(gzip.compress(bytes(65 * MIB)))
+    assert refusal(files, outside / "bomb") == "it unpacks to more than 64 MiB, too much to look into"
+    (outside / "zstd").write_bytes(b"\x28\xb5\x2f\xfd" + bytes(10))
+    assert "packed with zstd, which cannot be looked into" in refusal(files, outside / "zstd")
+    locked = bytearray(_zipped(b"secret"))
+    for begins, flags in ((b"PK\1\2", 8), (b"PK\3\4", 6)):
+        place = 0
+        while (place := locked.find(begins, place)) >= 0:
+            locked[place + flags] |= 1
+            place += 4
+    (outside / "locked.zip").write_bytes(locked)
+    assert "such as with a password" in refusal(files, outside / "locked.zip")
+    often = b"all is well"
+    for _ in range(6):
+        often = gzip.compress(often)
+    (outside / "often").write_bytes(often)
+    assert "packed more than 4 times" in refusal(files, outside / "often")
+
+
+def test_what_is_broken_is_looked_into_as_far_as_it_can_be_read(files: SendableFiles, outside: Path) -> None:
+    packed = gzip.compress(b"SQLite format 3\0" + os.urandom(300_000))
+    (outside / "cut").write_bytes(packed[:200_000])
+    assert refusal(files, outside / "cut") == "it is a database"
+    for name, content in (("a.gz", b"\x1f\x8bnot really"), ("a.zip", b"PK\5\6" + bytes(18)), ("a.xz", b"\xfd7zXZ\0")):
+        (outside / name).write_bytes(content)
+        assert files.read(str(outside / name), MIB) == content
 
 
 def test_no_second_name_of_a_file_goes(files: SendableFiles, team: Team, tmp_path: Path) -> None:

@@ -28,6 +28,8 @@ where each question stands. In the order of reading:
       text markdown       a text becomes pieces or a file. Pure
       uploads progress    the files that agents send; one message that is edited
         sendable_files      which files may leave this machine
+          packed              what is packed in one. Pure
+          known_contents      what must not leave, known by its content
       written_pieces      what is about to be said, and how far that has come
       sending             one piece on its way: it is there once
       verdict             what an error means for what was to be said. Pure

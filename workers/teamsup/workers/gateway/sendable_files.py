@@ -1,7 +1,7 @@
 """Which files of this machine agents may send to Discord. Each is opened once, and what is checked is what is sent.
 
 This protects from mistakes and from words that talk a model into something: a program that runs as the same user can
-copy any file into a folder of these.
+copy any file into a folder of these, and change or encrypt it so that nobody knows it again.
 """
 
 import contextlib
@@ -16,14 +16,10 @@ from teamsup.hub.settings import Settings
 from teamsup.hub.source_section import SourceSection
 
 from .bot_token import Secret
+from .known_contents import KnownContents, beginnings, secrets
+from .packed import CannotLook, contents
 
 _NO_FILES = ("/proc", "/sys", "/dev", "/run")
-_DATABASE = b"SQLite format 3\0"
-"""How a database of SQLite begins; also one in an archive, unless that is compressed."""
-_LOGS = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
-"""How its write-ahead log begins."""
-_KEY = b"PRIVATE KEY-----"
-_HEAD = 4096
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -36,22 +32,32 @@ class SendableFiles:
     """Knows the folders that files may come from, and the secrets that never leave."""
 
     def __init__(
-        self, team: Team, folders: Sequence[Path] = (), secrets: Sequence[Path] = (), token: Secret | None = None
+        self,
+        team: Team,
+        folders: Sequence[Path] = (),
+        secrets: Sequence[Path] = (),
+        variables: Sequence[tuple[str, str]] = (),
+        token: Secret | None = None,
     ) -> None:
         self._team = team
         self._folders = folders
         self._secrets = secrets
+        self._variables = variables
         self._token = token
 
     @classmethod
     def configured(cls, team: Team, settings: Settings, token: Secret) -> "SendableFiles":
         """Raises NotConfigured."""
         section = settings.section("gateway", GatewaySection)
+        workers = settings.group("worker", WorkerSection).values()
+        sources = settings.group("source", SourceSection).values()
         named = [section.token_file]
-        named += [worker.env_file for worker in settings.group("worker", WorkerSection).values()]
-        named += [source.secret_file for source in settings.group("source", SourceSection).values()]
-        secrets = [_path(each, team) for each in named if each]
-        return cls(team, [_path(each, team) for each in section.files_from], secrets, token)
+        named += [worker.env_file for worker in workers]
+        named += [source.secret_file for source in sources]
+        variables = [each for worker in workers for each in worker.environment.items()]
+        variables += [("SECRET", os.environ.get(source.secret_variable, "")) for source in sources]
+        secret_files = [_path(each, team) for each in named if each]
+        return cls(team, [_path(each, team) for each in section.files_from], secret_files, variables, token)
 
     def read(self, name: str, limit: int) -> bytes:
         """The content of that file, of which relative names are in the team's folder. Raises NotSent."""
@@ -60,10 +66,15 @@ class SendableFiles:
                 content = _content(file, limit)
         except (OSError, ValueError, RuntimeError):
             raise NotSent("there is no such file that may be read") from None
-        if _DATABASE in content or content.startswith(_LOGS):
-            raise NotSent("it is a database")
-        if _KEY in content[:_HEAD] or (self._token is not None and self._token.stands_in(content)):
-            raise NotSent("it holds a secret")
+        known = KnownContents(beginnings(self._team), secrets(self._secrets, self._variables))
+        try:
+            for each in contents(content):
+                if why := known.refusal(each):
+                    raise NotSent(why)
+                if self._token is not None and self._token.stands_in(each):
+                    raise NotSent("it holds a secret")
+        except CannotLook as error:
+            raise NotSent(str(error)) from None
         return content
 
     @contextlib.contextmanager
