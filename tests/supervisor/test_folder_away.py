@@ -11,6 +11,7 @@ from support import Command, refusal
 from teamsup.hub import Team
 from teamsup.supervisor import leftovers
 
+REFUSED = (["stop"], ["start"], ["reload"], ["send", "own", "hello"], ["alerts"], ["mcp", "--agent", "lead"])
 RunWorkers = Callable[[str], Command]
 
 
@@ -32,7 +33,7 @@ def test_who_asks_hears_that_the_folder_is_away_and_who_runs_the_team(away: tupl
 
     ps = team.run("ps", "--json")
     doctor = json.loads(team.run("doctor", "--json").stdout)
-    others = [team.run(*words) for words in (["stop"], ["start"], ["reload"], ["chat", "--once", "hello"])]
+    others = [team.run(*words) for words in REFUSED]
 
     report = json.loads(ps.stdout)
     assert (ps.returncode, report["running"], report["trouble"]) == (4, True, sentence)

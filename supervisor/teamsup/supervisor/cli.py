@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from teamsup.hub.errors import TeamsupError
+from teamsup.hub.team import Team
 from teamsup.hub.wording import printable
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ COMMANDS = {
 _GROUP = "teamsup.commands"
 """The entry points under which other packages bring commands of their own."""
 
+_LOOK_THEMSELVES = ("ps", "doctor", "service")
+"""These say in their own way that the team's folder is away."""
 _LONGEST = 500
 
 _EPILOG = (
@@ -57,6 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser(words).parse_args(words)
     os.umask(0o077)
     try:
+        if not arguments.looks_itself:
+            _require_folder(arguments.team)
         return int(arguments.run(arguments))
     except TeamsupError as error:
         print(f"teamsup: {printable(str(error))}", file=sys.stderr)
@@ -72,6 +77,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return os.EX_IOERR
 
 
+def _require_folder(name: str | None) -> None:
+    """Raises StoreAway when the team's folder is away and a supervisor waits for it: nobody may make another one."""
+    team = Team.named(name)
+    if not team.folder.is_dir():
+        from .state_file import require_folder
+
+        require_folder(team)
+
+
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     parser = _Parser(
         prog="teamsup", description="A message hub, a supervisor and bridges for a team of agents.", epilog=_EPILOG
@@ -83,13 +97,13 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         command = subparsers.add_parser(name, help=help_text, description=help_text[0].upper() + help_text[1:] + ".")
         _add_team(command)
         if name == chosen:
-            _fill(command, importlib.import_module(f"teamsup.supervisor.commands.{name}"))
+            _fill(command, name, importlib.import_module(f"teamsup.supervisor.commands.{name}"))
     if chosen not in COMMANDS:
         for name, point in _commands_of_others().items():
             command = subparsers.add_parser(name, help=_purpose(point.load()) if chosen is None else "")
             _add_team(command)
             if name == chosen:
-                _fill(command, point.load())
+                _fill(command, name, point.load())
     return parser
 
 
@@ -97,9 +111,9 @@ def _add_team(command: argparse.ArgumentParser) -> None:
     command.add_argument("--team", metavar="NAME", help="the team (default: $TEAMSUP_TEAM or 'default')")
 
 
-def _fill(command: argparse.ArgumentParser, module: Any) -> None:  # noqa: ANN401 - a module
+def _fill(command: argparse.ArgumentParser, name: str, module: Any) -> None:  # noqa: ANN401 - a module
     module.add_arguments(command)
-    command.set_defaults(run=module.run)
+    command.set_defaults(run=module.run, looks_itself=name in _LOOK_THEMSELVES)
 
 
 def _commands_of_others() -> "dict[str, EntryPoint]":

@@ -154,8 +154,7 @@ def without_folder(team: Team, pid: int) -> str:
 
 
 def require_running(team: Team) -> None:
-    """Raises NotRunning, saying how to start it, unless a supervisor runs the team; StoreAway as require_folder()."""
-    require_folder(team)
+    """Raises NotRunning, saying how to start it, unless a supervisor runs the team."""
     if holder(team) is None:
         raise NotRunning(not_running(team))
 

@@ -24,7 +24,7 @@ from teamsup.hub.wording import presence, printable
 
 from ..arguments import amount
 from ..chat_lines import as_json, aside
-from ..state_file import holder, not_running, require_folder
+from ..state_file import holder, not_running
 
 _LONGER = 60.0
 _A_DAY = 86400.0
@@ -52,7 +52,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     team = Team.named(arguments.team)
-    require_folder(team)
     team.create()
     with console(team, lasting_name(team)) as hub:
         hub.enroll(ADDRESSEE, "daemon")

@@ -19,7 +19,7 @@ from ..configuration_file import at_boot
 from ..notifier import Notifier
 from ..readiness import tell_unready
 from ..request import NotReady, ask_supervisor
-from ..state_file import hold, require_folder
+from ..state_file import hold
 
 if TYPE_CHECKING:
     from ..supervisor import Supervisor
@@ -42,7 +42,6 @@ def run(arguments: argparse.Namespace) -> int:
         print(ask_supervisor(team, f"start {name.lower()}", arguments.timeout))
     if arguments.names:
         return 0
-    require_folder(team)
     if arguments.detach:
         return _detach(team, arguments.timeout)
     # asyncio loads it where it can, and it takes 3 MiB for months. Nothing in this process speaks TLS.

@@ -10,7 +10,7 @@ from teamsup.hub import CallerError, Team
 from .. import leftovers
 from ..arguments import add_timeout
 from ..request import ask_supervisor
-from ..state_file import hold, holder, last, require_folder, signal_holder
+from ..state_file import hold, holder, last, signal_holder
 
 
 class StillRunning(CallerError):
@@ -30,7 +30,6 @@ def run(arguments: argparse.Namespace) -> int:
         print(ask_supervisor(team, f"stop {name.lower()}", arguments.timeout))
     if arguments.names:
         return 0
-    require_folder(team)
     pid = holder(team)
     if pid is None:
         print(f"Team {team.name!r} is not running.")
