@@ -3,6 +3,7 @@
 import shutil
 import sqlite3
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,38 @@ def test_no_message_is_moved_to_an_id_far_ahead(join: Join, team: Team, number: 
         as_foreign_program(team, "UPDATE messages SET id = ?", number)
 
     assert scout.send("scout", "two").id == 2
+
+
+@pytest.mark.parametrize(
+    ("counter", "goes_on"),
+    [*((value, 2) for value in (10**18, 2**63 - 1, 1e300, "x", 0, -7, None)), (10**15, 10**15 + 1)],
+)
+def test_a_counter_that_a_foreign_program_has_set_is_put_right_by_the_next_writer(
+    team: Team, counter: object, goes_on: int
+) -> None:
+    now = [time.time()]
+    with MessageHub(team, agent="scout", clock=lambda: now[0]) as scout:
+        scout.register()
+        scout.send("scout", "one")
+        as_foreign_program(team, "UPDATE sqlite_sequence SET seq = ?", counter)
+        now[0] += 2
+
+        assert [scout.send("scout", "two").id for _ in range(2)] == [goes_on, goes_on + 1]
+
+
+def test_a_counter_that_a_foreign_program_has_removed_repeats_only_ids_of_removed_messages(
+    join: Join, team: Team
+) -> None:
+    scout = join("scout")
+    for content in ("one", "two", "three"):
+        scout.send("scout", content)
+    as_foreign_program(team, "DELETE FROM messages WHERE content = 'three'")
+    as_foreign_program(team, "DELETE FROM sqlite_sequence")
+
+    again = scout.send("scout", "again")
+
+    assert again.id == 3
+    assert [delivery.message.content for delivery in scout.claim(9)] == ["one", "two", "again"]
 
 
 def test_what_is_stored_under_the_next_id_has_all_of_its_columns(join: Join, team: Team) -> None:

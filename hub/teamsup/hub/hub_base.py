@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
-from . import clock_step, deliveries, presence
+from . import clock_step, deliveries, presence, sending
 from .checks import check_text
 from .doorbell import Bells
 from .errors import InvalidName, InvalidValue, TeamsupError
@@ -147,9 +147,11 @@ class HubBase:
             deliveries.offer(db, [sent for sent in self._news.sent if sent[1] in up], self._clock())
 
     def _follow_clock(self, db: sqlite3.Connection) -> None:
+        """Put right, once a second, what a step of the clock or a foreign program has set too far ahead."""
         now = self._clock()
         if abs(now - self._clock_noted) >= clock_step.LOOK_SECONDS:
             clock_step.follow(db, self._agent, now)
+            sending.bound_counters(db)
             self._clock_noted = now
 
     def _clock_went_back(self) -> bool:

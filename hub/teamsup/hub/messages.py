@@ -25,6 +25,8 @@ MAX_LABEL = 255
 """Characters of a message_id, conversation_id or message_type."""
 
 MAX_HOPS = 8
+MAX_ID = 10**15
+"""The largest id of a message that a foreign program may choose; the triggers bound it too."""
 """Replies from agent to agent, without a person or a daemon in between, before the hub refuses the next."""
 
 DELIVERY_STATES = ("ready", "leased", "done", "dead", "expired", "cancelled")

@@ -18,13 +18,13 @@ from pathlib import Path
 from .doorbell import Bells
 from .errors import CallerError, SchemaTooNew, StoreBusy, StoreCorrupt, StoreError, StoreReplaced
 from .maintenance import Progress, announce
+from .messages import MAX_ID
 from .migration import SCHEMA_VERSION, migrate
 from .store import LONGEST_SECONDS, Store
 from .team import Team
 
 _PAGES = 1000
 _GATEWAY = "gateway"
-_SEQUENCE_MAX = 10**15
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +211,7 @@ def _carry_over(copy: sqlite3.Connection) -> None:
     copy.execute("BEGIN")
     try:
         for sql in (_SEQUENCES, _NEW_SEQUENCES):
-            copy.execute(sql, {"most": _SEQUENCE_MAX})
+            copy.execute(sql, {"most": MAX_ID})
         copy.execute("UPDATE main.agent_status SET status = 'offline'")
         _take_over(copy, "agent_status")
         _carry_discord(copy)

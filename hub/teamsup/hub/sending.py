@@ -9,12 +9,14 @@ from typing import Any
 from . import clock, presence, rate_limit
 from .checks import QUOTED_CHARACTERS, check_kind_of, check_seconds, check_text, listed, quote
 from .errors import InvalidMessage, MessageConflict, ReplyLoop, UnknownMessage, UnknownRecipient
-from .messages import HUB, MAX_BYTES, MAX_HOPS, MAX_LABEL, PRIORITIES, Kind, Message, new_message_id
+from .messages import HUB, MAX_BYTES, MAX_HOPS, MAX_ID, MAX_LABEL, PRIORITIES, Kind, Message, new_message_id
 from .row_values import hops_of, metadata_of, text_of
 from .team import fold_name
 
 OF_IDENTITY = "SELECT * FROM messages WHERE message_id IN (?1, CAST(?1 AS BLOB))"
 """A foreign program may have stored a message_id as bytes."""
+
+_COUNTED = ("messages", "incidents")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,19 @@ class Draft:
     """As what the sender takes part, should the team not know, or know no more."""
     is_limited: bool = False
     """Whether a model sends it, of which rate and turns are bounded."""
+
+
+def bound_counters(db: sqlite3.Connection) -> None:
+    """Let ids go on behind the largest one where a foreign program has set SQLite's counter too far ahead.
+
+    No trigger can guard that counter. At its end SQLite would refuse every new row, as if the disk were full.
+    """
+    for table in _COUNTED:
+        largest = f"(SELECT coalesce(max(id), 0) FROM {table})"  # noqa: S608
+        db.execute(
+            f"UPDATE sqlite_sequence SET seq = {largest} WHERE name = ? AND seq > max(?, {largest})",  # noqa: S608
+            (table, MAX_ID),
+        )
 
 
 def store_message(db: sqlite3.Connection, draft: Draft, now: float, *, known_only: bool = True) -> Message:
