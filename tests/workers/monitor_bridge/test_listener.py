@@ -306,8 +306,17 @@ class TestRefusals:
         assert recorder.heard == [(KEY, "firing"), ("other", "firing"), *REFUSED]
         assert [each.payload for each in refused(recorder.hub)] == ['{"status": "firing"}', '"fire"']
 
+    def test_a_group_that_can_be_read_does_not_hide_one_that_could_not(self, port: Port, recorder: Recorder) -> None:
+        assert port.ask("/prometheus", {"alerts": [{"status": "firing"}]}, BEARER).status == 400
+        assert port.ask("/prometheus", FIRING, BEARER).status == 200
+        assert recorder.heard == [*REFUSED, (KEY, "firing")]
+        assert port.listener.misunderstood
+
+        # Now it would have come again.
+        port.listener._misunderstood["prometheus"] -= 5 * 3600
         assert port.ask("/prometheus", FIRING, BEARER).status == 200
         assert recorder.heard[-1] == ("refused", "resolved")
+        assert not port.listener.misunderstood
 
     def test_what_is_nested_too_deeply_is_left_out_of_it(self, port: Port, recorder: Recorder) -> None:
         deep = "[" * 100_000 + "]" * 100_000

@@ -5,6 +5,7 @@ import json
 import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from datetime import datetime
 
 import aiohttp
 from aiohttp import web
@@ -12,7 +13,7 @@ from aiohttp.http import HttpProcessingError
 
 from teamsup.hub import MessageHub, StoreError
 from teamsup.hub.clock import to_text
-from teamsup.hub.source_section import Address, SourceSection
+from teamsup.hub.source_section import Address, SourceSection, stale_seconds
 
 from . import admission, body
 from .alert import Alert
@@ -29,6 +30,8 @@ _FIRST_SECONDS, _LONGEST_SECONDS = 1.0, 30.0
 """Until a port that is taken, or a secret that cannot be read, is tried again: at first, and at last."""
 _CONFIRM_SECONDS = 10
 _LOG_SECONDS = 60.0
+_IN_GROUPS = ("alertmanager", "grafana")
+"""Kinds of sources that send each group of problems by itself, again and again."""
 _SHORT = 64 * 2**10
 """So much is read sooner than a thread has begun."""
 _PING_BYTES = 64 * 2**10
@@ -77,13 +80,14 @@ class Listener:
         self._complained: dict[tuple[str, str], float] = {}
         self.heard = {name: at for name, at in last_heard(hub).items() if name in sources}
         """When each source has said something last, as the hub keeps times."""
-        self._misunderstood = {payload.source for payload in refused(hub)}
-        """Sources of which the last that is known was refused, perhaps."""
+        self._misunderstood = {each.source: _seconds(each.last_at) for each in reversed(refused(hub))}
+        """Sources of which the last that is known was refused, perhaps; and when, in Unix seconds."""
+        self._repeats = {name: stale_seconds(source) for name, source in sources.items() if source.kind in _IN_GROUPS}
 
     @property
     def misunderstood(self) -> str:
         """Of whom not all is understood, for people."""
-        names = ", ".join(sorted(self._misunderstood & self._kinds.keys()))
+        names = ", ".join(sorted(self._misunderstood.keys() & self._kinds.keys()))
         return f"some payloads of {names} could not be read: teamsup alerts refused" if names else ""
 
     async def run(self) -> None:
@@ -216,15 +220,22 @@ class Listener:
         news, rejected = self._read(asked, data) if is_short else await asyncio.to_thread(self._read, asked, data)
         if rejected and not news:
             raise BadPayload(rejected[0].reason)
-        if not rejected and name in self._misunderstood:
+        if is_read_again := not rejected and self._is_read_again(name):
             news = (*news, _misunderstanding(name))
         await self._intake.store(name, news)
         self._note_heard(name)
         if rejected:
             await self._reject(name, rejected)
             return _says(200, f"Stored, but for {len(rejected)} that could not be read: {rejected[0].reason}")
-        self._misunderstood.discard(name)
+        if is_read_again and self._is_read_again(name):  # nothing was refused meanwhile
+            del self._misunderstood[name]
         return _says(200, "Stored.")
+
+    def _is_read_again(self, name: str) -> bool:
+        """Whether a payload that can be read means that all can. One group says nothing of another, which was refused;
+        that one would have come again in this time."""
+        last = self._misunderstood.get(name)
+        return last is not None and not 0 <= time.time() - last < self._repeats.get(name, 0.0)
 
     def _read(self, asked: Request, data: bytes) -> tuple[News, list[Rejected]]:
         """What it says, and what of it cannot be read. Raises BadPayload."""
@@ -249,7 +260,7 @@ class Listener:
         self._note_heard(name)
         reason = rejected[0].reason
         self._complain(name, f"a payload was refused and kept: {reason}")
-        self._misunderstood.add(name)
+        self._misunderstood[name] = time.time()
         try:
             await self._intake.store(name, (_misunderstanding(name, reason),))
         except (StoreError, TooMany):
@@ -298,6 +309,10 @@ def _rejected(unreadable: Unreadable) -> Rejected:
     except (RecursionError, ValueError):
         part = ""
     return Rejected(unreadable.reason, part.encode("utf-8", "replace"))
+
+
+def _seconds(moment: datetime | None) -> float:
+    return 0.0 if moment is None else moment.timestamp()
 
 
 def _misunderstanding(name: str, reason: str = "") -> Alert:
