@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from teamsup.hub import MessageHub
-from teamsup.hub.errors import StoreBusy, StoreCorrupt, StoreFull, StoreReadOnly
+from teamsup.hub.errors import SchemaTooNew, StoreBusy, StoreCorrupt, StoreFull, StoreReadOnly
 
 from .sources import News
 
@@ -23,7 +23,7 @@ _TOGETHER = 200
 """So many alerts share a transaction, more or less: the hub is others' too."""
 _WAITING = 1000
 """So many requests may wait."""
-_CANNOT_STORE = (StoreBusy, StoreCorrupt, StoreFull, StoreReadOnly)
+_CANNOT_STORE = (SchemaTooNew, StoreBusy, StoreCorrupt, StoreFull, StoreReadOnly)
 """Troubles that are the same for everybody."""
 
 
