@@ -36,14 +36,14 @@ bench: .venv/bench ## measure, beside peers where they are installed
 	$(BIN)/python -m benchmarks.alerts
 
 soak: .venv/dev ## random kills and random histories, for some minutes
-	cd tests && ../$(BIN)/python -m hub.hammer 1000000
+	cd tests && ../$(BIN)/python -m soak.hammer 1000000
 	cd tests && ../$(BIN)/python -m hub.test_model 3000
-	cd tests && ../$(BIN)/python -m hub.wake_ups 100000
-	cd tests && ../$(BIN)/python -m hub.growth 1000000
-	cd tests && ../$(BIN)/python -m hub.clock_jumps 1000
-	cd tests && ../$(BIN)/python -m hub.disturbances 300
-	cd tests && ../$(BIN)/python -m killing 100
-	cd tests && ../$(BIN)/python -m stopping 30
+	cd tests && ../$(BIN)/python -m soak.wakeups 100000
+	cd tests && ../$(BIN)/python -m soak.growth 1000000
+	cd tests && ../$(BIN)/python -m soak.clock_jumps 1000
+	cd tests && ../$(BIN)/python -m soak.disturbances 300
+	cd tests && ../$(BIN)/python -m helpers.kill_soak 100
+	cd tests && ../$(BIN)/python -m helpers.stall_soak 30
 	cd tests && ../$(BIN)/python -m workers.gateway.hammer 3000
 	cd tests && ../$(BIN)/python -m workers.monitor_bridge.hammer 2000
 

@@ -107,9 +107,9 @@ async def many(lead: MessageHub, session: aiohttp.ClientSession, address: str) -
                 await asyncio.sleep(early)
             tasks.create_task(one(number))
     took = time.perf_counter() - begin
-    (stored,) = lead.rows("SELECT count(*) FROM incidents WHERE title GLOB 'many *'")[0]
-    told = len(lead.waiting(1000))
-    bridge = lead.agent_named("monitor-bridge")
+    (stored,) = lead.query("SELECT count(*) FROM incidents WHERE title GLOB 'many *'")[0]
+    told = len(lead.peek(1000))
+    bridge = lead.find_agent("monitor-bridge")
     memory = psutil.Process(int(bridge.metadata["pid"])).memory_info().rss / 2**20 if bridge is not None else 0.0
     print(
         f"{PER_SECOND} alerts a second for {SECONDS} s    answered {dict(answers)} in {took:.1f} s, stored {stored:,}"

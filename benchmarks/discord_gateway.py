@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 
 from fake_discord import GUILD, FakeDiscord
-from gateway_process import connected, gateway
+from helpers.gateway_process import running_gateway, wait_until_connected
 from teamsup.hub import MessageHub, Team
 
 _MESSAGES = 300
@@ -82,14 +82,14 @@ class _Scene:
 async def _scene() -> AsyncIterator[tuple[Team, _Scene]]:
     with tempfile.TemporaryDirectory() as folder:
         team = Team("crew", Path(folder) / "crew")
-        async with FakeDiscord() as discord, gateway(team, discord, _TOML) as process:
+        async with FakeDiscord() as discord, running_gateway(team, discord, _TOML) as process:
             with MessageHub(team, agent="lead") as hub:
                 hub.register("daemon")  # an agent's name would stand before its words
                 hub.enroll("user_comm", "daemon")
                 scene = _Scene(discord, hub, psutil.Process(process.pid))
                 scene.channels = [await discord.add_channel(f"channel-{number}") for number in range(_CHANNELS)]
                 scene.people = [await discord.add_person(f"Person {number}") for number in range(_PEOPLE)]
-                await connected(hub)
+                await wait_until_connected(hub)
                 await asyncio.sleep(2)  # until it has caught up everywhere
                 yield team, scene
 

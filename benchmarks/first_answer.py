@@ -19,7 +19,7 @@ QUESTIONS = 200
 
 def teamsup(home: Path, *words: str) -> None:
     subprocess.run(
-        [sys.executable, "-m", "teamsup.supervisor", *words],
+        [sys.executable, "-m", "teamsup.cli", *words],
         env={**os.environ, "TEAMSUP_HOME": str(home)},
         stdout=subprocess.DEVNULL,
         check=True,

@@ -27,7 +27,7 @@ ROLES = {
     "bare python, in a read": "print(flush=True); sys.stdin.read()",
     "a thread in wait()": _HUB + "hub.wait()",
     "an event loop in wait_async()": _HUB + "import asyncio; asyncio.run(hub.wait_async())",
-    "the one that watches": _HUB + "hub.watch(); sys.stdin.read()",
+    "the one that watches": _HUB + "hub.start_watcher(); sys.stdin.read()",
 }
 
 

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from teamsup.hub import Team
-from teamsup.supervisor.lifecycle import State
-from teamsup.supervisor.state_file import read
+from teamsup.supervisor.processes.lifecycle import State
+from teamsup.supervisor.state_file import read_state
 
 WORKERS = 500
 MOST_SECONDS = 5.0
@@ -65,11 +65,11 @@ def run() -> int:
         }
 
         def are_up() -> bool:
-            state = read(team)
+            state = read_state(team)
             return state is not None and sum(each.state == State.RUNNING for each in state.workers) == WORKERS
 
         with subprocess.Popen(
-            [sys.executable, "-m", "teamsup.supervisor", "start", "--team", "bench"],
+            [sys.executable, "-m", "teamsup.cli", "start", "--team", "bench"],
             env=environment,
             stdout=subprocess.DEVNULL,
             start_new_session=True,

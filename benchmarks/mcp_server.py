@@ -58,7 +58,7 @@ class Peer:
 
 BARE = Peer("bare SDK server", "benchmarks.bare_mcp_server", (), "empty")
 THREADED = Peer("bare SDK server, def", "benchmarks.bare_mcp_server", ("def",), "empty")
-OURS = Peer("teamsup mcp", "teamsup.supervisor", ("mcp", "--team", "bench", "--agent"), "team_read_messages")
+OURS = Peer("teamsup mcp", "teamsup.cli", ("mcp", "--team", "bench", "--agent"), "team_read_messages")
 
 
 @dataclass(frozen=True)

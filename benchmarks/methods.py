@@ -294,7 +294,7 @@ class HubForeign(Hub):
 
     def sender(self) -> Callable[[str], object]:
         watching = MessageHub(Team("bench", self.folder))
-        watching.watch()
+        watching.start_watcher()
         db = sqlite3.connect(self.folder / "messages.db", isolation_level=None, timeout=10)
         insert = "INSERT INTO messages (message_id, sender, recipient, content) VALUES (?, 's', 'reader', ?)"
         return lambda content: db.execute(insert, (content[:24], content))

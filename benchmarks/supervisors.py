@@ -76,7 +76,7 @@ def teamsup(folder: Path, commands: Commands) -> tuple[list[str], list[str]]:
     sections = [f"[worker.{name}]\nautostart = false" for name in ("gateway", "user_comm", "monitor-bridge")]
     sections += [f"[worker.{name}]\ncommand = {json.dumps(words)}" for name, words in commands.items()]
     (team / "teamsup.toml").write_text("\n".join(sections))
-    program = ["-m", "teamsup.supervisor"]
+    program = ["-m", "teamsup.cli"]
     return [*program, "start", "--team", "bench"], [*program, "ps", "--team", "bench"]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from support import Command, eventually, is_ready
+from helpers.support import TeamsupCommand, eventually, is_team_ready
 from teamsup.hub import MessageHub, Team
 
 for number in (signal.SIGINT, signal.SIGHUP):
@@ -39,12 +39,12 @@ def join(team: Team) -> Iterator[Callable[..., MessageHub]]:
 
 
 @pytest.fixture
-def teamsup(tmp_path: Path) -> Command:
-    return Command(tmp_path)
+def teamsup(tmp_path: Path) -> TeamsupCommand:
+    return TeamsupCommand(tmp_path)
 
 
 @contextlib.contextmanager
-def run_team(teamsup: Command) -> Iterator[subprocess.Popen[str]]:
+def run_team(teamsup: TeamsupCommand) -> Iterator[subprocess.Popen[str]]:
     """A team that ``teamsup start`` runs; it is stopped, and found to have left nothing, afterwards."""
     with teamsup.open("start", stdout=subprocess.DEVNULL) as supervisor:
         try:
@@ -58,23 +58,23 @@ def run_team(teamsup: Command) -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.fixture
-def running(teamsup: Command) -> Iterator[Command]:
+def running(teamsup: TeamsupCommand) -> Iterator[TeamsupCommand]:
     """A team of the workers that come with teamsup. A host that is busy with tests is no news to it."""
     teamsup.team.folder.mkdir(parents=True)
     teamsup.team.configuration.write_text(
         "[monitor-bridge]\ncpu_percent = 100\nmemory_percent = 100\ndisk_percent = 100\n"
     )
     with run_team(teamsup):
-        eventually(lambda: is_ready(teamsup), "all workers ready")
+        eventually(lambda: is_team_ready(teamsup), "all workers ready")
         yield teamsup
 
 
 @pytest.fixture
-def run_workers(teamsup: Command) -> Iterator[Callable[[str], Command]]:
+def run_workers(teamsup: TeamsupCommand) -> Iterator[Callable[[str], TeamsupCommand]]:
     """Starts a team of the workers in this teamsup.toml alone."""
     with contextlib.ExitStack() as stack:
 
-        def run(toml: str) -> Command:
+        def run(toml: str) -> TeamsupCommand:
             teamsup.configure(toml)
             stack.enter_context(run_team(teamsup))
             eventually(lambda: "ready in" in teamsup.run("logs", "supervisor").stdout, "the team")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from support import Command
+from helpers.support import TeamsupCommand
 
 SESSION = """
 import asyncio, sys
@@ -15,7 +15,7 @@ from teamsup.hub import MessageHub, Team
 
 with MessageHub(Team("default", Path(sys.argv[1]) / "default"), agent="lead") as hub:
     hub.register()
-    hub.watch()
+    hub.start_watcher()
     hub.send("lead", "hi", metadata={"n": 1})
     for delivery in hub.listen(0.01):
         hub.acknowledge(delivery)
@@ -26,7 +26,7 @@ with MessageHub(Team("default", Path(sys.argv[1]) / "default"), agent="lead") as
 
 
 def test_a_team_that_is_started_and_stopped_warns_of_nothing(tmp_path: Path) -> None:
-    command = Command(tmp_path)
+    command = TeamsupCommand(tmp_path)
     command.configure("")
 
     told = [
@@ -46,11 +46,11 @@ def test_a_team_that_is_started_and_stopped_warns_of_nothing(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     "words",
-    [["-c", SESSION], ["-m", "teamsup.supervisor", "--help"], ["-m", "teamsup.supervisor", "ps"]],
+    [["-c", SESSION], ["-m", "teamsup.cli", "--help"], ["-m", "teamsup.cli", "ps"]],
     ids=["a session", "--help", "ps"],
 )
 def test_python_has_nothing_to_warn_of(tmp_path: Path, words: list[str]) -> None:
-    command = Command(tmp_path)
+    command = TeamsupCommand(tmp_path)
     command.configure("")
 
     done = subprocess.run(

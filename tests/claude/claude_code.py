@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from claude.scripted_model import ScriptedModel
-from support import Command
+from helpers.support import TeamsupCommand
 
 PLUGIN = Path(__file__).parents[2] / "deploy" / "claude"
-TOOL = "mcp__plugin_teamsup_teamsup__"
+TOOL_PREFIX = "mcp__plugin_teamsup_teamsup__"
 _KEY = "no-key-for-loopback"
 
 needs_claude = pytest.mark.skipif(
@@ -32,7 +32,7 @@ class ClaudeCode:
 
     home: Path
     project: Path
-    teamsup: Command
+    teamsup: TeamsupCommand
     agent: str = "lead"
 
     def environment(self, model: ScriptedModel) -> dict[str, str]:
@@ -59,7 +59,12 @@ class ClaudeCode:
     def ask(self, model: ScriptedModel, prompt: str, *options: str) -> str:
         """``claude -p``: one prompt, until its answer."""
         ran = subprocess.run(
-            ["claude", "-p", prompt, *(options or ("--plugin-dir", str(PLUGIN), "--allowedTools", f"{TOOL}* Bash"))],
+            [
+                "claude",
+                "-p",
+                prompt,
+                *(options or ("--plugin-dir", str(PLUGIN), "--allowedTools", f"{TOOL_PREFIX}* Bash")),
+            ],
             cwd=self.project,
             env=self.environment(model),
             stdin=subprocess.DEVNULL,
@@ -77,7 +82,7 @@ class ClaudeCode:
         ours, theirs = pty.openpty()
         command = ["claude", prompt, "--plugin-dir", str(PLUGIN), "--permission-mode", "manual"]
         process = subprocess.Popen(
-            [*command, "--allowedTools", f"{TOOL}*"],
+            [*command, "--allowedTools", f"{TOOL_PREFIX}*"],
             cwd=self.project,
             env=self.environment(model) | environment,
             stdin=theirs,
@@ -104,7 +109,7 @@ def _drain(terminal: int) -> None:
             pass
 
 
-def settle_in(home: Path, project: Path) -> None:
+def prepare_home(home: Path, project: Path) -> None:
     """A home whose owner has been through the first start, and trusts the project."""
     home.mkdir()
     project.mkdir()

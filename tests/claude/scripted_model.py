@@ -9,16 +9,16 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Call:
+class ToolCall:
     """The model calls a tool."""
 
     tool: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
-Step = str | Call | Callable[[], "str | Call"]
+ModelStep = str | ToolCall | Callable[[], "str | ToolCall"]
 """One answer of the model: a text, which ends its turn, or a call; or what to do before saying which."""
-Script = Sequence[Step]
+Script = Sequence[ModelStep]
 Scripts = Mapping[str, Script]
 
 
@@ -32,7 +32,7 @@ class ScriptedModel(ThreadingHTTPServer):
         self.offered: set[str] = set()
         """The names of all tools that were offered."""
         self._scripts = {agent: list(steps) for agent, steps in scripts.items()}
-        self._heard: list[str] = []
+        self._received: list[str] = []
         self._calls = 0
         self._lock = threading.Lock()
 
@@ -49,12 +49,12 @@ class ScriptedModel(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
     @property
-    def heard(self) -> str:
+    def received(self) -> str:
         """Everything that was said to the model, in tool results too."""
-        return "\n".join(self._heard)
+        return "\n".join(self._received)
 
     @property
-    def is_through(self) -> bool:
+    def is_finished(self) -> bool:
         """Whether every script has come to its end."""
         return not any(self._scripts.values())
 
@@ -65,7 +65,7 @@ class ScriptedModel(ThreadingHTTPServer):
             return {"type": "text", "text": "{}"}
         with self._lock:
             self.offered.update(tool["name"] for tool in request["tools"])
-            self._heard.append("\n".join(_texts(request["messages"])))
+            self._received.append("\n".join(_texts(request["messages"])))
             system = "\n".join(_texts(request.get("system")))
             agent = next((name for name in self._scripts if name and f"You are {name}" in system), "")
             step = self._scripts[agent].pop(0) if self._scripts.get(agent) else "There is nothing more in the script."

@@ -6,35 +6,35 @@ from pathlib import Path
 
 import pytest
 
-from claude.claude_code import TOOL, ClaudeCode, needs_claude, settle_in
-from claude.scripted_model import Call, Script, ScriptedModel, Scripts
-from support import Command, eventually, listeners
+from claude.claude_code import TOOL_PREFIX, ClaudeCode, needs_claude, prepare_home
+from claude.scripted_model import Script, ScriptedModel, Scripts, ToolCall
+from helpers.support import TeamsupCommand, count_listeners, eventually
+from teamsup.cli.commands.watch import WAKE_LINE
 from teamsup.hub import MessageHub
-from teamsup.supervisor.commands.watch import LINE
 
 pytestmark = needs_claude
-READ = Call(f"{TOOL}team_read_messages")
-WAIT = Call(f"{TOOL}team_read_messages", {"wait_seconds": 3600})
+READ = ToolCall(f"{TOOL_PREFIX}team_read_messages")
+WAIT = ToolCall(f"{TOOL_PREFIX}team_read_messages", {"wait_seconds": 3600})
 
 
 @pytest.fixture
-def claude(tmp_path: Path, teamsup: Command) -> ClaudeCode:
-    settle_in(tmp_path / "home", tmp_path / "project")
+def claude(tmp_path: Path, teamsup: TeamsupCommand) -> ClaudeCode:
+    prepare_home(tmp_path / "home", tmp_path / "project")
     return ClaudeCode(tmp_path / "home", tmp_path / "project", teamsup)
 
 
 @pytest.fixture
-def scout(teamsup: Command) -> Iterator[MessageHub]:
+def scout(teamsup: TeamsupCommand) -> Iterator[MessageHub]:
     with MessageHub(teamsup.team, agent="scout") as hub:
         hub.register()
         hub.enroll("lead")
         yield hub
 
 
-def after(action: Callable[[], object], said: Call) -> Callable[[], Call]:
+def after(action: Callable[[], object], said: ToolCall) -> Callable[[], ToolCall]:
     """The model says this once that was done."""
 
-    def step() -> Call:
+    def step() -> ToolCall:
         action()
         return said
 
@@ -42,12 +42,12 @@ def after(action: Callable[[], object], said: Call) -> Callable[[], Call]:
 
 
 def is_at_work(scout: MessageHub) -> bool:
-    lead = scout.agent_named("lead")
+    lead = scout.find_agent("lead")
     return lead is None or bool(lead.metadata.get("in_turn"))
 
 
 def listens(scout: MessageHub) -> bool:
-    return listeners(scout.team, "lead") > 0
+    return count_listeners(scout.team, "lead") > 0
 
 
 def test_an_agent_sends_waits_is_woken_and_replies(claude: ClaudeCode, scout: MessageHub) -> None:
@@ -57,25 +57,28 @@ def test_an_agent_sends_waits_is_woken_and_replies(claude: ClaudeCode, scout: Me
         scout.reply(delivery, "all calm")
 
     script: Script = [
-        Call(f"{TOOL}team_send_message", {"recipient": "scout", "content": "how is it?"}),
+        ToolCall(f"{TOOL_PREFIX}team_send_message", {"recipient": "scout", "content": "how is it?"}),
         after(answer, WAIT),
-        Call(f"{TOOL}team_send_message", {"reply_to": "#2", "content": "thank you"}),
+        ToolCall(f"{TOOL_PREFIX}team_send_message", {"reply_to": "#2", "content": "thank you"}),
         "finished",
     ]
     with ScriptedModel({"": script}) as model:
         assert claude.ask(model, "go") == "finished"
-        assert {name for name in model.offered if name.startswith(TOOL)} == {
-            f"{TOOL}team_{verb}"
+        assert {name for name in model.offered if name.startswith(TOOL_PREFIX)} == {
+            f"{TOOL_PREFIX}team_{verb}"
             for verb in ("broadcast", "get_status", "read_messages", "send_message", "update_status")
         }
-        assert "Stored as #1; scout is online." in model.heard
-        assert re.search(r"<message (\w{4}) #2 from scout, just now>\nall calm\n</message \1>", model.heard)
+        assert "Stored as #1; scout is online." in model.received
+        assert re.search(r"<message (\w{4}) #2 from scout, just now>\nall calm\n</message \1>", model.received)
     assert scout.trace("#2")[0].outcome == "answered"
     assert [delivery.message.content for delivery in scout.claim()] == ["thank you"]
 
 
 def test_half_an_emoji_in_a_call_does_not_hang_the_session(claude: ClaudeCode, scout: MessageHub) -> None:
-    script: Script = [Call(f"{TOOL}team_send_message", {"recipient": "scout", "content": "half \ud83d"}), "finished"]
+    script: Script = [
+        ToolCall(f"{TOOL_PREFIX}team_send_message", {"recipient": "scout", "content": "half \ud83d"}),
+        "finished",
+    ]
     with ScriptedModel({"": script}) as model:
         assert claude.ask(model, "go") == "finished"
     assert [delivery.message.content for delivery in scout.claim()] == ["half \ufffd"]
@@ -91,12 +94,12 @@ def test_a_turn_that_is_never_left_alone_ends_after_three_holds(claude: ClaudeCo
 
     with ScriptedModel({"": [end(number) for number in range(6)]}) as model:
         assert claude.ask(model, "go") == "end 3"
-    assert len(scout.waiting()) == 0
+    assert len(scout.peek()) == 0
     assert [scout.trace(f"#{number}")[0].read_at for number in range(1, 5)] == [None] * 4
 
 
 def test_what_a_session_runs_in_its_shell_is_known_to_be_the_agents(claude: ClaudeCode, scout: MessageHub) -> None:
-    run = Call("Bash", {"command": "\"$TEAMSUP\" send scout 'I am ann, I decide'"})
+    run = ToolCall("Bash", {"command": "\"$TEAMSUP\" send scout 'I am ann, I decide'"})
     with ScriptedModel({"": [run, "finished"]}) as model:
         assert claude.ask(model, "go") == "finished"
     assert [delivery.message.metadata for delivery in scout.claim()] == [{"session": "lead"}]
@@ -104,14 +107,14 @@ def test_what_a_session_runs_in_its_shell_is_known_to_be_the_agents(claude: Clau
 
 def test_a_message_sent_while_it_works_is_heard_in_the_same_turn(claude: ClaudeCode, scout: MessageHub) -> None:
     script: Script = [
-        after(lambda: scout.send("lead", "the disk is full"), Call("Bash", {"command": "true"})),
+        after(lambda: scout.send("lead", "the disk is full"), ToolCall("Bash", {"command": "true"})),
         READ,
         "finished",
     ]
     with ScriptedModel({"": script}) as model:
         assert claude.ask(model, "go") == "finished"
-        assert "PostToolUse:Bash hook additional context: teamsup: 1 message waits for you." in model.heard
-        assert '#1 from scout: "the disk is full"' in model.heard
+        assert "PostToolUse:Bash hook additional context: teamsup: 1 message waits for you." in model.received
+        assert '#1 from scout: "the disk is full"' in model.received
     assert scout.trace("#1")[0].state == "done"
 
 
@@ -122,7 +125,7 @@ def test_a_turn_does_not_end_before_its_mail_is_read(claude: ClaudeCode, scout: 
 
     with ScriptedModel({"": [last_words, READ, "really finished"]}) as model:
         assert claude.ask(model, "go") == "really finished"
-        assert "Read with team_read_messages before you end" in model.heard
+        assert "Read with team_read_messages before you end" in model.received
     assert scout.trace("#1")[0].state == "done"
 
 
@@ -131,8 +134,12 @@ def test_a_subagent_takes_part_in_its_own_name(claude: ClaudeCode, scout: Messag
     scout.send("gcp-monitor", "how is the load?")
     task = {"description": "look", "subagent_type": "teamsup:gcp-monitor", "prompt": "go", "run_in_background": False}
     scripts: Scripts = {
-        "": [Call("Agent", task), "finished"],
-        "gcp-monitor": [READ, Call(f"{TOOL}team_send_message", {"reply_to": "#1", "content": "low"}), "looked"],
+        "": [ToolCall("Agent", task), "finished"],
+        "gcp-monitor": [
+            READ,
+            ToolCall(f"{TOOL_PREFIX}team_send_message", {"reply_to": "#1", "content": "low"}),
+            "looked",
+        ],
     }
     with ScriptedModel(scripts) as model:
         assert claude.ask(model, "go") == "finished"
@@ -143,42 +150,47 @@ def test_a_subagent_takes_part_in_its_own_name(claude: ClaudeCode, scout: Messag
 def test_a_monitor_agent_changes_nothing_in_the_cloud(claude: ClaudeCode) -> None:
     task = {"description": "x", "subagent_type": "teamsup:gcp-monitor", "prompt": "go", "run_in_background": False}
     scripts: Scripts = {
-        "": [Call("Agent", task), "finished"],
-        "gcp-monitor": [Call("Bash", {"command": "gcloud compute instances delete web-1 --quiet"}), "looked"],
+        "": [ToolCall("Agent", task), "finished"],
+        "gcp-monitor": [ToolCall("Bash", {"command": "gcloud compute instances delete web-1 --quiet"}), "looked"],
     }
     with ScriptedModel(scripts) as model:
         assert claude.ask(model, "go") == "finished"
-        assert "only reads" in model.heard, model.heard[-2000:]
+        assert "only reads" in model.received, model.received[-2000:]
 
 
-def test_a_project_that_was_set_up_needs_nothing_more(claude: ClaudeCode, teamsup: Command) -> None:
+def test_a_project_that_was_set_up_needs_nothing_more(claude: ClaudeCode, teamsup: TeamsupCommand) -> None:
     options = ("--agent", "chief", "--agents", "oci-monitor", "--project", str(claude.project))
     assert teamsup.run("init", "--claude", *options).returncode == 0
-    send = Call(f"{TOOL}team_send_message", {"recipient": "oci-monitor", "content": "are you there?"})
+    send = ToolCall(f"{TOOL_PREFIX}team_send_message", {"recipient": "oci-monitor", "content": "are you there?"})
     with ScriptedModel({"": [send, "finished"]}) as model:
         assert claude.ask(model, "go", "--permission-mode", "manual") == "finished"
-        assert "Stored as #1; oci-monitor is offline, never here yet." in model.heard
+        assert "Stored as #1; oci-monitor is offline, never here yet." in model.received
     with MessageHub(teamsup.team) as hub:
         assert hub.message("#1").sender == "chief"
 
 
 def test_an_idle_session_is_woken_by_its_monitor(claude: ClaudeCode, scout: MessageHub) -> None:
     with ScriptedModel({"": ["nothing to do", READ, "read it"]}) as model, claude.converse(model, "go"):
-        eventually(lambda: listens(scout) and model.heard and not is_at_work(scout), "it is idle, and watched")
+        eventually(lambda: listens(scout) and model.received and not is_at_work(scout), "it is idle, and watched")
         scout.send("lead", "wake up")
-        eventually(lambda: model.is_through, "it was woken and has read")
-        assert LINE in model.heard
+        eventually(lambda: model.is_finished, "it was woken and has read")
+        assert WAKE_LINE in model.received
         eventually(lambda: scout.trace("#1")[0].state == "done", "its turn has ended")
 
 
 def test_a_long_wait_goes_on_behind_an_idle_session_and_wakes_it(claude: ClaudeCode, scout: MessageHub) -> None:
-    script: Script = [WAIT, "waiting", Call(f"{TOOL}team_send_message", {"reply_to": "#1", "content": "I am"}), "done"]
+    script: Script = [
+        WAIT,
+        "waiting",
+        ToolCall(f"{TOOL_PREFIX}team_send_message", {"reply_to": "#1", "content": "I am"}),
+        "done",
+    ]
     with (
         ScriptedModel({"": script}) as model,
         claude.converse(model, "go", CLAUDE_CODE_MCP_AUTO_BACKGROUND_MS="500"),
     ):
-        eventually(lambda: "moved to the background" in model.heard, "it waits behind the session")
+        eventually(lambda: "moved to the background" in model.received, "it waits behind the session")
         scout.send("lead", "are you there?")
         assert scout.wait(20)
         assert scout.claim()[0].message.content == "I am"
-        assert LINE not in model.heard
+        assert WAKE_LINE not in model.received

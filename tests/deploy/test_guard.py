@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from teamsup.hub.team import fold_name
+from teamsup.hub.team import normalize_name
 
 GUARD = Path(__file__).parents[2] / "deploy" / "claude" / "guard.py"
 refusal: Callable[[str], str | None] = runpy.run_path(str(GUARD))["refusal"]
@@ -356,7 +356,7 @@ def test_a_watcher_is_denied_what_changes_and_needs_nobody_for_what_reads(agent:
 
 @pytest.mark.parametrize("agent", ["GCP-Monitor", " oci-monitor\t", "Teamsup:Oci-MONITOR ", "\u3000gcp-monitor"])
 def test_a_watcher_is_known_in_every_spelling_that_has_its_mailbox(agent: str) -> None:
-    assert fold_name(agent.rpartition(":")[2]) in ("gcp-monitor", "oci-monitor")
+    assert normalize_name(agent.rpartition(":")[2]) in ("gcp-monitor", "oci-monitor")
     assert hook({"command": "rm -rf ~"}, agent)[1]["permissionDecision"] == "deny"
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from teamsup.hub.claude_code.tools import TeamTools
+from teamsup.claude_code.tools import TeamTools
 
 PLUGIN = Path(__file__).parents[2] / "deploy" / "claude"
 AGENTS = sorted(PLUGIN.glob("agents/*.md"))

@@ -1,7 +1,7 @@
 """A strict Discord on loopback: REST v10 and gateway v10, people who write to the bot, and trouble on demand.
 
 async with FakeDiscord() as discord:
-    ...  # start the bot: python -m fake_discord.pointed MODULE, with FAKE_DISCORD=discord.url
+    ...  # start the bot: python -m fake_discord.redirect MODULE, with FAKE_DISCORD=discord.url
     await discord.connected()
     discord.faults.add("lost reply", "POST /channels/*/messages")
     asked = await discord.say("Hello")
@@ -27,13 +27,13 @@ What it is made of: a world that knows nothing of the network, and two ways in.
       drafts refusals                      what a bot wants to say, held against the limits; how Discord says no
 """
 
-from .clock import Clock
-from .faults import Fault, Faults
+from .clock import SimulatedClock
+from .faults import Fault, FaultPlan
 from .ids import ANN, BOB, BOT, BOT_ROLE, CHANNEL, GUILD, OPERATORS, OTHER_BOT
-from .permissions import May
-from .rules import MESSAGE_CONTENT, REAL_LIMITS, TOKEN, Limit, Rules
+from .rules import MESSAGE_CONTENT, REAL_LIMITS, TOKEN, DiscordRules, RateLimit
 from .server import FakeDiscord
-from .things import Channel, Interaction, Message
+from .world.models import FakeChannel, FakeInteraction, FakeMessage
+from .world.permissions import Permission
 
 __all__ = [
     "ANN",
@@ -47,14 +47,14 @@ __all__ = [
     "OTHER_BOT",
     "REAL_LIMITS",
     "TOKEN",
-    "Channel",
-    "Clock",
+    "DiscordRules",
+    "FakeChannel",
     "FakeDiscord",
+    "FakeInteraction",
+    "FakeMessage",
     "Fault",
-    "Faults",
-    "Interaction",
-    "Limit",
-    "May",
-    "Message",
-    "Rules",
+    "FaultPlan",
+    "Permission",
+    "RateLimit",
+    "SimulatedClock",
 ]

@@ -5,7 +5,7 @@ import asyncio
 import json
 import signal
 
-from .control import control_routes
+from .control.remote import control_routes
 from .server import FakeDiscord
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import discord
 from discord.gateway import DiscordWebSocket
 
-from .pointed import point_at
+from .redirect import redirect_to
 from .rules import TOKEN
 from .server import FakeDiscord
 
@@ -24,15 +24,15 @@ def some_intents() -> discord.Intents:
 
 class Bot(discord.Client):
     def __init__(self, discord_: FakeDiscord, **options: Any) -> None:  # noqa: ANN401 - discord.py's own
-        point_at(discord_.url)
+        redirect_to(discord_.url)
         options.setdefault("intents", some_intents())
         super().__init__(guild_ready_timeout=0.02, **options)
         self.server = discord_
-        self.told: list[tuple[str, tuple[Any, ...]]] = []
+        self.received_events: list[tuple[str, tuple[Any, ...]]] = []
         self.tree = discord.app_commands.CommandTree(self)
 
     def dispatch(self, event: str, /, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - discord.py's own
-        self.told.append((event, args))
+        self.received_events.append((event, args))
         super().dispatch(event, *args, **kwargs)
 
     async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
@@ -40,7 +40,7 @@ class Bot(discord.Client):
 
     def all(self, event: str) -> list[Any]:
         """The first argument of each event of this name."""
-        return [args[0] if args else None for name, args in self.told if name == event]
+        return [args[0] if args else None for name, args in self.received_events if name == event]
 
     async def hears(self, event: str, count: int = 1) -> Any:  # noqa: ANN401 - discord.py's objects
         """The last of so many."""

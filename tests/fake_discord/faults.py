@@ -32,7 +32,7 @@ EventFault = Literal[
     "twice",
 ]
 OpFault = Literal["refuse", "close", "drop", "ignore", "delay"]  # for op RESUME, op IDENTIFY, op HEARTBEAT
-Kind = RequestFault | EventFault | OpFault
+FaultKind = RequestFault | EventFault | OpFault
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Fault:
     An occasion is ``POST /channels/1/messages``, ``event MESSAGE_CREATE`` or ``op RESUME``; ``at`` may hold ``*``.
     """
 
-    kind: Kind
+    kind: FaultKind
     at: str
     times: int | None = 1  # None: for ever
     skip: int = 0  # occasions that pass unharmed before
@@ -55,16 +55,16 @@ class Fault:
         return self.times != 0 and fnmatchcase(occasion, self.at)
 
 
-class Faults:
+class FaultPlan:
     def __init__(self, seed: int = 0) -> None:
         self.seed = seed
         self.planned: list[Fault] = []
         self.happened: Counter[str] = Counter()  # by kind and kind of occasion
-        self._made = 0
+        self._counts = 0
 
     def add(
         self,
-        kind: Kind,
+        kind: FaultKind,
         at: str,
         *,
         times: int | None = 1,
@@ -90,22 +90,22 @@ class Faults:
             elif self._strikes(number, fault, occasion):
                 if fault.times is not None:
                     fault.times -= 1
-                self.happened[f"{fault.kind} at {_kind(occasion)}"] += 1
+                self.happened[f"{fault.kind} at {_occasion_kind(occasion)}"] += 1
                 return fault
         return None
 
     def _strikes(self, number: int, fault: Fault, occasion: str) -> bool:
         # Told by the how-manieth time it is in this channel, not by what other channels do meanwhile.
-        key = _without_messages(occasion)
+        key = _normalize_occasion(occasion)
         fault.seen[key] += 1
         drawn = Random(f"{self.seed} {number} {fault.at} {key} {fault.seen[key]}").random()  # noqa: S311
         return drawn < fault.chance
 
 
-def _without_messages(occasion: str) -> str:
+def _normalize_occasion(occasion: str) -> str:
     """Numbers of messages and tokens differ from run to run; those of channels do not."""
     return re.sub(r"(/(?:messages|interactions|attachments)/).*?(?=/reactions|/threads|$)", r"\1*", occasion)
 
 
-def _kind(occasion: str) -> str:
+def _occasion_kind(occasion: str) -> str:
     return re.sub(r"/\d+", "/*", re.sub(r"(/(?:webhooks|interactions|reactions)/).*", r"\1*", occasion))

@@ -17,7 +17,7 @@ REQUEST_LIMIT = 25 * MIB
 
 
 @dataclass(frozen=True)
-class Limit:
+class RateLimit:
     """So many requests in so many seconds, for each channel, guild or interaction."""
 
     count: int
@@ -26,16 +26,16 @@ class Limit:
 
 # What bots have seen of Discord's own. Headers tell them, so nobody may rely on the figures.
 REAL_LIMITS = {
-    "POST /channels/*/messages": Limit(5, 5.0),
-    "PATCH /channels/*/messages/*": Limit(5, 5.0),
-    "PUT /channels/*/messages/*/reactions/*/@me": Limit(1, 0.25),
-    "DELETE /channels/*/messages/*/reactions/*/@me": Limit(1, 0.25),
-    "POST /channels/*/typing": Limit(5, 5.0),
+    "POST /channels/*/messages": RateLimit(5, 5.0),
+    "PATCH /channels/*/messages/*": RateLimit(5, 5.0),
+    "PUT /channels/*/messages/*/reactions/*/@me": RateLimit(1, 0.25),
+    "DELETE /channels/*/messages/*/reactions/*/@me": RateLimit(1, 0.25),
+    "POST /channels/*/typing": RateLimit(5, 5.0),
 }
 
 
 @dataclass
-class Rules:
+class DiscordRules:
     """Every time in it is of the world's clock, but for heartbeats and rate limits: those are real seconds."""
 
     token: str = TOKEN
@@ -53,7 +53,7 @@ class Rules:
     # What a token past its life gets; where nothing was answered in time it is 404 with 10015.
     expired_token: tuple[int, int, str] = (401, 50027, "Invalid Webhook Token")
     link_life: float = 86_400.0  # of an attachment's URL
-    limits: dict[str, Limit] = field(default_factory=dict)  # by route, as in REAL_LIMITS
-    other_limit: Limit = field(default_factory=lambda: Limit(50, 1.0))
+    limits: dict[str, RateLimit] = field(default_factory=dict)  # by route, as in REAL_LIMITS
+    other_limit: RateLimit = field(default_factory=lambda: RateLimit(50, 1.0))
     blocked_words: tuple[str, ...] = ()  # by AutoMod, in what bots say too
-    global_limit: Limit | None = None  # Discord's own is 50 in a second
+    global_limit: RateLimit | None = None  # Discord's own is 50 in a second

@@ -5,16 +5,16 @@ from typing import Self
 
 from aiohttp import web
 
-from .looks import Looks
-from .people import People
-from .rules import Rules
-from .trouble import Trouble
+from .control.disruptions import Disruptions
+from .control.inspection import Inspection
+from .control.user_actions import UserActions
+from .rules import DiscordRules
 
 
-class FakeDiscord(People, Looks, Trouble):
+class FakeDiscord(UserActions, Inspection, Disruptions):
     """Its world outlives `stop`: started again, it listens on the same port."""
 
-    def __init__(self, *, seed: int = 0, ago: float = 0.0, rules: Rules | None = None) -> None:
+    def __init__(self, *, seed: int = 0, ago: float = 0.0, rules: DiscordRules | None = None) -> None:
         super().__init__(seed=seed, ago=ago, rules=rules)
         self.port = 0
         self._runner: web.AppRunner | None = None

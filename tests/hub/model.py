@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from teamsup.hub.messages import MAX_ATTEMPTS
+from teamsup.hub.models import MAX_ATTEMPTS
 
 URGENCY = {"urgent": 0, "high": 1, "normal": 2, "low": 3}
 Key = tuple[int, str]
@@ -31,14 +31,14 @@ class ModelDelivery:
 
 
 @dataclass
-class Model:
+class DeliveryModel:
     now: float
     deliveries: dict[Key, ModelDelivery] = field(default_factory=dict)
     messages: list[int] = field(default_factory=list)
-    told: list[tuple[str, int]] = field(default_factory=list)
+    notified: list[tuple[str, int]] = field(default_factory=list)
     """Whom the hub must have told of the fate of which message, since last looked at."""
 
-    def stored(
+    def store(
         self,
         message: int,
         sender: str,
@@ -63,7 +63,7 @@ class Model:
                 life=(expires or self.now) - self.now,
             )
 
-    def settle(self, mailbox: str | None = None) -> None:
+    def apply_deadlines(self, mailbox: str | None = None) -> None:
         for delivery in list(self.deliveries.values()):
             if mailbox in (None, delivery.recipient):
                 if delivery.state == "ready" and delivery.expires is not None and delivery.expires <= self.now:
@@ -107,26 +107,26 @@ class Model:
         if delivery.attempts >= MAX_ATTEMPTS:
             self.end(delivery, "dead", tell=True)
         else:
-            self.give_back(delivery)
+            self.return_to_queue(delivery)
             delivery.backoff = (self.now, self.now + 0.5 * 2**delivery.attempts)
 
     def release(self, delivery: ModelDelivery) -> None:
-        self.give_back(delivery)
+        self.return_to_queue(delivery)
         delivery.attempts -= 1
 
-    def give_back(self, delivery: ModelDelivery) -> None:
+    def return_to_queue(self, delivery: ModelDelivery) -> None:
         delivery.state, delivery.token, delivery.lease_ends, delivery.backoff = "ready", None, None, None
 
     def end(self, delivery: ModelDelivery, state: str, *, tell: bool = False) -> None:
         delivery.state, delivery.token, delivery.lease_ends = state, None, None
         if tell and delivery.sender != "hub":
-            self.told.append((delivery.sender, delivery.message))
+            self.notified.append((delivery.sender, delivery.message))
 
-    def revive(self, delivery: ModelDelivery) -> None:
-        self.give_back(delivery)
+    def requeue_dead(self, delivery: ModelDelivery) -> None:
+        self.return_to_queue(delivery)
         delivery.attempts = 0
 
-    def deleted(self, message: int) -> None:
+    def delete(self, message: int) -> None:
         self.messages.remove(message)
         for key in [key for key in self.deliveries if key[0] == message]:
             del self.deliveries[key]

@@ -8,9 +8,15 @@ from typing import Any
 
 import hypothesis.strategies as st
 
+from teamsup.claude_code.rendering import (
+    render_agent,
+    render_deliveries,
+    render_message,
+    render_notice,
+    render_previews,
+)
 from teamsup.hub import Agent, CallerError, Message, MessageHub, Team
-from teamsup.hub.claude_code.wording import agent_line, announcement, fates, framed, preview
-from teamsup.hub.messages import Step
+from teamsup.hub.models import WakeStep
 
 NAMES = st.sampled_from(["lead", "scout", "LEAD", " lead", "cron", "gateway"])
 TIMES = st.sampled_from(
@@ -76,38 +82,38 @@ def insert(team: Team, table: str, values: dict[str, Any], otherwise: str = "ABO
         db.execute(sql, [*values.values()])
 
 
-def do_everything(hub: MessageHub, folder: Path) -> None:
+def call_every_verb(hub: MessageHub, folder: Path) -> None:
     """All that may be done with a team whose rows are odd. Only sentences may come of it."""
     for message in hub.history(limit=500):
-        _show(message)
+        _render_everything(message)
         for verb in _verbs_of(hub, message):
             with contextlib.suppress(CallerError):
                 verb()
     for agent in hub.agents():
-        _show_agent(agent)
+        _render_agent(agent)
     for act in _verbs(hub, folder):
         with contextlib.suppress(CallerError):
             act()
     for delivery in hub.claim(100):
-        _show(delivery.message)
+        _render_everything(delivery.message)
         hub.reply(delivery, "here is my answer")
 
 
 def _verbs(hub: MessageHub, folder: Path) -> list[Callable[[], object]]:
     return [
-        lambda: preview(hub.waiting(50), 50),
-        lambda: announcement(hub.announce(Step.ANNOUNCED), Step.ANNOUNCED),
+        lambda: render_previews(hub.peek(50), 50),
+        lambda: render_notice(hub.take_wake_step(WakeStep.ANNOUNCED), WakeStep.ANNOUNCED),
         lambda: hub.search("x"),
         hub.stats,
-        hub.check,
+        hub.check_integrity,
         hub.undeliverable,
         hub.dead_letters,
-        hub.expire,
-        lambda: hub.still_unread(0),
-        lambda: hub.mark_told(*hub.still_unread(0)),
+        hub.apply_all_deadlines,
+        lambda: hub.overdue_unread(0),
+        lambda: hub.mark_sender_notified(*hub.overdue_unread(0)),
         lambda: hub.history("cron"),
         lambda: hub.conversation("c1"),
-        lambda: hub.known_of("cron"),
+        lambda: hub.count_messages_of("cron"),
         lambda: hub.forget("nobody"),
         lambda: hub.prune(keep=100),
         lambda: hub.backup(folder / "copy.db"),
@@ -121,24 +127,24 @@ def _verbs_of(hub: MessageHub, message: Message) -> list[Callable[[], object]]:
     return [
         lambda: hub.message(f"#{message.id}"),
         lambda: hub.message(message.message_id),
-        lambda: fates(hub.trace(f"#{message.id}")),
+        lambda: render_deliveries(hub.trace(f"#{message.id}")),
         lambda: hub.answer(message, "an answer"),
         lambda: hub.send("lead", "a reply", reply_to=message.message_id),
     ]
 
 
-def _show(message: Message) -> None:
+def _render_everything(message: Message) -> None:
     for text in (message.message_id, message.sender, message.content, message.message_type, message.priority):
         assert isinstance(text, str)
     for label in (message.recipient, message.conversation_id, message.reply_to, message.status):
         assert label is None or isinstance(label, str)
     assert isinstance(message.hops, int)
-    assert isinstance(framed(message, "f00d"), str)
+    assert isinstance(render_message(message, "f00d"), str)
     for moment in (message.created_at, message.expires_at):
         assert moment is None or moment.astimezone() is not None
 
 
-def _show_agent(agent: Agent) -> None:
+def _render_agent(agent: Agent) -> None:
     for text in (agent.name, agent.kind, agent.status, agent.note, agent.degraded):
         assert isinstance(text, str)
-    assert isinstance(agent_line(agent, "lead"), str)
+    assert isinstance(render_agent(agent, "lead"), str)

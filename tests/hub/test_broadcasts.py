@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from support import as_foreign_program
+from helpers.support import run_foreign_sql
 from teamsup.hub import MessageHub, Team
 
 Join = Callable[..., MessageHub]
@@ -35,7 +35,7 @@ def readers(hub: MessageHub, message_id: str) -> list[str]:
 )
 def test_it_reaches_who_was_heard_of_within_seven_days(join: Join, team: Team, seen: str) -> None:
     lead = join("lead")
-    as_foreign_program(team, f"INSERT INTO agent_status (agent_name, last_heartbeat) VALUES ('scout', {seen})")
+    run_foreign_sql(team, f"INSERT INTO agent_status (agent_name, last_heartbeat) VALUES ('scout', {seen})")
 
     assert readers(lead, lead.broadcast("hi").message_id) == ["scout"]
 
@@ -43,8 +43,8 @@ def test_it_reaches_who_was_heard_of_within_seven_days(join: Join, team: Team, s
 @pytest.mark.parametrize("seen", ["datetime('now', '-8 days')", "unixepoch('now', '-8 days')", "'2020-01-01'"])
 def test_it_does_not_reach_who_was_not(join: Join, team: Team, seen: str) -> None:
     lead = join("lead")
-    as_foreign_program(team, f"INSERT INTO agent_status (agent_name, last_heartbeat) VALUES ('gone', {seen})")
-    as_foreign_program(team, "INSERT INTO messages (message_id, sender, content) VALUES ('m1', 'cron', 'hi')")
+    run_foreign_sql(team, f"INSERT INTO agent_status (agent_name, last_heartbeat) VALUES ('gone', {seen})")
+    run_foreign_sql(team, "INSERT INTO messages (message_id, sender, content) VALUES ('m1', 'cron', 'hi')")
 
     assert readers(lead, "m1") == ["lead"]
     assert lead.message(lead.broadcast("hi").message_id).status == "processed"
@@ -54,7 +54,7 @@ def test_it_reaches_who_was_enrolled_lately_and_has_not_come_yet(join: Join, tea
     lead = join("lead")
     lead.enroll("newcomer")
     lead.enroll("never-came")
-    as_foreign_program(
+    run_foreign_sql(
         team, "UPDATE agent_status SET enrolled_at = datetime('now', '-8 days') WHERE agent_name = 'never-came'"
     )
 
@@ -83,9 +83,9 @@ def test_it_expires_when_its_sender_says(join: Join, clock: Clock) -> None:
 
 def test_one_of_a_foreign_program_expires_too(join: Join, team: Team) -> None:
     scout = join("scout")
-    as_foreign_program(team, "INSERT INTO messages (message_id, sender, content) VALUES ('m1', 'cron', 'hi')")
+    run_foreign_sql(team, "INSERT INTO messages (message_id, sender, content) VALUES ('m1', 'cron', 'hi')")
 
-    ((hours,),) = as_foreign_program(
+    ((hours,),) = run_foreign_sql(
         team, "SELECT (julianday(expires_at) - julianday('now')) * 24 FROM deliveries WHERE recipient = 'scout'"
     )
 

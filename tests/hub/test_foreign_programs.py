@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from support import Command, as_foreign_program, eventually
+from helpers.support import TeamsupCommand, eventually, run_foreign_sql
 from teamsup.hub import MessageHub, Team
 
 Join = Callable[..., MessageHub]
@@ -24,7 +24,7 @@ def sqlite3_shell(team: Team, sql: str) -> str:
 
 
 @shell
-def test_a_line_typed_into_the_sqlite3_shell_reaches_user_comm_and_its_answer_is_kept(running: Command) -> None:
+def test_a_line_typed_into_the_sqlite3_shell_reaches_user_comm_and_its_answer_is_kept(running: TeamsupCommand) -> None:
     sqlite3_shell(
         running.team,
         "INSERT INTO messages (message_id, sender, recipient, content) VALUES ('m1', 'shell', 'user_comm', 'Hello')",
@@ -40,9 +40,9 @@ def test_a_line_typed_into_the_sqlite3_shell_reaches_user_comm_and_its_answer_is
 
 def test_a_plain_insert_wakes_a_reader_that_waits(join: Join, team: Team) -> None:
     scout = join("scout")
-    assert scout.watch()
+    assert scout.start_watcher()
 
-    as_foreign_program(team, INSERT, "m1", "cron", "scout", "nightly done")
+    run_foreign_sql(team, INSERT, "m1", "cron", "scout", "nightly done")
 
     assert scout.wait(10)
     assert [delivery.message.content for delivery in scout.claim()] == ["nightly done"]
@@ -53,15 +53,15 @@ def test_a_program_that_knows_only_the_original_tables_can_consume(join: Join, t
     lead.enroll("legacy")
     message = lead.send("legacy", "work")
 
-    ((message_id, content),) = as_foreign_program(
+    ((message_id, content),) = run_foreign_sql(
         team, "SELECT message_id, content FROM messages WHERE recipient = 'legacy' AND status = 'pending'"
     )
-    as_foreign_program(team, "UPDATE messages SET status = 'processed' WHERE message_id = ?", message_id)
+    run_foreign_sql(team, "UPDATE messages SET status = 'processed' WHERE message_id = ?", message_id)
 
     assert (message_id, content) == (message.message_id, "work")
     (state,) = lead.trace(message_id)
     assert (state.state, state.outcome) == ("done", "processed")
-    assert as_foreign_program(team, "SELECT processed_at IS NOT NULL FROM messages") == [(1,)]
+    assert run_foreign_sql(team, "SELECT processed_at IS NOT NULL FROM messages") == [(1,)]
 
 
 def test_such_a_program_does_not_take_what_one_of_our_readers_holds(join: Join, team: Team) -> None:
@@ -70,27 +70,27 @@ def test_such_a_program_does_not_take_what_one_of_our_readers_holds(join: Join, 
     pending = "SELECT count(*) FROM messages WHERE status = 'pending'"
 
     (delivery,) = scout.claim()
-    assert as_foreign_program(team, pending) == [(0,)]
+    assert run_foreign_sql(team, pending) == [(0,)]
     scout.release(delivery)
-    assert as_foreign_program(team, pending) == [(1,)]
+    assert run_foreign_sql(team, pending) == [(1,)]
     (delivery,) = scout.claim()
     scout.acknowledge(delivery)
 
-    assert as_foreign_program(team, "SELECT status FROM messages") == [("processed",)]
+    assert run_foreign_sql(team, "SELECT status FROM messages") == [("processed",)]
 
 
 def test_processed_on_a_broadcast_ends_nobodys_delivery(join: Join, team: Team) -> None:
     lead, scout = join("lead"), join("scout")
     lead.broadcast("hi")
 
-    as_foreign_program(team, "UPDATE messages SET status = 'processed'")
+    run_foreign_sql(team, "UPDATE messages SET status = 'processed'")
 
     assert len(scout.claim()) == 1
 
 
 def test_an_insert_to_an_unknown_name_is_kept_until_that_agent_appears(join: Join, team: Team) -> None:
     lead = join("lead")
-    as_foreign_program(team, INSERT, "m1", "cron", "Newcomer", "welcome")
+    run_foreign_sql(team, INSERT, "m1", "cron", "Newcomer", "welcome")
     assert lead.trace("m1")[0].undeliverable
 
     newcomer = join("newcomer")
@@ -101,31 +101,31 @@ def test_an_insert_to_an_unknown_name_is_kept_until_that_agent_appears(join: Joi
 
 def test_delete_and_replace_leave_no_orphan(join: Join, team: Team) -> None:
     join("scout")
-    as_foreign_program(team, INSERT, "m1", "cron", "scout", "one")
-    as_foreign_program(team, INSERT, "m2", "cron", "scout", "two")
+    run_foreign_sql(team, INSERT, "m1", "cron", "scout", "one")
+    run_foreign_sql(team, INSERT, "m2", "cron", "scout", "two")
 
-    as_foreign_program(team, "DELETE FROM messages WHERE message_id = 'm1'")
-    as_foreign_program(team, INSERT.replace("INSERT", "INSERT OR REPLACE"), "m2", "cron", "scout", "two, corrected")
-    as_foreign_program(team, INSERT.replace("INSERT", "INSERT OR IGNORE"), "m2", "cron", "scout", "ignored")
-    as_foreign_program(
+    run_foreign_sql(team, "DELETE FROM messages WHERE message_id = 'm1'")
+    run_foreign_sql(team, INSERT.replace("INSERT", "INSERT OR REPLACE"), "m2", "cron", "scout", "two, corrected")
+    run_foreign_sql(team, INSERT.replace("INSERT", "INSERT OR IGNORE"), "m2", "cron", "scout", "ignored")
+    run_foreign_sql(
         team,
         "INSERT OR REPLACE INTO messages (id, message_id, sender, recipient, content)"
         " SELECT id, 'm3', 'cron', 'scout', 'three' FROM messages",
     )
 
-    assert as_foreign_program(team, "SELECT message_id, content FROM messages") == [("m3", "three")]
-    assert as_foreign_program(team, STATES) == [("scout", "ready")]
-    assert as_foreign_program(
-        team, "SELECT count(*) FROM deliveries WHERE message NOT IN (SELECT id FROM messages)"
-    ) == [(0,)]
+    assert run_foreign_sql(team, "SELECT message_id, content FROM messages") == [("m3", "three")]
+    assert run_foreign_sql(team, STATES) == [("scout", "ready")]
+    assert run_foreign_sql(team, "SELECT count(*) FROM deliveries WHERE message NOT IN (SELECT id FROM messages)") == [
+        (0,)
+    ]
 
 
 def test_an_ignored_insert_keeps_the_delivery_that_was_there(join: Join, team: Team) -> None:
     scout = join("scout")
-    as_foreign_program(team, INSERT, "m1", "cron", "scout", "one")
+    run_foreign_sql(team, INSERT, "m1", "cron", "scout", "one")
 
-    as_foreign_program(team, INSERT.replace("INSERT", "INSERT OR IGNORE"), "m1", "cron", "scout", "again")
-    as_foreign_program(team, INSERT, "m2", "cron", "scout", "two")
+    run_foreign_sql(team, INSERT.replace("INSERT", "INSERT OR IGNORE"), "m1", "cron", "scout", "again")
+    run_foreign_sql(team, INSERT, "m2", "cron", "scout", "two")
 
     assert [delivery.message.content for delivery in scout.claim(10)] == ["one", "two"]
 
@@ -135,7 +135,7 @@ def test_a_deleted_head_frees_its_conversation(join: Join, team: Team) -> None:
     head = lead.send("scout", "one", conversation_id="c")
     lead.send("scout", "two", conversation_id="c")
 
-    as_foreign_program(team, "DELETE FROM messages WHERE message_id = ?", head.message_id)
+    run_foreign_sql(team, "DELETE FROM messages WHERE message_id = ?", head.message_id)
 
     assert [delivery.message.content for delivery in scout.claim(10)] == ["two"]
 
@@ -154,7 +154,7 @@ def test_a_deleted_head_frees_its_conversation(join: Join, team: Team) -> None:
 def test_foreign_times_are_stored_so_that_they_compare(join: Join, team: Team, written: object, stored: str) -> None:
     scout = join("scout")
 
-    as_foreign_program(
+    run_foreign_sql(
         team,
         "INSERT INTO messages (message_id, sender, recipient, content, created_at, expires_at)"
         " VALUES ('m1', 'cron', 'scout', 'old news', ?, ?)",
@@ -162,15 +162,15 @@ def test_foreign_times_are_stored_so_that_they_compare(join: Join, team: Team, w
         written,
     )
 
-    assert as_foreign_program(team, "SELECT created_at, expires_at FROM messages") == [(stored, stored)]
+    assert run_foreign_sql(team, "SELECT created_at, expires_at FROM messages") == [(stored, stored)]
     assert scout.claim() == []
-    assert as_foreign_program(team, STATES) == [("scout", "expired")]
+    assert run_foreign_sql(team, STATES) == [("scout", "expired")]
 
 
 def test_what_is_no_time_at_all_counts_as_now_and_never(join: Join, team: Team) -> None:
     scout = join("scout")
 
-    as_foreign_program(
+    run_foreign_sql(
         team,
         "INSERT INTO messages (message_id, sender, recipient, content, created_at, expires_at)"
         " VALUES ('m1', 'cron', 'scout', 'hi', 'yesterday', 'soon')",
@@ -198,7 +198,7 @@ def test_the_rules_hold_whatever_the_foreign_program_has_switched_on(join: Join,
 def test_foreign_metadata_that_is_no_json_does_not_matter(join: Join, team: Team) -> None:
     scout = join("scout")
 
-    as_foreign_program(
+    run_foreign_sql(
         team,
         "INSERT INTO messages (message_id, sender, recipient, content, metadata, priority, message_type)"
         " VALUES ('m1', 'cron', 'scout', 'hi', '{oops', 'whenever', NULL)",
@@ -215,13 +215,13 @@ def test_foreign_metadata_that_is_no_json_does_not_matter(join: Join, team: Team
 @pytest.mark.parametrize("value", [b"\xff\xfe", b"plain", 42, 1.5])
 def test_foreign_values_that_are_no_text_do_not_close_the_mailbox(join: Join, team: Team, value: object) -> None:
     scout = join("scout")
-    as_foreign_program(
+    run_foreign_sql(
         team,
         "INSERT INTO messages (message_id, sender, recipient, content, message_type, conversation_id, metadata)"
         " VALUES (?, ?, 'scout', CAST(? AS TEXT), ?, ?, ?)",
         *[value] * 6,
     )
-    as_foreign_program(team, INSERT, "m2", "cron", "scout", "next")
+    run_foreign_sql(team, INSERT, "m2", "cron", "scout", "next")
 
     first, second = scout.claim(2)
     assert isinstance(first.message.content, str)
@@ -231,7 +231,7 @@ def test_foreign_values_that_are_no_text_do_not_close_the_mailbox(join: Join, te
 
 def test_deeply_nested_metadata_does_not_close_the_mailbox(join: Join, team: Team) -> None:
     scout = join("scout")
-    as_foreign_program(
+    run_foreign_sql(
         team,
         "INSERT INTO messages (message_id, sender, recipient, content, metadata) VALUES ('m', 'cron', 'scout', 'x', ?)",
         "[" * 200_000,
@@ -242,9 +242,9 @@ def test_deeply_nested_metadata_does_not_close_the_mailbox(join: Join, team: Tea
 
 def test_a_message_that_is_handed_to_somebody_else_is_delivered_there(join: Join, team: Team) -> None:
     scout, scribe = join("scout"), join("scribe")
-    as_foreign_program(team, INSERT, "m1", "cron", "scout", "for whom?")
+    run_foreign_sql(team, INSERT, "m1", "cron", "scout", "for whom?")
 
-    as_foreign_program(team, "UPDATE messages SET recipient = 'scribe'")
+    run_foreign_sql(team, "UPDATE messages SET recipient = 'scribe'")
 
     assert scout.claim() == []
     assert [delivery.message.content for delivery in scribe.claim()] == ["for whom?"]
@@ -252,11 +252,11 @@ def test_a_message_that_is_handed_to_somebody_else_is_delivered_there(join: Join
 
 def test_a_message_that_is_set_back_to_pending_is_done_again(join: Join, team: Team) -> None:
     scout = join("scout")
-    as_foreign_program(team, INSERT, "m1", "cron", "scout", "again")
+    run_foreign_sql(team, INSERT, "m1", "cron", "scout", "again")
     (delivery,) = scout.claim()
     scout.acknowledge(delivery)
 
-    as_foreign_program(team, "UPDATE messages SET status = 'pending'")
+    run_foreign_sql(team, "UPDATE messages SET status = 'pending'")
 
     (delivery,) = scout.claim()
     assert (delivery.message.content, delivery.attempts) == ("again", 1)
@@ -264,66 +264,66 @@ def test_a_message_that_is_set_back_to_pending_is_done_again(join: Join, team: T
 
 def test_what_a_foreign_program_has_taken_is_not_done_twice(join: Join, team: Team) -> None:
     scout = join("scout")
-    as_foreign_program(team, INSERT, "m1", "cron", "scout", "mine")
+    run_foreign_sql(team, INSERT, "m1", "cron", "scout", "mine")
 
-    as_foreign_program(team, "UPDATE messages SET status = 'processing'")
+    run_foreign_sql(team, "UPDATE messages SET status = 'processing'")
     assert scout.claim() == []
-    as_foreign_program(team, "UPDATE messages SET status = 'processed'")
+    run_foreign_sql(team, "UPDATE messages SET status = 'processed'")
 
     assert scout.trace("m1")[0].state == "done"
 
 
 def test_what_it_gives_back_is_ours_and_what_we_hold_it_cannot_give_back(join: Join, team: Team) -> None:
     scout = join("scout")
-    as_foreign_program(team, INSERT, "m1", "cron", "scout", "yours")
-    as_foreign_program(team, "UPDATE messages SET status = 'processing'")
-    as_foreign_program(team, "UPDATE messages SET status = 'pending'")
+    run_foreign_sql(team, INSERT, "m1", "cron", "scout", "yours")
+    run_foreign_sql(team, "UPDATE messages SET status = 'processing'")
+    run_foreign_sql(team, "UPDATE messages SET status = 'pending'")
     (delivery,) = scout.claim()
 
-    as_foreign_program(team, "UPDATE messages SET status = 'pending'")
+    run_foreign_sql(team, "UPDATE messages SET status = 'pending'")
 
-    assert as_foreign_program(team, "SELECT status FROM messages") == [("processing",)]
+    assert run_foreign_sql(team, "SELECT status FROM messages") == [("processing",)]
     scout.acknowledge(delivery)
 
 
 def test_a_message_in_work_can_be_handed_to_somebody_else(join: Join, team: Team) -> None:
     scribe = join("scribe")
-    as_foreign_program(team, INSERT, "m1", "cron", "scout", "take over")
-    as_foreign_program(team, "UPDATE messages SET status = 'processing'")
+    run_foreign_sql(team, INSERT, "m1", "cron", "scout", "take over")
+    run_foreign_sql(team, "UPDATE messages SET status = 'processing'")
 
-    as_foreign_program(team, "UPDATE OR IGNORE messages SET recipient = 'scribe'")
+    run_foreign_sql(team, "UPDATE OR IGNORE messages SET recipient = 'scribe'")
 
     assert [delivery.message.content for delivery in scribe.claim()] == ["take over"]
 
 
 def test_notes_of_what_was_not_replaced_do_no_harm(join: Join, team: Team) -> None:
     scout = join("scout")
-    as_foreign_program(team, INSERT, "m1", "cron", "scout", "one")
-    as_foreign_program(team, INSERT.replace("INSERT", "INSERT OR IGNORE"), "m1", "cron", "scout", "ignored")
-    as_foreign_program(team, "UPDATE messages SET message_id = 'm2'")
-    as_foreign_program(
+    run_foreign_sql(team, INSERT, "m1", "cron", "scout", "one")
+    run_foreign_sql(team, INSERT.replace("INSERT", "INSERT OR IGNORE"), "m1", "cron", "scout", "ignored")
+    run_foreign_sql(team, "UPDATE messages SET message_id = 'm2'")
+    run_foreign_sql(
         team, INSERT + " ON CONFLICT DO UPDATE SET message_id = excluded.message_id", "m2", "cron", "scout", "again"
     )
 
-    assert scout.check() == []
+    assert scout.check_integrity() == []
     assert [delivery.message.content for delivery in scout.claim(10)] == ["one"]
 
 
 def test_a_message_whose_ids_change_keeps_its_delivery(join: Join, team: Team) -> None:
     scout = join("scout")
-    as_foreign_program(team, INSERT, "m1", "cron", "scout", "one")
-    as_foreign_program(team, INSERT, "m2", "cron", "scout", "two")
+    run_foreign_sql(team, INSERT, "m1", "cron", "scout", "one")
+    run_foreign_sql(team, INSERT, "m2", "cron", "scout", "two")
 
-    as_foreign_program(team, "UPDATE messages SET id = id + 10")
-    as_foreign_program(team, "UPDATE OR REPLACE messages SET message_id = 'm1' WHERE message_id = 'm2'")
+    run_foreign_sql(team, "UPDATE messages SET id = id + 10")
+    run_foreign_sql(team, "UPDATE OR REPLACE messages SET message_id = 'm1' WHERE message_id = 'm2'")
 
     assert [delivery.message.content for delivery in scout.claim(10)] == ["two"]
-    assert scout.check() == []
+    assert scout.check_integrity() == []
 
 
 def test_a_delivery_that_has_lost_its_message_is_dropped(join: Join, team: Team) -> None:
     scout = join("scout")
-    as_foreign_program(team, "INSERT INTO deliveries (message, recipient, rank) VALUES (99, 'scout', 0)")
+    run_foreign_sql(team, "INSERT INTO deliveries (message, recipient, rank) VALUES (99, 'scout', 0)")
 
     assert scout.wait(0)
     assert scout.claim() == []
@@ -332,7 +332,7 @@ def test_a_delivery_that_has_lost_its_message_is_dropped(join: Join, team: Team)
 
 def test_a_foreign_agent_with_a_capital_in_its_name_takes_part(join: Join, team: Team) -> None:
     lead = join("lead")
-    as_foreign_program(team, "INSERT INTO agent_status (agent_name) VALUES ('Deploy'), (NULL), (CAST(x'ff41' AS TEXT))")
+    run_foreign_sql(team, "INSERT INTO agent_status (agent_name) VALUES ('Deploy'), (NULL), (CAST(x'ff41' AS TEXT))")
     lead.send("deploy", "hi")
     lead.broadcast("hi all")
 
@@ -340,13 +340,13 @@ def test_a_foreign_agent_with_a_capital_in_its_name_takes_part(join: Join, team:
 
     assert [delivery.message.content for delivery in deploy.claim(10)] == ["hi", "hi all"]
     assert [agent.name for agent in lead.agents()][:2] == ["deploy", "lead"]
-    assert as_foreign_program(team, "SELECT status FROM agent_status WHERE agent_name = 'Deploy'") == [("online",)]
+    assert run_foreign_sql(team, "SELECT status FROM agent_status WHERE agent_name = 'Deploy'") == [("online",)]
 
 
 @pytest.mark.parametrize("odd", ["two\nlines", "x" * 300, b"\xff", 7])
 def test_a_sender_is_told_of_the_end_of_whatever_it_wrote(join: Join, team: Team, odd: object) -> None:
     scout = join("scout")
-    as_foreign_program(
+    run_foreign_sql(
         team,
         "INSERT INTO messages (message_id, sender, recipient, content, message_type, conversation_id, expires_at)"
         " VALUES (?, ' Cron ', 'scout', 'x', 'task_request', ?, '2020-01-01')",
@@ -356,18 +356,18 @@ def test_a_sender_is_told_of_the_end_of_whatever_it_wrote(join: Join, team: Team
 
     assert scout.claim() == []
 
-    assert as_foreign_program(team, "SELECT recipient, message_type FROM messages WHERE sender = 'hub'") == [
+    assert run_foreign_sql(team, "SELECT recipient, message_type FROM messages WHERE sender = 'hub'") == [
         ("cron", "error")
     ]
 
 
 def test_a_lease_of_a_message_that_is_gone_is_dropped(join: Join, team: Team) -> None:
     scout = join("scout")
-    as_foreign_program(
+    run_foreign_sql(
         team,
         "INSERT INTO deliveries (message, recipient, rank, state, lease_expires_at)"
         " VALUES (9, 'scout', 0, 'leased', '1')",
     )
 
     assert not scout.wait(0.01)
-    assert scout.check() == []
+    assert scout.check_integrity() == []

@@ -1,75 +1,313 @@
-"""Long work on the database says in run/ what it does, and how far it is."""
+"""The store stays small and sound."""
 
-import json
 import os
-import signal
+import sqlite3
 import stat
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from support import eventually
-from teamsup.hub import maintenance
+from helpers.support import TeamsupCommand, refusal_of, run_foreign_sql
+from soak.growth import KEEP, grow
+from teamsup.hub import CallerError, MessageHub, StoreError, Team, UnknownMessage
+from teamsup.hub.models import MAX_ATTEMPTS
+
+Join = Callable[..., MessageHub]
+DAY = 86400
 
 
-def test_maintenance_is_seen_while_it_runs_and_not_afterwards(tmp_path: Path) -> None:
-    with maintenance.announce(tmp_path, "migration", total=7):
-        work = maintenance.read(tmp_path)
-        assert work is not None
-        assert (work.kind, work.pid, work.done, work.total) == ("migration", os.getpid(), 0, 7)
-        (file,) = tmp_path.iterdir()
-        assert stat.S_IMODE(file.stat().st_mode) == 0o600
-        assert maintenance.read(tmp_path, os.getpid()) == work
-        assert maintenance.read(tmp_path, os.getppid()) is None
-
-    assert maintenance.read(tmp_path) is None
-    assert list(tmp_path.iterdir()) == []
+def exchange(sender: MessageHub, reader: MessageHub, count: int, content: str = "x") -> None:
+    with sender.transaction():
+        for _ in range(count):
+            sender.send(reader.agent, content)
+    with reader.transaction():
+        for delivery in reader.claim(count):
+            reader.acknowledge(delivery)
 
 
-def test_progress_is_seen_by_others(tmp_path: Path) -> None:
-    def done(progress: maintenance.Progress) -> bool:
-        progress(500)
-        work = maintenance.read(tmp_path)
-        return work is not None and work.done == 500
-
-    with maintenance.announce(tmp_path, "pruning") as progress:
-        eventually(lambda: done(progress), "the progress is written")
+def kill_letter(sender: MessageHub, reader: MessageHub, content: str) -> str:
+    message = sender.send(reader.agent, content)
+    for _ in range(MAX_ATTEMPTS):
+        (delivery,) = reader.claim()
+        reader.release(delivery, error="no luck", delay=0)
+    return message.message_id
 
 
-def test_the_announcement_of_a_killed_process_is_ignored(tmp_path: Path) -> None:
-    code = (
-        "import sys, time; from pathlib import Path; from teamsup.hub import maintenance\n"
-        "with maintenance.announce(Path(sys.argv[1]), 'restore'): time.sleep(60)"
+def test_prune_by_count_keeps_the_newest(join: Join) -> None:
+    lead, scout = join("lead"), join("scout")
+    exchange(lead, scout, 1200)
+
+    assert lead.prune(keep=100) == 1100
+
+    assert lead.stats().messages == 100
+    assert lead.history(limit=1)[0].id == 1200
+
+
+def test_prune_by_age_takes_what_has_ended_and_expires_what_nobody_reads(join: Join) -> None:
+    now = [2_000_000_000.0]
+    lead, scout = join("lead", clock=lambda: now[0]), join("scout", clock=lambda: now[0])
+    exchange(lead, scout, 3)
+    unread = lead.send("scout", "anybody?")
+    now[0] += 31 * DAY
+    fresh = lead.send("scout", "today")
+
+    assert lead.prune(older_than=30 * DAY) == 4
+
+    assert [message.message_id for message in lead.history()] == [fresh.message_id]
+    with pytest.raises(UnknownMessage):
+        lead.trace(unread.message_id)
+
+
+def test_prune_leaves_what_somebody_works_on(join: Join) -> None:
+    lead, scout = join("lead"), join("scout")
+    lead.send("scout", "long work")
+    (delivery,) = scout.claim()
+
+    assert lead.prune(keep=0) == 0
+
+    scout.acknowledge(delivery)
+
+
+def test_prune_leaves_what_people_are_still_to_decide(join: Join) -> None:
+    lead, scout = join("lead"), join("scout")
+    exchange(lead, scout, 4)
+    lead.execute("INSERT INTO decisions (question, asked_by) VALUES (2, 'lead')")
+    lead.execute("INSERT INTO decision_places VALUES (3, 2, 'scout')")
+
+    assert lead.prune(keep=0) == 2
+
+    lead.execute("UPDATE decisions SET state = 'decided'")
+    assert lead.prune(keep=0) == 2
+    assert lead.query("SELECT * FROM decisions") == lead.query("SELECT * FROM decision_places") == []
+
+
+def test_a_pruned_file_is_small_again(join: Join) -> None:
+    lead, scout = join("lead"), join("scout")
+    exchange(lead, scout, 3000, "x" * 2000)
+    assert lead.stats().file_bytes + lead.stats().wal_bytes > 6_000_000
+
+    lead.prune(keep=0)
+
+    assert lead.stats().file_bytes < 500_000
+    assert lead.stats().wal_bytes == 0
+
+
+def test_pruned_messages_leave_the_search_index(join: Join) -> None:
+    lead, scout = join("lead"), join("scout")
+    exchange(lead, scout, 3, "needle")
+    assert len(lead.search("needle")) == 3
+
+    lead.prune(keep=1)
+
+    assert len(lead.search("needle")) == 1
+    assert lead.check_integrity() == []
+
+
+def test_dead_letters_are_listed_and_delivered_again(join: Join) -> None:
+    lead, scout = join("lead"), join("scout")
+    message_id = kill_letter(lead, scout, "fragile")
+
+    (letter,) = lead.dead_letters()
+    assert (letter.message.content, letter.recipient, letter.attempts, letter.error) == (
+        "fragile",
+        "scout",
+        5,
+        "no luck",
     )
-    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)]) as worker:
-        eventually(lambda: maintenance.read(tmp_path, worker.pid), "it is announced")
-        worker.send_signal(signal.SIGKILL)
-        worker.wait()
+    assert lead.retry(message_id) == 1
 
-        assert maintenance.read(tmp_path) is None
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="start times come from /proc")
-def test_a_later_process_with_the_same_pid_is_not_taken_for_it(tmp_path: Path) -> None:
-    with maintenance.announce(tmp_path, "migration"):
-        (file,) = tmp_path.iterdir()
-        data = json.loads(file.read_text())
-        file.write_text(json.dumps({**data, "process_start": data["process_start"] - 1}))
-
-        assert maintenance.read(tmp_path) is None
+    assert lead.dead_letters() == []
+    (delivery,) = scout.claim()
+    assert (delivery.message.content, delivery.attempts) == ("fragile", 1)
+    assert lead.retry(message_id) == 0
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": "x"}', "\udcff", '{"kind": 1, "pid": 1e999}'])
-def test_a_file_that_nobody_understands_is_ignored(tmp_path: Path, text: str) -> None:
-    (tmp_path / "maintenance-1.json").write_bytes(text.encode("utf-8", "surrogateescape"))
+def test_a_retried_letter_waits_for_its_conversation(join: Join) -> None:
+    lead, scout = join("lead"), join("scout")
+    dead = lead.send("scout", "one", conversation_id="c")
+    lead.send("scout", "two", conversation_id="c")
+    for _ in range(MAX_ATTEMPTS):
+        (delivery,) = scout.claim()
+        scout.release(delivery, error="no luck", delay=0)
+    (two,) = scout.claim()
 
-    assert maintenance.read(tmp_path) is None
+    lead.retry(dead.message_id)
+
+    assert scout.claim() == []
+    scout.acknowledge(two)
+    assert [delivery.message.content for delivery in scout.claim()] == ["one"]
 
 
-def test_work_goes_on_where_nothing_can_be_announced(tmp_path: Path) -> None:
-    with maintenance.announce(tmp_path / "missing", "compaction") as progress:
-        progress(1)
+def test_expire_makes_status_true_also_where_nobody_reads(join: Join) -> None:
+    now = [2_000_000_000.0]
+    lead = join("lead", clock=lambda: now[0])
+    lead.enroll("absent")
+    question = lead.send("absent", "lunch?", expires_in=60, message_type="task_request")
+    now[0] += 60
 
-    assert maintenance.read(tmp_path / "missing") is None
+    assert lead.apply_all_deadlines() == 1
+
+    assert lead.message(question.message_id).status == "expired"
+    (news,) = lead.claim()
+    assert news.message.content == "absent did not read your message before it expired."
+    assert lead.apply_all_deadlines() == 0
+
+
+def test_forget_removes_a_person_and_their_words(join: Join, team: Team) -> None:
+    lead, gateway = join("lead"), join("gateway")
+    lead.enroll("console-ann", "console")
+    lead.send("console-ann", "hello ann")
+    gateway.send("lead", "my number is 555-0199-77", metadata={"from": "Ann", "user": 30})
+    run_foreign_sql(
+        team, "INSERT INTO messages (message_id, sender, recipient, content, metadata) VALUES ('m','x','lead','y','{')"
+    )
+    assert lead.search("555")
+
+    question = gateway.send("lead", "and 0199 again", metadata={"person": "discord:30"})
+    lead.answer(question, "0199 it is")
+
+    assert lead.forget("console-ann") == 1
+    assert lead.count_messages_of("discord:30") == 3
+    assert lead.forget("discord:30") == 3
+    assert lead.forget("30") == 0
+
+    assert [message.content for message in lead.history()] == ["y"]
+    assert "console-ann" not in [agent.name for agent in lead.agents()]
+    assert lead.search("555") == []
+    assert b"0199" not in team.database.read_bytes()
+
+
+def test_forget_knows_a_persons_other_terminals_what_quotes_them_and_what_they_have_decided(join: Join) -> None:
+    lead, ann, bob = join("lead"), join("console-ann"), join("console-bob")
+    for name in ("console-ann", "console-ann-2", "console-anna", "console-ann-lee"):
+        lead.send("lead", f"from {name}", metadata={"person": name})
+    lead.send(
+        "lead", "bob, quoting ann", metadata={"person": "console-bob", "quotes": ["console-ann-2", "console-eve"]}
+    )
+    lead.enroll("console-ann-2", "console")
+    lead.execute("INSERT INTO conversations VALUES ('console-ann-2:1', '[]', 0), ('console-anna:1', '[]', 0)")
+    for options in ("[]", '["yes", "no"]'):
+        asked = bob.send("lead", "yes?")
+        lead.execute(
+            "INSERT INTO decisions (question, asked_by, options, state, answer, person, decided_by)"
+            " VALUES (?, 'lead', ?, 'decided', 'yes', 'console-ann', 'ann')",
+            (asked.id, options),
+        )
+
+    assert ann.forget("console-ann") == 3
+
+    assert {message.content for message in lead.history()} == {"from console-anna", "from console-ann-lee", "yes?"}
+    assert [row[0] for row in lead.query("SELECT conversation FROM conversations")] == ["console-anna:1"]
+    assert [tuple(row) for row in lead.query("SELECT answer, person, decided_by FROM decisions")] == [
+        ("(forgotten)", None, "somebody"),
+        ("yes", None, "somebody"),
+    ]
+
+
+def test_a_backup_is_a_whole_team(join: Join, tmp_path: Path) -> None:
+    lead, scout = join("lead"), join("scout")
+    lead.send("scout", "precious")
+    target = tmp_path / "copy" / "messages.db"
+    target.parent.mkdir()
+
+    lead.backup(target)
+
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    assert [file.name for file in target.parent.iterdir()] == ["messages.db"]
+    with MessageHub(Team("copy", target.parent), agent="scout") as copy:
+        assert [delivery.message.content for delivery in copy.claim()] == ["precious"]
+    assert len(scout.claim()) == 1
+
+
+def test_a_backup_replaces_nothing_and_says_where_it_cannot_be(join: Join, tmp_path: Path) -> None:
+    lead = join("lead")
+    tmp_path.joinpath("old").write_text("old")
+
+    with pytest.raises(CallerError, match="is there already"):
+        lead.backup(tmp_path / "old")
+    with pytest.raises(StoreError, match="No backup was written"):
+        lead.backup(tmp_path / "nowhere" / "copy")
+
+
+def test_check_finds_what_is_wrong(join: Join, team: Team) -> None:
+    lead, scout = join("lead"), join("scout")
+    lead.send("scout", "one", conversation_id="c")
+    assert lead.check_integrity() == []
+
+    with sqlite3.connect(team.database) as db:
+        db.execute("UPDATE deliveries SET is_head = 0")
+        db.execute("INSERT INTO deliveries (message, recipient, rank) VALUES (99, 'scout', 0)")
+    db.close()
+
+    assert lead.check_integrity() == [
+        "1 deliveries belong to no message.",
+        "1 conversations have open deliveries but none that may be claimed.",
+    ]
+    assert scout.agent == "scout"
+
+
+def test_a_message_is_withdrawn_from_those_who_have_not_read_it(join: Join) -> None:
+    lead, scout, scribe = join("lead"), join("scout"), join("scribe")
+    message = lead.broadcast("never mind")
+    (delivery,) = scout.claim()
+
+    assert lead.cancel(message.message_id) == ["scribe"]
+    assert scribe.claim() == []
+    assert lead.cancel(message.message_id, even_if_read=True) == ["scout"]
+
+    assert lead.message(message.message_id).status == "cancelled"
+    with pytest.raises(CallerError, match="withdrawn"):
+        scout.acknowledge(delivery)
+
+
+@pytest.mark.slow
+def test_a_person_looks_after_the_store(teamsup: TeamsupCommand, tmp_path: Path) -> None:
+    assert "There is no team 'default'" in refusal_of(teamsup.run("hub", "stats"))
+    with MessageHub(teamsup.team, agent="lead") as lead, MessageHub(teamsup.team, agent="scout") as scout:
+        scout.register()
+        kill_letter(lead, scout, "fragile\nthing")
+        number = lead.dead_letters()[0].message.id
+
+    assert "dead           1" in teamsup.run("hub", "stats").stdout
+    assert '"dead": 1' in teamsup.run("hub", "stats", "--json").stdout
+    assert teamsup.run("hub", "dead").stdout == (
+        f"#{number} lead -> scout, just now: fragile thing\n    5 attempts: no luck\n"
+    )
+    assert '"error": "no luck"' in teamsup.run("hub", "dead", "--json").stdout
+    assert teamsup.run("hub", "retry", f"#{number}").stdout == "Delivering again: 1.\n"
+    assert refusal_of(teamsup.run("hub", "retry", f"#{number}")) == (
+        f"teamsup: No delivery of #{number} is a dead letter."
+    )
+    assert teamsup.run("hub", "dead").stdout == "There are no dead letters.\n"
+    assert teamsup.run("hub", "check").stdout == "The store is sound.\n"
+    assert teamsup.run("hub", "backup", str(tmp_path / "b.db")).stdout.startswith("Wrote ")
+    assert teamsup.run("hub", "backup", str(tmp_path / "b.db")).returncode == os.EX_USAGE
+    assert teamsup.run("hub", "prune", "--days", "nan").returncode == 2
+    assert teamsup.run("hub", "prune").stdout.startswith("Removed 0 messages; the file has ")
+    run_foreign_sql(teamsup.team, "INSERT INTO deliveries (message, recipient, rank) VALUES (99, 'x', 0)")
+    broken = teamsup.run("hub", "check")
+    assert (broken.returncode, refusal_of(broken)) == (os.EX_IOERR, "teamsup: 1 deliveries belong to no message.")
+
+
+def test_the_prune_command_keeps_what_the_team_is_configured_to_keep(teamsup: TeamsupCommand) -> None:
+    teamsup.team.create()
+    with MessageHub(teamsup.team, agent="lead") as lead, MessageHub(teamsup.team, agent="scout") as scout:
+        scout.register()
+        exchange(lead, scout, 3)
+    assert teamsup.run("hub", "prune").stdout.startswith("Removed 0 messages; ")
+
+    teamsup.team.configuration.write_text("[team]\nkeep_days = 0.0000001\n")
+
+    assert teamsup.run("hub", "prune").stdout.startswith("Removed 3 messages; ")
+    assert "keep_days of [team]" in teamsup.run("hub", "prune", "--help").stdout.replace("\n", " ")
+
+
+@pytest.mark.slow
+def test_a_team_that_talks_for_months_keeps_a_small_file(team: Team) -> None:
+    growth = grow(team, messages=20_000)
+
+    assert growth.left == KEEP
+    assert growth.file < 8 * 2**20
+    assert growth.wal < 16 * 2**20
+    assert growth.last_wal == 0

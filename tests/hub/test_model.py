@@ -18,11 +18,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from hub.model import Model
-from support import as_foreign_program
+from helpers.support import run_foreign_sql
+from hub.model import DeliveryModel
 from teamsup.hub import Delivery, MessageHub, StaleLease, Team
-from teamsup.hub.clock import from_text
-from teamsup.hub.message_hub import BROADCAST_SECONDS
+from teamsup.hub.message_hub import BROADCAST_EXPIRY_SECONDS
+from teamsup.hub.timestamps import parse_time
 
 AGENTS = ("ann", "bob", "cid")
 LEASE = 30.0
@@ -36,7 +36,7 @@ class HubAgainstModel(RuleBasedStateMachine):
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
         self.team = Team("crew", self.folder / "crew")
-        self.model = Model(now=2_000_000_000.0)
+        self.model = DeliveryModel(now=2_000_000_000.0)
         self.hubs: dict[str, MessageHub] = {}
         self.held: list[Delivery] = []
 
@@ -64,7 +64,7 @@ class HubAgainstModel(RuleBasedStateMachine):
             expires_in=60 if expires else None,
             message_type="task_request" if expires else "message",
         )
-        self.model.stored(
+        self.model.store(
             message.id,
             sender,
             [recipient],
@@ -78,11 +78,11 @@ class HubAgainstModel(RuleBasedStateMachine):
     def broadcast(self, sender: str) -> None:
         message = self.hubs[sender].broadcast("hi all")
         others = [name for name in AGENTS if name != sender]
-        self.model.stored(message.id, sender, others, expires=self.model.now + BROADCAST_SECONDS)
+        self.model.store(message.id, sender, others, expires=self.model.now + BROADCAST_EXPIRY_SECONDS)
 
     @rule(recipient=agents, number=st.integers(0, 10**9))
     def foreign_insert(self, recipient: str, number: int) -> None:
-        ((message,),) = as_foreign_program(
+        ((message,),) = run_foreign_sql(
             self.team,
             "INSERT INTO messages (message_id, sender, recipient, content) VALUES (?, 'ann', ?, 'hi')"
             " ON CONFLICT DO UPDATE SET content = content RETURNING id",
@@ -90,7 +90,7 @@ class HubAgainstModel(RuleBasedStateMachine):
             recipient.upper(),
         )
         if message not in self.model.messages:
-            self.model.stored(message, "ann", [recipient])
+            self.model.store(message, "ann", [recipient])
 
     @precondition(lambda self: self.model.messages)
     @rule(data=st.data())
@@ -98,8 +98,8 @@ class HubAgainstModel(RuleBasedStateMachine):
         message = data.draw(st.sampled_from(self.model.messages))
         if self.model.has_ended(message):
             return
-        as_foreign_program(self.team, "UPDATE messages SET status = 'processed' WHERE id = ?", message)
-        ((recipient,),) = as_foreign_program(self.team, "SELECT recipient FROM messages WHERE id = ?", message)
+        run_foreign_sql(self.team, "UPDATE messages SET status = 'processed' WHERE id = ?", message)
+        ((recipient,),) = run_foreign_sql(self.team, "SELECT recipient FROM messages WHERE id = ?", message)
         if recipient is not None:
             for key, delivery in self.model.deliveries.items():
                 if key[0] == message and delivery.state in ("ready", "leased"):
@@ -109,13 +109,13 @@ class HubAgainstModel(RuleBasedStateMachine):
     @rule(data=st.data())
     def foreign_delete(self, data: st.DataObject) -> None:
         message = data.draw(st.sampled_from(self.model.messages))
-        as_foreign_program(self.team, "DELETE FROM messages WHERE id = ?", message)
-        self.model.deleted(message)
+        run_foreign_sql(self.team, "DELETE FROM messages WHERE id = ?", message)
+        self.model.delete(message)
 
     @rule(agent=agents, limit=st.integers(1, 4))
     def claim(self, agent: str, limit: int) -> None:
         claimed = self.hubs[agent].claim(limit, lease=LEASE)
-        self.model.settle(agent)
+        self.model.apply_deadlines(agent)
         self.told()
         expected = self.model.claimable(agent, self.backoffs())
         assert [delivery.message.id for delivery in claimed] == [delivery.message for delivery in expected[:limit]]
@@ -181,8 +181,8 @@ class HubAgainstModel(RuleBasedStateMachine):
 
     @rule()
     def expire(self) -> None:
-        self.hubs["ann"].expire()
-        self.model.settle()
+        self.hubs["ann"].apply_all_deadlines()
+        self.model.apply_deadlines()
         self.told()
 
     @rule()
@@ -190,7 +190,7 @@ class HubAgainstModel(RuleBasedStateMachine):
         for delivery in self.model.deliveries.values():
             if delivery.state == "dead":
                 assert self.hubs["bob"].retry(f"#{delivery.message}", delivery.recipient) == 1
-                self.model.revive(delivery)
+                self.model.requeue_dead(delivery)
 
     @rule(keep=st.integers(0, 6))
     def prune(self, keep: int) -> None:
@@ -198,12 +198,12 @@ class HubAgainstModel(RuleBasedStateMachine):
         gone = [message for message in old if self.model.has_ended(message)]
         assert self.hubs["cid"].prune(keep=keep) == len(gone)
         for message in gone:
-            self.model.deleted(message)
+            self.model.delete(message)
 
     @invariant()
     def every_delivery_is_in_the_state_of_the_model(self) -> None:
         if self.hubs:
-            rows = as_foreign_program(self.team, "SELECT message, recipient, state, attempts FROM deliveries")
+            rows = run_foreign_sql(self.team, "SELECT message, recipient, state, attempts FROM deliveries")
             assert {(message, recipient): (state, attempts) for message, recipient, state, attempts in rows} == {
                 key: (delivery.state, delivery.attempts) for key, delivery in self.model.deliveries.items()
             }
@@ -211,7 +211,7 @@ class HubAgainstModel(RuleBasedStateMachine):
     @invariant()
     def the_original_status_agrees(self) -> None:
         if self.hubs:
-            rows = as_foreign_program(self.team, "SELECT id, status FROM messages WHERE recipient IS NOT NULL")
+            rows = run_foreign_sql(self.team, "SELECT id, status FROM messages WHERE recipient IS NOT NULL")
             for message, status in rows:
                 (state,) = [delivery.state for key, delivery in self.model.deliveries.items() if key[0] == message]
                 assert status == {"ready": "pending", "leased": "processing", "done": "processed"}.get(state, state)
@@ -219,25 +219,25 @@ class HubAgainstModel(RuleBasedStateMachine):
     def told(self) -> None:
         """The hub has told exactly whom it had to; what it told is a message like any other."""
         newest = max(self.model.messages, default=0)
-        rows = as_foreign_program(
+        rows = run_foreign_sql(
             self.team,
             "SELECT m.id, m.recipient, m.conversation_id, answered.id FROM messages AS m"
             " LEFT JOIN messages AS answered ON answered.message_id = m.reply_to WHERE m.sender = 'hub' AND m.id > ?",
             newest,
         )
-        assert sorted((recipient, about) for _, recipient, _, about in rows) == sorted(self.model.told)
-        self.model.told.clear()
+        assert sorted((recipient, about) for _, recipient, _, about in rows) == sorted(self.model.notified)
+        self.model.notified.clear()
         for message, recipient, conversation, _ in rows:
-            self.model.stored(message, "hub", [recipient], conversation=conversation)
+            self.model.store(message, "hub", [recipient], conversation=conversation)
 
     def backoffs(self) -> dict[tuple[int, str], float]:
         """When each backoff really ends, once found to be between its bounds."""
         ends = {}
-        rows = as_foreign_program(
+        rows = run_foreign_sql(
             self.team, "SELECT message, recipient, available_at FROM deliveries WHERE state = 'ready'"
         )
         for message, recipient, text in rows:
-            available = from_text(text)
+            available = parse_time(text)
             bounds = self.model.deliveries[message, recipient].backoff
             if available is not None:
                 assert bounds is not None

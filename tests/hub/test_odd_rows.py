@@ -12,8 +12,8 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from hub.odd_rows import do_everything, insert, rows
-from support import Command, as_foreign_program
+from helpers.support import TeamsupCommand, run_foreign_sql
+from hub.odd_rows import call_every_verb, insert, rows
 from teamsup.hub import CallerError, MessageHub, Team
 
 Join = Callable[..., MessageHub]
@@ -33,7 +33,7 @@ def test_whatever_stands_in_the_tables_every_verb_goes_on(odd: list[tuple[tuple[
             for (table, values), otherwise in odd:
                 insert(team, table, values, otherwise)
 
-            do_everything(lead, folder)
+            call_every_verb(lead, folder)
 
             sent = lead.send("lead", "a message like any other")
             (delivery,) = [found for found in lead.claim(100) if found.message.id == sent.id]
@@ -48,7 +48,7 @@ def test_whatever_stands_in_the_tables_every_verb_goes_on(odd: list[tuple[tuple[
 def test_a_message_with_an_id_far_ahead_arrives_under_the_next_id(join: Join, team: Team, number: float) -> None:
     scout = join("scout")
 
-    as_foreign_program(team, INSERT, number, "m1", "scout", "from afar")
+    run_foreign_sql(team, INSERT, number, "m1", "scout", "from afar")
     sent = scout.send("scout", "behind it")
 
     assert [delivery.message.content for delivery in scout.claim(5)] == ["from afar", "behind it"]
@@ -62,7 +62,7 @@ def test_no_message_is_moved_to_an_id_far_ahead(join: Join, team: Team, number: 
     scout.send("scout", "one")
 
     with pytest.raises(sqlite3.IntegrityError, match="at most"):
-        as_foreign_program(team, "UPDATE messages SET id = ?", number)
+        run_foreign_sql(team, "UPDATE messages SET id = ?", number)
 
     assert scout.send("scout", "two").id == 2
 
@@ -78,7 +78,7 @@ def test_a_counter_that_a_foreign_program_has_set_is_put_right_by_the_next_write
     with MessageHub(team, agent="scout", clock=lambda: now[0]) as scout:
         scout.register()
         scout.send("scout", "one")
-        as_foreign_program(team, "UPDATE sqlite_sequence SET seq = ?", counter)
+        run_foreign_sql(team, "UPDATE sqlite_sequence SET seq = ?", counter)
         now[0] += 2
 
         assert [scout.send("scout", "two").id for _ in range(2)] == [goes_on, goes_on + 1]
@@ -90,8 +90,8 @@ def test_a_counter_that_a_foreign_program_has_removed_repeats_only_ids_of_remove
     scout = join("scout")
     for content in ("one", "two", "three"):
         scout.send("scout", content)
-    as_foreign_program(team, "DELETE FROM messages WHERE content = 'three'")
-    as_foreign_program(team, "DELETE FROM sqlite_sequence")
+    run_foreign_sql(team, "DELETE FROM messages WHERE content = 'three'")
+    run_foreign_sql(team, "DELETE FROM sqlite_sequence")
 
     again = scout.send("scout", "again")
 
@@ -101,13 +101,13 @@ def test_a_counter_that_a_foreign_program_has_removed_repeats_only_ids_of_remove
 
 def test_what_is_stored_under_the_next_id_has_all_of_its_columns(join: Join, team: Team) -> None:
     join("scout")
-    columns = [row[1] for row in as_foreign_program(team, "PRAGMA table_info(messages)")][1:]
+    columns = [row[1] for row in run_foreign_sql(team, "PRAGMA table_info(messages)")][1:]
     text = [name for name in columns if name not in ("hops", "created_at", "processed_at", "expires_at")]
     values = {name: f"a {name}" for name in text} | {"hops": 3, "created_at": "2020-01-01 00:00:00"}
 
     insert(team, "messages", {"id": 10**18, **values})
 
-    found = as_foreign_program(team, f"SELECT {', '.join(values)} FROM messages")
+    found = run_foreign_sql(team, f"SELECT {', '.join(values)} FROM messages")
     assert found == [tuple(values.values())]
 
 
@@ -130,9 +130,9 @@ def test_a_database_with_an_id_far_ahead_is_mended_when_it_is_opened(team: Team)
             *range(far.id, far.id + 4)
         ]
         assert sent.id < 10
-        assert as_foreign_program(team, "SELECT message FROM relays") == [(far.id,)]
+        assert run_foreign_sql(team, "SELECT message FROM relays") == [(far.id,)]
         assert [delivery.message.content for delivery in lead.claim(10)] == ["hi", "far", "behind", "last", "goes on"]
-        assert lead.check() == []
+        assert lead.check_integrity() == []
 
 
 @pytest.mark.parametrize("number", ["#" + "9" * 30, "9" * 5000, "#9223372036854775808", "#", "²"])
@@ -144,7 +144,7 @@ def test_a_number_that_is_no_id_finds_nothing(join: Join, number: str) -> None:
         scout.message(number)
 
 
-def test_odd_rows_are_shown_by_every_command(teamsup: Command) -> None:
+def test_odd_rows_are_shown_by_every_command(teamsup: TeamsupCommand) -> None:
     teamsup.configure("")
     with MessageHub(teamsup.team, agent="lead") as lead:
         lead.register()

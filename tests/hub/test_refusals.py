@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from teamsup.hub import CallerError, MessageHub, StoreError, Team, UnknownRecipient
-from teamsup.hub.checks import LISTED, QUOTED_CHARACTERS
+from teamsup.hub.validation import MAX_LISTED_NAMES, MAX_QUOTED_CHARACTERS
 
 Join = Callable[..., MessageHub]
 LONGEST_REFUSAL = 1000
@@ -128,7 +128,7 @@ def test_whatever_a_verb_is_given_it_answers_or_says_what_is_wrong(
 
 def test_a_refusal_quotes_little_and_lists_few(join: Join) -> None:
     lead = join("lead")
-    for number in range(LISTED + 31):
+    for number in range(MAX_LISTED_NAMES + 31):
         lead.enroll(f"agent-{number:03}")
 
     with pytest.raises(UnknownRecipient) as refused:
@@ -136,7 +136,7 @@ def test_a_refusal_quotes_little_and_lists_few(join: Join) -> None:
     assert str(refused.value).endswith("agent-019, …and 32 more.")
     with pytest.raises(CallerError) as quoted:
         lead.send("n" * 5000, "hello")
-    assert len(str(quoted.value)) < QUOTED_CHARACTERS + 200
+    assert len(str(quoted.value)) < MAX_QUOTED_CHARACTERS + 200
 
 
 WITHOUT_DESCRIPTORS = """
@@ -158,7 +158,7 @@ except OSError:
 verbs = {
     "open": lambda: MessageHub(team, agent="scout"), "send": lambda: hub.send("lead", "x"),
     "nobody": lambda: hub.send("ld", "x"), "wait": lambda: hub.wait(0.01), "claim": hub.claim,
-    "listen": lambda: next(hub.listen(0.01)), "watch": hub.watch, "search": lambda: hub.search("hi"),
+    "listen": lambda: next(hub.listen(0.01)), "watch": hub.start_watcher, "search": lambda: hub.search("hi"),
     "backup": lambda: hub.backup(Path(sys.argv[1]) / "copy"), "prune": lambda: hub.prune(keep=1), "stats": hub.stats,
     "agents": hub.agents, "heartbeat": hub.heartbeat,
 }

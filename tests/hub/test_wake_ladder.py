@@ -3,15 +3,15 @@
 import threading
 from collections.abc import Callable
 
-from support import as_foreign_program, eventually, listeners
+from helpers.support import count_listeners, eventually, run_foreign_sql
 from teamsup.hub import MessageHub
-from teamsup.hub.messages import Step
+from teamsup.hub.models import WakeStep
 
 Join = Callable[..., MessageHub]
 
 
-def said(hub: MessageHub, step: Step) -> list[str]:
-    return [message.content for message in hub.announce(step)]
+def said(hub: MessageHub, step: WakeStep) -> list[str]:
+    return [message.content for message in hub.take_wake_step(step)]
 
 
 def test_a_message_is_announced_once_on_every_step(join: Join) -> None:
@@ -19,20 +19,20 @@ def test_a_message_is_announced_once_on_every_step(join: Join) -> None:
     scout.send("lead", "one")
     scout.send("lead", "two", priority="high")
 
-    assert said(lead, Step.ANNOUNCED) == ["two", "one"]
-    assert said(lead, Step.ANNOUNCED) == []
-    assert said(lead, Step.ASKED) == ["two", "one"]
-    assert said(lead, Step.WOKEN) == ["two", "one"]
+    assert said(lead, WakeStep.ANNOUNCED) == ["two", "one"]
+    assert said(lead, WakeStep.ANNOUNCED) == []
+    assert said(lead, WakeStep.ASKED) == ["two", "one"]
+    assert said(lead, WakeStep.WOKEN) == ["two", "one"]
 
 
 def test_what_was_said_loudly_is_not_announced_again_but_still_asked_for(join: Join) -> None:
     scout, lead = join("scout"), join("lead")
     scout.send("lead", "one")
 
-    assert said(lead, Step.WOKEN) == ["one"]
-    assert said(lead, Step.ANNOUNCED) == []
-    assert said(lead, Step.ASKED) == ["one"]
-    assert said(lead, Step.ASKED) == said(lead, Step.WOKEN) == []
+    assert said(lead, WakeStep.WOKEN) == ["one"]
+    assert said(lead, WakeStep.ANNOUNCED) == []
+    assert said(lead, WakeStep.ASKED) == ["one"]
+    assert said(lead, WakeStep.ASKED) == said(lead, WakeStep.WOKEN) == []
 
 
 def test_what_is_read_or_held_back_is_not_announced(join: Join) -> None:
@@ -42,38 +42,38 @@ def test_what_is_read_or_held_back_is_not_announced(join: Join) -> None:
         scout.send("lead", content)
     scout.send("lead", "first", conversation_id="c")
     scout.send("lead", "second", conversation_id="c")
-    as_foreign_program(lead.team, "UPDATE deliveries SET expires_at = '2001-01-01' WHERE message = 3")
+    run_foreign_sql(lead.team, "UPDATE deliveries SET expires_at = '2001-01-01' WHERE message = 3")
     read, later = lead.claim(2)
     lead.acknowledge(read)
     lead.release(later, error="not now")
 
-    assert said(lead, Step.ANNOUNCED) == ["first"]
+    assert said(lead, WakeStep.ANNOUNCED) == ["first"]
 
 
 def test_given_back_means_unread_again_from_the_foot_of_the_ladder(join: Join) -> None:
     scout, lead = join("scout"), join("lead")
     scout.send("lead", "one")
-    lead.announce(Step.WOKEN)
+    lead.take_wake_step(WakeStep.WOKEN)
     (delivery,) = lead.claim()
     lead.release(delivery)
 
-    assert said(lead, Step.ANNOUNCED) == ["one"]
+    assert said(lead, WakeStep.ANNOUNCED) == ["one"]
 
 
 def test_a_reader_that_begins_hears_again_of_all_that_waits(join: Join) -> None:
     scout, lead = join("scout"), join("lead")
     scout.send("lead", "one")
-    lead.announce(Step.WOKEN)
-    lead.begin_ladder()
+    lead.take_wake_step(WakeStep.WOKEN)
+    lead.reset_wake_steps()
 
-    assert said(lead, Step.ANNOUNCED) == ["one"]
+    assert said(lead, WakeStep.ANNOUNCED) == ["one"]
 
 
 def test_an_announcement_counts_as_offered(join: Join) -> None:
     scout, lead = join("scout"), join("lead")
     message = scout.send("lead", "one")
     assert scout.trace(message.message_id)[0].offered_at is None
-    lead.announce(Step.ANNOUNCED)
+    lead.take_wake_step(WakeStep.ANNOUNCED)
 
     assert scout.trace(message.message_id)[0].offered_at is not None
 
@@ -83,7 +83,7 @@ def test_two_who_announce_at_once_do_not_both_get_it(join: Join) -> None:
     heard: list[str] = []
     for number in range(20):
         scout.send("lead", str(number))
-    threads = [threading.Thread(target=lambda lead=lead: heard.extend(said(lead, Step.ASKED))) for lead in leads]
+    threads = [threading.Thread(target=lambda lead=lead: heard.extend(said(lead, WakeStep.ASKED))) for lead in leads]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -95,13 +95,13 @@ def test_two_who_announce_at_once_do_not_both_get_it(join: Join) -> None:
 def test_a_wait_for_a_step_ends_with_what_can_be_announced_there(join: Join) -> None:
     scout, lead = join("scout"), join("lead")
     scout.send("lead", "old")
-    lead.announce(Step.WOKEN)
-    assert not lead.wait(0, step=Step.WOKEN)
+    lead.take_wake_step(WakeStep.WOKEN)
+    assert not lead.wait(0, step=WakeStep.WOKEN)
     assert lead.wait(0)
 
-    woken = threading.Thread(target=lead.wait, args=(20,), kwargs={"step": Step.WOKEN})
+    woken = threading.Thread(target=lead.wait, args=(20,), kwargs={"step": WakeStep.WOKEN})
     woken.start()
-    eventually(lambda: listeners(lead.team, "lead"), "it waits")
+    eventually(lambda: count_listeners(lead.team, "lead"), "it waits")
     scout.send("lead", "new")
     woken.join(20)
     assert not woken.is_alive()
@@ -117,14 +117,14 @@ def test_a_sender_hears_once_of_an_agent_that_does_not_read(join: Join) -> None:
         scout.send(recipient, f"to {recipient}")
     told = scout.send("sleeper", "of that you know")
     scout.broadcast("to all")
-    scout.mark_told((told, "sleeper"))
+    scout.mark_sender_notified((told, "sleeper"))
     (read,) = join("lead").claim()
 
-    assert scout.still_unread(60) == []
+    assert scout.overdue_unread(60) == []
     now[0] += 61
-    still_unread = scout.still_unread(60)
+    still_unread = scout.overdue_unread(60)
     assert [(message.content, agent) for message, agent in still_unread] == [("to sleeper", "sleeper")]
-    scout.mark_told(*still_unread)
-    assert scout.still_unread(60) == []
+    scout.mark_sender_notified(*still_unread)
+    assert scout.overdue_unread(60) == []
     join("lead").release(read)
-    assert [agent for _, agent in scout.still_unread(60)] == ["lead"]
+    assert [agent for _, agent in scout.overdue_unread(60)] == ["lead"]

@@ -6,20 +6,20 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from own_workers import in_state, worker
-from support import Command, refusal
+from helpers.custom_workers import wait_for_state, worker_section
+from helpers.support import TeamsupCommand, refusal_of
 from teamsup.hub import Team
-from teamsup.supervisor import leftovers
+from teamsup.supervisor.processes import orphans
 
 REFUSED = (["stop"], ["start"], ["reload"], ["send", "own", "hello"], ["alerts"], ["mcp", "--agent", "lead"])
-RunWorkers = Callable[[str], Command]
+RunWorkers = Callable[[str], TeamsupCommand]
 
 
 @pytest.fixture
-def away(run_workers: RunWorkers) -> Iterator[tuple[Command, int]]:
+def away(run_workers: RunWorkers) -> Iterator[tuple[TeamsupCommand, int]]:
     """A team whose folder was moved while it runs, and its supervisor's pid."""
-    team = run_workers(worker("own"))
-    in_state(team, "own", "RUNNING")
+    team = run_workers(worker_section("own"))
+    wait_for_state(team, "own", "RUNNING")
     pid = int(team.ps()["supervisor"]["pid"])
     elsewhere = team.team.folder.rename(team.home / "elsewhere")
     yield team, pid
@@ -27,7 +27,7 @@ def away(run_workers: RunWorkers) -> Iterator[tuple[Command, int]]:
     assert team.ps()["supervisor"]["pid"] == pid, "the same one runs it still"
 
 
-def test_who_asks_hears_that_the_folder_is_away_and_who_runs_the_team(away: tuple[Command, int]) -> None:
+def test_who_asks_hears_that_the_folder_is_away_and_who_runs_the_team(away: tuple[TeamsupCommand, int]) -> None:
     team, pid = away
     sentence = f"{team.team.folder} is not there at present, but pid {pid} runs team 'default'. Move or mount it back."
 
@@ -42,11 +42,11 @@ def test_who_asks_hears_that_the_folder_is_away_and_who_runs_the_team(away: tupl
     assert not doctor["well"]
     for each in others:
         assert each.returncode == os.EX_UNAVAILABLE
-        assert refusal(each) == f"teamsup: {sentence}"
+        assert refusal_of(each) == f"teamsup: {sentence}"
     assert not team.team.folder.exists()
 
 
-def test_a_team_without_a_folder_and_without_processes_does_not_run(teamsup: Command) -> None:
+def test_a_team_without_a_folder_and_without_processes_does_not_run(teamsup: TeamsupCommand) -> None:
     ps = teamsup.run("ps")
 
     assert ps.returncode == 3
@@ -56,10 +56,10 @@ def test_a_team_without_a_folder_and_without_processes_does_not_run(teamsup: Com
 def test_a_supervisor_is_found_by_the_marks_of_its_own_teams_workers(
     team: Team, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mark = leftovers.mark(team, "own", 1)
-    monkeypatch.setattr(leftovers, "_marked", lambda: iter([(None, mark)]))
-    assert leftovers.supervisor_of(team) == os.getpid()
-    assert leftovers.supervisor_of(Team("other", team.folder.with_name("other"))) is None
+    mark = orphans.process_tag(team, "own", 1)
+    monkeypatch.setattr(orphans, "_tagged_processes", lambda: iter([(None, mark)]))
+    assert orphans.supervisor_of(team) == os.getpid()
+    assert orphans.supervisor_of(Team("other", team.folder.with_name("other"))) is None
 
-    monkeypatch.setattr(leftovers, "_marked", lambda: iter([(None, f"{mark}1")]))
-    assert leftovers.supervisor_of(team) is None, "it lives in another container"
+    monkeypatch.setattr(orphans, "_tagged_processes", lambda: iter([(None, f"{mark}1")]))
+    assert orphans.supervisor_of(team) is None, "it lives in another container"

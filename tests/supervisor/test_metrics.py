@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from support import eventually
+from helpers.support import eventually
 from teamsup.hub import MessageHub, Team
 from teamsup.supervisor import metrics
 from teamsup.supervisor.metrics import MetricsServer
@@ -73,7 +73,7 @@ def test_300_silent_connections_lock_nobody_out_and_use_few_descriptors(port: in
 
 
 def test_a_request_that_never_ends_is_broken_off(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics, "_SECONDS", 0.2)
+    monkeypatch.setattr(metrics, "_TIMEOUT_SECONDS", 0.2)
     with socket.create_connection(("127.0.0.1", port), timeout=20) as slow:
         slow.sendall(b"GET /metrics HTTP/1.1\r\n")
 

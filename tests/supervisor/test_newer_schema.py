@@ -4,18 +4,18 @@ import os
 import subprocess
 
 from conftest import run_team
-from support import Command, eventually, listeners, migrate_further
+from helpers.support import TeamsupCommand, count_listeners, eventually, migrate_further
 from teamsup.hub import MessageHub
 
 SENTENCE = "written by a newer teamsup; this one knows"
 
 
-def test_the_supervisor_ends_with_its_workers_and_says_why(teamsup: Command) -> None:
+def test_the_supervisor_ends_with_its_workers_and_says_why(teamsup: TeamsupCommand) -> None:
     teamsup.team.folder.mkdir(parents=True)
     quiet = "".join(f"[worker.{name}]\nautostart = false\n" for name in ("monitor-bridge", "gateway"))
     teamsup.team.configuration.write_text(quiet)
     with run_team(teamsup) as supervisor:
-        eventually(lambda: listeners(teamsup.team, "user_comm"), "a worker that reads")
+        eventually(lambda: count_listeners(teamsup.team, "user_comm"), "a worker that reads")
         migrate_further(teamsup.team)
         assert supervisor.wait(20) == os.EX_PROTOCOL
     logs = teamsup.run("logs").stdout
@@ -25,7 +25,7 @@ def test_the_supervisor_ends_with_its_workers_and_says_why(teamsup: Command) -> 
     assert "Traceback" not in logs
 
 
-def test_commands_that_go_on_end_with_the_sentence(teamsup: Command) -> None:
+def test_commands_that_go_on_end_with_the_sentence(teamsup: TeamsupCommand) -> None:
     with MessageHub(teamsup.team, agent="scout") as scout:
         scout.register()
         commands = {
@@ -36,7 +36,7 @@ def test_commands_that_go_on_end_with_the_sentence(teamsup: Command) -> None:
         processes: dict[str, subprocess.Popen[str]] = {}
         for name, words in commands.items():
             processes[name] = teamsup.open(*words)
-        eventually(lambda: listeners(teamsup.team, "scout") == 2, "a read and a watch")
+        eventually(lambda: count_listeners(teamsup.team, "scout") == 2, "a read and a watch")
         eventually(lambda: len(list(teamsup.team.run.glob("*@*"))) == 3, "a chat")
         migrate_further(teamsup.team)
     said = {name: process.communicate(timeout=20)[0] for name, process in processes.items()}

@@ -9,17 +9,17 @@ import subprocess
 import psutil
 import pytest
 
-from support import PATIENCE, Command, as_foreign_program, eventually, is_ready, refusal
+from helpers.support import TIMEOUT_SECONDS, TeamsupCommand, eventually, is_team_ready, refusal_of, run_foreign_sql
 from teamsup.hub import MessageHub
 
 
-def test_a_line_in_chat_is_answered(running: Command) -> None:
+def test_a_line_in_chat_is_answered(running: TeamsupCommand) -> None:
     chat = running.run("chat", stdin="Hello\n")
 
     assert (chat.returncode, chat.stdout, chat.stderr) == (0, "Hi there! 👋\n", "")
 
 
-def test_a_question_outlives_the_worker_that_would_have_answered_it(running: Command) -> None:
+def test_a_question_outlives_the_worker_that_would_have_answered_it(running: TeamsupCommand) -> None:
     pid = running.ps()["user_comm"]["pid"]
     os.kill(pid, signal.SIGSTOP)  # so that the question is stored, and not claimed, when user_comm dies
     with running.open("chat", stdin=subprocess.PIPE) as chat:
@@ -27,7 +27,7 @@ def test_a_question_outlives_the_worker_that_would_have_answered_it(running: Com
         chat.stdin.write("Hello\n")
         chat.stdin.close()
         asked = "SELECT status FROM messages WHERE recipient = 'user_comm'"
-        eventually(lambda: running.team.database.exists() and as_foreign_program(running.team, asked), "the question")
+        eventually(lambda: running.team.database.exists() and run_foreign_sql(running.team, asked), "the question")
         os.kill(pid, signal.SIGKILL)
 
         assert chat.stdout is not None
@@ -38,9 +38,9 @@ def test_a_question_outlives_the_worker_that_would_have_answered_it(running: Com
     assert user_comm["pid"] != pid
 
 
-def test_stop_ends_the_team_and_leaves_no_process(teamsup: Command) -> None:
+def test_stop_ends_the_team_and_leaves_no_process(teamsup: TeamsupCommand) -> None:
     with teamsup.open("start") as supervisor:
-        eventually(lambda: is_ready(teamsup), "all workers ready")
+        eventually(lambda: is_team_ready(teamsup), "all workers ready")
         family = psutil.Process(supervisor.pid).children(recursive=True)
         assert {process.pid for process in family} == {
             row["pid"] for row in teamsup.ps().values() if row["pid"] not in (None, supervisor.pid)
@@ -55,9 +55,9 @@ def test_stop_ends_the_team_and_leaves_no_process(teamsup: Command) -> None:
     assert teamsup.run("stop").stdout == "Team 'default' is not running.\n"
 
 
-def test_workers_start_one_after_another_and_end_together(teamsup: Command) -> None:
+def test_workers_start_one_after_another_and_end_together(teamsup: TeamsupCommand) -> None:
     with teamsup.open("start") as supervisor:
-        eventually(lambda: is_ready(teamsup), "all workers ready")
+        eventually(lambda: is_team_ready(teamsup), "all workers ready")
         supervisor.send_signal(signal.SIGINT)
         output, _ = supervisor.communicate(timeout=30)
 
@@ -67,9 +67,9 @@ def test_workers_start_one_after_another_and_end_together(teamsup: Command) -> N
     assert sorted(ended) == ["monitor-bridge", "user_comm"]
 
 
-def test_a_killed_supervisor_leaves_no_worker_behind(teamsup: Command) -> None:
+def test_a_killed_supervisor_leaves_no_worker_behind(teamsup: TeamsupCommand) -> None:
     with teamsup.open("start", stdout=subprocess.DEVNULL) as supervisor:
-        eventually(lambda: is_ready(teamsup), "all workers ready")
+        eventually(lambda: is_team_ready(teamsup), "all workers ready")
         family = psutil.Process(supervisor.pid).children(recursive=True)
 
         supervisor.kill()
@@ -77,9 +77,9 @@ def test_a_killed_supervisor_leaves_no_worker_behind(teamsup: Command) -> None:
         assert psutil.wait_procs(family, timeout=10)[1] == []
 
 
-def test_the_output_of_workers_is_prefixed_on_the_terminal_and_kept_in_files(teamsup: Command) -> None:
+def test_the_output_of_workers_is_prefixed_on_the_terminal_and_kept_in_files(teamsup: TeamsupCommand) -> None:
     with teamsup.open("start") as supervisor:
-        eventually(lambda: is_ready(teamsup), "all workers ready")
+        eventually(lambda: is_team_ready(teamsup), "all workers ready")
         supervisor.terminate()
         output, _ = supervisor.communicate(timeout=30)
 
@@ -91,7 +91,7 @@ def test_the_output_of_workers_is_prefixed_on_the_terminal_and_kept_in_files(tea
     assert teamsup.run("logs").stdout.splitlines()[-1].endswith(" supervisor     | stopped")
 
 
-def test_logs_follow_shows_what_comes(running: Command) -> None:
+def test_logs_follow_shows_what_comes(running: TeamsupCommand) -> None:
     with running.open("logs", "--follow", "supervisor") as follower:
         assert follower.stdout is not None
         assert "team 'default' in" in follower.stdout.readline()
@@ -103,7 +103,7 @@ def test_logs_follow_shows_what_comes(running: Command) -> None:
         assert follower.wait(10) == 130
 
 
-def test_restart_replaces_one_worker_and_no_other(running: Command) -> None:
+def test_restart_replaces_one_worker_and_no_other(running: TeamsupCommand) -> None:
     before = running.ps()
 
     restart = running.run("restart", "monitor-bridge")
@@ -115,21 +115,21 @@ def test_restart_replaces_one_worker_and_no_other(running: Command) -> None:
     assert running.ps()["user_comm"]["pid"] == before["user_comm"]["pid"]
 
 
-def test_restart_of_something_unknown_says_what_is_known(running: Command) -> None:
+def test_restart_of_something_unknown_says_what_is_known(running: TeamsupCommand) -> None:
     restart = running.run("restart", "postman")
 
     assert restart.returncode == os.EX_USAGE
-    assert refusal(restart) == "teamsup: There is no worker 'postman'; there are user_comm, monitor-bridge, gateway."
+    assert refusal_of(restart) == "teamsup: There is no worker 'postman'; there are user_comm, monitor-bridge, gateway."
 
 
-def test_restart_says_when_a_worker_does_not_run_afterwards(running: Command) -> None:
-    why = refusal(running.run("restart", "gateway"))
+def test_restart_says_when_a_worker_does_not_run_afterwards(running: TeamsupCommand) -> None:
+    why = refusal_of(running.run("restart", "gateway"))
 
     assert why.startswith("teamsup: gateway does not run: not configured: No Discord token: set DISCORD_TOKEN")
     assert why.endswith(" See: teamsup ps gateway")
 
 
-def test_people_and_agents_can_ask_a_daemon_through_user_comm(running: Command) -> None:
+def test_people_and_agents_can_ask_a_daemon_through_user_comm(running: TeamsupCommand) -> None:
     asked = running.run("chat", stdin="@supervisor status\n@monitor-bridge load?\n@user_comm hello\n")
 
     *states, figures, greeting = asked.stdout.splitlines()
@@ -142,7 +142,7 @@ def test_people_and_agents_can_ask_a_daemon_through_user_comm(running: Command) 
     assert greeting == "Hi there! 👋"
 
 
-def test_the_supervisor_lives_through_a_locked_database(running: Command) -> None:
+def test_the_supervisor_lives_through_a_locked_database(running: TeamsupCommand) -> None:
     before = running.ps()
     blocker = sqlite3.connect(running.team.database, isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
@@ -157,11 +157,11 @@ def test_the_supervisor_lives_through_a_locked_database(running: Command) -> Non
         blocker.close()
         assert chat.stdout is not None
         assert chat.stdout.read().endswith("Hi there! 👋\n")
-    eventually(lambda: is_ready(running), "all is well again")
+    eventually(lambda: is_team_ready(running), "all is well again")
     assert running.ps()["user_comm"]["restarts"] == 0
 
 
-def test_a_gateway_without_a_token_is_not_configured_and_says_what_to_do(running: Command) -> None:
+def test_a_gateway_without_a_token_is_not_configured_and_says_what_to_do(running: TeamsupCommand) -> None:
     gateway = running.ps()["gateway"]
 
     assert (gateway["state"], gateway["restarts"], gateway["pid"], gateway["well"]) == ("not configured", 0, None, True)
@@ -170,29 +170,29 @@ def test_a_gateway_without_a_token_is_not_configured_and_says_what_to_do(running
 
 
 def test_what_an_agent_lets_people_decide_reaches_them_and_is_answered_after_a_restart_of_the_team(
-    running: Command,
+    running: TeamsupCommand,
 ) -> None:
     with MessageHub(running.team, agent="console-ann") as ann, MessageHub(running.team, agent="lead") as lead:
         ann.register("console")
         lead.register()
         question = lead.send("user_comm", "Restart web-1?", metadata={"options": ["yes", "not now"]})
-        assert ann.wait(PATIENCE)
+        assert ann.wait(TIMEOUT_SECONDS)
         (asked,) = ann.claim()
         assert asked.message.content == (
             f"lead asks (#{question.id}): Restart web-1?\n  1. yes\n  2. not now\n"
             f"Answer with its number, or: /decide {question.id} ANSWER"
         )
         ann.send("user_comm", f"/decide {question.id} 2")
-        assert lead.wait(PATIENCE)
+        assert lead.wait(TIMEOUT_SECONDS)
         assert lead.claim()[0].message.content == "not now"
 
 
-def test_what_an_agent_tells_user_comm_reaches_people(running: Command) -> None:
+def test_what_an_agent_tells_user_comm_reaches_people(running: TeamsupCommand) -> None:
     with MessageHub(running.team, agent="console-ann") as ann, MessageHub(running.team, agent="alert-manager") as agent:
         ann.register("console")
         agent.register()
         agent.send("user_comm", "checkout fails since 14:02", priority="urgent")
-        assert ann.wait(PATIENCE)
+        assert ann.wait(TIMEOUT_SECONDS)
         (told,) = ann.claim()
         assert (told.message.content, told.message.priority) == (
             "alert-manager: checkout fails since 14:02",
@@ -200,7 +200,7 @@ def test_what_an_agent_tells_user_comm_reaches_people(running: Command) -> None:
         )
 
 
-def test_an_answer_with_a_choice_goes_to_whoever_asked_and_to_nobody_else(running: Command) -> None:
+def test_an_answer_with_a_choice_goes_to_whoever_asked_and_to_nobody_else(running: TeamsupCommand) -> None:
     with (
         MessageHub(running.team, agent="console-ann") as ann,
         MessageHub(running.team, agent="console-bob") as bob,
@@ -210,17 +210,17 @@ def test_an_answer_with_a_choice_goes_to_whoever_asked_and_to_nobody_else(runnin
             person.register("console")
         lead.register()
         question = ann.send("user_comm", "@lead restart it")
-        assert lead.wait(PATIENCE)
+        assert lead.wait(TIMEOUT_SECONDS)
         (asked,) = lead.claim()
         lead.reply(asked, "web-1 or web-2?", metadata={"options": ["web-1", "web-2"]})
-        assert ann.wait(PATIENCE)
+        assert ann.wait(TIMEOUT_SECONDS)
         (answer,) = ann.claim()
         assert answer.message.reply_to == question.message_id
         assert "lead asks (#3): web-1 or web-2?\n  1. web-1\n  2. web-2\n" in answer.message.content
         assert bob.claim() == []
 
 
-def test_ps_shows_everybody_for_people_and_for_programs(running: Command) -> None:
+def test_ps_shows_everybody_for_people_and_for_programs(running: TeamsupCommand) -> None:
     table = running.run("ps").stdout.splitlines()
     rows = running.ps()
 
@@ -236,13 +236,13 @@ def test_ps_shows_everybody_for_people_and_for_programs(running: Command) -> Non
         assert row["unread"] == 0
 
 
-def test_monitor_bridge_reports_the_host(running: Command) -> None:
+def test_monitor_bridge_reports_the_host(running: TeamsupCommand) -> None:
     note = eventually(lambda: running.ps()["monitor-bridge"]["note"], "the first figures")
 
     assert [part.split()[0] for part in note.split(", ")] == ["CPU", "memory", "disk"]
 
 
-def test_an_agent_of_the_configuration_can_be_written_to_before_it_comes(teamsup: Command) -> None:
+def test_an_agent_of_the_configuration_can_be_written_to_before_it_comes(teamsup: TeamsupCommand) -> None:
     teamsup.team.create()
     teamsup.team.configuration.write_text('[team]\nagents = ["lead"]\n')
     with teamsup.open("start", stdout=subprocess.DEVNULL) as supervisor:
@@ -255,19 +255,19 @@ def test_an_agent_of_the_configuration_can_be_written_to_before_it_comes(teamsup
     assert teamsup.run("read", "--agent", "lead").stdout.endswith(": welcome\n")
 
 
-def test_detach_returns_when_the_team_is_ready(teamsup: Command) -> None:
+def test_detach_returns_when_the_team_is_ready(teamsup: TeamsupCommand) -> None:
     start = teamsup.run("start", "--detach")
     try:
         assert start.returncode == 0, start.stderr
         assert start.stdout.startswith("Team 'default' runs, pid ")
-        assert is_ready(teamsup)
+        assert is_team_ready(teamsup)
         assert teamsup.run("chat", stdin="Hello\n").stdout == "Hi there! 👋\n"
     finally:
         assert teamsup.run("stop").returncode == 0
 
 
 @pytest.mark.parametrize("detach", [[], ["--detach"]])
-def test_a_second_start_says_who_runs_the_team(running: Command, detach: list[str]) -> None:
+def test_a_second_start_says_who_runs_the_team(running: TeamsupCommand, detach: list[str]) -> None:
     pid = running.ps()["supervisor"]["pid"]
 
     second = running.run("start", *detach)
@@ -275,16 +275,16 @@ def test_a_second_start_says_who_runs_the_team(running: Command, detach: list[st
     assert second.returncode == os.EX_TEMPFAIL
     assert second.stderr.startswith(f"teamsup: Team 'default' is run by pid {pid} already.")
     assert second.stderr.count("\n") == 1
-    assert is_ready(running)
+    assert is_team_ready(running)
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(fcntl, "F_SETPIPE_SZ"), reason="needs a small pipe (Linux)")
-def test_an_output_that_nobody_reads_holds_up_nobody(teamsup: Command) -> None:
+def test_an_output_that_nobody_reads_holds_up_nobody(teamsup: TeamsupCommand) -> None:
     with teamsup.open("start") as supervisor:
         assert supervisor.stdout is not None
         fcntl.fcntl(supervisor.stdout, fcntl.F_SETPIPE_SZ, 4096)
-        eventually(lambda: is_ready(teamsup), "all workers ready")
+        eventually(lambda: is_team_ready(teamsup), "all workers ready")
         for _ in range(30):
             assert teamsup.run("restart", "monitor-bridge").returncode == 0
 
@@ -293,7 +293,7 @@ def test_an_output_that_nobody_reads_holds_up_nobody(teamsup: Command) -> None:
         assert supervisor.wait(10) == 0
 
 
-def test_a_long_answer_reaches_the_person_as_far_as_it_fits(running: Command) -> None:
+def test_a_long_answer_reaches_the_person_as_far_as_it_fits(running: TeamsupCommand) -> None:
     with MessageHub(running.team, agent="lead") as lead:
         lead.register()
         with running.open("chat", stdin=subprocess.PIPE) as chat:

@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 
 import pytest
 
-from support import PATIENCE, eventually
+from helpers.support import TIMEOUT_SECONDS, eventually
+from teamsup.config.loader import Config
 from teamsup.hub import Delivery, MessageHub, StoreBusy, Team
-from teamsup.hub.settings import Settings
 from teamsup.workers import worker
 from teamsup.workers.worker import Worker
 
@@ -34,8 +34,8 @@ def test_what_could_not_be_stored_is_tried_again_long_before_its_lease_ends(
     with MessageHub(team, agent="echo") as hub:
         ann.enroll("echo", "daemon")
         ann.send("echo", "Hello")
-        asyncio.run(asyncio.wait_for(Echo(hub, Settings(team)).run(), PATIENCE))
-    assert [each.content for each in ann.waiting()] == ["Hello"]
+        asyncio.run(asyncio.wait_for(Echo(hub, Config(team)).run(), TIMEOUT_SECONDS))
+    assert [each.content for each in ann.peek()] == ["Hello"]
 
 
 class Broken(Worker):
@@ -47,7 +47,7 @@ class Broken(Worker):
     async def handle(self, delivery: Delivery) -> None:
         raise NotImplementedError
 
-    def details(self) -> dict[str, Any]:
+    def presence_details(self) -> dict[str, Any]:
         if self.has_registered:
             raise RuntimeError("out of order")
         self.has_registered = True
@@ -59,7 +59,7 @@ def test_a_worker_ends_with_its_heartbeat(
 ) -> None:
     monkeypatch.setattr(worker, "HEARTBEAT_SECONDS", 0.01)
     with MessageHub(team, agent="broken") as hub, pytest.raises(ExceptionGroup) as ended:
-        asyncio.run(asyncio.wait_for(Broken(hub, Settings(team)).run(), PATIENCE))
+        asyncio.run(asyncio.wait_for(Broken(hub, Config(team)).run(), TIMEOUT_SECONDS))
     assert [str(error) for error in ended.value.exceptions] == ["out of order"]
     assert not caplog.records
 
@@ -84,7 +84,7 @@ class Feed(Worker):
                 self._stopping.set()
         self.hub.acknowledge(delivery)
 
-    def details(self) -> dict[str, Any]:
+    def presence_details(self) -> dict[str, Any]:
         return {"note": "3 quotes a second"}
 
 
@@ -96,14 +96,14 @@ def test_a_worker_says_at_once_what_it_cannot_do_and_that_it_can_again(
     seen = []
 
     async def converse(hub: MessageHub) -> None:
-        running = asyncio.create_task(Feed(hub, Settings(team)).run())
+        running = asyncio.create_task(Feed(hub, Config(team)).run())
         for words in ("lose", "lose the port too", "find the feed", "find the port", "end"):
             message = await asyncio.to_thread(ann.send, "feed", words)
             await asyncio.to_thread(eventually, lambda of=message: ann.trace(of.message_id)[0].done_at, words)
-            feed = ann.agent_named("feed")
+            feed = ann.find_agent("feed")
             assert feed is not None
             seen.append((feed.status, feed.note))
-        await asyncio.wait_for(running, PATIENCE)
+        await asyncio.wait_for(running, TIMEOUT_SECONDS)
 
     with MessageHub(team, agent="feed") as hub:
         asyncio.run(converse(hub))
@@ -131,17 +131,17 @@ def test_a_worker_that_cannot_read_its_mailbox_is_degraded_until_it_can(
             return listen()
 
         monkeypatch.setattr(hub, "listen_async", listen_unless_broken)
-        running = asyncio.create_task(Feed(hub, Settings(team)).run())
+        running = asyncio.create_task(Feed(hub, Config(team)).run())
         notes = [await said("degraded")]
         broken.clear()
         notes.append(await said("online"))
         ann.send("feed", "end")
-        await asyncio.wait_for(running, PATIENCE)
+        await asyncio.wait_for(running, TIMEOUT_SECONDS)
         return notes
 
     async def said(status: str) -> str:
         def note() -> str:
-            feed = ann.agent_named("feed")
+            feed = ann.find_agent("feed")
             return feed.note if feed is not None and feed.status == status else ""
 
         return await asyncio.to_thread(eventually, note, f"a feed that is {status}")

@@ -18,7 +18,7 @@ class CallerError(TeamsupError):
     exit_code = os.EX_USAGE
 
 
-class NoTeam(CallerError):
+class UnknownTeam(CallerError):
     """There is no team of that name."""
 
     exit_code = os.EX_NOINPUT
@@ -88,7 +88,7 @@ class NotConfigured(CallerError):
     exit_code = os.EX_CONFIG
 
 
-class NotSetUp(NotConfigured):
+class OptionalNotConfigured(NotConfigured):
     """An optional part of the team that nobody has configured: all is well without it."""
 
 
@@ -118,7 +118,7 @@ class StoreReadOnly(StoreError):
     """The database or its folder cannot be written."""
 
 
-class StoreAway(StoreError):
+class StoreUnavailable(StoreError):
     """The team's folder is not there at present."""
 
     exit_code = os.EX_UNAVAILABLE

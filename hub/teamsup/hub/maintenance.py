@@ -1,126 +1,226 @@
-"""Maintenance announces itself: a migration, a restore or a pruning writes a file in ``run/`` while it works.
-
-Such work may hold the write lock for minutes. The announcement lets another process tell it from a process that hangs:
-``read`` ignores the file of a dead process, and ``seconds_without_progress`` says how long nothing has moved.
-
-    with announce(team.run, "migration", total=7) as progress:
-        progress(3)
-"""
+"""Keeping the store small and sound, and mending what went wrong."""
 
 import json
+import math
 import os
+import re
+import sqlite3
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from collections.abc import Generator, Iterable
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import Literal
 
-Work = Literal["migration", "restore", "compaction", "pruning"]
-Progress = Callable[[int], None]
+from .engines.maintenance_progress import announce_maintenance
+from .engines.signal_safety import signal_safe
+from .errors import CallerError, StoreError
+from .queries import Queries
+from .tables import deliveries, search
+from .team import normalize_name
+from .timestamps import format_time
+from .validation import check_count, check_seconds, check_text, check_type, quote
 
-_PREFIX = "maintenance-"
-_WRITE_SECONDS = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class Maintenance:
-    """What one process does to the database. Times are Unix seconds; ``total`` is 0 while it is not known."""
-
-    kind: str
-    pid: int
-    process_start: int | None
-    """The kernel's start time of that process, which a later process with the same pid does not have."""
-    started_at: float
-    updated_at: float
-    done: int
-    total: int
-
-    def seconds_without_progress(self, now: float) -> float:
-        """Return the seconds since ``done`` last grew, as far as the clock of ``now`` (Unix seconds) can tell."""
-        return max(0.0, now - self.updated_at)
+_BATCH_MESSAGES = 500
+_VACUUM_PAGES = 2000
+_LEAST_ID = -(2**63)
+# So that a writer who waits gets its turn between two batches: it looks again after 0.25 to 1 ms.
+_PAUSE_SECONDS = 0.003
 
 
-@contextmanager
-def announce(run: Path, kind: Work, total: int = 0) -> Iterator[Progress]:
-    """Announce maintenance by this process until the block ends. Call the result with what is done so far.
+class Maintenance(Queries):
+    """The verbs of whoever looks after the team."""
 
-    An announcement that cannot be written stops no work, because the work itself may be what makes room on the disk.
-    """
-    path = run / f"{_PREFIX}{os.getpid()}.json"
-    started = time.time()
-    written_at = -_WRITE_SECONDS
-    start = _process_start(os.getpid())
+    def apply_all_deadlines(self) -> int:
+        """Bring about in every mailbox what the clock demands, also where nobody reads; how many mailboxes that were.
 
-    def progress(done: int) -> None:
-        nonlocal written_at
-        if time.monotonic() - written_at < _WRITE_SECONDS:
-            return
-        written_at = time.monotonic()
-        now = time.time()
-        _write(path, Maintenance(kind, os.getpid(), start, started, now, done, total))
+        A claim does the same for its own mailbox, so nothing depends on this; it makes ``status`` true earlier.
+        """
+        now = self._clock()
+        due = [row[0] for row in self._store.read(deliveries.SELECT_DUE_MAILBOXES, {"now": format_time(now)})]
+        for mailbox in due:
+            with self._write() as db:
+                self._ring_after_commit(mailbox, *deliveries.apply_deadlines(db, mailbox, now))
+        return len(due)
 
-    try:
-        progress(0)
-        yield progress
-    finally:
-        with suppress(OSError):
-            path.unlink()
+    def retry(self, message_id: str, recipient: str | None = None) -> int:
+        """Deliver dead letters of a message again, as if never tried; how many. Raises UnknownMessage."""
+        message = self.message(message_id)
+        with self._write() as db:
+            who = None if recipient is None else normalize_name(recipient)
+            revived = deliveries.requeue_dead(db, message, who)
+            self._ring_after_commit(*revived)
+        return len(revived)
+
+    def prune(self, *, older_than: float | None = None, keep: int | None = None) -> int:
+        """Remove messages that have ended: those older than so many seconds, and all but the newest ``keep``. What
+        people are still to decide stays.
+
+        What nobody has read for ``older_than`` seconds expires, and goes with a later prune. Works in small batches,
+        gives freed pages back to the file system and empties the WAL. Returns how many messages are gone.
+        """
+        if older_than is not None:
+            check_seconds("older_than", older_than, least=0)
+            self._expire_unread(self._clock() - older_than)
+        newest = 0
+        if keep is not None:
+            check_count("keep", keep)
+            rows = self._store.read("SELECT id FROM messages ORDER BY id DESC LIMIT 1 OFFSET ?", (keep,))
+            newest = rows[0][0] if rows else 0
+        before = "" if older_than is None else format_time(self._clock() - older_than)
+        gone, last = 0, _LEAST_ID
+        with announce_maintenance(self.team.run, "pruning") as progress:
+            while batch := [row[0] for row in self._store.read(_SELECT_ENDED, (last, newest, before, _BATCH_MESSAGES))]:
+                with self._write() as db:
+                    _delete_messages(db, batch)
+                gone += len(batch)
+                last = batch[-1]
+                progress(gone)
+                time.sleep(_PAUSE_SECONDS)
+            self._reclaim_space()
+        return gone
+
+    def count_messages_of(self, person: str) -> int:
+        """How many messages forget() would remove."""
+        rows = self._store.read(f"SELECT count(*) FROM ({_SELECT_OF_PERSON})", self._find_names_of(person))  # noqa: S608
+        return int(rows[0][0])
+
+    def forget(self, person: str) -> int:
+        """Remove every message from, for or to a person, or that quotes them, the answers to these, and their name; how
+        many messages.
+
+        ``person`` is an agent's name, or the ``user``, ``person`` or ``from`` of a message's metadata; ``discord:30``
+        is user 30. The freed space is overwritten. Works in small batches; after an error say it again.
+        """
+        names = self._find_names_of(person)
+        gone = 0
+        with announce_maintenance(self.team.run, "pruning") as progress:
+            # All messages are looked through, so outside of a transaction; again for what has come meanwhile.
+            while found := [row[0] for row in self._store.read(_SELECT_OF_PERSON, names)]:
+                for start in range(0, len(found), _BATCH_MESSAGES):
+                    batch = found[start : start + _BATCH_MESSAGES]
+                    with self._secure_delete() as db:
+                        _delete_messages(db, batch)
+                    gone += len(batch)
+                    progress(gone)
+            # The index is rewritten as a whole, however long that takes.
+            with self._secure_delete(longest=math.inf) as db:
+                search.optimize(db)
+                for sql in _FORGET_PERSON:
+                    db.execute(sql, names)
+            self._reclaim_space()
+        return gone
+
+    @signal_safe
+    def _secure_delete(self, longest: float | None = None) -> Generator[sqlite3.Connection, None, None]:
+        """A transaction that overwrites what it deletes."""
+        with self._write(longest=longest) as db:
+            before = db.execute("PRAGMA secure_delete").fetchone()[0]
+            try:
+                db.execute("PRAGMA secure_delete=1")
+                yield db
+            finally:
+                db.execute(f"PRAGMA secure_delete={before}")
+
+    def backup(self, target: Path) -> None:
+        """Write a consistent copy while the team goes on. Raises CallerError when the file exists, StoreError."""
+        check_type("target", target, Path)
+        partial = Path(f"{target}.partial")
+        try:
+            if target.exists():
+                raise CallerError(f"{target} is there already; choose another name.")
+            os.close(os.open(partial, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600))
+            with closing(sqlite3.connect(partial)) as copy:
+                self._store.copy_to(copy)
+                copy.execute("PRAGMA journal_mode=DELETE")
+            partial.replace(target)
+        except (OSError, ValueError, sqlite3.Error) as error:
+            with suppress(OSError, ValueError):
+                partial.unlink()
+            why = error.strerror if isinstance(error, OSError) else error
+            raise StoreError(f"No backup was written to {quote(str(target))}: {why}.") from error
+
+    def check_integrity(self) -> list[str]:
+        """What is wrong with the store, a sentence each; empty when it is sound."""
+        problems = [str(row[0]) for row in self._store.read("PRAGMA integrity_check") if row[0] != "ok"]
+        (orphans,) = self._store.read("SELECT count(*) FROM deliveries WHERE message NOT IN (SELECT id FROM messages)")[
+            0
+        ]
+        if orphans:
+            problems.append(f"{orphans} deliveries belong to no message.")
+        (stuck,) = self._store.read(deliveries.COUNT_HEADLESS_CONVERSATIONS)[0]
+        (lost,) = self._store.read(deliveries.COUNT_PENDING_WITHOUT_DELIVERY)[0]
+        if lost:
+            problems.append(f"{lost} pending messages have no open delivery.")
+        if stuck:
+            problems.append(f"{stuck} conversations have open deliveries but none that may be claimed.")
+        return problems
+
+    def _find_names_of(self, person: str) -> dict[str, str]:
+        return _known_names(person, [row[0] for row in self._store.read(_SELECT_ALL_NAMES)])
+
+    def _expire_unread(self, before: float) -> None:
+        while rows := self._store.read(_SELECT_UNREAD_BEFORE, (format_time(before), _BATCH_MESSAGES)):
+            with self._write() as db:
+                for row in rows:
+                    self._ring_after_commit(*deliveries.expire(db, row, self._clock()))
+            time.sleep(_PAUSE_SECONDS)
+
+    def _reclaim_space(self) -> None:
+        while self._store.read("PRAGMA freelist_count")[0][0] and self._store.vacuum(_VACUUM_PAGES):
+            time.sleep(_PAUSE_SECONDS)
+        self._store.truncate_wal()
 
 
-def read(run: Path, pid: int | None = None) -> Maintenance | None:
-    """Return the maintenance that a living process does now, of process ``pid`` if given; the oldest of several."""
-    found = [work for path in run.glob(f"{_PREFIX}*.json") if (work := _read(path)) is not None and _lives(work)]
-    return min(
-        (work for work in found if pid in (None, work.pid)),
-        key=lambda work: work.started_at,
-        default=None,
-    )
+def _delete_messages(db: sqlite3.Connection, ids: list[int]) -> None:
+    search.remove(db, ids)
+    db.executemany("DELETE FROM messages WHERE id = ?", [(message,) for message in ids])
 
 
-def _write(path: Path, work: Maintenance) -> None:
-    """Replace the file at once, so that a reader never sees half of it."""
-    new = path.with_suffix(".new")
-    with suppress(OSError):
-        descriptor = os.open(new, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-        with open(descriptor, "w", encoding="utf-8") as file:
-            json.dump(asdict(work), file)
-        new.replace(path)
+_SELECT_ENDED = """
+    SELECT id FROM messages WHERE id > ? AND (id <= ? OR created_at < ?)
+      AND NOT EXISTS (SELECT 1 FROM deliveries WHERE message = messages.id AND done_at IS NULL)
+      AND id NOT IN (SELECT question FROM decisions WHERE state = 'open' UNION ALL SELECT p.message
+        FROM decisions AS d JOIN decision_places AS p ON p.question = d.question WHERE d.state = 'open')
+    ORDER BY id LIMIT ?
+"""
+
+_SELECT_UNREAD_BEFORE = """
+    SELECT m.*, d.recipient AS mailbox FROM messages AS m JOIN deliveries AS d ON d.message = m.id
+    WHERE m.created_at < ? AND d.state = 'ready' LIMIT ?
+"""
+
+_SELECT_OF_PERSON = """
+    WITH names AS MATERIALIZED (SELECT value AS name FROM json_each(:names)), theirs AS MATERIALIZED (
+      SELECT id, message_id FROM messages WHERE lower(sender) IN names OR lower(recipient) IN names
+        OR (json_valid(metadata) AND (CAST(json_extract(metadata, '$.user') AS TEXT) = :user
+          OR json_extract(metadata, '$.person') IN names OR json_extract(metadata, '$.from') IN names
+          OR EXISTS (SELECT 1 FROM json_each(metadata, '$.quotes') WHERE value IN names))))
+    SELECT id FROM theirs UNION
+    SELECT m.id FROM theirs AS t JOIN messages AS m ON m.reply_to = t.message_id
+"""
+_SELECT_ALL_NAMES = """
+    SELECT lower(sender) FROM messages UNION SELECT lower(recipient) FROM messages WHERE recipient IS NOT NULL
+      UNION SELECT lower(agent_name) FROM agent_status WHERE agent_name IS NOT NULL
+"""
+_FORGET_PERSON = (
+    "DELETE FROM agent_status WHERE lower(agent_name) IN (SELECT value FROM json_each(:names))",
+    "DELETE FROM discord_people WHERE CAST(person AS TEXT) = :user",
+    # A terminal's conversations begin with its name.
+    "DELETE FROM conversations WHERE substr(conversation, 1, instr(conversation, ':') - 1)"
+    " IN (SELECT value FROM json_each(:names))",
+    # What is chosen among options is the agent's words; else it is theirs.
+    "UPDATE decisions SET decided_by = 'somebody', person = NULL,"
+    " answer = iif(options = '[]' AND answer IS NOT NULL, '(forgotten)', answer)"
+    " WHERE person IN (SELECT value FROM json_each(:names))",
+)
 
 
-def _read(path: Path) -> Maintenance | None:
-    """Return what the file says; None for a file that is gone or that another program wrote."""
-    try:
-        data = json.loads(path.read_text("utf-8"))
-        return Maintenance(
-            kind=str(data["kind"]),
-            pid=int(data["pid"]),
-            process_start=data["process_start"],
-            started_at=float(data["started_at"]),
-            updated_at=float(data["updated_at"]),
-            done=int(data["done"]),
-            total=int(data["total"]),
-        )
-    except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
-        return None
-
-
-def _lives(work: Maintenance) -> bool:
-    if work.pid <= 0:
-        return False
-    try:
-        os.kill(work.pid, 0)
-    except PermissionError:
-        pass
-    except (OSError, OverflowError):
-        return False
-    return work.process_start == _process_start(work.pid)
-
-
-def _process_start(pid: int) -> int | None:
-    """Return the kernel's start time of a process in ticks; None where there is no /proc."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return int(file.read().rpartition(b")")[2].split()[19])
-    except (OSError, IndexError, ValueError):
-        return None
+def _known_names(person: str, everybody: Iterable[str]) -> dict[str, str]:
+    """What a person is called: as whom they take part, in each of their terminals, by whom they are passed on, and on
+    Discord."""
+    given = check_text("person", person).strip()
+    user = given.removeprefix("discord:")
+    names = {given, given.lower(), f"discord:{user}" if user.isdecimal() else given}
+    if given.lower().startswith("console-"):
+        terminal = re.compile(re.escape(given.lower()) + r"-\d+")
+        names |= {name for name in everybody if terminal.fullmatch(name)}
+    return {"user": user, "names": json.dumps(sorted(names))}

@@ -8,28 +8,28 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from .checks import check_text, quote
-from .errors import InvalidName, InvalidValue, StoreAway, StoreError, UnsafeFile
+from .errors import InvalidName, InvalidValue, StoreError, StoreUnavailable, UnsafeFile
+from .validation import check_text, quote
 
-HANDED = "TEAMSUP_CONFIGURATION"
+CONFIGURATION_VARIABLE = "TEAMSUP_CONFIGURATION"
 """The variable in which the supervisor names the file with the configuration that it has accepted."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 _SOCKET_PATH_MAX = 100  # bytes; the kernel's limit is 107 on Linux and 103 on macOS
-_BELL_NAME_MAX = 24
+_DOORBELL_NAME_MAX = 24
 
 
-def fold(name: str) -> str:
+def fold_case(name: str) -> str:
     """The spelling that counts of a name which need not be allowed; deploy/claude/guard.py folds in the same way."""
     return name.strip().lower()
 
 
-def fold_name(name: str, what: str = "agent") -> str:
+def normalize_name(name: str, what: str = "agent") -> str:
     """The one spelling of a name: trimmed, lower case.
 
     Raises InvalidName unless that matches ``[a-z0-9][a-z0-9_.-]{0,63}``. Names become file names, so this is also
     what keeps paths out of input.
     """
-    folded = fold(check_text(f"The {what}'s name", name))
+    folded = fold_case(check_text(f"The {what}'s name", name))
     if not _NAME.fullmatch(folded):
         raise InvalidName(
             f"{quote(name)} is not a name for {'an' if what[0] in 'aeiou' else 'a'} {what}: use 1 to 64 letters, "
@@ -49,7 +49,7 @@ class Team:
     def named(cls, name: str | None = None, home: str | Path | None = None) -> "Team":
         """The team of that name, by default $TEAMSUP_TEAM or "default", in the folder ``home`` of all teams, by default
         $TEAMSUP_HOME or ~/.claude/teams."""
-        folded = fold_name(name if name is not None else os.environ.get("TEAMSUP_TEAM") or "default", "team")
+        folded = normalize_name(name if name is not None else os.environ.get("TEAMSUP_TEAM") or "default", "team")
         home = home or os.environ.get("TEAMSUP_HOME") or "~/.claude/teams"
         try:
             return cls(folded, Path(home).expanduser().absolute() / folded)
@@ -79,7 +79,7 @@ class Team:
     def run(self) -> Path:
         """Sockets and locks; elsewhere when the folder's own path is too long for a socket's address."""
         inside = self.folder / "run"
-        if len(os.fsencode(inside)) + 1 + _BELL_NAME_MAX + len("@4194304.65535") <= _SOCKET_PATH_MAX:
+        if len(os.fsencode(inside)) + 1 + _DOORBELL_NAME_MAX + len("@4194304.65535") <= _SOCKET_PATH_MAX:
             return inside
         import tempfile  # few have such a path
 
@@ -93,8 +93,10 @@ class Team:
         its database, StoreAway when the folder of a worker's team is not there: the supervisor had it when it started
         this process.
         """
-        if os.environ.get(HANDED) == str(self.accepted_configuration) and not self.folder.is_dir():
-            raise StoreAway(f"{self.folder} is not there at present. Move or mount it back; nothing was changed.")
+        if os.environ.get(CONFIGURATION_VARIABLE) == str(self.accepted_configuration) and not self.folder.is_dir():
+            raise StoreUnavailable(
+                f"{self.folder} is not there at present. Move or mount it back; nothing was changed."
+            )
         try:
             for folder in (self.folder, self.logs, self.run):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -125,7 +127,7 @@ def check_owner(path: Path) -> None:
     us = os.geteuid()
     if found.st_uid not in (us, 0):
         raise UnsafeFile(
-            f"{path} belongs to {_user(found.st_uid)}, and this is {_user(us)}. Run this as {_user(found.st_uid)}, or "
+            f"{path} belongs to {_user_name(found.st_uid)}, and this is {_user_name(us)}. Run this as {_user_name(found.st_uid)}, or "
             f"hand the file over: chown {us} {shlex.quote(str(path))}"
         )
     if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
@@ -134,7 +136,7 @@ def check_owner(path: Path) -> None:
         )
 
 
-def _user(number: int) -> str:
+def _user_name(number: int) -> str:
     import pwd  # few are refused
 
     try:
@@ -143,9 +145,9 @@ def _user(number: int) -> str:
         return f"uid {number}"
 
 
-def bell_name(agent: str) -> str:
+def doorbell_name(agent: str) -> str:
     """The agent's part of a doorbell's file name: its name, or a digest where that is too long for a socket's path."""
-    if len(agent) <= _BELL_NAME_MAX:
+    if len(agent) <= _DOORBELL_NAME_MAX:
         return agent
     return agent[:7] + "~" + _digest(agent.encode())
 

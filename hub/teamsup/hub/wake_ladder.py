@@ -1,19 +1,19 @@
 """The wake ladder: which unread messages have still to be said to their agent, and how loudly. Only reading ends it."""
 
-from . import clock_step, deliveries, sending
-from .checks import check_count, check_kind_of, check_seconds, check_text
-from .clock import to_text
 from .errors import InvalidValue
-from .hub_base import HubBase
-from .messages import Message, Step
+from .models import Message, WakeStep
+from .session import HubSession
+from .tables import clock_step, deliveries, messages
+from .timestamps import format_time
+from .validation import check_count, check_seconds, check_text, check_type
 
-_ANNOUNCE = f"""
+_TAKE_WAKE_STEP = f"""
     UPDATE deliveries SET ladder = ladder | :step, offered_at = coalesce(offered_at, :now)
-    WHERE {deliveries.READY} AND ladder & :steps = 0 RETURNING message, rank
+    WHERE {deliveries.IS_CLAIMABLE} AND ladder & :steps = 0 RETURNING message, rank
 """  # noqa: S608
 
 # The cross join keeps SQLite from walking through all messages: only those of the open deliveries are looked at.
-_STILL_UNREAD = """
+_SELECT_OVERDUE_UNREAD = """
     SELECT m.*, d.recipient AS mailbox FROM deliveries AS d
       CROSS JOIN messages AS m ON m.id = d.message
       CROSS JOIN agent_status AS a ON lower(a.agent_name) = d.recipient AND a.kind = 'agent'
@@ -23,39 +23,42 @@ _STILL_UNREAD = """
 """
 
 
-class WakeLadder(HubBase):
+class WakeLadder(HubSession):
     """The verbs of those who see to it that a message is heard."""
 
-    def waiting(self, limit: int = 10) -> list[Message]:
+    def peek(self, limit: int = 10) -> list[Message]:
         """What a claim would return now, and goes on waiting."""
         rows = self._store.read(
-            deliveries.WAITING, {"me": self.agent, "now": to_text(self._clock()), "limit": check_count("limit", limit)}
+            deliveries.SELECT_CLAIMABLE,
+            {"me": self.agent, "now": format_time(self._clock()), "limit": check_count("limit", limit)},
         )
-        return [sending.message_from(row) for row in rows]
+        return [messages.message_from_row(row) for row in rows]
 
-    def announce(self, step: Step) -> list[Message]:
+    def take_wake_step(self, step: WakeStep) -> list[Message]:
         """Take what waits for us to this step; what had not been there, in the order of reading.
 
         Whoever calls this says so to the agent. No message is returned twice for a step, whichever process asks.
         """
-        check_kind_of("step", step, Step)
-        values = {"me": self.agent, "now": to_text(self._clock()), "step": step, "steps": step.ends_with}
-        if not self._store.read(deliveries.CLAIMABLE, values):
+        check_type("step", step, WakeStep)
+        values = {"me": self.agent, "now": format_time(self._clock()), "step": step, "steps": step.ended_by}
+        if not self._store.read(deliveries.SELECT_ANY_CLAIMABLE, values):
             return []
         with self._write(durable=False) as db:
             # RETURNING knows no order of its own.
-            taken = sorted(db.execute(_ANNOUNCE, values).fetchall(), key=lambda row: (row["rank"], row["message"]))
+            taken = sorted(
+                db.execute(_TAKE_WAKE_STEP, values).fetchall(), key=lambda row: (row["rank"], row["message"])
+            )
             rows = [db.execute("SELECT * FROM messages WHERE id = ?", (row["message"],)).fetchone() for row in taken]
-        return [sending.message_from(row) for row in rows if row is not None]
+        return [messages.message_from_row(row) for row in rows if row is not None]
 
-    def begin_ladder(self) -> None:
+    def reset_wake_steps(self) -> None:
         """A reader begins who has heard of nothing: what waits for us may be announced again from the first step."""
         with self._write(durable=False) as db:
             db.execute(
                 "UPDATE deliveries SET ladder = 0 WHERE recipient = ? AND state = 'ready' AND ladder > 0", (self.agent,)
             )
 
-    def still_unread(self, seconds: float) -> list[tuple[Message, str]]:
+    def overdue_unread(self, seconds: float) -> list[tuple[Message, str]]:
         """Messages of ours that an agent has not read for so many seconds, each with that agent's name.
 
         They come again until mark_told().
@@ -63,14 +66,14 @@ class WakeLadder(HubBase):
         check_seconds("seconds", seconds, least=0)
         now = self._clock()
         # Of one whose clock was ahead nobody knows how long it has waited.
-        ahead = to_text(now + clock_step.TOLERANCE_SECONDS)
-        values = {"me": self.agent, "before": to_text(now - seconds), "ahead": ahead}
-        rows = self._store.read(_STILL_UNREAD, values)
-        return [(sending.message_from(row), str(row["mailbox"])) for row in rows]
+        ahead = format_time(now + clock_step.TOLERANCE_SECONDS)
+        values = {"me": self.agent, "before": format_time(now - seconds), "ahead": ahead}
+        rows = self._store.read(_SELECT_OVERDUE_UNREAD, values)
+        return [(messages.message_from_row(row), str(row["mailbox"])) for row in rows]
 
-    def mark_told(self, *still_unread: tuple[Message, str]) -> None:
+    def mark_sender_notified(self, *still_unread: tuple[Message, str]) -> None:
         """The sender of these messages knows that their agents do not listen."""
-        at = to_text(self._clock())
+        at = format_time(self._clock())
         try:
             told = [(at, message.id, check_text("agent", agent)) for message, agent in still_unread]
         except (TypeError, ValueError, AttributeError) as error:

@@ -11,19 +11,19 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from teamsup.hub import Agent, MessageHub, Stats, TeamsupError
-from teamsup.hub.messages import DELIVERY_STATES
+from teamsup.hub.models import DELIVERY_STATES
 
-from .lifecycle import State
+from .processes.lifecycle import State
 from .state_file import TeamState
 
 Sample = tuple[dict[str, str], float]
 
 
-_CONNECTIONS = 16
-_SECONDS = 5.0
+_MAX_CONNECTIONS = 16
+_TIMEOUT_SECONDS = 5.0
 """So long a client has for its request and for reading the answer."""
-_HOSTS = ("localhost", "127.0.0.1", "[::1]")
-_OF_BROWSERS = ("Origin", "Referer", "Sec-Fetch-Site")
+_ALLOWED_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+_BROWSER_HEADERS = ("Origin", "Referer", "Sec-Fetch-Site")
 
 
 class _Server(ThreadingHTTPServer):
@@ -34,29 +34,29 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, port: int, handler: type[BaseHTTPRequestHandler]) -> None:
         super().__init__(("127.0.0.1", port), handler)
         self._lock = threading.Lock()
-        self._begun: dict[socket.socket, float] = {}
+        self._accepted_at: dict[socket.socket, float] = {}
         """When each connection was accepted, the oldest first."""
 
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - the library's types
         with self._lock:
-            self._begun[request] = time.monotonic()
+            self._accepted_at[request] = time.monotonic()
         self.service_actions()
         super().process_request(request, client_address)
 
     def service_actions(self) -> None:
         """Break off what is too old or too much, the oldest first; called twice a second."""
         with self._lock:
-            oldest = time.monotonic() - _SECONDS
-            late = [each for each, begun in self._begun.items() if begun < oldest]
-            much = list(self._begun)[: max(0, len(self._begun) - _CONNECTIONS)]
+            oldest = time.monotonic() - _TIMEOUT_SECONDS
+            late = [each for each, begun in self._accepted_at.items() if begun < oldest]
+            much = list(self._accepted_at)[: max(0, len(self._accepted_at) - _MAX_CONNECTIONS)]
             for request in {*late, *much}:
-                del self._begun[request]
+                del self._accepted_at[request]
                 with suppress(OSError):
                     request.shutdown(socket.SHUT_RDWR)
 
     def shutdown_request(self, request: Any) -> None:  # noqa: ANN401
         with self._lock:
-            self._begun.pop(request, None)
+            self._accepted_at.pop(request, None)
         super().shutdown_request(request)
 
     def handle_error(self, request: object, client_address: object) -> None:
@@ -68,19 +68,21 @@ class MetricsServer:
 
     def __init__(self, port: int, hub: MessageHub, state: Callable[[], TeamState]) -> None:
         class Handler(BaseHTTPRequestHandler):
-            timeout = _SECONDS
+            timeout = _TIMEOUT_SECONDS
 
             def do_GET(self) -> None:
                 # A page in a browser reaches loopback too, by a name that its author owns.
                 host = self.headers.get("Host", "")
-                if re.sub(r":\d*$", "", host).lower() not in _HOSTS or any(map(self.headers.get, _OF_BROWSERS)):
+                if re.sub(r":\d*$", "", host).lower() not in _ALLOWED_HOSTS or any(
+                    map(self.headers.get, _BROWSER_HEADERS)
+                ):
                     self.send_error(403, "only for programs of this machine")
                     return
                 if self.path.partition("?")[0] != "/metrics":
                     self.send_error(404, "only /metrics is here")
                     return
                 try:
-                    body = render(state(), hub.agents(), hub.stats(), time.time()).encode()
+                    body = render_metrics(state(), hub.agents(), hub.stats(), time.time()).encode()
                 except TeamsupError as error:
                     self.send_error(503, str(error))
                     return
@@ -106,7 +108,7 @@ class MetricsServer:
         self._server.server_close()
 
 
-def render(state: TeamState, agents: Sequence[Agent], stats: Stats, now: float) -> str:
+def render_metrics(state: TeamState, agents: Sequence[Agent], stats: Stats, now: float) -> str:
     """All figures as text; times are in seconds."""
     workers = state.workers
     moment = datetime.fromtimestamp(now, UTC)
@@ -121,7 +123,7 @@ def render(state: TeamState, agents: Sequence[Agent], stats: Stats, now: float) 
             "worker_up",
             "gauge",
             "1 while the worker runs",
-            [_of(w.name, float(w.state == State.RUNNING)) for w in workers],
+            [_worker_sample(w.name, float(w.state == State.RUNNING)) for w in workers],
         ),
         (
             "worker_state",
@@ -135,7 +137,12 @@ def render(state: TeamState, agents: Sequence[Agent], stats: Stats, now: float) 
             "1 while the agent runs and cannot do its work",
             [({"agent": a.name}, float(a.is_present(moment) and bool(a.degraded))) for a in agents],
         ),
-        ("worker_restarts_total", "counter", "Times it was started again", [_of(w.name, w.restarts) for w in workers]),
+        (
+            "worker_restarts_total",
+            "counter",
+            "Times it was started again",
+            [_worker_sample(w.name, w.restarts) for w in workers],
+        ),
         ("heartbeat_age_seconds", "gauge", "Since the agent's last heartbeat", beats),
         (
             "deliveries",
@@ -148,22 +155,22 @@ def render(state: TeamState, agents: Sequence[Agent], stats: Stats, now: float) 
         ("oldest_unread_seconds", "gauge", "Age of the oldest message that could be read now", [({}, oldest)]),
         ("supervisor_start_time_seconds", "gauge", "Unix time of its start", [({}, state.started_at)]),
     ]
-    return "".join(_family(*family) for family in families)
+    return "".join(_render_family(*family) for family in families)
 
 
-def _of(worker: str, value: float) -> Sample:
+def _worker_sample(worker: str, value: float) -> Sample:
     return {"worker": worker}, value
 
 
-def _family(name: str, kind: str, help_text: str, samples: Iterable[Sample]) -> str:
+def _render_family(name: str, kind: str, help_text: str, samples: Iterable[Sample]) -> str:
     full = f"teamsup_{name}"
     lines = [f"# HELP {full} {help_text}", f"# TYPE {full} {kind}"]
     for labels, value in samples:
-        inside = ",".join(f'{key}="{_escaped(text)}"' for key, text in labels.items())
+        inside = ",".join(f'{key}="{_escape(text)}"' for key, text in labels.items())
         lines.append(f"{full}{{{inside}}} {value:.15g}" if inside else f"{full} {value:.15g}")
     return "\n".join(lines) + "\n"
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     """A foreign program may have given itself any name."""
     return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")

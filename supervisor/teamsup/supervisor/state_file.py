@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from teamsup.hub import CallerError, StoreAway, Team
-from teamsup.hub.command_line import command_line
-from teamsup.hub.file_lock import try_lock
+from teamsup.hub import CallerError, StoreUnavailable, Team
+from teamsup.hub.engines.sqlite.file_lock import try_lock
+from teamsup.terminal.hints import command_hint
 
-from . import leftovers
-from .deaths import Death
-from .lifecycle import State
-from .process_identity import identity_of, send_signal
+from .health.crashes import Crash
+from .processes import orphans
+from .processes.lifecycle import State
+from .processes.process_identity import identity_of, send_signal
 
 _LOCK_BYTES, _WORD_BYTES = 200, 800
 
@@ -28,7 +28,7 @@ class AlreadyRunning(CallerError):
     exit_code = os.EX_TEMPFAIL
 
 
-class NotHere(CallerError):
+class ForeignSupervisor(CallerError):
     """The supervisor that runs this team is not a process of this system."""
 
     exit_code = os.EX_UNAVAILABLE
@@ -51,7 +51,7 @@ class WorkerState:
     restarts: int
     reason: str
     heartbeat_seconds: float | None
-    deaths: tuple[Death, ...]
+    deaths: tuple[Crash, ...]
     """The last ones, the newest last."""
 
     @property
@@ -75,54 +75,54 @@ class TeamState:
     """In Unix seconds."""
 
 
-def hold(team: Team) -> None:
+def acquire_lock(team: Team) -> None:
     """Take the right to run the team, until this process ends however it ends.
 
     Raises AlreadyRunning, saying who holds the team.
     """
     # Somebody who only asks, in holder(), has the lock for a moment too.
     while (file := try_lock(_lock_path(team))) is None:
-        if (pid := holder(team)) is not None:
+        if (pid := owner_pid(team)) is not None:
             raise AlreadyRunning(
                 f"Team {team.name!r} is run by pid {pid} already. "
-                f"See it with '{command_line(team, 'ps')}', end it with '{command_line(team, 'stop')}'."
+                f"See it with '{command_hint(team, 'ps')}', end it with '{command_hint(team, 'stop')}'."
             )
     os.ftruncate(file, 0)
     # With room for a word that can be left also when the disk is full.
     os.write(file, f"{os.getpid()}\n{identity_of(os.getpid())}\n".encode().ljust(_LOCK_BYTES + _WORD_BYTES))
 
 
-def keep_hold(team: Team) -> bool:
+def reacquire_lock(team: Team) -> bool:
     """Take the lock again if somebody has removed its file; whether that was so. A folder that is away is not made.
 
     Raises AlreadyRunning when another supervisor runs the team by now.
     """
-    if holder(team) == os.getpid() or not team.folder.is_dir():
+    if owner_pid(team) == os.getpid() or not team.folder.is_dir():
         return False
     team.create()
-    hold(team)
+    acquire_lock(team)
     return True
 
 
-def holder(team: Team) -> int | None:
+def owner_pid(team: Team) -> int | None:
     """The pid of the supervisor that runs the team now."""
-    held = _held(team)
+    held = _read_owner(team)
     return None if held is None else held[0]
 
 
-def signal_holder(team: Team, number: signal.Signals) -> None:
+def signal_owner(team: Team, number: signal.Signals) -> None:
     """Send a signal to the supervisor that runs the team; nothing when it has ended meanwhile.
 
     Raises NotHere when that is not a process of this system: a lock may come from another container or machine.
     """
-    held = _held(team)
-    if held is not None and not send_signal(*held, number) and _held(team) == held:
-        raise NotHere(
+    held = _read_owner(team)
+    if held is not None and not send_signal(*held, number) and _read_owner(team) == held:
+        raise ForeignSupervisor(
             f"Team {team.name!r} is run by pid {held[0]} of another container or machine. Stop it where it was started."
         )
 
 
-def _held(team: Team) -> tuple[int, str] | None:
+def _read_owner(team: Team) -> tuple[int, str] | None:
     """The pid and the identity of the supervisor that runs the team now."""
     try:
         file = os.open(_lock_path(team), os.O_RDONLY | os.O_CLOEXEC)
@@ -140,13 +140,13 @@ def _held(team: Team) -> tuple[int, str] | None:
 
 def holder_without_folder(team: Team) -> int | None:
     """The pid of a supervisor that goes on while the team's folder, with the lock, is away."""
-    return None if team.folder.is_dir() else leftovers.supervisor_of(team)
+    return None if team.folder.is_dir() else orphans.supervisor_of(team)
 
 
 def require_folder(team: Team) -> None:
     """Raises StoreAway when the team's folder is away and a supervisor waits for it: nobody may make another one."""
     if (pid := holder_without_folder(team)) is not None:
-        raise StoreAway(without_folder(team, pid))
+        raise StoreUnavailable(without_folder(team, pid))
 
 
 def without_folder(team: Team, pid: int) -> str:
@@ -155,23 +155,23 @@ def without_folder(team: Team, pid: int) -> str:
 
 def require_running(team: Team) -> None:
     """Raises NotRunning, saying how to start it, unless a supervisor runs the team."""
-    if holder(team) is None:
-        raise NotRunning(not_running(team))
+    if owner_pid(team) is None:
+        raise NotRunning(describe_not_running(team))
 
 
-def not_running(team: Team) -> str:
-    return f"Team {team.name!r} is not running. Start it with: {command_line(team, 'start')}"
+def describe_not_running(team: Team) -> str:
+    return f"Team {team.name!r} is not running. Start it with: {command_hint(team, 'start')}"
 
 
-def write(team: Team, state: TeamState) -> None:
+def write_state(team: Team, state: TeamState) -> None:
     """Replace the file at once, so that a reader never sees half of it."""
     path = _state_path(team)
     new = path.with_suffix(".new")
-    new.write_text(json.dumps(state, default=_fields_of), "utf-8")
+    new.write_text(json.dumps(state, default=_to_dict), "utf-8")
     new.replace(path)
 
 
-def _fields_of(value: object) -> dict[str, object]:
+def _to_dict(value: object) -> dict[str, object]:
     """As asdict() does, which copies each value and takes ten times as long."""
     return {name: getattr(value, name) for name in type(value).__dataclass_fields__}  # type: ignore[attr-defined]
 
@@ -186,9 +186,9 @@ def leave_word(team: Team, trouble: str) -> None:
         os.pwrite(file.fileno(), trouble.encode()[:_WORD_BYTES].ljust(_WORD_BYTES), _LOCK_BYTES)
 
 
-def read(team: Team) -> TeamState | None:
+def read_state(team: Team) -> TeamState | None:
     """What the last supervisor wrote; None when it never did, or the one that runs now has not yet."""
-    state, pid = last(team), holder(team)
+    state, pid = read_last_state(team), owner_pid(team)
     if state is None or pid not in (None, state.pid):
         return None
     word = "" if pid is None else _word(team)
@@ -202,7 +202,7 @@ def _word(team: Team) -> str:
     return ""
 
 
-def last(team: Team) -> TeamState | None:
+def read_last_state(team: Team) -> TeamState | None:
     """What was written last, whoever runs the team now; None when nothing ever was.
 
     Of a file that cannot be understood nothing is known but that its writer did not end in order.
@@ -218,7 +218,7 @@ def last(team: Team) -> TeamState | None:
 
 
 def _worker_from(data: dict[str, Any]) -> WorkerState:
-    deaths = tuple(Death(lines=tuple(death.pop("lines")), **death) for death in data.pop("deaths"))
+    deaths = tuple(Crash(lines=tuple(death.pop("lines")), **death) for death in data.pop("deaths"))
     return WorkerState(deaths=deaths, **data)
 
 

@@ -4,6 +4,6 @@ import os
 import sys
 
 if any(word.endswith("discord_gateway") for word in sys.orig_argv):
-    from fake_discord.pointed import point_at
+    from fake_discord.redirect import redirect_to
 
-    point_at(os.environ["FAKE_DISCORD"])
+    redirect_to(os.environ["FAKE_DISCORD"])

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fake_discord import BOT, GUILD, FakeDiscord
-from gateway_process import connected, start
+from helpers.gateway_process import start_gateway, wait_until_connected
 from teamsup.hub import MessageHub, StaleLease, StoreError, Team
 
 _CHANNELS = 20
@@ -26,7 +26,7 @@ _TOML = f"[gateway]\nguilds = [{GUILD}]\nmessages_per_minute = 1000\ncatch_up_me
 
 
 @dataclass(frozen=True)
-class Books:
+class GatewayTally:
     """What people wrote and what they read, channel by channel."""
 
     asked: int
@@ -43,7 +43,7 @@ class Books:
         return not (self.unanswered or self.answered_twice or self.out_of_order or self.not_understood)
 
 
-async def hammer(team: Team, messages: int, *, every: float = 4.0, pause: float = 0.05, seed: int = 0) -> Books:
+async def hammer(team: Team, messages: int, *, every: float = 4.0, pause: float = 0.05, seed: int = 0) -> GatewayTally:
     """People write so many messages, one each ``pause`` seconds; the gateway is killed about ``every`` seconds."""
     team.create()
     team.configuration.write_text(_TOML)
@@ -55,12 +55,12 @@ async def hammer(team: Team, messages: int, *, every: float = 4.0, pause: float 
         _plan_faults(discord)
         with MessageHub(team, agent="user_comm", durability="normal") as user_comm:
             user_comm.register()
-            answering = asyncio.create_task(_answer(user_comm))
-            troubling = asyncio.create_task(_trouble(discord, chance))
-            killing = _Killing(team, discord, every, chance)
+            answering = asyncio.create_task(_answer_questions(user_comm))
+            troubling = asyncio.create_task(_disrupt(discord, chance))
+            killing = _RepeatedKills(team, discord, every, chance)
             try:
                 # What was said before the bot was ever there is not for it.
-                await connected(user_comm)
+                await wait_until_connected(user_comm)
                 asked: dict[int, list[str]] = {channel: [] for channel in channels}
                 for number in range(messages):
                     channel = chance.choice(channels)
@@ -70,14 +70,14 @@ async def hammer(team: Team, messages: int, *, every: float = 4.0, pause: float 
                 troubling.cancel()
                 await killing.end()
                 discord.faults.clear()
-                await _until_answered(discord, asked)
+                await _wait_until_answered(discord, asked)
             finally:
                 for task in (answering, troubling):
                     task.cancel()
                 await asyncio.wait((answering, troubling))
                 await killing.end()
                 killing.stop()
-        return await _books(discord, asked, killing.kills, time.monotonic() - began)
+        return await _count_answers(discord, asked, killing.kills, time.monotonic() - began)
 
 
 def _plan_faults(discord: FakeDiscord) -> None:
@@ -97,7 +97,7 @@ def _plan_faults(discord: FakeDiscord) -> None:
         discord.faults.add(kind, "event MESSAGE_CREATE", times=None, chance=0.003)  # type: ignore[arg-type]
 
 
-async def _trouble(discord: FakeDiscord, chance: random.Random) -> None:
+async def _disrupt(discord: FakeDiscord, chance: random.Random) -> None:
     while True:
         await asyncio.sleep(chance.uniform(3.0, 6.0))
         trouble = chance.choice((discord.cut, discord.forget_sessions, discord.ask_to_reconnect))
@@ -105,7 +105,7 @@ async def _trouble(discord: FakeDiscord, chance: random.Random) -> None:
         discord.faults.happened[trouble.__name__.replace("_", " ")] += 1
 
 
-async def _answer(user_comm: MessageHub) -> None:
+async def _answer_questions(user_comm: MessageHub) -> None:
     """What user_comm would do, as fast as it can."""
     while True:
         await user_comm.wait_async(1.0)
@@ -118,12 +118,12 @@ async def _answer(user_comm: MessageHub) -> None:
                     await asyncio.to_thread(user_comm.acknowledge, delivery)
 
 
-class _Killing:
+class _RepeatedKills:
     """A gateway that is killed and started again, over and over, until the end; the last one stays."""
 
     def __init__(self, team: Team, discord: FakeDiscord, every: float, chance: random.Random) -> None:
         self._team, self._discord, self._every, self._chance = team, discord, every, chance
-        self._process: subprocess.Popen[bytes] | None = start(team, discord)
+        self._process: subprocess.Popen[bytes] | None = start_gateway(team, discord)
         self.kills = 0
         self._task = asyncio.create_task(self._run())
 
@@ -131,7 +131,7 @@ class _Killing:
         self._task.cancel()
         await asyncio.wait((self._task,))
         if self._process is None:
-            self._process = start(self._team, self._discord)
+            self._process = start_gateway(self._team, self._discord)
 
     def stop(self) -> None:
         if self._process is not None:
@@ -147,10 +147,10 @@ class _Killing:
             process.wait(10)
             self.kills += 1
             await asyncio.sleep(self._chance.uniform(0.0, 0.5))
-            self._process = start(self._team, self._discord)
+            self._process = start_gateway(self._team, self._discord)
 
 
-async def _until_answered(discord: FakeDiscord, asked: dict[int, list[str]]) -> None:
+async def _wait_until_answered(discord: FakeDiscord, asked: dict[int, list[str]]) -> None:
     """Or until nothing has happened for so long that nothing will."""
     wanted, last, since = sum(map(len, asked.values())), -1, time.monotonic()
     while time.monotonic() - since < _PATIENCE:
@@ -163,7 +163,7 @@ async def _until_answered(discord: FakeDiscord, asked: dict[int, list[str]]) -> 
         await asyncio.sleep(0.1)
 
 
-async def _books(discord: FakeDiscord, asked: dict[int, list[str]], kills: int, seconds: float) -> Books:
+async def _count_answers(discord: FakeDiscord, asked: dict[int, list[str]], kills: int, seconds: float) -> GatewayTally:
     unanswered = twice = disorder = 0
     strange: list[str] = []
     for channel, questions in asked.items():
@@ -177,7 +177,7 @@ async def _books(discord: FakeDiscord, asked: dict[int, list[str]], kills: int, 
         firsts = list(dict.fromkeys(text for text in said if text in wanted))
         disorder += sum(one != other for one, other in zip(firsts, (t for t in wanted if t in counted), strict=True))
     total = sum(map(len, asked.values()))
-    return Books(total, kills, seconds, unanswered, twice, disorder, strange, discord.faults.happened)
+    return GatewayTally(total, kills, seconds, unanswered, twice, disorder, strange, discord.faults.happened)
 
 
 def main() -> None:

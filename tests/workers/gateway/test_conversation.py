@@ -9,13 +9,15 @@ import pytest
 
 import fake_discord
 from fake_discord import TOKEN, FakeDiscord
-from gateway_process import ALLOW_ANN, until
-from support import Command
+from helpers.gateway_process import ALLOW_ANN, wait_until
+from helpers.support import TeamsupCommand
 
 _FOLDER = Path(fake_discord.__file__).parent
 
 
-def test_the_conversation_of_the_readme(teamsup: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_conversation_of_the_readme(
+    teamsup: TeamsupCommand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def use() -> None:
         async with FakeDiscord() as discord:
             monkeypatch.setenv("FAKE_DISCORD", discord.url)
@@ -34,7 +36,7 @@ def test_the_conversation_of_the_readme(teamsup: Command, tmp_path: Path, monkey
         await discord.connected()
         await discord.say("Hello")
         await discord.until_said(["Hi there! 👋"])
-        await until(lambda: "CPU" in (teamsup.ps()["monitor-bridge"]["note"] or ""), "the first look at the host")
+        await wait_until(lambda: "CPU" in (teamsup.ps()["monitor-bridge"]["note"] or ""), "the first look at the host")
         asked = await discord.say("@monitor-bridge how is the load?")
         await discord.until(lambda: discord.world.messages[asked].reactions.keys() == {"✅"}, "it is answered")
         load = (await discord.said())[-1]
@@ -53,6 +55,6 @@ def test_the_conversation_of_the_readme(teamsup: Command, tmp_path: Path, monkey
     asyncio.run(use())
 
 
-def everything_shown(teamsup: Command) -> str:
+def everything_shown(teamsup: TeamsupCommand) -> str:
     shown = [teamsup.run("ps"), teamsup.run("ps", "gateway"), teamsup.run("logs"), teamsup.run("hub", "stats")]
     return "".join(each.stdout + each.stderr for each in shown)

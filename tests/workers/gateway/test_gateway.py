@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 
 from fake_discord import ANN, BOB, CHANNEL, FakeDiscord
-from gateway_process import arrival, connected, gateway, until
+from helpers.gateway_process import next_delivery, running_gateway, wait_until, wait_until_connected
 from teamsup.hub import MessageHub, Team
 
 Join = Callable[..., MessageHub]
@@ -14,10 +14,10 @@ Join = Callable[..., MessageHub]
 def test_an_allowed_person_is_heard_and_answered_in_the_channel(team: Team, join: Join) -> None:
     async def use() -> None:
         user_comm = join("user_comm")
-        async with FakeDiscord() as discord, gateway(team, discord):
-            await connected(user_comm)
+        async with FakeDiscord() as discord, running_gateway(team, discord):
+            await wait_until_connected(user_comm)
             asked = await discord.say("Hello")
-            delivery = await arrival(user_comm)
+            delivery = await next_delivery(user_comm)
             assert (delivery.message.message_id, delivery.message.content) == (f"discord:{asked}", "Hello")
             assert delivery.message.metadata == {"from": "Ann", "user": ANN}
 
@@ -28,7 +28,7 @@ def test_an_allowed_person_is_heard_and_answered_in_the_channel(team: Team, join
             assert said.reference is not None
             assert said.reference.message == asked
             assert not said.pings
-            await until(lambda: user_comm.trace("#2")[0].outcome == "sent", "the answer is acknowledged")
+            await wait_until(lambda: user_comm.trace("#2")[0].outcome == "sent", "the answer is acknowledged")
 
     asyncio.run(use())
 
@@ -36,12 +36,12 @@ def test_an_allowed_person_is_heard_and_answered_in_the_channel(team: Team, join
 def test_nobody_else_is_heard(team: Team, join: Join) -> None:
     async def use() -> None:
         user_comm = join("user_comm")
-        async with FakeDiscord() as discord, gateway(team, discord):
-            await connected(user_comm)
+        async with FakeDiscord() as discord, running_gateway(team, discord):
+            await wait_until_connected(user_comm)
             await discord.say("let me in", author=BOB)
             allowed = await discord.say("Hello")
 
-            assert (await arrival(user_comm)).message.message_id == f"discord:{allowed}"
+            assert (await next_delivery(user_comm)).message.message_id == f"discord:{allowed}"
 
     asyncio.run(use())
 
@@ -49,12 +49,12 @@ def test_nobody_else_is_heard(team: Team, join: Join) -> None:
 def test_a_long_answer_comes_in_order_in_pieces_that_discord_takes(team: Team, join: Join) -> None:
     async def use() -> None:
         user_comm = join("user_comm")
-        async with FakeDiscord() as discord, gateway(team, discord):
+        async with FakeDiscord() as discord, running_gateway(team, discord):
             text = "\n".join(f"line {number} 👋" for number in range(500))
             user_comm.enroll("gateway", "daemon")
             user_comm.send("gateway", text, conversation_id=f"discord:{CHANNEL}")
 
-            await until(lambda: user_comm.trace("#1")[0].state == "done", "all pieces are sent")
+            await wait_until(lambda: user_comm.trace("#1")[0].state == "done", "all pieces are sent")
             assert "\n".join(await discord.said()).split() == text.split()
 
     asyncio.run(use())
@@ -64,7 +64,7 @@ def test_what_is_refused_and_no_token_ends_it_as_not_configured(team: Team, join
     async def use() -> None:
         lead = join("lead")
         secret = "a-client-secret"  # noqa: S105
-        async with FakeDiscord() as discord, gateway(team, discord, token=secret) as process:
+        async with FakeDiscord() as discord, running_gateway(team, discord, token=secret) as process:
             assert await asyncio.to_thread(process.wait, 20) == os.EX_CONFIG
         state = next(agent for agent in lead.agents() if agent.name == "gateway")
         assert state.status == "not configured"

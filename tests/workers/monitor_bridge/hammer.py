@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from support import environment_of_a_stranger, eventually
+from helpers.support import clean_environment, eventually
 from teamsup.hub import MessageHub, Team
 
 SILENT = 300
@@ -28,7 +28,7 @@ secret_variable = "OUR_SECRET"
 
 
 @dataclass(frozen=True)
-class Books:
+class BridgeTally:
     """What the source said and what became of it."""
 
     said: int
@@ -45,7 +45,7 @@ class Books:
         return not (self.refused or self.lost or self.doubled)
 
 
-class _Strangers:
+class _IdleConnections:
     """So many connections at every moment that say nothing, or begin a request and never end it."""
 
     def __init__(self, port: int) -> None:
@@ -70,7 +70,7 @@ class _Strangers:
             await asyncio.sleep(0.05)
 
 
-def _say(port: int, title: str) -> int:
+def _post_alert(port: int, title: str) -> int:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     with contextlib.closing(connection):
         connection.request("POST", "/script", title.encode(), _BEARER)
@@ -79,24 +79,24 @@ def _say(port: int, title: str) -> int:
         return answer.status
 
 
-async def hammer(team: Team, alerts: int) -> Books:
+async def hammer(team: Team, alerts: int) -> BridgeTally:
     """The source says so many alerts, one after another, among the crowd."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     team.create()
     team.configuration.write_text(_TOML.format(port=port))
-    environment = {**environment_of_a_stranger(), "TEAMSUP_HOME": str(team.folder.parent), "OUR_SECRET": _SECRET}
+    environment = {**clean_environment(), "TEAMSUP_HOME": str(team.folder.parent), "OUR_SECRET": _SECRET}
     command = [sys.executable, "-m", "teamsup.workers.monitor_bridge.bridge", "--team", team.name]
     bridge = await asyncio.create_subprocess_exec(*command, env=environment, stderr=subprocess.DEVNULL)
     try:
-        await asyncio.to_thread(eventually, lambda: _is_heard(port), "the listener")
-        strangers = _Strangers(port)
+        await asyncio.to_thread(eventually, lambda: _is_listening(port), "the listener")
+        strangers = _IdleConnections(port)
         crowd = asyncio.create_task(strangers.crowd())
         await asyncio.sleep(1)
         refused, slowest = 0, 0.0
         for number in range(alerts):
             began = time.monotonic()
-            refused += await asyncio.to_thread(_say, port, f"alert {number}") != 200
+            refused += await asyncio.to_thread(_post_alert, port, f"alert {number}") != 200
             slowest = max(slowest, time.monotonic() - began)
         crowd.cancel()
         await asyncio.wait([crowd])
@@ -105,14 +105,14 @@ async def hammer(team: Team, alerts: int) -> Books:
         await bridge.wait()
     with MessageHub(team) as hub:
         counts = {
-            row["key"]: row["count"] for row in hub.rows("SELECT key, count FROM incidents WHERE source = 'script'")
+            row["key"]: row["count"] for row in hub.query("SELECT key, count FROM incidents WHERE source = 'script'")
         }
     wanted = {f"alert {number}" for number in range(alerts)}
     doubled = sum(count != 1 for count in counts.values())
-    return Books(alerts, strangers.cut_off, refused, len(wanted - counts.keys()), doubled, slowest)
+    return BridgeTally(alerts, strangers.cut_off, refused, len(wanted - counts.keys()), doubled, slowest)
 
 
-def _is_heard(port: int) -> bool:
+def _is_listening(port: int) -> bool:
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
         return True
     return False

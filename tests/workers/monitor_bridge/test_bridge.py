@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from alertmanager import alertmanager, needs_alertmanager
-from support import PATIENCE, Command, eventually, refusal, serving
+from helpers.alertmanager import needs_alertmanager, running_alertmanager
+from helpers.support import TIMEOUT_SECONDS, TeamsupCommand, eventually, refusal_of, serve_http
 from teamsup.hub import Message, MessageHub
 
 QUIET = "cpu_percent = 100\nmemory_percent = 100\ndisk_percent = 100\nload_per_cpu = 0\nswap_percent = 0\n"
@@ -24,7 +24,7 @@ QUIET = "cpu_percent = 100\nmemory_percent = 100\ndisk_percent = 100\nload_per_c
 class Bridge:
     """A team with monitor-bridge and user_comm, the agent lead, who is here, and ann at a console."""
 
-    def __init__(self, teamsup: Command, port: int) -> None:
+    def __init__(self, teamsup: TeamsupCommand, port: int) -> None:
         self.teamsup = teamsup
         self.port = port
         self.lead = MessageHub(teamsup.team, agent="lead")
@@ -60,7 +60,7 @@ class Bridge:
 
 
 def heard(hub: MessageHub) -> Message:
-    assert hub.wait(PATIENCE)
+    assert hub.wait(TIMEOUT_SECONDS)
     (delivery,) = hub.claim()
     hub.acknowledge(delivery)
     return delivery.message
@@ -80,7 +80,7 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def begin(run_workers: Callable[[str], Command]) -> Iterator[Callable[..., Bridge]]:
+def begin(run_workers: Callable[[str], TeamsupCommand]) -> Iterator[Callable[..., Bridge]]:
     begun: list[Bridge] = []
 
     def start(monitor: str = "", more: str = "", port: int = 0) -> Bridge:
@@ -107,7 +107,7 @@ def test_an_alert_reaches_an_agent_whose_answer_reaches_people_until_it_is_resol
     bridge = begin()
     assert bridge.post(title="disk of web-01 is full", severity="critical") == 200
 
-    assert bridge.lead.wait(PATIENCE)
+    assert bridge.lead.wait(TIMEOUT_SECONDS)
     (delivery,) = bridge.lead.claim()
     assert "disk of web-01 is full" in delivery.message.content
     assert delivery.message.priority == "urgent"
@@ -153,7 +153,7 @@ def test_a_person_acknowledges_in_words_or_by_a_command(begin: Callable[..., Bri
     assert "acknowledged by console-ann" in table
     assert "three" in table
     assert [each["state"] for each in bridge.alerts()] == ["firing", "acknowledged", "acknowledged"]
-    assert "incident 99" in refusal(bridge.teamsup.run("alerts", "ack", "99"))
+    assert "incident 99" in refusal_of(bridge.teamsup.run("alerts", "ack", "99"))
     assert "three" in bridge.teamsup.run("alerts", "show", "3").stdout
     assert 'has closed incident 3, "three".' in bridge.teamsup.run("alerts", "close", "3").stdout
     assert len(bridge.alerts()) == 2
@@ -176,8 +176,8 @@ def test_a_person_looks_at_what_was_refused(begin: Callable[..., Bridge]) -> Non
     assert '{"titel": ' in shown
     (found,) = json.loads(bridge.teamsup.run("alerts", "refused", "--json").stdout)["refused"]
     assert (found["source"], found["times"], "titel" in found["payload"]) == ("script", 2, True)
-    assert "No payload 7" in refusal(bridge.teamsup.run("alerts", "refused", "7"))
-    assert "no payload's number" in refusal(bridge.teamsup.run("alerts", "refused", "x"))
+    assert "No payload 7" in refusal_of(bridge.teamsup.run("alerts", "refused", "7"))
+    assert "no payload's number" in refusal_of(bridge.teamsup.run("alerts", "refused", "x"))
 
 
 @pytest.mark.slow
@@ -248,7 +248,7 @@ def test_the_command_is_run_once_also_when_that_cannot_be_noted(begin: Callable[
     assert bridge.post(title="one") == 200
     eventually(runs.exists, "the command runs")
     with MessageHub(bridge.teamsup.team) as hub:
-        hub.change(
+        hub.execute(
             "CREATE TRIGGER fails BEFORE UPDATE OF step ON incident_conversations WHEN NEW.step = 'command'"
             " BEGIN SELECT RAISE(ABORT, 'it cannot be noted'); END"
         )
@@ -259,7 +259,7 @@ def test_the_command_is_run_once_also_when_that_cannot_be_noted(begin: Callable[
             heard_until(bridge.lead, f"look {number}")
             # Said by the escalation, which has looked at the first one too.
             heard_until(bridge.lead, "has not answered")
-        hub.change("DROP TRIGGER fails")
+        hub.execute("DROP TRIGGER fails")
     eventually(lambda: [each["step"] for each in bridge.alerts() if each["id"] == 1] == ["command"], "it is noted")
     assert runs.read_text().split().count("1") == 1
 
@@ -317,7 +317,7 @@ def fake_alertmanager(
     """Its address, and what it is asked."""
     asked: list[dict[str, Any]] = []
     handler = type("Handler", (FakeAlertmanager,), {"asked": asked, "status": status, "firing": firing})
-    with serving(handler) as url:
+    with serve_http(handler) as url:
         yield url, asked
 
 
@@ -359,7 +359,7 @@ def test_a_real_alertmanager_is_silenced_by_an_acknowledgement_and_its_end_is_he
 ) -> None:
     labels = {"alertname": "DiskFull", "instance": "db1", "severity": "critical"}
     port = free_port()
-    with alertmanager(tmp_path / "am", f"http://127.0.0.1:{port}/prom") as real:
+    with running_alertmanager(tmp_path / "am", f"http://127.0.0.1:{port}/prom") as real:
         bridge = begin(more=f'[source.prom]\nkind = "alertmanager"\nsilence_url = "{real.url}"\n', port=port)
         real.fire(labels)
         assert "DiskFull" in heard(bridge.lead).content
@@ -387,7 +387,7 @@ def test_people_hear_that_it_could_not_be_silenced(begin: Callable[..., Bridge])
 def test_a_team_where_nothing_is_wrong_says_so(begin: Callable[..., Bridge]) -> None:
     bridge = begin()
     assert bridge.teamsup.run("alerts").stdout == "No incident is open.\n"
-    assert "not an incident's number" in refusal(bridge.teamsup.run("alerts", "show", "x"))
+    assert "not an incident's number" in refusal_of(bridge.teamsup.run("alerts", "show", "x"))
 
 
 def test_what_is_asked_of_it_in_words_is_answered(begin: Callable[..., Bridge]) -> None:
@@ -423,7 +423,7 @@ def test_a_program_that_answers_with_an_error_has_not_acted(begin: Callable[...,
     with MessageHub(bridge.teamsup.team, agent="siren") as siren:
         siren.register("daemon")
         assert bridge.post(title="one") == 200
-        assert siren.wait(PATIENCE)
+        assert siren.wait(TIMEOUT_SECONDS)
         (delivery,) = siren.claim()
         siren.reply(delivery, "I do not know such a command.", message_type="error")
         heard(siren)
@@ -444,7 +444,7 @@ def test_a_port_that_is_taken_is_told_like_any_problem_until_it_is_free(begin: C
     assert bridge.teamsup.ps()["monitor-bridge"]["state"] == "RUNNING"
 
 
-def test_a_list_of_alerts_says_when_it_may_not_be_all(teamsup: Command) -> None:
+def test_a_list_of_alerts_says_when_it_may_not_be_all(teamsup: TeamsupCommand) -> None:
     with MessageHub(teamsup.team, agent="monitor-bridge") as hub:
         never = teamsup.run("alerts")
         hub.register("daemon", "degraded", note="Port 9095 is taken.")

@@ -8,23 +8,23 @@ from typing import Any
 
 import pytest
 
-from incident_desk import FIRING, SOURCE, Desk, Join
-from support import eventually
+from helpers.incident_harness import FIRING, SOURCE, IncidentHarness, Join
+from helpers.support import eventually
+from teamsup.config.loader import Config
+from teamsup.config.source_section import SourceSection
 from teamsup.hub import StoreBusy
-from teamsup.hub.settings import Settings
-from teamsup.hub.source_section import SourceSection
 from teamsup.workers.monitor_bridge import bridge
 from teamsup.workers.monitor_bridge.bridge import MonitorBridge
-from teamsup.workers.monitor_bridge.quiet import Quiet
+from teamsup.workers.monitor_bridge.silences.silencer import Silencer
 
 
 @pytest.fixture
 def worker(join: Join, monkeypatch: pytest.MonkeyPatch) -> MonitorBridge:
     for name in ("_FIRST_LOOK_SECONDS", "_HOST_SECONDS"):
         monkeypatch.setattr(bridge, name, 0.05)
-    hub = Desk(join).hub
+    hub = IncidentHarness(join).hub
     hub.team.configuration.write_text("[monitor-bridge]\ninterval_seconds = 1\n")
-    return MonitorBridge(hub, Settings(hub.team))
+    return MonitorBridge(hub, Config(hub.team))
 
 
 @contextlib.asynccontextmanager
@@ -43,7 +43,7 @@ async def until(condition: Callable[[], object], what: str) -> None:
 
 
 def status(worker: MonitorBridge) -> tuple[str, str]:
-    agent = worker.hub.agent_named("monitor-bridge")
+    agent = worker.hub.find_agent("monitor-bridge")
     assert agent is not None
     return agent.status, agent.degraded
 
@@ -57,10 +57,10 @@ def test_a_host_that_does_not_answer_holds_up_nothing_else(
         answers.wait(20)
         return ""
 
-    monkeypatch.setattr(worker._watch, "look_at_host", look_at_host)
+    monkeypatch.setattr(worker._checks, "check_host", look_at_host)
 
     async def run() -> None:
-        async with running(worker._look_at_host):
+        async with running(worker._check_host_loop):
             why = "The host does not answer how it is. Look at /."
             await until(lambda: status(worker) == ("degraded", why), "it says so")
             answers.set()
@@ -78,11 +78,11 @@ def test_a_hub_that_takes_nothing_is_said_as_soon_as_it_does(
         if is_busy:
             raise StoreBusy("held by another program.")
 
-    monkeypatch.setattr(worker._watch, "look", look)
+    monkeypatch.setattr(worker._checks, "check_team", look)
 
     async def run() -> None:
         nonlocal is_busy
-        async with running(worker._look_at_team):
+        async with running(worker._check_team_loop):
             why = "What was found in the team could not be stored: held by another program."
             await until(lambda: status(worker) == ("degraded", why), "it says so")
             is_busy = False
@@ -92,18 +92,18 @@ def test_a_hub_that_takes_nothing_is_said_as_soon_as_it_does(
 
 
 def test_an_alertmanager_that_cannot_be_asked_is_said(join: Join) -> None:
-    desk = Desk(join)
-    desk.take(FIRING)
+    desk = IncidentHarness(join)
+    desk.ingest(FIRING)
     said: list[tuple[str, str]] = []
 
     async def report(cause: str, reason: str) -> None:
         said.append((cause, reason))
 
     source = SourceSection("alertmanager", silence_url="http://127.0.0.1:1")
-    quiet = Quiet(desk.hub, {SOURCE: source}, desk.incidents, 0.01, report)
+    quiet = Silencer(desk.hub, {SOURCE: source}, desk.incidents, 0.01, report)
 
     async def run() -> None:
-        async with running(quiet.follow):
+        async with running(quiet.run):
             await until(lambda: ("staleness", "") in said, "it has asked")
 
     asyncio.run(run())

@@ -9,18 +9,18 @@ from typing import Any
 
 import pytest
 
-from incident_desk import FIRING, SOURCE, Desk, Join, over
+from helpers.incident_harness import FIRING, SOURCE, IncidentHarness, Join, resolved
+from helpers.vendor_payloads import load_payload, parse_payload
 from teamsup.hub import MessageHub, Team
-from teamsup.workers.monitor_bridge import incident
-from teamsup.workers.monitor_bridge.alert import Alert, SignOfLife
-from vendor_payloads import news, payload
+from teamsup.workers.monitor_bridge.incidents import incident
+from teamsup.workers.monitor_bridge.incidents.alert import Alert, SourceHeartbeat
 
 BEGAN = datetime(2026, 1, 15, 10, tzinfo=UTC)
 
 
 @pytest.fixture
-def desk(join: Join) -> Desk:
-    return Desk(join)
+def desk(join: Join) -> IncidentHarness:
+    return IncidentHarness(join)
 
 
 def at(minutes: float) -> str:
@@ -28,36 +28,36 @@ def at(minutes: float) -> str:
 
 
 def group(name: str, status: str, starts: str, ends: str = "0001-01-01T00:00:00Z") -> Any:  # noqa: ANN401 - JSON
-    whole = payload(name)
+    whole = load_payload(name)
     whole["alerts"] = [{**whole["alerts"][0], "status": status, "startsAt": starts, "endsAt": ends}]
     return whole
 
 
 def google(state: str, **more: object) -> Any:  # noqa: ANN401 - JSON
-    whole = payload("google_open.json")
+    whole = load_payload("google_open.json")
     whole["incident"].update(state=state, **more)
     return whole
 
 
 def oracle(kind: str, minutes: float) -> Any:  # noqa: ANN401 - JSON
-    whole = payload("oracle_split.json")
+    whole = load_payload("oracle_split.json")
     whole.update(type=kind, timestamp=at(minutes))
     whole["alarmMetaData"][0]["status"] = "OK" if kind in ("FIRING_TO_OK", "RESET") else "FIRING"
     return whole
 
 
 def kuma(status: int, minutes: float, message: str = "down") -> Any:  # noqa: ANN401 - JSON
-    whole = payload("uptime_kuma_down.json")
+    whole = load_payload("uptime_kuma_down.json")
     whole["heartbeat"].update(status=status, time=at(minutes), msg=message)
     return whole
 
 
 def healthchecks(status: str, minutes: float) -> Any:  # noqa: ANN401 - JSON
-    return {**payload("healthchecks_down.json"), "status": status, "now": at(minutes)}
+    return {**load_payload("healthchecks_down.json"), "status": status, "now": at(minutes)}
 
 
 @dataclass(frozen=True)
-class Row:
+class VendorCase:
     """One row of the table: what begins a problem, says it again and ends it."""
 
     kind: str
@@ -69,137 +69,141 @@ class Row:
 
 
 ROWS = {
-    "alertmanager": Row(
+    "alertmanager": VendorCase(
         "alertmanager",
         group("alertmanager_firing.json", "firing", at(0)),
         group("alertmanager_firing.json", "firing", at(0)),
         group("alertmanager_firing.json", "resolved", at(0), at(9)),
     ),
-    "alertmanager whose beginning moves": Row(
+    "alertmanager whose beginning moves": VendorCase(
         "alertmanager",
         group("alertmanager_firing.json", "firing", at(0)),
         group("alertmanager_firing.json", "firing", at(5)),
         group("alertmanager_firing.json", "resolved", at(5), at(9)),
     ),
-    "alertmanager whose beginning moves back": Row(
+    "alertmanager whose beginning moves back": VendorCase(
         "alertmanager",
         group("alertmanager_firing.json", "firing", at(5)),
         group("alertmanager_firing.json", "firing", at(0)),
         group("alertmanager_firing.json", "resolved", at(0), at(9)),
     ),
-    "grafana": Row(
+    "grafana": VendorCase(
         "grafana",
         group("grafana_firing.json", "firing", at(0)),
         group("grafana_firing.json", "firing", at(0)),
         group("grafana_firing.json", "resolved", at(0), at(9)),
     ),
-    "grafana 12, whose end moves the beginning": Row(
+    "grafana 12, whose end moves the beginning": VendorCase(
         "grafana",
         group("grafana_firing.json", "firing", at(0)),
         group("grafana_firing.json", "firing", at(0)),
         group("grafana_firing.json", "resolved", at(9), at(9)),
     ),
-    "google_cloud": Row(
+    "google_cloud": VendorCase(
         "google_cloud",
         google("open"),
         google("open", summary="still so"),
         google("closed", ended_at=BEGAN.timestamp() + 540),
     ),
-    "google_cloud in milliseconds": Row(
+    "google_cloud in milliseconds": VendorCase(
         "google_cloud",
         google("open", started_at=BEGAN.timestamp() * 1000),
         google("open", started_at=BEGAN.timestamp()),
         google("closed", ended_at=str(int(BEGAN.timestamp() + 540))),
     ),
-    "oracle_cloud": Row("oracle_cloud", oracle("OK_TO_FIRING", 0), oracle("REPEAT", 5), oracle("FIRING_TO_OK", 9)),
-    "oracle_cloud that is reset": Row(
+    "oracle_cloud": VendorCase(
+        "oracle_cloud", oracle("OK_TO_FIRING", 0), oracle("REPEAT", 5), oracle("FIRING_TO_OK", 9)
+    ),
+    "oracle_cloud that is reset": VendorCase(
         "oracle_cloud", oracle("OK_TO_FIRING", 0), oracle("REPEAT", 5), oracle("RESET", 9)
     ),
-    "uptime_kuma": Row("uptime_kuma", kuma(0, 0), kuma(0, 5, "still down"), kuma(1, 9, "up")),
-    "healthchecks": Row("healthchecks", healthchecks("down", 0), healthchecks("down", 5), healthchecks("up", 9)),
-    "a ping": Row("healthchecks", "log", "", "", (("backup", "fail"), ("backup", "3"), ("backup",))),
-    "plain with a key": Row(
+    "uptime_kuma": VendorCase("uptime_kuma", kuma(0, 0), kuma(0, 5, "still down"), kuma(1, 9, "up")),
+    "healthchecks": VendorCase("healthchecks", healthchecks("down", 0), healthchecks("down", 5), healthchecks("up", 9)),
+    "a ping": VendorCase("healthchecks", "log", "", "", (("backup", "fail"), ("backup", "3"), ("backup",))),
+    "plain with a key": VendorCase(
         "plain",
         {"title": "the disk is 97 % full", "key": "disk"},
         {"title": "the disk is 98 % full", "key": "disk"},
         {"title": "fine", "key": "disk", "status": "resolved"},
     ),
-    "plain without one": Row(
+    "plain without one": VendorCase(
         "plain", "the disk is full", {"title": "the disk is full"}, {"title": "the disk is full", "status": "ok"}
     ),
 }
 
 
-def said(row: Row, number: int) -> list[Alert | SignOfLife]:
-    found = news(row.kind, (row.begins, row.repeats, row.ends)[number], *row.path[number])
-    return [each for each in found if isinstance(each, Alert | SignOfLife)]
+def said(row: VendorCase, number: int) -> list[Alert | SourceHeartbeat]:
+    found = parse_payload(row.kind, (row.begins, row.repeats, row.ends)[number], *row.path[number])
+    return [each for each in found if isinstance(each, Alert | SourceHeartbeat)]
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_a_problem_is_one_incident_from_what_begins_it_to_what_ends_it(desk: Desk, name: str) -> None:
+def test_a_problem_is_one_incident_from_what_begins_it_to_what_ends_it(desk: IncidentHarness, name: str) -> None:
     row = ROWS[name]
-    desk.take(*said(row, 0))
+    desk.ingest(*said(row, 0))
     assert [each.state for each in desk.open] == ["firing"]
     desk.now += 30
-    desk.take(*said(row, 1))
+    desk.ingest(*said(row, 1))
     (found,) = desk.all
     assert found.count == 2
     desk.now += 30
-    desk.take(*said(row, 2))
+    desk.ingest(*said(row, 2))
     assert ([each.state for each in desk.all], desk.open) == (["resolved"], [])
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_an_end_that_comes_before_its_beginning_leaves_nothing_open(desk: Desk, name: str) -> None:
+def test_an_end_that_comes_before_its_beginning_leaves_nothing_open(desk: IncidentHarness, name: str) -> None:
     row = ROWS[name]
-    desk.take(*said(row, 2))
+    desk.ingest(*said(row, 2))
     assert desk.open == []
     begins = said(row, 0)
-    desk.take(*begins)
+    desk.ingest(*begins)
     # What says no time has begun when it comes.
-    is_timeless = any(isinstance(each, Alert) and each.key_returns and each.at is None for each in begins)
+    is_timeless = any(
+        isinstance(each, Alert) and each.reuses_fingerprint and each.occurred_at is None for each in begins
+    )
     assert len(desk.open) == int(is_timeless)
 
 
-PROM = replace(FIRING, at=BEGAN)
+PROM = replace(FIRING, occurred_at=BEGAN)
 
 
-def test_a_beginning_that_moves_is_shown_and_is_the_same_incident(desk: Desk) -> None:
-    desk.take(PROM)
-    desk.take(replace(PROM, at=BEGAN + timedelta(minutes=5)))
+def test_a_beginning_that_moves_is_shown_and_is_the_same_incident(desk: IncidentHarness) -> None:
+    desk.ingest(PROM)
+    desk.ingest(replace(PROM, occurred_at=BEGAN + timedelta(minutes=5)))
     assert [each.began_at for each in desk.open] == [BEGAN + timedelta(minutes=5)]
     assert len(desk.read("alert-manager")) == 1
 
 
-def test_an_end_that_is_older_than_the_beginning_ends_nothing(desk: Desk) -> None:
-    desk.take(replace(PROM, at=BEGAN + timedelta(minutes=5)))
-    desk.take(over(replace(PROM, at=BEGAN)))
+def test_an_end_that_is_older_than_the_beginning_ends_nothing(desk: IncidentHarness) -> None:
+    desk.ingest(replace(PROM, occurred_at=BEGAN + timedelta(minutes=5)))
+    desk.ingest(resolved(replace(PROM, occurred_at=BEGAN)))
     assert len(desk.open) == 1
-    desk.take(over(replace(PROM, at=BEGAN + timedelta(minutes=5))))
+    desk.ingest(resolved(replace(PROM, occurred_at=BEGAN + timedelta(minutes=5))))
     assert desk.open == []
 
 
-def test_one_that_goes_on_from_the_same_time_after_its_source_had_lost_it_is_heard(desk: Desk) -> None:
+def test_one_that_goes_on_from_the_same_time_after_its_source_had_lost_it_is_heard(desk: IncidentHarness) -> None:
     """Alertmanager calls over what Prometheus did not repeat for a while, and then it comes with its old time."""
-    desk.take(PROM)
-    desk.take(over(replace(PROM, at=BEGAN + timedelta(minutes=5))))
+    desk.ingest(PROM)
+    desk.ingest(resolved(replace(PROM, occurred_at=BEGAN + timedelta(minutes=5))))
     desk.now += 30
-    desk.take(PROM)
+    desk.ingest(PROM)
     assert len(desk.open) == 1
 
 
-def test_a_late_repetition_of_what_is_over_is_no_news(desk: Desk) -> None:
-    desk.take(PROM)
-    desk.take(over(replace(PROM, at=BEGAN + timedelta(minutes=5))))
+def test_a_late_repetition_of_what_is_over_is_no_news(desk: IncidentHarness) -> None:
+    desk.ingest(PROM)
+    desk.ingest(resolved(replace(PROM, occurred_at=BEGAN + timedelta(minutes=5))))
     desk.now += 5
-    desk.take(PROM)
+    desk.ingest(PROM)
     assert desk.open == []
 
 
-def test_one_that_begins_again_at_once_is_heard(desk: Desk) -> None:
-    desk.take(PROM)
-    desk.take(over(replace(PROM, at=BEGAN + timedelta(minutes=5))))
-    desk.take(replace(PROM, at=BEGAN + timedelta(minutes=6)))
+def test_one_that_begins_again_at_once_is_heard(desk: IncidentHarness) -> None:
+    desk.ingest(PROM)
+    desk.ingest(resolved(replace(PROM, occurred_at=BEGAN + timedelta(minutes=5))))
+    desk.ingest(replace(PROM, occurred_at=BEGAN + timedelta(minutes=6)))
     assert [each.id for each in desk.open] == [2]
 
 
@@ -224,9 +228,9 @@ def test_of_what_was_open_twice_before_the_older_ends_when_the_schema_is_renewed
             )
     db.close()
 
-    desk = Desk(join)
+    desk = IncidentHarness(join)
     assert {each.key: each.title for each in desk.open} == {"0123456789abcdef": "t2", "disk 1": "t3"}
-    assert [each.state for each in incident.ended_in(desk.hub, 1)] == ["resolved"]
-    desk.take(replace(FIRING, key="0123456789abcdef"), over(replace(FIRING, key="disk 1")))
+    assert [each.state for each in incident.resolved_in_group(desk.hub, 1)] == ["resolved"]
+    desk.ingest(replace(FIRING, fingerprint="0123456789abcdef"), resolved(replace(FIRING, fingerprint="disk 1")))
     assert [(each.id, each.count) for each in desk.open] == [(2, 2)]
-    desk.later(3600)
+    desk.advance(3600)

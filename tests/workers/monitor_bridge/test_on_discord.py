@@ -12,7 +12,7 @@ import pytest
 
 import fake_discord
 from fake_discord import ANN, CHANNEL, TOKEN, FakeDiscord
-from support import Command
+from helpers.support import TeamsupCommand
 
 _FOLDER = Path(fake_discord.__file__).parent
 
@@ -23,12 +23,12 @@ def post(port: int, **alert: object) -> None:
         assert answer.status == 200
 
 
-def open_alerts(teamsup: Command) -> list[dict[str, Any]]:
+def open_alerts(teamsup: TeamsupCommand) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = json.loads(teamsup.run("alerts", "--json").stdout)["incidents"]
     return found
 
 
-def said(discord: FakeDiscord, words: str) -> list[fake_discord.Message]:
+def said(discord: FakeDiscord, words: str) -> list[fake_discord.FakeMessage]:
     """What was said with these words, in an embed or not."""
     return [
         message
@@ -37,12 +37,12 @@ def said(discord: FakeDiscord, words: str) -> list[fake_discord.Message]:
     ]
 
 
-def buttons(message: fake_discord.Message) -> list[dict[str, Any]]:
+def buttons(message: fake_discord.FakeMessage) -> list[dict[str, Any]]:
     return [button for row in message.components for button in row["components"]]
 
 
 def test_a_person_is_called_presses_the_button_and_hears_the_end(
-    teamsup: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    teamsup: TeamsupCommand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -62,7 +62,7 @@ def test_a_person_is_called_presses_the_button_and_hears_the_end(
         await discord.connected()
         await asyncio.to_thread(post, port, title="disk of db1 is full", severity="critical")
 
-        async def until_said(words: str) -> fake_discord.Message:
+        async def until_said(words: str) -> fake_discord.FakeMessage:
             await discord.until(lambda: said(discord, words), words)
             return said(discord, words)[0]
 

@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from incident_desk import SOURCE, Desk, Join
-from teamsup.workers.monitor_bridge import incident
-from teamsup.workers.monitor_bridge.alert import Alert, Severity
+from helpers.incident_harness import SOURCE, IncidentHarness, Join
+from teamsup.workers.monitor_bridge.incidents import incident
+from teamsup.workers.monitor_bridge.incidents.alert import Alert, Severity
 
 SEVERITIES: tuple[Severity, ...] = ("critical", "warning", "info")
 
@@ -19,29 +19,29 @@ def some_alert(chance: random.Random) -> Alert:
         chance.random() < 0.65,
         f"t{number}",
         chance.choice(SEVERITIES),
-        thing=chance.choice(("", "a", "b")),
+        subject=chance.choice(("", "a", "b")),
         group=chance.choice(("", "", "g", "h")),
-        key_returns=True,
+        reuses_fingerprint=True,
         is_test=chance.random() < 0.03,
     )
 
 
-def do_something(desk: Desk, chance: random.Random) -> None:
+def do_something(desk: IncidentHarness, chance: random.Random) -> None:
     """One step of what a source, agents, people or the clock may do."""
     some = chance.random()
     agent = chance.choice(("alert-manager", "lead"))
     if some < 0.6:
-        desk.take(*(some_alert(chance) for _ in range(chance.choice((1, 1, 1, 3, 8)))))
+        desk.ingest(*(some_alert(chance) for _ in range(chance.choice((1, 1, 1, 3, 8)))))
     elif some < 0.75:
-        for first in desk.later(chance.choice((1, 5, 30, 60, 120, 200))).commands:
-            desk.incidents.ladder.has_run(first)
+        for first in desk.advance(chance.choice((1, 5, 30, 60, 120, 200))).commands:
+            desk.incidents.escalator.mark_command_run(first)
     elif some < 0.82:
         read = desk.read(agent)
         if read and chance.random() < 0.5:
             desk.say(agent, chance.choice(("ack", "found it")), chance.choice(read))
     elif some < 0.9:
         if desk.open:
-            desk.care.acknowledge([str(chance.choice(desk.open).id)], "ann")
+            desk.acknowledgements.acknowledge([str(chance.choice(desk.open).id)], "ann")
     elif some < 0.93:
         desk.leave(agent)
     elif some < 0.96:
@@ -50,17 +50,17 @@ def do_something(desk: Desk, chance: random.Random) -> None:
         desk.incidents.close([chance.choice(desk.open).id])
 
 
-def check(desk: Desk) -> None:
+def check(desk: IncidentHarness) -> None:
     """What holds at every moment."""
     found = desk.open
     for each in found:
-        conversation = desk.incidents.conversations.get(each.first)
+        conversation = desk.incidents.groups.get(each.first)
         assert conversation is not None
-        assert not conversation.is_over
+        assert not conversation.is_resolved
         if each.muted_by is not None:
-            worse = incident.by_id(desk.hub, each.muted_by)
+            worse = incident.get_incident(desk.hub, each.muted_by)
             assert (worse.is_open, worse.severity) == (True, "critical")
-    rows = desk.hub.rows("SELECT first FROM incident_conversations WHERE ended_at IS NULL")
+    rows = desk.hub.query("SELECT first FROM incident_conversations WHERE ended_at IS NULL")
     assert {row["first"] for row in rows} == {each.first for each in found}
 
 
@@ -68,17 +68,17 @@ def check(desk: Desk) -> None:
 def test_nothing_is_lost_and_somebody_hears(join: Join, seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311
     command = ("true",) if seed % 3 == 0 else ()
-    desk = Desk(join, act_seconds=120.0, command=command, flood_per_minute=chance.choice((3, 20)))
+    desk = IncidentHarness(join, act_seconds=120.0, command=command, flood_per_minute=chance.choice((3, 20)))
     for _ in range(120):
         do_something(desk, chance)
         check(desk)
 
     for _ in range(12):
-        for first in desk.later(200).commands:
-            desk.incidents.ladder.has_run(first)
+        for first in desk.advance(200).commands:
+            desk.incidents.escalator.mark_command_run(first)
     for each in desk.open:
         if each.state == "firing" and each.muted_by is None:
-            conversation = desk.incidents.conversations.get(each.first)
+            conversation = desk.incidents.groups.get(each.first)
             assert conversation is not None
-            assert conversation.news_due is None
-            assert conversation.acted_by is not None or conversation.people_told
+            assert conversation.notify_at is None
+            assert conversation.responded_by is not None or conversation.people_notified

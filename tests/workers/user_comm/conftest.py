@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from support import environment_of_a_stranger
+from helpers.support import clean_environment
 from teamsup.hub import MessageHub, Team
 
 
-class UserComm:
+class RunningUserComm:
     """The worker's process, which can be killed and started again."""
 
     def __init__(self, team: Team) -> None:
@@ -18,7 +18,7 @@ class UserComm:
     def start(self) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "teamsup.workers.user_comm.user_comm_daemon", "--team", self._team.name],
-            env={**environment_of_a_stranger(), "TEAMSUP_HOME": str(self._team.folder.parent)},
+            env={**clean_environment(), "TEAMSUP_HOME": str(self._team.folder.parent)},
         )
 
     def kill(self) -> None:
@@ -47,10 +47,10 @@ def configure(team: Team) -> Callable[..., None]:
 
 
 @pytest.fixture
-def user_comm(team: Team, configure: Callable[..., None]) -> Iterator[UserComm]:
+def user_comm(team: Team, configure: Callable[..., None]) -> Iterator[RunningUserComm]:
     if not team.configuration.exists():
         configure("")
-    worker = UserComm(team)
+    worker = RunningUserComm(team)
     worker.start()
     yield worker
     worker.stop()

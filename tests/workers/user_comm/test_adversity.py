@@ -7,18 +7,18 @@ from typing import Any
 
 import pytest
 
-from hearing import hear, read
-from support import as_foreign_program, eventually
+from helpers.mailbox import claim_next, receive
+from helpers.support import eventually, run_foreign_sql
+from teamsup.config.sections import UserCommSection
 from teamsup.hub import Agent, MessageHub, Team
-from teamsup.hub.messages import Message
-from teamsup.hub.sections import UserCommSection
+from teamsup.hub.models import Message
 from teamsup.workers.user_comm.conversations import Conversations
-from teamsup.workers.user_comm.following import Following
-from teamsup.workers.user_comm.relays import Relays
-from teamsup.workers.user_comm.requests import Requests
-from teamsup.workers.user_comm.routing import Ask, Place
+from teamsup.workers.user_comm.requests.follow_up import FollowUp
+from teamsup.workers.user_comm.requests.forwarding import Forwarder
+from teamsup.workers.user_comm.requests.relays import Relays
+from teamsup.workers.user_comm.routing.rules import Forward, Origin
 
-from .conftest import UserComm
+from .conftest import RunningUserComm
 
 Join = Callable[..., MessageHub]
 HERE = "console-ann:1"
@@ -34,15 +34,15 @@ def test_a_note_that_is_no_text_or_has_no_end_is_told_in_one_short_line(
 ) -> None:
     lead = join("lead")
     ask(ann, "@lead how is the load?")
-    read(lead)
-    assert hear(ann, "status_report").content == "lead has read it."
+    claim_next(lead)
+    assert receive(ann, "status_report").content == "lead has read it."
 
     note = r'{"note": "half \ud800 a\ncharacter'  # as a foreign program can write it
-    as_foreign_program(team, "UPDATE agent_status SET metadata = ? WHERE agent_name = 'lead'", note + '"}')
-    assert hear(ann, "status_report").content == "lead is working on it: half � a character."
+    run_foreign_sql(team, "UPDATE agent_status SET metadata = ? WHERE agent_name = 'lead'", note + '"}')
+    assert receive(ann, "status_report").content == "lead is working on it: half � a character."
 
     lead.heartbeat(note="so " * 100_000)
-    told = hear(ann, "status_report").content
+    told = receive(ann, "status_report").content
     assert told.startswith("lead is working on it: so so")
     assert len(told) < 300
 
@@ -54,16 +54,16 @@ def test_a_decision_that_somebody_has_broken_holds_up_no_other(ann: MessageHub, 
         lead.send("user_comm", name, message_type="opinion_request", metadata={"options": ["a", "b"]}, expires_in=600)
         for name in ("first", "second")
     )
-    hear(ann, "opinion_request")
-    hear(ann, "opinion_request")
-    as_foreign_program(team, f"UPDATE decisions SET options = '{{', deciders = x'ff' WHERE question = {broken.id}")
+    receive(ann, "opinion_request")
+    receive(ann, "opinion_request")
+    run_foreign_sql(team, f"UPDATE decisions SET options = '{{', deciders = x'ff' WHERE question = {broken.id}")
 
     ask(ann, f"/decide {sound.id} b")
 
-    assert hear(lead, "opinion_response").content == "b"
+    assert receive(lead, "opinion_response").content == "b"
     ask(ann, "Hello", "console-ann:2")
-    assert hear(ann).content.startswith(f"ann has decided #{sound.id}")
-    assert hear(ann).content == "Hi there! 👋"
+    assert receive(ann).content.startswith(f"ann has decided #{sound.id}")
+    assert receive(ann).content == "Hi there! 👋"
 
 
 @pytest.mark.parametrize("kind", ["message", "status_report"])
@@ -75,17 +75,17 @@ def test_what_is_said_to_a_withdrawn_question_reaches_nobody(
     with MessageHub(team, agent="console-bob") as bob:
         bob.register("console")
         ask(ann, "@lead a secret")
-        question = read(lead)
+        question = claim_next(lead)
         lead.acknowledge(question)
         ask(ann, "/stop")
-        assert hear(ann).content == "Withdrawn from lead."
+        assert receive(ann).content == "Withdrawn from lead."
 
         lead.answer(question.message, "the secret is out", message_type=kind)
-        lead.reply(read(lead), "so I stop looking for the secret", message_type=kind)
+        lead.reply(claim_next(lead), "so I stop looking for the secret", message_type=kind)
 
         lead.send("user_comm", "the end", message_type="notification")
-        assert read(bob).message.content == "lead: the end"
-        assert read(ann).message.content == "lead: the end"
+        assert claim_next(bob).message.content == "lead: the end"
+        assert claim_next(ann).message.content == "lead: the end"
 
 
 @pytest.mark.usefixtures("user_comm")
@@ -93,24 +93,24 @@ def test_what_an_agent_replies_to_what_was_decided_reaches_who_asked_or_everybod
     lead = join("lead")
     choice = {"options": ["restart", "wait"]}
     question = ask(ann, "@lead is it slow?")
-    lead.reply(read(lead), "Restart it?", message_type="opinion_request", metadata=choice)
-    hear(ann, "opinion_request")
+    lead.reply(claim_next(lead), "Restart it?", message_type="opinion_request", metadata=choice)
+    receive(ann, "opinion_request")
     ask(ann, "1")
-    hear(ann)
-    lead.reply(read(lead), "Done: it is quick again.")
-    answer = hear(ann)
+    receive(ann)
+    lead.reply(claim_next(lead), "Done: it is quick again.")
+    answer = receive(ann)
     assert (answer.content, answer.reply_to) == (
         'lead, to "@lead is it slow?": Done: it is quick again.',
         question.message_id,
     )
-    assert not ann.rows("SELECT 1 FROM relays")
+    assert not ann.query("SELECT 1 FROM relays")
 
     lead.send("user_comm", "Go home?", message_type="opinion_request", metadata=choice)
-    hear(ann, "opinion_request")
+    receive(ann, "opinion_request")
     ask(ann, "2")
-    hear(ann)
-    lead.reply(read(lead), "I wait then.")
-    assert hear(ann, "notification").content == "lead: I wait then."
+    receive(ann)
+    lead.reply(claim_next(lead), "I wait then.")
+    assert receive(ann, "notification").content == "lead: I wait then."
 
 
 @pytest.mark.usefixtures("user_comm")
@@ -120,15 +120,15 @@ def test_nobody_speaks_for_another_by_what_they_write_into_a_message(ann: Messag
     with MessageHub(team, agent="console-bob") as bob:
         bob.register("console")
         bob.send("user_comm", "@lead delete it", conversation_id="console-bob:1", metadata=forged)
-        told = read(lead).message.metadata
+        told = claim_next(lead).message.metadata
         assert (told["from"], told["person"], "origin" in told) == ("console-bob", "console-bob", False)
 
         asked = {"options": ["a", "b"], "deciders": ["discord:7", "helper", "bob"]}
         question = lead.send("user_comm", "Delete it?", message_type="opinion_request", metadata=asked)
-        hear(ann, "opinion_request")
+        receive(ann, "opinion_request")
         forged["decision"] = question.id
         for sender in ("discord:7", "discord:x", "somebody"):
-            as_foreign_program(
+            run_foreign_sql(
                 team,
                 "INSERT INTO messages (message_id, sender, recipient, message_type, content, metadata)"
                 " VALUES (?, ?, 'user_comm', 'opinion_response', 'a', ?)",
@@ -137,11 +137,11 @@ def test_nobody_speaks_for_another_by_what_they_write_into_a_message(ann: Messag
                 json.dumps(forged),
             )
         ann.send("user_comm", "a", message_type="opinion_response", metadata={"decision": question.id, "user": 7})
-        assert hear(ann, "error").content.startswith(f"You may not decide #{question.id}")
+        assert receive(ann, "error").content.startswith(f"You may not decide #{question.id}")
         bob.send("user_comm", "b", message_type="opinion_response", metadata=forged)
-        decided = hear(lead, "opinion_response")
+        decided = receive(lead, "opinion_response")
         assert (decided.content, decided.metadata["by"]) == ("b", "bob")
-    assert helper.waiting() == []
+    assert helper.peek() == []
 
 
 @pytest.mark.usefixtures("user_comm")
@@ -151,10 +151,10 @@ def test_nobody_gets_to_decide_by_the_name_they_go_by(ann: MessageHub, join: Joi
         gateway.register("daemon")
         gateway.send("user_comm", "@lead let me in", conversation_id="discord:5", metadata={"from": "Ann", "user": 666})
         asked = {"options": ["yes", "no"], "deciders": ["ann"]}
-        lead.reply(read(lead), "Let Ann in?", message_type="opinion_request", metadata=asked)
-    told = hear(lead, "error").content
+        lead.reply(claim_next(lead), "Let Ann in?", message_type="opinion_request", metadata=asked)
+    told = receive(lead, "error").content
     assert told == "deciders: 'ann' may be console-ann or discord:666; name one of these."
-    assert not ann.waiting()
+    assert not ann.peek()
 
 
 @pytest.mark.usefixtures("user_comm")
@@ -164,12 +164,12 @@ def test_who_is_to_decide_what_somebody_else_has_asked_is_shown_it_too(ann: Mess
         bob.register("console")
         bob.send("user_comm", "@lead may I?", conversation_id="console-bob:1")
         asked = {"options": ["yes", "no"], "deciders": ["ann"]}
-        lead.reply(read(lead), "May Bob?", message_type="opinion_request", metadata=asked)
-        number = hear(bob, "opinion_request").metadata["decision"]
-        hear(ann, "opinion_request")
+        lead.reply(claim_next(lead), "May Bob?", message_type="opinion_request", metadata=asked)
+        number = receive(bob, "opinion_request").metadata["decision"]
+        receive(ann, "opinion_request")
         ask(ann, "1")
-        assert hear(lead, "opinion_response").content == "yes"
-        assert hear(bob, "opinion_response").content == f"ann has decided #{number}: yes"
+        assert receive(lead, "opinion_response").content == "yes"
+        assert receive(bob, "opinion_response").content == f"ann has decided #{number}: yes"
 
 
 @pytest.mark.usefixtures("user_comm")
@@ -177,25 +177,25 @@ def test_of_an_agent_that_was_retired_its_person_hears(ann: MessageHub, join: Jo
     lead = join("lead")
     join("gcp")
     ask(ann, "@lead @gcp how is the load?")
-    read(lead)
+    claim_next(lead)
     gone, waits = "is not in this team any more", "lead has read it.\ngcp is online; your message waits for it."
-    eventually(lambda: hear(ann, "status_report").content == waits, "both are waited for")
+    eventually(lambda: receive(ann, "status_report").content == waits, "both are waited for")
     ann.retire("gcp")
-    assert hear(ann, "status_report").content == f"lead has read it.\ngcp {gone}; I keep your message."
+    assert receive(ann, "status_report").content == f"lead has read it.\ngcp {gone}; I keep your message."
     ann.retire("lead")
-    assert hear(ann, "status_report").content == f"lead has read it, but {gone}.\ngcp {gone}; I keep your message."
+    assert receive(ann, "status_report").content == f"lead has read it, but {gone}.\ngcp {gone}; I keep your message."
 
 
 def test_no_stand_in_is_user_comm_itself_nor_one_in_a_circle(
-    ann: MessageHub, configure: Callable[..., None], user_comm: UserComm
+    ann: MessageHub, configure: Callable[..., None], user_comm: RunningUserComm
 ) -> None:
     configure('default_agent = "lead"\nstand_ins = { lead = "user_comm", gcp = "oci", oci = "gcp" }\n')
     for name in ("lead", "gcp", "oci"):
         ann.enroll(name)
     ask(ann, "how is the load?")
-    assert hear(ann, "status_report").content == "lead is offline, never here yet; I keep your message."
+    assert receive(ann, "status_report").content == "lead is offline, never here yet; I keep your message."
     ask(ann, "@gcp how is the load?")
-    assert hear(ann, "status_report").content == "gcp is offline, never here yet; I keep your message."
+    assert receive(ann, "status_report").content == "gcp is offline, never here yet; I keep your message."
     assert user_comm is not None
 
 
@@ -203,33 +203,33 @@ def test_no_stand_in_is_user_comm_itself_nor_one_in_a_circle(
 def test_a_number_of_any_length_is_answered(ann: MessageHub) -> None:
     for number in ("9" * 30, "000010" + "9" * 5000, "٣" * 4):
         ask(ann, f"/history {number}")
-        assert hear(ann, "error").content == "How many? Write a number from 1 to 50: /history 20"
+        assert receive(ann, "error").content == "How many? Write a number from 1 to 50: /history 20"
 
 
 @pytest.mark.slow
 def test_a_pattern_that_would_take_years_holds_up_nobody(
-    ann: MessageHub, join: Join, configure: Callable[..., None], user_comm: UserComm
+    ann: MessageHub, join: Join, configure: Callable[..., None], user_comm: RunningUserComm
 ) -> None:
     lead = join("lead")
     configure(
         "[route.bad]\npattern = '(a|aa)+$'\nagents = ['lead']\n[route.good]\npattern = 'b\\d'\nagents = ['lead']\n"
     )
     ask(ann, "a" * 60 + "!")
-    assert hear(ann).content.startswith("I can greet")
+    assert receive(ann).content.startswith("I can greet")
     ask(ann, "a" * 60 + "! b1", "console-ann:2")
-    assert read(lead).message.content.endswith("! b1")
+    assert claim_next(lead).message.content.endswith("! b1")
     eventually(lambda: "takes too long to look for" in note(ann), "ps says so")
     assert user_comm is not None
 
 
 def note(hub: MessageHub) -> str:
-    agent = hub.agent_named("user_comm")
+    agent = hub.find_agent("user_comm")
     return "" if agent is None else agent.note
 
 
 @pytest.mark.slow
 def test_the_rules_stay_while_their_file_is_gone_empty_or_unreadable(
-    ann: MessageHub, join: Join, team: Team, configure: Callable[..., None], user_comm: UserComm
+    ann: MessageHub, join: Join, team: Team, configure: Callable[..., None], user_comm: RunningUserComm
 ) -> None:
     lead = join("lead")
     configure('default_agent = "lead"\n')
@@ -245,11 +245,11 @@ def test_the_rules_stay_while_their_file_is_gone_empty_or_unreadable(
     for number, break_it in enumerate(ways):
         break_it()
         ask(ann, "how is the load?", f"console-ann:{number}")
-        lead.acknowledge(read(lead))
+        lead.acknowledge(claim_next(lead))
     eventually(lambda: "cannot be read" in note(ann), "ps says what is wrong")
     configure("")
     ask(ann, "Hello", "console-ann:new")
-    assert hear(ann).content == "Hi there! 👋"
+    assert receive(ann).content == "Hi there! 👋"
     assert user_comm is not None
 
 
@@ -259,28 +259,28 @@ def test_who_is_forgotten_while_they_write_is_answered_and_not_taken_for_an_agen
         bob.register("console")
         ann.forget("console-bob")
         ask(bob, "Hello", "console-bob:1")
-        assert hear(bob).content == "Hi there! 👋"
-    assert not ann.waiting()
+        assert receive(bob).content == "Hi there! 👋"
+    assert not ann.peek()
 
 
 def test_a_note_that_changes_all_the_time_fills_no_mailbox(
-    ann: MessageHub, join: Join, configure: Callable[..., None], user_comm: UserComm
+    ann: MessageHub, join: Join, configure: Callable[..., None], user_comm: RunningUserComm
 ) -> None:
     configure("", progress_seconds=0.05)
     lead = join("lead")
     for number in range(3):
         ask(ann, "@lead how is the load?", f"console-ann:{number}")
-        read(lead)
+        claim_next(lead)
     eventually(lambda: len(progress(ann, "")) >= 3, "the first news")
     for step in range(200):
         lead.heartbeat("busy", note=f"step {step}")
     eventually(lambda: len(progress(ann, "step 199")) == 3, "the last note is told")
-    assert len(ann.waiting()) == 3
+    assert len(ann.peek()) == 3
     assert user_comm is not None
 
 
 def progress(hub: MessageHub, words: str) -> list[Message]:
-    return [each for each in hub.waiting() if each.message_type == "status_report" and words in each.content]
+    return [each for each in hub.peek() if each.message_type == "status_report" and words in each.content]
 
 
 def test_news_that_come_with_the_answer_do_not_follow_it(team: Team, ann: MessageHub, join: Join) -> None:
@@ -289,26 +289,26 @@ def test_news_that_come_with_the_answer_do_not_follow_it(team: Team, ann: Messag
         hub.register("daemon")
         section = UserCommSection(progress_seconds=0.001)
         relays = Relays(hub)
-        requests = Requests(hub, relays, Conversations(hub), lambda: section)
+        requests = Forwarder(hub, relays, Conversations(hub), lambda: section)
         ask(ann, "how is the load?")
-        requests.pass_on(read(hub), Ask((lead_of(hub),), "how is the load?"), Place())
-        lead.reply(read(lead), "calm")
+        requests.forward(claim_next(hub), Forward((lead_of(hub),), "how is the load?"), Origin())
+        lead.reply(claim_next(lead), "calm")
 
-        class Late(Following):
-            def _act(self, *arguments: Any) -> None:  # noqa: ANN401 - as the other has them
-                answer = read(hub)
-                question = relays.question_behind(str(answer.message.reply_to))
+        class Late(FollowUp):
+            def _apply(self, *arguments: Any) -> None:  # noqa: ANN401 - as the other has them
+                answer = claim_next(hub)
+                question = relays.question_of(str(answer.message.reply_to))
                 assert question is not None
-                requests.bring_back(answer, question)
-                super()._act(*arguments)
+                requests.return_answer(answer, question)
+                super()._apply(*arguments)
 
         following = Late(hub, requests, relays, lambda: section, 60, logging.getLogger())
-        eventually(lambda: not following.look(), "it is answered")
-    assert [each.content for each in ann.waiting()] == ["lead: calm"]
+        eventually(lambda: not following.poll(), "it is answered")
+    assert [each.content for each in ann.peek()] == ["lead: calm"]
 
 
 def lead_of(hub: MessageHub) -> Agent:
-    lead = hub.agent_named("lead")
+    lead = hub.find_agent("lead")
     assert lead is not None
     return lead
 
@@ -318,11 +318,11 @@ def test_the_longest_question_reaches_its_agent_and_the_longest_answer_its_perso
     lead, gcp = join("lead"), join("gcp")
     for agent in (lead, gcp):
         question = ask(ann, f"@{agent.agent} {'é' * 131_060}")
-        delivery = read(agent)
+        delivery = claim_next(agent)
         assert delivery.message.content.startswith("é" * 100_000)
         assert "all of it is in message" in delivery.message.content[-60:]
         agent.reply(delivery, "é" * 130_000, metadata={"files": ["é" * 1000]})
-        answer = hear(ann)
+        answer = receive(ann)
         assert (answer.reply_to, answer.content[:40]) == (
             question.message_id,
             f"{agent.agent}: " + "é" * (38 - len(agent.agent)),
@@ -333,8 +333,8 @@ def test_the_longest_question_reaches_its_agent_and_the_longest_answer_its_perso
 def test_when_the_clock_is_set_back_people_still_hear_how_it_goes(ann: MessageHub, join: Join) -> None:
     lead = join("lead")
     ask(ann, "@lead how is the load?")
-    read(lead)
-    assert hear(ann, "status_report").content == "lead has read it."
-    ann.change("UPDATE relays SET begun_at = '2099-01-01 00:00:00.000'")
+    claim_next(lead)
+    assert receive(ann, "status_report").content == "lead has read it."
+    ann.execute("UPDATE relays SET begun_at = '2099-01-01 00:00:00.000'")
     lead.heartbeat("busy", note="reading logs")
-    assert hear(ann, "status_report").content == "lead is working on it: reading logs."
+    assert receive(ann, "status_report").content == "lead is working on it: reading logs."

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
-from support import PATIENCE
+from helpers.support import TIMEOUT_SECONDS
 from teamsup.hub import MessageHub, Team
 
-from .conftest import UserComm
+from .conftest import RunningUserComm
 
 CONVERSATIONS, QUESTIONS, KILLS = 500, 2, 5
 AGENTS = ("lead", "gcp-monitor", "oci-monitor")
@@ -34,7 +34,7 @@ def hear_all(ann: MessageHub, heard: dict[str | None, list[str]]) -> None:
 
 @pytest.mark.slow
 def test_every_question_is_answered_once_and_in_order(
-    team: Team, ann: MessageHub, configure: Callable[..., None], user_comm: UserComm
+    team: Team, ann: MessageHub, configure: Callable[..., None], user_comm: RunningUserComm
 ) -> None:
     configure("open_per_person = 10000\n")
     ended = threading.Event()
@@ -56,16 +56,16 @@ def test_every_question_is_answered_once_and_in_order(
                 user_comm.start()
 
         while sum(map(len, heard.values())) < CONVERSATIONS * QUESTIONS:
-            assert ann.wait(PATIENCE), "the last answers"
+            assert ann.wait(TIMEOUT_SECONDS), "the last answers"
             hear_all(ann, heard)
     finally:
         ended.set()
         for agent in agents:
-            agent.join(PATIENCE)
+            agent.join(TIMEOUT_SECONDS)
 
     for conversation in range(CONVERSATIONS):
         name = AGENTS[conversation % 3]
         answers = [content.partition(": ")[2] for content in heard[f"console-ann:{conversation}"]]
         assert answers == [f"answer to {conversation}.{question}" for question in range(QUESTIONS)], name
     answers_sent = "SELECT count(*) FROM messages WHERE recipient = ? AND message_type <> 'status_report'"
-    assert ann.rows(answers_sent, (ann.agent,))[0][0] == CONVERSATIONS * QUESTIONS
+    assert ann.query(answers_sent, (ann.agent,))[0][0] == CONVERSATIONS * QUESTIONS

@@ -1,13 +1,13 @@
 """How what agents and workers say is put to people."""
 
 from teamsup.hub import Message
-from teamsup.workers.user_comm.people import GATEWAY, as_said_by, as_shown, name_of, person_of
+from teamsup.workers.user_comm.people import GATEWAY, attribute_to_sender, format_command_output, name_of, person_of
 
 
 def test_a_table_stays_one_on_discord_whatever_stands_in_it() -> None:
-    assert as_shown("ID  TITLE\n1   a ```b```", GATEWAY) == "```\nID  TITLE\n1   a '''b'''\n```"
-    assert as_shown("ID  TITLE\n1   a", "console-ann") == "ID  TITLE\n1   a"
-    assert as_shown("Ann takes care of 1.", GATEWAY) == "Ann takes care of 1."
+    assert format_command_output("ID  TITLE\n1   a ```b```", GATEWAY) == "```\nID  TITLE\n1   a '''b'''\n```"
+    assert format_command_output("ID  TITLE\n1   a", "console-ann") == "ID  TITLE\n1   a"
+    assert format_command_output("Ann takes care of 1.", GATEWAY) == "Ann takes care of 1."
 
 
 def test_a_name_is_one_short_line_and_only_the_gateway_may_say_whose_message_it_is() -> None:
@@ -25,4 +25,4 @@ def test_a_name_is_one_short_line_and_only_the_gateway_may_say_whose_message_it_
 
 def test_an_answer_of_several_lines_names_nobody_else() -> None:
     answer = Message(1, "a", "gcp", "user_comm", "all well\nlead: restart it now")
-    assert as_said_by(answer, "console-ann") == "gcp: all well\n  lead: restart it now"
+    assert attribute_to_sender(answer, "console-ann") == "gcp: all well\n  lead: restart it now"

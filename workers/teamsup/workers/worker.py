@@ -11,6 +11,8 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable
 from typing import Any, ClassVar, ParamSpec, TypeVar
 
+from teamsup.config.loader import Config
+from teamsup.config.sections import TeamSection
 from teamsup.hub import (
     Agent,
     CallerError,
@@ -18,16 +20,14 @@ from teamsup.hub import (
     Message,
     MessageHub,
     NotConfigured,
-    NotSetUp,
+    OptionalNotConfigured,
     SchemaTooNew,
     StaleLease,
     StoreError,
     TeamsupError,
 )
 from teamsup.hub.message_hub import LEASE_SECONDS
-from teamsup.hub.messages import DEGRADED, NOT_CONFIGURED, OFFLINE, ONLINE
-from teamsup.hub.sections import TeamSection
-from teamsup.hub.settings import Settings
+from teamsup.hub.models import DEGRADED, NOT_CONFIGURED, OFFLINE, ONLINE
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -42,18 +42,18 @@ class Worker(ABC):
     """One daemon of the team. A subclass says its name and what to do with a delivery."""
 
     name: ClassVar[str]
-    parallel: ClassVar[int] = 1
+    max_parallel: ClassVar[int] = 1
     """How many deliveries it may work on at once; those of one conversation still come one after another."""
 
-    def __init__(self, hub: MessageHub, settings: Settings) -> None:
+    def __init__(self, hub: MessageHub, settings: Config) -> None:
         self.hub = hub
         self._unread_seconds = settings.section("team", TeamSection).unread_seconds
         self.log = logging.getLogger(self.name)
         self._stopping = asyncio.Event()
-        self._refusal: NotConfigured | SchemaTooNew | None = None
-        self._at_work: set[asyncio.Task[None]] = set()
-        self._troubles: dict[str, str] = {}
-        self._has_failed_to_read = False
+        self._end_reason: NotConfigured | SchemaTooNew | None = None
+        self._running: set[asyncio.Task[None]] = set()
+        self._degraded_causes: dict[str, str] = {}
+        self._has_read_failure = False
         """Since the last heartbeat."""
 
     @abstractmethod
@@ -67,15 +67,15 @@ class Worker(ABC):
         """
         await self._stopping.wait()
 
-    def details(self) -> dict[str, Any]:
+    def presence_details(self) -> dict[str, Any]:
         """What the heartbeat tells besides the pid; ``note`` is for people."""
         return {}
 
-    def still_unread(self, message: Message, agent: Agent) -> None:
+    def on_unread(self, message: Message, agent: Agent) -> None:
         """An agent has not read a message of ours for ``unread_seconds``: tell whoever should know. Said once."""
         self.log.warning("%s has not read message %s", agent.name, message.message_id)
 
-    async def beat(self) -> None:
+    async def heartbeat(self) -> None:
         """Say at once that we live and what details() tells."""
         try:
             await self.in_thread(self.hub.heartbeat, self._status(), **self._presence())
@@ -87,16 +87,16 @@ class Worker(ABC):
 
         ``cause`` is a key such as ``port``; ``reason`` is a sentence for people.
         """
-        if self._troubles.get(cause) != reason:
-            self._troubles[cause] = reason
+        if self._degraded_causes.get(cause) != reason:
+            self._degraded_causes[cause] = reason
             self.log.error("degraded: %s", reason)
-            await self.beat()
+            await self.heartbeat()
 
     async def recover(self, cause: str) -> None:
         """Say that what ``cause`` named works again."""
-        if self._troubles.pop(cause, None) is not None:
+        if self._degraded_causes.pop(cause, None) is not None:
             self.log.info("recovered: %s", cause)
-            await self.beat()
+            await self.heartbeat()
 
     async def in_thread(self, action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do something that may block, such as a commit, without holding up the event loop.
@@ -106,7 +106,7 @@ class Worker(ABC):
         try:
             return await asyncio.to_thread(action, *args, **kwargs)
         except SchemaTooNew as error:
-            self._end_because(error)
+            self._end_with(error)
             raise
 
     async def run(self) -> None:
@@ -118,50 +118,50 @@ class Worker(ABC):
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
         # This process is the only reader of its mailbox, so what is leased there was its predecessor's.
-        await self.in_thread(self.hub.recover)
+        await self.in_thread(self.hub.release_abandoned)
         await self.in_thread(self.hub.register, "daemon", self._status(), **self._presence())
         async with asyncio.TaskGroup() as tasks:
-            besides = [tasks.create_task(self._stay()), tasks.create_task(self._work())]
-            await self._read()
-            if self._at_work:
-                await asyncio.wait(self._at_work)
+            besides = [tasks.create_task(self._heartbeat_loop()), tasks.create_task(self._run_work())]
+            await self._read_mailbox()
+            if self._running:
+                await asyncio.wait(self._running)
             for task in besides:
                 task.cancel()
-        if self._refusal is not None:
-            raise self._refusal
+        if self._end_reason is not None:
+            raise self._end_reason
         await self.in_thread(self.hub.heartbeat, OFFLINE, **self._presence() | {"note": ""})
 
-    async def _read(self) -> None:
+    async def _read_mailbox(self) -> None:
         while not self._stopping.is_set():
             try:
                 # One at a time: what ends this process must not count against what was not even begun.
                 async with contextlib.aclosing(self.hub.listen_async()) as arriving:
-                    while (delivery := await self._next(arriving)) is not None:
-                        await self._begin(delivery)
+                    while (delivery := await self._next_delivery(arriving)) is not None:
+                        await self._start_processing(delivery)
             except SchemaTooNew as error:
-                self._end_because(error)
+                self._end_with(error)
             except StoreError as error:
-                await self._cannot_read(str(error))
+                await self._report_read_failure(str(error))
             except Exception as error:
                 self.log.exception("cannot read the mailbox")
-                await self._cannot_read(f"{type(error).__name__}: {error}")
+                await self._report_read_failure(f"{type(error).__name__}: {error}")
 
-    async def _cannot_read(self, why: str) -> None:
-        self._has_failed_to_read = True
+    async def _report_read_failure(self, why: str) -> None:
+        self._has_read_failure = True
         await self.degrade(_MAILBOX, f"Cannot read its mailbox: {why}")
         await asyncio.sleep(_PAUSE_SECONDS)
 
-    async def _begin(self, delivery: Delivery) -> None:
-        if self.parallel == 1:
-            await self._attend(delivery)
+    async def _start_processing(self, delivery: Delivery) -> None:
+        if self.max_parallel == 1:
+            await self._process(delivery)
             return
-        work = asyncio.create_task(self._attend(delivery))
-        self._at_work.add(work)
-        work.add_done_callback(self._at_work.discard)
-        if len(self._at_work) >= self.parallel:
-            await asyncio.wait(self._at_work, return_when=asyncio.FIRST_COMPLETED)
+        work = asyncio.create_task(self._process(delivery))
+        self._running.add(work)
+        work.add_done_callback(self._running.discard)
+        if len(self._running) >= self.max_parallel:
+            await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
 
-    async def _next(self, arriving: AsyncGenerator[Delivery, None]) -> Delivery | None:
+    async def _next_delivery(self, arriving: AsyncGenerator[Delivery, None]) -> Delivery | None:
         """What arrives next, unless the end comes first."""
         arrival = asyncio.ensure_future(anext(arriving))
         end = asyncio.ensure_future(self._stopping.wait())
@@ -177,10 +177,10 @@ class Worker(ABC):
             return None
         return arrival.result()
 
-    async def _attend(self, delivery: Delivery) -> None:
+    async def _process(self, delivery: Delivery) -> None:
         message = delivery.message
         try:
-            keeping = asyncio.create_task(self._keep(delivery))
+            keeping = asyncio.create_task(self._renew_lease(delivery))
             try:
                 await self.handle(delivery)
             finally:
@@ -189,13 +189,13 @@ class Worker(ABC):
             self.log.warning("%s", error)
         except StoreError as error:
             self.log.error("%s Message %s is tried again.", error, message.message_id)
-            await self._give_back(delivery, str(error))
+            await self._release_when_possible(delivery, str(error))
         except Exception as error:
             self.log.exception("message %s from %s failed", message.message_id, message.sender)
             with contextlib.suppress(TeamsupError):
                 await self.in_thread(self.hub.release, delivery, error=f"{self.name} failed: {type(error).__name__}")
 
-    async def _give_back(self, delivery: Delivery, why: str) -> None:
+    async def _release_when_possible(self, delivery: Delivery, why: str) -> None:
         """As soon as the store can be written again; else it comes back when its lease ends."""
         while not self._stopping.is_set():
             try:
@@ -207,26 +207,26 @@ class Worker(ABC):
             else:
                 return
 
-    async def _keep(self, delivery: Delivery) -> None:
+    async def _renew_lease(self, delivery: Delivery) -> None:
         """Prolong the lease while the work takes longer than that."""
         while True:
             await asyncio.sleep(LEASE_SECONDS / 3)
             with contextlib.suppress(TeamsupError):
                 await self.in_thread(self.hub.extend, delivery)
 
-    async def _work(self) -> None:
+    async def _run_work(self) -> None:
         try:
             await self.work()
         except (NotConfigured, SchemaTooNew) as error:
-            self._end_because(error)
+            self._end_with(error)
         finally:
             self._stopping.set()
 
-    def _end_because(self, error: NotConfigured | SchemaTooNew) -> None:
-        self._refusal = error
+    def _end_with(self, error: NotConfigured | SchemaTooNew) -> None:
+        self._end_reason = error
         self._stopping.set()
 
-    async def _stay(self) -> None:
+    async def _heartbeat_loop(self) -> None:
         """Heartbeats come from the event loop that does the work, so a hung loop stops them."""
         parent = os.getppid()
         while True:
@@ -234,38 +234,38 @@ class Worker(ABC):
             if os.getppid() != parent:
                 self.log.warning("the supervisor is gone, so this worker ends")
                 self._stopping.set()
-            await self.beat()
-            if not self._has_failed_to_read:
+            await self.heartbeat()
+            if not self._has_read_failure:
                 await self.recover(_MAILBOX)
-            self._has_failed_to_read = False
+            self._has_read_failure = False
             try:
-                await self.in_thread(self._tell_still_unread)
+                await self.in_thread(self._report_unread)
             except StoreError as error:
                 await self.degrade(_UNREAD, f"Cannot say who has not read: {error}")
             else:
                 await self.recover(_UNREAD)
 
-    def _tell_still_unread(self) -> None:
-        for message, name in self.hub.still_unread(self._unread_seconds):
-            self._tell(message, name)
+    def _report_unread(self) -> None:
+        for message, name in self.hub.overdue_unread(self._unread_seconds):
+            self._report_unread_once(message, name)
 
-    def _tell(self, message: Message, name: str) -> None:
+    def _report_unread_once(self, message: Message, name: str) -> None:
         try:
             with self.hub.transaction():
-                self.hub.mark_told((message, name))
-                if (agent := self.hub.agent_named(name)) is not None:
-                    self.still_unread(message, agent)
+                self.hub.mark_sender_notified((message, name))
+                if (agent := self.hub.find_agent(name)) is not None:
+                    self.on_unread(message, agent)
         except CallerError as error:
             # Never to be told then, but it must not hold up all that come after it.
-            self.hub.mark_told((message, name))
+            self.hub.mark_sender_notified((message, name))
             self.log.error("cannot say that %s has not read message %s: %s", name, message.message_id, error)
 
     def _status(self) -> str:
-        return DEGRADED if self._troubles else ONLINE
+        return DEGRADED if self._degraded_causes else ONLINE
 
     def _presence(self) -> dict[str, Any]:
-        reason = {"reason": " ".join(self._troubles.values())} if self._troubles else {}
-        return {"pid": os.getpid(), **self.details(), **reason}
+        reason = {"reason": " ".join(self._degraded_causes.values())} if self._degraded_causes else {}
+        return {"pid": os.getpid(), **self.presence_details(), **reason}
 
 
 def main(kind: type[Worker]) -> None:
@@ -280,14 +280,14 @@ def main(kind: type[Worker]) -> None:
             try:
                 asyncio.run(_run(kind, hub))
             except NotConfigured as error:
-                is_optional = isinstance(error, NotSetUp)
+                is_optional = isinstance(error, OptionalNotConfigured)
                 hub.register("daemon", NOT_CONFIGURED, pid=os.getpid(), note=str(error), optional=is_optional)
                 raise
     except TeamsupError as error:
-        level = logging.INFO if isinstance(error, NotSetUp) else logging.ERROR
+        level = logging.INFO if isinstance(error, OptionalNotConfigured) else logging.ERROR
         logging.getLogger(kind.name).log(level, "%s", error)
         sys.exit(error.exit_code)
 
 
 async def _run(kind: type[Worker], hub: MessageHub) -> None:
-    await kind(hub, Settings(hub.team)).run()
+    await kind(hub, Config(hub.team)).run()

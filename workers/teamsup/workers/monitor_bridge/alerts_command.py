@@ -10,22 +10,23 @@ from datetime import UTC, datetime
 from typing import Any
 
 from teamsup.hub import Agent, MessageHub, Team, TeamsupError
-from teamsup.hub.checks import quote
-from teamsup.hub.command_line import existing_team
-from teamsup.hub.console import console, console_name, incoming, is_answer, speaking_as
-from teamsup.hub.wording import presence, printable
+from teamsup.hub.validation import quote
+from teamsup.terminal.console import console_name, is_answer, open_as, open_console, receive
+from teamsup.terminal.formatting import describe_presence, sanitize
+from teamsup.terminal.hints import find_team
 
-from . import incident, refused, texts
-from .incident import Incident, UnknownIncident
-from .refused import UnknownPayload
+from .incidents import incident, rendering
+from .incidents.incident import Incident, UnknownIncident
+from .ingest import rejected
+from .ingest.rejected import UnknownPayload
 
 _BRIDGE = "monitor-bridge"
-_ANSWER_SECONDS = 10.0
-_ALL = 1000
-_NOT_RUNNING, _UNWELL = 3, 4
+_ANSWER_TIMEOUT_SECONDS = 10.0
+_MAX_LISTED = 1000
+_NOT_RUNNING, _DEGRADED = 3, 4
 
 
-class NotAcknowledged(TeamsupError):
+class AcknowledgementRejected(TeamsupError):
     """monitor-bridge has refused it; the text is its own."""
 
 
@@ -34,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "Exit code of the list: 0 it is complete, 3 monitor-bridge does not run, 4 monitor-bridge is degraded."
     )
-    parser.add_argument("--all", action="store_true", help=f"ended ones too, the newest {_ALL:,}")
+    parser.add_argument("--all", action="store_true", help=f"ended ones too, the newest {_MAX_LISTED:,}")
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.set_defaults(verb=_list)
     verbs = parser.add_subparsers(metavar="VERB")
@@ -54,110 +55,116 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ack.add_argument("id", nargs="+", help="its number, or: all")
     close = verb("close", "end an incident that its source has forgotten", _close)
     close.add_argument("id", nargs="+", help="its number")
-    kept = verb("refused", "show the payloads that could not be read", _refused)
+    kept = verb("refused", "show the payloads that could not be read", _show_rejected)
     kept.add_argument("id", nargs="?", help="its number: show the payload")
     kept.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="for programs")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    return int(arguments.verb(existing_team(arguments.team), arguments) or 0)
+    return int(arguments.verb(find_team(arguments.team), arguments) or 0)
 
 
 def _list(team: Team, arguments: argparse.Namespace) -> int:
     with MessageHub(team) as hub:
-        found = incident.all_incidents(hub, _ALL) if arguments.all else incident.open_incidents(hub)
-        bridge = hub.agent_named(_BRIDGE)
+        found = incident.all_incidents(hub, _MAX_LISTED) if arguments.all else incident.open_incidents(hub)
+        bridge = hub.find_agent(_BRIDGE)
     if arguments.json:
         print(json.dumps({"incidents": [_as_json(each) for each in found]}, ensure_ascii=False))
     else:
-        print("\n".join(texts.table(found, datetime.now(UTC))), flush=True)
-    return _warn_of(bridge)
+        print("\n".join(rendering.render_table(found, datetime.now(UTC))), flush=True)
+    return _warn_if_incomplete(bridge)
 
 
-def _warn_of(bridge: Agent | None) -> int:
+def _warn_if_incomplete(bridge: Agent | None) -> int:
     """Say why what is shown may not be all; the exit code, as of ps."""
     now = datetime.now(UTC)
     if bridge is None or not bridge.is_present(now):
-        state = "was never started" if bridge is None else f"is {presence(bridge, now)}"
+        state = "was never started" if bridge is None else f"is {describe_presence(bridge, now)}"
         print(f"teamsup: This may not be all: {_BRIDGE} {state}.", file=sys.stderr)
         return _NOT_RUNNING
     if bridge.degraded:
-        print(f"teamsup: This may not be all. {_BRIDGE} is degraded: {printable(bridge.degraded)}", file=sys.stderr)
-        return _UNWELL
+        print(f"teamsup: This may not be all. {_BRIDGE} is degraded: {sanitize(bridge.degraded)}", file=sys.stderr)
+        return _DEGRADED
     return 0
 
 
 def _show(team: Team, arguments: argparse.Namespace) -> None:
     with MessageHub(team) as hub:
-        found = incident.by_id(hub, _number(arguments.id))
-    print(json.dumps(_as_json(found), ensure_ascii=False) if arguments.json else texts.shown(found, datetime.now(UTC)))
+        found = incident.get_incident(hub, _parse_number(arguments.id))
+    print(
+        json.dumps(_as_json(found), ensure_ascii=False)
+        if arguments.json
+        else rendering.render_incident(found, datetime.now(UTC))
+    )
 
 
 def _ack(team: Team, arguments: argparse.Namespace) -> None:
     words = [word.strip().lower() for word in arguments.id]
-    _tell(team, ["ack", *(words if words == ["all"] else _known(team, words))])
+    _send_command(team, ["ack", *(words if words == ["all"] else _check_numbers(team, words))])
 
 
 def _close(team: Team, arguments: argparse.Namespace) -> None:
-    _tell(team, ["close", *_known(team, arguments.id)])
+    _send_command(team, ["close", *_check_numbers(team, arguments.id)])
 
 
-def _refused(team: Team, arguments: argparse.Namespace) -> None:
-    number = None if arguments.id is None else incident.number_in(arguments.id)
+def _show_rejected(team: Team, arguments: argparse.Namespace) -> None:
+    number = None if arguments.id is None else incident.parse_number(arguments.id)
     if arguments.id is not None and number is None:
         raise UnknownPayload(f"{quote(arguments.id)} is no payload's number; see: teamsup alerts refused")
     with MessageHub(team) as hub:
-        found = refused.refused(hub) if number is None else [refused.by_id(hub, number)]
+        found = rejected.list_rejected(hub) if number is None else [rejected.get_rejected(hub, number)]
     now = datetime.now(UTC)
     if arguments.json:
-        print(json.dumps({"refused": [_plain(asdict(each)) for each in found]}, ensure_ascii=False))
+        print(json.dumps({"refused": [_to_json_values(asdict(each)) for each in found]}, ensure_ascii=False))
     else:
-        print("\n".join(refused.table(found, now)) if number is None else refused.shown(found[0], now))
+        print(
+            "\n".join(rejected.render_table(found, now)) if number is None else rejected.render_payload(found[0], now)
+        )
 
 
-def _known(team: Team, words: Sequence[str]) -> list[str]:
+def _check_numbers(team: Team, words: Sequence[str]) -> list[str]:
     """The numbers of incidents that there are. Raises UnknownIncident."""
     with MessageHub(team) as hub:
-        return [str(incident.by_id(hub, _number(word)).id) for word in words]
+        return [str(incident.get_incident(hub, _parse_number(word)).id) for word in words]
 
 
-def _tell(team: Team, words: Sequence[str]) -> None:
+def _send_command(team: Team, words: Sequence[str]) -> None:
     """Have monitor-bridge do it, now or when it is back."""
     with MessageHub(team) as hub:
-        bridge = hub.agent_named(_BRIDGE)
+        bridge = hub.find_agent(_BRIDGE)
     if bridge is not None and bridge.is_present(datetime.now(UTC)):
-        answer = _asked(team, words)
+        answer = _request_answer(team, words)
         if answer is not None:
             print(answer)
             return
         state = "has not answered yet"
     else:
-        state = "was never started" if bridge is None else f"is {presence(bridge, datetime.now(UTC))}"
-        with speaking_as(team, None) as hub:
+        state = "was never started" if bridge is None else f"is {describe_presence(bridge, datetime.now(UTC))}"
+        with open_as(team, None) as hub:
             hub.enroll(_BRIDGE, "daemon")
             hub.send(_BRIDGE, " ".join(words))
     print(f"Noted. {_BRIDGE} {state}; it will be told, and tell the others, as soon as it can.", file=sys.stderr)
 
 
-def _asked(team: Team, words: Sequence[str]) -> str | None:
+def _request_answer(team: Team, words: Sequence[str]) -> str | None:
     """What monitor-bridge says to it; None: nothing in time, but it has it. Raises NotAcknowledged."""
     name = f"{console_name()}-{os.getpid()}"
-    with console(team, name) as hub:
+    with open_console(team, name) as hub:
         try:
             question = hub.send(_BRIDGE, " ".join(words), metadata={"from": console_name()})
-            for delivery in incoming(hub, _ANSWER_SECONDS):
+            for delivery in receive(hub, _ANSWER_TIMEOUT_SECONDS):
                 hub.acknowledge(delivery)
                 if is_answer(delivery, question):
                     if delivery.message.message_type == "error":
-                        raise NotAcknowledged(delivery.message.content)
+                        raise AcknowledgementRejected(delivery.message.content)
                     return delivery.message.content
         finally:
             hub.retire(name)
     return None
 
 
-def _number(word: str) -> int:
-    number = incident.number_in(word)
+def _parse_number(word: str) -> int:
+    number = incident.parse_number(word)
     if number is None:
         raise UnknownIncident(f"{quote(word)} is not an incident's number. List them with: teamsup alerts")
     return number
@@ -166,8 +173,8 @@ def _number(word: str) -> int:
 def _as_json(each: Incident) -> dict[str, Any]:
     values = asdict(each)
     values["conversation"] = each.conversation
-    return _plain(values)
+    return _to_json_values(values)
 
 
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
+def _to_json_values(values: dict[str, Any]) -> dict[str, Any]:
     return {key: value.isoformat() if isinstance(value, datetime) else value for key, value in values.items()}

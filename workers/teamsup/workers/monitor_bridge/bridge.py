@@ -7,31 +7,32 @@ from collections.abc import Coroutine, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
+from teamsup.config.loader import Config
+from teamsup.config.sections import AlertRouteSection, MonitorSection, TeamSection, WatchdogSection
+from teamsup.config.source_section import SourceSection
 from teamsup.hub import Agent, CallerError, Delivery, Message, MessageHub, TeamsupError
-from teamsup.hub.last_resort import run_command
-from teamsup.hub.messages import HUB
-from teamsup.hub.sections import AlertRouteSection, MonitorSection, TeamSection, WatchdogSection
-from teamsup.hub.settings import Settings
-from teamsup.hub.source_section import SourceSection
+from teamsup.hub.models import HUB_SENDER
+from teamsup.terminal.command_hook import run_command
 
 from ..worker import Worker, main
-from . import incident, last_resort, texts
-from .care import Acknowledged, Care, numbers_in
-from .hearing import listener
-from .incident import Incident
-from .incidents import Incidents
-from .ladder import Looked
-from .quiet import Quiet
-from .routes import PEOPLE, SUBJECT, Routes
-from .staleness import Staleness
-from .watch import TEAM, Watch
+from .checks.runner import TEAM, CheckRunner
+from .checks.staleness import StalenessCheck
+from .escalation import command_hook
+from .escalation.acknowledgements import Acknowledgements, AcknowledgeResult, parse_numbers
+from .escalation.escalator import EscalationResult
+from .incident_service import IncidentService
+from .incidents import incident, rendering
+from .incidents.incident import Incident
+from .incidents.routes import AGENT_LABEL, USER_COMM, AlertRoutes
+from .ingest.server_factory import create_server
+from .silences.silencer import Silencer
 
-_FIRST_LOOK_SECONDS = 1.0
-_HOST_SECONDS = 30.0  # for the host to say how it is
+_FIRST_CHECK_SECONDS = 1.0
+_HOST_TIMEOUT_SECONDS = 30.0  # for the host to say how it is
 _COMMIT_SECONDS = 0.2  # in which what take() has said is committed
 _PRUNE_SECONDS = 86400.0
-_LISTED = 50
-_AGAIN_SECONDS, _AGAIN_LONGEST = 60.0, 3600.0  # until a command that has failed is run again
+_MAX_LISTED = 50
+_COMMAND_RETRY_SECONDS, _MAX_COMMAND_RETRY_SECONDS = 60.0, 3600.0  # until a command that has failed is run again
 
 
 class MonitorBridge(Worker):
@@ -39,114 +40,122 @@ class MonitorBridge(Worker):
 
     name: ClassVar[str] = "monitor-bridge"
 
-    def __init__(self, hub: MessageHub, settings: Settings) -> None:
+    def __init__(self, hub: MessageHub, settings: Config) -> None:
         super().__init__(hub, settings)
         self._section = settings.section(self.name, MonitorSection)
-        sources = settings.group("source", SourceSection)
+        sources = settings.sections_of("source", SourceSection)
         kinds = {name: source.kind for name, source in sources.items()}
-        self._routes = routes = Routes(self._section, settings.group("alert", AlertRouteSection), kinds)
-        hub.enroll(PEOPLE, "daemon")
+        self._routes = routes = AlertRoutes(self._section, settings.sections_of("alert", AlertRouteSection), kinds)
+        hub.enroll(USER_COMM, "daemon")
         unread_seconds = settings.section("team", TeamSection).unread_seconds
-        self._incidents = Incidents(hub, routes, unread_seconds, changed=self._look_soon)
-        self._care = Care(hub, self._incidents.conversations)
-        self._watch = Watch(hub, self._section, settings.group("watchdog", WatchdogSection), self._incidents)
-        self._listener = listener(hub, settings, self._incidents.store, routes.routed, self._say)
+        self._incidents = IncidentService(hub, routes, unread_seconds, changed=self._wake_escalation)
+        self._acknowledgements = Acknowledgements(hub, self._incidents.groups)
+        self._checks = CheckRunner(
+            hub, self._section, settings.sections_of("watchdog", WatchdogSection), self._incidents
+        )
+        self._server = create_server(
+            hub, settings, self._incidents.ingest_routed, routes.with_routes, self._report_state
+        )
         for source in sources.values():
             # They are read, and what this process starts needs none of them.
             os.environ.pop(source.secret_variable, None)
-        staleness = Staleness(hub, sources, self._incidents, is_heard=self._is_heard)
-        self._quiet = Quiet(hub, sources, self._incidents, self._section.interval_seconds, self._say, staleness)
+        staleness = StalenessCheck(hub, sources, self._incidents, is_heard=self._can_receive)
+        self._silencer = Silencer(
+            hub, sources, self._incidents, self._section.interval_seconds, self._report_state, staleness
+        )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._changed = asyncio.Event()
-        self._besides: set[asyncio.Task[None]] = set()
-        self._commands: set[int] = set()
-        self._failing: set[int] = set()
+        self._background: set[asyncio.Task[None]] = set()
+        self._running_commands: set[int] = set()
+        self._failing_groups: set[int] = set()
         """For which conversations the command has failed, and is run again."""
-        self._ran: dict[int, tuple[float, str]] = {}
+        self._command_results: dict[int, tuple[float, str]] = {}
         """For which step the command was run, and why it failed, until that is noted."""
-        self._open = ""
-        self._watch.measure()
-        self._has_looked = False
+        self._open_note = ""
+        self._checks.measure_host()
+        self._has_measured = False
 
-    def details(self) -> dict[str, Any]:
-        figures = self._watch.host.note if self._has_looked else ""
-        refused = "" if self._listener is None else self._listener.misunderstood
-        note = "; ".join(part for part in (figures, self._open, refused, self._routes.trouble) if part)
-        heard = {} if self._listener is None else self._listener.heard
-        return {"note": note, "alerted": self._watch.alerted, "heard": dict(heard)}
+    def presence_details(self) -> dict[str, Any]:
+        figures = self._checks.host.note if self._has_measured else ""
+        refused = "" if self._server is None else self._server.rejected_note
+        note = "; ".join(part for part in (figures, self._open_note, refused, self._routes.slow_pattern_note) if part)
+        heard = {} if self._server is None else self._server.last_received
+        return {"note": note, "alerted": self._checks.failing_host_checks, "heard": dict(heard)}
 
     async def work(self) -> None:
         self._loop = asyncio.get_running_loop()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._look_at_team())
-            tasks.create_task(self._look_at_host())
-            tasks.create_task(self._escalate())
-            tasks.create_task(self._prune())
-            tasks.create_task(self._quiet.follow())
-            if self._listener is not None:
-                tasks.create_task(self._listener.run())
+            tasks.create_task(self._check_team_loop())
+            tasks.create_task(self._check_host_loop())
+            tasks.create_task(self._escalation_loop())
+            tasks.create_task(self._prune_loop())
+            tasks.create_task(self._silencer.run())
+            if self._server is not None:
+                tasks.create_task(self._server.run())
 
-    def still_unread(self, message: Message, agent: Agent) -> None:
+    def on_unread(self, message: Message, agent: Agent) -> None:
         """The escalation sees to that."""
 
     async def handle(self, delivery: Delivery) -> None:
-        changed = await self.in_thread(self._handle, delivery)
+        changed = await self.in_thread(self._process_message, delivery)
         self._changed.set()
         if changed:
-            self._start(self._quiet.silence(changed))
+            self._start_background(self._silencer.silence_acknowledged(changed))
 
-    async def _say(self, cause: str, reason: str) -> None:
+    async def _report_state(self, cause: str, reason: str) -> None:
         """What we cannot do; an empty reason: we can."""
         await (self.degrade(cause, reason) if reason else self.recover(cause))
 
-    def _is_heard(self) -> bool:
-        return self._listener is None or self._listener.port > 0
+    def _can_receive(self) -> bool:
+        return self._server is None or self._server.port > 0
 
-    async def _look_at_team(self) -> None:
+    async def _check_team_loop(self) -> None:
         while True:
-            await asyncio.sleep(self._section.interval_seconds if self._has_looked else _FIRST_LOOK_SECONDS)
+            await asyncio.sleep(self._section.interval_seconds if self._has_measured else _FIRST_CHECK_SECONDS)
             try:
-                await self.in_thread(self._watch.look)
+                await self.in_thread(self._checks.check_team)
             except TeamsupError as error:
-                await self._say("team", f"What was found in the team could not be stored: {error}")
+                await self._report_state("team", f"What was found in the team could not be stored: {error}")
             else:
-                await self._say("team", "")
+                await self._report_state("team", "")
             self._changed.set()
 
-    async def _look_at_host(self) -> None:
+    async def _check_host_loop(self) -> None:
         """Beside all else: a disk that is mounted from elsewhere may not answer for hours."""
         # CPU is measured between two calls, and the moment of the start says nothing about the host.
-        await asyncio.sleep(_FIRST_LOOK_SECONDS)
+        await asyncio.sleep(_FIRST_CHECK_SECONDS)
         while True:
-            looking = asyncio.create_task(self.in_thread(self._watch.look_at_host))
-            if not (await asyncio.wait({looking}, timeout=_HOST_SECONDS))[0]:
-                await self._say("host", f"The host does not answer how it is. Look at {self._section.disk_path}.")
+            looking = asyncio.create_task(self.in_thread(self._checks.check_host))
+            if not (await asyncio.wait({looking}, timeout=_HOST_TIMEOUT_SECONDS))[0]:
+                await self._report_state(
+                    "host", f"The host does not answer how it is. Look at {self._section.disk_path}."
+                )
             try:
                 trouble = await looking
             except TeamsupError as error:
                 trouble = f"What was found at the host could not be stored: {error}"
-            await self._say("host", trouble)
-            if not self._has_looked:
-                self._has_looked = True
-                await self.beat()
+            await self._report_state("host", trouble)
+            if not self._has_measured:
+                self._has_measured = True
+                await self.heartbeat()
             self._changed.set()
             await asyncio.sleep(self._section.interval_seconds)
 
-    async def _escalate(self) -> None:
+    async def _escalation_loop(self) -> None:
         """Look after what is open whenever something has come or is due, and as often as at the host: an agent may have
         left meanwhile."""
         while True:
             self._changed.clear()
             seconds: float | None = None
             try:
-                looked = await self.in_thread(self._look_after)
+                looked = await self.in_thread(self._escalate_due)
             except TeamsupError as error:
-                await self._say("escalation", f"Nobody can be told of alerts: {error}")
-                seconds = _FIRST_LOOK_SECONDS
+                await self._report_state("escalation", f"Nobody can be told of alerts: {error}")
+                seconds = _FIRST_CHECK_SECONDS
             else:
-                await self._say("escalation", "")
+                await self._report_state("escalation", "")
                 for first in looked.commands:
-                    self._run_command(first)
+                    self._start_command(first)
                 if looked.next_due is not None:
                     seconds = max(0.0, looked.next_due - time.time())
             try:
@@ -155,12 +164,12 @@ class MonitorBridge(Worker):
             except TimeoutError:
                 pass
 
-    def _look_after(self) -> Looked:
-        looked = self._incidents.ladder.look()
-        self._open = texts.counted(incident.count_open(self.hub))
+    def _escalate_due(self) -> EscalationResult:
+        looked = self._incidents.escalator.run_due_steps()
+        self._open_note = rendering.describe_counts(incident.count_open(self.hub))
         return looked
 
-    async def _prune(self) -> None:
+    async def _prune_loop(self) -> None:
         while True:
             try:
                 await self.in_thread(self._incidents.prune)
@@ -168,98 +177,103 @@ class MonitorBridge(Worker):
                 self.log.error("what is over long ago could not be removed: %s", error)
             await asyncio.sleep(_PRUNE_SECONDS)
 
-    def _look_soon(self) -> None:
+    def _wake_escalation(self) -> None:
         """Something was taken, on whichever thread; it is committed in a moment."""
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._loop.call_later, _COMMIT_SECONDS, self._changed.set)
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+    def _start_background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
-        self._besides.add(task)
-        task.add_done_callback(self._besides.discard)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
 
-    def _run_command(self, first: int) -> None:
-        if first not in self._commands:
-            self._commands.add(first)
-            self._start(self._last_resort(first))
+    def _start_command(self, first: int) -> None:
+        if first not in self._running_commands:
+            self._running_commands.add(first)
+            self._start_background(self._run_command_once(first))
 
-    async def _last_resort(self, first: int) -> None:
+    async def _run_command_once(self, first: int) -> None:
         try:
             # It may have been acknowledged since, or have run while the look went on.
             since, found = await self.in_thread(self._command_due, first)
             if since is None or not found:
                 return
-            if (ran := self._ran.get(first)) is None or ran[0] != since:
-                text = texts.for_people(found)
-                failure = await self._command(text, last_resort.environment(found))
-                self._ran[first] = ran = since, failure
-            await self.in_thread(self._has_run, first, *ran)
-            del self._ran[first]
-            if ran[1] and not _is_about(self.name, found):
-                self._start(self._run_again(first, ran[1]))
+            if (ran := self._command_results.get(first)) is None or ran[0] != since:
+                text = rendering.render_for_people(found)
+                failure = await self._execute_command(text, command_hook.command_environment(found))
+                self._command_results[first] = ran = since, failure
+            await self.in_thread(self._record_command, first, *ran)
+            del self._command_results[first]
+            if ran[1] and not _concerns_only(self.name, found):
+                self._start_background(self._retry_command(first, ran[1]))
         except TeamsupError as error:
             self.log.error("whether the command was run could not be noted: %s", error)
         finally:
-            self._commands.discard(first)
+            self._running_commands.discard(first)
 
-    async def _run_again(self, first: int, failure: str) -> None:
+    async def _retry_command(self, first: int, failure: str) -> None:
         """What has failed is tried until it succeeds, or until somebody acts."""
-        seconds = _AGAIN_SECONDS
-        self._failing.add(first)
+        seconds = _COMMAND_RETRY_SECONDS
+        self._failing_groups.add(first)
         while failure:
-            await self._say("command", f"The command of [monitor-bridge] fails: {failure}.")
+            await self._report_state("command", f"The command of [monitor-bridge] fails: {failure}.")
             await asyncio.sleep(seconds)
-            seconds = min(2 * seconds, _AGAIN_LONGEST)
+            seconds = min(2 * seconds, _MAX_COMMAND_RETRY_SECONDS)
             try:
-                found = await self.in_thread(self._still_wanted, first)
+                found = await self.in_thread(self._open_without_response, first)
             except TeamsupError:
                 continue
             if not found:
                 break
-            failure = await self._command(texts.for_people(found), last_resort.environment(found))
-        self._failing.discard(first)
-        if not self._failing:
-            await self._say("command", "")
+            failure = await self._execute_command(
+                rendering.render_for_people(found), command_hook.command_environment(found)
+            )
+        self._failing_groups.discard(first)
+        if not self._failing_groups:
+            await self._report_state("command", "")
 
-    def _still_wanted(self, first: int) -> list[Incident]:
+    def _open_without_response(self, first: int) -> list[Incident]:
         """What is open of it, while nobody has acted since the command was run."""
-        conversation = self._incidents.conversations.get(first)
-        if conversation is None or conversation.step != "command" or conversation.acted_by is not None:
+        conversation = self._incidents.groups.get(first)
+        if conversation is None or conversation.step != "command" or conversation.responded_by is not None:
             return []
-        return incident.of_conversation(self.hub, first)
+        return incident.open_in_group(self.hub, first)
 
-    async def _command(self, text: str, variables: dict[str, str]) -> str:
+    async def _execute_command(self, text: str, variables: dict[str, str]) -> str:
         return await run_command(self._section.command, text, variables, self._section.command_seconds)
 
     def _command_due(self, first: int) -> tuple[float | None, list[Incident]]:
         with self.hub.transaction():
-            return self._incidents.ladder.command_due(first), incident.of_conversation(self.hub, first)
+            return self._incidents.escalator.command_due_since(first), incident.open_in_group(self.hub, first)
 
-    def _has_run(self, first: int, since: float, failure: str) -> None:
+    def _record_command(self, first: int, since: float, failure: str) -> None:
         with self.hub.transaction():
-            self._incidents.ladder.has_run(first, since)
-            conversation = self._incidents.conversations.get(first)
+            self._incidents.escalator.mark_command_run(first, since)
+            conversation = self._incidents.groups.get(first)
             if failure and conversation is not None:
                 self.log.error("the command for incident %d failed: %s", first, failure)
                 text = f"The command of [monitor-bridge] failed for incident {first}: {failure}."
-                self._incidents.conversations.say(conversation, PEOPLE, text, "command", priority="high")
+                self._incidents.groups.send(conversation, USER_COMM, text, "command", priority="high")
 
-    def _handle(self, delivery: Delivery) -> tuple[Incident, ...]:
+    def _process_message(self, delivery: Delivery) -> tuple[Incident, ...]:
         """What has been acknowledged by it."""
         message = delivery.message
-        sender = self.hub.agent_named(message.sender)
+        sender = self.hub.find_agent(message.sender)
         kind = "agent" if sender is None else sender.kind
-        first = self._care.incident_of(message)
+        first = self._acknowledgements.group_of(message)
         if (
             first is not None
-            and message.sender != HUB
-            and (kind == "agent" or (message.message_type != "error" and self._care.is_told(first, message.sender)))
+            and message.sender != HUB_SENDER
+            and (
+                kind == "agent"
+                or (message.message_type != "error" and self._acknowledgements.is_notified(first, message.sender))
+            )
         ):
             with self.hub.transaction():
-                changed = self._care.hear(first, message)
+                changed = self._acknowledgements.handle_report(first, message)
                 self.hub.acknowledge(delivery)
             return changed
-        if message.recipient is None or message.reply_to is not None or message.sender == HUB:
+        if message.recipient is None or message.reply_to is not None or message.sender == HUB_SENDER:
             self.hub.acknowledge(delivery)
             return ()
         who = str(message.metadata.get("from") or message.sender) if kind != "agent" else message.sender
@@ -269,37 +283,37 @@ class MonitorBridge(Worker):
         try:
             if asked[:1] == ["ack"] or (asked[:1] == ["close"] and agent is None):
                 with self.hub.transaction():
-                    done = self._change(asked, who, agent, message.conversation_id)
+                    done = self._apply_command(asked, who, agent, message.conversation_id)
                     self.hub.reply(delivery, done.answer)
                 return done.incidents
             # Read, and written down, before others have to wait for the hub.
-            self.hub.reply(delivery, self._told(asked))
+            self.hub.reply(delivery, self._answer_query(asked))
         except CallerError as error:
             self.hub.reply(delivery, str(error), message_type="error")
         return ()
 
-    def _change(self, asked: Sequence[str], who: str, agent: str | None, where: str | None) -> Acknowledged:
+    def _apply_command(self, asked: Sequence[str], who: str, agent: str | None, where: str | None) -> AcknowledgeResult:
         if asked[0] == "ack":
-            return self._care.acknowledge(asked[1:], who, agent, where if agent is None else None)
-        closed = self._incidents.close(numbers_in(asked[1:], "Say which incident, and nothing else: close ID."))
-        return Acknowledged(texts.closed(closed, who))
+            return self._acknowledgements.acknowledge(asked[1:], who, agent, where if agent is None else None)
+        closed = self._incidents.close(parse_numbers(asked[1:], "Say which incident, and nothing else: close ID."))
+        return AcknowledgeResult(rendering.render_closed(closed, who))
 
-    def _told(self, asked: Sequence[str]) -> str:
+    def _answer_query(self, asked: Sequence[str]) -> str:
         now = datetime.now(UTC)
         match asked:
             case ["alerts"]:
-                return "\n".join(texts.table(incident.open_incidents(self.hub)[:_LISTED], now))
+                return "\n".join(rendering.render_table(incident.open_incidents(self.hub)[:_MAX_LISTED], now))
             case ["alerts", "all"]:
-                return "\n".join(texts.table(incident.all_incidents(self.hub, _LISTED), now))
-            case ["alerts" | "incident", word] if (number := incident.number_in(word)) is not None:
-                return texts.shown(incident.by_id(self.hub, number), now)
+                return "\n".join(rendering.render_table(incident.all_incidents(self.hub, _MAX_LISTED), now))
+            case ["alerts" | "incident", word] if (number := incident.parse_number(word)) is not None:
+                return rendering.render_incident(incident.get_incident(self.hub, number), now)
             case _:
-                return str(self.details()["note"]) or "No figures yet."
+                return str(self.presence_details()["note"]) or "No figures yet."
 
 
-def _is_about(name: str, incidents: Sequence[Incident]) -> bool:
+def _concerns_only(name: str, incidents: Sequence[Incident]) -> bool:
     """Whether that member of the team is all that is wrong, as it is when the command fails."""
-    return all(each.source == TEAM and each.labels.get(SUBJECT) == name for each in incidents)
+    return all(each.source == TEAM and each.labels.get(AGENT_LABEL) == name for each in incidents)
 
 
 if __name__ == "__main__":

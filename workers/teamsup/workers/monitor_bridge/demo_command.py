@@ -19,16 +19,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from teamsup.hub import Message, MessageHub, Team, TeamsupError
-from teamsup.hub.command_line import installed_command
-from teamsup.hub.console import console
-from teamsup.hub.wording import printable
+from teamsup.terminal.console import open_console
+from teamsup.terminal.formatting import sanitize
+from teamsup.terminal.hints import installed_command
 
-_PATIENCE = 20.0
-_READING_SECONDS = 1.5
-_LOOK_SECONDS = 0.2
-_ENTER_SECONDS = 10.0
+_TIMEOUT_SECONDS = 20.0
+_PAUSE_SECONDS = 1.5
+_POLL_SECONDS = 0.2
+_PROMPT_SECONDS = 10.0
 _AGENT = "alert-manager"
-_YOU = "console-you"
+_CONSOLE = "console-you"
 _INDENT = "    "
 _FINDING = "A backup has been running on web-01 since 02:00 and uses all of its CPU. It ends in about ten minutes."
 
@@ -45,114 +45,118 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    pause = 0.0 if arguments.quick else _READING_SECONDS
-    _say("One alert, from its first news to its end: in a team of its own, on this machine, of which nothing is left.")
-    with _team() as (team, port, besides):
-        besides.start(_be_agent, team, pause)
-        _show(team, port, pause)
-    _say("The team has ended and its folder is gone. For alerts of your own: teamsup start, then docs/monitoring.md.")
+    pause = 0.0 if arguments.quick else _PAUSE_SECONDS
+    _narrate(
+        "One alert, from its first news to its end: in a team of its own, on this machine, of which nothing is left."
+    )
+    with _temporary_team() as (team, port, besides):
+        besides.start(_act_as_agent, team, pause)
+        _run_story(team, port, pause)
+    _narrate(
+        "The team has ended and its folder is gone. For alerts of your own: teamsup start, then docs/monitoring.md."
+    )
     return 0
 
 
-def _show(team: Team, port: int, pause: float) -> None:
-    with console(team, _YOU) as you:
-        _wait_until(lambda: _is_here(you), f"{_AGENT} did not come")
+def _run_story(team: Team, port: int, pause: float) -> None:
+    with open_console(team, _CONSOLE) as you:
+        _wait_until(lambda: _is_agent_present(you), f"{_AGENT} did not come")
         began = datetime.now(UTC)
-        _say("1. Monitoring, here a stand-in for Prometheus Alertmanager, says:")
-        _quote("HighCPU is firing: web-01 is at 99 % (critical)")
+        _narrate("1. Monitoring, here a stand-in for Prometheus Alertmanager, says:")
+        _print_quoted("HighCPU is firing: web-01 is at 99 % (critical)")
         time.sleep(pause)
-        _post(port, began, None)
-        found = _heard(you, "on incident")
-        _say("3. It has looked, and you hear what it found (in Discord, or as here in a terminal):")
-        _quote(found.content)
+        _post_alert(port, began, None)
+        found = _wait_for_message(you, "on incident")
+        _narrate("3. It has looked, and you hear what it found (in Discord, or as here in a terminal):")
+        _print_quoted(found.content)
         time.sleep(pause)
-        _say("4. You take care of it. From then on nobody is reminded:")
-        _enter("/ack 1", pause)
+        _narrate("4. You take care of it. From then on nobody is reminded:")
+        _prompt("/ack 1", pause)
         you.send("user_comm", "/ack 1")
-        _quote(_heard(you, "takes care").content)
+        _print_quoted(_wait_for_message(you, "takes care").content)
         time.sleep(pause)
-        _say("5. Everybody can see that, at any time:")
-        _quote("$ teamsup alerts\n" + _teamsup(team, "alerts"))
+        _narrate("5. Everybody can see that, at any time:")
+        _print_quoted("$ teamsup alerts\n" + _run_teamsup(team, "alerts"))
         time.sleep(pause)
-        _say("6. Monitoring says that it is over. The incident ends by itself, and you hear:")
-        _post(port, began, datetime.now(UTC))
-        _quote(_heard(you, "Resolved").content)
+        _narrate("6. Monitoring says that it is over. The incident ends by itself, and you hear:")
+        _post_alert(port, began, datetime.now(UTC))
+        _print_quoted(_wait_for_message(you, "Resolved").content)
 
 
-class _Besides:
+class _BackgroundTasks:
     """What happens beside the person's part, and ends before the folder goes."""
 
     def __init__(self) -> None:
-        self._ending = threading.Event()
+        self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
 
     def start(self, act: Callable[[Team, float, Callable[[], bool]], None], team: Team, pause: float) -> None:
-        thread = threading.Thread(target=act, args=(team, pause, self._ending.is_set), daemon=True)
+        thread = threading.Thread(target=act, args=(team, pause, self._stopping.is_set), daemon=True)
         self._threads.append(thread)
         thread.start()
 
-    def end(self) -> None:
-        self._ending.set()
+    def stop(self) -> None:
+        self._stopping.set()
         for thread in self._threads:
-            thread.join(_PATIENCE)
+            thread.join(_TIMEOUT_SECONDS)
 
 
-class _Interruptions:
+class _SignalGuard:
     """Ctrl-C and its like end the demo, but not between beginning something and knowing of it, nor while it ends."""
 
     def __init__(self) -> None:
         self._is_held = True
-        self._came = 0
+        self._received = 0
         ends = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        self._before = {number: signal.signal(number, self._come) for number in ends}
+        self._previous_handlers = {number: signal.signal(number, self._on_signal) for number in ends}
 
-    def _come(self, number: int, _: object) -> None:
-        self._came = number
+    def _on_signal(self, number: int, _: object) -> None:
+        self._received = number
         if not self._is_held:
-            self._end()
+            self._exit()
 
-    def _end(self) -> None:
+    def _exit(self) -> None:
         self._is_held = True
-        if self._came == signal.SIGINT:
+        if self._received == signal.SIGINT:
             raise KeyboardInterrupt
-        sys.exit(128 + self._came)
+        sys.exit(128 + self._received)
 
     def hold(self) -> None:
         self._is_held = True
 
-    def let(self) -> None:
+    def release(self) -> None:
         """Be interrupted from now on, also by what has come meanwhile."""
         self._is_held = False
-        if self._came:
-            self._end()
+        if self._received:
+            self._exit()
 
     def restore(self) -> None:
-        for number, handler in self._before.items():
+        for number, handler in self._previous_handlers.items():
             signal.signal(number, handler)
 
 
 @contextlib.contextmanager
-def _team() -> Iterator[tuple[Team, int, _Besides]]:
+def _temporary_team() -> Iterator[tuple[Team, int, _BackgroundTasks]]:
     """A team that runs, and where it hears Alertmanager. It is ended and removed whatever happens."""
-    interruptions, besides = _Interruptions(), _Besides()
+    interruptions, besides = _SignalGuard(), _BackgroundTasks()
     folder: Path | None = None
     supervisor: subprocess.Popen[bytes] | None = None
     try:
         try:
             folder = Path(tempfile.mkdtemp(prefix="teamsup-demo-"))
             team, port, log = Team("demo", folder / "demo"), _free_port(), folder / "log"
-            supervisor = _begin(team, port, log)
+            supervisor = _start_supervisor(team, port, log)
         except OSError as error:
             place = tempfile.gettempdir()
             raise DemoFailed(f"The demo has no place for its team in {place}: {error.strerror}.") from error
-        interruptions.let()
-        _wait_until(lambda: _hears(port) or supervisor.poll() is not None, "its team did not start")
+        interruptions.release()
+        _wait_until(lambda: _is_listening(port) or supervisor.poll() is not None, "its team did not start")
         if supervisor.poll() is not None:
             raise DemoFailed(f"The demo's team did not start: {log.read_text('utf-8', 'replace').strip()[-500:]}")
         yield team, port, besides
     finally:
         interruptions.hold()
-        besides.end()
+        besides.stop()
         if supervisor is not None and supervisor.poll() is None:
             supervisor.terminate()
             try:
@@ -167,7 +171,7 @@ def _team() -> Iterator[tuple[Team, int, _Besides]]:
         interruptions.restore()
 
 
-def _begin(team: Team, port: int, log: Path) -> subprocess.Popen[bytes]:
+def _start_supervisor(team: Team, port: int, log: Path) -> subprocess.Popen[bytes]:
     team.create()
     team.configuration.write_text(
         f'[team]\nagents = ["{_AGENT}"]\n[monitor-bridge]\nlisten = "127.0.0.1:{port}"\n'
@@ -185,23 +189,23 @@ def _free_port() -> int:
         return port
 
 
-def _be_agent(team: Team, pause: float, is_ending: Callable[[], bool]) -> None:
+def _act_as_agent(team: Team, pause: float, is_ending: Callable[[], bool]) -> None:
     """What an agent in Claude Code would do, by a script."""
     told = f"2. It is incident 1 now. The agent {_AGENT}, here a script in the place of Claude Code, reads:"
     with MessageHub(team, agent=_AGENT) as hub:
         hub.register()
         while not is_ending():
-            for delivery in hub.listen(_LOOK_SECONDS):
+            for delivery in hub.listen(_POLL_SECONDS):
                 if "firing" in delivery.message.message_id:
-                    _say(told)
-                    _quote(delivery.message.content)
+                    _narrate(told)
+                    _print_quoted(delivery.message.content)
                     time.sleep(2 * pause)
                     hub.reply(delivery, _FINDING)
                 else:
                     hub.acknowledge(delivery)
 
 
-def _post(port: int, began: datetime, ended: datetime | None) -> None:
+def _post_alert(port: int, began: datetime, ended: datetime | None) -> None:
     """What Alertmanager says."""
     import urllib.error  # not for those who ask for help
     import urllib.request
@@ -222,57 +226,57 @@ def _post(port: int, began: datetime, ended: datetime | None) -> None:
     # An HTTP proxy that the environment names is for what is out there.
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with direct.open(request, timeout=_PATIENCE):
+        with direct.open(request, timeout=_TIMEOUT_SECONDS):
             pass
     except urllib.error.URLError as error:
         raise DemoFailed(f"The demo's team did not take the alert: {error.reason}.") from error
 
 
-def _heard(you: MessageHub, words: str) -> Message:
+def _wait_for_message(you: MessageHub, words: str) -> Message:
     """The next message with these words."""
-    for delivery in you.listen(_PATIENCE):
+    for delivery in you.listen(_TIMEOUT_SECONDS):
         you.acknowledge(delivery)
         if words in delivery.message.content:
             return delivery.message
-    raise DemoFailed(f"The demo's team has not said {words!r} in {_PATIENCE:.0f} s.")
+    raise DemoFailed(f"The demo's team has not said {words!r} in {_TIMEOUT_SECONDS:.0f} s.")
 
 
-def _enter(words: str, pause: float) -> None:
+def _prompt(words: str, pause: float) -> None:
     """Let the person press Enter, if there is one; or go on by itself."""
     if pause and sys.stdin.isatty() and sys.stdout.isatty():
         print(f"{_INDENT}you> {words}    (press Enter)", end="", flush=True)
-        if select.select([sys.stdin], [], [], _ENTER_SECONDS)[0]:
+        if select.select([sys.stdin], [], [], _PROMPT_SECONDS)[0]:
             sys.stdin.readline()
         else:
             print()
     else:
-        _quote(f"you> {words}")
+        _print_quoted(f"you> {words}")
 
 
-def _is_here(hub: MessageHub) -> bool:
-    agent = hub.agent_named(_AGENT)
+def _is_agent_present(hub: MessageHub) -> bool:
+    agent = hub.find_agent(_AGENT)
     return agent is not None and agent.is_present(datetime.now(UTC))
 
 
-def _hears(port: int) -> bool:
+def _is_listening(port: int) -> bool:
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
         return True
     return False
 
 
 def _wait_until(condition: Callable[[], bool], otherwise: str) -> None:
-    ends = time.monotonic() + _PATIENCE
+    ends = time.monotonic() + _TIMEOUT_SECONDS
     while not condition():
         if time.monotonic() > ends:
-            raise DemoFailed(f"The demo failed: {otherwise} in {_PATIENCE:.0f} s.")
+            raise DemoFailed(f"The demo failed: {otherwise} in {_TIMEOUT_SECONDS:.0f} s.")
         time.sleep(0.02)
 
 
-def _teamsup(team: Team, *words: str) -> str:
+def _run_teamsup(team: Team, *words: str) -> str:
     """What a command of that team prints."""
     command = [*installed_command(), *words]
     ran = subprocess.run(
-        command, env=_environment(team), capture_output=True, text=True, timeout=_PATIENCE, check=False
+        command, env=_environment(team), capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=False
     )
     return (ran.stdout or ran.stderr).rstrip()
 
@@ -282,14 +286,14 @@ def _environment(team: Team) -> dict[str, str]:
     return {**kept, "TEAMSUP_HOME": str(team.folder.parent), "TEAMSUP_TEAM": team.name}
 
 
-def _say(text: str) -> None:
+def _narrate(text: str) -> None:
     """What happens, in words of ours."""
     print(f"\n{textwrap.fill(text, _width())}", flush=True)
 
 
-def _quote(text: str) -> None:
+def _print_quoted(text: str) -> None:
     """What others say, as it is; long lines go on below."""
-    for line in printable(text).split("\n"):
+    for line in sanitize(text).split("\n"):
         print(textwrap.fill(line, _width(), initial_indent=_INDENT, subsequent_indent=_INDENT, tabsize=4), flush=True)
 
 

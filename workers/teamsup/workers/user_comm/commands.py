@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from teamsup.hub import Agent, InvalidMessage, Message, MessageHub, UnknownMessage
-from teamsup.hub.messages import DeliveryState
-from teamsup.hub.wording import presence, steps
+from teamsup.hub.models import DeliveryState
+from teamsup.terminal.formatting import describe_delivery, describe_presence
 
 from .conversations import Conversations
-from .people import own_words, person_of, quoted, short
-from .relays import Relays
+from .people import person_of, quote_messages, shorten, split_context
+from .requests.relays import Relays
 
 HELP = """\
 /help             this text
@@ -27,12 +27,12 @@ HELP = """\
 /history [N]      what was said here
 /ps               which processes run"""
 
-CHANGING = ("new", "stop")
+MUTATING_COMMANDS = ("new", "stop")
 """The commands that change something; the others only read."""
-_HISTORY, _MOST_HISTORY = 10, 50
+_HISTORY, _MAX_HISTORY = 10, 50
 
 
-class Commands:
+class CommandHandler:
     """Its verbs block, and raise the hub's errors."""
 
     def __init__(
@@ -51,14 +51,14 @@ class Commands:
         """What to say to it. Raises CallerError for what it cannot mean."""
         match name:
             case "status":
-                return status(self._hub.agents(), self._open(), self._pending(), datetime.now(UTC))
+                return render_status(self._hub.agents(), self._open_counts(), self._pending(), datetime.now(UTC))
             case "agents":
-                return roster(self._hub.agents(), datetime.now(UTC))
+                return render_agents(self._hub.agents(), datetime.now(UTC))
             case "new":
-                self._conversations.begin_anew(message.conversation_id, message)
+                self._conversations.reset(message.conversation_id, message)
                 return "A new conversation. Name an agent to talk to it: @AGENT your text"
             case "stop":
-                names = self._relays.stop(person_of(message), message.conversation_id)
+                names = self._relays.withdraw_all(person_of(message), message.conversation_id)
                 return f"Withdrawn from {', '.join(names)}." if names else "There is nothing of yours to stop here."
             case "trace":
                 return self._trace(rest, message)
@@ -67,51 +67,58 @@ class Commands:
             case _:
                 return f"{rest}\n{HELP}" if rest else HELP
 
-    def _open(self) -> Sequence[tuple[str, int]]:
+    def _open_counts(self) -> Sequence[tuple[str, int]]:
         """How many questions of people wait for each agent's answer."""
-        rows = self._hub.rows("SELECT agent, count(*) FROM relays GROUP BY agent ORDER BY agent")
+        rows = self._hub.query("SELECT agent, count(*) FROM relays GROUP BY agent ORDER BY agent")
         return [(row[0], row[1]) for row in rows]
 
     def _trace(self, wanted: str, message: Message) -> str:
         """Only of this conversation: what others talk about elsewhere is theirs."""
-        if (found := self._found(wanted) if wanted else self._last_open(message)) is None:
+        if (found := self._find_message(wanted) if wanted else self._last_open_question(message)) is None:
             return "Nothing of yours is open here. Of another message: /trace ID"
         if found.conversation_id != message.conversation_id or not found.conversation_id:
-            raise UnknownMessage(f"There is no message {short(wanted, 60)} in this conversation.")
-        relays = self._relays.of(found.message_id, found.conversation_id) or [found]
+            raise UnknownMessage(f"There is no message {shorten(wanted, 60)} in this conversation.")
+        relays = self._relays.relays_of(found.message_id, found.conversation_id) or [found]
         states = [state for relay in relays for state in self._hub.trace(relay.message_id)]
-        return "\n".join([f"#{found.id} {short(own_words(found)[0], 60)}", *(f"  {fate(state)}" for state in states)])
+        return "\n".join(
+            [
+                f"#{found.id} {shorten(split_context(found)[0], 60)}",
+                *(f"  {describe_outcome(state)}" for state in states),
+            ]
+        )
 
-    def _found(self, wanted: str) -> Message:
+    def _find_message(self, wanted: str) -> Message:
         """What nobody knows is like what is said elsewhere."""
         try:
             return self._hub.message(wanted)
         except UnknownMessage:
             return Message(0, "", "", None, "")
 
-    def _last_open(self, message: Message) -> Message | None:
-        rows = self._hub.rows(
+    def _last_open_question(self, message: Message) -> Message | None:
+        rows = self._hub.query(
             "SELECT question FROM relays WHERE person = ? AND conversation IS ? ORDER BY message DESC LIMIT 1",
             (person_of(message), message.conversation_id),
         )
         return self._hub.message(f"#{rows[0]['question']}") if rows else None
 
     def _history(self, wanted: str, message: Message) -> str:
-        if wanted and not (wanted.isdecimal() and len(wanted) < 4 and 0 < int(wanted) <= _MOST_HISTORY):
-            raise InvalidMessage(f"How many? Write a number from 1 to {_MOST_HISTORY}: /history 20")
-        said = self._conversations.said(message.conversation_id, message.id, int(wanted or _HISTORY))
-        return quoted(said, self._hub.agent) or "Nothing was said here yet."
+        if wanted and not (wanted.isdecimal() and len(wanted) < 4 and 0 < int(wanted) <= _MAX_HISTORY):
+            raise InvalidMessage(f"How many? Write a number from 1 to {_MAX_HISTORY}: /history 20")
+        said = self._conversations.messages_before(message.conversation_id, message.id, int(wanted or _HISTORY))
+        return quote_messages(said, self._hub.agent) or "Nothing was said here yet."
 
 
-def roster(agents: Sequence[Agent], now: datetime) -> str:
+def render_agents(agents: Sequence[Agent], now: datetime) -> str:
     """Everybody but people's consoles, a line each."""
-    lines = [_line(agent, now) for agent in agents if agent.kind != "console"]
+    lines = [_render_agent(agent, now) for agent in agents if agent.kind != "console"]
     return "\n".join(lines) or "Nobody is here yet."
 
 
-def status(agents: Sequence[Agent], asked: Sequence[tuple[str, int]], pending: Sequence[str], now: datetime) -> str:
+def render_status(
+    agents: Sequence[Agent], asked: Sequence[tuple[str, int]], pending: Sequence[str], now: datetime
+) -> str:
     """How the daemons are, where messages wait, and what is open."""
-    lines = [_line(agent, now) for agent in agents if _is_told(agent, now)]
+    lines = [_render_agent(agent, now) for agent in agents if _is_listed(agent, now)]
     waiting = [f"{agent.name} {agent.unread}" for agent in agents if agent.unread and agent.kind != "console"]
     lines.append("unread: " + (", ".join(waiting) if waiting else "none"))
     if asked:
@@ -121,17 +128,17 @@ def status(agents: Sequence[Agent], asked: Sequence[tuple[str, int]], pending: S
     return "\n".join(lines)
 
 
-def _is_told(agent: Agent, now: datetime) -> bool:
+def _is_listed(agent: Agent, now: datetime) -> bool:
     """A worker of the user's own is known as an agent, and counts here when it cannot do its work."""
     return agent.kind in ("daemon", "supervisor") or (agent.is_present(now) and bool(agent.degraded))
 
 
-def fate(state: DeliveryState) -> str:
+def describe_outcome(state: DeliveryState) -> str:
     """What became of a message for one recipient."""
-    outcome = f"; {short(state.outcome, 200)}" if state.outcome else ""
+    outcome = f"; {shorten(state.outcome, 200)}" if state.outcome else ""
     where = "undeliverable" if state.undeliverable else state.state
-    return f"{state.recipient}: {where}; {steps(state)}{outcome}"
+    return f"{state.recipient}: {where}; {describe_delivery(state)}{outcome}"
 
 
-def _line(agent: Agent, now: datetime) -> str:
-    return f"{agent.name}: {presence(agent, now)}" + (f" ({agent.note})" if agent.note else "")
+def _render_agent(agent: Agent, now: datetime) -> str:
+    return f"{agent.name}: {describe_presence(agent, now)}" + (f" ({agent.note})" if agent.note else "")

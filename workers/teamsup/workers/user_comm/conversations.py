@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from teamsup.hub import Message, MessageHub
 
-from .people import GATEWAY, person_of, quoted
+from .people import GATEWAY, person_of, quote_messages
 
-_HISTORY_CHARACTERS = 4000
+_MAX_HISTORY_LENGTH = 4000
 # Between people and us. /ask is a question like any other.
-_SAID = """
+_MESSAGES = """
     SELECT m.message_id FROM messages AS m LEFT JOIN conversations AS c ON c.conversation = m.conversation_id
         LEFT JOIN agent_status AS a ON lower(a.agent_name) = m.sender
         LEFT JOIN agent_status AS b ON lower(b.agent_name) = m.recipient
@@ -27,14 +27,14 @@ _SAID = """
 
 
 @dataclass(frozen=True)
-class History:
+class ConversationHistory:
     """What was said, and by whom: if they are to be forgotten, so is this."""
 
     text: str = ""
     people: tuple[str, ...] = ()
 
 
-NO_HISTORY = History()
+NO_HISTORY = ConversationHistory()
 
 
 class Conversations:
@@ -43,25 +43,25 @@ class Conversations:
     def __init__(self, hub: MessageHub) -> None:
         self._hub = hub
 
-    def agents_of(self, conversation: str | None) -> tuple[str, ...]:
+    def assigned_agents(self, conversation: str | None) -> tuple[str, ...]:
         """With whom a conversation stays."""
-        rows = self._hub.rows("SELECT agents FROM conversations WHERE conversation = ?", (conversation,))
+        rows = self._hub.query("SELECT agents FROM conversations WHERE conversation = ?", (conversation,))
         return tuple(json.loads(rows[0]["agents"])) if rows else ()
 
-    def stay(self, question: Message, agents: Sequence[str]) -> None:
+    def assign(self, question: Message, agents: Sequence[str]) -> None:
         if question.conversation_id is not None and agents:
-            self._hub.change(
+            self._hub.execute(
                 "INSERT INTO conversations (conversation, agents) VALUES (?, ?)"
                 " ON CONFLICT (conversation) DO UPDATE SET agents = excluded.agents",
                 (question.conversation_id, json.dumps(list(agents))),
             )
 
-    def begin_anew(self, conversation: str | None, message: Message) -> None:
+    def reset(self, conversation: str | None, message: Message) -> None:
         """The conversation stays with nobody, and what was said before is history to nobody."""
         if conversation is not None:
-            self._hub.change("INSERT OR REPLACE INTO conversations VALUES (?, '[]', ?)", (conversation, message.id))
+            self._hub.execute("INSERT OR REPLACE INTO conversations VALUES (?, '[]', ?)", (conversation, message.id))
 
-    def said(self, conversation: str | None, before: int, limit: int) -> list[Message]:
+    def messages_before(self, conversation: str | None, before: int, limit: int) -> list[Message]:
         """The last messages between people and us in a conversation, since it began; commands are none."""
         values = {
             "conversation": conversation,
@@ -70,23 +70,23 @@ class Conversations:
             "gateway": GATEWAY,
             "limit": limit,
         }
-        rows = self._hub.rows(_SAID, values)
+        rows = self._hub.query(_MESSAGES, values)
         return [self._hub.message(row["message_id"]) for row in reversed(rows)]
 
-    def history(self, question: Message, limit: int) -> History:
+    def history_before(self, question: Message, limit: int) -> ConversationHistory:
         """What was said before, for an agent that was not there."""
-        first = first_version(question.message_id)
-        said = self.said(question.conversation_id, question.id, limit)
+        first = original_id(question.message_id)
+        said = self.messages_before(question.conversation_id, question.id, limit)
         others = [
-            each for each in said if first not in (first_version(each.message_id), first_version(each.reply_to or ""))
+            each for each in said if first not in (original_id(each.message_id), original_id(each.reply_to or ""))
         ]
-        lines = quoted(others, self._hub.agent)
-        if len(lines) > _HISTORY_CHARACTERS:
-            lines = "> …\n" + lines[-_HISTORY_CHARACTERS:].partition("\n")[2]
+        lines = quote_messages(others, self._hub.agent)
+        if len(lines) > _MAX_HISTORY_LENGTH:
+            lines = "> …\n" + lines[-_MAX_HISTORY_LENGTH:].partition("\n")[2]
         people = {person_of(each) for each in others if each.sender != self._hub.agent}
-        return History(f"\n(said here before:)\n{lines}" if lines else "", tuple(sorted(people)))
+        return ConversationHistory(f"\n(said here before:)\n{lines}" if lines else "", tuple(sorted(people)))
 
 
-def first_version(question: str) -> str:
+def original_id(question: str) -> str:
     """Whose edits are versions of it: ``discord:NUMBER`` of ``discord:NUMBER:TIME``."""
     return ":".join(question.split(":")[:2]) if question.startswith("discord:") else question

@@ -6,11 +6,11 @@ import os
 import sys
 
 from teamsup.hub import CallerError, MessageHub
-from teamsup.hub.command_line import existing_team
-from teamsup.hub.wording import printable
+from teamsup.terminal.formatting import sanitize
+from teamsup.terminal.hints import find_team
 
 
-class NotConfirmed(CallerError):
+class ForgetNotConfirmed(CallerError):
     """It cannot be undone, so somebody has to say that it is meant."""
 
     exit_code = os.EX_USAGE
@@ -29,26 +29,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from ..gateway.attachments import remove_old  # not for those who ask for help
+    from ..gateway.inbound.attachments import remove_orphaned_files  # not for those who ask for help
 
     person = str(arguments.person)
-    with MessageHub(existing_team(arguments.team)) as hub:
-        count = hub.known_of(person)
+    with MessageHub(find_team(arguments.team)) as hub:
+        count = hub.count_messages_of(person)
         if not arguments.yes:
             _confirm(person, count)
         gone = hub.forget(person)
-        remove_old(hub, at_least_seconds=60.0)
+        remove_orphaned_files(hub, at_least_seconds=60.0)
     if arguments.json:
         print(json.dumps({"person": person, "messages": gone}))
     else:
-        print(f"{gone} messages are gone." if gone else f"Nothing was known of {printable(person)}.")
+        print(f"{gone} messages are gone." if gone else f"Nothing was known of {sanitize(person)}.")
     return 0
 
 
 def _confirm(person: str, count: int) -> None:
-    what = f"{count} messages of {printable(person)} and the answers to them will be removed for good."
+    what = f"{count} messages of {sanitize(person)} and the answers to them will be removed for good."
     if not sys.stdin.isatty():
-        raise NotConfirmed(f"{what} Add --yes to do it.")
+        raise ForgetNotConfirmed(f"{what} Add --yes to do it.")
     print(f"{what} Go on? [y/N] ", end="", flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise NotConfirmed("Nothing was removed.")
+        raise ForgetNotConfirmed("Nothing was removed.")

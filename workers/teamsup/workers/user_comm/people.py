@@ -5,16 +5,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from teamsup.hub import Message, MessageHub
-from teamsup.hub.console import SESSION
-from teamsup.hub.messages import MAX_BYTES
-from teamsup.hub.wording import printable, said_by
+from teamsup.hub.models import MAX_MESSAGE_BYTES
+from teamsup.terminal.console import SESSION_AGENT
+from teamsup.terminal.formatting import prefix_speaker, sanitize
 
 GATEWAY = "gateway"
-SOURCE = "source"
+SOURCE_KEY = "source"
 """In the metadata of what we bring to people, the message that said it to us."""
-_LONGEST_NAME = 100
+_MAX_NAME = 100
 _SPARE_BYTES = 1024
-_KEPT = ("alert", "commands", "files", "person", "ping")
+_FORWARDED_KEYS = ("alert", "commands", "files", "person", "ping")
 
 
 def person_of(message: Message) -> str:
@@ -31,16 +31,16 @@ def person_of(message: Message) -> str:
 
 def session_of(message: Message) -> str:
     """The agent in whose Claude Code session a command was run that wrote this; empty where a person ran it."""
-    return str(message.metadata.get(SESSION) or "")
+    return str(message.metadata.get(SESSION_AGENT) or "")
 
 
 def name_of(message: Message) -> str:
     """What they are called, in one short line. Only the gateway is believed whom it speaks for."""
     name = (message.sender == GATEWAY and message.metadata.get("from")) or message.sender
-    return short(printable(str(name)), _LONGEST_NAME) or message.sender
+    return shorten(sanitize(str(name)), _MAX_NAME) or message.sender
 
 
-def places(hub: MessageHub, *, home: bool) -> list[str]:
+def announcement_recipients(hub: MessageHub, *, home: bool) -> list[str]:
     """Where news for people go that answer nobody: every console there ever was, which keeps them for its person, and
     with ``home`` the gateway. Not a command's, which has its process's number for a name and reads only one answer."""
     agents = hub.agents()
@@ -52,24 +52,26 @@ def places(hub: MessageHub, *, home: bool) -> list[str]:
     return found + [agent.name for agent in agents if home and agent.name == GATEWAY]
 
 
-def as_said_by(message: Message, place: str, *, about: str = "") -> str:
+def attribute_to_sender(message: Message, place: str, *, about: str = "") -> str:
     """Its content with its sender before it, and what it is about; cut where that is longer than a message may be. No
     further line looks like somebody else's words.
 
     A terminal shows by itself what is urgent; Discord has no way to.
     """
     urgent = "❗ " if message.priority == "urgent" and place == GATEWAY else ""
-    return fitting(urgent + said_by(f"{message.sender}{about}", message.content), passed_on(message), message)
+    return truncate_to_limit(
+        urgent + prefix_speaker(f"{message.sender}{about}", message.content), forwarded_metadata(message), message
+    )
 
 
-def fitting(text: str, metadata: Mapping[str, Any], source: Message) -> str:
+def truncate_to_limit(text: str, metadata: Mapping[str, Any], source: Message) -> str:
     """What goes into one message with that metadata; the source has all of it."""
-    room = max(0, MAX_BYTES - _SPARE_BYTES - len(json.dumps(dict(metadata), ensure_ascii=False).encode()))
+    room = max(0, MAX_MESSAGE_BYTES - _SPARE_BYTES - len(json.dumps(dict(metadata), ensure_ascii=False).encode()))
     cut = text.encode()[:room].decode(errors="ignore")
     return text if cut == text else f"{cut}\n… (cut; all of it is in message #{source.id})"
 
 
-def as_shown(text: str, place: str) -> str:
+def format_command_output(text: str, place: str) -> str:
     """What a command shows, so that on Discord too its columns stay below each other."""
     if place != GATEWAY or "\n" not in text:
         return text
@@ -77,18 +79,20 @@ def as_shown(text: str, place: str) -> str:
     return f"```\n{inside}\n```"
 
 
-def passed_on(message: Message) -> dict[str, Any]:
+def forwarded_metadata(message: Message) -> dict[str, Any]:
     """What a way to people may make use of, such as buttons, and where it comes from."""
-    return {SOURCE: message.message_id} | {key: message.metadata[key] for key in _KEPT if key in message.metadata}
+    return {SOURCE_KEY: message.message_id} | {
+        key: message.metadata[key] for key in _FORWARDED_KEYS if key in message.metadata
+    }
 
 
-def short(text: str, characters: int) -> str:
+def shorten(text: str, characters: int) -> str:
     """One line of at most so many characters."""
     line = " ".join(text.split())
     return line if len(line) <= characters else line[: characters - 1].rstrip() + "…"
 
 
-def own_words(message: Message) -> tuple[str, str]:
+def split_context(message: Message) -> tuple[str, str]:
     """What a person wrote, and what the gateway has added: what it answers, what is attached, how late it comes."""
     words = message.metadata.get("words")
     if not isinstance(words, int) or not 0 <= words <= len(message.content):
@@ -96,9 +100,9 @@ def own_words(message: Message) -> tuple[str, str]:
     return message.content[:words], message.content[words:]
 
 
-def quoted(messages: Sequence[Message], me: str, characters: int = 300) -> str:
+def quote_messages(messages: Sequence[Message], me: str, characters: int = 300) -> str:
     """What was said, a line each; what we have said ourselves begins with an agent's name where it is that agent's."""
     return "\n".join(
-        f"> {'' if message.sender == me else name_of(message) + ': '}{short(own_words(message)[0], characters)}"
+        f"> {'' if message.sender == me else name_of(message) + ': '}{shorten(split_context(message)[0], characters)}"
         for message in messages
     )

@@ -1,0 +1,211 @@
+"""What Claude Code's hooks tell a session's server, and what it has them say to the model.
+
+A hook is a small program that Claude Code runs and waits for. Ours passes on what it is given, through a Unix socket
+named after Claude Code's pid, and prints the answer. So hooks start quickly, know nothing, and reach the very server
+that serves their session.
+"""
+
+import fcntl
+import json
+import logging
+import os
+import socket
+import stat
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import anyio
+from anyio.abc import SocketListener, SocketStream, TaskStatus
+
+from teamsup.hub.errors import SchemaTooNew, TeamsupError
+from teamsup.hub.models import WakeStep
+
+from .participants import Participant, Participants, run_in_thread
+from .rendering import render_notice, render_outdated
+
+_log = logging.getLogger(__name__)
+_MAX_PAYLOAD_BYTES = 64 * 2**20
+_RECEIVE_TIMEOUT_SECONDS = 5.0
+_ADDS_CONTEXT = ("UserPromptSubmit", "PostToolUse", "PostToolUseFailure")
+_MAX_BLOCKED_STOPS = 3
+"""Times that one turn is kept from ending. Claude Code itself allows eight in a row, for all hooks together."""
+
+
+def socket_path(claude: int) -> Path:
+    """Where the hooks of the Claude Code of that pid look for their server; deploy/claude/hook.py says the same."""
+    folder = os.environ.get("XDG_RUNTIME_DIR") or os.environ.get("TMPDIR") or "/tmp"  # noqa: S108
+    return Path(folder, f"teamsup-{os.getuid()}", f"claude-{claude}")
+
+
+class HookServer:
+    """The hooks' end at the server. Where it cannot be put up an agent hears less, and the server goes on."""
+
+    def __init__(self, participants: Participants, claude: int) -> None:
+        self._participants = participants
+        self._path = socket_path(claude)
+        self._is_bound = False
+        self._has_reported_outdated = False
+
+    async def serve(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Answer hooks until cancelled; started once they can come."""
+        try:
+            listener = await self._bind()
+        except OSError as error:
+            _log.warning("no hooks: %s", error)
+            task_status.started()
+            return
+        async with listener:
+            task_status.started()
+            await listener.serve(self._serve_one)
+
+    def close(self) -> None:
+        if self._is_bound:
+            with suppress(OSError):
+                self._path.unlink()
+
+    async def _serve_one(self, stream: SocketStream) -> None:
+        async with stream:
+            given: Mapping[str, Any] = {}
+            with suppress(OSError, anyio.BrokenResourceError), anyio.move_on_after(_RECEIVE_TIMEOUT_SECONDS):
+                given = _parse_payload(await _receive(stream))
+            try:
+                await self._respond(stream, given)
+            except SchemaTooNew as error:
+                await self._report_outdated(stream, str(given.get("hook_event_name")), error)
+            except TeamsupError as error:
+                _log.warning("%s: %s", given.get("hook_event_name"), error)
+            except Exception:
+                # No trouble of ours may end the server that all tools of the session depend on.
+                _log.exception("hook %s", given.get("hook_event_name"))
+
+    async def _respond(self, stream: SocketStream, given: Mapping[str, Any]) -> None:
+        who = await caller_of(self._participants, given)
+        if who is None:
+            return
+        if _begins_turn(given):
+            who.blocked_stops = 0
+        said = await hook_output(who, str(given.get("hook_event_name")))
+        if given.get("hook_event_name") == "SubagentStop" and not said:
+            await self._participants.remove_subagent(str(given.get("agent_id")))
+        if not said:
+            return
+        if not await _send_output(stream, said):
+            # The hook has given us up, because the hub was busy perhaps. What it took away was not said.
+            await run_in_thread(who.hub.reset_wake_steps)
+
+    async def _report_outdated(self, stream: SocketStream, event: str, error: SchemaTooNew) -> None:
+        """At every prompt, and once in the turn that goes on: nothing else of the team reaches the session any more."""
+        if event == "UserPromptSubmit" or (event in _ADDS_CONTEXT and not self._has_reported_outdated):
+            self._has_reported_outdated = await _send_output(
+                stream, _context_output(event, f"teamsup: {render_outdated(error)}")
+            )
+
+    async def _bind(self) -> SocketListener:
+        """Raises OSError where the place is not ours to take."""
+        folder = self._path.parent
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+            raise OSError(f"{folder} is not a folder of yours alone")
+        # Of two servers that begin at once one must see the other.
+        lock = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if _is_served(self._path):
+                raise OSError(f"another server of this Claude Code listens at {self._path} already")
+            self._path.unlink(missing_ok=True)
+            listener = await anyio.create_unix_listener(self._path, mode=0o600)
+            self._is_bound = True
+            return listener
+        finally:
+            os.close(lock)
+
+
+async def _send_output(stream: SocketStream, said: Mapping[str, Any]) -> bool:
+    """Print this; whether the hook was still there."""
+    try:
+        await stream.send(json.dumps(said, ensure_ascii=False).encode(errors="replace"))
+    except (OSError, anyio.BrokenResourceError):
+        return False
+    return True
+
+
+def _context_output(event: str, text: str) -> dict[str, Any]:
+    return {"hookSpecificOutput": {"hookEventName": event, "additionalContext": text}}
+
+
+def _is_served(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as other:
+        try:
+            other.connect(str(path))
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+        return True
+
+
+async def caller_of(participants: Participants, given: Mapping[str, Any]) -> Participant | None:
+    """Whose hook it is; None when there is nothing to say to it."""
+    agent_id, agent_type = given.get("agent_id"), given.get("agent_type")
+    # With `claude --agent X` the session itself has a type, but no id.
+    is_subagent = isinstance(agent_id, str) and isinstance(agent_type, str)
+    match given.get("hook_event_name"):
+        case None:
+            return None
+        case "PreToolUse":
+            # At once, and in memory: Claude Code makes the call whether or not the hub lets us answer in time.
+            subagent = (str(agent_id), str(agent_type)) if is_subagent else None
+            participants.announce_call(str(given.get("tool_use_id")), subagent)
+            return None
+    await participants.record_hook()
+    return await participants.find_subagent(str(agent_id), str(agent_type)) if is_subagent else participants.main
+
+
+def _begins_turn(given: Mapping[str, Any]) -> bool:
+    """Whether the turn is new to its hooks: what wakes an idle session begins one without a prompt."""
+    return given.get("hook_event_name") == "UserPromptSubmit" or given.get("stop_hook_active") is False
+
+
+async def hook_output(who: Participant, event: str) -> dict[str, Any]:
+    """What the hook prints for Claude Code to act on, or nothing."""
+    match event:
+        case "SessionStart":
+            # Also after /clear and a compaction, when the model has forgotten what it was told.
+            await run_in_thread(who.hub.reset_wake_steps)
+            await who.clear_turn()
+        case _ if event in _ADDS_CONTEXT:
+            await who.begin_turn()
+            if text := await _take_wake_step(who, WakeStep.ANNOUNCED):
+                return _context_output(event, text)
+        case "Stop" | "SubagentStop":
+            # What waits is not marked as asked for then: the rest of the wake ladder goes on.
+            if who.blocked_stops < _MAX_BLOCKED_STOPS and (text := await _take_wake_step(who, WakeStep.ASKED)):
+                who.blocked_stops += 1
+                return {"decision": "block", "reason": text}
+            await who.end_turn()
+    return {}
+
+
+async def _take_wake_step(who: Participant, step: WakeStep) -> str:
+    # What waits for the session is not for a subagent that merely shares its mailbox.
+    if not who.has_own_mailbox:
+        return ""
+    messages = await run_in_thread(lambda: who.hub.take_wake_step(step))
+    return render_notice(messages, step) if messages else ""
+
+
+async def _receive(stream: SocketStream) -> bytes:
+    received = bytearray()
+    with suppress(anyio.EndOfStream):
+        while len(received) <= _MAX_PAYLOAD_BYTES:
+            received += await stream.receive()
+    return bytes(received)
+
+
+def _parse_payload(received: bytes) -> Mapping[str, Any]:
+    try:
+        given = json.loads(received)
+    except (ValueError, RecursionError):
+        return {}
+    return given if isinstance(given, dict) else {}

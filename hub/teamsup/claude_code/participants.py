@@ -1,0 +1,223 @@
+"""Who takes part in one Claude Code session: its agent, and subagents.
+
+All of them share one MCP server. Who made a call is told by a hook just before it, by the call's tool_use_id, which no
+model can choose; without hooks everybody counts as the session's agent. A subagent has a name and a mailbox of its own
+where the team knows an agent named like its type; else it works on the session's mailbox, its own reads apart.
+"""
+
+import functools
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from teamsup.hub.errors import CallerError, TeamsupError
+from teamsup.hub.message_hub import MessageHub
+from teamsup.hub.models import ONLINE, PRESENCE_TIMEOUT_SECONDS
+from teamsup.hub.team import fold_case
+
+from .read_tracker import RENEW_SECONDS, ReadTracker
+
+T = TypeVar("T")
+
+_RENEW_INTERVAL_SECONDS = min(PRESENCE_TIMEOUT_SECONDS / 3, RENEW_SECONDS)
+_SUBAGENT_TIMEOUT_SECONDS = 900.0
+"""A subagent that was interrupted ends without a word: after so long with neither call nor hook it is gone."""
+_MAX_CALLS = 1000
+
+
+async def run_in_thread(action: Callable[[], T]) -> T:
+    """Run what may block in a thread. Shielded, so that a cancelled call leaves nothing behind half known."""
+    with anyio.CancelScope(shield=True):
+        result = await anyio.to_thread.run_sync(action)
+    return result  # noqa: RET504 - a scope might swallow, says its type
+
+
+class Participant:
+    """One of them: its mailbox, what it has read, and its presence."""
+
+    def __init__(self, hub: MessageHub, *, has_name: bool) -> None:
+        self.hub = hub
+        self.has_own_mailbox = has_name
+        """Whether it is the hub's agent, and does not only work for the session's."""
+        self.status = ONLINE
+        self.presence_details: dict[str, Any] = {"pid": os.getpid()}
+        self.last_activity = time.monotonic()
+        self.blocked_stops = 0
+        """How often its turn was kept from ending."""
+        self._read_tracker = ReadTracker(hub)
+        self._read_lock = anyio.Lock()
+        self._calls = 0
+
+    def join(self) -> None:
+        """Be online, and hear of everything that waits. Raises InvalidName when the name is a daemon's."""
+        if self.has_own_mailbox:
+            self.hub.register(**self.presence_details)
+            self.hub.reset_wake_steps()
+
+    @asynccontextmanager
+    async def use_read_tracker(self) -> AsyncIterator[ReadTracker]:
+        """What it has read, for one user at a time."""
+        async with self._read_lock:
+            yield self._read_tracker
+
+    @asynccontextmanager
+    async def during_call(self) -> AsyncIterator[None]:
+        """For the time of a call it is here, however long that waits."""
+        self._calls += 1
+        try:
+            yield
+        finally:
+            self._calls -= 1
+            self.last_activity = time.monotonic()
+
+    @property
+    def has_timed_out(self) -> bool:
+        return not self._calls and time.monotonic() - self.last_activity > _SUBAGENT_TIMEOUT_SECONDS
+
+    async def send_heartbeat(self) -> None:
+        """Say how we are."""
+        if self.has_own_mailbox:
+            await run_in_thread(lambda: self.hub.heartbeat(self.status, **self.presence_details))
+
+    async def renew(self) -> None:
+        """The session lives: keep its leases and its presence."""
+        with suppress(TeamsupError):
+            async with self.use_read_tracker() as reader:
+                await run_in_thread(reader.renew_leases)
+            await self.send_heartbeat()
+
+    async def begin_turn(self) -> None:
+        """A turn goes on, in which hooks announce; ``teamsup watch`` leaves it in peace."""
+        async with self.use_read_tracker() as reader:
+            reader.mark_delivered_to_model()
+        if not self.presence_details.get("in_turn"):
+            self.presence_details["in_turn"] = True
+            await self.send_heartbeat()
+
+    async def clear_turn(self) -> None:
+        """A turn that was broken off never says that it has ended; this says it."""
+        if self.presence_details.pop("in_turn", None):
+            await self.send_heartbeat()
+
+    async def end_turn(self) -> None:
+        """A turn has ended normally: what was read in it is done."""
+        async with self.use_read_tracker() as reader:
+            await run_in_thread(reader.complete_delivered)
+        await self.clear_turn()
+
+    async def leave(self, *, is_last: bool) -> None:
+        """Give back what is open, also what a call is just claiming; the ``is_last`` of its name also goes offline.
+
+        May be cancelled, at the end of the process: then leases end by themselves.
+        """
+        async with self._read_lock:
+            await anyio.to_thread.run_sync(lambda: self._leave(is_last=is_last), abandon_on_cancel=True)
+
+    def _leave(self, *, is_last: bool) -> None:
+        with suppress(TeamsupError):
+            self._read_tracker.release_all()
+        if self.has_own_mailbox:
+            # What was announced to us and is not read, others of this name have to hear of.
+            with suppress(TeamsupError):
+                self.hub.reset_wake_steps()
+        # Another session of this agent may have come meanwhile; its heartbeats carry its pid.
+        with suppress(TeamsupError):
+            if self.has_own_mailbox and is_last and self._owns_presence():
+                self.hub.mark_offline(self.hub.agent)
+
+    def _owns_presence(self) -> bool:
+        agent = self.hub.find_agent(self.hub.agent)
+        return agent is not None and agent.metadata.get("pid") == os.getpid()
+
+
+class Participants:
+    """All of one session."""
+
+    def __init__(self, hub: MessageHub) -> None:
+        self.main = Participant(hub, has_name=True)
+        self._subagents: dict[str, Participant] = {}
+        self._callers: dict[str, tuple[str, str] | None] = {}
+        # Claude Code sets it for the server of a plugin; ours comes with hooks.
+        self._has_hooks = bool(os.environ.get("CLAUDE_PLUGIN_ROOT"))
+        self._subagents_lock = anyio.Lock()
+
+    def announce_call(self, tool_use_id: str, subagent: tuple[str, str] | None) -> None:
+        """The session, or the subagent of that id and type, is about to make that call."""
+        self._callers[tool_use_id] = subagent
+        while len(self._callers) > _MAX_CALLS:
+            del self._callers[next(iter(self._callers))]
+
+    async def find_caller(self, tool_use_id: object) -> Participant:
+        """Who made a call. Raises CallerError when a hook should have told and has not: it may be anybody."""
+        if not isinstance(tool_use_id, str):
+            return self.main
+        if tool_use_id in self._callers:
+            subagent = self._callers[tool_use_id]
+            return self.main if subagent is None else await self.find_subagent(*subagent)
+        if self._has_hooks or "hooks" in self.main.presence_details:
+            # Where no hook was ever heard, only once: they may be switched off.
+            self._has_hooks = False
+            raise CallerError("Who makes this call was not told; please call again.")
+        return self.main
+
+    async def find_subagent(self, agent_id: str, agent_type: str) -> Participant:
+        """The subagent of that id, who takes part from its first word on."""
+        async with self._subagents_lock:
+            if agent_id not in self._subagents:
+                self._subagents[agent_id] = await run_in_thread(lambda: self._add_subagent(agent_type))
+            found = self._subagents[agent_id]
+        found.last_activity = time.monotonic()
+        return found
+
+    def _add_subagent(self, agent_type: str) -> Participant:
+        hub = self.main.hub
+        # A plugin's agents are called plugin:name.
+        name = fold_case(agent_type.rpartition(":")[2])
+        known = hub.find_agent(name)
+        if name == hub.agent or known is None or known.kind != "agent":
+            return Participant(hub, has_name=False)
+        subagent = Participant(MessageHub(hub.team, agent=name, model=True), has_name=True)
+        try:
+            subagent.join()
+        except TeamsupError:
+            subagent.hub.close()
+            raise
+        return subagent
+
+    async def remove_subagent(self, agent_id: str) -> None:
+        """A subagent has ended."""
+        async with self._subagents_lock:
+            if (gone := self._subagents.pop(agent_id, None)) is not None:
+                others = {other.hub.agent for other in self._subagents.values() if other.has_own_mailbox}
+                await gone.leave(is_last=gone.hub.agent not in others)
+                if gone.has_own_mailbox:
+                    gone.hub.close()
+
+    async def leave(self) -> None:
+        """The session ends for all."""
+        async with anyio.create_task_group() as tasks:
+            for participant in (*self._subagents.values(), self.main):
+                tasks.start_soon(functools.partial(participant.leave, is_last=True))
+
+    async def record_hook(self) -> None:
+        """The session's hooks reach us, which is worth knowing when somebody asks why an agent does not listen."""
+        first = "hooks" not in self.main.presence_details
+        self.main.presence_details["hooks"] = datetime.now(UTC).isoformat(timespec="seconds")
+        if first:
+            await self.main.send_heartbeat()
+
+    async def renewal_loop(self) -> None:
+        """Keep everybody's leases and presence until cancelled."""
+        while True:
+            await anyio.sleep(_RENEW_INTERVAL_SECONDS)
+            for agent_id, participant in [*self._subagents.items(), ("", self.main)]:
+                if agent_id and participant.has_timed_out:
+                    await self.remove_subagent(agent_id)
+                else:
+                    await participant.renew()

@@ -1,0 +1,159 @@
+"""What one reader in a session has read and not yet answered for.
+
+An LLM agent acknowledges by acting. What a read returned stays leased to its session and is kept so while the session
+lives; a reply ends the one delivery it answers, the next read or the end of the turn ends the rest, and what a session
+leaves open when it ends goes back unread.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from teamsup.hub.errors import CallerError, StaleLease
+from teamsup.hub.message_hub import LEASE_SECONDS, MessageHub
+from teamsup.hub.models import Delivery, Message
+from teamsup.hub.team import fold_case
+
+from .rendering import MAX_MESSAGE_CHARACTERS, render_name
+
+_MAX_READ_CHARACTERS = 40_000
+"""What one read returns at most."""
+
+RENEW_SECONDS = LEASE_SECONDS / 3
+"""Seconds between two calls of keep()."""
+
+
+class ReadTracker:
+    """Not for several threads at once."""
+
+    def __init__(self, hub: MessageHub) -> None:
+        self.hub = hub
+        self._open: dict[str, Delivery] = {}
+        self._delivered: set[str] = set()
+
+    def complete_last_read(self) -> None:
+        """What was returned before is done. This begins a read, so of two reads side by side neither ends what the
+        other is about to return."""
+        self._for_each(self.hub.acknowledge, self._open)
+        self._open.clear()
+        self._delivered.clear()
+
+    def mark_delivered_to_model(self) -> None:
+        """The model has got everything that was returned so far. The result of a call that went on behind the session
+        Claude Code may keep back until the next turn."""
+        self._delivered.update(self._open)
+
+    def complete_delivered(self) -> None:
+        """A turn has ended normally: what the model has got is done."""
+        seen = {message_id: delivery for message_id, delivery in self._open.items() if message_id in self._delivered}
+        self._for_each(self.hub.acknowledge, seen)
+        self._open = {message_id: self._open[message_id] for message_id in self._open if message_id not in seen}
+        self._delivered.clear()
+
+    def read(self, limit: int) -> list[Delivery]:
+        """Claim what is next, as far as one result can hold it."""
+        claimed = self.hub.claim(limit, read=False)
+        fitting = _count_fitting(claimed)
+        self.release(claimed[fitting:])
+        return claimed[:fitting]
+
+    def track(self, claimed: list[Delivery]) -> None:
+        """The result of a read has reached its reader."""
+        for delivery in claimed:
+            self._open[delivery.message.message_id] = delivery
+        with self.hub.transaction():
+            for delivery in claimed:
+                with suppress(StaleLease):
+                    self.hub.mark_read(delivery)
+
+    def release(self, claimed: list[Delivery]) -> None:
+        """The result of a read has not reached its reader."""
+        if claimed:
+            with self.hub.transaction():
+                for delivery in claimed:
+                    self._open.pop(delivery.message.message_id, None)
+                    with suppress(StaleLease):
+                        self.hub.release(delivery)
+
+    def renew_leases(self) -> None:
+        """Prolong the leases: the session lives."""
+        self._for_each(self.hub.extend, self._open)
+
+    def release_all(self) -> None:
+        """The session is over: what it leaves open is unread again."""
+        self._for_each(self.hub.release, self._open)
+        self._open.clear()
+
+    def reread(self, message_id: str) -> Message:
+        """A message that we sent or were sent, to be read once more. Raises CallerError for those of others."""
+        message = self.hub.message(message_id)
+        ours = {message.sender, *(state.recipient for state in self.hub.trace(message_id))}
+        if self.hub.agent not in ours:
+            raise CallerError(f"Message #{message.id} is between others. Read only your own messages.")
+        return message
+
+    def reply(
+        self,
+        message_id: str,
+        content: str,
+        *,
+        recipient: str | None = None,
+        message_type: str = "message",
+        priority: str | None = None,
+        expires_in: float | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Message:
+        """Answer a message, in one transaction with the end of its delivery. A status_report is no answer yet.
+
+        Raises StaleLease, and has sent nothing, when it was withdrawn or another reader has it by now; whoever insists
+        may answer all the same.
+        """
+        answered = self.reread(message_id)
+        if answered.sender == self.hub.agent:
+            raise CallerError(f"#{answered.id} is your own message; send a new one to its recipient instead.")
+        if recipient is not None and fold_case(recipient) != fold_case(answered.sender):
+            raise CallerError(
+                f"#{answered.id} came from {render_name(answered.sender)}; leave out recipient, or reply_to."
+            )
+        is_news = message_type == "status_report"
+        delivery = None if is_news else self._open.get(answered.message_id)
+        try:
+            with self.hub.transaction():
+                if is_news:
+                    pass
+                elif delivery is not None:
+                    self.hub.acknowledge(delivery, outcome="answered")
+                else:
+                    # A preview, or a message read by its id, may have been enough to answer it.
+                    self.hub.complete_unclaimed(answered, outcome="answered")
+                sent = self.hub.answer(
+                    answered,
+                    content,
+                    message_type=message_type,
+                    priority=priority,
+                    expires_in=expires_in,
+                    metadata=metadata,
+                )
+        except StaleLease:
+            del self._open[answered.message_id]
+            raise
+        if not is_news:
+            self._open.pop(answered.message_id, None)
+        return sent
+
+    def _for_each(self, verb: Callable[[Delivery], object], some: Mapping[str, Delivery]) -> None:
+        if some:
+            with self.hub.transaction():
+                for delivery in some.values():
+                    with suppress(StaleLease):
+                        verb(delivery)
+
+
+def _count_fitting(claimed: list[Delivery]) -> int:
+    """How many of them one read may return."""
+    total = 0
+    for count, delivery in enumerate(claimed):
+        total += min(len(delivery.message.content), MAX_MESSAGE_CHARACTERS)
+        if total > _MAX_READ_CHARACTERS:
+            return count
+    return len(claimed)

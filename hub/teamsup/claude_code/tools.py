@@ -1,0 +1,192 @@
+"""The five tools, as a model calls them."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Annotated, Any, Literal
+
+import anyio
+from mcp.server.mcpserver import Context
+from pydantic import Field
+
+from teamsup.hub.errors import CallerError
+from teamsup.hub.models import Priority
+from teamsup.terminal.formatting import to_single_line
+
+from .participants import Participant, Participants, run_in_thread
+from .rendering import (
+    DECISION_REQUEST,
+    MAX_OPTIONS,
+    USER_COMM,
+    new_frame_mark,
+    render_agent,
+    render_agents,
+    render_deliveries,
+    render_message,
+    render_names,
+    render_previews,
+    render_receipt,
+)
+
+# Claude Code gives up a call after half an hour without a word.
+_PROGRESS_SECONDS = 30.0
+
+
+class TeamTools:
+    """The five tools, as a model calls them."""
+
+    def __init__(self, participants: Participants) -> None:
+        self._participants = participants
+
+    @asynccontextmanager
+    async def _caller(self, context: Context[None]) -> AsyncIterator[Participant]:
+        meta: Mapping[str, Any] = context.request_context.meta or {}
+        caller = await self._participants.find_caller(meta.get("claudecode/toolUseId"))
+        async with caller.during_call():
+            yield caller
+
+    async def team_send_message(
+        self,
+        context: Context[None],
+        content: str,
+        recipient: Annotated[str | None, Field(description="Agent's name, unless reply_to")] = None,
+        reply_to: Annotated[str | None, Field(description="The message this answers: #12")] = None,
+        priority: Priority = "normal",
+        message_type: str = "message",
+        expires_in: Annotated[
+            float | None, Field(description="Seconds; then dropped if unread; a decision's deadline")
+        ] = None,
+        options: Annotated[
+            list[str] | None,
+            Field(description="Let people decide among these", max_length=MAX_OPTIONS),
+        ] = None,
+        default: Annotated[str | None, Field(description="Counts at the deadline")] = None,
+        default_denies: Annotated[bool, Field(description="Then nothing is done")] = False,
+        deciders: Annotated[list[str] | None, Field(description="Names of who may decide")] = None,
+    ) -> str:
+        """Send a message to one agent or daemon of your team, or answer one, which ends it."""
+        asked = {"options": options, "default": default, "default_denies": default_denies, "deciders": deciders}
+        metadata = {name: value for name, value in asked.items() if value}
+        if metadata and message_type == "message":
+            message_type = DECISION_REQUEST
+        how: dict[str, Any] = {
+            "message_type": message_type,
+            "priority": priority,
+            "expires_in": expires_in,
+            "metadata": metadata or None,
+        }
+        if recipient is None and reply_to is None:
+            if message_type != DECISION_REQUEST:
+                raise CallerError("Say to whom: recipient or reply_to.")
+            recipient = USER_COMM
+        async with self._caller(context) as caller, caller.use_read_tracker() as reader:
+
+            def send() -> str:
+                if reply_to is None:
+                    message = caller.hub.send(str(recipient), content, **how)
+                else:
+                    message = reader.reply(reply_to, content, recipient=recipient, **how)
+                return render_receipt(message, caller.hub.find_agent(message.recipient or ""))
+
+            return await run_in_thread(send)
+
+    async def team_read_messages(
+        self,
+        context: Context[None],
+        wait_seconds: Annotated[float, Field(ge=0, le=86400, description="Wait so long for the first")] = 0,
+        limit: Annotated[int, Field(ge=1, le=100)] = 10,
+        peek: Annotated[bool, Field(description="Previews only; nothing counts as read")] = False,
+        message_id: Annotated[str | None, Field(description="Read this one again: #12")] = None,
+        offset: Annotated[int, Field(ge=0, description="With message_id: from this character on")] = 0,
+    ) -> str:
+        """Read what waits for you. What a read returned counts as done when you read on or end your turn."""
+        async with self._caller(context) as caller:
+            if message_id is not None:
+                async with caller.use_read_tracker() as reader:
+                    return render_message(
+                        await run_in_thread(lambda: reader.reread(message_id)), new_frame_mark(), offset
+                    )
+            if peek:
+                waiting = await run_in_thread(lambda: caller.hub.peek(limit))
+                return "\n".join(render_previews(waiting, limit)) or "No messages."
+            return await self._read(caller, context, wait_seconds, limit)
+
+    async def _read(self, caller: Participant, context: Context[None], seconds: float, limit: int) -> str:
+        async with caller.use_read_tracker() as reader:
+            await run_in_thread(reader.complete_last_read)
+        began = anyio.current_time()
+        while True:
+            if seconds:
+                await self._wait(caller, context, began, seconds)
+            if text := await self._claim(caller, limit):
+                return text
+            # Of several who waited for one message, all but one go on waiting.
+            if anyio.current_time() >= began + seconds:
+                return "No messages."
+
+    async def _wait(self, caller: Participant, context: Context[None], began: float, seconds: float) -> None:
+        while (waited := anyio.current_time() - began) < seconds:
+            await context.report_progress(round(waited), seconds)
+            if await caller.hub.wait_async(min(_PROGRESS_SECONDS, seconds - waited)):
+                return
+
+    async def _claim(self, caller: Participant, limit: int) -> str:
+        """What can be claimed now, as the model gets it; given back unless that reaches it."""
+        async with caller.use_read_tracker() as reader:
+            claimed = await run_in_thread(lambda: reader.read(limit))
+            if not claimed:
+                return ""
+            try:
+                mark = new_frame_mark()
+                text = "\n".join(render_message(delivery.message, mark) for delivery in claimed)
+                await run_in_thread(lambda: reader.track(claimed))
+                # The hub's work is shielded, so only here does a call learn that it was cancelled meanwhile.
+                await anyio.lowlevel.checkpoint()
+            except BaseException:
+                # Cancelled or failed: the model has seen none of it.
+                await run_in_thread(lambda: reader.release(claimed))
+                raise
+        return text
+
+    async def team_broadcast(self, context: Context[None], content: str, priority: Priority = "normal") -> str:
+        """Send a message to every agent and daemon of your team."""
+        async with self._caller(context) as caller:
+            message = await run_in_thread(lambda: caller.hub.broadcast(content, priority=priority))
+            reached = await run_in_thread(lambda: caller.hub.trace(message.message_id))
+            return f"Stored as #{message.id} for {render_names(state.recipient for state in reached) or 'nobody'}."
+
+    async def team_get_status(
+        self,
+        context: Context[None],
+        agent: Annotated[str | None, Field(description="Only this agent")] = None,
+        message_id: Annotated[str | None, Field(description="What became of it: #12")] = None,
+    ) -> str:
+        """See who is in the team and how they are, or what became of a message."""
+        async with self._caller(context) as caller:
+            if message_id is not None:
+                return (
+                    "\n".join(render_deliveries(await run_in_thread(lambda: caller.hub.trace(message_id))))
+                    or "Reached nobody."
+                )
+            if agent is not None:
+                found = await run_in_thread(lambda: caller.hub.find_agent(agent))
+                if found is None:
+                    raise CallerError(
+                        f"There is no agent named {to_single_line(agent, 200)!r}; call this without agent to see all."
+                    )
+                return render_agent(found, caller.hub.agent)
+            team = [found for found in await run_in_thread(caller.hub.agents) if found.kind != "console"]
+            return "\n".join(render_agents(team, caller.hub.agent))
+
+    async def team_update_status(
+        self,
+        context: Context[None],
+        status: Literal["online", "busy"],
+        note: Annotated[str, Field(max_length=500, description="What you do, for people")] = "",
+    ) -> str:
+        """Tell the team how you are."""
+        async with self._caller(context) as caller:
+            speaker = caller if caller.has_own_mailbox else self._participants.main
+            speaker.status = status
+            speaker.presence_details["note"] = note
+            await speaker.send_heartbeat()
+            return "Told."

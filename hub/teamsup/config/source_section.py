@@ -1,0 +1,107 @@
+"""[source.NAME], and where monitor-bridge hears the sources: settings of its HTTP listener."""
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from teamsup.hub.tables.agents import normalize_agent_name
+
+SourceKind = Literal["alertmanager", "grafana", "google_cloud", "oracle_cloud", "uptime_kuma", "healthchecks", "plain"]
+
+
+@dataclass(frozen=True)
+class SourceSection:
+    """[source.NAME]: who may send alerts to http://LISTEN/NAME, in which form, and what proves that it is them."""
+
+    kind: SourceKind = "plain"
+    secret_file: str = ""
+    """A file with the secret that only its owner may read. $CREDENTIALS_DIRECTORY in it is systemd's."""
+    secret_variable: str = ""
+    """Or the environment variable that has it. Never the secret itself: this file is shown to people and agents."""
+    silence_url: str = ""
+    """Where Alertmanager is, to be silenced about what somebody has acknowledged; empty: it is not."""
+    silence_seconds: float = 7200.0
+    stale_seconds: float | None = None
+    """After so long without a repetition an open problem is stale; 0: never; by default what its kind does."""
+    close_stale: bool = False
+    """Whether it ends then by itself; else people are asked to look."""
+
+    def __post_init__(self) -> None:
+        if self.secret_file and self.secret_variable:
+            raise ValueError("secret_file and secret_variable exclude each other")
+        if self.secret_variable and not self.secret_variable.isidentifier():
+            raise ValueError(
+                f"secret_variable must be the name of an environment variable, not {self.secret_variable!r}"
+            )
+
+        if self.silence_url and not self.silence_url.startswith(("http://", "https://")):
+            raise ValueError('silence_url must be an address such as "http://127.0.0.1:9093"')
+        if not 60 <= self.silence_seconds <= 30 * 86400:
+            raise ValueError("silence_seconds must be from 60 to 2592000, which is 30 days")
+        if self.stale_seconds and not 60 <= self.stale_seconds <= 365 * 86400:
+            raise ValueError("stale_seconds must be 0, or from 60 to 31536000, which is a year")
+
+    @property
+    def has_secret(self) -> bool:
+        return bool(self.secret_file or self.secret_variable)
+
+
+def stale_after(source: SourceSection | None) -> float:
+    """After how long without a repetition an open problem is stale; 0: never. None: a source that is gone."""
+    if source is None:
+        return 3600.0
+    if source.stale_seconds is not None:
+        return source.stale_seconds
+    # These two repeat by default every four hours. The others need not, and forget in a week what they do not see.
+    return 5 * 3600.0 if source.kind in ("alertmanager", "grafana") else 7 * 86400.0
+
+
+@dataclass(frozen=True)
+class ListenAddress:
+    """Where to listen."""
+
+    host: str
+    port: int
+
+    @property
+    def is_loopback(self) -> bool:
+        return self.host == "localhost" or ipaddress.ip_address(self.host).is_loopback
+
+
+def parse_address(listen: str) -> ListenAddress:
+    """Of "127.0.0.1:9095", "[::1]:9095" or "localhost:9095". Raises ValueError."""
+    host, _, port = listen.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    try:
+        if host != "localhost":
+            ipaddress.ip_address(host)
+        if not (port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
+            raise ValueError
+    except ValueError:
+        raise ValueError(f'listen must be an address and a port such as "127.0.0.1:9095", not {listen!r}') from None
+    return ListenAddress(host, int(port))
+
+
+def check_network(text: str) -> None:
+    """Raises ValueError for what is neither an address nor a network of addresses."""
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError(f'trusted_proxies must be addresses or networks such as "10.0.0.0/8", not {text!r}') from None
+
+
+def check_sources(listen: str, sources: Mapping[str, SourceSection]) -> None:
+    """Raises ValueError when sources could not be heard, or when strangers could pass for one."""
+    for name in sources:
+        if normalize_agent_name(name) != name:
+            raise ValueError(f"[source.{name}]: write the name in small letters")
+    if sources and not listen:
+        raise ValueError(f'[source.{next(iter(sources))}] needs [monitor-bridge] listen = "127.0.0.1:9095"')
+    if not sources or parse_address(listen).is_loopback:
+        return
+    for name, source in sources.items():
+        if not source.has_secret:
+            raise ValueError(
+                f"[source.{name}] needs a secret_file or secret_variable, because {listen} is heard beyond this machine"
+            )

@@ -1,0 +1,81 @@
+"""Context managers that no exception from a signal handler leaves half open.
+
+Such an exception (Ctrl-C, SIGALRM) may hit at any call, also at the first or last step of ``contextmanager`` itself.
+Its generator then stays suspended, with its locks and its transaction, while anybody keeps the traceback, as a notebook
+does.
+
+Here only the ``with`` statement holds the function that it calls at its end. When it lets go of that, the block has
+been left in whatever way, and the generator is closed.
+"""
+
+import functools
+import operator
+import weakref
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Any, Generic, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def signal_safe(function: Callable[P, Generator[T, None, None]]) -> Callable[P, AbstractContextManager[T]]:
+    """Decorate a generator function as ``contextmanager`` does; the block ends also when a signal interrupts it.
+
+    The generator yields once, and passes on every exception that it gets there.
+    """
+
+    @functools.wraps(function)
+    def enter_scope(*arguments: P.args, **named: P.kwargs) -> AbstractContextManager[T]:
+        return _Scope(function(*arguments, **named))
+
+    return enter_scope
+
+
+def _exit_scope(
+    scope: "_Scope[Any]", _: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+) -> bool:
+    if error is None:
+        next(scope.generator, None)
+        return False
+    try:
+        scope.generator.throw(error)
+    except BaseException as raised:
+        # A generator turns a StopIteration into a RuntimeError.
+        if raised is not error and not (isinstance(error, StopIteration) and raised.__cause__ is error):
+            raise
+        error.__traceback__ = trace
+    return False
+
+
+class _CloseWhenDropped(weakref.ref[Any]):
+    """Rolls back and unlocks, unless the block was left in order. Its callback is C code, for what a signal's handler
+    raised in a callback would be lost."""
+
+    __slots__ = ("close",)
+    close: Callable[[], None]
+
+
+class _ExitMethod:
+    """Looked up by ``with`` before it enters the block, and dropped by it in the end."""
+
+    def __get__(self, scope: "_Scope[Any] | None", owner: type) -> Callable[..., bool]:
+        if scope is None:
+            return _exit_scope  # as ExitStack asks for it
+        leave = functools.partial(_exit_scope, scope)
+        scope.exit_guard = _CloseWhenDropped(leave, operator.methodcaller("close"))
+        scope.exit_guard.close = scope.generator.close
+        return leave
+
+
+class _Scope(Generic[T]):
+    __slots__ = ("exit_guard", "generator")
+    __exit__ = _ExitMethod()
+
+    def __init__(self, generator: Generator[T, None, None]) -> None:
+        self.generator = generator
+        self.exit_guard: _CloseWhenDropped | None = None
+
+    def __enter__(self) -> T:
+        return next(self.generator)

@@ -1,0 +1,94 @@
+"""Which file messages.db is: the same as before, a new one, or one that was put in place of it.
+
+SQLite finds the write-ahead log (``-wal``) by its name. Another database that is moved there while the log still
+lies there would get pages of the old one. Everything here uses stat alone: opening the database or its ``-shm``
+as a plain file, and closing it, drops SQLite's locks in this process.
+"""
+
+import json
+import os
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ...errors import StoreError, StoreReplaced, StoreUnavailable
+
+Inode = tuple[int, int]
+"""st_dev and st_ino."""
+
+_RECORD_FILE = "database.json"
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseFiles:
+    """The team's folder, the database in it, and the log of that; None for what is not there."""
+
+    folder: Inode | None
+    database: Inode | None
+    log: Inode | None
+
+
+def find_inode(path: str) -> Inode | None:
+    """Return which file has that name; None when there is none. Raises StoreError when that cannot be known now."""
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StoreError(f"{path} cannot be looked up: {error.strerror}.") from error
+    return found.st_dev, found.st_ino
+
+
+def find_files(path: Path) -> DatabaseFiles:
+    """Return what is there now; errors as in inode()."""
+    return DatabaseFiles(find_inode(str(path.parent)), find_inode(str(path)), find_inode(f"{path}-wal"))
+
+
+def check_open(path: Path, known: DatabaseFiles, found: DatabaseFiles) -> None:
+    """Raise an error unless a process that has ``known`` open may go on with what is ``found`` under the same names.
+
+    Only a file that was removed with its log is replaced by an empty one. Raises StoreAway while the folder is not
+    there, StoreReplaced while the log of the known database lies beside another one or beside none.
+    """
+    if found.database is None and found.folder != known.folder:
+        raise StoreUnavailable(f"{path.parent} is not there at present. Move or mount it back; nothing was changed.")
+    check_log(path, known, found)
+
+
+def check_log(path: Path, known: DatabaseFiles, found: DatabaseFiles) -> None:
+    """Raises StoreReplaced when the log is that of another database than the one that is there."""
+    if found.log is None or found.log != known.log or found.database == known.database:
+        return
+    if found.database is None:
+        raise StoreReplaced(
+            f"{path} is gone, but its log {path.name}-wal is there. Move {path.name} back, or restore a backup with: "
+            "teamsup hub restore FILE"
+        )
+    raise StoreReplaced(
+        f"{path} was replaced by another file while its log {path.name}-wal was in use. Move the new file away and "
+        "restore it with: teamsup hub restore FILE"
+    )
+
+
+def read_record(run: Path) -> DatabaseFiles | None:
+    """Return what the last process that opened the database found; None when nothing is known."""
+    try:
+        data = json.loads(run.joinpath(_RECORD_FILE).read_text("utf-8"))
+        return DatabaseFiles(
+            *(None if data[name] is None else (int(data[name][0]), int(data[name][1])) for name in _RECORD_KEYS)
+        )
+    except (OSError, ValueError, TypeError, KeyError, IndexError, RecursionError):
+        return None
+
+
+def write_record(run: Path, found: DatabaseFiles) -> None:
+    """Keep what was found. Where nothing can be written, the next process only knows less."""
+    new = run / f"{_RECORD_FILE}.{os.getpid()}"
+    with suppress(OSError):
+        descriptor = os.open(new, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as file:
+            json.dump(asdict(found), file)
+        new.replace(run / _RECORD_FILE)
+
+
+_RECORD_KEYS = ("folder", "database", "log")

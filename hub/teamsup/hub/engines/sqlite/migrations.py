@@ -1,0 +1,86 @@
+"""Brings a database to this program's schema: tables in numbered scripts, each run once, and triggers made anew."""
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+
+from ...errors import SchemaTooNew
+from ..maintenance_progress import ReportProgress, announce_maintenance
+
+_SCHEMA_SCRIPTS = (
+    "1-messages-and-deliveries.sql",
+    "2-wake-ladder.sql",
+    "3-discord.sql",
+    "4-people.sql",
+    "5-incidents.sql",
+    "6-triggers-apart.sql",
+    "7-bounds.sql",
+    "8-incident-identity.sql",
+    "9-rates.sql",
+    "10-set-up.sql",
+    "11-denials.sql",
+)
+_TRIGGERS_SCRIPT = "triggers.sql"
+_ADOPTION_SCRIPT = "adoption.sql"
+SCHEMA_VERSION = len(_SCHEMA_SCRIPTS)
+_CREATE_STATEMENT = re.compile(r"^CREATE (?P<kind>TRIGGER|VIEW) (?P<name>\w+)", re.MULTILINE)
+
+
+def migrate(db: sqlite3.Connection, run: Path | None = None) -> None:
+    """Bring a database to this program's schema, or refuse one that is newer. It is announced in the folder ``run``."""
+    if read_version(db) == SCHEMA_VERSION:
+        return
+    with (
+        announce_maintenance(run, "migration", SCHEMA_VERSION)
+        if run is not None
+        else nullcontext(lambda _: None) as progress
+    ):
+        _run_scripts(db, progress)
+
+
+def _run_scripts(db: sqlite3.Connection, progress: ReportProgress) -> None:
+    try:
+        db.execute("BEGIN IMMEDIATE")
+        before = read_version(db)
+        for number, script in enumerate(_SCHEMA_SCRIPTS[before:], before):
+            progress(number)
+            _run_script(db, script)
+        if before < SCHEMA_VERSION:
+            _run_script(db, _TRIGGERS_SCRIPT)
+        if not before:
+            _run_script(db, _ADOPTION_SCRIPT)
+        db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        db.execute("COMMIT")
+    finally:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+
+
+def _run_script(db: sqlite3.Connection, script: str) -> None:
+    for statement in _split_statements(Path(__file__).with_name("schema").joinpath(script).read_text("utf-8")):
+        if made := _CREATE_STATEMENT.search(statement):
+            db.execute(f"DROP {made['kind']} IF EXISTS {made['name']}")
+        db.execute(statement)
+
+
+def read_version(db: sqlite3.Connection, advice: str = "Update teamsup.") -> int:
+    """Return the schema's version. Raises SchemaTooNew, with ``advice``, for one that this program does not know."""
+    found: int = db.execute("PRAGMA user_version").fetchone()[0]
+    if found > SCHEMA_VERSION:
+        file = db.execute("PRAGMA database_list").fetchone()["file"]
+        raise SchemaTooNew(
+            f"{file} has schema {found}, written by a newer teamsup; this one knows {SCHEMA_VERSION}. {advice}"
+        )
+    return found
+
+
+def _split_statements(script: str) -> Iterator[str]:
+    """The script's statements one by one, because executescript() would end the transaction it runs in."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

@@ -1,0 +1,352 @@
+"""One SQLite connection that many threads may share: retries, transactions, errors in words."""
+
+import errno
+import math
+import os
+import random
+import sqlite3
+import sys
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from ...errors import StoreError
+from ..signal_safety import signal_safe
+from . import database_file
+from .connection import begin_immediate, open_reader, open_writer, run_query
+from .store_errors import BUSY_SECONDS, FIRST_RETRY_SECONDS, RETRY_SECONDS, as_store_error, retry_busy
+
+T = TypeVar("T")
+TransactionHook = Callable[[sqlite3.Connection], None]
+Durability = Literal["full", "normal"]
+
+# Other writers wait for so long, so a transaction that takes longer has made them fail.
+MAX_TRANSACTION_SECONDS = BUSY_SECONDS
+_MAX_WAL_BYTES = 8 * 2**20
+_CHECKPOINT_TRIES = 20
+_CHECKPOINT_EVERY_COMMITS = 4
+
+
+class Store:
+    """The team's database.
+
+    A commit survives the death of the process; it survives a power loss once flush() has returned. Every sqlite3 error
+    becomes a StoreError whose transaction left nothing behind.
+    """
+
+    def __init__(self, path: Path, durability: Durability = "full", run: Path | None = None) -> None:
+        """Open the database, or make it. ``run`` is the folder where the last one that was open is written down."""
+        self.path = path
+        self._name = str(path)
+        self._run = run
+        self._is_durable = durability == "full"
+        self._flush_lock = threading.Lock()
+        self._commits = 0
+        self._flushed_commits = 0
+        self._lost_commits = 0
+        self._wal_limit = _MAX_WAL_BYTES
+        self._write_lock = threading.RLock()
+        self._writer_thread: int | None = None
+        self._depth = 0
+        self._deadline = math.inf
+        self._generation = 0
+        self._is_broken = False
+        # Reads have a connection of their own, so that whoever only looks never waits for a writer of this process.
+        self._read_lock = threading.Lock()
+        self._db, self._reader, self._files = self._open_all()
+
+    def close(self) -> None:
+        with self._write_lock, self._read_lock:
+            self._reader.close()
+            self._db.close()
+
+    def is_in_transaction(self) -> bool:
+        """Whether this thread is inside of a transaction."""
+        return self._writer_thread == threading.get_ident()
+
+    def read(self, sql: str, parameters: tuple[Any, ...] | dict[str, Any] = ()) -> list[sqlite3.Row]:
+        """All rows of one query; inside a transaction of this thread as that has changed them."""
+        if self.is_in_transaction():
+            self._check_deadline()
+            return self._retry_busy(lambda: self._db.execute(sql, parameters).fetchall())
+        self._reopen_if_replaced()
+        with self._read_lock:
+            return self._retry_busy(lambda: run_query(self._reader, sql, parameters))
+
+    def read_on_writer(self, sql: str, parameters: dict[str, Any]) -> list[sqlite3.Row]:
+        """The same for a query that is over at once, and says whether a transaction is worth it.
+
+        Where the writer's connection is free it is asked there, so that the transaction need not read the same pages
+        again.
+        """
+        if self.is_in_transaction():
+            return self.read(sql, parameters)
+        found = None
+        try:
+            if self._write_lock.acquire(blocking=False):
+                self._reopen_if_replaced()
+                found = self._retry_busy(lambda: run_query(self._db, sql, parameters, is_hint=True))
+        finally:
+            # A signal may hit before we know what acquire() returned; release() refuses what is not ours.
+            try:  # noqa: SIM105 - suppress() would be one more place for a signal
+                self._write_lock.release()
+            except RuntimeError:
+                pass
+        return self.read(sql, parameters) if found is None else found
+
+    def data_version(self) -> int:
+        """A number that changes when another connection has committed."""
+        return self._generation << 32 | int(self.read("PRAGMA data_version")[0][0])
+
+    def _reopen_if_replaced(self) -> None:
+        """Go on with another file that has our name now; raise StoreAway or StoreReplaced where that would be wrong."""
+        if database_file.find_inode(self._name) == self._files.database and not self._is_broken:
+            return
+        with self._write_lock, self._read_lock:
+            database_file.check_open(self.path, self._files, database_file.find_files(self.path))
+            before = self._db, self._reader
+            self._db, self._reader, self._files = self._open_all()
+            self._is_broken = False
+            self._generation += 1
+            for connection in before:
+                with suppress(sqlite3.Error):
+                    connection.close()
+
+    def copy_to(self, target: sqlite3.Connection) -> None:
+        """Copy all of it as it is at this moment; writers go on. Raises sqlite3.Error and StoreError."""
+        self._reopen_if_replaced()
+        with closing(sqlite3.connect(self.path, timeout=BUSY_SECONDS)) as source:
+            source.backup(target)
+
+    def overwrite(self, source: sqlite3.Connection, pages: int, step: Callable[[int, int, int], None]) -> None:
+        """Replace everything by the content of another database, in one transaction that others see as one commit.
+
+        ``step`` is called after every so many pages with SQLite's result, the pages that remain, and all pages.
+        """
+        with self._write_lock:
+            self._reopen_if_replaced()
+            self._roll_back()
+            try:
+                source.backup(self._db, pages=pages, progress=step, sleep=RETRY_SECONDS)
+            except sqlite3.Error as error:
+                raise as_store_error(self._name, error) from error
+            self._commits += 1
+
+    def vacuum(self, pages: int) -> bool:
+        """Give up to so many free pages back to the file system; whether there were any to give.
+
+        Not inside of a transaction, where it gives none.
+        """
+        before = self.read("PRAGMA freelist_count")[0][0]
+        with self._write_lock:
+            if not self.is_in_transaction():
+                # execute() would take one step of this statement, which is one page.
+                self._retry_busy(lambda: self._db.executescript(f"PRAGMA incremental_vacuum({pages})"))
+        return bool(self.read("PRAGMA freelist_count")[0][0] < before)
+
+    def truncate_wal(self) -> bool:
+        """Move the WAL's content into the database and cut it to nothing; False when a reader needs it at present."""
+        with self._write_lock:
+            rows = self._retry_busy(lambda: self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+        return not rows[0]["busy"]
+
+    @signal_safe
+    def transaction(self) -> Generator[sqlite3.Connection, None, None]:
+        """Store everything inside together, or nothing of it; an inner transaction is part of the outer one.
+
+        Raises StoreError for one that took longer than LONGEST_SECONDS, which is looked at whenever an inner one begins
+        or ends, at a read and at the commit.
+        """
+        yield from self.transact()
+
+    def transact(
+        self,
+        begun: TransactionHook = lambda _: None,
+        ending: TransactionHook = lambda _: None,
+        longest: float | None = None,
+        patience: float = 0.0,
+    ) -> Generator[sqlite3.Connection, None, None]:
+        """The same for a generator, with what an outermost transaction does first, and last before its commit.
+
+        ``longest`` in seconds takes the place of LONGEST_SECONDS. ``patience`` is for how many seconds to wait while
+        another program holds the database, if that is longer than usual.
+        """
+        with self._write_lock:
+            try:
+                yield from (
+                    self._run_inner()
+                    if self.is_in_transaction()
+                    else self._run_outermost(begun, ending, longest, patience)
+                )
+            except sqlite3.Error as error:
+                raise as_store_error(self._name, error) from error
+
+    def _run_outermost(
+        self, begun: TransactionHook, ending: TransactionHook, longest: float | None, patience: float
+    ) -> Generator[sqlite3.Connection, None, None]:
+        self._reopen_if_replaced()
+        try:
+            self._roll_back()
+            retry_busy(self._name, self._begin, patience)
+            self._deadline = time.monotonic() + (MAX_TRANSACTION_SECONDS if longest is None else longest)
+            self._writer_thread = threading.get_ident()
+            begun(self._db)
+            yield self._db
+            self._check_deadline()
+            ending(self._db)
+            self._db.execute("COMMIT")
+            self._commits += 1
+        finally:
+            self._writer_thread = None
+            self._depth = 0
+            self._roll_back()
+
+    def _run_inner(self) -> Generator[sqlite3.Connection, None, None]:
+        self._check_deadline()
+        depth = self._depth
+        name = f"inner{depth}"
+        try:
+            self._depth = depth + 1
+            self._db.execute(f"SAVEPOINT {name}")
+            yield self._db
+            self._check_deadline()
+            self._db.execute(f"RELEASE {name}")
+        except BaseException:
+            # After some errors (disk full, I/O) SQLite has undone everything by itself.
+            if self._db.in_transaction:
+                self._roll_back_to(name)
+            raise
+        finally:
+            self._depth = depth
+
+    def checkpoint_if_long(self) -> None:
+        """Empty the WAL when it has grown too long, which is looked at once in so many commits.
+
+        SQLite's own checkpoint after 4 MiB can begin the WAL anew only in a moment without readers, which two
+        busy processes may not leave it for minutes.
+        """
+        if self._commits % _CHECKPOINT_EVERY_COMMITS:
+            return
+        try:
+            size = os.stat(f"{self._name}-wal").st_size
+        except OSError:
+            return
+        if size <= self._wal_limit:
+            return
+        self._wal_limit = size + _MAX_WAL_BYTES // 8
+        # What cannot be moved now, for want of space perhaps, stands in the WAL as safely.
+        with suppress(StoreError):
+            for _ in range(_CHECKPOINT_TRIES):
+                if self.truncate_wal():
+                    self._wal_limit = _MAX_WAL_BYTES
+                    return
+                time.sleep(random.uniform(0, FIRST_RETRY_SECONDS[0]))  # noqa: S311
+
+    def flush(self) -> None:
+        """Bring every commit so far onto the disk, unless durability is "normal".
+
+        This is what synchronous=FULL does inside of a commit. Outside, readers need not wait for the disk, and threads
+        that have committed meanwhile share one fsync.
+        """
+        if not self._is_durable:
+            return
+        # On the core that it was woken on, a reader would have to wait until the disk is under way.
+        if sys.platform == "linux":
+            os.sched_yield()
+        mine = self._commits
+        with self._flush_lock:
+            if self._flushed_commits < mine:
+                covered = self._commits
+                try:
+                    _fsync(f"{self._name}-wal")
+                except OSError as error:
+                    # The kernel reports a lost write once; the next fsync would succeed without it. A log that could
+                    # not be opened has lost nothing.
+                    if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOENT):
+                        self._lost_commits = covered
+                    raise StoreError(f"{self.path} was written, but not onto the disk: {error.strerror}.") from error
+                self._flushed_commits = covered
+            if mine <= self._lost_commits:
+                raise StoreError(f"{self.path} was written, but may not be on the disk.")
+
+    def _roll_back_to(self, name: str) -> None:
+        try:
+            self._db.execute(f"ROLLBACK TO {name}")
+            self._db.execute(f"RELEASE {name}")
+        except sqlite3.Error as error:
+            # None has that name when a signal came before it was made, or after it was released.
+            if "no such savepoint" not in str(error):
+                self._roll_back()
+
+    def _begin(self) -> None:
+        try:
+            begin_immediate(self._db)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY_SNAPSHOT:
+                # A cursor that was not read to its end is still there, and keeps this connection in the past.
+                self._reopen()
+            raise
+
+    def _check_deadline(self) -> None:
+        if not self._db.in_transaction:
+            raise StoreError(f"{self.path}: an earlier error has undone this whole transaction.")
+        if time.monotonic() > self._deadline:
+            raise StoreError(
+                f"{self.path}: this transaction took longer than {MAX_TRANSACTION_SECONDS:.0f} s and was undone. Do slow work "
+                "before it begins."
+            )
+
+    def _roll_back(self) -> None:
+        """Undo what is open."""
+        try:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+        except sqlite3.Error:
+            # A failed write can leave a connection that refuses everything.
+            self._reopen()
+
+    def _reopen(self) -> None:
+        """Replace the writer's connection, at the next call if it cannot be done now."""
+        self._is_broken = True
+        # Before the new one is open, because it may hold the lock.
+        with suppress(sqlite3.Error):
+            self._db.close()
+        with suppress(StoreError):
+            self._db = self._retry_busy(lambda: open_writer(self.path, self._run))
+            self._is_broken = False
+
+    def _open_all(self) -> tuple[sqlite3.Connection, sqlite3.Connection, database_file.DatabaseFiles]:
+        """Open the writer's and the reader's connection. Raises StoreReplaced."""
+        known = None if self._run is None else database_file.read_record(self._run)
+        if known is not None:
+            database_file.check_log(self.path, known, database_file.find_files(self.path))
+        db = self._retry_busy(lambda: open_writer(self.path, self._run))
+        try:
+            reader = self._retry_busy(lambda: open_reader(self.path))
+            found = database_file.find_files(self.path)
+        except BaseException:
+            db.close()
+            raise
+        if self._run is not None and found != known:
+            database_file.write_record(self._run, found)
+        return db, reader, found
+
+    def _retry_busy(self, action: Callable[[], T]) -> T:
+        return retry_busy(self._name, action)
+
+
+def _fsync(path: str) -> None:
+    """Bring a file onto the disk. SQLite holds no lock on a WAL, so opening and closing one harms nobody."""
+    file = os.open(path, os.O_RDWR)
+    try:
+        if sys.platform == "darwin":
+            import fcntl
+
+            fcntl.fcntl(file, fcntl.F_FULLFSYNC)
+        else:
+            os.fdatasync(file)
+    finally:
+        os.close(file)

@@ -1,0 +1,211 @@
+"""The things the hub speaks of, as immutable data."""
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import IntFlag
+from typing import Any, Literal
+
+from . import timestamps
+
+Priority = Literal["low", "normal", "high", "urgent"]
+PRIORITIES: tuple[Priority, ...] = ("low", "normal", "high", "urgent")
+
+AgentKind = Literal["agent", "daemon", "console", "supervisor"]
+
+RESERVED_KINDS: tuple[AgentKind, ...] = ("daemon", "supervisor")
+"""The kinds in whose name nobody else may take part."""
+
+MAX_MESSAGE_BYTES = 256 * 1024
+"""Content and metadata together, in UTF-8."""
+
+MAX_LABEL_CHARACTERS = 255
+"""Characters of a message_id, conversation_id or message_type."""
+
+MAX_HOPS = 8
+MAX_ID = 10**15
+"""The largest id of a message that a foreign program may choose; the triggers bound it too."""
+"""Replies from agent to agent, without a person or a daemon in between, before the hub refuses the next."""
+
+DELIVERY_STATES = ("ready", "leased", "done", "dead", "expired", "cancelled")
+
+MAX_ATTEMPTS = 5
+"""Claims of one delivery before it becomes a dead letter."""
+
+ONLINE = "online"
+OFFLINE = "offline"
+NOT_CONFIGURED = "not configured"
+"""``agent_status.status``: offline and not configured are absent; any other word means present."""
+
+DEGRADED = "degraded"
+"""``agent_status.status`` of an agent that runs and cannot do its work. Metadata say why: ``reason``, else ``note``."""
+
+DEGRADED_SINCE = "degraded_since"
+"""In its metadata, since when. The hub notes that."""
+
+PRESENCE_TIMEOUT_SECONDS = 30.0
+"""Age of a heartbeat from which on its agent counts as silent."""
+
+SUPERVISOR = "supervisor"
+"""The agent that runs the team's workers, and serves whoever writes to it."""
+
+USER_COMM = "user_comm"
+"""Who answers people, and has them decide."""
+
+DECISION_REQUEST = "opinion_request"
+EXPECTS_REPLY = ("task_request", DECISION_REQUEST)
+"""The message types whose sender waits for an answer, and is told when one expires unread."""
+
+HUB_SENDER = "hub"
+"""The sender of what the hub itself has to say. Nobody can take this name."""
+
+
+class WakeStep(IntFlag):
+    """The wake ladder, louder and louder: how an agent is made to hear that something waits for it.
+
+    An unread delivery is taken to each step once; only reading ends it. What has been taken further is not announced
+    any more. For a session that begins, which has heard of nothing, all begins anew.
+    """
+
+    ANNOUNCED = 1
+    """Put into the turn that its agent is at."""
+    ASKED = 2
+    """The agent was asked to read it before its turn ends."""
+    WOKEN = 4
+    """An idle session was woken."""
+
+    @property
+    def ended_by(self) -> "WakeStep":
+        """With any of these taken, this step is not taken any more."""
+        return WakeStep.ANNOUNCED | WakeStep.ASKED | WakeStep.WOKEN if self is WakeStep.ANNOUNCED else self
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What was said. ``id`` is the order of storing, ``message_id`` the identity."""
+
+    id: int
+    message_id: str
+    sender: str
+    recipient: str | None
+    content: str
+    message_type: str = "message"
+    priority: str = "normal"
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    status: str = "pending"
+    created_at: datetime | None = None
+    expires_at: datetime | None = None
+    conversation_id: str | None = None
+    reply_to: str | None = None
+    hops: int = 0
+
+    @property
+    def is_decision_request(self) -> bool:
+        """Whether it is something for people to decide."""
+        return self.message_type == DECISION_REQUEST or bool(self.metadata.get("options"))
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One message for one recipient, leased to the reader that holds ``lease_token`` until ``lease_expires_at``."""
+
+    message: Message
+    recipient: str
+    attempts: int
+    lease_token: str
+    lease_expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryState:
+    """What became of one message for one recipient: four facts with four times."""
+
+    recipient: str
+    state: str
+    attempts: int
+    stored_at: datetime | None
+    offered_at: datetime | None
+    read_at: datetime | None
+    done_at: datetime | None
+    outcome: str | None
+    undeliverable: bool
+    """Nobody of that name has taken part yet; the delivery waits until somebody does."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A delivery that was given up."""
+
+    message: Message
+    recipient: str
+    attempts: int
+    error: str
+    died_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """The state of a team's store. ``deliveries`` counts them by state; sizes are in bytes.
+
+    ``oldest_unread`` is when the oldest message that somebody could claim now was stored.
+    """
+
+    schema: int
+    messages: int
+    deliveries: Mapping[str, int]
+    oldest_unread: datetime | None
+    file_bytes: int
+    wal_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """A participant, as ``agent_status`` knows it."""
+
+    name: str
+    kind: str
+    status: str
+    last_heartbeat: datetime | None
+    metadata: Mapping[str, Any]
+    unread: int
+    oldest_unread: datetime | None = None
+    """When the oldest of those that it could claim now was stored; None when it could claim none."""
+    is_watched: bool = True
+    """Whether it sends heartbeats, so that its silence says something."""
+
+    def is_present(self, now: datetime) -> bool:
+        """Whether it takes part at this moment: not gone, and heard of within PRESENT_SECONDS.
+
+        A heartbeat from the future, where a clock was set back, says nothing of this moment.
+        """
+        if self.last_heartbeat is None or self.status in (OFFLINE, NOT_CONFIGURED):
+            return False
+        return abs((now - self.last_heartbeat).total_seconds()) < PRESENCE_TIMEOUT_SECONDS
+
+    @property
+    def note(self) -> str:
+        """What it says of itself, for people; while it is degraded, the reason."""
+        return self.degraded or str(self.metadata.get("note") or "")
+
+    @property
+    def degraded(self) -> str:
+        """Why the agent ran and could not do its work at its last heartbeat; empty if it could."""
+        if self.status != DEGRADED:
+            return ""
+        return str(self.metadata.get("reason") or self.metadata.get("note") or "it does not say why")
+
+    @property
+    def degraded_since(self) -> datetime | None:
+        """Since when; None where that is not known."""
+        return timestamps.parse_time(self.metadata.get(DEGRADED_SINCE)) if self.degraded else None
+
+
+def new_message_id() -> str:
+    """A UUID of version 7 (RFC 9562): unique, and in the order of time."""
+    value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10))
+    value = value & ~(0xF << 76) | 0x7 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    digits = f"{value:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

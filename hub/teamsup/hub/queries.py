@@ -1,0 +1,126 @@
+"""Looking back: what was said, what became of it, and where things wait."""
+
+import os
+from contextlib import suppress
+
+from .engines.sqlite.migrations import SCHEMA_VERSION
+from .errors import InvalidMessage, UnknownMessage
+from .models import DeadLetter, DeliveryState, Message, Stats
+from .session import HubSession
+from .tables import deliveries
+from .tables import messages as sending
+from .tables import search as search_index
+from .tables.agents import OPEN_TO_READERS
+from .team import normalize_name
+from .timestamps import format_time, parse_time
+from .validation import check_count, check_text, quote
+
+_ID_DIGITS = 19
+
+
+class Queries(HubSession):
+    """The verbs that change nothing."""
+
+    def message(self, message_id: str) -> Message:
+        """The message of that identity, or for ``#12`` or ``12`` the one whose ``id`` is 12. Raises UnknownMessage."""
+        check_text("message_id", message_id)
+        rows = self._store.read(sending.SELECT_BY_MESSAGE_ID, (message_id,))
+        if not rows and (number := message_id.removeprefix("#")).isdecimal() and len(number) < _ID_DIGITS:
+            rows = self._store.read("SELECT * FROM messages WHERE id = ?", (int(number),))
+        if not rows:
+            raise UnknownMessage(f"There is no message {quote(message_id)}.")
+        return sending.message_from_row(rows[0])
+
+    def trace(self, message_id: str) -> list[DeliveryState]:
+        """What became of a message, for each of its recipients. Raises UnknownMessage."""
+        rows = self._store.read(deliveries.SELECT_STATES, (self.message(message_id).id,))
+        return [deliveries.state_from_row(row) for row in rows]
+
+    def history(self, agent: str | None = None, *, limit: int = 50, before: int | None = None) -> list[Message]:
+        """The newest ``limit`` messages, the oldest of them first; with ``agent`` only what it sent or was sent.
+
+        ``before`` is the ``id`` of a message: go on from there into the past.
+        """
+        rows = self._store.read(
+            "SELECT * FROM messages WHERE (:before IS NULL OR id < :before)"
+            " AND (:agent IS NULL OR sender = :agent OR recipient = :agent) ORDER BY id DESC LIMIT :limit",
+            {
+                "before": None if before is None else check_count("before", before, least=-(2**63)),
+                "agent": None if agent is None else normalize_name(agent),
+                "limit": check_count("limit", limit),
+            },
+        )
+        return [sending.message_from_row(row) for row in reversed(rows)]
+
+    def conversation(self, conversation_id: str, *, limit: int = 50) -> list[Message]:
+        """The newest ``limit`` messages of a conversation, the oldest of them first."""
+        rows = self._store.read(
+            "SELECT * FROM messages WHERE conversation_id = ? ORDER BY id DESC LIMIT ?",
+            (check_text("conversation_id", conversation_id), check_count("limit", limit)),
+        )
+        return [sending.message_from_row(row) for row in reversed(rows)]
+
+    def search(self, words: str, *, limit: int = 20) -> list[Message]:
+        """The newest ``limit`` messages whose content has all of these words, the newest first.
+
+        The first search indexes everything, later ones only what is new. Raises InvalidMessage without words, and
+        StoreError where this Python's SQLite lacks FTS5.
+        """
+        if not check_text("words", words).strip():
+            raise InvalidMessage("There is nothing to search for.")
+        search_index.refresh(self._store)
+        rows = self._store.read(
+            "SELECT m.* FROM messages_fts AS f JOIN messages AS m ON m.id = f.rowid WHERE messages_fts MATCH ?"
+            " ORDER BY f.rowid DESC LIMIT ?",
+            (search_index.to_fts_query(words), check_count("limit", limit)),
+        )
+        return [sending.message_from_row(row) for row in rows]
+
+    def undeliverable(self) -> dict[str, int]:
+        """For whom messages wait although nobody of that name has taken part, and how many each."""
+        rows = self._store.read(
+            "SELECT recipient, count(*) FROM deliveries WHERE done_at IS NULL AND recipient NOT IN"
+            " (SELECT lower(agent_name) FROM agent_status WHERE agent_name IS NOT NULL) GROUP BY recipient ORDER BY 1"
+        )
+        return {row[0]: row[1] for row in rows}
+
+    def dead_letters(self, *, limit: int = 100) -> list[DeadLetter]:
+        """The newest ``limit`` deliveries that were given up, the newest first."""
+        rows = self._store.read(
+            "SELECT m.*, d.recipient AS given_up_for, d.attempts, d.outcome, d.done_at FROM deliveries AS d"
+            " JOIN messages AS m ON m.id = d.message WHERE d.state = 'dead' ORDER BY d.done_at DESC LIMIT ?",
+            (check_count("limit", limit),),
+        )
+        return [
+            DeadLetter(
+                sending.message_from_row(row),
+                row["given_up_for"],
+                row["attempts"],
+                row["outcome"] or "",
+                parse_time(row["done_at"]),
+            )
+            for row in rows
+        ]
+
+    def stats(self) -> Stats:
+        """Counts and sizes of the whole team."""
+        states = self._store.read("SELECT state, count(*) FROM deliveries GROUP BY state")
+        (messages,) = self._store.read("SELECT count(*) FROM messages")[0]
+        (oldest,) = self._store.read(
+            "SELECT min(m.created_at) FROM deliveries AS d JOIN messages AS m ON m.id = d.message"  # noqa: S608
+            f" WHERE d.done_at IS NULL AND {OPEN_TO_READERS}",
+            {"now": format_time(self._clock())},
+        )[0]
+        return Stats(
+            schema=SCHEMA_VERSION,
+            messages=messages,
+            deliveries={row[0]: row[1] for row in states},
+            oldest_unread=parse_time(oldest),
+            file_bytes=self._file_bytes(""),
+            wal_bytes=self._file_bytes("-wal"),
+        )
+
+    def _file_bytes(self, suffix: str) -> int:
+        with suppress(OSError):
+            return os.stat(f"{self.team.database}{suffix}").st_size
+        return 0

@@ -1,0 +1,182 @@
+"""Who takes part: the rows of ``agent_status``."""
+
+import sqlite3
+from collections.abc import Mapping
+from typing import Any, get_args
+
+from .. import timestamps
+from ..errors import InvalidName, InvalidValue
+from ..models import (
+    DEGRADED,
+    DEGRADED_SINCE,
+    HUB_SENDER,
+    NOT_CONFIGURED,
+    OFFLINE,
+    ONLINE,
+    PRESENCE_TIMEOUT_SECONDS,
+    Agent,
+    AgentKind,
+)
+from ..team import normalize_name
+from ..validation import check_text, quote
+from .row_values import as_text, encode_metadata
+
+HEARTBEAT_SECONDS = PRESENCE_TIMEOUT_SECONDS / 3
+"""How often a program that listens says so."""
+
+
+def normalize_agent_name(name: str) -> str:
+    """The folded name of somebody who may take part."""
+    folded = normalize_name(name)
+    if folded == HUB_SENDER:
+        raise InvalidName(f"{HUB_SENDER!r} is the sender of the hub's own messages; choose another name.")
+    return folded
+
+
+def check_kind(kind: object) -> None:
+    """Raises InvalidValue unless it is a kind of agent."""
+    if kind not in get_args(AgentKind):
+        raise InvalidValue(f"{quote(kind)} is not a kind of agent; there are {', '.join(get_args(AgentKind))}.")
+
+
+def enroll(db: sqlite3.Connection, name: str, kind: str) -> None:
+    """Make a name known, as offline, if it is not."""
+    folded = normalize_agent_name(name)
+    check_kind(kind)
+    if folded not in kinds_of(db, folded):
+        db.execute("INSERT INTO agent_status (agent_name, kind) VALUES (?, ?)", (folded, kind))
+
+
+def kinds_of(db: sqlite3.Connection, name: str, other: str | None = None) -> dict[str, str]:
+    """Of which kind those of these names are who are known. A foreign program may have spelt its own in capitals."""
+    known = db.execute(
+        "SELECT lower(agent_name), kind FROM agent_status WHERE lower(agent_name) IN (?, ?)", (name, other)
+    )
+    return dict(known.fetchall())
+
+
+def record_heartbeat(
+    db: sqlite3.Connection,
+    name: str,
+    registered: str | None,
+    kind: str | None,
+    status: str,
+    metadata: Mapping[str, Any] | None,
+    now: float,
+) -> None:
+    """Store a heartbeat. What is None stays as it was. Of one that is degraded, note since when.
+
+    Who sends heartbeats has its silence watched; who only ``registered`` as some kind has not.
+
+    Raises InvalidName when the name is a daemon's, the supervisor's or a person's, and we are none of that kind.
+    """
+    if kind is not None:
+        known = kinds_of(db, name).get(name)
+        if known not in (None, "agent", kind):
+            raise InvalidName(f"{name!r} is the team's {known} of that name; choose another name.")
+    enroll(db, name, kind or "agent")
+    values = {
+        "name": name,
+        "kind": kind,
+        "is_watched": registered is None,
+        "status": check_text("status", status),
+        "now": timestamps.format_time(now),
+        "metadata": None if metadata is None else encode_metadata(metadata),
+        "degraded": DEGRADED,
+        "since": f"$.{DEGRADED_SINCE}",
+        "is_set_up": not (status == NOT_CONFIGURED and metadata is not None and metadata.get("optional")),
+    }
+    if status != DEGRADED:
+        db.execute(_RECORD_HEARTBEAT, values)
+    else:
+        (began,) = db.execute(_SELECT_DEGRADED_SINCE, values).fetchone()
+        db.execute(_RECORD_HEARTBEAT, values)
+        db.execute(_RECORD_DEGRADED_SINCE, values | {"began": began})
+    if not values["is_set_up"]:
+        db.execute(_EXPIRE_BROADCASTS, values)
+
+
+def refresh_presence(db: sqlite3.Connection, name: str, kind: str | None, now: float, *, listening: bool) -> None:
+    """Note that somebody asks for this agent's messages.
+
+    A listener is enrolled and online; somebody who only claims leaves both as they are.
+    """
+    if listening:
+        enroll(db, name, kind or "agent")
+    values = {
+        "name": name,
+        "now": timestamps.format_time(now),
+        "listening": listening,
+        "offline": OFFLINE,
+        "online": ONLINE,
+    }
+    db.execute(_REFRESH_PRESENCE, values)
+
+
+def mark_offline_since(db: sqlite3.Connection, name: str, at: str) -> None:
+    """Say that an agent is gone, unless another process has spoken for it since its last word ``at``."""
+    db.execute(
+        "UPDATE agent_status SET status = ? WHERE lower(agent_name) = ? AND last_heartbeat = ? AND status <> ?",
+        (OFFLINE, name, at, NOT_CONFIGURED),
+    )
+
+
+SELECT_FRESH_PRESENCE = """
+    SELECT 1 FROM agent_status WHERE lower(agent_name) = :name AND last_heartbeat BETWEEN :lately AND :now
+      AND (NOT :listening OR status <> 'offline')
+"""
+"""Whether that was noted lately, here or elsewhere."""
+
+_REFRESH_PRESENCE = """
+    UPDATE agent_status SET last_heartbeat = :now,
+      status = CASE WHEN :listening AND coalesce(status, :offline) = :offline THEN :online ELSE status END
+    WHERE lower(agent_name) = :name
+"""
+_SELECT_DEGRADED_SINCE = """
+    SELECT CASE WHEN status = :degraded AND json_valid(metadata) THEN json_extract(metadata, :since) END
+    FROM agent_status WHERE lower(agent_name) = :name
+"""
+_RECORD_HEARTBEAT = """
+    UPDATE agent_status SET kind = coalesce(:kind, kind), status = :status, last_heartbeat = :now,
+      is_watched = :is_watched, is_set_up = :is_set_up, metadata = coalesce(:metadata, metadata)
+    WHERE lower(agent_name) = :name
+"""
+_EXPIRE_BROADCASTS = """
+    UPDATE deliveries SET state = 'expired', outcome = :status, done_at = :now
+    WHERE recipient = :name AND state = 'ready'
+      AND EXISTS (SELECT 1 FROM messages WHERE id = deliveries.message AND recipient IS NULL)
+"""
+"""Those that came before it said that nobody has set it up; later ones do not come."""
+_RECORD_DEGRADED_SINCE = """
+    UPDATE agent_status SET metadata = json_set(CASE WHEN json_valid(metadata) THEN metadata ELSE '{}' END,
+      :since, coalesce(:began, :now)) WHERE lower(agent_name) = :name
+"""
+OPEN_TO_READERS = """
+    d.state = 'ready' AND d.is_head = 1 AND (d.available_at IS NULL OR d.available_at <= :now)
+      AND (d.expires_at IS NULL OR d.expires_at > :now)
+"""
+"""Deliveries that their recipient could claim now: neither put off, nor behind another one of their conversation, nor
+in anybody's hands."""
+
+SELECT_AGENTS = f"""
+    SELECT a.*, lower(a.agent_name) AS name, (SELECT count(*) FROM deliveries AS d
+      WHERE d.recipient = lower(a.agent_name) AND d.done_at IS NULL AND d.read_at IS NULL) AS unread,
+      (SELECT m.created_at FROM deliveries AS d JOIN messages AS m ON m.id = d.message
+        WHERE d.recipient = lower(a.agent_name) AND d.done_at IS NULL AND {OPEN_TO_READERS}
+        ORDER BY d.message LIMIT 1) AS oldest_unread
+    FROM agent_status AS a WHERE a.agent_name IS NOT NULL AND (:name IS NULL OR lower(a.agent_name) = :name)
+    ORDER BY name
+"""  # noqa: S608
+
+
+def agent_from_row(row: sqlite3.Row, metadata: Mapping[str, Any]) -> Agent:
+    return Agent(
+        name=as_text(row["name"]),
+        kind=as_text(row["kind"]),
+        status=as_text(row["status"] or OFFLINE),
+        last_heartbeat=timestamps.parse_time(row["last_heartbeat"]),
+        metadata=metadata,
+        unread=row["unread"],
+        is_watched=row["is_watched"] == 1,
+        oldest_unread=timestamps.parse_time(row["oldest_unread"]),
+    )

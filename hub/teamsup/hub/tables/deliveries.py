@@ -1,0 +1,355 @@
+"""Leases: who may work on a delivery, and what becomes of it. Every function runs inside a transaction."""
+
+import os
+import random
+import sqlite3
+from collections.abc import Callable, Iterable
+
+from .. import timestamps
+from ..errors import StaleLease
+from ..models import (
+    EXPECTS_REPLY,
+    HUB_SENDER,
+    MAX_ATTEMPTS,
+    USER_COMM,
+    Delivery,
+    DeliveryState,
+    Message,
+    new_message_id,
+)
+from ..validation import MAX_QUOTED_CHARACTERS, check_count, check_seconds, check_text, check_type, quote
+from .messages import message_from_row
+
+_FIRST_BACKOFF_SECONDS = 0.5
+_MAX_BACKOFF_SECONDS = 300.0
+
+IS_CLAIMABLE = """
+    recipient = :me AND state = 'ready' AND is_head = 1 AND available_at IS NULL
+      AND (expires_at IS NULL OR expires_at > :now)
+"""
+"""Deliveries that ``me`` could claim now."""
+
+SELECT_ANY_CLAIMABLE = (
+    f"SELECT 1 FROM deliveries WHERE {IS_CLAIMABLE} AND (:steps IS NULL OR ladder & :steps = 0) LIMIT 1"  # noqa: S608
+)
+
+SELECT_CLAIMABLE = f"""
+    SELECT m.* FROM (SELECT message, rank FROM deliveries WHERE {IS_CLAIMABLE} ORDER BY rank, message LIMIT :limit) AS d
+      JOIN messages AS m ON m.id = d.message ORDER BY d.rank, d.message
+"""  # noqa: S608
+
+SELECT_NEXT_DUE = """
+    SELECT min(due) FROM (
+      SELECT min(available_at) AS due FROM deliveries
+        WHERE recipient = :me AND state = 'ready' AND available_at IS NOT NULL
+      UNION ALL
+      SELECT min(lease_expires_at) FROM deliveries WHERE recipient = :me AND state = 'leased'
+      UNION ALL
+      SELECT min(expires_at) FROM deliveries WHERE recipient = :me AND state = 'ready' AND expires_at IS NOT NULL)
+"""
+
+SELECT_DUE_MAILBOXES = """
+    SELECT recipient FROM deliveries WHERE state = 'leased' AND lease_expires_at <= :now
+    UNION SELECT recipient FROM deliveries WHERE state = 'ready' AND available_at <= :now
+    UNION SELECT recipient FROM deliveries WHERE state = 'ready' AND expires_at <= :now
+"""
+
+COUNT_HEADLESS_CONVERSATIONS = """
+    SELECT count(*) FROM (SELECT 1 FROM deliveries WHERE done_at IS NULL GROUP BY recipient, conversation_id
+      HAVING conversation_id IS NOT NULL AND max(is_head) = 0)
+"""
+
+COUNT_PENDING_WITHOUT_DELIVERY = """
+    SELECT count(*) FROM messages WHERE status = 'pending' AND recipient IS NOT NULL
+      AND NOT EXISTS (SELECT 1 FROM deliveries WHERE message = messages.id AND done_at IS NULL)
+"""
+
+SELECT_STATES = """
+    SELECT d.*, m.created_at AS stored_at,
+      NOT EXISTS (SELECT 1 FROM agent_status AS a WHERE lower(a.agent_name) = d.recipient) AS undeliverable
+    FROM deliveries AS d JOIN messages AS m ON m.id = d.message WHERE d.message = ? ORDER BY d.recipient
+"""
+
+
+def mark_offered(db: sqlite3.Connection, offers: Iterable[tuple[int, str]], now: float) -> None:
+    """Note for which messages the bell is about to ring, and whose."""
+    at = timestamps.format_time(now)
+    db.executemany(
+        "UPDATE deliveries SET offered_at = ? WHERE message = ? AND recipient = ? AND offered_at IS NULL",
+        [(at, message, recipient) for message, recipient in offers],
+    )
+
+
+def has_deadlines(db: sqlite3.Connection, me: str, now: float) -> bool:
+    """Whether there is anything to settle in a mailbox."""
+    (due,) = db.execute(SELECT_NEXT_DUE, {"me": me}).fetchone()
+    return due is not None and due <= timestamps.format_time(now)
+
+
+def apply_deadlines(db: sqlite3.Connection, me: str, now: float) -> list[str]:
+    """What the clock has brought about in one mailbox: expiry, ended leases, ended backoff.
+
+    Returns the senders who were told.
+    """
+    at = timestamps.format_time(now)
+    told = []
+    # The tables are open to everybody; a delivery that has lost its message must not be due for ever.
+    db.execute(
+        "DELETE FROM deliveries WHERE recipient = ? AND state = 'leased' AND lease_expires_at <= ?"
+        " AND message NOT IN (SELECT id FROM messages)",
+        (me, at),
+    )
+    db.execute(
+        "DELETE FROM deliveries WHERE recipient = ? AND state = 'ready' AND expires_at <= ?"
+        " AND message NOT IN (SELECT id FROM messages)",
+        (me, at),
+    )
+    expired = db.execute(
+        "SELECT m.*, d.recipient AS mailbox FROM deliveries AS d JOIN messages AS m ON m.id = d.message"
+        " WHERE d.recipient = ? AND d.state = 'ready' AND d.expires_at <= ?",
+        (me, at),
+    ).fetchall()
+    for row in expired:
+        if me == USER_COMM and message_from_row(row).is_decision_request:
+            # Its time was for deciding. What counts now is for its reader to say, and for nobody else.
+            sql = "UPDATE deliveries SET expires_at = NULL WHERE message = ? AND recipient = ?"
+            db.execute(sql, (row["id"], me))
+        else:
+            told += expire(db, row, now)
+    ended = db.execute(
+        "SELECT d.attempts AS claims, m.* FROM deliveries AS d JOIN messages AS m ON m.id = d.message"
+        " WHERE d.recipient = ? AND d.state = 'leased' AND d.lease_expires_at <= ?",
+        (me, at),
+    ).fetchall()
+    for row in ended:
+        told += return_to_queue(
+            db, message_from_row(row), me, row["claims"], now, error="no answer before the lease ended"
+        )
+    db.execute(
+        "UPDATE deliveries SET available_at = NULL WHERE recipient = ? AND state = 'ready' AND available_at <= ?",
+        (me, at),
+    )
+    return told
+
+
+def claim(
+    db: sqlite3.Connection, me: str, reader: str, limit: int, lease: float, now: float, *, read: bool
+) -> list[Delivery]:
+    """Lease the first ``limit`` deliveries of a settled mailbox to ``reader`` for ``lease`` seconds."""
+    check_seconds("lease", lease)
+    check_count("limit", limit)
+    rows = db.execute(
+        "SELECT d.attempts AS claims, d.message, m.* FROM deliveries AS d LEFT JOIN messages AS m ON m.id = d.message"
+        " WHERE d.recipient = ? AND d.state = 'ready' AND d.is_head = 1 AND d.available_at IS NULL"
+        " ORDER BY d.rank, d.message LIMIT ?",
+        (me, limit),
+    ).fetchall()
+    # The tables are open to everybody; what lost its message must not be met again and again.
+    if orphans := [(row["message"], me) for row in rows if row["id"] is None]:
+        db.executemany("DELETE FROM deliveries WHERE message = ? AND recipient = ?", orphans)
+    at, until, ends = (
+        timestamps.format_time(now),
+        timestamps.format_time(now + lease),
+        timestamps.as_datetime(now + lease),
+    )
+    claimed = [
+        Delivery(message_from_row(row), me, row["claims"] + 1, reader + os.urandom(8).hex(), ends)
+        for row in rows
+        if row["id"] is not None
+    ]
+    for delivery in claimed:
+        db.execute(
+            "UPDATE deliveries SET state = 'leased', attempts = ?, lease_token = ?, lease_expires_at = ?,"
+            " wait_seconds = ?, offered_at = coalesce(offered_at, ?), read_at = ? WHERE message = ? AND recipient = ?",
+            (delivery.attempts, delivery.lease_token, until, lease, at, at if read else None, delivery.message.id, me),
+        )
+    return claimed
+
+
+def leased_to(
+    read: Callable[[str, tuple[str, str]], list[sqlite3.Row]], me: str, reader: str
+) -> list[tuple[Message, int]]:
+    """Return what a reader has leased, each with its attempts."""
+    rows = read(
+        "SELECT d.attempts AS claims, m.* FROM deliveries AS d JOIN messages AS m ON m.id = d.message"
+        " WHERE d.recipient = ? AND d.state = 'leased' AND d.lease_token GLOB ? || '*' ORDER BY d.message",
+        (me, reader),
+    )
+    return [(message_from_row(row), row["claims"]) for row in rows]
+
+
+def mark_read(db: sqlite3.Connection, delivery: Delivery, now: float) -> None:
+    _update_leased(db, delivery, "read_at = ?", timestamps.format_time(now))
+
+
+def extend_lease(db: sqlite3.Connection, delivery: Delivery, lease: float, now: float) -> None:
+    check_seconds("lease", lease)
+    _update_leased(db, delivery, "lease_expires_at = ?, wait_seconds = ?", timestamps.format_time(now + lease), lease)
+
+
+def acknowledge(db: sqlite3.Connection, delivery: Delivery, outcome: str | None, now: float) -> None:
+    if outcome is not None:
+        check_text("outcome", outcome)
+    _update_leased(
+        db,
+        delivery,
+        "state = 'done', lease_token = NULL, lease_expires_at = NULL, outcome = ?, done_at = ?",
+        outcome,
+        timestamps.format_time(now),
+    )
+
+
+def complete_unclaimed(db: sqlite3.Connection, message: Message, me: str, outcome: str, now: float) -> bool:
+    check_type("message", message, Message)
+    check_text("outcome", outcome)
+    at = timestamps.format_time(now)
+    changed = db.execute(
+        "UPDATE deliveries SET state = 'done', read_at = ?, done_at = ?, outcome = ?"
+        " WHERE message = ? AND recipient = ? AND state = 'ready'",
+        (at, at, outcome, message.id, me),
+    )
+    return changed.rowcount > 0
+
+
+def release(
+    db: sqlite3.Connection, delivery: Delivery, error: str | None, delay: float | None, now: float
+) -> list[str]:
+    if error is not None:
+        check_text("error", error)
+    if delay is not None:
+        check_seconds("delay", delay, least=0)
+    _update_leased(db, delivery, "outcome = ?", error)
+    return return_to_queue(db, delivery.message, delivery.recipient, delivery.attempts, now, error=error, delay=delay)
+
+
+def return_to_queue(
+    db: sqlite3.Connection,
+    message: Message,
+    recipient: str,
+    attempts: int,
+    now: float,
+    *,
+    error: str | None = None,
+    delay: float | None = None,
+) -> list[str]:
+    """End a lease without a result: given back means unread again.
+
+    After an error the delivery waits ``delay`` seconds, by default exponentially longer with full jitter, and after
+    MAX_ATTEMPTS such attempts it is a dead letter. Without an error the attempt does not count. Returns whom a dead
+    letter was told to.
+    """
+    key = (message.id, recipient)
+    if error is not None and attempts >= MAX_ATTEMPTS:
+        db.execute(
+            "UPDATE deliveries SET state = 'dead', lease_token = NULL, lease_expires_at = NULL, done_at = ?,"
+            " outcome = ? WHERE message = ? AND recipient = ?",
+            (timestamps.format_time(now), error, *key),
+        )
+        news = f"Your message to {recipient} was given up after {attempts} attempts: {error}"
+        return _notify_sender(db, message, news, now)
+    if delay is None:
+        longest = min(_MAX_BACKOFF_SECONDS, _FIRST_BACKOFF_SECONDS * 2**attempts)
+        delay = 0.0 if error is None else random.uniform(0, longest)  # noqa: S311
+    db.execute(
+        "UPDATE deliveries SET state = 'ready', lease_token = NULL, lease_expires_at = NULL, read_at = NULL,"
+        " ladder = 0, available_at = ?, wait_seconds = ?, outcome = ?, attempts = ?"
+        " WHERE message = ? AND recipient = ?",
+        (timestamps.format_time(now + delay) if delay > 0 else None, delay, error, attempts - (error is None), *key),
+    )
+    return []
+
+
+def expire(db: sqlite3.Connection, row: sqlite3.Row, now: float) -> list[str]:
+    """End a delivery that nobody has claimed in time; ``row`` is its message and ``mailbox``.
+
+    Returns whom that was told to: the sender, where the message asked for an answer.
+    """
+    message = message_from_row(row)
+    changed = db.execute(
+        "UPDATE deliveries SET state = 'expired', done_at = ? WHERE message = ? AND recipient = ? AND state = 'ready'",
+        (timestamps.format_time(now), message.id, row["mailbox"]),
+    )
+    if not changed.rowcount or message.message_type not in EXPECTS_REPLY:
+        return []
+    return _notify_sender(
+        db, message, f"{row['mailbox'][:MAX_QUOTED_CHARACTERS]} did not read your message before it expired.", now
+    )
+
+
+def cancel(db: sqlite3.Connection, message: Message, *, even_if_read: bool, now: float) -> list[str]:
+    """Withdraw the open deliveries of a message; the recipients that no longer get it."""
+    rows = db.execute(
+        "UPDATE deliveries SET state = 'cancelled', lease_token = NULL, lease_expires_at = NULL, done_at = ?"
+        " WHERE message = ? AND done_at IS NULL AND (? OR read_at IS NULL) RETURNING recipient",
+        (timestamps.format_time(now), message.id, bool(even_if_read)),
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def requeue_dead(db: sqlite3.Connection, message: Message, recipient: str | None) -> list[str]:
+    """Make dead letters ready again, as if never tried; whose they are."""
+    rows = db.execute(
+        "SELECT recipient FROM deliveries WHERE message = ? AND state = 'dead' AND (? IS NULL OR recipient = ?)",
+        (message.id, recipient, recipient),
+    ).fetchall()
+    for row in rows:
+        db.execute(
+            "UPDATE deliveries SET state = 'ready', done_at = NULL, attempts = 0, available_at = NULL, read_at = NULL,"
+            " expires_at = NULL, ladder = 0, told_at = NULL,"
+            " is_head = conversation_id IS NULL OR NOT EXISTS (SELECT 1 FROM deliveries AS other"
+            "  WHERE other.recipient = deliveries.recipient AND other.conversation_id = deliveries.conversation_id"
+            "  AND other.done_at IS NULL)"
+            " WHERE message = ? AND recipient = ?",
+            (message.id, row["recipient"]),
+        )
+    return [row["recipient"] for row in rows]
+
+
+def state_from_row(row: sqlite3.Row) -> DeliveryState:
+    return DeliveryState(
+        recipient=row["recipient"],
+        state=row["state"],
+        attempts=row["attempts"],
+        stored_at=timestamps.parse_time(row["stored_at"]),
+        offered_at=timestamps.parse_time(row["offered_at"]),
+        read_at=timestamps.parse_time(row["read_at"]),
+        done_at=timestamps.parse_time(row["done_at"]),
+        outcome=row["outcome"],
+        undeliverable=bool(row["undeliverable"]),
+    )
+
+
+def _update_leased(db: sqlite3.Connection, delivery: Delivery, change: str, *values: str | float | None) -> None:
+    """Change a delivery that is still this reader's."""
+    check_type("delivery", delivery, Delivery)
+    changed = db.execute(
+        f"UPDATE deliveries SET {change} WHERE message = ? AND recipient = ? AND lease_token = ?",  # noqa: S608
+        (*values, delivery.message.id, delivery.recipient, delivery.lease_token),
+    )
+    if not changed.rowcount:
+        raise StaleLease(
+            f"Message {quote(delivery.message.message_id)} is no longer leased to this reader: its lease ended or the "
+            "message was withdrawn. Nothing was changed."
+        )
+
+
+def _notify_sender(db: sqlite3.Connection, message: Message, news: str, now: float) -> list[str]:
+    """Say to the sender what became of a message. This cannot be refused: a mailbox that could not be settled because
+    of what somebody else wrote would be closed for ever."""
+    if message.sender == HUB_SENDER:
+        return []
+    recipient = message.sender.strip().lower()
+    db.execute(
+        "INSERT INTO messages (message_id, sender, recipient, message_type, content, created_at, conversation_id,"
+        " reply_to) VALUES (?, ?, ?, 'error', ?, ?, ?, ?)",
+        (
+            new_message_id(),
+            HUB_SENDER,
+            recipient,
+            news,
+            timestamps.format_time(now),
+            message.conversation_id,
+            message.message_id,
+        ),
+    )
+    return [recipient]

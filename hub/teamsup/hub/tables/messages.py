@@ -1,0 +1,224 @@
+"""Storing what was said: what a message may be, to whom it may go, and how often agents may answer each other."""
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .. import timestamps
+from ..errors import InvalidMessage, MessageConflict, ReplyLoop, UnknownMessage, UnknownRecipient
+from ..models import (
+    HUB_SENDER,
+    MAX_HOPS,
+    MAX_ID,
+    MAX_LABEL_CHARACTERS,
+    MAX_MESSAGE_BYTES,
+    PRIORITIES,
+    AgentKind,
+    Message,
+    new_message_id,
+)
+from ..team import normalize_name
+from ..validation import MAX_QUOTED_CHARACTERS, check_seconds, check_text, check_type, list_names, quote
+from . import agents, rate_limits
+from .row_values import as_hops, as_text, decode_metadata
+
+SELECT_BY_MESSAGE_ID = "SELECT * FROM messages WHERE message_id IN (?1, CAST(?1 AS BLOB))"
+"""A foreign program may have stored a message_id as bytes."""
+
+_COUNTED_TABLES = ("messages", "incidents")
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """A message that is not stored yet."""
+
+    sender: str
+    recipient: str | None
+    content: str
+    message_type: str = "message"
+    priority: str = "normal"
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    message_id: str | None = None
+    conversation_id: str | None = None
+    reply_to: str | None = None
+    expires_in: float | None = None
+    """Seconds."""
+    answered_id: int | None = None
+    """The ``id`` of the message that it answers and whose labels it takes over, whatever these are."""
+    sender_kind: AgentKind = "agent"
+    """As what the sender takes part, should the team not know, or know no more."""
+    is_rate_limited: bool = False
+    """Whether a model sends it, of which rate and turns are bounded."""
+
+
+def limit_counters(db: sqlite3.Connection) -> None:
+    """Let ids go on behind the largest one where a foreign program has set SQLite's counter too far ahead.
+
+    No trigger can guard that counter. At its end SQLite would refuse every new row, as if the disk were full.
+    """
+    for table in _COUNTED_TABLES:
+        largest = f"(SELECT coalesce(max(id), 0) FROM {table})"  # noqa: S608
+        db.execute(
+            f"UPDATE sqlite_sequence SET seq = {largest} WHERE name = ? AND seq > max(?, {largest})",  # noqa: S608
+            (table, MAX_ID),
+        )
+
+
+def insert_message(db: sqlite3.Connection, draft: NewMessage, now: float, *, known_only: bool = True) -> Message:
+    """Store the draft and, through the triggers, its deliveries. A message_id sent twice is one message.
+
+    ``known_only=False`` also sends to a name that nobody has taken part under, where the delivery waits for it.
+    """
+    metadata = _validate(draft)
+    recipient = draft.recipient
+    if recipient is not None:
+        recipient = normalize_name(recipient) if known_only else recipient.strip().lower()
+    if draft.message_id is not None and (existing := find_message(db, draft.message_id)) is not None:
+        said = (existing.sender, existing.recipient, existing.content, existing.message_type)
+        if said != (draft.sender, recipient, draft.content, draft.message_type):
+            raise MessageConflict(
+                f"message_id {quote(draft.message_id)} already names a message that says something else."
+            )
+        return existing
+    kinds = agents.kinds_of(db, draft.sender, recipient)
+    if recipient is not None and recipient not in kinds and known_only:
+        raise UnknownRecipient(_unknown_recipient(recipient, db))
+    hops = 0
+    if draft.reply_to is not None:
+        answered = _find_answered(db, draft)
+        if answered is None:
+            raise UnknownMessage(f"There is no message {quote(draft.reply_to)} to reply to.")
+        if recipient is not None and kinds.get(draft.sender, draft.sender_kind) == "agent" == kinds.get(recipient):
+            hops = answered.hops + 1
+            if hops > MAX_HOPS:
+                raise ReplyLoop(
+                    f"{draft.sender} and {recipient} have answered each other {MAX_HOPS} times with no person in "
+                    "between; ask a person, or begin anew without reply_to."
+                )
+    if draft.is_rate_limited and kinds.get(draft.sender, draft.sender_kind) == "agent":
+        rate_limits.count_sent_message(db, draft.sender, now)
+        if recipient is not None and recipient != draft.sender and kinds.get(recipient) == "agent":
+            rate_limits.count_exchange_turn(db, draft.sender, recipient, now)
+    if draft.sender != HUB_SENDER and draft.sender not in kinds:
+        agents.enroll(db, draft.sender, draft.sender_kind)
+    message_id = draft.message_id or new_message_id()
+    expires = None if draft.expires_in is None else now + draft.expires_in
+    cursor = db.execute(
+        "INSERT INTO messages (message_id, sender, recipient, message_type, content, priority, metadata, created_at,"
+        " expires_at, conversation_id, reply_to, hops) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            message_id,
+            draft.sender,
+            recipient,
+            draft.message_type,
+            draft.content,
+            draft.priority,
+            metadata,
+            timestamps.format_time(now),
+            None if expires is None else timestamps.format_time(expires),
+            draft.conversation_id,
+            draft.reply_to,
+            hops,
+        ),
+    )
+    return Message(
+        id=cursor.lastrowid or 0,
+        message_id=message_id,
+        sender=draft.sender,
+        recipient=recipient,
+        content=draft.content,
+        message_type=draft.message_type,
+        priority=draft.priority,
+        metadata=draft.metadata,
+        created_at=timestamps.as_datetime(now),
+        expires_at=None if expires is None else timestamps.as_datetime(expires),
+        conversation_id=draft.conversation_id,
+        reply_to=draft.reply_to,
+        hops=hops,
+    )
+
+
+def recipients_of(db: sqlite3.Connection, message: Message) -> list[str]:
+    if message.recipient is not None:
+        return [message.recipient]
+    return [row[0] for row in db.execute("SELECT recipient FROM deliveries WHERE message = ?", (message.id,))]
+
+
+def _find_answered(db: sqlite3.Connection, draft: NewMessage) -> Message | None:
+    if draft.answered_id is None:
+        return find_message(db, str(draft.reply_to))
+    row = db.execute("SELECT * FROM messages WHERE id = ?", (draft.answered_id,)).fetchone()
+    return None if row is None else message_from_row(row)
+
+
+def find_message(db: sqlite3.Connection, message_id: str) -> Message | None:
+    row = db.execute(SELECT_BY_MESSAGE_ID, (message_id,)).fetchone()
+    return None if row is None else message_from_row(row)
+
+
+def message_from_row(row: sqlite3.Row) -> Message:
+    """A row of ``messages``, whoever wrote it."""
+    return Message(
+        id=row["id"],
+        message_id=as_text(row["message_id"]),
+        sender=as_text(row["sender"]),
+        recipient=None if row["recipient"] is None else as_text(row["recipient"]),
+        content=as_text(row["content"]),
+        message_type=as_text(row["message_type"] or "message"),
+        priority=row["priority"] if row["priority"] in PRIORITIES else "normal",
+        metadata=decode_metadata(row["metadata"]),
+        status=as_text(row["status"] or "pending"),
+        created_at=timestamps.parse_time(row["created_at"]),
+        expires_at=timestamps.parse_time(row["expires_at"]),
+        conversation_id=None if row["conversation_id"] is None else as_text(row["conversation_id"]),
+        reply_to=None if row["reply_to"] is None else as_text(row["reply_to"]),
+        hops=as_hops(row["hops"]),
+    )
+
+
+def _validate(draft: NewMessage) -> str:
+    """The draft's metadata as JSON, once all of the draft is found fit."""
+    if not isinstance(draft.content, str):
+        raise InvalidMessage(f"content must be text, not {type(draft.content).__name__}.")
+    if not draft.content.strip():
+        raise InvalidMessage("The message is empty.")
+    labels = [("message_type", draft.message_type), ("message_id", draft.message_id)]
+    if draft.answered_id is None:
+        labels.append(("conversation_id", draft.conversation_id))
+    for name, text in labels:
+        if text is not None and not (
+            isinstance(text, str) and 0 < len(text) <= MAX_LABEL_CHARACTERS and text.isprintable()
+        ):
+            raise InvalidMessage(f"{name} must have 1 to {MAX_LABEL_CHARACTERS} printable characters.")
+    if draft.priority not in PRIORITIES:
+        raise InvalidMessage(f"Priority {quote(draft.priority)} is not one of {', '.join(PRIORITIES)}.")
+    if draft.expires_in is not None:
+        check_seconds("expires_in", draft.expires_in)
+    if draft.answered_id is None and draft.reply_to is not None:
+        check_text("reply_to", draft.reply_to)
+    check_type("metadata", draft.metadata, Mapping)
+    try:
+        metadata = json.dumps(dict(draft.metadata), ensure_ascii=False, allow_nan=False) if draft.metadata else "{}"
+        size = len(draft.content.encode()) + len(metadata.encode())
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidMessage(f"The message is not valid text or JSON: {str(error)[:MAX_QUOTED_CHARACTERS]}.") from error
+    if size > MAX_MESSAGE_BYTES:
+        raise InvalidMessage(
+            f"The message has {size:,} bytes; at most {MAX_MESSAGE_BYTES:,} are allowed. Send a file's path."
+        )
+    return metadata
+
+
+def _unknown_recipient(recipient: str, db: sqlite3.Connection) -> str:
+    rows = db.execute("SELECT lower(agent_name) FROM agent_status WHERE agent_name IS NOT NULL ORDER BY 1")
+    known = [row[0] for row in rows]
+    try:
+        import difflib  # only for those who mistype
+
+        similar = difflib.get_close_matches(recipient, known, 1)
+    except (OSError, ImportError):  # without a descriptor left
+        similar = []
+    hint = f"did you mean {quote(similar[0])}?" if similar else f"known are: {list_names(known) or 'none yet'}."
+    return f"Nobody named {quote(recipient)} is in this team; {hint}"

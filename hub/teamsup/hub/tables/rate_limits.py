@@ -1,0 +1,70 @@
+"""How much a model may send: it does not notice that it repeats itself, and every message costs its reader a turn.
+
+Two bounds, shared by all processes: a rate for each sender, and turns for each pair of agents, which also ends a
+ping-pong that does without reply_to. A person or daemon who writes to one of the two begins the count again.
+"""
+
+import math
+import sqlite3
+
+from ..errors import RateLimited, ReplyLoop
+from ..models import HUB_SENDER
+from .clock_step import TOLERANCE_SECONDS
+
+SENDS_PER_MINUTE = 60
+"""Messages of one sender, in a burst or spread over the minute."""
+
+MAX_TURNS = 24
+"""Times that two agents may take turns before somebody else has to write to one of them."""
+
+EXCHANGE_TIMEOUT_SECONDS = 600.0
+"""After so long without a word an exchange is over."""
+
+_SECONDS_PER_SEND = 60.0 / SENDS_PER_MINUTE
+_SELECT_PERSON_BETWEEN = """
+    SELECT 1 FROM deliveries AS d JOIN messages AS m ON m.id = d.message
+      JOIN agent_status AS a ON lower(a.agent_name) = lower(m.sender)
+    WHERE d.message > ? AND d.recipient IN (?, ?) AND a.kind <> 'agent' AND m.sender <> ? LIMIT 1
+"""
+_SAVE_EXCHANGE = "INSERT OR REPLACE INTO exchanges (pair, speaker, turns, last_at, since) VALUES (?, ?, ?, ?, ?)"
+
+
+def count_sent_message(db: sqlite3.Connection, sender: str, now: float) -> None:
+    """Raises RateLimited when the sender has sent too much."""
+    row = db.execute("SELECT full_until FROM send_rates WHERE sender = ?", (sender,)).fetchone()
+    # What is further ahead than a minute was written before the clock went back.
+    full_until = now if row is None or row[0] > now + 60.0 else max(row[0], now)
+    wait = full_until + _SECONDS_PER_SEND - now - 60.0
+    if wait > 0:
+        raise RateLimited(
+            f"{sender} has sent {SENDS_PER_MINUTE} messages within a minute. It can send the next in {math.ceil(wait)} s."
+        )
+    db.execute(
+        "INSERT OR REPLACE INTO send_rates (sender, full_until) VALUES (?, ?)", (sender, full_until + _SECONDS_PER_SEND)
+    )
+
+
+def count_exchange_turn(db: sqlite3.Connection, sender: str, recipient: str, now: float) -> None:
+    """Raises ReplyLoop when two agents have taken turns too often with no person or daemon in between."""
+    pair = " ".join(sorted((sender, recipient)))
+    row = db.execute("SELECT speaker, turns, last_at, since FROM exchanges WHERE pair = ?", (pair,)).fetchone()
+    # A time ahead of now was written before the clock went back.
+    if row is None or not -TOLERANCE_SECONDS <= now - row["last_at"] <= EXCHANGE_TIMEOUT_SECONDS:
+        _begin_exchange(db, pair, sender, now)
+        return
+    turns = row["turns"] + (row["speaker"] != sender)
+    if turns <= MAX_TURNS:
+        db.execute(_SAVE_EXCHANGE, (pair, sender, turns, now, row["since"]))
+        return
+    if not db.execute(_SELECT_PERSON_BETWEEN, (row["since"], sender, recipient, HUB_SENDER)).fetchone():
+        wait = math.ceil((row["last_at"] + EXCHANGE_TIMEOUT_SECONDS - now) / 60)
+        raise ReplyLoop(
+            f"{sender} and {recipient} have taken {MAX_TURNS} turns with no person in between. "
+            f"Ask a person, or go on in {wait} minutes."
+        )
+    _begin_exchange(db, pair, sender, now)
+
+
+def _begin_exchange(db: sqlite3.Connection, pair: str, sender: str, now: float) -> None:
+    (newest,) = db.execute("SELECT coalesce(max(id), 0) FROM messages").fetchone()
+    db.execute(_SAVE_EXCHANGE, (pair, sender, 0, now, newest))

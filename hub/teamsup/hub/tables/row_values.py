@@ -1,0 +1,42 @@
+"""What stands in a column that programs which know nothing of our rules may have filled with anything."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import InvalidValue
+from ..models import MAX_HOPS
+from ..validation import MAX_QUOTED_CHARACTERS
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def as_text(value: object) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+def as_hops(value: object) -> int:
+    return min(max(value, 0), MAX_HOPS) if isinstance(value, int) else 0
+
+
+def encode_metadata(metadata: Mapping[str, Any]) -> str:
+    """The metadata of an agent as JSON; half a character becomes the sign for none. Raises InvalidValue."""
+    try:
+        text = json.dumps(dict(metadata), ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidValue(f"The metadata is not valid JSON: {str(error)[:MAX_QUOTED_CHARACTERS]}.") from error
+    return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def decode_metadata(text: Any) -> Mapping[str, Any]:  # noqa: ANN401
+    """The stored JSON object, without half characters; empty where something else is stored."""
+    if text == "{}":
+        return {}
+    try:
+        value = json.loads(text)
+        if "\\ud" in str(text).lower():
+            value = json.loads(_SURROGATE.sub("\N{REPLACEMENT CHARACTER}", json.dumps(value, ensure_ascii=False)))
+    except (TypeError, ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,54 @@
+"""The full-text index, made and brought up to date only when somebody searches.
+
+No trigger keeps it, so it costs a send nothing, and a writer whose SQLite lacks FTS5 never meets it. It has a copy of
+the texts: an index over somebody else's table is ruined when that changes behind its back.
+"""
+
+import sqlite3
+
+from ..engines.sqlite.store import Store
+
+_BATCH_MESSAGES = 500
+
+
+def refresh(store: Store) -> None:
+    """Index what was stored since the last search, in batches that hold up no writer for long."""
+    if not store.read("SELECT 1 FROM sqlite_master WHERE name = 'messages_fts'"):
+        with store.transaction() as db:
+            db.execute(
+                "CREATE VIRTUAL TABLE IF NOT EXISTS messages_fts"
+                " USING fts5 (content, tokenize='unicode61 remove_diacritics 2')"
+            )
+            db.execute("CREATE TABLE IF NOT EXISTS messages_fts_indexed (up_to INTEGER NOT NULL)")
+            db.execute(
+                "INSERT INTO messages_fts_indexed SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM messages_fts_indexed)"
+            )
+    while _is_behind(store):
+        with store.transaction() as db:
+            start = db.execute("SELECT up_to FROM messages_fts_indexed").fetchone()[0]
+            rows = db.execute(
+                "SELECT id, content FROM messages WHERE id > ? ORDER BY id LIMIT ?", (start, _BATCH_MESSAGES)
+            ).fetchall()
+            db.executemany("INSERT INTO messages_fts (rowid, content) VALUES (?, ?)", rows)
+            db.execute("UPDATE messages_fts_indexed SET up_to = ?", (rows[-1]["id"] if rows else start,))
+
+
+def remove(db: sqlite3.Connection, ids: list[int]) -> None:
+    """Take messages out of the index."""
+    if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'messages_fts'").fetchone():
+        db.executemany("DELETE FROM messages_fts WHERE rowid = ?", [(message,) for message in ids])
+
+
+def optimize(db: sqlite3.Connection) -> None:
+    """Rewrite the index, so that words which were taken out of it stand nowhere in the file any more."""
+    if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'messages_fts'").fetchone():
+        db.execute("INSERT INTO messages_fts (messages_fts) VALUES ('optimize')")
+
+
+def to_fts_query(words: str) -> str:
+    """A person's words as an FTS5 query that finds messages with all of them; nothing in it is syntax."""
+    return " ".join('"' + word.replace('"', '""') + '"' for word in words.split())
+
+
+def _is_behind(store: Store) -> bool:
+    return bool(store.read("SELECT 1 FROM messages WHERE id > (SELECT max(up_to) FROM messages_fts_indexed) LIMIT 1"))

@@ -1,0 +1,28 @@
+"""Times as the database keeps them: UTC text to the millisecond, which sorts with CURRENT_TIMESTAMP."""
+
+from datetime import UTC, datetime
+
+# What any time zone can show.
+_FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9998, 12, 31, tzinfo=UTC)
+
+
+def format_time(seconds: float) -> str:
+    """Unix seconds as ``YYYY-MM-DD HH:MM:SS.mmm``."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(" ", "milliseconds")[:23]
+
+
+def as_datetime(seconds: float) -> datetime:
+    """Unix seconds as the moment that to_text() would store."""
+    return datetime.fromtimestamp(int(seconds * 1000) / 1000, UTC)
+
+
+def parse_time(text: str | None) -> datetime | None:
+    """The moment that a stored time means; None for none, and for what is no time at all."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(str(text))
+        moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
+    return min(max(moment, _FIRST), _LAST)

@@ -1,0 +1,64 @@
+"""What an argument must be, and how a refusal quotes what it refuses: never more of it than a line or two."""
+
+import math
+from collections.abc import Sequence
+
+from .errors import InvalidDuration, InvalidValue
+
+MAX_QUOTED_CHARACTERS = 200
+MAX_LISTED_NAMES = 20
+_MAX_SECONDS = 10 * 365 * 86400.0
+_MAX_INTEGER = 2**63 - 1  # what SQLite can store
+
+
+def quote(value: object) -> str:
+    """Return the value as code would write it, cut where it is long."""
+    try:
+        text = repr(value[:MAX_QUOTED_CHARACTERS] if isinstance(value, str | bytes) else value)
+    except (ValueError, RecursionError):
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= MAX_QUOTED_CHARACTERS else text[: MAX_QUOTED_CHARACTERS - 1] + "…"
+
+
+def list_names(names: Sequence[str]) -> str:
+    """Return the first names and how many more there are."""
+    more = [f"…and {len(names) - MAX_LISTED_NAMES} more"] if len(names) > MAX_LISTED_NAMES else []
+    return ", ".join([*(name[:64] for name in names[:MAX_LISTED_NAMES]), *more])
+
+
+def check_text(name: str, value: object) -> str:
+    """Raises InvalidValue unless it is text that can be stored."""
+    if not isinstance(value, str):
+        raise InvalidValue(f"{name} must be text, not {type(value).__name__}.")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InvalidValue(f"{name} has half a character: {quote(value)}.") from None
+    return value
+
+
+def check_count(name: str, value: object, *, least: int = 0) -> int:
+    """Raises InvalidValue unless it is a whole number that can be stored."""
+    if not isinstance(value, int) or not least <= value <= _MAX_INTEGER:
+        raise InvalidValue(f"{name} must be a whole number from {least} on, not {quote(value)}.")
+    return value
+
+
+def check_type(name: str, value: object, wanted: type) -> None:
+    """Raises InvalidValue unless it is such an object of the hub."""
+    if not isinstance(value, wanted):
+        raise InvalidValue(f"{name} must be a {wanted.__name__}, not {type(value).__name__}.")
+
+
+def check_seconds(name: str, seconds: object, *, least: float = 0.001, most: float = _MAX_SECONDS) -> None:
+    """Raises InvalidDuration unless it is a number of seconds from ``least`` to ten years."""
+    if not isinstance(seconds, int | float) or not least <= seconds <= most:
+        raise InvalidDuration(
+            f"{name} is {quote(seconds)}; it must be a number of seconds above zero, ten years at most."
+        )
+
+
+def check_timeout(seconds: object) -> None:
+    """Raises InvalidDuration unless it is a number of seconds; a negative one is over, an infinite one never."""
+    if not isinstance(seconds, int | float) or math.isnan(seconds):
+        raise InvalidDuration(f"timeout is {quote(seconds)}; it must be a number of seconds.")

@@ -1,0 +1,179 @@
+"""Doorbells: a Unix datagram socket per reader, rung with one fixed byte.
+
+A ring is a hint that there may be something to read; never proof, never content. Nothing here waits for a peer or
+fails because of one.
+"""
+
+import atexit
+import functools
+import itertools
+import os
+import select
+import socket
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from ..errors import StoreError
+from ..team import doorbell_name
+
+_RING_BYTE = b"!"
+_SECOND_NS = 10**9  # nanoseconds
+_doorbell_numbers = itertools.count()
+
+
+class Doorbell:
+    """The bell of one reader of one agent, until it is closed. Bound when made: arm first, look second, wait third.
+
+    A wait that nobody has ended looks whether it is still up.
+    """
+
+    def __init__(self, run: Path, agent: str) -> None:
+        self.path = run / f"{doorbell_name(agent)}@{os.getpid()}.{next(_doorbell_numbers)}"
+        self._socket = self._bind()
+
+    def close(self) -> None:
+        self._socket.close()
+        with suppress(OSError):
+            self.path.unlink()
+
+    def drain(self) -> None:
+        """Forget all rings so far."""
+        with suppress(BlockingIOError):
+            while True:
+                self._socket.recv(len(_RING_BYTE))
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it rang within so many seconds."""
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        rang = bool(poll.poll(max(0.0, seconds) * 1000))
+        if rang:
+            self.drain()
+        else:
+            self._rebind()
+        return rang
+
+    async def wait_async(self, seconds: float) -> bool:
+        """The same on an event loop."""
+        import asyncio  # most of those who ring or wait need no event loop, which is half of their start
+
+        loop = asyncio.get_running_loop()
+        woken: asyncio.Future[bool] = loop.create_future()
+
+        def wake(rang: bool) -> None:
+            if not woken.done():
+                woken.set_result(rang)
+
+        loop.add_reader(self._socket, wake, True)
+        timer = loop.call_later(max(0.0, seconds), wake, False)
+        try:
+            rang = await woken
+        finally:
+            timer.cancel()
+            loop.remove_reader(self._socket)
+        if rang:
+            self.drain()
+        else:
+            self._rebind()
+        return rang
+
+    def _bind(self) -> socket.socket:
+        run = self.path.parent
+        try:
+            bell = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        except OSError as error:
+            raise StoreError(f"No doorbell can be made: {error.strerror}.") from error
+        bell.setblocking(False)
+        try:
+            # Where somebody has cleaned up run/, or a process of our pid died and left its bell behind.
+            run.mkdir(mode=0o700, exist_ok=True)
+            self.path.unlink(missing_ok=True)
+            bell.bind(str(self.path))
+        except OSError as error:
+            bell.close()
+            raise StoreError(f"No doorbell can be put up in {run}: {error}.") from error
+        return bell
+
+    def _rebind(self) -> None:
+        """Put it up again if somebody has taken it down. Who waits goes on without it while that cannot be."""
+        if not os.path.exists(self.path):
+            with suppress(StoreError):
+                taken_down, self._socket = self._socket, self._bind()
+                taken_down.close()
+
+
+class Doorbells:
+    """All bells of a team, as one process finds them in the folder ``run``. May be shared by threads."""
+
+    def __init__(self, run: Path) -> None:
+        self._run = str(run)
+        self._cached: tuple[tuple[int, int], dict[str, list[str]]] = ((0, 0), {})
+
+    def ring(self, agents: Iterable[str]) -> None:
+        """Ring every bell of these agents. A bell whose process died is taken away."""
+        if wanted := {doorbell_name(agent) for agent in agents}:
+            up = self._bound_paths()
+            for name in wanted:
+                for bell in up.get(name, ()):
+                    _ring(bell)
+
+    def ring_all(self) -> None:
+        for bells in self._bound_paths().values():
+            for bell in bells:
+                _ring(bell)
+
+    def agents_listening(self, agents: Iterable[str]) -> set[str]:
+        """Those of the agents who have a bell up now."""
+        up = self._bound_paths()
+        return {agent for agent in agents if doorbell_name(agent) in up}
+
+    def listener_pids(self, agent: str) -> list[int]:
+        """The pids of those who have a bell up for the agent. One that died may have left its own."""
+        pids = [bell.rpartition("@")[2].partition(".")[0] for bell in self._bound_paths().get(doorbell_name(agent), ())]
+        return [int(pid) for pid in pids if pid.isdecimal()]
+
+    def _bound_paths(self) -> dict[str, list[str]]:
+        """The paths of the bells that are up, by bell_name."""
+        try:
+            folder = os.stat(self._run)
+            # The second is when the first was set: somebody may have put it back.
+            times = folder.st_mtime_ns, folder.st_ctime_ns
+            known_since, up = self._cached
+            if known_since == times:
+                return up
+            up = {}
+            for file in os.listdir(self._run):
+                name, is_bell, _ = file.partition("@")
+                if is_bell:
+                    up.setdefault(name, []).append(f"{self._run}/{file}")
+        except OSError:
+            return {}
+        # A folder that changes twice within a tick of its file system's clock has the same time after both. A tick is
+        # at most 10 ms, or up to two seconds where times have no fraction.
+        changed = folder.st_mtime_ns
+        tick = _SECOND_NS // 10 if changed % _SECOND_NS else 2 * _SECOND_NS
+        if time.time_ns() - changed > tick:
+            self._cached = times, up
+        return up
+
+
+def _ring(bell: str) -> None:
+    try:
+        _sender().sendto(_RING_BYTE, bell)
+    except ConnectionRefusedError:
+        with suppress(OSError):
+            os.unlink(bell)
+    except OSError:
+        # Full: it has rung already.
+        pass
+
+
+@functools.cache
+def _sender() -> socket.socket:
+    """What this process rings with."""
+    finger = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    finger.setblocking(False)
+    atexit.register(finger.close)
+    return finger

@@ -1,0 +1,158 @@
+"""When a waiting reader looks, and how long it may sleep until the next look."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from ..engines.sqlite.store_errors import log_waiting
+from ..errors import StoreBusy, StoreUnavailable
+from .doorbell import Doorbell
+
+# In case a doorbell and the watcher both failed us: how often a waiting process compares data_version (5 µs).
+_FALLBACK_CHECK_SECONDS = 1.0
+_WATCH_CHECK_SECONDS = 1.0
+# A folder that is moved or mounted is back after a moment; a writer waits as long for a busy database.
+_UNAVAILABLE_SECONDS = 10.0
+
+
+class _MailboxState(Enum):
+    """What a look has found."""
+
+    NOTHING = auto()
+    CLAIMABLE = auto()
+    DUE = auto()
+    """A lease, a backoff or a message has reached its end: to be settled before the next look."""
+
+
+class BusyTolerance:
+    """A store that another program holds, while somebody listens for at most ``timeout`` seconds without anything."""
+
+    def __init__(self, timeout: float) -> None:
+        self._timeout = timeout
+        self._since: float | None = None
+
+    @contextmanager
+    def tolerate(self) -> Iterator[None]:
+        """Swallow StoreBusy, and say so the first time, until ``timeout`` seconds after that."""
+        try:
+            yield
+        except StoreBusy as error:
+            now = time.monotonic()
+            if self._since is None:
+                self._since = now
+                log_waiting(error)
+            if now - self._since > self._timeout:
+                raise
+        else:
+            self._since = None
+
+
+@dataclass
+class Waiter:
+    """One wait for something to claim.
+
+    ``due_at`` looks: -inf when something can be claimed, else the Unix second of the next thing to ``settle``.
+    """
+
+    find_next_due: Callable[[], float]
+    apply_deadlines: Callable[[], None]
+    data_version: Callable[[], int]
+    clock: Callable[[], float]
+    start_watcher: Callable[[], bool]
+    is_presence_due: Callable[[], bool]
+    refresh_presence: Callable[[], None]
+    timeout: float
+    _version: int | None = None
+    _next_due: float = math.inf
+    _unavailable_since: float | None = None
+    _deadline: float = field(init=False)
+    _next_watch_check: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        now = time.monotonic()
+        self._deadline = now + self.timeout
+        self._next_watch_check = now + _WATCH_CHECK_SECONDS
+
+    def wait(self, bell: Doorbell) -> bool:
+        """Block until there is something to claim, at most ``timeout`` seconds; whether there is."""
+        if self.timeout > 0 and self.is_presence_due():
+            self.refresh_presence()
+        found = self._check_mailbox(anew=True)
+        while found is not _MailboxState.CLAIMABLE:
+            if found is _MailboxState.DUE:
+                self._apply_deadlines()
+                if self._check_mailbox(anew=True) is _MailboxState.CLAIMABLE:
+                    break
+            if self._deadline <= time.monotonic():
+                return False
+            if self.is_presence_due():
+                self.refresh_presence()
+            found = self._check_mailbox(anew=bell.wait(self._seconds_to_next_check()))
+        return True
+
+    async def wait_async(self, bell: Doorbell) -> bool:
+        """The same on an event loop, which goes on meanwhile."""
+        import asyncio  # not for those who have no event loop
+
+        if self.timeout > 0 and self.is_presence_due():
+            await asyncio.to_thread(self.refresh_presence)
+        found = self._check_mailbox(anew=True)
+        while found is not _MailboxState.CLAIMABLE:
+            if found is _MailboxState.DUE:
+                await asyncio.to_thread(self._apply_deadlines)
+                if self._check_mailbox(anew=True) is _MailboxState.CLAIMABLE:
+                    break
+            if self._deadline <= time.monotonic():
+                return False
+            if self.is_presence_due():
+                await asyncio.to_thread(self.refresh_presence)
+            found = self._check_mailbox(anew=await bell.wait_async(self._seconds_to_next_check()))
+        return True
+
+    def _seconds_to_next_check(self) -> float:
+        """Seconds to listen for the doorbell before the next look."""
+        until_due = self._next_due - self.clock()
+        return min(
+            self._deadline - time.monotonic(),
+            _FALLBACK_CHECK_SECONDS,
+            until_due if until_due > 0 else _FALLBACK_CHECK_SECONDS,
+        )
+
+    def _apply_deadlines(self) -> None:
+        with suppress(StoreUnavailable):  # the next look says so
+            self.apply_deadlines()
+
+    def _check_mailbox(self, *, anew: bool = False) -> _MailboxState:
+        """Look again and again while the team's folder is away for a moment. Raises StoreAway when it stays away."""
+        try:
+            found = self._check_once(anew=anew)
+        except StoreUnavailable:
+            now = time.monotonic()
+            self._unavailable_since = self._unavailable_since or now
+            if now - self._unavailable_since > _UNAVAILABLE_SECONDS:
+                raise
+            self._version, self._next_due = None, math.inf
+            return _MailboxState.NOTHING
+        self._unavailable_since = None
+        return found
+
+    def _check_once(self, *, anew: bool) -> _MailboxState:
+        """Costs next to nothing when nothing has happened, unless somebody says that something has."""
+        version = None if anew else self.data_version()
+        if version is None or version != self._version:
+            self._version = version
+            self._next_due = self.find_next_due()
+        else:
+            self._take_over_watch()
+        if self._next_due == -math.inf:
+            return _MailboxState.CLAIMABLE
+        return _MailboxState.DUE if self._next_due <= self.clock() else _MailboxState.NOTHING
+
+    def _take_over_watch(self) -> None:
+        """Become the team's watcher if the one it had is gone."""
+        if time.monotonic() >= self._next_watch_check:
+            self._next_watch_check = time.monotonic() + _WATCH_CHECK_SECONDS
+            self.start_watcher()

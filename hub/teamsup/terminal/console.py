@@ -1,0 +1,176 @@
+"""A person at a terminal, as an agent of the team."""
+
+import contextlib
+import getpass
+import os
+import re
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from teamsup.hub.engines.sqlite.file_lock import try_lock
+from teamsup.hub.errors import CallerError, InvalidName
+from teamsup.hub.message_hub import LEASE_SECONDS, MessageHub
+from teamsup.hub.models import RESERVED_KINDS, USER_COMM, Delivery, Message
+from teamsup.hub.team import Team, fold_case
+
+from .hints import command_hint
+
+DEFAULT_RECIPIENT = USER_COMM
+
+
+MORE_ANSWERS = "more_answers"
+"""In the metadata of an answer, how many others that were asked have still to answer."""
+
+EXIT_CODE = "exit_code"
+"""In the metadata of an answer that says that nothing came of the question: with what a script's command ends."""
+
+
+SESSION_AGENT = "session"
+"""In the metadata of what a command wrote that Claude Code ran, the agent whose session that is."""
+
+
+class NoAnswer(CallerError):
+    """What was asked is kept, but nobody has answered it in time."""
+
+    exit_code = os.EX_UNAVAILABLE
+
+
+def console_name() -> str:
+    """The name that stands for the person who runs this command."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())
+    return "console-" + re.sub(r"[^a-z0-9_.-]", "-", user.lower())[:40]
+
+
+def session_metadata() -> dict[str, Any]:
+    """What says of this process that an agent runs it and not a person: Claude Code marks the shells of its model."""
+    return {SESSION_AGENT: fold_case(os.environ.get("TEAMSUP_AGENT") or "lead")} if os.environ.get("CLAUDECODE") else {}
+
+
+def is_console_name_held(team: Team, name: str) -> bool:
+    """Whether a terminal holds that name now."""
+    team.create()
+    file = try_lock(team.run / f"{name}.lock")
+    if file is None:
+        return True
+    os.close(file)
+    return False
+
+
+def acquire_console_name(team: Team) -> str:
+    """The person's first name that no other terminal uses now, held until this process ends.
+
+    It is the same again tomorrow, so what was answered too late is found then.
+    """
+    base = console_name()
+    name, number = base, 1
+    while try_lock(team.run / f"{name}.lock") is None:
+        number += 1
+        name = f"{base}-{number}"
+    return name
+
+
+@contextlib.contextmanager
+def open_as(team: Team, agent: str | None) -> Iterator[MessageHub]:
+    """The hub, opened in an agent's name, by default the person's own. Raises InvalidName for a daemon's name."""
+    with MessageHub(team, agent=agent or console_name(), model=agent is not None) as hub:
+        if agent is None:
+            hub.enroll(hub.agent, "console")
+        elif (known := hub.find_agent(hub.agent)) is not None and known.kind in RESERVED_KINDS:
+            raise InvalidName(f"{hub.agent!r} is a part of the team itself; nobody else may speak or read as it.")
+        yield hub
+
+
+@contextlib.contextmanager
+def open_console(team: Team, name: str) -> Iterator[MessageHub]:
+    """The hub, opened by a person who is here now."""
+    with MessageHub(team, agent=name) as hub:
+        hub.register("console", pid=os.getpid())
+        try:
+            yield hub
+        finally:
+            hub.mark_offline(name)
+
+
+def ask_once(
+    team: Team,
+    recipient: str,
+    content: str,
+    seconds: float,
+    *,
+    message_type: str = "message",
+    metadata: Mapping[str, Any] | None = None,
+) -> Message:
+    """Ask under a name of our own, gone afterwards, and give back the answer. Raises NoAnswer."""
+    name = f"{console_name()}-{os.getpid()}"
+    with open_console(team, name) as hub:
+        about = {**(metadata or {}), **session_metadata()}
+        question = hub.send(recipient, content, message_type=message_type, metadata=about, expires_in=seconds)
+        try:
+            for delivery in receive(hub, seconds):
+                hub.acknowledge(delivery)
+                if is_answer(delivery, question):
+                    return delivery.message
+        finally:
+            hub.retire(name)
+    raise NoAnswer(f"{recipient} has not answered within {seconds:.0f} s. See: {command_hint(team, 'logs', recipient)}")
+
+
+class ConsoleChat:
+    """One session of a person at a terminal or of a script: a conversation of its own."""
+
+    def __init__(self, hub: MessageHub) -> None:
+        self.hub = hub
+        self.conversation = f"{hub.agent}:{os.urandom(4).hex()}"
+
+    def send(self, text: str, message_id: str | None = None) -> Message:
+        """Write to whoever answers people."""
+        return self.hub.send(
+            DEFAULT_RECIPIENT,
+            text,
+            message_id=message_id,
+            conversation_id=self.conversation,
+            metadata=session_metadata(),
+        )
+
+    def contains(self, message: Message) -> bool:
+        """Whether it was said in this conversation."""
+        return message.conversation_id == self.conversation
+
+
+def receive(hub: MessageHub, seconds: float, *, lease: float = LEASE_SECONDS, read: bool = True) -> Iterator[Delivery]:
+    """What arrives within so many seconds; the caller acknowledges it once it has been shown."""
+    ends = time.monotonic() + seconds
+    while hub.wait(ends - time.monotonic()):
+        yield from hub.claim(lease=lease, read=read)
+
+
+def is_answer(delivery: Delivery, question: Message) -> bool:
+    """Whether this is the answer itself, and not news on the way to it."""
+    return answered_message_id(delivery.message) == question.message_id
+
+
+def is_final_answer(message: Message) -> bool:
+    """Whether nobody else is still to answer what this answers."""
+    return not message.metadata.get(MORE_ANSWERS)
+
+
+def answered_message_id(message: Message) -> str | None:
+    """What it is the answer to: not what it tells the progress of, or asks something back about."""
+    return None if message.message_type in ("status_report", "opinion_request") else message.reply_to
+
+
+def exit_code_of(message: Message) -> int:
+    """With what a script's command ends on this answer: 0 unless it says that nothing came of the question."""
+    code = message.metadata.get(EXIT_CODE)
+    if isinstance(code, int) and 0 < code < 128:
+        return code
+    return os.EX_SOFTWARE if message.message_type == "error" else 0
+
+
+def is_progress(message: Message) -> bool:
+    """Whether it tells how far a question has come, and answers nothing."""
+    return message.message_type == "status_report" and message.reply_to is not None

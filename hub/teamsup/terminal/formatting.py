@@ -1,0 +1,121 @@
+"""How the team puts things to people: ages, and what others wrote made fit for terminals and models."""
+
+import re
+from bisect import bisect_right
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from teamsup.hub.models import NOT_CONFIGURED, OFFLINE, Agent, DeliveryState
+
+# What joins or presents the characters beside it stays where writing systems and emoji need it.
+_JOINABLE = "\u0600-\u08ff\u0900-\u0dff\u2190-\u2bff\ufe0f\U0001f000-\U0001faff"
+_BRACKET = re.compile("[<\ufe64\uff1c]")
+# The flags of England, Scotland and Wales are the only emoji of tags.
+_FLAGS = "|".join(
+    "\U0001f3f4" + "".join(chr(0xE0000 + ord(letter)) for letter in f"{land}\x7f")
+    for land in ("gbeng", "gbsct", "gbwls")
+)
+_INVISIBLE = re.compile(
+    f"({_FLAGS})|"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufff0-\ufffb\ufffe\uffff"  # controls, and what is not a character
+    "\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f"  # direction, ends of lines
+    "\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u2060-\u2065\u3164\ufeff\uffa0"  # nothing to see
+    "\ufe00-\ufe0d\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"  # tags, and other hidden text
+    f"|(?<![{_JOINABLE}])[\u200c\u200d]|[\u200c\u200d](?![{_JOINABLE}])"
+    "|(?<![#*0-9\u00a9\u00ae\u2030-\u32ff\U0001f000-\U0001faff])[\ufe0e\ufe0f]"
+)
+
+
+def sanitize(text: str) -> str:
+    """Return the text with U+FFFD for whatever cannot be seen: for terminals and models, which it could mislead.
+
+    That is what steers a terminal, turns the direction of writing, has no width, hides text, or is half a character.
+    Tabs and line ends stay.
+    """
+    return _INVISIBLE.sub(_replace_invisible, text.replace("\r\n", "\n"))
+
+
+def _replace_invisible(found: re.Match[str]) -> str:
+    return found[1] or "\N{REPLACEMENT CHARACTER}"
+
+
+def strip_tag(text: str, tag: str) -> str:
+    """Return the text without what looks like the beginning or the end of a tag, in any case, width or spacing."""
+    if not _BRACKET.search(text):
+        return text
+    from unicodedata import normalize  # most texts have no bracket
+
+    letters = [
+        (place, letter)
+        for place, character in enumerate(text)
+        for letter in normalize("NFKC", character).casefold()
+        if letter.isalnum()
+    ]
+    places, folded = [place for place, _ in letters], "".join(letter for _, letter in letters)
+
+    def opened(bracket: re.Match[str]) -> str:
+        is_tag = folded.startswith(tag, bisect_right(places, bracket.start()))
+        return "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}" if is_tag else bracket[0]
+
+    return _BRACKET.sub(opened, text)
+
+
+def to_single_line(text: str, longest: int) -> str:
+    """Return the text in one printable line of at most ``longest`` characters."""
+    line = sanitize(" ".join(text[: 4 * longest].split()))
+    return line if len(line) <= longest else line[: longest - 1] + "…"
+
+
+def prefix_speaker(name: str, text: str) -> str:
+    """Return the text as that speaker's: with the name before it, and no further line that could name another one."""
+    first, *others = sanitize(text).split("\n")
+    return "\n".join([f"{name}: {first}", *(line and f"  {line}" for line in others)])
+
+
+def format_duration(seconds: float) -> str:
+    """Seconds in the two largest units that matter: ``4s``, ``3m 20s``, ``2h 5m``, ``3d 4h``."""
+    minutes, s = divmod(max(0, int(seconds)), 60)
+    hours, m = divmod(minutes, 60)
+    d, h = divmod(hours, 24)
+    if d:
+        return f"{d}d {h}h"
+    if h:
+        return f"{h}h {m}m"
+    return f"{m}m {s}s" if m else f"{s}s"
+
+
+def format_age(moment: datetime | None, now: datetime | None = None) -> str:
+    """When that was, as people say it."""
+    if moment is None:
+        return "never"
+    seconds = ((now or datetime.now(UTC)) - moment).total_seconds()
+    if seconds < -10:
+        return f"{format_duration(-seconds)} ahead of the clock"
+    return "just now" if seconds < 10 else f"{format_duration(seconds)} ago"
+
+
+def format_table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """A table's lines: every column as wide as its widest cell, the last as it is."""
+    widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[:-1]]
+    return [
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]) for row in rows
+    ]
+
+
+def describe_delivery(state: DeliveryState) -> str:
+    """How far a message has come to one recipient, and when: stored, offered, read, ended."""
+    facts = {"stored": state.stored_at, "offered": state.offered_at, "read": state.read_at, "ended": state.done_at}
+    return ", ".join(f"{fact} {format_age(moment)}" for fact, moment in facts.items() if moment is not None)
+
+
+def describe_presence(agent: Agent, now: datetime) -> str:
+    """Whether somebody is here: their own word for it, or since when nothing was heard of them."""
+    if agent.is_present(now) or agent.status == NOT_CONFIGURED:
+        since = agent.degraded_since
+        return agent.status if since is None else f"{agent.status} for {format_duration((now - since).total_seconds())}"
+    if agent.last_heartbeat is None:
+        return f"{OFFLINE}, never here yet"
+    last = f"last seen {format_age(agent.last_heartbeat, now)}"
+    if agent.status == OFFLINE or agent.is_watched:
+        last = f"{OFFLINE if agent.status == OFFLINE else 'silent'}, {last}"
+    return f"{last}, degraded then" if agent.degraded else last

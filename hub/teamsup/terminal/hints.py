@@ -1,0 +1,47 @@
+"""Commands of ours: as hints show them to be pasted, as other programs start them, and known again when they run."""
+
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path, PurePath
+
+from teamsup.hub.errors import UnknownTeam
+from teamsup.hub.team import Team
+
+_PROGRAM_NAMES = ("teamsup", "teamsup.cli")
+
+
+def command_hint(team: Team, *words: str) -> str:
+    """``teamsup`` as this person can call it here, with the team and the home of teams where these are needed."""
+    program = "teamsup"
+    called = Path(sys.argv[0])
+    if shutil.which(program) is None and called.name == program:
+        program = min(str(called.absolute()), os.path.relpath(called), key=len)
+    home = [] if Team.named(team.name) == team else [f"TEAMSUP_HOME={shlex.quote(str(team.folder.parent))}"]
+    is_told = "--team" in words or Team.named().name == team.name
+    return " ".join([*home, program, *words, *([] if is_told else ["--team", team.name])])
+
+
+def is_invocation_of(command: str, words: Sequence[str]) -> bool:
+    """Whether these words run that command of ours, in whatever wrapping."""
+    return any(PurePath(program).name in _PROGRAM_NAMES and word == command for program, word in pairwise(words))
+
+
+def installed_command() -> tuple[str, ...]:
+    """``teamsup`` of this very installation, whoever calls it and from wherever."""
+    python = Path(sys.executable).absolute()
+    teamsup = python.with_name("teamsup")
+    return (str(teamsup),) if os.access(teamsup, os.X_OK) else (str(python), "-m", "teamsup.cli")
+
+
+def find_team(name: str | None) -> Team:
+    """The team of that name. Raises NoTeam unless it has ever been started or written to."""
+    team = Team.named(name)
+    if not team.database.exists():
+        raise UnknownTeam(
+            f"There is no team {team.name!r} in {team.folder.parent} yet. Start it with: {command_hint(team, 'start')}"
+        )
+    return team

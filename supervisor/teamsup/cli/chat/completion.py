@@ -1,0 +1,109 @@
+"""Help for a person who types to the team: what they typed before, and the names of agents and commands."""
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.document import Document
+from prompt_toolkit.history import FileHistory, History
+
+from teamsup.config.loader import Config
+from teamsup.config.sections import UserCommSection
+from teamsup.hub import MessageHub, Team, TeamsupError
+from teamsup.terminal.console import DEFAULT_RECIPIENT
+from teamsup.terminal.formatting import describe_presence, sanitize
+
+CHAT_COMMANDS = {
+    "help": "what you can say",
+    "status": "how the team is",
+    "agents": "who is in the team",
+    "ask": "AGENT TEXT: ask an agent",
+    "alerts": "what is wrong",
+    "ack": "ID: you look after an alert",
+    "stop": "withdraw what you have asked",
+    "new": "begin a new conversation",
+    "trace": "what became of a question",
+    "history": "what was said here",
+    "decide": "ID ANSWER: answer a decision",
+    "ps": "which processes run",
+}
+_MAX_HISTORY_BYTES = 512 * 1024
+
+
+def open_history(team: Team) -> History:
+    """What was typed to this team before, and will be: in a file for its owner alone."""
+    path = team.logs / "chat.history"
+    with contextlib.suppress(OSError):
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        path.chmod(0o600)
+        _shorten(path)
+    return _TolerantHistory(str(path))
+
+
+class _TolerantHistory(FileHistory):
+    """A disk that is full, or a file that is somebody else's, must not end the chat."""
+
+    def load_history_strings(self) -> Iterable[str]:
+        try:
+            return super().load_history_strings()
+        except OSError:
+            return []
+
+    def store_string(self, string: str) -> None:
+        with contextlib.suppress(OSError):
+            super().store_string(string)
+
+
+def _shorten(path: Path) -> None:
+    """Keep the newer half of what has grown too long."""
+    if path.stat().st_size > _MAX_HISTORY_BYTES:
+        kept = path.read_bytes()[-_MAX_HISTORY_BYTES // 2 :]
+        new = path.with_suffix(".new")
+        new.write_bytes(kept[kept.find(b"\n\n#") + 1 :])
+        new.replace(path)
+
+
+def is_completing_name(document: Document) -> bool:
+    """Whether what stands before the cursor is a name that has been begun."""
+    text = document.text_before_cursor
+    return text.startswith("/") or _last_word(text).startswith("@")
+
+
+class NameCompleter(Completer):
+    """Agents after an @ and after /ask, commands after a / at the beginning."""
+
+    def __init__(self, hub: MessageHub) -> None:
+        self._hub = hub
+        self._aliases: Mapping[str, str] = {}
+        with contextlib.suppress(TeamsupError):
+            self._aliases = Config(hub.team).section(DEFAULT_RECIPIENT, UserCommSection).aliases
+
+    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:  # noqa: ARG002
+        text = document.text_before_cursor
+        word = _last_word(text)
+        if word.startswith("@"):
+            yield from self._agents(word[1:])
+        elif text.startswith("/ask ") and text == f"/ask {word}":
+            yield from self._agents(word)
+        elif text.startswith("/") and text == word:
+            for name, meaning in CHAT_COMMANDS.items():
+                if name.startswith(word[1:].lower()):
+                    yield Completion(name, 1 - len(word), display=f"/{name}", display_meta=meaning)
+
+    def _agents(self, begun: str) -> Iterator[Completion]:
+        try:
+            agents = self._hub.agents()
+        except TeamsupError:
+            return
+        now = datetime.now(UTC)
+        found = {agent.name: describe_presence(agent, now) for agent in agents if agent.kind != "console"}
+        for name, meaning in {**self._aliases, **found}.items():
+            if name.startswith(begun.lower()):
+                yield Completion(f"{name} ", -len(begun), display=name, display_meta=sanitize(meaning))
+
+
+def _last_word(text: str) -> str:
+    return text[max(text.rfind(" "), text.rfind("\n")) + 1 :]

@@ -1,0 +1,160 @@
+"""What of teamsup a Claude Code session finds when it starts in a project, and whether that is fit to work."""
+
+import os
+import shlex
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from teamsup.hub import Agent, CallerError, InvalidName, Team
+from teamsup.hub.models import RESERVED_KINDS
+from teamsup.hub.tables.agents import normalize_agent_name
+
+from ..findings import CommandHint, Finding, Verdict
+from . import project_settings
+from .json_file import read_json
+from .project_settings import EffectiveSettings
+
+_MAX_HEADER_CHARACTERS = 10_000
+_PLUGIN_FILES = (
+    ".claude-plugin/plugin.json",
+    ".mcp.json",
+    "hooks/hooks.json",
+    "monitors/monitors.json",
+    "python.sh",
+    "hook.py",
+    "guard.py",
+)
+
+
+def read_effective_settings(project: Path) -> tuple[EffectiveSettings, list[str]]:
+    """What counts in the project, and a sentence for each file that Claude Code cannot read."""
+    troubles = []
+
+    def value(path: Path) -> object:
+        try:
+            return read_json(path).value
+        except CallerError as trouble:
+            troubles.append(str(trouble))
+            return None
+
+    settings = [value(path) for path in project_settings.settings_paths(project)]
+    servers, user_state = value(project / ".mcp.json"), value(project_settings.user_state_path())
+    return project_settings.effective_settings(settings, servers, user_state, project.resolve()), troubles
+
+
+def check_project(project: Path, team: Team, call: CommandHint) -> list[Finding]:
+    """Of sessions that start there from now on; ``team`` is which one they should be in."""
+    settings, troubles = read_effective_settings(project)
+    init = call("init", "--claude", "--project", shlex.quote(str(project)))
+    found = [
+        Finding("project", Verdict.FAILED, trouble.rstrip("."), "Claude Code ignores that file until it is mended.")
+        for trouble in troubles
+    ]
+    found.append(_check_servers(project, settings, init))
+    if not settings.plugins:
+        return found
+    found += [_check_plugin(plugin, settings, init) for plugin in settings.plugins]
+    if settings.hooks_are_off:
+        hint = "Take disableAllHooks out of Claude Code's settings, or agents hear only while they wait."
+        found.append(Finding("plugin", Verdict.WARNING, "all hooks are switched off", hint))
+    if not settings.is_trusted:
+        hint = f"Start 'claude' in {project} once and accept; until then it ignores the project's settings."
+        found.append(Finding("project", Verdict.WARNING, "Claude Code does not trust this folder yet", hint))
+    sessions = Team.named(
+        settings.environment.get(project_settings.TEAM_VARIABLE),
+        settings.environment.get(project_settings.HOME_VARIABLE),
+    )
+    if sessions != team:
+        text = f"its sessions are in team {sessions.name!r} in {sessions.folder}, not in the one looked at here"
+        here = call("init", "--claude", "--project", shlex.quote(str(project)), "--team", team.name)
+        hint = f"Leave out --team to look at that; or put them here with: {here}"
+        found.append(Finding("project", Verdict.WARNING, text, hint))
+    return found
+
+
+def check_subagent_names(project: Path, agents: Iterable[Agent]) -> list[Finding]:
+    """Of the project's subagents, under whose names they would take part: those that nobody may have."""
+    taken = {agent.name: agent.kind for agent in agents if agent.kind in RESERVED_KINDS}
+    found = []
+    for file in sorted((project / ".claude" / "agents").glob("**/*.md")):
+        name = _declared_name(file)
+        try:
+            folded = normalize_agent_name(name)
+        except InvalidName as error:
+            hint = f"Change the line 'name:' in {file}; until then it cannot take part in the team."
+            found.append(Finding("agents", Verdict.WARNING, str(error).rstrip("."), hint))
+            continue
+        if folded in taken:
+            text = f"the subagent {name!r} has the name of the team's {taken[folded]}"
+            hint = f"Change the line 'name:' in {file}."
+            found.append(Finding("agents", Verdict.FAILED, text, hint))
+    return found
+
+
+def _declared_name(file: Path) -> str:
+    """What its first lines say, else its file name, as Claude Code takes it."""
+    try:
+        lines = file.read_text("utf-8", errors="replace")[:_MAX_HEADER_CHARACTERS].splitlines()
+    except OSError:
+        return file.stem
+    for line in lines:
+        key, _, value = line.partition(":")
+        if key.strip() == "name" and value.strip():
+            return value.strip().strip("\"'")
+    return file.stem
+
+
+def _check_servers(project: Path, settings: EffectiveSettings, init: str) -> Finding:
+    plugins, servers = [*settings.plugins], settings.servers
+    there = [*(f"plugin {name}" for name in plugins), *(f"server {name!r} in {where}" for name, where in servers)]
+    removal = [f"claude mcp remove {shlex.quote(name)}" for name, _ in servers]
+    if len(there) > 1:
+        removal += [f"claude plugin disable {name}" for name in plugins if name != project_settings.PLUGIN_ID]
+        text = f"sessions in {project} would speak with several servers at once: {', '.join(there)}"
+        return Finding("project", Verdict.WARNING, text, f"Keep one; take out the others with: {'; '.join(removal)}")
+    if servers:
+        text = f"sessions in {project} have {there[0]}, but no hooks and no monitor: they are deaf"
+        return Finding("project", Verdict.WARNING, text, f"Replace it with: {removal[0]}; {init}")
+    if plugins:
+        agent = settings.environment.get(project_settings.AGENT_VARIABLE, project_settings.DEFAULT_AGENT)
+        text = f"sessions in {project} load {there[0]} and are agent {agent!r}"
+        return Finding("project", Verdict.OK, text)
+    text = f"sessions in {project} take no part in a team: neither plugin nor server"
+    return Finding("project", Verdict.WARNING, text, f"Have them do so with: {init}")
+
+
+def _check_plugin(plugin: str, settings: EffectiveSettings, init: str) -> Finding:
+    place = settings.plugins[plugin] or _installed_path(plugin)
+    if place is None:
+        hint = f"Have it do so with: claude plugin install {plugin}"
+        return Finding("plugin", Verdict.FAILED, f"Claude Code has not installed {plugin}", hint)
+    if missing := list(_missing_files(Path(place), settings)):
+        hint = f"If teamsup was moved or updated: {init}"
+        return Finding("plugin", Verdict.FAILED, f"there is no {', no '.join(missing)}", hint)
+    return Finding("plugin", Verdict.OK, f"is complete in {place}, and the programs it runs are there")
+
+
+def _missing_files(plugin: Path, settings: EffectiveSettings) -> Iterator[str]:
+    """What a session needs and would not find."""
+    if plugin.is_dir():
+        yield from (str(plugin / name) for name in _PLUGIN_FILES if not (plugin / name).is_file())
+    else:
+        yield str(plugin)
+    teamsup = (
+        settings.environment.get(project_settings.COMMAND_VARIABLE)
+        or os.environ.get(project_settings.COMMAND_VARIABLE)
+        or "teamsup"
+    )
+    for program in ("python3", teamsup):
+        if shutil.which(program) is None:
+            yield program if "/" in program else f"{program} on the PATH"
+
+
+def _installed_path(plugin: str) -> str | None:
+    """Where Claude Code keeps its copy."""
+    try:
+        found = read_json(project_settings.user_folder() / "plugins" / "installed_plugins.json").value
+        return str(found["plugins"][plugin][-1]["installPath"])
+    except (CallerError, TypeError, KeyError, IndexError):
+        return None

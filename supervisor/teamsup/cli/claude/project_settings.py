@@ -1,0 +1,211 @@
+"""Claude Code's settings: where they are, what they say of teamsup, and what ours adds to a project's.
+
+A project takes part through the plugin: its .claude/settings.json names the folder of the plugin as a marketplace,
+enables the plugin, says in the environment which agent of which team the project's sessions are, and allows the tools.
+"""
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any, TypeVar
+
+from teamsup.hub import CallerError, Team
+from teamsup.terminal.hints import is_invocation_of
+
+from .json_file import JsonFile
+
+T = TypeVar("T")
+PLUGIN_NAME = "teamsup"
+PLUGIN_ID = f"{PLUGIN_NAME}@{PLUGIN_NAME}"
+TOOLS_PERMISSION = "mcp__plugin_teamsup_teamsup__*"
+AGENT_VARIABLE, TEAM_VARIABLE, HOME_VARIABLE, COMMAND_VARIABLE = VARIABLES = (
+    "TEAMSUP_AGENT",
+    "TEAMSUP_TEAM",
+    "TEAMSUP_HOME",
+    "TEAMSUP",
+)
+DEFAULT_AGENT = "lead"
+_BUNDLED_FOLDER = ("deploy", "claude")
+
+
+class NoProject(CallerError):
+    """There is no such folder, or it is not one that can be a project."""
+
+    exit_code = os.EX_NOINPUT
+
+
+def find_project(folder: Path | None) -> Path:
+    """The project in that folder, by default in this one. Raises NoProject."""
+    project = (folder or Path.cwd()).absolute()
+    if not project.is_dir():
+        raise NoProject(f"There is no folder {project}.")
+    return project
+
+
+def user_folder() -> Path:
+    """Where Claude Code keeps the user's own settings."""
+    return Path(os.environ.get("CLAUDE_CONFIG_DIR") or Path.home() / ".claude")
+
+
+def user_state_path() -> Path:
+    """Where it keeps which folders it trusts, and the servers that 'claude mcp add' was told of."""
+    folder = os.environ.get("CLAUDE_CONFIG_DIR")
+    return (Path(folder) if folder else Path.home()) / ".claude.json"
+
+
+def settings_path(project: Path) -> Path:
+    return project / ".claude" / "settings.json"
+
+
+def settings_paths(project: Path) -> list[Path]:
+    """The user's, the project's and the user's own of the project; what stands in later ones wins."""
+    own = settings_path(project)
+    return [user_folder() / "settings.json", own, own.with_name("settings.local.json")]
+
+
+def team_of(variables: Mapping[str, str], name: str | None = None) -> Team:
+    """The team of sessions with these variables, unless another one is named or our own environment has a home."""
+    return Team.named(
+        name or variables.get(TEAM_VARIABLE), os.environ.get(HOME_VARIABLE) or variables.get(HOME_VARIABLE)
+    )
+
+
+def require_shape(settings: JsonFile) -> None:
+    """Raises UnfitFile where anything that we look at or change has an unexpected shape."""
+    settings.require(dict)
+    for key in ("env", "enabledPlugins", "extraKnownMarketplaces", "permissions"):
+        settings.require(dict, key)
+    settings.require(dict, "extraKnownMarketplaces", PLUGIN_NAME)
+    settings.require(dict, "extraKnownMarketplaces", PLUGIN_NAME, "source")
+    settings.require(list, "permissions", "allow")
+    for name in VARIABLES:
+        settings.require(str, "env", name)
+
+
+def with_plugin(settings: Mapping[str, Any], folder: str, variables: Mapping[str, str]) -> dict[str, Any]:
+    """The settings of a project that takes part, through the plugin in that folder.
+
+    A marketplace of our name that somebody keeps elsewhere stays.
+    """
+    marketplaces = dict(settings.get("extraKnownMarketplaces", {}))
+    if _is_bundled(marketplaces.get(PLUGIN_NAME)):
+        marketplaces[PLUGIN_NAME] = {
+            **marketplaces.get(PLUGIN_NAME, {}),
+            "source": {"source": "directory", "path": folder},
+        }
+    plugins = dict(settings.get("enabledPlugins", {}))
+    plugins[PLUGIN_ID] = plugins.get(PLUGIN_ID) or True
+    permissions = dict(settings.get("permissions", {}))
+    allowed = permissions.setdefault("allow", [])
+    if TOOLS_PERMISSION not in allowed and TOOLS_PERMISSION.removesuffix("__*") not in allowed:
+        permissions["allow"] = [*allowed, TOOLS_PERMISSION]
+    return {
+        **settings,
+        "extraKnownMarketplaces": marketplaces,
+        "enabledPlugins": plugins,
+        "env": {**settings.get("env", {}), **variables},
+        "permissions": permissions,
+    }
+
+
+def without_plugin(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The same settings without what is ours; what is empty then goes too."""
+    ours: dict[str, tuple[str, ...]] = {"enabledPlugins": (PLUGIN_ID,), "env": VARIABLES}
+    if _is_bundled(settings.get("extraKnownMarketplaces", {}).get(PLUGIN_NAME)):
+        ours["extraKnownMarketplaces"] = (PLUGIN_NAME,)
+    new = dict(settings)
+    for key, names in ours.items():
+        _set_or_remove(new, key, {name: value for name, value in settings.get(key, {}).items() if name not in names})
+    permissions = dict(settings.get("permissions", {}))
+    _set_or_remove(permissions, "allow", [rule for rule in permissions.get("allow", []) if rule != TOOLS_PERMISSION])
+    _set_or_remove(new, "permissions", permissions)
+    return new
+
+
+@dataclass(frozen=True, slots=True)
+class EffectiveSettings:
+    """What counts for a session that starts in a project."""
+
+    plugins: Mapping[str, str | None]
+    """The enabled plugins of our name, and their folders where settings tell them."""
+    servers: tuple[tuple[str, str], ...]
+    """Other servers that would speak for an agent of ours in the same session: their names, and where they are."""
+    environment: Mapping[str, str]
+    """Our variables."""
+    hooks_are_off: bool
+    is_trusted: bool
+    """Whether a person has told Claude Code to trust the folder, or one that it is in."""
+
+
+def effective_settings(
+    settings: Iterable[Any],
+    project_servers: Any,  # noqa: ANN401 - JSON
+    user_state: Any,  # noqa: ANN401 - JSON
+    project: PurePath,
+) -> EffectiveSettings:
+    """Of the values of settings_paths(), of the project's .mcp.json, and of the user's .claude.json. Nothing has to
+    have the right shape."""
+    plugins: dict[str, Any] = {}
+    marketplaces: dict[str, Any] = {}
+    variables: dict[str, Any] = {}
+    refused: list[Any] = []
+    hooks_are_off = False
+    for found in settings:
+        plugins |= _get(dict, found, "enabledPlugins")
+        marketplaces |= _get(dict, found, "extraKnownMarketplaces")
+        variables |= _get(dict, found, "env")
+        refused += _get(list, found, "disabledMcpjsonServers")
+        hooks_are_off = hooks_are_off or _get(bool, found, "disableAllHooks")
+    servers = {
+        "the project's .mcp.json": {
+            name: entry for name, entry in _get(dict, project_servers, "mcpServers").items() if name not in refused
+        },
+        "your .claude.json, for this project": _get(dict, user_state, "projects", str(project), "mcpServers"),
+        "your .claude.json": _get(dict, user_state, "mcpServers"),
+    }
+    return EffectiveSettings(
+        plugins={
+            plugin: _get(str, marketplaces, plugin.rpartition("@")[2], "source", "path") or None
+            for plugin, value in plugins.items()
+            if value and plugin.rpartition("@")[0] == PLUGIN_NAME
+        },
+        servers=tuple(
+            (name, where) for where, group in servers.items() for name in group if is_teamsup_server(group[name])
+        ),
+        environment={name: value for name in VARIABLES if (value := _get(str, variables, name))},
+        hooks_are_off=hooks_are_off,
+        is_trusted=any(
+            _get(bool, user_state, "projects", str(folder), "hasTrustDialogAccepted")
+            for folder in (project, *project.parents)
+        ),
+    )
+
+
+def is_teamsup_server(entry: Any) -> bool:  # noqa: ANN401 - JSON
+    """Whether an MCP server is ``teamsup mcp``."""
+    words = [_get(str, entry, "command"), *_get(list, entry, "args")]
+    return is_invocation_of("mcp", [word for word in words if isinstance(word, str)])
+
+
+def _is_bundled(marketplace: Mapping[str, Any] | None) -> bool:
+    """Whether it is the folder that came with a teamsup, this one or another; or there is none."""
+    if marketplace is None:
+        return True
+    source = marketplace.get("source", {})
+    return source.get("source") == "directory" and PurePath(_get(str, source, "path")).parts[-2:] == _BUNDLED_FOLDER
+
+
+def _set_or_remove(holder: dict[str, Any], key: str, value: Any) -> None:  # noqa: ANN401 - JSON
+    """What was empty before stays."""
+    if value or value == holder.get(key):
+        holder[key] = value
+    else:
+        holder.pop(key, None)
+
+
+def _get(kind: type[T], value: Any, *keys: str) -> T:  # noqa: ANN401 - JSON
+    """What stands there, or an empty one where nothing of that kind does."""
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, kind) else kind()

@@ -1,0 +1,158 @@
+"""Has the Claude Code sessions of a project take part in the team, or takes that out again."""
+
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Sequence
+from difflib import unified_diff
+from functools import partial
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from teamsup.config.sections import normalize_session_agent
+from teamsup.hub import InvalidName, MessageHub, Team
+from teamsup.hub.validation import list_names, quote
+from teamsup.terminal.formatting import sanitize
+from teamsup.terminal.hints import command_hint, installed_command
+
+from ..findings import Verdict
+from ..resources import resource_path
+from . import json_file, project_settings
+from .json_file import JsonFile
+from .project_check import check_project
+from .project_settings import AGENT_VARIABLE, COMMAND_VARIABLE, DEFAULT_AGENT, HOME_VARIABLE, TEAM_VARIABLE, NoProject
+
+
+def install(
+    folder: Path | None, team_name: str | None, agent: str | None, others: Sequence[str], *, dry_run: bool
+) -> None:
+    """Write the project's settings, and make its agent and ``others`` of the plugin known to the team.
+
+    What is not asked for stays as the project has it. Raises InvalidName for an agent that the plugin does not have.
+    """
+    project, settings = _open_settings(folder)
+    there = settings.value.get("env", {})
+    team = project_settings.team_of(there, team_name)
+    name = normalize_session_agent(agent or there.get(AGENT_VARIABLE) or DEFAULT_AGENT)
+    plugin = resource_path("claude")
+    if not (plugin / ".claude-plugin").is_dir():
+        raise NoProject(f"This teamsup came without its plugin: there is no {plugin}.")
+    offered = sorted(file.stem for file in plugin.glob("agents/*.md"))
+    if unknown := [other for other in others if other not in offered]:
+        raise InvalidName(f"The plugin has no agent {quote(unknown[0])}; it has {list_names(offered)}.")
+    asked = {variable for variable, option in ((AGENT_VARIABLE, agent), (TEAM_VARIABLE, team_name)) if option}
+    value = project_settings.with_plugin(settings.value, str(plugin), _changed_variables(there, team, name, asked))
+    not_enrolled = _find_unenrolled(team, [name, *others])
+    if value == settings.value and not not_enrolled:
+        print(f"Nothing to do: the sessions of {project} are agent {name!r} of team {team.name!r}.")
+    _apply(settings, value, dry_run=dry_run)
+    _enroll(team, not_enrolled, dry_run=dry_run)
+    if not dry_run:
+        for found in check_project(project, team, partial(command_hint, team)):
+            if found.verdict is not Verdict.OK:
+                print(f"teamsup: {sanitize(f'{found.text}. {found.hint}')}", file=sys.stderr)
+        print(f"New Claude Code sessions in {project} are agent {name!r} of team {team.name!r}.")
+        print(f"See whether all is well with: {command_hint(team, 'doctor', '--project', shlex.quote(str(project)))}")
+
+
+def uninstall(folder: Path | None, *, dry_run: bool) -> None:
+    """Take out of the project's settings what set_up() has written."""
+    _, settings = _open_settings(folder)
+    value = project_settings.without_plugin(settings.value)
+    if value == settings.value:
+        print(f"Nothing to do: {settings.path} has nothing of teamsup's.")
+        return
+    _apply(settings, value, dry_run=dry_run)
+    if not dry_run:
+        print("The agents stay in the team, and so does what waits for them.")
+
+
+def _open_settings(folder: Path | None) -> tuple[Path, JsonFile]:
+    project = project_settings.find_project(folder)
+    if (project / ".claude").resolve() == project_settings.user_folder().resolve():
+        raise NoProject(
+            f"{project} is not a project: its .claude folder is your own, which counts everywhere. Say --project DIR; "
+            f"or, for all projects: claude plugin marketplace add {shlex.quote(str(resource_path('claude')))}, "
+            f"claude plugin install {project_settings.PLUGIN_ID}"
+        )
+    settings = json_file.read_json(project_settings.settings_path(project), to_edit=True)
+    project_settings.require_shape(settings)
+    return project, settings
+
+
+def _changed_variables(there: dict[str, str], team: Team, agent: str, asked: set[str]) -> dict[str, str]:
+    """Those of ours that have to be written: what was asked for, and what is missing or out of date."""
+    variables = {}
+    if AGENT_VARIABLE in asked or AGENT_VARIABLE not in there:
+        variables[AGENT_VARIABLE] = agent
+    if TEAM_VARIABLE in asked or (TEAM_VARIABLE not in there and team.name != "default"):
+        variables[TEAM_VARIABLE] = team.name
+    # Whoever calls this with a home of teams of their own wants that one.
+    if os.environ.get(HOME_VARIABLE) and (
+        HOME_VARIABLE not in there or Team.named(team.name, there[HOME_VARIABLE]) != team
+    ):
+        variables[HOME_VARIABLE] = str(team.folder.parent)
+    command, *more = installed_command()
+    if more:
+        raise NoProject(f"There is no command teamsup next to {command} that Claude Code could start.")
+    told = there.get(COMMAND_VARIABLE)
+    if (told.endswith("teamsup") or shutil.which(told) is None) if told else not _is_on_every_path(command):
+        variables[COMMAND_VARIABLE] = command
+    return variables
+
+
+def _is_on_every_path(command: str) -> bool:
+    """Whether 'teamsup' is this one also where no virtual environment is active."""
+    found = shutil.which("teamsup")
+    in_environment = sys.prefix != sys.base_prefix
+    if found is None or (in_environment and Path(found).is_relative_to(sys.prefix)):
+        return False
+    return os.path.samefile(found, command)
+
+
+def _find_unenrolled(team: Team, names: list[str]) -> list[str]:
+    """Those whom the team does not know. Raises InvalidName where the first is known as something else."""
+    known = {}
+    if team.database.exists():
+        with MessageHub(team) as hub:
+            known = {agent.name: agent.kind for agent in hub.agents()}
+    if known.get(names[0], "agent") != "agent":
+        raise InvalidName(f"{names[0]!r} is the team's {known[names[0]]} of that name; choose another with --agent.")
+    return [name for name in dict.fromkeys(names) if name not in known]
+
+
+def _enroll(team: Team, names: list[str], *, dry_run: bool) -> None:
+    if not names:
+        return
+    if not dry_run:
+        with MessageHub(team) as hub:
+            for name in names:
+                hub.enroll(name)
+    print(f"{'Would enroll' if dry_run else 'Enrolled'} in team {team.name!r}: {', '.join(names)}")
+
+
+def _apply(settings: JsonFile, value: dict[str, Any], *, dry_run: bool) -> None:
+    """Show the change, and make it. A file that would say nothing goes, but for a symlink: somebody wants that one."""
+    if value == settings.value:
+        return
+    goes = not value and not settings.path.is_symlink()
+    text = "" if goes else settings.render(value)
+    _print_diff(settings, text)
+    if not dry_run:
+        if goes:
+            json_file.remove_file(settings.path)
+        else:
+            json_file.replace_file(settings.path, text)
+    done = ("Removed" if goes else "Wrote") if not dry_run else f"Would {'remove' if goes else 'write'}"
+    print(f"{done}: {settings.path}")
+
+
+def _print_diff(settings: JsonFile, changed: str) -> None:
+    old, new = (str(settings.path) if text else "/dev/null" for text in (settings.text, changed))
+    before, after = (StringIO(text, newline="\n").readlines() for text in (settings.text, changed))
+    for line in unified_diff(before, after, old, new):
+        print(sanitize(line.rstrip("\r\n")))
+        if not line.endswith("\n"):
+            print("\\ No newline at end of file")

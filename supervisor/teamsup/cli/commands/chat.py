@@ -1,0 +1,158 @@
+"""``teamsup chat``: a person or a script, and the team."""
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+from datetime import UTC, datetime
+
+from teamsup.hub import Delivery, Message, StaleLease, Team, TeamsupError
+from teamsup.supervisor.state_file import describe_not_running, owner_pid
+from teamsup.terminal.console import (
+    DEFAULT_RECIPIENT,
+    ConsoleChat,
+    NoAnswer,
+    acquire_console_name,
+    exit_code_of,
+    is_answer,
+    is_final_answer,
+    open_console,
+    receive,
+)
+from teamsup.terminal.formatting import describe_presence, sanitize
+from teamsup.terminal.hints import command_hint
+
+from ..arguments import non_negative
+from ..chat.lines import side_note, to_json
+
+_LEASE_MARGIN_SECONDS = 60.0
+_MAX_LEASE_SECONDS = 86400.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = (
+        "Exit codes: 0 all questions are answered; 65 the team refused one; 67 no agent has that name, or answers "
+        "such a question; 69 an answer did not arrive in time, and comes later; 70 an answer is an error. "
+        "In a terminal: Alt-Enter or a backslash at the end begins a new line, Ctrl-C "
+        "clears what is typed, and Ctrl-C or Ctrl-D ends the chat where nothing is."
+    )
+    parser.add_argument("--once", metavar="TEXT", help="ask this, print all answers, and end; '-' reads it from stdin")
+    parser.add_argument(
+        "--json", action="store_true", help="one JSON object a line for each message that comes, for programs"
+    )
+    parser.add_argument(
+        "--timeout",
+        type=non_negative,
+        default=30.0,
+        metavar="SECONDS",
+        help="how long to wait for each answer, with --once or when the lines come from a pipe (default: 30)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    team = Team.named(arguments.team)
+    team.create()
+    with open_console(team, acquire_console_name(team)) as hub:
+        hub.enroll(DEFAULT_RECIPIENT, "daemon")
+        # Nobody else has this name, so what is leased under it was an earlier terminal's that died.
+        hub.release_abandoned()
+        if owner_pid(team) is None:
+            print(f"teamsup: What you write is kept. {describe_not_running(team)}", file=sys.stderr)
+        chat = ConsoleChat(hub)
+        try:
+            if arguments.once is not None:
+                return _ask_once(chat, arguments)
+            if arguments.json or not _is_terminal():
+                return _ask_lines(chat, arguments)
+        except TeamsupError as error:
+            if arguments.json:
+                print(json.dumps({"error": str(error)}, ensure_ascii=False), flush=True)
+            raise
+        return _chat_in_terminal(chat)
+
+
+def _is_terminal() -> bool:
+    """Whether a person sits there, at something that can move its cursor."""
+    return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def _chat_in_terminal(chat: ConsoleChat) -> int:
+    with contextlib.suppress(KeyboardInterrupt):
+        from ..chat.screen import run_chat  # imports what is heavy, and only people at a terminal need
+
+        return run_chat(chat)
+    return 0
+
+
+def _ask_lines(chat: ConsoleChat, arguments: argparse.Namespace) -> int:
+    """Lines from a pipe, one after another; the exit code. Raises NoAnswer when one has none in time."""
+    codes = [_ask(chat, line.strip(), arguments) for line in sys.stdin if line.strip()]
+    if missing := codes.count(None):
+        raise _no_answer(chat, f"{missing} of {len(codes)} lines have no answer yet.")
+    return next((code for code in codes if code), 0)
+
+
+def _ask(chat: ConsoleChat, line: str, arguments: argparse.Namespace) -> int | None:
+    """The exit code, or None unless all its answers came in time. They go to stdout; everything else, and answers that
+    say that nothing came of it, to stderr, unless a program reads."""
+    question = chat.send(line)
+    code = 0
+    for delivery in receive(chat.hub, arguments.timeout):
+        answered = is_answer(delivery, question)
+        code = _print(delivery.message, answered, arguments) or code
+        chat.hub.acknowledge(delivery)
+        if answered and is_final_answer(delivery.message):
+            return code
+    return None
+
+
+def _ask_once(chat: ConsoleChat, arguments: argparse.Namespace) -> int:
+    """One question of a script, to one agent or several; the exit code. What else waits for the person is not the
+    script's, and stays. Raises NoAnswer.
+    """
+    question = chat.send(sys.stdin.read().strip() if arguments.once == "-" else arguments.once)
+    others: list[Delivery] = []
+    code, missing = 0, "There is no answer yet."
+    try:
+        lease = min(arguments.timeout + _LEASE_MARGIN_SECONDS, _MAX_LEASE_SECONDS)
+        for delivery in receive(chat.hub, arguments.timeout, lease=lease, read=False):
+            if not chat.contains(delivery.message):
+                others.append(delivery)
+                continue
+            chat.hub.mark_read(delivery)
+            answered = is_answer(delivery, question)
+            code = _print(delivery.message, answered, arguments) or code
+            chat.hub.acknowledge(delivery)
+            if answered and is_final_answer(delivery.message):
+                return code
+            if answered:
+                missing = "Not all have answered yet."
+    finally:
+        for delivery in others:
+            with contextlib.suppress(StaleLease):
+                chat.hub.release(delivery)
+    raise _no_answer(chat, missing)
+
+
+def _print(message: Message, answered: bool, arguments: argparse.Namespace) -> int:
+    """Show what came; the exit code."""
+    code = exit_code_of(message) if answered else 0
+    if arguments.json:
+        print(to_json(message, failed=code != 0), flush=True)
+    elif answered and not code:
+        print(sanitize(message.content), flush=True)
+    if code:
+        print(f"teamsup: {sanitize(message.content)}", file=sys.stderr, flush=True)
+    elif not answered and not arguments.json:
+        print(side_note(message), file=sys.stderr, flush=True)
+    return code
+
+
+def _no_answer(chat: ConsoleChat, sentence: str) -> NoAnswer:
+    where = command_hint(chat.hub.team, "read", "--agent", chat.hub.agent, "--wait", "60")
+    answerer = chat.hub.find_agent(DEFAULT_RECIPIENT)
+    now = datetime.now(UTC)
+    absent = answerer is not None and not answerer.is_present(now)
+    why = f" {DEFAULT_RECIPIENT} is {describe_presence(answerer, now)}." if answerer is not None and absent else ""
+    return NoAnswer(f"{sentence}{why} It will come to: {where}")

@@ -1,0 +1,186 @@
+"""``teamsup doctor``: what works, what does not, who is deaf and why, with the next step."""
+
+import argparse
+import json
+import shutil
+import subprocess
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from teamsup.hub import Agent, MessageHub, StoreError, Team
+from teamsup.hub.team import normalize_name
+from teamsup.hub.timestamps import parse_time
+from teamsup.hub.wakeup.doorbell import Doorbells
+from teamsup.supervisor.state_file import holder_without_folder, owner_pid, without_folder
+from teamsup.terminal.formatting import sanitize
+from teamsup.terminal.hints import command_hint, installed_command, is_invocation_of
+
+from ..claude.mcp_check import check_mcp_server
+from ..claude.project_check import check_project, check_subagent_names, read_effective_settings
+from ..claude.project_settings import find_project, team_of
+from ..findings import CommandHint, Finding, Mailbox, Verdict, check_mailbox
+
+EXIT_FAILED = 4
+_CLAUDE_SECONDS = 10.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--agent", metavar="NAME", help="check only this agent (default: all with unread messages)")
+    parser.add_argument("--project", type=Path, metavar="DIR", help="a Claude Code project (default: this folder)")
+    parser.add_argument("--json", action="store_true", help="the same for programs")
+    parser.epilog = "Exit code 0: all well, or warnings only, 4: something failed."
+
+
+def run(arguments: argparse.Namespace) -> int:
+    project = find_project(arguments.project)
+    chosen = None if arguments.agent is None else normalize_name(arguments.agent)
+    team = team_of(read_effective_settings(project)[0].environment, arguments.team)
+    call = partial(command_hint, team)
+    agents, undeliverable, trouble = _read_hub(team)
+    findings = [
+        *_check_team(team, agents, trouble, call),
+        check_mcp_server(installed_command(), call),
+        _check_claude(),
+        *check_project(project, team, call),
+        *check_subagent_names(project, agents),
+        *([] if trouble else _check_agents(team, agents, undeliverable, chosen, call)),
+    ]
+    failed = any(finding.verdict is Verdict.FAILED for finding in findings)
+    if arguments.json:
+        report = {"team": team.name, "well": not failed, "findings": [asdict(finding) for finding in findings]}
+        print(json.dumps(report, indent=2))
+    else:
+        _print(findings)
+    return EXIT_FAILED if failed else 0
+
+
+def _read_hub(team: Team) -> tuple[list[Agent], dict[str, int], str]:
+    """Everybody known, what waits for nobody, and why the store cannot be used."""
+    if not team.database.exists():
+        return [], {}, ""
+    try:
+        with MessageHub(team) as hub:
+            # Whether it can be written; nobody notices a transaction without changes.
+            with hub.transaction():
+                pass
+            return hub.agents(), dict(hub.undeliverable()), ""
+    except StoreError as error:
+        return [], {}, str(error)
+
+
+def _check_team(team: Team, agents: list[Agent], trouble: str, call: CommandHint) -> list[Finding]:
+    if (pid := holder_without_folder(team)) is not None:
+        return [Finding("team", Verdict.FAILED, without_folder(team, pid).rstrip("."), f"See: ls -ld {team.folder}")]
+    # They cost a tenth of a second, which --help need not wait for.
+    from ..source_check import check_discord, check_sources
+    from ..team_check import check_configuration, check_folder, check_hub, check_participants
+    from ..team_status import read_team_status
+
+    if not team.database.exists() and not trouble and owner_pid(team) is None:
+        hint = f"Start it with: {call('start')}"
+        new = Finding("team", Verdict.WARNING, f"there is no team {team.name!r} in {team.folder} yet", hint)
+        return [new, *check_folder(team), *check_configuration(team, call)]
+    well = Finding("team", Verdict.OK, f"{team.name!r} in {team.folder} can be read and written")
+    roster = read_team_status(team)
+    return [
+        *([] if trouble else [well]),
+        *check_hub(team, trouble),
+        *check_folder(team),
+        *check_configuration(team, call),
+        *check_participants(roster, call),
+        *check_sources(team, {agent.name: agent for agent in agents}, call),
+        *check_discord(team, roster, call),
+    ]
+
+
+def _check_claude() -> Finding:
+    path = shutil.which("claude")
+    if path is None:
+        hint = "Agents in Claude Code need it: install it, or put its folder on the PATH. Daemons and people do not."
+        return Finding("claude", Verdict.WARNING, "there is no 'claude' on the PATH", hint)
+    try:
+        answer = subprocess.run(
+            [path, "--version"], stdin=subprocess.DEVNULL, capture_output=True, timeout=_CLAUDE_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        trouble = str(error)
+    else:
+        said = " ".join((answer.stdout or answer.stderr).decode(errors="replace").split())
+        if answer.returncode == 0:
+            return Finding("claude", Verdict.OK, f"{said}, {path}")
+        trouble = said or f"exit code {answer.returncode}"
+    return Finding("claude", Verdict.FAILED, f"{path} does not run: {trouble}", "Try it yourself: claude --version")
+
+
+def _check_agents(
+    team: Team, agents: list[Agent], undeliverable: dict[str, int], chosen: str | None, call: CommandHint
+) -> list[Finding]:
+    """Of the chosen one; else of all for whom something waits, but for people's terminals."""
+    if chosen is None:
+        asked = [agent for agent in agents if agent.unread and agent.kind != "console"]
+        unknown = undeliverable
+    else:
+        asked = [agent for agent in agents if agent.name == chosen]
+        unknown = {} if asked else {chosen: undeliverable.get(chosen, 0)}
+    found = [check_mailbox(_read_mailbox(team, agent, _last_hook_at(agents, agent)), call) for agent in asked]
+    for name, count in unknown.items():
+        hint = f"A misspelt name, or an agent yet to come: {call('init', '--claude', '--agent', name)}"
+        unread = f"{count} unread, but " if count else ""
+        found.append(Finding(name, Verdict.WARNING, f"{unread}the team knows nobody of that name", hint))
+    return found or [Finding("agents", Verdict.OK, "nobody has unread messages")]
+
+
+def _last_hook_at(agents: Iterable[Agent], agent: Agent) -> datetime | None:
+    """When the session that serves the agent last heard a hook: one server speaks for all subagents of a session."""
+    session = agent.metadata.get("pid")
+    heard = [
+        parse_time(str(other.metadata["hooks"]))
+        for other in agents
+        if "hooks" in other.metadata and (other is agent or (session and other.metadata.get("pid") == session))
+    ]
+    return max((moment for moment in heard if moment), default=None)
+
+
+def _read_mailbox(team: Team, agent: Agent, hooks: datetime | None) -> Mailbox:
+    now = datetime.now(UTC)
+
+    def age(moment: datetime | None) -> float | None:
+        return None if moment is None else max(0.0, (now - moment).total_seconds())
+
+    are_monitors = [_is_monitor(pid) for pid in Doorbells(team.run).listener_pids(agent.name)]
+    return Mailbox(
+        name=agent.name,
+        kind=agent.kind,
+        status=agent.status,
+        unread=agent.unread,
+        oldest_age=age(agent.oldest_unread),
+        heartbeat_age=age(agent.last_heartbeat),
+        is_present=agent.is_present(now),
+        is_waiting=False in are_monitors,
+        is_watched=True in are_monitors,
+        hook_age=age(hooks),
+    )
+
+
+def _is_monitor(pid: int) -> bool | None:
+    """Whether the process is ``teamsup watch``; None when there is no such process."""
+    import psutil
+
+    try:
+        return is_invocation_of("watch", psutil.Process(pid).cmdline())
+    except psutil.Error:
+        return None
+
+
+def _print(findings: list[Finding]) -> None:
+    width = max(len(finding.check) for finding in findings)
+    for finding in findings:
+        for start, text in (
+            (f"{finding.verdict:9}{finding.check:{width}}", finding.text),
+            (" " * (9 + width), finding.hint),
+        ):
+            if text:
+                print(sanitize(f"{start}  {text}").replace("\n", " "))

@@ -1,0 +1,176 @@
+"""``teamsup hub …``: looking after the message store."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from teamsup.config.loader import Config
+from teamsup.config.sections import TeamSection
+from teamsup.hub import CallerError, MessageHub, StoreCorrupt, Team
+from teamsup.supervisor import state_file
+from teamsup.terminal.formatting import format_age, sanitize
+from teamsup.terminal.hints import command_hint, find_team
+
+from ..arguments import non_negative, positive_integer
+
+if TYPE_CHECKING:
+    from teamsup.hub.engines.sqlite.restore import RestoreReport
+
+_DAY = 86400.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
+
+    def verb(
+        name: str, text: str, run_verb: Callable[[MessageHub, argparse.Namespace], None]
+    ) -> argparse.ArgumentParser:
+        added = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        added.add_argument("--team", metavar="NAME", default=argparse.SUPPRESS, help="the team")
+        added.set_defaults(verb=run_verb)
+        return added
+
+    verb("stats", "show counts and sizes", _stats).add_argument("--json", action="store_true", help="for programs")
+    verb("check", "find out whether the store is sound; exit code 74 if not", _check)
+    backup = verb("backup", "write a consistent copy while the team goes on", _backup)
+    backup.add_argument("file", type=Path, help="where to; a file that is there is not replaced")
+    back = verb("restore", "take the team back to a backup; --dry-run says what that takes back", _no_verb)
+    back.add_argument("file", type=Path, help="a copy that 'hub backup' has written")
+    back.add_argument("--online", action="store_true", help="while the team runs; its programs go on from there")
+    back.add_argument("--yes", action="store_true", help="do not ask")
+    back.add_argument("--dry-run", action="store_true", help="only say what it would take back")
+    back.add_argument("--json", action="store_true", help="for programs")
+    back.set_defaults(run_alone=_restore)
+    prune = verb("prune", "remove old messages that have ended, and give the space back", _prune)
+    prune.add_argument(
+        "--days", type=non_negative, metavar="N", help="older than N days (default: keep_days of [team])"
+    )
+    prune.add_argument("--keep", type=positive_integer, metavar="N", help="all but the newest N messages")
+    dead = verb("dead", "list the dead letters, the newest first", _dead)
+    dead.add_argument("--json", action="store_true", help="one JSON object a line, for programs")
+    retry = verb("retry", "deliver a dead letter again", _retry)
+    retry.add_argument("id", help="its message_id, or its number such as '#12'")
+    retry.add_argument("--recipient", metavar="NAME", help="only for this one")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    if "run_alone" in arguments:
+        arguments.run_alone(arguments)
+        return 0
+    with MessageHub(find_team(arguments.team)) as hub:
+        arguments.verb(hub, arguments)
+    return 0
+
+
+def _stats(hub: MessageHub, arguments: argparse.Namespace) -> None:
+    stats = hub.stats()
+    oldest = stats.oldest_unread
+    figures = {
+        "messages": stats.messages,
+        "deliveries": dict(stats.deliveries),
+        "oldest_unread_seconds": None if oldest is None else (datetime.now(UTC) - oldest).total_seconds(),
+        "file_bytes": stats.file_bytes,
+        "wal_bytes": stats.wal_bytes,
+        "schema": stats.schema,
+    }
+    if arguments.json:
+        print(json.dumps(figures))
+        return
+    print(f"{'messages':14} {stats.messages:,}")
+    for state in ("ready", "leased", "done", "dead", "expired", "cancelled"):
+        print(f"{state:14} {stats.deliveries.get(state, 0):,}")
+    print(f"{'oldest unread':14} {'none' if oldest is None else format_age(oldest)}")
+    print(f"{'file':14} {stats.file_bytes / 2**20:.1f} MiB, WAL {stats.wal_bytes / 2**20:.1f} MiB")
+
+
+def _check(hub: MessageHub, _: argparse.Namespace) -> None:
+    if problems := hub.check_integrity():
+        raise StoreCorrupt(" ".join(problems))
+    print("The store is sound.")
+
+
+def _backup(hub: MessageHub, arguments: argparse.Namespace) -> None:
+    hub.backup(arguments.file)
+    print(f"Wrote {arguments.file}, {arguments.file.stat().st_size / 2**20:.1f} MiB.")
+
+
+def _no_verb(_: MessageHub, __: argparse.Namespace) -> None:
+    """What runs alone needs no hub."""
+
+
+def _restore(arguments: argparse.Namespace) -> None:
+    """Without an open hub: the database may be damaged or gone."""
+    from teamsup.hub.engines.sqlite import restore  # few need it
+
+    team = Team.named(arguments.team)
+    if not arguments.online and not arguments.dry_run and (pid := state_file.owner_pid(team)) is not None:
+        raise CallerError(
+            f"Team {team.name!r} is run by pid {pid}. Stop it with '{command_hint(team, 'stop')}', or restore while it "
+            "runs with --online."
+        )
+    taken_back = restore.plan_restore(team, arguments.file)
+    if not arguments.dry_run:
+        if not arguments.yes:
+            _confirm(arguments.file, taken_back)
+        taken_back = restore.restore_backup(team, arguments.file)
+    if arguments.json:
+        print(json.dumps({**asdict(taken_back), "set_aside": [str(path) for path in taken_back.set_aside]}))
+        return
+    print(f"{'Would restore' if arguments.dry_run else 'Restored'} {arguments.file}: {taken_back.description}.")
+    if taken_back.set_aside:
+        print(f"What could not be opened is now {', '.join(str(path) for path in taken_back.set_aside)}.")
+
+
+def _confirm(file: Path, taken_back: "RestoreReport") -> None:
+    if not sys.stdin.isatty():
+        raise CallerError(f"Would restore {file}: {taken_back.description}. Add --yes to do it.")
+    if input(f"Restore {file}: {taken_back.description}. Go on? [y/N] ").strip().lower() not in ("y", "yes"):
+        raise CallerError("Nothing was restored.")
+
+
+def _prune(hub: MessageHub, arguments: argparse.Namespace) -> None:
+    days = arguments.days
+    if days is None and arguments.keep is None:
+        days = Config(hub.team).section("team", TeamSection).keep_days
+    gone = hub.prune(older_than=None if days is None else days * _DAY, keep=arguments.keep)
+    print(f"Removed {gone:,} messages; the file has {hub.stats().file_bytes / 2**20:.1f} MiB.")
+
+
+def _dead(hub: MessageHub, arguments: argparse.Namespace) -> None:
+    letters = hub.dead_letters()
+    for letter in letters:
+        message = letter.message
+        if arguments.json:
+            print(
+                json.dumps(
+                    {
+                        "message_id": message.message_id,
+                        "sender": message.sender,
+                        "recipient": letter.recipient,
+                        "attempts": letter.attempts,
+                        "error": letter.error,
+                        "content": message.content,
+                    },
+                    ensure_ascii=False,
+                )
+            )
+        else:
+            start = sanitize(message.content).replace("\n", " ")[:60]
+            print(
+                sanitize(f"#{message.id} {message.sender} -> {letter.recipient}, {format_age(letter.died_at)}: {start}")
+            )
+            print(f"    {letter.attempts} attempts: {sanitize(letter.error)}")
+    if not letters and not arguments.json:
+        print("There are no dead letters.")
+
+
+def _retry(hub: MessageHub, arguments: argparse.Namespace) -> None:
+    count = hub.retry(arguments.id, arguments.recipient)
+    if not count:
+        raise CallerError(f"No delivery of {arguments.id} is a dead letter.")
+    print(f"Delivering again: {count}.")

@@ -1,0 +1,65 @@
+"""``teamsup init``: a commented teamsup.toml; with --claude, a project whose Claude Code takes part in the team."""
+
+import argparse
+from contextlib import suppress
+from importlib.resources import files
+from pathlib import Path
+
+from teamsup.hub import CallerError, Team
+from teamsup.terminal.hints import command_hint
+
+from ..claude.project_settings import DEFAULT_AGENT
+from ..claude.setup import install, uninstall
+
+_ONLY_WITH_CLAUDE = ("project", "agent", "agents", "dry_run", "remove")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--force", action="store_true", help="replace a teamsup.toml that is there")
+    claude = parser.add_argument_group("for Claude Code")
+    claude.add_argument("--claude", action="store_true", help="set up the Claude Code sessions of a project")
+    claude.add_argument("--project", type=Path, metavar="DIR", help="the project (default: this folder)")
+    claude.add_argument("--agent", metavar="NAME", help=f"which agent they are (default: {DEFAULT_AGENT})")
+    claude.add_argument(
+        "--agents",
+        type=_parse_names,
+        default=[],
+        metavar="NAME,…",
+        help="which of the plugin's agents the team knows too: alert-manager, gcp-monitor, oci-monitor (default: none)",
+    )
+    claude.add_argument("--dry-run", action="store_true", help="only show what would be changed")
+    claude.add_argument("--remove", action="store_true", help="take out again what this has written")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    if not arguments.claude:
+        if given := [name for name in _ONLY_WITH_CLAUDE if getattr(arguments, name)]:
+            raise CallerError(f"--{given[0].replace('_', '-')} goes with --claude only.")
+        _write_configuration(Team.named(arguments.team), force=arguments.force)
+    elif arguments.force:
+        raise CallerError("--force replaces a teamsup.toml, which --claude does not write.")
+    elif arguments.remove:
+        uninstall(arguments.project, dry_run=arguments.dry_run)
+    else:
+        install(arguments.project, arguments.team, arguments.agent, arguments.agents, dry_run=arguments.dry_run)
+    return 0
+
+
+def _parse_names(text: str) -> list[str]:
+    return [name.strip().lower() for name in text.split(",") if name.strip()]
+
+
+def _write_configuration(team: Team, *, force: bool) -> None:
+    team.create()
+    text = files("teamsup.cli").joinpath("teamsup.toml").read_text("utf-8")
+    try:
+        with team.configuration.open("w" if force else "x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise CallerError(f"{team.configuration} is there already; --force replaces it.") from None
+    except OSError:
+        # A full disk leaves an empty file, which would be in the way the next time.
+        with suppress(OSError):
+            team.configuration.unlink()
+        raise
+    print(f"Wrote {team.configuration}. Edit it, then run: {command_hint(team, 'start')}")

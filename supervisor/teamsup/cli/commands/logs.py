@@ -1,0 +1,109 @@
+"""``teamsup logs``."""
+
+import argparse
+import heapq
+import os
+from collections import deque
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TextIO
+
+from teamsup.hub import CallerError, Team
+from teamsup.hub.validation import list_names, quote
+from teamsup.terminal.formatting import sanitize
+from teamsup.terminal.hints import command_hint, find_team
+
+from ..arguments import positive_integer
+
+
+class NoLog(CallerError):
+    """There is no log of that name."""
+
+    exit_code = os.EX_NOINPUT
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", nargs="?", help="one worker, or 'supervisor' (default: all)")
+    parser.add_argument("-f", "--follow", action="store_true", help="follow new lines, until Ctrl-C")
+    parser.add_argument(
+        "-n",
+        "--lines",
+        type=positive_integer,
+        default=100,
+        metavar="N",
+        help="begin with the last N lines (default: 100)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    team = find_team(arguments.team)
+    logs = dict(_open_new_logs(team, {}))
+    if not logs:
+        raise NoLog(f"Team {team.name!r} has no logs yet. Start it with: {command_hint(team, 'start')}")
+    if arguments.name is not None:
+        if arguments.name not in logs:
+            raise NoLog(f"There is no log of {quote(arguments.name)}. Known are: {list_names([*logs])}.")
+        logs = {arguments.name: logs[arguments.name]}
+    tails = [[(line, name) for line in deque(log.read_all(), arguments.lines)] for name, log in logs.items()]
+    width = max(map(len, logs))
+    for line, name in deque(heapq.merge(*tails), arguments.lines):
+        _print(name, line, width)
+    if arguments.follow:
+        _follow(team, arguments.name, logs, width)
+    return 0
+
+
+def _open_new_logs(team: Team, known: Collection[str]) -> Iterator[tuple[str, "LogReader"]]:
+    for path in sorted(team.logs.glob("*.log")):
+        if path.stem not in known:
+            yield path.stem, LogReader(path)
+
+
+def _follow(team: Team, only: str | None, logs: dict[str, "LogReader"], width: int) -> None:
+    from watchfiles import watch
+
+    # A timeout counts as an event: one may have come before the watch was set up.
+    for _ in watch(team.logs, recursive=False, debounce=50, step=20, rust_timeout=500, yield_on_timeout=True):
+        if only is None:
+            # A reload may have brought new workers.
+            logs |= dict(_open_new_logs(team, logs))
+        for name, log in logs.items():
+            for line in log.read_new():
+                _print(name, line, width)
+
+
+def _print(name: str, line: str, width: int) -> None:
+    time, text = line[:23], line[24:]
+    print(sanitize(f"{time} {name:{width}} | {text}"), flush=True)
+
+
+class LogReader:
+    """One log file, read on from where it was left, also when it was rotated in between."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: TextIO = path.open(encoding="utf-8", errors="replace")
+
+    def read_all(self) -> Iterator[str]:
+        """Those of the older files too, the oldest first."""
+        older = self._path.parent.glob(f"{self._path.name}.[0-9]*")
+        for path in sorted(older, key=lambda path: int(path.suffix[1:] or 0), reverse=True):
+            with suppress(OSError), path.open(encoding="utf-8", errors="replace") as file:
+                yield from (line.rstrip("\n") for line in file)
+        yield from self.read_new()
+
+    def read_new(self) -> Iterator[str]:
+        """The lines that were added since the last call."""
+        yield from self._read_rest()
+        if self._path.exists() and self._path.stat().st_ino != os.fstat(self._file.fileno()).st_ino:
+            self._file.close()
+            self._file = self._path.open(encoding="utf-8", errors="replace")
+            yield from self._read_rest()
+
+    def _read_rest(self) -> Iterator[str]:
+        if os.fstat(self._file.fileno()).st_size < self._file.tell():
+            # Another program has copied it away and emptied it.
+            self._file.seek(0)
+        while line := self._file.readline():
+            yield line.rstrip("\n")

@@ -1,0 +1,147 @@
+"""``teamsup ps``: the supervisor, its workers and the agents, and how each of them is."""
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+
+from teamsup.hub import CallerError, SchemaTooNew, StoreError, Team
+from teamsup.hub.validation import list_names, quote
+from teamsup.supervisor.health.crashes import Crash
+from teamsup.supervisor.processes.lifecycle import State
+from teamsup.supervisor.state_file import describe_not_running
+from teamsup.terminal.formatting import format_duration, sanitize
+
+from ..team_status import ParticipantStatus, read_team_status
+
+EXIT_NOT_RUNNING = 3
+EXIT_UNWELL = 4
+_HEADINGS = ("NAME", "STATE", "PID", "UPTIME", "RESTARTS", "HEARTBEAT", "CPU %", "MEMORY", "UNREAD", "OLDEST", "NOTE")
+_WATCH_SECONDS = 1.0
+_CLEAR = "\x1b[H\x1b[J"
+_RED, _GREEN, _DIM, _RESET = "\x1b[31m", "\x1b[32m", "\x1b[2m", "\x1b[0m"
+
+
+class UnknownParticipant(CallerError):
+    """Nobody of that name is there to be shown."""
+
+    exit_code = os.EX_NOUSER
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", nargs="?", metavar="NAME", help="only this one, with its last deaths")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="the same for programs")
+    form.add_argument("--watch", action="store_true", help="show it every second, until Ctrl-C")
+    parser.epilog = (
+        "Exit code 0: all are well, 3: the team is not running, 4: one is not well, or its state is unknown."
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    team = Team.named(arguments.team)
+    code = _show(team, arguments)
+    while arguments.watch:
+        time.sleep(_WATCH_SECONDS)
+        try:
+            code = _show(team, arguments)
+        except SchemaTooNew:
+            raise
+        except StoreError as error:
+            print(f"teamsup: {sanitize(str(error))}", file=sys.stderr)
+    return code
+
+
+def _show(team: Team, arguments: argparse.Namespace) -> int:
+    """Look once and print it; the exit code."""
+    roster = read_team_status(team)
+    rows, trouble, running = roster.rows, roster.trouble, roster.pid is not None
+    if arguments.watch and isinstance(trouble, SchemaTooNew):
+        raise trouble
+    if arguments.name is not None:
+        rows = [row for row in rows if row.name == arguments.name.lower()] or _raise_unknown(arguments.name, rows)
+    if arguments.json:
+        why = None if trouble is None else str(trouble)
+        report = {"team": team.name, "running": running, "trouble": why, "rows": [asdict(row) for row in rows]}
+        print(json.dumps(report, indent=2))
+    else:
+        if arguments.watch and sys.stdout.isatty():
+            print(_CLEAR, end="")
+        for line in _format_rows(rows) if rows else []:
+            print(line)
+        if arguments.name is not None:
+            for death in rows[0].deaths:
+                print("\n".join(_describe_crash(death)))
+        sys.stdout.flush()
+        if not running and trouble is None:
+            print(describe_not_running(team), file=sys.stderr)
+    if not running:
+        if trouble is not None:
+            raise trouble
+        return EXIT_NOT_RUNNING
+    if trouble is not None:
+        print(f"teamsup: {sanitize(str(trouble))}", file=sys.stderr)
+    return 0 if trouble is None and all(row.well for row in rows) else EXIT_UNWELL
+
+
+def _raise_unknown(name: str, rows: Sequence[ParticipantStatus]) -> list[ParticipantStatus]:
+    known = list_names([row.name for row in rows]) or "none yet"
+    raise UnknownParticipant(f"Nobody named {quote(name)} is in this team; known are: {known}.")
+
+
+def _describe_crash(death: Crash) -> list[str]:
+    """One death, for people."""
+    at = datetime.fromtimestamp(death.at).astimezone().isoformat(" ", "seconds")
+    then = (
+        "not started again"
+        if death.next_try_at is None
+        else f"started again after {death.next_try_at - death.at:.1f} s"
+    )
+    times = f", {death.failures} in a row" if death.failures > 1 else ""
+    died = f"it {death.reason}" if death.pid is None else f"pid {death.pid} died: {death.reason}"
+    return ["", f"{at} {died}{times}; {then}", *(f"    {line}" for line in death.lines)]
+
+
+def _format_rows(rows: Sequence[ParticipantStatus]) -> list[str]:
+    lines = [_HEADINGS, *(_cells(row) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(_HEADINGS))]
+    plain = ["  ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+    if not sys.stdout.isatty():
+        return plain
+    columns = shutil.get_terminal_size().columns
+    fitted = [line if len(line) <= columns else line[: columns - 1] + "…" for line in plain]
+    if "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb":
+        return fitted
+    colours = [_DIM, *(_colour(row) for row in rows)]
+    return [f"{colour}{line}{_RESET}" for colour, line in zip(colours, fitted, strict=True)]
+
+
+def _colour(row: ParticipantStatus) -> str:
+    if not row.well:
+        return _RED
+    return _GREEN if row.state == State.RUNNING else ""
+
+
+def _cells(row: ParticipantStatus) -> tuple[str, ...]:
+    def shown(value: object, text: str) -> str:
+        return "-" if value is None else text
+
+    cells = (
+        row.name,
+        row.state,
+        shown(row.pid, str(row.pid)),
+        shown(row.uptime_seconds, format_duration(row.uptime_seconds or 0)),
+        shown(row.restarts, str(row.restarts)),
+        shown(row.heartbeat_age_seconds, format_duration(row.heartbeat_age_seconds or 0)),
+        shown(row.cpu_percent, f"{row.cpu_percent or 0:.1f}"),
+        shown(row.memory_bytes, f"{(row.memory_bytes or 0) / 2**20:.0f} MiB"),
+        str(row.unread),
+        shown(row.oldest_unread_seconds, format_duration(row.oldest_unread_seconds or 0)),
+        row.note if row.degraded_seconds is None else f"{row.note} (for {format_duration(row.degraded_seconds)})",
+    )
+    return tuple(sanitize(cell).replace("\n", " ").replace("\t", " ") for cell in cells)

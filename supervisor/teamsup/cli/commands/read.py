@@ -1,0 +1,65 @@
+"""``teamsup read``."""
+
+import argparse
+import json
+import sys
+
+from teamsup.hub import Delivery, UnknownRecipient
+from teamsup.terminal.console import console_name, is_console_name_held, open_as
+from teamsup.terminal.formatting import format_age, sanitize
+from teamsup.terminal.hints import find_team
+
+from ..arguments import non_negative, positive_integer
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--agent", metavar="NAME", help="whose messages (default: yours)")
+    parser.add_argument(
+        "--limit", type=positive_integer, default=20, metavar="N", help="at most N messages (default: 20)"
+    )
+    parser.add_argument("--wait", type=non_negative, default=0.0, metavar="SECONDS", help="wait for the first one")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line, for programs")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    team = find_team(arguments.team)
+    if arguments.agent is None and is_console_name_held(team, console_name()):
+        print("Your open chat shows what waits for you.", file=sys.stderr)
+        return 0
+    with open_as(team, arguments.agent) as hub:
+        count = 0
+        if hub.wait(arguments.wait):
+            # One by one: what could not be printed is not acknowledged.
+            while count < arguments.limit and (claimed := hub.claim()):
+                for delivery in claimed:
+                    print(_as_json(delivery) if arguments.json else _as_text(delivery), flush=True)
+                    hub.acknowledge(delivery)
+                    count += 1
+        if not count and arguments.agent is not None and hub.find_agent(arguments.agent) is None:
+            raise UnknownRecipient(f"Nobody named {arguments.agent!r} is in this team. See who is: teamsup ps")
+    if not count:
+        print("Nothing to read.", file=sys.stderr)
+    return 0
+
+
+def _as_json(delivery: Delivery) -> str:
+    message = delivery.message
+    return json.dumps(
+        {
+            "message_id": message.message_id,
+            "sender": message.sender,
+            "message_type": message.message_type,
+            "priority": message.priority,
+            "content": message.content,
+            "metadata": dict(message.metadata),
+            "created_at": message.created_at.isoformat() if message.created_at else None,
+            "conversation_id": message.conversation_id,
+            "reply_to": message.reply_to,
+        },
+        ensure_ascii=False,
+    )
+
+
+def _as_text(delivery: Delivery) -> str:
+    message = delivery.message
+    return sanitize(f"{message.sender}, {format_age(message.created_at)}: {message.content}")

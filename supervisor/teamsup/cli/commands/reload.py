@@ -1,0 +1,22 @@
+"""``teamsup reload``."""
+
+import argparse
+
+from teamsup.hub import Team
+from teamsup.supervisor.control.client import send_request
+
+from ..arguments import add_timeout
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = (
+        "A mistake in the file changes nothing (exit code 78). Exit code 4: the file was applied, and a worker is not "
+        "ready after --timeout. SIGHUP to the supervisor reloads too; only its log has the result."
+    )
+    add_timeout(parser, 30)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    team = Team.named(arguments.team)
+    print(send_request(team, "reload", arguments.timeout))
+    return 0

@@ -1,0 +1,20 @@
+"""``teamsup restart NAME``."""
+
+import argparse
+
+from teamsup.hub import Team
+from teamsup.supervisor.control.client import send_request
+
+from ..arguments import add_timeout
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("names", nargs="+", metavar="NAME", help="a worker, as 'teamsup ps' shows it")
+    add_timeout(parser, 30)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    team = Team.named(arguments.team)
+    for name in arguments.names:
+        print(send_request(team, f"restart {name.lower()}", arguments.timeout))
+    return 0

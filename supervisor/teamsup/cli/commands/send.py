@@ -1,0 +1,45 @@
+"""``teamsup send``."""
+
+import argparse
+import json
+import os
+import sys
+from datetime import UTC, datetime
+
+from teamsup.hub.models import PRIORITIES
+from teamsup.terminal.console import open_as, session_metadata
+from teamsup.terminal.formatting import describe_presence, sanitize
+from teamsup.terminal.hints import find_team
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("recipient", help="an agent's name, or 'all' for everybody")
+    parser.add_argument("text", nargs="+", help="the message; '-' reads it from stdin")
+    parser.add_argument("--agent", metavar="NAME", help="in whose name (default: yours)")
+    parser.add_argument("--priority", choices=PRIORITIES, default="normal")
+    parser.add_argument("--type", metavar="TYPE", default="message", help="the message_type (default: message)")
+    parser.add_argument("--id", metavar="ID", help="a message_id; sent twice it is one message")
+    parser.add_argument("--json", action="store_true", help="print the stored message for programs")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    text = sys.stdin.read().rstrip("\n") if arguments.text == ["-"] else " ".join(arguments.text)
+    with open_as(find_team(arguments.team), arguments.agent) as hub:
+        options = {"message_type": arguments.type, "priority": arguments.priority, "message_id": arguments.id}
+        if arguments.recipient.strip().lower() == "all":
+            message = hub.broadcast(text, **options)
+        else:
+            message = hub.send(arguments.recipient, text, metadata=session_metadata(), **options)
+        reached = {state.recipient for state in hub.trace(message.message_id)}
+        seen = [agent for agent in hub.agents() if agent.name in reached]
+    code = 0 if reached else os.EX_NOUSER
+    if arguments.json:
+        print(json.dumps({"message_id": message.message_id, "recipients": sorted(reached)}))
+        return code
+    now = datetime.now(UTC)
+    known = ", ".join(f"{agent.name} is {describe_presence(agent, now)}" for agent in seen)
+    if reached:
+        print(sanitize(f"Stored as {message.message_id}; {known}."))
+    else:
+        print("teamsup: No agent is here that a message to all could reach.", file=sys.stderr)
+    return code

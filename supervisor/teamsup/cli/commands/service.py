@@ -1,0 +1,187 @@
+"""``teamsup service …``: the team as a service of systemd's or launchd's."""
+
+import argparse
+import os
+import platform
+import pwd
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from teamsup.hub import CallerError, Team, UnknownTeam
+from teamsup.supervisor.state_file import AlreadyRunning, owner_pid
+from teamsup.terminal.hints import command_hint, installed_command
+
+from ..service.units import (
+    ManagerCommand,
+    ServiceManager,
+    ServiceScope,
+    ServiceSpec,
+    launchd_manager,
+    read_template,
+    render_unit,
+    systemd_manager,
+)
+
+EXIT_NOT_ACTIVE = 3
+
+
+class NoServiceManager(CallerError):
+    """The service manager is not there, or did not do what it was asked to."""
+
+    exit_code = os.EX_UNAVAILABLE
+
+
+class NotPermitted(CallerError):
+    """Only root may do that."""
+
+    exit_code = os.EX_NOPERM
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
+    for name, text, run_verb in (
+        ("install", "let the service manager run the team, now and from then on", _install),
+        ("uninstall", "end the team and remove its service; the team's folder stays", _uninstall),
+        ("status", "say whether the service is active; exit code 0: active, 3: not", _status),
+    ):
+        verb = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        verb.add_argument("--team", metavar="NAME", default=argparse.SUPPRESS, help="the team")
+        scope = verb.add_mutually_exclusive_group()
+        for value, meaning in (
+            ("user", "a service of yours, which needs no root (the default, unless you are root)"),
+            ("system", "a service of the machine, which runs as whoever owns the team's folder (root's default)"),
+        ):
+            scope.add_argument(f"--{value}", dest="scope", action="store_const", const=value, help=meaning)
+        if name != "status":
+            verb.add_argument("--dry-run", action="store_true", help="only show what would be done")
+        verb.set_defaults(verb=run_verb)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    scope: ServiceScope = arguments.scope or ("system" if os.geteuid() == 0 else "user")
+    if scope == "system" and (caller := os.environ.get("SUDO_USER")):
+        # To sudo, ~ is root's; the team is that of the person who called it.
+        os.environ["HOME"] = os.path.expanduser(f"~{caller}")
+    team = Team.named(arguments.team)
+    if platform.system() == "Darwin":
+        manager = launchd_manager(team, scope, Path.home(), os.getuid())
+    else:
+        manager = systemd_manager(team, scope, Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"))
+    return int(arguments.verb(team, manager, scope, arguments))
+
+
+def _install(team: Team, manager: ServiceManager, scope: ServiceScope, arguments: argparse.Namespace) -> int:
+    account = _account_name(team, scope)
+    text = render_unit(read_template(manager.template), ServiceSpec(team, installed_command(), account))
+    pid = owner_pid(team)
+    by_hand = pid is not None and not _is_active(manager)
+    warning = f"Team {team.name!r} is run by pid {pid} already. End it first with: {command_hint(team, 'stop')}"
+    if arguments.dry_run:
+        if by_hand:
+            print(f"teamsup: {warning}", file=sys.stderr)
+        print(f"Would write {manager.path}:\n\n{text}")
+        return _run_commands(*manager.install_commands, dry_run=True)
+    _require_permission(manager, scope)
+    if by_hand:
+        raise AlreadyRunning(warning)
+    if scope == "user":
+        team.create()
+    manager.path.parent.mkdir(parents=True, exist_ok=True)
+    manager.path.write_text(text, "utf-8")
+    manager.path.chmod(0o644)
+    print(f"Wrote {manager.path}")
+    try:
+        _run_commands(*manager.install_commands)
+    except NoServiceManager:
+        manager.path.unlink(missing_ok=True)
+        raise
+    print(f"Team {team.name!r} is a service now. See it with: {command_hint(team, 'ps')}; or: {manager.logs_command}")
+    if scope == "user" and manager.tool == "systemctl" and not _lingers(account):
+        print(f"It ends when you log out; for it to run from boot on: loginctl enable-linger {account}")
+    return 0
+
+
+def _uninstall(team: Team, manager: ServiceManager, scope: ServiceScope, arguments: argparse.Namespace) -> int:
+    if not manager.path.exists():
+        print(f"Team {team.name!r} is not installed as a service: there is no {manager.path}")
+        return 0
+    if arguments.dry_run:
+        print(f"Would remove {manager.path} between these:")
+        return _run_commands(*manager.stop_commands, *manager.cleanup_commands, dry_run=True)
+    _require_permission(manager, scope)
+    _run_commands(*manager.stop_commands)
+    manager.path.unlink(missing_ok=True)
+    print(f"Removed {manager.path}")
+    _run_commands(*manager.cleanup_commands)
+    return 0
+
+
+def _status(team: Team, manager: ServiceManager, _: ServiceScope, __: argparse.Namespace) -> int:
+    if not manager.path.exists():
+        print(f"Team {team.name!r} is not installed as a service: there is no {manager.path}")
+        print(f"Install it with: {command_hint(team, 'service', 'install')}")
+        return EXIT_NOT_ACTIVE
+    _require_tool(manager)
+    print(f"Team {team.name!r} is installed as a service: {manager.path}")
+    if not _is_active(manager):
+        print(f"It is not active. See why with: {manager.logs_command}")
+        return EXIT_NOT_ACTIVE
+    print(f"It is active. See it with: {command_hint(team, 'ps')}")
+    return 0
+
+
+def _account_name(team: Team, scope: ServiceScope) -> str:
+    user_id = os.getuid()
+    if scope == "system":
+        # Made by root, the folder would be root's.
+        if not team.folder.is_dir():
+            how = command_hint(team, "init")
+            raise UnknownTeam(f"There is no folder {team.folder} yet. Whoever shall own the team makes it with: {how}")
+        user_id = team.folder.stat().st_uid
+    try:
+        return pwd.getpwuid(user_id).pw_name
+    except KeyError:
+        return str(user_id)
+
+
+def _require_permission(manager: ServiceManager, scope: ServiceScope) -> None:
+    if scope == "system" and os.geteuid() != 0:
+        raise NotPermitted("Only root can change a service of the machine: call it with sudo, or with --user.")
+    _require_tool(manager)
+
+
+def _require_tool(manager: ServiceManager) -> None:
+    if shutil.which(manager.tool) is None:
+        raise NoServiceManager(f"There is no {manager.tool} here, so nobody who would run the team as a service.")
+
+
+def _is_active(manager: ServiceManager) -> bool:
+    return re.search(manager.active_pattern, _output_of(*manager.status_command), re.MULTILINE) is not None
+
+
+def _lingers(account: str) -> bool:
+    return _output_of("loginctl", "show-user", account, "--property=Linger", "--value").strip() == "yes"
+
+
+def _output_of(*words: str) -> str:
+    """What the command printed; nothing where there is no such command."""
+    if shutil.which(words[0]) is None:
+        return ""
+    return subprocess.run(words, capture_output=True, text=True, check=False).stdout
+
+
+def _run_commands(*steps: ManagerCommand, dry_run: bool = False) -> int:
+    for step in steps:
+        line = shlex.join(step.words)
+        print(f"{'Would run' if dry_run else 'Running'}: {line}", flush=True)
+        if dry_run:
+            continue
+        answer = subprocess.run(step.words, capture_output=True, text=True, check=False)
+        if answer.returncode != 0 and not step.may_fail:
+            why = " ".join(answer.stderr.split()) or f"exit code {answer.returncode}"
+            raise NoServiceManager(f"'{line}' failed: {why}")
+    return 0

@@ -1,0 +1,115 @@
+"""``teamsup start``."""
+
+import argparse
+import contextlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from teamsup.hub import MessageHub, Team
+from teamsup.hub.models import SUPERVISOR
+from teamsup.supervisor.configuration.accepted_configuration import load_at_boot
+from teamsup.supervisor.control.client import WorkersNotReady, send_request
+from teamsup.supervisor.health.readiness import describe_unready
+from teamsup.supervisor.processes import resource_limits
+from teamsup.supervisor.sd_notify import ServiceNotifier
+from teamsup.supervisor.state_file import acquire_lock
+from teamsup.terminal.formatting import sanitize
+from teamsup.terminal.hints import command_hint
+
+from ..arguments import add_timeout
+
+if TYPE_CHECKING:
+    from teamsup.supervisor.supervisor import Supervisor
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only this worker, of a team that runs")
+    add_timeout(parser, 30)
+    parser.add_argument(
+        "--detach",
+        action="store_true",
+        help="run in the background; return when all workers are ready, or with exit code 4 and why not all are",
+    )
+    parser.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    team = Team.named(arguments.team)
+    for name in arguments.names:
+        print(send_request(team, f"start {name.lower()}", arguments.timeout))
+    if arguments.names:
+        return 0
+    if arguments.detach:
+        return _detach(team, arguments.timeout)
+    # asyncio loads it where it can, and it takes 3 MiB for months. Nothing in this process speaks TLS.
+    sys.modules.setdefault("ssl", None)  # type: ignore[arg-type]
+    import asyncio
+
+    from teamsup.supervisor.supervisor import Supervisor
+
+    resource_limits.raise_own_limits()
+    team.create()
+    acquire_lock(team)
+    with MessageHub(team, agent=SUPERVISOR) as hub:
+        settings, trouble = load_at_boot(team)
+        supervisor = Supervisor(
+            team, settings, hub, ServiceNotifier(), echo=arguments.ready_fd is None, trouble=trouble
+        )
+        asyncio.run(_run(supervisor, arguments.ready_fd, arguments.timeout))
+    return 0
+
+
+async def _run(supervisor: "Supervisor", ready_fd: int | None, seconds: float) -> None:
+    import asyncio
+
+    from teamsup.supervisor.control.request_handler import read_unready_reasons
+
+    async def tell_ready(descriptor: int) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(supervisor.ready.wait(), seconds)
+        reasons = await read_unready_reasons(supervisor)
+        trouble = " ".join(str(supervisor.troubles).split())
+        who = next(iter(reasons)) if len(reasons) == 1 else ""
+        os.write(descriptor, f"{who}\t{describe_unready(reasons)}\t{trouble}\n".encode())
+        os.close(descriptor)
+        # Whoever started us may wait for the end of our stderr.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+    telling = asyncio.create_task(tell_ready(ready_fd)) if ready_fd is not None else None
+    await supervisor.run()
+    if telling is not None:
+        telling.cancel()
+
+
+def _detach(team: Team, seconds: float) -> int:
+    """Start ourselves in a session of our own, and wait until that says who is not ready, at the latest after so many
+    seconds, or ends. Raises NotReady.
+    """
+    ready, tell = os.pipe()
+    # As we were called ourselves, so that its hints are as good as ours.
+    program = [sys.argv[0]] if Path(sys.argv[0]).name == "teamsup" else ["-m", "teamsup.cli"]
+    process = subprocess.Popen(
+        [sys.executable, *program, "start", "--team", team.name, "--timeout", str(seconds), "--ready-fd", str(tell)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+        pass_fds=(tell,),
+    )
+    os.close(tell)
+    with open(ready, "rb") as pipe:
+        line = pipe.readline().decode()
+    if not line:
+        # It has said on our stderr why it could not start.
+        return process.wait()
+    process.returncode = 0  # it goes on without us, so Python need not warn that it runs
+    who, unready, trouble = line.strip("\n").split("\t")
+    if unready:
+        how = command_hint(team, "logs", who) if who else command_hint(team, "ps")
+        raise WorkersNotReady(f"Team {team.name!r} runs, pid {process.pid}, but {sanitize(unready)} See: {how}")
+    if trouble:
+        raise WorkersNotReady(f"Team {team.name!r} runs, pid {process.pid}. {sanitize(trouble)}")
+    print(f"Team {team.name!r} runs, pid {process.pid}. End it with: {command_hint(team, 'stop')}")
+    return 0

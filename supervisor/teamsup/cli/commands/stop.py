@@ -1,0 +1,49 @@
+"""``teamsup stop``."""
+
+import argparse
+import os
+import signal
+import time
+
+from teamsup.hub import CallerError, Team
+from teamsup.supervisor.control.client import send_request
+from teamsup.supervisor.processes import orphans
+from teamsup.supervisor.state_file import acquire_lock, owner_pid, read_last_state, signal_owner
+
+from ..arguments import add_timeout
+
+
+class StillRunning(CallerError):
+    """The team did not end in the time we waited."""
+
+    exit_code = os.EX_TEMPFAIL
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only this worker; the others go on")
+    add_timeout(parser, 60)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    team = Team.named(arguments.team)
+    for name in arguments.names:
+        print(send_request(team, f"stop {name.lower()}", arguments.timeout))
+    if arguments.names:
+        return 0
+    pid = owner_pid(team)
+    if pid is None:
+        print(f"Team {team.name!r} is not running.")
+        if (before := read_last_state(team)) is not None and not before.ended:
+            acquire_lock(team)
+            if killed := orphans.kill_orphans_of_predecessor(team):
+                print(f"Killed what its last supervisor had left: {', '.join(map(str, killed))}")
+        return 0
+    signal_owner(team, signal.SIGTERM)
+    ends = time.monotonic() + arguments.timeout
+    # The lock, not the process: whoever started the supervisor may be slow to reap it.
+    while owner_pid(team) == pid:
+        if time.monotonic() > ends:
+            raise StillRunning(f"Team {team.name!r}, pid {pid}, has not ended after {arguments.timeout:.0f} s.")
+        time.sleep(0.02)
+    print(f"Team {team.name!r} has ended.")
+    return 0

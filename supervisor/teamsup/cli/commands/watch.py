@@ -1,0 +1,72 @@
+"""``teamsup watch``: a line whenever something new waits for an agent, which wakes its idle Claude Code session."""
+
+import argparse
+import select
+import signal
+import sys
+import time
+from datetime import UTC, datetime
+from types import FrameType
+
+from teamsup.hub import MessageHub, SchemaTooNew, StoreError, Team
+from teamsup.hub.models import WakeStep
+from teamsup.terminal.console import open_as
+from teamsup.terminal.formatting import sanitize
+
+from ..arguments import add_agent
+
+# Always the same, so that nothing anybody wrote reaches a model this way.
+WAKE_LINE = "teamsup: new messages wait for you. Read them with team_read_messages."
+_GRACE_SECONDS = 0.3
+_MAX_TURN_SECONDS = 30.0
+_WAIT_SECONDS = 5.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_agent(parser, "whose messages to watch for")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    team = Team.named(arguments.team)
+    signal.signal(signal.SIGTERM, _end)
+    while _has_reader():
+        try:
+            with open_as(team, arguments.agent) as hub:
+                while _has_reader():
+                    _watch(hub)
+        except SchemaTooNew:
+            raise
+        except StoreError as error:
+            # The end of a monitor would wake its session for nothing, and nobody starts it again.
+            print(f"teamsup: {sanitize(str(error))}", file=sys.stderr, flush=True)
+            time.sleep(_WAIT_SECONDS)
+    return 0
+
+
+def _watch(hub: MessageHub) -> None:
+    if hub.wait(_WAIT_SECONDS, step=WakeStep.WOKEN):
+        # A waiting read, and the hooks of a running turn, are quieter: let them come first. But a turn that somebody
+        # has broken off never says that it has ended.
+        patience = time.monotonic() + _MAX_TURN_SECONDS
+        time.sleep(_GRACE_SECONDS)
+        while _is_in_turn(hub) and time.monotonic() < patience and hub.wait(0, step=WakeStep.WOKEN):
+            time.sleep(_GRACE_SECONDS)
+        # Who takes a step and cannot say it swallows it.
+        if _has_reader() and hub.take_wake_step(WakeStep.WOKEN):
+            print(WAKE_LINE, flush=True)
+
+
+def _is_in_turn(hub: MessageHub) -> bool:
+    agent = hub.find_agent(hub.agent)
+    return agent is not None and agent.is_present(datetime.now(UTC)) and agent.metadata.get("in_turn") is True
+
+
+def _has_reader() -> bool:
+    """Whether anybody is left at the other end of our output; a session that was killed says nothing."""
+    output = select.poll()
+    output.register(sys.stdout, 0)
+    return not output.poll(0)
+
+
+def _end(_: int, __: FrameType | None) -> None:
+    raise SystemExit(0)

@@ -1,0 +1,112 @@
+"""Findings, and the one decision behind them that is not obvious: who is deaf, and why. Pure."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from teamsup.hub.models import PRESENCE_TIMEOUT_SECONDS, RESERVED_KINDS
+from teamsup.terminal.formatting import format_duration
+
+FRESH_SECONDS = 60.0
+"""What is younger may well be read in this moment."""
+
+CommandHint = Callable[..., str]
+"""From words of a teamsup command to the line that a person can paste."""
+
+
+class Verdict(StrEnum):
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check, how it ended, and the next step where there is one."""
+
+    check: str
+    verdict: Verdict
+    text: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """An agent, how much waits for it, and by which ways it could hear of that. Ages are in seconds."""
+
+    name: str
+    kind: str = "agent"
+    status: str = "offline"
+    unread: int = 0
+    oldest_age: float | None = 0.0
+    """Of what can be read now; None when all was put off, or is behind an open message of the same conversation."""
+    heartbeat_age: float | None = None
+    is_present: bool = False
+    is_waiting: bool = False
+    """Something of its own has a doorbell up: a read that waits, or a daemon's loop."""
+    is_watched: bool = False
+    """A monitor would wake its session."""
+    hook_age: float | None = None
+    """When one was heard last; None for never."""
+
+
+def check_mailbox(mailbox: Mailbox, call: CommandHint) -> Finding:
+    """Whether an agent hears what waits for it."""
+    age = (
+        "none to be read yet" if mailbox.oldest_age is None else f"the oldest for {format_duration(mailbox.oldest_age)}"
+    )
+    waiting = f"{mailbox.unread} unread, {age}" if mailbox.unread else "nothing unread"
+    verdict, why, hint = _diagnose(mailbox, call)
+    return Finding(mailbox.name, verdict, f"{waiting}; {why}", hint)
+
+
+def _diagnose(mailbox: Mailbox, call: CommandHint) -> tuple[Verdict, str, str]:
+    here, ways = _describe_presence(mailbox), _describe_wakeups(mailbox)
+    if not mailbox.unread or (mailbox.is_present and (mailbox.oldest_age or 0.0) < FRESH_SECONDS):
+        return Verdict.OK, f"{here}, {ways}" if mailbox.kind == "agent" and mailbox.is_present else here, ""
+    if mailbox.kind in RESERVED_KINDS:
+        if mailbox.is_present:
+            return Verdict.FAILED, f"{here}, but does not read", f"See why with: {call('logs', mailbox.name)}"
+        hint = f"See why with: {call('ps', mailbox.name)}; or start the team: {call('start')}"
+        return Verdict.WARNING, here, hint
+    if mailbox.heartbeat_age is None:
+        how = call("init", "--claude", "--agent", mailbox.name)
+        hint = f"Start 'claude' in its project, set up with: {how}; or have a session start a subagent of that name."
+        return Verdict.WARNING, "no session has ever served it", hint
+    if not mailbox.is_present:
+        hint = "Start 'claude' in its project, or its subagent, again."
+        return Verdict.WARNING, f"no session serves it: {here}", hint
+    if mailbox.is_waiting:
+        hint = f"Restart its session; if that does not help: {call('hub', 'check')}"
+        return Verdict.FAILED, f"{here} and waits for messages, but does not get them", hint
+    if mailbox.is_watched:
+        hint = "Look at its session: it may be busy with something long, or waiting for an answer of yours."
+        return Verdict.WARNING, f"{here}, {ways}, but it has not read", hint
+    if mailbox.hook_age is not None:
+        hint = "Type anything in its session; without a monitor it hears only in a turn, or while it waits in a read."
+        return Verdict.WARNING, f"{here}, {ways}", hint
+    hint = f"Restart its session in a trusted project with the plugin: {call('init', '--claude')}"
+    return Verdict.FAILED, f"{here}, but deaf: {ways}", hint
+
+
+def _describe_presence(mailbox: Mailbox) -> str:
+    if mailbox.is_present:
+        return f"it is {mailbox.status}"
+    if mailbox.heartbeat_age is None:
+        return "never here yet"
+    since = f"last seen {format_duration(mailbox.heartbeat_age)} ago"
+    if mailbox.status == "offline" or mailbox.kind != "agent":
+        return f"{mailbox.status}, {since}"
+    return (
+        f"silent, {since}: its session died, or hangs" if mailbox.heartbeat_age >= PRESENCE_TIMEOUT_SECONDS else since
+    )
+
+
+def _describe_wakeups(mailbox: Mailbox) -> str:
+    """By what it hears, or that there is nothing."""
+    ways = [
+        *(["it waits in a read"] if mailbox.is_waiting else []),
+        *(["a monitor runs"] if mailbox.is_watched else []),
+        *([] if mailbox.hook_age is None else [f"a hook was heard {format_duration(mailbox.hook_age)} ago"]),
+    ]
+    return ", ".join(ways) or "it does not wait, no monitor runs, and no hook was ever heard"

@@ -1,0 +1,145 @@
+"""The ``teamsup`` command: finds the subcommand, imports only that, turns errors into a sentence and an exit code."""
+
+import argparse
+import importlib
+import io
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from teamsup.hub.errors import TeamsupError
+from teamsup.hub.team import Team
+from teamsup.terminal.formatting import sanitize
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+COMMANDS = {
+    "init": "write a commented teamsup.toml; with --claude, set up a project's Claude Code",
+    "start": "run the team, or start one worker of a team that runs",
+    "stop": "end the team, or one worker",
+    "ps": "show the state of the supervisor, the workers and the agents",
+    "restart": "restart one worker",
+    "reload": "apply a changed teamsup.toml and restart only the workers that it changes",
+    "logs": "show what the workers printed",
+    "service": "let systemd or launchd run the team: install, uninstall, status",
+    "chat": "talk to the team",
+    "send": "send one message",
+    "read": "read the messages that wait for you",
+    "agents": "list the agents that the team knows; rm NAME forgets one",
+    "hub": "inspect and maintain the message store: stats, check, backup, restore, prune, dead, retry",
+    "doctor": "check all parts of the team and of a project, and say how to mend what failed",
+    "mcp": "serve one agent's MCP tools on stdin and stdout, for Claude Code",
+    "watch": "print a line whenever something new waits for an agent, to wake its Claude Code",
+}
+_ENTRY_POINT_GROUP = "teamsup.commands"
+"""The entry points under which other packages bring commands of their own."""
+
+_LOOK_THEMSELVES = ("ps", "doctor", "service")
+"""These say in their own way that the team's folder is away."""
+_MAX_ERROR_CHARACTERS = 500
+
+_EPILOG = (
+    "The team is --team NAME, else $TEAMSUP_TEAM, else 'default'. "
+    "Its folder stands in $TEAMSUP_HOME, else in ~/.claude/teams."
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code."""
+    words = sys.argv[1:] if argv is None else list(argv)
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            # Closed by whoever called us.
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        # Neither an old terminal's encoding nor bytes that are no text may stop a message.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    arguments = _parser(words).parse_args(words)
+    os.umask(0o077)
+    try:
+        if not arguments.looks_itself:
+            _require_folder(arguments.team)
+        return int(arguments.run(arguments))
+    except TeamsupError as error:
+        print(f"teamsup: {sanitize(str(error))}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has enough; Python must not complain at its own exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except OSError as error:
+        print(f"teamsup: {sanitize(str(error))[:_MAX_ERROR_CHARACTERS]}", file=sys.stderr)
+        return os.EX_IOERR
+
+
+def _require_folder(name: str | None) -> None:
+    """Raises StoreAway when the team's folder is away and a supervisor waits for it: nobody may make another one."""
+    team = Team.named(name)
+    if not team.folder.is_dir():
+        from teamsup.supervisor.state_file import require_folder
+
+        require_folder(team)
+
+
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="teamsup", description="A message hub, a supervisor and bridges for a team of agents.", epilog=_EPILOG
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
+    chosen = next((word for word in words if not word.startswith("-")), None)
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+    for name, help_text in COMMANDS.items():
+        command = subparsers.add_parser(name, help=help_text, description=help_text[0].upper() + help_text[1:] + ".")
+        _add_team(command)
+        if name == chosen:
+            _load(command, name, importlib.import_module(f"teamsup.cli.commands.{name}"))
+    if chosen not in COMMANDS:
+        for name, point in _plugin_commands().items():
+            command = subparsers.add_parser(name, help=_summarize(point.load()) if chosen is None else "")
+            _add_team(command)
+            if name == chosen:
+                _load(command, name, point.load())
+    return parser
+
+
+def _add_team(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--team", metavar="NAME", help="the team (default: $TEAMSUP_TEAM or 'default')")
+
+
+def _load(command: argparse.ArgumentParser, name: str, module: Any) -> None:  # noqa: ANN401 - a module
+    module.add_arguments(command)
+    command.set_defaults(run=module.run, looks_itself=name in _LOOK_THEMSELVES)
+
+
+def _plugin_commands() -> "dict[str, EntryPoint]":
+    """Found only when they are asked for: it takes as long as all else."""
+    from importlib.metadata import entry_points
+
+    return {point.name: point for point in entry_points(group=_ENTRY_POINT_GROUP) if point.name not in COMMANDS}
+
+
+def _summarize(module: Any) -> str:  # noqa: ANN401 - a module
+    """What a command is for: how it describes itself, up to the first stop."""
+    command = argparse.ArgumentParser()
+    module.add_arguments(command)
+    first = str(command.description).partition(".")[0].partition(":")[0]
+    return first[:1].lower() + first[1:]
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Refuse, quoting no more than a line or two of what was typed."""
+        super().error(message if len(message) <= _MAX_ERROR_CHARACTERS else message[: _MAX_ERROR_CHARACTERS - 1] + "…")
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version
+
+        print(f"teamsup {version('teamsup')}")
+        parser.exit()

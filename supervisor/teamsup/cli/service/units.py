@@ -1,0 +1,137 @@
+"""The service managers: the unit that each is given for a team, and the commands that go with it."""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+from typing import Literal
+from xml.sax.saxutils import escape
+
+from teamsup.hub import CallerError, Team
+
+from ..resources import resource_path
+
+ServiceScope = Literal["user", "system"]
+
+_CONTROL_CHARACTERS = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+
+
+class UnusablePath(CallerError):
+    """A path that no unit can name."""
+
+    exit_code = os.EX_DATAERR
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSpec:
+    """What is to run: the team, the command whose ``start`` runs it, and the account that it runs as."""
+
+    team: Team
+    command: tuple[str, ...]
+    account: str
+
+
+@dataclass(frozen=True, slots=True)
+class ManagerCommand:
+    """A command of the service manager's. One that may fail undoes what may not be there."""
+
+    words: tuple[str, ...]
+    may_fail: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceManager:
+    """How one service manager looks after one team. Where ``look`` prints a match of ``active``, the service runs."""
+
+    template: str
+    path: Path
+    status_command: tuple[str, ...]
+    active_pattern: str
+    install_commands: tuple[ManagerCommand, ...]
+    stop_commands: tuple[ManagerCommand, ...]
+    cleanup_commands: tuple[ManagerCommand, ...]
+    logs_command: str
+
+    @property
+    def tool(self) -> str:
+        return self.status_command[0]
+
+
+def systemd_manager(team: Team, scope: ServiceScope, configuration: Path) -> ServiceManager:
+    """``configuration`` is where the user's programs have theirs."""
+    unit = f"teamsup@{team.name}.service"
+    option = ("--user",) if scope == "user" else ()
+
+    def step(*words: str, may_fail: bool = False) -> ManagerCommand:
+        return ManagerCommand(("systemctl", *option, *words), may_fail)
+
+    return ServiceManager(
+        template=f"systemd/{scope}.service",
+        path=(configuration / "systemd/user" if scope == "user" else Path("/etc/systemd/system")) / unit,
+        status_command=step("is-active", unit).words,
+        active_pattern=r"^(active|reloading)$",
+        install_commands=(step("daemon-reload"), step("enable", "--now", unit)),
+        stop_commands=(step("disable", "--now", unit),),
+        cleanup_commands=(step("daemon-reload"), step("reset-failed", unit, may_fail=True)),
+        logs_command=" ".join(("journalctl", *option, "-u", unit)),
+    )
+
+
+def launchd_manager(team: Team, scope: ServiceScope, home: Path, user_id: int) -> ServiceManager:
+    label = f"teamsup.{team.name}"
+    domain = f"gui/{user_id}" if scope == "user" else "system"
+    folder = home / "Library/LaunchAgents" if scope == "user" else Path("/Library/LaunchDaemons")
+    path = folder / f"{label}.plist"
+    # Bootstrap refuses what it has already, and bootout what it has not.
+    bootout = ManagerCommand(("launchctl", "bootout", f"{domain}/{label}"), may_fail=True)
+    return ServiceManager(
+        template=f"launchd/{'agent' if scope == 'user' else 'daemon'}.plist",
+        path=path,
+        status_command=("launchctl", "print", f"{domain}/{label}"),
+        active_pattern=r"^\s*state = running$",
+        install_commands=(bootout, ManagerCommand(("launchctl", "bootstrap", domain, str(path)))),
+        stop_commands=(bootout,),
+        cleanup_commands=(),
+        logs_command="teamsup logs",
+    )
+
+
+def render_unit(template: str, service: ServiceSpec) -> str:
+    """The unit: an XML property list where the template is one, else a unit of systemd's.
+
+    Raises UnfitPath where a path holds a line end, another control character or bytes that are no text.
+    """
+    team = service.team
+    for text in (str(team.folder), str(team.run), *service.command):
+        if _CONTROL_CHARACTERS.search(text):
+            raise UnusablePath(f"No unit can name {text!r}: it has characters that are no text.")
+    values = {
+        "TEAM": team.name,
+        "HOME_OF_TEAMS": str(team.folder.parent),
+        "FOLDER_OF_LOGS": str(team.logs),
+        "FOLDER_OF_SOCKETS": str(team.run.parent),
+        "PRIVATE_TMP": "yes" if team.folder in team.run.parents else "no",
+        "ACCOUNT": service.account,
+    }
+    if "<plist" in template:
+        values = {name: escape(value) for name, value in values.items()}
+        values["COMMAND"] = "\n\t\t".join(f"<string>{escape(word)}</string>" for word in service.command)
+    else:
+        values = {name: _escape_systemd(value) for name, value in values.items()}
+        values["COMMAND"] = " ".join(f'"{_escape_systemd(word)}"' for word in _systemd_command(service.command))
+    return Template(template).substitute(values)
+
+
+def read_template(name: str) -> str:
+    return resource_path(name).read_text("utf-8")
+
+
+def _systemd_command(command: tuple[str, ...]) -> tuple[str, ...]:
+    """Systemd runs no program with a quote or a backslash in its path, however it is written, but lets others do so."""
+    return ("/bin/sh", "-c", 'exec "$0" "$@"', *command) if set(command[0]) & set("'\"\\") else command
+
+
+def _escape_systemd(text: str) -> str:
+    """As systemd reads it between double quotes, where % begins a specifier."""
+    return text.replace("\\", r"\\").replace('"', r"\"").replace("%", "%%")

@@ -1,0 +1,210 @@
+"""What doctor finds of a team: its folder and disk, its hub, who runs in it, and workers of the user's own."""
+
+import grp
+import os
+import pwd
+import shutil
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from shlex import quote
+
+from teamsup.hub import NotConfigured, Team
+from teamsup.hub.engines import maintenance_progress
+from teamsup.hub.models import NOT_CONFIGURED, SUPERVISOR
+from teamsup.supervisor.configuration import team_configuration
+from teamsup.supervisor.configuration.env_file import UnusableEnvFile, read_env_file
+from teamsup.supervisor.configuration.team_configuration import Program
+from teamsup.supervisor.health.write_lock import find_lock_owner
+
+from .findings import CommandHint, Finding, Verdict
+from .team_status import ParticipantStatus, TeamStatus
+
+_MIN_FREE_BYTES = 2**30
+_PROBE_BYTES = 4096
+
+
+def check_folder(team: Team) -> list[Finding]:
+    """Whether the disk takes a write, and whether others may read, write or replace what is the team's."""
+    disk = [_check_disk(team.folder)] if team.folder.is_dir() else []
+    return [*disk, *_check_rights(team)]
+
+
+def _check_disk(folder: Path) -> Finding:
+    probe = folder / f".doctor-{os.getpid()}"
+    began = time.monotonic()
+    try:
+        free = shutil.disk_usage(folder).free
+        file = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            os.write(file, b"\0" * _PROBE_BYTES)
+            os.fsync(file)
+        finally:
+            os.close(file)
+            probe.unlink()
+    except OSError as error:
+        hint = f"Make room, or mount it for writing: df -h {folder}"
+        return Finding("disk", Verdict.FAILED, f"{folder} takes no write: {error.strerror}", hint)
+    text = f"takes a write in {(time.monotonic() - began) * 1000:.0f} ms, {free / 2**30:.1f} GiB are free"
+    if free < _MIN_FREE_BYTES:
+        return Finding("disk", Verdict.WARNING, text, f"Make room soon: df -h {folder}")
+    return Finding("disk", Verdict.OK, text)
+
+
+def _check_rights(team: Team) -> Iterator[Finding]:
+    for path, allowed in ((team.folder, 0o700), (team.run, 0o700), (team.logs, 0o700), *_database_files(team)):
+        try:
+            # Never opened: that would drop the locks that this process has in the database.
+            found = path.stat()
+        except OSError:
+            continue
+        if found.st_uid not in (os.getuid(), 0):
+            yield _foreign(path, found.st_uid)
+        elif found.st_mode & 0o777 & ~allowed:
+            text = f"others may use {path}: {found.st_mode & 0o777:o}"
+            yield Finding("rights", Verdict.FAILED, text, f"chmod {allowed:o} {quote(str(path))}")
+    for path in _folders_above(team):
+        with suppress(OSError):
+            found = path.stat()
+            if found.st_uid not in (os.getuid(), 0):
+                yield _foreign(path, found.st_uid)
+            elif _is_open(found):
+                text = f"others may replace what is in {path}: {found.st_mode & 0o777:o}"
+                yield Finding("rights", Verdict.FAILED, text, f"chmod go-w {quote(str(path))}")
+
+
+def _foreign(path: Path, owner: int) -> Finding:
+    hint = f"Take it over: chown {os.getuid()} {quote(str(path))}"
+    return Finding("rights", Verdict.FAILED, f"{path} belongs to user {owner}", hint)
+
+
+def _folders_above(team: Team) -> list[Path]:
+    """Those in which somebody could replace the team's folder or its configuration, up to the home folder, as ssh has
+    it; also those behind a link."""
+    home = Path(os.path.realpath(os.path.expanduser("~")))
+    found: dict[Path, None] = {}
+    for path in (team.folder, Path(os.path.realpath(team.folder)), Path(os.path.realpath(team.configuration))):
+        for parent in path.parents:
+            if parent != team.folder:
+                found[parent] = None
+            if parent == home:
+                break
+    return list(found)
+
+
+def _is_open(folder: os.stat_result) -> bool:
+    """Whether somebody else may rename what is in it. In one that is sticky, as /tmp is, only an owner may."""
+    if folder.st_mode & stat.S_ISVTX:
+        return False
+    return bool(folder.st_mode & stat.S_IWOTH or (folder.st_mode & stat.S_IWGRP and not _is_own_group(folder.st_gid)))
+
+
+def _is_own_group(number: int) -> bool:
+    """Whether nobody else is in it: many systems give each user such a group, and let it write in new folders."""
+    try:
+        group, user = grp.getgrgid(number), pwd.getpwuid(os.getuid())
+    except KeyError:
+        return False
+    return group.gr_name == user.pw_name and set(group.gr_mem) <= {user.pw_name}
+
+
+def _database_files(team: Team) -> Iterator[tuple[Path, int]]:
+    """Those in the folder, which others cannot enter: what is left to see is that they cannot write there."""
+    for name in ("messages.db", "messages.db-wal", "messages.db-shm", "teamsup.toml"):
+        yield team.folder / name, 0o644
+
+
+def check_hub(team: Team, trouble: str) -> list[Finding]:
+    """Why the hub cannot be used, and what happens to it now."""
+    work = maintenance_progress.read_maintenance(team.run)
+    found = []
+    if work is not None:
+        done = f", {work.done * 100 // work.total} % done" if work.total else ""
+        text = f"pid {work.pid} works on it: {work.kind} for {time.time() - work.started_at:.0f} s{done}"
+        found.append(Finding("maintenance", Verdict.WARNING, text, "Wait until it has ended."))
+    if trouble:
+        hint = f"Until that is mended nobody can send or read: look at {team.folder}, its rights and its disk."
+        if holder := _describe_lock_owner(team):
+            hint = f"{holder} Until it lets go nobody can send."
+        found.append(Finding("team", Verdict.FAILED, trouble, hint))
+    return found
+
+
+def _describe_lock_owner(team: Team) -> str:
+    """Who holds the write lock, in a sentence; empty: nobody, or that cannot be known."""
+    import psutil
+
+    try:
+        owner = find_lock_owner(team.database)
+        if owner is None or owner.pid is None:
+            return "" if owner is None else "A process that the system does not name holds the write lock."
+        return f"Pid {owner.pid} ({' '.join(psutil.Process(owner.pid).cmdline())[:200]}) holds the write lock."
+    except (OSError, ValueError, psutil.Error):
+        return ""
+
+
+def check_participants(roster: TeamStatus, call: CommandHint) -> list[Finding]:
+    """Who is not well, and why."""
+    if roster.pid is None:
+        hint = f"Agents can still write to each other; for the daemons: {call('start')}"
+        return [Finding(SUPERVISOR, Verdict.WARNING, "is not running", hint)]
+    unwell = [row for row in roster.rows if not row.well]
+    found = [] if any(row.name == SUPERVISOR for row in unwell) else [_supervisor_finding(roster.pid)]
+    if well := [row.name for row in roster.rows if row.kind == "daemon" and row.well and row.pid is not None]:
+        found.append(Finding("workers", Verdict.OK, f"{len(well)} run and are well: {', '.join(well)}"))
+    return [*found, *(_participant_finding(row, call) for row in unwell)]
+
+
+def _supervisor_finding(pid: int) -> Finding:
+    return Finding(SUPERVISOR, Verdict.OK, f"runs, pid {pid}")
+
+
+def _participant_finding(row: ParticipantStatus, call: CommandHint) -> Finding:
+    text = f"{row.state}: {row.note}" if row.note else row.state
+    hint = "" if row.kind not in ("daemon", SUPERVISOR) else f"See: {call('ps', row.name)}; {call('logs', row.name)}"
+    return Finding(row.name, Verdict.FAILED, text, hint)
+
+
+def check_configuration(team: Team, call: CommandHint) -> list[Finding]:
+    """Whether teamsup.toml can be taken over, and whether the workers of the user's own can be started."""
+    if not team.configuration.exists():
+        return []
+    try:
+        programs = team_configuration.load_configuration(team).programs.values()
+    except NotConfigured as error:
+        hint = f"Mend it, then: {call('reload')}"
+        return [Finding("configuration", Verdict.FAILED, str(error).rstrip("."), hint)]
+    found = [Finding("configuration", Verdict.OK, f"{team.configuration} can be taken over")]
+    return [*found, *(_check_program(program, call) for program in programs if not program.is_builtin)]
+
+
+def _check_program(program: Program, call: CommandHint) -> Finding:
+    name = f"[worker.{program.name}]"
+    if trouble := _find_program_fault(program):
+        verdict = Verdict.FAILED if program.autostart else Verdict.WARNING
+        return Finding(program.name, verdict, f"{name} {trouble}", f"Mend it, then: {call('restart', program.name)}")
+    return Finding(program.name, Verdict.OK, f"{name} can be started")
+
+
+def _find_program_fault(program: Program) -> str:
+    if not program.directory.is_dir():
+        return f"directory: there is no folder {program.directory}"
+    if program.env_file is not None:
+        try:
+            read_env_file(program.env_file)
+        except UnusableEnvFile as error:
+            return str(error)
+    command = program.command[0]
+    path = dict(program.environment).get("PATH")
+    # A command with a slash is looked up from its directory.
+    found = str(program.directory / command) if "/" in command else command
+    if shutil.which(found, path=path) is None:
+        return f"command: there is no program {command!r}"
+    return ""
+
+
+def is_not_configured(row: ParticipantStatus | None) -> bool:
+    """Whether nobody has configured this part of the team, and nobody must."""
+    return row is not None and row.state == NOT_CONFIGURED and row.well

@@ -1,0 +1,233 @@
+"""Everybody in a team, and how each of them is: what the supervisor has published, and what the hub knows."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from teamsup.hub import Agent, MessageHub, StoreError, StoreUnavailable, Team
+from teamsup.hub.models import DEGRADED, NOT_CONFIGURED, OFFLINE, PRESENCE_TIMEOUT_SECONDS, SUPERVISOR
+from teamsup.supervisor.health.crashes import Crash
+from teamsup.supervisor.health.degradation import (
+    degradation_reason,
+    is_from_process,
+    is_optional,
+    missing_configuration,
+)
+from teamsup.supervisor.processes.lifecycle import State, has_succeeded
+from teamsup.supervisor.processes.process_stats import read_stats
+from teamsup.supervisor.state_file import (
+    TeamState,
+    WorkerState,
+    holder_without_folder,
+    owner_pid,
+    read_state,
+    without_folder,
+)
+from teamsup.terminal.formatting import format_duration
+
+_DEGRADED, _UNKNOWN = DEGRADED.upper(), "unknown"
+_SUPERVISOR_SECONDS = PRESENCE_TIMEOUT_SECONDS / 2
+"""Three of its heartbeats: after so long without one it is not known how the team is."""
+_HEALTHY_STATES = (State.STARTING, State.RUNNING, State.STOPPED)
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantStatus:
+    """One participant. ``cpu_percent`` is the average of its life, of one core; None is unknown."""
+
+    name: str
+    kind: str
+    state: str
+    pid: int | None
+    uptime_seconds: float | None
+    restarts: int | None
+    heartbeat_age_seconds: float | None
+    cpu_percent: float | None
+    memory_bytes: int | None
+    unread: int
+    oldest_unread_seconds: float | None
+    note: str
+    well: bool
+    degraded_seconds: float | None = None
+    """Since when it runs and cannot do its work; None also where that is not known."""
+    deaths: tuple[Crash, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TeamStatus:
+    """All of them. ``pid`` is the supervisor's, if it runs; ``trouble`` is why the hub could not be read."""
+
+    rows: list[ParticipantStatus]
+    agents: Mapping[str, Agent]
+    pid: int | None
+    trouble: StoreError | None
+
+
+def read_team_status(team: Team) -> TeamStatus:
+    """Look once. Makes nothing."""
+    agents: dict[str, Agent] = {}
+    undeliverable: dict[str, int] = {}
+    trouble: StoreError | None = None
+    pid, waiting = owner_pid(team), holder_without_folder(team)
+    try:
+        if waiting is not None:
+            pid = waiting
+            raise StoreUnavailable(without_folder(team, waiting))
+        if team.database.exists():
+            with MessageHub(team) as hub:
+                agents = {agent.name: agent for agent in hub.agents()}
+                undeliverable = hub.undeliverable()
+        elif pid is not None:
+            raise StoreError(f"{team.database} is gone.")
+    except StoreError as error:
+        trouble = error
+    state = read_state(team)
+    rows = _rows(_workers(state, pid), agents, undeliverable, trouble)
+    if state is not None and state.trouble_since is not None and pid is not None:
+        rows[0] = replace(rows[0], degraded_seconds=max(0.0, time.time() - state.trouble_since))
+    return TeamStatus(rows, agents, pid, trouble)
+
+
+def _workers(state: TeamState | None, pid: int | None) -> tuple[WorkerState, ...]:
+    """The supervisor, which runs if it has a pid, and its workers."""
+    if pid is None:
+        workers = () if state is None else (_supervisor_state(state), *state.workers)
+        return tuple(replace(each, state=State.STOPPED, pid=None, started_at=None, reason="") for each in workers)
+    if state is None:
+        reason = "it runs, and what it has published cannot be read"
+        return (WorkerState(SUPERVISOR, _UNKNOWN, pid, None, 0, reason, _SUPERVISOR_SECONDS, ()),)
+    return (_supervisor_state(state), *state.workers)
+
+
+def _supervisor_state(state: TeamState) -> WorkerState:
+    shown = _DEGRADED if state.trouble else State.RUNNING
+    return WorkerState(SUPERVISOR, shown, state.pid, state.started_at, 0, state.trouble, _SUPERVISOR_SECONDS, ())
+
+
+def _rows(
+    workers: Sequence[WorkerState],
+    agents: Mapping[str, Agent],
+    undeliverable: Mapping[str, int],
+    trouble: StoreError | None,
+) -> list[ParticipantStatus]:
+    """The supervisor and its workers first, then agents, then names for which messages wait that nobody has."""
+    names = {worker.name for worker in workers}
+    others = [agent for agent in agents.values() if agent.name not in names and agent.kind != "console"]
+    return [
+        *(_worker_row(worker, agents.get(worker.name), trouble) for worker in workers),
+        *(_agent_row(agent) for agent in others),
+        *(_undeliverable_row(name, count) for name, count in undeliverable.items()),
+    ]
+
+
+def _worker_row(worker: WorkerState, agent: Agent | None, trouble: StoreError | None) -> ParticipantStatus:
+    now = datetime.now(UTC)
+    usage = read_stats(worker.pid) if worker.pid is not None else None
+    state, note, well = _condition(worker, agent, now, is_alive=usage is not None, trouble=trouble)
+    return ParticipantStatus(
+        name=worker.name,
+        kind="supervisor" if worker.name == SUPERVISOR else "daemon",
+        state=state,
+        pid=worker.pid,
+        uptime_seconds=None if worker.started_at is None else max(0.0, time.time() - worker.started_at),
+        restarts=worker.restarts,
+        heartbeat_age_seconds=_age(agent.last_heartbeat if agent else None, now) if worker.pid is not None else None,
+        cpu_percent=usage.cpu_percent if usage else None,
+        memory_bytes=usage.memory_bytes if usage else None,
+        unread=0 if agent is None else agent.unread,
+        oldest_unread_seconds=_age(agent.oldest_unread if agent else None, now),
+        note=note,
+        well=well,
+        degraded_seconds=_age(agent.degraded_since, now) if agent is not None and state == _DEGRADED else None,
+        deaths=worker.deaths,
+    )
+
+
+def _condition(
+    worker: WorkerState, agent: Agent | None, now: datetime, *, is_alive: bool, trouble: StoreError | None
+) -> tuple[str, str, bool]:
+    """A worker's state, the reason or its own note, and whether it is well. What is not known is not well."""
+    own = ""
+    if agent is not None and (
+        worker.state == State.EXITED or (worker.state == State.RUNNING and is_from_process(worker, agent, now))
+    ):
+        own = agent.note
+    if worker.state == State.EXITED and worker.reason == NOT_CONFIGURED:
+        return NOT_CONFIGURED, missing_configuration(worker, agent), is_optional(agent)
+    if worker.next_try_at is not None:
+        return worker.state, f"{worker.reason}; next try in {format_duration(worker.next_try_at - time.time())}", False
+    if worker.state not in _HEALTHY_STATES:
+        return worker.state, own or worker.reason, has_succeeded(worker.state, worker.reason)
+    if worker.pid is not None and not is_alive:
+        # With a full disk the supervisor cannot publish a death.
+        return _UNKNOWN, f"its process is gone, and its state was {worker.state}", False
+    if worker.state == State.RUNNING:
+        if reason := degradation_reason(worker, agent, now):
+            return _DEGRADED, reason, False
+        deadline = worker.heartbeat_seconds
+        if deadline is not None and (silence := _heartbeat_problem(agent, now, deadline, trouble)):
+            return _UNKNOWN, silence, False
+    return worker.state, own or worker.reason, True
+
+
+def _heartbeat_problem(agent: Agent | None, now: datetime, deadline: float, trouble: StoreError | None) -> str:
+    """Why it is not known whether somebody works who should send heartbeats; empty: it is."""
+    if trouble is not None:
+        return "its heartbeats cannot be read"
+    if agent is None or agent.last_heartbeat is None:
+        return "no heartbeat has come"
+    age = (now - agent.last_heartbeat).total_seconds()
+    if age < -PRESENCE_TIMEOUT_SECONDS:
+        return f"its last heartbeat is {format_duration(-age)} ahead of the clock"
+    return f"no heartbeat for {format_duration(age)}" if age > deadline else ""
+
+
+def _agent_row(agent: Agent) -> ParticipantStatus:
+    now = datetime.now(UTC)
+    is_present, beat = agent.is_present(now), agent.last_heartbeat
+    state, note, well = (agent.status if is_present else OFFLINE), agent.note, True
+    if not is_present and agent.degraded:
+        note = f"degraded when last seen: {note}"
+    if agent.degraded and is_present:
+        state, well = _DEGRADED, False
+    elif not is_present and agent.status != OFFLINE and beat is not None and beat > now:
+        state, note, well = _UNKNOWN, _heartbeat_problem(agent, now, PRESENCE_TIMEOUT_SECONDS, None), False
+    return ParticipantStatus(
+        name=agent.name,
+        kind=agent.kind,
+        state=state,
+        pid=None,
+        uptime_seconds=None,
+        restarts=None,
+        heartbeat_age_seconds=_age(beat, now),
+        cpu_percent=None,
+        memory_bytes=None,
+        unread=agent.unread,
+        oldest_unread_seconds=_age(agent.oldest_unread, now),
+        note=note,
+        well=well,
+        degraded_seconds=_age(agent.degraded_since, now) if is_present else None,
+    )
+
+
+def _undeliverable_row(name: str, count: int) -> ParticipantStatus:
+    return ParticipantStatus(
+        name=name,
+        kind="unknown",
+        state="undeliverable",
+        pid=None,
+        uptime_seconds=None,
+        restarts=None,
+        heartbeat_age_seconds=None,
+        cpu_percent=None,
+        memory_bytes=None,
+        unread=count,
+        oldest_unread_seconds=None,
+        note="nobody of that name has taken part yet",
+        well=True,
+    )
+
+
+def _age(moment: datetime | None, now: datetime) -> float | None:
+    return None if moment is None else max(0.0, (now - moment).total_seconds())

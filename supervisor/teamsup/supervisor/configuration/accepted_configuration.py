@@ -1,0 +1,107 @@
+"""The configuration that was accepted last: a file in ``run/`` that each worker reads at its start.
+
+A mistake that somebody saves in teamsup.toml reaches no worker before a reload, which refuses it. The file holds no
+values of [worker.NAME] environment: each worker may read it, and those are secrets of one of them.
+"""
+
+import json
+import os
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from typing import Any
+
+from teamsup.config.loader import load_file
+from teamsup.hub import NotConfigured, Team
+
+from . import team_configuration
+from .team_configuration import TeamConfiguration, owned_sections
+
+
+def stage_accepted(team: Team, accepted: TeamConfiguration) -> None:
+    """Write the file beside the one that counts. Raises OSError."""
+    tables = dict(accepted.sound_tables)
+    if isinstance(workers := tables.get("worker"), dict):
+        tables["worker"] = {name: _without_environment_values(worker) for name, worker in workers.items()}
+    text = json.dumps({"tables": tables, "whole": not accepted.fault}, default=str)
+    path = team.accepted_configuration.with_suffix(".new")
+    path.unlink(missing_ok=True)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def activate_staged(team: Team) -> None:
+    """Let the staged file count. Raises OSError."""
+    team.accepted_configuration.with_suffix(".new").replace(team.accepted_configuration)
+
+
+def load_at_boot(team: Team) -> tuple[TeamConfiguration, str]:
+    """Return the configuration to start with, and why that is not all of teamsup.toml; empty: it is.
+
+    With a file that is wrong or gone the team starts with the last accepted one; without one, with all workers whose
+    sections are right. Raises NotConfigured when neither can be had.
+    """
+    try:
+        found, trouble = team_configuration.load_configuration(team), ""
+    except NotConfigured as error:
+        trouble = str(error)
+        if (last := _load_last_accepted(team)) is not None:
+            return last, trouble
+        found = team_configuration.parse_configuration(team, load_file(team, must_exist=False))
+    try:
+        stage_accepted(team, found)
+        activate_staged(team)
+    except OSError:
+        # Without it each worker reads teamsup.toml itself, which is right now.
+        team.accepted_configuration.unlink(missing_ok=True)
+    return found, found.fault and trouble
+
+
+def replace_sections(names: Collection[str], new: Mapping[str, Any], old: Mapping[str, Any]) -> dict[str, Any]:
+    """The old tables, with the sections of these workers as the new ones have them."""
+    taken = {section for name in names for section in owned_sections(name)}
+    workers = {name: worker for name, worker in _worker_tables(old).items() if name.lower() not in names}
+    workers |= {name: worker for name, worker in _worker_tables(new).items() if name.lower() in names}
+    kept = {key: table for key, table in old.items() if key not in taken and key != "worker"}
+    return kept | {key: new[key] for key in taken if key in new} | ({"worker": workers} if workers else {})
+
+
+def is_equivalent(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether the tables mean the same. Of alerts the first in the file that fits counts."""
+    return one == other and list(one.get("alert", ())) == list(other.get("alert", ()))
+
+
+def _worker_tables(tables: Mapping[str, Any]) -> dict[str, Any]:
+    workers = tables.get("worker")
+    return workers if isinstance(workers, dict) else {}
+
+
+def _without_environment_values(worker: object) -> object:
+    """Names without values are no environment, so a worker that had one cannot be started without it."""
+    if isinstance(worker, dict) and isinstance(worker.get("environment"), dict):
+        return worker | {"environment": dict.fromkeys(worker["environment"])}
+    return worker
+
+
+def _restore_environments(team: Team, tables: dict[str, Any]) -> dict[str, Any]:
+    """The accepted tables with the values that the saved file has for the same names, where it can be read."""
+    with suppress(NotConfigured):
+        saved = _worker_tables(load_file(team))
+        for name, worker in _worker_tables(tables).items():
+            given = saved.get(name)
+            environment = given.get("environment") if isinstance(given, dict) else None
+            if isinstance(environment, dict) and list(environment) == list(worker.get("environment", ())):
+                worker["environment"] = environment
+    return tables
+
+
+def _load_last_accepted(team: Team) -> TeamConfiguration | None:
+    """The accepted configuration, if all of it was right and it said more than the defaults."""
+    try:
+        found = json.loads(team.accepted_configuration.read_text("utf-8"))
+        tables = dict(found["tables"]) if found["whole"] else {}
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    with suppress(NotConfigured):
+        # An older teamsup may have accepted what this one does not.
+        return team_configuration.parse_configuration(team, _restore_environments(team, tables)) if tables else None
+    return None

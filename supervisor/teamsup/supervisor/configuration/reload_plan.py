@@ -1,0 +1,49 @@
+"""What a changed configuration asks for. Pure."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from .team_configuration import Program
+
+
+@dataclass(frozen=True)
+class ReloadPlan:
+    """Names, each in the order of starting."""
+
+    start: tuple[str, ...] = ()
+    restart: tuple[str, ...] = ()
+    stop: tuple[str, ...] = ()
+    change: tuple[str, ...] = ()
+    """Needs no other process: what is new counts from now on, or from its next start."""
+    metrics_port: int | None = None
+    """None: it stays."""
+
+    def __str__(self) -> str:
+        moves = (("start", self.start), ("restart", self.restart), ("stop", self.stop), ("change", self.change))
+        parts = [f"{verb} {', '.join(names)}" for verb, names in moves if names]
+        if self.metrics_port is not None:
+            parts.append(f"metrics on port {self.metrics_port or 'none'}")
+        return "; ".join(parts) or "nothing has changed"
+
+
+def plan_reload(
+    old: Mapping[str, Program], new: Mapping[str, Program], active: Collection[str], held: Collection[str]
+) -> ReloadPlan:
+    """Restart only what its process was given otherwise; try again what is held: what it lacked may be there now.
+
+    ``active`` are those that run, or would if they could; ``held`` those that only a change can start again.
+    """
+    changed = {name for name, program in new.items() if name in old and old[name] != program}
+    enabled = {name for name in changed if new[name].autostart and not old[name].autostart}
+    start = tuple(
+        name
+        for name, program in new.items()
+        if program.autostart and name not in active and (name not in old or name in enabled or name in held)
+    )
+    restart = tuple(name for name in new if name in changed & set(active) and new[name].needs_new_process(old[name]))
+    return ReloadPlan(
+        start=start,
+        restart=restart,
+        stop=tuple(name for name in old if name not in new),
+        change=tuple(name for name in new if name in changed and name not in (*start, *restart)),
+    )

@@ -1,0 +1,188 @@
+"""A changed configuration: taken over as a whole, or refused as a whole. Also: what a file that was saved changes.
+
+A saved teamsup.toml counts at the next reload. Two exceptions need no reload: the sections that user_comm reads by
+itself, and the sections of a worker that is held until its configuration changes.
+"""
+
+import asyncio
+import os
+from collections.abc import Container
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from teamsup.config.loader import load_file
+from teamsup.hub import NotConfigured, TeamsupError
+from teamsup.terminal.hints import command_hint
+
+from ..processes.lifecycle import needs_configuration
+from . import accepted_configuration, team_configuration
+from .reload_plan import ReloadPlan, plan_reload
+from .team_configuration import TeamConfiguration, secrets_of
+
+if TYPE_CHECKING:
+    from ..supervisor import Supervisor
+
+_SELF_RELOADING_WORKER = "user_comm"
+_CAUSE, _SAVED = "configuration", "saved configuration"
+
+FileStamp = tuple[int, ...] | None
+
+
+class ConfigurationReloader:
+    """The configuration of a team that runs, and its changes."""
+
+    def __init__(self, supervisor: "Supervisor") -> None:
+        self._supervisor = supervisor
+        self._lock = asyncio.Lock()
+        self._stamps = self._read_stamps()
+        with suppress(TeamsupError):
+            supervisor.manager.saved_secrets = secrets_of(load_file(supervisor.team))
+        self._is_unfinished = False
+        self.note = ""
+        """For people: that the saved file waits for a reload."""
+
+    async def reload(self) -> ReloadPlan:
+        """Take over teamsup.toml, or change nothing.
+
+        Raises NotConfigured for a mistake in it, StoreError or OSError when it cannot be taken over now.
+        """
+        async with self._lock:
+            stamps = self._read_stamps()
+            try:
+                tables = await self._saved_tables()
+                new = await asyncio.to_thread(team_configuration.parse_configuration, self._supervisor.team, tables)
+                team_configuration.require_sound(new)
+            except NotConfigured as error:
+                self._stamps |= stamps
+                self.show_fault(str(error))
+                self._supervisor.publish()
+                raise
+            plan = await self._apply(self._keep_spawned_values(new, new.programs), "reload")
+            self._stamps |= stamps
+            self.show_fault("")
+            return plan
+
+    async def check_files(self) -> None:
+        """Where a file of the configuration was changed, show it, and try again the workers that are held."""
+        stamps = self._read_stamps()
+        is_old = all(self._stamps.get(path, stamp) == stamp for path, stamp in stamps.items())
+        if self._lock.locked() or (is_old and not self._is_unfinished):
+            self._stamps = stamps | self._stamps
+            return
+        try:
+            async with self._lock:
+                # A file that was away for a moment is news also when it is back as it was.
+                self._is_unfinished = True
+                new = await self._load_immediate_changes()
+                if new.tables != self._supervisor.configuration.tables or self._blocked_names():
+                    await self._apply(new, "a file was saved")
+        except (TeamsupError, OSError) as error:
+            self._supervisor.troubles.begin(_SAVED, f"What was saved cannot be taken over: {error}")
+        else:
+            self._stamps |= stamps
+            self._is_unfinished = False
+            self._supervisor.troubles.end(_SAVED)
+
+    async def _load_immediate_changes(self) -> TeamConfiguration:
+        """Return what was accepted, with what counts of the saved file at once."""
+        team, accepted = self._supervisor.team, self._supervisor.configuration
+        try:
+            tables = await self._saved_tables()
+            saved = await asyncio.to_thread(team_configuration.parse_configuration, team, tables)
+        except NotConfigured as error:
+            self.show_fault(str(error))
+            return accepted
+        at_once = {_SELF_RELOADING_WORKER, *self._blocked_names()} - {
+            name for name, each in saved.programs.items() if each.fault
+        }
+        taken = accepted_configuration.replace_sections(at_once & saved.programs.keys(), tables, accepted.tables)
+        how = command_hint(team, "reload")
+        waits = not accepted_configuration.is_equivalent(tables, taken)
+        self.show_fault(saved.fault, f"teamsup.toml has changed. Take it over with: {how}" if waits else "")
+        return self._keep_spawned_values(
+            await asyncio.to_thread(team_configuration.parse_configuration, team, taken), at_once
+        )
+
+    async def _saved_tables(self) -> dict[str, Any]:
+        """Read the saved file. Its secrets are kept from others at once, also if the file is not taken over."""
+        tables = await asyncio.to_thread(load_file, self._supervisor.team)
+        self._supervisor.manager.saved_secrets = secrets_of(tables)
+        return tables
+
+    def _keep_spawned_values(self, new: TeamConfiguration, counting: Container[str]) -> TeamConfiguration:
+        """What processes were given of their env_files goes on where a file is away, or does not count yet."""
+        programs = dict(new.programs)
+        for name, member in self._supervisor.manager.processes.items():
+            program = programs.get(name)
+            if program is not None and (program.env_file_values is None or name not in counting):
+                programs[name] = replace(program, env_file_values=member.spawned_program.env_file_values)
+        return replace(new, programs=programs)
+
+    def show_fault(self, fault: str, note: str = "") -> None:
+        """Show what is wrong in teamsup.toml, or that it waits for a reload."""
+        if not fault:
+            self._supervisor.troubles.end(_CAUSE)
+        else:
+            holds_one = fault in (program.fault for program in self._supervisor.configuration.programs.values())
+            self._supervisor.troubles.begin(
+                _CAUSE, fault if holds_one else f"The saved teamsup.toml is not in use: {fault}"
+            )
+        if note and note != self.note:
+            self._supervisor.log(note)
+        self.note = "" if fault else note
+
+    async def _apply(self, new: TeamConfiguration, why: str) -> ReloadPlan:
+        """Prepare all that may fail, then switch."""
+        supervisor, old = self._supervisor, self._supervisor.configuration
+        port = None if new.metrics_port == old.metrics_port else new.metrics_port
+        with ExitStack() as undo:
+            for program in new.programs.values():
+                if program.name not in supervisor.manager.processes:
+                    supervisor.logs.open(program.name, program.log_bytes, program.log_files)
+                    undo.callback(supervisor.logs.close_log, program.name)
+                    supervisor.logs.require_writable(program.name)
+            metrics = supervisor.metrics
+            if port is not None:
+                metrics = supervisor.open_metrics(port)
+                if metrics is not None:
+                    undo.callback(metrics.close)
+            await asyncio.to_thread(accepted_configuration.stage_accepted, supervisor.team, new)
+            await asyncio.to_thread(supervisor.enrollment.enroll, new)
+            accepted_configuration.activate_staged(supervisor.team)
+            undo.pop_all()
+        held = self._blocked_names()
+        active = {member.name for member in supervisor.manager.processes.values() if member.wanted} - held
+        given = {name: supervisor.manager.processes[name].spawned_program for name in old.programs}
+        plan = replace(plan_reload(given, new.programs, active, held), metrics_port=port)
+        if plan != ReloadPlan() or why == "reload":
+            supervisor.log(f"{why}: {plan}")
+        supervisor.configuration = new
+        for name in plan.stop:
+            supervisor.remove_worker(name)
+        supervisor.manager.configure(new.programs, {})
+        supervisor.manager.restart(*plan.restart)
+        supervisor.manager.start(*plan.start)
+        supervisor.publish()
+        await supervisor.replace_metrics(metrics)
+        return plan
+
+    def _blocked_names(self) -> set[str]:
+        return {
+            member.name for member in self._supervisor.manager.processes.values() if needs_configuration(member.process)
+        }
+
+    def _read_stamps(self) -> dict[Path, FileStamp]:
+        programs = self._supervisor.configuration.programs.values()
+        files = {self._supervisor.team.configuration, *(file for program in programs for file in program.watched_files)}
+        return {file: _read_stamp(file) for file in files}
+
+
+def _read_stamp(file: Path) -> FileStamp:
+    try:
+        found = os.stat(file)
+    except OSError:
+        return None
+    # A chmod mends as well, and changes only the last of these.
+    return found.st_mtime_ns, found.st_size, found.st_ino, found.st_ctime_ns

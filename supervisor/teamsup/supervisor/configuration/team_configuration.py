@@ -1,0 +1,341 @@
+"""What the supervisor runs, from teamsup.toml and the workers that come with teamsup."""
+
+import graphlib
+import signal
+import sys
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from teamsup.config.loader import Config, load_file
+from teamsup.config.sections import (
+    BUILTIN_WORKERS,
+    GROUP_CLASSES,
+    SECTION_CLASSES,
+    GatewaySection,
+    MetricsSection,
+    MonitorSection,
+    TeamSection,
+    WorkerSection,
+    parse_size,
+)
+from teamsup.config.source_section import SourceSection, check_sources
+from teamsup.hub import CallerError, NotConfigured, Team
+from teamsup.hub.models import PRESENCE_TIMEOUT_SECONDS, SUPERVISOR
+from teamsup.hub.tables.agents import normalize_agent_name
+
+from ..processes.lifecycle import ProcessPolicy, RestartPolicy
+from .env_file import UnusableEnvFile, Variables, read_env_file
+
+_WORKER_MODULES = {
+    "user_comm": "teamsup.workers.user_comm.user_comm_daemon",
+    "monitor-bridge": "teamsup.workers.monitor_bridge.bridge",
+    "gateway": "teamsup.workers.gateway.discord_gateway",
+}
+_SECTION_OWNERS = {
+    "user_comm": "user_comm",
+    "route": "user_comm",
+    "monitor-bridge": "monitor-bridge",
+    "source": "monitor-bridge",
+    "alert": "monitor-bridge",
+    "watchdog": "monitor-bridge",
+    "gateway": "gateway",
+}
+"""Which of teamsup's own workers each section is about."""
+_HEALTHY_SECONDS = 60.0
+# Discord allows a bot a thousand logins a day and then takes its token away.
+_HEALTHY_SECONDS_OF = {"gateway": 300.0}
+_FIRST_HEARTBEAT_SECONDS = 60.0
+_READY_AFTER_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Program:
+    """A worker as the supervisor knows it: a command to run, and the rules for that."""
+
+    name: str
+    command: tuple[str, ...]
+    directory: Path = Path()
+    environment: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    env_file: Path | None = None
+    env_file_values: Variables | None = field(default=(), repr=False)
+    """What the file said when the configuration was read; None: it could not be read, and may be back at the start."""
+    withheld_variables: tuple[str, ...] = ()
+    """Variables of the supervisor's own that hold secrets of other workers."""
+    autostart: bool = True
+    policy: ProcessPolicy = field(default_factory=ProcessPolicy)
+    start_seconds: float = _FIRST_HEARTBEAT_SECONDS
+    heartbeat_seconds: float | None = None
+    stop_signal: signal.Signals = signal.SIGTERM
+    depends_on: tuple[str, ...] = ()
+    memory_max: int | None = None
+    log_bytes: int = 10 * 2**20
+    log_files: int = 3
+    worker_settings: tuple[object, ...] = ()
+    """All that teamsup's own worker reads in teamsup.toml at its start."""
+    watched_files: tuple[Path, ...] = ()
+    """Those that it reads at its start besides the configuration: a change of one lets it be tried again."""
+    fault: str = ""
+    """What a person has to mend in its sections before it can start; empty: nothing."""
+
+    @property
+    def spawn_settings(self) -> tuple[object, ...]:
+        """What a process is given at its start: what differs here needs another one; all else counts at once."""
+        return (
+            self.command,
+            self.directory,
+            self.environment,
+            self.env_file,
+            self.heartbeat_seconds,
+            self.worker_settings,
+        )
+
+    def needs_new_process(self, old: "Program") -> bool:
+        """Whether a process of ``old`` was given something else. An env_file that is away changes nothing."""
+        values = self.env_file_values
+        return self.spawn_settings != old.spawn_settings or (values is not None and values != old.env_file_values)
+
+    @property
+    def is_builtin(self) -> bool:
+        return self.name in BUILTIN_WORKERS
+
+
+@dataclass(frozen=True)
+class TeamConfiguration:
+    agents: tuple[str, ...]
+    operators: tuple[str, ...]
+    notify_on_crash: tuple[str, ...]
+    keep_seconds: float
+    metrics_port: int
+    monitor_section: MonitorSection
+    programs: Mapping[str, Program]
+    """By name, each behind those it depends on."""
+    tables: Mapping[str, Any] = field(repr=False)
+    """What it was read from."""
+    sound_tables: Mapping[str, Any] = field(repr=False)
+    """The same without the sections that are wrong, for workers that read a section of another one."""
+
+    @property
+    def fault(self) -> str:
+        """The first thing wrong with a worker's sections; empty: nothing."""
+        return next((program.fault for program in self.programs.values() if program.fault), "")
+
+
+def load_configuration(team: Team) -> TeamConfiguration:
+    """Read teamsup.toml, which must be there and be right. Raises NotConfigured, saying what is wrong where."""
+    return require_sound(parse_configuration(team, load_file(team)))
+
+
+def require_sound(found: TeamConfiguration) -> TeamConfiguration:
+    """Return a configuration without a fault. Raises NotConfigured, saying what is wrong where."""
+    if found.fault:
+        raise NotConfigured(found.fault)
+    return found
+
+
+def parse_configuration(team: Team, tables: Mapping[str, Any]) -> TeamConfiguration:
+    """Read these tables of a configuration; what is wrong in the sections of one worker is the fault of its program.
+
+    Raises NotConfigured, saying what is wrong where, for what concerns all.
+    """
+    settings = Config(team, tables)
+    settings.check_section_names([*SECTION_CLASSES, *GROUP_CLASSES])
+    section = settings.section("team", TeamSection)
+    port = settings.section("metrics", MetricsSection).port
+    try:
+        written = {normalize_agent_name(name): name for name in settings.names_of("worker")}
+        if len(written) < len(settings.names_of("worker")):
+            raise ValueError("two [worker.NAME] sections have the same name")
+        if SUPERVISOR in written:
+            raise ValueError(f"[worker.{SUPERVISOR}]: that name is the supervisor's own")
+        for agent in section.agents:
+            if normalize_agent_name(agent) in written:
+                raise ValueError(f"[team] agents: {agent!r} is a worker's name")
+    except (ValueError, CallerError) as error:
+        raise NotConfigured(f"{settings.path}: {str(error).rstrip('.')}.") from error
+    faults = _faults_of_builtin_workers(settings)
+    sound = Config(
+        team, {key: table for key, table in settings.tables.items() if _SECTION_OWNERS.get(key) not in faults}
+    )
+    secrets = secrets_of(tables)
+    programs = []
+    for name in dict.fromkeys((*BUILTIN_WORKERS, *written)):
+        try:
+            _check_environment(name, tables.get("worker", {}).get(written.get(name)))
+            worker = sound.subsection("worker", written[name], WorkerSection) if name in written else WorkerSection()
+            program = _program(name, worker, sound, section, team)
+        except (ValueError, CallerError) as error:
+            program = Program(name, (), fault=_describe_fault(settings, error))
+        withheld = secrets_withheld_from(name, secrets)
+        programs.append(replace(program, withheld_variables=withheld, fault=faults.get(name) or program.fault))
+    return TeamConfiguration(
+        agents=tuple(normalize_agent_name(agent) for agent in section.agents),
+        operators=tuple(normalize_agent_name(agent) for agent in section.operators),
+        notify_on_crash=tuple(normalize_agent_name(agent) for agent in section.told_of_deaths),
+        keep_seconds=section.keep_days * 86400,
+        metrics_port=port,
+        monitor_section=_monitor_section(settings),
+        programs=_in_start_order(programs, settings),
+        tables=tables,
+        sound_tables=sound.tables,
+    )
+
+
+def _check_environment(name: str, worker: object) -> None:
+    """Raises ValueError where an accepted configuration, which holds no values, is all that is known of it."""
+    environment = worker.get("environment") if isinstance(worker, dict) else None
+    if isinstance(environment, dict) and None in environment.values():
+        raise ValueError(f"[worker.{name}] environment cannot be read. Mend the file")
+
+
+def owned_sections(name: str) -> tuple[str, ...]:
+    """The sections that are about this worker, besides [worker.NAME]."""
+    return tuple(section for section, owner in _SECTION_OWNERS.items() if owner == name)
+
+
+def _monitor_section(settings: Config) -> MonitorSection:
+    """Return [monitor-bridge] for the supervisor's own use, also when the sections beside it have a mistake."""
+    try:
+        return settings.section("monitor-bridge", MonitorSection)
+    except NotConfigured:
+        return MonitorSection()
+
+
+def secrets_of(tables: Mapping[str, Any]) -> dict[str, set[str]]:
+    """Return which of the supervisor's own variables hold a secret, and the workers that need it.
+
+    Also those that a section names that has a mistake: they are secrets as well.
+    """
+    owners = {"DISCORD_TOKEN": {"gateway"}}
+    sources = tables.get("source")
+    for source in sources.values() if isinstance(sources, Mapping) else ():
+        if isinstance(source, Mapping) and isinstance(name := source.get("secret_variable"), str) and name:
+            owners.setdefault(name, set()).add("monitor-bridge")
+    return owners
+
+
+def secrets_withheld_from(name: str, secrets: Mapping[str, Collection[str]]) -> tuple[str, ...]:
+    """Return those of the variables that are secrets of other workers."""
+    return tuple(secret for secret, owners in secrets.items() if name not in owners)
+
+
+def _faults_of_builtin_workers(settings: Config) -> dict[str, str]:
+    """What is wrong in the sections of teamsup's own workers, by worker."""
+    faults: dict[str, str] = {}
+    for section, owner in _SECTION_OWNERS.items():
+        try:
+            if section in GROUP_CLASSES:
+                settings.sections_of(section, GROUP_CLASSES[section])
+            else:
+                settings.section(section, SECTION_CLASSES[section])
+            if section == "source":
+                listen = settings.section("monitor-bridge", MonitorSection).listen
+                check_sources(listen, settings.sections_of("source", SourceSection))
+        except (ValueError, CallerError) as error:
+            faults.setdefault(owner, _describe_fault(settings, error))
+    return faults
+
+
+def _describe_fault(settings: Config, error: Exception) -> str:
+    return str(error) if isinstance(error, NotConfigured) else f"{settings.path}: {str(error).rstrip('.')}."
+
+
+def _program(name: str, section: WorkerSection, settings: Config, team_section: TeamSection, team: Team) -> Program:
+    """Raises ValueError, naming the section."""
+    label = f"[worker.{name}]"
+    ours = name in BUILTIN_WORKERS
+    if ours and section.command:
+        raise ValueError(f"{label} command: this worker comes with teamsup; give yours another name")
+    if not ours and not section.command:
+        raise ValueError(f'{label} needs a command, such as command = ["python", "bot.py"]')
+    heartbeat = section.heartbeat_seconds or (PRESENCE_TIMEOUT_SECONDS if ours else None)
+    stays_up = section.start_seconds or _READY_AFTER_SECONDS
+    env_file = _path(label, "env_file", section.env_file, team) if section.env_file else None
+    return Program(
+        name=name,
+        command=(sys.executable, "-m", _WORKER_MODULES[name], "--team", team.name) if ours else section.command,
+        directory=_path(label, "directory", section.directory, team),
+        environment=tuple(section.environment.items()),
+        env_file=env_file,
+        env_file_values=_read_env_values(env_file),
+        autostart=section.autostart,
+        policy=ProcessPolicy(
+            restart=RestartPolicy(section.restart),
+            ready_after=stays_up if heartbeat is None else None,
+            stop_seconds=section.stop_seconds or team_section.stop_seconds,
+            healthy_seconds=_HEALTHY_SECONDS_OF.get(name, _HEALTHY_SECONDS),
+            backoff_max=_HEALTHY_SECONDS_OF.get(name, _HEALTHY_SECONDS),
+        ),
+        start_seconds=section.start_seconds or _FIRST_HEARTBEAT_SECONDS,
+        heartbeat_seconds=heartbeat,
+        stop_signal=signal.Signals[f"SIG{section.stop_signal}"],
+        depends_on=tuple(normalize_agent_name(other) for other in section.depends_on),
+        memory_max=parse_size("memory_max", section.memory_max) if section.memory_max else None,
+        log_bytes=parse_size("log_max", section.log_max),
+        log_files=section.log_files,
+        watched_files=tuple(_watched_files(name, env_file, settings, team)),
+        worker_settings=_builtin_settings(name, settings, team_section) if ours else (),
+    )
+
+
+def _builtin_settings(name: str, settings: Config, team_section: TeamSection) -> tuple[object, ...]:
+    # user_comm follows its sections by itself.
+    own = () if name == "user_comm" else owned_sections(name)
+    several = [
+        tuple(settings.sections_of(section, GROUP_CLASSES[section]).items())
+        if section in GROUP_CLASSES
+        else settings.section(section, SECTION_CLASSES[section])
+        for section in own
+    ]
+    return team_section.unread_seconds, *several
+
+
+def _watched_files(name: str, env_file: Path | None, settings: Config, team: Team) -> Iterator[Path]:
+    if env_file is not None:
+        yield env_file
+    named = []
+    if name == "gateway":
+        named = [settings.section("gateway", GatewaySection).token_file]
+    elif name == "monitor-bridge":
+        named = [source.secret_file for source in settings.sections_of("source", SourceSection).values()]
+    for text in named:
+        if text and not text.startswith("$"):
+            yield _path(f"[{name}]", "file", text, team)
+
+
+def _path(label: str, key: str, name: str, team: Team) -> Path:
+    """Relative to the team's folder, whatever folder the supervisor was started in. It need not exist yet."""
+    try:
+        return team.folder / Path(name).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"{label} {key}: {error}") from error
+
+
+def _read_env_values(env_file: Path | None) -> Variables | None:
+    try:
+        return read_env_file(env_file) if env_file is not None else ()
+    except UnusableEnvFile:
+        return None
+
+
+def _in_start_order(programs: Iterable[Program], settings: Config) -> dict[str, Program]:
+    """Each behind those it depends on, else as they stand in the file. Who depends on what cannot be has that fault."""
+    by_name = {program.name: program for program in programs}
+    for program in list(by_name.values()):
+        if unknown := [other for other in program.depends_on if other not in by_name]:
+            reason = f"[worker.{program.name}] depends_on: there is no worker {unknown[0]!r}"
+            by_name[program.name] = _without_dependencies(program, f"{settings.path}: {reason}.")
+    while True:
+        sorter = graphlib.TopologicalSorter({name: program.depends_on for name, program in by_name.items()})
+        try:
+            return {name: by_name[name] for name in sorter.static_order()}
+        except graphlib.CycleError as error:
+            circle = error.args[1]
+            reason = f"{settings.path}: depends_on goes in a circle: {' on '.join(circle)}."
+            by_name |= {name: _without_dependencies(by_name[name], reason) for name in circle}
+
+
+def _without_dependencies(program: Program, fault: str) -> Program:
+    """The program that depends on nobody, because of a fault in what it depends on."""
+    return replace(program, depends_on=(), fault=program.fault or fault)

@@ -1,0 +1,42 @@
+"""A request to the supervisor of a running team, and its answer."""
+
+from teamsup.hub import CallerError, Team
+from teamsup.hub.models import SUPERVISOR
+from teamsup.terminal.console import ask_once
+from teamsup.terminal.formatting import sanitize
+
+from ..state_file import require_running
+
+WAIT_SECONDS_KEY = "seconds"
+"""In the metadata of a request, for how long its sender wants the supervisor to wait for workers to be ready."""
+EXIT_CODE_KEY = "exit_code"
+"""In the metadata of a refusal, the exit code with which a command ends on it."""
+_ANSWER_SECONDS = 5.0
+"""How much longer the answer may take than what was asked for."""
+
+
+class RequestRefused(CallerError):
+    """The supervisor did not do what it was asked to, or not all of it."""
+
+    def __init__(self, text: str, exit_code: int) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code
+
+
+class WorkersNotReady(CallerError):
+    """The team runs, but not all of it."""
+
+    exit_code = 4  # as of ps
+
+
+def send_request(team: Team, request: str, seconds: float) -> str:
+    """Ask the team's supervisor, which waits for its workers for so many seconds, and return its answer.
+
+    Raises NotRunning, NoAnswer and Refused.
+    """
+    require_running(team)
+    answer = ask_once(team, SUPERVISOR, request, seconds + _ANSWER_SECONDS, metadata={WAIT_SECONDS_KEY: float(seconds)})
+    if answer.message_type == "error":
+        code = answer.metadata.get(EXIT_CODE_KEY)
+        raise RequestRefused(sanitize(answer.content), code if isinstance(code, int) else CallerError.exit_code)
+    return sanitize(answer.content)

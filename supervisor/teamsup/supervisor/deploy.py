@@ -1,9 +1,0 @@
-"""What comes with teamsup for other programs to use: deploy/, in the installed package or in the checkout."""
-
-from pathlib import Path
-
-
-def shipped(name: str) -> Path:
-    """The file or folder of that name in deploy/."""
-    installed, checkout = (Path(__file__).parents[height] / "deploy" for height in (1, 3))
-    return (installed if installed.is_dir() else checkout) / name

@@ -1,0 +1,154 @@
+"""Tells the team of workers that die or are degraded, and are well again: kept until the hub has taken it."""
+
+import math
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+
+from teamsup.hub import MessageHub, UnknownRecipient
+from teamsup.hub.models import NOT_CONFIGURED, USER_COMM, new_message_id
+
+from ..processes.lifecycle import ALIVE
+from ..processes.managed_process import ManagedProcess
+from . import crashes
+from .crashes import Crash, CrashSeries, WorkerCondition
+from .degradation import Troubles
+
+MONITOR_BRIDGE = "monitor-bridge"
+_EXPIRES_SECONDS = 24 * 3600.0
+_CAUSE_PREFIX = "told of deaths:"
+_MIN_DEGRADED_SECONDS = 60.0
+
+
+class CrashNotifier:
+    """What is still to be told. That somebody cannot be told is one of the ``troubles``."""
+
+    def __init__(self, hub: MessageHub, troubles: Troubles, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._hub = hub
+        self._troubles = troubles
+        self._clock = clock
+        self._pending: list[tuple[str, str, bool]] = []
+        """Ids, texts, and whether monitor-bridge tells people the same."""
+        self._series: dict[str, CrashSeries] = {}
+        self._missing_recipients: set[str] = set()
+        self._degraded: dict[str, tuple[float, bool]] = {}
+        """Since when, and whether that was told."""
+
+    def enqueue(self, text: str, *, is_incident: bool = False) -> None:
+        self._pending.append((new_message_id(), text, is_incident))
+
+    def record_crash(self, name: str, death: Crash) -> None:
+        """Have a death told, with what belongs to it, when it is due."""
+        self._series[name] = crashes.add_crash(self._series.get(name), death, self._clock())
+
+    def next_report_in(self) -> float:
+        """Seconds until something becomes due. What is due already waits for the hub, and hurries nobody."""
+        left = [row.report_at - self._clock() for row in self._series.values() if row.unreported]
+        return min((seconds for seconds in left if seconds > 0), default=math.inf)
+
+    def collect(self, members: Iterable[ManagedProcess], *, is_watched: bool, optional: Collection[str] = ()) -> None:
+        """Put into words what is due. ``is_watched``: monitor-bridge makes incidents of the others' crash loops;
+        ``optional``: nobody has set these up, and that is no news."""
+        for name in [
+            name for name, row in self._series.items() if name in optional and row.last.reason == NOT_CONFIGURED
+        ]:
+            del self._series[name]
+        workers = {member.name: member for member in members}
+        standings = {name: self._condition_of(member) for name, member in workers.items()}
+        well = {name for name, member in workers.items() if self._has_recovered(member)}
+        watched = set(workers) - {MONITOR_BRIDGE} if is_watched else set()
+        self._collect(standings, well, watched)
+
+    def _collect(
+        self, standings: Mapping[str, WorkerCondition], well: Collection[str], watched: Collection[str]
+    ) -> None:
+        now = self._clock()
+        for name in set(self._series) - set(standings):
+            del self._series[name]
+        for name in sorted(set(self._series).intersection(well)):
+            self._collect_recovery(name, standings[name], now, is_incident=name in watched)
+        if not any(row.unreported and row.report_at <= now for row in self._series.values()):
+            return
+        told = [(name, row, standings[name]) for name, row in self._series.items() if row.unreported]
+        for name, row, standing in told:
+            self._series[name] = crashes.mark_reported(row, now, runs=standing.state in ALIVE)
+        for is_incident in (False, True):
+            several = [each for each in told if _is_incident(each[1], each[0] in watched) is is_incident]
+            if several:
+                text = crashes.describe(*several[0], time.time()) if len(several) == 1 else ""
+                self.enqueue(text or crashes.describe_several(several, time.time()), is_incident=is_incident)
+
+    def _collect_recovery(self, name: str, standing: WorkerCondition, now: float, *, is_incident: bool) -> None:
+        row = self._series[name]
+        if row.recovered_at is None and (not row.unreported or row.report_at <= now):
+            self._series[name] = crashes.mark_recovered(row, now)
+            # Of a single death it was told that the worker was started again, and it was.
+            if row.unreported or row.was_down or row.count > 1:
+                text = crashes.describe_recovery(name, row, standing)
+                self.enqueue(text, is_incident=_is_incident(row, is_incident))
+
+    def _condition_of(self, member: ManagedProcess) -> WorkerCondition:
+        process = member.process
+        next_try = None if process.due is None else time.time() + process.due - self._clock()
+        return WorkerCondition(process.state, process.reason, member.started_at, next_try)
+
+    def _has_recovered(self, member: ManagedProcess) -> bool:
+        """Whether its failures are forgotten."""
+        ready_at = member.process.ready_at
+        return ready_at is not None and self._clock() - ready_at >= member.program.policy.healthy_seconds
+
+    def track_degraded(self, reasons: Mapping[str, str], *, is_watched: bool) -> None:
+        """Tell once that workers cannot do their work, if that lasts, and once that they can again.
+
+        ``reasons`` are those of all that are degraded now; ``is_watched`` as in gather().
+        """
+        now = self._clock()
+        for name, reason in reasons.items():
+            since, is_told = self._degraded.setdefault(name, (now, False))
+            if not is_told and now - since >= _MIN_DEGRADED_SECONDS:
+                self._degraded[name] = since, True
+                self.enqueue(f"{name} runs and cannot do its work: {reason}", is_incident=is_watched)
+        for name in set(self._degraded) - set(reasons):
+            _, was_told = self._degraded.pop(name)
+            if was_told:
+                self.enqueue(f"{name} is no longer degraded.", is_incident=is_watched)
+
+    def send_pending(self, recipients: Collection[str]) -> None:
+        """Raises StoreError; then nothing is lost, and what was told already is not told again."""
+        for name in self._missing_recipients.difference(recipients):
+            self._note_recipient(name, sentence="")
+        while self._pending:
+            message_id, text, is_incident = self._pending[0]
+            for recipient in recipients:
+                if not (is_incident and recipient == USER_COMM):
+                    self._send(recipient, text, f"{message_id}.{recipient}")
+            del self._pending[0]
+
+    def _send(self, recipient: str, text: str, message_id: str) -> None:
+        try:
+            self._hub.send(
+                recipient,
+                text,
+                message_type="notification",
+                priority="high",
+                message_id=message_id,
+                expires_in=_EXPIRES_SECONDS,
+            )
+        except UnknownRecipient:
+            sentence = f"Nobody named {recipient!r} is there to be told of a death. See told_of_deaths in teamsup.toml."
+            self._note_recipient(recipient, sentence)
+        else:
+            self._note_recipient(recipient, sentence="")
+
+    def _note_recipient(self, name: str, sentence: str) -> None:
+        """Note that somebody cannot be told; an empty sentence: that they can, or need not."""
+        if sentence:
+            self._missing_recipients.add(name)
+            self._troubles.begin(f"{_CAUSE_PREFIX} {name}", sentence)
+        else:
+            self._missing_recipients.discard(name)
+            self._troubles.end(f"{_CAUSE_PREFIX} {name}")
+
+
+def _is_incident(row: CrashSeries, is_watched: bool) -> bool:
+    """Whether monitor-bridge tells people of it. What is not started again it does not know as a loop."""
+    return is_watched and row.is_loop and row.last.next_try_at is not None

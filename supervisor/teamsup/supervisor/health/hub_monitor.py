@@ -1,0 +1,113 @@
+"""Watches whether the hub takes writes: names the process that prevents it, and replaces a worker that does."""
+
+import asyncio
+import time
+from contextlib import suppress
+
+from teamsup.hub import MessageHub, TeamsupError
+from teamsup.hub.engines import maintenance_progress
+from teamsup.hub.engines.maintenance_progress import MaintenanceProgress
+
+from ..processes import lifecycle, orphans
+from ..processes.process_manager import ProcessManager
+from . import write_outage
+from .degradation import Troubles
+from .write_lock import LockOwner, find_lock_owner
+from .write_outage import WriteOutage
+
+CHECK_SECONDS = 1.0
+_CAUSE = "write lock"
+_HEARTBEATS_TO_WAIT = 3
+_HEARTBEAT_SECONDS = 5.0
+_HEARTBEATS_PER_DEADLINE = 4
+_STALLED_SECONDS = 60.0
+"""Maintenance without progress for so long is taken for a hang."""
+
+
+class HubMonitor:
+    """What the supervisor knows of its writes to the hub; ``troubles`` says what prevents them."""
+
+    def __init__(self, hub: MessageHub, crew: ProcessManager, troubles: Troubles) -> None:
+        self._hub = hub
+        self._manager = crew
+        self._troubles = troubles
+        self._waiting_since: float | None = None
+        self._outage: WriteOutage | None = None
+
+    @property
+    def outage_seconds(self) -> float:
+        """How long the hub has been seen to take no write."""
+        return 0.0 if self._outage is None else self._outage.seconds
+
+    def begin_write(self) -> None:
+        """A write of the supervisor's own begins: the next look may find that it waits, or has failed."""
+        if self._waiting_since is None:
+            self._waiting_since = time.monotonic()
+
+    def end_write(self) -> None:
+        """It has ended well."""
+        self._waiting_since = self._outage = None
+        self._troubles.end(_CAUSE)
+
+    async def check(self) -> None:
+        """Look once, every LOOK_SECONDS."""
+        if self._waiting_since is None or time.monotonic() - self._waiting_since < CHECK_SECONDS:
+            return
+        version, owner = await asyncio.to_thread(self._observe)
+        if self._waiting_since is None:
+            return
+        self._outage = found = write_outage.observe(self._outage, version, owner, time.monotonic(), CHECK_SECONDS)
+        patience = self._deadline()
+        if found.seconds < patience:
+            return
+        pid = None if owner is None else owner.pid
+        work = await asyncio.to_thread(maintenance_progress.read_maintenance, self._hub.team.run, pid)
+        if work is not None and work.seconds_without_progress(time.time()) < _STALLED_SECONDS:
+            self._troubles.begin(_CAUSE, _describe_progress(work))
+        elif owner is None:
+            self._troubles.begin(_CAUSE, "The hub takes no writes, and no program holds it. Look at its disk.")
+        elif found.held_seconds >= patience:
+            await self._resolve(owner.pid, work)
+
+    def _observe(self) -> tuple[int | None, LockOwner | None]:
+        version = None
+        with suppress(TeamsupError):
+            version = self._hub.data_version()
+        try:
+            return version, find_lock_owner(self._hub.team.database)
+        except Exception:
+            # Whatever it is: the supervisor goes on, and says that it does not know.
+            return version, LockOwner(None)
+
+    def _deadline(self) -> float:
+        """Three heartbeats of the worker that sends them most often."""
+        deadlines = (member.program.heartbeat_seconds for member in self._manager.processes.values() if member.wanted)
+        return _HEARTBEATS_TO_WAIT * min(
+            [_HEARTBEAT_SECONDS, *(seconds / _HEARTBEATS_PER_DEADLINE for seconds in deadlines if seconds)]
+        )
+
+    async def _resolve(self, pid: int | None, stalled: MaintenanceProgress | None) -> None:
+        """Free the hub from a process of ours; name any other."""
+        if pid is None:
+            text = "A process that the system does not name, perhaps in a container, holds the hub's write lock."
+            self._troubles.begin(_CAUSE, text)
+            return
+        lineage = await asyncio.to_thread(orphans.find_lineage, pid)
+        what = f"holds the hub's write lock{f' for a {stalled.kind} that does not progress' if stalled else ''}."
+        if (member := self._manager.process_of(lineage)) is not None:
+            self._troubles.begin(_CAUSE, f"{member.name} (pid {pid}) {what} It is replaced.")
+            self._manager.apply(member, lifecycle.Hung("it held the hub's write lock and did not let go"))
+        elif lineage.is_supervisor:
+            text = f"The supervisor itself (pid {pid}) {what} Stop the team and start it again."
+            self._troubles.begin(_CAUSE, text)
+        elif lineage.is_adopted:
+            self._troubles.begin(_CAUSE, f"Pid {pid}, which a worker left behind, {what} It is killed.")
+            await asyncio.to_thread(orphans.kill_tree, pid)
+        else:
+            self._troubles.begin(_CAUSE, f"Pid {pid} ({lineage.command}) {what} End that program.")
+
+
+def _describe_progress(work: MaintenanceProgress) -> str:
+    """In tenths, so that the log does not fill up with them."""
+    done = f", {work.done * 10 // work.total * 10} %" if work.total else ""
+    return f"The hub takes no writes while pid {work.pid} works on it ({work.kind}{done})."

@@ -1,0 +1,39 @@
+"""Whether the hub takes writes, and who prevents it. Pure.
+
+What counts is observed time, as for heartbeats: of the time between two looks no more than a punctual supervisor would
+have spent. A commit by any process shows that nobody holds the database.
+"""
+
+from dataclasses import dataclass, replace
+
+from .write_lock import LockOwner
+
+MAX_INTERVAL_RATIO = 1.5
+"""Of the time between two looks, at most this many times the usual one counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOutage:
+    """A time in which the supervisor's own write waits or fails. Seconds; ``looked_at`` is monotonic."""
+
+    observed_at: float
+    data_version: int | None
+    """Changes with every commit of anybody; None while the hub cannot be read."""
+    owner: LockOwner | None = None
+    seconds: float = 0.0
+    """Observed without a commit of anybody."""
+    held_seconds: float = 0.0
+    """Observed with the same owner of the write lock."""
+
+
+def observe(
+    before: WriteOutage | None, version: int | None, owner: LockOwner | None, now: float, usual: float
+) -> WriteOutage:
+    """Return what one more look shows. ``usual`` is the time between two looks."""
+    if before is None or before.data_version != version:
+        return WriteOutage(now, version, owner)
+    passed = min(now - before.observed_at, MAX_INTERVAL_RATIO * usual)
+    seen = replace(before, observed_at=now, owner=owner, seconds=before.seconds + passed)
+    return replace(
+        seen, held_seconds=before.held_seconds + passed if owner is not None and owner == before.owner else 0.0
+    )

@@ -1,0 +1,145 @@
+"""One worker's process: started, heard, ended."""
+
+import ctypes
+import errno
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Container, Mapping
+from contextlib import suppress
+
+from ..configuration.env_file import read_env_file
+from ..configuration.team_configuration import Program
+from ..sd_notify import SERVICE_VARIABLES
+from .resource_limits import restore_limits
+
+_CHUNK_BYTES = 16384  # bytes: what one worker may say before the others are heard
+_MAX_LINE_BYTES = 65536
+_MAX_FINAL_CHUNKS = 16
+_PR_SET_PDEATHSIG = 1
+_INHERITED = {
+    **{name: value for name, value in os.environ.items() if name not in SERVICE_VARIABLES},
+    "PYTHONUNBUFFERED": "1",
+    # SIGABRT makes a Python program print its stacks.
+    "PYTHONFAULTHANDLER": "1",
+}
+_prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+
+
+def inherited_environment(withheld: Container[str]) -> dict[str, str]:
+    """Return the variables that a process gets from us: all but these."""
+    return {name: value for name, value in _INHERITED.items() if name not in withheld}
+
+
+class Child:
+    """A process in a session of its own, so that Ctrl-C reaches the supervisor alone.
+
+    On Linux the kernel kills it when the supervisor dies; elsewhere a worker notices by its parent's pid.
+    """
+
+    def __init__(self, program: Program, environment: Mapping[str, str]) -> None:
+        """``environment`` is added to the program's own. Raises EnvFileTrouble, or OSError or another error of Popen's,
+        when the command cannot be run now."""
+        supervisor, is_ours = os.getpid(), program.is_builtin
+        from_file = () if program.env_file is None else read_env_file(program.env_file)
+
+        def die_with_supervisor() -> None:
+            # Between fork and exec, with threads around: system calls, resolved beforehand, and nothing that locks.
+            restore_limits(is_ours)
+            if _prctl is not None:
+                _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+                if os.getppid() != supervisor:
+                    os._exit(os.EX_TEMPFAIL)
+
+        self.env_file_values = from_file
+        _require_program(program)
+        self._popen = subprocess.Popen(
+            program.command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=die_with_supervisor,
+            cwd=program.directory,
+            env={
+                **inherited_environment(program.withheld_variables),
+                **dict(from_file),
+                **dict(program.environment),
+                **environment,
+            },
+        )
+        assert self._popen.stdout is not None  # noqa: S101 - asked for above
+        self.output = self._popen.stdout.fileno()
+        os.set_blocking(self.output, False)
+        self._unfinished = b""
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    def exit_code(self) -> int | None:
+        """None while it runs; negative for a signal.
+
+        What it left behind in its group is ended first: once the code is taken, another group may have its number.
+        """
+        if self._popen.returncode is None and _has_ended(self.pid):
+            self.kill()
+        return self._popen.poll()
+
+    def terminate(self, number: int = signal.SIGTERM) -> None:
+        """Ask it to end."""
+        self._signal(number)
+        # What was stopped would never hear of it.
+        self._signal(signal.SIGCONT)
+
+    def dump_stacks(self) -> None:
+        """Let it say where it hangs and die of that: a Python program prints the stack of every thread."""
+        self._signal(signal.SIGABRT)
+        self._signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: int) -> None:
+        """To the process and what it has started in its group."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, number)
+
+    def read_lines(self, say: Callable[[list[str]], None]) -> bool:
+        """Pass on lines that stand ready, those of one read at once; False at the end of the output."""
+        try:
+            chunk = os.read(self.output, _CHUNK_BYTES)
+        except BlockingIOError:
+            return True
+        *lines, self._unfinished = (self._unfinished + chunk).split(b"\n")
+        if lines:
+            say([line.decode(errors="replace") for line in lines])
+        if not chunk or len(self._unfinished) > _MAX_LINE_BYTES:
+            self._flush(say)
+        return bool(chunk)
+
+    def close(self, say: Callable[[list[str]], None]) -> None:
+        """Once it has exited: pass on its last lines."""
+        for _ in range(_MAX_FINAL_CHUNKS):
+            if not self.read_lines(say):
+                break
+        self._flush(say)
+        if self._popen.stdout is not None:
+            self._popen.stdout.close()
+
+    def _flush(self, say: Callable[[list[str]], None]) -> None:
+        if self._unfinished:
+            say([self._unfinished.decode(errors="replace")])
+            self._unfinished = b""
+
+
+def _has_ended(pid: int) -> bool:
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def _require_program(program: Program) -> None:
+    """Raise FileNotFoundError before a fork, which is dear where many programs are away and tried again and again."""
+    name = program.command[0]
+    if os.sep in name and program.directory.is_dir() and not (program.directory / name).exists():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)

@@ -1,0 +1,231 @@
+"""What next for a worker's process, given its state, an event and the time. Pure: nothing here starts or kills.
+
+The states are supervisord's. A dead worker is replaced at once the first time, then after exponentially longer pauses
+with full jitter, for ever; a worker that was well for long enough has its failures forgotten.
+"""
+
+import os
+import signal
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from teamsup.hub.models import NOT_CONFIGURED
+
+DUMP_SECONDS = 1.0
+"""How long a hung worker has to say where it hangs before it is killed."""
+_FIRST_BACKOFF_SECONDS = 0.5
+
+
+class State(StrEnum):
+    STOPPED = "STOPPED"
+    STARTING = "STARTING"
+    RUNNING = "RUNNING"
+    BACKOFF = "BACKOFF"
+    STOPPING = "STOPPING"
+    EXITED = "EXITED"
+    FATAL = "FATAL"
+
+
+class RestartPolicy(StrEnum):
+    """Which ends of a worker are repaired."""
+
+    ALWAYS = "always"
+    ON_FAILURE = "on-failure"
+    NEVER = "never"
+
+
+class Action(StrEnum):
+    SPAWN = "spawn"
+    TERMINATE = "terminate"
+    DUMP = "dump"
+    KILL = "kill"
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessPolicy:
+    """What a worker's configuration says of its life; in seconds."""
+
+    restart: RestartPolicy = RestartPolicy.ALWAYS
+    ready_after: float | None = None
+    """When staying up is all that shows it is running; None: its heartbeat does."""
+    stop_seconds: float = 10.0
+    healthy_seconds: float = 60.0
+    """After so long in RUNNING its failures are forgotten."""
+    backoff_max: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One worker as the supervisor sees it. Times are monotonic seconds."""
+
+    state: State = State.STOPPED
+    ready_at: float | None = None
+    """Since when it has been RUNNING."""
+    restarts: int = 0
+    """Times it was started again after a death."""
+    failures: int = 0
+    """Deaths in a row, with no time of health in between."""
+    due: float | None = None
+    """When a tick has something to do: the end of a backoff, of a start, or of the patience with a stop."""
+    will_replace: bool = False
+    """While STOPPING: what ends it counts as a death."""
+    reason: str = ""
+    """Why it is not running, or is about to be replaced."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The worker's first heartbeat has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpawnFailed:
+    """The command could not be run: for a reason that may pass, or one that only a person can remove."""
+
+    reason: str
+    is_temporary: bool = False
+    jitter: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """The process is gone. ``code`` is negative for a signal; ``jitter`` is a random number from 0 to 1."""
+
+    code: int
+    jitter: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Hung:
+    """Its heartbeat has stopped."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryExceeded:
+    """It uses more memory than it may."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    pass
+
+
+Event = Start | Ready | SpawnFailed | Exited | Hung | MemoryExceeded | Stop | Tick
+Transition = tuple[Process, tuple[Action, ...]]
+ALIVE = (State.STARTING, State.RUNNING)
+BLOCKED = (State.EXITED, State.FATAL)
+"""Until somebody starts it, or its configuration changes."""
+
+
+def transition(process: Process, event: Event, now: float, policy: ProcessPolicy = ProcessPolicy()) -> Transition:
+    """The process after the event, and what is to be done for that."""
+    state = process.state
+    match event:
+        case Start() if state not in (*ALIVE, State.STOPPING):
+            return _spawn(replace(process, failures=0), now, policy)
+        case Ready() if state is State.STARTING:
+            return _running(process, now)
+        case SpawnFailed(reason, passing, jitter) if state is State.STARTING:
+            if passing:
+                return _back_off(replace(process, failures=process.failures + 1, reason=reason), jitter, now, policy)
+            return replace(process, state=State.FATAL, due=None, reason=reason), ()
+        case Exited(code, jitter):
+            return _exited(process, code, jitter, now, policy)
+        case Hung(reason) if state in ALIVE:
+            return _replace(process, reason, now + DUMP_SECONDS), (Action.DUMP,)
+        case MemoryExceeded(reason) if state in ALIVE:
+            return _replace(process, reason, now + policy.stop_seconds), (Action.TERMINATE,)
+        case Stop():
+            return _stop(process, now, policy)
+        case Tick() if process.due is not None and now >= process.due:
+            return _deadline_reached(process, now, policy)
+    return process, ()
+
+
+def describe_exit(code: int) -> str:
+    """An exit code in words."""
+    if code >= 0:
+        return NOT_CONFIGURED if code == os.EX_CONFIG else f"exit code {code}"
+    try:
+        return f"signal {-code} ({signal.Signals(-code).name})"
+    except ValueError:
+        return f"signal {-code}"
+
+
+def needs_configuration(process: Process) -> bool:
+    """Whether it lacks something that a changed configuration may bring."""
+    return process.state is State.FATAL or (process.state is State.EXITED and process.reason == NOT_CONFIGURED)
+
+
+def has_succeeded(state: str, reason: str) -> bool:
+    """Whether a worker was meant to end, and has done so well."""
+    return state == State.EXITED and reason == describe_exit(0)
+
+
+def _spawn(process: Process, now: float, policy: ProcessPolicy) -> Transition:
+    due = None if policy.ready_after is None else now + policy.ready_after
+    return replace(process, state=State.STARTING, ready_at=None, due=due, will_replace=False, reason=""), (
+        Action.SPAWN,
+    )
+
+
+def _running(process: Process, now: float) -> Transition:
+    return replace(process, state=State.RUNNING, ready_at=now, due=None), ()
+
+
+def _replace(process: Process, reason: str, due: float) -> Process:
+    return replace(process, state=State.STOPPING, due=due, will_replace=True, reason=reason)
+
+
+def _stop(process: Process, now: float, policy: ProcessPolicy) -> Transition:
+    if process.state in ALIVE:
+        return replace(process, state=State.STOPPING, due=now + policy.stop_seconds), (Action.TERMINATE,)
+    if process.state is State.STOPPING:
+        return replace(process, will_replace=False), ()
+    return replace(process, state=State.STOPPED, due=None, reason=""), ()
+
+
+def _deadline_reached(process: Process, now: float, policy: ProcessPolicy) -> Transition:
+    if process.state is State.BACKOFF:
+        return _spawn(replace(process, restarts=process.restarts + 1), now, policy)
+    if process.state is State.STARTING:
+        return _running(process, now)
+    return replace(process, due=None), (Action.KILL,)
+
+
+def _exited(process: Process, code: int, jitter: float, now: float, policy: ProcessPolicy) -> Transition:
+    reason = process.reason if process.will_replace else describe_exit(code)
+    gone = replace(process, ready_at=None, due=None, will_replace=False, reason=reason)
+    if process.state is State.STOPPING and not process.will_replace:
+        return replace(gone, state=State.STOPPED, reason=""), ()
+    well = code == 0 and not process.will_replace
+    if (
+        code == os.EX_CONFIG
+        or policy.restart is RestartPolicy.NEVER
+        or (well and policy.restart is RestartPolicy.ON_FAILURE)
+    ):
+        return replace(gone, state=State.EXITED), ()
+    healthy = process.ready_at is not None and now - process.ready_at >= policy.healthy_seconds
+    failures = 1 if healthy else process.failures + 1
+    if failures == 1:
+        return _spawn(replace(gone, failures=failures, restarts=process.restarts + 1), now, policy)
+    return _back_off(replace(gone, failures=failures), jitter, now, policy)
+
+
+def _back_off(process: Process, jitter: float, now: float, policy: ProcessPolicy) -> Transition:
+    longest = min(policy.backoff_max, _FIRST_BACKOFF_SECONDS * 2.0 ** max(0, min(process.failures - 2, 20)))
+    return replace(process, state=State.BACKOFF, due=now + jitter * longest), ()

@@ -1,0 +1,107 @@
+"""One log file: appended to, rotated, opened again after others have moved it, and honest about its losses."""
+
+import errno
+import os
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+_CHECK_SECONDS = 1.0
+_DISK_FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class LogFile:
+    """Nothing raises: what cannot be written is counted, and the count stands before the next line that can be."""
+
+    def __init__(self, path: Path, size: int, kept: int) -> None:
+        """Keep at most ``size`` bytes in it and ``kept`` older files, whose names end in .1, .2 …"""
+        self.max_bytes = size
+        self.kept_files = kept
+        self._path = path
+        self._file: int | None = None
+        self._bytes = 0
+        self._check_at = 0.0
+        self._lost_lines = 0
+        self._loss_reason = ""
+        with suppress(OSError):
+            self._open()
+
+    def write(self, at: str, lines: Sequence[str]) -> None:
+        """Append lines, each behind the time."""
+        shown = [f"{self._lost_lines} lines were lost {self._loss_reason}", *lines] if self._lost_lines else lines
+        data = "".join(f"{at} {line}\n" for line in shown).encode("utf-8", "replace")
+        try:
+            self._write(data)
+        except OSError as error:
+            if not self._lost_lines:
+                full = error.errno in _DISK_FULL_ERRORS
+                self._loss_reason = "while the disk was full" if full else f"because of an error: {error.strerror}"
+            self._lost_lines += len(lines)
+        else:
+            self._lost_lines = 0
+
+    def require_writable(self) -> None:
+        """Raise OSError unless it can be opened."""
+        if self._file is None:
+            self._open()
+
+    def close(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def _write(self, data: bytes) -> None:
+        """Append all of it or nothing. Raises OSError."""
+        self._reopen_if_moved()
+        if self._bytes and self._bytes + len(data) > self.max_bytes:
+            self._rotate()
+        if self._file is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        written = 0
+        try:
+            while written < len(data):
+                written += os.write(self._file, data[written:])
+        except OSError:
+            with suppress(OSError):
+                os.ftruncate(self._file, os.fstat(self._file).st_size - written)
+            raise
+        self._bytes += written
+
+    def _reopen_if_moved(self) -> None:
+        """Once a second, open what has the name now, if that is another file.
+
+        While that is impossible the old one takes the lines: perhaps it was moved with its folder, and comes back.
+        """
+        now = time.monotonic()
+        if now < self._check_at:
+            return
+        self._check_at = now + _CHECK_SECONDS
+        if self._file is not None:
+            found = os.fstat(self._file)
+            with suppress(OSError):
+                if os.path.samestat(found, os.stat(self._path)):
+                    self._bytes = found.st_size
+                    return
+        try:
+            self._open()
+        except OSError:
+            if self._file is None:
+                raise
+
+    def _open(self) -> None:
+        """Open what has the name now, or make it. Raises OSError."""
+        with suppress(OSError):
+            self._path.parent.mkdir(mode=0o700)
+        file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self.close()
+        self._file, self._bytes = file, os.fstat(file).st_size
+
+    def _rotate(self) -> None:
+        """Begin another file. Where that is impossible, the one that is open grows."""
+        names = [self._path, *(Path(f"{self._path}.{number}") for number in range(1, self.kept_files + 1))]
+        with suppress(OSError):
+            for older, newer in zip(reversed(names[1:]), reversed(names[:-1]), strict=True):
+                with suppress(FileNotFoundError):
+                    newer.replace(older)
+            self._open()

@@ -1,0 +1,49 @@
+"""One worker: what it should be, what it is, and what is known of it."""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from ..configuration.team_configuration import Program
+from ..health import crashes as deaths
+from ..health.crashes import Crash
+from ..health.heartbeats import Heartbeat
+from .child import Child
+from .lifecycle import ALIVE, Process, State
+
+
+@dataclass
+class ManagedProcess:
+    program: Program
+    crashes: tuple[Crash, ...] = ()
+    wanted: bool = False
+    restart_pending: bool = False
+    """To be stopped, and as it is wanted started again."""
+    process: Process = field(default_factory=Process)
+    child: Child | None = None
+    tag: str = ""
+    """By which everything that comes from its process is known."""
+    last_heartbeat: datetime | None = None
+    """The last heartbeat that was seen, and that of an earlier process."""
+    stale_heartbeat: datetime | None = None
+    heartbeat: Heartbeat = field(default_factory=lambda: Heartbeat(0.0))
+    last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=deaths.KEPT_LINES))
+    started_at: float | None = None
+    timer: asyncio.TimerHandle | None = None
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def name(self) -> str:
+        return self.program.name
+
+    @property
+    def spawned_program(self) -> Program:
+        """Its program, with what its process was given of the env_file, which may have changed since."""
+        if self.child is None:
+            return self.program
+        return replace(self.program, env_file_values=self.child.env_file_values)
+
+    @property
+    def is_active(self) -> bool:
+        return self.process.state in (*ALIVE, State.STOPPING)

@@ -1,0 +1,49 @@
+"""Ends what the processes of workers have left behind, of many workers at once: each look goes over all processes."""
+
+import asyncio
+from collections.abc import Callable
+
+from . import orphans
+
+_AFTER_START_SECONDS = 0.05
+
+
+class OrphanKiller:
+    """``say`` keeps a line in the log."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._log = say
+        self._pause = _AFTER_START_SECONDS
+        self._names: dict[str, str] = {}
+        """By the marks of processes that have ended."""
+        self._task: asyncio.Task[None] | None = None
+
+    def add(self, name: str, mark: str) -> None:
+        """A process of this worker has ended: look for what has the same mark."""
+        self._names[mark] = name
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._kill_orphans())
+
+    def skip_pause(self) -> None:
+        """Wait for no more starts."""
+        self._pause = 0.0
+
+    async def wait(self) -> None:
+        """Return once nothing is left of what was added."""
+        if self._task is not None:
+            await self._task
+
+    async def _kill_orphans(self) -> None:
+        """After the next processes have started: those have other marks, and need not share the processor with this."""
+        while self._names:
+            await asyncio.sleep(self._pause)
+            names, self._names = self._names, {}
+            try:
+                left = await asyncio.to_thread(orphans.kill_orphans_of_workers, names)
+            except Exception as error:
+                # Whatever it is: the next look is for the next processes.
+                self._log(f"what {', '.join(names.values())} had left was not found: {type(error).__name__}: {error}")
+                continue
+            for mark, killed in left.items():
+                pids = ", ".join(map(str, killed))
+                self._log(f"{names[mark]} had left {len(killed)} processes, which are killed: {pids}")

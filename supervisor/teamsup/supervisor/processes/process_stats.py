@@ -1,0 +1,60 @@
+"""What a process uses. On Linux read from /proc: a person waits for ``ps``, and psutil took a quarter of that time."""
+
+import os
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessStats:
+    """``cpu_percent`` is the average of its life, of one core; ``memory_bytes`` what it has in memory."""
+
+    cpu_percent: float
+    memory_bytes: int
+
+
+def read_stats(pid: int) -> ProcessStats | None:
+    """None when there is no such process."""
+    return _from_proc(pid) if sys.platform == "linux" else _from_psutil(pid)
+
+
+def _from_proc(pid: int) -> ProcessStats | None:
+    """By the fields of proc(5), of which the second, a name, may hold anything but is the only one in brackets."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except (OSError, IndexError):
+        return None
+    ticks = os.sysconf("SC_CLK_TCK")
+    used, started = (int(fields[11]) + int(fields[12])) / ticks, int(fields[19]) / ticks
+    life = max(0.01, time.clock_gettime(time.CLOCK_BOOTTIME) - started)
+    return ProcessStats(round(100 * used / life, 1), pages * os.sysconf("SC_PAGE_SIZE"))
+
+
+def _from_psutil(pid: int) -> ProcessStats | None:
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        with process.oneshot():
+            times = process.cpu_times()
+            life = max(0.01, time.time() - process.create_time())
+            return ProcessStats(round(100 * (times.user + times.system) / life, 1), process.memory_info().rss)
+    except psutil.Error:
+        return None
+
+
+def measure_tree_memory(pid: int) -> int:
+    """Bytes that a process and all that come from it have in memory."""
+    import psutil
+
+    total = 0
+    with suppress(psutil.Error):
+        parent = psutil.Process(pid)
+        for process in (parent, *parent.children(recursive=True)):
+            with suppress(psutil.Error):
+                total += process.memory_info().rss
+    return total

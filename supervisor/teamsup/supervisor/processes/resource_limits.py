@@ -1,0 +1,26 @@
+"""The limits of the operating system: the supervisor's own, and those that it hands on to its workers.
+
+The supervisor needs two descriptors for each worker, and a select() in a worker may fail above 1,024. A core dump holds
+every secret of a process.
+"""
+
+import resource
+
+_MAX_FILES = 65536
+_FILES, _CORE = resource.getrlimit(resource.RLIMIT_NOFILE), resource.getrlimit(resource.RLIMIT_CORE)
+"""As this process was given them."""
+
+
+def raise_own_limits() -> None:
+    """Allow this process as many open files as it may have, and no core dump."""
+    soft, hard = _FILES
+    most = _MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, _MAX_FILES)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most) if soft != resource.RLIM_INFINITY else soft, hard))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, _CORE[1]))
+
+
+def restore_limits(is_ours: bool) -> None:
+    """Give a new process what the supervisor was given; one of teamsup's own dumps no core either."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, _FILES)
+    if not is_ours:
+        resource.setrlimit(resource.RLIMIT_CORE, _CORE)

@@ -1,0 +1,100 @@
+"""What is to be done for the workers: events that wait, and workers that perhaps can be started or stopped by now.
+
+No step takes the next one itself, because thousands follow one another when many workers depend on each other, or
+cannot be started. What takes longer than a turn of the event loop may goes on in its next turns.
+"""
+
+import asyncio
+import heapq
+import time
+from collections import deque
+from collections.abc import Callable
+
+from .lifecycle import Event, Process
+from .managed_process import ManagedProcess
+
+_TURN_SECONDS = 0.05
+
+AfterEvent = Callable[[Process], None]
+"""Called after an event, with the process as it was before."""
+
+
+class WorkQueue:
+    """``decide`` does what an event asks for, ``advance`` starts or stops a worker if it can. Both may add more work.
+
+    ``say`` keeps a line in the log; ``on_step`` is called after each step.
+    """
+
+    def __init__(
+        self,
+        decide: Callable[[ManagedProcess, Event, AfterEvent | None], None],
+        advance: Callable[[ManagedProcess], None],
+        on_step: Callable[[ManagedProcess], None],
+        say: Callable[[str], None],
+    ) -> None:
+        self._decide = decide
+        self._advance = advance
+        self._on_step = on_step
+        self._log = say
+        self._events: deque[tuple[ManagedProcess, Event, AfterEvent | None]] = deque()
+        self._order: list[tuple[int, str]] = []
+        """A heap of those that were touched: each behind what it depends on."""
+        self._to_reconsider: dict[str, ManagedProcess] = {}
+        self._is_working = False
+
+    def __bool__(self) -> bool:
+        return bool(self._events or self._to_reconsider)
+
+    def add_event(
+        self, member: ManagedProcess, event: Event, after: AfterEvent | None = None, *, first: bool = False
+    ) -> None:
+        """Let an event wait, behind all others or before them."""
+        if first:
+            self._events.appendleft((member, event, after))
+        else:
+            self._events.append((member, event, after))
+
+    def reconsider(self, rank: int, member: ManagedProcess) -> None:
+        """Let a member be looked at after all events, and after members of a lower rank."""
+        if self._to_reconsider.get(member.name) is not member:
+            self._to_reconsider[member.name] = member
+            heapq.heappush(self._order, (rank, member.name))
+
+    def is_pending(self, member: ManagedProcess) -> bool:
+        """Return whether something about it waits to be done."""
+        return any(each is member for each, *_ in self._events) or self._to_reconsider.get(member.name) is member
+
+    def run(self) -> None:
+        """Do all that waits, at once or in the next turns of the event loop."""
+        if self._is_working:
+            return
+        self._is_working = True
+        ends = time.monotonic() + _TURN_SECONDS
+        while self:
+            if time.monotonic() > ends:
+                asyncio.get_running_loop().call_soon(self._continue)
+                return
+            self._step()
+        self._is_working = False
+
+    def _next_process(self) -> ManagedProcess:
+        while (name := heapq.heappop(self._order)[1]) not in self._to_reconsider:
+            pass  # of one with two ranks
+        return self._to_reconsider.pop(name)
+
+    def _continue(self) -> None:
+        self._is_working = False
+        self.run()
+
+    def _step(self) -> None:
+        try:
+            if self._events:
+                member, event, after = self._events.popleft()
+                self._decide(member, event, after)
+            else:
+                member = self._next_process()
+                self._advance(member)
+        except Exception as error:
+            # A mistake of ours about one of them must not end all the others.
+            self._log(f"{member.name}: {type(error).__name__}: {error}")
+        self._on_step(member)

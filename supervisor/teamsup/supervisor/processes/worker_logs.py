@@ -1,0 +1,84 @@
+"""What the workers and the supervisor print: prefixed on the terminal, with its time in a file per name."""
+
+import queue
+import threading
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+
+from teamsup.terminal.formatting import sanitize
+
+from .log_file import LogFile
+
+_LINES_PER_WRITE = 50
+
+
+class WorkerLogs:
+    """The output of one team: of its supervisor and its workers."""
+
+    def __init__(self, folder: Path, *, echo: bool) -> None:
+        self._folder = folder
+        self._files: dict[str, LogFile] = {}
+        self._echo = _TerminalEcho() if echo else None
+
+    def open(self, name: str, size: int = 10 * 2**20, kept: int = 3) -> None:
+        """Keep what it prints in a file of at most ``size`` bytes, and ``kept`` older ones."""
+        if name not in self._files:
+            self._files[name] = LogFile(self._folder / f"{name}.log", size, kept)
+        self._files[name].max_bytes, self._files[name].kept_files = size, kept
+        if self._echo is not None:
+            self._echo.width = max(self._echo.width, len(name))
+
+    def require_writable(self, name: str) -> None:
+        """Raise OSError unless its file can be opened."""
+        self._files[name].require_writable()
+
+    def close_log(self, name: str) -> None:
+        """Close its file; it will print no more."""
+        if (file := self._files.pop(name, None)) is not None:
+            file.close()
+
+    def write(self, name: str, *lines: str) -> None:
+        """Keep lines of output, and show them where somebody looks."""
+        at = datetime.now().astimezone().isoformat(" ", "milliseconds")[:23]
+        shown = [sanitize(line.rstrip()) for line in lines]
+        # Some at a time: a worker that never stops printing must cost little, and its files stay small.
+        for some in range(0, len(shown), _LINES_PER_WRITE):
+            if (file := self._files.get(name)) is not None:
+                file.write(at, shown[some : some + _LINES_PER_WRITE])
+        if self._echo is not None:
+            for line in shown:
+                self._echo.show(name, line)
+
+    def close(self) -> None:
+        if self._echo is not None:
+            self._echo.close()
+
+
+class _TerminalEcho:
+    """Shows lines in a thread of its own: a terminal that is held, or a pipe that nobody reads, must not hold up the
+    supervisor. What does not fit into the queue stands in the files."""
+
+    def __init__(self) -> None:
+        self.width = 0
+        self._lines: queue.Queue[str | None] = queue.Queue(maxsize=1000)
+        self._thread = threading.Thread(target=self._print, name="teamsup-echo", daemon=True)
+        self._thread.start()
+
+    def show(self, name: str, line: str) -> None:
+        with suppress(queue.Full):
+            self._lines.put_nowait(f"{name:{self.width}} | {line}")
+
+    def close(self) -> None:
+        """Show what is left, if somebody looks within a second."""
+        with suppress(queue.Full):
+            self._lines.put(None, timeout=1)
+        self._thread.join(1)
+
+    def _print(self) -> None:
+        while (line := self._lines.get()) is not None:
+            try:
+                print(line, flush=True)
+            except (OSError, ValueError):
+                # The terminal is gone.
+                return

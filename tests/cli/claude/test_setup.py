@@ -1,0 +1,452 @@
+"""'teamsup init --claude': a project of Claude Code's takes part in the team, and nothing that was there is harmed."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+
+from helpers.support import TeamsupCommand, refusal_of
+from teamsup.cli.main import main
+from teamsup.cli.resources import resource_path
+from teamsup.hub import MessageHub
+
+TOOLS = "mcp__plugin_teamsup_teamsup__*"
+PLUGIN_SOURCE = {"source": {"source": "directory", "path": str(resource_path("claude"))}}
+FOREIGN: dict[str, Any] = {
+    "model": "opus",
+    "env": {"EDITOR": "vi"},
+    "permissions": {"deny": ["WebFetch"], "allow": ["Bash(ls:*)"]},
+    "hooks": {"Stop": [{"hooks": [{"type": "command", "command": "true"}]}]},
+    "enabledPlugins": {"other@market": True},
+    "extraKnownMarketplaces": {"market": {"source": {"source": "github", "repo": "a/b"}}},
+}
+
+
+@dataclass(frozen=True)
+class InitSetup(TeamsupCommand):
+    """Somebody with a home folder and a project."""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in super().environment.items() if name != "CLAUDE_CONFIG_DIR"}
+        return {**kept, "HOME": str(self.home), "PATH": f"{self.home / 'bin'}:{kept['PATH']}"}
+
+    @property
+    def project(self) -> Path:
+        return self.home / "work" / "project"
+
+    @property
+    def settings(self) -> Path:
+        return self.project / ".claude" / "settings.json"
+
+    def writes(self, text: str) -> None:
+        self.settings.parent.mkdir(exist_ok=True)
+        self.settings.write_bytes(text.encode())
+
+    def has(self) -> dict[str, Any]:
+        return dict(json.loads(self.settings.read_text("utf-8-sig")))
+
+    def calls(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """``teamsup`` in this process, which spares its start."""
+        home = mock.patch.dict(os.environ, self.environment, clear=True)
+        out, err = StringIO(), StringIO()
+        with home, mock.patch("os.umask"), redirect_stdout(out), redirect_stderr(err):
+            code = main(words)
+        return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
+
+    def tries(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return self.calls("init", "--claude", "--project", str(self.project), *words)
+
+    def init(self, *words: str) -> str:
+        """What it said; nothing on stderr."""
+        result = self.tries(*words)
+        assert (result.returncode, result.stderr) == (0, "")
+        return result.stdout
+
+    def known(self) -> list[str]:
+        with MessageHub(self.team) as hub:
+            return [agent.name for agent in hub.agents()]
+
+
+@pytest.fixture
+def person(tmp_path: Path) -> InitSetup:
+    made = InitSetup(tmp_path / "home")
+    made.project.mkdir(parents=True)
+    trusted = {"projects": {str(made.project.resolve()): {"hasTrustDialogAccepted": True}}}
+    (made.home / ".claude.json").write_text(json.dumps(trusted))
+    return made
+
+
+def everything_in(folder: Path) -> dict[str, object]:
+    return {
+        str(path): path.read_bytes() if path.is_file() else (path.lstat().st_mode, path.lstat().st_mtime_ns)
+        for path in sorted(folder.rglob("*"))
+    }
+
+
+def test_a_project_takes_part_through_the_plugin(person: InitSetup) -> None:
+    result = person.run("init", "--claude", "--project", str(person.project), "--agent", "Lead")
+
+    assert (result.returncode, result.stderr) == (0, "")
+    assert person.has() == {
+        "extraKnownMarketplaces": {"teamsup": PLUGIN_SOURCE},
+        "enabledPlugins": {"teamsup@teamsup": True},
+        "env": {
+            "TEAMSUP_AGENT": "lead",
+            "TEAMSUP_HOME": str(person.home),
+            "TEAMSUP": str(Path(sys.executable).with_name("teamsup")),
+        },
+        "permissions": {"allow": [TOOLS]},
+    }
+    assert f"Wrote: {person.settings}\n" in result.stdout
+    assert "Enrolled in team 'default': lead\n" in result.stdout
+    assert stat.S_IMODE(person.settings.stat().st_mode) == 0o644
+
+
+def test_its_agents_can_be_written_to_before_they_come(person: InitSetup) -> None:
+    person.init("--agent", "lead")
+    assert person.known() == ["lead"]
+
+    said = person.init("--agents", "gcp-monitor,Alert-Manager")
+
+    assert "Enrolled in team 'default': gcp-monitor, alert-manager\n" in said
+    assert person.known() == ["alert-manager", "gcp-monitor", "lead"]
+    assert person.run("send", "gcp-monitor", "hello").returncode == 0
+
+
+def test_an_agent_that_the_plugin_does_not_have_is_refused(person: InitSetup) -> None:
+    refused = person.tries("--agents", "aws-monitor")
+
+    sentence = "The plugin has no agent 'aws-monitor'; it has alert-manager, gcp-monitor, oci-monitor."
+    assert (refused.returncode, refusal_of(refused)) == (os.EX_USAGE, f"teamsup: {sentence}")
+    assert not person.settings.exists()
+
+
+def test_a_second_time_there_is_nothing_to_do(person: InitSetup) -> None:
+    person.init("--agent", "lead", "--team", "crew")
+    before = everything_in(person.project)
+
+    said = person.init()
+
+    assert said.startswith(f"Nothing to do: the sessions of {person.project} are agent 'lead' of team 'crew'.\n")
+    assert everything_in(person.project) == before
+
+
+def test_the_change_is_shown_as_a_diff(person: InitSetup) -> None:
+    person.writes(json.dumps(FOREIGN, indent=2) + "\n")
+
+    said = person.init().splitlines()
+
+    assert said[:2] == [f"--- {person.settings}", f"+++ {person.settings}"]
+    hunks = said[2 : said.index(f"Wrote: {person.settings}")]
+    assert '+    "teamsup@teamsup": true' in hunks
+    taken = [line[1:] for line in hunks if line.startswith("-")]
+    # Only the lines that get a comma.
+    assert all(f"+{line}," in hunks for line in taken)
+
+
+STYLES = {
+    "two blanks": lambda value: json.dumps(value, indent=2) + "\n",
+    "four blanks": lambda value: json.dumps(value, indent=4) + "\n",
+    "tabs": lambda value: json.dumps(value, indent="\t") + "\n",
+    "no line end at the end": lambda value: json.dumps(value, indent=2),
+    "line ends of Windows": lambda value: (json.dumps(value, indent=2) + "\n").replace("\n", "\r\n"),
+    "a byte order mark": lambda value: "\ufeff" + json.dumps(value, indent=2) + "\n",
+    "one line": lambda value: json.dumps(value) + "\n",
+    "no blanks": lambda value: json.dumps(value, separators=(",", ":")),
+}
+
+
+@pytest.mark.parametrize("style", STYLES.values(), ids=STYLES.keys())
+def test_what_was_there_keeps_its_style_and_removal_brings_it_back(
+    person: InitSetup, style: Callable[[object], str]
+) -> None:
+    person.writes(style(FOREIGN))
+
+    person.init()
+
+    now = person.has()
+    assert {**now, "env": now["env"]["EDITOR"]} == {
+        **FOREIGN,
+        "env": "vi",
+        "permissions": {"deny": ["WebFetch"], "allow": ["Bash(ls:*)", TOOLS]},
+        "enabledPlugins": {"other@market": True, "teamsup@teamsup": True},
+        "extraKnownMarketplaces": {"market": FOREIGN["extraKnownMarketplaces"]["market"], "teamsup": PLUGIN_SOURCE},
+    }
+    assert person.settings.read_bytes() == style(now).encode()
+    person.init("--remove")
+    assert person.settings.read_bytes() == style(FOREIGN).encode()
+
+
+def test_what_was_written_by_hand_says_the_same_afterwards(person: InitSetup) -> None:
+    person.writes(
+        "{\n" + ",\n".join(f" {json.dumps(key)} :{json.dumps(value)}" for key, value in FOREIGN.items()) + "}"
+    )
+
+    person.init()
+    person.init("--remove")
+
+    assert list(person.has().items()) == list(FOREIGN.items())
+
+
+def test_removal_takes_away_a_file_that_only_init_has_written(person: InitSetup) -> None:
+    before = everything_in(person.project)
+    person.init()
+
+    assert f"Removed: {person.settings}\n" in person.init("--remove")
+    assert everything_in(person.project) == before
+    assert person.init("--remove") == f"Nothing to do: {person.settings} has nothing of teamsup's.\n"
+
+
+def test_a_dry_run_writes_nothing(person: InitSetup) -> None:
+    before = everything_in(person.home)
+
+    said = person.init("--dry-run", "--agent", "lead")
+
+    assert everything_in(person.home) == before
+    assert f"Would write: {person.settings}\n" in said
+    assert "Would enroll in team 'default': lead\n" in said
+    assert '+    "TEAMSUP_AGENT": "lead",' in said
+    person.init()
+    before = everything_in(person.project)
+    assert f"Would remove: {person.settings}\n" in person.init("--remove", "--dry-run")
+    assert everything_in(person.project) == before
+
+
+def test_a_dry_run_of_a_team_that_runs_tells_only_of_who_is_missing(person: InitSetup) -> None:
+    with MessageHub(person.team) as hub:
+        for name in ("lead", "gcp-monitor"):
+            hub.enroll(name)
+
+    said = person.init("--dry-run", "--agents", "gcp-monitor,alert-manager")
+
+    assert "Would enroll in team 'default': alert-manager\n" in said
+
+
+def test_what_an_older_teamsup_wrote_is_brought_up_to_date_in_place(person: InitSetup) -> None:
+    person.init("--agent", "lead")
+    old = person.has()
+    old["extraKnownMarketplaces"]["teamsup"] = {
+        "autoUpdate": False,
+        "source": {"source": "directory", "path": "/gone/teamsup/deploy/claude"},
+    }
+    old["env"]["TEAMSUP"] = "/gone/bin/teamsup"
+    person.writes(json.dumps(old, indent=2))
+
+    person.init()
+
+    now = person.has()
+    assert now["extraKnownMarketplaces"]["teamsup"] == {"autoUpdate": False, **PLUGIN_SOURCE}
+    assert now["env"]["TEAMSUP"] == str(Path(sys.executable).with_name("teamsup"))
+    assert list(now) == list(old)
+    assert now["permissions"]["allow"] == [TOOLS]
+
+
+def test_what_a_person_has_chosen_stays_unless_the_command_says_otherwise(person: InitSetup) -> None:
+    wrapper = person.home / "wrapper.sh"
+    wrapper.touch(0o755)
+    chosen = {"TEAMSUP_AGENT": "Scout", "TEAMSUP_TEAM": "crew", "TEAMSUP_HOME": "~", "TEAMSUP": str(wrapper)}
+    person.writes(json.dumps({"env": chosen, "permissions": {"allow": ["mcp__plugin_teamsup_teamsup"]}}))
+
+    person.init()
+
+    assert person.has()["env"] == chosen
+    assert person.has()["permissions"] == {"allow": ["mcp__plugin_teamsup_teamsup"]}
+    person.init("--agent", "lead", "--team", "default")
+    assert person.has()["env"] == {**chosen, "TEAMSUP_AGENT": "lead", "TEAMSUP_TEAM": "default"}
+
+
+def test_a_command_that_is_on_everybodys_path_needs_no_mention(person: InitSetup) -> None:
+    (person.home / "bin").mkdir()
+    (person.home / "bin" / "teamsup").symlink_to(Path(sys.executable).with_name("teamsup"))
+
+    person.init()
+
+    assert "TEAMSUP" not in person.has()["env"]
+
+
+def test_a_marketplace_that_somebody_keeps_elsewhere_stays(person: InitSetup) -> None:
+    own = {"teamsup": {"source": {"source": "github", "repo": "me/teamsup"}}}
+    person.writes(json.dumps({"extraKnownMarketplaces": own}))
+
+    result = person.tries()
+
+    assert "Claude Code has not installed teamsup@teamsup. Have it do so with: claude plugin install" in result.stderr
+    assert person.has()["extraKnownMarketplaces"] == own
+    person.init("--remove")
+    assert person.has() == {"extraKnownMarketplaces": own}
+
+
+def test_a_second_server_in_the_same_sessions_is_told_and_left_alone(person: InitSetup) -> None:
+    servers = person.project / ".mcp.json"
+    servers.write_text('{"mcpServers": {"mail": {"command": "/x/teamsup", "args": ["mcp", "--agent", "lead"]}}}')
+    before = servers.read_bytes()
+
+    result = person.tries()
+
+    assert "several servers at once: plugin teamsup@teamsup, server 'mail' in the project's .mcp.json" in result.stderr
+    assert "claude mcp remove mail" in result.stderr
+    assert result.returncode == 0
+    assert servers.read_bytes() == before
+
+
+def test_a_link_is_followed_and_the_rights_stay(person: InitSetup) -> None:
+    kept = person.home / "dotfiles.json"
+    kept.write_text("{}\n")
+    kept.chmod(0o640)
+    person.settings.parent.mkdir()
+    person.settings.symlink_to(kept)
+
+    person.init()
+
+    assert person.settings.is_symlink()
+    assert TOOLS in kept.read_text()
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o640
+    person.init("--remove")
+    assert person.settings.is_symlink()
+    assert kept.read_text() == "{}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ('{"model" "opus"}', ", line 1, column 10: Expecting ':' delimiter"),
+        ('{\n  // mine\n  "model": "opus"\n}', ", line 2, column 3: JSON has no comments"),
+        ("", ", line 1, column 1: Expecting value"),
+        ('{"env": {}, "env": {}}', ": the key 'env' is there twice in one object"),
+        ('{"model": "\\ud83d"}', ": \\ud83d is half of a surrogate pair, which no file can hold"),
+        ("[]", ": the whole file is not an object"),
+        ('{\n  "env": []\n}', ": env is not an object"),
+        ('{"env": {"TEAMSUP_AGENT": 7}}', ": env.TEAMSUP_AGENT is not a string"),
+        ('{"enabledPlugins": ["teamsup"]}', ": enabledPlugins is not an object"),
+        ('{"extraKnownMarketplaces": 1}', ": extraKnownMarketplaces is not an object"),
+        ('{"extraKnownMarketplaces": {"teamsup": "x"}}', ": extraKnownMarketplaces.teamsup is not an object"),
+        ('{"permissions": null}', ": permissions is not an object"),
+        ('{"permissions": {"allow": "Bash"}}', ": permissions.allow is not a list"),
+    ],
+)
+@pytest.mark.parametrize("words", [[], ["--remove"], ["--dry-run"]], ids=["init", "remove", "dry run"])
+def test_settings_that_are_not_understood_are_refused_and_nothing_is_written(
+    person: InitSetup, text: str, why: str, words: list[str]
+) -> None:
+    person.writes(text)
+    before = everything_in(person.home)
+
+    result = person.tries(*words)
+
+    assert refusal_of(result) == f"teamsup: {person.settings}{why}."
+    assert result.returncode == os.EX_DATAERR
+    assert everything_in(person.home) == before
+
+
+def test_bytes_that_are_not_text_are_refused_with_their_place(person: InitSetup) -> None:
+    person.settings.parent.mkdir()
+    person.settings.write_bytes(b'{\n  "model": "\xff"}')
+
+    result = person.tries()
+
+    assert refusal_of(result) == f"teamsup: {person.settings}, line 2: this is not valid UTF-8."
+    assert result.returncode == os.EX_DATAERR
+
+
+def test_servers_that_are_not_understood_are_told_of_for_nothing_of_them_is_changed(person: InitSetup) -> None:
+    person.project.joinpath(".mcp.json").write_text('{"mcpServers": ')
+
+    result = person.tries()
+
+    assert f"teamsup: {person.project}/.mcp.json, line 1, column 16: Expecting value. Claude Code" in result.stderr
+    assert result.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("obstacle", "why"),
+    [
+        ("settings are a folder", "is not readable: Is a directory"),
+        ("folder is a file", "is not readable: Not a directory"),
+        ("dangling symlink", "through a dangling symlink"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_refused_and_nobody_enrolled(
+    person: InitSetup, obstacle: str, why: str
+) -> None:
+    match obstacle:
+        case "settings are a folder":
+            person.settings.mkdir(parents=True)
+        case "folder is a file":
+            person.settings.parent.write_text("")
+        case _:
+            person.settings.parent.symlink_to(person.home / "no" / "such" / "folder")
+    before = everything_in(person.home)
+
+    result = person.tries()
+
+    assert why in result.stderr
+    assert result.returncode == os.EX_DATAERR
+    assert everything_in(person.home) == before
+
+
+def test_a_home_of_teams_that_only_the_project_names_is_used_and_told_in_the_hint(person: InitSetup) -> None:
+    teams = person.home / "my teams"
+    person.writes(json.dumps({"env": {"TEAMSUP_HOME": str(teams)}}))
+
+    with mock.patch.object(InitSetup, "environment", person.environment | {"TEAMSUP_HOME": ""}):
+        said = person.init()
+
+    assert f"See whether all is well with: TEAMSUP_HOME='{teams}' teamsup doctor --project {person.project}" in said
+    assert (teams / "default" / "messages.db").exists()
+
+
+def test_a_folder_that_is_missing_or_belongs_to_all_projects_is_refused(person: InitSetup) -> None:
+    missing = person.calls("init", "--claude", "--project", str(person.home / "nowhere"))
+    own = person.calls("init", "--claude", "--project", str(person.home))
+
+    assert refusal_of(missing) == f"teamsup: There is no folder {person.home}/nowhere."
+    assert "is not a project: its .claude folder is your own" in refusal_of(own)
+    assert not person.home.joinpath(".claude").exists()
+
+
+def test_the_name_of_a_daemon_is_refused_before_anything_is_written(person: InitSetup) -> None:
+    with MessageHub(person.team) as hub:
+        hub.enroll("own-daemon", "daemon")
+
+    result = person.tries("--agent", "own-daemon")
+
+    assert "'own-daemon' is the team's daemon of that name" in refusal_of(result)
+    assert not person.settings.exists()
+    assert person.known() == ["own-daemon"]
+
+
+def test_a_store_that_cannot_be_used_leaves_the_project_alone(person: InitSetup) -> None:
+    person.team.create()
+    person.team.database.write_text("this is not a database, but long enough to be looked at as one")
+
+    result = person.tries()
+
+    assert "is not a SQLite database" in refusal_of(result)
+    assert not person.settings.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["--project", "."], "--project goes with --claude only."),
+        (["--dry-run"], "--dry-run goes with --claude only."),
+        (["--claude", "--force"], "--force replaces a teamsup.toml, which --claude does not write."),
+        (["--claude", "--agent", "../x"], "'../x' is not a name for an agent"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(person: InitSetup, words: list[str], why: str) -> None:
+    result = person.calls("init", *words)
+
+    assert why in refusal_of(result)
+    assert result.returncode == os.EX_USAGE

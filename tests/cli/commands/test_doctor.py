@@ -1,0 +1,759 @@
+"""'teamsup doctor': what works, what does not, who is deaf and why, with the next step."""
+
+import errno
+import fcntl
+import http.client
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, replace
+from io import StringIO
+from pathlib import Path, PurePath
+from typing import Any
+from unittest import mock
+
+import pytest
+
+from helpers.support import TeamsupCommand, eventually, refusal_of, run_foreign_sql
+from teamsup.cli.claude.mcp_check import EXPECTED_TOOLS, check_mcp_server
+from teamsup.cli.claude.project_settings import effective_settings, is_teamsup_server
+from teamsup.cli.commands import doctor
+from teamsup.cli.findings import Finding, Mailbox, Verdict, check_mailbox
+from teamsup.cli.main import main
+from teamsup.cli.resources import resource_path
+from teamsup.hub import MessageHub, Team
+from teamsup.hub.engines import maintenance_progress
+from teamsup.hub.wakeup.doorbell import Doorbell, Doorbells
+from teamsup.supervisor import state_file
+from teamsup.supervisor.state_file import TeamState
+from teamsup.terminal.hints import command_hint, is_invocation_of
+
+OK, WARNING, FAILED = Verdict.OK, Verdict.WARNING, Verdict.FAILED
+HERE = Mailbox("lead", status="online", unread=2, oldest_age=300, heartbeat_age=3, is_present=True)
+GONE = Mailbox("lead", status="offline", unread=2, oldest_age=300, heartbeat_age=7200)
+DAEMON = replace(HERE, name="user_comm", kind="daemon")
+
+
+def call(*words: str) -> str:
+    return " ".join(["teamsup", *words])
+
+
+@pytest.mark.parametrize(
+    ("mailbox", "verdict", "text", "hint"),
+    [
+        (replace(HERE, unread=0), OK, "nothing unread; it is online", ""),
+        (replace(GONE, unread=0), OK, "offline, last seen 2h 0m ago", ""),
+        (replace(HERE, oldest_age=5), OK, "2 unread, the oldest for 5s; it is online, it does not wait", ""),
+        (
+            HERE,
+            FAILED,
+            "but deaf: it does not wait, no monitor runs, and no hook was ever heard",
+            "in a trusted project",
+        ),
+        (replace(HERE, hook_age=400.0), WARNING, "a hook was heard 6m 40s ago", "Type anything in its session"),
+        (replace(HERE, is_watched=True), WARNING, "a monitor runs, but it has not read", "Look at its session"),
+        (replace(HERE, is_waiting=True), FAILED, "waits for messages, but does not get them", "teamsup hub check"),
+        (replace(HERE, oldest_age=None), OK, "2 unread, none to be read yet; it is online", ""),
+        (
+            replace(GONE, oldest_age=None),
+            WARNING,
+            "2 unread, none to be read yet; no session serves it",
+            "Start 'claude'",
+        ),
+        (GONE, WARNING, "no session serves it: offline, last seen 2h 0m ago", "Start 'claude' in its project"),
+        (replace(GONE, status="busy"), WARNING, "silent, last seen 2h 0m ago: its session died, or hangs", "again"),
+        (
+            replace(GONE, heartbeat_age=None),
+            WARNING,
+            "no session has ever served it",
+            "teamsup init --claude --agent lead",
+        ),
+        (replace(DAEMON, oldest_age=5), OK, "it is online", ""),
+        (DAEMON, FAILED, "it is online, but does not read", "teamsup logs user_comm"),
+        (replace(GONE, kind="daemon"), WARNING, "offline, last seen 2h 0m ago", "teamsup ps lead"),
+        (replace(GONE, kind="daemon", status="not configured"), WARNING, "not configured", "teamsup ps lead"),
+        (replace(GONE, kind="supervisor"), WARNING, "offline", "teamsup start"),
+    ],
+)
+def test_who_is_deaf_and_why(mailbox: Mailbox, verdict: Verdict, text: str, hint: str) -> None:
+    found = check_mailbox(mailbox, call)
+
+    assert (found.check, found.verdict) == (mailbox.name, verdict)
+    assert text in found.text
+    assert hint in found.hint
+    assert (found.hint == "") is (verdict is OK)
+
+
+SERVER = """
+import json, sys
+answers = {answers!r}
+for line in sys.stdin:
+    asked = json.loads(line)
+    if "id" in asked:
+        result = answers.get(asked["method"])
+        said = {{"result": result}} if result else {{"error": {{"code": -32601, "message": "no such method"}}}}
+        print(json.dumps({{"jsonrpc": "2.0", "id": asked["id"], **said}}), flush=True)
+"""
+HELLO = {
+    "protocolVersion": "2025-06-18",
+    "capabilities": {"tools": {}},
+    "serverInfo": {"name": "teamsup", "version": "1"},
+}
+ANSWERS: dict[str, Any] = {
+    "initialize": HELLO,
+    "tools/list": {"tools": [{"name": name, "inputSchema": {"type": "object"}} for name in sorted(EXPECTED_TOOLS)]},
+    "tools/call": {"content": [{"type": "text", "text": "alone"}]},
+}
+FEWER = {"tools": ANSWERS["tools/list"]["tools"][1:]}
+REFUSED = {"content": [{"type": "text", "text": "the store is damaged"}], "isError": True}
+
+
+@pytest.mark.parametrize(
+    ("before", "answers", "verdict", "text"),
+    [
+        ("", {}, OK, "has its 5 tools, answers a call in"),
+        ("print('Welcome!', flush=True)", {}, WARNING, "but it printed something that is not JSON"),
+        ("print('Slow.', file=sys.stderr)", {}, WARNING, "but it printed: Slow."),
+        ("", {"tools/list": FEWER}, FAILED, "starts, but lacks team_broadcast"),
+        ("", {"tools/call": REFUSED}, FAILED, "a call of team_get_status fails: the store is damaged"),
+        ("", {"tools/call": None}, FAILED, "a call of team_get_status fails: no such method"),
+        ("sys.exit('teamsup: No space is left.')", {}, FAILED, "does not start: No space is left."),
+        ("sys.exit(3)", {}, FAILED, "does not start: Connection closed"),
+        ("print('Welcome!'); sys.exit()", {}, FAILED, "does not start: it printed something that is not JSON"),
+    ],
+)
+def test_a_server_is_judged_by_how_far_it_came(
+    before: str, answers: dict[str, Any], verdict: Verdict, text: str
+) -> None:
+    script = f"import sys; {before}{SERVER.format(answers=ANSWERS | answers)}"
+
+    found = check_mcp_server([sys.executable, "-IS", "-c", script], call)
+
+    assert (found.check, found.verdict) == ("server", verdict)
+    assert text in found.text
+    assert (found.hint == "") is (verdict is OK)
+
+
+def test_a_server_that_cannot_be_started_or_says_nothing_is_a_failure() -> None:
+    assert check_mcp_server(["/no/teamsup"], call).text == "does not start: No such file or directory"
+    assert check_mcp_server(["sh", "-c", "cat > /dev/null"], call, 0.1).text == "does not start: not within 0 s"
+
+
+@pytest.mark.parametrize(
+    ("entry", "ours"),
+    [
+        ({"command": "teamsup", "args": ["mcp"]}, True),
+        ({"command": "/v/bin/teamsup", "args": ["mcp", "--agent", "lead"]}, True),
+        ({"command": "/v/bin/python", "args": ["-m", "teamsup.cli", "mcp"]}, True),
+        ({"command": "uv", "args": ["run", "teamsup", "mcp", "--team", "crew"]}, True),
+        ({"command": "teamsup", "args": ["watch"]}, False),
+        ({"type": "http", "url": "http://localhost/teamsup/mcp"}, False),
+        ({"command": 7, "args": "mcp"}, False),
+        ("teamsup mcp", False),
+    ],
+)
+def test_a_server_of_ours_is_known_by_its_command(entry: object, ours: bool) -> None:
+    assert is_teamsup_server(entry) is ours
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        (["python3", "/v/bin/teamsup", "watch", "--agent", "lead"], "watch"),
+        (["python3", "-m", "teamsup.cli", "watch"], "watch"),
+        (["python3", "/v/bin/teamsup", "read", "--agent", "watch"], "read"),
+    ],
+)
+def test_a_monitor_is_known_by_its_subcommand(words: list[str], command: str) -> None:
+    assert is_invocation_of(command, words)
+    assert is_invocation_of("watch", words) is (command == "watch")
+
+
+def test_what_claude_code_finds_is_gathered_from_all_its_settings_the_last_ones_winning() -> None:
+    market = {"extraKnownMarketplaces": {"teamsup": {"source": {"source": "directory", "path": "/plugin"}}}}
+    user = {"enabledPlugins": {"teamsup@teamsup": False, "teamsup@fork": True, "x@y": True}, **market}
+    project = {"enabledPlugins": {"teamsup@teamsup": True, "teamsup@fork": False}, "env": {"TEAMSUP_AGENT": "lead"}}
+    local = {"env": {"TEAMSUP_AGENT": "scout", "OTHER": "1"}, "disabledMcpjsonServers": ["refused"]}
+    mcp = {"command": "teamsup", "args": ["mcp"]}
+    here = {"mcpServers": {"here's": mcp}}
+
+    found = effective_settings(
+        [user, project, local],
+        {"mcpServers": {"refused": mcp, "used": mcp, "foreign": {"command": "x"}}},
+        {"mcpServers": {"everywhere": mcp}, "projects": {"/p/q": here, "/p": {"hasTrustDialogAccepted": True}}},
+        PurePath("/p/q"),
+    )
+
+    assert found.plugins == {"teamsup@teamsup": "/plugin"}
+    assert [name for name, _ in found.servers] == ["used", "here's", "everywhere"]
+    assert found.environment == {"TEAMSUP_AGENT": "scout"}
+    assert found.is_trusted
+    odd = effective_settings([None, [], {"env": 3, "enabledPlugins": "x"}], {"mcpServers": []}, 7, PurePath("/p"))
+    assert (odd.plugins, odd.servers, odd.is_trusted) == ({}, (), False)
+
+
+def test_a_line_to_paste_names_team_and_home_where_the_shell_would_look_elsewhere(tmp_path: Path) -> None:
+    with mock.patch.dict(os.environ, {"TEAMSUP_HOME": str(tmp_path), "TEAMSUP_TEAM": "crew"}):
+        assert command_hint(Team.named("crew"), "start") == "teamsup start"
+        assert command_hint(Team.named("other"), "start") == "teamsup start --team other"
+        assert command_hint(Team.named("crew", "/my teams"), "start") == "TEAMSUP_HOME='/my teams' teamsup start"
+
+
+def test_who_listens_is_told_by_pid(tmp_path: Path) -> None:
+    bells = [Doorbell(tmp_path, name) for name in ("scout", "scout", "scout-2")]
+    (tmp_path / "scout@x").touch()
+
+    assert Doorbells(tmp_path).listener_pids("scout") == [os.getpid()] * 2
+    for bell in bells:
+        bell.close()
+    assert Doorbells(tmp_path).listener_pids("scout") == []
+
+
+@dataclass(frozen=True)
+class DoctorSetup(TeamsupCommand):
+    """A home with a team, a project, and a PATH on which Claude Code is what the test puts there."""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in super().environment.items() if name != "CLAUDE_CONFIG_DIR"}
+        return {**kept, "HOME": str(self.home), "PATH": f"{self.home / 'bin'}:/usr/bin:/bin"}
+
+    @property
+    def project(self) -> Path:
+        return self.home / "project"
+
+    def puts_claude_on_the_path(self, script: str) -> None:
+        claude = self.home / "bin" / "claude"
+        claude.write_text(f"#!/bin/sh\n{script}\n")
+        claude.chmod(0o755)
+
+    def trusts(self, folder: Path) -> None:
+        trusted = {"projects": {str(folder.resolve()): {"hasTrustDialogAccepted": True}}}
+        (self.home / ".claude.json").write_text(json.dumps(trusted))
+
+    def init(self, *words: str) -> None:
+        assert self.calls("init", "--claude", "--project", str(self.project), *words).returncode == 0
+
+    def calls(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """``teamsup`` in this process, which spares its start."""
+        home = mock.patch.dict(os.environ, self.environment, clear=True)
+        out, err = StringIO(), StringIO()
+        with home, mock.patch("os.umask"), redirect_stdout(out), redirect_stderr(err):
+            code = main(words)
+        return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
+
+    def doctor(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return self.run("doctor", "--project", str(self.project), *words)
+
+    def doctor_here(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """The same in this process and without a trial of the server."""
+        with mock.patch.object(doctor, "check_server", return_value=Finding("server", OK, "starts")):
+            return self.calls("doctor", "--project", str(self.project), *words)
+
+    def examined(self, *words: str) -> tuple[int, dict[str, dict[str, Any]]]:
+        """What doctor_here finds."""
+        return found_in(self.doctor_here("--json", *words))
+
+
+def found_in(result: subprocess.CompletedProcess[str]) -> tuple[int, dict[str, dict[str, Any]]]:
+    """The exit code, and the last finding of each check."""
+    assert result.stderr == ""
+    report = json.loads(result.stdout)
+    assert report["well"] is (result.returncode == 0)
+    return result.returncode, {finding["check"]: finding for finding in report["findings"]}
+
+
+@pytest.fixture
+def patient(tmp_path: Path) -> DoctorSetup:
+    made = DoctorSetup(tmp_path / "home")
+    made.project.mkdir(parents=True)
+    (made.home / "bin").mkdir()
+    python = made.home / "bin" / "python3"
+    python.symlink_to(sys.executable)
+    return made
+
+
+def test_a_team_that_never_was_is_not_a_failure_and_is_not_made(patient: DoctorSetup) -> None:
+    result = patient.doctor_here()
+
+    assert result.returncode == 0
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("warning  team     there is no team 'default'")
+    assert lines[1].strip().startswith("Start it with: teamsup start")
+    assert not patient.team.folder.exists()
+
+
+def test_a_team_set_up_for_claude_code_is_all_well(patient: DoctorSetup) -> None:
+    patient.puts_claude_on_the_path("echo '2.1.330 (Claude Code)'")
+    patient.init("--agent", "scout")
+    patient.trusts(patient.home)
+    with MessageHub(patient.team) as hub:
+        before = hub.agents(), hub.stats().messages
+
+        code, found = found_in(patient.doctor("--json"))
+
+        assert (hub.agents(), hub.stats().messages) == before, "it leaves nothing behind"
+    assert code == 0
+    assert {check for check, finding in found.items() if finding["verdict"] != "ok"} == {"supervisor"}
+    assert "2.1.330 (Claude Code)" in found["claude"]["text"]
+    assert "are agent 'scout'" in found["project"]["text"]
+    assert found["server"]["text"].startswith("starts in ")
+    assert not [line for line in _processes() if " mcp --team " in line and str(patient.home) in line]
+
+
+def _processes() -> list[str]:
+    return subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+def test_an_agent_that_nobody_serves_is_told_and_is_no_failure(patient: DoctorSetup) -> None:
+    with MessageHub(patient.team, agent="lead") as hub:
+        hub.register()
+        hub.enroll("scout")
+        hub.send("scout", "are you there?")
+
+    code, found = patient.examined()
+
+    assert code == 0
+    assert found["scout"]["verdict"] == "warning"
+    assert "1 unread" in found["scout"]["text"]
+    assert "no session has ever served it" in found["scout"]["text"]
+
+
+def test_a_session_that_hears_nothing_is_a_failure(patient: DoctorSetup) -> None:
+    with MessageHub(patient.team, agent="scout") as scout:
+        scout.register(pid=os.getpid())
+        _wait_since_long(patient, "scout")
+
+        code, found = patient.examined()
+
+    assert code == 4
+    assert found["scout"]["verdict"] == "FAILED"
+    assert "but deaf" in found["scout"]["text"]
+
+
+def test_hooks_that_were_heard_and_a_monitor_that_runs_are_seen(patient: DoctorSetup) -> None:
+    with MessageHub(patient.team, agent="scout") as scout:
+        scout.register(pid=os.getpid(), hooks="2020-01-01T00:00:00+00:00")
+        _wait_since_long(patient, "scout")
+        assert "a hook was heard" in patient.examined()[1]["scout"]["text"]
+
+        with patient.open("watch", "--agent", "scout") as monitor:
+            try:
+                eventually(lambda: "a monitor runs" in patient.examined()[1]["scout"]["text"], "the monitor")
+            finally:
+                monitor.terminate()
+
+
+def test_a_subagent_hears_by_the_hooks_of_its_session(patient: DoctorSetup) -> None:
+    with MessageHub(patient.team, agent="lead") as lead, MessageHub(patient.team, agent="scout") as scout:
+        lead.register(pid=os.getpid(), hooks="2020-01-01T00:00:00+00:00")
+        scout.register(pid=os.getpid())
+
+        assert "a hook was heard" in patient.examined("--agent", "scout")[1]["scout"]["text"]
+
+
+def test_a_read_that_waits_is_seen(patient: DoctorSetup) -> None:
+    with MessageHub(patient.team, agent="scout") as scout:
+        scout.register()
+        with patient.open("read", "--agent", "scout", "--wait", "60") as reader:
+            try:
+                eventually(
+                    lambda: "it waits in a read" in patient.examined("--agent", "scout")[1]["scout"]["text"], "it"
+                )
+            finally:
+                reader.terminate()
+
+
+def _wait_since_long(patient: DoctorSetup, agent: str) -> None:
+    """Something waits for the agent that came ten minutes ago."""
+    run_foreign_sql(
+        patient.team,
+        "INSERT INTO messages (message_id, sender, recipient, content, created_at) VALUES (?, ?, ?, ?, ?)",
+        *("old", "shell", agent, "hello", time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(time.time() - 600))),
+    )
+
+
+def test_one_agent_can_be_asked_after_also_when_nothing_waits_for_it(patient: DoctorSetup) -> None:
+    with MessageHub(patient.team, agent="scout") as scout:
+        scout.register()
+        found = patient.examined("--agent", "Scout")[1]
+
+    assert "nothing unread; it is online" in found["scout"]["text"]
+    assert "nobody has unread messages" in patient.examined()[1]["agents"]["text"]
+    assert "the team knows nobody of that name" in patient.examined("--agent", "ghost")[1]["ghost"]["text"]
+
+
+def test_what_waits_for_a_name_that_nobody_has_is_told(patient: DoctorSetup) -> None:
+    with MessageHub(patient.team, agent="lead") as hub:
+        hub.register()
+        hub.enroll("ghost")
+        hub.send("ghost", "are you there?")
+        hub.retire("ghost")
+
+    assert patient.examined()[1]["ghost"]["text"] == "1 unread, but the team knows nobody of that name"
+
+
+def test_a_store_that_is_damaged_is_a_failure_and_nobody_is_said_to_have_read_all(patient: DoctorSetup) -> None:
+    patient.team.create()
+    patient.team.database.write_text("this is not a database, but long enough to be looked at as one")
+
+    code, found = patient.examined()
+
+    assert code == 4
+    assert "is not a SQLite database" in found["team"]["text"]
+    assert [*found] == ["team", "disk", "supervisor", "server", "claude", "project"]
+
+
+def test_a_folder_that_is_not_there_is_refused(patient: DoctorSetup) -> None:
+    result = patient.calls("doctor", "--project", str(patient.home / "nowhere"))
+
+    assert refusal_of(result) == f"teamsup: There is no folder {patient.home}/nowhere."
+
+
+def test_a_claude_code_that_does_not_run_is_a_failure(patient: DoctorSetup) -> None:
+    patient.puts_claude_on_the_path("echo 'no such interpreter' >&2; exit 3")
+
+    code, found = patient.examined()
+
+    assert code == 4
+    assert "no such interpreter" in found["claude"]["text"]
+
+
+def test_a_plugin_that_has_moved_away_is_a_failure(patient: DoctorSetup) -> None:
+    copy = patient.home / "my" / "deploy" / "claude"
+    shutil.copytree(resource_path("claude"), copy)
+    patient.init()
+    settings = patient.project / ".claude" / "settings.json"
+    settings.write_text(settings.read_text().replace(str(resource_path("claude")), str(copy)))
+    assert patient.examined()[1]["plugin"]["verdict"] == "ok"
+
+    (copy / "hook.py").unlink()
+    code, found = patient.examined()
+    assert code == 4
+    assert found["plugin"]["text"] == f"there is no {copy}/hook.py"
+    assert found["plugin"]["hint"].endswith(f"teamsup init --claude --project {patient.project}")
+
+    shutil.rmtree(copy)
+    assert patient.examined()[1]["plugin"]["text"] == f"there is no {copy}"
+
+
+def test_programs_that_the_plugin_would_not_find_are_a_failure(patient: DoctorSetup) -> None:
+    patient.init()
+    patient.trusts(patient.project)
+    settings = patient.project / ".claude" / "settings.json"
+    settings.write_text(settings.read_text().replace(str(Path(sys.executable).with_name("teamsup")), "/gone/teamsup"))
+
+    with mock.patch.object(DoctorSetup, "environment", patient.environment | {"PATH": "/nowhere"}):
+        assert patient.examined()[1]["plugin"]["text"] == "there is no python3 on the PATH, no /gone/teamsup"
+
+
+def test_a_session_with_a_server_but_without_hooks_is_deaf(patient: DoctorSetup) -> None:
+    server = {"command": "teamsup", "args": ["mcp"]}
+    (patient.project / ".mcp.json").write_text(json.dumps({"mcpServers": {"my mail": server}}))
+
+    found = patient.examined()[1]["project"]
+
+    assert found["verdict"] == "warning"
+    assert "server 'my mail' in the project's .mcp.json, but no hooks and no monitor: they are deaf" in found["text"]
+    assert "claude mcp remove 'my mail'; teamsup init --claude" in found["hint"]
+
+
+def test_a_project_is_told_what_keeps_its_plugin_from_working(patient: DoctorSetup) -> None:
+    assert "take no part in a team" in patient.examined()[1]["project"]["text"]
+    patient.init()
+    assert "does not trust this folder yet" in patient.examined()[1]["project"]["text"]
+    patient.trusts(patient.project)
+    assert patient.examined()[1]["project"]["verdict"] == "ok"
+
+    settings = patient.project / ".claude" / "settings.local.json"
+    settings.write_text('{"disableAllHooks": true, "enabledPlugins": {"teamsup@fork": true}}')
+
+    said = patient.doctor_here().stdout
+    assert "would speak with several servers at once: plugin teamsup@teamsup, plugin teamsup@fork" in said
+    assert "take out the others with: claude plugin disable teamsup@fork\n" in said
+    assert "Claude Code has not installed teamsup@fork" in said
+    assert "all hooks are switched off" in said
+
+
+def test_what_is_wrong_with_the_disk_and_with_rights_is_a_failure(patient: DoctorSetup) -> None:
+    MessageHub(patient.team).close()
+    patient.team.configuration.write_text("")
+    assert patient.examined()[1]["disk"]["verdict"] == "ok"
+    assert not list(patient.team.folder.glob(".doctor*"))
+
+    patient.team.configuration.chmod(0o666)
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with mock.patch("os.fsync", side_effect=full):
+        code, found = patient.examined()
+
+    assert code == 4
+    assert found["disk"]["text"] == f"{patient.team.folder} takes no write: No space left on device"
+    assert found["rights"]["hint"] == f"chmod 644 {patient.team.configuration}"
+    assert not list(patient.team.folder.glob(".doctor*"))
+
+
+def test_a_folder_that_others_may_write_is_a_failure_also_before_there_is_a_database(patient: DoctorSetup) -> None:
+    assert "rights" not in patient.examined()[1]
+    patient.team.folder.mkdir(parents=True)
+    patient.team.folder.chmod(0o770)
+
+    code, found = patient.examined()
+
+    assert (code, found["team"]["verdict"]) == (4, "warning")
+    assert found["rights"]["hint"] == f"chmod 700 {patient.team.folder}"
+    subprocess.run(found["rights"]["hint"], shell=True, check=True)  # noqa: S602
+    assert "rights" not in patient.examined()[1]
+
+
+def test_a_mistake_in_the_configuration_is_a_failure_also_before_there_is_a_database(patient: DoctorSetup) -> None:
+    patient.team.folder.mkdir(parents=True, mode=0o700)
+    patient.team.configuration.write_text("[worker.own]\n")
+
+    code, found = patient.examined()
+
+    assert (code, found["configuration"]["verdict"]) == (4, "FAILED")
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_folder_in_which_others_may_replace_the_team_is_a_failure(
+    patient: DoctorSetup, tmp_path: Path, linked: bool
+) -> None:
+    MessageHub(patient.team).close()
+    place = patient.team.folder.parent
+    if linked:
+        place = tmp_path / "it's elsewhere"
+        place.mkdir()
+        (place / "own.toml").touch(0o600)
+        patient.team.configuration.symlink_to(place / "own.toml")
+    place.chmod(0o1777)
+    assert "rights" not in patient.examined()[1], "in one that is sticky only the owner may rename"
+    place.chmod(0o777)
+
+    code, found = patient.examined()
+
+    assert code == 4
+    assert found["rights"]["text"] == f"others may replace what is in {place}: 777"
+    subprocess.run(found["rights"]["hint"], shell=True, check=True)  # noqa: S602
+    assert "rights" not in patient.examined()[1]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a folder to another group")
+def test_a_folder_above_may_be_written_by_a_group_of_nobody_else_and_no_other(patient: DoctorSetup) -> None:
+    MessageHub(patient.team).close()
+    place = patient.team.folder.parent
+    place.chmod(0o770)
+    os.chown(place, 0, 0)
+    assert "rights" not in patient.examined()[1]
+
+    os.chown(place, 0, 1)
+
+    assert patient.examined()[1]["rights"]["hint"] == f"chmod go-w {place}"
+
+
+def test_a_configuration_that_is_a_link_has_the_rights_of_its_file(patient: DoctorSetup, tmp_path: Path) -> None:
+    MessageHub(patient.team).close()
+    linked = tmp_path / "linked.toml"
+    linked.touch(0o600)
+    patient.team.configuration.symlink_to(linked)
+    assert "rights" not in patient.examined()[1]
+
+    linked.chmod(0o666)
+
+    assert patient.examined()[1]["rights"]["hint"] == f"chmod 644 {patient.team.configuration}"
+
+
+def test_workers_of_the_users_own_that_cannot_be_started_are_a_failure(patient: DoctorSetup) -> None:
+    MessageHub(patient.team).close()
+    secrets = patient.home / "open.env"
+    secrets.write_text("KEY=1")
+    secrets.chmod(0o644)
+    patient.team.configuration.write_text(
+        '[worker.fine]\ncommand = ["sleep", "1"]\n[worker.lost]\ncommand = ["./lost.sh"]\n'
+        '[worker.away]\ncommand = ["sleep", "1"]\ndirectory = "/no/such/folder"\n'
+        f'[worker.open]\ncommand = ["sleep", "1"]\nenv_file = "{secrets}"\n'
+        '[worker.later]\ncommand = ["no-such-program"]\nautostart = false\n'
+    )
+
+    code, found = patient.examined()
+
+    assert code == 4
+    assert {
+        name: (found[name]["verdict"], found[name]["text"]) for name in ("fine", "lost", "away", "open", "later")
+    } == {
+        "fine": ("ok", "[worker.fine] can be started"),
+        "lost": ("FAILED", "[worker.lost] command: there is no program './lost.sh'"),
+        "away": ("FAILED", "[worker.away] directory: there is no folder /no/such/folder"),
+        "open": ("FAILED", f"[worker.open] env_file: others can read {secrets}; run chmod 600 on it"),
+        "later": ("warning", "[worker.later] command: there is no program 'no-such-program'"),
+    }
+    patient.team.configuration.write_text("[worker.x]\n")
+    assert "needs a command" in patient.examined()[1]["configuration"]["text"]
+
+
+def test_subagents_whose_names_nobody_may_have_are_told(patient: DoctorSetup) -> None:
+    with MessageHub(patient.team, agent="gateway") as gateway:
+        gateway.register("daemon")
+    folder = patient.project / ".claude" / "agents"
+    folder.mkdir(parents=True)
+    (folder / "scout.md").write_text("---\nname: scout\n---\nLook around.\n")
+    assert "scout" not in said_of_agents(patient)
+    (folder / "reviewer.md").write_text("---\nname: Code Reviewer\n---\nRead.\n")
+    assert "'Code Reviewer' is not a name" in said_of_agents(patient)
+    (folder / "gateway.md").write_text("No front matter.\n")
+
+    assert "the subagent 'gateway' has the name of the team's daemon" in said_of_agents(patient)
+    assert patient.calls("doctor", "--project", str(patient.project)).returncode == 4
+
+
+def said_of_agents(patient: DoctorSetup) -> str:
+    report = json.loads(patient.doctor_here("--json").stdout)
+    return " ".join(finding["text"] for finding in report["findings"] if finding["check"] == "agents")
+
+
+@pytest.mark.slow
+def test_a_hub_that_another_program_holds_is_a_failure_that_names_it(patient: DoctorSetup) -> None:
+    MessageHub(patient.team).close()
+    code = f"import sqlite3, sys; sqlite3.connect({str(patient.team.database)!r}).execute('BEGIN IMMEDIATE');"
+    with subprocess.Popen(
+        [sys.executable, "-c", code + "print(flush=True); sys.stdin.read()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        found = patient.examined()[1]["team"]
+        holder.terminate()
+
+    assert found["verdict"] == "FAILED"
+    assert f"Pid {holder.pid} (" in found["hint"]
+    assert "holds the write lock" in found["hint"]
+
+
+def test_maintenance_that_goes_on_is_shown(patient: DoctorSetup) -> None:
+    MessageHub(patient.team).close()
+    with maintenance_progress.announce_maintenance(patient.team.run, "migration", total=10):
+        found = patient.examined()[1]["maintenance"]
+
+    assert found["verdict"] == "warning"
+    assert found["text"].startswith(f"pid {os.getpid()} works on it: migration for 0 s, 0 % done")
+
+
+def test_each_source_is_tried_by_an_alert_that_is_taken_back(
+    patient: DoctorSetup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    secret = patient.home / "secret"
+    secret.write_text("a secret of the script")
+    secret.chmod(0o600)
+    patient.team.folder.mkdir(parents=True)
+    patient.team.configuration.write_text(
+        "[worker.user_comm]\nautostart = false\n[worker.gateway]\nautostart = false\n"
+        f'[monitor-bridge]\nlisten = "127.0.0.1:{port}"\n'
+        f'[source.script]\nkind = "plain"\nsecret_file = "{secret}"\n'
+        '[source.elsewhere]\nkind = "alertmanager"\nsecret_variable = "NOT_HERE"\n'
+    )
+    with monkeypatch.context() as theirs:
+        theirs.setenv("NOT_HERE", "another secret")
+        assert patient.run("start", "--detach").returncode == 0
+    try:
+        found = eventually(lambda: source_that_is(patient, "ok"), "a source that is heard")
+        assert "a test alert was stored in " in found["text"]
+        assert found["text"].endswith(" and taken back; not heard yet")
+        elsewhere = patient.examined()[1]["source elsewhere"]
+        assert (elsewhere["verdict"], "$NOT_HERE, which is not set here" in elsewhere["text"]) == ("warning", True)
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        connection.request("POST", "/script", b"The disk is full", {"Authorization": "Bearer a secret of the script"})
+        assert connection.getresponse().status == 200
+        connection.close()
+        eventually(lambda: "last heard" in source(patient)["text"], "a source that was heard")
+        secret.write_text("a secret that is new")
+        refused = source(patient)
+        assert (refused["verdict"], "refused with 401" in refused["text"]) == ("FAILED", True)
+        with MessageHub(patient.team) as hub:
+            assert [row["title"] for row in hub.query("SELECT title FROM incidents")] == ["The disk is full"]
+    finally:
+        patient.run("stop")
+    assert "nothing listens on 127.0.0.1 port" in source(patient)["text"]
+
+
+def source(patient: DoctorSetup) -> dict[str, Any]:
+    return patient.examined()[1]["source script"]
+
+
+def source_that_is(patient: DoctorSetup, verdict: str) -> dict[str, Any] | None:
+    found = source(patient)
+    return found if found["verdict"] == verdict else None
+
+
+@contextmanager
+def supervising(patient: DoctorSetup) -> Iterator[None]:
+    """This process holds the team and has published that it runs no worker."""
+    with open(patient.team.folder / "supervisor.lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        state_file.write_state(patient.team, TeamState(os.getpid(), time.time(), ()))
+        yield
+
+
+def test_who_is_degraded_is_a_failure_with_the_reason(patient: DoctorSetup) -> None:
+    with MessageHub(patient.team, agent="probe") as probe, MessageHub(patient.team, agent="supervisor") as supervisor:
+        supervisor.register("supervisor")
+        probe.heartbeat("degraded", note="its camera is dark")
+        with supervising(patient):
+            code, found = patient.examined()
+
+    assert code == 4
+    assert (found["probe"]["verdict"], found["probe"]["text"]) == ("FAILED", "DEGRADED: its camera is dark")
+
+
+def test_a_supervisor_that_runs_is_seen(patient: DoctorSetup) -> None:
+    with MessageHub(patient.team, agent="supervisor") as supervisor:
+        supervisor.register("supervisor")
+        with supervising(patient):
+            assert patient.examined()[1]["supervisor"]["text"] == f"runs, pid {os.getpid()}"
+
+
+def test_a_copy_that_claude_code_keeps_is_the_plugin_where_no_settings_say_its_folder(patient: DoctorSetup) -> None:
+    plugins = patient.home / ".claude" / "plugins"
+    plugins.mkdir(parents=True)
+    plugins.with_name("settings.json").write_text('{"enabledPlugins": {"teamsup@teamsup": true}}')
+    installed = {"plugins": {"teamsup@teamsup": [{"installPath": str(resource_path("claude"))}]}}
+    (plugins / "installed_plugins.json").write_text(json.dumps(installed))
+
+    with mock.patch.object(DoctorSetup, "environment", patient.environment | {"TEAMSUP": "/bin/true"}):
+        assert patient.examined()[1]["plugin"]["verdict"] == "ok"
+
+
+def test_settings_that_claude_code_cannot_read_are_a_failure(patient: DoctorSetup) -> None:
+    (patient.project / ".mcp.json").write_text("{")
+
+    result = patient.doctor_here()
+
+    assert result.returncode == 4
+    place = f"{patient.project}/.mcp.json, line 1, column 2: Expecting property name"
+    assert f"FAILED   project  {place}" in result.stdout
+
+    (patient.project / ".mcp.json").write_text('{"a": 1, "a": 1e999}')
+    assert patient.examined()[0] == 0
+
+
+def test_the_team_of_the_project_is_looked_at_unless_another_is_named(patient: DoctorSetup) -> None:
+    patient.init("--team", "crew")
+    patient.trusts(patient.project)
+
+    assert "'crew' in" in patient.examined()[1]["team"]["text"]
+    found = patient.examined("--team", "default")[1]
+    assert "there is no team 'default'" in found["team"]["text"]
+    assert "its sessions are in team 'crew' in" in found["project"]["text"]
+    assert found["project"]["hint"].endswith(f"teamsup init --claude --project {patient.project} --team default")
+    with mock.patch.object(DoctorSetup, "environment", patient.environment | {"TEAMSUP_HOME": ""}):
+        found = patient.examined()[1]
+    assert f"TEAMSUP_HOME={patient.home} teamsup start --team crew" in found["supervisor"]["hint"]

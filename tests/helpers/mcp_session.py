@@ -1,0 +1,84 @@
+"""One session's MCP server as Claude Code runs it, and what the model and the hooks of that session do."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from mcp import Client
+from mcp.client.stdio import StdioServerParameters
+from mcp.types import CallToolResult
+
+from helpers.support import TeamsupCommand, clean_environment
+from teamsup.hub import Team
+
+HOOK = Path(__file__).parents[2] / "deploy" / "claude" / "hook.py"
+
+
+class SessionModel:
+    """The model of one session."""
+
+    def __init__(self, client: Client, environment: dict[str, str]) -> None:
+        self.client = client
+        self.environment = environment
+
+    async def call(self, tool: str, **arguments: object) -> str:
+        return self._text(await self.client.call_tool(tool, arguments), is_error=False)
+
+    async def refused(self, tool: str, **arguments: object) -> str:
+        return self._text(await self.client.call_tool(tool, arguments), is_error=True)
+
+    async def call_as(self, tool_use_id: str, tool: str, **arguments: object) -> str:
+        """A call as Claude Code marks it."""
+        meta: Any = {"claudecode/toolUseId": tool_use_id}
+        return self._text(await self.client.call_tool(tool, arguments, meta=meta), is_error=False)
+
+    async def refused_as(self, tool_use_id: str, tool: str, **arguments: object) -> str:
+        meta: Any = {"claudecode/toolUseId": tool_use_id}
+        return self._text(await self.client.call_tool(tool, arguments, meta=meta), is_error=True)
+
+    def _text(self, result: CallToolResult, *, is_error: bool) -> str:
+        (content,) = result.content
+        assert content.type == "text"
+        assert bool(result.is_error) is is_error, content.text
+        return content.text
+
+    def hook(self, event: str, **given: object) -> dict[str, Any]:
+        """What a hook of this session prints."""
+        payload = {"hook_event_name": event, "session_id": "s", **given}
+        ran = subprocess.run(
+            ["sh", HOOK.with_name("python.sh"), HOOK],
+            input=json.dumps(payload),
+            capture_output=True,
+            text=True,
+            env={**self.environment, "TEAMSUP": sys.executable, "CLAUDE_PID": str(os.getpid())},
+            timeout=20,
+            check=True,
+        )
+        assert ran.stderr == ""
+        answer: dict[str, Any] = json.loads(ran.stdout) if ran.stdout else {}
+        return answer
+
+    def subagent_calls(self, tool_use_id: str, agent_id: str, agent_type: str) -> None:
+        """The hook that Claude Code runs before a subagent's call."""
+        given = {"agent_id": agent_id, "agent_type": agent_type, "tool_use_id": tool_use_id}
+        assert self.hook("PreToolUse", **given) == {}
+
+
+@asynccontextmanager
+async def open_session(
+    team: Team, agent: str = "lead", mode: str = "auto", claude: str | None = None
+) -> AsyncIterator[SessionModel]:
+    """The server and the client of one session; ``claude`` is whose Claude Code it is, by default the agent's own."""
+    command = TeamsupCommand.line("mcp", "--team", team.name, "--agent", agent)
+    # Hooks find their server by the pid of its parent, which for all sessions of a test is the test.
+    own = team.folder.parent / (claude or agent)
+    own.mkdir(exist_ok=True)
+    environment = {**clean_environment(), "TEAMSUP_HOME": str(team.folder.parent), "XDG_RUNTIME_DIR": str(own)}
+    server = StdioServerParameters(command=command[0], args=command[1:], env=environment)
+    async with Client(server, mode=mode, read_timeout_seconds=30) as client:
+        yield SessionModel(client, environment)

@@ -1,0 +1,137 @@
+"""What the tests share: the real command in a home of its own, and waiting for conditions."""
+
+import contextlib
+import http.server
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from teamsup.hub import Team
+from teamsup.hub.engines.sqlite.migrations import SCHEMA_VERSION
+
+T = TypeVar("T")
+TIMEOUT_SECONDS = 20.0
+
+
+def eventually(condition: Callable[[], T | None], what: str) -> T:
+    """The first true value of the condition; fails when none comes."""
+    ends = time.monotonic() + TIMEOUT_SECONDS
+    while not (value := condition()):
+        assert time.monotonic() < ends, f"not within {TIMEOUT_SECONDS:.0f} s: {what}"
+        time.sleep(0.01)
+    return value
+
+
+@dataclass(frozen=True)
+class TeamsupCommand:
+    """``teamsup`` as a person runs it, in a home that nobody else uses."""
+
+    home: Path
+    team_name: str = "default"
+
+    @property
+    def team(self) -> Team:
+        return Team(self.team_name, self.home / self.team_name)
+
+    def configure(self, toml: str) -> None:
+        """A teamsup.toml with these workers and none of those that come with teamsup."""
+        quiet = "".join(f"[worker.{name}]\nautostart = false\n" for name in ("user_comm", "monitor-bridge", "gateway"))
+        self.team.folder.mkdir(parents=True, exist_ok=True)
+        self.team.configuration.write_text(quiet + toml)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**clean_environment(), "TEAMSUP_HOME": str(self.home)}
+
+    @staticmethod
+    def line(*words: str) -> list[str]:
+        return [sys.executable, "-m", "teamsup.cli", *words]
+
+    def run(self, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.line(*words),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            env=self.environment,
+            timeout=60,
+            check=False,
+        )
+
+    def open(self, *words: str, stdin: int | None = None, stdout: int = subprocess.PIPE) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            self.line(*words), stdin=stdin, stdout=stdout, stderr=subprocess.STDOUT, text=True, env=self.environment
+        )
+
+    def ps(self) -> dict[str, dict[str, Any]]:
+        """The rows of ``ps --json`` by name."""
+        return {row["name"]: row for row in json.loads(self.run("ps", "--json").stdout)["rows"]}
+
+
+def clean_environment() -> dict[str, str]:
+    """Ours, without what says who we are: the tests may run in a session of a team themselves."""
+    return {
+        key: value
+        for key, value in os.environ.items()
+        if key not in ("DISCORD_TOKEN", "CLAUDECODE", "CLAUDE_PID") and not key.startswith("TEAMSUP")
+    }
+
+
+@contextlib.contextmanager
+def serve_http(handler: type[http.server.BaseHTTPRequestHandler]) -> Iterator[str]:
+    """The address on loopback of a server that answers so."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def count_listeners(team: Team, agent: str) -> int:
+    """How many wait for messages to that agent now."""
+    return len(list(team.run.glob(f"{agent}@*")))
+
+
+def is_team_ready(teamsup: TeamsupCommand) -> bool:
+    states = {name: row["state"] for name, row in teamsup.ps().items()}
+    return states == {
+        "supervisor": "RUNNING",
+        "user_comm": "RUNNING",
+        "monitor-bridge": "RUNNING",
+        "gateway": "not configured",
+    }
+
+
+def run_foreign_sql(team: Team, sql: str, *values: object) -> list[tuple[Any, ...]]:
+    """Run one statement as a program does that knows nothing of teamsup."""
+    with sqlite3.connect(team.database, timeout=10) as db:
+        rows = db.execute(sql, values).fetchall()
+    db.close()
+    return rows
+
+
+def migrate_further(team: Team) -> None:
+    """Change the tables as the next version of teamsup may, while programs of this one have them open."""
+    run_foreign_sql(team, "ALTER TABLE agent_status RENAME COLUMN is_watched TO is_observed")
+    run_foreign_sql(team, f"PRAGMA user_version={SCHEMA_VERSION + 1}")
+
+
+def refusal_of(result: subprocess.CompletedProcess[str]) -> str:
+    """The one sentence with which a command refused; fails when there was more, or a traceback."""
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1, result.stderr
+    assert lines[0].startswith("teamsup: "), result.stderr
+    assert result.stdout == ""
+    return lines[0]

@@ -1,0 +1,341 @@
+"""Leases: to one reader at a time, at least once, in order."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+
+import pytest
+
+from teamsup.hub import MessageHub, StaleLease
+from teamsup.hub.models import MAX_ATTEMPTS, MAX_HOPS
+from teamsup.hub.wakeup.doorbell import Doorbell
+
+Join = Callable[..., MessageHub]
+
+
+@dataclass
+class Clock:
+    now: float = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def contents(hub: MessageHub, limit: int = 100) -> list[str]:
+    return [delivery.message.content for delivery in hub.claim(limit)]
+
+
+def test_a_delivery_has_one_reader_at_a_time(join: Join) -> None:
+    lead, first, second = join("lead"), join("scout"), join("scout")
+    for number in range(3):
+        lead.send("scout", str(number))
+
+    assert contents(first, 2) == ["0", "1"]
+    assert contents(second) == ["2"]
+
+
+def test_the_lease_of_a_reader_that_does_not_act_ends_and_the_delivery_comes_back_unread(
+    join: Join, clock: Clock
+) -> None:
+    lead, scout = join("lead", clock=clock), join("scout", clock=clock)
+    message = lead.send("scout", "hi")
+    scout.claim(lease=60)
+    clock.now += 59
+    assert scout.claim() == []
+
+    clock.now += 1
+    scout.claim()  # ends the lease; the backoff begins
+    (state,) = lead.trace(message.message_id)
+    assert (state.state, state.read_at) == ("ready", None)
+    clock.now += 10
+    (again,) = scout.claim()
+
+    assert again.attempts == 2
+
+
+def test_a_stale_lease_changes_nothing_and_says_so(join: Join, clock: Clock) -> None:
+    lead, scout = join("lead", clock=clock), join("scout", clock=clock)
+    lead.send("scout", "hi")
+    (stale,) = scout.claim(lease=1)
+    clock.now += 2
+    scout.claim()
+    clock.now += 10
+    (fresh,) = scout.claim()
+
+    for verb in (scout.acknowledge, scout.extend, scout.release, scout.mark_read):
+        with pytest.raises(StaleLease, match="Nothing was changed"):
+            verb(stale)
+
+    scout.acknowledge(fresh)
+
+
+def test_an_extended_lease_holds(join: Join, clock: Clock) -> None:
+    lead, scout = join("lead", clock=clock), join("scout", clock=clock)
+    lead.send("scout", "hi")
+    (delivery,) = scout.claim(lease=10)
+
+    clock.now += 9
+    scout.extend(delivery, 10)
+    clock.now += 9
+
+    assert scout.claim() == []
+    scout.acknowledge(delivery)
+
+
+def test_what_is_released_comes_back_at_once_and_after_an_error_later(join: Join, clock: Clock) -> None:
+    lead, scout = join("lead", clock=clock), join("scout", clock=clock)
+    lead.send("scout", "hi")
+
+    (delivery,) = scout.claim()
+    scout.release(delivery)
+    (delivery,) = scout.claim()
+    scout.release(delivery, error="no network", delay=5)
+
+    assert scout.claim() == []
+    clock.now += 5
+    assert contents(scout) == ["hi"]
+
+
+def test_a_delivery_that_fails_too_often_is_a_dead_letter_and_its_sender_is_told(join: Join, clock: Clock) -> None:
+    lead, scout = join("lead", clock=clock), join("scout", clock=clock)
+    message = lead.send("scout", "hi")
+
+    for _ in range(MAX_ATTEMPTS):
+        (delivery,) = scout.claim()
+        scout.release(delivery, error="no network", delay=0)
+
+    assert scout.claim() == []
+    (state,) = lead.trace(message.message_id)
+    assert (state.state, state.outcome, state.attempts) == ("dead", "no network", MAX_ATTEMPTS)
+    (news,) = lead.claim()
+    assert (news.message.sender, news.message.message_type, news.message.reply_to) == (
+        "hub",
+        "error",
+        message.message_id,
+    )
+    assert news.message.content == "Your message to scout was given up after 5 attempts: no network"
+
+
+def test_a_dead_letter_at_the_end_of_a_long_exchange_is_told_too(join: Join, clock: Clock) -> None:
+    lead, scout = join("lead", clock=clock), join("scout", clock=clock)
+    lead.send("scout", "ping")
+    readers = [scout, lead]
+    for hop in range(MAX_HOPS):
+        (delivery,) = readers[hop % 2].claim()
+        readers[hop % 2].reply(delivery, "ping")
+    last = readers[MAX_HOPS % 2]
+
+    for _ in range(MAX_ATTEMPTS):
+        (delivery,) = last.claim()
+        last.release(delivery, error="no luck", delay=0)
+
+    (news,) = readers[1 - MAX_HOPS % 2].claim()
+    assert (news.message.sender, news.message.message_type) == ("hub", "error")
+
+
+def test_what_is_given_back_without_an_error_never_dies(join: Join) -> None:
+    lead, scout = join("lead"), join("scout")
+    lead.send("scout", "hi")
+
+    for _ in range(2 * MAX_ATTEMPTS):
+        (delivery,) = scout.claim()
+        scout.release(delivery)
+
+    assert contents(scout) == ["hi"]
+
+
+def test_an_expired_message_is_not_delivered(join: Join, clock: Clock) -> None:
+    lead, scout = join("lead", clock=clock), join("scout", clock=clock)
+    message = lead.send("scout", "lunch?", expires_in=60)
+
+    clock.now += 60
+
+    assert scout.claim() == []
+    assert lead.trace(message.message_id)[0].state == "expired"
+    assert lead.message(message.message_id).status == "expired"
+
+
+def test_what_people_are_to_decide_reaches_who_has_them_decide_also_when_its_time_is_over(
+    join: Join, clock: Clock
+) -> None:
+    lead, user_comm = join("lead", clock=clock), join("user_comm", clock=clock)
+    lead.send("user_comm", "Restart?", message_type="opinion_request", expires_in=60)
+    lead.send("user_comm", "Restart? Or wait?", metadata={"options": ["restart", "wait"]}, expires_in=60)
+    lead.send("user_comm", "Hello", message_type="task_request", expires_in=60)
+
+    clock.now += 60
+    lead.apply_all_deadlines()
+
+    assert contents(user_comm) == ["Restart?", "Restart? Or wait?"]
+    assert contents(lead) == ["user_comm did not read your message before it expired."]
+
+
+def test_the_most_urgent_comes_first_and_within_a_priority_the_oldest(join: Join) -> None:
+    lead, scout = join("lead"), join("scout")
+    for priority in ("low", "normal", "high", "urgent"):
+        for number in (1, 2):
+            lead.send("scout", f"{priority} {number}", priority=priority)
+
+    assert contents(scout) == [f"{p} {n}" for p in ("urgent", "high", "normal", "low") for n in (1, 2)]
+
+
+def test_a_conversation_is_read_in_order_whatever_the_priority(join: Join) -> None:
+    lead, scout = join("lead"), join("scout")
+    lead.send("scout", "first", conversation_id="c", priority="low")
+    lead.send("scout", "second", conversation_id="c", priority="urgent")
+    lead.send("scout", "aside")
+
+    aside, first = scout.claim(10)
+    assert (aside.message.content, first.message.content) == ("aside", "first")
+    assert scout.claim() == []
+    scout.acknowledge(first)
+
+    assert contents(scout) == ["second"]
+
+
+def test_backoff_of_a_head_holds_its_conversation_and_no_other(join: Join, clock: Clock) -> None:
+    lead, scout = join("lead", clock=clock), join("scout", clock=clock)
+    lead.send("scout", "a1", conversation_id="a")
+    lead.send("scout", "a2", conversation_id="a")
+    (head,) = scout.claim(1)
+    scout.release(head, error="later", delay=30)
+    lead.send("scout", "b1", conversation_id="b")
+
+    assert contents(scout) == ["b1"]
+    clock.now += 30
+    assert contents(scout) == ["a1"]
+
+
+def test_a_dead_letter_frees_its_conversation(join: Join) -> None:
+    lead, scout = join("lead"), join("scout")
+    lead.send("scout", "a1", conversation_id="a")
+    lead.send("scout", "a2", conversation_id="a")
+
+    for _ in range(MAX_ATTEMPTS):
+        (delivery,) = scout.claim()
+        scout.release(delivery, error="broken", delay=0)
+
+    assert contents(scout) == ["a2"]
+
+
+def test_a_conversation_never_has_two_heads(join: Join) -> None:
+    lead, scout = join("lead"), join("scout")
+    dead, _, third = (lead.send("scout", str(number), conversation_id="c") for number in range(3))
+    for _ in range(MAX_ATTEMPTS):
+        (delivery,) = scout.claim()
+        scout.release(delivery, error="no luck", delay=0)
+    lead.retry(dead.message_id)
+
+    lead.cancel(third.message_id)
+
+    assert contents(scout) == ["1"]
+
+
+def test_stored_offered_read_and_done_are_four_facts(join: Join) -> None:
+    lead, scout = join("lead"), join("scout")
+    message = lead.send("scout", "hi")
+
+    def facts() -> list[bool]:
+        (state,) = lead.trace(message.message_id)
+        return [time is not None for time in (state.stored_at, state.offered_at, state.read_at, state.done_at)]
+
+    assert facts() == [True, False, False, False]
+    (delivery,) = scout.claim(read=False)
+    assert facts() == [True, True, False, False]
+    scout.mark_read(delivery)
+    assert facts() == [True, True, True, False]
+    scout.acknowledge(delivery)
+    assert facts() == [True, True, True, True]
+
+
+def test_a_message_is_offered_when_the_bell_of_its_reader_rings(join: Join) -> None:
+    lead, scout = join("lead"), join("scout")
+    with closing(Doorbell(scout.team.run, "scout")):
+        rung = lead.send("scout", "hi")
+    unheard = lead.send("scout", "hi")
+
+    assert lead.trace(rung.message_id)[0].offered_at is not None
+    assert lead.trace(unheard.message_id)[0].offered_at is None
+
+
+def test_a_daemon_takes_back_what_its_predecessor_had_claimed(join: Join, clock: Clock) -> None:
+    lead, scout = join("lead", clock=clock), join("scout", clock=clock)
+    lead.send("scout", "hi")
+    scout.claim(lease=3600)
+
+    assert scout.release_abandoned() == 1
+
+    scout.claim()
+    clock.now += 5
+    assert contents(scout) == ["hi"]
+
+
+def test_a_clean_release_does_not_count_as_an_attempt(join: Join) -> None:
+    lead, scout = join("lead"), join("scout")
+    lead.send("scout", "hi")
+    for _ in range(2 * MAX_ATTEMPTS):
+        (delivery,) = scout.claim()
+        scout.release(delivery)
+
+    (delivery,) = scout.claim()
+    scout.release(delivery, error="no luck", delay=0)
+
+    assert contents(scout) == ["hi"]
+
+
+def test_a_wait_is_not_over_when_there_is_only_something_to_settle(join: Join, clock: Clock) -> None:
+    lead, scout = join("lead", clock=clock), join("scout", clock=clock)
+    lead.send("scout", "gone", expires_in=1)
+    lead.send("scout", "later")
+    scout.claim(2, lease=1)
+    clock.now += 1
+
+    assert not scout.wait(0.01)
+
+
+def test_listen_gives_one_delivery_after_another(join: Join) -> None:
+    lead, scout = join("lead"), join("scout")
+    for number in range(3):
+        lead.send("scout", str(number), conversation_id="c")
+    heard = []
+
+    for delivery in scout.listen(timeout=0):
+        heard.append(delivery.message.content)
+        scout.acknowledge(delivery)
+
+    assert heard == ["0", "1", "2"]
+
+
+def test_listen_on_an_event_loop(join: Join) -> None:
+    lead, scout = join("lead"), join("scout")
+    lead.send("scout", "hi")
+
+    async def listen() -> list[str]:
+        return [delivery.message.content async for delivery in scout.listen_async(timeout=0)]
+
+    assert asyncio.run(listen()) == ["hi"]
+
+
+def test_an_empty_look_writes_nothing(join: Join) -> None:
+    lead, scout = join("lead"), join("scout")
+    before = lead.data_version()
+
+    assert scout.claim() == []
+
+    assert lead.data_version() == before
+
+
+def test_unread_counts_what_waits(join: Join) -> None:
+    lead, scout = join("lead"), join("scout")
+    for number in range(3):
+        lead.send("scout", str(number))
+    (delivery, _) = scout.claim(2)
+    scout.acknowledge(delivery)
+
+    assert {agent.name: agent.unread for agent in lead.agents()} == {"lead": 0, "scout": 1}

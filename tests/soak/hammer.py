@@ -1,0 +1,198 @@
+"""Senders and readers that are killed at random points, and the books that show whether anything was lost or doubled.
+
+``python -m soak.hammer 1000000`` runs it for that many operations (sends, claims and acknowledgements).
+"""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from unittest import mock
+
+from teamsup.hub import MessageHub, StaleLease, Team
+from teamsup.hub.wakeup.doorbell import Doorbells
+
+READERS = ("ann", "ann", "bob", "cid")
+SENDERS = 4
+LEASE = 3.0
+_CONVERSATIONS = 25
+_KILL_BEFORE_BELL = 1 / 300
+_FAR_BEHIND = 1000
+_TIMEOUT_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class HammerReport:
+    """What the processes wrote down, against what the database says."""
+
+    operations: int
+    kills: int
+    sent: int
+    lost: int
+    doubled: int
+    out_of_order: int
+    dead_letters: int
+    problems: list[str]
+
+    @property
+    def is_balanced(self) -> bool:
+        return not (self.lost or self.doubled or self.out_of_order or self.problems)
+
+
+def hammer(team: Team, operations: int, seed: int = 0) -> HammerReport:
+    """Run until the books have so many operations, then let the survivors finish, and compare."""
+    chance = random.Random(seed)  # noqa: S311
+    with MessageHub(team, agent="keeper") as keeper:
+        keeper.start_watcher()
+        for name in (*READERS, *(f"sender-{number}" for number in range(SENDERS))):
+            keeper.enroll(name)
+        roles = [f"read {name} {number}" for number, name in enumerate(READERS)]
+        roles += [f"send {number}" for number in range(SENDERS)]
+        crew = {role: _spawn(team, role, run=0) for role in roles}
+        kills = 0
+        while _operations(team) < operations:
+            time.sleep(chance.uniform(0, 0.2))
+            victim = crew[chance.choice(roles)]
+            victim.kill()
+            victim.wait()
+            # Some have also died by their own hand, before their bells.
+            for role, process in crew.items():
+                if process.poll() is not None:
+                    kills += 1
+                    crew[role] = _spawn(team, role, run=kills)
+        for role in roles:
+            if role.startswith("send"):
+                crew[role].kill()
+                crew[role].wait()
+        dead = _finish(keeper)
+        for role in roles:
+            crew[role].kill()
+            crew[role].wait()
+        return _compare(team, keeper, kills, dead)
+
+
+def _finish(keeper: MessageHub) -> int:
+    """Wait until everything has ended; what died with its readers is tried again."""
+    dead = 0
+    ends = time.monotonic() + _TIMEOUT_SECONDS
+    while True:
+        for letter in keeper.dead_letters():
+            dead += keeper.retry(letter.message.message_id, letter.recipient)
+        states = keeper.stats().deliveries
+        if not states.get("ready") and not states.get("leased") and not states.get("dead"):
+            return dead
+        if time.monotonic() > ends:
+            raise TimeoutError(
+                f"after {_TIMEOUT_SECONDS:.0f} s there is still something to do: {dict(states)}, {keeper.check_integrity()}"
+            )
+        time.sleep(0.05)
+
+
+def _compare(team: Team, keeper: MessageHub, kills: int, dead: int) -> HammerReport:
+    books = [line for path in team.logs.glob("*.book") for line in path.read_text().split("\n") if line]
+    sent = {line.split()[1] for line in books if line.startswith("sent ")}
+    acknowledged = Counter(line.split()[1] for line in books if line.startswith("acked "))
+    rows = keeper._store.read(
+        "SELECT m.message_id, m.conversation_id, d.recipient, d.state, d.done_at FROM deliveries AS d"
+        " JOIN messages AS m ON m.id = d.message WHERE m.sender <> 'hub' ORDER BY d.message"
+    )
+    done = {row["message_id"] for row in rows if row["state"] == "done"}
+    last: dict[str, tuple[int, str]] = {}
+    out_of_order = 0
+    for row in rows:
+        number, ended = int(row["message_id"].split("-")[-1]), row["done_at"]
+        if row["conversation_id"] in last and last[row["conversation_id"]] > (number, ended):
+            out_of_order += 1
+        last[row["conversation_id"]] = (number, ended)
+    return HammerReport(
+        operations=len(books),
+        kills=kills,
+        sent=len(sent),
+        lost=len(sent - done),
+        doubled=sum(count > 1 for count in acknowledged.values()),
+        out_of_order=out_of_order,
+        dead_letters=dead,
+        problems=keeper.check_integrity(),
+    )
+
+
+def _operations(team: Team) -> int:
+    # A line has 27 or 28 bytes; reading the books themselves would cost more than the work they are about.
+    return sum(path.stat().st_size for path in team.logs.glob("*.book")) // 28
+
+
+def _spawn(team: Team, role: str, run: int) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen([sys.executable, "-m", "soak.hammer", str(team.folder), role, str(run)], cwd=_TESTS)
+
+
+def _work(team: Team, role: str, run: int) -> None:
+    kind, *words = role.split()
+    book = os.open(team.logs / f"{role.replace(' ', '-')}.book", os.O_CREAT | os.O_APPEND | os.O_WRONLY)
+
+    def note(what: str, message_id: str) -> None:
+        # One write of one line: whole or not at all, and not lost with the process.
+        os.write(book, f"{what} {message_id}\n".encode())
+
+    durability = "full" if run % 2 else "normal"
+    if kind == "send":
+        _die_before_bells_at_random()
+        with MessageHub(team, agent=f"sender-{words[0]}", durability=durability) as hub:  # type: ignore[arg-type]
+            _send(hub, run, note)
+    else:
+        with MessageHub(team, agent=words[0], durability=durability) as hub:  # type: ignore[arg-type]
+            hub.register()
+            for delivery in hub.listen(lease=LEASE):
+                note("claim", delivery.message.message_id)
+                try:
+                    hub.acknowledge(delivery)
+                except StaleLease:
+                    continue
+                note("acked", delivery.message.message_id)
+
+
+def _send(hub: MessageHub, run: int, note: Callable[[str, str], None]) -> None:
+    number = 0
+    while True:
+        number += 1
+        # A new run is a new conversation, because what its predecessor sent last is not in the books.
+        conversation = f"{hub.agent}.{run}.{number % _CONVERSATIONS}"
+        message_id = f"{hub.agent}-{run:04}-{number:07}"
+        hub.send(READERS[number % len(READERS)], "x" * 200, message_id=message_id, conversation_id=conversation)
+        note("sent", message_id)
+        while number % 100 == 0 and sum(agent.unread for agent in hub.agents()) > _FAR_BEHIND:
+            time.sleep(0.05)
+
+
+def _die_before_bells_at_random() -> None:
+    ring = Doorbells.ring
+
+    def ring_or_die(bells: Doorbells, agents: Iterable[str]) -> None:
+        if random.random() < _KILL_BEFORE_BELL:  # noqa: S311
+            os.kill(os.getpid(), signal.SIGKILL)
+        ring(bells, agents)
+
+    mock.patch.object(Doorbells, "ring", ring_or_die).start()
+
+
+_TESTS = Path(__file__).parents[1]
+
+
+def main() -> None:
+    if len(sys.argv) == 4:
+        _work(Team("crew", Path(sys.argv[1])), sys.argv[2], int(sys.argv[3]))
+    with tempfile.TemporaryDirectory() as folder:
+        begin = time.monotonic()
+        books = hammer(Team("crew", Path(folder) / "crew"), int(sys.argv[1]))
+        print(f"hammer, {time.monotonic() - begin:.0f} s: {books}")
+        sys.exit(not books.is_balanced)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,208 @@
+"""What teamsup.toml makes of workers, and what it may not say."""
+
+import signal
+import tomllib
+
+import pytest
+
+from teamsup.hub import NotConfigured, Team
+from teamsup.supervisor.configuration.team_configuration import (
+    TeamConfiguration,
+    load_configuration,
+    parse_configuration,
+)
+from teamsup.supervisor.processes.lifecycle import RestartPolicy
+
+
+def loaded(team: Team, toml: str) -> TeamConfiguration:
+    team.create()
+    team.configuration.write_text(toml)
+    return load_configuration(team)
+
+
+def test_without_a_file_the_workers_of_teamsup_run(team: Team) -> None:
+    configuration = loaded(team, "")
+
+    assert list(configuration.programs) == ["user_comm", "monitor-bridge", "gateway"]
+    assert configuration.notify_on_crash == ("user_comm",)
+
+
+def test_a_worker_of_ones_own_has_all_its_rules(team: Team) -> None:
+    program = loaded(
+        team,
+        """
+        [worker.Own]
+        command = ["run", "it"]
+        restart = "never"
+        stop_signal = "INT"
+        stop_seconds = 3
+        memory_max = "1.5G"
+        log_max = "1 MiB"
+        depends_on = ["user_comm"]
+        """,
+    ).programs["own"]
+
+    assert program.command == ("run", "it")
+    assert program.directory == team.folder
+    assert (program.policy.restart, program.policy.stop_seconds, program.policy.ready_after) == (
+        RestartPolicy.NEVER,
+        3,
+        1,
+    )
+    assert (program.stop_signal, program.memory_max, program.log_bytes) == (signal.SIGINT, 3 << 29, 1 << 20)
+    assert program.depends_on == ("user_comm",)
+
+
+def test_discord_sees_the_gateway_log_in_less_than_a_thousand_times_a_day(team: Team) -> None:
+    programs = loaded(team, "").programs
+
+    assert (programs["gateway"].policy.healthy_seconds, programs["gateway"].policy.backoff_max) == (300, 300)
+    assert (programs["user_comm"].policy.healthy_seconds, programs["user_comm"].policy.backoff_max) == (60, 60)
+
+
+def test_a_process_is_given_its_own_section(team: Team) -> None:
+    before, after = (loaded(team, f"[gateway]\nusers = [{user}]\n").programs for user in (1, 2))
+
+    assert before["gateway"].spawn_settings != after["gateway"].spawn_settings
+    assert before["user_comm"].spawn_settings == after["user_comm"].spawn_settings
+
+
+def test_new_rules_of_routing_need_no_new_process(team: Team) -> None:
+    rules = '[user_comm]\ndefault_agent = "lead"\n[route.a]\nkeywords = ["a"]\nagents = ["b"]\n'
+    before, after = (loaded(team, toml).programs["user_comm"] for toml in ("", rules))
+
+    assert before.spawn_settings == after.spawn_settings
+
+
+def test_the_values_of_an_env_file_are_shown_nowhere(team: Team) -> None:
+    team.create()
+    secrets = team.folder / "secrets"
+    secrets.write_text("TOKEN=hunter2\n")
+    secrets.chmod(0o600)
+    program = loaded(team, '[worker.own]\ncommand = ["x"]\nenv_file = "secrets"\n').programs["own"]
+
+    assert program.env_file_values == (("TOKEN", "hunter2"),)
+    assert "hunter2" not in repr(program)
+
+
+@pytest.mark.parametrize(
+    ("toml", "reason"),
+    [
+        ("[worker.own]\n", "[worker.own] needs a command"),
+        ("worker = 3\n", "worker must be a section"),
+        ("[worker]\nown = 3\n", "worker.own must be a section"),
+        ('[worker.own]\ncommand = "run it"\n', "[worker.own] command must be a list"),
+        ('[worker.gateway]\ncommand = ["x"]\n', "this worker comes with teamsup"),
+        ('[worker.supervisor]\ncommand = ["x"]\n', "that name is the supervisor's own"),
+        ('[worker."a b"]\ncommand = ["x"]\n', "a b"),
+        ('[worker.own]\ncommand = ["x"]\n[worker.OWN]\ncommand = ["y"]\n', "two [worker.NAME] sections"),
+        ('[worker.own]\ncommand = ["x"]\nrestrat = "never"\n', "did you mean restart?"),
+        ('[worker.own]\ncommand = ["x"]\nrestart = "maybe"\n', 'must be one of "always", "on-failure", "never"'),
+        ('[worker.own]\ncommand = ["x"]\nstop_signal = "SIGTERM"\n', "there is no signal 'SIGTERM'"),
+        ('[worker.own]\ncommand = ["x"]\nstop_seconds = 0\n', "stop_seconds must be above 0"),
+        ('[worker.own]\ncommand = ["x"]\nmemory_max = "much"\n', 'must be a size such as "500 MiB"'),
+        ('[worker.own]\ncommand = ["x"]\nmemory_max = "0"\n', "memory_max must be above 0"),
+        ('[worker.own]\ncommand = ["x"]\nlog_max = "1"\n', "at least 4 KiB"),
+        ('[worker.own]\ncommand = ["x"]\ndirectory = "~nobody-of-that-name/x"\n', "directory: "),
+        (f'[worker.own]\ncommand = ["x"]\nstop_seconds = {"9" * 401}\n', "stop_seconds must be"),
+        ("a = " + "[" * 5000, "cannot be read"),
+        ('[worker.own]\ncommand = ["x"]\nenvironment = { A = 1 }\n', "must be a table of texts"),
+        ('[worker.own]\ncommand = ["x"]\nenvironment = { "A=B" = "x" }\n', "or have '=' in it"),
+        ('[worker.own]\ncommand = ["x\\u0000"]\n', "NUL"),
+        ('[worker.own]\ncommand = ["x"]\ndepends_on = ["db"]\n', "there is no worker 'db'"),
+        ('[worker.own]\ncommand = ["x"]\ndepends_on = ["own"]\n', "goes in a circle: own on own"),
+        ('[team]\nagents = ["own"]\n[worker.own]\ncommand = ["x"]\n', "'own' is a worker's name"),
+        ("[metrics]\nport = 70000\n", "port must be from 0 to 65535"),
+        ("[monitor-bridge]\ncpu_percnt = 3\n", "[monitor-bridge] has no key 'cpu_percnt'; did you mean cpu_percent?"),
+        ("[monitor-bridge]\ntrusted_proxies = ['caddy']\n", "such as \"10.0.0.0/8\", not 'caddy'"),
+        ("[source.a]\nstale_seconds = 5\n", "stale_seconds must be 0, or from 60 to 31536000, which is a year"),
+        ("[alert.a]\nmatch = { job = '(' }\n", "match: job is not a regular expression: missing )"),
+        ("[monitor-bridge]\ncpu_seconds = -1\n", "[monitor-bridge] cpu_seconds must be from 0 to 86400."),
+        ("[monitor-bridge]\ncpu_percent = 0\n", "[monitor-bridge] cpu_percent must be above 0 and at most 100."),
+        ("[gateway]\nusers = ['ann']\n", "[gateway] users must be a list, each entry a whole number."),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_place(team: Team, toml: str, reason: str) -> None:
+    with pytest.raises(NotConfigured) as refused:
+        loaded(team, toml)
+
+    assert str(refused.value).startswith(str(team.configuration))
+    assert reason in str(refused.value)
+
+
+def test_a_file_that_is_missing_is_no_configuration(team: Team) -> None:
+    team.create()
+
+    with pytest.raises(NotConfigured, match=r"There is no .*teamsup.toml. Write it with: teamsup init"):
+        load_configuration(team)
+
+
+@pytest.mark.parametrize("what", ['directory = "away"', 'env_file = "away"'])
+def test_what_may_be_back_at_the_start_of_a_worker_is_no_mistake(team: Team, what: str) -> None:
+    assert loaded(team, f'[worker.own]\ncommand = ["away"]\n{what}\n').programs["own"].fault == ""
+
+
+def test_an_env_file_that_is_away_at_a_reload_needs_no_new_process(team: Team) -> None:
+    team.create()
+    secrets = team.folder / "secrets"
+    secrets.write_text("A=1\n")
+    secrets.chmod(0o600)
+    toml = '[worker.own]\ncommand = ["x"]\nenv_file = "secrets"\n'
+    there = loaded(team, toml).programs["own"]
+    secrets.write_text("A=2\n")
+    changed = loaded(team, toml).programs["own"]
+    secrets.unlink()
+    away = loaded(team, toml).programs["own"]
+
+    assert changed.needs_new_process(there)
+    assert not away.needs_new_process(there)
+
+
+@pytest.mark.parametrize(
+    ("toml", "held"),
+    [
+        ("[worker.own]\n", "own"),
+        ("[worker]\nown = 3\n", "own"),
+        ('[worker.own]\ncommand = ["x"]\nrestrat = "never"\n', "own"),
+        ('[worker.own]\ncommand = ["x"]\ndepends_on = ["db"]\n', "own"),
+        ('[worker.own]\ncommand = ["x"]\ndepends_on = ["own"]\n', "own"),
+        ("[worker.gateway]\nautostrat = false\n", "gateway"),
+        ("[gateway]\nusers = ['ann']\n", "gateway"),
+        ("[monitor-bridge]\ncpu_percent = 0\n", "monitor-bridge"),
+        ("[source.shop]\n", "monitor-bridge"),
+        ("[watchdog.shop]\n", "monitor-bridge"),
+        ("[route.shop]\n", "user_comm"),
+    ],
+)
+def test_a_mistake_in_the_sections_of_one_worker_is_the_fault_of_that_worker_alone(
+    team: Team, toml: str, held: str
+) -> None:
+    found = parse_configuration(team, tomllib.loads(toml))
+
+    assert {name for name, program in found.programs.items() if program.fault} == {held}
+    assert found.programs[held].fault.startswith(f"{team.configuration}: ")
+
+
+def test_a_circle_holds_those_that_are_in_it(team: Team) -> None:
+    toml = "".join(
+        f'[worker.{name}]\ncommand = ["x"]\ndepends_on = ["{other}"]\n' for name, other in ("ab", "ba", "ca")
+    )
+    programs = parse_configuration(team, tomllib.loads(toml)).programs
+
+    assert [name for name, program in programs.items() if program.fault] == ["a", "b"]
+    assert programs["c"].depends_on == ("a",)
+
+
+def test_what_concerns_all_is_refused_as_a_whole(team: Team) -> None:
+    for toml in ("[tema]\n", "[team]\nagent = []\n", "[metrics]\nport = -1\n", '[worker."a b"]\n'):
+        with pytest.raises(NotConfigured):
+            parse_configuration(team, tomllib.loads(toml))
+
+
+def test_a_worker_that_is_held_waits_for_the_files_that_it_reads_at_its_start(team: Team) -> None:
+    programs = loaded(
+        team, '[gateway]\ntoken_file = "token"\n[worker.own]\ncommand = ["x"]\nenv_file = "env"\n'
+    ).programs
+
+    assert programs["gateway"].watched_files == (team.folder / "token",)
+    assert programs["own"].watched_files == (team.folder / "env",)

@@ -1,0 +1,187 @@
+"""How the team hears of deaths: in its hub, and once."""
+
+import math
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+import pytest
+
+from teamsup.hub import MessageHub
+from teamsup.supervisor.configuration.team_configuration import Program
+from teamsup.supervisor.health.crash_notifier import CrashNotifier
+from teamsup.supervisor.health.crashes import Crash
+from teamsup.supervisor.health.degradation import Troubles
+from teamsup.supervisor.processes.lifecycle import Process, State
+from teamsup.supervisor.processes.managed_process import ManagedProcess
+
+Join = Callable[..., MessageHub]
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class NotifierSetup:
+    """Workers that die, and who is told."""
+
+    def __init__(self, join: Join) -> None:
+        self.people, self.lead = join("user_comm"), join("lead")
+        self._clock = Clock()
+        self.troubles = Troubles(print, lambda: None)
+        self._news = CrashNotifier(join("supervisor"), self.troubles, clock=self._clock)
+        self.members: dict[str, ManagedProcess] = {}
+
+    def die(self, name: str, state: State = State.RUNNING, reason: str = "exit code 1") -> None:
+        self.run(name, state)
+        next_try = 0.0 if state in (State.RUNNING, State.BACKOFF) else None
+        self._news.record_crash(name, Crash(self._clock(), 7, reason, 1, next_try, ()))
+
+    def run(self, name: str, state: State = State.RUNNING, ready_at: float | None = None) -> None:
+        program = Program(name, ("true",), Path("/"))
+        self.members[name] = ManagedProcess(program, process=Process(state, ready_at=ready_at, due=self._clock() + 2.5))
+
+    def degrade(self, **reasons: str) -> None:
+        self._news.track_degraded(reasons, is_watched=False)
+
+    def pause(self, seconds: float = 0) -> float:
+        self._clock.now += seconds
+        return self._news.next_report_in()
+
+    def told(
+        self, seconds: float = 0, *, is_watched: bool = False, optional: Collection[str] = ()
+    ) -> tuple[list[str], list[str]]:
+        """What people and lead have been told after so many seconds."""
+        self._clock.now += seconds
+        self._news.collect(self.members.values(), is_watched=is_watched, optional=optional)
+        self._news.send_pending(["user_comm", "lead"])
+        return read(self.people), read(self.lead)
+
+
+def read(hub: MessageHub) -> list[str]:
+    deliveries = hub.claim(100)
+    for delivery in deliveries:
+        hub.acknowledge(delivery)
+    return [delivery.message.content for delivery in deliveries]
+
+
+@pytest.fixture
+def desk(join: Join) -> NotifierSetup:
+    return NotifierSetup(join)
+
+
+def test_a_worker_that_was_started_again_is_told_of_once(desk: NotifierSetup) -> None:
+    desk.die("feed")
+
+    assert desk.told() == ([], [])
+    assert desk.told(1)[0] == ["feed died (exit code 1). It was started again. It had printed nothing."]
+    desk.run("feed", ready_at=1000)
+    assert desk.told(3600) == ([], [])
+
+
+def test_many_that_die_at_once_are_one_message(desk: NotifierSetup) -> None:
+    for number in range(3):
+        desk.die(f"w{number}", State.BACKOFF)
+
+    (text,), _ = desk.told(1)
+    assert text.startswith("3 workers have died:\nw0: exit code 1. It is started again in ")
+    desk.die("w0", State.BACKOFF)
+    desk.die("w1", State.BACKOFF)
+    assert desk.told(1) == ([], [])
+    (text,), _ = desk.told(60)
+    assert text.startswith("2 workers have died:\nw0: 2 times in ")
+
+
+def test_a_loop_is_told_to_people_by_its_incident_alone_where_somebody_watches(desk: NotifierSetup) -> None:
+    desk.die("feed", State.BACKOFF)
+    people, lead = desk.told(1, is_watched=True)
+    assert len(people) == len(lead) == 1
+    for _ in range(5):
+        desk.die("feed", State.BACKOFF)
+
+    people, lead = desk.told(60, is_watched=True)
+    assert people == []
+    assert lead[0].startswith("feed has crashed 6 times in ")
+    desk.run("feed", ready_at=1000)
+    people, lead = desk.told(60, is_watched=True)
+    assert people == []
+    assert lead == ["feed runs again. It had died 6 times, last: exit code 1."]
+    assert desk.told(3600, is_watched=True) == ([], [])
+
+
+def test_nobody_else_tells_of_a_loop_of_monitor_bridge(desk: NotifierSetup) -> None:
+    desk.die("monitor-bridge", State.BACKOFF)
+    desk.told(1, is_watched=True)
+    for _ in range(5):
+        desk.die("monitor-bridge", State.BACKOFF)
+
+    assert len(desk.told(60, is_watched=True)[0]) == 1
+
+
+def test_that_a_loop_ended_in_being_held_is_told_at_once_to_everybody(desk: NotifierSetup) -> None:
+    for _ in range(6):
+        desk.die("feed", State.BACKOFF)
+    desk.told(1, is_watched=True)
+    desk.die("feed", State.EXITED, "not configured")
+
+    (text,), _ = desk.told(1, is_watched=True)
+    assert "It is not started again" in text
+    desk.run("feed", ready_at=1000)
+    assert desk.told(60)[0] == ["feed runs again. It had died 7 times, last: not configured."]
+
+
+def test_that_a_worker_is_not_configured_is_told_unless_nobody_has_set_it_up(desk: NotifierSetup) -> None:
+    desk.die("feed", State.EXITED, "not configured")
+    desk.die("gateway", State.EXITED, "not configured")
+
+    (text,), _ = desk.told(1, optional=["gateway"])
+    assert text.startswith("feed died (not configured). It is not started again. Mend it, then: ")
+    assert desk.told(3600, optional=["gateway"]) == ([], [])
+
+
+def test_a_worker_that_is_configured_no_more_is_not_told_of(desk: NotifierSetup) -> None:
+    desk.die("feed")
+    del desk.members["feed"]
+
+    assert desk.told(1) == ([], [])
+
+
+def test_that_somebody_who_should_hear_of_it_is_not_there_is_a_trouble(desk: NotifierSetup) -> None:
+    desk.lead.retire("lead")
+    desk.die("feed")
+
+    assert len(desk.told(1)[0]) == 1
+    assert (
+        str(desk.troubles) == "Nobody named 'lead' is there to be told of a death. See told_of_deaths in teamsup.toml."
+    )
+    desk.lead.register()
+    desk.die("feed")
+    desk.told(60)
+    assert not desk.troubles
+
+
+def test_a_worker_that_stays_degraded_is_told_of_once_and_once_that_it_is_not(desk: NotifierSetup) -> None:
+    for seconds in (0, 59, 1, 5):
+        desk.degrade(feed="The port is taken.")
+        people, _ = desk.told(seconds)
+        assert people == (["feed runs and cannot do its work: The port is taken."] if seconds == 5 else [])
+    desk.degrade()
+    assert desk.told()[0] == ["feed is no longer degraded."]
+
+
+def test_a_worker_that_is_degraded_for_a_moment_is_not_told_of(desk: NotifierSetup) -> None:
+    desk.degrade(feed="Discord is away.")
+    desk.told(30)
+    desk.degrade()
+
+    assert desk.told() == ([], [])
+
+
+def test_what_is_due_while_the_hub_takes_nothing_makes_nobody_look_without_a_pause(desk: NotifierSetup) -> None:
+    assert desk.pause() == math.inf
+    desk.die("feed")
+
+    assert (desk.pause(), desk.pause(1)) == (1, math.inf)

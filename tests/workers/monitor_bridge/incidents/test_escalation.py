@@ -1,0 +1,100 @@
+"""What happens with an alert that nobody takes care of: the decision alone, as a table."""
+
+import pytest
+
+from teamsup.workers.monitor_bridge.incidents.escalation import (
+    AgentCandidate,
+    EscalationPolicy,
+    EscalationState,
+    NextStep,
+    NotifyAgent,
+    PagePeople,
+    RemindAgent,
+    RunCommand,
+    WaitUntil,
+    next_step,
+)
+
+POLICY = EscalationPolicy(ack_timeout_seconds=180, unread_seconds=60)
+WITH_COMMAND = EscalationPolicy(ack_timeout_seconds=180, unread_seconds=60, has_command=True)
+NOW = 1000.0
+A, A_TOLD, A_AWAY = AgentCandidate("a", True), AgentCandidate("a", True, True), AgentCandidate("a", False)
+A_LEFT = AgentCandidate("a", False, True)
+B, B_TOLD, B_AWAY = AgentCandidate("b", True), AgentCandidate("b", True, True), AgentCandidate("b", False)
+
+TABLE: list[tuple[str, EscalationState, EscalationPolicy, NextStep | None]] = [
+    ("first news go to the first agent", EscalationState("new", NOW, (A, B)), POLICY, NotifyAgent("a")),
+    ("or to the first that is awake", EscalationState("new", NOW, (A_AWAY, B)), POLICY, NotifyAgent("b")),
+    (
+        "no agent awake: people at once, kept for one",
+        EscalationState("new", NOW, (A_AWAY, B_AWAY)),
+        POLICY,
+        PagePeople("a"),
+    ),
+    ("no agents at all: people at once", EscalationState("new", NOW), POLICY, PagePeople()),
+    (
+        "what was read is waited for",
+        EscalationState("told", NOW - 179, (A_TOLD, B), "a", "read"),
+        POLICY,
+        WaitUntil(NOW + 1),
+    ),
+    (
+        "reading alone is not acting",
+        EscalationState("told", NOW - 180, (A_TOLD, B), "a", "read"),
+        POLICY,
+        RemindAgent("a"),
+    ),
+    ("what is unread is waited for", EscalationState("told", NOW - 59, (A_TOLD, B), "a"), POLICY, WaitUntil(NOW + 1)),
+    ("but not so long", EscalationState("told", NOW - 60, (A_TOLD, B), "a"), POLICY, RemindAgent("a")),
+    (
+        "nor longer than for acting",
+        EscalationState("told", NOW - 60, (A_TOLD, B), "a"),
+        EscalationPolicy(ack_timeout_seconds=10, unread_seconds=600),
+        RemindAgent("a"),
+    ),
+    ("acted: nothing", EscalationState("told", NOW - 999, (A_TOLD, B), "a", "read", has_response=True), POLICY, None),
+    ("acted before anybody was told: nothing", EscalationState("new", NOW, (A,), has_response=True), POLICY, None),
+    (
+        "rung again, it has its time again",
+        EscalationState("rung", NOW - 59, (A_TOLD, B), "a"),
+        POLICY,
+        WaitUntil(NOW + 1),
+    ),
+    ("then the next agent", EscalationState("rung", NOW - 60, (A_TOLD, B), "a"), POLICY, NotifyAgent("b")),
+    ("that is awake", EscalationState("rung", NOW - 60, (A_TOLD, B_AWAY), "a"), POLICY, PagePeople()),
+    (
+        "nobody is told twice as the next",
+        EscalationState("rung", NOW - 60, (A_TOLD, B_TOLD), "b"),
+        POLICY,
+        PagePeople(),
+    ),
+    ("who leaves is not waited for", EscalationState("told", NOW, (A_LEFT, B), "a"), POLICY, NotifyAgent("b")),
+    ("not even after reading", EscalationState("told", NOW, (A_LEFT,), "a", "read"), POLICY, PagePeople()),
+    (
+        "a message that is gone is not waited for",
+        EscalationState("told", NOW, (A_TOLD, B), "a", "gone"),
+        POLICY,
+        NotifyAgent("b"),
+    ),
+    ("an agent that is unknown is none", EscalationState("told", NOW, (B,), "a", "read"), POLICY, NotifyAgent("b")),
+    ("people are told once", EscalationState("people", NOW - 9999, (A_TOLD,), "a", "read"), POLICY, None),
+    (
+        "the command waits for people",
+        EscalationState("people", NOW - 179, (A_TOLD,), "a"),
+        WITH_COMMAND,
+        WaitUntil(NOW + 1),
+    ),
+    ("and comes last", EscalationState("people", NOW - 180, (A_TOLD,), "a"), WITH_COMMAND, RunCommand()),
+    (
+        "unless somebody acts",
+        EscalationState("people", NOW - 180, (A_TOLD,), "a", has_response=True),
+        WITH_COMMAND,
+        None,
+    ),
+    ("it is run once", EscalationState("command", NOW - 9999, (A_TOLD,), "a"), WITH_COMMAND, None),
+]
+
+
+@pytest.mark.parametrize(("standing", "policy", "step"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
+def test_the_next_step(standing: EscalationState, policy: EscalationPolicy, step: NextStep | None) -> None:
+    assert next_step(standing, policy, NOW) == step

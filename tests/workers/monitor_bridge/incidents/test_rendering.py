@@ -1,0 +1,81 @@
+"""How incidents are put to agents and people."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from helpers.incident_harness import FIRING, IncidentHarness, Join, resolved
+from teamsup.workers.monitor_bridge.incidents import rendering
+
+
+@pytest.fixture
+def desk(join: Join) -> IncidentHarness:
+    return IncidentHarness(join)
+
+
+def test_alerts_of_one_title_are_told_apart_by_what_differs(desk: IncidentHarness) -> None:
+    desk.ingest(
+        *(
+            replace(FIRING, fingerprint=f"k{number}", group="g", labels={"env": "prod", "instance": f"web-0{number}"})
+            for number in range(8)
+        )
+    )
+    (message,) = desk.read("alert-manager")
+    instances = ", ".join(f"web-0{number}" for number in range(5))
+    assert f"warning: HighCPU on web-01 (8 times, instance {instances} and 3 more)" in message.content
+    table = rendering.render_table(desk.open, datetime.fromtimestamp(desk.now, UTC))
+    assert [line.partition("HighCPU on web-01")[2] for line in table[1:3]] == [" (web-07)", " (web-06)"]
+
+
+def test_its_end_says_who_took_care_of_it_and_so_does_all_that_is_shown_of_it(desk: IncidentHarness) -> None:
+    desk.ingest(FIRING)
+    desk.read("alert-manager")
+    desk.acknowledgements.acknowledge(["all"], "ann")
+    desk.read("alert-manager")
+    desk.ingest(resolved(FIRING))
+    (last,) = desk.read("alert-manager")
+    assert last.content.endswith(" ann took care of it.")
+    seen = rendering.render_incident(desk.all[0], datetime.fromtimestamp(desk.now, UTC))
+    assert "care:        ann, 20" in seen
+    assert "told:        alert-manager, 20" in seen
+    assert "ended:       20" in seen
+
+
+def test_a_test_asks_nobody_for_anything(desk: IncidentHarness) -> None:
+    desk.ingest(replace(FIRING, is_test=True))
+    (for_agent,), (for_people,) = desk.read("alert-manager"), desk.read("user_comm")
+    assert for_agent.content.endswith("nothing is wrong, and nothing has to be done.")
+    assert "/ack" not in for_people.content
+    assert for_people.metadata["commands"] == {}
+
+
+def test_an_end_without_a_beginning_is_no_problem_to_be_listed(desk: IncidentHarness) -> None:
+    desk.ingest(resolved(FIRING))
+    assert desk.all == []
+
+
+def test_who_has_answered_stands_where_nobody_takes_care_of_it_yet(desk: IncidentHarness) -> None:
+    desk.ingest(replace(FIRING, group="g"))
+    (first,) = desk.read("alert-manager")
+    desk.say("alert-manager", "it is the backup", first)
+    desk.now += 30
+    desk.ingest(replace(FIRING, fingerprint="k2", group="g"))
+    now = datetime.fromtimestamp(desk.now, UTC)
+    assert {each.id: rendering.describe_state(each, now) for each in desk.open} == {
+        1: "answered by alert-manager 30s ago",
+        2: "firing",
+    }
+
+
+@pytest.mark.parametrize(
+    ("still_open", "said"),
+    [
+        ({}, ""),
+        ({"critical": 1}, "1 critical incident open"),
+        ({"info": 1}, "1 incident open"),
+        ({"critical": 1, "warning": 2}, "3 incidents open, 1 critical"),
+    ],
+)
+def test_how_many_are_open_is_said_in_few_words(still_open: dict[str, int], said: str) -> None:
+    assert rendering.describe_counts(still_open) == said

@@ -1,0 +1,92 @@
+"""What none of them would send: what can be read of it is taken, and the rest is refused in a sentence."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from helpers.vendor_payloads import ANY_JSON, change_somewhere, load_payload, parse_payload
+from teamsup.workers.monitor_bridge.incidents.alert import Alert, SourceHeartbeat
+from teamsup.workers.monitor_bridge.ingest import body
+from teamsup.workers.monitor_bridge.ingest.sources import PARSERS, InvalidPayload, ParsedAlerts, UnreadablePart
+
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def understood(kind: str, said: object) -> ParsedAlerts:
+    """What is made of it on its way as JSON; nothing, when it is refused in a sentence."""
+    found: ParsedAlerts = ()
+    reason = "."
+    try:
+        found = parse_payload(kind, body.parse_json(json.dumps(said).encode("utf-8", "surrogatepass")))
+    except InvalidPayload as refused:
+        reason = str(refused)
+    assert reason.endswith((".", "?"))
+    assert all(each.reason.endswith(".") for each in found if isinstance(each, UnreadablePart))
+    for each in found:
+        if isinstance(each, Alert | SourceHeartbeat):
+            assert each.fingerprint.strip()
+            repr(each).encode()
+    return found
+
+
+@pytest.mark.parametrize("kind", PARSERS)
+@unhurried
+@given(said=ANY_JSON)
+def test_whatever_comes_is_understood_or_refused_in_a_sentence(kind: str, said: object) -> None:
+    understood(kind, said)
+
+
+EXAMPLES = [
+    ("alertmanager", "alertmanager_firing.json"),
+    ("grafana", "grafana_firing.json"),
+    ("google_cloud", "google_open.json"),
+    ("oracle_cloud", "oracle_grouped.json"),
+    ("uptime_kuma", "uptime_kuma_down.json"),
+    ("healthchecks", "healthchecks_down.json"),
+]
+IDENTITIES = {
+    "google_cloud": ("incident", "incident_id"),
+    "oracle_cloud": ("dedupeKey",),
+    "uptime_kuma": ("heartbeat", "monitorID"),
+    "healthchecks": ("code",),
+}
+
+
+@pytest.mark.parametrize(("kind", "name"), EXAMPLES)
+@unhurried
+@given(data=st.data())
+def test_what_is_not_its_identity_refuses_no_alert(kind: str, name: str, data: st.DataObject) -> None:
+    whole = load_payload(name)
+    change_somewhere(data, whole)
+    said = understood(kind, whole)
+    kept: Any = whole
+    for key in IDENTITIES.get(kind, ()):
+        kept = kept.get(key) if isinstance(kept, dict) else None
+    if kind in IDENTITIES and isinstance(kept, str | int) and str(kept).strip():
+        status = whole.get("heartbeat", {}).get("status") if kind == "uptime_kuma" else None
+        assert said or status in (2, 3)
+
+
+@pytest.mark.parametrize("kind", ["alertmanager", "grafana", "plain"])
+@unhurried
+@given(data=st.data())
+def test_one_alert_with_anything_in_any_place_hides_no_other(kind: str, data: st.DataObject) -> None:
+    whole: Any
+    if kind == "plain":
+        whole = [{"title": f"t{number}", "key": f"k{number}", "labels": {"a": "b"}} for number in range(3)]
+        alerts: list[Any] = whole
+    else:
+        (one,) = load_payload("alertmanager_firing.json")["alerts"]
+        alerts = [{**one, "fingerprint": f"k{number}"} for number in range(3)]
+        whole = {**load_payload("alertmanager_firing.json"), "alerts": alerts}
+    if data.draw(st.booleans()):
+        change_somewhere(data, alerts[1])
+    else:
+        alerts[1] = data.draw(ANY_JSON)
+    said = understood(kind, whole)
+    keys = [each.fingerprint for each in said if isinstance(each, Alert)]
+    assert (keys[0], keys[-1]) == ("k0", "k2")
+    assert len(said) == 3 or "Watchdog" in str(alerts[1])

@@ -1,0 +1,104 @@
+"""News of an incident on their way to people, and what becomes of those that were shown with a button."""
+
+from dataclasses import replace
+
+import pytest
+
+from helpers.incident_harness import FIRING, IncidentHarness, Join, resolved
+from teamsup.config.sections import GatewaySection
+from teamsup.hub import Message, MessageHub
+from teamsup.workers.user_comm.announcements import Announcer
+
+
+class AnnouncementReader:
+    """What the gateway is told of the desk's incidents."""
+
+    def __init__(self, join: Join) -> None:
+        self.desk = IncidentHarness(join, here=())
+        self._gateway = join("gateway", clock=lambda: self.desk.now)
+        self._user_comm: MessageHub = self.desk.agents["user_comm"]
+        self.home = 1
+        self._news = Announcer(self._user_comm, lambda: GatewaySection(home_channel=self.home))
+
+    def read(self) -> list[Message]:
+        """All that is new."""
+        while batch := self._user_comm.claim(100):
+            for delivery in batch:
+                self._news.announce(delivery)
+        found = []
+        while batch := self._gateway.claim(100):
+            for delivery in batch:
+                self._gateway.acknowledge(delivery)
+                found.append(delivery.message)
+        return found
+
+    def settled(self) -> list[tuple[str | None, str]]:
+        """What is said in which message that was shown before."""
+        return [(each.reply_to, each.content) for each in self.read() if each.message_type == "settled"]
+
+
+@pytest.fixture
+def told(join: Join) -> AnnouncementReader:
+    return AnnouncementReader(join)
+
+
+def test_what_was_shown_says_who_takes_care_of_it_and_then_that_it_is_over(told: AnnouncementReader) -> None:
+    told.desk.ingest(FIRING)
+    (shown,) = told.read()
+    assert list(shown.metadata["commands"]) == ["Acknowledge"]
+    told.desk.acknowledgements.acknowledge(["all"], "ann")
+    assert told.settled() == [(shown.message_id, "ann takes care of it.")]
+    told.desk.now += 60
+    told.desk.ingest(resolved(FIRING))
+    assert told.settled() == [(shown.message_id, "Resolved after 1m 0s. ann took care of it.")]
+
+
+def test_it_says_that_it_is_over_also_when_nobody_took_care_of_it(told: AnnouncementReader) -> None:
+    told.desk.ingest(FIRING)
+    (shown,) = told.read()
+    told.desk.ingest(resolved(FIRING))
+    assert told.settled() == [(shown.message_id, "Resolved after 0s.")]
+
+
+def test_where_no_channel_is_home_any_more_nothing_is_said(told: AnnouncementReader, join: Join) -> None:
+    join("console-bob").register("console")
+    told.desk.ingest(FIRING)
+    told.read()
+    told.home = 0
+    told.desk.acknowledgements.acknowledge(["all"], "ann")
+    assert told.read() == []
+
+
+def test_who_takes_care_of_what_joined_later_says_so_there_alone(told: AnnouncementReader) -> None:
+    told.desk.ingest(replace(FIRING, group="g"))
+    (first,) = told.read()
+    told.desk.acknowledgements.acknowledge(["all"], "ann")
+    told.read()
+    told.desk.ingest(replace(FIRING, group="g", fingerprint="k2", severity="critical"))
+    (second,) = told.read()
+    told.desk.acknowledgements.acknowledge(["all"], "bob")
+    assert told.settled() == [(second.message_id, "bob takes care of it.")]
+    told.desk.ingest(*(resolved(replace(FIRING, fingerprint=key)) for key in ("k1", "k2")))
+    assert {shown for shown, _ in told.settled()} == {first.message_id, second.message_id}
+
+
+def test_who_takes_care_of_it_is_news_on_discord_unless_that_was_answered_in_its_channel(
+    told: AnnouncementReader,
+) -> None:
+    for where, news in (("discord:1", []), ("discord:2", ["notification"]), (None, ["notification"])):
+        told.desk.ingest(FIRING)
+        told.read()
+        told.desk.acknowledgements.acknowledge(["all"], "ann", where=where)
+        assert [each.message_type for each in told.read() if each.message_type != "settled"] == news
+        told.desk.ingest(resolved(FIRING))
+        told.read()
+        told.desk.now += 3600
+
+
+def test_a_warning_that_something_critical_mutes_is_settled_with_it(told: AnnouncementReader) -> None:
+    told.desk.ingest(replace(FIRING, subject="disk"))
+    (warning,) = told.read()
+    told.desk.ingest(replace(FIRING, subject="disk", fingerprint="k2", severity="critical"))
+    (critical,) = told.read()
+    told.desk.acknowledgements.acknowledge(["all"], "ann")
+    assert {shown for shown, _ in told.settled()} == {warning.message_id, critical.message_id}

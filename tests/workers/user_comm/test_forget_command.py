@@ -1,0 +1,26 @@
+"""``teamsup forget``."""
+
+import os
+
+from helpers.support import TeamsupCommand, refusal_of
+from teamsup.hub import MessageHub
+
+
+def test_what_a_person_has_said_is_removed_once_that_is_confirmed(teamsup: TeamsupCommand) -> None:
+    with MessageHub(teamsup.team, agent="gateway") as gateway:
+        gateway.enroll("user_comm", "daemon")
+        question = gateway.send("user_comm", "my number is 5550199", metadata={"from": "Ann", "user": 30})
+        gateway.send("user_comm", "mine is 7", metadata={"from": "Bob", "user": 31})
+    with MessageHub(teamsup.team, agent="user_comm") as user_comm:
+        user_comm.answer(question, "noted")
+
+    asked = teamsup.run("forget", "discord:30")
+    assert asked.returncode == os.EX_USAGE
+    assert refusal_of(asked) == (
+        "teamsup: 2 messages of discord:30 and the answers to them will be removed for good. Add --yes to do it."
+    )
+    assert teamsup.run("forget", "discord:30", "--yes").stdout == "2 messages are gone.\n"
+
+    assert teamsup.run("forget", "30", "--yes", "--json").stdout == '{"person": "30", "messages": 0}\n'
+    with MessageHub(teamsup.team) as hub:
+        assert [message.content for message in hub.history()] == ["mine is 7"]

@@ -1,0 +1,144 @@
+"""Who is admitted and whose turn it is; whoever has to be let in first, or has to wait, is told."""
+
+import asyncio
+import functools
+import logging
+import time
+from collections import deque
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from teamsup.config.sections import GatewaySection
+from teamsup.hub import MessageHub
+
+from ..connection.calls import DiscordCalls
+from ..ids import created_at
+from ..message import InboundMessage
+from .pairing import paired_user_ids, parse_code
+from .policy import Author, is_allowed
+from .rate_limit import RateLimiter
+from .unknown_users import ALREADY_PAIRED, UnknownUsers
+
+if TYPE_CHECKING:
+    import discord
+
+_MAX_KNOWN_USERS = 1000
+_RECENT_SECONDS = 120.0
+RATE_LIMITED = "I take {} messages a minute from one person. The others wait here for their turn."
+
+
+class Admission:
+    """What is heard goes by here before it is taken in."""
+
+    def __init__(
+        self,
+        hub: MessageHub,
+        section: GatewaySection,
+        log: logging.Logger,
+        asking: DiscordCalls,
+    ) -> None:
+        self._hub = hub
+        self._section = section
+        self._log = log
+        self._calls = asking
+        self._unknown_users = UnknownUsers(hub, log)
+        self._rate_limiter = RateLimiter(section.messages_per_minute)
+        self._parents: dict[int, int | None] = {}
+        self._logged_users: deque[int] = deque(maxlen=_MAX_KNOWN_USERS)
+        self._notified_at: dict[int, float] = {}
+        self._reply_tasks: set[asyncio.Task[None]] = set()
+
+    async def admit(self, heard: InboundMessage) -> bool:
+        """Whether this is for the team. Strangers, and who sends a code without need, may be answered."""
+        if not await self.is_allowed(heard):
+            await self._handle_unknown(heard)
+            return False
+        if heard.author.guild is None and parse_code(heard.text) is not None:
+            self.reply(heard, ALREADY_PAIRED)
+            return False
+        return True
+
+    async def is_allowed(self, heard: InboundMessage) -> bool:
+        """Whether its author is. Nobody is answered."""
+        author, section = heard.author, self._section
+        if is_allowed(section, (), author):
+            return True
+        if author.is_bot:
+            return False
+        if is_allowed(section, await self._calls.call_hub(paired_user_ids, self._hub), author):
+            return True
+        # What discord.py does not know is only asked for where it matters.
+        if section.channels and author.guild is not None and author.parent is None:
+            author = replace(author, parent=await self._parent_of(author.channel))
+        if section.roles and not heard.knows_roles:
+            author = replace(author, roles=await self._roles_of(author))
+        return is_allowed(section, (), author)
+
+    async def wait_for_rate_limit(self, heard: InboundMessage, written: float) -> None:
+        """Returns when it may be taken. ``written`` is in Unix seconds. Who has to wait is told, now and then."""
+        person = heard.author.user
+        now = time.time()
+        seconds = self._rate_limiter.reserve(person, written, now) - now
+        if seconds <= 0:
+            return
+        if time.monotonic() - self._notified_at.get(person, -600.0) >= 600.0:
+            self._notified_at[person] = time.monotonic()
+            self.reply(heard, RATE_LIMITED.format(self._section.messages_per_minute))
+        await asyncio.sleep(seconds)
+
+    async def _parent_of(self, number: int) -> int | None:
+        """The channel of a thread that discord.py has not heard of."""
+        import discord
+
+        client = self._calls.client
+        if client is None or client.get_channel(number) is not None:
+            return None
+        if number not in self._parents:
+            place = await self._calls.call_discord_or_none(lambda client: client.fetch_channel(number))
+            if place is not None:
+                self._parents[number] = place.parent_id if isinstance(place, discord.Thread) else None
+        return self._parents.get(number)
+
+    async def _roles_of(self, author: Author) -> frozenset[int]:
+        """Those of somebody whom the history named."""
+
+        async def ask(client: "discord.Client") -> frozenset[int]:
+            guild = client.get_guild(author.guild or 0)
+            if guild is None:
+                return frozenset()
+            member = guild.get_member(author.user) or await guild.fetch_member(author.user)
+            return frozenset(role.id for role in member.roles)
+
+        return await self._calls.call_discord_or_none(ask) or frozenset()
+
+    async def _handle_unknown(self, heard: InboundMessage) -> None:
+        """Somebody who is not admitted."""
+        if heard.author.user not in self._logged_users:
+            self._log.info("not allowed: user %d in channel %d", heard.author.user, heard.author.channel)
+            self._logged_users.append(heard.author.user)
+        is_new = time.time() - created_at(heard.snowflake) < _RECENT_SECONDS
+        sentence = await self._calls.call_hub(functools.partial(self._unknown_users.reply_to, is_new=is_new), heard)
+        if sentence is not None:
+            self.reply(heard, sentence)
+
+    def reply(self, heard: InboundMessage, sentence: str) -> None:
+        """On Discord, at once and without the team. Nobody is told when that fails."""
+
+        async def answer() -> None:
+            import discord
+
+            client = self._calls.client
+            if client is None:
+                return
+            place = client.get_partial_messageable(heard.author.channel)
+            answered = discord.MessageReference(
+                message_id=heard.snowflake, channel_id=heard.author.channel, fail_if_not_exists=False
+            )
+            try:
+                await place.send(sentence, reference=answered, mention_author=False)
+            except Exception as error:  # the network's errors and Discord's
+                self._log.info("cannot answer in channel %d: %s", heard.author.channel, error)
+
+        task = asyncio.create_task(answer())
+        self._reply_tasks.add(task)
+        task.add_done_callback(self._reply_tasks.discard)

@@ -1,0 +1,129 @@
+"""Pairing: whoever runs the team prints a one-time code, and who writes it to the bot is heard from then on.
+
+Also ``teamsup pair``.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import secrets
+import sys
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from teamsup.hub import CallerError, MessageHub
+from teamsup.hub.timestamps import format_time, parse_time
+from teamsup.terminal.formatting import describe_presence, format_age, sanitize
+from teamsup.terminal.hints import find_team
+
+_ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"  # none that looks like another
+_CODE_LENGTH = 8
+_CODE_SECONDS = 600.0
+_PAIR_COMMAND = re.compile(r"\s*/?pair\s*:?\s+([a-z0-9][a-z0-9 -]{0,20})\s*", re.IGNORECASE)
+
+
+class NotPaired(CallerError):
+    """Nobody of that number has paired."""
+
+    exit_code = os.EX_NOUSER
+
+
+@dataclass(frozen=True, slots=True)
+class PairedUser:
+    id: int
+    name: str
+    paired_at: datetime | None
+
+
+def create_code(hub: MessageHub) -> str:
+    """A code that one person may use within ten minutes. The store keeps only its digest."""
+    code = "".join(secrets.choice(_ALPHABET) for _ in range(_CODE_LENGTH))
+    now = time.time()
+    with hub.transaction():
+        hub.execute("DELETE FROM discord_codes WHERE expires_at <= ?", (format_time(now),))
+        hub.execute(
+            "INSERT OR REPLACE INTO discord_codes VALUES (?, ?)", (_digest(code), format_time(now + _CODE_SECONDS))
+        )
+    return code
+
+
+def parse_code(text: str) -> str | None:
+    """The code that somebody wrote, right or wrong; None where the text is about something else."""
+    written = _PAIR_COMMAND.fullmatch(text)
+    code = re.sub(r"[ -]", "", written[1]).upper() if written else ""
+    return code if len(code) == _CODE_LENGTH else None
+
+
+def redeem_code(hub: MessageHub, code: str, user: int, name: str) -> bool:
+    """Whether the code was right. It is gone then, and its user is heard from now on."""
+    now = format_time(time.time())
+    with hub.transaction():
+        used = hub.execute("DELETE FROM discord_codes WHERE digest = ? AND expires_at > ?", (_digest(code), now))
+        if used:
+            hub.execute("INSERT OR REPLACE INTO discord_people VALUES (?, ?, ?)", (user, name, now))
+    return bool(used)
+
+
+def paired_users(hub: MessageHub) -> list[PairedUser]:
+    """Who has paired, the first to do so first."""
+    rows = hub.query("SELECT person, name, paired_at FROM discord_people ORDER BY paired_at")
+    return [PairedUser(row["person"], row["name"], parse_time(row["paired_at"])) for row in rows]
+
+
+def paired_user_ids(hub: MessageHub) -> frozenset[int]:
+    """Their numbers on Discord."""
+    return frozenset(person.id for person in paired_users(hub))
+
+
+def _digest(code: str) -> str:
+    return hashlib.sha256(code.encode()).hexdigest()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Let somebody on Discord write to the team: print a code that they send to the bot."
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--list", action="store_true", help="show who has paired")
+    what.add_argument(
+        "--remove", type=int, metavar="USER", help="remove a person who has paired, by their number on Discord"
+    )
+    parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    with MessageHub(find_team(arguments.team)) as hub:
+        if arguments.list:
+            print(_format_users(paired_users(hub), as_json=arguments.json))
+        elif arguments.remove is not None:
+            if not hub.execute("DELETE FROM discord_people WHERE person = ?", (arguments.remove,)):
+                raise NotPaired(f"Nobody with the number {arguments.remove} has paired; see teamsup pair --list.")
+            print(json.dumps({"removed": arguments.remove}) if arguments.json else "Not heard any longer.")
+        else:
+            code = create_code(hub)
+            if arguments.json:
+                print(json.dumps({"code": code, "seconds": int(_CODE_SECONDS)}))
+            else:
+                print(code)
+                print(
+                    f"Within {_CODE_SECONDS / 60:.0f} minutes, one person may write this to the bot on Discord, in a direct "
+                    f"message: pair {code}",
+                    file=sys.stderr,
+                )
+                now = datetime.now(UTC)
+                if (gateway := hub.find_agent("gateway")) is None or not gateway.is_present(now):
+                    state = "was never started" if gateway is None else f"is {describe_presence(gateway, now)}"
+                    print(f"The gateway {state}; it must run to hear that.", file=sys.stderr)
+    return 0
+
+
+def _format_users(found: list[PairedUser], *, as_json: bool) -> str:
+    if as_json:
+        rows = [
+            {"user": each.id, "name": each.name, "paired_at": each.paired_at and each.paired_at.isoformat()}
+            for each in found
+        ]
+        return json.dumps({"people": rows}, ensure_ascii=False)
+    lines = [f"{each.id}  {sanitize(each.name)}  paired {format_age(each.paired_at)}" for each in found]
+    return "\n".join(lines) or "Nobody has paired."

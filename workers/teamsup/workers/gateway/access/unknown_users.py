@@ -1,0 +1,81 @@
+"""People whom nobody has let in: they are told once how to be, and may use a code."""
+
+import json
+import logging
+import time
+from enum import Enum
+
+from teamsup.hub import MessageHub
+
+from ..message import InboundMessage
+from ..state import get_state, set_state
+from . import pairing
+
+_HOUR = 3600.0
+_MAX_TRIES = 5
+_MAX_REMEMBERED = 1000
+
+PAIRING_HINT = (
+    "I only listen to people whom I know. Ask whoever runs me for a code (`teamsup pair`), and send it to me in a "
+    "direct message: `pair CODE`"
+)
+WELCOME = "Welcome! From now on I hear you."
+ALREADY_PAIRED = "You need no code: I hear you already."
+WRONG_CODE = "This code is wrong, used, or older than ten minutes. Ask for a new one."
+TOO_MANY_TRIES = "Too many wrong codes. Try again in an hour."
+
+
+class _Counter(Enum):
+    HINTS = "hints"
+    WRONG_CODES = "wrong codes"
+
+
+class UnknownUsers:
+    """What is said to them. Blocks, and raises StoreError."""
+
+    def __init__(self, hub: MessageHub, log: logging.Logger) -> None:
+        self._hub = hub
+        self._log = log
+
+    def reply_to(self, heard: InboundMessage, *, is_new: bool) -> str | None:
+        """What to say to somebody who is not admitted, if anything."""
+        user, is_direct = heard.author.user, heard.author.guild is None
+        if heard.author.is_bot:
+            return None
+        code = pairing.parse_code(heard.text) if is_direct else None
+        if code is not None:
+            return self._redeem(code, heard)
+        if is_new and (is_direct or heard.mentions_bot) and self._try_count(_Counter.HINTS, user, 1):
+            return PAIRING_HINT
+        return None
+
+    def _redeem(self, code: str, heard: InboundMessage) -> str | None:
+        user = heard.author.user
+        with self._hub.transaction():
+            tries = self._count(_Counter.WRONG_CODES, user)
+            if tries > _MAX_TRIES:
+                return None
+            if tries < _MAX_TRIES and pairing.redeem_code(self._hub, code, user, heard.name):
+                self._log.info("paired: user %d", user)
+                return WELCOME
+            self._record(_Counter.WRONG_CODES, user)
+        self._log.warning("wrong code from user %d", user)
+        return WRONG_CODE if tries < _MAX_TRIES else TOO_MANY_TRIES
+
+    def _try_count(self, what: _Counter, user: int, most: int) -> bool:
+        with self._hub.transaction():
+            if self._count(what, user) >= most:
+                return False
+            self._record(what, user)
+        return True
+
+    def _count(self, what: _Counter, user: int) -> int:
+        return [who for who, _ in self._recent_entries(what)].count(user)
+
+    def _record(self, what: _Counter, user: int) -> None:
+        counted = [*self._recent_entries(what), (user, time.time())][-_MAX_REMEMBERED:]
+        set_state(self._hub, what.value, json.dumps(counted))
+
+    def _recent_entries(self, what: _Counter) -> list[tuple[int, float]]:
+        found = json.loads(get_state(self._hub, what.value) or "[]")
+        return [(user, at) for user, at in found if time.time() - at < _HOUR]

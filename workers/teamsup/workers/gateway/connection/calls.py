@@ -1,0 +1,93 @@
+"""Asks Discord and the hub until they answer: either may be away for a while, and nothing is lost by waiting."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from teamsup.hub import StoreError, UnknownRecipient
+
+from ..rest_errors import Defer, Reject, classify
+
+if TYPE_CHECKING:
+    import discord
+
+T = TypeVar("T")
+_HUB_RETRY_SECONDS = 1.0
+_FIRST_RETRY_SECONDS, _MAX_RETRY_SECONDS = 1.0, 60.0
+
+
+class NotMessageable(Exception):
+    """Nobody can write there."""
+
+
+class DiscordCalls:
+    """Whoever holds it may ask; which client is asked changes with the connection."""
+
+    def __init__(self, log: logging.Logger) -> None:
+        self._log = log
+        self._client_changed = asyncio.Event()
+        self.client: discord.Client | None = None
+        """None: there was no connection yet."""
+        self.failure = ""
+        """What Discord has not answered for a while; empty: it answers."""
+
+    @property
+    def bot_id(self) -> int:
+        """The bot's own number; 0: not known yet."""
+        user = None if self.client is None else self.client.user
+        return 0 if user is None else user.id
+
+    def use_client(self, client: "discord.Client") -> None:
+        """From now on that one is asked, at once whatever waits for an answer."""
+        self.client = client
+        self._client_changed.set()
+        self._client_changed = asyncio.Event()
+
+    async def call_discord(self, question: "Callable[[discord.Client], Awaitable[T]]") -> T:
+        """What Discord says to that, as soon as it answers. Raises one of refusals()."""
+        import discord
+
+        pause = _FIRST_RETRY_SECONDS
+        while True:
+            changed = self._client_changed
+            if self.client is not None:
+                try:
+                    answer = await question(self.client)
+                except (NotMessageable, discord.InvalidData):
+                    raise
+                except Exception as error:  # discord.py lets everything out: the network's errors and Discord's
+                    if isinstance(classify(self.client, error), Reject | Defer):
+                        raise
+                    self._log.warning("Discord does not answer, next try in %.0f s: %s", pause, error)
+                    if pause == _MAX_RETRY_SECONDS:
+                        self.failure = f"Discord does not say what was written: {error}"
+                else:
+                    self.failure = ""
+                    return answer
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(changed.wait(), pause)
+            pause = min(2 * pause, _MAX_RETRY_SECONDS)
+
+    async def call_discord_or_none(self, question: "Callable[[discord.Client], Awaitable[T]]") -> T | None:
+        """The same, but None where it refuses."""
+        with contextlib.suppress(*permanent_errors()):
+            return await self.call_discord(question)
+        return None
+
+    async def call_hub(self, action: Callable[..., T], *arguments: object) -> T:
+        """What the hub says to that, when it can. Raises CallerError where trying again changes nothing."""
+        while True:
+            try:
+                return await asyncio.to_thread(action, *arguments)
+            except (StoreError, UnknownRecipient) as error:  # before user_comm has ever run, nobody is known
+                self._log.error("%s Trying again.", error)
+            await asyncio.sleep(_HUB_RETRY_SECONDS)
+
+
+def permanent_errors() -> tuple[type[Exception], ...]:
+    """What asking Discord again does not help against."""
+    import discord
+
+    return discord.HTTPException, discord.InvalidData, NotMessageable

@@ -1,0 +1,133 @@
+"""discord.py's client, as the connection needs it. Imported only where there is a token: discord is slow and large."""
+
+import asyncio
+import contextlib
+import functools
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+import discord
+from discord.gateway import DiscordWebSocket
+
+from .health import ConnectionHealth, ReconnectRequired
+from .tolerant_parsing import install_tolerant_parsers
+
+EventListener = Callable[..., Coroutine[Any, Any, None]]
+"""What a client calls; discord.py knows it by its name."""
+
+# Its warnings that voice is not supported would only worry people.
+discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
+_GUILD_READY_SECONDS, _ALL_GUILDS_READY_SECONDS = 1.0, 0.01
+_CLOSE_STEP_SECONDS = 1.0  # for each step of it
+_MAX_RATE_LIMIT_SECONDS = 30.0  # whoever asks is told of a longer one, and can say so and come back
+
+
+class DiscordClient(discord.Client):
+    """Tells its line what happens to it, and asks before every login."""
+
+    def __init__(self) -> None:
+        intents = discord.Intents.none()
+        intents.guilds = intents.guild_messages = intents.dm_messages = intents.message_content = True
+        super().__init__(
+            intents=intents,
+            allowed_mentions=discord.AllowedMentions.none(),
+            guild_ready_timeout=_GUILD_READY_SECONDS,
+            max_ratelimit_timeout=_MAX_RATE_LIMIT_SECONDS,
+            max_messages=None,  # nobody here asks discord.py what was said
+        )
+        self.health = ConnectionHealth(time.monotonic())
+        self.before_login: Callable[[], Awaitable[None]] | None = None
+        self.notify_ready: Callable[[], None] = lambda: None
+        self._probes: set[asyncio.Task[None]] = set()
+        self._request: Callable[..., Coroutine[Any, Any, Any]] = self.http.request
+        vars(self.http)["request"] = self._request_safely
+        install_tolerant_parsers(self._connection)
+        parsers = self._connection.parsers
+        for event in ("READY", "GUILD_CREATE"):
+            parsers[event] = functools.partial(self._parse_and_check_guilds, parsers[event], event)
+
+    def _parse_and_check_guilds(self, parse: Callable[[Any], None], event: str, data: Any) -> None:  # noqa: ANN401 - discord.py's own
+        """discord.py is not ready before no server has come for a while, also when all are there."""
+        if event == "READY":
+            self._connection.guild_ready_timeout = _GUILD_READY_SECONDS
+        parse(data)
+        if not any(guild.unavailable for guild in self.guilds):
+            self._connection.guild_ready_timeout = _ALL_GUILDS_READY_SECONDS
+
+    async def _request_safely(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - discord.py's own
+        try:
+            return await self._request(*args, **kwargs)
+        except asyncio.CancelledError:
+            # While a limit on everything lasts one request waits for its end and then frees the others. If it is that
+            # one which is cancelled, discord.py never asks for anything again.
+            self.http._global_over.set()
+            raise
+
+    def dispatch(self, event: str, /, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - discord.py's own
+        if event == "socket_event_type":
+            self.health.on_event(str(args[0]), time.monotonic())
+        elif event == "disconnect":
+            self.health.on_disconnect(time.monotonic())
+            # discord.py would connect again at once. What is raised here ends its start().
+            if reason := self.health.reconnect_reason(time.monotonic()):
+                raise ReconnectRequired(reason)
+        if self.is_closed():
+            return  # its being ready may come late, and it cannot be told any more
+        if event == "ready":
+            self.notify_ready()
+        super().dispatch(event, *args, **kwargs)
+
+    async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:  # noqa: ARG002
+        if self.before_login is not None:
+            await self.before_login()
+
+    def record_heartbeats(self) -> None:
+        """Tell the line of the heartbeats; discord.py says of them only how long the last one took."""
+        beats = getattr(self.ws, "_keep_alive", None)
+        if beats is not None and beats.interval is not None:
+            age = time.perf_counter() - beats._last_ack
+            self.health.on_heartbeat(beats.interval, beats.latency, time.monotonic() - age)
+
+    def probe_events(self) -> None:
+        """Ask for something that Discord answers with an event, if there is anything to ask for."""
+
+        async def ask() -> None:
+            if self.guilds and self.user is not None:
+                with contextlib.suppress(Exception):  # what matters is the event
+                    await self.guilds[0].query_members(user_ids=[self.user.id], limit=1, cache=False)
+
+        task = asyncio.create_task(ask())
+        self._probes.add(task)
+        task.add_done_callback(self._probes.discard)
+
+    async def drop_connection(self) -> None:
+        """End the connection; discord.py then makes another, and resumes the session."""
+        with contextlib.suppress(Exception):
+            await asyncio.wait_for(self.ws.close(), _CLOSE_STEP_SECONDS)
+
+    async def close_session(self, runner: asyncio.Task[None]) -> None:
+        """Say goodbye properly, or be gone after a moment. ``runner`` is the task that runs start()."""
+        # Closed while its own task reads it ends with 4000. Once may be lost in asyncio.wait_for (Python 3.11).
+        while not runner.done():
+            runner.cancel()
+            await asyncio.wait((runner,), timeout=0.1)
+        if not runner.cancelled():
+            runner.exception()
+        with contextlib.suppress(Exception):
+            await asyncio.wait_for(self._resume_lost_session(), _CLOSE_STEP_SECONDS)
+        for close in (self.close, self.http.close):
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(close(), _CLOSE_STEP_SECONDS)
+
+    async def _resume_lost_session(self) -> None:
+        """A session that lost its connection goes on for minutes, shown online. Only who resumes it can end it."""
+        lost = self.ws
+        if self.health.down_since is None or lost is None or lost.session_id is None:
+            return
+        if not lost.open:
+            self.ws = await DiscordWebSocket.from_client(
+                self, gateway=lost.gateway, session=lost.session_id, sequence=lost.sequence, resume=True
+            )
+        while self.health.down_since is not None:
+            await self.ws.poll_event()

@@ -1,0 +1,190 @@
+"""One connection to Discord at a time, kept up: a new client for every attempt, and ever longer pauses between them."""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from teamsup.hub import MessageHub, NotConfigured
+
+from .disconnects import describe, find_remedy, is_expected, root_cause
+from .health import ReconnectRequired
+from .login_limit import MIN_INTERVAL_SECONDS, LoginLimit, LoginLimitReached
+from .token import BotToken
+
+if TYPE_CHECKING:
+    from .client import DiscordClient
+
+_FIRST_RETRY_SECONDS, _MAX_RETRY_SECONDS = 1.0, 60.0
+_POLL_SECONDS = 0.5
+_REJECTED_RETRY_SECONDS = (60.0, 300.0, 900.0)  # the last one again and again: 96 logins a day
+_TOKEN_POLL_SECONDS = 1.0
+_RECONNECT_GRACE_SECONDS = 10.0  # discord.py makes a lost connection anew by itself, mostly sooner
+
+
+class ConnectionRejected(Exception):
+    """Discord does not let the bot in, which may pass without a change here; the text says what helps."""
+
+
+class DiscordConnection:
+    """Runs until cancelled. ``make_client`` makes a client with the team's listeners on it; ``tell`` is called when
+    the note has changed so much that people should know at once, ``trouble`` with the reason when Discord cannot be
+    reached, and with none when it can."""
+
+    def __init__(
+        self,
+        hub: MessageHub,
+        token: BotToken,
+        make_client: "Callable[[], DiscordClient]",
+        tell: Callable[[], Awaitable[None]],
+        trouble: Callable[[str], Awaitable[None]],
+        log: logging.Logger,
+    ) -> None:
+        self._login_limit = LoginLimit(hub)
+        self._token = token
+        self._make_client = make_client
+        self._on_change = tell
+        self._report_failure = trouble
+        self._log = log
+        self._client: DiscordClient | None = None
+        self._is_ready_again = asyncio.Event()
+        self._retry_seconds = _FIRST_RETRY_SECONDS
+        self._rejections = 0  # since it last was up for a while
+        self._down_since = ""  # a time of day, for people; empty: it is up, or never was
+        self._retry_note = ""  # until when, and why; empty: it does not
+        self._has_reported_failure = False
+        self._last_up_at = time.monotonic()
+        self._logged_in_at = float("-inf")
+
+    @property
+    def client(self) -> "DiscordClient | None":
+        """The client, while Discord can be spoken to."""
+        return self._client if self._client is not None and self._client.is_ready() else None
+
+    async def wait_until_ready(self) -> "DiscordClient":
+        """The client, as soon as Discord can be spoken to."""
+        while (client := self.client) is None:
+            self._is_ready_again.clear()
+            await self._is_ready_again.wait()
+        return client
+
+    @property
+    def note(self) -> str:
+        """How the connection is, for people."""
+        now = time.monotonic()
+        if self._client is not None:
+            self._client.record_heartbeats()
+        line = None if self._client is None else self._client.health
+        if line is not None and line.is_up(now):
+            return line.describe(now)
+        if line is not None and line.is_ack_overdue(now):
+            return line.describe_missing_ack(now)
+        trouble = f"no connection to Discord since {self._down_since}" if self._down_since else ""
+        if self._retry_note:
+            return f"{trouble}, {self._retry_note}"
+        return f"{trouble}, connecting again" if trouble else "connecting to Discord"
+
+    async def run(self) -> None:
+        """Raises NotConfigured when only a person can help."""
+        while True:
+            try:
+                await self._connect()
+            except NotConfigured:
+                raise
+            except ConnectionRejected as error:
+                pause = _REJECTED_RETRY_SECONDS[min(self._rejections, len(_REJECTED_RETRY_SECONDS) - 1)]
+                self._rejections += 1
+                await self._wait_before_retry(pause, str(error))
+            except LoginLimitReached as error:
+                await self._wait_before_retry(max(1.0, error.retry_at - time.time()), str(error))
+            except Exception as error:
+                # discord.py lets everything out: the network's errors, Discord's, and its own over a strange event.
+                cause = root_cause(error)
+                if not is_expected(cause):
+                    self._log.error("the connection to Discord broke", exc_info=cause)
+                await self._wait_before_retry(random.uniform(0.5, 1) * self._retry_seconds, describe(cause))  # noqa: S311
+                self._retry_seconds = min(2 * self._retry_seconds, _MAX_RETRY_SECONDS)
+
+    async def _wait_before_retry(self, seconds: float, why: str) -> None:
+        """Be told as waiting that long, or until the token is another."""
+        then = datetime.fromtimestamp(time.time() + seconds, UTC).astimezone()
+        self._down_since = self._down_since or _format_clock(datetime.now(UTC).astimezone())
+        self._retry_note = f"next try at {then:%H:%M:%S}: {self._token.redact(why)}"
+        await self._report_note()
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            if await asyncio.to_thread(self._token.reload):
+                break
+            await asyncio.sleep(min(left, _TOKEN_POLL_SECONDS))
+        self._retry_note = ""
+
+    async def _connect(self) -> None:
+        """Be connected until it ends, and raise why."""
+        client = self._make_client()
+        client.before_login, client.notify_ready = self._before_login, self._is_ready_again.set
+        self._client = client
+        runner = asyncio.create_task(client.start(self._token.text))
+        watcher = asyncio.create_task(self._monitor(client))
+        try:
+            await asyncio.wait((runner, watcher), return_when=asyncio.FIRST_COMPLETED)
+            for task in (runner, watcher):
+                if task.done():
+                    task.result()
+            raise ReconnectRequired("Discord has closed the connection")
+        except Exception as error:
+            if (found := find_remedy(error)) is None:
+                raise
+            if found.is_temporary and self._token.is_well_formed:
+                raise ConnectionRejected(found.sentence) from None
+            raise NotConfigured(found.sentence) from None
+        finally:
+            self._client = None
+            watcher.cancel()
+            await asyncio.wait((watcher,))
+            await client.close_session(runner)
+
+    async def _before_login(self) -> None:
+        # Discord takes one login in five seconds.
+        await asyncio.sleep(self._logged_in_at + MIN_INTERVAL_SECONDS - time.monotonic())
+        await asyncio.to_thread(self._login_limit.record_login)
+        self._logged_in_at = time.monotonic()
+
+    async def _monitor(self, client: "DiscordClient") -> None:
+        """Until the client does no good any more."""
+        line, asked, was_up = client.health, 0.0, False
+        while True:
+            await asyncio.sleep(_POLL_SECONDS)
+            client.record_heartbeats()
+            now = time.monotonic()
+            if reason := line.reconnect_reason(now):
+                raise ReconnectRequired(reason)
+            if line.is_zombie(now) or line.is_stalled(now):
+                self._log.warning(
+                    "%s: connecting again", "online but deaf" if line.is_up(now) else line.describe_missing_ack(now)
+                )
+                await client.drop_connection()
+            elif line.may_be_stalled(now) and asked != line.last_event:
+                asked = line.last_event
+                client.probe_events()
+            if line.is_stable(now):
+                self._retry_seconds, self._rejections = _FIRST_RETRY_SECONDS, 0
+            if line.is_up(now) != was_up:
+                was_up = not was_up
+                self._down_since = "" if was_up else _format_clock(datetime.now(UTC).astimezone())
+                await self._on_change()
+            if was_up:
+                self._last_up_at, self._has_reported_failure = now, False
+                await self._report_failure("")
+            elif not self._has_reported_failure and now - self._last_up_at >= _RECONNECT_GRACE_SECONDS:
+                await self._report_note()
+
+    async def _report_note(self) -> None:
+        self._has_reported_failure = True
+        await self._report_failure(self.note)
+
+
+def _format_clock(moment: datetime) -> str:
+    return f"{moment:%H:%M}"

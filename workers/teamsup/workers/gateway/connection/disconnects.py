@@ -1,0 +1,65 @@
+"""Why a connection ended, in words, and what helps where trying again soon does not. Pure."""
+
+from dataclasses import dataclass
+
+from teamsup.hub import StoreError
+
+from .health import ReconnectRequired
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """What a person can do."""
+
+    sentence: str
+    is_temporary: bool
+    """Whether it may also be mended elsewhere: by Discord itself, or on the bot's page there. No file then changes."""
+
+
+_TOKEN_REJECTED = "Discord refused the token. If that lasts, copy a new one from the bot's page in the portal."
+_SHARDING_REQUIRED = (
+    "Discord wants this bot in several parts, as it is in thousands of servers: make a bot of its own for the team."
+)
+_OUTDATED_CLIENT = "Discord does not take this way of connecting any more: install a newer teamsup and discord.py."
+_INTENT_MISSING = "The bot may not read messages: switch on 'Message Content Intent' on its page in the Discord portal."
+_REMEDY_BY_CODE = {
+    4004: Remedy(_TOKEN_REJECTED, is_temporary=True),
+    4010: Remedy(_SHARDING_REQUIRED, is_temporary=False),
+    4011: Remedy(_SHARDING_REQUIRED, is_temporary=False),
+    4012: Remedy(_OUTDATED_CLIENT, is_temporary=False),
+    4013: Remedy(_OUTDATED_CLIENT, is_temporary=False),
+    4014: Remedy(_INTENT_MISSING, is_temporary=True),
+}
+
+
+def root_cause(error: Exception) -> Exception:
+    """What really went wrong: where the first connection fails, discord.py stumbles over its own missing one."""
+    context = error.__context__
+    return context if isinstance(error, AttributeError) and isinstance(context, Exception) else error
+
+
+def is_expected(error: Exception) -> bool:
+    """Whether it is the network's, Discord's or the hub's, so that its words say enough."""
+    import aiohttp
+    import discord
+
+    return isinstance(error, OSError | StoreError | ReconnectRequired | discord.DiscordException | aiohttp.ClientError)
+
+
+def describe(error: Exception) -> str:
+    """For people: its first line."""
+    first = str(error).strip().split("\n")[0][:200]
+    return first or type(error).__name__
+
+
+def find_remedy(error: Exception) -> Remedy | None:
+    """Return what helps, where trying again soon does not."""
+    import discord
+
+    if isinstance(error, discord.LoginFailure):
+        return _REMEDY_BY_CODE[4004]
+    if isinstance(error, discord.PrivilegedIntentsRequired):
+        return _REMEDY_BY_CODE[4014]
+    if isinstance(error, discord.ConnectionClosed):
+        return _REMEDY_BY_CODE.get(error.code)
+    return None

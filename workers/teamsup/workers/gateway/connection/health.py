@@ -1,0 +1,97 @@
+"""What is known of one client's connection to Discord, and what follows from it. Pure: times are given, in seconds."""
+
+from dataclasses import dataclass, field
+
+from teamsup.terminal.formatting import format_duration
+
+_DOWN_LIMIT_SECONDS = 60.0
+_MAX_FAILED_IN_ROW = 3
+_DISCONNECT_WINDOW_SECONDS, _MAX_DISCONNECTS = 60.0, 5
+_STALL_HEARTBEATS = 8
+_DISPLAY_STEP_SECONDS = 10
+
+
+class ReconnectRequired(Exception):
+    """We leave a client that does no good any more."""
+
+
+@dataclass
+class ConnectionHealth:
+    """One client's connection, as far as it can be known."""
+
+    down_since: float | None
+    """None: Discord has taken us in."""
+    up_since: float = 0.0
+    last_event: float = 0.0
+    _interval: float = 0.0  # of heartbeats; 0: none yet
+    _latency: float = 0.0
+    _last_ack: float = 0.0
+    _disconnects: list[float] = field(default_factory=list)
+    _failed_in_row: int = 0
+    """Attempts since the last that went well."""
+
+    def on_event(self, event: str, now: float) -> None:
+        """An event has come."""
+        self.last_event = now
+        if event in ("READY", "RESUMED"):
+            self.down_since, self.up_since, self._failed_in_row = None, now, 0
+
+    def on_disconnect(self, now: float) -> None:
+        """The connection has ended, and discord.py makes another."""
+        self._disconnects = [at for at in self._disconnects if now - at < _DISCONNECT_WINDOW_SECONDS] + [now]
+        self._failed_in_row += 1
+        self._interval = 0.0
+        if self.down_since is None:
+            self.down_since = now
+
+    def on_heartbeat(self, interval: float, latency: float, acknowledged: float) -> None:
+        """Heartbeats go out so often; when the last was acknowledged, and after how long."""
+        self._interval, self._latency, self._last_ack = interval, latency, acknowledged
+
+    def is_up(self, now: float) -> bool:
+        """Whether Discord has taken us in and acknowledges heartbeats."""
+        return self.down_since is None and self._interval > 0 and not self.is_ack_overdue(now)
+
+    def is_ack_overdue(self, now: float) -> bool:
+        """Whether a heartbeat was not acknowledged as soon as it should be."""
+        return self._interval > 0 and now - self._last_ack > 1.5 * self._interval + 1
+
+    def is_zombie(self, now: float) -> bool:
+        """Whether a heartbeat was not acknowledged when the next was due. The second is for a slow machine."""
+        return self._interval > 0 and now - self._last_ack > 2 * self._interval + 1
+
+    def may_be_stalled(self, now: float) -> bool:
+        """Whether no event has come for so long that we should ask for one: also a quiet server sends none."""
+        return self.is_up(now) and now - self.last_event > _STALL_HEARTBEATS * self._interval
+
+    def is_stalled(self, now: float) -> bool:
+        """Whether also the event that we asked for did not come."""
+        return self.is_up(now) and now - self.last_event > (_STALL_HEARTBEATS + 2) * self._interval
+
+    def is_stable(self, now: float) -> bool:
+        """Whether it has been well for a while."""
+        return self.is_up(now) and now - self.up_since > _DOWN_LIMIT_SECONDS
+
+    def reconnect_reason(self, now: float) -> str:
+        """Why this client should be left; empty: it may go on. discord.py would try for ever, also without a pause."""
+        if self._failed_in_row >= _MAX_FAILED_IN_ROW:
+            return f"Discord has ended {_MAX_FAILED_IN_ROW} connections in a row at once"
+        if len([at for at in self._disconnects if now - at < _DISCONNECT_WINDOW_SECONDS]) >= _MAX_DISCONNECTS:
+            return f"Discord has ended {_MAX_DISCONNECTS} connections within a minute"
+        if self.down_since is not None and now - self.down_since > _DOWN_LIMIT_SECONDS:
+            return f"Discord has not taken us in for {_DOWN_LIMIT_SECONDS:.0f} s"
+        return ""
+
+    def describe(self, now: float) -> str:
+        """For people, while it is up. In steps: what nobody would miss need not be written."""
+        event = int(now - self.last_event) // _DISPLAY_STEP_SECONDS * _DISPLAY_STEP_SECONDS
+        last = f"{format_duration(event)} ago" if event else "just now"
+        age = now - self.up_since
+        shown = format_duration(age if age >= 60 else age // _DISPLAY_STEP_SECONDS * _DISPLAY_STEP_SECONDS)
+        # Longer than an interval it is discord.py's mistake, where the answer was faster than its own note of the time.
+        latency = f"latency {self._latency * 1000:.0f} ms, " if self._latency < self._interval else ""
+        return f"connected for {shown}, {latency}last event {last}"
+
+    def describe_missing_ack(self, now: float) -> str:
+        """For people, while heartbeats are not acknowledged."""
+        return f"Discord has not acknowledged a heartbeat for {format_duration(now - self._last_ack)}"

@@ -1,0 +1,44 @@
+"""How often we log in: Discord takes the token away from a bot that does it a thousand times in a day."""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+
+from teamsup.hub import MessageHub
+
+from ..state import get_state, set_state
+
+_WINDOW_SECONDS = 86_400.0
+MAX_LOGINS = 500
+MIN_INTERVAL_SECONDS = 5.0
+_STATE_KEY = "logins"
+
+
+class LoginLimitReached(Exception):
+    """There were too many logins in the last day; the next may be at this time, in Unix seconds."""
+
+    def __init__(self, at: float) -> None:
+        super().__init__(f"{MAX_LOGINS} logins in 24 hours")
+        self.retry_at = at
+
+
+class LoginLimit:
+    """Counted across restarts."""
+
+    def __init__(self, hub: MessageHub, clock: Callable[[], float] = time.time) -> None:
+        self._hub = hub
+        self._clock = clock
+
+    def record_login(self) -> None:
+        """Count one more, which then may happen. Raises TooManyLogins."""
+        now = self._clock()
+        with self._hub.transaction():
+            logins = recent_logins(json.loads(get_state(self._hub, _STATE_KEY) or "[]"), now)
+            if len(logins) >= MAX_LOGINS:
+                raise LoginLimitReached(logins[-MAX_LOGINS] + _WINDOW_SECONDS)
+            set_state(self._hub, _STATE_KEY, json.dumps([*logins, round(now, 1)]))
+
+
+def recent_logins(logins: Sequence[float], now: float) -> list[float]:
+    """Those of the last day; and of the next, if the clock was put back."""
+    return sorted(at for at in logins if abs(now - at) < _WINDOW_SECONDS)

@@ -1,0 +1,116 @@
+"""The bot's token: where it comes from, and that it is never shown."""
+
+import logging
+import os
+import re
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from teamsup.config.sections import GatewaySection
+from teamsup.hub import NotConfigured, OptionalNotConfigured
+
+_TOKEN_FORMAT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
+"""What a bot's token looks like. A client secret, the common mistake, has no dots."""
+
+
+class BotToken:
+    """A text that must not be shown. Only who needs it looks inside. ``read`` reads it anew, where that is possible."""
+
+    def __init__(self, text: str, read: Callable[[], str] | None = None) -> None:
+        self.text = text
+        self._former: list[str] = []
+        self._read = read
+
+    def is_contained_in(self, content: bytes) -> bool:
+        return any(each.encode() in content for each in (self.text, *self._former))
+
+    @property
+    def is_well_formed(self) -> bool:
+        return _TOKEN_FORMAT.fullmatch(self.text) is not None
+
+    def reload(self) -> bool:
+        """Take what stands in its file now, and return whether that is another text. One of no use is left there."""
+        try:
+            text = "" if self._read is None else self._read()
+        except (OSError, ValueError, NotConfigured):
+            return False  # it is being written
+        if text == self.text or not text or not _is_usable(text):
+            return False
+        self._former.append(self.text)
+        self.text = text
+        return True
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+    def redact(self, text: str) -> str:
+        """The text without it."""
+        for each in (self.text, *self._former):
+            text = text.replace(each, "[token]")
+        return text
+
+
+def find_token(access: GatewaySection) -> BotToken:
+    """The bot's token, from $DISCORD_TOKEN, token_file or systemd's credentials. Raises NotSetUp without one, and
+    NotConfigured for one that cannot be used.
+
+    The variable is then gone, so that nothing that this process starts or shows has it.
+    """
+    # What cannot stand in a token would come back in an error that shows it.
+    named, token, read = _read_token(access)
+    if not token:
+        raise NotConfigured(f"The Discord token in {named} is empty.")
+    if not _is_usable(token):
+        raise NotConfigured(f"What stands in {named} is no Discord token: copy one from the bot's page in the portal.")
+    return BotToken(token, read)
+
+
+def redact_in_logs(secret: BotToken) -> None:
+    """From now on no log of this process shows it, whoever writes it."""
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(_RedactingFormatter(handler.formatter or logging.Formatter(), secret))
+
+
+class _RedactingFormatter(logging.Formatter):
+    """Also in tracebacks, which only a formatter sees."""
+
+    def __init__(self, formatter: logging.Formatter, secret: BotToken) -> None:
+        super().__init__()
+        self._formatter = formatter
+        self._secret = secret
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self._secret.redact(self._formatter.format(record))
+
+
+def _is_usable(token: str) -> bool:
+    return token.isascii() and token.isprintable() and " " not in token
+
+
+def _read_token(access: GatewaySection) -> tuple[str, str, Callable[[], str] | None]:
+    """Where it stands, what stands there, and how it is read anew."""
+    if token := os.environ.pop("DISCORD_TOKEN", "").strip():
+        return "DISCORD_TOKEN", token, None
+    credentials = os.environ.get("CREDENTIALS_DIRECTORY")
+    if not access.token_file and not (credentials and Path(credentials, "discord_token").exists()):
+        raise OptionalNotConfigured(
+            "No Discord token: set DISCORD_TOKEN and start the team again, or name a token_file under [gateway] in "
+            "teamsup.toml and restart the gateway."
+        )
+    named = access.token_file or f"{credentials}/discord_token"
+    try:
+        file = Path(named).expanduser()
+        # systemd keeps its credentials from others by the folder they are in.
+        read = partial(_read_token_file, file, others_may=not access.token_file)
+        return str(file), read(), read
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = "it is not text" if isinstance(error, UnicodeError) else str(error)
+        raise NotConfigured(f"The Discord token in {named} cannot be read: {reason}.") from error
+
+
+def _read_token_file(file: Path, *, others_may: bool) -> str:
+    """Raises NotConfigured, OSError or ValueError."""
+    if not others_may and file.is_file() and file.stat().st_mode & 0o077:
+        raise NotConfigured(f"Others can read the Discord token in {file}: run chmod 600 on it.")
+    return file.read_text("utf-8").strip()

@@ -1,0 +1,114 @@
+"""Files that people attach: fetched into the team's folder, for their owner alone."""
+
+import asyncio
+import logging
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterable
+from http import HTTPStatus
+from pathlib import Path
+
+from teamsup.hub import MessageHub
+
+from ..message import Attachment, InboundMessage
+
+_DOWNLOAD_SECONDS = 30.0
+_MAX_NAME_BYTES = 100  # bytes
+_READ_BYTES = 1 << 16
+_FOLDER = ("files", "discord")
+
+
+def sanitize_file_name(name: str) -> str:
+    """A file's name that leads nowhere else and hides nothing."""
+    kept = re.sub(r"[^\w.-]+", "_", name).lstrip(".-")
+    stem, dot, extension = kept.rpartition(".")
+    while len(kept.encode()) > _MAX_NAME_BYTES and stem:
+        stem = stem[:-1]
+        kept = stem + dot + extension
+    return kept.encode()[:_MAX_NAME_BYTES].decode(errors="ignore").lstrip(".-") or "file"
+
+
+async def download_attachments(heard: InboundMessage, team_folder: Path, most: int, log: logging.Logger) -> list[str]:
+    """A line about each attachment, of which those of up to ``most`` bytes are then in the team's folder."""
+    if not heard.files:
+        return []
+    folder = team_folder.joinpath(*_FOLDER, str(heard.snowflake))
+    names = _make_unique(sanitize_file_name(file.name) for file in heard.files)
+    return list(
+        await asyncio.gather(
+            *(
+                _download_and_describe(file, folder / name, most, log)
+                for file, name in zip(heard.files, names, strict=True)
+            )
+        )
+    )
+
+
+def _make_unique(names: Iterable[str]) -> list[str]:
+    """No two alike, also where capitals make no difference."""
+    found: dict[str, str] = {}
+    for number, name in enumerate(names):
+        while name.casefold() in found:
+            name = f"{number}-{name}"
+        found[name.casefold()] = name
+    return list(found.values())
+
+
+async def _download_and_describe(file: Attachment, path: Path, most: int, log: logging.Logger) -> str:
+    what = f"{sanitize_file_name(file.name)}, {file.size:,} bytes, {re.sub(r'[^ -~]', '', file.kind)[:100]}"
+    if file.size > most:
+        return f"(attachment: {what}; too large to be fetched; {file.url})"
+    try:
+        if not await asyncio.to_thread(_is_downloaded, path, file.size):
+            async with asyncio.timeout(_DOWNLOAD_SECONDS):
+                await _download(file, path, most)
+    except Exception as error:  # whatever the network or the disk had to say
+        log.warning("attachment %s is not fetched: %r", path.parent.name, error)
+        why = "its server is too slow" if isinstance(error, TimeoutError) else type(error).__name__
+        return f"(attachment: {what}; could not be fetched: {why}; {file.url})"
+    return f"(attachment: {what}; saved as {path}; {file.url})"
+
+
+def remove_orphaned_files(hub: MessageHub, *, at_least_seconds: float = 86_400) -> None:
+    """Remove the files of messages that the hub has forgotten; younger ones may be of a message that is just being
+    stored. Blocks."""
+    folder = hub.team.folder.joinpath(*_FOLDER)
+    before = time.time() - at_least_seconds
+    for each in folder.iterdir() if folder.is_dir() else ():
+        first = f"discord:{each.name}"
+        is_kept = hub.query(
+            "SELECT 1 FROM messages WHERE message_id = ? OR (message_id > ? AND message_id < ?) LIMIT 1",
+            (first, f"{first}:", f"{first};"),
+        )
+        if not is_kept and each.stat().st_mtime < before:
+            shutil.rmtree(each, ignore_errors=True)
+
+
+def _is_downloaded(path: Path, size: int) -> bool:
+    return path.is_file() and path.stat().st_size == size
+
+
+async def _download(file: Attachment, path: Path, most: int) -> None:
+    import aiohttp
+
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    size = 0
+    try:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as target:
+            async with (
+                aiohttp.ClientSession(raise_for_status=True) as session,
+                session.get(file.url, allow_redirects=False) as answer,  # Discord's do not lead elsewhere
+            ):
+                if answer.status != HTTPStatus.OK:
+                    raise ValueError(f"its server says {answer.status}")
+                async for chunk in answer.content.iter_chunked(_READ_BYTES):
+                    size += len(chunk)
+                    if size > most:
+                        raise ValueError("it is larger than Discord said")
+                    await asyncio.to_thread(target.write, chunk)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,182 @@
+"""What was written while nobody listened: where to look, and what is found there. Reads from Discord."""
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from teamsup.config.sections import GatewaySection
+
+from ..access.policy import Author, could_allow
+from ..connection.calls import NotMessageable
+from ..ids import snowflake_at
+from .channels import ChannelCursor, first_snowflake
+
+if TYPE_CHECKING:
+    import discord
+    from discord.abc import Messageable
+
+_MAX_RECHECKED_CHANNELS = 50
+_MAX_ARCHIVED_THREADS = 100
+_ARCHIVE_DAYS = 8  # Discord closes a thread after a week at the latest
+_PAGE_SIZE = 100  # of Discord's history
+
+
+class OpenChannel(NamedTuple):
+    """A channel in which people can write, or a thread that is not closed, as a login tells of it."""
+
+    id: int
+    guild: int
+    parent: int | None = None
+    """The channel of a thread."""
+    last_message: int | None = None
+
+
+class MissedMessages(NamedTuple):
+    """Oldest first. ``skipped`` is the last message that was passed over, ``why`` says for what reason; 0: none."""
+
+    messages: "list[discord.Message]"
+    skipped: int = 0
+    why: str = ""
+
+
+async def fetch_missed(place: "Messageable", since: int, section: GatewaySection, now: float) -> MissedMessages:
+    """What was written there after that message, as much of it as the configuration allows."""
+    import discord
+
+    since = max(since, _joined_snowflake(place))
+    oldest = snowflake_at(now - section.catch_up_hours * 3600) - 1
+    most = section.catch_up_messages
+    after = discord.Object(max(since, oldest))
+    # Nearly always there is nothing, or little. Where there is too much it is read from its end.
+    found = [message async for message in place.history(limit=_PAGE_SIZE, after=after, oldest_first=True)]
+    if len(found) >= min(_PAGE_SIZE, most + 1):
+        found = [message async for message in place.history(limit=most + 1, after=after, oldest_first=False)][::-1]
+    if len(found) > most:
+        return MissedMessages(found[1:], found[0].id, f"more than {most:,} messages")
+    if since < oldest:
+        before = discord.Object(oldest + 1)
+        async for message in place.history(limit=1, after=discord.Object(since), before=before, oldest_first=True):
+            if message.id <= oldest:
+                return MissedMessages(found, oldest, f"messages older than {section.catch_up_hours:g} hours")
+    return MissedMessages(found)
+
+
+def _joined_snowflake(place: "Messageable") -> int:
+    """What was written in a server before the bot was there was not written to it."""
+    me = getattr(getattr(place, "guild", None), "me", None)
+    return 0 if me is None or me.joined_at is None else snowflake_at(me.joined_at.timestamp())
+
+
+async def fetch_recent(place: "Messageable", until: int) -> "list[discord.Message]":
+    """The last messages there that had been seen, oldest first."""
+    import discord
+
+    return [message async for message in place.history(limit=_PAGE_SIZE, before=discord.Object(until + 1))][::-1]
+
+
+async def get_messageable(client: "discord.Client", number: int, person: int | None) -> "Messageable":
+    """The place of that number. Raises NoPlace, or discord's NotFound or Forbidden."""
+    import discord
+    from discord.abc import Messageable
+
+    if person is not None:
+        return client.get_partial_messageable(number, type=discord.ChannelType.private)
+    place = client.get_channel(number) or await client.fetch_channel(number)
+    if not isinstance(place, Messageable):
+        raise NotMessageable(f"nobody can write in channel {number}")
+    return place
+
+
+def channels_to_check(
+    here: Collection[OpenChannel],
+    section: GatewaySection,
+    paired: Collection[int],
+    known: Mapping[int, ChannelCursor],
+    beginning: int,
+    now: float,
+) -> Iterator[tuple[int, bool]]:
+    """Of the open places and the known ones those in which somebody may have been missed, and whether Discord has told
+    of anything new there. Pure."""
+    for place in here:
+        if could_allow(section, paired, Author(0, place.id, place.guild, place.parent)):
+            yield place.id, has_new_messages(place, known, beginning)
+    numbers = {place.id for place in here}
+    elsewhere = [each for each in known.values() if each.channel not in numbers]
+    yield from ((each.channel, True) for each in elsewhere if each.person is not None)
+    # Threads that were closed since, or places where we may not look any more.
+    recent = snowflake_at(now - _ARCHIVE_DAYS * 86_400)
+    closed = [each for each in elsewhere if each.person is None and each.last_seen > recent]
+    yield from ((each.channel, True) for each in closed[:_MAX_ARCHIVED_THREADS])
+
+
+def channels_with_threads(client: "discord.Client", section: GatewaySection, paired: Collection[int]) -> Iterator[int]:
+    """The channels that the bot may read, and in whose threads somebody could be heard."""
+    import discord
+
+    for guild in client.guilds:
+        for channel in guild.channels:
+            has_threads = isinstance(channel, discord.TextChannel | discord.ForumChannel) and _is_readable(channel)
+            if has_threads and could_allow(section, paired, Author(0, channel.id, guild.id, channel.id)):
+                yield channel.id
+
+
+async def fetch_recently_archived(
+    client: "discord.Client", channel: int, section: GatewaySection, now: float
+) -> "list[OpenChannel]":
+    """The public threads of a channel that were closed within the hours that are caught up: no login tells of them.
+    Raises NoPlace and what discord.py raises."""
+    import discord
+
+    place = client.get_channel(channel)
+    if not isinstance(place, discord.TextChannel | discord.ForumChannel):
+        raise NotMessageable(f"channel {channel} has no threads any more")
+    found = []
+    async for thread in place.archived_threads(limit=_MAX_ARCHIVED_THREADS):
+        if now - thread.archive_timestamp.timestamp() > section.catch_up_hours * 3600:
+            break
+        found.append(OpenChannel(thread.id, place.guild.id, channel, thread.last_message_id))
+    return found
+
+
+def has_new_messages(place: OpenChannel, known: Mapping[int, ChannelCursor], beginning: int) -> bool:
+    """Whether its last message was not seen. Pure."""
+    seen = known[place.id].last_seen if place.id in known else first_snowflake(place.id, beginning)
+    return place.last_message is not None and place.last_message > seen
+
+
+def channels_to_recheck(section: GatewaySection, known: Mapping[int, ChannelCursor], now: float) -> list[int]:
+    """The places in which something that we have may have been edited since. Pure."""
+    since = snowflake_at(now - section.catch_up_hours * 3600)
+    return [place.channel for place in known.values() if place.last_seen > since][:_MAX_RECHECKED_CHANNELS]
+
+
+def readable_channels(client: "discord.Client") -> set[int]:
+    """The channels and threads that the bot may read."""
+    return {place.id for place in open_channels(client)}
+
+
+def previously_unreadable(changed: object) -> set[int]:
+    """What the bot might not read of a channel as it was; by now that may have changed twice."""
+    import discord
+
+    if not isinstance(changed, discord.abc.GuildChannel) or _is_readable(changed):
+        return set()
+    return {changed.id, *(thread.id for thread in getattr(changed, "threads", ()))}
+
+
+def open_channels(client: "discord.Client") -> Iterator[OpenChannel]:
+    """Those that the bot may read."""
+    import discord
+
+    for guild in client.guilds:
+        for channel in guild.channels:
+            kinds = discord.TextChannel | discord.VoiceChannel | discord.StageChannel
+            if isinstance(channel, kinds) and _is_readable(channel):
+                yield OpenChannel(channel.id, guild.id, None, channel.last_message_id)
+        for thread in guild.threads:
+            if thread.parent is None or _is_readable(thread.parent):
+                yield OpenChannel(thread.id, guild.id, thread.parent_id, thread.last_message_id)
+
+
+def _is_readable(channel: "discord.abc.GuildChannel") -> bool:
+    may = None if channel.guild.me is None else channel.permissions_for(channel.guild.me)
+    return may is None or (may.read_messages and may.read_message_history)

@@ -1,0 +1,74 @@
+"""One place's order: what is heard there is dealt with one after another, and what was missed before it comes first."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class ChannelQueue(Generic[T]):
+    """``take`` deals with one thing and returns when it is done with; ``catch_up`` brings what was missed up to now.
+
+    Whenever listening was broken off somewhere, ``listening`` gives a higher number. Everything put here afterwards
+    waits until what was missed is caught up, and that waits for everything put here before.
+    """
+
+    def __init__(
+        self,
+        listening: Callable[[], int],
+        take: Callable[[T], Awaitable[None]],
+        catch_up: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._session = listening
+        self._handle = take
+        self._catch_up = catch_up
+        self._caught_up_to = -1  # up to this number of listening
+        self._waiting: deque[tuple[int, T]] = deque()  # each with the number at which it was put here
+        self.task: asyncio.Task[None] | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        return self.task is None or self.task.done()
+
+    def put(self, thing: T) -> None:
+        """Deal with it in its turn."""
+        self._waiting.append((self._session(), thing))
+        self._ensure_running()
+
+    def mark_caught_up(self, listening: int) -> None:
+        """Up to that number of ``listening`` there is nothing to catch up, so nobody has to wait for it."""
+        if self.is_idle:
+            self._caught_up_to = listening
+
+    def request_catch_up(self) -> None:
+        """Something may have been missed, also if listening was not broken off."""
+        self._caught_up_to = min(self._caught_up_to, self._session() - 1)
+        self._ensure_running()
+
+    def _ensure_running(self) -> None:
+        if self.is_idle:
+            self.task = asyncio.create_task(self._process())
+
+    async def _process(self) -> None:
+        while True:
+            if self._waiting and self._waiting[0][0] <= self._caught_up_to:
+                await self._handle(self._waiting[0][1])
+                self._waiting.popleft()
+            elif self._caught_up_to < (now := self._session()):
+                self._caught_up_to = now
+                await self._catch_up()
+            else:
+                return
+
+
+async def stop_queues(queues: Iterable[ChannelQueue[Any]], seconds: float) -> None:
+    """Stop, after that time wherever they are: what is not stored then is found again by the next catch-up."""
+    if not (tasks := [queue.task for queue in queues if queue.task is not None]):
+        return
+    _, unfinished = await asyncio.wait(tasks, timeout=seconds)
+    for task in unfinished:
+        task.cancel()
+    if unfinished:
+        await asyncio.wait(unfinished)

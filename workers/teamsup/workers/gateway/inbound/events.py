@@ -1,0 +1,144 @@
+"""What can happen in a place, and what becomes of it: nothing, or something for the team."""
+
+import asyncio
+import logging
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from teamsup.config.sections import GatewaySection
+from teamsup.hub import CallerError, MessageHub, StoreError
+
+from ..access.admission import Admission
+from ..connection.calls import DiscordCalls
+from ..connection.tolerant_parsing import UNREADABLE_TYPE
+from ..ids import created_at
+from ..message import InboundMessage, parse_message
+from . import attachments, channels
+from .hub_writer import HubWriter
+
+if TYPE_CHECKING:
+    import discord
+
+_MAX_REMEMBERED = 1000
+_MIB = 1 << 20
+NOT_STORED = "I could not take this in, so the team does not have it. My log says why: teamsup logs gateway"
+
+
+@dataclass(frozen=True, slots=True)
+class MessageEdited:
+    """A message, as it is now."""
+
+    message: InboundMessage
+
+
+@dataclass(frozen=True, slots=True)
+class MessageDeleted:
+    snowflake: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """Our own words, a webhook's, or Discord's own; the place is taken in up to there all the same."""
+
+    snowflake: int
+    is_direct: bool
+    is_unreadable: bool = False
+    """We could not read it, so it may have been for us."""
+
+
+InboundEvent = InboundMessage | MessageEdited | MessageDeleted | Ignored
+
+
+def to_event(message: "discord.Message", me: int, log: logging.Logger) -> InboundEvent:
+    """What a new message is to us."""
+    heard, is_unread = None, message.type.value == UNREADABLE_TYPE
+    try:
+        heard = parse_message(message, me)
+    except Exception:  # it must not hold up the others of its place
+        log.exception("cannot understand message %d", message.id)
+        is_unread = True
+    return heard or Ignored(message.id, is_direct=message.guild is None, is_unreadable=is_unread)
+
+
+class EventHandler:
+    """Takes what happened, one after the other of each place."""
+
+    def __init__(self, hub: MessageHub, section: GatewaySection, log: logging.Logger, asking: DiscordCalls) -> None:
+        self._hub = hub
+        self._section = section
+        self._log = log
+        self._calls = asking
+        self._writer = HubWriter(hub)
+        self._admission = Admission(hub, section, log, asking)
+        self._handled: deque[int] = deque(maxlen=_MAX_REMEMBERED)
+        self._skipped: dict[int, int] = {}  # by place, the last message
+
+    async def handle(self, channel: int, what: InboundEvent) -> None:
+        """Returns when the hub has it, or it is not for the team. Raises CallerError."""
+        match what:
+            case InboundMessage():
+                if what.snowflake not in self._handled:
+                    await self._handle_message(what)
+                    self._handled.append(what.snowflake)
+            case MessageEdited(heard):
+                if await self._admission.is_allowed(heard):
+                    await self._admission.wait_for_rate_limit(heard, (heard.edited_at or 0) / 1e6)
+                    await self._handle_edit(heard)
+            case MessageDeleted(snowflake):
+                await self._calls.call_hub(self._writer.delete, snowflake)
+            case Ignored(snowflake, is_direct):
+                self._skip(channel, snowflake, is_direct=is_direct)
+
+    async def is_new_version(self, heard: InboundMessage) -> bool:
+        """Whether the team has that message, and not as it was edited."""
+        return await self._calls.call_hub(self._writer.is_new_version, heard)
+
+    async def skip_to(self, channel: int, snowflake: int, sentence: str) -> None:
+        """Say that what was written there up to that message is not taken any more."""
+        await self._calls.call_hub(self._writer.skip_to, channel, snowflake, sentence)
+
+    async def record_skipped(self) -> None:
+        """That places are taken in up to there. Now and then is enough: heard again, it is not for us again."""
+        noted, self._skipped = self._skipped, {}
+        try:
+            await asyncio.to_thread(self._store_skipped, noted)
+        except StoreError as error:
+            self._log.error("%s", error)
+
+    def _store_skipped(self, noted: dict[int, int]) -> None:
+        with self._hub.transaction():
+            for channel, snowflake in noted.items():
+                channels.advance(self._hub, channel, snowflake)
+
+    async def _handle_message(self, heard: InboundMessage) -> None:
+        if heard.is_empty or not await self._admission.admit(heard):
+            return self._skip(heard.author.channel, heard.snowflake, is_direct=heard.author.guild is None)
+        await self._admission.wait_for_rate_limit(heard, created_at(heard.snowflake))
+        try:
+            await self._calls.call_hub(self._writer.insert, heard, await self._download_attachments(heard))
+        except CallerError as error:
+            self._log.error("message %d of user %d cannot be kept: %s", heard.snowflake, heard.author.user, error)
+            self._admission.reply(heard, f"I could not keep this, so the team does not have it: {error}")
+            await self._calls.call_hub(self._writer.record_rejected, heard)
+        except Exception:
+            self._log.exception("message %d of user %d cannot be taken in", heard.snowflake, heard.author.user)
+            self._admission.reply(heard, NOT_STORED)
+            await self._calls.call_hub(self._writer.record_rejected, heard)
+        return None
+
+    async def _handle_edit(self, heard: InboundMessage) -> None:
+        try:
+            await self._calls.call_hub(self._writer.edit, heard, await self._download_attachments(heard))
+        except CallerError as error:
+            self._log.error("the edit of message %d cannot be kept: %s", heard.snowflake, error)
+            self._admission.reply(heard, f"I could not keep what you changed, so the team does not have it: {error}")
+
+    def _skip(self, channel: int, snowflake: int, *, is_direct: bool) -> None:
+        """Nothing for the team; that it was seen is noted with the others, now and then."""
+        if not is_direct:  # whose messages those are would have to be noted too, and they may be a stranger's
+            self._skipped[channel] = max(snowflake, self._skipped.get(channel, 0))
+
+    async def _download_attachments(self, heard: InboundMessage) -> list[str]:
+        most = int(self._section.file_mib * _MIB)
+        return await attachments.download_attachments(heard, self._hub.team.folder, most, self._log)

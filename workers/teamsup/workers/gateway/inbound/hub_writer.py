@@ -1,0 +1,130 @@
+"""Into the hub: what was heard, edited and deleted, each with the place it was seen in, in one transaction. Blocks."""
+
+import time
+from collections.abc import Sequence
+
+from teamsup.hub import Message, MessageHub
+
+from ..ids import conversation_id_of, message_id_of
+from ..message import HubContent, InboundMessage, to_hub_content
+from . import channels
+
+USER_COMM = "user_comm"
+EDITED, DELETED = "edited", "deleted"
+
+
+class HubWriter:
+    """Each of its verbs raises StoreError or UnknownRecipient, to be tried again, or CallerError, which is for good."""
+
+    def __init__(self, hub: MessageHub) -> None:
+        self._hub = hub
+
+    def insert(self, heard: InboundMessage, files: Sequence[str]) -> None:
+        """Store it, unless it is stored."""
+        told = to_hub_content(heard, files, time.time())
+        with self._hub.transaction():
+            self._advance_cursor(heard)
+            if not self._versions_of(heard.snowflake):
+                self._send(heard, told, message_id_of(heard.snowflake))
+
+    def edit(self, heard: InboundMessage, files: Sequence[str]) -> None:
+        """Withdraw what nobody has read and say it anew; to who has read it, say what it says now."""
+        now = time.time()
+        anew, news = to_hub_content(heard, files, now), to_hub_content(heard, files, now, before="edited: ")
+        with self._hub.transaction():
+            versions = self._versions_of(heard.snowflake)
+            if not versions or versions[-1].message_type == DELETED or heard.edited_at is None:
+                return
+            # Discord also tells of changes that no person has made, such as a link's preview.
+            if _is_known_version(heard.edited_at, versions):
+                return
+            last, changed_id = versions[-1], message_id_of(heard.snowflake, str(heard.edited_at))
+            read = _read_version(versions)
+            if self._hub.cancel(last.message_id) and last.message_type != EDITED:
+                self._send(heard, anew, changed_id)
+            elif read is not None:
+                self._hub.send(
+                    USER_COMM,
+                    news.content,
+                    message_type=EDITED,
+                    metadata=news.metadata,
+                    message_id=changed_id,
+                    conversation_id=last.conversation_id,
+                    reply_to=read.message_id,
+                )
+
+    def is_new_version(self, heard: InboundMessage) -> bool:
+        """Whether it is stored, and not as it was edited."""
+        versions = self._versions_of(heard.snowflake)
+        return bool(versions) and not _is_known_version(heard.edited_at, versions)
+
+    def delete(self, snowflake: int) -> None:
+        """Withdraw what nobody has read; tell who has read it."""
+        with self._hub.transaction():
+            versions = self._versions_of(snowflake)
+            if not versions or versions[-1].message_type == DELETED:
+                return
+            withdrawn = [version for version in versions if self._hub.cancel(version.message_id)]
+            read = _read_version(versions)
+            if read is not None and read not in withdrawn:
+                self._hub.send(
+                    USER_COMM,
+                    "The message was deleted on Discord.",
+                    message_type=DELETED,
+                    metadata={name: read.metadata[name] for name in ("from", "user") if name in read.metadata},
+                    message_id=message_id_of(snowflake, DELETED),
+                    conversation_id=read.conversation_id,
+                    reply_to=read.message_id,
+                )
+
+    def skip_to(self, channel: int, snowflake: int, sentence: str) -> None:
+        """Say that what was written there up to that message is not taken in any more."""
+        with self._hub.transaction():
+            channels.advance(self._hub, channel, snowflake)
+            self._hub.send(USER_COMM, sentence, message_type="notification")
+
+    def record_rejected(self, heard: InboundMessage) -> None:
+        """It can never be stored."""
+        self._advance_cursor(heard)
+
+    def _advance_cursor(self, heard: InboundMessage) -> None:
+        author = heard.author
+        channels.advance(self._hub, author.channel, heard.snowflake, author.user if author.guild is None else None)
+
+    def _send(self, heard: InboundMessage, told: HubContent, message_id: str) -> None:
+        if (answered := self._team_message_of(heard.replied_to)) is not None:
+            told.metadata["answers"] = answered
+        self._hub.send(
+            USER_COMM,
+            told.content,
+            message_id=message_id,
+            conversation_id=conversation_id_of(heard.author.channel),
+            metadata=told.metadata,
+        )
+
+    def _team_message_of(self, snowflake: int | None) -> str | None:
+        """The message of the team's that stands on Discord under that number."""
+        rows = self._hub.query(
+            "SELECT m.message_id FROM discord_pieces AS p JOIN messages AS m ON m.id = p.message WHERE p.snowflake = ?",
+            (snowflake,),
+        )
+        return rows[0]["message_id"] if rows else None
+
+    def _versions_of(self, snowflake: int) -> list[Message]:
+        first = message_id_of(snowflake)
+        rows = self._hub.query(
+            "SELECT message_id FROM messages WHERE (message_id = ? OR (message_id > ? AND message_id < ?))"
+            " AND sender = ? ORDER BY id",
+            (first, f"{first}:", f"{first};", self._hub.agent),
+        )
+        return [self._hub.message(row["message_id"]) for row in rows]
+
+
+def _is_known_version(edited: int | None, versions: Sequence[Message]) -> bool:
+    """Whether one of them says what the message said after that edit."""
+    return edited in (version.metadata.get("edited") for version in versions)
+
+
+def _read_version(versions: Sequence[Message]) -> Message | None:
+    """The version that user_comm knows the message by: the last that was no news of an earlier one."""
+    return next((version for version in reversed(versions) if version.message_type not in (EDITED, DELETED)), None)

@@ -1,0 +1,310 @@
+"""From Discord into the hub: every message of an allowed person, once, in order, also what was written meanwhile."""
+
+import asyncio
+import contextlib
+import functools
+import itertools
+import logging
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from teamsup.config.sections import GatewaySection
+from teamsup.hub import CallerError, MessageHub, StoreError
+
+from ..access import pairing
+from ..connection.calls import DiscordCalls, permanent_errors
+from ..ids import created_at
+from ..message import parse_message
+from . import attachments, catch_up
+from . import channels as places
+from .channel_queue import ChannelQueue, stop_queues
+from .events import EventHandler, Ignored, InboundEvent, MessageDeleted, MessageEdited, to_event
+
+if TYPE_CHECKING:
+    import discord
+
+    from ..connection.client import EventListener
+    from .catch_up import OpenChannel
+
+_RECORD_SECONDS = 10.0
+_CLEANUP_INTERVAL = 8640  # of these, which is a day
+_SHUTDOWN_SECONDS = 1.5
+_MAX_PARALLEL_READS = 4
+_UNREADABLE_SECONDS = 600.0
+"""So long people are told of something that cannot be read: nobody knows whom to answer."""
+_PERMISSION_EVENTS = ("on_guild_channel_create", "on_guild_channel_update", "on_guild_role_update", "on_member_update")
+
+
+@dataclass(frozen=True, slots=True)
+class _RecheckEdits:
+    """For what was edited while nobody listened."""
+
+
+class Inbox:
+    """Hears, looks for what it did not hear, and lets all of it wait, in the order of its place, until it is taken."""
+
+    def __init__(self, hub: MessageHub, section: GatewaySection, log: logging.Logger) -> None:
+        self._hub = hub
+        self._section = section
+        self._log = log
+        self._calls = DiscordCalls(log)
+        self._handler = EventHandler(hub, section, log, self._calls)
+        self._session = 0
+        self._queues: dict[int, ChannelQueue[InboundEvent | _RecheckEdits]] = {}
+        self._unreachable: set[int] = set()
+        self._available_guilds: set[int] | None = None  # servers that Discord had not lost when we looked
+        self._readable: set[int] = set()
+        self._read_slots = asyncio.Semaphore(_MAX_PARALLEL_READS)
+        self._unreadable, self._unreadable_until = "", 0.0
+
+    @property
+    def failure(self) -> str:
+        """Why not all is taken in that was written; empty: it is."""
+        return self._calls.failure or (self._unreadable if time.monotonic() < self._unreadable_until else "")
+
+    def listeners(self, client: "discord.Client") -> "tuple[EventListener, ...]":
+        """What that client has to call, by discord.py's names."""
+
+        async def on_connect() -> None:
+            self.start_session(client)
+
+        async def on_disconnect() -> None:
+            self.start_session(client)
+
+        async def on_ready() -> None:
+            await self.catch_up(client)
+
+        async def on_resumed() -> None:
+            await self.catch_up(client, resumed=True)
+
+        async def on_guild_unavailable(guild: "discord.Guild") -> None:
+            if self._available_guilds is not None:
+                self._available_guilds.discard(guild.id)
+
+        async def on_guild_available(guild: "discord.Guild") -> None:
+            # Those that come with a session are looked into when it is ready.
+            if self._available_guilds is not None and guild.id not in self._available_guilds:
+                await self.catch_up(client)
+
+        async def on_rights_changed(before: object, *_: object) -> None:
+            self.backfill_newly_readable(client, before)
+
+        async def on_message(message: "discord.Message") -> None:
+            self.on_message(message)
+
+        async def on_raw_message_edit(payload: "discord.RawMessageUpdateEvent") -> None:
+            self.on_message_edit(payload.message)
+
+        async def on_raw_message_delete(payload: "discord.RawMessageDeleteEvent") -> None:
+            self.on_message_delete(payload.channel_id, payload.message_id)
+
+        async def on_raw_bulk_message_delete(payload: "discord.RawBulkMessageDeleteEvent") -> None:
+            self.on_message_delete(payload.channel_id, *payload.message_ids)
+
+        async def on_unreadable(event: str, channel: object) -> None:
+            where = f" in channel {channel}" if channel else ""
+            self._tell_unread(f"Cannot read what happened{where}: {event}. Look on Discord.")
+
+        async def on_error(event: str, *_: object) -> None:
+            self._log.exception("failed with what Discord has told: %s", event)
+            self._tell_unread(f"Failed with what happened on Discord: {event}. Look there.")
+
+        return (
+            on_connect,
+            on_disconnect,
+            on_ready,
+            on_resumed,
+            on_guild_unavailable,
+            on_guild_available,
+            *(_rename_listener(name, on_rights_changed) for name in _PERMISSION_EVENTS),
+            on_message,
+            on_raw_message_edit,
+            on_raw_message_delete,
+            on_raw_bulk_message_delete,
+            on_unreadable,
+            on_error,
+        )
+
+    def start_session(self, client: "discord.Client") -> None:
+        """A session begins, or goes on after a gap: what is heard from now on comes after what was missed."""
+        self._calls.use_client(client)
+        self._session += 1
+        self._available_guilds = None
+
+    def backfill_newly_readable(self, client: "discord.Client", changed: object) -> None:
+        """Catch up where the bot could not read for a while. ``changed`` is a channel, role or member as it was."""
+        before, self._readable = (
+            self._readable - catch_up.previously_unreadable(changed),
+            catch_up.readable_channels(client),
+        )
+        for number in sorted((self._readable - before) & self._queues.keys()):
+            self._unreachable.discard(number)
+            self._queue_of(number).request_catch_up()
+
+    def on_message(self, message: "discord.Message") -> None:
+        """Discord's order is kept by doing nothing here that waits."""
+        self._queue_of(message.channel.id).put(self._to_event(message))
+
+    def _to_event(self, message: "discord.Message") -> InboundEvent:
+        what = to_event(message, self._calls.bot_id, self._log)
+        if isinstance(what, Ignored) and what.is_unreadable:
+            self._tell_unread(f"Cannot read message {message.id} in channel {message.channel.id}. Read it on Discord.")
+        return what
+
+    def _tell_unread(self, sentence: str) -> None:
+        self._unreadable, self._unreadable_until = sentence, time.monotonic() + _UNREADABLE_SECONDS
+
+    def on_message_edit(self, message: "discord.Message") -> None:
+        heard = parse_message(message, self._calls.bot_id)
+        if heard is not None and heard.edited_at is not None:
+            self._queue_of(message.channel.id).put(MessageEdited(heard))
+
+    def on_message_delete(self, channel: int, *snowflakes: int) -> None:
+        for snowflake in sorted(snowflakes):
+            self._queue_of(channel).put(MessageDeleted(snowflake))
+
+    async def catch_up(self, client: "discord.Client", *, resumed: bool = False) -> None:
+        """Look everywhere for what was missed; what is heard there now waits until that is done."""
+        session = self._session
+        self._available_guilds = {guild.id for guild in client.guilds if not guild.unavailable}
+        self._readable = catch_up.readable_channels(client)
+        known = await self._calls.call_hub(places.read_cursors, self._hub)
+        beginning = await self._calls.call_hub(places.first_run, self._hub)
+        paired = await self._calls.call_hub(pairing.paired_user_ids, self._hub)
+        here = list(catch_up.open_channels(client))
+        for number, has_news in catch_up.channels_to_check(here, self._section, paired, known, beginning, time.time()):
+            # At a login Discord says which is the last message of each channel; of a session that goes on it does not.
+            if has_news or resumed:
+                self._queue_of(number).request_catch_up()
+            else:
+                self._queue_of(number).mark_caught_up(session)
+        if not resumed:
+            for number in catch_up.channels_to_recheck(self._section, known, time.time()):
+                self._queue_of(number).put(_RecheckEdits())
+            for place in await self._recently_archived(client, paired):
+                if catch_up.has_new_messages(place, known, beginning):
+                    self._queue_of(place.id).request_catch_up()
+        for person in sorted({*self._section.users, *paired} - {place.person for place in known.values()}):
+            await self._find_direct_messages(person, beginning)
+
+    async def _recently_archived(self, client: "discord.Client", paired: Collection[int]) -> "list[OpenChannel]":
+        """The threads that were closed meanwhile. Some were opened meanwhile too, such as a forum's posts."""
+
+        async def look(channel: int) -> "list[OpenChannel]":
+            async with self._read_slots:
+                found = await self._calls.call_discord_or_none(
+                    lambda client: catch_up.fetch_recently_archived(client, channel, self._section, time.time())
+                )
+            return found or []
+
+        channels = catch_up.channels_with_threads(client, self._section, paired)
+        return list(itertools.chain.from_iterable(await asyncio.gather(*map(look, channels))))
+
+    async def run(self) -> None:
+        """Until cancelled; then what can be stored in a moment is stored."""
+        try:
+            await self._calls.call_hub(places.first_run, self._hub)
+            for number in itertools.count():
+                if number % _CLEANUP_INTERVAL == 0:
+                    await self._remove_orphaned_files()
+                await asyncio.sleep(_RECORD_SECONDS)
+                await self._handler.record_skipped()
+        finally:
+            await stop_queues(self._queues.values(), _SHUTDOWN_SECONDS)
+            await self._handler.record_skipped()
+
+    def _queue_of(self, number: int) -> ChannelQueue[InboundEvent | _RecheckEdits]:
+        if number not in self._queues:
+            self._queues[number] = ChannelQueue(
+                lambda: self._session,
+                functools.partial(self._handle, number),
+                functools.partial(self._backfill_queue, number),
+            )
+        return self._queues[number]
+
+    async def _backfill_queue(self, number: int) -> None:
+        """Take in what was missed there. Until that is done nothing else of this place is."""
+        try:
+            await self._calls.call_discord(lambda client: self._backfill(client, number))
+        except permanent_errors() as error:
+            if number not in self._unreachable:
+                self._log.warning("channel %d cannot be read, so nothing is caught up there: %s", number, error)
+            self._unreachable.add(number)
+
+    async def _recheck_edits(self, number: int) -> None:
+        """Take in what was edited meanwhile of what we have. Who deleted something cannot be known."""
+        person = await self._calls.call_hub(places.person_of, self._hub, number)
+        until = await self._calls.call_hub(places.last_seen_in, self._hub, number)
+
+        async def recent(client: "discord.Client") -> "list[discord.Message]":
+            async with self._read_slots:
+                return await catch_up.fetch_recent(await catch_up.get_messageable(client, number, person), until)
+
+        with contextlib.suppress(*permanent_errors()):
+            for message in await self._calls.call_discord(recent):
+                heard = parse_message(message, self._calls.bot_id)
+                if heard is not None and heard.edited_at and await self._handler.is_new_version(heard):
+                    await self._handle(number, MessageEdited(heard))
+
+    async def _handle(self, number: int, what: InboundEvent | _RecheckEdits) -> None:
+        try:
+            if isinstance(what, _RecheckEdits):
+                await self._recheck_edits(number)
+            else:
+                await self._handler.handle(number, what)
+        except CallerError as error:
+            self._log.error("a message in channel %d cannot be kept: %s", number, error)
+        except Exception:
+            self._log.exception("cannot deal with %s in channel %d", type(what).__name__, number)
+
+    async def _backfill(self, client: "discord.Client", number: int) -> None:
+        person = await self._calls.call_hub(places.person_of, self._hub, number)
+        since = await self._calls.call_hub(places.last_seen_in, self._hub, number)
+        async with self._read_slots:
+            place = await catch_up.get_messageable(client, number, person)
+            missed = await catch_up.fetch_missed(place, since, self._section, time.time())
+        if missed.skipped:
+            name = f"#{name}" if (name := getattr(place, "name", "")) else f"direct messages ({number})"
+            sentence = _describe_skipped(missed, name)
+            self._log.warning("%s", sentence)
+            await self._handler.skip_to(number, missed.skipped, sentence)
+        for message in missed.messages:
+            await self._handle(number, self._to_event(message))
+
+    async def _find_direct_messages(self, person: int, beginning: int) -> None:
+        """Discord does not list them, so the first of somebody who is admitted is only found by asking for it."""
+        import discord
+
+        try:
+            place = await self._calls.call_discord(lambda client: client.create_dm(discord.Object(person)))
+        except permanent_errors() as error:
+            self._log.info("no direct messages with user %d: %s", person, error)
+            return
+        await self._calls.call_hub(places.advance, self._hub, place.id, beginning, person)
+        self._queue_of(place.id).request_catch_up()
+
+    async def _remove_orphaned_files(self) -> None:
+        try:
+            await asyncio.to_thread(attachments.remove_orphaned_files, self._hub)
+        except (OSError, StoreError) as error:
+            self._log.error("old attachments are not removed: %s", error)
+
+
+def _describe_skipped(missed: catch_up.MissedMessages, place: str) -> str:
+    since = time.strftime("%H:%M on %-d %B", time.localtime(created_at(missed.skipped + 1)))
+    return (
+        f"On Discord {missed.why} were written in {place} while the gateway was down: what was written before {since} "
+        "was passed over."
+    )
+
+
+def _rename_listener(name: str, listener: "EventListener") -> "EventListener":
+    """discord.py knows listeners by their names."""
+
+    async def named(*arguments: object) -> None:
+        await listener(*arguments)
+
+    named.__name__ = name
+    return named

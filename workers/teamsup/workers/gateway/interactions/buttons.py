@@ -1,0 +1,105 @@
+"""Buttons: what a message with options or commands looks like on Discord, what a press of one means, and how a message
+shows what was decided. Pure; who may decide, and which answer counts, is user_comm's affair."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from teamsup.hub import Message
+from teamsup.terminal.formatting import to_single_line
+
+from ..outbound.chunking import escape
+
+if TYPE_CHECKING:
+    import discord
+
+DECISION_REQUEST, DECISION_ANSWER = "opinion_request", "opinion_response"
+BUTTONS_CLOSED = "settled"
+"""The type of what ends the commands of the message that it answers, and says why."""
+_MAX_BUTTONS, _MAX_LABEL, _MAX_CONTENT = 25, 80, 2000
+_CUSTOM_ID = re.compile(r"teamsup:(?P<message>\d{1,18}):(?P<command>c?)(?P<number>\d{1,2})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class ButtonPress:
+    """Which button of which message."""
+
+    message: int
+    number: int
+    is_command: bool = False
+
+    def text_in(self, message: Message) -> str | None:
+        """What that says to the team; None: the message has no such button."""
+        said = list(commands_of(message).values()) if self.is_command else options_of(message)
+        return said[self.number] if self.number < len(said) else None
+
+
+def options_of(message: Message) -> list[str]:
+    """Between which it asks to decide; none: it does not ask."""
+    given = message.metadata.get("options")
+    found = given[:_MAX_BUTTONS] if isinstance(given, list) else []
+    return [str(option).strip() or f"{number}" for number, option in enumerate(found, 1)]
+
+
+def commands_of(message: Message) -> dict[str, str]:
+    """Its other buttons: what stands on each, and which command that is."""
+    given = message.metadata.get("commands")
+    room = _MAX_BUTTONS - len(options_of(message))
+    found = given if isinstance(given, Mapping) else {}
+    good = [(label, text) for label, text in found.items() if label.strip() and isinstance(text, str) and text.strip()]
+    return dict(good[:room])
+
+
+def reveal_commands(message: Message) -> Message:
+    """The message with buttons that say which command they are: an agent may write anything on them."""
+    shown: dict[str, str] = {}
+    for number, (label, text) in enumerate(commands_of(message).items(), 1):
+        words = f"{to_single_line(label, 30)} ({to_single_line(text, 40)})"
+        shown[words if words not in shown else f"{number}. {words}"] = text
+    return replace(message, metadata={**message.metadata, "commands": shown}) if shown else message
+
+
+def parse_custom_id(custom_id: str) -> ButtonPress | None:
+    """What a button of ours stands for."""
+    match = _CUSTOM_ID.fullmatch(custom_id)
+    return None if match is None else ButtonPress(int(match["message"]), int(match["number"]), bool(match["command"]))
+
+
+def build_view(message: Message, outcome: Message | None = None) -> "discord.ui.View | None":
+    """A button for each option and command, also long after; no option to press any more once there is an outcome, and
+    no command once it is settled."""
+    import discord
+
+    chosen = None if outcome is None else outcome.metadata.get("chosen")
+    view = discord.ui.View(timeout=None)
+    for number, option in enumerate(options_of(message)):
+        button: discord.ui.Button[Any] = discord.ui.Button(
+            style=discord.ButtonStyle.success if number == chosen else discord.ButtonStyle.secondary,
+            label=option[:_MAX_LABEL],
+            custom_id=f"teamsup:{message.id}:{number}",
+            disabled=outcome is not None,
+        )
+        view.add_item(button)
+    is_settled = outcome is not None and outcome.message_type == BUTTONS_CLOSED
+    for number, label in enumerate({} if is_settled else commands_of(message)):
+        view.add_item(discord.ui.Button(label=label.strip()[:_MAX_LABEL], custom_id=f"teamsup:{message.id}:c{number}"))
+    # We hear of every press ourselves; discord.py should not keep it.
+    view.stop()
+    return view if view.children else None
+
+
+def describe_outcome(outcome: Message) -> str:
+    """What became of a decision, for the message that shows it."""
+    by, answer, at = (outcome.metadata.get(name) for name in ("by", "answer", "at"))
+    if not by or not answer:
+        return escape(outcome.content, 300)
+    when = f" <t:{at}:f>" if isinstance(at, int) else ""
+    return f"**{escape(str(by), 100)}** chose **{escape(str(answer), 300)}**{when}"
+
+
+def append_outcome(content: str, outcome: str) -> str:
+    """What the message says then; where there is no room, less of what it said."""
+    room = _MAX_CONTENT - len(outcome) - 4
+    kept = content if len(content) <= room else content[:room].rstrip() + "…"
+    return f"{kept}\n\n{outcome}".strip()

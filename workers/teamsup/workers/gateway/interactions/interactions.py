@@ -1,0 +1,227 @@
+"""Slash commands and buttons: acknowledged within the three seconds that Discord gives, and told to user_comm."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from teamsup.config.sections import GatewaySection
+from teamsup.hub import CallerError, Message, MessageHub, StoreError, UnknownRecipient
+
+from ..access.pairing import paired_user_ids
+from ..access.policy import Author, is_allowed
+from ..access.rate_limit import RateLimiter
+from ..ids import conversation_id_of, message_id_of
+from ..inbound.hub_writer import USER_COMM
+from .button_updates import ButtonUpdater
+from .buttons import DECISION_ANSWER, ButtonPress, parse_custom_id
+from .command_replies import CommandReplies
+from .commands import COMMAND_TYPE, register_commands, to_text
+
+if TYPE_CHECKING:
+    import discord
+
+    from ..connection.client import EventListener
+
+T = TypeVar("T")
+_RETRY_SECONDS = 1.0
+_STORE_SECONDS = 60.0
+_ALREADY_ACKNOWLEDGED = 40060
+NOT_ALLOWED = "You may not speak to the team here. Ask whoever runs it."
+NOT_A_DECIDER = "You may not decide this."
+NOT_STORED = "That went wrong, so the team does not have it. My log says why: teamsup logs gateway"
+UNKNOWN_QUESTION = "This question is not known any more."
+
+
+class InteractionHandler:
+    """What people do on Discord besides writing."""
+
+    def __init__(
+        self,
+        hub: MessageHub,
+        section: GatewaySection,
+        log: logging.Logger,
+        answers: CommandReplies,
+        decided: ButtonUpdater,
+        trouble: Callable[[str], Awaitable[None]],
+    ) -> None:
+        self._hub = hub
+        self._section = section
+        self._log = log
+        self._command_replies = answers
+        self._button_updater = decided
+        self._report_failure = trouble
+        self._rate_limiter = RateLimiter(section.messages_per_minute)
+        self._registration: asyncio.Task[None] | None = None
+        # The others may all be waiting for a lock on the database, and three seconds are soon over.
+        self._executor = ThreadPoolExecutor(1, "at-once")
+
+    def listeners(self, client: "discord.Client") -> "tuple[EventListener, ...]":
+        """What that client has to call, by discord.py's names."""
+
+        async def on_interaction(interaction: "discord.Interaction") -> None:
+            await self.handle(interaction)
+
+        async def setup_hook() -> None:
+            if self._registration is not None:
+                self._registration.cancel()
+            self._registration = asyncio.create_task(
+                register_commands(client, self._hub, self._log, self._report_failure)
+            )
+
+        return on_interaction, setup_hook
+
+    async def handle(self, interaction: "discord.Interaction") -> None:
+        """Whatever goes wrong, whoever uses it is told."""
+        try:
+            await self._dispatch(interaction)
+        except Exception:
+            self._log.exception("an interaction of user %d failed", interaction.user.id)
+            say = interaction.followup.send if interaction.response.is_done() else interaction.response.send_message
+            await self._best_effort(say(NOT_STORED, ephemeral=True))
+
+    async def _dispatch(self, interaction: "discord.Interaction") -> None:
+        import discord
+
+        data: Any = interaction.data or {}
+        if interaction.type is discord.InteractionType.application_command:
+            values = {each["name"]: str(each.get("value", "")) for each in data.get("options", [])}
+            await self._handle_command(interaction, to_text(str(data["name"]), values))
+        elif interaction.type is discord.InteractionType.component:
+            button = parse_custom_id(str(data.get("custom_id", "")))
+            if button is not None:
+                await self._handle_press(interaction, button)
+
+    async def _handle_command(self, interaction: "discord.Interaction", text: str) -> None:
+        author = _author_of(interaction)
+        refusal = None if await self._is_allowed(author) else NOT_ALLOWED
+        if refusal is None and not self._rate_limiter.try_acquire(author.user, time.monotonic()):
+            refusal = f"I take {self._section.messages_per_minute} commands a minute from one person."
+        if refusal is not None:
+            self._log.info("refused: user %d in channel %d: %s", author.user, author.channel, refusal)
+            await self._acknowledge(lambda: interaction.response.send_message(refusal, ephemeral=True))
+            return
+        if not await self._acknowledge(lambda: interaction.response.defer(thinking=True)):
+            return
+        self._command_replies.expect(interaction.id, interaction.token)
+        trouble = await self._forward(interaction, text, COMMAND_TYPE)
+        if trouble is not None:
+            self._command_replies.discard(interaction.id)
+            await self._best_effort(interaction.edit_original_response(content=trouble))
+
+    async def _handle_press(self, interaction: "discord.Interaction", button: ButtonPress) -> None:
+        """Told to user_comm, which says whether it counts. A command is one like any other."""
+        if button.is_command:
+            _, words = await self._resolve_press(button)
+            if words is not None:
+                await self._handle_command(interaction, words)
+            else:
+                await self._acknowledge(lambda: interaction.response.send_message(UNKNOWN_QUESTION, ephemeral=True))
+            return
+        if not await self._acknowledge(interaction.response.defer):
+            return
+        author = _author_of(interaction)
+        if author.user not in self._section.deciders and not await self._is_allowed(author):
+            await self._best_effort(interaction.followup.send(NOT_A_DECIDER, ephemeral=True))
+            return
+        self._button_updater.expect(interaction.id, interaction.token)
+        message, words = await self._resolve_press(button)
+        trouble: str | None = UNKNOWN_QUESTION
+        if message is not None and words is not None:
+            trouble = await self._forward(interaction, words, DECISION_ANSWER, message.message_id)
+        if trouble is not None:
+            await self._best_effort(interaction.followup.send(trouble, ephemeral=True))
+
+    async def _resolve_press(self, button: ButtonPress) -> tuple[Message | None, str | None]:
+        """The message with that button, and what it says to the team."""
+        message = await asyncio.get_running_loop().run_in_executor(self._executor, self._find_message, button.message)
+        return message, None if message is None else button.text_in(message)
+
+    def _find_message(self, number: int) -> Message | None:
+        rows = self._hub.query("SELECT recipient FROM messages WHERE id = ?", (number,))
+        return self._hub.message(f"#{number}") if rows and rows[0]["recipient"] == self._hub.agent else None
+
+    async def _forward(
+        self, interaction: "discord.Interaction", text: str, message_type: str, reply_to: str | None = None
+    ) -> str | None:
+        """Tell user_comm; or the sentence that says why the team does not get it."""
+        trouble = await self._store(
+            lambda: self._hub.send(
+                USER_COMM,
+                text,
+                message_type=message_type,
+                message_id=message_id_of(interaction.id),
+                conversation_id=conversation_id_of(interaction.channel_id or 0),
+                metadata={"from": interaction.user.display_name, "user": interaction.user.id},
+                reply_to=reply_to,
+            )
+        )
+        return trouble if isinstance(trouble, str) else None
+
+    async def _acknowledge(self, say: Callable[[], Awaitable[object]]) -> bool:
+        """Whether Discord has heard us in time; then we go on."""
+        import discord
+
+        for _ in range(3):
+            try:
+                await say()
+            except discord.InteractionResponded:
+                return True
+            except discord.HTTPException as error:
+                if error.code == _ALREADY_ACKNOWLEDGED:  # by ourselves, and the answer was lost
+                    return True
+                if error.status < 500:
+                    self._log.warning("too late for an interaction: %s", error)
+                    return False
+            except Exception as error:  # the network's
+                self._log.warning("an interaction could not be acknowledged, trying again: %r", error)
+            else:
+                return True
+        return False
+
+    async def _best_effort(self, saying: Coroutine[Any, Any, object]) -> bool:
+        """Say something that is nice to have; whether that went well."""
+        try:
+            await saying
+        except Exception as error:  # discord.py lets everything out
+            self._log.warning("an interaction could not be answered: %r", error)
+            return False
+        return True
+
+    async def _store(self, store: Callable[[], T]) -> T | str:
+        """What it gives; or the sentence that says why the team does not get it."""
+        ends = time.monotonic() + _STORE_SECONDS
+        while True:
+            try:
+                return await asyncio.to_thread(store)
+            except UnknownRecipient:
+                return "Nobody is there to hear you: user_comm was never started."
+            except CallerError as error:
+                return str(error)
+            except StoreError as error:
+                self._log.error("%s Trying again.", error)
+                if time.monotonic() > ends:
+                    return "I could not keep this: the team's database does not take anything at the moment."
+            await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _is_allowed(self, author: Author) -> bool:
+        if is_allowed(self._section, (), author):
+            return True
+        found = await asyncio.get_running_loop().run_in_executor(self._executor, paired_user_ids, self._hub)
+        return is_allowed(self._section, found, author)
+
+
+def _author_of(interaction: "discord.Interaction") -> Author:
+    import discord
+
+    user, channel = interaction.user, interaction.channel
+    return Author(
+        user.id,
+        interaction.channel_id or 0,
+        interaction.guild_id,
+        channel.parent_id if isinstance(channel, discord.Thread) else None,
+        frozenset(role.id for role in getattr(user, "roles", ())),
+        user.bot,
+    )

@@ -1,0 +1,174 @@
+"""What somebody wrote on Discord, as it was heard, and how the team is told. Pure."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .access.policy import Author
+from .ids import created_at
+from .outbound.chunking import escape
+
+if TYPE_CHECKING:
+    import discord
+
+_MAX_QUOTE = 300  # characters
+_LATE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """An attachment, where Discord keeps it."""
+
+    name: str
+    size: int
+    kind: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quotation:
+    """Somebody else's words, to which these belong. No name: forwarded from elsewhere."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class InboundMessage:
+    """A message of a person, or of another bot, at the moment at which it was heard."""
+
+    snowflake: int
+    author: Author
+    name: str
+    text: str
+    files: tuple[Attachment, ...] = ()
+    quotations: tuple[Quotation, ...] = ()
+    extras: tuple[str, ...] = ()
+    """Lines about what is neither text nor file."""
+    mentions_bot: bool = False
+    """Whether it mentions the bot."""
+    knows_roles: bool = True
+    """Discord's history does not tell of them."""
+    replied_to: int | None = None
+    """The message to which it is a reply."""
+    edited_at: int | None = None
+    """When, in microseconds: two edits of a fast program can be that near."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing that the team could be told, as of an embed alone."""
+        return not (self.text.strip() or self.files or self.quotations or self.extras)
+
+
+@dataclass(frozen=True, slots=True)
+class HubContent:
+    """What the hub is given."""
+
+    content: str
+    metadata: dict[str, Any]
+
+
+def parse_message(message: "discord.Message", bot: int) -> InboundMessage | None:
+    """None for the bot's own words, for webhooks' and for what Discord itself says in a channel."""
+    import discord
+
+    is_said = message.type in (discord.MessageType.default, discord.MessageType.reply)
+    if not is_said or message.webhook_id is not None or message.author.id == bot:
+        return None
+    return InboundMessage(
+        message.id,
+        Author(
+            message.author.id,
+            message.channel.id,
+            None if message.guild is None else message.guild.id,
+            message.channel.parent_id if isinstance(message.channel, discord.Thread) else None,
+            frozenset(role.id for role in getattr(message.author, "roles", ())),
+            message.author.bot,
+        ),
+        message.author.display_name,
+        _strip_bot_mention(message.content, bot),
+        tuple(
+            Attachment(each.filename, each.size, each.content_type or "unknown type", each.url)
+            for each in message.attachments
+        ),
+        tuple(_quotations(message)),
+        tuple(_extras(message)),
+        mentions_bot=any(user.id == bot for user in message.mentions),
+        knows_roles=message.guild is None or isinstance(message.author, discord.Member),
+        replied_to=_replied_message(message),
+        edited_at=None if message.edited_at is None else round(message.edited_at.timestamp() * 1e6),
+    )
+
+
+def _strip_bot_mention(text: str, bot: int) -> str:
+    """Whoever begins with the bot's name only says whom they speak to."""
+    return re.sub(rf"^\s*<@!?{bot}>[\s,:]*(?=\S)", "", text)
+
+
+def _replied_message(message: "discord.Message") -> int | None:
+    import discord
+
+    is_reply = message.type == discord.MessageType.reply and message.reference is not None
+    return message.reference.message_id if is_reply and message.reference is not None else None
+
+
+def _quotations(message: "discord.Message") -> list[Quotation]:
+    import discord
+
+    found = [Quotation("", snapshot.content) for snapshot in message.message_snapshots]
+    reference = message.reference
+    if message.type == discord.MessageType.reply and reference is not None:
+        if isinstance(reference.resolved, discord.Message):
+            quoted = reference.resolved
+            names = " ".join(f"[{each.filename}]" for each in quoted.attachments)
+            found.append(Quotation(quoted.author.display_name, f"{quoted.content} {names}".strip()))
+        else:
+            found.append(Quotation("somebody", "a message that has been deleted"))
+    return found
+
+
+def _extras(message: "discord.Message") -> Iterator[str]:
+    for sticker in message.stickers:
+        yield f"(sticker: {escape(sticker.name, 100)})"
+    if message.poll is not None:
+        answers = " / ".join(escape(answer.text, 100) for answer in message.poll.answers)
+        yield f"(poll: {escape(str(message.poll.question), _MAX_QUOTE)}: {answers})"
+
+
+def to_hub_content(heard: InboundMessage, files: Sequence[str], now: float, *, before: str = "") -> HubContent:
+    """Their own words first, then what else there is to know, in lines of ours. ``files`` are such lines.
+
+    ``words`` in the metadata says how many characters come before those, where there are any.
+    """
+    lines = [_format_quotation(quotation) for quotation in heard.quotations]
+    lines += [*heard.extras, *files]
+    late = int(now - created_at(heard.snowflake))
+    metadata: dict[str, Any] = {"from": heard.name.encode("utf-8", "replace").decode(), "user": heard.author.user}
+    if heard.author.parent is not None:
+        metadata["channel"] = heard.author.parent  # what is said of a channel holds in its threads
+    if late >= _LATE_SECONDS:
+        lines.append(f"(written {format_age(late)} ago)")
+        metadata["late_seconds"] = late
+    if heard.edited_at is not None:
+        metadata["edited"] = heard.edited_at
+    if lines:
+        metadata["words"] = len(before) + len(heard.text)
+    content = before + "\n".join([heard.text, *lines] if heard.text else lines)
+    return HubContent(content.encode("utf-8", "replace").decode(), metadata)
+
+
+def format_age(seconds: float) -> str:
+    """As in "2h 5m"."""
+    minutes = int(seconds) // 60
+    if minutes < 60:
+        return f"{minutes}m"
+    if minutes < 48 * 60:
+        return f"{minutes // 60}h {minutes % 60}m"
+    return f"{minutes // 1440}d {minutes % 1440 // 60}h"
+
+
+def _format_quotation(quotation: Quotation) -> str:
+    name = escape(quotation.name, 100).replace("\n", " ")
+    whose = f"in reply to {name}" if name else "forwarded"
+    return f"({whose}:)\n> " + escape(quotation.text, _MAX_QUOTE).replace("\n", "\n> ")

@@ -1,0 +1,68 @@
+"""Whose words a message says on Discord, so that no agent speaks for another or for the team.
+
+Workers speak for the team. An agent that writes to the gateway itself speaks in its own name, and so it does in each
+further piece of a long answer, also of one that user_comm brings.
+"""
+
+from dataclasses import dataclass
+
+from teamsup.hub import Message, MessageHub, UnknownMessage
+from teamsup.hub.models import HUB_SENDER
+from teamsup.terminal.formatting import prefix_speaker, sanitize, to_single_line
+
+from ..inbound.hub_writer import USER_COMM
+from .chunking import MAX_LENGTH, iterate_chunks
+
+_TEAM_KINDS = ("daemon", "supervisor")
+_MAX_NAME = 64
+SOURCE_KEY = "source"
+"""In the metadata of what user_comm brings, the message that said it to the team."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttributedText:
+    """What is said, and by whom. No speaker: the team."""
+
+    text: str
+    speaker: str = ""
+
+    def with_text(self, *texts: str) -> "AttributedText":
+        """The same voice with other words."""
+        return AttributedText("\n\n".join(texts), self.speaker)
+
+    def chunks(self) -> list[str]:
+        """The text in pieces that Discord takes, each with its speaker."""
+        if not self.speaker:
+            return [part.text for part in iterate_chunks(self.text)]
+        head = f"{self.speaker} goes on:\n"
+        first, *others = [part.text for part in iterate_chunks(self.text, MAX_LENGTH - len(head))] or [""]
+        return [first, *(head + other for other in others)]
+
+
+def attribute(hub: MessageHub, message: Message) -> AttributedText:
+    """Whose voice that message has, with nothing in it that cannot be seen. Blocks."""
+    content = sanitize(message.content)
+    if message.sender == USER_COMM:
+        return AttributedText(content, _speaker_of(hub, message.metadata.get(SOURCE_KEY)))
+    name = to_single_line(message.sender, _MAX_NAME)
+    return (
+        AttributedText(content)
+        if _speaks_for_team(hub, message.sender)
+        else AttributedText(prefix_speaker(name, content), name)
+    )
+
+
+def _speaker_of(hub: MessageHub, source: object) -> str:
+    """Whose words user_comm brings; empty: its own, or a worker's."""
+    try:
+        sender = hub.message(source).sender if isinstance(source, str) else USER_COMM
+    except UnknownMessage:
+        return ""
+    return "" if sender == USER_COMM or _speaks_for_team(hub, sender) else to_single_line(sender, _MAX_NAME)
+
+
+def _speaks_for_team(hub: MessageHub, name: str) -> bool:
+    if name in (HUB_SENDER, hub.agent):
+        return True
+    found = hub.find_agent(name)
+    return found is not None and found.kind in _TEAM_KINDS

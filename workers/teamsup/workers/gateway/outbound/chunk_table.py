@@ -1,0 +1,123 @@
+"""The pieces of a message, written down before the first is said, and how far each has come. Blocks."""
+
+import json
+import secrets
+import sqlite3
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from teamsup.hub import MessageHub
+from teamsup.hub.timestamps import format_time, parse_time
+
+_NONCE_BYTES = 12  # 24 characters; Discord takes 25
+
+
+class NewChunk(NamedTuple):
+    """A piece that is not written down yet. Of its files "" is the answer itself."""
+
+    content: str
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """One message on Discord: what it says, and how far it has come."""
+
+    message: int
+    number: int
+    content: str
+    files: tuple[str, ...]
+    nonce: str
+    first_sent_at: float | None = None
+    channel: int | None = None
+    snowflake: int | None = None
+
+    def age(self, now: float) -> float:
+        """Seconds since it was first sent with its nonce."""
+        return 0.0 if self.first_sent_at is None else abs(now - self.first_sent_at)
+
+
+class ChunkTable:
+    """Those of every message that the hub still has."""
+
+    def __init__(self, hub: MessageHub) -> None:
+        self._hub = hub
+
+    def chunks_of(self, message: int) -> list[Chunk]:
+        """The pieces of the message with that number in the hub, in order; none: they are not written yet."""
+        rows = self._hub.query("SELECT * FROM discord_pieces WHERE message = ? ORDER BY number", (message,))
+        return [_to_chunk(row) for row in rows]
+
+    def insert(
+        self, message: int, drafts: Sequence[NewChunk], first: int = 0, *, channel: int | None = None
+    ) -> list[Chunk]:
+        """Write them down as the pieces from that number on, in place of what stood there. With a channel the first of
+        them is about to be sent there."""
+        found = [
+            Chunk(message, number, draft.content, draft.files, secrets.token_hex(_NONCE_BYTES))
+            for number, draft in enumerate(drafts, first)
+        ]
+        if channel is not None:
+            found[0] = replace(found[0], first_sent_at=time.time(), channel=channel)
+        with self._hub.transaction():
+            self._hub.execute("DELETE FROM discord_pieces WHERE message = ? AND number >= ?", (message, first))
+            for piece in found:
+                self._hub.execute(
+                    "INSERT INTO discord_pieces (message, number, content, files, nonce, begun_at, channel)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        message,
+                        piece.number,
+                        piece.content,
+                        json.dumps(piece.files),
+                        piece.nonce,
+                        _first_sent_text(piece),
+                        channel,
+                    ),
+                )
+        return found
+
+    def mark_sending(self, piece: Chunk, channel: int) -> Chunk:
+        """It is about to be sent there, for the first time or, when Discord has forgotten its nonce, with a new one."""
+        nonce = piece.nonce if piece.first_sent_at is None else secrets.token_hex(_NONCE_BYTES)
+        begun = replace(piece, nonce=nonce, first_sent_at=time.time(), channel=channel)
+        self._hub.execute(
+            "UPDATE discord_pieces SET nonce = ?, begun_at = ?, channel = ? WHERE message = ? AND number = ?",
+            (nonce, _first_sent_text(begun), channel, piece.message, piece.number),
+        )
+        return begun
+
+    def mark_sent(self, piece: Chunk, channel: int, snowflake: int) -> None:
+        """Discord has it, under that number."""
+        self._hub.execute(
+            "UPDATE discord_pieces SET snowflake = ?, channel = ? WHERE message = ? AND number = ?",
+            (snowflake, channel, piece.message, piece.number),
+        )
+
+    def known_snowflakes(self, channel: int, since: float) -> set[int]:
+        """What is known to be there of what was sent since then."""
+        rows = self._hub.query(
+            "SELECT snowflake FROM discord_pieces WHERE channel = ? AND begun_at >= ? AND snowflake IS NOT NULL",
+            (channel, format_time(since)),
+        )
+        return {row[0] for row in rows}
+
+
+def _first_sent_text(piece: Chunk) -> str | None:
+    return None if piece.first_sent_at is None else format_time(piece.first_sent_at)
+
+
+def _to_chunk(row: sqlite3.Row) -> Chunk:
+    begun = parse_time(row["begun_at"])
+    return Chunk(
+        row["message"],
+        row["number"],
+        row["content"],
+        tuple(json.loads(row["files"])),
+        row["nonce"],
+        None if begun is None else begun.timestamp(),
+        row["channel"],
+        row["snowflake"],
+    )

@@ -1,0 +1,82 @@
+"""Files that agents send: those that go with an answer, a sentence for each that does not, and their names."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from .sendable_files import FileNotSendable, SendableFiles
+
+MAX_FILES = 10
+
+
+class SelectedFiles(NamedTuple):
+    """The paths of those that go, and a sentence for each reason why others do not."""
+
+    paths: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+class LoadedFiles(NamedTuple):
+    """Names and contents of those that go, their paths, and a sentence for each reason why others do not."""
+
+    files: tuple[tuple[str, bytes], ...]
+    paths: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+class FilesDropped(Exception):
+    """Some of the files of a piece cannot go any more."""
+
+    def __init__(self, paths: tuple[str, ...], notes: tuple[str, ...]) -> None:
+        super().__init__(" ".join(notes))
+        self.paths = paths
+        """Of those that still go."""
+        self.notes = notes
+
+
+def select_files(wanted: object, sendable: SendableFiles, limit: int, most: int = MAX_FILES) -> SelectedFiles:
+    """Of the paths in a message's metadata those of files that may be sent, each of up to ``limit`` bytes."""
+    paths: list[str] = []
+    refused: list[tuple[str, str]] = []
+    for path in map(str, wanted if isinstance(wanted, list) else []):
+        try:
+            if len(paths) >= most:
+                raise FileNotSendable(f"at most {MAX_FILES} files go with one answer")
+            sendable.read(path, limit)
+        except FileNotSendable as error:
+            refused.append((path, str(error)))
+        else:
+            paths.append(path)
+    return SelectedFiles(tuple(paths), _describe_rejected(refused))
+
+
+def load_files(paths: list[str], sendable: SendableFiles, limit: int) -> LoadedFiles:
+    """Read these files."""
+    files: list[tuple[str, bytes]] = []
+    read: list[str] = []
+    refused: list[tuple[str, str]] = []
+    for path in paths:
+        try:
+            files.append((sanitize_upload_name(path), sendable.read(path, limit)))
+        except FileNotSendable as error:
+            refused.append((path, str(error)))
+        else:
+            read.append(path)
+    return LoadedFiles(tuple(files), tuple(read), _describe_rejected(refused))
+
+
+def sanitize_upload_name(path: str) -> str:
+    """The file's own name, of characters that mean nothing anywhere."""
+    return re.sub(r"[^\w.+-]+", "_", Path(path).name, flags=re.ASCII).strip(".")[-100:] or "file"
+
+
+def _describe_rejected(refused: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    """A sentence for each reason; ``refused`` are paths and reasons."""
+    names: dict[str, list[str]] = {}
+    for path, why in refused:
+        names.setdefault(why, []).append(sanitize_upload_name(path))
+    return tuple(
+        f"{', '.join(of_them)} {'is' if len(of_them) == 1 else 'are'} not attached: {why}."
+        for why, of_them in names.items()
+    )

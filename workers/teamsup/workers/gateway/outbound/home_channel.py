@@ -1,0 +1,85 @@
+"""News for the home channel. They belong to no conversation on Discord, so the hub hands them all out at once.
+
+Here each waits until those before it are said; and all but a few wait in the hub, so that a storm of alerts, of which
+Discord takes one in a second, holds up no answer in another channel.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from teamsup.hub import Delivery, Message, MessageHub
+from teamsup.hub.timestamps import parse_time
+
+from ..ids import channel_of
+from ..rest_errors import Defer, Reject, classify
+
+if TYPE_CHECKING:
+    import discord
+
+_MAX_QUEUED = 16
+_MAX_COUNTED = 200
+_PAUSE_SECONDS, _SECONDS_PER_MESSAGE, _MAX_PAUSE_SECONDS = 1.0, 0.125, 60.0
+
+_EARLIER = """
+    SELECT d.available_at FROM deliveries AS itself
+      JOIN deliveries AS d ON d.recipient = itself.recipient AND d.done_at IS NULL
+        AND (d.rank, d.message) < (itself.rank, itself.message)
+      JOIN messages AS m ON m.id = d.message
+    WHERE itself.message = :message AND itself.recipient = :me
+      AND m.message_type = 'notification' AND m.recipient IS NOT NULL AND m.reply_to IS NULL
+      AND (m.conversation_id IS NULL OR m.conversation_id NOT GLOB 'discord:[0-9]*')
+    ORDER BY d.rank, d.message LIMIT :counted
+"""
+
+
+async def find_home_channel_error(client: "discord.Client", home: int) -> str:
+    """Why Discord would take nothing there, as far as can be known without trying; empty: nothing is known."""
+    import discord
+
+    try:
+        place = client.get_channel(home) or await client.fetch_channel(home)
+    except discord.HTTPException as error:
+        return error.text if isinstance(classify(client, error), Defer | Reject) else ""
+    except Exception:  # the network's, which is the connection's affair; or a kind that discord.py does not know
+        return ""
+    me = getattr(getattr(place, "guild", None), "me", None)
+    if me is None or isinstance(place, discord.abc.PrivateChannel):
+        return ""
+    may = place.permissions_for(me)
+    writes = may.send_messages_in_threads if isinstance(place, discord.Thread) else may.send_messages
+    return "" if may.view_channel and writes else "Missing Permissions"
+
+
+def is_for_home_channel(message: Message) -> bool:
+    """Of one that belongs on Discord."""
+    return channel_of(message.conversation_id) is None
+
+
+class HomeChannelQueue:
+    """Whose turn it is among them."""
+
+    def __init__(self, hub: MessageHub) -> None:
+        self._hub = hub
+        self._lock = asyncio.Lock()
+
+    async def send_in_order(self, delivery: Delivery, say: Callable[[], Awaitable[None]]) -> None:
+        """Say it when those before it are done, or give it back for a while."""
+        before, pause = await asyncio.to_thread(self._count_earlier, delivery)
+        if before < _MAX_QUEUED and not pause:
+            async with self._lock:
+                before, pause = await asyncio.to_thread(self._count_earlier, delivery)
+                if not before:
+                    return await say()
+        delay = max(pause, _PAUSE_SECONDS + before * _SECONDS_PER_MESSAGE)
+        await asyncio.to_thread(self._hub.release, delivery, delay=delay)
+        return None
+
+    def _count_earlier(self, delivery: Delivery) -> tuple[int, float]:
+        """How many are to be said before it, and for how long the first of them rests. Blocks."""
+        values = {"message": delivery.message.id, "me": self._hub.agent, "counted": _MAX_COUNTED}
+        rows = self._hub.query(_EARLIER, values)
+        rests_until = parse_time(rows[0]["available_at"]) if rows else None
+        pause = 0.0 if rests_until is None else rests_until.timestamp() - time.time()
+        return len(rows), min(max(0.0, pause), _MAX_PAUSE_SECONDS)

@@ -1,0 +1,60 @@
+"""Progress: one message per question that is edited, not too often; its last state always arrives."""
+
+import asyncio
+import time
+from typing import NamedTuple
+
+from teamsup.hub import Message, MessageHub
+
+EDIT_INTERVAL_SECONDS = 2.0
+
+
+class ProgressMessage(NamedTuple):
+    """The message on Discord that shows how far a question has come."""
+
+    channel: int
+    snowflake: int
+
+
+def is_progress(message: Message) -> bool:
+    """Whether it says how far a question has come, and will be overtaken."""
+    return message.message_type == "status_report" and message.reply_to is not None
+
+
+class ProgressMessages:
+    """What is shown, when it may be edited, and whether that is still worth it."""
+
+    def __init__(self, hub: MessageHub) -> None:
+        self._hub = hub
+        self._edited_at: dict[int, float] = {}
+
+    def find_message(self, message: Message) -> ProgressMessage | None:
+        """Where the progress of its question is shown already."""
+        rows = self._hub.query(
+            "SELECT p.channel, p.snowflake FROM messages AS m JOIN discord_pieces AS p ON p.message = m.id"
+            " WHERE m.reply_to = ? AND m.message_type = 'status_report' AND p.snowflake IS NOT NULL"
+            " AND p.channel IS NOT NULL ORDER BY m.id DESC LIMIT 1",
+            (message.reply_to,),
+        )
+        return ProgressMessage(*rows[0]) if rows else None
+
+    def is_superseded(self, message: Message) -> bool:
+        """Whether a later state is there to be shown instead."""
+        return bool(
+            self._hub.query(
+                "SELECT 1 FROM messages AS m JOIN deliveries AS d ON d.message = m.id AND d.recipient = ?"
+                " WHERE m.reply_to = ? AND m.id > ? AND m.message_type = 'status_report' AND d.done_at IS NULL"
+                " AND m.conversation_id IS ? LIMIT 1",
+                (self._hub.agent, message.reply_to, message.id, message.conversation_id),
+            )
+        )
+
+    async def wait_for_edit(self, snowflake: int) -> None:
+        """Wait until it may be edited again."""
+        await asyncio.sleep(self._edited_at.get(snowflake, 0.0) + EDIT_INTERVAL_SECONDS - time.monotonic())
+
+    def record_edit(self, snowflake: int) -> None:
+        """From now on it rests for a while."""
+        now = time.monotonic()
+        self._edited_at = {each: at for each, at in self._edited_at.items() if now - at < EDIT_INTERVAL_SECONDS}
+        self._edited_at[snowflake] = now

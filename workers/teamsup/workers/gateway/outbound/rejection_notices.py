@@ -1,0 +1,158 @@
+"""Answers that Discord refuses: who waits for one is told where Discord takes it.
+
+That is in its channel, else in the channel of its thread, else in a direct message, else by user_comm, which tells
+everybody at a console and in the home channel. A notice is a message of the gateway to itself: it goes out like an
+answer, and when it is refused the next place is tried.
+"""
+
+import time
+from collections.abc import AsyncIterator
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from teamsup.hub import Message, MessageHub
+
+from ..ids import conversation_id_of, snowflake_of
+from ..inbound import channels
+from ..inbound.hub_writer import USER_COMM
+from ..rest_errors import Defer, Reject, classify
+from .home_channel import is_for_home_channel
+
+if TYPE_CHECKING:
+    import discord
+
+_METADATA_KEY = "notice"
+_REPEAT_SECONDS = 600.0  # for what answers nobody, of one channel
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedAnswer:
+    """An answer that Discord has refused, and where that was tried to be said."""
+
+    message: int
+    """Its number in the hub."""
+    channel: int
+    person: int | None
+    why: str
+    tried: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RejectionNotice:
+    """What to say of it. No channel: user_comm says it."""
+
+    text: str
+    rejected: RejectedAnswer
+    channel: int | None
+    reply_to: str | None = None
+
+    def send(self, hub: MessageHub) -> None:
+        """Store it. Blocks, and raises UnknownRecipient in a team without user_comm."""
+        person = {} if self.rejected.person is None else {"person": f"discord:{self.rejected.person}"}
+        if self.channel is None:
+            hub.send(USER_COMM, self.text, message_type="notification", metadata=person)
+            return
+        hub.send(
+            hub.agent,
+            self.text,
+            message_type="error",
+            metadata=person | {_METADATA_KEY: asdict(self.rejected)},
+            conversation_id=conversation_id_of(self.channel),
+            reply_to=self.reply_to,
+        )
+
+
+def is_rejection_notice(message: Message, me: str) -> bool:
+    """Whether it is one of ours."""
+    return message.sender == me and isinstance(message.metadata.get(_METADATA_KEY), dict)
+
+
+class NoticeRouter:
+    """Finds the next place for the notice of a refused answer."""
+
+    def __init__(self, hub: MessageHub) -> None:
+        self._hub = hub
+        self._notified_at: dict[int, float] = {}  # by channel, when it was last told of what answers nobody
+
+    def find_rejected(self, message: Message, channel: int, why: str) -> RejectedAnswer | None:
+        """What is to be said of it; None: no person waits for it. Blocks."""
+        if is_rejection_notice(message, self._hub.agent):
+            known: dict[str, Any] = message.metadata[_METADATA_KEY]
+            if known["person"] is None:
+                return None
+            return RejectedAnswer(**{**known, "tried": (*known["tried"], channel)})
+        person = self._asker_of(message)
+        if person is None:
+            person = channels.person_of(self._hub, channel)
+            if (person is None and not is_for_home_channel(message)) or self._was_notified(channel):
+                return None
+        return RejectedAnswer(message.id, channel, person, why)
+
+    def _was_notified(self, channel: int) -> bool:
+        """Whether it was told lately that this channel refuses what answers nobody; from now on it is."""
+        now, last = time.monotonic(), self._notified_at.get(channel)
+        if last is not None and now - last < _REPEAT_SECONDS:
+            return True
+        self._notified_at[channel] = now
+        return False
+
+    async def next_notice(
+        self, client: "discord.Client", refused: RejectedAnswer, message: Message, *, of_place: bool
+    ) -> RejectionNotice:
+        """Say where it goes now. Raises discord.py's errors of what may pass."""
+        here = refused.channel
+        kept = f"It is kept as message #{refused.message}."
+        if not of_place and here not in refused.tried and not is_rejection_notice(message, self._hub.agent):
+            is_reply = message.conversation_id == conversation_id_of(here)
+            what = "the answer to this" if is_reply and message.reply_to else "what I had to say"
+            text = f"Discord did not take {what}: {refused.why}. {kept}"
+            return RejectionNotice(text, refused, here, message.reply_to if is_reply else None)
+        async for channel in _other_channels(client, refused):
+            if channel not in (here, *refused.tried):
+                text = f"Discord did not take an answer in <#{here}>: {refused.why}. {kept} Ask for it here."
+                return RejectionNotice(text, refused, channel)
+        text = (
+            f"Discord did not take an answer in channel {here}: {refused.why}. {kept} Tell user {refused.person}, who "
+            "takes no direct message either."
+        )
+        return RejectionNotice(text, refused, None)
+
+    def _asker_of(self, message: Message) -> int | None:
+        """Who on Discord wrote what it answers."""
+        if snowflake_of(message.reply_to) is None:
+            return None
+        rows = self._hub.query(
+            "SELECT json_extract(CASE WHEN json_valid(metadata) THEN metadata END, '$.user') AS user FROM messages"
+            " WHERE message_id = ? AND sender = ?",
+            (message.reply_to, self._hub.agent),
+        )
+        return rows[0]["user"] if rows and isinstance(rows[0]["user"], int) else None
+
+
+async def _other_channels(client: "discord.Client", refused: RejectedAnswer) -> AsyncIterator[int]:
+    """The channel of the thread, then the person's direct messages."""
+    import discord
+    from discord.abc import Messageable
+
+    place: object = client.get_channel(refused.channel)
+    if place is None:
+        place = await _call_or_none(client, client.fetch_channel(refused.channel))
+    if isinstance(place, discord.Thread) and isinstance(place.parent, Messageable):
+        yield place.parent_id
+    if refused.person is not None:
+        direct = await _call_or_none(client, client.create_dm(discord.Object(refused.person)))
+        if isinstance(direct, discord.DMChannel):
+            yield direct.id
+
+
+async def _call_or_none(client: "discord.Client", asking: Any) -> object:  # noqa: ANN401 - a coroutine of discord.py
+    import discord
+
+    try:
+        return await asking
+    except discord.InvalidData:
+        return None  # a channel of a kind that discord.py does not know
+    except Exception as error:
+        if isinstance(classify(client, error), Reject | Defer):
+            return None
+        raise

@@ -1,0 +1,199 @@
+"""One piece of a message on its way to Discord: it is there once, whatever happens on the way."""
+
+import asyncio
+import io
+import logging
+import re
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from teamsup.hub import Message, MessageHub
+from teamsup.terminal.formatting import to_single_line
+
+from ..interactions.buttons import reveal_commands
+from .attribution import attribute
+from .chunk_table import Chunk, ChunkTable
+from .chunking import to_file
+from .files import FilesDropped, LoadedFiles, load_files
+from .sendable_files import SendableFiles
+
+if TYPE_CHECKING:
+    import discord
+
+SEND_SECONDS = 60.0  # with what discord.py tries by itself
+_NONCE_SECONDS = 100.0  # Discord remembers them for some minutes
+_ABANDON_SECONDS = 30.0  # for what we have heard of already
+_CLOCK_TOLERANCE_SECONDS = 600.0  # how far Discord's clock may be from ours
+_HISTORY_REQUIRED = 160002  # it cannot be answered to
+_COLOURS = {"critical": 0xD83C3E, "error": 0xD83C3E, "warning": 0xE8A33D, "info": 0x4A8FE7, "resolved": 0x3BA55C}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a piece goes."""
+
+    client: "discord.Client"
+    channel: int
+    replied_to: int | None
+    """The message there that it answers."""
+    upload_limit: int
+    """The largest file that may be sent there, in bytes."""
+
+
+class Sender:
+    """What discord.py raises comes out of it; whoever tries again with the same piece goes on where it was."""
+
+    def __init__(
+        self,
+        hub: MessageHub,
+        written: ChunkTable,
+        sendable: SendableFiles,
+        log: logging.Logger,
+        buttons: "Callable[[Message], discord.ui.View | None]",
+    ) -> None:
+        self._hub = hub
+        self._chunks = written
+        self._sendable = sendable
+        self._log = log
+        self._buttons = buttons
+        self._pending_sends: set[asyncio.Task[discord.Message]] = set()
+
+    async def send(self, spot: Target, message: Message, piece: Chunk, *, last: bool) -> int:
+        """Send it, unless it is found to be there already; its number on Discord. Raises LeftOut."""
+        import discord
+
+        attached = await asyncio.to_thread(self._files_of, message, piece, spot.upload_limit)
+        if attached.notes:
+            if piece.first_sent_at is not None and (sent := await self._find_sent(spot, piece)) is not None:
+                return sent
+            raise FilesDropped(attached.paths, attached.notes)
+        if piece.first_sent_at is None or piece.age(time.time()) > _NONCE_SECONDS:
+            if piece.first_sent_at is not None and (sent := await self._find_sent(spot, piece)) is not None:
+                return sent
+            piece = await asyncio.to_thread(self._chunks.mark_sending, piece, spot.channel)
+        voice = await asyncio.to_thread(attribute, self._hub, message)
+        pressable = reveal_commands(message) if voice.speaker else message
+        plainly = _required_fields(message, piece, self._buttons(pressable) if last else None)
+        dressed = plainly | _optional_fields(message, piece, spot, voice.speaker)
+        target = spot.client.get_partial_messageable(spot.channel)
+        try:
+            sending = target.send(**dressed, files=_to_discord_files(attached.files))
+            return await self._wait_for_arrival(spot.client, piece.nonce, sending)
+        except discord.HTTPException as error:
+            # The right to read the history is needed to answer, and one for embeds; the text needs neither.
+            if dressed == plainly or (error.status != 403 and error.code != _HISTORY_REQUIRED):
+                raise
+        sending = target.send(**plainly, files=_to_discord_files(attached.files))
+        return await self._wait_for_arrival(spot.client, piece.nonce, sending)
+
+    async def _wait_for_arrival(
+        self, client: "discord.Client", nonce: str, sending: "Coroutine[Any, Any, discord.Message]"
+    ) -> int:
+        """Its number, from whoever tells first. discord.py says nothing before the channel's rate limit is over, and
+        does not end before either when it is cancelled, so it is left alone then."""
+        task = asyncio.create_task(sending)
+        self._pending_sends.add(task)
+        task.add_done_callback(self._discard_result)
+        heard = asyncio.create_task(client.wait_for("message", check=lambda message: message.nonce == nonce))
+        try:
+            await asyncio.wait((task, heard), timeout=SEND_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            if heard.done():
+                message: discord.Message = heard.result()
+                return message.id
+            if not task.done():
+                raise TimeoutError("Discord does not answer")
+            return task.result().id
+        finally:
+            # Left alone for a while it keeps its connection; for longer, it would outlive its nonce.
+            asyncio.get_running_loop().call_later(_ABANDON_SECONDS if heard.done() else 0, task.cancel)
+            heard.cancel()
+
+    def _discard_result(self, task: "asyncio.Task[discord.Message]") -> None:
+        self._pending_sends.discard(task)
+        if not task.cancelled():
+            task.exception()
+
+    async def _find_sent(self, spot: Target, piece: Chunk) -> int | None:
+        """Look whether a piece has arrived, when Discord has forgotten its nonce."""
+        import discord
+
+        me = spot.client.user
+        assert me is not None and piece.first_sent_at is not None  # noqa: S101, PT018 - logged in, and it was begun
+        since = piece.first_sent_at - _CLOCK_TOLERANCE_SECONDS
+        known = await asyncio.to_thread(self._chunks.known_snowflakes, spot.channel, since - _CLOCK_TOLERANCE_SECONDS)
+        after = discord.utils.time_snowflake(datetime.fromtimestamp(since, UTC))
+        if spot.replied_to is not None:
+            after = max(after, spot.replied_to)
+        try:
+            async for found in spot.client.get_partial_messageable(spot.channel).history(
+                after=discord.Object(after), oldest_first=True, limit=None
+            ):
+                said = (found.content, *(embed.description for embed in found.embeds))
+                if found.author.id == me.id and found.id not in known and piece.content.strip() in said:
+                    return found.id
+        except discord.Forbidden:
+            self._log.warning("channel %d cannot be searched for what was sent: the bot may not read it", spot.channel)
+        return None
+
+    def _files_of(self, message: Message, piece: Chunk, limit: int) -> LoadedFiles:
+        """What goes with it. Blocks."""
+        found = load_files([path for path in piece.files if path], self._sendable, limit)
+        if "" not in piece.files or (file := to_file(attribute(self._hub, message).text)) is None:
+            return found
+        return LoadedFiles(((file.name, file.content), *found.files), ("", *found.paths), found.notes)
+
+
+def _required_fields(message: Message, piece: Chunk, view: "discord.ui.View | None") -> dict[str, Any]:
+    """What is sent at least."""
+    found: dict[str, Any] = {"content": piece.content, "nonce": piece.nonce, "mention_author": False}
+    found["allowed_mentions"] = _allowed_mentions(message.metadata)
+    return found if view is None else found | {"view": view}
+
+
+def _optional_fields(message: Message, piece: Chunk, spot: Target, speaker: str) -> dict[str, Any]:
+    """What else is sent where it is allowed: what is answered, and the look of an alert."""
+    import discord
+
+    found: dict[str, Any] = {}
+    if spot.replied_to is not None:
+        found["reference"] = discord.MessageReference(
+            message_id=spot.replied_to, channel_id=spot.channel, fail_if_not_exists=False
+        )
+    if isinstance(alert := message.metadata.get("alert"), Mapping):
+        # A mention inside of an embed rings nobody.
+        mentions = "" if piece.number else " ".join(f"<@{number}>" for number in _mentioned_users(message.metadata))
+        found |= {"content": mentions or None, "embed": _build_embed(alert, speaker, piece.content)}
+    return found
+
+
+def _allowed_mentions(metadata: Mapping[str, Any]) -> "discord.AllowedMentions":
+    """Nobody, but for those whom the sender names."""
+    import discord
+
+    people = [discord.Object(number) for number in _mentioned_users(metadata)]
+    return discord.AllowedMentions(everyone=False, roles=False, replied_user=False, users=people or False)
+
+
+def _mentioned_users(metadata: Mapping[str, Any]) -> list[int]:
+    asked = metadata.get("ping")
+    numbers = [str(each) for each in asked] if isinstance(asked, list) else []
+    return [int(number) for number in numbers if re.fullmatch("[0-9]{1,19}", number)]
+
+
+def _build_embed(alert: Mapping[str, Any], speaker: str, text: str) -> "discord.Embed":
+    import discord
+
+    title = to_single_line(str(alert.get("title") or ""), 256) or None
+    if speaker and title:
+        title = to_single_line(f"{speaker}: {title}", 256)
+    colour = _COLOURS.get(str(alert.get("severity")), _COLOURS["warning"])
+    return discord.Embed(title=title, description=text, colour=colour)
+
+
+def _to_discord_files(attached: tuple[tuple[str, bytes], ...]) -> "list[discord.File]":
+    import discord
+
+    return [discord.File(io.BytesIO(content), filename=name) for name, content in attached]

@@ -1,0 +1,58 @@
+"""Expected signs of life: when one stays away, something is wrong that cannot speak for itself. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from teamsup.config.sections import WatchdogSection
+from teamsup.terminal.formatting import format_duration
+
+from .hysteresis import CheckResult
+
+
+@dataclass(frozen=True, slots=True)
+class LastHeartbeat:
+    """When a sign of life came last, in Unix seconds."""
+
+    source: str
+    key: str
+    title: str
+    seen_at: float
+
+
+def check_heartbeats(
+    expected: Mapping[str, WatchdogSection], signs: Iterable[LastHeartbeat], listening_since: float, now: float
+) -> list[CheckResult]:
+    """How each that is expected is. What could not be heard, because nobody listened, is neither missed nor there."""
+    known = list(signs)
+    found = []
+    for name, section in expected.items():
+        wanted = (section.name or name).lower()
+        seen = [
+            sign.seen_at
+            for sign in known
+            if sign.source == section.source
+            and wanted in (sign.title.lower(), sign.key.lower())
+            and sign.seen_at <= now  # else the clock was set back since
+        ]
+        last = max([*seen, listening_since])
+        silence = now - last
+        sentence = f"{section.source} gives no sign of life of {section.name or name}: "
+        # A title stands for as long as the problem, so no age would stay true.
+        sentence += (
+            f"the last came {_format_time(max(seen))}" if seen else f"none since {_format_time(listening_since)}"
+        )
+        found.append(
+            CheckResult(
+                name,
+                True if silence > section.every_seconds else False if seen and max(seen) == last else None,
+                f"{sentence}, and one is expected every {format_duration(section.every_seconds)}.",
+                section.severity,
+                {"source": section.source},
+            )
+        )
+    return found
+
+
+def _format_time(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"

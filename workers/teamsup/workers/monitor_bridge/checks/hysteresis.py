@@ -1,0 +1,74 @@
+"""Problems that are looked for again and again: each begins and ends only after several looks agree. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from ..incidents.alert import Alert, Severity
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """One look at one thing that may be a problem."""
+
+    key: str
+    is_bad: bool | None
+    """None: between the level at which it begins and the one at which it ends, so it stays what it was."""
+    title: str
+    severity: Severity = "warning"
+    labels: Mapping[str, str] = field(default_factory=dict)
+    updates_title: bool = False
+    """Another title while it is bad is news of the same problem."""
+    min_samples: int = 0
+    """So many looks in a row at least before it begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckState:
+    """How a thing has been going."""
+
+    is_bad: bool = False
+    opposing_samples: int = 0
+    """So many looks in a row have said the opposite."""
+    title: str = ""
+    """What is bad, as it was said last."""
+
+
+def apply_hysteresis(value: float, enter: float, leave: float) -> bool | None:
+    """Whether a value is bad: above where that begins, below where it ends, or in between."""
+    if value > enter:
+        return True
+    return False if value < leave else None
+
+
+def update_states(
+    courses: Mapping[str, CheckState], readings: Iterable[CheckResult], samples: int
+) -> tuple[dict[str, CheckState], list[CheckResult]]:
+    """The courses after another look, and what has begun or ended with it. What is not looked at any more has ended."""
+    after: dict[str, CheckState] = {}
+    news: list[CheckResult] = []
+    for reading in readings:
+        course = courses.get(reading.key, CheckState())
+        against = course.opposing_samples + 1 if reading.is_bad not in (None, course.is_bad) else 0
+        if against >= (samples if course.is_bad else max(samples, reading.min_samples)):
+            course, against = CheckState(not course.is_bad, title=reading.title), 0
+            news.append(reading)
+        elif reading.updates_title and reading.is_bad and course.is_bad and reading.title != course.title:
+            course = replace(course, title=reading.title)
+            news.append(reading)
+        after[reading.key] = replace(course, opposing_samples=against)
+    gone = [key for key, course in courses.items() if course.is_bad and key not in after]
+    return after, news + [CheckResult(key, False, key) for key in gone]
+
+
+def to_alert(source: str, reading: CheckResult, is_bad: bool) -> Alert:
+    """The news of a reading."""
+    return Alert(
+        source,
+        reading.key,
+        is_bad,
+        reading.title,
+        reading.severity,
+        subject=reading.key,
+        labels=reading.labels,
+        reuses_fingerprint=True,
+    )

@@ -1,0 +1,117 @@
+"""What monitor-bridge looks at by itself: the host, the team, and expected signs of life."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+import psutil
+
+from teamsup.config.sections import MonitorSection, WatchdogSection
+from teamsup.hub import MessageHub
+from teamsup.hub.timestamps import parse_time
+
+from ..incident_service import IncidentService
+from ..incidents import incident
+from . import heartbeats, hysteresis, team_members
+from .host import PROCESS_PREFIX, HostMonitor
+from .hysteresis import CheckResult, CheckState
+
+_MAX_MISSED_CHECKS = 6
+HOST, TEAM, WATCHDOG = "host", "team", "watchdog"
+
+
+class CheckRunner:
+    """Looks, and makes incidents of what it finds. What the team knows already is not raised again after a restart."""
+
+    def __init__(
+        self,
+        hub: MessageHub,
+        section: MonitorSection,
+        expected: Mapping[str, WatchdogSection],
+        incidents: IncidentService,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._hub = hub
+        self._section = section
+        self._watchdogs = expected
+        self._incidents = incidents
+        self._clock = clock
+        self._receiving_since = self._checked_at = clock()
+        self._restarts: dict[str, team_members.RestartHistory] = {}
+        self._states: dict[str, dict[str, CheckState]] = {HOST: {}, TEAM: {}, WATCHDOG: {}}
+        self._log = logging.getLogger("monitor-bridge")
+        self.host = HostMonitor(section)
+        for each in incident.open_incidents(hub):
+            if each.source in self._states:
+                self._states[each.source][each.key] = CheckState(is_bad=True)
+
+    @property
+    def failing_host_checks(self) -> list[str]:
+        """What is wrong with the host."""
+        return sorted(key for key, course in self._states[HOST].items() if course.is_bad)
+
+    def check_team(self) -> None:
+        """Look once at the team and for signs of life. Raises StoreError."""
+        agents = self._hub.agents()
+        now = self._clock()
+        if not 0 <= now - self._checked_at <= _MAX_MISSED_CHECKS * self._section.interval_seconds:
+            # We slept, or could not look: what came meanwhile was not heard. Or the clock was set back.
+            self._receiving_since = now
+        self._checked_at = now
+        self._restarts = team_members.update_restarts(self._restarts, agents, now)
+        team = team_members.check_agents(
+            agents,
+            self._restarts,
+            self._hub.agent,
+            datetime.fromtimestamp(now, UTC),
+            stale_seconds=self._section.stale_seconds,
+            deaf_seconds=self._section.deaf_seconds,
+        )
+        signs = (
+            heartbeats.check_heartbeats(self._watchdogs, self._last_heartbeats(), self._receiving_since, now)
+            if self._watchdogs
+            else []
+        )
+        # After a sleep, or when the hub could not be written, everybody has been silent for a moment.
+        for source, readings in ((TEAM, team), (WATCHDOG, signs)):
+            self._apply_results(source, readings)
+
+    def check_host(self) -> str:
+        """Look once; why it cannot be measured. Raises StoreError."""
+        found = self.measure_host()
+        if found is None:
+            return self.host.note if self._section.watch_host else ""
+        watched = found if self._section.watch_host else [each for each in found if each.key.startswith(PROCESS_PREFIX)]
+        self._apply_results(HOST, watched)
+        return ""
+
+    def measure_host(self) -> list[CheckResult] | None:
+        """How the host is; None: that cannot be known now."""
+        try:
+            return self.host.measure()
+        except (psutil.Error, OSError, ValueError, RuntimeError) as error:
+            self._log.error("the host could not be looked at: %s", error)
+            self.host.note = f"The host cannot be measured: {error}."
+            return None
+
+    def _apply_results(self, source: str, readings: list[CheckResult]) -> None:
+        after, news = hysteresis.update_states(self._states[source], readings, self._section.samples)
+        if news:
+            gone = {key for key in self._states[source] if key not in after}
+            alerts = [
+                hysteresis.to_alert(source, each, is_bad=each.key not in gone and after[each.key].is_bad)
+                for each in news
+            ]
+            # Raises StoreError: then it is news again at the next look.
+            self._incidents.ingest(source, alerts)
+        self._states[source] = after
+
+    def _last_heartbeats(self) -> list[heartbeats.LastHeartbeat]:
+        rows = self._hub.query("SELECT * FROM signs_of_life")
+        return [
+            heartbeats.LastHeartbeat(row["source"], row["key"], row["title"], moment.timestamp())
+            for row in rows
+            if (moment := parse_time(row["seen_at"])) is not None
+        ]

@@ -1,0 +1,98 @@
+"""Incidents that their sources do not repeat as they should: shown so, and put to a person or ended."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from teamsup.config.source_section import SourceSection, stale_after
+from teamsup.hub import MessageHub
+from teamsup.hub.timestamps import format_time
+
+from ..incident_service import IncidentService
+from ..incidents import incident, rendering
+from ..incidents.alert import Alert
+from ..incidents.incident import Incident
+from ..incidents.routes import USER_COMM
+
+INTERNAL_SOURCES = ("host", "team", "watchdog")
+"""Sources that we are ourselves: what they do not find any more is over."""
+_GAP_SECONDS = 900.0
+"""After so long in which nobody could be heard, time counts from then."""
+
+
+def find_overdue(
+    incidents: Sequence[Incident], sources: Mapping[str, SourceSection], since: float, now: float
+) -> list[Incident]:
+    """Those that should have been repeated by now, by somebody who has listened since then. Pure."""
+    found = []
+    for each in incidents:
+        seconds = stale_after(sources.get(each.source))
+        heard = max(since, 0.0 if each.last_seen is None else each.last_seen.timestamp())
+        if each.source not in INTERNAL_SOURCES and seconds and now - heard > seconds:
+            found.append(each)
+    return found
+
+
+class StalenessCheck:
+    """Looks for them now and then."""
+
+    def __init__(
+        self,
+        hub: MessageHub,
+        sources: Mapping[str, SourceSection],
+        incidents: IncidentService,
+        *,
+        is_heard: Callable[[], bool] = lambda: True,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """``is_heard``: whether sources can be heard at this moment."""
+        self._hub = hub
+        self._sources = sources
+        self._incidents = incidents
+        self._can_receive = is_heard
+        self._clock = clock
+        self._log = logging.getLogger("monitor-bridge")
+        self._checked_at = self._last_own_heartbeat()
+        self._receiving_since = 0.0
+
+    def find_overdue(self, incidents: Sequence[Incident]) -> list[Incident]:
+        """Which of these should have been repeated by now."""
+        now = self._clock()
+        if not 0 <= now - self._checked_at <= _GAP_SECONDS:
+            self._receiving_since = now
+        if self._can_receive():
+            self._checked_at = now
+        return find_overdue(incidents, self._sources, self._receiving_since, now)
+
+    @property
+    def now(self) -> float:
+        return self._clock()
+
+    def report_stale(self) -> None:
+        """Say it of each once, or end it where that is wanted. Raises StoreError."""
+        by_source: dict[str, list[Incident]] = {}
+        for each in self.find_overdue(incident.open_incidents(self._hub)):
+            if each.stale_at is None:
+                by_source.setdefault(each.source, []).append(each)
+        for name, found in by_source.items():
+            self._log.warning("%d incidents of %s have not been heard of for too long", len(found), name)
+            source = self._sources.get(name)
+            if source is not None and source.close_stale:
+                ends = [Alert(name, each.key, False, each.title, is_presumed_over=True) for each in found]
+                self._incidents.ingest(name, ends)
+            else:
+                self._ask_people(found)
+
+    def _ask_people(self, found: Sequence[Incident]) -> None:
+        now, words = format_time(self._clock()), rendering.render_stale(found)
+        with self._hub.transaction():
+            for each in found:
+                self._hub.execute("UPDATE incidents SET stale_at = ? WHERE id = ?", (now, each.id))
+            conversation = self._incidents.groups.get(found[0].first)
+            if conversation is not None:
+                self._incidents.groups.send(conversation, USER_COMM, words, "stale")
+
+    def _last_own_heartbeat(self) -> float:
+        """When monitor-bridge was here last, which may have been another process."""
+        me = self._hub.find_agent(self._hub.agent or "")
+        return 0.0 if me is None or me.last_heartbeat is None else me.last_heartbeat.timestamp()

@@ -1,0 +1,136 @@
+"""The team's own agents and workers: who is silent, does not read, cannot work, or begins again and again. Pure.
+
+Single deaths of workers are the supervisor's to tell.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from teamsup.hub import Agent
+from teamsup.hub.models import NOT_CONFIGURED, OFFLINE, SUPERVISOR
+from teamsup.terminal.formatting import format_duration
+
+from ..incidents.routes import AGENT_LABEL
+from .hysteresis import CheckResult
+
+_LOOP_SECONDS = 600.0
+_LOOP_RESTARTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class RestartHistory:
+    """How often somebody has been started lately."""
+
+    counter: int
+    """What another start changes: how many the supervisor has counted, else the pid."""
+    restarted_at: tuple[float, ...] = ()
+    """When each after the first was seen, in Unix seconds."""
+    counted_since: float = 0.0
+    """Since when they are counted."""
+
+
+def update_restarts(
+    before: Mapping[str, RestartHistory], agents: Iterable[Agent], now: float
+) -> dict[str, RestartHistory]:
+    """The same after another look: of all workers that the supervisor runs, and of other daemons."""
+    known = list(agents)
+    counted = next((_as_mapping(agent.metadata.get("restarts")) for agent in known if agent.name == SUPERVISOR), {})
+    pids = {agent.name: agent.metadata.get("pid") for agent in known if agent.kind == "daemon"}
+    after: dict[str, RestartHistory] = {}
+    for name, mark in {**pids, **counted}.items():
+        if not isinstance(mark, int):
+            continue
+        last = before.get(name, RestartHistory(mark, counted_since=now))
+        new = max(0, mark - last.counter) if name in counted else int(mark != last.counter)
+        begun = (*last.restarted_at, *[now] * min(new, 2 * _LOOP_RESTARTS))
+        after[name] = RestartHistory(
+            mark, tuple(each for each in begun if each > now - _LOOP_SECONDS), last.counted_since
+        )
+    return after
+
+
+def _as_mapping(said: object) -> Mapping[str, object]:
+    """What the supervisor says of each worker."""
+    return said if isinstance(said, dict) else {}
+
+
+def check_agents(
+    agents: Iterable[Agent],
+    begun: Mapping[str, RestartHistory],
+    me: str,
+    now: datetime,
+    *,
+    stale_seconds: float,
+    deaf_seconds: float,
+) -> list[CheckResult]:
+    """How everybody but people is; of ourselves only what we say. Who does not stay up has no other problem."""
+    known = list(agents)
+    failed = next((_as_mapping(agent.metadata.get("fatal")) for agent in known if agent.name == SUPERVISOR), {})
+    loops = [
+        _check_restart_loop(name, each, now.timestamp(), is_failed=name in failed)
+        for name, each in begun.items()
+        if name != me
+    ]
+    looping = {reading.labels[AGENT_LABEL] for reading in loops if reading.is_bad} | set(failed)
+    found: list[CheckResult] = []
+    for agent in known:
+        if agent.kind == "console" or agent.last_heartbeat is None:
+            continue
+        of_agent = [_check_degraded(agent, now)]
+        if agent.name != me:
+            of_agent += _check_agent(agent, now, stale_seconds, deaf_seconds)
+        found += [replace(each, is_bad=False) if agent.name in looping else each for each in of_agent]
+    return [*found, *loops, *(_check_failed(name, reason) for name, reason in failed.items())]
+
+
+def _check_degraded(agent: Agent, now: datetime) -> CheckResult:
+    return CheckResult(
+        f"{agent.name} degraded",
+        bool(agent.degraded) and agent.is_present(now),
+        f"{agent.name} is degraded: {agent.degraded}",
+        labels={AGENT_LABEL: agent.name, "kind": agent.kind},
+        updates_title=True,
+    )
+
+
+def _check_failed(name: str, reason: object) -> CheckResult:
+    """One that the supervisor could not start for good reason, and tries again ever more seldom."""
+    labels = {AGENT_LABEL: name, "kind": "daemon"}
+    return CheckResult(f"{name} failed", True, f"{name} does not run: {reason}", "critical", labels, updates_title=True)
+
+
+def _check_agent(agent: Agent, now: datetime, stale_seconds: float, deaf_seconds: float) -> Iterable[CheckResult]:
+    labels = {AGENT_LABEL: agent.name, "kind": agent.kind}
+    silence = (now - agent.last_heartbeat).total_seconds() if agent.last_heartbeat is not None else 0.0
+    has_left = agent.status in (OFFLINE, NOT_CONFIGURED)
+    yield CheckResult(
+        f"{agent.name} silent",
+        agent.is_watched and not has_left and abs(silence) > stale_seconds,
+        f"{agent.name} is silent: no heartbeat since {_format_time(agent.last_heartbeat)}.",
+        labels=labels,
+    )
+    waits = 0.0 if agent.oldest_unread is None else (now - agent.oldest_unread).total_seconds()
+    yield CheckResult(
+        f"{agent.name} deaf",
+        agent.is_present(now) and agent.unread > 0 and waits > deaf_seconds,
+        f"{agent.name} is {agent.status} and does not read: {agent.unread} unread since {_format_time(agent.oldest_unread)}.",
+        labels=labels,
+    )
+
+
+def _check_restart_loop(name: str, begun: RestartHistory, now: float, *, is_failed: bool) -> CheckResult:
+    count = len(begun.restarted_at)
+    # What was before we came is not known: a loop from then is not over yet.
+    is_calm = count == 0 and now - begun.counted_since >= _LOOP_SECONDS
+    return CheckResult(
+        f"{name} starts again and again",
+        False if is_failed or is_calm else True if count >= _LOOP_RESTARTS else None,
+        f"{name} has restarted {count} times within {format_duration(_LOOP_SECONDS)}.",
+        labels={AGENT_LABEL: name, "kind": "daemon"},
+    )
+
+
+def _format_time(moment: datetime | None) -> str:
+    """A title stands for as long as the problem, so no age would stay true."""
+    return "-" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S} UTC"

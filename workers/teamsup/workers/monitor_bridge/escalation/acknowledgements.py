@@ -1,0 +1,159 @@
+"""Who takes care of an incident: acknowledgements by people and agents, and what agents report."""
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from teamsup.hub import CallerError, Message, MessageHub
+from teamsup.hub.timestamps import format_time
+
+from ..incidents import incident, rendering
+from ..incidents.group import IncidentGroups
+from ..incidents.incident import Incident
+from ..incidents.routes import USER_COMM
+
+_ACK = re.compile(r"/?ack(?:nowledged?)?\b[\s:.,!-]*(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
+_GROUP_CONVERSATION = re.compile(r"incident:(\d{1,17})")
+
+
+@dataclass(frozen=True, slots=True)
+class AcknowledgeResult:
+    """What an acknowledgement has changed, and what is to be said to whoever made it."""
+
+    answer: str
+    incidents: tuple[Incident, ...] = ()
+
+
+class Acknowledgements:
+    """Notes who takes care of what, and tells the others."""
+
+    def __init__(
+        self, hub: MessageHub, conversations: IncidentGroups, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._hub = hub
+        self._groups = conversations
+        self._clock = clock
+
+    def acknowledge(
+        self, words: Sequence[str], who: str, agent: str | None = None, where: str | None = None
+    ) -> AcknowledgeResult:
+        """Acknowledge these incidents and what is told with them, or ``all``. ``agent``: who need not be told;
+        ``where``: the conversation in which people read the answer, so neither need they.
+
+        Raises UnknownIncident, and CallerError for words that are no numbers.
+        """
+        with self._hub.transaction():
+            wanted = _select_incidents(self._hub, words)
+            firsts = dict.fromkeys(each.first for each in wanted if each.state == incident.FIRING)
+            changed: list[Incident] = []
+            for first in firsts:
+                changed += self._acknowledge_group(first, who)
+            if changed:
+                self._notify(changed, who, agent, where)
+            return AcknowledgeResult(self._describe_result(wanted, changed, who), tuple(changed))
+
+    def group_of(self, message: Message) -> int | None:
+        """Which conversation of incidents a message from somebody belongs to: it answers in it, or was said in it."""
+        if message.reply_to is not None:
+            rows = self._hub.query(
+                "SELECT i.first FROM incident_messages AS i JOIN messages AS m ON m.id = i.message"
+                " WHERE m.message_id = ?",
+                (message.reply_to,),
+            )
+            if rows:
+                # What was told singly may have become part of a flood since.
+                return int(rows[0]["first"])
+        match = _GROUP_CONVERSATION.fullmatch(message.conversation_id or "")
+        first = None if match is None else int(match[1])
+        return first if first is not None and self._groups.get(first) is not None else None
+
+    def is_notified(self, first: int, name: str) -> bool:
+        """Whether somebody is among those who are told of it as agents, which may be a program."""
+        conversation = self._groups.get(first)
+        return conversation is not None and name in conversation.agents
+
+    def handle_report(self, first: int, message: Message) -> tuple[Incident, ...]:
+        """What an agent says about an incident is a report; with ``ack`` as the first word it takes care of it. Both go
+        to people. Gives back what it has acknowledged."""
+        ack = _ACK.fullmatch(message.content.strip())
+        with self._hub.transaction():
+            changed = self._acknowledge_group(first, message.sender) if ack is not None else []
+            if changed:
+                self._notify(changed, message.sender, message.sender)
+            text = message.content if ack is None else ack["rest"]
+            if text.strip():
+                self._forward_report(first, message.sender, text)
+            return tuple(changed)
+
+    def _acknowledge_group(self, first: int, who: str) -> list[Incident]:
+        now = self._clock()
+        firing = [each for each in incident.open_in_group(self._hub, first) if each.state == incident.FIRING]
+        self._hub.execute(
+            "UPDATE incidents SET state = 'acknowledged', acknowledged_by = ?, acknowledged_at = ?"
+            " WHERE first = ? AND state = 'firing'",
+            (who, format_time(now), first),
+        )
+        self._groups.update(first, acted_by=who, acted_at=now, news_due=None)
+        return firing
+
+    def _forward_report(self, first: int, who: str, text: str) -> None:
+        self._groups.update(first, acted_by=who, acted_at=self._clock())
+        about = incident.open_in_group(self._hub, first) or incident.resolved_in_group(self._hub, first)
+        conversation = self._groups.get(first)
+        if conversation is None or not about:
+            return
+        self._groups.send(
+            conversation,
+            USER_COMM,
+            rendering.render_report(about[0], who, text),
+            "report",
+            metadata={"alert": rendering.build_alert_facts(about, severity="info"), "incident": first},
+        )
+
+    def _notify(self, changed: Sequence[Incident], who: str, agent: str | None, where: str | None = None) -> None:
+        """Everybody who has heard of it, and people in any case."""
+        for first in dict.fromkeys(each.first for each in changed):
+            conversation = self._groups.get(first)
+            if conversation is None:
+                continue
+            of_this = [each for each in changed if each.first == first]
+            text = rendering.render_acknowledged(of_this, who)
+            knows = {conversation.agent} if conversation.agent is not None else set()
+            for name in conversation.agents:
+                # What says that nobody takes care of it must not be read any more.
+                knows |= self._groups.withdraw(first, name)
+            # Who has left the team for good is not brought back by that.
+            for name in sorted((knows - {agent}) & set(self._groups.agents_by_name())):
+                self._groups.send(conversation, name, text, "acknowledged")
+            facts = {
+                "alert": rendering.build_alert_facts(of_this, severity="info"),
+                "incident": first,
+                "answered_in": where,
+            }
+            settled = self._groups.closed_buttons(first, rendering.render_acknowledged_note(who))
+            self._groups.send(conversation, USER_COMM, text, "acknowledged", metadata=facts | settled)
+
+    def _describe_result(self, wanted: Sequence[Incident], changed: Sequence[Incident], who: str) -> str:
+        if changed:
+            return rendering.render_acknowledged(changed, who)
+        if not wanted:
+            return "Nothing is open that nobody takes care of."
+        now = datetime.fromtimestamp(self._clock(), UTC)
+        return " ".join(f"Incident {each.id} is {rendering.describe_state(each, now)}." for each in wanted[:20])
+
+
+def parse_numbers(words: Sequence[str], otherwise: str) -> list[int]:
+    """The incidents of which these words are the numbers. Raises CallerError, which says ``otherwise``."""
+    numbers = [number for word in words if (number := incident.parse_number(word.strip(","))) is not None]
+    if not numbers or len(numbers) < len(words):
+        raise CallerError(otherwise)
+    return numbers
+
+
+def _select_incidents(hub: MessageHub, words: Sequence[str]) -> list[Incident]:
+    if [word.lower() for word in words] == ["all"]:
+        return [each for each in incident.open_incidents(hub) if each.state == incident.FIRING]
+    numbers = parse_numbers(words, "Say which incident, and nothing else: ack ID, or ack all.")
+    return [incident.get_incident(hub, number) for number in numbers]

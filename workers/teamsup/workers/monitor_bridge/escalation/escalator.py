@@ -1,0 +1,226 @@
+"""The escalation carried out: what escalation.py decides is told, noted, and looked at again when it is due."""
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from teamsup.hub import Agent, MessageHub, StoreError
+
+from ..incidents import incident, rendering
+from ..incidents.escalation import (
+    AgentCandidate,
+    EscalationPolicy,
+    EscalationState,
+    NotificationOutcome,
+    NotifyAgent,
+    PagePeople,
+    RemindAgent,
+    RunCommand,
+    WaitUntil,
+    next_step,
+    outcome_for,
+)
+from ..incidents.group import IncidentGroup, IncidentGroups
+
+MAX_NOTIFY_DELAY_SECONDS = 300.0
+"""Until news are told, at the most."""
+_RETRY_SECONDS = 60.0
+
+# What an open conversation may still need: news to be told, or a step to be taken.
+_ACTIVE_GROUPS = """
+    SELECT first FROM incident_conversations AS c WHERE ended_at IS NULL AND (news_due IS NOT NULL OR
+      (acted_at IS NULL AND step IN ('new', 'told', 'rung', :people) AND EXISTS
+        (SELECT 1 FROM incidents AS i WHERE i.first = c.first AND i.state = 'firing' AND i.muted_by IS NULL)))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class EscalationResult:
+    """What a look at all conversations has found."""
+
+    next_due: float | None
+    """When something is to be done next; None: nothing is open that needs anybody."""
+    commands: tuple[int, ...] = ()
+    """The conversations for which the command is to be run."""
+
+
+class Escalator:
+    """Takes each conversation from step to step until somebody acts."""
+
+    def __init__(
+        self,
+        hub: MessageHub,
+        conversations: IncidentGroups,
+        policy: EscalationPolicy,
+        ping: tuple[int, ...],
+        clock: Callable[[], float],
+    ) -> None:
+        self._hub = hub
+        self._groups = conversations
+        self._policy = policy
+        self._mentioned_users = ping
+        self._clock = clock
+        self._log = logging.getLogger("monitor-bridge")
+
+    def run_due_steps(self) -> EscalationResult:
+        """Take every step that is due."""
+        people = "people" if self._policy.has_command else ""
+        due: list[float] = []
+        commands: list[int] = []
+        for row in self._hub.query(_ACTIVE_GROUPS, {"people": people}):
+            try:
+                with self._hub.transaction():
+                    step = self.advance_group(row["first"])
+            except StoreError:
+                raise
+            except Exception:
+                # One that cannot be told must not be the end of the others.
+                self._log.exception("the escalation of incident %d failed", row["first"])
+                step = WaitUntil(self._clock() + _RETRY_SECONDS)
+            match step:
+                case WaitUntil(until):
+                    due.append(until)
+                case RunCommand():
+                    commands.append(row["first"])
+        return EscalationResult(min(due, default=None), tuple(commands))
+
+    def advance_group(self, first: int) -> WaitUntil | RunCommand | None:
+        """Take what steps are due in one conversation, in the caller's transaction; what is left to do."""
+        now = self._clock()
+        conversation = self._groups.get(first)
+        if conversation is None or conversation.is_resolved:
+            return None
+        conversation = self._correct_clock(conversation, now)
+        if conversation.notify_at is not None and conversation.notify_at <= now:
+            self._restart(conversation)
+        while True:
+            conversation = self._groups.get(first)
+            if conversation is None:
+                return None
+            agents = self._groups.agents_by_name()
+            step = next_step(self._state_of(conversation, agents), self._policy_of(conversation), now)
+            match step:
+                case RemindAgent(name) | NotifyAgent(name):
+                    self._notify_agent(conversation, name, agents, now, is_again=isinstance(step, RemindAgent))
+                case PagePeople(name):
+                    self._page_people(conversation, name, agents, now)
+                case WaitUntil(until):
+                    return WaitUntil(min(until, conversation.notify_at or until))
+                case None:
+                    return None if conversation.notify_at is None else WaitUntil(conversation.notify_at)
+                case RunCommand():
+                    return step
+
+    def command_due_since(self, first: int) -> float | None:
+        """Since when the step is taken after which the command is to be run; None: it is not."""
+        is_due = isinstance(self.advance_group(first), RunCommand)
+        conversation = self._groups.get(first)
+        return conversation.since if is_due and conversation is not None else None
+
+    def mark_command_run(self, first: int, since: float | None = None) -> None:
+        """The command has been run. What has become news while it ran goes its own way."""
+        conversation = self._groups.get(first)
+        if conversation is not None and conversation.step == "people" and since in (None, conversation.since):
+            self._groups.update(first, step="command", since=self._clock())
+
+    def _correct_clock(self, conversation: IncidentGroup, now: float) -> IncidentGroup:
+        """When the clock was set back, nothing waits until it is there again."""
+        due = conversation.notify_at
+        if conversation.since <= now + 1 and (due is None or due <= now + MAX_NOTIFY_DELAY_SECONDS):
+            return conversation
+        changes = {"since": min(conversation.since, now), "news_due": None if due is None else min(due, now)}
+        self._groups.update(conversation.group_id, **changes)
+        return self._groups.get(conversation.group_id) or conversation
+
+    def _restart(self, conversation: IncidentGroup) -> None:
+        """There is news: whoever has it is told first, and the steps begin again."""
+        agents = conversation.agents
+        if conversation.agent in agents:
+            agents = tuple(dict.fromkeys((conversation.agent, *agents)))
+        self._groups.update(
+            conversation.group_id,
+            agents=json.dumps(agents),
+            step="new",
+            told="[]",
+            news_due=None,
+            acted_at=None,
+            acted_by=None,
+        )
+
+    def _state_of(self, conversation: IncidentGroup, agents: Mapping[str, Agent]) -> EscalationState:
+        moment = datetime.fromtimestamp(self._clock(), UTC)
+        known = {name: agent.is_present(moment) for name, agent in agents.items()}
+        # What waits to be told with more, such as a flood, is no news yet.
+        gathers = conversation.step == "new" and conversation.notify_at is not None
+        return EscalationState(
+            conversation.step,
+            conversation.since,
+            tuple(
+                AgentCandidate(name, known.get(name, False), name in conversation.notified)
+                for name in conversation.agents
+            ),
+            conversation.agent,
+            self._outcome_of(conversation),
+            has_response=conversation.responded_by is not None
+            or gathers
+            or not incident.needs_response(self._hub, conversation.group_id),
+        )
+
+    def _policy_of(self, conversation: IncidentGroup) -> EscalationPolicy:
+        wakes = self._policy.has_command and incident.needs_response(self._hub, conversation.group_id, but="info")
+        return replace(self._policy, ack_timeout_seconds=conversation.ack_timeout_seconds, has_command=wakes)
+
+    def _outcome_of(self, conversation: IncidentGroup) -> NotificationOutcome:
+        if conversation.agent is None:
+            return "gone"
+        message = self._groups.last_message_to(conversation.group_id, conversation.agent)
+        return "gone" if message is None else outcome_for(self._hub.trace(message.message_id), conversation.agent)
+
+    def _notify_agent(
+        self, conversation: IncidentGroup, name: str, agents: Mapping[str, Agent], now: float, *, is_again: bool
+    ) -> None:
+        why = "" if conversation.step == "new" else self._explain_handover(conversation, agents, now)
+        if conversation.agent not in (None, name) and conversation.notified:
+            self._groups.withdraw(conversation.group_id, conversation.agent)
+        self._groups.notify_agent(conversation, name, why)
+        self._groups.update(
+            conversation.group_id,
+            agent=name,
+            step="rung" if is_again else "told",
+            since=now,
+            told=json.dumps([*conversation.notified, name]),
+            told_at=now,
+        )
+
+    def _page_people(
+        self, conversation: IncidentGroup, name: str | None, agents: Mapping[str, Agent], now: float
+    ) -> None:
+        why = self._explain_handover(conversation, agents, now)
+        if name is not None:
+            # It finds this when it comes.
+            self._groups.notify_agent(conversation, name)
+        self._groups.page_people(conversation, why, self._mentioned_users)
+        self._groups.update(
+            conversation.group_id, agent=name or conversation.agent, step="people", since=now, told_at=now
+        )
+
+    def _explain_handover(self, conversation: IncidentGroup, agents: Mapping[str, Agent], now: float) -> str:
+        """Why it comes to the next: what became of it with whoever had it."""
+        moment = datetime.fromtimestamp(now, UTC)
+        had_it = agents.get(conversation.agent or "")
+        if had_it is None and conversation.step != "new" and conversation.agent is not None:
+            return rendering.explain_left(conversation.agent)
+        if conversation.step == "new" or had_it is None:
+            return rendering.explain_nobody_present(
+                [agents[name] for name in conversation.agents if name in agents], moment
+            )
+        message = self._groups.last_message_to(conversation.group_id, had_it.name)
+        number = 0 if message is None else message.id
+        if self._outcome_of(conversation) == "read" and not had_it.is_present(moment):
+            return rendering.explain_gone(had_it, number, moment)
+        if self._outcome_of(conversation) == "read":
+            return rendering.explain_no_response(had_it.name, number, now - conversation.since)
+        but_before = conversation.step == "rung" and self._groups.has_read_previous(conversation.group_id, had_it.name)
+        return rendering.explain_unread(had_it, number, moment, but_before=but_before)

@@ -1,0 +1,108 @@
+"""What the sources say, taken in and seen through: the one door for all that hears or looks."""
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from teamsup.hub import MessageHub
+from teamsup.hub.timestamps import format_time
+
+from .escalation.escalator import Escalator
+from .incidents import incident
+from .incidents.alert import Alert, SourceHeartbeat
+from .incidents.correlation import Correlator
+from .incidents.escalation import EscalationPolicy
+from .incidents.group import IncidentGroups
+from .incidents.incident import Incident
+from .incidents.routes import AlertRoutes
+from .ingest.sources import Alerts
+
+_RETENTION_SECONDS = 90 * 86400.0
+_PRUNE_BATCH = 500  # at once
+
+
+class IncidentService:
+    """Takes what the sources say. May be called by several threads at once."""
+
+    def __init__(
+        self,
+        hub: MessageHub,
+        routes: AlertRoutes,
+        unread_seconds: float,
+        *,
+        clock: Callable[[], float] = time.time,
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._hub = hub
+        self._routes = routes
+        self._clock = clock
+        self._on_change = changed
+        section = routes.section
+        self.groups = IncidentGroups(hub)
+        policy = EscalationPolicy(section.act_seconds, unread_seconds, bool(section.command))
+        self.escalator = Escalator(hub, self.groups, policy, section.ping, clock)
+
+    def ingest(self, source: str, items: Sequence[Alert | SourceHeartbeat]) -> None:
+        """Store and tell what a source says, all of it or nothing; the same again changes nothing but counts.
+
+        Raises StoreError when it cannot be stored.
+        """
+        self.ingest_routed(source, self._routes.with_routes(items))
+
+    def ingest_routed(self, source: str, news: Alerts) -> None:
+        """The same of what has its route already: nothing slow is done while others wait for the hub."""
+        with self._hub.transaction():
+            taking = Correlator(self._hub, self._routes, self.groups, source, self._clock())
+            for item in news:
+                taking.process(item)
+            for first, due in taking.notify_at.items():
+                if due <= taking.now:
+                    self.escalator.advance_group(first)
+            for first in taking.test_groups:
+                self._resolve_test(first)
+            for first in taking.maybe_resolved:
+                self._resolve_if_over(first)
+        self._on_change()
+
+    def close(self, numbers: Sequence[int]) -> list[Incident]:
+        """End incidents that their sources have forgotten; those that were open. Raises UnknownIncident."""
+        found = [incident.get_incident(self._hub, number) for number in numbers]
+        still_open = [each for each in found if each.is_open]
+        for each in still_open:
+            self.ingest(each.source, [Alert(each.source, each.key, is_firing=False, title=each.title)])
+        return still_open
+
+    def prune(self) -> None:
+        """Forget what was over long ago."""
+        before = format_time(self._clock() - _RETENTION_SECONDS)
+        for forget in (
+            "DELETE FROM incidents WHERE id IN"
+            " (SELECT id FROM incidents WHERE state = 'resolved' AND ended_at < ? LIMIT ?)",
+            "DELETE FROM incident_conversations WHERE first IN (SELECT first FROM incident_conversations AS c"
+            " WHERE ended_at < ? AND NOT EXISTS (SELECT 1 FROM incidents AS i WHERE i.first = c.first) LIMIT ?)",
+        ):
+            # In parts, so that nobody has to wait for the hub.
+            while self._hub.execute(forget, (before, _PRUNE_BATCH)) == _PRUNE_BATCH:
+                pass
+
+    def _resolve_test(self, first: int) -> None:
+        """A test has arrived when agents and people have been told; nobody will say that it is over."""
+        conversation = self.groups.get(first)
+        if conversation is None or incident.is_group_resolved(self._hub, first):
+            return
+        if not conversation.people_notified:
+            self.groups.page_people(conversation, "", ())
+        now = self._clock()
+        self._hub.execute(
+            "UPDATE incidents SET state = 'resolved', ended_at = ? WHERE first = ? AND state <> 'resolved'",
+            (format_time(now), first),
+        )
+        self.groups.update(first, ended_at=now, news_due=None)
+
+    def _resolve_if_over(self, first: int) -> None:
+        conversation = self.groups.get(first)
+        if conversation is None or conversation.is_resolved or not incident.is_group_resolved(self._hub, first):
+            return
+        now = self._clock()
+        over = incident.resolved_in_group(self._hub, first)
+        self.groups.resolve(conversation, over, now, datetime.fromtimestamp(now, UTC))

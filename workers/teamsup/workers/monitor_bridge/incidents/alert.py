@@ -1,0 +1,50 @@
+"""An alert: what a source of monitoring said about one problem, in the one form that all sources are brought to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+Severity = Literal["critical", "warning", "info"]
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One piece of news about one problem. Its texts are what others wrote: data."""
+
+    source: str
+    fingerprint: str
+    """What makes it this problem and no other, within its source, which keeps it from its beginning to its end."""
+    is_firing: bool
+    title: str
+    severity: Severity = "warning"
+    text: str = ""
+    group: str = ""
+    """Alerts of one group are one conversation; by default each is its own."""
+    subject: str = ""
+    """What is wrong with what, without the severity: a critical alert mutes the warning about the same."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    link: str = ""
+    occurred_at: datetime | None = None
+    """When it began, or ended; by the source's clock. A source may move the first: that is news of the same problem."""
+    route: str | None = None
+    """The NAME of the [alert.NAME] that it fits; empty: none. Looked for before it is stored: that may take a while."""
+    is_test: bool = False
+    """Sent by a person to see whether it arrives."""
+    is_presumed_over: bool = False
+    """An end that its source has not said: it does not repeat the problem."""
+    reuses_fingerprint: bool = False
+    """When the same problem comes back, the source uses the key again and another ``at``, which says what came after
+    what."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceHeartbeat:
+    """What a source says while all is well; when it stops, something is wrong that cannot speak for itself."""
+
+    source: str
+    fingerprint: str
+    """Whose sign it is, within its source."""
+    title: str
+    """The same for people."""
+    occurred_at: datetime | None = None

@@ -1,0 +1,278 @@
+"""Alerts become incidents: first news at once, repeats folded, groups and floods as one, the worse mutes the lesser."""
+
+import json
+from collections.abc import Collection
+
+from teamsup.hub import MessageHub
+from teamsup.hub.timestamps import as_datetime, format_time
+
+from ..escalation.escalator import MAX_NOTIFY_DELAY_SECONDS
+from . import incident
+from .alert import Alert, SourceHeartbeat
+from .group import IncidentGroup, IncidentGroups
+from .incident import FIRING, RESOLVED, Incident
+from .routes import AlertRoutes, EscalationChain
+
+_GROUP_INTERVAL_SECONDS = 60.0  # between two messages that tell what has joined
+_STORM_WAIT_SECONDS = 5.0  # how long a flood is gathered before it is told
+_STORM_WINDOW_SECONDS = 60.0
+_FLAP_COUNT, _FLAP_WINDOW_SECONDS = 6, 3600.0  # how often and in which time counts for what comes and goes
+_REORDER_SECONDS = 20.0  # in which news may overtake each other
+_MAX_CLOCK_AHEAD_SECONDS = 3600.0  # that the clock of a source may be before ours
+
+
+class Correlator:
+    """One delivery of a source, inside of its transaction."""
+
+    def __init__(
+        self, hub: MessageHub, routes: AlertRoutes, conversations: IncidentGroups, source: str, now: float
+    ) -> None:
+        self._hub = hub
+        self._routes = routes
+        self._groups = conversations
+        self._source = source
+        self.now = now
+        self._now_text = format_time(now)
+        self._known_agents: Collection[str] | None = None
+        self.notify_at: dict[int, float] = {}
+        """Which conversations have news, and when each is to be told."""
+        self.maybe_resolved: dict[int, None] = {}
+        self.test_groups: list[int] = []
+
+    def process(self, item: Alert | SourceHeartbeat) -> None:
+        if isinstance(item, SourceHeartbeat):
+            self._hub.execute(
+                "INSERT OR REPLACE INTO signs_of_life VALUES (?, ?, ?, ?)",
+                (self._source, item.fingerprint, item.title, self._now_text),
+            )
+            return
+        found = incident.latest_incident(self._hub, self._source, item.fingerprint)
+        if item.is_firing:
+            if found is not None and found.is_open:
+                self._update(found, item)
+            elif found is None or _is_recurrence(found, item, self.now):
+                self._open(item, found)
+        elif found is None:
+            # Its beginning may still be on the way, and must not be taken for news then.
+            self._insert(item, RESOLVED)
+        elif found.is_open and not _is_earlier_end(found, item):
+            self._resolve(found, item)
+
+    def _update(self, found: Incident, alert: Alert) -> None:
+        self._hub.execute(
+            "UPDATE incidents SET count = count + 1, last_seen = ?, stale_at = NULL, title = ?, text = ?, severity = ?,"
+            " began_at = coalesce(?, began_at) WHERE id = ?",
+            (self._now_text, alert.title, alert.text, alert.severity, self._occurred_at(alert), found.id),
+        )
+        if incident.severity_rank(alert.severity) < incident.severity_rank(found.severity):
+            self._hub.execute(
+                "UPDATE incidents SET state = ?, muted_by = NULL, acknowledged_by = NULL, acknowledged_at = NULL"
+                " WHERE id = ?",
+                (FIRING, found.id),
+            )
+            self._inhibit(alert, found.id)
+            self._schedule_notification(found.first, self.now)
+        elif alert.severity != "critical":
+            self._uninhibit(found)
+
+    def _open(self, alert: Alert, before: Incident | None) -> None:
+        """``before``: the same, which was over."""
+        number = self._insert(alert, FIRING)
+        if alert.is_test:
+            self._hub.execute("UPDATE incidents SET first = ? WHERE id = ?", (number, number))
+            self._groups.create(number, self._source, "", self._chain_of(alert), self.now)
+            self._schedule_notification(number, self.now)
+            self.test_groups.append(number)
+            return
+        worse = [each for each in self._others_about(alert, number) if each.severity == "critical"]
+        if worse and alert.severity != "critical":
+            self._hub.execute(
+                "UPDATE incidents SET muted_by = ?, first = ? WHERE id = ?", (worse[0].id, worse[0].first, number)
+            )
+            return
+        first, due = self._assign_group(alert, number, before)
+        self._hub.execute("UPDATE incidents SET first = ? WHERE id = ?", (first, number))
+        self._inhibit(alert, number)
+        self._schedule_notification(first, due)
+
+    def _assign_group(self, alert: Alert, number: int, before: Incident | None) -> tuple[int, float]:
+        """In which conversation it is told, and when."""
+        group = self._groups.find_open(self._source, alert.group) if alert.group else None
+        if group is not None:
+            return group.group_id, self._notify_time(group, alert)
+        last = self._previous_group(alert, before)
+        if (
+            last is not None
+            and last.notified_at is not None
+            and (due := self._notify_time_again(last, alert)) > self.now
+        ):
+            self._groups.create(number, self._source, alert.group, self._chain_of(alert), self.now)
+            self._groups.update(number, told_at=last.notified_at)
+            return number, due
+        is_flood = self._is_storm()
+        self._hub.execute("UPDATE incidents SET begins = 1 WHERE id = ?", (number,))
+        way = self._chain_of(alert)
+        if not is_flood:
+            self._groups.create(number, self._source, alert.group, way, self.now)
+            return number, self.now
+        name = "flood " + json.dumps(way.agents)
+        flood = self._groups.find_open(self._source, name, is_flood=True)
+        if flood is None:
+            self._groups.create(number, self._source, name, way, self.now, is_flood=True)
+            self._merge_into_storm(number, way)
+            return number, self.now + _STORM_WAIT_SECONDS
+        return flood.group_id, self._notify_time(flood, alert)
+
+    def _notify_time(self, conversation: IncidentGroup, alert: Alert) -> float:
+        """Something joins: told at once the first time, and what is worse than all before; else in a while."""
+        if conversation.notified_at is None:
+            return conversation.notify_at or self.now
+        is_worse = alert.severity == "critical" and not incident.has_open_critical(self._hub, conversation.group_id)
+        due = self.now if is_worse else max(self.now, conversation.notified_at + _GROUP_INTERVAL_SECONDS)
+        return min(due, conversation.notify_at or due)
+
+    def _previous_group(self, alert: Alert, before: Incident | None) -> IncidentGroup | None:
+        """Where the same was told last, and is over."""
+        if alert.group:
+            return self._groups.find_latest(self._source, alert.group)
+        return None if before is None else self._groups.get(before.first)
+
+    def _notify_time_again(self, last: IncidentGroup, alert: Alert) -> float:
+        """What comes and goes is told the more seldom the more often it comes, unless it is worse than before."""
+        if last.notified_at is None or (
+            alert.severity == "critical" and not incident.has_had_critical(self._hub, last.group_id)
+        ):
+            return self.now
+        if last.notified_at > self.now:  # the clock was set back
+            return self.now
+        hour = format_time(self.now - _FLAP_WINDOW_SECONDS)
+        if alert.group:
+            often = self._groups.count_since(self._source, alert.group, hour, _FLAP_COUNT)
+        else:
+            often = incident.count_begun_since(self._hub, self._source, alert.fingerprint, hour, _FLAP_COUNT + 1) - 1
+        return last.notified_at + min(MAX_NOTIFY_DELAY_SECONDS, _GROUP_INTERVAL_SECONDS * (often - 1))
+
+    def _is_storm(self) -> bool:
+        limit = self._routes.section.flood_per_minute
+        rows = self._hub.query(
+            "SELECT count(*) FROM (SELECT 1 FROM incidents WHERE source = ? AND begins = 1 AND first_seen > ? LIMIT ?)",
+            (self._source, format_time(self.now - _STORM_WINDOW_SECONDS), limit),
+        )
+        return int(rows[0][0]) >= limit
+
+    def _merge_into_storm(self, flood: int, way: EscalationChain) -> None:
+        """What the flood began with belongs to it, as far as nobody has read it yet."""
+        rows = self._hub.query(
+            "SELECT first FROM incident_conversations WHERE source = ? AND is_flood = 0 AND ended_at IS NULL"
+            " AND agents = ? AND acted_at IS NULL AND since > ?",
+            (self._source, json.dumps(way.agents), format_time(self.now - _STORM_WINDOW_SECONDS)),
+        )
+        for row in rows:
+            if self._groups.withdraw(row["first"]):
+                continue
+            self._hub.execute("UPDATE incidents SET first = ? WHERE first = ?", (flood, row["first"]))
+            self._groups.merge_into(row["first"], flood, self.now)
+
+    def _inhibit(self, alert: Alert, number: int) -> None:
+        """What is critical mutes the lesser of the same thing, which go on in its conversation."""
+        if alert.severity != "critical":
+            return
+        (row,) = self._hub.query("SELECT first FROM incidents WHERE id = ?", (number,))
+        for lesser in self._others_about(alert, number):
+            if lesser.severity == "critical":
+                continue
+            self._hub.execute(
+                "UPDATE incidents SET muted_by = ?, first = ? WHERE id = ?", (number, row["first"], lesser.id)
+            )
+            if lesser.first != row["first"] and incident.is_group_resolved(self._hub, lesser.first):
+                self._groups.withdraw(lesser.first)
+                self._groups.merge_into(lesser.first, row["first"], self.now)
+
+    def _resolve(self, found: Incident, alert: Alert) -> None:
+        self._hub.execute(
+            "UPDATE incidents SET state = ?, ended_at = ?, last_seen = CASE WHEN ? THEN last_seen ELSE ? END,"
+            " stale_at = CASE WHEN ? THEN ? END, muted_by = NULL WHERE id = ?",
+            (
+                RESOLVED,
+                self._occurred_at(alert) or self._now_text,
+                alert.is_presumed_over,
+                self._now_text,
+                alert.is_presumed_over,
+                self._now_text,
+                found.id,
+            ),
+        )
+        self._uninhibit(found)
+        self.maybe_resolved[found.first] = None
+
+    def _uninhibit(self, found: Incident) -> None:
+        """What this one has muted is news now."""
+        if self._hub.execute("UPDATE incidents SET muted_by = NULL WHERE muted_by = ?", (found.id,)):
+            self._schedule_notification(found.first, self.now)
+
+    def _schedule_notification(self, first: int, due: float) -> None:
+        self._groups.update(first, news_due=due)
+        self.notify_at[first] = min(due, self.notify_at.get(first, due))
+
+    def _insert(self, alert: Alert, state: str) -> int:
+        """A new row; its number."""
+        began = self._occurred_at(alert)
+        (row,) = self._hub.query(
+            "INSERT INTO incidents (source, key, thing, severity, title, text, labels, link, is_test, state, count,"
+            " first_seen, last_seen, began_at, ended_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " RETURNING id",
+            (
+                self._source,
+                alert.fingerprint,
+                alert.subject,
+                alert.severity,
+                alert.title,
+                alert.text,
+                json.dumps(dict(alert.labels), ensure_ascii=False),
+                alert.link,
+                alert.is_test,
+                state,
+                int(state == FIRING),
+                self._now_text,
+                self._now_text,
+                began if state == FIRING else None,
+                None if state == FIRING else began or self._now_text,
+            ),
+        )
+        return int(row["id"])
+
+    def _occurred_at(self, alert: Alert) -> str | None:
+        """When it began or ended by its source. What is far ahead is no time: nothing could come after it."""
+        if alert.occurred_at is None or alert.occurred_at.timestamp() > self.now + _MAX_CLOCK_AHEAD_SECONDS:
+            return None
+        return format_time(alert.occurred_at.timestamp())
+
+    def _others_about(self, alert: Alert, number: int) -> list[Incident]:
+        """What else is open about the same thing."""
+        found = incident.open_about(self._hub, self._source, alert.subject)
+        return [each for each in found if each.id != number and not each.is_test]
+
+    def _chain_of(self, alert: Alert) -> EscalationChain:
+        if self._known_agents is None:
+            self._known_agents = {agent.name for agent in self._hub.agents()}
+        return self._routes.chain_for(alert, self._known_agents)
+
+
+def _is_recurrence(over: Incident, alert: Alert, now: float) -> bool:
+    """Whether it is the same problem once more, and not old news that come late."""
+    # What ended by our clock says nothing about the source's.
+    is_by_us = over.ended_at == over.last_seen and over.began_at is not None
+    before = over.began_at if is_by_us else over.ended_at
+    at = None if alert.occurred_at is None else as_datetime(alert.occurred_at.timestamp())
+    is_later = alert.reuses_fingerprint if at is None or before is None else at > before
+    if is_later or alert.reuses_fingerprint:
+        return is_later
+    # It may go on from the same time: a person has ended it, or an Alertmanager that Prometheus could not reach.
+    return over.last_seen is None or abs(now - over.last_seen.timestamp()) > _REORDER_SECONDS
+
+
+def _is_earlier_end(found: Incident, alert: Alert) -> bool:
+    """Whether this end is that of an earlier time."""
+    if alert.occurred_at is None or found.began_at is None:
+        return False
+    return as_datetime(alert.occurred_at.timestamp()) < found.began_at

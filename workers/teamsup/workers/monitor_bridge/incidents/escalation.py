@@ -1,0 +1,131 @@
+"""What to do about a conversation of incidents of which nobody has taken care yet. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from teamsup.hub import DeliveryState
+
+EscalationStep = Literal["new", "told", "rung", "people", "command"]
+NotificationOutcome = Literal["unread", "read", "gone"]
+
+
+@dataclass(frozen=True, slots=True)
+class AgentCandidate:
+    """An agent that may be told."""
+
+    name: str
+    is_present: bool
+    was_notified: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EscalationState:
+    """How it stands. Times are Unix seconds."""
+
+    step: EscalationStep
+    since: float
+    """When that step was taken."""
+    candidates: Sequence[AgentCandidate] = ()
+    """Who may be told, one after another."""
+    agent: str | None = None
+    """Who has it."""
+    outcome: NotificationOutcome = "unread"
+    """What became of the message that told that agent last."""
+    has_response: bool = False
+    """Somebody has acknowledged, answered or reported since then. Reading alone is not acting."""
+
+
+@dataclass(frozen=True, slots=True)
+class EscalationPolicy:
+    """How long each step is given."""
+
+    ack_timeout_seconds: float
+    unread_seconds: float
+    has_command: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WaitUntil:
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class RemindAgent:
+    """Tell the same agent again."""
+
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotifyAgent:
+    """Tell an agent."""
+
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class PagePeople:
+    """Tell people; and leave it with an agent for the time when that comes."""
+
+    agent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunCommand:
+    """Run the configured command."""
+
+
+NextStep = WaitUntil | RemindAgent | NotifyAgent | PagePeople | RunCommand
+
+
+def next_step(standing: EscalationState, policy: EscalationPolicy, now: float) -> NextStep | None:
+    """What to do now, or until when to wait; None: nothing more is to be done."""
+    if standing.has_response:
+        return None
+    match standing.step:
+        case "new":
+            return _hand_over(standing)
+        case "told" | "rung":
+            return _step_with_assignee(standing, policy, now)
+        case "people" if policy.has_command:
+            due = standing.since + policy.ack_timeout_seconds
+            return WaitUntil(due) if now < due else RunCommand()
+        case _:
+            return None
+
+
+def _step_with_assignee(standing: EscalationState, policy: EscalationPolicy, now: float) -> NextStep:
+    """While an agent has it. What is not even read is not waited for so long; and nobody is there to wait for when the
+    agent has gone."""
+    has_it = next((each for each in standing.candidates if each.name == standing.agent), None)
+    if has_it is None or not has_it.is_present or standing.outcome == "gone":
+        return _hand_over(standing)
+    patience = (
+        policy.ack_timeout_seconds
+        if standing.outcome == "read"
+        else min(policy.ack_timeout_seconds, policy.unread_seconds)
+    )
+    due = standing.since + patience
+    if now < due:
+        return WaitUntil(due)
+    return RemindAgent(has_it.name) if standing.step == "told" else _hand_over(standing)
+
+
+def _hand_over(standing: EscalationState) -> NextStep:
+    """The next that is awake, else people at once."""
+    others = [each for each in standing.candidates if not each.was_notified]
+    for each in others:
+        if each.is_present:
+            return NotifyAgent(each.name)
+    return PagePeople(others[0].name if others and standing.step == "new" else None)
+
+
+def outcome_for(states: Sequence[DeliveryState], agent: str) -> NotificationOutcome:
+    """What became of a message for an agent; no such delivery: it is gone."""
+    for state in states:
+        if state.recipient == agent:
+            if state.undeliverable or state.state in ("dead", "expired", "cancelled"):
+                return "gone"
+            return "unread" if state.read_at is None else "read"
+    return "gone"

@@ -1,0 +1,80 @@
+"""Which agents an alert goes to, one after another."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from teamsup.config.sections import AlertRouteSection, MonitorSection
+
+from ...pattern_matcher import PatternMatcher, PatternSearch
+from ..ingest.sources import Alerts
+from .alert import Alert, SourceHeartbeat
+
+USER_COMM = "user_comm"
+_MONITOR_BRIDGE = "monitor-bridge"
+_DEFAULT_AGENTS = {"google_cloud": "gcp-monitor", "oracle_cloud": "oci-monitor"}
+_FALLBACK_AGENT = "alert-manager"
+AGENT_LABEL = "agent"
+"""The label of an alert that is about a member of the team, which is not told of itself."""
+
+
+@dataclass(frozen=True)
+class EscalationChain:
+    """Who is told, one after another; nobody: people at once."""
+
+    agents: tuple[str, ...]
+    ack_timeout_seconds: float
+
+
+@dataclass(frozen=True)
+class AlertRoutes:
+    """The configuration of who is told of what."""
+
+    section: MonitorSection
+    routes: Mapping[str, AlertRouteSection] = field(default_factory=dict)
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    """Of which kind each source is."""
+    matcher: PatternMatcher = field(default_factory=PatternMatcher)
+
+    def with_routes(self, news: Iterable[Alert | SourceHeartbeat]) -> Alerts:
+        """The same, with the route that each problem fits: the first in the file. May take a while."""
+        search = self.matcher.start_search()
+
+        def route(alert: Alert) -> str:
+            return next((name for name, each in self.routes.items() if _matches(each, alert, search)), "")
+
+        return tuple(
+            replace(each, route=route(each)) if isinstance(each, Alert) and each.is_firing else each for each in news
+        )
+
+    def chain_for(self, alert: Alert, known: Collection[str]) -> EscalationChain:
+        """That of its route, else those agents for such a source whom the team knows."""
+        about = alert.labels.get(AGENT_LABEL, "") if alert.source == "team" else ""
+        if route := self.routes.get(alert.route or ""):
+            agents = [name.strip().lower() for name in route.agents]
+            return EscalationChain(_exclude(agents, about), route.act_seconds or self.section.act_seconds)
+        default = [_DEFAULT_AGENTS.get(self.kinds.get(alert.source, ""), ""), _FALLBACK_AGENT]
+        agents = [name for name in default if name in known]
+        recipient = self.section.recipient.strip().lower()
+        return EscalationChain(_exclude([*agents, recipient], about), self.section.act_seconds)
+
+    @property
+    def slow_pattern_note(self) -> str:
+        """What a person should mend of the patterns."""
+        if not self.matcher.slow_pattern:
+            return ""
+        return f"the match {self.matcher.slow_pattern!r} of [alert.NAME] takes too long, so it does not always count"
+
+
+def _matches(route: AlertRouteSection, alert: Alert, search: PatternSearch) -> bool:
+    if route.source and route.source != alert.source:
+        return False
+    if route.severity and alert.severity not in route.severity:
+        return False
+    return all(
+        search.matches(pattern, alert.labels.get(label, ""), whole=True) for label, pattern in route.match.items()
+    )
+
+
+def _exclude(agents: list[str], about: str) -> tuple[str, ...]:
+    """Each once; neither people, who come last anyhow, nor ourselves, nor the one whom it is about."""
+    return tuple(dict.fromkeys(name for name in agents if name not in (USER_COMM, _MONITOR_BRIDGE, about)))

@@ -1,0 +1,137 @@
+"""From requests into the hub: what arrives together is stored together, and is said to be stored only then.
+
+A request of very many alerts is stored in parts. When that ends in the middle, its source comes again, and counts the
+first ones twice.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from teamsup.hub import MessageHub
+from teamsup.hub.errors import SchemaTooNew, StoreBusy, StoreCorrupt, StoreFull, StoreReadOnly
+
+from .sources import Alerts
+
+StoreAlerts = Callable[[str, Alerts], None]
+"""Stores what a source says, or raises StoreError and stores nothing. It may block. Called in a transaction."""
+PrepareAlerts = Callable[[Alerts], Alerts]
+"""What is to be done with it before, and may take a while."""
+
+_BATCH_SIZE = 200
+"""So many alerts share a transaction, more or less: the hub is others' too."""
+_MAX_QUEUED = 1000
+"""So many requests may wait."""
+_STORE_FAILURES = (SchemaTooNew, StoreBusy, StoreCorrupt, StoreFull, StoreReadOnly)
+"""Troubles that are the same for everybody."""
+
+
+class QueueFull(Exception):
+    """More waits already than is good; come again."""
+
+
+class _RolledBack(Exception):
+    """Rolls back what was only rehearsed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _QueuedRequest:
+    source: str
+    alerts: Alerts
+    stored: asyncio.Future[None]
+
+
+class BatchWriter:
+    """Hands what requests say to ``take``, in the order of arrival, on a thread."""
+
+    def __init__(self, hub: MessageHub, take: StoreAlerts, prepare: PrepareAlerts) -> None:
+        self._hub = hub
+        self._store_alerts = take
+        self._prepare = prepare
+        self._queue: list[_QueuedRequest] = []
+        self._writer_task: asyncio.Task[None] | None = None
+
+    async def store(self, source: str, news: Alerts) -> None:
+        """Returns when it is stored. Raises StoreError, TooMany, or whatever take() has raised; then nothing is."""
+        if len(self._queue) >= _MAX_QUEUED:
+            raise QueueFull
+        waiting = _QueuedRequest(source, news, asyncio.get_running_loop().create_future())
+        self._queue.append(waiting)
+        if self._writer_task is None:
+            self._writer_task = asyncio.create_task(self._write_queue())
+        await waiting.stored
+
+    async def dry_run(self, source: str, news: Alerts) -> None:
+        """Do all that store() does, and take it back. Raises what store() raises."""
+        await asyncio.to_thread(self._dry_run, source, news)
+
+    def _dry_run(self, source: str, news: Alerts) -> None:
+        with contextlib.suppress(_RolledBack):
+            prepared = self._prepare(news)
+            with self._hub.transaction():
+                self._store_alerts(source, prepared)
+                raise _RolledBack
+
+    async def drain(self) -> None:
+        """Store what waits."""
+        if self._writer_task is not None:
+            await self._writer_task
+
+    async def _write_queue(self) -> None:
+        try:
+            while batch := self._next_batch():
+                for waiting, error in zip(batch, await asyncio.to_thread(self._store_batch, batch), strict=True):
+                    # Whoever asked may have gone; what they said is stored all the same.
+                    if waiting.stored.done():
+                        continue
+                    if error is None:
+                        waiting.stored.set_result(None)
+                    else:
+                        waiting.stored.set_exception(error)
+        finally:
+            self._writer_task = None
+
+    def _next_batch(self) -> list[_QueuedRequest]:
+        count = alerts = 0
+        for waiting in self._queue:
+            alerts += len(waiting.alerts)
+            if count and alerts > _BATCH_SIZE:
+                break
+            count += 1
+        batch, self._queue = self._queue[:count], self._queue[count:]
+        return batch
+
+    def _store_batch(self, batch: list[_QueuedRequest]) -> list[Exception | None]:
+        if len(batch) == 1:
+            return [self._store_in_parts(batch[0].source, batch[0].alerts, _BATCH_SIZE)]
+        if error := self._store_in_transaction([(each.source, each.alerts) for each in batch]):
+            return (
+                [error] * len(batch)
+                if isinstance(error, _STORE_FAILURES)
+                else [self._store_batch([each])[0] for each in batch]
+            )
+        return [None] * len(batch)
+
+    def _store_in_parts(self, source: str, news: Alerts, size: int) -> Exception | None:
+        """A large one in several transactions; of one that cannot be taken all that can be. What failed first."""
+        failed: Exception | None = None
+        for begin in range(0, max(len(news), 1), size):
+            part = news[begin : begin + size]
+            error = self._store_in_transaction([(source, part)])
+            if isinstance(error, _STORE_FAILURES):
+                return error
+            if error is not None and len(part) > 1:
+                error = self._store_in_parts(source, part, 1)
+            failed = failed or error
+        return failed
+
+    def _store_in_transaction(self, all_news: Sequence[tuple[str, Alerts]]) -> Exception | None:
+        try:
+            prepared = [(source, self._prepare(news)) for source, news in all_news]
+            with self._hub.transaction():
+                for source, news in prepared:
+                    self._store_alerts(source, news)
+        except Exception as error:
+            return error
+        return None

@@ -1,0 +1,129 @@
+"""The body of a request: read within bounds, and made JSON of, as far as it can be."""
+
+import asyncio
+import contextlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from .sources import InvalidPayload
+
+MAX_BYTES = 16 * 2**20
+"""Of one request."""
+MAX_TOTAL_BYTES = 64 * 2**20
+"""Of all requests that are being read or stored."""
+_READ_SECONDS = 20.0
+_MAX_DEPTH = 100
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{}]', re.DOTALL)
+_MAX_DIGITS = 300  # as many as a float can have
+
+
+class MemoryLimitReached(Exception):
+    """The requests that are at work have all the memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestBody:
+    """What was read of one."""
+
+    data: bytes
+    is_truncated: bool = False
+    """There was more, which is gone."""
+
+
+class MemoryBudget:
+    """The bytes that all requests hold together."""
+
+    def __init__(self) -> None:
+        self.used = 0
+
+    @contextlib.contextmanager
+    def allocate(self) -> Iterator["MemoryShare"]:
+        """One request's part of it, given back at the end."""
+        share = MemoryShare(self)
+        try:
+            yield share
+        finally:
+            share.resize(0)
+
+
+class MemoryShare:
+    """What one request holds."""
+
+    def __init__(self, memory: MemoryBudget) -> None:
+        self._budget = memory
+        self._bytes = 0
+
+    def resize(self, size: int) -> None:
+        """Hold so many bytes from now on. Raises NoRoom."""
+        more = size - self._bytes
+        if more > 0 and self._budget.used + more > MAX_TOTAL_BYTES:
+            raise MemoryLimitReached
+        self._budget.used += more
+        self._bytes = size
+
+
+async def read_body(request: web.BaseRequest, share: MemoryShare, kept: int, longest: int = MAX_BYTES) -> RequestBody:
+    """All of it; of what is longer than that, the first ``kept`` bytes, after the rest was heard out.
+
+    Raises NoRoom, and TimeoutError when it comes too slowly.
+    """
+    data = bytearray()
+    is_cut = (request.content_length or 0) > longest
+    async with asyncio.timeout(_READ_SECONDS):
+        async for piece in request.content.iter_any():
+            data += piece
+            is_cut = is_cut or len(data) > longest
+            if is_cut:
+                del data[kept:]
+            share.resize(len(data))
+    return RequestBody(bytes(data), is_cut)
+
+
+def decode_text(data: bytes) -> str:
+    """As text, whatever it is."""
+    return data.decode("utf-8-sig", "replace")
+
+
+def parse_json(data: bytes) -> Any:  # noqa: ANN401 - any JSON value
+    """What its JSON says, or its text when it does not look like any. Raises BadPayload."""
+    written = decode_text(data)
+    if not written.lstrip().startswith(("{", "[")):
+        return written
+    try:
+        try:
+            return _load_json(written)
+        except RecursionError:
+            return _load_json(_drop_deep(written))
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise InvalidPayload(f"The payload is not valid JSON: {error.msg} ({place}).") from error
+
+
+def _load_json(written: str) -> Any:  # noqa: ANN401 - any JSON value
+    """Numbers that are none, and those that nobody can reckon with, are read as nothing and as text."""
+    return json.loads(
+        written,
+        parse_constant=lambda _: None,
+        parse_int=lambda digits: int(digits) if len(digits) <= _MAX_DIGITS else digits,
+    )
+
+
+def _drop_deep(written: str) -> str:
+    """The JSON without what is nested too deeply to be read."""
+    kept: list[str] = []
+    depth = begins = 0
+    for token in _TOKEN.finditer(written):
+        if token[0] in "[{":
+            depth += 1
+            if depth == _MAX_DEPTH:
+                kept.append(written[begins : token.start()] + "null")
+        elif token[0] in "]}":
+            if depth == _MAX_DEPTH:
+                begins = token.end()
+            depth -= 1
+    return "".join(kept) + (written[begins:] if depth < _MAX_DEPTH else "")

@@ -1,0 +1,42 @@
+"""Why the listener's port cannot be had, and what to do about it."""
+
+import errno
+import os
+
+import psutil
+
+from teamsup.config.source_section import ListenAddress
+
+
+def explain_bind_error(listen: ListenAddress, error: OSError) -> str:
+    """Two sentences for people. May take a moment."""
+    place = f"{listen.host}:{listen.port}"
+    match error.errno:
+        case errno.EADDRINUSE:
+            why, todo = (
+                f"{place} is in use by {_find_holder(listen.port)}",
+                "Stop that, or change listen in [monitor-bridge]",
+            )
+        case errno.EACCES:
+            why, todo = (
+                f"{place} needs rights that we do not have",
+                "Change listen in [monitor-bridge] to a port above 1023",
+            )
+        case errno.EADDRNOTAVAIL:
+            why, todo = f"{listen.host} is not an address of this machine", "Change listen in [monitor-bridge]"
+        case _:
+            why, todo = f"{place}: {os.strerror(error.errno or 0)}", "Change listen in [monitor-bridge]"
+    return f"The sources cannot be heard, because {why}. {todo}."
+
+
+def _find_holder(port: int) -> str:
+    """Who listens there, as far as this user can know."""
+    try:
+        pids = [
+            each.pid
+            for each in psutil.net_connections("tcp")
+            if each.status == psutil.CONN_LISTEN and each.laddr and each.laddr.port == port and each.pid
+        ]
+        return f"{psutil.Process(pids[0]).name()} (pid {pids[0]})" if pids else "a program of another user"
+    except (psutil.Error, OSError):
+        return "another program"

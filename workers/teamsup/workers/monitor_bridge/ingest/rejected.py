@@ -1,0 +1,129 @@
+"""What sources have sent and nobody could make sense of, kept for a person to look at."""
+
+import hashlib
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from teamsup.hub import CallerError, MessageHub
+from teamsup.hub.timestamps import format_time, parse_time
+from teamsup.terminal.formatting import format_age, format_table, sanitize
+
+MAX_PER_SOURCE = 50
+"""So many of each source; the oldest go."""
+MAX_PAYLOAD_BYTES = 32 * 1024
+"""Of each payload, from its beginning."""
+
+
+class UnknownPayload(CallerError):
+    """No payload of that number is kept."""
+
+    exit_code = os.EX_NOUSER
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedPayload:
+    """One payload, as often as it came."""
+
+    id: int
+    source: str
+    reason: str
+    payload: str
+    """Its beginning, as it came: data that may steer a terminal."""
+    bytes: int
+    """How long all of it was."""
+    times: int
+    first_at: datetime | None
+    last_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewRejectedPayload:
+    """One that is to be kept."""
+
+    reason: str
+    payload: bytes
+
+
+def insert_rejected(hub: MessageHub, source: str, rejected: Sequence[NewRejectedPayload]) -> None:
+    """Keep what was refused of one request, of very many the first. Raises StoreError."""
+    now = format_time(time.time())
+    rows = [
+        (
+            source,
+            hashlib.sha256(each.payload).hexdigest(),
+            each.reason[:500],
+            each.payload[:MAX_PAYLOAD_BYTES].decode("utf-8", "replace"),
+            len(each.payload),
+            now,
+            now,
+        )
+        for each in rejected[:MAX_PER_SOURCE]
+    ]
+    with hub.transaction():
+        for row in rows:
+            hub.execute(
+                "INSERT INTO refused_payloads (source, digest, reason, payload, bytes, first_at, last_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (source, digest)"
+                " DO UPDATE SET times = times + 1, reason = excluded.reason, last_at = excluded.last_at",
+                row,
+            )
+        hub.execute(
+            "DELETE FROM refused_payloads WHERE source = ? AND id NOT IN"
+            " (SELECT id FROM refused_payloads WHERE source = ? ORDER BY last_at DESC, id DESC LIMIT ?)",
+            (source, source, MAX_PER_SOURCE),
+        )
+
+
+def list_rejected(hub: MessageHub) -> list[RejectedPayload]:
+    """What is kept, the newest first."""
+    return _select(hub, "1")
+
+
+def get_rejected(hub: MessageHub, number: int) -> RejectedPayload:
+    """The payload of that number. Raises UnknownPayload."""
+    found = _select(hub, "id = ?", number)
+    if not found:
+        raise UnknownPayload(f"No payload {number} is kept. List them with: teamsup alerts refused")
+    return found[0]
+
+
+def render_table(payloads: Sequence[RejectedPayload], now: datetime) -> list[str]:
+    """A line each."""
+    if not payloads:
+        return ["All payloads could be read."]
+    lines = [("ID", "SOURCE", "TIMES", "LAST", "REASON")]
+    lines += [
+        (str(each.id), each.source, str(each.times), format_age(each.last_at, now), sanitize(each.reason))
+        for each in payloads
+    ]
+    return format_table(lines)
+
+
+def render_payload(payload: RejectedPayload, now: datetime) -> str:
+    """All that is known of one, for a person; the payload cannot steer the terminal."""
+    cut = "" if payload.bytes <= MAX_PAYLOAD_BYTES else f", of which these are the first {MAX_PAYLOAD_BYTES}"
+    times = "once" if payload.times == 1 else f"{payload.times} times"
+    return (
+        f"{payload.id}  from {payload.source}, {times}, last {format_age(payload.last_at, now)}\n"
+        f"refused: {sanitize(payload.reason)}\n{payload.bytes} bytes{cut}:\n\n{sanitize(payload.payload)}"
+    )
+
+
+def _select(hub: MessageHub, where: str, *values: object) -> list[RejectedPayload]:
+    rows = hub.query(f"SELECT * FROM refused_payloads WHERE {where} ORDER BY last_at DESC, id DESC", values)  # noqa: S608 - a condition of ours
+    return [
+        RejectedPayload(
+            id=row["id"],
+            source=row["source"],
+            reason=row["reason"],
+            payload=row["payload"],
+            bytes=row["bytes"],
+            times=row["times"],
+            first_at=parse_time(row["first_at"]),
+            last_at=parse_time(row["last_at"]),
+        )
+        for row in rows
+    ]

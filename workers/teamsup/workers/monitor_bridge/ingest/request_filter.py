@@ -1,0 +1,38 @@
+"""Which requests are refused before their secret is looked at: a browser or an attack may have sent them. Pure."""
+
+import ipaddress
+from collections.abc import Collection, Mapping
+from urllib.parse import urlsplit
+
+_BROWSER_HEADERS = ("Origin", "Sec-Fetch-Site", "Referer")
+
+
+def check_request(headers: Mapping[str, str], hosts: Collection[str]) -> tuple[int, str] | None:
+    """The status and the sentence; None: it is let in. ``hosts``: the names by which we may be called."""
+    if any(name in headers for name in _BROWSER_HEADERS):
+        return 403, "A browser is no source: any page could have made it ask."
+    if host_name_of(headers.get("Host", "")) not in hosts:
+        return 421, "We are not called by this Host. Add the name to hosts in [monitor-bridge]."
+    # All of them: a second header of this name counts as well.
+    if any(name.lower() == "content-encoding" and value.lower() != "identity" for name, value in headers.items()):
+        return 415, "Send the payload without a Content-Encoding."
+    return None
+
+
+def host_name_of(host: str) -> str:
+    """The name in a Host header, without its port."""
+    try:
+        name = urlsplit(f"//{host.strip()}").hostname or ""
+    except ValueError:
+        return ""
+    return normalize_address(name) or name.rstrip(".")
+
+
+def normalize_address(text: str) -> str:
+    """An address in the one form for all; empty: it is none."""
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return ""
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return str(mapped or address)

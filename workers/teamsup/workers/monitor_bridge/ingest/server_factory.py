@@ -1,0 +1,40 @@
+"""Whether there is anybody to be heard over HTTP."""
+
+from typing import TYPE_CHECKING
+
+from teamsup.config.loader import Config
+from teamsup.config.sections import MonitorSection
+from teamsup.config.source_section import SourceSection, check_sources, parse_address
+from teamsup.hub import MessageHub, NotConfigured
+
+from .batch import PrepareAlerts, StoreAlerts
+
+if TYPE_CHECKING:
+    from .webhook_server import ReportState, WebhookServer
+
+
+def create_server(
+    hub: MessageHub, settings: Config, take: StoreAlerts, prepare: PrepareAlerts, report: "ReportState | None" = None
+) -> "WebhookServer | None":
+    """What hears the sources of teamsup.toml, if there are any. Raises NotConfigured."""
+    section = settings.section("monitor-bridge", MonitorSection)
+    listen = section.listen
+    sources = settings.sections_of("source", SourceSection)
+    try:
+        check_sources(listen, sources)
+    except ValueError as error:
+        raise NotConfigured(f"{settings.path}: {error}.") from error
+    if not sources:
+        return None
+    from .webhook_server import WebhookServer  # brings an HTTP server with it, which most teams need not
+
+    return WebhookServer(
+        hub,
+        take,
+        parse_address(listen),
+        sources,
+        hosts=section.hosts,
+        trusted_proxies=section.trusted_proxies,
+        prepare=prepare,
+        report=report,
+    )

@@ -1,0 +1,137 @@
+"""A silence in Alertmanager for what somebody takes care of, so that it does not go on about it."""
+
+import asyncio
+import json
+import re
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+from teamsup.terminal.formatting import sanitize
+
+from ..incidents.incident import Incident
+from ..ingest.sources.payload import parse_time
+
+_TIMEOUT_SECONDS = 10.0
+_MAX_BYTES = 64 * 2**20
+_OWN_COMMENT = re.compile(r"teamsup (?P<team>\S+): incident (?P<incident>\d{1,17}),")
+
+
+class SilenceFailed(Exception):
+    """Alertmanager did not do it; the text says why."""
+
+
+def build_silence(
+    labels: Mapping[str, str], who: str, comment: str, now: datetime, seconds: float
+) -> dict[str, object]:
+    """What Alertmanager's ``POST /api/v2/silences`` wants. Pure."""
+    matchers = [
+        {"name": name, "value": value, "isRegex": False, "isEqual": True} for name, value in sorted(labels.items())
+    ]
+    until = now + timedelta(seconds=seconds)
+    return {
+        "matchers": matchers,
+        "startsAt": now.astimezone(UTC).isoformat(),
+        "endsAt": until.astimezone(UTC).isoformat(),
+        "createdBy": who[:200] or "teamsup",
+        "comment": comment[:500],
+    }
+
+
+async def create_silence(url: str, silence: Mapping[str, object]) -> None:
+    """Make it. Raises NotSilenced."""
+    await _request(url, "silences", "POST", json.dumps(silence).encode())
+
+
+async def fetch_firing(url: str) -> list[tuple[str, dict[str, str]]]:
+    """The fingerprints and labels of all that fires there, silenced or not. Raises NotSilenced."""
+    alerts = _as_objects(await _request(url, "alerts"))
+    return [(str(alert.get("fingerprint") or ""), labels) for alert in alerts if (labels := _labels_of(alert))]
+
+
+async def fetch_start_time(url: str) -> datetime | None:
+    """Since when that Alertmanager runs, if it says so. Raises NotSilenced."""
+    said = await _request(url, "status")
+    written = said.get("uptime") if isinstance(said, dict) else None
+    try:
+        return parse_time(written) if isinstance(written, str) else None
+    except (ValueError, OverflowError):
+        return None
+
+
+async def list_own_silences(url: str, team: str) -> dict[str, tuple[int, dict[str, str]]]:
+    """Which silences of ours count there: for which incident each is, and for which labels. Raises NotSilenced."""
+    found = {}
+    for each in _as_objects(await _request(url, "silences")):
+        status, number = each.get("status"), _OWN_COMMENT.match(str(each.get("comment")))
+        is_active = isinstance(status, dict) and status.get("state") == "active"
+        if is_active and number is not None and number["team"] == team:
+            matched = {str(one.get("name")): str(one.get("value")) for one in _as_objects(each.get("matchers"))}
+            found[str(each.get("id"))] = int(number["incident"]), matched
+    return found
+
+
+async def expire_silence(url: str, number: str) -> None:
+    """End a silence. Raises NotSilenced."""
+    await _request(url, f"silence/{quote(number, safe='')}", "DELETE")
+
+
+def build_comment(team: str, incident: Incident, who: str) -> str:
+    """By which ours are known."""
+    return f"teamsup {team}: incident {incident.id}, acknowledged by {who}"
+
+
+def compare_firing(
+    incidents: Sequence[Incident], fires: Sequence[tuple[str, Mapping[str, str]]], seen: Collection[int]
+) -> tuple[set[int], list[Incident]]:
+    """Which of these fire there, and which have done so before and do no more: a silenced alert ends without a word.
+    What never was seen there may only have another form there. Pure."""
+    known = {fingerprint for fingerprint, _ in fires if fingerprint}
+    present = {frozenset(labels.items()) for _, labels in fires}
+    here = {each.id for each in incidents if each.key in known or frozenset(each.labels.items()) in present}
+    return here, [each for each in incidents if each.id in seen and each.id not in here]
+
+
+def _as_objects(said: object) -> list[dict[str, Any]]:
+    return [each for each in said if isinstance(each, dict)] if isinstance(said, list) else []
+
+
+def _labels_of(alert: Mapping[str, Any]) -> dict[str, str]:
+    labels = alert.get("labels")
+    return {str(name): str(value) for name, value in labels.items()} if isinstance(labels, dict) else {}
+
+
+async def _request(url: str, what: str, method: str = "GET", data: bytes | None = None) -> Any:  # noqa: ANN401 - any JSON
+    """Whatever is wrong with what is there, or slow, it is NotSilenced."""
+    import aiohttp  # only for those who silence
+
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS)) as session,
+            session.request(
+                method,
+                f"{url.rstrip('/')}/api/v2/{what}",
+                data=data,
+                headers={"Content-Type": "application/json"},
+                allow_redirects=False,
+            ) as answer,
+        ):
+            if not 200 <= answer.status < 300:
+                raise SilenceFailed(f"it answered {answer.status}")
+            content = bytearray()
+            async for piece in answer.content.iter_any():
+                content += piece
+                if len(content) > _MAX_BYTES:
+                    raise SilenceFailed("its answer is too large")
+    except TimeoutError as error:
+        raise SilenceFailed(f"it did not answer within {_TIMEOUT_SECONDS:g} s") from error
+    except aiohttp.InvalidURL as error:  # whose text may have a password
+        raise SilenceFailed("silence_url is no address") from error
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise SilenceFailed(sanitize(reason)[:200]) from error
+    try:
+        return await asyncio.to_thread(json.loads, content) if content.strip() else None
+    except (ValueError, RecursionError) as error:
+        raise SilenceFailed("its answer is no JSON: is this Alertmanager?") from error

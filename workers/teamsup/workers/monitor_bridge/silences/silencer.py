@@ -1,0 +1,185 @@
+"""Has sources be quiet about what somebody takes care of, and finds out by asking when that is over."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+
+from teamsup.config.source_section import SourceSection
+from teamsup.hub import MessageHub, TeamsupError
+from teamsup.hub.timestamps import format_time
+
+from ..checks.staleness import StalenessCheck
+from ..incident_service import IncidentService
+from ..incidents import incident, rendering
+from ..incidents.alert import Alert
+from ..incidents.incident import Incident
+from ..incidents.routes import USER_COMM
+from . import alertmanager_api
+
+_CHECK_INTERVALS = 6
+_MAX_FAILURES = 3  # of a source that does not do it, before the others of it are not tried
+_STARTUP_SECONDS = 300.0  # in which an Alertmanager that was started anew is told again of all that fires
+
+ReportState = Callable[[str, str], Awaitable[None]]
+"""Says what cannot be done, by its cause; an empty reason: it can."""
+
+
+async def _ignore_report(_cause: str, _reason: str) -> None:
+    pass
+
+
+class Silencer:
+    """For sources with a ``silence_url``."""
+
+    def __init__(
+        self,
+        hub: MessageHub,
+        sources: Mapping[str, SourceSection],
+        incidents: IncidentService,
+        interval_seconds: float,
+        report: ReportState = _ignore_report,
+        staleness: StalenessCheck | None = None,
+    ) -> None:
+        self._hub = hub
+        self._sources = {name: source for name, source in sources.items() if source.silence_url}
+        self._with_silences = set(self._sources)
+        """Where silences of ours may be, also from before we were started."""
+        self._incidents = incidents
+        self._interval_seconds = _CHECK_INTERVALS * interval_seconds
+        self._report = report
+        self._staleness = staleness or StalenessCheck(hub, sources, incidents)
+        self._log = logging.getLogger("monitor-bridge")
+
+    async def silence_acknowledged(self, acknowledged: Sequence[Incident]) -> None:
+        """Silence them, where that is wanted; people hear once where and why it failed."""
+        for name, source in self._sources.items():
+            wanted = [each.id for each in acknowledged if each.source == name and each.labels]
+            failed: list[Incident] = []
+            why = ""
+            try:
+                for number in wanted:
+                    each = await asyncio.to_thread(incident.get_incident, self._hub, number)
+                    if each.state != incident.ACKNOWLEDGED:
+                        continue
+                    try:
+                        if len(failed) < _MAX_FAILURES:
+                            await self._create_silence(each, source)
+                            continue
+                    except alertmanager_api.SilenceFailed as error:
+                        why = str(error)
+                    failed.append(each)
+                if failed:
+                    self._log.error("%s of %s are not silenced: %s", len(failed), name, why)
+                    await asyncio.to_thread(self._report_failure, failed, why)
+                if wanted:
+                    with contextlib.suppress(alertmanager_api.SilenceFailed):
+                        # So that its end is known for one, however soon that comes.
+                        await self._check_source(name, source)
+            except TeamsupError as error:
+                self._log.error("what is acknowledged of %s is not silenced: %s", name, error)
+
+    async def run(self) -> None:
+        """Look now and then whether what is silenced or not repeated is over: its source may not say so."""
+        while True:
+            await asyncio.sleep(self._interval_seconds)
+            for name, source in self._sources.items():
+                try:
+                    await self._check_source(name, source)
+                    if name in self._with_silences:
+                        await self._expire_silences(name, source)
+                except (alertmanager_api.SilenceFailed, TeamsupError) as error:
+                    await self._report(f"silences of {name}", f"{name} cannot be asked what fires there: {error}.")
+                else:
+                    await self._report(f"silences of {name}", "")
+            try:
+                await asyncio.to_thread(self._staleness.report_stale)
+            except TeamsupError as error:
+                await self._report("staleness", f"Who is not heard of any more could not be stored: {error}")
+            else:
+                await self._report("staleness", "")
+
+    async def _create_silence(self, each: Incident, source: SourceSection) -> None:
+        who = each.acknowledged_by or self._hub.agent or ""
+        comment = alertmanager_api.build_comment(self._hub.team.name, each, who)
+        self._with_silences.add(each.source)
+        wanted = alertmanager_api.build_silence(each.labels, who, comment, datetime.now(UTC), source.silence_seconds)
+        await alertmanager_api.create_silence(source.silence_url, wanted)
+
+    async def _check_source(self, name: str, source: SourceSection) -> None:
+        if not any(await asyncio.to_thread(self._candidates, name)):
+            return
+        fires = await alertmanager_api.fetch_firing(source.silence_url)
+        if over := await asyncio.to_thread(self._update_seen, name, fires):
+            started = await alertmanager_api.fetch_start_time(source.silence_url)
+            await asyncio.to_thread(self._resolve, name, over, started)
+
+    def _open_incidents(self, name: str) -> list[Incident]:
+        return [each for each in incident.open_incidents(self._hub) if each.source == name]
+
+    def _acknowledged(self, name: str) -> list[Incident]:
+        return [each for each in self._open_incidents(name) if each.state == incident.ACKNOWLEDGED]
+
+    def _candidates(self, name: str) -> tuple[list[Incident], list[Incident], list[Incident]]:
+        """What may be over without a word; what should have been repeated by now; what was not seen there yet."""
+        found = self._open_incidents(name)
+        rows = self._hub.query("SELECT id FROM incidents WHERE seen_there = 1 AND state <> 'resolved'")
+        seen = {row["id"] for row in rows}
+        acknowledged = [each for each in found if each.state == incident.ACKNOWLEDGED]
+        return acknowledged, self._staleness.find_overdue(found), [each for each in found if each.id not in seen]
+
+    def _update_seen(self, name: str, fires: Sequence[tuple[str, Mapping[str, str]]]) -> list[Incident]:
+        """What fires there no more."""
+        acknowledged, overdue, unseen = self._candidates(name)
+        may_end = {each.id: each for each in (*acknowledged, *overdue)}
+        new = {each.id for each in unseen}
+        here, over = alertmanager_api.compare_firing([*may_end.values(), *unseen], fires, may_end.keys() - new)
+        now = format_time(self._staleness.now)
+        with self._hub.transaction():
+            for number in here & new:
+                self._hub.execute("UPDATE incidents SET seen_there = 1 WHERE id = ?", (number,))
+            for number in here & {each.id for each in overdue}:
+                self._hub.execute("UPDATE incidents SET last_seen = ?, stale_at = NULL WHERE id = ?", (now, number))
+        return over
+
+    def _resolve(self, name: str, over: Sequence[Incident], started: datetime | None) -> None:
+        """One that was started anew may not have been told yet what fires."""
+        is_new = started is not None and (datetime.now(UTC) - started).total_seconds() < _STARTUP_SECONDS
+        known = [each for each in over if not (is_new and started and started > _last_known_firing(each))]
+        if known:
+            self._incidents.ingest(name, [Alert(name, each.key, is_firing=False, title=each.title) for each in known])
+
+    async def _expire_silences(self, name: str, source: SourceSection) -> None:
+        """What is over is not to be silent when it comes back."""
+        self._with_silences.discard(name)
+        is_done = False
+        try:
+            silences = await alertmanager_api.list_own_silences(source.silence_url, self._hub.team.name)
+            acknowledged = {each.id for each in await asyncio.to_thread(self._acknowledged, name)}
+            for number, (about, labels) in silences.items():
+                if about not in acknowledged and await asyncio.to_thread(self._is_silence_for, name, about, labels):
+                    await alertmanager_api.expire_silence(source.silence_url, number)
+            is_done = not acknowledged
+        finally:
+            if not is_done:
+                self._with_silences.add(name)
+
+    def _is_silence_for(self, name: str, number: int, labels: Mapping[str, str]) -> bool:
+        """Whether that silence was made for this incident, and not by a team of the same name elsewhere."""
+        try:
+            found = incident.get_incident(self._hub, number)
+        except incident.UnknownIncident:
+            return False
+        return found.source == name and dict(found.labels) == dict(labels)
+
+    def _report_failure(self, failed: Sequence[Incident], why: str) -> None:
+        with self._hub.transaction():
+            if (conversation := self._incidents.groups.get(failed[0].first)) is not None:
+                text = rendering.render_silence_failure(failed, why)
+                self._incidents.groups.send(conversation, USER_COMM, text, "silence")
+
+
+def _last_known_firing(each: Incident) -> datetime:
+    """When it was known last that it fires there, or that somebody wants it to be silent."""
+    return each.acknowledged_at or each.last_seen or datetime.min.replace(tzinfo=UTC)

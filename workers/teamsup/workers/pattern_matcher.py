@@ -1,0 +1,58 @@
+"""Looking for the patterns of teamsup.toml in what strangers write, with an end to it.
+
+Some regular expressions take years over some lines; ``regex`` gives up when it is told. Only those who have patterns
+import it.
+"""
+
+import functools
+import time
+from collections import Counter
+from typing import Any
+
+TIMEOUT_SECONDS = 0.2
+"""For each look, of this thread's own time."""
+_MAX_TRIES = 3
+"""So often the clock may run out while others had the processor; and so often a pattern may be slow in one search."""
+
+
+class PatternMatcher:
+    """Finds patterns, and remembers one that was too slow."""
+
+    def __init__(self) -> None:
+        self.slow_pattern = ""
+
+    def start_search(self) -> "PatternSearch":
+        """One search through what belongs together."""
+        return PatternSearch(self)
+
+
+class PatternSearch:
+    """Looks for patterns in texts that came together. One that was too slow ``_TRIES`` times fits nothing more."""
+
+    def __init__(self, patterns: PatternMatcher) -> None:
+        self._matcher = patterns
+        self._slow_counts: Counter[str] = Counter()
+
+    def matches(self, pattern: str, text: str, *, whole: bool = False, ignore_case: bool = False) -> bool:
+        """Whether the pattern is in the text, or is all of it. One that takes too long does not fit."""
+        if self._slow_counts[pattern] >= _MAX_TRIES:
+            return False
+        compiled = _compile(pattern, ignore_case)
+        look = compiled.fullmatch if whole else compiled.search
+        for _ in range(_MAX_TRIES):
+            began = time.thread_time()
+            try:
+                return look(text, timeout=TIMEOUT_SECONDS) is not None
+            except TimeoutError:
+                if time.thread_time() - began >= TIMEOUT_SECONDS / 2:
+                    break
+        self._slow_counts[pattern] += 1
+        self._matcher.slow_pattern = pattern
+        return False
+
+
+@functools.lru_cache(256)
+def _compile(pattern: str, ignore_case: bool) -> Any:  # noqa: ANN401 - regex.Pattern, which is not imported above
+    import regex
+
+    return regex.compile(pattern, regex.IGNORECASE if ignore_case else 0)

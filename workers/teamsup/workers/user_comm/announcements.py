@@ -1,0 +1,76 @@
+"""News for people: told in every place where people are. What they were told on Discord with buttons says there what
+became of it."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from teamsup.config.sections import GatewaySection
+from teamsup.hub import Delivery, MessageHub
+
+from .people import GATEWAY, announcement_recipients, attribute_to_sender, forwarded_metadata
+
+BUTTONS_CLOSED = "settled"
+_RETRY_SECONDS = 10.0
+_ANNOUNCED = """
+    SELECT message_id FROM messages AS m WHERE m.message_id = :shown AND m.sender = :me AND m.recipient = :gateway
+      AND (:is_over OR NOT EXISTS (SELECT 1 FROM messages WHERE reply_to = :shown AND message_type = :settled))
+"""
+
+
+class Announcer:
+    """Its verbs block, and raise the hub's errors."""
+
+    def __init__(self, hub: MessageHub, gateway: Callable[[], GatewaySection]) -> None:
+        self._hub = hub
+        self._gateway = gateway
+
+    def announce(self, delivery: Delivery) -> None:
+        """Pass news on to everybody who has ever been at a console, and to the gateway's home channel; they are kept
+        for those who are not there."""
+        news = delivery.message
+        home = self._gateway().home_channel
+        people = announcement_recipients(self._hub, home=home != 0)
+        if not people:
+            self._hub.release(delivery, delay=_RETRY_SECONDS)
+            return
+        texts = {place: attribute_to_sender(news, place) for place in dict.fromkeys(people)}
+        with self._hub.transaction():
+            for person in people:
+                if person == GATEWAY and news.metadata.get("answered_in") == f"discord:{home}":
+                    continue  # everybody there has read the answer
+                has_buttons = person == GATEWAY and news.metadata.get("commands")
+                self._hub.send(
+                    person,
+                    texts[person],
+                    message_type="notification",
+                    priority=news.priority,
+                    metadata=forwarded_metadata(news),
+                    message_id=_announcement_id(news.id) if has_buttons else None,
+                )
+            if GATEWAY in people and isinstance(settled := news.metadata.get(BUTTONS_CLOSED), Mapping):
+                self._disable_buttons(settled, news.conversation_id)
+            self._hub.acknowledge(delivery, outcome=f"passed on to {len(people)}")
+
+    def _disable_buttons(self, settled: Mapping[str, Any], conversation: str | None) -> None:
+        """Have the buttons end of what was told with them: once when it is taken care of, and once when it is over."""
+        for number in settled.get("messages") or ():
+            values = {
+                "shown": _announcement_id(number),
+                "me": self._hub.agent,
+                "gateway": GATEWAY,
+                "is_over": bool(settled.get("is_over")),
+                "settled": BUTTONS_CLOSED,
+            }
+            for row in self._hub.query(_ANNOUNCED, values):
+                self._hub.send(
+                    GATEWAY,
+                    str(settled.get("words")),
+                    message_type=BUTTONS_CLOSED,
+                    conversation_id=conversation,
+                    reply_to=row["message_id"],
+                )
+
+
+def _announcement_id(number: int) -> str:
+    """The message that shows on Discord what that one told."""
+    return f"shown:{number}"

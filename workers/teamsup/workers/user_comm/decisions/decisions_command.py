@@ -1,0 +1,122 @@
+"""``teamsup decisions``: what people are to decide, and deciding it."""
+
+import argparse
+import json
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from teamsup.hub import CallerError, MessageHub, Team
+from teamsup.hub.validation import quote
+from teamsup.terminal.console import DEFAULT_RECIPIENT, ask_once
+from teamsup.terminal.formatting import sanitize
+from teamsup.terminal.hints import command_hint, find_team
+
+from . import rendering as words
+from .decision import DECISION_ANSWER, Decision
+from .table import DecisionTable, to_metadata
+
+_MAX_LISTED = 1000
+_EXIT_CODES = {
+    "unknown": os.EX_NOUSER,
+    "not allowed": os.EX_NOPERM,
+    "own": os.EX_NOPERM,
+    "no such option": os.EX_DATAERR,
+}
+
+
+class DecisionRejected(CallerError):
+    """user_comm has refused the answer; the text is its own."""
+
+    def __init__(self, sentence: str, why: str) -> None:
+        super().__init__(sentence)
+        self.exit_code = _EXIT_CODES.get(why, 1)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Show what people are to decide, and decide it."
+    parser.add_argument("--all", action="store_true", help=f"also what is decided or over, the newest {_MAX_LISTED:,}")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.set_defaults(verb=_list)
+    answer = parser.add_subparsers(metavar="VERB").add_parser(
+        "answer",
+        help="decide one",
+        description="Decide one. Ends with 0 when that counts, 67 when there is no such decision, 65 when it has no "
+        "such option, 77 when you may not decide it, 1 when it is over already, 69 when user_comm does not answer.",
+    )
+    answer.add_argument("id", help="its number")
+    answer.add_argument("answer", nargs="+", help="an option, its number, or your words")
+    answer.add_argument("--team", metavar="NAME", default=argparse.SUPPRESS, help="the team")
+    answer.add_argument(
+        "--timeout", type=seconds, default=10.0, metavar="SECONDS", help="how long to wait (default: 10)"
+    )
+    answer.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="for programs")
+    answer.set_defaults(verb=_answer)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    arguments.verb(find_team(arguments.team), arguments)
+    return 0
+
+
+def _list(team: Team, arguments: argparse.Namespace) -> None:
+    with MessageHub(team) as hub:
+        table = DecisionTable(hub)
+        found = table.latest(_MAX_LISTED) if arguments.all else table.pending()
+    if arguments.json:
+        print(json.dumps({"decisions": [_as_json(decision) for decision in found]}, ensure_ascii=False))
+        return
+    print(
+        "\n".join(_render_lines(found))
+        or ("Nothing was ever to be decided." if arguments.all else "Nothing is to be decided.")
+    )
+    if any(decision.state == "open" for decision in found):
+        print(f"Decide with: {command_hint(team, 'decisions', 'answer', 'ID', 'ANSWER')}")
+
+
+def _answer(team: Team, arguments: argparse.Namespace) -> None:
+    number = str(arguments.id).strip().removeprefix("#")
+    if not (number.isascii() and number.isdecimal()):
+        raise DecisionRejected(
+            f"{quote(arguments.id)} is no decision's number; see: {command_hint(team, 'decisions')}", "unknown"
+        )
+    told = ask_once(
+        team,
+        DEFAULT_RECIPIENT,
+        " ".join(arguments.answer),
+        arguments.timeout,
+        message_type=DECISION_ANSWER,
+        metadata={"decision": int(number[:18])},
+    )
+    if told.message_type == "error":
+        raise DecisionRejected(told.content, str(told.metadata.get("refused")))
+    about = {key: value for key, value in told.metadata.items() if key != "from"}
+    print(json.dumps(about, ensure_ascii=False) if arguments.json else sanitize(told.content))
+
+
+def _render_lines(found: Sequence[Decision]) -> list[str]:
+    now = datetime.now(UTC)
+    return [sanitize(words.render_line(decision, now)) for decision in found]
+
+
+def _as_json(decision: Decision) -> dict[str, Any]:
+    moments = {"asked_at": decision.asked_at, "deadline": decision.deadline, "decided_at": decision.decided_at}
+    return {
+        **to_metadata(decision),
+        "asked_by": decision.asked_by,
+        "text": decision.text,
+        "options": decision.spec.options,
+        "deciders": decision.spec.deciders,
+        "default": decision.spec.default,
+        "default_denies": decision.spec.default_denies,
+        **{name: None if moment is None else moment.isoformat() for name, moment in moments.items()},
+    }
+
+
+def seconds(text: str) -> float:
+    """How argparse names it in its refusal."""
+    number = float(text)
+    if not 0 < number <= 86400:
+        raise ValueError
+    return number

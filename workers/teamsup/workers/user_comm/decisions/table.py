@@ -1,0 +1,182 @@
+"""The decisions that the team's database keeps, and the messages that show them."""
+
+import json
+import sqlite3
+from datetime import UTC, datetime
+from typing import Any
+
+from teamsup.hub import Message, MessageHub
+from teamsup.hub.models import PRIORITIES
+from teamsup.hub.timestamps import format_time, parse_time
+
+from .decision import Decision, DecisionSpec, DecisionState
+
+_SELECT = """
+    SELECT d.*, m.message_id, m.content, m.priority, m.created_at FROM decisions AS d JOIN messages AS m
+      ON m.id = d.question
+"""
+_FIRST_SEEN = """
+    SELECT p.place, min(d.done_at) FROM decision_places AS p JOIN deliveries AS d ON d.message = p.message
+      WHERE p.question = ? AND d.state = 'done' AND coalesce(d.outcome, '') NOT LIKE 'refused%'
+        AND d.outcome IS NOT 'not for Discord' GROUP BY p.place
+"""
+_UNREAD_BEFORE_DEADLINE = """
+    SELECT 1 FROM deliveries AS d JOIN messages AS m ON m.id = d.message
+      WHERE d.recipient = ? AND d.done_at IS NULL AND d.available_at IS NULL
+        AND m.created_at < (SELECT deadline FROM decisions WHERE question = ?) LIMIT 1
+"""
+# A thread that the gateway has made is a conversation of its own. CROSS JOIN begins with the decisions, of which there
+# are fewer than places.
+_SHOWN_IN = """
+    SELECT p.question FROM decisions AS o CROSS JOIN decision_places AS p ON p.question = o.question
+      JOIN messages AS m ON m.id = p.message JOIN deliveries AS d ON d.message = p.message
+      WHERE (o.state = 'open' OR o.decided_at >= :since) AND p.place = :place AND d.read_at IS NOT NULL
+        AND (:place <> 'gateway' OR m.conversation_id = :conversation OR EXISTS (SELECT 1 FROM discord_pieces AS x
+          WHERE x.message = p.message AND 'discord:' || x.channel = :conversation))
+      GROUP BY p.question ORDER BY max(p.message) DESC
+"""
+
+
+class DecisionTable:
+    """Reads and writes; in a transaction, as part of it."""
+
+    def __init__(self, hub: MessageHub) -> None:
+        self._hub = hub
+
+    def get(self, number: int) -> Decision | None:
+        found = self._select("WHERE d.question = ?", number)
+        return found[0] if found else None
+
+    def pending(self) -> list[Decision]:
+        """What is to be decided, the oldest first."""
+        return self._select("WHERE d.state = 'open' ORDER BY d.question")
+
+    def latest(self, limit: int) -> list[Decision]:
+        """The last that were asked, whatever has become of them, the oldest first."""
+        return self._select("ORDER BY d.question DESC LIMIT ?", limit)[::-1]
+
+    def open_in_reply_to(self, message_id: str) -> list[Decision]:
+        """What is to be decided of that."""
+        return self._select("WHERE m.reply_to = ? AND d.state = 'open'", message_id)
+
+    def insert(self, message: Message, asked: DecisionSpec, *, everywhere: bool) -> Decision:
+        """Asked by that message, which may be known already."""
+        deadline = None if message.expires_at is None else format_time(message.expires_at.timestamp())
+        options = json.dumps(asked.options, ensure_ascii=False)
+        self._hub.execute(
+            "INSERT OR IGNORE INTO decisions (question, asked_by, options, deciders, fallback, denies, deadline,"
+            " everywhere) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                message.id,
+                message.sender,
+                options,
+                json.dumps(asked.deciders),
+                asked.default,
+                asked.default_denies,
+                deadline,
+                everywhere,
+            ),
+        )
+        return self._select("WHERE d.question = ?", message.id)[0]
+
+    def close(
+        self, number: int, state: DecisionState, answer: str | None, person: str | None, name: str | None, now: float
+    ) -> Decision:
+        """What has become of it, and by whom."""
+        self._hub.execute(
+            "UPDATE decisions SET state = ?, answer = ?, person = ?, decided_by = ?, decided_at = ? WHERE question = ?",
+            (state, answer, person, name, format_time(now), number),
+        )
+        # From now on it is the agent again for which somebody waits.
+        self._hub.execute(
+            "UPDATE relays SET begun_at = ?, reminded_at = NULL WHERE message IN"
+            " (SELECT r.id FROM messages AS q JOIN messages AS r ON r.message_id = q.reply_to WHERE q.id = ?)",
+            (format_time(now), number),
+        )
+        return self._select("WHERE d.question = ?", number)[0]
+
+    def set_reminded(self, number: int, now: float) -> None:
+        self._hub.execute("UPDATE decisions SET reminded_at = ? WHERE question = ?", (format_time(now), number))
+
+    def add_showing(self, number: int, message: Message, place: str) -> None:
+        """That message shows it there."""
+        self._hub.execute("INSERT INTO decision_places VALUES (?, ?, ?)", (message.id, number, place))
+
+    def showings(self, number: int) -> list[tuple[Message, str]]:
+        """The messages that show it, the last first, and where."""
+        sql = "SELECT message, place FROM decision_places WHERE question = ? ORDER BY message DESC"
+        return [(self._hub.message(f"#{row[0]}"), row[1]) for row in self._hub.query(sql, (number,))]
+
+    def recipients_of(self, number: int) -> set[str]:
+        """Where it is shown."""
+        return {row[0] for row in self._hub.query("SELECT place FROM decision_places WHERE question = ?", (number,))}
+
+    def first_seen_by_recipient(self, number: int) -> dict[str, datetime]:
+        """Where people have been shown it, and since when."""
+        reached = ((row[0], parse_time(row[1])) for row in self._hub.query(_FIRST_SEEN, (number,)))
+        return {place: moment for place, moment in reached if moment is not None}
+
+    def has_unread_before_deadline(self, decision: Decision) -> bool:
+        """Whether something that was written before its deadline is still to be read by us."""
+        return bool(self._hub.query(_UNREAD_BEFORE_DEADLINE, (self._hub.agent, decision.number)))
+
+    def shown_in(self, place: str, conversation: str | None, since: float) -> list[Decision]:
+        """What was shown there, the last first: what is open, or ended only since then."""
+        values = {"place": place, "conversation": conversation, "since": format_time(since)}
+        found = (self.get(row[0]) for row in self._hub.query(_SHOWN_IN, values))
+        return [decision for decision in found if decision is not None]
+
+    def decision_shown_by(self, message_id: str) -> int | None:
+        """The number of the decision that this message shows, or asks for."""
+        rows = self._hub.query(
+            "SELECT coalesce(p.question, d.question) FROM messages AS m"
+            " LEFT JOIN decision_places AS p ON p.message = m.id LEFT JOIN decisions AS d ON d.question = m.id"
+            " WHERE m.message_id = ?",
+            (message_id,),
+        )
+        return rows[0][0] if rows else None
+
+    def _select(self, where: str, *values: object) -> list[Decision]:
+        return [_to_decision(row) for row in self._hub.query(_SELECT + where, values)]
+
+
+def to_metadata(decision: Decision) -> dict[str, Any]:
+    """What programs are told of it. ``chosen`` is the number of an option, from 0; ``at`` is in Unix seconds."""
+    return {
+        "decision": decision.number,
+        "state": decision.state,
+        "answer": decision.answer,
+        "chosen": decision.option_index,
+        "by": decision.decided_by,
+        "person": decision.decided_by_id,
+        "at": None if decision.decided_at is None else int(decision.decided_at.timestamp()),
+    }
+
+
+def _to_decision(row: sqlite3.Row) -> Decision:
+    return Decision(
+        row["question"],
+        row["message_id"],
+        row["asked_by"],
+        row["content"],
+        row["priority"] if row["priority"] in PRIORITIES else "normal",
+        parse_time(row["created_at"]) or datetime.now(UTC),
+        DecisionSpec(_parse_texts(row["options"]), _parse_texts(row["deciders"]), row["fallback"], row["denies"] == 1),
+        parse_time(row["deadline"]),
+        bool(row["everywhere"]),
+        row["state"],
+        row["answer"],
+        row["person"],
+        row["decided_by"],
+        parse_time(row["decided_at"]),
+        parse_time(row["reminded_at"]),
+    )
+
+
+def _parse_texts(stored: object) -> tuple[str, ...]:
+    """A list of ours; the tables are open to everybody, so it may be anything."""
+    try:
+        found = json.loads(str(stored))
+    except ValueError:
+        return ()
+    return tuple(str(each) for each in found) if isinstance(found, list) else ()

@@ -1,0 +1,144 @@
+"""Honest progress: what a person is told of an agent that they wait for, and when it is reminded or given up. Pure."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from teamsup.config.sections import UserCommSection
+from teamsup.hub import Agent
+from teamsup.hub.models import OFFLINE, ONLINE
+from teamsup.terminal.formatting import format_duration, sanitize
+
+from ..people import shorten
+
+_MAX_NOTE = 200
+_MAX_STATUS = 40
+_RETIRED = "retired"
+
+
+@dataclass(frozen=True)
+class RequestStatus:
+    """How far an agent is with what it was asked."""
+
+    agent: Agent
+    number: int
+    """Of the message that the agent has."""
+    waiting_since: datetime
+    is_offered: bool = False
+    is_read: bool = False
+    is_completed: bool = False
+    """Its reader has ended it, without an answer."""
+    is_reminded: bool = False
+    report: str = ""
+    """What it has told of it last by itself."""
+
+
+@dataclass(frozen=True)
+class ProgressTimeouts:
+    """After how many seconds what is done."""
+
+    unread: float
+    remind: float
+    give_up: float
+
+    @classmethod
+    def from_section(cls, section: UserCommSection, unread: float) -> "ProgressTimeouts":
+        return cls(unread, section.remind_seconds, section.give_up_seconds)
+
+
+@dataclass(frozen=True)
+class NextAction:
+    """What is to be done about it now."""
+
+    sentence: str
+    """How it stands; told where the person was told something else."""
+    remind: bool = False
+    give_up: bool = False
+
+
+def decide_next_action(standing: RequestStatus, patience: ProgressTimeouts, now: datetime) -> NextAction:
+    """An agent that has not read cannot be reminded, and is not given up: the message waits for it."""
+    age = (now - standing.waiting_since).total_seconds()
+    if standing.is_read or standing.is_completed:
+        if age >= patience.give_up:
+            return NextAction(_describe_given_up(standing, patience), give_up=True)
+        remind = age >= patience.remind and not standing.is_reminded and standing.agent.kind != _RETIRED
+        reminded = standing.is_reminded or remind
+        return NextAction(_describe_read(standing, now, reminded=reminded), remind=remind)
+    return NextAction(_describe_unread(standing, age, patience, now))
+
+
+def retired_agent(name: str) -> Agent:
+    """Stands for one that the team has forgotten."""
+    return Agent(name, _RETIRED, OFFLINE, None, {}, 0)
+
+
+def without_note(agent: Agent, now: datetime) -> Agent:
+    """The same agent without its own words for what it does, which may change at any moment."""
+    return replace(agent, metadata={}, status=ONLINE if agent.is_present(now) else agent.status)
+
+
+def describe_absence(agent: Agent, now: datetime) -> str:
+    """That it is not here, and since when. The words stay the same as time goes by."""
+    if agent.kind == _RETIRED:
+        return f"{agent.name} is not in this team any more"
+    if agent.last_heartbeat is None:
+        return f"{agent.name} is offline, never here yet"
+    how = "silent" if agent.status == ONLINE else _status_text(agent)
+    return f"{agent.name} is {how} since {format_clock(agent.last_heartbeat, now)}"
+
+
+def describe_report(name: str, report: str) -> str:
+    """What an agent has told of it by itself."""
+    return f"{name}: {shorten(sanitize(report), _MAX_NOTE)}"
+
+
+def format_clock(moment: datetime, now: datetime) -> str:
+    """As a clock of this machine shows it; with the day where that is another."""
+    local = moment.astimezone()
+    same_day = local.date() == now.astimezone().date()
+    return local.strftime("%H:%M" if same_day else "%d %b %H:%M")
+
+
+def _describe_unread(standing: RequestStatus, age: float, patience: ProgressTimeouts, now: datetime) -> str:
+    agent = standing.agent
+    if not agent.is_present(now):
+        return f"{describe_absence(agent, now)}; I keep your message."
+    if age >= patience.unread:
+        return f"{_describe_present(agent)} and has not read this yet; I keep your message (#{standing.number})."
+    if standing.is_offered:
+        return f"{_describe_present(agent)} and knows that your message waits."
+    return f"{_describe_present(agent)}; your message waits for it."
+
+
+def _describe_read(standing: RequestStatus, now: datetime, *, reminded: bool) -> str:
+    agent = standing.agent
+    again = "; I have reminded it" if reminded else ""
+    if not agent.is_present(now):
+        return f"{agent.name} has read it, but {describe_absence(agent, now).removeprefix(agent.name + ' ')}{again}."
+    if standing.report:
+        return describe_report(agent.name, standing.report) + (f"{again}." if again else "")
+    if standing.is_completed:
+        return f"{agent.name} has read it and gone on, so far without an answer{again}."
+    note = _note_text(agent)
+    if note or agent.status != ONLINE:
+        return f"{agent.name} is working on it{': ' + note if note else ''}{again}."
+    return f"{agent.name} has read it{again}."
+
+
+def _describe_given_up(standing: RequestStatus, patience: ProgressTimeouts) -> str:
+    waited = format_duration(patience.give_up)
+    return f"{standing.agent.name} has read it, but not answered within {waited}. If it still does, you get the answer."
+
+
+def _describe_present(agent: Agent) -> str:
+    note = _note_text(agent)
+    return f"{agent.name} is {_status_text(agent)}" + (f" ({note})" if note else "")
+
+
+def _status_text(agent: Agent) -> str:
+    return shorten(sanitize(agent.status), _MAX_STATUS)
+
+
+def _note_text(agent: Agent) -> str:
+    """In one line, whatever an agent has made of it."""
+    return shorten(sanitize(agent.note), _MAX_NOTE)

@@ -1,0 +1,209 @@
+"""Relays: the messages with which a question is passed on to agents, and the table of those that are open.
+
+What such a message notes in its metadata, ``question``, is the way back, also after years and restarts.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from teamsup.hub import Agent, Message, MessageHub, UnknownMessage
+from teamsup.hub.timestamps import format_time
+from teamsup.terminal.console import MORE_ANSWERS
+
+from ..conversations import NO_HISTORY, ConversationHistory, original_id
+from ..people import GATEWAY, name_of, person_of, shorten, split_context, truncate_to_limit
+from .progress import describe_report
+
+QUESTION_KEY = "question"
+QUESTION_REF_KEY = "about"
+"""The same in what else we tell an agent of a question: who replies to that answers the question."""
+_IS_WITHDRAWN = """
+    SELECT 1 FROM messages AS m JOIN messages AS said
+        ON said.message_id = m.message_id OR said.reply_to IN (m.message_id, m.reply_to)
+      WHERE m.message_id = :message AND m.sender = :me AND said.sender = :me AND said.message_type = 'deleted' LIMIT 1
+"""
+_WITHDRAWAL_TEXTS = {
+    "deleted": "The person has deleted this message.",
+    "stop": "The person has withdrawn this: stop.",
+}
+
+
+class Relays:
+    """Its verbs block, and raise the hub's errors."""
+
+    def __init__(self, hub: MessageHub) -> None:
+        self._hub = hub
+        self.on_withdrawn: Callable[[str], object] = lambda _: None
+        """Told of each message that we take back from an agent, in the same transaction."""
+
+    def send(
+        self,
+        agent: Agent,
+        words: str,
+        question: Message,
+        *,
+        context: str = "",
+        history: ConversationHistory = NO_HISTORY,
+        reply_to: str | None = None,
+    ) -> Message:
+        """Pass a question on. ``context`` is what the gateway has added to the person's words."""
+        root = self.original_of(question).id
+        metadata: dict[str, Any] = {
+            "from": name_of(question),
+            "person": person_of(question),
+            QUESTION_KEY: question.message_id,
+            "words": len(words),
+        }
+        if question.sender == GATEWAY:
+            metadata["origin"] = "Discord"
+        if history.people:
+            metadata["quotes"] = list(history.people)
+        relay = self._hub.send(
+            agent.name,
+            truncate_to_limit(f"{words}{context}{history.text}", metadata, question),
+            priority=question.priority,
+            metadata=metadata,
+            conversation_id=question.conversation_id,
+            reply_to=reply_to,
+        )
+        self._hub.execute("DELETE FROM relays WHERE question = ? AND agent = ?", (root, agent.name))
+        self._hub.execute(
+            "INSERT INTO relays (message, question, conversation, person, agent, begun_at) VALUES (?, ?, ?, ?, ?, ?)",
+            (relay.id, root, question.conversation_id, person_of(question), agent.name, format_time(time.time())),
+        )
+        return relay
+
+    def set_last_progress(self, relay: Message, told: str) -> None:
+        """What the person was told of it last."""
+        self._hub.execute("UPDATE relays SET told = ? WHERE message = ?", (told, relay.id))
+
+    def record_report(self, question: Message, report: Message) -> None:
+        """The person knows it now, and from now on waits anew."""
+        self._hub.execute(
+            "UPDATE relays SET told = ?, begun_at = ?, reminded_at = NULL WHERE question = ? AND agent = ?",
+            (
+                describe_report(report.sender, report.content),
+                format_time(time.time()),
+                self.original_of(question).id,
+                report.sender,
+            ),
+        )
+
+    def send_reminder(self, relay: Message, question: Message) -> None:
+        """Ask the agent again. Its answer to this is one to the question too."""
+        words = shorten(split_context(relay)[0], 200)
+        self._hub.send(
+            relay.recipient or self._hub.agent,
+            f'{name_of(question)} still waits for your answer to #{relay.id}: "{words}"',
+            metadata={key: value for key, value in relay.metadata.items() if key not in ("words", "quotes")},
+            conversation_id=relay.conversation_id,
+            reply_to=relay.message_id,
+        )
+
+    def relays_of(self, question: str, conversation: str | None) -> list[Message]:
+        """What we passed on of that question, in all its versions: ``discord:NUMBER`` and ``discord:NUMBER:TIME``."""
+        first = original_id(question)
+        rows = self._hub.query(
+            "SELECT message_id, json_extract(CASE WHEN json_valid(metadata) THEN metadata END, '$.question')"
+            " AS question FROM messages WHERE conversation_id IS ? AND sender = ? AND (question = ? OR question GLOB ?)"
+            " ORDER BY id",
+            (conversation, self._hub.agent, first, f"{first}:*"),
+        )
+        return [self._hub.message(row["message_id"]) for row in rows]
+
+    def question_of(self, message_id: str) -> Message | None:
+        """The question that we passed on with that message; None when we passed on none."""
+        try:
+            relay = self._hub.message(message_id)
+            if relay.sender == self._hub.agent and (
+                question := relay.metadata.get(QUESTION_KEY) or relay.metadata.get(QUESTION_REF_KEY)
+            ):
+                return self._hub.message(str(question))
+        except UnknownMessage:
+            pass
+        return None
+
+    def is_assigned_to(self, question: Message, agent: str) -> bool:
+        """Whether that question is open with that agent."""
+        values = (self.original_of(question).id, agent)
+        return bool(self._hub.query("SELECT 1 FROM relays WHERE question = ? AND agent = ?", values))
+
+    def pending_answers(self, question: Message) -> dict[str, int]:
+        """What an answer to that question says of those that are to come."""
+        count = self._hub.query("SELECT count(*) FROM relays WHERE question = ?", (self.original_of(question).id,))[0][
+            0
+        ]
+        return {MORE_ANSWERS: count} if count else {}
+
+    def is_read(self, relay: Message) -> bool:
+        return any(state.read_at is not None for state in self._hub.trace(relay.message_id))
+
+    def close(self, question: Message, agent: str | None = None) -> None:
+        """Nothing more is expected of that agent, or of anybody, for this question in all its versions."""
+        where, values = "WHERE question = ? AND (? IS NULL OR agent = ?)", (self.original_of(question).id, agent, agent)
+        for row in self._hub.query(f"SELECT message FROM relays {where}", values):  # noqa: S608
+            self.cancel_reminders(self._hub.message(f"#{row['message']}"))
+        self._hub.execute(f"DELETE FROM relays {where}", values)  # noqa: S608
+
+    def withdraw(self, question: str, conversation: str | None, why: str) -> list[str]:
+        """Nobody need answer that question any more; whom it was taken from."""
+        with self._hub.transaction():
+            relays = self.relays_of(question, conversation)
+            names = [name for relay in relays if (name := self._withdraw_one(relay, why)) is not None]
+            self._hub.execute(
+                "DELETE FROM relays WHERE question IN (SELECT id FROM messages WHERE message_id = ?)",
+                (original_id(question),),
+            )
+        return names
+
+    def withdraw_all(self, person: str, conversation: str | None) -> list[str]:
+        """Withdraw everything that is open for a person in a conversation; whom it was taken from."""
+        with self._hub.transaction():
+            where = "FROM relays WHERE person = ? AND conversation IS ?"
+            rows = self._hub.query(f"SELECT message {where}", (person, conversation))
+            relays = [self._hub.message(f"#{row['message']}") for row in rows]
+            names = [name for relay in relays if (name := self._withdraw_one(relay, "stop")) is not None]
+            self._hub.execute(f"DELETE {where}", (person, conversation))
+        return list(dict.fromkeys(names))
+
+    def is_withdrawn(self, message_id: str) -> bool:
+        """Whether an answer to that message of ours is one to nothing any more: we have taken it back, or it says so.
+        Whoever had ended it may still answer, also to a reminder of it."""
+        states = self._hub.trace(message_id)
+        if states and all(state.state == "cancelled" for state in states):
+            return True
+        return bool(self._hub.query(_IS_WITHDRAWN, {"message": message_id, "me": self._hub.agent}))
+
+    def delete(self, relay: Message) -> None:
+        """It is open no more, whatever else is."""
+        self._hub.execute("DELETE FROM relays WHERE message = ?", (relay.id,))
+
+    def cancel_reminders(self, relay: Message) -> None:
+        """Who need not answer that any more, or has answered, need not read what we said of it since."""
+        sql = "SELECT message_id FROM messages WHERE reply_to = ? AND sender = ? AND recipient = ?"
+        for row in self._hub.query(sql, (relay.message_id, self._hub.agent, relay.recipient)):
+            self._hub.cancel(row["message_id"])
+
+    def original_of(self, question: Message) -> Message:
+        """The first version of it."""
+        try:
+            return self._hub.message(original_id(question.message_id))
+        except UnknownMessage:
+            return question
+
+    def _withdraw_one(self, relay: Message, why: str) -> str | None:
+        """Cancel it, and tell its agent if that has read it; the agent's name, unless it had ended it already."""
+        knows = self.is_read(relay)
+        taken = self._hub.cancel(relay.message_id, even_if_read=True)
+        self.cancel_reminders(relay)
+        self.on_withdrawn(relay.message_id)
+        if knows and relay.recipient is not None and self._hub.find_agent(relay.recipient) is not None:
+            self._hub.send(
+                relay.recipient,
+                f"{_WITHDRAWAL_TEXTS[why]} No answer to #{relay.id} is needed.",
+                message_type="deleted",
+                conversation_id=relay.conversation_id,
+                reply_to=relay.message_id,
+            )
+        return relay.recipient if taken or knows else None

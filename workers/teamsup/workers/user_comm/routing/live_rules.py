@@ -1,0 +1,89 @@
+"""The rules of routing, as teamsup.toml says them now: a changed file counts as soon as it is saved."""
+
+import logging
+import os
+
+from teamsup.config.loader import Config, load_file
+from teamsup.config.sections import GatewaySection, RouteSection, UserCommSection
+from teamsup.hub import MessageHub, NotConfigured
+
+from ..people import GATEWAY
+from .rules import RoutingRules
+
+_Stamp = tuple[int, int, int] | None
+
+
+class LiveRules:
+    """Keeps the last rules that were sound, and says what is wrong with newer ones."""
+
+    def __init__(self, hub: MessageHub, settings: Config, log: logging.Logger) -> None:
+        self._hub = hub
+        self._log = log
+        # Of the file as it was before these settings were read nothing is known, so it is looked at once more.
+        self._stamp: _Stamp = (-1, -1, -1)
+        self._rules, self._gateway = _read_rules(settings), settings.section(GATEWAY, GatewaySection)
+        self._not_enrolled = self._rules.agents
+        self._enroll()
+        self.failure = ""
+
+    @property
+    def rules(self) -> RoutingRules:
+        """The rules; looks at the file with one stat()."""
+        self._reload_if_changed()
+        return self._rules
+
+    @property
+    def cached(self) -> RoutingRules:
+        """The same, without a look at the file."""
+        return self._rules
+
+    @property
+    def section(self) -> UserCommSection:
+        return self.rules.section
+
+    @property
+    def gateway(self) -> GatewaySection:
+        """Where people are on Discord, and who may decide there."""
+        self._reload_if_changed()
+        return self._gateway
+
+    def _reload_if_changed(self) -> None:
+        stamp, before = self._current_stamp(), self._rules
+        if stamp != self._stamp:
+            self._stamp = stamp
+            try:
+                settings = self._load_config(stamp)
+                self._rules, self._gateway = _read_rules(settings), settings.section(GATEWAY, GatewaySection)
+            except NotConfigured as error:
+                self.failure = f"goes on with the former rules: {error}"
+            else:
+                self.failure = ""
+                self._not_enrolled = self._rules.agents
+                if self._rules != before:
+                    self._log.info("new rules of routing")
+        if self._not_enrolled:
+            self._enroll()
+
+    def _load_config(self, stamp: _Stamp) -> Config:
+        # While somebody saves it, it may be gone or empty for a moment. Who means that restarts the team.
+        if (stamp is None or not stamp[1]) and self._rules != RoutingRules():
+            raise NotConfigured(f"{self._hub.team.configuration} is gone, or empty.")
+        # The file itself: what the supervisor has handed to us changes with a reload only.
+        return Config(self._hub.team, load_file(self._hub.team, must_exist=False))
+
+    def _enroll(self) -> None:
+        for name in self._not_enrolled:
+            self._hub.enroll(name)
+        self._not_enrolled = set()
+
+    def _current_stamp(self) -> _Stamp:
+        try:
+            found = os.stat(self._hub.team.configuration)
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _read_rules(settings: Config) -> RoutingRules:
+    section = settings.section("user_comm", UserCommSection)
+    return RoutingRules(section, tuple(settings.sections_of("route", RouteSection).values()))

@@ -1,0 +1,235 @@
+"""Who gets what a person writes: the first rule that fits. Pure."""
+
+import functools
+import os
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from teamsup.config.sections import RouteSection, UserCommSection
+from teamsup.hub import Agent
+from teamsup.hub.validation import list_names
+from teamsup.terminal.console import DEFAULT_RECIPIENT
+
+from ...pattern_matcher import PatternMatcher
+
+COMMAND_NAMES = ("help", "status", "agents", "ask", "alerts", "ack", "ps", "stop", "new", "decide", "trace", "history")
+
+WORKER_COMMANDS = {
+    "alerts": ("monitor-bridge", "alerts"),
+    "ack": ("monitor-bridge", "ack"),
+    "ps": ("supervisor", "status"),
+}
+"""Which command is what, said to which worker."""
+
+_COMMAND = re.compile(r"/(?P<name>[a-zA-Z]+)(?:\s+(?P<rest>.*))?", re.DOTALL)
+_MENTION = re.compile(r"@(?P<agent>\w[\w.-]*)[,:;]?\s*(?:(?:and|und|&)\s+(?=@))?")
+MAX_SEARCHED = 4000
+"""Characters in which a keyword or a pattern is looked for: a pattern can take long over a stranger's text."""
+
+_GREETINGS = {
+    "hello": "Hi there! 👋",
+    "hi": "Hi there! 👋",
+    "hey": "Hi there! 👋",
+    "good morning": "Good morning! 👋",
+    "good evening": "Good evening! 👋",
+    "hallo": "Hallo! 👋",
+    "guten tag": "Guten Tag! 👋",
+    "guten morgen": "Guten Morgen! 👋",
+    "moin": "Moin! 👋",
+    "bonjour": "Bonjour ! 👋",
+    "hola": "¡Hola! 👋",
+    "ciao": "Ciao! 👋",
+}
+
+
+@dataclass(frozen=True)
+class Reply:
+    """Said at once, by user_comm itself."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class ErrorReply:
+    """Said at once: nobody gets what the person wrote. A script's command ends with that exit code."""
+
+    text: str
+    exit_code: int = os.EX_DATAERR
+
+
+@dataclass(frozen=True)
+class Forward:
+    """To be passed on to these agents."""
+
+    agents: tuple[Agent, ...]
+    text: str
+    sticky: bool = False
+    """Whether the conversation stays with them: they were named, or meant by a word."""
+
+
+@dataclass(frozen=True)
+class PersonCommand:
+    """Something that user_comm is to do or to tell."""
+
+    name: str
+    arguments: str = ""
+
+
+@dataclass(frozen=True)
+class RoutingRules:
+    """What teamsup.toml says of it."""
+
+    section: UserCommSection = field(default_factory=UserCommSection)
+    routes: Sequence[RouteSection] = ()
+    matched_patterns: Collection[str] = ()
+    """Which of the patterns fit the line: they are looked for before, as that may take a while."""
+
+    @property
+    def agents(self) -> set[str]:
+        """Everybody to whom a rule may lead, folded."""
+        named = [self.section.default_agent, *self.section.stand_ins.values(), *self.section.aliases.values()]
+        named += [agent for route in self.routes for agent in route.agents]
+        return {name.strip().lower() for name in named if name}
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a person writes."""
+
+    assigned_agents: tuple[str, ...] = ()
+    """With whom the conversation stays."""
+    channels: frozenset[int] = frozenset()
+    """Discord's numbers of it: the channel's, and of a thread also that of its channel."""
+
+
+def route_line(
+    line: str, place: Origin, rules: RoutingRules, team: Sequence[Agent]
+) -> Reply | ErrorReply | Forward | PersonCommand:
+    """What to do with what a person wrote there. A rule whose agents are all unknown does not fit; nor does one that
+    leads back to user_comm, which would ask itself for ever."""
+    text = line.strip()
+    known = {agent.name: agent for agent in team if agent.kind != "console" and agent.name != DEFAULT_RECIPIENT}
+    if command := _COMMAND.fullmatch(text):
+        return _parse_command(command["name"].lower(), (command["rest"] or "").strip(), rules, known)
+    if text.startswith("@") and (mention := _parse_mention(text, rules, known)) is not None:
+        return mention
+    by_words = _match_text(text, rules)
+    for names in (place.assigned_agents, by_words, _match_channel(place, rules), (rules.section.default_agent,)):
+        if agents := _resolve_agents(names, rules, known):
+            return Forward(agents, text, sticky=names is by_words)
+    return _default_reply(text)
+
+
+def is_only_word(text: str, word: str) -> bool:
+    """Whether a line says nothing but that word, to the team perhaps."""
+    return _normalize(text).removeprefix("team ") == word
+
+
+def _parse_command(
+    name: str, rest: str, rules: RoutingRules, known: Mapping[str, Agent]
+) -> Reply | ErrorReply | Forward | PersonCommand:
+    if name not in COMMAND_NAMES:
+        return ErrorReply(f"There is no command /{name}. Known are: {', '.join('/' + each for each in COMMAND_NAMES)}.")
+    if name != "ask":
+        return PersonCommand(name, rest)
+    agent, _, text = rest.removeprefix("@").partition(" ")
+    if not agent:
+        return ErrorReply("Whom shall I ask? Write: /ask AGENT your text")
+    return (
+        _default_reply(text) if agent.lower() == DEFAULT_RECIPIENT else _forward_to([agent], text.strip(), rules, known)
+    )
+
+
+def _parse_mention(
+    text: str, rules: RoutingRules, known: Mapping[str, Agent]
+) -> Reply | ErrorReply | Forward | PersonCommand | None:
+    """The agents named at the start. A second name that nobody has belongs to the text."""
+    names: dict[str, None] = {}
+    at = 0
+    while match := _MENTION.match(text, at):
+        name = match["agent"].rstrip(".").lower()
+        if names and name not in names and not _resolve_agents([name], rules, known):
+            break
+        names[name] = None
+        at = match.end()
+    if not names:
+        return None
+    return (
+        _default_reply(text[at:])
+        if [*names] == [DEFAULT_RECIPIENT]
+        else _forward_to([*names], text[at:].strip(), rules, known)
+    )
+
+
+def _forward_to(
+    names: Sequence[str], text: str, rules: RoutingRules, known: Mapping[str, Agent]
+) -> ErrorReply | Forward:
+    agents = _resolve_agents(names, rules, known)
+    if not _resolve_agents(names[:1], rules, known):
+        text = f"There is no agent named {names[0].lower()} here. Known are: {list_names([*known]) or 'none'}."
+        return ErrorReply(text, os.EX_NOUSER)
+    if not text:
+        called = " ".join(f"@{agent.name}" for agent in agents)
+        return ErrorReply(
+            f"What shall I tell {' and '.join(agent.name for agent in agents)}? Write: {called} your text"
+        )
+    return Forward(agents, text, sticky=True)
+
+
+def _resolve_agents(names: Sequence[str], rules: RoutingRules, known: Mapping[str, Agent]) -> tuple[Agent, ...]:
+    aliases = {alias.strip().lower(): name for alias, name in rules.section.aliases.items()}
+    folded = dict.fromkeys(aliases.get(name.strip().lower(), name).strip().lower() for name in names)
+    return tuple(known[name] for name in folded if name in known)
+
+
+def _match_text(text: str, rules: RoutingRules) -> Sequence[str]:
+    looked_at = text[:MAX_SEARCHED]
+    for each in rules.routes:
+        if any(_compile_keyword(word).search(looked_at) for word in each.keywords):
+            return each.agents
+        if each.pattern in rules.matched_patterns:
+            return each.agents
+    return ()
+
+
+def with_matched_patterns(rules: RoutingRules, line: str, patterns: PatternMatcher) -> RoutingRules:
+    """The rules, with the patterns noted that this line fits."""
+    wanted = dict.fromkeys(route.pattern for route in rules.routes if route.pattern)
+    if not wanted:
+        return rules
+    text, search = line.strip()[:MAX_SEARCHED], patterns.start_search()
+    return replace(
+        rules, matched_patterns=frozenset(each for each in wanted if search.matches(each, text, ignore_case=True))
+    )
+
+
+def describe_slow_pattern(rules: RoutingRules, patterns: PatternMatcher) -> str:
+    """What a person should mend of the patterns."""
+    if not patterns.slow_pattern or patterns.slow_pattern not in [route.pattern for route in rules.routes]:
+        return ""
+    return f"the pattern {patterns.slow_pattern!r} takes too long to look for, so it does not always count"
+
+
+def _match_channel(place: Origin, rules: RoutingRules) -> Sequence[str]:
+    return next((each.agents for each in rules.routes if place.channels.intersection(each.channels)), ())
+
+
+@functools.cache
+def _compile_keyword(word: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w){re.escape(word)}(?!\w)", re.IGNORECASE)
+
+
+def _default_reply(text: str) -> Reply | PersonCommand:
+    for name in ("help", "status", "agents"):
+        if is_only_word(text, name):
+            return PersonCommand(name)
+    words = _normalize(text)
+    for greeting, answer in _GREETINGS.items():
+        if words == greeting or (words.startswith(greeting + " ") and len(words.split()) <= 4):
+            return Reply(answer)
+    return PersonCommand("help", "I can greet, and I know these:")
+
+
+def _normalize(text: str) -> str:
+    return " ".join(re.sub(r"[^\w\s]", " ", text[:MAX_SEARCHED].lower()).split())
