@@ -20,7 +20,7 @@ with MessageHub(Team("default", Path(sys.argv[1]) / "default"), agent="lead") as
     for delivery in hub.listen(0.01):
         hub.acknowledge(delivery)
     asyncio.run(hub.wait_async(0.01))
-    hub.broadcast("all"), hub.search("hi"), hub.stats(), hub.check(), hub.agents(), hub.prune(keep=1)
+    hub.broadcast("all"), hub.search("hi"), hub.stats(), hub.check_integrity(), hub.agents(), hub.prune(keep=1)
     hub.backup(Path(sys.argv[1]) / "copy.db")
 """
 

@@ -57,8 +57,8 @@ VERBS: dict[str, Callable[..., object]] = {
     "mark read": lambda hub, odd: hub.mark_read(odd[0]),
     "acknowledge": lambda hub, odd: hub.acknowledge(odd[0], outcome=odd[1]),
     "acknowledge something": lambda hub, odd: hub.acknowledge(hub.claim()[0], outcome=odd[0]),
-    "end unread": lambda hub, odd: hub.end_unread(odd[0], outcome=odd[1]),
-    "end unread something": lambda hub, odd: hub.end_unread(hub.message("#1"), outcome=odd[0]),
+    "end unread": lambda hub, odd: hub.complete_unclaimed(odd[0], outcome=odd[1]),
+    "end unread something": lambda hub, odd: hub.complete_unclaimed(hub.message("#1"), outcome=odd[0]),
     "extend": lambda hub, odd: hub.extend(hub.claim()[0], odd[0]),
     "release": lambda hub, odd: hub.release(hub.claim()[0], error=odd[0], delay=odd[1]),
     "cancel": lambda hub, odd: hub.cancel(odd[0], even_if_read=odd[1]),
@@ -72,7 +72,7 @@ VERBS: dict[str, Callable[..., object]] = {
     "heartbeat": lambda hub, odd: hub.heartbeat(odd[0], note=odd[1]),
     "mark offline": lambda hub, odd: hub.mark_offline(odd[0], odd[1]),
     "retire": lambda hub, odd: hub.retire(odd[0]),
-    "agent named": lambda hub, odd: hub.agent_named(odd[0]),
+    "agent named": lambda hub, odd: hub.find_agent(odd[0]),
     "message": lambda hub, odd: hub.message(odd[0]),
     "trace": lambda hub, odd: hub.trace(odd[0]),
     "history": lambda hub, odd: hub.history(odd[0], limit=odd[1], before=odd[2]),
@@ -82,17 +82,17 @@ VERBS: dict[str, Callable[..., object]] = {
     "retry": lambda hub, odd: hub.retry(odd[0], odd[1]),
     "retry something": lambda hub, odd: hub.retry("#1", odd[0]),
     "prune": lambda hub, odd: hub.prune(older_than=odd[0], keep=odd[1]),
-    "known of": lambda hub, odd: hub.known_of(odd[0]),
+    "known of": lambda hub, odd: hub.count_messages_of(odd[0]),
     "forget": lambda hub, odd: hub.forget(odd[0]),
     "backup": lambda hub, odd: hub.backup(odd[0]),
-    "waiting": lambda hub, odd: hub.waiting(odd[0]),
-    "announce": lambda hub, odd: hub.announce(odd[0]),
-    "still unread": lambda hub, odd: hub.still_unread(odd[0]),
-    "mark told": lambda hub, odd: hub.mark_told(odd[0]),
-    "rows": lambda hub, odd: hub.rows("SELECT ?", (odd[0],)),
-    "change": lambda hub, odd: hub.change("UPDATE messages SET metadata = ? WHERE 0", (odd[0],)),
-    "read by SQL": lambda hub, odd: hub.rows(odd[0] or None),
-    "change by SQL": lambda hub, odd: hub.change(odd[0] or None),
+    "waiting": lambda hub, odd: hub.peek(odd[0]),
+    "announce": lambda hub, odd: hub.take_wake_step(odd[0]),
+    "still unread": lambda hub, odd: hub.overdue_unread(odd[0]),
+    "mark told": lambda hub, odd: hub.mark_sender_notified(odd[0]),
+    "rows": lambda hub, odd: hub.query("SELECT ?", (odd[0],)),
+    "change": lambda hub, odd: hub.execute("UPDATE messages SET metadata = ? WHERE 0", (odd[0],)),
+    "read by SQL": lambda hub, odd: hub.query(odd[0] or None),
+    "change by SQL": lambda hub, odd: hub.execute(odd[0] or None),
     "open": lambda hub, odd: MessageHub(hub.team, agent=odd[0]).close(),
     "team": lambda _, odd: Team.named(odd[0]),
     "team in a folder": lambda _, odd: Team.named("crew", odd[0]),
@@ -169,7 +169,7 @@ for name, verb in verbs.items():
         print(name, isinstance(error, TeamsupError), repr(error)[:200])
 for file in taken:
     os.close(file)
-print(hub.send("lead", "again").content, len(hub.claim(10)) > 0, hub.check())
+print(hub.send("lead", "again").content, len(hub.claim(10)) > 0, hub.check_integrity())
 hub.close()
 """
 

@@ -253,7 +253,7 @@ class DoctorSetup(TeamsupCommand):
 
     def doctor_here(self, *words: str) -> subprocess.CompletedProcess[str]:
         """The same in this process and without a trial of the server."""
-        with mock.patch.object(doctor, "check_server", return_value=Finding("server", OK, "starts")):
+        with mock.patch.object(doctor, "check_mcp_server", return_value=Finding("server", OK, "starts")):
             return self.calls("doctor", "--project", str(self.project), *words)
 
     def examined(self, *words: str) -> tuple[int, dict[str, dict[str, Any]]]:

@@ -32,7 +32,7 @@ def cancel_while_it_claims(reader: MessageHub, monkeypatch: pytest.MonkeyPatch, 
         with pytest.raises(asyncio.CancelledError):
             await listening
 
-    monkeypatch.setattr(reader, "_claim", hold)
+    monkeypatch.setattr(reader, "_claim_due", hold)
     asyncio.run(listen())
 
 

@@ -157,7 +157,7 @@ def test_what_else_prevents_writes_is_said(
 ) -> None:
     monkeypatch.setattr(hub_monitor, "CHECK_SECONDS", 0.0)
     monkeypatch.setattr(hub_monitor, "_HEARTBEAT_SECONDS", 0.0)
-    monkeypatch.setattr(hub_monitor, "find_owner", lambda _: owner)
+    monkeypatch.setattr(hub_monitor, "find_lock_owner", lambda _: owner)
     team.create()
     crew = ProcessManager(team, WorkerLogs(team.logs, echo=False), lambda _: None, lambda *_: None)
     lines: list[str] = []

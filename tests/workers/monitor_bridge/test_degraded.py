@@ -20,7 +20,7 @@ from teamsup.workers.monitor_bridge.silences.silencer import Silencer
 
 @pytest.fixture
 def worker(join: Join, monkeypatch: pytest.MonkeyPatch) -> MonitorBridge:
-    for name in ("_FIRST_LOOK_SECONDS", "_HOST_SECONDS"):
+    for name in ("_FIRST_CHECK_SECONDS", "_HOST_TIMEOUT_SECONDS"):
         monkeypatch.setattr(bridge, name, 0.05)
     hub = IncidentHarness(join).hub
     hub.team.configuration.write_text("[monitor-bridge]\ninterval_seconds = 1\n")
