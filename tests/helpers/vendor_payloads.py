@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from teamsup.workers.monitor_bridge.incidents.alert import Alert
 from teamsup.workers.monitor_bridge.ingest.sources import PARSERS, InvalidPayload, ParsedAlerts, WebhookRequest
 
-PAYLOADS = Path(__file__).parents[1] / "workers" / "monitor_bridge" / "payloads"
+PAYLOADS = Path(__file__).parents[1] / "workers" / "monitor_bridge" / "ingest" / "payloads"
 
 
 ANY_JSON = st.recursive(

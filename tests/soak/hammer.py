@@ -90,7 +90,8 @@ def _finish(keeper: MessageHub) -> int:
             return dead
         if time.monotonic() > ends:
             raise TimeoutError(
-                f"after {_TIMEOUT_SECONDS:.0f} s there is still something to do: {dict(states)}, {keeper.check_integrity()}"
+                f"after {_TIMEOUT_SECONDS:.0f} s there is still something to do: "
+                f"{dict(states)}, {keeper.check_integrity()}"
             )
         time.sleep(0.05)
 

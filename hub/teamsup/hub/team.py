@@ -127,7 +127,8 @@ def check_owner(path: Path) -> None:
     us = os.geteuid()
     if found.st_uid not in (us, 0):
         raise UnsafeFile(
-            f"{path} belongs to {_user_name(found.st_uid)}, and this is {_user_name(us)}. Run this as {_user_name(found.st_uid)}, or "
+            f"{path} belongs to {_user_name(found.st_uid)}, and this is {_user_name(us)}. "
+            f"Run this as {_user_name(found.st_uid)}, or "
             f"hand the file over: chown {us} {shlex.quote(str(path))}"
         )
     if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):

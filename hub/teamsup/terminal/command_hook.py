@@ -1,7 +1,8 @@
 """The command that is run when nobody else can be told or has acknowledged: for mail, SMS or a siren.
 
 monitor-bridge runs it for an incident. The supervisor runs it when the hub or monitor-bridge itself fails, in a process
-of its own: ``python -m teamsup.terminal.command_hook SECONDS COMMAND …`` reads the text and writes why the command failed.
+of its own: ``python -m teamsup.terminal.command_hook SECONDS COMMAND …`` reads the text and writes why the command
+failed.
 """
 
 import asyncio

@@ -227,7 +227,8 @@ def test_one_process_watches_and_when_it_is_killed_another_takes_over(join: Join
             sys.executable,
             "-c",
             "import sys; from pathlib import Path; from teamsup.hub import MessageHub, Team;"
-            "hub = MessageHub(Team('crew', Path(sys.argv[1]))); print(hub.start_watcher(), flush=True); sys.stdin.read()",
+            "hub = MessageHub(Team('crew', Path(sys.argv[1])))\n"
+            "print(hub.start_watcher(), flush=True); sys.stdin.read()",
             str(team.folder),
         ],
         stdin=subprocess.PIPE,

@@ -305,8 +305,11 @@ def test_what_a_worker_has_started_ends_with_its_crash(run_workers: RunWorkers, 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets the supervisor adopt them")
 def test_what_has_cleaned_its_environment_ends_with_the_team(run_workers: RunWorkers, teamsup: TeamsupCommand) -> None:
-    code = f"import subprocess, sys\nprint(subprocess.Popen([sys.executable, '-c', {SLEEP_CODE!r}], start_new_session=True, "
-    code += "env={}).pid, flush=True)\n" + SLEEP_CODE
+    code = (
+        "import subprocess, sys\n"
+        f"print(subprocess.Popen([sys.executable, '-c', {SLEEP_CODE!r}], start_new_session=True, "
+        "env={}).pid, flush=True)\n" + SLEEP_CODE
+    )
     run_workers(worker_section("own", code))
     shown = eventually(lambda: teamsup.run("logs", "own").stdout.splitlines(), "its child's pid")
     child = psutil.Process(int(shown[0].split("| ")[1]))

@@ -37,7 +37,8 @@ def count_sent_message(db: sqlite3.Connection, sender: str, now: float) -> None:
     wait = full_until + _SECONDS_PER_SEND - now - 60.0
     if wait > 0:
         raise RateLimited(
-            f"{sender} has sent {SENDS_PER_MINUTE} messages within a minute. It can send the next in {math.ceil(wait)} s."
+            f"{sender} has sent {SENDS_PER_MINUTE} messages within a minute. "
+            f"It can send the next in {math.ceil(wait)} s."
         )
     db.execute(
         "INSERT OR REPLACE INTO send_rates (sender, full_until) VALUES (?, ?)", (sender, full_until + _SECONDS_PER_SEND)

@@ -271,7 +271,8 @@ def test_a_transaction_that_takes_too_long_is_undone_and_the_hub_works_on(
 def test_a_process_that_was_stopped_in_a_transaction_stores_nothing_of_it_and_works_on(team: Team) -> None:
     code = (
         "import os, signal, sys; from pathlib import Path\n"
-        "from teamsup.hub import MessageHub, StoreError, Team, store\n"
+        "from teamsup.hub import MessageHub, StoreError, Team\n"
+        "from teamsup.hub.engines.sqlite import store\n"
         "store.MAX_TRANSACTION_SECONDS = 0.2\n"
         "hub = MessageHub(Team('crew', Path(sys.argv[1])), agent='lead'); hub.register()\n"
         "try:\n"
@@ -387,7 +388,8 @@ def test_free_pages_are_given_back_many_at_a_time_but_not_inside_of_a_transactio
 def test_no_warning_comes_from_a_store_that_is_moved_away_restored_or_refused(tmp_path: Path) -> None:
     code = (
         "import gc, sys; from pathlib import Path\n"
-        "from teamsup.hub import MessageHub, StoreError, Team; from teamsup.hub.engines.sqlite.restore import restore_backup\n"
+        "from teamsup.hub import MessageHub, StoreError, Team\n"
+        "from teamsup.hub.engines.sqlite.restore import restore_backup\n"
         "team = Team('crew', Path(sys.argv[1]) / 'crew'); backup = Path(sys.argv[1]) / 'backup.db'\n"
         "def refused(action):\n"
         "    try: action()\n"

@@ -295,7 +295,8 @@ class Store:
             raise StoreError(f"{self.path}: an earlier error has undone this whole transaction.")
         if time.monotonic() > self._deadline:
             raise StoreError(
-                f"{self.path}: this transaction took longer than {MAX_TRANSACTION_SECONDS:.0f} s and was undone. Do slow work "
+                f"{self.path}: this transaction took longer than {MAX_TRANSACTION_SECONDS:.0f} s and was undone. "
+                "Do slow work "
                 "before it begins."
             )
 

@@ -107,7 +107,8 @@ def run(arguments: argparse.Namespace) -> int:
             else:
                 print(code)
                 print(
-                    f"Within {_CODE_SECONDS / 60:.0f} minutes, one person may write this to the bot on Discord, in a direct "
+                    f"Within {_CODE_SECONDS / 60:.0f} minutes, one person may write this to the bot on Discord, "
+                    "in a direct "
                     f"message: pair {code}",
                     file=sys.stderr,
                 )

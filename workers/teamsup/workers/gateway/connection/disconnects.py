@@ -16,7 +16,7 @@ class Remedy:
     """Whether it may also be mended elsewhere: by Discord itself, or on the bot's page there. No file then changes."""
 
 
-_TOKEN_REJECTED = "Discord refused the token. If that lasts, copy a new one from the bot's page in the portal."
+_TOKEN_REJECTED = "Discord refused the token. If that lasts, copy a new one from the bot's page in the portal."  # noqa: S105
 _SHARDING_REQUIRED = (
     "Discord wants this bot in several parts, as it is in thousands of servers: make a bot of its own for the team."
 )

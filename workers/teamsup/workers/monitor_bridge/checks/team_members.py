@@ -114,7 +114,8 @@ def _check_agent(agent: Agent, now: datetime, stale_seconds: float, deaf_seconds
     yield CheckResult(
         f"{agent.name} deaf",
         agent.is_present(now) and agent.unread > 0 and waits > deaf_seconds,
-        f"{agent.name} is {agent.status} and does not read: {agent.unread} unread since {_format_time(agent.oldest_unread)}.",
+        f"{agent.name} is {agent.status} and does not read: "
+        f"{agent.unread} unread since {_format_time(agent.oldest_unread)}.",
         labels=labels,
     )
 
