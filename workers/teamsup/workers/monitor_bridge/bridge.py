@@ -14,6 +14,7 @@ from teamsup.hub import Agent, CallerError, Delivery, Message, MessageHub, Teams
 from teamsup.hub.models import HUB_SENDER
 from teamsup.terminal.command_hook import run_command
 
+from ..backoff import backoff
 from ..worker import Worker, main
 from .checks.runner import TEAM, CheckRunner
 from .checks.staleness import StalenessCheck
@@ -213,12 +214,11 @@ class MonitorBridge(Worker):
 
     async def _retry_command(self, first: int, failure: str) -> None:
         """What has failed is tried until it succeeds, or until somebody acts."""
-        seconds = _COMMAND_RETRY_SECONDS
+        pauses = backoff(_COMMAND_RETRY_SECONDS, _MAX_COMMAND_RETRY_SECONDS)
         self._failing_groups.add(first)
         while failure:
             await self._report_state("command", f"The command of [monitor-bridge] fails: {failure}.")
-            await asyncio.sleep(seconds)
-            seconds = min(2 * seconds, _MAX_COMMAND_RETRY_SECONDS)
+            await asyncio.sleep(next(pauses))
             try:
                 found = await self.in_thread(self._open_without_response, first)
             except TeamsupError:

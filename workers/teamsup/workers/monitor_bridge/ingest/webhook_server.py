@@ -15,6 +15,7 @@ from teamsup.config.source_section import ListenAddress, SourceSection, stale_af
 from teamsup.hub import MessageHub, StoreError
 from teamsup.hub.timestamps import format_time
 
+from ...backoff import backoff
 from ..incidents.alert import Alert
 from ..incidents.incident import last_received_by_source
 from . import body, request_filter
@@ -111,15 +112,14 @@ class WebhookServer:
     async def _bind(self, connections: BoundedHttpServer) -> asyncio.Server:
         """Take the port, as soon as whoever else has it lets go of it."""
         self._connections = connections
-        loop, seconds = asyncio.get_running_loop(), _FIRST_RETRY_SECONDS
+        loop, pauses = asyncio.get_running_loop(), backoff(_FIRST_RETRY_SECONDS, _MAX_RETRY_SECONDS)
         while True:
             try:
                 server = await loop.create_server(connections, self._address.host, self._address.port)
             except OSError as error:
                 self.bind_failure = await asyncio.to_thread(explain_bind_error, self._address, error)
                 await self._report_state("port", self.bind_failure)
-                await asyncio.sleep(seconds)
-                seconds = min(2 * seconds, _MAX_RETRY_SECONDS)
+                await asyncio.sleep(next(pauses))
             else:
                 self.port = server.sockets[0].getsockname()[1]
                 self._log.info("sources are heard on %s port %d", self._address.host, self.port)
@@ -129,11 +129,10 @@ class WebhookServer:
 
     async def _load_secrets(self) -> None:
         """Until there are all."""
-        seconds = _FIRST_RETRY_SECONDS
+        pauses = backoff(_FIRST_RETRY_SECONDS, _MAX_RETRY_SECONDS)
         while why := await asyncio.to_thread(self._secrets.load_missing):
             await self._report_state("secrets", why)
-            await asyncio.sleep(seconds)
-            seconds = min(2 * seconds, _MAX_RETRY_SECONDS)
+            await asyncio.sleep(next(pauses))
         await self._report_state("secrets", "")
 
     async def _report_state(self, cause: str, reason: str) -> None:

@@ -1,0 +1,11 @@
+"""The pauses between attempts at something that fails for a while. Pure."""
+
+from collections.abc import Iterator
+
+
+def backoff(first: float = 1.0, longest: float = 60.0) -> Iterator[float]:
+    """Yield the seconds to wait after each failure without an end: ``first``, then twice as long, up to ``longest``."""
+    seconds = first
+    while True:
+        yield min(seconds, longest)
+        seconds = min(2 * seconds, longest)
