@@ -11,9 +11,9 @@ from .processes.process_manager import ProcessManager
 class WorkerEnrollment:
     """The rows of the workers in the hub. What could not be written is written by the next call of write()."""
 
-    def __init__(self, hub: MessageHub, crew: ProcessManager) -> None:
+    def __init__(self, hub: MessageHub, manager: ProcessManager) -> None:
         self._hub = hub
-        self._manager = crew
+        self._manager = manager
         self._ended: set[str] = set()
         self._removed: set[str] = set()
         self._writing = threading.Lock()
@@ -23,14 +23,14 @@ class WorkerEnrollment:
         """Whether something is to be written."""
         return bool(self._ended or self._removed)
 
-    def enroll(self, settings: TeamConfiguration) -> None:
+    def enroll(self, configuration: TeamConfiguration) -> None:
         """Make those of this configuration known who are not. Raises StoreError; then nobody was."""
         with self._hub.transaction():
-            for program in settings.programs.values():
+            for program in configuration.programs.values():
                 # Who sends no heartbeats may know nothing of the hub; its mailbox would fill up unread.
                 if program.heartbeat_seconds is not None:
                     self._hub.enroll(program.name, "daemon" if program.is_builtin else "agent")
-            for name in settings.agents:
+            for name in configuration.agents:
                 self._hub.enroll(name)
 
     def mark_ended(self, name: str) -> None:
@@ -41,17 +41,17 @@ class WorkerEnrollment:
         """Note that these are not configured any more. Messages for them stay."""
         self._removed.update(names)
 
-    def flush(self, settings: TeamConfiguration) -> None:
+    def flush(self, configuration: TeamConfiguration) -> None:
         """Write what was noted, all at once: on a busy hub each commit may take long. Raises StoreError."""
         if not self.has_changed or not self._writing.acquire(blocking=False):
             return
         try:
             ended, removed = set(self._ended), set(self._removed)
-            gone = removed - settings.programs.keys()
-            offline = {name for name in ended if self._is_offline(name)} | (gone & set(settings.agents))
+            gone = removed - configuration.programs.keys()
+            offline = {name for name in ended if self._is_offline(name)} | (gone & set(configuration.agents))
             with self._hub.transaction():
                 self._hub.mark_offline(*offline)
-                for name in gone - set(settings.agents):
+                for name in gone - set(configuration.agents):
                     self._hub.retire(name)
             self._ended.difference_update(ended)
             self._removed.difference_update(removed)
@@ -60,5 +60,5 @@ class WorkerEnrollment:
 
     def _is_offline(self, name: str) -> bool:
         """Whether it sends heartbeats and no process of it runs by now."""
-        member = self._manager.processes.get(name)
-        return member is not None and member.child is None and member.program.heartbeat_seconds is not None
+        worker = self._manager.processes.get(name)
+        return worker is not None and worker.child is None and worker.program.heartbeat_seconds is not None

@@ -218,7 +218,7 @@ def read_last_state(team: Team) -> TeamState | None:
 
 
 def _worker_from(data: dict[str, Any]) -> WorkerState:
-    deaths = tuple(Crash(lines=tuple(death.pop("lines")), **death) for death in data.pop("deaths"))
+    deaths = tuple(Crash(lines=tuple(crash.pop("lines")), **crash) for crash in data.pop("deaths"))
     return WorkerState(deaths=deaths, **data)
 
 

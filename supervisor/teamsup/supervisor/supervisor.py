@@ -1,4 +1,4 @@
-"""The supervisor's event loop: cares for the crew, judges it by its heartbeats, tells and does what it is asked."""
+"""The supervisor's event loop: looks after the workers, judges them by their heartbeats, does what messages ask for."""
 
 import asyncio
 import functools
@@ -258,12 +258,12 @@ class Supervisor:
         self.manager.stop(name)
         self.run_in_background(self._remove_when_ended(self.manager.processes[name]))
 
-    async def _remove_when_ended(self, member: ManagedProcess) -> None:
-        await self.manager.wait_until_left(member, *ALIVE, State.STOPPING)
-        if member.name not in self.configuration.programs:
-            self.manager.processes.pop(member.name, None)
-            self.logs.close_log(member.name)
-            self.enrollment.mark_removed(member.name)
+    async def _remove_when_ended(self, worker: ManagedProcess) -> None:
+        await self.manager.wait_until_left(worker, *ALIVE, State.STOPPING)
+        if worker.name not in self.configuration.programs:
+            self.manager.processes.pop(worker.name, None)
+            self.logs.close_log(worker.name)
+            self.enrollment.mark_removed(worker.name)
             self._schedule_publish()
 
     def _on_signal(self, number: int) -> None:
@@ -283,9 +283,9 @@ class Supervisor:
         except (TeamsupError, OSError) as error:
             self.log(f"nothing was reloaded: {error}")
 
-    def _on_change(self, member: ManagedProcess) -> None:
-        if member.child is None and not member.is_active:
-            self.enrollment.mark_ended(member.name)
+    def _on_change(self, worker: ManagedProcess) -> None:
+        if worker.child is None and not worker.is_active:
+            self.enrollment.mark_ended(worker.name)
         self._schedule_publish()
 
     def _check_ready(self) -> None:
@@ -296,20 +296,20 @@ class Supervisor:
         self._service_notifier.ready(self._status_line())
         self.ready.set()
 
-    def _on_crash(self, member: ManagedProcess, death: Crash) -> None:
+    def _on_crash(self, worker: ManagedProcess, crash: Crash) -> None:
         self._schedule_publish()
-        self._crash_notifier.record_crash(member.name, death)
+        self._crash_notifier.record_crash(worker.name, crash)
 
     def _status_line(self) -> str:
         """One line for whoever asks the service manager."""
         return format_status(self._worker_states(), self._agents, self.troubles, datetime.now(UTC))
 
-    def degradation_of(self, member: ManagedProcess) -> str:
+    def degradation_of(self, worker: ManagedProcess) -> str:
         """Return why a worker that runs cannot do its work; empty if it can."""
-        return degradation_reason(self.manager.state_of(member), self._agents.get(member.name), datetime.now(UTC))
+        return degradation_reason(self.manager.state_of(worker), self._agents.get(worker.name), datetime.now(UTC))
 
     def _worker_states(self) -> tuple[state_file.WorkerState, ...]:
-        return tuple(self.manager.state_of(member) for member in self.manager.processes.values())
+        return tuple(self.manager.state_of(worker) for worker in self.manager.processes.values())
 
     def publish(self) -> None:
         """Show how everybody is to ``ps``, and to whoever comes after us."""
@@ -399,10 +399,10 @@ class Supervisor:
         self._service_notifier.status(self._status_line())
         bridge = self._agents.get(MONITOR_BRIDGE)
         is_watched = bridge is not None and bridge.is_present(datetime.now(UTC))
-        members = self.manager.processes.values()
+        workers = self.manager.processes.values()
         optional = {name for name, agent in self._agents.items() if is_optional(agent)}
-        self._crash_notifier.collect(members, is_watched=is_watched, optional=optional)
-        reasons = {member.name: reason for member in members if (reason := self.degradation_of(member))}
+        self._crash_notifier.collect(workers, is_watched=is_watched, optional=optional)
+        reasons = {worker.name: reason for worker in workers if (reason := self.degradation_of(worker))}
         self._crash_notifier.track_degraded(reasons, is_watched=is_watched)
         await self.call_hub(self._crash_notifier.send_pending, self.configuration.notify_on_crash)
 

@@ -75,8 +75,8 @@ def _show(team: Team, arguments: argparse.Namespace) -> int:
         for line in _format_rows(rows) if rows else []:
             print(line)
         if arguments.name is not None:
-            for death in rows[0].deaths:
-                print("\n".join(_describe_crash(death)))
+            for crash in rows[0].deaths:
+                print("\n".join(_describe_crash(crash)))
         sys.stdout.flush()
         if not running and trouble is None:
             print(describe_not_running(team), file=sys.stderr)
@@ -94,17 +94,17 @@ def _raise_unknown(name: str, rows: Sequence[ParticipantStatus]) -> list[Partici
     raise UnknownParticipant(f"Nobody named {quote(name)} is in this team; known are: {known}.")
 
 
-def _describe_crash(death: Crash) -> list[str]:
+def _describe_crash(crash: Crash) -> list[str]:
     """One death, for people."""
-    at = datetime.fromtimestamp(death.at).astimezone().isoformat(" ", "seconds")
+    at = datetime.fromtimestamp(crash.at).astimezone().isoformat(" ", "seconds")
     then = (
         "not started again"
-        if death.next_try_at is None
-        else f"started again after {death.next_try_at - death.at:.1f} s"
+        if crash.next_try_at is None
+        else f"started again after {crash.next_try_at - crash.at:.1f} s"
     )
-    times = f", {death.failures} in a row" if death.failures > 1 else ""
-    died = f"it {death.reason}" if death.pid is None else f"pid {death.pid} died: {death.reason}"
-    return ["", f"{at} {died}{times}; {then}", *(f"    {line}" for line in death.lines)]
+    times = f", {crash.failures} in a row" if crash.failures > 1 else ""
+    died = f"it {crash.reason}" if crash.pid is None else f"pid {crash.pid} died: {crash.reason}"
+    return ["", f"{at} {died}{times}; {then}", *(f"    {line}" for line in crash.lines)]
 
 
 def _format_rows(rows: Sequence[ParticipantStatus]) -> list[str]:

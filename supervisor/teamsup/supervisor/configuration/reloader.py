@@ -114,10 +114,10 @@ class ConfigurationReloader:
     def _keep_spawned_values(self, new: TeamConfiguration, counting: Container[str]) -> TeamConfiguration:
         """What processes were given of their env_files goes on where a file is away, or does not count yet."""
         programs = dict(new.programs)
-        for name, member in self._supervisor.manager.processes.items():
+        for name, worker in self._supervisor.manager.processes.items():
             program = programs.get(name)
             if program is not None and (program.env_file_values is None or name not in counting):
-                programs[name] = replace(program, env_file_values=member.spawned_program.env_file_values)
+                programs[name] = replace(program, env_file_values=worker.spawned_program.env_file_values)
         return replace(new, programs=programs)
 
     def show_fault(self, fault: str, note: str = "") -> None:
@@ -153,7 +153,7 @@ class ConfigurationReloader:
             accepted_configuration.activate_staged(supervisor.team)
             undo.pop_all()
         held = self._blocked_names()
-        active = {member.name for member in supervisor.manager.processes.values() if member.wanted} - held
+        active = {worker.name for worker in supervisor.manager.processes.values() if worker.wanted} - held
         given = {name: supervisor.manager.processes[name].spawned_program for name in old.programs}
         plan = replace(plan_reload(given, new.programs, active, held), metrics_port=port)
         if plan != ReloadPlan() or why == "reload":
@@ -170,7 +170,7 @@ class ConfigurationReloader:
 
     def _blocked_names(self) -> set[str]:
         return {
-            member.name for member in self._supervisor.manager.processes.values() if needs_configuration(member.process)
+            worker.name for worker in self._supervisor.manager.processes.values() if needs_configuration(worker.process)
         }
 
     def _read_stamps(self) -> dict[Path, FileStamp]:

@@ -50,12 +50,14 @@ async def handle_request(supervisor: "Supervisor", delivery: Delivery, agents: S
 
 async def _perform(supervisor: "Supervisor", message: Message, *, may_act: bool) -> str:
     """Return what was done. Raises CallerError, or what reload() raises, when it was not."""
-    sender, words, patience = message.sender, message.content.split(), _wait_seconds(message)
-    crew = supervisor.manager
+    sender, words, seconds = message.sender, message.content.split(), _wait_seconds(message)
+    manager = supervisor.manager
     match words:
         case ["status"]:
             itself = [f"supervisor: DEGRADED, {supervisor.troubles}"] if supervisor.troubles else []
-            return "\n".join([*itself, *(_describe_status(supervisor, member) for member in crew.processes.values())])
+            return "\n".join(
+                [*itself, *(_describe_status(supervisor, worker) for worker in manager.processes.values())]
+            )
         case ["reload"] | [("start" | "stop" | "restart"), _] if not may_act:
             how = command_hint(supervisor.team, *words)
             raise CallerError(f"{sender} may ask only for 'status'. A person may do this in a terminal: {how}")
@@ -65,15 +67,15 @@ async def _perform(supervisor: "Supervisor", message: Message, *, may_act: bool)
             supervisor.log(f"{sender} asked to reload")
             plan = await supervisor.reload()
             # Also who was started already because the file was saved.
-            begun = {*plan.start, *plan.restart, *crew.starting_names()}
-            await _wait_at_rest(supervisor, begun, patience)
+            begun = {*plan.start, *plan.restart, *manager.starting_names()}
+            await _wait_at_rest(supervisor, begun, seconds)
             unready = await read_unready_reasons(supervisor)
             if reasons := {name: reason for name, reason in unready.items() if name in begun}:
                 raise WorkersNotReady(f"{plan}. {_describe_unready(supervisor, reasons)}")
             return str(plan)
         case [("start" | "stop" | "restart") as verb, name] if name in supervisor.configuration.programs:
             supervisor.log(f"{sender} asked to {verb} {name}")
-            return await _start_stop(supervisor, crew.processes[name], verb, patience)
+            return await _start_stop(supervisor, manager.processes[name], verb, seconds)
         case [("start" | "stop" | "restart"), name]:
             raise CallerError(
                 f"There is no worker {quote(name)}; there are {list_names([*supervisor.configuration.programs])}."
@@ -87,25 +89,25 @@ def _wait_seconds(message: Message) -> float:
     return given if isinstance(given, float) and 0 <= given <= _MAX_WAIT_SECONDS else _DEFAULT_WAIT_SECONDS
 
 
-async def _start_stop(supervisor: "Supervisor", member: ManagedProcess, verb: str, patience: float) -> str:
-    crew, name = supervisor.manager, member.name
+async def _start_stop(supervisor: "Supervisor", worker: ManagedProcess, verb: str, seconds: float) -> str:
+    manager, name = supervisor.manager, worker.name
     match verb:
         case "start":
-            crew.start(name)
+            manager.start(name)
         case "stop":
-            crew.stop(name)
+            manager.stop(name)
         case "restart":
-            crew.restart(name)
-    await _wait_at_rest(supervisor, [name], patience)
+            manager.restart(name)
+    await _wait_at_rest(supervisor, [name], seconds)
     # What it waits for is no part of its state, so its lifecycle has not published it.
     supervisor.publish()
     if verb == "stop":
-        return f"{name} has ended." if member.child is None else f"{name} is about to end."
-    if member.child is not None and member.process.state is State.RUNNING:
-        return f"{name} runs, pid {member.child.pid}."
-    if has_succeeded(member.process.state, member.process.reason):
+        return f"{name} has ended." if worker.child is None else f"{name} is about to end."
+    if worker.child is not None and worker.process.state is State.RUNNING:
+        return f"{name} runs, pid {worker.child.pid}."
+    if has_succeeded(worker.process.state, worker.process.reason):
         return f"{name} was started and has ended well."
-    state = crew.state_of(member)
+    state = manager.state_of(worker)
     agents = await _unconfigured_agents(supervisor, [state])
     raise WorkersNotReady(_describe_unready(supervisor, {name: unready_reason(state, agents.get(name))}))
 
@@ -141,8 +143,8 @@ def _describe_unready(supervisor: "Supervisor", reasons: Mapping[str, str]) -> s
     return f"{describe_unready(reasons)} See: {'; '.join(command_hint(supervisor.team, 'ps', *each) for each in names)}"
 
 
-def _describe_status(supervisor: "Supervisor", member: ManagedProcess) -> str:
-    if degraded := supervisor.degradation_of(member):
-        return f"{member.name}: DEGRADED, {degraded}"
-    reason = f", {member.process.reason}" if member.process.reason else ""
-    return f"{member.name}: {member.process.state}{reason}"
+def _describe_status(supervisor: "Supervisor", worker: ManagedProcess) -> str:
+    if degraded := supervisor.degradation_of(worker):
+        return f"{worker.name}: DEGRADED, {degraded}"
+    reason = f", {worker.process.reason}" if worker.process.reason else ""
+    return f"{worker.name}: {worker.process.state}{reason}"

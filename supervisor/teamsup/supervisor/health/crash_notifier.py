@@ -36,65 +36,65 @@ class CrashNotifier:
     def enqueue(self, text: str, *, is_incident: bool = False) -> None:
         self._pending.append((new_message_id(), text, is_incident))
 
-    def record_crash(self, name: str, death: Crash) -> None:
+    def record_crash(self, name: str, crash: Crash) -> None:
         """Have a death told, with what belongs to it, when it is due."""
-        self._series[name] = crashes.add_crash(self._series.get(name), death, self._clock())
+        self._series[name] = crashes.add_crash(self._series.get(name), crash, self._clock())
 
     def next_report_in(self) -> float:
         """Seconds until something becomes due. What is due already waits for the hub, and hurries nobody."""
-        left = [row.report_at - self._clock() for row in self._series.values() if row.unreported]
+        left = [series.report_at - self._clock() for series in self._series.values() if series.unreported]
         return min((seconds for seconds in left if seconds > 0), default=math.inf)
 
-    def collect(self, members: Iterable[ManagedProcess], *, is_watched: bool, optional: Collection[str] = ()) -> None:
+    def collect(self, workers: Iterable[ManagedProcess], *, is_watched: bool, optional: Collection[str] = ()) -> None:
         """Put into words what is due. ``is_watched``: monitor-bridge makes incidents of the others' crash loops;
         ``optional``: nobody has set these up, and that is no news."""
         for name in [
-            name for name, row in self._series.items() if name in optional and row.last.reason == NOT_CONFIGURED
+            name for name, series in self._series.items() if name in optional and series.last.reason == NOT_CONFIGURED
         ]:
             del self._series[name]
-        workers = {member.name: member for member in members}
-        standings = {name: self._condition_of(member) for name, member in workers.items()}
-        well = {name for name, member in workers.items() if self._has_recovered(member)}
-        watched = set(workers) - {MONITOR_BRIDGE} if is_watched else set()
-        self._collect(standings, well, watched)
+        by_name = {worker.name: worker for worker in workers}
+        conditions = {name: self._condition_of(worker) for name, worker in by_name.items()}
+        well = {name for name, worker in by_name.items() if self._has_recovered(worker)}
+        watched = set(by_name) - {MONITOR_BRIDGE} if is_watched else set()
+        self._collect(conditions, well, watched)
 
     def _collect(
-        self, standings: Mapping[str, WorkerCondition], well: Collection[str], watched: Collection[str]
+        self, conditions: Mapping[str, WorkerCondition], well: Collection[str], watched: Collection[str]
     ) -> None:
         now = self._clock()
-        for name in set(self._series) - set(standings):
+        for name in set(self._series) - set(conditions):
             del self._series[name]
         for name in sorted(set(self._series).intersection(well)):
-            self._collect_recovery(name, standings[name], now, is_incident=name in watched)
-        if not any(row.unreported and row.report_at <= now for row in self._series.values()):
+            self._collect_recovery(name, conditions[name], now, is_incident=name in watched)
+        if not any(series.unreported and series.report_at <= now for series in self._series.values()):
             return
-        told = [(name, row, standings[name]) for name, row in self._series.items() if row.unreported]
-        for name, row, standing in told:
-            self._series[name] = crashes.mark_reported(row, now, runs=standing.state in ALIVE)
+        told = [(name, series, conditions[name]) for name, series in self._series.items() if series.unreported]
+        for name, series, condition in told:
+            self._series[name] = crashes.mark_reported(series, now, runs=condition.state in ALIVE)
         for is_incident in (False, True):
             several = [each for each in told if _is_incident(each[1], each[0] in watched) is is_incident]
             if several:
                 text = crashes.describe(*several[0], time.time()) if len(several) == 1 else ""
                 self.enqueue(text or crashes.describe_several(several, time.time()), is_incident=is_incident)
 
-    def _collect_recovery(self, name: str, standing: WorkerCondition, now: float, *, is_incident: bool) -> None:
-        row = self._series[name]
-        if row.recovered_at is None and (not row.unreported or row.report_at <= now):
-            self._series[name] = crashes.mark_recovered(row, now)
+    def _collect_recovery(self, name: str, condition: WorkerCondition, now: float, *, is_incident: bool) -> None:
+        series = self._series[name]
+        if series.recovered_at is None and (not series.unreported or series.report_at <= now):
+            self._series[name] = crashes.mark_recovered(series, now)
             # Of a single death it was told that the worker was started again, and it was.
-            if row.unreported or row.was_down or row.count > 1:
-                text = crashes.describe_recovery(name, row, standing)
-                self.enqueue(text, is_incident=_is_incident(row, is_incident))
+            if series.unreported or series.was_down or series.count > 1:
+                text = crashes.describe_recovery(name, series, condition)
+                self.enqueue(text, is_incident=_is_incident(series, is_incident))
 
-    def _condition_of(self, member: ManagedProcess) -> WorkerCondition:
-        process = member.process
+    def _condition_of(self, worker: ManagedProcess) -> WorkerCondition:
+        process = worker.process
         next_try = None if process.due is None else time.time() + process.due - self._clock()
-        return WorkerCondition(process.state, process.reason, member.started_at, next_try)
+        return WorkerCondition(process.state, process.reason, worker.started_at, next_try)
 
-    def _has_recovered(self, member: ManagedProcess) -> bool:
+    def _has_recovered(self, worker: ManagedProcess) -> bool:
         """Whether its failures are forgotten."""
-        ready_at = member.process.ready_at
-        return ready_at is not None and self._clock() - ready_at >= member.program.policy.healthy_seconds
+        ready_at = worker.process.ready_at
+        return ready_at is not None and self._clock() - ready_at >= worker.program.policy.healthy_seconds
 
     def track_degraded(self, reasons: Mapping[str, str], *, is_watched: bool) -> None:
         """Tell once that workers cannot do their work, if that lasts, and once that they can again.
@@ -149,6 +149,6 @@ class CrashNotifier:
             self._troubles.end(f"{_CAUSE_PREFIX} {name}")
 
 
-def _is_incident(row: CrashSeries, is_watched: bool) -> bool:
+def _is_incident(series: CrashSeries, is_watched: bool) -> bool:
     """Whether monitor-bridge tells people of it. What is not started again it does not know as a loop."""
-    return is_watched and row.is_loop and row.last.next_try_at is not None
+    return is_watched and series.is_loop and series.last.next_try_at is not None

@@ -70,38 +70,38 @@ class CrashSeries:
         return len(self.recent) == _LOOP_CRASHES and self.recent[-1] - self.recent[0] <= _LOOP_SECONDS
 
 
-def add_crash(row: CrashSeries | None, death: Crash, now: float) -> CrashSeries:
+def add_crash(series: CrashSeries | None, crash: Crash, now: float) -> CrashSeries:
     """Return the row with a death that comes at ``now``."""
-    if row is not None and row.recovered_at is not None and now - row.recovered_at > _SERIES_SECONDS:
-        row = None
+    if series is not None and series.recovered_at is not None and now - series.recovered_at > _SERIES_SECONDS:
+        series = None
     soon = now + _BATCH_SECONDS
-    if row is None:
-        return CrashSeries(death, death.at, soon, recent=(death.at,))
-    due = row.report_at if row.unreported else max(row.report_at, soon)
-    if death.next_try_at is None and (row.recovered_at is not None or row.last.next_try_at is not None):
+    if series is None:
+        return CrashSeries(crash, crash.at, soon, recent=(crash.at,))
+    due = series.report_at if series.unreported else max(series.report_at, soon)
+    if crash.next_try_at is None and (series.recovered_at is not None or series.last.next_try_at is not None):
         # What was told before says that it is started again.
         due = min(due, soon)
-    recent = (*row.recent, death.at)[-_LOOP_CRASHES:]
+    recent = (*series.recent, crash.at)[-_LOOP_CRASHES:]
     return replace(
-        row,
-        last=death,
-        count=row.count + 1,
-        unreported=row.unreported + 1,
+        series,
+        last=crash,
+        count=series.count + 1,
+        unreported=series.unreported + 1,
         recent=recent,
         report_at=due,
         recovered_at=None,
     )
 
 
-def mark_reported(row: CrashSeries, now: float, *, runs: bool) -> CrashSeries:
+def mark_reported(series: CrashSeries, now: float, *, runs: bool) -> CrashSeries:
     """Return the row once all of it has been told."""
-    pause = _DIGEST_SECONDS[min(row.reports, len(_DIGEST_SECONDS) - 1)]
-    return replace(row, unreported=0, reports=row.reports + 1, report_at=now + pause, was_down=not runs)
+    pause = _DIGEST_SECONDS[min(series.reports, len(_DIGEST_SECONDS) - 1)]
+    return replace(series, unreported=0, reports=series.reports + 1, report_at=now + pause, was_down=not runs)
 
 
-def mark_recovered(row: CrashSeries, now: float) -> CrashSeries:
+def mark_recovered(series: CrashSeries, now: float) -> CrashSeries:
     """Return the row of a worker that is well again, once that has been told."""
-    return replace(mark_reported(row, now, runs=True) if row.unreported else row, recovered_at=now)
+    return replace(mark_reported(series, now, runs=True) if series.unreported else series, recovered_at=now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,63 +114,63 @@ class WorkerCondition:
     next_try_at: float | None = None
 
 
-def describe(name: str, row: CrashSeries, standing: WorkerCondition, now: float) -> str:
+def describe(name: str, series: CrashSeries, condition: WorkerCondition, now: float) -> str:
     """What the team is told of one worker at ``now``, in Unix seconds."""
-    died = f"died ({row.last.reason})"
-    if row.last.pid is None:
-        died = f"could not be started ({row.last.reason.removeprefix(SPAWN_FAILED_PREFIX)})"
-    if row.count > 1:
-        died = f"has crashed {row.count} times in {_series_duration(row)}, last: {row.last.reason}"
-    last = "" if row.last.pid is None else " It had printed nothing."
-    if row.last.lines:
-        last = "\n".join(["", "Its last lines:", *row.last.lines])
-    return f"{name} {died}. {_describe_outcome(name, standing, now)}{last}"
+    died = f"died ({series.last.reason})"
+    if series.last.pid is None:
+        died = f"could not be started ({series.last.reason.removeprefix(SPAWN_FAILED_PREFIX)})"
+    if series.count > 1:
+        died = f"has crashed {series.count} times in {_series_duration(series)}, last: {series.last.reason}"
+    last = "" if series.last.pid is None else " It had printed nothing."
+    if series.last.lines:
+        last = "\n".join(["", "Its last lines:", *series.last.lines])
+    return f"{name} {died}. {_describe_outcome(name, condition, now)}{last}"
 
 
-def describe_several(rows: Sequence[tuple[str, CrashSeries, WorkerCondition]], now: float) -> str:
+def describe_several(several: Sequence[tuple[str, CrashSeries, WorkerCondition]], now: float) -> str:
     """What the team is told of several workers at once."""
-    lines = [f"{len(rows)} workers have died:"]
-    for name, row, standing in rows[:_MAX_LISTED]:
-        times = "" if row.count == 1 else f"{row.count} times in {_series_duration(row)}, last: "
-        lines.append(f"{name}: {times}{_describe_cause(row.last)}. {_describe_outcome(name, standing, now)}")
-    if len(rows) > _MAX_LISTED:
-        lines.append(f"and {len(rows) - _MAX_LISTED} more")
+    lines = [f"{len(several)} workers have died:"]
+    for name, series, condition in several[:_MAX_LISTED]:
+        times = "" if series.count == 1 else f"{series.count} times in {_series_duration(series)}, last: "
+        lines.append(f"{name}: {times}{_describe_cause(series.last)}. {_describe_outcome(name, condition, now)}")
+    if len(several) > _MAX_LISTED:
+        lines.append(f"and {len(several) - _MAX_LISTED} more")
     return "\n".join(lines)
 
 
-def _describe_cause(death: Crash) -> str:
+def _describe_cause(crash: Crash) -> str:
     """Return its reason; of who is not configured its last line, which says what it lacks."""
-    said = death.lines[-1].strip().rstrip(".") if death.lines and death.reason == NOT_CONFIGURED else ""
-    return f"{death.reason}: {said}" if said else death.reason
+    said = crash.lines[-1].strip().rstrip(".") if crash.lines and crash.reason == NOT_CONFIGURED else ""
+    return f"{crash.reason}: {said}" if said else crash.reason
 
 
-def describe_recovery(name: str, row: CrashSeries, standing: WorkerCondition) -> str:
+def describe_recovery(name: str, series: CrashSeries, condition: WorkerCondition) -> str:
     """What the team is told of a worker that is well again."""
-    times = "once" if row.count == 1 else f"{row.count} times, last: {row.last.reason}"
-    since = "" if standing.started_at is None else f" since {_format_seconds(standing.started_at)}"
+    times = "once" if series.count == 1 else f"{series.count} times, last: {series.last.reason}"
+    since = "" if condition.started_at is None else f" since {_format_seconds(condition.started_at)}"
     return f"{name} runs again{since}. It had died {times}."
 
 
-def _describe_outcome(name: str, standing: WorkerCondition, now: float) -> str:
+def _describe_outcome(name: str, condition: WorkerCondition, now: float) -> str:
     """What its lifecycle has made of it by now."""
-    match standing.state:
+    match condition.state:
         case State.STARTING | State.RUNNING:
             return "It was started again."
-        case State.BACKOFF if standing.next_try_at is not None:
-            return f"It is started again in {max(0.0, standing.next_try_at - now):.1f} s."
+        case State.BACKOFF if condition.next_try_at is not None:
+            return f"It is started again in {max(0.0, condition.next_try_at - now):.1f} s."
         case State.STOPPED | State.STOPPING:
             return "It was stopped since."
-    why = f" ({standing.reason})" if standing.reason == NOT_CONFIGURED else ""
+    why = f" ({condition.reason})" if condition.reason == NOT_CONFIGURED else ""
     return f"It is not started again{why}. Mend it, then: teamsup restart {name}."
 
 
-def _series_duration(row: CrashSeries) -> str:
-    return format_duration(max(1.0, row.last.at - row.began_at))
+def _series_duration(series: CrashSeries) -> str:
+    return format_duration(max(1.0, series.last.at - series.began_at))
 
 
 def _format_seconds(seconds: float) -> str:
     return f"{datetime.fromtimestamp(seconds).astimezone():%Y-%m-%d %H:%M:%S}"
 
 
-def append_crash(deaths: Sequence[Crash], new: Crash) -> tuple[Crash, ...]:
-    return (*deaths, new)[-KEPT_CRASHES:]
+def append_crash(crashes: Sequence[Crash], new: Crash) -> tuple[Crash, ...]:
+    return (*crashes, new)[-KEPT_CRASHES:]

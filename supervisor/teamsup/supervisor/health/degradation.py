@@ -46,7 +46,7 @@ def is_optional(agent: Agent | None) -> bool:
 def missing_configuration(worker: WorkerState, agent: Agent | None) -> str:
     """Return what a worker lacks that is not configured, in its own words where there are some."""
     note = "" if agent is None else agent.note
-    last = next((death.lines[-1] for death in worker.deaths[-1:] if death.lines), "")
+    last = next((crash.lines[-1] for crash in worker.deaths[-1:] if crash.lines), "")
     return note or last or worker.reason
 
 
@@ -63,10 +63,10 @@ class Troubles:
     ``say`` shows a line to whoever looks after the team; ``on_change`` is called when the troubles have changed.
     """
 
-    def __init__(self, say: Callable[[str], None], on_change: Callable[[], None]) -> None:
+    def __init__(self, log: Callable[[str], None], on_change: Callable[[], None]) -> None:
         self.since: float | None = None
         """Unix seconds of the first of them."""
-        self._log = say
+        self._log = log
         self._on_change = on_change
         self._reasons: dict[str, str] = {}
 

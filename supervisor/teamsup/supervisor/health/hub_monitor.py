@@ -27,9 +27,9 @@ _STALLED_SECONDS = 60.0
 class HubMonitor:
     """What the supervisor knows of its writes to the hub; ``troubles`` says what prevents them."""
 
-    def __init__(self, hub: MessageHub, crew: ProcessManager, troubles: Troubles) -> None:
+    def __init__(self, hub: MessageHub, manager: ProcessManager, troubles: Troubles) -> None:
         self._hub = hub
-        self._manager = crew
+        self._manager = manager
         self._troubles = troubles
         self._waiting_since: float | None = None
         self._outage: WriteOutage | None = None
@@ -57,8 +57,8 @@ class HubMonitor:
         if self._waiting_since is None:
             return
         self._outage = found = write_outage.observe(self._outage, version, owner, time.monotonic(), CHECK_SECONDS)
-        patience = self._deadline()
-        if found.seconds < patience:
+        deadline = self._deadline()
+        if found.seconds < deadline:
             return
         pid = None if owner is None else owner.pid
         work = await asyncio.to_thread(maintenance_progress.read_maintenance, self._hub.team.run, pid)
@@ -66,7 +66,7 @@ class HubMonitor:
             self._troubles.begin(_CAUSE, _describe_progress(work))
         elif owner is None:
             self._troubles.begin(_CAUSE, "The hub takes no writes, and no program holds it. Look at its disk.")
-        elif found.held_seconds >= patience:
+        elif found.held_seconds >= deadline:
             await self._resolve(owner.pid, work)
 
     def _observe(self) -> tuple[int | None, LockOwner | None]:
@@ -81,7 +81,7 @@ class HubMonitor:
 
     def _deadline(self) -> float:
         """Three heartbeats of the worker that sends them most often."""
-        deadlines = (member.program.heartbeat_seconds for member in self._manager.processes.values() if member.wanted)
+        deadlines = (worker.program.heartbeat_seconds for worker in self._manager.processes.values() if worker.wanted)
         return _HEARTBEATS_TO_WAIT * min(
             [_HEARTBEAT_SECONDS, *(seconds / _HEARTBEATS_PER_DEADLINE for seconds in deadlines if seconds)]
         )
@@ -94,9 +94,9 @@ class HubMonitor:
             return
         lineage = await asyncio.to_thread(orphans.find_lineage, pid)
         what = f"holds the hub's write lock{f' for a {stalled.kind} that does not progress' if stalled else ''}."
-        if (member := self._manager.process_of(lineage)) is not None:
-            self._troubles.begin(_CAUSE, f"{member.name} (pid {pid}) {what} It is replaced.")
-            self._manager.apply(member, lifecycle.Hung("it held the hub's write lock and did not let go"))
+        if (worker := self._manager.process_of(lineage)) is not None:
+            self._troubles.begin(_CAUSE, f"{worker.name} (pid {pid}) {what} It is replaced.")
+            self._manager.apply(worker, lifecycle.Hung("it held the hub's write lock and did not let go"))
         elif lineage.is_supervisor:
             text = f"The supervisor itself (pid {pid}) {what} Stop the team and start it again."
             self._troubles.begin(_CAUSE, text)

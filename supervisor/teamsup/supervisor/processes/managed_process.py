@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from ..configuration.team_configuration import Program
-from ..health import crashes as deaths
+from ..health import crashes
 from ..health.crashes import Crash
 from ..health.heartbeats import Heartbeat
 from .child import Child
@@ -28,7 +28,7 @@ class ManagedProcess:
     """The last heartbeat that was seen, and that of an earlier process."""
     stale_heartbeat: datetime | None = None
     heartbeat: Heartbeat = field(default_factory=lambda: Heartbeat(0.0))
-    last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=deaths.KEPT_LINES))
+    last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=crashes.KEPT_LINES))
     started_at: float | None = None
     timer: asyncio.TimerHandle | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)

@@ -28,18 +28,18 @@ from .worker_logs import WorkerLogs
 
 
 class ProcessManager:
-    """All of them. Lives on the event loop of the supervisor; ``on_change`` is called whenever a member has changed,
+    """All of them. Lives on the event loop of the supervisor; ``on_change`` is called whenever a worker has changed,
     ``on_death`` when one has ended without being asked to."""
 
     def __init__(
         self,
         team: Team,
-        journal: WorkerLogs,
+        logs: WorkerLogs,
         on_change: Callable[[ManagedProcess], None],
         on_death: Callable[[ManagedProcess, Crash], None],
     ) -> None:
         self._team = team
-        self._logs = journal
+        self._logs = logs
         self._on_change = on_change
         self._on_crash = on_death
         self._spawn_count = 0
@@ -56,25 +56,25 @@ class ProcessManager:
 
     def configure(self, programs: Mapping[str, Program], known_deaths: Mapping[str, tuple[Crash, ...]]) -> None:
         """Run these programs from now on; what runs already goes on with what it was started with."""
-        gone = {name: member for name, member in self.processes.items() if name not in programs}
-        members = {}
+        gone = {name: worker for name, worker in self.processes.items() if name not in programs}
+        workers = {}
         for name, program in programs.items():
-            member = self.processes.get(name) or ManagedProcess(program, crashes=known_deaths.get(name, ()))
-            member.program = program
-            members[name] = member
+            worker = self.processes.get(name) or ManagedProcess(program, crashes=known_deaths.get(name, ()))
+            worker.program = program
+            workers[name] = worker
             self._logs.open(name, program.log_bytes, program.log_files)
-        # Those that are still about to end stay members until they have.
-        self.processes = members | {name: member for name, member in gone.items() if member.is_active}
+        # Those that are still about to end stay until they have.
+        self.processes = workers | {name: worker for name, worker in gone.items() if worker.is_active}
         self._dependencies = Dependencies(self.processes)
         self._reconsider_all()
 
     def start(self, *names: str) -> None:
         """Have these run, and whatever they depend on."""
-        for member in [] if self._is_stopping else self._dependencies.required_for(*names):
-            member.wanted = True
-            if member.process.state in (*BLOCKED, State.BACKOFF):
+        for worker in [] if self._is_stopping else self._dependencies.required_for(*names):
+            worker.wanted = True
+            if worker.process.state in (*BLOCKED, State.BACKOFF):
                 # From there it starts once those run that it depends on.
-                self.apply(member, lifecycle.Stop())
+                self.apply(worker, lifecycle.Stop())
         self._reconsider_all()
 
     def stop(self, *names: str) -> None:
@@ -96,22 +96,22 @@ class ProcessManager:
 
     def kill_all(self) -> None:
         self._kills_at_once = True
-        for member in self.processes.values():
-            self.apply(member, lifecycle.Stop())
-            if member.child is not None:
-                member.child.kill()
+        for worker in self.processes.values():
+            self.apply(worker, lifecycle.Stop())
+            if worker.child is not None:
+                worker.child.kill()
 
     async def wait_all_ended(self) -> None:
         """Return once no process is left, and nothing that one of them has left behind."""
-        for member in list(self.processes.values()):
-            await self.wait_until_left(member, *ALIVE, State.STOPPING, State.BACKOFF)
+        for worker in list(self.processes.values()):
+            await self.wait_until_left(worker, *ALIVE, State.STOPPING, State.BACKOFF)
         await self._orphan_killer.wait()
 
-    async def wait_until_left(self, member: ManagedProcess, *states: State) -> None:
-        """Return once the member is in none of these states."""
-        while member.process.state in states or self._queue.is_pending(member):
-            member.changed.clear()
-            await member.changed.wait()
+    async def wait_until_left(self, worker: ManagedProcess, *states: State) -> None:
+        """Return once the worker is in none of these states."""
+        while worker.process.state in states or self._queue.is_pending(worker):
+            worker.changed.clear()
+            await worker.changed.wait()
 
     async def wait_at_rest(self, names: Iterable[str]) -> None:
         """Return once each of these runs, has ended, or waits for something that only time or a person can change."""
@@ -119,22 +119,22 @@ class ProcessManager:
             self._stepped_event.clear()
             await self._stepped_event.wait()
 
-    def unmet_dependencies(self, member: ManagedProcess) -> list[str]:
-        """Those a member that should run cannot be started without."""
-        return self._dependencies.unmet(member) if self._is_startable(member) else []
+    def unmet_dependencies(self, worker: ManagedProcess) -> list[str]:
+        """Those a worker that should run cannot be started without."""
+        return self._dependencies.unmet(worker) if self._is_startable(worker) else []
 
-    def state_of(self, member: ManagedProcess) -> WorkerState:
+    def state_of(self, worker: ManagedProcess) -> WorkerState:
         """What others may know of it."""
-        waiting = self.unmet_dependencies(member)
+        waiting = self.unmet_dependencies(worker)
         return WorkerState(
-            name=member.name,
-            state=member.process.state,
-            pid=member.child.pid if member.child else None,
-            started_at=member.started_at if member.child else None,
-            restarts=member.process.restarts,
-            reason=f"waits for {', '.join(waiting)}" if waiting else member.process.reason,
-            heartbeat_seconds=member.program.heartbeat_seconds,
-            deaths=member.crashes,
+            name=worker.name,
+            state=worker.process.state,
+            pid=worker.child.pid if worker.child else None,
+            started_at=worker.started_at if worker.child else None,
+            restarts=worker.process.restarts,
+            reason=f"waits for {', '.join(waiting)}" if waiting else worker.process.reason,
+            heartbeat_seconds=worker.program.heartbeat_seconds,
+            deaths=worker.crashes,
         )
 
     @property
@@ -145,39 +145,39 @@ class ProcessManager:
     def starting_names(self) -> list[str]:
         """Those that have been started and have not reported yet, or are about to be; not who has failed twice."""
         return [
-            member.name
-            for member in self.processes.values()
-            if (member.process.state is State.STARTING and member.process.failures <= 1)
-            or (self._is_startable(member) and not self.unmet_dependencies(member))
+            worker.name
+            for worker in self.processes.values()
+            if (worker.process.state is State.STARTING and worker.process.failures <= 1)
+            or (self._is_startable(worker) and not self.unmet_dependencies(worker))
         ]
 
     def unready_workers(self) -> list[WorkerState]:
         """Those that should run and do not: they start, are tried again, wait, or are held."""
         return [
-            self.state_of(member)
-            for member in self.processes.values()
-            if member.wanted and not satisfies_dependents(member)
+            self.state_of(worker)
+            for worker in self.processes.values()
+            if worker.wanted and not satisfies_dependents(worker)
         ]
 
     def process_of(self, lineage: orphans.ProcessLineage) -> ManagedProcess | None:
         """Return the worker that a process is, or comes from."""
-        for member in self.processes.values():
-            if member.child is not None and (
-                member.child.pid in (*lineage.pids, lineage.group) or lineage.tag == member.tag
+        for worker in self.processes.values():
+            if worker.child is not None and (
+                worker.child.pid in (*lineage.pids, lineage.group) or lineage.tag == worker.tag
             ):
-                return member
+                return worker
         return None
 
     def reap(self) -> None:
         """Take notice of processes that have ended."""
         for pid in orphans.reap_children(self._by_pid):
-            member = self._by_pid[pid]
-            if member.child is not None and (code := member.child.exit_code()) is not None:
-                self._on_exit(member, member.child, code)
+            worker = self._by_pid[pid]
+            if worker.child is not None and (code := worker.child.exit_code()) is not None:
+                self._on_exit(worker, worker.child, code)
 
-    def apply(self, member: ManagedProcess, event: lifecycle.Event, after: AfterEvent | None = None) -> None:
-        """Let the member's lifecycle decide, and do it: at once, or in the next turns when very much is to be done."""
-        self._queue.add_event(member, event, after)
+    def apply(self, worker: ManagedProcess, event: lifecycle.Event, after: AfterEvent | None = None) -> None:
+        """Let the worker's lifecycle decide, and do it: at once, or in the next turns when very much is to be done."""
+        self._queue.add_event(worker, event, after)
         self._queue.run()
 
     def _reconsider_all(self) -> None:
@@ -187,180 +187,180 @@ class ProcessManager:
 
     def _reconsider(self, names: Iterable[str]) -> None:
         for name in names:
-            if (member := self.processes.get(name)) is not None:
-                self._queue.reconsider(self._dependencies.rank(name), member)
+            if (worker := self.processes.get(name)) is not None:
+                self._queue.reconsider(self._dependencies.rank(name), worker)
 
-    def _on_step(self, member: ManagedProcess) -> None:
-        member.changed.set()
+    def _on_step(self, worker: ManagedProcess) -> None:
+        worker.changed.set()
         self._stepped_event.set()
 
-    def _transition(self, member: ManagedProcess, event: lifecycle.Event, after: AfterEvent | None) -> None:
-        before = member.process
-        member.process, actions = lifecycle.transition(before, event, time.monotonic(), member.program.policy)
+    def _transition(self, worker: ManagedProcess, event: lifecycle.Event, after: AfterEvent | None) -> None:
+        before = worker.process
+        worker.process, actions = lifecycle.transition(before, event, time.monotonic(), worker.program.policy)
         try:
             for action in actions:
-                self._perform(member, action)
+                self._perform(worker, action)
             if after is not None:
                 after(before)
         finally:
-            self._set_timer(member)
-            if member.process != before:
-                self._reconsider(self._dependencies.affected_by(member))
-                self._on_change(member)
+            self._set_timer(worker)
+            if worker.process != before:
+                self._reconsider(self._dependencies.affected_by(worker))
+                self._on_change(worker)
 
-    def _set_timer(self, member: ManagedProcess) -> None:
-        if member.timer is not None:
-            member.timer.cancel()
-            member.timer = None
-        if member.process.due is not None:
-            pause = max(0.0, member.process.due - time.monotonic())
-            member.timer = asyncio.get_running_loop().call_later(pause, self.apply, member, lifecycle.Tick())
+    def _set_timer(self, worker: ManagedProcess) -> None:
+        if worker.timer is not None:
+            worker.timer.cancel()
+            worker.timer = None
+        if worker.process.due is not None:
+            pause = max(0.0, worker.process.due - time.monotonic())
+            worker.timer = asyncio.get_running_loop().call_later(pause, self.apply, worker, lifecycle.Tick())
 
-    def _is_startable(self, member: ManagedProcess) -> bool:
-        return member.wanted and member.process.state is State.STOPPED and not self._is_stopping
+    def _is_startable(self, worker: ManagedProcess) -> bool:
+        return worker.wanted and worker.process.state is State.STOPPED and not self._is_stopping
 
-    def _start_or_stop(self, member: ManagedProcess) -> None:
+    def _start_or_stop(self, worker: ManagedProcess) -> None:
         """Start or stop it if that has become possible."""
-        starts_again = member.process.state in (*ALIVE, State.BACKOFF) or member.process.will_replace
-        must_end = self._dependencies.must_stop(member)
+        starts_again = worker.process.state in (*ALIVE, State.BACKOFF) or worker.process.will_replace
+        must_end = self._dependencies.must_stop(worker)
         if starts_again and must_end:
-            if not self._dependencies.has_active_dependents(member):
-                member.restart_pending = False
-                self.apply(member, lifecycle.Stop())
-        elif member.process.state in BLOCKED and not member.wanted:
-            self.apply(member, lifecycle.Stop())
-        elif not must_end and self._is_startable(member) and not self.unmet_dependencies(member):
-            self.apply(member, lifecycle.Start())
+            if not self._dependencies.has_active_dependents(worker):
+                worker.restart_pending = False
+                self.apply(worker, lifecycle.Stop())
+        elif worker.process.state in BLOCKED and not worker.wanted:
+            self.apply(worker, lifecycle.Stop())
+        elif not must_end and self._is_startable(worker) and not self.unmet_dependencies(worker):
+            self.apply(worker, lifecycle.Start())
 
     def _is_changing(self, name: str) -> bool:
         """Whether it is about to start, to end or to be replaced, or waits for one that is."""
         names = [name]
         for each in names:
-            member = self.processes.get(each)
-            if member is None:
+            worker = self.processes.get(each)
+            if worker is None:
                 continue
-            ends = member.restart_pending or (member.is_active and not member.wanted) or self._queue.is_pending(member)
-            if ends or member.process.state in (State.STARTING, State.STOPPING):
+            ends = worker.restart_pending or (worker.is_active and not worker.wanted) or self._queue.is_pending(worker)
+            if ends or worker.process.state in (State.STARTING, State.STOPPING):
                 return True
-            if self._is_startable(member):
-                others = self.unmet_dependencies(member)
+            if self._is_startable(worker):
+                others = self.unmet_dependencies(worker)
                 if not others:
                     return True
                 names += [other for other in others if other not in names]
         return False
 
-    def _perform(self, member: ManagedProcess, action: Action) -> None:
+    def _perform(self, worker: ManagedProcess, action: Action) -> None:
         match action:
             case Action.SPAWN:
-                self._spawn(member)
-            case Action.TERMINATE if member.child is not None:
+                self._spawn(worker)
+            case Action.TERMINATE if worker.child is not None:
                 if self._kills_at_once:
-                    member.child.kill()
+                    worker.child.kill()
                 else:
-                    member.child.terminate(member.program.stop_signal)
-            case Action.DUMP if member.child is not None:
-                self._log(f"{member.name} hangs: {member.process.reason}")
-                member.child.dump_stacks()
-            case Action.KILL if member.child is not None:
-                self._log(f"{member.name} did not end in time and is killed")
-                member.child.kill()
+                    worker.child.terminate(worker.program.stop_signal)
+            case Action.DUMP if worker.child is not None:
+                self._log(f"{worker.name} hangs: {worker.process.reason}")
+                worker.child.dump_stacks()
+            case Action.KILL if worker.child is not None:
+                self._log(f"{worker.name} did not end in time and is killed")
+                worker.child.kill()
 
-    def _spawn(self, member: ManagedProcess) -> None:
+    def _spawn(self, worker: ManagedProcess) -> None:
         self._spawn_count += 1
-        mark = orphans.process_tag(self._team, member.name, self._spawn_count)
-        member.last_lines.clear()
-        if fault := member.program.fault:
-            self._spawn_failed(member, lifecycle.SpawnFailed(f"{crashes.SPAWN_FAILED_PREFIX}{fault}"))
+        tag = orphans.process_tag(self._team, worker.name, self._spawn_count)
+        worker.last_lines.clear()
+        if fault := worker.program.fault:
+            self._spawn_failed(worker, lifecycle.SpawnFailed(f"{crashes.SPAWN_FAILED_PREFIX}{fault}"))
             return
         try:
-            child = Child(self._without_secrets(member.program), self._environment(member.program, mark))
+            child = Child(self._without_secrets(worker.program), self._environment(worker.program, tag))
         except Exception as error:
             # Whatever the system lacks or refuses, even a program that is away, may be there at the next try.
             file = getattr(error, "filename", None)
             reason = f"{crashes.SPAWN_FAILED_PREFIX}{getattr(error, 'strerror', None) or error}" + (
                 f": {file}" if file else ""
             )
-            self._spawn_failed(member, lifecycle.SpawnFailed(reason, is_temporary=True, jitter=random.random()))  # noqa: S311
+            self._spawn_failed(worker, lifecycle.SpawnFailed(reason, is_temporary=True, jitter=random.random()))  # noqa: S311
             return
-        member.child, member.tag = child, mark
-        self._by_pid[child.pid] = member
-        member.started_at, member.heartbeat, member.stale_heartbeat = (
+        worker.child, worker.tag = child, tag
+        self._by_pid[child.pid] = worker
+        worker.started_at, worker.heartbeat, worker.stale_heartbeat = (
             time.time(),
             Heartbeat(time.monotonic()),
-            member.last_heartbeat,
+            worker.last_heartbeat,
         )
-        self._log(f"{member.name} started, pid {child.pid}")
+        self._log(f"{worker.name} started, pid {child.pid}")
 
         def hear() -> None:
-            if not child.read_lines(functools.partial(self._record_output, member)):
+            if not child.read_lines(functools.partial(self._record_output, worker)):
                 asyncio.get_running_loop().remove_reader(child.output)
 
         asyncio.get_running_loop().add_reader(child.output, hear)
 
-    def _spawn_failed(self, member: ManagedProcess, event: lifecycle.SpawnFailed) -> None:
+    def _spawn_failed(self, worker: ManagedProcess, event: lifecycle.SpawnFailed) -> None:
         """Before all that waits, but behind the death that it was to be started again after."""
-        self._log(f"{member.name} {event.reason}")
-        self._queue.add_event(member, event, lambda _: self._record_crash(member, None, event.reason), first=True)
+        self._log(f"{worker.name} {event.reason}")
+        self._queue.add_event(worker, event, lambda _: self._record_crash(worker, None, event.reason), first=True)
 
     def _without_secrets(self, program: Program) -> Program:
         saved = secrets_withheld_from(program.name, self.saved_secrets)
         return replace(program, withheld_variables=tuple({*program.withheld_variables, *saved}))
 
-    def _environment(self, program: Program, mark: str) -> dict[str, str]:
-        beat = program.heartbeat_seconds
+    def _environment(self, program: Program, tag: str) -> dict[str, str]:
+        seconds = program.heartbeat_seconds
         return {
-            orphans.TAG_VARIABLE: mark,
+            orphans.TAG_VARIABLE: tag,
             "TEAMSUP_TEAM": self._team.name,
             "TEAMSUP_HOME": str(self._team.folder.parent),
             CONFIGURATION_VARIABLE: str(self._team.accepted_configuration),
-            **({} if beat is None else {"TEAMSUP_HEARTBEAT_SECONDS": f"{beat:g}"}),
+            **({} if seconds is None else {"TEAMSUP_HEARTBEAT_SECONDS": f"{seconds:g}"}),
         }
 
-    def _record_output(self, member: ManagedProcess, lines: list[str]) -> None:
-        member.last_lines.extend(
+    def _record_output(self, worker: ManagedProcess, lines: list[str]) -> None:
+        worker.last_lines.extend(
             sanitize(line.rstrip())[: crashes.KEPT_COLUMNS] for line in lines[-crashes.KEPT_LINES :]
         )
-        self._logs.write(member.name, *lines)
+        self._logs.write(worker.name, *lines)
 
-    def _on_exit(self, member: ManagedProcess, child: Child, code: int) -> None:
+    def _on_exit(self, worker: ManagedProcess, child: Child, code: int) -> None:
         del self._by_pid[child.pid]
-        member.child = None
+        worker.child = None
         asyncio.get_running_loop().remove_reader(child.output)
         try:
-            child.close(functools.partial(self._record_output, member))
+            child.close(functools.partial(self._record_output, worker))
         except Exception as error:
-            self._log(f"{member.name}: {type(error).__name__}: {error}")
-        lines = tuple(member.last_lines)
-        reason = member.process.reason if member.process.will_replace else lifecycle.describe_exit(code)
+            self._log(f"{worker.name}: {type(error).__name__}: {error}")
+        lines = tuple(worker.last_lines)
+        reason = worker.process.reason if worker.process.will_replace else lifecycle.describe_exit(code)
         if reason != NOT_CONFIGURED or not lines:
             # Who is not configured has said so itself.
-            self._log(f"{member.name} ended ({reason})")
-        self._orphan_killer.add(member.name, member.tag)
+            self._log(f"{worker.name} ended ({reason})")
+        self._orphan_killer.add(worker.name, worker.tag)
 
         def tell(before: Process) -> None:
             asked = before.state is State.STOPPING and not before.will_replace
-            if not asked and not lifecycle.has_succeeded(member.process.state, reason):
+            if not asked and not lifecycle.has_succeeded(worker.process.state, reason):
                 ran = None if before.ready_at is None else time.monotonic() - before.ready_at
-                self._record_crash(member, child.pid, reason, lines, ran)
+                self._record_crash(worker, child.pid, reason, lines, ran)
 
-        self.apply(member, lifecycle.Exited(code, random.random()), tell)  # noqa: S311
+        self.apply(worker, lifecycle.Exited(code, random.random()), tell)  # noqa: S311
 
     def _record_crash(
         self,
-        member: ManagedProcess,
+        worker: ManagedProcess,
         pid: int | None,
         reason: str,
         lines: tuple[str, ...] = (),
         ran: float | None = None,
     ) -> None:
-        now, process = time.time(), member.process
+        now, process = time.time(), worker.process
         next_try = now if process.state is State.STARTING else None
         if process.state is State.BACKOFF and process.due is not None:
             next_try = now + process.due - time.monotonic()
-            self._log(f"{member.name} starts again in {next_try - now:.1f} s")
-        death = Crash(now, pid, reason, max(1, process.failures), next_try, lines, ran)
-        member.crashes = crashes.append_crash(member.crashes, death)
-        self._on_crash(member, death)
+            self._log(f"{worker.name} starts again in {next_try - now:.1f} s")
+        crash = Crash(now, pid, reason, max(1, process.failures), next_try, lines, ran)
+        worker.crashes = crashes.append_crash(worker.crashes, crash)
+        self._on_crash(worker, crash)
 
     def _log(self, line: str) -> None:
         self._logs.write(SUPERVISOR, line)

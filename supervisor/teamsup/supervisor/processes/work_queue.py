@@ -46,23 +46,23 @@ class WorkQueue:
         return bool(self._events or self._to_reconsider)
 
     def add_event(
-        self, member: ManagedProcess, event: Event, after: AfterEvent | None = None, *, first: bool = False
+        self, worker: ManagedProcess, event: Event, after: AfterEvent | None = None, *, first: bool = False
     ) -> None:
         """Let an event wait, behind all others or before them."""
         if first:
-            self._events.appendleft((member, event, after))
+            self._events.appendleft((worker, event, after))
         else:
-            self._events.append((member, event, after))
+            self._events.append((worker, event, after))
 
-    def reconsider(self, rank: int, member: ManagedProcess) -> None:
-        """Let a member be looked at after all events, and after members of a lower rank."""
-        if self._to_reconsider.get(member.name) is not member:
-            self._to_reconsider[member.name] = member
-            heapq.heappush(self._order, (rank, member.name))
+    def reconsider(self, rank: int, worker: ManagedProcess) -> None:
+        """Let a worker be looked at after all events, and after workers of a lower rank."""
+        if self._to_reconsider.get(worker.name) is not worker:
+            self._to_reconsider[worker.name] = worker
+            heapq.heappush(self._order, (rank, worker.name))
 
-    def is_pending(self, member: ManagedProcess) -> bool:
+    def is_pending(self, worker: ManagedProcess) -> bool:
         """Return whether something about it waits to be done."""
-        return any(each is member for each, *_ in self._events) or self._to_reconsider.get(member.name) is member
+        return any(each is worker for each, *_ in self._events) or self._to_reconsider.get(worker.name) is worker
 
     def run(self) -> None:
         """Do all that waits, at once or in the next turns of the event loop."""
@@ -89,12 +89,12 @@ class WorkQueue:
     def _step(self) -> None:
         try:
             if self._events:
-                member, event, after = self._events.popleft()
-                self._decide(member, event, after)
+                worker, event, after = self._events.popleft()
+                self._decide(worker, event, after)
             else:
-                member = self._next_process()
-                self._advance(member)
+                worker = self._next_process()
+                self._advance(worker)
         except Exception as error:
             # A mistake of ours about one of them must not end all the others.
-            self._log(f"{member.name}: {type(error).__name__}: {error}")
-        self._on_step(member)
+            self._log(f"{worker.name}: {type(error).__name__}: {error}")
+        self._on_step(worker)
