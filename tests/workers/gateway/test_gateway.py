@@ -2,10 +2,13 @@
 
 import asyncio
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 
 from fake_discord import ANN, BOB, CHANNEL, FakeDiscord
 from helpers.gateway_process import next_delivery, running_gateway, wait_until, wait_until_connected
+from helpers.support import clean_environment
 from teamsup.hub import MessageHub, Team
 
 Join = Callable[..., MessageHub]
@@ -58,6 +61,20 @@ def test_a_long_answer_comes_in_order_in_pieces_that_discord_takes(team: Team, j
             assert "\n".join(await discord.said()).split() == text.split()
 
     asyncio.run(use())
+
+
+def test_a_gateway_without_a_token_does_not_load_discord_py(team: Team) -> None:
+    program = (
+        "import sys, runpy\n"
+        "try:\n"
+        "    runpy.run_module('teamsup.workers.gateway.discord_gateway', run_name='__main__')\n"
+        "finally:\n"
+        "    print([name for name in sys.modules if name in ('discord', 'aiohttp')])\n"
+    )
+    team.create()
+    environment = clean_environment() | {"TEAMSUP_HOME": str(team.folder.parent), "TEAMSUP_TEAM": team.name}
+    ended = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stdout) == (os.EX_CONFIG, "[]\n")
 
 
 def test_what_is_refused_and_no_token_ends_it_as_not_configured(team: Team, join: Join) -> None:

@@ -270,24 +270,29 @@ class Worker(ABC):
 
 def main(kind: type[Worker]) -> None:
     """Run a worker as this process: ``python -m teamsup.workers.… [--team NAME]``."""
-    parser = argparse.ArgumentParser(description=kind.__doc__)
+    run_process(kind.name, kind, kind.__doc__ or "")
+
+
+def run_process(name: str, make: Callable[[MessageHub, Config], Worker], description: str) -> None:
+    """Run the worker that ``make`` makes, under that name. ``make`` may raise NotConfigured."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--team", help="the team's name (default: $TEAMSUP_TEAM or 'default')")
     arguments = parser.parse_args()
     os.umask(0o077)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s")
     try:
-        with MessageHub(arguments.team, agent=kind.name) as hub:
+        with MessageHub(arguments.team, agent=name) as hub:
             try:
-                asyncio.run(_run(kind, hub))
+                asyncio.run(_run(make, hub))
             except NotConfigured as error:
                 is_optional = isinstance(error, OptionalNotConfigured)
                 hub.register("daemon", NOT_CONFIGURED, pid=os.getpid(), note=str(error), optional=is_optional)
                 raise
     except TeamsupError as error:
         level = logging.INFO if isinstance(error, OptionalNotConfigured) else logging.ERROR
-        logging.getLogger(kind.name).log(level, "%s", error)
+        logging.getLogger(name).log(level, "%s", error)
         sys.exit(error.exit_code)
 
 
-async def _run(kind: type[Worker], hub: MessageHub) -> None:
-    await kind(hub, Config(hub.team)).run()
+async def _run(make: Callable[[MessageHub, Config], Worker], hub: MessageHub) -> None:
+    await make(hub, Config(hub.team)).run()

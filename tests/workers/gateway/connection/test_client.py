@@ -15,11 +15,19 @@ Join = Callable[..., MessageHub]
 SAYING = f"POST /channels/{CHANNEL}/messages"
 
 
+async def log_in_at_once() -> None:
+    """Wait for nothing before a login."""
+
+
+def make_client() -> DiscordClient:
+    return DiscordClient(log_in_at_once, lambda: None)
+
+
 def test_a_request_that_is_given_up_during_a_limit_on_everything_holds_up_no_other() -> None:
     async def use() -> None:
         async with FakeDiscord() as discord:
             redirect_to(discord.url)
-            client = DiscordClient()
+            client = make_client()
             await client.login(TOKEN)
             place = client.get_partial_messageable(CHANNEL)
             limit = discord.faults.add("429 everywhere", SAYING, seconds=20)
@@ -45,7 +53,7 @@ def test_it_is_ready_as_soon_as_all_servers_have_come(monkeypatch: pytest.Monkey
             await discord.add_guild("another")
             discord.faults.add("delay", "event GUILD_CREATE", skip=1, seconds=0.3)
             redirect_to(discord.url)
-            client = DiscordClient()
+            client = make_client()
             running = asyncio.create_task(client.start(TOKEN))
             await discord.until(client.is_ready, "it is ready")
             assert [guild.unavailable for guild in client.guilds] == [False, False]
@@ -57,7 +65,7 @@ def test_it_is_ready_as_soon_as_all_servers_have_come(monkeypatch: pytest.Monkey
 
 def test_no_event_that_cannot_be_read_is_passed_over_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
     async def use() -> None:
-        client, told = DiscordClient(), []
+        client, told = make_client(), []
 
         def note(event: str, *what: object) -> None:
             if event == "unreadable":

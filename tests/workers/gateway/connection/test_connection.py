@@ -22,10 +22,10 @@ from helpers.gateway_process import (
 )
 from teamsup.config.loader import Config
 from teamsup.hub import MessageHub, NotConfigured, Team
+from teamsup.workers.gateway.app import DiscordGateway
 from teamsup.workers.gateway.connection.client import DiscordClient
 from teamsup.workers.gateway.connection.connection import DiscordConnection
 from teamsup.workers.gateway.connection.token import BotToken
-from teamsup.workers.gateway.discord_gateway import DiscordGateway
 
 Join = Callable[..., MessageHub]
 
@@ -129,7 +129,7 @@ def test_pauses_between_attempts_grow_to_a_minute_and_differ(team: Team, monkeyp
     async def tell(*_: str) -> None:
         pass
 
-    def make_client() -> DiscordClient:
+    def make_client(*_: object) -> DiscordClient:
         raise OSError("no network")
 
     with MessageHub(team, agent="gateway") as hub:
@@ -146,9 +146,8 @@ def test_pauses_between_attempts_grow_to_a_minute_and_differ(team: Team, monkeyp
 def test_what_waits_for_a_connection_sets_no_timer_meanwhile(
     team: Team, join: Join, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DISCORD_TOKEN", TOKEN)
     hub = join("gateway")
-    worker = DiscordGateway(hub, Config(team))
+    worker = DiscordGateway(hub, Config(team), BotToken(TOKEN))
 
     async def use() -> None:
         loop, timers = asyncio.get_running_loop(), []

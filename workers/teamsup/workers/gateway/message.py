@@ -3,14 +3,13 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import discord
 
 from .access.policy import Author
 from .ids import created_at
 from .outbound.chunking import escape
-
-if TYPE_CHECKING:
-    import discord
 
 _MAX_QUOTE = 300  # characters
 _LATE_SECONDS = 60.0
@@ -69,10 +68,8 @@ class HubContent:
     metadata: dict[str, Any]
 
 
-def parse_message(message: "discord.Message", bot: int) -> InboundMessage | None:
+def parse_message(message: discord.Message, bot: int) -> InboundMessage | None:
     """None for the bot's own words, for webhooks' and for what Discord itself says in a channel."""
-    import discord
-
     is_said = message.type in (discord.MessageType.default, discord.MessageType.reply)
     if not is_said or message.webhook_id is not None or message.author.id == bot:
         return None
@@ -106,16 +103,12 @@ def _strip_bot_mention(text: str, bot: int) -> str:
     return re.sub(rf"^\s*<@!?{bot}>[\s,:]*(?=\S)", "", text)
 
 
-def _replied_message(message: "discord.Message") -> int | None:
-    import discord
-
+def _replied_message(message: discord.Message) -> int | None:
     is_reply = message.type == discord.MessageType.reply and message.reference is not None
     return message.reference.message_id if is_reply and message.reference is not None else None
 
 
-def _quotations(message: "discord.Message") -> list[Quotation]:
-    import discord
-
+def _quotations(message: discord.Message) -> list[Quotation]:
     found = [Quotation("", snapshot.content) for snapshot in message.message_snapshots]
     reference = message.reference
     if message.type == discord.MessageType.reply and reference is not None:
@@ -128,7 +121,7 @@ def _quotations(message: "discord.Message") -> list[Quotation]:
     return found
 
 
-def _extras(message: "discord.Message") -> Iterator[str]:
+def _extras(message: discord.Message) -> Iterator[str]:
     for sticker in message.stickers:
         yield f"(sticker: {escape(sticker.name, 100)})"
     if message.poll is not None:

@@ -1,10 +1,9 @@
 """What becomes of an answer after an error of Discord's or of the way there. Pure."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import discord
+import aiohttp
+import discord
 
 _MIN_DELAY_SECONDS, _MAX_DELAY_SECONDS = 1.0, 30.0
 _BAN_SECONDS = 60.0
@@ -116,11 +115,8 @@ class Reject:
     """Whether nothing else would be taken there either."""
 
 
-def classify(client: "discord.Client", error: Exception, age: float = 0.0) -> Retry | Defer | Reject | None:
+def classify(client: discord.Client, error: Exception, age: float = 0.0) -> Retry | Defer | Reject | None:
     """``age`` is for how long it has been tried, in seconds. None: no error of Discord's, so one of ours."""
-    import aiohttp
-    import discord
-
     if client.is_closed():
         return Retry(_MIN_DELAY_SECONDS)
     pause = min(_MAX_DELAY_SECONDS, max(_MIN_DELAY_SECONDS, age / 2))
@@ -144,7 +140,7 @@ def classify(client: "discord.Client", error: Exception, age: float = 0.0) -> Re
     return None
 
 
-def _classify_http_error(error: "discord.HTTPException", pause: float) -> Defer | Reject:
+def _classify_http_error(error: discord.HTTPException, pause: float) -> Defer | Reject:
     """A code that nobody knows is judged by its status: what is forbidden or not found now may be allowed later."""
     why = " ".join(error.text.split())[:300].rstrip(".") or f"error {error.status}"
     about_files = error.status in (403, 413) or error.code in _FILE_CODES

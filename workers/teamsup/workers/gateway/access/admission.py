@@ -6,7 +6,8 @@ import logging
 import time
 from collections import deque
 from dataclasses import replace
-from typing import TYPE_CHECKING
+
+import discord
 
 from teamsup.config.sections import GatewaySection
 from teamsup.hub import MessageHub
@@ -18,9 +19,6 @@ from .pairing import paired_user_ids, parse_code
 from .policy import Author, is_allowed
 from .rate_limit import RateLimiter
 from .unknown_users import ALREADY_PAIRED, UnknownUsers
-
-if TYPE_CHECKING:
-    import discord
 
 _MAX_KNOWN_USERS = 1000
 _RECENT_SECONDS = 120.0
@@ -88,8 +86,6 @@ class Admission:
 
     async def _parent_of(self, number: int) -> int | None:
         """The channel of a thread that discord.py has not heard of."""
-        import discord
-
         client = self._calls.client
         if client is None or client.get_channel(number) is not None:
             return None
@@ -102,7 +98,7 @@ class Admission:
     async def _roles_of(self, author: Author) -> frozenset[int]:
         """Those of somebody whom the history named."""
 
-        async def ask(client: "discord.Client") -> frozenset[int]:
+        async def ask(client: discord.Client) -> frozenset[int]:
             guild = client.get_guild(author.guild or 0)
             if guild is None:
                 return frozenset()
@@ -125,8 +121,6 @@ class Admission:
         """On Discord, at once and without the team. Nobody is told when that fails."""
 
         async def answer() -> None:
-            import discord
-
             client = self._calls.client
             if client is None:
                 return

@@ -4,14 +4,13 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
+
+import discord
 
 from teamsup.hub import StoreError, UnknownRecipient
 
 from ..rest_errors import Defer, Reject, classify
-
-if TYPE_CHECKING:
-    import discord
 
 T = TypeVar("T")
 _HUB_RETRY_SECONDS = 1.0
@@ -39,16 +38,14 @@ class DiscordCalls:
         user = None if self.client is None else self.client.user
         return 0 if user is None else user.id
 
-    def use_client(self, client: "discord.Client") -> None:
+    def use_client(self, client: discord.Client) -> None:
         """From now on that one is asked, at once whatever waits for an answer."""
         self.client = client
         self._client_changed.set()
         self._client_changed = asyncio.Event()
 
-    async def call_discord(self, question: "Callable[[discord.Client], Awaitable[T]]") -> T:
+    async def call_discord(self, question: Callable[[discord.Client], Awaitable[T]]) -> T:
         """What Discord says to that, as soon as it answers. Raises one of refusals()."""
-        import discord
-
         pause = _FIRST_RETRY_SECONDS
         while True:
             changed = self._client_changed
@@ -70,7 +67,7 @@ class DiscordCalls:
                 await asyncio.wait_for(changed.wait(), pause)
             pause = min(2 * pause, _MAX_RETRY_SECONDS)
 
-    async def call_discord_or_none(self, question: "Callable[[discord.Client], Awaitable[T]]") -> T | None:
+    async def call_discord_or_none(self, question: Callable[[discord.Client], Awaitable[T]]) -> T | None:
         """The same, but None where it refuses."""
         with contextlib.suppress(*permanent_errors()):
             return await self.call_discord(question)
@@ -88,6 +85,4 @@ class DiscordCalls:
 
 def permanent_errors() -> tuple[type[Exception], ...]:
     """What asking Discord again does not help against."""
-    import discord
-
     return discord.HTTPException, discord.InvalidData, NotMessageable

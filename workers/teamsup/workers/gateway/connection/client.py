@@ -24,9 +24,9 @@ _MAX_RATE_LIMIT_SECONDS = 30.0  # whoever asks is told of a longer one, and can 
 
 
 class DiscordClient(discord.Client):
-    """Tells its line what happens to it, and asks before every login."""
+    """Record the connection's health. Await ``before_login`` before every login; call ``on_ready`` after it."""
 
-    def __init__(self) -> None:
+    def __init__(self, before_login: Callable[[], Awaitable[None]], on_ready: Callable[[], None]) -> None:
         intents = discord.Intents.none()
         intents.guilds = intents.guild_messages = intents.dm_messages = intents.message_content = True
         super().__init__(
@@ -37,8 +37,8 @@ class DiscordClient(discord.Client):
             max_messages=None,  # nobody here asks discord.py what was said
         )
         self.health = ConnectionHealth(time.monotonic())
-        self.before_login: Callable[[], Awaitable[None]] | None = None
-        self.notify_ready: Callable[[], None] = lambda: None
+        self._before_login = before_login
+        self._notify_ready = on_ready
         self._probes: set[asyncio.Task[None]] = set()
         self._request: Callable[..., Coroutine[Any, Any, Any]] = self.http.request
         vars(self.http)["request"] = self._request_safely
@@ -75,12 +75,11 @@ class DiscordClient(discord.Client):
         if self.is_closed():
             return  # its being ready may come late, and it cannot be told any more
         if event == "ready":
-            self.notify_ready()
+            self._notify_ready()
         super().dispatch(event, *args, **kwargs)
 
     async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:  # noqa: ARG002
-        if self.before_login is not None:
-            await self.before_login()
+        await self._before_login()
 
     def record_heartbeats(self) -> None:
         """Tell the line of the heartbeats; discord.py says of them only how long the last one took."""

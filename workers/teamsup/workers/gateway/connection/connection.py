@@ -6,23 +6,22 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from teamsup.hub import MessageHub, NotConfigured
 
+from .client import DiscordClient
 from .disconnects import describe, find_remedy, is_expected, root_cause
 from .health import ReconnectRequired
 from .login_limit import MIN_INTERVAL_SECONDS, LoginLimit, LoginLimitReached
 from .token import BotToken
-
-if TYPE_CHECKING:
-    from .client import DiscordClient
 
 _FIRST_RETRY_SECONDS, _MAX_RETRY_SECONDS = 1.0, 60.0
 _POLL_SECONDS = 0.5
 _REJECTED_RETRY_SECONDS = (60.0, 300.0, 900.0)  # the last one again and again: 96 logins a day
 _TOKEN_POLL_SECONDS = 1.0
 _RECONNECT_GRACE_SECONDS = 10.0  # discord.py makes a lost connection anew by itself, mostly sooner
+ClientFactory = Callable[[Callable[[], Awaitable[None]], Callable[[], None]], DiscordClient]
+"""What makes a client of what it awaits before a login and what it calls when it is ready."""
 
 
 class ConnectionRejected(Exception):
@@ -38,7 +37,7 @@ class DiscordConnection:
         self,
         hub: MessageHub,
         token: BotToken,
-        make_client: "Callable[[], DiscordClient]",
+        make_client: ClientFactory,
         tell: Callable[[], Awaitable[None]],
         trouble: Callable[[str], Awaitable[None]],
         log: logging.Logger,
@@ -60,11 +59,11 @@ class DiscordConnection:
         self._logged_in_at = float("-inf")
 
     @property
-    def client(self) -> "DiscordClient | None":
+    def client(self) -> DiscordClient | None:
         """The client, while Discord can be spoken to."""
         return self._client if self._client is not None and self._client.is_ready() else None
 
-    async def wait_until_ready(self) -> "DiscordClient":
+    async def wait_until_ready(self) -> DiscordClient:
         """The client, as soon as Discord can be spoken to."""
         while (client := self.client) is None:
             self._is_ready_again.clear()
@@ -123,8 +122,7 @@ class DiscordConnection:
 
     async def _connect(self) -> None:
         """Be connected until it ends, and raise why."""
-        client = self._make_client()
-        client.before_login, client.notify_ready = self._before_login, self._is_ready_again.set
+        client = self._make_client(self._before_login, self._is_ready_again.set)
         self._client = client
         runner = asyncio.create_task(client.start(self._token.text))
         watcher = asyncio.create_task(self._monitor(client))
@@ -152,7 +150,7 @@ class DiscordConnection:
         await asyncio.to_thread(self._login_limit.record_login)
         self._logged_in_at = time.monotonic()
 
-    async def _monitor(self, client: "DiscordClient") -> None:
+    async def _monitor(self, client: DiscordClient) -> None:
         """Until the client does no good any more."""
         line, asked, was_up = client.health, 0.0, False
         while True:

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+import aiohttp
+import discord
+
 from teamsup.hub import StoreError
 
 from .health import ReconnectRequired
@@ -40,9 +43,6 @@ def root_cause(error: Exception) -> Exception:
 
 def is_expected(error: Exception) -> bool:
     """Whether it is the network's, Discord's or the hub's, so that its words say enough."""
-    import aiohttp
-    import discord
-
     return isinstance(error, OSError | StoreError | ReconnectRequired | discord.DiscordException | aiohttp.ClientError)
 
 
@@ -54,8 +54,6 @@ def describe(error: Exception) -> str:
 
 def find_remedy(error: Exception) -> Remedy | None:
     """Return what helps, where trying again soon does not."""
-    import discord
-
     if isinstance(error, discord.LoginFailure):
         return _REMEDY_BY_CODE[4004]
     if isinstance(error, discord.PrivilegedIntentsRequired):

@@ -3,11 +3,10 @@
 import functools
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import discord
-    from discord.state import ConnectionState
+import discord
+from discord.state import ConnectionState
 
 _REQUIRED_EVENTS = ("READY", "RESUMED")
 _MESSAGE_EVENTS = ("MESSAGE_CREATE", "MESSAGE_UPDATE")
@@ -29,7 +28,7 @@ UNREADABLE_TYPE = 255
 _log = logging.getLogger(__name__)
 
 
-def install_tolerant_parsers(state: "ConnectionState[Any]") -> None:
+def install_tolerant_parsers(state: ConnectionState[Any]) -> None:
     """Of a message that cannot be read as a whole its words are; any other event is passed over, and ``on_unreadable``
     called with its name and the channel that it names."""
     for event, parse in state.parsers.items():
@@ -38,7 +37,7 @@ def install_tolerant_parsers(state: "ConnectionState[Any]") -> None:
     vars(state)["create_message"] = functools.partial(_create_message, state.create_message)
 
 
-def _parse_event(state: "ConnectionState[Any]", event: str, parse: Callable[[Any], None], data: Any) -> None:  # noqa: ANN401
+def _parse_event(state: ConnectionState[Any], event: str, parse: Callable[[Any], None], data: Any) -> None:  # noqa: ANN401
     try:
         parse(data)
     except Exception:
@@ -56,7 +55,7 @@ def _parse_event(state: "ConnectionState[Any]", event: str, parse: Callable[[Any
             state.dispatch("unreadable", event, data.get("channel_id") if isinstance(data, dict) else None)
 
 
-def _create_message(create: "Callable[..., discord.Message]", *, channel: Any, data: Any) -> "discord.Message":  # noqa: ANN401
+def _create_message(create: Callable[..., discord.Message], *, channel: Any, data: Any) -> discord.Message:  # noqa: ANN401
     try:
         return create(channel=channel, data=data)
     except Exception:
@@ -65,8 +64,6 @@ def _create_message(create: "Callable[..., discord.Message]", *, channel: Any, d
         return create(channel=channel, data=_basic_fields(data))
     except Exception:
         _log.exception("cannot read message %s at all", data.get("id"))
-    import discord
-
     unknown = create(channel=channel, data=_id_fields(data))
     unknown.author = discord.Object(0)  # type: ignore[assignment]
     return unknown

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from pathlib import Path
 
+import aiohttp
+
 from teamsup.hub import MessageHub
 
 from ..message import Attachment, InboundMessage
@@ -91,8 +93,6 @@ def _is_downloaded(path: Path, size: int) -> bool:
 
 
 async def _download(file: Attachment, path: Path, most: int) -> None:
-    import aiohttp
-
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     size = 0

@@ -1,7 +1,10 @@
 """What was written while nobody listened: where to look, and what is found there. Reads from Discord."""
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
+
+import discord
+from discord.abc import Messageable
 
 from teamsup.config.sections import GatewaySection
 
@@ -9,10 +12,6 @@ from ..access.policy import Author, could_allow
 from ..connection.calls import NotMessageable
 from ..ids import snowflake_at
 from .channels import ChannelCursor, first_snowflake
-
-if TYPE_CHECKING:
-    import discord
-    from discord.abc import Messageable
 
 _MAX_RECHECKED_CHANNELS = 50
 _MAX_ARCHIVED_THREADS = 100
@@ -33,15 +32,13 @@ class OpenChannel(NamedTuple):
 class MissedMessages(NamedTuple):
     """Oldest first. ``skipped`` is the last message that was passed over, ``why`` says for what reason; 0: none."""
 
-    messages: "list[discord.Message]"
+    messages: list[discord.Message]
     skipped: int = 0
     why: str = ""
 
 
-async def fetch_missed(place: "Messageable", since: int, section: GatewaySection, now: float) -> MissedMessages:
+async def fetch_missed(place: Messageable, since: int, section: GatewaySection, now: float) -> MissedMessages:
     """What was written there after that message, as much of it as the configuration allows."""
-    import discord
-
     since = max(since, _joined_snowflake(place))
     oldest = snowflake_at(now - section.catch_up_hours * 3600) - 1
     most = section.catch_up_messages
@@ -60,24 +57,19 @@ async def fetch_missed(place: "Messageable", since: int, section: GatewaySection
     return MissedMessages(found)
 
 
-def _joined_snowflake(place: "Messageable") -> int:
+def _joined_snowflake(place: Messageable) -> int:
     """What was written in a server before the bot was there was not written to it."""
     me = getattr(getattr(place, "guild", None), "me", None)
     return 0 if me is None or me.joined_at is None else snowflake_at(me.joined_at.timestamp())
 
 
-async def fetch_recent(place: "Messageable", until: int) -> "list[discord.Message]":
+async def fetch_recent(place: Messageable, until: int) -> list[discord.Message]:
     """The last messages there that had been seen, oldest first."""
-    import discord
-
     return [message async for message in place.history(limit=_PAGE_SIZE, before=discord.Object(until + 1))][::-1]
 
 
-async def get_messageable(client: "discord.Client", number: int, person: int | None) -> "Messageable":
+async def get_messageable(client: discord.Client, number: int, person: int | None) -> Messageable:
     """The place of that number. Raises NoPlace, or discord's NotFound or Forbidden."""
-    import discord
-    from discord.abc import Messageable
-
     if person is not None:
         return client.get_partial_messageable(number, type=discord.ChannelType.private)
     place = client.get_channel(number) or await client.fetch_channel(number)
@@ -108,10 +100,8 @@ def channels_to_check(
     yield from ((each.channel, True) for each in closed[:_MAX_ARCHIVED_THREADS])
 
 
-def channels_with_threads(client: "discord.Client", section: GatewaySection, paired: Collection[int]) -> Iterator[int]:
+def channels_with_threads(client: discord.Client, section: GatewaySection, paired: Collection[int]) -> Iterator[int]:
     """The channels that the bot may read, and in whose threads somebody could be heard."""
-    import discord
-
     for guild in client.guilds:
         for channel in guild.channels:
             has_threads = isinstance(channel, discord.TextChannel | discord.ForumChannel) and _is_readable(channel)
@@ -120,12 +110,10 @@ def channels_with_threads(client: "discord.Client", section: GatewaySection, pai
 
 
 async def fetch_recently_archived(
-    client: "discord.Client", channel: int, section: GatewaySection, now: float
-) -> "list[OpenChannel]":
+    client: discord.Client, channel: int, section: GatewaySection, now: float
+) -> list[OpenChannel]:
     """The public threads of a channel that were closed within the hours that are caught up: no login tells of them.
     Raises NoPlace and what discord.py raises."""
-    import discord
-
     place = client.get_channel(channel)
     if not isinstance(place, discord.TextChannel | discord.ForumChannel):
         raise NotMessageable(f"channel {channel} has no threads any more")
@@ -149,24 +137,20 @@ def channels_to_recheck(section: GatewaySection, known: Mapping[int, ChannelCurs
     return [place.channel for place in known.values() if place.last_seen > since][:_MAX_RECHECKED_CHANNELS]
 
 
-def readable_channels(client: "discord.Client") -> set[int]:
+def readable_channels(client: discord.Client) -> set[int]:
     """The channels and threads that the bot may read."""
     return {place.id for place in open_channels(client)}
 
 
 def previously_unreadable(changed: object) -> set[int]:
     """What the bot might not read of a channel as it was; by now that may have changed twice."""
-    import discord
-
     if not isinstance(changed, discord.abc.GuildChannel) or _is_readable(changed):
         return set()
     return {changed.id, *(thread.id for thread in getattr(changed, "threads", ()))}
 
 
-def open_channels(client: "discord.Client") -> Iterator[OpenChannel]:
+def open_channels(client: discord.Client) -> Iterator[OpenChannel]:
     """Those that the bot may read."""
-    import discord
-
     for guild in client.guilds:
         for channel in guild.channels:
             kinds = discord.TextChannel | discord.VoiceChannel | discord.StageChannel
@@ -177,6 +161,6 @@ def open_channels(client: "discord.Client") -> Iterator[OpenChannel]:
                 yield OpenChannel(thread.id, guild.id, thread.parent_id, thread.last_message_id)
 
 
-def _is_readable(channel: "discord.abc.GuildChannel") -> bool:
+def _is_readable(channel: discord.abc.GuildChannel) -> bool:
     may = None if channel.guild.me is None else channel.permissions_for(channel.guild.me)
     return may is None or (may.read_messages and may.read_message_history)

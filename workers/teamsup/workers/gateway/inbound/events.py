@@ -4,7 +4,8 @@ import asyncio
 import logging
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import discord
 
 from teamsup.config.sections import GatewaySection
 from teamsup.hub import CallerError, MessageHub, StoreError
@@ -16,9 +17,6 @@ from ..ids import created_at
 from ..message import InboundMessage, parse_message
 from . import attachments, channels
 from .hub_writer import HubWriter
-
-if TYPE_CHECKING:
-    import discord
 
 _MAX_REMEMBERED = 1000
 _MIB = 1 << 20
@@ -50,7 +48,7 @@ class Ignored:
 InboundEvent = InboundMessage | MessageEdited | MessageDeleted | Ignored
 
 
-def to_event(message: "discord.Message", me: int, log: logging.Logger) -> InboundEvent:
+def to_event(message: discord.Message, me: int, log: logging.Logger) -> InboundEvent:
     """What a new message is to us."""
     heard, is_unread = None, message.type.value == UNREADABLE_TYPE
     try:

@@ -8,25 +8,22 @@ import logging
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import discord
 
 from teamsup.config.sections import GatewaySection
 from teamsup.hub import CallerError, MessageHub, StoreError
 
 from ..access import pairing
 from ..connection.calls import DiscordCalls, permanent_errors
+from ..connection.client import EventListener
 from ..ids import created_at
 from ..message import parse_message
 from . import attachments, catch_up
 from . import channels as places
+from .catch_up import OpenChannel
 from .channel_queue import ChannelQueue, stop_queues
 from .events import EventHandler, Ignored, InboundEvent, MessageDeleted, MessageEdited, to_event
-
-if TYPE_CHECKING:
-    import discord
-
-    from ..connection.client import EventListener
-    from .catch_up import OpenChannel
 
 _RECORD_SECONDS = 10.0
 _CLEANUP_INTERVAL = 8640  # of these, which is a day
@@ -64,7 +61,7 @@ class Inbox:
         """Why not all is taken in that was written; empty: it is."""
         return self._calls.failure or (self._unreadable if time.monotonic() < self._unreadable_until else "")
 
-    def listeners(self, client: "discord.Client") -> "tuple[EventListener, ...]":
+    def listeners(self, client: discord.Client) -> tuple[EventListener, ...]:
         """What that client has to call, by discord.py's names."""
 
         async def on_connect() -> None:
@@ -79,11 +76,11 @@ class Inbox:
         async def on_resumed() -> None:
             await self.catch_up(client, resumed=True)
 
-        async def on_guild_unavailable(guild: "discord.Guild") -> None:
+        async def on_guild_unavailable(guild: discord.Guild) -> None:
             if self._available_guilds is not None:
                 self._available_guilds.discard(guild.id)
 
-        async def on_guild_available(guild: "discord.Guild") -> None:
+        async def on_guild_available(guild: discord.Guild) -> None:
             # Those that come with a session are looked into when it is ready.
             if self._available_guilds is not None and guild.id not in self._available_guilds:
                 await self.catch_up(client)
@@ -91,16 +88,16 @@ class Inbox:
         async def on_rights_changed(before: object, *_: object) -> None:
             self.backfill_newly_readable(client, before)
 
-        async def on_message(message: "discord.Message") -> None:
+        async def on_message(message: discord.Message) -> None:
             self.on_message(message)
 
-        async def on_raw_message_edit(payload: "discord.RawMessageUpdateEvent") -> None:
+        async def on_raw_message_edit(payload: discord.RawMessageUpdateEvent) -> None:
             self.on_message_edit(payload.message)
 
-        async def on_raw_message_delete(payload: "discord.RawMessageDeleteEvent") -> None:
+        async def on_raw_message_delete(payload: discord.RawMessageDeleteEvent) -> None:
             self.on_message_delete(payload.channel_id, payload.message_id)
 
-        async def on_raw_bulk_message_delete(payload: "discord.RawBulkMessageDeleteEvent") -> None:
+        async def on_raw_bulk_message_delete(payload: discord.RawBulkMessageDeleteEvent) -> None:
             self.on_message_delete(payload.channel_id, *payload.message_ids)
 
         async def on_unreadable(event: str, channel: object) -> None:
@@ -127,13 +124,13 @@ class Inbox:
             on_error,
         )
 
-    def start_session(self, client: "discord.Client") -> None:
+    def start_session(self, client: discord.Client) -> None:
         """A session begins, or goes on after a gap: what is heard from now on comes after what was missed."""
         self._calls.use_client(client)
         self._session += 1
         self._available_guilds = None
 
-    def backfill_newly_readable(self, client: "discord.Client", changed: object) -> None:
+    def backfill_newly_readable(self, client: discord.Client, changed: object) -> None:
         """Catch up where the bot could not read for a while. ``changed`` is a channel, role or member as it was."""
         before, self._readable = (
             self._readable - catch_up.previously_unreadable(changed),
@@ -143,11 +140,11 @@ class Inbox:
             self._unreachable.discard(number)
             self._queue_of(number).request_catch_up()
 
-    def on_message(self, message: "discord.Message") -> None:
+    def on_message(self, message: discord.Message) -> None:
         """Discord's order is kept by doing nothing here that waits."""
         self._queue_of(message.channel.id).put(self._to_event(message))
 
-    def _to_event(self, message: "discord.Message") -> InboundEvent:
+    def _to_event(self, message: discord.Message) -> InboundEvent:
         what = to_event(message, self._calls.bot_id, self._log)
         if isinstance(what, Ignored) and what.is_unreadable:
             self._tell_unread(f"Cannot read message {message.id} in channel {message.channel.id}. Read it on Discord.")
@@ -156,7 +153,7 @@ class Inbox:
     def _tell_unread(self, sentence: str) -> None:
         self._unreadable, self._unreadable_until = sentence, time.monotonic() + _UNREADABLE_SECONDS
 
-    def on_message_edit(self, message: "discord.Message") -> None:
+    def on_message_edit(self, message: discord.Message) -> None:
         heard = parse_message(message, self._calls.bot_id)
         if heard is not None and heard.edited_at is not None:
             self._queue_of(message.channel.id).put(MessageEdited(heard))
@@ -165,7 +162,7 @@ class Inbox:
         for snowflake in sorted(snowflakes):
             self._queue_of(channel).put(MessageDeleted(snowflake))
 
-    async def catch_up(self, client: "discord.Client", *, resumed: bool = False) -> None:
+    async def catch_up(self, client: discord.Client, *, resumed: bool = False) -> None:
         """Look everywhere for what was missed; what is heard there now waits until that is done."""
         session = self._session
         self._available_guilds = {guild.id for guild in client.guilds if not guild.unavailable}
@@ -189,10 +186,10 @@ class Inbox:
         for person in sorted({*self._section.users, *paired} - {place.person for place in known.values()}):
             await self._find_direct_messages(person, beginning)
 
-    async def _recently_archived(self, client: "discord.Client", paired: Collection[int]) -> "list[OpenChannel]":
+    async def _recently_archived(self, client: discord.Client, paired: Collection[int]) -> list[OpenChannel]:
         """The threads that were closed meanwhile. Some were opened meanwhile too, such as a forum's posts."""
 
-        async def look(channel: int) -> "list[OpenChannel]":
+        async def look(channel: int) -> list[OpenChannel]:
             async with self._read_slots:
                 found = await self._calls.call_discord_or_none(
                     lambda client: catch_up.fetch_recently_archived(client, channel, self._section, time.time())
@@ -238,7 +235,7 @@ class Inbox:
         person = await self._calls.call_hub(places.person_of, self._hub, number)
         until = await self._calls.call_hub(places.last_seen_in, self._hub, number)
 
-        async def recent(client: "discord.Client") -> "list[discord.Message]":
+        async def recent(client: discord.Client) -> list[discord.Message]:
             async with self._read_slots:
                 return await catch_up.fetch_recent(await catch_up.get_messageable(client, number, person), until)
 
@@ -259,7 +256,7 @@ class Inbox:
         except Exception:
             self._log.exception("cannot deal with %s in channel %d", type(what).__name__, number)
 
-    async def _backfill(self, client: "discord.Client", number: int) -> None:
+    async def _backfill(self, client: discord.Client, number: int) -> None:
         person = await self._calls.call_hub(places.person_of, self._hub, number)
         since = await self._calls.call_hub(places.last_seen_in, self._hub, number)
         async with self._read_slots:
@@ -275,8 +272,6 @@ class Inbox:
 
     async def _find_direct_messages(self, person: int, beginning: int) -> None:
         """Discord does not list them, so the first of somebody who is admitted is only found by asking for it."""
-        import discord
-
         try:
             place = await self._calls.call_discord(lambda client: client.create_dm(discord.Object(person)))
         except permanent_errors() as error:
@@ -300,7 +295,7 @@ def _describe_skipped(missed: catch_up.MissedMessages, place: str) -> str:
     )
 
 
-def _rename_listener(name: str, listener: "EventListener") -> "EventListener":
+def _rename_listener(name: str, listener: EventListener) -> EventListener:
     """discord.py knows listeners by their names."""
 
     async def named(*arguments: object) -> None:

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import time
-from typing import TYPE_CHECKING
+
+import discord
 
 from teamsup.hub import Delivery, Message, MessageHub
 
@@ -13,9 +14,6 @@ from ..outbound.chunk_table import ChunkTable
 from ..outbound.sender import SEND_SECONDS
 from ..rest_errors import MAX_DEFER_SECONDS, Defer, Reject, Retry, classify
 from .buttons import BUTTONS_CLOSED, DECISION_ANSWER, append_outcome, build_view, describe_outcome
-
-if TYPE_CHECKING:
-    import discord
 
 _TOKEN_SECONDS = 14 * 60.0  # and a minute for the clocks
 _RETRY_SECONDS = 1.0
@@ -36,7 +34,7 @@ class ButtonUpdater:
         self._presses = {number: each for number, each in self._presses.items() if each[1] > now}
         self._presses[press] = (token, now + _TOKEN_SECONDS)
 
-    async def send(self, client: "discord.Client", delivery: Delivery) -> bool:
+    async def send(self, client: discord.Client, delivery: Delivery) -> bool:
         """Whether it was about something with buttons, and is dealt with."""
         if delivery.message.reply_to is None or delivery.message.sender != USER_COMM:
             return False
@@ -66,10 +64,8 @@ class ButtonUpdater:
                 await self._acknowledge(delivery, done)
         return True
 
-    async def _reply_privately(self, client: "discord.Client", delivery: Delivery, press: Message) -> str:
+    async def _reply_privately(self, client: discord.Client, delivery: Delivery, press: Message) -> str:
         """Tell whoever has pressed, and nobody else."""
-        import discord
-
         token, until = self._presses.get(snowflake_of(press.message_id) or 0, ("", 0.0))
         if client.application_id is None or time.monotonic() > until:
             return "too late to be told"
@@ -78,7 +74,7 @@ class ButtonUpdater:
         await webhook.send(describe_outcome(delivery.message), ephemeral=True)
         return "sent"
 
-    async def _close_buttons(self, client: "discord.Client", delivery: Delivery, showing: Message) -> str | None:
+    async def _close_buttons(self, client: discord.Client, delivery: Delivery, showing: Message) -> str | None:
         """Say in the message that shows it what became of it; None: it is not there yet."""
         found = await asyncio.to_thread(self._chunks.chunks_of, showing.id)
         last = found[-1] if found else None

@@ -4,15 +4,14 @@ shows what was decided. Pure; who may decide, and which answer counts, is user_c
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import discord
 
 from teamsup.hub import Message
 from teamsup.terminal.formatting import to_single_line
 
 from ..outbound.chunking import escape
-
-if TYPE_CHECKING:
-    import discord
 
 DECISION_REQUEST, DECISION_ANSWER = "opinion_request", "opinion_response"
 BUTTONS_CLOSED = "settled"
@@ -66,11 +65,9 @@ def parse_custom_id(custom_id: str) -> ButtonPress | None:
     return None if match is None else ButtonPress(int(match["message"]), int(match["number"]), bool(match["command"]))
 
 
-def build_view(message: Message, outcome: Message | None = None) -> "discord.ui.View | None":
+def build_view(message: Message, outcome: Message | None = None) -> discord.ui.View | None:
     """A button for each option and command, also long after; no option to press any more once there is an outcome, and
     no command once it is settled."""
-    import discord
-
     chosen = None if outcome is None else outcome.metadata.get("chosen")
     view = discord.ui.View(timeout=None)
     for number, option in enumerate(options_of(message)):

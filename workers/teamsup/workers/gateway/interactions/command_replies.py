@@ -6,7 +6,9 @@ What comes later, or after a restart, is said in the channel like everything els
 import asyncio
 import logging
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import discord
 
 from teamsup.hub import Delivery, MessageHub
 
@@ -16,9 +18,6 @@ from ..outbound.progress import is_progress
 from ..rest_errors import Retry, classify
 from .buttons import DECISION_REQUEST
 from .commands import COMMAND_TYPE
-
-if TYPE_CHECKING:
-    import discord
 
 _TOKEN_SECONDS = 14 * 60.0  # and a minute for the clocks
 _EDIT_TIMEOUT_SECONDS = 10.0
@@ -44,10 +43,8 @@ class CommandReplies:
         """Or not there: what comes yet is said in the channel."""
         self._pending.pop(command, None)
 
-    async def send(self, client: "discord.Client", channel: int, delivery: Delivery) -> bool:
+    async def send(self, client: discord.Client, channel: int, delivery: Delivery) -> bool:
         """Answer a command where it was used, if that can still be done; whether the delivery is dealt with."""
-        import discord
-
         message = delivery.message
         if message.message_type == DECISION_REQUEST:
             return False  # what has to be decided first is no answer
@@ -76,13 +73,9 @@ class CommandReplies:
             await asyncio.to_thread(self._hub.acknowledge, delivery, outcome="sent")
         return fits
 
-    async def _is_already_sent(
-        self, client: "discord.Client", channel: int, snowflake: int, delivery: Delivery
-    ) -> bool:
+    async def _is_already_sent(self, client: discord.Client, channel: int, snowflake: int, delivery: Delivery) -> bool:
         """Whether the command had been answered already, by a predecessor that ended before it knew, or there is no way
         to see now. Then the delivery is dealt with."""
-        import discord
-
         if not snowflake or not await asyncio.to_thread(self._is_command, delivery.message.reply_to or ""):
             return False
         texts = await asyncio.to_thread(lambda: attribute(self._hub, delivery.message).chunks())

@@ -5,14 +5,13 @@ import hashlib
 import json
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import discord
 
 from teamsup.hub import MessageHub
 
 from ..state import get_state, set_state
-
-if TYPE_CHECKING:
-    import discord
 
 COMMAND_TYPE = "command"
 """The type of a message that was one."""
@@ -77,7 +76,7 @@ def to_text(name: str, values: dict[str, str]) -> str:
 
 
 async def register_commands(
-    client: "discord.Client", hub: MessageHub, log: logging.Logger, trouble: Callable[[str], Awaitable[None]]
+    client: discord.Client, hub: MessageHub, log: logging.Logger, trouble: Callable[[str], Awaitable[None]]
 ) -> None:
     """Tell Discord which commands there are, if it does not know. It takes only so many changes in a day.
 

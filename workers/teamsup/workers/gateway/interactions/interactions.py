@@ -5,7 +5,9 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
+
+import discord
 
 from teamsup.config.sections import GatewaySection
 from teamsup.hub import CallerError, Message, MessageHub, StoreError, UnknownRecipient
@@ -13,17 +15,13 @@ from teamsup.hub import CallerError, Message, MessageHub, StoreError, UnknownRec
 from ..access.pairing import paired_user_ids
 from ..access.policy import Author, is_allowed
 from ..access.rate_limit import RateLimiter
+from ..connection.client import EventListener
 from ..ids import conversation_id_of, message_id_of
 from ..inbound.hub_writer import USER_COMM
 from .button_updates import ButtonUpdater
 from .buttons import DECISION_ANSWER, ButtonPress, parse_custom_id
 from .command_replies import CommandReplies
 from .commands import COMMAND_TYPE, register_commands, to_text
-
-if TYPE_CHECKING:
-    import discord
-
-    from ..connection.client import EventListener
 
 T = TypeVar("T")
 _RETRY_SECONDS = 1.0
@@ -58,10 +56,10 @@ class InteractionHandler:
         # The others may all be waiting for a lock on the database, and three seconds are soon over.
         self._executor = ThreadPoolExecutor(1, "at-once")
 
-    def listeners(self, client: "discord.Client") -> "tuple[EventListener, ...]":
+    def listeners(self, client: discord.Client) -> tuple[EventListener, ...]:
         """What that client has to call, by discord.py's names."""
 
-        async def on_interaction(interaction: "discord.Interaction") -> None:
+        async def on_interaction(interaction: discord.Interaction) -> None:
             await self.handle(interaction)
 
         async def setup_hook() -> None:
@@ -73,7 +71,7 @@ class InteractionHandler:
 
         return on_interaction, setup_hook
 
-    async def handle(self, interaction: "discord.Interaction") -> None:
+    async def handle(self, interaction: discord.Interaction) -> None:
         """Whatever goes wrong, whoever uses it is told."""
         try:
             await self._dispatch(interaction)
@@ -82,9 +80,7 @@ class InteractionHandler:
             say = interaction.followup.send if interaction.response.is_done() else interaction.response.send_message
             await self._best_effort(say(NOT_STORED, ephemeral=True))
 
-    async def _dispatch(self, interaction: "discord.Interaction") -> None:
-        import discord
-
+    async def _dispatch(self, interaction: discord.Interaction) -> None:
         data: Any = interaction.data or {}
         if interaction.type is discord.InteractionType.application_command:
             values = {each["name"]: str(each.get("value", "")) for each in data.get("options", [])}
@@ -94,7 +90,7 @@ class InteractionHandler:
             if button is not None:
                 await self._handle_press(interaction, button)
 
-    async def _handle_command(self, interaction: "discord.Interaction", text: str) -> None:
+    async def _handle_command(self, interaction: discord.Interaction, text: str) -> None:
         author = _author_of(interaction)
         refusal = None if await self._is_allowed(author) else NOT_ALLOWED
         if refusal is None and not self._rate_limiter.try_acquire(author.user, time.monotonic()):
@@ -111,7 +107,7 @@ class InteractionHandler:
             self._command_replies.discard(interaction.id)
             await self._best_effort(interaction.edit_original_response(content=trouble))
 
-    async def _handle_press(self, interaction: "discord.Interaction", button: ButtonPress) -> None:
+    async def _handle_press(self, interaction: discord.Interaction, button: ButtonPress) -> None:
         """Told to user_comm, which says whether it counts. A command is one like any other."""
         if button.is_command:
             _, words = await self._resolve_press(button)
@@ -144,7 +140,7 @@ class InteractionHandler:
         return self._hub.message(f"#{number}") if rows and rows[0]["recipient"] == self._hub.agent else None
 
     async def _forward(
-        self, interaction: "discord.Interaction", text: str, message_type: str, reply_to: str | None = None
+        self, interaction: discord.Interaction, text: str, message_type: str, reply_to: str | None = None
     ) -> str | None:
         """Tell user_comm; or the sentence that says why the team does not get it."""
         trouble = await self._store(
@@ -162,8 +158,6 @@ class InteractionHandler:
 
     async def _acknowledge(self, say: Callable[[], Awaitable[object]]) -> bool:
         """Whether Discord has heard us in time; then we go on."""
-        import discord
-
         for _ in range(3):
             try:
                 await say()
@@ -213,9 +207,7 @@ class InteractionHandler:
         return is_allowed(self._section, found, author)
 
 
-def _author_of(interaction: "discord.Interaction") -> Author:
-    import discord
-
+def _author_of(interaction: discord.Interaction) -> Author:
     user, channel = interaction.user, interaction.channel
     return Author(
         user.id,

@@ -7,16 +7,14 @@ Discord takes one in a second, holds up no answer in another channel.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+
+import discord
 
 from teamsup.hub import Delivery, Message, MessageHub
 from teamsup.hub.timestamps import parse_time
 
 from ..ids import channel_of
 from ..rest_errors import Defer, Reject, classify
-
-if TYPE_CHECKING:
-    import discord
 
 _MAX_QUEUED = 16
 _MAX_COUNTED = 200
@@ -34,10 +32,8 @@ _EARLIER = """
 """
 
 
-async def find_home_channel_error(client: "discord.Client", home: int) -> str:
+async def find_home_channel_error(client: discord.Client, home: int) -> str:
     """Why Discord would take nothing there, as far as can be known without trying; empty: nothing is known."""
-    import discord
-
     try:
         place = client.get_channel(home) or await client.fetch_channel(home)
     except discord.HTTPException as error:

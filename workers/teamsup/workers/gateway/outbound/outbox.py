@@ -8,8 +8,9 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
+
+import discord
 
 from teamsup.config.sections import GatewaySection
 from teamsup.hub import Delivery, Message, MessageHub
@@ -25,9 +26,6 @@ from .rejections import RejectionHandler
 from .sendable_files import SendableFiles
 from .sender import SEND_SECONDS, Sender, Target
 
-if TYPE_CHECKING:
-    import discord
-
 _THREAD_EXISTS = 160004
 
 
@@ -40,7 +38,7 @@ class Outbox:
         section: GatewaySection,
         sendable: SendableFiles,
         log: logging.Logger,
-        buttons: "Callable[[Message], discord.ui.View | None]",
+        buttons: Callable[[Message], discord.ui.View | None],
     ) -> None:
         self._hub = hub
         self._section = section
@@ -52,7 +50,7 @@ class Outbox:
         self._rejections = RejectionHandler(hub, section, self._chunks, log)
         self._channel_locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
-    async def send(self, client: "discord.Client", channel: int, delivery: Delivery) -> None:
+    async def send(self, client: discord.Client, channel: int, delivery: Delivery) -> None:
         """Say it and acknowledge it, or give it back."""
         if (turn := self._channel_locks.get(channel)) is None:
             turn = self._channel_locks[channel] = asyncio.Lock()
@@ -68,10 +66,8 @@ class Outbox:
         """Why Discord takes nothing there, for longer than may be waited; empty: it does. None: that is still open."""
         return self._rejections.rejection_of(channel)
 
-    async def _update_progress(self, client: "discord.Client", delivery: Delivery) -> bool:
+    async def _update_progress(self, client: discord.Client, delivery: Delivery) -> bool:
         """Whether it was progress, and is shown in the message that is there for that."""
-        import discord
-
         message = delivery.message
         if not is_progress(message):
             return False
@@ -101,7 +97,7 @@ class Outbox:
             self._chunks.mark_sent(piece, channel, snowflake)
             self._hub.acknowledge(delivery, outcome="sent")
 
-    async def _send_chunks(self, client: "discord.Client", channel: int, delivery: Delivery) -> None:
+    async def _send_chunks(self, client: discord.Client, channel: int, delivery: Delivery) -> None:
         message = delivery.message
         limit = _upload_limit(client, channel)
         found = await asyncio.to_thread(self._chunks.chunks_of, message.id)
@@ -129,10 +125,8 @@ class Outbox:
             if last:
                 self._hub.acknowledge(delivery, outcome="sent")
 
-    async def _channel_or_thread(self, client: "discord.Client", channel: int, message: Message) -> int:
+    async def _channel_or_thread(self, client: discord.Client, channel: int, message: Message) -> int:
         """The channel, or the thread that is made from the question where answers go into threads."""
-        import discord
-
         asked = snowflake_of(message.reply_to)
         place = client.get_channel(channel)
         if not self._section.threads or asked is None or not isinstance(place, discord.TextChannel):
@@ -170,7 +164,7 @@ class Outbox:
             self._rejections.report_dropped_files(message, chosen.notes)
             return self._chunks.insert(message.id, drafts, channel=channel)
 
-    async def _handle_error(self, client: "discord.Client", channel: int, delivery: Delivery, error: Exception) -> bool:
+    async def _handle_error(self, client: discord.Client, channel: int, delivery: Delivery, error: Exception) -> bool:
         """Whether that error was Discord's or the network's, and the delivery has ended or gone back."""
         message = delivery.message
         found = await asyncio.to_thread(self._chunks.chunks_of, message.id)
@@ -197,9 +191,7 @@ class Outbox:
         return True
 
 
-def _upload_limit(client: "discord.Client", channel: int) -> int:
+def _upload_limit(client: discord.Client, channel: int) -> int:
     """In bytes. Servers have their own."""
-    import discord
-
     guild = getattr(client.get_channel(channel), "guild", None)
     return guild.filesize_limit if guild is not None else discord.utils.DEFAULT_FILE_SIZE_LIMIT_BYTES

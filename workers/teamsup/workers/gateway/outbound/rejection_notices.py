@@ -8,7 +8,10 @@ answer, and when it is refused the next place is tried.
 import time
 from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import discord
+from discord.abc import Messageable
 
 from teamsup.hub import Message, MessageHub
 
@@ -17,9 +20,6 @@ from ..inbound import channels
 from ..inbound.hub_writer import USER_COMM
 from ..rest_errors import Defer, Reject, classify
 from .home_channel import is_for_home_channel
-
-if TYPE_CHECKING:
-    import discord
 
 _METADATA_KEY = "notice"
 _REPEAT_SECONDS = 600.0  # for what answers nobody, of one channel
@@ -97,7 +97,7 @@ class NoticeRouter:
         return False
 
     async def next_notice(
-        self, client: "discord.Client", refused: RejectedAnswer, message: Message, *, of_place: bool
+        self, client: discord.Client, refused: RejectedAnswer, message: Message, *, of_place: bool
     ) -> RejectionNotice:
         """Say where it goes now. Raises discord.py's errors of what may pass."""
         here = refused.channel
@@ -129,11 +129,8 @@ class NoticeRouter:
         return rows[0]["user"] if rows and isinstance(rows[0]["user"], int) else None
 
 
-async def _other_channels(client: "discord.Client", refused: RejectedAnswer) -> AsyncIterator[int]:
+async def _other_channels(client: discord.Client, refused: RejectedAnswer) -> AsyncIterator[int]:
     """The channel of the thread, then the person's direct messages."""
-    import discord
-    from discord.abc import Messageable
-
     place: object = client.get_channel(refused.channel)
     if place is None:
         place = await _call_or_none(client, client.fetch_channel(refused.channel))
@@ -145,9 +142,7 @@ async def _other_channels(client: "discord.Client", refused: RejectedAnswer) -> 
             yield direct.id
 
 
-async def _call_or_none(client: "discord.Client", asking: Any) -> object:  # noqa: ANN401 - a coroutine of discord.py
-    import discord
-
+async def _call_or_none(client: discord.Client, asking: Any) -> object:  # noqa: ANN401 - a coroutine of discord.py
     try:
         return await asking
     except discord.InvalidData:

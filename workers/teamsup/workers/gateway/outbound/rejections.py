@@ -5,7 +5,8 @@ import contextlib
 import logging
 from collections.abc import Sequence
 from enum import Enum, auto
-from typing import TYPE_CHECKING
+
+import discord
 
 from teamsup.config.sections import GatewaySection
 from teamsup.hub import Delivery, Message, MessageHub, UnknownRecipient
@@ -20,9 +21,6 @@ from .chunking import split
 from .home_channel import is_for_home_channel
 from .progress import is_progress
 from .rejection_notices import NoticeRouter, RejectionNotice, is_rejection_notice
-
-if TYPE_CHECKING:
-    import discord
 
 _MAX_NOTICE_SECONDS = 20.0  # a refused notice has other places to go to
 _HOME_RETRY_SECONDS = 30.0
@@ -75,7 +73,7 @@ class RejectionHandler:
         )
 
     async def handle(
-        self, client: "discord.Client", channel: int, delivery: Delivery, begun: Chunk | None, refusal: Defer | Reject
+        self, client: discord.Client, channel: int, delivery: Delivery, begun: Chunk | None, refusal: Defer | Reject
     ) -> None:
         """``begun`` is the piece that was refused. Raises discord.py's errors of what may pass."""
         message = delivery.message
@@ -106,7 +104,7 @@ class RejectionHandler:
             await asyncio.to_thread(self._give_up, delivery, refusal.reason, notice)
 
     async def _create_notice(
-        self, client: "discord.Client", channel: int, delivery: Delivery, refusal: Defer | Reject
+        self, client: discord.Client, channel: int, delivery: Delivery, refusal: Defer | Reject
     ) -> RejectionNotice | None:
         """What people are told; nothing of progress, which the answer overtakes."""
         message = delivery.message
@@ -152,7 +150,7 @@ class RejectionHandler:
                     notice.send(self._hub)
 
 
-def _may_only_write(client: "discord.Client", channel: int) -> bool:
+def _may_only_write(client: discord.Client, channel: int) -> bool:
     """Whether Discord has told that the bot may write there, and attach nothing."""
     place = client.get_channel(channel)
     me = getattr(getattr(place, "guild", None), "me", None)
@@ -163,10 +161,8 @@ def _may_only_write(client: "discord.Client", channel: int) -> bool:
     return bool(may.send_messages and not may.attach_files)
 
 
-async def _is_channel_gone(client: "discord.Client", channel: int) -> bool:
+async def _is_channel_gone(client: discord.Client, channel: int) -> bool:
     """Look whether there is no such channel. Raises discord.py's errors of what may pass."""
-    import discord
-
     try:
         await client.fetch_channel(channel)
     except discord.NotFound:

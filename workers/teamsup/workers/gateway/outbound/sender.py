@@ -8,7 +8,9 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import discord
 
 from teamsup.hub import Message, MessageHub
 from teamsup.terminal.formatting import to_single_line
@@ -19,9 +21,6 @@ from .chunk_table import Chunk, ChunkTable
 from .chunking import to_file
 from .files import FilesDropped, LoadedFiles, load_files
 from .sendable_files import SendableFiles
-
-if TYPE_CHECKING:
-    import discord
 
 SEND_SECONDS = 60.0  # with what discord.py tries by itself
 _NONCE_SECONDS = 100.0  # Discord remembers them for some minutes
@@ -35,7 +34,7 @@ _COLOURS = {"critical": 0xD83C3E, "error": 0xD83C3E, "warning": 0xE8A33D, "info"
 class Target:
     """Where a piece goes."""
 
-    client: "discord.Client"
+    client: discord.Client
     channel: int
     replied_to: int | None
     """The message there that it answers."""
@@ -52,7 +51,7 @@ class Sender:
         written: ChunkTable,
         sendable: SendableFiles,
         log: logging.Logger,
-        buttons: "Callable[[Message], discord.ui.View | None]",
+        buttons: Callable[[Message], discord.ui.View | None],
     ) -> None:
         self._hub = hub
         self._chunks = written
@@ -63,8 +62,6 @@ class Sender:
 
     async def send(self, spot: Target, message: Message, piece: Chunk, *, last: bool) -> int:
         """Send it, unless it is found to be there already; its number on Discord. Raises LeftOut."""
-        import discord
-
         attached = await asyncio.to_thread(self._files_of, message, piece, spot.upload_limit)
         if attached.notes:
             if piece.first_sent_at is not None and (sent := await self._find_sent(spot, piece)) is not None:
@@ -90,7 +87,7 @@ class Sender:
         return await self._wait_for_arrival(spot.client, piece.nonce, sending)
 
     async def _wait_for_arrival(
-        self, client: "discord.Client", nonce: str, sending: "Coroutine[Any, Any, discord.Message]"
+        self, client: discord.Client, nonce: str, sending: Coroutine[Any, Any, discord.Message]
     ) -> int:
         """Its number, from whoever tells first. discord.py says nothing before the channel's rate limit is over, and
         does not end before either when it is cancelled, so it is left alone then."""
@@ -111,15 +108,13 @@ class Sender:
             asyncio.get_running_loop().call_later(_ABANDON_SECONDS if heard.done() else 0, task.cancel)
             heard.cancel()
 
-    def _discard_result(self, task: "asyncio.Task[discord.Message]") -> None:
+    def _discard_result(self, task: asyncio.Task[discord.Message]) -> None:
         self._pending_sends.discard(task)
         if not task.cancelled():
             task.exception()
 
     async def _find_sent(self, spot: Target, piece: Chunk) -> int | None:
         """Look whether a piece has arrived, when Discord has forgotten its nonce."""
-        import discord
-
         me = spot.client.user
         assert me is not None and piece.first_sent_at is not None  # noqa: S101, PT018 - logged in, and it was begun
         since = piece.first_sent_at - _CLOCK_TOLERANCE_SECONDS
@@ -146,7 +141,7 @@ class Sender:
         return LoadedFiles(((file.name, file.content), *found.files), ("", *found.paths), found.notes)
 
 
-def _required_fields(message: Message, piece: Chunk, view: "discord.ui.View | None") -> dict[str, Any]:
+def _required_fields(message: Message, piece: Chunk, view: discord.ui.View | None) -> dict[str, Any]:
     """What is sent at least."""
     found: dict[str, Any] = {"content": piece.content, "nonce": piece.nonce, "mention_author": False}
     found["allowed_mentions"] = _allowed_mentions(message.metadata)
@@ -155,8 +150,6 @@ def _required_fields(message: Message, piece: Chunk, view: "discord.ui.View | No
 
 def _optional_fields(message: Message, piece: Chunk, spot: Target, speaker: str) -> dict[str, Any]:
     """What else is sent where it is allowed: what is answered, and the look of an alert."""
-    import discord
-
     found: dict[str, Any] = {}
     if spot.replied_to is not None:
         found["reference"] = discord.MessageReference(
@@ -169,10 +162,8 @@ def _optional_fields(message: Message, piece: Chunk, spot: Target, speaker: str)
     return found
 
 
-def _allowed_mentions(metadata: Mapping[str, Any]) -> "discord.AllowedMentions":
+def _allowed_mentions(metadata: Mapping[str, Any]) -> discord.AllowedMentions:
     """Nobody, but for those whom the sender names."""
-    import discord
-
     people = [discord.Object(number) for number in _mentioned_users(metadata)]
     return discord.AllowedMentions(everyone=False, roles=False, replied_user=False, users=people or False)
 
@@ -183,9 +174,7 @@ def _mentioned_users(metadata: Mapping[str, Any]) -> list[int]:
     return [int(number) for number in numbers if re.fullmatch("[0-9]{1,19}", number)]
 
 
-def _build_embed(alert: Mapping[str, Any], speaker: str, text: str) -> "discord.Embed":
-    import discord
-
+def _build_embed(alert: Mapping[str, Any], speaker: str, text: str) -> discord.Embed:
     title = to_single_line(str(alert.get("title") or ""), 256) or None
     if speaker and title:
         title = to_single_line(f"{speaker}: {title}", 256)
@@ -193,7 +182,5 @@ def _build_embed(alert: Mapping[str, Any], speaker: str, text: str) -> "discord.
     return discord.Embed(title=title, description=text, colour=colour)
 
 
-def _to_discord_files(attached: tuple[tuple[str, bytes], ...]) -> "list[discord.File]":
-    import discord
-
+def _to_discord_files(attached: tuple[tuple[str, bytes], ...]) -> list[discord.File]:
     return [discord.File(io.BytesIO(content), filename=name) for name, content in attached]

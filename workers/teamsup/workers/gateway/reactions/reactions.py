@@ -5,7 +5,8 @@ import functools
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+
+import discord
 
 from teamsup.hub import MessageHub, StoreError
 
@@ -13,9 +14,6 @@ from ..ids import created_at
 from ..rest_errors import MAX_DEFER_SECONDS, Defer, Retry, classify
 from .question_status import QuestionStatus
 from .questions import OpenQuestion, QuestionTable
-
-if TYPE_CHECKING:
-    import discord
 
 POLL_SECONDS = 0.3
 TYPING_INTERVAL_SECONDS = 8.0
@@ -25,7 +23,7 @@ _RETRY_SECONDS, _DEFER_SECONDS = 5.0, 30.0  # after trouble, and after a refusal
 class ReactionUpdater:
     """Shows where the questions stand. It is a matter of its own: no answer waits for it."""
 
-    def __init__(self, hub: MessageHub, client: "Callable[[], Awaitable[discord.Client]]", log: logging.Logger) -> None:
+    def __init__(self, hub: MessageHub, client: Callable[[], Awaitable[discord.Client]], log: logging.Logger) -> None:
         self._hub = hub
         self._open_questions = QuestionTable(hub)
         self._client = client
@@ -56,7 +54,7 @@ class ReactionUpdater:
             for task in (*self._updates.values(), *self._typing_tasks):
                 task.cancel()
 
-    async def _poll(self, client: "discord.Client") -> None:
+    async def _poll(self, client: discord.Client) -> None:
         version = self._hub.data_version()
         if version != self._version:
             found = await asyncio.to_thread(self._open_questions.read)
@@ -88,7 +86,7 @@ class ReactionUpdater:
     def _needs_update(self, question: OpenQuestion) -> bool:
         return question.status.is_final or self._confirmed.get(question.snowflake) is not question.status
 
-    async def _update_channel(self, client: "discord.Client", channel: int) -> None:
+    async def _update_channel(self, client: discord.Client, channel: int) -> None:
         """Bring one channel up to date, a reaction at a time; each time to what is true by then."""
         while self._paused_until.get(channel, 0.0) <= time.monotonic():
             here = (each for each in self._questions.values() if each.channel == channel)
@@ -100,7 +98,7 @@ class ReactionUpdater:
             except Exception as error:
                 await self._on_error(client, question, error)
 
-    async def _apply(self, client: "discord.Client", question: OpenQuestion) -> None:
+    async def _apply(self, client: discord.Client, question: OpenQuestion) -> None:
         assert client.user is not None  # noqa: S101 - it is connected
         number, wanted = question.snowflake, question.status
         message = client.get_partial_messageable(question.channel).get_partial_message(number)
@@ -123,7 +121,7 @@ class ReactionUpdater:
         await asyncio.to_thread(self._open_questions.delete, snowflake)
         self._questions.pop(snowflake, None)
 
-    async def _on_error(self, client: "discord.Client", question: OpenQuestion, error: Exception) -> None:
+    async def _on_error(self, client: discord.Client, question: OpenQuestion, error: Exception) -> None:
         """Reactions are worth another try, but not at once."""
         found = classify(client, error)
         is_recent = time.time() - created_at(question.snowflake) < MAX_DEFER_SECONDS
@@ -138,7 +136,7 @@ class ReactionUpdater:
             self._log.info("no reactions to message %d: %s", question.snowflake, error)
             await self._forget_question(question.snowflake)
 
-    async def _show_typing(self, client: "discord.Client", channel: int) -> None:
+    async def _show_typing(self, client: discord.Client, channel: int) -> None:
         try:
             await client.get_partial_messageable(channel).typing()
         except Exception as error:
@@ -147,9 +145,7 @@ class ReactionUpdater:
             self._log.debug("no typing in channel %d: %r", channel, error)
 
 
-async def _remove_reaction(message: "discord.PartialMessage", emoji: str, me: "discord.abc.Snowflake") -> None:
-    import discord
-
+async def _remove_reaction(message: discord.PartialMessage, emoji: str, me: discord.abc.Snowflake) -> None:
     try:
         await message.remove_reaction(emoji, me)
     except discord.NotFound as error:
