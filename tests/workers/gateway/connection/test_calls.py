@@ -1,6 +1,7 @@
 """Asking Discord until it answers, and saying so when that takes long."""
 
 import asyncio
+import itertools
 import logging
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +12,7 @@ from teamsup.workers.gateway.connection import calls
 
 
 def test_what_discord_does_not_answer_for_long_is_a_trouble_until_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calls, "_FIRST_RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(calls, "backoff", lambda longest: itertools.chain([0.01], itertools.repeat(longest)))
     monkeypatch.setattr(calls, "_MAX_RETRY_SECONDS", 0.02)
     asks = calls.DiscordCalls(logging.getLogger("gateway"))
     client: Any = SimpleNamespace(is_closed=lambda: False)

@@ -206,7 +206,7 @@ def test_a_discord_that_refuses_a_good_token_for_a_while_is_waited_for(
                 rests.append((seconds, why))
 
             monkeypatch.setattr(connection, "_wait_before_retry", rest)
-            monkeypatch.setattr("teamsup.workers.gateway.connection.connection.APART_SECONDS", 0.0)
+            monkeypatch.setattr("teamsup.workers.gateway.connection.connection.MIN_INTERVAL_SECONDS", 0.0)
             running = asyncio.create_task(connection.run())
             await asyncio.wait_for(connection.wait_until_ready(), 20)
             running.cancel()

@@ -10,11 +10,12 @@ import discord
 
 from teamsup.hub import StoreError, UnknownRecipient
 
+from ...backoff import backoff
 from ..rest_errors import Defer, Reject, classify
 
 T = TypeVar("T")
 _HUB_RETRY_SECONDS = 1.0
-_FIRST_RETRY_SECONDS, _MAX_RETRY_SECONDS = 1.0, 60.0
+_MAX_RETRY_SECONDS = 60.0
 
 
 class NotMessageable(Exception):
@@ -46,8 +47,7 @@ class DiscordCalls:
 
     async def call_discord(self, question: Callable[[discord.Client], Awaitable[T]]) -> T:
         """What Discord says to that, as soon as it answers. Raises one of refusals()."""
-        pause = _FIRST_RETRY_SECONDS
-        while True:
+        for pause in backoff(longest=_MAX_RETRY_SECONDS):
             changed = self._client_changed
             if self.client is not None:
                 try:
@@ -65,7 +65,7 @@ class DiscordCalls:
                     return answer
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(changed.wait(), pause)
-            pause = min(2 * pause, _MAX_RETRY_SECONDS)
+        raise AssertionError("unreachable")
 
     async def call_discord_or_none(self, question: Callable[[discord.Client], Awaitable[T]]) -> T | None:
         """The same, but None where it refuses."""

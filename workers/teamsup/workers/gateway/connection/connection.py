@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 
 from teamsup.hub import MessageHub, NotConfigured
 
+from ...backoff import backoff
 from .client import DiscordClient
 from .disconnects import describe, find_remedy, is_expected, root_cause
 from .health import ReconnectRequired
 from .login_limit import MIN_INTERVAL_SECONDS, LoginLimit, LoginLimitReached
 from .token import BotToken
 
-_FIRST_RETRY_SECONDS, _MAX_RETRY_SECONDS = 1.0, 60.0
 _POLL_SECONDS = 0.5
 _REJECTED_RETRY_SECONDS = (60.0, 300.0, 900.0)  # the last one again and again: 96 logins a day
 _TOKEN_POLL_SECONDS = 1.0
@@ -50,7 +50,7 @@ class DiscordConnection:
         self._log = log
         self._client: DiscordClient | None = None
         self._is_ready_again = asyncio.Event()
-        self._retry_seconds = _FIRST_RETRY_SECONDS
+        self._retry_pauses = backoff()
         self._rejections = 0  # since it last was up for a while
         self._down_since = ""  # a time of day, for people; empty: it is up, or never was
         self._retry_note = ""  # until when, and why; empty: it does not
@@ -104,8 +104,7 @@ class DiscordConnection:
                 cause = root_cause(error)
                 if not is_expected(cause):
                     self._log.error("the connection to Discord broke", exc_info=cause)
-                await self._wait_before_retry(random.uniform(0.5, 1) * self._retry_seconds, describe(cause))  # noqa: S311
-                self._retry_seconds = min(2 * self._retry_seconds, _MAX_RETRY_SECONDS)
+                await self._wait_before_retry(random.uniform(0.5, 1) * next(self._retry_pauses), describe(cause))  # noqa: S311
 
     async def _wait_before_retry(self, seconds: float, why: str) -> None:
         """Be told as waiting that long, or until the token is another."""
@@ -168,7 +167,7 @@ class DiscordConnection:
                 asked = line.last_event
                 client.probe_events()
             if line.is_stable(now):
-                self._retry_seconds, self._rejections = _FIRST_RETRY_SECONDS, 0
+                self._retry_pauses, self._rejections = backoff(), 0
             if line.is_up(now) != was_up:
                 was_up = not was_up
                 self._down_since = "" if was_up else _format_clock(datetime.now(UTC).astimezone())

@@ -11,13 +11,14 @@ import discord
 
 from teamsup.hub import MessageHub
 
+from ...backoff import backoff
 from ..state import get_state, set_state
 
 COMMAND_TYPE = "command"
 """The type of a message that was one."""
 _STATE_KEY = "commands"  # as they were last told to Discord
 _STRING_OPTION = 3  # Discord's type of an option
-_FIRST_RETRY_SECONDS, _MAX_RETRY_SECONDS = 1.0, 60.0
+_MAX_RETRY_SECONDS = 60.0
 
 SLASH_COMMANDS: list[dict[str, Any]] = [
     {
@@ -86,8 +87,7 @@ async def register_commands(
     if application is None:
         return
     digest = hashlib.sha256(json.dumps([application, SLASH_COMMANDS]).encode()).hexdigest()
-    pause = _FIRST_RETRY_SECONDS
-    while True:
+    for pause in backoff(longest=_MAX_RETRY_SECONDS):
         try:
             if await asyncio.to_thread(get_state, hub, _STATE_KEY) != digest:
                 await client.http.bulk_upsert_global_commands(application, SLASH_COMMANDS)
@@ -99,4 +99,3 @@ async def register_commands(
             if pause == _MAX_RETRY_SECONDS:
                 await trouble(f"Discord does not know the team's commands: {error}")
         await asyncio.sleep(pause)
-        pause = min(2 * pause, _MAX_RETRY_SECONDS)
