@@ -84,7 +84,7 @@ def test_what_discord_finds_too_large_goes_as_text_alone(
 ) -> None:
     async def use() -> None:
         async with gateway_with_hub(team, join) as (discord, user_comm):
-            monkeypatch.setattr("fake_discord.drafts.upload_limit", lambda *_: 1000)
+            monkeypatch.setattr("fake_discord.world.drafts.upload_limit", lambda *_: 1000)
             text = "\n\n".join(f"Part {number}. " + "word " * 300 for number in range(7))
             _file(team, "some.bin", bytes(2000))
             first = send_to_gateway(user_comm, text)

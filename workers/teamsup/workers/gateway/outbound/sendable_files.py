@@ -15,9 +15,9 @@ from teamsup.config.sections import GatewaySection, WorkerSection
 from teamsup.config.source_section import SourceSection
 from teamsup.hub import Team
 
+from ..archives import UnreadableArchive, contents
 from ..connection.token import BotToken
 from ..known_contents import KnownContents, beginnings, secrets
-from ..packed import CannotLook, contents
 
 _VIRTUAL_FOLDERS = ("/proc", "/sys", "/dev", "/run")
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -73,7 +73,7 @@ class SendableFiles:
                     raise FileNotSendable(why)
                 if self._token is not None and self._token.is_contained_in(each):
                     raise FileNotSendable("it holds a secret")
-        except CannotLook as error:
+        except UnreadableArchive as error:
             raise FileNotSendable(str(error)) from None
         return content
 

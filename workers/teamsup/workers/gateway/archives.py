@@ -1,4 +1,4 @@
-"""What is packed in a file: archives and compressed data are looked into, within bounds. Pure."""
+"""Archives and compressed data: return what they contain, within bounds. Pure."""
 
 import bz2
 import gzip
@@ -23,17 +23,17 @@ _UNKNOWN = {
     b"LZIP": "lzip",
     b"\x1f\x9d": "compress",
 }
-"""How begins what Python has no module for."""
+"""The first bytes of formats that Python has no module for."""
 
 
-class CannotLook(Exception):
-    """What is packed cannot be looked into; the text says why, to go on after "because"."""
+class UnreadableArchive(Exception):
+    """An archive cannot be read; the text continues a sentence after "because"."""
 
 
 def contents(content: bytes, most: int = MOST_BYTES) -> Iterator[bytes]:
-    """Yield the content and all that is packed in it, of up to ``most`` bytes together. Raises CannotLook.
+    """Yield the content and everything packed in it, up to ``most`` bytes together. Raise UnreadableArchive.
 
-    What is broken is yielded as far as it can be read.
+    Yield a broken archive as far as it can be read.
     """
     yield from _Look(most).into(content, 0)
 
@@ -46,7 +46,7 @@ class _Look:
         yield content
         for stream in _streams(content):
             if depth == _DEEPEST:
-                raise CannotLook(f"it is packed more than {_DEEPEST} times, too often to look into")
+                raise UnreadableArchive(f"it is packed more than {_DEEPEST} times, too often to look into")
             yield from self.into(self._read(stream), depth + 1)
 
     def _read(self, stream: _Stream) -> bytes:
@@ -56,7 +56,9 @@ class _Look:
                 while chunk := stream.read(_CHUNK):
                     found += chunk
                     if len(found) > self._left:
-                        raise CannotLook(f"it unpacks to more than {self._most >> 20} MiB, too much to look into")
+                        raise UnreadableArchive(
+                            f"it unpacks to more than {self._most >> 20} MiB, too much to look into"
+                        )
         except _BROKEN:
             pass
         self._left -= len(found)
@@ -67,7 +69,9 @@ def _streams(content: bytes) -> Iterator[_Stream]:
     """What is packed in it, one level deep."""
     for begins, kind in _UNKNOWN.items():
         if content.startswith(begins):
-            raise CannotLook(f"it is packed with {kind}, which cannot be looked into; use gzip, bzip2, xz or zip")
+            raise UnreadableArchive(
+                f"it is packed with {kind}, which cannot be looked into; use gzip, bzip2, xz or zip"
+            )
     file = io.BytesIO(content)
     if content.startswith(b"\x1f\x8b"):
         yield gzip.GzipFile(fileobj=file)
@@ -97,6 +101,6 @@ def _in_zip(file: IO[bytes]) -> Iterator[IO[bytes]]:
             for member in archive.infolist():
                 yield archive.open(member)
     except (NotImplementedError, RuntimeError):
-        raise CannotLook("it is packed in a way that cannot be looked into, such as with a password") from None
+        raise UnreadableArchive("it is packed in a way that cannot be looked into, such as with a password") from None
     except _BROKEN:
         return
