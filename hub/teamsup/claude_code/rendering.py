@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
+from teamsup.config.people_protocol import DECISION_ANSWER, DECISION_REQUEST, MAX_OPTIONS, USER_COMM
 from teamsup.hub.errors import InvalidName, SchemaTooNew
 from teamsup.hub.models import DEGRADED, NOT_CONFIGURED, OFFLINE, ONLINE, Agent, DeliveryState, Message, WakeStep
 from teamsup.hub.team import normalize_name
@@ -24,14 +25,6 @@ from teamsup.terminal.formatting import (
 
 MAX_MESSAGE_CHARACTERS = 8_000
 """Characters of one message that a read returns; the rest is to be had by its id and an offset."""
-
-MAX_OPTIONS = 5
-"""Choices of one decision."""
-
-USER_COMM = "user_comm"
-"""Who asks people to decide."""
-
-DECISION_REQUEST, DECISION_ANSWER = "opinion_request", "opinion_response"
 
 MAX_LISTED_NAMES = 20
 """Names of one list."""

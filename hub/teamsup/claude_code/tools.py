@@ -8,15 +8,13 @@ import anyio
 from mcp.server.mcpserver import Context
 from pydantic import Field
 
+from teamsup.config.people_protocol import DECISION_REQUEST, MAX_OPTIONS, USER_COMM
 from teamsup.hub.errors import CallerError
 from teamsup.hub.models import Priority
 from teamsup.terminal.formatting import to_single_line
 
 from .participants import Participant, Participants, run_in_thread
 from .rendering import (
-    DECISION_REQUEST,
-    MAX_OPTIONS,
-    USER_COMM,
     new_frame_mark,
     render_agent,
     render_agents,

@@ -8,16 +8,14 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from teamsup.config.people_protocol import DECISION_REQUEST, USER_COMM
 from teamsup.hub.engines.sqlite.file_lock import try_lock
 from teamsup.hub.errors import CallerError, InvalidName
 from teamsup.hub.message_hub import LEASE_SECONDS, MessageHub
-from teamsup.hub.models import RESERVED_KINDS, USER_COMM, Delivery, Message
+from teamsup.hub.models import RESERVED_KINDS, Delivery, Message
 from teamsup.hub.team import Team, fold_case
 
 from .hints import command_hint
-
-DEFAULT_RECIPIENT = USER_COMM
-
 
 MORE_ANSWERS = "more_answers"
 """In the metadata of an answer, how many others that were asked have still to answer."""
@@ -129,7 +127,7 @@ class ConsoleChat:
     def send(self, text: str, message_id: str | None = None) -> Message:
         """Write to whoever answers people."""
         return self.hub.send(
-            DEFAULT_RECIPIENT,
+            USER_COMM,
             text,
             message_id=message_id,
             conversation_id=self.conversation,
@@ -160,7 +158,7 @@ def is_final_answer(message: Message) -> bool:
 
 def answered_message_id(message: Message) -> str | None:
     """What it is the answer to: not what it tells the progress of, or asks something back about."""
-    return None if message.message_type in ("status_report", "opinion_request") else message.reply_to
+    return None if message.message_type in ("status_report", DECISION_REQUEST) else message.reply_to
 
 
 def exit_code_of(message: Message) -> int:

@@ -287,7 +287,7 @@ def test_control_characters_of_others_do_nothing(teamsup: TeamsupCommand, user_c
     [
         ("@gc", "gcp-monitor  offline, never here yet", "you> @gcp-monitor"),
         ("@o", "oci          oci-monitor", "you> @oci"),
-        ("/sto", "/stop  withdraw what you have asked", "you> /stop"),
+        ("/sto", "/stop  withdraw what you have asked here", "you> /stop"),
         ("/ask g", "gcp-monitor  offline", "you> /ask gcp-monitor"),
     ],
 )

@@ -1,7 +1,8 @@
 """How what agents and workers say is put to people."""
 
 from teamsup.hub import Message
-from teamsup.workers.user_comm.people import GATEWAY, attribute_to_sender, format_command_output, name_of, person_of
+from teamsup.workers.protocol import GATEWAY
+from teamsup.workers.user_comm.people import attribute_to_sender, format_command_output, name_of, person_of
 
 
 def test_a_table_stays_one_on_discord_whatever_stands_in_it() -> None:

@@ -11,25 +11,11 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.history import FileHistory, History
 
 from teamsup.config.loader import Config
+from teamsup.config.people_protocol import PEOPLE_COMMANDS, USER_COMM, CommandDefinition
 from teamsup.config.sections import UserCommSection
 from teamsup.hub import MessageHub, Team, TeamsupError
-from teamsup.terminal.console import DEFAULT_RECIPIENT
 from teamsup.terminal.formatting import describe_presence, sanitize
 
-CHAT_COMMANDS = {
-    "help": "what you can say",
-    "status": "how the team is",
-    "agents": "who is in the team",
-    "ask": "AGENT TEXT: ask an agent",
-    "alerts": "what is wrong",
-    "ack": "ID: you look after an alert",
-    "stop": "withdraw what you have asked",
-    "new": "begin a new conversation",
-    "trace": "what became of a question",
-    "history": "what was said here",
-    "decide": "ID ANSWER: answer a decision",
-    "ps": "which processes run",
-}
 _MAX_HISTORY_BYTES = 512 * 1024
 
 
@@ -79,7 +65,7 @@ class NameCompleter(Completer):
         self._hub = hub
         self._aliases: Mapping[str, str] = {}
         with contextlib.suppress(TeamsupError):
-            self._aliases = Config(hub.team).section(DEFAULT_RECIPIENT, UserCommSection).aliases
+            self._aliases = Config(hub.team).section(USER_COMM, UserCommSection).aliases
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:  # noqa: ARG002
         text = document.text_before_cursor
@@ -89,9 +75,9 @@ class NameCompleter(Completer):
         elif text.startswith("/ask ") and text == f"/ask {word}":
             yield from self._agents(word)
         elif text.startswith("/") and text == word:
-            for name, meaning in CHAT_COMMANDS.items():
-                if name.startswith(word[1:].lower()):
-                    yield Completion(name, 1 - len(word), display=f"/{name}", display_meta=meaning)
+            for command in PEOPLE_COMMANDS:
+                if command.name.startswith(word[1:].lower()):
+                    yield _complete_command(command, word)
 
     def _agents(self, begun: str) -> Iterator[Completion]:
         try:
@@ -103,6 +89,10 @@ class NameCompleter(Completer):
         for name, meaning in {**self._aliases, **found}.items():
             if name.startswith(begun.lower()):
                 yield Completion(f"{name} ", -len(begun), display=name, display_meta=sanitize(meaning))
+
+
+def _complete_command(command: CommandDefinition, word: str) -> Completion:
+    return Completion(command.name, 1 - len(word), display=command.usage, display_meta=command.help)
 
 
 def _last_word(text: str) -> str:

@@ -2,14 +2,15 @@
 
 import json
 
+from teamsup.config.people_protocol import DECISION_ANSWER, DECISION_REQUEST, USER_COMM
 from teamsup.hub import Message
-from teamsup.terminal.console import DEFAULT_RECIPIENT, is_progress
+from teamsup.terminal.console import is_progress
 from teamsup.terminal.formatting import sanitize
 
 PROMPT = "you> "
 _TEAM_LABEL = "team"
 _INDENT = len("team> ")
-_LABEL_MARKS = {"error": "error", "opinion_request": "to decide", "opinion_response": "decided"}
+_LABEL_MARKS = {"error": "error", DECISION_REQUEST: "to decide", DECISION_ANSWER: "decided"}
 
 
 def format_label(message: Message) -> str:
@@ -17,7 +18,7 @@ def format_label(message: Message) -> str:
     marks = ["urgent"] if message.priority == "urgent" else []
     if (mark := _LABEL_MARKS.get(message.message_type)) is not None:
         marks.append(mark)
-    sender = _TEAM_LABEL if message.sender == DEFAULT_RECIPIENT else " ".join(message.sender.split())
+    sender = _TEAM_LABEL if message.sender == USER_COMM else " ".join(message.sender.split())
     return f"{sender} ({', '.join(marks)})> " if marks else f"{sender}> "
 
 
@@ -27,7 +28,7 @@ def label_style(message: Message) -> str:
         return "class:urgent"
     if message.message_type == "status_report":
         return "class:aside"
-    return {"error": "class:error", "opinion_request": "class:decision"}.get(message.message_type, "class:team")
+    return {"error": "class:error", DECISION_REQUEST: "class:decision"}.get(message.message_type, "class:team")
 
 
 def indent_after(label_text: str, text: str) -> str:

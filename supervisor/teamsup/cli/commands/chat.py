@@ -7,10 +7,10 @@ import os
 import sys
 from datetime import UTC, datetime
 
+from teamsup.config.people_protocol import USER_COMM
 from teamsup.hub import Delivery, Message, StaleLease, Team, TeamsupError
 from teamsup.supervisor.state_file import describe_not_running, owner_pid
 from teamsup.terminal.console import (
-    DEFAULT_RECIPIENT,
     ConsoleChat,
     NoAnswer,
     acquire_console_name,
@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     team = Team.named(arguments.team)
     team.create()
     with open_console(team, acquire_console_name(team)) as hub:
-        hub.enroll(DEFAULT_RECIPIENT, "daemon")
+        hub.enroll(USER_COMM, "daemon")
         # Nobody else has this name, so what is leased under it was an earlier terminal's that died.
         hub.release_abandoned()
         if owner_pid(team) is None:
@@ -151,8 +151,8 @@ def _print(message: Message, answered: bool, arguments: argparse.Namespace) -> i
 
 def _no_answer(chat: ConsoleChat, sentence: str) -> NoAnswer:
     where = command_hint(chat.hub.team, "read", "--agent", chat.hub.agent, "--wait", "60")
-    answerer = chat.hub.find_agent(DEFAULT_RECIPIENT)
+    answerer = chat.hub.find_agent(USER_COMM)
     now = datetime.now(UTC)
     absent = answerer is not None and not answerer.is_present(now)
-    why = f" {DEFAULT_RECIPIENT} is {describe_presence(answerer, now)}." if answerer is not None and absent else ""
+    why = f" {USER_COMM} is {describe_presence(answerer, now)}." if answerer is not None and absent else ""
     return NoAnswer(f"{sentence}{why} It will come to: {where}")

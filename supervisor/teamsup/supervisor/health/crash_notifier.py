@@ -4,8 +4,9 @@ import math
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 
+from teamsup.config.people_protocol import USER_COMM
 from teamsup.hub import MessageHub, UnknownRecipient
-from teamsup.hub.models import NOT_CONFIGURED, USER_COMM, new_message_id
+from teamsup.hub.models import NOT_CONFIGURED, new_message_id
 
 from ..processes.lifecycle import ALIVE
 from ..processes.managed_process import ManagedProcess

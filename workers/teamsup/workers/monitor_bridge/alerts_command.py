@@ -15,12 +15,12 @@ from teamsup.terminal.console import console_name, is_answer, open_as, open_cons
 from teamsup.terminal.formatting import describe_presence, sanitize
 from teamsup.terminal.hints import find_team
 
+from ..protocol import MONITOR_BRIDGE
 from .incidents import incident, rendering
 from .incidents.incident import Incident, UnknownIncident
 from .ingest import rejected
 from .ingest.rejected import UnknownPayload
 
-_BRIDGE = "monitor-bridge"
 _ANSWER_TIMEOUT_SECONDS = 10.0
 _MAX_LISTED = 1000
 _NOT_RUNNING, _DEGRADED = 3, 4
@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _list(team: Team, arguments: argparse.Namespace) -> int:
     with MessageHub(team) as hub:
         found = incident.all_incidents(hub, _MAX_LISTED) if arguments.all else incident.open_incidents(hub)
-        bridge = hub.find_agent(_BRIDGE)
+        bridge = hub.find_agent(MONITOR_BRIDGE)
     if arguments.json:
         print(json.dumps({"incidents": [_as_json(each) for each in found]}, ensure_ascii=False))
     else:
@@ -80,10 +80,12 @@ def _warn_if_incomplete(bridge: Agent | None) -> int:
     now = datetime.now(UTC)
     if bridge is None or not bridge.is_present(now):
         state = "was never started" if bridge is None else f"is {describe_presence(bridge, now)}"
-        print(f"teamsup: This may not be all: {_BRIDGE} {state}.", file=sys.stderr)
+        print(f"teamsup: This may not be all: {MONITOR_BRIDGE} {state}.", file=sys.stderr)
         return _NOT_RUNNING
     if bridge.degraded:
-        print(f"teamsup: This may not be all. {_BRIDGE} is degraded: {sanitize(bridge.degraded)}", file=sys.stderr)
+        print(
+            f"teamsup: This may not be all. {MONITOR_BRIDGE} is degraded: {sanitize(bridge.degraded)}", file=sys.stderr
+        )
         return _DEGRADED
     return 0
 
@@ -131,7 +133,7 @@ def _check_numbers(team: Team, words: Sequence[str]) -> list[str]:
 def _send_command(team: Team, words: Sequence[str]) -> None:
     """Have monitor-bridge do it, now or when it is back."""
     with MessageHub(team) as hub:
-        bridge = hub.find_agent(_BRIDGE)
+        bridge = hub.find_agent(MONITOR_BRIDGE)
     if bridge is not None and bridge.is_present(datetime.now(UTC)):
         answer = _request_answer(team, words)
         if answer is not None:
@@ -141,9 +143,9 @@ def _send_command(team: Team, words: Sequence[str]) -> None:
     else:
         state = "was never started" if bridge is None else f"is {describe_presence(bridge, datetime.now(UTC))}"
         with open_as(team, None) as hub:
-            hub.enroll(_BRIDGE, "daemon")
-            hub.send(_BRIDGE, " ".join(words))
-    print(f"Noted. {_BRIDGE} {state}; it will be told, and tell the others, as soon as it can.", file=sys.stderr)
+            hub.enroll(MONITOR_BRIDGE, "daemon")
+            hub.send(MONITOR_BRIDGE, " ".join(words))
+    print(f"Noted. {MONITOR_BRIDGE} {state}; it will be told, and tell the others, as soon as it can.", file=sys.stderr)
 
 
 def _request_answer(team: Team, words: Sequence[str]) -> str | None:
@@ -151,7 +153,7 @@ def _request_answer(team: Team, words: Sequence[str]) -> str | None:
     name = f"{console_name()}-{os.getpid()}"
     with open_console(team, name) as hub:
         try:
-            question = hub.send(_BRIDGE, " ".join(words), metadata={"from": console_name()})
+            question = hub.send(MONITOR_BRIDGE, " ".join(words), metadata={"from": console_name()})
             for delivery in receive(hub, _ANSWER_TIMEOUT_SECONDS):
                 hub.acknowledge(delivery)
                 if is_answer(delivery, question):

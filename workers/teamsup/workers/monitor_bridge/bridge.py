@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from teamsup.config.loader import Config
+from teamsup.config.people_protocol import USER_COMM
 from teamsup.config.sections import AlertRouteSection, MonitorSection, TeamSection, WatchdogSection
 from teamsup.config.source_section import SourceSection
 from teamsup.hub import Agent, CallerError, Delivery, Message, MessageHub, TeamsupError
@@ -15,6 +16,7 @@ from teamsup.hub.models import HUB_SENDER
 from teamsup.terminal.command_hook import run_command
 
 from ..backoff import backoff
+from ..protocol import MONITOR_BRIDGE
 from ..worker import Worker, main
 from .checks.runner import TEAM, CheckRunner
 from .checks.staleness import StalenessCheck
@@ -24,7 +26,7 @@ from .escalation.escalator import EscalationResult
 from .incident_service import IncidentService
 from .incidents import incident, rendering
 from .incidents.incident import Incident
-from .incidents.routes import AGENT_LABEL, USER_COMM, AlertRoutes
+from .incidents.routes import AGENT_LABEL, AlertRoutes
 from .ingest.server_factory import create_server
 from .silences.silencer import Silencer
 
@@ -39,7 +41,7 @@ _COMMAND_RETRY_SECONDS, _MAX_COMMAND_RETRY_SECONDS = 60.0, 3600.0  # until a com
 class MonitorBridge(Worker):
     """Turns what monitoring says into incidents, and sees each through until somebody takes care of it."""
 
-    name: ClassVar[str] = "monitor-bridge"
+    name: ClassVar[str] = MONITOR_BRIDGE
 
     def __init__(self, hub: MessageHub, settings: Config) -> None:
         super().__init__(hub, settings)

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from teamsup.config.people_protocol import USER_COMM
 from teamsup.hub import Message, MessageHub, Team, TeamsupError
 from teamsup.terminal.console import open_console
 from teamsup.terminal.formatting import sanitize
@@ -72,7 +73,7 @@ def _run_story(team: Team, port: int, pause: float) -> None:
         time.sleep(pause)
         _narrate("4. You take care of it. From then on nobody is reminded:")
         _prompt("/ack 1", pause)
-        you.send("user_comm", "/ack 1")
+        you.send(USER_COMM, "/ack 1")
         _print_quoted(_wait_for_message(you, "takes care").content)
         time.sleep(pause)
         _narrate("5. Everybody can see that, at any time:")

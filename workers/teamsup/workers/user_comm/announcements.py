@@ -7,9 +7,9 @@ from typing import Any
 from teamsup.config.sections import GatewaySection
 from teamsup.hub import Delivery, MessageHub
 
-from .people import GATEWAY, announcement_recipients, attribute_to_sender, forwarded_metadata
+from ..protocol import BUTTONS_CLOSED, GATEWAY
+from .people import announcement_recipients, attribute_to_sender, forwarded_metadata
 
-BUTTONS_CLOSED = "settled"
 _RETRY_SECONDS = 10.0
 _ANNOUNCED = """
     SELECT message_id FROM messages AS m WHERE m.message_id = :shown AND m.sender = :me AND m.recipient = :gateway

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
+from teamsup.config.people_protocol import PEOPLE_COMMANDS
 from teamsup.hub import Agent, InvalidMessage, Message, MessageHub, UnknownMessage
 from teamsup.hub.models import DeliveryState
 from teamsup.terminal.formatting import describe_delivery, describe_presence
@@ -11,21 +12,10 @@ from .conversations import Conversations
 from .people import person_of, quote_messages, shorten, split_context
 from .requests.relays import Relays
 
-HELP = """\
-/help             this text
-/status           how the team is, and what waits for whom
-/agents           who is in the team
-@AGENT TEXT       ask AGENT; the conversation stays with it until /new
-/ask AGENT TEXT   the same
-@ONE @TWO TEXT    ask several at once
-/new              begin a conversation that stays with nobody
-/stop             withdraw what you have asked here
-/alerts           what is wrong now
-/ack ID           say that you take care of an alert
-/decide ID ANSWER decide what an agent has asked
-/trace [ID]       what became of your last question, or of a message
-/history [N]      what was said here
-/ps               which processes run"""
+_MENTIONS = (
+    ("@AGENT TEXT", "ask AGENT; the conversation stays with it until /new"),
+    ("@ONE @TWO TEXT", "ask several at once"),
+)
 
 MUTATING_COMMANDS = ("new", "stop")
 """The commands that change something; the others only read."""
@@ -65,7 +55,7 @@ class CommandHandler:
             case "history":
                 return self._history(rest, message)
             case _:
-                return f"{rest}\n{HELP}" if rest else HELP
+                return "\n".join(filter(None, (rest, render_help())))
 
     def _open_counts(self) -> Sequence[tuple[str, int]]:
         """How many questions of people wait for each agent's answer."""
@@ -106,6 +96,12 @@ class CommandHandler:
             raise InvalidMessage(f"How many? Write a number from 1 to {_MAX_HISTORY}: /history 20")
         said = self._conversations.messages_before(message.conversation_id, message.id, int(wanted or _HISTORY))
         return quote_messages(said, self._hub.agent) or "Nothing was said here yet."
+
+
+def render_help() -> str:
+    """Return all that a person can write, a line each."""
+    lines = [*((command.usage, command.help) for command in PEOPLE_COMMANDS), *_MENTIONS]
+    return "\n".join(f"{usage:<18}{text}" for usage, text in lines)
 
 
 def render_agents(agents: Sequence[Agent], now: datetime) -> str:

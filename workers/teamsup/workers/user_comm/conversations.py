@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from teamsup.hub import Message, MessageHub
 
-from .people import GATEWAY, person_of, quote_messages
+from ..protocol import GATEWAY
+from .people import person_of, quote_messages
 
 _MAX_HISTORY_LENGTH = 4000
 # Between people and us. /ask is a question like any other.

@@ -9,9 +9,8 @@ from teamsup.hub.models import MAX_MESSAGE_BYTES
 from teamsup.terminal.console import SESSION_AGENT
 from teamsup.terminal.formatting import prefix_speaker, sanitize
 
-GATEWAY = "gateway"
-SOURCE_KEY = "source"
-"""In the metadata of what we bring to people, the message that said it to us."""
+from ..protocol import GATEWAY, SOURCE_KEY
+
 _MAX_NAME = 100
 _SPARE_BYTES = 1024
 _FORWARDED_KEYS = ("alert", "commands", "files", "person", "ping")

@@ -7,24 +7,24 @@ import time
 from typing import Any, ClassVar
 
 from teamsup.config.loader import Config
+from teamsup.config.people_protocol import DECISION_ANSWER, USER_COMM, CommandDefinition, find_command
 from teamsup.config.sections import TeamSection
 from teamsup.hub import Agent, CallerError, Delivery, Message, MessageHub, StoreError
 from teamsup.terminal.console import EXIT_CODE
 
 from ..pattern_matcher import PatternMatcher
+from ..protocol import DELETED_TYPE, EDITED_TYPE, GATEWAY
 from ..worker import Worker, main
 from .announcements import Announcer
 from .commands import MUTATING_COMMANDS, CommandHandler
 from .conversations import Conversations
-from .decisions.decision import DECISION_ANSWER
 from .decisions.service import DecisionService
-from .people import GATEWAY, split_context
+from .people import split_context
 from .requests.follow_up import FollowUp
 from .requests.forwarding import Forwarder
 from .requests.relays import Relays
 from .routing.live_rules import LiveRules
 from .routing.rules import (
-    WORKER_COMMANDS,
     ErrorReply,
     Forward,
     Origin,
@@ -44,7 +44,7 @@ _ANNOUNCED_TYPES = ("notification", "status_report")
 class UserCommDaemon(Worker):
     """Brings what people write to the right agent, tells them how it goes, and answers what it knows itself."""
 
-    name: ClassVar[str] = "user_comm"
+    name: ClassVar[str] = USER_COMM
 
     def __init__(self, hub: MessageHub, settings: Config) -> None:
         super().__init__(hub, settings)
@@ -134,9 +134,9 @@ class UserCommDaemon(Worker):
         message = delivery.message
         question = None if message.reply_to is None else self._relays.question_of(message.reply_to)
         changed = message.reply_to if message.sender == GATEWAY else None
-        if message.message_type == "deleted" and changed is not None:
+        if message.message_type == DELETED_TYPE and changed is not None:
             self._withdraw(delivery, changed)
-        elif message.message_type == "edited" and changed is not None:
+        elif message.message_type == EDITED_TYPE and changed is not None:
             self._forward_edit(delivery, changed, rules)
         elif message.is_decision_request:
             self._decisions.open_decision(delivery)
@@ -179,8 +179,8 @@ class UserCommDaemon(Worker):
                 self.hub.reply(delivery, text, message_type="error", metadata={EXIT_CODE: code})
             case Forward() as ask:
                 self._forwarder.forward(delivery, ask, place, context)
-            case PersonCommand(name, rest) if name in WORKER_COMMANDS:
-                self._forward_to_worker(delivery, name, rest, place)
+            case PersonCommand(name, rest) if (command := find_command(name)) is not None and command.is_for_worker:
+                self._forward_to_worker(delivery, command, rest, place)
             case PersonCommand("decide", rest):
                 self._decisions.answer_by_id(delivery, rest)
             case PersonCommand(name, rest):
@@ -198,13 +198,12 @@ class UserCommDaemon(Worker):
             is_for_nobody = name == "help" and rest
             self.hub.reply(delivery, answer, metadata={EXIT_CODE: os.EX_NOUSER} if is_for_nobody else None)
 
-    def _forward_to_worker(self, delivery: Delivery, command: str, rest: str, place: Origin) -> None:
-        name, words = WORKER_COMMANDS[command]
-        worker = self.hub.find_agent(name)
+    def _forward_to_worker(self, delivery: Delivery, command: CommandDefinition, rest: str, place: Origin) -> None:
+        worker = self.hub.find_agent(command.worker)
         if worker is None:
-            self.hub.reply(delivery, f"There is no {name} in this team.", message_type="error")
+            self.hub.reply(delivery, f"There is no {command.worker} in this team.", message_type="error")
         else:
-            self._forwarder.forward(delivery, Forward((worker,), f"{words} {rest}".strip()), place)
+            self._forwarder.forward(delivery, Forward((worker,), f"{command.request} {rest}".strip()), place)
 
     def _withdraw(self, delivery: Delivery, question: str) -> None:
         """A person has deleted their question: nobody need answer it."""

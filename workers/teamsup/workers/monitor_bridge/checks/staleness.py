@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from teamsup.config.people_protocol import USER_COMM
 from teamsup.config.source_section import SourceSection, stale_after
 from teamsup.hub import MessageHub
 from teamsup.hub.timestamps import format_time
@@ -12,7 +13,6 @@ from ..incident_service import IncidentService
 from ..incidents import incident, rendering
 from ..incidents.alert import Alert
 from ..incidents.incident import Incident
-from ..incidents.routes import USER_COMM
 
 INTERNAL_SOURCES = ("host", "team", "watchdog")
 """Sources that we are ourselves: what they do not find any more is over."""

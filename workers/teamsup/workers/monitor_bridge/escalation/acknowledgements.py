@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from teamsup.config.people_protocol import USER_COMM
 from teamsup.hub import CallerError, Message, MessageHub
 from teamsup.hub.timestamps import format_time
 
 from ..incidents import incident, rendering
 from ..incidents.group import IncidentGroups
 from ..incidents.incident import Incident
-from ..incidents.routes import USER_COMM
 
 _ACK = re.compile(r"/?ack(?:nowledged?)?\b[\s:.,!-]*(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
 _GROUP_CONVERSATION = re.compile(r"incident:(\d{1,17})")

@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from teamsup.config.people_protocol import USER_COMM
 from teamsup.hub import Agent, Message, MessageHub, UnknownMessage
 from teamsup.hub.timestamps import format_time, parse_time
 
+from ...protocol import BUTTONS_CLOSED
 from . import incident, rendering
 from .escalation import EscalationStep
 from .incident import Incident, group_conversation_id
-from .routes import USER_COMM, EscalationChain
+from .routes import EscalationChain
 
 _MAX_NOTIFIED = 1000  # at once; of more the number is told
 _MAX_CLOSED_BUTTONS = 100  # the newest; older ones keep their buttons
@@ -215,7 +217,7 @@ class IncidentGroups:
             "SELECT message FROM incident_messages WHERE first = ? AND recipient = ? ORDER BY message DESC LIMIT ?",
             (first, USER_COMM, _MAX_CLOSED_BUTTONS),
         )
-        return {"settled": {"messages": [row["message"] for row in rows], "words": words, "is_over": is_over}}
+        return {BUTTONS_CLOSED: {"messages": [row["message"] for row in rows], "words": words, "is_over": is_over}}
 
     def merge_into(self, first: int, other: int, now: float) -> None:
         """What is left of it belongs to another from now on, also answers to what it has said."""

@@ -3,14 +3,14 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from teamsup.config.people_protocol import USER_COMM
 from teamsup.config.sections import AlertRouteSection, MonitorSection
 
 from ...pattern_matcher import PatternMatcher, PatternSearch
+from ...protocol import MONITOR_BRIDGE
 from ..ingest.sources import Alerts
 from .alert import Alert, SourceHeartbeat
 
-USER_COMM = "user_comm"
-_MONITOR_BRIDGE = "monitor-bridge"
 _DEFAULT_AGENTS = {"google_cloud": "gcp-monitor", "oracle_cloud": "oci-monitor"}
 _FALLBACK_AGENT = "alert-manager"
 AGENT_LABEL = "agent"
@@ -77,4 +77,4 @@ def _matches(route: AlertRouteSection, alert: Alert, search: PatternSearch) -> b
 
 def _exclude(agents: list[str], about: str) -> tuple[str, ...]:
     """Each once; neither people, who come last anyhow, nor ourselves, nor the one whom it is about."""
-    return tuple(dict.fromkeys(name for name in agents if name not in (USER_COMM, _MONITOR_BRIDGE, about)))
+    return tuple(dict.fromkeys(name for name in agents if name not in (USER_COMM, MONITOR_BRIDGE, about)))

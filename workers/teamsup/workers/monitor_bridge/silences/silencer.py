@@ -6,6 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
+from teamsup.config.people_protocol import USER_COMM
 from teamsup.config.source_section import SourceSection
 from teamsup.hub import MessageHub, TeamsupError
 from teamsup.hub.timestamps import format_time
@@ -15,7 +16,6 @@ from ..incident_service import IncidentService
 from ..incidents import incident, rendering
 from ..incidents.alert import Alert
 from ..incidents.incident import Incident
-from ..incidents.routes import USER_COMM
 from . import alertmanager_api
 
 _CHECK_INTERVALS = 6

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from teamsup.config.people_protocol import MAX_OPTIONS
 from teamsup.hub import CallerError, Message
 from teamsup.hub.team import normalize_name
 from teamsup.hub.validation import MAX_LISTED_NAMES, quote
 
-DECISION_REQUEST, DECISION_ANSWER = "opinion_request", "opinion_response"
-MAX_OPTIONS = 5
 GRACE_PERIOD = timedelta(seconds=10)
 OBJECTION_PERIOD = timedelta(seconds=30)
 """So long people must have been shown a decision before a default counts that may let something be done."""

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from teamsup.config.people_protocol import DECISION_ANSWER, USER_COMM
 from teamsup.hub import CallerError, MessageHub, Team
 from teamsup.hub.validation import quote
-from teamsup.terminal.console import DEFAULT_RECIPIENT, ask_once
+from teamsup.terminal.console import ask_once
 from teamsup.terminal.formatting import sanitize
 from teamsup.terminal.hints import command_hint, find_team
 
 from . import rendering as words
-from .decision import DECISION_ANSWER, Decision
+from .decision import Decision
 from .table import DecisionTable, to_metadata
 
 _MAX_LISTED = 1000
@@ -83,7 +84,7 @@ def _answer(team: Team, arguments: argparse.Namespace) -> None:
         )
     told = ask_once(
         team,
-        DEFAULT_RECIPIENT,
+        USER_COMM,
         " ".join(arguments.answer),
         arguments.timeout,
         message_type=DECISION_ANSWER,

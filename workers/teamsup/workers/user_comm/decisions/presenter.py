@@ -4,12 +4,14 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from teamsup.config.people_protocol import DECISION_ANSWER, DECISION_REQUEST
 from teamsup.config.sections import GatewaySection
 from teamsup.hub import MessageHub
 
-from ..people import GATEWAY, announcement_recipients
+from ...protocol import GATEWAY
+from ..people import announcement_recipients
 from . import rendering as words
-from .decision import DECISION_ANSWER, DECISION_REQUEST, Decision, may_decide
+from .decision import Decision, may_decide
 from .table import DecisionTable, to_metadata
 
 

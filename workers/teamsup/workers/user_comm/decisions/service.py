@@ -11,14 +11,15 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from teamsup.config.people_protocol import DECISION_ANSWER
 from teamsup.config.sections import GatewaySection, UserCommSection
 from teamsup.hub import CallerError, Delivery, Message, MessageHub, StoreError
 
-from ..people import GATEWAY, announcement_recipients, name_of, person_of, session_of, split_context
+from ...protocol import GATEWAY
+from ..people import announcement_recipients, name_of, person_of, session_of, split_context
 from ..requests.relays import QUESTION_REF_KEY
 from . import rendering as words
 from .decision import (
-    DECISION_ANSWER,
     GRACE_PERIOD,
     Decision,
     DecisionState,

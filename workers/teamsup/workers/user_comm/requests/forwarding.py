@@ -5,14 +5,14 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
+from teamsup.config.people_protocol import PEOPLE_COMMANDS
 from teamsup.config.sections import UserCommSection
 from teamsup.hub import Agent, Delivery, Message, MessageHub, UnknownMessage
 from teamsup.hub.models import HUB_SENDER
 
+from ...protocol import GATEWAY, SOURCE_KEY
 from ..conversations import NO_HISTORY, ConversationHistory, Conversations
 from ..people import (
-    GATEWAY,
-    SOURCE_KEY,
     attribute_to_sender,
     format_command_output,
     forwarded_metadata,
@@ -20,12 +20,12 @@ from ..people import (
     shorten,
     split_context,
 )
-from ..routing.rules import WORKER_COMMANDS, Forward, Origin
+from ..routing.rules import Forward, Origin
 from .progress import describe_absence
 from .relays import Relays
 
 _LATE_ANSWER_SECONDS = 120.0
-_OUTPUT_COMMANDS = tuple(f"/{command}" for command in WORKER_COMMANDS)
+_OUTPUT_COMMANDS = tuple(f"/{command.name}" for command in PEOPLE_COMMANDS if command.is_for_worker)
 PROGRESS_METADATA = {"progress": True}
 """Metadata of what we tell of a question ourselves, which later news overtake."""
 _KEPT_TYPES = ("error", "status_report")

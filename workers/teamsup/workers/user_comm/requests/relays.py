@@ -11,8 +11,9 @@ from teamsup.hub import Agent, Message, MessageHub, UnknownMessage
 from teamsup.hub.timestamps import format_time
 from teamsup.terminal.console import MORE_ANSWERS
 
+from ...protocol import DELETED_TYPE, GATEWAY
 from ..conversations import NO_HISTORY, ConversationHistory, original_id
-from ..people import GATEWAY, name_of, person_of, shorten, split_context, truncate_to_limit
+from ..people import name_of, person_of, shorten, split_context, truncate_to_limit
 from .progress import describe_report
 
 QUESTION_KEY = "question"
@@ -202,7 +203,7 @@ class Relays:
             self._hub.send(
                 relay.recipient,
                 f"{_WITHDRAWAL_TEXTS[why]} No answer to #{relay.id} is needed.",
-                message_type="deleted",
+                message_type=DELETED_TYPE,
                 conversation_id=relay.conversation_id,
                 reply_to=relay.message_id,
             )

@@ -7,7 +7,7 @@ from teamsup.config.loader import Config, load_file
 from teamsup.config.sections import GatewaySection, RouteSection, UserCommSection
 from teamsup.hub import MessageHub, NotConfigured
 
-from ..people import GATEWAY
+from ...protocol import GATEWAY
 from .rules import RoutingRules
 
 _Stamp = tuple[int, int, int] | None

@@ -6,21 +6,12 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from teamsup.config.people_protocol import PEOPLE_COMMANDS, USER_COMM, find_command
 from teamsup.config.sections import RouteSection, UserCommSection
 from teamsup.hub import Agent
 from teamsup.hub.validation import list_names
-from teamsup.terminal.console import DEFAULT_RECIPIENT
 
 from ...pattern_matcher import PatternMatcher
-
-COMMAND_NAMES = ("help", "status", "agents", "ask", "alerts", "ack", "ps", "stop", "new", "decide", "trace", "history")
-
-WORKER_COMMANDS = {
-    "alerts": ("monitor-bridge", "alerts"),
-    "ack": ("monitor-bridge", "ack"),
-    "ps": ("supervisor", "status"),
-}
-"""Which command is what, said to which worker."""
 
 _COMMAND = re.compile(r"/(?P<name>[a-zA-Z]+)(?:\s+(?P<rest>.*))?", re.DOTALL)
 _MENTION = re.compile(r"@(?P<agent>\w[\w.-]*)[,:;]?\s*(?:(?:and|und|&)\s+(?=@))?")
@@ -109,7 +100,7 @@ def route_line(
     """What to do with what a person wrote there. A rule whose agents are all unknown does not fit; nor does one that
     leads back to user_comm, which would ask itself for ever."""
     text = line.strip()
-    known = {agent.name: agent for agent in team if agent.kind != "console" and agent.name != DEFAULT_RECIPIENT}
+    known = {agent.name: agent for agent in team if agent.kind != "console" and agent.name != USER_COMM}
     if command := _COMMAND.fullmatch(text):
         return _parse_command(command["name"].lower(), (command["rest"] or "").strip(), rules, known)
     if text.startswith("@") and (mention := _parse_mention(text, rules, known)) is not None:
@@ -129,16 +120,15 @@ def is_only_word(text: str, word: str) -> bool:
 def _parse_command(
     name: str, rest: str, rules: RoutingRules, known: Mapping[str, Agent]
 ) -> Reply | ErrorReply | Forward | PersonCommand:
-    if name not in COMMAND_NAMES:
-        return ErrorReply(f"There is no command /{name}. Known are: {', '.join('/' + each for each in COMMAND_NAMES)}.")
+    if find_command(name) is None:
+        known_names = ", ".join(f"/{command.name}" for command in PEOPLE_COMMANDS)
+        return ErrorReply(f"There is no command /{name}. Known are: {known_names}.")
     if name != "ask":
         return PersonCommand(name, rest)
     agent, _, text = rest.removeprefix("@").partition(" ")
     if not agent:
         return ErrorReply("Whom shall I ask? Write: /ask AGENT your text")
-    return (
-        _default_reply(text) if agent.lower() == DEFAULT_RECIPIENT else _forward_to([agent], text.strip(), rules, known)
-    )
+    return _default_reply(text) if agent.lower() == USER_COMM else _forward_to([agent], text.strip(), rules, known)
 
 
 def _parse_mention(
@@ -156,9 +146,7 @@ def _parse_mention(
     if not names:
         return None
     return (
-        _default_reply(text[at:])
-        if [*names] == [DEFAULT_RECIPIENT]
-        else _forward_to([*names], text[at:].strip(), rules, known)
+        _default_reply(text[at:]) if [*names] == [USER_COMM] else _forward_to([*names], text[at:].strip(), rules, known)
     )
 
 

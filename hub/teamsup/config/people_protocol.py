@@ -1,0 +1,93 @@
+"""What people and the team have agreed on: who answers people, how a decision is asked for, and which commands there
+are. The command line, the sessions of Claude Code and the workers read it here."""
+
+from dataclasses import dataclass
+
+USER_COMM = "user_comm"
+"""The worker that answers people and asks them to decide."""
+
+DECISION_REQUEST, DECISION_ANSWER = "opinion_request", "opinion_response"
+"""The message types of a decision that people are asked for, and of its answer."""
+
+MAX_OPTIONS = 5
+"""Options of one decision."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandArgument:
+    """One argument of a command that people write."""
+
+    name: str
+    help: str
+    is_optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CommandDefinition:
+    """A command that people write to the team, such as ``/ack 3``."""
+
+    name: str
+    help: str
+    arguments: tuple[CommandArgument, ...] = ()
+    worker: str = USER_COMM
+    """The worker that answers it."""
+    request: str = ""
+    """What user_comm writes to another worker for it."""
+
+    @property
+    def usage(self) -> str:
+        """Return how it is written: ``/ask AGENT TEXT``."""
+        names = ((argument.name.upper(), argument.is_optional) for argument in self.arguments)
+        return " ".join((f"/{self.name}", *(f"[{name}]" if is_optional else name for name, is_optional in names)))
+
+    @property
+    def is_for_worker(self) -> bool:
+        """Return whether another worker than user_comm answers it."""
+        return self.worker != USER_COMM
+
+
+PEOPLE_COMMANDS = (
+    CommandDefinition("help", "show what you can write"),
+    CommandDefinition("status", "show how the team is, and what waits for whom"),
+    CommandDefinition("agents", "list who is in the team"),
+    CommandDefinition(
+        "ask",
+        "ask an agent",
+        (CommandArgument("agent", "the agent's name"), CommandArgument("text", "what you want to know")),
+    ),
+    CommandDefinition("alerts", "list what is wrong now", worker="monitor-bridge", request="alerts"),
+    CommandDefinition(
+        "ack",
+        "acknowledge an alert: you look after it",
+        (CommandArgument("id", "the alert's number"),),
+        worker="monitor-bridge",
+        request="ack",
+    ),
+    CommandDefinition("stop", "withdraw what you have asked here"),
+    CommandDefinition("new", "start a new conversation, with no agent"),
+    CommandDefinition(
+        "decide",
+        "answer what an agent has asked people",
+        (
+            CommandArgument("id", "the decision's number"),
+            CommandArgument("answer", "an option, its number, or your words"),
+        ),
+    ),
+    CommandDefinition(
+        "trace",
+        "show what became of your last question, or of a message",
+        (CommandArgument("id", "the message's number, such as #12", is_optional=True),),
+    ),
+    CommandDefinition(
+        "history",
+        "show what was said here",
+        (CommandArgument("count", "how many messages, up to 50", is_optional=True),),
+    ),
+    CommandDefinition("ps", "list the processes that run", worker="supervisor", request="status"),
+)
+"""Every command of people, in the order in which help shows them."""
+
+
+def find_command(name: str) -> CommandDefinition | None:
+    """Return the command of people with this name, in lower case."""
+    return next((command for command in PEOPLE_COMMANDS if command.name == name), None)

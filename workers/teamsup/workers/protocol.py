@@ -1,0 +1,23 @@
+"""What the workers of a team have agreed on among themselves: their names, their message types, their metadata keys.
+
+What others need too, such as the name of user_comm, stands in ``teamsup.config.people_protocol``.
+"""
+
+GATEWAY = "gateway"
+"""The worker through which people on Discord write and read."""
+
+MONITOR_BRIDGE = "monitor-bridge"
+"""The worker that keeps the incidents."""
+
+COMMAND_TYPE = "command"
+"""The message type of a command that a person has chosen from a menu."""
+
+EDITED_TYPE, DELETED_TYPE = "edited", "deleted"
+"""The message types that tell what a person has done to a message, or user_comm to a question that it passed on."""
+
+BUTTONS_CLOSED = "settled"
+"""The message type of what disables the buttons of the message that it answers, and says why. As a metadata key: the
+messages whose buttons a worker wants to have disabled."""
+
+SOURCE_KEY = "source"
+"""The metadata key with which user_comm names the message whose words it brings."""
