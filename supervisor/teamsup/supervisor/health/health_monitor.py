@@ -1,9 +1,10 @@
-"""Who of the workers hangs, or has grown too large: what was seen, turned into events for their lifecycles."""
+"""Which workers hang or have grown too large: observations, turned into events for their lifecycles."""
 
 import asyncio
 import os
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from teamsup.hub import Agent
@@ -15,6 +16,7 @@ from ..processes.managed_process import ManagedProcess
 from ..processes.process_manager import ProcessManager
 from ..processes.process_stats import measure_tree_memory
 from . import heartbeats
+from .heartbeats import Heartbeat
 
 MEMORY_CHECK_SECONDS = 5.0
 _CHECK_SECONDS = PRESENCE_TIMEOUT_SECONDS / 6
@@ -22,38 +24,60 @@ _CHECKS_PER_DEADLINE = 4
 _MIN_CHECK_SECONDS = 0.05
 
 
+@dataclass(slots=True)
+class _Observed:
+    """What is known of the heartbeats of one process, which its tag names."""
+
+    tag: str
+    heartbeat: Heartbeat
+    stale: datetime | None
+    """The last heartbeat of an earlier process."""
+
+
 class HealthMonitor:
+    """Keeps what it observed of each worker; tells the process manager which of them has to be replaced."""
+
     def __init__(self, manager: ProcessManager) -> None:
         self._manager = manager
+        self._observed: dict[str, _Observed] = {}
+        self._last_seen: dict[str, datetime | None] = {}
+        """The last heartbeat of each worker, as the last successful check found it in the hub."""
 
     def check_heartbeats(self, agents: Mapping[str, Agent]) -> None:
-        """After a look at the hub that has succeeded."""
+        """Judge the workers by their heartbeats, which the hub has just told us."""
         now, usual = time.monotonic(), self._check_interval()
-        for name, worker in self._manager.processes.items():
-            worker.last_heartbeat = agents[name].last_heartbeat if name in agents else None
         for worker in list(self._with_heartbeats()):
-            agent = agents.get(worker.name)
-            heartbeat = None
-            if agent is not None and agent.status != NOT_CONFIGURED and _is_from_process(agent, worker):
-                heartbeat = agent.last_heartbeat
+            observed, agent = self._observed_of(worker), agents.get(worker.name)
+            seen = None
+            if agent is not None and agent.status != NOT_CONFIGURED and _is_from_process(agent, worker, observed.stale):
+                seen = agent.last_heartbeat
                 self._manager.apply(worker, lifecycle.Ready())
-            age = 0.0 if heartbeat is None else (datetime.now(UTC) - heartbeat).total_seconds()
-            worker.heartbeat = heartbeats.observe(worker.heartbeat, heartbeat, age, now, usual)
-            if worker.heartbeat.silent_seconds >= _deadline(worker):
-                self._manager.apply(worker, lifecycle.Hung(f"no heartbeat for {worker.heartbeat.silent_seconds:.1f} s"))
+            age = 0.0 if seen is None else (datetime.now(UTC) - seen).total_seconds()
+            observed.heartbeat = heartbeats.observe(observed.heartbeat, seen, age, now, usual)
+            if observed.heartbeat.silent_seconds >= _deadline(worker):
+                self._manager.apply(
+                    worker, lifecycle.Hung(f"no heartbeat for {observed.heartbeat.silent_seconds:.1f} s")
+                )
+        names = self._manager.processes.keys()
+        self._last_seen = {name: agents[name].last_heartbeat for name in names if name in agents}
+        self._observed = {name: observed for name, observed in self._observed.items() if name in names}
 
     def reset_silence(self) -> None:
-        """After a look that has failed."""
+        """Forget the silence of all workers: the hub could not be read, so no heartbeat could be seen."""
+        now = time.monotonic()
         for worker in self._with_heartbeats():
-            worker.heartbeat = heartbeats.reset(worker.heartbeat, time.monotonic())
+            observed = self._observed_of(worker)
+            observed.heartbeat = heartbeats.reset(observed.heartbeat, now)
 
     def next_check_in(self) -> float:
-        """Seconds until the next look, which is not later than the moment at which somebody may count as hung."""
-        left = [_deadline(worker) - worker.heartbeat.silent_seconds for worker in self._with_heartbeats()]
+        """Return the seconds until the next check: at the latest when a worker may count as hung."""
+        left = [
+            _deadline(worker) - self._observed_of(worker).heartbeat.silent_seconds for worker in self._with_heartbeats()
+        ]
         return max(_MIN_CHECK_SECONDS, min([self._check_interval(), *left]))
 
     async def check_memory(self) -> None:
-        """Replace whoever uses more memory than it may."""
+        """Replace each worker that uses more memory than it may."""
         for worker in list(self._manager.processes.values()):
             child, most = worker.child, worker.program.memory_max
             if child is None or most is None:
@@ -64,32 +88,43 @@ class HealthMonitor:
                 self._manager.apply(worker, lifecycle.MemoryExceeded(reason))
 
     def _check_interval(self) -> float:
-        """Several looks in the time after which somebody counts as hung."""
-        # Also of those who are about to be started again: a look that is already waited for cannot be had sooner.
+        """Return the usual seconds between two checks: several fit into the shortest deadline."""
+        # Also of workers that are about to be started again: a check that is already waited for cannot come sooner.
         deadlines = [worker.program.heartbeat_seconds for worker in self._manager.processes.values() if worker.wanted]
         return min([_CHECK_SECONDS, *(deadline / _CHECKS_PER_DEADLINE for deadline in deadlines if deadline)])
 
     def _with_heartbeats(self) -> Iterator[ManagedProcess]:
-        """Those whose heartbeat is expected."""
+        """Yield the workers whose heartbeat is expected."""
         for worker in self._manager.processes.values():
             if worker.process.state in ALIVE and worker.program.heartbeat_seconds is not None:
                 yield worker
 
+    def _observed_of(self, worker: ManagedProcess) -> _Observed:
+        """Return what is known of the worker's process; of a new process nothing but its start."""
+        observed = self._observed.get(worker.name)
+        if observed is None or observed.tag != worker.tag:
+            observed = _Observed(worker.tag, Heartbeat(worker.spawned_at), self._last_seen.get(worker.name))
+            self._observed[worker.name] = observed
+        return observed
+
 
 def _deadline(worker: ManagedProcess) -> float:
-    """Seconds of silence after which it counts as hung."""
+    """Return the seconds of silence after which the worker counts as hung."""
     if worker.process.state is State.STARTING:
         return worker.program.start_seconds
     return worker.program.heartbeat_seconds or 0.0
 
 
-def _is_from_process(agent: Agent, worker: ManagedProcess) -> bool:
-    """Whether this heartbeat comes from the process that runs now, or from one that it has started in its group."""
+def _is_from_process(agent: Agent, worker: ManagedProcess, stale: datetime | None) -> bool:
+    """Return whether the heartbeat comes from the process that runs now, or from one that it started in its group.
+
+    ``stale`` is the last heartbeat of an earlier process.
+    """
     pid = None if worker.child is None else worker.child.pid
-    beating = agent.metadata.get("pid")
-    if not isinstance(beating, int):
-        return agent.last_heartbeat != worker.stale_heartbeat
+    sender = agent.metadata.get("pid")
+    if not isinstance(sender, int):
+        return agent.last_heartbeat != stale
     try:
-        return beating == pid or os.getpgid(beating) == pid
+        return sender == pid or os.getpgid(sender) == pid
     except (OSError, OverflowError):
         return False

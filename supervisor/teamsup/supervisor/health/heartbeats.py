@@ -1,38 +1,38 @@
 """Whether a worker hangs, judged by its heartbeats. Pure.
 
-What counts is silence that was observed: the monotonic time between two successful looks at the hub, and no more of it
-than a punctual supervisor would have spent. So a suspended machine, a clock that jumps, a supervisor that was stopped
-and a hub that nobody can write to make nobody silent.
+Only silence that was observed counts: the monotonic time between two successful checks of the hub, and no more of it
+than a punctual supervisor would have spent. So no worker becomes silent because the machine was suspended, the clock
+jumped, the supervisor was stopped, or the hub could not be written.
 """
 
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 MAX_INTERVAL_RATIO = 1.5
-"""Of the time between two looks, so many times the usual one counts at most."""
+"""How many times the usual interval counts at most between two checks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """What is known of one process. Times are seconds; ``looked_at`` is monotonic."""
+    """What is known of one process. Times are seconds; ``observed_at`` is monotonic."""
 
     observed_at: float
     silent_seconds: float = 0.0
     last_heartbeat: datetime | None = None
-    """The last heartbeat, as the hub has it: compared for being another one, never with a clock."""
+    """The last heartbeat, as the hub has it: compared with the next one, never with a clock."""
 
 
-def observe(pulse: Heartbeat, beat: datetime | None, age: float, now: float, usual: float) -> Heartbeat:
-    """What a successful look shows: the heartbeat, and how old that is by the wall clock.
+def observe(known: Heartbeat, seen: datetime | None, age: float, now: float, usual: float) -> Heartbeat:
+    """Return what is known after a successful check.
 
-    ``usual`` is the time between two looks.
+    ``seen`` is the heartbeat in the hub and ``age`` its age by the wall clock; ``usual`` is the interval of checks.
     """
-    passed = min(now - pulse.observed_at, MAX_INTERVAL_RATIO * usual)
-    if beat is not None and beat != pulse.last_heartbeat:
-        return Heartbeat(now, min(max(0.0, age), passed), beat)
-    return replace(pulse, observed_at=now, silent_seconds=pulse.silent_seconds + passed)
+    passed = min(now - known.observed_at, MAX_INTERVAL_RATIO * usual)
+    if seen is not None and seen != known.last_heartbeat:
+        return Heartbeat(now, min(max(0.0, age), passed), seen)
+    return replace(known, observed_at=now, silent_seconds=known.silent_seconds + passed)
 
 
-def reset(pulse: Heartbeat, now: float) -> Heartbeat:
-    """After a look that failed: while the hub cannot be written, no heartbeat can come."""
-    return replace(pulse, observed_at=now, silent_seconds=0.0)
+def reset(known: Heartbeat, now: float) -> Heartbeat:
+    """Return what is known after a failed check: while the hub cannot be written, no heartbeat can come."""
+    return replace(known, observed_at=now, silent_seconds=0.0)

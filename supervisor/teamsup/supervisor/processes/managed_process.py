@@ -3,12 +3,10 @@
 import asyncio
 from collections import deque
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 
 from ..configuration.team_configuration import Program
 from ..health import crashes
 from ..health.crashes import Crash
-from ..health.heartbeats import Heartbeat
 from .child import Child
 from .lifecycle import ALIVE, Process, State
 
@@ -24,12 +22,10 @@ class ManagedProcess:
     child: Child | None = None
     tag: str = ""
     """By which everything that comes from its process is known."""
-    last_heartbeat: datetime | None = None
-    """The last heartbeat that was seen, and that of an earlier process."""
-    stale_heartbeat: datetime | None = None
-    heartbeat: Heartbeat = field(default_factory=lambda: Heartbeat(0.0))
     last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=crashes.KEPT_LINES))
     started_at: float | None = None
+    """When its process was started, in Unix seconds; ``spawned_at`` in monotonic ones."""
+    spawned_at: float = 0.0
     timer: asyncio.TimerHandle | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 

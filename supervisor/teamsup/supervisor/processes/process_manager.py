@@ -15,7 +15,6 @@ from teamsup.terminal.formatting import sanitize
 from ..configuration.team_configuration import Program, secrets_withheld_from
 from ..health import crashes
 from ..health.crashes import Crash
-from ..health.heartbeats import Heartbeat
 from ..state_file import WorkerState
 from . import lifecycle, orphans
 from .child import Child
@@ -284,11 +283,7 @@ class ProcessManager:
             return
         worker.child, worker.tag = child, tag
         self._by_pid[child.pid] = worker
-        worker.started_at, worker.heartbeat, worker.stale_heartbeat = (
-            time.time(),
-            Heartbeat(time.monotonic()),
-            worker.last_heartbeat,
-        )
+        worker.started_at, worker.spawned_at = time.time(), time.monotonic()
         self._log(f"{worker.name} started, pid {child.pid}")
 
         def hear() -> None:
