@@ -52,10 +52,10 @@ class BotToken:
 
 
 def find_token(access: GatewaySection) -> BotToken:
-    """The bot's token, from $DISCORD_TOKEN, token_file or systemd's credentials. Raises NotSetUp without one, and
-    NotConfigured for one that cannot be used.
+    """Return the bot's token from $DISCORD_TOKEN, token_file or systemd's credentials.
 
-    The variable is then gone, so that nothing that this process starts or shows has it.
+    Remove the variable, so that no child process and no output of this process contains it. Raise
+    OptionalNotConfigured without a token, and NotConfigured for one that cannot be used.
     """
     # What cannot stand in a token would come back in an error that shows it.
     named, token, read = _read_token(access)
