@@ -4,10 +4,10 @@ BIN := .venv/bin
 PIP = PIP_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip
 
 .DEFAULT_GOAL := help
-.PHONY: help start test slow check bench soak size clean
+.PHONY: help start test slow check bench soak size pictures clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf 'make %-6s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf 'make %-8s %s\n' "$$name" "$$text"; done
 
 start: .venv/runtime ## run the team in the foreground
 	@exec $(BIN)/teamsup start
@@ -46,6 +46,9 @@ soak: .venv/dev ## random kills and random histories, for some minutes
 	cd tests && ../$(BIN)/python -m helpers.stall_soak 30
 	cd tests && ../$(BIN)/python -m workers.gateway.hammer 3000
 	cd tests && ../$(BIN)/python -m workers.monitor_bridge.hammer 2000
+
+pictures: .venv/dev ## draw the pictures of README and docs again
+	$(BIN)/python docs/record_demo.py
 
 size: ## lines of code a package, and the largest modules
 	@for package in hub supervisor workers tests; do \

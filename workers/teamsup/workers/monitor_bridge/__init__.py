@@ -1,4 +1,4 @@
-"""monitor-bridge turns alerts into incidents, and follows each to its end. ``bridge`` is its process and wires the parts.
+"""monitor-bridge turns alerts into incidents and follows each to its end. ``bridge`` is its process.
 
 ``ingest`` receives a source's request, authenticates it, and stores its alerts in one transaction; ``ingest.sources``
 parses the payload of each vendor. ``checks`` examine the host, the team and expected heartbeats. ``incidents`` turns

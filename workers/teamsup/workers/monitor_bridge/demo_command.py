@@ -1,4 +1,4 @@
-"""``teamsup demo``: one alert from its first news to its end, in a team of its own that leaves nothing behind."""
+"""``teamsup demo``: one alert from its first message to its end, in a temporary team that leaves nothing behind."""
 
 import argparse
 import contextlib
@@ -35,57 +35,57 @@ _FINDING = "A backup has been running on web-01 since 02:00 and uses all of its 
 
 
 class DemoFailed(TeamsupError):
-    """The demo's own team did not do what it shows."""
+    """The demo's team did not do what the demo shows."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "See an alert arrive, an agent look into it, and it end: offline, in a temporary team, in ten seconds."
+        "Show an alert that arrives, is examined by an agent, and ends. The demo needs ten seconds and no network. "
+        "It uses a temporary team and removes it."
     )
-    parser.add_argument("--quick", action="store_true", help="without pauses for reading")
+    parser.add_argument("--quick", action="store_true", help="do not pause for reading")
 
 
 def run(arguments: argparse.Namespace) -> int:
     pause = 0.0 if arguments.quick else _PAUSE_SECONDS
-    _narrate(
-        "One alert, from its first news to its end: in a team of its own, on this machine, of which nothing is left."
-    )
+    _narrate("This is one alert from its first message to its end. A temporary team on this machine handles it.")
     with _temporary_team() as (team, port, besides):
         besides.start(_act_as_agent, team, pause)
         _run_story(team, port, pause)
     _narrate(
-        "The team has ended and its folder is gone. For alerts of your own: teamsup start, then docs/monitoring.md."
+        "The team has stopped, and its folder is removed. For your own alerts run teamsup start, and read "
+        "docs/monitoring.md."
     )
     return 0
 
 
 def _run_story(team: Team, port: int, pause: float) -> None:
     with open_console(team, _CONSOLE) as you:
-        _wait_until(lambda: _is_agent_present(you), f"{_AGENT} did not come")
+        _wait_until(lambda: _is_agent_present(you), f"{_AGENT} did not register")
         began = datetime.now(UTC)
-        _narrate("1. Monitoring, here a stand-in for Prometheus Alertmanager, says:")
+        _narrate("1. Prometheus Alertmanager (simulated here) sends an alert:")
         _print_quoted("HighCPU is firing: web-01 is at 99 % (critical)")
         time.sleep(pause)
         _post_alert(port, began, None)
         found = _wait_for_message(you, "on incident")
-        _narrate("3. It has looked, and you hear what it found (in Discord, or as here in a terminal):")
+        _narrate("3. The agent answers. You read its finding in Discord or, as here, in a terminal:")
         _print_quoted(found.content)
         time.sleep(pause)
-        _narrate("4. You take care of it. From then on nobody is reminded:")
+        _narrate("4. You acknowledge the incident. The reminders stop:")
         _prompt("/ack 1", pause)
         you.send(USER_COMM, "/ack 1")
         _print_quoted(_wait_for_message(you, "takes care").content)
         time.sleep(pause)
-        _narrate("5. Everybody can see that, at any time:")
+        _narrate("5. Everybody can see who takes care of it:")
         _print_quoted("$ teamsup alerts\n" + _run_teamsup(team, "alerts"))
         time.sleep(pause)
-        _narrate("6. Monitoring says that it is over. The incident ends by itself, and you hear:")
+        _narrate("6. Alertmanager reports the end of the problem. The incident is resolved:")
         _post_alert(port, began, datetime.now(UTC))
         _print_quoted(_wait_for_message(you, "Resolved").content)
 
 
 class _BackgroundTasks:
-    """What happens beside the person's part, and ends before the folder goes."""
+    """Threads beside the person's part; they end before the folder is removed."""
 
     def __init__(self) -> None:
         self._stopping = threading.Event()
@@ -103,7 +103,7 @@ class _BackgroundTasks:
 
 
 class _SignalGuard:
-    """Ctrl-C and its like end the demo, but not between beginning something and knowing of it, nor while it ends."""
+    """Let signals end the demo, but not while it creates or removes its team."""
 
     def __init__(self) -> None:
         self._is_held = True
@@ -126,7 +126,7 @@ class _SignalGuard:
         self._is_held = True
 
     def release(self) -> None:
-        """Be interrupted from now on, also by what has come meanwhile."""
+        """Let signals end the demo from now on, also one that arrived meanwhile."""
         self._is_held = False
         if self._received:
             self._exit()
@@ -138,7 +138,7 @@ class _SignalGuard:
 
 @contextlib.contextmanager
 def _temporary_team() -> Iterator[tuple[Team, int, _BackgroundTasks]]:
-    """A team that runs, and where it hears Alertmanager. It is ended and removed whatever happens."""
+    """Start a temporary team; stop and remove it in any case. Yield it with its port for Alertmanager."""
     interruptions, besides = _SignalGuard(), _BackgroundTasks()
     folder: Path | None = None
     supervisor: subprocess.Popen[bytes] | None = None
@@ -163,7 +163,7 @@ def _temporary_team() -> Iterator[tuple[Team, int, _BackgroundTasks]]:
             try:
                 supervisor.wait(30)
             except subprocess.TimeoutExpired:
-                # What it has started ends when it is gone.
+                # Its workers end when the supervisor is gone.
                 supervisor.kill()
                 supervisor.wait()
         if folder is not None:
@@ -191,8 +191,8 @@ def _free_port() -> int:
 
 
 def _act_as_agent(team: Team, pause: float, is_ending: Callable[[], bool]) -> None:
-    """What an agent in Claude Code would do, by a script."""
-    told = f"2. It is incident 1 now. The agent {_AGENT}, here a script in the place of Claude Code, reads:"
+    """Answer the alert as an agent in Claude Code would."""
+    told = f"2. The alert becomes incident 1. The agent {_AGENT} (here a script) reads:"
     with MessageHub(team, agent=_AGENT) as hub:
         hub.register()
         while not is_ending():
@@ -207,8 +207,8 @@ def _act_as_agent(team: Team, pause: float, is_ending: Callable[[], bool]) -> No
 
 
 def _post_alert(port: int, began: datetime, ended: datetime | None) -> None:
-    """What Alertmanager says."""
-    import urllib.error  # not for those who ask for help
+    """Send the alert as Alertmanager would."""
+    import urllib.error  # too slow for --help
     import urllib.request
 
     labels = {"alertname": "HighCPU", "instance": "web-01", "severity": "critical"}
@@ -224,26 +224,26 @@ def _post_alert(port: int, began: datetime, ended: datetime | None) -> None:
     }
     group = {"version": "4", "status": status, "receiver": "teamsup", "groupKey": "{}:{}", "alerts": [alert]}
     request = urllib.request.Request(f"http://127.0.0.1:{port}/prometheus", json.dumps(group).encode())
-    # An HTTP proxy that the environment names is for what is out there.
+    # The request stays on this machine, so a proxy of the environment must not get it.
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with direct.open(request, timeout=_TIMEOUT_SECONDS):
             pass
     except urllib.error.URLError as error:
-        raise DemoFailed(f"The demo's team did not take the alert: {error.reason}.") from error
+        raise DemoFailed(f"The demo's team did not accept the alert: {error.reason}.") from error
 
 
 def _wait_for_message(you: MessageHub, words: str) -> Message:
-    """The next message with these words."""
+    """Return the next message with these words."""
     for delivery in you.listen(_TIMEOUT_SECONDS):
         you.acknowledge(delivery)
         if words in delivery.message.content:
             return delivery.message
-    raise DemoFailed(f"The demo's team has not said {words!r} in {_TIMEOUT_SECONDS:.0f} s.")
+    raise DemoFailed(f"The demo's team sent no message with {words!r} in {_TIMEOUT_SECONDS:.0f} s.")
 
 
 def _prompt(words: str, pause: float) -> None:
-    """Let the person press Enter, if there is one; or go on by itself."""
+    """Wait until the person presses Enter; without a terminal continue at once."""
     if pause and sys.stdin.isatty() and sys.stdout.isatty():
         print(f"{_INDENT}you> {words}    (press Enter)", end="", flush=True)
         if select.select([sys.stdin], [], [], _PROMPT_SECONDS)[0]:
@@ -274,7 +274,7 @@ def _wait_until(condition: Callable[[], bool], otherwise: str) -> None:
 
 
 def _run_teamsup(team: Team, *words: str) -> str:
-    """What a command of that team prints."""
+    """Return what a command of that team prints."""
     command = [*installed_command(), *words]
     ran = subprocess.run(
         command, env=_environment(team), capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=False
@@ -288,12 +288,12 @@ def _environment(team: Team) -> dict[str, str]:
 
 
 def _narrate(text: str) -> None:
-    """What happens, in words of ours."""
+    """Print what happens next."""
     print(f"\n{textwrap.fill(text, _width())}", flush=True)
 
 
 def _print_quoted(text: str) -> None:
-    """What others say, as it is; long lines go on below."""
+    """Print what others wrote, indented and wrapped."""
     for line in sanitize(text).split("\n"):
         print(textwrap.fill(line, _width(), initial_indent=_INDENT, subsequent_indent=_INDENT, tabsize=4), flush=True)
 
