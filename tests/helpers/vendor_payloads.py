@@ -8,7 +8,7 @@ import pytest
 from hypothesis import strategies as st
 
 from teamsup.workers.monitor_bridge.incidents.alert import Alert
-from teamsup.workers.monitor_bridge.ingest.sources import PARSERS, InvalidPayload, ParsedAlerts, WebhookRequest
+from teamsup.workers.monitor_bridge.ingest.sources import InvalidPayload, ParsedAlerts, WebhookRequest, parse
 
 PAYLOADS = Path(__file__).parents[1] / "workers" / "monitor_bridge" / "ingest" / "payloads"
 
@@ -33,7 +33,7 @@ def load_payload(name: str) -> Any:  # noqa: ANN401 - JSON
 
 
 def parse_payload(kind: str, body: object, *path: str) -> ParsedAlerts:
-    return PARSERS[kind](WebhookRequest("here", body, path=path))
+    return parse(kind, WebhookRequest("here", body, path=path))
 
 
 def parse_alert(kind: str, body: object, *path: str) -> Alert:

@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from helpers.support import eventually
 from teamsup.config.source_section import ListenAddress, SourceSection
 from teamsup.hub import MessageHub
-from teamsup.workers.monitor_bridge.incidents.alert import Alert
-from teamsup.workers.monitor_bridge.ingest.sources import Alerts
+from teamsup.workers.monitor_bridge.incidents.alert import Alert, Alerts
 from teamsup.workers.monitor_bridge.ingest.webhook_server import ConfirmLink, WebhookServer
 
 

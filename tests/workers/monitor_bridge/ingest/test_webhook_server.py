@@ -27,6 +27,7 @@ from helpers.webhook_server import AlertRecorder, RunningServer, running_server
 from teamsup.config.loader import Config
 from teamsup.config.source_section import SourceKind, SourceSection
 from teamsup.hub import MessageHub, NotConfigured, StoreBusy, Team
+from teamsup.workers.monitor_bridge.incidents.alert import Alerts
 from teamsup.workers.monitor_bridge.ingest import body, connections, server_factory, webhook_server
 from teamsup.workers.monitor_bridge.ingest.rejected import (
     MAX_PAYLOAD_BYTES,
@@ -38,7 +39,6 @@ from teamsup.workers.monitor_bridge.ingest.rejected import (
     list_rejected,
     render_payload,
 )
-from teamsup.workers.monitor_bridge.ingest.sources import Alerts
 
 SECRET = "open sesame, please"  # noqa: S105
 VARIABLE = "OUR_SECRET"

@@ -9,13 +9,12 @@ from teamsup.hub.timestamps import format_time
 
 from .escalation.escalator import Escalator
 from .incidents import incident
-from .incidents.alert import Alert, SourceHeartbeat
+from .incidents.alert import Alert, Alerts, SourceHeartbeat
 from .incidents.correlation import Correlator
 from .incidents.escalation import EscalationPolicy
 from .incidents.group import IncidentGroups
 from .incidents.incident import Incident
 from .incidents.routes import AlertRoutes
-from .ingest.sources import Alerts
 
 _RETENTION_SECONDS = 90 * 86400.0
 _PRUNE_BATCH = 500  # at once

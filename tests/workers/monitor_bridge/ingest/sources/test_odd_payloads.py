@@ -11,6 +11,7 @@ from helpers.vendor_payloads import ANY_JSON, change_somewhere, load_payload, pa
 from teamsup.workers.monitor_bridge.incidents.alert import Alert, SourceHeartbeat
 from teamsup.workers.monitor_bridge.ingest import body
 from teamsup.workers.monitor_bridge.ingest.sources import PARSERS, InvalidPayload, ParsedAlerts, UnreadablePart
+from teamsup.workers.monitor_bridge.ingest.sources.payload import MAX_ALERT_TEXT
 
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -90,3 +91,27 @@ def test_one_alert_with_anything_in_any_place_hides_no_other(kind: str, data: st
     keys = [each.fingerprint for each in said if isinstance(each, Alert)]
     assert (keys[0], keys[-1]) == ("k0", "k2")
     assert len(said) == 3 or "Watchdog" in str(alerts[1])
+
+
+STEERING = "\x1b]0;x\x07\u202egnp\u2028\ud800\r\n" + "z" * 10_000
+
+
+def spoiled(said: Any) -> Any:  # noqa: ANN401 - JSON
+    """Return it with what steers terminals behind every text."""
+    match said:
+        case dict():
+            return {key: spoiled(each) for key, each in said.items()}
+        case list():
+            return [spoiled(each) for each in said]
+    return said + STEERING if isinstance(said, str) else said
+
+
+@pytest.mark.parametrize(("kind", "name"), EXAMPLES)
+def test_what_any_vendor_sends_is_bounded_and_steers_nothing(kind: str, name: str) -> None:
+    (found, *_) = parse_payload(kind, spoiled(load_payload(name)))
+    assert isinstance(found, Alert)
+    short = (found.fingerprint, found.group, found.subject, found.title, *found.labels.values())
+    for text in (*short, found.text, found.link, *found.labels):
+        assert not set(text) & set("\x1b\x07\u202e\u2028\ud800\r")
+    assert max(map(len, short)) <= 500
+    assert len(found.text) <= MAX_ALERT_TEXT

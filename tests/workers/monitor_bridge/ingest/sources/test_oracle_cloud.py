@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from helpers.vendor_payloads import change_payload, load_payload, parse_alert, parse_error
-from teamsup.workers.monitor_bridge.ingest.sources import InvalidPayload, WebhookRequest, confirmation_link
+from teamsup.workers.monitor_bridge.ingest.sources import InvalidPayload, WebhookRequest
+from teamsup.workers.monitor_bridge.ingest.sources.oracle_cloud import confirmation_link
 
 
 def test_an_alarm_over_several_metric_streams() -> None:

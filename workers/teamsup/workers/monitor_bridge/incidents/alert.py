@@ -48,3 +48,7 @@ class SourceHeartbeat:
     title: str
     """The same for people."""
     occurred_at: datetime | None = None
+
+
+Alerts = tuple[Alert | SourceHeartbeat, ...]
+"""What a source says at once; empty when nothing of it matters, such as a pause for maintenance."""

@@ -8,8 +8,7 @@ from teamsup.config.sections import AlertRouteSection, MonitorSection
 
 from ...pattern_matcher import PatternMatcher, PatternSearch
 from ...protocol import MONITOR_BRIDGE
-from ..ingest.sources import Alerts
-from .alert import Alert, SourceHeartbeat
+from .alert import Alert, Alerts, SourceHeartbeat
 
 _DEFAULT_AGENTS = {"google_cloud": "gcp-monitor", "oracle_cloud": "oci-monitor"}
 _FALLBACK_AGENT = "alert-manager"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from teamsup.hub import MessageHub
 from teamsup.hub.errors import SchemaTooNew, StoreBusy, StoreCorrupt, StoreFull, StoreReadOnly
 
-from .sources import Alerts
+from ..incidents.alert import Alerts
 
 StoreAlerts = Callable[[str, Alerts], None]
 """Stores what a source says, or raises StoreError and stores nothing. It may block. Called in a transaction."""

@@ -16,7 +16,7 @@ from teamsup.hub import MessageHub, StoreError
 from teamsup.hub.timestamps import format_time
 
 from ...backoff import backoff
-from ..incidents.alert import Alert
+from ..incidents.alert import Alert, Alerts
 from ..incidents.incident import last_received_by_source
 from . import body, request_filter
 from .auth import AUTH_CHALLENGE, SourceSecrets
@@ -24,7 +24,8 @@ from .batch import BatchWriter, PrepareAlerts, QueueFull, StoreAlerts
 from .connections import BoundedHttpServer
 from .port import explain_bind_error
 from .rejected import MAX_PAYLOAD_BYTES, NewRejectedPayload, insert_rejected, list_rejected
-from .sources import PARSERS, Alerts, InvalidPayload, UnreadablePart, WebhookRequest, confirmation_link
+from .sources import InvalidPayload, UnreadablePart, WebhookRequest, parse
+from .sources.oracle_cloud import confirmation_link
 
 _RETRY_AFTER_SECONDS = 5
 _FIRST_RETRY_SECONDS, _MAX_RETRY_SECONDS = 1.0, 30.0
@@ -245,7 +246,7 @@ class WebhookServer:
     def _parse_payload(self, asked: WebhookRequest, data: bytes) -> tuple[Alerts, list[NewRejectedPayload]]:
         """What it says, and what of it cannot be read. Raises BadPayload."""
         content = body.decode_text(data) if asked.path else body.parse_json(data)
-        found = PARSERS[self._kinds[asked.source]](WebhookRequest(asked.source, content, asked.headers, asked.path))
+        found = parse(self._kinds[asked.source], WebhookRequest(asked.source, content, asked.headers, asked.path))
         news = tuple(each for each in found if not isinstance(each, UnreadablePart))
         return news, [_to_rejected(each) for each in found if isinstance(each, UnreadablePart)]
 

@@ -1,29 +1,27 @@
-"""The sources of monitoring: a module each, which makes alerts of what one vendor sends. Pure."""
+"""The sources of monitoring: one module for each vendor, which makes alerts of what it sends. Pure."""
 
 from collections.abc import Callable
 
-from . import alertmanager, google_cloud, grafana, healthchecks, oracle_cloud, plain, uptime_kuma
-from .webhook import Alerts, InvalidPayload, ParsedAlerts, UnreadablePart, WebhookRequest
+from . import alertmanager, google_cloud, healthchecks, oracle_cloud, plain, uptime_kuma
+from .payload import make_harmless
+from .webhook import InvalidPayload, ParsedAlerts, UnreadablePart, WebhookRequest
 
 PARSERS: dict[str, Callable[[WebhookRequest], ParsedAlerts]] = {
     "alertmanager": alertmanager.parse,
-    "grafana": grafana.parse,
+    "grafana": alertmanager.parse,  # its webhook contact point, version 1, has the same form
     "google_cloud": google_cloud.parse,
     "oracle_cloud": oracle_cloud.parse,
     "uptime_kuma": uptime_kuma.parse,
     "healthchecks": healthchecks.parse,
     "plain": plain.parse,
 }
-"""By the ``kind`` of [source.NAME]."""
+"""By the ``kind`` of [source.NAME]. Their texts are as the vendor wrote them."""
 
-__all__ = [
-    "PARSERS",
-    "Alerts",
-    "InvalidPayload",
-    "ParsedAlerts",
-    "UnreadablePart",
-    "WebhookRequest",
-    "confirmation_link",
-]
 
-confirmation_link = oracle_cloud.confirmation_link
+def parse(kind: str, request: WebhookRequest) -> ParsedAlerts:
+    """Return what a request of a source of that kind says, made harmless. Raises InvalidPayload."""
+    found = PARSERS[kind](request)
+    return tuple(item if isinstance(item, UnreadablePart) else make_harmless(item) for item in found)
+
+
+__all__ = ["PARSERS", "InvalidPayload", "ParsedAlerts", "UnreadablePart", "WebhookRequest", "parse"]

@@ -1,30 +1,24 @@
 """Healthchecks.io: its webhook with the body that docs/monitoring.md gives, and pings as its clients send them."""
 
 import re
-from datetime import datetime
 
-from ...incidents.alert import Alert, SourceHeartbeat
-from .payload import (
-    JsonObject,
-    as_object,
-    make_fingerprint,
-    parse_severity,
-    sanitize_labels,
-    sanitize_line,
-    sanitize_text,
-)
-from .webhook import Alerts, InvalidPayload, WebhookRequest
+from ...incidents.alert import Alert, Alerts, SourceHeartbeat
+from .payload import as_object, parse_severity, sanitize_text
+from .webhook import InvalidPayload, WebhookRequest
 
 _JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
 def parse(request: WebhookRequest) -> Alerts:
-    """What a check says, or a job that pings us itself. Raises BadPayload."""
+    """Return the alert of a check, or what a job says that pings us itself. Raises InvalidPayload."""
     return parse_ping(request) if request.path else _to_check_alert(request)
 
 
 def parse_ping(request: WebhookRequest) -> Alerts:
-    """A job's own sign: NAME, NAME/start, NAME/log, NAME/fail, or NAME/EXIT_STATUS. What it writes is its log."""
+    """Return what a job says: NAME, NAME/start, NAME/log, NAME/fail, or NAME/EXIT_STATUS. The body is its log.
+
+    Raises InvalidPayload.
+    """
     name, *rest = request.path
     if len(rest) > 1 or not _JOB_NAME.fullmatch(name):
         raise InvalidPayload("A ping's path is the job's name, and perhaps start, fail or an exit status behind it.")
@@ -42,14 +36,12 @@ def parse_ping(request: WebhookRequest) -> Alerts:
 
 def _to_job_alert(request: WebhookRequest, name: str, how: str, *, is_firing: bool = False) -> Alert:
     log = sanitize_text(request.body) if isinstance(request.body, str) else ""
-    title = f"{name} {how}"
     return Alert(
         request.source,
-        make_fingerprint("ping", name),
+        f"ping {name}",
         is_firing,
-        title,
-        "warning",
-        log,
+        f"{name} {how}",
+        text=log,
         subject=name,
         labels={"job": name},
         reuses_fingerprint=True,
@@ -60,29 +52,22 @@ def _to_check_alert(request: WebhookRequest) -> Alerts:
     payload = as_object(request.body)
     check = payload.object_at("check")
     name = check.line("name") or check.line("slug") or "a check without a name"
-    is_firing = payload.raw_text("status").strip().lower() != "up"
-    tags = check.raw_text("tags").split()[:64]
+    is_firing = payload.word("status") != "up"
+    tags = check.raw_text("tags")
+    words = tags.split()[:64]
+    # Tags of the form name=value are labels, so that routes can go by them.
+    pairs = [word.partition("=") for word in words]
     return (
         Alert(
             request.source,
-            make_fingerprint("check", payload.required_text("code")),
+            f"check {payload.required_text('code')}",
             is_firing,
-            sanitize_line(f"{name} {'has not been heard of' if is_firing else 'is heard of again'}"),
-            parse_severity(*tags),
+            f"{name} {'has not been heard of' if is_firing else 'is heard of again'}",
+            parse_severity(*words),
             check.text("desc"),
-            subject=make_fingerprint(name),
-            labels=sanitize_labels({"check": name, "tags": check.raw_text("tags")} | _tag_labels(tags)),
-            occurred_at=_time_of(payload),
+            subject=name,
+            labels={"check": name, "tags": tags} | {label: value for label, _, value in pairs if label and value},
+            occurred_at=payload.time("now"),
             reuses_fingerprint=True,
         ),
     )
-
-
-def _tag_labels(tags: list[str]) -> dict[str, str]:
-    """Those of the form name=value, so that routes can go by them."""
-    pairs = (tag.partition("=") for tag in tags)
-    return {name: value for name, sign, value in pairs if name and sign}
-
-
-def _time_of(payload: JsonObject) -> datetime | None:
-    return payload.time("now")

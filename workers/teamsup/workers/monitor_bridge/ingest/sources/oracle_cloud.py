@@ -2,21 +2,11 @@
 
 import re
 from collections.abc import Sequence
-from datetime import datetime
 from urllib.parse import urlsplit
 
-from ...incidents.alert import Alert
-from .payload import (
-    MAX_LABELS,
-    MAX_LINK,
-    JsonObject,
-    as_object,
-    make_fingerprint,
-    parse_severity,
-    sanitize_labels,
-    subject_of,
-)
-from .webhook import Alerts, InvalidPayload, WebhookRequest
+from ...incidents.alert import Alert, Alerts
+from .payload import MAX_LABELS, MAX_LINK, JsonObject, as_object, join_lines, parse_severity, subject_of
+from .webhook import InvalidPayload, WebhookRequest
 
 _RESOLVED_TYPES = ("FIRING_TO_OK", "RESET")
 _MAX_LISTED = 10
@@ -25,35 +15,39 @@ _ORACLE_HOST = re.compile(r"([a-z0-9-]{1,63}\.)+oraclecloud\.com")
 
 
 def parse(request: WebhookRequest) -> Alerts:
-    """What an alarm says. Raises BadPayload."""
+    """Return the alert of an alarm. Raises InvalidPayload."""
     alarm = as_object(request.body)
-    kind = alarm.raw_text("type").strip().upper()
+    kind = alarm.word("type").upper()
     details = alarm.objects_at("alarmMetaData")[:_MAX_LISTED]
     streams = [stream for detail in details for stream in detail.objects_at("dimensions")[:_MAX_STREAMS]]
-    marks = _labels_of(details, streams)
+    labels = _labels_of(details, streams)
+    # A reset says that a metric is not seen any more; what still fires says so by itself.
+    still_fires = kind == "RESET" and any(detail.raw_text("status") == "FIRING" for detail in details)
     return (
         Alert(
             request.source,
-            make_fingerprint(alarm.raw_text("dedupeKey").strip() or alarm.required_text("dedupekey")),
-            # A reset says that a metric is not seen any more; what still fires says so by itself.
-            kind not in _RESOLVED_TYPES
-            or (kind == "RESET" and any(one.raw_text("status") == "FIRING" for one in details)),
+            alarm.raw_text("dedupeKey").strip() or alarm.required_text("dedupekey"),
+            kind not in _RESOLVED_TYPES or still_fires,
             alarm.line("title") or "An Oracle Cloud alarm",
-            parse_severity(alarm.raw_text("severity"), *(one.raw_text("severity") for one in details)),
-            _text_of(alarm, details, streams),
-            subject=subject_of(marks | {"alarm": "", "query": marks.get("query", "").partition("[")[0]}),
-            labels=marks,
-            link=next((link for one in details if (link := one.link("alarmUrl"))), ""),
-            occurred_at=_time_of(alarm),
+            parse_severity(alarm.raw_text("severity"), *(detail.raw_text("severity") for detail in details)),
+            join_lines(
+                alarm.text("body"),
+                *(detail.text("alarmSummary", 1000) for detail in details),
+                _list_resources(streams),
+            ),
+            subject=subject_of(labels | {"alarm": "", "query": labels.get("query", "").partition("[")[0]}),
+            labels=labels,
+            link=next((link for detail in details if (link := detail.link("alarmUrl"))), ""),
+            occurred_at=alarm.time("timestamp"),
             reuses_fingerprint=True,
         ),
     )
 
 
 def confirmation_link(request: WebhookRequest) -> str | None:
-    """The address to be asked for once when somebody subscribes us; None for anything else. Raises BadPayload.
+    """Return the address that confirms a subscription; None if the request is not one.
 
-    Only an address at Oracle's: whoever else sends this wants us to ask for something.
+    Raises InvalidPayload unless the address is Oracle's: anybody else could have us call any address.
     """
     if request.headers.get("x-oci-ns-messagetype", "").lower() != "subscriptionconfirmation":
         return None
@@ -71,25 +65,17 @@ def confirmation_link(request: WebhookRequest) -> str | None:
 
 
 def _labels_of(details: Sequence[JsonObject], streams: Sequence[JsonObject]) -> dict[str, str]:
-    """The alarm's own, and what all metric streams share."""
+    """Return the alarm's own labels, and those that all metric streams share."""
     candidates = list(streams[0].entries)[:MAX_LABELS] if streams else []
-    names = [name for name in candidates if len({one.raw_text(name) for one in streams}) == 1]
+    shared = [name for name in candidates if len({stream.raw_text(name) for stream in streams}) == 1]
     first = details[0] if details else JsonObject("alarmMetaData", {})
     own = {"alarm": first.raw_text("id"), "namespace": first.raw_text("namespace"), "query": first.raw_text("query")}
-    return sanitize_labels(own | {name: streams[0].raw_text(name) for name in names})
+    labels = own | {name: streams[0].raw_text(name) for name in shared}
+    return {name: text for name, text in labels.items() if text}
 
 
-def _text_of(alarm: JsonObject, details: Sequence[JsonObject], streams: Sequence[JsonObject]) -> str:
+def _list_resources(streams: Sequence[JsonObject]) -> str:
     names = [stream.line("resourceDisplayName", 100) or stream.line("resourceId", 100) for stream in streams]
     names = [name for name in names if name]
     more = f" and {len(names) - _MAX_LISTED} more" if len(names) > _MAX_LISTED else ""
-    parts = (
-        alarm.text("body"),
-        *(one.text("alarmSummary", 1000) for one in details),
-        f"Resources: {', '.join(names[:_MAX_LISTED])}{more}" if names else "",
-    )
-    return "\n".join(part for part in parts if part)
-
-
-def _time_of(alarm: JsonObject) -> datetime | None:
-    return alarm.time("timestamp")
+    return f"Resources: {', '.join(names[:_MAX_LISTED])}{more}" if names else ""

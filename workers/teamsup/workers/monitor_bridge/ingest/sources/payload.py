@@ -1,10 +1,13 @@
-"""Reading what strangers have written: every type checked, every length bounded, nothing that steers a terminal."""
+"""JSON of vendors, read with every type checked; and alerts of it, with every length bounded and every text harmless.
+
+By hand, and not by models of a library: docs/decisions says what that would cost.
+"""
 
 import hashlib
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +19,8 @@ from .webhook import InvalidPayload, ParsedAlerts, UnreadablePart
 MAX_KEY = 120
 MAX_TITLE = 200
 MAX_TEXT = 4000
+"""Of one field."""
+MAX_ALERT_TEXT = 5 * MAX_TEXT
 MAX_LABELS = 64
 MAX_LABEL_NAME = 100
 MAX_LABEL = 500
@@ -27,6 +32,7 @@ _NUMBER = re.compile(r"[0-9]{9,20}(\.[0-9]{0,9})?")
 _MAX_SECONDS = 1e11
 """A time from here on, which would be in the year 5138, is in a smaller unit."""
 
+SEVERITY_LABELS = ("severity", "priority", "level")
 _TYPE_NAMES = {
     dict: "a table",
     list: "a list",
@@ -44,31 +50,39 @@ _SEVERITIES: dict[str, Severity] = {
 
 @dataclass(frozen=True, slots=True)
 class JsonObject:
-    """A JSON object and its place in the payload. A field of another type than wanted never refuses the whole."""
+    """A JSON object and its place in the payload. A field of an unexpected type counts as missing."""
 
     name: str
     entries: Mapping[str, Any]
 
     def text(self, key: str, longest: int = MAX_TEXT) -> str:
-        """A text made harmless; empty when there is none."""
+        """Return a text made harmless; empty if there is none."""
         return sanitize_text(self.raw_text(key), longest)
 
     def line(self, key: str, longest: int = MAX_TITLE) -> str:
-        """The same in one line."""
+        """Return a text made harmless and put on one line; empty if there is none."""
         return sanitize_line(self.raw_text(key), longest)
 
+    def word(self, key: str) -> str:
+        """Return a text in small letters, to be compared."""
+        return self.raw_text(key).strip().lower()
+
     def raw_text(self, key: str) -> str:
-        """A text as it is, for what is compared and not shown; numbers, truth values and lists of these as text."""
+        """Return a text as it is. A number, a truth value and a list of these become text."""
         return _to_text(self.entries.get(key))
 
     def required_text(self, key: str) -> str:
-        """A text without which the whole says nothing. Raises BadPayload."""
+        """Return a text that makes the identity of an alert. Raises InvalidPayload if there is none."""
         if not (text := self.raw_text(key).strip()):
-            raise InvalidPayload(f"{self._path_of(key)} is missing.")
+            raise self.missing(key)
         return text
 
+    def missing(self, key: str) -> InvalidPayload:
+        """Return the error that says that this field is missing."""
+        return InvalidPayload(f"{self._path_of(key)} is missing.")
+
     def number(self, key: str) -> float | None:
-        """A finite number, also one written as text."""
+        """Return a finite number, also one that is written as text."""
         try:
             found = float(self.raw_text(key))
         except ValueError:
@@ -76,26 +90,26 @@ class JsonObject:
         return found if math.isfinite(found) else None
 
     def object_at(self, key: str) -> "JsonObject":
-        """An object in it; an empty one when there is none."""
+        """Return an object in it; an empty one if there is none."""
         value = self.entries.get(key)
         return JsonObject(self._path_of(key), value if isinstance(value, dict) else {})
 
     def array(self, key: str) -> Sequence[Any]:
-        """A list in it; an empty one when there is none."""
+        """Return a list in it; an empty one if there is none."""
         value = self.entries.get(key)
         return value if isinstance(value, list) else ()
 
     def objects_at(self, key: str) -> "Sequence[JsonObject]":
-        """The objects of a list in it."""
+        """Return the objects of a list in it."""
         return [JsonObject(self._path_of(key), value) for value in self.array(key) if isinstance(value, dict)]
 
     def labels(self, key: str) -> dict[str, str]:
-        """An object of short texts, made harmless."""
+        """Return an object of texts without the empty ones, as they are."""
         table = self.object_at(key)
-        return sanitize_labels({name: table.raw_text(name) for name in table.entries})
+        return {name: text for name in table.entries if (text := table.raw_text(name).strip())}
 
     def time(self, key: str) -> datetime | None:
-        """A time; None when it cannot be read, and for "0001-01-01" and 0."""
+        """Return a time; None if it cannot be read, and for "0001-01-01" and 0."""
         value = self.entries.get(key)
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             return None
@@ -105,6 +119,7 @@ class JsonObject:
             return None
 
     def link(self, key: str) -> str:
+        """Return an address that may be shown as a link; empty if there is none."""
         return sanitize_link(self.raw_text(key))
 
     def _path_of(self, key: str) -> str:
@@ -113,22 +128,36 @@ class JsonObject:
 
 
 def as_object(value: object, name: str = "") -> JsonObject:
-    """Raises BadPayload for what is no JSON object."""
+    """Return the JSON object. Raises InvalidPayload for anything else."""
     if isinstance(value, dict):
         return JsonObject(name, value)
-    what = name or "The payload"
     kind = "a text that is no JSON" if isinstance(value, str) and not name else _TYPE_NAMES.get(type(value), "null")
-    raise InvalidPayload(f"{what} must be {'a JSON object' if not name else 'a table'}, not {kind}.")
+    raise InvalidPayload(f"{name or 'The payload'} must be {'a table' if name else 'a JSON object'}, not {kind}.")
+
+
+def make_harmless(item: Alert | SourceHeartbeat) -> Alert | SourceHeartbeat:
+    """Return what a vendor wrote with every text bounded and fit for terminals and models."""
+    bounded = replace(item, fingerprint=make_fingerprint(item.fingerprint), title=sanitize_line(item.title))
+    if isinstance(bounded, SourceHeartbeat):
+        return bounded
+    return replace(
+        bounded,
+        text=sanitize_text(bounded.text, MAX_ALERT_TEXT),
+        group=make_fingerprint(bounded.group),
+        subject=make_fingerprint(bounded.subject),
+        labels=sanitize_labels(bounded.labels),
+        link=sanitize_link(bounded.link),
+    )
 
 
 def parse_each(
-    entries: Sequence[Any], place: Callable[[int], str], read: Callable[[JsonObject], Alert | SourceHeartbeat | None]
+    entries: Sequence[Any], place: Callable[[int], str], parse: Callable[[JsonObject], Alert | SourceHeartbeat | None]
 ) -> ParsedAlerts:
-    """What each entry of a list says; those that cannot be read stand in their places."""
+    """Return what ``parse`` makes of each entry of a list. Each that it cannot read becomes an UnreadablePart."""
     found: list[Alert | SourceHeartbeat | UnreadablePart | None] = []
     for number, entry in enumerate(entries[:MAX_ALERTS]):
         try:
-            found.append(read(as_object(entry, place(number))))
+            found.append(parse(as_object(entry, place(number))))
         except InvalidPayload as error:
             found.append(UnreadablePart(str(error), entry))
     if more := entries[MAX_ALERTS:]:
@@ -139,18 +168,18 @@ def parse_each(
 
 
 def sanitize_text(text: str, longest: int = MAX_TEXT) -> str:
-    """The text, at most so long, printable and without blanks around it."""
+    """Return the text, at most so long, printable and without blanks around it."""
     shown = sanitize(text[: longest + 1]).strip()
     return shown if len(shown) <= longest else shown[: longest - 1] + "…"
 
 
 def sanitize_line(text: str, longest: int = MAX_TITLE) -> str:
+    """Return the same on one line."""
     return sanitize_text(" ".join(text[: 4 * longest].split()), longest)
 
 
-def make_fingerprint(*parts: str) -> str:
-    """An identity of bounded length: a part that is too long gives its digest for the rest, and no two become one."""
-    whole = " ".join(parts)
+def make_fingerprint(whole: str) -> str:
+    """Return an identity of bounded length. One that has to be changed gets its digest, so that no two become one."""
     shown = sanitize_line(whole, MAX_KEY)
     if shown == whole:
         return shown
@@ -159,7 +188,7 @@ def make_fingerprint(*parts: str) -> str:
 
 
 def sanitize_labels(all_labels: Mapping[str, str]) -> dict[str, str]:
-    """As many as we keep, each harmless and in one line; empty ones say nothing."""
+    """Return the first labels, each harmless and on one line, without empty ones."""
     kept: dict[str, str] = {}
     for name, value in all_labels.items():
         if len(kept) < MAX_LABELS and (short := sanitize_line(value, MAX_LABEL)):
@@ -168,24 +197,34 @@ def sanitize_labels(all_labels: Mapping[str, str]) -> dict[str, str]:
 
 
 def subject_of(all_labels: Mapping[str, str]) -> str:
-    """What is wrong with what: all labels but those of severity."""
-    names = sorted(name for name in all_labels if name.lower() not in ("severity", "priority", "level"))
-    return make_fingerprint(*(f"{name}={all_labels[name]}" for name in names))
+    """Return all labels but those of the severity: what is wrong with what."""
+    return join_labels({name: text for name, text in all_labels.items() if name.lower() not in SEVERITY_LABELS})
+
+
+def join_labels(all_labels: Mapping[str, str]) -> str:
+    """Return the labels as one text, in the order of their names."""
+    return " ".join(f"{name}={text}" for name, text in sorted(all_labels.items()))
+
+
+def join_lines(*texts: str) -> str:
+    """Return those that are not empty, one under the other."""
+    return "\n".join(text for text in texts if text)
 
 
 def sanitize_link(address: str) -> str:
-    """An address that may be shown as a link; others are left out."""
+    """Return the address if it may be shown as a link; else an empty text."""
     fits = len(address) <= MAX_LINK and address.isprintable() and not re.search(r"[\s<>]", address)
     return sanitize_line(address, MAX_LINK) if fits and address.lower().startswith(("https://", "http://")) else ""
 
 
 def parse_severity(*words: str, otherwise: Severity = "warning") -> Severity:
-    """What the first word means that we know."""
-    return next((_SEVERITIES[word] for word in _to_lower(words) if word in _SEVERITIES), otherwise)
+    """Return the severity that the first known word means."""
+    known = (_SEVERITIES.get(word.strip().lower()) for word in words)
+    return next((severity for severity in known if severity), otherwise)
 
 
 def parse_time(value: str | float) -> datetime | None:
-    """A time as written, or in Unix seconds, milliseconds, microseconds or nanoseconds.
+    """Return a time that is written out, or in Unix seconds, milliseconds, microseconds or nanoseconds.
 
     Raises ValueError, OverflowError or OSError.
     """
@@ -213,7 +252,3 @@ def _to_text(value: object) -> str:
             )
         case _:
             return ""
-
-
-def _to_lower(words: Iterable[str]) -> Iterable[str]:
-    return (word.strip().lower() for word in words)

@@ -1,4 +1,4 @@
-"""What a source has sent, before anybody has made sense of it."""
+"""What a source has sent, before it is parsed, and what the parser returns."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,37 +6,34 @@ from typing import Any
 
 from ...incidents.alert import Alert, SourceHeartbeat
 
-Alerts = tuple[Alert | SourceHeartbeat, ...]
-"""What one request says; none when it says nothing that matters, such as a pause for maintenance."""
-
 
 @dataclass(frozen=True, slots=True)
 class UnreadablePart:
-    """A part of a request that means nothing to us."""
+    """A part of a payload that cannot be read."""
 
     reason: str
     """One sentence."""
     part: Any
-    """The part, as its JSON says it."""
+    """The part as JSON."""
 
 
 ParsedAlerts = tuple[Alert | SourceHeartbeat | UnreadablePart, ...]
-"""What one request says, as far as it can be read."""
+"""What one request says, with the parts of it that cannot be read."""
 
 
 class InvalidPayload(Exception):
-    """A request that means nothing to us; its text is one sentence that says why."""
+    """The payload cannot be read. The text is one sentence that says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookRequest:
-    """One request of one source that has proved to be it."""
+    """One request of a source that has shown its secret."""
 
     source: str
     """The NAME of its [source.NAME]."""
     body: Any = None
-    """What its JSON says, or its text if it is none."""
+    """Its JSON, or its text if it is not JSON."""
     headers: Mapping[str, str] = field(default_factory=dict)
-    """Names in small letters."""
+    """By names in small letters."""
     path: tuple[str, ...] = ()
-    """What comes behind the source's name."""
+    """The parts of the path behind the source's name."""
