@@ -10,7 +10,8 @@ from fake_discord import BOT, CHANNEL
 from helpers.gateway_process import gateway_with_hub, outcome_of, wait_until, wait_until_sent
 from teamsup.hub import MessageHub, Team
 from teamsup.terminal.formatting import prefix_speaker
-from teamsup.workers.gateway.outbound.attribution import SOURCE_KEY, AttributedText, attribute
+from teamsup.workers.gateway.outbound.attribution import AttributedText, attribute
+from teamsup.workers.protocol import SOURCE_KEY
 
 Join = Callable[..., MessageHub]
 PLACE = f"discord:{CHANNEL}"

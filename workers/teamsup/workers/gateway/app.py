@@ -9,6 +9,7 @@ from teamsup.config.loader import Config
 from teamsup.config.sections import GatewaySection, TeamSection
 from teamsup.hub import Delivery, MessageHub, StoreError
 
+from ..protocol import GATEWAY
 from ..worker import Worker
 from .connection.client import DiscordClient
 from .connection.connection import DiscordConnection
@@ -34,7 +35,7 @@ _DISCONNECT_SECONDS = 2.0
 class DiscordGateway(Worker):
     """Brings messages of allowed people to user_comm, and its answers back into their channels."""
 
-    name: ClassVar[str] = "gateway"
+    name: ClassVar[str] = GATEWAY
     max_parallel: ClassVar[int] = 64
 
     def __init__(self, hub: MessageHub, settings: Config, token: BotToken) -> None:

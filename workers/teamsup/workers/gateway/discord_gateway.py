@@ -4,13 +4,14 @@ from teamsup.config.loader import Config
 from teamsup.config.sections import GatewaySection
 from teamsup.hub import MessageHub
 
+from ..protocol import GATEWAY
 from ..worker import Worker, run_process
 from .connection.token import find_token, redact_in_logs
 
 
 def make_gateway(hub: MessageHub, config: Config) -> Worker:
     """Return the gateway with its token. Raises NotConfigured without a token that can be used."""
-    token = find_token(config.section("gateway", GatewaySection))
+    token = find_token(config.section(GATEWAY, GatewaySection))
     redact_in_logs(token)
     # discord.py takes a fifth of a second and 30 MiB: not for a gateway without a token.
     from .app import DiscordGateway
@@ -19,4 +20,4 @@ def make_gateway(hub: MessageHub, config: Config) -> Worker:
 
 
 if __name__ == "__main__":
-    run_process("gateway", make_gateway, "Carry messages between Discord and the team.")
+    run_process(GATEWAY, make_gateway, "Carry messages between Discord and the team.")

@@ -4,7 +4,7 @@ import re
 
 from teamsup.hub import Message
 
-from .interactions.buttons import BUTTONS_CLOSED
+from ..protocol import BUTTONS_CLOSED
 
 _ANNOUNCED_BY_USER_COMM = ("notification", "status_report")
 """What it tells in the home channel when it is said to the whole team, so that we need not."""

@@ -19,6 +19,8 @@ from teamsup.hub.timestamps import format_time, parse_time
 from teamsup.terminal.formatting import describe_presence, format_age, sanitize
 from teamsup.terminal.hints import find_team
 
+from ...protocol import GATEWAY
+
 _ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"  # none that looks like another
 _CODE_LENGTH = 8
 _CODE_SECONDS = 600.0
@@ -113,7 +115,7 @@ def run(arguments: argparse.Namespace) -> int:
                     file=sys.stderr,
                 )
                 now = datetime.now(UTC)
-                if (gateway := hub.find_agent("gateway")) is None or not gateway.is_present(now):
+                if (gateway := hub.find_agent(GATEWAY)) is None or not gateway.is_present(now):
                     state = "was never started" if gateway is None else f"is {describe_presence(gateway, now)}"
                     print(f"The gateway {state}; it must run to hear that.", file=sys.stderr)
     return 0

@@ -3,14 +3,13 @@
 import time
 from collections.abc import Sequence
 
+from teamsup.config.people_protocol import USER_COMM
 from teamsup.hub import Message, MessageHub
 
+from ...protocol import DELETED_TYPE, EDITED_TYPE
 from ..ids import conversation_id_of, message_id_of
 from ..message import HubContent, InboundMessage, to_hub_content
 from . import channels
-
-USER_COMM = "user_comm"
-EDITED, DELETED = "edited", "deleted"
 
 
 class HubWriter:
@@ -33,20 +32,20 @@ class HubWriter:
         anew, news = to_hub_content(heard, files, now), to_hub_content(heard, files, now, before="edited: ")
         with self._hub.transaction():
             versions = self._versions_of(heard.snowflake)
-            if not versions or versions[-1].message_type == DELETED or heard.edited_at is None:
+            if not versions or versions[-1].message_type == DELETED_TYPE or heard.edited_at is None:
                 return
             # Discord also tells of changes that no person has made, such as a link's preview.
             if _is_known_version(heard.edited_at, versions):
                 return
             last, changed_id = versions[-1], message_id_of(heard.snowflake, str(heard.edited_at))
             read = _read_version(versions)
-            if self._hub.cancel(last.message_id) and last.message_type != EDITED:
+            if self._hub.cancel(last.message_id) and last.message_type != EDITED_TYPE:
                 self._send(heard, anew, changed_id)
             elif read is not None:
                 self._hub.send(
                     USER_COMM,
                     news.content,
-                    message_type=EDITED,
+                    message_type=EDITED_TYPE,
                     metadata=news.metadata,
                     message_id=changed_id,
                     conversation_id=last.conversation_id,
@@ -62,7 +61,7 @@ class HubWriter:
         """Withdraw what nobody has read; tell who has read it."""
         with self._hub.transaction():
             versions = self._versions_of(snowflake)
-            if not versions or versions[-1].message_type == DELETED:
+            if not versions or versions[-1].message_type == DELETED_TYPE:
                 return
             withdrawn = [version for version in versions if self._hub.cancel(version.message_id)]
             read = _read_version(versions)
@@ -70,9 +69,9 @@ class HubWriter:
                 self._hub.send(
                     USER_COMM,
                     "The message was deleted on Discord.",
-                    message_type=DELETED,
+                    message_type=DELETED_TYPE,
                     metadata={name: read.metadata[name] for name in ("from", "user") if name in read.metadata},
-                    message_id=message_id_of(snowflake, DELETED),
+                    message_id=message_id_of(snowflake, DELETED_TYPE),
                     conversation_id=read.conversation_id,
                     reply_to=read.message_id,
                 )
@@ -127,4 +126,6 @@ def _is_known_version(edited: int | None, versions: Sequence[Message]) -> bool:
 
 def _read_version(versions: Sequence[Message]) -> Message | None:
     """The version that user_comm knows the message by: the last that was no news of an earlier one."""
-    return next((version for version in reversed(versions) if version.message_type not in (EDITED, DELETED)), None)
+    return next(
+        (version for version in reversed(versions) if version.message_type not in (EDITED_TYPE, DELETED_TYPE)), None
+    )

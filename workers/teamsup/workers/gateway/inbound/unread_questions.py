@@ -3,11 +3,10 @@
 import time
 from datetime import UTC, datetime
 
+from teamsup.config.people_protocol import USER_COMM
 from teamsup.hub import MessageHub
 from teamsup.hub.timestamps import format_time
 from teamsup.terminal.formatting import describe_presence
-
-from .hub_writer import USER_COMM
 
 POLL_SECONDS = 2.0
 _MAX_QUESTIONS = 200

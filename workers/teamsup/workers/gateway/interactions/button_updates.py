@@ -6,14 +6,15 @@ import time
 
 import discord
 
+from teamsup.config.people_protocol import DECISION_ANSWER, USER_COMM
 from teamsup.hub import Delivery, Message, MessageHub
 
+from ...protocol import BUTTONS_CLOSED
 from ..ids import snowflake_of
-from ..inbound.hub_writer import USER_COMM
 from ..outbound.chunk_table import ChunkTable
 from ..outbound.sender import SEND_SECONDS
 from ..rest_errors import MAX_DEFER_SECONDS, Defer, Reject, Retry, classify
-from .buttons import BUTTONS_CLOSED, DECISION_ANSWER, append_outcome, build_view, describe_outcome
+from .buttons import append_outcome, build_view, describe_outcome
 
 _TOKEN_SECONDS = 14 * 60.0  # and a minute for the clocks
 _RETRY_SECONDS = 1.0

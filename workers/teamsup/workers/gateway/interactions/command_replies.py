@@ -10,14 +10,14 @@ from typing import Any
 
 import discord
 
+from teamsup.config.people_protocol import DECISION_REQUEST
 from teamsup.hub import Delivery, MessageHub
 
+from ...protocol import COMMAND_TYPE
 from ..ids import snowflake_of
 from ..outbound.attribution import attribute
 from ..outbound.progress import is_progress
 from ..rest_errors import Retry, classify
-from .buttons import DECISION_REQUEST
-from .commands import COMMAND_TYPE
 
 _TOKEN_SECONDS = 14 * 60.0  # and a minute for the clocks
 _EDIT_TIMEOUT_SECONDS = 10.0

@@ -9,62 +9,38 @@ from typing import Any
 
 import discord
 
+from teamsup.config.people_protocol import PEOPLE_COMMANDS, CommandDefinition
 from teamsup.hub import MessageHub
 
 from ...backoff import backoff
 from ..state import get_state, set_state
 
-COMMAND_TYPE = "command"
-"""The type of a message that was one."""
 _STATE_KEY = "commands"  # as they were last told to Discord
 _STRING_OPTION = 3  # Discord's type of an option
 _MAX_RETRY_SECONDS = 60.0
+_OPTIONAL_ON_DISCORD = {("ask", "agent")}  # without it, the conversation's agent is asked
 
-SLASH_COMMANDS: list[dict[str, Any]] = [
-    {
-        "name": "ask",
-        "description": "Ask the team",
-        "options": [
-            {"type": _STRING_OPTION, "name": "text", "description": "What you want to know", "required": True},
-            {"type": _STRING_OPTION, "name": "agent", "description": "Whom; else whoever this conversation is with"},
-        ],
-    },
-    {"name": "status", "description": "How the team is"},
-    {"name": "agents", "description": "Who is in the team"},
-    {"name": "alerts", "description": "What is wrong now"},
-    {
-        "name": "ack",
-        "description": "Say that you take care of an alert",
-        "options": [{"type": _STRING_OPTION, "name": "id", "description": "The alert's id", "required": True}],
-    },
-    {
-        "name": "decide",
-        "description": "Decide what an agent has asked",
-        "options": [
-            {"type": _STRING_OPTION, "name": "id", "description": "The decision's id", "required": True},
-            {
-                "type": _STRING_OPTION,
-                "name": "answer",
-                "description": "A choice, its number, or your words",
-                "required": True,
-            },
-        ],
-    },
-    {"name": "stop", "description": "Withdraw what you have asked here"},
-    {"name": "new", "description": "Begin a conversation that stays with nobody"},
-    {
-        "name": "trace",
-        "description": "What became of your last question here, or of a message",
-        "options": [{"type": _STRING_OPTION, "name": "id", "description": "The message's id, such as #12"}],
-    },
-    {
-        "name": "history",
-        "description": "What was said here",
-        "options": [{"type": _STRING_OPTION, "name": "count", "description": "How many messages, up to 50"}],
-    },
-    {"name": "ps", "description": "Which processes run"},
-    {"name": "help", "description": "What you can say to the team"},
-]
+
+def _to_slash_command(command: CommandDefinition) -> dict[str, Any]:
+    """Return the command as Discord wants it, which asks for the required options first."""
+    options = [
+        {
+            "type": _STRING_OPTION,
+            "name": argument.name,
+            "description": _capitalize(argument.help),
+            "required": not argument.is_optional and (command.name, argument.name) not in _OPTIONAL_ON_DISCORD,
+        }
+        for argument in command.arguments
+    ]
+    shown = {"name": command.name, "description": _capitalize(command.help)}
+    return shown | ({"options": sorted(options, key=lambda each: not each["required"])} if options else {})
+
+
+def _capitalize(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+SLASH_COMMANDS = [_to_slash_command(command) for command in PEOPLE_COMMANDS]
 
 
 def to_text(name: str, values: dict[str, str]) -> str:

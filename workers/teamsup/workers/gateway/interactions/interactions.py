@@ -9,19 +9,20 @@ from typing import Any, TypeVar
 
 import discord
 
+from teamsup.config.people_protocol import DECISION_ANSWER, USER_COMM
 from teamsup.config.sections import GatewaySection
 from teamsup.hub import CallerError, Message, MessageHub, StoreError, UnknownRecipient
 
+from ...protocol import COMMAND_TYPE
 from ..access.pairing import paired_user_ids
 from ..access.policy import Author, is_allowed
 from ..access.rate_limit import RateLimiter
 from ..connection.client import EventListener
 from ..ids import conversation_id_of, message_id_of
-from ..inbound.hub_writer import USER_COMM
 from .button_updates import ButtonUpdater
-from .buttons import DECISION_ANSWER, ButtonPress, parse_custom_id
+from .buttons import ButtonPress, parse_custom_id
 from .command_replies import CommandReplies
-from .commands import COMMAND_TYPE, register_commands, to_text
+from .commands import register_commands, to_text
 
 T = TypeVar("T")
 _RETRY_SECONDS = 1.0

@@ -6,17 +6,16 @@ further piece of a long answer, also of one that user_comm brings.
 
 from dataclasses import dataclass
 
+from teamsup.config.people_protocol import USER_COMM
 from teamsup.hub import Message, MessageHub, UnknownMessage
 from teamsup.hub.models import HUB_SENDER
 from teamsup.terminal.formatting import prefix_speaker, sanitize, to_single_line
 
-from ..inbound.hub_writer import USER_COMM
+from ...protocol import SOURCE_KEY
 from .chunking import MAX_LENGTH, iterate_chunks
 
 _TEAM_KINDS = ("daemon", "supervisor")
 _MAX_NAME = 64
-SOURCE_KEY = "source"
-"""In the metadata of what user_comm brings, the message that said it to the team."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,11 @@ from typing import Any
 import discord
 from discord.abc import Messageable
 
+from teamsup.config.people_protocol import USER_COMM
 from teamsup.hub import Message, MessageHub
 
 from ..ids import conversation_id_of, snowflake_of
 from ..inbound import channels
-from ..inbound.hub_writer import USER_COMM
 from ..rest_errors import Defer, Reject, classify
 from .home_channel import is_for_home_channel
 

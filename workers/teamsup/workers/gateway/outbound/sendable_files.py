@@ -15,6 +15,7 @@ from teamsup.config.sections import GatewaySection, WorkerSection
 from teamsup.config.source_section import SourceSection
 from teamsup.hub import Team
 
+from ...protocol import GATEWAY
 from ..archives import UnreadableArchive, contents
 from ..connection.token import BotToken
 from ..known_contents import KnownContents, beginnings, secrets
@@ -48,7 +49,7 @@ class SendableFiles:
     @classmethod
     def from_config(cls, team: Team, settings: Config, token: BotToken) -> "SendableFiles":
         """Raises NotConfigured."""
-        section = settings.section("gateway", GatewaySection)
+        section = settings.section(GATEWAY, GatewaySection)
         workers = settings.sections_of("worker", WorkerSection).values()
         sources = settings.sections_of("source", SourceSection).values()
         named = [section.token_file]

@@ -5,10 +5,10 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from teamsup.config.people_protocol import USER_COMM
 from teamsup.hub import MessageHub
 
 from ..ids import channel_of, snowflake_of
-from ..inbound.hub_writer import USER_COMM
 from ..state import get_state, set_state
 from .question_status import QuestionDelivery, QuestionStatus, determine_status
 
