@@ -78,7 +78,6 @@ def test_imports_point_downwards() -> None:
     assert wrong == []
 
 
-@pytest.mark.xfail(strict=True, reason="user_comm forgets files of the gateway")
 def test_a_worker_knows_no_other() -> None:
     wrong = [
         f"{name} imports {target}"
