@@ -95,7 +95,6 @@ def part(name: str) -> str:
     return steps[2] if floor(name) == "workers" and len(steps) > 2 else ""
 
 
-@pytest.mark.xfail(strict=True, reason="supervisor, request_handler and reloader")
 def test_no_modules_import_each_other_in_a_circle() -> None:
     assert [sorted(circle) for circle in circles()] == []
 
