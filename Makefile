@@ -4,13 +4,16 @@ BIN := .venv/bin
 PIP = PIP_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip
 
 .DEFAULT_GOAL := help
-.PHONY: help start test slow check bench soak size pictures clean
+.PHONY: help start demo test slow check bench soak size pictures clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf 'make %-8s %s\n' "$$name" "$$text"; done
 
 start: .venv/runtime ## run the team in the foreground
 	@exec $(BIN)/teamsup start
+
+demo: .venv/runtime ## show one alert from its first message to its end, in ten seconds
+	@$(BIN)/teamsup demo
 
 test: .venv/dev .venv/mcp-v1/made ## run the tests within four minutes on two cores
 	$(BIN)/pytest -n 4 --dist worksteal -m 'not slow' # four side by side: most of the time they wait
@@ -49,6 +52,7 @@ soak: .venv/dev ## random kills and random histories, for some minutes
 
 pictures: .venv/dev ## draw the pictures of README and docs again
 	$(BIN)/python docs/record_demo.py
+	$(BIN)/python docs/draw_architecture.py
 
 size: ## lines of code a package, and the largest modules
 	@for package in hub supervisor workers tests; do \

@@ -19,7 +19,7 @@ FRAME = """\
 <style>
 .{unique_id}-matrix {{ font-family: Menlo, Consolas, "DejaVu Sans Mono", monospace; font-size: {char_height}px;
   line-height: {line_height}px; font-variant-east-asian: full-width }}
-.{unique_id}-title {{ font-size: 18px; font-weight: bold; font-family: sans-serif }}
+.{unique_id}-title {{ font-size: 18px; font-weight: bold; font-family: Helvetica, "DejaVu Sans", sans-serif }}
 {styles}
 </style>
 <defs>

@@ -37,7 +37,7 @@ def waits(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def answer(hub: MessageHub) -> None:
-    """The loop of the README, for one message."""
+    """Answer one message as the example of docs/hub.md does."""
     for delivery in hub.listen():
         hub.reply(delivery, "thank you")
         return
