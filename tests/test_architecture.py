@@ -78,7 +78,6 @@ def test_imports_point_downwards() -> None:
     assert wrong == []
 
 
-@pytest.mark.xfail(strict=True, reason="user_comm forgets files of the gateway")
 def test_a_worker_knows_no_other() -> None:
     wrong = [
         f"{name} imports {target}"
@@ -96,7 +95,6 @@ def part(name: str) -> str:
     return steps[2] if floor(name) == "workers" and len(steps) > 2 else ""
 
 
-@pytest.mark.xfail(strict=True, reason="supervisor, request_handler and reloader")
 def test_no_modules_import_each_other_in_a_circle() -> None:
     assert [sorted(circle) for circle in circles()] == []
 

@@ -81,7 +81,7 @@ def _require_folder(name: str | None) -> None:
     """Raises StoreAway when the team's folder is away and a supervisor waits for it: nobody may make another one."""
     team = Team.named(name)
     if not team.folder.is_dir():
-        from teamsup.supervisor.state_file import require_folder
+        from teamsup.supervisor.team_lock import require_folder
 
         require_folder(team)
 

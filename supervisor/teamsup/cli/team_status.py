@@ -16,14 +16,8 @@ from teamsup.supervisor.health.degradation import (
 )
 from teamsup.supervisor.processes.lifecycle import State, has_succeeded
 from teamsup.supervisor.processes.process_stats import read_stats
-from teamsup.supervisor.state_file import (
-    TeamState,
-    WorkerState,
-    holder_without_folder,
-    owner_pid,
-    read_state,
-    without_folder,
-)
+from teamsup.supervisor.state_file import TeamState, WorkerState, read_state
+from teamsup.supervisor.team_lock import describe_without_folder, owner_pid, owner_without_folder
 from teamsup.terminal.formatting import format_duration
 
 _DEGRADED, _UNKNOWN = DEGRADED.upper(), "unknown"
@@ -69,11 +63,11 @@ def read_team_status(team: Team) -> TeamStatus:
     agents: dict[str, Agent] = {}
     undeliverable: dict[str, int] = {}
     trouble: StoreError | None = None
-    pid, waiting = owner_pid(team), holder_without_folder(team)
+    pid, waiting = owner_pid(team), owner_without_folder(team)
     try:
         if waiting is not None:
             pid = waiting
-            raise StoreUnavailable(without_folder(team, waiting))
+            raise StoreUnavailable(describe_without_folder(team, waiting))
         if team.database.exists():
             with MessageHub(team) as hub:
                 agents = {agent.name: agent for agent in hub.agents()}

@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -19,7 +20,7 @@ import pytest
 from helpers.support import TeamsupCommand, eventually, run_foreign_sql
 from teamsup.claude_code.rendering import render_agent
 from teamsup.hub import Agent, MessageHub, Team
-from teamsup.supervisor import state_file
+from teamsup.supervisor import state_file, team_lock
 from teamsup.supervisor.health.degradation import Troubles, degradation_reason
 from teamsup.supervisor.state_file import TeamState, WorkerState
 from teamsup.terminal.formatting import describe_presence
@@ -232,10 +233,10 @@ def test_a_full_disk_is_told_by_a_file_that_has_its_place_on_it_already(
     supervised()
     size = (teamsup.team.folder / "supervisor.lock").stat().st_size
 
-    state_file.leave_word(teamsup.team, "The disk is full. " + "é" * 1000)
+    team_lock.leave_word(teamsup.team, "The disk is full. " + "é" * 1000)
 
     assert (teamsup.run("ps").returncode, own_trouble(teamsup)[:18]) == (4, "The disk is full. ")
-    state_file.leave_word(teamsup.team, "")
+    team_lock.leave_word(teamsup.team, "")
     assert (teamsup.run("ps").returncode, own_trouble(teamsup)) == (0, "")
     assert (teamsup.team.folder / "supervisor.lock").stat().st_size == size
 
@@ -248,7 +249,8 @@ def test_a_supervisor_that_has_missed_three_heartbeats_is_unknown(
 
     shown = teamsup.ps()["supervisor"]
 
-    assert (shown["state"], shown["note"]) == ("unknown", "no heartbeat for 16s")
+    assert shown["state"] == "unknown"
+    assert re.fullmatch(r"no heartbeat for \d+s", shown["note"])
 
 
 def test_what_is_not_known_never_looks_fine(teamsup: TeamsupCommand, supervised: Callable[..., None]) -> None:

@@ -11,7 +11,8 @@ from teamsup.config.sections import BUILTIN_WORKERS, TeamSection
 from teamsup.hub import Agent, CallerError, MessageHub, Team, UnknownRecipient
 from teamsup.hub.models import SUPERVISOR
 from teamsup.hub.validation import list_names, quote
-from teamsup.supervisor.state_file import owner_pid, read_state
+from teamsup.supervisor.state_file import read_state
+from teamsup.supervisor.team_lock import owner_pid
 from teamsup.terminal.formatting import describe_presence, format_table, sanitize
 from teamsup.terminal.hints import command_hint, find_team
 

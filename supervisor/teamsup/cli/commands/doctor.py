@@ -14,7 +14,7 @@ from teamsup.hub import Agent, MessageHub, StoreError, Team
 from teamsup.hub.team import normalize_name
 from teamsup.hub.timestamps import parse_time
 from teamsup.hub.wakeup.doorbell import Doorbells
-from teamsup.supervisor.state_file import holder_without_folder, owner_pid, without_folder
+from teamsup.supervisor.team_lock import describe_without_folder, owner_pid, owner_without_folder
 from teamsup.terminal.formatting import sanitize
 from teamsup.terminal.hints import command_hint, installed_command, is_invocation_of
 
@@ -72,8 +72,12 @@ def _read_hub(team: Team) -> tuple[list[Agent], dict[str, int], str]:
 
 
 def _check_team(team: Team, agents: list[Agent], trouble: str, call: CommandHint) -> list[Finding]:
-    if (pid := holder_without_folder(team)) is not None:
-        return [Finding("team", Verdict.FAILED, without_folder(team, pid).rstrip("."), f"See: ls -ld {team.folder}")]
+    if (pid := owner_without_folder(team)) is not None:
+        return [
+            Finding(
+                "team", Verdict.FAILED, describe_without_folder(team, pid).rstrip("."), f"See: ls -ld {team.folder}"
+            )
+        ]
     # They cost a tenth of a second, which --help need not wait for.
     from ..source_check import check_discord, check_sources
     from ..team_check import check_configuration, check_folder, check_hub, check_participants

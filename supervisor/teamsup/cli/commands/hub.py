@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from teamsup.config.loader import Config
 from teamsup.config.sections import TeamSection
 from teamsup.hub import CallerError, MessageHub, StoreCorrupt, Team
-from teamsup.supervisor import state_file
+from teamsup.supervisor import team_lock
 from teamsup.terminal.formatting import format_age, sanitize
 from teamsup.terminal.hints import command_hint, find_team
 
@@ -108,7 +108,7 @@ def _restore(arguments: argparse.Namespace) -> None:
     from teamsup.hub.engines.sqlite import restore  # few need it
 
     team = Team.named(arguments.team)
-    if not arguments.online and not arguments.dry_run and (pid := state_file.owner_pid(team)) is not None:
+    if not arguments.online and not arguments.dry_run and (pid := team_lock.owner_pid(team)) is not None:
         raise CallerError(
             f"Team {team.name!r} is run by pid {pid}. Stop it with '{command_hint(team, 'stop')}', or restore while it "
             "runs with --online."

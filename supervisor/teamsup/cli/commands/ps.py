@@ -14,7 +14,7 @@ from teamsup.hub import CallerError, SchemaTooNew, StoreError, Team
 from teamsup.hub.validation import list_names, quote
 from teamsup.supervisor.health.crashes import Crash
 from teamsup.supervisor.processes.lifecycle import State
-from teamsup.supervisor.state_file import describe_not_running
+from teamsup.supervisor.team_lock import describe_not_running
 from teamsup.terminal.formatting import format_duration, sanitize
 
 from ..team_status import ParticipantStatus, read_team_status

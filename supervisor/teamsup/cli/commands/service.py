@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from teamsup.hub import CallerError, Team, UnknownTeam
-from teamsup.supervisor.state_file import AlreadyRunning, owner_pid
+from teamsup.supervisor.team_lock import AlreadyRunning, owner_pid
 from teamsup.terminal.hints import command_hint, installed_command
 
 from ..service.units import (

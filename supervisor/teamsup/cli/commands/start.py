@@ -15,7 +15,7 @@ from teamsup.supervisor.control.client import WorkersNotReady, send_request
 from teamsup.supervisor.health.readiness import describe_unready
 from teamsup.supervisor.processes import resource_limits
 from teamsup.supervisor.sd_notify import ServiceNotifier
-from teamsup.supervisor.state_file import acquire_lock
+from teamsup.supervisor.team_lock import acquire_lock
 from teamsup.terminal.formatting import sanitize
 from teamsup.terminal.hints import command_hint
 
@@ -54,9 +54,9 @@ def run(arguments: argparse.Namespace) -> int:
     team.create()
     acquire_lock(team)
     with MessageHub(team, agent=SUPERVISOR) as hub:
-        settings, trouble = load_at_boot(team)
+        configuration, trouble = load_at_boot(team)
         supervisor = Supervisor(
-            team, settings, hub, ServiceNotifier(), echo=arguments.ready_fd is None, trouble=trouble
+            team, configuration, hub, ServiceNotifier(), echo=arguments.ready_fd is None, trouble=trouble
         )
         asyncio.run(_run(supervisor, arguments.ready_fd, arguments.timeout))
     return 0
@@ -65,12 +65,10 @@ def run(arguments: argparse.Namespace) -> int:
 async def _run(supervisor: "Supervisor", ready_fd: int | None, seconds: float) -> None:
     import asyncio
 
-    from teamsup.supervisor.control.request_handler import read_unready_reasons
-
     async def tell_ready(descriptor: int) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(supervisor.ready.wait(), seconds)
-        reasons = await read_unready_reasons(supervisor)
+        reasons = await supervisor.read_unready_reasons()
         trouble = " ".join(str(supervisor.troubles).split())
         who = next(iter(reasons)) if len(reasons) == 1 else ""
         os.write(descriptor, f"{who}\t{describe_unready(reasons)}\t{trouble}\n".encode())
@@ -86,7 +84,7 @@ async def _run(supervisor: "Supervisor", ready_fd: int | None, seconds: float) -
 
 def _detach(team: Team, seconds: float) -> int:
     """Start ourselves in a session of our own, and wait until that says who is not ready, at the latest after so many
-    seconds, or ends. Raises NotReady.
+    seconds, or ends. Raises WorkersNotReady.
     """
     ready, tell = os.pipe()
     # As we were called ourselves, so that its hints are as good as ours.

@@ -1,7 +1,9 @@
 """A worker's env_file: lines NAME=value that only the owner may read. It is read at each start of the worker."""
 
-import stat
+import io
 from pathlib import Path
+
+from teamsup.config.secret_file import UnusableSecretFile, read_secret_file
 
 Variables = tuple[tuple[str, str], ...]
 
@@ -11,19 +13,11 @@ class UnusableEnvFile(Exception):
 
 
 def read_env_file(path: Path) -> Variables:
-    """Return the variables in the file. Raises EnvFileTrouble, as one phrase for people."""
+    """Return the variables in the file. Raises UnusableEnvFile, as one phrase for people."""
     from dotenv import dotenv_values  # only for those who have such a file
 
     try:
-        mode = path.stat().st_mode
-        if not stat.S_ISREG(mode):
-            raise UnusableEnvFile(f"env_file: {path} is not a file")
-        if mode & 0o077:
-            raise UnusableEnvFile(f"env_file: others can read {path}; run chmod 600 on it")
-        with path.open(encoding="utf-8") as file:
-            values = dotenv_values(stream=file, interpolate=False)
-    except OSError as error:
-        raise UnusableEnvFile(f"env_file: {path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UnusableEnvFile(f"env_file: {path} cannot be read: it is not text") from error
+        values = dotenv_values(stream=io.StringIO(read_secret_file(path)), interpolate=False)
+    except UnusableSecretFile as error:
+        raise UnusableEnvFile(f"env_file: {error}") from error
     return tuple((key, value) for key, value in values.items() if value is not None)

@@ -10,19 +10,25 @@ from collections.abc import Container
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from teamsup.config.loader import load_file
-from teamsup.hub import NotConfigured, TeamsupError
+from teamsup.hub import NotConfigured, Team, TeamsupError
+from teamsup.hub.models import SUPERVISOR
 from teamsup.terminal.hints import command_hint
 
-from ..processes.lifecycle import needs_configuration
+from ..background import BackgroundTasks
+from ..enrollment import WorkerEnrollment
+from ..health.degradation import Troubles
+from ..metrics_endpoint import MetricsEndpoint
+from ..processes.lifecycle import ALIVE, State, needs_configuration
+from ..processes.managed_process import ManagedProcess
+from ..processes.process_manager import ProcessManager
+from ..processes.worker_logs import WorkerLogs
+from ..status_publisher import StatusPublisher
 from . import accepted_configuration, team_configuration
 from .reload_plan import ReloadPlan, plan_reload
 from .team_configuration import TeamConfiguration, secrets_of
-
-if TYPE_CHECKING:
-    from ..supervisor import Supervisor
 
 _SELF_RELOADING_WORKER = "user_comm"
 _CAUSE, _SAVED = "configuration", "saved configuration"
@@ -33,12 +39,33 @@ FileStamp = tuple[int, ...] | None
 class ConfigurationReloader:
     """The configuration of a team that runs, and its changes."""
 
-    def __init__(self, supervisor: "Supervisor") -> None:
-        self._supervisor = supervisor
+    def __init__(
+        self,
+        team: Team,
+        configuration: TeamConfiguration,
+        *,
+        manager: ProcessManager,
+        logs: WorkerLogs,
+        enrollment: WorkerEnrollment,
+        metrics: MetricsEndpoint,
+        publisher: StatusPublisher,
+        troubles: Troubles,
+        background: BackgroundTasks,
+    ) -> None:
+        self.configuration = configuration
+        """What counts at present."""
+        self._team = team
+        self._manager = manager
+        self._logs = logs
+        self._enrollment = enrollment
+        self._metrics = metrics
+        self._publisher = publisher
+        self._troubles = troubles
+        self._background = background
         self._lock = asyncio.Lock()
         self._stamps = self._read_stamps()
         with suppress(TeamsupError):
-            supervisor.manager.saved_secrets = secrets_of(load_file(supervisor.team))
+            manager.withhold(secrets_of(load_file(team)))
         self._is_unfinished = False
         self.note = ""
         """For people: that the saved file waits for a reload."""
@@ -48,21 +75,25 @@ class ConfigurationReloader:
 
         Raises NotConfigured for a mistake in it, StoreError or OSError when it cannot be taken over now.
         """
-        async with self._lock:
-            stamps = self._read_stamps()
-            try:
-                tables = await self._saved_tables()
-                new = await asyncio.to_thread(team_configuration.parse_configuration, self._supervisor.team, tables)
-                team_configuration.require_sound(new)
-            except NotConfigured as error:
-                self._stamps |= stamps
-                self.show_fault(str(error))
-                self._supervisor.publish()
-                raise
-            plan = await self._apply(self._keep_spawned_values(new, new.programs), "reload")
+        with self._publisher.show_reloading():
+            async with self._lock:
+                return await self._reload()
+
+    async def _reload(self) -> ReloadPlan:
+        stamps = self._read_stamps()
+        try:
+            tables = await self._saved_tables()
+            new = await asyncio.to_thread(team_configuration.parse_configuration, self._team, tables)
+            team_configuration.require_sound(new)
+        except NotConfigured as error:
             self._stamps |= stamps
-            self.show_fault("")
-            return plan
+            self.show_fault(str(error))
+            self._publisher.publish()
+            raise
+        plan = await self._apply(self._keep_spawned_values(new, new.programs), "reload")
+        self._stamps |= stamps
+        self.show_fault("")
+        return plan
 
     async def check_files(self) -> None:
         """Where a file of the configuration was changed, show it, and try again the workers that are held."""
@@ -76,18 +107,18 @@ class ConfigurationReloader:
                 # A file that was away for a moment is news also when it is back as it was.
                 self._is_unfinished = True
                 new = await self._load_immediate_changes()
-                if new.tables != self._supervisor.configuration.tables or self._blocked_names():
+                if new.tables != self.configuration.tables or self._blocked_names():
                     await self._apply(new, "a file was saved")
         except (TeamsupError, OSError) as error:
-            self._supervisor.troubles.begin(_SAVED, f"What was saved cannot be taken over: {error}")
+            self._troubles.begin(_SAVED, f"What was saved cannot be taken over: {error}")
         else:
             self._stamps |= stamps
             self._is_unfinished = False
-            self._supervisor.troubles.end(_SAVED)
+            self._troubles.end(_SAVED)
 
     async def _load_immediate_changes(self) -> TeamConfiguration:
         """Return what was accepted, with what counts of the saved file at once."""
-        team, accepted = self._supervisor.team, self._supervisor.configuration
+        team, accepted = self._team, self.configuration
         try:
             tables = await self._saved_tables()
             saved = await asyncio.to_thread(team_configuration.parse_configuration, team, tables)
@@ -107,14 +138,14 @@ class ConfigurationReloader:
 
     async def _saved_tables(self) -> dict[str, Any]:
         """Read the saved file. Its secrets are kept from others at once, also if the file is not taken over."""
-        tables = await asyncio.to_thread(load_file, self._supervisor.team)
-        self._supervisor.manager.saved_secrets = secrets_of(tables)
+        tables = await asyncio.to_thread(load_file, self._team)
+        self._manager.withhold(secrets_of(tables))
         return tables
 
     def _keep_spawned_values(self, new: TeamConfiguration, counting: Container[str]) -> TeamConfiguration:
         """What processes were given of their env_files goes on where a file is away, or does not count yet."""
         programs = dict(new.programs)
-        for name, worker in self._supervisor.manager.processes.items():
+        for name, worker in self._manager.processes.items():
             program = programs.get(name)
             if program is not None and (program.env_file_values is None or name not in counting):
                 programs[name] = replace(program, env_file_values=worker.spawned_program.env_file_values)
@@ -123,59 +154,68 @@ class ConfigurationReloader:
     def show_fault(self, fault: str, note: str = "") -> None:
         """Show what is wrong in teamsup.toml, or that it waits for a reload."""
         if not fault:
-            self._supervisor.troubles.end(_CAUSE)
+            self._troubles.end(_CAUSE)
         else:
-            holds_one = fault in (program.fault for program in self._supervisor.configuration.programs.values())
-            self._supervisor.troubles.begin(
-                _CAUSE, fault if holds_one else f"The saved teamsup.toml is not in use: {fault}"
-            )
+            holds_one = fault in (program.fault for program in self.configuration.programs.values())
+            self._troubles.begin(_CAUSE, fault if holds_one else f"The saved teamsup.toml is not in use: {fault}")
         if note and note != self.note:
-            self._supervisor.log(note)
+            self._log(note)
         self.note = "" if fault else note
 
     async def _apply(self, new: TeamConfiguration, why: str) -> ReloadPlan:
         """Prepare all that may fail, then switch."""
-        supervisor, old = self._supervisor, self._supervisor.configuration
+        manager, old = self._manager, self.configuration
         port = None if new.metrics_port == old.metrics_port else new.metrics_port
         with ExitStack() as undo:
             for program in new.programs.values():
-                if program.name not in supervisor.manager.processes:
-                    supervisor.logs.open(program.name, program.log_bytes, program.log_files)
-                    undo.callback(supervisor.logs.close_log, program.name)
-                    supervisor.logs.require_writable(program.name)
-            metrics = supervisor.metrics
+                if program.name not in manager.processes:
+                    self._logs.open(program.name, program.log_bytes, program.log_files)
+                    undo.callback(self._logs.close_log, program.name)
+                    self._logs.require_writable(program.name)
+            server = self._metrics.server
             if port is not None:
-                metrics = supervisor.open_metrics(port)
-                if metrics is not None:
-                    undo.callback(metrics.close)
-            await asyncio.to_thread(accepted_configuration.stage_accepted, supervisor.team, new)
-            await asyncio.to_thread(supervisor.enrollment.enroll, new)
-            accepted_configuration.activate_staged(supervisor.team)
+                server = self._metrics.open(port)
+                if server is not None:
+                    undo.callback(server.close)
+            await asyncio.to_thread(accepted_configuration.stage_accepted, self._team, new)
+            await asyncio.to_thread(self._enrollment.enroll, new)
+            accepted_configuration.activate_staged(self._team)
             undo.pop_all()
         held = self._blocked_names()
-        active = {worker.name for worker in supervisor.manager.processes.values() if worker.wanted} - held
-        given = {name: supervisor.manager.processes[name].spawned_program for name in old.programs}
+        active = {worker.name for worker in manager.processes.values() if worker.wanted} - held
+        given = {name: manager.processes[name].spawned_program for name in old.programs}
         plan = replace(plan_reload(given, new.programs, active, held), metrics_port=port)
         if plan != ReloadPlan() or why == "reload":
-            supervisor.log(f"{why}: {plan}")
-        supervisor.configuration = new
+            self._log(f"{why}: {plan}")
+        self.configuration = new
         for name in plan.stop:
-            supervisor.remove_worker(name)
-        supervisor.manager.configure(new.programs, {})
-        supervisor.manager.restart(*plan.restart)
-        supervisor.manager.start(*plan.start)
-        supervisor.publish()
-        await supervisor.replace_metrics(metrics)
+            manager.stop(name)
+            self._background.run(self._remove_when_ended(manager.processes[name]))
+        manager.configure(new.programs, {})
+        manager.restart(*plan.restart)
+        manager.start(*plan.start)
+        self._publisher.publish()
+        await self._metrics.replace(server, new.metrics_port)
         return plan
 
+    async def _remove_when_ended(self, worker: ManagedProcess) -> None:
+        """Forget a worker that is not configured any more, once its process has ended."""
+        await self._manager.wait_until_left(worker, *ALIVE, State.STOPPING)
+        if worker.name not in self.configuration.programs:
+            self._manager.processes.pop(worker.name, None)
+            self._logs.close_log(worker.name)
+            self._enrollment.mark_removed(worker.name)
+            self._publisher.schedule()
+
+    def _log(self, line: str) -> None:
+        self._logs.write(SUPERVISOR, line)
+
     def _blocked_names(self) -> set[str]:
-        return {
-            worker.name for worker in self._supervisor.manager.processes.values() if needs_configuration(worker.process)
-        }
+        return {worker.name for worker in self._manager.processes.values() if needs_configuration(worker.process)}
 
     def _read_stamps(self) -> dict[Path, FileStamp]:
-        programs = self._supervisor.configuration.programs.values()
-        files = {self._supervisor.team.configuration, *(file for program in programs for file in program.watched_files)}
+        programs = self.configuration.programs.values()
+        files = {self._team.configuration, *(file for program in programs for file in program.watched_files)}
         return {file: _read_stamp(file) for file in files}
 
 

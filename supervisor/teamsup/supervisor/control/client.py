@@ -5,7 +5,7 @@ from teamsup.hub.models import SUPERVISOR
 from teamsup.terminal.console import ask_once
 from teamsup.terminal.formatting import sanitize
 
-from ..state_file import require_running
+from ..team_lock import require_running
 
 WAIT_SECONDS_KEY = "seconds"
 """In the metadata of a request, for how long its sender wants the supervisor to wait for workers to be ready."""

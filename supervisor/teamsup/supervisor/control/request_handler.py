@@ -2,23 +2,24 @@
 
 import asyncio
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
-from teamsup.hub import Agent, CallerError, Delivery, Message, StoreError, TeamsupError
+from teamsup.hub import Agent, CallerError, Delivery, Message, MessageHub, StoreError, TeamsupError
 from teamsup.hub.models import NOT_CONFIGURED
 from teamsup.hub.validation import list_names, quote
 from teamsup.terminal.hints import command_hint
 
+from ..background import HubCaller
+from ..configuration.reloader import ConfigurationReloader
+from ..health.degradation import Troubles
 from ..health.readiness import describe_unready, is_not_configured, unready_reason
 from ..processes.lifecycle import State, has_succeeded
 from ..processes.managed_process import ManagedProcess
+from ..processes.process_manager import ProcessManager
 from ..state_file import WorkerState
+from ..status_publisher import StatusPublisher
 from .client import EXIT_CODE_KEY, WAIT_SECONDS_KEY, WorkersNotReady
-
-if TYPE_CHECKING:
-    from ..supervisor import Supervisor
 
 _DEFAULT_WAIT_SECONDS = 25.0
 _MAX_WAIT_SECONDS = 24 * 3600.0
@@ -26,125 +27,141 @@ _MAX_SUGGESTED_COMMANDS = 3
 """Of more workers than these the table of all is shown."""
 
 
-async def handle_request(supervisor: "Supervisor", delivery: Delivery, agents: Sequence[Agent]) -> None:
-    """Do what a message asks for, if its sender may, and say what became of that."""
-    message = delivery.message
-    if message.reply_to is not None:
-        await supervisor.call_hub(supervisor.hub.acknowledge, delivery)
-        return
-    people = [agent.name for agent in agents if agent.kind == "console"]
-    may_act = message.sender in (*people, *supervisor.configuration.operators)
-    try:
-        text = await _perform(supervisor, message, may_act=may_act)
-        error = {}
-    except CallerError as refused:
-        text, error = str(refused), {EXIT_CODE_KEY: refused.exit_code}
-    except Exception as failed:
-        text = f"That failed: {failed if isinstance(failed, TeamsupError | OSError) else repr(failed)}"
-        error = {EXIT_CODE_KEY: os.EX_IOERR if isinstance(failed, StoreError | OSError) else os.EX_SOFTWARE}
-        supervisor.log(text)
-    await supervisor.call_hub(
-        supervisor.hub.reply, delivery, text, message_type="error" if error else "message", metadata=error
-    )
+class RequestHandler:
+    """Does what messages ask the supervisor for, and answers them."""
 
+    def __init__(
+        self,
+        hub: MessageHub,
+        *,
+        caller: HubCaller,
+        manager: ProcessManager,
+        reloader: ConfigurationReloader,
+        publisher: StatusPublisher,
+        troubles: Troubles,
+        stopping: asyncio.Event,
+        log: Callable[[str], None],
+    ) -> None:
+        self._hub = hub
+        self._caller = caller
+        self._manager = manager
+        self._reloader = reloader
+        self._publisher = publisher
+        self._troubles = troubles
+        self._stopping = stopping
+        self._log = log
 
-async def _perform(supervisor: "Supervisor", message: Message, *, may_act: bool) -> str:
-    """Return what was done. Raises CallerError, or what reload() raises, when it was not."""
-    sender, words, seconds = message.sender, message.content.split(), _wait_seconds(message)
-    manager = supervisor.manager
-    match words:
-        case ["status"]:
-            itself = [f"supervisor: DEGRADED, {supervisor.troubles}"] if supervisor.troubles else []
-            return "\n".join(
-                [*itself, *(_describe_status(supervisor, worker) for worker in manager.processes.values())]
-            )
-        case ["reload"] | [("start" | "stop" | "restart"), _] if not may_act:
-            how = command_hint(supervisor.team, *words)
-            raise CallerError(f"{sender} may ask only for 'status'. A person may do this in a terminal: {how}")
-        case ["reload" | "start" | "stop" | "restart", *_] if supervisor.stopping.is_set():
-            raise CallerError("The team is being stopped.")
-        case ["reload"]:
-            supervisor.log(f"{sender} asked to reload")
-            plan = await supervisor.reload()
-            # Also who was started already because the file was saved.
-            begun = {*plan.start, *plan.restart, *manager.starting_names()}
-            await _wait_at_rest(supervisor, begun, seconds)
-            unready = await read_unready_reasons(supervisor)
-            if reasons := {name: reason for name, reason in unready.items() if name in begun}:
-                raise WorkersNotReady(f"{plan}. {_describe_unready(supervisor, reasons)}")
-            return str(plan)
-        case [("start" | "stop" | "restart") as verb, name] if name in supervisor.configuration.programs:
-            supervisor.log(f"{sender} asked to {verb} {name}")
-            return await _start_stop(supervisor, manager.processes[name], verb, seconds)
-        case [("start" | "stop" | "restart"), name]:
-            raise CallerError(
-                f"There is no worker {quote(name)}; there are {list_names([*supervisor.configuration.programs])}."
-            )
-    raise CallerError("I know 'status', 'start NAME', 'stop NAME', 'restart NAME' and 'reload'.")
+    async def handle_request(self, delivery: Delivery, agents: Sequence[Agent]) -> None:
+        """Do what a message asks for, if its sender may, and say what became of that."""
+        message = delivery.message
+        if message.reply_to is not None:
+            await self._caller.call(self._hub.acknowledge, delivery)
+            return
+        people = [agent.name for agent in agents if agent.kind == "console"]
+        may_act = message.sender in (*people, *self._reloader.configuration.operators)
+        try:
+            text = await self._perform(message, may_act=may_act)
+            error = {}
+        except CallerError as refused:
+            text, error = str(refused), {EXIT_CODE_KEY: refused.exit_code}
+        except Exception as failed:
+            text = f"That failed: {failed if isinstance(failed, TeamsupError | OSError) else repr(failed)}"
+            error = {EXIT_CODE_KEY: os.EX_IOERR if isinstance(failed, StoreError | OSError) else os.EX_SOFTWARE}
+            self._log(text)
+        await self._caller.call(
+            self._hub.reply, delivery, text, message_type="error" if error else "message", metadata=error
+        )
+
+    async def _perform(self, message: Message, *, may_act: bool) -> str:
+        """Return what was done. Raises CallerError, or what reload() raises, when it was not."""
+        sender, words, seconds = message.sender, message.content.split(), _wait_seconds(message)
+        manager = self._manager
+        match words:
+            case ["status"]:
+                itself = [f"supervisor: DEGRADED, {self._troubles}"] if self._troubles else []
+                return "\n".join([*itself, *(self._describe_status(worker) for worker in manager.processes.values())])
+            case ["reload"] | [("start" | "stop" | "restart"), _] if not may_act:
+                how = command_hint(self._hub.team, *words)
+                raise CallerError(f"{sender} may ask only for 'status'. A person may do this in a terminal: {how}")
+            case ["reload" | "start" | "stop" | "restart", *_] if self._stopping.is_set():
+                raise CallerError("The team is being stopped.")
+            case ["reload"]:
+                self._log(f"{sender} asked to reload")
+                plan = await self._reloader.reload()
+                # Also who was started already because the file was saved.
+                begun = {*plan.start, *plan.restart, *manager.starting_names()}
+                await self._wait_at_rest(begun, seconds)
+                unready = await self.read_unready_reasons()
+                if reasons := {name: reason for name, reason in unready.items() if name in begun}:
+                    raise WorkersNotReady(f"{plan}. {self._describe_unready(reasons)}")
+                return str(plan)
+            case [("start" | "stop" | "restart") as verb, name] if name in self._reloader.configuration.programs:
+                self._log(f"{sender} asked to {verb} {name}")
+                return await self._start_stop(manager.processes[name], verb, seconds)
+            case [("start" | "stop" | "restart"), name]:
+                known = list_names([*self._reloader.configuration.programs])
+                raise CallerError(f"There is no worker {quote(name)}; there are {known}.")
+        raise CallerError("I know 'status', 'start NAME', 'stop NAME', 'restart NAME' and 'reload'.")
+
+    async def _start_stop(self, worker: ManagedProcess, verb: str, seconds: float) -> str:
+        manager, name = self._manager, worker.name
+        match verb:
+            case "start":
+                manager.start(name)
+            case "stop":
+                manager.stop(name)
+            case "restart":
+                manager.restart(name)
+        await self._wait_at_rest([name], seconds)
+        # What it waits for is no part of its state, so its lifecycle has not published it.
+        self._publisher.publish()
+        if verb == "stop":
+            return f"{name} has ended." if worker.child is None else f"{name} is about to end."
+        if worker.child is not None and worker.process.state is State.RUNNING:
+            return f"{name} runs, pid {worker.child.pid}."
+        if has_succeeded(worker.process.state, worker.process.reason):
+            return f"{name} was started and has ended well."
+        state = manager.state_of(worker)
+        agents = await self._unconfigured_agents([state])
+        raise WorkersNotReady(self._describe_unready({name: unready_reason(state, agents.get(name))}))
+
+    async def _wait_at_rest(self, names: Iterable[str], seconds: float) -> None:
+        """Return when each of these runs, has ended or cannot go on, at the latest after so many seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._manager.wait_at_rest(names)
+
+    async def read_unready_reasons(self) -> dict[str, str]:
+        """Return why each worker that should run does not; not those that nobody has set up."""
+        workers = self._manager.unready_workers()
+        agents = await self._unconfigured_agents(workers)
+        return {
+            worker.name: unready_reason(worker, agents.get(worker.name))
+            for worker in workers
+            if not is_not_configured(worker, agents.get(worker.name))
+        }
+
+    async def _unconfigured_agents(self, workers: Sequence[WorkerState]) -> dict[str, Agent | None]:
+        """Return what those have said in the hub that are not configured. Of who cannot be read nothing is known."""
+        names = [worker.name for worker in workers if worker.reason == NOT_CONFIGURED]
+        find = self._hub.find_agent
+        return (await self._caller.call(lambda: {name: find(name) for name in names}) if names else None) or {}
+
+    def _describe_unready(self, reasons: Mapping[str, str]) -> str:
+        """Return why each of these does not run, and then the commands that show more."""
+        names = [[name] for name in reasons] if len(reasons) <= _MAX_SUGGESTED_COMMANDS else [[]]
+        return (
+            f"{describe_unready(reasons)} See: {'; '.join(command_hint(self._hub.team, 'ps', *each) for each in names)}"
+        )
+
+    def _describe_status(self, worker: ManagedProcess) -> str:
+        if degraded := self._publisher.degradation_of(worker):
+            return f"{worker.name}: DEGRADED, {degraded}"
+        reason = f", {worker.process.reason}" if worker.process.reason else ""
+        return f"{worker.name}: {worker.process.state}{reason}"
 
 
 def _wait_seconds(message: Message) -> float:
     """Return for how many seconds the sender wants us to wait for workers to be ready."""
     given = message.metadata.get(WAIT_SECONDS_KEY)
     return given if isinstance(given, float) and 0 <= given <= _MAX_WAIT_SECONDS else _DEFAULT_WAIT_SECONDS
-
-
-async def _start_stop(supervisor: "Supervisor", worker: ManagedProcess, verb: str, seconds: float) -> str:
-    manager, name = supervisor.manager, worker.name
-    match verb:
-        case "start":
-            manager.start(name)
-        case "stop":
-            manager.stop(name)
-        case "restart":
-            manager.restart(name)
-    await _wait_at_rest(supervisor, [name], seconds)
-    # What it waits for is no part of its state, so its lifecycle has not published it.
-    supervisor.publish()
-    if verb == "stop":
-        return f"{name} has ended." if worker.child is None else f"{name} is about to end."
-    if worker.child is not None and worker.process.state is State.RUNNING:
-        return f"{name} runs, pid {worker.child.pid}."
-    if has_succeeded(worker.process.state, worker.process.reason):
-        return f"{name} was started and has ended well."
-    state = manager.state_of(worker)
-    agents = await _unconfigured_agents(supervisor, [state])
-    raise WorkersNotReady(_describe_unready(supervisor, {name: unready_reason(state, agents.get(name))}))
-
-
-async def _wait_at_rest(supervisor: "Supervisor", names: Iterable[str], seconds: float) -> None:
-    """Return when each of these runs, has ended or cannot go on, at the latest after so many seconds."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await supervisor.manager.wait_at_rest(names)
-
-
-async def read_unready_reasons(supervisor: "Supervisor") -> dict[str, str]:
-    """Return why each worker that should run does not; not those that nobody has set up."""
-    workers = supervisor.manager.unready_workers()
-    agents = await _unconfigured_agents(supervisor, workers)
-    return {
-        worker.name: unready_reason(worker, agents.get(worker.name))
-        for worker in workers
-        if not is_not_configured(worker, agents.get(worker.name))
-    }
-
-
-async def _unconfigured_agents(supervisor: "Supervisor", workers: Sequence[WorkerState]) -> dict[str, Agent | None]:
-    """Return what those have said in the hub that are not configured. Of who cannot be read nothing is known."""
-    names = [worker.name for worker in workers if worker.reason == NOT_CONFIGURED]
-    find = supervisor.hub.find_agent
-    return (await supervisor.call_hub(lambda: {name: find(name) for name in names}) if names else None) or {}
-
-
-def _describe_unready(supervisor: "Supervisor", reasons: Mapping[str, str]) -> str:
-    """Return why each of these does not run, and then the commands that show more."""
-    names = [[name] for name in reasons] if len(reasons) <= _MAX_SUGGESTED_COMMANDS else [[]]
-    return f"{describe_unready(reasons)} See: {'; '.join(command_hint(supervisor.team, 'ps', *each) for each in names)}"
-
-
-def _describe_status(supervisor: "Supervisor", worker: ManagedProcess) -> str:
-    if degraded := supervisor.degradation_of(worker):
-        return f"{worker.name}: DEGRADED, {degraded}"
-    reason = f", {worker.process.reason}" if worker.process.reason else ""
-    return f"{worker.name}: {worker.process.state}{reason}"

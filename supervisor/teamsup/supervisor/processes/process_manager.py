@@ -49,7 +49,7 @@ class ProcessManager:
         self._by_pid: dict[int, ManagedProcess] = {}
         self._orphan_killer = OrphanKiller(self._log)
         self.processes: dict[str, ManagedProcess] = {}
-        self.saved_secrets: Mapping[str, Collection[str]] = {}
+        self._saved_secrets: Mapping[str, Collection[str]] = {}
         """Variables that the saved teamsup.toml names as secrets, and whose they are: also before a reload."""
         self._dependencies = Dependencies(self.processes)
 
@@ -66,6 +66,15 @@ class ProcessManager:
         self.processes = workers | {name: worker for name, worker in gone.items() if worker.is_active}
         self._dependencies = Dependencies(self.processes)
         self._reconsider_all()
+
+    def withhold(self, secrets: Mapping[str, Collection[str]]) -> None:
+        """Keep these variables from workers that they do not belong to; ``secrets`` are names and their owners."""
+        self._saved_secrets = secrets
+
+    @property
+    def withheld_variables(self) -> Collection[str]:
+        """The names of the variables that the saved teamsup.toml keeps from others."""
+        return self._saved_secrets.keys()
 
     def start(self, *names: str) -> None:
         """Have these run, and whatever they depend on."""
@@ -298,7 +307,7 @@ class ProcessManager:
         self._queue.add_event(worker, event, lambda _: self._record_crash(worker, None, event.reason), first=True)
 
     def _without_secrets(self, program: Program) -> Program:
-        saved = secrets_withheld_from(program.name, self.saved_secrets)
+        saved = secrets_withheld_from(program.name, self._saved_secrets)
         return replace(program, withheld_variables=tuple({*program.withheld_variables, *saved}))
 
     def _environment(self, program: Program, tag: str) -> dict[str, str]:

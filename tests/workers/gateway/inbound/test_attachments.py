@@ -13,9 +13,10 @@ from aiohttp import web
 from fake_discord import FakeDiscord
 from helpers.gateway_process import ALLOW_ANN, read_messages, running_gateway, wait_until_connected
 from teamsup.hub import MessageHub, Team
+from teamsup.workers.attached_files import remove_orphaned_files
 from teamsup.workers.gateway.access.policy import Author
 from teamsup.workers.gateway.inbound import attachments
-from teamsup.workers.gateway.inbound.attachments import remove_orphaned_files, sanitize_file_name
+from teamsup.workers.gateway.inbound.attachments import sanitize_file_name
 from teamsup.workers.gateway.message import Attachment, InboundMessage
 
 Join = Callable[..., MessageHub]

@@ -9,6 +9,8 @@ from teamsup.hub import CallerError, MessageHub
 from teamsup.terminal.formatting import sanitize
 from teamsup.terminal.hints import find_team
 
+from ..attached_files import remove_orphaned_files
+
 
 class ForgetNotConfirmed(CallerError):
     """It cannot be undone, so somebody has to say that it is meant."""
@@ -29,8 +31,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from ..gateway.inbound.attachments import remove_orphaned_files  # not for those who ask for help
-
     person = str(arguments.person)
     with MessageHub(find_team(arguments.team)) as hub:
         count = hub.count_messages_of(person)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from teamsup.config.secret_file import UnusableSecretFile, read_secret_file
 from teamsup.config.sections import GatewaySection
 from teamsup.hub import NotConfigured, OptionalNotConfigured
 
@@ -33,7 +34,7 @@ class BotToken:
         """Take what stands in its file now, and return whether that is another text. One of no use is left there."""
         try:
             text = "" if self._read is None else self._read()
-        except (OSError, ValueError, NotConfigured):
+        except UnusableSecretFile:
             return False  # it is being written
         if text == self.text or not text or not _is_usable(text):
             return False
@@ -98,19 +99,13 @@ def _read_token(access: GatewaySection) -> tuple[str, str, Callable[[], str] | N
             "No Discord token: set DISCORD_TOKEN and start the team again, or name a token_file under [gateway] in "
             "teamsup.toml and restart the gateway."
         )
-    named = access.token_file or f"{credentials}/discord_token"
+    named = access.token_file or "$CREDENTIALS_DIRECTORY/discord_token"
+    read = partial(_read_token_file, named)
     try:
-        file = Path(named).expanduser()
-        # systemd keeps its credentials from others by the folder they are in.
-        read = partial(_read_token_file, file, others_may=not access.token_file)
-        return str(file), read(), read
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = "it is not text" if isinstance(error, UnicodeError) else str(error)
-        raise NotConfigured(f"The Discord token in {named} cannot be read: {reason}.") from error
+        return named, read(), read
+    except UnusableSecretFile as error:
+        raise NotConfigured(f"The Discord token in {named} cannot be used: {error}.") from error
 
 
-def _read_token_file(file: Path, *, others_may: bool) -> str:
-    """Raises NotConfigured, OSError or ValueError."""
-    if not others_may and file.is_file() and file.stat().st_mode & 0o077:
-        raise NotConfigured(f"Others can read the Discord token in {file}: run chmod 600 on it.")
-    return file.read_text("utf-8").strip()
+def _read_token_file(named: str) -> str:
+    return read_secret_file(named).strip()

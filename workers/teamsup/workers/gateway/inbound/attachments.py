@@ -4,22 +4,18 @@ import asyncio
 import logging
 import os
 import re
-import shutil
-import time
 from collections.abc import Iterable
 from http import HTTPStatus
 from pathlib import Path
 
 import aiohttp
 
-from teamsup.hub import MessageHub
-
+from ...attached_files import attachment_folder
 from ..message import Attachment, InboundMessage
 
 _DOWNLOAD_SECONDS = 30.0
 _MAX_NAME_BYTES = 100  # bytes
 _READ_BYTES = 1 << 16
-_FOLDER = ("files", "discord")
 
 
 def sanitize_file_name(name: str) -> str:
@@ -36,7 +32,7 @@ async def download_attachments(heard: InboundMessage, team_folder: Path, most: i
     """A line about each attachment, of which those of up to ``most`` bytes are then in the team's folder."""
     if not heard.files:
         return []
-    folder = team_folder.joinpath(*_FOLDER, str(heard.snowflake))
+    folder = attachment_folder(team_folder) / str(heard.snowflake)
     names = _make_unique(sanitize_file_name(file.name) for file in heard.files)
     return list(
         await asyncio.gather(
@@ -71,21 +67,6 @@ async def _download_and_describe(file: Attachment, path: Path, most: int, log: l
         why = "its server is too slow" if isinstance(error, TimeoutError) else type(error).__name__
         return f"(attachment: {what}; could not be fetched: {why}; {file.url})"
     return f"(attachment: {what}; saved as {path}; {file.url})"
-
-
-def remove_orphaned_files(hub: MessageHub, *, at_least_seconds: float = 86_400) -> None:
-    """Remove the files of messages that the hub has forgotten; younger ones may be of a message that is just being
-    stored. Blocks."""
-    folder = hub.team.folder.joinpath(*_FOLDER)
-    before = time.time() - at_least_seconds
-    for each in folder.iterdir() if folder.is_dir() else ():
-        first = f"discord:{each.name}"
-        is_kept = hub.query(
-            "SELECT 1 FROM messages WHERE message_id = ? OR (message_id > ? AND message_id < ?) LIMIT 1",
-            (first, f"{first}:", f"{first};"),
-        )
-        if not is_kept and each.stat().st_mtime < before:
-            shutil.rmtree(each, ignore_errors=True)
 
 
 def _is_downloaded(path: Path, size: int) -> bool:

@@ -14,12 +14,13 @@ import discord
 from teamsup.config.sections import GatewaySection
 from teamsup.hub import CallerError, MessageHub, StoreError
 
+from ...attached_files import remove_orphaned_files
 from ..access import pairing
 from ..connection.calls import DiscordCalls, permanent_errors
 from ..connection.client import EventListener
 from ..ids import created_at
 from ..message import parse_message
-from . import attachments, catch_up
+from . import catch_up
 from . import channels as places
 from .catch_up import OpenChannel
 from .channel_queue import ChannelQueue, stop_queues
@@ -282,7 +283,7 @@ class Inbox:
 
     async def _remove_orphaned_files(self) -> None:
         try:
-            await asyncio.to_thread(attachments.remove_orphaned_files, self._hub)
+            await asyncio.to_thread(remove_orphaned_files, self._hub)
         except (OSError, StoreError) as error:
             self._log.error("old attachments are not removed: %s", error)
 

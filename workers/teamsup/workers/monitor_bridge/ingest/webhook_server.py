@@ -156,9 +156,9 @@ class WebhookServer:
             return _response(*refusal)
         if name not in self._kinds:
             return _response(404, "There is no source of this name.")
-        if (proof := self._secrets.auth_of(name)) is None:
+        if not self._secrets.is_known(name):
             return _retry_response("The secret of this source cannot be read here")
-        if not proof.accepts(request.headers.get("Authorization", ""), request.query):
+        if not self._secrets.accepts(name, request.headers.get("Authorization", ""), request.query):
             self._log_warning(name, "a request without the right secret was refused")
             return _response(401, "The secret is missing or wrong.", {"WWW-Authenticate": AUTH_CHALLENGE})
         if request.method not in ("POST", "PUT") and not (path and request.method in ("GET", "HEAD")):

@@ -1,0 +1,56 @@
+"""The server of metrics as the supervisor keeps it: on the configured port, or a trouble that says why not."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from teamsup.hub import MessageHub
+
+from .health.degradation import Troubles
+from .state_file import TeamState
+
+if TYPE_CHECKING:
+    from .metrics import MetricsServer
+
+_METRICS = "metrics"
+
+
+class MetricsEndpoint:
+    """At most one server; ``port`` is the configured one, 0 for none. ``state`` returns what is known of the team."""
+
+    def __init__(self, hub: MessageHub, troubles: Troubles, state: Callable[[], TeamState]) -> None:
+        self._hub = hub
+        self._troubles = troubles
+        self._state = state
+        self.server: MetricsServer | None = None
+
+    def open(self, port: int) -> "MetricsServer | None":
+        """Return a server on that port, which replace() puts to use; None for port 0. Raises OSError."""
+        if not port:
+            return None
+        from .metrics import MetricsServer  # few want it, and it takes a MiB
+
+        return MetricsServer(port, self._hub, self._state)
+
+    async def replace(self, server: "MetricsServer | None", port: int) -> None:
+        """Close the server of before, unless it is the same."""
+        old, self.server = self.server, server
+        if old is not None and old is not server:
+            await asyncio.to_thread(old.close)
+        if server is not None or not port:
+            self._troubles.end(_METRICS)
+
+    async def serve(self, port: int) -> None:
+        """Open a server on the port and use it."""
+        try:
+            await self.replace(self.open(port), port)
+        except OSError as error:
+            self._troubles.begin(_METRICS, f"No metrics on 127.0.0.1 port {port}: {error.strerror}.")
+
+    async def check(self, port: int) -> None:
+        """Serve again if the server has ended, or could not be opened."""
+        if self.server is not None and not self.server.is_alive:
+            await self.replace(None, port)
+            self._troubles.begin(_METRICS, "The server of metrics has ended.")
+        if _METRICS in self._troubles:
+            await self.serve(port)

@@ -1,0 +1,68 @@
+"""What the supervisor does on a signal."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable
+
+from teamsup.hub import TeamsupError
+
+from .background import BackgroundTasks
+from .processes.process_manager import ProcessManager
+
+# A signal that came twice at once, as from 'timeout' to the group and to us, is not a second request.
+_REPEATED_SIGNAL_SECONDS = 0.5
+
+
+class SignalHandler:
+    """SIGTERM and Ctrl-C end the team in order, a second Ctrl-C at once. SIGHUP reloads, unless the terminal has gone:
+    then it ends the team."""
+
+    def __init__(
+        self,
+        manager: ProcessManager,
+        stopping: asyncio.Event,
+        background: BackgroundTasks,
+        reload: Callable[[], Awaitable[object]],
+        log: Callable[[str], None],
+    ) -> None:
+        self._manager = manager
+        self._stopping = stopping
+        self._background = background
+        self._reload = reload
+        self._log = log
+        self._stop_requested_at = 0.0
+        # With nohup SIGHUP was ignored, and the terminal may go.
+        self._needs_terminal = _has_terminal() and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
+
+    def install(self) -> None:
+        """Handle signals on the running event loop."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.add_signal_handler(number, self._on_signal, number)
+        loop.add_signal_handler(signal.SIGCHLD, self._manager.reap)
+
+    def _on_signal(self, number: int) -> None:
+        if number == signal.SIGHUP and (not self._needs_terminal or _has_terminal()):
+            self._background.run(self._reload_or_log())
+        elif not self._stopping.is_set():
+            self._stopping.set()
+            self._stop_requested_at = time.monotonic()
+        elif number == signal.SIGINT and time.monotonic() - self._stop_requested_at > _REPEATED_SIGNAL_SECONDS:
+            self._manager.kill_all()
+
+    async def _reload_or_log(self) -> None:
+        try:
+            await self._reload()
+        except (TeamsupError, OSError) as error:
+            self._log(f"nothing was reloaded: {error}")
+
+
+def _has_terminal() -> bool:
+    """Return whether this process has a terminal that is still there."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True

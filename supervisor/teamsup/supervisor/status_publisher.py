@@ -1,0 +1,144 @@
+"""What is shown of the team while it runs: to ``ps``, to the service manager, and in the log once it is ready."""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from teamsup.hub import Agent, Team
+from teamsup.terminal.hints import command_hint
+
+from .health.degradation import Troubles, degradation_reason, format_status
+from .processes.managed_process import ManagedProcess
+from .processes.process_manager import ProcessManager
+from .sd_notify import ServiceNotifier
+from .state_file import TeamState, WorkerState, write_state
+from .team_lock import leave_word
+
+_PUBLISH_RATIO, _MAX_PUBLISH_SECONDS = 5.0, 0.5
+"""A change is shown after this many times the seconds that showing takes, and after at most so many seconds."""
+_STATE = "state"
+
+
+class StatusPublisher:
+    """Shows the team. ``on_publish`` is called with each scheduled publication."""
+
+    def __init__(
+        self,
+        team: Team,
+        manager: ProcessManager,
+        troubles: Troubles,
+        notifier: ServiceNotifier,
+        *,
+        log: Callable[[str], None],
+        on_publish: Callable[[], None],
+    ) -> None:
+        self._team = team
+        self._manager = manager
+        self._troubles = troubles
+        self._service_notifier = notifier
+        self._log = log
+        self._on_publish = on_publish
+        self._agents: Mapping[str, Agent] = {}
+        self._started_at = time.time()
+        self._started_monotonic = time.monotonic()
+        self._has_started = False
+        self._has_ended = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._publish_seconds = 0.0
+        self.ready = asyncio.Event()
+        """Set once no worker is starting any more."""
+        self.state = TeamState(os.getpid(), self._started_at, ())
+        """What was shown last."""
+
+    def schedule(self) -> None:
+        """Publish soon, all changes until then at once: the more workers there are, the longer it takes."""
+        if self._timer is None:
+            pause = min(_MAX_PUBLISH_SECONDS, _PUBLISH_RATIO * self._publish_seconds)
+            self._timer = asyncio.get_running_loop().call_later(pause, self._publish_scheduled)
+
+    def _publish_scheduled(self) -> None:
+        self._timer = None
+        if self._has_ended:
+            # Nothing can be written any more, and all has been shown.
+            return
+        begun = time.monotonic()
+        self._check_ready()
+        self.update_status()
+        self.publish()
+        self._on_publish()
+        self._publish_seconds = time.monotonic() - begun
+        if not self._manager.is_idle:
+            self.schedule()
+
+    def publish(self) -> None:
+        """Write the state of every worker for ``ps``, and for the next supervisor."""
+        self.state = TeamState(
+            os.getpid(),
+            self._started_at,
+            tuple(self._worker_states()),
+            self._has_ended,
+            str(self._troubles),
+            self._troubles.since,
+        )
+        try:
+            write_state(self._team, self.state)
+        except OSError as error:
+            self._troubles.begin(_STATE, f"'teamsup ps' shows old states, because they cannot be written: {error}.")
+            leave_word(self._team, str(self._troubles))
+        else:
+            if _STATE in self._troubles:
+                leave_word(self._team, "")
+            self._troubles.end(_STATE)
+
+    def publish_again(self) -> None:
+        """Publish if the last time has failed."""
+        if _STATE in self._troubles:
+            self.publish()
+
+    def publish_start(self) -> None:
+        """Note that all workers have been told to start."""
+        self._has_started = True
+        self._check_ready()
+
+    def publish_end(self) -> None:
+        """Write that the team has ended in order."""
+        self._has_ended = True
+        self.publish()
+
+    def set_agents(self, agents: Mapping[str, Agent]) -> None:
+        """Take over what the hub knows of the agents; it is shown with the next status."""
+        self._agents = agents
+
+    def update_status(self) -> None:
+        """Tell the service manager how the team is."""
+        self._service_notifier.status(self._status_line())
+
+    @contextmanager
+    def show_reloading(self) -> Iterator[None]:
+        """Tell the service manager that the configuration is being reloaded, and when that is over."""
+        self._service_notifier.reloading()
+        try:
+            yield
+        finally:
+            self._service_notifier.ready(self._status_line())
+
+    def degradation_of(self, worker: ManagedProcess) -> str:
+        """Return why a worker that runs cannot do its work; empty if it can."""
+        return degradation_reason(self._manager.state_of(worker), self._agents.get(worker.name), datetime.now(UTC))
+
+    def _check_ready(self) -> None:
+        if self.ready.is_set() or not self._has_started or self._manager.starting_names():
+            return
+        seconds = time.monotonic() - self._started_monotonic
+        self._log(f"ready in {seconds:.1f} s; talk to the team with: {command_hint(self._team, 'chat')}")
+        self._service_notifier.ready(self._status_line())
+        self.ready.set()
+
+    def _status_line(self) -> str:
+        return format_status([*self._worker_states()], self._agents, self._troubles, datetime.now(UTC))
+
+    def _worker_states(self) -> Iterator[WorkerState]:
+        return map(self._manager.state_of, self._manager.processes.values())

@@ -1,0 +1,149 @@
+"""The right to run a team, held by one supervisor: a lock in the team's folder that says who holds it.
+
+Its file also has room for a word of the supervisor, for when the disk is full.
+"""
+
+import fcntl
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+from teamsup.hub import CallerError, StoreUnavailable, Team
+from teamsup.hub.engines.sqlite.file_lock import try_lock
+from teamsup.terminal.hints import command_hint
+
+from .processes import orphans
+from .processes.process_identity import identity_of, send_signal
+
+_LOCK_BYTES, _WORD_BYTES = 200, 800
+
+
+class AlreadyRunning(CallerError):
+    """Another supervisor runs this team."""
+
+    exit_code = os.EX_TEMPFAIL
+
+
+class ForeignSupervisor(CallerError):
+    """The supervisor that runs this team is not a process of this system."""
+
+    exit_code = os.EX_UNAVAILABLE
+
+
+class NotRunning(CallerError):
+    """No supervisor runs this team."""
+
+    exit_code = 3
+
+
+def acquire_lock(team: Team) -> None:
+    """Take the right to run the team, until this process ends however it ends.
+
+    Raises AlreadyRunning, saying who holds the team.
+    """
+    # Somebody who only asks, in owner_pid(), has the lock for a moment too.
+    while (file := try_lock(_lock_path(team))) is None:
+        if (pid := owner_pid(team)) is not None:
+            raise AlreadyRunning(
+                f"Team {team.name!r} is run by pid {pid} already. "
+                f"See it with '{command_hint(team, 'ps')}', end it with '{command_hint(team, 'stop')}'."
+            )
+    os.ftruncate(file, 0)
+    # With room for a word that can be left also when the disk is full.
+    os.write(file, f"{os.getpid()}\n{identity_of(os.getpid())}\n".encode().ljust(_LOCK_BYTES + _WORD_BYTES))
+
+
+def reacquire_lock(team: Team) -> bool:
+    """Take the lock again if somebody has removed its file, and return whether that was so.
+
+    A folder that is away is not made.
+
+    Raises AlreadyRunning when another supervisor runs the team by now.
+    """
+    if owner_pid(team) == os.getpid() or not team.folder.is_dir():
+        return False
+    team.create()
+    acquire_lock(team)
+    return True
+
+
+def owner_pid(team: Team) -> int | None:
+    """Return the pid of the supervisor that runs the team now."""
+    held = _read_owner(team)
+    return None if held is None else held[0]
+
+
+def signal_owner(team: Team, number: signal.Signals) -> None:
+    """Send a signal to the supervisor that runs the team; nothing when it has ended meanwhile.
+
+    Raises ForeignSupervisor when that is not a process of this system: a lock may come from another container
+    or machine.
+    """
+    held = _read_owner(team)
+    if held is not None and not send_signal(*held, number) and _read_owner(team) == held:
+        raise ForeignSupervisor(
+            f"Team {team.name!r} is run by pid {held[0]} of another container or machine. Stop it where it was started."
+        )
+
+
+def _read_owner(team: Team) -> tuple[int, str] | None:
+    """Return the pid and the identity of the supervisor that runs the team now."""
+    try:
+        file = os.open(_lock_path(team), os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        pid, _, identity = os.read(file, _LOCK_BYTES).decode("ascii", "replace").partition("\n")
+        return (int(pid), identity.strip()) if pid.isdecimal() and int(pid) else None
+    finally:
+        os.close(file)
+    return None
+
+
+def owner_without_folder(team: Team) -> int | None:
+    """Return the pid of a supervisor that goes on while the team's folder, with the lock, is away."""
+    return None if team.folder.is_dir() else orphans.supervisor_of(team)
+
+
+def require_folder(team: Team) -> None:
+    """Raise StoreUnavailable if the team's folder is away while a supervisor waits for it: none may be made instead."""
+    if (pid := owner_without_folder(team)) is not None:
+        raise StoreUnavailable(describe_without_folder(team, pid))
+
+
+def describe_without_folder(team: Team, pid: int) -> str:
+    return f"{team.folder} is not there at present, but pid {pid} runs team {team.name!r}. Move or mount it back."
+
+
+def require_running(team: Team) -> None:
+    """Raise NotRunning, saying how to start it, unless a supervisor runs the team."""
+    if owner_pid(team) is None:
+        raise NotRunning(describe_not_running(team))
+
+
+def describe_not_running(team: Team) -> str:
+    return f"Team {team.name!r} is not running. Start it with: {command_hint(team, 'start')}"
+
+
+def leave_word(team: Team, trouble: str) -> None:
+    """Say in the lock's file what is wrong while the state cannot be written; empty: nothing.
+
+    That file has its place on the disk already. Where even this fails, old heartbeats tell.
+    """
+    # Not try_lock(): closing this descriptor must not end what another one holds, and with flock it does not.
+    with suppress(OSError), open(_lock_path(team), "r+b", buffering=0) as file:
+        os.pwrite(file.fileno(), trouble.encode()[:_WORD_BYTES].ljust(_WORD_BYTES), _LOCK_BYTES)
+
+
+def read_word(team: Team) -> str:
+    """Return what the supervisor that runs the team has left in the lock's file."""
+    with suppress(OSError), open(_lock_path(team), "rb", buffering=0) as file:
+        return os.pread(file.fileno(), _WORD_BYTES, _LOCK_BYTES).decode("utf-8", "ignore").strip()
+    return ""
+
+
+def _lock_path(team: Team) -> Path:
+    return team.folder / "supervisor.lock"

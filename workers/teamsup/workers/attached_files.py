@@ -1,0 +1,29 @@
+"""The files that people attach to their messages: where they are kept, and how they end with their message."""
+
+import shutil
+import time
+from pathlib import Path
+
+from teamsup.hub import MessageHub
+
+
+def attachment_folder(team_folder: Path) -> Path:
+    """Return the folder with one folder for each message on Discord, which has its number for a name."""
+    return team_folder / "files" / "discord"
+
+
+def remove_orphaned_files(hub: MessageHub, *, at_least_seconds: float = 86_400) -> None:
+    """Remove the files whose message the hub has forgotten. Blocks.
+
+    Keep those younger than ``at_least_seconds``: their message may not be stored yet.
+    """
+    folder = attachment_folder(hub.team.folder)
+    before = time.time() - at_least_seconds
+    for each in folder.iterdir() if folder.is_dir() else ():
+        first = f"discord:{each.name}"
+        is_kept = hub.query(
+            "SELECT 1 FROM messages WHERE message_id = ? OR (message_id > ? AND message_id < ?) LIMIT 1",
+            (first, f"{first}:", f"{first};"),
+        )
+        if not is_kept and each.stat().st_mtime < before:
+            shutil.rmtree(each, ignore_errors=True)
