@@ -4,24 +4,12 @@ import re
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
-from teamsup.hub.errors import InvalidName
 from teamsup.hub.models import SUPERVISOR
 from teamsup.hub.tables.agents import normalize_agent_name
 
-from .source_section import SourceSection, check_network, parse_address
-
-BUILTIN_WORKERS = ("user_comm", "monitor-bridge", "gateway")
-"""The workers that come with teamsup, in the order of starting."""
-
-
-def normalize_session_agent(name: str) -> str:
-    """The folded name of whom a Claude Code session may be. Raises InvalidName for a part of the team itself."""
-    folded = normalize_agent_name(name)
-    if folded in (*BUILTIN_WORKERS, SUPERVISOR):
-        raise InvalidName(f"{name!r} is a part of the team itself; choose another name.")
-    return folded
+from .source_section import check_network, parse_address
 
 
 @dataclass(frozen=True)
@@ -39,7 +27,7 @@ class TeamSection:
 
     def __post_init__(self) -> None:
         for agent in self.agents:
-            if normalize_agent_name(agent) in (*BUILTIN_WORKERS, SUPERVISOR):
+            if normalize_agent_name(agent) == SUPERVISOR:
                 raise ValueError(f"agents: {agent!r} is a worker's name")
         for agent in (*self.operators, *self.told_of_deaths):
             normalize_agent_name(agent)
@@ -312,22 +300,6 @@ class GatewaySection:
         if not 0 <= self.file_mib <= 500:
             raise ValueError("file_mib must be from 0 to 500")
 
-
-SECTION_CLASSES: dict[str, type[Any]] = {
-    "team": TeamSection,
-    "metrics": MetricsSection,
-    "monitor-bridge": MonitorSection,
-    "gateway": GatewaySection,
-    "user_comm": UserCommSection,
-}
-GROUP_CLASSES: dict[str, type[Any]] = {
-    "worker": WorkerSection,
-    "route": RouteSection,
-    "source": SourceSection,
-    "alert": AlertRouteSection,
-    "watchdog": WatchdogSection,
-}
-"""Sections of which there may be many, such as [worker.NAME]."""
 
 _SIZE_PATTERN = re.compile(r"(\d+(?:\.\d+)?)\s*([KMG]?)(?:i?B)?", re.IGNORECASE)
 

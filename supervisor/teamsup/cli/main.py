@@ -6,14 +6,12 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
+from teamsup.config.entry_points import find_entry_points, read_summary
 from teamsup.hub.errors import TeamsupError
 from teamsup.hub.team import Team
 from teamsup.terminal.formatting import sanitize
-
-if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
 
 COMMANDS = {
     "init": "write a commented teamsup.toml; with --claude, set up a project's Claude Code",
@@ -34,7 +32,10 @@ COMMANDS = {
     "watch": "print a line whenever something new waits for an agent, to wake its Claude Code",
 }
 _ENTRY_POINT_GROUP = "teamsup.commands"
-"""The entry points under which other packages bring commands of their own."""
+"""The entry points under which components bring commands: each is a module like those in commands/.
+
+``teamsup --help`` shows what the first line of its docstring says behind the colon, and imports none of them.
+"""
 
 _LOOK_THEMSELVES = ("ps", "doctor", "service")
 """These say in their own way that the team's folder is away."""
@@ -99,11 +100,11 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         if name == chosen:
             _load(command, name, importlib.import_module(f"teamsup.cli.commands.{name}"))
     if chosen not in COMMANDS:
-        for name, point in _plugin_commands().items():
-            command = subparsers.add_parser(name, help=_summarize(point.load()) if chosen is None else "")
+        for name, module in _plugin_commands().items():
+            command = subparsers.add_parser(name, help=read_summary(module) if chosen is None else "")
             _add_team(command)
             if name == chosen:
-                _load(command, name, point.load())
+                _load(command, name, importlib.import_module(module))
     return parser
 
 
@@ -116,19 +117,9 @@ def _load(command: argparse.ArgumentParser, name: str, module: Any) -> None:  # 
     command.set_defaults(run=module.run, looks_itself=name in _LOOK_THEMSELVES)
 
 
-def _plugin_commands() -> "dict[str, EntryPoint]":
-    """Found only when they are asked for: it takes as long as all else."""
-    from importlib.metadata import entry_points
-
-    return {point.name: point for point in entry_points(group=_ENTRY_POINT_GROUP) if point.name not in COMMANDS}
-
-
-def _summarize(module: Any) -> str:  # noqa: ANN401 - a module
-    """What a command is for: how it describes itself, up to the first stop."""
-    command = argparse.ArgumentParser()
-    module.add_arguments(command)
-    first = str(command.description).partition(".")[0].partition(":")[0]
-    return first[:1].lower() + first[1:]
+def _plugin_commands() -> dict[str, str]:
+    """Return the modules of commands that components bring, by command."""
+    return {name: module for name, module in find_entry_points(_ENTRY_POINT_GROUP).items() if name not in COMMANDS}
 
 
 class _Parser(argparse.ArgumentParser):

@@ -177,7 +177,7 @@ def check_configuration(team: Team, call: CommandHint) -> list[Finding]:
         hint = f"Mend it, then: {call('reload')}"
         return [Finding("configuration", Verdict.FAILED, str(error).rstrip("."), hint)]
     found = [Finding("configuration", Verdict.OK, f"{team.configuration} can be taken over")]
-    return [*found, *(_check_program(program, call) for program in programs if not program.is_builtin)]
+    return [*found, *(_check_program(program, call) for program in programs if not program.is_component)]
 
 
 def _check_program(program: Program, call: CommandHint) -> Finding:

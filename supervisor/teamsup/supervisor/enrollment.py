@@ -29,7 +29,7 @@ class WorkerEnrollment:
             for program in configuration.programs.values():
                 # Who sends no heartbeats may know nothing of the hub; its mailbox would fill up unread.
                 if program.heartbeat_seconds is not None:
-                    self._hub.enroll(program.name, "daemon" if program.is_builtin else "agent")
+                    self._hub.enroll(program.name, "daemon" if program.is_component else "agent")
             for name in configuration.agents:
                 self._hub.enroll(name)
 

@@ -8,6 +8,7 @@ from collections.abc import Coroutine, Mapping
 from contextlib import closing
 from datetime import UTC, datetime
 
+from teamsup.config.components import CommandHook
 from teamsup.hub import Agent, Delivery, MessageHub, Team
 from teamsup.hub.models import DEGRADED, NOT_CONFIGURED, OFFLINE, ONLINE, SUPERVISOR
 from teamsup.hub.wakeup.doorbell import Doorbell, Doorbells
@@ -18,8 +19,8 @@ from .configuration.reloader import ConfigurationReloader
 from .configuration.team_configuration import TeamConfiguration
 from .control.request_handler import RequestHandler
 from .enrollment import WorkerEnrollment
-from .health.alarm import OutageAlarm, describe_bridge_outage
-from .health.crash_notifier import MONITOR_BRIDGE, CrashNotifier
+from .health.alarm import OutageAlarm, describe_watcher_outage
+from .health.crash_notifier import CrashNotifier
 from .health.crashes import Crash
 from .health.degradation import Troubles, blocked_reason, is_optional
 from .health.health_monitor import MEMORY_CHECK_SECONDS, HealthMonitor
@@ -269,28 +270,28 @@ class Supervisor:
 
     def _collect_crashes(self, agents: Mapping[str, Agent]) -> None:
         """Put into words what is to be told of workers that crashed, or that run and cannot do their work."""
-        bridge = agents.get(MONITOR_BRIDGE)
-        is_watched = bridge is not None and bridge.is_present(datetime.now(UTC))
+        hook = self._configuration.command_hook
+        watching = None if hook is None else agents.get(hook.worker)
+        watcher = watching.name if watching is not None and watching.is_present(datetime.now(UTC)) else None
         workers = self._manager.processes.values()
         optional = {name for name, agent in agents.items() if is_optional(agent)}
-        self._crash_notifier.collect(workers, is_watched=is_watched, optional=optional)
+        self._crash_notifier.collect(workers, watcher=watcher, optional=optional)
         reasons = {worker.name: reason for worker in workers if (reason := self._publisher.degradation_of(worker))}
-        self._crash_notifier.track_degraded(reasons, is_watched=is_watched)
+        self._crash_notifier.track_degraded(reasons, is_watched=watcher is not None)
 
     async def _check_hub(self) -> None:
         await self._hub_monitor.check()
-        self._alarm.check(
-            self._describe_outage(), self._configuration.monitor_section, CHECK_SECONDS, self._command_environment
-        )
+        if (hook := self._configuration.command_hook) is not None:
+            self._alarm.check(self._describe_outage(hook), hook, CHECK_SECONDS, self._command_environment)
 
-    def _describe_outage(self) -> str:
+    def _describe_outage(self, hook: CommandHook) -> str:
         """Return why people hear of no alerts, as a sentence; empty while they do, or are not to."""
         if self._hub_monitor.outage_seconds:
             return f"{self._team.database} takes no writes. {self.troubles}".strip()
         if self._stopping.is_set():
             return ""
-        bridge = self._manager.processes.get(MONITOR_BRIDGE)
-        return describe_bridge_outage(bridge, self._configuration.monitor_section.act_seconds, time.monotonic())
+        watcher = self._manager.processes.get(hook.worker)
+        return describe_watcher_outage(watcher, hook.after_seconds, time.monotonic())
 
     def _command_environment(self) -> dict[str, str]:
         accepted = {name for each in self._configuration.programs.values() for name in each.withheld_variables}

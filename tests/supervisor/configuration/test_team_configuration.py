@@ -92,7 +92,7 @@ def test_the_values_of_an_env_file_are_shown_nowhere(team: Team) -> None:
         ("worker = 3\n", "worker must be a section"),
         ("[worker]\nown = 3\n", "worker.own must be a section"),
         ('[worker.own]\ncommand = "run it"\n', "[worker.own] command must be a list"),
-        ('[worker.gateway]\ncommand = ["x"]\n', "this worker comes with teamsup"),
+        ('[worker.gateway]\ncommand = ["x"]\n', "this worker is installed with its own"),
         ('[worker.supervisor]\ncommand = ["x"]\n', "that name is the supervisor's own"),
         ('[worker."a b"]\ncommand = ["x"]\n', "a b"),
         ('[worker.own]\ncommand = ["x"]\n[worker.OWN]\ncommand = ["y"]\n', "two [worker.NAME] sections"),

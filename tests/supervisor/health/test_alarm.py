@@ -11,11 +11,11 @@ import pytest
 
 from helpers.custom_workers import SLEEP_CODE, hold_write_lock, wait_for_log_line, wait_for_state, worker_section
 from helpers.support import TeamsupCommand, eventually
-from teamsup.config.sections import MonitorSection
+from teamsup.config.components import CommandHook
 from teamsup.hub import Team
 from teamsup.supervisor.configuration.team_configuration import Program
 from teamsup.supervisor.health import alarm
-from teamsup.supervisor.health.alarm import OutageAlarm, describe_bridge_outage
+from teamsup.supervisor.health.alarm import OutageAlarm, describe_watcher_outage
 from teamsup.supervisor.processes.lifecycle import Process, State
 from teamsup.supervisor.processes.managed_process import ManagedProcess
 
@@ -72,7 +72,7 @@ def test_a_command_that_fails_is_run_again_and_one_that_was_well_is_not(
     monkeypatch.setattr(alarm, "_MIN_OUTAGE_SECONDS", 0.0)
     monkeypatch.setattr(alarm, "_RETRY_SECONDS", 0.0)
     script = f"echo x >> {tmp_path / 'runs'}; [ $(wc -l < {tmp_path / 'runs'}) = 2 ]"
-    command = MonitorSection(command=("sh", "-c", script), act_seconds=1)
+    command = CommandHook("monitor-bridge", ("sh", "-c", script), after_seconds=1)
     lines: list[str] = []
 
     async def outage() -> None:
@@ -107,7 +107,7 @@ def test_monitor_bridge_works_when_it_runs_steadily_or_is_not_wanted(
 ) -> None:
     bridge = ManagedProcess(Program("monitor-bridge", ("x",)), wanted=wanted, process=process)
 
-    assert describe_bridge_outage(bridge, act_seconds=20, now=100.0) == trouble
+    assert describe_watcher_outage(bridge, after_seconds=20, now=100.0) == trouble
 
 
 def test_a_secret_is_kept_from_others_as_soon_as_a_saved_file_names_it_though_that_is_refused(

@@ -56,7 +56,7 @@ class NotifierSetup:
     ) -> tuple[list[str], list[str]]:
         """What people and lead have been told after so many seconds."""
         self._clock.now += seconds
-        self._news.collect(self.members.values(), is_watched=is_watched, optional=optional)
+        self._news.collect(self.members.values(), watcher="monitor-bridge" if is_watched else None, optional=optional)
         self._news.send_pending(["user_comm", "lead"])
         return read(self.people), read(self.lead)
 

@@ -227,7 +227,7 @@ def test_what_was_answered_with_200_survives_a_kill_at_any_moment(begin: Callabl
     assert set(stored) <= {each["title"] for each in bridge.alerts()}
 
 
-def test_the_last_resort_is_a_command(begin: Callable[..., Bridge], tmp_path: Path) -> None:
+def test_the_command_hook_is_a_command(begin: Callable[..., Bridge], tmp_path: Path) -> None:
     told = tmp_path / "told"
     script = f'(cat; echo "$TEAMSUP_SEVERITY $TEAMSUP_TITLE") > {told}.part; mv {told}.part {told}'
     bridge = begin(f"act_seconds = 1\ncommand = {json.dumps(['sh', '-c', script])}\n")

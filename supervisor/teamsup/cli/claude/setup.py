@@ -11,7 +11,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from teamsup.config.sections import normalize_session_agent
+from teamsup.config.components import normalize_session_agent
 from teamsup.hub import InvalidName, MessageHub, Team
 from teamsup.hub.validation import list_names, quote
 from teamsup.terminal.formatting import sanitize

@@ -6,8 +6,9 @@ import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from teamsup.config.components import component_names
 from teamsup.config.loader import Config
-from teamsup.config.sections import BUILTIN_WORKERS, TeamSection
+from teamsup.config.sections import TeamSection
 from teamsup.hub import Agent, CallerError, MessageHub, Team, UnknownRecipient
 from teamsup.hub.models import SUPERVISOR
 from teamsup.hub.validation import list_names, quote
@@ -101,5 +102,5 @@ def _require_unused(team: Team, found: Agent) -> None:
         raise AgentInUse(f"{found.name} is here. Add --yes to forget it until it takes part again.")
     settings = Config(team)
     agents = (name.strip().lower() for name in settings.section("team", TeamSection).agents)
-    if found.name in {*BUILTIN_WORKERS, *settings.names_of("worker"), *agents}:
+    if found.name in {*component_names(), *settings.names_of("worker"), *agents}:
         raise AgentInUse(f"{found.name} is configured, and comes back with the next start. Add --yes to forget it now.")

@@ -4,7 +4,7 @@ import argparse
 import gc
 import os
 
-from teamsup.config.sections import normalize_session_agent
+from teamsup.config.components import normalize_session_agent
 from teamsup.hub import MessageHub, Team
 
 from ..arguments import add_agent

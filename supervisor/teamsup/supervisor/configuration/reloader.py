@@ -1,6 +1,6 @@
 """A changed configuration: taken over as a whole, or refused as a whole. Also: what a file that was saved changes.
 
-A saved teamsup.toml counts at the next reload. Two exceptions need no reload: the sections that user_comm reads by
+A saved teamsup.toml counts at the next reload. Two exceptions need no reload: the sections that a component follows by
 itself, and the sections of a worker that is held until its configuration changes.
 """
 
@@ -30,7 +30,6 @@ from . import accepted_configuration, team_configuration
 from .reload_plan import ReloadPlan, plan_reload
 from .team_configuration import TeamConfiguration, secrets_of
 
-_SELF_RELOADING_WORKER = "user_comm"
 _CAUSE, _SAVED = "configuration", "saved configuration"
 
 FileStamp = tuple[int, ...] | None
@@ -125,9 +124,8 @@ class ConfigurationReloader:
         except NotConfigured as error:
             self.show_fault(str(error))
             return accepted
-        at_once = {_SELF_RELOADING_WORKER, *self._blocked_names()} - {
-            name for name, each in saved.programs.items() if each.fault
-        }
+        follows = filter(team_configuration.follows_sections, saved.programs)
+        at_once = {*follows, *self._blocked_names()} - {name for name, each in saved.programs.items() if each.fault}
         taken = accepted_configuration.replace_sections(at_once & saved.programs.keys(), tables, accepted.tables)
         how = command_hint(team, "reload")
         waits = not accepted_configuration.is_equivalent(tables, taken)

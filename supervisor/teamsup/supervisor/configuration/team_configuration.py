@@ -1,4 +1,4 @@
-"""What the supervisor runs, from teamsup.toml and the workers that come with teamsup."""
+"""What the supervisor runs: the components that are installed, and the programs of [worker.NAME] in teamsup.toml."""
 
 import graphlib
 import signal
@@ -8,19 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from teamsup.config.components import CommandHook, Component, installed_components
 from teamsup.config.loader import Config, load_file
-from teamsup.config.sections import (
-    BUILTIN_WORKERS,
-    GROUP_CLASSES,
-    SECTION_CLASSES,
-    GatewaySection,
-    MetricsSection,
-    MonitorSection,
-    TeamSection,
-    WorkerSection,
-    parse_size,
-)
-from teamsup.config.source_section import SourceSection, check_sources
+from teamsup.config.sections import MetricsSection, TeamSection, WorkerSection, parse_size
 from teamsup.hub import CallerError, NotConfigured, Team
 from teamsup.hub.models import PRESENCE_TIMEOUT_SECONDS, SUPERVISOR
 from teamsup.hub.tables.agents import normalize_agent_name
@@ -28,24 +18,8 @@ from teamsup.hub.tables.agents import normalize_agent_name
 from ..processes.lifecycle import ProcessPolicy, RestartPolicy
 from .env_file import UnusableEnvFile, Variables, read_env_file
 
-_WORKER_MODULES = {
-    "user_comm": "teamsup.workers.user_comm.user_comm_daemon",
-    "monitor-bridge": "teamsup.workers.monitor_bridge.bridge",
-    "gateway": "teamsup.workers.gateway.discord_gateway",
-}
-_SECTION_OWNERS = {
-    "user_comm": "user_comm",
-    "route": "user_comm",
-    "monitor-bridge": "monitor-bridge",
-    "source": "monitor-bridge",
-    "alert": "monitor-bridge",
-    "watchdog": "monitor-bridge",
-    "gateway": "gateway",
-}
-"""Which of teamsup's own workers each section is about."""
+_OWN_SECTIONS = ("team", "metrics", "worker")
 _HEALTHY_SECONDS = 60.0
-# Discord allows a bot a thousand logins a day and then takes its token away.
-_HEALTHY_SECONDS_OF = {"gateway": 300.0}
 _FIRST_HEARTBEAT_SECONDS = 60.0
 _READY_AFTER_SECONDS = 1.0
 
@@ -73,11 +47,13 @@ class Program:
     log_bytes: int = 10 * 2**20
     log_files: int = 3
     worker_settings: tuple[object, ...] = ()
-    """All that teamsup's own worker reads in teamsup.toml at its start."""
+    """All that a component reads in teamsup.toml at its start."""
     watched_files: tuple[Path, ...] = ()
     """Those that it reads at its start besides the configuration: a change of one lets it be tried again."""
     fault: str = ""
     """What a person has to mend in its sections before it can start; empty: nothing."""
+    is_component: bool = False
+    """Whether it is one of the installed components, which all know the hub and send heartbeats."""
 
     @property
     def spawn_settings(self) -> tuple[object, ...]:
@@ -96,10 +72,6 @@ class Program:
         values = self.env_file_values
         return self.spawn_settings != old.spawn_settings or (values is not None and values != old.env_file_values)
 
-    @property
-    def is_builtin(self) -> bool:
-        return self.name in BUILTIN_WORKERS
-
 
 @dataclass(frozen=True)
 class TeamConfiguration:
@@ -108,7 +80,8 @@ class TeamConfiguration:
     notify_on_crash: tuple[str, ...]
     keep_seconds: float
     metrics_port: int
-    monitor_section: MonitorSection
+    command_hook: CommandHook | None
+    """What to run when the team cannot tell people of problems; None: no worker watches the team."""
     programs: Mapping[str, Program]
     """By name, each behind those it depends on."""
     tables: Mapping[str, Any] = field(repr=False)
@@ -140,7 +113,9 @@ def parse_configuration(team: Team, tables: Mapping[str, Any]) -> TeamConfigurat
     Raises NotConfigured, saying what is wrong where, for what concerns all.
     """
     settings = Config(team, tables)
-    settings.check_section_names([*SECTION_CLASSES, *GROUP_CLASSES])
+    components = installed_components()
+    owners = section_owners()
+    settings.check_section_names([*_OWN_SECTIONS, *owners])
     section = settings.section("team", TeamSection)
     port = settings.section("metrics", MetricsSection).port
     try:
@@ -150,23 +125,21 @@ def parse_configuration(team: Team, tables: Mapping[str, Any]) -> TeamConfigurat
         if SUPERVISOR in written:
             raise ValueError(f"[worker.{SUPERVISOR}]: that name is the supervisor's own")
         for agent in section.agents:
-            if normalize_agent_name(agent) in written:
+            if normalize_agent_name(agent) in (*written, *components):
                 raise ValueError(f"[team] agents: {agent!r} is a worker's name")
     except (ValueError, CallerError) as error:
         raise NotConfigured(f"{settings.path}: {str(error).rstrip('.')}.") from error
-    faults = _faults_of_builtin_workers(settings)
-    sound = Config(
-        team, {key: table for key, table in settings.tables.items() if _SECTION_OWNERS.get(key) not in faults}
-    )
+    faults = _faults_of_components(settings)
+    sound = Config(team, {key: table for key, table in settings.tables.items() if owners.get(key) not in faults})
     secrets = secrets_of(tables)
     programs = []
-    for name in dict.fromkeys((*BUILTIN_WORKERS, *written)):
+    for name in dict.fromkeys((*components, *written)):
         try:
             _check_environment(name, tables.get("worker", {}).get(written.get(name)))
             worker = sound.subsection("worker", written[name], WorkerSection) if name in written else WorkerSection()
-            program = _program(name, worker, sound, section, team)
+            program = _program(name, components.get(name), worker, sound, section, team)
         except (ValueError, CallerError) as error:
-            program = Program(name, (), fault=_describe_fault(settings, error))
+            program = Program(name, (), fault=_describe_fault(settings, error), is_component=name in components)
         withheld = secrets_withheld_from(name, secrets)
         programs.append(replace(program, withheld_variables=withheld, fault=faults.get(name) or program.fault))
     return TeamConfiguration(
@@ -175,7 +148,7 @@ def parse_configuration(team: Team, tables: Mapping[str, Any]) -> TeamConfigurat
         notify_on_crash=tuple(normalize_agent_name(agent) for agent in section.told_of_deaths),
         keep_seconds=section.keep_days * 86400,
         metrics_port=port,
-        monitor_section=_monitor_section(settings),
+        command_hook=_find_command_hook(settings),
         programs=_in_start_order(programs, settings),
         tables=tables,
         sound_tables=sound.tables,
@@ -189,17 +162,32 @@ def _check_environment(name: str, worker: object) -> None:
         raise ValueError(f"[worker.{name}] environment cannot be read. Mend the file")
 
 
+def section_owners() -> dict[str, str]:
+    """Return the sections that are about one component, each with its name."""
+    return {section: each.name for each in installed_components().values() for section in each.section_names}
+
+
 def owned_sections(name: str) -> tuple[str, ...]:
-    """The sections that are about this worker, besides [worker.NAME]."""
-    return tuple(section for section, owner in _SECTION_OWNERS.items() if owner == name)
+    """Return the sections that are about this worker, besides [worker.NAME]."""
+    component = installed_components().get(name)
+    return () if component is None else component.section_names
 
 
-def _monitor_section(settings: Config) -> MonitorSection:
-    """Return [monitor-bridge] for the supervisor's own use, also when the sections beside it have a mistake."""
-    try:
-        return settings.section("monitor-bridge", MonitorSection)
-    except NotConfigured:
-        return MonitorSection()
+def follows_sections(name: str) -> bool:
+    """Return whether this worker follows its sections by itself."""
+    component = installed_components().get(name)
+    return component is not None and component.follows_sections
+
+
+def _find_command_hook(settings: Config) -> CommandHook | None:
+    """Return it also when another section of its component has a mistake."""
+    for component in installed_components().values():
+        if component.command_hook is not None:
+            try:
+                return component.command_hook(settings)
+            except NotConfigured:
+                return CommandHook(component.name)
+    return None
 
 
 def secrets_of(tables: Mapping[str, Any]) -> dict[str, set[str]]:
@@ -207,11 +195,10 @@ def secrets_of(tables: Mapping[str, Any]) -> dict[str, set[str]]:
 
     Also those that a section names that has a mistake: they are secrets as well.
     """
-    owners = {"DISCORD_TOKEN": {"gateway"}}
-    sources = tables.get("source")
-    for source in sources.values() if isinstance(sources, Mapping) else ():
-        if isinstance(source, Mapping) and isinstance(name := source.get("secret_variable"), str) and name:
-            owners.setdefault(name, set()).add("monitor-bridge")
+    owners: dict[str, set[str]] = {}
+    for component in installed_components().values():
+        for variable in (*component.secret_variables, *component.read_keys(tables, component.secret_keys)):
+            owners.setdefault(variable, set()).add(component.name)
     return owners
 
 
@@ -220,20 +207,20 @@ def secrets_withheld_from(name: str, secrets: Mapping[str, Collection[str]]) -> 
     return tuple(secret for secret, owners in secrets.items() if name not in owners)
 
 
-def _faults_of_builtin_workers(settings: Config) -> dict[str, str]:
-    """What is wrong in the sections of teamsup's own workers, by worker."""
+def _faults_of_components(settings: Config) -> dict[str, str]:
+    """Return what is wrong with components or their sections, by component."""
     faults: dict[str, str] = {}
-    for section, owner in _SECTION_OWNERS.items():
+    for component in installed_components().values():
+        if component.fault:
+            faults[component.name] = component.fault
+            continue
         try:
-            if section in GROUP_CLASSES:
-                settings.sections_of(section, GROUP_CLASSES[section])
-            else:
-                settings.section(section, SECTION_CLASSES[section])
-            if section == "source":
-                listen = settings.section("monitor-bridge", MonitorSection).listen
-                check_sources(listen, settings.sections_of("source", SourceSection))
+            component.check_sections(settings)
         except (ValueError, CallerError) as error:
-            faults.setdefault(owner, _describe_fault(settings, error))
+            faults[component.name] = _describe_fault(settings, error)
+        except Exception as error:
+            # A mistake in one component's own checks must not keep the others from running.
+            faults[component.name] = f"{component.name} cannot check its sections: {type(error).__name__}: {error}."
     return faults
 
 
@@ -241,20 +228,27 @@ def _describe_fault(settings: Config, error: Exception) -> str:
     return str(error) if isinstance(error, NotConfigured) else f"{settings.path}: {str(error).rstrip('.')}."
 
 
-def _program(name: str, section: WorkerSection, settings: Config, team_section: TeamSection, team: Team) -> Program:
+def _program(
+    name: str,
+    component: Component | None,
+    section: WorkerSection,
+    settings: Config,
+    team_section: TeamSection,
+    team: Team,
+) -> Program:
     """Raises ValueError, naming the section."""
     label = f"[worker.{name}]"
-    ours = name in BUILTIN_WORKERS
-    if ours and section.command:
-        raise ValueError(f"{label} command: this worker comes with teamsup; give yours another name")
-    if not ours and not section.command:
+    if component is not None and section.command:
+        raise ValueError(f"{label} command: this worker is installed with its own; give yours another name")
+    if component is None and not section.command:
         raise ValueError(f'{label} needs a command, such as command = ["python", "bot.py"]')
-    heartbeat = section.heartbeat_seconds or (PRESENCE_TIMEOUT_SECONDS if ours else None)
+    heartbeat = section.heartbeat_seconds or (None if component is None else PRESENCE_TIMEOUT_SECONDS)
+    healthy = _HEALTHY_SECONDS if component is None else component.healthy_seconds
     stays_up = section.start_seconds or _READY_AFTER_SECONDS
     env_file = _path(label, "env_file", section.env_file, team) if section.env_file else None
     return Program(
         name=name,
-        command=(sys.executable, "-m", _WORKER_MODULES[name], "--team", team.name) if ours else section.command,
+        command=section.command if component is None else _command_of(component, team),
         directory=_path(label, "directory", section.directory, team),
         environment=tuple(section.environment.items()),
         env_file=env_file,
@@ -264,8 +258,8 @@ def _program(name: str, section: WorkerSection, settings: Config, team_section: 
             restart=RestartPolicy(section.restart),
             ready_after=stays_up if heartbeat is None else None,
             stop_seconds=section.stop_seconds or team_section.stop_seconds,
-            healthy_seconds=_HEALTHY_SECONDS_OF.get(name, _HEALTHY_SECONDS),
-            backoff_max=_HEALTHY_SECONDS_OF.get(name, _HEALTHY_SECONDS),
+            healthy_seconds=healthy,
+            backoff_max=healthy,
         ),
         start_seconds=section.start_seconds or _FIRST_HEARTBEAT_SECONDS,
         heartbeat_seconds=heartbeat,
@@ -274,34 +268,30 @@ def _program(name: str, section: WorkerSection, settings: Config, team_section: 
         memory_max=parse_size("memory_max", section.memory_max) if section.memory_max else None,
         log_bytes=parse_size("log_max", section.log_max),
         log_files=section.log_files,
-        watched_files=tuple(_watched_files(name, env_file, settings, team)),
-        worker_settings=_builtin_settings(name, settings, team_section) if ours else (),
+        watched_files=tuple(_watched_files(component, env_file, settings, team)),
+        worker_settings=() if component is None else _settings_of(component, settings, team_section),
+        is_component=component is not None,
     )
 
 
-def _builtin_settings(name: str, settings: Config, team_section: TeamSection) -> tuple[object, ...]:
-    # user_comm follows its sections by itself.
-    own = () if name == "user_comm" else owned_sections(name)
-    several = [
-        tuple(settings.sections_of(section, GROUP_CLASSES[section]).items())
-        if section in GROUP_CLASSES
-        else settings.section(section, SECTION_CLASSES[section])
-        for section in own
-    ]
-    return team_section.unread_seconds, *several
+def _command_of(component: Component, team: Team) -> tuple[str, ...]:
+    if isinstance(component.command, str):
+        return sys.executable, "-m", component.command, "--team", team.name
+    return component.command
 
 
-def _watched_files(name: str, env_file: Path | None, settings: Config, team: Team) -> Iterator[Path]:
+def _settings_of(component: Component, settings: Config, team_section: TeamSection) -> tuple[object, ...]:
+    own = () if component.follows_sections else component.read_sections(settings)
+    return team_section.unread_seconds, *own
+
+
+def _watched_files(component: Component | None, env_file: Path | None, settings: Config, team: Team) -> Iterator[Path]:
     if env_file is not None:
         yield env_file
-    named = []
-    if name == "gateway":
-        named = [settings.section("gateway", GatewaySection).token_file]
-    elif name == "monitor-bridge":
-        named = [source.secret_file for source in settings.sections_of("source", SourceSection).values()]
-    for text in named:
-        if text and not text.startswith("$"):
-            yield _path(f"[{name}]", "file", text, team)
+    if component is not None:
+        for text in component.read_keys(settings.tables, component.file_keys):
+            if not text.startswith("$"):
+                yield _path(f"[{component.name}]", "file", text, team)
 
 
 def _path(label: str, key: str, name: str, team: Team) -> Path:

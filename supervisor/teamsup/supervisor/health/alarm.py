@@ -1,4 +1,4 @@
-"""Runs the command of last resort when the team itself cannot tell anybody: its hub or monitor-bridge fails."""
+"""Runs the command of last resort when the team cannot tell anybody: its hub, or the worker that watches it, fails."""
 
 import asyncio
 import subprocess
@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from teamsup.config.sections import MonitorSection
+from teamsup.config.components import CommandHook
 from teamsup.hub import Team
 from teamsup.terminal.command_hook import team_variables
 from teamsup.terminal.formatting import format_duration
@@ -16,6 +16,7 @@ from ..processes.lifecycle import State
 from ..processes.managed_process import ManagedProcess
 from ..processes.resource_limits import restore_limits
 
+_HOOK_COMMAND = (sys.executable, "-m", "teamsup.terminal.command_hook")
 _MAX_INTERVAL_RATIO = 1.5
 _MIN_OUTAGE_SECONDS = 10.0
 """A start may take so long."""
@@ -37,9 +38,9 @@ class OutageAlarm:
         self._task: asyncio.Task[None] | None = None
 
     def check(
-        self, reason: str, section: MonitorSection, usual: float, environment: Callable[[], Mapping[str, str]]
+        self, reason: str, command_hook: CommandHook, usual: float, environment: Callable[[], Mapping[str, str]]
     ) -> None:
-        """Run the command once an outage has been observed for ``act_seconds``, and once only unless it fails.
+        """Run the command once an outage has been observed for ``after_seconds``, and once only unless it fails.
 
         ``reason`` is a sentence, empty when all is well; ``usual`` is the time between two looks in seconds.
         """
@@ -49,36 +50,40 @@ class OutageAlarm:
             self._outage_seconds, self._has_run = 0.0, False
             return
         self._outage_seconds += passed
-        patience = max(section.act_seconds, _MIN_OUTAGE_SECONDS)
-        if not section.command or self._has_run or self._outage_seconds < patience or now < self._retry_at:
+        patience = max(command_hook.after_seconds, _MIN_OUTAGE_SECONDS)
+        if not command_hook.command or self._has_run or self._outage_seconds < patience or now < self._retry_at:
             return
         self._has_run = True
-        self._task = asyncio.create_task(self._run_or_retry(reason, section, environment()))
+        self._task = asyncio.create_task(self._run_or_retry(reason, command_hook, environment()))
 
     async def wait(self) -> None:
         """Return once no command runs that was begun."""
         if self._task is not None:
             await self._task
 
-    async def _run_or_retry(self, reason: str, section: MonitorSection, environment: Mapping[str, str]) -> None:
-        if failure := await self._run_command(reason, section, environment):
-            self._log(f"the command of [monitor-bridge] failed and is run again: {failure}")
+    async def _run_or_retry(self, reason: str, command_hook: CommandHook, environment: Mapping[str, str]) -> None:
+        if failure := await self._run_command(reason, command_hook, environment):
+            self._log(f"the command of [{command_hook.worker}] failed and is run again: {failure}")
             self._has_run, self._retry_at = False, time.monotonic() + _RETRY_SECONDS
 
-    async def _run_command(self, reason: str, section: MonitorSection, environment: Mapping[str, str]) -> str:
+    async def _run_command(self, reason: str, command_hook: CommandHook, environment: Mapping[str, str]) -> str:
         text = (
             f"Team {self._team.name} cannot pass on alerts for {format_duration(self._outage_seconds)}: {reason} "
             "No alert reaches anybody until that is mended."
         )
-        self._log(f"the command of [monitor-bridge] is run: {reason}")
+        self._log(f"the command of [{command_hook.worker}] is run: {reason}")
         try:
             # Its exit code goes to whoever reaps the children, so what counts is what it prints.
             ran = await asyncio.to_thread(
                 subprocess.run,
-                [sys.executable, "-m", "teamsup.terminal.command_hook", str(section.command_seconds), *section.command],
+                [
+                    *_HOOK_COMMAND,
+                    str(command_hook.timeout_seconds),
+                    *command_hook.command,
+                ],
                 input=text.encode(),
                 stdout=subprocess.PIPE,
-                timeout=section.command_seconds + _TIMEOUT_MARGIN_SECONDS,
+                timeout=command_hook.timeout_seconds + _TIMEOUT_MARGIN_SECONDS,
                 check=False,
                 env={**environment, **team_variables(reason)},
                 start_new_session=True,
@@ -90,16 +95,16 @@ class OutageAlarm:
         return ran.stdout.decode(errors="replace").strip()
 
 
-def describe_bridge_outage(bridge: ManagedProcess | None, act_seconds: float, now: float) -> str:
-    """Return why monitor-bridge does not work, as a sentence; empty if it does or is not wanted. Pure.
+def describe_watcher_outage(watcher: ManagedProcess | None, after_seconds: float, now: float) -> str:
+    """Return why the worker that watches the team does not work; empty if it does or is not wanted. Pure.
 
     One that has died in between must have run for a while to count as well again.
     """
-    if bridge is None or not bridge.wanted:
+    if watcher is None or not watcher.wanted:
         return ""
-    process = bridge.process
-    steady = min(bridge.program.policy.healthy_seconds, act_seconds / 2)
+    process = watcher.process
+    steady = min(watcher.program.policy.healthy_seconds, after_seconds / 2)
     is_steady = not process.failures or (process.ready_at is not None and now - process.ready_at >= steady)
     if process.state is State.RUNNING and is_steady:
         return ""
-    return f"monitor-bridge does not run: {(process.reason or process.state).rstrip('.')}."
+    return f"{watcher.name} does not run: {(process.reason or process.state).rstrip('.')}."

@@ -14,7 +14,6 @@ from . import crashes
 from .crashes import Crash, CrashSeries, WorkerCondition
 from .degradation import Troubles
 
-MONITOR_BRIDGE = "monitor-bridge"
 _EXPIRES_SECONDS = 24 * 3600.0
 _CAUSE_PREFIX = "told of deaths:"
 _MIN_DEGRADED_SECONDS = 60.0
@@ -28,7 +27,7 @@ class CrashNotifier:
         self._troubles = troubles
         self._clock = clock
         self._pending: list[tuple[str, str, bool]] = []
-        """Ids, texts, and whether monitor-bridge tells people the same."""
+        """Ids, texts, and whether the worker that watches the team tells people the same."""
         self._series: dict[str, CrashSeries] = {}
         self._missing_recipients: set[str] = set()
         self._degraded: dict[str, tuple[float, bool]] = {}
@@ -46,9 +45,14 @@ class CrashNotifier:
         left = [series.report_at - self._clock() for series in self._series.values() if series.unreported]
         return min((seconds for seconds in left if seconds > 0), default=math.inf)
 
-    def collect(self, workers: Iterable[ManagedProcess], *, is_watched: bool, optional: Collection[str] = ()) -> None:
-        """Put into words what is due. ``is_watched``: monitor-bridge makes incidents of the others' crash loops;
-        ``optional``: nobody has set these up, and that is no news."""
+    def collect(
+        self, workers: Iterable[ManagedProcess], *, watcher: str | None, optional: Collection[str] = ()
+    ) -> None:
+        """Put into words what is due.
+
+        ``watcher`` is the worker that makes incidents of the others' crash loops, if it is here. That nobody has set
+        up the ``optional`` ones is not news.
+        """
         for name in [
             name for name, series in self._series.items() if name in optional and series.last.reason == NOT_CONFIGURED
         ]:
@@ -56,7 +60,7 @@ class CrashNotifier:
         by_name = {worker.name: worker for worker in workers}
         conditions = {name: self._condition_of(worker) for name, worker in by_name.items()}
         well = {name for name, worker in by_name.items() if self._has_recovered(worker)}
-        watched = set(by_name) - {MONITOR_BRIDGE} if is_watched else set()
+        watched = set() if watcher is None else set(by_name) - {watcher}
         self._collect(conditions, well, watched)
 
     def _collect(
@@ -151,5 +155,5 @@ class CrashNotifier:
 
 
 def _is_incident(series: CrashSeries, is_watched: bool) -> bool:
-    """Whether monitor-bridge tells people of it. What is not started again it does not know as a loop."""
+    """Whether the watcher tells people of it. What is not started again it does not know as a loop."""
     return is_watched and series.is_loop and series.last.next_try_at is not None

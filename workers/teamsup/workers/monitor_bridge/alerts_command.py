@@ -1,4 +1,4 @@
-"""``teamsup alerts``: what is wrong, who takes care of it, and taking care of it."""
+"""``teamsup alerts``: list the incidents and who acts on them."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""``teamsup demo``: one alert from its first message to its end, in a temporary team that leaves nothing behind."""
+"""``teamsup demo``: see an alert arrive, an agent look into it, and it end."""
 
 import argparse
 import contextlib

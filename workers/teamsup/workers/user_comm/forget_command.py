@@ -1,4 +1,4 @@
-"""``teamsup forget``: remove what a person has said, on their request."""
+"""``teamsup forget``: remove all messages from and to a person, their files and their name."""
 
 import argparse
 import json

@@ -1,6 +1,6 @@
-"""Pairing: whoever runs the team prints a one-time code, and who writes it to the bot is heard from then on.
+"""``teamsup pair``: let somebody on Discord write to the team.
 
-Also ``teamsup pair``.
+Pairing: whoever runs the team prints a one-time code, and the user who writes it to the bot is heard from then on.
 """
 
 import argparse

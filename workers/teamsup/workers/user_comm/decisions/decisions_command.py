@@ -1,4 +1,4 @@
-"""``teamsup decisions``: what people are to decide, and deciding it."""
+"""``teamsup decisions``: show what people are to decide, and decide it."""
 
 import argparse
 import json

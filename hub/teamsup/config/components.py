@@ -1,0 +1,139 @@
+"""A component: a worker with everything that belongs to it, as the rest of teamsup sees it.
+
+A distribution names its workers in the entry-point group ``teamsup.workers``: ``NAME = "module:attribute"``, where the
+attribute is a Component. The supervisor and the command line import that module, so it must be light: it imports
+neither the worker nor what the worker needs.
+"""
+
+import functools
+import importlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from teamsup.hub.errors import InvalidName
+from teamsup.hub.models import SUPERVISOR
+from teamsup.hub.tables.agents import normalize_agent_name
+
+from .entry_points import find_entry_points
+from .loader import Config
+
+WORKER_GROUP = "teamsup.workers"
+"""The entry points that name components."""
+_COMMON_SECTIONS = frozenset({"team", "metrics", "worker"})
+"""Those that are nobody's own."""
+
+
+@dataclass(frozen=True)
+class CommandHook:
+    """What the supervisor runs when the hub, or the worker that watches the team, fails for ``after_seconds``."""
+
+    worker: str
+    command: tuple[str, ...] = ()
+    timeout_seconds: float = 30.0
+    after_seconds: float = 180.0
+
+
+@dataclass(frozen=True)
+class Component:
+    """One worker. Its section is checked, its process started and watched, like those of every other one."""
+
+    name: str
+    command: str | tuple[str, ...] = ()
+    """The module that is run as ``python -m MODULE --team NAME``, or a program with its arguments."""
+    section: type[Any] | None = None
+    """The dataclass of [NAME]: its fields are the keys. None: there is no such section."""
+    groups: Mapping[str, type[Any]] = field(default_factory=dict)
+    """The sections of which there may be many: {"route": RouteSection} is [route.X]."""
+    check: Callable[[Config], None] | None = None
+    """Raises ValueError, as one sentence, when the sections are right one by one but not together."""
+    follows_sections: bool = False
+    """The worker reads a saved teamsup.toml by itself, so a change of its sections needs neither reload nor restart."""
+    file_keys: tuple[str, ...] = ()
+    """Keys, such as "source.secret_file", that name files which the worker reads at its start."""
+    secret_variables: tuple[str, ...] = ()
+    """Environment variables with a secret of this worker: no other worker gets them."""
+    secret_keys: tuple[str, ...] = ()
+    """Keys, such as "source.secret_variable", that name more of these."""
+    healthy_seconds: float = 60.0
+    """Once it has run for so long its earlier crashes are forgotten; no restart is delayed longer than that."""
+    command_hook: Callable[[Config], CommandHook] | None = None
+    """For a worker that watches the team and tells people what fails: what is run when it fails itself."""
+    rank: int = 50
+    """Of components, those with a lower number are started and shown first."""
+    fault: str = ""
+    """Why it cannot be used; for a component that could not be loaded."""
+
+    @property
+    def section_names(self) -> tuple[str, ...]:
+        """The sections that are about this worker, besides [worker.NAME]."""
+        return (*(() if self.section is None else (self.name,)), *self.groups)
+
+    def read_sections(self, config: Config) -> tuple[object, ...]:
+        """Return all that its sections say, in an order that stays. Raises NotConfigured for what is wrong in one."""
+        own = () if self.section is None else (config.section(self.name, self.section),)
+        return (*own, *(tuple(config.sections_of(name, kind).items()) for name, kind in self.groups.items()))
+
+    def check_sections(self, config: Config) -> None:
+        """Raise NotConfigured or ValueError for what is wrong in its sections, or between them."""
+        self.read_sections(config)
+        if self.check is not None:
+            self.check(config)
+
+    def read_keys(self, tables: Mapping[str, Any], keys: tuple[str, ...]) -> Iterator[str]:
+        """Yield the texts under keys such as "source.secret_file", also in sections that have a mistake."""
+        for key in keys:
+            section, _, name = key.partition(".")
+            table = tables.get(section)
+            parts = table.values() if section in self.groups and isinstance(table, Mapping) else (table,)
+            for part in parts:
+                if isinstance(part, Mapping) and isinstance(value := part.get(name), str) and value:
+                    yield value
+
+
+@functools.cache
+def installed_components() -> Mapping[str, Component]:
+    """Return the components of all installed distributions by name, in the order of starting.
+
+    One that cannot be loaded has a ``fault``, and is no reason not to run the others.
+    """
+    found = [_load(name, value) for name, value in find_entry_points(WORKER_GROUP).items()]
+    owners = dict.fromkeys(_COMMON_SECTIONS, "the team")
+    checked = {}
+    for component in sorted(found, key=lambda each: (each.rank, each.name)):
+        taken = next((name for name in component.section_names if name in owners), None)
+        if taken is not None:
+            fault = f"The worker {component.name} brings a section [{taken}], which is that of {owners[taken]}."
+            checked[component.name] = Component(component.name, fault=fault)
+        else:
+            owners |= dict.fromkeys(component.section_names, component.name)
+            checked[component.name] = component
+    return checked
+
+
+@functools.cache
+def component_names() -> frozenset[str]:
+    """Return the names of all installed components. None of them is imported for that."""
+    return frozenset(find_entry_points(WORKER_GROUP))
+
+
+def normalize_session_agent(name: str) -> str:
+    """Return the normalised name of whom a Claude Code session may be. Raises InvalidName for a part of the team."""
+    folded = normalize_agent_name(name)
+    if folded in (*component_names(), SUPERVISOR):
+        raise InvalidName(f"{name!r} is a part of the team itself; choose another name.")
+    return folded
+
+
+def _load(name: str, value: str) -> Component:
+    module, _, attribute = value.partition(":")
+    try:
+        if normalize_agent_name(name) != name or name == SUPERVISOR:
+            raise ValueError("it needs a name of its own, in small letters")
+        component = getattr(importlib.import_module(module), attribute or "component")
+        if not isinstance(component, Component) or component.name != name:
+            raise ValueError(f"{value} is not a Component of that name")
+    except Exception as error:
+        why = str(error).rstrip(".") or type(error).__name__
+        return Component(name, fault=f"The worker {name} cannot be loaded from {value}: {why}.")
+    return component
