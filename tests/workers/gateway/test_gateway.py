@@ -1,15 +1,18 @@
 """The gateway's process against a Discord on loopback: the conversation, who is heard, how it refuses and ends."""
 
+import ast
 import asyncio
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from fake_discord import ANN, BOB, CHANNEL, FakeDiscord
 from helpers.gateway_process import next_delivery, running_gateway, wait_until, wait_until_connected
 from helpers.support import clean_environment
 from teamsup.hub import MessageHub, Team
+from teamsup.workers import gateway
 
 Join = Callable[..., MessageHub]
 
@@ -75,6 +78,17 @@ def test_a_gateway_without_a_token_does_not_load_discord_py(team: Team) -> None:
     environment = clean_environment() | {"TEAMSUP_HOME": str(team.folder.parent), "TEAMSUP_TEAM": team.name}
     ended = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60)
     assert (ended.returncode, ended.stdout) == (os.EX_CONFIG, "[]\n")
+
+
+def test_only_the_loop_of_the_gateway_ends_a_delivery_or_answers_it() -> None:
+    ends = {"acknowledge", "release", "reply", "answer"}
+    callers = {
+        path.name
+        for path in Path(gateway.__path__[0]).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr in ends and ast.unparse(node.value).endswith("hub")
+    }
+    assert callers == {"app.py"}
 
 
 def test_what_is_refused_and_no_token_ends_it_as_not_configured(team: Team, join: Join) -> None:

@@ -1,28 +1,8 @@
 """Discord's numbers, and what the hub makes of them."""
 
-from typing import Any
-
 import pytest
 
-from teamsup.hub import Message
-from teamsup.workers.gateway.ids import channel_of, conversation_id_of, message_id_of, snowflake_of, target_channel_of
-
-
-def test_where_a_message_belongs() -> None:
-    def message(**more: object) -> Message:
-        given: dict[str, Any] = {"id": 1, "message_id": "x", "sender": "a", "recipient": "gateway", "content": ""}
-        given |= more
-        return Message(**given)
-
-    assert target_channel_of(message(conversation_id="discord:12"), 0) == 12
-    assert target_channel_of(message(conversation_id="incident:12"), 7) is None
-    assert target_channel_of(message(message_type="notification"), 7) == 7
-    assert target_channel_of(message(message_type="notification"), 0) is None
-    assert target_channel_of(message(message_type="settled", conversation_id="incident:12", reply_to="x"), 7) == 7
-    assert target_channel_of(message(message_type="notification", recipient=None), 7) is None
-    # user_comm tells what is said to the whole team, so that it stands there once.
-    told = message(message_type="notification", recipient=None, conversation_id="discord:7")
-    assert target_channel_of(told, 7) is None
+from teamsup.workers.gateway.ids import channel_of, conversation_id_of, message_id_of, snowflake_of
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ from fake_discord import ANN, BOB, CHANNEL, FakeDiscord
 from helpers.gateway_process import next_delivery, running_gateway, wait_until, wait_until_connected
 from helpers.support import clean_environment
 from teamsup.hub import Message, MessageHub, Team
-from teamsup.workers.gateway.interactions.buttons import (
+from teamsup.workers.gateway.interactions.interactions import NOT_A_DECIDER, UNKNOWN_QUESTION
+from teamsup.workers.gateway.outbound.buttons import (
     ButtonPress,
     append_outcome,
     commands_of,
@@ -20,7 +21,6 @@ from teamsup.workers.gateway.interactions.buttons import (
     options_of,
     parse_custom_id,
 )
-from teamsup.workers.gateway.interactions.interactions import NOT_A_DECIDER, UNKNOWN_QUESTION
 
 Join = Callable[..., MessageHub]
 BOTH = f"[gateway]\nusers = [{ANN}, {BOB}]\nhome_channel = {CHANNEL}\n"

@@ -20,8 +20,7 @@ from helpers.gateway_process import (
 )
 from helpers.support import run_foreign_sql
 from teamsup.hub import MessageHub, Team
-from teamsup.workers.gateway.outbound.channel_rejections import ChannelRejections
-from teamsup.workers.gateway.outbound.rejections import RejectionAction, decide_action
+from teamsup.workers.gateway.outbound.rejections import ChannelRejections, RejectionAction, decide_action
 from teamsup.workers.gateway.rest_errors import Defer, Reject
 
 Join = Callable[..., MessageHub]

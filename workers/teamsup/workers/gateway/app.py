@@ -7,25 +7,30 @@ from typing import Any, ClassVar
 
 from teamsup.config.loader import Config
 from teamsup.config.sections import GatewaySection, TeamSection
-from teamsup.hub import Delivery, MessageHub, StoreError
+from teamsup.hub import Delivery, Message, MessageHub, StoreError, UnknownMessage, UnknownRecipient
+from teamsup.hub.models import HUB_SENDER
 
 from ..protocol import GATEWAY
 from ..worker import Worker
 from .connection.client import DiscordClient
 from .connection.connection import DiscordConnection
 from .connection.token import BotToken
-from .ids import target_channel_of
 from .inbound.inbox import Inbox
 from .inbound.unread_questions import POLL_SECONDS, UnreadQuestions
 from .interactions.button_updates import ButtonUpdater
-from .interactions.buttons import build_view
 from .interactions.command_replies import CommandReplies
 from .interactions.interactions import InteractionHandler
-from .outbound.home_channel import HomeChannelQueue, find_home_channel_error, is_for_home_channel
+from .outbound.chunk_table import ChunkTable
+from .outbound.files.sendable_files import SendableFiles
+from .outbound.home_channel import HomeChannelQueue, find_home_channel_error
+from .outbound.kinds import OutboundKind, kind_of, target_channel_of
 from .outbound.outbox import Outbox
-from .outbound.sendable_files import SendableFiles
+from .outbound.outcome import Outcome, Rejected, Replanned, Sent
 from .reactions.reactions import ReactionUpdater
+from .rest_errors import Retry
 
+FOREIGN_MESSAGE = "I only carry messages that belong to a Discord channel."
+_NOT_FOR_DISCORD = "not for Discord"
 _OFFLINE_RETRY_SECONDS = 1.0
 _HOME_CHECK_SECONDS = 60.0
 _FINISH_SECONDS = 1.5
@@ -52,7 +57,8 @@ class DiscordGateway(Worker):
             hub, section, self.log, self._command_replies, self._button_updater, self._reporter_for("commands")
         )
         sendable = SendableFiles.from_config(hub.team, settings, token)
-        self._outbox = Outbox(hub, section, sendable, self.log, build_view)
+        self._chunks = ChunkTable(hub)
+        self._outbox = Outbox(hub, section, sendable, self._chunks, self.log)
         self._home_queue = HomeChannelQueue(hub)
         self._unread_questions = UnreadQuestions(hub, settings.section("team", TeamSection).unread_seconds)
         self._reactions = ReactionUpdater(hub, self._connection.wait_until_ready, self.log)
@@ -104,24 +110,67 @@ class DiscordGateway(Worker):
         return None if self._stopping.is_set() else await super()._next_delivery(arriving)
 
     async def handle(self, delivery: Delivery) -> None:
-        channel = target_channel_of(delivery.message, self._home_channel)
-        client = self._connection.client
-        if channel is None:
-            await self._reject_foreign(delivery)
-        elif client is None:
-            await self.in_thread(self.hub.release, delivery, delay=_OFFLINE_RETRY_SECONDS)
-        else:
-            await self._finish_or_release(self._send(client, channel, delivery), delivery)
+        outcome = await self._finish_before_stop(self._send(delivery.message))
+        await self.in_thread(self._conclude, delivery, outcome)
 
-    async def _send(self, client: DiscordClient, channel: int, delivery: Delivery) -> None:
-        if await self._button_updater.send(client, delivery):
-            return
-        if is_for_home_channel(delivery.message):
-            await self._home_queue.send_in_order(delivery, lambda: self._outbox.send(client, channel, delivery))
-        elif not await self._command_replies.send(client, channel, delivery):
-            await self._outbox.send(client, channel, delivery)
+    async def _send(self, message: Message) -> Outcome:
+        """Send a message on its way out, and return what came of that."""
+        channel, client = target_channel_of(message, self._home_channel), self._connection.client
+        if channel is None:
+            is_news = message.recipient is None or message.reply_to or message.message_type == "notification"
+            return Sent(_NOT_FOR_DISCORD) if is_news else Rejected(_NOT_FOR_DISCORD, FOREIGN_MESSAGE)
+        if client is None:
+            return Retry(_OFFLINE_RETRY_SECONDS)
+        answered = await self.in_thread(self._find_message, message.reply_to) if message.reply_to else None
+        kind = kind_of(message, answered, self.hub.agent)
+        if kind is OutboundKind.PRESS_REPLY and answered is not None:
+            return await self._button_updater.reply(client, message, answered)
+        if kind is OutboundKind.BUTTON_UPDATE and answered is not None:
+            return await self._button_updater.close(client, message, answered)
+        if kind is OutboundKind.COMMAND_REPLY:
+            outcome = await self._command_replies.send(client, channel, message)
+            return outcome or await self._send_in_channel(client, channel, message)
+        if kind is OutboundKind.NEWS:
+            return await self._home_queue.send_in_order(
+                message, lambda: self._send_in_channel(client, channel, message)
+            )
+        return await self._send_in_channel(client, channel, message)
+
+    async def _send_in_channel(self, client: DiscordClient, channel: int, message: Message) -> Outcome:
+        outcome = await self._outbox.send(client, channel, message)
         if channel == self._home_channel and (why := self._outbox.rejection_of(channel)) is not None:
             await self._report_home_channel(why)
+        return outcome
+
+    def _find_message(self, message_id: str) -> Message | None:
+        try:
+            return self.hub.message(message_id)
+        except UnknownMessage:
+            return None
+
+    def _conclude(self, delivery: Delivery, outcome: Outcome) -> None:
+        """End the delivery or give it back, and tell who has to know. Nothing else in the gateway does. Blocks."""
+        message = delivery.message
+        with self.hub.transaction():
+            match outcome:
+                case Sent(note):
+                    self.hub.acknowledge(delivery, outcome=note)
+                case Retry(seconds):
+                    self.hub.release(delivery, delay=seconds)
+                case Replanned(first, chunks, to_sender):
+                    self._chunks.insert(message.id, chunks, first)
+                    self._tell_sender(message, to_sender)
+                    self.hub.release(delivery, delay=0)
+                case Rejected(why, to_sender, notice):
+                    self.hub.acknowledge(delivery, outcome=f"refused: {why}")
+                    self._tell_sender(message, to_sender)
+                    if notice is not None:
+                        with contextlib.suppress(UnknownRecipient):  # no user_comm, so its sender alone knows
+                            notice.send(self.hub)
+
+    def _tell_sender(self, message: Message, sentence: str) -> None:
+        if sentence and message.sender not in (HUB_SENDER, self.hub.agent):
+            self.hub.answer(message, sentence, message_type="error")
 
     async def _watch_unread_questions(self) -> None:
         while True:
@@ -144,9 +193,9 @@ class DiscordGateway(Worker):
         reason = f"Discord takes nothing in the home channel {self._home_channel}: {why}. Let the bot write there."
         await self._reporter_for("home channel")(reason if why else "")
 
-    async def _finish_or_release(self, saying: Coroutine[Any, Any, None], delivery: Delivery) -> None:
-        """What is being said when the gateway has to end is given some time; then it is kept for the next one."""
-        task, end = asyncio.create_task(saying), asyncio.create_task(self._stopping.wait())
+    async def _finish_before_stop(self, sending: Coroutine[Any, Any, Outcome]) -> Outcome:
+        """Give what is being sent some time when the gateway has to end; then it is kept for the next one."""
+        task, end = asyncio.create_task(sending), asyncio.create_task(self._stopping.wait())
         try:
             await asyncio.wait((task, end), return_when=asyncio.FIRST_COMPLETED)
             if not task.done():
@@ -155,15 +204,4 @@ class DiscordGateway(Worker):
             for each in (task, end):
                 each.cancel()
             await asyncio.wait((task, end))
-        if task.cancelled():
-            await self.in_thread(self.hub.release, delivery)
-        else:
-            task.result()
-
-    async def _reject_foreign(self, delivery: Delivery) -> None:
-        message = delivery.message
-        if message.recipient is None or message.reply_to is not None or message.message_type == "notification":
-            await self.in_thread(self.hub.acknowledge, delivery, outcome="not for Discord")
-        else:
-            sentence = "I only carry messages that belong to a Discord channel."
-            await self.in_thread(self.hub.reply, delivery, sentence, message_type="error")
+        return Retry(0.0) if task.cancelled() else task.result()

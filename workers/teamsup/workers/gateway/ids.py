@@ -2,12 +2,6 @@
 
 import re
 
-from teamsup.hub import Message
-
-from ..protocol import BUTTONS_CLOSED
-
-_ANNOUNCED_BY_USER_COMM = ("notification", "status_report")
-"""What it tells in the home channel when it is said to the whole team, so that we need not."""
 _EPOCH = 1_420_070_400.0  # the first second of 2015
 _ID = re.compile(r"discord:(\d{1,18}|[1-8]\d{18})(?::.*)?", re.ASCII)
 
@@ -41,15 +35,3 @@ def snowflake_of(message_id: str | None) -> int | None:
 def channel_of(conversation_id: str | None) -> int | None:
     """The channel on Discord that a conversation takes place in."""
     return snowflake_of(conversation_id)
-
-
-def target_channel_of(message: Message, home: int) -> int | None:
-    """Where a message belongs on Discord; None: nowhere. News for people that answer nobody belong home, as does
-    what became of them."""
-    if message.recipient is None and message.message_type in _ANNOUNCED_BY_USER_COMM:
-        return None
-    if (channel := channel_of(message.conversation_id)) is not None:
-        return channel
-    is_news = message.message_type == "notification" and message.reply_to is None
-    is_home = (is_news or message.message_type == BUTTONS_CLOSED) and message.recipient is not None
-    return home if home and is_home else None

@@ -10,13 +10,12 @@ from typing import Any
 
 import discord
 
-from teamsup.config.people_protocol import DECISION_REQUEST
-from teamsup.hub import Delivery, MessageHub
+from teamsup.hub import Message, MessageHub
 
-from ...protocol import COMMAND_TYPE
 from ..ids import snowflake_of
 from ..outbound.attribution import attribute
-from ..outbound.progress import is_progress
+from ..outbound.kinds import is_progress
+from ..outbound.outcome import Outcome, Sent
 from ..rest_errors import Retry, classify
 
 _TOKEN_SECONDS = 14 * 60.0  # and a minute for the clocks
@@ -43,17 +42,14 @@ class CommandReplies:
         """Or not there: what comes yet is said in the channel."""
         self._pending.pop(command, None)
 
-    async def send(self, client: discord.Client, channel: int, delivery: Delivery) -> bool:
-        """Answer a command where it was used, if that can still be done; whether the delivery is dealt with."""
-        message = delivery.message
-        if message.message_type == DECISION_REQUEST:
-            return False  # what has to be decided first is no answer
-        snowflake = snowflake_of(message.reply_to) or 0
-        token = self._token_for(snowflake)
+    async def send(self, client: discord.Client, channel: int, message: Message) -> Outcome | None:
+        """Answer a command where it was used. None: that cannot be done, so it is to be said in the channel."""
+        command = snowflake_of(message.reply_to) or 0
+        token = self._token_for(command)
         if token is None or client.application_id is None:
-            return await self._is_already_sent(client, channel, snowflake, delivery)
+            return await self._find_sent(client, channel, command, message)
         webhook = discord.Webhook.partial(client.application_id, token, client=client)
-        texts = await asyncio.to_thread(lambda: attribute(self._hub, message).chunks())
+        texts = await asyncio.to_thread(self._chunks_of, message)
         fits = len(texts) == 1 and not any(message.metadata.get(name) for name in _NOT_EDITABLE)
         try:
             # Said twice it is one answer, as it is an edit.
@@ -61,44 +57,35 @@ class CommandReplies:
                 await webhook.edit_message(_ORIGINAL_RESPONSE, content=texts[0] if fits else REPLY_FOLLOWS)
         except Exception as error:  # discord.py lets everything out
             if isinstance(error, discord.HTTPException) and error.status < 500 and error.status != 429:
-                self.discard(snowflake)
-                self._log.warning("command %d cannot be answered any more: %s", snowflake, error)
-                return False
-            self._log.warning("command %d cannot be answered now: %r", snowflake, error)
-            await asyncio.to_thread(self._hub.release, delivery, delay=_RETRY_SECONDS)
-            return True
+                self.discard(command)
+                self._log.warning("command %d cannot be answered any more: %s", command, error)
+                return None
+            self._log.warning("command %d cannot be answered now: %r", command, error)
+            return Retry(_RETRY_SECONDS)
         if not (fits and is_progress(message)):
-            self.discard(snowflake)
-        if fits:
-            await asyncio.to_thread(self._hub.acknowledge, delivery, outcome="sent")
-        return fits
+            self.discard(command)
+        return Sent() if fits else None
 
-    async def _is_already_sent(self, client: discord.Client, channel: int, snowflake: int, delivery: Delivery) -> bool:
-        """Whether the command had been answered already, by a predecessor that ended before it knew, or there is no way
-        to see now. Then the delivery is dealt with."""
-        if not snowflake or not await asyncio.to_thread(self._is_command, delivery.message.reply_to or ""):
-            return False
-        texts = await asyncio.to_thread(lambda: attribute(self._hub, delivery.message).chunks())
+    async def _find_sent(self, client: discord.Client, channel: int, command: int, message: Message) -> Outcome | None:
+        """Look whether a predecessor has answered the command and ended before it knew. None: there is no answer."""
+        texts = [text.strip() for text in await asyncio.to_thread(self._chunks_of, message)]
         place = client.get_partial_messageable(channel)
         try:
-            async for found in place.history(after=discord.Object(snowflake), limit=100, oldest_first=True):
+            async for found in place.history(after=discord.Object(command), limit=100, oldest_first=True):
                 about = found.interaction_metadata
-                if about is not None and about.id == snowflake and [found.content] == [text.strip() for text in texts]:
-                    await asyncio.to_thread(self._hub.acknowledge, delivery, outcome="sent")
-                    return True
+                if about is not None and about.id == command and [found.content] == texts:
+                    return Sent()
         except Exception as error:
             self._log.warning("channel %d cannot be searched for an answer: %r", channel, error)
             match classify(client, error):
-                case Retry(seconds):
-                    await asyncio.to_thread(self._hub.release, delivery, delay=seconds)
-                    return True
+                case Retry() as retry:
+                    return retry
                 case None:
                     raise
-        return False
+        return None
 
-    def _is_command(self, message_id: str) -> bool:
-        rows = self._hub.query("SELECT message_type FROM messages WHERE message_id = ?", (message_id,))
-        return bool(rows) and rows[0]["message_type"] == COMMAND_TYPE
+    def _chunks_of(self, message: Message) -> list[str]:
+        return attribute(self._hub, message).chunks()
 
     def _token_for(self, snowflake: int) -> str | None:
         """With which the command of that number can be answered, while it can."""

@@ -19,8 +19,8 @@ from ..access.policy import Author, is_allowed
 from ..access.rate_limit import RateLimiter
 from ..connection.client import EventListener
 from ..ids import conversation_id_of, message_id_of
+from ..outbound.buttons import ButtonPress, parse_custom_id
 from .button_updates import ButtonUpdater
-from .buttons import ButtonPress, parse_custom_id
 from .command_replies import CommandReplies
 from .commands import register_commands, to_text
 

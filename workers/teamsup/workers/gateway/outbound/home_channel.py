@@ -10,11 +10,11 @@ from collections.abc import Awaitable, Callable
 
 import discord
 
-from teamsup.hub import Delivery, Message, MessageHub
+from teamsup.hub import Message, MessageHub
 from teamsup.hub.timestamps import parse_time
 
-from ..ids import channel_of
-from ..rest_errors import Defer, Reject, classify
+from ..rest_errors import Defer, Reject, Retry, classify
+from .outcome import Outcome
 
 _MAX_QUEUED = 16
 _MAX_COUNTED = 200
@@ -48,11 +48,6 @@ async def find_home_channel_error(client: discord.Client, home: int) -> str:
     return "" if may.view_channel and writes else "Missing Permissions"
 
 
-def is_for_home_channel(message: Message) -> bool:
-    """Of one that belongs on Discord."""
-    return channel_of(message.conversation_id) is None
-
-
 class HomeChannelQueue:
     """Whose turn it is among them."""
 
@@ -60,21 +55,19 @@ class HomeChannelQueue:
         self._hub = hub
         self._lock = asyncio.Lock()
 
-    async def send_in_order(self, delivery: Delivery, say: Callable[[], Awaitable[None]]) -> None:
-        """Say it when those before it are done, or give it back for a while."""
-        before, pause = await asyncio.to_thread(self._count_earlier, delivery)
+    async def send_in_order(self, message: Message, send: Callable[[], Awaitable[Outcome]]) -> Outcome:
+        """Send it when those before it are done; until then it waits in the hub."""
+        before, pause = await asyncio.to_thread(self._count_earlier, message)
         if before < _MAX_QUEUED and not pause:
             async with self._lock:
-                before, pause = await asyncio.to_thread(self._count_earlier, delivery)
+                before, pause = await asyncio.to_thread(self._count_earlier, message)
                 if not before:
-                    return await say()
-        delay = max(pause, _PAUSE_SECONDS + before * _SECONDS_PER_MESSAGE)
-        await asyncio.to_thread(self._hub.release, delivery, delay=delay)
-        return None
+                    return await send()
+        return Retry(max(pause, _PAUSE_SECONDS + before * _SECONDS_PER_MESSAGE))
 
-    def _count_earlier(self, delivery: Delivery) -> tuple[int, float]:
-        """How many are to be said before it, and for how long the first of them rests. Blocks."""
-        values = {"message": delivery.message.id, "me": self._hub.agent, "counted": _MAX_COUNTED}
+    def _count_earlier(self, message: Message) -> tuple[int, float]:
+        """Return how many are to be sent before it, and for how long the first of them rests. Blocks."""
+        values = {"message": message.id, "me": self._hub.agent, "counted": _MAX_COUNTED}
         rows = self._hub.query(_EARLIER, values)
         rests_until = parse_time(rows[0]["available_at"]) if rows else None
         pause = 0.0 if rests_until is None else rests_until.timestamp() - time.time()

@@ -16,11 +16,6 @@ class ProgressMessage(NamedTuple):
     snowflake: int
 
 
-def is_progress(message: Message) -> bool:
-    """Whether it says how far a question has come, and will be overtaken."""
-    return message.message_type == "status_report" and message.reply_to is not None
-
-
 class ProgressMessages:
     """What is shown, when it may be edited, and whether that is still worth it."""
 

@@ -19,7 +19,7 @@ from teamsup.hub import Message, MessageHub
 from ..ids import conversation_id_of, snowflake_of
 from ..inbound import channels
 from ..rest_errors import Defer, Reject, classify
-from .home_channel import is_for_home_channel
+from .kinds import is_for_home_channel
 
 _METADATA_KEY = "notice"
 _REPEAT_SECONDS = 600.0  # for what answers nobody, of one channel

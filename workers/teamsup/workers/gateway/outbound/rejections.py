@@ -1,29 +1,29 @@
 """An answer that Discord refuses: it waits, goes without its files, or ends and is told to its sender and to people."""
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from enum import Enum, auto
 
 import discord
 
 from teamsup.config.sections import GatewaySection
-from teamsup.hub import Delivery, Message, MessageHub, UnknownRecipient
-from teamsup.hub.models import HUB_SENDER
+from teamsup.hub import Message, MessageHub
 
 from ..rest_errors import Defer, Reject, Retry, classify
-from . import files
 from .attribution import attribute
-from .channel_rejections import ChannelRejections
-from .chunk_table import Chunk, ChunkTable, NewChunk
+from .chunk_table import Chunk, NewChunk
 from .chunking import split
-from .home_channel import is_for_home_channel
-from .progress import is_progress
+from .files.selection import sanitize_upload_name
+from .kinds import is_for_home_channel, is_progress
+from .outcome import Outcome, Rejected, Replanned
 from .rejection_notices import NoticeRouter, RejectionNotice, is_rejection_notice
 
 _MAX_NOTICE_SECONDS = 20.0  # a refused notice has other places to go to
 _HOME_RETRY_SECONDS = 30.0
+_MAX_GAP_SECONDS = 300.0  # between two refusals of one row
 
 
 class RejectionAction(Enum):
@@ -52,13 +52,48 @@ def is_channel_wide(refusal: Defer | Reject) -> bool:
     return isinstance(refusal, Defer) or refusal.is_channel_wide
 
 
+@dataclass(frozen=True, slots=True)
+class _RejectionStreak:
+    first: float
+    last: float
+    reason: str
+
+
+class ChannelRejections:
+    """Channels that refuse what is sent there. Kept in memory: after a restart a channel has all its time again."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._streaks: dict[int, _RejectionStreak] = {}
+
+    def record_rejection(self, channel: int, why: str) -> float:
+        """Note one more refusal; return the seconds since the first of the row."""
+        now, row = self._clock(), self._streaks.get(channel)
+        first = now if row is None or now - row.last > _MAX_GAP_SECONDS else row.first
+        self._streaks[channel] = _RejectionStreak(first, now, why)
+        return now - first
+
+    def clear(self, channel: int) -> None:
+        """Note that something was taken there."""
+        self._streaks.pop(channel, None)
+
+    def seconds_rejecting(self, channel: int) -> float:
+        """Return for how long it has refused everything; 0: it has not."""
+        row = self._streaks.get(channel)
+        return 0.0 if row is None else self._clock() - row.first
+
+    def last_reason(self, channel: int) -> str:
+        """Return Discord's words of the last refusal; empty: there is none."""
+        row = self._streaks.get(channel)
+        return "" if row is None else row.reason
+
+
 class RejectionHandler:
     """Knows since when which channel refuses everything."""
 
-    def __init__(self, hub: MessageHub, section: GatewaySection, written: ChunkTable, log: logging.Logger) -> None:
+    def __init__(self, hub: MessageHub, section: GatewaySection, log: logging.Logger) -> None:
         self._hub = hub
         self._section = section
-        self._chunks = written
         self._log = log
         self._notice_router = NoticeRouter(hub)
         self.channel_rejections = ChannelRejections()
@@ -73,10 +108,12 @@ class RejectionHandler:
         )
 
     async def handle(
-        self, client: discord.Client, channel: int, delivery: Delivery, begun: Chunk | None, refusal: Defer | Reject
-    ) -> None:
-        """``begun`` is the piece that was refused. Raises discord.py's errors of what may pass."""
-        message = delivery.message
+        self, client: discord.Client, channel: int, message: Message, begun: Chunk | None, refusal: Defer | Reject
+    ) -> Outcome:
+        """Return what becomes of the message. ``begun`` is the chunk that was refused.
+
+        Raises discord.py's errors of what may pass.
+        """
         refused = self.channel_rejections.record_rejection(channel, refusal.reason) if is_channel_wide(refusal) else 0.0
         longest = _MAX_NOTICE_SECONDS if is_rejection_notice(message, self._hub.agent) else float("inf")
         step = decide_action(
@@ -92,22 +129,23 @@ class RejectionHandler:
         if step is RejectionAction.DEFER:
             seconds = refusal.seconds if isinstance(refusal, Defer) else _HOME_RETRY_SECONDS
             self._log.warning("message %s waits for %.0f s: %s", message.message_id, seconds, refusal.reason)
-            await asyncio.to_thread(self._hub.release, delivery, delay=seconds)
-        elif step is RejectionAction.DROP_FILES and begun is not None:
+            return Retry(seconds)
+        if step is RejectionAction.DROP_FILES and begun is not None:
             self._log.warning("message %s goes without its files: %s", message.message_id, refusal.reason)
-            names = [files.sanitize_upload_name(path) for path in begun.files if path]
+            names = [sanitize_upload_name(path) for path in begun.files if path]
             notes = (f"Discord did not take: {', '.join(names)}.",) if names else ()
-            await asyncio.to_thread(self.drop_files, delivery, begun, (), notes)
-        else:
-            self._log.error("message %s is refused by Discord: %s", message.message_id, refusal.reason)
-            notice = await self._create_notice(client, channel, delivery, refusal)
-            await asyncio.to_thread(self._give_up, delivery, refusal.reason, notice)
+            return await asyncio.to_thread(self.drop_files, message, begun, (), notes)
+        self._log.error("message %s is refused by Discord: %s", message.message_id, refusal.reason)
+        return Rejected(
+            refusal.reason,
+            f"Discord did not take message #{message.id}: {refusal.reason}.",
+            await self._create_notice(client, channel, message, refusal),
+        )
 
     async def _create_notice(
-        self, client: discord.Client, channel: int, delivery: Delivery, refusal: Defer | Reject
+        self, client: discord.Client, channel: int, message: Message, refusal: Defer | Reject
     ) -> RejectionNotice | None:
-        """What people are told; nothing of progress, which the answer overtakes."""
-        message = delivery.message
+        """Return what people are told; nothing of progress, which the answer overtakes."""
         if is_progress(message):
             return None
         about = await asyncio.to_thread(self._notice_router.find_rejected, message, channel, refusal.reason)
@@ -115,39 +153,21 @@ class RejectionHandler:
             return None
         return await self._notice_router.next_notice(client, about, message, of_place=is_channel_wide(refusal))
 
-    def drop_files(self, delivery: Delivery, piece: Chunk, paths: Sequence[str], notes: Sequence[str]) -> None:
-        """Say that piece anew, with these files alone, and what did not come with it. Blocks."""
-        message = delivery.message
+    def drop_files(self, message: Message, piece: Chunk, paths: Sequence[str], notes: Sequence[str]) -> Replanned:
+        """Return that chunk anew, with these files alone, and what did not come with it. Blocks."""
         is_text_again = "" in piece.files and "" not in paths
         texts = attribute(self._hub, message).chunks() if is_text_again else [piece.content]
-        drafts = [
+        drafts = (
             *map(NewChunk, texts[:-1]),
             NewChunk(texts[-1], tuple(paths)),
             *map(NewChunk, split("\n".join(notes))),
-        ]
-        with self._hub.transaction():
-            self._chunks.insert(message.id, drafts, piece.number)
-            self.report_dropped_files(message, notes)
-            self._hub.release(delivery, delay=0)
+        )
+        return Replanned(piece.number, drafts, describe_dropped_files(message, notes))
 
-    def report_dropped_files(self, message: Message, notes: Sequence[str]) -> None:
-        """Tell its sender which files did not go with it."""
-        if notes:
-            self._notify_sender(message, f"Message #{message.id} went to Discord without a file. {' '.join(notes)}")
 
-    def _notify_sender(self, message: Message, sentence: str) -> None:
-        if message.sender not in (HUB_SENDER, self._hub.agent):
-            self._hub.answer(message, sentence, message_type="error")
-
-    def _give_up(self, delivery: Delivery, why: str, notice: RejectionNotice | None) -> None:
-        """Tell its sender, and who waits for it."""
-        message = delivery.message
-        with self._hub.transaction():
-            self._hub.acknowledge(delivery, outcome=f"refused: {why}")
-            self._notify_sender(message, f"Discord did not take message #{message.id}: {why}.")
-            if notice is not None:
-                with contextlib.suppress(UnknownRecipient):  # no user_comm, so its sender alone knows
-                    notice.send(self._hub)
+def describe_dropped_files(message: Message, notes: Sequence[str]) -> str:
+    """Return what the sender is told of files that did not go with its message; empty: nothing."""
+    return f"Message #{message.id} went to Discord without a file. {' '.join(notes)}" if notes else ""
 
 
 def _may_only_write(client: discord.Client, channel: int) -> bool:

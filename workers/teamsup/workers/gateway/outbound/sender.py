@@ -5,7 +5,7 @@ import io
 import logging
 import re
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -15,12 +15,12 @@ import discord
 from teamsup.hub import Message, MessageHub
 from teamsup.terminal.formatting import to_single_line
 
-from ..interactions.buttons import reveal_commands
 from .attribution import attribute
+from .buttons import build_view, reveal_commands
 from .chunk_table import Chunk, ChunkTable
 from .chunking import to_file
-from .files import FilesDropped, LoadedFiles, load_files
-from .sendable_files import SendableFiles
+from .files.selection import FilesDropped, LoadedFiles, load_files
+from .files.sendable_files import SendableFiles
 
 SEND_SECONDS = 60.0  # with what discord.py tries by itself
 _NONCE_SECONDS = 100.0  # Discord remembers them for some minutes
@@ -51,13 +51,11 @@ class Sender:
         written: ChunkTable,
         sendable: SendableFiles,
         log: logging.Logger,
-        buttons: Callable[[Message], discord.ui.View | None],
     ) -> None:
         self._hub = hub
         self._chunks = written
         self._sendable = sendable
         self._log = log
-        self._buttons = buttons
         self._pending_sends: set[asyncio.Task[discord.Message]] = set()
 
     async def send(self, spot: Target, message: Message, piece: Chunk, *, last: bool) -> int:
@@ -73,7 +71,7 @@ class Sender:
             piece = await asyncio.to_thread(self._chunks.mark_sending, piece, spot.channel)
         voice = await asyncio.to_thread(attribute, self._hub, message)
         pressable = reveal_commands(message) if voice.speaker else message
-        plainly = _required_fields(message, piece, self._buttons(pressable) if last else None)
+        plainly = _required_fields(message, piece, build_view(pressable) if last else None)
         dressed = plainly | _optional_fields(message, piece, spot, voice.speaker)
         target = spot.client.get_partial_messageable(spot.channel)
         try:

@@ -18,7 +18,7 @@ import pytest
 from teamsup.config.loader import Config
 from teamsup.hub import MessageHub, Team
 from teamsup.workers.gateway.connection.token import BotToken
-from teamsup.workers.gateway.outbound.sendable_files import FileNotSendable, SendableFiles
+from teamsup.workers.gateway.outbound.files.sendable_files import FileNotSendable, SendableFiles
 
 Join = Callable[..., MessageHub]
 MIB = 1 << 20

@@ -9,16 +9,16 @@ import pytest
 from fake_discord import BOT, CHANNEL
 from helpers.gateway_process import gateway_with_hub, read_messages, send_to_gateway, wait_until, wait_until_sent
 from teamsup.hub import MessageHub, Team
-from teamsup.workers.gateway.outbound import files
 from teamsup.workers.gateway.outbound.chunking import split
+from teamsup.workers.gateway.outbound.files import selection
 
 Join = Callable[..., MessageHub]
 SAYING = f"POST /channels/{CHANNEL}/messages"
 
 
 def test_file_names_are_made_safe() -> None:
-    assert files.sanitize_upload_name("/x/a b\n(1)é.txt") == "a_b_1_.txt"
-    assert files.sanitize_upload_name("/x/..") == "file"
+    assert selection.sanitize_upload_name("/x/a b\n(1)é.txt") == "a_b_1_.txt"
+    assert selection.sanitize_upload_name("/x/..") == "file"
 
 
 def test_an_answer_of_30000_characters_goes_as_a_file_with_its_beginning(team: Team, join: Join) -> None:

@@ -15,10 +15,10 @@ from teamsup.config.sections import GatewaySection, WorkerSection
 from teamsup.config.source_section import SourceSection
 from teamsup.hub import Team
 
-from ...protocol import GATEWAY
-from ..archives import UnreadableArchive, contents
-from ..connection.token import BotToken
-from ..known_contents import KnownContents, beginnings, secrets
+from ....protocol import GATEWAY
+from ...connection.token import BotToken
+from .archives import UnreadableArchive, contents
+from .known_contents import KnownContents, beginnings, secrets
 
 _VIRTUAL_FOLDERS = ("/proc", "/sys", "/dev", "/run")
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

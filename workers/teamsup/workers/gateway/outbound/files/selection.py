@@ -13,8 +13,8 @@ MAX_FILES = 10
 class SelectedFiles(NamedTuple):
     """The paths of those that go, and a sentence for each reason why others do not."""
 
-    paths: tuple[str, ...]
-    notes: tuple[str, ...]
+    paths: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class LoadedFiles(NamedTuple):

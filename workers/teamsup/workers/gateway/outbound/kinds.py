@@ -1,0 +1,65 @@
+"""What a delivery is on Discord, and where it belongs. Pure."""
+
+from enum import Enum, auto
+
+from teamsup.config.people_protocol import DECISION_ANSWER, DECISION_REQUEST, USER_COMM
+from teamsup.hub import Message
+
+from ...protocol import BUTTONS_CLOSED, COMMAND_TYPE
+from ..ids import channel_of, snowflake_of
+
+_ANNOUNCED_BY_USER_COMM = ("notification", "status_report")
+"""What user_comm tells in the home channel when it is sent to the whole team, so that we need not."""
+
+
+class OutboundKind(Enum):
+    """The way on which a delivery goes out."""
+
+    CHAT = auto()
+    """A message in its channel."""
+    NEWS = auto()
+    """A message in the home channel, after the news before it."""
+    COMMAND_REPLY = auto()
+    """The reply to a slash command, in the place where that was used."""
+    PRESS_REPLY = auto()
+    """What becomes of a press of a button, for the eyes of its person alone."""
+    BUTTON_UPDATE = auto()
+    """What ends the buttons of a message."""
+
+
+def kind_of(message: Message, answered: Message | None, me: str) -> OutboundKind:
+    """Return the kind of a message that belongs on Discord. ``answered`` is the message that it answers."""
+    if answered is not None and message.sender == USER_COMM:
+        if answered.message_type == DECISION_ANSWER and answered.sender == me:
+            return OutboundKind.PRESS_REPLY
+        if message.message_type in (DECISION_ANSWER, BUTTONS_CLOSED):
+            return OutboundKind.BUTTON_UPDATE
+    if is_for_home_channel(message):
+        return OutboundKind.NEWS
+    # What has to be decided first is no answer.
+    is_reply = answered is not None and answered.message_type == COMMAND_TYPE and snowflake_of(message.reply_to)
+    return OutboundKind.COMMAND_REPLY if is_reply and message.message_type != DECISION_REQUEST else OutboundKind.CHAT
+
+
+def is_for_home_channel(message: Message) -> bool:
+    """Return whether a message that belongs on Discord belongs to none of its conversations."""
+    return channel_of(message.conversation_id) is None
+
+
+def is_progress(message: Message) -> bool:
+    """Return whether it says how far a question has come, so that a later message supersedes it."""
+    return message.message_type == "status_report" and message.reply_to is not None
+
+
+def target_channel_of(message: Message, home: int) -> int | None:
+    """Return where a message belongs on Discord; None: nowhere.
+
+    News for people that answer nobody belong home, as does what ends their buttons.
+    """
+    if message.recipient is None and message.message_type in _ANNOUNCED_BY_USER_COMM:
+        return None
+    if (channel := channel_of(message.conversation_id)) is not None:
+        return channel
+    is_news = message.message_type == "notification" and message.reply_to is None
+    is_home = (is_news or message.message_type == BUTTONS_CLOSED) and message.recipient is not None
+    return home if home and is_home else None

@@ -1,0 +1,37 @@
+"""What came of a delivery. Whoever sends it returns an outcome, and the gateway alone acts on it. Pure."""
+
+from dataclasses import dataclass
+
+from ..rest_errors import Retry
+from .chunk_table import NewChunk
+from .rejection_notices import RejectionNotice
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """It is done: Discord has it, or there is nothing to send. ``note`` is the delivery's outcome in the hub."""
+
+    note: str = "sent"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Discord does not take it, and trying again would not help."""
+
+    why: str
+    to_sender: str = ""
+    """What its sender is told; empty: nothing."""
+    notice: RejectionNotice | None = None
+    """What people are told elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replanned:
+    """It is to be sent at once, from chunk number ``first`` on in these chunks. ``to_sender`` as in Rejected."""
+
+    first: int
+    chunks: tuple[NewChunk, ...]
+    to_sender: str
+
+
+Outcome = Sent | Retry | Rejected | Replanned
