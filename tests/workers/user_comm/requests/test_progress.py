@@ -44,10 +44,10 @@ def standing(agent: Agent, age: float = 5, **more: Any) -> RequestStatus:  # noq
         (standing(LEAD, is_read=True), "lead has read it."),
         (standing(BUSY, is_read=True), "lead is working on it: reading logs."),
         (standing(GONE, is_read=True), f"lead has read it, but is offline since {SINCE}."),
-        (standing(LEAD, is_over=True), "lead has read it and gone on, so far without an answer."),
-        (standing(LEAD, is_over=True, report="half\nof it"), "lead: half of it"),
+        (standing(LEAD, is_completed=True), "lead has read it and gone on, so far without an answer."),
+        (standing(LEAD, is_completed=True, report="half\nof it"), "lead: half of it"),
         (standing(BUSY, is_read=True, is_reminded=True, report="half"), "lead: half; I have reminded it."),
-        (standing(GONE, is_over=True, report="half"), f"lead has read it, but is offline since {SINCE}."),
+        (standing(GONE, is_completed=True, report="half"), f"lead has read it, but is offline since {SINCE}."),
         (standing(LEAD, 400, is_read=True, is_reminded=True), "lead has read it; I have reminded it."),
     ],
 )
