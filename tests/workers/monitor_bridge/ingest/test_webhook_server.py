@@ -28,7 +28,7 @@ from teamsup.config.loader import Config
 from teamsup.config.source_section import SourceKind, SourceSection
 from teamsup.hub import MessageHub, NotConfigured, StoreBusy, Team
 from teamsup.workers.monitor_bridge.incidents.alert import Alerts
-from teamsup.workers.monitor_bridge.ingest import body, connections, server_factory, webhook_server
+from teamsup.workers.monitor_bridge.ingest import body, connections, receiver, server_factory, webhook_server
 from teamsup.workers.monitor_bridge.ingest.rejected import (
     MAX_PAYLOAD_BYTES,
     MAX_PER_SOURCE,
@@ -333,13 +333,13 @@ class TestRefusals:
         assert port.request("/prometheus", {"alerts": [{"status": "firing"}]}, BEARER).status == 400
         assert port.request("/prometheus", FIRING, BEARER).status == 200
         assert recorder.recorded == [*REFUSED, (KEY, "firing")]
-        assert port.server.rejected_note
+        assert port.server.receiver.rejected_note
 
         # Now it would have come again.
-        port.server._rejected_sources["prometheus"] -= 5 * 3600
+        port.server.receiver._rejected_at["prometheus"] -= 5 * 3600
         assert port.request("/prometheus", FIRING, BEARER).status == 200
         assert recorder.recorded[-1] == ("refused", "resolved")
-        assert not port.server.rejected_note
+        assert not port.server.receiver.rejected_note
 
     def test_what_is_nested_too_deeply_is_left_out_of_it(self, port: RunningServer, recorder: AlertRecorder) -> None:
         deep = "[" * 100_000 + "]" * 100_000
@@ -685,7 +685,7 @@ class TestConfirmation:
             thread = threading.Thread(target=server.serve_forever)
             thread.start()
             try:
-                return await webhook_server.confirm_link(f"http://127.0.0.1:{server.server_port}/confirm"), paths
+                return await receiver.confirm_link(f"http://127.0.0.1:{server.server_port}/confirm"), paths
             finally:
                 server.shutdown()
                 thread.join()
@@ -697,7 +697,7 @@ class TestConfirmation:
         assert asyncio.run(self.ask(status)) == (welcome, ["/confirm"])
 
     def test_nobody_there_is_no_confirmation(self) -> None:
-        assert not asyncio.run(webhook_server.confirm_link("http://127.0.0.1:1/"))
+        assert not asyncio.run(receiver.confirm_link("http://127.0.0.1:1/"))
 
 
 class TestThePort:

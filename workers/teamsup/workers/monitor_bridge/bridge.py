@@ -80,9 +80,9 @@ class MonitorBridge(Worker):
 
     def presence_details(self) -> dict[str, Any]:
         figures = self._checks.host.note if self._has_measured else ""
-        refused = "" if self._server is None else self._server.rejected_note
+        refused = "" if self._server is None else self._server.receiver.rejected_note
         note = "; ".join(part for part in (figures, self._open_note, refused, self._routes.slow_pattern_note) if part)
-        heard = {} if self._server is None else self._server.last_received
+        heard = {} if self._server is None else self._server.receiver.last_received
         return {"note": note, "alerted": self._checks.failing_host_checks, "heard": dict(heard)}
 
     async def work(self) -> None:

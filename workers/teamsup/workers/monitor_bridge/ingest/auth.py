@@ -40,6 +40,10 @@ class SourceSecrets:
                 self._missing.remove(name)
         return " ".join(troubles)
 
+    def has_source(self, name: str) -> bool:
+        """Return whether there is a source of this name."""
+        return name in self._sources
+
     def is_known(self, name: str) -> bool:
         """Return whether the secret of this source could be read."""
         return name in self._digests
