@@ -135,7 +135,6 @@ def test_no_two_public_classes_share_a_name() -> None:
     assert {name: places for name, places in homes.items() if len(places) > 1} == {}
 
 
-@pytest.mark.xfail(strict=True, reason="relays and decisions of user_comm")
 def test_nothing_is_injected_by_assigning_to_the_attributes_of_another_object() -> None:
     """An object gets what it needs when it is made; `self.other.attribute = …` hides an arrow from every reader."""
     wrong = [

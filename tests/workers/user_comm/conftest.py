@@ -1,3 +1,4 @@
+import logging
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -5,7 +6,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from helpers.support import clean_environment
+from teamsup.config.loader import Config
 from teamsup.hub import MessageHub, Team
+from teamsup.workers.user_comm.routing.live_rules import LiveRules
 
 
 class RunningUserComm:
@@ -44,6 +47,14 @@ def configure(team: Team) -> Callable[..., None]:
         partial.replace(team.configuration)
 
     return write
+
+
+def live_rules(hub: MessageHub, toml: str = "") -> LiveRules:
+    """Return the rules of a team whose teamsup.toml says this."""
+    partial = hub.team.folder / "new.toml"
+    partial.write_text(toml)
+    partial.replace(hub.team.configuration)
+    return LiveRules(hub, Config(hub.team), logging.getLogger("none"))
 
 
 @pytest.fixture

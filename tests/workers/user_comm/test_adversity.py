@@ -9,7 +9,6 @@ import pytest
 
 from helpers.mailbox import claim_next, receive
 from helpers.support import eventually, run_foreign_sql
-from teamsup.config.sections import UserCommSection
 from teamsup.hub import Agent, MessageHub, Team
 from teamsup.hub.models import Message
 from teamsup.workers.user_comm.conversations import Conversations
@@ -18,7 +17,7 @@ from teamsup.workers.user_comm.requests.forwarding import Forwarder
 from teamsup.workers.user_comm.requests.relays import Relays
 from teamsup.workers.user_comm.routing.rules import Forward, Origin
 
-from .conftest import RunningUserComm
+from .conftest import RunningUserComm, live_rules
 
 Join = Callable[..., MessageHub]
 HERE = "console-ann:1"
@@ -287,22 +286,25 @@ def test_news_that_come_with_the_answer_do_not_follow_it(team: Team, ann: Messag
     lead = join("lead")
     with MessageHub(team, agent="user_comm") as hub:
         hub.register("daemon")
-        section = UserCommSection(progress_seconds=0.001)
+        rules = live_rules(hub, "[user_comm]\nprogress_seconds = 0.001\n")
         relays = Relays(hub)
-        requests = Forwarder(hub, relays, Conversations(hub), lambda: section)
+        requests = Forwarder(hub, relays, Conversations(hub), rules)
         ask(ann, "how is the load?")
-        requests.forward(claim_next(hub), Forward((lead_of(hub),), "how is the load?"), Origin())
+        asked = claim_next(hub)
+        requests.forward(asked.message, Forward((lead_of(hub),), "how is the load?"), Origin())
+        hub.acknowledge(asked)
         lead.reply(claim_next(lead), "calm")
 
         class Late(FollowUp):
             def _apply(self, *arguments: Any) -> None:  # noqa: ANN401 - as the other has them
                 answer = claim_next(hub)
-                question = relays.question_of(str(answer.message.reply_to))
+                question = relays.question_of(relays.find_message(answer.message.reply_to))
                 assert question is not None
-                requests.return_answer(answer, question)
+                requests.return_answer(answer.message, question)
+                hub.acknowledge(answer)
                 super()._apply(*arguments)
 
-        following = Late(hub, requests, relays, lambda: section, 60, logging.getLogger())
+        following = Late(hub, requests, relays, rules, 60, logging.getLogger())
         eventually(lambda: not following.poll(), "it is answered")
     assert [each.content for each in ann.peek()] == ["lead: calm"]
 

@@ -5,9 +5,11 @@ from dataclasses import replace
 import pytest
 
 from helpers.incident_harness import FIRING, IncidentHarness, Join, resolved
-from teamsup.config.sections import GatewaySection
 from teamsup.hub import Message, MessageHub
 from teamsup.workers.user_comm.announcements import Announcer
+from teamsup.workers.user_comm.outcome import Done
+
+from .conftest import live_rules
 
 
 class AnnouncementReader:
@@ -17,14 +19,18 @@ class AnnouncementReader:
         self.desk = IncidentHarness(join, here=())
         self._gateway = join("gateway", clock=lambda: self.desk.now)
         self._user_comm: MessageHub = self.desk.agents["user_comm"]
-        self.home = 1
-        self._news = Announcer(self._user_comm, lambda: GatewaySection(home_channel=self.home))
+        self.set_home(1)
+
+    def set_home(self, channel: int) -> None:
+        rules = live_rules(self._user_comm, f"[gateway]\nhome_channel = {channel}\n")
+        self._announcer = Announcer(self._user_comm, rules)
 
     def read(self) -> list[Message]:
         """All that is new."""
         while batch := self._user_comm.claim(100):
             for delivery in batch:
-                self._news.announce(delivery)
+                assert isinstance(self._announcer.announce(delivery.message), Done)
+                self._user_comm.acknowledge(delivery)
         found = []
         while batch := self._gateway.claim(100):
             for delivery in batch:
@@ -64,7 +70,7 @@ def test_where_no_channel_is_home_any_more_nothing_is_said(told: AnnouncementRea
     join("console-bob").register("console")
     told.desk.ingest(FIRING)
     told.read()
-    told.home = 0
+    told.set_home(0)
     told.desk.acknowledgements.acknowledge(["all"], "ann")
     assert told.read() == []
 

@@ -15,6 +15,9 @@ COMMAND_TYPE = "command"
 EDITED_TYPE, DELETED_TYPE = "edited", "deleted"
 """The message types that tell what a person has done to a message, or user_comm to a question that it passed on."""
 
+ANNOUNCED_TYPES = ("notification", "status_report")
+"""The message types that user_comm announces wherever people are, so that the gateway need not show them itself."""
+
 BUTTONS_CLOSED = "settled"
 """The message type of what disables the buttons of the message that it answers, and says why. As a metadata key: the
 messages whose buttons a worker wants to have disabled."""

@@ -9,12 +9,14 @@ import pytest
 
 from helpers.mailbox import claim_next, receive, receive_next
 from helpers.support import eventually
-from teamsup.config.sections import GatewaySection, UserCommSection
+from teamsup.config.loader import Config
 from teamsup.hub import MessageHub, Team
 from teamsup.hub.timestamps import parse_time
 from teamsup.workers.user_comm.decisions.service import DecisionService
+from teamsup.workers.user_comm.requests.relays import Relays
+from teamsup.workers.user_comm.user_comm_daemon import UserCommDaemon
 
-from ..conftest import RunningUserComm
+from ..conftest import RunningUserComm, live_rules
 from .test_service import ask, is_online, say
 
 Join = Callable[..., MessageHub]
@@ -50,8 +52,12 @@ def desk(team: Team) -> Iterator[MessageHub]:
 
 def deciding(user_comm: MessageHub) -> DecisionService:
     """What people decide, with the time in our hands."""
-    none = logging.getLogger("none")
-    return DecisionService(user_comm, UserCommSection, GatewaySection, lambda _: None, none)
+    return DecisionService(user_comm, live_rules(user_comm), Relays(user_comm), logging.getLogger("none"))
+
+
+def read_mailbox(user_comm: MessageHub) -> None:
+    """Act on the next message as user_comm does."""
+    UserCommDaemon(user_comm, Config(user_comm.team)).process_delivery(claim_next(user_comm))
 
 
 def test_a_default_that_allows_counts_only_thirty_seconds_after_it_was_shown(
@@ -62,7 +68,7 @@ def test_a_default_that_allows_counts_only_thirty_seconds_after_it_was_shown(
     ask(lead, expires_in=5, default="wait", default_denies=True)
     began = time.time()
     for _ in range(2):
-        decisions.open_decision(claim_next(desk))
+        read_mailbox(desk)
 
     shown = receive(ann, "opinion_request"), receive(ann, "opinion_request")
     assert [each.content.rpartition("; then ")[2] for each in shown] == [
@@ -80,13 +86,12 @@ def test_a_default_that_allows_counts_only_thirty_seconds_after_it_was_shown(
 def test_what_people_say_before_a_default_counts_still_decides(ann: MessageHub, desk: MessageHub, join: Join) -> None:
     lead, decisions = join("lead"), deciding(desk)
     question = ask(lead, expires_in=0.3, default="restart")
-    decisions.open_decision(claim_next(desk))
+    read_mailbox(desk)
     receive(ann, "opinion_request")
     eventually(lambda: ends(lead) < time.time(), "the time is over")
     decisions.run_due(time.time())
     say(ann, "wait")
-    said = claim_next(desk)
-    decisions.answer(said, decisions.match_line(said.message))
+    read_mailbox(desk)
     answer = receive_next(lead)
     assert (answer.content, answer.reply_to, answer.metadata["state"]) == ("wait", question.message_id, "decided")
 
@@ -96,7 +101,7 @@ def test_a_default_that_allows_does_not_count_when_only_the_asker_could_have_see
 ) -> None:
     decisions = deciding(desk)
     ask(ann, expires_in=5, default="restart")
-    decisions.open_decision(claim_next(desk))
+    read_mailbox(desk)
     receive(ann, "opinion_request")
     decisions.run_due(time.time() + 60)
     told = receive(ann, "error")

@@ -10,16 +10,14 @@ from teamsup.config.sections import RouteSection, UserCommSection
 from teamsup.hub import Agent
 from teamsup.workers.pattern_matcher import PatternMatcher
 from teamsup.workers.user_comm.commands import render_agents, render_help, render_status
+from teamsup.workers.user_comm.outcome import ErrorReply, Reply
 from teamsup.workers.user_comm.routing.rules import (
-    ErrorReply,
     Forward,
     Origin,
     PersonCommand,
-    Reply,
     RoutingRules,
     describe_slow_pattern,
     route_line,
-    with_matched_patterns,
 )
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -73,16 +71,15 @@ def names(found: object) -> list[str]:
     ],
 )
 def test_the_first_rule_that_fits_says_who_gets_it(line: str, place: Origin, agents: list[str]) -> None:
-    assert names(route_line(line, place, with_matched_patterns(RULES, line, PatternMatcher()), TEAM)) == agents
+    assert names(route_line(line, place, RULES, TEAM)) == agents
 
 
 def test_a_pattern_that_would_take_years_does_not_fit_and_people_are_told() -> None:
     bad = RouteSection(agents=("lead",), pattern="(a|aa)+$")
     rules, patterns = RoutingRules(routes=(bad, *RULES.routes)), PatternMatcher()
-    found = with_matched_patterns(rules, "a" * 60 + "! vm-1", patterns)
-    assert found.matched_patterns == {r"vm-\d+"}
+    assert names(route_line("a" * 60 + "! vm-1", HERE, rules, TEAM, patterns)) == ["gcp-monitor"]
     assert (
-        describe_slow_pattern(found, patterns)
+        describe_slow_pattern(rules, patterns)
         == "the pattern '(a|aa)+$' takes too long to look for, so it does not always count"
     )
     assert describe_slow_pattern(RULES, patterns) == ""

@@ -1,14 +1,15 @@
 """News for people: told in every place where people are. What they were told on Discord with buttons says there what
 became of it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from teamsup.config.sections import GatewaySection
-from teamsup.hub import Delivery, MessageHub
+from teamsup.hub import Message, MessageHub
 
 from ..protocol import BUTTONS_CLOSED, GATEWAY
+from .outcome import Done, Later, Outcome
 from .people import announcement_recipients, attribute_to_sender, forwarded_metadata
+from .routing.live_rules import LiveRules
 
 _RETRY_SECONDS = 10.0
 _ANNOUNCED = """
@@ -20,19 +21,17 @@ _ANNOUNCED = """
 class Announcer:
     """Its verbs block, and raise the hub's errors."""
 
-    def __init__(self, hub: MessageHub, gateway: Callable[[], GatewaySection]) -> None:
+    def __init__(self, hub: MessageHub, rules: LiveRules) -> None:
         self._hub = hub
-        self._gateway = gateway
+        self._rules = rules
 
-    def announce(self, delivery: Delivery) -> None:
-        """Pass news on to everybody who has ever been at a console, and to the gateway's home channel; they are kept
-        for those who are not there."""
-        news = delivery.message
-        home = self._gateway().home_channel
+    def announce(self, news: Message) -> Outcome:
+        """Pass news on to every console that there ever was, and to the gateway's home channel. Who is away gets them
+        later."""
+        home = self._rules.gateway.home_channel
         people = announcement_recipients(self._hub, home=home != 0)
         if not people:
-            self._hub.release(delivery, delay=_RETRY_SECONDS)
-            return
+            return Later(_RETRY_SECONDS)
         texts = {place: attribute_to_sender(news, place) for place in dict.fromkeys(people)}
         with self._hub.transaction():
             for person in people:
@@ -49,7 +48,7 @@ class Announcer:
                 )
             if GATEWAY in people and isinstance(settled := news.metadata.get(BUTTONS_CLOSED), Mapping):
                 self._disable_buttons(settled, news.conversation_id)
-            self._hub.acknowledge(delivery, outcome=f"passed on to {len(people)}")
+        return Done(f"passed on to {len(people)}")
 
     def _disable_buttons(self, settled: Mapping[str, Any], conversation: str | None) -> None:
         """Have the buttons end of what was told with them: once when it is taken care of, and once when it is over."""

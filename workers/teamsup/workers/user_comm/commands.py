@@ -1,14 +1,18 @@
 """The /commands of people that user_comm answers itself."""
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from teamsup.config.people_protocol import PEOPLE_COMMANDS
-from teamsup.hub import Agent, InvalidMessage, Message, MessageHub, UnknownMessage
+from teamsup.hub import Agent, CallerError, InvalidMessage, Message, MessageHub, UnknownMessage
 from teamsup.hub.models import DeliveryState
+from teamsup.terminal.console import EXIT_CODE
 from teamsup.terminal.formatting import describe_delivery, describe_presence
 
 from .conversations import Conversations
+from .decisions.service import DecisionService
+from .outcome import ErrorReply, Reply
 from .people import person_of, quote_messages, shorten, split_context
 from .requests.relays import Relays
 
@@ -17,8 +21,8 @@ _MENTIONS = (
     ("@ONE @TWO TEXT", "ask several at once"),
 )
 
-MUTATING_COMMANDS = ("new", "stop")
-"""The commands that change something; the others only read."""
+READING_COMMANDS = ("help", "status", "agents", "trace", "history")
+"""The commands that change nothing."""
 _HISTORY, _MAX_HISTORY = 10, 50
 
 
@@ -30,32 +34,48 @@ class CommandHandler:
         hub: MessageHub,
         relays: Relays,
         conversations: Conversations,
-        pending: Callable[[], Sequence[str]],
+        decisions: DecisionService,
     ) -> None:
         self._hub = hub
         self._relays = relays
         self._conversations = conversations
-        self._pending = pending
+        self._decisions = decisions
 
-    def answer(self, name: str, rest: str, message: Message) -> str:
-        """What to say to it. Raises CallerError for what it cannot mean."""
+    def answer(self, name: str, rest: str, message: Message) -> Reply | ErrorReply:
+        """Do what the command says, and return the answer."""
+        try:
+            text = self._answer(name, rest, message)
+        except CallerError as error:
+            return ErrorReply(str(error), error.exit_code)
+        # That helps a person. A script must learn that no agent has got its words.
+        is_for_nobody = name == "help" and rest
+        return Reply(text, metadata={EXIT_CODE: os.EX_NOUSER} if is_for_nobody else {})
+
+    def _answer(self, name: str, rest: str, message: Message) -> str:
+        """Raise CallerError for what it cannot mean."""
         match name:
             case "status":
-                return render_status(self._hub.agents(), self._open_counts(), self._pending(), datetime.now(UTC))
+                pending = self._decisions.describe_pending()
+                return render_status(self._hub.agents(), self._open_counts(), pending, datetime.now(UTC))
             case "agents":
                 return render_agents(self._hub.agents(), datetime.now(UTC))
             case "new":
                 self._conversations.reset(message.conversation_id, message)
                 return "A new conversation. Name an agent to talk to it: @AGENT your text"
             case "stop":
-                names = self._relays.withdraw_all(person_of(message), message.conversation_id)
-                return f"Withdrawn from {', '.join(names)}." if names else "There is nothing of yours to stop here."
+                return self._stop(message)
             case "trace":
                 return self._trace(rest, message)
             case "history":
                 return self._history(rest, message)
             case _:
                 return "\n".join(filter(None, (rest, render_help())))
+
+    def _stop(self, message: Message) -> str:
+        withdrawn = self._relays.withdraw_all(person_of(message), message.conversation_id)
+        self._decisions.withdraw(withdrawn.relays)
+        names = ", ".join(withdrawn.agents)
+        return f"Withdrawn from {names}." if names else "There is nothing of yours to stop here."
 
     def _open_counts(self) -> Sequence[tuple[str, int]]:
         """How many questions of people wait for each agent's answer."""
@@ -78,7 +98,7 @@ class CommandHandler:
         )
 
     def _find_message(self, wanted: str) -> Message:
-        """What nobody knows is like what is said elsewhere."""
+        """Treat an unknown message like one of another conversation."""
         try:
             return self._hub.message(wanted)
         except UnknownMessage:

@@ -1,6 +1,7 @@
 """People: who somebody is, where they can be told something, and how what agents say is put to them."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -37,6 +38,26 @@ def name_of(message: Message) -> str:
     """What they are called, in one short line. Only the gateway is believed whom it speaks for."""
     name = (message.sender == GATEWAY and message.metadata.get("from")) or message.sender
     return shorten(sanitize(str(name)), _MAX_NAME) or message.sender
+
+
+def display_name_of(message: Message) -> str:
+    """Return what a person is called who decides: ``ann``, and not ``console-ann-4711``."""
+    name = name_of(message)
+    return name if message.sender == GATEWAY else re.sub(r"^console-(.+?)(-\d+)?$", r"\1", name)
+
+
+def is_from_person(hub: MessageHub, message: Message) -> bool:
+    """Return whether a person wrote it. A command's console is forgotten after a long wait, so its name counts then."""
+    sender = hub.find_agent(message.sender)
+    known = message.sender.startswith("console-") if sender is None else sender.kind == "console"
+    return known or message.sender == GATEWAY
+
+
+def is_same_session(hub: MessageHub, *names: str) -> bool:
+    """Return whether these are agents of one Claude Code session, which has one server for its subagents too."""
+    agents = [hub.find_agent(name) for name in names]
+    pids = {agent.metadata.get("pid") if agent is not None and agent.kind == "agent" else None for agent in agents}
+    return len(pids) == 1 and None not in pids
 
 
 def announcement_recipients(hub: MessageHub, *, home: bool) -> list[str]:

@@ -2,43 +2,49 @@
 
 import asyncio
 import contextlib
-import os
 import time
 from typing import Any, ClassVar
 
 from teamsup.config.loader import Config
-from teamsup.config.people_protocol import DECISION_ANSWER, USER_COMM, CommandDefinition, find_command
+from teamsup.config.people_protocol import USER_COMM, CommandDefinition, find_command
 from teamsup.config.sections import TeamSection
-from teamsup.hub import Agent, CallerError, Delivery, Message, MessageHub, StoreError
+from teamsup.hub import Agent, Delivery, Message, MessageHub, StoreError
 from teamsup.terminal.console import EXIT_CODE
 
 from ..pattern_matcher import PatternMatcher
-from ..protocol import DELETED_TYPE, EDITED_TYPE, GATEWAY
+from ..protocol import GATEWAY
 from ..worker import Worker, main
 from .announcements import Announcer
-from .commands import MUTATING_COMMANDS, CommandHandler
+from .classification import (
+    AgentReply,
+    Announcement,
+    Classification,
+    DecisionAnswer,
+    DecisionRequest,
+    Deletion,
+    Edit,
+    Event,
+    FailedMessage,
+    Ignorable,
+    Line,
+    MessageContext,
+    Progress,
+    Question,
+    classify,
+)
+from .commands import READING_COMMANDS, CommandHandler
 from .conversations import Conversations
 from .decisions.service import DecisionService
+from .outcome import Done, ErrorReply, Later, Outcome, Reply
 from .people import split_context
 from .requests.follow_up import FollowUp
 from .requests.forwarding import Forwarder
 from .requests.relays import Relays
 from .routing.live_rules import LiveRules
-from .routing.rules import (
-    ErrorReply,
-    Forward,
-    Origin,
-    PersonCommand,
-    Reply,
-    RoutingRules,
-    describe_slow_pattern,
-    route_line,
-    with_matched_patterns,
-)
+from .routing.rules import Forward, Origin, PersonCommand, Route, describe_slow_pattern, route_line
 
 _POLL_SECONDS = 1.0
 _EDITED_PREFIX = "edited: "
-_ANNOUNCED_TYPES = ("notification", "status_report")
 
 
 class UserCommDaemon(Worker):
@@ -52,17 +58,12 @@ class UserCommDaemon(Worker):
         self._matcher = PatternMatcher()
         self._conversations = Conversations(hub)
         self._relays = Relays(hub)
-        self._forwarder = Forwarder(hub, self._relays, self._conversations, lambda: self._rules.section)
-        self._decisions = DecisionService(
-            hub, lambda: self._rules.section, lambda: self._rules.gateway, self._relays.question_of, self.log
-        )
-        self._relays.on_withdrawn = self._decisions.withdraw
+        self._forwarder = Forwarder(hub, self._relays, self._conversations, self._rules)
+        self._decisions = DecisionService(hub, self._rules, self._relays, self.log)
         unread_seconds = settings.section("team", TeamSection).unread_seconds
-        self._follow_up = FollowUp(
-            hub, self._forwarder, self._relays, lambda: self._rules.section, unread_seconds, self.log
-        )
-        self._commands = CommandHandler(hub, self._relays, self._conversations, self._decisions.describe_pending)
-        self._announcer = Announcer(hub, lambda: self._rules.gateway)
+        self._follow_up = FollowUp(hub, self._forwarder, self._relays, self._rules, unread_seconds, self.log)
+        self._commands = CommandHandler(hub, self._relays, self._conversations, self._decisions)
+        self._announcer = Announcer(hub, self._rules)
         self._follow_up_wanted = asyncio.Event()
         self._decision_wanted = asyncio.Event()
 
@@ -119,108 +120,96 @@ class UserCommDaemon(Worker):
                 await self._follow_up_wanted.wait()
 
     async def handle(self, delivery: Delivery) -> None:
-        rules = await self.in_thread(lambda: self._rules.rules)
-        line = split_context(delivery.message)[0].removeprefix(_EDITED_PREFIX)
-        found = await self.in_thread(with_matched_patterns, rules, line, self._matcher)
-        await self.in_thread(self._dispatch, delivery, found)
+        kind = await self.in_thread(self.process_delivery, delivery)
         self._follow_up_wanted.set()
-        if delivery.message.is_decision_request:
+        if isinstance(kind, DecisionRequest):
             self._decision_wanted.set()
 
     def on_unread(self, message: Message, agent: Agent) -> None:
-        """Whoever follows a question tells that too."""
+        """The follow-up of the question tells that too."""
 
-    def _dispatch(self, delivery: Delivery, rules: RoutingRules) -> None:
-        message = delivery.message
-        question = None if message.reply_to is None else self._relays.question_of(message.reply_to)
-        changed = message.reply_to if message.sender == GATEWAY else None
-        if message.message_type == DELETED_TYPE and changed is not None:
-            self._withdraw(delivery, changed)
-        elif message.message_type == EDITED_TYPE and changed is not None:
-            self._forward_edit(delivery, changed, rules)
-        elif message.is_decision_request:
-            self._decisions.open_decision(delivery)
-        elif message.message_type == DECISION_ANSWER:
-            self._decisions.answer(delivery)
-        elif question is not None:
-            self._forwarder.return_answer(delivery, question)
-        elif (said := self._forwarder.rejected_message_of(message)) is not None:
-            self._forwarder.report_rejected(delivery, said)
-        elif message.reply_to is not None and self._relays.is_withdrawn(message.reply_to):
-            self.hub.acknowledge(delivery, outcome="about what was withdrawn")
-        elif message.message_type in _ANNOUNCED_TYPES or (
-            message.reply_to is not None and self._decisions.is_outcome_message(message.reply_to)
-        ):
-            self._announcer.announce(delivery)
-        elif message.reply_to is not None or message.recipient is None:
-            self.hub.acknowledge(delivery)
-        elif (sender := self.hub.find_agent(message.sender)) is not None and sender.kind == "agent":
-            # Agents know how to reach each other; what they say here is for people.
-            self._announcer.announce(delivery)
+    def process_delivery(self, delivery: Delivery) -> Classification:
+        """Act on the message and end its delivery, both or neither. Return what it was."""
+        kind = classify(delivery.message, self._context_of(delivery.message))
+        if isinstance(kind, Line):
+            self._process_line(delivery, kind)
         else:
-            self._answer_person(delivery, rules)
+            with self.hub.transaction():
+                self._settle(delivery, self._act_on(kind, delivery.message))
+        return kind
 
-    def _answer_person(self, delivery: Delivery, rules: RoutingRules) -> None:
+    def _context_of(self, message: Message) -> MessageContext:
+        """Read what the tables know of the message."""
+        decision = self._decisions.find_answered(message)
+        if (replied := self._relays.find_message(message.reply_to)) is None:
+            sender = self.hub.find_agent(message.sender)
+            return MessageContext(sender_kind=None if sender is None else sender.kind, decision=decision)
+        question = self._relays.question_of(replied)
+        return MessageContext(
+            replied=replied,
+            question=question,
+            is_withdrawn=self._relays.is_withdrawn(replied.message_id),
+            is_decision_outcome=question is None and self._decisions.is_outcome_message(replied.message_id),
+            decision=decision,
+        )
+
+    def _act_on(self, kind: Event, message: Message) -> Outcome:
+        match kind:
+            case AgentReply(question):
+                return self._forwarder.return_answer(message, question)
+            case Progress(question):
+                return self._forwarder.return_progress(message, question)
+            case FailedMessage(failed):
+                return self._forwarder.report_failure(message, failed)
+            case Deletion(deleted):
+                withdrawn = self._relays.withdraw(deleted, message.conversation_id, "deleted")
+                self._decisions.withdraw(withdrawn.relays)
+                return Done("withdrawn")
+            case DecisionRequest():
+                return self._decisions.open_decision(message)
+            case DecisionAnswer():
+                return self._decisions.answer(message, kind)
+            case Announcement():
+                return self._announcer.announce(message)
+            case Ignorable(note):
+                return Done(note)
+
+    def _process_line(self, delivery: Delivery, kind: Line) -> None:
+        """Route what a person wrote before the transaction: looking for a slow pattern must hold up no writer."""
         message = delivery.message
-        if (answer := self._decisions.match_line(message)) is not None:
-            self._decisions.answer(delivery, answer)
+        body, context = split_context(message)
+        text = body.removeprefix(_EDITED_PREFIX) if isinstance(kind, Edit) else body
+        origin = self._origin_of(message)
+        route = route_line(text, origin, self._rules.rules, self.hub.agents(), self._matcher)
+        if isinstance(kind, Question) and _is_reading(route):
+            self._settle(delivery, self._follow_route(route, message, origin, context))
             return
-        words, context = split_context(message)
-        place = self._origin_of(message)
-        self._apply_route(delivery, route_line(words, place, rules, self.hub.agents()), place, context)
+        with self.hub.transaction():
+            outcome = None
+            if isinstance(kind, Edit):
+                words, agents = (route.text, route.agents) if isinstance(route, Forward) else (text, ())
+                outcome = self._forwarder.forward_edit(message, kind.message_id, words, context, agents)
+            self._settle(delivery, outcome or self._follow_route(route, message, origin, context))
 
-    def _apply_route(
-        self, delivery: Delivery, found: Reply | ErrorReply | Forward | PersonCommand, place: Origin, context: str
-    ) -> None:
-        match found:
-            case Reply(text):
-                self.hub.reply(delivery, text)
-            case ErrorReply(text, code):
-                self.hub.reply(delivery, text, message_type="error", metadata={EXIT_CODE: code})
-            case Forward() as ask:
-                self._forwarder.forward(delivery, ask, place, context)
-            case PersonCommand(name, rest) if (command := find_command(name)) is not None and command.is_for_worker:
-                self._forward_to_worker(delivery, command, rest, place)
+    def _follow_route(self, route: Route, message: Message, origin: Origin, context: str) -> Outcome:
+        match route:
+            case Forward():
+                return self._forwarder.forward(message, route, origin, context)
             case PersonCommand("decide", rest):
-                self._decisions.answer_by_id(delivery, rest)
+                return self._decisions.answer_by_id(message, rest)
             case PersonCommand(name, rest):
-                self._run_command(delivery, name, rest)
+                command = find_command(name)
+                if command is not None and command.is_for_worker:
+                    return self._forward_to_worker(message, command, rest, origin)
+                return self._commands.answer(name, rest, message)
+            case _:
+                return route
 
-    def _run_command(self, delivery: Delivery, name: str, rest: str) -> None:
-        # What only reads, such as /history, holds up nobody's writing.
-        with self.hub.transaction() if name in MUTATING_COMMANDS else contextlib.nullcontext():
-            try:
-                answer = self._commands.answer(name, rest, delivery.message)
-            except CallerError as error:
-                self.hub.reply(delivery, str(error), message_type="error", metadata={EXIT_CODE: error.exit_code})
-                return
-            # A person is helped by that; a script must know that nobody has got its words.
-            is_for_nobody = name == "help" and rest
-            self.hub.reply(delivery, answer, metadata={EXIT_CODE: os.EX_NOUSER} if is_for_nobody else None)
-
-    def _forward_to_worker(self, delivery: Delivery, command: CommandDefinition, rest: str, place: Origin) -> None:
+    def _forward_to_worker(self, message: Message, command: CommandDefinition, rest: str, origin: Origin) -> Outcome:
         worker = self.hub.find_agent(command.worker)
         if worker is None:
-            self.hub.reply(delivery, f"There is no {command.worker} in this team.", message_type="error")
-        else:
-            self._forwarder.forward(delivery, Forward((worker,), f"{command.request} {rest}".strip()), place)
-
-    def _withdraw(self, delivery: Delivery, question: str) -> None:
-        """A person has deleted their question: nobody need answer it."""
-        with self.hub.transaction():
-            self._relays.withdraw(question, delivery.message.conversation_id, "deleted")
-            self.hub.acknowledge(delivery, outcome="withdrawn")
-
-    def _forward_edit(self, delivery: Delivery, question: str, rules: RoutingRules) -> None:
-        """A person has edited their question after it was read."""
-        message = delivery.message
-        edited, context = split_context(message)
-        place = self._origin_of(message)
-        found = route_line(edited.removeprefix(_EDITED_PREFIX), place, rules, self.hub.agents())
-        words = found.text if isinstance(found, Forward) else edited.removeprefix(_EDITED_PREFIX)
-        asked = found.agents if isinstance(found, Forward) else ()
-        if not self._forwarder.forward_edit(delivery, question, words, context, asked):
-            self._apply_route(delivery, found, place, context)
+            return Reply(f"There is no {command.worker} in this team.", "error")
+        return self._forwarder.forward(message, Forward((worker,), f"{command.request} {rest}".strip()), origin)
 
     def _origin_of(self, message: Message) -> Origin:
         channels = [message.metadata.get("channel")]
@@ -228,6 +217,25 @@ class UserCommDaemon(Worker):
             channels.append((message.conversation_id or "").removeprefix("discord:"))
         numbers = frozenset(int(each) for each in channels if each is not None and str(each).isdecimal())
         return Origin(self._conversations.assigned_agents(message.conversation_id), numbers)
+
+    def _settle(self, delivery: Delivery, outcome: Outcome) -> None:
+        """Do with the delivery what came of its message."""
+        match outcome:
+            case Done(note):
+                self.hub.acknowledge(delivery, outcome=note)
+            case Reply(text, message_type, metadata):
+                self.hub.reply(delivery, text, message_type=message_type, metadata=metadata or None)
+            case ErrorReply(text, exit_code):
+                self.hub.reply(delivery, text, message_type="error", metadata={EXIT_CODE: exit_code})
+            case Later(seconds):
+                self.hub.release(delivery, delay=seconds)
+
+
+def _is_reading(route: Route) -> bool:
+    """Return whether it changes nothing: what only reads, such as /history, must hold up no writer."""
+    return isinstance(route, Reply | ErrorReply) or (
+        isinstance(route, PersonCommand) and route.name in READING_COMMANDS
+    )
 
 
 if __name__ == "__main__":

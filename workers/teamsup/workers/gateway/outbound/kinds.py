@@ -5,11 +5,8 @@ from enum import Enum, auto
 from teamsup.config.people_protocol import DECISION_ANSWER, DECISION_REQUEST, USER_COMM
 from teamsup.hub import Message
 
-from ...protocol import BUTTONS_CLOSED, COMMAND_TYPE
+from ...protocol import ANNOUNCED_TYPES, BUTTONS_CLOSED, COMMAND_TYPE
 from ..ids import channel_of, snowflake_of
-
-_ANNOUNCED_BY_USER_COMM = ("notification", "status_report")
-"""What user_comm tells in the home channel when it is sent to the whole team, so that we need not."""
 
 
 class OutboundKind(Enum):
@@ -56,7 +53,7 @@ def target_channel_of(message: Message, home: int) -> int | None:
 
     News for people that answer nobody belong home, as does what ends their buttons.
     """
-    if message.recipient is None and message.message_type in _ANNOUNCED_BY_USER_COMM:
+    if message.recipient is None and message.message_type in ANNOUNCED_TYPES:
         return None
     if (channel := channel_of(message.conversation_id)) is not None:
         return channel

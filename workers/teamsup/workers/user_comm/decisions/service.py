@@ -4,20 +4,30 @@ All that is known of them stands in the team's tables, and each step is one tran
 """
 
 import logging
-import re
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from teamsup.config.people_protocol import DECISION_ANSWER
-from teamsup.config.sections import GatewaySection, UserCommSection
-from teamsup.hub import CallerError, Delivery, Message, MessageHub, StoreError
+from teamsup.config.people_protocol import DECISION_ANSWER, DECISION_REQUEST
+from teamsup.hub import CallerError, Message, MessageHub, StoreError
 
 from ...protocol import GATEWAY
-from ..people import announcement_recipients, name_of, person_of, session_of, split_context
-from ..requests.relays import QUESTION_REF_KEY
+from ..classification import DecisionAnswer
+from ..outcome import Done, Outcome, Reply
+from ..people import (
+    announcement_recipients,
+    display_name_of,
+    is_from_person,
+    is_same_session,
+    name_of,
+    person_of,
+    session_of,
+    split_context,
+)
+from ..requests.relays import QUESTION_REF_KEY, Relays
+from ..routing.live_rules import LiveRules
 from . import rendering as words
 from .decision import (
     GRACE_PERIOD,
@@ -33,122 +43,99 @@ from .decision import (
     next_action,
     parse_spec,
 )
-from .presenter import DecisionPresenter
 from .table import DecisionTable, to_metadata
 
 _POLL_SECONDS, _RETRY_SECONDS, _PAUSE_SECONDS = 2.0, 60.0, 0.2
 _MAX_POLL_SECONDS = 60.0  # a machine may have slept meanwhile
-_LAST_QUESTION = """
-    SELECT m.message_id FROM messages AS m JOIN agent_status AS a ON lower(a.agent_name) = m.sender
-      WHERE m.conversation_id = ? AND m.recipient = ? AND (a.kind = 'console' OR m.sender = 'gateway')
-      ORDER BY m.id DESC LIMIT 1
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class DecisionAnswer:
-    """What somebody says to the decision of that number."""
-
-    number: int
-    text: str
 
 
 class DecisionService:
-    """Its verbs block, and raise the hub's errors. ``question_behind`` gives the question of a person that we passed on
-    with a message."""
+    """Its verbs block, and raise the hub's errors. All but ``run_due`` are part of the transaction of whoever calls
+    them."""
 
-    def __init__(
-        self,
-        hub: MessageHub,
-        section: Callable[[], UserCommSection],
-        gateway: Callable[[], GatewaySection],
-        question_behind: Callable[[str], Message | None],
-        log: logging.Logger,
-    ) -> None:
+    def __init__(self, hub: MessageHub, rules: LiveRules, relays: Relays, log: logging.Logger) -> None:
         self._hub = hub
         self._table = DecisionTable(hub)
-        self._presenter = DecisionPresenter(hub, self._table, gateway)
-        self._section = section
-        self._gateway = gateway
-        self._question_of = question_behind
+        self._rules = rules
+        self._relays = relays
         self._log = log
         self._overdue_since: dict[int, float] = {}
 
-    def open_decision(self, delivery: Delivery) -> None:
-        """An agent asks. Shown where a person has asked, if it is about that; else in every place of people."""
-        message = delivery.message
-        question = self._person_question(message)
+    def open_decision(self, message: Message) -> Outcome:
+        """An agent asks: show it where a person has asked, if it is about that; else in every place of people."""
+        question = self._relays.person_question_of(message)
         people = {} if question is None else self._people_by_name(question)
         try:
             asked = parse_spec(message, people)
         except CallerError as error:
-            self._hub.reply(delivery, str(error), message_type="error")
-            return
-        with self._hub.transaction():
-            decision = self._table.insert(message, asked, everywhere=question is None)
-            ends_as = self._next_action(decision, time.time()).final_state
-            if decision.state == "open" and ends_as is not None:
-                # As when we were down meanwhile.
-                self._close(decision, ends_as)
-                outcome = "its time was over"
-            elif question is None:
-                count = self._presenter.show_to_all(decision, self._presenter.all_recipients())
-                outcome = f"shown in {count} places" if count else "nobody is there to decide yet"
-            else:
-                self._presenter.show(decision, question.sender, question.conversation_id, question.message_id)
-                self._presenter.show_to_deciders(decision, question.sender)
-                outcome = "shown where it was asked"
-            if ends_as is None and (strangers := self._presenter.unknown_deciders(decision)):
-                told = words.render_unknown_deciders(
-                    decision, strangers, announcement_recipients(self._hub, home=False)
-                )
-                self._notify_asker(decision, told, "status_report", {"strangers": strangers})
-            self._hub.acknowledge(delivery, outcome=outcome)
+            return Reply(str(error), "error")
+        decision = self._table.insert(message, asked, everywhere=question is None)
+        ends_as = self._next_action(decision, time.time()).final_state
+        if decision.state == "open" and ends_as is not None:
+            # As when we were down meanwhile.
+            self._close(decision, ends_as)
+            return Done("its time was over")
+        if question is None:
+            count = self._show_to_all(decision, self._all_recipients())
+            outcome = f"shown in {count} places" if count else "nobody is there to decide yet"
+        else:
+            self._show(decision, question.sender, question.conversation_id, question.message_id)
+            self._show_to_deciders(decision, question.sender)
+            outcome = "shown where it was asked"
+        if strangers := [name for name in decision.spec.deciders if not self._is_known(name)]:
+            told = words.render_unknown_deciders(decision, strangers, announcement_recipients(self._hub, home=False))
+            self._notify_asker(decision, told, "status_report", {"strangers": strangers})
+        return Done(outcome)
 
-    def answer(self, delivery: Delivery, answer: DecisionAnswer | None = None) -> None:
+    def answer(self, message: Message, answer: DecisionAnswer) -> Outcome:
         """Somebody decides, by an opinion_response or by a line that was picked."""
-        message = delivery.message
-        with self._hub.transaction():
-            decision, refused = self._apply_answer(answer or self._parse_answer(message), message)
-            kind = "error" if refused else DECISION_ANSWER if answer is None else "message"
-            if message.sender == GATEWAY and kind == DECISION_ANSWER:
-                # It was a press of a button, and the message with the buttons will say so.
-                self._hub.acknowledge(delivery, outcome="decided")
-                return
-            metadata = {} if decision is None else to_metadata(decision)
-            if decision is None:
-                sentence = words.render_unknown_decision(self.pending())
-            else:
-                sentence = words.render_invalid_answer(decision, refused) if refused else words.render_outcome(decision)
-            about = {"refused": refused.reason} if refused else {}
-            self._hub.reply(delivery, sentence, message_type=kind, metadata=metadata | about)
+        decision, refused = self._apply_answer(answer, message)
+        is_response = message.message_type == DECISION_ANSWER
+        if message.sender == GATEWAY and is_response and refused is None:
+            # It was a press of a button, and the message with the buttons will say so.
+            return Done("decided")
+        if decision is None:
+            sentence = words.render_unknown_decision(self.pending())
+        else:
+            sentence = words.render_invalid_answer(decision, refused) if refused else words.render_outcome(decision)
+        kind = "error" if refused else DECISION_ANSWER if is_response else "message"
+        about = {"refused": refused.reason} if refused else {}
+        return Reply(sentence, kind, ({} if decision is None else to_metadata(decision)) | about)
 
-    def match_line(self, message: Message) -> DecisionAnswer | None:
-        """Whether this line of a person answers a decision: it replies to one on Discord, or it is the number or the
-        words of an option of one that was shown to them here, or a number that is none."""
+    def find_answered(self, message: Message) -> int | None:
+        """Return the number of the decision that this message answers. 0: one that does not exist."""
+        if message.message_type != DECISION_ANSWER:
+            return self._match_line(message) if message.reply_to is None else None
+        number = message.metadata.get("decision")
+        if isinstance(number, int) and 0 < number < 2**63:
+            return number
+        return self._table.decision_shown_by(message.reply_to or "") or 0
+
+    def _match_line(self, message: Message) -> int | None:
+        """Return the decision that this line of a person answers: it replies to one on Discord, or it is the number or
+        the words of an option of one that was shown to them here, or a number that is none."""
         line, written = split_context(message)[0], message.created_at or datetime.now(UTC)
         replied_to = self._table.get(self._table.decision_shown_by(str(message.metadata.get("answers") or "")) or 0)
         if replied_to is not None and is_answerable(replied_to, written):
-            return DecisionAnswer(replied_to.number, line)
+            return replied_to.number
         shown = self._table.shown_in(message.sender, message.conversation_id, (written - GRACE_PERIOD).timestamp())
         decision = match_answer(line, shown, written)
         if decision is None and not message.metadata.get("answers"):
-            decision = find_mistyped(line, shown, person_of(message), self._gateway().deciders)
-        return None if decision is None else DecisionAnswer(decision.number, line)
+            decision = find_mistyped(line, shown, person_of(message), self._rules.gateway.deciders)
+        return None if decision is None else decision.number
 
     def is_outcome_message(self, message_id: str) -> bool:
-        """Whether that is what we have told an agent of its decision."""
+        """Return whether we have told an agent of its decision with that message."""
         sql = "SELECT 1 FROM messages AS m JOIN messages AS q ON q.message_id = m.reply_to"
         sql += " JOIN decisions AS d ON d.question = q.id WHERE m.message_id = ? AND m.sender = ?"
         return bool(self._hub.query(sql, (message_id, self._hub.agent)))
 
-    def answer_by_id(self, delivery: Delivery, text: str) -> None:
+    def answer_by_id(self, message: Message, text: str) -> Outcome:
         """Somebody writes "ID ANSWER"."""
         number, _, rest = text.strip().removeprefix("#").partition(" ")
         if number.isascii() and number.isdecimal():
-            self.answer(delivery, DecisionAnswer(int(number[:18]), rest))
-        else:
-            self._hub.reply(delivery, words.render_usage(self.pending()), message_type="error")
+            return self.answer(message, DecisionAnswer(int(number[:18]), rest))
+        return Reply(words.render_usage(self.pending()), "error")
 
     def pending(self) -> list[Decision]:
         """What is to be decided, the oldest first."""
@@ -158,9 +145,9 @@ class DecisionService:
         """The same for people, a line each."""
         return [words.render_line(decision, datetime.now(UTC)) for decision in self.pending()]
 
-    def withdraw(self, relay: str) -> None:
-        """What was asked in reply to that message of ours need not be decided any more."""
-        with self._hub.transaction():
+    def withdraw(self, relays: Iterable[str]) -> None:
+        """What was asked in reply to these messages of ours need not be decided any more."""
+        for relay in relays:
             for decision in self._table.open_in_reply_to(relay):
                 self._close(decision, "withdrawn")
 
@@ -168,7 +155,7 @@ class DecisionService:
         """Do what is due; in how many seconds to come again, or None while nothing is open."""
         seconds = []
         pending = self.pending()
-        everywhere = self._presenter.all_recipients() if any(decision.is_public for decision in pending) else []
+        everywhere = self._all_recipients() if any(decision.is_public for decision in pending) else []
         for decision in pending:
             try:
                 seconds.append(self._run_due_of(decision, everywhere, now))
@@ -185,7 +172,7 @@ class DecisionService:
         found = self._next_action(decision, now)
         if found.final_state is not None and self._may_have_unread_answer(decision):
             return _PAUSE_SECONDS
-        if found.final_state is None and not found.remind and not self._presenter.new_recipients(decision, everywhere):
+        if found.final_state is None and not found.remind and not self._new_recipients(decision, everywhere):
             return min(found.seconds, _POLL_SECONDS if decision.is_public else _MAX_POLL_SECONDS)
         with self._hub.transaction():
             current = self._table.get(decision.number)
@@ -195,8 +182,8 @@ class DecisionService:
                     self._close(current, found.final_state)
                 else:
                     if found.remind:
-                        self._presenter.remind(current, now)
-                    self._presenter.show_to_all(current, everywhere)
+                        self._remind(current, now)
+                    self._show_to_all(current, everywhere)
         return 0.0
 
     def _may_have_unread_answer(self, decision: Decision) -> bool:
@@ -209,9 +196,9 @@ class DecisionService:
 
     def _next_action(self, decision: Decision, now: float) -> DueAction:
         moment = datetime.fromtimestamp(now, UTC)
-        first = self._section().decision_reminder_seconds
+        first = self._rules.section.decision_reminder_seconds
         is_over = decision.deadline is not None and decision.deadline <= moment
-        return next_action(decision, moment, first, self._presenter.first_shown_at(decision) if is_over else None)
+        return next_action(decision, moment, first, self._table.first_shown_at(decision) if is_over else None)
 
     def _apply_answer(self, answer: DecisionAnswer, message: Message) -> tuple[Decision | None, InvalidAnswer | None]:
         """The decision as it is then, and why the answer does not count. The first that does ends it."""
@@ -227,9 +214,9 @@ class DecisionService:
             decision,
             session or person_of(message),
             answer.text,
-            self._gateway().deciders,
-            is_agent=bool(session) or not self._is_from_person(message),
-            is_own=self._is_same_session(decision.asked_by, message.sender),
+            self._rules.gateway.deciders,
+            is_agent=bool(session) or not is_from_person(self._hub, message),
+            is_own=is_same_session(self._hub, decision.asked_by, message.sender),
         )
         if isinstance(judged, InvalidAnswer):
             return decision, judged
@@ -240,7 +227,7 @@ class DecisionService:
     ) -> Decision:
         """Keep it, and tell whoever asked and every place that knows of it but the one where it was decided, which is
         answered there."""
-        person, name = (None, None) if by is None else (canonical_person(person_of(by)), _display_name(by))
+        person, name = (None, None) if by is None else (canonical_person(person_of(by)), display_name_of(by))
         if state == "defaulted":
             answer = decision.spec.default
         ended = self._table.close(decision.number, state, answer, person, name, time.time())
@@ -249,7 +236,7 @@ class DecisionService:
                 (words.render_outcome(ended), "error") if ended.answer is None else (ended.answer, DECISION_ANSWER)
             )
             self._notify_asker(ended, text, kind, {"from": name} if name else {})
-        self._presenter.send_outcome(ended, but=None if by is None else by.sender)
+        self._send_outcome(ended, but=None if by is None else by.sender)
         return ended
 
     def _notify_asker(self, decision: Decision, text: str, kind: str, more: Mapping[str, Any]) -> None:
@@ -257,7 +244,7 @@ class DecisionService:
         asks = self._hub.message(decision.message_id)
         question = replace(asks, conversation_id=None)
         about = {**to_metadata(decision), **more}
-        if not decision.is_public and (asked := self._person_question(asks)) is not None:
+        if not decision.is_public and (asked := self._relays.person_question_of(asks)) is not None:
             about[QUESTION_REF_KEY] = asked.message_id
         self._hub.answer(question, text, message_type=kind, metadata=about)
 
@@ -268,37 +255,94 @@ class DecisionService:
         consoles = (self._hub.find_agent(each) for each in (name, f"console-{name}"))
         return {name: tuple({person, *(each.name for each in consoles if each is not None)})}
 
-    def _person_question(self, message: Message) -> Message | None:
-        """The one that a decision belongs to."""
-        question = None if message.reply_to is None else self._question_of(message.reply_to)
-        if question is None and message.conversation_id is not None:
-            rows = self._hub.query(_LAST_QUESTION, (message.conversation_id, self._hub.agent))
-            question = self._hub.message(rows[0][0]) if rows else None
-        if question is None or question.sender == GATEWAY:
-            return question
-        sender = self._hub.find_agent(question.sender)
-        return question if sender is not None and sender.kind == "console" else None
+    def _show(
+        self,
+        decision: Decision,
+        place: str,
+        conversation: str | None,
+        reply_to: str | None = None,
+        *,
+        again: bool = False,
+    ) -> None:
+        if self._hub.find_agent(place) is None:
+            return
+        on_discord = place == GATEWAY
+        metadata: dict[str, Any] = {"decision": decision.number, "asked_by": decision.asked_by}
+        if decision.spec.options:
+            metadata["options"] = list(decision.spec.options)
+        if on_discord and (ping := decision.spec.deciders_on_discord):
+            metadata["ping"] = list(ping)
+        is_there = self._hub.query("SELECT 1 FROM messages WHERE message_id = ?", (reply_to,))
+        showing = self._hub.send(
+            place,
+            words.render_question(decision, datetime.now(UTC), on_discord=on_discord, again=again),
+            message_type=DECISION_REQUEST,
+            priority=decision.priority,
+            metadata=metadata,
+            conversation_id=conversation,
+            reply_to=reply_to if is_there else None,
+        )
+        self._table.add_showing(decision.number, showing, place)
 
-    def _parse_answer(self, message: Message) -> DecisionAnswer:
-        number = message.metadata.get("decision")
-        if not isinstance(number, int) or not 0 < number < 2**63:
-            number = self._table.decision_shown_by(message.reply_to or "") or 0
-        return DecisionAnswer(number, split_context(message)[0])
+    def _show_to_all(self, decision: Decision, everywhere: Sequence[str]) -> int:
+        """Show it in every place where it is not shown yet; how many."""
+        home = f"discord:{self._rules.gateway.home_channel}"
+        newcomers = self._new_recipients(decision, everywhere)
+        for place in newcomers:
+            self._show(decision, place, home if place == GATEWAY else None)
+        return len(newcomers)
 
-    def _is_same_session(self, *names: str) -> bool:
-        """Whether these are agents of one Claude Code session, which has one server for its subagents too."""
-        agents = [self._hub.find_agent(name) for name in names]
-        pids = {agent.metadata.get("pid") if agent is not None and agent.kind == "agent" else None for agent in agents}
-        return len(pids) == 1 and None not in pids
+    def _show_to_deciders(self, decision: Decision, but: str) -> None:
+        """Who is named to decide what somebody else has asked need not look over their shoulder."""
+        for name in decision.spec.deciders:
+            for place in (name, f"console-{name}"):
+                agent = self._hub.find_agent(place)
+                if agent is not None and agent.kind == "console" and place != but:
+                    self._show(decision, place, None)
 
-    def _is_from_person(self, message: Message) -> bool:
-        """A command's console has gone when it has waited for long; else only who is known to be a person is one."""
-        sender = self._hub.find_agent(message.sender)
-        known = message.sender.startswith("console-") if sender is None else sender.kind == "console"
-        return known or message.sender == GATEWAY
+    def _is_known(self, decider: str) -> bool:
+        """Return whether a person who is named to decide can do so as things are."""
+        number, section = decider.removeprefix("discord:"), self._rules.gateway
+        if number == decider:
+            return any(self._hub.find_agent(name) is not None for name in (decider, f"console-{decider}"))
+        if section.deciders and int(number) not in section.deciders:
+            return False
+        # Who has a listed role, or writes in a listed place, only Discord knows.
+        if section.roles or section.channels or section.guilds or int(number) in section.users:
+            return True
+        return bool(self._hub.query("SELECT 1 FROM discord_people WHERE CAST(person AS TEXT) = ?", (number,)))
 
+    def _all_recipients(self) -> list[str]:
+        return announcement_recipients(self._hub, home=self._rules.gateway.home_channel != 0)
 
-def _display_name(message: Message) -> str:
-    """What whoever decides is called."""
-    name = name_of(message)
-    return name if message.sender == GATEWAY else re.sub(r"^console-(.+?)(-\d+)?$", r"\1", name)
+    def _new_recipients(self, decision: Decision, everywhere: Sequence[str]) -> list[str]:
+        if not decision.is_public:
+            return []
+        known = self._table.recipients_of(decision.number)
+        return [place for place in everywhere if place not in known]
+
+    def _remind(self, decision: Decision, now: float) -> None:
+        """Show it again where it has been seen; where it waits to be seen, it waits."""
+        reminded = set()
+        for showing, place in self._table.showings(decision.number):
+            if place not in reminded and all(state.state == "done" for state in self._hub.trace(showing.message_id)):
+                self._show(decision, place, showing.conversation_id, showing.reply_to, again=True)
+            reminded.add(place)
+        self._table.set_reminded(decision.number, now)
+
+    def _send_outcome(self, decision: Decision, but: str | None) -> None:
+        """Once in each; but on Discord each message that shows it has buttons of its own."""
+        told = {but} - {GATEWAY}
+        for showing, place in self._table.showings(decision.number):
+            if self._hub.cancel(showing.message_id) or place in told:
+                continue  # nobody has seen it, or they know
+            told |= {place} - {GATEWAY}
+            if self._hub.find_agent(place) is not None:
+                self._hub.send(
+                    place,
+                    words.render_outcome(decision),
+                    message_type=DECISION_ANSWER,
+                    metadata=to_metadata(decision),
+                    conversation_id=showing.conversation_id,
+                    reply_to=showing.message_id,
+                )

@@ -9,14 +9,15 @@ from teamsup.hub import Message, MessageHub
 from teamsup.hub.models import PRIORITIES
 from teamsup.hub.timestamps import format_time, parse_time
 
-from .decision import Decision, DecisionSpec, DecisionState
+from ...protocol import GATEWAY
+from .decision import Decision, DecisionSpec, DecisionState, may_decide
 
 _SELECT = """
     SELECT d.*, m.message_id, m.content, m.priority, m.created_at FROM decisions AS d JOIN messages AS m
       ON m.id = d.question
 """
 _FIRST_SEEN = """
-    SELECT p.place, min(d.done_at) FROM decision_places AS p JOIN deliveries AS d ON d.message = p.message
+    SELECT p.place, min(d.done_at) AS moment FROM decision_places AS p JOIN deliveries AS d ON d.message = p.message
       WHERE p.question = ? AND d.state = 'done' AND coalesce(d.outcome, '') NOT LIKE 'refused%'
         AND d.outcome IS NOT 'not for Discord' GROUP BY p.place
 """
@@ -111,10 +112,14 @@ class DecisionTable:
         """Where it is shown."""
         return {row[0] for row in self._hub.query("SELECT place FROM decision_places WHERE question = ?", (number,))}
 
-    def first_seen_by_recipient(self, number: int) -> dict[str, datetime]:
-        """Where people have been shown it, and since when."""
-        reached = ((row[0], parse_time(row[1])) for row in self._hub.query(_FIRST_SEEN, (number,)))
-        return {place: moment for place, moment in reached if moment is not None}
+    def first_shown_at(self, decision: Decision) -> datetime | None:
+        """Return when it first reached anybody who may decide it; None while it has not."""
+        moments = [
+            parse_time(row["moment"])
+            for row in self._hub.query(_FIRST_SEEN, (decision.number,))
+            if may_decide(decision, row["place"]) or (row["place"] == GATEWAY and decision.spec.deciders_on_discord)
+        ]
+        return min((moment for moment in moments if moment is not None), default=None)
 
     def has_unread_before_deadline(self, decision: Decision) -> bool:
         """Whether something that was written before its deadline is still to be read by us."""

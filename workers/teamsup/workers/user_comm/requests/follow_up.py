@@ -4,14 +4,13 @@ import itertools
 import logging
 import sqlite3
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from teamsup.config.sections import UserCommSection
 from teamsup.hub import Agent, Message, MessageHub, StoreError
 from teamsup.hub.timestamps import format_time, parse_time
 
+from ..routing.live_rules import LiveRules
 from .forwarding import PROGRESS_METADATA, Forwarder
 from .progress import NextAction, ProgressTimeouts, RequestStatus, decide_next_action, retired_agent, without_note
 from .relays import Relays
@@ -80,16 +79,16 @@ class FollowUp:
     def __init__(
         self,
         hub: MessageHub,
-        requests: Forwarder,
+        forwarder: Forwarder,
         relays: Relays,
-        section: Callable[[], UserCommSection],
+        rules: LiveRules,
         unread_seconds: float,
         log: logging.Logger,
     ) -> None:
         self._hub = hub
-        self._forwarder = requests
+        self._forwarder = forwarder
         self._relays = relays
-        self._section = section
+        self._rules = rules
         self._unread_seconds = unread_seconds
         self._log = log
         self._version = -1
@@ -128,7 +127,7 @@ class FollowUp:
         begun = max(_waiting_since(row, now) for row in rows)
         if begun > now:
             self._reset_waiting(now)
-        early = self._section().progress_seconds - (now - begun).total_seconds()
+        early = self._rules.section.progress_seconds - (now - begun).total_seconds()
         if early > 0:
             self._poll_in(early)
             return
@@ -148,7 +147,7 @@ class FollowUp:
 
     def _to_open_relay(self, row: sqlite3.Row, agents: dict[str, Agent], now: datetime) -> _OpenRelay:
         agent = agents.get(row["agent"]) or retired_agent(row["agent"])
-        patience = ProgressTimeouts.from_section(self._section(), self._unread_seconds)
+        patience = ProgressTimeouts.from_section(self._rules.section, self._unread_seconds)
         return _OpenRelay(
             row,
             decide_next_action(_status_of(row, agent, now), patience, now),
@@ -169,7 +168,7 @@ class FollowUp:
         told = self._last_progress.get(question)
         if told is None or told.sentences != steps:
             return 0.0
-        return told.sent_at + max(self._section().progress_seconds, age / _AGE_DIVISOR) - time.monotonic()
+        return told.sent_at + max(self._rules.section.progress_seconds, age / _AGE_DIVISOR) - time.monotonic()
 
     def _apply(self, rows: list[sqlite3.Row], relays: list[_OpenRelay]) -> None:
         """Told of a delivery that came to nothing is its sender by the hub, and through us its person."""

@@ -3,8 +3,10 @@
 What such a message notes in its metadata, ``question``, is the way back, also after years and restarts.
 """
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from teamsup.hub import Agent, Message, MessageHub, UnknownMessage
@@ -24,10 +26,25 @@ _IS_WITHDRAWN = """
         ON said.message_id = m.message_id OR said.reply_to IN (m.message_id, m.reply_to)
       WHERE m.message_id = :message AND m.sender = :me AND said.sender = :me AND said.message_type = 'deleted' LIMIT 1
 """
+_LAST_QUESTION = """
+    SELECT m.message_id FROM messages AS m JOIN agent_status AS a ON lower(a.agent_name) = m.sender
+      WHERE m.conversation_id = ? AND m.recipient = ? AND (a.kind = 'console' OR m.sender = 'gateway')
+      ORDER BY m.id DESC LIMIT 1
+"""
 _WITHDRAWAL_TEXTS = {
     "deleted": "The person has deleted this message.",
     "stop": "The person has withdrawn this: stop.",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """What was taken back from agents."""
+
+    relays: tuple[str, ...] = ()
+    """The ids of the messages with which we had passed a question on."""
+    agents: tuple[str, ...] = ()
+    """Who had such a message and had not ended it."""
 
 
 class Relays:
@@ -35,8 +52,6 @@ class Relays:
 
     def __init__(self, hub: MessageHub) -> None:
         self._hub = hub
-        self.on_withdrawn: Callable[[str], object] = lambda _: None
-        """Told of each message that we take back from an agent, in the same transaction."""
 
     def send(
         self,
@@ -113,17 +128,30 @@ class Relays:
         )
         return [self._hub.message(row["message_id"]) for row in rows]
 
-    def question_of(self, message_id: str) -> Message | None:
-        """The question that we passed on with that message; None when we passed on none."""
-        try:
-            relay = self._hub.message(message_id)
-            if relay.sender == self._hub.agent and (
-                question := relay.metadata.get(QUESTION_KEY) or relay.metadata.get(QUESTION_REF_KEY)
-            ):
-                return self._hub.message(str(question))
-        except UnknownMessage:
-            pass
+    def find_message(self, message_id: object) -> Message | None:
+        """Return the message with this id, if it is one and the team has it."""
+        with contextlib.suppress(UnknownMessage):
+            return self._hub.message(message_id) if isinstance(message_id, str) else None
         return None
+
+    def question_of(self, relay: Message | None) -> Message | None:
+        """Return the question that we passed on with that message, or wrote about in it; else None."""
+        if relay is None or relay.sender != self._hub.agent:
+            return None
+        question = relay.metadata.get(QUESTION_KEY) or relay.metadata.get(QUESTION_REF_KEY)
+        return self.find_message(str(question)) if question else None
+
+    def person_question_of(self, message: Message) -> Message | None:
+        """Return the question of a person that an agent's message is about: that which it replies to, else the last one
+        of its conversation."""
+        question = self.question_of(self.find_message(message.reply_to))
+        if question is None and message.conversation_id is not None:
+            rows = self._hub.query(_LAST_QUESTION, (message.conversation_id, self._hub.agent))
+            question = self._hub.message(rows[0]["message_id"]) if rows else None
+        if question is None or question.sender == GATEWAY:
+            return question
+        sender = self._hub.find_agent(question.sender)
+        return question if sender is not None and sender.kind == "console" else None
 
     def is_assigned_to(self, question: Message, agent: str) -> bool:
         """Whether that question is open with that agent."""
@@ -147,26 +175,24 @@ class Relays:
             self.cancel_reminders(self._hub.message(f"#{row['message']}"))
         self._hub.execute(f"DELETE FROM relays {where}", values)  # noqa: S608
 
-    def withdraw(self, question: str, conversation: str | None, why: str) -> list[str]:
-        """Nobody need answer that question any more; whom it was taken from."""
+    def withdraw(self, question: str, conversation: str | None, why: str) -> Withdrawal:
+        """Take back that question, in all its versions: no agent needs to answer it."""
         with self._hub.transaction():
-            relays = self.relays_of(question, conversation)
-            names = [name for relay in relays if (name := self._withdraw_one(relay, why)) is not None]
+            withdrawn = self._withdraw_each(self.relays_of(question, conversation), why)
             self._hub.execute(
                 "DELETE FROM relays WHERE question IN (SELECT id FROM messages WHERE message_id = ?)",
                 (original_id(question),),
             )
-        return names
+        return withdrawn
 
-    def withdraw_all(self, person: str, conversation: str | None) -> list[str]:
-        """Withdraw everything that is open for a person in a conversation; whom it was taken from."""
+    def withdraw_all(self, person: str, conversation: str | None) -> Withdrawal:
+        """Take back everything that is open for a person in a conversation."""
         with self._hub.transaction():
             where = "FROM relays WHERE person = ? AND conversation IS ?"
             rows = self._hub.query(f"SELECT message {where}", (person, conversation))
-            relays = [self._hub.message(f"#{row['message']}") for row in rows]
-            names = [name for relay in relays if (name := self._withdraw_one(relay, "stop")) is not None]
+            withdrawn = self._withdraw_each([self._hub.message(f"#{row['message']}") for row in rows], "stop")
             self._hub.execute(f"DELETE {where}", (person, conversation))
-        return list(dict.fromkeys(names))
+        return withdrawn
 
     def is_withdrawn(self, message_id: str) -> bool:
         """Whether an answer to that message of ours is one to nothing any more: we have taken it back, or it says so.
@@ -193,12 +219,19 @@ class Relays:
         except UnknownMessage:
             return question
 
-    def _withdraw_one(self, relay: Message, why: str) -> str | None:
-        """Cancel it, and tell its agent if that has read it; the agent's name, unless it had ended it already."""
+    def _withdraw_each(self, relays: Sequence[Message], why: str) -> Withdrawal:
+        """Cancel these messages, and tell each agent that has read one."""
+        agents: dict[str, None] = {}
+        for relay in relays:
+            if self._withdraw_one(relay, why) and relay.recipient is not None:
+                agents[relay.recipient] = None
+        return Withdrawal(tuple(relay.message_id for relay in relays), tuple(agents))
+
+    def _withdraw_one(self, relay: Message, why: str) -> bool:
+        """Return whether its agent had it and had not ended it."""
         knows = self.is_read(relay)
         taken = self._hub.cancel(relay.message_id, even_if_read=True)
         self.cancel_reminders(relay)
-        self.on_withdrawn(relay.message_id)
         if knows and relay.recipient is not None and self._hub.find_agent(relay.recipient) is not None:
             self._hub.send(
                 relay.recipient,
@@ -207,4 +240,4 @@ class Relays:
                 conversation_id=relay.conversation_id,
                 reply_to=relay.message_id,
             )
-        return relay.recipient if taken or knows else None
+        return bool(taken) or knows

@@ -1,10 +1,10 @@
-"""Who gets what a person writes: the first rule that fits. Pure."""
+"""Who gets what a person writes: the first rule that fits. Pure, but for the memory of slow patterns."""
 
 import functools
 import os
 import re
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from teamsup.config.people_protocol import PEOPLE_COMMANDS, USER_COMM, find_command
 from teamsup.config.sections import RouteSection, UserCommSection
@@ -12,10 +12,11 @@ from teamsup.hub import Agent
 from teamsup.hub.validation import list_names
 
 from ...pattern_matcher import PatternMatcher
+from ..outcome import ErrorReply, Reply
 
 _COMMAND = re.compile(r"/(?P<name>[a-zA-Z]+)(?:\s+(?P<rest>.*))?", re.DOTALL)
 _MENTION = re.compile(r"@(?P<agent>\w[\w.-]*)[,:;]?\s*(?:(?:and|und|&)\s+(?=@))?")
-MAX_SEARCHED = 4000
+_MAX_SEARCHED = 4000
 """Characters in which a keyword or a pattern is looked for: a pattern can take long over a stranger's text."""
 
 _GREETINGS = {
@@ -32,21 +33,6 @@ _GREETINGS = {
     "hola": "¡Hola! 👋",
     "ciao": "Ciao! 👋",
 }
-
-
-@dataclass(frozen=True)
-class Reply:
-    """Said at once, by user_comm itself."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class ErrorReply:
-    """Said at once: nobody gets what the person wrote. A script's command ends with that exit code."""
-
-    text: str
-    exit_code: int = os.EX_DATAERR
 
 
 @dataclass(frozen=True)
@@ -67,14 +53,15 @@ class PersonCommand:
     arguments: str = ""
 
 
+Route = Reply | ErrorReply | Forward | PersonCommand
+
+
 @dataclass(frozen=True)
 class RoutingRules:
     """What teamsup.toml says of it."""
 
     section: UserCommSection = field(default_factory=UserCommSection)
     routes: Sequence[RouteSection] = ()
-    matched_patterns: Collection[str] = ()
-    """Which of the patterns fit the line: they are looked for before, as that may take a while."""
 
     @property
     def agents(self) -> set[str]:
@@ -95,20 +82,23 @@ class Origin:
 
 
 def route_line(
-    line: str, place: Origin, rules: RoutingRules, team: Sequence[Agent]
-) -> Reply | ErrorReply | Forward | PersonCommand:
-    """What to do with what a person wrote there. A rule whose agents are all unknown does not fit; nor does one that
-    leads back to user_comm, which would ask itself for ever."""
+    line: str, place: Origin, rules: RoutingRules, team: Sequence[Agent], matcher: PatternMatcher | None = None
+) -> Route:
+    """Return what to do with what a person wrote there. A rule fits only if the team knows one of its agents; user_comm
+    is not one, or it would ask itself. A pattern may take a while; ``matcher`` remembers one that is slow."""
     text = line.strip()
     known = {agent.name: agent for agent in team if agent.kind != "console" and agent.name != USER_COMM}
     if command := _COMMAND.fullmatch(text):
         return _parse_command(command["name"].lower(), (command["rest"] or "").strip(), rules, known)
     if text.startswith("@") and (mention := _parse_mention(text, rules, known)) is not None:
         return mention
-    by_words = _match_text(text, rules)
-    for names in (place.assigned_agents, by_words, _match_channel(place, rules), (rules.section.default_agent,)):
+    if agents := _resolve_agents(place.assigned_agents, rules, known):
+        return Forward(agents, text)
+    if agents := _resolve_agents(_match_text(text, rules, matcher or PatternMatcher()), rules, known):
+        return Forward(agents, text, sticky=True)
+    for names in (_match_channel(place, rules), (rules.section.default_agent,)):
         if agents := _resolve_agents(names, rules, known):
-            return Forward(agents, text, sticky=names is by_words)
+            return Forward(agents, text)
     return _default_reply(text)
 
 
@@ -117,9 +107,7 @@ def is_only_word(text: str, word: str) -> bool:
     return _normalize(text).removeprefix("team ") == word
 
 
-def _parse_command(
-    name: str, rest: str, rules: RoutingRules, known: Mapping[str, Agent]
-) -> Reply | ErrorReply | Forward | PersonCommand:
+def _parse_command(name: str, rest: str, rules: RoutingRules, known: Mapping[str, Agent]) -> Route:
     if find_command(name) is None:
         known_names = ", ".join(f"/{command.name}" for command in PEOPLE_COMMANDS)
         return ErrorReply(f"There is no command /{name}. Known are: {known_names}.")
@@ -131,9 +119,7 @@ def _parse_command(
     return _default_reply(text) if agent.lower() == USER_COMM else _forward_to([agent], text.strip(), rules, known)
 
 
-def _parse_mention(
-    text: str, rules: RoutingRules, known: Mapping[str, Agent]
-) -> Reply | ErrorReply | Forward | PersonCommand | None:
+def _parse_mention(text: str, rules: RoutingRules, known: Mapping[str, Agent]) -> Route | None:
     """The agents named at the start. A second name that nobody has belongs to the text."""
     names: dict[str, None] = {}
     at = 0
@@ -171,25 +157,14 @@ def _resolve_agents(names: Sequence[str], rules: RoutingRules, known: Mapping[st
     return tuple(known[name] for name in folded if name in known)
 
 
-def _match_text(text: str, rules: RoutingRules) -> Sequence[str]:
-    looked_at = text[:MAX_SEARCHED]
+def _match_text(text: str, rules: RoutingRules, matcher: PatternMatcher) -> Sequence[str]:
+    looked_at, search = text[:_MAX_SEARCHED], matcher.start_search()
     for each in rules.routes:
         if any(_compile_keyword(word).search(looked_at) for word in each.keywords):
             return each.agents
-        if each.pattern in rules.matched_patterns:
+        if each.pattern and search.matches(each.pattern, looked_at, ignore_case=True):
             return each.agents
     return ()
-
-
-def with_matched_patterns(rules: RoutingRules, line: str, patterns: PatternMatcher) -> RoutingRules:
-    """The rules, with the patterns noted that this line fits."""
-    wanted = dict.fromkeys(route.pattern for route in rules.routes if route.pattern)
-    if not wanted:
-        return rules
-    text, search = line.strip()[:MAX_SEARCHED], patterns.start_search()
-    return replace(
-        rules, matched_patterns=frozenset(each for each in wanted if search.matches(each, text, ignore_case=True))
-    )
 
 
 def describe_slow_pattern(rules: RoutingRules, patterns: PatternMatcher) -> str:
@@ -220,4 +195,4 @@ def _default_reply(text: str) -> Reply | PersonCommand:
 
 
 def _normalize(text: str) -> str:
-    return " ".join(re.sub(r"[^\w\s]", " ", text[:MAX_SEARCHED].lower()).split())
+    return " ".join(re.sub(r"[^\w\s]", " ", text[:_MAX_SEARCHED].lower()).split())

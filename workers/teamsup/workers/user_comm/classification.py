@@ -1,0 +1,138 @@
+"""Classification: what a message to user_comm is. Pure; what the team's tables know of the message is given."""
+
+from dataclasses import dataclass
+
+from teamsup.config.people_protocol import DECISION_ANSWER, USER_COMM, is_decision_request
+from teamsup.hub import Message
+from teamsup.hub.models import HUB_SENDER
+
+from ..protocol import ANNOUNCED_TYPES, DELETED_TYPE, EDITED_TYPE, GATEWAY
+from .people import split_context
+
+
+@dataclass(frozen=True, slots=True)
+class MessageContext:
+    """What the tables know of a message."""
+
+    sender_kind: str | None = None
+    replied: Message | None = None
+    """The message that it replies to, if the team has it."""
+    question: Message | None = None
+    """The question of a person that we passed on with the replied message."""
+    is_withdrawn: bool = False
+    """Whether the replied message needs no answer any more."""
+    is_decision_outcome: bool = False
+    """Whether the replied message told an agent what became of its decision."""
+    decision: int | None = None
+    """The number of the decision that it answers; 0: one that does not exist."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A person writes: route it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A person has edited this message of theirs after it was read."""
+
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """A person has deleted this message of theirs."""
+
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentReply:
+    """An agent answers a question that we passed on."""
+
+    question: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """An agent reports on a question that we passed on, and still works on it."""
+
+    question: Message
+
+
+@dataclass(frozen=True, slots=True)
+class FailedMessage:
+    """The gateway could not show this message of ours, or the hub could not deliver it there."""
+
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRequest:
+    """An agent asks people to decide."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionAnswer:
+    """Somebody answers the decision of this number."""
+
+    number: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """Tell it wherever people are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ignorable:
+    """Nothing has to be done."""
+
+    note: str | None = None
+
+
+Line = Question | Edit
+"""What a person wrote, which has to be routed."""
+Event = Deletion | AgentReply | Progress | FailedMessage | DecisionRequest | DecisionAnswer | Announcement | Ignorable
+Classification = Line | Event
+
+
+def classify(message: Message, context: MessageContext) -> Classification:
+    """Return what the message is. The first line that fits counts."""
+    if message.sender == GATEWAY and message.reply_to is not None and message.message_type == DELETED_TYPE:
+        return Deletion(message.reply_to)
+    if message.sender == GATEWAY and message.reply_to is not None and message.message_type == EDITED_TYPE:
+        return Edit(message.reply_to)
+    if is_decision_request(message):
+        return DecisionRequest()
+    if message.message_type == DECISION_ANSWER:
+        return DecisionAnswer(context.decision or 0, split_context(message)[0])
+    if context.question is not None:
+        return _classify_reply(message, context, context.question)
+    if context.replied is not None and _is_failure(message, context.replied):
+        return FailedMessage(context.replied)
+    if context.is_withdrawn:
+        return Ignorable("about what was withdrawn")
+    if message.message_type in ANNOUNCED_TYPES or context.is_decision_outcome:
+        return Announcement()
+    if message.reply_to is not None or message.recipient is None:
+        return Ignorable()
+    if context.sender_kind == "agent":
+        # Agents know how to reach each other: what they write to us is for people.
+        return Announcement()
+    if context.decision is not None:
+        return DecisionAnswer(context.decision, split_context(message)[0])
+    return Question()
+
+
+def _classify_reply(message: Message, context: MessageContext, question: Message) -> Classification:
+    if context.is_withdrawn:
+        return Ignorable("the person has withdrawn the question")
+    return Progress(question) if message.message_type == "status_report" else AgentReply(question)
+
+
+def _is_failure(message: Message, replied: Message) -> bool:
+    """Return whether it says that the gateway did not show a message of ours."""
+    is_notice = message.message_type == "error" and message.sender in (GATEWAY, HUB_SENDER)
+    return is_notice and (replied.sender, replied.recipient) == (USER_COMM, GATEWAY)

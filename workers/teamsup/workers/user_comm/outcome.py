@@ -1,0 +1,40 @@
+"""Outcomes: what came of a message that user_comm has read. A handler returns one, and the daemon alone acts on it."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The delivery is acknowledged, with this note for whoever traces the message."""
+
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The sender gets this answer, and the delivery is acknowledged."""
+
+    text: str
+    message_type: str = "message"
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorReply:
+    """The sender gets this error: no agent gets what the person wrote. A script's command ends with that exit code."""
+
+    text: str
+    exit_code: int = os.EX_DATAERR
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """The delivery comes back after so many seconds."""
+
+    seconds: float
+
+
+Outcome = Done | Reply | ErrorReply | Later
