@@ -35,6 +35,7 @@ bench: .venv/bench ## measure, beside peers where they are installed
 	$(BIN)/python -m benchmarks.mcp_server
 	$(BIN)/python -m benchmarks.throughput
 	$(BIN)/python -m benchmarks.latency
+	$(BIN)/python -m benchmarks.foreign_writers
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.discord_gateway
 	$(BIN)/python -m benchmarks.alerts
 

@@ -62,12 +62,12 @@ def _watch(sender: MessageHub, waiting: "dict[str, subprocess.Popen[bytes]]") ->
 
 def _shares(waiting: "dict[str, subprocess.Popen[bytes]]", meanwhile: Callable[[float], object]) -> dict[str, float]:
     """Per cent of a core that each has used."""
-    before = {role: _seconds(process.pid) for role, process in waiting.items()}
+    before = {role: seconds_used(process.pid) for role, process in waiting.items()}
     meanwhile(SECONDS)
-    return {role: (_seconds(process.pid) - before[role]) / SECONDS * 100 for role, process in waiting.items()}
+    return {role: (seconds_used(process.pid) - before[role]) / SECONDS * 100 for role, process in waiting.items()}
 
 
-def _seconds(pid: int) -> float:
+def seconds_used(pid: int) -> float:
     """Processor time used so far, to the nanosecond where the system knows it: /proc/PID/stat counts in 10 ms."""
     try:
         tasks = Path(f"/proc/{pid}/task").iterdir()

@@ -20,7 +20,7 @@ from pathlib import Path
 import psutil
 
 from .first_answer import timed
-from .footprint import _seconds
+from .footprint import seconds_used
 
 KILLS = 20
 CHILDREN = 3
@@ -216,9 +216,9 @@ def measure(peer: Peer) -> dict[str, list[float]]:
             statuses = [timed(up.show) for _ in range(STATUSES)] if up.status else []
             time.sleep(SETTLE)
             memory = psutil.Process(up.process.pid).memory_info().rss / 2**20
-            used = _seconds(up.process.pid)
+            used = seconds_used(up.process.pid)
             time.sleep(IDLE)
-            idle = (_seconds(up.process.pid) - used) / IDLE * 100
+            idle = (seconds_used(up.process.pid) - used) / IDLE * 100
         with running(peer, folder, KILLS) as up:
             time.sleep(SETTLE)
             chance = random.Random(0)  # noqa: S311

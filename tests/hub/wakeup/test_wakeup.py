@@ -265,6 +265,43 @@ def test_foreign_writers_are_heard_again_after_the_last_connection_closed(team: 
                 assert bell.wait(10)
 
 
+def test_a_process_that_ends_without_closing_its_hub_ends_in_order_while_it_watches(team: Team) -> None:
+    program = (
+        "import sys; from pathlib import Path; from teamsup.hub import MessageHub, Team;"
+        "hub = MessageHub(Team('crew', Path(sys.argv[1]))); sys.exit(0 if hub.start_watcher() else 1)"
+    )
+    ended = subprocess.run([sys.executable, "-c", program, team.folder], capture_output=True, text=True, check=False)
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_only_the_process_that_watches_loads_watchfiles(team: Team) -> None:
+    program = (
+        "import sys; from pathlib import Path; from teamsup.hub import MessageHub, Team;"
+        "hub = MessageHub(Team('crew', Path(sys.argv[1])), agent='scout'); hub.wait(0);"
+        "before = 'watchfiles' in sys.modules; hub.start_watcher(); print(before, 'watchfiles' in sys.modules)"
+    )
+    ended = subprocess.run([sys.executable, "-c", program, team.folder], capture_output=True, text=True, check=True)
+
+    assert ended.stdout == "False True\n"
+
+
+def test_a_file_whose_name_is_not_text_ends_the_watch_only_until_somebody_takes_it_over(join: Join, team: Team) -> None:
+    scout = join("scout")
+    assert scout.start_watcher()
+    thread = scout._watcher._thread
+    assert thread is not None
+    Path(os.fsdecode(os.fsencode(team.folder) + b"/\xff")).touch()
+    eventually(lambda: not thread.is_alive(), "watchfiles refuses the name")
+
+    assert scout.start_watcher()
+    with closing(Doorbell(team.run, "scout")) as bell:
+        run_foreign_sql(
+            team, "INSERT INTO messages (message_id, sender, recipient, content) VALUES ('m', 'cron', 'scout', 'hi')"
+        )
+        assert bell.wait(10)
+
+
 @pytest.mark.slow
 def test_every_commit_is_heard_whoever_writes_and_however(team: Team, capsys: pytest.CaptureFixture[str]) -> None:
     heard = count_missed(team, commits=2000)

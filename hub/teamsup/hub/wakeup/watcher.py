@@ -1,14 +1,18 @@
 """Hears the writers that know nothing of doorbells.
 
 Watching slows every writer a little, so a team has one watcher: whoever holds the lock on ``watch.lock``. It looks up
-for whom new rows are and rings their doorbells.
+the recipients of new rows and rings their doorbells.
+
+It uses the Rust backend of watchfiles (documented at https://watchfiles.helpmanual.io/api/rust_backend/) because
+``watchfiles.watch`` has the same step for its whole life. Here one RustNotify gets a step with each call.
 """
 
+import atexit
 import itertools
 import os
 import sqlite3
 import threading
-import time
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
@@ -18,15 +22,17 @@ from ..team import Team
 from .doorbell import Doorbells
 
 if TYPE_CHECKING:
-    from .directory_watch import DirectoryWatch
+    from watchfiles._rust_notify import RustNotify
 
-_IDLE_SECONDS = 1.0
-# A burst of writes is one commit, and looked at once.
-_BURST_SECONDS = 0.002
+# Each pair is a step and a timeout in milliseconds. watchfiles looks for events once a step, and returns them one step
+# later, so the step decides between a quick wake-up and an idle processor.
+#
 # An event can come before its commit is visible (a writer at synchronous=FULL publishes after its fsync, which comes
-# after the last event), so after an event the watcher looks again, so many seconds later each time; once less when it
-# has found what it was woken for.
-_RECHECK_SECONDS = (0.008, 0.05)
+# after the last event). So the watcher looks at once and again at the end of each timeout, which also keeps the step
+# small while more may come.
+_AFTER_EVENT_MS = tuple((1, timeout) for timeout in (2, 4, 8, 16, 32, 64, 128))
+# watchfiles can swallow an event that comes with a timeout, so a timeout is treated like an event.
+_IDLE_MS = ((5, 50), (5, 1000))
 
 
 class Watcher:
@@ -36,11 +42,10 @@ class Watcher:
         self._team = team
         self._doorbells = Doorbells(team.run)
         self._thread: threading.Thread | None = None
-        self._stopping = False
-        self._directory_watch: DirectoryWatch | None = None
+        self._stopping = threading.Event()
 
     def start_if_free(self) -> bool:
-        """Take the lock and watch, unless another process does. True when this process watches."""
+        """Take the lock and watch, unless another process does. Return whether this process watches."""
         if self._thread is not None and self._thread.is_alive():
             return True
         try:
@@ -49,45 +54,50 @@ class Watcher:
             return False
         if lock_file is None:
             return False
-        from . import directory_watch  # only the one that watches needs it
-
         try:
-            self._directory_watch = directory_watch.watch_directory(self._team.folder, self._team.database.name)
-        except OSError:
+            from watchfiles._rust_notify import RustNotify  # only the process that watches needs it
+
+            events = RustNotify([str(self._team.folder)], False, False, 0, False, False)
+        except (OSError, RuntimeError, ValueError, ImportError):  # without a descriptor left, or a folder that is away
             os.close(lock_file)
             return False
+        if self._thread is None:
+            atexit.register(self.stop)  # a thread that is inside of watchfiles must not outlive the interpreter
         self._thread = threading.Thread(
-            target=self._watch, args=(self._directory_watch, lock_file), name="teamsup-watcher", daemon=True
+            target=self._watch, args=(events, lock_file), name="teamsup-watcher", daemon=True
         )
         self._thread.start()
         return True
 
     def stop(self) -> None:
-        self._stopping = True
-        if self._thread is not None and self._directory_watch is not None:
-            self._directory_watch.interrupt()
+        """End the watch and free the lock."""
+        atexit.unregister(self.stop)
+        self._stopping.set()
+        if self._thread is not None:
             self._thread.join()
 
-    def _watch(self, changes: "DirectoryWatch", lock_file: int) -> None:
+    def _watch(self, events: "RustNotify", lock_file: int) -> None:
         try:
             # What ends it, a folder that is away too, lets another process watch, or this one again.
             with (
-                closing(changes),
-                suppress(OSError, sqlite3.Error),
-                closing(_NewDeliveries(self._team, self._doorbells)) as look,
+                closing(events),
+                suppress(OSError, RuntimeError, sqlite3.Error),
+                closing(_NewDeliveries(self._team, self._doorbells)) as new_deliveries,
             ):
                 # For what came between the last watcher and us.
                 self._doorbells.ring_all()
-                pauses = itertools.chain(_RECHECK_SECONDS, itertools.repeat(_IDLE_SECONDS))
-                while not self._stopping and not look.is_database_replaced():
-                    changed = changes.wait(next(pauses))
-                    if changed:
-                        time.sleep(_BURST_SECONDS)
-                    found = look.ring_new()
-                    if changed:
-                        pauses = itertools.chain(_RECHECK_SECONDS[found:], itertools.repeat(_IDLE_SECONDS))
+                pace: Iterator[tuple[int, int]] = itertools.cycle(_IDLE_MS)
+                while not self._stopping.is_set() and not new_deliveries.is_database_replaced():
+                    step, timeout = next(pace)
+                    changes = events.watch(0, step, timeout, self._stopping)
+                    new_deliveries.ring()
+                    if isinstance(changes, set) and self._concerns_database(changes):
+                        pace = itertools.chain(_AFTER_EVENT_MS, itertools.cycle(_IDLE_MS))
         finally:
             os.close(lock_file)
+
+    def _concerns_database(self, changes: set[tuple[int, str]]) -> bool:
+        return any(os.path.basename(path).startswith(self._team.database.name) for _, path in changes)
 
 
 class _NewDeliveries:
@@ -113,15 +123,14 @@ class _NewDeliveries:
         """Whether the database was removed or replaced since."""
         return _find_database_inode(self._team) != self._database_inode
 
-    def ring_new(self) -> bool:
-        """Whether there was anybody to ring for."""
+    def ring(self) -> None:
+        """Ring the doorbells of those who have something new."""
         rows = self._db.execute(
             "SELECT recipient, max(message) FROM deliveries WHERE message > ? GROUP BY recipient", (self._last_message,)
         ).fetchall()
         if rows:
             self._last_message = max(newest for _, newest in rows)
             self._doorbells.ring(recipient for recipient, _ in rows)
-        return bool(rows)
 
 
 def _find_database_inode(team: Team) -> tuple[int, int]:
