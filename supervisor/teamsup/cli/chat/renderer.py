@@ -1,9 +1,16 @@
-"""Draws a prompt anew after its terminal was made narrower."""
+"""Draws a prompt again after its terminal was made narrower.
+
+patch_stdout() is not used: it leaves raw mode for each line, so what is typed meanwhile is echoed, and it knows
+nothing of terminals that fold lines.
+"""
 
 import os
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+from prompt_toolkit.application import Application
 from prompt_toolkit.data_structures import Point
+from prompt_toolkit.layout import Layout
 from prompt_toolkit.layout.screen import Screen
 from prompt_toolkit.renderer import Renderer
 
@@ -11,28 +18,39 @@ _TRUNCATING_TERMINALS = ("linux", "rxvt", "vt", "screen")
 
 
 def truncates_lines(environment: Mapping[str, str]) -> bool:
-    """Whether the terminal cuts lines that are too long when it is made narrower. Most fold them."""
+    """Return whether the terminal cuts lines that are too long when it is made narrower. Most fold them."""
     if "TMUX" in environment:
         return False
     return "XTERM_VERSION" in environment or environment.get("TERM", "").startswith(_TRUNCATING_TERMINALS)
 
 
 def rows_above(used: Sequence[int], column: int, columns: int) -> int:
-    """How many rows the cursor is below the first one once rows that use so many columns, before that of the cursor,
-    were folded at ``columns``."""
+    """Return how many rows the cursor is below the first row after the terminal has folded all rows at ``columns``.
+
+    ``used`` are the columns used by each row before the cursor's.
+    """
     return sum(max(1, -(-each // columns)) for each in used) + column // columns
 
 
 class ReflowingRenderer(Renderer):
-    """Knows how far up its first row is after a terminal has folded what was drawn."""
+    """Erases all that was drawn also after the terminal has folded it: goes up the rows that this has added first."""
+
+    _columns = 0
+    """The terminal's columns when something was drawn last."""
+    _cursor = Point(0, 0)
+
+    def render(self, app: Application[Any], layout: Layout, is_done: bool = False) -> None:
+        # Before it draws: who sees what was drawn may make the terminal narrower at once.
+        self._columns = self.output.get_size().columns
+        super().render(app, layout, is_done)
+        if self.last_rendered_screen is not None:
+            self._cursor = self.last_rendered_screen.get_cursor_position(layout.current_window)
 
     def erase(self, leave_alternate_screen: bool = True) -> None:
-        columns, before = self.output.get_size().columns, self._last_size
-        screen = self.last_rendered_screen
-        if before is not None and screen is not None and columns < before.columns and not truncates_lines(os.environ):
-            cursor = self._cursor_pos
+        columns, screen, cursor = self.output.get_size().columns, self.last_rendered_screen, self._cursor
+        if screen is not None and columns < self._columns and not truncates_lines(os.environ):
             used = [_used_columns(screen, y) for y in range(cursor.y)]
-            self._cursor_pos = Point(cursor.x, rows_above(used, cursor.x, columns))
+            self.output.cursor_up(rows_above(used, cursor.x, columns) - cursor.y)
         super().erase(leave_alternate_screen)
 
 

@@ -22,8 +22,7 @@ from teamsup.terminal.console import ConsoleChat, answered_message_id, is_progre
 from teamsup.terminal.formatting import sanitize
 
 from .completion import NameCompleter, is_completing_name, open_history
-from .lines import PROMPT, format_label, indent_after, label_style
-from .pending_questions import PendingQuestions
+from .lines import PROMPT, PendingQuestions, format_label, indent_after, label_style
 from .renderer import ReflowingRenderer
 
 _HINT = "@agent asks one of the team, /help says more; Alt-Enter: new line, Ctrl-D: end."

@@ -1,6 +1,6 @@
 """What a chat shows of questions that have no answer yet."""
 
-from teamsup.cli.chat.pending_questions import PendingQuestions
+from teamsup.cli.chat.lines import PendingQuestions
 from teamsup.hub import Message
 
 
