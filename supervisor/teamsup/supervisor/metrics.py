@@ -16,8 +16,8 @@ from teamsup.hub.models import DELIVERY_STATES
 from .processes.lifecycle import State
 from .state_file import TeamState
 
-Sample = tuple[dict[str, str], float]
-
+Sample = tuple[str, float]
+"""The labels as they are written, and the value."""
 
 _MAX_CONNECTIONS = 16
 _TIMEOUT_SECONDS = 5.0
@@ -109,68 +109,46 @@ class MetricsServer:
 
 
 def render_metrics(state: TeamState, agents: Sequence[Agent], stats: Stats, now: float) -> str:
-    """All figures as text; times are in seconds."""
-    workers = state.workers
-    moment = datetime.fromtimestamp(now, UTC)
-    beats = [
-        ({"agent": agent.name}, (moment - agent.last_heartbeat).total_seconds())
-        for agent in agents
-        if agent.last_heartbeat is not None
-    ]
-    oldest = 0.0 if stats.oldest_unread is None else (moment - stats.oldest_unread).total_seconds()
-    families: list[tuple[str, str, str, Iterable[Sample]]] = [
+    """Return all figures as text. ``now`` is in Unix seconds; times are seconds."""
+    workers, moment = state.workers, datetime.fromtimestamp(now, UTC)
+
+    def age(of: datetime | None) -> float:
+        return 0.0 if of is None else (moment - of).total_seconds()
+
+    deliveries = [(_labels(state=name), stats.deliveries.get(name, 0)) for name in DELIVERY_STATES]
+    states = [(_labels(worker=w.name, state=s), w.state == s) for w in workers for s in State]
+    up = [(_labels(worker=w.name), w.state == State.RUNNING) for w in workers]
+    restarts = [(_labels(worker=w.name), w.restarts) for w in workers]
+    degraded = [(_labels(agent=a.name), a.is_present(moment) and bool(a.degraded)) for a in agents]
+    heartbeats = [(_labels(agent=a.name), age(a.last_heartbeat)) for a in agents if a.last_heartbeat is not None]
+    unread = [(_labels(agent=a.name), a.unread) for a in agents]
+    return "".join(
         (
-            "worker_up",
-            "gauge",
-            "1 while the worker runs",
-            [_worker_sample(w.name, float(w.state == State.RUNNING)) for w in workers],
-        ),
-        (
-            "worker_state",
-            "gauge",
-            "1 for the state the worker is in",
-            [({"worker": w.name, "state": s}, float(w.state == s)) for w in workers for s in State],
-        ),
-        (
-            "degraded",
-            "gauge",
-            "1 while the agent runs and cannot do its work",
-            [({"agent": a.name}, float(a.is_present(moment) and bool(a.degraded))) for a in agents],
-        ),
-        (
-            "worker_restarts_total",
-            "counter",
-            "Times it was started again",
-            [_worker_sample(w.name, w.restarts) for w in workers],
-        ),
-        ("heartbeat_age_seconds", "gauge", "Since the agent's last heartbeat", beats),
-        (
-            "deliveries",
-            "gauge",
-            "Deliveries by state",
-            [({"state": name}, float(stats.deliveries.get(name, 0))) for name in DELIVERY_STATES],
-        ),
-        ("messages", "gauge", "Messages in the database", [({}, float(stats.messages))]),
-        ("unread", "gauge", "Messages an agent has not read", [({"agent": a.name}, float(a.unread)) for a in agents]),
-        ("oldest_unread_seconds", "gauge", "Age of the oldest message that could be read now", [({}, oldest)]),
-        ("supervisor_start_time_seconds", "gauge", "Unix time of its start", [({}, state.started_at)]),
-    ]
-    return "".join(_render_family(*family) for family in families)
+            _family("worker_up", "1 while the worker runs", up),
+            _family("worker_state", "1 for the state the worker is in", states),
+            _family("degraded", "1 while the agent runs and cannot do its work", degraded),
+            _family("worker_restarts_total", "How often the worker was started again", restarts, "counter"),
+            _family("heartbeat_age_seconds", "Since the agent's last heartbeat", heartbeats),
+            _family("deliveries", "Deliveries by state", deliveries),
+            _family("messages", "Messages in the database", [("", stats.messages)]),
+            _family("unread", "Messages an agent has not read", unread),
+            _family(
+                "oldest_unread_seconds",
+                "Age of the oldest message that could be read now",
+                [("", age(stats.oldest_unread))],
+            ),
+            _family("supervisor_start_time_seconds", "Unix time of the supervisor's start", [("", state.started_at)]),
+        )
+    )
 
 
-def _worker_sample(worker: str, value: float) -> Sample:
-    return {"worker": worker}, value
-
-
-def _render_family(name: str, kind: str, help_text: str, samples: Iterable[Sample]) -> str:
+def _family(name: str, help_text: str, samples: Iterable[Sample], kind: str = "gauge") -> str:
     full = f"teamsup_{name}"
-    lines = [f"# HELP {full} {help_text}", f"# TYPE {full} {kind}"]
-    for labels, value in samples:
-        inside = ",".join(f'{key}="{_escape(text)}"' for key, text in labels.items())
-        lines.append(f"{full}{{{inside}}} {value:.15g}" if inside else f"{full} {value:.15g}")
-    return "\n".join(lines) + "\n"
+    lines = [f"{full}{labels} {float(value):.15g}\n" for labels, value in samples]
+    return f"# HELP {full} {help_text}\n# TYPE {full} {kind}\n{''.join(lines)}"
 
 
-def _escape(text: str) -> str:
-    """A foreign program may have given itself any name."""
-    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+def _labels(**labels: str) -> str:
+    """Return the labels of a sample. A foreign program may have given itself any name."""
+    escaped = {key: text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n") for key, text in labels.items()}
+    return "{" + ",".join(f'{key}="{text}"' for key, text in escaped.items()) + "}"

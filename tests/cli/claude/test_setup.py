@@ -159,11 +159,7 @@ STYLES = {
     "two blanks": lambda value: json.dumps(value, indent=2) + "\n",
     "four blanks": lambda value: json.dumps(value, indent=4) + "\n",
     "tabs": lambda value: json.dumps(value, indent="\t") + "\n",
-    "no line end at the end": lambda value: json.dumps(value, indent=2),
     "line ends of Windows": lambda value: (json.dumps(value, indent=2) + "\n").replace("\n", "\r\n"),
-    "a byte order mark": lambda value: "\ufeff" + json.dumps(value, indent=2) + "\n",
-    "one line": lambda value: json.dumps(value) + "\n",
-    "no blanks": lambda value: json.dumps(value, separators=(",", ":")),
 }
 
 
@@ -323,8 +319,6 @@ def test_a_link_is_followed_and_the_rights_stay(person: InitSetup) -> None:
         ('{"model" "opus"}', ", line 1, column 10: Expecting ':' delimiter"),
         ('{\n  // mine\n  "model": "opus"\n}', ", line 2, column 3: JSON has no comments"),
         ("", ", line 1, column 1: Expecting value"),
-        ('{"env": {}, "env": {}}', ": the key 'env' is there twice in one object"),
-        ('{"model": "\\ud83d"}', ": \\ud83d is half of a surrogate pair, which no file can hold"),
         ("[]", ": the whole file is not an object"),
         ('{\n  "env": []\n}', ": env is not an object"),
         ('{"env": {"TEAMSUP_AGENT": 7}}', ": env.TEAMSUP_AGENT is not a string"),

@@ -77,7 +77,7 @@ def _open_settings(folder: Path | None) -> tuple[Path, JsonFile]:
             f"or, for all projects: claude plugin marketplace add {shlex.quote(str(resource_path('claude')))}, "
             f"claude plugin install {project_settings.PLUGIN_ID}"
         )
-    settings = json_file.read_json(project_settings.settings_path(project), to_edit=True)
+    settings = json_file.read_json(project_settings.settings_path(project))
     project_settings.require_shape(settings)
     return project, settings
 

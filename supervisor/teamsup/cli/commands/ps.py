@@ -15,7 +15,7 @@ from teamsup.hub.validation import list_names, quote
 from teamsup.supervisor.health.crashes import Crash
 from teamsup.supervisor.processes.lifecycle import State
 from teamsup.supervisor.team_lock import describe_not_running
-from teamsup.terminal.formatting import format_duration, sanitize
+from teamsup.terminal.formatting import format_duration, format_table, sanitize
 
 from ..team_status import ParticipantStatus, read_team_status
 
@@ -108,9 +108,7 @@ def _describe_crash(crash: Crash) -> list[str]:
 
 
 def _format_rows(rows: Sequence[ParticipantStatus]) -> list[str]:
-    lines = [_HEADINGS, *(_cells(row) for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(_HEADINGS))]
-    plain = ["  ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+    plain = [line.rstrip() for line in format_table([_HEADINGS, *(_cells(row) for row in rows)])]
     if not sys.stdout.isatty():
         return plain
     columns = shutil.get_terminal_size().columns

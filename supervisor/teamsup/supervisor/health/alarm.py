@@ -26,11 +26,11 @@ _RETRY_SECONDS = 60.0
 
 
 class OutageAlarm:
-    """What was observed of one outage. ``say`` keeps a line in the log."""
+    """What was observed of one outage. ``log`` keeps a line in the log."""
 
-    def __init__(self, team: Team, say: Callable[[str], None]) -> None:
+    def __init__(self, team: Team, log: Callable[[str], None]) -> None:
         self._team = team
-        self._log = say
+        self._log = log
         self._checked_at = time.monotonic()
         self._outage_seconds = 0.0
         self._retry_at = 0.0
@@ -50,8 +50,8 @@ class OutageAlarm:
             self._outage_seconds, self._has_run = 0.0, False
             return
         self._outage_seconds += passed
-        patience = max(command_hook.after_seconds, _MIN_OUTAGE_SECONDS)
-        if not command_hook.command or self._has_run or self._outage_seconds < patience or now < self._retry_at:
+        deadline = max(command_hook.after_seconds, _MIN_OUTAGE_SECONDS)
+        if not command_hook.command or self._has_run or self._outage_seconds < deadline or now < self._retry_at:
             return
         self._has_run = True
         self._task = asyncio.create_task(self._run_or_retry(reason, command_hook, environment()))

@@ -60,7 +60,7 @@ def blocked_reason(worker: WorkerState, agent: Agent | None) -> str:
 class Troubles:
     """What the supervisor itself cannot do at the moment, by cause: a key such as ``configuration``.
 
-    ``say`` shows a line to whoever looks after the team; ``on_change`` is called when the troubles have changed.
+    ``log`` shows a line to whoever looks after the team; ``on_change`` is called when the troubles have changed.
     """
 
     def __init__(self, log: Callable[[str], None], on_change: Callable[[], None]) -> None:

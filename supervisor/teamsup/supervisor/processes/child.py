@@ -106,7 +106,7 @@ class Child:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
 
-    def read_lines(self, say: Callable[[list[str]], None]) -> bool:
+    def read_lines(self, record: Callable[[list[str]], None]) -> bool:
         """Pass on lines that stand ready, those of one read at once; False at the end of the output."""
         try:
             chunk = os.read(self.output, _CHUNK_BYTES)
@@ -114,23 +114,23 @@ class Child:
             return True
         *lines, self._unfinished = (self._unfinished + chunk).split(b"\n")
         if lines:
-            say([line.decode(errors="replace") for line in lines])
+            record([line.decode(errors="replace") for line in lines])
         if not chunk or len(self._unfinished) > _MAX_LINE_BYTES:
-            self._flush(say)
+            self._flush(record)
         return bool(chunk)
 
-    def close(self, say: Callable[[list[str]], None]) -> None:
+    def close(self, record: Callable[[list[str]], None]) -> None:
         """Once it has exited: pass on its last lines."""
         for _ in range(_MAX_FINAL_CHUNKS):
-            if not self.read_lines(say):
+            if not self.read_lines(record):
                 break
-        self._flush(say)
+        self._flush(record)
         if self._popen.stdout is not None:
             self._popen.stdout.close()
 
-    def _flush(self, say: Callable[[list[str]], None]) -> None:
+    def _flush(self, record: Callable[[list[str]], None]) -> None:
         if self._unfinished:
-            say([self._unfinished.decode(errors="replace")])
+            record([self._unfinished.decode(errors="replace")])
             self._unfinished = b""
 
 

@@ -1,4 +1,7 @@
-"""Ends what the processes of workers have left behind, of many workers at once: each look goes over all processes."""
+"""Kills what the processes of workers have left behind, of many workers at once: each search reads all processes.
+
+Apart from orphans.py, which commands import too: asyncio would cost each of them 30 ms.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -9,18 +12,18 @@ _AFTER_START_SECONDS = 0.05
 
 
 class OrphanKiller:
-    """``say`` keeps a line in the log."""
+    """Kills orphans after each end of a worker's process. ``log`` keeps a line."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._log = say
+    def __init__(self, log: Callable[[str], None]) -> None:
+        self._log = log
         self._pause = _AFTER_START_SECONDS
         self._names: dict[str, str] = {}
-        """By the marks of processes that have ended."""
+        """By the tags of processes that have ended."""
         self._task: asyncio.Task[None] | None = None
 
-    def add(self, name: str, mark: str) -> None:
-        """A process of this worker has ended: look for what has the same mark."""
-        self._names[mark] = name
+    def add(self, name: str, tag: str) -> None:
+        """A process of this worker has ended: look for what has the same tag."""
+        self._names[tag] = name
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._kill_orphans())
 
@@ -34,7 +37,7 @@ class OrphanKiller:
             await self._task
 
     async def _kill_orphans(self) -> None:
-        """After the next processes have started: those have other marks, and need not share the processor with this."""
+        """After the next processes have started: those have other tags, and need not share the processor with this."""
         while self._names:
             await asyncio.sleep(self._pause)
             names, self._names = self._names, {}
@@ -44,6 +47,6 @@ class OrphanKiller:
                 # Whatever it is: the next look is for the next processes.
                 self._log(f"what {', '.join(names.values())} had left was not found: {type(error).__name__}: {error}")
                 continue
-            for mark, killed in left.items():
+            for tag, killed in left.items():
                 pids = ", ".join(map(str, killed))
-                self._log(f"{names[mark]} had left {len(killed)} processes, which are killed: {pids}")
+                self._log(f"{names[tag]} had left {len(killed)} processes, which are killed: {pids}")

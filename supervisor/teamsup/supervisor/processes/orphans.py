@@ -29,7 +29,7 @@ _MAX_COMMAND_CHARACTERS = 200
 
 @dataclass(frozen=True, slots=True)
 class ProcessLineage:
-    """Where a process comes from: itself and its ancestors, its process group, its mark, and its command for people."""
+    """Where a process comes from: itself and its ancestors, its process group, its tag, and its command for people."""
 
     pids: tuple[int, ...] = ()
     group: int = 0
@@ -63,17 +63,17 @@ def reap_children(workers: Container[int]) -> Iterator[int]:
 
 
 def process_tag(team: Team, name: str, run: int) -> str:
-    """The value of MARK for one process of a worker, and for all that come from it."""
+    """The value of TAG_VARIABLE for one process of a worker, and for all that come from it."""
     return f"{_team_tag(team)}{name}@{os.getpid()}.{run}{_NAMESPACE_SEPARATOR}{pid_namespace()}"
 
 
-def kill_orphans_of_workers(marks: Container[str]) -> dict[str, list[int]]:
-    """Kill what processes of workers with these marks have left; the pids by mark."""
+def kill_orphans_of_workers(tags: Container[str]) -> dict[str, list[int]]:
+    """Kill what processes of workers with these tags have left; the pids by tag."""
     found: dict[int, str] = {}
 
     def find() -> "Iterator[psutil.Process]":
         for process, value in _tagged_processes():
-            if value in marks:
+            if value in tags:
                 found[process.pid] = value
                 yield process
 
@@ -139,7 +139,7 @@ def _is_of(team: Team, value: str) -> bool:
 
 
 def _tagged_processes() -> "Iterator[tuple[psutil.Process, str]]":
-    """All other processes that carry a mark, with it."""
+    """All other processes that carry a tag, with it."""
     import psutil
 
     for process in psutil.process_iter():

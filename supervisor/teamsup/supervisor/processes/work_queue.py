@@ -22,7 +22,7 @@ AfterEvent = Callable[[Process], None]
 class WorkQueue:
     """``decide`` does what an event asks for, ``advance`` starts or stops a worker if it can. Both may add more work.
 
-    ``say`` keeps a line in the log; ``on_step`` is called after each step.
+    ``log`` keeps a line in the log; ``on_step`` is called after each step.
     """
 
     def __init__(
@@ -30,12 +30,12 @@ class WorkQueue:
         decide: Callable[[ManagedProcess, Event, AfterEvent | None], None],
         advance: Callable[[ManagedProcess], None],
         on_step: Callable[[ManagedProcess], None],
-        say: Callable[[str], None],
+        log: Callable[[str], None],
     ) -> None:
         self._decide = decide
         self._advance = advance
         self._on_step = on_step
-        self._log = say
+        self._log = log
         self._events: deque[tuple[ManagedProcess, Event, AfterEvent | None]] = deque()
         self._order: list[tuple[int, str]] = []
         """A heap of those that were touched: each behind what it depends on."""
