@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 from teamsup.hub.errors import CallerError, NotConfigured
 from teamsup.hub.team import CONFIGURATION_VARIABLE as CONFIGURATION_VARIABLE
 from teamsup.hub.team import Team, check_owner
+from teamsup.hub.validation import find_similar
 
 T = TypeVar("T")
 _TYPE_NAMES: dict[Any, str] = {str: "text in quotes", int: "a whole number", float: "a number", bool: "true or false"}
@@ -147,7 +148,5 @@ def _has_type(value: object, wanted: type) -> bool:
 
 
 def _suggest_name(name: str, known: list[str]) -> str:
-    import difflib  # only for those who mistype
-
-    similar = difflib.get_close_matches(name, known, 1)
-    return f"did you mean {similar[0]}?" if similar else f"known are {', '.join(known)}."
+    similar = find_similar(name, known)
+    return f"did you mean {similar}?" if similar else f"known are {', '.join(known)}."

@@ -26,6 +26,16 @@ def list_names(names: Sequence[str]) -> str:
     return ", ".join([*(name[:64] for name in names[:MAX_LISTED_NAMES]), *more])
 
 
+def find_similar(name: str, known: Sequence[str]) -> str:
+    """Return the known name that was perhaps meant; empty if none is similar."""
+    try:
+        import difflib  # only for those who mistype
+
+        return next(iter(difflib.get_close_matches(name, known, 1)), "")
+    except (OSError, ImportError):  # without a descriptor left
+        return ""
+
+
 def check_text(name: str, value: object) -> str:
     """Raises InvalidValue unless it is text that can be stored."""
     if not isinstance(value, str):

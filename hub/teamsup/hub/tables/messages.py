@@ -20,7 +20,7 @@ from ..models import (
     new_message_id,
 )
 from ..team import normalize_name
-from ..validation import MAX_QUOTED_CHARACTERS, check_seconds, check_text, check_type, list_names, quote
+from ..validation import MAX_QUOTED_CHARACTERS, check_seconds, check_text, check_type, find_similar, list_names, quote
 from . import agents, rate_limits
 from .row_values import as_hops, as_text, decode_metadata
 
@@ -214,11 +214,6 @@ def _validate(draft: NewMessage) -> str:
 def _unknown_recipient(recipient: str, db: sqlite3.Connection) -> str:
     rows = db.execute("SELECT lower(agent_name) FROM agent_status WHERE agent_name IS NOT NULL ORDER BY 1")
     known = [row[0] for row in rows]
-    try:
-        import difflib  # only for those who mistype
-
-        similar = difflib.get_close_matches(recipient, known, 1)
-    except (OSError, ImportError):  # without a descriptor left
-        similar = []
-    hint = f"did you mean {quote(similar[0])}?" if similar else f"known are: {list_names(known) or 'none yet'}."
+    similar = find_similar(recipient, known)
+    hint = f"did you mean {quote(similar)}?" if similar else f"known are: {list_names(known) or 'none yet'}."
     return f"Nobody named {quote(recipient)} is in this team; {hint}"
