@@ -3,8 +3,6 @@ are. The command line, the sessions of Claude Code and the workers read it here.
 
 from dataclasses import dataclass
 
-from teamsup.hub.models import Message
-
 USER_COMM = "user_comm"
 """The worker that answers people and asks them to decide."""
 
@@ -13,11 +11,6 @@ DECISION_REQUEST, DECISION_ANSWER = "opinion_request", "opinion_response"
 
 MAX_OPTIONS = 5
 """Options of one decision."""
-
-
-def is_decision_request(message: Message) -> bool:
-    """Return whether it asks people to decide, by its type or because it has options."""
-    return message.message_type == DECISION_REQUEST or bool(message.metadata.get("options"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,9 +141,11 @@ class UserCommDaemon(Worker):
     def _context_of(self, message: Message) -> MessageContext:
         """Read what the tables know of the message."""
         decision = self._decisions.find_answered(message)
-        if (replied := self._relays.find_message(message.reply_to)) is None:
+        if message.reply_to is None:
             sender = self.hub.find_agent(message.sender)
             return MessageContext(sender_kind=None if sender is None else sender.kind, decision=decision)
+        if (replied := self._relays.find_message(message.reply_to)) is None:
+            return MessageContext(decision=decision)
         question = self._relays.question_of(replied)
         return MessageContext(
             replied=replied,

@@ -158,11 +158,11 @@ def _resolve_agents(names: Sequence[str], rules: RoutingRules, known: Mapping[st
 
 
 def _match_text(text: str, rules: RoutingRules, matcher: PatternMatcher) -> Sequence[str]:
-    looked_at, search = text[:_MAX_SEARCHED], matcher.start_search()
+    looked_at = text[:_MAX_SEARCHED]
     for each in rules.routes:
         if any(_compile_keyword(word).search(looked_at) for word in each.keywords):
             return each.agents
-        if each.pattern and search.matches(each.pattern, looked_at, ignore_case=True):
+        if each.pattern and matcher.start_search().matches(each.pattern, looked_at, ignore_case=True):
             return each.agents
     return ()
 
