@@ -90,8 +90,8 @@ class Team:
         """Make the team's folders, for their owner alone.
 
         Raises StoreError where that is impossible, UnsafeFile when another user owns or may write the team's folder or
-        its database, StoreAway when the folder of a worker's team is not there: the supervisor had it when it started
-        this process.
+        its database, StoreUnavailable when the folder of a worker's team is not there: the supervisor had it when it
+        started this process.
         """
         if os.environ.get(CONFIGURATION_VARIABLE) == str(self.accepted_configuration) and not self.folder.is_dir():
             raise StoreUnavailable(

@@ -38,7 +38,7 @@ def installed_command() -> tuple[str, ...]:
 
 
 def find_team(name: str | None) -> Team:
-    """The team of that name. Raises NoTeam unless it has ever been started or written to."""
+    """The team of that name. Raises UnknownTeam unless it has ever been started or written to."""
     team = Team.named(name)
     if not team.database.exists():
         raise UnknownTeam(

@@ -79,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _require_folder(name: str | None) -> None:
-    """Raises StoreAway when the team's folder is away and a supervisor waits for it: nobody may make another one."""
+    """Raises StoreUnavailable when the team's folder is away and a supervisor waits for it."""
     team = Team.named(name)
     if not team.folder.is_dir():
         from teamsup.supervisor.team_lock import require_folder

@@ -126,7 +126,7 @@ class Waiter:
             self.apply_deadlines()
 
     def _check_mailbox(self, *, anew: bool = False) -> _MailboxState:
-        """Look again and again while the team's folder is away for a moment. Raises StoreAway when it stays away."""
+        """Look again while the team's folder is away for a moment. Raises StoreUnavailable when it stays away."""
         try:
             found = self._check_once(anew=anew)
         except StoreUnavailable:

@@ -100,7 +100,7 @@ def launchd_manager(team: Team, scope: ServiceScope, home: Path, user_id: int) -
 def render_unit(template: str, service: ServiceSpec) -> str:
     """The unit: an XML property list where the template is one, else a unit of systemd's.
 
-    Raises UnfitPath where a path holds a line end, another control character or bytes that are no text.
+    Raises UnusablePath where a path holds a line end, another control character or bytes that are no text.
     """
     team = service.team
     for text in (str(team.folder), str(team.run), *service.command):

@@ -39,7 +39,7 @@ class Child:
     """
 
     def __init__(self, program: Program, environment: Mapping[str, str]) -> None:
-        """``environment`` is added to the program's own. Raises EnvFileTrouble, or OSError or another error of Popen's,
+        """``environment`` is added to the program's own. Raises UnusableEnvFile, or OSError or another error of Popen,
         when the command cannot be run now."""
         supervisor, is_ours = os.getpid(), program.is_component
         from_file = () if program.env_file is None else read_env_file(program.env_file)

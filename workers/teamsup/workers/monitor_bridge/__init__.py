@@ -1,9 +1,17 @@
-"""monitor-bridge turns alerts into incidents and follows each to its end. ``bridge`` is its process.
+"""monitor-bridge: incidents from alerts and from its own checks, each escalated until somebody acts.
 
-``ingest`` receives a source's request, authenticates it, and stores its alerts in one transaction; ``ingest.sources``
-parses the payload of each vendor. ``checks`` examine the host, the team and expected heartbeats. ``incidents`` turns
-alerts into incidents and groups. ``escalation`` notifies agents, then people, then a command, until somebody
-acknowledges. ``silences`` keeps Alertmanager quiet meanwhile.
+An alert goes through these packages, in this order:
 
-Every call that blocks runs in a thread.
+    ingest        receives alerts over HTTP: authenticates a source, parses its payload, stores its alerts
+      sources       one module for each vendor, which makes alerts of a payload. Pure
+    checks        makes alerts of what this host, the team and the expected heartbeats say
+    incidents     alerts, incidents and their groups: correlation, routes, texts, and the next step of an escalation
+    escalation    carries out the steps, and takes acknowledgements and reports
+    silences      silences a source about what somebody acknowledged
+
+``bridge`` is the process, and wires the rest. ``incident_service`` is the one door to incidents: everything that
+receives or checks goes through it. ``alerts_command`` and ``demo_command`` are commands of the command line.
+
+One transaction stores what a source sent at once, and the incidents that come of it. docs/glossary.md explains the
+words. A function that may block runs in a thread.
 """

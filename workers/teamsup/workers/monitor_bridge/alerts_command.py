@@ -149,7 +149,7 @@ def _send_command(team: Team, words: Sequence[str]) -> None:
 
 
 def _request_answer(team: Team, words: Sequence[str]) -> str | None:
-    """What monitor-bridge says to it; None: nothing in time, but it has it. Raises NotAcknowledged."""
+    """What monitor-bridge says to it; None: nothing in time, but it has it. Raises AcknowledgementRejected."""
     name = f"{console_name()}-{os.getpid()}"
     with open_console(team, name) as hub:
         try:

@@ -47,8 +47,8 @@ def find_files(path: Path) -> DatabaseFiles:
 def check_open(path: Path, known: DatabaseFiles, found: DatabaseFiles) -> None:
     """Raise an error unless a process that has ``known`` open may go on with what is ``found`` under the same names.
 
-    Only a file that was removed with its log is replaced by an empty one. Raises StoreAway while the folder is not
-    there, StoreReplaced while the log of the known database lies beside another one or beside none.
+    Only a file that was removed with its log is replaced by an empty one. Raises StoreUnavailable while the folder is
+    away, StoreReplaced while the log of the known database lies beside another one or beside none.
     """
     if found.database is None and found.folder != known.folder:
         raise StoreUnavailable(f"{path.parent} is not there at present. Move or mount it back; nothing was changed.")

@@ -102,7 +102,7 @@ class Store:
         return self._generation << 32 | int(self.read("PRAGMA data_version")[0][0])
 
     def _reopen_if_replaced(self) -> None:
-        """Go on with another file that has our name now; raise StoreAway or StoreReplaced where that would be wrong."""
+        """Open the file that has our name now. Raises StoreUnavailable or StoreReplaced where that would be wrong."""
         if database_file.find_inode(self._name) == self._files.database and not self._is_broken:
             return
         with self._write_lock, self._read_lock:

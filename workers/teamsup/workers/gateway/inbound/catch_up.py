@@ -69,7 +69,7 @@ async def fetch_recent(place: Messageable, until: int) -> list[discord.Message]:
 
 
 async def get_messageable(client: discord.Client, number: int, person: int | None) -> Messageable:
-    """The place of that number. Raises NoPlace, or discord's NotFound or Forbidden."""
+    """The place of that number. Raises NotMessageable, or discord's NotFound or Forbidden."""
     if person is not None:
         return client.get_partial_messageable(number, type=discord.ChannelType.private)
     place = client.get_channel(number) or await client.fetch_channel(number)
@@ -113,7 +113,7 @@ async def fetch_recently_archived(
     client: discord.Client, channel: int, section: GatewaySection, now: float
 ) -> list[OpenChannel]:
     """The public threads of a channel that were closed within the hours that are caught up: no login tells of them.
-    Raises NoPlace and what discord.py raises."""
+    Raises NotMessageable and what discord.py raises."""
     place = client.get_channel(channel)
     if not isinstance(place, discord.TextChannel | discord.ForumChannel):
         raise NotMessageable(f"channel {channel} has no threads any more")

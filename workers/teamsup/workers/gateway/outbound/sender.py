@@ -59,7 +59,7 @@ class Sender:
         self._pending_sends: set[asyncio.Task[discord.Message]] = set()
 
     async def send(self, spot: Target, message: Message, piece: Chunk, *, last: bool) -> int:
-        """Send it, unless it is found to be there already; its number on Discord. Raises LeftOut."""
+        """Send it, unless it is found to be there already; its number on Discord. Raises FilesDropped."""
         attached = await asyncio.to_thread(self._files_of, message, piece, spot.upload_limit)
         if attached.notes:
             if piece.first_sent_at is not None and (sent := await self._find_sent(spot, piece)) is not None:

@@ -53,7 +53,7 @@ class BatchWriter:
         self._writer_task: asyncio.Task[None] | None = None
 
     async def store(self, source: str, news: Alerts) -> None:
-        """Returns when it is stored. Raises StoreError, TooMany, or whatever take() has raised; then nothing is."""
+        """Returns when it is stored. Raises StoreError, QueueFull, or whatever take() has raised; then nothing is."""
         if len(self._queue) >= _MAX_QUEUED:
             raise QueueFull
         waiting = _QueuedRequest(source, news, asyncio.get_running_loop().create_future())

@@ -59,7 +59,7 @@ class MemoryShare:
         self._bytes = 0
 
     def resize(self, size: int) -> None:
-        """Hold so many bytes from now on. Raises NoRoom."""
+        """Hold so many bytes from now on. Raises MemoryLimitReached."""
         more = size - self._bytes
         if more > 0 and self._budget.used + more > MAX_TOTAL_BYTES:
             raise MemoryLimitReached
@@ -70,7 +70,7 @@ class MemoryShare:
 async def read_body(request: web.BaseRequest, share: MemoryShare, kept: int, longest: int = MAX_BYTES) -> RequestBody:
     """All of it; of what is longer than that, the first ``kept`` bytes, after the rest was heard out.
 
-    Raises NoRoom, and TimeoutError when it comes too slowly.
+    Raises MemoryLimitReached, and TimeoutError when it comes too slowly.
     """
     data = bytearray()
     is_cut = (request.content_length or 0) > longest
@@ -90,7 +90,7 @@ def decode_text(data: bytes) -> str:
 
 
 def parse_json(data: bytes) -> Any:  # noqa: ANN401 - any JSON value
-    """What its JSON says, or its text when it does not look like any. Raises BadPayload."""
+    """What its JSON says, or its text when it does not look like any. Raises InvalidPayload."""
     written = decode_text(data)
     if not written.lstrip().startswith(("{", "[")):
         return written

@@ -40,18 +40,18 @@ def build_silence(
 
 
 async def create_silence(url: str, silence: Mapping[str, object]) -> None:
-    """Make it. Raises NotSilenced."""
+    """Make it. Raises SilenceFailed."""
     await _request(url, "silences", "POST", json.dumps(silence).encode())
 
 
 async def fetch_firing(url: str) -> list[tuple[str, dict[str, str]]]:
-    """The fingerprints and labels of all that fires there, silenced or not. Raises NotSilenced."""
+    """The fingerprints and labels of all that fires there, silenced or not. Raises SilenceFailed."""
     alerts = _as_objects(await _request(url, "alerts"))
     return [(str(alert.get("fingerprint") or ""), labels) for alert in alerts if (labels := _labels_of(alert))]
 
 
 async def fetch_start_time(url: str) -> datetime | None:
-    """Since when that Alertmanager runs, if it says so. Raises NotSilenced."""
+    """Since when that Alertmanager runs, if it says so. Raises SilenceFailed."""
     said = await _request(url, "status")
     written = said.get("uptime") if isinstance(said, dict) else None
     try:
@@ -61,7 +61,7 @@ async def fetch_start_time(url: str) -> datetime | None:
 
 
 async def list_own_silences(url: str, team: str) -> dict[str, tuple[int, dict[str, str]]]:
-    """Which silences of ours count there: for which incident each is, and for which labels. Raises NotSilenced."""
+    """Which silences of ours count there: for which incident each is, and for which labels. Raises SilenceFailed."""
     found = {}
     for each in _as_objects(await _request(url, "silences")):
         status, number = each.get("status"), _OWN_COMMENT.match(str(each.get("comment")))
@@ -73,7 +73,7 @@ async def list_own_silences(url: str, team: str) -> dict[str, tuple[int, dict[st
 
 
 async def expire_silence(url: str, number: str) -> None:
-    """End a silence. Raises NotSilenced."""
+    """End a silence. Raises SilenceFailed."""
     await _request(url, f"silence/{quote(number, safe='')}", "DELETE")
 
 
@@ -103,7 +103,7 @@ def _labels_of(alert: Mapping[str, Any]) -> dict[str, str]:
 
 
 async def _request(url: str, what: str, method: str = "GET", data: bytes | None = None) -> Any:  # noqa: ANN401 - any JSON
-    """Whatever is wrong with what is there, or slow, it is NotSilenced."""
+    """Whatever is wrong with what is there, or slow, it is SilenceFailed."""
     import aiohttp  # only for those who silence
 
     try:
