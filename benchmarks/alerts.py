@@ -30,7 +30,7 @@ listen = "127.0.0.1:{port}"
 recipient = "lead"
 cpu_percent = 100
 load_per_cpu = 0
-flood_per_minute = {limit}
+storm_per_minute = {limit}
 [source.script]
 kind = "plain"
 [worker.gateway]

@@ -19,7 +19,13 @@ COMMANDS = [
     *(["ps"], ["ps", "--json"], ["logs"], ["send"], ["send", "--id"], ["send", "lead"], ["send", "lead", "--type"]),
     *(["read", "--agent"], ["read", "--limit"], ["read", "--wait"], ["stop"], ["restart"], ["reload"]),
     *(["hub", "stats"], ["hub", "check"], ["hub", "backup"], ["hub", "prune", "--days"], ["hub", "prune", "--keep"]),
-    *(["hub", "dead"], ["hub", "retry"], ["hub", "retry", "#1", "--recipient"], ["forget", "--yes"], ["decisions"]),
+    *(
+        ["hub", "dead-letters"],
+        ["hub", "retry"],
+        ["hub", "retry", "#1", "--recipient"],
+        ["forget", "--yes"],
+        ["decisions"],
+    ),
     *(
         ["alerts"],
         ["alerts", "refused"],

@@ -75,7 +75,10 @@ def test_a_team_name_with_a_slash(teamsup: TeamsupCommand, command: str) -> None
         ("[team]\nstop_seconds = 0\n", "[team] stop_seconds must be above 0 and at most 3600."),
         ("[team]\nstop_seconds = nan\n", "[team] stop_seconds must be a number, not nan."),
         ("team = 3\n", "team must be a section, [team]."),
-        ("[team]\n[route.a]\n[route.a]\n", "the section [route.a] stands twice, write all its keys under one"),
+        (
+            "[team]\n[message_route.a]\n[message_route.a]\n",
+            "the section [message_route.a] stands twice, write all its keys under one",
+        ),
         (b"\xff\xfe", "cannot be read"),
     ],
 )

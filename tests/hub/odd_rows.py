@@ -25,7 +25,15 @@ TIMES = st.sampled_from(
 IDS = st.sampled_from([None, 0, -1, -(2**63), 10**15, 10**18, 2**63 - 1, 1e18, "7", 3])
 LABELS = st.sampled_from(["c1", "", "x" * 300, "two\nlines", "nul\x00", "\x1b[31m", "c" * 9000])
 JSON = st.sampled_from(
-    ["{oops", "[1]", "[" * 3000, '{"a": ' * 3000, '{"options": 3, "from": [], "note": {}}', '{"user": 1e999}', "{}"]
+    [
+        "{oops",
+        "[1]",
+        "[" * 3000,
+        '{"a": ' * 3000,
+        '{"options": 3, "author_name": [], "note": {}}',
+        '{"user": 1e999}',
+        "{}",
+    ]
 )
 ODD = st.one_of(
     st.none(),

@@ -73,13 +73,13 @@ def test_prune_leaves_what_people_are_still_to_decide(join: Join) -> None:
     lead, scout = join("lead"), join("scout")
     exchange(lead, scout, 4)
     lead.execute("INSERT INTO decisions (question, asked_by) VALUES (2, 'lead')")
-    lead.execute("INSERT INTO decision_places VALUES (3, 2, 'scout')")
+    lead.execute("INSERT INTO decision_messages VALUES (3, 2, 'scout')")
 
     assert lead.prune(keep=0) == 2
 
     lead.execute("UPDATE decisions SET state = 'decided'")
     assert lead.prune(keep=0) == 2
-    assert lead.query("SELECT * FROM decisions") == lead.query("SELECT * FROM decision_places") == []
+    assert lead.query("SELECT * FROM decisions") == lead.query("SELECT * FROM decision_messages") == []
 
 
 def test_a_pruned_file_is_small_again(join: Join) -> None:
@@ -158,7 +158,7 @@ def test_forget_removes_a_person_and_their_words(join: Join, team: Team) -> None
     lead, gateway = join("lead"), join("gateway")
     lead.enroll("console-ann", "console")
     lead.send("console-ann", "hello ann")
-    gateway.send("lead", "my number is 555-0199-77", metadata={"from": "Ann", "user": 30})
+    gateway.send("lead", "my number is 555-0199-77", metadata={"author_name": "Ann", "user": 30})
     run_foreign_sql(
         team, "INSERT INTO messages (message_id, sender, recipient, content, metadata) VALUES ('m','x','lead','y','{')"
     )
@@ -190,7 +190,7 @@ def test_forget_knows_a_persons_other_terminals_what_quotes_them_and_what_they_h
     for options in ("[]", '["yes", "no"]'):
         asked = bob.send("lead", "yes?")
         lead.execute(
-            "INSERT INTO decisions (question, asked_by, options, state, answer, person, decided_by)"
+            "INSERT INTO decisions (question, asked_by, options, state, answer, decided_by_id, decided_by)"
             " VALUES (?, 'lead', ?, 'decided', 'yes', 'console-ann', 'ann')",
             (asked.id, options),
         )
@@ -199,7 +199,7 @@ def test_forget_knows_a_persons_other_terminals_what_quotes_them_and_what_they_h
 
     assert {message.content for message in lead.history()} == {"from console-anna", "from console-ann-lee", "yes?"}
     assert [row[0] for row in lead.query("SELECT conversation FROM conversations")] == ["console-anna:1"]
-    assert [tuple(row) for row in lead.query("SELECT answer, person, decided_by FROM decisions")] == [
+    assert [tuple(row) for row in lead.query("SELECT answer, decided_by_id, decided_by FROM decisions")] == [
         ("(forgotten)", None, "somebody"),
         ("yes", None, "somebody"),
     ]
@@ -271,15 +271,15 @@ def test_a_person_looks_after_the_store(teamsup: TeamsupCommand, tmp_path: Path)
 
     assert "dead           1" in teamsup.run("hub", "stats").stdout
     assert '"dead": 1' in teamsup.run("hub", "stats", "--json").stdout
-    assert teamsup.run("hub", "dead").stdout == (
+    assert teamsup.run("hub", "dead-letters").stdout == (
         f"#{number} lead -> scout, just now: fragile thing\n    5 attempts: no luck\n"
     )
-    assert '"error": "no luck"' in teamsup.run("hub", "dead", "--json").stdout
+    assert '"error": "no luck"' in teamsup.run("hub", "dead-letters", "--json").stdout
     assert teamsup.run("hub", "retry", f"#{number}").stdout == "Delivering again: 1.\n"
     assert refusal_of(teamsup.run("hub", "retry", f"#{number}")) == (
         f"teamsup: No delivery of #{number} is a dead letter."
     )
-    assert teamsup.run("hub", "dead").stdout == "There are no dead letters.\n"
+    assert teamsup.run("hub", "dead-letters").stdout == "There are no dead letters.\n"
     assert teamsup.run("hub", "check").stdout == "The store is sound.\n"
     assert teamsup.run("hub", "backup", str(tmp_path / "b.db")).stdout.startswith("Wrote ")
     assert teamsup.run("hub", "backup", str(tmp_path / "b.db")).returncode == os.EX_USAGE

@@ -161,7 +161,7 @@ def test_odd_rows_are_shown_by_every_command(teamsup: TeamsupCommand) -> None:
         (["ps", "--json"], 3),
         (["hub", "stats"], 0),
         (["hub", "check"], 0),
-        (["hub", "dead"], 0),
+        (["hub", "dead-letters"], 0),
         (["hub", "prune", "--days", "1"], 0),
         (["forget", "cron", "--yes"], 0),
         (["send", "lead", "hello"], 0),

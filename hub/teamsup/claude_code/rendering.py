@@ -38,7 +38,7 @@ _KNOWN_TYPES = (
     "error",
     "edited",
     "deleted",
-    "settled",
+    "close_buttons",
 )
 _PREVIEWS = 3
 _PREVIEW_CHARACTERS = 160
@@ -92,7 +92,7 @@ def _as_integer(number: object) -> int:
 
 def describe_origin(message: Message) -> str:
     """Return who wrote it: its sender, the agent that ran the sender's command, the person for whom it is passed on."""
-    person, place = message.metadata.get("from"), message.metadata.get("origin")
+    person, place = message.metadata.get("author_name"), message.metadata.get("origin")
     whose = f" for {_quote_unless_word(str(person))}" if person else ""
     where = f" on {_quote_unless_word(str(place))}" if whose and place else ""
     by = f" run by {_quote_unless_word(str(session))}" if (session := message.metadata.get(SESSION_AGENT)) else ""

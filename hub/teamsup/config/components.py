@@ -44,7 +44,7 @@ class Component:
     section: type[Any] | None = None
     """The dataclass of [NAME]: its fields are the keys. None: there is no such section."""
     groups: Mapping[str, type[Any]] = field(default_factory=dict)
-    """The sections of which there may be many: {"route": RouteSection} is [route.X]."""
+    """The sections of which there may be many: {"message_route": MessageRouteSection} is [message_route.X]."""
     check: Callable[[Config], None] | None = None
     """Raises ValueError, as one sentence, when the sections are right one by one but not together."""
     follows_sections: bool = False

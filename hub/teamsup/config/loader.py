@@ -16,6 +16,8 @@ from teamsup.hub.team import CONFIGURATION_VARIABLE as CONFIGURATION_VARIABLE
 from teamsup.hub.team import Team, check_owner
 from teamsup.hub.validation import find_similar
 
+from .renamed import describe_renamed_key, describe_renamed_section
+
 T = TypeVar("T")
 _TYPE_NAMES: dict[Any, str] = {str: "text in quotes", int: "a whole number", float: "a number", bool: "true or false"}
 _DUPLICATE_SECTION = re.compile(r"Cannot declare (\(.+\)) twice")
@@ -61,7 +63,9 @@ class Config:
         """Raises NotConfigured for a section of another name."""
         for name in self.tables:
             if name not in known:
-                raise NotConfigured(f"{self.path}: there is no section [{name}]; {_suggest_name(name, known)}")
+                hint = describe_renamed_section(name)
+                hint = hint or f"there is no section [{name}]; {_suggest_name(name, known)}"
+                raise NotConfigured(f"{self.path}: {hint}")
 
     def _find_table(self, *names: str) -> dict[str, Any]:
         table: Any = self.tables
@@ -83,7 +87,9 @@ class Config:
 
     def _parse_value(self, section: str, key: str, value: Any, types: Mapping[str, Any], known: list[str]) -> Any:  # noqa: ANN401
         if key not in known:
-            raise NotConfigured(f"{self.path}: [{section}] has no key {key!r}; {_suggest_name(key, known)}")
+            hint = describe_renamed_key(section, key)
+            hint = hint or f"[{section}] has no key {key!r}; {_suggest_name(key, known)}"
+            raise NotConfigured(f"{self.path}: {hint}")
         wanted = types[key]
         if get_origin(wanted) is UnionType:
             (wanted,) = (part for part in get_args(wanted) if part is not NoneType)

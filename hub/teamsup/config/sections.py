@@ -20,7 +20,7 @@ class TeamSection:
 
     agents: tuple[str, ...] = ()
     operators: tuple[str, ...] = ()
-    told_of_deaths: tuple[str, ...] = ("user_comm",)
+    notify_on_crash: tuple[str, ...] = ("user_comm",)
     stop_seconds: float = 10.0
     unread_seconds: float = 60.0
     keep_days: float = 30.0
@@ -29,7 +29,7 @@ class TeamSection:
         for agent in self.agents:
             if normalize_agent_name(agent) == SUPERVISOR:
                 raise ValueError(f"agents: {agent!r} is a worker's name")
-        for agent in (*self.operators, *self.told_of_deaths):
+        for agent in (*self.operators, *self.notify_on_crash):
             normalize_agent_name(agent)
         _check_seconds("stop_seconds", self.stop_seconds)
         if not 1 <= self.unread_seconds <= 86400:
@@ -115,22 +115,22 @@ class MonitorSection:
     network_errors_per_second: float = 10.0
     processes: tuple[str, ...] = ()
     """Names of processes of which at least one must run. They are watched in any case."""
-    samples: int = 3
+    confirmations: int = 3
     """So many looks in a row must agree before a problem begins or ends."""
     recipient: str = "user_comm"
     """Who is told of what no route and no agent of that source takes."""
-    act_seconds: float = 180.0
+    ack_timeout_seconds: float = 180.0
     """After so long without an acknowledgement, answer or report the next step of the escalation is taken."""
-    flood_per_minute: int = 20
+    storm_per_minute: int = 20
     """More than so many problems of one source in a minute are told as one."""
-    ping: tuple[int, ...] = ()
+    mention: tuple[int, ...] = ()
     """Who is mentioned on Discord when no agent acts: users' numbers."""
     command: tuple[str, ...] = ()
     """What is run when no person acknowledges either; the text is on its stdin."""
     command_seconds: float = 30.0
-    stale_seconds: float = 120.0
+    heartbeat_timeout_seconds: float = 120.0
     """After so long without a heartbeat a member of the team that has not said goodbye is a problem."""
-    deaf_seconds: float = 900.0
+    unread_alert_seconds: float = 900.0
     """After so long an agent that is here and does not read what waits for it is a problem."""
 
     def __post_init__(self) -> None:
@@ -152,24 +152,24 @@ class MonitorSection:
                 raise ValueError(f"{name} must not be below 0")
         if not 0 <= self.cpu_seconds <= 86400:
             raise ValueError("cpu_seconds must be from 0 to 86400")
-        for name in ("act_seconds", "stale_seconds", "deaf_seconds"):
+        for name in ("ack_timeout_seconds", "heartbeat_timeout_seconds", "unread_alert_seconds"):
             if not 1 <= getattr(self, name) <= 7 * 86400:
                 raise ValueError(f"{name} must be from 1 to 604800, which is 7 days")
-        if not 1 <= self.samples <= 1000 or not 1 <= self.flood_per_minute <= 10_000:
-            raise ValueError("samples must be from 1 to 1000, and flood_per_minute from 1 to 10000")
+        if not 1 <= self.confirmations <= 1000 or not 1 <= self.storm_per_minute <= 10_000:
+            raise ValueError("confirmations must be from 1 to 1000, and storm_per_minute from 1 to 10000")
         _check_seconds("command_seconds", self.command_seconds)
 
 
 @dataclass(frozen=True)
 class AlertRouteSection:
-    """[alert.NAME]: alerts of this source and severity whose labels all fit these regular expressions go to these
+    """[alert_route.NAME]: alerts of this source and severity whose labels all fit these regular expressions go to these
     agents, one after another; none: to people. The first in the file that fits counts."""
 
     agents: tuple[str, ...] = ()
     match: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
     severity: tuple[str, ...] = ()
-    act_seconds: float | None = None
+    ack_timeout_seconds: float | None = None
 
     def __post_init__(self) -> None:
         for agent in self.agents:
@@ -179,8 +179,8 @@ class AlertRouteSection:
                 raise ValueError(f"severity: {severity!r} is not one of critical, warning, info")
         for label, pattern in self.match.items():
             _check_pattern(f"match: {label}", pattern)
-        if self.act_seconds is not None and not 1 <= self.act_seconds <= 7 * 86400:
-            raise ValueError("act_seconds must be from 1 to 604800, which is 7 days")
+        if self.ack_timeout_seconds is not None and not 1 <= self.ack_timeout_seconds <= 7 * 86400:
+            raise ValueError("ack_timeout_seconds must be from 1 to 604800, which is 7 days")
 
 
 @dataclass(frozen=True)
@@ -203,16 +203,16 @@ class WatchdogSection:
 @dataclass(frozen=True)
 class UserCommSection:
     """[user_comm]: whom people reach, when they hear of progress, when an agent is reminded and given up, how much may
-    be open at once. Counts as soon as the file is saved, like [route.NAME]."""
+    be open at once. Counts as soon as the file is saved, like [message_route.NAME]."""
 
     default_agent: str = ""
     """Who gets what nothing else decides; none: user_comm answers what it can itself."""
     aliases: Mapping[str, str] = field(default_factory=dict)
-    stand_ins: Mapping[str, str] = field(default_factory=dict)
+    fallback_agents: Mapping[str, str] = field(default_factory=dict)
     """Who is asked instead of an agent that is not there."""
     progress_seconds: float = 4.0
     remind_seconds: float = 300.0
-    give_up_seconds: float = 3600.0
+    answer_timeout_seconds: float = 3600.0
     open_per_person: int = 50
     open_per_conversation: int = 20
     history_messages: int = 10
@@ -220,12 +220,12 @@ class UserCommSection:
     decision_reminder_seconds: float = 1800.0
 
     def __post_init__(self) -> None:
-        for name in (self.default_agent, *self.stand_ins, *self.stand_ins.values(), *self.aliases.values()):
+        for name in (self.default_agent, *self.fallback_agents, *self.fallback_agents.values(), *self.aliases.values()):
             if name:
                 normalize_agent_name(name)
         for alias in self.aliases:
             normalize_agent_name(alias)
-        for key in ("progress_seconds", "remind_seconds", "give_up_seconds", "decision_reminder_seconds"):
+        for key in ("progress_seconds", "remind_seconds", "answer_timeout_seconds", "decision_reminder_seconds"):
             if not 0 < getattr(self, key) <= 30 * 86400:
                 raise ValueError(f"{key} must be above 0 and at most 2592000, which is 30 days")
         for key in ("open_per_person", "open_per_conversation"):
@@ -236,9 +236,9 @@ class UserCommSection:
 
 
 @dataclass(frozen=True)
-class RouteSection:
-    """[route.NAME]: what people write with one of these words, or what fits the pattern, or in one of these channels,
-    goes to these agents. Words and patterns come before channels, and among them the first in the file."""
+class MessageRouteSection:
+    """[message_route.NAME]: what people write with one of these words, or what fits the pattern, or in one of these
+    channels, goes to these agents. Words and patterns come before channels, and among them the first in the file."""
 
     agents: tuple[str, ...] = ()
     keywords: tuple[str, ...] = ()

@@ -87,8 +87,8 @@ class Maintenance(Queries):
         """Remove every message from, for or to a person, or that quotes them, the answers to these, and their name; how
         many messages.
 
-        ``person`` is an agent's name, or the ``user``, ``person`` or ``from`` of a message's metadata; ``discord:30``
-        is user 30. The freed space is overwritten. Works in small batches; after an error say it again.
+        ``person`` is an agent's name, or the ``user``, ``person`` or ``author_name`` of a message's metadata;
+        ``discord:30`` is user 30. The freed space is overwritten. Works in small batches; after an error say it again.
         """
         names = self._find_names_of(person)
         gone = 0
@@ -179,7 +179,7 @@ _SELECT_ENDED = """
     SELECT id FROM messages WHERE id > ? AND (id <= ? OR created_at < ?)
       AND NOT EXISTS (SELECT 1 FROM deliveries WHERE message = messages.id AND done_at IS NULL)
       AND id NOT IN (SELECT question FROM decisions WHERE state = 'open' UNION ALL SELECT p.message
-        FROM decisions AS d JOIN decision_places AS p ON p.question = d.question WHERE d.state = 'open')
+        FROM decisions AS d JOIN decision_messages AS p ON p.question = d.question WHERE d.state = 'open')
     ORDER BY id LIMIT ?
 """
 
@@ -192,7 +192,7 @@ _SELECT_OF_PERSON = """
     WITH names AS MATERIALIZED (SELECT value AS name FROM json_each(:names)), theirs AS MATERIALIZED (
       SELECT id, message_id FROM messages WHERE lower(sender) IN names OR lower(recipient) IN names
         OR (json_valid(metadata) AND (CAST(json_extract(metadata, '$.user') AS TEXT) = :user
-          OR json_extract(metadata, '$.person') IN names OR json_extract(metadata, '$.from') IN names
+          OR json_extract(metadata, '$.person') IN names OR json_extract(metadata, '$.author_name') IN names
           OR EXISTS (SELECT 1 FROM json_each(metadata, '$.quotes') WHERE value IN names))))
     SELECT id FROM theirs UNION
     SELECT m.id FROM theirs AS t JOIN messages AS m ON m.reply_to = t.message_id
@@ -208,9 +208,9 @@ _FORGET_PERSON = (
     "DELETE FROM conversations WHERE substr(conversation, 1, instr(conversation, ':') - 1)"
     " IN (SELECT value FROM json_each(:names))",
     # What is chosen among options is the agent's words; else it is theirs.
-    "UPDATE decisions SET decided_by = 'somebody', person = NULL,"
+    "UPDATE decisions SET decided_by = 'somebody', decided_by_id = NULL,"
     " answer = iif(options = '[]' AND answer IS NOT NULL, '(forgotten)', answer)"
-    " WHERE person IN (SELECT value FROM json_each(:names))",
+    " WHERE decided_by_id IN (SELECT value FROM json_each(:names))",
 )
 
 

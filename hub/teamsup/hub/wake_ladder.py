@@ -8,8 +8,8 @@ from .timestamps import format_time
 from .validation import check_count, check_seconds, check_text, check_type
 
 _TAKE_WAKE_STEP = f"""
-    UPDATE deliveries SET ladder = ladder | :step, offered_at = coalesce(offered_at, :now)
-    WHERE {deliveries.IS_CLAIMABLE} AND ladder & :steps = 0 RETURNING message, rank
+    UPDATE deliveries SET wake_steps = wake_steps | :step, offered_at = coalesce(offered_at, :now)
+    WHERE {deliveries.IS_CLAIMABLE} AND wake_steps & :steps = 0 RETURNING message, rank
 """  # noqa: S608
 
 # The cross join keeps SQLite from walking through all messages: only those of the open deliveries are looked at.
@@ -17,7 +17,7 @@ _SELECT_OVERDUE_UNREAD = """
     SELECT m.*, d.recipient AS mailbox FROM deliveries AS d
       CROSS JOIN messages AS m ON m.id = d.message
       CROSS JOIN agent_status AS a ON lower(a.agent_name) = d.recipient AND a.kind = 'agent'
-    WHERE d.done_at IS NULL AND d.state = 'ready' AND d.told_at IS NULL
+    WHERE d.done_at IS NULL AND d.state = 'ready' AND d.sender_notified_at IS NULL
       AND m.sender = :me AND m.recipient IS NOT NULL AND (m.created_at <= :before OR m.created_at > :ahead)
     ORDER BY d.message
 """
@@ -55,7 +55,8 @@ class WakeLadder(HubSession):
         """A reader begins who has heard of nothing: what waits for us may be announced again from the first step."""
         with self._write(durable=False) as db:
             db.execute(
-                "UPDATE deliveries SET ladder = 0 WHERE recipient = ? AND state = 'ready' AND ladder > 0", (self.agent,)
+                "UPDATE deliveries SET wake_steps = 0 WHERE recipient = ? AND state = 'ready' AND wake_steps > 0",
+                (self.agent,),
             )
 
     def overdue_unread(self, seconds: float) -> list[tuple[Message, str]]:
@@ -79,4 +80,4 @@ class WakeLadder(HubSession):
         except (TypeError, ValueError, AttributeError) as error:
             raise InvalidValue("mark_told() takes what still_unread() returned.") from error
         with self._write(durable=False) as db:
-            db.executemany("UPDATE deliveries SET told_at = ? WHERE message = ? AND recipient = ?", told)
+            db.executemany("UPDATE deliveries SET sender_notified_at = ? WHERE message = ? AND recipient = ?", told)

@@ -26,7 +26,7 @@ COMMANDS = {
     "send": "send one message",
     "read": "read the messages that wait for you",
     "agents": "list the agents that the team knows; rm NAME forgets one",
-    "hub": "inspect and maintain the message store: stats, check, backup, restore, prune, dead, retry",
+    "hub": "inspect and maintain the message store: stats, check, backup, restore, prune, dead-letters, retry",
     "doctor": "check all parts of the team and of a project, and say how to mend what failed",
     "mcp": "serve one agent's MCP tools on stdin and stdout, for Claude Code",
     "watch": "print a line whenever something new waits for an agent, to wake its Claude Code",

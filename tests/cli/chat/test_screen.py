@@ -72,7 +72,7 @@ def test_an_agent_is_asked_and_its_answer_comes_back(running: TeamsupCommand) ->
         terminal.type("@lead how is the load?\r")
         delivery = claim_next(lead)
         assert delivery.message.content == "how is the load?"
-        assert delivery.message.metadata["from"].startswith("console-")
+        assert delivery.message.metadata["author_name"].startswith("console-")
 
         lead.reply(delivery, "calm")
 

@@ -105,7 +105,7 @@ def test_a_file_that_is_not_toml_starts_nothing(team: Team) -> None:
 
 
 def test_the_sections_of_some_workers_are_taken_over_alone() -> None:
-    old = {"team": 1, "gateway": 1, "route": 1, "worker": {"a": 1, "b": 1}}
+    old = {"team": 1, "gateway": 1, "message_route": 1, "worker": {"a": 1, "b": 1}}
     new = {"team": 2, "gateway": 2, "source": 2, "worker": {"a": 2, "b": 2}}
 
     assert replace_sections({"gateway", "user_comm", "a"}, new, old) == {

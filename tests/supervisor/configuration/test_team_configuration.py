@@ -68,7 +68,7 @@ def test_a_process_is_given_its_own_section(team: Team) -> None:
 
 
 def test_new_rules_of_routing_need_no_new_process(team: Team) -> None:
-    rules = '[user_comm]\ndefault_agent = "lead"\n[route.a]\nkeywords = ["a"]\nagents = ["b"]\n'
+    rules = '[user_comm]\ndefault_agent = "lead"\n[message_route.a]\nkeywords = ["a"]\nagents = ["b"]\n'
     before, after = (loaded(team, toml).programs["user_comm"] for toml in ("", rules))
 
     assert before.spawn_settings == after.spawn_settings
@@ -116,10 +116,14 @@ def test_the_values_of_an_env_file_are_shown_nowhere(team: Team) -> None:
         ("[monitor-bridge]\ncpu_percnt = 3\n", "[monitor-bridge] has no key 'cpu_percnt'; did you mean cpu_percent?"),
         ("[monitor-bridge]\ntrusted_proxies = ['caddy']\n", "such as \"10.0.0.0/8\", not 'caddy'"),
         ("[source.a]\nstale_seconds = 5\n", "stale_seconds must be 0, or from 60 to 31536000, which is a year"),
-        ("[alert.a]\nmatch = { job = '(' }\n", "match: job is not a regular expression: missing )"),
+        ("[alert_route.a]\nmatch = { job = '(' }\n", "match: job is not a regular expression: missing )"),
         ("[monitor-bridge]\ncpu_seconds = -1\n", "[monitor-bridge] cpu_seconds must be from 0 to 86400."),
         ("[monitor-bridge]\ncpu_percent = 0\n", "[monitor-bridge] cpu_percent must be above 0 and at most 100."),
         ("[gateway]\nusers = ['ann']\n", "[gateway] users must be a list, each entry a whole number."),
+        ("[team]\ntold_of_deaths = []\n", "[team] told_of_deaths is called notify_on_crash now."),
+        ("[route.a]\nagents = ['b']\n", "[route.NAME] is called [message_route.NAME] now."),
+        ("[alert.a]\n", "[alert.NAME] is called [alert_route.NAME] now."),
+        ("[alert_route.a]\nact_seconds = 9\n", "[alert_route.a] act_seconds is called ack_timeout_seconds now."),
     ],
 )
 def test_what_is_wrong_is_said_with_its_place(team: Team, toml: str, reason: str) -> None:
@@ -171,7 +175,7 @@ def test_an_env_file_that_is_away_at_a_reload_needs_no_new_process(team: Team) -
         ("[monitor-bridge]\ncpu_percent = 0\n", "monitor-bridge"),
         ("[source.shop]\n", "monitor-bridge"),
         ("[watchdog.shop]\n", "monitor-bridge"),
-        ("[route.shop]\n", "user_comm"),
+        ("[message_route.shop]\n", "user_comm"),
     ],
 )
 def test_a_mistake_in_the_sections_of_one_worker_is_the_fault_of_that_worker_alone(

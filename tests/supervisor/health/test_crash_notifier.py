@@ -155,7 +155,7 @@ def test_that_somebody_who_should_hear_of_it_is_not_there_is_a_trouble(desk: Not
 
     assert len(desk.told(1)[0]) == 1
     assert (
-        str(desk.troubles) == "Nobody named 'lead' is there to be told of a death. See told_of_deaths in teamsup.toml."
+        str(desk.troubles) == "Nobody named 'lead' is there to be told of a death. See notify_on_crash in teamsup.toml."
     )
     desk.lead.register()
     desk.die("feed")

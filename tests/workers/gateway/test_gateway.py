@@ -25,7 +25,7 @@ def test_an_allowed_person_is_heard_and_answered_in_the_channel(team: Team, join
             asked = await discord.say("Hello")
             delivery = await next_delivery(user_comm)
             assert (delivery.message.message_id, delivery.message.content) == (f"discord:{asked}", "Hello")
-            assert delivery.message.metadata == {"from": "Ann", "user": ANN}
+            assert delivery.message.metadata == {"author_name": "Ann", "user": ANN}
 
             user_comm.reply(delivery, "Hi @everyone")
 

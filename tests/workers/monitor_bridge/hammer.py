@@ -105,7 +105,8 @@ async def hammer(team: Team, alerts: int) -> BridgeTally:
         await bridge.wait()
     with MessageHub(team) as hub:
         counts = {
-            row["key"]: row["count"] for row in hub.query("SELECT key, count FROM incidents WHERE source = 'script'")
+            row["fingerprint"]: row["count"]
+            for row in hub.query("SELECT fingerprint, count FROM incidents WHERE source = 'script'")
         }
     wanted = {f"alert {number}" for number in range(alerts)}
     doubled = sum(count != 1 for count in counts.values())

@@ -125,7 +125,7 @@ def test_an_alert_reaches_an_agent_whose_answer_reaches_people_until_it_is_resol
 
 
 def test_a_disk_that_is_not_there_keeps_no_source_from_being_heard(begin: Callable[..., Bridge]) -> None:
-    bridge = begin('watch_host = true\nsamples = 1\ndisk_path = "/nowhere"\n')
+    bridge = begin('watch_host = true\nconfirmations = 1\ndisk_path = "/nowhere"\n')
     why = "disk cannot be measured at /nowhere: No such file or directory"
     eventually(lambda: why in bridge.teamsup.ps()["monitor-bridge"]["note"], "the note says it")
     assert bridge.teamsup.ps()["monitor-bridge"]["state"] == "RUNNING"
@@ -162,12 +162,12 @@ def test_a_person_acknowledges_in_words_or_by_a_command(begin: Callable[..., Bri
 @pytest.mark.slow
 def test_a_person_looks_at_what_was_refused(begin: Callable[..., Bridge]) -> None:
     bridge = begin()
-    assert "could be read" in bridge.teamsup.run("alerts", "refused").stdout
+    assert "could be read" in bridge.teamsup.run("alerts", "rejected").stdout
     for _ in range(2):
         assert bridge.post(titel="\u001b[2Jdisk") == 400
-    assert "teamsup alerts refused" in heard(bridge.lead).content
+    assert "teamsup alerts rejected" in heard(bridge.lead).content
 
-    head, line = bridge.teamsup.run("alerts", "refused").stdout.splitlines()
+    head, line = bridge.teamsup.run("alerts", "rejected").stdout.splitlines()
     assert head.split() == ["ID", "SOURCE", "TIMES", "LAST", "REASON"]
     assert line.split()[:3] == ["1", "script", "2"]
     assert 'There is no "titel"' in line
@@ -230,7 +230,7 @@ def test_what_was_answered_with_200_survives_a_kill_at_any_moment(begin: Callabl
 def test_the_command_hook_is_a_command(begin: Callable[..., Bridge], tmp_path: Path) -> None:
     told = tmp_path / "told"
     script = f'(cat; echo "$TEAMSUP_SEVERITY $TEAMSUP_TITLE") > {told}.part; mv {told}.part {told}'
-    bridge = begin(f"act_seconds = 1\ncommand = {json.dumps(['sh', '-c', script])}\n")
+    bridge = begin(f"ack_timeout_seconds = 1\ncommand = {json.dumps(['sh', '-c', script])}\n")
     bridge.lead.mark_offline("lead")
     assert bridge.post(title="it $(burns)", severity="critical") == 200
 
@@ -243,13 +243,13 @@ def test_the_command_hook_is_a_command(begin: Callable[..., Bridge], tmp_path: P
 def test_the_command_is_run_once_also_when_that_cannot_be_noted(begin: Callable[..., Bridge], tmp_path: Path) -> None:
     runs, go = tmp_path / "runs", tmp_path / "go"
     script = f"echo $TEAMSUP_INCIDENT >> {runs}; while [ ! -e {go} ]; do sleep 0.05; done"
-    bridge = begin(f"act_seconds = 1\ncommand = {json.dumps(['sh', '-c', script])}\n")
+    bridge = begin(f"ack_timeout_seconds = 1\ncommand = {json.dumps(['sh', '-c', script])}\n")
     bridge.lead.mark_offline("lead")
     assert bridge.post(title="one") == 200
     eventually(runs.exists, "the command runs")
     with MessageHub(bridge.teamsup.team) as hub:
         hub.execute(
-            "CREATE TRIGGER fails BEFORE UPDATE OF step ON incident_conversations WHEN NEW.step = 'command'"
+            "CREATE TRIGGER fails BEFORE UPDATE OF step ON incident_groups WHEN NEW.step = 'command'"
             " BEGIN SELECT RAISE(ABORT, 'it cannot be noted'); END"
         )
         go.touch()
@@ -266,7 +266,7 @@ def test_the_command_is_run_once_also_when_that_cannot_be_noted(begin: Callable[
 
 def test_people_hear_that_the_command_failed(begin: Callable[..., Bridge]) -> None:
     command = json.dumps(["sh", "-c", "echo no route to mail >&2; exit 3"])
-    bridge = begin(f"act_seconds = 1\ncommand = {command}\n")
+    bridge = begin(f"ack_timeout_seconds = 1\ncommand = {command}\n")
     bridge.lead.mark_offline("lead")
     assert bridge.post(title="one") == 200
     assert heard_until(bridge.ann, "failed").content.endswith("failed for incident 1: exit code 3: no route to mail.")
@@ -279,7 +279,7 @@ def test_a_sign_of_life_that_stays_away_is_an_incident_until_it_comes_back(begin
     assert message.priority == "urgent"
 
     def is_over() -> bool:
-        assert bridge.post(sign_of_life="backup") == 200
+        assert bridge.post(heartbeat="backup") == 200
         return bridge.alerts() == []
 
     eventually(is_over, "it has ended")
@@ -419,7 +419,7 @@ def test_how_many_incidents_are_open_stands_beside_its_name(begin: Callable[...,
 
 @pytest.mark.slow
 def test_a_program_that_answers_with_an_error_has_not_acted(begin: Callable[..., Bridge]) -> None:
-    bridge = begin("act_seconds = 2\n", '[alert.all]\nagents = ["siren"]\n')
+    bridge = begin("ack_timeout_seconds = 2\n", '[alert_route.all]\nagents = ["siren"]\n')
     with MessageHub(bridge.teamsup.team, agent="siren") as siren:
         siren.register("daemon")
         assert bridge.post(title="one") == 200
@@ -434,7 +434,7 @@ def test_a_program_that_answers_with_an_error_has_not_acted(begin: Callable[...,
 def test_a_port_that_is_taken_is_told_like_any_problem_until_it_is_free(begin: Callable[..., Bridge]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         number = other.getsockname()[1]
-        bridge = begin("samples = 1\n", port=number)
+        bridge = begin("confirmations = 1\n", port=number)
         degraded = f"The sources cannot be heard, because 127.0.0.1:{number} is in use by "
         eventually(lambda: bridge.teamsup.ps()["monitor-bridge"]["note"].startswith(degraded), "ps says it")
         assert bridge.teamsup.ps()["monitor-bridge"]["state"] == "DEGRADED"

@@ -229,7 +229,7 @@ def test_of_what_was_open_twice_before_the_older_ends_when_the_schema_is_renewed
     db.close()
 
     desk = IncidentHarness(join)
-    assert {each.key: each.title for each in desk.open} == {"0123456789abcdef": "t2", "disk 1": "t3"}
+    assert {each.fingerprint: each.title for each in desk.open} == {"0123456789abcdef": "t2", "disk 1": "t3"}
     assert [each.state for each in incident.resolved_in_group(desk.hub, 1)] == ["resolved"]
     desk.ingest(replace(FIRING, fingerprint="0123456789abcdef"), resolved(replace(FIRING, fingerprint="disk 1")))
     assert [(each.id, each.count) for each in desk.open] == [(2, 2)]

@@ -153,7 +153,7 @@ def test_a_source_whose_clock_is_behind_and_that_tells_only_beginnings_is_heard_
 def test_what_comes_and_goes_is_told_the_more_seldom_the_more_often_it_comes(
     join: Join, group: str, seconds: int
 ) -> None:
-    desk = IncidentHarness(join, here=(), ping=(42,))
+    desk = IncidentHarness(join, here=(), mention=(42,))
     told: list[float] = []
     began, number = desk.now, 0
     while desk.now < began + 1800:
@@ -367,7 +367,7 @@ def test_what_others_wrote_stays_in_its_frame(desk: IncidentHarness) -> None:
 def test_a_sign_of_life_is_noted_and_told_to_nobody(desk: IncidentHarness) -> None:
     desk.ingest(SourceHeartbeat(SOURCE, "k", "Watchdog"))
     desk.ingest(SourceHeartbeat(SOURCE, "k", "Watchdog"))
-    assert len(desk.hub.query("SELECT * FROM signs_of_life")) == 1
+    assert len(desk.hub.query("SELECT * FROM source_heartbeats")) == 1
     assert desk.all == []
 
 
@@ -415,7 +415,7 @@ def test_what_was_over_long_ago_is_forgotten(desk: IncidentHarness) -> None:
     desk.ingest(resolved(FIRING))
     desk.now += 91 * 86400
     desk.incidents.prune()
-    assert [incident.key for incident in desk.all] == ["k2"]
+    assert [incident.fingerprint for incident in desk.all] == ["k2"]
 
 
 def test_of_very_many_the_worst_are_told_and_the_number_of_all(desk: IncidentHarness) -> None:

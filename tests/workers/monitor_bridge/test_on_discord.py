@@ -91,7 +91,7 @@ def test_a_person_is_called_presses_the_button_and_hears_the_end(
     token.write_text(TOKEN)
     teamsup.team.folder.mkdir(parents=True)
     teamsup.team.configuration.write_text(
-        f'[monitor-bridge]\nlisten = "127.0.0.1:{port}"\nping = [{ANN}]\ncpu_percent = 100\nload_per_cpu = 0\n'
+        f'[monitor-bridge]\nlisten = "127.0.0.1:{port}"\nmention = [{ANN}]\ncpu_percent = 100\nload_per_cpu = 0\n'
         f'[source.script]\nkind = "plain"\n'
         f'[gateway]\nusers = [{ANN}]\nhome_channel = {CHANNEL}\ntoken_file = "{token}"\n'
     )

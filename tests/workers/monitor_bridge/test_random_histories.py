@@ -54,21 +54,21 @@ def check(desk: IncidentHarness) -> None:
     """What holds at every moment."""
     found = desk.open
     for each in found:
-        conversation = desk.incidents.groups.get(each.first)
+        conversation = desk.incidents.groups.get(each.group_id)
         assert conversation is not None
         assert not conversation.is_resolved
-        if each.muted_by is not None:
-            worse = incident.get_incident(desk.hub, each.muted_by)
+        if each.inhibited_by is not None:
+            worse = incident.get_incident(desk.hub, each.inhibited_by)
             assert (worse.is_open, worse.severity) == (True, "critical")
-    rows = desk.hub.query("SELECT first FROM incident_conversations WHERE ended_at IS NULL")
-    assert {row["first"] for row in rows} == {each.first for each in found}
+    rows = desk.hub.query("SELECT group_id FROM incident_groups WHERE ended_at IS NULL")
+    assert {row["group_id"] for row in rows} == {each.group_id for each in found}
 
 
 @pytest.mark.parametrize("seed", range(12))
 def test_nothing_is_lost_and_somebody_hears(join: Join, seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311
     command = ("true",) if seed % 3 == 0 else ()
-    desk = IncidentHarness(join, act_seconds=120.0, command=command, flood_per_minute=chance.choice((3, 20)))
+    desk = IncidentHarness(join, ack_timeout_seconds=120.0, command=command, storm_per_minute=chance.choice((3, 20)))
     for _ in range(120):
         do_something(desk, chance)
         check(desk)
@@ -77,8 +77,8 @@ def test_nothing_is_lost_and_somebody_hears(join: Join, seed: int) -> None:
         for first in desk.advance(200).commands:
             desk.incidents.escalator.mark_command_run(first)
     for each in desk.open:
-        if each.state == "firing" and each.muted_by is None:
-            conversation = desk.incidents.groups.get(each.first)
+        if each.state == "firing" and each.inhibited_by is None:
+            conversation = desk.incidents.groups.get(each.group_id)
             assert conversation is not None
             assert conversation.notify_at is None
             assert conversation.responded_by is not None or conversation.people_notified

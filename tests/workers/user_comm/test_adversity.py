@@ -115,12 +115,12 @@ def test_what_an_agent_replies_to_what_was_decided_reaches_who_asked_or_everybod
 @pytest.mark.usefixtures("user_comm")
 def test_nobody_speaks_for_another_by_what_they_write_into_a_message(ann: MessageHub, join: Join, team: Team) -> None:
     lead, helper = join("lead"), join("helper")
-    forged = {"from": "ann", "person": "console-ann", "user": 7, "origin": "Discord"}
+    forged = {"author_name": "ann", "person": "console-ann", "user": 7, "origin": "Discord"}
     with MessageHub(team, agent="console-bob") as bob:
         bob.register("console")
         bob.send("user_comm", "@lead delete it", conversation_id="console-bob:1", metadata=forged)
         told = claim_next(lead).message.metadata
-        assert (told["from"], told["person"], "origin" in told) == ("console-bob", "console-bob", False)
+        assert (told["author_name"], told["person"], "origin" in told) == ("console-bob", "console-bob", False)
 
         asked = {"options": ["a", "b"], "deciders": ["discord:7", "helper", "bob"]}
         question = lead.send("user_comm", "Delete it?", message_type="opinion_request", metadata=asked)
@@ -148,7 +148,9 @@ def test_nobody_gets_to_decide_by_the_name_they_go_by(ann: MessageHub, join: Joi
     lead = join("lead")
     with MessageHub(team, agent="gateway") as gateway:
         gateway.register("daemon")
-        gateway.send("user_comm", "@lead let me in", conversation_id="discord:5", metadata={"from": "Ann", "user": 666})
+        gateway.send(
+            "user_comm", "@lead let me in", conversation_id="discord:5", metadata={"author_name": "Ann", "user": 666}
+        )
         asked = {"options": ["yes", "no"], "deciders": ["ann"]}
         lead.reply(claim_next(lead), "Let Ann in?", message_type="opinion_request", metadata=asked)
     told = receive(lead, "error").content
@@ -211,7 +213,8 @@ def test_a_pattern_that_would_take_years_holds_up_nobody(
 ) -> None:
     lead = join("lead")
     configure(
-        "[route.bad]\npattern = '(a|aa)+$'\nagents = ['lead']\n[route.good]\npattern = 'b\\d'\nagents = ['lead']\n"
+        "[message_route.bad]\npattern = '(a|aa)+$'\nagents = ['lead']\n"
+        "[message_route.good]\npattern = 'b\\d'\nagents = ['lead']\n"
     )
     ask(ann, "a" * 60 + "!")
     assert receive(ann).content.startswith("I can greet")
@@ -337,6 +340,6 @@ def test_when_the_clock_is_set_back_people_still_hear_how_it_goes(ann: MessageHu
     ask(ann, "@lead how is the load?")
     claim_next(lead)
     assert receive(ann, "status_report").content == "lead has read it."
-    ann.execute("UPDATE relays SET begun_at = '2099-01-01 00:00:00.000'")
+    ann.execute("UPDATE relays SET waiting_since = '2099-01-01 00:00:00.000'")
     lead.heartbeat("busy", note="reading logs")
     assert receive(ann, "status_report").content == "lead is working on it: reading logs."

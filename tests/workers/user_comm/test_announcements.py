@@ -40,7 +40,7 @@ class AnnouncementReader:
 
     def settled(self) -> list[tuple[str | None, str]]:
         """What is said in which message that was shown before."""
-        return [(each.reply_to, each.content) for each in self.read() if each.message_type == "settled"]
+        return [(each.reply_to, each.content) for each in self.read() if each.message_type == "close_buttons"]
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_who_takes_care_of_it_is_news_on_discord_unless_that_was_answered_in_its
         told.desk.ingest(FIRING)
         told.read()
         told.desk.acknowledgements.acknowledge(["all"], "ann", where=where)
-        assert [each.message_type for each in told.read() if each.message_type != "settled"] == news
+        assert [each.message_type for each in told.read() if each.message_type != "close_buttons"] == news
         told.desk.ingest(resolved(FIRING))
         told.read()
         told.desk.now += 3600

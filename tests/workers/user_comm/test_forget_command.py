@@ -9,8 +9,8 @@ from teamsup.hub import MessageHub
 def test_what_a_person_has_said_is_removed_once_that_is_confirmed(teamsup: TeamsupCommand) -> None:
     with MessageHub(teamsup.team, agent="gateway") as gateway:
         gateway.enroll("user_comm", "daemon")
-        question = gateway.send("user_comm", "my number is 5550199", metadata={"from": "Ann", "user": 30})
-        gateway.send("user_comm", "mine is 7", metadata={"from": "Bob", "user": 31})
+        question = gateway.send("user_comm", "my number is 5550199", metadata={"author_name": "Ann", "user": 30})
+        gateway.send("user_comm", "mine is 7", metadata={"author_name": "Bob", "user": 31})
     with MessageHub(teamsup.team, agent="user_comm") as user_comm:
         user_comm.answer(question, "noted")
 

@@ -12,7 +12,7 @@ def test_a_table_stays_one_on_discord_whatever_stands_in_it() -> None:
 
 
 def test_a_name_is_one_short_line_and_only_the_gateway_may_say_whose_message_it_is() -> None:
-    forged = {"from": "Ann\n> lead: \u202eyes \ud800", "user": 7}
+    forged = {"author_name": "Ann\n> lead: \u202eyes \ud800", "user": 7}
     by_discord = Message(1, "1", GATEWAY, "user_comm", "hi", metadata=forged)
     assert name_of(by_discord) == "Ann > lead: \ufffdyes \ufffd"
     assert person_of(by_discord) == "discord:7"
@@ -20,8 +20,8 @@ def test_a_name_is_one_short_line_and_only_the_gateway_may_say_whose_message_it_
     assert (name_of(by_console), person_of(by_console)) == ("console-bob", "console-bob")
     by_a_stranger = Message(1, "1", "discord:7", "user_comm", "hi", metadata=forged)
     assert person_of(by_a_stranger) == "discord-7"
-    assert len(name_of(Message(1, "1", GATEWAY, "user_comm", "hi", metadata={"from": "long" * 100}))) == 100
-    assert name_of(Message(1, "1", GATEWAY, "user_comm", "hi", metadata={"from": " "})) == GATEWAY
+    assert len(name_of(Message(1, "1", GATEWAY, "user_comm", "hi", metadata={"author_name": "long" * 100}))) == 100
+    assert name_of(Message(1, "1", GATEWAY, "user_comm", "hi", metadata={"author_name": " "})) == GATEWAY
 
 
 def test_an_answer_of_several_lines_names_nobody_else() -> None:

@@ -18,7 +18,7 @@ EDITED_TYPE, DELETED_TYPE = "edited", "deleted"
 ANNOUNCED_TYPES = ("notification", "status_report")
 """The message types that user_comm announces wherever people are, so that the gateway need not show them itself."""
 
-BUTTONS_CLOSED = "settled"
+CLOSE_BUTTONS = "close_buttons"
 """The message type of what disables the buttons of the message that it answers, and says why. As a metadata key: the
 messages whose buttons a worker wants to have disabled."""
 

@@ -30,7 +30,7 @@ IS_CLAIMABLE = """
 """Deliveries that ``me`` could claim now."""
 
 SELECT_ANY_CLAIMABLE = (
-    f"SELECT 1 FROM deliveries WHERE {IS_CLAIMABLE} AND (:steps IS NULL OR ladder & :steps = 0) LIMIT 1"  # noqa: S608
+    f"SELECT 1 FROM deliveries WHERE {IS_CLAIMABLE} AND (:steps IS NULL OR wake_steps & :steps = 0) LIMIT 1"  # noqa: S608
 )
 
 SELECT_CLAIMABLE = f"""
@@ -252,7 +252,7 @@ def return_to_queue(
         delay = 0.0 if error is None else random.uniform(0, longest)  # noqa: S311
     db.execute(
         "UPDATE deliveries SET state = 'ready', lease_token = NULL, lease_expires_at = NULL, read_at = NULL,"
-        " ladder = 0, available_at = ?, wait_seconds = ?, outcome = ?, attempts = ?"
+        " wake_steps = 0, available_at = ?, wait_seconds = ?, outcome = ?, attempts = ?"
         " WHERE message = ? AND recipient = ?",
         (timestamps.format_time(now + delay) if delay > 0 else None, delay, error, attempts - (error is None), *key),
     )
@@ -295,7 +295,7 @@ def requeue_dead(db: sqlite3.Connection, message: Message, recipient: str | None
     for row in rows:
         db.execute(
             "UPDATE deliveries SET state = 'ready', done_at = NULL, attempts = 0, available_at = NULL, read_at = NULL,"
-            " expires_at = NULL, ladder = 0, told_at = NULL,"
+            " expires_at = NULL, wake_steps = 0, sender_notified_at = NULL,"
             " is_head = conversation_id IS NULL OR NOT EXISTS (SELECT 1 FROM deliveries AS other"
             "  WHERE other.recipient = deliveries.recipient AND other.conversation_id = deliveries.conversation_id"
             "  AND other.done_at IS NULL)"

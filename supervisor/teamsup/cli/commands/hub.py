@@ -15,6 +15,7 @@ from teamsup.hub import CallerError, MessageHub, StoreCorrupt, Team
 from teamsup.supervisor import team_lock
 from teamsup.terminal.formatting import format_age, sanitize
 from teamsup.terminal.hints import command_hint, find_team
+from teamsup.terminal.renamed_verb import add_renamed_verb
 
 from ..arguments import non_negative, positive_integer
 
@@ -51,11 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--days", type=non_negative, metavar="N", help="older than N days (default: keep_days of [team])"
     )
     prune.add_argument("--keep", type=positive_integer, metavar="N", help="all but the newest N messages")
-    dead = verb("dead", "list the dead letters, the newest first", _dead)
+    dead = verb("dead-letters", "list the dead letters, the newest first", _dead_letters)
     dead.add_argument("--json", action="store_true", help="one JSON object a line, for programs")
     retry = verb("retry", "deliver a dead letter again", _retry)
     retry.add_argument("id", help="its message_id, or its number such as '#12'")
     retry.add_argument("--recipient", metavar="NAME", help="only for this one")
+    add_renamed_verb(verbs, "dead", "dead-letters")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -141,7 +143,7 @@ def _prune(hub: MessageHub, arguments: argparse.Namespace) -> None:
     print(f"Removed {gone:,} messages; the file has {hub.stats().file_bytes / 2**20:.1f} MiB.")
 
 
-def _dead(hub: MessageHub, arguments: argparse.Namespace) -> None:
+def _dead_letters(hub: MessageHub, arguments: argparse.Namespace) -> None:
     letters = hub.dead_letters()
     for letter in letters:
         message = letter.message

@@ -67,7 +67,7 @@ def replace_sections(names: Collection[str], new: Mapping[str, Any], old: Mappin
 
 def is_equivalent(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Whether the tables mean the same. Of alerts the first in the file that fits counts."""
-    return one == other and list(one.get("alert", ())) == list(other.get("alert", ()))
+    return one == other and list(one.get("alert_route", ())) == list(other.get("alert_route", ()))
 
 
 def _worker_tables(tables: Mapping[str, Any]) -> dict[str, Any]:

@@ -145,7 +145,7 @@ def parse_configuration(team: Team, tables: Mapping[str, Any]) -> TeamConfigurat
     return TeamConfiguration(
         agents=tuple(normalize_agent_name(agent) for agent in section.agents),
         operators=tuple(normalize_agent_name(agent) for agent in section.operators),
-        notify_on_crash=tuple(normalize_agent_name(agent) for agent in section.told_of_deaths),
+        notify_on_crash=tuple(normalize_agent_name(agent) for agent in section.notify_on_crash),
         keep_seconds=section.keep_days * 86400,
         metrics_port=port,
         command_hook=_find_command_hook(settings),

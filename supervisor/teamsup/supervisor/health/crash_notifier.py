@@ -139,7 +139,9 @@ class CrashNotifier:
                 expires_in=_EXPIRES_SECONDS,
             )
         except UnknownRecipient:
-            sentence = f"Nobody named {recipient!r} is there to be told of a death. See told_of_deaths in teamsup.toml."
+            sentence = (
+                f"Nobody named {recipient!r} is there to be told of a death. See notify_on_crash in teamsup.toml."
+            )
             self._note_recipient(recipient, sentence)
         else:
             self._note_recipient(recipient, sentence="")

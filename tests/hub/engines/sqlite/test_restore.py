@@ -107,7 +107,7 @@ def test_what_discord_shows_already_is_not_said_again(join: Join, team: Team, ba
         lead.send("gateway", name, message_id=name)
     lead.backup(backup)
     said, half, removed, _ = gateway.claim(4)
-    piece = "INSERT INTO discord_pieces (message, number, content, nonce, snowflake) VALUES (?, ?, 'x', 'n', ?)"
+    piece = "INSERT INTO discord_chunks (message, number, content, nonce, snowflake) VALUES (?, ?, 'x', 'n', ?)"
     new = lead.send("gateway", "new")
     with gateway.transaction():
         gateway.execute(piece, (said.message.id, 0, 100))
@@ -115,7 +115,7 @@ def test_what_discord_shows_already_is_not_said_again(join: Join, team: Team, ba
         gateway.execute(piece, (half.message.id, 0, 101))
         gateway.execute(piece, (half.message.id, 1, None))
         gateway.acknowledge(removed, outcome="sent")
-        gateway.execute("INSERT INTO discord_places (channel, last_seen) VALUES (1, 999)")
+        gateway.execute("INSERT INTO discord_channels (channel, last_seen) VALUES (1, 999)")
         gateway.execute(piece, (new.id, 0, 102))
     gateway.execute("DELETE FROM messages WHERE message_id = 'removed'")
 
@@ -123,13 +123,13 @@ def test_what_discord_shows_already_is_not_said_again(join: Join, team: Team, ba
 
     assert sorted(delivery.message.content for delivery in gateway.claim(10)) == ["half", "waits"]
     assert gateway.trace("said")[0].outcome == "sent"
-    pieces = gateway.query("SELECT message, number, snowflake FROM discord_pieces ORDER BY 1, 2")
+    pieces = gateway.query("SELECT message, number, snowflake FROM discord_chunks ORDER BY 1, 2")
     assert [tuple(row) for row in pieces] == [
         (said.message.id, 0, 100),
         (half.message.id, 0, 101),
         (half.message.id, 1, None),
     ]
-    assert gateway.query("SELECT last_seen FROM discord_places")[0][0] == 999
+    assert gateway.query("SELECT last_seen FROM discord_channels")[0][0] == 999
     assert gateway.check_integrity() == []
 
 

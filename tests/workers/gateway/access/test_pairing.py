@@ -77,10 +77,11 @@ def test_wrong_codes_are_limited(team: Team, join: Join) -> None:
 def test_a_code_is_good_for_one_person_and_ten_minutes(team: Team, join: Join) -> None:
     hub = join("lead")
     code, old = create_code(hub), create_code(hub)
-    (digests,) = run_foreign_sql(team, "SELECT group_concat(digest) FROM discord_codes")
+    (digests,) = run_foreign_sql(team, "SELECT group_concat(digest) FROM discord_pairing_codes")
     assert code not in digests[0]
     hub.execute(
-        "UPDATE discord_codes SET expires_at = '2020-01-01' WHERE rowid = (SELECT max(rowid) FROM discord_codes)"
+        "UPDATE discord_pairing_codes SET expires_at = '2020-01-01'"
+        " WHERE rowid = (SELECT max(rowid) FROM discord_pairing_codes)"
     )
 
     assert redeem_code(hub, code, BOB, "Bob") is True

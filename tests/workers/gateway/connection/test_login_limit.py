@@ -23,7 +23,7 @@ def test_logins_are_counted_across_restarts(team: Team, join: Join) -> None:
             for _ in range(2):
                 async with running_gateway(team, discord):
                     await wait_until_connected(lead)
-        (row,) = lead.query("SELECT value FROM discord_facts WHERE name = 'logins'")
+        (row,) = lead.query("SELECT value FROM discord_state WHERE name = 'logins'")
         assert len(json.loads(row["value"])) == 2
 
     asyncio.run(use())
@@ -33,7 +33,7 @@ def test_after_500_logins_in_a_day_it_waits_and_says_so(team: Team, join: Join) 
     async def use() -> None:
         lead = join("lead")
         logins = json.dumps([time.time() - 3600] * MAX_LOGINS)
-        lead.execute("INSERT INTO discord_facts (name, value) VALUES ('logins', ?)", (logins,))
+        lead.execute("INSERT INTO discord_state (name, value) VALUES ('logins', ?)", (logins,))
         async with FakeDiscord() as discord, running_gateway(team, discord):
             shown = r"no connection to Discord since .+, next try at .+: 500 logins in 24 hours"
             await wait_until(lambda: re.fullmatch(shown, gateway_note(lead)), "the status says so")

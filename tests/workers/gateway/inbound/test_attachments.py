@@ -149,7 +149,7 @@ def test_attachments_are_fetched_into_the_teams_folder(team: Team, join: Join) -
         assert not path.with_name("large.bin").exists()
         assert only.message_id == f"discord:{alone}"
         assert only.content.startswith("(attachment: a.txt, 5 bytes")
-        assert only.metadata["words"] == 0
+        assert only.metadata["body_length"] == 0
 
     asyncio.run(use())
 

@@ -32,7 +32,7 @@ def trouble(hub: MessageHub) -> str:
 
 
 async def seen(team: Team, channel: int = CHANNEL) -> int:
-    rows = run_foreign_sql(team, "SELECT last_seen FROM discord_places WHERE channel = ?", channel)
+    rows = run_foreign_sql(team, "SELECT last_seen FROM discord_channels WHERE channel = ?", channel)
     return int(rows[0][0]) if rows else 0
 
 
@@ -71,7 +71,7 @@ def test_late_messages_carry_their_age(team: Team, join: Join) -> None:
             (message,) = await read_messages(user_comm, 1)
         assert message.content == "Hello\n(written 2h 5m ago)"
         assert message.metadata["late_seconds"] // 60 == 125
-        assert message.metadata["words"] == len("Hello")
+        assert message.metadata["body_length"] == len("Hello")
 
     asyncio.run(use())
 

@@ -167,8 +167,8 @@ def test_what_is_passed_over_is_said(team: Team, join: Join, toml: str, taken: l
             toml_of_all = ALLOW_ANN + toml + "\n"
             team.create()
             team.configuration.write_text(toml_of_all)
-            run_foreign_sql(team, "INSERT INTO discord_facts VALUES ('beginning', '0')")
-            run_foreign_sql(team, f"INSERT INTO discord_places VALUES ({CHANNEL}, 1, NULL)")
+            run_foreign_sql(team, "INSERT INTO discord_state VALUES ('beginning', '0')")
+            run_foreign_sql(team, f"INSERT INTO discord_channels VALUES ({CHANNEL}, 1, NULL)")
             for text in ("one", "two"):
                 await discord.say(text)
             await discord.advance(7200)
@@ -193,7 +193,7 @@ def test_places_that_cannot_be_read_are_passed_over(team: Team, join: Join) -> N
         async with FakeDiscord() as discord:
             await run_and_kill(team, discord, user_comm)
             hidden, gone = await discord.add_channel("hidden"), await discord.add_channel("gone")
-            run_foreign_sql(team, f"INSERT INTO discord_places VALUES ({hidden}, 1, NULL), ({gone}, 1, NULL)")
+            run_foreign_sql(team, f"INSERT INTO discord_channels VALUES ({hidden}, 1, NULL), ({gone}, 1, NULL)")
             await discord.forbid(hidden, Permission.VIEW_CHANNEL)
             await discord.remove_channel(gone)
             await discord.say("missed")

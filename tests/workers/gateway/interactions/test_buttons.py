@@ -109,7 +109,7 @@ def test_a_button_decides_also_after_a_restart_of_both_and_the_message_says_who_
                 used = await press(discord, message, "restart")
                 answer = (await next_delivery(lead)).message
                 assert (answer.content, answer.reply_to) == ("restart", asked.message_id)
-                assert answer.metadata["from"] == "Ann"
+                assert answer.metadata["author_name"] == "Ann"
                 assert "\n\n**Ann** chose **restart** <t:" in await closed(discord, message)
                 assert await discord.answers(used) == []
 
@@ -127,7 +127,7 @@ def test_of_two_who_press_at_once_one_decides_and_the_other_alone_is_told_who(te
             )
             answer = (await next_delivery(lead)).message
             winner, loser = ("Ann", pressed[1]) if answer.content == "restart" else ("Bob", pressed[0])
-            assert answer.metadata["from"] == winner
+            assert answer.metadata["author_name"] == winner
             assert f"**{winner}** chose **{answer.content}**" in await closed(discord, message)
             (sentence,) = await told(discord, loser)
             assert sentence.startswith(f"**{winner}** chose **{answer.content}** <t:")
@@ -226,7 +226,7 @@ def test_a_number_typed_in_the_channel_decides(team: Team, join: Join) -> None:
             ask(lead)
             message = await shown(discord)
             await wait_until(
-                lambda: lead.query("SELECT 1 FROM discord_pieces WHERE snowflake = ?", (message,)), "it is kept"
+                lambda: lead.query("SELECT 1 FROM discord_chunks WHERE snowflake = ?", (message,)), "it is kept"
             )
             await discord.say("2")
             assert (await next_delivery(lead)).message.content == "wait"
@@ -249,7 +249,7 @@ def test_a_number_typed_in_the_thread_where_it_is_shown_decides(team: Team, join
             await discord.until(lambda: asked in discord.world.channels, "there is a thread")
             message = await shown(discord, "lead asks", asked)
             await wait_until(
-                lambda: lead.query("SELECT 1 FROM discord_pieces WHERE snowflake = ?", (message,)), "it is kept"
+                lambda: lead.query("SELECT 1 FROM discord_chunks WHERE snowflake = ?", (message,)), "it is kept"
             )
             await discord.say("2", channel=asked)
             assert (await next_delivery(lead)).message.content == "wait"
@@ -290,7 +290,7 @@ def test_a_refusal_after_a_restart_of_the_gateway_comes_too_late(team: Team, joi
                 used = await press(discord, await shown(discord), "a")
                 delivery = await next_delivery(decider)
                 assert delivery.message.message_id == f"discord:{used}"
-                assert delivery.message.metadata == {"from": "Ann", "user": ANN}
+                assert delivery.message.metadata == {"author_name": "Ann", "user": ANN}
             refusal = decider.reply(delivery, "No.", message_type="error")
             async with running_gateway(team, discord):
                 await wait_until(
@@ -353,7 +353,7 @@ def test_a_button_that_says_a_command_is_that_command(team: Team, join: Join) ->
             used = await press(discord, message, "Acknowledge")
             delivery = await next_delivery(decider)
             assert (delivery.message.content, delivery.message.message_type) == ("/ack 12", "command")
-            assert delivery.message.metadata == {"from": "Ann", "user": ANN}
+            assert delivery.message.metadata == {"author_name": "Ann", "user": ANN}
             decider.reply(delivery, "Ann takes care of 12.")
             await discord.until(
                 lambda: (

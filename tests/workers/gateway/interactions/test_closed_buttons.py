@@ -30,7 +30,7 @@ def alert(user_comm: MessageHub) -> teamsup_hub.Message:
 
 def settle(user_comm: MessageHub, showing: teamsup_hub.Message, words: str) -> teamsup_hub.Message:
     return user_comm.send(
-        "gateway", words, message_type="settled", conversation_id="incident:1", reply_to=showing.message_id
+        "gateway", words, message_type="close_buttons", conversation_id="incident:1", reply_to=showing.message_id
     )
 
 

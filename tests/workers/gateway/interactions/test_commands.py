@@ -79,7 +79,7 @@ def test_a_command_is_answered_where_it_was_used(team: Team, join: Join) -> None
             message = delivery.message
             assert (message.message_id, message.content) == (f"discord:{used}", "What is wrong?")
             assert message.conversation_id == f"discord:{CHANNEL}"
-            assert message.metadata == {"from": "Ann", "user": ANN}
+            assert message.metadata == {"author_name": "Ann", "user": ANN}
 
             user_comm.reply(delivery, "Nothing.")
 
@@ -345,7 +345,7 @@ def test_the_commands_are_told_to_discord_only_when_they_have_changed(team: Team
                 async with running_gateway(team, discord):
                     await ready(discord, lead)
                     await wait_until(
-                        lambda: lead.query("SELECT 1 FROM discord_facts WHERE name = 'commands'"), "it is noted"
+                        lambda: lead.query("SELECT 1 FROM discord_state WHERE name = 'commands'"), "it is noted"
                     )
             told = [each for each in await discord.requests("PUT", "/commands") if each.status == 200]
             assert len(told) == 1

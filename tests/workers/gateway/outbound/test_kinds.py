@@ -29,7 +29,7 @@ SHOWING = message(message_id="d", sender="lead", message_type="opinion_request")
         (PRESS, {}, OutboundKind.PRESS_REPLY),
         (PRESS, {"sender": "lead"}, OutboundKind.CHAT),
         (SHOWING, {"message_type": "opinion_response"}, OutboundKind.BUTTON_UPDATE),
-        (SHOWING, {"message_type": "settled", "conversation_id": None}, OutboundKind.BUTTON_UPDATE),
+        (SHOWING, {"message_type": "close_buttons", "conversation_id": None}, OutboundKind.BUTTON_UPDATE),
         (None, {"conversation_id": None, "message_type": "notification"}, OutboundKind.NEWS),
     ],
 )
@@ -46,7 +46,7 @@ def test_where_a_message_belongs() -> None:
     assert target_channel_of(message(conversation_id="incident:12"), 7) is None
     assert target_channel_of(message(message_type="notification"), 7) == 7
     assert target_channel_of(message(message_type="notification"), 0) is None
-    assert target_channel_of(message(message_type="settled", conversation_id="incident:12", reply_to="x"), 7) == 7
+    assert target_channel_of(message(message_type="close_buttons", conversation_id="incident:12", reply_to="x"), 7) == 7
     assert target_channel_of(message(message_type="notification", recipient=None), 7) is None
     # user_comm tells what is said to the whole team, so that it stands there once.
     told = message(message_type="notification", recipient=None, conversation_id="discord:7")

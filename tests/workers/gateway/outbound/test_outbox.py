@@ -279,10 +279,12 @@ async def _has_said(discord: FakeDiscord, pieces: int) -> None:
 
 
 def _begun(hub: MessageHub, message: Message) -> bool:
-    return bool(hub.query("SELECT 1 FROM discord_pieces WHERE message = ? AND begun_at IS NOT NULL", (message.id,)))
+    return bool(
+        hub.query("SELECT 1 FROM discord_chunks WHERE message = ? AND first_sent_at IS NOT NULL", (message.id,))
+    )
 
 
 def _make_old(hub: MessageHub, message: Message) -> None:
     """For the gateway's clock too, minutes have passed."""
-    sql = "UPDATE discord_pieces SET begun_at = datetime(begun_at, '-400 seconds') WHERE message = ?"
+    sql = "UPDATE discord_chunks SET first_sent_at = datetime(first_sent_at, '-400 seconds') WHERE message = ?"
     hub.execute(sql, (message.id,))

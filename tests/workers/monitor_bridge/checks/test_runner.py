@@ -21,7 +21,7 @@ SECTION = MonitorSection(
     swap_percent=0,
     inode_percent=0,
     network_errors_per_second=0,
-    samples=2,
+    confirmations=2,
 )
 EXPECTED = {"backup": WatchdogSection(source=SOURCE, every_seconds=60)}
 

@@ -90,7 +90,7 @@ def test_many_are_told_as_one_and_a_repetition_takes_it_back(desk: IncidentHarne
     (told,) = after(desk, looks, 6 * HOUR)
     assert "and 20 more" in told
     desk.ingest(alerts[3])
-    assert [each.key for each in desk.open if each.stale_at is None] == ["k3"]
+    assert [each.fingerprint for each in desk.open if each.stale_at is None] == ["k3"]
 
 
 def test_one_of_a_source_that_is_configured_no_more_is_stale_soon(desk: IncidentHarness) -> None:
@@ -170,7 +170,9 @@ def test_an_alertmanager_that_can_be_asked_is_asked(desk: IncidentHarness) -> No
         quiet = Silencer(desk.hub, {SOURCE: source}, desk.incidents, 0.01, staleness=looks)
         # The text of a label may be cut, so that only the fingerprint is the same.
         desk.ingest(replace(FIRING, labels={"alertname": "HighC…"}))
-        asyncio.run(until(quiet, lambda: desk.hub.query("SELECT 1 FROM incidents WHERE seen_there = 1"), "it is seen"))
+        asyncio.run(
+            until(quiet, lambda: desk.hub.query("SELECT 1 FROM incidents WHERE seen_at_source = 1"), "it is seen")
+        )
 
         for _ in range(36):
             desk.now += 600

@@ -22,7 +22,9 @@ def agent(name: str = "lead", *, silent: float = 1, unread: float | None = None,
 
 
 def problems(*agents: Agent) -> list[str]:
-    found = team_members.check_agents(agents, {}, "monitor-bridge", NOW, stale_seconds=120, deaf_seconds=900)
+    found = team_members.check_agents(
+        agents, {}, "monitor-bridge", NOW, heartbeat_timeout_seconds=120, unread_alert_seconds=900
+    )
     return [reading.key for reading in found if reading.is_bad]
 
 
@@ -41,7 +43,12 @@ def degraded(name: str, reason: str = "The port is taken.", silent: float = 1) -
 
 def test_who_runs_and_cannot_work_is_a_problem_and_so_are_we() -> None:
     found = team_members.check_agents(
-        [degraded("gateway"), degraded("monitor-bridge")], {}, "monitor-bridge", NOW, stale_seconds=120, deaf_seconds=9
+        [degraded("gateway"), degraded("monitor-bridge")],
+        {},
+        "monitor-bridge",
+        NOW,
+        heartbeat_timeout_seconds=120,
+        unread_alert_seconds=9,
     )
     titles = [reading.title for reading in found if reading.is_bad]
     assert titles == ["gateway is degraded: The port is taken.", "monitor-bridge is degraded: The port is taken."]
@@ -54,7 +61,7 @@ def test_another_reason_is_news_of_the_same_problem() -> None:
     for reason in ("one", "one", "two", "two", ""):
         agent = degraded("gateway", reason) if reason else Agent("gateway", "daemon", "online", NOW, {}, 0)
         (reading, *_) = team_members.check_agents(
-            [agent], {}, "monitor-bridge", NOW, stale_seconds=120, deaf_seconds=900
+            [agent], {}, "monitor-bridge", NOW, heartbeat_timeout_seconds=120, unread_alert_seconds=900
         )
         courses, news = update_states(courses, [reading], 1)
         told.append([each.title for each in news if courses[each.key].is_bad])
@@ -66,7 +73,9 @@ def test_a_worker_that_the_supervisor_cannot_start_is_the_one_problem_of_its_kin
     supervisor = Agent("supervisor", "daemon", "online", NOW, {"fatal": fatal, "restarts": {"ticker": 9}}, 0)
     begun = {"ticker": team_members.RestartHistory(9, (1.0,) * 9), "other": team_members.RestartHistory(9, (1.0,) * 9)}
     team = [supervisor, agent("ticker", silent=999), agent("other", silent=999), degraded("other")]
-    found = team_members.check_agents(team, begun, "monitor-bridge", NOW, stale_seconds=120, deaf_seconds=900)
+    found = team_members.check_agents(
+        team, begun, "monitor-bridge", NOW, heartbeat_timeout_seconds=120, unread_alert_seconds=900
+    )
     assert [reading.key for reading in found if reading.is_bad] == ["other starts again and again", "ticker failed"]
     assert found[-1].title == f"ticker does not run: {fatal['ticker']}"
     assert problems(replace(supervisor, metadata={"fatal": "nonsense"})) == []
@@ -93,7 +102,9 @@ def test_a_worker_that_begins_again_and_again_is_a_problem_until_it_stays() -> N
         nonlocal begun
         worker = Agent("ticker", "daemon", "online", NOW, {"pid": pid}, 0)
         begun = team_members.update_restarts(begun, [worker], at)
-        found = team_members.check_agents([worker], begun, "monitor-bridge", NOW, stale_seconds=120, deaf_seconds=900)
+        found = team_members.check_agents(
+            [worker], begun, "monitor-bridge", NOW, heartbeat_timeout_seconds=120, unread_alert_seconds=900
+        )
         return next(reading.is_bad for reading in found if "again" in reading.key)
 
     assert [look(pid, pid * 10.0) for pid in range(5)] == [False, None, None, None, None]
@@ -110,7 +121,9 @@ def test_that_we_have_begun_anew_ends_no_loop() -> None:
     for minutes, is_bad in ((0, True), (9, True), (11, False)):
         now = NOW + timedelta(minutes=minutes)
         begun = team_members.update_restarts(begun, counted, now.timestamp())
-        found = team_members.check_agents(counted, begun, "monitor-bridge", now, stale_seconds=9999, deaf_seconds=900)
+        found = team_members.check_agents(
+            counted, begun, "monitor-bridge", now, heartbeat_timeout_seconds=9999, unread_alert_seconds=900
+        )
         courses, _ = update_states(courses, found, 1)
         assert courses["ticker starts again and again"].is_bad is is_bad
 
@@ -123,7 +136,7 @@ def test_so_is_one_that_knows_nothing_of_the_hub_and_is_counted_by_the_superviso
         supervisor = Agent("supervisor", "daemon", "online", NOW, {"pid": 1, "restarts": restarts}, 0)
         begun = team_members.update_restarts(begun, [supervisor], at)
         found = team_members.check_agents(
-            [supervisor], begun, "monitor-bridge", NOW, stale_seconds=120, deaf_seconds=900
+            [supervisor], begun, "monitor-bridge", NOW, heartbeat_timeout_seconds=120, unread_alert_seconds=900
         )
         return [reading.key for reading in found if reading.is_bad]
 
@@ -162,7 +175,7 @@ def test_what_came_while_nobody_listened_is_not_missed() -> None:
 @pytest.mark.slow
 def test_a_crash_loop_of_any_worker_is_an_incident(run_workers: Callable[[str], TeamsupCommand]) -> None:
     teamsup = run_workers(
-        "[monitor-bridge]\ninterval_seconds = 1\nsamples = 1\ncpu_percent = 100\nload_per_cpu = 0\n"
+        "[monitor-bridge]\ninterval_seconds = 1\nconfirmations = 1\ncpu_percent = 100\nload_per_cpu = 0\n"
         '[worker.ticker]\ncommand = ["sh", "-c", "exit 1"]\nautostart = false\n'
     )
     assert teamsup.run("start", "monitor-bridge").returncode == 0

@@ -64,7 +64,7 @@ def test_one_that_is_not_there_is_said(desk: IncidentHarness, command: str) -> N
 def test_what_has_failed_is_run_again_until_it_succeeds_or_somebody_acts(
     join: Join, monkeypatch: pytest.MonkeyPatch, acts: bool
 ) -> None:
-    desk = IncidentHarness(join, here=(), command=("siren",), act_seconds=1)
+    desk = IncidentHarness(join, here=(), command=("siren",), ack_timeout_seconds=1)
     desk.ingest(FIRING)
     desk.incidents.groups.update(1, step="command")
     worker = MonitorBridge(desk.hub, Config(desk.hub.team))

@@ -12,7 +12,7 @@ from teamsup.workers.monitor_bridge.incidents.incident import UnknownIncident
 
 @pytest.fixture
 def desk(join: Join) -> IncidentHarness:
-    return IncidentHarness(join, act_seconds=180.0)
+    return IncidentHarness(join, ack_timeout_seconds=180.0)
 
 
 def test_an_agent_that_reads_and_does_not_act_is_rung_again_then_the_next_then_people(desk: IncidentHarness) -> None:
@@ -54,7 +54,7 @@ def test_an_agent_that_does_not_read_has_one_message_that_is_rung_again(desk: In
 
 
 def test_people_are_told_at_once_when_no_agent_is_awake(join: Join) -> None:
-    desk = IncidentHarness(join, here=(), ping=(42,))
+    desk = IncidentHarness(join, here=(), mention=(42,))
     desk.ingest(replace(FIRING, severity="critical"))
 
     (told,) = desk.read("user_comm")
@@ -79,7 +79,7 @@ def test_people_are_told_at_once_when_the_agent_leaves(join: Join) -> None:
 
 
 def test_nobody_is_pinged_for_what_only_informs(join: Join) -> None:
-    desk = IncidentHarness(join, here=(), ping=(42,))
+    desk = IncidentHarness(join, here=(), mention=(42,))
     desk.ingest(replace(FIRING, severity="info"))
     (told,) = desk.read("user_comm")
     assert told.metadata["ping"] == []
@@ -145,7 +145,7 @@ def test_a_message_in_its_conversation_is_a_report_too(desk: IncidentHarness) ->
     (first,) = desk.read("alert-manager")
     desk.agents["lead"].send("monitor-bridge", "found it", conversation_id=first.conversation_id)
     (delivery,) = desk.hub.claim()
-    assert desk.acknowledgements.group_of(delivery.message) == desk.open[0].first
+    assert desk.acknowledgements.group_of(delivery.message) == desk.open[0].group_id
 
 
 def test_a_person_acknowledges_and_the_agent_and_people_are_told(desk: IncidentHarness) -> None:
@@ -261,7 +261,7 @@ def test_a_route_decides_who_is_told(desk: IncidentHarness) -> None:
 def test_a_bridge_that_begins_anew_goes_on_where_the_last_one_was(desk: IncidentHarness, join: Join) -> None:
     desk.ingest(FIRING)
     desk.read("alert-manager")
-    other = IncidentHarness(join, act_seconds=180.0)
+    other = IncidentHarness(join, ack_timeout_seconds=180.0)
     other.now = desk.now
     other.advance(180)
     assert len(other.read("alert-manager")) == 1

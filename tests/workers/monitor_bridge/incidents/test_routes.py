@@ -37,7 +37,7 @@ def test_the_first_route_that_fits_counts() -> None:
         MonitorSection(),
         {
             "shop": AlertRouteSection(agents=("shop",), match={"service": "shop|cart"}),
-            "prom": AlertRouteSection(agents=("prom", "lead"), source="prom", act_seconds=30),
+            "prom": AlertRouteSection(agents=("prom", "lead"), source="prom", ack_timeout_seconds=30),
             "worst": AlertRouteSection(severity=("critical",)),
         },
     )
@@ -71,4 +71,4 @@ def test_a_match_that_would_take_years_over_a_label_does_not_fit_and_people_are_
     )
     alerts = [Alert("prom", f"k{number}", True, "t", labels={"pod": "a" * 40 + "!"}) for number in range(100)]
     assert {each.route for each in routes.with_routes(alerts) if isinstance(each, Alert)} == {"good"}
-    assert routes.slow_pattern_note.startswith("the match '(a|aa)+' of [alert.NAME] takes too long")
+    assert routes.slow_pattern_note.startswith("the match '(a|aa)+' of [alert_route.NAME] takes too long")

@@ -164,8 +164,8 @@ def has_sent(folder: Path, number: int) -> bool:
 
 
 def incidents(hub: MessageHub) -> list[tuple[str, str]]:
-    rows = hub.query("SELECT key, state FROM incidents WHERE source = 'prometheus'")
-    return [(row["key"], row["state"]) for row in rows]
+    rows = hub.query("SELECT fingerprint, state FROM incidents WHERE source = 'prometheus'")
+    return [(row["fingerprint"], row["state"]) for row in rows]
 
 
 def test_with_a_wrong_secret_it_is_not_heard_and_knows_why(

@@ -268,9 +268,9 @@ class TestRefusals:
         assert found[0].payload == str(MAX_PER_SOURCE + 19)
 
     def test_one_that_cannot_be_kept_is_asked_for_again(self, port: RunningServer, hub: MessageHub) -> None:
-        hub.execute("ALTER TABLE refused_payloads RENAME TO gone")
+        hub.execute("ALTER TABLE rejected_payloads RENAME TO gone")
         assert port.request("/prometheus", "hello", BEARER).status == 503
-        hub.execute("ALTER TABLE gone RENAME TO refused_payloads")
+        hub.execute("ALTER TABLE gone RENAME TO rejected_payloads")
 
     def test_of_one_that_is_too_large_the_beginning_is_kept(
         self, port: RunningServer, recorder: AlertRecorder, monkeypatch: pytest.MonkeyPatch

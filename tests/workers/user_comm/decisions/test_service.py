@@ -37,7 +37,7 @@ def press(gateway: MessageHub, shown: Message, option: str, *, user: int, name: 
         message_type="opinion_response",
         conversation_id=shown.conversation_id,
         reply_to=shown.message_id,
-        metadata={"from": name, "user": user},
+        metadata={"author_name": name, "user": user},
     )
 
 
@@ -81,7 +81,7 @@ def test_a_number_typed_where_it_was_shown_decides_and_the_agent_is_told(ann: Me
         "by": "ann",
         "person": "console-ann",
         "at": None,
-        "from": "ann",
+        "author_name": "ann",
     }
     told = receive(ann, "message")
     assert (told.content, told.reply_to) == (f"ann has decided #{question.id}: wait", typed.message_id)
@@ -106,7 +106,7 @@ def test_it_is_shown_where_the_person_asked_and_nowhere_else(ann: MessageHub, jo
 def test_it_is_shown_in_the_conversation_that_an_agent_names(gateway: MessageHub, join: Join) -> None:
     lead = join("lead")
     gateway.send(
-        "user_comm", "Hello", message_id="discord:1", conversation_id=PLACE, metadata={"from": "Ann", "user": 7}
+        "user_comm", "Hello", message_id="discord:1", conversation_id=PLACE, metadata={"author_name": "Ann", "user": 7}
     )
     receive(gateway, "message")
     lead.send("user_comm", "Which?", message_type="opinion_request", conversation_id=PLACE)
@@ -164,7 +164,7 @@ def test_of_two_who_press_at_once_one_decides_and_the_other_hears_who(
 
     answer = receive(lead, "opinion_response")
     winner = {"restart": "Ann", "wait": "Bob"}[answer.content]
-    assert answer.metadata["from"] == winner
+    assert answer.metadata["author_name"] == winner
     sentence = f"{winner} has decided #{question.id}: {answer.content}"
     told = {(message.message_type, message.content) for message in (receive_next(gateway), receive_next(gateway))}
     assert told == {("opinion_response", sentence), ("error", sentence)}
@@ -257,7 +257,7 @@ def test_an_answer_in_words(ann: MessageHub, gateway: MessageHub, join: Join, co
         "Fred\n(in reply to team:)\n> What shall",
         message_id="discord:77",
         conversation_id=HOME,
-        metadata={"from": "Ann", "user": 7, "answers": at_home.message_id, "words": 4},
+        metadata={"author_name": "Ann", "user": 7, "replied_message": at_home.message_id, "body_length": 4},
     )
     answer = receive(lead, "opinion_response")
     assert (answer.content, answer.metadata["chosen"]) == ("Fred", None)
@@ -287,11 +287,11 @@ def test_a_number_that_is_no_option_is_answered_with_those_there_are(
     sentence = f"#{question.id} has no such option. Choose one of: 1 restart, 2 wait."
     say(ann, "7")
     assert receive(ann, "error").content == sentence
-    by_ann = {"from": "Ann", "user": 7}
+    by_ann = {"author_name": "Ann", "user": 7}
     gateway.send("user_comm", "7", message_id="discord:70", conversation_id=HOME, metadata=by_ann)
     told = receive(gateway, "error")
     assert told.content == sentence
-    in_reply = {**by_ann, "answers": told.message_id}
+    in_reply = {**by_ann, "replied_message": told.message_id}
     gateway.send("user_comm", "7", message_id="discord:71", conversation_id=HOME, metadata=in_reply)
     assert claim_next(lead).message.conversation_id == HOME
 
@@ -310,7 +310,7 @@ def test_the_default_counts_when_nobody_has_decided_in_time(ann: MessageHub, joi
     receive(ann, "opinion_request")
     answer = receive(lead, "opinion_response")
     assert (answer.content, answer.metadata["state"]) == ("wait", "defaulted")
-    assert "from" not in answer.metadata
+    assert "author_name" not in answer.metadata
     told = receive(ann, "opinion_response").content
     assert told == f"Nobody has decided #{question.id} in time, so the default counts: wait"
 

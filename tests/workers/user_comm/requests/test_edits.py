@@ -31,7 +31,7 @@ def hubs(team: Team, join: Callable[..., MessageHub]) -> Iterator[tuple[MessageH
 
 def ask(gateway: MessageHub, text: str, **more: object) -> Message:
     return gateway.send(
-        "user_comm", text, message_id="discord:7", conversation_id=PLACE, metadata={"from": "Ann", **more}
+        "user_comm", text, message_id="discord:7", conversation_id=PLACE, metadata={"author_name": "Ann", **more}
     )
 
 
@@ -43,7 +43,7 @@ def say(gateway: MessageHub, text: str, kind: str, **more: object) -> Message:
         message_type=kind,
         conversation_id=PLACE,
         reply_to="discord:7",
-        metadata={"from": "Ann", **more},
+        metadata={"author_name": "Ann", **more},
     )
 
 
@@ -98,8 +98,10 @@ def test_a_deletion_withdraws_what_was_passed_on(hubs: tuple[MessageHub, Message
 
 def test_what_the_gateway_adds_is_passed_on_and_hides_no_command(hubs: tuple[MessageHub, MessageHub]) -> None:
     gateway, lead = hubs
-    ask(gateway, "Hello\n(written 2h 5m ago)", words=5)
+    ask(gateway, "Hello\n(written 2h 5m ago)", body_length=5)
     assert claim_next(gateway).message.content == "Hi there! 👋"
 
-    gateway.send("user_comm", "@lead look\n(attachment: a.txt)", conversation_id="discord:6", metadata={"words": 10})
+    gateway.send(
+        "user_comm", "@lead look\n(attachment: a.txt)", conversation_id="discord:6", metadata={"body_length": 10}
+    )
     assert claim_next(lead).message.content == "look\n(attachment: a.txt)"

@@ -158,7 +158,7 @@ def test_a_person_and_the_way_they_came_by_stand_with_what_they_wrote(ann: Messa
     gateway.retire("gateway-later")
     ask(ann, "@lead hello")
     metadata = claim_next(lead).message.metadata
-    assert (metadata["from"], metadata["person"], metadata.get("origin")) == ("console-ann", "console-ann", None)
+    assert (metadata["author_name"], metadata["person"], metadata.get("origin")) == ("console-ann", "console-ann", None)
 
 
 @pytest.mark.usefixtures("user_comm")
@@ -245,7 +245,7 @@ def test_of_several_agents_one_that_is_given_up_leaves_the_others_open(
 def test_another_is_asked_instead_of_an_agent_that_is_not_there(
     ann: MessageHub, join: Join, configure: Callable[..., None], user_comm: RunningUserComm
 ) -> None:
-    configure('stand_ins = { lead = "gcp" }\n')
+    configure('fallback_agents = { lead = "gcp" }\n')
     gcp = join("gcp")
     gcp.enroll("lead")
     ask(ann, "@lead how is the load?")
@@ -264,7 +264,7 @@ def test_another_is_asked_instead_of_an_agent_that_is_not_there(
 def test_what_an_agent_leaves_unread_goes_to_its_stand_in(
     ann: MessageHub, join: Join, configure: Callable[..., None], user_comm: RunningUserComm
 ) -> None:
-    configure('stand_ins = { lead = "gcp" }\n')
+    configure('fallback_agents = { lead = "gcp" }\n')
     lead, gcp = join("lead"), join("gcp")
     ask(ann, "@lead how is the load?")
     eventually(lambda: lead.peek(), "it has come")
@@ -288,11 +288,11 @@ def test_new_rules_count_as_soon_as_they_are_saved_and_broken_ones_do_not(
     ask(ann, "Hello")
     assert receive(ann).content == "Hi there! 👋"
 
-    configure('[route.load]\nkeywords = ["load"]\nagents = ["lead"]\n')
+    configure('[message_route.load]\nkeywords = ["load"]\nagents = ["lead"]\n')
     ask(ann, "how is the load?", "console-ann:2")
     assert claim_next(lead).message.content == "how is the load?"
 
-    configure("[route.load]\nkeywords = 7\n")
+    configure("[message_route.load]\nkeywords = 7\n")
     ask(ann, "the load again", "console-ann:3")
     assert claim_next(lead).message.content == "the load again"
     eventually(lambda: "keywords must be a list" in note(ann), "what is wrong stands in ps")

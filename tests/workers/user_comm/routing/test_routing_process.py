@@ -12,13 +12,13 @@ from teamsup.hub import MessageHub, Team
 RULES = """
 default_agent = "lead"
 aliases = { gcp = "gcp-monitor" }
-[route.machines]
+[message_route.machines]
 pattern = 'vm-\\d+'
 agents = ["gcp-monitor"]
-[route.bills]
+[message_route.bills]
 keywords = ["bill", "what it costs"]
 agents = ["gcp-monitor", "oci-monitor"]
-[route.channel]
+[message_route.channel]
 channels = [7]
 agents = ["oci-monitor"]
 """
@@ -57,7 +57,7 @@ def answers(person: MessageHub, place: str, lines: list[str], count: int) -> set
     told: list[str] = []
     for line in lines:
         told = []
-        asked = person.send("user_comm", line, conversation_id=place, metadata={"user": 5, "from": "Ann"})
+        asked = person.send("user_comm", line, conversation_id=place, metadata={"user": 5, "author_name": "Ann"})
         while len(told) < (count if line == lines[-1] else 1):
             assert person.wait(TIMEOUT_SECONDS), f"{line!r} is answered"
             for delivery in person.claim(20):
@@ -141,7 +141,7 @@ def test_a_rule_that_is_saved_counts_from_the_next_line_on(ann: MessageHub, conf
         [
             ('default_agent = "oci-monitor"\n', "Hello", "oci-monitor: got 'Hello'"),
             ('aliases = { boss = "lead" }\n', "@boss Hello", "lead: got 'Hello'"),
-            ('[route.x]\npattern = "^He"\nagents = ["gcp-monitor"]\n', "Hello", "gcp-monitor: got 'Hello'"),
+            ('[message_route.x]\npattern = "^He"\nagents = ["gcp-monitor"]\n', "Hello", "gcp-monitor: got 'Hello'"),
         ]
     ):
         configure(toml, progress_seconds=60)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from teamsup.config.people_protocol import PEOPLE_COMMANDS, CommandDefinition
-from teamsup.config.sections import RouteSection, UserCommSection
+from teamsup.config.sections import MessageRouteSection, UserCommSection
 from teamsup.hub import Agent
 from teamsup.workers.pattern_matcher import PatternMatcher
 from teamsup.workers.user_comm.commands import render_agents, render_help, render_status
@@ -32,10 +32,10 @@ NO_RULES = RoutingRules()
 RULES = RoutingRules(
     UserCommSection(default_agent="lead", aliases={"gcp": "gcp-monitor", "Boss": "Lead"}),
     (
-        RouteSection(agents=("oci-monitor",), channels=(7,)),
-        RouteSection(agents=("gcp-monitor",), keywords=("load", "big query"), pattern=r"vm-\d+"),
-        RouteSection(agents=("oci-monitor", "gcp-monitor"), keywords=("bill",)),
-        RouteSection(agents=("nobody-yet",), keywords=("moon",)),
+        MessageRouteSection(agents=("oci-monitor",), channels=(7,)),
+        MessageRouteSection(agents=("gcp-monitor",), keywords=("load", "big query"), pattern=r"vm-\d+"),
+        MessageRouteSection(agents=("oci-monitor", "gcp-monitor"), keywords=("bill",)),
+        MessageRouteSection(agents=("nobody-yet",), keywords=("moon",)),
     ),
 )
 
@@ -75,7 +75,7 @@ def test_the_first_rule_that_fits_says_who_gets_it(line: str, place: Origin, age
 
 
 def test_a_pattern_that_would_take_years_does_not_fit_and_people_are_told() -> None:
-    bad = RouteSection(agents=("lead",), pattern="(a|aa)+$")
+    bad = MessageRouteSection(agents=("lead",), pattern="(a|aa)+$")
     rules, patterns = RoutingRules(routes=(bad, *RULES.routes)), PatternMatcher()
     assert names(route_line("a" * 60 + "! vm-1", HERE, rules, TEAM, patterns)) == ["gcp-monitor"]
     assert (
@@ -138,7 +138,7 @@ def test_user_comm_answers_itself_and_no_rule_leads_back_to_it() -> None:
     ourselves = Agent("user_comm", "daemon", "online", NOW, {}, 0)
     rules = RoutingRules(
         UserCommSection(default_agent="user_comm", aliases={"us": "user_comm"}),
-        (RouteSection(agents=("user_comm",), keywords=("load",), channels=(7,)),),
+        (MessageRouteSection(agents=("user_comm",), keywords=("load",), channels=(7,)),),
     )
     for line in ("hello", "@user_comm hello", "@user_comm, @user_comm: hello", "/ask user_comm hello"):
         assert route_line(line, Origin(("user_comm",), frozenset({7})), rules, [ourselves, LEAD]) == Reply(

@@ -132,12 +132,15 @@ def _extras(message: discord.Message) -> Iterator[str]:
 def to_hub_content(heard: InboundMessage, files: Sequence[str], now: float, *, before: str = "") -> HubContent:
     """Their own words first, then what else there is to know, in lines of ours. ``files`` are such lines.
 
-    ``words`` in the metadata says how many characters come before those, where there are any.
+    ``body_length`` in the metadata says how many characters come before those, where there are any.
     """
     lines = [_format_quotation(quotation) for quotation in heard.quotations]
     lines += [*heard.extras, *files]
     late = int(now - created_at(heard.snowflake))
-    metadata: dict[str, Any] = {"from": heard.name.encode("utf-8", "replace").decode(), "user": heard.author.user}
+    metadata: dict[str, Any] = {
+        "author_name": heard.name.encode("utf-8", "replace").decode(),
+        "user": heard.author.user,
+    }
     if heard.author.parent is not None:
         metadata["channel"] = heard.author.parent  # what is said of a channel holds in its threads
     if late >= _LATE_SECONDS:
@@ -146,7 +149,7 @@ def to_hub_content(heard: InboundMessage, files: Sequence[str], now: float, *, b
     if heard.edited_at is not None:
         metadata["edited"] = heard.edited_at
     if lines:
-        metadata["words"] = len(before) + len(heard.text)
+        metadata["body_length"] = len(before) + len(heard.text)
     content = before + "\n".join([heard.text, *lines] if heard.text else lines)
     return HubContent(content.encode("utf-8", "replace").decode(), metadata)
 

@@ -14,6 +14,7 @@ from teamsup.hub.validation import quote
 from teamsup.terminal.console import console_name, is_answer, open_as, open_console, receive
 from teamsup.terminal.formatting import describe_presence, sanitize
 from teamsup.terminal.hints import find_team
+from teamsup.terminal.renamed_verb import add_renamed_verb
 
 from ..protocol import MONITOR_BRIDGE
 from .incidents import incident, rendering
@@ -55,9 +56,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ack.add_argument("id", nargs="+", help="its number, or: all")
     close = verb("close", "end an incident that its source has forgotten", _close)
     close.add_argument("id", nargs="+", help="its number")
-    kept = verb("refused", "show the payloads that could not be read", _show_rejected)
+    kept = verb("rejected", "show the payloads that could not be read", _show_rejected)
     kept.add_argument("id", nargs="?", help="its number: show the payload")
     kept.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="for programs")
+    add_renamed_verb(verbs, "refused", "rejected")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -112,12 +114,12 @@ def _close(team: Team, arguments: argparse.Namespace) -> None:
 def _show_rejected(team: Team, arguments: argparse.Namespace) -> None:
     number = None if arguments.id is None else incident.parse_number(arguments.id)
     if arguments.id is not None and number is None:
-        raise UnknownPayload(f"{quote(arguments.id)} is no payload's number; see: teamsup alerts refused")
+        raise UnknownPayload(f"{quote(arguments.id)} is no payload's number; see: teamsup alerts rejected")
     with MessageHub(team) as hub:
         found = rejected.list_rejected(hub) if number is None else [rejected.get_rejected(hub, number)]
     now = datetime.now(UTC)
     if arguments.json:
-        print(json.dumps({"refused": [_to_json_values(asdict(each)) for each in found]}, ensure_ascii=False))
+        print(json.dumps({"rejected": [_to_json_values(asdict(each)) for each in found]}, ensure_ascii=False))
     else:
         print(
             "\n".join(rejected.render_table(found, now)) if number is None else rejected.render_payload(found[0], now)
@@ -153,7 +155,7 @@ def _request_answer(team: Team, words: Sequence[str]) -> str | None:
     name = f"{console_name()}-{os.getpid()}"
     with open_console(team, name) as hub:
         try:
-            question = hub.send(MONITOR_BRIDGE, " ".join(words), metadata={"from": console_name()})
+            question = hub.send(MONITOR_BRIDGE, " ".join(words), metadata={"author_name": console_name()})
             for delivery in receive(hub, _ANSWER_TIMEOUT_SECONDS):
                 hub.acknowledge(delivery)
                 if is_answer(delivery, question):

@@ -48,7 +48,9 @@ class MonitorBridge(Worker):
         self._section = settings.section(self.name, MonitorSection)
         sources = settings.sections_of("source", SourceSection)
         kinds = {name: source.kind for name, source in sources.items()}
-        self._routes = routes = AlertRoutes(self._section, settings.sections_of("alert", AlertRouteSection), kinds)
+        self._routes = routes = AlertRoutes(
+            self._section, settings.sections_of("alert_route", AlertRouteSection), kinds
+        )
         hub.enroll(USER_COMM, "daemon")
         unread_seconds = settings.section("team", TeamSection).unread_seconds
         self._incidents = IncidentService(hub, routes, unread_seconds, changed=self._wake_escalation)
@@ -278,7 +280,7 @@ class MonitorBridge(Worker):
         if message.recipient is None or message.reply_to is not None or message.sender == HUB_SENDER:
             self.hub.acknowledge(delivery)
             return ()
-        who = str(message.metadata.get("from") or message.sender) if kind != "agent" else message.sender
+        who = str(message.metadata.get("author_name") or message.sender) if kind != "agent" else message.sender
         agent = message.sender if kind == "agent" else None
         words = message.content.split()
         asked = [words[0].lower().removeprefix("/"), *words[1:]] if words else []

@@ -14,14 +14,14 @@ def _check(config: Config) -> None:
 
 def _command_hook(config: Config) -> CommandHook:
     section = config.section(_NAME, MonitorSection)
-    return CommandHook(_NAME, section.command, section.command_seconds, section.act_seconds)
+    return CommandHook(_NAME, section.command, section.command_seconds, section.ack_timeout_seconds)
 
 
 component = Component(
     name=_NAME,
     command="teamsup.workers.monitor_bridge.bridge",
     section=MonitorSection,
-    groups={"source": SourceSection, "alert": AlertRouteSection, "watchdog": WatchdogSection},
+    groups={"source": SourceSection, "alert_route": AlertRouteSection, "watchdog": WatchdogSection},
     check=_check,
     file_keys=("source.secret_file",),
     secret_keys=("source.secret_variable",),

@@ -38,8 +38,8 @@ class IncidentService:
         self._on_change = changed
         section = routes.section
         self.groups = IncidentGroups(hub)
-        policy = EscalationPolicy(section.act_seconds, unread_seconds, bool(section.command))
-        self.escalator = Escalator(hub, self.groups, policy, section.ping, clock)
+        policy = EscalationPolicy(section.ack_timeout_seconds, unread_seconds, bool(section.command))
+        self.escalator = Escalator(hub, self.groups, policy, section.mention, clock)
 
     def ingest(self, source: str, items: Sequence[Alert | SourceHeartbeat]) -> None:
         """Store and tell what a source says, all of it or nothing; the same again changes nothing but counts.
@@ -54,13 +54,13 @@ class IncidentService:
             taking = Correlator(self._hub, self._routes, self.groups, source, self._clock())
             for item in news:
                 taking.process(item)
-            for first, due in taking.notify_at.items():
+            for group_id, due in taking.notify_at.items():
                 if due <= taking.now:
-                    self.escalator.advance_group(first)
-            for first in taking.test_groups:
-                self._resolve_test(first)
-            for first in taking.maybe_resolved:
-                self._resolve_if_over(first)
+                    self.escalator.advance_group(group_id)
+            for group_id in taking.test_groups:
+                self._resolve_test(group_id)
+            for group_id in taking.maybe_resolved:
+                self._resolve_if_over(group_id)
         self._on_change()
 
     def close(self, numbers: Sequence[int]) -> list[Incident]:
@@ -68,7 +68,7 @@ class IncidentService:
         found = [incident.get_incident(self._hub, number) for number in numbers]
         still_open = [each for each in found if each.is_open]
         for each in still_open:
-            self.ingest(each.source, [Alert(each.source, each.key, is_firing=False, title=each.title)])
+            self.ingest(each.source, [Alert(each.source, each.fingerprint, is_firing=False, title=each.title)])
         return still_open
 
     def prune(self) -> None:
@@ -77,31 +77,31 @@ class IncidentService:
         for forget in (
             "DELETE FROM incidents WHERE id IN"
             " (SELECT id FROM incidents WHERE state = 'resolved' AND ended_at < ? LIMIT ?)",
-            "DELETE FROM incident_conversations WHERE first IN (SELECT first FROM incident_conversations AS c"
-            " WHERE ended_at < ? AND NOT EXISTS (SELECT 1 FROM incidents AS i WHERE i.first = c.first) LIMIT ?)",
+            "DELETE FROM incident_groups WHERE group_id IN (SELECT group_id FROM incident_groups AS c"
+            " WHERE ended_at < ? AND NOT EXISTS (SELECT 1 FROM incidents AS i WHERE i.group_id = c.group_id) LIMIT ?)",
         ):
             # In parts, so that nobody has to wait for the hub.
             while self._hub.execute(forget, (before, _PRUNE_BATCH)) == _PRUNE_BATCH:
                 pass
 
-    def _resolve_test(self, first: int) -> None:
+    def _resolve_test(self, group_id: int) -> None:
         """A test has arrived when agents and people have been told; nobody will say that it is over."""
-        conversation = self.groups.get(first)
-        if conversation is None or incident.is_group_resolved(self._hub, first):
+        conversation = self.groups.get(group_id)
+        if conversation is None or incident.is_group_resolved(self._hub, group_id):
             return
         if not conversation.people_notified:
             self.groups.page_people(conversation, "", ())
         now = self._clock()
         self._hub.execute(
-            "UPDATE incidents SET state = 'resolved', ended_at = ? WHERE first = ? AND state <> 'resolved'",
-            (format_time(now), first),
+            "UPDATE incidents SET state = 'resolved', ended_at = ? WHERE group_id = ? AND state <> 'resolved'",
+            (format_time(now), group_id),
         )
-        self.groups.update(first, ended_at=now, news_due=None)
+        self.groups.update(group_id, ended_at=now, notify_at=None)
 
-    def _resolve_if_over(self, first: int) -> None:
-        conversation = self.groups.get(first)
-        if conversation is None or conversation.is_resolved or not incident.is_group_resolved(self._hub, first):
+    def _resolve_if_over(self, group_id: int) -> None:
+        conversation = self.groups.get(group_id)
+        if conversation is None or conversation.is_resolved or not incident.is_group_resolved(self._hub, group_id):
             return
         now = self._clock()
-        over = incident.resolved_in_group(self._hub, first)
+        over = incident.resolved_in_group(self._hub, group_id)
         self.groups.resolve(conversation, over, now, datetime.fromtimestamp(now, UTC))

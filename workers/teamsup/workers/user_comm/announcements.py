@@ -6,7 +6,7 @@ from typing import Any
 
 from teamsup.hub import Message, MessageHub
 
-from ..protocol import BUTTONS_CLOSED, GATEWAY
+from ..protocol import CLOSE_BUTTONS, GATEWAY
 from .outcome import Done, Later, Outcome
 from .people import announcement_recipients, attribute_to_sender, forwarded_metadata
 from .routing.live_rules import LiveRules
@@ -14,7 +14,7 @@ from .routing.live_rules import LiveRules
 _RETRY_SECONDS = 10.0
 _ANNOUNCED = """
     SELECT message_id FROM messages AS m WHERE m.message_id = :shown AND m.sender = :me AND m.recipient = :gateway
-      AND (:is_over OR NOT EXISTS (SELECT 1 FROM messages WHERE reply_to = :shown AND message_type = :settled))
+      AND (:is_over OR NOT EXISTS (SELECT 1 FROM messages WHERE reply_to = :shown AND message_type = :close_buttons))
 """
 
 
@@ -46,25 +46,25 @@ class Announcer:
                     metadata=forwarded_metadata(news),
                     message_id=_announcement_id(news.id) if has_buttons else None,
                 )
-            if GATEWAY in people and isinstance(settled := news.metadata.get(BUTTONS_CLOSED), Mapping):
+            if GATEWAY in people and isinstance(settled := news.metadata.get(CLOSE_BUTTONS), Mapping):
                 self._disable_buttons(settled, news.conversation_id)
         return Done(f"passed on to {len(people)}")
 
-    def _disable_buttons(self, settled: Mapping[str, Any], conversation: str | None) -> None:
+    def _disable_buttons(self, closing: Mapping[str, Any], conversation: str | None) -> None:
         """Have the buttons end of what was told with them: once when it is taken care of, and once when it is over."""
-        for number in settled.get("messages") or ():
+        for number in closing.get("messages") or ():
             values = {
                 "shown": _announcement_id(number),
                 "me": self._hub.agent,
                 "gateway": GATEWAY,
-                "is_over": bool(settled.get("is_over")),
-                "settled": BUTTONS_CLOSED,
+                "is_over": bool(closing.get("is_over")),
+                "close_buttons": CLOSE_BUTTONS,
             }
             for row in self._hub.query(_ANNOUNCED, values):
                 self._hub.send(
                     GATEWAY,
-                    str(settled.get("words")),
-                    message_type=BUTTONS_CLOSED,
+                    str(closing.get("text")),
+                    message_type=CLOSE_BUTTONS,
                     conversation_id=conversation,
                     reply_to=row["message_id"],
                 )

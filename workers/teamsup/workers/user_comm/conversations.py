@@ -15,7 +15,7 @@ _MESSAGES = """
     SELECT m.message_id FROM messages AS m LEFT JOIN conversations AS c ON c.conversation = m.conversation_id
         LEFT JOIN agent_status AS a ON lower(a.agent_name) = m.sender
         LEFT JOIN agent_status AS b ON lower(b.agent_name) = m.recipient
-      WHERE m.conversation_id = :conversation AND m.id < :before AND m.id > coalesce(c.begun, 0)
+      WHERE m.conversation_id = :conversation AND m.id < :before AND m.id > coalesce(c.history_from, 0)
         AND m.message_type NOT IN ('status_report', 'command', 'deleted', 'edited')
         AND NOT (m.sender = :gateway AND m.message_type IN ('error', 'notification'))
         AND (m.content NOT GLOB '/*' OR lower(m.content) GLOB '/ask *')

@@ -36,7 +36,7 @@ def session_of(message: Message) -> str:
 
 def name_of(message: Message) -> str:
     """What they are called, in one short line. Only the gateway is believed whom it speaks for."""
-    name = (message.sender == GATEWAY and message.metadata.get("from")) or message.sender
+    name = (message.sender == GATEWAY and message.metadata.get("author_name")) or message.sender
     return shorten(sanitize(str(name)), _MAX_NAME) or message.sender
 
 
@@ -114,10 +114,10 @@ def shorten(text: str, characters: int) -> str:
 
 def split_context(message: Message) -> tuple[str, str]:
     """What a person wrote, and what the gateway has added: what it answers, what is attached, how late it comes."""
-    words = message.metadata.get("words")
-    if not isinstance(words, int) or not 0 <= words <= len(message.content):
+    length = message.metadata.get("body_length")
+    if not isinstance(length, int) or not 0 <= length <= len(message.content):
         return message.content, ""
-    return message.content[:words], message.content[words:]
+    return message.content[:length], message.content[length:]
 
 
 def quote_messages(messages: Sequence[Message], me: str, characters: int = 300) -> str:

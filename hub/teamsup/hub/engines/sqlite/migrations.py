@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ...errors import SchemaTooNew
 from ..maintenance_progress import ReportProgress, announce_maintenance
+from .migration_copy import keep_copy
 
 _SCHEMA_SCRIPTS = (
     "1-messages-and-deliveries.sql",
@@ -21,41 +22,57 @@ _SCHEMA_SCRIPTS = (
     "9-rates.sql",
     "10-set-up.sql",
     "11-denials.sql",
+    "12-names.sql",
 )
 _TRIGGERS_SCRIPT = "triggers.sql"
 _ADOPTION_SCRIPT = "adoption.sql"
 SCHEMA_VERSION = len(_SCHEMA_SCRIPTS)
+_STEPS_BETWEEN_REPORTS = 100_000  # of SQLite's virtual machine: some milliseconds
 _CREATE_STATEMENT = re.compile(r"^CREATE (?P<kind>TRIGGER|VIEW) (?P<name>\w+)", re.MULTILINE)
 
 
 def migrate(db: sqlite3.Connection, run: Path | None = None) -> None:
-    """Bring a database to this program's schema, or refuse one that is newer. It is announced in the folder ``run``."""
+    """Bring a database to this program's schema, or refuse one that is newer.
+
+    With ``run``, that folder announces it, and a copy of what was there is kept beside the database.
+    Raises SchemaTooNew, StoreFull, StoreError and sqlite3.Error; then nothing was changed.
+    """
     if read_version(db) == SCHEMA_VERSION:
         return
-    with (
-        announce_maintenance(run, "migration", SCHEMA_VERSION)
-        if run is not None
-        else nullcontext(lambda _: None) as progress
-    ):
-        _run_scripts(db, progress)
+    if run is None:
+        _migrate_locked(db, lambda _: None, is_copied=False)
+        return
+    with announce_maintenance(run, "migration", 100) as progress:
+        _migrate_locked(db, progress, is_copied=True)
 
 
-def _run_scripts(db: sqlite3.Connection, progress: ReportProgress) -> None:
+def _migrate_locked(db: sqlite3.Connection, progress: ReportProgress, *, is_copied: bool) -> None:
     try:
         db.execute("BEGIN IMMEDIATE")
         before = read_version(db)
-        for number, script in enumerate(_SCHEMA_SCRIPTS[before:], before):
-            progress(number)
-            _run_script(db, script)
-        if before < SCHEMA_VERSION:
-            _run_script(db, _TRIGGERS_SCRIPT)
-        if not before:
-            _run_script(db, _ADOPTION_SCRIPT)
-        db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-        db.execute("COMMIT")
+        if before == SCHEMA_VERSION:  # another program was quicker
+            return
+        is_new = db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None
+        with (
+            keep_copy(db, before, lambda part: progress(int(50 * part))) if is_copied and not is_new else nullcontext()
+        ):
+            # Says during a long statement that it goes on.
+            db.set_progress_handler(lambda: progress(50), _STEPS_BETWEEN_REPORTS)
+            _run_scripts(db, before)
+            db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+            db.execute("COMMIT")
     finally:
+        db.set_progress_handler(None, 0)
         if db.in_transaction:
             db.execute("ROLLBACK")
+
+
+def _run_scripts(db: sqlite3.Connection, before: int) -> None:
+    for script in _SCHEMA_SCRIPTS[before:]:
+        _run_script(db, script)
+    _run_script(db, _TRIGGERS_SCRIPT)
+    if not before:
+        _run_script(db, _ADOPTION_SCRIPT)
 
 
 def _run_script(db: sqlite3.Connection, script: str) -> None:

@@ -56,7 +56,7 @@ def test_all_of_it() -> None:
 
 
 def test_several_in_a_list() -> None:
-    several = [{"title": "one"}, {"sign_of_life": "cron"}]
+    several = [{"title": "one"}, {"heartbeat": "cron"}]
     assert [type(one) for one in parse_payload("plain", several)] == [Alert, SourceHeartbeat]
 
 
@@ -72,6 +72,7 @@ def test_a_line_of_text() -> None:
         ([], "The list is empty."),
         ({"titel": "x"}, 'There is no "titel"; known are title, status, severity, text,'),
         ({}, "title is missing."),
+        ({"sign_of_life": "backup", "text": "x"}, '"sign_of_life" is called "heartbeat" now.'),
     ],
 )
 def test_what_is_wrong_is_said(body: object, reason: str) -> None:

@@ -45,9 +45,10 @@ def create_code(hub: MessageHub) -> str:
     code = "".join(secrets.choice(_ALPHABET) for _ in range(_CODE_LENGTH))
     now = time.time()
     with hub.transaction():
-        hub.execute("DELETE FROM discord_codes WHERE expires_at <= ?", (format_time(now),))
+        hub.execute("DELETE FROM discord_pairing_codes WHERE expires_at <= ?", (format_time(now),))
         hub.execute(
-            "INSERT OR REPLACE INTO discord_codes VALUES (?, ?)", (_digest(code), format_time(now + _CODE_SECONDS))
+            "INSERT OR REPLACE INTO discord_pairing_codes VALUES (?, ?)",
+            (_digest(code), format_time(now + _CODE_SECONDS)),
         )
     return code
 
@@ -63,7 +64,9 @@ def redeem_code(hub: MessageHub, code: str, user: int, name: str) -> bool:
     """Whether the code was right. It is gone then, and its user is heard from now on."""
     now = format_time(time.time())
     with hub.transaction():
-        used = hub.execute("DELETE FROM discord_codes WHERE digest = ? AND expires_at > ?", (_digest(code), now))
+        used = hub.execute(
+            "DELETE FROM discord_pairing_codes WHERE digest = ? AND expires_at > ?", (_digest(code), now)
+        )
         if used:
             hub.execute("INSERT OR REPLACE INTO discord_people VALUES (?, ?, ?)", (user, name, now))
     return bool(used)

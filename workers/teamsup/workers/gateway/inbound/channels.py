@@ -23,7 +23,7 @@ class ChannelCursor:
 def advance(hub: MessageHub, channel: int, snowflake: int, person: int | None = None) -> None:
     """Everything there up to that message is taken in, or not for us."""
     hub.execute(
-        "INSERT INTO discord_places (channel, last_seen, person) VALUES (?, ?, ?) ON CONFLICT (channel) DO UPDATE"
+        "INSERT INTO discord_channels (channel, last_seen, person) VALUES (?, ?, ?) ON CONFLICT (channel) DO UPDATE"
         " SET last_seen = max(last_seen, excluded.last_seen), person = coalesce(excluded.person, person)",
         (channel, snowflake, person),
     )
@@ -31,20 +31,20 @@ def advance(hub: MessageHub, channel: int, snowflake: int, person: int | None = 
 
 def read_cursors(hub: MessageHub) -> dict[int, ChannelCursor]:
     """Where anything has ever been seen, the latest first."""
-    rows = hub.query("SELECT channel, last_seen, person FROM discord_places ORDER BY last_seen DESC")
+    rows = hub.query("SELECT channel, last_seen, person FROM discord_channels ORDER BY last_seen DESC")
     return {row["channel"]: ChannelCursor(*row) for row in rows}
 
 
 def person_of(hub: MessageHub, channel: int) -> int | None:
     """Whose direct messages these are, if any are there and known."""
-    rows = hub.query("SELECT person FROM discord_places WHERE channel = ?", (channel,))
+    rows = hub.query("SELECT person FROM discord_channels WHERE channel = ?", (channel,))
     return rows[0]["person"] if rows else None
 
 
 def last_seen_in(hub: MessageHub, channel: int) -> int:
     """The last message taken in there. Where none was it is just before the place's beginning, or that of this team's
     gateway."""
-    rows = hub.query("SELECT last_seen FROM discord_places WHERE channel = ?", (channel,))
+    rows = hub.query("SELECT last_seen FROM discord_channels WHERE channel = ?", (channel,))
     return int(rows[0]["last_seen"]) if rows else first_snowflake(channel, first_run(hub))
 
 

@@ -70,7 +70,7 @@ class HubWriter:
                     USER_COMM,
                     "The message was deleted on Discord.",
                     message_type=DELETED_TYPE,
-                    metadata={name: read.metadata[name] for name in ("from", "user") if name in read.metadata},
+                    metadata={name: read.metadata[name] for name in ("author_name", "user") if name in read.metadata},
                     message_id=message_id_of(snowflake, DELETED_TYPE),
                     conversation_id=read.conversation_id,
                     reply_to=read.message_id,
@@ -92,7 +92,7 @@ class HubWriter:
 
     def _send(self, heard: InboundMessage, told: HubContent, message_id: str) -> None:
         if (answered := self._team_message_of(heard.replied_to)) is not None:
-            told.metadata["answers"] = answered
+            told.metadata["replied_message"] = answered
         self._hub.send(
             USER_COMM,
             told.content,
@@ -104,7 +104,7 @@ class HubWriter:
     def _team_message_of(self, snowflake: int | None) -> str | None:
         """The message of the team's that stands on Discord under that number."""
         rows = self._hub.query(
-            "SELECT m.message_id FROM discord_pieces AS p JOIN messages AS m ON m.id = p.message WHERE p.snowflake = ?",
+            "SELECT m.message_id FROM discord_chunks AS p JOIN messages AS m ON m.id = p.message WHERE p.snowflake = ?",
             (snowflake,),
         )
         return rows[0]["message_id"] if rows else None

@@ -12,7 +12,7 @@ POLL_SECONDS = 2.0
 _MAX_QUESTIONS = 200
 _UNREAD = """
     SELECT m.message_id FROM deliveries AS d CROSS JOIN messages AS m ON m.id = d.message
-    WHERE d.recipient = :recipient AND d.done_at IS NULL AND d.state = 'ready' AND d.told_at IS NULL
+    WHERE d.recipient = :recipient AND d.done_at IS NULL AND d.state = 'ready' AND d.sender_notified_at IS NULL
       AND m.sender = :me AND m.message_type IN ('message', 'command') AND m.created_at <= :before
       AND m.conversation_id GLOB 'discord:*' ORDER BY d.message LIMIT :most
 """

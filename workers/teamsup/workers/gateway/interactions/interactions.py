@@ -151,7 +151,7 @@ class InteractionHandler:
                 message_type=message_type,
                 message_id=message_id_of(interaction.id),
                 conversation_id=conversation_id_of(interaction.channel_id or 0),
-                metadata={"from": interaction.user.display_name, "user": interaction.user.id},
+                metadata={"author_name": interaction.user.display_name, "user": interaction.user.id},
                 reply_to=reply_to,
             )
         )

@@ -11,7 +11,7 @@ import discord
 from teamsup.hub import Message
 from teamsup.terminal.formatting import to_single_line
 
-from ...protocol import BUTTONS_CLOSED
+from ...protocol import CLOSE_BUTTONS
 from .chunking import escape
 
 _MAX_BUTTONS, _MAX_LABEL, _MAX_CONTENT = 25, 80, 2000
@@ -76,8 +76,8 @@ def build_view(message: Message, outcome: Message | None = None) -> discord.ui.V
             disabled=outcome is not None,
         )
         view.add_item(button)
-    is_settled = outcome is not None and outcome.message_type == BUTTONS_CLOSED
-    for number, label in enumerate({} if is_settled else commands_of(message)):
+    is_closed = outcome is not None and outcome.message_type == CLOSE_BUTTONS
+    for number, label in enumerate({} if is_closed else commands_of(message)):
         view.add_item(discord.ui.Button(label=label.strip()[:_MAX_LABEL], custom_id=f"teamsup:{message.id}:c{number}"))
     # We hear of every press ourselves; discord.py should not keep it.
     view.stop()

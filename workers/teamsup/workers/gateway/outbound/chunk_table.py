@@ -47,7 +47,7 @@ class ChunkTable:
 
     def chunks_of(self, message: int) -> list[Chunk]:
         """The pieces of the message with that number in the hub, in order; none: they are not written yet."""
-        rows = self._hub.query("SELECT * FROM discord_pieces WHERE message = ? ORDER BY number", (message,))
+        rows = self._hub.query("SELECT * FROM discord_chunks WHERE message = ? ORDER BY number", (message,))
         return [_to_chunk(row) for row in rows]
 
     def insert(
@@ -62,10 +62,10 @@ class ChunkTable:
         if channel is not None:
             found[0] = replace(found[0], first_sent_at=time.time(), channel=channel)
         with self._hub.transaction():
-            self._hub.execute("DELETE FROM discord_pieces WHERE message = ? AND number >= ?", (message, first))
+            self._hub.execute("DELETE FROM discord_chunks WHERE message = ? AND number >= ?", (message, first))
             for piece in found:
                 self._hub.execute(
-                    "INSERT INTO discord_pieces (message, number, content, files, nonce, begun_at, channel)"
+                    "INSERT INTO discord_chunks (message, number, content, files, nonce, first_sent_at, channel)"
                     " VALUES (?, ?, ?, ?, ?, ?, ?)",
                     (
                         message,
@@ -84,7 +84,7 @@ class ChunkTable:
         nonce = piece.nonce if piece.first_sent_at is None else secrets.token_hex(_NONCE_BYTES)
         begun = replace(piece, nonce=nonce, first_sent_at=time.time(), channel=channel)
         self._hub.execute(
-            "UPDATE discord_pieces SET nonce = ?, begun_at = ?, channel = ? WHERE message = ? AND number = ?",
+            "UPDATE discord_chunks SET nonce = ?, first_sent_at = ?, channel = ? WHERE message = ? AND number = ?",
             (nonce, _first_sent_text(begun), channel, piece.message, piece.number),
         )
         return begun
@@ -92,14 +92,14 @@ class ChunkTable:
     def mark_sent(self, piece: Chunk, channel: int, snowflake: int) -> None:
         """Discord has it, under that number."""
         self._hub.execute(
-            "UPDATE discord_pieces SET snowflake = ?, channel = ? WHERE message = ? AND number = ?",
+            "UPDATE discord_chunks SET snowflake = ?, channel = ? WHERE message = ? AND number = ?",
             (snowflake, channel, piece.message, piece.number),
         )
 
     def known_snowflakes(self, channel: int, since: float) -> set[int]:
         """What is known to be there of what was sent since then."""
         rows = self._hub.query(
-            "SELECT snowflake FROM discord_pieces WHERE channel = ? AND begun_at >= ? AND snowflake IS NOT NULL",
+            "SELECT snowflake FROM discord_chunks WHERE channel = ? AND first_sent_at >= ? AND snowflake IS NOT NULL",
             (channel, format_time(since)),
         )
         return {row[0] for row in rows}
@@ -110,7 +110,7 @@ def _first_sent_text(piece: Chunk) -> str | None:
 
 
 def _to_chunk(row: sqlite3.Row) -> Chunk:
-    begun = parse_time(row["begun_at"])
+    begun = parse_time(row["first_sent_at"])
     return Chunk(
         row["message"],
         row["number"],

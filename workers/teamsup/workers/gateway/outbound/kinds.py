@@ -5,7 +5,7 @@ from enum import Enum, auto
 from teamsup.config.people_protocol import DECISION_ANSWER, DECISION_REQUEST, USER_COMM
 from teamsup.hub import Message
 
-from ...protocol import ANNOUNCED_TYPES, BUTTONS_CLOSED, COMMAND_TYPE
+from ...protocol import ANNOUNCED_TYPES, CLOSE_BUTTONS, COMMAND_TYPE
 from ..ids import channel_of, snowflake_of
 
 
@@ -29,7 +29,7 @@ def kind_of(message: Message, answered: Message | None, me: str) -> OutboundKind
     if answered is not None and message.sender == USER_COMM:
         if answered.message_type == DECISION_ANSWER and answered.sender == me:
             return OutboundKind.PRESS_REPLY
-        if message.message_type in (DECISION_ANSWER, BUTTONS_CLOSED):
+        if message.message_type in (DECISION_ANSWER, CLOSE_BUTTONS):
             return OutboundKind.BUTTON_UPDATE
     if is_for_home_channel(message):
         return OutboundKind.NEWS
@@ -58,5 +58,5 @@ def target_channel_of(message: Message, home: int) -> int | None:
     if (channel := channel_of(message.conversation_id)) is not None:
         return channel
     is_news = message.message_type == "notification" and message.reply_to is None
-    is_home = (is_news or message.message_type == BUTTONS_CLOSED) and message.recipient is not None
+    is_home = (is_news or message.message_type == CLOSE_BUTTONS) and message.recipient is not None
     return home if home and is_home else None

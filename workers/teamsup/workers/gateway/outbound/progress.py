@@ -26,7 +26,7 @@ class ProgressMessages:
     def find_message(self, message: Message) -> ProgressMessage | None:
         """Where the progress of its question is shown already."""
         rows = self._hub.query(
-            "SELECT p.channel, p.snowflake FROM messages AS m JOIN discord_pieces AS p ON p.message = m.id"
+            "SELECT p.channel, p.snowflake FROM messages AS m JOIN discord_chunks AS p ON p.message = m.id"
             " WHERE m.reply_to = ? AND m.message_type = 'status_report' AND p.snowflake IS NOT NULL"
             " AND p.channel IS NOT NULL ORDER BY m.id DESC LIMIT 1",
             (message.reply_to,),

@@ -33,7 +33,7 @@ _DELIVERIES = """
       SELECT q.snowflake, m.id, m.message_id FROM asked AS q CROSS JOIN messages AS m
         ON m.message_id > 'discord:' || q.snowflake || ':' AND m.message_id < 'discord:' || q.snowflake || ';'
         WHERE +m.sender = :me)
-    SELECT snowflake, channel, shown, NULL AS role, NULL AS state, NULL AS is_read, NULL AS is_error FROM asked
+    SELECT snowflake, channel, reactions, NULL AS role, NULL AS state, NULL AS is_read, NULL AS is_error FROM asked
     UNION ALL
     SELECT v.snowflake, NULL, NULL, 'question', d.state, d.read_at IS NOT NULL, 0
       FROM versions AS v CROSS JOIN deliveries AS d ON d.message = v.id AND d.recipient = :answerer
@@ -102,10 +102,10 @@ class QuestionTable:
         else:
             self._hub.execute("INSERT OR IGNORE INTO discord_relays VALUES (?, ?)", (asked, row["id"]))
 
-    def set_reactions(self, snowflake: int, shown: Sequence[str]) -> None:
+    def set_reactions(self, snowflake: int, reactions: Sequence[str]) -> None:
         """These reactions of ours may be there, whatever happens next."""
-        sql = "UPDATE discord_questions SET shown = ? WHERE snowflake = ?"
-        self._hub.execute(sql, (" ".join(shown), snowflake))
+        sql = "UPDATE discord_questions SET reactions = ? WHERE snowflake = ?"
+        self._hub.execute(sql, (" ".join(reactions), snowflake))
 
     def delete(self, snowflake: int) -> None:
         """Nothing is to be shown there any more."""
@@ -123,4 +123,4 @@ def _to_question(rows: Sequence[sqlite3.Row]) -> OpenQuestion:
     ]
     found = determine_status(steps)
     is_held = found is QuestionStatus.WORKING and any(step.state == "leased" and step.is_read for step in steps)
-    return OpenQuestion(itself["snowflake"], itself["channel"], tuple(itself["shown"].split()), found, is_held)
+    return OpenQuestion(itself["snowflake"], itself["channel"], tuple(itself["reactions"].split()), found, is_held)

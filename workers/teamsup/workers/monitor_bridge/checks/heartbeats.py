@@ -15,7 +15,7 @@ class LastHeartbeat:
     """When a sign of life came last, in Unix seconds."""
 
     source: str
-    key: str
+    fingerprint: str
     title: str
     seen_at: float
 
@@ -32,7 +32,7 @@ def check_heartbeats(
             sign.seen_at
             for sign in known
             if sign.source == section.source
-            and wanted in (sign.title.lower(), sign.key.lower())
+            and wanted in (sign.title.lower(), sign.fingerprint.lower())
             and sign.seen_at <= now  # else the clock was set back since
         ]
         last = max([*seen, listening_since])

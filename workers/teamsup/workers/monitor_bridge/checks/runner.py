@@ -45,7 +45,7 @@ class CheckRunner:
         self.host = HostMonitor(section)
         for each in incident.open_incidents(hub):
             if each.source in self._states:
-                self._states[each.source][each.key] = CheckState(is_bad=True)
+                self._states[each.source][each.fingerprint] = CheckState(is_bad=True)
 
     @property
     def failing_host_checks(self) -> list[str]:
@@ -66,8 +66,8 @@ class CheckRunner:
             self._restarts,
             self._hub.agent,
             datetime.fromtimestamp(now, UTC),
-            stale_seconds=self._section.stale_seconds,
-            deaf_seconds=self._section.deaf_seconds,
+            heartbeat_timeout_seconds=self._section.heartbeat_timeout_seconds,
+            unread_alert_seconds=self._section.unread_alert_seconds,
         )
         signs = (
             heartbeats.check_heartbeats(self._watchdogs, self._last_heartbeats(), self._receiving_since, now)
@@ -97,7 +97,7 @@ class CheckRunner:
             return None
 
     def _apply_results(self, source: str, readings: list[CheckResult]) -> None:
-        after, news = hysteresis.update_states(self._states[source], readings, self._section.samples)
+        after, news = hysteresis.update_states(self._states[source], readings, self._section.confirmations)
         if news:
             gone = {key for key in self._states[source] if key not in after}
             alerts = [
@@ -109,9 +109,9 @@ class CheckRunner:
         self._states[source] = after
 
     def _last_heartbeats(self) -> list[heartbeats.LastHeartbeat]:
-        rows = self._hub.query("SELECT * FROM signs_of_life")
+        rows = self._hub.query("SELECT * FROM source_heartbeats")
         return [
-            heartbeats.LastHeartbeat(row["source"], row["key"], row["title"], moment.timestamp())
+            heartbeats.LastHeartbeat(row["source"], row["fingerprint"], row["title"], moment.timestamp())
             for row in rows
             if (moment := parse_time(row["seen_at"])) is not None
         ]

@@ -78,7 +78,7 @@ class StalenessCheck:
             self._log.warning("%d incidents of %s have not been heard of for too long", len(found), name)
             source = self._sources.get(name)
             if source is not None and source.close_stale:
-                ends = [Alert(name, each.key, False, each.title, is_presumed_over=True) for each in found]
+                ends = [Alert(name, each.fingerprint, False, each.title, is_presumed_over=True) for each in found]
                 self._incidents.ingest(name, ends)
             else:
                 self._ask_people(found)
@@ -88,7 +88,7 @@ class StalenessCheck:
         with self._hub.transaction():
             for each in found:
                 self._hub.execute("UPDATE incidents SET stale_at = ? WHERE id = ?", (now, each.id))
-            conversation = self._incidents.groups.get(found[0].first)
+            conversation = self._incidents.groups.get(found[0].group_id)
             if conversation is not None:
                 self._incidents.groups.send(conversation, USER_COMM, words, "stale")
 

@@ -61,8 +61,8 @@ def check_agents(
     me: str,
     now: datetime,
     *,
-    stale_seconds: float,
-    deaf_seconds: float,
+    heartbeat_timeout_seconds: float,
+    unread_alert_seconds: float,
 ) -> list[CheckResult]:
     """How everybody but people is; of ourselves only what we say. Who does not stay up has no other problem."""
     known = list(agents)
@@ -79,7 +79,7 @@ def check_agents(
             continue
         of_agent = [_check_degraded(agent, now)]
         if agent.name != me:
-            of_agent += _check_agent(agent, now, stale_seconds, deaf_seconds)
+            of_agent += _check_agent(agent, now, heartbeat_timeout_seconds, unread_alert_seconds)
         found += [replace(each, is_bad=False) if agent.name in looping else each for each in of_agent]
     return [*found, *loops, *(_check_failed(name, reason) for name, reason in failed.items())]
 
@@ -100,20 +100,22 @@ def _check_failed(name: str, reason: object) -> CheckResult:
     return CheckResult(f"{name} failed", True, f"{name} does not run: {reason}", "critical", labels, updates_title=True)
 
 
-def _check_agent(agent: Agent, now: datetime, stale_seconds: float, deaf_seconds: float) -> Iterable[CheckResult]:
+def _check_agent(
+    agent: Agent, now: datetime, heartbeat_timeout_seconds: float, unread_alert_seconds: float
+) -> Iterable[CheckResult]:
     labels = {AGENT_LABEL: agent.name, "kind": agent.kind}
     silence = (now - agent.last_heartbeat).total_seconds() if agent.last_heartbeat is not None else 0.0
     has_left = agent.status in (OFFLINE, NOT_CONFIGURED)
     yield CheckResult(
         f"{agent.name} silent",
-        agent.is_watched and not has_left and abs(silence) > stale_seconds,
+        agent.is_watched and not has_left and abs(silence) > heartbeat_timeout_seconds,
         f"{agent.name} is silent: no heartbeat since {_format_time(agent.last_heartbeat)}.",
         labels=labels,
     )
     waits = 0.0 if agent.oldest_unread is None else (now - agent.oldest_unread).total_seconds()
     yield CheckResult(
         f"{agent.name} deaf",
-        agent.is_present(now) and agent.unread > 0 and waits > deaf_seconds,
+        agent.is_present(now) and agent.unread > 0 and waits > unread_alert_seconds,
         f"{agent.name} is {agent.status} and does not read: "
         f"{agent.unread} unread since {_format_time(agent.oldest_unread)}.",
         labels=labels,

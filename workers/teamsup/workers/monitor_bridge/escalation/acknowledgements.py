@@ -46,10 +46,10 @@ class Acknowledgements:
         """
         with self._hub.transaction():
             wanted = _select_incidents(self._hub, words)
-            firsts = dict.fromkeys(each.first for each in wanted if each.state == incident.FIRING)
+            firsts = dict.fromkeys(each.group_id for each in wanted if each.state == incident.FIRING)
             changed: list[Incident] = []
-            for first in firsts:
-                changed += self._acknowledge_group(first, who)
+            for group_id in firsts:
+                changed += self._acknowledge_group(group_id, who)
             if changed:
                 self._notify(changed, who, agent, where)
             return AcknowledgeResult(self._describe_result(wanted, changed, who), tuple(changed))
@@ -58,50 +58,50 @@ class Acknowledgements:
         """Which conversation of incidents a message from somebody belongs to: it answers in it, or was said in it."""
         if message.reply_to is not None:
             rows = self._hub.query(
-                "SELECT i.first FROM incident_messages AS i JOIN messages AS m ON m.id = i.message"
+                "SELECT i.group_id FROM incident_messages AS i JOIN messages AS m ON m.id = i.message"
                 " WHERE m.message_id = ?",
                 (message.reply_to,),
             )
             if rows:
                 # What was told singly may have become part of a flood since.
-                return int(rows[0]["first"])
+                return int(rows[0]["group_id"])
         match = _GROUP_CONVERSATION.fullmatch(message.conversation_id or "")
-        first = None if match is None else int(match[1])
-        return first if first is not None and self._groups.get(first) is not None else None
+        group_id = None if match is None else int(match[1])
+        return group_id if group_id is not None and self._groups.get(group_id) is not None else None
 
-    def is_notified(self, first: int, name: str) -> bool:
+    def is_notified(self, group_id: int, name: str) -> bool:
         """Whether somebody is among those who are told of it as agents, which may be a program."""
-        conversation = self._groups.get(first)
+        conversation = self._groups.get(group_id)
         return conversation is not None and name in conversation.agents
 
-    def handle_report(self, first: int, message: Message) -> tuple[Incident, ...]:
+    def handle_report(self, group_id: int, message: Message) -> tuple[Incident, ...]:
         """What an agent says about an incident is a report; with ``ack`` as the first word it takes care of it. Both go
         to people. Gives back what it has acknowledged."""
         ack = _ACK.fullmatch(message.content.strip())
         with self._hub.transaction():
-            changed = self._acknowledge_group(first, message.sender) if ack is not None else []
+            changed = self._acknowledge_group(group_id, message.sender) if ack is not None else []
             if changed:
                 self._notify(changed, message.sender, message.sender)
             text = message.content if ack is None else ack["rest"]
             if text.strip():
-                self._forward_report(first, message.sender, text)
+                self._forward_report(group_id, message.sender, text)
             return tuple(changed)
 
-    def _acknowledge_group(self, first: int, who: str) -> list[Incident]:
+    def _acknowledge_group(self, group_id: int, who: str) -> list[Incident]:
         now = self._clock()
-        firing = [each for each in incident.open_in_group(self._hub, first) if each.state == incident.FIRING]
+        firing = [each for each in incident.open_in_group(self._hub, group_id) if each.state == incident.FIRING]
         self._hub.execute(
             "UPDATE incidents SET state = 'acknowledged', acknowledged_by = ?, acknowledged_at = ?"
-            " WHERE first = ? AND state = 'firing'",
-            (who, format_time(now), first),
+            " WHERE group_id = ? AND state = 'firing'",
+            (who, format_time(now), group_id),
         )
-        self._groups.update(first, acted_by=who, acted_at=now, news_due=None)
+        self._groups.update(group_id, responded_by=who, responded_at=now, notify_at=None)
         return firing
 
-    def _forward_report(self, first: int, who: str, text: str) -> None:
-        self._groups.update(first, acted_by=who, acted_at=self._clock())
-        about = incident.open_in_group(self._hub, first) or incident.resolved_in_group(self._hub, first)
-        conversation = self._groups.get(first)
+    def _forward_report(self, group_id: int, who: str, text: str) -> None:
+        self._groups.update(group_id, responded_by=who, responded_at=self._clock())
+        about = incident.open_in_group(self._hub, group_id) or incident.resolved_in_group(self._hub, group_id)
+        conversation = self._groups.get(group_id)
         if conversation is None or not about:
             return
         self._groups.send(
@@ -109,31 +109,31 @@ class Acknowledgements:
             USER_COMM,
             rendering.render_report(about[0], who, text),
             "report",
-            metadata={"alert": rendering.build_alert_facts(about, severity="info"), "incident": first},
+            metadata={"alert": rendering.build_alert_facts(about, severity="info"), "incident": group_id},
         )
 
     def _notify(self, changed: Sequence[Incident], who: str, agent: str | None, where: str | None = None) -> None:
         """Everybody who has heard of it, and people in any case."""
-        for first in dict.fromkeys(each.first for each in changed):
-            conversation = self._groups.get(first)
+        for group_id in dict.fromkeys(each.group_id for each in changed):
+            conversation = self._groups.get(group_id)
             if conversation is None:
                 continue
-            of_this = [each for each in changed if each.first == first]
+            of_this = [each for each in changed if each.group_id == group_id]
             text = rendering.render_acknowledged(of_this, who)
             knows = {conversation.agent} if conversation.agent is not None else set()
             for name in conversation.agents:
                 # What says that nobody takes care of it must not be read any more.
-                knows |= self._groups.withdraw(first, name)
+                knows |= self._groups.withdraw(group_id, name)
             # Who has left the team for good is not brought back by that.
             for name in sorted((knows - {agent}) & set(self._groups.agents_by_name())):
                 self._groups.send(conversation, name, text, "acknowledged")
             facts = {
                 "alert": rendering.build_alert_facts(of_this, severity="info"),
-                "incident": first,
+                "incident": group_id,
                 "answered_in": where,
             }
-            settled = self._groups.closed_buttons(first, rendering.render_acknowledged_note(who))
-            self._groups.send(conversation, USER_COMM, text, "acknowledged", metadata=facts | settled)
+            closing = self._groups.close_buttons(group_id, rendering.render_acknowledged_note(who))
+            self._groups.send(conversation, USER_COMM, text, "acknowledged", metadata=facts | closing)
 
     def _describe_result(self, wanted: Sequence[Incident], changed: Sequence[Incident], who: str) -> str:
         if changed:

@@ -11,7 +11,7 @@ def command_environment(incidents: Sequence[Incident]) -> dict[str, str]:
     """What the command is given besides the text: of others' words only those that fit on a line."""
     first = incidents[0]
     return {
-        "TEAMSUP_INCIDENT": str(first.first),
+        "TEAMSUP_INCIDENT": str(first.group_id),
         "TEAMSUP_COUNT": str(len(incidents)),
         "TEAMSUP_SOURCE": first.source,
         "TEAMSUP_SEVERITY": worst_severity(each.severity for each in incidents),

@@ -30,9 +30,9 @@ _RETRY_SECONDS = 60.0
 
 # What an open conversation may still need: news to be told, or a step to be taken.
 _ACTIVE_GROUPS = """
-    SELECT first FROM incident_conversations AS c WHERE ended_at IS NULL AND (news_due IS NOT NULL OR
-      (acted_at IS NULL AND step IN ('new', 'told', 'rung', :people) AND EXISTS
-        (SELECT 1 FROM incidents AS i WHERE i.first = c.first AND i.state = 'firing' AND i.muted_by IS NULL)))
+    SELECT group_id FROM incident_groups AS c WHERE ended_at IS NULL AND (notify_at IS NOT NULL OR
+      (responded_at IS NULL AND step IN ('new', 'told', 'rung', :people) AND EXISTS
+        (SELECT 1 FROM incidents AS i WHERE i.group_id = c.group_id AND i.state = 'firing' AND i.inhibited_by IS NULL)))
 """
 
 
@@ -72,31 +72,31 @@ class Escalator:
         for row in self._hub.query(_ACTIVE_GROUPS, {"people": people}):
             try:
                 with self._hub.transaction():
-                    step = self.advance_group(row["first"])
+                    step = self.advance_group(row["group_id"])
             except StoreError:
                 raise
             except Exception:
                 # One that cannot be told must not be the end of the others.
-                self._log.exception("the escalation of incident %d failed", row["first"])
+                self._log.exception("the escalation of incident %d failed", row["group_id"])
                 step = WaitUntil(self._clock() + _RETRY_SECONDS)
             match step:
                 case WaitUntil(until):
                     due.append(until)
                 case RunCommand():
-                    commands.append(row["first"])
+                    commands.append(row["group_id"])
         return EscalationResult(min(due, default=None), tuple(commands))
 
-    def advance_group(self, first: int) -> WaitUntil | RunCommand | None:
+    def advance_group(self, group_id: int) -> WaitUntil | RunCommand | None:
         """Take what steps are due in one conversation, in the caller's transaction; what is left to do."""
         now = self._clock()
-        conversation = self._groups.get(first)
+        conversation = self._groups.get(group_id)
         if conversation is None or conversation.is_resolved:
             return None
         conversation = self._correct_clock(conversation, now)
         if conversation.notify_at is not None and conversation.notify_at <= now:
             self._restart(conversation)
         while True:
-            conversation = self._groups.get(first)
+            conversation = self._groups.get(group_id)
             if conversation is None:
                 return None
             agents = self._groups.agents_by_name()
@@ -113,24 +113,24 @@ class Escalator:
                 case RunCommand():
                     return step
 
-    def command_due_since(self, first: int) -> float | None:
+    def command_due_since(self, group_id: int) -> float | None:
         """Since when the step is taken after which the command is to be run; None: it is not."""
-        is_due = isinstance(self.advance_group(first), RunCommand)
-        conversation = self._groups.get(first)
+        is_due = isinstance(self.advance_group(group_id), RunCommand)
+        conversation = self._groups.get(group_id)
         return conversation.since if is_due and conversation is not None else None
 
-    def mark_command_run(self, first: int, since: float | None = None) -> None:
+    def mark_command_run(self, group_id: int, since: float | None = None) -> None:
         """The command has been run. What has become news while it ran goes its own way."""
-        conversation = self._groups.get(first)
+        conversation = self._groups.get(group_id)
         if conversation is not None and conversation.step == "people" and since in (None, conversation.since):
-            self._groups.update(first, step="command", since=self._clock())
+            self._groups.update(group_id, step="command", since=self._clock())
 
     def _correct_clock(self, conversation: IncidentGroup, now: float) -> IncidentGroup:
         """When the clock was set back, nothing waits until it is there again."""
         due = conversation.notify_at
         if conversation.since <= now + 1 and (due is None or due <= now + MAX_NOTIFY_DELAY_SECONDS):
             return conversation
-        changes = {"since": min(conversation.since, now), "news_due": None if due is None else min(due, now)}
+        changes = {"since": min(conversation.since, now), "notify_at": None if due is None else min(due, now)}
         self._groups.update(conversation.group_id, **changes)
         return self._groups.get(conversation.group_id) or conversation
 
@@ -143,10 +143,10 @@ class Escalator:
             conversation.group_id,
             agents=json.dumps(agents),
             step="new",
-            told="[]",
-            news_due=None,
-            acted_at=None,
-            acted_by=None,
+            notified="[]",
+            notify_at=None,
+            responded_at=None,
+            responded_by=None,
         )
 
     def _state_of(self, conversation: IncidentGroup, agents: Mapping[str, Agent]) -> EscalationState:
@@ -190,8 +190,8 @@ class Escalator:
             agent=name,
             step="rung" if is_again else "told",
             since=now,
-            told=json.dumps([*conversation.notified, name]),
-            told_at=now,
+            notified=json.dumps([*conversation.notified, name]),
+            notified_at=now,
         )
 
     def _page_people(
@@ -203,7 +203,7 @@ class Escalator:
             self._groups.notify_agent(conversation, name)
         self._groups.page_people(conversation, why, self._mentioned_users)
         self._groups.update(
-            conversation.group_id, agent=name or conversation.agent, step="people", since=now, told_at=now
+            conversation.group_id, agent=name or conversation.agent, step="people", since=now, notified_at=now
         )
 
     def _explain_handover(self, conversation: IncidentGroup, agents: Mapping[str, Agent], now: float) -> str:

@@ -28,7 +28,8 @@ class Alert:
     occurred_at: datetime | None = None
     """When it began, or ended; by the source's clock. A source may move the first: that is news of the same problem."""
     route: str | None = None
-    """The NAME of the [alert.NAME] that it fits; empty: none. Looked for before it is stored: that may take a while."""
+    """The NAME of the [alert_route.NAME] that it fits; empty: none. Looked for before it is stored, as that may take a
+    while."""
     is_test: bool = False
     """Sent by a person to see whether it arrives."""
     is_presumed_over: bool = False

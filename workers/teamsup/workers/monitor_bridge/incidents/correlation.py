@@ -42,7 +42,7 @@ class Correlator:
     def process(self, item: Alert | SourceHeartbeat) -> None:
         if isinstance(item, SourceHeartbeat):
             self._hub.execute(
-                "INSERT OR REPLACE INTO signs_of_life VALUES (?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO source_heartbeats VALUES (?, ?, ?, ?)",
                 (self._source, item.fingerprint, item.title, self._now_text),
             )
             return
@@ -66,12 +66,12 @@ class Correlator:
         )
         if incident.severity_rank(alert.severity) < incident.severity_rank(found.severity):
             self._hub.execute(
-                "UPDATE incidents SET state = ?, muted_by = NULL, acknowledged_by = NULL, acknowledged_at = NULL"
+                "UPDATE incidents SET state = ?, inhibited_by = NULL, acknowledged_by = NULL, acknowledged_at = NULL"
                 " WHERE id = ?",
                 (FIRING, found.id),
             )
             self._inhibit(alert, found.id)
-            self._schedule_notification(found.first, self.now)
+            self._schedule_notification(found.group_id, self.now)
         elif alert.severity != "critical":
             self._uninhibit(found)
 
@@ -79,7 +79,7 @@ class Correlator:
         """``before``: the same, which was over."""
         number = self._insert(alert, FIRING)
         if alert.is_test:
-            self._hub.execute("UPDATE incidents SET first = ? WHERE id = ?", (number, number))
+            self._hub.execute("UPDATE incidents SET group_id = ? WHERE id = ?", (number, number))
             self._groups.create(number, self._source, "", self._chain_of(alert), self.now)
             self._schedule_notification(number, self.now)
             self.test_groups.append(number)
@@ -87,13 +87,14 @@ class Correlator:
         worse = [each for each in self._others_about(alert, number) if each.severity == "critical"]
         if worse and alert.severity != "critical":
             self._hub.execute(
-                "UPDATE incidents SET muted_by = ?, first = ? WHERE id = ?", (worse[0].id, worse[0].first, number)
+                "UPDATE incidents SET inhibited_by = ?, group_id = ? WHERE id = ?",
+                (worse[0].id, worse[0].group_id, number),
             )
             return
-        first, due = self._assign_group(alert, number, before)
-        self._hub.execute("UPDATE incidents SET first = ? WHERE id = ?", (first, number))
+        group_id, due = self._assign_group(alert, number, before)
+        self._hub.execute("UPDATE incidents SET group_id = ? WHERE id = ?", (group_id, number))
         self._inhibit(alert, number)
-        self._schedule_notification(first, due)
+        self._schedule_notification(group_id, due)
 
     def _assign_group(self, alert: Alert, number: int, before: Incident | None) -> tuple[int, float]:
         """In which conversation it is told, and when."""
@@ -107,21 +108,21 @@ class Correlator:
             and (due := self._notify_time_again(last, alert)) > self.now
         ):
             self._groups.create(number, self._source, alert.group, self._chain_of(alert), self.now)
-            self._groups.update(number, told_at=last.notified_at)
+            self._groups.update(number, notified_at=last.notified_at)
             return number, due
-        is_flood = self._is_storm()
-        self._hub.execute("UPDATE incidents SET begins = 1 WHERE id = ?", (number,))
+        is_storm = self._is_storm()
+        self._hub.execute("UPDATE incidents SET opened_group = 1 WHERE id = ?", (number,))
         way = self._chain_of(alert)
-        if not is_flood:
+        if not is_storm:
             self._groups.create(number, self._source, alert.group, way, self.now)
             return number, self.now
-        name = "flood " + json.dumps(way.agents)
-        flood = self._groups.find_open(self._source, name, is_flood=True)
-        if flood is None:
-            self._groups.create(number, self._source, name, way, self.now, is_flood=True)
+        name = "storm " + json.dumps(way.agents)
+        storm = self._groups.find_open(self._source, name, is_storm=True)
+        if storm is None:
+            self._groups.create(number, self._source, name, way, self.now, is_storm=True)
             self._merge_into_storm(number, way)
             return number, self.now + _STORM_WAIT_SECONDS
-        return flood.group_id, self._notify_time(flood, alert)
+        return storm.group_id, self._notify_time(storm, alert)
 
     def _notify_time(self, conversation: IncidentGroup, alert: Alert) -> float:
         """Something joins: told at once the first time, and what is worse than all before; else in a while."""
@@ -135,7 +136,7 @@ class Correlator:
         """Where the same was told last, and is over."""
         if alert.group:
             return self._groups.find_latest(self._source, alert.group)
-        return None if before is None else self._groups.get(before.first)
+        return None if before is None else self._groups.get(before.group_id)
 
     def _notify_time_again(self, last: IncidentGroup, alert: Alert) -> float:
         """What comes and goes is told the more seldom the more often it comes, unless it is worse than before."""
@@ -153,45 +154,46 @@ class Correlator:
         return last.notified_at + min(MAX_NOTIFY_DELAY_SECONDS, _GROUP_INTERVAL_SECONDS * (often - 1))
 
     def _is_storm(self) -> bool:
-        limit = self._routes.section.flood_per_minute
+        limit = self._routes.section.storm_per_minute
         rows = self._hub.query(
-            "SELECT count(*) FROM (SELECT 1 FROM incidents WHERE source = ? AND begins = 1 AND first_seen > ? LIMIT ?)",
+            "SELECT count(*) FROM (SELECT 1 FROM incidents"
+            " WHERE source = ? AND opened_group = 1 AND first_seen > ? LIMIT ?)",
             (self._source, format_time(self.now - _STORM_WINDOW_SECONDS), limit),
         )
         return int(rows[0][0]) >= limit
 
-    def _merge_into_storm(self, flood: int, way: EscalationChain) -> None:
+    def _merge_into_storm(self, storm: int, way: EscalationChain) -> None:
         """What the flood began with belongs to it, as far as nobody has read it yet."""
         rows = self._hub.query(
-            "SELECT first FROM incident_conversations WHERE source = ? AND is_flood = 0 AND ended_at IS NULL"
-            " AND agents = ? AND acted_at IS NULL AND since > ?",
+            "SELECT group_id FROM incident_groups WHERE source = ? AND is_storm = 0 AND ended_at IS NULL"
+            " AND agents = ? AND responded_at IS NULL AND since > ?",
             (self._source, json.dumps(way.agents), format_time(self.now - _STORM_WINDOW_SECONDS)),
         )
         for row in rows:
-            if self._groups.withdraw(row["first"]):
+            if self._groups.withdraw(row["group_id"]):
                 continue
-            self._hub.execute("UPDATE incidents SET first = ? WHERE first = ?", (flood, row["first"]))
-            self._groups.merge_into(row["first"], flood, self.now)
+            self._hub.execute("UPDATE incidents SET group_id = ? WHERE group_id = ?", (storm, row["group_id"]))
+            self._groups.merge_into(row["group_id"], storm, self.now)
 
     def _inhibit(self, alert: Alert, number: int) -> None:
         """What is critical mutes the lesser of the same thing, which go on in its conversation."""
         if alert.severity != "critical":
             return
-        (row,) = self._hub.query("SELECT first FROM incidents WHERE id = ?", (number,))
+        (row,) = self._hub.query("SELECT group_id FROM incidents WHERE id = ?", (number,))
         for lesser in self._others_about(alert, number):
             if lesser.severity == "critical":
                 continue
             self._hub.execute(
-                "UPDATE incidents SET muted_by = ?, first = ? WHERE id = ?", (number, row["first"], lesser.id)
+                "UPDATE incidents SET inhibited_by = ?, group_id = ? WHERE id = ?", (number, row["group_id"], lesser.id)
             )
-            if lesser.first != row["first"] and incident.is_group_resolved(self._hub, lesser.first):
-                self._groups.withdraw(lesser.first)
-                self._groups.merge_into(lesser.first, row["first"], self.now)
+            if lesser.group_id != row["group_id"] and incident.is_group_resolved(self._hub, lesser.group_id):
+                self._groups.withdraw(lesser.group_id)
+                self._groups.merge_into(lesser.group_id, row["group_id"], self.now)
 
     def _resolve(self, found: Incident, alert: Alert) -> None:
         self._hub.execute(
             "UPDATE incidents SET state = ?, ended_at = ?, last_seen = CASE WHEN ? THEN last_seen ELSE ? END,"
-            " stale_at = CASE WHEN ? THEN ? END, muted_by = NULL WHERE id = ?",
+            " stale_at = CASE WHEN ? THEN ? END, inhibited_by = NULL WHERE id = ?",
             (
                 RESOLVED,
                 self._occurred_at(alert) or self._now_text,
@@ -203,23 +205,23 @@ class Correlator:
             ),
         )
         self._uninhibit(found)
-        self.maybe_resolved[found.first] = None
+        self.maybe_resolved[found.group_id] = None
 
     def _uninhibit(self, found: Incident) -> None:
         """What this one has muted is news now."""
-        if self._hub.execute("UPDATE incidents SET muted_by = NULL WHERE muted_by = ?", (found.id,)):
-            self._schedule_notification(found.first, self.now)
+        if self._hub.execute("UPDATE incidents SET inhibited_by = NULL WHERE inhibited_by = ?", (found.id,)):
+            self._schedule_notification(found.group_id, self.now)
 
-    def _schedule_notification(self, first: int, due: float) -> None:
-        self._groups.update(first, news_due=due)
-        self.notify_at[first] = min(due, self.notify_at.get(first, due))
+    def _schedule_notification(self, group_id: int, due: float) -> None:
+        self._groups.update(group_id, notify_at=due)
+        self.notify_at[group_id] = min(due, self.notify_at.get(group_id, due))
 
     def _insert(self, alert: Alert, state: str) -> int:
         """A new row; its number."""
         began = self._occurred_at(alert)
         (row,) = self._hub.query(
-            "INSERT INTO incidents (source, key, thing, severity, title, text, labels, link, is_test, state, count,"
-            " first_seen, last_seen, began_at, ended_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            "INSERT INTO incidents (source, fingerprint, subject, severity, title, text, labels, link, is_test, state,"
+            " count, first_seen, last_seen, began_at, ended_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
             " RETURNING id",
             (
                 self._source,

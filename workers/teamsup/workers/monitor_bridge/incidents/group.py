@@ -14,7 +14,7 @@ from teamsup.config.people_protocol import USER_COMM
 from teamsup.hub import Agent, Message, MessageHub, UnknownMessage
 from teamsup.hub.timestamps import format_time, parse_time
 
-from ...protocol import BUTTONS_CLOSED
+from ...protocol import CLOSE_BUTTONS
 from . import incident, rendering
 from .escalation import EscalationStep
 from .incident import Incident, group_conversation_id
@@ -52,32 +52,32 @@ class IncidentGroups:
         self._hub = hub
 
     def create(
-        self, first: int, source: str, name: str, way: EscalationChain, now: float, *, is_flood: bool = False
+        self, group_id: int, source: str, name: str, way: EscalationChain, now: float, *, is_storm: bool = False
     ) -> None:
         self._hub.execute(
-            "INSERT INTO incident_conversations (first, source, name, is_flood, agents, act_seconds, since)"
+            "INSERT INTO incident_groups (group_id, source, name, is_storm, agents, ack_timeout_seconds, since)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (first, source, name, is_flood, json.dumps(way.agents), way.ack_timeout_seconds, format_time(now)),
+            (group_id, source, name, is_storm, json.dumps(way.agents), way.ack_timeout_seconds, format_time(now)),
         )
 
-    def get(self, first: int) -> IncidentGroup | None:
-        rows = self._hub.query("SELECT * FROM incident_conversations WHERE first = ?", (first,))
+    def get(self, group_id: int) -> IncidentGroup | None:
+        rows = self._hub.query("SELECT * FROM incident_groups WHERE group_id = ?", (group_id,))
         return _to_group(rows[0]) if rows else None
 
-    def find_open(self, source: str, name: str, *, is_flood: bool = False) -> IncidentGroup | None:
+    def find_open(self, source: str, name: str, *, is_storm: bool = False) -> IncidentGroup | None:
         """The open one of that group."""
         rows = self._hub.query(
-            "SELECT * FROM incident_conversations WHERE source = ? AND name = ? AND is_flood = ? AND ended_at IS NULL"
-            " ORDER BY first DESC LIMIT 1",
-            (source, name, is_flood),
+            "SELECT * FROM incident_groups WHERE source = ? AND name = ? AND is_storm = ? AND ended_at IS NULL"
+            " ORDER BY group_id DESC LIMIT 1",
+            (source, name, is_storm),
         )
         return _to_group(rows[0]) if rows else None
 
     def find_latest(self, source: str, name: str) -> IncidentGroup | None:
         """The newest of that group, open or over."""
         rows = self._hub.query(
-            "SELECT * FROM incident_conversations WHERE source = ? AND name = ? AND name <> '' AND is_flood = 0"
-            " ORDER BY first DESC LIMIT 1",
+            "SELECT * FROM incident_groups WHERE source = ? AND name = ? AND name <> '' AND is_storm = 0"
+            " ORDER BY group_id DESC LIMIT 1",
             (source, name),
         )
         return _to_group(rows[0]) if rows else None
@@ -85,22 +85,22 @@ class IncidentGroups:
     def count_since(self, source: str, name: str, moment: str, most: int) -> int:
         """How often that group has begun since then, as far as this."""
         (row,) = self._hub.query(
-            "SELECT count(*) FROM (SELECT since FROM incident_conversations"
-            " WHERE source = ? AND name = ? AND name <> '' ORDER BY first DESC LIMIT ?) WHERE since > ?",
+            "SELECT count(*) FROM (SELECT since FROM incident_groups"
+            " WHERE source = ? AND name = ? AND name <> '' ORDER BY group_id DESC LIMIT ?) WHERE since > ?",
             (source, name, most, moment),
         )
         return int(row[0])
 
-    def update(self, first: int, **values: object) -> None:
+    def update(self, group_id: int, **values: object) -> None:
         """Change columns; moments are Unix seconds."""
-        moments = ("since", "told_at", "news_due", "acted_at", "ended_at")
+        moments = ("since", "notified_at", "notify_at", "responded_at", "ended_at")
         stored = {
             name: format_time(value) if name in moments and isinstance(value, int | float) else value
             for name, value in values.items()
         }
         changes = ", ".join(f"{name} = :{name}" for name in stored)
-        sql = f"UPDATE incident_conversations SET {changes} WHERE first = :first"  # noqa: S608 - columns of ours
-        self._hub.execute(sql, {**stored, "first": first})
+        sql = f"UPDATE incident_groups SET {changes} WHERE group_id = :group_id"  # noqa: S608 - columns of ours
+        self._hub.execute(sql, {**stored, "group_id": group_id})
 
     def notify_agent(self, conversation: IncidentGroup, agent: str, why: str = "") -> Message:
         """Tell an agent what is open; what it has not read of this yet is withdrawn, as this says it all."""
@@ -109,7 +109,7 @@ class IncidentGroups:
         return self.send(
             conversation,
             agent,
-            rendering.render_for_agent(open_now, why, is_flood=conversation.is_storm, more=more),
+            rendering.render_for_agent(open_now, why, is_storm=conversation.is_storm, more=more),
             "firing",
             priority=rendering.PRIORITY[incident.worst_severity(each.severity for each in open_now)],
             metadata={"alert": rendering.build_alert_facts(open_now, more=more), "incident": conversation.group_id},
@@ -124,7 +124,7 @@ class IncidentGroups:
         return self.send(
             conversation,
             USER_COMM,
-            rendering.render_for_people(open_now, why, is_flood=conversation.is_storm, more=more),
+            rendering.render_for_people(open_now, why, is_storm=conversation.is_storm, more=more),
             "firing",
             priority=rendering.PRIORITY[worst],
             metadata={
@@ -146,9 +146,11 @@ class IncidentGroups:
         metadata: Mapping[str, Any] | None = None,
     ) -> Message:
         """Send one message of this conversation."""
-        first = conversation.group_id
-        self._hub.execute("UPDATE incident_conversations SET news = news + 1 WHERE first = ?", (first,))
-        (row,) = self._hub.query("SELECT news FROM incident_conversations WHERE first = ?", (first,))
+        group_id = conversation.group_id
+        self._hub.execute(
+            "UPDATE incident_groups SET message_count = message_count + 1 WHERE group_id = ?", (group_id,)
+        )
+        (row,) = self._hub.query("SELECT message_count FROM incident_groups WHERE group_id = ?", (group_id,))
         self._hub.enroll(recipient, "daemon" if recipient == USER_COMM else "agent")
         message = self._hub.send(
             recipient,
@@ -156,41 +158,42 @@ class IncidentGroups:
             message_type="notification",
             priority=priority,
             metadata=metadata,
-            message_id=f"{conversation.source}:{first}:{status}:{row['news']}",
-            conversation_id=group_conversation_id(first),
+            message_id=f"{conversation.source}:{group_id}:{status}:{row['message_count']}",
+            conversation_id=group_conversation_id(group_id),
         )
-        self._hub.execute("INSERT INTO incident_messages VALUES (?, ?, ?)", (message.id, first, recipient))
+        self._hub.execute("INSERT INTO incident_messages VALUES (?, ?, ?)", (message.id, group_id, recipient))
         if recipient == USER_COMM:
-            self.update(first, people_told=1)
+            self.update(group_id, people_notified=1)
         return message
 
-    def last_message_to(self, first: int, agent: str) -> Message | None:
+    def last_message_to(self, group_id: int, agent: str) -> Message | None:
         """The message that told an agent last."""
         rows = self._hub.query(
-            "SELECT max(message) AS message FROM incident_messages WHERE first = ? AND recipient = ?", (first, agent)
+            "SELECT max(message) AS message FROM incident_messages WHERE group_id = ? AND recipient = ?",
+            (group_id, agent),
         )
         try:
             return self._hub.message(f"#{rows[0]['message']}") if rows[0]["message"] is not None else None
         except UnknownMessage:
             return None
 
-    def has_read_previous(self, first: int, agent: str) -> bool:
+    def has_read_previous(self, group_id: int, agent: str) -> bool:
         """Whether an agent has read the message before the last one."""
         rows = self._hub.query(
             "SELECT d.read_at FROM incident_messages AS i"
             " JOIN deliveries AS d ON d.message = i.message AND d.recipient = i.recipient"
-            " WHERE i.first = ? AND i.recipient = ? ORDER BY i.message DESC LIMIT 1 OFFSET 1",
-            (first, agent),
+            " WHERE i.group_id = ? AND i.recipient = ? ORDER BY i.message DESC LIMIT 1 OFFSET 1",
+            (group_id, agent),
         )
         return bool(rows) and rows[0]["read_at"] is not None
 
-    def withdraw(self, first: int, recipient: str | None = None) -> set[str]:
+    def withdraw(self, group_id: int, recipient: str | None = None) -> set[str]:
         """Take back what nobody has read yet; who has read something of it, and so knows."""
         rows = self._hub.query(
             "SELECT i.message, i.recipient, d.state, d.read_at FROM incident_messages AS i"
             " JOIN deliveries AS d ON d.message = i.message AND d.recipient = i.recipient"
-            " WHERE i.first = ? AND (? IS NULL OR i.recipient = ?)",
-            (first, recipient, recipient),
+            " WHERE i.group_id = ? AND (? IS NULL OR i.recipient = ?)",
+            (group_id, recipient, recipient),
         )
         knows = set()
         for row in rows:
@@ -204,25 +207,25 @@ class IncidentGroups:
         """All of it is resolved: what was not read is withdrawn, and who knows of it is told once."""
         knows = self.withdraw(conversation.group_id)
         facts = {"alert": rendering.build_alert_facts(over, severity="resolved"), "incident": conversation.group_id}
-        settled = self.closed_buttons(conversation.group_id, rendering.render_resolved_note(over, moment), is_over=True)
+        closing = self.close_buttons(conversation.group_id, rendering.render_resolved_note(over, moment), is_over=True)
         # Who has left the team for good is not brought back by that.
         for recipient in sorted(knows & {USER_COMM, *self.agents_by_name()}):
-            metadata = facts | settled if recipient == USER_COMM else facts
+            metadata = facts | closing if recipient == USER_COMM else facts
             self.send(conversation, recipient, rendering.render_resolved(over, moment), "resolved", metadata=metadata)
-        self.update(conversation.group_id, ended_at=now, news_due=None)
+        self.update(conversation.group_id, ended_at=now, notify_at=None)
 
-    def closed_buttons(self, first: int, words: str, *, is_over: bool = False) -> dict[str, Any]:
+    def close_buttons(self, group_id: int, text: str, *, is_over: bool = False) -> dict[str, Any]:
         """What user_comm needs to end the buttons of what people were told, and to say there why."""
         rows = self._hub.query(
-            "SELECT message FROM incident_messages WHERE first = ? AND recipient = ? ORDER BY message DESC LIMIT ?",
-            (first, USER_COMM, _MAX_CLOSED_BUTTONS),
+            "SELECT message FROM incident_messages WHERE group_id = ? AND recipient = ? ORDER BY message DESC LIMIT ?",
+            (group_id, USER_COMM, _MAX_CLOSED_BUTTONS),
         )
-        return {BUTTONS_CLOSED: {"messages": [row["message"] for row in rows], "words": words, "is_over": is_over}}
+        return {CLOSE_BUTTONS: {"messages": [row["message"] for row in rows], "text": text, "is_over": is_over}}
 
-    def merge_into(self, first: int, other: int, now: float) -> None:
+    def merge_into(self, group_id: int, other: int, now: float) -> None:
         """What is left of it belongs to another from now on, also answers to what it has said."""
-        self._hub.execute("UPDATE incident_messages SET first = ? WHERE first = ?", (other, first))
-        self.update(first, ended_at=now, news_due=None)
+        self._hub.execute("UPDATE incident_messages SET group_id = ? WHERE group_id = ?", (other, group_id))
+        self.update(group_id, ended_at=now, notify_at=None)
 
     def agents_by_name(self) -> dict[str, Agent]:
         """Everybody, by name."""
@@ -231,20 +234,20 @@ class IncidentGroups:
 
 def _to_group(row: sqlite3.Row) -> IncidentGroup:
     return IncidentGroup(
-        group_id=row["first"],
+        group_id=row["group_id"],
         source=row["source"],
         name=row["name"],
-        is_storm=bool(row["is_flood"]),
+        is_storm=bool(row["is_storm"]),
         agents=tuple(json.loads(row["agents"])),
-        ack_timeout_seconds=row["act_seconds"],
+        ack_timeout_seconds=row["ack_timeout_seconds"],
         agent=row["agent"],
         step=row["step"],
         since=_to_seconds(row["since"]) or 0.0,
-        notified=tuple(json.loads(row["told"])),
-        notified_at=_to_seconds(row["told_at"]),
-        notify_at=_to_seconds(row["news_due"]),
-        people_notified=bool(row["people_told"]),
-        responded_by=row["acted_by"],
+        notified=tuple(json.loads(row["notified"])),
+        notified_at=_to_seconds(row["notified_at"]),
+        notify_at=_to_seconds(row["notify_at"]),
+        people_notified=bool(row["people_notified"]),
+        responded_by=row["responded_by"],
         is_resolved=row["ended_at"] is not None,
     )
 

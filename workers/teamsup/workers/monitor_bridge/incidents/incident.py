@@ -27,8 +27,8 @@ class Incident:
 
     id: int
     source: str
-    key: str
-    thing: str
+    fingerprint: str
+    subject: str
     severity: str
     title: str
     text: str
@@ -43,32 +43,32 @@ class Incident:
     ended_at: datetime | None
     acknowledged_by: str | None
     acknowledged_at: datetime | None
-    first: int
+    group_id: int
     """The incident with which its conversation began."""
-    muted_by: int | None
+    inhibited_by: int | None
     group: str = ""
     agent: str | None = None
     """Who has it."""
     step: str = "new"
     since: datetime | None = None
     """How far it has been escalated, and when that was."""
-    acted_by: str | None = None
-    acted_at: datetime | None = None
+    responded_by: str | None = None
+    responded_at: datetime | None = None
     """Who has acknowledged, answered or reported since it was told last; with that the escalation rests."""
     stale_at: datetime | None = None
     """When we noticed that its source does not repeat it."""
 
     @property
     def conversation(self) -> str:
-        return group_conversation_id(self.first)
+        return group_conversation_id(self.group_id)
 
     @property
     def is_open(self) -> bool:
         return self.state != RESOLVED
 
 
-def group_conversation_id(first: int) -> str:
-    return f"incident:{first}"
+def group_conversation_id(group_id: int) -> str:
+    return f"incident:{group_id}"
 
 
 def worst_severity(severities: Iterable[str]) -> str:
@@ -89,73 +89,78 @@ def get_incident(hub: MessageHub, number: int) -> Incident:
     return found[0]
 
 
-def latest_incident(hub: MessageHub, source: str, key: str) -> Incident | None:
-    """The newest incident of that key."""
-    found = _select(hub, "i.source = ? AND i.key = ? ORDER BY i.id DESC LIMIT 1", source, key)
+def latest_incident(hub: MessageHub, source: str, fingerprint: str) -> Incident | None:
+    """The newest incident of that fingerprint."""
+    found = _select(hub, "i.source = ? AND i.fingerprint = ? ORDER BY i.id DESC LIMIT 1", source, fingerprint)
     return found[0] if found else None
 
 
-def open_about(hub: MessageHub, source: str, thing: str) -> list[Incident]:
+def open_about(hub: MessageHub, source: str, subject: str) -> list[Incident]:
     """What is open about a thing."""
-    return _select(hub, "i.source = ? AND i.thing = ? AND i.thing <> '' AND i.state <> 'resolved'", source, thing)
+    return _select(hub, "i.source = ? AND i.subject = ? AND i.subject <> '' AND i.state <> 'resolved'", source, subject)
 
 
-def open_in_group(hub: MessageHub, first: int) -> list[Incident]:
+def open_in_group(hub: MessageHub, group_id: int) -> list[Incident]:
     """What is open in a conversation, the worst first."""
-    found = _select(hub, "i.first = ? AND i.state <> 'resolved' ORDER BY i.id", first)
+    found = _select(hub, "i.group_id = ? AND i.state <> 'resolved' ORDER BY i.id", group_id)
     return sorted(found, key=lambda incident: severity_rank(incident.severity))
 
 
-def select_to_notify(hub: MessageHub, first: int, most: int) -> tuple[list[Incident], int]:
+def select_to_notify(hub: MessageHub, group_id: int, most: int) -> tuple[list[Incident], int]:
     """The worst of what is open in a conversation, and how many more there are: of what nobody takes care of yet and
     nothing worse mutes, or of all where that leaves none."""
-    untold = "state = 'firing' AND muted_by IS NULL"
+    untold = "state = 'firing' AND inhibited_by IS NULL"
     (row,) = hub.query(
-        f"SELECT count(*) AS count, total({untold}) AS untold FROM incidents WHERE first = ? AND state <> 'resolved'",  # noqa: S608
-        (first,),
+        f"SELECT count(*) AS count, total({untold}) AS untold FROM incidents"  # noqa: S608
+        " WHERE group_id = ? AND state <> 'resolved'",
+        (group_id,),
     )
     wanted, count = (untold, int(row["untold"])) if row["untold"] else ("state <> 'resolved'", int(row["count"]))
     worst_first = "CASE severity WHEN 'critical' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, id"
-    numbers = f"SELECT id FROM incidents WHERE first = ? AND {wanted} ORDER BY {worst_first} LIMIT ?"  # noqa: S608
-    found = _select(hub, f"i.id IN ({numbers}) ORDER BY i.id", first, most)
+    numbers = f"SELECT id FROM incidents WHERE group_id = ? AND {wanted} ORDER BY {worst_first} LIMIT ?"  # noqa: S608
+    found = _select(hub, f"i.id IN ({numbers}) ORDER BY i.id", group_id, most)
     return sorted(found, key=lambda incident: severity_rank(incident.severity)), max(0, count - most)
 
 
-def is_group_resolved(hub: MessageHub, first: int) -> bool:
+def is_group_resolved(hub: MessageHub, group_id: int) -> bool:
     """Whether nothing is open in a conversation."""
-    return not hub.query("SELECT 1 FROM incidents WHERE first = ? AND state <> 'resolved' LIMIT 1", (first,))
+    return not hub.query("SELECT 1 FROM incidents WHERE group_id = ? AND state <> 'resolved' LIMIT 1", (group_id,))
 
 
-def has_open_critical(hub: MessageHub, first: int) -> bool:
+def has_open_critical(hub: MessageHub, group_id: int) -> bool:
     """Whether anything open in a conversation is critical."""
-    sql = "SELECT 1 FROM incidents WHERE first = ? AND severity = 'critical' AND state <> 'resolved' LIMIT 1"
-    return bool(hub.query(sql, (first,)))
+    sql = "SELECT 1 FROM incidents WHERE group_id = ? AND severity = 'critical' AND state <> 'resolved' LIMIT 1"
+    return bool(hub.query(sql, (group_id,)))
 
 
-def has_had_critical(hub: MessageHub, first: int) -> bool:
+def has_had_critical(hub: MessageHub, group_id: int) -> bool:
     """Whether anything in a conversation was or is critical."""
-    return bool(hub.query("SELECT 1 FROM incidents WHERE first = ? AND severity = 'critical' LIMIT 1", (first,)))
+    return bool(hub.query("SELECT 1 FROM incidents WHERE group_id = ? AND severity = 'critical' LIMIT 1", (group_id,)))
 
 
-def count_begun_since(hub: MessageHub, source: str, key: str, moment: str, most: int) -> int:
+def count_begun_since(hub: MessageHub, source: str, fingerprint: str, moment: str, most: int) -> int:
     """How often that problem has begun since then, as far as this."""
     (row,) = hub.query(
-        "SELECT count(*) FROM (SELECT first_seen FROM incidents WHERE source = ? AND key = ? ORDER BY id DESC LIMIT ?)"
+        "SELECT count(*) FROM (SELECT first_seen FROM incidents"
+        " WHERE source = ? AND fingerprint = ? ORDER BY id DESC LIMIT ?)"
         " WHERE first_seen > ?",
-        (source, key, most, moment),
+        (source, fingerprint, most, moment),
     )
     return int(row[0])
 
 
-def needs_response(hub: MessageHub, first: int, but: str = "") -> bool:
+def needs_response(hub: MessageHub, group_id: int, but: str = "") -> bool:
     """Whether nobody takes care of something in a conversation that nothing worse mutes, of another severity."""
-    sql = "SELECT 1 FROM incidents WHERE first = ? AND state = 'firing' AND muted_by IS NULL AND severity <> ? LIMIT 1"
-    return bool(hub.query(sql, (first, but)))
+    sql = (
+        "SELECT 1 FROM incidents"
+        " WHERE group_id = ? AND state = 'firing' AND inhibited_by IS NULL AND severity <> ? LIMIT 1"
+    )
+    return bool(hub.query(sql, (group_id, but)))
 
 
-def resolved_in_group(hub: MessageHub, first: int) -> list[Incident]:
+def resolved_in_group(hub: MessageHub, group_id: int) -> list[Incident]:
     """What is over in a conversation."""
-    return _select(hub, "i.first = ? AND i.state = 'resolved' ORDER BY i.id LIMIT 1000", first)
+    return _select(hub, "i.group_id = ? AND i.state = 'resolved' ORDER BY i.id LIMIT 1000", group_id)
 
 
 def open_incidents(hub: MessageHub) -> list[Incident]:
@@ -183,8 +188,8 @@ def parse_number(word: str) -> int | None:
 
 def _select(hub: MessageHub, where: str, *values: object) -> list[Incident]:
     rows = hub.query(
-        "SELECT i.*, c.name, c.agent, c.step, c.since, c.acted_by, c.acted_at FROM incidents AS i"  # noqa: S608 - a condition of ours
-        f" LEFT JOIN incident_conversations AS c ON c.first = i.first WHERE {where}",
+        "SELECT i.*, c.name, c.agent, c.step, c.since, c.responded_by, c.responded_at FROM incidents AS i"  # noqa: S608 - a condition of ours
+        f" LEFT JOIN incident_groups AS c ON c.group_id = i.group_id WHERE {where}",
         values,
     )
     return [_to_incident(row) for row in rows]
@@ -194,8 +199,8 @@ def _to_incident(row: sqlite3.Row) -> Incident:
     return Incident(
         id=row["id"],
         source=row["source"],
-        key=row["key"],
-        thing=row["thing"],
+        fingerprint=row["fingerprint"],
+        subject=row["subject"],
         severity=row["severity"],
         title=row["title"],
         text=row["text"],
@@ -210,14 +215,14 @@ def _to_incident(row: sqlite3.Row) -> Incident:
         ended_at=parse_time(row["ended_at"]),
         acknowledged_by=row["acknowledged_by"],
         acknowledged_at=parse_time(row["acknowledged_at"]),
-        first=row["first"],
-        muted_by=row["muted_by"],
+        group_id=row["group_id"],
+        inhibited_by=row["inhibited_by"],
         group=row["name"] or "",
         agent=row["agent"],
         step=row["step"] or "new",
         since=parse_time(row["since"]),
-        acted_by=row["acted_by"],
-        acted_at=parse_time(row["acted_at"]),
+        responded_by=row["responded_by"],
+        responded_at=parse_time(row["responded_at"]),
         stale_at=parse_time(row["stale_at"]),
     )
 
@@ -231,7 +236,8 @@ def last_received_by_source(hub: MessageHub) -> dict[str, str]:
     """Return when each source has said something last, as far as that is kept; times as the hub has them."""
     rows = hub.query(
         "SELECT source, max(at) AS at FROM (SELECT source, last_seen AS at FROM incidents"
-        " UNION ALL SELECT source, seen_at FROM signs_of_life UNION ALL SELECT source, last_at FROM refused_payloads)"
+        " UNION ALL SELECT source, seen_at FROM source_heartbeats"
+        " UNION ALL SELECT source, last_at FROM rejected_payloads)"
         " GROUP BY source"
     )
     return {row["source"]: row["at"] for row in rows}

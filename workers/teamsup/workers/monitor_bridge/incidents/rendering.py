@@ -25,11 +25,11 @@ _NOTIFIED = {"told": "{agent}", "rung": "{agent} again", "people": "people", "co
 PRIORITY = {"critical": "urgent", "warning": "high", "info": "normal"}
 
 
-def render_for_agent(incidents: Sequence[Incident], why: str = "", *, is_flood: bool = False, more: int = 0) -> str:
+def render_for_agent(incidents: Sequence[Incident], why: str = "", *, is_storm: bool = False, more: int = 0) -> str:
     """What an agent is told of the open incidents of one conversation, the worst of them first."""
     body = _render_single(incidents[0]) if len(incidents) == 1 else _render_many(incidents)
-    head = _render_headline(incidents, is_flood=is_flood, more=more) + (f"; {why}" if why else "")
-    number = incidents[0].first
+    head = _render_headline(incidents, is_storm=is_storm, more=more) + (f"; {why}" if why else "")
+    number = incidents[0].group_id
     wanted = (
         "Somebody has sent it to see whether it arrives: nothing is wrong, and nothing has to be done."
         if incidents[0].is_test
@@ -42,15 +42,15 @@ def render_for_agent(incidents: Sequence[Incident], why: str = "", *, is_flood: 
     )
 
 
-def render_for_people(incidents: Sequence[Incident], why: str = "", *, is_flood: bool = False, more: int = 0) -> str:
+def render_for_people(incidents: Sequence[Incident], why: str = "", *, is_storm: bool = False, more: int = 0) -> str:
     """The same for people, who may be reading on a telephone."""
-    head = _render_headline(incidents, is_flood=is_flood, more=more)
+    head = _render_headline(incidents, is_storm=is_storm, more=more)
     parts = (
         (_render_title(incidents[0]), _defuse(_render_body(incidents[0])))
         if len(incidents) == 1
         else (_defuse(_render_many(incidents)),)
     )
-    care = "" if incidents[0].is_test else f"/ack {incidents[0].first} says that you take care of it."
+    care = "" if incidents[0].is_test else f"/ack {incidents[0].group_id} says that you take care of it."
     return "\n".join(part for part in (f"{why}. {head}:" if why else f"{head}:", *parts, care) if part)
 
 
@@ -137,7 +137,7 @@ def build_alert_facts(incidents: Sequence[Incident], *, severity: str = "", more
     return {
         "title": shown,
         "severity": severity or worst_severity(each.severity for each in incidents),
-        "incident": incidents[0].first,
+        "incident": incidents[0].group_id,
         "source": incidents[0].source,
     }
 
@@ -150,12 +150,12 @@ def render_incident(incident: Incident, now: datetime) -> str:
         "severity": incident.severity,
         "source": incident.source,
         "group": incident.group,
-        "thing": incident.thing,
+        "subject": incident.subject,
         "first seen": _format_time(incident.first_seen),
         "last seen": f"{_format_time(incident.last_seen)}, {_render_count(incident.count)}",
         "began": _format_time(incident.began_at),
         "ended": "" if incident.is_open else _format_time(incident.ended_at),
-        "muted by": "" if incident.muted_by is None else str(incident.muted_by),
+        "inhibited by": "" if incident.inhibited_by is None else str(incident.inhibited_by),
         "told": _render_actor(_NOTIFIED.get(incident.step, "").format(agent=incident.agent), incident.since),
         "link": incident.link,
         "labels": render_labels(incident.labels),
@@ -177,13 +177,12 @@ def _describe_response(incident: Incident, now: datetime) -> str:
         return f"acknowledged by {sanitize(incident.acknowledged_by or '')} {since} ago"
     if not incident.is_open and incident.ended_at is not None:
         return f"resolved {format_duration((now - incident.ended_at).total_seconds())} ago"
-    if incident.muted_by is not None and incident.is_open:
+    if incident.inhibited_by is not None and incident.is_open:
         return "muted"
-    acted_at, began = incident.acted_at, incident.first_seen
-    if acted_at is not None and (began is None or began <= acted_at):  # and not before this joined
-        return (
-            f"answered by {sanitize(incident.acted_by or '')} {format_duration((now - acted_at).total_seconds())} ago"
-        )
+    responded_at, began = incident.responded_at, incident.first_seen
+    if responded_at is not None and (began is None or began <= responded_at):  # and not before this joined
+        age = format_duration((now - responded_at).total_seconds())
+        return f"answered by {sanitize(incident.responded_by or '')} {age} ago"
     return incident.state
 
 
@@ -225,17 +224,17 @@ def render_labels(given: Mapping[str, str]) -> str:
     return ", ".join(pairs) + (f" and {more} more" if more > 0 else "")
 
 
-def _render_headline(incidents: Sequence[Incident], *, is_flood: bool, more: int) -> str:
+def _render_headline(incidents: Sequence[Incident], *, is_storm: bool, more: int) -> str:
     first = incidents[0]
     test = "test alert, " if all(each.is_test for each in incidents) else ""
     if len(incidents) == 1:
         return f"Incident {first.id}, {test}{first.severity}, from {first.source}"
     counts = Counter(each.severity for each in incidents)
     listed = ", ".join(f"{counts[severity]} {severity}" for severity in sorted(counts, key=severity_rank))
-    kind = "a flood of " if is_flood else ""
+    kind = "a flood of " if is_storm else ""
     worst_of_all = f"the worst {len(incidents)}: " if more else ""
     many = f"{kind}{len(incidents) + more} alerts ({worst_of_all}{listed})"
-    return f"Incident {first.first}, {test}{many} from {first.source}"
+    return f"Incident {first.group_id}, {test}{many} from {first.source}"
 
 
 def _render_single(incident: Incident) -> str:

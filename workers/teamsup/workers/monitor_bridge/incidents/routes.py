@@ -50,18 +50,22 @@ class AlertRoutes:
         about = alert.labels.get(AGENT_LABEL, "") if alert.source == "team" else ""
         if route := self.routes.get(alert.route or ""):
             agents = [name.strip().lower() for name in route.agents]
-            return EscalationChain(_exclude(agents, about), route.act_seconds or self.section.act_seconds)
+            return EscalationChain(
+                _exclude(agents, about), route.ack_timeout_seconds or self.section.ack_timeout_seconds
+            )
         default = [_DEFAULT_AGENTS.get(self.kinds.get(alert.source, ""), ""), _FALLBACK_AGENT]
         agents = [name for name in default if name in known]
         recipient = self.section.recipient.strip().lower()
-        return EscalationChain(_exclude([*agents, recipient], about), self.section.act_seconds)
+        return EscalationChain(_exclude([*agents, recipient], about), self.section.ack_timeout_seconds)
 
     @property
     def slow_pattern_note(self) -> str:
         """What a person should mend of the patterns."""
         if not self.matcher.slow_pattern:
             return ""
-        return f"the match {self.matcher.slow_pattern!r} of [alert.NAME] takes too long, so it does not always count"
+        return (
+            f"the match {self.matcher.slow_pattern!r} of [alert_route.NAME] takes too long, so it does not always count"
+        )
 
 
 def _matches(route: AlertRouteSection, alert: Alert, search: PatternSearch) -> bool:

@@ -82,7 +82,7 @@ class PayloadReceiver:
     def rejected_note(self) -> str:
         """Name the sources whose payloads cannot all be read, for people; empty: none."""
         names = ", ".join(sorted(self._rejected_at.keys() & self._kinds.keys()))
-        return f"some payloads of {names} could not be read: teamsup alerts refused" if names else ""
+        return f"some payloads of {names} could not be read: teamsup alerts rejected" if names else ""
 
     async def receive(self, request: WebhookRequest, sent: body.RequestBody) -> IngestOutcome:
         """Store the alerts of a payload, and keep what cannot be read. Raises StoreError or QueueFull."""
@@ -200,7 +200,7 @@ def _unreadable_alert(name: str, reason: str = "") -> Alert:
     """Return the alert that a source's payloads cannot be read, which may hide any other problem; without a reason,
     its end."""
     title = f"Some payloads of {name} could not be read" if reason else f"All payloads of {name} can be read again"
-    text = f"{reason} What it was: teamsup alerts refused" if reason else ""
+    text = f"{reason} What it was: teamsup alerts rejected" if reason else ""
     return Alert(name, "refused", bool(reason), title, text=text, subject="refused", reuses_fingerprint=True)
 
 

@@ -65,14 +65,14 @@ def insert_rejected(hub: MessageHub, source: str, rejected: Sequence[NewRejected
     with hub.transaction():
         for row in rows:
             hub.execute(
-                "INSERT INTO refused_payloads (source, digest, reason, payload, bytes, first_at, last_at)"
+                "INSERT INTO rejected_payloads (source, digest, reason, payload, bytes, first_at, last_at)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (source, digest)"
                 " DO UPDATE SET times = times + 1, reason = excluded.reason, last_at = excluded.last_at",
                 row,
             )
         hub.execute(
-            "DELETE FROM refused_payloads WHERE source = ? AND id NOT IN"
-            " (SELECT id FROM refused_payloads WHERE source = ? ORDER BY last_at DESC, id DESC LIMIT ?)",
+            "DELETE FROM rejected_payloads WHERE source = ? AND id NOT IN"
+            " (SELECT id FROM rejected_payloads WHERE source = ? ORDER BY last_at DESC, id DESC LIMIT ?)",
             (source, source, MAX_PER_SOURCE),
         )
 
@@ -86,7 +86,7 @@ def get_rejected(hub: MessageHub, number: int) -> RejectedPayload:
     """The payload of that number. Raises UnknownPayload."""
     found = _select(hub, "id = ?", number)
     if not found:
-        raise UnknownPayload(f"No payload {number} is kept. List them with: teamsup alerts refused")
+        raise UnknownPayload(f"No payload {number} is kept. List them with: teamsup alerts rejected")
     return found[0]
 
 
@@ -113,7 +113,7 @@ def render_payload(payload: RejectedPayload, now: datetime) -> str:
 
 
 def _select(hub: MessageHub, where: str, *values: object) -> list[RejectedPayload]:
-    rows = hub.query(f"SELECT * FROM refused_payloads WHERE {where} ORDER BY last_at DESC, id DESC", values)  # noqa: S608 - a condition of ours
+    rows = hub.query(f"SELECT * FROM rejected_payloads WHERE {where} ORDER BY last_at DESC, id DESC", values)  # noqa: S608 - a condition of ours
     return [
         RejectedPayload(
             id=row["id"],

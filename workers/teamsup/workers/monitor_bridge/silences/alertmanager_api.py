@@ -89,7 +89,7 @@ def compare_firing(
     What never was seen there may only have another form there. Pure."""
     known = {fingerprint for fingerprint, _ in fires if fingerprint}
     present = {frozenset(labels.items()) for _, labels in fires}
-    here = {each.id for each in incidents if each.key in known or frozenset(each.labels.items()) in present}
+    here = {each.id for each in incidents if each.fingerprint in known or frozenset(each.labels.items()) in present}
     return here, [each for each in incidents if each.id in seen and each.id not in here]
 
 

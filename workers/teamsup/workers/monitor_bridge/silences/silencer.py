@@ -124,7 +124,7 @@ class Silencer:
     def _candidates(self, name: str) -> tuple[list[Incident], list[Incident], list[Incident]]:
         """What may be over without a word; what should have been repeated by now; what was not seen there yet."""
         found = self._open_incidents(name)
-        rows = self._hub.query("SELECT id FROM incidents WHERE seen_there = 1 AND state <> 'resolved'")
+        rows = self._hub.query("SELECT id FROM incidents WHERE seen_at_source = 1 AND state <> 'resolved'")
         seen = {row["id"] for row in rows}
         acknowledged = [each for each in found if each.state == incident.ACKNOWLEDGED]
         return acknowledged, self._staleness.find_overdue(found), [each for each in found if each.id not in seen]
@@ -138,7 +138,7 @@ class Silencer:
         now = format_time(self._staleness.now)
         with self._hub.transaction():
             for number in here & new:
-                self._hub.execute("UPDATE incidents SET seen_there = 1 WHERE id = ?", (number,))
+                self._hub.execute("UPDATE incidents SET seen_at_source = 1 WHERE id = ?", (number,))
             for number in here & {each.id for each in overdue}:
                 self._hub.execute("UPDATE incidents SET last_seen = ?, stale_at = NULL WHERE id = ?", (now, number))
         return over
@@ -148,7 +148,9 @@ class Silencer:
         is_new = started is not None and (datetime.now(UTC) - started).total_seconds() < _STARTUP_SECONDS
         known = [each for each in over if not (is_new and started and started > _last_known_firing(each))]
         if known:
-            self._incidents.ingest(name, [Alert(name, each.key, is_firing=False, title=each.title) for each in known])
+            self._incidents.ingest(
+                name, [Alert(name, each.fingerprint, is_firing=False, title=each.title) for each in known]
+            )
 
     async def _expire_silences(self, name: str, source: SourceSection) -> None:
         """What is over is not to be silent when it comes back."""
@@ -175,7 +177,7 @@ class Silencer:
 
     def _report_failure(self, failed: Sequence[Incident], why: str) -> None:
         with self._hub.transaction():
-            if (conversation := self._incidents.groups.get(failed[0].first)) is not None:
+            if (conversation := self._incidents.groups.get(failed[0].group_id)) is not None:
                 text = rendering.render_silence_failure(failed, why)
                 self._incidents.groups.send(conversation, USER_COMM, text, "silence")
 

@@ -98,25 +98,25 @@ def parse_spec(message: Message, people: Mapping[str, Collection[str]] | None = 
     """What that message asks for; ``people`` are those whom the agent may mean by a name. Raises CallerError: a
     sentence for the agent."""
     options = _parse_options(message.metadata)
-    fallback = message.metadata.get("default")
-    if fallback is not None:
+    default = message.metadata.get("default")
+    if default is not None:
         if message.expires_at is None:
             raise CallerError("A default needs a deadline: say expires_in, in seconds.")
-        if not isinstance(fallback, str) or not fallback.strip():
+        if not isinstance(default, str) or not default.strip():
             raise CallerError("The default must be a text.")
-        chosen = _match_option(options, fallback) if options else fallback.strip()
+        chosen = _match_option(options, default) if options else default.strip()
         if chosen is None:
-            raise CallerError(f"The default {quote(fallback)} is not one of the options.")
-        fallback = chosen
+            raise CallerError(f"The default {quote(default)} is not one of the options.")
+        default = chosen
     denies = message.metadata.get("default_denies", False)
     if not isinstance(denies, bool):
         raise CallerError("default_denies must be true or false.")
-    if denies and fallback is None:
+    if denies and default is None:
         raise CallerError("default_denies needs a default.")
     deciders = _parse_deciders(message.metadata, people or {})
     if message.sender in deciders:
         raise CallerError("Nobody decides what they have asked themselves. Name others as deciders.")
-    return DecisionSpec(options, deciders, fallback, denies)
+    return DecisionSpec(options, deciders, default, denies)
 
 
 def evaluate(

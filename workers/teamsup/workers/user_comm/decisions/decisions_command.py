@@ -92,7 +92,7 @@ def _answer(team: Team, arguments: argparse.Namespace) -> None:
     )
     if told.message_type == "error":
         raise DecisionRejected(told.content, str(told.metadata.get("refused")))
-    about = {key: value for key, value in told.metadata.items() if key != "from"}
+    about = {key: value for key, value in told.metadata.items() if key != "author_name"}
     print(json.dumps(about, ensure_ascii=False) if arguments.json else sanitize(told.content))
 
 

@@ -69,7 +69,7 @@ class DecisionService:
             asked = parse_spec(message, people)
         except CallerError as error:
             return Reply(str(error), "error")
-        decision = self._table.insert(message, asked, everywhere=question is None)
+        decision = self._table.insert(message, asked, is_public=question is None)
         ends_as = self._next_action(decision, time.time()).final_state
         if decision.state == "open" and ends_as is not None:
             # As when we were down meanwhile.
@@ -115,12 +115,14 @@ class DecisionService:
         """Return the decision that this line of a person answers: it replies to one on Discord, or it is the number or
         the words of an option of one that was shown to them here, or a number that is none."""
         line, written = split_context(message)[0], message.created_at or datetime.now(UTC)
-        replied_to = self._table.get(self._table.decision_shown_by(str(message.metadata.get("answers") or "")) or 0)
+        replied_to = self._table.get(
+            self._table.decision_shown_by(str(message.metadata.get("replied_message") or "")) or 0
+        )
         if replied_to is not None and is_answerable(replied_to, written):
             return replied_to.number
         shown = self._table.shown_in(message.sender, message.conversation_id, (written - GRACE_PERIOD).timestamp())
         decision = match_answer(line, shown, written)
-        if decision is None and not message.metadata.get("answers"):
+        if decision is None and not message.metadata.get("replied_message"):
             decision = find_mistyped(line, shown, person_of(message), self._rules.gateway.deciders)
         return None if decision is None else decision.number
 
@@ -235,7 +237,7 @@ class DecisionService:
             text, kind = (
                 (words.render_outcome(ended), "error") if ended.answer is None else (ended.answer, DECISION_ANSWER)
             )
-            self._notify_asker(ended, text, kind, {"from": name} if name else {})
+            self._notify_asker(ended, text, kind, {"author_name": name} if name else {})
         self._send_outcome(ended, but=None if by is None else by.sender)
         return ended
 

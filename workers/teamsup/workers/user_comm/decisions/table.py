@@ -17,7 +17,7 @@ _SELECT = """
       ON m.id = d.question
 """
 _FIRST_SEEN = """
-    SELECT p.place, min(d.done_at) AS moment FROM decision_places AS p JOIN deliveries AS d ON d.message = p.message
+    SELECT p.place, min(d.done_at) AS moment FROM decision_messages AS p JOIN deliveries AS d ON d.message = p.message
       WHERE p.question = ? AND d.state = 'done' AND coalesce(d.outcome, '') NOT LIKE 'refused%'
         AND d.outcome IS NOT 'not for Discord' GROUP BY p.place
 """
@@ -29,10 +29,10 @@ _UNREAD_BEFORE_DEADLINE = """
 # A thread that the gateway has made is a conversation of its own. CROSS JOIN begins with the decisions, of which there
 # are fewer than places.
 _SHOWN_IN = """
-    SELECT p.question FROM decisions AS o CROSS JOIN decision_places AS p ON p.question = o.question
+    SELECT p.question FROM decisions AS o CROSS JOIN decision_messages AS p ON p.question = o.question
       JOIN messages AS m ON m.id = p.message JOIN deliveries AS d ON d.message = p.message
       WHERE (o.state = 'open' OR o.decided_at >= :since) AND p.place = :place AND d.read_at IS NOT NULL
-        AND (:place <> 'gateway' OR m.conversation_id = :conversation OR EXISTS (SELECT 1 FROM discord_pieces AS x
+        AND (:place <> 'gateway' OR m.conversation_id = :conversation OR EXISTS (SELECT 1 FROM discord_chunks AS x
           WHERE x.message = p.message AND 'discord:' || x.channel = :conversation))
       GROUP BY p.question ORDER BY max(p.message) DESC
 """
@@ -60,13 +60,13 @@ class DecisionTable:
         """What is to be decided of that."""
         return self._select("WHERE m.reply_to = ? AND d.state = 'open'", message_id)
 
-    def insert(self, message: Message, asked: DecisionSpec, *, everywhere: bool) -> Decision:
+    def insert(self, message: Message, asked: DecisionSpec, *, is_public: bool) -> Decision:
         """Asked by that message, which may be known already."""
         deadline = None if message.expires_at is None else format_time(message.expires_at.timestamp())
         options = json.dumps(asked.options, ensure_ascii=False)
         self._hub.execute(
-            "INSERT OR IGNORE INTO decisions (question, asked_by, options, deciders, fallback, denies, deadline,"
-            " everywhere) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR IGNORE INTO decisions (question, asked_by, options, deciders, default_answer, default_denies,"
+            " deadline, is_public) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 message.id,
                 message.sender,
@@ -75,7 +75,7 @@ class DecisionTable:
                 asked.default,
                 asked.default_denies,
                 deadline,
-                everywhere,
+                is_public,
             ),
         )
         return self._select("WHERE d.question = ?", message.id)[0]
@@ -85,12 +85,13 @@ class DecisionTable:
     ) -> Decision:
         """What has become of it, and by whom."""
         self._hub.execute(
-            "UPDATE decisions SET state = ?, answer = ?, person = ?, decided_by = ?, decided_at = ? WHERE question = ?",
+            "UPDATE decisions SET state = ?, answer = ?, decided_by_id = ?, decided_by = ?, decided_at = ?"
+            " WHERE question = ?",
             (state, answer, person, name, format_time(now), number),
         )
         # From now on it is the agent again for which somebody waits.
         self._hub.execute(
-            "UPDATE relays SET begun_at = ?, reminded_at = NULL WHERE message IN"
+            "UPDATE relays SET waiting_since = ?, reminded_at = NULL WHERE message IN"
             " (SELECT r.id FROM messages AS q JOIN messages AS r ON r.message_id = q.reply_to WHERE q.id = ?)",
             (format_time(now), number),
         )
@@ -101,16 +102,16 @@ class DecisionTable:
 
     def add_showing(self, number: int, message: Message, place: str) -> None:
         """That message shows it there."""
-        self._hub.execute("INSERT INTO decision_places VALUES (?, ?, ?)", (message.id, number, place))
+        self._hub.execute("INSERT INTO decision_messages VALUES (?, ?, ?)", (message.id, number, place))
 
     def showings(self, number: int) -> list[tuple[Message, str]]:
         """The messages that show it, the last first, and where."""
-        sql = "SELECT message, place FROM decision_places WHERE question = ? ORDER BY message DESC"
+        sql = "SELECT message, place FROM decision_messages WHERE question = ? ORDER BY message DESC"
         return [(self._hub.message(f"#{row[0]}"), row[1]) for row in self._hub.query(sql, (number,))]
 
     def recipients_of(self, number: int) -> set[str]:
         """Where it is shown."""
-        return {row[0] for row in self._hub.query("SELECT place FROM decision_places WHERE question = ?", (number,))}
+        return {row[0] for row in self._hub.query("SELECT place FROM decision_messages WHERE question = ?", (number,))}
 
     def first_shown_at(self, decision: Decision) -> datetime | None:
         """Return when it first reached anybody who may decide it; None while it has not."""
@@ -135,7 +136,7 @@ class DecisionTable:
         """The number of the decision that this message shows, or asks for."""
         rows = self._hub.query(
             "SELECT coalesce(p.question, d.question) FROM messages AS m"
-            " LEFT JOIN decision_places AS p ON p.message = m.id LEFT JOIN decisions AS d ON d.question = m.id"
+            " LEFT JOIN decision_messages AS p ON p.message = m.id LEFT JOIN decisions AS d ON d.question = m.id"
             " WHERE m.message_id = ?",
             (message_id,),
         )
@@ -166,12 +167,17 @@ def _to_decision(row: sqlite3.Row) -> Decision:
         row["content"],
         row["priority"] if row["priority"] in PRIORITIES else "normal",
         parse_time(row["created_at"]) or datetime.now(UTC),
-        DecisionSpec(_parse_texts(row["options"]), _parse_texts(row["deciders"]), row["fallback"], row["denies"] == 1),
+        DecisionSpec(
+            _parse_texts(row["options"]),
+            _parse_texts(row["deciders"]),
+            row["default_answer"],
+            row["default_denies"] == 1,
+        ),
         parse_time(row["deadline"]),
-        bool(row["everywhere"]),
+        bool(row["is_public"]),
         row["state"],
         row["answer"],
-        row["person"],
+        row["decided_by_id"],
         row["decided_by"],
         parse_time(row["decided_at"]),
         parse_time(row["reminded_at"]),

@@ -58,7 +58,7 @@ class _OpenRelay:
 
     @property
     def is_reported(self) -> bool:
-        return str(self.row["told"]) == self.action.sentence
+        return str(self.row["last_progress"]) == self.action.sentence
 
     @property
     def needs_action(self) -> bool:
@@ -158,7 +158,7 @@ class FollowUp:
     def _reset_waiting(self, now: datetime) -> None:
         """The clock was set back: nobody would hear of what is open until it has caught up."""
         at = format_time(now.timestamp())
-        self._hub.execute("UPDATE relays SET begun_at = ? WHERE begun_at > ?", (at, at))
+        self._hub.execute("UPDATE relays SET waiting_since = ? WHERE waiting_since > ?", (at, at))
 
     def _poll_in(self, seconds: float) -> None:
         self._next_poll_at = min(self._next_poll_at, time.monotonic() + seconds)
@@ -190,7 +190,7 @@ class FollowUp:
             if relay.action.remind:
                 at = format_time(time.time())
                 self._relays.send_reminder(self._hub.message(f"#{relay.number}"), question)
-            sql = "UPDATE relays SET told = ?, reminded_at = ? WHERE message = ?"
+            sql = "UPDATE relays SET last_progress = ?, reminded_at = ? WHERE message = ?"
             self._hub.execute(sql, (relay.action.sentence, at, relay.number))
         self._send_progress(question, [relay for relay in relays if not relay.action.give_up])
 
@@ -208,7 +208,7 @@ class FollowUp:
 
 
 def _waiting_since(row: sqlite3.Row, now: datetime) -> datetime:
-    return parse_time(row["begun_at"]) or now
+    return parse_time(row["waiting_since"]) or now
 
 
 def _status_of(row: sqlite3.Row, agent: Agent, now: datetime) -> RequestStatus:

@@ -159,7 +159,7 @@ class Forwarder:
         """Whom to ask, the agent or its stand-in, and what the person should know of that."""
         if agent.is_present(now):
             return agent, []
-        name = {key.lower(): other for key, other in self._rules.section.stand_ins.items()}.get(agent.name)
+        name = {key.lower(): other for key, other in self._rules.section.fallback_agents.items()}.get(agent.name)
         other = self._hub.find_agent(name) if name and name.lower() != self._hub.agent else None
         if other is not None and other.is_present(now):
             return other, [f"{describe_absence(agent, now)}; I ask {other.name} instead."]

@@ -42,7 +42,7 @@ class ProgressTimeouts:
 
     @classmethod
     def from_section(cls, section: UserCommSection, unread: float) -> "ProgressTimeouts":
-        return cls(unread, section.remind_seconds, section.give_up_seconds)
+        return cls(unread, section.remind_seconds, section.answer_timeout_seconds)
 
 
 @dataclass(frozen=True)

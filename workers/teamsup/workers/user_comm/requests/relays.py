@@ -19,7 +19,7 @@ from ..people import name_of, person_of, shorten, split_context, truncate_to_lim
 from .progress import describe_report
 
 QUESTION_KEY = "question"
-QUESTION_REF_KEY = "about"
+QUESTION_REF_KEY = "question_ref"
 """The same in what else we tell an agent of a question: who replies to that answers the question."""
 _IS_WITHDRAWN = """
     SELECT 1 FROM messages AS m JOIN messages AS said
@@ -66,10 +66,10 @@ class Relays:
         """Pass a question on. ``context`` is what the gateway has added to the person's words."""
         root = self.original_of(question).id
         metadata: dict[str, Any] = {
-            "from": name_of(question),
+            "author_name": name_of(question),
             "person": person_of(question),
             QUESTION_KEY: question.message_id,
-            "words": len(words),
+            "body_length": len(words),
         }
         if question.sender == GATEWAY:
             metadata["origin"] = "Discord"
@@ -85,19 +85,21 @@ class Relays:
         )
         self._hub.execute("DELETE FROM relays WHERE question = ? AND agent = ?", (root, agent.name))
         self._hub.execute(
-            "INSERT INTO relays (message, question, conversation, person, agent, begun_at) VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO relays (message, question, conversation, person, agent, waiting_since)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
             (relay.id, root, question.conversation_id, person_of(question), agent.name, format_time(time.time())),
         )
         return relay
 
-    def set_last_progress(self, relay: Message, told: str) -> None:
+    def set_last_progress(self, relay: Message, progress: str) -> None:
         """What the person was told of it last."""
-        self._hub.execute("UPDATE relays SET told = ? WHERE message = ?", (told, relay.id))
+        self._hub.execute("UPDATE relays SET last_progress = ? WHERE message = ?", (progress, relay.id))
 
     def record_report(self, question: Message, report: Message) -> None:
         """The person knows it now, and from now on waits anew."""
         self._hub.execute(
-            "UPDATE relays SET told = ?, begun_at = ?, reminded_at = NULL WHERE question = ? AND agent = ?",
+            "UPDATE relays SET last_progress = ?, waiting_since = ?, reminded_at = NULL"
+            " WHERE question = ? AND agent = ?",
             (
                 describe_report(report.sender, report.content),
                 format_time(time.time()),
@@ -112,7 +114,7 @@ class Relays:
         self._hub.send(
             relay.recipient or self._hub.agent,
             f'{name_of(question)} still waits for your answer to #{relay.id}: "{words}"',
-            metadata={key: value for key, value in relay.metadata.items() if key not in ("words", "quotes")},
+            metadata={key: value for key, value in relay.metadata.items() if key not in ("body_length", "quotes")},
             conversation_id=relay.conversation_id,
             reply_to=relay.message_id,
         )

@@ -4,7 +4,7 @@ import logging
 import os
 
 from teamsup.config.loader import Config, load_file
-from teamsup.config.sections import GatewaySection, RouteSection, UserCommSection
+from teamsup.config.sections import GatewaySection, MessageRouteSection, UserCommSection
 from teamsup.hub import MessageHub, NotConfigured
 
 from ...protocol import GATEWAY
@@ -86,4 +86,4 @@ class LiveRules:
 
 def _read_rules(settings: Config) -> RoutingRules:
     section = settings.section("user_comm", UserCommSection)
-    return RoutingRules(section, tuple(settings.sections_of("route", RouteSection).values()))
+    return RoutingRules(section, tuple(settings.sections_of("message_route", MessageRouteSection).values()))

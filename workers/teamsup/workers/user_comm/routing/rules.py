@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from teamsup.config.people_protocol import PEOPLE_COMMANDS, USER_COMM, find_command
-from teamsup.config.sections import RouteSection, UserCommSection
+from teamsup.config.sections import MessageRouteSection, UserCommSection
 from teamsup.hub import Agent
 from teamsup.hub.validation import list_names
 
@@ -61,12 +61,12 @@ class RoutingRules:
     """What teamsup.toml says of it."""
 
     section: UserCommSection = field(default_factory=UserCommSection)
-    routes: Sequence[RouteSection] = ()
+    routes: Sequence[MessageRouteSection] = ()
 
     @property
     def agents(self) -> set[str]:
         """Everybody to whom a rule may lead, folded."""
-        named = [self.section.default_agent, *self.section.stand_ins.values(), *self.section.aliases.values()]
+        named = [self.section.default_agent, *self.section.fallback_agents.values(), *self.section.aliases.values()]
         named += [agent for route in self.routes for agent in route.agents]
         return {name.strip().lower() for name in named if name}
 

@@ -5,7 +5,7 @@ from .healthchecks import parse_ping
 from .payload import JsonObject, as_object, parse_each, parse_severity, sanitize_line, sanitize_text
 from .webhook import InvalidPayload, ParsedAlerts, WebhookRequest
 
-_KNOWN_KEYS = "title, status, severity, text, key, group, thing, labels, link, at, sign_of_life, test"
+_KNOWN_KEYS = "title, status, severity, text, key, group, thing, labels, link, at, heartbeat, test"
 _RESOLVED_STATUSES = ("resolved", "ok", "up")
 
 
@@ -31,8 +31,10 @@ def _text_to_alert(source: str, text: str) -> Alert:
 
 
 def _to_alert(source: str, entry: JsonObject) -> Alert | SourceHeartbeat:
-    if sign := entry.line("sign_of_life"):
-        return SourceHeartbeat(source, sign, sign, entry.time("at"))
+    if "sign_of_life" in entry.entries:
+        raise InvalidPayload('"sign_of_life" is called "heartbeat" now.')
+    if name := entry.line("heartbeat"):
+        return SourceHeartbeat(source, name, name, entry.time("at"))
     title = entry.line("title") or _fallback_title(entry)
     identity = entry.raw_text("key").strip() or title
     return Alert(
