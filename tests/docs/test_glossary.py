@@ -51,8 +51,10 @@ def _names_below(package: Path) -> Iterator[str]:
         yield from (
             node.name for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.ClassDef)
         )
-    for path in package.rglob("*.sql"):
-        yield from re.findall(r'CREATE (?:VIRTUAL )?TABLE (?:IF NOT EXISTS )?"?(\w+)', path.read_text("utf-8"))
+    scripts = "".join(path.read_text("utf-8") for path in package.rglob("*.sql"))
+    new_names = dict(re.findall(r"ALTER TABLE (\w+) RENAME TO (\w+)", scripts))
+    made = re.findall(r'CREATE (?:VIRTUAL )?TABLE (?:IF NOT EXISTS )?"?(\w+)', scripts)
+    yield from (new_names.get(name, name) for name in made)
 
 
 def words_of(name: str) -> list[str]:

@@ -202,7 +202,7 @@ def test_the_last_three_copies_are_kept(old_team: Team) -> None:
 
 def test_nothing_is_changed_without_room_for_a_copy(old_team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
     full = os.statvfs_result((4096, 4096, 1000, 10, 10, 0, 0, 0, 0, 255))
-    monkeypatch.setattr("teamsup.hub.engines.sqlite.migration_copy.os.statvfs", lambda _: full)
+    monkeypatch.setattr("teamsup.hub.engines.sqlite.migration_backup.os.statvfs", lambda _: full)
 
     with pytest.raises(StoreFull, match=r"MiB of free space; the disk has 0 MiB\. Nothing was changed"):
         MessageHub(old_team)

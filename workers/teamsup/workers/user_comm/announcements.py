@@ -46,8 +46,8 @@ class Announcer:
                     metadata=forwarded_metadata(news),
                     message_id=_announcement_id(news.id) if has_buttons else None,
                 )
-            if GATEWAY in people and isinstance(settled := news.metadata.get(CLOSE_BUTTONS), Mapping):
-                self._disable_buttons(settled, news.conversation_id)
+            if GATEWAY in people and isinstance(closing := news.metadata.get(CLOSE_BUTTONS), Mapping):
+                self._disable_buttons(closing, news.conversation_id)
         return Done(f"passed on to {len(people)}")
 
     def _disable_buttons(self, closing: Mapping[str, Any], conversation: str | None) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ...errors import SchemaTooNew
 from ..maintenance_progress import ReportProgress, announce_maintenance
-from .migration_copy import keep_copy
+from .migration_backup import keep_copy
 
 _SCHEMA_SCRIPTS = (
     "1-messages-and-deliveries.sql",
