@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP = PIP_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip
 
 .DEFAULT_GOAL := help
-.PHONY: help start demo test slow check bench soak size pictures clean
+.PHONY: help start demo test slow check bench soak size coverage pictures clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf 'make %-8s %s\n' "$$name" "$$text"; done
@@ -55,14 +55,17 @@ pictures: .venv/dev ## draw the pictures of README and docs again
 	$(BIN)/python docs/record_demo.py
 	$(BIN)/python docs/draw_architecture.py
 
-size: ## lines of code a package, and the largest modules
-	@for package in hub supervisor workers tests; do \
-	  printf '%-11s %6d lines in %d modules\n' $$package \
-	    $$(git ls-files -z "$$package/*.py" | xargs -0 cat | wc -l) $$(git ls-files "$$package/*.py" | wc -l); done
-	@git ls-files -z 'hub/*.py' 'supervisor/*.py' 'workers/*.py' | xargs -0 wc -l | sort -rn | sed -n '2,11p'
+size: .venv/dev ## lines of code a package, and the largest modules
+	@$(BIN)/python -m benchmarks.size
+
+coverage: .venv/dev .venv/mcp-v1/made ## show which lines the tests run, also in the processes that they start
+	$(BIN)/coverage erase
+	-$(BIN)/coverage run -m pytest -n 4 --dist worksteal -m 'not slow'
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 clean: ## remove .venv and everything generated
-	rm -rf .venv dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv dist .mypy_cache .pytest_cache .ruff_cache .coverage .coverage.*
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/runtime: pyproject.toml constraints.txt

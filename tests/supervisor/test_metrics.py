@@ -4,14 +4,16 @@ import http.client
 import os
 import socket
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from helpers.support import eventually
-from teamsup.hub import MessageHub, Team
+from teamsup.hub import Agent, MessageHub, Stats, Team
 from teamsup.supervisor import metrics
-from teamsup.supervisor.metrics import MetricsServer
-from teamsup.supervisor.state_file import TeamState
+from teamsup.supervisor.metrics import MetricsServer, render_metrics
+from teamsup.supervisor.state_file import TeamState, WorkerState
 
 
 def free_port() -> int:
@@ -27,6 +29,24 @@ def port(team: Team) -> Iterator[int]:
         server = MetricsServer(port, hub, lambda: TeamState(1, 0.0, ()))
         yield port
         server.close()
+
+
+def test_prometheus_reads_the_figures_also_of_an_agent_with_an_odd_name() -> None:
+    name = 'a "quoted" \\ name\nof two lines'
+    agent = Agent(name, "agent", "online", datetime.fromtimestamp(990, UTC), {}, unread=3)
+    worker = WorkerState("own", "RUNNING", 7, 900.0, 2, "", None, ())
+    stats = Stats(5, 6, {"dead": 4}, None, 0, 0)
+
+    text = render_metrics(TeamState(1, 900.0, (worker,)), [agent], stats, 1000.0)
+
+    samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+    values = {(sample.name, *sample.labels.values()): sample.value for sample in samples}
+    assert values["teamsup_worker_up", "own"] == 1
+    assert values["teamsup_worker_restarts_total", "own"] == 2
+    assert values["teamsup_heartbeat_age_seconds", name] == 10
+    assert values["teamsup_unread", name] == 3
+    assert values["teamsup_deliveries", "dead"] == 4
+    assert values["teamsup_supervisor_start_time_seconds",] == 900
 
 
 def status(port: int, **headers: str) -> int:

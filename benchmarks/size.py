@@ -1,0 +1,73 @@
+"""How large each package is, and which modules are the largest: `make size`."""
+
+import ast
+import io
+import tokenize
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from teamsup.terminal.formatting import format_table
+
+ROOT = Path(__file__).parents[1]
+LARGEST = 10
+_NOT_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
+
+
+def count_code(source: str) -> int:
+    """Return how many lines hold code: not those that are empty, a comment or a docstring."""
+    tree = ast.parse(source)
+    strings = {
+        node.value.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+    }
+    lines: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        is_docstring = token.type == tokenize.STRING and token.start[0] in strings
+        if token.type not in _NOT_CODE and not is_docstring:
+            lines.update(range(token.start[0], token.end[0] + 1))
+    return len(lines)
+
+
+def package_of(path: Path) -> str:
+    """Return the package of a module: ``hub/config``, ``workers/gateway``, ``tests``."""
+    parts = path.relative_to(ROOT).parts
+    if parts[1] != "teamsup":
+        return parts[0]
+    below = 3 if parts[2] == parts[0] == "workers" and len(parts) > 4 else 2
+    return f"{parts[0]}/{parts[below]}"
+
+
+def modules() -> Iterator[Path]:
+    """Yield the modules of teamsup and of its tests."""
+    for root in ("hub", "supervisor", "workers", "tests"):
+        yield from sorted(path for path in (ROOT / root).rglob("*.py"))
+
+
+def main() -> None:
+    code: Counter[str] = Counter()
+    lines: Counter[str] = Counter()
+    count: Counter[str] = Counter()
+    largest = []
+    for path in modules():
+        source = path.read_text()
+        name, its_code, its_lines = package_of(path), count_code(source), source.count("\n")
+        totals = [] if name == "tests" else ["teamsup"]
+        for each in (name, *totals):
+            code[each] += its_code
+            lines[each] += its_lines
+            count[each] += 1
+        if totals:
+            largest.append((its_lines, its_code, str(path.relative_to(ROOT))))
+    order = [*(name for name in lines if name not in ("teamsup", "tests")), "teamsup", "tests"]
+    rows = [(name, f"{code[name]:,}", f"{lines[name]:,}", str(count[name])) for name in order]
+    print("\n".join(format_table([("PACKAGE", "CODE", "LINES", "MODULES"), *rows])))
+    found = [
+        (path, f"{its_code:,}", f"{its_lines:,}") for its_lines, its_code, path in sorted(largest)[: -LARGEST - 1 : -1]
+    ]
+    print("\n" + "\n".join(format_table([("LARGEST", "CODE", "LINES"), *found])))
+
+
+if __name__ == "__main__":
+    main()
