@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from helpers.support import eventually
 from teamsup.hub import Agent, MessageHub, Stats, Team
@@ -32,6 +31,7 @@ def port(team: Team) -> Iterator[int]:
 
 
 def test_prometheus_reads_the_figures_also_of_an_agent_with_an_odd_name() -> None:
+    parser = pytest.importorskip("prometheus_client.parser")
     name = 'a "quoted" \\ name\nof two lines'
     agent = Agent(name, "agent", "online", datetime.fromtimestamp(990, UTC), {}, unread=3)
     worker = WorkerState("own", "RUNNING", 7, 900.0, 2, "", None, ())
@@ -39,7 +39,7 @@ def test_prometheus_reads_the_figures_also_of_an_agent_with_an_odd_name() -> Non
 
     text = render_metrics(TeamState(1, 900.0, (worker,)), [agent], stats, 1000.0)
 
-    samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+    samples = [sample for family in parser.text_string_to_metric_families(text) for sample in family.samples]
     values = {(sample.name, *sample.labels.values()): sample.value for sample in samples}
     assert values["teamsup_worker_up", "own"] == 1
     assert values["teamsup_worker_restarts_total", "own"] == 2
