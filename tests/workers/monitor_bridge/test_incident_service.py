@@ -1,4 +1,4 @@
-"""How alerts become incidents: folded, grouped, muted, gathered, ended."""
+"""How alerts become incidents: folded, grouped, inhibited, gathered, ended."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -285,7 +285,7 @@ def test_other_things_are_not_muted(desk: IncidentHarness) -> None:
     assert len(desk.read("alert-manager")) == 4
 
 
-def flood(count: int) -> list[Alert]:
+def storm(count: int) -> list[Alert]:
     return [
         replace(
             FIRING,
@@ -297,42 +297,42 @@ def flood(count: int) -> list[Alert]:
     ]
 
 
-def test_a_flood_becomes_one_digest_with_counts(desk: IncidentHarness) -> None:
-    for alert in flood(500):
+def test_a_storm_becomes_one_digest_with_counts(desk: IncidentHarness) -> None:
+    for alert in storm(500):
         desk.ingest(alert)
     desk.advance(5)
 
     (message,) = desk.read("alert-manager")
-    assert "a flood of 500 alerts (1 critical, 499 warning)" in message.content
+    assert "a storm of 500 alerts (1 critical, 499 warning)" in message.content
     assert "times)" in message.content
     assert message.priority == "urgent"
     assert len(message.content) < 3000
     assert len(desk.open) == 500
 
-    desk.ingest(*(resolved(alert) for alert in flood(500)))
+    desk.ingest(*(resolved(alert) for alert in storm(500)))
     (message,) = desk.read("alert-manager")
     assert "Resolved" in message.content
 
 
 def test_also_when_it_comes_in_one_piece(desk: IncidentHarness) -> None:
-    desk.ingest(*flood(500))
+    desk.ingest(*storm(500))
     desk.advance(5)
     (message,) = desk.read("alert-manager")
-    assert "a flood of 500 alerts" in message.content
+    assert "a storm of 500 alerts" in message.content
 
 
-def test_what_was_read_before_the_flood_stays_what_it_is(desk: IncidentHarness) -> None:
+def test_what_was_read_before_the_storm_stays_what_it_is(desk: IncidentHarness) -> None:
     desk.ingest(replace(FIRING, fingerprint="before"))
     (before,) = desk.read("alert-manager")
-    desk.ingest(*flood(100))
+    desk.ingest(*storm(100))
     desk.advance(5)
     (message,) = desk.read("alert-manager")
-    assert "a flood of 100 alerts" in message.content
+    assert "a storm of 100 alerts" in message.content
     assert message.conversation_id != before.conversation_id
 
 
-def test_a_flood_that_goes_on_is_not_told_every_time(desk: IncidentHarness) -> None:
-    desk.ingest(*flood(100))
+def test_a_storm_that_goes_on_is_not_told_every_time(desk: IncidentHarness) -> None:
+    desk.ingest(*storm(100))
     desk.advance(5)
     desk.read("alert-manager")
     for number in range(100, 200):
@@ -341,7 +341,7 @@ def test_a_flood_that_goes_on_is_not_told_every_time(desk: IncidentHarness) -> N
     assert desk.read("alert-manager") == []
     desk.advance(60)
     (message,) = desk.read("alert-manager")
-    assert "a flood of 200 alerts" in message.content
+    assert "a storm of 200 alerts" in message.content
 
 
 def test_what_others_wrote_stays_in_its_frame(desk: IncidentHarness) -> None:

@@ -63,7 +63,7 @@ class Acknowledgements:
                 (message.reply_to,),
             )
             if rows:
-                # What was told singly may have become part of a flood since.
+                # What was told singly may have become part of a storm since.
                 return int(rows[0]["group_id"])
         match = _GROUP_CONVERSATION.fullmatch(message.conversation_id or "")
         group_id = None if match is None else int(match[1])

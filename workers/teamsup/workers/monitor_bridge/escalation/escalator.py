@@ -152,7 +152,7 @@ class Escalator:
     def _state_of(self, conversation: IncidentGroup, agents: Mapping[str, Agent]) -> EscalationState:
         moment = datetime.fromtimestamp(self._clock(), UTC)
         known = {name: agent.is_present(moment) for name, agent in agents.items()}
-        # What waits to be told with more, such as a flood, is no news yet.
+        # What waits to be told with more, such as a storm, is no news yet.
         gathers = conversation.step == "new" and conversation.notify_at is not None
         return EscalationState(
             conversation.step,

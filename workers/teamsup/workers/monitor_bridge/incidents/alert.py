@@ -22,7 +22,7 @@ class Alert:
     group: str = ""
     """Alerts of one group are one conversation; by default each is its own."""
     subject: str = ""
-    """What is wrong with what, without the severity: a critical alert mutes the warning about the same."""
+    """What is wrong with what, without the severity: a critical alert inhibits the warning about the same."""
     labels: Mapping[str, str] = field(default_factory=dict)
     link: str = ""
     occurred_at: datetime | None = None

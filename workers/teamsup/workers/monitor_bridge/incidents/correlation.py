@@ -1,4 +1,4 @@
-"""Alerts become incidents: first news at once, repeats folded, groups and floods as one, the worse mutes the lesser."""
+"""Alerts become incidents: first news at once, repeats folded, groups and storms as one, lesser ones inhibited."""
 
 import json
 from collections.abc import Collection
@@ -14,7 +14,7 @@ from .incident import FIRING, RESOLVED, Incident
 from .routes import AlertRoutes, EscalationChain
 
 _GROUP_INTERVAL_SECONDS = 60.0  # between two messages that tell what has joined
-_STORM_WAIT_SECONDS = 5.0  # how long a flood is gathered before it is told
+_STORM_WAIT_SECONDS = 5.0  # how long a storm is gathered before it is told
 _STORM_WINDOW_SECONDS = 60.0
 _FLAP_COUNT, _FLAP_WINDOW_SECONDS = 6, 3600.0  # how often and in which time counts for what comes and goes
 _REORDER_SECONDS = 20.0  # in which news may overtake each other
@@ -163,7 +163,7 @@ class Correlator:
         return int(rows[0][0]) >= limit
 
     def _merge_into_storm(self, storm: int, way: EscalationChain) -> None:
-        """What the flood began with belongs to it, as far as nobody has read it yet."""
+        """What the storm began with belongs to it, as far as nobody has read it yet."""
         rows = self._hub.query(
             "SELECT group_id FROM incident_groups WHERE source = ? AND is_storm = 0 AND ended_at IS NULL"
             " AND agents = ? AND responded_at IS NULL AND since > ?",
@@ -176,7 +176,7 @@ class Correlator:
             self._groups.merge_into(row["group_id"], storm, self.now)
 
     def _inhibit(self, alert: Alert, number: int) -> None:
-        """What is critical mutes the lesser of the same thing, which go on in its conversation."""
+        """What is critical inhibits the lesser of the same thing, which go on in its conversation."""
         if alert.severity != "critical":
             return
         (row,) = self._hub.query("SELECT group_id FROM incidents WHERE id = ?", (number,))
@@ -208,7 +208,7 @@ class Correlator:
         self.maybe_resolved[found.group_id] = None
 
     def _uninhibit(self, found: Incident) -> None:
-        """What this one has muted is news now."""
+        """What this one has inhibited is news now."""
         if self._hub.execute("UPDATE incidents SET inhibited_by = NULL WHERE inhibited_by = ?", (found.id,)):
             self._schedule_notification(found.group_id, self.now)
 

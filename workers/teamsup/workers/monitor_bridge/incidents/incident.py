@@ -108,7 +108,7 @@ def open_in_group(hub: MessageHub, group_id: int) -> list[Incident]:
 
 def select_to_notify(hub: MessageHub, group_id: int, most: int) -> tuple[list[Incident], int]:
     """The worst of what is open in a conversation, and how many more there are: of what nobody takes care of yet and
-    nothing worse mutes, or of all where that leaves none."""
+    nothing worse inhibits, or of all where that leaves none."""
     untold = "state = 'firing' AND inhibited_by IS NULL"
     (row,) = hub.query(
         f"SELECT count(*) AS count, total({untold}) AS untold FROM incidents"  # noqa: S608
@@ -150,7 +150,7 @@ def count_begun_since(hub: MessageHub, source: str, fingerprint: str, moment: st
 
 
 def needs_response(hub: MessageHub, group_id: int, but: str = "") -> bool:
-    """Whether nobody takes care of something in a conversation that nothing worse mutes, of another severity."""
+    """Whether nobody takes care of something in a conversation that nothing worse inhibits, of another severity."""
     sql = (
         "SELECT 1 FROM incidents"
         " WHERE group_id = ? AND state = 'firing' AND inhibited_by IS NULL AND severity <> ? LIMIT 1"

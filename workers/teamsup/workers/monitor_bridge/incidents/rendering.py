@@ -178,7 +178,7 @@ def _describe_response(incident: Incident, now: datetime) -> str:
     if not incident.is_open and incident.ended_at is not None:
         return f"resolved {format_duration((now - incident.ended_at).total_seconds())} ago"
     if incident.inhibited_by is not None and incident.is_open:
-        return "muted"
+        return "inhibited"
     responded_at, began = incident.responded_at, incident.first_seen
     if responded_at is not None and (began is None or began <= responded_at):  # and not before this joined
         age = format_duration((now - responded_at).total_seconds())
@@ -231,7 +231,7 @@ def _render_headline(incidents: Sequence[Incident], *, is_storm: bool, more: int
         return f"Incident {first.id}, {test}{first.severity}, from {first.source}"
     counts = Counter(each.severity for each in incidents)
     listed = ", ".join(f"{counts[severity]} {severity}" for severity in sorted(counts, key=severity_rank))
-    kind = "a flood of " if is_storm else ""
+    kind = "a storm of " if is_storm else ""
     worst_of_all = f"the worst {len(incidents)}: " if more else ""
     many = f"{kind}{len(incidents) + more} alerts ({worst_of_all}{listed})"
     return f"Incident {first.group_id}, {test}{many} from {first.source}"
