@@ -14,10 +14,8 @@ from fake_discord import FakeDiscord
 from helpers.gateway_process import ALLOW_ANN, read_messages, running_gateway, wait_until_connected
 from teamsup.hub import MessageHub, Team
 from teamsup.workers.attached_files import remove_orphaned_files
-from teamsup.workers.gateway.access.policy import Author
 from teamsup.workers.gateway.inbound import attachments
-from teamsup.workers.gateway.inbound.attachments import sanitize_file_name
-from teamsup.workers.gateway.message import Attachment, InboundMessage
+from teamsup.workers.gateway.message import Attachment, Author, InboundMessage
 
 Join = Callable[..., MessageHub]
 
@@ -30,32 +28,6 @@ async def serve(handler: Callable[[web.Request], Awaitable[web.StreamResponse]])
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     yield f"http://127.0.0.1:{runner.addresses[0][1]}"
     await runner.cleanup()
-
-
-@pytest.mark.parametrize(
-    ("name", "safe"),
-    [
-        ("report.pdf", "report.pdf"),
-        ("Bericht für März.pdf", "Bericht_für_März.pdf"),
-        ("../../.ssh/authorized_keys", "_.._.ssh_authorized_keys"),
-        (".bashrc", "bashrc"),
-        ("..", "file"),
-        ("", "file"),
-        ("a\nb\0c.txt", "a_b_c.txt"),
-        ("-rf", "rf"),
-    ],
-)
-def test_a_file_is_named_so_that_it_leads_nowhere_else(name: str, safe: str) -> None:
-    assert sanitize_file_name(name) == safe
-
-
-@pytest.mark.parametrize("name", ["x" * 300 + ".txt", "日" * 300 + ".txt", "." + "y" * 300, "a." + "z" * 300])
-def test_a_long_name_keeps_its_end_where_it_can(name: str) -> None:
-    safe = sanitize_file_name(name)
-
-    assert 0 < len(safe.encode()) <= 100
-    assert Path(safe).name == safe
-    assert safe.endswith(".txt") is name.endswith(".txt")
 
 
 def test_files_of_one_message_are_kept_apart(tmp_path: Path) -> None:

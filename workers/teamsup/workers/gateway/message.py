@@ -7,12 +7,25 @@ from typing import Any
 
 import discord
 
-from .access.policy import Author
 from .ids import created_at
-from .outbound.chunking import escape
+from .markup import escape
 
 _MAX_QUOTE = 300  # characters
 _LATE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who wrote, or pressed, and where: Discord's numbers."""
+
+    user: int
+    channel: int
+    guild: int | None = None
+    """None: a direct message."""
+    parent: int | None = None
+    """The channel of a thread."""
+    roles: frozenset[int] = frozenset()
+    is_bot: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ SAYING = f"POST /channels/{CHANNEL}/messages"
 
 
 def test_file_names_are_made_safe() -> None:
-    assert selection.sanitize_upload_name("/x/a b\n(1)é.txt") == "a_b_1_.txt"
-    assert selection.sanitize_upload_name("/x/..") == "file"
+    assert selection.file_name_of("/x/a b\n(1)é.txt") == "a_b_1_é.txt"
+    assert selection.file_name_of("/x/..") == "file"
 
 
 def test_an_answer_of_30000_characters_goes_as_a_file_with_its_beginning(team: Team, join: Join) -> None:

@@ -14,9 +14,9 @@ from teamsup.hub import MessageHub
 
 from ..connection.calls import DiscordCalls
 from ..ids import created_at
-from ..message import InboundMessage
+from ..message import Author, InboundMessage
 from .pairing import paired_user_ids, parse_code
-from .policy import Author, is_allowed
+from .policy import is_allowed
 from .rate_limit import RateLimiter
 from .unknown_users import ALREADY_PAIRED, UnknownUsers
 

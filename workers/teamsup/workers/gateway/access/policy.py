@@ -1,23 +1,10 @@
 """Who on Discord may write to the team, and who may decide. Pure."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from teamsup.config.sections import GatewaySection
 
-
-@dataclass(frozen=True, slots=True)
-class Author:
-    """Who wrote, or pressed, and where: Discord's numbers."""
-
-    user: int
-    channel: int
-    guild: int | None = None
-    """None: a direct message."""
-    parent: int | None = None
-    """The channel of a thread."""
-    roles: frozenset[int] = frozenset()
-    is_bot: bool = False
+from ..message import Author
 
 
 def is_allowed(section: GatewaySection, paired: Collection[int], author: Author) -> bool:

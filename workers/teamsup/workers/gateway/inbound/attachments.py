@@ -11,21 +11,11 @@ from pathlib import Path
 import aiohttp
 
 from ...attached_files import attachment_folder
+from ..markup import sanitize_file_name
 from ..message import Attachment, InboundMessage
 
 _DOWNLOAD_SECONDS = 30.0
-_MAX_NAME_BYTES = 100  # bytes
 _READ_BYTES = 1 << 16
-
-
-def sanitize_file_name(name: str) -> str:
-    """A file's name that leads nowhere else and hides nothing."""
-    kept = re.sub(r"[^\w.-]+", "_", name).lstrip(".-")
-    stem, dot, extension = kept.rpartition(".")
-    while len(kept.encode()) > _MAX_NAME_BYTES and stem:
-        stem = stem[:-1]
-        kept = stem + dot + extension
-    return kept.encode()[:_MAX_NAME_BYTES].decode(errors="ignore").lstrip(".-") or "file"
 
 
 async def download_attachments(heard: InboundMessage, team_folder: Path, most: int, log: logging.Logger) -> list[str]:

@@ -8,9 +8,10 @@ from discord.abc import Messageable
 
 from teamsup.config.sections import GatewaySection
 
-from ..access.policy import Author, could_allow
+from ..access.policy import could_allow
 from ..connection.calls import NotMessageable
 from ..ids import snowflake_at
+from ..message import Author
 from .channels import ChannelCursor, first_snowflake
 
 _MAX_RECHECKED_CHANNELS = 50

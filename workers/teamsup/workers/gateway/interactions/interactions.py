@@ -15,10 +15,11 @@ from teamsup.hub import CallerError, Message, MessageHub, StoreError, UnknownRec
 
 from ...protocol import COMMAND_TYPE
 from ..access.pairing import paired_user_ids
-from ..access.policy import Author, is_allowed
+from ..access.policy import is_allowed
 from ..access.rate_limit import RateLimiter
 from ..connection.client import EventListener
 from ..ids import conversation_id_of, message_id_of
+from ..message import Author
 from ..outbound.buttons import ButtonPress, parse_custom_id
 from .button_updates import ButtonUpdater
 from .command_replies import CommandReplies

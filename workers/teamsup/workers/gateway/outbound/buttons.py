@@ -12,7 +12,7 @@ from teamsup.hub import Message
 from teamsup.terminal.formatting import to_single_line
 
 from ...protocol import CLOSE_BUTTONS
-from .chunking import escape
+from ..markup import escape
 
 _MAX_BUTTONS, _MAX_LABEL, _MAX_CONTENT = 25, 80, 2000
 _CUSTOM_ID = re.compile(r"teamsup:(?P<message>\d{1,18}):(?P<command>c?)(?P<number>\d{1,2})", re.ASCII)

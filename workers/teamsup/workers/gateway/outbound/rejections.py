@@ -16,7 +16,7 @@ from ..rest_errors import Defer, Reject, Retry, classify
 from .attribution import attribute
 from .chunk_table import Chunk, NewChunk
 from .chunking import split
-from .files.selection import sanitize_upload_name
+from .files.selection import file_name_of
 from .kinds import is_for_home_channel, is_progress
 from .outcome import Outcome, Rejected, Replanned
 from .rejection_notices import NoticeRouter, RejectionNotice, is_rejection_notice
@@ -132,7 +132,7 @@ class RejectionHandler:
             return Retry(seconds)
         if step is RejectionAction.DROP_FILES and begun is not None:
             self._log.warning("message %s goes without its files: %s", message.message_id, refusal.reason)
-            names = [sanitize_upload_name(path) for path in begun.files if path]
+            names = [file_name_of(path) for path in begun.files if path]
             notes = (f"Discord did not take: {', '.join(names)}.",) if names else ()
             return await asyncio.to_thread(self.drop_files, message, begun, (), notes)
         self._log.error("message %s is refused by Discord: %s", message.message_id, refusal.reason)

@@ -1,10 +1,10 @@
 """Files that agents send: those that go with an answer, a sentence for each that does not, and their names."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ...markup import sanitize_file_name
 from .sendable_files import FileNotSendable, SendableFiles
 
 MAX_FILES = 10
@@ -58,7 +58,7 @@ def load_files(paths: list[str], sendable: SendableFiles, limit: int) -> LoadedF
     refused: list[tuple[str, str]] = []
     for path in paths:
         try:
-            files.append((sanitize_upload_name(path), sendable.read(path, limit)))
+            files.append((file_name_of(path), sendable.read(path, limit)))
         except FileNotSendable as error:
             refused.append((path, str(error)))
         else:
@@ -66,16 +66,16 @@ def load_files(paths: list[str], sendable: SendableFiles, limit: int) -> LoadedF
     return LoadedFiles(tuple(files), tuple(read), _describe_rejected(refused))
 
 
-def sanitize_upload_name(path: str) -> str:
-    """The file's own name, of characters that mean nothing anywhere."""
-    return re.sub(r"[^\w.+-]+", "_", Path(path).name, flags=re.ASCII).strip(".")[-100:] or "file"
+def file_name_of(path: str) -> str:
+    """Return the name under which a file of that path is sent."""
+    return sanitize_file_name(Path(path).name)
 
 
 def _describe_rejected(refused: Sequence[tuple[str, str]]) -> tuple[str, ...]:
     """A sentence for each reason; ``refused`` are paths and reasons."""
     names: dict[str, list[str]] = {}
     for path, why in refused:
-        names.setdefault(why, []).append(sanitize_upload_name(path))
+        names.setdefault(why, []).append(file_name_of(path))
     return tuple(
         f"{', '.join(of_them)} {'is' if len(of_them) == 1 else 'are'} not attached: {why}."
         for why, of_them in names.items()
