@@ -25,7 +25,7 @@ RunWorkers = Callable[[str], TeamsupCommand]
 def section(told: Path) -> str:
     script = f'(cat; echo "$TEAMSUP_SEVERITY, secret: $SECRET_OF_A_SOURCE") > {told}.part; mv {told}.part {told}'
     return (
-        f"[monitor-bridge]\nact_seconds = 1\ncommand = {json.dumps(['sh', '-c', script])}\n"
+        f"[monitor-bridge]\nack_timeout_seconds = 1\ncommand = {json.dumps(['sh', '-c', script])}\n"
         '[source.script]\nkind = "plain"\nsecret_variable = "SECRET_OF_A_SOURCE"\n'
     )
 

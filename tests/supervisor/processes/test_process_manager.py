@@ -162,7 +162,7 @@ def test_a_crash_loop_is_reported_with_its_last_lines_and_not_spun(
     run_workers: RunWorkers, teamsup: TeamsupCommand
 ) -> None:
     code = "for number in range(30): print('line', number)\nraise SystemExit(3)"
-    run_workers('[team]\nagents = ["lead"]\ntold_of_deaths = ["lead"]\n' + worker_section("loop", code))
+    run_workers('[team]\nagents = ["lead"]\nnotify_on_crash = ["lead"]\n' + worker_section("loop", code))
 
     loop = wait_for_state(teamsup, "loop", "BACKOFF")
     assert "exit code 3; next try in" in loop["note"]

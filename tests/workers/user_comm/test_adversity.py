@@ -190,7 +190,7 @@ def test_of_an_agent_that_was_retired_its_person_hears(ann: MessageHub, join: Jo
 def test_no_stand_in_is_user_comm_itself_nor_one_in_a_circle(
     ann: MessageHub, configure: Callable[..., None], user_comm: RunningUserComm
 ) -> None:
-    configure('default_agent = "lead"\nstand_ins = { lead = "user_comm", gcp = "oci", oci = "gcp" }\n')
+    configure('default_agent = "lead"\nfallback_agents = { lead = "user_comm", gcp = "oci", oci = "gcp" }\n')
     for name in ("lead", "gcp", "oci"):
         ann.enroll(name)
     ask(ann, "how is the load?")

@@ -183,7 +183,7 @@ def test_stop_takes_a_question_back_and_tells_the_agent_that_has_read_it(ann: Me
 def test_an_agent_that_does_not_answer_is_reminded_and_its_person_is_told(
     ann: MessageHub, join: Join, configure: Callable[..., None], user_comm: RunningUserComm
 ) -> None:
-    configure("remind_seconds = 1\ngive_up_seconds = 4\n")
+    configure("remind_seconds = 1\nanswer_timeout_seconds = 4\n")
     lead = join("lead")
     ask(ann, "@lead how is the load?")
     delivery = claim_next(lead)
