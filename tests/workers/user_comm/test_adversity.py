@@ -12,6 +12,7 @@ from helpers.support import eventually, run_foreign_sql
 from teamsup.hub import Agent, MessageHub, Team
 from teamsup.hub.models import Message
 from teamsup.workers.user_comm.conversations import Conversations
+from teamsup.workers.user_comm.decisions.table import DecisionTable
 from teamsup.workers.user_comm.requests.follow_up import FollowUp
 from teamsup.workers.user_comm.requests.forwarding import Forwarder
 from teamsup.workers.user_comm.requests.relays import Relays
@@ -307,7 +308,7 @@ def test_news_that_come_with_the_answer_do_not_follow_it(team: Team, ann: Messag
                 hub.acknowledge(answer)
                 super()._apply(*arguments)
 
-        following = Late(hub, requests, relays, rules, 60, logging.getLogger())
+        following = Late(hub, requests, relays, DecisionTable(hub), rules, 60, logging.getLogger())
         eventually(lambda: not following.poll(), "it is answered")
     assert [each.content for each in ann.peek()] == ["lead: calm"]
 

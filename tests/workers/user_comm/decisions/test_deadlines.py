@@ -13,6 +13,7 @@ from teamsup.config.loader import Config
 from teamsup.hub import MessageHub, Team
 from teamsup.hub.timestamps import parse_time
 from teamsup.workers.user_comm.decisions.service import DecisionService
+from teamsup.workers.user_comm.decisions.table import DecisionTable
 from teamsup.workers.user_comm.requests.relays import Relays
 from teamsup.workers.user_comm.user_comm_daemon import UserCommDaemon
 
@@ -52,7 +53,9 @@ def desk(team: Team) -> Iterator[MessageHub]:
 
 def deciding(user_comm: MessageHub) -> DecisionService:
     """What people decide, with the time in our hands."""
-    return DecisionService(user_comm, live_rules(user_comm), Relays(user_comm), logging.getLogger("none"))
+    return DecisionService(
+        user_comm, DecisionTable(user_comm), live_rules(user_comm), Relays(user_comm), logging.getLogger("none")
+    )
 
 
 def read_mailbox(user_comm: MessageHub) -> None:

@@ -56,7 +56,7 @@ class CommandHandler:
         match name:
             case "status":
                 pending = self._decisions.describe_pending()
-                return render_status(self._hub.agents(), self._open_counts(), pending, datetime.now(UTC))
+                return render_status(self._hub.agents(), self._relays.count_by_agent(), pending, datetime.now(UTC))
             case "agents":
                 return render_agents(self._hub.agents(), datetime.now(UTC))
             case "new":
@@ -77,14 +77,10 @@ class CommandHandler:
         names = ", ".join(withdrawn.agents)
         return f"Withdrawn from {names}." if names else "There is nothing of yours to stop here."
 
-    def _open_counts(self) -> Sequence[tuple[str, int]]:
-        """How many questions of people wait for each agent's answer."""
-        rows = self._hub.query("SELECT agent, count(*) FROM relays GROUP BY agent ORDER BY agent")
-        return [(row[0], row[1]) for row in rows]
-
     def _trace(self, wanted: str, message: Message) -> str:
         """Only of this conversation: what others talk about elsewhere is theirs."""
-        if (found := self._find_message(wanted) if wanted else self._last_open_question(message)) is None:
+        last = self._relays.last_question(person_of(message), message.conversation_id)
+        if (found := self._find_message(wanted) if wanted else last) is None:
             return "Nothing of yours is open here. Of another message: /trace ID"
         if found.conversation_id != message.conversation_id or not found.conversation_id:
             raise UnknownMessage(f"There is no message {shorten(wanted, 60)} in this conversation.")
@@ -103,13 +99,6 @@ class CommandHandler:
             return self._hub.message(wanted)
         except UnknownMessage:
             return Message(0, "", "", None, "")
-
-    def _last_open_question(self, message: Message) -> Message | None:
-        rows = self._hub.query(
-            "SELECT question FROM relays WHERE person = ? AND conversation IS ? ORDER BY message DESC LIMIT 1",
-            (person_of(message), message.conversation_id),
-        )
-        return self._hub.message(f"#{rows[0]['question']}") if rows else None
 
     def _history(self, wanted: str, message: Message) -> str:
         if wanted and not (wanted.isdecimal() and len(wanted) < 4 and 0 < int(wanted) <= _MAX_HISTORY):

@@ -35,6 +35,7 @@ from .classification import (
 from .commands import READING_COMMANDS, CommandHandler
 from .conversations import Conversations
 from .decisions.service import DecisionService
+from .decisions.table import DecisionTable
 from .outcome import Done, ErrorReply, Later, Outcome, Reply
 from .people import split_context
 from .requests.follow_up import FollowUp
@@ -58,10 +59,13 @@ class UserCommDaemon(Worker):
         self._matcher = PatternMatcher()
         self._conversations = Conversations(hub)
         self._relays = Relays(hub)
+        self._table = DecisionTable(hub)
         self._forwarder = Forwarder(hub, self._relays, self._conversations, self._rules)
-        self._decisions = DecisionService(hub, self._rules, self._relays, self.log)
+        self._decisions = DecisionService(hub, self._table, self._rules, self._relays, self.log)
         unread_seconds = settings.section("team", TeamSection).unread_seconds
-        self._follow_up = FollowUp(hub, self._forwarder, self._relays, self._rules, unread_seconds, self.log)
+        self._follow_up = FollowUp(
+            hub, self._forwarder, self._relays, self._table, self._rules, unread_seconds, self.log
+        )
         self._commands = CommandHandler(hub, self._relays, self._conversations, self._decisions)
         self._announcer = Announcer(hub, self._rules)
         self._follow_up_wanted = asyncio.Event()
@@ -151,7 +155,7 @@ class UserCommDaemon(Worker):
             replied=replied,
             question=question,
             is_withdrawn=self._relays.is_withdrawn(replied.message_id),
-            is_decision_outcome=question is None and self._decisions.is_outcome_message(replied.message_id),
+            is_decision_outcome=question is None and self._table.is_outcome_message(replied.message_id),
             decision=decision,
         )
 

@@ -53,9 +53,11 @@ class DecisionService:
     """Its verbs block, and raise the hub's errors. All but ``run_due`` are part of the transaction of whoever calls
     them."""
 
-    def __init__(self, hub: MessageHub, rules: LiveRules, relays: Relays, log: logging.Logger) -> None:
+    def __init__(
+        self, hub: MessageHub, table: DecisionTable, rules: LiveRules, relays: Relays, log: logging.Logger
+    ) -> None:
         self._hub = hub
-        self._table = DecisionTable(hub)
+        self._table = table
         self._rules = rules
         self._relays = relays
         self._log = log
@@ -125,12 +127,6 @@ class DecisionService:
         if decision is None and not message.metadata.get("replied_message"):
             decision = find_mistyped(line, shown, person_of(message), self._rules.gateway.deciders)
         return None if decision is None else decision.number
-
-    def is_outcome_message(self, message_id: str) -> bool:
-        """Return whether we have told an agent of its decision with that message."""
-        sql = "SELECT 1 FROM messages AS m JOIN messages AS q ON q.message_id = m.reply_to"
-        sql += " JOIN decisions AS d ON d.question = q.id WHERE m.message_id = ? AND m.sender = ?"
-        return bool(self._hub.query(sql, (message_id, self._hub.agent)))
 
     def answer_by_id(self, message: Message, text: str) -> Outcome:
         """Somebody writes "ID ANSWER"."""
@@ -232,7 +228,11 @@ class DecisionService:
         person, name = (None, None) if by is None else (canonical_person(person_of(by)), display_name_of(by))
         if state == "defaulted":
             answer = decision.spec.default
-        ended = self._table.close(decision.number, state, answer, person, name, time.time())
+        now = time.time()
+        ended = self._table.close(decision.number, state, answer, person, name, now)
+        asks = self._hub.message(decision.message_id)
+        if asks.reply_to is not None:
+            self._relays.restart_waiting(asks.reply_to, now)
         if state != "withdrawn":
             text, kind = (
                 (words.render_outcome(ended), "error") if ended.answer is None else (ended.answer, DECISION_ANSWER)
@@ -274,7 +274,6 @@ class DecisionService:
             metadata["options"] = list(decision.spec.options)
         if on_discord and (ping := decision.spec.deciders_on_discord):
             metadata["ping"] = list(ping)
-        is_there = self._hub.query("SELECT 1 FROM messages WHERE message_id = ?", (reply_to,))
         showing = self._hub.send(
             place,
             words.render_question(decision, datetime.now(UTC), on_discord=on_discord, again=again),
@@ -282,7 +281,7 @@ class DecisionService:
             priority=decision.priority,
             metadata=metadata,
             conversation_id=conversation,
-            reply_to=reply_to if is_there else None,
+            reply_to=reply_to if self._relays.find_message(reply_to) else None,
         )
         self._table.add_showing(decision.number, showing, place)
 

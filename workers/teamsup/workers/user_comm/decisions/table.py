@@ -89,12 +89,6 @@ class DecisionTable:
             " WHERE question = ?",
             (state, answer, person, name, format_time(now), number),
         )
-        # From now on it is the agent again for which somebody waits.
-        self._hub.execute(
-            "UPDATE relays SET waiting_since = ?, reminded_at = NULL WHERE message IN"
-            " (SELECT r.id FROM messages AS q JOIN messages AS r ON r.message_id = q.reply_to WHERE q.id = ?)",
-            (format_time(now), number),
-        )
         return self._select("WHERE d.question = ?", number)[0]
 
     def set_reminded(self, number: int, now: float) -> None:
@@ -131,6 +125,18 @@ class DecisionTable:
         values = {"place": place, "conversation": conversation, "since": format_time(since)}
         found = (self.get(row[0]) for row in self._hub.query(_SHOWN_IN, values))
         return [decision for decision in found if decision is not None]
+
+    def relays_in_doubt(self) -> set[int]:
+        """Return the relays whose agent has asked people to decide something first, and waits for them."""
+        sql = "SELECT r.id FROM decisions AS d JOIN messages AS q ON q.id = d.question"
+        sql += " JOIN messages AS r ON r.message_id = q.reply_to WHERE d.state = 'open'"
+        return {row[0] for row in self._hub.query(sql)}
+
+    def is_outcome_message(self, message_id: str) -> bool:
+        """Return whether we have told an agent of its decision with that message."""
+        sql = "SELECT 1 FROM messages AS m JOIN messages AS q ON q.message_id = m.reply_to"
+        sql += " JOIN decisions AS d ON d.question = q.id WHERE m.message_id = ? AND m.sender = ?"
+        return bool(self._hub.query(sql, (message_id, self._hub.agent)))
 
     def decision_shown_by(self, message_id: str) -> int | None:
         """The number of the decision that this message shows, or asks for."""

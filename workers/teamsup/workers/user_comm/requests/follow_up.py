@@ -2,31 +2,18 @@
 
 import itertools
 import logging
-import sqlite3
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from teamsup.hub import Agent, Message, MessageHub, StoreError
-from teamsup.hub.timestamps import format_time, parse_time
 
+from ..decisions.table import DecisionTable
 from ..routing.live_rules import LiveRules
 from .forwarding import PROGRESS_METADATA, Forwarder
 from .progress import NextAction, ProgressTimeouts, RequestStatus, decide_next_action, retired_agent, without_note
-from .relays import Relays
+from .relays import OpenRelay, Relays
 
-# An agent that has asked people to decide something first waits for them, and not they for it.
-_OPEN_RELAYS = """
-    SELECT r.*, d.state, d.offered_at IS NOT NULL AS is_offered, d.read_at IS NOT NULL AS is_read,
-        (SELECT m.content FROM messages AS asked JOIN messages AS m ON m.reply_to = asked.message_id
-          WHERE asked.id = r.message AND m.sender = r.agent AND m.message_type = 'status_report'
-          ORDER BY m.id DESC LIMIT 1) AS report
-      FROM relays AS r LEFT JOIN deliveries AS d ON d.message = r.message AND d.recipient = r.agent
-      WHERE NOT EXISTS (SELECT 1 FROM messages AS m JOIN messages AS q ON q.reply_to = m.message_id
-        JOIN decisions AS o ON o.question = q.id AND o.state = 'open' WHERE m.id = r.message)
-      ORDER BY r.question, r.message
-"""
-_LOST_STATES = ("dead", "expired", "cancelled")
 _MAX_POLL_SECONDS = 2.0
 """Between two looks while nothing is written: what only the clock brings about may come so much later."""
 
@@ -42,10 +29,10 @@ _AGE_DIVISOR = 30
 
 
 @dataclass(frozen=True, slots=True)
-class _OpenRelay:
-    """A relay that its agent has still to answer, and what is due."""
+class _FollowedRelay:
+    """An open relay, and what is due."""
 
-    row: sqlite3.Row
+    relay: OpenRelay
     action: NextAction
     sentence_without_note: str
     """How it stands, but for the agent's own note."""
@@ -53,12 +40,8 @@ class _OpenRelay:
     """Whether its agent went without reading it."""
 
     @property
-    def number(self) -> int:
-        return int(self.row["message"])
-
-    @property
     def is_reported(self) -> bool:
-        return str(self.row["last_progress"]) == self.action.sentence
+        return self.relay.last_progress == self.action.sentence
 
     @property
     def needs_action(self) -> bool:
@@ -81,6 +64,7 @@ class FollowUp:
         hub: MessageHub,
         forwarder: Forwarder,
         relays: Relays,
+        table: DecisionTable,
         rules: LiveRules,
         unread_seconds: float,
         log: logging.Logger,
@@ -88,6 +72,7 @@ class FollowUp:
         self._hub = hub
         self._forwarder = forwarder
         self._relays = relays
+        self._table = table
         self._rules = rules
         self._unread_seconds = unread_seconds
         self._log = log
@@ -104,13 +89,14 @@ class FollowUp:
             return True
         self._version, self._next_poll_at = version, time.monotonic() + _MAX_POLL_SECONDS
         self.failure = ""
-        rows = self._hub.query(_OPEN_RELAYS)
-        agents = {agent.name: agent for agent in self._hub.agents()} if rows else {}
-        still_open = {row["question"] for row in rows}
+        in_doubt = self._table.relays_in_doubt()
+        found = [relay for relay in self._relays.open_relays() if relay.number not in in_doubt]
+        agents = {agent.name: agent for agent in self._hub.agents()} if found else {}
+        still_open = {relay.question for relay in found}
         self._last_progress = {
             question: told for question, told in self._last_progress.items() if question in still_open
         }
-        for number, group in itertools.groupby(rows, key=lambda row: row["question"]):
+        for number, group in itertools.groupby(found, key=lambda relay: relay.question):
             try:
                 self._follow_question(list(group), agents)
             except StoreError:
@@ -119,46 +105,42 @@ class FollowUp:
                 # Whatever is wrong with one question, the others must not wait for it.
                 self._log.exception("cannot follow question #%s", number)
                 self.failure = f"Nobody hears how question #{number} goes: {type(error).__name__}. See the log."
-        return bool(rows)
+        return bool(found)
 
-    def _follow_question(self, rows: list[sqlite3.Row], agents: dict[str, Agent]) -> None:
+    def _follow_question(self, found: list[OpenRelay], agents: dict[str, Agent]) -> None:
         """One question, with all whom it was passed on to."""
         now = datetime.now(UTC)
-        begun = max(_waiting_since(row, now) for row in rows)
+        begun = max(relay.waiting_since or now for relay in found)
         if begun > now:
-            self._reset_waiting(now)
+            # Else people would hear of nothing until the clock has caught up.
+            self._relays.end_future_waiting(now.timestamp())
         early = self._rules.section.progress_seconds - (now - begun).total_seconds()
         if early > 0:
             self._poll_in(early)
             return
-        relays = [self._to_open_relay(row, agents, now) for row in rows if row["state"] not in (None, *_LOST_STATES)]
-        if any(self._forwarder.reassign(relay.number, now) for relay in relays if relay.is_abandoned):
+        relays = [self._follow(relay, agents, now) for relay in found if not relay.is_lost]
+        if any(self._forwarder.reassign(each.relay.number, now) for each in relays if each.is_abandoned):
             return  # to look again
-        question, steps = int(rows[0]["question"]), tuple(relay.sentence_without_note for relay in relays)
-        if len(relays) == len(rows) and not any(relay.needs_action for relay in relays):
+        question, steps = found[0].question, tuple(each.sentence_without_note for each in relays)
+        if len(relays) == len(found) and not any(each.needs_action for each in relays):
             if all(relay.is_reported for relay in relays):
                 return
             if (pause := self._seconds_to_wait(question, steps, (now - begun).total_seconds())) > 0:
                 self._poll_in(pause)
                 return
         with self._hub.transaction():
-            self._apply(rows, relays)
+            self._apply(found, relays)
         self._last_progress[question] = _LastProgress(steps, time.monotonic())
 
-    def _to_open_relay(self, row: sqlite3.Row, agents: dict[str, Agent], now: datetime) -> _OpenRelay:
-        agent = agents.get(row["agent"]) or retired_agent(row["agent"])
-        patience = ProgressTimeouts.from_section(self._rules.section, self._unread_seconds)
-        return _OpenRelay(
-            row,
-            decide_next_action(_status_of(row, agent, now), patience, now),
-            decide_next_action(_status_of(row, without_note(agent, now), now), patience, now).sentence,
-            is_abandoned=row["state"] == "ready" and not row["is_read"] and not agent.is_present(now),
+    def _follow(self, relay: OpenRelay, agents: dict[str, Agent], now: datetime) -> _FollowedRelay:
+        agent = agents.get(relay.agent) or retired_agent(relay.agent)
+        timeouts = ProgressTimeouts.from_section(self._rules.section, self._unread_seconds)
+        return _FollowedRelay(
+            relay,
+            decide_next_action(_status_of(relay, agent, now), timeouts, now),
+            decide_next_action(_status_of(relay, without_note(agent, now), now), timeouts, now).sentence,
+            is_abandoned=relay.state == "ready" and not relay.is_read and not agent.is_present(now),
         )
-
-    def _reset_waiting(self, now: datetime) -> None:
-        """The clock was set back: nobody would hear of what is open until it has caught up."""
-        at = format_time(now.timestamp())
-        self._hub.execute("UPDATE relays SET waiting_since = ? WHERE waiting_since > ?", (at, at))
 
     def _poll_in(self, seconds: float) -> None:
         self._next_poll_at = min(self._next_poll_at, time.monotonic() + seconds)
@@ -170,31 +152,28 @@ class FollowUp:
             return 0.0
         return told.sent_at + max(self._rules.section.progress_seconds, age / _AGE_DIVISOR) - time.monotonic()
 
-    def _apply(self, rows: list[sqlite3.Row], relays: list[_OpenRelay]) -> None:
-        """Told of a delivery that came to nothing is its sender by the hub, and through us its person."""
-        for row in rows:
-            if row["state"] is None or row["state"] in _LOST_STATES:
-                self._hub.execute("DELETE FROM relays WHERE message = ?", (row["message"],))
-        # The answer may have come since these rows were read.
-        relays = [relay for relay in relays if self._is_open(relay.number)]
-        if not relays:
+    def _apply(self, found: list[OpenRelay], followed: list[_FollowedRelay]) -> None:
+        """End what is lost: the hub tells us, and we tell the person. Remind, give up, and report what is new."""
+        for relay in found:
+            if relay.is_lost:
+                self._relays.delete(relay.number)
+        # The answer may have come since these were read.
+        followed = [each for each in followed if self._relays.is_open(each.relay.number)]
+        if not followed:
             return
-        question = self._hub.message(f"#{rows[0]['question']}")
-        for relay in relays:
-            if relay.action.give_up:
-                self._hub.execute("DELETE FROM relays WHERE message = ?", (relay.number,))
+        question = self._hub.message(f"#{found[0].question}")
+        for each in followed:
+            if each.action.give_up:
+                self._relays.delete(each.relay.number)
                 more = self._relays.pending_answers(question)
-                self._hub.answer(question, relay.action.sentence, message_type="error", metadata=more)
+                self._hub.answer(question, each.action.sentence, message_type="error", metadata=more)
                 continue
-            at = relay.row["reminded_at"]
-            if relay.action.remind:
-                at = format_time(time.time())
-                self._relays.send_reminder(self._hub.message(f"#{relay.number}"), question)
-            sql = "UPDATE relays SET last_progress = ?, reminded_at = ? WHERE message = ?"
-            self._hub.execute(sql, (relay.action.sentence, at, relay.number))
-        self._send_progress(question, [relay for relay in relays if not relay.action.give_up])
+            if each.action.remind:
+                self._relays.send_reminder(self._hub.message(f"#{each.relay.number}"), question)
+            self._relays.set_last_progress(each.relay.number, each.action.sentence)
+        self._send_progress(question, [each for each in followed if not each.action.give_up])
 
-    def _send_progress(self, question: Message, relays: list[_OpenRelay]) -> None:
+    def _send_progress(self, question: Message, relays: list[_FollowedRelay]) -> None:
         """What is new, in the place of what was told and has not been read."""
         if all(relay.is_reported for relay in relays):
             return
@@ -203,22 +182,15 @@ class FollowUp:
         news = "\n".join(dict.fromkeys(relay.action.sentence for relay in relays))
         self._hub.answer(question, news, message_type="status_report", metadata=PROGRESS_METADATA)
 
-    def _is_open(self, number: int) -> bool:
-        return bool(self._hub.query("SELECT 1 FROM relays WHERE message = ?", (number,)))
 
-
-def _waiting_since(row: sqlite3.Row, now: datetime) -> datetime:
-    return parse_time(row["waiting_since"]) or now
-
-
-def _status_of(row: sqlite3.Row, agent: Agent, now: datetime) -> RequestStatus:
+def _status_of(relay: OpenRelay, agent: Agent, now: datetime) -> RequestStatus:
     return RequestStatus(
         agent,
-        row["message"],
-        _waiting_since(row, now),
-        is_offered=bool(row["is_offered"]),
-        is_read=bool(row["is_read"]),
-        is_completed=row["state"] == "done",
-        is_reminded=row["reminded_at"] is not None,
-        report=row["report"] or "",
+        relay.number,
+        relay.waiting_since or now,
+        is_offered=relay.is_offered,
+        is_read=relay.is_read,
+        is_completed=relay.state == "done",
+        is_reminded=relay.is_reminded,
+        report=relay.report,
     )

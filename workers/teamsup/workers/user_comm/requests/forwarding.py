@@ -58,7 +58,7 @@ class Forwarder:
             relay = self._relays.send(asked, ask.text, question, context=context, history=history)
             if absent:
                 self._hub.mark_sender_notified((relay, asked.name))
-                self._relays.set_last_progress(relay, "\n".join(absent))
+                self._relays.set_last_progress(relay.id, "\n".join(absent))
         if ask.sticky:
             self._conversations.assign(question, [agent.name for agent in ask.agents if agent.kind == "agent"])
         return Reply("\n".join(news), "status_report", PROGRESS_METADATA) if news else Done("passed on")
@@ -125,9 +125,9 @@ class Forwarder:
                 return False
             words, context = split_context(relay)
             quotes = ConversationHistory(people=tuple(relay.metadata.get("quotes", ())))
-            self._relays.delete(relay)
+            self._relays.delete(relay.id)
             new = self._relays.send(other, words, question, context=context, history=quotes)
-            self._relays.set_last_progress(new, news[0])
+            self._relays.set_last_progress(new.id, news[0])
             self._hub.answer(question, news[0], message_type="status_report", metadata=PROGRESS_METADATA)
         return True
 
@@ -146,12 +146,15 @@ class Forwarder:
 
     def _limit_reached(self, question: Message) -> str | None:
         section = self._rules.section
-        for what, column, value, limit in (
-            ("You have", "person", person_of(question), section.open_per_person),
-            ("This conversation has", "conversation", question.conversation_id, section.open_per_conversation),
+        for what, count, limit in (
+            ("You have", self._relays.count_questions_of(person_of(question)), section.open_per_person),
+            (
+                "This conversation has",
+                self._relays.count_questions_in(question.conversation_id),
+                section.open_per_conversation,
+            ),
         ):
-            sql = f"SELECT count(DISTINCT question) FROM relays WHERE {column} = ?"  # noqa: S608
-            if self._hub.query(sql, (value,))[0][0] >= limit:
+            if count >= limit:
                 return f"{what} {limit} open questions; wait for an answer, or withdraw them with /stop."
         return None
 

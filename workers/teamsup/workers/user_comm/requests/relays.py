@@ -7,10 +7,11 @@ import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from teamsup.hub import Agent, Message, MessageHub, UnknownMessage
-from teamsup.hub.timestamps import format_time
+from teamsup.hub.timestamps import format_time, parse_time
 from teamsup.terminal.console import MORE_ANSWERS
 
 from ...protocol import DELETED_TYPE, GATEWAY
@@ -35,6 +36,41 @@ _WITHDRAWAL_TEXTS = {
     "deleted": "The person has deleted this message.",
     "stop": "The person has withdrawn this: stop.",
 }
+
+
+_SELECT_OPEN = """
+    SELECT r.*, d.state, d.offered_at IS NOT NULL AS is_offered, d.read_at IS NOT NULL AS is_read,
+        (SELECT m.content FROM messages AS asked JOIN messages AS m ON m.reply_to = asked.message_id
+          WHERE asked.id = r.message AND m.sender = r.agent AND m.message_type = 'status_report'
+          ORDER BY m.id DESC LIMIT 1) AS report
+      FROM relays AS r LEFT JOIN deliveries AS d ON d.message = r.message AND d.recipient = r.agent
+      ORDER BY r.question, r.message
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRelay:
+    """A question at one agent, which has not answered it yet."""
+
+    number: int
+    """The number of the message that the agent has."""
+    question: int
+    agent: str
+    waiting_since: datetime | None
+    last_progress: str
+    """What the person was told last."""
+    is_reminded: bool
+    state: str | None
+    """The state of its delivery; None: there is none any more."""
+    is_offered: bool
+    is_read: bool
+    report: str
+    """What the agent has reported last."""
+
+    @property
+    def is_lost(self) -> bool:
+        """Return whether the agent never gets it. The hub tells us so, and we tell the person."""
+        return self.state in (None, "dead", "expired", "cancelled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +127,64 @@ class Relays:
         )
         return relay
 
-    def set_last_progress(self, relay: Message, progress: str) -> None:
-        """What the person was told of it last."""
-        self._hub.execute("UPDATE relays SET last_progress = ? WHERE message = ?", (progress, relay.id))
+    def open_relays(self) -> list[OpenRelay]:
+        """Return all that is open, one question after another."""
+        return [
+            OpenRelay(
+                row["message"],
+                row["question"],
+                row["agent"],
+                parse_time(row["waiting_since"]),
+                str(row["last_progress"]),
+                row["reminded_at"] is not None,
+                row["state"],
+                bool(row["is_offered"]),
+                bool(row["is_read"]),
+                row["report"] or "",
+            )
+            for row in self._hub.query(_SELECT_OPEN)
+        ]
+
+    def is_open(self, number: int) -> bool:
+        return bool(self._hub.query("SELECT 1 FROM relays WHERE message = ?", (number,)))
+
+    def count_by_agent(self) -> list[tuple[str, int]]:
+        """Return how many questions wait for each agent."""
+        rows = self._hub.query("SELECT agent, count(*) FROM relays GROUP BY agent ORDER BY agent")
+        return [(row[0], row[1]) for row in rows]
+
+    def count_questions_of(self, person: str) -> int:
+        """Return how many questions of a person are open."""
+        sql = "SELECT count(DISTINCT question) FROM relays WHERE person = ?"
+        return int(self._hub.query(sql, (person,))[0][0])
+
+    def count_questions_in(self, conversation: str | None) -> int:
+        """Return how many questions of a conversation are open."""
+        sql = "SELECT count(DISTINCT question) FROM relays WHERE conversation = ?"
+        return int(self._hub.query(sql, (conversation,))[0][0])
+
+    def last_question(self, person: str, conversation: str | None) -> Message | None:
+        """Return the last open question of a person in a conversation."""
+        sql = "SELECT question FROM relays WHERE person = ? AND conversation IS ? ORDER BY message DESC LIMIT 1"
+        rows = self._hub.query(sql, (person, conversation))
+        return self._hub.message(f"#{rows[0]['question']}") if rows else None
+
+    def restart_waiting(self, relay: str, now: float) -> None:
+        """From now on the person waits for the agent again, and no more the agent for people."""
+        self._hub.execute(
+            "UPDATE relays SET waiting_since = ?, reminded_at = NULL"
+            " WHERE message IN (SELECT id FROM messages WHERE message_id = ?)",
+            (format_time(now), relay),
+        )
+
+    def end_future_waiting(self, now: float) -> None:
+        """After the clock was set back: let nothing wait since a time that is still to come."""
+        at = format_time(now)
+        self._hub.execute("UPDATE relays SET waiting_since = ? WHERE waiting_since > ?", (at, at))
+
+    def set_last_progress(self, number: int, progress: str) -> None:
+        """Note what the person was told of it last."""
+        self._hub.execute("UPDATE relays SET last_progress = ? WHERE message = ?", (progress, number))
 
     def record_report(self, question: Message, report: Message) -> None:
         """The person knows it now, and from now on waits anew."""
@@ -109,7 +200,9 @@ class Relays:
         )
 
     def send_reminder(self, relay: Message, question: Message) -> None:
-        """Ask the agent again. Its answer to this is one to the question too."""
+        """Ask the agent again. Its answer to this is an answer to the question too."""
+        sql = "UPDATE relays SET reminded_at = ? WHERE message = ?"
+        self._hub.execute(sql, (format_time(time.time()), relay.id))
         words = shorten(split_context(relay)[0], 200)
         self._hub.send(
             relay.recipient or self._hub.agent,
@@ -204,9 +297,9 @@ class Relays:
             return True
         return bool(self._hub.query(_IS_WITHDRAWN, {"message": message_id, "me": self._hub.agent}))
 
-    def delete(self, relay: Message) -> None:
-        """It is open no more, whatever else is."""
-        self._hub.execute("DELETE FROM relays WHERE message = ?", (relay.id,))
+    def delete(self, number: int) -> None:
+        """End this one, whatever else is open of its question."""
+        self._hub.execute("DELETE FROM relays WHERE message = ?", (number,))
 
     def cancel_reminders(self, relay: Message) -> None:
         """Who need not answer that any more, or has answered, need not read what we said of it since."""
