@@ -117,14 +117,15 @@ class DecisionService:
         """Return the decision that this line of a person answers: it replies to one on Discord, or it is the number or
         the words of an option of one that was shown to them here, or a number that is none."""
         line, written = split_context(message)[0], message.created_at or datetime.now(UTC)
-        replied_to = self._table.get(
-            self._table.decision_shown_by(str(message.metadata.get("replied_message") or "")) or 0
-        )
-        if replied_to is not None and is_answerable(replied_to, written):
-            return replied_to.number
+        if replied := str(message.metadata.get("replied_message") or ""):
+            decision = self._table.get(self._table.decision_shown_by(replied) or 0)
+            if decision is not None and is_answerable(decision, written):
+                return decision.number
         shown = self._table.shown_in(message.sender, message.conversation_id, (written - GRACE_PERIOD).timestamp())
+        if not shown:
+            return None
         decision = match_answer(line, shown, written)
-        if decision is None and not message.metadata.get("replied_message"):
+        if decision is None and not replied:
             decision = find_mistyped(line, shown, person_of(message), self._rules.gateway.deciders)
         return None if decision is None else decision.number
 
