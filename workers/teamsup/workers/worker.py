@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, ClassVar, ParamSpec, TypeVar
 
 from teamsup.config.loader import Config
@@ -31,6 +31,8 @@ from teamsup.hub.models import DEGRADED, NOT_CONFIGURED, OFFLINE, ONLINE
 
 P = ParamSpec("P")
 T = TypeVar("T")
+ReportState = Callable[[str, str], Awaitable[None]]
+"""Reports what a worker cannot do, as a cause and a reason; with an empty reason it can do it again."""
 
 # The supervisor says after what silence it takes us for hung.
 HEARTBEAT_SECONDS = min(5.0, float(os.environ.get("TEAMSUP_HEARTBEAT_SECONDS", "20")) / 4)

@@ -10,7 +10,6 @@ from helpers.incident_harness import FIRING, IncidentHarness, Join
 from helpers.support import eventually
 from teamsup.config.loader import Config
 from teamsup.terminal.command_hook import run_command
-from teamsup.workers.monitor_bridge import bridge
 from teamsup.workers.monitor_bridge.bridge import MonitorBridge
 from teamsup.workers.monitor_bridge.escalation import command_hook
 
@@ -68,18 +67,18 @@ def test_what_has_failed_is_run_again_until_it_succeeds_or_somebody_acts(
     desk.ingest(FIRING)
     desk.incidents.groups.update(1, step="command")
     worker = MonitorBridge(desk.hub, Config(desk.hub.team))
-    monkeypatch.setattr(bridge, "_COMMAND_RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(command_hook, "_RETRY_SECONDS", 0.01)
     said: list[str] = []
 
-    async def command(text: str, _: object) -> str:
+    async def command(_command: object, text: str, _variables: object, _seconds: float) -> str:
         said.append(text)
         if acts:
             desk.acknowledgements.acknowledge(["all"], "ann")
         return "exit code 1" if acts or len(said) < 3 else ""
 
     async def run() -> list[str]:
-        monkeypatch.setattr(worker, "_execute_command", command)
-        running = asyncio.create_task(worker._retry_command(1, "exit code 1"))
+        monkeypatch.setattr(command_hook, "run_command", command)
+        running = asyncio.create_task(worker._commands.retry(1, "exit code 1"))
         await asyncio.sleep(0)
         degraded = list(worker._degraded_causes.values())
         await running

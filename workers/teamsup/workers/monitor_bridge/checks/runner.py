@@ -13,12 +13,13 @@ from teamsup.hub.timestamps import parse_time
 
 from ..incident_service import IncidentService
 from ..incidents import incident
+from ..incidents.routes import TEAM
 from . import heartbeats, hysteresis, team_members
 from .host import PROCESS_PREFIX, HostMonitor
 from .hysteresis import CheckResult, CheckState
 
 _MAX_MISSED_CHECKS = 6
-HOST, TEAM, WATCHDOG = "host", "team", "watchdog"
+HOST, WATCHDOG = "host", "watchdog"
 
 
 class CheckRunner:

@@ -10,6 +10,7 @@ from teamsup.hub import Agent, MessageHub, StoreError
 
 from ..incidents import incident, rendering
 from ..incidents.escalation import (
+    MAX_NOTIFY_DELAY_SECONDS,
     AgentCandidate,
     EscalationPolicy,
     EscalationState,
@@ -24,8 +25,6 @@ from ..incidents.escalation import (
 )
 from ..incidents.group import IncidentGroup, IncidentGroups
 
-MAX_NOTIFY_DELAY_SECONDS = 300.0
-"""Until news are told, at the most."""
 _RETRY_SECONDS = 60.0
 
 # What an open conversation may still need: news to be told, or a step to be taken.

@@ -6,9 +6,9 @@ from collections.abc import Collection
 from teamsup.hub import MessageHub
 from teamsup.hub.timestamps import as_datetime, format_time
 
-from ..escalation.escalator import MAX_NOTIFY_DELAY_SECONDS
 from . import incident
 from .alert import Alert, SourceHeartbeat
+from .escalation import MAX_NOTIFY_DELAY_SECONDS
 from .group import IncidentGroup, IncidentGroups
 from .incident import FIRING, RESOLVED, Incident
 from .routes import AlertRoutes, EscalationChain

@@ -8,6 +8,8 @@ from teamsup.hub import DeliveryState
 
 EscalationStep = Literal["new", "told", "rung", "people", "command"]
 NotificationOutcome = Literal["unread", "read", "gone"]
+MAX_NOTIFY_DELAY_SECONDS = 300.0
+"""The longest wait until an agent is notified of what is new in a group."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ from .alert import Alert, Alerts, SourceHeartbeat
 
 _DEFAULT_AGENTS = {"google_cloud": "gcp-monitor", "oracle_cloud": "oci-monitor"}
 _FALLBACK_AGENT = "alert-manager"
+TEAM = "team"
+"""The source of what is wrong with agents and workers of the team."""
 AGENT_LABEL = "agent"
 """The label of an alert that is about a member of the team, which is not told of itself."""
 
@@ -47,7 +49,7 @@ class AlertRoutes:
 
     def chain_for(self, alert: Alert, known: Collection[str]) -> EscalationChain:
         """That of its route, else those agents for such a source whom the team knows."""
-        about = alert.labels.get(AGENT_LABEL, "") if alert.source == "team" else ""
+        about = alert.labels.get(AGENT_LABEL, "") if alert.source == TEAM else ""
         if route := self.routes.get(alert.route or ""):
             agents = [name.strip().lower() for name in route.agents]
             return EscalationChain(

@@ -7,14 +7,15 @@ from teamsup.config.sections import MonitorSection
 from teamsup.config.source_section import SourceSection, check_sources, parse_address
 from teamsup.hub import MessageHub, NotConfigured
 
+from ...worker import ReportState
 from .batch import PrepareAlerts, StoreAlerts
 
 if TYPE_CHECKING:
-    from .webhook_server import ReportState, WebhookServer
+    from .webhook_server import WebhookServer
 
 
 def create_server(
-    hub: MessageHub, settings: Config, take: StoreAlerts, prepare: PrepareAlerts, report: "ReportState | None" = None
+    hub: MessageHub, settings: Config, take: StoreAlerts, prepare: PrepareAlerts, report: ReportState | None = None
 ) -> "WebhookServer | None":
     """What hears the sources of teamsup.toml, if there are any. Raises NotConfigured."""
     section = settings.section("monitor-bridge", MonitorSection)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 
 import aiohttp
 from aiohttp import web
@@ -12,6 +12,7 @@ from teamsup.config.source_section import ListenAddress, SourceSection
 from teamsup.hub import MessageHub, StoreError
 
 from ...backoff import backoff
+from ...worker import ReportState
 from ..incidents.alert import Alert
 from . import body, request_filter
 from .auth import AUTH_CHALLENGE, SourceSecrets
@@ -31,9 +32,6 @@ _MAX_PING_BYTES = 64 * 2**10
 DRY_RUN_HEADER = "Teamsup-Rehearsal"
 """The header with which doctor asks for a test alert to be stored and taken back."""
 _TEST_ALERT = Alert("", "teamsup doctor", True, "A test alert of teamsup doctor", severity="info")
-
-ReportState = Callable[[str, str], Awaitable[None]]
-"""Reports what does not work, as a cause and a reason; with an empty reason it works again."""
 
 
 class WebhookServer:

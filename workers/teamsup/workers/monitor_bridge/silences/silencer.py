@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from teamsup.config.people_protocol import USER_COMM
@@ -11,6 +11,7 @@ from teamsup.config.source_section import SourceSection
 from teamsup.hub import MessageHub, TeamsupError
 from teamsup.hub.timestamps import format_time
 
+from ...worker import ReportState
 from ..checks.staleness import StalenessCheck
 from ..incident_service import IncidentService
 from ..incidents import incident, rendering
@@ -21,9 +22,6 @@ from . import alertmanager_api
 _CHECK_INTERVALS = 6
 _MAX_FAILURES = 3  # of a source that does not do it, before the others of it are not tried
 _STARTUP_SECONDS = 300.0  # in which an Alertmanager that was started anew is told again of all that fires
-
-ReportState = Callable[[str, str], Awaitable[None]]
-"""Says what cannot be done, by its cause; an empty reason: it can."""
 
 
 async def _ignore_report(_cause: str, _reason: str) -> None:

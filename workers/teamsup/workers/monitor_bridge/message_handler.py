@@ -1,0 +1,127 @@
+"""What people, programs and agents write to monitor-bridge: reports about incidents, commands, and queries."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from teamsup.hub import CallerError, Delivery, Message, MessageHub
+from teamsup.hub.models import HUB_SENDER
+
+from .escalation.acknowledgements import Acknowledgements, parse_numbers
+from .incident_service import IncidentService
+from .incidents import incident, rendering
+from .incidents.incident import Incident
+
+_MAX_LISTED = 50
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentReport:
+    """What an agent says about the incidents of a group."""
+
+    group_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentCommand:
+    """``ack`` or ``close``, with who wrote it. ``agent`` is empty for people."""
+
+    words: Sequence[str]
+    author: str
+    agent: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentQuery:
+    """A question about incidents or about this host."""
+
+    words: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class MessageOutcome:
+    """What came of a message; without an answer it is only acknowledged."""
+
+    answer: str | None = None
+    is_error: bool = False
+    acknowledged: tuple[Incident, ...] = ()
+
+
+class MessageHandler:
+    """Acts on messages and ends their deliveries."""
+
+    def __init__(self, hub: MessageHub, incidents: IncidentService, acknowledgements: Acknowledgements) -> None:
+        self._hub = hub
+        self._incidents = incidents
+        self._acknowledgements = acknowledgements
+
+    def handle(self, delivery: Delivery, note: str) -> tuple[Incident, ...]:
+        """Act on a message, and return the incidents that it has acknowledged. ``note`` answers any other question."""
+        message = delivery.message
+        request = self._classify(message)
+        match request:
+            case None:
+                return self._end(delivery, MessageOutcome())
+            case IncidentReport(group_id):
+                with self._hub.transaction():
+                    changed = self._acknowledgements.handle_report(group_id, message)
+                    return self._end(delivery, MessageOutcome(acknowledged=changed))
+        try:
+            if isinstance(request, IncidentQuery):
+                # Read, and written down, before others have to wait for the hub.
+                return self._end(delivery, MessageOutcome(self._answer(request, note)))
+            with self._hub.transaction():
+                return self._end(delivery, self._carry_out(request, message))
+        except CallerError as error:
+            return self._end(delivery, MessageOutcome(str(error), is_error=True))
+
+    def _end(self, delivery: Delivery, outcome: MessageOutcome) -> tuple[Incident, ...]:
+        if outcome.answer is None:
+            self._hub.acknowledge(delivery)
+        elif outcome.is_error:
+            self._hub.reply(delivery, outcome.answer, message_type="error")
+        else:
+            self._hub.reply(delivery, outcome.answer)
+        return outcome.acknowledged
+
+    def _classify(self, message: Message) -> IncidentReport | IncidentCommand | IncidentQuery | None:
+        """Return what a message is; None for one that needs nothing."""
+        if message.sender == HUB_SENDER:
+            return None
+        sender = self._hub.find_agent(message.sender)
+        is_agent = sender is None or sender.kind == "agent"
+        group = self._acknowledgements.group_of(message)
+        # A program among those who are notified reports like an agent; its errors are not answers.
+        if group is not None and (
+            is_agent or (message.message_type != "error" and self._acknowledgements.is_notified(group, message.sender))
+        ):
+            return IncidentReport(group)
+        if message.recipient is None or message.reply_to is not None:
+            return None
+        first, *rest = message.content.split() or [""]
+        words = (first.lower().removeprefix("/"), *rest)
+        if words[0] == "ack" or (words[0] == "close" and not is_agent):
+            person = str(message.metadata.get("author_name") or message.sender)
+            return IncidentCommand(words, *((message.sender, message.sender) if is_agent else (person, None)))
+        return IncidentQuery(words)
+
+    def _carry_out(self, command: IncidentCommand, message: Message) -> MessageOutcome:
+        verb, *words = command.words
+        if verb == "ack":
+            where = message.conversation_id if command.agent is None else None
+            done = self._acknowledgements.acknowledge(words, command.author, command.agent, where)
+            return MessageOutcome(done.answer, acknowledged=done.incidents)
+        closed = self._incidents.close(parse_numbers(words, "Say which incident, and nothing else: close ID."))
+        return MessageOutcome(rendering.render_closed(closed, command.author))
+
+    def _answer(self, query: IncidentQuery, note: str) -> str:
+        now = datetime.now(UTC)
+        match query.words:
+            case ["alerts"]:
+                return "\n".join(rendering.render_table(incident.open_incidents(self._hub)[:_MAX_LISTED], now))
+            case ["alerts", "all"]:
+                return "\n".join(rendering.render_table(incident.all_incidents(self._hub, _MAX_LISTED), now))
+            case ["alerts" | "incident", word] if (number := incident.parse_number(word)) is not None:
+                return rendering.render_incident(incident.get_incident(self._hub, number), now)
+            case _:
+                return note or "No figures yet."
