@@ -171,13 +171,13 @@ def test_a_person_looks_at_what_was_refused(begin: Callable[..., Bridge]) -> Non
     assert head.split() == ["ID", "SOURCE", "TIMES", "LAST", "REASON"]
     assert line.split()[:3] == ["1", "script", "2"]
     assert 'There is no "titel"' in line
-    shown = bridge.teamsup.run("alerts", "refused", "1").stdout
+    shown = bridge.teamsup.run("alerts", "rejected", "1").stdout
     assert "from script, 2 times, last just now" in shown
     assert '{"titel": ' in shown
-    (found,) = json.loads(bridge.teamsup.run("alerts", "refused", "--json").stdout)["refused"]
+    (found,) = json.loads(bridge.teamsup.run("alerts", "rejected", "--json").stdout)["rejected"]
     assert (found["source"], found["times"], "titel" in found["payload"]) == ("script", 2, True)
-    assert "No payload 7" in refusal_of(bridge.teamsup.run("alerts", "refused", "7"))
-    assert "no payload's number" in refusal_of(bridge.teamsup.run("alerts", "refused", "x"))
+    assert "No payload 7" in refusal_of(bridge.teamsup.run("alerts", "rejected", "7"))
+    assert "no payload's number" in refusal_of(bridge.teamsup.run("alerts", "rejected", "x"))
 
 
 @pytest.mark.slow
