@@ -356,7 +356,7 @@ def test_a_call_that_its_hook_should_have_told_of_is_nobodys(team: Team, join: J
             await lead.call_as("t1", "team_send_message", recipient="user", content="no hooks")
             lead.hook("UserPromptSubmit")
             refused = await lead.refused_as("t2", "team_send_message", recipient="user", content="who is it?")
-            assert refused == "Who makes this call was not told; please call again."
+            assert refused == "The caller of this tool is not known yet. Please call again."
             lead.hook("PreToolUse", tool_use_id="t3")
             await lead.call_as("t3", "team_send_message", recipient="user", content="the session")
 

@@ -222,7 +222,7 @@ def test_a_refusal_quotes_at_most_200_characters_of_what_was_sent(team: Team) ->
 def test_what_the_hub_refuses_reaches_the_model_as_a_sentence(team: Team) -> None:
     async def use() -> None:
         async with open_session(team) as lead:
-            assert "Nobody named 'ghost' is in this team" in await lead.refused(
+            assert "There is no agent 'ghost' in this team" in await lead.refused(
                 "team_send_message", recipient="ghost", content="boo"
             )
             assert (await lead.refused("team_send_message", content="x")).endswith("recipient or reply_to.")
@@ -441,7 +441,7 @@ def test_what_people_are_to_decide_goes_to_user_comm_and_the_answer_says_what_it
             assert f"from user_comm for Ann, just now, opinion_response, decides your #{asked.id}>\nyes\n" in told
             by_default = {"decision": asked.id, "state": "defaulted"}
             user_comm.answer(asked, "no", message_type="opinion_response", metadata=by_default)
-            assert f"decides your #{asked.id}, nobody did in time: your default>\nno\n" in await lead.call(
+            assert f"decides your #{asked.id}, no answer in time: your default>\nno\n" in await lead.call(
                 "team_read_messages"
             )
             assert (await lead.refused("team_send_message", content="?", options=list("abcdef"))).startswith("options:")

@@ -41,7 +41,7 @@ def test_an_unknown_recipient(teamsup: TeamsupCommand) -> None:
     result = teamsup.run("send", "gcp-monitr", "hello")
 
     assert result.returncode == os.EX_NOUSER
-    assert refusal_of(result) == "teamsup: Nobody named 'gcp-monitr' is in this team; did you mean 'gcp-monitor'?"
+    assert refusal_of(result) == "teamsup: There is no agent 'gcp-monitr' in this team; did you mean 'gcp-monitor'?"
 
 
 def test_reading_for_nobody(teamsup: TeamsupCommand) -> None:
@@ -50,7 +50,7 @@ def test_reading_for_nobody(teamsup: TeamsupCommand) -> None:
     result = teamsup.run("read", "--agent", "nobody")
 
     assert result.returncode == os.EX_NOUSER
-    assert refusal_of(result) == "teamsup: Nobody named 'nobody' is in this team. See who is: teamsup ps"
+    assert refusal_of(result) == "teamsup: There is no agent 'nobody' in this team. List them with: teamsup ps"
 
 
 @pytest.mark.parametrize("command", ["start", "stop", "ps", "restart x", "logs", "chat", "send x y", "read", "init"])
@@ -77,7 +77,7 @@ def test_a_team_name_with_a_slash(teamsup: TeamsupCommand, command: str) -> None
         ("team = 3\n", "team must be a section, [team]."),
         (
             "[team]\n[message_route.a]\n[message_route.a]\n",
-            "the section [message_route.a] stands twice, write all its keys under one",
+            "the section [message_route.a] appears twice, write all its keys in one",
         ),
         (b"\xff\xfe", "cannot be read"),
     ],
@@ -143,7 +143,7 @@ def test_logs_of_something_unknown(running: TeamsupCommand) -> None:
 
     assert result.returncode == os.EX_NOINPUT
     assert refusal_of(result) == (
-        "teamsup: There is no log of 'postman'. Known are: gateway, monitor-bridge, supervisor, user_comm."
+        "teamsup: There is no log of 'postman'. Known logs: gateway, monitor-bridge, supervisor, user_comm."
     )
 
 
@@ -190,7 +190,7 @@ def test_init_writes_a_file_that_start_accepts_and_replaces_none(teamsup: Teamsu
     )
 
     again = teamsup.run("init")
-    assert (again.returncode, again.stderr.endswith("is there already; --force replaces it.\n")) == (os.EX_USAGE, True)
+    assert (again.returncode, again.stderr.endswith("exists already; --force replaces it.\n")) == (os.EX_USAGE, True)
     teamsup.team.configuration.write_text(uncommented)
     start = teamsup.run("start", "--detach")
     try:

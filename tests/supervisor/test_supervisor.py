@@ -47,8 +47,8 @@ def test_one_that_cannot_hear_its_doorbell_goes_on(teamsup: TeamsupCommand) -> N
     teamsup.configure("")
 
     with start_broken(teamsup, "Doorbell, 'wait_async', RuntimeError('broken')") as process:
-        wait_for_log_line(teamsup, "The doorbell is not heard: RuntimeError: broken.")
-        wait_for_log_line(teamsup, "over: The doorbell is not heard")
+        wait_for_log_line(teamsup, "The doorbell does not work: RuntimeError: broken.")
+        wait_for_log_line(teamsup, "over: The doorbell does not work")
         process.terminate()
 
     assert process.returncode == 0

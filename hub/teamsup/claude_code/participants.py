@@ -163,7 +163,7 @@ class Participants:
         if self._has_hooks or "hooks" in self.main.presence_details:
             # Where no hook was ever heard, only once: they may be switched off.
             self._has_hooks = False
-            raise CallerError("Who makes this call was not told; please call again.")
+            raise CallerError("The caller of this tool is not known yet. Please call again.")
         return self.main
 
     async def find_subagent(self, agent_id: str, agent_type: str) -> Participant:

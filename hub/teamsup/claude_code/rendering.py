@@ -83,7 +83,7 @@ def render_message(message: Message, mark: str, offset: int = 0) -> str:
 def _describe_decision(message: Message) -> list[str]:
     asked = _as_integer(message.metadata.get("decision"))
     by_default = message.metadata.get("state") == "defaulted"
-    return [f"decides your #{asked}" + (", nobody did in time: your default" if by_default else "")] if asked else []
+    return [f"decides your #{asked}" + (", no answer in time: your default" if by_default else "")] if asked else []
 
 
 def _as_integer(number: object) -> int:

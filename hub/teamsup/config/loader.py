@@ -114,7 +114,7 @@ class Config:
 
 def _describe_duplicate(found: re.Match[str]) -> str:
     section = ".".join(re.findall(r"'([^']*)'", found[1]))
-    return f"the section [{section}] stands twice, write all its keys under one"
+    return f"the section [{section}] appears twice, write all its keys in one"
 
 
 def load_file(team: Team, *, must_exist: bool = True) -> dict[str, Any]:

@@ -47,27 +47,27 @@ class CommandDefinition:
 
 
 PEOPLE_COMMANDS = (
-    CommandDefinition("help", "show what you can write"),
-    CommandDefinition("status", "show how the team is, and what waits for whom"),
-    CommandDefinition("agents", "list who is in the team"),
+    CommandDefinition("help", "list the commands"),
+    CommandDefinition("status", "show the state of the team, and unread messages"),
+    CommandDefinition("agents", "list the agents of the team"),
     CommandDefinition(
         "ask",
         "ask an agent",
         (CommandArgument("agent", "the agent's name"), CommandArgument("text", "what you want to know")),
     ),
-    CommandDefinition("alerts", "list what is wrong now", worker="monitor-bridge", request="alerts"),
+    CommandDefinition("alerts", "list open incidents", worker="monitor-bridge", request="alerts"),
     CommandDefinition(
         "ack",
-        "acknowledge an alert: you look after it",
+        "acknowledge an alert: you take care of it",
         (CommandArgument("id", "the alert's number"),),
         worker="monitor-bridge",
         request="ack",
     ),
-    CommandDefinition("stop", "withdraw what you have asked here"),
-    CommandDefinition("new", "start a new conversation, with no agent"),
+    CommandDefinition("stop", "withdraw your questions in this conversation"),
+    CommandDefinition("new", "start a new conversation, without an agent"),
     CommandDefinition(
         "decide",
-        "answer what an agent has asked people",
+        "answer an agent's question to people",
         (
             CommandArgument("id", "the decision's number"),
             CommandArgument("answer", "an option, its number, or your words"),
@@ -75,12 +75,12 @@ PEOPLE_COMMANDS = (
     ),
     CommandDefinition(
         "trace",
-        "show what became of your last question, or of a message",
+        "show the state of your last question, or of a message",
         (CommandArgument("id", "the message's number, such as #12", is_optional=True),),
     ),
     CommandDefinition(
         "history",
-        "show what was said here",
+        "show the last messages of this conversation",
         (CommandArgument("count", "how many messages, up to 50", is_optional=True),),
     ),
     CommandDefinition("ps", "list the processes that run", worker="supervisor", request="status"),

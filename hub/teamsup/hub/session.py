@@ -97,7 +97,7 @@ class HubSession:
     def agent(self) -> str:
         """In whose name this hub speaks. Raises InvalidName when it was opened without one."""
         if self._agent is None:
-            raise InvalidName("This hub was opened to look only; give it an agent's name to take part.")
+            raise InvalidName("This hub was opened to read only. Give it an agent's name to take part.")
         return self._agent
 
     def transaction(self) -> AbstractContextManager[object]:

@@ -56,7 +56,7 @@ class Team:
         except (TypeError, ValueError):
             raise InvalidValue(f"home must be a path, not {quote(home)}.") from None
         except RuntimeError:
-            raise StoreError("There is no home folder; say with TEAMSUP_HOME where teams shall live.") from None
+            raise StoreError("There is no home folder. Name the folder of the teams with TEAMSUP_HOME.") from None
 
     @cached_property
     def database(self) -> Path:

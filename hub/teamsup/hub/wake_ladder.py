@@ -78,6 +78,6 @@ class WakeLadder(HubSession):
         try:
             told = [(at, message.id, check_text("agent", agent)) for message, agent in still_unread]
         except (TypeError, ValueError, AttributeError) as error:
-            raise InvalidValue("mark_told() takes what still_unread() returned.") from error
+            raise InvalidValue("mark_sender_notified() takes what overdue_unread() returned.") from error
         with self._write(durable=False) as db:
             db.executemany("UPDATE deliveries SET sender_notified_at = ? WHERE message = ? AND recipient = ?", told)

@@ -53,7 +53,9 @@ class Mailbox:
 def check_mailbox(mailbox: Mailbox, call: CommandHint) -> Finding:
     """Whether an agent hears what waits for it."""
     age = (
-        "none to be read yet" if mailbox.oldest_age is None else f"the oldest for {format_duration(mailbox.oldest_age)}"
+        "none can be read yet"
+        if mailbox.oldest_age is None
+        else f"the oldest for {format_duration(mailbox.oldest_age)}"
     )
     waiting = f"{mailbox.unread} unread, {age}" if mailbox.unread else "nothing unread"
     verdict, why, hint = _diagnose(mailbox, call)
@@ -71,7 +73,7 @@ def _diagnose(mailbox: Mailbox, call: CommandHint) -> tuple[Verdict, str, str]:
         return Verdict.WARNING, here, hint
     if mailbox.heartbeat_age is None:
         how = call("init", "--claude", "--agent", mailbox.name)
-        hint = f"Start 'claude' in its project, set up with: {how}; or have a session start a subagent of that name."
+        hint = f"Start 'claude' in its project, set up with: {how}; or let a session start a subagent of that name."
         return Verdict.WARNING, "no session has ever served it", hint
     if not mailbox.is_present:
         hint = "Start 'claude' in its project, or its subagent, again."
@@ -80,13 +82,13 @@ def _diagnose(mailbox: Mailbox, call: CommandHint) -> tuple[Verdict, str, str]:
         hint = f"Restart its session; if that does not help: {call('hub', 'check')}"
         return Verdict.FAILED, f"{here} and waits for messages, but does not get them", hint
     if mailbox.is_watched:
-        hint = "Look at its session: it may be busy with something long, or waiting for an answer of yours."
+        hint = "Look at its session: it may be busy, or wait for your answer."
         return Verdict.WARNING, f"{here}, {ways}, but it has not read", hint
     if mailbox.hook_age is not None:
-        hint = "Type anything in its session; without a monitor it hears only in a turn, or while it waits in a read."
+        hint = "Type anything in its session. Without a monitor it gets messages only in a turn, or while a read waits."
         return Verdict.WARNING, f"{here}, {ways}", hint
     hint = f"Restart its session in a trusted project with the plugin: {call('init', '--claude')}"
-    return Verdict.FAILED, f"{here}, but deaf: {ways}", hint
+    return Verdict.FAILED, f"{here}, but messages cannot reach it: {ways}", hint
 
 
 def _describe_presence(mailbox: Mailbox) -> str:
@@ -107,6 +109,6 @@ def _describe_wakeups(mailbox: Mailbox) -> str:
     ways = [
         *(["it waits in a read"] if mailbox.is_waiting else []),
         *(["a monitor runs"] if mailbox.is_watched else []),
-        *([] if mailbox.hook_age is None else [f"a hook was heard {format_duration(mailbox.hook_age)} ago"]),
+        *([] if mailbox.hook_age is None else [f"its last hook ran {format_duration(mailbox.hook_age)} ago"]),
     ]
-    return ", ".join(ways) or "it does not wait, no monitor runs, and no hook was ever heard"
+    return ", ".join(ways) or "it does not wait, no monitor runs, and no hook has run"

@@ -15,8 +15,8 @@ from teamsup.terminal.formatting import sanitize
 
 COMMANDS = {
     "init": "write a commented teamsup.toml; with --claude, set up a project's Claude Code",
-    "start": "run the team, or start one worker of a team that runs",
-    "stop": "end the team, or one worker",
+    "start": "run the team, or start one worker of a running team",
+    "stop": "stop the team, or one worker",
     "ps": "show the state of the supervisor, the workers and the agents",
     "restart": "restart one worker",
     "reload": "apply a changed teamsup.toml and restart only the workers that it changes",
@@ -24,12 +24,12 @@ COMMANDS = {
     "service": "let systemd or launchd run the team: install, uninstall, status",
     "chat": "talk to the team",
     "send": "send one message",
-    "read": "read the messages that wait for you",
+    "read": "read your messages",
     "agents": "list the agents that the team knows; rm NAME forgets one",
     "hub": "inspect and maintain the message store: stats, check, backup, restore, prune, dead-letters, retry",
-    "doctor": "check all parts of the team and of a project, and say how to mend what failed",
+    "doctor": "check all parts of the team and of a project, and show the remedies",
     "mcp": "serve one agent's MCP tools on stdin and stdout, for Claude Code",
-    "watch": "print a line whenever something new waits for an agent, to wake its Claude Code",
+    "watch": "print a line when a new message waits for an agent, to wake its Claude Code session",
 }
 _ENTRY_POINT_GROUP = "teamsup.commands"
 """The entry points under which components bring commands: each is a module like those in commands/.
@@ -43,7 +43,7 @@ _MAX_ERROR_CHARACTERS = 500
 
 _EPILOG = (
     "The team is --team NAME, else $TEAMSUP_TEAM, else 'default'. "
-    "Its folder stands in $TEAMSUP_HOME, else in ~/.claude/teams."
+    "Its folder is in $TEAMSUP_HOME, else in ~/.claude/teams."
 )
 
 

@@ -49,7 +49,7 @@ def _check_source(
     secret, missing = _read_secret(source)
     if missing:
         text = f"{missing}, so no test alert was sent; {last}"
-        return Finding(f"source {name}", Verdict.WARNING, text, "Run doctor where that can be read.")
+        return Finding(f"source {name}", Verdict.WARNING, text, "Run doctor where the secret is readable.")
     began = time.monotonic()
     try:
         status, server, said = _send_rehearsal(name, place, secret)
@@ -68,7 +68,7 @@ def _check_source(
             f"another program answers on {place.host} port {place.port}; {last}",
             f"Stop it, or change listen in [monitor-bridge], then: {call('reload')}",
         )
-    hint = f"Let monitor-bridge take over what is configured: {call('restart', MONITOR_BRIDGE)}"
+    hint = f"Let monitor-bridge load the configuration: {call('restart', MONITOR_BRIDGE)}"
     return Finding(f"source {name}", Verdict.FAILED, f"a test alert was refused with {status}: {said}; {last}", hint)
 
 
@@ -110,7 +110,7 @@ def check_discord(team: Team, roster: TeamStatus, call: CommandHint) -> list[Fin
     if row is None or roster.pid is None or not row.well:
         return []  # who is not well has a finding of its own
     if is_not_configured(row):
-        return [Finding("discord", Verdict.OK, f"nobody uses it. {row.note}")]
+        return [Finding("discord", Verdict.OK, f"it is not configured. {row.note}")]
     found = [Finding("discord", Verdict.OK, row.note or row.state)]
     try:
         section = Config(team).section(GATEWAY, GatewaySection)
@@ -126,6 +126,6 @@ def check_discord(team: Team, roster: TeamStatus, call: CommandHint) -> list[Fin
         )
         if numbers
     ]
-    who = f"teamsup.toml lets in {', '.join(listed)}" if listed else "teamsup.toml lets nobody in"
-    hint = f"Those who have paired: {call('pair', '--list')}; let one in: {call('pair')}"
+    who = f"teamsup.toml admits {', '.join(listed)}" if listed else "teamsup.toml admits nobody"
+    hint = f"List paired users with: {call('pair', '--list')}; admit one with: {call('pair')}"
     return [*found, Finding("discord", Verdict.OK, who, hint)]

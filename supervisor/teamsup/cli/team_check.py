@@ -45,11 +45,11 @@ def _check_disk(folder: Path) -> Finding:
             os.close(file)
             probe.unlink()
     except OSError as error:
-        hint = f"Make room, or mount it for writing: df -h {folder}"
-        return Finding("disk", Verdict.FAILED, f"{folder} takes no write: {error.strerror}", hint)
+        hint = f"Free some space, or mount it for writing: df -h {folder}"
+        return Finding("disk", Verdict.FAILED, f"{folder} is not writable: {error.strerror}", hint)
     text = f"takes a write in {(time.monotonic() - began) * 1000:.0f} ms, {free / 2**30:.1f} GiB are free"
     if free < _MIN_FREE_BYTES:
-        return Finding("disk", Verdict.WARNING, text, f"Make room soon: df -h {folder}")
+        return Finding("disk", Verdict.WARNING, text, f"Free some space soon: df -h {folder}")
     return Finding("disk", Verdict.OK, text)
 
 
@@ -63,7 +63,7 @@ def _check_rights(team: Team) -> Iterator[Finding]:
         if found.st_uid not in (os.getuid(), 0):
             yield _foreign(path, found.st_uid)
         elif found.st_mode & 0o777 & ~allowed:
-            text = f"others may use {path}: {found.st_mode & 0o777:o}"
+            text = f"other users may access {path}: {found.st_mode & 0o777:o}"
             yield Finding("rights", Verdict.FAILED, text, f"chmod {allowed:o} {quote(str(path))}")
     for path in _folders_above(team):
         with suppress(OSError):
@@ -71,12 +71,12 @@ def _check_rights(team: Team) -> Iterator[Finding]:
             if found.st_uid not in (os.getuid(), 0):
                 yield _foreign(path, found.st_uid)
             elif _is_open(found):
-                text = f"others may replace what is in {path}: {found.st_mode & 0o777:o}"
+                text = f"others may replace files in {path}: {found.st_mode & 0o777:o}"
                 yield Finding("rights", Verdict.FAILED, text, f"chmod go-w {quote(str(path))}")
 
 
 def _foreign(path: Path, owner: int) -> Finding:
-    hint = f"Take it over: chown {os.getuid()} {quote(str(path))}"
+    hint = f"Change the owner: chown {os.getuid()} {quote(str(path))}"
     return Finding("rights", Verdict.FAILED, f"{path} belongs to user {owner}", hint)
 
 
@@ -123,11 +123,11 @@ def check_hub(team: Team, trouble: str) -> list[Finding]:
     if work is not None:
         done = f", {work.done * 100 // work.total} % done" if work.total else ""
         text = f"pid {work.pid} works on it: {work.kind} for {time.time() - work.started_at:.0f} s{done}"
-        found.append(Finding("maintenance", Verdict.WARNING, text, "Wait until it has ended."))
+        found.append(Finding("maintenance", Verdict.WARNING, text, "Wait for its end."))
     if trouble:
-        hint = f"Until that is mended nobody can send or read: look at {team.folder}, its rights and its disk."
+        hint = f"Nobody can send or read now. Check {team.folder}, its rights and its disk."
         if holder := _describe_lock_owner(team):
-            hint = f"{holder} Until it lets go nobody can send."
+            hint = f"{holder} Nobody can send until it releases the lock."
         found.append(Finding("team", Verdict.FAILED, trouble, hint))
     return found
 
@@ -148,12 +148,12 @@ def _describe_lock_owner(team: Team) -> str:
 def check_participants(roster: TeamStatus, call: CommandHint) -> list[Finding]:
     """Who is not well, and why."""
     if roster.pid is None:
-        hint = f"Agents can still write to each other; for the daemons: {call('start')}"
+        hint = f"Agents can still write to each other. Start the daemons with: {call('start')}"
         return [Finding(SUPERVISOR, Verdict.WARNING, "is not running", hint)]
     unwell = [row for row in roster.rows if not row.well]
     found = [] if any(row.name == SUPERVISOR for row in unwell) else [_supervisor_finding(roster.pid)]
     if well := [row.name for row in roster.rows if row.kind == "daemon" and row.well and row.pid is not None]:
-        found.append(Finding("workers", Verdict.OK, f"{len(well)} run and are well: {', '.join(well)}"))
+        found.append(Finding("workers", Verdict.OK, f"{len(well)} are well: {', '.join(well)}"))
     return [*found, *(_participant_finding(row, call) for row in unwell)]
 
 
@@ -174,9 +174,9 @@ def check_configuration(team: Team, call: CommandHint) -> list[Finding]:
     try:
         programs = team_configuration.load_configuration(team).programs.values()
     except NotConfigured as error:
-        hint = f"Mend it, then: {call('reload')}"
+        hint = f"Correct it, then run: {call('reload')}"
         return [Finding("configuration", Verdict.FAILED, str(error).rstrip("."), hint)]
-    found = [Finding("configuration", Verdict.OK, f"{team.configuration} can be taken over")]
+    found = [Finding("configuration", Verdict.OK, f"{team.configuration} can be applied")]
     return [*found, *(_check_program(program, call) for program in programs if not program.is_component)]
 
 
@@ -184,7 +184,9 @@ def _check_program(program: Program, call: CommandHint) -> Finding:
     name = f"[worker.{program.name}]"
     if trouble := _find_program_fault(program):
         verdict = Verdict.FAILED if program.autostart else Verdict.WARNING
-        return Finding(program.name, verdict, f"{name} {trouble}", f"Mend it, then: {call('restart', program.name)}")
+        return Finding(
+            program.name, verdict, f"{name} {trouble}", f"Correct it, then run: {call('restart', program.name)}"
+        )
     return Finding(program.name, Verdict.OK, f"{name} can be started")
 
 

@@ -89,7 +89,7 @@ def _workers(state: TeamState | None, pid: int | None) -> tuple[WorkerState, ...
         workers = () if state is None else (_supervisor_state(state), *state.workers)
         return tuple(replace(each, state=State.STOPPED, pid=None, started_at=None, reason="") for each in workers)
     if state is None:
-        reason = "it runs, and what it has published cannot be read"
+        reason = "it runs, but its published state cannot be read"
         return (WorkerState(SUPERVISOR, _UNKNOWN, pid, None, 0, reason, _SUPERVISOR_SECONDS, ()),)
     return (_supervisor_state(state), *state.workers)
 
@@ -170,7 +170,7 @@ def _heartbeat_problem(agent: Agent | None, now: datetime, deadline: float, trou
     if trouble is not None:
         return "its heartbeats cannot be read"
     if agent is None or agent.last_heartbeat is None:
-        return "no heartbeat has come"
+        return "no heartbeat has arrived"
     age = (now - agent.last_heartbeat).total_seconds()
     if age < -PRESENCE_TIMEOUT_SECONDS:
         return f"its last heartbeat is {format_duration(-age)} ahead of the clock"
@@ -218,7 +218,7 @@ def _undeliverable_row(name: str, count: int) -> ParticipantStatus:
         memory_bytes=None,
         unread=count,
         oldest_unread_seconds=None,
-        note="nobody of that name has taken part yet",
+        note="no agent of that name has taken part yet",
         well=True,
     )
 

@@ -79,7 +79,7 @@ class MetricsServer:
                     self.send_error(403, "only for programs of this machine")
                     return
                 if self.path.partition("?")[0] != "/metrics":
-                    self.send_error(404, "only /metrics is here")
+                    self.send_error(404, "only /metrics exists here")
                     return
                 try:
                     body = render_metrics(state(), hub.agents(), hub.stats(), time.time()).encode()

@@ -199,12 +199,12 @@ class Supervisor:
         """Look after the team at every ring of the doorbell, and whenever something is due."""
         prune_at = time.monotonic() + _PRUNE_FIRST_SECONDS
         while True:
-            await self.troubles.attempt(self._tick, "Not all of the team is looked after")
+            await self.troubles.attempt(self._tick, "Some workers are not supervised")
             if time.monotonic() >= prune_at:
                 prune_at = time.monotonic() + _PRUNE_EVERY_SECONDS
                 keep_seconds = self._configuration.keep_seconds
                 self._background.run(self._caller.call(self._hub.prune, older_than=keep_seconds))
-            await self.troubles.attempt(functools.partial(self._wait_for_bell, bell), "The doorbell is not heard")
+            await self.troubles.attempt(functools.partial(self._wait_for_bell, bell), "The doorbell does not work")
 
     async def _wait_for_bell(self, bell: Doorbell) -> None:
         try:
@@ -241,7 +241,7 @@ class Supervisor:
     def _reacquire_lock(self) -> None:
         try:
             if team_lock.reacquire_lock(self._team):
-                self._log("the team's lock was gone, and is there again")
+                self._log("the team's lock was gone, and is held again")
         except team_lock.AlreadyRunning as error:
             self._log(str(error))
             self._stopping.set()

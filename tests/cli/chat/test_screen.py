@@ -63,7 +63,7 @@ def test_a_short_hint_at_the_start(teamsup: TeamsupCommand) -> None:
     with chat(teamsup) as (terminal, _):
         lines = terminal.screen.text.splitlines()
 
-    assert "@agent asks one of the team, /help says more; Alt-Enter: new line, Ctrl-D: end." in lines
+    assert "@agent asks one agent, /help lists commands; Alt-Enter: new line, Ctrl-D: end." in lines
 
 
 def test_an_agent_is_asked_and_its_answer_comes_back(running: TeamsupCommand) -> None:
@@ -246,7 +246,7 @@ def test_what_is_still_open_at_the_end_is_said(teamsup: TeamsupCommand, user_com
         terminal.type("\x04")
 
         assert process.wait(TIMEOUT_SECONDS) == 0
-        assert terminal.drain().endswith("(1 question is still open; what comes is kept for you)")
+        assert terminal.drain().endswith("(1 question is still open; later messages are kept for you)")
 
 
 def test_a_decision_is_shown_as_it_is_written_and_answered_by_a_number(
@@ -287,7 +287,7 @@ def test_control_characters_of_others_do_nothing(teamsup: TeamsupCommand, user_c
     [
         ("@gc", "gcp-monitor  offline, never here yet", "you> @gcp-monitor"),
         ("@o", "oci          oci-monitor", "you> @oci"),
-        ("/sto", "/stop  withdraw what you have asked here", "you> /stop"),
+        ("/sto", "/stop  withdraw your questions in this conversation", "you> /stop"),
         ("/ask g", "gcp-monitor  offline", "you> /ask gcp-monitor"),
     ],
 )

@@ -51,8 +51,8 @@ def test_a_text_without_indentation_gets_that_of_claude_code(text: str) -> None:
         ('{"a": 1,}', "file, line 1, column "),
         ('{"a" 1}', "file, line 1, column 6: Expecting ':' delimiter."),
         ('{"a": 1}\r\n}', "file, line 2, column 1: Extra data."),
-        ('{\n  // why\n  "a": 1\n}', "file, line 2, column 3: JSON has no comments."),
-        ('{"a": 1 /* why */}', "file, line 1, column 9: JSON has no comments."),
+        ('{\n  // why\n  "a": 1\n}', "file, line 2, column 3: JSON does not allow comments."),
+        ('{"a": 1 /* why */}', "file, line 1, column 9: JSON does not allow comments."),
         ("[" * 100_000, "file: "),
     ],
 )

@@ -201,7 +201,7 @@ def test_removal_takes_away_a_file_that_only_init_has_written(person: InitSetup)
 
     assert f"Removed: {person.settings}\n" in person.init("--remove")
     assert everything_in(person.project) == before
-    assert person.init("--remove") == f"Nothing to do: {person.settings} has nothing of teamsup's.\n"
+    assert person.init("--remove") == f"Nothing to do: {person.settings} contains nothing of teamsup.\n"
 
 
 def test_a_dry_run_writes_nothing(person: InitSetup) -> None:
@@ -277,7 +277,7 @@ def test_a_marketplace_that_somebody_keeps_elsewhere_stays(person: InitSetup) ->
 
     result = person.tries()
 
-    assert "Claude Code has not installed teamsup@teamsup. Have it do so with: claude plugin install" in result.stderr
+    assert "Claude Code has not installed teamsup@teamsup. Install it with: claude plugin install" in result.stderr
     assert person.has()["extraKnownMarketplaces"] == own
     person.init("--remove")
     assert person.has() == {"extraKnownMarketplaces": own}
@@ -317,7 +317,7 @@ def test_a_link_is_followed_and_the_rights_stay(person: InitSetup) -> None:
     ("text", "why"),
     [
         ('{"model" "opus"}', ", line 1, column 10: Expecting ':' delimiter"),
-        ('{\n  // mine\n  "model": "opus"\n}', ", line 2, column 3: JSON has no comments"),
+        ('{\n  // mine\n  "model": "opus"\n}', ", line 2, column 3: JSON does not allow comments"),
         ("", ", line 1, column 1: Expecting value"),
         ("[]", ": the whole file is not an object"),
         ('{\n  "env": []\n}', ": env is not an object"),
@@ -367,7 +367,7 @@ def test_servers_that_are_not_understood_are_told_of_for_nothing_of_them_is_chan
     [
         ("settings are a folder", "is not readable: Is a directory"),
         ("folder is a file", "is not readable: Not a directory"),
-        ("dangling symlink", "through a dangling symlink"),
+        ("dangling symlink", "it is a dangling symlink"),
     ],
 )
 def test_a_place_that_cannot_be_written_is_refused_and_nobody_enrolled(
@@ -396,7 +396,7 @@ def test_a_home_of_teams_that_only_the_project_names_is_used_and_told_in_the_hin
     with mock.patch.object(InitSetup, "environment", person.environment | {"TEAMSUP_HOME": ""}):
         said = person.init()
 
-    assert f"See whether all is well with: TEAMSUP_HOME='{teams}' teamsup doctor --project {person.project}" in said
+    assert f"Check the setup with: TEAMSUP_HOME='{teams}' teamsup doctor --project {person.project}" in said
     assert (teams / "default" / "messages.db").exists()
 
 
@@ -405,7 +405,7 @@ def test_a_folder_that_is_missing_or_belongs_to_all_projects_is_refused(person: 
     own = person.calls("init", "--claude", "--project", str(person.home))
 
     assert refusal_of(missing) == f"teamsup: There is no folder {person.home}/nowhere."
-    assert "is not a project: its .claude folder is your own" in refusal_of(own)
+    assert "is not a project: its .claude folder applies to all" in refusal_of(own)
     assert not person.home.joinpath(".claude").exists()
 
 
@@ -433,9 +433,9 @@ def test_a_store_that_cannot_be_used_leaves_the_project_alone(person: InitSetup)
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (["--project", "."], "--project goes with --claude only."),
-        (["--dry-run"], "--dry-run goes with --claude only."),
-        (["--claude", "--force"], "--force replaces a teamsup.toml, which --claude does not write."),
+        (["--project", "."], "--project needs --claude."),
+        (["--dry-run"], "--dry-run needs --claude."),
+        (["--claude", "--force"], "--force replaces a teamsup.toml. It does not go with --claude."),
         (["--claude", "--agent", "../x"], "'../x' is not a name for an agent"),
     ],
 )

@@ -34,7 +34,7 @@ def test_one_that_is_gone_is_forgotten_and_what_waits_for_it_stays(teamsup: Team
     done = teamsup.run("agents", "rm", "Scout")
 
     assert done.stdout == "scout is forgotten. 1 unread message waits until an agent of that name comes back.\n"
-    assert "Nobody named 'scout'" in refusal_of(teamsup.run("send", "scout", "two"))
+    assert "There is no agent 'scout'" in refusal_of(teamsup.run("send", "scout", "two"))
     with MessageHub(teamsup.team, agent="scout") as scout:
         assert [delivery.message.content for delivery in scout.claim()] == ["one"]
 
@@ -43,7 +43,7 @@ def test_one_that_is_gone_is_forgotten_and_what_waits_for_it_stays(teamsup: Team
 def test_one_that_is_here_or_configured_is_forgotten_only_if_that_is_meant(teamsup: TeamsupCommand) -> None:
     with MessageHub(teamsup.team, agent="here") as here:
         here.register()
-        for name, why in (("here", "is here"), ("scribe", "is configured")):
+        for name, why in (("here", "is present"), ("scribe", "is configured")):
             done = teamsup.run("agents", "rm", name)
             assert why in refusal_of(done)
             assert done.returncode == 69
@@ -55,7 +55,7 @@ def test_a_name_that_nobody_has_is_refused(teamsup: TeamsupCommand) -> None:
     done = teamsup.run("agents", "rm", "nobody")
 
     assert done.returncode == 67
-    assert "known are: lead, scout, scribe" in refusal_of(done)
+    assert "Known agents: lead, scout, scribe" in refusal_of(done)
 
 
 def test_a_worker_that_runs_is_not_forgotten(running: TeamsupCommand) -> None:

@@ -56,7 +56,7 @@ def test_once_without_an_answer_in_time_says_so_by_its_exit_code(teamsup: Teamsu
 
     assert (result.returncode, result.stdout) == (os.EX_UNAVAILABLE, "")
     assert (
-        "There is no answer yet. user_comm is offline, never here yet. It will come to: teamsup read" in result.stderr
+        "There is no answer yet. user_comm is offline, never here yet. It will arrive in: teamsup read" in result.stderr
     )
 
 
@@ -101,7 +101,7 @@ def test_no_answer_is_an_error_for_programs_too_and_says_who_should_answer(teams
 
     assert result.returncode == os.EX_UNAVAILABLE
     assert json.loads(result.stdout)["error"].startswith(
-        "1 of 1 lines have no answer yet. user_comm is offline, never here yet. It will come to: "
+        "1 of 1 lines have no answer yet. user_comm is offline, never here yet. It will arrive in: "
     )
     report = json.loads(teamsup.run("chat", "--once", "", "--json").stdout)
     assert set(report) == {"error"}
@@ -128,7 +128,7 @@ def test_once_says_when_only_some_have_answered(teamsup: TeamsupCommand, user_co
 
         stdout, stderr = script.communicate(timeout=TIMEOUT_SECONDS)
     assert (script.returncode, stdout) == (os.EX_UNAVAILABLE, "a: 3 %\n")
-    assert "teamsup: Not all have answered yet. It will come to: " in stderr
+    assert "teamsup: Not all have answered yet. It will arrive in: " in stderr
 
 
 def test_a_line_is_answered_once_all_who_were_asked_have_answered(
@@ -278,7 +278,7 @@ def test_a_line_without_an_answer_does_not_keep_the_others_back(running: Teamsup
 
     assert result.returncode == os.EX_UNAVAILABLE
     assert result.stdout.endswith("Hi there! 👋\n")
-    assert "1 of 3 lines have no answer yet. It will come to: teamsup read --agent console-" in result.stderr
+    assert "1 of 3 lines have no answer yet. It will arrive in: teamsup read --agent console-" in result.stderr
 
 
 @pytest.mark.slow
@@ -300,7 +300,7 @@ def test_several_lines_from_a_pipe_are_answered_in_order(running: TeamsupCommand
 def test_what_is_written_to_a_team_that_is_down_is_answered_when_it_is_up(teamsup: TeamsupCommand) -> None:
     early = teamsup.run("chat", "--timeout", "0", stdin="Hello\n")
     assert early.returncode == os.EX_UNAVAILABLE
-    assert "What you write is kept. Team 'default' is not running. Start it with: teamsup start\n" in early.stderr
+    assert "Your messages are kept. Team 'default' is not running. Start it with: teamsup start\n" in early.stderr
 
     assert teamsup.run("start", "--detach").returncode == 0
     try:
@@ -364,7 +364,7 @@ def test_send_to_all_where_nobody_is_says_so(teamsup: TeamsupCommand) -> None:
     result = teamsup.run("send", "all", "stand-up")
 
     assert result.returncode == os.EX_NOUSER
-    assert refusal_of(result) == "teamsup: No agent is here that a message to all could reach."
+    assert refusal_of(result) == "teamsup: A message to all reaches no agent: none takes part now."
 
 
 def test_send_to_all_is_a_broadcast(teamsup: TeamsupCommand) -> None:

@@ -53,17 +53,17 @@ def call(*words: str) -> str:
         (
             HERE,
             FAILED,
-            "but deaf: it does not wait, no monitor runs, and no hook was ever heard",
+            "but messages cannot reach it: it does not wait, no monitor runs, and no hook has run",
             "in a trusted project",
         ),
-        (replace(HERE, hook_age=400.0), WARNING, "a hook was heard 6m 40s ago", "Type anything in its session"),
+        (replace(HERE, hook_age=400.0), WARNING, "its last hook ran 6m 40s ago", "Type anything in its session"),
         (replace(HERE, is_watched=True), WARNING, "a monitor runs, but it has not read", "Look at its session"),
         (replace(HERE, is_waiting=True), FAILED, "waits for messages, but does not get them", "teamsup hub check"),
-        (replace(HERE, oldest_age=None), OK, "2 unread, none to be read yet; it is online", ""),
+        (replace(HERE, oldest_age=None), OK, "2 unread, none can be read yet; it is online", ""),
         (
             replace(GONE, oldest_age=None),
             WARNING,
-            "2 unread, none to be read yet; no session serves it",
+            "2 unread, none can be read yet; no session serves it",
             "Start 'claude'",
         ),
         (GONE, WARNING, "no session serves it: offline, last seen 2h 0m ago", "Start 'claude' in its project"),
@@ -142,7 +142,7 @@ def test_a_server_is_judged_by_how_far_it_came(
 
 def test_a_server_that_cannot_be_started_or_says_nothing_is_a_failure() -> None:
     assert check_mcp_server(["/no/teamsup"], call).text == "does not start: No such file or directory"
-    assert check_mcp_server(["sh", "-c", "cat > /dev/null"], call, 0.1).text == "does not start: not within 0 s"
+    assert check_mcp_server(["sh", "-c", "cat > /dev/null"], call, 0.1).text == "does not start: no answer within 0 s"
 
 
 @pytest.mark.parametrize(
@@ -334,14 +334,14 @@ def test_a_session_that_hears_nothing_is_a_failure(patient: DoctorSetup) -> None
 
     assert code == 4
     assert found["scout"]["verdict"] == "FAILED"
-    assert "but deaf" in found["scout"]["text"]
+    assert "messages cannot reach it" in found["scout"]["text"]
 
 
 def test_hooks_that_were_heard_and_a_monitor_that_runs_are_seen(patient: DoctorSetup) -> None:
     with MessageHub(patient.team, agent="scout") as scout:
         scout.register(pid=os.getpid(), hooks="2020-01-01T00:00:00+00:00")
         _wait_since_long(patient, "scout")
-        assert "a hook was heard" in patient.examined()[1]["scout"]["text"]
+        assert "its last hook ran" in patient.examined()[1]["scout"]["text"]
 
         with patient.open("watch", "--agent", "scout") as monitor:
             try:
@@ -355,7 +355,7 @@ def test_a_subagent_hears_by_the_hooks_of_its_session(patient: DoctorSetup) -> N
         lead.register(pid=os.getpid(), hooks="2020-01-01T00:00:00+00:00")
         scout.register(pid=os.getpid())
 
-        assert "a hook was heard" in patient.examined("--agent", "scout")[1]["scout"]["text"]
+        assert "its last hook ran" in patient.examined("--agent", "scout")[1]["scout"]["text"]
 
 
 def test_a_read_that_waits_is_seen(patient: DoctorSetup) -> None:
@@ -385,8 +385,8 @@ def test_one_agent_can_be_asked_after_also_when_nothing_waits_for_it(patient: Do
         found = patient.examined("--agent", "Scout")[1]
 
     assert "nothing unread; it is online" in found["scout"]["text"]
-    assert "nobody has unread messages" in patient.examined()[1]["agents"]["text"]
-    assert "the team knows nobody of that name" in patient.examined("--agent", "ghost")[1]["ghost"]["text"]
+    assert "no agent has unread messages" in patient.examined()[1]["agents"]["text"]
+    assert "the team does not know that name" in patient.examined("--agent", "ghost")[1]["ghost"]["text"]
 
 
 def test_what_waits_for_a_name_that_nobody_has_is_told(patient: DoctorSetup) -> None:
@@ -396,7 +396,7 @@ def test_what_waits_for_a_name_that_nobody_has_is_told(patient: DoctorSetup) -> 
         hub.send("ghost", "are you there?")
         hub.retire("ghost")
 
-    assert patient.examined()[1]["ghost"]["text"] == "1 unread, but the team knows nobody of that name"
+    assert patient.examined()[1]["ghost"]["text"] == "1 unread, but the team does not know that name"
 
 
 def test_a_store_that_is_damaged_is_a_failure_and_nobody_is_said_to_have_read_all(patient: DoctorSetup) -> None:
@@ -460,12 +460,15 @@ def test_a_session_with_a_server_but_without_hooks_is_deaf(patient: DoctorSetup)
     found = patient.examined()[1]["project"]
 
     assert found["verdict"] == "warning"
-    assert "server 'my mail' in the project's .mcp.json, but no hooks and no monitor: they are deaf" in found["text"]
+    assert (
+        "server 'my mail' in the project's .mcp.json, but no hooks and no monitor: messages cannot reach them"
+        in found["text"]
+    )
     assert "claude mcp remove 'my mail'; teamsup init --claude" in found["hint"]
 
 
 def test_a_project_is_told_what_keeps_its_plugin_from_working(patient: DoctorSetup) -> None:
-    assert "take no part in a team" in patient.examined()[1]["project"]["text"]
+    assert "do not take part in a team" in patient.examined()[1]["project"]["text"]
     patient.init()
     assert "does not trust this folder yet" in patient.examined()[1]["project"]["text"]
     patient.trusts(patient.project)
@@ -475,8 +478,8 @@ def test_a_project_is_told_what_keeps_its_plugin_from_working(patient: DoctorSet
     settings.write_text('{"disableAllHooks": true, "enabledPlugins": {"teamsup@fork": true}}')
 
     said = patient.doctor_here().stdout
-    assert "would speak with several servers at once: plugin teamsup@teamsup, plugin teamsup@fork" in said
-    assert "take out the others with: claude plugin disable teamsup@fork\n" in said
+    assert "would use several servers at once: plugin teamsup@teamsup, plugin teamsup@fork" in said
+    assert "remove the others with: claude plugin disable teamsup@fork\n" in said
     assert "Claude Code has not installed teamsup@fork" in said
     assert "all hooks are switched off" in said
 
@@ -493,7 +496,7 @@ def test_what_is_wrong_with_the_disk_and_with_rights_is_a_failure(patient: Docto
         code, found = patient.examined()
 
     assert code == 4
-    assert found["disk"]["text"] == f"{patient.team.folder} takes no write: No space left on device"
+    assert found["disk"]["text"] == f"{patient.team.folder} is not writable: No space left on device"
     assert found["rights"]["hint"] == f"chmod 644 {patient.team.configuration}"
     assert not list(patient.team.folder.glob(".doctor*"))
 
@@ -538,7 +541,7 @@ def test_a_folder_in_which_others_may_replace_the_team_is_a_failure(
     code, found = patient.examined()
 
     assert code == 4
-    assert found["rights"]["text"] == f"others may replace what is in {place}: 777"
+    assert found["rights"]["text"] == f"others may replace files in {place}: 777"
     subprocess.run(found["rights"]["hint"], shell=True, check=True)  # noqa: S602
     assert "rights" not in patient.examined()[1]
 

@@ -137,7 +137,7 @@ def test_a_program_with_quotes_in_its_path_is_run_too(tmp_path: Path) -> None:
 
 
 def test_a_path_with_a_line_end_is_refused() -> None:
-    with pytest.raises(UnusablePath, match="it has characters that are no text"):
+    with pytest.raises(UnusablePath, match="it has characters that are not text"):
         render_unit(
             read_template("systemd/user.service"), ServiceSpec(Team("crew", Path("/a\nb/crew")), ("/bin/teamsup",), "")
         )
@@ -279,7 +279,9 @@ def test_without_a_service_manager_nothing_is_written(machine: Machine) -> None:
     result = machine.run("install", "--user")
 
     assert result.returncode == os.EX_UNAVAILABLE
-    assert refusal_of(result) == ("teamsup: There is no systemctl here, so nobody who would run the team as a service.")
+    assert refusal_of(result) == (
+        "teamsup: There is no systemctl here, so this machine has no supported service manager."
+    )
     assert list(machine.home.iterdir()) == []
 
 
@@ -298,7 +300,7 @@ def test_a_team_that_is_run_by_hand_must_be_stopped_first(machine: Machine) -> N
         result = machine.run("install", "--user")
         dry = machine.run("install", "--user", "--dry-run")
         assert result.returncode == os.EX_TEMPFAIL
-        warning = f"Team 'default' is run by pid {os.getpid()} already. End it first with: teamsup stop"
+        warning = f"Team 'default' is run by pid {os.getpid()} already. Stop it first with: teamsup stop"
         assert refusal_of(result) == f"teamsup: {warning}"
         assert (dry.returncode, dry.stderr) == (0, f"teamsup: {warning}\n")
         assert not machine.unit.exists()
@@ -322,7 +324,7 @@ def test_only_root_installs_a_service_of_the_machine(machine: Machine) -> None:
 def test_a_service_of_the_machine_runs_as_the_owner_of_the_teams_folder(machine: Machine) -> None:
     nobody_yet = machine.run("install", "--system", "--dry-run")
     assert nobody_yet.returncode == os.EX_NOINPUT
-    assert "Whoever shall own the team makes it with: teamsup init" in refusal_of(nobody_yet)
+    assert "The user who will own the team makes it with: teamsup init" in refusal_of(nobody_yet)
 
     machine.teamsup.team.create()
     owner = pwd.getpwuid(os.getuid())

@@ -70,7 +70,9 @@ def test_a_worker_whose_environment_cannot_be_read_is_held(team: Team) -> None:
     accept(team, TOML)
     team.configuration.write_text("[team")
     assert (
-        load_at_boot(team)[0].programs["own"].fault.endswith("[worker.own] environment cannot be read. Mend the file.")
+        load_at_boot(team)[0]
+        .programs["own"]
+        .fault.endswith("[worker.own] environment cannot be read. Correct the file.")
     )
 
     team.configuration.write_text(TOML.replace("hunter2", "hunter3") + "[gateway]\nuser = []\n")

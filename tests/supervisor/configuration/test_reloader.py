@@ -161,7 +161,7 @@ def test_a_crash_while_a_broken_file_is_saved_is_repaired(running: TeamsupComman
     running.team.configuration.write_text("[monitor-bridge]\ncpu_percent = 100\n")
     wait_for_state(running, "user_comm", "RUNNING")
     note = wait_for_state(running, "supervisor", "RUNNING")["note"]
-    assert note.startswith("teamsup.toml has changed. Take it over with: ")
+    assert note.startswith("teamsup.toml has changed. Apply it with: ")
 
 
 @pytest.mark.slow

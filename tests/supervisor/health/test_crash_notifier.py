@@ -138,7 +138,7 @@ def test_that_a_worker_is_not_configured_is_told_unless_nobody_has_set_it_up(des
     desk.die("gateway", State.EXITED, "not configured")
 
     (text,), _ = desk.told(1, optional=["gateway"])
-    assert text.startswith("feed died (not configured). It is not started again. Mend it, then: ")
+    assert text.startswith("feed died (not configured). It is not started again. Correct it, then run: ")
     assert desk.told(3600, optional=["gateway"]) == ([], [])
 
 
@@ -154,9 +154,7 @@ def test_that_somebody_who_should_hear_of_it_is_not_there_is_a_trouble(desk: Not
     desk.die("feed")
 
     assert len(desk.told(1)[0]) == 1
-    assert (
-        str(desk.troubles) == "Nobody named 'lead' is there to be told of a death. See notify_on_crash in teamsup.toml."
-    )
+    assert str(desk.troubles) == "There is no agent 'lead' to notify of a crash. See notify_on_crash in teamsup.toml."
     desk.lead.register()
     desk.die("feed")
     desk.told(60)

@@ -51,7 +51,7 @@ def test_that_a_worker_is_held_after_a_crash_is_told_although_the_next_digest_is
     assert held.report_at == 3
     assert crashes.describe("loop", held, WorkerCondition("EXITED", "not configured"), 1003).startswith(
         "loop has crashed 2 times in 2s, last: not configured. It is not started again (not configured). "
-        "Mend it, then: teamsup restart loop."
+        "Correct it, then run: teamsup restart loop."
     )
 
 
@@ -70,7 +70,7 @@ def test_a_report_says_what_the_lifecycle_has_made_of_it_by_now() -> None:
     assert then(RUNS) == "loop died (exit code 3). It was started again. It had printed nothing."
     assert "It is started again in 2.5 s." in then(WorkerCondition("BACKOFF", next_try_at=1003.5))
     assert "It was stopped since." in then(WorkerCondition("STOPPED"))
-    assert "It is not started again. Mend it, then: teamsup restart loop." in then(
+    assert "It is not started again. Correct it, then run: teamsup restart loop." in then(
         WorkerCondition("FATAL", "no such file")
     )
 
@@ -123,5 +123,5 @@ def test_a_worker_that_never_had_a_process_has_not_died() -> None:
     row = after(0, death=replace(DEATH, pid=None, reason="cannot be started: No such file", lines=()))
 
     assert crashes.describe("own", row, WorkerCondition("FATAL"), 1001) == (
-        "own could not be started (No such file). It is not started again. Mend it, then: teamsup restart own."
+        "own could not be started (No such file). It is not started again. Correct it, then run: teamsup restart own."
     )

@@ -260,7 +260,7 @@ def test_what_is_not_known_never_looks_fine(teamsup: TeamsupCommand, supervised:
         return ps.returncode, row["state"], row["note"]
 
     supervised(running("own", 30))
-    assert looks("own") == (4, "unknown", "no heartbeat has come")
+    assert looks("own") == (4, "unknown", "no heartbeat has arrived")
     beat(teamsup, "own", ahead=6 * 3600)
     code, state, note = looks("own")
     assert (code, state) == (4, "unknown")
@@ -272,7 +272,7 @@ def test_what_is_not_known_never_looks_fine(teamsup: TeamsupCommand, supervised:
     supervised(replace(running("own", 30), pid=2**22 + 1))
     assert looks("own") == (4, "unknown", "its process is gone, and its state was RUNNING")
     (teamsup.team.folder / "supervisor.json").write_text("half of")
-    assert looks("supervisor") == (4, "unknown", "it runs, and what it has published cannot be read")
+    assert looks("supervisor") == (4, "unknown", "it runs, but its published state cannot be read")
 
 
 def test_a_database_that_is_gone_or_cannot_be_read_is_unknown_and_says_why(

@@ -36,7 +36,7 @@ def normalize_agent_name(name: str) -> str:
 def check_kind(kind: object) -> None:
     """Raises InvalidValue unless it is a kind of agent."""
     if kind not in get_args(AgentKind):
-        raise InvalidValue(f"{quote(kind)} is not a kind of agent; there are {', '.join(get_args(AgentKind))}.")
+        raise InvalidValue(f"{quote(kind)} is not a kind of agent; the kinds are {', '.join(get_args(AgentKind))}.")
 
 
 def enroll(db: sqlite3.Connection, name: str, kind: str) -> None:

@@ -95,7 +95,7 @@ def insert_message(db: sqlite3.Connection, draft: NewMessage, now: float, *, kno
             if hops > MAX_HOPS:
                 raise ReplyLoop(
                     f"{draft.sender} and {recipient} have answered each other {MAX_HOPS} times with no person in "
-                    "between; ask a person, or begin anew without reply_to."
+                    "between; Ask a person, or start again without reply_to."
                 )
     if draft.is_rate_limited and kinds.get(draft.sender, draft.sender_kind) == "agent":
         rate_limits.count_sent_message(db, draft.sender, now)
@@ -216,4 +216,4 @@ def _unknown_recipient(recipient: str, db: sqlite3.Connection) -> str:
     known = [row[0] for row in rows]
     similar = find_similar(recipient, known)
     hint = f"did you mean {quote(similar)}?" if similar else f"known are: {list_names(known) or 'none yet'}."
-    return f"Nobody named {quote(recipient)} is in this team; {hint}"
+    return f"There is no agent {quote(recipient)} in this team; {hint}"

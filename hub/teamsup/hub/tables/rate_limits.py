@@ -60,8 +60,8 @@ def count_exchange_turn(db: sqlite3.Connection, sender: str, recipient: str, now
     if not db.execute(_SELECT_PERSON_BETWEEN, (row["since"], sender, recipient, HUB_SENDER)).fetchone():
         wait = math.ceil((row["last_at"] + EXCHANGE_TIMEOUT_SECONDS - now) / 60)
         raise ReplyLoop(
-            f"{sender} and {recipient} have taken {MAX_TURNS} turns with no person in between. "
-            f"Ask a person, or go on in {wait} minutes."
+            f"{sender} and {recipient} have taken {MAX_TURNS} turns without a person in between. "
+            f"Ask a person, or continue in {wait} minutes."
         )
     _begin_exchange(db, pair, sender, now)
 

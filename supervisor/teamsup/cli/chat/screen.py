@@ -25,7 +25,7 @@ from .completion import NameCompleter, is_completing_name, open_history
 from .lines import PROMPT, PendingQuestions, format_label, indent_after, label_style
 from .renderer import ReflowingRenderer
 
-_HINT = "@agent asks one of the team, /help says more; Alt-Enter: new line, Ctrl-D: end."
+_HINT = "@agent asks one agent, /help lists commands; Alt-Enter: new line, Ctrl-D: end."
 _STOP = "/stop"
 _HEARTBEAT_SECONDS = 10.0
 _SILENCE_SECONDS = 5.0
@@ -76,7 +76,7 @@ class _ChatScreen:
                 raise failure
         if count := self._questions.count:
             what = "1 question is" if count == 1 else f"{count} questions are"
-            self._print([("class:aside", f"({what} still open; what comes is kept for you)")])
+            self._print([("class:aside", f"({what} still open; later messages are kept for you)")])
         return 128 + signals[0] if signals else 0
 
     def _create_session(self) -> PromptSession[None]:

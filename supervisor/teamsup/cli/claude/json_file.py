@@ -74,7 +74,7 @@ def parse_json(path: Path, data: bytes) -> JsonFile:
         line = data.count(b"\n", 0, error.start) + 1
         raise UnusableFile(f"{path}, line {line}: this is not valid UTF-8.") from None
     except json.JSONDecodeError as error:
-        why = "JSON has no comments" if error.doc.startswith(("//", "/*"), error.pos) else error.msg
+        why = "JSON does not allow comments" if error.doc.startswith(("//", "/*"), error.pos) else error.msg
         raise UnusableFile(f"{path}, line {error.lineno}, column {error.colno}: {why}.") from None
     except (ValueError, RecursionError) as error:
         raise UnusableFile(f"{path}: {error}.") from None
@@ -87,7 +87,7 @@ def replace_file(path: Path, text: str) -> None:
     """
     target = Path(os.path.realpath(path))
     if not target.parent.parent.is_dir():
-        raise UnusableFile(f"{path} is not writable: it leads to {target.parent}, through a dangling symlink.")
+        raise UnusableFile(f"{path} is not writable: it is a dangling symlink to {target.parent}.")
     if target.exists() and not os.access(target, os.W_OK):
         raise UnusableFile(f"{path} is not writable.")
     try:

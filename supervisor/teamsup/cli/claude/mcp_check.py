@@ -37,7 +37,7 @@ def check_mcp_server(command: Sequence[str], call: CommandHint, seconds: float =
         finally:
             # Which need not be inside its folder.
             shutil.rmtree(team.run, ignore_errors=True)
-    hint = "" if verdict is Verdict.OK else f"Try it yourself: {call('mcp', '--agent', 'NAME')}"
+    hint = "" if verdict is Verdict.OK else f"Try it in a terminal: {call('mcp', '--agent', 'NAME')}"
     return Finding("server", verdict, text, hint)
 
 
@@ -89,7 +89,7 @@ async def _try_session(
         *(["it does not exit cleanly: it had to be killed"] if ended >= PROCESS_TERMINATION_TIMEOUT else []),
         *([_NOT_JSON] if is_strange else []),
         *([f"it printed: {said}"] if (said := _read_errors(errors)) else []),
-        *(["that is slow: Claude Code waits 30 s"] if ready > _SLOW_SECONDS else []),
+        *(["that is slow: Claude Code waits for 30 s"] if ready > _SLOW_SECONDS else []),
     ]
     return (Verdict.WARNING, f"{text}, but {unusual[0]}") if unusual else (Verdict.OK, text)
 
@@ -104,5 +104,5 @@ def _describe_error(error: BaseException, seconds: float) -> str:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     if isinstance(error, TimeoutError):
-        return f"not within {seconds:.0f} s"
+        return f"no answer within {seconds:.0f} s"
     return str(getattr(error, "strerror", None) or error or type(error).__name__)

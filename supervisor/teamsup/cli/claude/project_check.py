@@ -48,7 +48,7 @@ def check_project(project: Path, team: Team, call: CommandHint) -> list[Finding]
     settings, troubles = read_effective_settings(project)
     init = call("init", "--claude", "--project", shlex.quote(str(project)))
     found = [
-        Finding("project", Verdict.FAILED, trouble.rstrip("."), "Claude Code ignores that file until it is mended.")
+        Finding("project", Verdict.FAILED, trouble.rstrip("."), "Claude Code ignores that file until you correct it.")
         for trouble in troubles
     ]
     found.append(_check_servers(project, settings, init))
@@ -56,7 +56,7 @@ def check_project(project: Path, team: Team, call: CommandHint) -> list[Finding]
         return found
     found += [_check_plugin(plugin, settings, init) for plugin in settings.plugins]
     if settings.hooks_are_off:
-        hint = "Take disableAllHooks out of Claude Code's settings, or agents hear only while they wait."
+        hint = "Remove disableAllHooks from Claude Code's settings. Otherwise agents get messages only while they wait."
         found.append(Finding("plugin", Verdict.WARNING, "all hooks are switched off", hint))
     if not settings.is_trusted:
         hint = f"Start 'claude' in {project} once and accept; until then it ignores the project's settings."
@@ -66,9 +66,9 @@ def check_project(project: Path, team: Team, call: CommandHint) -> list[Finding]
         settings.environment.get(project_settings.HOME_VARIABLE),
     )
     if sessions != team:
-        text = f"its sessions are in team {sessions.name!r} in {sessions.folder}, not in the one looked at here"
+        text = f"its sessions are in team {sessions.name!r} in {sessions.folder}, not in the one that is checked here"
         here = call("init", "--claude", "--project", shlex.quote(str(project)), "--team", team.name)
-        hint = f"Leave out --team to look at that; or put them here with: {here}"
+        hint = f"Omit --team to check that team, or move them to this one with: {here}"
         found.append(Finding("project", Verdict.WARNING, text, hint))
     return found
 
@@ -82,7 +82,7 @@ def check_subagent_names(project: Path, agents: Iterable[Agent]) -> list[Finding
         try:
             folded = normalize_agent_name(name)
         except InvalidName as error:
-            hint = f"Change the line 'name:' in {file}; until then it cannot take part in the team."
+            hint = f"Change the line 'name:' in {file}. Until then it cannot take part in the team."
             found.append(Finding("agents", Verdict.WARNING, str(error).rstrip("."), hint))
             continue
         if folded in taken:
@@ -111,28 +111,28 @@ def _check_servers(project: Path, settings: EffectiveSettings, init: str) -> Fin
     removal = [f"claude mcp remove {shlex.quote(name)}" for name, _ in servers]
     if len(there) > 1:
         removal += [f"claude plugin disable {name}" for name in plugins if name != project_settings.PLUGIN_ID]
-        text = f"sessions in {project} would speak with several servers at once: {', '.join(there)}"
-        return Finding("project", Verdict.WARNING, text, f"Keep one; take out the others with: {'; '.join(removal)}")
+        text = f"sessions in {project} would use several servers at once: {', '.join(there)}"
+        return Finding("project", Verdict.WARNING, text, f"Keep one, and remove the others with: {'; '.join(removal)}")
     if servers:
-        text = f"sessions in {project} have {there[0]}, but no hooks and no monitor: they are deaf"
+        text = f"sessions in {project} have {there[0]}, but no hooks and no monitor: messages cannot reach them"
         return Finding("project", Verdict.WARNING, text, f"Replace it with: {removal[0]}; {init}")
     if plugins:
         agent = settings.environment.get(project_settings.AGENT_VARIABLE, project_settings.DEFAULT_AGENT)
         text = f"sessions in {project} load {there[0]} and are agent {agent!r}"
         return Finding("project", Verdict.OK, text)
-    text = f"sessions in {project} take no part in a team: neither plugin nor server"
-    return Finding("project", Verdict.WARNING, text, f"Have them do so with: {init}")
+    text = f"sessions in {project} do not take part in a team: they have neither the plugin nor the server"
+    return Finding("project", Verdict.WARNING, text, f"Let them take part with: {init}")
 
 
 def _check_plugin(plugin: str, settings: EffectiveSettings, init: str) -> Finding:
     place = settings.plugins[plugin] or _installed_path(plugin)
     if place is None:
-        hint = f"Have it do so with: claude plugin install {plugin}"
+        hint = f"Install it with: claude plugin install {plugin}"
         return Finding("plugin", Verdict.FAILED, f"Claude Code has not installed {plugin}", hint)
     if missing := list(_missing_files(Path(place), settings)):
         hint = f"If teamsup was moved or updated: {init}"
         return Finding("plugin", Verdict.FAILED, f"there is no {', no '.join(missing)}", hint)
-    return Finding("plugin", Verdict.OK, f"is complete in {place}, and the programs it runs are there")
+    return Finding("plugin", Verdict.OK, f"is complete in {place}, and its programs are there")
 
 
 def _missing_files(plugin: Path, settings: EffectiveSettings) -> Iterator[str]:

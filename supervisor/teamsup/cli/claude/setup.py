@@ -38,7 +38,7 @@ def install(
     name = normalize_session_agent(agent or there.get(AGENT_VARIABLE) or DEFAULT_AGENT)
     plugin = resource_path("claude")
     if not (plugin / ".claude-plugin").is_dir():
-        raise NoProject(f"This teamsup came without its plugin: there is no {plugin}.")
+        raise NoProject(f"This installation of teamsup lacks the plugin: there is no {plugin}.")
     offered = sorted(file.stem for file in plugin.glob("agents/*.md"))
     if unknown := [other for other in others if other not in offered]:
         raise InvalidName(f"The plugin has no agent {quote(unknown[0])}; it has {list_names(offered)}.")
@@ -54,7 +54,7 @@ def install(
             if found.verdict is not Verdict.OK:
                 print(f"teamsup: {sanitize(f'{found.text}. {found.hint}')}", file=sys.stderr)
         print(f"New Claude Code sessions in {project} are agent {name!r} of team {team.name!r}.")
-        print(f"See whether all is well with: {command_hint(team, 'doctor', '--project', shlex.quote(str(project)))}")
+        print(f"Check the setup with: {command_hint(team, 'doctor', '--project', shlex.quote(str(project)))}")
 
 
 def uninstall(folder: Path | None, *, dry_run: bool) -> None:
@@ -62,19 +62,19 @@ def uninstall(folder: Path | None, *, dry_run: bool) -> None:
     _, settings = _open_settings(folder)
     value = project_settings.without_plugin(settings.value)
     if value == settings.value:
-        print(f"Nothing to do: {settings.path} has nothing of teamsup's.")
+        print(f"Nothing to do: {settings.path} contains nothing of teamsup.")
         return
     _apply(settings, value, dry_run=dry_run)
     if not dry_run:
-        print("The agents stay in the team, and so does what waits for them.")
+        print("The agents stay in the team, and their messages are kept.")
 
 
 def _open_settings(folder: Path | None) -> tuple[Path, JsonFile]:
     project = project_settings.find_project(folder)
     if (project / ".claude").resolve() == project_settings.user_folder().resolve():
         raise NoProject(
-            f"{project} is not a project: its .claude folder is your own, which counts everywhere. Say --project DIR; "
-            f"or, for all projects: claude plugin marketplace add {shlex.quote(str(resource_path('claude')))}, "
+            f"{project} is not a project: its .claude folder applies to all your projects. Name one by --project, "
+            f"or install for all projects: claude plugin marketplace add {shlex.quote(str(resource_path('claude')))}, "
             f"claude plugin install {project_settings.PLUGIN_ID}"
         )
     settings = json_file.read_json(project_settings.settings_path(project))
@@ -96,7 +96,7 @@ def _changed_variables(there: dict[str, str], team: Team, agent: str, asked: set
         variables[HOME_VARIABLE] = str(team.folder.parent)
     command, *more = installed_command()
     if more:
-        raise NoProject(f"There is no command teamsup next to {command} that Claude Code could start.")
+        raise NoProject(f"There is no command teamsup next to {command} for Claude Code to start.")
     told = there.get(COMMAND_VARIABLE)
     if (told.endswith("teamsup") or shutil.which(told) is None) if told else not _is_on_every_path(command):
         variables[COMMAND_VARIABLE] = command
@@ -119,7 +119,9 @@ def _find_unenrolled(team: Team, names: list[str]) -> list[str]:
         with MessageHub(team) as hub:
             known = {agent.name: agent.kind for agent in hub.agents()}
     if known.get(names[0], "agent") != "agent":
-        raise InvalidName(f"{names[0]!r} is the team's {known[names[0]]} of that name; choose another with --agent.")
+        raise InvalidName(
+            f"{names[0]!r} is the team's {known[names[0]]} of that name. Choose another name with --agent."
+        )
     return [name for name in dict.fromkeys(names) if name not in known]
 
 

@@ -27,13 +27,13 @@ class AgentInUse(CallerError):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="the same for programs")
+    parser.add_argument("--json", action="store_true", help="print JSON for programs")
     parser.set_defaults(verb=_list)
     verbs = parser.add_subparsers(metavar="VERB")
-    text = "forget an agent; what waits for it stays until an agent of that name comes back"
+    text = "forget an agent; its messages stay until an agent of that name comes back"
     rm = verbs.add_parser("rm", help=text, description=text[0].upper() + text[1:] + ".")
     rm.add_argument("name", metavar="NAME")
-    rm.add_argument("--yes", action="store_true", help="also one that is here or configured")
+    rm.add_argument("--yes", action="store_true", help="also forget an agent that is present or configured")
     rm.add_argument("--team", metavar="NAME", default=argparse.SUPPRESS, help="the team")
     rm.set_defaults(verb=_remove)
 
@@ -56,7 +56,7 @@ def _list(hub: MessageHub, arguments: argparse.Namespace) -> None:
         cells = [[" ".join(sanitize(cell).split()) for cell in row] for row in rows]
         print("\n".join(line.rstrip() for line in format_table([_HEADINGS, *cells])))
     else:
-        print("Nobody is known yet.")
+        print("No agent is known yet.")
 
 
 def _as_json(agent: Agent, now: datetime) -> dict[str, object]:
@@ -77,7 +77,7 @@ def _remove(hub: MessageHub, arguments: argparse.Namespace) -> None:
     found = hub.find_agent(arguments.name)
     if found is None:
         known = list_names([agent.name for agent in hub.agents()]) or "none yet"
-        raise UnknownRecipient(f"Nobody named {quote(arguments.name)} is in this team; known are: {known}.")
+        raise UnknownRecipient(f"There is no agent {quote(arguments.name)} in this team. Known agents: {known}.")
     if found.name in _running_names(hub.team):
         stop = command_hint(hub.team, "stop", *([] if found.name == SUPERVISOR else [found.name]))
         raise AgentInUse(f"{found.name} is running. Stop it first: {stop}")
@@ -99,8 +99,10 @@ def _running_names(team: Team) -> Iterable[str]:
 
 def _require_unused(team: Team, found: Agent) -> None:
     if found.is_present(datetime.now(UTC)):
-        raise AgentInUse(f"{found.name} is here. Add --yes to forget it until it takes part again.")
+        raise AgentInUse(f"{found.name} is present. Add --yes to forget it until it takes part again.")
     settings = Config(team)
     agents = (name.strip().lower() for name in settings.section("team", TeamSection).agents)
     if found.name in {*component_names(), *settings.names_of("worker"), *agents}:
-        raise AgentInUse(f"{found.name} is configured, and comes back with the next start. Add --yes to forget it now.")
+        raise AgentInUse(
+            f"{found.name} is configured, and the next start enrolls it again. Add --yes to forget it now."
+        )

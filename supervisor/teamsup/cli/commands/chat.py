@@ -37,16 +37,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "In a terminal: Alt-Enter or a backslash at the end begins a new line, Ctrl-C "
         "clears what is typed, and Ctrl-C or Ctrl-D ends the chat where nothing is."
     )
-    parser.add_argument("--once", metavar="TEXT", help="ask this, print all answers, and end; '-' reads it from stdin")
     parser.add_argument(
-        "--json", action="store_true", help="one JSON object a line for each message that comes, for programs"
+        "--once",
+        metavar="TEXT",
+        help="ask this question, print all answers, and end; '-' reads the question from stdin",
     )
+    parser.add_argument("--json", action="store_true", help="print one JSON object in one line for each message")
     parser.add_argument(
         "--timeout",
         type=non_negative,
         default=30.0,
         metavar="SECONDS",
-        help="how long to wait for each answer, with --once or when the lines come from a pipe (default: 30)",
+        help="how long to wait for each answer, with --once or lines from a pipe (default: 30)",
     )
 
 
@@ -58,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
         # Nobody else has this name, so what is leased under it was an earlier terminal's that died.
         hub.release_abandoned()
         if owner_pid(team) is None:
-            print(f"teamsup: What you write is kept. {describe_not_running(team)}", file=sys.stderr)
+            print(f"teamsup: Your messages are kept. {describe_not_running(team)}", file=sys.stderr)
         chat = ConsoleChat(hub)
         try:
             if arguments.once is not None:
@@ -155,4 +157,4 @@ def _no_answer(chat: ConsoleChat, sentence: str) -> NoAnswer:
     now = datetime.now(UTC)
     absent = answerer is not None and not answerer.is_present(now)
     why = f" {USER_COMM} is {describe_presence(answerer, now)}." if answerer is not None and absent else ""
-    return NoAnswer(f"{sentence}{why} It will come to: {where}")
+    return NoAnswer(f"{sentence}{why} It will arrive in: {where}")

@@ -28,10 +28,12 @@ _CLAUDE_SECONDS = 10.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--agent", metavar="NAME", help="check only this agent (default: all with unread messages)")
+    parser.add_argument(
+        "--agent", metavar="NAME", help="check only this agent (default: all agents with unread messages)"
+    )
     parser.add_argument("--project", type=Path, metavar="DIR", help="a Claude Code project (default: this folder)")
-    parser.add_argument("--json", action="store_true", help="the same for programs")
-    parser.epilog = "Exit code 0: all well, or warnings only, 4: something failed."
+    parser.add_argument("--json", action="store_true", help="print JSON for programs")
+    parser.epilog = "Exit codes: 0 all checks passed, perhaps with warnings; 4 a check failed."
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -103,7 +105,7 @@ def _check_team(team: Team, agents: list[Agent], trouble: str, call: CommandHint
 def _check_claude() -> Finding:
     path = shutil.which("claude")
     if path is None:
-        hint = "Agents in Claude Code need it: install it, or put its folder on the PATH. Daemons and people do not."
+        hint = "Agents in Claude Code need it: install it, or put its folder on the PATH. Only they need it."
         return Finding("claude", Verdict.WARNING, "there is no 'claude' on the PATH", hint)
     try:
         answer = subprocess.run(
@@ -116,7 +118,9 @@ def _check_claude() -> Finding:
         if answer.returncode == 0:
             return Finding("claude", Verdict.OK, f"{said}, {path}")
         trouble = said or f"exit code {answer.returncode}"
-    return Finding("claude", Verdict.FAILED, f"{path} does not run: {trouble}", "Try it yourself: claude --version")
+    return Finding(
+        "claude", Verdict.FAILED, f"{path} does not run: {trouble}", "Try it in a terminal: claude --version"
+    )
 
 
 def _check_agents(
@@ -131,10 +135,10 @@ def _check_agents(
         unknown = {} if asked else {chosen: undeliverable.get(chosen, 0)}
     found = [check_mailbox(_read_mailbox(team, agent, _last_hook_at(agents, agent)), call) for agent in asked]
     for name, count in unknown.items():
-        hint = f"A misspelt name, or an agent yet to come: {call('init', '--claude', '--agent', name)}"
+        hint = f"The name is misspelt, or the agent is new: {call('init', '--claude', '--agent', name)}"
         unread = f"{count} unread, but " if count else ""
-        found.append(Finding(name, Verdict.WARNING, f"{unread}the team knows nobody of that name", hint))
-    return found or [Finding("agents", Verdict.OK, "nobody has unread messages")]
+        found.append(Finding(name, Verdict.WARNING, f"{unread}the team does not know that name", hint))
+    return found or [Finding("agents", Verdict.OK, "no agent has unread messages")]
 
 
 def _last_hook_at(agents: Iterable[Agent], agent: Agent) -> datetime | None:

@@ -37,26 +37,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         return added
 
     verb("stats", "show counts and sizes", _stats).add_argument("--json", action="store_true", help="for programs")
-    verb("check", "find out whether the store is sound; exit code 74 if not", _check)
-    backup = verb("backup", "write a consistent copy while the team goes on", _backup)
-    backup.add_argument("file", type=Path, help="where to; a file that is there is not replaced")
-    back = verb("restore", "take the team back to a backup; --dry-run says what that takes back", _no_verb)
-    back.add_argument("file", type=Path, help="a copy that 'hub backup' has written")
-    back.add_argument("--online", action="store_true", help="while the team runs; its programs go on from there")
+    verb("check", "check whether the store is sound; exit code 74 if not", _check)
+    backup = verb("backup", "write a consistent copy while the team runs", _backup)
+    backup.add_argument("file", type=Path, help="the new file; an existing file is not replaced")
+    back = verb("restore", "take the team back to a backup; --dry-run shows what that changes", _no_verb)
+    back.add_argument("file", type=Path, help="a copy that 'hub backup' wrote")
+    back.add_argument(
+        "--online", action="store_true", help="restore while the team runs; its programs continue from the backup"
+    )
     back.add_argument("--yes", action="store_true", help="do not ask")
-    back.add_argument("--dry-run", action="store_true", help="only say what it would take back")
+    back.add_argument("--dry-run", action="store_true", help="only show what it would change")
     back.add_argument("--json", action="store_true", help="for programs")
     back.set_defaults(run_alone=_restore)
-    prune = verb("prune", "remove old messages that have ended, and give the space back", _prune)
+    prune = verb("prune", "remove old messages that have ended, and release their space", _prune)
     prune.add_argument(
-        "--days", type=non_negative, metavar="N", help="older than N days (default: keep_days of [team])"
+        "--days", type=non_negative, metavar="N", help="remove what is older than N days (default: keep_days of [team])"
     )
-    prune.add_argument("--keep", type=positive_integer, metavar="N", help="all but the newest N messages")
+    prune.add_argument("--keep", type=positive_integer, metavar="N", help="keep only the newest N messages")
     dead = verb("dead-letters", "list the dead letters, the newest first", _dead_letters)
-    dead.add_argument("--json", action="store_true", help="one JSON object a line, for programs")
+    dead.add_argument("--json", action="store_true", help="print one JSON object in each line")
     retry = verb("retry", "deliver a dead letter again", _retry)
     retry.add_argument("id", help="its message_id, or its number such as '#12'")
-    retry.add_argument("--recipient", metavar="NAME", help="only for this one")
+    retry.add_argument("--recipient", metavar="NAME", help="only for this recipient")
     add_renamed_verb(verbs, "dead", "dead-letters")
 
 
@@ -125,13 +127,13 @@ def _restore(arguments: argparse.Namespace) -> None:
         return
     print(f"{'Would restore' if arguments.dry_run else 'Restored'} {arguments.file}: {taken_back.description}.")
     if taken_back.set_aside:
-        print(f"What could not be opened is now {', '.join(str(path) for path in taken_back.set_aside)}.")
+        print(f"The database that could not be opened is now {', '.join(str(path) for path in taken_back.set_aside)}.")
 
 
 def _confirm(file: Path, taken_back: "RestoreReport") -> None:
     if not sys.stdin.isatty():
         raise CallerError(f"Would restore {file}: {taken_back.description}. Add --yes to do it.")
-    if input(f"Restore {file}: {taken_back.description}. Go on? [y/N] ").strip().lower() not in ("y", "yes"):
+    if input(f"Restore {file}: {taken_back.description}. Continue? [y/N] ").strip().lower() not in ("y", "yes"):
         raise CallerError("Nothing was restored.")
 
 

@@ -15,29 +15,29 @@ _ONLY_WITH_CLAUDE = ("project", "agent", "agents", "dry_run", "remove")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--force", action="store_true", help="replace a teamsup.toml that is there")
+    parser.add_argument("--force", action="store_true", help="replace an existing teamsup.toml")
     claude = parser.add_argument_group("for Claude Code")
     claude.add_argument("--claude", action="store_true", help="set up the Claude Code sessions of a project")
     claude.add_argument("--project", type=Path, metavar="DIR", help="the project (default: this folder)")
-    claude.add_argument("--agent", metavar="NAME", help=f"which agent they are (default: {DEFAULT_AGENT})")
+    claude.add_argument("--agent", metavar="NAME", help=f"the agent that the sessions are (default: {DEFAULT_AGENT})")
     claude.add_argument(
         "--agents",
         type=_parse_names,
         default=[],
         metavar="NAME,…",
-        help="which of the plugin's agents the team knows too: alert-manager, gcp-monitor, oci-monitor (default: none)",
+        help="agents of the plugin that get their own names: alert-manager, gcp-monitor, oci-monitor (default: none)",
     )
     claude.add_argument("--dry-run", action="store_true", help="only show what would be changed")
-    claude.add_argument("--remove", action="store_true", help="take out again what this has written")
+    claude.add_argument("--remove", action="store_true", help="remove what this command has written")
 
 
 def run(arguments: argparse.Namespace) -> int:
     if not arguments.claude:
         if given := [name for name in _ONLY_WITH_CLAUDE if getattr(arguments, name)]:
-            raise CallerError(f"--{given[0].replace('_', '-')} goes with --claude only.")
+            raise CallerError(f"--{given[0].replace('_', '-')} needs --claude.")
         _write_configuration(Team.named(arguments.team), force=arguments.force)
     elif arguments.force:
-        raise CallerError("--force replaces a teamsup.toml, which --claude does not write.")
+        raise CallerError("--force replaces a teamsup.toml. It does not go with --claude.")
     elif arguments.remove:
         uninstall(arguments.project, dry_run=arguments.dry_run)
     else:
@@ -56,7 +56,7 @@ def _write_configuration(team: Team, *, force: bool) -> None:
         with team.configuration.open("w" if force else "x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
-        raise CallerError(f"{team.configuration} is there already; --force replaces it.") from None
+        raise CallerError(f"{team.configuration} exists already; --force replaces it.") from None
     except OSError:
         # A full disk leaves an empty file, which would be in the way the next time.
         with suppress(OSError):

@@ -25,14 +25,14 @@ class NoLog(CallerError):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", help="one worker, or 'supervisor' (default: all)")
-    parser.add_argument("-f", "--follow", action="store_true", help="follow new lines, until Ctrl-C")
+    parser.add_argument("-f", "--follow", action="store_true", help="print new lines as they come, until Ctrl-C")
     parser.add_argument(
         "-n",
         "--lines",
         type=positive_integer,
         default=100,
         metavar="N",
-        help="begin with the last N lines (default: 100)",
+        help="print the last N lines first (default: 100)",
     )
 
 
@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise NoLog(f"Team {team.name!r} has no logs yet. Start it with: {command_hint(team, 'start')}")
     if arguments.name is not None:
         if arguments.name not in logs:
-            raise NoLog(f"There is no log of {quote(arguments.name)}. Known are: {list_names([*logs])}.")
+            raise NoLog(f"There is no log of {quote(arguments.name)}. Known logs: {list_names([*logs])}.")
         logs = {arguments.name: logs[arguments.name]}
     tails = [[(line, name) for line in deque(log.read_all(), arguments.lines)] for name, log in logs.items()]
     width = max(map(len, logs))

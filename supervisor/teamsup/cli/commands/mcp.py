@@ -11,7 +11,7 @@ from ..arguments import add_agent
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_agent(parser, "in whose name the session sends and reads")
+    add_agent(parser, "the agent in whose name the session sends and reads")
 
 
 def run(arguments: argparse.Namespace) -> int:

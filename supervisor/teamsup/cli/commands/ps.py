@@ -34,13 +34,11 @@ class UnknownParticipant(CallerError):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", nargs="?", metavar="NAME", help="only this one, with its last deaths")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="show only this member, with its last crashes")
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="the same for programs")
-    form.add_argument("--watch", action="store_true", help="show it every second, until Ctrl-C")
-    parser.epilog = (
-        "Exit code 0: all are well, 3: the team is not running, 4: one is not well, or its state is unknown."
-    )
+    form.add_argument("--json", action="store_true", help="print JSON for programs")
+    form.add_argument("--watch", action="store_true", help="show the table every second, until Ctrl-C")
+    parser.epilog = "Exit codes: 0 all are well; 3 the team does not run; 4 one is not well, or its state is unknown."
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -91,7 +89,7 @@ def _show(team: Team, arguments: argparse.Namespace) -> int:
 
 def _raise_unknown(name: str, rows: Sequence[ParticipantStatus]) -> list[ParticipantStatus]:
     known = list_names([row.name for row in rows]) or "none yet"
-    raise UnknownParticipant(f"Nobody named {quote(name)} is in this team; known are: {known}.")
+    raise UnknownParticipant(f"There is no agent {quote(name)} in this team. Known agents: {known}.")
 
 
 def _describe_crash(crash: Crash) -> list[str]:

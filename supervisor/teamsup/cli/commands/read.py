@@ -13,18 +13,18 @@ from ..arguments import non_negative, positive_integer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--agent", metavar="NAME", help="whose messages (default: yours)")
+    parser.add_argument("--agent", metavar="NAME", help="the agent whose messages to read (default: you)")
     parser.add_argument(
         "--limit", type=positive_integer, default=20, metavar="N", help="at most N messages (default: 20)"
     )
     parser.add_argument("--wait", type=non_negative, default=0.0, metavar="SECONDS", help="wait for the first one")
-    parser.add_argument("--json", action="store_true", help="one JSON object a line, for programs")
+    parser.add_argument("--json", action="store_true", help="print one JSON object in each line")
 
 
 def run(arguments: argparse.Namespace) -> int:
     team = find_team(arguments.team)
     if arguments.agent is None and is_console_name_held(team, console_name()):
-        print("Your open chat shows what waits for you.", file=sys.stderr)
+        print("Your open chat shows your messages.", file=sys.stderr)
         return 0
     with open_as(team, arguments.agent) as hub:
         count = 0
@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
                     hub.acknowledge(delivery)
                     count += 1
         if not count and arguments.agent is not None and hub.find_agent(arguments.agent) is None:
-            raise UnknownRecipient(f"Nobody named {arguments.agent!r} is in this team. See who is: teamsup ps")
+            raise UnknownRecipient(f"There is no agent {arguments.agent!r} in this team. List them with: teamsup ps")
     if not count:
         print("Nothing to read.", file=sys.stderr)
     return 0

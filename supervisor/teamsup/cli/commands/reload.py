@@ -11,7 +11,7 @@ from ..arguments import add_timeout
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "A mistake in the file changes nothing (exit code 78). Exit code 4: the file was applied, and a worker is not "
-        "ready after --timeout. SIGHUP to the supervisor reloads too; only its log has the result."
+        "ready after --timeout. SIGHUP to the supervisor reloads too; the result is only in its log."
     )
     add_timeout(parser, 30)
 

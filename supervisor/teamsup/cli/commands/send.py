@@ -13,13 +13,13 @@ from teamsup.terminal.hints import find_team
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("recipient", help="an agent's name, or 'all' for everybody")
+    parser.add_argument("recipient", help="the name of an agent, or 'all'")
     parser.add_argument("text", nargs="+", help="the message; '-' reads it from stdin")
-    parser.add_argument("--agent", metavar="NAME", help="in whose name (default: yours)")
+    parser.add_argument("--agent", metavar="NAME", help="the sender (default: you)")
     parser.add_argument("--priority", choices=PRIORITIES, default="normal")
     parser.add_argument("--type", metavar="TYPE", default="message", help="the message_type (default: message)")
-    parser.add_argument("--id", metavar="ID", help="a message_id; sent twice it is one message")
-    parser.add_argument("--json", action="store_true", help="print the stored message for programs")
+    parser.add_argument("--id", metavar="ID", help="the message_id; a second send with the same one changes nothing")
+    parser.add_argument("--json", action="store_true", help="print the stored message as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -41,5 +41,5 @@ def run(arguments: argparse.Namespace) -> int:
     if reached:
         print(sanitize(f"Stored as {message.message_id}; {known}."))
     else:
-        print("teamsup: No agent is here that a message to all could reach.", file=sys.stderr)
+        print("teamsup: A message to all reaches no agent: none takes part now.", file=sys.stderr)
     return code

@@ -44,16 +44,16 @@ class NotPermitted(CallerError):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     for name, text, run_verb in (
-        ("install", "let the service manager run the team, now and from then on", _install),
+        ("install", "let the service manager run the team, now and after each boot", _install),
         ("uninstall", "end the team and remove its service; the team's folder stays", _uninstall),
-        ("status", "say whether the service is active; exit code 0: active, 3: not", _status),
+        ("status", "show whether the service is active; exit codes: 0 active, 3 not", _status),
     ):
         verb = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         verb.add_argument("--team", metavar="NAME", default=argparse.SUPPRESS, help="the team")
         scope = verb.add_mutually_exclusive_group()
         for value, meaning in (
-            ("user", "a service of yours, which needs no root (the default, unless you are root)"),
-            ("system", "a service of the machine, which runs as whoever owns the team's folder (root's default)"),
+            ("user", "your own service, without root (the default, unless you are root)"),
+            ("system", "a service of the machine, which runs as the owner of the team's folder (root's default)"),
         ):
             scope.add_argument(f"--{value}", dest="scope", action="store_const", const=value, help=meaning)
         if name != "status":
@@ -79,7 +79,7 @@ def _install(team: Team, manager: ServiceManager, scope: ServiceScope, arguments
     text = render_unit(read_template(manager.template), ServiceSpec(team, installed_command(), account))
     pid = owner_pid(team)
     by_hand = pid is not None and not _is_active(manager)
-    warning = f"Team {team.name!r} is run by pid {pid} already. End it first with: {command_hint(team, 'stop')}"
+    warning = f"Team {team.name!r} is run by pid {pid} already. Stop it first with: {command_hint(team, 'stop')}"
     if arguments.dry_run:
         if by_hand:
             print(f"teamsup: {warning}", file=sys.stderr)
@@ -101,7 +101,7 @@ def _install(team: Team, manager: ServiceManager, scope: ServiceScope, arguments
         raise
     print(f"Team {team.name!r} is a service now. See it with: {command_hint(team, 'ps')}; or: {manager.logs_command}")
     if scope == "user" and manager.tool == "systemctl" and not _lingers(account):
-        print(f"It ends when you log out; for it to run from boot on: loginctl enable-linger {account}")
+        print(f"It ends when you log out. Let it run from boot on with: loginctl enable-linger {account}")
     return 0
 
 
@@ -140,7 +140,9 @@ def _account_name(team: Team, scope: ServiceScope) -> str:
         # Made by root, the folder would be root's.
         if not team.folder.is_dir():
             how = command_hint(team, "init")
-            raise UnknownTeam(f"There is no folder {team.folder} yet. Whoever shall own the team makes it with: {how}")
+            raise UnknownTeam(
+                f"There is no folder {team.folder} yet. The user who will own the team makes it with: {how}"
+            )
         user_id = team.folder.stat().st_uid
     try:
         return pwd.getpwuid(user_id).pw_name
@@ -150,13 +152,13 @@ def _account_name(team: Team, scope: ServiceScope) -> str:
 
 def _require_permission(manager: ServiceManager, scope: ServiceScope) -> None:
     if scope == "system" and os.geteuid() != 0:
-        raise NotPermitted("Only root can change a service of the machine: call it with sudo, or with --user.")
+        raise NotPermitted("Only root can change a service of the machine: use sudo or --user.")
     _require_tool(manager)
 
 
 def _require_tool(manager: ServiceManager) -> None:
     if shutil.which(manager.tool) is None:
-        raise NoServiceManager(f"There is no {manager.tool} here, so nobody who would run the team as a service.")
+        raise NoServiceManager(f"There is no {manager.tool} here, so this machine has no supported service manager.")
 
 
 def _is_active(manager: ServiceManager) -> bool:

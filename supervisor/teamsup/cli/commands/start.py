@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("names", nargs="*", metavar="NAME", help="only this worker, of a team that runs")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="start only this worker of a running team")
     add_timeout(parser, 30)
     parser.add_argument(
         "--detach",
         action="store_true",
-        help="run in the background; return when all workers are ready, or with exit code 4 and why not all are",
+        help="run in the background and return when all workers are ready; else end with exit code 4",
     )
     parser.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
 
@@ -109,5 +109,5 @@ def _detach(team: Team, seconds: float) -> int:
         raise WorkersNotReady(f"Team {team.name!r} runs, pid {process.pid}, but {sanitize(unready)} See: {how}")
     if trouble:
         raise WorkersNotReady(f"Team {team.name!r} runs, pid {process.pid}. {sanitize(trouble)}")
-    print(f"Team {team.name!r} runs, pid {process.pid}. End it with: {command_hint(team, 'stop')}")
+    print(f"Team {team.name!r} runs, pid {process.pid}. Stop it with: {command_hint(team, 'stop')}")
     return 0

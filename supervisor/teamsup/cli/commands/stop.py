@@ -21,7 +21,7 @@ class StillRunning(CallerError):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("names", nargs="*", metavar="NAME", help="only this worker; the others go on")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="stop only this worker")
     add_timeout(parser, 60)
 
 
@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
         if (before := read_last_state(team)) is not None and not before.ended:
             acquire_lock(team)
             if killed := orphans.kill_orphans_of_predecessor(team):
-                print(f"Killed what its last supervisor had left: {', '.join(map(str, killed))}")
+                print(f"Killed processes that its last supervisor had left: {', '.join(map(str, killed))}")
         return 0
     signal_owner(team, signal.SIGTERM)
     ends = time.monotonic() + arguments.timeout

@@ -109,7 +109,7 @@ class ConfigurationReloader:
                 if new.tables != self.configuration.tables or self._blocked_names():
                     await self._apply(new, "a file was saved")
         except (TeamsupError, OSError) as error:
-            self._troubles.begin(_SAVED, f"What was saved cannot be taken over: {error}")
+            self._troubles.begin(_SAVED, f"The saved file cannot be applied: {error}")
         else:
             self._stamps |= stamps
             self._is_unfinished = False
@@ -129,7 +129,7 @@ class ConfigurationReloader:
         taken = accepted_configuration.replace_sections(at_once & saved.programs.keys(), tables, accepted.tables)
         how = command_hint(team, "reload")
         waits = not accepted_configuration.is_equivalent(tables, taken)
-        self.show_fault(saved.fault, f"teamsup.toml has changed. Take it over with: {how}" if waits else "")
+        self.show_fault(saved.fault, f"teamsup.toml has changed. Apply it with: {how}" if waits else "")
         return self._keep_spawned_values(
             await asyncio.to_thread(team_configuration.parse_configuration, team, taken), at_once
         )

@@ -159,7 +159,7 @@ def _check_environment(name: str, worker: object) -> None:
     """Raises ValueError where an accepted configuration, which holds no values, is all that is known of it."""
     environment = worker.get("environment") if isinstance(worker, dict) else None
     if isinstance(environment, dict) and None in environment.values():
-        raise ValueError(f"[worker.{name}] environment cannot be read. Mend the file")
+        raise ValueError(f"[worker.{name}] environment cannot be read. Correct the file")
 
 
 def section_owners() -> dict[str, str]:
@@ -322,7 +322,7 @@ def _in_start_order(programs: Iterable[Program], settings: Config) -> dict[str, 
             return {name: by_name[name] for name in sorter.static_order()}
         except graphlib.CycleError as error:
             circle = error.args[1]
-            reason = f"{settings.path}: depends_on goes in a circle: {' on '.join(circle)}."
+            reason = f"{settings.path}: depends_on is circular: {' on '.join(circle)}."
             by_name |= {name: _without_dependencies(by_name[name], reason) for name in circle}
 
 

@@ -69,7 +69,7 @@ class OutageAlarm:
     async def _run_command(self, reason: str, command_hook: CommandHook, environment: Mapping[str, str]) -> str:
         text = (
             f"Team {self._team.name} cannot pass on alerts for {format_duration(self._outage_seconds)}: {reason} "
-            "No alert reaches anybody until that is mended."
+            "Nobody gets alerts until this is corrected."
         )
         self._log(f"the command of [{command_hook.worker}] is run: {reason}")
         try:

@@ -139,9 +139,7 @@ class CrashNotifier:
                 expires_in=_EXPIRES_SECONDS,
             )
         except UnknownRecipient:
-            sentence = (
-                f"Nobody named {recipient!r} is there to be told of a death. See notify_on_crash in teamsup.toml."
-            )
+            sentence = f"There is no agent {recipient!r} to notify of a crash. See notify_on_crash in teamsup.toml."
             self._note_recipient(recipient, sentence)
         else:
             self._note_recipient(recipient, sentence="")

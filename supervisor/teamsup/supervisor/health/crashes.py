@@ -161,7 +161,7 @@ def _describe_outcome(name: str, condition: WorkerCondition, now: float) -> str:
         case State.STOPPED | State.STOPPING:
             return "It was stopped since."
     why = f" ({condition.reason})" if condition.reason == NOT_CONFIGURED else ""
-    return f"It is not started again{why}. Mend it, then: teamsup restart {name}."
+    return f"It is not started again{why}. Correct it, then run: teamsup restart {name}."
 
 
 def _series_duration(series: CrashSeries) -> str:

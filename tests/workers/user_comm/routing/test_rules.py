@@ -105,7 +105,7 @@ def test_each_line_of_the_help_fits_beside_a_name_in_80_columns() -> None:
     lines = render_help().splitlines()
     assert max(map(len, lines)) <= 74
     assert "/ask AGENT TEXT   ask an agent" in lines
-    assert "/trace [ID]       show what became of your last question, or of a message" in lines
+    assert "/trace [ID]       show the state of your last question, or of a message" in lines
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,6 @@ def _confirm(person: str, count: int) -> None:
     what = f"{count} messages of {sanitize(person)} and the answers to them will be removed for good."
     if not sys.stdin.isatty():
         raise ForgetNotConfirmed(f"{what} Add --yes to do it.")
-    print(f"{what} Go on? [y/N] ", end="", flush=True)
+    print(f"{what} Continue? [y/N] ", end="", flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise ForgetNotConfirmed("Nothing was removed.")
