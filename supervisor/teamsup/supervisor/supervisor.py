@@ -29,6 +29,7 @@ from .metrics_endpoint import MetricsEndpoint
 from .processes import child, orphans
 from .processes.managed_process import ManagedProcess
 from .processes.process_manager import ProcessManager
+from .processes.spawner import Spawner
 from .processes.worker_logs import WorkerLogs
 from .sd_notify import ServiceNotifier
 from .signals import SignalHandler
@@ -68,7 +69,8 @@ class Supervisor:
         self.troubles = Troubles(self._log, self._on_trouble)
         self._background = BackgroundTasks(self._log)
         self._caller = HubCaller(self.troubles, self._stopping, self._log)
-        self._manager = ProcessManager(team, self._logs, self._on_change, self._on_crash)
+        self._spawner = Spawner(team)
+        self._manager = ProcessManager(self._spawner, self._logs, self._on_change, self._on_crash)
         self._health_monitor = HealthMonitor(self._manager)
         self._hub_monitor = HubMonitor(hub, self._manager, self.troubles)
         self._alarm = OutageAlarm(team, self._log)
@@ -84,6 +86,7 @@ class Supervisor:
             team,
             configuration,
             manager=self._manager,
+            spawner=self._spawner,
             logs=self._logs,
             enrollment=self._enrollment,
             metrics=self._metrics,
@@ -295,7 +298,7 @@ class Supervisor:
 
     def _command_environment(self) -> dict[str, str]:
         accepted = {name for each in self._configuration.programs.values() for name in each.withheld_variables}
-        return child.inherited_environment(accepted.union(self._manager.withheld_variables))
+        return child.inherited_environment(accepted.union(self._spawner.withheld_variables))
 
     def _on_change(self, worker: ManagedProcess) -> None:
         if worker.child is None and not worker.is_active:

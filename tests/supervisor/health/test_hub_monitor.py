@@ -30,6 +30,7 @@ from teamsup.supervisor.health.degradation import Troubles
 from teamsup.supervisor.health.hub_monitor import HubMonitor
 from teamsup.supervisor.health.write_lock import LockOwner
 from teamsup.supervisor.processes.process_manager import ProcessManager
+from teamsup.supervisor.processes.spawner import Spawner
 from teamsup.supervisor.processes.worker_logs import WorkerLogs
 
 RunWorkers = Callable[[str], TeamsupCommand]
@@ -159,10 +160,10 @@ def test_what_else_prevents_writes_is_said(
     monkeypatch.setattr(hub_monitor, "_HEARTBEAT_SECONDS", 0.0)
     monkeypatch.setattr(hub_monitor, "find_lock_owner", lambda _: owner)
     team.create()
-    crew = ProcessManager(team, WorkerLogs(team.logs, echo=False), lambda _: None, lambda *_: None)
+    manager = ProcessManager(Spawner(team), WorkerLogs(team.logs, echo=False), lambda _: None, lambda *_: None)
     lines: list[str] = []
     with MessageHub(team) as hub:
-        monitor = HubMonitor(hub, crew, Troubles(lines.append, lambda: None))
+        monitor = HubMonitor(hub, manager, Troubles(lines.append, lambda: None))
         monitor.begin_write()
         for _ in range(3):
             asyncio.run(monitor.check())

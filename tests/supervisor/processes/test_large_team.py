@@ -15,6 +15,7 @@ from teamsup.supervisor.configuration.team_configuration import Program
 from teamsup.supervisor.processes.lifecycle import ProcessPolicy, State
 from teamsup.supervisor.processes.managed_process import ManagedProcess
 from teamsup.supervisor.processes.process_manager import ProcessManager
+from teamsup.supervisor.processes.spawner import Spawner
 from teamsup.supervisor.processes.worker_logs import WorkerLogs
 
 RunWorkers = Callable[[str], TeamsupCommand]
@@ -59,22 +60,22 @@ def test_a_mistake_about_one_worker_ends_nobody_else(team: Team, monkeypatch: py
         if member.name == "broken":
             raise ValueError("a mistake of ours")
 
-    async def run_crew() -> list[State]:
-        crew = ProcessManager(team, WorkerLogs(team.logs, echo=False), change, lambda *_: None)
-        crew.configure(programs, {})
-        crew.start(*programs)
-        for member in crew.processes.values():
-            await crew.wait_until_left(member, State.STOPPED, State.STARTING)
-        states = [member.process.state for member in crew.processes.values()]
-        crew.stop_all()
-        for member in crew.processes.values():
+    async def run_team() -> list[State]:
+        manager = ProcessManager(Spawner(team), WorkerLogs(team.logs, echo=False), change, lambda *_: None)
+        manager.configure(programs, {})
+        manager.start(*programs)
+        for member in manager.processes.values():
+            await manager.wait_until_left(member, State.STOPPED, State.STARTING)
+        states = [member.process.state for member in manager.processes.values()]
+        manager.stop_all()
+        for member in manager.processes.values():
             while member.child is not None:
-                crew.reap()
+                manager.reap()
                 await asyncio.sleep(0.01)
         return states
 
     monkeypatch.setattr(WorkerLogs, "write", lambda *_: None)
-    assert asyncio.run(run_crew()) == [State.RUNNING] * 3
+    assert asyncio.run(run_team()) == [State.RUNNING] * 3
 
 
 def test_workers_get_the_limits_that_the_supervisor_was_given(run_workers: RunWorkers) -> None:

@@ -24,6 +24,7 @@ from ..metrics_endpoint import MetricsEndpoint
 from ..processes.lifecycle import ALIVE, State, needs_configuration
 from ..processes.managed_process import ManagedProcess
 from ..processes.process_manager import ProcessManager
+from ..processes.spawner import Spawner
 from ..processes.worker_logs import WorkerLogs
 from ..status_publisher import StatusPublisher
 from . import accepted_configuration, team_configuration
@@ -44,6 +45,7 @@ class ConfigurationReloader:
         configuration: TeamConfiguration,
         *,
         manager: ProcessManager,
+        spawner: Spawner,
         logs: WorkerLogs,
         enrollment: WorkerEnrollment,
         metrics: MetricsEndpoint,
@@ -55,6 +57,7 @@ class ConfigurationReloader:
         """What counts at present."""
         self._team = team
         self._manager = manager
+        self._spawner = spawner
         self._logs = logs
         self._enrollment = enrollment
         self._metrics = metrics
@@ -64,7 +67,7 @@ class ConfigurationReloader:
         self._lock = asyncio.Lock()
         self._stamps = self._read_stamps()
         with suppress(TeamsupError):
-            manager.withhold(secrets_of(load_file(team)))
+            spawner.withhold(secrets_of(load_file(team)))
         self._is_unfinished = False
         self.note = ""
         """For people: that the saved file waits for a reload."""
@@ -137,7 +140,7 @@ class ConfigurationReloader:
     async def _saved_tables(self) -> dict[str, Any]:
         """Read the saved file. Its secrets are kept from others at once, also if the file is not taken over."""
         tables = await asyncio.to_thread(load_file, self._team)
-        self._manager.withhold(secrets_of(tables))
+        self._spawner.withhold(secrets_of(tables))
         return tables
 
     def _keep_spawned_values(self, new: TeamConfiguration, counting: Container[str]) -> TeamConfiguration:

@@ -4,15 +4,12 @@ import asyncio
 import functools
 import random
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
 
-from teamsup.config.loader import CONFIGURATION_VARIABLE
-from teamsup.hub import Team
 from teamsup.hub.models import NOT_CONFIGURED, SUPERVISOR
 from teamsup.terminal.formatting import sanitize
 
-from ..configuration.team_configuration import Program, secrets_withheld_from
+from ..configuration.team_configuration import Program
 from ..health import crashes
 from ..health.crashes import Crash
 from ..state_file import WorkerState
@@ -22,26 +19,28 @@ from .dependencies import Dependencies, satisfies_dependents
 from .lifecycle import ALIVE, BLOCKED, Action, Process, State
 from .managed_process import ManagedProcess
 from .orphan_killer import OrphanKiller
+from .spawner import Spawner
 from .work_queue import AfterEvent, WorkQueue
 from .worker_logs import WorkerLogs
 
 
 class ProcessManager:
-    """All of them. Lives on the event loop of the supervisor; ``on_change`` is called whenever a worker has changed,
-    ``on_death`` when one has ended without being asked to."""
+    """All of them, on the event loop of the supervisor.
+
+    ``on_change`` is called when a worker has changed, ``on_crash`` when its process has ended without being asked to.
+    """
 
     def __init__(
         self,
-        team: Team,
+        spawner: Spawner,
         logs: WorkerLogs,
         on_change: Callable[[ManagedProcess], None],
-        on_death: Callable[[ManagedProcess, Crash], None],
+        on_crash: Callable[[ManagedProcess, Crash], None],
     ) -> None:
-        self._team = team
+        self._spawner = spawner
         self._logs = logs
         self._on_change = on_change
-        self._on_crash = on_death
-        self._spawn_count = 0
+        self._on_crash = on_crash
         self._is_stopping = False
         self._kills_at_once = False
         self._stepped_event = asyncio.Event()
@@ -49,16 +48,14 @@ class ProcessManager:
         self._by_pid: dict[int, ManagedProcess] = {}
         self._orphan_killer = OrphanKiller(self._log)
         self.processes: dict[str, ManagedProcess] = {}
-        self._saved_secrets: Mapping[str, Collection[str]] = {}
-        """Variables that the saved teamsup.toml names as secrets, and whose they are: also before a reload."""
         self._dependencies = Dependencies(self.processes)
 
-    def configure(self, programs: Mapping[str, Program], known_deaths: Mapping[str, tuple[Crash, ...]]) -> None:
+    def configure(self, programs: Mapping[str, Program], known_crashes: Mapping[str, tuple[Crash, ...]]) -> None:
         """Run these programs from now on; what runs already goes on with what it was started with."""
         gone = {name: worker for name, worker in self.processes.items() if name not in programs}
         workers = {}
         for name, program in programs.items():
-            worker = self.processes.get(name) or ManagedProcess(program, crashes=known_deaths.get(name, ()))
+            worker = self.processes.get(name) or ManagedProcess(program, crashes=known_crashes.get(name, ()))
             worker.program = program
             workers[name] = worker
             self._logs.open(name, program.log_bytes, program.log_files)
@@ -66,15 +63,6 @@ class ProcessManager:
         self.processes = workers | {name: worker for name, worker in gone.items() if worker.is_active}
         self._dependencies = Dependencies(self.processes)
         self._reconsider_all()
-
-    def withhold(self, secrets: Mapping[str, Collection[str]]) -> None:
-        """Keep these variables from workers that they do not belong to; ``secrets`` are names and their owners."""
-        self._saved_secrets = secrets
-
-    @property
-    def withheld_variables(self) -> Collection[str]:
-        """The names of the variables that the saved teamsup.toml keeps from others."""
-        return self._saved_secrets.keys()
 
     def start(self, *names: str) -> None:
         """Have these run, and whatever they depend on."""
@@ -274,23 +262,13 @@ class ProcessManager:
                 worker.child.kill()
 
     def _spawn(self, worker: ManagedProcess) -> None:
-        self._spawn_count += 1
-        tag = orphans.process_tag(self._team, worker.name, self._spawn_count)
         worker.last_lines.clear()
-        if fault := worker.program.fault:
-            self._spawn_failed(worker, lifecycle.SpawnFailed(f"{crashes.SPAWN_FAILED_PREFIX}{fault}"))
+        spawned = self._spawner.spawn(worker.program)
+        if isinstance(spawned, lifecycle.SpawnFailed):
+            self._spawn_failed(worker, spawned)
             return
-        try:
-            child = Child(self._without_secrets(worker.program), self._environment(worker.program, tag))
-        except Exception as error:
-            # Whatever the system lacks or refuses, even a program that is away, may be there at the next try.
-            file = getattr(error, "filename", None)
-            reason = f"{crashes.SPAWN_FAILED_PREFIX}{getattr(error, 'strerror', None) or error}" + (
-                f": {file}" if file else ""
-            )
-            self._spawn_failed(worker, lifecycle.SpawnFailed(reason, is_temporary=True, jitter=random.random()))  # noqa: S311
-            return
-        worker.child, worker.tag = child, tag
+        child, worker.tag = spawned
+        worker.child = child
         self._by_pid[child.pid] = worker
         worker.started_at, worker.spawned_at = time.time(), time.monotonic()
         self._log(f"{worker.name} started, pid {child.pid}")
@@ -305,20 +283,6 @@ class ProcessManager:
         """Before all that waits, but behind the death that it was to be started again after."""
         self._log(f"{worker.name} {event.reason}")
         self._queue.add_event(worker, event, lambda _: self._record_crash(worker, None, event.reason), first=True)
-
-    def _without_secrets(self, program: Program) -> Program:
-        saved = secrets_withheld_from(program.name, self._saved_secrets)
-        return replace(program, withheld_variables=tuple({*program.withheld_variables, *saved}))
-
-    def _environment(self, program: Program, tag: str) -> dict[str, str]:
-        seconds = program.heartbeat_seconds
-        return {
-            orphans.TAG_VARIABLE: tag,
-            "TEAMSUP_TEAM": self._team.name,
-            "TEAMSUP_HOME": str(self._team.folder.parent),
-            CONFIGURATION_VARIABLE: str(self._team.accepted_configuration),
-            **({} if seconds is None else {"TEAMSUP_HEARTBEAT_SECONDS": f"{seconds:g}"}),
-        }
 
     def _record_output(self, worker: ManagedProcess, lines: list[str]) -> None:
         worker.last_lines.extend(

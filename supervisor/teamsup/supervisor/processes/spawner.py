@@ -1,0 +1,60 @@
+"""Starts the processes of workers, each with its environment."""
+
+import random
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+from teamsup.config.loader import CONFIGURATION_VARIABLE
+from teamsup.hub import Team
+
+from ..configuration.team_configuration import Program, secrets_withheld_from
+from ..health.crashes import SPAWN_FAILED_PREFIX
+from .child import Child
+from .lifecycle import SpawnFailed
+from .orphans import TAG_VARIABLE, process_tag
+
+
+class Spawner:
+    """Starts workers of one team. A worker is given no secret that the saved teamsup.toml names as another's."""
+
+    def __init__(self, team: Team) -> None:
+        self._team = team
+        self._count = 0
+        self._saved_secrets: Mapping[str, Collection[str]] = {}
+
+    def withhold(self, secrets: Mapping[str, Collection[str]]) -> None:
+        """Keep these variables from workers that they do not belong to; ``secrets`` are names and their owners."""
+        self._saved_secrets = secrets
+
+    @property
+    def withheld_variables(self) -> Collection[str]:
+        """The names of the variables that the saved teamsup.toml keeps from others."""
+        return self._saved_secrets.keys()
+
+    def spawn(self, program: Program) -> tuple[Child, str] | SpawnFailed:
+        """Return a new process and its tag, or why there is none."""
+        self._count += 1
+        tag = process_tag(self._team, program.name, self._count)
+        if program.fault:
+            return SpawnFailed(f"{SPAWN_FAILED_PREFIX}{program.fault}")
+        try:
+            return Child(self._without_secrets(program), self._environment(program, tag)), tag
+        except Exception as error:
+            # Whatever the system lacks or refuses, even a program that is away, may be there at the next try.
+            why, file = getattr(error, "strerror", None) or error, getattr(error, "filename", None)
+            reason = f"{SPAWN_FAILED_PREFIX}{why}{f': {file}' if file else ''}"
+            return SpawnFailed(reason, is_temporary=True, jitter=random.random())  # noqa: S311
+
+    def _without_secrets(self, program: Program) -> Program:
+        saved = secrets_withheld_from(program.name, self._saved_secrets)
+        return replace(program, withheld_variables=tuple({*program.withheld_variables, *saved}))
+
+    def _environment(self, program: Program, tag: str) -> dict[str, str]:
+        seconds = program.heartbeat_seconds
+        return {
+            TAG_VARIABLE: tag,
+            "TEAMSUP_TEAM": self._team.name,
+            "TEAMSUP_HOME": str(self._team.folder.parent),
+            CONFIGURATION_VARIABLE: str(self._team.accepted_configuration),
+            **({} if seconds is None else {"TEAMSUP_HEARTBEAT_SECONDS": f"{seconds:g}"}),
+        }
