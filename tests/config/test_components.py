@@ -84,8 +84,8 @@ def test_a_foreign_component_stands_beside_ours(install: Install) -> None:
         ("supervisor", component_code("'supervisor'"), "needs a name of its own"),
         (
             "mailer",
-            component_code("'mailer', groups={'route': object}"),
-            r"section \[route\], which is that of user_comm",
+            component_code("'mailer', groups={'message_route': object}"),
+            r"section \[message_route\], which is that of user_comm",
         ),
         ("team", component_code("'team', section=object"), r"section \[team\], which is that of the team"),
     ],

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from teamsup.hub import MessageHub, Team
+from teamsup.hub.engines.component_tables import ComponentTables
 from teamsup.hub.errors import InvalidName
 from teamsup.hub.models import SUPERVISOR
 from teamsup.hub.tables.agents import normalize_agent_name
@@ -59,6 +61,8 @@ class Component:
     """Once it has run for so long its earlier crashes are forgotten; no restart is delayed longer than that."""
     command_hook: Callable[[Config], CommandHook] | None = None
     """For a worker that watches the team and tells people what fails: what is run when it fails itself."""
+    tables: ComponentTables | None = None
+    """What it keeps in the team's database. Its worker and ``teamsup start`` make and migrate them."""
     rank: int = 50
     """Of components, those with a lower number are started and shown first."""
     fault: str = ""
@@ -91,6 +95,18 @@ class Component:
                     yield value
 
 
+def open_hub(component: Component, team: Team) -> MessageHub:
+    """Open the hub for a command of a component, with its tables. Raises ComponentTooNew and StoreError."""
+    hub = MessageHub(team)
+    try:
+        if component.tables is not None:
+            hub.use_component(component.tables)
+    except BaseException:
+        hub.close()
+        raise
+    return hub
+
+
 @functools.cache
 def installed_components() -> Mapping[str, Component]:
     """Return the components of all installed distributions by name, in the order of starting.
@@ -109,6 +125,11 @@ def installed_components() -> Mapping[str, Component]:
             owners |= dict.fromkeys(component.section_names, component.name)
             checked[component.name] = component
     return checked
+
+
+def installed_tables() -> list[ComponentTables]:
+    """Return the tables of all installed components, for the hub's maintenance."""
+    return [each.tables for each in installed_components().values() if each.tables is not None]
 
 
 @functools.cache

@@ -88,6 +88,10 @@ class NotConfigured(CallerError):
     exit_code = os.EX_CONFIG
 
 
+class ComponentTooNew(NotConfigured):
+    """A newer version of one component has made its tables here: only that component must be updated."""
+
+
 class OptionalNotConfigured(NotConfigured):
     """An optional part of the team that nobody has configured: all is well without it."""
 

@@ -10,6 +10,7 @@ from collections.abc import Generator, Iterable
 from contextlib import closing, suppress
 from pathlib import Path
 
+from .engines.component_tables import ComponentTables
 from .engines.maintenance_progress import announce_maintenance
 from .engines.signal_safety import signal_safe
 from .errors import CallerError, StoreError
@@ -50,9 +51,34 @@ class Maintenance(Queries):
             self._ring_after_commit(*revived)
         return len(revived)
 
-    def prune(self, *, older_than: float | None = None, keep: int | None = None) -> int:
+    def migrate_component(self, tables: ComponentTables) -> None:
+        """Make the tables of a component, or bring them to its version. Not inside of a transaction.
+
+        Raises ComponentTooNew when a newer version of that component has made them.
+        """
+        self._store.migrate_component(tables)
+
+    def use_component(self, tables: ComponentTables) -> None:
+        """Migrate the tables of a component, and write nothing more once a newer version of it has migrated them.
+
+        For the component's own programs. Raises ComponentTooNew, then and from every later transaction.
+        """
+        self._store.use_component(tables)
+
+    def component_version(self, component: str) -> int | None:
+        """Return the version of a component's tables in this database; None: it has none."""
+        rows = self._store.read("SELECT version FROM schema_versions WHERE component = ?", (component,))
+        return rows[0][0] if rows else None
+
+    def prune(
+        self,
+        *,
+        older_than: float | None = None,
+        keep: int | None = None,
+        components: Iterable[ComponentTables] = (),
+    ) -> int:
         """Remove messages that have ended: those older than so many seconds, and all but the newest ``keep``. What
-        people are still to decide stays.
+        one of the ``components`` keeps stays.
 
         What nobody has read for ``older_than`` seconds expires, and goes with a later prune. Works in small batches,
         gives freed pages back to the file system and empties the WAL. Returns how many messages are gone.
@@ -66,9 +92,11 @@ class Maintenance(Queries):
             rows = self._store.read("SELECT id FROM messages ORDER BY id DESC LIMIT 1 OFFSET ?", (keep,))
             newest = rows[0][0] if rows else 0
         before = "" if older_than is None else format_time(self._clock() - older_than)
+        kept = [select for tables in self._present(components) for select in tables.keeps]
+        select = _SELECT_ENDED.format(kept="".join(f" AND id NOT IN ({select})" for select in kept))
         gone, last = 0, _LEAST_ID
         with announce_maintenance(self.team.run, "pruning") as progress:
-            while batch := [row[0] for row in self._store.read(_SELECT_ENDED, (last, newest, before, _BATCH_MESSAGES))]:
+            while batch := [row[0] for row in self._store.read(select, (last, newest, before, _BATCH_MESSAGES))]:
                 with self._write() as db:
                     _delete_messages(db, batch)
                 gone += len(batch)
@@ -83,9 +111,9 @@ class Maintenance(Queries):
         rows = self._store.read(f"SELECT count(*) FROM ({_SELECT_OF_PERSON})", self._find_names_of(person))  # noqa: S608
         return int(rows[0][0])
 
-    def forget(self, person: str) -> int:
-        """Remove every message from, for or to a person, or that quotes them, the answers to these, and their name; how
-        many messages.
+    def forget(self, person: str, components: Iterable[ComponentTables] = ()) -> int:
+        """Remove every message from, for or to a person, or that quotes them, the answers to these, their name, and
+        what the ``components`` know about them; how many messages.
 
         ``person`` is an agent's name, or the ``user``, ``person`` or ``author_name`` of a message's metadata;
         ``discord:30`` is user 30. The freed space is overwritten. Works in small batches; after an error say it again.
@@ -101,11 +129,14 @@ class Maintenance(Queries):
                         _delete_messages(db, batch)
                     gone += len(batch)
                     progress(gone)
+            each_name = [{"name": name, "id": names["user"]} for name in json.loads(names["names"])]
             # The index is rewritten as a whole, however long that takes.
             with self._secure_delete(longest=math.inf) as db:
                 search.optimize(db)
-                for sql in _FORGET_PERSON:
-                    db.execute(sql, names)
+                db.execute(_FORGET_AGENT, names)
+                for tables in self._present(components):
+                    for sql in tables.forgets_person:
+                        db.executemany(sql, each_name)
             self._reclaim_space()
         return gone
 
@@ -138,8 +169,8 @@ class Maintenance(Queries):
             why = error.strerror if isinstance(error, OSError) else error
             raise StoreError(f"No backup was written to {quote(str(target))}: {why}.") from error
 
-    def check_integrity(self) -> list[str]:
-        """What is wrong with the store, a sentence each; empty when it is sound."""
+    def check_integrity(self, components: Iterable[ComponentTables] = ()) -> list[str]:
+        """What is wrong with the store, a sentence each; empty when it is sound. Also in tables of ``components``."""
         problems = [str(row[0]) for row in self._store.read("PRAGMA integrity_check") if row[0] != "ok"]
         (orphans,) = self._store.read("SELECT count(*) FROM deliveries WHERE message NOT IN (SELECT id FROM messages)")[
             0
@@ -152,7 +183,17 @@ class Maintenance(Queries):
             problems.append(f"{lost} pending messages have no open delivery.")
         if stuck:
             problems.append(f"{stuck} conversations have open deliveries but none that may be claimed.")
+        for tables in self._present(components):
+            for table, columns in tables.goes_with_message.items():
+                is_lost = " OR ".join(f"{column} NOT IN (SELECT id FROM messages)" for column in columns)  # noqa: S608
+                (orphans,) = self._store.read(f"SELECT count(*) FROM {table} WHERE {is_lost}")[0]  # noqa: S608
+                if orphans:
+                    problems.append(f"{orphans} rows of {table} belong to no message.")
         return problems
+
+    def _present(self, components: Iterable[ComponentTables]) -> list[ComponentTables]:
+        """Return those that have tables in this database."""
+        return [tables for tables in components if self.component_version(tables.component) is not None]
 
     def _find_names_of(self, person: str) -> dict[str, str]:
         return _known_names(person, [row[0] for row in self._store.read(_SELECT_ALL_NAMES)])
@@ -177,9 +218,7 @@ def _delete_messages(db: sqlite3.Connection, ids: list[int]) -> None:
 
 _SELECT_ENDED = """
     SELECT id FROM messages WHERE id > ? AND (id <= ? OR created_at < ?)
-      AND NOT EXISTS (SELECT 1 FROM deliveries WHERE message = messages.id AND done_at IS NULL)
-      AND id NOT IN (SELECT question FROM decisions WHERE state = 'open' UNION ALL SELECT p.message
-        FROM decisions AS d JOIN decision_messages AS p ON p.question = d.question WHERE d.state = 'open')
+      AND NOT EXISTS (SELECT 1 FROM deliveries WHERE message = messages.id AND done_at IS NULL){kept}
     ORDER BY id LIMIT ?
 """
 
@@ -201,17 +240,7 @@ _SELECT_ALL_NAMES = """
     SELECT lower(sender) FROM messages UNION SELECT lower(recipient) FROM messages WHERE recipient IS NOT NULL
       UNION SELECT lower(agent_name) FROM agent_status WHERE agent_name IS NOT NULL
 """
-_FORGET_PERSON = (
-    "DELETE FROM agent_status WHERE lower(agent_name) IN (SELECT value FROM json_each(:names))",
-    "DELETE FROM discord_people WHERE CAST(person AS TEXT) = :user",
-    # A terminal's conversations begin with its name.
-    "DELETE FROM conversations WHERE substr(conversation, 1, instr(conversation, ':') - 1)"
-    " IN (SELECT value FROM json_each(:names))",
-    # What is chosen among options is the agent's words; else it is theirs.
-    "UPDATE decisions SET decided_by = 'somebody', decided_by_id = NULL,"
-    " answer = iif(options = '[]' AND answer IS NOT NULL, '(forgotten)', answer)"
-    " WHERE decided_by_id IN (SELECT value FROM json_each(:names))",
-)
+_FORGET_AGENT = "DELETE FROM agent_status WHERE lower(agent_name) IN (SELECT value FROM json_each(:names))"
 
 
 def _known_names(person: str, everybody: Iterable[str]) -> dict[str, str]:

@@ -8,8 +8,9 @@ from collections.abc import Coroutine, Mapping
 from contextlib import closing
 from datetime import UTC, datetime
 
-from teamsup.config.components import CommandHook
+from teamsup.config.components import CommandHook, installed_tables
 from teamsup.hub import Agent, Delivery, MessageHub, Team
+from teamsup.hub.errors import ComponentTooNew
 from teamsup.hub.models import DEGRADED, NOT_CONFIGURED, OFFLINE, ONLINE, SUPERVISOR
 from teamsup.hub.wakeup.doorbell import Doorbell, Doorbells
 
@@ -192,11 +193,20 @@ class Supervisor:
         def join() -> bool:
             self._hub.register("supervisor", pid=os.getpid())
             self._hub.release_abandoned()
+            self._migrate_components()
             self._enrollment.enroll(self._configuration)
             self._hub.start_watcher()
             return True
 
         self._has_joined = await self._caller.call(join) or False
+
+    def _migrate_components(self) -> None:
+        """Make and migrate the tables of all components. One that is too old for its tables is alone in that."""
+        for tables in installed_tables():
+            try:
+                self._hub.migrate_component(tables)
+            except ComponentTooNew as error:
+                self._log(str(error))
 
     async def _main_loop(self, bell: Doorbell) -> None:
         """Look after the team at every ring of the doorbell, and whenever something is due."""
@@ -206,7 +216,8 @@ class Supervisor:
             if time.monotonic() >= prune_at:
                 prune_at = time.monotonic() + _PRUNE_EVERY_SECONDS
                 keep_seconds = self._configuration.keep_seconds
-                self._background.run(self._caller.call(self._hub.prune, older_than=keep_seconds))
+                prune = functools.partial(self._hub.prune, older_than=keep_seconds, components=installed_tables())
+                self._background.run(self._caller.call(prune))
             await self.troubles.attempt(functools.partial(self._wait_for_bell, bell), "The doorbell does not work")
 
     async def _wait_for_bell(self, bell: Doorbell) -> None:

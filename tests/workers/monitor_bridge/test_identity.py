@@ -210,7 +210,7 @@ def test_one_that_begins_again_at_once_is_heard(desk: IncidentHarness) -> None:
 def test_of_what_was_open_twice_before_the_older_ends_when_the_schema_is_renewed(
     team: Team, join: Callable[..., MessageHub]
 ) -> None:
-    team.create()
+    team.database.unlink()
     with sqlite3.connect(team.database) as db:
         db.executescript((Path(__file__).parents[2] / "hub" / "schema_5.sql").read_text("utf-8"))
         for number, key in enumerate(

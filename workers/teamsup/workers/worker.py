@@ -26,6 +26,8 @@ from teamsup.hub import (
     StoreError,
     TeamsupError,
 )
+from teamsup.hub.engines.component_tables import ComponentTables
+from teamsup.hub.errors import ComponentTooNew
 from teamsup.hub.message_hub import LEASE_SECONDS
 from teamsup.hub.models import DEGRADED, NOT_CONFIGURED, OFFLINE, ONLINE
 
@@ -103,11 +105,11 @@ class Worker(ABC):
     async def in_thread(self, action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do something that may block, such as a commit, without holding up the event loop.
 
-        A database that this program has become too old for ends the worker, whoever else handles that error.
+        A database or tables that this program has become too old for end the worker, whoever else handles that error.
         """
         try:
             return await asyncio.to_thread(action, *args, **kwargs)
-        except SchemaTooNew as error:
+        except (SchemaTooNew, ComponentTooNew) as error:
             self._end_with(error)
             raise
 
@@ -270,12 +272,20 @@ class Worker(ABC):
         return {"pid": os.getpid(), **self.presence_details(), **reason}
 
 
-def main(kind: type[Worker]) -> None:
-    """Run a worker as this process: ``python -m teamsup.workers.… [--team NAME]``."""
-    run_process(kind.name, kind, kind.__doc__ or "")
+def main(kind: type[Worker], tables: ComponentTables | None = None) -> None:
+    """Run a worker as this process: ``python -m teamsup.workers.… [--team NAME]``.
+
+    ``tables`` are those of its component; they are made and migrated before the worker.
+    """
+    run_process(kind.name, kind, kind.__doc__ or "", tables)
 
 
-def run_process(name: str, make: Callable[[MessageHub, Config], Worker], description: str) -> None:
+def run_process(
+    name: str,
+    make: Callable[[MessageHub, Config], Worker],
+    description: str,
+    tables: ComponentTables | None = None,
+) -> None:
     """Run the worker that ``make`` makes, under that name. ``make`` may raise NotConfigured."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--team", help="the team's name (default: $TEAMSUP_TEAM or 'default')")
@@ -285,6 +295,8 @@ def run_process(name: str, make: Callable[[MessageHub, Config], Worker], descrip
     try:
         with MessageHub(arguments.team, agent=name) as hub:
             try:
+                if tables is not None:
+                    hub.use_component(tables)
                 asyncio.run(_run(make, hub))
             except NotConfigured as error:
                 is_optional = isinstance(error, OptionalNotConfigured)

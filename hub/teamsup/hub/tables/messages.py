@@ -27,8 +27,6 @@ from .row_values import as_hops, as_text, decode_metadata
 SELECT_BY_MESSAGE_ID = "SELECT * FROM messages WHERE message_id IN (?1, CAST(?1 AS BLOB))"
 """A foreign program may have stored a message_id as bytes."""
 
-_COUNTED_TABLES = ("messages", "incidents")
-
 
 @dataclass(frozen=True, slots=True)
 class NewMessage:
@@ -58,11 +56,13 @@ def limit_counters(db: sqlite3.Connection) -> None:
 
     No trigger can guard that counter. At its end SQLite would refuse every new row, as if the disk were full.
     """
-    for table in _COUNTED_TABLES:
-        largest = f"(SELECT coalesce(max(id), 0) FROM {table})"  # noqa: S608
+    # Also those of components' tables.
+    for (table,) in db.execute("SELECT name FROM sqlite_sequence WHERE seq > ?", (MAX_ID,)).fetchall():
+        quoted = '"' + str(table).replace('"', '""') + '"'
+        largest = f"(SELECT coalesce(max(rowid), 0) FROM {quoted})"  # noqa: S608
         db.execute(
-            f"UPDATE sqlite_sequence SET seq = {largest} WHERE name = ? AND seq > max(?, {largest})",  # noqa: S608
-            (table, MAX_ID),
+            f"UPDATE sqlite_sequence SET seq = {largest} WHERE name = ? AND seq > {largest}",  # noqa: S608
+            (table,),
         )
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from teamsup.config.components import installed_tables
 from teamsup.config.loader import Config
 from teamsup.config.sections import TeamSection
 from teamsup.hub import CallerError, MessageHub, StoreCorrupt, Team
@@ -93,7 +94,7 @@ def _stats(hub: MessageHub, arguments: argparse.Namespace) -> None:
 
 
 def _check(hub: MessageHub, _: argparse.Namespace) -> None:
-    if problems := hub.check_integrity():
+    if problems := hub.check_integrity(installed_tables()):
         raise StoreCorrupt(" ".join(problems))
     print("The store is sound.")
 
@@ -117,11 +118,12 @@ def _restore(arguments: argparse.Namespace) -> None:
             f"Team {team.name!r} is run by pid {pid}. Stop it with '{command_hint(team, 'stop')}', or restore while it "
             "runs with --online."
         )
-    taken_back = restore.plan_restore(team, arguments.file)
+    components = installed_tables()
+    taken_back = restore.plan_restore(team, arguments.file, components)
     if not arguments.dry_run:
         if not arguments.yes:
             _confirm(arguments.file, taken_back)
-        taken_back = restore.restore_backup(team, arguments.file)
+        taken_back = restore.restore_backup(team, arguments.file, components)
     if arguments.json:
         print(json.dumps({**asdict(taken_back), "set_aside": [str(path) for path in taken_back.set_aside]}))
         return
@@ -141,7 +143,8 @@ def _prune(hub: MessageHub, arguments: argparse.Namespace) -> None:
     days = arguments.days
     if days is None and arguments.keep is None:
         days = Config(hub.team).section("team", TeamSection).keep_days
-    gone = hub.prune(older_than=None if days is None else days * _DAY, keep=arguments.keep)
+    older_than = None if days is None else days * _DAY
+    gone = hub.prune(older_than=older_than, keep=arguments.keep, components=installed_tables())
     print(f"Removed {gone:,} messages; the file has {hub.stats().file_bytes / 2**20:.1f} MiB.")
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sqlite3
 import stat
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from helpers.support import TIMEOUT_SECONDS, run_foreign_sql
+from teamsup.config.components import installed_tables
 from teamsup.hub import MessageHub, StoreError, StoreFull, Team
 from teamsup.hub.engines.sqlite.migrations import SCHEMA_VERSION
 
@@ -78,9 +80,18 @@ def read_tables(path: Path) -> Rows:
         return {name: sorted(db.execute(f"SELECT * FROM {name}"), key=str) for name in names}
 
 
-def read_schema(path: Path) -> list[tuple[Any, ...]]:
+def read_schema(path: Path) -> dict[tuple[str, str], object]:
+    """Return what a database consists of, however its tables came to have these columns."""
     with closing(sqlite3.connect(path)) as db:
-        return db.execute("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name").fetchall()
+        found: dict[tuple[str, str], object] = {}
+        for kind, name, sql in db.execute("SELECT type, name, sql FROM sqlite_master"):
+            plain = re.sub(r"--[^\n]*", "", (sql or "").replace("IF NOT EXISTS ", "")).replace('"', "")
+            if kind == "table":
+                columns = db.execute(f"PRAGMA table_info({name})").fetchall()
+                found[kind, name] = columns, re.findall(r"CHECK.*|UNIQUE.*|AUTOINCREMENT|WITHOUT ROWID", plain)
+            else:
+                found[kind, name] = " ".join(plain.split())
+        return found
 
 
 def read_columns(path: Path) -> set[str]:
@@ -100,6 +111,7 @@ def test_every_row_is_there_afterwards(old_team: Team) -> None:
     MessageHub(old_team).close()
 
     after = read_tables(old_team.database)
+    assert dict(after.pop("schema_versions")) == {"gateway": 0, "monitor-bridge": 0, "user_comm": 0}
     expected = {RENAMED_TABLES.get(name, name): rows for name, rows in before.items()}
     assert after.keys() == expected.keys()
     for name in ("messages", "incident_groups"):
@@ -108,13 +120,24 @@ def test_every_row_is_there_afterwards(old_team: Team) -> None:
 
 
 def test_its_schema_is_that_of_a_new_database(old_team: Team) -> None:
-    MessageHub(old_team).close()
     new = Team("new", old_team.folder / "new")
-    MessageHub(new).close()
+    for team in (old_team, new):
+        with MessageHub(team) as hub:
+            for tables in installed_tables():
+                hub.migrate_component(tables)
 
     assert read_schema(old_team.database) == read_schema(new.database)
     assert not read_columns(new.database) & set(OLD_NAMES)
-    assert not {name for _, name, *_ in read_schema(new.database)} & set(OLD_NAMES)
+    assert not {name for _, name in read_schema(new.database)} & set(OLD_NAMES)
+
+
+def test_a_new_database_has_no_tables_but_those_of_the_hub(team: Team) -> None:
+    MessageHub(team).close()
+
+    assert read_tables(team.database).keys() == {
+        *("messages", "deliveries", "agent_status", "replaced_messages", "clock_mark", "send_rates", "exchanges"),
+        *("schema_versions", "sqlite_sequence"),
+    }
 
 
 def test_a_process_of_the_older_version_ends_with_the_reason(old_team: Team) -> None:

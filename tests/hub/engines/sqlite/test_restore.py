@@ -101,38 +101,6 @@ def test_a_restore_leaves_presence_as_it_is(join: Join, team: Team, backup: Path
     }
 
 
-def test_what_discord_shows_already_is_not_said_again(join: Join, team: Team, backup: Path) -> None:
-    lead, gateway = join("lead"), join("gateway")
-    for name in ("said", "half", "removed", "waits"):
-        lead.send("gateway", name, message_id=name)
-    lead.backup(backup)
-    said, half, removed, _ = gateway.claim(4)
-    piece = "INSERT INTO discord_chunks (message, number, content, nonce, snowflake) VALUES (?, ?, 'x', 'n', ?)"
-    new = lead.send("gateway", "new")
-    with gateway.transaction():
-        gateway.execute(piece, (said.message.id, 0, 100))
-        gateway.acknowledge(said, outcome="sent")
-        gateway.execute(piece, (half.message.id, 0, 101))
-        gateway.execute(piece, (half.message.id, 1, None))
-        gateway.acknowledge(removed, outcome="sent")
-        gateway.execute("INSERT INTO discord_channels (channel, last_seen) VALUES (1, 999)")
-        gateway.execute(piece, (new.id, 0, 102))
-    gateway.execute("DELETE FROM messages WHERE message_id = 'removed'")
-
-    restore_backup(team, backup)
-
-    assert sorted(delivery.message.content for delivery in gateway.claim(10)) == ["half", "waits"]
-    assert gateway.trace("said")[0].outcome == "sent"
-    pieces = gateway.query("SELECT message, number, snowflake FROM discord_chunks ORDER BY 1, 2")
-    assert [tuple(row) for row in pieces] == [
-        (said.message.id, 0, 100),
-        (half.message.id, 0, 101),
-        (half.message.id, 1, None),
-    ]
-    assert gateway.query("SELECT last_seen FROM discord_channels")[0][0] == 999
-    assert gateway.check_integrity() == []
-
-
 def test_a_backup_of_another_page_size_and_an_older_schema_is_brought_up_to_date(join: Join, team: Team) -> None:
     lead = join("lead")
     backup = team.folder / "old.db"

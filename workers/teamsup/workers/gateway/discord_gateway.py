@@ -6,6 +6,7 @@ from teamsup.hub import MessageHub
 
 from ..protocol import GATEWAY
 from ..worker import Worker, run_process
+from .component import component
 from .connection.token import find_token, redact_in_logs
 
 
@@ -20,4 +21,4 @@ def make_gateway(hub: MessageHub, config: Config) -> Worker:
 
 
 if __name__ == "__main__":
-    run_process(GATEWAY, make_gateway, "Carry messages between Discord and the team.")
+    run_process(GATEWAY, make_gateway, "Carry messages between Discord and the team.", component.tables)

@@ -9,7 +9,8 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from teamsup.hub import Agent, MessageHub, Team, TeamsupError
+from teamsup.config.components import open_hub
+from teamsup.hub import Agent, Team, TeamsupError
 from teamsup.hub.validation import quote
 from teamsup.terminal.console import console_name, is_answer, open_as, open_console, receive
 from teamsup.terminal.formatting import describe_presence, sanitize
@@ -17,6 +18,7 @@ from teamsup.terminal.hints import find_team
 from teamsup.terminal.renamed_verb import add_renamed_verb
 
 from ..protocol import MONITOR_BRIDGE
+from .component import component
 from .incidents import incident, rendering
 from .incidents.incident import Incident, UnknownIncident
 from .ingest import rejected
@@ -67,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _list(team: Team, arguments: argparse.Namespace) -> int:
-    with MessageHub(team) as hub:
+    with open_hub(component, team) as hub:
         found = incident.all_incidents(hub, _MAX_LISTED) if arguments.all else incident.open_incidents(hub)
         bridge = hub.find_agent(MONITOR_BRIDGE)
     if arguments.json:
@@ -93,7 +95,7 @@ def _warn_if_incomplete(bridge: Agent | None) -> int:
 
 
 def _show(team: Team, arguments: argparse.Namespace) -> None:
-    with MessageHub(team) as hub:
+    with open_hub(component, team) as hub:
         found = incident.get_incident(hub, _parse_number(arguments.id))
     print(
         json.dumps(_as_json(found), ensure_ascii=False)
@@ -115,7 +117,7 @@ def _show_rejected(team: Team, arguments: argparse.Namespace) -> None:
     number = None if arguments.id is None else incident.parse_number(arguments.id)
     if arguments.id is not None and number is None:
         raise UnknownPayload(f"{quote(arguments.id)} is no payload's number; see: teamsup alerts rejected")
-    with MessageHub(team) as hub:
+    with open_hub(component, team) as hub:
         found = rejected.list_rejected(hub) if number is None else [rejected.get_rejected(hub, number)]
     now = datetime.now(UTC)
     if arguments.json:
@@ -128,13 +130,13 @@ def _show_rejected(team: Team, arguments: argparse.Namespace) -> None:
 
 def _check_numbers(team: Team, words: Sequence[str]) -> list[str]:
     """The numbers of incidents that there are. Raises UnknownIncident."""
-    with MessageHub(team) as hub:
+    with open_hub(component, team) as hub:
         return [str(incident.get_incident(hub, _parse_number(word)).id) for word in words]
 
 
 def _send_command(team: Team, words: Sequence[str]) -> None:
     """Have monitor-bridge do it, now or when it is back."""
-    with MessageHub(team) as hub:
+    with open_hub(component, team) as hub:
         bridge = hub.find_agent(MONITOR_BRIDGE)
     if bridge is not None and bridge.is_present(datetime.now(UTC)):
         answer = _request_answer(team, words)

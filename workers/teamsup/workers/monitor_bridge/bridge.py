@@ -15,6 +15,7 @@ from ..protocol import MONITOR_BRIDGE
 from ..worker import Worker, main
 from .checks.runner import CheckRunner
 from .checks.staleness import StalenessCheck
+from .component import component
 from .escalation.acknowledgements import Acknowledgements
 from .escalation.command_hook import CommandRunner
 from .escalation.escalator import EscalationResult
@@ -182,4 +183,4 @@ class MonitorBridge(Worker):
 
 
 if __name__ == "__main__":
-    main(MonitorBridge)
+    main(MonitorBridge, component.tables)

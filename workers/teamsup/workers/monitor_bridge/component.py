@@ -1,24 +1,33 @@
 """monitor-bridge as a component of a team."""
 
+from pathlib import Path
+
 from teamsup.config.components import CommandHook, Component
 from teamsup.config.loader import Config
 from teamsup.config.sections import AlertRouteSection, MonitorSection, WatchdogSection
 from teamsup.config.source_section import SourceSection, check_sources
+from teamsup.hub.engines.component_tables import ComponentTables
 
-_NAME = "monitor-bridge"
+from ..protocol import MONITOR_BRIDGE
+
+_TABLES = ComponentTables(
+    MONITOR_BRIDGE,
+    scripts=(Path(__file__).with_name("schema") / "1-tables.sql",),
+    goes_with_message={"incident_messages": ("message",)},
+)
 
 
 def _check(config: Config) -> None:
-    check_sources(config.section(_NAME, MonitorSection).listen, config.sections_of("source", SourceSection))
+    check_sources(config.section(MONITOR_BRIDGE, MonitorSection).listen, config.sections_of("source", SourceSection))
 
 
 def _command_hook(config: Config) -> CommandHook:
-    section = config.section(_NAME, MonitorSection)
-    return CommandHook(_NAME, section.command, section.command_seconds, section.ack_timeout_seconds)
+    section = config.section(MONITOR_BRIDGE, MonitorSection)
+    return CommandHook(MONITOR_BRIDGE, section.command, section.command_seconds, section.ack_timeout_seconds)
 
 
 component = Component(
-    name=_NAME,
+    name=MONITOR_BRIDGE,
     command="teamsup.workers.monitor_bridge.bridge",
     section=MonitorSection,
     groups={"source": SourceSection, "alert_route": AlertRouteSection, "watchdog": WatchdogSection},
@@ -26,5 +35,6 @@ component = Component(
     file_keys=("source.secret_file",),
     secret_keys=("source.secret_variable",),
     command_hook=_command_hook,
+    tables=_TABLES,
     rank=20,
 )

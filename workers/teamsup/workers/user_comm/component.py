@@ -1,13 +1,41 @@
 """user_comm as a component of a team."""
 
+from pathlib import Path
+
 from teamsup.config.components import Component
+from teamsup.config.people_protocol import USER_COMM
 from teamsup.config.sections import MessageRouteSection, UserCommSection
+from teamsup.hub.engines.component_tables import ComponentTables
+
+_TABLES = ComponentTables(
+    USER_COMM,
+    scripts=(Path(__file__).with_name("schema") / "1-tables.sql",),
+    goes_with_message={
+        "relays": ("message", "question"),
+        "decisions": ("question",),
+        "decision_messages": ("message", "question"),
+    },
+    # What people are still to decide, and the messages that show it to them.
+    keeps=(
+        "SELECT question FROM decisions WHERE state = 'open'",
+        "SELECT m.message FROM decision_messages AS m, decisions AS d"
+        " WHERE d.question = m.question AND d.state = 'open'",
+    ),
+    forgets_person=(
+        # A terminal's conversations begin with its name.
+        "DELETE FROM conversations WHERE substr(conversation, 1, length(:name) + 1) = :name || ':'",
+        # What is chosen among options is the agent's words; else it is theirs.
+        "UPDATE decisions SET decided_by = 'somebody', decided_by_id = NULL, answer = CASE WHEN options = '[]'"
+        " AND answer IS NOT NULL THEN '(forgotten)' ELSE answer END WHERE decided_by_id = :name",
+    ),
+)
 
 component = Component(
-    name="user_comm",
+    name=USER_COMM,
     command="teamsup.workers.user_comm.user_comm_daemon",
     section=UserCommSection,
     groups={"message_route": MessageRouteSection},
     follows_sections=True,
+    tables=_TABLES,
     rank=10,
 )

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 
+from teamsup.config.components import installed_tables
 from teamsup.hub import CallerError, MessageHub
 from teamsup.terminal.formatting import sanitize
 from teamsup.terminal.hints import find_team
@@ -36,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
         count = hub.count_messages_of(person)
         if not arguments.yes:
             _confirm(person, count)
-        gone = hub.forget(person)
+        gone = hub.forget(person, installed_tables())
         remove_orphaned_files(hub, at_least_seconds=60.0)
     if arguments.json:
         print(json.dumps({"person": person, "messages": gone}))

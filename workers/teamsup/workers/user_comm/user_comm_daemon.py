@@ -33,6 +33,7 @@ from .classification import (
     classify,
 )
 from .commands import READING_COMMANDS, CommandHandler
+from .component import component
 from .conversations import Conversations
 from .decisions.service import DecisionService
 from .decisions.table import DecisionTable
@@ -245,4 +246,4 @@ def _is_reading(route: Route) -> bool:
 
 
 if __name__ == "__main__":
-    main(UserCommDaemon)
+    main(UserCommDaemon, component.tables)

@@ -53,7 +53,7 @@ def keep_copy(db: sqlite3.Connection, version: int, report: Callable[[float], No
     except OSError as error:
         _log.warning("%s was changed, but its copy is still named %s: %s", database, partial, error)
     else:
-        _log.warning("%s was changed from schema %d to a newer one. %s is a copy from before.", database, version, copy)
+        _log.warning("The tables in %s were changed for a newer version. %s is a copy from before.", database, copy)
 
 
 def _copies_in(folder: Path) -> list[Path]:

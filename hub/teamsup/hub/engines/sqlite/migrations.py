@@ -1,4 +1,8 @@
-"""Brings a database to this program's schema: tables in numbered scripts, each run once, and triggers made anew."""
+"""Brings a database to this program's schema of the hub.
+
+A new database is made by one script. An older one runs the numbered scripts that it has not run yet; they also made
+the tables of our workers, before each component made its own. Triggers are made again by every migration.
+"""
 
 import re
 import sqlite3
@@ -23,7 +27,9 @@ _SCHEMA_SCRIPTS = (
     "10-set-up.sql",
     "11-denials.sql",
     "12-names.sql",
+    "13-components.sql",
 )
+_BASELINE_SCRIPT = "baseline.sql"
 _TRIGGERS_SCRIPT = "triggers.sql"
 _ADOPTION_SCRIPT = "adoption.sql"
 SCHEMA_VERSION = len(_SCHEMA_SCRIPTS)
@@ -58,7 +64,11 @@ def _migrate_locked(db: sqlite3.Connection, progress: ReportProgress, *, is_copi
         ):
             # Says during a long statement that it goes on.
             db.set_progress_handler(lambda: progress(50), _STEPS_BETWEEN_REPORTS)
-            _run_scripts(db, before)
+            if is_new:
+                _run_script(db, _BASELINE_SCRIPT)
+                _run_script(db, _TRIGGERS_SCRIPT)
+            else:
+                _run_scripts(db, before)
             db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
             db.execute("COMMIT")
     finally:
@@ -76,7 +86,7 @@ def _run_scripts(db: sqlite3.Connection, before: int) -> None:
 
 
 def _run_script(db: sqlite3.Connection, script: str) -> None:
-    for statement in _split_statements(Path(__file__).with_name("schema").joinpath(script).read_text("utf-8")):
+    for statement in split_statements(Path(__file__).with_name("schema").joinpath(script).read_text("utf-8")):
         if made := _CREATE_STATEMENT.search(statement):
             db.execute(f"DROP {made['kind']} IF EXISTS {made['name']}")
         db.execute(statement)
@@ -93,11 +103,13 @@ def read_version(db: sqlite3.Connection, advice: str = "Update teamsup.") -> int
     return found
 
 
-def _split_statements(script: str) -> Iterator[str]:
-    """The script's statements one by one, because executescript() would end the transaction it runs in."""
+def split_statements(script: str) -> Iterator[str]:
+    """Yield a script's statements one by one, because executescript() would end the transaction that it runs in."""
     statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
+    for part in re.split(r"(?<=;)", script):
+        statement += part
         if sqlite3.complete_statement(statement):
             yield statement
             statement = ""
+    if statement.strip():
+        yield statement

@@ -2,29 +2,30 @@
 
 The backup is copied to a file beside the database, checked and migrated there. SQLite's backup API then writes that
 copy into the open database as one transaction. With its first page it has the write lock; from then on nothing changes
-in the database, and what must not be taken back is carried over into the copy: the last ids, who is here, and what
-Discord shows already.
+in the database, and what must not be taken back is carried over into the copy: the last ids, who is here, and what a
+component knows of the world outside, such as what Discord shows already.
 """
 
 import os
 import sqlite3
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...errors import CallerError, SchemaTooNew, StoreBusy, StoreCorrupt, StoreError, StoreReplaced
+from ...errors import CallerError, ComponentTooNew, SchemaTooNew, StoreBusy, StoreCorrupt, StoreError, StoreReplaced
 from ...models import MAX_ID
 from ...team import Team
 from ...wakeup.doorbell import Doorbells
+from ..component_tables import ComponentTables
 from ..maintenance_progress import ReportProgress, announce_maintenance
+from .component_migration import migrate_component
 from .migrations import SCHEMA_VERSION, migrate
 from .store import MAX_TRANSACTION_SECONDS, Store
 
 _PAGES_PER_STEP = 1000
-_GATEWAY = "gateway"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,26 +51,31 @@ class RestoreReport:
         )
 
 
-def plan_restore(team: Team, backup: Path) -> RestoreReport:
-    """Return what restore() would take back now. Raises CallerError, SchemaTooNew and StoreError as restore() does."""
-    with _prepare_copy(team, backup, lambda _: None) as copy:
+def plan_restore(team: Team, backup: Path, components: Collection[ComponentTables] = ()) -> RestoreReport:
+    """Return what restore_backup() would take back now; errors as there."""
+    with _prepare_copy(team, backup, components, lambda _: None) as copy:
         if not team.database.exists():
             return RestoreReport(0, 0, copy.execute("SELECT count(*) FROM messages").fetchone()[0])
         try:
             Store(team.database, run=team.run).close()
             copy.execute("ATTACH ? AS live", (str(team.database),))
-            return _report_differences(copy)
+            return _report_differences(copy, components)
         except (StoreCorrupt, StoreReplaced, sqlite3.Error):
             return RestoreReport(None, None, None)
 
 
-def restore_backup(team: Team, backup: Path) -> RestoreReport:
+def restore_backup(team: Team, backup: Path, components: Collection[ComponentTables] = ()) -> RestoreReport:
     """Take the team back to a backup; running programs go on from there. A database that cannot be read is set aside.
+
+    The tables of ``components`` are brought to the versions that their workers know.
 
     Raises CallerError when the file is not a backup of a team, SchemaTooNew, StoreError when nothing was restored.
     """
     team.create()
-    with announce_maintenance(team.run, "restore", 100) as progress, _prepare_copy(team, backup, progress) as copy:
+    with (
+        announce_maintenance(team.run, "restore", 100) as progress,
+        _prepare_copy(team, backup, components, progress) as copy,
+    ):
         set_aside: tuple[Path, ...] = ()
         try:
             store = Store(team.database, run=team.run)
@@ -77,7 +83,7 @@ def restore_backup(team: Team, backup: Path) -> RestoreReport:
             set_aside = _move_unreadable(team)
             store = Store(team.database, run=team.run)
         with closing(store):
-            taken_back = _overwrite(store, copy, progress)
+            taken_back = _overwrite(store, copy, components, progress)
     Doorbells(team.run).ring_all()
     if set_aside:
         return RestoreReport(None, None, None, set_aside)
@@ -85,7 +91,9 @@ def restore_backup(team: Team, backup: Path) -> RestoreReport:
 
 
 @contextmanager
-def _prepare_copy(team: Team, backup: Path, progress: ReportProgress) -> Iterator[sqlite3.Connection]:
+def _prepare_copy(
+    team: Team, backup: Path, components: Iterable[ComponentTables], progress: ReportProgress
+) -> Iterator[sqlite3.Connection]:
     """Copy the backup to a file of its own, check it and migrate it there."""
     if not backup.is_file():
         raise CallerError(f"{backup} is not a file. Name a copy that 'teamsup hub backup' has written.")
@@ -103,6 +111,10 @@ def _prepare_copy(team: Team, backup: Path, progress: ReportProgress) -> Iterato
             progress(20)
             _check_backup(backup, copy)
             migrate(copy)
+            for tables in components:
+                # The component itself refuses tables that are too new for it.
+                with suppress(ComponentTooNew):
+                    migrate_component(copy, tables)
             yield copy
     except (OSError, sqlite3.Error) as error:
         why = error.strerror if isinstance(error, OSError) else error
@@ -157,7 +169,9 @@ def _move_unreadable(team: Team) -> tuple[Path, ...]:
     return tuple(moved)
 
 
-def _overwrite(store: Store, copy: sqlite3.Connection, progress: ReportProgress) -> RestoreReport:
+def _overwrite(
+    store: Store, copy: sqlite3.Connection, components: Collection[ComponentTables], progress: ReportProgress
+) -> RestoreReport:
     taken_back = RestoreReport(None, None, None)
     is_carried = False
     until = time.monotonic() + MAX_TRANSACTION_SECONDS
@@ -172,8 +186,8 @@ def _overwrite(store: Store, copy: sqlite3.Connection, progress: ReportProgress)
         elif not is_carried:
             is_carried = True
             with suppress(sqlite3.DatabaseError):  # of a damaged database nothing can be carried over
-                taken_back = _report_differences(copy)
-                _carry_over(copy)
+                taken_back = _report_differences(copy, components)
+                _carry_over(copy, components)
         progress(30 + 70 * (total - remaining) // max(1, total))
 
     # Never all of it in one step, which would be over before anything is carried over.
@@ -191,7 +205,9 @@ def _match_page_size(store: Store, copy: sqlite3.Connection) -> None:
         copy.execute("VACUUM")
 
 
-def _report_differences(copy: sqlite3.Connection) -> RestoreReport:
+def _report_differences(copy: sqlite3.Connection, components: Iterable[ComponentTables]) -> RestoreReport:
+    carried = _carried_names(components)
+
     def count(sql: str) -> int:
         return int(copy.execute(f"SELECT count(*) FROM {sql}").fetchone()[0])  # noqa: S608
 
@@ -200,13 +216,13 @@ def _report_differences(copy: sqlite3.Connection) -> RestoreReport:
         count(
             "main.deliveries AS d JOIN live.deliveries AS l ON l.message = d.message AND l.recipient = d.recipient"
             f" JOIN main.messages AS m ON m.id = d.message WHERE EXISTS ({_SAME.format(other='live')})"
-            f" AND d.done_at IS NULL AND l.done_at IS NOT NULL AND d.recipient <> '{_GATEWAY}'"
+            f" AND d.done_at IS NULL AND l.done_at IS NOT NULL AND d.recipient NOT IN ({carried})"
         ),
         count(f"main.messages AS m WHERE NOT EXISTS ({_SAME.format(other='live')})"),
     )
 
 
-def _carry_over(copy: sqlite3.Connection) -> None:
+def _carry_over(copy: sqlite3.Connection, components: Collection[ComponentTables]) -> None:
     """Bring into the copy what is true of the world whatever the backup says."""
     copy.execute("BEGIN")
     try:
@@ -214,30 +230,31 @@ def _carry_over(copy: sqlite3.Connection) -> None:
             copy.execute(sql, {"most": MAX_ID})
         copy.execute("UPDATE main.agent_status SET status = 'offline'")
         _replace_rows(copy, "agent_status")
-        _carry_discord(copy)
+        _carry_components(copy, components)
         copy.execute("COMMIT")
     finally:
         if copy.in_transaction:
             copy.execute("ROLLBACK")
 
 
-def _carry_discord(copy: sqlite3.Connection) -> None:
-    """Nothing that Discord has is said again, and nothing that was taken in from there is taken in again."""
+def _carry_components(copy: sqlite3.Connection, components: Collection[ComponentTables]) -> None:
+    """Nothing that the world outside has is said again, and nothing that was taken in from there is taken in again."""
     if not _is_related(copy):
         return
-    copy.execute(_ENDED_SINCE)
-    copy.execute(_REMOVED_SINCE)
-    tables = [
-        row[0]
-        for row in copy.execute(
-            "SELECT name FROM main.sqlite_master WHERE type = 'table' AND name GLOB 'discord_*'"
-            " AND name IN (SELECT name FROM live.sqlite_master)"
-        )
-    ]
-    for table in tables:
-        which = f"message IN ({_IN_BOTH})" if "message" in _read_columns(copy, "main", table) else "1"
+    carried = _carried_names(components)
+    copy.execute(_ENDED_SINCE.format(carried=carried))
+    copy.execute(_REMOVED_SINCE.format(carried=carried))
+    for table in (table for tables in components for table in tables.carried_over):
+        if not _read_columns(copy, "live", table):
+            continue
+        which = f"message IN ({_IN_BOTH})" if "message" in _read_columns(copy, "main", table) else "1 = 1"
         copy.execute(f"DELETE FROM main.{table} WHERE {which}")  # noqa: S608
         _replace_rows(copy, table, which)
+
+
+def _carried_names(components: Iterable[ComponentTables]) -> str:
+    """Return the components that know of the world outside, as a list in SQL."""
+    return ", ".join(f"'{tables.component}'" for tables in components if tables.carried_over) or "''"
 
 
 def _is_related(copy: sqlite3.Connection) -> bool:
@@ -276,14 +293,14 @@ _ENDED_SINCE = f"""
     UPDATE main.deliveries SET state = l.state, lease_token = NULL, lease_expires_at = NULL, read_at = l.read_at,
         done_at = l.done_at, outcome = l.outcome
       FROM live.deliveries AS l WHERE l.message = main.deliveries.message AND l.recipient = main.deliveries.recipient
-        AND l.recipient = '{_GATEWAY}' AND l.done_at IS NOT NULL AND main.deliveries.done_at IS NULL
+        AND l.recipient IN ({{carried}}) AND l.done_at IS NOT NULL AND main.deliveries.done_at IS NULL
         AND EXISTS (SELECT 1 FROM main.messages AS m WHERE m.id = l.message
           AND EXISTS ({_SAME.format(other="live")}))
 """  # noqa: S608
 _REMOVED_SINCE = f"""
     UPDATE main.deliveries SET state = 'cancelled', lease_token = NULL, lease_expires_at = NULL,
         done_at = strftime('%Y-%m-%d %H:%M:%f', 'now'), outcome = 'ended before the restore'
-      WHERE recipient = '{_GATEWAY}' AND done_at IS NULL
+      WHERE recipient IN ({{carried}}) AND done_at IS NULL
         AND message <= coalesce((SELECT seq FROM live.sqlite_sequence WHERE name = 'messages'), 0)
         AND NOT EXISTS (SELECT 1 FROM main.messages AS m WHERE m.id = main.deliveries.message
           AND EXISTS ({_SAME.format(other="live")}))

@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from ...errors import StoreError
+from ..component_tables import ComponentTables
 from ..signal_safety import signal_safe
 from . import database_file
+from .component_migration import migrate_component, read_component_version
 from .connection import begin_immediate, open_reader, open_writer, run_query
 from .store_errors import BUSY_SECONDS, FIRST_RETRY_SECONDS, RETRY_SECONDS, as_store_error, retry_busy
 
@@ -54,6 +56,7 @@ class Store:
         self._deadline = math.inf
         self._generation = 0
         self._is_broken = False
+        self._own_tables: ComponentTables | None = None
         # Reads have a connection of their own, so that whoever only looks never waits for a writer of this process.
         self._read_lock = threading.Lock()
         self._db, self._reader, self._files = self._open_all()
@@ -134,6 +137,17 @@ class Store:
             except sqlite3.Error as error:
                 raise as_store_error(self._name, error) from error
             self._commits += 1
+
+    def migrate_component(self, tables: ComponentTables) -> None:
+        """Bring the tables of a component to its version. Raises ComponentTooNew and StoreError."""
+        with self._write_lock:
+            self._reopen_if_replaced()
+            self._retry_busy(lambda: migrate_component(self._db, tables, self._run))
+
+    def use_component(self, tables: ComponentTables) -> None:
+        """The same, and no transaction begins any more once another program has brought them to a newer version."""
+        self.migrate_component(tables)
+        self._own_tables = tables
 
     def vacuum(self, pages: int) -> bool:
         """Give up to so many free pages back to the file system; whether there were any to give.
@@ -284,6 +298,8 @@ class Store:
     def _begin(self) -> None:
         try:
             begin_immediate(self._db)
+            if self._own_tables is not None:
+                read_component_version(self._db, self._own_tables)
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode == sqlite3.SQLITE_BUSY_SNAPSHOT:
                 # A cursor that was not read to its end is still there, and keeps this connection in the past.

@@ -14,12 +14,14 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from teamsup.config.components import open_hub
 from teamsup.hub import CallerError, MessageHub
 from teamsup.hub.timestamps import format_time, parse_time
 from teamsup.terminal.formatting import describe_presence, format_age, sanitize
 from teamsup.terminal.hints import find_team
 
 from ...protocol import GATEWAY
+from ..component import component
 
 _ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"  # none that looks like another
 _CODE_LENGTH = 8
@@ -98,7 +100,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    with MessageHub(find_team(arguments.team)) as hub:
+    with open_hub(component, find_team(arguments.team)) as hub:
         if arguments.list:
             print(_format_users(paired_users(hub), as_json=arguments.json))
         elif arguments.remove is not None:

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from teamsup.config.components import open_hub
 from teamsup.config.people_protocol import DECISION_ANSWER, USER_COMM
-from teamsup.hub import CallerError, MessageHub, Team
+from teamsup.hub import CallerError, Team
 from teamsup.hub.validation import quote
 from teamsup.terminal.console import ask_once
 from teamsup.terminal.formatting import sanitize
 from teamsup.terminal.hints import command_hint, find_team
 
+from ..component import component
 from . import rendering as words
 from .decision import Decision
 from .table import DecisionTable, to_metadata
@@ -62,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _list(team: Team, arguments: argparse.Namespace) -> None:
-    with MessageHub(team) as hub:
+    with open_hub(component, team) as hub:
         table = DecisionTable(hub)
         found = table.latest(_MAX_LISTED) if arguments.all else table.pending()
     if arguments.json:

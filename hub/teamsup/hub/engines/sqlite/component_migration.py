@@ -1,0 +1,67 @@
+"""Brings the tables of one component to its version, and lets their rows end with the messages that they belong to."""
+
+import sqlite3
+from contextlib import nullcontext
+from pathlib import Path
+
+from ...errors import ComponentTooNew
+from ..component_tables import ComponentTables
+from ..maintenance_progress import announce_maintenance
+from .migration_backup import keep_copy
+from .migrations import SCHEMA_VERSION, split_statements
+
+
+def migrate_component(db: sqlite3.Connection, tables: ComponentTables, run: Path | None = None) -> None:
+    """Run the scripts of a component that have not been run in this database, all in one transaction.
+
+    With ``run``, that folder announces it, and a copy of the database is kept if it has tables of an earlier version.
+    Raises ComponentTooNew, StoreFull, StoreError and sqlite3.Error; then nothing was changed.
+    """
+    if read_component_version(db, tables) == tables.version:
+        return
+    with announce_maintenance(run, "migration") if run is not None else nullcontext():
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            before = read_component_version(db, tables)
+            if before == tables.version:  # another program was quicker
+                return
+            with keep_copy(db, SCHEMA_VERSION, lambda _: None) if run is not None and before else nullcontext():
+                _run_scripts(db, tables, before or 0)
+                db.execute("COMMIT")
+        finally:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+
+
+def read_component_version(db: sqlite3.Connection, tables: ComponentTables) -> int | None:
+    """Return the version of a component's tables in this database; None: it has none of them.
+
+    0 is for tables that the hub's own scripts made, before a component made its tables itself. Raises ComponentTooNew.
+    """
+    row = db.execute("SELECT version FROM schema_versions WHERE component = ?", (tables.component,)).fetchone()
+    if row is not None and row[0] > tables.version:
+        raise ComponentTooNew(
+            f"The tables of {tables.component} have version {row[0]}, made by a newer {tables.component}; "
+            f"this one knows {tables.version}. Update it."
+        )
+    return None if row is None else int(row[0])
+
+
+def _run_scripts(db: sqlite3.Connection, tables: ComponentTables, before: int) -> None:
+    for script in tables.scripts[before:]:
+        for statement in split_statements(script.read_text("utf-8")):
+            db.execute(statement)
+    trigger = f"messages_delete_{tables.component.replace('-', '_')}"
+    db.execute(f'DROP TRIGGER IF EXISTS "{trigger}"')
+    if tables.goes_with_message:
+        conditions = {
+            table: " OR ".join(f"{column} = OLD.id" for column in columns)
+            for table, columns in tables.goes_with_message.items()
+        }
+        deletions = "\n".join(f"  DELETE FROM {table} WHERE {which};" for table, which in conditions.items())  # noqa: S608
+        db.execute(f'CREATE TRIGGER "{trigger}" AFTER DELETE ON messages\nBEGIN\n{deletions}\nEND')
+    db.execute(
+        "INSERT INTO schema_versions (component, version) VALUES (?, ?)"
+        " ON CONFLICT (component) DO UPDATE SET version = excluded.version",
+        (tables.component, tables.version),
+    )
