@@ -1,5 +1,4 @@
-"""News for people: told in every place where people are. What they were told on Discord with buttons says there what
-became of it."""
+"""Announcements to all people. Where Discord shows one with buttons, they are disabled once it is settled."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -36,7 +35,7 @@ class Announcer:
         with self._hub.transaction():
             for person in people:
                 if person == GATEWAY and news.metadata.get("answered_in") == f"discord:{home}":
-                    continue  # everybody there has read the answer
+                    continue  # the people there have read the answer
                 has_buttons = person == GATEWAY and news.metadata.get("commands")
                 self._hub.send(
                     person,
@@ -51,7 +50,7 @@ class Announcer:
         return Done(f"passed on to {len(people)}")
 
     def _disable_buttons(self, closing: Mapping[str, Any], conversation: str | None) -> None:
-        """Have the buttons end of what was told with them: once when it is taken care of, and once when it is over."""
+        """Disable the buttons of an announcement: once on acknowledgement, and once on resolution."""
         for number in closing.get("messages") or ():
             values = {
                 "shown": _announcement_id(number),
@@ -71,5 +70,5 @@ class Announcer:
 
 
 def _announcement_id(number: int) -> str:
-    """The message that shows on Discord what that one told."""
+    """Return the id of the message that shows that one on Discord."""
     return f"shown:{number}"

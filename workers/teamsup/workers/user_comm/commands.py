@@ -1,4 +1,4 @@
-"""The /commands of people that user_comm answers itself."""
+"""The commands of people that user_comm answers itself."""
 
 import os
 from collections.abc import Sequence
@@ -78,7 +78,7 @@ class CommandHandler:
         return f"Withdrawn from {names}." if names else "There is nothing of yours to stop here."
 
     def _trace(self, wanted: str, message: Message) -> str:
-        """Only of this conversation: what others talk about elsewhere is theirs."""
+        """Show only messages of this conversation: others belong to other people."""
         last = self._relays.last_question(person_of(message), message.conversation_id)
         if (found := self._find_message(wanted) if wanted else last) is None:
             return "Nothing of yours is open here. Of another message: /trace ID"
@@ -114,7 +114,7 @@ def render_help() -> str:
 
 
 def render_agents(agents: Sequence[Agent], now: datetime) -> str:
-    """Everybody but people's consoles, a line each."""
+    """Return all but the consoles of people, a line each."""
     lines = [_render_agent(agent, now) for agent in agents if agent.kind != "console"]
     return "\n".join(lines) or "Nobody is here yet."
 
@@ -122,7 +122,7 @@ def render_agents(agents: Sequence[Agent], now: datetime) -> str:
 def render_status(
     agents: Sequence[Agent], asked: Sequence[tuple[str, int]], pending: Sequence[str], now: datetime
 ) -> str:
-    """How the daemons are, where messages wait, and what is open."""
+    """Return how the daemons are, where messages wait, and what is open."""
     lines = [_render_agent(agent, now) for agent in agents if _is_listed(agent, now)]
     waiting = [f"{agent.name} {agent.unread}" for agent in agents if agent.unread and agent.kind != "console"]
     lines.append("unread: " + (", ".join(waiting) if waiting else "none"))
@@ -134,12 +134,12 @@ def render_status(
 
 
 def _is_listed(agent: Agent, now: datetime) -> bool:
-    """A worker of the user's own is known as an agent, and counts here when it cannot do its work."""
+    """Return whether it is a daemon. A worker of the user's own has the kind agent, and counts when it is degraded."""
     return agent.kind in ("daemon", "supervisor") or (agent.is_present(now) and bool(agent.degraded))
 
 
 def describe_outcome(state: DeliveryState) -> str:
-    """What became of a message for one recipient."""
+    """Return what came of a message for one recipient."""
     outcome = f"; {shorten(state.outcome, 200)}" if state.outcome else ""
     where = "undeliverable" if state.undeliverable else state.state
     return f"{state.recipient}: {where}; {describe_delivery(state)}{outcome}"

@@ -1,4 +1,4 @@
-"""Conversations: with whom each stays, and what was said in it."""
+"""Conversations: the agents to which each is assigned, and what was written in it."""
 
 import json
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from ..protocol import GATEWAY
 from .people import person_of, quote_messages
 
 _MAX_HISTORY_LENGTH = 4000
-# Between people and us. /ask is a question like any other.
+# Between people and us. /ask counts as a question, other commands do not.
 _MESSAGES = """
     SELECT m.message_id FROM messages AS m LEFT JOIN conversations AS c ON c.conversation = m.conversation_id
         LEFT JOIN agent_status AS a ON lower(a.agent_name) = m.sender
@@ -29,7 +29,7 @@ _MESSAGES = """
 
 @dataclass(frozen=True)
 class ConversationHistory:
-    """What was said, and by whom: if they are to be forgotten, so is this."""
+    """Earlier messages as text, and their authors: to forget one of them removes this too."""
 
     text: str = ""
     people: tuple[str, ...] = ()
@@ -45,11 +45,12 @@ class Conversations:
         self._hub = hub
 
     def assigned_agents(self, conversation: str | None) -> tuple[str, ...]:
-        """With whom a conversation stays."""
+        """Return the agents to which a conversation is assigned."""
         rows = self._hub.query("SELECT agents FROM conversations WHERE conversation = ?", (conversation,))
         return tuple(json.loads(rows[0]["agents"])) if rows else ()
 
     def assign(self, question: Message, agents: Sequence[str]) -> None:
+        """Let these agents get what is written next in the conversation of the question."""
         if question.conversation_id is not None and agents:
             self._hub.execute(
                 "INSERT INTO conversations (conversation, agents) VALUES (?, ?)"
@@ -58,12 +59,12 @@ class Conversations:
             )
 
     def reset(self, conversation: str | None, message: Message) -> None:
-        """The conversation stays with nobody, and what was said before is history to nobody."""
+        """End the assignment, and let the history begin after this message."""
         if conversation is not None:
             self._hub.execute("INSERT OR REPLACE INTO conversations VALUES (?, '[]', ?)", (conversation, message.id))
 
     def messages_before(self, conversation: str | None, before: int, limit: int) -> list[Message]:
-        """The last messages between people and us in a conversation, since it began; commands are none."""
+        """Return the last messages between people and us since the conversation began, without commands."""
         values = {
             "conversation": conversation,
             "before": before,
@@ -75,7 +76,7 @@ class Conversations:
         return [self._hub.message(row["message_id"]) for row in reversed(rows)]
 
     def history_before(self, question: Message, limit: int) -> ConversationHistory:
-        """What was said before, for an agent that was not there."""
+        """Return what was written before, for an agent that has not read it."""
         first = original_id(question.message_id)
         said = self.messages_before(question.conversation_id, question.id, limit)
         others = [
@@ -89,5 +90,5 @@ class Conversations:
 
 
 def original_id(question: str) -> str:
-    """Whose edits are versions of it: ``discord:NUMBER`` of ``discord:NUMBER:TIME``."""
+    """Return the id of the first version: ``discord:NUMBER`` for ``discord:NUMBER:TIME``."""
     return ":".join(question.split(":")[:2]) if question.startswith("discord:") else question

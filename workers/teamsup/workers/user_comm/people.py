@@ -1,4 +1,4 @@
-"""People: who somebody is, where they can be told something, and how what agents say is put to them."""
+"""People: who a person is, where user_comm can reach them, and how it shows them an agent's words."""
 
 import json
 import re
@@ -18,30 +18,30 @@ _FORWARDED_KEYS = ("alert", "commands", "files", "person", "ping")
 
 
 def person_of(message: Message) -> str:
-    """Who wrote it, the same wherever they write: ``discord:NUMBER`` or the name of their console.
+    """Return the person who wrote it: ``discord:NUMBER``, or the name of their console.
 
-    Only the gateway is believed whom it speaks for.
+    Only the gateway may name another person than the sender.
     """
     user = message.metadata.get("user")
     if message.sender == GATEWAY and isinstance(user, int):
         return f"discord:{user}"
-    # No agent has a name with a colon in it; a foreign program may write one.
+    # No agent has a name with a colon, but a foreign program may write one.
     return message.sender.replace(":", "-")
 
 
 def session_of(message: Message) -> str:
-    """The agent in whose Claude Code session a command was run that wrote this; empty where a person ran it."""
+    """Return the agent in whose Claude Code session a command wrote this; empty where a person ran the command."""
     return str(message.metadata.get(SESSION_AGENT) or "")
 
 
 def name_of(message: Message) -> str:
-    """What they are called, in one short line. Only the gateway is believed whom it speaks for."""
+    """Return the name of the person, in one short line. Only the gateway may give another than the sender's."""
     name = (message.sender == GATEWAY and message.metadata.get("author_name")) or message.sender
     return shorten(sanitize(str(name)), _MAX_NAME) or message.sender
 
 
 def display_name_of(message: Message) -> str:
-    """Return what a person is called who decides: ``ann``, and not ``console-ann-4711``."""
+    """Return the name of a person who decides: ``ann`` for ``console-ann-4711``."""
     name = name_of(message)
     return name if message.sender == GATEWAY else re.sub(r"^console-(.+?)(-\d+)?$", r"\1", name)
 
@@ -61,8 +61,10 @@ def is_same_session(hub: MessageHub, *names: str) -> bool:
 
 
 def announcement_recipients(hub: MessageHub, *, home: bool) -> list[str]:
-    """Where news for people go that answer nobody: every console there ever was, which keeps them for its person, and
-    with ``home`` the gateway. Not a command's, which has its process's number for a name and reads only one answer."""
+    """Return where announcements go: every console, which keeps them for its person, and with ``home`` the gateway.
+
+    Leave out the consoles of commands, which end with a process's number: a command reads only one answer.
+    """
     agents = hub.agents()
     found = [
         agent.name
@@ -73,8 +75,8 @@ def announcement_recipients(hub: MessageHub, *, home: bool) -> list[str]:
 
 
 def attribute_to_sender(message: Message, place: str, *, about: str = "") -> str:
-    """Its content with its sender before it, and what it is about; cut where that is longer than a message may be. No
-    further line looks like somebody else's words.
+    """Return its content, with its sender and what it is about in front. Cut what is longer than a message may be. No
+    further line looks like another sender's words.
 
     A terminal shows by itself what is urgent; Discord has no way to.
     """
@@ -85,14 +87,14 @@ def attribute_to_sender(message: Message, place: str, *, about: str = "") -> str
 
 
 def truncate_to_limit(text: str, metadata: Mapping[str, Any], source: Message) -> str:
-    """What goes into one message with that metadata; the source has all of it."""
+    """Return as much of the text as fits into one message with that metadata. The source keeps all of it."""
     room = max(0, MAX_MESSAGE_BYTES - _SPARE_BYTES - len(json.dumps(dict(metadata), ensure_ascii=False).encode()))
     cut = text.encode()[:room].decode(errors="ignore")
     return text if cut == text else f"{cut}\n… (cut; all of it is in message #{source.id})"
 
 
 def format_command_output(text: str, place: str) -> str:
-    """What a command shows, so that on Discord too its columns stay below each other."""
+    """Return a command's output so that its columns stay aligned on Discord too."""
     if place != GATEWAY or "\n" not in text:
         return text
     inside = text.replace("```", "'''")
@@ -100,20 +102,20 @@ def format_command_output(text: str, place: str) -> str:
 
 
 def forwarded_metadata(message: Message) -> dict[str, Any]:
-    """What a way to people may make use of, such as buttons, and where it comes from."""
+    """Return the metadata that people's programs use, such as buttons, and the message that it comes from."""
     return {SOURCE_KEY: message.message_id} | {
         key: message.metadata[key] for key in _FORWARDED_KEYS if key in message.metadata
     }
 
 
 def shorten(text: str, characters: int) -> str:
-    """One line of at most so many characters."""
+    """Return the text as one line of at most so many characters."""
     line = " ".join(text.split())
     return line if len(line) <= characters else line[: characters - 1].rstrip() + "…"
 
 
 def split_context(message: Message) -> tuple[str, str]:
-    """What a person wrote, and what the gateway has added: what it answers, what is attached, how late it comes."""
+    """Return a person's words, and what the gateway has added: a quotation, attachments, a delay."""
     length = message.metadata.get("body_length")
     if not isinstance(length, int) or not 0 <= length <= len(message.content):
         return message.content, ""
@@ -121,7 +123,7 @@ def split_context(message: Message) -> tuple[str, str]:
 
 
 def quote_messages(messages: Sequence[Message], me: str, characters: int = 300) -> str:
-    """What was said, a line each; what we have said ourselves begins with an agent's name where it is that agent's."""
+    """Return the messages, a line each, with their authors. Our own lines name the agent that they come from."""
     return "\n".join(
         f"> {'' if message.sender == me else name_of(message) + ': '}{shorten(split_context(message)[0], characters)}"
         for message in messages

@@ -1,4 +1,4 @@
-"""One decision that an agent asks people for: what it may be, which answer is meant, and what is due. Pure."""
+"""A decision that an agent asks people for: what is allowed, which answer counts, and what is due. Pure."""
 
 import math
 import re
@@ -14,7 +14,7 @@ from teamsup.hub.validation import MAX_LISTED_NAMES, quote
 
 GRACE_PERIOD = timedelta(seconds=10)
 OBJECTION_PERIOD = timedelta(seconds=30)
-"""So long people must have been shown a decision before a default counts that may let something be done."""
+"""How long people must have seen a decision before a default counts that may permit something."""
 _MAX_OPTION_LENGTH = 80
 _MAX_DECIDERS = 20
 _MAX_ANSWER_LENGTH = 4000
@@ -27,17 +27,17 @@ DecisionState = Literal["open", "decided", "defaulted", "expired", "undeliverabl
 
 @dataclass(frozen=True, slots=True)
 class DecisionSpec:
-    """What an agent wants to have decided."""
+    """What an agent asks people to decide."""
 
     options: tuple[str, ...] = ()
-    """None: an answer in words."""
+    """Empty: the answer is free text."""
     deciders: tuple[str, ...] = ()
-    """Who may decide: ``discord:NUMBER`` or a console's name; none: everybody whom the team hears."""
+    """Who may decide: ``discord:NUMBER`` or a console's name. Empty: every person who may write to the team."""
     default: str | None = None
-    """What counts when nobody has decided by the deadline."""
+    """The answer that counts when no person has decided by the deadline."""
     default_denies: bool = False
-    """Whether whoever asks has said that the default lets nothing happen. Its words cannot tell: to "Any objections?"
-    "no" is a permission."""
+    """Whether the agent has declared that the default permits nothing. The text cannot tell: "no" to "Any objections?"
+    is a permission."""
 
     @property
     def deciders_on_discord(self) -> tuple[int, ...]:
@@ -46,7 +46,7 @@ class DecisionSpec:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What is to be decided, and what has become of it. Its number is that of the message that asks."""
+    """A decision and its outcome. Its number is that of the message that asks for it."""
 
     number: int
     message_id: str
@@ -66,7 +66,7 @@ class Decision:
 
     @property
     def option_index(self) -> int | None:
-        """Which of the options the answer is, from 0."""
+        """Return the index of the option that was chosen, from 0."""
         options = self.spec.options
         return options.index(self.answer) if self.answer in options else None
 
@@ -80,14 +80,14 @@ class AcceptedAnswer:
 
 @dataclass(frozen=True, slots=True)
 class InvalidAnswer:
-    """An answer that does not, and why."""
+    """An answer that does not count, and the reason."""
 
     reason: Literal["unknown", "closed", "not allowed", "own", "no such option"]
 
 
 @dataclass(frozen=True, slots=True)
 class DueAction:
-    """What is to be done about an open decision now, and in how many seconds the next will be."""
+    """What has to be done for an open decision now, and the seconds until the next step."""
 
     final_state: DecisionState | None = None
     remind: bool = False
@@ -95,7 +95,7 @@ class DueAction:
 
 
 def parse_spec(message: Message, people: Mapping[str, Collection[str]] | None = None) -> DecisionSpec:
-    """What that message asks for; ``people`` are those whom the agent may mean by a name. Raises CallerError: a
+    """Return what the message asks for. ``people`` has the persons that a name may mean. Raises CallerError with a
     sentence for the agent."""
     options = _parse_options(message.metadata)
     default = message.metadata.get("default")
@@ -128,8 +128,10 @@ def evaluate(
     is_agent: bool = False,
     is_own: bool = False,
 ) -> AcceptedAnswer | InvalidAnswer:
-    """Whether this answer counts. ``on_discord`` are those who may decide there; none: everybody. It is for people: an
-    agent decides only what names it, and nobody what they asked themselves (``is_own``, also under another name)."""
+    """Return whether this answer counts. ``on_discord`` has the users who may decide there; empty: all.
+
+    An agent decides only what names it. No one decides their own question (``is_own``, also under another name).
+    """
     if decision.state != "open":
         return InvalidAnswer("closed")
     if is_own or is_asker(decision, person):
@@ -158,14 +160,14 @@ def may_decide(decision: Decision, person: str, on_discord: Collection[int] = ()
 
 
 def canonical_person(name: str) -> str:
-    """Somebody's second terminal, or a command of theirs, is the same person."""
+    """Return one name for all terminals and commands of a person."""
     return re.sub(r"-\d+$", "", name) if name.startswith("console-") else name
 
 
 def match_answer(line: str, shown: Sequence[Decision], written: datetime) -> Decision | None:
-    """Which of the decisions that were shown where a line was written it decides; ``shown`` has the last shown first.
+    """Return the decision that a line answers. ``shown`` has the decisions of that place, the last first.
 
-    One that was decided while it was being written is still meant.
+    One that was decided while the person wrote the line is still meant.
     """
     meant = (
         each for each in shown if is_answerable(each, written) and _match_option(each.spec.options, line) is not None
@@ -176,21 +178,21 @@ def match_answer(line: str, shown: Sequence[Decision], written: datetime) -> Dec
 def find_mistyped(
     line: str, shown: Sequence[Decision], person: str, on_discord: Collection[int] = ()
 ) -> Decision | None:
-    """The one decision that is open to this person where a number was written that none of its options has."""
+    """Return the only decision open to this person, if the line is a number that none of its options has."""
     open_ones = [each for each in shown if each.state == "open" and may_decide(each, person, on_discord)]
     is_meant = len(open_ones) == 1 and open_ones[0].spec.options and _ANY_NUMBER.fullmatch(line.strip())
     return open_ones[0] if is_meant else None
 
 
 def is_answerable(decision: Decision, at: datetime) -> bool:
-    """Whether it is open, or was a moment before."""
+    """Return whether it is open, or was open a moment before."""
     return decision.state == "open" or (decision.decided_at or at) >= at - GRACE_PERIOD
 
 
 def next_action(decision: Decision, now: datetime, first_reminder: float, shown_at: datetime | None) -> DueAction:
-    """A deadline ends it; until then people are reminded, each time after twice the time.
+    """Return what is due. Until the deadline people are reminded, each time after twice the time.
 
-    A default that may allow something waits until it could be objected to; one that nobody has seen does not count.
+    A default that may permit something waits until people could object. One that no person has seen does not count.
     """
     left = math.inf if decision.deadline is None else (decision.deadline - now).total_seconds()
     if left <= 0:
@@ -210,7 +212,7 @@ def next_action(decision: Decision, now: datetime, first_reminder: float, shown_
 
 
 def _match_option(options: Sequence[str], words: str) -> str | None:
-    """The option with these words, or else with this number."""
+    """Return the option with this text, or else with this number."""
     text = words.strip().casefold()
     for option in options:
         if option.casefold() == text:

@@ -1,4 +1,4 @@
-"""How a decision is put to people, and its end to everybody. Pure."""
+"""How people see a decision, and how its outcome is told. Pure."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,7 +13,7 @@ _MAX_TEXT_BYTES = MAX_MESSAGE_BYTES - 8192
 
 
 def render_question(decision: Decision, now: datetime, *, on_discord: bool, again: bool = False) -> str:
-    """What is shown to people: on Discord the options are buttons, elsewhere a numbered list."""
+    """Return what people see. On Discord the options are buttons, elsewhere a numbered list."""
     urgent = "❗ " if decision.priority == "urgent" else ""
     still = f"Still to be decided, asked {format_age(decision.asked_at, now)}. " if again else ""
     lines = [f"{urgent}{still}{decision.asked_by} asks (#{decision.number}): {_truncate(decision.text)}"]
@@ -24,7 +24,7 @@ def render_question(decision: Decision, now: datetime, *, on_discord: bool, agai
 
 
 def render_outcome(decision: Decision) -> str:
-    """What became of it."""
+    """Return the outcome as a sentence."""
     number = f"#{decision.number}"
     match decision.state:
         case "open":
@@ -44,7 +44,7 @@ def render_outcome(decision: Decision) -> str:
 
 
 def render_invalid_answer(decision: Decision, refused: InvalidAnswer) -> str:
-    """Why an answer does not count."""
+    """Return why an answer does not count."""
     match refused.reason:
         case "not allowed" if decision.spec.deciders:
             return f"You may not decide #{decision.number}; that is for {', '.join(decision.spec.deciders)}."
@@ -62,7 +62,7 @@ def render_invalid_answer(decision: Decision, refused: InvalidAnswer) -> str:
 
 
 def render_unknown_deciders(decision: Decision, unknown_ones: Sequence[str], consoles: Sequence[str]) -> str:
-    """That the agent has named people whom the team does not know."""
+    """Return that the agent has named persons who cannot decide as things are."""
     known = ", ".join(name.removeprefix("console-") for name in consoles)
     return (
         f"#{decision.number} is asked, but the team does not hear {' or '.join(unknown_ones)}, "
@@ -71,17 +71,17 @@ def render_unknown_deciders(decision: Decision, unknown_ones: Sequence[str], con
 
 
 def render_unknown_decision(open_ones: Sequence[Decision]) -> str:
-    """That there is no such decision, and which there are."""
+    """Return that there is no such decision, and which are open."""
     return f"There is no such decision. {_list_open(open_ones)}"
 
 
 def render_usage(open_ones: Sequence[Decision]) -> str:
-    """How one is answered by its number."""
+    """Return how to answer a decision by its number."""
     return f"Write: /decide ID ANSWER. {_list_open(open_ones)}"
 
 
 def render_line(decision: Decision, now: datetime) -> str:
-    """One of many."""
+    """Return the decision as one line of a list."""
     asked = (
         f"#{decision.number} {decision.asked_by}, {format_age(decision.asked_at, now)}: {shorten(decision.text, 100)}"
     )

@@ -1,4 +1,4 @@
-"""Honest progress: what a person is told of an agent that they wait for, and when it is reminded or given up. Pure."""
+"""Progress: what a person is told while they wait for an agent, and when the agent is reminded or given up. Pure."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,24 +17,24 @@ _RETIRED = "retired"
 
 @dataclass(frozen=True)
 class RequestStatus:
-    """How far an agent is with what it was asked."""
+    """How far an agent is with a question."""
 
     agent: Agent
     number: int
-    """Of the message that the agent has."""
+    """The number of the message that the agent has."""
     waiting_since: datetime
     is_offered: bool = False
     is_read: bool = False
     is_completed: bool = False
-    """Its reader has ended it, without an answer."""
+    """The agent has ended the message without an answer."""
     is_reminded: bool = False
     report: str = ""
-    """What it has told of it last by itself."""
+    """The last report of the agent itself."""
 
 
 @dataclass(frozen=True)
 class ProgressTimeouts:
-    """After how many seconds what is done."""
+    """Seconds after which a person is told, an agent is reminded, and an answer is given up."""
 
     unread: float
     remind: float
@@ -47,16 +47,16 @@ class ProgressTimeouts:
 
 @dataclass(frozen=True)
 class NextAction:
-    """What is to be done about it now."""
+    """What has to be done now."""
 
     sentence: str
-    """How it stands; told where the person was told something else."""
+    """The progress, which the person is told if it is new."""
     remind: bool = False
     give_up: bool = False
 
 
 def decide_next_action(standing: RequestStatus, patience: ProgressTimeouts, now: datetime) -> NextAction:
-    """An agent that has not read cannot be reminded, and is not given up: the message waits for it."""
+    """Return what has to be done. An agent that has not read the message is neither reminded nor given up."""
     age = (now - standing.waiting_since).total_seconds()
     if standing.is_read or standing.is_completed:
         if age >= patience.give_up:
@@ -68,17 +68,17 @@ def decide_next_action(standing: RequestStatus, patience: ProgressTimeouts, now:
 
 
 def retired_agent(name: str) -> Agent:
-    """Stands for one that the team has forgotten."""
+    """Return a stand-in for an agent that was removed from the team."""
     return Agent(name, _RETIRED, OFFLINE, None, {}, 0)
 
 
 def without_note(agent: Agent, now: datetime) -> Agent:
-    """The same agent without its own words for what it does, which may change at any moment."""
+    """Return the agent without its own note, which may change at any moment."""
     return replace(agent, metadata={}, status=ONLINE if agent.is_present(now) else agent.status)
 
 
 def describe_absence(agent: Agent, now: datetime) -> str:
-    """That it is not here, and since when. The words stay the same as time goes by."""
+    """Return that the agent is absent, and since when. The sentence does not change as time passes."""
     if agent.kind == _RETIRED:
         return f"{agent.name} is not in this team any more"
     if agent.last_heartbeat is None:
@@ -88,12 +88,12 @@ def describe_absence(agent: Agent, now: datetime) -> str:
 
 
 def describe_report(name: str, report: str) -> str:
-    """What an agent has told of it by itself."""
+    """Return an agent's report as one line."""
     return f"{name}: {shorten(sanitize(report), _MAX_NOTE)}"
 
 
 def format_clock(moment: datetime, now: datetime) -> str:
-    """As a clock of this machine shows it; with the day where that is another."""
+    """Return the local time, with the day if it is not today."""
     local = moment.astimezone()
     same_day = local.date() == now.astimezone().date()
     return local.strftime("%H:%M" if same_day else "%d %b %H:%M")
@@ -140,5 +140,5 @@ def _status_text(agent: Agent) -> str:
 
 
 def _note_text(agent: Agent) -> str:
-    """In one line, whatever an agent has made of it."""
+    """Return the agent's note in one short line."""
     return shorten(sanitize(agent.note), _MAX_NOTE)

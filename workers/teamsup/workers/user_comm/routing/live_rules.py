@@ -1,4 +1,4 @@
-"""The rules of routing, as teamsup.toml says them now: a changed file counts as soon as it is saved."""
+"""The rules of routing in teamsup.toml. A changed file counts as soon as it is saved."""
 
 import logging
 import os
@@ -14,12 +14,12 @@ _Stamp = tuple[int, int, int] | None
 
 
 class LiveRules:
-    """Keeps the last rules that were sound, and says what is wrong with newer ones."""
+    """Keeps the last valid rules, and tells what is wrong with newer ones."""
 
     def __init__(self, hub: MessageHub, settings: Config, log: logging.Logger) -> None:
         self._hub = hub
         self._log = log
-        # Of the file as it was before these settings were read nothing is known, so it is looked at once more.
+        # The file may have changed after these settings were read, so it is read once more.
         self._stamp: _Stamp = (-1, -1, -1)
         self._rules, self._gateway = _read_rules(settings), settings.section(GATEWAY, GatewaySection)
         self._not_enrolled = self._rules.agents
@@ -28,13 +28,13 @@ class LiveRules:
 
     @property
     def rules(self) -> RoutingRules:
-        """The rules; looks at the file with one stat()."""
+        """Return the rules. Check the file with one stat()."""
         self._reload_if_changed()
         return self._rules
 
     @property
     def cached(self) -> RoutingRules:
-        """The same, without a look at the file."""
+        """Return the rules, without a check of the file."""
         return self._rules
 
     @property
@@ -43,7 +43,7 @@ class LiveRules:
 
     @property
     def gateway(self) -> GatewaySection:
-        """Where people are on Discord, and who may decide there."""
+        """Return the section [gateway]: where people are on Discord, and who may decide there."""
         self._reload_if_changed()
         return self._gateway
 
@@ -65,10 +65,10 @@ class LiveRules:
             self._enroll()
 
     def _load_config(self, stamp: _Stamp) -> Config:
-        # While somebody saves it, it may be gone or empty for a moment. Who means that restarts the team.
+        # While an editor saves the file it may be missing or empty for a moment. To drop all rules, restart the team.
         if (stamp is None or not stamp[1]) and self._rules != RoutingRules():
             raise NotConfigured(f"{self._hub.team.configuration} is gone, or empty.")
-        # The file itself: what the supervisor has handed to us changes with a reload only.
+        # The file itself: the sections from the supervisor change only with a reload.
         return Config(self._hub.team, load_file(self._hub.team, must_exist=False))
 
     def _enroll(self) -> None:

@@ -17,7 +17,7 @@ from ..outcome import ErrorReply, Reply
 _COMMAND = re.compile(r"/(?P<name>[a-zA-Z]+)(?:\s+(?P<rest>.*))?", re.DOTALL)
 _MENTION = re.compile(r"@(?P<agent>\w[\w.-]*)[,:;]?\s*(?:(?:and|und|&)\s+(?=@))?")
 _MAX_SEARCHED = 4000
-"""Characters in which a keyword or a pattern is looked for: a pattern can take long over a stranger's text."""
+"""Characters of a line that are searched: a pattern may take long for an unknown person's text."""
 
 _GREETINGS = {
     "hello": "Hi there! 👋",
@@ -37,17 +37,17 @@ _GREETINGS = {
 
 @dataclass(frozen=True)
 class Forward:
-    """To be passed on to these agents."""
+    """Pass the text on to these agents."""
 
     agents: tuple[Agent, ...]
     text: str
     sticky: bool = False
-    """Whether the conversation stays with them: they were named, or meant by a word."""
+    """Whether the conversation is assigned to them, because the person named them or a word selected them."""
 
 
 @dataclass(frozen=True)
 class PersonCommand:
-    """Something that user_comm is to do or to tell."""
+    """Carry out a command."""
 
     name: str
     arguments: str = ""
@@ -58,14 +58,14 @@ Route = Reply | ErrorReply | Forward | PersonCommand
 
 @dataclass(frozen=True)
 class RoutingRules:
-    """What teamsup.toml says of it."""
+    """The rules in teamsup.toml."""
 
     section: UserCommSection = field(default_factory=UserCommSection)
     routes: Sequence[MessageRouteSection] = ()
 
     @property
     def agents(self) -> set[str]:
-        """Everybody to whom a rule may lead, folded."""
+        """Return all agents that a rule may select, in lower case."""
         named = [self.section.default_agent, *self.section.fallback_agents.values(), *self.section.aliases.values()]
         named += [agent for route in self.routes for agent in route.agents]
         return {name.strip().lower() for name in named if name}
@@ -76,15 +76,15 @@ class Origin:
     """Where a person writes."""
 
     assigned_agents: tuple[str, ...] = ()
-    """With whom the conversation stays."""
+    """The agents to which the conversation is assigned."""
     channels: frozenset[int] = frozenset()
-    """Discord's numbers of it: the channel's, and of a thread also that of its channel."""
+    """Discord's number of the channel; for a thread also that of its channel."""
 
 
 def route_line(
     line: str, place: Origin, rules: RoutingRules, team: Sequence[Agent], matcher: PatternMatcher | None = None
 ) -> Route:
-    """Return what to do with what a person wrote there. A rule fits only if the team knows one of its agents; user_comm
+    """Return what to do with a person's line. A rule fits only if the team knows one of its agents; user_comm
     is not one, or it would ask itself. A pattern may take a while; ``matcher`` remembers one that is slow."""
     text = line.strip()
     known = {agent.name: agent for agent in team if agent.kind != "console" and agent.name != USER_COMM}
@@ -103,7 +103,7 @@ def route_line(
 
 
 def is_only_word(text: str, word: str) -> bool:
-    """Whether a line says nothing but that word, to the team perhaps."""
+    """Return whether the line is only that word, perhaps with "team" before it."""
     return _normalize(text).removeprefix("team ") == word
 
 
@@ -120,7 +120,7 @@ def _parse_command(name: str, rest: str, rules: RoutingRules, known: Mapping[str
 
 
 def _parse_mention(text: str, rules: RoutingRules, known: Mapping[str, Agent]) -> Route | None:
-    """The agents named at the start. A second name that nobody has belongs to the text."""
+    """Read the agents at the start of the line. A second name that no agent has belongs to the text."""
     names: dict[str, None] = {}
     at = 0
     while match := _MENTION.match(text, at):
@@ -168,7 +168,7 @@ def _match_text(text: str, rules: RoutingRules, matcher: PatternMatcher) -> Sequ
 
 
 def describe_slow_pattern(rules: RoutingRules, patterns: PatternMatcher) -> str:
-    """What a person should mend of the patterns."""
+    """Return what a person should correct in the patterns; empty: nothing."""
     if not patterns.slow_pattern or patterns.slow_pattern not in [route.pattern for route in rules.routes]:
         return ""
     return f"the pattern {patterns.slow_pattern!r} takes too long to look for, so it does not always count"
