@@ -108,7 +108,7 @@ async def many(lead: MessageHub, session: aiohttp.ClientSession, address: str) -
             tasks.create_task(one(number))
     took = time.perf_counter() - begin
     (stored,) = lead.query("SELECT count(*) FROM incidents WHERE title GLOB 'many *'")[0]
-    told = len(lead.peek(1000))
+    told = len(lead.queries.peek(1000))
     bridge = lead.find_agent("monitor-bridge")
     memory = psutil.Process(int(bridge.metadata["pid"])).memory_info().rss / 2**20 if bridge is not None else 0.0
     print(

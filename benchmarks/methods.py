@@ -279,7 +279,7 @@ class HubReadOnly(Hub):
         with MessageHub(Team("bench", Path(address[0])), agent="reader") as hub:
             seen = 0
             while hub.wait():
-                for message in hub.history(limit=10):
+                for message in hub.queries.history(limit=10):
                     if message.id > seen:
                         seen = message.id
                         yield message.content

@@ -67,14 +67,14 @@ def _claim_cost(what: str, *, ended: int, blocked: int = 0, backoff: int = 0) ->
         with MessageHub(team, agent="reader", durability="normal") as hub:
             hub.register()
             _fill(hub, ended, conversation=None)
-            with hub._store.transaction() as db:
+            with hub._session.store.transaction() as db:
                 db.execute("UPDATE deliveries SET state = 'done', done_at = 'x'")
             if blocked:
                 _fill(hub, blocked, conversation="blocked")
                 hub.claim(lease=3600)
             if backoff:
                 _fill(hub, backoff, conversation=None)
-                with hub._store.transaction() as db:
+                with hub._session.store.transaction() as db:
                     db.execute("UPDATE deliveries SET available_at = '9999-01-01' WHERE state = 'ready'")
             microseconds = []
             for _ in range(CLAIMS):
@@ -87,7 +87,7 @@ def _claim_cost(what: str, *, ended: int, blocked: int = 0, backoff: int = 0) ->
 
 
 def _fill(hub: MessageHub, count: int, conversation: str | None) -> None:
-    with hub._store.transaction() as db:
+    with hub._session.store.transaction() as db:
         db.execute(
             "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
             " INSERT INTO messages (message_id, sender, recipient, content, conversation_id)"

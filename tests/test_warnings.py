@@ -20,8 +20,9 @@ with MessageHub(Team("default", Path(sys.argv[1]) / "default"), agent="lead") as
     for delivery in hub.listen(0.01):
         hub.acknowledge(delivery)
     asyncio.run(hub.wait_async(0.01))
-    hub.broadcast("all"), hub.search("hi"), hub.stats(), hub.check_integrity(), hub.agents(), hub.prune(keep=1)
-    hub.backup(Path(sys.argv[1]) / "copy.db")
+    hub.broadcast("all"), hub.queries.search("hi"), hub.queries.stats(), hub.agents()
+    hub.maintenance.check_integrity(), hub.maintenance.prune(keep=1)
+    hub.maintenance.backup(Path(sys.argv[1]) / "copy.db")
 """
 
 

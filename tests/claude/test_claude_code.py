@@ -70,7 +70,7 @@ def test_an_agent_sends_waits_is_woken_and_replies(claude: ClaudeCode, scout: Me
         }
         assert "Stored as #1; scout is online." in model.received
         assert re.search(r"<message (\w{4}) #2 from scout, just now>\nall calm\n</message \1>", model.received)
-    assert scout.trace("#2")[0].outcome == "answered"
+    assert scout.queries.trace("#2")[0].outcome == "answered"
     assert [delivery.message.content for delivery in scout.claim()] == ["thank you"]
 
 
@@ -94,8 +94,8 @@ def test_a_turn_that_is_never_left_alone_ends_after_three_holds(claude: ClaudeCo
 
     with ScriptedModel({"": [end(number) for number in range(6)]}) as model:
         assert claude.ask(model, "go") == "end 3"
-    assert len(scout.peek()) == 0
-    assert [scout.trace(f"#{number}")[0].read_at for number in range(1, 5)] == [None] * 4
+    assert len(scout.queries.peek()) == 0
+    assert [scout.queries.trace(f"#{number}")[0].read_at for number in range(1, 5)] == [None] * 4
 
 
 def test_what_a_session_runs_in_its_shell_is_known_to_be_the_agents(claude: ClaudeCode, scout: MessageHub) -> None:
@@ -115,7 +115,7 @@ def test_a_message_sent_while_it_works_is_heard_in_the_same_turn(claude: ClaudeC
         assert claude.ask(model, "go") == "finished"
         assert "PostToolUse:Bash hook additional context: teamsup: 1 message waits for you." in model.received
         assert '#1 from scout: "the disk is full"' in model.received
-    assert scout.trace("#1")[0].state == "done"
+    assert scout.queries.trace("#1")[0].state == "done"
 
 
 def test_a_turn_does_not_end_before_its_mail_is_read(claude: ClaudeCode, scout: MessageHub) -> None:
@@ -126,7 +126,7 @@ def test_a_turn_does_not_end_before_its_mail_is_read(claude: ClaudeCode, scout: 
     with ScriptedModel({"": [last_words, READ, "really finished"]}) as model:
         assert claude.ask(model, "go") == "really finished"
         assert "Read with team_read_messages before you end" in model.received
-    assert scout.trace("#1")[0].state == "done"
+    assert scout.queries.trace("#1")[0].state == "done"
 
 
 def test_a_subagent_takes_part_in_its_own_name(claude: ClaudeCode, scout: MessageHub) -> None:
@@ -166,7 +166,7 @@ def test_a_project_that_was_set_up_needs_nothing_more(claude: ClaudeCode, teamsu
         assert claude.ask(model, "go", "--permission-mode", "manual") == "finished"
         assert "Stored as #1; oci-monitor is offline, never here yet." in model.received
     with MessageHub(teamsup.team) as hub:
-        assert hub.message("#1").sender == "chief"
+        assert hub.queries.message("#1").sender == "chief"
 
 
 def test_an_idle_session_is_woken_by_its_monitor(claude: ClaudeCode, scout: MessageHub) -> None:
@@ -175,7 +175,7 @@ def test_an_idle_session_is_woken_by_its_monitor(claude: ClaudeCode, scout: Mess
         scout.send("lead", "wake up")
         eventually(lambda: model.is_finished, "it was woken and has read")
         assert WAKE_LINE in model.received
-        eventually(lambda: scout.trace("#1")[0].state == "done", "its turn has ended")
+        eventually(lambda: scout.queries.trace("#1")[0].state == "done", "its turn has ended")
 
 
 def test_a_long_wait_goes_on_behind_an_idle_session_and_wakes_it(claude: ClaudeCode, scout: MessageHub) -> None:

@@ -74,7 +74,9 @@ def test_one_turn_is_held_three_times_at_most_and_what_waits_still_wakes(team: T
             scout.send("lead", "the fourth")
             assert lead.hook("Stop", stop_hook_active=True) == {}
             with MessageHub(team, agent="lead") as monitor:
-                assert [message.content for message in monitor.take_wake_step(WakeStep.WOKEN)][-1] == "the fourth"
+                assert [message.content for message in monitor.wake_ladder.take_wake_step(WakeStep.WOKEN)][
+                    -1
+                ] == "the fourth"
             assert lead.hook("UserPromptSubmit") == {}
             scout.send("lead", "in the next turn")
             assert lead.hook("Stop", stop_hook_active=True)["decision"] == "block"
@@ -148,10 +150,10 @@ def test_a_turn_that_ends_normally_ends_what_was_read_in_it(team: Team, join: Jo
             await lead.call("team_read_messages")
             # Its result is still on the way: the call may have gone on behind the session.
             assert lead.hook("Stop") == {}
-            assert scout.trace("#1")[0].state == "leased"
+            assert scout.queries.trace("#1")[0].state == "leased"
             assert lead.hook("UserPromptSubmit") == {}
             assert lead.hook("Stop") == {}
-            assert scout.trace("#1")[0].state == "done"
+            assert scout.queries.trace("#1")[0].state == "done"
 
     asyncio.run(use())
 
@@ -166,14 +168,14 @@ def test_a_turn_that_goes_on_ends_nothing(team: Team, join: Join) -> None:
             assert lead.hook("PostToolUse") == {}
             scout.send("lead", "two")
             assert lead.hook("Stop")["decision"] == "block"
-            assert scout.trace("#1")[0].state == "leased"
+            assert scout.queries.trace("#1")[0].state == "leased"
 
     asyncio.run(use())
 
 
 def test_a_subagent_speaks_and_reads_in_its_own_name(team: Team, join: Join) -> None:
     user = join("user")
-    join("scout").mark_offline("scout")
+    join("scout").maintenance.mark_offline("scout")
 
     async def use() -> None:
         async with open_session(team) as lead:
@@ -192,7 +194,7 @@ def test_a_subagent_speaks_and_reads_in_its_own_name(team: Team, join: Join) -> 
     asyncio.run(use())
     (answer,) = user.claim()
     assert (answer.message.sender, answer.message.content) == ("scout", "thanks")
-    assert user.trace("#1")[0].state == "done"
+    assert user.queries.trace("#1")[0].state == "done"
 
 
 def test_a_model_cannot_take_another_name_by_what_it_writes(team: Team, join: Join) -> None:
@@ -225,11 +227,11 @@ def test_a_subagent_without_a_name_works_on_its_sessions_mailbox_and_is_not_aske
             assert "one" in await lead.call_as("t1", "team_read_messages")
             # The session's own read does not end what its subagent works on.
             assert await lead.call("team_read_messages") == "No messages."
-            assert user.trace("#1")[0].state == "leased"
+            assert user.queries.trace("#1")[0].state == "leased"
             user.send("lead", "two")
             assert lead.hook("PostToolUse", **helper) == {}
             assert lead.hook("SubagentStop", **helper) == {}
-            assert [user.trace(f"#{number}")[0].state for number in (1, 2)] == ["done", "ready"]
+            assert [user.queries.trace(f"#{number}")[0].state for number in (1, 2)] == ["done", "ready"]
 
     asyncio.run(use())
 
@@ -246,10 +248,10 @@ def test_two_subagents_of_one_name_read_side_by_side(team: Team, join: Join) -> 
                 assert f"task {number}" in await lead.call_as(f"t{number}", "team_read_messages", limit=1)
             lead.subagent_calls("t3", "a1", "scout")
             assert await lead.call_as("t3", "team_read_messages") == "No messages."
-            assert [user.trace(f"#{number}")[0].state for number in (1, 2)] == ["done", "leased"]
+            assert [user.queries.trace(f"#{number}")[0].state for number in (1, 2)] == ["done", "leased"]
 
     asyncio.run(use())
-    assert user.trace("#2")[0].state == "ready"
+    assert user.queries.trace("#2")[0].state == "ready"
 
 
 def test_a_subagent_is_asked_to_read_its_own_mail_before_it_ends(team: Team, join: Join) -> None:
@@ -266,7 +268,7 @@ def test_a_subagent_is_asked_to_read_its_own_mail_before_it_ends(team: Team, joi
             assert lead.hook("SubagentStop", **SCOUT) == {}
 
     asyncio.run(use())
-    assert user.trace("#1")[0].state == "done"
+    assert user.queries.trace("#1")[0].state == "done"
 
 
 def test_the_team_sees_whether_a_session_is_in_a_turn(team: Team, join: Join) -> None:
@@ -344,7 +346,7 @@ def test_a_subagents_call_counts_as_its_own_even_when_the_hub_is_held(team: Team
             await lead.call_as("t1", "team_send_message", recipient="user", content="it is me")
 
     asyncio.run(use())
-    assert user.message("#1").sender == "scout"
+    assert user.queries.message("#1").sender == "scout"
 
 
 def test_a_call_that_its_hook_should_have_told_of_is_nobodys(team: Team, join: Join) -> None:
@@ -366,7 +368,7 @@ def test_a_call_that_its_hook_should_have_told_of_is_nobodys(team: Team, join: J
 
 def test_one_of_two_subagents_of_a_name_that_ends_leaves_the_other_online(team: Team, join: Join) -> None:
     user = join("user")
-    join("scout").mark_offline("scout")
+    join("scout").maintenance.mark_offline("scout")
 
     def scout() -> str:
         return next(agent.status for agent in user.agents() if agent.name == "scout")

@@ -33,9 +33,9 @@ def test_the_next_read_ends_what_the_last_one_returned(team: Team, join: Join) -
         async with open_session(team) as lead:
             message = scout.send("lead", "one")
             await lead.call("team_read_messages")
-            assert scout.trace(message.message_id)[0].state == "leased"
+            assert scout.queries.trace(message.message_id)[0].state == "leased"
             assert await lead.call("team_read_messages") == "No messages."
-            assert scout.trace(message.message_id)[0].state == "done"
+            assert scout.queries.trace(message.message_id)[0].state == "done"
 
     asyncio.run(use())
 
@@ -48,11 +48,11 @@ def test_a_reply_ends_the_one_message_it_answers(team: Team, join: Join) -> None
             one, two = scout.send("lead", "one"), scout.send("lead", "two")
             await lead.call("team_read_messages")
             await lead.call("team_send_message", content="done", reply_to="#1")
-            assert [scout.trace(message.message_id)[0].state for message in (one, two)] == ["done", "leased"]
+            assert [scout.queries.trace(message.message_id)[0].state for message in (one, two)] == ["done", "leased"]
 
     asyncio.run(use())
     (answer,) = scout.claim()
-    assert (answer.message.content, answer.message.reply_to) == ("done", scout.message("#1").message_id)
+    assert (answer.message.content, answer.message.reply_to) == ("done", scout.queries.message("#1").message_id)
 
 
 def test_what_a_session_leaves_open_is_unread_again_and_the_agent_offline(team: Team, join: Join) -> None:
@@ -64,7 +64,7 @@ def test_what_a_session_leaves_open_is_unread_again_and_the_agent_offline(team: 
             await lead.call("team_read_messages")
 
     asyncio.run(use())
-    (state,) = scout.trace("#1")
+    (state,) = scout.queries.trace("#1")
     assert (state.state, state.read_at) == ("ready", None)
     assert {agent.name: agent.status for agent in scout.agents()}["lead"] == "offline"
 
@@ -82,7 +82,7 @@ def test_a_signal_ends_the_server_and_gives_back_what_is_open(team: Team, join: 
             await asyncio.to_thread(eventually, lambda: not psutil.pid_exists(pid), "the server has ended")
 
     asyncio.run(use())
-    assert scout.trace("#1")[0].state == "ready"
+    assert scout.queries.trace("#1")[0].state == "ready"
     assert {agent.name: agent.status for agent in scout.agents()}["lead"] == "offline"
 
 
@@ -96,7 +96,7 @@ def test_a_cancelled_read_leaves_the_message_unread(team: Team, join: Join) -> N
             reading.cancel()
             await asyncio.to_thread(eventually, lambda: not count_listeners(team, "lead"), "the read has ended")
             message = scout.send("lead", "still there?")
-            assert scout.trace(message.message_id)[0].read_at is None
+            assert scout.queries.trace(message.message_id)[0].read_at is None
             assert "still there?" in await lead.call("team_read_messages")
 
     asyncio.run(use())
@@ -115,9 +115,9 @@ def test_two_reads_side_by_side_do_not_end_what_the_other_returns(team: Team, jo
             await asyncio.to_thread(eventually, lambda: count_listeners(team, "lead") == 1, "the other waits on")
             scout.send("lead", "1")
             assert sorted(read.splitlines()[1] for read in await asyncio.gather(*reads)) == ["0", "1"]
-            assert [scout.trace(f"#{number}")[0].state for number in (1, 2)] == ["leased", "leased"]
+            assert [scout.queries.trace(f"#{number}")[0].state for number in (1, 2)] == ["leased", "leased"]
             await lead.call("team_read_messages")
-            assert [scout.trace(f"#{number}")[0].state for number in (1, 2)] == ["done", "done"]
+            assert [scout.queries.trace(f"#{number}")[0].state for number in (1, 2)] == ["done", "done"]
 
     asyncio.run(use())
 
@@ -158,7 +158,7 @@ def test_a_claim_that_is_under_way_when_the_server_ends_is_given_back(team: Team
             reading.cancel()
 
     asyncio.run(use())
-    assert (scout.trace("#1")[0].state, scout.trace("#1")[0].read_at) == ("ready", None)
+    assert (scout.queries.trace("#1")[0].state, scout.queries.trace("#1")[0].read_at) == ("ready", None)
 
 
 def test_a_live_session_keeps_its_leases_and_its_presence(
@@ -176,7 +176,7 @@ def test_a_live_session_keeps_its_leases_and_its_presence(
     async def use() -> None:
         async with everybody.main.use_read_tracker() as reader:
             reader.track(reader.read(1))
-        hub.mark_offline("lead")
+        hub.maintenance.mark_offline("lead")
         before = lease()
         staying = asyncio.create_task(everybody.renewal_loop())
         await asyncio.to_thread(eventually, lambda: lease() != before, "the lease is prolonged")
@@ -199,7 +199,7 @@ def test_a_subagent_that_has_not_been_heard_of_for_long_is_gone(join: Join, monk
         async with scout.use_read_tracker() as reader:
             reader.track(reader.read(1))
         staying = asyncio.create_task(everybody.renewal_loop())
-        await asyncio.to_thread(eventually, lambda: user.trace("#1")[0].state == "ready", "it is given back")
+        await asyncio.to_thread(eventually, lambda: user.queries.trace("#1")[0].state == "ready", "it is given back")
         await asyncio.to_thread(eventually, lambda: status_of(user, "scout") == "offline", "it is offline")
         staying.cancel()
 
@@ -220,10 +220,10 @@ def test_a_session_that_dies_gives_back_what_it_has_read_when_its_lease_ends(tea
                 raise RuntimeError("so does the session")
 
     asyncio.run(use())
-    assert scout.trace("#1")[0].state == "leased"
+    assert scout.queries.trace("#1")[0].state == "leased"
     with MessageHub(team, agent="lead", clock=lambda: time.time() + LEASE_SECONDS + 1) as tomorrow:
         assert tomorrow.claim() == []  # it comes back after a pause
-    (state,) = scout.trace("#1")
+    (state,) = scout.queries.trace("#1")
     assert (state.state, state.read_at) == ("ready", None)
 
 
@@ -242,7 +242,7 @@ def test_work_that_takes_longer_than_a_lease_keeps_it_while_the_session_lives(te
             working.renew_leases()
             assert other.claim() == []
         working.complete_last_read()
-        assert hub.trace("#1")[0].state == "done"
+        assert hub.queries.trace("#1")[0].state == "done"
 
 
 def test_who_answers_what_was_withdrawn_learns_it_and_may_insist(team: Team, join: Join) -> None:
@@ -272,8 +272,10 @@ def test_a_read_that_is_cancelled_while_it_claims_gives_back_what_it_claimed(tea
                 await lead.call("team_get_status")
                 reading.cancel()
                 await lead.call("team_get_status")
-            await asyncio.to_thread(eventually, lambda: scout.trace("#1")[0].state == "ready", "it was given back")
-            assert scout.trace("#1")[0].read_at is None
+            await asyncio.to_thread(
+                eventually, lambda: scout.queries.trace("#1")[0].state == "ready", "it was given back"
+            )
+            assert scout.queries.trace("#1")[0].read_at is None
             assert "still there?" in await lead.call("team_read_messages")
 
     asyncio.run(use())

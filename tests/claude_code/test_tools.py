@@ -176,7 +176,7 @@ def test_lists_to_a_model_have_at_most_20_names_and_a_count(team: Team, join: Jo
             assert lines[1] == "scout: online"
             assert lines[20:] == ["and 12 more; see one of them with agent"]
             stored = await lead.call("team_broadcast", content="hi all")
-            reached = len(scout.trace("#1"))
+            reached = len(scout.queries.trace("#1"))
             more = f" and {reached - 20} more" if reached > 20 else ""
             assert stored.count(",") == min(reached, 20) - 1
             assert stored.endswith(f"{more}.")
@@ -341,7 +341,7 @@ def test_a_long_message_is_cut_and_the_rest_can_be_read_without_ending_anything(
             )
             third = await lead.call("team_read_messages", message_id="#1", offset=16000)
             assert ", just now>\nc\n</message " in third
-            assert scout.trace("#1")[0].state == "leased"
+            assert scout.queries.trace("#1")[0].state == "leased"
 
     asyncio.run(use())
 
@@ -370,7 +370,7 @@ def test_a_peek_shows_what_waits_and_leaves_it_unread(team: Team, join: Join) ->
             assert await lead.call("team_read_messages", peek=True) == (
                 '#1 from scout, high: "the \'first\' line"\n#2 from scout: "second"'
             )
-            assert [scout.trace(f"#{number}")[0].read_at for number in (1, 2)] == [None, None]
+            assert [scout.queries.trace(f"#{number}")[0].read_at for number in (1, 2)] == [None, None]
 
     asyncio.run(use())
 
@@ -383,9 +383,9 @@ def test_news_of_progress_are_no_answer_yet(team: Team, join: Join) -> None:
             scout.send("lead", "how is the load?")
             await lead.call("team_read_messages")
             await lead.call("team_send_message", content="half of it", reply_to="#1", message_type="status_report")
-            assert scout.trace("#1")[0].state == "leased"
+            assert scout.queries.trace("#1")[0].state == "leased"
             await lead.call("team_send_message", content="calm", reply_to="#1")
-            assert scout.trace("#1")[0].outcome == "answered"
+            assert scout.queries.trace("#1")[0].outcome == "answered"
 
     asyncio.run(use())
 

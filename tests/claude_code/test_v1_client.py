@@ -120,8 +120,8 @@ def test_a_v1_client_sends_reads_and_replies(team: Team, join: Join) -> None:
         lead.call("team_send_message", content="good", reply_to="#2")
 
     (answer,) = scout.claim()
-    assert (answer.message.content, answer.message.reply_to) == ("good", scout.message("#2").message_id)
-    assert scout.trace("#2")[0].state == "done"
+    assert (answer.message.content, answer.message.reply_to) == ("good", scout.queries.message("#2").message_id)
+    assert scout.queries.trace("#2")[0].state == "done"
 
 
 def test_a_v1_client_waits_told_of_the_progress_until_something_arrives(team: Team, join: Join) -> None:
@@ -151,7 +151,7 @@ def test_a_read_that_a_v1_client_cancels_leaves_the_message_unread(team: Team, j
         lead.event(lead.order("cancel", reading), "cancelled")
         eventually(lambda: not count_listeners(team, "lead"), "the read has ended")
         message = scout.send("lead", "still there?")
-        assert scout.trace(message.message_id)[0].read_at is None
+        assert scout.queries.trace(message.message_id)[0].read_at is None
         assert "still there?" in lead.call("team_read_messages")
 
 
@@ -161,7 +161,7 @@ def test_what_a_v1_client_leaves_open_at_its_end_is_unread_again(team: Team, joi
     with session(team) as lead:
         message = scout.send("lead", "for whoever comes next")
         assert "whoever comes next" in lead.call("team_read_messages")
-        assert scout.trace(message.message_id)[0].state == "leased"
+        assert scout.queries.trace(message.message_id)[0].state == "leased"
 
-    assert scout.trace(message.message_id)[0].state == "ready"
+    assert scout.queries.trace(message.message_id)[0].state == "ready"
     assert {agent.name: agent.status for agent in scout.agents()}["lead"] == "offline"

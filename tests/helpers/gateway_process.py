@@ -139,7 +139,7 @@ def send_to_gateway(hub: MessageHub, text: str, channel: int = CHANNEL, **more: 
 
 def outcome_of(hub: MessageHub, message: Message) -> str | None:
     """How the gateway has acknowledged it; None: not yet."""
-    return hub.trace(message.message_id)[0].outcome
+    return hub.queries.trace(message.message_id)[0].outcome
 
 
 async def wait_for_outcome(hub: MessageHub, message: Message, how: str) -> None:

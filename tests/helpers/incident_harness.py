@@ -34,7 +34,7 @@ class IncidentHarness:
         for name in ("alert-manager", "lead", "user_comm"):
             self.agents[name] = join(name, clock=lambda: self.now)
             if name not in (*here, "user_comm"):
-                self.agents[name].mark_offline(name)
+                self.agents[name].maintenance.mark_offline(name)
         section = MonitorSection(recipient="lead", **settings)  # type: ignore[arg-type]
         routes = AlertRoutes(section, {"alone": AlertRouteSection(agents=("alert-manager",), match={"team": "alone"})})
         self.incidents = IncidentService(self.hub, routes, unread_seconds=60, clock=lambda: self.now)
@@ -57,10 +57,10 @@ class IncidentHarness:
 
     def unread(self, agent: str) -> list[Message]:
         """What an agent could read now."""
-        return self.agents[agent].peek(100)
+        return self.agents[agent].queries.peek(100)
 
     def leave(self, agent: str) -> None:
-        self.hub.mark_offline(agent)
+        self.hub.maintenance.mark_offline(agent)
 
     def say(self, agent: str, words: str, answered: Message) -> None:
         """An agent answers a message, and the bridge hears it."""

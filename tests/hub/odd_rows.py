@@ -92,7 +92,7 @@ def insert(team: Team, table: str, values: dict[str, Any], otherwise: str = "ABO
 
 def call_every_verb(hub: MessageHub, folder: Path) -> None:
     """All that may be done with a team whose rows are odd. Only sentences may come of it."""
-    for message in hub.history(limit=500):
+    for message in hub.queries.history(limit=500):
         _render_everything(message)
         for verb in _verbs_of(hub, message):
             with contextlib.suppress(CallerError):
@@ -109,33 +109,33 @@ def call_every_verb(hub: MessageHub, folder: Path) -> None:
 
 def _verbs(hub: MessageHub, folder: Path) -> list[Callable[[], object]]:
     return [
-        lambda: render_previews(hub.peek(50), 50),
-        lambda: render_notice(hub.take_wake_step(WakeStep.ANNOUNCED), WakeStep.ANNOUNCED),
-        lambda: hub.search("x"),
-        hub.stats,
-        hub.check_integrity,
-        hub.undeliverable,
-        hub.dead_letters,
-        hub.apply_all_deadlines,
-        lambda: hub.overdue_unread(0),
-        lambda: hub.mark_sender_notified(*hub.overdue_unread(0)),
-        lambda: hub.history("cron"),
-        lambda: hub.conversation("c1"),
-        lambda: hub.count_messages_of("cron"),
-        lambda: hub.forget("nobody"),
-        lambda: hub.prune(keep=100),
-        lambda: hub.backup(folder / "copy.db"),
+        lambda: render_previews(hub.queries.peek(50), 50),
+        lambda: render_notice(hub.wake_ladder.take_wake_step(WakeStep.ANNOUNCED), WakeStep.ANNOUNCED),
+        lambda: hub.queries.search("x"),
+        hub.queries.stats,
+        hub.maintenance.check_integrity,
+        hub.queries.undeliverable,
+        hub.queries.dead_letters,
+        hub.maintenance.apply_all_deadlines,
+        lambda: hub.wake_ladder.overdue_unread(0),
+        lambda: hub.wake_ladder.mark_sender_notified(*hub.wake_ladder.overdue_unread(0)),
+        lambda: hub.queries.history("cron"),
+        lambda: hub.queries.conversation("c1"),
+        lambda: hub.maintenance.count_messages_of("cron"),
+        lambda: hub.maintenance.forget("nobody"),
+        lambda: hub.maintenance.prune(keep=100),
+        lambda: hub.maintenance.backup(folder / "copy.db"),
         lambda: hub.broadcast("to all"),
         lambda: hub.heartbeat(),
-        lambda: hub.mark_offline("scout"),
+        lambda: hub.maintenance.mark_offline("scout"),
     ]
 
 
 def _verbs_of(hub: MessageHub, message: Message) -> list[Callable[[], object]]:
     return [
-        lambda: hub.message(f"#{message.id}"),
-        lambda: hub.message(message.message_id),
-        lambda: render_deliveries(hub.trace(f"#{message.id}")),
+        lambda: hub.queries.message(f"#{message.id}"),
+        lambda: hub.queries.message(message.message_id),
+        lambda: render_deliveries(hub.queries.trace(f"#{message.id}")),
         lambda: hub.answer(message, "an answer"),
         lambda: hub.send("lead", "a reply", reply_to=message.message_id),
     ]

@@ -27,7 +27,7 @@ def clock() -> Clock:
 
 
 def readers(hub: MessageHub, message_id: str) -> list[str]:
-    return [state.recipient for state in hub.trace(message_id)]
+    return [state.recipient for state in hub.queries.trace(message_id)]
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_it_does_not_reach_who_was_not(join: Join, team: Team, seen: str) -> Non
     run_foreign_sql(team, "INSERT INTO messages (message_id, sender, content) VALUES ('m1', 'cron', 'hi')")
 
     assert readers(lead, "m1") == ["lead"]
-    assert lead.message(lead.broadcast("hi").message_id).status == "processed"
+    assert lead.queries.message(lead.broadcast("hi").message_id).status == "processed"
 
 
 def test_it_reaches_who_was_enrolled_lately_and_has_not_come_yet(join: Join, team: Team) -> None:
@@ -68,7 +68,7 @@ def test_it_expires_after_a_day(join: Join, clock: Clock) -> None:
     clock.now += DAY + 1
 
     assert scout.claim() == []
-    assert [state.state for state in lead.trace(message.message_id)] == ["expired"]
+    assert [state.state for state in lead.queries.trace(message.message_id)] == ["expired"]
 
 
 def test_it_expires_when_its_sender_says(join: Join, clock: Clock) -> None:

@@ -59,7 +59,7 @@ def test_a_program_that_knows_only_the_original_tables_can_consume(join: Join, t
     run_foreign_sql(team, "UPDATE messages SET status = 'processed' WHERE message_id = ?", message_id)
 
     assert (message_id, content) == (message.message_id, "work")
-    (state,) = lead.trace(message_id)
+    (state,) = lead.queries.trace(message_id)
     assert (state.state, state.outcome) == ("done", "processed")
     assert run_foreign_sql(team, "SELECT processed_at IS NOT NULL FROM messages") == [(1,)]
 
@@ -91,11 +91,11 @@ def test_processed_on_a_broadcast_ends_nobodys_delivery(join: Join, team: Team) 
 def test_an_insert_to_an_unknown_name_is_kept_until_that_agent_appears(join: Join, team: Team) -> None:
     lead = join("lead")
     run_foreign_sql(team, INSERT, "m1", "cron", "Newcomer", "welcome")
-    assert lead.trace("m1")[0].undeliverable
+    assert lead.queries.trace("m1")[0].undeliverable
 
     newcomer = join("newcomer")
 
-    assert not lead.trace("m1")[0].undeliverable
+    assert not lead.queries.trace("m1")[0].undeliverable
     assert [delivery.message.content for delivery in newcomer.claim()] == ["welcome"]
 
 
@@ -192,7 +192,7 @@ def test_the_rules_hold_whatever_the_foreign_program_has_switched_on(join: Join,
     db.close()
 
     assert [delivery.message.content for delivery in scout.claim(10)] == ["2"]
-    assert lead.trace("1")[0].state == "done"
+    assert lead.queries.trace("1")[0].state == "done"
 
 
 def test_foreign_metadata_that_is_no_json_does_not_matter(join: Join, team: Team) -> None:
@@ -270,7 +270,7 @@ def test_what_a_foreign_program_has_taken_is_not_done_twice(join: Join, team: Te
     assert scout.claim() == []
     run_foreign_sql(team, "UPDATE messages SET status = 'processed'")
 
-    assert scout.trace("m1")[0].state == "done"
+    assert scout.queries.trace("m1")[0].state == "done"
 
 
 def test_what_it_gives_back_is_ours_and_what_we_hold_it_cannot_give_back(join: Join, team: Team) -> None:
@@ -305,7 +305,7 @@ def test_notes_of_what_was_not_replaced_do_no_harm(join: Join, team: Team) -> No
         team, INSERT + " ON CONFLICT DO UPDATE SET message_id = excluded.message_id", "m2", "cron", "scout", "again"
     )
 
-    assert scout.check_integrity() == []
+    assert scout.maintenance.check_integrity() == []
     assert [delivery.message.content for delivery in scout.claim(10)] == ["one"]
 
 
@@ -318,7 +318,7 @@ def test_a_message_whose_ids_change_keeps_its_delivery(join: Join, team: Team) -
     run_foreign_sql(team, "UPDATE OR REPLACE messages SET message_id = 'm1' WHERE message_id = 'm2'")
 
     assert [delivery.message.content for delivery in scout.claim(10)] == ["two"]
-    assert scout.check_integrity() == []
+    assert scout.maintenance.check_integrity() == []
 
 
 def test_a_delivery_that_has_lost_its_message_is_dropped(join: Join, team: Team) -> None:
@@ -370,4 +370,4 @@ def test_a_lease_of_a_message_that_is_gone_is_dropped(join: Join, team: Team) ->
     )
 
     assert not scout.wait(0.01)
-    assert scout.check_integrity() == []
+    assert scout.maintenance.check_integrity() == []

@@ -38,10 +38,10 @@ def test_prune_by_count_keeps_the_newest(join: Join) -> None:
     lead, scout = join("lead"), join("scout")
     exchange(lead, scout, 1200)
 
-    assert lead.prune(keep=100) == 1100
+    assert lead.maintenance.prune(keep=100) == 1100
 
-    assert lead.stats().messages == 100
-    assert lead.history(limit=1)[0].id == 1200
+    assert lead.queries.stats().messages == 100
+    assert lead.queries.history(limit=1)[0].id == 1200
 
 
 def test_prune_by_age_takes_what_has_ended_and_expires_what_nobody_reads(join: Join) -> None:
@@ -52,11 +52,11 @@ def test_prune_by_age_takes_what_has_ended_and_expires_what_nobody_reads(join: J
     now[0] += 31 * DAY
     fresh = lead.send("scout", "today")
 
-    assert lead.prune(older_than=30 * DAY) == 4
+    assert lead.maintenance.prune(older_than=30 * DAY) == 4
 
-    assert [message.message_id for message in lead.history()] == [fresh.message_id]
+    assert [message.message_id for message in lead.queries.history()] == [fresh.message_id]
     with pytest.raises(UnknownMessage):
-        lead.trace(unread.message_id)
+        lead.queries.trace(unread.message_id)
 
 
 def test_prune_leaves_what_somebody_works_on(join: Join) -> None:
@@ -64,7 +64,7 @@ def test_prune_leaves_what_somebody_works_on(join: Join) -> None:
     lead.send("scout", "long work")
     (delivery,) = scout.claim()
 
-    assert lead.prune(keep=0) == 0
+    assert lead.maintenance.prune(keep=0) == 0
 
     scout.acknowledge(delivery)
 
@@ -72,42 +72,42 @@ def test_prune_leaves_what_somebody_works_on(join: Join) -> None:
 def test_a_pruned_file_is_small_again(join: Join) -> None:
     lead, scout = join("lead"), join("scout")
     exchange(lead, scout, 3000, "x" * 2000)
-    assert lead.stats().file_bytes + lead.stats().wal_bytes > 6_000_000
+    assert lead.queries.stats().file_bytes + lead.queries.stats().wal_bytes > 6_000_000
 
-    lead.prune(keep=0)
+    lead.maintenance.prune(keep=0)
 
-    assert lead.stats().file_bytes < 500_000
-    assert lead.stats().wal_bytes == 0
+    assert lead.queries.stats().file_bytes < 500_000
+    assert lead.queries.stats().wal_bytes == 0
 
 
 def test_pruned_messages_leave_the_search_index(join: Join) -> None:
     lead, scout = join("lead"), join("scout")
     exchange(lead, scout, 3, "needle")
-    assert len(lead.search("needle")) == 3
+    assert len(lead.queries.search("needle")) == 3
 
-    lead.prune(keep=1)
+    lead.maintenance.prune(keep=1)
 
-    assert len(lead.search("needle")) == 1
-    assert lead.check_integrity() == []
+    assert len(lead.queries.search("needle")) == 1
+    assert lead.maintenance.check_integrity() == []
 
 
 def test_dead_letters_are_listed_and_delivered_again(join: Join) -> None:
     lead, scout = join("lead"), join("scout")
     message_id = kill_letter(lead, scout, "fragile")
 
-    (letter,) = lead.dead_letters()
+    (letter,) = lead.queries.dead_letters()
     assert (letter.message.content, letter.recipient, letter.attempts, letter.error) == (
         "fragile",
         "scout",
         5,
         "no luck",
     )
-    assert lead.retry(message_id) == 1
+    assert lead.maintenance.retry(message_id) == 1
 
-    assert lead.dead_letters() == []
+    assert lead.queries.dead_letters() == []
     (delivery,) = scout.claim()
     assert (delivery.message.content, delivery.attempts) == ("fragile", 1)
-    assert lead.retry(message_id) == 0
+    assert lead.maintenance.retry(message_id) == 0
 
 
 def test_a_retried_letter_waits_for_its_conversation(join: Join) -> None:
@@ -119,7 +119,7 @@ def test_a_retried_letter_waits_for_its_conversation(join: Join) -> None:
         scout.release(delivery, error="no luck", delay=0)
     (two,) = scout.claim()
 
-    lead.retry(dead.message_id)
+    lead.maintenance.retry(dead.message_id)
 
     assert scout.claim() == []
     scout.acknowledge(two)
@@ -133,12 +133,12 @@ def test_expire_makes_status_true_also_where_nobody_reads(join: Join) -> None:
     question = lead.send("absent", "lunch?", expires_in=60, message_type="task_request")
     now[0] += 60
 
-    assert lead.apply_all_deadlines() == 1
+    assert lead.maintenance.apply_all_deadlines() == 1
 
-    assert lead.message(question.message_id).status == "expired"
+    assert lead.queries.message(question.message_id).status == "expired"
     (news,) = lead.claim()
     assert news.message.content == "absent did not read your message before it expired."
-    assert lead.apply_all_deadlines() == 0
+    assert lead.maintenance.apply_all_deadlines() == 0
 
 
 def test_forget_removes_a_person_and_their_words(join: Join, team: Team) -> None:
@@ -149,19 +149,19 @@ def test_forget_removes_a_person_and_their_words(join: Join, team: Team) -> None
     run_foreign_sql(
         team, "INSERT INTO messages (message_id, sender, recipient, content, metadata) VALUES ('m','x','lead','y','{')"
     )
-    assert lead.search("555")
+    assert lead.queries.search("555")
 
     question = gateway.send("lead", "and 0199 again", metadata={"person": "discord:30"})
     lead.answer(question, "0199 it is")
 
-    assert lead.forget("console-ann") == 1
-    assert lead.count_messages_of("discord:30") == 3
-    assert lead.forget("discord:30") == 3
-    assert lead.forget("30") == 0
+    assert lead.maintenance.forget("console-ann") == 1
+    assert lead.maintenance.count_messages_of("discord:30") == 3
+    assert lead.maintenance.forget("discord:30") == 3
+    assert lead.maintenance.forget("30") == 0
 
-    assert [message.content for message in lead.history()] == ["y"]
+    assert [message.content for message in lead.queries.history()] == ["y"]
     assert "console-ann" not in [agent.name for agent in lead.agents()]
-    assert lead.search("555") == []
+    assert lead.queries.search("555") == []
     assert b"0199" not in team.database.read_bytes()
 
 
@@ -174,9 +174,9 @@ def test_forget_knows_a_persons_other_terminals_and_what_quotes_them(join: Join)
     )
     lead.enroll("console-ann-2", "console")
 
-    assert ann.forget("console-ann") == 3
+    assert ann.maintenance.forget("console-ann") == 3
 
-    assert {message.content for message in lead.history()} == {"from console-anna", "from console-ann-lee"}
+    assert {message.content for message in lead.queries.history()} == {"from console-anna", "from console-ann-lee"}
     assert "console-ann-2" not in [agent.name for agent in lead.agents()]
 
 
@@ -186,7 +186,7 @@ def test_a_backup_is_a_whole_team(join: Join, tmp_path: Path) -> None:
     target = tmp_path / "copy" / "messages.db"
     target.parent.mkdir()
 
-    lead.backup(target)
+    lead.maintenance.backup(target)
 
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
     assert [file.name for file in target.parent.iterdir()] == ["messages.db"]
@@ -200,22 +200,22 @@ def test_a_backup_replaces_nothing_and_says_where_it_cannot_be(join: Join, tmp_p
     tmp_path.joinpath("old").write_text("old")
 
     with pytest.raises(CallerError, match="is there already"):
-        lead.backup(tmp_path / "old")
+        lead.maintenance.backup(tmp_path / "old")
     with pytest.raises(StoreError, match="No backup was written"):
-        lead.backup(tmp_path / "nowhere" / "copy")
+        lead.maintenance.backup(tmp_path / "nowhere" / "copy")
 
 
 def test_check_finds_what_is_wrong(join: Join, team: Team) -> None:
     lead, scout = join("lead"), join("scout")
     lead.send("scout", "one", conversation_id="c")
-    assert lead.check_integrity() == []
+    assert lead.maintenance.check_integrity() == []
 
     with sqlite3.connect(team.database) as db:
         db.execute("UPDATE deliveries SET is_head = 0")
         db.execute("INSERT INTO deliveries (message, recipient, rank) VALUES (99, 'scout', 0)")
     db.close()
 
-    assert lead.check_integrity() == [
+    assert lead.maintenance.check_integrity() == [
         "1 deliveries belong to no message.",
         "1 conversations have open deliveries but none that may be claimed.",
     ]
@@ -231,7 +231,7 @@ def test_a_message_is_withdrawn_from_those_who_have_not_read_it(join: Join) -> N
     assert scribe.claim() == []
     assert lead.cancel(message.message_id, even_if_read=True) == ["scout"]
 
-    assert lead.message(message.message_id).status == "cancelled"
+    assert lead.queries.message(message.message_id).status == "cancelled"
     with pytest.raises(CallerError, match="withdrawn"):
         scout.acknowledge(delivery)
 
@@ -242,7 +242,7 @@ def test_a_person_looks_after_the_store(teamsup: TeamsupCommand, tmp_path: Path)
     with MessageHub(teamsup.team, agent="lead") as lead, MessageHub(teamsup.team, agent="scout") as scout:
         scout.register()
         kill_letter(lead, scout, "fragile\nthing")
-        number = lead.dead_letters()[0].message.id
+        number = lead.queries.dead_letters()[0].message.id
 
     assert "dead           1" in teamsup.run("hub", "stats").stdout
     assert '"dead": 1' in teamsup.run("hub", "stats", "--json").stdout

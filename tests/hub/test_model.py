@@ -181,7 +181,7 @@ class HubAgainstModel(RuleBasedStateMachine):
 
     @rule()
     def expire(self) -> None:
-        self.hubs["ann"].apply_all_deadlines()
+        self.hubs["ann"].maintenance.apply_all_deadlines()
         self.model.apply_deadlines()
         self.told()
 
@@ -189,14 +189,14 @@ class HubAgainstModel(RuleBasedStateMachine):
     def retry(self) -> None:
         for delivery in self.model.deliveries.values():
             if delivery.state == "dead":
-                assert self.hubs["bob"].retry(f"#{delivery.message}", delivery.recipient) == 1
+                assert self.hubs["bob"].maintenance.retry(f"#{delivery.message}", delivery.recipient) == 1
                 self.model.requeue_dead(delivery)
 
     @rule(keep=st.integers(0, 6))
     def prune(self, keep: int) -> None:
         old = sorted(self.model.messages)[: max(0, len(self.model.messages) - keep)]
         gone = [message for message in old if self.model.has_ended(message)]
-        assert self.hubs["cid"].prune(keep=keep) == len(gone)
+        assert self.hubs["cid"].maintenance.prune(keep=keep) == len(gone)
         for message in gone:
             self.model.delete(message)
 

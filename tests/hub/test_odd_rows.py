@@ -38,7 +38,7 @@ def test_whatever_stands_in_the_tables_every_verb_goes_on(odd: list[tuple[tuple[
             sent = lead.send("lead", "a message like any other")
             (delivery,) = [found for found in lead.claim(100) if found.message.id == sent.id]
             lead.acknowledge(delivery)
-            assert lead.trace(f"#{sent.id}")[0].state == "done"
+            assert lead.queries.trace(f"#{sent.id}")[0].state == "done"
             assert sent.id < 2**53
     finally:
         shutil.rmtree(folder)
@@ -52,8 +52,8 @@ def test_a_message_with_an_id_far_ahead_arrives_under_the_next_id(join: Join, te
     sent = scout.send("scout", "behind it")
 
     assert [delivery.message.content for delivery in scout.claim(5)] == ["from afar", "behind it"]
-    assert scout.message("m1").id + 1 == sent.id < 10
-    assert scout.message(f"#{sent.id}").content == "behind it"
+    assert scout.queries.message("m1").id + 1 == sent.id < 10
+    assert scout.queries.message(f"#{sent.id}").content == "behind it"
 
 
 @pytest.mark.parametrize("number", FAR_AHEAD)
@@ -125,14 +125,14 @@ def test_a_database_with_an_id_far_ahead_is_mended_when_it_is_opened(team: Team)
     db.close()
 
     with MessageHub(team, agent="lead") as lead:
-        far, sent = lead.message("far"), lead.send("lead", "goes on")
-        assert [message.id for message in (far, lead.message("behind"), lead.message("last"), sent)] == [
-            *range(far.id, far.id + 4)
-        ]
+        far, sent = lead.queries.message("far"), lead.send("lead", "goes on")
+        assert [
+            message.id for message in (far, lead.queries.message("behind"), lead.queries.message("last"), sent)
+        ] == [*range(far.id, far.id + 4)]
         assert sent.id < 10
         assert run_foreign_sql(team, "SELECT message FROM relays") == [(far.id,)]
         assert [delivery.message.content for delivery in lead.claim(10)] == ["hi", "far", "behind", "last", "goes on"]
-        assert lead.check_integrity() == []
+        assert lead.maintenance.check_integrity() == []
 
 
 @pytest.mark.parametrize("number", ["#" + "9" * 30, "9" * 5000, "#9223372036854775808", "#", "²"])
@@ -141,7 +141,7 @@ def test_a_number_that_is_no_id_finds_nothing(join: Join, number: str) -> None:
     scout.send("scout", "one")
 
     with pytest.raises(CallerError, match="no message"):
-        scout.message(number)
+        scout.queries.message(number)
 
 
 def test_odd_rows_are_shown_by_every_command(teamsup: TeamsupCommand) -> None:

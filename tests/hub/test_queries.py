@@ -18,10 +18,10 @@ def test_a_message_is_found_by_its_id_and_by_its_number(join: Join) -> None:
     lead = join("lead")
     message = lead.send("lead", "note to self", message_id="note")
 
-    assert lead.message("note") == lead.message(f"#{message.id}") == message
+    assert lead.queries.message("note") == lead.queries.message(f"#{message.id}") == message
     for unknown in ("nope", "#99", "#", "#x"):
         with pytest.raises(UnknownMessage):
-            lead.message(unknown)
+            lead.queries.message(unknown)
 
 
 def test_history_is_the_newest_in_the_order_they_were_said(join: Join) -> None:
@@ -31,9 +31,9 @@ def test_history_is_the_newest_in_the_order_they_were_said(join: Join) -> None:
     scribe.send("lead", "aside")
     scout.broadcast("to all")
 
-    assert contents(lead.history(limit=3)) == ["4", "aside", "to all"]
-    assert contents(lead.history("Scout", limit=3)) == ["3", "4", "to all"]
-    assert contents(lead.history(limit=2, before=3)) == ["0", "1"]
+    assert contents(lead.queries.history(limit=3)) == ["4", "aside", "to all"]
+    assert contents(lead.queries.history("Scout", limit=3)) == ["3", "4", "to all"]
+    assert contents(lead.queries.history(limit=2, before=3)) == ["0", "1"]
 
 
 def test_a_conversation_is_what_belongs_together(join: Join) -> None:
@@ -43,54 +43,54 @@ def test_a_conversation_is_what_belongs_together(join: Join) -> None:
     (_, delivery) = sorted(scout.claim(2), key=lambda delivery: delivery.message.conversation_id or "")
     scout.reply(delivery, "answer")
 
-    assert contents(lead.conversation("c")) == ["question", "answer"]
-    assert lead.conversation("nope") == []
+    assert contents(lead.queries.conversation("c")) == ["question", "answer"]
+    assert lead.queries.conversation("nope") == []
 
 
 def test_search_finds_all_the_words_whoever_wrote_them(join: Join, team: Team) -> None:
     lead = join("lead")
     lead.send("lead", "the Disk of db-1 is full")
-    assert contents(lead.search("disk full")) == ["the Disk of db-1 is full"]
+    assert contents(lead.queries.search("disk full")) == ["the Disk of db-1 is full"]
 
     run_foreign_sql(
         team,
         "INSERT INTO messages (message_id, sender, recipient, content) VALUES ('m', 'cron', 'lead', 'Disque plein')",
     )
 
-    assert contents(lead.search("disque")) == ["Disque plein"]
-    assert lead.search("disk disque") == []
+    assert contents(lead.queries.search("disque")) == ["Disque plein"]
+    assert lead.queries.search("disk disque") == []
 
 
 @pytest.mark.parametrize("words", ['"', "a OR", "disk*", "NEAR(", "content:x", "(", "-", "^x", "🙂"])
 def test_nothing_in_a_search_is_syntax(join: Join, words: str) -> None:
-    assert join("lead").search(words) == []
+    assert join("lead").queries.search(words) == []
 
 
 def test_a_search_for_nothing_is_an_error(join: Join) -> None:
     with pytest.raises(InvalidMessage, match="nothing to search"):
-        join("lead").search("  ")
+        join("lead").queries.search("  ")
 
 
 def test_what_is_gone_is_not_found(join: Join, team: Team) -> None:
     lead = join("lead")
     lead.send("lead", "secret plan")
-    assert len(lead.search("secret")) == 1
+    assert len(lead.queries.search("secret")) == 1
 
     run_foreign_sql(team, "DELETE FROM messages")
 
-    assert lead.search("secret") == []
+    assert lead.queries.search("secret") == []
 
 
 def test_stats_count_what_is_there(join: Join) -> None:
     lead, scout = join("lead"), join("scout")
-    assert (lead.stats().messages, lead.stats().oldest_unread) == (0, None)
+    assert (lead.queries.stats().messages, lead.queries.stats().oldest_unread) == (0, None)
     first = lead.send("scout", "one")
     lead.send("scout", "two")
     (delivery,) = scout.claim()
     scout.acknowledge(delivery)
     lead.broadcast("three")
 
-    stats = lead.stats()
+    stats = lead.queries.stats()
 
     assert (stats.messages, stats.deliveries) == (3, {"done": 1, "ready": 2})
     assert stats.oldest_unread is not None

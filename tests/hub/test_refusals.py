@@ -58,7 +58,7 @@ VERBS: dict[str, Callable[..., object]] = {
     "acknowledge": lambda hub, odd: hub.acknowledge(odd[0], outcome=odd[1]),
     "acknowledge something": lambda hub, odd: hub.acknowledge(hub.claim()[0], outcome=odd[0]),
     "end unread": lambda hub, odd: hub.complete_unclaimed(odd[0], outcome=odd[1]),
-    "end unread something": lambda hub, odd: hub.complete_unclaimed(hub.message("#1"), outcome=odd[0]),
+    "end unread something": lambda hub, odd: hub.complete_unclaimed(hub.queries.message("#1"), outcome=odd[0]),
     "extend": lambda hub, odd: hub.extend(hub.claim()[0], odd[0]),
     "release": lambda hub, odd: hub.release(hub.claim()[0], error=odd[0], delay=odd[1]),
     "cancel": lambda hub, odd: hub.cancel(odd[0], even_if_read=odd[1]),
@@ -70,25 +70,25 @@ VERBS: dict[str, Callable[..., object]] = {
     "register": lambda hub, odd: hub.register(odd[0], odd[1], note=odd[2]),
     "register as agent": lambda hub, odd: hub.register("agent", odd[0], note=odd[1]),
     "heartbeat": lambda hub, odd: hub.heartbeat(odd[0], note=odd[1]),
-    "mark offline": lambda hub, odd: hub.mark_offline(odd[0], odd[1]),
-    "retire": lambda hub, odd: hub.retire(odd[0]),
+    "mark offline": lambda hub, odd: hub.maintenance.mark_offline(odd[0], odd[1]),
+    "retire": lambda hub, odd: hub.maintenance.retire(odd[0]),
     "agent named": lambda hub, odd: hub.find_agent(odd[0]),
-    "message": lambda hub, odd: hub.message(odd[0]),
-    "trace": lambda hub, odd: hub.trace(odd[0]),
-    "history": lambda hub, odd: hub.history(odd[0], limit=odd[1], before=odd[2]),
-    "conversation": lambda hub, odd: hub.conversation(odd[0], limit=odd[1]),
-    "search": lambda hub, odd: hub.search(odd[0], limit=odd[1]),
-    "dead letters": lambda hub, odd: hub.dead_letters(limit=odd[0]),
-    "retry": lambda hub, odd: hub.retry(odd[0], odd[1]),
-    "retry something": lambda hub, odd: hub.retry("#1", odd[0]),
-    "prune": lambda hub, odd: hub.prune(older_than=odd[0], keep=odd[1]),
-    "known of": lambda hub, odd: hub.count_messages_of(odd[0]),
-    "forget": lambda hub, odd: hub.forget(odd[0]),
-    "backup": lambda hub, odd: hub.backup(odd[0]),
-    "waiting": lambda hub, odd: hub.peek(odd[0]),
-    "announce": lambda hub, odd: hub.take_wake_step(odd[0]),
-    "still unread": lambda hub, odd: hub.overdue_unread(odd[0]),
-    "mark told": lambda hub, odd: hub.mark_sender_notified(odd[0]),
+    "message": lambda hub, odd: hub.queries.message(odd[0]),
+    "trace": lambda hub, odd: hub.queries.trace(odd[0]),
+    "history": lambda hub, odd: hub.queries.history(odd[0], limit=odd[1], before=odd[2]),
+    "conversation": lambda hub, odd: hub.queries.conversation(odd[0], limit=odd[1]),
+    "search": lambda hub, odd: hub.queries.search(odd[0], limit=odd[1]),
+    "dead letters": lambda hub, odd: hub.queries.dead_letters(limit=odd[0]),
+    "retry": lambda hub, odd: hub.maintenance.retry(odd[0], odd[1]),
+    "retry something": lambda hub, odd: hub.maintenance.retry("#1", odd[0]),
+    "prune": lambda hub, odd: hub.maintenance.prune(older_than=odd[0], keep=odd[1]),
+    "known of": lambda hub, odd: hub.maintenance.count_messages_of(odd[0]),
+    "forget": lambda hub, odd: hub.maintenance.forget(odd[0]),
+    "backup": lambda hub, odd: hub.maintenance.backup(odd[0]),
+    "waiting": lambda hub, odd: hub.queries.peek(odd[0]),
+    "announce": lambda hub, odd: hub.wake_ladder.take_wake_step(odd[0]),
+    "still unread": lambda hub, odd: hub.wake_ladder.overdue_unread(odd[0]),
+    "mark told": lambda hub, odd: hub.wake_ladder.mark_sender_notified(odd[0]),
     "rows": lambda hub, odd: hub.query("SELECT ?", (odd[0],)),
     "change": lambda hub, odd: hub.execute("UPDATE messages SET metadata = ? WHERE 0", (odd[0],)),
     "read by SQL": lambda hub, odd: hub.query(odd[0] or None),
@@ -158,9 +158,9 @@ except OSError:
 verbs = {
     "open": lambda: MessageHub(team, agent="scout"), "send": lambda: hub.send("lead", "x"),
     "nobody": lambda: hub.send("ld", "x"), "wait": lambda: hub.wait(0.01), "claim": hub.claim,
-    "listen": lambda: next(hub.listen(0.01)), "watch": hub.start_watcher, "search": lambda: hub.search("hi"),
-    "backup": lambda: hub.backup(Path(sys.argv[1]) / "copy"), "prune": lambda: hub.prune(keep=1), "stats": hub.stats,
-    "agents": hub.agents, "heartbeat": hub.heartbeat,
+    "listen": lambda: next(hub.listen(0.01)), "watch": hub.start_watcher, "search": lambda: hub.queries.search("hi"),
+    "backup": lambda: hub.maintenance.backup(Path(sys.argv[1]) / "copy"), "stats": hub.queries.stats,
+    "prune": lambda: hub.maintenance.prune(keep=1), "agents": hub.agents, "heartbeat": hub.heartbeat,
 }
 for name, verb in verbs.items():
     try:
@@ -169,7 +169,7 @@ for name, verb in verbs.items():
         print(name, isinstance(error, TeamsupError), repr(error)[:200])
 for file in taken:
     os.close(file)
-print(hub.send("lead", "again").content, len(hub.claim(10)) > 0, hub.check_integrity())
+print(hub.send("lead", "again").content, len(hub.claim(10)) > 0, hub.maintenance.check_integrity())
 hub.close()
 """
 

@@ -116,7 +116,7 @@ def test_a_worker_that_starts_while_the_folder_is_away_makes_none(team: Team, mo
 def test_a_copy_of_the_folder_in_its_place_is_used(join: Join, team: Team, tmp_path: Path) -> None:
     lead = join("lead")
     lead.send("lead", "hi")
-    lead.backup(tmp_path / "copy.db")
+    lead.maintenance.backup(tmp_path / "copy.db")
     shutil.rmtree(team.folder)
     team.create()
     (tmp_path / "copy.db").rename(team.database)
@@ -131,7 +131,7 @@ def test_a_folder_that_was_copied_with_its_log_has_its_newest_messages(join: Joi
 
     with MessageHub(Team("crew", tmp_path / "copy"), agent="lead") as lead:
         assert [delivery.message.content for delivery in lead.claim()] == ["hi"]
-        assert lead.check_integrity() == []
+        assert lead.maintenance.check_integrity() == []
 
 
 def test_a_file_that_cannot_be_looked_up_or_opened_now_is_tried_again(join: Join, team: Team) -> None:

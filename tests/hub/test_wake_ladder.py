@@ -11,7 +11,7 @@ Join = Callable[..., MessageHub]
 
 
 def said(hub: MessageHub, step: WakeStep) -> list[str]:
-    return [message.content for message in hub.take_wake_step(step)]
+    return [message.content for message in hub.wake_ladder.take_wake_step(step)]
 
 
 def test_a_message_is_announced_once_on_every_step(join: Join) -> None:
@@ -53,7 +53,7 @@ def test_what_is_read_or_held_back_is_not_announced(join: Join) -> None:
 def test_given_back_means_unread_again_from_the_foot_of_the_ladder(join: Join) -> None:
     scout, lead = join("scout"), join("lead")
     scout.send("lead", "one")
-    lead.take_wake_step(WakeStep.WOKEN)
+    lead.wake_ladder.take_wake_step(WakeStep.WOKEN)
     (delivery,) = lead.claim()
     lead.release(delivery)
 
@@ -63,8 +63,8 @@ def test_given_back_means_unread_again_from_the_foot_of_the_ladder(join: Join) -
 def test_a_reader_that_begins_hears_again_of_all_that_waits(join: Join) -> None:
     scout, lead = join("scout"), join("lead")
     scout.send("lead", "one")
-    lead.take_wake_step(WakeStep.WOKEN)
-    lead.reset_wake_steps()
+    lead.wake_ladder.take_wake_step(WakeStep.WOKEN)
+    lead.wake_ladder.reset_wake_steps()
 
     assert said(lead, WakeStep.ANNOUNCED) == ["one"]
 
@@ -72,10 +72,10 @@ def test_a_reader_that_begins_hears_again_of_all_that_waits(join: Join) -> None:
 def test_an_announcement_counts_as_offered(join: Join) -> None:
     scout, lead = join("scout"), join("lead")
     message = scout.send("lead", "one")
-    assert scout.trace(message.message_id)[0].offered_at is None
-    lead.take_wake_step(WakeStep.ANNOUNCED)
+    assert scout.queries.trace(message.message_id)[0].offered_at is None
+    lead.wake_ladder.take_wake_step(WakeStep.ANNOUNCED)
 
-    assert scout.trace(message.message_id)[0].offered_at is not None
+    assert scout.queries.trace(message.message_id)[0].offered_at is not None
 
 
 def test_two_who_announce_at_once_do_not_both_get_it(join: Join) -> None:
@@ -95,7 +95,7 @@ def test_two_who_announce_at_once_do_not_both_get_it(join: Join) -> None:
 def test_a_wait_for_a_step_ends_with_what_can_be_announced_there(join: Join) -> None:
     scout, lead = join("scout"), join("lead")
     scout.send("lead", "old")
-    lead.take_wake_step(WakeStep.WOKEN)
+    lead.wake_ladder.take_wake_step(WakeStep.WOKEN)
     assert not lead.wait(0, step=WakeStep.WOKEN)
     assert lead.wait(0)
 
@@ -117,14 +117,14 @@ def test_a_sender_hears_once_of_an_agent_that_does_not_read(join: Join) -> None:
         scout.send(recipient, f"to {recipient}")
     told = scout.send("sleeper", "of that you know")
     scout.broadcast("to all")
-    scout.mark_sender_notified((told, "sleeper"))
+    scout.wake_ladder.mark_sender_notified((told, "sleeper"))
     (read,) = join("lead").claim()
 
-    assert scout.overdue_unread(60) == []
+    assert scout.wake_ladder.overdue_unread(60) == []
     now[0] += 61
-    still_unread = scout.overdue_unread(60)
+    still_unread = scout.wake_ladder.overdue_unread(60)
     assert [(message.content, agent) for message, agent in still_unread] == [("to sleeper", "sleeper")]
-    scout.mark_sender_notified(*still_unread)
-    assert scout.overdue_unread(60) == []
+    scout.wake_ladder.mark_sender_notified(*still_unread)
+    assert scout.wake_ladder.overdue_unread(60) == []
     join("lead").release(read)
-    assert [agent for _, agent in scout.overdue_unread(60)] == ["lead"]
+    assert [agent for _, agent in scout.wake_ladder.overdue_unread(60)] == ["lead"]

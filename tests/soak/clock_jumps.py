@@ -81,7 +81,7 @@ def jump_clock(team: Team, jumps: int, seed: int = 0) -> ClockJumpReport:
         # What was about to be written down when its process ended is done all the same.
         done = {row[0] for row in keeper.query(_DONE)}
         doubled = sum(count > 1 for count in ended.values())
-        return ClockJumpReport(jumps, len(sent), len(sent - done), doubled, stuck, keeper.check_integrity())
+        return ClockJumpReport(jumps, len(sent), len(sent - done), doubled, stuck, keeper.maintenance.check_integrity())
 
 
 _DONE = "SELECT m.message_id FROM messages AS m JOIN deliveries AS d ON d.message = m.id WHERE d.state = 'done'"
@@ -91,9 +91,9 @@ def _finish(keeper: MessageHub) -> int:
     """Wait until everything has ended; how much has not in time. Only the times that were told may pass meanwhile."""
     ends = time.monotonic() + _TIMEOUT_SECONDS
     while time.monotonic() < ends:
-        for letter in keeper.dead_letters():
-            keeper.retry(letter.message.message_id, letter.recipient)
-        states = keeper.stats().deliveries
+        for letter in keeper.queries.dead_letters():
+            keeper.maintenance.retry(letter.message.message_id, letter.recipient)
+        states = keeper.queries.stats().deliveries
         if not (states.get("ready") or states.get("leased") or states.get("dead")):
             return 0
         time.sleep(0.1)

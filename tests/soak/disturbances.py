@@ -87,7 +87,7 @@ def disturb(team: Team, seconds: float, seed: int = 0) -> DisturbanceReport:
                     balance.moves += 1
                 case 2 if not saved_at:
                     saved_at = time.monotonic()
-                    keeper.backup(backup)
+                    keeper.maintenance.backup(backup)
                 case 3 if saved_at:
                     restore_backup(team, backup)
                     taken_back.append((saved_at, time.monotonic()))
@@ -122,9 +122,9 @@ def _finish(keeper: MessageHub) -> int:
     """Wait until everything has ended; how many deliveries have not."""
     ends = time.monotonic() + _TIMEOUT_SECONDS
     while True:
-        for letter in keeper.dead_letters():
-            keeper.retry(letter.message.message_id, letter.recipient)
-        states = keeper.stats().deliveries
+        for letter in keeper.queries.dead_letters():
+            keeper.maintenance.retry(letter.message.message_id, letter.recipient)
+        states = keeper.queries.stats().deliveries
         if not (left := sum(states.get(state, 0) for state in ("ready", "leased", "dead"))) or time.monotonic() > ends:
             return left
         time.sleep(0.05)
@@ -142,7 +142,7 @@ def _compare(team: Team, keeper: MessageHub, balance: DisturbanceReport, taken_b
     balance.sent, balance.lost = len(sent), len(sent - done)
     balance.doubled = sum(count > 1 for count in acknowledged.values())
     balance.half = keeper.query("SELECT count(*) FROM messages WHERE content = 'half'")[0][0]
-    balance.problems = keeper.check_integrity()
+    balance.problems = keeper.maintenance.check_integrity()
 
 
 def _book(team: Team, role: str) -> Path:

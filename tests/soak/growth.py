@@ -41,11 +41,11 @@ def grow(team: Team, messages: int) -> Growth:
                 for delivery in scout.claim(_BATCH):
                     scout.acknowledge(delivery)
             if sent % _BETWEEN_PRUNES == 0:
-                wal = max(wal, lead.stats().wal_bytes)
-                lead.prune(keep=KEEP)
-                file = max(file, lead.stats().file_bytes)
-        lead.prune(keep=KEEP)
-        stats = lead.stats()
+                wal = max(wal, lead.queries.stats().wal_bytes)
+                lead.maintenance.prune(keep=KEEP)
+                file = max(file, lead.queries.stats().file_bytes)
+        lead.maintenance.prune(keep=KEEP)
+        stats = lead.queries.stats()
     return Growth(sent, stats.messages, max(file, stats.file_bytes), wal, stats.wal_bytes)
 
 

@@ -83,15 +83,15 @@ def _finish(keeper: MessageHub) -> int:
     dead = 0
     ends = time.monotonic() + _TIMEOUT_SECONDS
     while True:
-        for letter in keeper.dead_letters():
-            dead += keeper.retry(letter.message.message_id, letter.recipient)
-        states = keeper.stats().deliveries
+        for letter in keeper.queries.dead_letters():
+            dead += keeper.maintenance.retry(letter.message.message_id, letter.recipient)
+        states = keeper.queries.stats().deliveries
         if not states.get("ready") and not states.get("leased") and not states.get("dead"):
             return dead
         if time.monotonic() > ends:
             raise TimeoutError(
                 f"after {_TIMEOUT_SECONDS:.0f} s there is still something to do: "
-                f"{dict(states)}, {keeper.check_integrity()}"
+                f"{dict(states)}, {keeper.maintenance.check_integrity()}"
             )
         time.sleep(0.05)
 
@@ -100,7 +100,7 @@ def _compare(team: Team, keeper: MessageHub, kills: int, dead: int) -> HammerRep
     books = [line for path in team.logs.glob("*.book") for line in path.read_text().split("\n") if line]
     sent = {line.split()[1] for line in books if line.startswith("sent ")}
     acknowledged = Counter(line.split()[1] for line in books if line.startswith("acked "))
-    rows = keeper._store.read(
+    rows = keeper._session.store.read(
         "SELECT m.message_id, m.conversation_id, d.recipient, d.state, d.done_at FROM deliveries AS d"
         " JOIN messages AS m ON m.id = d.message WHERE m.sender <> 'hub' ORDER BY d.message"
     )
@@ -120,7 +120,7 @@ def _compare(team: Team, keeper: MessageHub, kills: int, dead: int) -> HammerRep
         doubled=sum(count > 1 for count in acknowledged.values()),
         out_of_order=out_of_order,
         dead_letters=dead,
-        problems=keeper.check_integrity(),
+        problems=keeper.maintenance.check_integrity(),
     )
 
 

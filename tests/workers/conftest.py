@@ -9,5 +9,5 @@ def team(team: Team) -> Team:
     """A team with the tables of all workers, as ``teamsup start`` makes them."""
     with MessageHub(team) as hub:
         for tables in installed_tables():
-            hub.migrate_component(tables)
+            hub.maintenance.migrate_component(tables)
     return team

@@ -35,7 +35,7 @@ def test_what_could_not_be_stored_is_tried_again_long_before_its_lease_ends(
         ann.enroll("echo", "daemon")
         ann.send("echo", "Hello")
         asyncio.run(asyncio.wait_for(Echo(hub, Config(team)).run(), TIMEOUT_SECONDS))
-    assert [each.content for each in ann.peek()] == ["Hello"]
+    assert [each.content for each in ann.queries.peek()] == ["Hello"]
 
 
 class Broken(Worker):
@@ -99,7 +99,7 @@ def test_a_worker_says_at_once_what_it_cannot_do_and_that_it_can_again(
         running = asyncio.create_task(Feed(hub, Config(team)).run())
         for words in ("lose", "lose the port too", "find the feed", "find the port", "end"):
             message = await asyncio.to_thread(ann.send, "feed", words)
-            await asyncio.to_thread(eventually, lambda of=message: ann.trace(of.message_id)[0].done_at, words)
+            await asyncio.to_thread(eventually, lambda of=message: ann.queries.trace(of.message_id)[0].done_at, words)
             feed = ann.find_agent("feed")
             assert feed is not None
             seen.append((feed.status, feed.note))

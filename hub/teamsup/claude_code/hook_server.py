@@ -93,7 +93,7 @@ class HookServer:
             return
         if not await _send_output(stream, said):
             # The hook has given us up, because the hub was busy perhaps. What it took away was not said.
-            await run_in_thread(who.hub.reset_wake_steps)
+            await run_in_thread(who.hub.wake_ladder.reset_wake_steps)
 
     async def _report_outdated(self, stream: SocketStream, event: str, error: SchemaTooNew) -> None:
         """At every prompt, and once in the turn that goes on: nothing else of the team reaches the session any more."""
@@ -172,7 +172,7 @@ async def hook_output(who: Participant, event: str) -> dict[str, Any]:
     match event:
         case "SessionStart":
             # Also after /clear and a compaction, when the model has forgotten what it was told.
-            await run_in_thread(who.hub.reset_wake_steps)
+            await run_in_thread(who.hub.wake_ladder.reset_wake_steps)
             await who.clear_turn()
         case _ if event in _ADDS_CONTEXT:
             await who.begin_turn()
@@ -191,7 +191,7 @@ async def _take_wake_step(who: Participant, step: WakeStep) -> str:
     # What waits for the session is not for a subagent that merely shares its mailbox.
     if not who.has_own_mailbox:
         return ""
-    messages = await run_in_thread(lambda: who.hub.take_wake_step(step))
+    messages = await run_in_thread(lambda: who.hub.wake_ladder.take_wake_step(step))
     return render_notice(messages, step) if messages else ""
 
 

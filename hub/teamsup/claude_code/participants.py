@@ -58,7 +58,7 @@ class Participant:
         """Be online, and hear of everything that waits. Raises InvalidName when the name is a daemon's."""
         if self.has_own_mailbox:
             self.hub.register(**self.presence_details)
-            self.hub.reset_wake_steps()
+            self.hub.wake_ladder.reset_wake_steps()
 
     @asynccontextmanager
     async def use_read_tracker(self) -> AsyncIterator[ReadTracker]:
@@ -125,11 +125,11 @@ class Participant:
         if self.has_own_mailbox:
             # What was announced to us and is not read, others of this name have to hear of.
             with suppress(TeamsupError):
-                self.hub.reset_wake_steps()
+                self.hub.wake_ladder.reset_wake_steps()
         # Another session of this agent may have come meanwhile; its heartbeats carry its pid.
         with suppress(TeamsupError):
             if self.has_own_mailbox and is_last and self._owns_presence():
-                self.hub.mark_offline(self.hub.agent)
+                self.hub.maintenance.mark_offline(self.hub.agent)
 
     def _owns_presence(self) -> bool:
         agent = self.hub.find_agent(self.hub.agent)

@@ -86,8 +86,8 @@ class ReadTracker:
 
     def reread(self, message_id: str) -> Message:
         """A message that we sent or were sent, to be read once more. Raises CallerError for those of others."""
-        message = self.hub.message(message_id)
-        ours = {message.sender, *(state.recipient for state in self.hub.trace(message_id))}
+        message = self.hub.queries.message(message_id)
+        ours = {message.sender, *(state.recipient for state in self.hub.queries.trace(message_id))}
         if self.hub.agent not in ours:
             raise CallerError(f"Message #{message.id} is between others. Read only your own messages.")
         return message

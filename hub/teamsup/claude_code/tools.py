@@ -104,7 +104,7 @@ class TeamTools:
                         await run_in_thread(lambda: reader.reread(message_id)), new_frame_mark(), offset
                     )
             if peek:
-                waiting = await run_in_thread(lambda: caller.hub.peek(limit))
+                waiting = await run_in_thread(lambda: caller.hub.queries.peek(limit))
                 return "\n".join(render_previews(waiting, limit)) or "No messages."
             return await self._read(caller, context, wait_seconds, limit)
 
@@ -149,7 +149,7 @@ class TeamTools:
         """Send a message to every agent and daemon of your team."""
         async with self._caller(context) as caller:
             message = await run_in_thread(lambda: caller.hub.broadcast(content, priority=priority))
-            reached = await run_in_thread(lambda: caller.hub.trace(message.message_id))
+            reached = await run_in_thread(lambda: caller.hub.queries.trace(message.message_id))
             return f"Stored as #{message.id} for {render_names(state.recipient for state in reached) or 'nobody'}."
 
     async def team_get_status(
@@ -162,7 +162,7 @@ class TeamTools:
         async with self._caller(context) as caller:
             if message_id is not None:
                 return (
-                    "\n".join(render_deliveries(await run_in_thread(lambda: caller.hub.trace(message_id))))
+                    "\n".join(render_deliveries(await run_in_thread(lambda: caller.hub.queries.trace(message_id))))
                     or "Reached nobody."
                 )
             if agent is not None:

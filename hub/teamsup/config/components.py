@@ -15,7 +15,7 @@ from teamsup.hub import MessageHub, Team
 from teamsup.hub.engines.component_tables import ComponentTables
 from teamsup.hub.errors import InvalidName
 from teamsup.hub.models import SUPERVISOR
-from teamsup.hub.tables.agents import normalize_agent_name
+from teamsup.hub.team import normalize_agent_name
 
 from .entry_points import find_entry_points
 from .loader import Config
@@ -100,7 +100,7 @@ def open_hub(component: Component, team: Team) -> MessageHub:
     hub = MessageHub(team)
     try:
         if component.tables is not None:
-            hub.use_component(component.tables)
+            hub.maintenance.use_component(component.tables)
     except BaseException:
         hub.close()
         raise

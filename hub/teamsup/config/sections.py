@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from teamsup.hub.models import SUPERVISOR
-from teamsup.hub.tables.agents import normalize_agent_name
+from teamsup.hub.team import normalize_agent_name
 
 from .source_section import check_network, parse_address
 

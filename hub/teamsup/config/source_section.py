@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from teamsup.hub.tables.agents import normalize_agent_name
+from teamsup.hub.team import normalize_agent_name
 
 SourceKind = Literal["alertmanager", "grafana", "google_cloud", "oracle_cloud", "uptime_kuma", "healthchecks", "plain"]
 

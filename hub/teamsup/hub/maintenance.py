@@ -15,8 +15,9 @@ from .engines.maintenance_progress import announce_maintenance
 from .engines.signal_safety import signal_safe
 from .errors import CallerError, StoreError
 from .queries import Queries
-from .tables import deliveries, search
-from .team import normalize_name
+from .session import HubSession
+from .tables import agents, deliveries, search
+from .team import normalize_agent_name, normalize_name
 from .timestamps import format_time
 from .validation import check_count, check_seconds, check_text, check_type, quote
 
@@ -27,8 +28,17 @@ _LEAST_ID = -(2**63)
 _PAUSE_SECONDS = 0.003
 
 
-class Maintenance(Queries):
+class Maintenance:
     """The verbs of whoever looks after the team."""
+
+    def __init__(self, session: HubSession, queries: Queries) -> None:
+        self.team = session.team
+        self._session = session
+        self._queries = queries
+        self._store = session.store
+        self._clock = session.clock
+        self._write = session.write
+        self._ring_after_commit = session.ring_after_commit
 
     def apply_all_deadlines(self) -> int:
         """Bring about in every mailbox what the clock demands, also where nobody reads; how many mailboxes that were.
@@ -44,7 +54,7 @@ class Maintenance(Queries):
 
     def retry(self, message_id: str, recipient: str | None = None) -> int:
         """Deliver dead letters of a message again, as if never tried; how many. Raises UnknownMessage."""
-        message = self.message(message_id)
+        message = self._queries.message(message_id)
         with self._write() as db:
             who = None if recipient is None else normalize_name(recipient)
             revived = deliveries.requeue_dead(db, message, who)
@@ -69,6 +79,24 @@ class Maintenance(Queries):
         """Return the version of a component's tables in this database; None: it has none."""
         rows = self._store.read("SELECT version FROM schema_versions WHERE component = ?", (component,))
         return rows[0][0] if rows else None
+
+    def mark_offline(self, *names: str) -> None:
+        """Say of agents whose processes are known to be gone that they are offline."""
+        with self._write(durable=False) as db:
+            agents.mark_offline(db, [check_text("name", name).lower() for name in names])
+
+    def retire(self, name: str) -> None:
+        """Forget an agent; what waits for it stays, undeliverable until it comes back."""
+        with self._write() as db:
+            agents.retire(db, normalize_agent_name(name))
+
+    def release_abandoned(self) -> int:
+        """Give back what an earlier process of this agent had claimed; returns how many deliveries.
+
+        Only for an agent with one reader at a time, which says this before its first claim.
+        """
+        with self._write() as db:
+            return deliveries.release_all(db, self._session.agent, self._clock())
 
     def prune(
         self,

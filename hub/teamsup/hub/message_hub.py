@@ -1,30 +1,35 @@
-"""MessageHub: the verbs of the hub, one meaning each."""
+"""MessageHub: eight verbs to send and to read, and beside them what goes with these."""
 
-import functools
 import math
+import os
 import sqlite3
-from collections.abc import AsyncGenerator, Iterator, Mapping
-from contextlib import AbstractContextManager, closing, suppress
-from typing import Any
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import AbstractContextManager, suppress
+from types import TracebackType
+from typing import Any, Self, Unpack
 
-from .agent_registry import AgentRegistry
-from .errors import StoreUnavailable
+from .engines.sqlite.store import Durability
+from .errors import InvalidValue, TeamsupError
 from .maintenance import Maintenance
-from .models import Delivery, Message, WakeStep
-from .tables import deliveries, messages
-from .tables.messages import NewMessage
-from .timestamps import format_time, parse_time
-from .validation import check_timeout, check_type
+from .models import ONLINE, Agent, AgentKind, Delivery, Message, WakeStep
+from .presence import Presence
+from .queries import Queries
+from .session import HubSession, SqlValues
+from .tables import agents, deliveries, messages
+from .tables.messages import NewMessage, ReplyOptions, SendOptions
+from .tables.row_values import decode_metadata
+from .team import Team
+from .timestamps import format_time
+from .validation import check_text, check_type
 from .wake_ladder import WakeLadder
-from .wakeup.cancellable_claim import CancellableClaim
-from .wakeup.doorbell import Doorbell
-from .wakeup.waiter import BusyTolerance, Waiter
+from .wakeup.mailbox import AgentMailbox
 
 LEASE_SECONDS = 60.0
 BROADCAST_EXPIRY_SECONDS = 86400.0
 
 
-class MessageHub(AgentRegistry, Maintenance, WakeLadder):
+class MessageHub:
     """The team's messages, as one agent sees them.
 
     May be shared by threads; a process that forks must open its own. Errors are CallerError (the request is wrong) or
@@ -35,124 +40,60 @@ class MessageHub(AgentRegistry, Maintenance, WakeLadder):
     loss, "normal" the death of the process, which is faster. ``clock`` gives Unix seconds.
     ``model``: a language model sends, which may storm or talk to another for ever, so its sends are bounded
     (RateLimited, ReplyLoop).
+
+    ``queries`` looks back and changes nothing. ``maintenance`` and ``wake_ladder`` are for tools and workers.
     """
 
-    def send(
+    def __init__(
         self,
-        recipient: str,
-        content: str,
+        team: str | Team | None = None,
+        agent: str | None = None,
         *,
-        message_type: str = "message",
-        priority: str = "normal",
-        metadata: Mapping[str, Any] | None = None,
-        message_id: str | None = None,
-        conversation_id: str | None = None,
-        reply_to: str | None = None,
-        expires_in: float | None = None,
-    ) -> Message:
+        durability: Durability = "full",
+        clock: Callable[[], float] = time.time,
+        model: bool = False,
+    ) -> None:
+        self.team = team if isinstance(team, Team) else Team.named(team)
+        self._session = HubSession(self.team, agent, durability, clock)
+        self._presence = Presence(self._session)
+        self._reader_id = os.urandom(4).hex()
+        self._mailbox = AgentMailbox(self._session, self._presence, self._reader_id)
+        self._is_model = model
+        self.queries = Queries(self._session)
+        self.maintenance = Maintenance(self._session, self.queries)
+        self.wake_ladder = WakeLadder(self._session)
+
+    def send(self, recipient: str, content: str, **options: Unpack[SendOptions]) -> Message:
         """Store a message for one known agent; when this returns it is on disk.
 
-        A ``message_id`` sent twice is one message. ``reply_to`` is the message_id that this answers. A message that
-        nobody has claimed ``expires_in`` seconds from now is not delivered any more.
+        Options: ``message_type`` ("message"), ``priority`` (low, "normal", high, urgent), ``metadata``, ``message_id``,
+        ``conversation_id``, ``reply_to``, ``expires_in``. A ``message_id`` sent twice is one message. ``reply_to`` is
+        the message_id that this answers. A message that nobody has claimed ``expires_in`` seconds from now is not
+        delivered any more.
 
         Raises UnknownRecipient, InvalidMessage (empty, over 256 KiB with its metadata, no such priority),
         MessageConflict (that message_id said something else), UnknownMessage (nothing to reply to), ReplyLoop (two
         agents have answered each other more than 8 times).
         """
-        draft = NewMessage(
-            sender=self.agent,
-            sender_kind=self._kind or "agent",
-            is_rate_limited=self._is_model,
-            recipient=recipient,
-            content=content,
-            message_type=message_type,
-            priority=priority,
-            metadata=metadata or {},
-            message_id=message_id,
-            conversation_id=conversation_id,
-            reply_to=reply_to,
-            expires_in=expires_in,
-        )
-        return self._insert(draft)
+        return self._insert(self._new_message(recipient, content, **options))
 
-    def broadcast(
-        self,
-        content: str,
-        *,
-        message_type: str = "message",
-        priority: str = "normal",
-        metadata: Mapping[str, Any] | None = None,
-        message_id: str | None = None,
-        expires_in: float = BROADCAST_EXPIRY_SECONDS,
-    ) -> Message:
-        """Store a message for every agent that is here or was within seven days, but for ourselves, consoles and the
-        supervisor; errors as in send. An agent that was enrolled in these days and has not come yet gets it too.
-
-        Who has not claimed it ``expires_in`` seconds from now does not get it any more.
-        """
-        draft = NewMessage(
-            sender=self.agent,
-            sender_kind=self._kind or "agent",
-            is_rate_limited=self._is_model,
-            recipient=None,
-            content=content,
-            message_type=message_type,
-            priority=priority,
-            metadata=metadata or {},
-            message_id=message_id,
-            expires_in=expires_in,
-        )
-        return self._insert(draft)
-
-    def reply(
-        self,
-        delivery: Delivery,
-        content: str,
-        *,
-        message_type: str = "message",
-        priority: str | None = None,
-        metadata: Mapping[str, Any] | None = None,
-    ) -> Message:
+    def reply(self, delivery: Delivery, content: str, **options: Unpack[ReplyOptions]) -> Message:
         """Answer a delivery and end it, in one transaction.
 
         Raises StaleLease when the delivery is no longer ours; then nothing was sent.
         """
-        with self._write_leased(delivery):
+        with self._session.write_leased(delivery):
             self.acknowledge(delivery, outcome="answered")
-            return self.answer(
-                delivery.message, content, message_type=message_type, priority=priority, metadata=metadata
-            )
+            return self.answer(delivery.message, content, **options)
 
-    def answer(
-        self,
-        message: Message,
-        content: str,
-        *,
-        message_type: str = "message",
-        priority: str | None = None,
-        metadata: Mapping[str, Any] | None = None,
-        expires_in: float | None = None,
-    ) -> Message:
-        """Send to whoever sent ``message``, in its conversation and by default with its priority; errors as in send.
+    def broadcast(self, content: str, *, message_id: str | None = None, **options: Unpack[ReplyOptions]) -> Message:
+        """Store a message for every agent that is here or was within seven days, but for ourselves, consoles and the
+        supervisor; errors as in send. An agent that was enrolled in these days and has not come yet gets it too.
 
-        An answer to a name that nobody has enrolled, such as a shell's, is kept for it.
+        Who has not claimed it ``expires_in`` seconds from now, by default a day, does not get it any more.
         """
-        check_type("message", message, Message)
-        draft = NewMessage(
-            sender=self.agent,
-            sender_kind=self._kind or "agent",
-            is_rate_limited=self._is_model,
-            recipient=message.sender,
-            content=content,
-            message_type=message_type,
-            priority=priority or message.priority,
-            metadata=metadata or {},
-            conversation_id=message.conversation_id,
-            reply_to=message.message_id,
-            answered_id=message.id,
-            expires_in=expires_in,
-        )
-        return self._insert(draft, known_only=False)
+        options.setdefault("expires_in", BROADCAST_EXPIRY_SECONDS)
+        return self._insert(self._new_message(None, content, message_id=message_id, **options))
 
     def claim(self, limit: int = 1, *, lease: float = LEASE_SECONDS, read: bool = True) -> list[Delivery]:
         """Lease up to ``limit`` of our deliveries for ``lease`` seconds, the most urgent first, or none.
@@ -160,87 +101,7 @@ class MessageHub(AgentRegistry, Maintenance, WakeLadder):
         A conversation is read in order: its next message comes only when the one before has ended. ``read=False`` is
         for a reader that only passes on; it says mark_read when the result has arrived.
         """
-        if not self._store.is_in_transaction() and self._find_next_due() > self._clock():
-            return []
-        return self._claim_due(limit, lease, read=read)
-
-    def mark_read(self, delivery: Delivery) -> None:
-        """Say that a delivery claimed with ``read=False`` has reached its reader. Raises StaleLease."""
-        with self._write(durable=False) as db:
-            deliveries.mark_read(db, delivery, self._clock())
-
-    def acknowledge(self, delivery: Delivery, *, outcome: str | None = None) -> None:
-        """End a delivery as done. Raises StaleLease when it is no longer ours."""
-        with self._write_leased(delivery) as db:
-            deliveries.acknowledge(db, delivery, outcome, self._clock())
-            if delivery.message.conversation_id is not None:
-                self._ring_after_commit(self.agent)
-
-    def complete_unclaimed(self, message: Message, *, outcome: str) -> bool:
-        """End our delivery of a message as done although we have not claimed it; whether it was still unread."""
-        with self._write() as db:
-            ended = deliveries.complete_unclaimed(db, message, self.agent, outcome, self._clock())
-            if ended and message.conversation_id is not None:
-                self._ring_after_commit(self.agent)
-        return ended
-
-    def extend(self, delivery: Delivery, lease: float = LEASE_SECONDS) -> None:
-        """Keep a delivery for ``lease`` seconds from now. Raises StaleLease."""
-        with self._write_leased(delivery, durable=False) as db:
-            deliveries.extend_lease(db, delivery, lease, self._clock())
-
-    def release(self, delivery: Delivery, *, error: str | None = None, delay: float | None = None) -> None:
-        """Give a delivery back unread, for ourselves or another reader of this agent. Raises StaleLease.
-
-        With an ``error`` it comes back after ``delay`` seconds, by default exponentially later at every attempt, and
-        after 5 failed attempts it is a dead letter and its sender is told. Without one the attempt does not count.
-        """
-        with self._write_leased(delivery) as db:
-            self._ring_after_commit(self.agent, *deliveries.release(db, delivery, error, delay, self._clock()))
-
-    def cancel(self, message_id: str, *, even_if_read: bool = False) -> list[str]:
-        """Withdraw a message from everybody who has not read it, or from all who have not ended it.
-
-        Returns the recipients that no longer get it. A reader who has it learns at its next step, by StaleLease.
-        Raises UnknownMessage.
-        """
-        message = self.message(message_id)
-        with self._write() as db:
-            withdrawn = deliveries.cancel(db, message, even_if_read=even_if_read, now=self._clock())
-            self._ring_after_commit(*withdrawn)
-        return withdrawn
-
-    def release_abandoned(self) -> int:
-        """Give back what an earlier process of this agent had claimed; returns how many deliveries.
-
-        Only for an agent with one reader at a time, which says this before its first claim.
-        """
-        with self._write() as db:
-            return db.execute(
-                "UPDATE deliveries SET lease_expires_at = ? WHERE recipient = ? AND state = 'leased'",
-                (format_time(self._clock()), self.agent),
-            ).rowcount
-
-    def wait(self, timeout: float = math.inf, *, step: WakeStep | None = None) -> bool:
-        """Block until there is something to claim, at most ``timeout`` seconds; whether there is.
-
-        With a ``step``: until there is something to announce() on that step.
-        """
-        check_timeout(timeout)
-        if step is not None:
-            check_type("step", step, WakeStep)
-        if self._find_next_due(step) == -math.inf:
-            return True
-        with closing(self._make_doorbell()) as bell:
-            return self._make_waiter(timeout, step).wait(bell)
-
-    async def wait_async(self, timeout: float = math.inf) -> bool:  # noqa: ASYNC109 - the same verb as wait()
-        """The same on an event loop, which goes on meanwhile."""
-        check_timeout(timeout)
-        if self._find_next_due() == -math.inf:
-            return True
-        with closing(self._make_doorbell()) as bell:
-            return await self._make_waiter(timeout).wait_async(bell)
+        return self._mailbox.claim(limit, lease, read=read)
 
     def listen(self, timeout: float = math.inf, *, lease: float = LEASE_SECONDS) -> Iterator[Delivery]:
         """Claim one delivery after another as they come, until none has come for ``timeout`` seconds.
@@ -248,101 +109,191 @@ class MessageHub(AgentRegistry, Maintenance, WakeLadder):
         Another program that holds the store is waited for, which is said once on the log. Raises StoreBusy when it has
         held the store for ``timeout`` seconds.
         """
-        check_timeout(timeout)
-        with closing(self._make_doorbell()) as bell:
-            hold_up = BusyTolerance(timeout)
-            while True:
-                taken: list[Delivery] = []
-                with hold_up.tolerate():
-                    if not self._make_waiter(timeout).wait(bell):
-                        return
-                    # The next wait raises it when that lasts.
-                    with suppress(StoreUnavailable):
-                        taken = self._claim_due(1, lease)
-                yield from taken
+        return self._mailbox.listen(timeout, lease)
 
-    async def listen_async(
-        self,
-        timeout: float = math.inf,  # noqa: ASYNC109 - the same verb as listen()
-        *,
-        lease: float = LEASE_SECONDS,
+    def acknowledge(self, delivery: Delivery, *, outcome: str | None = None) -> None:
+        """End a delivery as done. Raises StaleLease when it is no longer ours."""
+        with self._session.write_leased(delivery) as db:
+            deliveries.acknowledge(db, delivery, outcome, self._session.clock())
+            if delivery.message.conversation_id is not None:
+                self._session.ring_after_commit(self.agent)
+
+    def release(self, delivery: Delivery, *, error: str | None = None, delay: float | None = None) -> None:
+        """Give a delivery back unread, for ourselves or another reader of this agent. Raises StaleLease.
+
+        With an ``error`` it comes back after ``delay`` seconds, by default exponentially later at every attempt, and
+        after 5 failed attempts it is a dead letter and its sender is told. Without one the attempt does not count.
+        """
+        self._mailbox.release(delivery, error, delay)
+
+    def wait(self, timeout: float = math.inf, *, step: WakeStep | None = None) -> bool:
+        """Block until there is something to claim, at most ``timeout`` seconds; whether there is.
+
+        With a ``step``: until there is something for wake_ladder.take_wake_step() on that step.
+        """
+        return self._mailbox.wait(timeout, step)
+
+    def listen_async(
+        self, timeout: float = math.inf, *, lease: float = LEASE_SECONDS
     ) -> AsyncGenerator[Delivery, None]:
-        """The same on an event loop, which no commit holds up."""
-        check_timeout(timeout)
-        with closing(self._make_doorbell()) as bell:
-            hold_up = BusyTolerance(timeout)
-            while True:
-                taken: list[Delivery] = []
-                with hold_up.tolerate():
-                    if not await self._make_waiter(timeout).wait_async(bell):
-                        return
-                    with suppress(StoreUnavailable):
-                        taken = await CancellableClaim(
-                            functools.partial(self._claim_due, 1, lease), self.release
-                        ).result()
-                for delivery in taken:
-                    yield delivery
+        """The same as listen() on an event loop, which no commit holds up."""
+        return self._mailbox.listen_async(timeout, lease)
+
+    async def wait_async(self, timeout: float = math.inf) -> bool:  # noqa: ASYNC109 - the same verb as wait()
+        """The same as wait() on an event loop, which goes on meanwhile."""
+        return await self._mailbox.wait_async(timeout)
+
+    def answer(self, message: Message, content: str, **options: Unpack[ReplyOptions]) -> Message:
+        """Send to whoever sent ``message``, in its conversation and by default with its priority; errors as in send.
+
+        An answer to a name that nobody has enrolled, such as a shell's, is kept for it.
+        """
+        check_type("message", message, Message)
+        options["priority"] = options.get("priority") or message.priority
+        draft = self._new_message(
+            message.sender,
+            content,
+            conversation_id=message.conversation_id,
+            reply_to=message.message_id,
+            answered_id=message.id,
+            **options,
+        )
+        return self._insert(draft, known_only=False)
+
+    def mark_read(self, delivery: Delivery) -> None:
+        """Say that a delivery claimed with ``read=False`` has reached its reader. Raises StaleLease."""
+        with self._session.write(durable=False) as db:
+            deliveries.mark_read(db, delivery, self._session.clock())
+
+    def extend(self, delivery: Delivery, lease: float = LEASE_SECONDS) -> None:
+        """Keep a delivery for ``lease`` seconds from now. Raises StaleLease."""
+        with self._session.write_leased(delivery, durable=False) as db:
+            deliveries.extend_lease(db, delivery, lease, self._session.clock())
+
+    def complete_unclaimed(self, message: Message, *, outcome: str) -> bool:
+        """End our delivery of a message as done although we have not claimed it; whether it was still unread."""
+        with self._session.write() as db:
+            ended = deliveries.complete_unclaimed(db, message, self.agent, outcome, self._session.clock())
+            if ended and message.conversation_id is not None:
+                self._session.ring_after_commit(self.agent)
+        return ended
+
+    def cancel(self, message_id: str, *, even_if_read: bool = False) -> list[str]:
+        """Withdraw a message from everybody who has not read it, or from all who have not ended it.
+
+        Returns the recipients that no longer get it. A reader who has it learns at its next step, by StaleLease.
+        Raises UnknownMessage.
+        """
+        message = self.queries.message(message_id)
+        with self._session.write() as db:
+            withdrawn = deliveries.cancel(db, message, even_if_read=even_if_read, now=self._session.clock())
+            self._session.ring_after_commit(*withdrawn)
+        return withdrawn
+
+    @property
+    def agent(self) -> str:
+        """In whose name this hub speaks. Raises InvalidName when it was opened without one."""
+        return self._session.agent
+
+    def register(self, kind: AgentKind = "agent", status: str = ONLINE, **metadata: Any) -> None:  # noqa: ANN401
+        """Say that we are here, of which kind, and how we are. Metadata is any JSON; ``note`` is for people."""
+        self._presence.record_heartbeat(kind, status, metadata)
+
+    def heartbeat(self, status: str = ONLINE, **metadata: Any) -> None:  # noqa: ANN401 - any JSON value
+        """Say that we are still here. ``note`` is for people; other metadata too replaces what stood there before.
+
+        ``heartbeat("degraded", note="why")``: we run, and cannot do our work.
+        """
+        self._presence.record_heartbeat(None, status, metadata or None)
+
+    def enroll(self, name: str, kind: AgentKind = "agent") -> None:
+        """Make an agent known before it has ever been here, so that it can be written to."""
+        with self._session.write(durable=False) as db:
+            agents.enroll(db, name, kind)
+
+    def agents(self) -> list[Agent]:
+        """Everybody known, by name."""
+        return self._select_agents(None)
+
+    def find_agent(self, name: str) -> Agent | None:
+        """Who is known under that name."""
+        return next(iter(self._select_agents(check_text("name", name).strip().lower())), None)
+
+    def transaction(self) -> AbstractContextManager[object]:
+        """Everything sent and acknowledged inside is stored together or not at all; bells ring afterwards.
+
+        Raises StoreError when it took longer than 10 s. Other writers wait meanwhile.
+        """
+        return self._session.write()
+
+    def query(self, sql: str, values: SqlValues = ()) -> list[sqlite3.Row]:
+        """Read a table that a worker keeps in the team's database."""
+        return self._session.store.read(check_text("sql", sql), values)
+
+    def execute(self, sql: str, values: SqlValues = ()) -> int:
+        """Change such a table, in the transaction that is open or in one of its own; how many rows that were."""
+        check_text("sql", sql)
+        with self._session.write() as db:
+            try:
+                return db.execute(sql, values).rowcount
+            except (UnicodeError, OverflowError) as error:
+                raise InvalidValue(f"A value cannot be stored: {error}.") from error
 
     def start_watcher(self) -> bool:
         """Hear foreign writers for the whole team from now on; False when another process does already."""
-        self._store.data_version()  # refuses a file that must not be opened
-        return self._watcher.start_if_free()
+        return self._session.start_watcher()
 
     def data_version(self) -> int:
         """A number that changes when anybody has committed."""
-        return self._store.data_version()
+        return self._session.store.data_version()
+
+    def close(self) -> None:
+        self._session.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # What cannot be given back now comes back when its lease ends.
+        with suppress(TeamsupError):
+            if not self._session.is_anonymous:
+                is_failure = kind is not None and issubclass(kind, Exception)
+                self._leave(f"{self.agent} ended with {kind.__name__}" if kind and is_failure else None)
+        self.close()
+
+    def _leave(self, why: str | None) -> None:
+        """Give back what we hold and say goodbye; ``why`` is the error that has ended us."""
+        held = deliveries.leased_to(self._session.store.read, self.agent, self._reader_id)
+        if held or self._presence.last_heartbeat_at is not None:
+            with self._session.write() as db:
+                now = self._session.clock()
+                for message, attempts in held:
+                    told = deliveries.return_to_queue(db, message, self.agent, attempts, now, error=why)
+                    self._session.ring_after_commit(self.agent, *told)
+                self._presence.end(db)
+
+    def _new_message(
+        self, recipient: str | None, content: str, answered_id: int | None = None, **options: Unpack[SendOptions]
+    ) -> NewMessage:
+        given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+        return NewMessage(
+            sender=self.agent,
+            sender_kind=self._presence.kind or "agent",
+            is_rate_limited=self._is_model,
+            recipient=recipient,
+            content=content,
+            answered_id=answered_id,
+            **given,
+        )
 
     def _insert(self, draft: NewMessage, *, known_only: bool = True) -> Message:
-        with self._write() as db:
-            message = messages.insert_message(db, draft, self._clock(), known_only=known_only)
-            self._mark_offered_after_commit(message, messages.recipients_of(db, message))
+        with self._session.write() as db:
+            message = messages.insert_message(db, draft, self._session.clock(), known_only=known_only)
+            self._session.mark_offered_after_commit(message, messages.recipients_of(db, message))
             return message
 
-    def _claim_due(self, limit: int, lease: float, *, read: bool = True) -> list[Delivery]:
-        """What claim() does once it has seen that there is something."""
-        with self._write(durable=False) as db:
-            self._refresh_presence(listening=False)
-            now = self._clock()
-            if deliveries.has_deadlines(db, self.agent, now):
-                self._ring_after_commit(*deliveries.apply_deadlines(db, self.agent, now))
-            return deliveries.claim(db, self.agent, self._reader_id, limit, lease, now, read=read)
-
-    def _write_leased(self, delivery: Delivery, *, durable: bool = True) -> AbstractContextManager[sqlite3.Connection]:
-        """A transaction about a delivery that we hold.
-
-        It waits for a busy store for as long as the lease lasts, so that work that was done is not done again.
-        """
-        check_type("delivery", delivery, Delivery)
-        left = delivery.lease_expires_at.timestamp() - self._clock()
-        return self._write(durable=durable, patience=left)
-
-    def _make_doorbell(self) -> Doorbell:
-        return Doorbell(self.team.run, self.agent)
-
-    def _apply_deadlines(self) -> None:
-        with self._write(durable=False) as db:
-            self._ring_after_commit(*deliveries.apply_deadlines(db, self.agent, self._clock()))
-
-    def _find_next_due(self, step: WakeStep | None = None) -> float:
-        """When something happens in our mailbox, in Unix seconds: -inf when something can be claimed now."""
-        me = {"me": self.agent, "now": format_time(self._clock()), "steps": step and step.ended_by}
-        if self._store.read_on_writer(deliveries.SELECT_ANY_CLAIMABLE, me):
-            return -math.inf
-        if self._clock_went_back():
-            return 0.0
-        (text,) = self._store.read_on_writer(deliveries.SELECT_NEXT_DUE, me)[0]
-        due = parse_time(text)
-        return math.inf if text is None else due.timestamp() if due is not None else 0.0
-
-    def _make_waiter(self, timeout: float, step: WakeStep | None = None) -> Waiter:
-        return Waiter(
-            find_next_due=functools.partial(self._find_next_due, step),
-            apply_deadlines=self._apply_deadlines,
-            data_version=self.data_version,
-            clock=self._clock,
-            start_watcher=self.start_watcher,
-            # Who waits for a step of the wake ladder watches a mailbox for somebody else.
-            is_presence_due=lambda: step is None and self._is_presence_due(listening=True),
-            refresh_presence=functools.partial(self._refresh_presence, listening=True),
-            timeout=timeout,
-        )
+    def _select_agents(self, name: str | None) -> list[Agent]:
+        rows = self._session.store.read(agents.SELECT_AGENTS, {"name": name, "now": format_time(self._session.clock())})
+        return [agents.agent_from_row(row, decode_metadata(row["metadata"])) for row in rows]

@@ -11,6 +11,7 @@ from .tables import deliveries
 from .tables import messages as sending
 from .tables import search as search_index
 from .tables.agents import OPEN_TO_READERS
+from .tables.row_values import message_from_row
 from .team import normalize_name
 from .timestamps import format_time, parse_time
 from .validation import check_count, check_text, quote
@@ -18,8 +19,13 @@ from .validation import check_count, check_text, quote
 _ID_DIGITS = 19
 
 
-class Queries(HubSession):
+class Queries:
     """The verbs that change nothing."""
+
+    def __init__(self, session: HubSession) -> None:
+        self._session = session
+        self._store = session.store
+        self._clock = session.clock
 
     def message(self, message_id: str) -> Message:
         """The message of that identity, or for ``#12`` or ``12`` the one whose ``id`` is 12. Raises UnknownMessage."""
@@ -29,12 +35,20 @@ class Queries(HubSession):
             rows = self._store.read("SELECT * FROM messages WHERE id = ?", (int(number),))
         if not rows:
             raise UnknownMessage(f"There is no message {quote(message_id)}.")
-        return sending.message_from_row(rows[0])
+        return message_from_row(rows[0])
 
     def trace(self, message_id: str) -> list[DeliveryState]:
         """What became of a message, for each of its recipients. Raises UnknownMessage."""
         rows = self._store.read(deliveries.SELECT_STATES, (self.message(message_id).id,))
         return [deliveries.state_from_row(row) for row in rows]
+
+    def peek(self, limit: int = 10) -> list[Message]:
+        """What a claim would return now, and goes on waiting."""
+        rows = self._store.read(
+            deliveries.SELECT_CLAIMABLE,
+            {"me": self._session.agent, "now": format_time(self._clock()), "limit": check_count("limit", limit)},
+        )
+        return [message_from_row(row) for row in rows]
 
     def history(self, agent: str | None = None, *, limit: int = 50, before: int | None = None) -> list[Message]:
         """The newest ``limit`` messages, the oldest of them first; with ``agent`` only what it sent or was sent.
@@ -50,7 +64,7 @@ class Queries(HubSession):
                 "limit": check_count("limit", limit),
             },
         )
-        return [sending.message_from_row(row) for row in reversed(rows)]
+        return [message_from_row(row) for row in reversed(rows)]
 
     def conversation(self, conversation_id: str, *, limit: int = 50) -> list[Message]:
         """The newest ``limit`` messages of a conversation, the oldest of them first."""
@@ -58,7 +72,7 @@ class Queries(HubSession):
             "SELECT * FROM messages WHERE conversation_id = ? ORDER BY id DESC LIMIT ?",
             (check_text("conversation_id", conversation_id), check_count("limit", limit)),
         )
-        return [sending.message_from_row(row) for row in reversed(rows)]
+        return [message_from_row(row) for row in reversed(rows)]
 
     def search(self, words: str, *, limit: int = 20) -> list[Message]:
         """The newest ``limit`` messages whose content has all of these words, the newest first.
@@ -74,7 +88,7 @@ class Queries(HubSession):
             " ORDER BY f.rowid DESC LIMIT ?",
             (search_index.to_fts_query(words), check_count("limit", limit)),
         )
-        return [sending.message_from_row(row) for row in rows]
+        return [message_from_row(row) for row in rows]
 
     def undeliverable(self) -> dict[str, int]:
         """For whom messages wait although nobody of that name has taken part, and how many each."""
@@ -93,7 +107,7 @@ class Queries(HubSession):
         )
         return [
             DeadLetter(
-                sending.message_from_row(row),
+                message_from_row(row),
                 row["given_up_for"],
                 row["attempts"],
                 row["outcome"] or "",
@@ -122,5 +136,5 @@ class Queries(HubSession):
 
     def _file_bytes(self, suffix: str) -> int:
         with suppress(OSError):
-            return os.stat(f"{self.team.database}{suffix}").st_size
+            return os.stat(f"{self._session.team.database}{suffix}").st_size
         return 0

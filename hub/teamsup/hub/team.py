@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from .errors import InvalidName, InvalidValue, StoreError, StoreUnavailable, UnsafeFile
+from .models import HUB_SENDER
 from .validation import check_text, quote
 
 CONFIGURATION_VARIABLE = "TEAMSUP_CONFIGURATION"
@@ -35,6 +36,14 @@ def normalize_name(name: str, what: str = "agent") -> str:
             f"{quote(name)} is not a name for {'an' if what[0] in 'aeiou' else 'a'} {what}: use 1 to 64 letters, "
             "digits, '.', '_' or '-', beginning with a letter or digit."
         )
+    return folded
+
+
+def normalize_agent_name(name: str) -> str:
+    """The folded name of somebody who may take part. Raises InvalidName, also for the hub's own name."""
+    folded = normalize_name(name)
+    if folded == HUB_SENDER:
+        raise InvalidName(f"{HUB_SENDER!r} is the sender of the hub's own messages; choose another name.")
     return folded
 
 

@@ -3,9 +3,10 @@
 from .errors import InvalidValue
 from .models import Message, WakeStep
 from .session import HubSession
-from .tables import clock_step, deliveries, messages
+from .tables import clock_step, deliveries
+from .tables.row_values import message_from_row
 from .timestamps import format_time
-from .validation import check_count, check_seconds, check_text, check_type
+from .validation import check_seconds, check_text, check_type
 
 _TAKE_WAKE_STEP = f"""
     UPDATE deliveries SET wake_steps = wake_steps | :step, offered_at = coalesce(offered_at, :now)
@@ -23,16 +24,14 @@ _SELECT_OVERDUE_UNREAD = """
 """
 
 
-class WakeLadder(HubSession):
+class WakeLadder:
     """The verbs of those who see to it that a message is heard."""
 
-    def peek(self, limit: int = 10) -> list[Message]:
-        """What a claim would return now, and goes on waiting."""
-        rows = self._store.read(
-            deliveries.SELECT_CLAIMABLE,
-            {"me": self.agent, "now": format_time(self._clock()), "limit": check_count("limit", limit)},
-        )
-        return [messages.message_from_row(row) for row in rows]
+    def __init__(self, session: HubSession) -> None:
+        self._session = session
+        self._store = session.store
+        self._clock = session.clock
+        self._write = session.write
 
     def take_wake_step(self, step: WakeStep) -> list[Message]:
         """Take what waits for us to this step; what had not been there, in the order of reading.
@@ -40,7 +39,7 @@ class WakeLadder(HubSession):
         Whoever calls this says so to the agent. No message is returned twice for a step, whichever process asks.
         """
         check_type("step", step, WakeStep)
-        values = {"me": self.agent, "now": format_time(self._clock()), "step": step, "steps": step.ended_by}
+        values = {"me": self._session.agent, "now": format_time(self._clock()), "step": step, "steps": step.ended_by}
         if not self._store.read(deliveries.SELECT_ANY_CLAIMABLE, values):
             return []
         with self._write(durable=False) as db:
@@ -49,28 +48,28 @@ class WakeLadder(HubSession):
                 db.execute(_TAKE_WAKE_STEP, values).fetchall(), key=lambda row: (row["rank"], row["message"])
             )
             rows = [db.execute("SELECT * FROM messages WHERE id = ?", (row["message"],)).fetchone() for row in taken]
-        return [messages.message_from_row(row) for row in rows if row is not None]
+        return [message_from_row(row) for row in rows if row is not None]
 
     def reset_wake_steps(self) -> None:
         """A reader begins who has heard of nothing: what waits for us may be announced again from the first step."""
         with self._write(durable=False) as db:
             db.execute(
                 "UPDATE deliveries SET wake_steps = 0 WHERE recipient = ? AND state = 'ready' AND wake_steps > 0",
-                (self.agent,),
+                (self._session.agent,),
             )
 
     def overdue_unread(self, seconds: float) -> list[tuple[Message, str]]:
         """Messages of ours that an agent has not read for so many seconds, each with that agent's name.
 
-        They come again until mark_told().
+        They come again until mark_sender_notified().
         """
         check_seconds("seconds", seconds, least=0)
         now = self._clock()
         # Of one whose clock was ahead nobody knows how long it has waited.
         ahead = format_time(now + clock_step.TOLERANCE_SECONDS)
-        values = {"me": self.agent, "before": format_time(now - seconds), "ahead": ahead}
+        values = {"me": self._session.agent, "before": format_time(now - seconds), "ahead": ahead}
         rows = self._store.read(_SELECT_OVERDUE_UNREAD, values)
-        return [(messages.message_from_row(row), str(row["mailbox"])) for row in rows]
+        return [(message_from_row(row), str(row["mailbox"])) for row in rows]
 
     def mark_sender_notified(self, *still_unread: tuple[Message, str]) -> None:
         """The sender of these messages knows that their agents do not listen."""

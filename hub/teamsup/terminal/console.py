@@ -90,7 +90,7 @@ def open_console(team: Team, name: str) -> Iterator[MessageHub]:
         try:
             yield hub
         finally:
-            hub.mark_offline(name)
+            hub.maintenance.mark_offline(name)
 
 
 def ask_once(
@@ -113,7 +113,7 @@ def ask_once(
                 if is_answer(delivery, question):
                     return delivery.message
         finally:
-            hub.retire(name)
+            hub.maintenance.retire(name)
     raise NoAnswer(f"{recipient} has not answered within {seconds:.0f} s. See: {command_hint(team, 'logs', recipient)}")
 
 

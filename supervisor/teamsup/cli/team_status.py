@@ -71,7 +71,7 @@ def read_team_status(team: Team) -> TeamStatus:
         if team.database.exists():
             with MessageHub(team) as hub:
                 agents = {agent.name: agent for agent in hub.agents()}
-                undeliverable = hub.undeliverable()
+                undeliverable = hub.queries.undeliverable()
         elif pid is not None:
             raise StoreError(f"{team.database} is gone.")
     except StoreError as error:

@@ -50,9 +50,9 @@ class WorkerEnrollment:
             gone = removed - configuration.programs.keys()
             offline = {name for name in ended if self._is_offline(name)} | (gone & set(configuration.agents))
             with self._hub.transaction():
-                self._hub.mark_offline(*offline)
+                self._hub.maintenance.mark_offline(*offline)
                 for name in gone - set(configuration.agents):
-                    self._hub.retire(name)
+                    self._hub.maintenance.retire(name)
             self._ended.difference_update(ended)
             self._removed.difference_update(removed)
         finally:

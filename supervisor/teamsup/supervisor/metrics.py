@@ -82,7 +82,7 @@ class MetricsServer:
                     self.send_error(404, "only /metrics exists here")
                     return
                 try:
-                    body = render_metrics(state(), hub.agents(), hub.stats(), time.time()).encode()
+                    body = render_metrics(state(), hub.agents(), hub.queries.stats(), time.time()).encode()
                 except TeamsupError as error:
                     self.send_error(503, str(error))
                     return

@@ -12,7 +12,7 @@ from teamsup.config.components import CommandHook, installed_tables
 from teamsup.hub import Agent, Delivery, MessageHub, Team
 from teamsup.hub.errors import ComponentTooNew
 from teamsup.hub.models import DEGRADED, NOT_CONFIGURED, OFFLINE, ONLINE, SUPERVISOR
-from teamsup.hub.wakeup.doorbell import Doorbell, Doorbells
+from teamsup.hub.wakeup.doorbell import PRESENCE_TOPIC, Doorbell, Doorbells
 
 from . import state_file, team_lock
 from .background import BackgroundTasks, HubCaller
@@ -117,7 +117,7 @@ class Supervisor:
         """Run the team until told to end. Raises SchemaTooNew when a newer program has changed the hub meanwhile."""
         self._signals.install()
         orphans.become_subreaper()
-        with closing(Doorbell(self._team.run, SUPERVISOR)) as bell:
+        with closing(Doorbell(self._team.run, SUPERVISOR, PRESENCE_TOPIC)) as bell:
             await self._recover_predecessor()
             self._log(f"team {self._team.name!r} in {self._team.folder}")
             programs = self._configuration.programs
@@ -192,7 +192,7 @@ class Supervisor:
 
         def join() -> bool:
             self._hub.register("supervisor", pid=os.getpid())
-            self._hub.release_abandoned()
+            self._hub.maintenance.release_abandoned()
             self._migrate_components()
             self._enrollment.enroll(self._configuration)
             self._hub.start_watcher()
@@ -204,7 +204,7 @@ class Supervisor:
         """Make and migrate the tables of all components. One that is too old for its tables is alone in that."""
         for tables in installed_tables():
             try:
-                self._hub.migrate_component(tables)
+                self._hub.maintenance.migrate_component(tables)
             except ComponentTooNew as error:
                 self._log(str(error))
 
@@ -216,7 +216,9 @@ class Supervisor:
             if time.monotonic() >= prune_at:
                 prune_at = time.monotonic() + _PRUNE_EVERY_SECONDS
                 keep_seconds = self._configuration.keep_seconds
-                prune = functools.partial(self._hub.prune, older_than=keep_seconds, components=installed_tables())
+                prune = functools.partial(
+                    self._hub.maintenance.prune, older_than=keep_seconds, components=installed_tables()
+                )
                 self._background.run(self._caller.call(prune))
             await self.troubles.attempt(functools.partial(self._wait_for_bell, bell), "The doorbell does not work")
 
@@ -273,7 +275,7 @@ class Supervisor:
         )
         self._enrollment.flush(self._configuration)
         self._hub.start_watcher()
-        self._hub.apply_all_deadlines()
+        self._hub.maintenance.apply_all_deadlines()
         # The requests first: who has made them is known by then.
         requests = self._hub.claim(10, lease=_REQUEST_SECONDS)
         return self._hub.agents(), requests

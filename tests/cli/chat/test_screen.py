@@ -325,7 +325,7 @@ def test_what_was_shown_while_nothing_could_be_stored_is_ended_as_soon_as_it_can
         first = tell(lead, "first")
         terminal.expect("the disk is ill")
         run_foreign_sql(teamsup.team, "DROP TRIGGER broken")
-        eventually(lambda: lead.trace(first.message_id)[0].state == "done", "it is ended")
+        eventually(lambda: lead.queries.trace(first.message_id)[0].state == "done", "it is ended")
         tell(lead, "second")
         assert terminal.expect("second").count("first") == 1
 

@@ -171,8 +171,8 @@ def test_once_leaves_what_else_waits_for_the_person(teamsup: TeamsupCommand, use
 
     with asking(teamsup, "--once", "load?") as script:
         question = claim_next(user_comm)
-        eventually(lambda: user_comm.trace(news.message_id)[0].state == "leased", "it is held back")
-        assert user_comm.trace(news.message_id)[0].read_at is None
+        eventually(lambda: user_comm.queries.trace(news.message_id)[0].state == "leased", "it is held back")
+        assert user_comm.queries.trace(news.message_id)[0].read_at is None
         user_comm.reply(question, "3 %")
         assert script.communicate(timeout=TIMEOUT_SECONDS)[0] == "3 %\n"
 

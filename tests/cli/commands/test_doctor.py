@@ -294,11 +294,11 @@ def test_a_team_set_up_for_claude_code_is_all_well(patient: DoctorSetup) -> None
     patient.init("--agent", "scout")
     patient.trusts(patient.home)
     with MessageHub(patient.team) as hub:
-        before = hub.agents(), hub.stats().messages
+        before = hub.agents(), hub.queries.stats().messages
 
         code, found = found_in(patient.doctor("--json"))
 
-        assert (hub.agents(), hub.stats().messages) == before, "it leaves nothing behind"
+        assert (hub.agents(), hub.queries.stats().messages) == before, "it leaves nothing behind"
     assert code == 0
     assert {check for check, finding in found.items() if finding["verdict"] != "ok"} == {"supervisor"}
     assert "2.1.330 (Claude Code)" in found["claude"]["text"]
@@ -394,7 +394,7 @@ def test_what_waits_for_a_name_that_nobody_has_is_told(patient: DoctorSetup) -> 
         hub.register()
         hub.enroll("ghost")
         hub.send("ghost", "are you there?")
-        hub.retire("ghost")
+        hub.maintenance.retire("ghost")
 
     assert patient.examined()[1]["ghost"]["text"] == "1 unread, but the team does not know that name"
 

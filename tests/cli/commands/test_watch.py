@@ -47,8 +47,10 @@ def test_what_a_hook_could_still_announce_is_said_once_and_what_is_read_never(
             read = scout.send("lead", "announced")
         lead.claim()
         eventually(lambda: not lead.wait(0, step=WakeStep.WOKEN), "it has seen the other")
-        assert lead.take_wake_step(WakeStep.ANNOUNCED) == lead.take_wake_step(WakeStep.WOKEN) == []
-        assert [message.id for message in lead.peek()] == [read.id]
+        assert (
+            lead.wake_ladder.take_wake_step(WakeStep.ANNOUNCED) == lead.wake_ladder.take_wake_step(WakeStep.WOKEN) == []
+        )
+        assert [message.id for message in lead.queries.peek()] == [read.id]
     watch.send_signal(signal.SIGTERM)
     assert watch.stdout.read() == f"{WAKE_LINE}\n"
 
@@ -60,13 +62,13 @@ def test_a_running_turn_is_left_to_its_hooks(
     with MessageHub(teamsup.team, agent="lead") as lead:
         lead.register(in_turn=True)
         scout.send("lead", "one")
-        assert [message.content for message in lead.take_wake_step(WakeStep.ANNOUNCED)] == ["one"]
+        assert [message.content for message in lead.wake_ladder.take_wake_step(WakeStep.ANNOUNCED)] == ["one"]
         lead.acknowledge(lead.claim()[0])
         scout.send("lead", "two")
         eventually(lambda: not count_listeners(teamsup.team, "lead"), "the monitor has heard of it")
         lead.heartbeat(in_turn=False)
         assert watch.stdout.readline() == f"{WAKE_LINE}\n"
-        assert lead.take_wake_step(WakeStep.WOKEN) == []
+        assert lead.wake_ladder.take_wake_step(WakeStep.WOKEN) == []
     watch.send_signal(signal.SIGTERM)
     assert watch.stdout.read() == ""
 

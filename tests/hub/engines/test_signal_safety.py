@@ -101,12 +101,12 @@ def test_an_interrupted_claim_leases_all_or_nothing(stage: InterruptedHub) -> No
 
     def check() -> None:
         assert stage.is_free()
-        (state,) = stage.scout.trace("m1")
+        (state,) = stage.scout.queries.trace("m1")
         if state.state == "leased":
-            assert stage.scout.message("m1").status == "processing"
-            stage.scout.release_abandoned()
+            assert stage.scout.queries.message("m1").status == "processing"
+            stage.scout.maintenance.release_abandoned()
             stage.scout.execute("UPDATE deliveries SET state = 'ready', attempts = 0, lease_token = NULL")
-        assert stage.scout.message("m1").status == "pending"
+        assert stage.scout.queries.message("m1").status == "pending"
 
     assert interrupt_everywhere(stage.claim, check) > 15
 
@@ -117,8 +117,11 @@ def test_an_interrupted_acknowledgement_ends_the_delivery_or_not(stage: Interrup
     def check() -> None:
         assert stage.is_free()
         message = held[0].message.message_id
-        (state,) = stage.scout.trace(message)
-        assert (state.state, stage.scout.message(message).status) in (("leased", "processing"), ("done", "processed"))
+        (state,) = stage.scout.queries.trace(message)
+        assert (state.state, stage.scout.queries.message(message).status) in (
+            ("leased", "processing"),
+            ("done", "processed"),
+        )
         if state.state == "done":
             held[0] = stage.claimed()
 
@@ -131,7 +134,7 @@ def test_an_interrupted_reply_is_sent_and_ends_its_delivery_or_neither(stage: In
     def check() -> None:
         assert stage.is_free()
         message = held[0].message.message_id
-        (state,) = stage.scout.trace(message)
+        (state,) = stage.scout.queries.trace(message)
         replies = stage.scout.query("SELECT count(*) FROM messages WHERE reply_to = ?", (message,))[0][0]
         assert (state.state, replies) in (("leased", 0), ("done", 1))
         if replies:
@@ -164,7 +167,7 @@ def test_a_cursor_that_an_interrupt_has_left_open_does_not_hold_up_later_writes(
     left = []
 
     def read_in_part() -> None:
-        with stage.scout._write() as db:
+        with stage.scout._session.write() as db:
             left.append(db.execute("SELECT * FROM messages"))
             next(left[0])
             raise KeyboardInterrupt
@@ -191,7 +194,7 @@ def test_alarms_at_random_moments_never_stop_a_team(team: Team) -> None:
         "        for delivery in hub.claim(): hub.acknowledge(delivery)\n"
         "        signal.setitimer(signal.ITIMER_REAL, 0)\n"
         "    except Alarm as error: kept.append(error)\n"
-        "hub.release_abandoned(); hub.send('lead', 'the end')\n"
+        "hub.maintenance.release_abandoned(); hub.send('lead', 'the end')\n"
         "print(len(kept), len(hub.claim(1000)), flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(
@@ -203,5 +206,5 @@ def test_alarms_at_random_moments_never_stop_a_team(team: Team) -> None:
         assert claimed >= 1
         with MessageHub(team, agent="scout") as scout:
             scout.register()
-            assert scout.check_integrity() == []
+            assert scout.maintenance.check_integrity() == []
         program.send_signal(signal.SIGTERM)

@@ -157,7 +157,7 @@ def test_what_ends_its_reader_with_an_error_counts_as_an_attempt(join: Join, tea
     with pytest.raises(ZeroDivisionError):
         work()
 
-    (state,) = lead.trace(message.message_id)
+    (state,) = lead.queries.trace(message.message_id)
     assert (state.state, state.attempts, state.outcome) == ("ready", 1, "scout ended with ZeroDivisionError")
 
 
@@ -170,8 +170,8 @@ def test_the_oldest_unread_message_is_one_that_could_be_claimed_now(team: Team) 
 
         def note() -> None:
             oldest = known(lead, "lead").oldest_unread
-            assert oldest == lead.stats().oldest_unread
-            stored = {message.created_at: message.content for message in lead.history()}
+            assert oldest == lead.queries.stats().oldest_unread
+            stored = {message.created_at: message.content for message in lead.queries.history()}
             said.append((known(lead, "lead").unread, stored[oldest] if oldest else "-"))
 
         for content in ("head", "behind it"):

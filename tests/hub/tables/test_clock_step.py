@@ -81,7 +81,7 @@ def test_a_message_expires_in_its_time_although_the_clock_went_back(join: Join, 
     clock.now += 61
 
     assert scout.claim() == []
-    assert lead.trace(message.message_id)[0].state == "expired"
+    assert lead.queries.trace(message.message_id)[0].state == "expired"
 
 
 def test_what_was_sent_by_a_clock_a_day_ahead_does_not_starve(join: Join, team: Team, clock: Clock) -> None:
@@ -168,7 +168,7 @@ def test_a_sender_is_told_that_nobody_reads_although_the_clock_went_back(join: J
 
     clock.now -= 6 * HOURS
 
-    assert [unread.id for unread, _ in lead.overdue_unread(60)] == [message.id]
+    assert [unread.id for unread, _ in lead.wake_ladder.overdue_unread(60)] == [message.id]
 
 
 def test_a_day_ahead_and_back_again_ends_nothing_early(join: Join, clock: Clock) -> None:

@@ -51,7 +51,7 @@ def test_the_lease_of_a_reader_that_does_not_act_ends_and_the_delivery_comes_bac
 
     clock.now += 1
     scout.claim()  # ends the lease; the backoff begins
-    (state,) = lead.trace(message.message_id)
+    (state,) = lead.queries.trace(message.message_id)
     assert (state.state, state.read_at) == ("ready", None)
     clock.now += 10
     (again,) = scout.claim()
@@ -111,7 +111,7 @@ def test_a_delivery_that_fails_too_often_is_a_dead_letter_and_its_sender_is_told
         scout.release(delivery, error="no network", delay=0)
 
     assert scout.claim() == []
-    (state,) = lead.trace(message.message_id)
+    (state,) = lead.queries.trace(message.message_id)
     assert (state.state, state.outcome, state.attempts) == ("dead", "no network", MAX_ATTEMPTS)
     (news,) = lead.claim()
     assert (news.message.sender, news.message.message_type, news.message.reply_to) == (
@@ -157,8 +157,8 @@ def test_an_expired_message_is_not_delivered(join: Join, clock: Clock) -> None:
     clock.now += 60
 
     assert scout.claim() == []
-    assert lead.trace(message.message_id)[0].state == "expired"
-    assert lead.message(message.message_id).status == "expired"
+    assert lead.queries.trace(message.message_id)[0].state == "expired"
+    assert lead.queries.message(message.message_id).status == "expired"
 
 
 def test_what_people_are_to_decide_reaches_who_has_them_decide_also_when_its_time_is_over(
@@ -170,7 +170,7 @@ def test_what_people_are_to_decide_reaches_who_has_them_decide_also_when_its_tim
     lead.send("user_comm", "Hello", message_type="task_request", expires_in=60)
 
     clock.now += 60
-    lead.apply_all_deadlines()
+    lead.maintenance.apply_all_deadlines()
 
     assert contents(user_comm) == ["Restart?", "Restart? Or wait?"]
     assert contents(lead) == ["user_comm did not read your message before it expired."]
@@ -230,7 +230,7 @@ def test_a_conversation_never_has_two_heads(join: Join) -> None:
     for _ in range(MAX_ATTEMPTS):
         (delivery,) = scout.claim()
         scout.release(delivery, error="no luck", delay=0)
-    lead.retry(dead.message_id)
+    lead.maintenance.retry(dead.message_id)
 
     lead.cancel(third.message_id)
 
@@ -242,7 +242,7 @@ def test_stored_offered_read_and_done_are_four_facts(join: Join) -> None:
     message = lead.send("scout", "hi")
 
     def facts() -> list[bool]:
-        (state,) = lead.trace(message.message_id)
+        (state,) = lead.queries.trace(message.message_id)
         return [time is not None for time in (state.stored_at, state.offered_at, state.read_at, state.done_at)]
 
     assert facts() == [True, False, False, False]
@@ -260,8 +260,8 @@ def test_a_message_is_offered_when_the_bell_of_its_reader_rings(join: Join) -> N
         rung = lead.send("scout", "hi")
     unheard = lead.send("scout", "hi")
 
-    assert lead.trace(rung.message_id)[0].offered_at is not None
-    assert lead.trace(unheard.message_id)[0].offered_at is None
+    assert lead.queries.trace(rung.message_id)[0].offered_at is not None
+    assert lead.queries.trace(unheard.message_id)[0].offered_at is None
 
 
 def test_a_daemon_takes_back_what_its_predecessor_had_claimed(join: Join, clock: Clock) -> None:
@@ -269,7 +269,7 @@ def test_a_daemon_takes_back_what_its_predecessor_had_claimed(join: Join, clock:
     lead.send("scout", "hi")
     scout.claim(lease=3600)
 
-    assert scout.release_abandoned() == 1
+    assert scout.maintenance.release_abandoned() == 1
 
     scout.claim()
     clock.now += 5

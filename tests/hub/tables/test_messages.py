@@ -149,7 +149,7 @@ def test_a_broadcast_reaches_every_agent_but_the_sender_consoles_and_the_supervi
 
     message = lead.broadcast("stand-up in five")
 
-    assert [state.recipient for state in lead.trace(message.message_id)] == ["gateway", "scout", "scribe"]
+    assert [state.recipient for state in lead.queries.trace(message.message_id)] == ["gateway", "scout", "scribe"]
     assert [len(hub.claim()) for hub in (lead, scout, scribe)] == [0, 1, 1]
 
 
@@ -162,23 +162,23 @@ def test_a_broadcast_is_not_for_a_worker_that_nobody_has_set_up(join: Join) -> N
     gateway.register("daemon", "not configured", optional=True)
     after = lead.broadcast("after it said so")
 
-    assert {state.recipient: state.state for state in lead.trace(before.message_id)} == {
+    assert {state.recipient: state.state for state in lead.queries.trace(before.message_id)} == {
         "gateway": "expired",
         "scribe": "ready",
     }
-    assert [state.recipient for state in lead.trace(after.message_id)] == ["scribe"]
+    assert [state.recipient for state in lead.queries.trace(after.message_id)] == ["scribe"]
     assert [delivery.message.message_id for delivery in gateway.claim()] == [asked.message_id]
 
     gateway.register("daemon")
     again = lead.broadcast("it is here")
-    assert [state.recipient for state in lead.trace(again.message_id)] == ["gateway", "scribe"]
+    assert [state.recipient for state in lead.queries.trace(again.message_id)] == ["gateway", "scribe"]
 
 
 def test_a_worker_with_a_mistake_in_its_configuration_still_gets_broadcasts(join: Join) -> None:
     lead, user_comm = join("lead"), join("user_comm")
     user_comm.register("daemon", "not configured", optional=False)
 
-    assert [state.recipient for state in lead.trace(lead.broadcast("news").message_id)] == ["user_comm"]
+    assert [state.recipient for state in lead.queries.trace(lead.broadcast("news").message_id)] == ["user_comm"]
 
 
 def test_each_recipient_of_a_broadcast_ends_its_own_delivery(join: Join) -> None:
@@ -188,17 +188,17 @@ def test_each_recipient_of_a_broadcast_ends_its_own_delivery(join: Join) -> None
     (delivery,) = scout.claim()
     scout.acknowledge(delivery)
 
-    assert [state.state for state in lead.trace(message.message_id)] == ["done", "ready"]
-    assert lead.message(message.message_id).status == "pending"
+    assert [state.state for state in lead.queries.trace(message.message_id)] == ["done", "ready"]
+    assert lead.queries.message(message.message_id).status == "pending"
     (delivery,) = scribe.claim()
     scribe.acknowledge(delivery)
-    assert lead.message(message.message_id).status == "processed"
+    assert lead.queries.message(message.message_id).status == "processed"
 
 
 def test_a_broadcast_with_nobody_to_reach_ends_at_once(join: Join) -> None:
     lead = join("lead")
 
-    assert lead.message(lead.broadcast("anybody?").message_id).status == "processed"
+    assert lead.queries.message(lead.broadcast("anybody?").message_id).status == "processed"
 
 
 def test_a_reply_goes_back_and_ends_what_it_answers(join: Join) -> None:
@@ -211,7 +211,7 @@ def test_a_reply_goes_back_and_ends_what_it_answers(join: Join) -> None:
     (answer,) = lead.claim()
     assert (answer.message.content, answer.message.reply_to) == ("ready", question.message_id)
     assert answer.message.conversation_id == "launch"
-    assert [(state.state, state.outcome) for state in lead.trace(question.message_id)] == [("done", "answered")]
+    assert [(state.state, state.outcome) for state in lead.queries.trace(question.message_id)] == [("done", "answered")]
 
 
 def test_a_reply_that_comes_too_late_is_not_sent(join: Join) -> None:

@@ -14,7 +14,7 @@ Join = Callable[..., MessageHub]
 
 def cancel_while_it_claims(reader: MessageHub, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
     has_claimed, goes_on = threading.Event(), threading.Event()
-    take = reader._claim_due
+    take = reader._mailbox._claim_due
 
     def hold(limit: int, lease: float) -> list[Delivery]:
         claimed = take(limit, lease)
@@ -32,7 +32,7 @@ def cancel_while_it_claims(reader: MessageHub, monkeypatch: pytest.MonkeyPatch, 
         with pytest.raises(asyncio.CancelledError):
             await listening
 
-    monkeypatch.setattr(reader, "_claim_due", hold)
+    monkeypatch.setattr(reader._mailbox, "_claim_due", hold)
     asyncio.run(listen())
 
 
@@ -45,7 +45,7 @@ def test_what_is_claimed_when_the_listener_is_cancelled_is_given_back(
 
     cancel_while_it_claims(scout, monkeypatch, times)
 
-    (state,) = lead.trace(message.message_id)
+    (state,) = lead.queries.trace(message.message_id)
     assert (state.state, state.attempts, state.read_at) == ("ready", 0, None)
 
 
@@ -58,7 +58,7 @@ def test_a_listener_that_cannot_give_back_what_it_has_claimed_still_ends_as_canc
     def refuse(delivery: Delivery) -> None:
         raise StoreBusy(f"{delivery.message.message_id} cannot be stored.")
 
-    monkeypatch.setattr(scout, "release", refuse)
+    monkeypatch.setattr(scout._mailbox, "release", refuse)
     cancel_while_it_claims(scout, monkeypatch, 1)
 
-    assert lead.trace(message.message_id)[0].state == "leased"
+    assert lead.queries.trace(message.message_id)[0].state == "leased"

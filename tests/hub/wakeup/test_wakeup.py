@@ -289,7 +289,7 @@ def test_only_the_process_that_watches_loads_watchfiles(team: Team) -> None:
 def test_a_file_whose_name_is_not_text_ends_the_watch_only_until_somebody_takes_it_over(join: Join, team: Team) -> None:
     scout = join("scout")
     assert scout.start_watcher()
-    thread = scout._watcher._thread
+    thread = scout._session._watcher._thread
     assert thread is not None
     Path(os.fsdecode(os.fsencode(team.folder) + b"/\xff")).touch()
     eventually(lambda: not thread.is_alive(), "watchfiles refuses the name")

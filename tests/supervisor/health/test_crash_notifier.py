@@ -150,7 +150,7 @@ def test_a_worker_that_is_configured_no_more_is_not_told_of(desk: NotifierSetup)
 
 
 def test_that_somebody_who_should_hear_of_it_is_not_there_is_a_trouble(desk: NotifierSetup) -> None:
-    desk.lead.retire("lead")
+    desk.lead.maintenance.retire("lead")
     desk.die("feed")
 
     assert len(desk.told(1)[0]) == 1

@@ -15,7 +15,7 @@ def test_what_discord_shows_already_is_not_said_again(join: Join, team: Team, tm
     lead, gateway, backup = join("lead"), join("gateway"), tmp_path / "backup.db"
     for name in ("said", "half", "removed", "waits"):
         lead.send("gateway", name, message_id=name)
-    lead.backup(backup)
+    lead.maintenance.backup(backup)
     said, half, removed, _ = gateway.claim(4)
     piece = "INSERT INTO discord_chunks (message, number, content, nonce, snowflake) VALUES (?, ?, 'x', 'n', ?)"
     new = lead.send("gateway", "new")
@@ -32,7 +32,7 @@ def test_what_discord_shows_already_is_not_said_again(join: Join, team: Team, tm
     restore_backup(team, backup, TABLES)
 
     assert sorted(delivery.message.content for delivery in gateway.claim(10)) == ["half", "waits"]
-    assert gateway.trace("said")[0].outcome == "sent"
+    assert gateway.queries.trace("said")[0].outcome == "sent"
     pieces = gateway.query("SELECT message, number, snowflake FROM discord_chunks ORDER BY 1, 2")
     assert [tuple(row) for row in pieces] == [
         (said.message.id, 0, 100),
@@ -40,13 +40,13 @@ def test_what_discord_shows_already_is_not_said_again(join: Join, team: Team, tm
         (half.message.id, 1, None),
     ]
     assert gateway.query("SELECT last_seen FROM discord_channels")[0][0] == 999
-    assert gateway.check_integrity(TABLES) == []
+    assert gateway.maintenance.check_integrity(TABLES) == []
 
 
 def test_forget_removes_that_a_person_has_paired(join: Join) -> None:
     lead = join("lead")
     lead.execute("INSERT INTO discord_people VALUES (30, 'Ann', ''), (31, 'Bob', '')")
 
-    lead.forget("discord:30", TABLES)
+    lead.maintenance.forget("discord:30", TABLES)
 
     assert [row[0] for row in lead.query("SELECT person FROM discord_people")] == [31]

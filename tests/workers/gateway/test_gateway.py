@@ -34,7 +34,7 @@ def test_an_allowed_person_is_heard_and_answered_in_the_channel(team: Team, join
             assert said.reference is not None
             assert said.reference.message == asked
             assert not said.pings
-            await wait_until(lambda: user_comm.trace("#2")[0].outcome == "sent", "the answer is acknowledged")
+            await wait_until(lambda: user_comm.queries.trace("#2")[0].outcome == "sent", "the answer is acknowledged")
 
     asyncio.run(use())
 
@@ -60,7 +60,7 @@ def test_a_long_answer_comes_in_order_in_pieces_that_discord_takes(team: Team, j
             user_comm.enroll("gateway", "daemon")
             user_comm.send("gateway", text, conversation_id=f"discord:{CHANNEL}")
 
-            await wait_until(lambda: user_comm.trace("#1")[0].state == "done", "all pieces are sent")
+            await wait_until(lambda: user_comm.queries.trace("#1")[0].state == "done", "all pieces are sent")
             assert "\n".join(await discord.said()).split() == text.split()
 
     asyncio.run(use())

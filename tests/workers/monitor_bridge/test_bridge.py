@@ -231,7 +231,7 @@ def test_the_command_hook_is_a_command(begin: Callable[..., Bridge], tmp_path: P
     told = tmp_path / "told"
     script = f'(cat; echo "$TEAMSUP_SEVERITY $TEAMSUP_TITLE") > {told}.part; mv {told}.part {told}'
     bridge = begin(f"ack_timeout_seconds = 1\ncommand = {json.dumps(['sh', '-c', script])}\n")
-    bridge.lead.mark_offline("lead")
+    bridge.lead.maintenance.mark_offline("lead")
     assert bridge.post(title="it $(burns)", severity="critical") == 200
 
     text = eventually(lambda: told.read_text() if told.exists() else "", "the command was run")
@@ -244,7 +244,7 @@ def test_the_command_is_run_once_also_when_that_cannot_be_noted(begin: Callable[
     runs, go = tmp_path / "runs", tmp_path / "go"
     script = f"echo $TEAMSUP_INCIDENT >> {runs}; while [ ! -e {go} ]; do sleep 0.05; done"
     bridge = begin(f"ack_timeout_seconds = 1\ncommand = {json.dumps(['sh', '-c', script])}\n")
-    bridge.lead.mark_offline("lead")
+    bridge.lead.maintenance.mark_offline("lead")
     assert bridge.post(title="one") == 200
     eventually(runs.exists, "the command runs")
     with MessageHub(bridge.teamsup.team) as hub:
@@ -267,7 +267,7 @@ def test_the_command_is_run_once_also_when_that_cannot_be_noted(begin: Callable[
 def test_people_hear_that_the_command_failed(begin: Callable[..., Bridge]) -> None:
     command = json.dumps(["sh", "-c", "echo no route to mail >&2; exit 3"])
     bridge = begin(f"ack_timeout_seconds = 1\ncommand = {command}\n")
-    bridge.lead.mark_offline("lead")
+    bridge.lead.maintenance.mark_offline("lead")
     assert bridge.post(title="one") == 200
     assert heard_until(bridge.ann, "failed").content.endswith("failed for incident 1: exit code 3: no route to mail.")
 

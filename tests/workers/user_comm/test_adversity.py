@@ -141,7 +141,7 @@ def test_nobody_speaks_for_another_by_what_they_write_into_a_message(ann: Messag
         bob.send("user_comm", "b", message_type="opinion_response", metadata=forged)
         decided = receive(lead, "opinion_response")
         assert (decided.content, decided.metadata["by"]) == ("b", "bob")
-    assert helper.peek() == []
+    assert helper.queries.peek() == []
 
 
 @pytest.mark.usefixtures("user_comm")
@@ -156,7 +156,7 @@ def test_nobody_gets_to_decide_by_the_name_they_go_by(ann: MessageHub, join: Joi
         lead.reply(claim_next(lead), "Let Ann in?", message_type="opinion_request", metadata=asked)
     told = receive(lead, "error").content
     assert told == "deciders: 'ann' may be console-ann or discord:666; name one of these."
-    assert not ann.peek()
+    assert not ann.queries.peek()
 
 
 @pytest.mark.usefixtures("user_comm")
@@ -182,9 +182,9 @@ def test_of_an_agent_that_was_retired_its_person_hears(ann: MessageHub, join: Jo
     claim_next(lead)
     gone, waits = "is not in this team any more", "lead has read it.\ngcp is online; your message waits for it."
     eventually(lambda: receive(ann, "status_report").content == waits, "both are waited for")
-    ann.retire("gcp")
+    ann.maintenance.retire("gcp")
     assert receive(ann, "status_report").content == f"lead has read it.\ngcp {gone}; I keep your message."
-    ann.retire("lead")
+    ann.maintenance.retire("lead")
     assert receive(ann, "status_report").content == f"lead has read it, but {gone}.\ngcp {gone}; I keep your message."
 
 
@@ -260,10 +260,10 @@ def test_the_rules_stay_while_their_file_is_gone_empty_or_unreadable(
 def test_who_is_forgotten_while_they_write_is_answered_and_not_taken_for_an_agent(ann: MessageHub, team: Team) -> None:
     with MessageHub(team, agent="console-bob") as bob:
         bob.register("console")
-        ann.forget("console-bob")
+        ann.maintenance.forget("console-bob")
         ask(bob, "Hello", "console-bob:1")
         assert receive(bob).content == "Hi there! 👋"
-    assert not ann.peek()
+    assert not ann.queries.peek()
 
 
 def test_a_note_that_changes_all_the_time_fills_no_mailbox(
@@ -278,12 +278,12 @@ def test_a_note_that_changes_all_the_time_fills_no_mailbox(
     for step in range(200):
         lead.heartbeat("busy", note=f"step {step}")
     eventually(lambda: len(progress(ann, "step 199")) == 3, "the last note is told")
-    assert len(ann.peek()) == 3
+    assert len(ann.queries.peek()) == 3
     assert user_comm is not None
 
 
 def progress(hub: MessageHub, words: str) -> list[Message]:
-    return [each for each in hub.peek() if each.message_type == "status_report" and words in each.content]
+    return [each for each in hub.queries.peek() if each.message_type == "status_report" and words in each.content]
 
 
 def test_news_that_come_with_the_answer_do_not_follow_it(team: Team, ann: MessageHub, join: Join) -> None:
@@ -310,7 +310,7 @@ def test_news_that_come_with_the_answer_do_not_follow_it(team: Team, ann: Messag
 
         following = Late(hub, requests, relays, DecisionTable(hub), rules, 60, logging.getLogger())
         eventually(lambda: not following.poll(), "it is answered")
-    assert [each.content for each in ann.peek()] == ["lead: calm"]
+    assert [each.content for each in ann.queries.peek()] == ["lead: calm"]
 
 
 def lead_of(hub: MessageHub) -> Agent:

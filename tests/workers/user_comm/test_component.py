@@ -18,10 +18,10 @@ def test_prune_leaves_what_people_are_still_to_decide(join: Join) -> None:
     lead.execute("INSERT INTO decisions (question, asked_by) VALUES (2, 'lead')")
     lead.execute("INSERT INTO decision_messages VALUES (3, 2, 'scout')")
 
-    assert lead.prune(keep=0, components=TABLES) == 2
+    assert lead.maintenance.prune(keep=0, components=TABLES) == 2
 
     lead.execute("UPDATE decisions SET state = 'decided'")
-    assert lead.prune(keep=0, components=TABLES) == 2
+    assert lead.maintenance.prune(keep=0, components=TABLES) == 2
     assert lead.query("SELECT * FROM decisions") == lead.query("SELECT * FROM decision_messages") == []
 
 
@@ -37,7 +37,7 @@ def test_forget_removes_a_persons_conversations_and_what_they_have_decided(join:
             (asked.id, options),
         )
 
-    assert lead.forget("console-ann", TABLES) == 0
+    assert lead.maintenance.forget("console-ann", TABLES) == 0
 
     assert [row[0] for row in lead.query("SELECT conversation FROM conversations")] == ["console-anna:1"]
     assert [tuple(row) for row in lead.query("SELECT answer, decided_by_id, decided_by FROM decisions")] == [

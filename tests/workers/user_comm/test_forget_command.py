@@ -23,4 +23,4 @@ def test_what_a_person_has_said_is_removed_once_that_is_confirmed(teamsup: Teams
 
     assert teamsup.run("forget", "30", "--yes", "--json").stdout == '{"person": "30", "messages": 0}\n'
     with MessageHub(teamsup.team) as hub:
-        assert [message.content for message in hub.history()] == ["mine is 7"]
+        assert [message.content for message in hub.queries.history()] == ["mine is 7"]

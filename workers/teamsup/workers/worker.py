@@ -122,7 +122,7 @@ class Worker(ABC):
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
         # This process is the only reader of its mailbox, so what is leased there was its predecessor's.
-        await self.in_thread(self.hub.release_abandoned)
+        await self.in_thread(self.hub.maintenance.release_abandoned)
         await self.in_thread(self.hub.register, "daemon", self._status(), **self._presence())
         async with asyncio.TaskGroup() as tasks:
             besides = [tasks.create_task(self._heartbeat_loop()), tasks.create_task(self._run_work())]
@@ -250,18 +250,18 @@ class Worker(ABC):
                 await self.recover(_UNREAD)
 
     def _report_unread(self) -> None:
-        for message, name in self.hub.overdue_unread(self._unread_seconds):
+        for message, name in self.hub.wake_ladder.overdue_unread(self._unread_seconds):
             self._report_unread_once(message, name)
 
     def _report_unread_once(self, message: Message, name: str) -> None:
         try:
             with self.hub.transaction():
-                self.hub.mark_sender_notified((message, name))
+                self.hub.wake_ladder.mark_sender_notified((message, name))
                 if (agent := self.hub.find_agent(name)) is not None:
                     self.on_unread(message, agent)
         except CallerError as error:
             # Never to be told then, but it must not hold up all that come after it.
-            self.hub.mark_sender_notified((message, name))
+            self.hub.wake_ladder.mark_sender_notified((message, name))
             self.log.error("cannot say that %s has not read message %s: %s", name, message.message_id, error)
 
     def _status(self) -> str:
@@ -296,7 +296,7 @@ def run_process(
         with MessageHub(arguments.team, agent=name) as hub:
             try:
                 if tables is not None:
-                    hub.use_component(tables)
+                    hub.maintenance.use_component(tables)
                 asyncio.run(_run(make, hub))
             except NotConfigured as error:
                 is_optional = isinstance(error, OptionalNotConfigured)

@@ -1,7 +1,7 @@
 """Who takes part: the rows of ``agent_status``."""
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
 from .. import timestamps
@@ -9,7 +9,6 @@ from ..errors import InvalidName, InvalidValue
 from ..models import (
     DEGRADED,
     DEGRADED_SINCE,
-    HUB_SENDER,
     NOT_CONFIGURED,
     OFFLINE,
     ONLINE,
@@ -17,20 +16,14 @@ from ..models import (
     Agent,
     AgentKind,
 )
-from ..team import normalize_name
+from ..team import normalize_agent_name
 from ..validation import check_text, quote
 from .row_values import as_text, encode_metadata
 
+PRESENT_STATUSES = (ONLINE, DEGRADED)
+
 HEARTBEAT_SECONDS = PRESENCE_TIMEOUT_SECONDS / 3
 """How often a program that listens says so."""
-
-
-def normalize_agent_name(name: str) -> str:
-    """The folded name of somebody who may take part."""
-    folded = normalize_name(name)
-    if folded == HUB_SENDER:
-        raise InvalidName(f"{HUB_SENDER!r} is the sender of the hub's own messages; choose another name.")
-    return folded
 
 
 def check_kind(kind: object) -> None:
@@ -119,6 +112,19 @@ def mark_offline_since(db: sqlite3.Connection, name: str, at: str) -> None:
         "UPDATE agent_status SET status = ? WHERE lower(agent_name) = ? AND last_heartbeat = ? AND status <> ?",
         (OFFLINE, name, at, NOT_CONFIGURED),
     )
+
+
+def mark_offline(db: sqlite3.Connection, names: Iterable[str]) -> None:
+    """Say that agents are offline, unless nobody has configured them."""
+    db.executemany(
+        "UPDATE agent_status SET status = ? WHERE lower(agent_name) = ? AND status <> ?",
+        [(OFFLINE, name, NOT_CONFIGURED) for name in names],
+    )
+
+
+def retire(db: sqlite3.Connection, name: str) -> None:
+    """Forget an agent."""
+    db.execute("DELETE FROM agent_status WHERE lower(agent_name) = ?", (name,))
 
 
 SELECT_FRESH_PRESENCE = """

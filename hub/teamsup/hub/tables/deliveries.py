@@ -18,7 +18,7 @@ from ..models import (
     new_message_id,
 )
 from ..validation import MAX_QUOTED_CHARACTERS, check_count, check_seconds, check_text, check_type, quote
-from .messages import message_from_row
+from .row_values import message_from_row
 
 _FIRST_BACKOFF_SECONDS = 0.5
 _MAX_BACKOFF_SECONDS = 300.0
@@ -220,6 +220,14 @@ def release(
         check_seconds("delay", delay, least=0)
     _update_leased(db, delivery, "outcome = ?", error)
     return return_to_queue(db, delivery.message, delivery.recipient, delivery.attempts, now, error=error, delay=delay)
+
+
+def release_all(db: sqlite3.Connection, recipient: str, now: float) -> int:
+    """End all leases on a recipient's deliveries; how many."""
+    return db.execute(
+        "UPDATE deliveries SET lease_expires_at = ? WHERE recipient = ? AND state = 'leased'",
+        (timestamps.format_time(now), recipient),
+    ).rowcount
 
 
 def return_to_queue(

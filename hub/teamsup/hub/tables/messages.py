@@ -4,7 +4,7 @@ import json
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 
 from .. import timestamps
 from ..errors import InvalidMessage, MessageConflict, ReplyLoop, UnknownMessage, UnknownRecipient
@@ -22,7 +22,7 @@ from ..models import (
 from ..team import normalize_name
 from ..validation import MAX_QUOTED_CHARACTERS, check_seconds, check_text, check_type, find_similar, list_names, quote
 from . import agents, rate_limits
-from .row_values import as_hops, as_text, decode_metadata
+from .row_values import message_from_row
 
 SELECT_BY_MESSAGE_ID = "SELECT * FROM messages WHERE message_id IN (?1, CAST(?1 AS BLOB))"
 """A foreign program may have stored a message_id as bytes."""
@@ -49,6 +49,24 @@ class NewMessage:
     """As what the sender takes part, should the team not know, or know no more."""
     is_rate_limited: bool = False
     """Whether a model sends it, of which rate and turns are bounded."""
+
+
+class ReplyOptions(TypedDict, total=False):
+    """What an answer may say beside its text."""
+
+    message_type: str
+    priority: str | None
+    metadata: Mapping[str, Any] | None
+    expires_in: float | None
+    """Seconds."""
+
+
+class SendOptions(ReplyOptions, total=False):
+    """What a message may say beside its recipient and its text."""
+
+    message_id: str | None
+    conversation_id: str | None
+    reply_to: str | None
 
 
 def limit_counters(db: sqlite3.Connection) -> None:
@@ -156,26 +174,6 @@ def _find_answered(db: sqlite3.Connection, draft: NewMessage) -> Message | None:
 def find_message(db: sqlite3.Connection, message_id: str) -> Message | None:
     row = db.execute(SELECT_BY_MESSAGE_ID, (message_id,)).fetchone()
     return None if row is None else message_from_row(row)
-
-
-def message_from_row(row: sqlite3.Row) -> Message:
-    """A row of ``messages``, whoever wrote it."""
-    return Message(
-        id=row["id"],
-        message_id=as_text(row["message_id"]),
-        sender=as_text(row["sender"]),
-        recipient=None if row["recipient"] is None else as_text(row["recipient"]),
-        content=as_text(row["content"]),
-        message_type=as_text(row["message_type"] or "message"),
-        priority=row["priority"] if row["priority"] in PRIORITIES else "normal",
-        metadata=decode_metadata(row["metadata"]),
-        status=as_text(row["status"] or "pending"),
-        created_at=timestamps.parse_time(row["created_at"]),
-        expires_at=timestamps.parse_time(row["expires_at"]),
-        conversation_id=None if row["conversation_id"] is None else as_text(row["conversation_id"]),
-        reply_to=None if row["reply_to"] is None else as_text(row["reply_to"]),
-        hops=as_hops(row["hops"]),
-    )
 
 
 def _validate(draft: NewMessage) -> str:

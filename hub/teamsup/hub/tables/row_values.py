@@ -2,11 +2,13 @@
 
 import json
 import re
+import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
 from ..errors import InvalidValue
-from ..models import MAX_HOPS
+from ..models import MAX_HOPS, PRIORITIES, Message
+from ..timestamps import parse_time
 from ..validation import MAX_QUOTED_CHARACTERS
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -40,3 +42,23 @@ def decode_metadata(text: Any) -> Mapping[str, Any]:  # noqa: ANN401
     except (TypeError, ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def message_from_row(row: sqlite3.Row) -> Message:
+    """A row of ``messages``, whoever wrote it."""
+    return Message(
+        id=row["id"],
+        message_id=as_text(row["message_id"]),
+        sender=as_text(row["sender"]),
+        recipient=None if row["recipient"] is None else as_text(row["recipient"]),
+        content=as_text(row["content"]),
+        message_type=as_text(row["message_type"] or "message"),
+        priority=row["priority"] if row["priority"] in PRIORITIES else "normal",
+        metadata=decode_metadata(row["metadata"]),
+        status=as_text(row["status"] or "pending"),
+        created_at=parse_time(row["created_at"]),
+        expires_at=parse_time(row["expires_at"]),
+        conversation_id=None if row["conversation_id"] is None else as_text(row["conversation_id"]),
+        reply_to=None if row["reply_to"] is None else as_text(row["reply_to"]),
+        hops=as_hops(row["hops"]),
+    )

@@ -18,6 +18,9 @@ from pathlib import Path
 from ..errors import StoreError
 from ..team import doorbell_name
 
+PRESENCE_TOPIC = "_presence"
+"""Rings when an agent registers, leaves or says that it cannot work. No agent can have this name."""
+
 _RING_BYTE = b"!"
 _SECOND_NS = 10**9  # nanoseconds
 _doorbell_numbers = itertools.count()
@@ -26,17 +29,21 @@ _doorbell_numbers = itertools.count()
 class Doorbell:
     """The bell of one reader of one agent, until it is closed. Bound when made: arm first, look second, wait third.
 
-    A wait that nobody has ended looks whether it is still up.
+    It also rings when somebody rings for one of the ``topics``. A wait that nobody has ended looks whether it is still
+    up.
     """
 
-    def __init__(self, run: Path, agent: str) -> None:
-        self.path = run / f"{doorbell_name(agent)}@{os.getpid()}.{next(_doorbell_numbers)}"
+    def __init__(self, run: Path, agent: str, *topics: str) -> None:
+        suffix = f"@{os.getpid()}.{next(_doorbell_numbers)}"
+        self.path = run / f"{doorbell_name(agent)}{suffix}"
+        self._links = [run / f"{topic}{suffix}" for topic in topics]
         self._socket = self._bind()
 
     def close(self) -> None:
         self._socket.close()
-        with suppress(OSError):
-            self.path.unlink()
+        for path in (self.path, *self._links):
+            with suppress(OSError):
+                path.unlink()
 
     def drain(self) -> None:
         """Forget all rings so far."""
@@ -91,6 +98,9 @@ class Doorbell:
             run.mkdir(mode=0o700, exist_ok=True)
             self.path.unlink(missing_ok=True)
             bell.bind(str(self.path))
+            for link in self._links:
+                link.unlink(missing_ok=True)
+                link.symlink_to(self.path.name)
         except OSError as error:
             bell.close()
             raise StoreError(f"No doorbell can be put up in {run}: {error}.") from error
@@ -98,7 +108,7 @@ class Doorbell:
 
     def _rebind(self) -> None:
         """Put it up again if somebody has taken it down. Who waits goes on without it while that cannot be."""
-        if not os.path.exists(self.path):
+        if not all(map(os.path.exists, (self.path, *self._links))):
             with suppress(StoreError):
                 taken_down, self._socket = self._socket, self._bind()
                 taken_down.close()

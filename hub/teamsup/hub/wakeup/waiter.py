@@ -1,6 +1,7 @@
 """When a waiting reader looks, and how long it may sleep until the next look."""
 
 import math
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -8,7 +9,8 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from ..engines.sqlite.store_errors import log_waiting
-from ..errors import StoreBusy, StoreUnavailable
+from ..errors import StoreBusy, StoreUnavailable, TeamsupError
+from ..models import Delivery
 from .doorbell import Doorbell
 
 # In case a doorbell and the watcher both failed us: how often a waiting process compares data_version (5 µs).
@@ -54,7 +56,7 @@ class BusyTolerance:
 class Waiter:
     """One wait for something to claim.
 
-    ``due_at`` looks: -inf when something can be claimed, else the Unix second of the next thing to ``settle``.
+    ``find_next_due`` returns -inf when something can be claimed, else the Unix second of the next deadline to apply.
     """
 
     find_next_due: Callable[[], float]
@@ -156,3 +158,43 @@ class Waiter:
         if time.monotonic() >= self._next_watch_check:
             self._next_watch_check = time.monotonic() + _WATCH_CHECK_SECONDS
             self.start_watcher()
+
+
+class CancellableClaim:
+    """A claim beside an event loop, which leaves nothing leased when nobody waits for its result any more.
+
+    ``claim`` and, if need be, ``release`` run in threads, since they wait for commits.
+    """
+
+    def __init__(self, claim: Callable[[], list[Delivery]], release: Callable[[Delivery], None]) -> None:
+        self._claim = claim
+        self._release = release
+        self._lock = threading.Lock()
+        self._is_cancelled = False
+        self._claimed: list[Delivery] = []
+
+    async def result(self) -> list[Delivery]:
+        """What was taken. Cancelled, also more than once, it is given back."""
+        import asyncio  # not for those who have no event loop
+
+        # Futures of the executor rather than tasks: the end of the loop cancels all of its tasks, but waits for these.
+        loop = asyncio.get_running_loop()
+        try:
+            return await asyncio.shield(loop.run_in_executor(None, self._run))
+        except asyncio.CancelledError:
+            await asyncio.shield(loop.run_in_executor(None, self._release_claimed))
+            raise
+
+    def _run(self) -> list[Delivery]:
+        with self._lock:
+            if not self._is_cancelled:
+                self._claimed = self._claim()
+            return self._claimed
+
+    def _release_claimed(self) -> None:
+        with self._lock:
+            self._is_cancelled = True
+            for delivery in self._claimed:
+                # What cannot be given back now comes back when its lease ends.
+                with suppress(TeamsupError):
+                    self._release(delivery)

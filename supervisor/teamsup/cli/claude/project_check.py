@@ -8,7 +8,7 @@ from pathlib import Path
 
 from teamsup.hub import Agent, CallerError, InvalidName, Team
 from teamsup.hub.models import RESERVED_KINDS
-from teamsup.hub.tables.agents import normalize_agent_name
+from teamsup.hub.team import normalize_agent_name
 
 from ..findings import CommandHint, Finding, Verdict
 from . import project_settings

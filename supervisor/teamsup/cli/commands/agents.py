@@ -83,7 +83,7 @@ def _remove(hub: MessageHub, arguments: argparse.Namespace) -> None:
         raise AgentInUse(f"{found.name} is running. Stop it first: {stop}")
     if not arguments.yes:
         _require_unused(hub.team, found)
-    hub.retire(found.name)
+    hub.maintenance.retire(found.name)
     count = "1 unread message waits" if found.unread == 1 else f"{found.unread} unread messages wait"
     waits = f" {count} until an agent of that name comes back." if found.unread else ""
     print(f"{sanitize(found.name)} is forgotten.{waits}")

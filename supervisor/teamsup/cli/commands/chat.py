@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     with open_console(team, acquire_console_name(team)) as hub:
         hub.enroll(USER_COMM, "daemon")
         # Nobody else has this name, so what is leased under it was an earlier terminal's that died.
-        hub.release_abandoned()
+        hub.maintenance.release_abandoned()
         if owner_pid(team) is None:
             print(f"teamsup: Your messages are kept. {describe_not_running(team)}", file=sys.stderr)
         chat = ConsoleChat(hub)

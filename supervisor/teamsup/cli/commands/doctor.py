@@ -68,7 +68,7 @@ def _read_hub(team: Team) -> tuple[list[Agent], dict[str, int], str]:
             # Whether it can be written; nobody notices a transaction without changes.
             with hub.transaction():
                 pass
-            return hub.agents(), dict(hub.undeliverable()), ""
+            return hub.agents(), dict(hub.queries.undeliverable()), ""
     except StoreError as error:
         return [], {}, str(error)
 

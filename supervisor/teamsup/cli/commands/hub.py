@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _stats(hub: MessageHub, arguments: argparse.Namespace) -> None:
-    stats = hub.stats()
+    stats = hub.queries.stats()
     oldest = stats.oldest_unread
     figures = {
         "messages": stats.messages,
@@ -94,13 +94,13 @@ def _stats(hub: MessageHub, arguments: argparse.Namespace) -> None:
 
 
 def _check(hub: MessageHub, _: argparse.Namespace) -> None:
-    if problems := hub.check_integrity(installed_tables()):
+    if problems := hub.maintenance.check_integrity(installed_tables()):
         raise StoreCorrupt(" ".join(problems))
     print("The store is sound.")
 
 
 def _backup(hub: MessageHub, arguments: argparse.Namespace) -> None:
-    hub.backup(arguments.file)
+    hub.maintenance.backup(arguments.file)
     print(f"Wrote {arguments.file}, {arguments.file.stat().st_size / 2**20:.1f} MiB.")
 
 
@@ -144,12 +144,12 @@ def _prune(hub: MessageHub, arguments: argparse.Namespace) -> None:
     if days is None and arguments.keep is None:
         days = Config(hub.team).section("team", TeamSection).keep_days
     older_than = None if days is None else days * _DAY
-    gone = hub.prune(older_than=older_than, keep=arguments.keep, components=installed_tables())
-    print(f"Removed {gone:,} messages; the file has {hub.stats().file_bytes / 2**20:.1f} MiB.")
+    gone = hub.maintenance.prune(older_than=older_than, keep=arguments.keep, components=installed_tables())
+    print(f"Removed {gone:,} messages; the file has {hub.queries.stats().file_bytes / 2**20:.1f} MiB.")
 
 
 def _dead_letters(hub: MessageHub, arguments: argparse.Namespace) -> None:
-    letters = hub.dead_letters()
+    letters = hub.queries.dead_letters()
     for letter in letters:
         message = letter.message
         if arguments.json:
@@ -177,7 +177,7 @@ def _dead_letters(hub: MessageHub, arguments: argparse.Namespace) -> None:
 
 
 def _retry(hub: MessageHub, arguments: argparse.Namespace) -> None:
-    count = hub.retry(arguments.id, arguments.recipient)
+    count = hub.maintenance.retry(arguments.id, arguments.recipient)
     if not count:
         raise CallerError(f"No delivery of {arguments.id} is a dead letter.")
     print(f"Delivering again: {count}.")

@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
             message = hub.broadcast(text, **options)
         else:
             message = hub.send(arguments.recipient, text, metadata=session_metadata(), **options)
-        reached = {state.recipient for state in hub.trace(message.message_id)}
+        reached = {state.recipient for state in hub.queries.trace(message.message_id)}
         seen = [agent for agent in hub.agents() if agent.name in reached]
     code = 0 if reached else os.EX_NOUSER
     if arguments.json:

@@ -52,7 +52,7 @@ def _watch(hub: MessageHub) -> None:
         while _is_in_turn(hub) and time.monotonic() < patience and hub.wait(0, step=WakeStep.WOKEN):
             time.sleep(_GRACE_SECONDS)
         # Who takes a step and cannot say it swallows it.
-        if _has_reader() and hub.take_wake_step(WakeStep.WOKEN):
+        if _has_reader() and hub.wake_ladder.take_wake_step(WakeStep.WOKEN):
             print(WAKE_LINE, flush=True)
 
 

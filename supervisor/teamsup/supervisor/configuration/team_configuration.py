@@ -13,7 +13,7 @@ from teamsup.config.loader import Config, load_file
 from teamsup.config.sections import MetricsSection, TeamSection, WorkerSection, parse_size
 from teamsup.hub import CallerError, NotConfigured, Team
 from teamsup.hub.models import PRESENCE_TIMEOUT_SECONDS, SUPERVISOR
-from teamsup.hub.tables.agents import normalize_agent_name
+from teamsup.hub.team import normalize_agent_name
 
 from ..processes.lifecycle import ProcessPolicy, RestartPolicy
 from .env_file import UnusableEnvFile, Variables, read_env_file

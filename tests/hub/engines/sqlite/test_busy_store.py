@@ -64,7 +64,7 @@ def test_who_listens_waits_for_a_busy_store_and_says_so_once(
             lead.send("scout", "a person is told at once")
     listener.join(TIMEOUT_SECONDS)
 
-    assert [message.content for message in lead.peek()] == ["thank you"]
+    assert [message.content for message in lead.queries.peek()] == ["thank you"]
     assert len(waits(caplog)) == 1
 
 

@@ -44,12 +44,12 @@ def exchange(hub: MessageHub, count: int) -> None:
 
 def test_its_tables_are_made_once(join: Join, notes: ComponentTables) -> None:
     lead = join("lead")
-    assert lead.component_version("note-taker") is None
+    assert lead.maintenance.component_version("note-taker") is None
 
     for _ in range(2):
-        lead.migrate_component(notes)
+        lead.maintenance.migrate_component(notes)
 
-    assert lead.component_version("note-taker") == 1
+    assert lead.maintenance.component_version("note-taker") == 1
     assert lead.query("SELECT * FROM notes") == []
 
 
@@ -57,10 +57,10 @@ def test_a_later_version_keeps_the_rows_and_a_copy_from_before(
     join: Join, team: Team, notes: ComponentTables, newer_notes: ComponentTables
 ) -> None:
     lead = join("lead")
-    lead.migrate_component(notes)
+    lead.maintenance.migrate_component(notes)
     lead.execute("INSERT INTO notes VALUES (1, 'ann')")
 
-    lead.migrate_component(newer_notes)
+    lead.maintenance.migrate_component(newer_notes)
 
     assert [tuple(row) for row in lead.query("SELECT * FROM notes")] == [(1, "ann", None)]
     assert len(list(team.folder.joinpath("backups").iterdir())) == 1
@@ -71,9 +71,9 @@ def test_a_script_that_fails_leaves_nothing_behind(join: Join, team: Team, notes
     broken = ComponentTables("broken", (*notes.scripts, notes.scripts[0]))
 
     with pytest.raises(StoreError, match="notes already exists"):
-        lead.migrate_component(broken)
+        lead.maintenance.migrate_component(broken)
 
-    assert lead.component_version("broken") is None
+    assert lead.maintenance.component_version("broken") is None
     assert run_foreign_sql(team, "SELECT count(*) FROM sqlite_master WHERE name = 'notes'") == [(0,)]
 
 
@@ -81,21 +81,21 @@ def test_who_is_older_than_its_tables_refuses_them_and_others_go_on(
     join: Join, notes: ComponentTables, newer_notes: ComponentTables
 ) -> None:
     lead, note_taker = join("lead"), join("note-taker")
-    note_taker.use_component(notes)
+    note_taker.maintenance.use_component(notes)
     note_taker.send("lead", "a note")
 
-    lead.migrate_component(newer_notes)
+    lead.maintenance.migrate_component(newer_notes)
 
     with pytest.raises(ComponentTooNew, match=r"The tables of note-taker have version 2, .* this one knows 1"):
         note_taker.send("lead", "another note")
     with pytest.raises(ComponentTooNew):
-        join("console-ann").use_component(notes)
+        join("console-ann").maintenance.use_component(notes)
     assert [delivery.message.content for delivery in lead.claim(10)] == ["a note"]
 
 
 def test_its_rows_end_with_their_message_whoever_removes_it(join: Join, team: Team, notes: ComponentTables) -> None:
     lead = join("lead")
-    lead.migrate_component(notes)
+    lead.maintenance.migrate_component(notes)
     exchange(lead, 2)
     lead.execute("INSERT INTO notes VALUES (1, 'a'), (2, 'b')")
 
@@ -107,36 +107,36 @@ def test_its_rows_end_with_their_message_whoever_removes_it(join: Join, team: Te
 def test_prune_leaves_what_a_component_keeps(join: Join, notes: ComponentTables) -> None:
     lead = join("lead")
     exchange(lead, 3)
-    assert lead.component_version("note-taker") is None
-    lead.migrate_component(notes)
+    assert lead.maintenance.component_version("note-taker") is None
+    lead.maintenance.migrate_component(notes)
     lead.execute("INSERT INTO notes VALUES (1, 'kept'), (2, 'b')")
 
-    assert lead.prune(keep=0, components=[notes]) == 2
+    assert lead.maintenance.prune(keep=0, components=[notes]) == 2
 
-    assert [message.id for message in lead.history()] == [1]
+    assert [message.id for message in lead.queries.history()] == [1]
 
 
 def test_prune_asks_no_component_that_has_no_tables_here(join: Join, notes: ComponentTables) -> None:
     lead = join("lead")
     exchange(lead, 3)
 
-    assert lead.prune(keep=0, components=[notes]) == 3
+    assert lead.maintenance.prune(keep=0, components=[notes]) == 3
 
 
 @pytest.mark.parametrize(("person", "left"), [("discord:30", {"ann"}), ("ann", {"discord:30", "number 30"})])
 def test_forget_reaches_a_components_tables(join: Join, notes: ComponentTables, person: str, left: set[str]) -> None:
     lead = join("lead")
-    lead.migrate_component(notes)
+    lead.maintenance.migrate_component(notes)
     lead.execute("INSERT INTO notes VALUES (1, 'ann'), (2, 'discord:30'), (3, 'number 30')")
 
-    lead.forget(person, [notes])
+    lead.maintenance.forget(person, [notes])
 
     assert {row[0] for row in lead.query("SELECT person FROM notes")} == left
 
 
 def test_check_finds_rows_without_their_message(join: Join, notes: ComponentTables) -> None:
     lead = join("lead")
-    lead.migrate_component(notes)
+    lead.maintenance.migrate_component(notes)
     lead.execute("INSERT INTO notes VALUES (77, 'ann')")
 
-    assert lead.check_integrity([notes]) == ["1 rows of notes belong to no message."]
+    assert lead.maintenance.check_integrity([notes]) == ["1 rows of notes belong to no message."]

@@ -124,7 +124,7 @@ def test_its_schema_is_that_of_a_new_database(old_team: Team) -> None:
     for team in (old_team, new):
         with MessageHub(team) as hub:
             for tables in installed_tables():
-                hub.migrate_component(tables)
+                hub.maintenance.migrate_component(tables)
 
     assert read_schema(old_team.database) == read_schema(new.database)
     assert not read_columns(new.database) & set(OLD_NAMES)
@@ -156,7 +156,7 @@ def test_a_process_of_the_older_version_ends_with_the_reason(old_team: Team) -> 
 def test_the_metadata_of_the_teams_own_messages_has_the_new_keys(old_team: Team) -> None:
     before = {row[1]: json.loads(row[7]) for row in read_tables(old_team.database)["messages"] if row[7] != "{oops"}
     with MessageHub(old_team) as hub:
-        after = {key: hub.message(key).metadata for key in before}
+        after = {key: hub.queries.message(key).metadata for key in before}
 
     asked = after["discord:1001"]
     assert asked == {"user": 7, "author_name": "Ann", "body_length": 9, "replied_message": "shown:1"}
@@ -185,7 +185,7 @@ def test_the_team_goes_on_with_it(old_team: Team) -> None:
     with MessageHub(old_team, agent="lead") as lead:
         (again,) = (each for each in lead.claim(100) if each.message.content == "again")
         lead.reply(again, "heard")
-        assert lead.check_integrity() == []
+        assert lead.maintenance.check_integrity() == []
     names = run_foreign_sql(old_team, "SELECT name FROM incident_groups WHERE is_storm")
     assert names == [('storm ["lead"]',)]
 

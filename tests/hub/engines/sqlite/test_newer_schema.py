@@ -23,7 +23,7 @@ VERBS: dict[str, Callable[[MessageHub, Delivery], object]] = {
     "acknowledge": lambda hub, delivery: hub.acknowledge(delivery),
     "listen": lambda hub, _: list(hub.listen(TIMEOUT_SECONDS)),
     "see who is here": lambda hub, _: hub.agents(),
-    "see what waits": lambda hub, _: hub.peek(),
+    "see what waits": lambda hub, _: hub.queries.peek(),
     "heartbeat": lambda hub, _: hub.heartbeat(),
     "change a table": lambda hub, _: hub.execute("DELETE FROM messages"),
     "see whether anything has changed": lambda hub, _: hub.data_version(),

@@ -74,7 +74,7 @@ def test_any_id_may_be_replaced(lead: MessageHub, team: Team, number: int) -> No
 
 
 def test_a_message_that_is_replaced_by_a_broadcast_to_nobody_ends(lead: MessageHub, team: Team) -> None:
-    lead.retire("lead")
+    lead.maintenance.retire("lead")
     sql = "INSERT OR REPLACE INTO messages (id, message_id, sender, recipient, content) VALUES (7, ?, 'cron', ?, 'hi')"
     run_foreign_sql(team, sql, "m1", "scout")
 

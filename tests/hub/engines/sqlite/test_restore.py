@@ -25,14 +25,14 @@ def backup(tmp_path: Path) -> Path:
 
 
 def contents(hub: MessageHub) -> list[str]:
-    return [message.content for message in hub.history()]
+    return [message.content for message in hub.queries.history()]
 
 
 def test_a_restore_takes_back_what_is_newer_and_says_what(join: Join, team: Team, backup: Path) -> None:
     lead, scout = join("lead"), join("scout")
     lead.send("scout", "old", message_id="old")
     lead.send("scout", "kept", message_id="kept")
-    lead.backup(backup)
+    lead.maintenance.backup(backup)
     scout.acknowledge(scout.claim()[0])
     lead.send("scout", "new")
 
@@ -43,11 +43,11 @@ def test_a_restore_takes_back_what_is_newer_and_says_what(join: Join, team: Team
 
     assert contents(lead) == ["old", "kept"]
     assert [delivery.message.content for delivery in scout.claim(10)] == ["old", "kept"]
-    assert lead.check_integrity() == []
+    assert lead.maintenance.check_integrity() == []
 
 
 def test_a_plan_makes_no_team(join: Join, tmp_path: Path, backup: Path) -> None:
-    join("lead").backup(backup)
+    join("lead").maintenance.backup(backup)
     nowhere = Team("nowhere", tmp_path / "nowhere")
 
     assert plan_restore(nowhere, backup) == RestoreReport(0, 0, 0)
@@ -56,7 +56,7 @@ def test_a_plan_makes_no_team(join: Join, tmp_path: Path, backup: Path) -> None:
 
 def test_programs_that_have_it_open_go_on_and_no_id_is_given_twice(join: Join, team: Team, backup: Path) -> None:
     lead, scout = join("lead"), join("scout")
-    lead.backup(backup)
+    lead.maintenance.backup(backup)
     last = [lead.send("scout", "new") for _ in range(3)][-1]
     (held,) = scout.claim()
     before = lead.data_version()
@@ -73,7 +73,7 @@ def test_programs_that_have_it_open_go_on_and_no_id_is_given_twice(join: Join, t
 def test_a_restore_rings_those_who_listen(join: Join, team: Team, backup: Path) -> None:
     lead, scout = join("lead"), join("scout")
     lead.send("scout", "again")
-    lead.backup(backup)
+    lead.maintenance.backup(backup)
     scout.acknowledge(scout.claim()[0])
     woken: list[bool] = []
     listener = threading.Thread(target=lambda: woken.append(scout.wait(20)))
@@ -88,7 +88,7 @@ def test_a_restore_rings_those_who_listen(join: Join, team: Team, backup: Path) 
 
 def test_a_restore_leaves_presence_as_it_is(join: Join, team: Team, backup: Path) -> None:
     lead = join("lead")
-    lead.backup(backup)
+    lead.maintenance.backup(backup)
     scout = join("scout")
     lead.heartbeat("busy")
     heartbeat = {agent.name: agent.last_heartbeat for agent in lead.agents()}
@@ -120,7 +120,7 @@ def test_what_is_no_backup_of_a_team_is_refused(join: Join, team: Team, tmp_path
     letter.write_bytes(b"this is a letter to my aunt" * 100)
     with closing(sqlite3.connect(other)) as db:
         db.execute("CREATE TABLE notes (text)")
-    lead.backup(newer)
+    lead.maintenance.backup(newer)
     with closing(sqlite3.connect(newer)) as db:
         db.execute(f"PRAGMA user_version={SCHEMA_VERSION + 1}")
 
@@ -142,7 +142,7 @@ def test_a_damaged_database_is_set_aside_and_the_backup_takes_its_place(team: Te
     with MessageHub(team, agent="lead") as lead:
         lead.register()
         lead.send("lead", "hi")
-        lead.backup(backup)
+        lead.maintenance.backup(backup)
     team.database.write_bytes(b"damaged" * 1000)
 
     taken_back = restore_backup(team, backup)
@@ -158,7 +158,7 @@ def test_a_backup_that_was_moved_over_an_open_database_stops_its_programs_until_
 ) -> None:
     lead, scout = join("lead"), join("scout")
     lead.send("scout", "old")
-    lead.backup(backup)
+    lead.maintenance.backup(backup)
     lead.send("scout", "new")
     backup.rename(team.database)
 
@@ -174,14 +174,14 @@ def test_a_backup_that_was_moved_over_an_open_database_stops_its_programs_until_
     assert [delivery.message.content for delivery in scout.claim(10)] == ["old"]
     lead.send("scout", "after")
     assert [delivery.message.content for delivery in scout.claim()] == ["after"]
-    assert lead.check_integrity() == []
+    assert lead.maintenance.check_integrity() == []
 
 
 def test_a_database_that_was_moved_in_while_nobody_had_it_open_is_taken(team: Team, backup: Path) -> None:
     with MessageHub(team, agent="lead") as lead:
         lead.register()
         lead.send("lead", "hi")
-        lead.backup(backup)
+        lead.maintenance.backup(backup)
         lead.send("lead", "new")
     shutil.copy(backup, team.folder / "copy.db")
     team.database.unlink()
@@ -197,7 +197,7 @@ def test_the_command_asks_says_what_it_takes_back_and_refuses_while_the_team_run
     backup = str(tmp_path / "b.db")
     with MessageHub(teamsup.team, agent="lead") as lead:
         lead.register()
-        lead.backup(Path(backup))
+        lead.maintenance.backup(Path(backup))
         lead.send("lead", "new")
 
     assert "newer messages removed: 1," in refusal_of(teamsup.run("hub", "restore", backup))

@@ -59,10 +59,10 @@ def test_a_database_of_the_original_design_is_adopted_and_nothing_is_lost(team: 
 
     with MessageHub(team, agent="scout") as scout:
         assert [delivery.message.content for delivery in scout.claim(10)] == ["one", "to all"]
-        assert scout.trace("m2")[0].state == "leased"
-        assert scout.trace("m3") == []
+        assert scout.queries.trace("m2")[0].state == "leased"
+        assert scout.queries.trace("m3") == []
         run_foreign_sql(team, "UPDATE messages SET status = 'processed' WHERE message_id = 'm2'")
-        assert scout.trace("m2")[0].state == "done"
+        assert scout.queries.trace("m2")[0].state == "done"
     assert run_foreign_sql(team, "SELECT id, message_id FROM messages ORDER BY id") == [
         (1, "m1"),
         (2, "m2"),
@@ -88,9 +88,9 @@ def test_a_database_of_an_older_schema_is_brought_up_to_date_with_what_waits_in_
     db.close()
 
     with MessageHub(team, agent="lead") as lead:
-        assert [message.content for message in lead.take_wake_step(WakeStep.ANNOUNCED)] == ["hi"]
+        assert [message.content for message in lead.wake_ladder.take_wake_step(WakeStep.ANNOUNCED)] == ["hi"]
         assert [delivery.message.content for delivery in lead.claim()] == ["hi"]
-        assert lead.trace("m2")[0].state == "leased"
+        assert lead.queries.trace("m2")[0].state == "leased"
         with MessageHub(Team("new", team.folder / "new")) as new:
             what_there_is = "SELECT type, name, sql FROM sqlite_master WHERE type IN ('trigger', 'view') ORDER BY name"
             assert lead.query(what_there_is) == new.query(what_there_is)
@@ -182,7 +182,7 @@ def test_threads_that_send_at_the_same_time_share_a_flush(join: Join, monkeypatc
 
     def slow(path: str) -> None:
         if next(flushes) == 0:
-            eventually(lambda: watching.stats().messages == 8, "all eight have committed")
+            eventually(lambda: watching.queries.stats().messages == 8, "all eight have committed")
         fsync(path)
 
     monkeypatch.setattr(store, "_fsync", slow)
@@ -256,14 +256,14 @@ def test_a_transaction_that_takes_too_long_is_undone_and_the_hub_works_on(
     def work() -> None:
         with lead.transaction():
             lead.send("lead", "never")
-            lead._store._deadline = 0.0  # the time is over
+            lead._session.store._deadline = 0.0  # the time is over
             if verb != "the end":
                 getattr(lead, verb)(*["lead", "too late"][: 2 if verb == "send" else 0])
 
     with pytest.raises(StoreError, match=r"took longer than .* and was undone"):
         work()
 
-    assert lead.history() == []
+    assert lead.queries.history() == []
     lead.send("lead", "hi")
     assert [delivery.message.content for delivery in lead.claim()] == ["hi"]
 
@@ -279,7 +279,7 @@ def test_a_process_that_was_stopped_in_a_transaction_stores_nothing_of_it_and_wo
         "    with hub.transaction():\n"
         "        hub.send('lead', 'half'); os.kill(os.getpid(), signal.SIGSTOP)\n"
         "except StoreError as error: print(error)\n"
-        "hub.send('lead', 'whole'); print(*(message.content for message in hub.history()), flush=True)"
+        "hub.send('lead', 'whole'); print(*(message.content for message in hub.queries.history()), flush=True)"
     )
     with subprocess.Popen([sys.executable, "-c", code, str(team.folder)], stdout=subprocess.PIPE, text=True) as program:
         os.waitid(os.P_PID, program.pid, os.WSTOPPED)
@@ -396,8 +396,9 @@ def test_no_warning_comes_from_a_store_that_is_moved_away_restored_or_refused(tm
         "    except StoreError: return\n"
         "    raise AssertionError(action)\n"
         "with MessageHub(team, agent='lead') as hub:\n"
-        "    hub.register(); assert hub.start_watcher(); hub.send('lead', 'hi'); hub.search('hi'); hub.prune(keep=1)\n"
-        "    hub.backup(backup); restore_backup(team, backup); hub.agents()\n"
+        "    hub.register(); assert hub.start_watcher(); hub.send('lead', 'hi'); hub.queries.search('hi')\n"
+        "    hub.maintenance.prune(keep=1); hub.maintenance.backup(backup); restore_backup(team, backup)\n"
+        "    hub.agents()\n"
         "    away = team.folder.rename(team.folder.with_name('away'))\n"
         "    refused(hub.heartbeat); refused(hub.start_watcher)\n"
         "    away.rename(team.folder)\n"

@@ -92,11 +92,11 @@ def test_a_long_limit_is_waited_for_in_the_hub_where_it_is_seen(team: Team, join
             waits = user_comm.send("gateway", "Later.", conversation_id=f"discord:{CHANNEL}")
 
             def is_back() -> bool:
-                (delivery,) = user_comm.trace(waits.message_id)
+                (delivery,) = user_comm.queries.trace(waits.message_id)
                 return delivery.state == "ready" and delivery.read_at is None and delivery.offered_at is not None
 
             await discord.until(lambda: discord.faults.happened, "Discord has said it")
             await wait_until(is_back, "the message has gone back")
-            assert user_comm.trace(waits.message_id)[0].attempts == 0
+            assert user_comm.queries.trace(waits.message_id)[0].attempts == 0
 
     asyncio.run(use())

@@ -63,7 +63,7 @@ def test_sigterm_leaves_discord_properly_and_finishes_what_is_being_sent(team: T
             assert await discord.said() == ["lead: on my way"]
             assert [close.code for close in await discord.closes()] == [1000]
             assert not await discord.is_online()
-        assert lead.trace("#1")[0].outcome == "sent"
+        assert lead.queries.trace("#1")[0].outcome == "sent"
 
     asyncio.run(use())
 
@@ -105,7 +105,7 @@ def test_sigterm_ends_it_in_time_on_a_dead_network(team: Team, join: Join, phase
             process.terminate()
             # Not in a thread: this Discord stands still meanwhile.
             assert process.wait(5) == 0
-        assert lead.trace("#1")[0].state == "ready"
+        assert lead.queries.trace("#1")[0].state == "ready"
 
     asyncio.run(use())
 
@@ -138,7 +138,7 @@ def test_what_cannot_be_sent_in_time_is_kept(team: Team, join: Join) -> None:
             await discord.until(lambda: slow.times == 0, "it is being sent")
             process.terminate()
             assert await ended(process) == 0
-        assert lead.trace("#1")[0].state == "ready"
+        assert lead.queries.trace("#1")[0].state == "ready"
 
     asyncio.run(use())
 

@@ -34,7 +34,7 @@ def test_an_edit_before_it_is_read_replaces_it(team: Team, join: Join) -> None:
             first, second = await read_messages(user_comm, 2)
         assert (first.content, second.content) == ("right", "next")
         assert first.message_id.startswith(f"discord:{asked}:")
-        assert user_comm.trace(f"discord:{asked}")[0].state == "cancelled"
+        assert user_comm.queries.trace(f"discord:{asked}")[0].state == "cancelled"
 
     asyncio.run(use())
 

@@ -16,7 +16,7 @@ def test_who_asks_while_user_comm_reads_nothing_is_told_and_then_answered(team: 
         toml = "[team]\nunread_seconds = 1\n" + ALLOW_ANN
         async with gateway_with_hub(team, join, toml=toml) as (discord, user_comm):
             user_comm.register("daemon")
-            user_comm.mark_offline("user_comm")
+            user_comm.maintenance.mark_offline("user_comm")
             direct = await discord.open_dm(ANN)
             await discord.say("one")
             asked = await discord.say("two")

@@ -294,7 +294,7 @@ def test_a_refusal_after_a_restart_of_the_gateway_comes_too_late(team: Team, joi
             refusal = decider.reply(delivery, "No.", message_type="error")
             async with running_gateway(team, discord):
                 await wait_until(
-                    lambda: decider.trace(refusal.message_id)[0].outcome == "too late to be told", "it is ended"
+                    lambda: decider.queries.trace(refusal.message_id)[0].outcome == "too late to be told", "it is ended"
                 )
             assert await discord.answers(used) == []
             assert len(await discord.said()) == 1
@@ -329,13 +329,13 @@ def test_an_outcome_for_a_message_that_somebody_has_removed_is_dealt_with(team: 
             place = f"discord:{CHANNEL}"
             asked = decider.send("gateway", "Restart it?", conversation_id=place, metadata={"options": ["a", "b"]})
             message = await shown(discord)
-            await wait_until(lambda: decider.trace(asked.message_id)[0].state == "done", "it is said")
+            await wait_until(lambda: decider.queries.trace(asked.message_id)[0].state == "done", "it is said")
             await discord.delete(message)
             outcome = decider.send(
                 "gateway", "b", message_type="opinion_response", reply_to=asked.message_id, conversation_id=place
             )
-            await wait_until(lambda: decider.trace(outcome.message_id)[0].state == "done", "it is dealt with")
-            assert (decider.trace(outcome.message_id)[0].outcome or "").startswith("refused")
+            await wait_until(lambda: decider.queries.trace(outcome.message_id)[0].state == "done", "it is dealt with")
+            assert (decider.queries.trace(outcome.message_id)[0].outcome or "").startswith("refused")
 
     asyncio.run(use())
 
@@ -391,7 +391,7 @@ def test_a_button_of_a_message_that_is_gone_says_so(team: Team, join: Join, meta
             await wait_until_connected(lead)
             decider.send("gateway", "Restart it?", conversation_id=f"discord:{CHANNEL}", metadata=metadata)
             message = await shown(discord)
-            await wait_until(lambda: decider.trace("#1")[0].state == "done", "it is said")
+            await wait_until(lambda: decider.queries.trace("#1")[0].state == "done", "it is said")
             decider.execute("DELETE FROM messages")
             assert await told(discord, await press(discord, message, "a")) == [UNKNOWN_QUESTION]
 

@@ -100,7 +100,9 @@ def test_what_somebody_has_removed_needs_no_word(team: Team, join: Join) -> None
             await wait_until_sent(user_comm, showing)
             await discord.delete((await only(discord)).id)
             settling = settle(user_comm, showing, "Ann takes care of it.")
-            await wait_until(lambda: user_comm.trace(settling.message_id)[0].state == "done", "it is dealt with")
+            await wait_until(
+                lambda: user_comm.queries.trace(settling.message_id)[0].state == "done", "it is dealt with"
+            )
             assert await discord.messages(author=BOT) == []
 
     asyncio.run(use())

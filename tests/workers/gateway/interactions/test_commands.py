@@ -83,7 +83,7 @@ def test_a_command_is_answered_where_it_was_used(team: Team, join: Join) -> None
 
             user_comm.reply(delivery, "Nothing.")
 
-            await wait_until(lambda: user_comm.trace("#2")[0].outcome == "sent", "the answer is acknowledged")
+            await wait_until(lambda: user_comm.queries.trace("#2")[0].outcome == "sent", "the answer is acknowledged")
             assert await discord.answers(used) == ["Nothing."]
             assert await discord.said() == ["Nothing."]
             assert not await discord.interaction_failed(used)
@@ -165,7 +165,7 @@ def test_what_an_edit_cannot_bring_follows_as_a_message(team: Team, join: Join) 
             used = await discord.command("/alerts")
             alert = {"title": "Disk", "severity": "critical"}
             user_comm.reply(await next_delivery(user_comm), "/ is full", metadata={"alert": alert})
-            await wait_until(lambda: user_comm.trace("#2")[0].outcome == "sent", "the answer is acknowledged")
+            await wait_until(lambda: user_comm.queries.trace("#2")[0].outcome == "sent", "the answer is acknowledged")
             assert await discord.answers(used) == [REPLY_FOLLOWS]
             (embed,) = (await discord.messages())[-1].embeds
             assert (embed["title"], embed["description"]) == ("Disk", "/ is full")
@@ -187,10 +187,10 @@ def test_the_progress_of_a_command_stands_where_its_answer_will(team: Team, join
             delivery = await next_delivery(user_comm)
             for told in ("lead is here.", "lead has read it."):
                 news = user_comm.answer(delivery.message, told, message_type="status_report")
-                await wait_until(lambda: user_comm.trace(news.message_id)[0].outcome == "sent", "it is told")  # noqa: B023
+                await wait_until(lambda: user_comm.queries.trace(news.message_id)[0].outcome == "sent", "it is told")  # noqa: B023
                 assert await discord.answers(used) == [told]
             answer = user_comm.reply(delivery, "So long.")
-            await wait_until(lambda: user_comm.trace(answer.message_id)[0].outcome == "sent", "it is answered")
+            await wait_until(lambda: user_comm.queries.trace(answer.message_id)[0].outcome == "sent", "it is answered")
             assert await discord.answers(used) == ["So long."]
             assert await discord.said() == ["So long."]
 
@@ -207,7 +207,7 @@ def test_a_long_answer_to_a_command_comes_as_messages(team: Team, join: Join) ->
                 await next_delivery(user_comm), text := "\n".join(f"agent {number}" for number in range(400))
             )
 
-            await wait_until(lambda: user_comm.trace("#2")[0].outcome == "sent", "the answer is acknowledged")
+            await wait_until(lambda: user_comm.queries.trace("#2")[0].outcome == "sent", "the answer is acknowledged")
             assert await discord.answers(used) == [REPLY_FOLLOWS]
             assert "\n".join((await discord.said())[1:]).split() == text.split()
 
@@ -224,7 +224,7 @@ def test_a_long_limit_on_an_answer_to_a_command_does_not_hold_up_its_channel(tea
             used = await discord.command("/status")
             user_comm.reply(await next_delivery(user_comm), "All is well.")
 
-            await wait_until(lambda: user_comm.trace("#2")[0].outcome == "sent", "the answer is acknowledged")
+            await wait_until(lambda: user_comm.queries.trace("#2")[0].outcome == "sent", "the answer is acknowledged")
             assert await discord.answers(used) == ["All is well."]
 
     asyncio.run(use())
@@ -240,7 +240,7 @@ def test_trouble_with_the_answer_to_a_command_gives_one_answer(team: Team, join:
             used = await discord.command("/status")
             user_comm.reply(await next_delivery(user_comm), "All is well.")
 
-            await wait_until(lambda: user_comm.trace("#2")[0].outcome == "sent", "the answer is acknowledged")
+            await wait_until(lambda: user_comm.queries.trace("#2")[0].outcome == "sent", "the answer is acknowledged")
             assert await discord.answers(used) == ["All is well."]
             assert await discord.said() == ["All is well."]
 
@@ -272,7 +272,7 @@ def test_after_fifteen_minutes_the_answer_comes_as_a_message(team: Team, join: J
             await discord.advance(901)
             user_comm.reply(delivery, "So long.")
 
-            await wait_until(lambda: user_comm.trace("#2")[0].outcome == "sent", "the answer is acknowledged")
+            await wait_until(lambda: user_comm.queries.trace("#2")[0].outcome == "sent", "the answer is acknowledged")
             assert (await discord.said())[-1] == "So long."
             assert await discord.answers(used) == []
 
@@ -289,7 +289,9 @@ def test_after_a_restart_the_answer_comes_as_a_message(team: Team, join: Join) -
                 delivery = await next_delivery(user_comm)
             user_comm.reply(delivery, "Yes.")
             async with running_gateway(team, discord):
-                await wait_until(lambda: user_comm.trace("#2")[0].outcome == "sent", "the answer is acknowledged")
+                await wait_until(
+                    lambda: user_comm.queries.trace("#2")[0].outcome == "sent", "the answer is acknowledged"
+                )
                 assert (await discord.said())[-1] == "Yes."
 
     asyncio.run(use())
@@ -310,7 +312,9 @@ def test_an_answer_that_a_killed_gateway_gave_is_not_given_again(team: Team, joi
                 await asyncio.to_thread(process.wait, 5)
                 process.returncode = 0
             async with running_gateway(team, discord):
-                await wait_until(lambda: user_comm.trace("#2")[0].outcome == "sent", "the answer is acknowledged")
+                await wait_until(
+                    lambda: user_comm.queries.trace("#2")[0].outcome == "sent", "the answer is acknowledged"
+                )
                 assert await discord.said() == ["All is well."]
 
     asyncio.run(use())
@@ -329,9 +333,11 @@ def test_an_answer_that_was_given_while_the_gateway_ended_is_not_given_again(tea
             # The network's errors say nothing about the answer.
             discord.faults.add("reset", "GET /channels/*/messages", times=3)
             async with running_gateway(team, discord):
-                await wait_until(lambda: user_comm.trace("#2")[0].outcome == "sent", "the answer is acknowledged")
+                await wait_until(
+                    lambda: user_comm.queries.trace("#2")[0].outcome == "sent", "the answer is acknowledged"
+                )
                 assert await discord.said() == ["All is well."]
-        assert user_comm.trace("#2")[0].attempts == 1
+        assert user_comm.queries.trace("#2")[0].attempts == 1
 
     asyncio.run(use())
 

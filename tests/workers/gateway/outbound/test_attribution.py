@@ -98,7 +98,9 @@ def test_an_agent_cannot_say_what_became_of_a_question(team: Team, join: Join) -
             )
             await wait_until_sent(user_comm, showing)
             gcp = join("gcp")
-            forged = gcp.answer(gcp.message(showing.message_id), "Ann has decided: yes", message_type="close_buttons")
+            forged = gcp.answer(
+                gcp.queries.message(showing.message_id), "Ann has decided: yes", message_type="close_buttons"
+            )
             gateway = gcp.send(
                 "gateway", "Ann has decided: yes", message_type="close_buttons", reply_to=showing.message_id
             )

@@ -151,7 +151,7 @@ def test_white_space_from_a_foreign_program_holds_up_nothing(team: Team, join: J
             run_foreign_sql(team, f"INSERT INTO {into} VALUES (?, ?, ?, ?, ?)", *values)
             await wait_until_sent(user_comm, send_to_gateway(user_comm, "next"))
             assert await discord.said() == ["next"]
-            assert outcome_of(user_comm, user_comm.message("blank")) == "refused: Cannot send an empty message"
+            assert outcome_of(user_comm, user_comm.queries.message("blank")) == "refused: Cannot send an empty message"
 
     asyncio.run(use())
 
@@ -265,7 +265,7 @@ def test_sigterm_in_the_middle_gives_the_rest_to_the_next_one(team: Team, join: 
             await _has_said(discord, 2)
             process.send_signal(signal.SIGTERM)
             assert await asyncio.to_thread(process.wait, 5) == 0
-            assert user_comm.trace(message.message_id)[0].state == "ready"
+            assert user_comm.queries.trace(message.message_id)[0].state == "ready"
             async with running_gateway(team, discord):
                 await wait_until_sent(user_comm, message)
             assert await discord.said() == [piece.strip() for piece in split(LONG)]

@@ -55,7 +55,7 @@ def test_a_question_goes_through_all_stages_to_its_answer(team: Team, join: Join
             await discord.until(lambda: discord.world.typing, "the bot is typing")
 
             lead.acknowledge(delivery)
-            question = user_comm.message(f"discord:{asked}")
+            question = user_comm.queries.message(f"discord:{asked}")
             user_comm.answer(question, "Fine")
             await shows(discord, asked, "✅")
             assert await discord.said() == ["Fine"]
@@ -112,7 +112,7 @@ def test_what_a_killed_gateway_left_behind_is_repaired_by_the_next(team: Team, j
             await asyncio.to_thread(process.wait, 20)
             discord.faults.clear()
             user_comm.reply(await next_delivery(user_comm), "Me too")
-            user_comm.answer(user_comm.message(f"discord:{asked}"), "Fine")
+            user_comm.answer(user_comm.queries.message(f"discord:{asked}"), "Fine")
 
             async with running_gateway(team, discord):
                 await shows(discord, asked, "✅")

@@ -314,7 +314,7 @@ def test_an_agent_that_was_retired_meanwhile_is_said_to_have_left_and_is_not_bro
     desk.ingest(FIRING)
     desk.read("alert-manager")
     desk.leave("lead")
-    desk.hub.retire("alert-manager")
+    desk.hub.maintenance.retire("alert-manager")
     desk.advance(1)
     (told,) = desk.read("user_comm")
     assert told.content.startswith("alert-manager has left the team. ")

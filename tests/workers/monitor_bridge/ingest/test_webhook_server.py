@@ -576,7 +576,7 @@ class TestStoring:
     def test_what_comes_while_the_hub_is_at_work_shares_one_transaction(
         self, port: RunningServer, recorder: AlertRecorder
     ) -> None:
-        store, intake = recorder.hub._store, port.server._writer
+        store, intake = recorder.hub._session.store, port.server._writer
         with ThreadPoolExecutor(20) as senders:
             with recorder.hub.transaction():
                 first = senders.submit(port.request, "/open", {"title": "0"})
@@ -629,7 +629,7 @@ class TestStoring:
 
         monkeypatch.setattr(port.server._writer, "_prepare", prepare)
         assert port.request("/open", [{"title": str(number)} for number in range(500)]).status == 200
-        assert (len(recorder.recorded), len(lead.peek(100))) == (500, 3)
+        assert (len(recorder.recorded), len(lead.queries.peek(100))) == (500, 3)
 
     def test_more_than_may_wait_come_again(
         self, port: RunningServer, recorder: AlertRecorder, monkeypatch: pytest.MonkeyPatch

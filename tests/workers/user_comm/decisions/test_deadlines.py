@@ -81,7 +81,7 @@ def test_a_default_that_allows_counts_only_thirty_seconds_after_it_was_shown(
     decisions.run_due(began + 20)
     assert receive_next(lead).content == "wait"
     decisions.run_due(began + 29)
-    assert not lead.peek()
+    assert not lead.queries.peek()
     decisions.run_due(began + 60)
     assert receive_next(lead).content == "restart"
 

@@ -65,7 +65,7 @@ def test_the_shell_of_a_claude_code_session_decides_nothing(
     monkeypatch.setattr(TeamsupCommand, "environment", {**environment, "TEAMSUP_AGENT": "Scout"})
     refused = command.run("decisions", "answer", number, "restart", "--team", "crew")
     assert (refused.returncode, refusal_of(refused)) == (os.EX_NOPERM, f"teamsup: You may not decide #{number}.")
-    assert not lead.peek()
+    assert not lead.queries.peek()
 
 
 @pytest.mark.usefixtures("user_comm")
@@ -104,8 +104,8 @@ def test_without_user_comm_an_answer_is_not_kept(command: TeamsupCommand, join: 
     result = command.run("decisions", "answer", "1", "yes", "--timeout", "0.2", "--team", "crew")
     assert result.returncode == os.EX_UNAVAILABLE
     assert "user_comm has not answered" in refusal_of(result)
-    lead.apply_all_deadlines()
-    assert lead.trace("#1")[0].state == "expired"
+    lead.maintenance.apply_all_deadlines()
+    assert lead.queries.trace("#1")[0].state == "expired"
 
 
 def test_without_a_team_it_says_how_to_start_one(command: TeamsupCommand) -> None:

@@ -99,7 +99,7 @@ def test_it_is_shown_where_the_person_asked_and_nowhere_else(ann: MessageHub, jo
     assert (shown.conversation_id, shown.reply_to) == (HERE, asked.message_id)
     say(ann, "restart")
     assert receive(lead, "opinion_response").content == "restart"
-    assert not bob.peek()
+    assert not bob.queries.peek()
 
 
 @pytest.mark.usefixtures("user_comm")
@@ -168,7 +168,7 @@ def test_of_two_who_press_at_once_one_decides_and_the_other_hears_who(
     sentence = f"{winner} has decided #{question.id}: {answer.content}"
     told = {(message.message_type, message.content) for message in (receive_next(gateway), receive_next(gateway))}
     assert told == {("opinion_response", sentence), ("error", sentence)}
-    assert not lead.peek()
+    assert not lead.queries.peek()
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_an_agent_is_told_of_deciders_whom_the_team_does_not_hear(
     lead.execute(paired)
     ask(lead, deciders=["ann", "discord:7"])
     receive(ann, "opinion_request")
-    assert not lead.peek()
+    assert not lead.queries.peek()
 
     configure("[gateway]\nusers = [8]\ndeciders = [8]\n")
     ask(lead, deciders=["discord:8", "discord:7"])
@@ -241,7 +241,7 @@ def test_an_agent_that_asks_badly_is_told_in_a_sentence(ann: MessageHub, join: J
         "There must be 2 to 5 options, or none for an answer in words.",
         question.message_id,
     )
-    assert not ann.peek()
+    assert not ann.queries.peek()
 
 
 @pytest.mark.usefixtures("user_comm")
@@ -347,7 +347,7 @@ def test_what_was_shown_expires_and_what_was_not_was_undeliverable(ann: MessageH
         "undeliverable",
     )
     # What can no longer be decided is not shown to who comes then.
-    assert not ann.peek()
+    assert not ann.queries.peek()
 
 
 def test_user_comm_settles_what_ended_while_it_was_down(
@@ -357,8 +357,8 @@ def test_user_comm_settles_what_ended_while_it_was_down(
     user_comm.kill()
     with_default = ask(lead, expires_in=0.01, default="wait", default_denies=True)
     without = ask(lead, expires_in=0.01)
-    eventually(lambda: lead.apply_all_deadlines(), "their time is over, and the hub has noticed")
-    assert not lead.peek()
+    eventually(lambda: lead.maintenance.apply_all_deadlines(), "their time is over, and the hub has noticed")
+    assert not lead.queries.peek()
 
     user_comm.start()
 
@@ -371,7 +371,7 @@ def test_user_comm_settles_what_ended_while_it_was_down(
     assert (told.message_type, told.reply_to, told.metadata["state"]) == ("error", without.message_id, "undeliverable")
     say(ann, "Hello")
     assert receive_next(ann).content == "Hi there! 👋"
-    assert not lead.peek()
+    assert not lead.queries.peek()
 
 
 @pytest.mark.usefixtures("user_comm")
@@ -402,10 +402,10 @@ def test_people_are_reminded_where_it_was_seen(
     assert not receive(ann, "opinion_request").content.startswith("Still")
     assert receive(ann, "opinion_request").content.startswith("Still to be decided, asked just now. lead asks")
     assert receive(ann, "opinion_request").content.startswith("Still to be decided")
-    assert len(bob.peek()) == 1
+    assert len(bob.queries.peek()) == 1
     say(ann, "1")
     receive(lead, "opinion_response")
-    eventually(lambda: not bob.peek(), "nobody need see it any more")
+    eventually(lambda: not bob.queries.peek(), "nobody need see it any more")
     assert state(lead, question) == "decided"
     assert user_comm is not None
 
@@ -439,16 +439,18 @@ def test_killed_at_any_moment_user_comm_answers_each_once(
     for number, question in enumerate(questions):
         say(ann, f"/decide {question.id} {1 + number % 2}", f"console-ann:{number}")
     for kills in range(6):
-        eventually(lambda: len(lead.history("lead", limit=100)) > 12 + 2 * kills, "some are answered")  # noqa: B023
+        eventually(lambda: len(lead.queries.history("lead", limit=100)) > 12 + 2 * kills, "some are answered")  # noqa: B023
         user_comm.kill()
         user_comm.start()
     eventually(lambda: all(state(lead, question) == "decided" for question in questions), "all are decided")
-    answers = [message for message in lead.history("lead", limit=100) if message.recipient == "lead"]
+    answers = [message for message in lead.queries.history("lead", limit=100) if message.recipient == "lead"]
     assert len(answers) == len(questions)
     chosen = {answer.reply_to: answer.content for answer in answers}
     assert [chosen[question.message_id] for question in questions] == ["restart", "wait"] * 6
     say(ann, "Hello")
-    eventually(lambda: any(message.content == "Hi there! 👋" for message in ann.history()), "user_comm is there")
+    eventually(
+        lambda: any(message.content == "Hi there! 👋" for message in ann.queries.history()), "user_comm is there"
+    )
 
 
 @pytest.mark.usefixtures("user_comm")

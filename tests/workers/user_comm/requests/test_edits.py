@@ -67,9 +67,11 @@ def test_an_edit_reaches_the_agent_and_its_answer_comes_back(hubs: tuple[Message
 def test_who_has_not_read_a_question_gets_only_its_last_words(hubs: tuple[MessageHub, MessageHub]) -> None:
     gateway, lead = hubs
     ask(gateway, "@lead stop the wrnog one")
-    eventually(lambda: lead.peek(), "it is passed on")
+    eventually(lambda: lead.queries.peek(), "it is passed on")
     say(gateway, "edited: @lead stop the right one", "edited")
-    eventually(lambda: [message.content for message in lead.peek()] == ["stop the right one"], "the new words alone")
+    eventually(
+        lambda: [message.content for message in lead.queries.peek()] == ["stop the right one"], "the new words alone"
+    )
     lead.reply(claim_next(lead), "Stopped.")
     assert not lead.claim()
 
@@ -93,7 +95,7 @@ def test_a_deletion_withdraws_what_was_passed_on(hubs: tuple[MessageHub, Message
 
     told = claim_next(lead).message
     assert (told.message_type, told.reply_to) == ("deleted", first.message.message_id)
-    assert gateway.trace(first.message.message_id)[0].state == "cancelled"
+    assert gateway.queries.trace(first.message.message_id)[0].state == "cancelled"
 
 
 def test_what_the_gateway_adds_is_passed_on_and_hides_no_command(hubs: tuple[MessageHub, MessageHub]) -> None:

@@ -30,7 +30,7 @@ def test_each_step_is_told_and_then_the_answer(ann: MessageHub, join: Join) -> N
     question = ask(ann, "@lead how is the load?")
     assert news(ann) == "lead is online; your message waits for it."
 
-    lead.take_wake_step(WakeStep.ANNOUNCED)
+    lead.wake_ladder.take_wake_step(WakeStep.ANNOUNCED)
     assert news(ann) == "lead is online and knows that your message waits."
 
     delivery = claim_next(lead)
@@ -113,7 +113,7 @@ def test_who_takes_a_conversation_over_is_given_what_was_said(ann: MessageHub, j
     assert claim_next(gcp).message.content == (
         "how is it?\n(said here before:)\n> console-ann: /ask lead how is the load?\n> lead: ask gcp"
     )
-    (taken_over,) = gcp.history("gcp")
+    (taken_over,) = gcp.queries.history("gcp")
     assert taken_over.metadata["quotes"] == ["console-ann"], "so it can be forgotten"
 
 
@@ -155,7 +155,7 @@ def test_what_a_worker_was_asked_and_answered_for_a_command_is_no_history(ann: M
 @pytest.mark.usefixtures("user_comm")
 def test_a_person_and_the_way_they_came_by_stand_with_what_they_wrote(ann: MessageHub, join: Join) -> None:
     lead, gateway = join("lead"), join("gateway-later")
-    gateway.retire("gateway-later")
+    gateway.maintenance.retire("gateway-later")
     ask(ann, "@lead hello")
     metadata = claim_next(lead).message.metadata
     assert (metadata["author_name"], metadata["person"], metadata.get("origin")) == ("console-ann", "console-ann", None)
@@ -166,14 +166,14 @@ def test_stop_takes_a_question_back_and_tells_the_agent_that_has_read_it(ann: Me
     lead, gcp = join("lead"), join("gcp")
     ask(ann, "@lead @gcp how is the load?")
     first = claim_next(lead)
-    eventually(lambda: gcp.peek(), "the other has it too")
+    eventually(lambda: gcp.queries.peek(), "the other has it too")
 
     ask(ann, "/stop")
 
     assert receive(ann).content == "Withdrawn from lead, gcp."
     told = claim_next(lead).message
     assert (told.message_type, told.reply_to) == ("deleted", first.message.message_id)
-    assert not gcp.peek()
+    assert not gcp.queries.peek()
     lead.answer(first.message, "too late")
     ask(ann, "/stop")
     assert receive(ann).content == "There is nothing of yours to stop here."
@@ -214,14 +214,14 @@ def test_a_reminder_quotes_the_question_alone_and_is_not_read_after_the_answer(
     delivery = claim_next(lead)
     assert "said here before" in delivery.message.content
     lead.acknowledge(delivery)
-    eventually(lambda: lead.peek(), "it is reminded")
-    (reminder,) = lead.peek()
+    eventually(lambda: lead.queries.peek(), "it is reminded")
+    (reminder,) = lead.queries.peek()
     assert reminder.content.endswith(f'to #{delivery.message.id}: "how is the load?"')
 
     lead.answer(delivery.message, "calm")
 
     assert receive(ann).content == "lead: calm"
-    eventually(lambda: not lead.peek(), "nothing more is to be read")
+    eventually(lambda: not lead.queries.peek(), "nothing more is to be read")
     assert user_comm is not None
 
 
@@ -257,7 +257,7 @@ def test_another_is_asked_instead_of_an_agent_that_is_not_there(
     assert news(ann) == "lead is offline, never here yet; I ask gcp instead."
     gcp.reply(claim_next(gcp), "calm")
     assert receive(ann).content == "gcp: calm"
-    assert not gcp.peek()
+    assert not gcp.queries.peek()
     assert user_comm is not None
 
 
@@ -267,13 +267,13 @@ def test_what_an_agent_leaves_unread_goes_to_its_stand_in(
     configure('fallback_agents = { lead = "gcp" }\n')
     lead, gcp = join("lead"), join("gcp")
     ask(ann, "@lead how is the load?")
-    eventually(lambda: lead.peek(), "it has come")
-    lead.mark_offline("lead")
+    eventually(lambda: lead.queries.peek(), "it has come")
+    lead.maintenance.mark_offline("lead")
 
     delivery = claim_next(gcp)
 
     assert delivery.message.content == "how is the load?"
-    assert not lead.peek()
+    assert not lead.queries.peek()
     eventually(lambda: "; I ask gcp instead." in news(ann), "the person is told")
     gcp.reply(delivery, "calm")
     assert receive(ann).content == "gcp: calm"

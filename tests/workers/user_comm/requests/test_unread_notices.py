@@ -43,13 +43,13 @@ def test_a_person_is_told_once_that_nobody_has_read_what_they_asked(asleep: Team
 
 def test_who_knows_already_that_an_agent_is_away_is_not_told_again(asleep: TeamsupCommand) -> None:
     with MessageHub(asleep.team, agent="console-ann") as ann:
-        ann.mark_offline("gcp-monitor")
+        ann.maintenance.mark_offline("gcp-monitor")
         ann.register("console")
         ann.send("user_comm", "@gcp-monitor how is the load?")
         assert "gcp-monitor is offline since" in receive_next(ann).content
-        assert ann.trace("#2")[0].offered_at is None
+        assert ann.queries.trace("#2")[0].offered_at is None
         with MessageHub(asleep.team, agent="user_comm") as user_comm:
-            assert user_comm.overdue_unread(0) == []
+            assert user_comm.wake_ladder.overdue_unread(0) == []
 
 
 @pytest.mark.slow

@@ -144,7 +144,7 @@ class DiscordGateway(Worker):
 
     def _find_message(self, message_id: str) -> Message | None:
         try:
-            return self.hub.message(message_id)
+            return self.hub.queries.message(message_id)
         except UnknownMessage:
             return None
 

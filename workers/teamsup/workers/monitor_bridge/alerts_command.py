@@ -165,7 +165,7 @@ def _request_answer(team: Team, words: Sequence[str]) -> str | None:
                         raise AcknowledgementRejected(delivery.message.content)
                     return delivery.message.content
         finally:
-            hub.retire(name)
+            hub.maintenance.retire(name)
     return None
 
 

@@ -85,7 +85,7 @@ class CommandHandler:
         if found.conversation_id != message.conversation_id or not found.conversation_id:
             raise UnknownMessage(f"There is no message {shorten(wanted, 60)} in this conversation.")
         relays = self._relays.relays_of(found.message_id, found.conversation_id) or [found]
-        states = [state for relay in relays for state in self._hub.trace(relay.message_id)]
+        states = [state for relay in relays for state in self._hub.queries.trace(relay.message_id)]
         return "\n".join(
             [
                 f"#{found.id} {shorten(split_context(found)[0], 60)}",
@@ -96,7 +96,7 @@ class CommandHandler:
     def _find_message(self, wanted: str) -> Message:
         """Treat an unknown message like one of another conversation."""
         try:
-            return self._hub.message(wanted)
+            return self._hub.queries.message(wanted)
         except UnknownMessage:
             return Message(0, "", "", None, "")
 

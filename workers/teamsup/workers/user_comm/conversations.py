@@ -73,7 +73,7 @@ class Conversations:
             "limit": limit,
         }
         rows = self._hub.query(_MESSAGES, values)
-        return [self._hub.message(row["message_id"]) for row in reversed(rows)]
+        return [self._hub.queries.message(row["message_id"]) for row in reversed(rows)]
 
     def history_before(self, question: Message, limit: int) -> ConversationHistory:
         """Return what was written before, for an agent that has not read it."""

@@ -34,10 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     person = str(arguments.person)
     with MessageHub(find_team(arguments.team)) as hub:
-        count = hub.count_messages_of(person)
+        count = hub.maintenance.count_messages_of(person)
         if not arguments.yes:
             _confirm(person, count)
-        gone = hub.forget(person, installed_tables())
+        gone = hub.maintenance.forget(person, installed_tables())
         remove_orphaned_files(hub, at_least_seconds=60.0)
     if arguments.json:
         print(json.dumps({"person": person, "messages": gone}))

@@ -116,7 +116,7 @@ class HubWriter:
             " AND sender = ? ORDER BY id",
             (first, f"{first}:", f"{first};", self._hub.agent),
         )
-        return [self._hub.message(row["message_id"]) for row in rows]
+        return [self._hub.queries.message(row["message_id"]) for row in rows]
 
 
 def _is_known_version(edited: int | None, versions: Sequence[Message]) -> bool:

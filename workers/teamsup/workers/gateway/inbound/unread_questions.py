@@ -29,14 +29,14 @@ class UnreadQuestions:
         """Tell whom it concerns by now. Blocks, and raises StoreError."""
         before = format_time(time.time() - self._unread_seconds)
         values = {"recipient": USER_COMM, "me": self._hub.agent, "before": before, "most": _MAX_QUESTIONS}
-        unread = [self._hub.message(row["message_id"]) for row in self._hub.query(_UNREAD, values)]
+        unread = [self._hub.queries.message(row["message_id"]) for row in self._hub.query(_UNREAD, values)]
         reader = self._hub.find_agent(USER_COMM)
         if not unread or reader is None:
             return
         state = describe_presence(reader, datetime.now(UTC))
         sentence = f"{USER_COMM} has not read this yet: it is {state}. Your message is kept."
         with self._hub.transaction():
-            self._hub.mark_sender_notified(*((question, USER_COMM) for question in unread))
+            self._hub.wake_ladder.mark_sender_notified(*((question, USER_COMM) for question in unread))
             for question in {question.conversation_id: question for question in unread}.values():
                 self._hub.send(
                     self._hub.agent,

@@ -84,4 +84,4 @@ class ButtonUpdater:
         return Sent()
 
     def _is_being_sent(self, showing: Message) -> bool:
-        return any(state.state in ("ready", "leased") for state in self._hub.trace(showing.message_id))
+        return any(state.state in ("ready", "leased") for state in self._hub.queries.trace(showing.message_id))

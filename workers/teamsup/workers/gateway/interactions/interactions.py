@@ -139,7 +139,7 @@ class InteractionHandler:
 
     def _find_message(self, number: int) -> Message | None:
         rows = self._hub.query("SELECT recipient FROM messages WHERE id = ?", (number,))
-        return self._hub.message(f"#{number}") if rows and rows[0]["recipient"] == self._hub.agent else None
+        return self._hub.queries.message(f"#{number}") if rows and rows[0]["recipient"] == self._hub.agent else None
 
     async def _forward(
         self, interaction: discord.Interaction, text: str, message_type: str, reply_to: str | None = None

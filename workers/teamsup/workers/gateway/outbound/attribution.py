@@ -54,7 +54,7 @@ def attribute(hub: MessageHub, message: Message) -> AttributedText:
 def _speaker_of(hub: MessageHub, source: object) -> str:
     """Whose words user_comm brings; empty: its own, or a worker's."""
     try:
-        sender = hub.message(source).sender if isinstance(source, str) else USER_COMM
+        sender = hub.queries.message(source).sender if isinstance(source, str) else USER_COMM
     except UnknownMessage:
         return ""
     return "" if sender == USER_COMM or _speaks_for_team(hub, sender) else to_single_line(sender, _MAX_NAME)

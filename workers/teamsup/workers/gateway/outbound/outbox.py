@@ -120,7 +120,7 @@ class Outbox:
             return channel
         if place.get_thread(asked) is not None:
             return asked
-        question = await asyncio.to_thread(self._hub.message, message.reply_to or "")
+        question = await asyncio.to_thread(self._hub.queries.message, message.reply_to or "")
         name = " ".join(question.content.split())[:80]
         try:
             async with asyncio.timeout(SEND_SECONDS):

@@ -175,7 +175,9 @@ class Escalator:
         if conversation.agent is None:
             return "gone"
         message = self._groups.last_message_to(conversation.group_id, conversation.agent)
-        return "gone" if message is None else outcome_for(self._hub.trace(message.message_id), conversation.agent)
+        return (
+            "gone" if message is None else outcome_for(self._hub.queries.trace(message.message_id), conversation.agent)
+        )
 
     def _notify_agent(
         self, conversation: IncidentGroup, name: str, agents: Mapping[str, Agent], now: float, *, is_again: bool

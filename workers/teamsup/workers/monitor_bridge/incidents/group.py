@@ -173,7 +173,7 @@ class IncidentGroups:
             (group_id, agent),
         )
         try:
-            return self._hub.message(f"#{rows[0]['message']}") if rows[0]["message"] is not None else None
+            return self._hub.queries.message(f"#{rows[0]['message']}") if rows[0]["message"] is not None else None
         except UnknownMessage:
             return None
 

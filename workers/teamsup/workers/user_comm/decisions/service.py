@@ -231,7 +231,7 @@ class DecisionService:
             answer = decision.spec.default
         now = time.time()
         ended = self._table.close(decision.number, state, answer, person, name, now)
-        asks = self._hub.message(decision.message_id)
+        asks = self._hub.queries.message(decision.message_id)
         if asks.reply_to is not None:
             self._relays.restart_waiting(asks.reply_to, now)
         if state != "withdrawn":
@@ -244,7 +244,7 @@ class DecisionService:
 
     def _notify_asker(self, decision: Decision, text: str, kind: str, more: Mapping[str, Any]) -> None:
         # Not in its conversation: an agent that still works on the question before could not read it.
-        asks = self._hub.message(decision.message_id)
+        asks = self._hub.queries.message(decision.message_id)
         question = replace(asks, conversation_id=None)
         about = {**to_metadata(decision), **more}
         if not decision.is_public and (asked := self._relays.person_question_of(asks)) is not None:
@@ -327,7 +327,9 @@ class DecisionService:
         """Show it again where it has been seen; where it waits to be seen, it waits."""
         reminded = set()
         for showing, place in self._table.showings(decision.number):
-            if place not in reminded and all(state.state == "done" for state in self._hub.trace(showing.message_id)):
+            if place not in reminded and all(
+                state.state == "done" for state in self._hub.queries.trace(showing.message_id)
+            ):
                 self._show(decision, place, showing.conversation_id, showing.reply_to, again=True)
             reminded.add(place)
         self._table.set_reminded(decision.number, now)

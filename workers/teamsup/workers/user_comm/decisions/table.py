@@ -101,7 +101,7 @@ class DecisionTable:
     def showings(self, number: int) -> list[tuple[Message, str]]:
         """The messages that show it, the last first, and where."""
         sql = "SELECT message, place FROM decision_messages WHERE question = ? ORDER BY message DESC"
-        return [(self._hub.message(f"#{row[0]}"), row[1]) for row in self._hub.query(sql, (number,))]
+        return [(self._hub.queries.message(f"#{row[0]}"), row[1]) for row in self._hub.query(sql, (number,))]
 
     def recipients_of(self, number: int) -> set[str]:
         """Where it is shown."""

@@ -161,7 +161,7 @@ class FollowUp:
         followed = [each for each in followed if self._relays.is_open(each.relay.number)]
         if not followed:
             return
-        question = self._hub.message(f"#{found[0].question}")
+        question = self._hub.queries.message(f"#{found[0].question}")
         for each in followed:
             if each.action.give_up:
                 self._relays.delete(each.relay.number)
@@ -169,7 +169,7 @@ class FollowUp:
                 self._hub.answer(question, each.action.sentence, message_type="error", metadata=more)
                 continue
             if each.action.remind:
-                self._relays.send_reminder(self._hub.message(f"#{each.relay.number}"), question)
+                self._relays.send_reminder(self._hub.queries.message(f"#{each.relay.number}"), question)
             self._relays.set_last_progress(each.relay.number, each.action.sentence)
         self._send_progress(question, [each for each in followed if not each.action.give_up])
 

@@ -57,7 +57,7 @@ class Forwarder:
             history = self._conversations.history_before(question, limit) if is_new else NO_HISTORY
             relay = self._relays.send(asked, ask.text, question, context=context, history=history)
             if absent:
-                self._hub.mark_sender_notified((relay, asked.name))
+                self._hub.wake_ladder.mark_sender_notified((relay, asked.name))
                 self._relays.set_last_progress(relay.id, "\n".join(absent))
         if ask.sticky:
             self._conversations.assign(question, [agent.name for agent in ask.agents if agent.kind == "agent"])
@@ -113,7 +113,7 @@ class Forwarder:
     def reassign(self, number: int, now: datetime) -> bool:
         """Give that message, which an absent agent has not read, to its stand-in, in a transaction of its own. Return
         False when no stand-in is there."""
-        relay = self._hub.message(f"#{number}")
+        relay = self._hub.queries.message(f"#{number}")
         agent, question = self._hub.find_agent(relay.recipient or ""), self._relays.question_of(relay)
         if agent is None or question is None:
             return False
@@ -176,7 +176,7 @@ class Forwarder:
 
     def _intended_agent(self, notice: Message) -> str | None:
         """Whom the message was for of which the hub says that it came to nothing."""
-        return self._hub.message(notice.reply_to).recipient if notice.reply_to else None
+        return self._hub.queries.message(notice.reply_to).recipient if notice.reply_to else None
 
     def _question_hint(self, question: Message) -> str:
         """What an answer answers, where that is not plain: it comes late, or something else was asked since. On Discord

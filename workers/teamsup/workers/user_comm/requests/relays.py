@@ -167,7 +167,7 @@ class Relays:
         """Return the last open question of a person in a conversation."""
         sql = "SELECT question FROM relays WHERE person = ? AND conversation IS ? ORDER BY message DESC LIMIT 1"
         rows = self._hub.query(sql, (person, conversation))
-        return self._hub.message(f"#{rows[0]['question']}") if rows else None
+        return self._hub.queries.message(f"#{rows[0]['question']}") if rows else None
 
     def restart_waiting(self, relay: str, now: float) -> None:
         """From now on the person waits for the agent again, and no more the agent for people."""
@@ -221,12 +221,12 @@ class Relays:
             " ORDER BY id",
             (conversation, self._hub.agent, first, f"{first}:*"),
         )
-        return [self._hub.message(row["message_id"]) for row in rows]
+        return [self._hub.queries.message(row["message_id"]) for row in rows]
 
     def find_message(self, message_id: object) -> Message | None:
         """Return the message with this id, if it is one and the team has it."""
         with contextlib.suppress(UnknownMessage):
-            return self._hub.message(message_id) if isinstance(message_id, str) else None
+            return self._hub.queries.message(message_id) if isinstance(message_id, str) else None
         return None
 
     def question_of(self, relay: Message | None) -> Message | None:
@@ -242,7 +242,7 @@ class Relays:
         question = self.question_of(self.find_message(message.reply_to))
         if question is None and message.conversation_id is not None:
             rows = self._hub.query(_LAST_QUESTION, (message.conversation_id, self._hub.agent))
-            question = self._hub.message(rows[0]["message_id"]) if rows else None
+            question = self._hub.queries.message(rows[0]["message_id"]) if rows else None
         if question is None or question.sender == GATEWAY:
             return question
         sender = self._hub.find_agent(question.sender)
@@ -261,13 +261,13 @@ class Relays:
         return {MORE_ANSWERS: count} if count else {}
 
     def is_read(self, relay: Message) -> bool:
-        return any(state.read_at is not None for state in self._hub.trace(relay.message_id))
+        return any(state.read_at is not None for state in self._hub.queries.trace(relay.message_id))
 
     def close(self, question: Message, agent: str | None = None) -> None:
         """Nothing more is expected of that agent, or of anybody, for this question in all its versions."""
         where, values = "WHERE question = ? AND (? IS NULL OR agent = ?)", (self.original_of(question).id, agent, agent)
         for row in self._hub.query(f"SELECT message FROM relays {where}", values):  # noqa: S608
-            self.cancel_reminders(self._hub.message(f"#{row['message']}"))
+            self.cancel_reminders(self._hub.queries.message(f"#{row['message']}"))
         self._hub.execute(f"DELETE FROM relays {where}", values)  # noqa: S608
 
     def withdraw(self, question: str, conversation: str | None, why: str) -> Withdrawal:
@@ -285,14 +285,14 @@ class Relays:
         with self._hub.transaction():
             where = "FROM relays WHERE person = ? AND conversation IS ?"
             rows = self._hub.query(f"SELECT message {where}", (person, conversation))
-            withdrawn = self._withdraw_each([self._hub.message(f"#{row['message']}") for row in rows], "stop")
+            withdrawn = self._withdraw_each([self._hub.queries.message(f"#{row['message']}") for row in rows], "stop")
             self._hub.execute(f"DELETE {where}", (person, conversation))
         return withdrawn
 
     def is_withdrawn(self, message_id: str) -> bool:
         """Whether an answer to that message of ours is one to nothing any more: we have taken it back, or it says so.
         Whoever had ended it may still answer, also to a reminder of it."""
-        states = self._hub.trace(message_id)
+        states = self._hub.queries.trace(message_id)
         if states and all(state.state == "cancelled" for state in states):
             return True
         return bool(self._hub.query(_IS_WITHDRAWN, {"message": message_id, "me": self._hub.agent}))
@@ -310,7 +310,7 @@ class Relays:
     def original_of(self, question: Message) -> Message:
         """The first version of it."""
         try:
-            return self._hub.message(original_id(question.message_id))
+            return self._hub.queries.message(original_id(question.message_id))
         except UnknownMessage:
             return question
 

@@ -1,0 +1,63 @@
+"""Whether an agent is here: its heartbeats, and how its reading shows that it listens."""
+
+import math
+import sqlite3
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from .errors import StoreError
+from .models import NOT_CONFIGURED, OFFLINE, AgentKind
+from .session import HubSession
+from .tables import agents
+from .timestamps import format_time
+from .wakeup.doorbell import PRESENCE_TOPIC
+
+
+class Presence:
+    """What the team is told of the agent of one session."""
+
+    def __init__(self, session: HubSession) -> None:
+        self._session = session
+        self.kind: AgentKind | None = None
+        self.last_heartbeat_at: str | None = None
+        """When we last said that we are here."""
+        self._valid_until = self._listening_valid_until = -math.inf
+
+    def record_heartbeat(self, kind: AgentKind | None, status: str, metadata: Mapping[str, Any] | None) -> None:
+        """Say that we are here, and if we register, as which kind."""
+        self.kind = kind or self.kind
+        with self._session.write(durable=False) as db:
+            now = self._session.clock()
+            agents.record_heartbeat(db, self._session.agent, kind, self.kind, status, metadata, now)
+            self.last_heartbeat_at = None if status in (OFFLINE, NOT_CONFIGURED) else format_time(now)
+            if kind is not None or status not in agents.PRESENT_STATUSES:
+                self._session.ring_after_commit(PRESENCE_TOPIC)
+
+    def is_due(self, *, listening: bool) -> bool:
+        """Whether it is time to say again that somebody reads here."""
+        return time.monotonic() >= (self._listening_valid_until if listening else self._valid_until)
+
+    def refresh(self, *, listening: bool) -> None:
+        """Say so, unless it was said lately, here or elsewhere."""
+        if not self.is_due(listening=listening):
+            return
+        self._valid_until = time.monotonic() + agents.HEARTBEAT_SECONDS
+        self._listening_valid_until = self._valid_until if listening else self._listening_valid_until
+        session, now = self._session, self._session.clock()
+        lately = {"now": format_time(now), "lately": format_time(now - agents.HEARTBEAT_SECONDS)}
+        # Only presence: whoever reads goes on without it.
+        with suppress(StoreError):
+            if session.store.read_on_writer(
+                agents.SELECT_FRESH_PRESENCE, {"name": session.agent, "listening": listening, **lately}
+            ):
+                return
+            with session.write(durable=False) as db:
+                agents.refresh_presence(db, session.agent, self.kind, now, listening=listening)
+            self.last_heartbeat_at = format_time(now) if listening else self.last_heartbeat_at
+
+    def end(self, db: sqlite3.Connection) -> None:
+        """Say goodbye, unless another process has spoken for this agent since."""
+        if self.last_heartbeat_at is not None:
+            agents.mark_offline_since(db, self._session.agent, self.last_heartbeat_at)

@@ -1,0 +1,119 @@
+"""One agent's mailbox: what it may claim now, when there will be more, and the wait for that."""
+
+import functools
+import math
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import closing, suppress
+
+from ..errors import StoreUnavailable
+from ..models import Delivery, WakeStep
+from ..presence import Presence
+from ..session import HubSession
+from ..tables import deliveries
+from ..timestamps import format_time, parse_time
+from ..validation import check_timeout, check_type
+from .waiter import BusyTolerance, CancellableClaim, Waiter
+
+
+class AgentMailbox:
+    """What waits for the agent of one session. ``reader_id`` begins the tokens of its leases."""
+
+    def __init__(self, session: HubSession, presence: Presence, reader_id: str) -> None:
+        self._session = session
+        self._presence = presence
+        self._reader_id = reader_id
+
+    def claim(self, limit: int, lease: float, *, read: bool) -> list[Delivery]:
+        if not self._session.store.is_in_transaction() and self.find_next_due() > self._session.clock():
+            return []
+        return self._claim_due(limit, lease, read=read)
+
+    def release(self, delivery: Delivery, error: str | None = None, delay: float | None = None) -> None:
+        with self._session.write_leased(delivery) as db:
+            notified = deliveries.release(db, delivery, error, delay, self._session.clock())
+            self._session.ring_after_commit(self._session.agent, *notified)
+
+    def wait(self, timeout: float, step: WakeStep | None) -> bool:
+        check_timeout(timeout)
+        if step is not None:
+            check_type("step", step, WakeStep)
+        if self.find_next_due(step) == -math.inf:
+            return True
+        with closing(self._session.make_doorbell()) as bell:
+            return self._make_waiter(timeout, step).wait(bell)
+
+    async def wait_async(self, timeout: float) -> bool:  # noqa: ASYNC109 - the same verb as wait()
+        check_timeout(timeout)
+        if self.find_next_due() == -math.inf:
+            return True
+        with closing(self._session.make_doorbell()) as bell:
+            return await self._make_waiter(timeout).wait_async(bell)
+
+    def listen(self, timeout: float, lease: float) -> Iterator[Delivery]:
+        check_timeout(timeout)
+        with closing(self._session.make_doorbell()) as bell:
+            hold_up = BusyTolerance(timeout)
+            while True:
+                taken: list[Delivery] = []
+                with hold_up.tolerate():
+                    if not self._make_waiter(timeout).wait(bell):
+                        return
+                    # The next wait raises it when that lasts.
+                    with suppress(StoreUnavailable):
+                        taken = self._claim_due(1, lease)
+                yield from taken
+
+    async def listen_async(self, timeout: float, lease: float) -> AsyncGenerator[Delivery, None]:  # noqa: ASYNC109
+        check_timeout(timeout)
+        with closing(self._session.make_doorbell()) as bell:
+            hold_up = BusyTolerance(timeout)
+            while True:
+                taken: list[Delivery] = []
+                with hold_up.tolerate():
+                    if not await self._make_waiter(timeout).wait_async(bell):
+                        return
+                    with suppress(StoreUnavailable):
+                        claim = functools.partial(self._claim_due, 1, lease)
+                        taken = await CancellableClaim(claim, self.release).result()
+                for delivery in taken:
+                    yield delivery
+
+    def find_next_due(self, step: WakeStep | None = None) -> float:
+        """When something happens here, in Unix seconds: -inf when something can be claimed now."""
+        session = self._session
+        me = {"me": session.agent, "now": format_time(session.clock()), "steps": step and step.ended_by}
+        if session.store.read_on_writer(deliveries.SELECT_ANY_CLAIMABLE, me):
+            return -math.inf
+        if session.clock_went_back():
+            return 0.0
+        (text,) = session.store.read_on_writer(deliveries.SELECT_NEXT_DUE, me)[0]
+        due = parse_time(text)
+        return math.inf if text is None else due.timestamp() if due is not None else 0.0
+
+    def _claim_due(self, limit: int, lease: float, *, read: bool = True) -> list[Delivery]:
+        """What claim() does once it has seen that there is something."""
+        session = self._session
+        with session.write(durable=False) as db:
+            self._presence.refresh(listening=False)
+            now = session.clock()
+            if deliveries.has_deadlines(db, session.agent, now):
+                session.ring_after_commit(*deliveries.apply_deadlines(db, session.agent, now))
+            return deliveries.claim(db, session.agent, self._reader_id, limit, lease, now, read=read)
+
+    def _apply_deadlines(self) -> None:
+        session = self._session
+        with session.write(durable=False) as db:
+            session.ring_after_commit(*deliveries.apply_deadlines(db, session.agent, session.clock()))
+
+    def _make_waiter(self, timeout: float, step: WakeStep | None = None) -> Waiter:
+        return Waiter(
+            find_next_due=functools.partial(self.find_next_due, step),
+            apply_deadlines=self._apply_deadlines,
+            data_version=self._session.store.data_version,
+            clock=self._session.clock,
+            start_watcher=self._session.start_watcher,
+            # Who waits for a step of the wake ladder watches a mailbox for somebody else.
+            is_presence_due=lambda: step is None and self._presence.is_due(listening=True),
+            refresh_presence=functools.partial(self._presence.refresh, listening=True),
+            timeout=timeout,
+        )
