@@ -25,6 +25,7 @@ from teamsup.hub import (
     StaleLease,
     StoreError,
     TeamsupError,
+    UnknownRecipient,
 )
 from teamsup.hub.engines.component_tables import ComponentTables
 from teamsup.hub.errors import ComponentTooNew
@@ -270,6 +271,19 @@ class Worker(ABC):
     def _presence(self) -> dict[str, Any]:
         reason = {"reason": " ".join(self._degraded_causes.values())} if self._degraded_causes else {}
         return {"pid": os.getpid(), **self.presence_details(), **reason}
+
+
+async def retry_in_thread(log: logging.Logger, action: Callable[..., T], *arguments: object) -> T:
+    """Call the hub again and again until it takes what it is told, and return what it returns.
+
+    Raises CallerError where trying again changes nothing.
+    """
+    while True:
+        try:
+            return await asyncio.to_thread(action, *arguments)
+        except (StoreError, UnknownRecipient) as error:  # before user_comm has ever run, nobody is known
+            log.error("%s Trying again.", error)
+        await asyncio.sleep(_PAUSE_SECONDS)
 
 
 def main(kind: type[Worker], tables: ComponentTables | None = None) -> None:

@@ -1,7 +1,7 @@
 """How much of one person is taken in a minute."""
 
 from fake_discord import ANN, BOB
-from teamsup.workers.gateway.access.rate_limit import RateLimiter
+from teamsup.workers.gateway.access.policy import RateLimiter
 
 
 def test_a_rate_counts_by_the_time_of_writing() -> None:

@@ -63,9 +63,9 @@ def test_refusals_of_one_row_are_counted_from_the_first() -> None:
         now[0] = at
         found.append(refusing.record_rejection(1, "no"))
     assert found == [0, 10, 310, 0, 9]
-    assert (refusing.last_reason(1), refusing.last_reason(2)) == ("no", "")
-    refusing.clear(1)
-    assert (refusing.seconds_rejecting(1), refusing.last_reason(1)) == (0, "")
+    assert (refusing[1].reason, refusing.get(2)) == ("no", None)
+    del refusing[1]
+    assert refusing.seconds_rejecting(1) == 0
 
 
 def test_a_time_out_of_the_bot_holds_up_its_answers_and_loses_none(team: Team, join: Join) -> None:

@@ -12,12 +12,12 @@ import discord
 from teamsup.config.sections import GatewaySection
 from teamsup.hub import MessageHub
 
+from ...worker import retry_in_thread
 from ..connection.calls import DiscordCalls
 from ..ids import created_at
 from ..message import Author, InboundMessage
 from .pairing import paired_user_ids, parse_code
-from .policy import is_allowed
-from .rate_limit import RateLimiter
+from .policy import RateLimiter, is_allowed
 from .unknown_users import ALREADY_PAIRED, UnknownUsers
 
 _MAX_KNOWN_USERS = 1000
@@ -63,7 +63,7 @@ class Admission:
             return True
         if author.is_bot:
             return False
-        if is_allowed(section, await self._calls.call_hub(paired_user_ids, self._hub), author):
+        if is_allowed(section, await retry_in_thread(self._log, paired_user_ids, self._hub), author):
             return True
         # What discord.py does not know is only asked for where it matters.
         if section.channels and author.guild is not None and author.parent is None:
@@ -113,7 +113,9 @@ class Admission:
             self._log.info("not allowed: user %d in channel %d", heard.author.user, heard.author.channel)
             self._logged_users.append(heard.author.user)
         is_new = time.time() - created_at(heard.snowflake) < _RECENT_SECONDS
-        sentence = await self._calls.call_hub(functools.partial(self._unknown_users.reply_to, is_new=is_new), heard)
+        sentence = await retry_in_thread(
+            self._log, functools.partial(self._unknown_users.reply_to, is_new=is_new), heard
+        )
         if sentence is not None:
             self.reply(heard, sentence)
 

@@ -1,10 +1,13 @@
-"""Who on Discord may write to the team, and who may decide. Pure."""
+"""Who on Discord may write to the team, and how much in a minute. Pure."""
 
+from collections import deque
 from collections.abc import Collection
 
 from teamsup.config.sections import GatewaySection
 
 from ..message import Author
+
+_WINDOW_SECONDS = 60.0
 
 
 def is_allowed(section: GatewaySection, paired: Collection[int], author: Author) -> bool:
@@ -25,3 +28,35 @@ def could_allow(section: GatewaySection, paired: Collection[int], place: Author)
     """Whether anybody could be heard there, so that what was missed there is worth a look."""
     anywhere = section.users or section.bots or paired or (section.roles and place.guild is not None)
     return bool(anywhere) or is_allowed(section, paired, place)
+
+
+class RateLimiter:
+    """Limit the messages of one person in a minute; more wait for their turn.
+
+    By the times at which messages were written: what was written slowly is taken at once, however late it comes.
+    """
+
+    def __init__(self, per_minute: int) -> None:
+        self._per_minute = per_minute
+        self._taken_at: dict[int, deque[float]] = {}
+
+    def reserve(self, person: int, written: float, now: float) -> float:
+        """From when on this message of theirs may be taken, in Unix seconds. Each counts."""
+        turns = self._taken_by(person)
+        if turns and turns[0] > now + _WINDOW_SECONDS:
+            turns.clear()  # our clock was put back
+        written = min(written, now)  # Discord's clock may be ahead of ours
+        at = max(written, turns[0] + _WINDOW_SECONDS) if len(turns) == self._per_minute else written
+        turns.append(at)
+        return at
+
+    def try_acquire(self, person: int, now: float) -> bool:
+        """Whether one more of theirs is taken now, instead of later. What is refused does not count."""
+        turns = self._taken_by(person)
+        if len(turns) == self._per_minute and now - turns[0] < _WINDOW_SECONDS:
+            return False
+        turns.append(now)
+        return True
+
+    def _taken_by(self, person: int) -> deque[float]:
+        return self._taken_at.setdefault(person, deque(maxlen=self._per_minute))

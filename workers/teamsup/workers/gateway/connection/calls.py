@@ -1,4 +1,4 @@
-"""Asks Discord and the hub until they answer: either may be away for a while, and nothing is lost by waiting."""
+"""Asks Discord until it answers: it may be away for a while, and nothing is lost by waiting."""
 
 import asyncio
 import contextlib
@@ -8,13 +8,10 @@ from typing import TypeVar
 
 import discord
 
-from teamsup.hub import StoreError, UnknownRecipient
-
 from ...backoff import backoff
 from ..rest_errors import Defer, Reject, classify
 
 T = TypeVar("T")
-_HUB_RETRY_SECONDS = 1.0
 _MAX_RETRY_SECONDS = 60.0
 
 
@@ -32,12 +29,6 @@ class DiscordCalls:
         """None: there was no connection yet."""
         self.failure = ""
         """What Discord has not answered for a while; empty: it answers."""
-
-    @property
-    def bot_id(self) -> int:
-        """The bot's own number; 0: not known yet."""
-        user = None if self.client is None else self.client.user
-        return 0 if user is None else user.id
 
     def use_client(self, client: discord.Client) -> None:
         """From now on that one is asked, at once whatever waits for an answer."""
@@ -72,15 +63,6 @@ class DiscordCalls:
         with contextlib.suppress(*permanent_errors()):
             return await self.call_discord(question)
         return None
-
-    async def call_hub(self, action: Callable[..., T], *arguments: object) -> T:
-        """What the hub says to that, when it can. Raises CallerError where trying again changes nothing."""
-        while True:
-            try:
-                return await asyncio.to_thread(action, *arguments)
-            except (StoreError, UnknownRecipient) as error:  # before user_comm has ever run, nobody is known
-                self._log.error("%s Trying again.", error)
-            await asyncio.sleep(_HUB_RETRY_SECONDS)
 
 
 def permanent_errors() -> tuple[type[Exception], ...]:

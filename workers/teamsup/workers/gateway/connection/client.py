@@ -3,15 +3,16 @@
 import asyncio
 import contextlib
 import functools
+import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import discord
 from discord.gateway import DiscordWebSocket
+from discord.state import ConnectionState
 
 from .health import ConnectionHealth, ReconnectRequired
-from .tolerant_parsing import install_tolerant_parsers
 
 EventListener = Callable[..., Coroutine[Any, Any, None]]
 """What a client calls; discord.py knows it by its name."""
@@ -21,6 +22,25 @@ discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
 _GUILD_READY_SECONDS, _ALL_GUILDS_READY_SECONDS = 1.0, 0.01
 _CLOSE_STEP_SECONDS = 1.0  # for each step of it
 _MAX_RATE_LIMIT_SECONDS = 30.0  # whoever asks is told of a longer one, and can say so and come back
+
+
+_REQUIRED_EVENTS = ("READY", "RESUMED")
+_MESSAGE_EVENTS = ("MESSAGE_CREATE", "MESSAGE_UPDATE")
+_BASIC_FIELDS: tuple[str, ...] = (
+    "id",
+    "channel_id",
+    "guild_id",
+    "author",
+    "member",
+    "webhook_id",
+    "type",
+    "flags",
+    "content",
+)
+_BASIC_FIELDS += ("timestamp", "edited_timestamp", "mentions", "nonce")
+UNREADABLE_TYPE = 255
+"""The type of a message of which only the number can be read."""
+_log = logging.getLogger(__name__)
 
 
 class DiscordClient(discord.Client):
@@ -37,12 +57,13 @@ class DiscordClient(discord.Client):
             max_messages=None,  # nobody here asks discord.py what was said
         )
         self.health = ConnectionHealth(time.monotonic())
+        self._last_event = ("", time.monotonic())
         self._before_login = before_login
         self._notify_ready = on_ready
         self._probes: set[asyncio.Task[None]] = set()
         self._request: Callable[..., Coroutine[Any, Any, Any]] = self.http.request
         vars(self.http)["request"] = self._request_safely
-        install_tolerant_parsers(self._connection)
+        _install_tolerant_parsers(self._connection)
         parsers = self._connection.parsers
         for event in ("READY", "GUILD_CREATE"):
             parsers[event] = functools.partial(self._parse_and_check_guilds, parsers[event], event)
@@ -66,7 +87,9 @@ class DiscordClient(discord.Client):
 
     def dispatch(self, event: str, /, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - discord.py's own
         if event == "socket_event_type":
-            self.health.on_event(str(args[0]), time.monotonic())
+            self._last_event = (str(args[0]), time.monotonic())
+            if args[0] in ("READY", "RESUMED"):
+                self.health.on_event(*self._last_event)
         elif event == "disconnect":
             self.health.on_disconnect(time.monotonic())
             # discord.py would connect again at once. What is raised here ends its start().
@@ -81,8 +104,9 @@ class DiscordClient(discord.Client):
     async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:  # noqa: ARG002
         await self._before_login()
 
-    def record_heartbeats(self) -> None:
-        """Tell the line of the heartbeats; discord.py says of them only how long the last one took."""
+    def update_health(self) -> None:
+        """Record the last event and the heartbeats; discord.py says of them only how long the last one took."""
+        self.health.on_event(*self._last_event)
         beats = getattr(self.ws, "_keep_alive", None)
         if beats is not None and beats.interval is not None:
             age = time.perf_counter() - beats._last_ack
@@ -130,3 +154,53 @@ class DiscordClient(discord.Client):
             )
         while self.health.down_since is not None:
             await self.ws.poll_event()
+
+
+def _install_tolerant_parsers(state: ConnectionState[Any]) -> None:
+    """Of a message that cannot be read as a whole its words are; any other event is passed over, and ``on_unreadable``
+    called with its name and the channel that it names."""
+    for event, parse in state.parsers.items():
+        if event not in _REQUIRED_EVENTS:
+            state.parsers[event] = functools.partial(_parse_event, state, event, parse)
+    vars(state)["create_message"] = functools.partial(_create_message, state.create_message)
+
+
+def _parse_event(state: ConnectionState[Any], event: str, parse: Callable[[Any], None], data: Any) -> None:  # noqa: ANN401
+    try:
+        parse(data)
+    except Exception:
+        _log.exception("cannot read all of what Discord has told: %s", event)
+        if event in _MESSAGE_EVENTS:
+            try:
+                parse(_basic_fields(data))
+            except Exception:
+                _log.exception("cannot read a message at all")
+            else:
+                return
+        if event == "MESSAGE_CREATE":
+            parse(_id_fields(data))
+        else:
+            state.dispatch("unreadable", event, data.get("channel_id") if isinstance(data, dict) else None)
+
+
+def _create_message(create: Callable[..., discord.Message], *, channel: Any, data: Any) -> discord.Message:  # noqa: ANN401
+    try:
+        return create(channel=channel, data=data)
+    except Exception:
+        _log.exception("cannot read all of message %s", data.get("id"))
+    try:
+        return create(channel=channel, data=_basic_fields(data))
+    except Exception:
+        _log.exception("cannot read message %s at all", data.get("id"))
+    unknown = create(channel=channel, data=_id_fields(data))
+    unknown.author = discord.Object(0)  # type: ignore[assignment]
+    return unknown
+
+
+def _id_fields(data: Any) -> dict[str, Any]:  # noqa: ANN401
+    numbers = {name: data[name] for name in ("id", "channel_id", "guild_id") if name in data}
+    return {**numbers, "type": UNREADABLE_TYPE, "content": ""}
+
+
+def _basic_fields(data: Any) -> dict[str, Any]:  # noqa: ANN401
+    return {name: data[name] for name in _BASIC_FIELDS if name in data}

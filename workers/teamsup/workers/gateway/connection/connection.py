@@ -75,7 +75,7 @@ class DiscordConnection:
         """How the connection is, for people."""
         now = time.monotonic()
         if self._client is not None:
-            self._client.record_heartbeats()
+            self._client.update_health()
         line = None if self._client is None else self._client.health
         if line is not None and line.is_up(now):
             return line.describe(now)
@@ -154,7 +154,7 @@ class DiscordConnection:
         line, asked, was_up = client.health, 0.0, False
         while True:
             await asyncio.sleep(_POLL_SECONDS)
-            client.record_heartbeats()
+            client.update_health()
             now = time.monotonic()
             if reason := line.reconnect_reason(now):
                 raise ReconnectRequired(reason)

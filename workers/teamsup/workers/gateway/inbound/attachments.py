@@ -20,8 +20,6 @@ _READ_BYTES = 1 << 16
 
 async def download_attachments(heard: InboundMessage, team_folder: Path, most: int, log: logging.Logger) -> list[str]:
     """A line about each attachment, of which those of up to ``most`` bytes are then in the team's folder."""
-    if not heard.files:
-        return []
     folder = attachment_folder(team_folder) / str(heard.snowflake)
     names = _make_unique(sanitize_file_name(file.name) for file in heard.files)
     return list(

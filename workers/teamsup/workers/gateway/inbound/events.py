@@ -10,9 +10,10 @@ import discord
 from teamsup.config.sections import GatewaySection
 from teamsup.hub import CallerError, MessageHub, StoreError
 
+from ...worker import retry_in_thread
 from ..access.admission import Admission
 from ..connection.calls import DiscordCalls
-from ..connection.tolerant_parsing import UNREADABLE_TYPE
+from ..connection.client import UNREADABLE_TYPE
 from ..ids import created_at
 from ..message import InboundMessage, parse_message
 from . import attachments, channels
@@ -84,17 +85,17 @@ class EventHandler:
                     await self._admission.wait_for_rate_limit(heard, (heard.edited_at or 0) / 1e6)
                     await self._handle_edit(heard)
             case MessageDeleted(snowflake):
-                await self._calls.call_hub(self._writer.delete, snowflake)
+                await retry_in_thread(self._log, self._writer.delete, snowflake)
             case Ignored(snowflake, is_direct):
                 self._skip(channel, snowflake, is_direct=is_direct)
 
     async def is_new_version(self, heard: InboundMessage) -> bool:
         """Whether the team has that message, and not as it was edited."""
-        return await self._calls.call_hub(self._writer.is_new_version, heard)
+        return await retry_in_thread(self._log, self._writer.is_new_version, heard)
 
     async def skip_to(self, channel: int, snowflake: int, sentence: str) -> None:
         """Say that what was written there up to that message is not taken any more."""
-        await self._calls.call_hub(self._writer.skip_to, channel, snowflake, sentence)
+        await retry_in_thread(self._log, self._writer.skip_to, channel, snowflake, sentence)
 
     async def record_skipped(self) -> None:
         """That places are taken in up to there. Now and then is enough: heard again, it is not for us again."""
@@ -114,20 +115,20 @@ class EventHandler:
             return self._skip(heard.author.channel, heard.snowflake, is_direct=heard.author.guild is None)
         await self._admission.wait_for_rate_limit(heard, created_at(heard.snowflake))
         try:
-            await self._calls.call_hub(self._writer.insert, heard, await self._download_attachments(heard))
+            await retry_in_thread(self._log, self._writer.insert, heard, await self._download_attachments(heard))
         except CallerError as error:
             self._log.error("message %d of user %d cannot be kept: %s", heard.snowflake, heard.author.user, error)
             self._admission.reply(heard, f"I could not keep this, so the team does not have it: {error}")
-            await self._calls.call_hub(self._writer.record_rejected, heard)
+            await retry_in_thread(self._log, self._writer.record_rejected, heard)
         except Exception:
             self._log.exception("message %d of user %d cannot be taken in", heard.snowflake, heard.author.user)
             self._admission.reply(heard, NOT_STORED)
-            await self._calls.call_hub(self._writer.record_rejected, heard)
+            await retry_in_thread(self._log, self._writer.record_rejected, heard)
         return None
 
     async def _handle_edit(self, heard: InboundMessage) -> None:
         try:
-            await self._calls.call_hub(self._writer.edit, heard, await self._download_attachments(heard))
+            await retry_in_thread(self._log, self._writer.edit, heard, await self._download_attachments(heard))
         except CallerError as error:
             self._log.error("the edit of message %d cannot be kept: %s", heard.snowflake, error)
             self._admission.reply(heard, f"I could not keep what you changed, so the team does not have it: {error}")
@@ -138,5 +139,7 @@ class EventHandler:
             self._skipped[channel] = max(snowflake, self._skipped.get(channel, 0))
 
     async def _download_attachments(self, heard: InboundMessage) -> list[str]:
+        if not heard.files:
+            return []
         most = int(self._section.file_mib * _MIB)
         return await attachments.download_attachments(heard, self._hub.team.folder, most, self._log)

@@ -15,11 +15,12 @@ from teamsup.config.sections import GatewaySection
 from teamsup.hub import CallerError, MessageHub, StoreError
 
 from ...attached_files import remove_orphaned_files
+from ...worker import retry_in_thread
 from ..access import pairing
 from ..connection.calls import DiscordCalls, permanent_errors
 from ..connection.client import EventListener
 from ..ids import created_at
-from ..message import parse_message
+from ..message import InboundMessage, parse_message
 from . import catch_up
 from . import channels as places
 from .catch_up import OpenChannel
@@ -90,10 +91,10 @@ class Inbox:
             self.backfill_newly_readable(client, before)
 
         async def on_message(message: discord.Message) -> None:
-            self.on_message(message)
+            self.on_message(client, message)
 
         async def on_raw_message_edit(payload: discord.RawMessageUpdateEvent) -> None:
-            self.on_message_edit(payload.message)
+            self.on_message_edit(client, payload.message)
 
         async def on_raw_message_delete(payload: discord.RawMessageDeleteEvent) -> None:
             self.on_message_delete(payload.channel_id, payload.message_id)
@@ -141,12 +142,12 @@ class Inbox:
             self._unreachable.discard(number)
             self._queue_of(number).request_catch_up()
 
-    def on_message(self, message: discord.Message) -> None:
+    def on_message(self, client: discord.Client, message: discord.Message) -> None:
         """Discord's order is kept by doing nothing here that waits."""
-        self._queue_of(message.channel.id).put(self._to_event(message))
+        self._queue_of(message.channel.id).put(self._to_event(client, message))
 
-    def _to_event(self, message: discord.Message) -> InboundEvent:
-        what = to_event(message, self._calls.bot_id, self._log)
+    def _to_event(self, client: discord.Client, message: discord.Message) -> InboundEvent:
+        what = to_event(message, _bot_id(client), self._log)
         if isinstance(what, Ignored) and what.is_unreadable:
             self._tell_unread(f"Cannot read message {message.id} in channel {message.channel.id}. Read it on Discord.")
         return what
@@ -154,8 +155,8 @@ class Inbox:
     def _tell_unread(self, sentence: str) -> None:
         self._unreadable, self._unreadable_until = sentence, time.monotonic() + _UNREADABLE_SECONDS
 
-    def on_message_edit(self, message: discord.Message) -> None:
-        heard = parse_message(message, self._calls.bot_id)
+    def on_message_edit(self, client: discord.Client, message: discord.Message) -> None:
+        heard = parse_message(message, _bot_id(client))
         if heard is not None and heard.edited_at is not None:
             self._queue_of(message.channel.id).put(MessageEdited(heard))
 
@@ -168,9 +169,9 @@ class Inbox:
         session = self._session
         self._available_guilds = {guild.id for guild in client.guilds if not guild.unavailable}
         self._readable = catch_up.readable_channels(client)
-        known = await self._calls.call_hub(places.read_cursors, self._hub)
-        beginning = await self._calls.call_hub(places.first_run, self._hub)
-        paired = await self._calls.call_hub(pairing.paired_user_ids, self._hub)
+        known = await retry_in_thread(self._log, places.read_cursors, self._hub)
+        beginning = await retry_in_thread(self._log, places.first_run, self._hub)
+        paired = await retry_in_thread(self._log, pairing.paired_user_ids, self._hub)
         here = list(catch_up.open_channels(client))
         for number, has_news in catch_up.channels_to_check(here, self._section, paired, known, beginning, time.time()):
             # At a login Discord says which is the last message of each channel; of a session that goes on it does not.
@@ -203,7 +204,7 @@ class Inbox:
     async def run(self) -> None:
         """Until cancelled; then what can be stored in a moment is stored."""
         try:
-            await self._calls.call_hub(places.first_run, self._hub)
+            await retry_in_thread(self._log, places.first_run, self._hub)
             for number in itertools.count():
                 if number % _CLEANUP_INTERVAL == 0:
                     await self._remove_orphaned_files()
@@ -233,16 +234,16 @@ class Inbox:
 
     async def _recheck_edits(self, number: int) -> None:
         """Take in what was edited meanwhile of what we have. Who deleted something cannot be known."""
-        person = await self._calls.call_hub(places.person_of, self._hub, number)
-        until = await self._calls.call_hub(places.last_seen_in, self._hub, number)
+        person = await retry_in_thread(self._log, places.person_of, self._hub, number)
+        until = await retry_in_thread(self._log, places.last_seen_in, self._hub, number)
 
-        async def recent(client: discord.Client) -> list[discord.Message]:
+        async def recent(client: discord.Client) -> list[InboundMessage | None]:
             async with self._read_slots:
-                return await catch_up.fetch_recent(await catch_up.get_messageable(client, number, person), until)
+                found = await catch_up.fetch_recent(await catch_up.get_messageable(client, number, person), until)
+            return [parse_message(message, _bot_id(client)) for message in found]
 
         with contextlib.suppress(*permanent_errors()):
-            for message in await self._calls.call_discord(recent):
-                heard = parse_message(message, self._calls.bot_id)
+            for heard in await self._calls.call_discord(recent):
                 if heard is not None and heard.edited_at and await self._handler.is_new_version(heard):
                     await self._handle(number, MessageEdited(heard))
 
@@ -258,8 +259,8 @@ class Inbox:
             self._log.exception("cannot deal with %s in channel %d", type(what).__name__, number)
 
     async def _backfill(self, client: discord.Client, number: int) -> None:
-        person = await self._calls.call_hub(places.person_of, self._hub, number)
-        since = await self._calls.call_hub(places.last_seen_in, self._hub, number)
+        person = await retry_in_thread(self._log, places.person_of, self._hub, number)
+        since = await retry_in_thread(self._log, places.last_seen_in, self._hub, number)
         async with self._read_slots:
             place = await catch_up.get_messageable(client, number, person)
             missed = await catch_up.fetch_missed(place, since, self._section, time.time())
@@ -269,7 +270,7 @@ class Inbox:
             self._log.warning("%s", sentence)
             await self._handler.skip_to(number, missed.skipped, sentence)
         for message in missed.messages:
-            await self._handle(number, self._to_event(message))
+            await self._handle(number, self._to_event(client, message))
 
     async def _find_direct_messages(self, person: int, beginning: int) -> None:
         """Discord does not list them, so the first of somebody who is admitted is only found by asking for it."""
@@ -278,7 +279,7 @@ class Inbox:
         except permanent_errors() as error:
             self._log.info("no direct messages with user %d: %s", person, error)
             return
-        await self._calls.call_hub(places.advance, self._hub, place.id, beginning, person)
+        await retry_in_thread(self._log, places.advance, self._hub, place.id, beginning, person)
         self._queue_of(place.id).request_catch_up()
 
     async def _remove_orphaned_files(self) -> None:
@@ -286,6 +287,11 @@ class Inbox:
             await asyncio.to_thread(remove_orphaned_files, self._hub)
         except (OSError, StoreError) as error:
             self._log.error("old attachments are not removed: %s", error)
+
+
+def _bot_id(client: discord.Client) -> int:
+    """Return the bot's own number; 0: not known yet."""
+    return 0 if client.user is None else client.user.id
 
 
 def _describe_skipped(missed: catch_up.MissedMessages, place: str) -> str:

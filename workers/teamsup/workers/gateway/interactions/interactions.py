@@ -15,8 +15,7 @@ from teamsup.hub import CallerError, Message, MessageHub, StoreError, UnknownRec
 
 from ...protocol import COMMAND_TYPE
 from ..access.pairing import paired_user_ids
-from ..access.policy import is_allowed
-from ..access.rate_limit import RateLimiter
+from ..access.policy import RateLimiter, is_allowed
 from ..connection.client import EventListener
 from ..ids import conversation_id_of, message_id_of
 from ..message import Author

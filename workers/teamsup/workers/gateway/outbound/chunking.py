@@ -191,7 +191,8 @@ class _Splitter:
             return False
         body = self._text[begin:end]
         closing = _on_new_line(body, self.delimiters_at(end).closing)
-        return utf16_length(opened.opening + body + closing) <= self._limit
+        chunk = opened.opening + body + closing
+        return 2 * len(chunk) <= self._limit or utf16_length(chunk) <= self._limit
 
     def _farthest_from(self, begin: int, opened: _Delimiters) -> int:
         room = self._limit - utf16_length(opened.opening)

@@ -106,7 +106,7 @@ class Outbox:
             if piece.snowflake is None:
                 spot = Target(client, where, None if piece.number else asked, limit)
                 sent = await self._sender.send(spot, message, piece, last=piece is found[-1])
-                self._rejections.channel_rejections.clear(where)
+                self._rejections.channel_rejections.pop(where, None)
                 await asyncio.to_thread(self._chunks.mark_sent, piece, where, sent)
                 if is_progress(message):
                     self._progress.record_edit(sent)
@@ -148,7 +148,7 @@ class Outbox:
         texts = voice.with_text(text, *chosen.notes).chunks() or [""]
         attached = (*(("",) if file is not None else ()), *chosen.paths)
         drafts = (*map(NewChunk, texts[:-1]), NewChunk(texts[-1], attached))
-        return Replanned(0, drafts, describe_dropped_files(message, chosen.notes))
+        return Replanned(0, drafts, describe_dropped_files(message, chosen.notes) if chosen.notes else "")
 
     async def _outcome_of_error(
         self, client: discord.Client, channel: int, message: Message, error: Exception

@@ -53,39 +53,32 @@ def is_channel_wide(refusal: Defer | Reject) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _RejectionStreak:
+class RejectionStreak:
+    """The refusals of a channel in a row: the times of the first and the last, and Discord's words of the last."""
+
     first: float
     last: float
     reason: str
 
 
-class ChannelRejections:
-    """Channels that refuse what is sent there. Kept in memory: after a restart a channel has all its time again."""
+class ChannelRejections(dict[int, RejectionStreak]):
+    """By channel, its refusals since it last took something. After a restart a channel has all its time again."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
         self._clock = clock
-        self._streaks: dict[int, _RejectionStreak] = {}
 
     def record_rejection(self, channel: int, why: str) -> float:
         """Note one more refusal; return the seconds since the first of the row."""
-        now, row = self._clock(), self._streaks.get(channel)
+        now, row = self._clock(), self.get(channel)
         first = now if row is None or now - row.last > _MAX_GAP_SECONDS else row.first
-        self._streaks[channel] = _RejectionStreak(first, now, why)
+        self[channel] = RejectionStreak(first, now, why)
         return now - first
-
-    def clear(self, channel: int) -> None:
-        """Note that something was taken there."""
-        self._streaks.pop(channel, None)
 
     def seconds_rejecting(self, channel: int) -> float:
         """Return for how long it has refused everything; 0: it has not."""
-        row = self._streaks.get(channel)
+        row = self.get(channel)
         return 0.0 if row is None else self._clock() - row.first
-
-    def last_reason(self, channel: int) -> str:
-        """Return Discord's words of the last refusal; empty: there is none."""
-        row = self._streaks.get(channel)
-        return "" if row is None else row.reason
 
 
 class RejectionHandler:
@@ -100,12 +93,10 @@ class RejectionHandler:
 
     def rejection_of(self, channel: int) -> str | None:
         """Why Discord takes nothing there, for longer than may be waited; empty: it does. None: that is still open."""
-        why = self.channel_rejections.last_reason(channel)
-        return (
-            why
-            if not why or self.channel_rejections.seconds_rejecting(channel) >= self._section.refused_seconds
-            else None
-        )
+        if (row := self.channel_rejections.get(channel)) is None:
+            return ""
+        is_late = self.channel_rejections.seconds_rejecting(channel) >= self._section.refused_seconds
+        return row.reason if is_late else None
 
     async def handle(
         self, client: discord.Client, channel: int, message: Message, begun: Chunk | None, refusal: Defer | Reject

@@ -26,6 +26,7 @@ SEND_SECONDS = 60.0  # with what discord.py tries by itself
 _NONCE_SECONDS = 100.0  # Discord remembers them for some minutes
 _ABANDON_SECONDS = 30.0  # for what we have heard of already
 _CLOCK_TOLERANCE_SECONDS = 600.0  # how far Discord's clock may be from ours
+_BUTTON_KEYS = {"options", "commands"}
 _HISTORY_REQUIRED = 160002  # it cannot be answered to
 _COLOURS = {"critical": 0xD83C3E, "error": 0xD83C3E, "warning": 0xE8A33D, "info": 0x4A8FE7, "resolved": 0x3BA55C}
 
@@ -60,7 +61,9 @@ class Sender:
 
     async def send(self, spot: Target, message: Message, piece: Chunk, *, last: bool) -> int:
         """Send it, unless it is found to be there already; its number on Discord. Raises FilesDropped."""
-        attached = await asyncio.to_thread(self._files_of, message, piece, spot.upload_limit)
+        attached = LoadedFiles()
+        if piece.files:
+            attached = await asyncio.to_thread(self._files_of, message, piece, spot.upload_limit)
         if attached.notes:
             if piece.first_sent_at is not None and (sent := await self._find_sent(spot, piece)) is not None:
                 return sent
@@ -70,8 +73,10 @@ class Sender:
                 return sent
             piece = await asyncio.to_thread(self._chunks.mark_sending, piece, spot.channel)
         voice = await asyncio.to_thread(attribute, self._hub, message)
-        pressable = reveal_commands(message) if voice.speaker else message
-        plainly = _required_fields(message, piece, build_view(pressable) if last else None)
+        view = None
+        if last and _BUTTON_KEYS.intersection(message.metadata):
+            view = build_view(reveal_commands(message) if voice.speaker else message)
+        plainly = _required_fields(message, piece, view)
         dressed = plainly | _optional_fields(message, piece, spot, voice.speaker)
         target = spot.client.get_partial_messageable(spot.channel)
         try:

@@ -20,9 +20,9 @@ class SelectedFiles(NamedTuple):
 class LoadedFiles(NamedTuple):
     """Names and contents of those that go, their paths, and a sentence for each reason why others do not."""
 
-    files: tuple[tuple[str, bytes], ...]
-    paths: tuple[str, ...]
-    notes: tuple[str, ...]
+    files: tuple[tuple[str, bytes], ...] = ()
+    paths: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class FilesDropped(Exception):
