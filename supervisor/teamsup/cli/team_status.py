@@ -45,7 +45,7 @@ class ParticipantStatus:
     well: bool
     degraded_seconds: float | None = None
     """Since when it runs and cannot do its work; None also where that is not known."""
-    deaths: tuple[Crash, ...] = ()
+    crashes: tuple[Crash, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ def _worker_row(worker: WorkerState, agent: Agent | None, trouble: StoreError | 
         note=note,
         well=well,
         degraded_seconds=_age(agent.degraded_since, now) if agent is not None and state == _DEGRADED else None,
-        deaths=worker.deaths,
+        crashes=worker.crashes,
     )
 
 
@@ -154,7 +154,7 @@ def _condition(
     if worker.state not in _HEALTHY_STATES:
         return worker.state, own or worker.reason, has_succeeded(worker.state, worker.reason)
     if worker.pid is not None and not is_alive:
-        # With a full disk the supervisor cannot publish a death.
+        # With a full disk the supervisor cannot publish a crash.
         return _UNKNOWN, f"its process is gone, and its state was {worker.state}", False
     if worker.state == State.RUNNING:
         if reason := degradation_reason(worker, agent, now):

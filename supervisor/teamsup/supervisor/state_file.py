@@ -26,13 +26,13 @@ class WorkerState:
     restarts: int
     reason: str
     heartbeat_seconds: float | None
-    deaths: tuple[Crash, ...]
+    crashes: tuple[Crash, ...]
     """The last ones, the newest last."""
 
     @property
     def next_try_at(self) -> float | None:
         """In Unix seconds, while it waits for that."""
-        return self.deaths[-1].next_try_at if self.deaths and self.state == State.BACKOFF else None
+        return self.crashes[-1].next_try_at if self.crashes and self.state == State.BACKOFF else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +88,8 @@ def read_last_state(team: Team) -> TeamState | None:
 
 
 def _worker_from(data: dict[str, Any]) -> WorkerState:
-    deaths = tuple(Crash(lines=tuple(crash.pop("lines")), **crash) for crash in data.pop("deaths"))
-    return WorkerState(deaths=deaths, **data)
+    crashes = tuple(Crash(lines=tuple(crash.pop("lines")), **crash) for crash in data.pop("crashes"))
+    return WorkerState(crashes=crashes, **data)
 
 
 def _state_path(team: Team) -> Path:

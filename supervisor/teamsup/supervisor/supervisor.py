@@ -176,7 +176,7 @@ class Supervisor:
         orderly = before is None or before.ended
         if not orderly and (killed := await asyncio.to_thread(orphans.kill_orphans_of_predecessor, self._team)):
             self._log(f"killed what the last supervisor had left: {', '.join(map(str, killed))}")
-        known = {worker.name: worker.deaths for worker in before.workers} if before is not None else {}
+        known = {worker.name: worker.crashes for worker in before.workers} if before is not None else {}
         self._manager.configure(self._configuration.programs, known)
         self._publisher.publish()
         if self._boot_trouble:

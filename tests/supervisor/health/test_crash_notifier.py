@@ -1,4 +1,4 @@
-"""How the team hears of deaths: in its hub, and once."""
+"""How the team hears of crashes: in its hub, and once."""
 
 import math
 from collections.abc import Callable, Collection

@@ -1,37 +1,37 @@
-"""What the team is told of deaths, and how often."""
+"""What the team is told of crashes, and how often."""
 
 from dataclasses import replace
 
 from teamsup.supervisor.health import crashes
 from teamsup.supervisor.health.crashes import KEPT_CRASHES, Crash, CrashSeries, WorkerCondition, append_crash
 
-DEATH = Crash(at=1000, pid=7, reason="exit code 3", failures=1, next_try_at=1000, lines=("oops",))
-NOT_CONFIGURED = replace(DEATH, reason="not configured", next_try_at=None)
+CRASH = Crash(at=1000, pid=7, reason="exit code 3", failures=1, next_try_at=1000, lines=("oops",))
+NOT_CONFIGURED = replace(CRASH, reason="not configured", next_try_at=None)
 RUNS = WorkerCondition("RUNNING", started_at=1001)
 
 
-def after(*moments: float, death: Crash = DEATH) -> CrashSeries:
-    """The row of deaths at these moments."""
-    row = None
+def after(*moments: float, crash: Crash = CRASH) -> CrashSeries:
+    """The series of crashes at these moments."""
+    series = None
     for moment in moments:
-        row = crashes.add_crash(row, replace(death, at=1000 + moment), moment)
-    assert row is not None
-    return row
+        series = crashes.add_crash(series, replace(crash, at=1000 + moment), moment)
+    assert series is not None
+    return series
 
 
 def test_a_crash_loop_is_told_once_and_then_in_digests_at_ever_longer_intervals() -> None:
-    row, told, moments = after(0), [], range(1, 60000, 5)
+    series, told, moments = after(0), [], range(1, 60000, 5)
     for moment in moments:
-        if row.unreported and row.report_at <= moment:
-            row = crashes.mark_reported(row, moment, runs=False)
+        if series.unreported and series.report_at <= moment:
+            series = crashes.mark_reported(series, moment, runs=False)
             told.append(moment)
-        row = after_one_more(row, moment)
+        series = after_one_more(series, moment)
 
     assert told == [1, 61, 361, 1261, 4861, 26461, 48061]
 
 
-def after_one_more(row: CrashSeries, moment: float) -> CrashSeries:
-    return crashes.add_crash(row, replace(DEATH, at=1000 + moment), moment)
+def after_one_more(series: CrashSeries, moment: float) -> CrashSeries:
+    return crashes.add_crash(series, replace(CRASH, at=1000 + moment), moment)
 
 
 def test_deaths_that_come_together_wait_for_each_other_a_second_and_no_longer() -> None:
@@ -39,14 +39,14 @@ def test_deaths_that_come_together_wait_for_each_other_a_second_and_no_longer() 
 
 
 def test_that_a_worker_is_still_held_waits_for_the_next_digest() -> None:
-    row = crashes.mark_reported(crashes.add_crash(None, NOT_CONFIGURED, 0), 1, runs=False)
+    series = crashes.mark_reported(crashes.add_crash(None, NOT_CONFIGURED, 0), 1, runs=False)
 
-    assert crashes.add_crash(row, NOT_CONFIGURED, 5).report_at == 61
+    assert crashes.add_crash(series, NOT_CONFIGURED, 5).report_at == 61
 
 
 def test_that_a_worker_is_held_after_a_crash_is_told_although_the_next_digest_is_not_due() -> None:
-    row = crashes.mark_reported(after(0), 1, runs=True)
-    held = crashes.add_crash(row, replace(NOT_CONFIGURED, at=1002), 2)
+    series = crashes.mark_reported(after(0), 1, runs=True)
+    held = crashes.add_crash(series, replace(NOT_CONFIGURED, at=1002), 2)
 
     assert held.report_at == 3
     assert crashes.describe("loop", held, WorkerCondition("EXITED", "not configured"), 1003).startswith(
@@ -56,16 +56,16 @@ def test_that_a_worker_is_held_after_a_crash_is_told_although_the_next_digest_is
 
 
 def test_a_worker_that_dies_again_soon_after_it_was_well_goes_on_with_its_row() -> None:
-    row = crashes.mark_recovered(crashes.mark_reported(after(0), 1, runs=False), 100)
+    series = crashes.mark_recovered(crashes.mark_reported(after(0), 1, runs=False), 100)
 
-    assert after_one_more(row, 200).report_at == 201
-    assert after_one_more(row, 200).count == 2
-    assert after_one_more(row, 100 + 3601).count == 1
+    assert after_one_more(series, 200).report_at == 201
+    assert after_one_more(series, 200).count == 2
+    assert after_one_more(series, 100 + 3601).count == 1
 
 
 def test_a_report_says_what_the_lifecycle_has_made_of_it_by_now() -> None:
-    def then(standing: WorkerCondition) -> str:
-        return crashes.describe("loop", after(0, death=replace(DEATH, lines=())), standing, 1001)
+    def then(condition: WorkerCondition) -> str:
+        return crashes.describe("loop", after(0, crash=replace(CRASH, lines=())), condition, 1001)
 
     assert then(RUNS) == "loop died (exit code 3). It was started again. It had printed nothing."
     assert "It is started again in 2.5 s." in then(WorkerCondition("BACKOFF", next_try_at=1003.5))
@@ -76,13 +76,13 @@ def test_a_report_says_what_the_lifecycle_has_made_of_it_by_now() -> None:
 
 
 def test_a_digest_says_how_often_and_in_what_time() -> None:
-    row = after(*range(14))
+    series = after(*range(14))
 
-    assert crashes.describe("feed", row, WorkerCondition("BACKOFF", next_try_at=1020), 1014).startswith(
+    assert crashes.describe("feed", series, WorkerCondition("BACKOFF", next_try_at=1020), 1014).startswith(
         "feed has crashed 14 times in 13s, last: exit code 3. It is started again in 6.0 s.\nIts last lines:"
     )
-    assert crashes.describe_recovery("feed", row, RUNS).startswith("feed runs again since 1970-01-01 ")
-    assert crashes.describe_recovery("feed", row, RUNS).endswith("It had died 14 times, last: exit code 3.")
+    assert crashes.describe_recovery("feed", series, RUNS).startswith("feed runs again since 1970-01-01 ")
+    assert crashes.describe_recovery("feed", series, RUNS).endswith("It had died 14 times, last: exit code 3.")
 
 
 def test_what_many_workers_have_died_of_is_one_message_of_bounded_length() -> None:
@@ -95,7 +95,7 @@ def test_what_many_workers_have_died_of_is_one_message_of_bounded_length() -> No
 
 
 def test_a_digest_says_what_those_lack_who_are_held() -> None:
-    held = after(0, death=replace(NOT_CONFIGURED, lines=("starting", "No key for the exchange.")))
+    held = after(0, crash=replace(NOT_CONFIGURED, lines=("starting", "No key for the exchange.")))
     rows = [(name, held, WorkerCondition("EXITED", "not configured")) for name in ("one", "two")]
 
     assert (
@@ -116,12 +116,12 @@ def test_the_last_deaths_are_kept() -> None:
     for pid in range(10):
         found = append_crash(found, Crash(1000, pid, "exit code 1", 1, None, ()))
 
-    assert [death.pid for death in found] == list(range(10 - KEPT_CRASHES, 10))
+    assert [crash.pid for crash in found] == list(range(10 - KEPT_CRASHES, 10))
 
 
 def test_a_worker_that_never_had_a_process_has_not_died() -> None:
-    row = after(0, death=replace(DEATH, pid=None, reason="cannot be started: No such file", lines=()))
+    series = after(0, crash=replace(CRASH, pid=None, reason="cannot be started: No such file", lines=()))
 
-    assert crashes.describe("own", row, WorkerCondition("FATAL"), 1001) == (
+    assert crashes.describe("own", series, WorkerCondition("FATAL"), 1001) == (
         "own could not be started (No such file). It is not started again. Correct it, then run: teamsup restart own."
     )

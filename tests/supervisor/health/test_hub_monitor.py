@@ -70,8 +70,8 @@ def test_a_worker_that_is_stopped_in_a_transaction_is_replaced(run_workers: RunW
     wait_for_log_line(team, "over: own (pid ")
 
     takes_writes(team)
-    (death,) = wait_for_state(team, "own", "RUNNING")["deaths"]
-    assert death["reason"] == "it held the hub's write lock and did not let go"
+    (crash,) = wait_for_state(team, "own", "RUNNING")["crashes"]
+    assert crash["reason"] == "it held the hub's write lock and did not let go"
 
 
 # Its parent has ended, and it has neither the worker's mark nor its process group.

@@ -71,7 +71,7 @@ def test_the_table(state: State, event: Event, then: State, actions: list[Action
 def test_a_first_death_is_repaired_at_once_and_the_next_ones_after_ever_longer_pauses() -> None:
     process, _ = transition(Process(), Start(), NOW)
     pauses = []
-    for death in range(1, 12):
+    for crash in range(1, 12):
         process, actions = transition(process, CRASH, NOW)
         if process.state is State.BACKOFF:
             assert process.due is not None
@@ -79,7 +79,7 @@ def test_a_first_death_is_repaired_at_once_and_the_next_ones_after_ever_longer_p
             assert transition(process, Tick(), process.due - 0.001) == (process, ())
             process, actions = transition(process, Tick(), process.due)
         assert actions == (Action.SPAWN,)
-        assert process.restarts == death
+        assert process.restarts == crash
 
     assert pauses == [0.5, 1, 2, 4, 8, 16, 32, 60, 60, 60]
 

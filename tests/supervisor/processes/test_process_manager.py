@@ -133,7 +133,7 @@ def test_who_is_not_configured_is_held_until_the_configuration_changes(
 ) -> None:
     run_workers(worker_section("own", "print('no key'); raise SystemExit(78)"))
     own = wait_for_state(teamsup, "own", "not configured")
-    assert (own["restarts"], own["note"], own["deaths"][0]["lines"]) == (0, "no key", ["no key"])
+    assert (own["restarts"], own["note"], own["crashes"][0]["lines"]) == (0, "no key", ["no key"])
     assert teamsup.run("ps").returncode == 4
     teamsup.configure(worker_section("own"))
 
@@ -167,9 +167,9 @@ def test_a_crash_loop_is_reported_with_its_last_lines_and_not_spun(
     loop = wait_for_state(teamsup, "loop", "BACKOFF")
     assert "exit code 3; next try in" in loop["note"]
     eventually(lambda: teamsup.run("ps").returncode == 4, "ps says that somebody is unwell")
-    death = loop["deaths"][0]
-    assert (death["reason"], death["failures"]) == ("exit code 3", 1)
-    assert death["lines"] == [f"line {number}" for number in range(10, 30)]
+    crash = loop["crashes"][0]
+    assert (crash["reason"], crash["failures"]) == ("exit code 3", 1)
+    assert crash["lines"] == [f"line {number}" for number in range(10, 30)]
     shown = teamsup.run("ps", "loop").stdout
     assert "died: exit code 3" in shown
     assert "; started again after " in shown
@@ -196,11 +196,11 @@ def test_a_hung_worker_is_replaced_with_a_stack_dump(run_workers: RunWorkers, ho
 
     eventually(lambda: ps_row(team, "own")["pid"] not in (None, pid), "another process")
     wait_for_state(team, "own", "RUNNING")
-    (death,) = ps_row(team, "own")["deaths"]
-    assert death["reason"].startswith("no heartbeat for 2.")
-    assert any("Fatal Python error: Aborted" in line for line in death["lines"])
+    (crash,) = ps_row(team, "own")["crashes"]
+    assert crash["reason"].startswith("no heartbeat for 2.")
+    assert any("Fatal Python error: Aborted" in line for line in crash["lines"])
     if how == "blocked":
-        assert any("in stuck" in line for line in death["lines"])
+        assert any("in stuck" in line for line in crash["lines"])
 
 
 def test_a_worker_that_never_reports_is_replaced_when_its_time_to_start_is_over(run_workers: RunWorkers) -> None:
@@ -266,7 +266,7 @@ def test_who_uses_more_memory_than_allowed_is_replaced(run_workers: RunWorkers) 
     team = run_workers(worker_section("own", "data = b'x' * (100 << 20)\n" + SLEEP_CODE, memory_max="50 MiB"))
 
     wait_for_log_line(team, "MiB of memory and may use 50")
-    eventually(lambda: ps_row(team, "own")["deaths"], "its end")
+    eventually(lambda: ps_row(team, "own")["crashes"], "its end")
 
 
 @pytest.mark.parametrize("session", ["False", "True"])

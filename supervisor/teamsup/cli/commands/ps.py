@@ -73,7 +73,7 @@ def _show(team: Team, arguments: argparse.Namespace) -> int:
         for line in _format_rows(rows) if rows else []:
             print(line)
         if arguments.name is not None:
-            for crash in rows[0].deaths:
+            for crash in rows[0].crashes:
                 print("\n".join(_describe_crash(crash)))
         sys.stdout.flush()
         if not running and trouble is None:
@@ -93,7 +93,7 @@ def _raise_unknown(name: str, rows: Sequence[ParticipantStatus]) -> list[Partici
 
 
 def _describe_crash(crash: Crash) -> list[str]:
-    """One death, for people."""
+    """Return the lines that tell a person of one crash."""
     at = datetime.fromtimestamp(crash.at).astimezone().isoformat(" ", "seconds")
     then = (
         "not started again"

@@ -15,7 +15,7 @@ from .crashes import Crash, CrashSeries, WorkerCondition
 from .degradation import Troubles
 
 _EXPIRES_SECONDS = 24 * 3600.0
-_CAUSE_PREFIX = "told of deaths:"
+_CAUSE_PREFIX = "crash notification:"
 _MIN_DEGRADED_SECONDS = 60.0
 
 
@@ -37,7 +37,7 @@ class CrashNotifier:
         self._pending.append((new_message_id(), text, is_incident))
 
     def record_crash(self, name: str, crash: Crash) -> None:
-        """Have a death told, with what belongs to it, when it is due."""
+        """Note a crash, which is told when it is due, with those that belong to it."""
         self._series[name] = crashes.add_crash(self._series.get(name), crash, self._clock())
 
     def next_report_in(self) -> float:
@@ -86,7 +86,7 @@ class CrashNotifier:
         series = self._series[name]
         if series.recovered_at is None and (not series.unreported or series.report_at <= now):
             self._series[name] = crashes.mark_recovered(series, now)
-            # Of a single death it was told that the worker was started again, and it was.
+            # Of a single crash it was told that the worker was started again, and it was.
             if series.unreported or series.was_down or series.count > 1:
                 text = crashes.describe_recovery(name, series, condition)
                 self.enqueue(text, is_incident=_is_incident(series, is_incident))

@@ -1,7 +1,7 @@
-"""The deaths of workers: what is kept of one, which are told together, and when. Pure.
+"""The crashes of workers: what is kept of one, which are told together, and when. Pure.
 
-A first death is told at once, the next ones of a row in digests at ever longer intervals, and what many workers have
-died of in one message. That a worker is well again is told once.
+A first crash is told at once, the next ones of a series in digests at ever longer intervals. The crashes of many
+workers are told in one message. That a worker runs again is told once.
 """
 
 from collections.abc import Sequence
@@ -14,15 +14,15 @@ from teamsup.terminal.formatting import format_duration
 from ..processes.lifecycle import State
 
 SPAWN_FAILED_PREFIX = "cannot be started: "
-"""With this begins the reason of a death without a process."""
+"""How the reason of a crash without a process begins."""
 KEPT_LINES = 20
 KEPT_COLUMNS = 500
 KEPT_CRASHES = 5
 _BATCH_SECONDS = 1.0
-"""So long a first death waits for those that come with it, and for what became of it."""
+"""How long a first crash waits for those that come with it, and for what became of it."""
 _DIGEST_SECONDS = (60.0, 300.0, 900.0, 3600.0, 21600.0)
 _SERIES_SECONDS = 3600.0
-"""A death that comes so soon after its worker was well again belongs to the same row."""
+"""A crash this soon after its worker recovered belongs to the same series."""
 _LOOP_CRASHES, _LOOP_SECONDS = 5, 600.0
 _MAX_LISTED = 20
 
@@ -36,7 +36,7 @@ class Crash:
     """None: it could not even be started."""
     reason: str
     failures: int
-    """Deaths in a row, with this one."""
+    """Crashes in a row, with this one."""
     next_try_at: float | None
     """None: it is not tried again."""
     lines: tuple[str, ...]
@@ -47,7 +47,7 @@ class Crash:
 
 @dataclass(frozen=True, slots=True)
 class CrashSeries:
-    """The deaths of one worker in a row. ``due`` and ``well_at`` are monotonic seconds."""
+    """The crashes of one worker in a row. ``report_at`` and ``recovered_at`` are monotonic seconds."""
 
     last: Crash
     began_at: float
@@ -66,12 +66,12 @@ class CrashSeries:
 
     @property
     def is_loop(self) -> bool:
-        """Whether it dies so often that monitor-bridge makes an incident of it."""
+        """Whether the worker crashes so often that monitor-bridge makes an incident of it."""
         return len(self.recent) == _LOOP_CRASHES and self.recent[-1] - self.recent[0] <= _LOOP_SECONDS
 
 
 def add_crash(series: CrashSeries | None, crash: Crash, now: float) -> CrashSeries:
-    """Return the row with a death that comes at ``now``."""
+    """Return the series with a crash that comes at ``now``."""
     if series is not None and series.recovered_at is not None and now - series.recovered_at > _SERIES_SECONDS:
         series = None
     soon = now + _BATCH_SECONDS
@@ -94,13 +94,13 @@ def add_crash(series: CrashSeries | None, crash: Crash, now: float) -> CrashSeri
 
 
 def mark_reported(series: CrashSeries, now: float, *, runs: bool) -> CrashSeries:
-    """Return the row once all of it has been told."""
+    """Return the series once all of it has been told."""
     pause = _DIGEST_SECONDS[min(series.reports, len(_DIGEST_SECONDS) - 1)]
     return replace(series, unreported=0, reports=series.reports + 1, report_at=now + pause, was_down=not runs)
 
 
 def mark_recovered(series: CrashSeries, now: float) -> CrashSeries:
-    """Return the row of a worker that is well again, once that has been told."""
+    """Return the series of a worker that runs again, once that has been told."""
     return replace(mark_reported(series, now, runs=True) if series.unreported else series, recovered_at=now)
 
 

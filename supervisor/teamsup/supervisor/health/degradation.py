@@ -46,7 +46,7 @@ def is_optional(agent: Agent | None) -> bool:
 def missing_configuration(worker: WorkerState, agent: Agent | None) -> str:
     """Return what a worker lacks that is not configured, in its own words where there are some."""
     note = "" if agent is None else agent.note
-    last = next((crash.lines[-1] for crash in worker.deaths[-1:] if crash.lines), "")
+    last = next((crash.lines[-1] for crash in worker.crashes[-1:] if crash.lines), "")
     return note or last or worker.reason
 
 

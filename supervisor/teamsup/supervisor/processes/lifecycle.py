@@ -62,13 +62,13 @@ class Process:
     ready_at: float | None = None
     """Since when it has been RUNNING."""
     restarts: int = 0
-    """Times it was started again after a death."""
+    """Times it was started again after a crash."""
     failures: int = 0
     """Deaths in a row, with no time of health in between."""
     due: float | None = None
     """When a tick has something to do: the end of a backoff, of a start, or of the patience with a stop."""
     will_replace: bool = False
-    """While STOPPING: what ends it counts as a death."""
+    """While STOPPING: what ends it counts as a crash."""
     reason: str = ""
     """Why it is not running, or is about to be replaced."""
 

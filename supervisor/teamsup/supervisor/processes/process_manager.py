@@ -130,7 +130,7 @@ class ProcessManager:
             restarts=worker.process.restarts,
             reason=f"waits for {', '.join(waiting)}" if waiting else worker.process.reason,
             heartbeat_seconds=worker.program.heartbeat_seconds,
-            deaths=worker.crashes,
+            crashes=worker.crashes,
         )
 
     @property
@@ -280,7 +280,7 @@ class ProcessManager:
         asyncio.get_running_loop().add_reader(child.output, hear)
 
     def _spawn_failed(self, worker: ManagedProcess, event: lifecycle.SpawnFailed) -> None:
-        """Before all that waits, but behind the death that it was to be started again after."""
+        """Queue it before all that waits, but behind the crash after which the worker was to be started again."""
         self._log(f"{worker.name} {event.reason}")
         self._queue.add_event(worker, event, lambda _: self._record_crash(worker, None, event.reason), first=True)
 
