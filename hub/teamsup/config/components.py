@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from teamsup.hub import MessageHub, Team
-from teamsup.hub.engines.component_tables import ComponentTables
+from teamsup.hub.engines.component_tables import ComponentTables as ComponentTables
 from teamsup.hub.errors import InvalidName
 from teamsup.hub.models import SUPERVISOR
 from teamsup.hub.team import normalize_agent_name
