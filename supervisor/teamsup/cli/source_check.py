@@ -27,9 +27,9 @@ def check_sources(team: Team, agents: Mapping[str, Agent], call: CommandHint) ->
     """Whether each source would be heard: a test alert is sent through the port and taken back, and when the source was
     heard last."""
     try:
-        settings = Config(team)
-        listen = settings.section(MONITOR_BRIDGE, MonitorSection).listen
-        sources = settings.sections_of("source", SourceSection)
+        config = Config(team)
+        listen = config.section(MONITOR_BRIDGE, MonitorSection).listen
+        sources = config.sections_of("source", SourceSection)
         place = parse_address(listen) if sources else None
     except (NotConfigured, ValueError):
         return []  # the finding about the configuration says so

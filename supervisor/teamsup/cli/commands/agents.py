@@ -100,9 +100,9 @@ def _running_names(team: Team) -> Iterable[str]:
 def _require_unused(team: Team, found: Agent) -> None:
     if found.is_present(datetime.now(UTC)):
         raise AgentInUse(f"{found.name} is present. Add --yes to forget it until it takes part again.")
-    settings = Config(team)
-    agents = (name.strip().lower() for name in settings.section("team", TeamSection).agents)
-    if found.name in {*component_names(), *settings.names_of("worker"), *agents}:
+    config = Config(team)
+    agents = (name.strip().lower() for name in config.section("team", TeamSection).agents)
+    if found.name in {*component_names(), *config.names_of("worker"), *agents}:
         raise AgentInUse(
             f"{found.name} is configured, and the next start enrolls it again. Add --yes to forget it now."
         )

@@ -112,15 +112,15 @@ def parse_configuration(team: Team, tables: Mapping[str, Any]) -> TeamConfigurat
 
     Raises NotConfigured, saying what is wrong where, for what concerns all.
     """
-    settings = Config(team, tables)
+    config = Config(team, tables)
     components = installed_components()
     owners = section_owners()
-    settings.check_section_names([*_OWN_SECTIONS, *owners])
-    section = settings.section("team", TeamSection)
-    port = settings.section("metrics", MetricsSection).port
+    config.check_section_names([*_OWN_SECTIONS, *owners])
+    section = config.section("team", TeamSection)
+    port = config.section("metrics", MetricsSection).port
     try:
-        written = {normalize_agent_name(name): name for name in settings.names_of("worker")}
-        if len(written) < len(settings.names_of("worker")):
+        written = {normalize_agent_name(name): name for name in config.names_of("worker")}
+        if len(written) < len(config.names_of("worker")):
             raise ValueError("two [worker.NAME] sections have the same name")
         if SUPERVISOR in written:
             raise ValueError(f"[worker.{SUPERVISOR}]: that name is the supervisor's own")
@@ -128,9 +128,9 @@ def parse_configuration(team: Team, tables: Mapping[str, Any]) -> TeamConfigurat
             if normalize_agent_name(agent) in (*written, *components):
                 raise ValueError(f"[team] agents: {agent!r} is a worker's name")
     except (ValueError, CallerError) as error:
-        raise NotConfigured(f"{settings.path}: {str(error).rstrip('.')}.") from error
-    faults = _faults_of_components(settings)
-    sound = Config(team, {key: table for key, table in settings.tables.items() if owners.get(key) not in faults})
+        raise NotConfigured(f"{config.path}: {str(error).rstrip('.')}.") from error
+    faults = _faults_of_components(config)
+    sound = Config(team, {key: table for key, table in config.tables.items() if owners.get(key) not in faults})
     secrets = secrets_of(tables)
     programs = []
     for name in dict.fromkeys((*components, *written)):
@@ -139,7 +139,7 @@ def parse_configuration(team: Team, tables: Mapping[str, Any]) -> TeamConfigurat
             worker = sound.subsection("worker", written[name], WorkerSection) if name in written else WorkerSection()
             program = _program(name, components.get(name), worker, sound, section, team)
         except (ValueError, CallerError) as error:
-            program = Program(name, (), fault=_describe_fault(settings, error), is_component=name in components)
+            program = Program(name, (), fault=_describe_fault(config, error), is_component=name in components)
         withheld = secrets_withheld_from(name, secrets)
         programs.append(replace(program, withheld_variables=withheld, fault=faults.get(name) or program.fault))
     return TeamConfiguration(
@@ -148,8 +148,8 @@ def parse_configuration(team: Team, tables: Mapping[str, Any]) -> TeamConfigurat
         notify_on_crash=tuple(normalize_agent_name(agent) for agent in section.notify_on_crash),
         keep_seconds=section.keep_days * 86400,
         metrics_port=port,
-        command_hook=_find_command_hook(settings),
-        programs=_in_start_order(programs, settings),
+        command_hook=_find_command_hook(config),
+        programs=_in_start_order(programs, config),
         tables=tables,
         sound_tables=sound.tables,
     )
@@ -179,12 +179,12 @@ def follows_sections(name: str) -> bool:
     return component is not None and component.follows_sections
 
 
-def _find_command_hook(settings: Config) -> CommandHook | None:
+def _find_command_hook(config: Config) -> CommandHook | None:
     """Return it also when another section of its component has a mistake."""
     for component in installed_components().values():
         if component.command_hook is not None:
             try:
-                return component.command_hook(settings)
+                return component.command_hook(config)
             except NotConfigured:
                 return CommandHook(component.name)
     return None
@@ -207,7 +207,7 @@ def secrets_withheld_from(name: str, secrets: Mapping[str, Collection[str]]) -> 
     return tuple(secret for secret, owners in secrets.items() if name not in owners)
 
 
-def _faults_of_components(settings: Config) -> dict[str, str]:
+def _faults_of_components(config: Config) -> dict[str, str]:
     """Return what is wrong with components or their sections, by component."""
     faults: dict[str, str] = {}
     for component in installed_components().values():
@@ -215,24 +215,24 @@ def _faults_of_components(settings: Config) -> dict[str, str]:
             faults[component.name] = component.fault
             continue
         try:
-            component.check_sections(settings)
+            component.check_sections(config)
         except (ValueError, CallerError) as error:
-            faults[component.name] = _describe_fault(settings, error)
+            faults[component.name] = _describe_fault(config, error)
         except Exception as error:
             # A mistake in one component's own checks must not keep the others from running.
             faults[component.name] = f"{component.name} cannot check its sections: {type(error).__name__}: {error}."
     return faults
 
 
-def _describe_fault(settings: Config, error: Exception) -> str:
-    return str(error) if isinstance(error, NotConfigured) else f"{settings.path}: {str(error).rstrip('.')}."
+def _describe_fault(config: Config, error: Exception) -> str:
+    return str(error) if isinstance(error, NotConfigured) else f"{config.path}: {str(error).rstrip('.')}."
 
 
 def _program(
     name: str,
     component: Component | None,
     section: WorkerSection,
-    settings: Config,
+    config: Config,
     team_section: TeamSection,
     team: Team,
 ) -> Program:
@@ -268,8 +268,8 @@ def _program(
         memory_max=parse_size("memory_max", section.memory_max) if section.memory_max else None,
         log_bytes=parse_size("log_max", section.log_max),
         log_files=section.log_files,
-        watched_files=tuple(_watched_files(component, env_file, settings, team)),
-        worker_settings=() if component is None else _settings_of(component, settings, team_section),
+        watched_files=tuple(_watched_files(component, env_file, config, team)),
+        worker_settings=() if component is None else _settings_of(component, config, team_section),
         is_component=component is not None,
     )
 
@@ -280,16 +280,16 @@ def _command_of(component: Component, team: Team) -> tuple[str, ...]:
     return component.command
 
 
-def _settings_of(component: Component, settings: Config, team_section: TeamSection) -> tuple[object, ...]:
-    own = () if component.follows_sections else component.read_sections(settings)
+def _settings_of(component: Component, config: Config, team_section: TeamSection) -> tuple[object, ...]:
+    own = () if component.follows_sections else component.read_sections(config)
     return team_section.unread_seconds, *own
 
 
-def _watched_files(component: Component | None, env_file: Path | None, settings: Config, team: Team) -> Iterator[Path]:
+def _watched_files(component: Component | None, env_file: Path | None, config: Config, team: Team) -> Iterator[Path]:
     if env_file is not None:
         yield env_file
     if component is not None:
-        for text in component.read_keys(settings.tables, component.file_keys):
+        for text in component.read_keys(config.tables, component.file_keys):
             if not text.startswith("$"):
                 yield _path(f"[{component.name}]", "file", text, team)
 
@@ -309,20 +309,20 @@ def _read_env_values(env_file: Path | None) -> Variables | None:
         return None
 
 
-def _in_start_order(programs: Iterable[Program], settings: Config) -> dict[str, Program]:
+def _in_start_order(programs: Iterable[Program], config: Config) -> dict[str, Program]:
     """Each behind those it depends on, else as they stand in the file. Who depends on what cannot be has that fault."""
     by_name = {program.name: program for program in programs}
     for program in list(by_name.values()):
         if unknown := [other for other in program.depends_on if other not in by_name]:
             reason = f"[worker.{program.name}] depends_on: there is no worker {unknown[0]!r}"
-            by_name[program.name] = _without_dependencies(program, f"{settings.path}: {reason}.")
+            by_name[program.name] = _without_dependencies(program, f"{config.path}: {reason}.")
     while True:
         sorter = graphlib.TopologicalSorter({name: program.depends_on for name, program in by_name.items()})
         try:
             return {name: by_name[name] for name in sorter.static_order()}
         except graphlib.CycleError as error:
             circle = error.args[1]
-            reason = f"{settings.path}: depends_on is circular: {' on '.join(circle)}."
+            reason = f"{config.path}: depends_on is circular: {' on '.join(circle)}."
             by_name |= {name: _without_dependencies(by_name[name], reason) for name in circle}
 
 
