@@ -1,1 +1,1 @@
-"""One Claude Code session's part in the team. Imports what is heavy, so nothing else of the hub imports it."""
+"""The part of one Claude Code session in the team. Its imports are heavy, so the hub does not import it."""

@@ -1,8 +1,8 @@
-"""What Claude Code's hooks tell a session's server, and what it has them say to the model.
+"""Serve the hooks of a Claude Code session.
 
-A hook is a small program that Claude Code runs and waits for. Ours passes on what it is given, through a Unix socket
-named after Claude Code's pid, and prints the answer. So hooks start quickly, know nothing, and reach the very server
-that serves their session.
+A hook is a small program that Claude Code runs and waits for. Ours passes its input through a Unix socket, which is
+named after Claude Code's pid, and prints the answer. So a hook starts quickly, holds no state, and reaches the server
+of its own session.
 """
 
 import fcntl
@@ -40,7 +40,7 @@ def socket_path(claude: int) -> Path:
 
 
 class HookServer:
-    """The hooks' end at the server. Where it cannot be put up an agent hears less, and the server goes on."""
+    """The socket for hooks. If it cannot be opened, the agent gets fewer announcements, and the MCP server goes on."""
 
     def __init__(self, participants: Participants, claude: int) -> None:
         self._participants = participants

@@ -1,7 +1,7 @@
-"""What one line of a client is: a message for the SDK, or requests that must be refused under their ids. Pure.
+"""Parse one line of a client: a message for the SDK, or requests that must be refused under their ids. Pure.
 
-The SDK drops a line that it cannot parse, and takes a request whose id it dislikes for a notification. Its client then
-waits for an answer that never comes. So the ids of such a line are read here, as far as they can be read.
+The SDK drops a line that it cannot parse, and takes a request with an odd id for a notification. Its client then waits
+forever. So this module reads the ids of such a line, as far as they are readable.
 """
 
 import json
@@ -31,7 +31,7 @@ _REQUEST_HINT = (
 
 @dataclass(frozen=True, slots=True)
 class RequestLine:
-    """One line. Of one that was longer than LONGEST, its beginning and its end."""
+    """One line. If it was longer than LONGEST, only its beginning and its end."""
 
     text: str
     is_cut: bool = False
@@ -51,7 +51,7 @@ class RpcErrorResponse:
 
 
 class LineSplitter:
-    """Splits what arrives into lines, in bounded memory."""
+    """Split arriving bytes into lines, in bounded memory."""
 
     def __init__(self) -> None:
         self._line = bytearray()

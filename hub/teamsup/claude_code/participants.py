@@ -1,8 +1,9 @@
-"""Who takes part in one Claude Code session: its agent, and subagents.
+"""The participants of one Claude Code session: its agent, and subagents.
 
-All of them share one MCP server. Who made a call is told by a hook just before it, by the call's tool_use_id, which no
-model can choose; without hooks everybody counts as the session's agent. A subagent has a name and a mailbox of its own
-where the team knows an agent named like its type; else it works on the session's mailbox, its own reads apart.
+All of them share one MCP server. A hook tells us the caller just before a call, by the call's tool_use_id, which no
+model can choose. Without hooks every call counts as the session's agent. If the team knows an agent with the name of a
+subagent's type, that subagent has its own name and mailbox. Otherwise it uses the session's mailbox, with its own list
+of reads.
 """
 
 import functools
@@ -39,7 +40,7 @@ async def run_in_thread(action: Callable[[], T]) -> T:
 
 
 class Participant:
-    """One of them: its mailbox, what it has read, and its presence."""
+    """One participant: its mailbox, its reads, and its presence."""
 
     def __init__(self, hub: MessageHub, *, has_name: bool) -> None:
         self.hub = hub
@@ -137,7 +138,7 @@ class Participant:
 
 
 class Participants:
-    """All of one session."""
+    """All participants of one session."""
 
     def __init__(self, hub: MessageHub) -> None:
         self.main = Participant(hub, has_name=True)

@@ -1,8 +1,8 @@
-"""What one reader in a session has read and not yet answered for.
+"""Track the deliveries that one participant has read and not yet completed.
 
-An LLM agent acknowledges by acting. What a read returned stays leased to its session and is kept so while the session
-lives; a reply ends the one delivery it answers, the next read or the end of the turn ends the rest, and what a session
-leaves open when it ends goes back unread.
+An LLM agent acknowledges by acting. A delivery that it has read stays leased while the session lives. A reply completes
+the delivery that it answers; the next read or the end of the turn completes the rest. When a session ends, its open
+deliveries become unread again.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,7 +24,7 @@ RENEW_SECONDS = LEASE_SECONDS / 3
 
 
 class ReadTracker:
-    """Not for several threads at once."""
+    """The reads of one participant. Not safe for several threads."""
 
     def __init__(self, hub: MessageHub) -> None:
         self.hub = hub

@@ -1,7 +1,7 @@
-"""How the team puts things to a model: in few tokens, and what others wrote as data in a frame with its origin.
+"""Render messages for a model: in few tokens, with foreign text as data in a frame that shows its origin.
 
-All that others chose is made printable. In a line of ours it stands in quotation marks or, a note, in parentheses,
-which it cannot close. A frame bears a mark that nobody knew when they wrote what stands in it.
+Foreign text is made printable. In our lines it stands in quotation marks, or in parentheses for a note, and cannot
+close them. Each frame has a random mark, so its text cannot contain the closing line.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""The session's stdin and stdout, on which every request whose id can be read gets an answer."""
+"""The session's stdin and stdout: every request with a readable id gets an answer."""
 
 import json
 import logging

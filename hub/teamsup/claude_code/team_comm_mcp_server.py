@@ -1,7 +1,6 @@
 """The MCP server: five tools with which an LLM agent in Claude Code takes part in its team.
 
-Claude Code starts one per session on stdin and stdout. In whose name it speaks is fixed when it starts, never chosen
-by the model.
+Claude Code starts one for each session, on stdin and stdout. The agent is fixed at the start; a model cannot choose it.
 """
 
 import os
@@ -87,7 +86,7 @@ async def _end_with_parent(parent: int, end: Callable[[], Awaitable[None]]) -> N
 
 
 class TeamServer(MCPServer[None]):
-    """Offers the five tools, and sees to it that every refusal reaches the model as a sentence."""
+    """Offer the five tools. Return every refusal to the model as a sentence."""
 
     def __init__(self, participants: Participants) -> None:
         hub = participants.main.hub

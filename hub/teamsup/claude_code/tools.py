@@ -1,4 +1,4 @@
-"""The five tools, as a model calls them."""
+"""The five tools that a model calls."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -30,7 +30,7 @@ _PROGRESS_SECONDS = 30.0
 
 
 class TeamTools:
-    """The five tools, as a model calls them."""
+    """The five tools that a model calls."""
 
     def __init__(self, participants: Participants) -> None:
         self._participants = participants

@@ -28,7 +28,9 @@ _COMMON_SECTIONS = frozenset({"team", "metrics", "worker"})
 
 @dataclass(frozen=True)
 class CommandHook:
-    """What the supervisor runs when the hub, or the worker that watches the team, fails for ``after_seconds``."""
+    """The command that the supervisor runs when the hub, or the worker that watches the team, fails for
+    ``after_seconds``.
+    """
 
     worker: str
     command: tuple[str, ...] = ()
@@ -38,7 +40,7 @@ class CommandHook:
 
 @dataclass(frozen=True)
 class Component:
-    """One worker. Its section is checked, its process started and watched, like those of every other one."""
+    """One worker: its section is checked, and its process started and watched, like those of every other worker."""
 
     name: str
     command: str | tuple[str, ...] = ()

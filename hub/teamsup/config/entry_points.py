@@ -1,7 +1,7 @@
-"""Entry points: how an installed distribution names what it brings to teamsup, without being imported.
+"""Find entry points of installed distributions without importing them.
 
-The standard library's ``importlib.metadata`` finds the same, but it costs each process that asks 25 ms and 1 MiB for
-its parsers of mail headers and archives.
+``importlib.metadata`` of the standard library does the same. It costs each process 25 ms and 1 MiB for parsers of mail
+headers and archives.
 """
 
 import os

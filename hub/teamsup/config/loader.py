@@ -1,4 +1,4 @@
-"""The team's ``teamsup.toml``: every part of the team reads the sections that are its own."""
+"""Load the team's ``teamsup.toml``. Each part of the team reads its own sections."""
 
 import collections.abc
 import json

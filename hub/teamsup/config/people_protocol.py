@@ -1,5 +1,6 @@
-"""What people and the team have agreed on: who answers people, how a decision is asked for, and which commands there
-are. The command line, the sessions of Claude Code and the workers read it here."""
+"""The protocol between people and the team: who answers people, how a decision is requested, and the commands. The
+command line, Claude Code sessions and workers use it.
+"""
 
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ MAX_OPTIONS = 5
 
 @dataclass(frozen=True, slots=True)
 class CommandArgument:
-    """One argument of a command that people write."""
+    """One argument of a person's command."""
 
     name: str
     help: str
@@ -24,7 +25,7 @@ class CommandArgument:
 
 @dataclass(frozen=True, slots=True)
 class CommandDefinition:
-    """A command that people write to the team, such as ``/ack 3``."""
+    """A command that people send to the team, such as ``/ack 3``."""
 
     name: str
     help: str

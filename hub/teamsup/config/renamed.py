@@ -1,4 +1,4 @@
-"""What sections and keys of teamsup.toml were called before, so that an old file is refused with the new names."""
+"""Former names of sections and keys of teamsup.toml. An old file is refused with the new names."""
 
 _SECTIONS = {"alert": "alert_route", "route": "message_route"}
 _KEYS = {

@@ -1,4 +1,4 @@
-"""The sections of teamsup.toml. Each is a dataclass: its fields are the keys, its defaults the defaults."""
+"""The sections of teamsup.toml. Each is a dataclass: its fields are the keys, with their defaults."""
 
 import re
 import signal
@@ -14,9 +14,9 @@ from .source_section import check_network, parse_address
 
 @dataclass(frozen=True)
 class TeamSection:
-    """[team]: who is known from the start, who besides people at this machine may start and stop workers, who is told
-    when one dies, how long one may take to end before it is killed, after how long a sender is told that an agent has
-    not read a message, and after how many days messages are removed."""
+    """[team]: agents that are known from the start, operators, who is notified of a crash, and time limits of the
+    team.
+    """
 
     agents: tuple[str, ...] = ()
     operators: tuple[str, ...] = ()
@@ -40,7 +40,7 @@ class TeamSection:
 
 @dataclass(frozen=True)
 class WorkerSection:
-    """[worker.NAME]: a program that the supervisor runs: how, when, and what becomes of it when it ends."""
+    """[worker.NAME]: a program that the supervisor runs, and the rules of its starts and restarts."""
 
     command: tuple[str, ...] = ()
     directory: str = ""
@@ -79,7 +79,7 @@ class WorkerSection:
 
 @dataclass(frozen=True)
 class MetricsSection:
-    """[metrics]: the port on loopback that serves them to Prometheus; 0 is none."""
+    """[metrics]: the loopback port for Prometheus; 0 means none."""
 
     port: int = 0
 
@@ -90,8 +90,7 @@ class MetricsSection:
 
 @dataclass(frozen=True)
 class MonitorSection:
-    """[monitor-bridge]: above which levels the host is a problem, looked at every ``interval_seconds``; who is told of
-    problems, and what happens when nobody acts."""
+    """[monitor-bridge]: levels of the host's checks, who is notified of problems, and what happens when nobody acts."""
 
     listen: str = ""
     """Where [source.NAME] are heard, such as "127.0.0.1:9095"; empty: nowhere."""
@@ -162,8 +161,10 @@ class MonitorSection:
 
 @dataclass(frozen=True)
 class AlertRouteSection:
-    """[alert_route.NAME]: alerts of this source and severity whose labels all fit these regular expressions go to these
-    agents, one after another; none: to people. The first in the file that fits counts."""
+    """[alert_route.NAME]: the agents for alerts of this source and severity whose labels match these regular
+    expressions. They are notified one after another; without agents people are. The first matching route in the file
+    applies.
+    """
 
     agents: tuple[str, ...] = ()
     match: Mapping[str, str] = field(default_factory=dict)
@@ -185,7 +186,7 @@ class AlertRouteSection:
 
 @dataclass(frozen=True)
 class WatchdogSection:
-    """[watchdog.NAME]: a sign of life that a source must give at least every so many seconds."""
+    """[watchdog.NAME]: a heartbeat that a source must send at least every so many seconds."""
 
     source: str = ""
     name: str = ""
@@ -202,8 +203,9 @@ class WatchdogSection:
 
 @dataclass(frozen=True)
 class UserCommSection:
-    """[user_comm]: whom people reach, when they hear of progress, when an agent is reminded and given up, how much may
-    be open at once. Counts as soon as the file is saved, like [message_route.NAME]."""
+    """[user_comm]: the agents for people's messages, progress, reminders, and limits of open questions. Like
+    [message_route.NAME] it applies when the file is saved.
+    """
 
     default_agent: str = ""
     """Who gets what nothing else decides; none: user_comm answers what it can itself."""
@@ -237,8 +239,9 @@ class UserCommSection:
 
 @dataclass(frozen=True)
 class MessageRouteSection:
-    """[message_route.NAME]: what people write with one of these words, or what fits the pattern, or in one of these
-    channels, goes to these agents. Words and patterns come before channels, and among them the first in the file."""
+    """[message_route.NAME]: the agents for messages with these keywords or this pattern, or from these channels.
+    Keywords and patterns come before channels; then the first route in the file applies.
+    """
 
     agents: tuple[str, ...] = ()
     keywords: tuple[str, ...] = ()
@@ -259,8 +262,9 @@ class MessageRouteSection:
 
 @dataclass(frozen=True)
 class GatewaySection:
-    """[gateway]: nobody on Discord may write to the team unless something of theirs is listed here, by number, or they
-    have paired. Listed bots are heard, others never."""
+    """[gateway]: who on Discord may write to the team, by number. Paired users may write too. Other bots may write only
+    if listed.
+    """
 
     token_file: str = ""
     users: tuple[int, ...] = ()

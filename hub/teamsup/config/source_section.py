@@ -1,4 +1,4 @@
-"""[source.NAME], and where monitor-bridge hears the sources: settings of its HTTP listener."""
+"""[source.NAME], and the settings of monitor-bridge's HTTP listener."""
 
 import ipaddress
 from collections.abc import Mapping
@@ -12,7 +12,9 @@ SourceKind = Literal["alertmanager", "grafana", "google_cloud", "oracle_cloud", 
 
 @dataclass(frozen=True)
 class SourceSection:
-    """[source.NAME]: who may send alerts to http://LISTEN/NAME, in which form, and what proves that it is them."""
+    """[source.NAME]: a source that may send alerts to http://LISTEN/NAME, with the form of its payload and its
+    secret.
+    """
 
     kind: SourceKind = "plain"
     secret_file: str = ""
@@ -59,7 +61,7 @@ def stale_after(source: SourceSection | None) -> float:
 
 @dataclass(frozen=True)
 class ListenAddress:
-    """Where to listen."""
+    """The host and port to listen on."""
 
     host: str
     port: int

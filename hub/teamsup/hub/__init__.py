@@ -1,4 +1,4 @@
-"""The message hub: what every process of a team opens.
+"""The message hub, which every process of a team opens.
 
 from teamsup.hub import MessageHub
 

@@ -1,19 +1,19 @@
-"""What can go wrong, in two families: the caller's mistakes and the store's troubles.
+"""All errors, in two families: mistakes of the caller, and failures of the store.
 
-Every error is one sentence for a person, and carries the exit code (of sysexits.h) with which a command ends on it.
+Every error is one sentence for a person. It carries the exit code (of sysexits.h) of a command that ends with it.
 """
 
 import os
 
 
 class TeamsupError(Exception):
-    """Anything that teamsup reports as one clear sentence."""
+    """An error that teamsup reports as one clear sentence."""
 
     exit_code = 1
 
 
 class CallerError(TeamsupError):
-    """The request cannot be served as it was made; trying again changes nothing."""
+    """The request is wrong; a retry changes nothing."""
 
     exit_code = os.EX_USAGE
 
@@ -29,25 +29,25 @@ class InvalidName(CallerError):
 
 
 class InvalidMessage(CallerError):
-    """Content, metadata, priority or expiry that no message can have."""
+    """The content, metadata, priority or expiry is not allowed in a message."""
 
     exit_code = os.EX_DATAERR
 
 
 class InvalidValue(CallerError):
-    """An argument that is not text, not a number or not an object of the hub where it must be."""
+    """An argument is not a text, a number or an object of the hub where it must be one."""
 
     exit_code = os.EX_DATAERR
 
 
 class InvalidDuration(CallerError):
-    """A number of seconds that no lease, delay or expiry can have."""
+    """The number of seconds is not allowed for a lease, delay or expiry."""
 
     exit_code = os.EX_DATAERR
 
 
 class UnknownRecipient(CallerError):
-    """Nobody of that name has ever taken part in the team."""
+    """No agent of that name has ever taken part in the team."""
 
     exit_code = os.EX_NOUSER
 
@@ -59,13 +59,13 @@ class UnknownMessage(CallerError):
 
 
 class MessageConflict(CallerError):
-    """The message_id is taken by a message that says something else."""
+    """Another message with other content has this message_id."""
 
     exit_code = os.EX_DATAERR
 
 
 class StaleLease(CallerError):
-    """The delivery is no longer this reader's: its lease ended, or somebody ended the delivery."""
+    """The reader no longer holds the delivery: its lease ended, or another program ended the delivery."""
 
     exit_code = os.EX_TEMPFAIL
 
@@ -77,33 +77,33 @@ class ReplyLoop(CallerError):
 
 
 class RateLimited(CallerError):
-    """A model has sent too much in a short time; it may go on soon."""
+    """A model has sent too much in a short time; it may continue soon."""
 
     exit_code = os.EX_TEMPFAIL
 
 
 class NotConfigured(CallerError):
-    """Something only a person can supply is missing or wrong: starting again cannot help."""
+    """Something that only a person can supply is missing or wrong. Another start cannot help."""
 
     exit_code = os.EX_CONFIG
 
 
 class ComponentTooNew(NotConfigured):
-    """A newer version of one component has made its tables here: only that component must be updated."""
+    """A newer version of one component has migrated its tables. Only that component must be updated."""
 
 
 class OptionalNotConfigured(NotConfigured):
-    """An optional part of the team that nobody has configured: all is well without it."""
+    """An optional part of the team is not configured, which is not a fault."""
 
 
 class UnsafeFile(NotConfigured):
-    """Another user owns a file of the team, or may write it: no configuration says so, and a chmod ends it."""
+    """Another user owns a file of the team, or may write it. A chmod or chown corrects that."""
 
     exit_code = os.EX_NOPERM
 
 
 class StoreError(TeamsupError):
-    """The database could not do its part; nothing of the request was stored."""
+    """The database failed; nothing of the request was stored."""
 
     exit_code = os.EX_IOERR
 
@@ -123,20 +123,20 @@ class StoreReadOnly(StoreError):
 
 
 class StoreUnavailable(StoreError):
-    """The team's folder is not there at present."""
+    """The team's folder is missing at present."""
 
     exit_code = os.EX_UNAVAILABLE
 
 
 class StoreReplaced(StoreError):
-    """Another file has the name of the database, beside the log of the one before."""
+    """Another file has replaced the database, beside the log of the former one."""
 
 
 class StoreCorrupt(StoreError):
-    """The file is no SQLite database, or a damaged one."""
+    """The file is not a SQLite database, or it is damaged."""
 
 
 class SchemaTooNew(StoreError):
-    """A newer teamsup has written this database, perhaps since this program has opened it; trying again cannot help."""
+    """A newer teamsup has migrated this database, perhaps after this program opened it. A retry cannot help."""
 
     exit_code = os.EX_PROTOCOL

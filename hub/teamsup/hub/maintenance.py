@@ -1,4 +1,4 @@
-"""Keeping the store small and sound, and mending what went wrong."""
+"""Keep the store small and sound, and repair it."""
 
 import json
 import math
@@ -29,7 +29,7 @@ _PAUSE_SECONDS = 0.003
 
 
 class Maintenance:
-    """The verbs of whoever looks after the team."""
+    """The verbs that maintain a team's store."""
 
     def __init__(self, session: HubSession, queries: Queries) -> None:
         self.team = session.team

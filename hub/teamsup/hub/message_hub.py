@@ -1,4 +1,4 @@
-"""MessageHub: eight verbs to send and to read, and beside them what goes with these."""
+"""MessageHub: eight verbs to send and to read, and the verbs that go with them."""
 
 import math
 import os
@@ -32,16 +32,15 @@ BROADCAST_EXPIRY_SECONDS = 86400.0
 class MessageHub:
     """The team's messages, as one agent sees them.
 
-    May be shared by threads; a process that forks must open its own. Errors are CallerError (the request is wrong) or
-    StoreError (the database could not serve it; nothing was stored).
+    Threads may share it; a process that forks must open its own. It raises CallerError when the request is wrong, and
+    StoreError when the database failed and stored nothing.
 
-    ``team`` is a name (by default $TEAMSUP_TEAM or "default") or a Team. ``agent`` is in whose name everything is
-    sent and read; without it the hub only shows. ``durability`` is what a send that returned survives: "full" a power
-    loss, "normal" the death of the process, which is faster. ``clock`` gives Unix seconds.
-    ``model``: a language model sends, which may storm or talk to another for ever, so its sends are bounded
-    (RateLimited, ReplyLoop).
+    ``team`` is a name (by default $TEAMSUP_TEAM or "default") or a Team. ``agent`` is the sender and reader; without it
+    the hub only shows. ``durability`` is what a finished send survives: "full" a power loss, "normal" the death of the
+    process, which is faster. ``clock`` returns Unix seconds. ``model`` says that a language model sends. Its sends are
+    limited (RateLimited, ReplyLoop), because models may repeat themselves.
 
-    ``queries`` looks back and changes nothing. ``maintenance`` and ``wake_ladder`` are for tools and workers.
+    ``queries`` reads the past and changes nothing. ``maintenance`` and ``wake_ladder`` are for tools and workers.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The things the hub speaks of, as immutable data."""
+"""The hub's objects, as immutable data."""
 
 import os
 import time
@@ -63,10 +63,10 @@ HUB_SENDER = "hub"
 
 
 class WakeStep(IntFlag):
-    """The wake ladder, louder and louder: how an agent is made to hear that something waits for it.
+    """The steps of the wake ladder, each louder, by which an agent learns of unread messages.
 
-    An unread delivery is taken to each step once; only reading ends it. What has been taken further is not announced
-    any more. For a session that begins, which has heard of nothing, all begins anew.
+    An unread delivery takes each step once, and only reading ends it. A lower step is skipped after a higher one. A new
+    session knows nothing, so for it all steps begin again.
     """
 
     ANNOUNCED = 1
@@ -84,7 +84,7 @@ class WakeStep(IntFlag):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What was said. ``id`` is the order of storing, ``message_id`` the identity."""
+    """An immutable message. ``id`` is the order of storing, ``message_id`` the identity."""
 
     id: int
     message_id: str
@@ -120,7 +120,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryState:
-    """What became of one message for one recipient: four facts with four times."""
+    """The state of one message for one recipient: four events with their times."""
 
     recipient: str
     state: str
@@ -136,7 +136,7 @@ class DeliveryState:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A delivery that was given up."""
+    """A delivery that failed too often."""
 
     message: Message
     recipient: str
@@ -149,7 +149,7 @@ class DeadLetter:
 class Stats:
     """The state of a team's store. ``deliveries`` counts them by state; sizes are in bytes.
 
-    ``oldest_unread`` is when the oldest message that somebody could claim now was stored.
+    ``oldest_unread`` is the time of the oldest message that a reader could claim now.
     """
 
     schema: int
@@ -162,7 +162,7 @@ class Stats:
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """A participant, as ``agent_status`` knows it."""
+    """A participant, as a row of ``agent_status``."""
 
     name: str
     kind: str

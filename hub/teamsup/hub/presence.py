@@ -1,4 +1,4 @@
-"""Whether an agent is here: its heartbeats, and how its reading shows that it listens."""
+"""The presence of an agent: its heartbeats, and its waits for messages."""
 
 import math
 import sqlite3
@@ -16,7 +16,7 @@ from .wakeup.doorbell import PRESENCE_TOPIC
 
 
 class Presence:
-    """What the team is told of the agent of one session."""
+    """The presence of one session's agent."""
 
     def __init__(self, session: HubSession) -> None:
         self._session = session

@@ -1,4 +1,4 @@
-"""Looking back: what was said, what became of it, and where things wait."""
+"""Read the past: messages, their fate, and mailboxes."""
 
 import os
 from contextlib import suppress

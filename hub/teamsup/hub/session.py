@@ -1,4 +1,4 @@
-"""What every verb of the hub stands on: the team's store, in whose name, and bells rung after a commit."""
+"""The base of all verbs: the team's store, the agent, and the doorbells that ring after a commit."""
 
 import functools
 import math
@@ -23,14 +23,14 @@ SqlValues = tuple[Any, ...] | dict[str, Any]
 
 @dataclass(slots=True)
 class CommitEffects:
-    """What one transaction sends: whose bells ring after it, and which deliveries, by message and recipient."""
+    """The effects of one transaction: doorbells that ring after it, and offered deliveries by message and recipient."""
 
     agents_to_ring: set[str] = field(default_factory=set)
     new_deliveries: list[tuple[int, str]] = field(default_factory=list)
 
 
 class HubSession:
-    """The open database of one agent, or of somebody who only looks. The parts of a MessageHub share it."""
+    """The open database of one agent, or of a reader without a name. The parts of a MessageHub share it."""
 
     def __init__(self, team: Team, agent: str | None, durability: Durability, clock: Callable[[], float]) -> None:
         self.team = team

@@ -1,4 +1,4 @@
-"""Where a team lives on disk, and which names it accepts."""
+"""The folder of a team, and the rules for names."""
 
 import os
 import re
@@ -49,7 +49,7 @@ def normalize_agent_name(name: str) -> str:
 
 @dataclass(frozen=True)
 class Team:
-    """The folder of one team and what stands in it."""
+    """The folder of one team, and the paths in it."""
 
     name: str
     folder: Path

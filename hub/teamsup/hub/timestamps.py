@@ -1,4 +1,4 @@
-"""Times as the database keeps them: UTC text to the millisecond, which sorts with CURRENT_TIMESTAMP."""
+"""Times of the database: UTC text to the millisecond, which sorts with CURRENT_TIMESTAMP."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""What an argument must be, and how a refusal quotes what it refuses: never more of it than a line or two."""
+"""Check arguments, and quote at most a line or two of them in a refusal."""
 
 import math
 from collections.abc import Sequence

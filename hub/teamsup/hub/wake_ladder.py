@@ -1,4 +1,4 @@
-"""The wake ladder: which unread messages have still to be said to their agent, and how loudly. Only reading ends it."""
+"""The wake ladder: which unread messages an agent must still learn of, and how loudly. Only reading ends it."""
 
 from .errors import InvalidValue
 from .models import Message, WakeStep
@@ -25,7 +25,7 @@ _SELECT_OVERDUE_UNREAD = """
 
 
 class WakeLadder:
-    """The verbs of those who see to it that a message is heard."""
+    """The verbs of programs that wake agents."""
 
     def __init__(self, session: HubSession) -> None:
         self._session = session

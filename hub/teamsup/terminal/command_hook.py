@@ -1,8 +1,8 @@
-"""The command that is run when nobody else can be told or has acknowledged: for mail, SMS or a siren.
+"""The command that runs when nobody else acknowledges or can be notified: for mail, SMS or a siren.
 
-monitor-bridge runs it for an incident. The supervisor runs it when the hub or monitor-bridge itself fails, in a process
-of its own: ``python -m teamsup.terminal.command_hook SECONDS COMMAND …`` reads the text and writes why the command
-failed.
+monitor-bridge runs it for an incident. The supervisor runs it when the hub or monitor-bridge itself fails, in a
+separate process: ``python -m teamsup.terminal.command_hook SECONDS COMMAND …`` reads the text and writes why the
+command failed.
 """
 
 import asyncio

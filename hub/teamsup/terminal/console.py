@@ -29,7 +29,7 @@ SESSION_AGENT = "session"
 
 
 class NoAnswer(CallerError):
-    """What was asked is kept, but nobody has answered it in time."""
+    """The question is stored, but no answer arrived in time."""
 
     exit_code = os.EX_UNAVAILABLE
 
@@ -118,7 +118,7 @@ def ask_once(
 
 
 class ConsoleChat:
-    """One session of a person at a terminal or of a script: a conversation of its own."""
+    """One session of a person at a terminal, or of a script: a conversation of its own."""
 
     def __init__(self, hub: MessageHub) -> None:
         self.hub = hub

@@ -1,4 +1,4 @@
-"""How the team puts things to people: ages, and what others wrote made fit for terminals and models."""
+"""Format output for people: durations, tables, and foreign text that is safe for terminals and models."""
 
 import re
 from bisect import bisect_right

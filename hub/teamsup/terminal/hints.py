@@ -1,4 +1,4 @@
-"""Commands of ours: as hints show them to be pasted, as other programs start them, and known again when they run."""
+"""Commands of teamsup: as hints for people to paste, as programs start them, and as processes are recognised."""
 
 import os
 import shlex

@@ -1,4 +1,4 @@
-"""Verbs of commands that have another name now: whoever types the old one is given the new one."""
+"""Renamed sub-commands: the old name is refused with the new one."""
 
 import argparse
 from typing import NoReturn

@@ -1,4 +1,4 @@
-"""The tables that one component keeps in the team's database, as the hub has to know them."""
+"""The tables that one component keeps in the team's database, as far as the hub must know them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class ComponentTables:
-    """What the hub does for one component: it makes the component's tables, and respects them in its maintenance.
+    """What the hub does for one component: create its tables, and respect them in maintenance.
 
     All SQL is in the subset that SQLite and PostgreSQL share. It names tables of this component, and ``messages``.
     """

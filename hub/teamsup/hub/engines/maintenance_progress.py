@@ -1,7 +1,7 @@
-"""Maintenance announces itself: a migration, a restore or a pruning writes a file in ``run/`` while it works.
+"""Announce maintenance: a migration, a restore or a pruning writes a file in ``run/`` while it works.
 
-Such work may hold the write lock for minutes. The announcement lets another process tell it from a process that hangs:
-``read`` ignores the file of a dead process, and ``seconds_without_progress`` says how long nothing has moved.
+Such work may hold the write lock for minutes. The file tells it from a process that hangs: ``read`` ignores the file of
+a dead process, and ``seconds_without_progress`` returns how long nothing has moved.
 
     with announce(team.run, "migration", total=7) as progress:
         progress(3)
@@ -25,7 +25,7 @@ _WRITE_INTERVAL_SECONDS = 0.2
 
 @dataclass(frozen=True, slots=True)
 class MaintenanceProgress:
-    """What one process does to the database. Times are Unix seconds; ``total`` is 0 while it is not known."""
+    """The maintenance of one process. Times are Unix seconds; ``total`` is 0 while it is not known."""
 
     kind: str
     pid: int

@@ -1,11 +1,11 @@
-"""Context managers that no exception from a signal handler leaves half open.
+"""Context managers that an exception from a signal handler cannot leave half open.
 
-Such an exception (Ctrl-C, SIGALRM) may hit at any call, also at the first or last step of ``contextmanager`` itself.
-Its generator then stays suspended, with its locks and its transaction, while anybody keeps the traceback, as a notebook
-does.
+Such an exception (Ctrl-C, SIGALRM) may strike at any call, also at the first or last step of ``contextmanager`` itself.
+Its generator then stays suspended, with its locks and its transaction, while something keeps the traceback, as a
+notebook does.
 
-Here only the ``with`` statement holds the function that it calls at its end. When it lets go of that, the block has
-been left in whatever way, and the generator is closed.
+Here only the ``with`` statement holds the function that it calls at its end. When it releases that function, the block
+has ended in some way, and the generator is closed.
 """
 
 import functools
@@ -58,7 +58,7 @@ class _CloseWhenDropped(weakref.ref[Any]):
 
 
 class _ExitMethod:
-    """Looked up by ``with`` before it enters the block, and dropped by it in the end."""
+    """A function that ``with`` looks up before it enters the block, and releases after the block."""
 
     def __get__(self, scope: "_Scope[Any] | None", owner: type) -> Callable[..., bool]:
         if scope is None:

@@ -1,4 +1,4 @@
-"""Who takes part: the rows of ``agent_status``."""
+"""The agents: rows of ``agent_status``."""
 
 import sqlite3
 from collections.abc import Iterable, Mapping

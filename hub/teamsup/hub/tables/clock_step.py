@@ -1,7 +1,7 @@
-"""What becomes of the times in the database when the clock went back: nothing waits longer than it was told to.
+"""Correct the times in the database when the clock goes back, so that nothing waits longer than before.
 
-Every writer notes its time once a second, so the next one sees a step. A lease, backoff or expiry that ends later than
-it would if it began now is given that end; a rank, that of a message stored now.
+Every writer stores its time once a second, so the next one notices a step. A lease, backoff or expiry ends no later
+than if it began now. A rank is at most that of a message stored now.
 """
 
 import sqlite3

@@ -1,4 +1,4 @@
-"""Leases: who may work on a delivery, and what becomes of it. Every function runs inside a transaction."""
+"""Leases: who may work on a delivery, and how it ends. Every function runs inside a transaction."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""Storing what was said: what a message may be, to whom it may go, and how often agents may answer each other."""
+"""Store messages: check their content and recipient, and how often agents may answer each other."""
 
 import json
 import sqlite3
@@ -52,7 +52,7 @@ class NewMessage:
 
 
 class ReplyOptions(TypedDict, total=False):
-    """What an answer may say beside its text."""
+    """The options of an answer, beside its text."""
 
     message_type: str
     priority: str | None
@@ -62,7 +62,7 @@ class ReplyOptions(TypedDict, total=False):
 
 
 class SendOptions(ReplyOptions, total=False):
-    """What a message may say beside its recipient and its text."""
+    """The options of a message, beside its recipient and its text."""
 
     message_id: str | None
     conversation_id: str | None

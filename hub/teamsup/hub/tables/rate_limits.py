@@ -1,7 +1,7 @@
-"""How much a model may send: it does not notice that it repeats itself, and every message costs its reader a turn.
+"""Limit what a model sends: it does not notice that it repeats itself, and every message costs its reader a turn.
 
-Two bounds, shared by all processes: a rate for each sender, and turns for each pair of agents, which also ends a
-ping-pong that does without reply_to. A person or daemon who writes to one of the two begins the count again.
+All processes share two limits: a rate for each sender, and turns for each pair of agents. The latter also ends an
+exchange without reply_to. A message of a person or daemon to one of the two starts the count again.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""What stands in a column that programs which know nothing of our rules may have filled with anything."""
+"""Read columns that foreign programs may have filled with any value."""
 
 import json
 import re

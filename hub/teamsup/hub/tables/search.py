@@ -1,7 +1,7 @@
-"""The full-text index, made and brought up to date only when somebody searches.
+"""The full-text index, created and updated only when somebody searches.
 
-No trigger keeps it, so it costs a send nothing, and a writer whose SQLite lacks FTS5 never meets it. It has a copy of
-the texts: an index over somebody else's table is ruined when that changes behind its back.
+No trigger maintains it, so a send costs nothing more, and a writer whose SQLite lacks FTS5 never meets it. It holds a
+copy of the texts, because an index over a foreign table breaks when that table changes.
 """
 
 import sqlite3

@@ -1,7 +1,7 @@
-"""Doorbells: a Unix datagram socket per reader, rung with one fixed byte.
+"""Doorbells: one Unix datagram socket for each reader, rung with one fixed byte.
 
-A ring is a hint that there may be something to read; never proof, never content. Nothing here waits for a peer or
-fails because of one.
+A ring says that there may be something to read. It proves nothing and carries no content. Nothing here waits for a
+peer, or fails because of one.
 """
 
 import atexit
@@ -27,10 +27,10 @@ _doorbell_numbers = itertools.count()
 
 
 class Doorbell:
-    """The bell of one reader of one agent, until it is closed. Bound when made: arm first, look second, wait third.
+    """The doorbell of one reader of one agent, until it is closed. It is bound when created: arm first, look second,
+    wait third.
 
-    It also rings when somebody rings for one of the ``topics``. A wait that nobody has ended looks whether it is still
-    up.
+    It also rings for each of the ``topics``. A long wait checks whether its socket still exists.
     """
 
     def __init__(self, run: Path, agent: str, *topics: str) -> None:
@@ -115,7 +115,7 @@ class Doorbell:
 
 
 class Doorbells:
-    """All bells of a team, as one process finds them in the folder ``run``. May be shared by threads."""
+    """All doorbells of a team, as one process finds them in the folder ``run``. Threads may share it."""
 
     def __init__(self, run: Path) -> None:
         self._run = str(run)

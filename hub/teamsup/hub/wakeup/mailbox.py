@@ -1,4 +1,4 @@
-"""One agent's mailbox: what it may claim now, when there will be more, and the wait for that."""
+"""The mailbox of one agent: what it may claim now, the next deadline, and the wait for it."""
 
 import functools
 import math
@@ -16,7 +16,7 @@ from .waiter import BusyTolerance, CancellableClaim, Waiter
 
 
 class AgentMailbox:
-    """What waits for the agent of one session. ``reader_id`` begins the tokens of its leases."""
+    """The mailbox of one session's agent. ``reader_id`` begins the tokens of its leases."""
 
     def __init__(self, session: HubSession, presence: Presence, reader_id: str) -> None:
         self._session = session

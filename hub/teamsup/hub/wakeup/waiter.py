@@ -1,4 +1,4 @@
-"""When a waiting reader looks, and how long it may sleep until the next look."""
+"""Decide when a waiting reader looks, and how long it sleeps until the next look."""
 
 import math
 import threading
@@ -21,7 +21,7 @@ _UNAVAILABLE_SECONDS = 10.0
 
 
 class _MailboxState(Enum):
-    """What a look has found."""
+    """The result of a look."""
 
     NOTHING = auto()
     CLAIMABLE = auto()
@@ -30,7 +30,7 @@ class _MailboxState(Enum):
 
 
 class BusyTolerance:
-    """A store that another program holds, while somebody listens for at most ``timeout`` seconds without anything."""
+    """Tolerate a store that another program holds, while a listener waits at most ``timeout`` seconds."""
 
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
@@ -56,7 +56,7 @@ class BusyTolerance:
 class Waiter:
     """One wait for something to claim.
 
-    ``find_next_due`` returns -inf when something can be claimed, else the Unix second of the next deadline to apply.
+    ``find_next_due`` returns -inf when something is claimable, else the Unix second of the next deadline.
     """
 
     find_next_due: Callable[[], float]
@@ -161,9 +161,9 @@ class Waiter:
 
 
 class CancellableClaim:
-    """A claim beside an event loop, which leaves nothing leased when nobody waits for its result any more.
+    """A claim beside an event loop. It leaves nothing leased when the caller stops waiting for it.
 
-    ``claim`` and, if need be, ``release`` run in threads, since they wait for commits.
+    ``claim`` and, if needed, ``release`` run in threads, because they wait for commits.
     """
 
     def __init__(self, claim: Callable[[], list[Delivery]], release: Callable[[Delivery], None]) -> None:

@@ -1,10 +1,10 @@
-"""Hears the writers that know nothing of doorbells.
+"""Watch for writers that do not know doorbells.
 
-Watching slows every writer a little, so a team has one watcher: whoever holds the lock on ``watch.lock``. It looks up
+Watching slows every writer a little, so a team has one watcher: the process with the lock on ``watch.lock``. It finds
 the recipients of new rows and rings their doorbells.
 
-It uses the Rust backend of watchfiles (documented at https://watchfiles.helpmanual.io/api/rust_backend/) because
-``watchfiles.watch`` has the same step for its whole life. Here one RustNotify gets a step with each call.
+It uses the Rust backend of watchfiles (documented at https://watchfiles.helpmanual.io/api/rust_backend/), because
+``watchfiles.watch`` keeps one step for its whole life. Here each call passes a step to one RustNotify.
 """
 
 import atexit
@@ -101,7 +101,7 @@ class Watcher:
 
 
 class _NewDeliveries:
-    """Finds the recipients of deliveries that are new since the last look."""
+    """Find the recipients of deliveries since the last look."""
 
     def __init__(self, team: Team, bells: Doorbells) -> None:
         self._team = team

@@ -1,4 +1,4 @@
-"""Brings the tables of one component to its version, and lets their rows end with the messages that they belong to."""
+"""Migrate the tables of one component, and let their rows end with the messages that they belong to."""
 
 import sqlite3
 from contextlib import nullcontext

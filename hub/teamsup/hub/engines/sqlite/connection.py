@@ -1,4 +1,4 @@
-"""SQLite connections on a team's database, as every process opens them."""
+"""Open SQLite connections on a team's database, in the same way in every process."""
 
 import functools
 import os

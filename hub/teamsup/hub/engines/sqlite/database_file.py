@@ -1,8 +1,8 @@
-"""Which file messages.db is: the same as before, a new one, or one that was put in place of it.
+"""Identify messages.db: the same file as before, a new one, or another one in its place.
 
-SQLite finds the write-ahead log (``-wal``) by its name. Another database that is moved there while the log still
-lies there would get pages of the old one. Everything here uses stat alone: opening the database or its ``-shm``
-as a plain file, and closing it, drops SQLite's locks in this process.
+SQLite finds the write-ahead log (``-wal``) by its name. Another database beside a log of the old one would get pages of
+the old one. Everything here uses stat alone: a plain open and close of the database or its ``-shm`` drops SQLite's
+locks in this process.
 """
 
 import json
@@ -21,7 +21,7 @@ _RECORD_FILE = "database.json"
 
 @dataclass(frozen=True, slots=True)
 class DatabaseFiles:
-    """The team's folder, the database in it, and the log of that; None for what is not there."""
+    """The identities of the team's folder, its database, and its log; None for a file that is missing."""
 
     folder: Inode | None
     database: Inode | None

@@ -1,4 +1,4 @@
-"""Rights that one process at a time may have, and that end with it however it ends."""
+"""Locks that one process holds at a time, and that end with the process."""
 
 import fcntl
 import os

@@ -1,4 +1,4 @@
-"""Keeps a copy of a database from before its tables were changed, so that a person can go back to an older teamsup."""
+"""Keep a copy of the database from before a migration, so that a person can go back to an older teamsup."""
 
 import logging
 import os

@@ -1,7 +1,7 @@
-"""Brings a database to this program's schema of the hub.
+"""Migrate a database to the hub's schema of this program.
 
-A new database is made by one script. An older one runs the numbered scripts that it has not run yet; they also made
-the tables of our workers, before each component made its own. Triggers are made again by every migration.
+One script creates a new database. An older one runs the numbered scripts that it has not run yet. These also created
+the tables of our workers, before each component had its own. Every migration creates the triggers again.
 """
 
 import re

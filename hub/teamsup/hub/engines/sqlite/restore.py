@@ -1,9 +1,9 @@
-"""Takes the team's database back to a backup, while other programs have it open.
+"""Restore a backup into the team's database, while other programs have it open.
 
 The backup is copied to a file beside the database, checked and migrated there. SQLite's backup API then writes that
-copy into the open database as one transaction. With its first page it has the write lock; from then on nothing changes
-in the database, and what must not be taken back is carried over into the copy: the last ids, who is here, and what a
-component knows of the world outside, such as what Discord shows already.
+copy into the open database as one transaction. Its first page takes the write lock; from then on nothing changes in the
+database. What a restore must not change is carried over into the copy: the last ids, presence, and what a component
+knows of the outside world, such as the messages on Discord.
 """
 
 import os
@@ -30,7 +30,7 @@ _PAGES_PER_STEP = 1000
 
 @dataclass(frozen=True, slots=True)
 class RestoreReport:
-    """What a restore takes back. None: the database cannot be read, so it is not known."""
+    """What a restore changes. None: unknown, because the database cannot be read."""
 
     newer_messages: int | None
     """Messages that the backup does not have."""

@@ -1,4 +1,4 @@
-"""One SQLite connection that many threads may share: retries, transactions, errors in words."""
+"""One SQLite connection that threads may share, with retries, transactions, and errors as sentences."""
 
 import errno
 import math
@@ -35,8 +35,8 @@ _CHECKPOINT_EVERY_COMMITS = 4
 class Store:
     """The team's database.
 
-    A commit survives the death of the process; it survives a power loss once flush() has returned. Every sqlite3 error
-    becomes a StoreError whose transaction left nothing behind.
+    A commit survives the death of the process. It survives a power loss once flush() has returned. Every sqlite3 error
+    becomes a StoreError, and its transaction is undone.
     """
 
     def __init__(self, path: Path, durability: Durability = "full", run: Path | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Errors of SQLite and of the system as StoreErrors in a sentence, and retries while the database is busy."""
+"""Turn errors of SQLite and the system into StoreErrors with a sentence, and retry while the database is busy."""
 
 import errno
 import itertools
