@@ -1,4 +1,4 @@
-"""Types of command-line arguments, and how they refuse."""
+"""Types of command-line arguments, with their refusals."""
 
 import argparse
 import math

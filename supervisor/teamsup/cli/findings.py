@@ -1,4 +1,4 @@
-"""Findings, and the one decision behind them that is not obvious: who is deaf, and why. Pure."""
+"""Findings of doctor, and the decision whether messages can reach an agent. Pure."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One check, how it ended, and the next step where there is one."""
+    """The result of one check, with the remedy if there is one."""
 
     check: str
     verdict: Verdict
@@ -32,7 +32,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
-    """An agent, how much waits for it, and by which ways it could hear of that. Ages are in seconds."""
+    """An agent's unread messages, and the ways by which it can learn of them. Ages are in seconds."""
 
     name: str
     kind: str = "agent"

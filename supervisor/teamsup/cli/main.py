@@ -1,4 +1,4 @@
-"""The ``teamsup`` command: finds the subcommand, imports only that, turns errors into a sentence and an exit code."""
+"""The ``teamsup`` command: import only the sub-command, run it, and turn errors into a sentence and an exit code."""
 
 import argparse
 import importlib

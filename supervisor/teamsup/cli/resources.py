@@ -1,4 +1,4 @@
-"""What comes with teamsup for other programs to use: deploy/, in the installed package or in the checkout."""
+"""Files of teamsup for other programs: deploy/, in the installed package or in the checkout."""
 
 from pathlib import Path
 

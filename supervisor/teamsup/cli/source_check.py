@@ -1,4 +1,4 @@
-"""What doctor finds of those who bring something to the team: the sources of alerts, and Discord."""
+"""Doctor's checks of sources of alerts and of Discord."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""What doctor finds of a team: its folder and disk, its hub, who runs in it, and workers of the user's own."""
+"""Doctor's checks of a team: its folder and disk, its hub, its members, and workers of the user's own."""
 
 import grp
 import os

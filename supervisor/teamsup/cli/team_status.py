@@ -1,4 +1,4 @@
-"""Everybody in a team, and how each of them is: what the supervisor has published, and what the hub knows."""
+"""The status of every participant: as the supervisor published it, and as the hub knows it."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -50,7 +50,7 @@ class ParticipantStatus:
 
 @dataclass(frozen=True, slots=True)
 class TeamStatus:
-    """All of them. ``pid`` is the supervisor's, if it runs; ``trouble`` is why the hub could not be read."""
+    """All participants. ``pid`` is the supervisor's, if it runs; ``trouble`` is why the hub could not be read."""
 
     rows: list[ParticipantStatus]
     agents: Mapping[str, Agent]

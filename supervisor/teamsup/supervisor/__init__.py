@@ -1,1 +1,1 @@
-"""The supervisor: the command line, and the processes it starts and watches."""
+"""The supervisor: it starts, watches and restarts the processes of a team."""

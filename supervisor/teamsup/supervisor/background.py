@@ -1,4 +1,4 @@
-"""Work beside the event loop: calls of the hub, and tasks that nobody waits for."""
+"""Work beside the event loop: calls of the hub, and tasks without a waiting caller."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class BackgroundTasks:
-    """Tasks that run until they end by themselves; ``log`` is told how one has failed."""
+    """Tasks that run until they end; ``log`` gets the error of a task that fails."""
 
     def __init__(self, log: Callable[[str], None]) -> None:
         self._log = log
@@ -32,7 +32,7 @@ class BackgroundTasks:
 
 
 class HubCaller:
-    """Calls the hub in threads: a busy database must not keep the workers waiting."""
+    """Call the hub in threads, because a busy database must not delay the workers."""
 
     def __init__(self, troubles: Troubles, stopping: asyncio.Event, log: Callable[[str], None]) -> None:
         self._troubles = troubles

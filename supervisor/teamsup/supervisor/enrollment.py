@@ -1,4 +1,4 @@
-"""Who the hub knows as a member of the team: enrolled when configured, offline when ended, forgotten when removed."""
+"""Enroll configured workers in the hub, mark ended ones offline, and forget removed ones."""
 
 import threading
 
@@ -9,7 +9,7 @@ from .processes.process_manager import ProcessManager
 
 
 class WorkerEnrollment:
-    """The rows of the workers in the hub. What could not be written is written by the next call of write()."""
+    """The workers' rows in the hub. After an error the next call of write() tries again."""
 
     def __init__(self, hub: MessageHub, manager: ProcessManager) -> None:
         self._hub = hub

@@ -1,4 +1,4 @@
-"""The team's figures for Prometheus, on loopback, in its text format (version 0.0.4)."""
+"""Serve the team's figures to Prometheus, on loopback, in its text format (version 0.0.4)."""
 
 import re
 import socket
@@ -27,7 +27,7 @@ _BROWSER_HEADERS = ("Origin", "Referer", "Sec-Fetch-Site")
 
 
 class _Server(ThreadingHTTPServer):
-    """At most so many connections at once, each for a few seconds: they use up descriptors of the supervisor."""
+    """A server with a limit of connections and of seconds for each, because they use the supervisor's descriptors."""
 
     daemon_threads = True
 

@@ -1,4 +1,4 @@
-"""The server of metrics as the supervisor keeps it: on the configured port, or a trouble that says why not."""
+"""Keep the metrics server on the configured port, or report the trouble that prevents it."""
 
 import asyncio
 from collections.abc import Callable
@@ -16,7 +16,7 @@ _METRICS = "metrics"
 
 
 class MetricsEndpoint:
-    """At most one server; ``port`` is the configured one, 0 for none. ``state`` returns what is known of the team."""
+    """At most one server; ``port`` is the configured one, 0 for none. ``state`` returns the team's state."""
 
     def __init__(self, hub: MessageHub, troubles: Troubles, state: Callable[[], TeamState]) -> None:
         self._hub = hub

@@ -1,4 +1,4 @@
-"""What a service manager is told of the team: systemd's notification protocol, sd_notify(3)."""
+"""Notify the service manager: systemd's notification protocol, sd_notify(3)."""
 
 import os
 import socket
@@ -11,7 +11,7 @@ SERVICE_VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
 
 class ServiceNotifier:
-    """Whoever has started us, if it wants to hear. Without one every word goes nowhere."""
+    """The service manager that started us, if it wants notifications. Otherwise every call does nothing."""
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         address = environment.get("NOTIFY_SOCKET", "")

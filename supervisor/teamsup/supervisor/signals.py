@@ -1,4 +1,4 @@
-"""What the supervisor does on a signal."""
+"""The supervisor's reaction to signals."""
 
 import asyncio
 import os
@@ -16,8 +16,9 @@ _REPEATED_SIGNAL_SECONDS = 0.5
 
 
 class SignalHandler:
-    """SIGTERM and Ctrl-C end the team in order, a second Ctrl-C at once. SIGHUP reloads, unless the terminal has gone:
-    then it ends the team."""
+    """SIGTERM and Ctrl-C end the team in order, a second Ctrl-C at once. SIGHUP reloads; if the terminal has gone, it
+    ends the team.
+    """
 
     def __init__(
         self,

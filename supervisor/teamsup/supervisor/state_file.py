@@ -1,6 +1,6 @@
 """The states of a team's workers, as its supervisor last wrote them.
 
-They can be read without asking the supervisor: while it hangs, and after its death.
+They are readable without the supervisor: while it hangs, and after its death.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What is shown of the team while it runs: to ``ps``, to the service manager, and in the log once it is ready."""
+"""Publish the status of a running team: for ``ps``, for the service manager, and in the log once it is ready."""
 
 import asyncio
 import os
@@ -23,7 +23,7 @@ _STATE = "state"
 
 
 class StatusPublisher:
-    """Shows the team. ``on_publish`` is called with each scheduled publication."""
+    """Publish the team's status. ``on_publish`` is called with each scheduled publication."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The supervisor's event loop: looks after the workers, judges them by their heartbeats, does what messages ask for."""
+"""The supervisor's event loop: run the workers, check their heartbeats, and handle requests."""
 
 import asyncio
 import functools
@@ -45,7 +45,7 @@ _DOORBELL_RETRY_SECONDS = 1.0
 
 
 class Supervisor:
-    """Runs the workers of one team in this process until told to stop."""
+    """Run the workers of one team in this process until it is stopped."""
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
-"""The right to run a team, held by one supervisor: a lock in the team's folder that says who holds it.
+"""The lock on a team, which one supervisor holds: a file in the team's folder that names its owner.
 
-Its file also has room for a word of the supervisor, for when the disk is full.
+The file also has room for a sentence of the supervisor, for a full disk.
 """
 
 import fcntl

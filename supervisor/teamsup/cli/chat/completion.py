@@ -1,4 +1,4 @@
-"""Help for a person who types to the team: what they typed before, and the names of agents and commands."""
+"""Input history and completion for a person who types: earlier lines, and names of agents and commands."""
 
 import contextlib
 import os
@@ -30,7 +30,7 @@ def open_history(team: Team) -> History:
 
 
 class _TolerantHistory(FileHistory):
-    """A disk that is full, or a file that is somebody else's, must not end the chat."""
+    """A history that ignores errors: a full disk or a foreign file must not end the chat."""
 
     def load_history_strings(self) -> Iterable[str]:
         try:
@@ -59,7 +59,7 @@ def is_completing_name(document: Document) -> bool:
 
 
 class NameCompleter(Completer):
-    """Agents after an @ and after /ask, commands after a / at the beginning."""
+    """Complete agents after an @ and after /ask, and commands after a / at the beginning."""
 
     def __init__(self, hub: MessageHub) -> None:
         self._hub = hub

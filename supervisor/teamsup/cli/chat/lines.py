@@ -1,4 +1,4 @@
-"""The lines of a chat: how a message looks to a person and to a program, and what is shown of open questions. Pure."""
+"""The lines of a chat: how a message looks to a person and to a program, and how open questions are shown. Pure."""
 
 import json
 import textwrap

@@ -1,4 +1,4 @@
-"""A person at a terminal: what they type, what arrives meanwhile, and how far their questions have come."""
+"""The chat of a person at a terminal: input, arriving messages, and the progress of questions."""
 
 import asyncio
 import contextlib
@@ -46,7 +46,7 @@ def run_chat(chat: ConsoleChat) -> int:
 
 
 class _ChatScreen:
-    """One prompt that stays, what arrives being printed above it."""
+    """One prompt that stays at the bottom. Arriving messages are printed above it."""
 
     def __init__(self, chat: ConsoleChat) -> None:
         self._chat = chat

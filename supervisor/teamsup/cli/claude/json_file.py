@@ -1,4 +1,4 @@
-"""A JSON file of another program: read, and replaced as a whole with its indentation kept."""
+"""A JSON file of another program: read it, and replace it as a whole with the same indentation."""
 
 import json
 import os
@@ -17,14 +17,14 @@ _INDENTATION = re.compile(r'\n([ \t]*)"')
 
 
 class UnusableFile(CallerError):
-    """A file is not JSON, has another shape than we expect, or may not be changed."""
+    """The file is not JSON, has an unexpected shape, or may not be changed."""
 
     exit_code = os.EX_DATAERR
 
 
 @dataclass(frozen=True, slots=True)
 class JsonFile:
-    """A file that is not there is an object without text."""
+    """The content of a file. A missing file is an empty object without text."""
 
     path: Path
     text: str

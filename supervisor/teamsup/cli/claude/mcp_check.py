@@ -1,4 +1,4 @@
-"""Tries the MCP server as Claude Code uses it: starts ``teamsup mcp``, lists its tools, calls one, ends it."""
+"""Check the MCP server as Claude Code uses it: start ``teamsup mcp``, list its tools, call one, stop it."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""What of teamsup a Claude Code session finds when it starts in a project, and whether that is fit to work."""
+"""Check the setup of teamsup that a Claude Code session finds in a project."""
 
 import os
 import shlex

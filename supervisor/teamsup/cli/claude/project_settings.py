@@ -1,7 +1,7 @@
-"""Claude Code's settings: where they are, what they say of teamsup, and what ours adds to a project's.
+"""Claude Code's settings: their places, what they say about teamsup, and what we add to a project's settings.
 
-A project takes part through the plugin: its .claude/settings.json names the folder of the plugin as a marketplace,
-enables the plugin, says in the environment which agent of which team the project's sessions are, and allows the tools.
+A project takes part through the plugin. Its .claude/settings.json names the plugin's folder as a marketplace, enables
+the plugin, allows the tools, and sets the agent and the team of the project's sessions in the environment.
 """
 
 import os
@@ -30,7 +30,7 @@ _BUNDLED_FOLDER = ("deploy", "claude")
 
 
 class NoProject(CallerError):
-    """There is no such folder, or it is not one that can be a project."""
+    """The folder does not exist, or cannot be a project."""
 
     exit_code = os.EX_NOINPUT
 
@@ -125,7 +125,7 @@ def without_plugin(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class EffectiveSettings:
-    """What counts for a session that starts in a project."""
+    """The settings that apply to a session that starts in a project."""
 
     plugins: Mapping[str, str | None]
     """The enabled plugins of our name, and their folders where settings tell them."""

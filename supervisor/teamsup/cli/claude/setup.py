@@ -1,4 +1,4 @@
-"""Has the Claude Code sessions of a project take part in the team, or takes that out again."""
+"""Let the Claude Code sessions of a project take part in the team, or undo that."""
 
 import os
 import shlex

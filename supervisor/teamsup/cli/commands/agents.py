@@ -1,4 +1,4 @@
-"""``teamsup agents``: who is known to the team, and ``rm`` to forget one of them."""
+"""``teamsup agents``: list the agents that the team knows; ``rm`` forgets one."""
 
 import argparse
 import json
@@ -21,7 +21,7 @@ _HEADINGS = ("NAME", "KIND", "STATUS", "UNREAD", "NOTE")
 
 
 class AgentInUse(CallerError):
-    """The agent runs, is here or is configured."""
+    """The agent runs, is present, or is configured."""
 
     exit_code = os.EX_UNAVAILABLE
 

@@ -1,4 +1,4 @@
-"""``teamsup chat``: a person or a script, and the team."""
+"""``teamsup chat``: a person or a script talks to the team."""
 
 import argparse
 import contextlib

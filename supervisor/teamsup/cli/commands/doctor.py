@@ -1,4 +1,4 @@
-"""``teamsup doctor``: what works, what does not, who is deaf and why, with the next step."""
+"""``teamsup doctor``: check every part, list agents that cannot be reached, and show the remedies."""
 
 import argparse
 import json

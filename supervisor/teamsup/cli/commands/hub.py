@@ -1,4 +1,4 @@
-"""``teamsup hub …``: looking after the message store."""
+"""``teamsup hub …``: maintain the message store."""
 
 import argparse
 import json

@@ -1,4 +1,6 @@
-"""``teamsup init``: a commented teamsup.toml; with --claude, a project whose Claude Code takes part in the team."""
+"""``teamsup init``: write a commented teamsup.toml; with --claude, let a project's Claude Code take part in the
+team.
+"""
 
 import argparse
 from contextlib import suppress

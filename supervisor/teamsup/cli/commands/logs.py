@@ -18,7 +18,7 @@ from ..arguments import positive_integer
 
 
 class NoLog(CallerError):
-    """There is no log of that name."""
+    """No log has that name."""
 
     exit_code = os.EX_NOINPUT
 
@@ -79,7 +79,7 @@ def _print(name: str, line: str, width: int) -> None:
 
 
 class LogReader:
-    """One log file, read on from where it was left, also when it was rotated in between."""
+    """Read one log file from the last position, also after a rotation."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

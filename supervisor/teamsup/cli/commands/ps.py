@@ -1,4 +1,4 @@
-"""``teamsup ps``: the supervisor, its workers and the agents, and how each of them is."""
+"""``teamsup ps``: the state of the supervisor, its workers and the agents."""
 
 import argparse
 import json
@@ -28,7 +28,7 @@ _RED, _GREEN, _DIM, _RESET = "\x1b[31m", "\x1b[32m", "\x1b[2m", "\x1b[0m"
 
 
 class UnknownParticipant(CallerError):
-    """Nobody of that name is there to be shown."""
+    """No participant has that name."""
 
     exit_code = os.EX_NOUSER
 

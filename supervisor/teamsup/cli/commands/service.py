@@ -1,4 +1,4 @@
-"""``teamsup service …``: the team as a service of systemd's or launchd's."""
+"""``teamsup service …``: the team as a service of systemd or launchd."""
 
 import argparse
 import os
@@ -30,7 +30,7 @@ EXIT_NOT_ACTIVE = 3
 
 
 class NoServiceManager(CallerError):
-    """The service manager is not there, or did not do what it was asked to."""
+    """The service manager is missing, or refused the request."""
 
     exit_code = os.EX_UNAVAILABLE
 

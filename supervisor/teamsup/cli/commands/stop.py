@@ -15,7 +15,7 @@ from ..arguments import add_timeout
 
 
 class StillRunning(CallerError):
-    """The team did not end in the time we waited."""
+    """The team did not end within the timeout."""
 
     exit_code = os.EX_TEMPFAIL
 

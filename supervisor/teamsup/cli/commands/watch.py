@@ -1,4 +1,4 @@
-"""``teamsup watch``: a line whenever something new waits for an agent, which wakes its idle Claude Code session."""
+"""``teamsup watch``: print a line when a new message waits for an agent, which wakes its idle Claude Code session."""
 
 import argparse
 import select

@@ -1,4 +1,4 @@
-"""The service managers: the unit that each is given for a team, and the commands that go with it."""
+"""The service managers: the unit that each gets for a team, and its commands."""
 
 import os
 import re
@@ -18,14 +18,14 @@ _CONTROL_CHARACTERS = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 class UnusablePath(CallerError):
-    """A path that no unit can name."""
+    """A unit cannot contain this path."""
 
     exit_code = os.EX_DATAERR
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceSpec:
-    """What is to run: the team, the command whose ``start`` runs it, and the account that it runs as."""
+    """What a unit runs: the team, the command whose ``start`` runs it, and the account."""
 
     team: Team
     command: tuple[str, ...]
@@ -34,7 +34,7 @@ class ServiceSpec:
 
 @dataclass(frozen=True, slots=True)
 class ManagerCommand:
-    """A command of the service manager's. One that may fail undoes what may not be there."""
+    """A command of the service manager. One that may fail undoes what may be missing."""
 
     words: tuple[str, ...]
     may_fail: bool = False
@@ -42,7 +42,7 @@ class ManagerCommand:
 
 @dataclass(frozen=True, slots=True)
 class ServiceManager:
-    """How one service manager looks after one team. Where ``look`` prints a match of ``active``, the service runs."""
+    """How one service manager runs one team. The service runs if ``look`` prints a match of ``active``."""
 
     template: str
     path: Path

@@ -1,7 +1,7 @@
-"""The configuration that was accepted last: a file in ``run/`` that each worker reads at its start.
+"""The last accepted configuration: a file in ``run/`` that each worker reads at its start.
 
-A mistake that somebody saves in teamsup.toml reaches no worker before a reload, which refuses it. The file holds no
-values of [worker.NAME] environment: each worker may read it, and those are secrets of one of them.
+A mistake in a saved teamsup.toml reaches no worker: a reload refuses it first. The file contains no values of
+[worker.NAME] environment, because every worker may read it, and those are secrets of one worker.
 """
 
 import json

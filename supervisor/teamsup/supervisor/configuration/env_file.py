@@ -1,4 +1,4 @@
-"""A worker's env_file: lines NAME=value that only the owner may read. It is read at each start of the worker."""
+"""A worker's env_file: lines NAME=value that only the owner may read. Each start of the worker reads it."""
 
 import io
 from pathlib import Path
@@ -9,7 +9,7 @@ Variables = tuple[tuple[str, str], ...]
 
 
 class UnusableEnvFile(Exception):
-    """The file cannot be used now; it may be there at the next start."""
+    """The file cannot be used now; the next start tries again."""
 
 
 def read_env_file(path: Path) -> Variables:

@@ -1,4 +1,4 @@
-"""What a changed configuration asks for. Pure."""
+"""Decide which workers a changed configuration starts, stops and restarts. Pure."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from .team_configuration import Program
 
 @dataclass(frozen=True)
 class ReloadPlan:
-    """Names, each in the order of starting."""
+    """Names of workers, each list in the order of starting."""
 
     start: tuple[str, ...] = ()
     restart: tuple[str, ...] = ()

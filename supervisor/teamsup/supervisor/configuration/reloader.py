@@ -1,7 +1,7 @@
-"""A changed configuration: taken over as a whole, or refused as a whole. Also: what a file that was saved changes.
+"""Apply a changed configuration as a whole, or refuse it as a whole.
 
-A saved teamsup.toml counts at the next reload. Two exceptions need no reload: the sections that a component follows by
-itself, and the sections of a worker that is held until its configuration changes.
+A saved teamsup.toml applies at the next reload. Two parts apply at once: sections that a component follows by itself,
+and the sections of a worker that is held until its configuration changes.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ FileStamp = tuple[int, ...] | None
 
 
 class ConfigurationReloader:
-    """The configuration of a team that runs, and its changes."""
+    """The configuration of a running team, and its changes."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What the supervisor runs: the components that are installed, and the programs of [worker.NAME] in teamsup.toml."""
+"""Read what the supervisor runs: installed components, and the programs of [worker.NAME] in teamsup.toml."""
 
 import graphlib
 import signal
@@ -26,7 +26,7 @@ _READY_AFTER_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Program:
-    """A worker as the supervisor knows it: a command to run, and the rules for that."""
+    """The configuration of one worker: its command, and the rules for it."""
 
     name: str
     command: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""A request to the supervisor of a running team, and its answer."""
+"""Send a request to the supervisor of a running team, and return its answer."""
 
 from teamsup.hub import CallerError, Team
 from teamsup.hub.models import SUPERVISOR
@@ -16,7 +16,7 @@ _ANSWER_SECONDS = 5.0
 
 
 class RequestRefused(CallerError):
-    """The supervisor did not do what it was asked to, or not all of it."""
+    """The supervisor refused the request, or a part of it."""
 
     def __init__(self, text: str, exit_code: int) -> None:
         super().__init__(text)
@@ -24,7 +24,7 @@ class RequestRefused(CallerError):
 
 
 class WorkersNotReady(CallerError):
-    """The team runs, but not all of it."""
+    """The team runs, but some workers do not."""
 
     exit_code = 4  # as of ps
 

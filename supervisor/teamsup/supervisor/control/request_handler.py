@@ -1,4 +1,6 @@
-"""What the supervisor is asked for in messages, and who may: status, start NAME, stop NAME, restart NAME, reload."""
+"""Requests to the supervisor by messages: status, start NAME, stop NAME, restart NAME, reload. Also who may send
+them.
+"""
 
 import asyncio
 import os
@@ -28,7 +30,7 @@ _MAX_SUGGESTED_COMMANDS = 3
 
 
 class RequestHandler:
-    """Does what messages ask the supervisor for, and answers them."""
+    """Carry out requests, and answer them."""
 
     def __init__(
         self,

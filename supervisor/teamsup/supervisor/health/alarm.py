@@ -1,4 +1,4 @@
-"""Runs the command of last resort when the team cannot tell anybody: its hub, or the worker that watches it, fails."""
+"""Run the command hook when the team cannot notify anybody, because its hub or the worker that watches it fails."""
 
 import asyncio
 import subprocess
@@ -26,7 +26,7 @@ _RETRY_SECONDS = 60.0
 
 
 class OutageAlarm:
-    """What was observed of one outage. ``log`` keeps a line in the log."""
+    """The observations of one outage. ``log`` writes a line to the log."""
 
     def __init__(self, team: Team, log: Callable[[str], None]) -> None:
         self._team = team

@@ -1,4 +1,6 @@
-"""Tells the team of workers that die or are degraded, and are well again: kept until the hub has taken it."""
+"""Notify the team of crashed and degraded workers, and of their recovery. Keep each notice until the hub has stored
+it.
+"""
 
 import math
 import time
@@ -20,7 +22,7 @@ _MIN_DEGRADED_SECONDS = 60.0
 
 
 class CrashNotifier:
-    """What is still to be told. That somebody cannot be told is one of the ``troubles``."""
+    """The notices that are not sent yet. A missing recipient is one of the ``troubles``."""
 
     def __init__(self, hub: MessageHub, troubles: Troubles, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._hub = hub

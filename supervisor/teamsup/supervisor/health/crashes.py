@@ -1,7 +1,7 @@
-"""The crashes of workers: what is kept of one, which are told together, and when. Pure.
+"""The crashes of workers: which are reported together, and when. Pure.
 
-A first crash is told at once, the next ones of a series in digests at ever longer intervals. The crashes of many
-workers are told in one message. That a worker runs again is told once.
+A first crash is reported at once. Further crashes of a series follow in digests at growing intervals. One message
+reports the crashes of many workers. A recovery is reported once.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ _MAX_LISTED = 20
 
 @dataclass(frozen=True, slots=True)
 class Crash:
-    """One end of a worker that nobody had asked for. Times are Unix seconds."""
+    """One end of a worker that was not requested. Times are Unix seconds."""
 
     at: float
     pid: int | None
@@ -106,7 +106,7 @@ def mark_recovered(series: CrashSeries, now: float) -> CrashSeries:
 
 @dataclass(frozen=True, slots=True)
 class WorkerCondition:
-    """How a worker is when it is told of. ``next_try_at`` and ``started_at`` are Unix seconds."""
+    """The condition of a worker when it is reported. ``next_try_at`` and ``started_at`` are Unix seconds."""
 
     state: str
     reason: str = ""

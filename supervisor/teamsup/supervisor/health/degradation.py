@@ -1,4 +1,4 @@
-"""What runs and cannot do its work: a worker by its own word, and the supervisor itself."""
+"""Degraded members: workers that report it themselves, and the supervisor."""
 
 import asyncio
 import time
@@ -60,7 +60,7 @@ def blocked_reason(worker: WorkerState, agent: Agent | None) -> str:
 class Troubles:
     """What the supervisor itself cannot do at the moment, by cause: a key such as ``configuration``.
 
-    ``log`` shows a line to whoever looks after the team; ``on_change`` is called when the troubles have changed.
+    ``log`` shows a line to the operator; ``on_change`` is called when the troubles change.
     """
 
     def __init__(self, log: Callable[[str], None], on_change: Callable[[], None]) -> None:

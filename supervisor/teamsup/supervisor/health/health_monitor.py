@@ -1,4 +1,4 @@
-"""Which workers hang or have grown too large: observations, turned into events for their lifecycles."""
+"""Find workers that hang or use too much memory, and turn that into events for their lifecycles."""
 
 import asyncio
 import os
@@ -26,7 +26,7 @@ _MIN_CHECK_SECONDS = 0.05
 
 @dataclass(slots=True)
 class _Observed:
-    """What is known of the heartbeats of one process, which its tag names."""
+    """The observed heartbeats of one process, which its tag names."""
 
     tag: str
     heartbeat: Heartbeat
@@ -35,7 +35,7 @@ class _Observed:
 
 
 class HealthMonitor:
-    """Keeps what it observed of each worker; tells the process manager which of them has to be replaced."""
+    """Keep the observations of each worker, and tell the process manager which workers to replace."""
 
     def __init__(self, manager: ProcessManager) -> None:
         self._manager = manager

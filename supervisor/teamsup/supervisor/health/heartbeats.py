@@ -1,8 +1,8 @@
-"""Whether a worker hangs, judged by its heartbeats. Pure.
+"""Decide by heartbeats whether a worker hangs. Pure.
 
-Only silence that was observed counts: the monotonic time between two successful checks of the hub, and no more of it
-than a punctual supervisor would have spent. So no worker becomes silent because the machine was suspended, the clock
-jumped, the supervisor was stopped, or the hub could not be written.
+Only observed silence counts: the monotonic time between two successful checks of the hub, and at most the time of a
+punctual supervisor. So no worker becomes silent because the machine was suspended, the clock jumped, the supervisor was
+stopped, or the hub was not writable.
 """
 
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ MAX_INTERVAL_RATIO = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """What is known of one process. Times are seconds; ``observed_at`` is monotonic."""
+    """The observed heartbeats of one process. Times are seconds; ``observed_at`` is monotonic."""
 
     observed_at: float
     silent_seconds: float = 0.0

@@ -1,4 +1,4 @@
-"""Watches whether the hub takes writes: names the process that prevents it, and replaces a worker that does."""
+"""Watch whether the hub takes writes. Name the process that prevents it, and replace a worker that does."""
 
 import asyncio
 import time
@@ -25,7 +25,7 @@ _STALLED_SECONDS = 60.0
 
 
 class HubMonitor:
-    """What the supervisor knows of its writes to the hub; ``troubles`` says what prevents them."""
+    """The state of the supervisor's writes to the hub; ``troubles`` says what prevents them."""
 
     def __init__(self, hub: MessageHub, manager: ProcessManager, troubles: Troubles) -> None:
         self._hub = hub

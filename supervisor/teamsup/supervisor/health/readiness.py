@@ -1,4 +1,4 @@
-"""Why workers that should run do not, for whoever has started them and waits. Pure."""
+"""Explain why workers that should run do not, for a command that started them and waits. Pure."""
 
 from collections.abc import Mapping
 

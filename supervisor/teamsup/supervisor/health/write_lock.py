@@ -1,8 +1,8 @@
-"""Which process holds the write lock of the hub's database, found without opening that database.
+"""Find the process that holds the write lock of the hub's database, without opening that database.
 
 SQLite locks byte 120 of messages.db-shm for the one writer of a WAL. Linux lists all such locks in /proc/locks.
 Elsewhere F_GETLK asks the kernel for the owner of a lock, which needs a descriptor. Closing any descriptor of
-messages.db, -wal or -shm drops all locks that the same process has there, so this file is run as a program for that.
+messages.db, -wal or -shm drops all locks of the same process, so this file runs as a separate program for that.
 """
 
 import fcntl
@@ -23,7 +23,7 @@ _FLOCK, _TYPE, _PID = ("hhqqi4x", 0, 4) if sys.platform == "linux" else ("qqihh"
 
 @dataclass(frozen=True, slots=True)
 class LockOwner:
-    """Who holds the write lock."""
+    """The process that holds the write lock."""
 
     pid: int | None
     """None when the kernel names none: the process is in another pid namespace, or the lock belongs to an open file."""

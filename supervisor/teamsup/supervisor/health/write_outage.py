@@ -1,7 +1,7 @@
-"""Whether the hub takes writes, and who prevents it. Pure.
+"""Decide whether the hub takes writes, and which process prevents it. Pure.
 
-What counts is observed time, as for heartbeats: of the time between two looks no more than a punctual supervisor would
-have spent. A commit by any process shows that nobody holds the database.
+Only observed time counts, as for heartbeats: at most the time of a punctual supervisor between two checks. A commit of
+any process shows that no process holds the database.
 """
 
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ MAX_INTERVAL_RATIO = 1.5
 
 @dataclass(frozen=True, slots=True)
 class WriteOutage:
-    """A time in which the supervisor's own write waits or fails. Seconds; ``looked_at`` is monotonic."""
+    """A period in which the supervisor's own write waits or fails. Seconds; ``looked_at`` is monotonic."""
 
     observed_at: float
     data_version: int | None

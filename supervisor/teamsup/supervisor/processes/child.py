@@ -1,4 +1,4 @@
-"""One worker's process: started, heard, ended."""
+"""The process of one worker: start it, read its output, stop it."""
 
 import ctypes
 import errno
@@ -33,9 +33,9 @@ def inherited_environment(withheld: Container[str]) -> dict[str, str]:
 
 
 class Child:
-    """A process in a session of its own, so that Ctrl-C reaches the supervisor alone.
+    """A process in its own session, so that Ctrl-C reaches the supervisor alone.
 
-    On Linux the kernel kills it when the supervisor dies; elsewhere a worker notices by its parent's pid.
+    On Linux the kernel kills it when the supervisor dies. Elsewhere a worker notices that its parent's pid has changed.
     """
 
     def __init__(self, program: Program, environment: Mapping[str, str]) -> None:

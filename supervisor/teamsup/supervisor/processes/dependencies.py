@@ -1,4 +1,4 @@
-"""Which workers depend on which. Each answer looks only at those around one worker, because teams may be large."""
+"""Dependencies between workers. Each query looks only at the neighbours of one worker, because teams may be large."""
 
 from collections.abc import Iterator, Mapping
 
@@ -7,7 +7,7 @@ from .managed_process import ManagedProcess
 
 
 class Dependencies:
-    """Of these workers, as they are configured now."""
+    """The dependencies of these workers, as configured now."""
 
     def __init__(self, workers: Mapping[str, ManagedProcess]) -> None:
         self._processes = workers

@@ -1,7 +1,8 @@
-"""What next for a worker's process, given its state, an event and the time. Pure: nothing here starts or kills.
+"""Decide the next state of a worker's process, given its state, an event and the time. Pure: it starts and kills
+nothing.
 
-The states are supervisord's. A dead worker is replaced at once the first time, then after exponentially longer pauses
-with full jitter, for ever; a worker that was well for long enough has its failures forgotten.
+The states are supervisord's. A crashed worker is replaced at once the first time, then after exponentially longer
+pauses with full jitter, without a limit. A worker that was well for long enough starts from zero failures.
 """
 
 import os
@@ -27,7 +28,7 @@ class State(StrEnum):
 
 
 class RestartPolicy(StrEnum):
-    """Which ends of a worker are repaired."""
+    """The ends of a worker after which it is started again."""
 
     ALWAYS = "always"
     ON_FAILURE = "on-failure"
@@ -43,7 +44,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ProcessPolicy:
-    """What a worker's configuration says of its life; in seconds."""
+    """The time limits of a worker's configuration, in seconds."""
 
     restart: RestartPolicy = RestartPolicy.ALWAYS
     ready_after: float | None = None
@@ -56,7 +57,7 @@ class ProcessPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One worker as the supervisor sees it. Times are monotonic seconds."""
+    """The state of one worker's process. Times are monotonic seconds."""
 
     state: State = State.STOPPED
     ready_at: float | None = None
@@ -80,12 +81,12 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The worker's first heartbeat has come."""
+    """The worker's first heartbeat has arrived."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpawnFailed:
-    """The command could not be run: for a reason that may pass, or one that only a person can remove."""
+    """The command could not be run, for a reason that may pass or that only a person can remove."""
 
     reason: str
     is_temporary: bool = False
@@ -94,7 +95,7 @@ class SpawnFailed:
 
 @dataclass(frozen=True, slots=True)
 class Exited:
-    """The process is gone. ``code`` is negative for a signal; ``jitter`` is a random number from 0 to 1."""
+    """The process has ended. ``code`` is negative for a signal; ``jitter`` is a random number from 0 to 1."""
 
     code: int
     jitter: float = 1.0
@@ -102,14 +103,14 @@ class Exited:
 
 @dataclass(frozen=True, slots=True)
 class Hung:
-    """Its heartbeat has stopped."""
+    """Its heartbeats have stopped."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryExceeded:
-    """It uses more memory than it may."""
+    """It uses more memory than its limit."""
 
     reason: str
 

@@ -1,4 +1,4 @@
-"""One log file: appended to, rotated, opened again after others have moved it, and honest about its losses."""
+"""One log file: append, rotate, reopen after another program has moved it, and report lost lines."""
 
 import errno
 import os
@@ -12,7 +12,9 @@ _DISK_FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class LogFile:
-    """Nothing raises: what cannot be written is counted, and the count stands before the next line that can be."""
+    """A log file that raises nothing. It counts lines that it cannot write, and writes the count before the next
+    line.
+    """
 
     def __init__(self, path: Path, size: int, kept: int) -> None:
         """Keep at most ``size`` bytes in it and ``kept`` older files, whose names end in .1, .2 …"""

@@ -1,4 +1,4 @@
-"""One worker: what it should be, what it is, and what is known of it."""
+"""One worker: its configuration, its process, and its output."""
 
 import asyncio
 from collections import deque

@@ -1,6 +1,6 @@
-"""Kills what the processes of workers have left behind, of many workers at once: each search reads all processes.
+"""Kill orphans of many workers at once, because each search reads all processes.
 
-Apart from orphans.py, which commands import too: asyncio would cost each of them 30 ms.
+It stands apart from orphans.py, which commands import too: asyncio would cost each of them 30 ms.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ _AFTER_START_SECONDS = 0.05
 
 
 class OrphanKiller:
-    """Kills orphans after each end of a worker's process. ``log`` keeps a line."""
+    """Kill orphans after each end of a worker's process. ``log`` writes a line."""
 
     def __init__(self, log: Callable[[str], None]) -> None:
         self._log = log

@@ -1,7 +1,7 @@
-"""What a worker leaves behind when it ends: processes it has started, also those in a session of their own.
+"""Find orphans: processes that a worker started and left behind, also those in other sessions.
 
-They are known by a variable in their environment, which a process inherits. On Linux the supervisor also adopts them
-(it is their subreaper), so that at the end of the team it finds those too that have cleaned their environment.
+A variable in their environment, which a process inherits, identifies them. On Linux the supervisor also adopts them (it
+is their subreaper). So at the end of the team it finds those too that have emptied their environment.
 """
 
 import ctypes
@@ -29,7 +29,7 @@ _MAX_COMMAND_CHARACTERS = 200
 
 @dataclass(frozen=True, slots=True)
 class ProcessLineage:
-    """Where a process comes from: itself and its ancestors, its process group, its tag, and its command for people."""
+    """The origin of a process: itself and its ancestors, its process group, its tag, and its command for people."""
 
     pids: tuple[int, ...] = ()
     group: int = 0

@@ -1,4 +1,4 @@
-"""Which process a recorded pid means. The number is given away again after a boot, in each container, and in time."""
+"""Identify the process behind a recorded pid. The system reuses pids after a boot, in each container, and in time."""
 
 import os
 import signal

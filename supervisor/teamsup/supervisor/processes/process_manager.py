@@ -1,4 +1,6 @@
-"""The workers of one team as processes: does what ``lifecycle.step`` decides, in the order of their dependencies."""
+"""The workers of one team as processes: carry out the decisions of ``lifecycle.transition``, in the order of
+dependencies.
+"""
 
 import asyncio
 import functools
@@ -25,9 +27,9 @@ from .worker_logs import WorkerLogs
 
 
 class ProcessManager:
-    """All of them, on the event loop of the supervisor.
+    """All workers, on the supervisor's event loop.
 
-    ``on_change`` is called when a worker has changed, ``on_crash`` when its process has ended without being asked to.
+    ``on_change`` is called when a worker changes, ``on_crash`` when its process ends without a request.
     """
 
     def __init__(

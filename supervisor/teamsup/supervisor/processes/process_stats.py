@@ -1,4 +1,6 @@
-"""What a process uses. On Linux read from /proc: a person waits for ``ps``, and psutil took a quarter of that time."""
+"""Resources of a process. On Linux they are read from /proc: a person waits for ``ps``, and psutil took a quarter of
+that time.
+"""
 
 import os
 import sys
@@ -10,7 +12,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class ProcessStats:
-    """``cpu_percent`` is the average of its life, of one core; ``memory_bytes`` what it has in memory."""
+    """``cpu_percent`` is the average of its life, of one core; ``memory_bytes`` is its resident memory."""
 
     cpu_percent: float
     memory_bytes: int

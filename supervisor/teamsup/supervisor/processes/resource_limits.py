@@ -1,7 +1,7 @@
-"""The limits of the operating system: the supervisor's own, and those that it hands on to its workers.
+"""Limits of the operating system: the supervisor's own, and those of its workers.
 
-The supervisor needs two descriptors for each worker, and a select() in a worker may fail above 1,024. A core dump holds
-every secret of a process.
+The supervisor needs two descriptors for each worker, but a select() in a worker may fail above 1,024. A core dump
+contains every secret of a process.
 """
 
 import resource

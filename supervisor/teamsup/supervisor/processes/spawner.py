@@ -1,4 +1,4 @@
-"""Starts the processes of workers, each with its environment."""
+"""Start the processes of workers, each with its environment."""
 
 import random
 from collections.abc import Collection, Mapping
@@ -15,7 +15,7 @@ from .orphans import TAG_VARIABLE, process_tag
 
 
 class Spawner:
-    """Starts workers of one team. A worker is given no secret that the saved teamsup.toml names as another's."""
+    """Start workers of one team. A worker gets no secret that the saved teamsup.toml assigns to another."""
 
     def __init__(self, team: Team) -> None:
         self._team = team

@@ -1,7 +1,7 @@
-"""What is to be done for the workers: events that wait, and workers that perhaps can be started or stopped by now.
+"""The queue of work for workers: events, and workers that may be ready to start or stop.
 
-No step takes the next one itself, because thousands follow one another when many workers depend on each other, or
-cannot be started. What takes longer than a turn of the event loop may goes on in its next turns.
+No step runs the next one itself, because thousands may follow one another when many workers depend on each other or
+cannot start. Long work continues in the next turns of the event loop.
 """
 
 import asyncio
@@ -20,9 +20,9 @@ AfterEvent = Callable[[Process], None]
 
 
 class WorkQueue:
-    """``decide`` does what an event asks for, ``advance`` starts or stops a worker if it can. Both may add more work.
+    """``decide`` handles an event, ``advance`` starts or stops a worker if possible. Both may add work.
 
-    ``log`` keeps a line in the log; ``on_step`` is called after each step.
+    ``log`` writes a line to the log; ``on_step`` is called after each step.
     """
 
     def __init__(

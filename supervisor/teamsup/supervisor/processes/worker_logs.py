@@ -1,4 +1,4 @@
-"""What the workers and the supervisor print: prefixed on the terminal, with its time in a file per name."""
+"""The output of workers and the supervisor: with a prefix on the terminal, with the time in one file per name."""
 
 import queue
 import threading
@@ -56,8 +56,9 @@ class WorkerLogs:
 
 
 class _TerminalEcho:
-    """Shows lines in a thread of its own: a terminal that is held, or a pipe that nobody reads, must not hold up the
-    supervisor. What does not fit into the queue stands in the files."""
+    """Print lines in a separate thread, because a stopped terminal or an unread pipe must not delay the supervisor. The
+    files contain what does not fit into the queue.
+    """
 
     def __init__(self) -> None:
         self.width = 0
