@@ -29,7 +29,6 @@ from .errors import (
     TeamsupError,
     UnknownMessage,
     UnknownRecipient,
-    UnknownTeam,
 )
 from .message_hub import MessageHub
 from .models import Agent, Delivery, DeliveryState, Message, Stats
@@ -65,5 +64,4 @@ __all__ = [
     "TeamsupError",
     "UnknownMessage",
     "UnknownRecipient",
-    "UnknownTeam",
 ]

@@ -18,12 +18,6 @@ class CallerError(TeamsupError):
     exit_code = os.EX_USAGE
 
 
-class UnknownTeam(CallerError):
-    """There is no team of that name."""
-
-    exit_code = os.EX_NOINPUT
-
-
 class InvalidName(CallerError):
     """A team or agent name that does not match the rule for names."""
 

@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterable
 from contextlib import closing, suppress
 from pathlib import Path
 
-from .engines.component_tables import ComponentTables
+from .engines.component_tables import ComponentTables, reads_nothing_expired
 from .engines.maintenance_progress import announce_maintenance
 from .engines.signal_safety import signal_safe
 from .errors import CallerError, StoreError
@@ -40,16 +40,19 @@ class Maintenance:
         self._write = session.write
         self._ring_after_commit = session.ring_after_commit
 
-    def apply_all_deadlines(self) -> int:
+    def apply_all_deadlines(self, components: Iterable[ComponentTables] = ()) -> int:
         """Bring about in every mailbox what the clock demands, also where nobody reads; how many mailboxes that were.
 
-        A claim does the same for its own mailbox, so nothing depends on this; it makes ``status`` true earlier.
+        A claim does the same for its own mailbox, so nothing depends on this; it makes ``status`` true earlier. What
+        one of the ``components`` reads after it expired is left to its worker.
         """
         now = self._clock()
         due = [row[0] for row in self._store.read(deliveries.SELECT_DUE_MAILBOXES, {"now": format_time(now)})]
+        readers = {tables.component: tables.reads_expired for tables in components}
         for mailbox in due:
+            reads_expired = readers.get(mailbox, reads_nothing_expired)
             with self._write() as db:
-                self._ring_after_commit(mailbox, *deliveries.apply_deadlines(db, mailbox, now))
+                self._ring_after_commit(mailbox, *deliveries.apply_deadlines(db, mailbox, now, reads_expired))
         return len(due)
 
     def retry(self, message_id: str, recipient: str | None = None) -> int:
@@ -143,8 +146,9 @@ class Maintenance:
         """Remove every message from, for or to a person, or that quotes them, the answers to these, their name, and
         what the ``components`` know about them; how many messages.
 
-        ``person`` is an agent's name, or the ``user``, ``person`` or ``author_name`` of a message's metadata;
-        ``discord:30`` is user 30. The freed space is overwritten. Works in small batches; after an error say it again.
+        ``person`` is an agent's name, or the ``user``, ``person`` or ``author_name`` of a message's metadata. Behind a
+        colon stands the ``user``: 30 in ``chat:30``. The freed space is overwritten. Works in small batches; after an
+        error say it again.
         """
         names = self._find_names_of(person)
         gone = 0
@@ -272,12 +276,11 @@ _FORGET_AGENT = "DELETE FROM agent_status WHERE lower(agent_name) IN (SELECT val
 
 
 def _known_names(person: str, everybody: Iterable[str]) -> dict[str, str]:
-    """What a person is called: as whom they take part, in each of their terminals, by whom they are passed on, and on
-    Discord."""
+    """What a person is called: as whom they take part, in each of their terminals, and by whom they are passed on."""
     given = check_text("person", person).strip()
-    user = given.removeprefix("discord:")
-    names = {given, given.lower(), f"discord:{user}" if user.isdecimal() else given}
+    place, _, user = given.partition(":")
+    names = {given, given.lower()}
     if given.lower().startswith("console-"):
         terminal = re.compile(re.escape(given.lower()) + r"-\d+")
         names |= {name for name in everybody if terminal.fullmatch(name)}
-    return {"user": user, "names": json.dumps(sorted(names))}
+    return {"user": user or place, "names": json.dumps(sorted(names))}

@@ -25,9 +25,10 @@ MAX_LABEL_CHARACTERS = 255
 """Characters of a message_id, conversation_id or message_type."""
 
 MAX_HOPS = 8
+"""Replies from agent to agent, without a person or a daemon in between, before the hub refuses the next."""
+
 MAX_ID = 10**15
 """The largest id of a message that a foreign program may choose; the triggers bound it too."""
-"""Replies from agent to agent, without a person or a daemon in between, before the hub refuses the next."""
 
 DELIVERY_STATES = ("ready", "leased", "done", "dead", "expired", "cancelled")
 
@@ -51,12 +52,8 @@ PRESENCE_TIMEOUT_SECONDS = 30.0
 SUPERVISOR = "supervisor"
 """The agent that runs the team's workers, and serves whoever writes to it."""
 
-USER_COMM = "user_comm"
-"""Who answers people, and has them decide."""
-
-DECISION_REQUEST = "opinion_request"
-EXPECTS_REPLY = ("task_request", DECISION_REQUEST)
-"""The message types whose sender waits for an answer, and is told when one expires unread."""
+REQUEST_SUFFIX = "_request"
+"""The end of message types whose sender waits for an answer, and is told when one expires unread."""
 
 HUB_SENDER = "hub"
 """The sender of what the hub itself has to say. Nobody can take this name."""
@@ -100,11 +97,6 @@ class Message:
     conversation_id: str | None = None
     reply_to: str | None = None
     hops: int = 0
-
-    @property
-    def is_decision_request(self) -> bool:
-        """Whether it is something for people to decide."""
-        return self.message_type == DECISION_REQUEST or bool(self.metadata.get("options"))
 
 
 @dataclass(frozen=True, slots=True)

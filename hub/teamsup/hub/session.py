@@ -58,6 +58,11 @@ class HubSession:
     def is_anonymous(self) -> bool:
         return self._agent is None
 
+    def reads_expired(self, message: Message) -> bool:
+        """Return whether our component gets a message to it although that has expired."""
+        own = self.store.own_tables
+        return own is not None and own.component == self.agent and own.reads_expired(message)
+
     def start_watcher(self) -> bool:
         """Hear foreign writers for the whole team from now on; False when another process does already."""
         self.store.data_version()  # refuses a file that must not be opened

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path, PurePath
 
-from teamsup.hub.errors import UnknownTeam
+from teamsup.hub.errors import CallerError
 from teamsup.hub.team import Team
 
 _PROGRAM_NAMES = ("teamsup", "teamsup.cli")
@@ -35,6 +35,12 @@ def installed_command() -> tuple[str, ...]:
     python = Path(sys.executable).absolute()
     teamsup = python.with_name("teamsup")
     return (str(teamsup),) if os.access(teamsup, os.X_OK) else (str(python), "-m", "teamsup.cli")
+
+
+class UnknownTeam(CallerError):
+    """There is no team of that name."""
+
+    exit_code = os.EX_NOINPUT
 
 
 def find_team(name: str | None) -> Team:

@@ -275,7 +275,7 @@ class Supervisor:
         )
         self._enrollment.flush(self._configuration)
         self._hub.start_watcher()
-        self._hub.maintenance.apply_all_deadlines()
+        self._hub.maintenance.apply_all_deadlines(installed_tables())
         # The requests first: who has made them is known by then.
         requests = self._hub.claim(10, lease=_REQUEST_SECONDS)
         return self._hub.agents(), requests

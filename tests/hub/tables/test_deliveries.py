@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from teamsup.hub import MessageHub, StaleLease
+from teamsup.hub.engines.component_tables import ComponentTables
 from teamsup.hub.models import MAX_ATTEMPTS, MAX_HOPS
 from teamsup.hub.wakeup.doorbell import Doorbell
 
@@ -161,19 +162,24 @@ def test_an_expired_message_is_not_delivered(join: Join, clock: Clock) -> None:
     assert lead.queries.message(message.message_id).status == "expired"
 
 
-def test_what_people_are_to_decide_reaches_who_has_them_decide_also_when_its_time_is_over(
-    join: Join, clock: Clock
+@pytest.mark.parametrize("by_the_supervisor", [True, False])
+def test_a_component_gets_what_it_reads_after_it_expired_whoever_applies_the_deadlines(
+    join: Join, clock: Clock, by_the_supervisor: bool
 ) -> None:
-    lead, user_comm = join("lead", clock=clock), join("user_comm", clock=clock)
-    lead.send("user_comm", "Restart?", message_type="opinion_request", expires_in=60)
-    lead.send("user_comm", "Restart? Or wait?", metadata={"options": ["restart", "wait"]}, expires_in=60)
-    lead.send("user_comm", "Hello", message_type="task_request", expires_in=60)
+    polls = ComponentTables("poller", scripts=(), reads_expired=lambda message: message.message_type == "poll")
+    lead, scout, poller = (join(name, clock=clock) for name in ("lead", "scout", "poller"))
+    poller.maintenance.use_component(polls)
+    lead.send("poller", "Restart?", message_type="poll", expires_in=60)
+    lead.send("poller", "Hello", message_type="task_request", expires_in=60)
+    lead.send("scout", "Restart?", message_type="poll", expires_in=60)
 
     clock.now += 60
-    lead.maintenance.apply_all_deadlines()
+    if by_the_supervisor:
+        lead.maintenance.apply_all_deadlines([polls])
 
-    assert contents(user_comm) == ["Restart?", "Restart? Or wait?"]
-    assert contents(lead) == ["user_comm did not read your message before it expired."]
+    assert contents(poller) == ["Restart?"]
+    assert contents(lead) == ["poller did not read your message before it expired."]
+    assert contents(scout) == []
 
 
 def test_the_most_urgent_comes_first_and_within_a_priority_the_oldest(join: Join) -> None:

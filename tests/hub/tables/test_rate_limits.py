@@ -90,7 +90,7 @@ def test_a_ping_pong_without_reply_to_is_stopped(join: Join, clock: Clock) -> No
     lead, scout = (join(name, clock=clock, model=True) for name in ("lead", "scout"))
     take_turns(lead, scout, turns=MAX_TURNS + 1, clock=clock)
 
-    with pytest.raises(ReplyLoop, match="scout and lead have taken 24 turns with no person in between"):
+    with pytest.raises(ReplyLoop, match="scout and lead have taken 24 turns without a person in between"):
         scout.send("lead", "and you?")
 
     clock.now += EXCHANGE_TIMEOUT_SECONDS + 1

@@ -1,8 +1,15 @@
 """The tables that one component keeps in the team's database, as far as the hub must know them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from ..models import Message
+
+
+def reads_nothing_expired(_: Message) -> bool:
+    """Return False: a message that no agent has claimed in time is not delivered any more."""
+    return False
 
 
 @dataclass(frozen=True)
@@ -21,10 +28,14 @@ class ComponentTables:
     """SELECTs of the ``messages.id`` of messages that no pruning may remove."""
     forgets_person: tuple[str, ...] = ()
     """Statements that remove what the tables have about a person. Each runs for each name of the person: ``:name`` is
-    the name, such as discord:30 or console-ann; ``:id`` is the number or name behind its first colon, or all of it."""
+    the name, such as chat:30 or console-ann; ``:id`` is the number or name behind its first colon, or all of it."""
     carried_over: tuple[str, ...] = ()
     """Tables with what is true of the world outside: a restore keeps their rows as they are, as far as their
     ``message`` is in the backup. What this component has ended since the backup stays ended."""
+
+    reads_expired: Callable[[Message], bool] = reads_nothing_expired
+    """Returns whether the component's worker also gets a message to it that expired, because the deadline is not for
+    reading it: the worker itself says what counts then."""
 
     @property
     def version(self) -> int:

@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterable
 from .. import timestamps
 from ..errors import StaleLease
 from ..models import (
-    EXPECTS_REPLY,
     HUB_SENDER,
     MAX_ATTEMPTS,
-    USER_COMM,
+    REQUEST_SUFFIX,
     Delivery,
     DeliveryState,
     Message,
@@ -86,10 +85,10 @@ def has_deadlines(db: sqlite3.Connection, me: str, now: float) -> bool:
     return due is not None and due <= timestamps.format_time(now)
 
 
-def apply_deadlines(db: sqlite3.Connection, me: str, now: float) -> list[str]:
+def apply_deadlines(db: sqlite3.Connection, me: str, now: float, reads_expired: Callable[[Message], bool]) -> list[str]:
     """What the clock has brought about in one mailbox: expiry, ended leases, ended backoff.
 
-    Returns the senders who were told.
+    ``reads_expired`` says which messages its reader gets all the same. Returns the senders who were told.
     """
     at = timestamps.format_time(now)
     told = []
@@ -110,8 +109,8 @@ def apply_deadlines(db: sqlite3.Connection, me: str, now: float) -> list[str]:
         (me, at),
     ).fetchall()
     for row in expired:
-        if me == USER_COMM and message_from_row(row).is_decision_request:
-            # Its time was for deciding. What counts now is for its reader to say, and for nobody else.
+        if reads_expired(message_from_row(row)):
+            # What counts now is for its reader to say, and for nobody else.
             sql = "UPDATE deliveries SET expires_at = NULL WHERE message = ? AND recipient = ?"
             db.execute(sql, (row["id"], me))
         else:
@@ -277,7 +276,7 @@ def expire(db: sqlite3.Connection, row: sqlite3.Row, now: float) -> list[str]:
         "UPDATE deliveries SET state = 'expired', done_at = ? WHERE message = ? AND recipient = ? AND state = 'ready'",
         (timestamps.format_time(now), message.id, row["mailbox"]),
     )
-    if not changed.rowcount or message.message_type not in EXPECTS_REPLY:
+    if not changed.rowcount or not message.message_type.endswith(REQUEST_SUFFIX):
         return []
     return _notify_sender(
         db, message, f"{row['mailbox'][:MAX_QUOTED_CHARACTERS]} did not read your message before it expired.", now

@@ -113,7 +113,7 @@ def insert_message(db: sqlite3.Connection, draft: NewMessage, now: float, *, kno
             if hops > MAX_HOPS:
                 raise ReplyLoop(
                     f"{draft.sender} and {recipient} have answered each other {MAX_HOPS} times with no person in "
-                    "between; Ask a person, or start again without reply_to."
+                    "between. Ask a person, or start again without reply_to."
                 )
     if draft.is_rate_limited and kinds.get(draft.sender, draft.sender_kind) == "agent":
         rate_limits.count_sent_message(db, draft.sender, now)

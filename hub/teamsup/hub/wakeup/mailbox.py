@@ -97,13 +97,14 @@ class AgentMailbox:
             self._presence.refresh(listening=False)
             now = session.clock()
             if deliveries.has_deadlines(db, session.agent, now):
-                session.ring_after_commit(*deliveries.apply_deadlines(db, session.agent, now))
+                session.ring_after_commit(*deliveries.apply_deadlines(db, session.agent, now, session.reads_expired))
             return deliveries.claim(db, session.agent, self._reader_id, limit, lease, now, read=read)
 
     def _apply_deadlines(self) -> None:
         session = self._session
         with session.write(durable=False) as db:
-            session.ring_after_commit(*deliveries.apply_deadlines(db, session.agent, session.clock()))
+            notified = deliveries.apply_deadlines(db, session.agent, session.clock(), session.reads_expired)
+            session.ring_after_commit(*notified)
 
     def _make_waiter(self, timeout: float, step: WakeStep | None = None) -> Waiter:
         return Waiter(

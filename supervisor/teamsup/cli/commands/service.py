@@ -11,9 +11,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from teamsup.hub import CallerError, Team, UnknownTeam
+from teamsup.hub import CallerError, Team
 from teamsup.supervisor.team_lock import AlreadyRunning, owner_pid
-from teamsup.terminal.hints import command_hint, installed_command
+from teamsup.terminal.hints import UnknownTeam, command_hint, installed_command
 
 from ..service.units import (
     ManagerCommand,

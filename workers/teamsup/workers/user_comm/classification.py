@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
-from teamsup.config.people_protocol import DECISION_ANSWER, DECISION_REQUEST, USER_COMM
+from teamsup.config.people_protocol import DECISION_ANSWER, USER_COMM
 from teamsup.hub import Message
 from teamsup.hub.models import HUB_SENDER
 
 from ..protocol import ANNOUNCED_TYPES, DELETED_TYPE, EDITED_TYPE, GATEWAY
+from .component import is_decision_request
 from .people import split_context
 
 
@@ -104,7 +105,7 @@ def classify(message: Message, context: MessageContext) -> Classification:
         return Deletion(message.reply_to)
     if message.sender == GATEWAY and message.reply_to is not None and message.message_type == EDITED_TYPE:
         return Edit(message.reply_to)
-    if message.message_type == DECISION_REQUEST or message.metadata.get("options"):
+    if is_decision_request(message):
         return DecisionRequest()
     if message.message_type == DECISION_ANSWER:
         return DecisionAnswer(context.decision or 0, split_context(message)[0])

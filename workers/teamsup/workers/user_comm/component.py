@@ -3,9 +3,16 @@
 from pathlib import Path
 
 from teamsup.config.components import Component
-from teamsup.config.people_protocol import USER_COMM
+from teamsup.config.people_protocol import DECISION_REQUEST, USER_COMM
 from teamsup.config.sections import MessageRouteSection, UserCommSection
+from teamsup.hub import Message
 from teamsup.hub.engines.component_tables import ComponentTables
+
+
+def is_decision_request(message: Message) -> bool:
+    """Return whether a message asks people to decide. Its expiry is the deadline for that."""
+    return message.message_type == DECISION_REQUEST or bool(message.metadata.get("options"))
+
 
 _TABLES = ComponentTables(
     USER_COMM,
@@ -28,6 +35,7 @@ _TABLES = ComponentTables(
         "UPDATE decisions SET decided_by = 'somebody', decided_by_id = NULL, answer = CASE WHEN options = '[]'"
         " AND answer IS NOT NULL THEN '(forgotten)' ELSE answer END WHERE decided_by_id = :name",
     ),
+    reads_expired=is_decision_request,
 )
 
 component = Component(

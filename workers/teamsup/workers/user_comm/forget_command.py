@@ -33,11 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     person = str(arguments.person)
+    name = f"discord:{person.strip()}" if person.strip().isdecimal() else person
     with MessageHub(find_team(arguments.team)) as hub:
-        count = hub.maintenance.count_messages_of(person)
+        count = hub.maintenance.count_messages_of(name)
         if not arguments.yes:
             _confirm(person, count)
-        gone = hub.maintenance.forget(person, installed_tables())
+        gone = hub.maintenance.forget(name, installed_tables())
         remove_orphaned_files(hub, at_least_seconds=60.0)
     if arguments.json:
         print(json.dumps({"person": person, "messages": gone}))

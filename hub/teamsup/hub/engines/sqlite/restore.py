@@ -3,7 +3,7 @@
 The backup is copied to a file beside the database, checked and migrated there. SQLite's backup API then writes that
 copy into the open database as one transaction. Its first page takes the write lock; from then on nothing changes in the
 database. What a restore must not change is carried over into the copy: the last ids, presence, and what a component
-knows of the outside world, such as the messages on Discord.
+knows of the outside world, such as what its people see already.
 """
 
 import os

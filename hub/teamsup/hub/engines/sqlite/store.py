@@ -56,7 +56,8 @@ class Store:
         self._deadline = math.inf
         self._generation = 0
         self._is_broken = False
-        self._own_tables: ComponentTables | None = None
+        self.own_tables: ComponentTables | None = None
+        """Of the component whose program this is."""
         # Reads have a connection of their own, so that whoever only looks never waits for a writer of this process.
         self._read_lock = threading.Lock()
         self._db, self._reader, self._files = self._open_all()
@@ -147,7 +148,7 @@ class Store:
     def use_component(self, tables: ComponentTables) -> None:
         """The same, and no transaction begins any more once another program has brought them to a newer version."""
         self.migrate_component(tables)
-        self._own_tables = tables
+        self.own_tables = tables
 
     def vacuum(self, pages: int) -> bool:
         """Give up to so many free pages back to the file system; whether there were any to give.
@@ -298,8 +299,8 @@ class Store:
     def _begin(self) -> None:
         try:
             begin_immediate(self._db)
-            if self._own_tables is not None:
-                read_component_version(self._db, self._own_tables)
+            if self.own_tables is not None:
+                read_component_version(self._db, self.own_tables)
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode == sqlite3.SQLITE_BUSY_SNAPSHOT:
                 # A cursor that was not read to its end is still there, and keeps this connection in the past.

@@ -1,0 +1,44 @@
+"""The hub is a library: it knows no worker, none of their tables and none of their message types."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+HUB = Path(__file__).parents[2] / "hub" / "teamsup" / "hub"
+WORKERS_WORDS = re.compile(
+    r"user_comm|gateway|discord|monitor|opinion|decision|incident|relay|alert|webhook", re.IGNORECASE
+)
+# Names of migrations. They are a record, and also changed the tables of workers when these were the hub's.
+NUMBERED_SCRIPT = re.compile(r"\d+-[\w-]+\.sql")
+
+
+def test_no_name_and_no_text_of_the_hub_is_about_a_worker() -> None:
+    found = [
+        f"{path.relative_to(HUB)}:{line}: {text[:60]!r}"
+        for path in sorted(HUB.rglob("*.py"))
+        for line, text in words_of(ast.parse(path.read_text("utf-8")))
+        if WORKERS_WORDS.search(text) and not NUMBERED_SCRIPT.fullmatch(text)
+    ]
+    assert found == []
+
+
+def test_no_table_or_trigger_of_a_new_database_is_about_a_worker() -> None:
+    schema = HUB / "engines" / "sqlite" / "schema"
+    scripts = [path for path in schema.glob("*.sql") if not NUMBERED_SCRIPT.fullmatch(path.name)]
+    assert scripts
+    assert [path.name for path in scripts if WORKERS_WORDS.search(path.read_text("utf-8"))] == []
+
+
+def words_of(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Yield the texts and the names of a module, each with its line."""
+    for node in ast.walk(tree):
+        line = getattr(node, "lineno", 0)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield line, node.value
+        elif isinstance(node, ast.Name | ast.alias):
+            yield line, node.id if isinstance(node, ast.Name) else node.name
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield line, node.name
+        elif isinstance(node, ast.Attribute):
+            yield line, node.attr
