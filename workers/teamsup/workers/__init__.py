@@ -1,1 +1,1 @@
-"""The workers that come with teamsup. Each is a process of its own: ``python -m teamsup.workers.NAME``."""
+"""The workers of teamsup. Each is a separate process: ``python -m teamsup.workers.NAME``."""

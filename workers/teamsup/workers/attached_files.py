@@ -1,4 +1,4 @@
-"""The files that people attach to their messages: where they are kept, and how they end with their message."""
+"""Files that people attach to their messages: their folder, and their end with the message."""
 
 import shutil
 import time

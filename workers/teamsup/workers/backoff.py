@@ -1,4 +1,4 @@
-"""The pauses between attempts at something that fails for a while. Pure."""
+"""The growing pauses between attempts. Pure."""
 
 from collections.abc import Iterator
 

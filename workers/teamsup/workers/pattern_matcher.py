@@ -1,7 +1,6 @@
-"""Looking for the patterns of teamsup.toml in what strangers write, with an end to it.
+"""Search foreign texts for the patterns of teamsup.toml, with a time limit.
 
-Some regular expressions take years over some lines; ``regex`` gives up when it is told. Only those who have patterns
-import it.
+Some regular expressions take years on some lines; ``regex`` stops at its limit. Only workers with patterns import it.
 """
 
 import functools
@@ -16,7 +15,7 @@ _MAX_TRIES = 3
 
 
 class PatternMatcher:
-    """Finds patterns, and remembers one that was too slow."""
+    """Find patterns, and remember slow ones."""
 
     def __init__(self) -> None:
         self.slow_pattern = ""
@@ -27,7 +26,7 @@ class PatternMatcher:
 
 
 class PatternSearch:
-    """Looks for patterns in texts that came together. One that was too slow ``_TRIES`` times fits nothing more."""
+    """Search several texts that arrived together. A pattern that was slow ``_TRIES`` times matches nothing more."""
 
     def __init__(self, patterns: PatternMatcher) -> None:
         self._matcher = patterns

@@ -1,6 +1,6 @@
-"""What the workers of a team have agreed on among themselves: their names, their message types, their metadata keys.
+"""The protocol between workers: their names, their message types, their metadata keys.
 
-What others need too, such as the name of user_comm, stands in ``teamsup.config.people_protocol``.
+Names that other parts need too, such as user_comm's, stand in ``teamsup.config.people_protocol``.
 """
 
 GATEWAY = "gateway"

@@ -1,4 +1,4 @@
-"""What every worker does alike: take part, stay alive in view, read its mail one by one, end cleanly."""
+"""The base of every worker: take part in the team, send heartbeats, read its mailbox one by one, end cleanly."""
 
 import argparse
 import asyncio
@@ -44,7 +44,7 @@ _MAILBOX, _UNREAD = "mailbox", "unread"
 
 
 class Worker(ABC):
-    """One daemon of the team. A subclass says its name and what to do with a delivery."""
+    """One worker of the team. A subclass has a name and handles deliveries."""
 
     name: ClassVar[str]
     max_parallel: ClassVar[int] = 1

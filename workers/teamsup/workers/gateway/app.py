@@ -38,7 +38,7 @@ _DISCONNECT_SECONDS = 2.0
 
 
 class DiscordGateway(Worker):
-    """Brings messages of allowed people to user_comm, and its answers back into their channels."""
+    """Bring messages of admitted people to user_comm, and its answers back into their channels."""
 
     name: ClassVar[str] = GATEWAY
     max_parallel: ClassVar[int] = 64

@@ -1,4 +1,4 @@
-"""The gateway's process: it looks for the bot's token, and only with one it loads the gateway and discord.py."""
+"""The gateway's process: it reads the bot's token, and loads discord.py only with one."""
 
 from teamsup.config.loader import Config
 from teamsup.config.sections import GatewaySection

@@ -1,4 +1,4 @@
-"""Discord's numbers: the time they carry, and what they are called in the hub. Pure."""
+"""Discord's ids: the time that they contain, and their names in the hub. Pure."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Text as Discord reads it: its length, foreign words without effect, and names of files. Pure."""
+"""Discord's markup: the length of a text, escaped foreign text, and names of files. Pure."""
 
 import re
 

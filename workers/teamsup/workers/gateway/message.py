@@ -1,4 +1,4 @@
-"""What somebody wrote on Discord, as it was heard, and how the team is told. Pure."""
+"""A message from Discord as received, and as the hub stores it. Pure."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ _LATE_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who wrote, or pressed, and where: Discord's numbers."""
+    """The author of a message or press, and the channel, as Discord's ids."""
 
     user: int
     channel: int
@@ -30,7 +30,7 @@ class Author:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """An attachment, where Discord keeps it."""
+    """An attachment, with its address at Discord."""
 
     name: str
     size: int
@@ -40,7 +40,7 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class Quotation:
-    """Somebody else's words, to which these belong. No name: forwarded from elsewhere."""
+    """A quoted message. Without a name it was forwarded from another channel."""
 
     name: str
     text: str
@@ -48,7 +48,7 @@ class Quotation:
 
 @dataclass(frozen=True, slots=True)
 class InboundMessage:
-    """A message of a person, or of another bot, at the moment at which it was heard."""
+    """A message of a person or of another bot, as received."""
 
     snowflake: int
     author: Author
@@ -75,7 +75,7 @@ class InboundMessage:
 
 @dataclass(frozen=True, slots=True)
 class HubContent:
-    """What the hub is given."""
+    """The content and metadata for the hub."""
 
     content: str
     metadata: dict[str, Any]

@@ -1,4 +1,4 @@
-"""What becomes of an answer after an error of Discord's or of the way there. Pure."""
+"""Classify errors of Discord and of the network: retry, defer or reject an answer. Pure."""
 
 from dataclasses import dataclass
 
@@ -89,14 +89,14 @@ REJECT_CODES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """It may have arrived or not: to be tried again after so long."""
+    """The message may have arrived: retry after these seconds."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Defer:
-    """Discord does not take it now: to be tried again after so long, for some minutes."""
+    """Discord does not take the message now: retry after these seconds, for some minutes."""
 
     seconds: float
     reason: str
@@ -107,7 +107,7 @@ class Defer:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """Discord does not take it."""
+    """Discord refuses the message for good."""
 
     reason: str
     may_pass_without_files: bool = False

@@ -1,4 +1,4 @@
-"""Small facts that outlive the gateway, each by its name. Blocks, and raises StoreError."""
+"""Small values that survive the gateway, each by its name. Blocks, and raises StoreError."""
 
 from teamsup.hub import MessageHub
 

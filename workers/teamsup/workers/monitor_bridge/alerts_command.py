@@ -1,4 +1,4 @@
-"""``teamsup alerts``: list the incidents and who acts on them."""
+"""``teamsup alerts``: list incidents and who takes care of them."""
 
 import argparse
 import json
@@ -30,7 +30,7 @@ _NOT_RUNNING, _DEGRADED = 3, 4
 
 
 class AcknowledgementRejected(TeamsupError):
-    """monitor-bridge has refused it; the text is its own."""
+    """monitor-bridge refused the acknowledgement; the text is its answer."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

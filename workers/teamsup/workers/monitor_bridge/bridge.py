@@ -33,7 +33,7 @@ _PRUNE_SECONDS = 86400.0
 
 
 class MonitorBridge(Worker):
-    """Turns what monitoring says into incidents, and sees each through until somebody takes care of it."""
+    """Turn alerts and checks into incidents, and follow each until somebody acts."""
 
     name: ClassVar[str] = MONITOR_BRIDGE
 

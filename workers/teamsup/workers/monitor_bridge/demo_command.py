@@ -1,4 +1,4 @@
-"""``teamsup demo``: see an alert arrive, an agent look into it, and it end."""
+"""``teamsup demo``: show an alert that arrives, is examined by an agent, and ends."""
 
 import argparse
 import contextlib

@@ -1,4 +1,4 @@
-"""What the sources say, taken in and seen through: the one door for all that hears or looks."""
+"""The one entrance to incidents: everything that receives alerts or checks goes through it."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ _PRUNE_BATCH = 500  # at once
 
 
 class IncidentService:
-    """Takes what the sources say. May be called by several threads at once."""
+    """Store alerts and follow their incidents. Several threads may call it at once."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""user_comm: between people and the team. Answers what it can, passes on the rest and brings back the answers."""
+"""user_comm connects people and the team: it answers what it can, forwards the rest, and brings back the answers."""
 
 import asyncio
 import contextlib
@@ -50,7 +50,7 @@ _EDITED_PREFIX = "edited: "
 
 
 class UserCommDaemon(Worker):
-    """Brings what people write to the right agent, tells them how it goes, and answers what it knows itself."""
+    """Route people's messages to agents, report their progress, and bring back the answers."""
 
     name: ClassVar[str] = USER_COMM
 

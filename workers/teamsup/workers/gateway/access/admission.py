@@ -1,4 +1,4 @@
-"""Who is admitted and whose turn it is; whoever has to be let in first, or has to wait, is told."""
+"""Admission of inbound events: access control and rate limits. A refused or delayed user is notified."""
 
 import asyncio
 import functools
@@ -26,7 +26,7 @@ RATE_LIMITED = "I take {} messages a minute from one person. The others wait her
 
 
 class Admission:
-    """What is heard goes by here before it is taken in."""
+    """Decide whether and when an event is accepted."""
 
     def __init__(
         self,

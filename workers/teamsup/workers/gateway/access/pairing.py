@@ -1,6 +1,6 @@
-"""``teamsup pair``: let somebody on Discord write to the team.
+"""``teamsup pair``: admit a user on Discord.
 
-Pairing: whoever runs the team prints a one-time code, and the user who writes it to the bot is heard from then on.
+The person who runs the team prints a one-time code. A user who sends that code to the bot may write from then on.
 """
 
 import argparse
@@ -30,7 +30,7 @@ _PAIR_COMMAND = re.compile(r"\s*/?pair\s*:?\s+([a-z0-9][a-z0-9 -]{0,20})\s*", re
 
 
 class NotPaired(CallerError):
-    """Nobody of that number has paired."""
+    """No user of that number has paired."""
 
     exit_code = os.EX_NOUSER
 

@@ -1,4 +1,4 @@
-"""Who on Discord may write to the team, and how much in a minute. Pure."""
+"""The policy of access: who on Discord may write to the team, and how much in a minute. Pure."""
 
 from collections import deque
 from collections.abc import Collection
@@ -31,9 +31,9 @@ def could_allow(section: GatewaySection, paired: Collection[int], place: Author)
 
 
 class RateLimiter:
-    """Limit the messages of one person in a minute; more wait for their turn.
+    """Limit the messages of one person in a minute; further ones wait.
 
-    By the times at which messages were written: what was written slowly is taken at once, however late it comes.
+    The times of writing count. So messages that were written slowly are accepted at once, however late they arrive.
     """
 
     def __init__(self, per_minute: int) -> None:

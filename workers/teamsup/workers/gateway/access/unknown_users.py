@@ -1,4 +1,4 @@
-"""People whom nobody has let in: they are told once how to be, and may use a code."""
+"""Users without access: they learn once how to get it, and may use a code."""
 
 import json
 import logging
@@ -31,7 +31,7 @@ class _Counter(Enum):
 
 
 class UnknownUsers:
-    """What is said to them. Blocks, and raises StoreError."""
+    """Answer users without access. Block, and raise StoreError."""
 
     def __init__(self, hub: MessageHub, log: logging.Logger) -> None:
         self._hub = hub

@@ -1,4 +1,4 @@
-"""Asks Discord until it answers: it may be away for a while, and nothing is lost by waiting."""
+"""Call Discord, and retry until it answers: nothing is lost by waiting."""
 
 import asyncio
 import contextlib
@@ -16,11 +16,11 @@ _MAX_RETRY_SECONDS = 60.0
 
 
 class NotMessageable(Exception):
-    """Nobody can write there."""
+    """The channel does not take messages."""
 
 
 class DiscordCalls:
-    """Whoever holds it may ask; which client is asked changes with the connection."""
+    """Calls through the client of the current connection."""
 
     def __init__(self, log: logging.Logger) -> None:
         self._log = log

@@ -1,4 +1,4 @@
-"""discord.py's client, as the connection needs it. Imported only where there is a token: discord is slow and large."""
+"""discord.py's client for one connection. It is imported only with a token, because discord is slow and large."""
 
 import asyncio
 import contextlib

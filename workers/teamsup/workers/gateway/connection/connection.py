@@ -1,4 +1,4 @@
-"""One connection to Discord at a time, kept up: a new client for every attempt, and ever longer pauses between them."""
+"""Keep one connection to Discord: a new client for every attempt, and growing pauses between attempts."""
 
 import asyncio
 import logging
@@ -25,7 +25,7 @@ ClientFactory = Callable[[Callable[[], Awaitable[None]], Callable[[], None]], Di
 
 
 class ConnectionRejected(Exception):
-    """Discord does not let the bot in, which may pass without a change here; the text says what helps."""
+    """Discord does not admit the bot, which may pass without a change here. The text contains the remedy."""
 
 
 class DiscordConnection:

@@ -1,4 +1,4 @@
-"""Why a connection ended, in words, and what helps where trying again soon does not. Pure."""
+"""Describe why a connection ended, and the remedy where another attempt does not help. Pure."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from .health import ReconnectRequired
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """What a person can do."""
+    """The remedy for a person."""
 
     sentence: str
     is_temporary: bool

@@ -1,4 +1,4 @@
-"""What is known of one client's connection to Discord, and what follows from it. Pure: times are given, in seconds."""
+"""The health of one client's connection to Discord, and the action that follows. Pure: times are given, in seconds."""
 
 from dataclasses import dataclass, field
 
@@ -12,12 +12,12 @@ _DISPLAY_STEP_SECONDS = 10
 
 
 class ReconnectRequired(Exception):
-    """We leave a client that does no good any more."""
+    """The client is useless and must be replaced."""
 
 
 @dataclass
 class ConnectionHealth:
-    """One client's connection, as far as it can be known."""
+    """The observed health of one client's connection."""
 
     down_since: float | None
     """None: Discord has taken us in."""

@@ -1,4 +1,4 @@
-"""How often we log in: Discord takes the token away from a bot that does it a thousand times in a day."""
+"""Limit our logins: Discord revokes the token of a bot that logs in a thousand times in a day."""
 
 import json
 import time
@@ -15,7 +15,7 @@ _STATE_KEY = "logins"
 
 
 class LoginLimitReached(Exception):
-    """There were too many logins in the last day; the next may be at this time, in Unix seconds."""
+    """The last day had too many logins. The next is allowed at this time, in Unix seconds."""
 
     def __init__(self, at: float) -> None:
         super().__init__(f"{MAX_LOGINS} logins in 24 hours")
@@ -23,7 +23,7 @@ class LoginLimitReached(Exception):
 
 
 class LoginLimit:
-    """Counted across restarts."""
+    """A count of logins that survives restarts."""
 
     def __init__(self, hub: MessageHub, clock: Callable[[], float] = time.time) -> None:
         self._hub = hub

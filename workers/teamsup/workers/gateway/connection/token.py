@@ -1,4 +1,4 @@
-"""The bot's token: where it comes from, and that it is never shown."""
+"""The bot's token: where it is read, and how it stays hidden."""
 
 import logging
 import os
@@ -16,7 +16,7 @@ _TOKEN_FORMAT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
 
 
 class BotToken:
-    """A text that must not be shown. Only who needs it looks inside. ``read`` reads it anew, where that is possible."""
+    """A secret text, which only its user looks into. ``read`` reads it again, where that is possible."""
 
     def __init__(self, text: str, read: Callable[[], str] | None = None) -> None:
         self.text = text
@@ -74,7 +74,7 @@ def redact_in_logs(secret: BotToken) -> None:
 
 
 class _RedactingFormatter(logging.Formatter):
-    """Also in tracebacks, which only a formatter sees."""
+    """Remove the token from log lines, also in tracebacks, which only a formatter sees."""
 
     def __init__(self, formatter: logging.Formatter, secret: BotToken) -> None:
         super().__init__()

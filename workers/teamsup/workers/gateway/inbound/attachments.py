@@ -1,4 +1,4 @@
-"""Files that people attach: fetched into the team's folder, for their owner alone."""
+"""Download attachments into the team's folder, readable by its owner alone."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""What was written while nobody listened: where to look, and what is found there. Reads from Discord."""
+"""Find messages that people wrote while the gateway was not connected. Reads from Discord."""
 
 from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
@@ -21,7 +21,7 @@ _PAGE_SIZE = 100  # of Discord's history
 
 
 class OpenChannel(NamedTuple):
-    """A channel in which people can write, or a thread that is not closed, as a login tells of it."""
+    """A channel in which people can write, or an open thread, as a login lists it."""
 
     id: int
     guild: int
@@ -31,7 +31,9 @@ class OpenChannel(NamedTuple):
 
 
 class MissedMessages(NamedTuple):
-    """Oldest first. ``skipped`` is the last message that was passed over, ``why`` says for what reason; 0: none."""
+    """Missed messages, oldest first. ``skipped`` is the last skipped message, ``why`` the reason; 0: none was
+    skipped.
+    """
 
     messages: list[discord.Message]
     skipped: int = 0

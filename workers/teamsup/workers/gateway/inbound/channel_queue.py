@@ -1,4 +1,4 @@
-"""One place's order: what is heard there is dealt with one after another, and what was missed before it comes first."""
+"""The order of one channel: its events are handled one after another, missed messages before new ones."""
 
 import asyncio
 from collections import deque
@@ -9,10 +9,10 @@ T = TypeVar("T")
 
 
 class ChannelQueue(Generic[T]):
-    """``take`` deals with one thing and returns when it is done with; ``catch_up`` brings what was missed up to now.
+    """``take`` handles one event and returns when it is done; ``catch_up`` fetches missed messages.
 
-    Whenever listening was broken off somewhere, ``listening`` gives a higher number. Everything put here afterwards
-    waits until what was missed is caught up, and that waits for everything put here before.
+    ``listening`` returns a higher number after each interruption of the connection. Later events wait for the catch-up,
+    and the catch-up waits for all earlier events.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Where people write to the team, and how far that has been taken in."""
+"""The channels in which people write, and the position up to which each is stored."""
 
 import time
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _FIRST_RUN = "beginning"
 
 @dataclass(frozen=True, slots=True)
 class ChannelCursor:
-    """A channel, thread or direct messages that somebody has been heard in."""
+    """The position of one channel, thread or direct message."""
 
     channel: int
     last_seen: int

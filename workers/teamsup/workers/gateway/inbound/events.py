@@ -1,4 +1,4 @@
-"""What can happen in a place, and what becomes of it: nothing, or something for the team."""
+"""Events in a channel, and how each is handled."""
 
 import asyncio
 import logging
@@ -26,7 +26,7 @@ NOT_STORED = "I could not take this in, so the team does not have it. My log say
 
 @dataclass(frozen=True, slots=True)
 class MessageEdited:
-    """A message, as it is now."""
+    """A message after an edit."""
 
     message: InboundMessage
 
@@ -38,7 +38,7 @@ class MessageDeleted:
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """Our own words, a webhook's, or Discord's own; the place is taken in up to there all the same."""
+    """A message of our own, of a webhook, or of Discord. The channel's position advances all the same."""
 
     snowflake: int
     is_direct: bool
@@ -61,7 +61,7 @@ def to_event(message: discord.Message, me: int, log: logging.Logger) -> InboundE
 
 
 class EventHandler:
-    """Takes what happened, one after the other of each place."""
+    """Handle the events of each channel one after another."""
 
     def __init__(self, hub: MessageHub, section: GatewaySection, log: logging.Logger, asking: DiscordCalls) -> None:
         self._hub = hub

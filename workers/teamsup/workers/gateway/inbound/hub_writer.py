@@ -1,4 +1,4 @@
-"""Into the hub: what was heard, edited and deleted, each with the place it was seen in, in one transaction. Blocks."""
+"""Store messages, edits and deletions in the hub, each with its channel's position in one transaction. Blocks."""
 
 import time
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from . import channels
 
 
 class HubWriter:
-    """Each of its verbs raises StoreError or UnknownRecipient, to be tried again, or CallerError, which is for good."""
+    """Each verb raises StoreError or UnknownRecipient, which may pass, or CallerError, which is final."""
 
     def __init__(self, hub: MessageHub) -> None:
         self._hub = hub

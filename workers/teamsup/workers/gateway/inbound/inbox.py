@@ -1,4 +1,4 @@
-"""From Discord into the hub: every message of an allowed person, once, in order, also what was written meanwhile."""
+"""Receive every message of an admitted person, once and in order, also those of a disconnected time."""
 
 import asyncio
 import contextlib
@@ -38,11 +38,11 @@ _PERMISSION_EVENTS = ("on_guild_channel_create", "on_guild_channel_update", "on_
 
 @dataclass(frozen=True, slots=True)
 class _RecheckEdits:
-    """For what was edited while nobody listened."""
+    """A request to look for edits of a disconnected time."""
 
 
 class Inbox:
-    """Hears, looks for what it did not hear, and lets all of it wait, in the order of its place, until it is taken."""
+    """Receive events, fetch missed messages, and queue both per channel in order."""
 
     def __init__(self, hub: MessageHub, section: GatewaySection, log: logging.Logger) -> None:
         self._hub = hub

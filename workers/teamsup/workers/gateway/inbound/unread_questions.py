@@ -1,4 +1,4 @@
-"""Questions that user_comm does not read: their people are told, as nobody else can tell them."""
+"""Notify people whose questions user_comm does not read, because no other worker can."""
 
 import time
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ _UNREAD = """
 
 
 class UnreadQuestions:
-    """Says it once of each question, and of several in one place below the last of them."""
+    """Notify once for each question; for several in one channel, below the last."""
 
     def __init__(self, hub: MessageHub, seconds: float) -> None:
         self._hub = hub

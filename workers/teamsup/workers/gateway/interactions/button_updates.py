@@ -1,4 +1,4 @@
-"""What user_comm says of what has buttons: what became of it, into that message; why a press does not count."""
+"""Update messages with buttons after a decision, and tell a presser why a press does not count."""
 
 import asyncio
 import logging
@@ -22,7 +22,7 @@ _RETRY_SECONDS = 1.0
 
 
 class ButtonUpdater:
-    """Knows who has pressed, for as long as Discord lets them be answered."""
+    """Remember who has pressed, for as long as Discord lets us answer them."""
 
     def __init__(self, hub: MessageHub, log: logging.Logger) -> None:
         self._hub = hub

@@ -1,6 +1,6 @@
-"""The answer to a slash command stands where it was used, while Discord takes it there: for fifteen minutes.
+"""Show the answer of a slash command where it was used, which Discord allows for fifteen minutes.
 
-What comes later, or after a restart, is said in the channel like everything else.
+A later answer, or one after a restart, goes to the channel.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ REPLY_FOLLOWS = "Here is the answer:"
 
 
 class CommandReplies:
-    """Knows which commands wait for theirs, by their number on Discord."""
+    """The commands that wait for their answers, by their id on Discord."""
 
     def __init__(self, hub: MessageHub, log: logging.Logger) -> None:
         self._hub = hub

@@ -1,4 +1,4 @@
-"""Which slash commands there are, what each of them means, and that Discord knows them."""
+"""The slash commands, their meaning, and their registration at Discord."""
 
 import asyncio
 import hashlib

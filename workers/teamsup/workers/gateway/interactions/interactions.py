@@ -1,4 +1,4 @@
-"""Slash commands and buttons: acknowledged within the three seconds that Discord gives, and told to user_comm."""
+"""Slash commands and buttons: acknowledged within Discord's three seconds, and stored for user_comm."""
 
 import asyncio
 import logging
@@ -35,7 +35,7 @@ UNKNOWN_QUESTION = "This question is not known any more."
 
 
 class InteractionHandler:
-    """What people do on Discord besides writing."""
+    """Handle slash commands and button presses."""
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
-"""Whose words a message says on Discord, so that no agent speaks for another or for the team.
+"""Show on Discord who speaks, so that no agent speaks for another or for the team.
 
-Workers speak for the team. An agent that writes to the gateway itself speaks in its own name, and so it does in each
-further piece of a long answer, also of one that user_comm brings.
+Workers speak for the team. An agent that writes to the gateway itself speaks in its own name. So it does in each
+further chunk of a long answer, also of one that user_comm brings.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _MAX_NAME = 64
 
 @dataclass(frozen=True, slots=True)
 class AttributedText:
-    """What is said, and by whom. No speaker: the team."""
+    """A text and its speaker. No speaker: the team."""
 
     text: str
     speaker: str = ""

@@ -1,5 +1,6 @@
-"""Buttons: what a message with options or commands looks like on Discord, what a press of one means, and how a message
-shows what was decided. Pure; who may decide, and which answer counts, is user_comm's affair."""
+"""Buttons: how a message with options or commands looks, what a press means, and how a message shows the outcome. Pure.
+user_comm decides who may decide, and which answer counts.
+"""
 
 import re
 from collections.abc import Mapping
@@ -20,7 +21,7 @@ _CUSTOM_ID = re.compile(r"teamsup:(?P<message>\d{1,18}):(?P<command>c?)(?P<numbe
 
 @dataclass(frozen=True, slots=True)
 class ButtonPress:
-    """Which button of which message."""
+    """A button, and its message."""
 
     message: int
     number: int

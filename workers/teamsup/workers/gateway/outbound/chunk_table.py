@@ -1,4 +1,4 @@
-"""The pieces of a message, written down before the first is said, and how far each has come. Blocks."""
+"""The chunks of each message, stored before the first is sent, and the progress of each. Blocks."""
 
 import json
 import secrets
@@ -15,7 +15,7 @@ _NONCE_BYTES = 12  # 24 characters; Discord takes 25
 
 
 class NewChunk(NamedTuple):
-    """A piece that is not written down yet. Of its files "" is the answer itself."""
+    """A chunk that is not stored yet. In its files "" is the answer itself."""
 
     content: str
     files: tuple[str, ...] = ()
@@ -23,7 +23,7 @@ class NewChunk(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """One message on Discord: what it says, and how far it has come."""
+    """One message on Discord: its content, and its progress."""
 
     message: int
     number: int
@@ -40,7 +40,7 @@ class Chunk:
 
 
 class ChunkTable:
-    """Those of every message that the hub still has."""
+    """The chunks of every message that the hub still has."""
 
     def __init__(self, hub: MessageHub) -> None:
         self._hub = hub

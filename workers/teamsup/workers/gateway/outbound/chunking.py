@@ -49,7 +49,7 @@ _EXTENSION_OF |= {"ruby": "rb", "rust": "rs", "shell": "sh", "typescript": "ts",
 
 @dataclass(frozen=True)
 class ChunkText:
-    """A part of a text, and what was added around it."""
+    """A part of a text, and the text that was added around it."""
 
     opening: str
     body: str
@@ -61,7 +61,7 @@ class ChunkText:
 
 
 class TextFile(NamedTuple):
-    """A text that is too long for messages, and what is said instead."""
+    """A text that is too long for messages, and the message that replaces it."""
 
     summary: str
     name: str

@@ -1,7 +1,7 @@
-"""News for the home channel. They belong to no conversation on Discord, so the hub hands them all out at once.
+"""Announcements for the home channel. They belong to no conversation, so the hub hands out all of them at once.
 
-Here each waits until those before it are said; and all but a few wait in the hub, so that a storm of alerts, of which
-Discord takes one in a second, holds up no answer in another channel.
+Here each waits for its predecessors, and all but a few wait in the hub. So a storm of alerts, of which Discord takes
+one a second, delays no answer in another channel.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ async def find_home_channel_error(client: discord.Client, home: int) -> str:
 
 
 class HomeChannelQueue:
-    """Whose turn it is among them."""
+    """The order of announcements."""
 
     def __init__(self, hub: MessageHub) -> None:
         self._hub = hub

@@ -1,4 +1,4 @@
-"""What a delivery is on Discord, and where it belongs. Pure."""
+"""The kind of a delivery on Discord, and its channel. Pure."""
 
 from enum import Enum, auto
 
@@ -10,7 +10,7 @@ from ..ids import channel_of, snowflake_of
 
 
 class OutboundKind(Enum):
-    """The way on which a delivery goes out."""
+    """The part of the gateway that sends a delivery."""
 
     CHAT = auto()
     """A message in its channel."""

@@ -1,7 +1,7 @@
-"""Messages into channels: each once, in order, and sent only when Discord has all of it.
+"""Send messages into channels: each once and in order, and complete only when Discord has all chunks.
 
-What is about to be sent is written down first, with the nonces by which Discord knows again what it already has. So
-trouble of any kind is met in one way: the delivery goes back, and whoever gets it next goes on where this one was.
+Chunks are stored before they are sent, with nonces by which Discord recognises what it already has. So every failure
+has one remedy: the delivery returns to the queue, and the next attempt continues where this one ended.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ _THREAD_EXISTS = 160004
 
 
 class Outbox:
-    """Sends messages into their channels."""
+    """Send messages into their channels."""
 
     def __init__(
         self, hub: MessageHub, section: GatewaySection, sendable: SendableFiles, chunks: ChunkTable, log: logging.Logger

@@ -1,4 +1,4 @@
-"""What came of a delivery. Whoever sends it returns an outcome, and the gateway alone acts on it. Pure."""
+"""The outcome of a delivery. The sender returns it, and only the gateway acts on it. Pure."""
 
 from dataclasses import dataclass
 
@@ -9,14 +9,14 @@ from .rejection_notices import RejectionNotice
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """It is done: Discord has it, or there is nothing to send. ``note`` is the delivery's outcome in the hub."""
+    """Done: Discord has it, or there is nothing to send. ``note`` is the delivery's outcome in the hub."""
 
     note: str = "sent"
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """Discord does not take it, and trying again would not help."""
+    """Discord refuses it, and a retry cannot help."""
 
     why: str
     to_sender: str = ""
@@ -27,7 +27,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Replanned:
-    """It is to be sent at once, from chunk number ``first`` on in these chunks. ``to_sender`` as in Rejected."""
+    """Send it at once, from chunk number ``first`` of these chunks. ``to_sender`` as in Rejected."""
 
     first: int
     chunks: tuple[NewChunk, ...]

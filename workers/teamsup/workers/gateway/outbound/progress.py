@@ -1,4 +1,4 @@
-"""Progress: one message per question that is edited, not too often; its last state always arrives."""
+"""Progress messages: one for each question. It is edited, not too often, and its last state always arrives."""
 
 import asyncio
 import time
@@ -10,14 +10,14 @@ EDIT_INTERVAL_SECONDS = 2.0
 
 
 class ProgressMessage(NamedTuple):
-    """The message on Discord that shows how far a question has come."""
+    """The message on Discord that shows the progress of a question."""
 
     channel: int
     snowflake: int
 
 
 class ProgressMessages:
-    """What is shown, when it may be edited, and whether that is still worth it."""
+    """The shown progress, when it may be edited, and whether an edit is still useful."""
 
     def __init__(self, hub: MessageHub) -> None:
         self._hub = hub

@@ -1,8 +1,8 @@
-"""Answers that Discord refuses: who waits for one is told where Discord takes it.
+"""Notify the person whose answer Discord refuses, where Discord takes the notice.
 
-That is in its channel, else in the channel of its thread, else in a direct message, else by user_comm, which tells
-everybody at a console and in the home channel. A notice is a message of the gateway to itself: it goes out like an
-answer, and when it is refused the next place is tried.
+It tries the channel, then the channel of the thread, then a direct message. At last user_comm notifies all consoles and
+the home channel. A notice is a message of the gateway to itself: it is sent like an answer, and after a refusal the
+next place is tried.
 """
 
 import time
@@ -27,7 +27,7 @@ _REPEAT_SECONDS = 600.0  # for what answers nobody, of one channel
 
 @dataclass(frozen=True, slots=True)
 class RejectedAnswer:
-    """An answer that Discord has refused, and where that was tried to be said."""
+    """An answer that Discord refuses, and the channels that were tried."""
 
     message: int
     """Its number in the hub."""
@@ -39,7 +39,7 @@ class RejectedAnswer:
 
 @dataclass(frozen=True, slots=True)
 class RejectionNotice:
-    """What to say of it. No channel: user_comm says it."""
+    """The text of a notice, and its channel. Without a channel user_comm sends it."""
 
     text: str
     rejected: RejectedAnswer
@@ -68,7 +68,7 @@ def is_rejection_notice(message: Message, me: str) -> bool:
 
 
 class NoticeRouter:
-    """Finds the next place for the notice of a refused answer."""
+    """Find the next place for the notice of a refused answer."""
 
     def __init__(self, hub: MessageHub) -> None:
         self._hub = hub

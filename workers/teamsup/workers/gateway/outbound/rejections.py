@@ -1,4 +1,6 @@
-"""An answer that Discord refuses: it waits, goes without its files, or ends and is told to its sender and to people."""
+"""Handle an answer that Discord refuses: it waits, is sent without its files, or ends with a notice to its sender and
+to people.
+"""
 
 import asyncio
 import logging
@@ -27,7 +29,7 @@ _MAX_GAP_SECONDS = 300.0  # between two refusals of one row
 
 
 class RejectionAction(Enum):
-    """What becomes of it."""
+    """The action after a refusal."""
 
     DEFER = auto()
     DROP_FILES = auto()
@@ -54,7 +56,7 @@ def is_channel_wide(refusal: Defer | Reject) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class RejectionStreak:
-    """The refusals of a channel in a row: the times of the first and the last, and Discord's words of the last."""
+    """A channel's refusals in a row: the times of the first and the last, and Discord's last text."""
 
     first: float
     last: float
@@ -62,7 +64,7 @@ class RejectionStreak:
 
 
 class ChannelRejections(dict[int, RejectionStreak]):
-    """By channel, its refusals since it last took something. After a restart a channel has all its time again."""
+    """Each channel's refusals since its last success. A restart begins them again."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
@@ -82,7 +84,7 @@ class ChannelRejections(dict[int, RejectionStreak]):
 
 
 class RejectionHandler:
-    """Knows since when which channel refuses everything."""
+    """Remember since when each channel refuses everything."""
 
     def __init__(self, hub: MessageHub, section: GatewaySection, log: logging.Logger) -> None:
         self._hub = hub

@@ -1,4 +1,4 @@
-"""One piece of a message on its way to Discord: it is there once, whatever happens on the way."""
+"""Send one chunk to Discord so that it arrives exactly once."""
 
 import asyncio
 import io
@@ -33,7 +33,7 @@ _COLOURS = {"critical": 0xD83C3E, "error": 0xD83C3E, "warning": 0xE8A33D, "info"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a piece goes."""
+    """The channel of a chunk."""
 
     client: discord.Client
     channel: int
@@ -44,7 +44,7 @@ class Target:
 
 
 class Sender:
-    """What discord.py raises comes out of it; whoever tries again with the same piece goes on where it was."""
+    """Send chunks. Raise what discord.py raises; a retry of the same chunk continues where it was."""
 
     def __init__(
         self,

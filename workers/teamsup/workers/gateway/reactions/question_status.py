@@ -1,4 +1,4 @@
-"""Where a question stands, by what the hub knows of its deliveries. Pure."""
+"""The status of a question, from the hub's deliveries. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ _LOST = ("dead", "expired")
 
 
 class QuestionStatus(StrEnum):
-    """Where a question stands, and the reaction that shows it."""
+    """The status of a question, with the reaction that shows it."""
 
     STORED = "👀"
     WORKING = "⚙"
@@ -24,7 +24,7 @@ class QuestionStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class QuestionDelivery:
-    """A delivery on the way from a question to its answer: of itself, of it as it was passed on, or of an answer."""
+    """A delivery from a question to its answer: of the question, of its relay, or of an answer."""
 
     role: str
     state: str

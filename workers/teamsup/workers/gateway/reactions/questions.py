@@ -1,4 +1,4 @@
-"""The questions from Discord that are not done with, as the hub knows them. Blocks."""
+"""The open questions from Discord, as the hub knows them. Blocks."""
 
 import itertools
 import sqlite3
@@ -64,7 +64,7 @@ class OpenQuestion:
 
 
 class QuestionTable:
-    """What has been asked, and passed on, and where it stands."""
+    """The questions, their relays, and their status."""
 
     def __init__(self, hub: MessageHub) -> None:
         self._hub = hub

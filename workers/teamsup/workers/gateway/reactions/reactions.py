@@ -1,4 +1,4 @@
-"""The board: where each question stands, shown by a reaction and by typing. What is shown survives a crash."""
+"""Show the status of each question by a reaction and by typing. The shown state survives a crash."""
 
 import asyncio
 import functools
@@ -21,7 +21,7 @@ _RETRY_SECONDS, _DEFER_SECONDS = 5.0, 30.0  # after trouble, and after a refusal
 
 
 class ReactionUpdater:
-    """Shows where the questions stand. It is a matter of its own: no answer waits for it."""
+    """Update reactions beside the rest: no answer waits for it."""
 
     def __init__(self, hub: MessageHub, client: Callable[[], Awaitable[discord.Client]], log: logging.Logger) -> None:
         self._hub = hub

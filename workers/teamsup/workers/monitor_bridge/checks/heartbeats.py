@@ -1,4 +1,4 @@
-"""Expected signs of life: when one stays away, something is wrong that cannot speak for itself. Pure."""
+"""Expected heartbeats: a missing one is a problem that cannot report itself. Pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from .hysteresis import CheckResult
 
 @dataclass(frozen=True, slots=True)
 class LastHeartbeat:
-    """When a sign of life came last, in Unix seconds."""
+    """The time of the last heartbeat, in Unix seconds."""
 
     source: str
     fingerprint: str

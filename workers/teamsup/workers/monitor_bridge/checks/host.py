@@ -1,4 +1,4 @@
-"""The host itself: what is measured of it, and from when on that is a problem."""
+"""The host: its measurements, and the levels above which they are a problem."""
 
 import math
 import os
@@ -18,7 +18,7 @@ _HYSTERESIS_FACTOR = 0.8  # the same for what is no percentage
 
 
 class HostMonitor:
-    """Measures the host. Costs nothing between two calls."""
+    """Measure the host. It costs nothing between two calls."""
 
     def __init__(self, section: MonitorSection) -> None:
         self._section = section

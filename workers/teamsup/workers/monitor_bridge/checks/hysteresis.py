@@ -1,4 +1,4 @@
-"""Problems that are looked for again and again: each begins and ends only after several looks agree. Pure."""
+"""Repeated checks: a problem begins or ends only after several equal results. Pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -8,7 +8,7 @@ from ..incidents.alert import Alert, Severity
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """One look at one thing that may be a problem."""
+    """One result of one check."""
 
     key: str
     is_bad: bool | None
@@ -24,7 +24,7 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class CheckState:
-    """How a thing has been going."""
+    """The recent results of one check."""
 
     is_bad: bool = False
     opposing_samples: int = 0

@@ -1,4 +1,4 @@
-"""What monitor-bridge looks at by itself: the host, the team, and expected signs of life."""
+"""Run monitor-bridge's own checks: of the host, the team, and expected heartbeats."""
 
 import logging
 import time
@@ -23,7 +23,7 @@ HOST, WATCHDOG = "host", "watchdog"
 
 
 class CheckRunner:
-    """Looks, and makes incidents of what it finds. What the team knows already is not raised again after a restart."""
+    """Run the checks, and turn problems into incidents. A restart does not report known problems again."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Incidents that their sources do not repeat as they should: shown so, and put to a person or ended."""
+"""Find stale incidents, which their sources do not repeat: mark them, end them, or ask a person."""
 
 import logging
 import time
@@ -34,7 +34,7 @@ def find_overdue(
 
 
 class StalenessCheck:
-    """Looks for them now and then."""
+    """Check for stale incidents at intervals."""
 
     def __init__(
         self,

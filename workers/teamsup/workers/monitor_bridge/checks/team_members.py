@@ -1,6 +1,6 @@
-"""The team's own agents and workers: who is silent, does not read, cannot work, or begins again and again. Pure.
+"""Check the team's agents and workers: who is silent, does not read, is degraded, or crashes repeatedly. Pure.
 
-Single deaths of workers are the supervisor's to tell.
+The supervisor reports single crashes.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ _LOOP_RESTARTS = 5
 
 @dataclass(frozen=True, slots=True)
 class RestartHistory:
-    """How often somebody has been started lately."""
+    """The recent restarts of one worker."""
 
     counter: int
     """What another start changes: how many the supervisor has counted, else the pid."""

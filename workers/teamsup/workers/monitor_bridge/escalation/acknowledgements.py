@@ -1,4 +1,4 @@
-"""Who takes care of an incident: acknowledgements by people and agents, and what agents report."""
+"""Acknowledgements of incidents by people and agents, and agents' reports."""
 
 import re
 import time
@@ -20,14 +20,14 @@ _GROUP_CONVERSATION = re.compile(r"incident:(\d{1,17})")
 
 @dataclass(frozen=True, slots=True)
 class AcknowledgeResult:
-    """What an acknowledgement has changed, and what is to be said to whoever made it."""
+    """The effect of an acknowledgement, and the answer to its author."""
 
     answer: str
     incidents: tuple[Incident, ...] = ()
 
 
 class Acknowledgements:
-    """Notes who takes care of what, and tells the others."""
+    """Store acknowledgements, and notify the others."""
 
     def __init__(
         self, hub: MessageHub, conversations: IncidentGroups, *, clock: Callable[[], float] = time.time

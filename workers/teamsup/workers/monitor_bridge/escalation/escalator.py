@@ -1,4 +1,4 @@
-"""The escalation carried out: what escalation.py decides is told, noted, and looked at again when it is due."""
+"""Carry out the escalation: notify as escalation.py decides, store it, and check again when the next step is due."""
 
 import json
 import logging
@@ -37,7 +37,7 @@ _ACTIVE_GROUPS = """
 
 @dataclass(frozen=True, slots=True)
 class EscalationResult:
-    """What a look at all conversations has found."""
+    """The result of a check of all groups."""
 
     next_due: float | None
     """When something is to be done next; None: nothing is open that needs anybody."""
@@ -46,7 +46,7 @@ class EscalationResult:
 
 
 class Escalator:
-    """Takes each conversation from step to step until somebody acts."""
+    """Take each group from step to step until somebody acts."""
 
     def __init__(
         self,

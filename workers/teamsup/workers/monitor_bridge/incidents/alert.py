@@ -1,4 +1,4 @@
-"""An alert: what a source of monitoring said about one problem, in the one form that all sources are brought to."""
+"""An alert: a source's report about one problem, in one form for all sources."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ Severity = Literal["critical", "warning", "info"]
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One piece of news about one problem. Its texts are what others wrote: data."""
+    """One report about one problem. Its texts are foreign: data."""
 
     source: str
     fingerprint: str
@@ -41,7 +41,7 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class SourceHeartbeat:
-    """What a source says while all is well; when it stops, something is wrong that cannot speak for itself."""
+    """A heartbeat of a source. Its absence is a problem that cannot report itself."""
 
     source: str
     fingerprint: str

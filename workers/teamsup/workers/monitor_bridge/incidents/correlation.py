@@ -1,4 +1,4 @@
-"""Alerts become incidents: first news at once, repeats folded, groups and storms as one, lesser ones inhibited."""
+"""Correlate alerts with incidents: count repeats, join groups and storms, and inhibit lesser problems."""
 
 import json
 from collections.abc import Collection
@@ -22,7 +22,7 @@ _MAX_CLOCK_AHEAD_SECONDS = 3600.0  # that the clock of a source may be before ou
 
 
 class Correlator:
-    """One delivery of a source, inside of its transaction."""
+    """Correlate one request of a source, inside its transaction."""
 
     def __init__(
         self, hub: MessageHub, routes: AlertRoutes, conversations: IncidentGroups, source: str, now: float

@@ -1,4 +1,4 @@
-"""What to do about a conversation of incidents of which nobody has taken care yet. Pure."""
+"""Decide the next escalation step for a group of incidents without an acknowledgement. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ MAX_NOTIFY_DELAY_SECONDS = 300.0
 
 @dataclass(frozen=True, slots=True)
 class AgentCandidate:
-    """An agent that may be told."""
+    """An agent that may be notified."""
 
     name: str
     is_present: bool
@@ -23,7 +23,7 @@ class AgentCandidate:
 
 @dataclass(frozen=True, slots=True)
 class EscalationState:
-    """How it stands. Times are Unix seconds."""
+    """The state of an escalation. Times are Unix seconds."""
 
     step: EscalationStep
     since: float
@@ -40,7 +40,7 @@ class EscalationState:
 
 @dataclass(frozen=True, slots=True)
 class EscalationPolicy:
-    """How long each step is given."""
+    """The time limit of each step."""
 
     ack_timeout_seconds: float
     unread_seconds: float
@@ -54,21 +54,21 @@ class WaitUntil:
 
 @dataclass(frozen=True, slots=True)
 class RemindAgent:
-    """Tell the same agent again."""
+    """Notify the same agent again."""
 
     agent: str
 
 
 @dataclass(frozen=True, slots=True)
 class NotifyAgent:
-    """Tell an agent."""
+    """Notify an agent."""
 
     agent: str
 
 
 @dataclass(frozen=True, slots=True)
 class PagePeople:
-    """Tell people; and leave it with an agent for the time when that comes."""
+    """Notify people, and leave a message for the first agent that returns."""
 
     agent: str | None = None
 

@@ -1,6 +1,6 @@
-"""A conversation of incidents: what is told and seen through as one, and the messages that told of it.
+"""A group of incidents that an agent gets as one conversation, with the messages about it.
 
-Everything here runs inside of a transaction of the caller's.
+Everything here runs inside the caller's transaction.
 """
 
 import json
@@ -26,7 +26,7 @@ _MAX_CLOSED_BUTTONS = 100  # the newest; older ones keep their buttons
 
 @dataclass(frozen=True, slots=True)
 class IncidentGroup:
-    """How one stands."""
+    """The state of one group."""
 
     group_id: int
     source: str
@@ -46,7 +46,7 @@ class IncidentGroup:
 
 
 class IncidentGroups:
-    """Keeps them, and says what is to be said in them."""
+    """Store the groups, and decide which messages they need."""
 
     def __init__(self, hub: MessageHub) -> None:
         self._hub = hub

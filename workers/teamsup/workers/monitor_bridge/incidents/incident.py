@@ -1,4 +1,4 @@
-"""Incidents as they stand in the team's database, for all who look: the bridge, and ``teamsup alerts``."""
+"""Incidents in the team's database, for the bridge and ``teamsup alerts``."""
 
 import json
 import os
@@ -16,14 +16,14 @@ _SEVERITIES = ("critical", "warning", "info")
 
 
 class UnknownIncident(CallerError):
-    """There is no incident of that number."""
+    """No incident has that number."""
 
     exit_code = os.EX_NOUSER
 
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """One problem of one monitored thing. Its title, text, labels and link are what others wrote: data."""
+    """One problem of one subject. Its title, text, labels and link are foreign: data."""
 
     id: int
     source: str

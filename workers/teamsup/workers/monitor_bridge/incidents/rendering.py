@@ -1,4 +1,4 @@
-"""How incidents are put to agents and to people. What others wrote stands bounded, in a frame that it cannot close."""
+"""Render incidents for agents and people. Foreign text is bounded, in a frame that it cannot close."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

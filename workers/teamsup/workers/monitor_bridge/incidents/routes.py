@@ -1,4 +1,4 @@
-"""Which agents an alert goes to, one after another."""
+"""The agents of an alert, one after another."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -20,7 +20,7 @@ AGENT_LABEL = "agent"
 
 @dataclass(frozen=True)
 class EscalationChain:
-    """Who is told, one after another; nobody: people at once."""
+    """The agents to notify, one after another; none: people at once."""
 
     agents: tuple[str, ...]
     ack_timeout_seconds: float
@@ -28,7 +28,7 @@ class EscalationChain:
 
 @dataclass(frozen=True)
 class AlertRoutes:
-    """The configuration of who is told of what."""
+    """The configured routes of alerts."""
 
     section: MonitorSection
     routes: Mapping[str, AlertRouteSection] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Proof that a request comes from its source: the source's secret, in each form that a vendor can send."""
+"""Authenticate a request by its source's secret, in each form that a vendor can send."""
 
 import hashlib
 import hmac
@@ -19,7 +19,7 @@ _MIN_SECRET_LENGTH = 8
 
 
 class SourceSecrets:
-    """The digest of each source's secret. A secret that cannot be read stops its own source alone."""
+    """The digest of each source's secret. An unreadable secret stops only its own source."""
 
     def __init__(self, sources: Mapping[str, SourceSection]) -> None:
         self._sources = sources

@@ -1,7 +1,7 @@
-"""From requests into the hub: what arrives together is stored together, and is said to be stored only then.
+"""Store requests in the hub: those that arrive together in one transaction, and answer only then.
 
-A request of very many alerts is stored in parts. When that ends in the middle, its source comes again, and counts the
-first ones twice.
+A request with very many alerts is stored in parts. If that fails in the middle, its source repeats it, and the first
+alerts count twice.
 """
 
 import asyncio
@@ -28,11 +28,11 @@ _STORE_FAILURES = (SchemaTooNew, StoreBusy, StoreCorrupt, StoreFull, StoreReadOn
 
 
 class QueueFull(Exception):
-    """More waits already than is good; come again."""
+    """Too many requests wait; the source must try again."""
 
 
 class _RolledBack(Exception):
-    """Rolls back what was only rehearsed."""
+    """Roll back a rehearsal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class _QueuedRequest:
 
 
 class BatchWriter:
-    """Hands what requests say to ``take``, in the order of arrival, on a thread."""
+    """Pass requests to ``take`` on a thread, in the order of arrival."""
 
     def __init__(self, hub: MessageHub, take: StoreAlerts, prepare: PrepareAlerts) -> None:
         self._hub = hub

@@ -1,4 +1,4 @@
-"""The body of a request: read within bounds, and made JSON of, as far as it can be."""
+"""Read the body of a request within bounds, and parse it as JSON where possible."""
 
 import asyncio
 import contextlib
@@ -23,12 +23,12 @@ _MAX_DIGITS = 300  # as many as a float can have
 
 
 class MemoryLimitReached(Exception):
-    """The requests that are at work have all the memory."""
+    """The current requests use all memory of the budget."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestBody:
-    """What was read of one."""
+    """The part of a body that was read."""
 
     data: bytes
     is_truncated: bool = False
@@ -36,7 +36,7 @@ class RequestBody:
 
 
 class MemoryBudget:
-    """The bytes that all requests hold together."""
+    """A limit of bytes for all requests together."""
 
     def __init__(self) -> None:
         self.used = 0
@@ -52,7 +52,7 @@ class MemoryBudget:
 
 
 class MemoryShare:
-    """What one request holds."""
+    """The bytes of one request."""
 
     def __init__(self, memory: MemoryBudget) -> None:
         self._budget = memory

@@ -1,4 +1,4 @@
-"""The connections of the listener: bounded, so that those who prove nothing cannot lock out those who do."""
+"""Limit the listener's connections, so that clients without a secret cannot lock out the others."""
 
 import asyncio
 import ipaddress
@@ -25,7 +25,7 @@ AnswerRequest = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class BoundedHttpServer(web.Server):
-    """Serves HTTP. Whoever is unproven longest makes room for the next."""
+    """An HTTP server. At its limit it closes the oldest connection that has shown no secret."""
 
     def __init__(self, answer: AnswerRequest, trusted_proxies: Collection[str], log: logging.Logger) -> None:
         super().__init__(

@@ -1,4 +1,4 @@
-"""Why the listener's port cannot be had, and what to do about it."""
+"""Explain why the listener's port is not available, with the remedy."""
 
 import errno
 import os

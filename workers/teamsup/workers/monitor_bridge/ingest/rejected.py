@@ -1,4 +1,4 @@
-"""What sources have sent and nobody could make sense of, kept for a person to look at."""
+"""Rejected payloads, kept for a person."""
 
 import hashlib
 import os
@@ -25,7 +25,7 @@ class UnknownPayload(CallerError):
 
 @dataclass(frozen=True, slots=True)
 class RejectedPayload:
-    """One payload, as often as it came."""
+    """One rejected payload, and how often it came."""
 
     id: int
     source: str
@@ -41,7 +41,7 @@ class RejectedPayload:
 
 @dataclass(frozen=True, slots=True)
 class NewRejectedPayload:
-    """One that is to be kept."""
+    """A rejected payload that is not stored yet."""
 
     reason: str
     payload: bytes

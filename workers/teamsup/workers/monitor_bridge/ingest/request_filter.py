@@ -1,4 +1,4 @@
-"""Which requests are refused before their secret is looked at: a browser or an attack may have sent them. Pure."""
+"""Refuse requests of browsers or attackers before their secret is checked. Pure."""
 
 import ipaddress
 from collections.abc import Collection, Mapping

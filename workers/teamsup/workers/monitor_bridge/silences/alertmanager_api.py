@@ -1,4 +1,4 @@
-"""A silence in Alertmanager for what somebody takes care of, so that it does not go on about it."""
+"""Silence acknowledged alerts in Alertmanager."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ _OWN_COMMENT = re.compile(r"teamsup (?P<team>\S+): incident (?P<incident>\d{1,17
 
 
 class SilenceFailed(Exception):
-    """Alertmanager did not do it; the text says why."""
+    """Alertmanager did not accept it; the text is the reason."""
 
 
 def build_silence(

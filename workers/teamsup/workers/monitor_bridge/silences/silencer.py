@@ -1,4 +1,4 @@
-"""Has sources be quiet about what somebody takes care of, and finds out by asking when that is over."""
+"""Silence acknowledged problems at their sources, and ask the sources when they end."""
 
 import asyncio
 import contextlib
@@ -29,7 +29,7 @@ async def _ignore_report(_cause: str, _reason: str) -> None:
 
 
 class Silencer:
-    """For sources with a ``silence_url``."""
+    """Silences for sources with a ``silence_url``."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Following what is open: people are told how it goes, agents are reminded, and nobody is left without a word."""
+"""Follow open relays: report progress to people, and remind agents."""
 
 import itertools
 import logging
@@ -50,14 +50,14 @@ class _FollowedRelay:
 
 @dataclass(frozen=True, slots=True)
 class _LastProgress:
-    """What was told of a question last, without notes, and when."""
+    """The last reported progress of a question, without notes, and its time."""
 
     sentences: tuple[str, ...]
     sent_at: float
 
 
 class FollowUp:
-    """Looks at all that is open, when something was written or the time has come."""
+    """Check all open relays when a message arrives or a time is due."""
 
     def __init__(
         self,

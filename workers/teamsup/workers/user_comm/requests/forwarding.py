@@ -1,4 +1,4 @@
-"""Requests: what people ask is passed on to agents, and the answers are brought back."""
+"""Forward people's questions to agents, and bring back the answers."""
 
 import time
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ PROGRESS_METADATA = {"progress": True}
 
 
 class Forwarder:
-    """Its verbs block, raise the hub's errors, and are part of the transaction of whoever calls them."""
+    """Its verbs block, raise the hub's errors, and run inside the caller's transaction."""
 
     def __init__(self, hub: MessageHub, relays: Relays, conversations: Conversations, rules: LiveRules) -> None:
         self._hub = hub

@@ -1,4 +1,4 @@
-"""Progress: what a person is told while they wait for an agent, and when the agent is reminded or given up. Pure."""
+"""Decide when a person sees progress, when an agent is reminded, and when an answer times out. Pure."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,7 +17,7 @@ _RETIRED = "retired"
 
 @dataclass(frozen=True)
 class RequestStatus:
-    """How far an agent is with a question."""
+    """The progress of an agent with a question."""
 
     agent: Agent
     number: int
@@ -34,7 +34,7 @@ class RequestStatus:
 
 @dataclass(frozen=True)
 class ProgressTimeouts:
-    """Seconds after which a person is told, an agent is reminded, and an answer is given up."""
+    """Seconds until progress is shown, an agent is reminded, and an answer times out."""
 
     unread: float
     remind: float
@@ -47,7 +47,7 @@ class ProgressTimeouts:
 
 @dataclass(frozen=True)
 class NextAction:
-    """What has to be done now."""
+    """The next action for an open question."""
 
     sentence: str
     """The progress, which the person is told if it is new."""

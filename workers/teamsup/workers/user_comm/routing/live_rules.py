@@ -1,4 +1,4 @@
-"""The rules of routing in teamsup.toml. A changed file counts as soon as it is saved."""
+"""The routing rules of teamsup.toml. A changed file applies when it is saved."""
 
 import logging
 import os
@@ -14,7 +14,7 @@ _Stamp = tuple[int, int, int] | None
 
 
 class LiveRules:
-    """Keeps the last valid rules, and tells what is wrong with newer ones."""
+    """Keep the last valid rules, and report the fault of newer ones."""
 
     def __init__(self, hub: MessageHub, settings: Config, log: logging.Logger) -> None:
         self._hub = hub

@@ -1,4 +1,4 @@
-"""Who gets what a person writes: the first rule that fits. Pure, but for the memory of slow patterns."""
+"""Route a person's message: the first matching rule decides. Pure, except for the memory of slow patterns."""
 
 import functools
 import os
@@ -37,7 +37,7 @@ _GREETINGS = {
 
 @dataclass(frozen=True)
 class Forward:
-    """Pass the text on to these agents."""
+    """Forward the text to these agents."""
 
     agents: tuple[Agent, ...]
     text: str
@@ -47,7 +47,7 @@ class Forward:
 
 @dataclass(frozen=True)
 class PersonCommand:
-    """Carry out a command."""
+    """Run a command."""
 
     name: str
     arguments: str = ""

@@ -1,4 +1,4 @@
-"""What must not leave this machine, known by its content: databases, keys, a team's own files and its secrets."""
+"""Recognise contents that must not leave this machine: databases, keys, a team's own files and its secrets."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -23,7 +23,7 @@ _IS_SECRET = re.compile(r"TOKEN|SECRET|PASS|KEY|CREDENTIAL|DSN", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class KnownContents:
-    """How the team's own files begin, and values that are secret."""
+    """The beginnings of the team's own files, and secret values."""
 
     beginnings: tuple[bytes, ...]
     secrets: tuple[bytes, ...]

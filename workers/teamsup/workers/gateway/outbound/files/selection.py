@@ -1,4 +1,4 @@
-"""Files that agents send: those that go with an answer, a sentence for each that does not, and their names."""
+"""Select the files that go with an answer, with a sentence for each that does not."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,14 +11,14 @@ MAX_FILES = 10
 
 
 class SelectedFiles(NamedTuple):
-    """The paths of those that go, and a sentence for each reason why others do not."""
+    """The paths of selected files, and a sentence for each reason why others are left out."""
 
     paths: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
 class LoadedFiles(NamedTuple):
-    """Names and contents of those that go, their paths, and a sentence for each reason why others do not."""
+    """Names, contents and paths of selected files, and a sentence for each reason why others are left out."""
 
     files: tuple[tuple[str, bytes], ...] = ()
     paths: tuple[str, ...] = ()
@@ -26,7 +26,7 @@ class LoadedFiles(NamedTuple):
 
 
 class FilesDropped(Exception):
-    """Some of the files of a piece cannot go any more."""
+    """Some files of a chunk can no longer be sent."""
 
     def __init__(self, paths: tuple[str, ...], notes: tuple[str, ...]) -> None:
         super().__init__(" ".join(notes))

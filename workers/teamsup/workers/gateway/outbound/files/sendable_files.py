@@ -1,7 +1,7 @@
-"""Which files of this machine agents may send to Discord. Each is opened once, and what is checked is what is sent.
+"""Decide which files of this machine agents may send to Discord. Each is opened once, and the checked content is sent.
 
-This protects from mistakes and from words that talk a model into something: a program that runs as the same user can
-copy any file into a folder of these, and change or encrypt it so that nobody knows it again.
+This protects from mistakes, and from texts that persuade a model. A program of the same user can copy any file into an
+allowed folder, and change or encrypt it beyond recognition.
 """
 
 import contextlib
@@ -26,11 +26,11 @@ _FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class FileNotSendable(Exception):
-    """A file may not be sent or cannot be read; the text says why, to go on after "because"."""
+    """A file may not be sent or cannot be read; the text continues a sentence after "because"."""
 
 
 class SendableFiles:
-    """Knows the folders that files may come from, and the secrets that never leave."""
+    """The folders that files may come from, and the secrets that never leave."""
 
     def __init__(
         self,

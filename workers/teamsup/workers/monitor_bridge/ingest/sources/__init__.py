@@ -1,4 +1,4 @@
-"""The sources of monitoring: one module for each vendor, which makes alerts of what it sends. Pure."""
+"""The sources of alerts: one module for each vendor, which turns its payload into alerts. Pure."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Anybody's script: a JSON object of our own form, several in a list, or a line of text."""
+"""Scripts of anybody: a JSON object of our own form, a list of them, or a line of text."""
 
 from ...incidents.alert import Alert, SourceHeartbeat
 from .healthchecks import parse_ping
