@@ -124,8 +124,11 @@ def run_foreign_sql(team: Team, sql: str, *values: object) -> list[tuple[Any, ..
 
 def migrate_further(team: Team) -> None:
     """Change the tables as the next version of teamsup may, while programs of this one have them open."""
-    run_foreign_sql(team, "ALTER TABLE agent_status RENAME COLUMN is_watched TO is_observed")
-    run_foreign_sql(team, f"PRAGMA user_version={SCHEMA_VERSION + 1}")
+    with contextlib.closing(sqlite3.connect(team.database, timeout=10, isolation_level=None)) as db:
+        db.execute("BEGIN IMMEDIATE")
+        db.execute("ALTER TABLE agent_status RENAME COLUMN is_watched TO is_observed")
+        db.execute(f"PRAGMA user_version={SCHEMA_VERSION + 1}")
+        db.execute("COMMIT")
 
 
 def refusal_of(result: subprocess.CompletedProcess[str]) -> str:
