@@ -9,7 +9,7 @@ from teamsup.hub import Delivery, Message, MessageHub
 from teamsup.workers.monitor_bridge.escalation.acknowledgements import Acknowledgements
 from teamsup.workers.monitor_bridge.escalation.escalator import EscalationResult
 from teamsup.workers.monitor_bridge.incident_service import IncidentService
-from teamsup.workers.monitor_bridge.incidents import incident
+from teamsup.workers.monitor_bridge.incidents import incident_table
 from teamsup.workers.monitor_bridge.incidents.alert import Alert, SourceHeartbeat
 from teamsup.workers.monitor_bridge.incidents.incident import Incident
 from teamsup.workers.monitor_bridge.incidents.routes import AlertRoutes
@@ -73,11 +73,11 @@ class IncidentHarness:
 
     @property
     def open(self) -> list[Incident]:
-        return incident.open_incidents(self.hub)
+        return incident_table.open_incidents(self.hub)
 
     @property
     def all(self) -> list[Incident]:
-        return incident.all_incidents(self.hub, 10_000)
+        return incident_table.all_incidents(self.hub, 10_000)
 
     def _claim_all(self, agent: str) -> list[Delivery]:
         # A conversation gives one at a time.

@@ -12,7 +12,7 @@ import pytest
 from helpers.incident_harness import FIRING, SOURCE, IncidentHarness, Join, resolved
 from helpers.vendor_payloads import load_payload, parse_payload
 from teamsup.hub import MessageHub, Team
-from teamsup.workers.monitor_bridge.incidents import incident
+from teamsup.workers.monitor_bridge.incidents import incident_table
 from teamsup.workers.monitor_bridge.incidents.alert import Alert, SourceHeartbeat
 
 BEGAN = datetime(2026, 1, 15, 10, tzinfo=UTC)
@@ -230,7 +230,7 @@ def test_of_what_was_open_twice_before_the_older_ends_when_the_schema_is_renewed
 
     desk = IncidentHarness(join)
     assert {each.fingerprint: each.title for each in desk.open} == {"0123456789abcdef": "t2", "disk 1": "t3"}
-    assert [each.state for each in incident.resolved_in_group(desk.hub, 1)] == ["resolved"]
+    assert [each.state for each in incident_table.resolved_in_group(desk.hub, 1)] == ["resolved"]
     desk.ingest(replace(FIRING, fingerprint="0123456789abcdef"), resolved(replace(FIRING, fingerprint="disk 1")))
     assert [(each.id, each.count) for each in desk.open] == [(2, 2)]
     desk.advance(3600)

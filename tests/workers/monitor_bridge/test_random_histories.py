@@ -5,7 +5,7 @@ import random
 import pytest
 
 from helpers.incident_harness import SOURCE, IncidentHarness, Join
-from teamsup.workers.monitor_bridge.incidents import incident
+from teamsup.workers.monitor_bridge.incidents import group_table, incident_table
 from teamsup.workers.monitor_bridge.incidents.alert import Alert, Severity
 
 SEVERITIES: tuple[Severity, ...] = ("critical", "warning", "info")
@@ -54,11 +54,11 @@ def check(desk: IncidentHarness) -> None:
     """What holds at every moment."""
     found = desk.open
     for each in found:
-        conversation = desk.incidents.groups.get(each.group_id)
+        conversation = group_table.get_group(desk.hub, each.group_id)
         assert conversation is not None
         assert not conversation.is_resolved
         if each.inhibited_by is not None:
-            worse = incident.get_incident(desk.hub, each.inhibited_by)
+            worse = incident_table.get_incident(desk.hub, each.inhibited_by)
             assert (worse.is_open, worse.severity) == (True, "critical")
     rows = desk.hub.query("SELECT group_id FROM incident_groups WHERE ended_at IS NULL")
     assert {row["group_id"] for row in rows} == {each.group_id for each in found}
@@ -78,7 +78,7 @@ def test_nothing_is_lost_and_somebody_hears(join: Join, seed: int) -> None:
             desk.incidents.escalator.mark_command_run(first)
     for each in desk.open:
         if each.state == "firing" and each.inhibited_by is None:
-            conversation = desk.incidents.groups.get(each.group_id)
+            conversation = group_table.get_group(desk.hub, each.group_id)
             assert conversation is not None
             assert conversation.notify_at is None
             assert conversation.responded_by is not None or conversation.people_notified

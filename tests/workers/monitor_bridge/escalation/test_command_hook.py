@@ -12,6 +12,7 @@ from teamsup.config.loader import Config
 from teamsup.terminal.command_hook import run_command
 from teamsup.workers.monitor_bridge.bridge import MonitorBridge
 from teamsup.workers.monitor_bridge.escalation import command_hook
+from teamsup.workers.monitor_bridge.incidents import group_table
 
 # asyncio's own, when its loop ends before a pipe does.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -65,7 +66,7 @@ def test_what_has_failed_is_run_again_until_it_succeeds_or_somebody_acts(
 ) -> None:
     desk = IncidentHarness(join, here=(), command=("siren",), ack_timeout_seconds=1)
     desk.ingest(FIRING)
-    desk.incidents.groups.update(1, step="command")
+    group_table.update_group(desk.hub, 1, step="command")
     worker = MonitorBridge(desk.hub, Config(desk.hub.team))
     monkeypatch.setattr(command_hook, "_RETRY_SECONDS", 0.01)
     said: list[str] = []

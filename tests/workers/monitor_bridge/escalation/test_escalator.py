@@ -6,7 +6,7 @@ import pytest
 
 from helpers.incident_harness import FIRING, IncidentHarness, Join, resolved
 from teamsup.hub import CallerError, Message
-from teamsup.workers.monitor_bridge.incidents.group import IncidentGroup
+from teamsup.workers.monitor_bridge.incidents.group_table import IncidentGroup
 from teamsup.workers.monitor_bridge.incidents.incident import UnknownIncident
 
 

@@ -19,7 +19,7 @@ from teamsup.terminal.renamed_verb import add_renamed_verb
 
 from ..protocol import MONITOR_BRIDGE
 from .component import component
-from .incidents import incident, rendering
+from .incidents import incident, incident_table, rendering
 from .incidents.incident import Incident, UnknownIncident
 from .ingest import rejected
 from .ingest.rejected import UnknownPayload
@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _list(team: Team, arguments: argparse.Namespace) -> int:
     with open_hub(component, team) as hub:
-        found = incident.all_incidents(hub, _MAX_LISTED) if arguments.all else incident.open_incidents(hub)
+        found = incident_table.all_incidents(hub, _MAX_LISTED) if arguments.all else incident_table.open_incidents(hub)
         bridge = hub.find_agent(MONITOR_BRIDGE)
     if arguments.json:
         print(json.dumps({"incidents": [_as_json(each) for each in found]}, ensure_ascii=False))
@@ -96,7 +96,7 @@ def _warn_if_incomplete(bridge: Agent | None) -> int:
 
 def _show(team: Team, arguments: argparse.Namespace) -> None:
     with open_hub(component, team) as hub:
-        found = incident.get_incident(hub, _parse_number(arguments.id))
+        found = incident_table.get_incident(hub, _parse_number(arguments.id))
     print(
         json.dumps(_as_json(found), ensure_ascii=False)
         if arguments.json
@@ -131,7 +131,7 @@ def _show_rejected(team: Team, arguments: argparse.Namespace) -> None:
 def _check_numbers(team: Team, words: Sequence[str]) -> list[str]:
     """The numbers of incidents that there are. Raises UnknownIncident."""
     with open_hub(component, team) as hub:
-        return [str(incident.get_incident(hub, _parse_number(word)).id) for word in words]
+        return [str(incident_table.get_incident(hub, _parse_number(word)).id) for word in words]
 
 
 def _send_command(team: Team, words: Sequence[str]) -> None:

@@ -5,10 +5,9 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from teamsup.hub import MessageHub
-from teamsup.hub.timestamps import format_time
 
 from .escalation.escalator import Escalator
-from .incidents import incident
+from .incidents import group_table, incident_table
 from .incidents.alert import Alert, Alerts, SourceHeartbeat
 from .incidents.correlation import Correlator
 from .incidents.escalation import EscalationPolicy
@@ -17,7 +16,6 @@ from .incidents.incident import Incident
 from .incidents.routes import AlertRoutes
 
 _RETENTION_SECONDS = 90 * 86400.0
-_PRUNE_BATCH = 500  # at once
 
 
 class IncidentService:
@@ -65,7 +63,7 @@ class IncidentService:
 
     def close(self, numbers: Sequence[int]) -> list[Incident]:
         """End incidents that their sources have forgotten; those that were open. Raises UnknownIncident."""
-        found = [incident.get_incident(self._hub, number) for number in numbers]
+        found = [incident_table.get_incident(self._hub, number) for number in numbers]
         still_open = [each for each in found if each.is_open]
         for each in still_open:
             self.ingest(each.source, [Alert(each.source, each.fingerprint, is_firing=False, title=each.title)])
@@ -73,35 +71,27 @@ class IncidentService:
 
     def prune(self) -> None:
         """Forget what was over long ago."""
-        before = format_time(self._clock() - _RETENTION_SECONDS)
-        for forget in (
-            "DELETE FROM incidents WHERE id IN"
-            " (SELECT id FROM incidents WHERE state = 'resolved' AND ended_at < ? LIMIT ?)",
-            "DELETE FROM incident_groups WHERE group_id IN (SELECT group_id FROM incident_groups AS c"
-            " WHERE ended_at < ? AND NOT EXISTS (SELECT 1 FROM incidents AS i WHERE i.group_id = c.group_id) LIMIT ?)",
-        ):
-            # In parts, so that nobody has to wait for the hub.
-            while self._hub.execute(forget, (before, _PRUNE_BATCH)) == _PRUNE_BATCH:
-                pass
+        incident_table.prune(self._hub, self._clock() - _RETENTION_SECONDS)
 
     def _resolve_test(self, group_id: int) -> None:
         """A test has arrived when agents and people have been told; nobody will say that it is over."""
-        conversation = self.groups.get(group_id)
-        if conversation is None or incident.is_group_resolved(self._hub, group_id):
+        conversation = group_table.get_group(self._hub, group_id)
+        if conversation is None or incident_table.is_group_resolved(self._hub, group_id):
             return
         if not conversation.people_notified:
             self.groups.page_people(conversation, "", ())
         now = self._clock()
-        self._hub.execute(
-            "UPDATE incidents SET state = 'resolved', ended_at = ? WHERE group_id = ? AND state <> 'resolved'",
-            (format_time(now), group_id),
-        )
-        self.groups.update(group_id, ended_at=now, notify_at=None)
+        incident_table.resolve_group(self._hub, group_id, now)
+        group_table.update_group(self._hub, group_id, ended_at=now, notify_at=None)
 
     def _resolve_if_over(self, group_id: int) -> None:
-        conversation = self.groups.get(group_id)
-        if conversation is None or conversation.is_resolved or not incident.is_group_resolved(self._hub, group_id):
+        conversation = group_table.get_group(self._hub, group_id)
+        if (
+            conversation is None
+            or conversation.is_resolved
+            or not incident_table.is_group_resolved(self._hub, group_id)
+        ):
             return
         now = self._clock()
-        over = incident.resolved_in_group(self._hub, group_id)
+        over = incident_table.resolved_in_group(self._hub, group_id)
         self.groups.resolve(conversation, over, now, datetime.fromtimestamp(now, UTC))

@@ -9,10 +9,9 @@ import psutil
 
 from teamsup.config.sections import MonitorSection, WatchdogSection
 from teamsup.hub import MessageHub
-from teamsup.hub.timestamps import parse_time
 
 from ..incident_service import IncidentService
-from ..incidents import incident
+from ..incidents import incident_table
 from ..incidents.routes import TEAM
 from . import heartbeats, hysteresis, team_members
 from .host import PROCESS_PREFIX, HostMonitor
@@ -44,7 +43,7 @@ class CheckRunner:
         self._states: dict[str, dict[str, CheckState]] = {HOST: {}, TEAM: {}, WATCHDOG: {}}
         self._log = logging.getLogger("monitor-bridge")
         self.host = HostMonitor(section)
-        for each in incident.open_incidents(hub):
+        for each in incident_table.open_incidents(hub):
             if each.source in self._states:
                 self._states[each.source][each.fingerprint] = CheckState(is_bad=True)
 
@@ -110,9 +109,7 @@ class CheckRunner:
         self._states[source] = after
 
     def _last_heartbeats(self) -> list[heartbeats.LastHeartbeat]:
-        rows = self._hub.query("SELECT * FROM source_heartbeats")
         return [
-            heartbeats.LastHeartbeat(row["source"], row["fingerprint"], row["title"], moment.timestamp())
-            for row in rows
-            if (moment := parse_time(row["seen_at"])) is not None
+            heartbeats.LastHeartbeat(each.source, each.fingerprint, each.title, moment.timestamp())
+            for each, moment in incident_table.list_heartbeats(self._hub)
         ]

@@ -7,10 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from teamsup.config.people_protocol import USER_COMM
 from teamsup.config.source_section import SourceSection, stale_after
 from teamsup.hub import MessageHub
-from teamsup.hub.timestamps import format_time
 
 from ..incident_service import IncidentService
-from ..incidents import incident, rendering
+from ..incidents import group_table, incident_table, rendering
 from ..incidents.alert import Alert
 from ..incidents.incident import Incident
 
@@ -71,7 +70,7 @@ class StalenessCheck:
     def report_stale(self) -> None:
         """Say it of each once, or end it where that is wanted. Raises StoreError."""
         by_source: dict[str, list[Incident]] = {}
-        for each in self.find_overdue(incident.open_incidents(self._hub)):
+        for each in self.find_overdue(incident_table.open_incidents(self._hub)):
             if each.stale_at is None:
                 by_source.setdefault(each.source, []).append(each)
         for name, found in by_source.items():
@@ -84,11 +83,11 @@ class StalenessCheck:
                 self._ask_people(found)
 
     def _ask_people(self, found: Sequence[Incident]) -> None:
-        now, words = format_time(self._clock()), rendering.render_stale(found)
+        now, words = self._clock(), rendering.render_stale(found)
         with self._hub.transaction():
             for each in found:
-                self._hub.execute("UPDATE incidents SET stale_at = ? WHERE id = ?", (now, each.id))
-            conversation = self._incidents.groups.get(found[0].group_id)
+                incident_table.update_incident(self._hub, each.id, stale_at=now)
+            conversation = group_table.get_group(self._hub, found[0].group_id)
             if conversation is not None:
                 self._incidents.groups.send(conversation, USER_COMM, words, "stale")
 

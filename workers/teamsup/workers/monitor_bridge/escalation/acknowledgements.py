@@ -1,5 +1,6 @@
 """Acknowledgements of incidents by people and agents, and agents' reports."""
 
+import contextlib
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -7,10 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from teamsup.config.people_protocol import USER_COMM
-from teamsup.hub import CallerError, Message, MessageHub
-from teamsup.hub.timestamps import format_time
+from teamsup.hub import CallerError, Message, MessageHub, UnknownMessage
 
-from ..incidents import incident, rendering
+from ..incidents import group_table, incident, incident_table, rendering
 from ..incidents.group import IncidentGroups
 from ..incidents.incident import Incident
 
@@ -57,21 +57,17 @@ class Acknowledgements:
     def group_of(self, message: Message) -> int | None:
         """Which conversation of incidents a message from somebody belongs to: it answers in it, or was said in it."""
         if message.reply_to is not None:
-            rows = self._hub.query(
-                "SELECT i.group_id FROM incident_messages AS i JOIN messages AS m ON m.id = i.message"
-                " WHERE m.message_id = ?",
-                (message.reply_to,),
-            )
-            if rows:
-                # What was told singly may have become part of a storm since.
-                return int(rows[0]["group_id"])
+            with contextlib.suppress(UnknownMessage):
+                replied = self._hub.queries.message(message.reply_to)
+                if (told := group_table.group_of_message(self._hub, replied.id)) is not None:
+                    return told
         match = _GROUP_CONVERSATION.fullmatch(message.conversation_id or "")
         group_id = None if match is None else int(match[1])
-        return group_id if group_id is not None and self._groups.get(group_id) is not None else None
+        return group_id if group_id is not None and group_table.get_group(self._hub, group_id) is not None else None
 
     def is_notified(self, group_id: int, name: str) -> bool:
         """Whether somebody is among those who are told of it as agents, which may be a program."""
-        conversation = self._groups.get(group_id)
+        conversation = group_table.get_group(self._hub, group_id)
         return conversation is not None and name in conversation.agents
 
     def handle_report(self, group_id: int, message: Message) -> tuple[Incident, ...]:
@@ -89,19 +85,17 @@ class Acknowledgements:
 
     def _acknowledge_group(self, group_id: int, who: str) -> list[Incident]:
         now = self._clock()
-        firing = [each for each in incident.open_in_group(self._hub, group_id) if each.state == incident.FIRING]
-        self._hub.execute(
-            "UPDATE incidents SET state = 'acknowledged', acknowledged_by = ?, acknowledged_at = ?"
-            " WHERE group_id = ? AND state = 'firing'",
-            (who, format_time(now), group_id),
-        )
-        self._groups.update(group_id, responded_by=who, responded_at=now, notify_at=None)
+        firing = [each for each in incident_table.open_in_group(self._hub, group_id) if each.state == incident.FIRING]
+        incident_table.acknowledge_group(self._hub, group_id, who, now)
+        group_table.update_group(self._hub, group_id, responded_by=who, responded_at=now, notify_at=None)
         return firing
 
     def _forward_report(self, group_id: int, who: str, text: str) -> None:
-        self._groups.update(group_id, responded_by=who, responded_at=self._clock())
-        about = incident.open_in_group(self._hub, group_id) or incident.resolved_in_group(self._hub, group_id)
-        conversation = self._groups.get(group_id)
+        group_table.update_group(self._hub, group_id, responded_by=who, responded_at=self._clock())
+        about = incident_table.open_in_group(self._hub, group_id) or incident_table.resolved_in_group(
+            self._hub, group_id
+        )
+        conversation = group_table.get_group(self._hub, group_id)
         if conversation is None or not about:
             return
         self._groups.send(
@@ -115,7 +109,7 @@ class Acknowledgements:
     def _notify(self, changed: Sequence[Incident], who: str, agent: str | None, where: str | None = None) -> None:
         """Everybody who has heard of it, and people in any case."""
         for group_id in dict.fromkeys(each.group_id for each in changed):
-            conversation = self._groups.get(group_id)
+            conversation = group_table.get_group(self._hub, group_id)
             if conversation is None:
                 continue
             of_this = [each for each in changed if each.group_id == group_id]
@@ -154,6 +148,6 @@ def parse_numbers(words: Sequence[str], otherwise: str) -> list[int]:
 
 def _select_incidents(hub: MessageHub, words: Sequence[str]) -> list[Incident]:
     if [word.lower() for word in words] == ["all"]:
-        return [each for each in incident.open_incidents(hub) if each.state == incident.FIRING]
+        return [each for each in incident_table.open_incidents(hub) if each.state == incident.FIRING]
     numbers = parse_numbers(words, "Say which incident, and nothing else: ack ID, or ack all.")
-    return [incident.get_incident(hub, number) for number in numbers]
+    return [incident_table.get_incident(hub, number) for number in numbers]

@@ -13,7 +13,7 @@ from teamsup.terminal.command_hook import run_command, to_bounded_line
 from ...backoff import backoff
 from ...protocol import MONITOR_BRIDGE
 from ...worker import ReportState
-from ..incidents import incident, rendering
+from ..incidents import group_table, incident_table, rendering
 from ..incidents.group import IncidentGroups
 from ..incidents.incident import Incident, worst_severity
 from ..incidents.routes import AGENT_LABEL, TEAM
@@ -104,19 +104,19 @@ class CommandRunner:
 
     def _due(self, group: int) -> tuple[float | None, list[Incident]]:
         with self._hub.transaction():
-            return self._escalator.command_due_since(group), incident.open_in_group(self._hub, group)
+            return self._escalator.command_due_since(group), incident_table.open_in_group(self._hub, group)
 
     def _open_without_response(self, group: int) -> list[Incident]:
         """Return what is open of it, while nobody has acted since the command was run."""
-        found = self._groups.get(group)
+        found = group_table.get_group(self._hub, group)
         if found is None or found.step != "command" or found.responded_by is not None:
             return []
-        return incident.open_in_group(self._hub, group)
+        return incident_table.open_in_group(self._hub, group)
 
     def _store_result(self, group: int, since: float, failure: str) -> None:
         with self._hub.transaction():
             self._escalator.mark_command_run(group, since)
-            found = self._groups.get(group)
+            found = group_table.get_group(self._hub, group)
             if failure and found is not None:
                 self._log.error("the command for incident %d failed: %s", group, failure)
                 text = f"The command of [monitor-bridge] failed for incident {group}: {failure}."

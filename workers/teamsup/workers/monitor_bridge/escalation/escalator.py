@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from teamsup.hub import Agent, MessageHub, StoreError
 
-from ..incidents import incident, rendering
+from ..incidents import group_table, incident_table, rendering
 from ..incidents.escalation import (
     MAX_NOTIFY_DELAY_SECONDS,
     AgentCandidate,
@@ -23,16 +23,10 @@ from ..incidents.escalation import (
     next_step,
     outcome_for,
 )
-from ..incidents.group import IncidentGroup, IncidentGroups
+from ..incidents.group import IncidentGroups
+from ..incidents.group_table import IncidentGroup
 
 _RETRY_SECONDS = 60.0
-
-# What an open conversation may still need: news to be told, or a step to be taken.
-_ACTIVE_GROUPS = """
-    SELECT group_id FROM incident_groups AS c WHERE ended_at IS NULL AND (notify_at IS NOT NULL OR
-      (responded_at IS NULL AND step IN ('new', 'told', 'rung', :people) AND EXISTS
-        (SELECT 1 FROM incidents AS i WHERE i.group_id = c.group_id AND i.state = 'firing' AND i.inhibited_by IS NULL)))
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,37 +59,37 @@ class Escalator:
 
     def run_due_steps(self) -> EscalationResult:
         """Take every step that is due."""
-        people = "people" if self._policy.has_command else ""
+        steps = ("new", "told", "rung", "people") if self._policy.has_command else ("new", "told", "rung")
         due: list[float] = []
         commands: list[int] = []
-        for row in self._hub.query(_ACTIVE_GROUPS, {"people": people}):
+        for group_id in incident_table.active_groups(self._hub, steps):
             try:
                 with self._hub.transaction():
-                    step = self.advance_group(row["group_id"])
+                    step = self.advance_group(group_id)
             except StoreError:
                 raise
             except Exception:
                 # One that cannot be told must not be the end of the others.
-                self._log.exception("the escalation of incident %d failed", row["group_id"])
+                self._log.exception("the escalation of incident %d failed", group_id)
                 step = WaitUntil(self._clock() + _RETRY_SECONDS)
             match step:
                 case WaitUntil(until):
                     due.append(until)
                 case RunCommand():
-                    commands.append(row["group_id"])
+                    commands.append(group_id)
         return EscalationResult(min(due, default=None), tuple(commands))
 
     def advance_group(self, group_id: int) -> WaitUntil | RunCommand | None:
         """Take what steps are due in one conversation, in the caller's transaction; what is left to do."""
         now = self._clock()
-        conversation = self._groups.get(group_id)
+        conversation = group_table.get_group(self._hub, group_id)
         if conversation is None or conversation.is_resolved:
             return None
         conversation = self._correct_clock(conversation, now)
         if conversation.notify_at is not None and conversation.notify_at <= now:
             self._restart(conversation)
         while True:
-            conversation = self._groups.get(group_id)
+            conversation = group_table.get_group(self._hub, group_id)
             if conversation is None:
                 return None
             agents = self._groups.agents_by_name()
@@ -115,14 +109,14 @@ class Escalator:
     def command_due_since(self, group_id: int) -> float | None:
         """Since when the step is taken after which the command is to be run; None: it is not."""
         is_due = isinstance(self.advance_group(group_id), RunCommand)
-        conversation = self._groups.get(group_id)
+        conversation = group_table.get_group(self._hub, group_id)
         return conversation.since if is_due and conversation is not None else None
 
     def mark_command_run(self, group_id: int, since: float | None = None) -> None:
         """The command has been run. What has become news while it ran goes its own way."""
-        conversation = self._groups.get(group_id)
+        conversation = group_table.get_group(self._hub, group_id)
         if conversation is not None and conversation.step == "people" and since in (None, conversation.since):
-            self._groups.update(group_id, step="command", since=self._clock())
+            group_table.update_group(self._hub, group_id, step="command", since=self._clock())
 
     def _correct_clock(self, conversation: IncidentGroup, now: float) -> IncidentGroup:
         """When the clock was set back, nothing waits until it is there again."""
@@ -130,15 +124,16 @@ class Escalator:
         if conversation.since <= now + 1 and (due is None or due <= now + MAX_NOTIFY_DELAY_SECONDS):
             return conversation
         changes = {"since": min(conversation.since, now), "notify_at": None if due is None else min(due, now)}
-        self._groups.update(conversation.group_id, **changes)
-        return self._groups.get(conversation.group_id) or conversation
+        group_table.update_group(self._hub, conversation.group_id, **changes)
+        return group_table.get_group(self._hub, conversation.group_id) or conversation
 
     def _restart(self, conversation: IncidentGroup) -> None:
         """There is news: whoever has it is told first, and the steps begin again."""
         agents = conversation.agents
         if conversation.agent in agents:
             agents = tuple(dict.fromkeys((conversation.agent, *agents)))
-        self._groups.update(
+        group_table.update_group(
+            self._hub,
             conversation.group_id,
             agents=json.dumps(agents),
             step="new",
@@ -164,11 +159,11 @@ class Escalator:
             self._outcome_of(conversation),
             has_response=conversation.responded_by is not None
             or gathers
-            or not incident.needs_response(self._hub, conversation.group_id),
+            or not incident_table.needs_response(self._hub, conversation.group_id),
         )
 
     def _policy_of(self, conversation: IncidentGroup) -> EscalationPolicy:
-        wakes = self._policy.has_command and incident.needs_response(self._hub, conversation.group_id, but="info")
+        wakes = self._policy.has_command and incident_table.needs_response(self._hub, conversation.group_id, but="info")
         return replace(self._policy, ack_timeout_seconds=conversation.ack_timeout_seconds, has_command=wakes)
 
     def _outcome_of(self, conversation: IncidentGroup) -> NotificationOutcome:
@@ -186,7 +181,8 @@ class Escalator:
         if conversation.agent not in (None, name) and conversation.notified:
             self._groups.withdraw(conversation.group_id, conversation.agent)
         self._groups.notify_agent(conversation, name, why)
-        self._groups.update(
+        group_table.update_group(
+            self._hub,
             conversation.group_id,
             agent=name,
             step="rung" if is_again else "told",
@@ -203,8 +199,13 @@ class Escalator:
             # It finds this when it comes.
             self._groups.notify_agent(conversation, name)
         self._groups.page_people(conversation, why, self._mentioned_users)
-        self._groups.update(
-            conversation.group_id, agent=name or conversation.agent, step="people", since=now, notified_at=now
+        group_table.update_group(
+            self._hub,
+            conversation.group_id,
+            agent=name or conversation.agent,
+            step="people",
+            since=now,
+            notified_at=now,
         )
 
     def _explain_handover(self, conversation: IncidentGroup, agents: Mapping[str, Agent], now: float) -> str:

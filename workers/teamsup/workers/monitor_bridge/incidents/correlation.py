@@ -6,11 +6,12 @@ from collections.abc import Collection
 from teamsup.hub import MessageHub
 from teamsup.hub.timestamps import as_datetime, format_time
 
-from . import incident
+from . import group_table, incident_table
 from .alert import Alert, SourceHeartbeat
 from .escalation import MAX_NOTIFY_DELAY_SECONDS
-from .group import IncidentGroup, IncidentGroups
-from .incident import FIRING, RESOLVED, Incident
+from .group import IncidentGroups
+from .group_table import IncidentGroup
+from .incident import FIRING, RESOLVED, Incident, severity_rank
 from .routes import AlertRoutes, EscalationChain
 
 _GROUP_INTERVAL_SECONDS = 60.0  # between two messages that tell what has joined
@@ -32,7 +33,6 @@ class Correlator:
         self._groups = conversations
         self._source = source
         self.now = now
-        self._now_text = format_time(now)
         self._known_agents: Collection[str] | None = None
         self.notify_at: dict[int, float] = {}
         """Which conversations have news, and when each is to be told."""
@@ -41,12 +41,9 @@ class Correlator:
 
     def process(self, item: Alert | SourceHeartbeat) -> None:
         if isinstance(item, SourceHeartbeat):
-            self._hub.execute(
-                "INSERT OR REPLACE INTO source_heartbeats VALUES (?, ?, ?, ?)",
-                (self._source, item.fingerprint, item.title, self._now_text),
-            )
+            incident_table.record_heartbeat(self._hub, self._source, item, self.now)
             return
-        found = incident.latest_incident(self._hub, self._source, item.fingerprint)
+        found = incident_table.latest_incident(self._hub, self._source, item.fingerprint)
         if item.is_firing:
             if found is not None and found.is_open:
                 self._update(found, item)
@@ -59,17 +56,9 @@ class Correlator:
             self._resolve(found, item)
 
     def _update(self, found: Incident, alert: Alert) -> None:
-        self._hub.execute(
-            "UPDATE incidents SET count = count + 1, last_seen = ?, stale_at = NULL, title = ?, text = ?, severity = ?,"
-            " began_at = coalesce(?, began_at) WHERE id = ?",
-            (self._now_text, alert.title, alert.text, alert.severity, self._occurred_at(alert), found.id),
-        )
-        if incident.severity_rank(alert.severity) < incident.severity_rank(found.severity):
-            self._hub.execute(
-                "UPDATE incidents SET state = ?, inhibited_by = NULL, acknowledged_by = NULL, acknowledged_at = NULL"
-                " WHERE id = ?",
-                (FIRING, found.id),
-            )
+        incident_table.repeat_incident(self._hub, found.id, alert, self.now, self._occurred_at(alert))
+        if severity_rank(alert.severity) < severity_rank(found.severity):
+            self._change(found.id, state=FIRING, inhibited_by=None, acknowledged_by=None, acknowledged_at=None)
             self._inhibit(alert, found.id)
             self._schedule_notification(found.group_id, self.now)
         elif alert.severity != "critical":
@@ -79,26 +68,23 @@ class Correlator:
         """``before``: the same, which was over."""
         number = self._insert(alert, FIRING)
         if alert.is_test:
-            self._hub.execute("UPDATE incidents SET group_id = ? WHERE id = ?", (number, number))
-            self._groups.create(number, self._source, "", self._chain_of(alert), self.now)
+            self._change(number, group_id=number)
+            self._create_group(number, "", self._chain_of(alert))
             self._schedule_notification(number, self.now)
             self.test_groups.append(number)
             return
         worse = [each for each in self._others_about(alert, number) if each.severity == "critical"]
         if worse and alert.severity != "critical":
-            self._hub.execute(
-                "UPDATE incidents SET inhibited_by = ?, group_id = ? WHERE id = ?",
-                (worse[0].id, worse[0].group_id, number),
-            )
+            self._change(number, inhibited_by=worse[0].id, group_id=worse[0].group_id)
             return
         group_id, due = self._assign_group(alert, number, before)
-        self._hub.execute("UPDATE incidents SET group_id = ? WHERE id = ?", (group_id, number))
+        self._change(number, group_id=group_id)
         self._inhibit(alert, number)
         self._schedule_notification(group_id, due)
 
     def _assign_group(self, alert: Alert, number: int, before: Incident | None) -> tuple[int, float]:
         """In which conversation it is told, and when."""
-        group = self._groups.find_open(self._source, alert.group) if alert.group else None
+        group = group_table.find_open_group(self._hub, self._source, alert.group) if alert.group else None
         if group is not None:
             return group.group_id, self._notify_time(group, alert)
         last = self._previous_group(alert, before)
@@ -107,19 +93,19 @@ class Correlator:
             and last.notified_at is not None
             and (due := self._notify_time_again(last, alert)) > self.now
         ):
-            self._groups.create(number, self._source, alert.group, self._chain_of(alert), self.now)
-            self._groups.update(number, notified_at=last.notified_at)
+            self._create_group(number, alert.group, self._chain_of(alert))
+            group_table.update_group(self._hub, number, notified_at=last.notified_at)
             return number, due
         is_storm = self._is_storm()
-        self._hub.execute("UPDATE incidents SET opened_group = 1 WHERE id = ?", (number,))
+        self._change(number, opened_group=1)
         way = self._chain_of(alert)
         if not is_storm:
-            self._groups.create(number, self._source, alert.group, way, self.now)
+            self._create_group(number, alert.group, way)
             return number, self.now
         name = "storm " + json.dumps(way.agents)
-        storm = self._groups.find_open(self._source, name, is_storm=True)
+        storm = group_table.find_open_group(self._hub, self._source, name, is_storm=True)
         if storm is None:
-            self._groups.create(number, self._source, name, way, self.now, is_storm=True)
+            self._create_group(number, name, way, is_storm=True)
             self._merge_into_storm(number, way)
             return number, self.now + _STORM_WAIT_SECONDS
         return storm.group_id, self._notify_time(storm, alert)
@@ -128,120 +114,87 @@ class Correlator:
         """Something joins: told at once the first time, and what is worse than all before; else in a while."""
         if conversation.notified_at is None:
             return conversation.notify_at or self.now
-        is_worse = alert.severity == "critical" and not incident.has_open_critical(self._hub, conversation.group_id)
+        is_worse = alert.severity == "critical" and not incident_table.has_open_critical(
+            self._hub, conversation.group_id
+        )
         due = self.now if is_worse else max(self.now, conversation.notified_at + _GROUP_INTERVAL_SECONDS)
         return min(due, conversation.notify_at or due)
 
     def _previous_group(self, alert: Alert, before: Incident | None) -> IncidentGroup | None:
         """Where the same was told last, and is over."""
         if alert.group:
-            return self._groups.find_latest(self._source, alert.group)
-        return None if before is None else self._groups.get(before.group_id)
+            return group_table.find_latest_group(self._hub, self._source, alert.group)
+        return None if before is None else group_table.get_group(self._hub, before.group_id)
 
     def _notify_time_again(self, last: IncidentGroup, alert: Alert) -> float:
         """What comes and goes is told the more seldom the more often it comes, unless it is worse than before."""
         if last.notified_at is None or (
-            alert.severity == "critical" and not incident.has_had_critical(self._hub, last.group_id)
+            alert.severity == "critical" and not incident_table.has_had_critical(self._hub, last.group_id)
         ):
             return self.now
         if last.notified_at > self.now:  # the clock was set back
             return self.now
         hour = format_time(self.now - _FLAP_WINDOW_SECONDS)
         if alert.group:
-            often = self._groups.count_since(self._source, alert.group, hour, _FLAP_COUNT)
+            often = group_table.count_groups_since(self._hub, self._source, alert.group, hour, _FLAP_COUNT)
         else:
-            often = incident.count_begun_since(self._hub, self._source, alert.fingerprint, hour, _FLAP_COUNT + 1) - 1
+            often = (
+                incident_table.count_begun_since(self._hub, self._source, alert.fingerprint, hour, _FLAP_COUNT + 1) - 1
+            )
         return last.notified_at + min(MAX_NOTIFY_DELAY_SECONDS, _GROUP_INTERVAL_SECONDS * (often - 1))
 
     def _is_storm(self) -> bool:
         limit = self._routes.section.storm_per_minute
-        rows = self._hub.query(
-            "SELECT count(*) FROM (SELECT 1 FROM incidents"
-            " WHERE source = ? AND opened_group = 1 AND first_seen > ? LIMIT ?)",
-            (self._source, format_time(self.now - _STORM_WINDOW_SECONDS), limit),
-        )
-        return int(rows[0][0]) >= limit
+        since = format_time(self.now - _STORM_WINDOW_SECONDS)
+        return incident_table.count_opened_groups(self._hub, self._source, since, limit) >= limit
 
     def _merge_into_storm(self, storm: int, way: EscalationChain) -> None:
         """What the storm began with belongs to it, as far as nobody has read it yet."""
-        rows = self._hub.query(
-            "SELECT group_id FROM incident_groups WHERE source = ? AND is_storm = 0 AND ended_at IS NULL"
-            " AND agents = ? AND responded_at IS NULL AND since > ?",
-            (self._source, json.dumps(way.agents), format_time(self.now - _STORM_WINDOW_SECONDS)),
-        )
-        for row in rows:
-            if self._groups.withdraw(row["group_id"]):
-                continue
-            self._hub.execute("UPDATE incidents SET group_id = ? WHERE group_id = ?", (storm, row["group_id"]))
-            self._groups.merge_into(row["group_id"], storm, self.now)
+        since = format_time(self.now - _STORM_WINDOW_SECONDS)
+        for group_id in group_table.groups_before_storm(self._hub, self._source, way, since):
+            if not self._groups.withdraw(group_id):
+                incident_table.move_incidents(self._hub, group_id, storm)
+                self._groups.merge_into(group_id, storm, self.now)
 
     def _inhibit(self, alert: Alert, number: int) -> None:
         """What is critical inhibits the lesser of the same thing, which go on in its conversation."""
         if alert.severity != "critical":
             return
-        (row,) = self._hub.query("SELECT group_id FROM incidents WHERE id = ?", (number,))
+        group_id = incident_table.get_incident(self._hub, number).group_id
         for lesser in self._others_about(alert, number):
             if lesser.severity == "critical":
                 continue
-            self._hub.execute(
-                "UPDATE incidents SET inhibited_by = ?, group_id = ? WHERE id = ?", (number, row["group_id"], lesser.id)
-            )
-            if lesser.group_id != row["group_id"] and incident.is_group_resolved(self._hub, lesser.group_id):
+            self._change(lesser.id, inhibited_by=number, group_id=group_id)
+            if lesser.group_id != group_id and incident_table.is_group_resolved(self._hub, lesser.group_id):
                 self._groups.withdraw(lesser.group_id)
-                self._groups.merge_into(lesser.group_id, row["group_id"], self.now)
+                self._groups.merge_into(lesser.group_id, group_id, self.now)
 
     def _resolve(self, found: Incident, alert: Alert) -> None:
-        self._hub.execute(
-            "UPDATE incidents SET state = ?, ended_at = ?, last_seen = CASE WHEN ? THEN last_seen ELSE ? END,"
-            " stale_at = CASE WHEN ? THEN ? END, inhibited_by = NULL WHERE id = ?",
-            (
-                RESOLVED,
-                self._occurred_at(alert) or self._now_text,
-                alert.is_presumed_over,
-                self._now_text,
-                alert.is_presumed_over,
-                self._now_text,
-                found.id,
-            ),
-        )
+        # What is presumed over was not heard of now.
+        heard = {"stale_at": self.now} if alert.is_presumed_over else {"stale_at": None, "last_seen": self.now}
+        ended_at = self._occurred_at(alert) or self.now
+        self._change(found.id, state=RESOLVED, ended_at=ended_at, inhibited_by=None, **heard)
         self._uninhibit(found)
         self.maybe_resolved[found.group_id] = None
 
     def _uninhibit(self, found: Incident) -> None:
         """What this one has inhibited is news now."""
-        if self._hub.execute("UPDATE incidents SET inhibited_by = NULL WHERE inhibited_by = ?", (found.id,)):
+        if incident_table.uninhibit(self._hub, found.id):
             self._schedule_notification(found.group_id, self.now)
 
     def _schedule_notification(self, group_id: int, due: float) -> None:
-        self._groups.update(group_id, notify_at=due)
+        group_table.update_group(self._hub, group_id, notify_at=due)
         self.notify_at[group_id] = min(due, self.notify_at.get(group_id, due))
 
     def _insert(self, alert: Alert, state: str) -> int:
-        """A new row; its number."""
-        began = self._occurred_at(alert)
-        (row,) = self._hub.query(
-            "INSERT INTO incidents (source, fingerprint, subject, severity, title, text, labels, link, is_test, state,"
-            " count, first_seen, last_seen, began_at, ended_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-            " RETURNING id",
-            (
-                self._source,
-                alert.fingerprint,
-                alert.subject,
-                alert.severity,
-                alert.title,
-                alert.text,
-                json.dumps(dict(alert.labels), ensure_ascii=False),
-                alert.link,
-                alert.is_test,
-                state,
-                int(state == FIRING),
-                self._now_text,
-                self._now_text,
-                began if state == FIRING else None,
-                None if state == FIRING else began or self._now_text,
-            ),
-        )
-        return int(row["id"])
+        occurred_at = self._occurred_at(alert)
+        return incident_table.insert_incident(self._hub, self._source, alert, state, self.now, occurred_at)
+
+    def _change(self, number: int, **values: object) -> None:
+        incident_table.update_incident(self._hub, number, **values)
+
+    def _create_group(self, number: int, name: str, chain: EscalationChain, *, is_storm: bool = False) -> None:
+        group_table.create_group(self._hub, number, self._source, name, chain, self.now, is_storm=is_storm)
 
     def _occurred_at(self, alert: Alert) -> str | None:
         """When it began or ended by its source. What is far ahead is no time: nothing could come after it."""
@@ -251,7 +204,7 @@ class Correlator:
 
     def _others_about(self, alert: Alert, number: int) -> list[Incident]:
         """What else is open about the same thing."""
-        found = incident.open_about(self._hub, self._source, alert.subject)
+        found = incident_table.open_about(self._hub, self._source, alert.subject)
         return [each for each in found if each.id != number and not each.is_test]
 
     def _chain_of(self, alert: Alert) -> EscalationChain:

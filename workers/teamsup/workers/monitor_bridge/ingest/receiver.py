@@ -15,7 +15,7 @@ from teamsup.hub import MessageHub, StoreError
 from teamsup.hub.timestamps import format_time
 
 from ..incidents.alert import Alert, Alerts
-from ..incidents.incident import last_received_by_source
+from ..incidents.incident_table import last_received_by_source
 from . import body
 from .batch import BatchWriter, QueueFull
 from .rejected import NewRejectedPayload, insert_rejected, list_rejected

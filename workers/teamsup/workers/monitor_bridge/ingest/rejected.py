@@ -67,7 +67,8 @@ def insert_rejected(hub: MessageHub, source: str, rejected: Sequence[NewRejected
             hub.execute(
                 "INSERT INTO rejected_payloads (source, digest, reason, payload, bytes, first_at, last_at)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (source, digest)"
-                " DO UPDATE SET times = times + 1, reason = excluded.reason, last_at = excluded.last_at",
+                " DO UPDATE SET times = rejected_payloads.times + 1,"
+                " reason = excluded.reason, last_at = excluded.last_at",
                 row,
             )
         hub.execute(
@@ -79,7 +80,7 @@ def insert_rejected(hub: MessageHub, source: str, rejected: Sequence[NewRejected
 
 def list_rejected(hub: MessageHub) -> list[RejectedPayload]:
     """What is kept, the newest first."""
-    return _select(hub, "1")
+    return _select(hub, "1 = 1")
 
 
 def get_rejected(hub: MessageHub, number: int) -> RejectedPayload:

@@ -9,12 +9,11 @@ from datetime import UTC, datetime
 from teamsup.config.people_protocol import USER_COMM
 from teamsup.config.source_section import SourceSection
 from teamsup.hub import MessageHub, TeamsupError
-from teamsup.hub.timestamps import format_time
 
 from ...worker import ReportState
 from ..checks.staleness import StalenessCheck
 from ..incident_service import IncidentService
-from ..incidents import incident, rendering
+from ..incidents import group_table, incident, incident_table, rendering
 from ..incidents.alert import Alert
 from ..incidents.incident import Incident
 from . import alertmanager_api
@@ -58,7 +57,7 @@ class Silencer:
             why = ""
             try:
                 for number in wanted:
-                    each = await asyncio.to_thread(incident.get_incident, self._hub, number)
+                    each = await asyncio.to_thread(incident_table.get_incident, self._hub, number)
                     if each.state != incident.ACKNOWLEDGED:
                         continue
                     try:
@@ -114,7 +113,7 @@ class Silencer:
             await asyncio.to_thread(self._resolve, name, over, started)
 
     def _open_incidents(self, name: str) -> list[Incident]:
-        return [each for each in incident.open_incidents(self._hub) if each.source == name]
+        return [each for each in incident_table.open_incidents(self._hub) if each.source == name]
 
     def _acknowledged(self, name: str) -> list[Incident]:
         return [each for each in self._open_incidents(name) if each.state == incident.ACKNOWLEDGED]
@@ -122,8 +121,7 @@ class Silencer:
     def _candidates(self, name: str) -> tuple[list[Incident], list[Incident], list[Incident]]:
         """What may be over without a word; what should have been repeated by now; what was not seen there yet."""
         found = self._open_incidents(name)
-        rows = self._hub.query("SELECT id FROM incidents WHERE seen_at_source = 1 AND state <> 'resolved'")
-        seen = {row["id"] for row in rows}
+        seen = incident_table.ids_seen_at_source(self._hub)
         acknowledged = [each for each in found if each.state == incident.ACKNOWLEDGED]
         return acknowledged, self._staleness.find_overdue(found), [each for each in found if each.id not in seen]
 
@@ -133,12 +131,11 @@ class Silencer:
         may_end = {each.id: each for each in (*acknowledged, *overdue)}
         new = {each.id for each in unseen}
         here, over = alertmanager_api.compare_firing([*may_end.values(), *unseen], fires, may_end.keys() - new)
-        now = format_time(self._staleness.now)
         with self._hub.transaction():
             for number in here & new:
-                self._hub.execute("UPDATE incidents SET seen_at_source = 1 WHERE id = ?", (number,))
+                incident_table.update_incident(self._hub, number, seen_at_source=1)
             for number in here & {each.id for each in overdue}:
-                self._hub.execute("UPDATE incidents SET last_seen = ?, stale_at = NULL WHERE id = ?", (now, number))
+                incident_table.update_incident(self._hub, number, last_seen=self._staleness.now, stale_at=None)
         return over
 
     def _resolve(self, name: str, over: Sequence[Incident], started: datetime | None) -> None:
@@ -168,14 +165,14 @@ class Silencer:
     def _is_silence_for(self, name: str, number: int, labels: Mapping[str, str]) -> bool:
         """Whether that silence was made for this incident, and not by a team of the same name elsewhere."""
         try:
-            found = incident.get_incident(self._hub, number)
+            found = incident_table.get_incident(self._hub, number)
         except incident.UnknownIncident:
             return False
         return found.source == name and dict(found.labels) == dict(labels)
 
     def _report_failure(self, failed: Sequence[Incident], why: str) -> None:
         with self._hub.transaction():
-            if (conversation := self._incidents.groups.get(failed[0].group_id)) is not None:
+            if (conversation := group_table.get_group(self._hub, failed[0].group_id)) is not None:
                 text = rendering.render_silence_failure(failed, why)
                 self._incidents.groups.send(conversation, USER_COMM, text, "silence")
 
