@@ -147,4 +147,6 @@ async def wait_for_outcome(hub: MessageHub, message: Message, how: str) -> None:
 
 
 async def wait_until_sent(hub: MessageHub, *messages: Message) -> None:
-    await wait_until(lambda: all(outcome_of(hub, message) == "sent" for message in messages), "it is sent")
+    await wait_until(
+        lambda: all((outcome_of(hub, message) or "").startswith("sent") for message in messages), "it is sent"
+    )

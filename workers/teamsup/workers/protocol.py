@@ -24,3 +24,10 @@ messages whose buttons a worker wants to have disabled."""
 
 SOURCE_KEY = "source"
 """The metadata key with which user_comm names the message whose words it brings."""
+
+SENT_ELSEWHERE = "sent to "
+"""How the outcome of a delivery to the gateway begins if it was sent to another conversation than that of the message,
+such as the thread of a question. The conversation follows."""
+
+PAIRED_KEY = "paired"
+"""The key in the gateway's presence with the numbers of the people on Discord who have paired."""

@@ -220,8 +220,7 @@ def test_an_agent_is_told_of_deciders_whom_the_team_does_not_hear(
     assert told.metadata["strangers"] == ["bbo", "discord:7", "discord:9999999999999999999"]
     receive(ann, "opinion_request")
 
-    paired = "INSERT INTO discord_people (person, name, paired_at) VALUES (7, 'Ann', '2030-01-01 00:00:00.000')"
-    lead.execute(paired)
+    join("gateway").heartbeat(paired=[7])
     ask(lead, deciders=["ann", "discord:7"])
     receive(ann, "opinion_request")
     assert not lead.queries.peek()

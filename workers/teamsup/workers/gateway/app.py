@@ -10,8 +10,9 @@ from teamsup.config.sections import GatewaySection, TeamSection
 from teamsup.hub import Delivery, Message, MessageHub, StoreError, UnknownMessage, UnknownRecipient
 from teamsup.hub.models import HUB_SENDER
 
-from ..protocol import GATEWAY
+from ..protocol import GATEWAY, PAIRED_KEY
 from ..worker import Worker
+from .access.pairing import paired_user_ids
 from .connection.client import DiscordClient
 from .connection.connection import DiscordConnection
 from .connection.token import BotToken
@@ -49,6 +50,7 @@ class DiscordGateway(Worker):
         self._connection = DiscordConnection(
             hub, token, self._make_client, self.heartbeat, self._reporter_for("discord"), self.log
         )
+        self._paired_ids: frozenset[int] = frozenset()
         self._inbox = Inbox(hub, section, self.log)
         self._home_channel = section.home_channel
         self._command_replies = CommandReplies(hub, self.log)
@@ -64,7 +66,12 @@ class DiscordGateway(Worker):
         self._reactions = ReactionUpdater(hub, self._connection.wait_until_ready, self.log)
 
     def presence_details(self) -> dict[str, Any]:
-        return {"note": self._connection.note}
+        return {"note": self._connection.note, PAIRED_KEY: sorted(self._paired_ids)}
+
+    async def heartbeat(self) -> None:
+        with contextlib.suppress(StoreError):  # then those of the last heartbeat
+            self._paired_ids = await self.in_thread(paired_user_ids, self.hub)
+        await super().heartbeat()
 
     def _reporter_for(self, cause: str) -> Callable[[str], Awaitable[None]]:
         """For a part of the gateway, to say why it cannot do its work; without a reason it can."""

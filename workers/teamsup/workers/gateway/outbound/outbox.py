@@ -14,7 +14,8 @@ import discord
 from teamsup.config.sections import GatewaySection
 from teamsup.hub import Message, MessageHub
 
-from ..ids import snowflake_of
+from ...protocol import SENT_ELSEWHERE
+from ..ids import conversation_id_of, snowflake_of
 from ..rest_errors import Defer, Reject, Retry, classify
 from .attribution import attribute
 from .chunk_table import ChunkTable, NewChunk
@@ -110,7 +111,7 @@ class Outbox:
                 await asyncio.to_thread(self._chunks.mark_sent, piece, where, sent)
                 if is_progress(message):
                     self._progress.record_edit(sent)
-        return Sent()
+        return Sent() if where == channel else Sent(SENT_ELSEWHERE + conversation_id_of(where))
 
     async def _channel_or_thread(self, client: discord.Client, channel: int, message: Message) -> int:
         """The channel, or the thread that is made from the question where answers go into threads."""

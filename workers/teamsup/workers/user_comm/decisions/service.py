@@ -13,7 +13,7 @@ from typing import Any
 from teamsup.config.people_protocol import DECISION_ANSWER, DECISION_REQUEST
 from teamsup.hub import CallerError, Message, MessageHub, StoreError
 
-from ...protocol import GATEWAY
+from ...protocol import GATEWAY, PAIRED_KEY
 from ..classification import DecisionAnswer
 from ..outcome import Done, Outcome, Reply
 from ..people import (
@@ -312,7 +312,9 @@ class DecisionService:
         # Who has a listed role, or writes in a listed place, only Discord knows.
         if section.roles or section.channels or section.guilds or int(number) in section.users:
             return True
-        return bool(self._hub.query("SELECT 1 FROM discord_people WHERE CAST(person AS TEXT) = ?", (number,)))
+        gateway = self._hub.find_agent(GATEWAY)
+        paired = None if gateway is None else gateway.metadata.get(PAIRED_KEY)
+        return isinstance(paired, list) and int(number) in paired
 
     def _all_recipients(self) -> list[str]:
         return announcement_recipients(self._hub, home=self._rules.gateway.home_channel != 0)

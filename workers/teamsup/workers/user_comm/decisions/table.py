@@ -9,7 +9,7 @@ from teamsup.hub import Message, MessageHub
 from teamsup.hub.models import PRIORITIES
 from teamsup.hub.timestamps import format_time, parse_time
 
-from ...protocol import GATEWAY
+from ...protocol import GATEWAY, SENT_ELSEWHERE
 from .decision import Decision, DecisionSpec, DecisionState, may_decide
 
 _SELECT = """
@@ -32,8 +32,7 @@ _SHOWN_IN = """
     SELECT p.question FROM decisions AS o CROSS JOIN decision_messages AS p ON p.question = o.question
       JOIN messages AS m ON m.id = p.message JOIN deliveries AS d ON d.message = p.message
       WHERE (o.state = 'open' OR o.decided_at >= :since) AND p.place = :place AND d.read_at IS NOT NULL
-        AND (:place <> 'gateway' OR m.conversation_id = :conversation OR EXISTS (SELECT 1 FROM discord_chunks AS x
-          WHERE x.message = p.message AND 'discord:' || x.channel = :conversation))
+        AND (:place <> 'gateway' OR m.conversation_id = :conversation OR d.outcome = :sent_elsewhere)
       GROUP BY p.question ORDER BY max(p.message) DESC
 """
 
@@ -122,7 +121,12 @@ class DecisionTable:
 
     def shown_in(self, place: str, conversation: str | None, since: float) -> list[Decision]:
         """What was shown there, the last first: what is open, or ended only since then."""
-        values = {"place": place, "conversation": conversation, "since": format_time(since)}
+        values = {
+            "place": place,
+            "conversation": conversation,
+            "sent_elsewhere": f"{SENT_ELSEWHERE}{conversation}",
+            "since": format_time(since),
+        }
         found = (self.get(row[0]) for row in self._hub.query(_SHOWN_IN, values))
         return [decision for decision in found if decision is not None]
 
