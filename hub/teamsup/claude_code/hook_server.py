@@ -34,7 +34,9 @@ _MAX_BLOCKED_STOPS = 3
 
 
 def socket_path(claude: int) -> Path:
-    """Where the hooks of the Claude Code of that pid look for their server; deploy/claude/hook.py says the same."""
+    """Return the socket of the session's server for the Claude Code of that pid. deploy/claude/hook.py uses the same
+    path.
+    """
     folder = os.environ.get("XDG_RUNTIME_DIR") or os.environ.get("TMPDIR") or "/tmp"  # noqa: S108
     return Path(folder, f"teamsup-{os.getuid()}", f"claude-{claude}")
 
@@ -96,7 +98,9 @@ class HookServer:
             await run_in_thread(who.hub.wake_ladder.reset_wake_steps)
 
     async def _report_outdated(self, stream: SocketStream, event: str, error: SchemaTooNew) -> None:
-        """At every prompt, and once in the turn that goes on: nothing else of the team reaches the session any more."""
+        """Tell the session, at every prompt and once in a running turn, because nothing else of the team reaches it any
+        more.
+        """
         if event == "UserPromptSubmit" or (event in _ADDS_CONTEXT and not self._has_reported_outdated):
             self._has_reported_outdated = await _send_output(
                 stream, _context_output(event, f"teamsup: {render_outdated(error)}")
@@ -146,7 +150,7 @@ def _is_served(path: Path) -> bool:
 
 
 async def caller_of(participants: Participants, given: Mapping[str, Any]) -> Participant | None:
-    """Whose hook it is; None when there is nothing to say to it."""
+    """Return the participant whose hook it is; None if it needs no output."""
     agent_id, agent_type = given.get("agent_id"), given.get("agent_type")
     # With `claude --agent X` the session itself has a type, but no id.
     is_subagent = isinstance(agent_id, str) and isinstance(agent_type, str)
@@ -163,12 +167,14 @@ async def caller_of(participants: Participants, given: Mapping[str, Any]) -> Par
 
 
 def _begins_turn(given: Mapping[str, Any]) -> bool:
-    """Whether the turn is new to its hooks: what wakes an idle session begins one without a prompt."""
+    """Return whether the turn is new to its hooks. The event that wakes an idle session begins a turn without a
+    prompt.
+    """
     return given.get("hook_event_name") == "UserPromptSubmit" or given.get("stop_hook_active") is False
 
 
 async def hook_output(who: Participant, event: str) -> dict[str, Any]:
-    """What the hook prints for Claude Code to act on, or nothing."""
+    """Return the output of the hook for Claude Code, or nothing."""
     match event:
         case "SessionStart":
             # Also after /clear and a compaction, when the model has forgotten what it was told.

@@ -56,20 +56,20 @@ class Participant:
         self._calls = 0
 
     def join(self) -> None:
-        """Be online, and hear of everything that waits. Raises InvalidName when the name is a daemon's."""
+        """Go online, and announce all waiting messages. Raise InvalidName when the name is a daemon's."""
         if self.has_own_mailbox:
             self.hub.register(**self.presence_details)
             self.hub.wake_ladder.reset_wake_steps()
 
     @asynccontextmanager
     async def use_read_tracker(self) -> AsyncIterator[ReadTracker]:
-        """What it has read, for one user at a time."""
+        """Yield its reads to one user at a time."""
         async with self._read_lock:
             yield self._read_tracker
 
     @asynccontextmanager
     async def during_call(self) -> AsyncIterator[None]:
-        """For the time of a call it is here, however long that waits."""
+        """Keep it present during a call, however long that waits."""
         self._calls += 1
         try:
             yield
@@ -87,14 +87,14 @@ class Participant:
             await run_in_thread(lambda: self.hub.heartbeat(self.status, **self.presence_details))
 
     async def renew(self) -> None:
-        """The session lives: keep its leases and its presence."""
+        """Renew its leases and its presence."""
         with suppress(TeamsupError):
             async with self.use_read_tracker() as reader:
                 await run_in_thread(reader.renew_leases)
             await self.send_heartbeat()
 
     async def begin_turn(self) -> None:
-        """A turn goes on, in which hooks announce; ``teamsup watch`` leaves it in peace."""
+        """Note that a turn runs, in which hooks announce; ``teamsup watch`` is silent meanwhile."""
         async with self.use_read_tracker() as reader:
             reader.mark_delivered_to_model()
         if not self.presence_details.get("in_turn"):
@@ -102,20 +102,20 @@ class Participant:
             await self.send_heartbeat()
 
     async def clear_turn(self) -> None:
-        """A turn that was broken off never says that it has ended; this says it."""
+        """End a turn that was interrupted: it never reports its own end."""
         if self.presence_details.pop("in_turn", None):
             await self.send_heartbeat()
 
     async def end_turn(self) -> None:
-        """A turn has ended normally: what was read in it is done."""
+        """End a turn normally: complete what was read in it."""
         async with self.use_read_tracker() as reader:
             await run_in_thread(reader.complete_delivered)
         await self.clear_turn()
 
     async def leave(self, *, is_last: bool) -> None:
-        """Give back what is open, also what a call is just claiming; the ``is_last`` of its name also goes offline.
+        """Release open deliveries, also those that a call is claiming. The ``is_last`` of its name also goes offline.
 
-        May be cancelled, at the end of the process: then leases end by themselves.
+        At the end of the process it may be cancelled; then the leases end by themselves.
         """
         async with self._read_lock:
             await anyio.to_thread.run_sync(lambda: self._leave(is_last=is_last), abandon_on_cancel=True)
@@ -149,13 +149,13 @@ class Participants:
         self._subagents_lock = anyio.Lock()
 
     def announce_call(self, tool_use_id: str, subagent: tuple[str, str] | None) -> None:
-        """The session, or the subagent of that id and type, is about to make that call."""
+        """Note that the session, or the subagent of that id and type, is about to make that call."""
         self._callers[tool_use_id] = subagent
         while len(self._callers) > _MAX_CALLS:
             del self._callers[next(iter(self._callers))]
 
     async def find_caller(self, tool_use_id: object) -> Participant:
-        """Who made a call. Raises CallerError when a hook should have told and has not: it may be anybody."""
+        """Return the caller of a call. Raise CallerError when a hook should have named it and has not."""
         if not isinstance(tool_use_id, str):
             return self.main
         if tool_use_id in self._callers:
@@ -168,7 +168,7 @@ class Participants:
         return self.main
 
     async def find_subagent(self, agent_id: str, agent_type: str) -> Participant:
-        """The subagent of that id, who takes part from its first word on."""
+        """Return the subagent of that id, which takes part from its first call on."""
         async with self._subagents_lock:
             if agent_id not in self._subagents:
                 self._subagents[agent_id] = await run_in_thread(lambda: self._add_subagent(agent_type))
@@ -192,7 +192,7 @@ class Participants:
         return subagent
 
     async def remove_subagent(self, agent_id: str) -> None:
-        """A subagent has ended."""
+        """Remove a subagent that has ended."""
         async with self._subagents_lock:
             if (gone := self._subagents.pop(agent_id, None)) is not None:
                 others = {other.hub.agent for other in self._subagents.values() if other.has_own_mailbox}
@@ -201,20 +201,20 @@ class Participants:
                     gone.hub.close()
 
     async def leave(self) -> None:
-        """The session ends for all."""
+        """End the session for all participants."""
         async with anyio.create_task_group() as tasks:
             for participant in (*self._subagents.values(), self.main):
                 tasks.start_soon(functools.partial(participant.leave, is_last=True))
 
     async def record_hook(self) -> None:
-        """The session's hooks reach us, which is worth knowing when somebody asks why an agent does not listen."""
+        """Note that a hook reached us: doctor shows it when an agent does not get its messages."""
         first = "hooks" not in self.main.presence_details
         self.main.presence_details["hooks"] = datetime.now(UTC).isoformat(timespec="seconds")
         if first:
             await self.main.send_heartbeat()
 
     async def renewal_loop(self) -> None:
-        """Keep everybody's leases and presence until cancelled."""
+        """Renew all leases and presences until cancelled."""
         while True:
             await anyio.sleep(_RENEW_INTERVAL_SECONDS)
             for agent_id, participant in [*self._subagents.items(), ("", self.main)]:

@@ -32,33 +32,35 @@ class ReadTracker:
         self._delivered: set[str] = set()
 
     def complete_last_read(self) -> None:
-        """What was returned before is done. This begins a read, so of two reads side by side neither ends what the
-        other is about to return."""
+        """Complete the results of earlier reads. This begins a read, so of two parallel reads neither completes the
+        other's result.
+        """
         self._for_each(self.hub.acknowledge, self._open)
         self._open.clear()
         self._delivered.clear()
 
     def mark_delivered_to_model(self) -> None:
-        """The model has got everything that was returned so far. The result of a call that went on behind the session
-        Claude Code may keep back until the next turn."""
+        """Note that the model has all results so far. Claude Code may hold back the result of a background call until
+        the next turn.
+        """
         self._delivered.update(self._open)
 
     def complete_delivered(self) -> None:
-        """A turn has ended normally: what the model has got is done."""
+        """Complete what the model has received, because a turn has ended normally."""
         seen = {message_id: delivery for message_id, delivery in self._open.items() if message_id in self._delivered}
         self._for_each(self.hub.acknowledge, seen)
         self._open = {message_id: self._open[message_id] for message_id in self._open if message_id not in seen}
         self._delivered.clear()
 
     def read(self, limit: int) -> list[Delivery]:
-        """Claim what is next, as far as one result can hold it."""
+        """Claim the next deliveries, as many as fit in one result."""
         claimed = self.hub.claim(limit, read=False)
         fitting = _count_fitting(claimed)
         self.release(claimed[fitting:])
         return claimed[:fitting]
 
     def track(self, claimed: list[Delivery]) -> None:
-        """The result of a read has reached its reader."""
+        """Note that the result of a read has reached its reader."""
         for delivery in claimed:
             self._open[delivery.message.message_id] = delivery
         with self.hub.transaction():
@@ -67,7 +69,7 @@ class ReadTracker:
                     self.hub.mark_read(delivery)
 
     def release(self, claimed: list[Delivery]) -> None:
-        """The result of a read has not reached its reader."""
+        """Release the result of a read that has not reached its reader."""
         if claimed:
             with self.hub.transaction():
                 for delivery in claimed:
@@ -76,16 +78,16 @@ class ReadTracker:
                         self.hub.release(delivery)
 
     def renew_leases(self) -> None:
-        """Prolong the leases: the session lives."""
+        """Renew the leases, because the session lives."""
         self._for_each(self.hub.extend, self._open)
 
     def release_all(self) -> None:
-        """The session is over: what it leaves open is unread again."""
+        """Release all open deliveries: the session has ended, so they become unread."""
         self._for_each(self.hub.release, self._open)
         self._open.clear()
 
     def reread(self, message_id: str) -> Message:
-        """A message that we sent or were sent, to be read once more. Raises CallerError for those of others."""
+        """Return a message that we sent or received, to be read again. Raise CallerError for one between others."""
         message = self.hub.queries.message(message_id)
         ours = {message.sender, *(state.recipient for state in self.hub.queries.trace(message_id))}
         if self.hub.agent not in ours:
@@ -103,10 +105,10 @@ class ReadTracker:
         expires_in: float | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> Message:
-        """Answer a message, in one transaction with the end of its delivery. A status_report is no answer yet.
+        """Answer a message, and complete its delivery in the same transaction. A status_report completes nothing.
 
-        Raises StaleLease, and has sent nothing, when it was withdrawn or another reader has it by now; whoever insists
-        may answer all the same.
+        Raise StaleLease, and send nothing, when the delivery was withdrawn or another reader holds it. A second attempt
+        answers all the same.
         """
         answered = self.reread(message_id)
         if answered.sender == self.hub.agent:
@@ -150,7 +152,7 @@ class ReadTracker:
 
 
 def _count_fitting(claimed: list[Delivery]) -> int:
-    """How many of them one read may return."""
+    """Return how many of them one read may return."""
     total = 0
     for count, delivery in enumerate(claimed):
         total += min(len(delivery.message.content), MAX_MESSAGE_CHARACTERS)

@@ -23,9 +23,9 @@ ResponseStream = MemoryObjectSendStream[SessionMessage]
 
 @asynccontextmanager
 async def open_stdio() -> AsyncIterator[tuple[RequestStream, ResponseStream]]:
-    """The streams that a server of the SDK runs on; the first ends with stdin.
+    """Yield the streams for a server of the SDK; the first ends with stdin.
 
-    Meanwhile file descriptor 0 is empty and 1 is stderr, so that no other code of the process reads or writes here.
+    Meanwhile file descriptor 0 is empty and 1 is stderr, so no other code of the process reads or writes here.
     """
     wire = _DescriptorPair(*_take_over_descriptors())
     received, requests = anyio.create_memory_object_stream[SessionMessage | Exception](0)

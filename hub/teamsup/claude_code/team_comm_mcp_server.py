@@ -79,7 +79,7 @@ async def _end_on_signal(signals: AsyncIterator[signal.Signals], end: Callable[[
 
 
 async def _end_with_parent(parent: int, end: Callable[[], Awaitable[None]]) -> None:
-    """Whoever else holds the other end of stdin keeps it open: then only the parent's pid tells of its death."""
+    """End when the parent has died. Another process may keep stdin open, so only the parent's pid shows it."""
     while os.getppid() == parent:  # noqa: ASYNC110 - nobody tells
         await anyio.sleep(_PARENT_CHECK_SECONDS)
     await end()
@@ -149,7 +149,7 @@ def _make_tool(function: Callable[..., Any], hints: ToolAnnotations) -> Tool:
 
 
 def _simplify_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema without titles and nulls, which tell a model nothing and cost a third of the tokens."""
+    """Return the schema without titles and nulls, which cost a third of the tokens and help no model."""
     properties = {}
     for name, given in schema["properties"].items():
         options = [option for option in given.get("anyOf", []) if option.get("type") != "null"]

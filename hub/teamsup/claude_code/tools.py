@@ -128,7 +128,7 @@ class TeamTools:
                 return
 
     async def _claim(self, caller: Participant, limit: int) -> str:
-        """What can be claimed now, as the model gets it; given back unless that reaches it."""
+        """Yield the claimable messages as the model gets them. Release them unless they reach it."""
         async with caller.use_read_tracker() as reader:
             claimed = await run_in_thread(lambda: reader.read(limit))
             if not claimed:

@@ -76,12 +76,12 @@ class Component:
         return (*(() if self.section is None else (self.name,)), *self.groups)
 
     def read_sections(self, config: Config) -> tuple[object, ...]:
-        """Return all that its sections say, in an order that stays. Raises NotConfigured for what is wrong in one."""
+        """Return the values of its sections in a stable order. Raise NotConfigured for a mistake in one."""
         own = () if self.section is None else (config.section(self.name, self.section),)
         return (*own, *(tuple(config.sections_of(name, kind).items()) for name, kind in self.groups.items()))
 
     def check_sections(self, config: Config) -> None:
-        """Raise NotConfigured or ValueError for what is wrong in its sections, or between them."""
+        """Raise NotConfigured or ValueError for a mistake in its sections, or between them."""
         self.read_sections(config)
         if self.check is not None:
             self.check(config)
@@ -113,7 +113,7 @@ def open_hub(component: Component, team: Team) -> MessageHub:
 def installed_components() -> Mapping[str, Component]:
     """Return the components of all installed distributions by name, in the order of starting.
 
-    One that cannot be loaded has a ``fault``, and is no reason not to run the others.
+    A component that cannot be loaded has a ``fault``, and the others run all the same.
     """
     found = [_load(name, value) for name, value in find_entry_points(WORKER_GROUP).items()]
     owners = dict.fromkeys(_COMMON_SECTIONS, "the team")

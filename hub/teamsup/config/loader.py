@@ -40,23 +40,22 @@ class Config:
         self.tables = tables
 
     def section(self, name: str, kind: type[T]) -> T:
-        """The section as ``kind``, a dataclass whose fields are the keys and whose defaults are the defaults.
+        """Return the section as ``kind``, a dataclass of its keys and their defaults.
 
-        Raises NotConfigured for an unknown key, a value of the wrong type, and for what the dataclass itself refuses
-        by a ValueError.
+        Raise NotConfigured for an unknown key, a value of the wrong type, or a ValueError of the dataclass itself.
         """
         return self._parse_section(name, self._find_table(name), kind)
 
     def sections_of(self, name: str, kind: type[T]) -> dict[str, T]:
-        """The sections [name.X], by X; errors as in section()."""
+        """Return the sections [name.X], by X; errors as in section()."""
         return {part: self.subsection(name, part, kind) for part in self.names_of(name)}
 
     def names_of(self, name: str) -> list[str]:
-        """The X of the sections [name.X]."""
+        """Return the X of the sections [name.X]."""
         return list(self._find_table(name))
 
     def subsection(self, name: str, part: str, kind: type[T]) -> T:
-        """The section [name.part]; errors as in section()."""
+        """Return the section [name.part]; errors as in section()."""
         return self._parse_section(f"{name}.{part}", self._find_table(name, part), kind)
 
     def check_section_names(self, known: list[str]) -> None:
@@ -137,7 +136,7 @@ def load_file(team: Team, *, must_exist: bool = True) -> dict[str, Any]:
 
 
 def _load_accepted(team: Team) -> dict[str, Any] | None:
-    """What the supervisor of this team handed to this process; None: nothing, or it is gone."""
+    """Return the configuration that the supervisor handed to this process; None if there is none."""
     # Only a process of this team: a worker may also ask about another one.
     if os.environ.get(CONFIGURATION_VARIABLE) != str(team.accepted_configuration):
         return None

@@ -50,7 +50,9 @@ class SourceSection:
 
 
 def stale_after(source: SourceSection | None) -> float:
-    """After how long without a repetition an open problem is stale; 0: never. None: a source that is gone."""
+    """Return the seconds without a repetition after which an open problem is stale; 0: never. None: the source is
+    gone.
+    """
     if source is None:
         return 3600.0
     if source.stale_seconds is not None:
@@ -72,7 +74,7 @@ class ListenAddress:
 
 
 def parse_address(listen: str) -> ListenAddress:
-    """Of "127.0.0.1:9095", "[::1]:9095" or "localhost:9095". Raises ValueError."""
+    """Return the address of "127.0.0.1:9095", "[::1]:9095" or "localhost:9095". Raise ValueError."""
     host, _, port = listen.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     try:
@@ -86,7 +88,7 @@ def parse_address(listen: str) -> ListenAddress:
 
 
 def check_network(text: str) -> None:
-    """Raises ValueError for what is neither an address nor a network of addresses."""
+    """Raise ValueError for a text that is neither an address nor a network."""
     try:
         ipaddress.ip_network(text, strict=False)
     except ValueError:
@@ -94,7 +96,7 @@ def check_network(text: str) -> None:
 
 
 def check_sources(listen: str, sources: Mapping[str, SourceSection]) -> None:
-    """Raises ValueError when sources could not be heard, or when strangers could pass for one."""
+    """Raise ValueError when sources cannot reach us, or when other clients could pass for one."""
     for name in sources:
         if normalize_agent_name(name) != name:
             raise ValueError(f"[source.{name}]: write the name in small letters")

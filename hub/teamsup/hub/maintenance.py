@@ -41,10 +41,10 @@ class Maintenance:
         self._ring_after_commit = session.ring_after_commit
 
     def apply_all_deadlines(self, components: Iterable[ComponentTables] = ()) -> int:
-        """Bring about in every mailbox what the clock demands, also where nobody reads; how many mailboxes that were.
+        """Apply all deadlines in every mailbox, also in unread ones; return the number of mailboxes.
 
-        A claim does the same for its own mailbox, so nothing depends on this; it makes ``status`` true earlier. What
-        one of the ``components`` reads after it expired is left to its worker.
+        A claim does the same for its own mailbox, so nothing depends on this; it only makes ``status`` true earlier. A
+        message that one of the ``components`` reads after its expiry is left to that component's worker.
         """
         now = self._clock()
         due = [row[0] for row in self._store.read(deliveries.SELECT_DUE_MAILBOXES, {"now": format_time(now)})]
@@ -108,11 +108,11 @@ class Maintenance:
         keep: int | None = None,
         components: Iterable[ComponentTables] = (),
     ) -> int:
-        """Remove messages that have ended: those older than so many seconds, and all but the newest ``keep``. What
-        one of the ``components`` keeps stays.
+        """Remove ended messages that are older than ``older_than`` seconds, or older than the newest ``keep``. Keep
+        those that one of the ``components`` needs.
 
-        What nobody has read for ``older_than`` seconds expires, and goes with a later prune. Works in small batches,
-        gives freed pages back to the file system and empties the WAL. Returns how many messages are gone.
+        A message that nobody has read for ``older_than`` seconds expires, and a later prune removes it. Work in small
+        batches, return freed pages to the file system, and truncate the WAL. Return the number of removed messages.
         """
         if older_than is not None:
             check_seconds("older_than", older_than, least=0)
@@ -138,17 +138,17 @@ class Maintenance:
         return gone
 
     def count_messages_of(self, person: str) -> int:
-        """How many messages forget() would remove."""
+        """Return how many messages forget() would remove."""
         rows = self._store.read(f"SELECT count(*) FROM ({_SELECT_OF_PERSON})", self._find_names_of(person))  # noqa: S608
         return int(rows[0][0])
 
     def forget(self, person: str, components: Iterable[ComponentTables] = ()) -> int:
-        """Remove every message from, for or to a person, or that quotes them, the answers to these, their name, and
-        what the ``components`` know about them; how many messages.
+        """Remove a person: their name, and every message from, for or to them, or that quotes them, with the answers.
+        Return the number of messages.
 
-        ``person`` is an agent's name, or the ``user``, ``person`` or ``author_name`` of a message's metadata. Behind a
-        colon stands the ``user``: 30 in ``chat:30``. The freed space is overwritten. Works in small batches; after an
-        error say it again.
+        The ``components`` forget the person too. ``person`` is an agent's name, or the ``user``, ``person`` or
+        ``author_name`` of a message's metadata. Behind a colon stands the ``user``: 30 in ``chat:30``. The freed space
+        is overwritten. Work in small batches; after an error call it again.
         """
         names = self._find_names_of(person)
         gone = 0
@@ -174,7 +174,7 @@ class Maintenance:
 
     @signal_safe
     def _secure_delete(self, longest: float | None = None) -> Generator[sqlite3.Connection, None, None]:
-        """A transaction that overwrites what it deletes."""
+        """Begin a transaction that overwrites deleted content."""
         with self._write(longest=longest) as db:
             before = db.execute("PRAGMA secure_delete").fetchone()[0]
             try:
@@ -184,7 +184,7 @@ class Maintenance:
                 db.execute(f"PRAGMA secure_delete={before}")
 
     def backup(self, target: Path) -> None:
-        """Write a consistent copy while the team goes on. Raises CallerError when the file exists, StoreError."""
+        """Write a consistent copy while the team runs. Raise CallerError when the file exists, and StoreError."""
         check_type("target", target, Path)
         partial = Path(f"{target}.partial")
         try:
@@ -202,7 +202,7 @@ class Maintenance:
             raise StoreError(f"No backup was written to {quote(str(target))}: {why}.") from error
 
     def check_integrity(self, components: Iterable[ComponentTables] = ()) -> list[str]:
-        """What is wrong with the store, a sentence each; empty when it is sound. Also in tables of ``components``."""
+        """Return a sentence for each fault of the store, also in tables of ``components``; empty when it is sound."""
         problems = [str(row[0]) for row in self._store.read("PRAGMA integrity_check") if row[0] != "ok"]
         (orphans,) = self._store.read("SELECT count(*) FROM deliveries WHERE message NOT IN (SELECT id FROM messages)")[
             0
@@ -276,7 +276,7 @@ _FORGET_AGENT = "DELETE FROM agent_status WHERE lower(agent_name) IN (SELECT val
 
 
 def _known_names(person: str, everybody: Iterable[str]) -> dict[str, str]:
-    """What a person is called: as whom they take part, in each of their terminals, and by whom they are passed on."""
+    """Return the names of a person: as an agent, in each terminal, and in other workers."""
     given = check_text("person", person).strip()
     place, _, user = given.partition(":")
     names = {given, given.lower()}

@@ -66,12 +66,12 @@ class MessageHub:
         """Store a message for one known agent; when this returns it is on disk.
 
         Options: ``message_type`` ("message"), ``priority`` (low, "normal", high, urgent), ``metadata``, ``message_id``,
-        ``conversation_id``, ``reply_to``, ``expires_in``. A ``message_id`` sent twice is one message. ``reply_to`` is
-        the message_id that this answers. A message that nobody has claimed ``expires_in`` seconds from now is not
-        delivered any more.
+        ``conversation_id``, ``reply_to``, ``expires_in``. A second send with the same ``message_id`` changes nothing.
+        ``reply_to`` is the message_id that this answers. A message that is unclaimed after ``expires_in`` seconds is
+        not delivered.
 
-        Raises UnknownRecipient, InvalidMessage (empty, over 256 KiB with its metadata, no such priority),
-        MessageConflict (that message_id said something else), UnknownMessage (nothing to reply to), ReplyLoop (two
+        Raise UnknownRecipient, InvalidMessage (empty, over 256 KiB with its metadata, no such priority),
+        MessageConflict (that message_id has other content), UnknownMessage (no message to reply to), ReplyLoop (two
         agents have answered each other more than 8 times).
         """
         return self._insert(self._new_message(recipient, content, **options))
@@ -79,7 +79,7 @@ class MessageHub:
     def reply(self, delivery: Delivery, content: str, **options: Unpack[ReplyOptions]) -> Message:
         """Answer a delivery and end it, in one transaction.
 
-        Raises StaleLease when the delivery is no longer ours; then nothing was sent.
+        Raise StaleLease, and send nothing, when the delivery is no longer ours.
         """
         with self._session.write_leased(delivery):
             self.acknowledge(delivery, outcome="answered")
@@ -97,55 +97,55 @@ class MessageHub:
     def claim(self, limit: int = 1, *, lease: float = LEASE_SECONDS, read: bool = True) -> list[Delivery]:
         """Lease up to ``limit`` of our deliveries for ``lease`` seconds, the most urgent first, or none.
 
-        A conversation is read in order: its next message comes only when the one before has ended. ``read=False`` is
-        for a reader that only passes on; it says mark_read when the result has arrived.
+        A conversation is read in order: its next message comes only after the end of the one before. ``read=False`` is
+        for a reader that only passes on; it calls mark_read when the result has arrived.
         """
         return self._mailbox.claim(limit, lease, read=read)
 
     def listen(self, timeout: float = math.inf, *, lease: float = LEASE_SECONDS) -> Iterator[Delivery]:
-        """Claim one delivery after another as they come, until none has come for ``timeout`` seconds.
+        """Claim one delivery after another, until none has arrived for ``timeout`` seconds.
 
-        Another program that holds the store is waited for, which is said once on the log. Raises StoreBusy when it has
-        held the store for ``timeout`` seconds.
+        Wait for another program that holds the store, and log that once. Raise StoreBusy when it has held the store for
+        ``timeout`` seconds.
         """
         return self._mailbox.listen(timeout, lease)
 
     def acknowledge(self, delivery: Delivery, *, outcome: str | None = None) -> None:
-        """End a delivery as done. Raises StaleLease when it is no longer ours."""
+        """End a delivery as done. Raise StaleLease when it is no longer ours."""
         with self._session.write_leased(delivery) as db:
             deliveries.acknowledge(db, delivery, outcome, self._session.clock())
             if delivery.message.conversation_id is not None:
                 self._session.ring_after_commit(self.agent)
 
     def release(self, delivery: Delivery, *, error: str | None = None, delay: float | None = None) -> None:
-        """Give a delivery back unread, for ourselves or another reader of this agent. Raises StaleLease.
+        """Return a delivery to the queue, for ourselves or another reader of this agent. Raise StaleLease.
 
-        With an ``error`` it comes back after ``delay`` seconds, by default exponentially later at every attempt, and
-        after 5 failed attempts it is a dead letter and its sender is told. Without one the attempt does not count.
+        With an ``error`` it comes back after ``delay`` seconds, by default exponentially later at every attempt. After
+        5 failed attempts it is a dead letter, and its sender is notified. Without an error the attempt does not count.
         """
         self._mailbox.release(delivery, error, delay)
 
     def wait(self, timeout: float = math.inf, *, step: WakeStep | None = None) -> bool:
-        """Block until there is something to claim, at most ``timeout`` seconds; whether there is.
+        """Block until something is claimable, at most ``timeout`` seconds; return whether it is.
 
-        With a ``step``: until there is something for wake_ladder.take_wake_step() on that step.
+        With a ``step``: until wake_ladder.take_wake_step() has something for that step.
         """
         return self._mailbox.wait(timeout, step)
 
     def listen_async(
         self, timeout: float = math.inf, *, lease: float = LEASE_SECONDS
     ) -> AsyncGenerator[Delivery, None]:
-        """The same as listen() on an event loop, which no commit holds up."""
+        """Do the same as listen() on an event loop, which no commit delays."""
         return self._mailbox.listen_async(timeout, lease)
 
     async def wait_async(self, timeout: float = math.inf) -> bool:  # noqa: ASYNC109 - the same verb as wait()
-        """The same as wait() on an event loop, which goes on meanwhile."""
+        """Do the same as wait() on an event loop, which runs meanwhile."""
         return await self._mailbox.wait_async(timeout)
 
     def answer(self, message: Message, content: str, **options: Unpack[ReplyOptions]) -> Message:
-        """Send to whoever sent ``message``, in its conversation and by default with its priority; errors as in send.
+        """Send to the sender of ``message``, in its conversation and by default with its priority; errors as in send.
 
-        An answer to a name that nobody has enrolled, such as a shell's, is kept for it.
+        If that name is not enrolled, such as a shell's, the answer is kept for it.
         """
         check_type("message", message, Message)
         options["priority"] = options.get("priority") or message.priority
@@ -178,10 +178,10 @@ class MessageHub:
         return ended
 
     def cancel(self, message_id: str, *, even_if_read: bool = False) -> list[str]:
-        """Withdraw a message from everybody who has not read it, or from all who have not ended it.
+        """Withdraw a message from all recipients that have not read it, or from all that have not ended it.
 
-        Returns the recipients that no longer get it. A reader who has it learns at its next step, by StaleLease.
-        Raises UnknownMessage.
+        Return the recipients that no longer get it. A reader that holds it learns this at its next step, by StaleLease.
+        Raise UnknownMessage.
         """
         message = self.queries.message(message_id)
         with self._session.write() as db:
@@ -211,17 +211,17 @@ class MessageHub:
             agents.enroll(db, name, kind)
 
     def agents(self) -> list[Agent]:
-        """Everybody known, by name."""
+        """Return all known agents, by name."""
         return self._select_agents(None)
 
     def find_agent(self, name: str) -> Agent | None:
-        """Who is known under that name."""
+        """Return the agent of that name, or None."""
         return next(iter(self._select_agents(check_text("name", name).strip().lower())), None)
 
     def transaction(self) -> AbstractContextManager[object]:
-        """Everything sent and acknowledged inside is stored together or not at all; bells ring afterwards.
+        """Store everything that is sent and acknowledged inside, or nothing; doorbells ring afterwards.
 
-        Raises StoreError when it took longer than 10 s. Other writers wait meanwhile.
+        Raise StoreError when it took longer than 10 s. Other writers wait meanwhile.
         """
         return self._session.write()
 
@@ -239,11 +239,11 @@ class MessageHub:
                 raise InvalidValue(f"A value cannot be stored: {error}.") from error
 
     def start_watcher(self) -> bool:
-        """Hear foreign writers for the whole team from now on; False when another process does already."""
+        """Watch for foreign writers for the whole team from now on; return False when another process does already."""
         return self._session.start_watcher()
 
     def data_version(self) -> int:
-        """A number that changes when anybody has committed."""
+        """Return a number that changes with every commit."""
         return self._session.store.data_version()
 
     def close(self) -> None:

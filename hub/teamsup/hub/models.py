@@ -168,9 +168,9 @@ class Agent:
     """Whether it sends heartbeats, so that its silence says something."""
 
     def is_present(self, now: datetime) -> bool:
-        """Whether it takes part at this moment: not gone, and heard of within PRESENT_SECONDS.
+        """Return whether it takes part now: it has not left, and its last heartbeat is within PRESENT_SECONDS.
 
-        A heartbeat from the future, where a clock was set back, says nothing of this moment.
+        A heartbeat from the future, after a clock was set back, proves nothing.
         """
         if self.last_heartbeat is None or self.status in (OFFLINE, NOT_CONFIGURED):
             return False
@@ -178,7 +178,7 @@ class Agent:
 
     @property
     def note(self) -> str:
-        """What it says of itself, for people; while it is degraded, the reason."""
+        """Its own note for people; while it is degraded, the reason."""
         return self.degraded or str(self.metadata.get("note") or "")
 
     @property
@@ -195,7 +195,7 @@ class Agent:
 
 
 def new_message_id() -> str:
-    """A UUID of version 7 (RFC 9562): unique, and in the order of time."""
+    """Return a UUID of version 7 (RFC 9562): unique, and in the order of time."""
     value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10))
     value = value & ~(0xF << 76) | 0x7 << 76
     value = value & ~(0x3 << 62) | 0x2 << 62

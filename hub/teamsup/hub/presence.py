@@ -36,11 +36,11 @@ class Presence:
                 self._session.ring_after_commit(PRESENCE_TOPIC)
 
     def is_due(self, *, listening: bool) -> bool:
-        """Whether it is time to say again that somebody reads here."""
+        """Return whether the next report of presence is due."""
         return time.monotonic() >= (self._listening_valid_until if listening else self._valid_until)
 
     def refresh(self, *, listening: bool) -> None:
-        """Say so, unless it was said lately, here or elsewhere."""
+        """Report presence, unless a recent report exists, here or elsewhere."""
         if not self.is_due(listening=listening):
             return
         self._valid_until = time.monotonic() + agents.HEARTBEAT_SECONDS

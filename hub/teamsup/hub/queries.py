@@ -28,7 +28,9 @@ class Queries:
         self._clock = session.clock
 
     def message(self, message_id: str) -> Message:
-        """The message of that identity, or for ``#12`` or ``12`` the one whose ``id`` is 12. Raises UnknownMessage."""
+        """Return the message of that message_id, or for ``#12`` or ``12`` the one whose ``id`` is 12. Raise
+        UnknownMessage.
+        """
         check_text("message_id", message_id)
         rows = self._store.read(sending.SELECT_BY_MESSAGE_ID, (message_id,))
         if not rows and (number := message_id.removeprefix("#")).isdecimal() and len(number) < _ID_DIGITS:
@@ -38,12 +40,12 @@ class Queries:
         return message_from_row(rows[0])
 
     def trace(self, message_id: str) -> list[DeliveryState]:
-        """What became of a message, for each of its recipients. Raises UnknownMessage."""
+        """Return the state of a message for each of its recipients. Raise UnknownMessage."""
         rows = self._store.read(deliveries.SELECT_STATES, (self.message(message_id).id,))
         return [deliveries.state_from_row(row) for row in rows]
 
     def peek(self, limit: int = 10) -> list[Message]:
-        """What a claim would return now, and goes on waiting."""
+        """Return what a claim would return now, and leave it unread."""
         rows = self._store.read(
             deliveries.SELECT_CLAIMABLE,
             {"me": self._session.agent, "now": format_time(self._clock()), "limit": check_count("limit", limit)},
@@ -51,9 +53,10 @@ class Queries:
         return [message_from_row(row) for row in rows]
 
     def history(self, agent: str | None = None, *, limit: int = 50, before: int | None = None) -> list[Message]:
-        """The newest ``limit`` messages, the oldest of them first; with ``agent`` only what it sent or was sent.
+        """Return the newest ``limit`` messages, the oldest of them first; with ``agent`` only those that it sent or
+        received.
 
-        ``before`` is the ``id`` of a message: go on from there into the past.
+        ``before`` is the ``id`` of a message: continue from there into the past.
         """
         rows = self._store.read(
             "SELECT * FROM messages WHERE (:before IS NULL OR id < :before)"
@@ -67,7 +70,7 @@ class Queries:
         return [message_from_row(row) for row in reversed(rows)]
 
     def conversation(self, conversation_id: str, *, limit: int = 50) -> list[Message]:
-        """The newest ``limit`` messages of a conversation, the oldest of them first."""
+        """Return the newest ``limit`` messages of a conversation, the oldest of them first."""
         rows = self._store.read(
             "SELECT * FROM messages WHERE conversation_id = ? ORDER BY id DESC LIMIT ?",
             (check_text("conversation_id", conversation_id), check_count("limit", limit)),
@@ -75,10 +78,10 @@ class Queries:
         return [message_from_row(row) for row in reversed(rows)]
 
     def search(self, words: str, *, limit: int = 20) -> list[Message]:
-        """The newest ``limit`` messages whose content has all of these words, the newest first.
+        """Return the newest ``limit`` messages whose content has all of these words, the newest first.
 
-        The first search indexes everything, later ones only what is new. Raises InvalidMessage without words, and
-        StoreError where this Python's SQLite lacks FTS5.
+        The first search indexes everything, later ones only new messages. Raise InvalidMessage without words, and
+        StoreError if this Python's SQLite lacks FTS5.
         """
         if not check_text("words", words).strip():
             raise InvalidMessage("There is nothing to search for.")
@@ -91,7 +94,7 @@ class Queries:
         return [message_from_row(row) for row in rows]
 
     def undeliverable(self) -> dict[str, int]:
-        """For whom messages wait although nobody of that name has taken part, and how many each."""
+        """Return the names that have never taken part and have waiting messages, with the number of messages."""
         rows = self._store.read(
             "SELECT recipient, count(*) FROM deliveries WHERE done_at IS NULL AND recipient NOT IN"
             " (SELECT lower(agent_name) FROM agent_status WHERE agent_name IS NOT NULL) GROUP BY recipient ORDER BY 1"
@@ -99,7 +102,7 @@ class Queries:
         return {row[0]: row[1] for row in rows}
 
     def dead_letters(self, *, limit: int = 100) -> list[DeadLetter]:
-        """The newest ``limit`` deliveries that were given up, the newest first."""
+        """Return the newest ``limit`` dead letters, the newest first."""
         rows = self._store.read(
             "SELECT m.*, d.recipient AS given_up_for, d.attempts, d.outcome, d.done_at FROM deliveries AS d"
             " JOIN messages AS m ON m.id = d.message WHERE d.state = 'dead' ORDER BY d.done_at DESC LIMIT ?",

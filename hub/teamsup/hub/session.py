@@ -64,14 +64,14 @@ class HubSession:
         return own is not None and own.component == self.agent and own.reads_expired(message)
 
     def start_watcher(self) -> bool:
-        """Hear foreign writers for the whole team from now on; False when another process does already."""
+        """Watch for foreign writers for the whole team from now on; return False when another process does already."""
         self.store.data_version()  # refuses a file that must not be opened
         return self._watcher.start_if_free()
 
     def write_leased(self, delivery: Delivery, *, durable: bool = True) -> AbstractContextManager[sqlite3.Connection]:
-        """A transaction about a delivery that we hold.
+        """Begin a transaction about a delivery that we hold.
 
-        It waits for a busy store for as long as the lease lasts, so that work that was done is not done again.
+        It waits for a busy store for as long as the lease lasts, so that no finished work is repeated.
         """
         check_type("delivery", delivery, Delivery)
         left = delivery.lease_expires_at.timestamp() - self.clock()
@@ -84,10 +84,10 @@ class HubSession:
     def write(
         self, *, durable: bool = True, longest: float | None = None, patience: float = 0.0
     ) -> Generator[sqlite3.Connection, None, None]:
-        """A transaction, then the bells, then the disk: a reader may begin while the writer's fsync goes on.
+        """Run a transaction, then ring the bells, then flush the disk: a reader may begin during the writer's fsync.
 
-        ``durable=False`` is for what may be lost with the power: presence, and leases, which would only end earlier.
-        ``longest`` in seconds is for maintenance that was announced, ``patience`` for who may wait longer for others.
+        ``durable=False`` is for what may be lost with the power: presence, and leases, which then only end earlier.
+        ``longest`` in seconds is for announced maintenance, ``patience`` for a caller that may wait longer for others.
         """
         if self.store.is_in_transaction():
             yield from self.store.transact()
@@ -109,7 +109,7 @@ class HubSession:
         self.ring_after_commit(*recipients)
 
     def clock_went_back(self) -> bool:
-        """Whether the next write has something to put right."""
+        """Return whether the next write must correct times."""
         now = self.clock()
         if abs(now - self._clock_checked_at) < clock_step.CHECK_INTERVAL_SECONDS:
             return False

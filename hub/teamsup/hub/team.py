@@ -20,15 +20,15 @@ _DOORBELL_NAME_MAX = 24
 
 
 def fold_case(name: str) -> str:
-    """The spelling that counts of a name which need not be allowed; deploy/claude/guard.py folds in the same way."""
+    """Return the canonical spelling of any name; deploy/claude/guard.py folds in the same way."""
     return name.strip().lower()
 
 
 def normalize_name(name: str, what: str = "agent") -> str:
-    """The one spelling of a name: trimmed, lower case.
+    """Return the one spelling of a name: trimmed, lower case.
 
-    Raises InvalidName unless that matches ``[a-z0-9][a-z0-9_.-]{0,63}``. Names become file names, so this is also
-    what keeps paths out of input.
+    Raise InvalidName unless it matches ``[a-z0-9][a-z0-9_.-]{0,63}``. Names become file names, so this also keeps paths
+    out.
     """
     folded = fold_case(check_text(f"The {what}'s name", name))
     if not _NAME.fullmatch(folded):
@@ -56,8 +56,9 @@ class Team:
 
     @classmethod
     def named(cls, name: str | None = None, home: str | Path | None = None) -> "Team":
-        """The team of that name, by default $TEAMSUP_TEAM or "default", in the folder ``home`` of all teams, by default
-        $TEAMSUP_HOME or ~/.claude/teams."""
+        """Return the team of that name, by default $TEAMSUP_TEAM or "default". ``home`` is the folder of all teams, by
+        default $TEAMSUP_HOME or ~/.claude/teams.
+        """
         folded = normalize_name(name if name is not None else os.environ.get("TEAMSUP_TEAM") or "default", "team")
         home = home or os.environ.get("TEAMSUP_HOME") or "~/.claude/teams"
         try:
@@ -98,9 +99,9 @@ class Team:
     def create(self) -> None:
         """Make the team's folders, for their owner alone.
 
-        Raises StoreError where that is impossible, UnsafeFile when another user owns or may write the team's folder or
-        its database, StoreUnavailable when the folder of a worker's team is not there: the supervisor had it when it
-        started this process.
+        Raise StoreError where that is impossible. Raise UnsafeFile when another user owns or may write the team's
+        folder or its database. Raise StoreUnavailable when the folder of a worker's team is missing: the supervisor had
+        it at the worker's start.
         """
         if os.environ.get(CONFIGURATION_VARIABLE) == str(self.accepted_configuration) and not self.folder.is_dir():
             raise StoreUnavailable(
@@ -156,7 +157,9 @@ def _user_name(number: int) -> str:
 
 
 def doorbell_name(agent: str) -> str:
-    """The agent's part of a doorbell's file name: its name, or a digest where that is too long for a socket's path."""
+    """Return the agent's part of a doorbell's file name: its name, or a digest if that is too long for a socket's
+    path.
+    """
     if len(agent) <= _DOORBELL_NAME_MAX:
         return agent
     return agent[:7] + "~" + _digest(agent.encode())

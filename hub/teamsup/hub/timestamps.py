@@ -7,17 +7,17 @@ _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9998, 12, 31, tzinfo=
 
 
 def format_time(seconds: float) -> str:
-    """Unix seconds as ``YYYY-MM-DD HH:MM:SS.mmm``."""
+    """Return Unix seconds as ``YYYY-MM-DD HH:MM:SS.mmm``."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(" ", "milliseconds")[:23]
 
 
 def as_datetime(seconds: float) -> datetime:
-    """Unix seconds as the moment that to_text() would store."""
+    """Return Unix seconds as the time that format_time() would store."""
     return datetime.fromtimestamp(int(seconds * 1000) / 1000, UTC)
 
 
 def parse_time(text: str | None) -> datetime | None:
-    """The moment that a stored time means; None for none, and for what is no time at all."""
+    """Return the time that a stored value means; None for no value, and for one that is not a time."""
     if text is None:
         return None
     try:

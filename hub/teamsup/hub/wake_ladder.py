@@ -51,7 +51,7 @@ class WakeLadder:
         return [message_from_row(row) for row in rows if row is not None]
 
     def reset_wake_steps(self) -> None:
-        """A reader begins who has heard of nothing: what waits for us may be announced again from the first step."""
+        """Let a new reader learn of everything: unread messages may be announced again from the first step."""
         with self._write(durable=False) as db:
             db.execute(
                 "UPDATE deliveries SET wake_steps = 0 WHERE recipient = ? AND state = 'ready' AND wake_steps > 0",
@@ -59,9 +59,9 @@ class WakeLadder:
             )
 
     def overdue_unread(self, seconds: float) -> list[tuple[Message, str]]:
-        """Messages of ours that an agent has not read for so many seconds, each with that agent's name.
+        """Return our messages that an agent has not read for this many seconds, each with that agent's name.
 
-        They come again until mark_sender_notified().
+        They are returned again until mark_sender_notified().
         """
         check_seconds("seconds", seconds, least=0)
         now = self._clock()
@@ -72,7 +72,7 @@ class WakeLadder:
         return [(message_from_row(row), str(row["mailbox"])) for row in rows]
 
     def mark_sender_notified(self, *still_unread: tuple[Message, str]) -> None:
-        """The sender of these messages knows that their agents do not listen."""
+        """Record that the sender of these messages knows that their agents do not read."""
         at = format_time(self._clock())
         try:
             told = [(at, message.id, check_text("agent", agent)) for message, agent in still_unread]

@@ -18,7 +18,7 @@ _MAX_ERROR_BYTES = 4096
 
 
 def team_variables(title: str) -> dict[str, str]:
-    """What the command is given besides the text for a trouble of the team itself, which is no incident. Pure."""
+    """Return the command's environment variables for a trouble of the team itself. Pure."""
     known = {"TEAMSUP_SOURCE": "team", "TEAMSUP_SEVERITY": "critical", "TEAMSUP_TITLE": to_bounded_line(title)}
     return {"TEAMSUP_INCIDENT": "", "TEAMSUP_COUNT": "0", "TEAMSUP_LINK": ""} | known
 
@@ -73,7 +73,7 @@ async def _read_errors(process: asyncio.subprocess.Process, errors: bytearray) -
 
 
 def to_bounded_line(text: str) -> str:
-    """The text as one line of at most 500 characters."""
+    """Return the text as one line of at most 500 characters."""
     return to_single_line(text, 500)
 
 

@@ -35,7 +35,7 @@ class NoAnswer(CallerError):
 
 
 def console_name() -> str:
-    """The name that stands for the person who runs this command."""
+    """Return the name of the person who runs this command."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):
@@ -44,12 +44,12 @@ def console_name() -> str:
 
 
 def session_metadata() -> dict[str, Any]:
-    """What says of this process that an agent runs it and not a person: Claude Code marks the shells of its model."""
+    """Return metadata that shows whether an agent runs this process: Claude Code marks the shells of its model."""
     return {SESSION_AGENT: fold_case(os.environ.get("TEAMSUP_AGENT") or "lead")} if os.environ.get("CLAUDECODE") else {}
 
 
 def is_console_name_held(team: Team, name: str) -> bool:
-    """Whether a terminal holds that name now."""
+    """Return whether a terminal holds that name now."""
     team.create()
     file = try_lock(team.run / f"{name}.lock")
     if file is None:
@@ -59,9 +59,9 @@ def is_console_name_held(team: Team, name: str) -> bool:
 
 
 def acquire_console_name(team: Team) -> str:
-    """The person's first name that no other terminal uses now, held until this process ends.
+    """Return the person's first name that no other terminal uses, and hold it until this process ends.
 
-    It is the same again tomorrow, so what was answered too late is found then.
+    It is the same tomorrow, so a person finds late answers then.
     """
     base = console_name()
     name, number = base, 1
@@ -73,7 +73,7 @@ def acquire_console_name(team: Team) -> str:
 
 @contextlib.contextmanager
 def open_as(team: Team, agent: str | None) -> Iterator[MessageHub]:
-    """The hub, opened in an agent's name, by default the person's own. Raises InvalidName for a daemon's name."""
+    """Return the hub, opened in an agent's name, by default the person's. Raise InvalidName for a daemon's name."""
     with MessageHub(team, agent=agent or console_name(), model=agent is not None) as hub:
         if agent is None:
             hub.enroll(hub.agent, "console")
@@ -84,7 +84,7 @@ def open_as(team: Team, agent: str | None) -> Iterator[MessageHub]:
 
 @contextlib.contextmanager
 def open_console(team: Team, name: str) -> Iterator[MessageHub]:
-    """The hub, opened by a person who is here now."""
+    """Return the hub, opened by a person who is present."""
     with MessageHub(team, agent=name) as hub:
         hub.register("console", pid=os.getpid())
         try:
@@ -125,7 +125,7 @@ class ConsoleChat:
         self.conversation = f"{hub.agent}:{os.urandom(4).hex()}"
 
     def send(self, text: str, message_id: str | None = None) -> Message:
-        """Write to whoever answers people."""
+        """Write to the worker that answers people."""
         return self.hub.send(
             USER_COMM,
             text,
@@ -135,34 +135,34 @@ class ConsoleChat:
         )
 
     def contains(self, message: Message) -> bool:
-        """Whether it was said in this conversation."""
+        """Return whether a message belongs to this conversation."""
         return message.conversation_id == self.conversation
 
 
 def receive(hub: MessageHub, seconds: float, *, lease: float = LEASE_SECONDS, read: bool = True) -> Iterator[Delivery]:
-    """What arrives within so many seconds; the caller acknowledges it once it has been shown."""
+    """Yield what arrives within this many seconds; the caller acknowledges it after showing it."""
     ends = time.monotonic() + seconds
     while hub.wait(ends - time.monotonic()):
         yield from hub.claim(lease=lease, read=read)
 
 
 def is_answer(delivery: Delivery, question: Message) -> bool:
-    """Whether this is the answer itself, and not news on the way to it."""
+    """Return whether this is an answer, and not an announcement or progress."""
     return answered_message_id(delivery.message) == question.message_id
 
 
 def is_final_answer(message: Message) -> bool:
-    """Whether nobody else is still to answer what this answers."""
+    """Return whether no other agent still has to answer the same question."""
     return not message.metadata.get(MORE_ANSWERS)
 
 
 def answered_message_id(message: Message) -> str | None:
-    """What it is the answer to: not what it tells the progress of, or asks something back about."""
+    """Return the id of the answered message; none for progress and for questions back."""
     return None if message.message_type in ("status_report", DECISION_REQUEST) else message.reply_to
 
 
 def exit_code_of(message: Message) -> int:
-    """With what a script's command ends on this answer: 0 unless it says that nothing came of the question."""
+    """Return a script's exit code for this answer: 0 unless it reports a failure."""
     code = message.metadata.get(EXIT_CODE)
     if isinstance(code, int) and 0 < code < 128:
         return code
@@ -170,5 +170,5 @@ def exit_code_of(message: Message) -> int:
 
 
 def is_progress(message: Message) -> bool:
-    """Whether it tells how far a question has come, and answers nothing."""
+    """Return whether it reports progress of a question, and is not its answer."""
     return message.message_type == "status_report" and message.reply_to is not None

@@ -27,10 +27,10 @@ _INVISIBLE = re.compile(
 
 
 def sanitize(text: str) -> str:
-    """Return the text with U+FFFD for whatever cannot be seen: for terminals and models, which it could mislead.
+    """Return the text with U+FFFD for invisible characters, which could mislead a terminal or a model.
 
-    That is what steers a terminal, turns the direction of writing, has no width, hides text, or is half a character.
-    Tabs and line ends stay.
+    These steer a terminal, change the direction of writing, have no width, hide text, or are half a character. Tabs and
+    line ends stay.
     """
     if text.isascii() and text.isprintable():
         return text  # as most names and labels are; the search takes ten times as long
@@ -87,7 +87,7 @@ def format_duration(seconds: float) -> str:
 
 
 def format_age(moment: datetime | None, now: datetime | None = None) -> str:
-    """When that was, as people say it."""
+    """Return the age of a time, in words of people."""
     if moment is None:
         return "never"
     seconds = ((now or datetime.now(UTC)) - moment).total_seconds()
@@ -97,7 +97,7 @@ def format_age(moment: datetime | None, now: datetime | None = None) -> str:
 
 
 def format_table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """A table's lines: every column as wide as its widest cell, the last as it is."""
+    """Return a table's lines: every column as wide as its widest cell, the last unpadded."""
     widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[:-1]]
     return [
         "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]) for row in rows
@@ -105,13 +105,13 @@ def format_table(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def describe_delivery(state: DeliveryState) -> str:
-    """How far a message has come to one recipient, and when: stored, offered, read, ended."""
+    """Return the state of a message at one recipient, with times: stored, offered, read, ended."""
     facts = {"stored": state.stored_at, "offered": state.offered_at, "read": state.read_at, "ended": state.done_at}
     return ", ".join(f"{fact} {format_age(moment)}" for fact, moment in facts.items() if moment is not None)
 
 
 def describe_presence(agent: Agent, now: datetime) -> str:
-    """Whether somebody is here: their own word for it, or since when nothing was heard of them."""
+    """Return an agent's presence: its own status, or the age of its last heartbeat."""
     if agent.is_present(now) or agent.status == NOT_CONFIGURED:
         since = agent.degraded_since
         return agent.status if since is None else f"{agent.status} for {format_duration((now - since).total_seconds())}"

@@ -15,7 +15,7 @@ _PROGRAM_NAMES = ("teamsup", "teamsup.cli")
 
 
 def command_hint(team: Team, *words: str) -> str:
-    """``teamsup`` as this person can call it here, with the team and the home of teams where these are needed."""
+    """Return ``teamsup`` as this person can call it here, with the team and the home of teams if needed."""
     program = "teamsup"
     called = Path(sys.argv[0])
     if shutil.which(program) is None and called.name == program:
@@ -26,12 +26,12 @@ def command_hint(team: Team, *words: str) -> str:
 
 
 def is_invocation_of(command: str, words: Sequence[str]) -> bool:
-    """Whether these words run that command of ours, in whatever wrapping."""
+    """Return whether these words run that command of ours, in any wrapper."""
     return any(PurePath(program).name in _PROGRAM_NAMES and word == command for program, word in pairwise(words))
 
 
 def installed_command() -> tuple[str, ...]:
-    """``teamsup`` of this very installation, whoever calls it and from wherever."""
+    """Return the ``teamsup`` of this installation, for any caller and folder."""
     python = Path(sys.executable).absolute()
     teamsup = python.with_name("teamsup")
     return (str(teamsup),) if os.access(teamsup, os.X_OK) else (str(python), "-m", "teamsup.cli")
@@ -44,7 +44,7 @@ class UnknownTeam(CallerError):
 
 
 def find_team(name: str | None) -> Team:
-    """The team of that name. Raises UnknownTeam unless it has ever been started or written to."""
+    """Return the team of that name. Raise UnknownTeam unless it was ever started or written to."""
     team = Team.named(name)
     if not team.database.exists():
         raise UnknownTeam(

@@ -43,9 +43,9 @@ class MaintenanceProgress:
 
 @contextmanager
 def announce_maintenance(run: Path, kind: MaintenanceKind, total: int = 0) -> Iterator[ReportProgress]:
-    """Announce maintenance by this process until the block ends. Call the result with what is done so far.
+    """Announce maintenance by this process until the block ends. Call the result with the work done so far.
 
-    An announcement that cannot be written stops no work, because the work itself may be what makes room on the disk.
+    If the announcement cannot be written, the work goes on: it may be the work that frees the disk.
     """
     path = run / f"{_FILE_PREFIX}{os.getpid()}.json"
     started = time.time()

@@ -23,7 +23,7 @@ T = TypeVar("T")
 def signal_safe(function: Callable[P, Generator[T, None, None]]) -> Callable[P, AbstractContextManager[T]]:
     """Decorate a generator function as ``contextmanager`` does; the block ends also when a signal interrupts it.
 
-    The generator yields once, and passes on every exception that it gets there.
+    The generator yields once, and must let every exception through.
     """
 
     @functools.wraps(function)

@@ -41,7 +41,7 @@ def enroll(db: sqlite3.Connection, name: str, kind: str) -> None:
 
 
 def kinds_of(db: sqlite3.Connection, name: str, other: str | None = None) -> dict[str, str]:
-    """Of which kind those of these names are who are known. A foreign program may have spelt its own in capitals."""
+    """Return the kind of each known name. A foreign program may have written its own in capitals."""
     known = db.execute(
         "SELECT lower(agent_name), kind FROM agent_status WHERE lower(agent_name) IN (?, ?)", (name, other)
     )
@@ -90,9 +90,9 @@ def record_heartbeat(
 
 
 def refresh_presence(db: sqlite3.Connection, name: str, kind: str | None, now: float, *, listening: bool) -> None:
-    """Note that somebody asks for this agent's messages.
+    """Record that this agent's mailbox is being read.
 
-    A listener is enrolled and online; somebody who only claims leaves both as they are.
+    A listener becomes enrolled and online; a mere claim changes neither.
     """
     if listening:
         enroll(db, name, kind or "agent")
@@ -115,7 +115,7 @@ def mark_offline_since(db: sqlite3.Connection, name: str, at: str) -> None:
 
 
 def mark_offline(db: sqlite3.Connection, names: Iterable[str]) -> None:
-    """Say that agents are offline, unless nobody has configured them."""
+    """Mark agents offline, except unconfigured ones."""
     db.executemany(
         "UPDATE agent_status SET status = ? WHERE lower(agent_name) = ? AND status <> ?",
         [(OFFLINE, name, NOT_CONFIGURED) for name in names],

@@ -51,8 +51,9 @@ def went_back(mark: float | None, now: float) -> bool:
 
 
 def record_time(db: sqlite3.Connection, me: str | None, now: float) -> None:
-    """Note the time, and bound what waits if the clock went back since a writer last did; in ``me``'s mailbox also
-    ranks that a writer with a clock of its own has set."""
+    """Record the time. If the clock went back since the last record, bound all waits; in ``me``'s mailbox also ranks of
+    writers with another clock.
+    """
     (mark,) = db.execute(SELECT_CLOCK_MARK).fetchone()
     values = {"now": format_time(now), "now_ms": int(now * 1000), "me": me}
     if went_back(mark, now):

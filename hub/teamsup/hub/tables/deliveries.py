@@ -80,15 +80,15 @@ def mark_offered(db: sqlite3.Connection, offers: Iterable[tuple[int, str]], now:
 
 
 def has_deadlines(db: sqlite3.Connection, me: str, now: float) -> bool:
-    """Whether there is anything to settle in a mailbox."""
+    """Return whether any deadline in a mailbox is due."""
     (due,) = db.execute(SELECT_NEXT_DUE, {"me": me}).fetchone()
     return due is not None and due <= timestamps.format_time(now)
 
 
 def apply_deadlines(db: sqlite3.Connection, me: str, now: float, reads_expired: Callable[[Message], bool]) -> list[str]:
-    """What the clock has brought about in one mailbox: expiry, ended leases, ended backoff.
+    """Apply the due deadlines of one mailbox: expiry, ended leases, ended backoff.
 
-    ``reads_expired`` says which messages its reader gets all the same. Returns the senders who were told.
+    ``reads_expired`` selects messages that their reader gets all the same. Return the notified senders.
     """
     at = timestamps.format_time(now)
     told = []
@@ -134,7 +134,7 @@ def apply_deadlines(db: sqlite3.Connection, me: str, now: float, reads_expired: 
 def claim(
     db: sqlite3.Connection, me: str, reader: str, limit: int, lease: float, now: float, *, read: bool
 ) -> list[Delivery]:
-    """Lease the first ``limit`` deliveries of a settled mailbox to ``reader`` for ``lease`` seconds."""
+    """Lease the first ``limit`` ready deliveries of a mailbox to ``reader`` for ``lease`` seconds."""
     check_seconds("lease", lease)
     check_count("limit", limit)
     rows = db.execute(
@@ -239,11 +239,11 @@ def return_to_queue(
     error: str | None = None,
     delay: float | None = None,
 ) -> list[str]:
-    """End a lease without a result: given back means unread again.
+    """End a lease without a result: the delivery becomes unread again.
 
-    After an error the delivery waits ``delay`` seconds, by default exponentially longer with full jitter, and after
-    MAX_ATTEMPTS such attempts it is a dead letter. Without an error the attempt does not count. Returns whom a dead
-    letter was told to.
+    After an error the delivery waits ``delay`` seconds, by default exponentially longer with full jitter. After
+    MAX_ATTEMPTS such attempts it is a dead letter. Without an error the attempt does not count. Return the agents that
+    were notified of a dead letter.
     """
     key = (message.id, recipient)
     if error is not None and attempts >= MAX_ATTEMPTS:
@@ -267,9 +267,9 @@ def return_to_queue(
 
 
 def expire(db: sqlite3.Connection, row: sqlite3.Row, now: float) -> list[str]:
-    """End a delivery that nobody has claimed in time; ``row`` is its message and ``mailbox``.
+    """End a delivery that was not claimed in time; ``row`` is its message and ``mailbox``.
 
-    Returns whom that was told to: the sender, where the message asked for an answer.
+    Return the notified agents: the sender, if the message asked for an answer.
     """
     message = message_from_row(row)
     changed = db.execute(
@@ -341,8 +341,9 @@ def _update_leased(db: sqlite3.Connection, delivery: Delivery, change: str, *val
 
 
 def _notify_sender(db: sqlite3.Connection, message: Message, news: str, now: float) -> list[str]:
-    """Say to the sender what became of a message. This cannot be refused: a mailbox that could not be settled because
-    of what somebody else wrote would be closed for ever."""
+    """Notify the sender of the fate of a message. Nothing may refuse this: foreign content must not block a mailbox
+    forever.
+    """
     if message.sender == HUB_SENDER:
         return []
     recipient = message.sender.strip().lower()

@@ -85,9 +85,10 @@ def limit_counters(db: sqlite3.Connection) -> None:
 
 
 def insert_message(db: sqlite3.Connection, draft: NewMessage, now: float, *, known_only: bool = True) -> Message:
-    """Store the draft and, through the triggers, its deliveries. A message_id sent twice is one message.
+    """Store the draft and, through the triggers, its deliveries. A second insert with the same message_id changes
+    nothing.
 
-    ``known_only=False`` also sends to a name that nobody has taken part under, where the delivery waits for it.
+    ``known_only=False`` also sends to a name that has never taken part, where the delivery waits for it.
     """
     metadata = _validate(draft)
     recipient = draft.recipient
@@ -177,7 +178,7 @@ def find_message(db: sqlite3.Connection, message_id: str) -> Message | None:
 
 
 def _validate(draft: NewMessage) -> str:
-    """The draft's metadata as JSON, once all of the draft is found fit."""
+    """Validate the whole draft, and return its metadata as JSON."""
     if not isinstance(draft.content, str):
         raise InvalidMessage(f"content must be text, not {type(draft.content).__name__}.")
     if not draft.content.strip():

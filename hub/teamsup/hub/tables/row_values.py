@@ -23,7 +23,7 @@ def as_hops(value: object) -> int:
 
 
 def encode_metadata(metadata: Mapping[str, Any]) -> str:
-    """The metadata of an agent as JSON; half a character becomes the sign for none. Raises InvalidValue."""
+    """Return the metadata of an agent as JSON; replace half a character. Raise InvalidValue."""
     try:
         text = json.dumps(dict(metadata), ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
@@ -32,7 +32,7 @@ def encode_metadata(metadata: Mapping[str, Any]) -> str:
 
 
 def decode_metadata(text: Any) -> Mapping[str, Any]:  # noqa: ANN401
-    """The stored JSON object, without half characters; empty where something else is stored."""
+    """Return the stored JSON object, without half characters; empty if another value is stored."""
     if text == "{}":
         return {}
     try:
@@ -45,7 +45,7 @@ def decode_metadata(text: Any) -> Mapping[str, Any]:  # noqa: ANN401
 
 
 def message_from_row(row: sqlite3.Row) -> Message:
-    """A row of ``messages``, whoever wrote it."""
+    """Return a row of ``messages`` as a Message, whatever program wrote it."""
     return Message(
         id=row["id"],
         message_id=as_text(row["message_id"]),

@@ -12,7 +12,7 @@ _BATCH_MESSAGES = 500
 
 
 def refresh(store: Store) -> None:
-    """Index what was stored since the last search, in batches that hold up no writer for long."""
+    """Index the messages since the last search, in batches that do not delay a writer for long."""
     if not store.read("SELECT 1 FROM sqlite_master WHERE name = 'messages_fts'"):
         with store.transaction() as db:
             db.execute(
@@ -46,7 +46,7 @@ def optimize(db: sqlite3.Connection) -> None:
 
 
 def to_fts_query(words: str) -> str:
-    """A person's words as an FTS5 query that finds messages with all of them; nothing in it is syntax."""
+    """Return a person's words as an FTS5 query for messages with all of them; nothing in it is syntax."""
     return " ".join('"' + word.replace('"', '""') + '"' for word in words.split())
 
 

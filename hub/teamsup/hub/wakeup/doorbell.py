@@ -52,7 +52,7 @@ class Doorbell:
                 self._socket.recv(len(_RING_BYTE))
 
     def wait(self, seconds: float) -> bool:
-        """Whether it rang within so many seconds."""
+        """Return whether it rang within this many seconds."""
         poll = select.poll()
         poll.register(self._socket, select.POLLIN)
         rang = bool(poll.poll(max(0.0, seconds) * 1000))
@@ -63,7 +63,7 @@ class Doorbell:
         return rang
 
     async def wait_async(self, seconds: float) -> bool:
-        """The same on an event loop."""
+        """Do the same on an event loop."""
         import asyncio  # most of those who ring or wait need no event loop, which is half of their start
 
         loop = asyncio.get_running_loop()
@@ -107,7 +107,7 @@ class Doorbell:
         return bell
 
     def _rebind(self) -> None:
-        """Put it up again if somebody has taken it down. Who waits goes on without it while that cannot be."""
+        """Bind it again if its file was removed. While that fails, the waiter goes on without it."""
         if not all(map(os.path.exists, (self.path, *self._links))):
             with suppress(StoreError):
                 taken_down, self._socket = self._socket, self._bind()
@@ -135,17 +135,17 @@ class Doorbells:
                 _ring(bell)
 
     def agents_listening(self, agents: Iterable[str]) -> set[str]:
-        """Those of the agents who have a bell up now."""
+        """Return those of the agents that have a bound doorbell now."""
         up = self._bound_paths()
         return {agent for agent in agents if doorbell_name(agent) in up}
 
     def listener_pids(self, agent: str) -> list[int]:
-        """The pids of those who have a bell up for the agent. One that died may have left its own."""
+        """Return the pids with a doorbell for the agent. A dead process may have left its own."""
         pids = [bell.rpartition("@")[2].partition(".")[0] for bell in self._bound_paths().get(doorbell_name(agent), ())]
         return [int(pid) for pid in pids if pid.isdecimal()]
 
     def _bound_paths(self) -> dict[str, list[str]]:
-        """The paths of the bells that are up, by bell_name."""
+        """Return the paths of bound doorbells, by bell_name."""
         try:
             folder = os.stat(self._run)
             # The second is when the first was set: somebody may have put it back.
@@ -182,7 +182,7 @@ def _ring(bell: str) -> None:
 
 @functools.cache
 def _sender() -> socket.socket:
-    """What this process rings with."""
+    """Return the socket with which this process rings."""
     finger = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     finger.setblocking(False)
     atexit.register(finger.close)

@@ -79,7 +79,7 @@ class AgentMailbox:
                     yield delivery
 
     def find_next_due(self, step: WakeStep | None = None) -> float:
-        """When something happens here, in Unix seconds: -inf when something can be claimed now."""
+        """Return the Unix second of the next deadline; -inf when something is claimable now."""
         session = self._session
         me = {"me": session.agent, "now": format_time(session.clock()), "steps": step and step.ended_by}
         if session.store.read_on_writer(deliveries.SELECT_ANY_CLAIMABLE, me):
@@ -91,7 +91,7 @@ class AgentMailbox:
         return math.inf if text is None else due.timestamp() if due is not None else 0.0
 
     def _claim_due(self, limit: int, lease: float, *, read: bool = True) -> list[Delivery]:
-        """What claim() does once it has seen that there is something."""
+        """Claim, after a look has found something."""
         session = self._session
         with session.write(durable=False) as db:
             self._presence.refresh(listening=False)

@@ -38,7 +38,7 @@ class BusyTolerance:
 
     @contextmanager
     def tolerate(self) -> Iterator[None]:
-        """Swallow StoreBusy, and say so the first time, until ``timeout`` seconds after that."""
+        """Ignore StoreBusy until ``timeout`` seconds after the first, which is logged."""
         try:
             yield
         except StoreBusy as error:
@@ -79,7 +79,7 @@ class Waiter:
         self._next_watch_check = now + _WATCH_CHECK_SECONDS
 
     def wait(self, bell: Doorbell) -> bool:
-        """Block until there is something to claim, at most ``timeout`` seconds; whether there is."""
+        """Block until something is claimable, at most ``timeout`` seconds; return whether it is."""
         if self.timeout > 0 and self.is_presence_due():
             self.refresh_presence()
         found = self._check_mailbox(anew=True)
@@ -96,7 +96,7 @@ class Waiter:
         return True
 
     async def wait_async(self, bell: Doorbell) -> bool:
-        """The same on an event loop, which goes on meanwhile."""
+        """Do the same on an event loop, which runs meanwhile."""
         import asyncio  # not for those who have no event loop
 
         if self.timeout > 0 and self.is_presence_due():
@@ -142,7 +142,7 @@ class Waiter:
         return found
 
     def _check_once(self, *, anew: bool) -> _MailboxState:
-        """Costs next to nothing when nothing has happened, unless somebody says that something has."""
+        """Look once. It costs almost nothing if nothing has changed."""
         version = None if anew else self.data_version()
         if version is None or version != self._version:
             self._version = version
@@ -174,7 +174,7 @@ class CancellableClaim:
         self._claimed: list[Delivery] = []
 
     async def result(self) -> list[Delivery]:
-        """What was taken. Cancelled, also more than once, it is given back."""
+        """Return the claimed deliveries. After a cancellation, also a repeated one, release them."""
         import asyncio  # not for those who have no event loop
 
         # Futures of the executor rather than tasks: the end of the loop cancels all of its tasks, but waits for these.

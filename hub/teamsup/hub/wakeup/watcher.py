@@ -120,7 +120,7 @@ class _NewDeliveries:
         self._db.close()
 
     def is_database_replaced(self) -> bool:
-        """Whether the database was removed or replaced since."""
+        """Return whether the database was removed or replaced since."""
         return _find_database_inode(self._team) != self._database_inode
 
     def ring(self) -> None:

@@ -40,15 +40,15 @@ def find_inode(path: str) -> Inode | None:
 
 
 def find_files(path: Path) -> DatabaseFiles:
-    """Return what is there now; errors as in inode()."""
+    """Return the present files; errors as in inode()."""
     return DatabaseFiles(find_inode(str(path.parent)), find_inode(str(path)), find_inode(f"{path}-wal"))
 
 
 def check_open(path: Path, known: DatabaseFiles, found: DatabaseFiles) -> None:
-    """Raise an error unless a process that has ``known`` open may go on with what is ``found`` under the same names.
+    """Raise an error unless a process with ``known`` open may go on with the files ``found`` under the same names.
 
-    Only a file that was removed with its log is replaced by an empty one. Raises StoreUnavailable while the folder is
-    away, StoreReplaced while the log of the known database lies beside another one or beside none.
+    Only a file that was removed with its log is replaced by an empty one. Raise StoreUnavailable while the folder is
+    away. Raise StoreReplaced while the log of the known database lies beside another database, or beside none.
     """
     if found.database is None and found.folder != known.folder:
         raise StoreUnavailable(f"{path.parent} is not there at present. Move or mount it back; nothing was changed.")
@@ -56,7 +56,7 @@ def check_open(path: Path, known: DatabaseFiles, found: DatabaseFiles) -> None:
 
 
 def check_log(path: Path, known: DatabaseFiles, found: DatabaseFiles) -> None:
-    """Raises StoreReplaced when the log is that of another database than the one that is there."""
+    """Raise StoreReplaced when the log belongs to another database than the present one."""
     if found.log is None or found.log != known.log or found.database == known.database:
         return
     if found.database is None:

@@ -223,7 +223,7 @@ def _report_differences(copy: sqlite3.Connection, components: Iterable[Component
 
 
 def _carry_over(copy: sqlite3.Connection, components: Collection[ComponentTables]) -> None:
-    """Bring into the copy what is true of the world whatever the backup says."""
+    """Carry over into the copy what is true whatever the backup says."""
     copy.execute("BEGIN")
     try:
         for sql in (_SEQUENCES, _NEW_SEQUENCES):
@@ -238,7 +238,7 @@ def _carry_over(copy: sqlite3.Connection, components: Collection[ComponentTables
 
 
 def _carry_components(copy: sqlite3.Connection, components: Collection[ComponentTables]) -> None:
-    """Nothing that the world outside has is said again, and nothing that was taken in from there is taken in again."""
+    """Carry over what the outside world already has, so that nothing is sent or received twice."""
     if not _is_related(copy):
         return
     carried = _carried_names(components)
@@ -258,7 +258,7 @@ def _carried_names(components: Iterable[ComponentTables]) -> str:
 
 
 def _is_related(copy: sqlite3.Connection) -> bool:
-    """Whether the backup is of this database: not of another team, nor of one that was lost and began again."""
+    """Return whether the backup is of this database: not of another team, and not of a lost one."""
     is_empty = copy.execute("SELECT 1 FROM main.messages LIMIT 1").fetchone() is None
     return is_empty or copy.execute(f"{_IN_BOTH} LIMIT 1").fetchone() is not None
 

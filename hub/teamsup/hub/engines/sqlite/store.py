@@ -68,11 +68,11 @@ class Store:
             self._db.close()
 
     def is_in_transaction(self) -> bool:
-        """Whether this thread is inside of a transaction."""
+        """Return whether this thread is inside a transaction."""
         return self._writer_thread == threading.get_ident()
 
     def read(self, sql: str, parameters: tuple[Any, ...] | dict[str, Any] = ()) -> list[sqlite3.Row]:
-        """All rows of one query; inside a transaction of this thread as that has changed them."""
+        """Return all rows of one query; inside a transaction of this thread with its changes."""
         if self.is_in_transaction():
             self._check_deadline()
             return self._retry_busy(lambda: self._db.execute(sql, parameters).fetchall())
@@ -81,9 +81,9 @@ class Store:
             return self._retry_busy(lambda: run_query(self._reader, sql, parameters))
 
     def read_on_writer(self, sql: str, parameters: dict[str, Any]) -> list[sqlite3.Row]:
-        """The same for a query that is over at once, and says whether a transaction is worth it.
+        """Return all rows of a short query that decides whether a transaction is useful.
 
-        Where the writer's connection is free it is asked there, so that the transaction need not read the same pages
+        If the writer's connection is free, the query runs there. Then the transaction need not read the same pages
         again.
         """
         if self.is_in_transaction():
@@ -102,7 +102,7 @@ class Store:
         return self.read(sql, parameters) if found is None else found
 
     def data_version(self) -> int:
-        """A number that changes when another connection has committed."""
+        """Return a number that changes when another connection commits."""
         return self._generation << 32 | int(self.read("PRAGMA data_version")[0][0])
 
     def _reopen_if_replaced(self) -> None:
@@ -128,7 +128,7 @@ class Store:
     def overwrite(self, source: sqlite3.Connection, pages: int, step: Callable[[int, int, int], None]) -> None:
         """Replace everything by the content of another database, in one transaction that others see as one commit.
 
-        ``step`` is called after every so many pages with SQLite's result, the pages that remain, and all pages.
+        ``step`` is called after each batch of pages, with SQLite's result, the remaining pages, and all pages.
         """
         with self._write_lock:
             self._reopen_if_replaced()
@@ -146,14 +146,16 @@ class Store:
             self._retry_busy(lambda: migrate_component(self._db, tables, self._run))
 
     def use_component(self, tables: ComponentTables) -> None:
-        """The same, and no transaction begins any more once another program has brought them to a newer version."""
+        """Use the component's tables as well. No transaction begins after another program has migrated them to a newer
+        version.
+        """
         self.migrate_component(tables)
         self.own_tables = tables
 
     def vacuum(self, pages: int) -> bool:
-        """Give up to so many free pages back to the file system; whether there were any to give.
+        """Return up to this many free pages to the file system; return whether there were any.
 
-        Not inside of a transaction, where it gives none.
+        Inside a transaction it returns none.
         """
         before = self.read("PRAGMA freelist_count")[0][0]
         with self._write_lock:
@@ -170,10 +172,10 @@ class Store:
 
     @signal_safe
     def transaction(self) -> Generator[sqlite3.Connection, None, None]:
-        """Store everything inside together, or nothing of it; an inner transaction is part of the outer one.
+        """Store everything inside together, or nothing of it. An inner transaction is part of the outer one.
 
-        Raises StoreError for one that took longer than LONGEST_SECONDS, which is looked at whenever an inner one begins
-        or ends, at a read and at the commit.
+        Raise StoreError for one that took longer than LONGEST_SECONDS. That is checked when an inner one begins or
+        ends, at a read, and at the commit.
         """
         yield from self.transact()
 
@@ -184,10 +186,10 @@ class Store:
         longest: float | None = None,
         patience: float = 0.0,
     ) -> Generator[sqlite3.Connection, None, None]:
-        """The same for a generator, with what an outermost transaction does first, and last before its commit.
+        """Do the same for a generator, with the first and last actions of an outermost transaction.
 
-        ``longest`` in seconds takes the place of LONGEST_SECONDS. ``patience`` is for how many seconds to wait while
-        another program holds the database, if that is longer than usual.
+        ``longest`` in seconds replaces LONGEST_SECONDS. ``patience`` is how many seconds to wait while another program
+        holds the database, if longer than usual.
         """
         with self._write_lock:
             try:
@@ -238,10 +240,10 @@ class Store:
             self._depth = depth
 
     def checkpoint_if_long(self) -> None:
-        """Empty the WAL when it has grown too long, which is looked at once in so many commits.
+        """Truncate a long WAL, which is checked once in a number of commits.
 
-        SQLite's own checkpoint after 4 MiB can begin the WAL anew only in a moment without readers, which two
-        busy processes may not leave it for minutes.
+        SQLite's own checkpoint after 4 MiB needs a moment without readers, which two busy processes may not leave for
+        minutes.
         """
         if self._commits % _CHECKPOINT_EVERY_COMMITS:
             return
@@ -318,7 +320,7 @@ class Store:
             )
 
     def _roll_back(self) -> None:
-        """Undo what is open."""
+        """Undo the open transaction."""
         try:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
@@ -357,7 +359,7 @@ class Store:
 
 
 def _fsync(path: str) -> None:
-    """Bring a file onto the disk. SQLite holds no lock on a WAL, so opening and closing one harms nobody."""
+    """Bring a file onto the disk. SQLite holds no lock on a WAL, so opening and closing it is harmless."""
     file = os.open(path, os.O_RDWR)
     try:
         if sys.platform == "darwin":

@@ -33,11 +33,10 @@ _ERRORS: dict[int, tuple[type[StoreError], str]] = {
 
 
 def retry_busy(name: str, action: Callable[[], T], patience: float = 0.0) -> T:
-    """Run an action that leaves nothing behind when it fails, again and again while the database is busy.
+    """Run an action, and repeat it while the database is busy. A failed action must leave nothing behind.
 
-    That ends after ``patience`` seconds, but not before BUSY_SECONDS. To wait longer than those is said once on the
-    log. SQLite's own busy handler sleeps in fixed steps, which starves a writer for seconds; a short random pause
-    does not.
+    It ends after ``patience`` seconds, but not before BUSY_SECONDS, and logs a longer wait once. SQLite's own busy
+    handler sleeps in fixed steps, which starves a writer for seconds; a short random pause does not.
     """
     now = time.monotonic()
     usual, deadline = now + BUSY_SECONDS, now + max(BUSY_SECONDS, patience)
@@ -59,7 +58,7 @@ def retry_busy(name: str, action: Callable[[], T], patience: float = 0.0) -> T:
 
 
 def log_waiting(error: Exception) -> None:
-    """Log that somebody goes on waiting for a database that another program holds."""
+    """Log that the caller waits for a database that another program holds."""
     _log.warning("%s Waiting for it.", error)
 
 
@@ -76,7 +75,7 @@ def as_store_error(name: str, error: sqlite3.Error | OSError) -> StoreError | In
 
 
 def _find_obstacle(name: str) -> str:
-    """Why a database cannot be opened, which SQLite does not say."""
+    """Return why a database cannot be opened, which SQLite does not say."""
     try:
         if stat.S_ISDIR(os.stat(name).st_mode):
             return os.strerror(errno.EISDIR)
@@ -89,6 +88,6 @@ def _find_obstacle(name: str) -> str:
 
 
 def _primary_code(error: sqlite3.Error | OSError) -> int:
-    """SQLite's primary error code; -1 for errors of Python's own."""
+    """Return SQLite's primary error code; -1 for errors of Python."""
     code = getattr(error, "sqlite_errorcode", None)
     return -1 if code is None else int(code) & 0xFF
