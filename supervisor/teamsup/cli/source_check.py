@@ -104,10 +104,10 @@ def _send_rehearsal(name: str, place: ListenAddress, secret: str) -> tuple[int, 
         connection.close()
 
 
-def check_discord(team: Team, roster: TeamStatus, call: CommandHint) -> list[Finding]:
+def check_discord(team: Team, team_status: TeamStatus, call: CommandHint) -> list[Finding]:
     """How the gateway's connection is, and who on Discord may write to the team."""
-    row = next((row for row in roster.rows if row.name == GATEWAY), None)
-    if row is None or roster.pid is None or not row.well:
+    row = next((row for row in team_status.rows if row.name == GATEWAY), None)
+    if row is None or team_status.pid is None or not row.well:
         return []  # who is not well has a finding of its own
     if is_not_configured(row):
         return [Finding("discord", Verdict.OK, f"it is not configured. {row.note}")]

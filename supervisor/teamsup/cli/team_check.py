@@ -145,14 +145,14 @@ def _describe_lock_owner(team: Team) -> str:
         return ""
 
 
-def check_participants(roster: TeamStatus, call: CommandHint) -> list[Finding]:
+def check_participants(team_status: TeamStatus, call: CommandHint) -> list[Finding]:
     """Who is not well, and why."""
-    if roster.pid is None:
+    if team_status.pid is None:
         hint = f"Agents can still write to each other. Start the daemons with: {call('start')}"
         return [Finding(SUPERVISOR, Verdict.WARNING, "is not running", hint)]
-    unwell = [row for row in roster.rows if not row.well]
-    found = [] if any(row.name == SUPERVISOR for row in unwell) else [_supervisor_finding(roster.pid)]
-    if well := [row.name for row in roster.rows if row.kind == "daemon" and row.well and row.pid is not None]:
+    unwell = [row for row in team_status.rows if not row.well]
+    found = [] if any(row.name == SUPERVISOR for row in unwell) else [_supervisor_finding(team_status.pid)]
+    if well := [row.name for row in team_status.rows if row.kind == "daemon" and row.well and row.pid is not None]:
         found.append(Finding("workers", Verdict.OK, f"{len(well)} are well: {', '.join(well)}"))
     return [*found, *(_participant_finding(row, call) for row in unwell)]
 

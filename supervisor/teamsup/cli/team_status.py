@@ -179,13 +179,13 @@ def _heartbeat_problem(agent: Agent | None, now: datetime, deadline: float, trou
 
 def _agent_row(agent: Agent) -> ParticipantStatus:
     now = datetime.now(UTC)
-    is_present, beat = agent.is_present(now), agent.last_heartbeat
+    is_present, last_heartbeat = agent.is_present(now), agent.last_heartbeat
     state, note, well = (agent.status if is_present else OFFLINE), agent.note, True
     if not is_present and agent.degraded:
         note = f"degraded when last seen: {note}"
     if agent.degraded and is_present:
         state, well = _DEGRADED, False
-    elif not is_present and agent.status != OFFLINE and beat is not None and beat > now:
+    elif not is_present and agent.status != OFFLINE and last_heartbeat is not None and last_heartbeat > now:
         state, note, well = _UNKNOWN, _heartbeat_problem(agent, now, PRESENCE_TIMEOUT_SECONDS, None), False
     return ParticipantStatus(
         name=agent.name,
@@ -194,7 +194,7 @@ def _agent_row(agent: Agent) -> ParticipantStatus:
         pid=None,
         uptime_seconds=None,
         restarts=None,
-        heartbeat_age_seconds=_age(beat, now),
+        heartbeat_age_seconds=_age(last_heartbeat, now),
         cpu_percent=None,
         memory_bytes=None,
         unread=agent.unread,

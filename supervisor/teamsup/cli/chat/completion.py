@@ -79,7 +79,7 @@ class NameCompleter(Completer):
                 if command.name.startswith(word[1:].lower()):
                     yield _complete_command(command, word)
 
-    def _agents(self, begun: str) -> Iterator[Completion]:
+    def _agents(self, prefix: str) -> Iterator[Completion]:
         try:
             agents = self._hub.agents()
         except TeamsupError:
@@ -87,8 +87,8 @@ class NameCompleter(Completer):
         now = datetime.now(UTC)
         found = {agent.name: describe_presence(agent, now) for agent in agents if agent.kind != "console"}
         for name, meaning in {**self._aliases, **found}.items():
-            if name.startswith(begun.lower()):
-                yield Completion(f"{name} ", -len(begun), display=name, display_meta=sanitize(meaning))
+            if name.startswith(prefix.lower()):
+                yield Completion(f"{name} ", -len(prefix), display=name, display_meta=sanitize(meaning))
 
 
 def _complete_command(command: CommandDefinition, word: str) -> Completion:

@@ -205,10 +205,10 @@ class _ChatScreen:
     def _note_silence(self, question: str) -> None:
         """No answer, and not even news of it: say so."""
         down = owner_pid(self._hub.team) is None
-        news = (
+        note = (
             f"no answer yet: {describe_not_running(self._hub.team)}" if down else "no answer yet; it will appear here"
         )
-        self._questions.note_silence(question, news)
+        self._questions.note_silence(question, note)
         self._session.app.invalidate()
 
     def _print_note(self, text: str) -> None:

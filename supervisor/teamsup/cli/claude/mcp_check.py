@@ -51,7 +51,7 @@ async def _try_session(
 
     is_strange = False
 
-    async def hear(message: object) -> None:
+    async def on_message(message: object) -> None:
         nonlocal is_strange
         is_strange = is_strange or isinstance(message, Exception)
 
@@ -60,7 +60,7 @@ async def _try_session(
     began = time.monotonic()
     try:
         with anyio.fail_after(seconds):
-            async with Client(stdio_client(parameters, errlog=errors), message_handler=hear) as client:
+            async with Client(stdio_client(parameters, errlog=errors), message_handler=on_message) as client:
                 ready = time.monotonic() - began
                 step = "starts, but does not list its tools"
                 missing = EXPECTED_TOOLS - {tool.name for tool in (await client.list_tools()).tools}

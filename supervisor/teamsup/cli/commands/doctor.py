@@ -90,15 +90,15 @@ def _check_team(team: Team, agents: list[Agent], trouble: str, call: CommandHint
         new = Finding("team", Verdict.WARNING, f"there is no team {team.name!r} in {team.folder} yet", hint)
         return [new, *check_folder(team), *check_configuration(team, call)]
     well = Finding("team", Verdict.OK, f"{team.name!r} in {team.folder} can be read and written")
-    roster = read_team_status(team)
+    team_status = read_team_status(team)
     return [
         *([] if trouble else [well]),
         *check_hub(team, trouble),
         *check_folder(team),
         *check_configuration(team, call),
-        *check_participants(roster, call),
+        *check_participants(team_status, call),
         *check_sources(team, {agent.name: agent for agent in agents}, call),
-        *check_discord(team, roster, call),
+        *check_discord(team, team_status, call),
     ]
 
 
@@ -144,12 +144,12 @@ def _check_agents(
 def _last_hook_at(agents: Iterable[Agent], agent: Agent) -> datetime | None:
     """When the session that serves the agent last heard a hook: one server speaks for all subagents of a session."""
     session = agent.metadata.get("pid")
-    heard = [
+    moments = [
         parse_time(str(other.metadata["hooks"]))
         for other in agents
         if "hooks" in other.metadata and (other is agent or (session and other.metadata.get("pid") == session))
     ]
-    return max((moment for moment in heard if moment), default=None)
+    return max((moment for moment in moments if moment), default=None)
 
 
 def _read_mailbox(team: Team, agent: Agent, hooks: datetime | None) -> Mailbox:

@@ -57,8 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _show(team: Team, arguments: argparse.Namespace) -> int:
     """Look once and print it; the exit code."""
-    roster = read_team_status(team)
-    rows, trouble, running = roster.rows, roster.trouble, roster.pid is not None
+    team_status = read_team_status(team)
+    rows, trouble, running = team_status.rows, team_status.trouble, team_status.pid is not None
     if arguments.watch and isinstance(trouble, SchemaTooNew):
         raise trouble
     if arguments.name is not None:

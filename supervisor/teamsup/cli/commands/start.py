@@ -86,18 +86,28 @@ def _detach(team: Team, seconds: float) -> int:
     """Start ourselves in a session of our own, and wait until that says who is not ready, at the latest after so many
     seconds, or ends. Raises WorkersNotReady.
     """
-    ready, tell = os.pipe()
+    ready_reader, ready_writer = os.pipe()
     # As we were called ourselves, so that its hints are as good as ours.
     program = [sys.argv[0]] if Path(sys.argv[0]).name == "teamsup" else ["-m", "teamsup.cli"]
     process = subprocess.Popen(
-        [sys.executable, *program, "start", "--team", team.name, "--timeout", str(seconds), "--ready-fd", str(tell)],
+        [
+            sys.executable,
+            *program,
+            "start",
+            "--team",
+            team.name,
+            "--timeout",
+            str(seconds),
+            "--ready-fd",
+            str(ready_writer),
+        ],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         start_new_session=True,
-        pass_fds=(tell,),
+        pass_fds=(ready_writer,),
     )
-    os.close(tell)
-    with open(ready, "rb") as pipe:
+    os.close(ready_writer)
+    with open(ready_reader, "rb") as pipe:
         line = pipe.readline().decode()
     if not line:
         # It has said on our stderr why it could not start.

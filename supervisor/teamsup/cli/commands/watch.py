@@ -47,9 +47,9 @@ def _watch(hub: MessageHub) -> None:
     if hub.wait(_WAIT_SECONDS, step=WakeStep.WOKEN):
         # A waiting read, and the hooks of a running turn, are quieter: let them come first. But a turn that somebody
         # has broken off never says that it has ended.
-        patience = time.monotonic() + _MAX_TURN_SECONDS
+        ends_at = time.monotonic() + _MAX_TURN_SECONDS
         time.sleep(_GRACE_SECONDS)
-        while _is_in_turn(hub) and time.monotonic() < patience and hub.wait(0, step=WakeStep.WOKEN):
+        while _is_in_turn(hub) and time.monotonic() < ends_at and hub.wait(0, step=WakeStep.WOKEN):
             time.sleep(_GRACE_SECONDS)
         # Who takes a step and cannot say it swallows it.
         if _has_reader() and hub.wake_ladder.take_wake_step(WakeStep.WOKEN):

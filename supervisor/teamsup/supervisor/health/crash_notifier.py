@@ -75,11 +75,11 @@ class CrashNotifier:
             self._collect_recovery(name, conditions[name], now, is_incident=name in watched)
         if not any(series.unreported and series.report_at <= now for series in self._series.values()):
             return
-        told = [(name, series, conditions[name]) for name, series in self._series.items() if series.unreported]
-        for name, series, condition in told:
+        unreported = [(name, series, conditions[name]) for name, series in self._series.items() if series.unreported]
+        for name, series, condition in unreported:
             self._series[name] = crashes.mark_reported(series, now, runs=condition.state in ALIVE)
         for is_incident in (False, True):
-            several = [each for each in told if _is_incident(each[1], each[0] in watched) is is_incident]
+            several = [each for each in unreported if _is_incident(each[1], each[0] in watched) is is_incident]
             if several:
                 text = crashes.describe(*several[0], time.time()) if len(several) == 1 else ""
                 self.enqueue(text or crashes.describe_several(several, time.time()), is_incident=is_incident)

@@ -275,11 +275,11 @@ class ProcessManager:
         worker.started_at, worker.spawned_at = time.time(), time.monotonic()
         self._log(f"{worker.name} started, pid {child.pid}")
 
-        def hear() -> None:
+        def read_output() -> None:
             if not child.read_lines(functools.partial(self._record_output, worker)):
                 asyncio.get_running_loop().remove_reader(child.output)
 
-        asyncio.get_running_loop().add_reader(child.output, hear)
+        asyncio.get_running_loop().add_reader(child.output, read_output)
 
     def _spawn_failed(self, worker: ManagedProcess, event: lifecycle.SpawnFailed) -> None:
         """Queue it before all that waits, but behind the crash after which the worker was to be started again."""
@@ -307,13 +307,13 @@ class ProcessManager:
             self._log(f"{worker.name} ended ({reason})")
         self._orphan_killer.add(worker.name, worker.tag)
 
-        def tell(before: Process) -> None:
+        def record(before: Process) -> None:
             asked = before.state is State.STOPPING and not before.will_replace
             if not asked and not lifecycle.has_succeeded(worker.process.state, reason):
                 ran = None if before.ready_at is None else time.monotonic() - before.ready_at
                 self._record_crash(worker, child.pid, reason, lines, ran)
 
-        self.apply(worker, lifecycle.Exited(code, random.random()), tell)  # noqa: S311
+        self.apply(worker, lifecycle.Exited(code, random.random()), record)  # noqa: S311
 
     def _record_crash(
         self,
