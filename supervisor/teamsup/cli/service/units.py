@@ -3,10 +3,10 @@
 import os
 import re
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from string import Template
 from typing import Literal
-from xml.sax.saxutils import escape
 
 from teamsup.hub import CallerError, Team
 
@@ -115,8 +115,8 @@ def render_unit(template: str, service: ServiceSpec) -> str:
         "ACCOUNT": service.account,
     }
     if "<plist" in template:
-        values = {name: escape(value) for name, value in values.items()}
-        values["COMMAND"] = "\n\t\t".join(f"<string>{escape(word)}</string>" for word in service.command)
+        values = {name: escape(value, quote=False) for name, value in values.items()}
+        values["COMMAND"] = "\n\t\t".join(f"<string>{escape(word, quote=False)}</string>" for word in service.command)
     else:
         values = {name: _escape_systemd(value) for name, value in values.items()}
         values["COMMAND"] = " ".join(f'"{_escape_systemd(word)}"' for word in _systemd_command(service.command))

@@ -1,6 +1,5 @@
 """Degraded members: workers that report it themselves, and the supervisor."""
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
@@ -96,6 +95,8 @@ class Troubles:
 
     async def repeat(self, seconds: float, action: Callable[[], Awaitable[None]], trouble: str) -> None:
         """Attempt it every so many seconds, until cancelled."""
+        import asyncio  # 50 ms: a command that only shows troubles does without
+
         while True:
             await asyncio.sleep(seconds)
             await self.attempt(action, trouble)

@@ -1,0 +1,32 @@
+"""What a command loads before it does anything: somebody waits for it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import teamsup.cli.commands as commands
+
+HEAVY = {
+    "asyncio",
+    "ssl",
+    "mcp",
+    "discord",
+    "aiohttp",
+    "pydantic",
+    "prompt_toolkit",
+    "watchfiles",
+    "importlib.metadata",
+}
+COMMANDS = sorted(path.stem for path in Path(commands.__file__).parent.glob("[a-z]*.py"))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_is_imported_without_what_only_its_work_needs(command: str) -> None:
+    code = (
+        f"import sys, teamsup.cli.main, teamsup.cli.commands.{command}; print(sorted({HEAVY!r} & sys.modules.keys()))"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+
+    assert shown.stdout == "[]\n"
