@@ -145,7 +145,7 @@ class UserCommDaemon(Worker):
 
     def _context_of(self, message: Message) -> MessageContext:
         """Read what the tables know of the message."""
-        decision = self._decisions.find_answered(message)
+        decision = None if self._table.is_empty() else self._decisions.find_answered(message)
         if message.reply_to is None:
             sender = self.hub.find_agent(message.sender)
             return MessageContext(sender_kind=None if sender is None else sender.kind, decision=decision)

@@ -49,6 +49,8 @@ class DiscordConnection:
         self._report_failure = trouble
         self._log = log
         self._client: DiscordClient | None = None
+        self.client: DiscordClient | None = None
+        """The client, while Discord can be spoken to."""
         self._is_ready_again = asyncio.Event()
         self._retry_pauses = backoff()
         self._rejections = 0  # since it last was up for a while
@@ -57,11 +59,6 @@ class DiscordConnection:
         self._has_reported_failure = False
         self._last_up_at = time.monotonic()
         self._logged_in_at = float("-inf")
-
-    @property
-    def client(self) -> DiscordClient | None:
-        """The client, while Discord can be spoken to."""
-        return self._client if self._client is not None and self._client.is_ready() else None
 
     async def wait_until_ready(self) -> DiscordClient:
         """The client, as soon as Discord can be spoken to."""
@@ -121,7 +118,7 @@ class DiscordConnection:
 
     async def _connect(self) -> None:
         """Be connected until it ends, and raise why."""
-        client = self._make_client(self._before_login, self._is_ready_again.set)
+        client = self._make_client(self._before_login, self._on_ready)
         self._client = client
         runner = asyncio.create_task(client.start(self._token.text))
         watcher = asyncio.create_task(self._monitor(client))
@@ -138,10 +135,14 @@ class DiscordConnection:
                 raise ConnectionRejected(found.sentence) from None
             raise NotConfigured(found.sentence) from None
         finally:
-            self._client = None
+            self._client = self.client = None
             watcher.cancel()
             await asyncio.wait((watcher,))
             await client.close_session(runner)
+
+    def _on_ready(self) -> None:
+        self.client = self._client
+        self._is_ready_again.set()
 
     async def _before_login(self) -> None:
         # Discord takes one login in five seconds.

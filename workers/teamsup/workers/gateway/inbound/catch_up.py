@@ -12,7 +12,7 @@ from ..access.policy import could_allow
 from ..connection.calls import NotMessageable
 from ..ids import snowflake_at
 from ..message import Author
-from .channels import ChannelCursor, first_snowflake
+from .hub_writer import ChannelCursor, first_snowflake
 
 _MAX_RECHECKED_CHANNELS = 50
 _MAX_ARCHIVED_THREADS = 100

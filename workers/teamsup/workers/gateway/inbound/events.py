@@ -16,8 +16,8 @@ from ..connection.calls import DiscordCalls
 from ..connection.client import UNREADABLE_TYPE
 from ..ids import created_at
 from ..message import InboundMessage, parse_message
-from . import attachments, channels
-from .hub_writer import HubWriter
+from . import attachments
+from .hub_writer import HubWriter, advance
 
 _MAX_REMEMBERED = 1000
 _MIB = 1 << 20
@@ -108,7 +108,7 @@ class EventHandler:
     def _store_skipped(self, noted: dict[int, int]) -> None:
         with self._hub.transaction():
             for channel, snowflake in noted.items():
-                channels.advance(self._hub, channel, snowflake)
+                advance(self._hub, channel, snowflake)
 
     async def _handle_message(self, heard: InboundMessage) -> None:
         if heard.is_empty or not await self._admission.admit(heard):

@@ -2,14 +2,65 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from teamsup.config.people_protocol import USER_COMM
 from teamsup.hub import Message, MessageHub
 
 from ...protocol import DELETED_TYPE, EDITED_TYPE
-from ..ids import conversation_id_of, message_id_of
+from ..ids import conversation_id_of, message_id_of, snowflake_at
 from ..message import HubContent, InboundMessage, to_hub_content
-from . import channels
+from ..outbound.chunk_table import find_message_number
+from ..state import get_state, set_state_once
+
+_FIRST_RUN = "beginning"
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelCursor:
+    """The position of one channel, thread or direct message."""
+
+    channel: int
+    last_seen: int
+    person: int | None
+
+
+def advance(hub: MessageHub, channel: int, snowflake: int, person: int | None = None) -> None:
+    """Everything there up to that message is taken in, or not for us."""
+    hub.execute(
+        "INSERT INTO discord_channels (channel, last_seen, person) VALUES (?, ?, ?) ON CONFLICT (channel) DO UPDATE"
+        " SET last_seen = max(last_seen, excluded.last_seen), person = coalesce(excluded.person, person)",
+        (channel, snowflake, person),
+    )
+
+
+def read_cursors(hub: MessageHub) -> dict[int, ChannelCursor]:
+    """Where anything has ever been seen, the latest first."""
+    rows = hub.query("SELECT channel, last_seen, person FROM discord_channels ORDER BY last_seen DESC")
+    return {row["channel"]: ChannelCursor(*row) for row in rows}
+
+
+def person_of(hub: MessageHub, channel: int) -> int | None:
+    """Whose direct messages these are, if any are there and known."""
+    rows = hub.query("SELECT person FROM discord_channels WHERE channel = ?", (channel,))
+    return rows[0]["person"] if rows else None
+
+
+def last_seen_in(hub: MessageHub, channel: int) -> int:
+    """The last message taken in there. Where none was it is just before the place's beginning, or that of this team's
+    gateway."""
+    rows = hub.query("SELECT last_seen FROM discord_channels WHERE channel = ?", (channel,))
+    return int(rows[0]["last_seen"]) if rows else first_snowflake(channel, first_run(hub))
+
+
+def first_snowflake(channel: int, beginning: int) -> int:
+    """The number before the first message that may be for the team; a forum's post has that of its first. Pure."""
+    return max(channel - 1, beginning)
+
+
+def first_run(hub: MessageHub) -> int:
+    """When this team's gateway first ran: what was written before was not written to it."""
+    return int(get_state(hub, _FIRST_RUN) or set_state_once(hub, _FIRST_RUN, str(snowflake_at(time.time()))))
 
 
 class HubWriter:
@@ -79,7 +130,7 @@ class HubWriter:
     def skip_to(self, channel: int, snowflake: int, sentence: str) -> None:
         """Say that what was written there up to that message is not taken in any more."""
         with self._hub.transaction():
-            channels.advance(self._hub, channel, snowflake)
+            advance(self._hub, channel, snowflake)
             self._hub.send(USER_COMM, sentence, message_type="notification")
 
     def record_rejected(self, heard: InboundMessage) -> None:
@@ -88,7 +139,7 @@ class HubWriter:
 
     def _advance_cursor(self, heard: InboundMessage) -> None:
         author = heard.author
-        channels.advance(self._hub, author.channel, heard.snowflake, author.user if author.guild is None else None)
+        advance(self._hub, author.channel, heard.snowflake, author.user if author.guild is None else None)
 
     def _send(self, heard: InboundMessage, told: HubContent, message_id: str) -> None:
         if (answered := self._team_message_of(heard.replied_to)) is not None:
@@ -102,12 +153,9 @@ class HubWriter:
         )
 
     def _team_message_of(self, snowflake: int | None) -> str | None:
-        """The message of the team's that stands on Discord under that number."""
-        rows = self._hub.query(
-            "SELECT m.message_id FROM discord_chunks AS p JOIN messages AS m ON m.id = p.message WHERE p.snowflake = ?",
-            (snowflake,),
-        )
-        return rows[0]["message_id"] if rows else None
+        """Return the message of the team's that stands on Discord under that number."""
+        number = None if snowflake is None else find_message_number(self._hub, snowflake)
+        return None if number is None else self._hub.queries.message(f"#{number}").message_id
 
     def _versions_of(self, snowflake: int) -> list[Message]:
         first = message_id_of(snowflake)

@@ -21,8 +21,7 @@ from ..connection.calls import DiscordCalls, permanent_errors
 from ..connection.client import EventListener
 from ..ids import created_at
 from ..message import InboundMessage, parse_message
-from . import catch_up
-from . import channels as places
+from . import catch_up, hub_writer
 from .catch_up import OpenChannel
 from .channel_queue import ChannelQueue, stop_queues
 from .events import EventHandler, Ignored, InboundEvent, MessageDeleted, MessageEdited, to_event
@@ -169,8 +168,8 @@ class Inbox:
         session = self._session
         self._available_guilds = {guild.id for guild in client.guilds if not guild.unavailable}
         self._readable = catch_up.readable_channels(client)
-        known = await retry_in_thread(self._log, places.read_cursors, self._hub)
-        beginning = await retry_in_thread(self._log, places.first_run, self._hub)
+        known = await retry_in_thread(self._log, hub_writer.read_cursors, self._hub)
+        beginning = await retry_in_thread(self._log, hub_writer.first_run, self._hub)
         paired = await retry_in_thread(self._log, pairing.paired_user_ids, self._hub)
         here = list(catch_up.open_channels(client))
         for number, has_news in catch_up.channels_to_check(here, self._section, paired, known, beginning, time.time()):
@@ -204,7 +203,7 @@ class Inbox:
     async def run(self) -> None:
         """Until cancelled; then what can be stored in a moment is stored."""
         try:
-            await retry_in_thread(self._log, places.first_run, self._hub)
+            await retry_in_thread(self._log, hub_writer.first_run, self._hub)
             for number in itertools.count():
                 if number % _CLEANUP_INTERVAL == 0:
                     await self._remove_orphaned_files()
@@ -234,8 +233,8 @@ class Inbox:
 
     async def _recheck_edits(self, number: int) -> None:
         """Take in what was edited meanwhile of what we have. Who deleted something cannot be known."""
-        person = await retry_in_thread(self._log, places.person_of, self._hub, number)
-        until = await retry_in_thread(self._log, places.last_seen_in, self._hub, number)
+        person = await retry_in_thread(self._log, hub_writer.person_of, self._hub, number)
+        until = await retry_in_thread(self._log, hub_writer.last_seen_in, self._hub, number)
 
         async def recent(client: discord.Client) -> list[InboundMessage | None]:
             async with self._read_slots:
@@ -259,8 +258,8 @@ class Inbox:
             self._log.exception("cannot deal with %s in channel %d", type(what).__name__, number)
 
     async def _backfill(self, client: discord.Client, number: int) -> None:
-        person = await retry_in_thread(self._log, places.person_of, self._hub, number)
-        since = await retry_in_thread(self._log, places.last_seen_in, self._hub, number)
+        person = await retry_in_thread(self._log, hub_writer.person_of, self._hub, number)
+        since = await retry_in_thread(self._log, hub_writer.last_seen_in, self._hub, number)
         async with self._read_slots:
             place = await catch_up.get_messageable(client, number, person)
             missed = await catch_up.fetch_missed(place, since, self._section, time.time())
@@ -279,7 +278,7 @@ class Inbox:
         except permanent_errors() as error:
             self._log.info("no direct messages with user %d: %s", person, error)
             return
-        await retry_in_thread(self._log, places.advance, self._hub, place.id, beginning, person)
+        await retry_in_thread(self._log, hub_writer.advance, self._hub, place.id, beginning, person)
         self._queue_of(place.id).request_catch_up()
 
     async def _remove_orphaned_files(self) -> None:

@@ -11,7 +11,7 @@ import discord
 
 from teamsup.config.people_protocol import DECISION_ANSWER, USER_COMM
 from teamsup.config.sections import GatewaySection
-from teamsup.hub import CallerError, Message, MessageHub, StoreError, UnknownRecipient
+from teamsup.hub import CallerError, Message, MessageHub, StoreError, UnknownMessage, UnknownRecipient
 
 from ...protocol import COMMAND_TYPE
 from ..access.pairing import paired_user_ids
@@ -137,8 +137,11 @@ class InteractionHandler:
         return message, None if message is None else button.text_in(message)
 
     def _find_message(self, number: int) -> Message | None:
-        rows = self._hub.query("SELECT recipient FROM messages WHERE id = ?", (number,))
-        return self._hub.queries.message(f"#{number}") if rows and rows[0]["recipient"] == self._hub.agent else None
+        try:
+            message = self._hub.queries.message(f"#{number}")
+        except UnknownMessage:
+            return None
+        return message if message.recipient == self._hub.agent else None
 
     async def _forward(
         self, interaction: discord.Interaction, text: str, message_type: str, reply_to: str | None = None

@@ -96,6 +96,16 @@ class ChunkTable:
             (snowflake, channel, piece.message, piece.number),
         )
 
+    def find_progress(self, question: str) -> tuple[int, int] | None:
+        """Return the channel and the number on Discord of the message that shows the progress of a question."""
+        rows = self._hub.query(
+            "SELECT p.channel, p.snowflake FROM messages AS m JOIN discord_chunks AS p ON p.message = m.id"
+            " WHERE m.reply_to = ? AND m.message_type = 'status_report' AND p.snowflake IS NOT NULL"
+            " AND p.channel IS NOT NULL ORDER BY m.id DESC LIMIT 1",
+            (question,),
+        )
+        return (rows[0]["channel"], rows[0]["snowflake"]) if rows else None
+
     def known_snowflakes(self, channel: int, since: float) -> set[int]:
         """What is known to be there of what was sent since then."""
         rows = self._hub.query(
@@ -103,6 +113,12 @@ class ChunkTable:
             (channel, format_time(since)),
         )
         return {row[0] for row in rows}
+
+
+def find_message_number(hub: MessageHub, snowflake: int) -> int | None:
+    """Return the number in the hub of the message of which that message on Discord is a chunk."""
+    rows = hub.query("SELECT message FROM discord_chunks WHERE snowflake = ?", (snowflake,))
+    return rows[0]["message"] if rows else None
 
 
 def _first_sent_text(piece: Chunk) -> str | None:

@@ -67,23 +67,24 @@ class Outbox:
 
     async def _update_progress(self, client: discord.Client, message: Message) -> Outcome | None:
         """Show progress in the message that is there for that. None: there is no such message."""
-        shown = await asyncio.to_thread(self._progress.find_message, message)
+        shown = await asyncio.to_thread(self._chunks.find_progress, message.reply_to or "")
         if shown is None:
             return None
+        where, snowflake = shown
         for waits in (True, False):
             if await asyncio.to_thread(self._progress.is_superseded, message):
                 return Sent("overtaken")
             if waits:
-                await self._progress.wait_for_edit(shown.snowflake)
+                await self._progress.wait_for_edit(snowflake)
         text = await asyncio.to_thread(lambda: first_chunk(attribute(self._hub, message).text))
-        target = client.get_partial_messageable(shown.channel).get_partial_message(shown.snowflake)
+        target = client.get_partial_messageable(where).get_partial_message(snowflake)
         try:
             async with asyncio.timeout(SEND_SECONDS):
                 await target.edit(content=text)
         except discord.NotFound:
             return None  # somebody has removed it: it is said anew
-        self._progress.record_edit(shown.snowflake)
-        await asyncio.to_thread(self._record_edit, message, shown.channel, shown.snowflake, text)
+        self._progress.record_edit(snowflake)
+        await asyncio.to_thread(self._record_edit, message, where, snowflake, text)
         return Sent()
 
     def _record_edit(self, message: Message, channel: int, snowflake: int, text: str) -> None:

@@ -2,36 +2,18 @@
 
 import asyncio
 import time
-from typing import NamedTuple
 
 from teamsup.hub import Message, MessageHub
 
 EDIT_INTERVAL_SECONDS = 2.0
 
 
-class ProgressMessage(NamedTuple):
-    """The message on Discord that shows the progress of a question."""
-
-    channel: int
-    snowflake: int
-
-
 class ProgressMessages:
-    """The shown progress, when it may be edited, and whether an edit is still useful."""
+    """When a shown message may be edited, and whether an edit is still useful."""
 
     def __init__(self, hub: MessageHub) -> None:
         self._hub = hub
         self._edited_at: dict[int, float] = {}
-
-    def find_message(self, message: Message) -> ProgressMessage | None:
-        """Where the progress of its question is shown already."""
-        rows = self._hub.query(
-            "SELECT p.channel, p.snowflake FROM messages AS m JOIN discord_chunks AS p ON p.message = m.id"
-            " WHERE m.reply_to = ? AND m.message_type = 'status_report' AND p.snowflake IS NOT NULL"
-            " AND p.channel IS NOT NULL ORDER BY m.id DESC LIMIT 1",
-            (message.reply_to,),
-        )
-        return ProgressMessage(*rows[0]) if rows else None
 
     def is_superseded(self, message: Message) -> bool:
         """Whether a later state is there to be shown instead."""

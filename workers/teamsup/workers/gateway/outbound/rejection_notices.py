@@ -14,10 +14,10 @@ import discord
 from discord.abc import Messageable
 
 from teamsup.config.people_protocol import USER_COMM
-from teamsup.hub import Message, MessageHub
+from teamsup.hub import Message, MessageHub, UnknownMessage
 
 from ..ids import conversation_id_of, snowflake_of
-from ..inbound import channels
+from ..inbound.hub_writer import person_of
 from ..rest_errors import Defer, Reject, classify
 from .kinds import is_for_home_channel
 
@@ -83,7 +83,7 @@ class NoticeRouter:
             return RejectedAnswer(**{**known, "tried": (*known["tried"], channel)})
         person = self._asker_of(message)
         if person is None:
-            person = channels.person_of(self._hub, channel)
+            person = person_of(self._hub, channel)
             if (person is None and not is_for_home_channel(message)) or self._was_notified(channel):
                 return None
         return RejectedAnswer(message.id, channel, person, why)
@@ -118,15 +118,15 @@ class NoticeRouter:
         return RejectionNotice(text, refused, None)
 
     def _asker_of(self, message: Message) -> int | None:
-        """Who on Discord wrote what it answers."""
-        if snowflake_of(message.reply_to) is None:
+        """Return who on Discord wrote what it answers."""
+        if message.reply_to is None or snowflake_of(message.reply_to) is None:
             return None
-        rows = self._hub.query(
-            "SELECT json_extract(CASE WHEN json_valid(metadata) THEN metadata END, '$.user') AS user FROM messages"
-            " WHERE message_id = ? AND sender = ?",
-            (message.reply_to, self._hub.agent),
-        )
-        return rows[0]["user"] if rows and isinstance(rows[0]["user"], int) else None
+        try:
+            question = self._hub.queries.message(message.reply_to)
+        except UnknownMessage:
+            return None
+        user = question.metadata.get("user")
+        return user if question.sender == self._hub.agent and isinstance(user, int) else None
 
 
 async def _other_channels(client: discord.Client, refused: RejectedAnswer) -> AsyncIterator[int]:

@@ -55,7 +55,7 @@ def is_channel_wide(refusal: Defer | Reject) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class RejectionStreak:
+class RejectionRow:
     """A channel's refusals in a row: the times of the first and the last, and Discord's last text."""
 
     first: float
@@ -63,7 +63,7 @@ class RejectionStreak:
     reason: str
 
 
-class ChannelRejections(dict[int, RejectionStreak]):
+class ChannelRejections(dict[int, RejectionRow]):
     """Each channel's refusals since its last success. A restart begins them again."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -74,7 +74,7 @@ class ChannelRejections(dict[int, RejectionStreak]):
         """Note one more refusal; return the seconds since the first of the row."""
         now, row = self._clock(), self.get(channel)
         first = now if row is None or now - row.last > _MAX_GAP_SECONDS else row.first
-        self[channel] = RejectionStreak(first, now, why)
+        self[channel] = RejectionRow(first, now, why)
         return now - first
 
     def seconds_rejecting(self, channel: int) -> float:

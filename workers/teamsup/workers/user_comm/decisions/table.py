@@ -119,6 +119,10 @@ class DecisionTable:
         """Whether something that was written before its deadline is still to be read by us."""
         return bool(self._hub.query(_UNREAD_BEFORE_DEADLINE, (self._hub.agent, decision.number)))
 
+    def is_empty(self) -> bool:
+        """Return whether nobody has ever been asked to decide."""
+        return not self._hub.query("SELECT 1 FROM decisions LIMIT 1")
+
     def shown_in(self, place: str, conversation: str | None, since: float) -> list[Decision]:
         """What was shown there, the last first: what is open, or ended only since then."""
         values = {
