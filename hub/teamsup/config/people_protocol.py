@@ -4,6 +4,8 @@ command line, Claude Code sessions and workers use it.
 
 from dataclasses import dataclass
 
+from teamsup.hub import Message
+
 USER_COMM = "user_comm"
 """The worker that answers people and asks them to decide."""
 
@@ -12,6 +14,11 @@ DECISION_REQUEST, DECISION_ANSWER = "opinion_request", "opinion_response"
 
 MAX_OPTIONS = 5
 """Options of one decision."""
+
+
+def is_decision_request(message: Message) -> bool:
+    """Return whether a message asks people to decide. Its expiry is the deadline for that."""
+    return message.message_type == DECISION_REQUEST or bool(message.metadata.get("options"))
 
 
 @dataclass(frozen=True, slots=True)

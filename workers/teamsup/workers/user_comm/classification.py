@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 
-from teamsup.config.people_protocol import DECISION_ANSWER, USER_COMM
+from teamsup.config.people_protocol import DECISION_ANSWER, USER_COMM, is_decision_request
 from teamsup.hub import Message
 from teamsup.hub.models import HUB_SENDER
 
 from ..protocol import ANNOUNCED_TYPES, DELETED_TYPE, EDITED_TYPE, GATEWAY
-from .component import is_decision_request
 from .people import split_context
 
 

@@ -3,16 +3,9 @@
 from pathlib import Path
 
 from teamsup.config.components import Component
-from teamsup.config.people_protocol import DECISION_REQUEST, USER_COMM
+from teamsup.config.people_protocol import USER_COMM, is_decision_request
 from teamsup.config.sections import MessageRouteSection, UserCommSection
-from teamsup.hub import Message
 from teamsup.hub.engines.component_tables import ComponentTables
-
-
-def is_decision_request(message: Message) -> bool:
-    """Return whether a message asks people to decide. Its expiry is the deadline for that."""
-    return message.message_type == DECISION_REQUEST or bool(message.metadata.get("options"))
-
 
 _TABLES = ComponentTables(
     USER_COMM,
