@@ -18,7 +18,7 @@ def add_timeout(parser: argparse.ArgumentParser, seconds: float) -> None:
 
 
 def add_agent(parser: argparse.ArgumentParser, help_text: str) -> None:
-    """--agent NAME, which may be left out where $TEAMSUP_AGENT says it."""
+    """Add --agent NAME, which is optional if $TEAMSUP_AGENT names an agent."""
     default = os.environ.get("TEAMSUP_AGENT") or None
     parser.add_argument(
         "--agent",
@@ -36,7 +36,7 @@ def positive_integer(text: str) -> int:
 
 
 def non_negative(text: str) -> float:
-    """A number of seconds or days."""
+    """Return a number of seconds or days."""
     try:
         number = float(text)
     except ValueError:

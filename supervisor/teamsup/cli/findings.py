@@ -51,7 +51,7 @@ class Mailbox:
 
 
 def check_mailbox(mailbox: Mailbox, call: CommandHint) -> Finding:
-    """Whether an agent hears what waits for it."""
+    """Return whether an agent can learn of its messages."""
     age = (
         "none can be read yet"
         if mailbox.oldest_age is None
@@ -105,7 +105,7 @@ def _describe_presence(mailbox: Mailbox) -> str:
 
 
 def _describe_wakeups(mailbox: Mailbox) -> str:
-    """By what it hears, or that there is nothing."""
+    """Return the ways by which it learns of messages, or that it has none."""
     ways = [
         *(["it waits in a read"] if mailbox.is_waiting else []),
         *(["a monitor runs"] if mailbox.is_watched else []),

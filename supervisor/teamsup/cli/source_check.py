@@ -24,8 +24,9 @@ _ANSWER_SECONDS = 10.0
 
 
 def check_sources(team: Team, agents: Mapping[str, Agent], call: CommandHint) -> list[Finding]:
-    """Whether each source would be heard: a test alert is sent through the port and taken back, and when the source was
-    heard last."""
+    """Check each source: send a test alert through the port and take it back, and show when the source was last
+    heard.
+    """
     try:
         config = Config(team)
         listen = config.section(MONITOR_BRIDGE, MonitorSection).listen
@@ -73,7 +74,7 @@ def _check_source(
 
 
 def _read_secret(source: SourceSection) -> tuple[str, str]:
-    """The secret, and why it cannot be known here."""
+    """Return the secret, and why it is not readable here."""
     if source.secret_variable:
         secret = os.environ.get(source.secret_variable, "").strip()
         return secret, "" if secret else f"its secret is in ${source.secret_variable}, which is not set here"
@@ -87,7 +88,7 @@ def _read_secret(source: SourceSection) -> tuple[str, str]:
 
 
 def _send_rehearsal(name: str, place: ListenAddress, secret: str) -> tuple[int, str, str]:
-    """The status, who says it, and what is said. Raises OSError."""
+    """Return the status, the server and the answer. Raise OSError."""
     from http.client import HTTPConnection, HTTPException
 
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(place.host, place.host)  # noqa: S104 - where to ask
@@ -105,7 +106,7 @@ def _send_rehearsal(name: str, place: ListenAddress, secret: str) -> tuple[int, 
 
 
 def check_discord(team: Team, team_status: TeamStatus, call: CommandHint) -> list[Finding]:
-    """How the gateway's connection is, and who on Discord may write to the team."""
+    """Return the state of the gateway's connection, and who on Discord may write to the team."""
     row = next((row for row in team_status.rows if row.name == GATEWAY), None)
     if row is None or team_status.pid is None or not row.well:
         return []  # who is not well has a finding of its own

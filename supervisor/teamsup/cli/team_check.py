@@ -27,7 +27,7 @@ _PROBE_BYTES = 4096
 
 
 def check_folder(team: Team) -> list[Finding]:
-    """Whether the disk takes a write, and whether others may read, write or replace what is the team's."""
+    """Check whether the disk is writable, and whether other users may read, write or replace the team's files."""
     disk = [_check_disk(team.folder)] if team.folder.is_dir() else []
     return [*disk, *_check_rights(team)]
 
@@ -81,8 +81,9 @@ def _foreign(path: Path, owner: int) -> Finding:
 
 
 def _folders_above(team: Team) -> list[Path]:
-    """Those in which somebody could replace the team's folder or its configuration, up to the home folder, as ssh has
-    it; also those behind a link."""
+    """Yield the folders in which another user could replace the team's folder or configuration, up to the home folder;
+    also those behind a link.
+    """
     home = Path(os.path.realpath(os.path.expanduser("~")))
     found: dict[Path, None] = {}
     for path in (team.folder, Path(os.path.realpath(team.folder)), Path(os.path.realpath(team.configuration))):
@@ -95,14 +96,16 @@ def _folders_above(team: Team) -> list[Path]:
 
 
 def _is_open(folder: os.stat_result) -> bool:
-    """Whether somebody else may rename what is in it. In one that is sticky, as /tmp is, only an owner may."""
+    """Return whether another user may rename files in it. In a sticky folder, such as /tmp, only an owner may."""
     if folder.st_mode & stat.S_ISVTX:
         return False
     return bool(folder.st_mode & stat.S_IWOTH or (folder.st_mode & stat.S_IWGRP and not _is_own_group(folder.st_gid)))
 
 
 def _is_own_group(number: int) -> bool:
-    """Whether nobody else is in it: many systems give each user such a group, and let it write in new folders."""
+    """Return whether the group has no other member: many systems give each user such a group, and let it write in new
+    folders.
+    """
     try:
         group, user = grp.getgrgid(number), pwd.getpwuid(os.getuid())
     except KeyError:
@@ -111,13 +114,13 @@ def _is_own_group(number: int) -> bool:
 
 
 def _database_files(team: Team) -> Iterator[tuple[Path, int]]:
-    """Those in the folder, which others cannot enter: what is left to see is that they cannot write there."""
+    """Yield the database's files. Others cannot enter their folder, so only writing is checked."""
     for name in ("messages.db", "messages.db-wal", "messages.db-shm", "teamsup.toml"):
         yield team.folder / name, 0o644
 
 
 def check_hub(team: Team, trouble: str) -> list[Finding]:
-    """Why the hub cannot be used, and what happens to it now."""
+    """Return why the hub cannot be used, and what works on it now."""
     work = maintenance_progress.read_maintenance(team.run)
     found = []
     if work is not None:
@@ -133,7 +136,7 @@ def check_hub(team: Team, trouble: str) -> list[Finding]:
 
 
 def _describe_lock_owner(team: Team) -> str:
-    """Who holds the write lock, in a sentence; empty: nobody, or that cannot be known."""
+    """Return a sentence about the owner of the write lock; empty if there is none, or it is unknown."""
     import psutil
 
     try:
@@ -146,7 +149,7 @@ def _describe_lock_owner(team: Team) -> str:
 
 
 def check_participants(team_status: TeamStatus, call: CommandHint) -> list[Finding]:
-    """Who is not well, and why."""
+    """Return who is not well, and why."""
     if team_status.pid is None:
         hint = f"Agents can still write to each other. Start the daemons with: {call('start')}"
         return [Finding(SUPERVISOR, Verdict.WARNING, "is not running", hint)]
@@ -168,7 +171,7 @@ def _participant_finding(row: ParticipantStatus, call: CommandHint) -> Finding:
 
 
 def check_configuration(team: Team, call: CommandHint) -> list[Finding]:
-    """Whether teamsup.toml can be taken over, and whether the workers of the user's own can be started."""
+    """Check whether teamsup.toml can be applied, and whether the user's own workers can be started."""
     if not team.configuration.exists():
         return []
     try:

@@ -84,7 +84,7 @@ def read_team_status(team: Team) -> TeamStatus:
 
 
 def _workers(state: TeamState | None, pid: int | None) -> tuple[WorkerState, ...]:
-    """The supervisor, which runs if it has a pid, and its workers."""
+    """Return the supervisor, which runs if it has a pid, and its workers."""
     if pid is None:
         workers = () if state is None else (_supervisor_state(state), *state.workers)
         return tuple(replace(each, state=State.STOPPED, pid=None, started_at=None, reason="") for each in workers)
@@ -105,7 +105,7 @@ def _rows(
     undeliverable: Mapping[str, int],
     trouble: StoreError | None,
 ) -> list[ParticipantStatus]:
-    """The supervisor and its workers first, then agents, then names for which messages wait that nobody has."""
+    """Return the supervisor and its workers, then agents, then unknown names with waiting messages."""
     names = {worker.name for worker in workers}
     others = [agent for agent in agents.values() if agent.name not in names and agent.kind != "console"]
     return [
@@ -141,7 +141,7 @@ def _worker_row(worker: WorkerState, agent: Agent | None, trouble: StoreError | 
 def _condition(
     worker: WorkerState, agent: Agent | None, now: datetime, *, is_alive: bool, trouble: StoreError | None
 ) -> tuple[str, str, bool]:
-    """A worker's state, the reason or its own note, and whether it is well. What is not known is not well."""
+    """Return a worker's state, its reason or note, and whether it is well. An unknown state is not well."""
     own = ""
     if agent is not None and (
         worker.state == State.EXITED or (worker.state == State.RUNNING and is_from_process(worker, agent, now))
@@ -166,7 +166,7 @@ def _condition(
 
 
 def _heartbeat_problem(agent: Agent | None, now: datetime, deadline: float, trouble: StoreError | None) -> str:
-    """Why it is not known whether somebody works who should send heartbeats; empty: it is."""
+    """Return why the heartbeats leave a worker's state unknown; empty if they do not."""
     if trouble is not None:
         return "its heartbeats cannot be read"
     if agent is None or agent.last_heartbeat is None:

@@ -20,11 +20,11 @@ class WorkerEnrollment:
 
     @property
     def has_changed(self) -> bool:
-        """Whether something is to be written."""
+        """Return whether a write is due."""
         return bool(self._ended or self._removed)
 
     def enroll(self, configuration: TeamConfiguration) -> None:
-        """Make those of this configuration known who are not. Raises StoreError; then nobody was."""
+        """Enroll the new workers of this configuration. Raise StoreError; then none is enrolled."""
         with self._hub.transaction():
             for program in configuration.programs.values():
                 # Who sends no heartbeats may know nothing of the hub; its mailbox would fill up unread.
@@ -59,6 +59,6 @@ class WorkerEnrollment:
             self._writing.release()
 
     def _is_offline(self, name: str) -> bool:
-        """Whether it sends heartbeats and no process of it runs by now."""
+        """Return whether it sends heartbeats and has no running process."""
         worker = self._manager.processes.get(name)
         return worker is not None and worker.child is None and worker.program.heartbeat_seconds is not None

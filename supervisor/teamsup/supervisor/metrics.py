@@ -44,7 +44,7 @@ class _Server(ThreadingHTTPServer):
         super().process_request(request, client_address)
 
     def service_actions(self) -> None:
-        """Break off what is too old or too much, the oldest first; called twice a second."""
+        """Close connections that are too old or too many, the oldest first; called twice a second."""
         with self._lock:
             oldest = time.monotonic() - _TIMEOUT_SECONDS
             late = [each for each, begun in self._accepted_at.items() if begun < oldest]
@@ -60,7 +60,7 @@ class _Server(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Nothing: a client that went away is its own affair."""
+        """Ignore clients that disconnect."""
 
 
 class MetricsServer:
@@ -93,7 +93,7 @@ class MetricsServer:
                 self.wfile.write(body)
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
-                """Nothing: a line every few seconds tells nobody anything."""
+                """Log nothing: a line every few seconds helps nobody."""
 
         self._server = _Server(port, Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, name="teamsup-metrics", daemon=True)

@@ -59,12 +59,12 @@ def write_state(team: Team, state: TeamState) -> None:
 
 
 def _to_dict(value: object) -> dict[str, object]:
-    """As asdict() does, which copies each value and takes ten times as long."""
+    """Return a dict as asdict() does, which copies each value and takes ten times as long."""
     return {name: getattr(value, name) for name in type(value).__dataclass_fields__}  # type: ignore[attr-defined]
 
 
 def read_state(team: Team) -> TeamState | None:
-    """What the last supervisor wrote; None when it never did, or the one that runs now has not yet."""
+    """Return what the last supervisor wrote; None if it never did, or the current one has not yet."""
     state, pid = read_last_state(team), owner_pid(team)
     if state is None or pid not in (None, state.pid):
         return None
@@ -73,9 +73,9 @@ def read_state(team: Team) -> TeamState | None:
 
 
 def read_last_state(team: Team) -> TeamState | None:
-    """What was written last, whoever runs the team now; None when nothing ever was.
+    """Return the last written state, whoever runs the team now; None if none exists.
 
-    Of a file that cannot be understood nothing is known but that its writer did not end in order.
+    From an unreadable file only one thing is known: its writer did not end in order.
     """
     try:
         data = json.loads(_state_path(team).read_text("utf-8"))

@@ -99,7 +99,7 @@ class StatusPublisher:
             self.publish()
 
     def publish_start(self) -> None:
-        """Note that all workers have been told to start."""
+        """Note that all workers have been asked to start."""
         self._has_started = True
         self._check_ready()
 

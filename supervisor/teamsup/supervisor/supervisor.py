@@ -57,7 +57,7 @@ class Supervisor:
         echo: bool,
         trouble: str = "",
     ) -> None:
-        """``trouble`` is why this configuration is not what teamsup.toml says."""
+        """``trouble`` is why this configuration differs from teamsup.toml."""
         self._team = team
         self._hub = hub
         self._service_notifier = notifier
@@ -114,7 +114,7 @@ class Supervisor:
         return self._reloader.configuration
 
     async def run(self) -> None:
-        """Run the team until told to end. Raises SchemaTooNew when a newer program has changed the hub meanwhile."""
+        """Run the team until it is stopped. Raise SchemaTooNew when a newer program has migrated the hub meanwhile."""
         self._signals.install()
         orphans.become_subreaper()
         with closing(Doorbell(self._team.run, SUPERVISOR, PRESENCE_TOPIC)) as bell:
@@ -149,7 +149,7 @@ class Supervisor:
             raise self._caller.refusal
 
     async def read_unready_reasons(self) -> dict[str, str]:
-        """Return why each worker that should run does not; not those that nobody has set up."""
+        """Return why each worker that should run does not, except unconfigured optional ones."""
         return await self._requests.read_unready_reasons()
 
     def _loops_beside(self, serving: asyncio.Task[None]) -> list[Coroutine[object, object, None]]:
@@ -230,7 +230,7 @@ class Supervisor:
             raise
 
     async def _tick(self) -> None:
-        """Say that we live, see which agents do, report crashes, and do what is asked of us."""
+        """Send the supervisor's heartbeat, check agents, report crashes, and handle requests."""
         self._reacquire_lock()
         await self._reloader.check_files()
         self._publisher.publish_again()
@@ -281,11 +281,11 @@ class Supervisor:
         return self._hub.agents(), requests
 
     def _agent_of(self, worker: state_file.WorkerState) -> Agent | None:
-        """Return what a worker that is not configured has said; of others that is not needed."""
+        """Return the note of an unconfigured worker; of others it is not needed."""
         return self._hub.find_agent(worker.name) if worker.reason == NOT_CONFIGURED else None
 
     def _collect_crashes(self, agents: Mapping[str, Agent]) -> None:
-        """Put into words what is to be told of workers that crashed, or that run and cannot do their work."""
+        """Write the due reports about crashed and degraded workers."""
         hook = self._configuration.command_hook
         watching = None if hook is None else agents.get(hook.worker)
         watcher = watching.name if watching is not None and watching.is_present(datetime.now(UTC)) else None

@@ -55,11 +55,9 @@ def acquire_lock(team: Team) -> None:
 
 
 def reacquire_lock(team: Team) -> bool:
-    """Take the lock again if somebody has removed its file, and return whether that was so.
+    """Acquire the lock again if its file was removed; return whether it was.
 
-    A folder that is away is not made.
-
-    Raises AlreadyRunning when another supervisor runs the team by now.
+    A missing folder is not created. Raise AlreadyRunning when another supervisor runs the team by now.
     """
     if owner_pid(team) == os.getpid() or not team.folder.is_dir():
         return False
@@ -129,9 +127,9 @@ def describe_not_running(team: Team) -> str:
 
 
 def leave_word(team: Team, trouble: str) -> None:
-    """Say in the lock's file what is wrong while the state cannot be written; empty: nothing.
+    """Write into the lock's file what is wrong while the state cannot be written; empty: nothing.
 
-    That file has its place on the disk already. Where even this fails, old heartbeats tell.
+    That file already has its place on the disk. If even this fails, old heartbeats show it.
     """
     # Not try_lock(): closing this descriptor must not end what another one holds, and with flock it does not.
     with suppress(OSError), open(_lock_path(team), "r+b", buffering=0) as file:

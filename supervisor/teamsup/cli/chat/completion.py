@@ -20,7 +20,7 @@ _MAX_HISTORY_BYTES = 512 * 1024
 
 
 def open_history(team: Team) -> History:
-    """What was typed to this team before, and will be: in a file for its owner alone."""
+    """Open the history of earlier input to this team: a file for its owner alone."""
     path = team.logs / "chat.history"
     with contextlib.suppress(OSError):
         os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
@@ -53,7 +53,7 @@ def _shorten(path: Path) -> None:
 
 
 def is_completing_name(document: Document) -> bool:
-    """Whether what stands before the cursor is a name that has been begun."""
+    """Return whether the text before the cursor ends in an unfinished name."""
     text = document.text_before_cursor
     return text.startswith("/") or _last_word(text).startswith("@")
 

@@ -19,7 +19,7 @@ _LABEL_MARKS = {"error": "error", DECISION_REQUEST: "to decide", DECISION_ANSWER
 
 
 def format_label(message: Message) -> str:
-    """Who says it, and what no colour may be needed to see."""
+    """Return the label: the sender, and marks that need no colour."""
     marks = ["urgent"] if message.priority == "urgent" else []
     if (mark := _LABEL_MARKS.get(message.message_type)) is not None:
         marks.append(mark)
@@ -28,7 +28,7 @@ def format_label(message: Message) -> str:
 
 
 def label_style(message: Message) -> str:
-    """The class of its label's colour."""
+    """Return the class of the label's colour."""
     if message.priority == "urgent":
         return "class:urgent"
     if message.message_type == "status_report":
@@ -37,19 +37,19 @@ def label_style(message: Message) -> str:
 
 
 def indent_after(label_text: str, text: str) -> str:
-    """The text as it stands beside a label, its lines one under another but for a label that is long."""
+    """Return the text beside a label, with its lines aligned unless the label is long."""
     return sanitize(text.strip("\r\n")).replace("\n", "\n" + " " * min(len(label_text), _INDENT))
 
 
 def side_note(message: Message) -> str:
-    """What is not an answer, for whoever waits for one."""
+    """Return a note for a caller that waits for an answer, if this is none."""
     if is_progress(message):
         return sanitize(message.content)
     return sanitize(f"{'urgent: ' if message.priority == 'urgent' else ''}{message.content}")
 
 
 def to_json(message: Message, *, failed: bool = False) -> str:
-    """One line. Of an answer that says that nothing came of the question, ``error`` is what it says."""
+    """Return one line of JSON. Of an answer that reports a failure, ``error`` is the reason."""
     options = message.metadata.get("options")
     return json.dumps(
         {
@@ -87,7 +87,7 @@ class PendingQuestions:
             self._noted_question = None
 
     def update(self, progress: Message) -> None:
-        """How far its question has come; replaces what was told of it before."""
+        """Store the progress of its question, in place of the former."""
         question = str(progress.reply_to)
         self._progress.pop(question, None)
         self._progress[question] = progress.content
@@ -95,24 +95,24 @@ class PendingQuestions:
             self._noted_question = None
 
     def note_silence(self, question: str, text: str) -> None:
-        """Say something of the newest question, if nobody has said anything."""
+        """Set the progress of the newest question, if it has none."""
         if [*self._texts][-1:] == [question] and not self._progress:
             self._progress[question] = text
             self._noted_question = question
 
     def remove(self, question: str | None) -> None:
-        """It has its answer, or is not asked at all."""
+        """Remove a question that is answered, or withdrawn."""
         if question is not None:
             self._texts.pop(question, None)
             self._progress.pop(question, None)
 
     def clear(self) -> None:
-        """None of them is asked any more."""
+        """Remove all questions."""
         self._texts.clear()
         self._progress.clear()
 
     def render(self, width: int) -> list[str]:
-        """The newest of what was told, for a terminal of so many columns."""
+        """Return the newest progress, for a terminal of this many columns."""
         lines = [f"({len(self._progress) - _MAX_SHOWN} more)"] if len(self._progress) > _MAX_SHOWN else []
         for question, text in [*self._progress.items()][-_MAX_SHOWN:]:
             about = (
@@ -129,6 +129,6 @@ class PendingQuestions:
 
 
 def _shorten(text: str) -> str:
-    """The beginning of what was asked, in one line."""
+    """Return the beginning of a question, in one line."""
     line = " ".join(sanitize(text).split())
     return line if len(line) <= _EXCERPT_CHARACTERS else line[: _EXCERPT_CHARACTERS - 1].rstrip() + "…"

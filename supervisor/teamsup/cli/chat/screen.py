@@ -41,7 +41,7 @@ _COLOURS = {
 
 
 def run_chat(chat: ConsoleChat) -> int:
-    """Talk until the person ends it; the exit code."""
+    """Run the chat until the person ends it; return the exit code."""
     return asyncio.run(_ChatScreen(chat).run())
 
 
@@ -135,7 +135,7 @@ class _ChatScreen:
         return keys
 
     def _submit(self, typed: str) -> None:
-        """What the person has typed stays above, and is sent."""
+        """Send the line, which stays visible above."""
         # Bytes that are no text must not stop it.
         text = typed.encode(errors="surrogateescape").decode(errors="replace").strip()
         if text:
@@ -169,7 +169,7 @@ class _ChatScreen:
                 await self._report_and_wait(error)
 
     async def _acknowledge(self, delivery: Delivery) -> None:
-        """What has been shown is not shown again, and holds up nothing that comes after it."""
+        """Acknowledge a shown message, so that it does not return and delays no later one."""
         with contextlib.suppress(StaleLease):
             while True:
                 try:
@@ -203,7 +203,7 @@ class _ChatScreen:
         self._print([(label_style(message), sanitize(name)), (rest, indent_after(name, message.content))])
 
     def _note_silence(self, question: str) -> None:
-        """No answer, and not even news of it: say so."""
+        """Say that neither an answer nor progress has arrived."""
         down = owner_pid(self._hub.team) is None
         note = (
             f"no answer yet: {describe_not_running(self._hub.team)}" if down else "no answer yet; it will appear here"
@@ -215,8 +215,9 @@ class _ChatScreen:
         self._print([("class:aside", f"({sanitize(text)})")])
 
     def _print(self, text: StyleAndTextTuples) -> None:
-        """A line above what is being typed. In raw mode throughout, unlike run_in_terminal: what is typed meanwhile is
-        not echoed into it."""
+        """Print a line above the prompt. Unlike run_in_terminal, stay in raw mode, so that keys are not echoed into
+        it.
+        """
         app = self._session.app
         if app.is_running:
             app.renderer.erase()
@@ -225,7 +226,7 @@ class _ChatScreen:
 
 
 def _cancel_on_signals(typing: asyncio.Task[None]) -> list[int]:
-    """Has the terminal left as it was when we are told to end; gives back the signals that did."""
+    """Cancel the chat on a signal, so that the terminal is restored; yield the received signals."""
     came: list[int] = []
 
     def end(number: int) -> None:

@@ -21,7 +21,7 @@ _NOT_JSON = "it printed something that is not JSON"
 
 
 def check_mcp_server(command: Sequence[str], call: CommandHint, seconds: float = 20.0) -> Finding:
-    """What comes of it within so many seconds, in a team of its own that is gone afterwards."""
+    """Return the finding within this many seconds. The check uses a temporary team."""
     import anyio
 
     # What the SDK logs, the finding says.
@@ -100,7 +100,7 @@ def _read_errors(errors: TextIO) -> str:
 
 
 def _describe_error(error: BaseException, seconds: float) -> str:
-    """What stands behind the groups that the SDK's tasks make of an error."""
+    """Return the first error inside the groups of the SDK's tasks."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     if isinstance(error, TimeoutError):

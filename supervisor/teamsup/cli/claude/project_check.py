@@ -28,7 +28,7 @@ _PLUGIN_FILES = (
 
 
 def read_effective_settings(project: Path) -> tuple[EffectiveSettings, list[str]]:
-    """What counts in the project, and a sentence for each file that Claude Code cannot read."""
+    """Return the settings that apply in the project, and a sentence for each file that Claude Code cannot read."""
     troubles = []
 
     def value(path: Path) -> object:
@@ -44,7 +44,7 @@ def read_effective_settings(project: Path) -> tuple[EffectiveSettings, list[str]
 
 
 def check_project(project: Path, team: Team, call: CommandHint) -> list[Finding]:
-    """Of sessions that start there from now on; ``team`` is which one they should be in."""
+    """Check sessions that start there from now on; ``team`` is the one that they should be in."""
     settings, troubles = read_effective_settings(project)
     init = call("init", "--claude", "--project", shlex.quote(str(project)))
     found = [
@@ -74,7 +74,7 @@ def check_project(project: Path, team: Team, call: CommandHint) -> list[Finding]
 
 
 def check_subagent_names(project: Path, agents: Iterable[Agent]) -> list[Finding]:
-    """Of the project's subagents, under whose names they would take part: those that nobody may have."""
+    """Return findings for the project's subagents whose names are not allowed in the team."""
     taken = {agent.name: agent.kind for agent in agents if agent.kind in RESERVED_KINDS}
     found = []
     for file in sorted((project / ".claude" / "agents").glob("**/*.md")):
@@ -93,7 +93,7 @@ def check_subagent_names(project: Path, agents: Iterable[Agent]) -> list[Finding
 
 
 def _declared_name(file: Path) -> str:
-    """What its first lines say, else its file name, as Claude Code takes it."""
+    """Return the name from its first lines, else from its file name, as Claude Code does."""
     try:
         lines = file.read_text("utf-8", errors="replace")[:_MAX_HEADER_CHARACTERS].splitlines()
     except OSError:
@@ -136,7 +136,7 @@ def _check_plugin(plugin: str, settings: EffectiveSettings, init: str) -> Findin
 
 
 def _missing_files(plugin: Path, settings: EffectiveSettings) -> Iterator[str]:
-    """What a session needs and would not find."""
+    """Return the files that a session needs and would not find."""
     if plugin.is_dir():
         yield from (str(plugin / name) for name in _PLUGIN_FILES if not (plugin / name).is_file())
     else:
@@ -152,7 +152,7 @@ def _missing_files(plugin: Path, settings: EffectiveSettings) -> Iterator[str]:
 
 
 def _installed_path(plugin: str) -> str | None:
-    """Where Claude Code keeps its copy."""
+    """Return the path of Claude Code's copy."""
     try:
         found = read_json(project_settings.user_folder() / "plugins" / "installed_plugins.json").value
         return str(found["plugins"][plugin][-1]["installPath"])

@@ -36,7 +36,7 @@ class NoProject(CallerError):
 
 
 def find_project(folder: Path | None) -> Path:
-    """The project in that folder, by default in this one. Raises NoProject."""
+    """Return the project in that folder, by default in this one. Raise NoProject."""
     project = (folder or Path.cwd()).absolute()
     if not project.is_dir():
         raise NoProject(f"There is no folder {project}.")
@@ -44,12 +44,12 @@ def find_project(folder: Path | None) -> Path:
 
 
 def user_folder() -> Path:
-    """Where Claude Code keeps the user's own settings."""
+    """Return the folder of the user's own settings of Claude Code."""
     return Path(os.environ.get("CLAUDE_CONFIG_DIR") or Path.home() / ".claude")
 
 
 def user_state_path() -> Path:
-    """Where it keeps which folders it trusts, and the servers that 'claude mcp add' was told of."""
+    """Return the file with the folders that Claude Code trusts, and the servers of 'claude mcp add'."""
     folder = os.environ.get("CLAUDE_CONFIG_DIR")
     return (Path(folder) if folder else Path.home()) / ".claude.json"
 
@@ -59,13 +59,15 @@ def settings_path(project: Path) -> Path:
 
 
 def settings_paths(project: Path) -> list[Path]:
-    """The user's, the project's and the user's own of the project; what stands in later ones wins."""
+    """Return the settings of the user, of the project, and of the user in the project; later ones win."""
     own = settings_path(project)
     return [user_folder() / "settings.json", own, own.with_name("settings.local.json")]
 
 
 def team_of(variables: Mapping[str, str], name: str | None = None) -> Team:
-    """The team of sessions with these variables, unless another one is named or our own environment has a home."""
+    """Return the team of sessions with these variables, unless another one is named or our own environment has a
+    home.
+    """
     return Team.named(
         name or variables.get(TEAM_VARIABLE), os.environ.get(HOME_VARIABLE) or variables.get(HOME_VARIABLE)
     )
@@ -84,9 +86,9 @@ def require_shape(settings: JsonFile) -> None:
 
 
 def with_plugin(settings: Mapping[str, Any], folder: str, variables: Mapping[str, str]) -> dict[str, Any]:
-    """The settings of a project that takes part, through the plugin in that folder.
+    """Return the settings of a project that takes part through the plugin in that folder.
 
-    A marketplace of our name that somebody keeps elsewhere stays.
+    A marketplace of the same name in another folder stays.
     """
     marketplaces = dict(settings.get("extraKnownMarketplaces", {}))
     if _is_bundled(marketplaces.get(PLUGIN_NAME)):
@@ -110,7 +112,7 @@ def with_plugin(settings: Mapping[str, Any], folder: str, variables: Mapping[str
 
 
 def without_plugin(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The same settings without what is ours; what is empty then goes too."""
+    """Return the same settings without ours, and without objects that become empty."""
     ours: dict[str, tuple[str, ...]] = {"enabledPlugins": (PLUGIN_ID,), "env": VARIABLES}
     if _is_bundled(settings.get("extraKnownMarketplaces", {}).get(PLUGIN_NAME)):
         ours["extraKnownMarketplaces"] = (PLUGIN_NAME,)
@@ -144,8 +146,9 @@ def effective_settings(
     user_state: Any,  # noqa: ANN401 - JSON
     project: PurePath,
 ) -> EffectiveSettings:
-    """Of the values of settings_paths(), of the project's .mcp.json, and of the user's .claude.json. Nothing has to
-    have the right shape."""
+    """Return what applies, from settings_paths(), the project's .mcp.json and the user's .claude.json. Any of them may
+    have a wrong shape.
+    """
     plugins: dict[str, Any] = {}
     marketplaces: dict[str, Any] = {}
     variables: dict[str, Any] = {}
@@ -183,13 +186,13 @@ def effective_settings(
 
 
 def is_teamsup_server(entry: Any) -> bool:  # noqa: ANN401 - JSON
-    """Whether an MCP server is ``teamsup mcp``."""
+    """Return whether an MCP server is ``teamsup mcp``."""
     words = [_get(str, entry, "command"), *_get(list, entry, "args")]
     return is_invocation_of("mcp", [word for word in words if isinstance(word, str)])
 
 
 def _is_bundled(marketplace: Mapping[str, Any] | None) -> bool:
-    """Whether it is the folder that came with a teamsup, this one or another; or there is none."""
+    """Return whether the folder is a teamsup's plugin, of this installation or another; also if it is missing."""
     if marketplace is None:
         return True
     source = marketplace.get("source", {})
@@ -197,7 +200,7 @@ def _is_bundled(marketplace: Mapping[str, Any] | None) -> bool:
 
 
 def _set_or_remove(holder: dict[str, Any], key: str, value: Any) -> None:  # noqa: ANN401 - JSON
-    """What was empty before stays."""
+    """Set a value, or remove it with the objects that become empty. Objects that were empty before stay."""
     if value or value == holder.get(key):
         holder[key] = value
     else:
@@ -205,7 +208,7 @@ def _set_or_remove(holder: dict[str, Any], key: str, value: Any) -> None:  # noq
 
 
 def _get(kind: type[T], value: Any, *keys: str) -> T:  # noqa: ANN401 - JSON
-    """What stands there, or an empty one where nothing of that kind does."""
+    """Return the value, or an empty one if it is missing or of another kind."""
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
     return value if isinstance(value, kind) else kind()

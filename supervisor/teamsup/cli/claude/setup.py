@@ -83,7 +83,7 @@ def _open_settings(folder: Path | None) -> tuple[Path, JsonFile]:
 
 
 def _changed_variables(there: dict[str, str], team: Team, agent: str, asked: set[str]) -> dict[str, str]:
-    """Those of ours that have to be written: what was asked for, and what is missing or out of date."""
+    """Return our variables that must be written: requested ones, and those that are missing or outdated."""
     variables = {}
     if AGENT_VARIABLE in asked or AGENT_VARIABLE not in there:
         variables[AGENT_VARIABLE] = agent
@@ -104,7 +104,7 @@ def _changed_variables(there: dict[str, str], team: Team, agent: str, asked: set
 
 
 def _is_on_every_path(command: str) -> bool:
-    """Whether 'teamsup' is this one also where no virtual environment is active."""
+    """Return whether 'teamsup' is this installation also without an active virtual environment."""
     found = shutil.which("teamsup")
     in_environment = sys.prefix != sys.base_prefix
     if found is None or (in_environment and Path(found).is_relative_to(sys.prefix)):
@@ -113,7 +113,7 @@ def _is_on_every_path(command: str) -> bool:
 
 
 def _find_unenrolled(team: Team, names: list[str]) -> list[str]:
-    """Those whom the team does not know. Raises InvalidName where the first is known as something else."""
+    """Return the names that the team does not know. Raise InvalidName if the first has another kind."""
     known = {}
     if team.database.exists():
         with MessageHub(team) as hub:
@@ -136,7 +136,7 @@ def _enroll(team: Team, names: list[str], *, dry_run: bool) -> None:
 
 
 def _apply(settings: JsonFile, value: dict[str, Any], *, dry_run: bool) -> None:
-    """Show the change, and make it. A file that would say nothing goes, but for a symlink: somebody wants that one."""
+    """Show the change, and make it. Remove a file that becomes empty, unless it is a symlink."""
     if value == settings.value:
         return
     goes = not value and not settings.path.is_symlink()

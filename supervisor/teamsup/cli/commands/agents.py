@@ -90,7 +90,7 @@ def _remove(hub: MessageHub, arguments: argparse.Namespace) -> None:
 
 
 def _running_names(team: Team) -> Iterable[str]:
-    """The supervisor and the workers that it runs now."""
+    """Return the names of the supervisor and its running workers."""
     state = read_state(team)
     if state is None or owner_pid(team) is None:
         return ()

@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _is_terminal() -> bool:
-    """Whether a person sits there, at something that can move its cursor."""
+    """Return whether a person uses a terminal that can move its cursor."""
     return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
@@ -96,8 +96,10 @@ def _ask_lines(chat: ConsoleChat, arguments: argparse.Namespace) -> int:
 
 
 def _ask(chat: ConsoleChat, line: str, arguments: argparse.Namespace) -> int | None:
-    """The exit code, or None unless all its answers came in time. They go to stdout; everything else, and answers that
-    say that nothing came of it, to stderr, unless a program reads."""
+    """Ask, and return the exit code, or None if an answer is missing. Answers go to stdout, all else to stderr.
+
+    An answer that reports a failure goes to stderr too, unless a program reads.
+    """
     question = chat.send(line)
     code = 0
     for delivery in receive(chat.hub, arguments.timeout):
@@ -110,8 +112,8 @@ def _ask(chat: ConsoleChat, line: str, arguments: argparse.Namespace) -> int | N
 
 
 def _ask_once(chat: ConsoleChat, arguments: argparse.Namespace) -> int:
-    """One question of a script, to one agent or several; the exit code. What else waits for the person is not the
-    script's, and stays. Raises NoAnswer.
+    """Ask one question of a script, to one agent or several, and return the exit code. Leave other messages unread.
+    Raise NoAnswer.
     """
     question = chat.send(sys.stdin.read().strip() if arguments.once == "-" else arguments.once)
     others: list[Delivery] = []

@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _read_hub(team: Team) -> tuple[list[Agent], dict[str, int], str]:
-    """Everybody known, what waits for nobody, and why the store cannot be used."""
+    """Return all agents, unclaimed messages, and why the store cannot be used."""
     if not team.database.exists():
         return [], {}, ""
     try:
@@ -126,7 +126,7 @@ def _check_claude() -> Finding:
 def _check_agents(
     team: Team, agents: list[Agent], undeliverable: dict[str, int], chosen: str | None, call: CommandHint
 ) -> list[Finding]:
-    """Of the chosen one; else of all for whom something waits, but for people's terminals."""
+    """Check the chosen agent, or all agents with unread messages except people's terminals."""
     if chosen is None:
         asked = [agent for agent in agents if agent.unread and agent.kind != "console"]
         unknown = undeliverable
@@ -142,7 +142,7 @@ def _check_agents(
 
 
 def _last_hook_at(agents: Iterable[Agent], agent: Agent) -> datetime | None:
-    """When the session that serves the agent last heard a hook: one server speaks for all subagents of a session."""
+    """Return when the session of the agent last ran a hook: one server serves all subagents of a session."""
     session = agent.metadata.get("pid")
     moments = [
         parse_time(str(other.metadata["hooks"]))
@@ -174,7 +174,7 @@ def _read_mailbox(team: Team, agent: Agent, hooks: datetime | None) -> Mailbox:
 
 
 def _is_monitor(pid: int) -> bool | None:
-    """Whether the process is ``teamsup watch``; None when there is no such process."""
+    """Return whether the process is ``teamsup watch``; None when there is no such process."""
     import psutil
 
     try:

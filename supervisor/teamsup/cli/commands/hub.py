@@ -105,11 +105,11 @@ def _backup(hub: MessageHub, arguments: argparse.Namespace) -> None:
 
 
 def _no_verb(_: MessageHub, __: argparse.Namespace) -> None:
-    """What runs alone needs no hub."""
+    """Do nothing: this verb needs no open hub."""
 
 
 def _restore(arguments: argparse.Namespace) -> None:
-    """Without an open hub: the database may be damaged or gone."""
+    """Restore without an open hub: the database may be damaged or missing."""
     from teamsup.hub.engines.sqlite import restore  # few need it
 
     team = Team.named(arguments.team)

@@ -86,7 +86,7 @@ class LogReader:
         self._file: TextIO = path.open(encoding="utf-8", errors="replace")
 
     def read_all(self) -> Iterator[str]:
-        """Those of the older files too, the oldest first."""
+        """Return all lines, also of the older files, the oldest first."""
         older = self._path.parent.glob(f"{self._path.name}.[0-9]*")
         for path in sorted(older, key=lambda path: int(path.suffix[1:] or 0), reverse=True):
             with suppress(OSError), path.open(encoding="utf-8", errors="replace") as file:
@@ -94,7 +94,7 @@ class LogReader:
         yield from self.read_new()
 
     def read_new(self) -> Iterator[str]:
-        """The lines that were added since the last call."""
+        """Return the lines since the last call."""
         yield from self._read_rest()
         if self._path.exists() and self._path.stat().st_ino != os.fstat(self._file.fileno()).st_ino:
             self._file.close()

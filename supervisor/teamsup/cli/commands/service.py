@@ -170,7 +170,7 @@ def _lingers(account: str) -> bool:
 
 
 def _output_of(*words: str) -> str:
-    """What the command printed; nothing where there is no such command."""
+    """Return what the command printed; empty if the command does not exist."""
     if shutil.which(words[0]) is None:
         return ""
     return subprocess.run(words, capture_output=True, text=True, check=False).stdout

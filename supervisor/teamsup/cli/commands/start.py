@@ -83,8 +83,8 @@ async def _run(supervisor: "Supervisor", ready_fd: int | None, seconds: float) -
 
 
 def _detach(team: Team, seconds: float) -> int:
-    """Start ourselves in a session of our own, and wait until that says who is not ready, at the latest after so many
-    seconds, or ends. Raises WorkersNotReady.
+    """Start ourselves in a new session, and wait until that reports who is not ready, ends, or times out. Raise
+    WorkersNotReady.
     """
     ready_reader, ready_writer = os.pipe()
     # As we were called ourselves, so that its hints are as good as ours.

@@ -59,7 +59,7 @@ class ServiceManager:
 
 
 def systemd_manager(team: Team, scope: ServiceScope, configuration: Path) -> ServiceManager:
-    """``configuration`` is where the user's programs have theirs."""
+    """Return systemd as a manager; ``configuration`` is the folder of the user's configuration."""
     unit = f"teamsup@{team.name}.service"
     option = ("--user",) if scope == "user" else ()
 
@@ -98,9 +98,9 @@ def launchd_manager(team: Team, scope: ServiceScope, home: Path, user_id: int) -
 
 
 def render_unit(template: str, service: ServiceSpec) -> str:
-    """The unit: an XML property list where the template is one, else a unit of systemd's.
+    """Return the unit: an XML property list if the template is one, else a unit of systemd.
 
-    Raises UnusablePath where a path holds a line end, another control character or bytes that are no text.
+    Raise UnusablePath for a path with a line end, another control character, or bytes that are not text.
     """
     team = service.team
     for text in (str(team.folder), str(team.run), *service.command):
@@ -128,10 +128,12 @@ def read_template(name: str) -> str:
 
 
 def _systemd_command(command: tuple[str, ...]) -> tuple[str, ...]:
-    """Systemd runs no program with a quote or a backslash in its path, however it is written, but lets others do so."""
+    """Return a command line for systemd. It runs no program with a quote or backslash in its path, so another program
+    does.
+    """
     return ("/bin/sh", "-c", 'exec "$0" "$@"', *command) if set(command[0]) & set("'\"\\") else command
 
 
 def _escape_systemd(text: str) -> str:
-    """As systemd reads it between double quotes, where % begins a specifier."""
+    """Return the text as systemd reads it between double quotes, where % begins a specifier."""
     return text.replace("\\", r"\\").replace('"', r"\"").replace("%", "%%")

@@ -57,7 +57,7 @@ def load_at_boot(team: Team) -> tuple[TeamConfiguration, str]:
 
 
 def replace_sections(names: Collection[str], new: Mapping[str, Any], old: Mapping[str, Any]) -> dict[str, Any]:
-    """The old tables, with the sections of these workers as the new ones have them."""
+    """Return the old tables with these workers' sections of the new ones."""
     taken = {section for name in names for section in owned_sections(name)}
     workers = {name: worker for name, worker in _worker_tables(old).items() if name.lower() not in names}
     workers |= {name: worker for name, worker in _worker_tables(new).items() if name.lower() in names}
@@ -66,7 +66,7 @@ def replace_sections(names: Collection[str], new: Mapping[str, Any], old: Mappin
 
 
 def is_equivalent(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether the tables mean the same. Of alerts the first in the file that fits counts."""
+    """Return whether the tables mean the same. The order of alert routes counts."""
     return one == other and list(one.get("alert_route", ())) == list(other.get("alert_route", ()))
 
 
@@ -76,14 +76,14 @@ def _worker_tables(tables: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _without_environment_values(worker: object) -> object:
-    """Names without values are no environment, so a worker that had one cannot be started without it."""
+    """Return the tables without values of environments. A worker that had one cannot start from the names alone."""
     if isinstance(worker, dict) and isinstance(worker.get("environment"), dict):
         return worker | {"environment": dict.fromkeys(worker["environment"])}
     return worker
 
 
 def _restore_environments(team: Team, tables: dict[str, Any]) -> dict[str, Any]:
-    """The accepted tables with the values that the saved file has for the same names, where it can be read."""
+    """Return the accepted tables with the saved file's values for the same names, if that file is readable."""
     with suppress(NotConfigured):
         saved = _worker_tables(load_file(team))
         for name, worker in _worker_tables(tables).items():
@@ -95,7 +95,7 @@ def _restore_environments(team: Team, tables: dict[str, Any]) -> dict[str, Any]:
 
 
 def _load_last_accepted(team: Team) -> TeamConfiguration | None:
-    """The accepted configuration, if all of it was right and it said more than the defaults."""
+    """Return the last accepted configuration, if all of it was valid and not only defaults."""
     try:
         found = json.loads(team.accepted_configuration.read_text("utf-8"))
         tables = dict(found["tables"]) if found["whole"] else {}

@@ -29,7 +29,7 @@ class ReloadPlan:
 def plan_reload(
     old: Mapping[str, Program], new: Mapping[str, Program], active: Collection[str], held: Collection[str]
 ) -> ReloadPlan:
-    """Restart only what its process was given otherwise; try again what is held: what it lacked may be there now.
+    """Plan to restart only workers whose spawn settings changed, and to try held ones again.
 
     ``active`` are those that run, or would if they could; ``held`` those that only a change can start again.
     """

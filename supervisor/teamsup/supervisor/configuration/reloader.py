@@ -98,7 +98,7 @@ class ConfigurationReloader:
         return plan
 
     async def check_files(self) -> None:
-        """Where a file of the configuration was changed, show it, and try again the workers that are held."""
+        """Check the files of the configuration. After a change show it, and try held workers again."""
         stamps = self._read_stamps()
         is_old = all(self._stamps.get(path, stamp) == stamp for path, stamp in stamps.items())
         if self._lock.locked() or (is_old and not self._is_unfinished):
@@ -144,7 +144,7 @@ class ConfigurationReloader:
         return tables
 
     def _keep_spawned_values(self, new: TeamConfiguration, counting: Container[str]) -> TeamConfiguration:
-        """What processes were given of their env_files goes on where a file is away, or does not count yet."""
+        """Keep the env_file values of running processes while a file is away, or does not apply yet."""
         programs = dict(new.programs)
         for name, worker in self._manager.processes.items():
             program = programs.get(name)
@@ -153,7 +153,7 @@ class ConfigurationReloader:
         return replace(new, programs=programs)
 
     def show_fault(self, fault: str, note: str = "") -> None:
-        """Show what is wrong in teamsup.toml, or that it waits for a reload."""
+        """Show the fault of teamsup.toml, or that it waits for a reload."""
         if not fault:
             self._troubles.end(_CAUSE)
         else:
@@ -164,7 +164,7 @@ class ConfigurationReloader:
         self.note = "" if fault else note
 
     async def _apply(self, new: TeamConfiguration, why: str) -> ReloadPlan:
-        """Prepare all that may fail, then switch."""
+        """Prepare everything that may fail, then switch."""
         manager, old = self._manager, self.configuration
         port = None if new.metrics_port == old.metrics_port else new.metrics_port
         with ExitStack() as undo:

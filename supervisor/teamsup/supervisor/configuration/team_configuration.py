@@ -57,7 +57,7 @@ class Program:
 
     @property
     def spawn_settings(self) -> tuple[object, ...]:
-        """What a process is given at its start: what differs here needs another one; all else counts at once."""
+        """Return what a process gets at its start. A difference here needs a new process; all else applies at once."""
         return (
             self.command,
             self.directory,
@@ -68,7 +68,7 @@ class Program:
         )
 
     def needs_new_process(self, old: "Program") -> bool:
-        """Whether a process of ``old`` was given something else. An env_file that is away changes nothing."""
+        """Return whether a process of ``old`` has other spawn settings. A missing env_file changes nothing."""
         values = self.env_file_values
         return self.spawn_settings != old.spawn_settings or (values is not None and values != old.env_file_values)
 
@@ -96,21 +96,23 @@ class TeamConfiguration:
 
 
 def load_configuration(team: Team) -> TeamConfiguration:
-    """Read teamsup.toml, which must be there and be right. Raises NotConfigured, saying what is wrong where."""
+    """Return the configuration of teamsup.toml, which must exist and be valid. Raise NotConfigured with the place of a
+    mistake.
+    """
     return require_sound(parse_configuration(team, load_file(team)))
 
 
 def require_sound(found: TeamConfiguration) -> TeamConfiguration:
-    """Return a configuration without a fault. Raises NotConfigured, saying what is wrong where."""
+    """Return a configuration without a fault. Raise NotConfigured with the place of a mistake."""
     if found.fault:
         raise NotConfigured(found.fault)
     return found
 
 
 def parse_configuration(team: Team, tables: Mapping[str, Any]) -> TeamConfiguration:
-    """Read these tables of a configuration; what is wrong in the sections of one worker is the fault of its program.
+    """Return the configuration of these tables. A mistake in the sections of one worker is the fault of its program.
 
-    Raises NotConfigured, saying what is wrong where, for what concerns all.
+    Raise NotConfigured, with its place, for a mistake that concerns all.
     """
     config = Config(team, tables)
     components = installed_components()
@@ -208,7 +210,7 @@ def secrets_withheld_from(name: str, secrets: Mapping[str, Collection[str]]) -> 
 
 
 def _faults_of_components(config: Config) -> dict[str, str]:
-    """Return what is wrong with components or their sections, by component."""
+    """Return the faults of components and their sections, by component."""
     faults: dict[str, str] = {}
     for component in installed_components().values():
         if component.fault:
@@ -295,7 +297,7 @@ def _watched_files(component: Component | None, env_file: Path | None, config: C
 
 
 def _path(label: str, key: str, name: str, team: Team) -> Path:
-    """Relative to the team's folder, whatever folder the supervisor was started in. It need not exist yet."""
+    """Return the path, relative to the team's folder and not to the current one. It need not exist yet."""
     try:
         return team.folder / Path(name).expanduser()
     except RuntimeError as error:
@@ -310,7 +312,9 @@ def _read_env_values(env_file: Path | None) -> Variables | None:
 
 
 def _in_start_order(programs: Iterable[Program], config: Config) -> dict[str, Program]:
-    """Each behind those it depends on, else as they stand in the file. Who depends on what cannot be has that fault."""
+    """Return each program after its dependencies, else in the order of the file. An impossible dependency is a
+    fault.
+    """
     by_name = {program.name: program for program in programs}
     for program in list(by_name.values()):
         if unknown := [other for other in program.depends_on if other not in by_name]:
@@ -327,5 +331,5 @@ def _in_start_order(programs: Iterable[Program], config: Config) -> dict[str, Pr
 
 
 def _without_dependencies(program: Program, fault: str) -> Program:
-    """The program that depends on nobody, because of a fault in what it depends on."""
+    """Return the program without dependencies, because one of them has a fault."""
     return replace(program, depends_on=(), fault=program.fault or fault)

@@ -30,9 +30,9 @@ class WorkersNotReady(CallerError):
 
 
 def send_request(team: Team, request: str, seconds: float) -> str:
-    """Ask the team's supervisor, which waits for its workers for so many seconds, and return its answer.
+    """Send a request to the team's supervisor, which waits for its workers for this many seconds; return its answer.
 
-    Raises NotRunning, NoAnswer and Refused.
+    Raise NotRunning, NoAnswer or RequestRefused.
     """
     require_running(team)
     answer = ask_once(team, SUPERVISOR, request, seconds + _ANSWER_SECONDS, metadata={WAIT_SECONDS_KEY: float(seconds)})

@@ -128,13 +128,13 @@ class RequestHandler:
         raise WorkersNotReady(self._describe_unready({name: unready_reason(state, agents.get(name))}))
 
     async def _wait_at_rest(self, names: Iterable[str], seconds: float) -> None:
-        """Return when each of these runs, has ended or cannot go on, at the latest after so many seconds."""
+        """Return when each of these runs, has ended or cannot go on, or after this many seconds."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._manager.wait_at_rest(names)
 
     async def read_unready_reasons(self) -> dict[str, str]:
-        """Return why each worker that should run does not; not those that nobody has set up."""
+        """Return why each worker that should run does not, except unconfigured optional ones."""
         workers = self._manager.unready_workers()
         agents = await self._unconfigured_agents(workers)
         return {
@@ -144,7 +144,7 @@ class RequestHandler:
         }
 
     async def _unconfigured_agents(self, workers: Sequence[WorkerState]) -> dict[str, Agent | None]:
-        """Return what those have said in the hub that are not configured. Of who cannot be read nothing is known."""
+        """Return the notes of unconfigured agents in the hub; none if the hub is unreadable."""
         names = [worker.name for worker in workers if worker.reason == NOT_CONFIGURED]
         find = self._hub.find_agent
         return (await self._caller.call(lambda: {name: find(name) for name in names}) if names else None) or {}

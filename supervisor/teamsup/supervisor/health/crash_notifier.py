@@ -39,21 +39,21 @@ class CrashNotifier:
         self._pending.append((new_message_id(), text, is_incident))
 
     def record_crash(self, name: str, crash: Crash) -> None:
-        """Note a crash, which is told when it is due, with those that belong to it."""
+        """Record a crash, which is reported when due, together with others of its series."""
         self._series[name] = crashes.add_crash(self._series.get(name), crash, self._clock())
 
     def next_report_in(self) -> float:
-        """Seconds until something becomes due. What is due already waits for the hub, and hurries nobody."""
+        """Return the seconds until a report is due. A due one waits for the hub, and is not counted."""
         left = [series.report_at - self._clock() for series in self._series.values() if series.unreported]
         return min((seconds for seconds in left if seconds > 0), default=math.inf)
 
     def collect(
         self, workers: Iterable[ManagedProcess], *, watcher: str | None, optional: Collection[str] = ()
     ) -> None:
-        """Put into words what is due.
+        """Write the due reports.
 
-        ``watcher`` is the worker that makes incidents of the others' crash loops, if it is here. That nobody has set
-        up the ``optional`` ones is not news.
+        ``watcher`` is the worker that makes incidents of the others' crash loops, if it is present. An unconfigured
+        ``optional`` worker is not reported.
         """
         for name in [
             name for name, series in self._series.items() if name in optional and series.last.reason == NOT_CONFIGURED
@@ -99,7 +99,7 @@ class CrashNotifier:
         return WorkerCondition(process.state, process.reason, worker.started_at, next_try)
 
     def _has_recovered(self, worker: ManagedProcess) -> bool:
-        """Whether its failures are forgotten."""
+        """Return whether its failures are forgotten."""
         ready_at = worker.process.ready_at
         return ready_at is not None and self._clock() - ready_at >= worker.program.policy.healthy_seconds
 
@@ -120,7 +120,7 @@ class CrashNotifier:
                 self.enqueue(f"{name} is no longer degraded.", is_incident=is_watched)
 
     def send_pending(self, recipients: Collection[str]) -> None:
-        """Raises StoreError; then nothing is lost, and what was told already is not told again."""
+        """Send the reports. Raise StoreError; then none is lost, and none is sent twice."""
         for name in self._missing_recipients.difference(recipients):
             self._note_recipient(name, sentence="")
         while self._pending:
@@ -147,7 +147,7 @@ class CrashNotifier:
             self._note_recipient(recipient, sentence="")
 
     def _note_recipient(self, name: str, sentence: str) -> None:
-        """Note that somebody cannot be told; an empty sentence: that they can, or need not."""
+        """Record that a recipient cannot be notified; an empty sentence clears that."""
         if sentence:
             self._missing_recipients.add(name)
             self._troubles.begin(f"{_CAUSE_PREFIX} {name}", sentence)

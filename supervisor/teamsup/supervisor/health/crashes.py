@@ -66,7 +66,7 @@ class CrashSeries:
 
     @property
     def is_loop(self) -> bool:
-        """Whether the worker crashes so often that monitor-bridge makes an incident of it."""
+        """Return whether the worker crashes so often that monitor-bridge makes an incident of it."""
         return len(self.recent) == _LOOP_CRASHES and self.recent[-1] - self.recent[0] <= _LOOP_SECONDS
 
 
@@ -94,13 +94,13 @@ def add_crash(series: CrashSeries | None, crash: Crash, now: float) -> CrashSeri
 
 
 def mark_reported(series: CrashSeries, now: float, *, runs: bool) -> CrashSeries:
-    """Return the series once all of it has been told."""
+    """Return the series after all of it is reported."""
     pause = _DIGEST_SECONDS[min(series.reports, len(_DIGEST_SECONDS) - 1)]
     return replace(series, unreported=0, reports=series.reports + 1, report_at=now + pause, was_down=not runs)
 
 
 def mark_recovered(series: CrashSeries, now: float) -> CrashSeries:
-    """Return the series of a worker that runs again, once that has been told."""
+    """Return the series after the recovery is reported."""
     return replace(mark_reported(series, now, runs=True) if series.unreported else series, recovered_at=now)
 
 
@@ -115,7 +115,7 @@ class WorkerCondition:
 
 
 def describe(name: str, series: CrashSeries, condition: WorkerCondition, now: float) -> str:
-    """What the team is told of one worker at ``now``, in Unix seconds."""
+    """Return the report about one worker at ``now``, in Unix seconds."""
     died = f"died ({series.last.reason})"
     if series.last.pid is None:
         died = f"could not be started ({series.last.reason.removeprefix(SPAWN_FAILED_PREFIX)})"
@@ -128,7 +128,7 @@ def describe(name: str, series: CrashSeries, condition: WorkerCondition, now: fl
 
 
 def describe_several(several: Sequence[tuple[str, CrashSeries, WorkerCondition]], now: float) -> str:
-    """What the team is told of several workers at once."""
+    """Return the report about several workers."""
     lines = [f"{len(several)} workers have died:"]
     for name, series, condition in several[:_MAX_LISTED]:
         times = "" if series.count == 1 else f"{series.count} times in {_series_duration(series)}, last: "
@@ -145,14 +145,14 @@ def _describe_cause(crash: Crash) -> str:
 
 
 def describe_recovery(name: str, series: CrashSeries, condition: WorkerCondition) -> str:
-    """What the team is told of a worker that is well again."""
+    """Return the report about a recovered worker."""
     times = "once" if series.count == 1 else f"{series.count} times, last: {series.last.reason}"
     since = "" if condition.started_at is None else f" since {_format_seconds(condition.started_at)}"
     return f"{name} runs again{since}. It had died {times}."
 
 
 def _describe_outcome(name: str, condition: WorkerCondition, now: float) -> str:
-    """What its lifecycle has made of it by now."""
+    """Return the state that its lifecycle has reached by now."""
     match condition.state:
         case State.STARTING | State.RUNNING:
             return "It was started again."

@@ -38,7 +38,7 @@ def is_from_process(worker: WorkerState, agent: Agent, now: datetime) -> bool:
 
 
 def is_optional(agent: Agent | None) -> bool:
-    """Whether it says that nobody has set it up, and that all is well without it."""
+    """Return whether it reports that it is not configured, which is well for an optional part."""
     return agent is not None and agent.status == NOT_CONFIGURED and bool(agent.metadata.get("optional"))
 
 
@@ -94,7 +94,7 @@ class Troubles:
             self.end(trouble)
 
     async def repeat(self, seconds: float, action: Callable[[], Awaitable[None]], trouble: str) -> None:
-        """Attempt it every so many seconds, until cancelled."""
+        """Run the action at this interval until cancelled; a failure is a trouble."""
         import asyncio  # 50 ms: a command that only shows troubles does without
 
         while True:

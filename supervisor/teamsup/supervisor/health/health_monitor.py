@@ -44,7 +44,7 @@ class HealthMonitor:
         """The last heartbeat of each worker, as the last successful check found it in the hub."""
 
     def check_heartbeats(self, agents: Mapping[str, Agent]) -> None:
-        """Judge the workers by their heartbeats, which the hub has just told us."""
+        """Check the workers' heartbeats, which the hub has just returned."""
         now, usual = time.monotonic(), self._check_interval()
         for worker in list(self._with_heartbeats()):
             observed, agent = self._observed_of(worker), agents.get(worker.name)
@@ -100,7 +100,7 @@ class HealthMonitor:
                 yield worker
 
     def _observed_of(self, worker: ManagedProcess) -> _Observed:
-        """Return what is known of the worker's process; of a new process nothing but its start."""
+        """Return the observations of the worker's process; of a new process only its start."""
         observed = self._observed.get(worker.name)
         if observed is None or observed.tag != worker.tag:
             observed = _Observed(worker.tag, Heartbeat(worker.spawned_at), self._last_seen.get(worker.name))

@@ -23,7 +23,7 @@ class Heartbeat:
 
 
 def observe(known: Heartbeat, seen: datetime | None, age: float, now: float, usual: float) -> Heartbeat:
-    """Return what is known after a successful check.
+    """Return the observations after a successful check.
 
     ``seen`` is the heartbeat in the hub and ``age`` its age by the wall clock; ``usual`` is the interval of checks.
     """
@@ -34,5 +34,5 @@ def observe(known: Heartbeat, seen: datetime | None, age: float, now: float, usu
 
 
 def reset(known: Heartbeat, now: float) -> Heartbeat:
-    """Return what is known after a failed check: while the hub cannot be written, no heartbeat can come."""
+    """Return the observations after a failed check: no heartbeat can arrive while the hub is not writable."""
     return replace(known, observed_at=now, silent_seconds=0.0)

@@ -36,16 +36,16 @@ class HubMonitor:
 
     @property
     def outage_seconds(self) -> float:
-        """How long the hub has been seen to take no write."""
+        """Return for how many observed seconds the hub has taken no write."""
         return 0.0 if self._outage is None else self._outage.seconds
 
     def begin_write(self) -> None:
-        """A write of the supervisor's own begins: the next look may find that it waits, or has failed."""
+        """Note that a write of the supervisor begins; the next check may find that it waits or failed."""
         if self._waiting_since is None:
             self._waiting_since = time.monotonic()
 
     def end_write(self) -> None:
-        """It has ended well."""
+        """Note that the write succeeded."""
         self._waiting_since = self._outage = None
         self._troubles.end(_CAUSE)
 
@@ -80,14 +80,14 @@ class HubMonitor:
             return version, LockOwner(None)
 
     def _deadline(self) -> float:
-        """Three heartbeats of the worker that sends them most often."""
+        """Return three heartbeats of the worker with the shortest interval, in seconds."""
         deadlines = (worker.program.heartbeat_seconds for worker in self._manager.processes.values() if worker.wanted)
         return _HEARTBEATS_TO_WAIT * min(
             [_HEARTBEAT_SECONDS, *(seconds / _HEARTBEATS_PER_DEADLINE for seconds in deadlines if seconds)]
         )
 
     async def _resolve(self, pid: int | None, stalled: MaintenanceProgress | None) -> None:
-        """Free the hub from a process of ours; name any other."""
+        """Kill or replace a process of ours that holds the lock; name any other."""
         if pid is None:
             text = "A process that the system does not name, perhaps in a container, holds the hub's write lock."
             self._troubles.begin(_CAUSE, text)
@@ -108,6 +108,6 @@ class HubMonitor:
 
 
 def _describe_progress(work: MaintenanceProgress) -> str:
-    """In tenths, so that the log does not fill up with them."""
+    """Return the progress in tenths, so that the log stays short."""
     done = f", {work.done * 10 // work.total * 10} %" if work.total else ""
     return f"The hub takes no writes while pid {work.pid} works on it ({work.kind}{done})."

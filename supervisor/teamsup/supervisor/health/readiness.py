@@ -12,7 +12,7 @@ from .degradation import blocked_reason, missing_configuration
 
 
 def is_not_configured(worker: WorkerState, agent: Agent | None) -> bool:
-    """Return whether nobody has configured this part of the team, and nobody must."""
+    """Return whether this optional part of the team is not configured."""
     return worker.state == State.EXITED and worker.reason == NOT_CONFIGURED and not blocked_reason(worker, agent)
 
 

@@ -30,7 +30,7 @@ class LockOwner:
 
 
 def find_lock_owner(database: Path, locks: Path = _LOCKS) -> LockOwner | None:
-    """Return who holds the write lock of this database now; None when nobody does."""
+    """Return the process that holds the write lock of this database now; None if there is none."""
     index = f"{os.path.realpath(database)}-shm"
     try:
         file = os.stat(index)
@@ -45,7 +45,7 @@ def find_lock_owner(database: Path, locks: Path = _LOCKS) -> LockOwner | None:
 
 
 def parse_lock_owner(locks: str, device: int, inode: int) -> LockOwner | None:
-    """Return the owner of the write lock according to a text as of /proc/locks; None when nobody holds it. Pure."""
+    """Return the owner of the write lock according to a text like /proc/locks; None if there is none. Pure."""
     for line in locks.splitlines():
         match line.split():
             # A line with "->" behind its number waits for the lock above it.

@@ -39,8 +39,10 @@ class Child:
     """
 
     def __init__(self, program: Program, environment: Mapping[str, str]) -> None:
-        """``environment`` is added to the program's own. Raises UnusableEnvFile, or OSError or another error of Popen,
-        when the command cannot be run now."""
+        """Start it; ``environment`` is added to the program's own.
+
+        Raise UnusableEnvFile, or OSError or another error of Popen, when the command cannot be run now.
+        """
         supervisor, is_ours = os.getpid(), program.is_component
         from_file = () if program.env_file is None else read_env_file(program.env_file)
 
@@ -79,9 +81,9 @@ class Child:
         return self._popen.pid
 
     def exit_code(self) -> int | None:
-        """None while it runs; negative for a signal.
+        """The exit code: None while it runs, negative for a signal.
 
-        What it left behind in its group is ended first: once the code is taken, another group may have its number.
+        Its process group is killed first: after the code is read, another group may get the same number.
         """
         if self._popen.returncode is None and _has_ended(self.pid):
             self.kill()
@@ -102,7 +104,7 @@ class Child:
         self._signal(signal.SIGKILL)
 
     def _signal(self, number: int) -> None:
-        """To the process and what it has started in its group."""
+        """Send a signal to the process and its group."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
 
@@ -120,7 +122,7 @@ class Child:
         return bool(chunk)
 
     def close(self, record: Callable[[list[str]], None]) -> None:
-        """Once it has exited: pass on its last lines."""
+        """Pass on the last lines of an ended process."""
         for _ in range(_MAX_FINAL_CHUNKS):
             if not self.read_lines(record):
                 break

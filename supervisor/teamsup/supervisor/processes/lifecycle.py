@@ -133,7 +133,7 @@ BLOCKED = (State.EXITED, State.FATAL)
 
 
 def transition(process: Process, event: Event, now: float, policy: ProcessPolicy = ProcessPolicy()) -> Transition:
-    """The process after the event, and what is to be done for that."""
+    """Return the process after the event, and the actions that it needs."""
     state = process.state
     match event:
         case Start() if state not in (*ALIVE, State.STOPPING):
@@ -158,7 +158,7 @@ def transition(process: Process, event: Event, now: float, policy: ProcessPolicy
 
 
 def describe_exit(code: int) -> str:
-    """An exit code in words."""
+    """Return an exit code in words."""
     if code >= 0:
         return NOT_CONFIGURED if code == os.EX_CONFIG else f"exit code {code}"
     try:
@@ -168,12 +168,12 @@ def describe_exit(code: int) -> str:
 
 
 def needs_configuration(process: Process) -> bool:
-    """Whether it lacks something that a changed configuration may bring."""
+    """Return whether it lacks something that a changed configuration may bring."""
     return process.state is State.FATAL or (process.state is State.EXITED and process.reason == NOT_CONFIGURED)
 
 
 def has_succeeded(state: str, reason: str) -> bool:
-    """Whether a worker was meant to end, and has done so well."""
+    """Return whether a worker has ended well, as its restart policy allows."""
     return state == State.EXITED and reason == describe_exit(0)
 
 

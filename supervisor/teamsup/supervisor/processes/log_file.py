@@ -71,9 +71,9 @@ class LogFile:
         self._bytes += written
 
     def _reopen_if_moved(self) -> None:
-        """Once a second, open what has the name now, if that is another file.
+        """Once a second, open the file that has the name now, if it is another one.
 
-        While that is impossible the old one takes the lines: perhaps it was moved with its folder, and comes back.
+        While that fails the old one takes the lines: perhaps it was moved with its folder, and returns.
         """
         now = time.monotonic()
         if now < self._check_at:

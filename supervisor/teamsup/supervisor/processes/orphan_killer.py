@@ -22,7 +22,7 @@ class OrphanKiller:
         self._task: asyncio.Task[None] | None = None
 
     def add(self, name: str, tag: str) -> None:
-        """A process of this worker has ended: look for what has the same tag."""
+        """Note that a process of this worker has ended, and search for processes with its tag."""
         self._names[tag] = name
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._kill_orphans())
@@ -37,7 +37,9 @@ class OrphanKiller:
             await self._task
 
     async def _kill_orphans(self) -> None:
-        """After the next processes have started: those have other tags, and need not share the processor with this."""
+        """Kill orphans after the next processes have started: those have other tags, and should not share the processor
+        with this.
+        """
         while self._names:
             await asyncio.sleep(self._pause)
             names, self._names = self._names, {}

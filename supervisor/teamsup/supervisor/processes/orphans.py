@@ -42,7 +42,7 @@ class ProcessLineage:
 
     @property
     def is_adopted(self) -> bool:
-        """Whether we are its parent, or an ancestor."""
+        """Return whether we are its parent, or an ancestor."""
         return os.getpid() in self.pids
 
 
@@ -63,7 +63,7 @@ def reap_children(workers: Container[int]) -> Iterator[int]:
 
 
 def process_tag(team: Team, name: str, run: int) -> str:
-    """The value of TAG_VARIABLE for one process of a worker, and for all that come from it."""
+    """Return the value of TAG_VARIABLE for one process of a worker and all its descendants."""
     return f"{_team_tag(team)}{name}@{os.getpid()}.{run}{_NAMESPACE_SEPARATOR}{pid_namespace()}"
 
 
@@ -134,12 +134,14 @@ def _team_tag(team: Team) -> str:
 
 
 def _is_of(team: Team, value: str) -> bool:
-    """A container may have a team in a folder of the same name. Its processes are not ours."""
+    """Return whether the tag is of this team. A container may have a team in a folder of the same name; its processes
+    are not ours.
+    """
     return value.startswith(_team_tag(team)) and value.rpartition(_NAMESPACE_SEPARATOR)[2] == str(pid_namespace())
 
 
 def _tagged_processes() -> "Iterator[tuple[psutil.Process, str]]":
-    """All other processes that carry a tag, with it."""
+    """Yield all other processes with a tag, and the tag."""
     import psutil
 
     for process in psutil.process_iter():
@@ -157,7 +159,7 @@ def _is_alive(process: "psutil.Process") -> bool:
 
 
 def _kill_all(find: "Callable[[], Iterable[psutil.Process]]") -> list[int]:
-    """Again and again, because what is about to be killed may still start something."""
+    """Kill repeatedly, because a process may start another before it is killed."""
     import psutil
 
     killed: set[int] = set()

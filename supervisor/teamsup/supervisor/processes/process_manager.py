@@ -53,7 +53,7 @@ class ProcessManager:
         self._dependencies = Dependencies(self.processes)
 
     def configure(self, programs: Mapping[str, Program], known_crashes: Mapping[str, tuple[Crash, ...]]) -> None:
-        """Run these programs from now on; what runs already goes on with what it was started with."""
+        """Use these programs from now on; a running process keeps its spawn settings."""
         gone = {name: worker for name, worker in self.processes.items() if name not in programs}
         workers = {}
         for name, program in programs.items():
@@ -67,7 +67,7 @@ class ProcessManager:
         self._reconsider_all()
 
     def start(self, *names: str) -> None:
-        """Have these run, and whatever they depend on."""
+        """Start these workers and their dependencies."""
         for worker in [] if self._is_stopping else self._dependencies.required_for(*names):
             worker.wanted = True
             if worker.process.state in (*BLOCKED, State.BACKOFF):
@@ -76,7 +76,7 @@ class ProcessManager:
         self._reconsider_all()
 
     def stop(self, *names: str) -> None:
-        """Have these end, once nobody is left who depends on them. Who does waits until they are started again."""
+        """Stop these workers after those that depend on them, which then wait for the next start."""
         for name in names:
             self.processes[name].wanted = False
         self._reconsider_all()
@@ -118,11 +118,11 @@ class ProcessManager:
             await self._stepped_event.wait()
 
     def unmet_dependencies(self, worker: ManagedProcess) -> list[str]:
-        """Those a worker that should run cannot be started without."""
+        """Return the workers that must run before a worker can start."""
         return self._dependencies.unmet(worker) if self._is_startable(worker) else []
 
     def state_of(self, worker: ManagedProcess) -> WorkerState:
-        """What others may know of it."""
+        """Return the published state of a worker."""
         waiting = self.unmet_dependencies(worker)
         return WorkerState(
             name=worker.name,
@@ -137,11 +137,11 @@ class ProcessManager:
 
     @property
     def is_idle(self) -> bool:
-        """Whether all is done that is to be done now."""
+        """Return whether no work is due now."""
         return not self._queue
 
     def starting_names(self) -> list[str]:
-        """Those that have been started and have not reported yet, or are about to be; not who has failed twice."""
+        """Return workers that are starting, or about to, without a report yet; not those that have failed twice."""
         return [
             worker.name
             for worker in self.processes.values()
@@ -150,7 +150,7 @@ class ProcessManager:
         ]
 
     def unready_workers(self) -> list[WorkerState]:
-        """Those that should run and do not: they start, are tried again, wait, or are held."""
+        """Return workers that should run and do not: they start, are tried again, wait, or are held."""
         return [
             self.state_of(worker)
             for worker in self.processes.values()
@@ -179,7 +179,7 @@ class ProcessManager:
         self._queue.run()
 
     def _reconsider_all(self) -> None:
-        """Something has changed that may let anybody start or stop."""
+        """Check for each worker whether a change lets it start or stop."""
         self._reconsider(self.processes)
         self._queue.run()
 
@@ -231,7 +231,7 @@ class ProcessManager:
             self.apply(worker, lifecycle.Start())
 
     def _is_changing(self, name: str) -> bool:
-        """Whether it is about to start, to end or to be replaced, or waits for one that is."""
+        """Return whether it is about to start, end or be replaced, or waits for another that is."""
         names = [name]
         for each in names:
             worker = self.processes.get(each)

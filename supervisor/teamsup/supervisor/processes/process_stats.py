@@ -19,12 +19,12 @@ class ProcessStats:
 
 
 def read_stats(pid: int) -> ProcessStats | None:
-    """None when there is no such process."""
+    """Return the stats of a process; None when there is no such process."""
     return _from_proc(pid) if sys.platform == "linux" else _from_psutil(pid)
 
 
 def _from_proc(pid: int) -> ProcessStats | None:
-    """By the fields of proc(5), of which the second, a name, may hold anything but is the only one in brackets."""
+    """Read the fields of proc(5). The second, a name, may contain anything, but only it has brackets."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])

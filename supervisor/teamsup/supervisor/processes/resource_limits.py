@@ -12,7 +12,7 @@ _FILES, _CORE = resource.getrlimit(resource.RLIMIT_NOFILE), resource.getrlimit(r
 
 
 def raise_own_limits() -> None:
-    """Allow this process as many open files as it may have, and no core dump."""
+    """Raise this process's limit of open files to its maximum, and forbid core dumps."""
     soft, hard = _FILES
     most = _MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, _MAX_FILES)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most) if soft != resource.RLIM_INFINITY else soft, hard))

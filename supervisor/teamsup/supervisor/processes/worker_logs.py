@@ -39,7 +39,7 @@ class WorkerLogs:
             file.close()
 
     def write(self, name: str, *lines: str) -> None:
-        """Keep lines of output, and show them where somebody looks."""
+        """Write lines of output to the file, and to the terminal if there is one."""
         at = datetime.now().astimezone().isoformat(" ", "milliseconds")[:23]
         shown = [sanitize(line.rstrip()) for line in lines]
         # Some at a time: a worker that never stops printing must cost little, and its files stay small.
@@ -71,7 +71,7 @@ class _TerminalEcho:
             self._lines.put_nowait(f"{name:{self.width}} | {line}")
 
     def close(self) -> None:
-        """Show what is left, if somebody looks within a second."""
+        """Print the remaining lines, if the terminal takes them within a second."""
         with suppress(queue.Full):
             self._lines.put(None, timeout=1)
         self._thread.join(1)
