@@ -21,7 +21,7 @@ class PatternMatcher:
         self.slow_pattern = ""
 
     def start_search(self) -> "PatternSearch":
-        """One search through what belongs together."""
+        """Begin one search through texts that belong together."""
         return PatternSearch(self)
 
 
@@ -33,7 +33,7 @@ class PatternSearch:
         self._slow_counts: Counter[str] = Counter()
 
     def matches(self, pattern: str, text: str, *, whole: bool = False, ignore_case: bool = False) -> bool:
-        """Whether the pattern is in the text, or is all of it. One that takes too long does not fit."""
+        """Return whether the pattern is in the text, or is all of it. A pattern that is too slow does not match."""
         if self._slow_counts[pattern] >= _MAX_TRIES:
             return False
         compiled = _compile(pattern, ignore_case)

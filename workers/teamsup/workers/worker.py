@@ -63,21 +63,21 @@ class Worker(ABC):
 
     @abstractmethod
     async def handle(self, delivery: Delivery) -> None:
-        """Act on one delivery and end it. What is raised gives it back, to be tried again later."""
+        """Act on one delivery and end it. An exception returns it to the queue, to be tried again later."""
 
     async def work(self) -> None:
-        """What the worker does besides reading its mail. Cancelled at the end; ends the worker when it returns.
+        """Do the work beside the mailbox. It is cancelled at the end; the worker ends when it returns.
 
-        Raises NotConfigured when only a person can help.
+        Raise NotConfigured when only a person can help.
         """
         await self._stopping.wait()
 
     def presence_details(self) -> dict[str, Any]:
-        """What the heartbeat tells besides the pid; ``note`` is for people."""
+        """Return facts for the heartbeat beside the pid; ``note`` is for people."""
         return {}
 
     def on_unread(self, message: Message, agent: Agent) -> None:
-        """An agent has not read a message of ours for ``unread_seconds``: tell whoever should know. Said once."""
+        """Handle a message of ours that an agent has not read for ``unread_seconds``. Called once for each message."""
         self.log.warning("%s has not read message %s", agent.name, message.message_id)
 
     async def heartbeat(self) -> None:
@@ -104,9 +104,9 @@ class Worker(ABC):
             await self.heartbeat()
 
     async def in_thread(self, action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do something that may block, such as a commit, without holding up the event loop.
+        """Run a blocking action, such as a commit, without delaying the event loop.
 
-        A database or tables that this program has become too old for end the worker, whoever else handles that error.
+        If this program is too old for the database or for tables, the worker ends, whoever handles that error.
         """
         try:
             return await asyncio.to_thread(action, *args, **kwargs)
@@ -115,9 +115,9 @@ class Worker(ABC):
             raise
 
     async def run(self) -> None:
-        """Take part until told to end.
+        """Take part in the team until stopped.
 
-        Raises NotConfigured when only a person can help, SchemaTooNew when only a newer program can.
+        Raise NotConfigured when only a person can help, SchemaTooNew when only a newer program can.
         """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -167,7 +167,7 @@ class Worker(ABC):
             await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
 
     async def _next_delivery(self, arriving: AsyncGenerator[Delivery, None]) -> Delivery | None:
-        """What arrives next, unless the end comes first."""
+        """Return the next delivery, unless the end comes first."""
         arrival = asyncio.ensure_future(anext(arriving))
         end = asyncio.ensure_future(self._stopping.wait())
         try:
@@ -201,7 +201,7 @@ class Worker(ABC):
                 await self.in_thread(self.hub.release, delivery, error=f"{self.name} failed: {type(error).__name__}")
 
     async def _release_when_possible(self, delivery: Delivery, why: str) -> None:
-        """As soon as the store can be written again; else it comes back when its lease ends."""
+        """Release the delivery as soon as the store is writable; otherwise its lease ends."""
         while not self._stopping.is_set():
             try:
                 await self.in_thread(self.hub.release, delivery, error=why)
@@ -213,7 +213,7 @@ class Worker(ABC):
                 return
 
     async def _renew_lease(self, delivery: Delivery) -> None:
-        """Prolong the lease while the work takes longer than that."""
+        """Renew the lease during long work."""
         while True:
             await asyncio.sleep(LEASE_SECONDS / 3)
             with contextlib.suppress(TeamsupError):
@@ -274,9 +274,9 @@ class Worker(ABC):
 
 
 async def retry_in_thread(log: logging.Logger, action: Callable[..., T], *arguments: object) -> T:
-    """Call the hub again and again until it takes what it is told, and return what it returns.
+    """Call the hub until it succeeds, and return its result.
 
-    Raises CallerError where trying again changes nothing.
+    Raise CallerError, which a retry cannot help.
     """
     while True:
         try:

@@ -74,7 +74,7 @@ class DiscordGateway(Worker):
         await super().heartbeat()
 
     def _reporter_for(self, cause: str) -> Callable[[str], Awaitable[None]]:
-        """For a part of the gateway, to say why it cannot do its work; without a reason it can."""
+        """Return a function with which a part reports why it cannot work; without a reason it can."""
 
         async def say(reason: str) -> None:
             await (self.degrade(cause, reason) if reason else self.recover(cause))
@@ -94,7 +94,7 @@ class DiscordGateway(Worker):
             await asyncio.wait(parts)
 
     async def _disconnect_on_stop(self, connection: asyncio.Task[None]) -> None:
-        """Discord is left when what was begun is said, and in time also while the hub takes nothing."""
+        """Disconnect after current messages are sent, and in time also while the hub takes nothing."""
         await self._stopping.wait()
         await asyncio.sleep(_DISCONNECT_SECONDS)
         connection.cancel()
@@ -106,7 +106,7 @@ class DiscordGateway(Worker):
         return client
 
     async def _next_delivery(self, arriving: AsyncGenerator[Delivery, None]) -> Delivery | None:
-        """Nothing is claimed that cannot be said yet: who takes it and is killed counts as having failed with it."""
+        """Claim nothing that cannot be sent yet: a reader that is killed counts as a failed attempt."""
         if self._connection.client is None:
             waits = [
                 asyncio.ensure_future(each) for each in (self._connection.wait_until_ready(), self._stopping.wait())
@@ -187,7 +187,7 @@ class DiscordGateway(Worker):
                 await self.in_thread(self._unread_questions.notify_authors)
 
     async def _watch_home_channel(self) -> None:
-        """Notice before the first news that the home channel would not take them."""
+        """Notice before the first announcement that the home channel would refuse it."""
         while self._home_channel:
             client = await self._connection.wait_until_ready()
             why = self._outbox.rejection_of(self._home_channel) or await find_home_channel_error(
@@ -201,7 +201,7 @@ class DiscordGateway(Worker):
         await self._reporter_for("home channel")(reason if why else "")
 
     async def _finish_before_stop(self, sending: Coroutine[Any, Any, Outcome]) -> Outcome:
-        """Give what is being sent some time when the gateway has to end; then it is kept for the next one."""
+        """Give current messages some time at the end; then the next gateway sends them."""
         task, end = asyncio.create_task(sending), asyncio.create_task(self._stopping.wait())
         try:
             await asyncio.wait((task, end), return_when=asyncio.FIRST_COMPLETED)

@@ -7,31 +7,31 @@ _ID = re.compile(r"discord:(\d{1,18}|[1-8]\d{18})(?::.*)?", re.ASCII)
 
 
 def created_at(snowflake: int) -> float:
-    """When it was made, in Unix seconds."""
+    """Return when an id was made, in Unix seconds."""
     return (snowflake >> 22) / 1000 + _EPOCH
 
 
 def snowflake_at(seconds: float) -> int:
-    """The smallest number of that moment."""
+    """Return the smallest id of that time."""
     return max(0, int((seconds - _EPOCH) * 1000)) << 22
 
 
 def message_id_of(snowflake: int, version: str = "") -> str:
-    """The hub's id of that message on Discord; what became of it later has a version."""
+    """Return the hub's id of a message on Discord. Its later edits have a version."""
     return f"discord:{snowflake}:{version}" if version else f"discord:{snowflake}"
 
 
 def conversation_id_of(channel: int) -> str:
-    """The hub's id of what is said in that channel, thread or direct messages."""
+    """Return the hub's conversation of a channel, thread or direct message."""
     return f"discord:{channel}"
 
 
 def snowflake_of(message_id: str | None) -> int | None:
-    """The message on Discord that an id of the hub's stands for, in whatever version."""
+    """Return the message on Discord for an id of the hub, in any version."""
     match = _ID.fullmatch(message_id or "")
     return int(match[1]) if match else None
 
 
 def channel_of(conversation_id: str | None) -> int | None:
-    """The channel on Discord that a conversation takes place in."""
+    """Return the channel on Discord of a conversation."""
     return snowflake_of(conversation_id)

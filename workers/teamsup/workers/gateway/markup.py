@@ -16,7 +16,9 @@ def utf16_length(text: str) -> int:
 
 
 def escape(text: str, most: int = 1000) -> str:
-    """Return foreign words as they stand, in at most that many UTF-16 units: they ping nobody and hide no address."""
+    """Return foreign text without effect, in at most that many UTF-16 units: it mentions nobody and hides no
+    address.
+    """
     source = _INVISIBLE.sub("", text.replace("\r\n", "\n"))
     shown: list[str] = []
     size = 0

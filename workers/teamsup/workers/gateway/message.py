@@ -69,7 +69,7 @@ class InboundMessage:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing that the team could be told, as of an embed alone."""
+        """Return whether it has nothing for the team, such as an embed alone."""
         return not (self.text.strip() or self.files or self.quotations or self.extras)
 
 
@@ -82,7 +82,7 @@ class HubContent:
 
 
 def parse_message(message: discord.Message, bot: int) -> InboundMessage | None:
-    """None for the bot's own words, for webhooks' and for what Discord itself says in a channel."""
+    """Return the message; None for those of the bot, of webhooks, and of Discord itself."""
     is_said = message.type in (discord.MessageType.default, discord.MessageType.reply)
     if not is_said or message.webhook_id is not None or message.author.id == bot:
         return None
@@ -112,7 +112,7 @@ def parse_message(message: discord.Message, bot: int) -> InboundMessage | None:
 
 
 def _strip_bot_mention(text: str, bot: int) -> str:
-    """Whoever begins with the bot's name only says whom they speak to."""
+    """Return the text without the bot's name at its beginning."""
     return re.sub(rf"^\s*<@!?{bot}>[\s,:]*(?=\S)", "", text)
 
 
@@ -143,9 +143,9 @@ def _extras(message: discord.Message) -> Iterator[str]:
 
 
 def to_hub_content(heard: InboundMessage, files: Sequence[str], now: float, *, before: str = "") -> HubContent:
-    """Their own words first, then what else there is to know, in lines of ours. ``files`` are such lines.
+    """Return the author's text, then other facts in lines of ours. ``files`` are such lines.
 
-    ``body_length`` in the metadata says how many characters come before those, where there are any.
+    ``body_length`` in the metadata is the length of the author's text, if such lines follow.
     """
     lines = [_format_quotation(quotation) for quotation in heard.quotations]
     lines += [*heard.extras, *files]

@@ -116,7 +116,9 @@ class Reject:
 
 
 def classify(client: discord.Client, error: Exception, age: float = 0.0) -> Retry | Defer | Reject | None:
-    """``age`` is for how long it has been tried, in seconds. None: no error of Discord's, so one of ours."""
+    """Classify an error. ``age`` is how long the message has been tried, in seconds. None: not an error of Discord, so
+    ours.
+    """
     if client.is_closed():
         return Retry(_MIN_DELAY_SECONDS)
     pause = min(_MAX_DELAY_SECONDS, max(_MIN_DELAY_SECONDS, age / 2))
@@ -141,7 +143,7 @@ def classify(client: discord.Client, error: Exception, age: float = 0.0) -> Retr
 
 
 def _classify_http_error(error: discord.HTTPException, pause: float) -> Defer | Reject:
-    """A code that nobody knows is judged by its status: what is forbidden or not found now may be allowed later."""
+    """Classify by Discord's code; an unknown code by its status. A forbidden or missing channel may change later."""
     why = " ".join(error.text.split())[:300].rstrip(".") or f"error {error.status}"
     about_files = error.status in (403, 413) or error.code in _FILE_CODES
     if error.code in DEFER_CODES or (error.code not in REJECT_CODES and error.status in (403, 404)):

@@ -47,7 +47,7 @@ class Admission:
         self._reply_tasks: set[asyncio.Task[None]] = set()
 
     async def admit(self, heard: InboundMessage) -> bool:
-        """Whether this is for the team. Strangers, and who sends a code without need, may be answered."""
+        """Return whether the event is for the team. Answer users without access, and those who send a needless code."""
         if not await self.is_allowed(heard):
             await self._handle_unknown(heard)
             return False
@@ -57,7 +57,7 @@ class Admission:
         return True
 
     async def is_allowed(self, heard: InboundMessage) -> bool:
-        """Whether its author is. Nobody is answered."""
+        """Return whether its author is admitted. Answer nobody."""
         author, section = heard.author, self._section
         if is_allowed(section, (), author):
             return True
@@ -73,7 +73,7 @@ class Admission:
         return is_allowed(section, (), author)
 
     async def wait_for_rate_limit(self, heard: InboundMessage, written: float) -> None:
-        """Returns when it may be taken. ``written`` is in Unix seconds. Who has to wait is told, now and then."""
+        """Return when the event may be accepted. ``written`` is in Unix seconds. Notify a delayed user now and then."""
         person = heard.author.user
         now = time.time()
         seconds = self._rate_limiter.reserve(person, written, now) - now
@@ -85,7 +85,7 @@ class Admission:
         await asyncio.sleep(seconds)
 
     async def _parent_of(self, number: int) -> int | None:
-        """The channel of a thread that discord.py has not heard of."""
+        """Return the channel of a thread that discord.py does not know."""
         client = self._calls.client
         if client is None or client.get_channel(number) is not None:
             return None
@@ -96,7 +96,7 @@ class Admission:
         return self._parents.get(number)
 
     async def _roles_of(self, author: Author) -> frozenset[int]:
-        """Those of somebody whom the history named."""
+        """Return the roles of a user whom the history named."""
 
         async def ask(client: discord.Client) -> frozenset[int]:
             guild = client.get_guild(author.guild or 0)
@@ -108,7 +108,7 @@ class Admission:
         return await self._calls.call_discord_or_none(ask) or frozenset()
 
     async def _handle_unknown(self, heard: InboundMessage) -> None:
-        """Somebody who is not admitted."""
+        """Handle a user without access."""
         if heard.author.user not in self._logged_users:
             self._log.info("not allowed: user %d in channel %d", heard.author.user, heard.author.channel)
             self._logged_users.append(heard.author.user)
@@ -120,7 +120,7 @@ class Admission:
             self.reply(heard, sentence)
 
     def reply(self, heard: InboundMessage, sentence: str) -> None:
-        """On Discord, at once and without the team. Nobody is told when that fails."""
+        """Reply on Discord, at once and without the team. A failure is ignored."""
 
         async def answer() -> None:
             client = self._calls.client

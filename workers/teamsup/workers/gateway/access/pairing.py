@@ -43,7 +43,7 @@ class PairedUser:
 
 
 def create_code(hub: MessageHub) -> str:
-    """A code that one person may use within ten minutes. The store keeps only its digest."""
+    """Return a code that one user may use within ten minutes. The store keeps only its digest."""
     code = "".join(secrets.choice(_ALPHABET) for _ in range(_CODE_LENGTH))
     now = time.time()
     with hub.transaction():
@@ -56,14 +56,14 @@ def create_code(hub: MessageHub) -> str:
 
 
 def parse_code(text: str) -> str | None:
-    """The code that somebody wrote, right or wrong; None where the text is about something else."""
+    """Return the code in the text, right or wrong; None for any other text."""
     written = _PAIR_COMMAND.fullmatch(text)
     code = re.sub(r"[ -]", "", written[1]).upper() if written else ""
     return code if len(code) == _CODE_LENGTH else None
 
 
 def redeem_code(hub: MessageHub, code: str, user: int, name: str) -> bool:
-    """Whether the code was right. It is gone then, and its user is heard from now on."""
+    """Return whether the code was right. It is used up then, and its user is admitted."""
     now = format_time(time.time())
     with hub.transaction():
         used = hub.execute(
@@ -75,13 +75,13 @@ def redeem_code(hub: MessageHub, code: str, user: int, name: str) -> bool:
 
 
 def paired_users(hub: MessageHub) -> list[PairedUser]:
-    """Who has paired, the first to do so first."""
+    """Return the paired users, the first one first."""
     rows = hub.query("SELECT person, name, paired_at FROM discord_people ORDER BY paired_at")
     return [PairedUser(row["person"], row["name"], parse_time(row["paired_at"])) for row in rows]
 
 
 def paired_user_ids(hub: MessageHub) -> frozenset[int]:
-    """Their numbers on Discord."""
+    """Return their ids on Discord."""
     return frozenset(person.id for person in paired_users(hub))
 
 

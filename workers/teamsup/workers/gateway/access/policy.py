@@ -11,7 +11,9 @@ _WINDOW_SECONDS = 60.0
 
 
 def is_allowed(section: GatewaySection, paired: Collection[int], author: Author) -> bool:
-    """Deny by default: somebody is heard who is listed, has a listed role, has paired, or writes in a listed place."""
+    """Return whether a user is listed, has a listed role, has paired, or writes in a listed channel. Deny by
+    default.
+    """
     if author.is_bot:
         return author.user in section.bots
     return (
@@ -25,7 +27,7 @@ def is_allowed(section: GatewaySection, paired: Collection[int], author: Author)
 
 
 def could_allow(section: GatewaySection, paired: Collection[int], place: Author) -> bool:
-    """Whether anybody could be heard there, so that what was missed there is worth a look."""
+    """Return whether anybody could be admitted in a channel, so that its missed messages matter."""
     anywhere = section.users or section.bots or paired or (section.roles and place.guild is not None)
     return bool(anywhere) or is_allowed(section, paired, place)
 
@@ -41,7 +43,7 @@ class RateLimiter:
         self._taken_at: dict[int, deque[float]] = {}
 
     def reserve(self, person: int, written: float, now: float) -> float:
-        """From when on this message of theirs may be taken, in Unix seconds. Each counts."""
+        """Return the Unix second from which this message may be accepted. Each call counts."""
         turns = self._taken_by(person)
         if turns and turns[0] > now + _WINDOW_SECONDS:
             turns.clear()  # our clock was put back
@@ -51,7 +53,7 @@ class RateLimiter:
         return at
 
     def try_acquire(self, person: int, now: float) -> bool:
-        """Whether one more of theirs is taken now, instead of later. What is refused does not count."""
+        """Return whether one more message is accepted now. A refused one does not count."""
         turns = self._taken_by(person)
         if len(turns) == self._per_minute and now - turns[0] < _WINDOW_SECONDS:
             return False

@@ -38,7 +38,7 @@ class UnknownUsers:
         self._log = log
 
     def reply_to(self, heard: InboundMessage, *, is_new: bool) -> str | None:
-        """What to say to somebody who is not admitted, if anything."""
+        """Return the reply to a user without access, if any."""
         user, is_direct = heard.author.user, heard.author.guild is None
         if heard.author.is_bot:
             return None

@@ -31,13 +31,13 @@ class DiscordCalls:
         """What Discord has not answered for a while; empty: it answers."""
 
     def use_client(self, client: discord.Client) -> None:
-        """From now on that one is asked, at once whatever waits for an answer."""
+        """Use that client from now on, also for waiting calls."""
         self.client = client
         self._client_changed.set()
         self._client_changed = asyncio.Event()
 
     async def call_discord(self, question: Callable[[discord.Client], Awaitable[T]]) -> T:
-        """What Discord says to that, as soon as it answers. Raises one of refusals()."""
+        """Return Discord's answer as soon as it comes. Raise one of permanent_errors()."""
         for pause in backoff(longest=_MAX_RETRY_SECONDS):
             changed = self._client_changed
             if self.client is not None:
@@ -59,12 +59,12 @@ class DiscordCalls:
         raise AssertionError("unreachable")
 
     async def call_discord_or_none(self, question: Callable[[discord.Client], Awaitable[T]]) -> T | None:
-        """The same, but None where it refuses."""
+        """Return Discord's answer, or None if it refuses."""
         with contextlib.suppress(*permanent_errors()):
             return await self.call_discord(question)
         return None
 
 
 def permanent_errors() -> tuple[type[Exception], ...]:
-    """What asking Discord again does not help against."""
+    """Return the errors that a retry cannot help."""
     return discord.HTTPException, discord.InvalidData, NotMessageable

@@ -69,7 +69,7 @@ class DiscordClient(discord.Client):
             parsers[event] = functools.partial(self._parse_and_check_guilds, parsers[event], event)
 
     def _parse_and_check_guilds(self, parse: Callable[[Any], None], event: str, data: Any) -> None:  # noqa: ANN401 - discord.py's own
-        """discord.py is not ready before no server has come for a while, also when all are there."""
+        """Become ready when all servers have arrived. discord.py would wait for a while without one."""
         if event == "READY":
             self._connection.guild_ready_timeout = _GUILD_READY_SECONDS
         parse(data)
@@ -144,7 +144,9 @@ class DiscordClient(discord.Client):
                 await asyncio.wait_for(close(), _CLOSE_STEP_SECONDS)
 
     async def _resume_lost_session(self) -> None:
-        """A session that lost its connection goes on for minutes, shown online. Only who resumes it can end it."""
+        """Resume a session that lost its connection. Otherwise Discord shows it online for minutes, and nobody can end
+        it.
+        """
         lost = self.ws
         if self.health.down_since is None or lost is None or lost.session_id is None:
             return
@@ -157,8 +159,10 @@ class DiscordClient(discord.Client):
 
 
 def _install_tolerant_parsers(state: ConnectionState[Any]) -> None:
-    """Of a message that cannot be read as a whole its words are; any other event is passed over, and ``on_unreadable``
-    called with its name and the channel that it names."""
+    """Keep the text of a message that cannot be parsed completely; skip any other event.
+
+    Call ``on_unreadable`` with a skipped event's name and channel.
+    """
     for event, parse in state.parsers.items():
         if event not in _REQUIRED_EVENTS:
             state.parsers[event] = functools.partial(_parse_event, state, event, parse)

@@ -61,7 +61,7 @@ class DiscordConnection:
         self._logged_in_at = float("-inf")
 
     async def wait_until_ready(self) -> DiscordClient:
-        """The client, as soon as Discord can be spoken to."""
+        """Return the client when Discord is ready."""
         while (client := self.client) is None:
             self._is_ready_again.clear()
             await self._is_ready_again.wait()
@@ -69,7 +69,7 @@ class DiscordConnection:
 
     @property
     def note(self) -> str:
-        """How the connection is, for people."""
+        """The state of the connection, for people."""
         now = time.monotonic()
         if self._client is not None:
             self._client.update_health()
@@ -104,7 +104,7 @@ class DiscordConnection:
                 await self._wait_before_retry(random.uniform(0.5, 1) * next(self._retry_pauses), describe(cause))  # noqa: S311
 
     async def _wait_before_retry(self, seconds: float, why: str) -> None:
-        """Be told as waiting that long, or until the token is another."""
+        """Show the wait, and wait that long or until the token changes."""
         then = datetime.fromtimestamp(time.time() + seconds, UTC).astimezone()
         self._down_since = self._down_since or _format_clock(datetime.now(UTC).astimezone())
         self._retry_note = f"next try at {then:%H:%M:%S}: {self._token.redact(why)}"
@@ -117,7 +117,7 @@ class DiscordConnection:
         self._retry_note = ""
 
     async def _connect(self) -> None:
-        """Be connected until it ends, and raise why."""
+        """Stay connected until the end, and raise its reason."""
         client = self._make_client(self._before_login, self._on_ready)
         self._client = client
         runner = asyncio.create_task(client.start(self._token.text))
@@ -151,7 +151,7 @@ class DiscordConnection:
         self._logged_in_at = time.monotonic()
 
     async def _monitor(self, client: DiscordClient) -> None:
-        """Until the client does no good any more."""
+        """Return when the client is useless."""
         line, asked, was_up = client.health, 0.0, False
         while True:
             await asyncio.sleep(_POLL_SECONDS)

@@ -36,18 +36,18 @@ _REMEDY_BY_CODE = {
 
 
 def root_cause(error: Exception) -> Exception:
-    """What really went wrong: where the first connection fails, discord.py stumbles over its own missing one."""
+    """Return the original error: after a failed first connection discord.py fails on its missing one."""
     context = error.__context__
     return context if isinstance(error, AttributeError) and isinstance(context, Exception) else error
 
 
 def is_expected(error: Exception) -> bool:
-    """Whether it is the network's, Discord's or the hub's, so that its words say enough."""
+    """Return whether the error is of the network, Discord or the hub, so that its text suffices."""
     return isinstance(error, OSError | StoreError | ReconnectRequired | discord.DiscordException | aiohttp.ClientError)
 
 
 def describe(error: Exception) -> str:
-    """For people: its first line."""
+    """Return the error's first line, for people."""
     first = str(error).strip().split("\n")[0][:200]
     return first or type(error).__name__
 

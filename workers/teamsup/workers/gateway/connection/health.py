@@ -31,13 +31,13 @@ class ConnectionHealth:
     """Attempts since the last that went well."""
 
     def on_event(self, event: str, now: float) -> None:
-        """An event has come."""
+        """Note that an event has arrived."""
         self.last_event = now
         if event in ("READY", "RESUMED"):
             self.down_since, self.up_since, self._failed_in_row = None, now, 0
 
     def on_disconnect(self, now: float) -> None:
-        """The connection has ended, and discord.py makes another."""
+        """Note that the connection has ended, and discord.py makes another."""
         self._disconnects = [at for at in self._disconnects if now - at < _DISCONNECT_WINDOW_SECONDS] + [now]
         self._failed_in_row += 1
         self._interval = 0.0
@@ -49,31 +49,35 @@ class ConnectionHealth:
         self._interval, self._latency, self._last_ack = interval, latency, acknowledged
 
     def is_up(self, now: float) -> bool:
-        """Whether Discord has taken us in and acknowledges heartbeats."""
+        """Return whether Discord has accepted us and acknowledges heartbeats."""
         return self.down_since is None and self._interval > 0 and not self.is_ack_overdue(now)
 
     def is_ack_overdue(self, now: float) -> bool:
-        """Whether a heartbeat was not acknowledged as soon as it should be."""
+        """Return whether the acknowledgement of a heartbeat is late."""
         return self._interval > 0 and now - self._last_ack > 1.5 * self._interval + 1
 
     def is_zombie(self, now: float) -> bool:
-        """Whether a heartbeat was not acknowledged when the next was due. The second is for a slow machine."""
+        """Return whether a heartbeat was not acknowledged when the next was due. One more second is for a slow
+        machine.
+        """
         return self._interval > 0 and now - self._last_ack > 2 * self._interval + 1
 
     def may_be_stalled(self, now: float) -> bool:
-        """Whether no event has come for so long that we should ask for one: also a quiet server sends none."""
+        """Return whether no event has arrived for so long that we should request one. A quiet server sends none."""
         return self.is_up(now) and now - self.last_event > _STALL_HEARTBEATS * self._interval
 
     def is_stalled(self, now: float) -> bool:
-        """Whether also the event that we asked for did not come."""
+        """Return whether the requested event is missing too."""
         return self.is_up(now) and now - self.last_event > (_STALL_HEARTBEATS + 2) * self._interval
 
     def is_stable(self, now: float) -> bool:
-        """Whether it has been well for a while."""
+        """Return whether it has been up for a while."""
         return self.is_up(now) and now - self.up_since > _DOWN_LIMIT_SECONDS
 
     def reconnect_reason(self, now: float) -> str:
-        """Why this client should be left; empty: it may go on. discord.py would try for ever, also without a pause."""
+        """Return why this client must be replaced; empty: it need not. discord.py would retry forever, also without a
+        pause.
+        """
         if self._failed_in_row >= _MAX_FAILED_IN_ROW:
             return f"Discord has ended {_MAX_FAILED_IN_ROW} connections in a row at once"
         if len([at for at in self._disconnects if now - at < _DISCONNECT_WINDOW_SECONDS]) >= _MAX_DISCONNECTS:
@@ -83,7 +87,7 @@ class ConnectionHealth:
         return ""
 
     def describe(self, now: float) -> str:
-        """For people, while it is up. In steps: what nobody would miss need not be written."""
+        """Return the state for people, while it is up. Figures change in steps, so that it is rarely written."""
         event = int(now - self.last_event) // _DISPLAY_STEP_SECONDS * _DISPLAY_STEP_SECONDS
         last = f"{format_duration(event)} ago" if event else "just now"
         age = now - self.up_since
@@ -93,5 +97,5 @@ class ConnectionHealth:
         return f"connected for {shown}, {latency}last event {last}"
 
     def describe_missing_ack(self, now: float) -> str:
-        """For people, while heartbeats are not acknowledged."""
+        """Return the state for people, while heartbeats are not acknowledged."""
         return f"Discord has not acknowledged a heartbeat for {format_duration(now - self._last_ack)}"

@@ -40,5 +40,5 @@ class LoginLimit:
 
 
 def recent_logins(logins: Sequence[float], now: float) -> list[float]:
-    """Those of the last day; and of the next, if the clock was put back."""
+    """Return the logins of the last day; also of the next, if the clock was set back."""
     return sorted(at for at in logins if abs(now - at) < _WINDOW_SECONDS)

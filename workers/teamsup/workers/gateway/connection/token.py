@@ -46,7 +46,7 @@ class BotToken:
         return "Secret(…)"
 
     def redact(self, text: str) -> str:
-        """The text without it."""
+        """Return the text without the token."""
         for each in (self.text, *self._former):
             text = text.replace(each, "[token]")
         return text
@@ -68,7 +68,7 @@ def find_token(access: GatewaySection) -> BotToken:
 
 
 def redact_in_logs(secret: BotToken) -> None:
-    """From now on no log of this process shows it, whoever writes it."""
+    """Remove the token from all logs of this process from now on."""
     for handler in logging.getLogger().handlers:
         handler.setFormatter(_RedactingFormatter(handler.formatter or logging.Formatter(), secret))
 
@@ -90,7 +90,7 @@ def _is_usable(token: str) -> bool:
 
 
 def _read_token(access: GatewaySection) -> tuple[str, str, Callable[[], str] | None]:
-    """Where it stands, what stands there, and how it is read anew."""
+    """Return the place of the token, its text, and a function that reads it again."""
     if token := os.environ.pop("DISCORD_TOKEN", "").strip():
         return "DISCORD_TOKEN", token, None
     credentials = os.environ.get("CREDENTIALS_DIRECTORY")

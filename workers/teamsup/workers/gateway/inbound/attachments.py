@@ -19,7 +19,7 @@ _READ_BYTES = 1 << 16
 
 
 async def download_attachments(heard: InboundMessage, team_folder: Path, most: int, log: logging.Logger) -> list[str]:
-    """A line about each attachment, of which those of up to ``most`` bytes are then in the team's folder."""
+    """Download attachments of up to ``most`` bytes into the team's folder. Return a line about each."""
     folder = attachment_folder(team_folder) / str(heard.snowflake)
     names = _make_unique(sanitize_file_name(file.name) for file in heard.files)
     return list(
@@ -33,7 +33,7 @@ async def download_attachments(heard: InboundMessage, team_folder: Path, most: i
 
 
 def _make_unique(names: Iterable[str]) -> list[str]:
-    """No two alike, also where capitals make no difference."""
+    """Return different names, also where capitals make no difference."""
     found: dict[str, str] = {}
     for number, name in enumerate(names):
         while name.casefold() in found:

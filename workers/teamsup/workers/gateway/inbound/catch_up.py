@@ -41,7 +41,7 @@ class MissedMessages(NamedTuple):
 
 
 async def fetch_missed(place: Messageable, since: int, section: GatewaySection, now: float) -> MissedMessages:
-    """What was written there after that message, as much of it as the configuration allows."""
+    """Return the messages of a channel after that one, as many as the configuration allows."""
     since = max(since, _joined_snowflake(place))
     oldest = snowflake_at(now - section.catch_up_hours * 3600) - 1
     most = section.catch_up_messages
@@ -61,18 +61,18 @@ async def fetch_missed(place: Messageable, since: int, section: GatewaySection, 
 
 
 def _joined_snowflake(place: Messageable) -> int:
-    """What was written in a server before the bot was there was not written to it."""
+    """Return the id of the bot's invitation. Messages of a server before it are not for the bot."""
     me = getattr(getattr(place, "guild", None), "me", None)
     return 0 if me is None or me.joined_at is None else snowflake_at(me.joined_at.timestamp())
 
 
 async def fetch_recent(place: Messageable, until: int) -> list[discord.Message]:
-    """The last messages there that had been seen, oldest first."""
+    """Return the last known messages of a channel, oldest first."""
     return [message async for message in place.history(limit=_PAGE_SIZE, before=discord.Object(until + 1))][::-1]
 
 
 async def get_messageable(client: discord.Client, number: int, person: int | None) -> Messageable:
-    """The place of that number. Raises NotMessageable, or discord's NotFound or Forbidden."""
+    """Return the channel of that id. Raise NotMessageable, or discord's NotFound or Forbidden."""
     if person is not None:
         return client.get_partial_messageable(number, type=discord.ChannelType.private)
     place = client.get_channel(number) or await client.fetch_channel(number)
@@ -89,8 +89,9 @@ def channels_to_check(
     beginning: int,
     now: float,
 ) -> Iterator[tuple[int, bool]]:
-    """Of the open places and the known ones those in which somebody may have been missed, and whether Discord has told
-    of anything new there. Pure."""
+    """Return the open and known channels in which messages may be missing, each with whether Discord reports a new one.
+    Pure.
+    """
     for place in here:
         if could_allow(section, paired, Author(0, place.id, place.guild, place.parent)):
             yield place.id, has_new_messages(place, known, beginning)
@@ -104,7 +105,7 @@ def channels_to_check(
 
 
 def channels_with_threads(client: discord.Client, section: GatewaySection, paired: Collection[int]) -> Iterator[int]:
-    """The channels that the bot may read, and in whose threads somebody could be heard."""
+    """Return the readable channels in whose threads somebody may be admitted."""
     for guild in client.guilds:
         for channel in guild.channels:
             has_threads = isinstance(channel, discord.TextChannel | discord.ForumChannel) and _is_readable(channel)
@@ -115,8 +116,10 @@ def channels_with_threads(client: discord.Client, section: GatewaySection, paire
 async def fetch_recently_archived(
     client: discord.Client, channel: int, section: GatewaySection, now: float
 ) -> list[OpenChannel]:
-    """The public threads of a channel that were closed within the hours that are caught up: no login tells of them.
-    Raises NotMessageable and what discord.py raises."""
+    """Return the public threads of a channel that were closed within the hours of the catch-up: no login lists them.
+
+    Raise NotMessageable, and errors of discord.py.
+    """
     place = client.get_channel(channel)
     if not isinstance(place, discord.TextChannel | discord.ForumChannel):
         raise NotMessageable(f"channel {channel} has no threads any more")
@@ -129,31 +132,31 @@ async def fetch_recently_archived(
 
 
 def has_new_messages(place: OpenChannel, known: Mapping[int, ChannelCursor], beginning: int) -> bool:
-    """Whether its last message was not seen. Pure."""
+    """Return whether the channel's last message is unknown. Pure."""
     seen = known[place.id].last_seen if place.id in known else first_snowflake(place.id, beginning)
     return place.last_message is not None and place.last_message > seen
 
 
 def channels_to_recheck(section: GatewaySection, known: Mapping[int, ChannelCursor], now: float) -> list[int]:
-    """The places in which something that we have may have been edited since. Pure."""
+    """Return the channels in which a stored message may have been edited since. Pure."""
     since = snowflake_at(now - section.catch_up_hours * 3600)
     return [place.channel for place in known.values() if place.last_seen > since][:_MAX_RECHECKED_CHANNELS]
 
 
 def readable_channels(client: discord.Client) -> set[int]:
-    """The channels and threads that the bot may read."""
+    """Return the channels and threads that the bot may read."""
     return {place.id for place in open_channels(client)}
 
 
 def previously_unreadable(changed: object) -> set[int]:
-    """What the bot might not read of a channel as it was; by now that may have changed twice."""
+    """Return what the bot could not read of a channel as it was; by now that may have changed twice."""
     if not isinstance(changed, discord.abc.GuildChannel) or _is_readable(changed):
         return set()
     return {changed.id, *(thread.id for thread in getattr(changed, "threads", ()))}
 
 
 def open_channels(client: discord.Client) -> Iterator[OpenChannel]:
-    """Those that the bot may read."""
+    """Return the open channels that the bot may read."""
     for guild in client.guilds:
         for channel in guild.channels:
             kinds = discord.TextChannel | discord.VoiceChannel | discord.StageChannel

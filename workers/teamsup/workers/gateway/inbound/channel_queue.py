@@ -33,17 +33,17 @@ class ChannelQueue(Generic[T]):
         return self.task is None or self.task.done()
 
     def put(self, thing: T) -> None:
-        """Deal with it in its turn."""
+        """Queue an event."""
         self._waiting.append((self._session(), thing))
         self._ensure_running()
 
     def mark_caught_up(self, listening: int) -> None:
-        """Up to that number of ``listening`` there is nothing to catch up, so nobody has to wait for it."""
+        """Note that there is nothing to catch up before that number of ``listening``, so that no event waits for it."""
         if self.is_idle:
             self._caught_up_to = listening
 
     def request_catch_up(self) -> None:
-        """Something may have been missed, also if listening was not broken off."""
+        """Request a catch-up, because messages may be missing also without an interruption."""
         self._caught_up_to = min(self._caught_up_to, self._session() - 1)
         self._ensure_running()
 
@@ -64,7 +64,7 @@ class ChannelQueue(Generic[T]):
 
 
 async def stop_queues(queues: Iterable[ChannelQueue[Any]], seconds: float) -> None:
-    """Stop, after that time wherever they are: what is not stored then is found again by the next catch-up."""
+    """Stop the queues after that time. The next catch-up finds what is not stored then."""
     if not (tasks := [queue.task for queue in queues if queue.task is not None]):
         return
     _, unfinished = await asyncio.wait(tasks, timeout=seconds)

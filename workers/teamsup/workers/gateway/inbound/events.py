@@ -50,7 +50,7 @@ InboundEvent = InboundMessage | MessageEdited | MessageDeleted | Ignored
 
 
 def to_event(message: discord.Message, me: int, log: logging.Logger) -> InboundEvent:
-    """What a new message is to us."""
+    """Return the event for a new message."""
     heard, is_unread = None, message.type.value == UNREADABLE_TYPE
     try:
         heard = parse_message(message, me)
@@ -90,7 +90,7 @@ class EventHandler:
                 self._skip(channel, snowflake, is_direct=is_direct)
 
     async def is_new_version(self, heard: InboundMessage) -> bool:
-        """Whether the team has that message, and not as it was edited."""
+        """Return whether the team has that message, but not this edit."""
         return await retry_in_thread(self._log, self._writer.is_new_version, heard)
 
     async def skip_to(self, channel: int, snowflake: int, sentence: str) -> None:
@@ -98,7 +98,7 @@ class EventHandler:
         await retry_in_thread(self._log, self._writer.skip_to, channel, snowflake, sentence)
 
     async def record_skipped(self) -> None:
-        """That places are taken in up to there. Now and then is enough: heard again, it is not for us again."""
+        """Store the positions of channels now and then: a skipped message is skipped again."""
         noted, self._skipped = self._skipped, {}
         try:
             await asyncio.to_thread(self._store_skipped, noted)
@@ -134,7 +134,7 @@ class EventHandler:
             self._admission.reply(heard, f"I could not keep what you changed, so the team does not have it: {error}")
 
     def _skip(self, channel: int, snowflake: int, *, is_direct: bool) -> None:
-        """Nothing for the team; that it was seen is noted with the others, now and then."""
+        """Skip a message. Its position is stored with others, now and then."""
         if not is_direct:  # whose messages those are would have to be noted too, and they may be a stranger's
             self._skipped[channel] = max(snowflake, self._skipped.get(channel, 0))
 

@@ -26,7 +26,7 @@ class ChannelCursor:
 
 
 def advance(hub: MessageHub, channel: int, snowflake: int, person: int | None = None) -> None:
-    """Everything there up to that message is taken in, or not for us."""
+    """Advance the position of a channel: everything up to that message is stored or skipped."""
     hub.execute(
         "INSERT INTO discord_channels (channel, last_seen, person) VALUES (?, ?, ?) ON CONFLICT (channel) DO UPDATE"
         " SET last_seen = max(last_seen, excluded.last_seen), person = coalesce(excluded.person, person)",
@@ -35,31 +35,32 @@ def advance(hub: MessageHub, channel: int, snowflake: int, person: int | None = 
 
 
 def read_cursors(hub: MessageHub) -> dict[int, ChannelCursor]:
-    """Where anything has ever been seen, the latest first."""
+    """Return all known channels, the latest one first."""
     rows = hub.query("SELECT channel, last_seen, person FROM discord_channels ORDER BY last_seen DESC")
     return {row["channel"]: ChannelCursor(*row) for row in rows}
 
 
 def person_of(hub: MessageHub, channel: int) -> int | None:
-    """Whose direct messages these are, if any are there and known."""
+    """Return the person of direct messages, if known."""
     rows = hub.query("SELECT person FROM discord_channels WHERE channel = ?", (channel,))
     return rows[0]["person"] if rows else None
 
 
 def last_seen_in(hub: MessageHub, channel: int) -> int:
-    """The last message taken in there. Where none was it is just before the place's beginning, or that of this team's
-    gateway."""
+    """Return the last stored message of a channel. Without one, the id before the beginning of the channel or of this
+    gateway.
+    """
     rows = hub.query("SELECT last_seen FROM discord_channels WHERE channel = ?", (channel,))
     return int(rows[0]["last_seen"]) if rows else first_snowflake(channel, first_run(hub))
 
 
 def first_snowflake(channel: int, beginning: int) -> int:
-    """The number before the first message that may be for the team; a forum's post has that of its first. Pure."""
+    """Return the id before the first message that may be for the team; a forum's post has that of its first. Pure."""
     return max(channel - 1, beginning)
 
 
 def first_run(hub: MessageHub) -> int:
-    """When this team's gateway first ran: what was written before was not written to it."""
+    """Return when this team's gateway first ran: earlier messages were not written to it."""
     return int(get_state(hub, _FIRST_RUN) or set_state_once(hub, _FIRST_RUN, str(snowflake_at(time.time()))))
 
 
@@ -78,7 +79,9 @@ class HubWriter:
                 self._send(heard, told, message_id_of(heard.snowflake))
 
     def edit(self, heard: InboundMessage, files: Sequence[str]) -> None:
-        """Withdraw what nobody has read and say it anew; to who has read it, say what it says now."""
+        """Withdraw the unread versions and store the new one. Send it as an edit to agents that have read the old
+        one.
+        """
         now = time.time()
         anew, news = to_hub_content(heard, files, now), to_hub_content(heard, files, now, before="edited: ")
         with self._hub.transaction():
@@ -104,12 +107,12 @@ class HubWriter:
                 )
 
     def is_new_version(self, heard: InboundMessage) -> bool:
-        """Whether it is stored, and not as it was edited."""
+        """Return whether the message is stored, but not this edit."""
         versions = self._versions_of(heard.snowflake)
         return bool(versions) and not _is_known_version(heard.edited_at, versions)
 
     def delete(self, snowflake: int) -> None:
-        """Withdraw what nobody has read; tell who has read it."""
+        """Withdraw the unread deliveries, and notify agents that have read the message."""
         with self._hub.transaction():
             versions = self._versions_of(snowflake)
             if not versions or versions[-1].message_type == DELETED_TYPE:
@@ -134,7 +137,7 @@ class HubWriter:
             self._hub.send(USER_COMM, sentence, message_type="notification")
 
     def record_rejected(self, heard: InboundMessage) -> None:
-        """It can never be stored."""
+        """Note that the message can never be stored."""
         self._advance_cursor(heard)
 
     def _advance_cursor(self, heard: InboundMessage) -> None:
@@ -168,12 +171,12 @@ class HubWriter:
 
 
 def _is_known_version(edited: int | None, versions: Sequence[Message]) -> bool:
-    """Whether one of them says what the message said after that edit."""
+    """Return whether one of them has the text of that edit."""
     return edited in (version.metadata.get("edited") for version in versions)
 
 
 def _read_version(versions: Sequence[Message]) -> Message | None:
-    """The version that user_comm knows the message by: the last that was no news of an earlier one."""
+    """Return the version by which user_comm knows the message: the last that was not an edit notice."""
     return next(
         (version for version in reversed(versions) if version.message_type not in (EDITED_TYPE, DELETED_TYPE)), None
     )

@@ -63,7 +63,7 @@ class Inbox:
         return self._calls.failure or (self._unreadable if time.monotonic() < self._unreadable_until else "")
 
     def listeners(self, client: discord.Client) -> tuple[EventListener, ...]:
-        """What that client has to call, by discord.py's names."""
+        """Return the functions that a client calls, by discord.py's names."""
 
         async def on_connect() -> None:
             self.start_session(client)
@@ -126,13 +126,13 @@ class Inbox:
         )
 
     def start_session(self, client: discord.Client) -> None:
-        """A session begins, or goes on after a gap: what is heard from now on comes after what was missed."""
+        """Begin a session, or continue one after a gap: new events wait for missed ones."""
         self._calls.use_client(client)
         self._session += 1
         self._available_guilds = None
 
     def backfill_newly_readable(self, client: discord.Client, changed: object) -> None:
-        """Catch up where the bot could not read for a while. ``changed`` is a channel, role or member as it was."""
+        """Catch up channels that were unreadable for a while. ``changed`` is a channel, role or member as it was."""
         before, self._readable = (
             self._readable - catch_up.previously_unreadable(changed),
             catch_up.readable_channels(client),
@@ -142,7 +142,7 @@ class Inbox:
             self._queue_of(number).request_catch_up()
 
     def on_message(self, client: discord.Client, message: discord.Message) -> None:
-        """Discord's order is kept by doing nothing here that waits."""
+        """Queue a message. Nothing here waits, which keeps Discord's order."""
         self._queue_of(message.channel.id).put(self._to_event(client, message))
 
     def _to_event(self, client: discord.Client, message: discord.Message) -> InboundEvent:
@@ -164,7 +164,7 @@ class Inbox:
             self._queue_of(channel).put(MessageDeleted(snowflake))
 
     async def catch_up(self, client: discord.Client, *, resumed: bool = False) -> None:
-        """Look everywhere for what was missed; what is heard there now waits until that is done."""
+        """Look for missed messages in all channels; new events of a channel wait meanwhile."""
         session = self._session
         self._available_guilds = {guild.id for guild in client.guilds if not guild.unavailable}
         self._readable = catch_up.readable_channels(client)
@@ -188,7 +188,7 @@ class Inbox:
             await self._find_direct_messages(person, beginning)
 
     async def _recently_archived(self, client: discord.Client, paired: Collection[int]) -> list[OpenChannel]:
-        """The threads that were closed meanwhile. Some were opened meanwhile too, such as a forum's posts."""
+        """Return threads that were closed meanwhile. Some were opened meanwhile too, such as a forum's posts."""
 
         async def look(channel: int) -> list[OpenChannel]:
             async with self._read_slots:
@@ -201,7 +201,7 @@ class Inbox:
         return list(itertools.chain.from_iterable(await asyncio.gather(*map(look, channels))))
 
     async def run(self) -> None:
-        """Until cancelled; then what can be stored in a moment is stored."""
+        """Run until cancelled; then store what can be stored in a moment."""
         try:
             await retry_in_thread(self._log, hub_writer.first_run, self._hub)
             for number in itertools.count():
@@ -272,7 +272,7 @@ class Inbox:
             await self._handle(number, self._to_event(client, message))
 
     async def _find_direct_messages(self, person: int, beginning: int) -> None:
-        """Discord does not list them, so the first of somebody who is admitted is only found by asking for it."""
+        """Ask for the direct messages of admitted users, because Discord does not list them."""
         try:
             place = await self._calls.call_discord(lambda client: client.create_dm(discord.Object(person)))
         except permanent_errors() as error:
@@ -302,7 +302,7 @@ def _describe_skipped(missed: catch_up.MissedMessages, place: str) -> str:
 
 
 def _rename_listener(name: str, listener: EventListener) -> EventListener:
-    """discord.py knows listeners by their names."""
+    """Give a listener the name by which discord.py knows it."""
 
     async def named(*arguments: object) -> None:
         await listener(*arguments)

@@ -31,13 +31,13 @@ class ButtonUpdater:
         self._presses: dict[int, tuple[str, float]] = {}  # tokens, and until when each is good
 
     def expect(self, press: int, token: str) -> None:
-        """With the token whoever has pressed can be told something, which nobody else sees."""
+        """Keep the token, with which the presser can get a private reply."""
         now = time.monotonic()
         self._presses = {number: each for number, each in self._presses.items() if each[1] > now}
         self._presses[press] = (token, now + _TOKEN_SECONDS)
 
     async def reply(self, client: discord.Client, message: Message, press: Message) -> Outcome:
-        """Tell the person who has pressed, and nobody else, what became of that."""
+        """Tell the presser alone what came of the press."""
         return await self._attempt(client, message, self._reply_privately(client, message, press))
 
     async def close(self, client: discord.Client, message: Message, showing: Message) -> Outcome:

@@ -35,15 +35,15 @@ class CommandReplies:
         self._pending: dict[int, tuple[str, float]] = {}  # tokens, and until when each is good
 
     def expect(self, command: int, token: str) -> None:
-        """With the token the command can be answered from now on."""
+        """Keep the token, with which the command can be answered."""
         self._pending[command] = (token, time.monotonic() + _TOKEN_SECONDS)
 
     def discard(self, command: int) -> None:
-        """Or not there: what comes yet is said in the channel."""
+        """Drop the token: a later answer goes to the channel."""
         self._pending.pop(command, None)
 
     async def send(self, client: discord.Client, channel: int, message: Message) -> Outcome | None:
-        """Answer a command where it was used. None: that cannot be done, so it is to be said in the channel."""
+        """Answer a command where it was used. None: impossible, so the answer belongs to the channel."""
         command = snowflake_of(message.reply_to) or 0
         token = self._token_for(command)
         if token is None or client.application_id is None:
@@ -67,7 +67,7 @@ class CommandReplies:
         return Sent() if fits else None
 
     async def _find_sent(self, client: discord.Client, channel: int, command: int, message: Message) -> Outcome | None:
-        """Look whether a predecessor has answered the command and ended before it knew. None: there is no answer."""
+        """Look for an answer that a crashed predecessor sent. None: there is no answer."""
         texts = [text.strip() for text in await asyncio.to_thread(self._chunks_of, message)]
         place = client.get_partial_messageable(channel)
         try:
@@ -88,7 +88,7 @@ class CommandReplies:
         return attribute(self._hub, message).chunks()
 
     def _token_for(self, snowflake: int) -> str | None:
-        """With which the command of that number can be answered, while it can."""
+        """Return the token of that command, while it is valid."""
         now = time.monotonic()
         self._pending = {number: each for number, each in self._pending.items() if each[1] > now}
         found = self._pending.get(snowflake)

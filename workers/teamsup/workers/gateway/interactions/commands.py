@@ -44,7 +44,7 @@ SLASH_COMMANDS = [_to_slash_command(command) for command in PEOPLE_COMMANDS]
 
 
 def to_text(name: str, values: dict[str, str]) -> str:
-    """What user_comm is told of a command. Pure."""
+    """Return the text of a command for user_comm. Pure."""
     values = {key: value.strip() for key, value in values.items()}
     if name != "ask":
         return " ".join(["/" + name, *values.values()])
@@ -55,9 +55,9 @@ def to_text(name: str, values: dict[str, str]) -> str:
 async def register_commands(
     client: discord.Client, hub: MessageHub, log: logging.Logger, trouble: Callable[[str], Awaitable[None]]
 ) -> None:
-    """Tell Discord which commands there are, if it does not know. It takes only so many changes in a day.
+    """Register the commands at Discord, if it does not know them. It allows only some changes a day.
 
-    ``trouble`` hears the reason when that goes wrong for a minute, and nothing when it is done.
+    ``trouble`` gets the reason of a failure that lasts a minute, and nothing when it is done.
     """
     application = client.application_id
     if application is None:

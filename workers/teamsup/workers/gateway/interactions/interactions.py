@@ -58,7 +58,7 @@ class InteractionHandler:
         self._executor = ThreadPoolExecutor(1, "at-once")
 
     def listeners(self, client: discord.Client) -> tuple[EventListener, ...]:
-        """What that client has to call, by discord.py's names."""
+        """Return the functions that a client calls, by discord.py's names."""
 
         async def on_interaction(interaction: discord.Interaction) -> None:
             await self.handle(interaction)
@@ -73,7 +73,7 @@ class InteractionHandler:
         return on_interaction, setup_hook
 
     async def handle(self, interaction: discord.Interaction) -> None:
-        """Whatever goes wrong, whoever uses it is told."""
+        """Handle an interaction, and report any failure to its user."""
         try:
             await self._dispatch(interaction)
         except Exception:
@@ -109,7 +109,7 @@ class InteractionHandler:
             await self._best_effort(interaction.edit_original_response(content=trouble))
 
     async def _handle_press(self, interaction: discord.Interaction, button: ButtonPress) -> None:
-        """Told to user_comm, which says whether it counts. A command is one like any other."""
+        """Store a press for user_comm, which decides whether it counts. A command is handled like any other."""
         if button.is_command:
             _, words = await self._resolve_press(button)
             if words is not None:
@@ -132,7 +132,7 @@ class InteractionHandler:
             await self._best_effort(interaction.followup.send(trouble, ephemeral=True))
 
     async def _resolve_press(self, button: ButtonPress) -> tuple[Message | None, str | None]:
-        """The message with that button, and what it says to the team."""
+        """Return the message with that button, and the button's text for the team."""
         message = await asyncio.get_running_loop().run_in_executor(self._executor, self._find_message, button.message)
         return message, None if message is None else button.text_in(message)
 
@@ -161,7 +161,7 @@ class InteractionHandler:
         return trouble if isinstance(trouble, str) else None
 
     async def _acknowledge(self, say: Callable[[], Awaitable[object]]) -> bool:
-        """Whether Discord has heard us in time; then we go on."""
+        """Return whether Discord got our acknowledgement in time."""
         for _ in range(3):
             try:
                 await say()
@@ -189,7 +189,7 @@ class InteractionHandler:
         return True
 
     async def _store(self, store: Callable[[], T]) -> T | str:
-        """What it gives; or the sentence that says why the team does not get it."""
+        """Return the stored message, or a sentence with the reason why it cannot be stored."""
         ends = time.monotonic() + _STORE_SECONDS
         while True:
             try:

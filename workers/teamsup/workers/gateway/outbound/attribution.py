@@ -26,11 +26,11 @@ class AttributedText:
     speaker: str = ""
 
     def with_text(self, *texts: str) -> "AttributedText":
-        """The same voice with other words."""
+        """Return another text of the same speaker."""
         return AttributedText("\n\n".join(texts), self.speaker)
 
     def chunks(self) -> list[str]:
-        """The text in pieces that Discord takes, each with its speaker."""
+        """Return the text in chunks for Discord, each with its speaker."""
         if not self.speaker:
             return [part.text for part in iterate_chunks(self.text)]
         head = f"{self.speaker} goes on:\n"
@@ -39,7 +39,7 @@ class AttributedText:
 
 
 def attribute(hub: MessageHub, message: Message) -> AttributedText:
-    """Whose voice that message has, with nothing in it that cannot be seen. Blocks."""
+    """Return the text of a message and its speaker, without invisible characters. Blocks."""
     content = sanitize(message.content)
     if message.sender == USER_COMM:
         return AttributedText(content, _speaker_of(hub, message.metadata.get(SOURCE_KEY)))
@@ -52,7 +52,7 @@ def attribute(hub: MessageHub, message: Message) -> AttributedText:
 
 
 def _speaker_of(hub: MessageHub, source: object) -> str:
-    """Whose words user_comm brings; empty: its own, or a worker's."""
+    """Return the agent whose text user_comm brings; empty: its own, or a worker's."""
     try:
         sender = hub.queries.message(source).sender if isinstance(source, str) else USER_COMM
     except UnknownMessage:

@@ -28,13 +28,13 @@ class ButtonPress:
     is_command: bool = False
 
     def text_in(self, message: Message) -> str | None:
-        """What that says to the team; None: the message has no such button."""
+        """Return the button's text for the team; None: the message has no such button."""
         said = list(commands_of(message).values()) if self.is_command else options_of(message)
         return said[self.number] if self.number < len(said) else None
 
 
 def options_of(message: Message) -> list[str]:
-    """Between which it asks to decide; none: it does not ask."""
+    """Return the options of a decision; none: it does not ask for one."""
     given = message.metadata.get("options")
     found = given[:_MAX_BUTTONS] if isinstance(given, list) else []
     return [str(option).strip() or f"{number}" for number, option in enumerate(found, 1)]
@@ -50,7 +50,7 @@ def commands_of(message: Message) -> dict[str, str]:
 
 
 def reveal_commands(message: Message) -> Message:
-    """The message with buttons that say which command they are: an agent may write anything on them."""
+    """Return the message with buttons that show their command: an agent may write anything on them."""
     shown: dict[str, str] = {}
     for number, (label, text) in enumerate(commands_of(message).items(), 1):
         words = f"{to_single_line(label, 30)} ({to_single_line(text, 40)})"
@@ -59,14 +59,13 @@ def reveal_commands(message: Message) -> Message:
 
 
 def parse_custom_id(custom_id: str) -> ButtonPress | None:
-    """What a button of ours stands for."""
+    """Return the meaning of a button of ours."""
     match = _CUSTOM_ID.fullmatch(custom_id)
     return None if match is None else ButtonPress(int(match["message"]), int(match["number"]), bool(match["command"]))
 
 
 def build_view(message: Message, outcome: Message | None = None) -> discord.ui.View | None:
-    """A button for each option and command, also long after; no option to press any more once there is an outcome, and
-    no command once it is settled."""
+    """Return a button for each option and command. Options are off after the outcome, and commands after the end."""
     chosen = None if outcome is None else outcome.metadata.get("chosen")
     view = discord.ui.View(timeout=None)
     for number, option in enumerate(options_of(message)):
@@ -86,7 +85,7 @@ def build_view(message: Message, outcome: Message | None = None) -> discord.ui.V
 
 
 def describe_outcome(outcome: Message) -> str:
-    """What became of a decision, for the message that shows it."""
+    """Return the outcome of a decision, for the message that shows it."""
     by, answer, at = (outcome.metadata.get(name) for name in ("by", "answer", "at"))
     if not by or not answer:
         return escape(outcome.content, 300)
@@ -95,7 +94,7 @@ def describe_outcome(outcome: Message) -> str:
 
 
 def append_outcome(content: str, outcome: str) -> str:
-    """What the message says then; where there is no room, less of what it said."""
+    """Return the message with its outcome; without room, its own text is shortened."""
     room = _MAX_CONTENT - len(outcome) - 4
     kept = content if len(content) <= room else content[:room].rstrip() + "…"
     return f"{kept}\n\n{outcome}".strip()

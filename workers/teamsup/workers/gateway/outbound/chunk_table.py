@@ -46,7 +46,7 @@ class ChunkTable:
         self._hub = hub
 
     def chunks_of(self, message: int) -> list[Chunk]:
-        """The pieces of the message with that number in the hub, in order; none: they are not written yet."""
+        """Return the chunks of the message with that number in the hub, in order; none: they are not stored yet."""
         rows = self._hub.query("SELECT * FROM discord_chunks WHERE message = ? ORDER BY number", (message,))
         return [_to_chunk(row) for row in rows]
 
@@ -80,7 +80,7 @@ class ChunkTable:
         return found
 
     def mark_sending(self, piece: Chunk, channel: int) -> Chunk:
-        """It is about to be sent there, for the first time or, when Discord has forgotten its nonce, with a new one."""
+        """Note that a chunk is about to be sent, with a new nonce if Discord may have forgotten the old one."""
         nonce = piece.nonce if piece.first_sent_at is None else secrets.token_hex(_NONCE_BYTES)
         begun = replace(piece, nonce=nonce, first_sent_at=time.time(), channel=channel)
         self._hub.execute(
@@ -90,7 +90,7 @@ class ChunkTable:
         return begun
 
     def mark_sent(self, piece: Chunk, channel: int, snowflake: int) -> None:
-        """Discord has it, under that number."""
+        """Note that Discord has it, under that id."""
         self._hub.execute(
             "UPDATE discord_chunks SET snowflake = ?, channel = ? WHERE message = ? AND number = ?",
             (snowflake, channel, piece.message, piece.number),
@@ -107,7 +107,7 @@ class ChunkTable:
         return (rows[0]["channel"], rows[0]["snowflake"]) if rows else None
 
     def known_snowflakes(self, channel: int, since: float) -> set[int]:
-        """What is known to be there of what was sent since then."""
+        """Return the known messages on Discord that were sent since then."""
         rows = self._hub.query(
             "SELECT snowflake FROM discord_chunks WHERE channel = ? AND first_sent_at >= ? AND snowflake IS NOT NULL",
             (channel, format_time(since)),

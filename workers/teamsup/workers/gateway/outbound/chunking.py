@@ -121,7 +121,7 @@ class _Splitter:
         self._fence_ends = [fence.end() for fence in self._fences]
 
     def delimiters_at(self, position: int) -> _Delimiters:
-        """Return what is open there."""
+        """Return the open delimiters at a position."""
         fence, quote = self._fence_at(position), self._quote_at(position)
         if fence is None:
             return _Delimiters(quote)

@@ -33,7 +33,7 @@ _EARLIER = """
 
 
 async def find_home_channel_error(client: discord.Client, home: int) -> str:
-    """Why Discord would take nothing there, as far as can be known without trying; empty: nothing is known."""
+    """Return why Discord would refuse messages there, as far as known; empty: no reason is known."""
     try:
         place = client.get_channel(home) or await client.fetch_channel(home)
     except discord.HTTPException as error:

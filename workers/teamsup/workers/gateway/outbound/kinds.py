@@ -49,9 +49,9 @@ def is_progress(message: Message) -> bool:
 
 
 def target_channel_of(message: Message, home: int) -> int | None:
-    """Return where a message belongs on Discord; None: nowhere.
+    """Return the channel of a message on Discord; None: it has none.
 
-    News for people that answer nobody belong home, as does what ends their buttons.
+    Announcements belong to the home channel, as does the end of their buttons.
     """
     if message.recipient is None and message.message_type in ANNOUNCED_TYPES:
         return None

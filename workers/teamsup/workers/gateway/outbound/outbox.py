@@ -62,11 +62,11 @@ class Outbox:
                 return outcome
 
     def rejection_of(self, channel: int) -> str | None:
-        """Why Discord takes nothing there, for longer than may be waited; empty: it does. None: that is still open."""
+        """Return why Discord has refused a channel for too long; empty: it does not. None: still open."""
         return self._rejections.rejection_of(channel)
 
     async def _update_progress(self, client: discord.Client, message: Message) -> Outcome | None:
-        """Show progress in the message that is there for that. None: there is no such message."""
+        """Show progress in its message. None: there is no such message."""
         shown = await asyncio.to_thread(self._chunks.find_progress, message.reply_to or "")
         if shown is None:
             return None
@@ -115,7 +115,7 @@ class Outbox:
         return Sent() if where == channel else Sent(SENT_ELSEWHERE + conversation_id_of(where))
 
     async def _channel_or_thread(self, client: discord.Client, channel: int, message: Message) -> int:
-        """The channel, or the thread that is made from the question where answers go into threads."""
+        """Return the channel, or the thread of the question if answers go into threads."""
         asked = snowflake_of(message.reply_to)
         place = client.get_channel(channel)
         if not self._section.threads or asked is None or not isinstance(place, discord.TextChannel):
@@ -178,6 +178,6 @@ class Outbox:
 
 
 def _upload_limit(client: discord.Client, channel: int) -> int:
-    """In bytes. Servers have their own."""
+    """Return the limit in bytes. Servers have their own."""
     guild = getattr(client.get_channel(channel), "guild", None)
     return guild.filesize_limit if guild is not None else discord.utils.DEFAULT_FILE_SIZE_LIMIT_BYTES

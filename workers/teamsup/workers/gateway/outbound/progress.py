@@ -16,7 +16,7 @@ class ProgressMessages:
         self._edited_at: dict[int, float] = {}
 
     def is_superseded(self, message: Message) -> bool:
-        """Whether a later state is there to be shown instead."""
+        """Return whether a later state exists."""
         return bool(
             self._hub.query(
                 "SELECT 1 FROM messages AS m JOIN deliveries AS d ON d.message = m.id AND d.recipient = ?"
@@ -31,7 +31,7 @@ class ProgressMessages:
         await asyncio.sleep(self._edited_at.get(snowflake, 0.0) + EDIT_INTERVAL_SECONDS - time.monotonic())
 
     def record_edit(self, snowflake: int) -> None:
-        """From now on it rests for a while."""
+        """Note an edit; the next must wait."""
         now = time.monotonic()
         self._edited_at = {each: at for each, at in self._edited_at.items() if now - at < EDIT_INTERVAL_SECONDS}
         self._edited_at[snowflake] = now

@@ -63,7 +63,7 @@ class RejectionNotice:
 
 
 def is_rejection_notice(message: Message, me: str) -> bool:
-    """Whether it is one of ours."""
+    """Return whether it is a notice of ours."""
     return message.sender == me and isinstance(message.metadata.get(_METADATA_KEY), dict)
 
 
@@ -75,7 +75,7 @@ class NoticeRouter:
         self._notified_at: dict[int, float] = {}  # by channel, when it was last told of what answers nobody
 
     def find_rejected(self, message: Message, channel: int, why: str) -> RejectedAnswer | None:
-        """What is to be said of it; None: no person waits for it. Blocks."""
+        """Return the notice about an answer; None: no person waits for it. Blocks."""
         if is_rejection_notice(message, self._hub.agent):
             known: dict[str, Any] = message.metadata[_METADATA_KEY]
             if known["person"] is None:
@@ -89,7 +89,7 @@ class NoticeRouter:
         return RejectedAnswer(message.id, channel, person, why)
 
     def _was_notified(self, channel: int) -> bool:
-        """Whether it was told lately that this channel refuses what answers nobody; from now on it is."""
+        """Return whether a recent notice says that this channel refuses announcements, and note this one."""
         now, last = time.monotonic(), self._notified_at.get(channel)
         if last is not None and now - last < _REPEAT_SECONDS:
             return True
@@ -130,7 +130,7 @@ class NoticeRouter:
 
 
 async def _other_channels(client: discord.Client, refused: RejectedAnswer) -> AsyncIterator[int]:
-    """The channel of the thread, then the person's direct messages."""
+    """Return the channel of the thread, then the person's direct messages."""
     place: object = client.get_channel(refused.channel)
     if place is None:
         place = await _call_or_none(client, client.fetch_channel(refused.channel))

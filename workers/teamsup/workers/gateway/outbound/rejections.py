@@ -39,8 +39,11 @@ class RejectionAction(Enum):
 def decide_action(
     refusal: Defer | Reject, *, is_late: bool, is_gone: bool, has_files: bool, may_only_write: bool, waits_on: bool
 ) -> RejectionAction:
-    """``is_late``: the channel has refused for as long as may be waited. ``waits_on``: this is news for the home
-    channel, which wait until that takes them. Pure."""
+    """Decide the action after a refusal. Pure.
+
+    ``is_late``: the channel has refused for too long. ``waits_on``: this is an announcement, which waits for the home
+    channel.
+    """
     is_over = isinstance(refusal, Reject) or is_late or is_gone
     if has_files and refusal.may_pass_without_files and (is_over or may_only_write):
         return RejectionAction.DROP_FILES
@@ -50,7 +53,7 @@ def decide_action(
 
 
 def is_channel_wide(refusal: Defer | Reject) -> bool:
-    """Whether nothing else would be taken there either."""
+    """Return whether the channel would refuse everything else too."""
     return isinstance(refusal, Defer) or refusal.is_channel_wide
 
 
@@ -94,7 +97,7 @@ class RejectionHandler:
         self.channel_rejections = ChannelRejections()
 
     def rejection_of(self, channel: int) -> str | None:
-        """Why Discord takes nothing there, for longer than may be waited; empty: it does. None: that is still open."""
+        """Return why Discord has refused a channel for too long; empty: it does not. None: still open."""
         if (row := self.channel_rejections.get(channel)) is None:
             return ""
         is_late = self.channel_rejections.seconds_rejecting(channel) >= self._section.refused_seconds
@@ -138,7 +141,7 @@ class RejectionHandler:
     async def _create_notice(
         self, client: discord.Client, channel: int, message: Message, refusal: Defer | Reject
     ) -> RejectionNotice | None:
-        """Return what people are told; nothing of progress, which the answer overtakes."""
+        """Return the notice for people; none about progress, which the answer supersedes."""
         if is_progress(message):
             return None
         about = await asyncio.to_thread(self._notice_router.find_rejected, message, channel, refusal.reason)
@@ -147,7 +150,7 @@ class RejectionHandler:
         return await self._notice_router.next_notice(client, about, message, of_place=is_channel_wide(refusal))
 
     def drop_files(self, message: Message, piece: Chunk, paths: Sequence[str], notes: Sequence[str]) -> Replanned:
-        """Return that chunk anew, with these files alone, and what did not come with it. Blocks."""
+        """Return that chunk with these files alone, and a text about the dropped ones. Blocks."""
         is_text_again = "" in piece.files and "" not in paths
         texts = attribute(self._hub, message).chunks() if is_text_again else [piece.content]
         drafts = (
@@ -159,12 +162,12 @@ class RejectionHandler:
 
 
 def describe_dropped_files(message: Message, notes: Sequence[str]) -> str:
-    """Return what the sender is told of files that did not go with its message; empty: nothing."""
+    """Return the text for the sender about dropped files; empty: there are none."""
     return f"Message #{message.id} went to Discord without a file. {' '.join(notes)}" if notes else ""
 
 
 def _may_only_write(client: discord.Client, channel: int) -> bool:
-    """Whether Discord has told that the bot may write there, and attach nothing."""
+    """Return whether the bot may write there, but attach nothing."""
     place = client.get_channel(channel)
     me = getattr(getattr(place, "guild", None), "me", None)
     rights = getattr(place, "permissions_for", None)
@@ -175,7 +178,7 @@ def _may_only_write(client: discord.Client, channel: int) -> bool:
 
 
 async def _is_channel_gone(client: discord.Client, channel: int) -> bool:
-    """Look whether there is no such channel. Raises discord.py's errors of what may pass."""
+    """Return whether the channel is gone. Raise discord.py's temporary errors."""
     try:
         await client.fetch_channel(channel)
     except discord.NotFound:

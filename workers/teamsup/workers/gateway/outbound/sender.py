@@ -92,8 +92,11 @@ class Sender:
     async def _wait_for_arrival(
         self, client: discord.Client, nonce: str, sending: Coroutine[Any, Any, discord.Message]
     ) -> int:
-        """Its number, from whoever tells first. discord.py says nothing before the channel's rate limit is over, and
-        does not end before either when it is cancelled, so it is left alone then."""
+        """Return the id of the message from the first source that knows it.
+
+        discord.py returns only after the channel's rate limit, and a cancellation does not end it sooner. So it runs on
+        alone.
+        """
         task = asyncio.create_task(sending)
         self._pending_sends.add(task)
         task.add_done_callback(self._discard_result)
@@ -137,7 +140,7 @@ class Sender:
         return None
 
     def _files_of(self, message: Message, piece: Chunk, limit: int) -> LoadedFiles:
-        """What goes with it. Blocks."""
+        """Return the files of a chunk. Blocks."""
         found = load_files([path for path in piece.files if path], self._sendable, limit)
         if "" not in piece.files or (file := to_file(attribute(self._hub, message).text)) is None:
             return found
@@ -145,14 +148,14 @@ class Sender:
 
 
 def _required_fields(message: Message, piece: Chunk, view: discord.ui.View | None) -> dict[str, Any]:
-    """What is sent at least."""
+    """Return the fields that are always sent."""
     found: dict[str, Any] = {"content": piece.content, "nonce": piece.nonce, "mention_author": False}
     found["allowed_mentions"] = _allowed_mentions(message.metadata)
     return found if view is None else found | {"view": view}
 
 
 def _optional_fields(message: Message, piece: Chunk, spot: Target, speaker: str) -> dict[str, Any]:
-    """What else is sent where it is allowed: what is answered, and the look of an alert."""
+    """Return fields that are sent where allowed: the answered message, and the look of an alert."""
     found: dict[str, Any] = {}
     if spot.replied_to is not None:
         found["reference"] = discord.MessageReference(
@@ -166,7 +169,7 @@ def _optional_fields(message: Message, piece: Chunk, spot: Target, speaker: str)
 
 
 def _allowed_mentions(metadata: Mapping[str, Any]) -> discord.AllowedMentions:
-    """Nobody, but for those whom the sender names."""
+    """Allow no mentions, except those that the sender names."""
     people = [discord.Object(number) for number in _mentioned_users(metadata)]
     return discord.AllowedMentions(everyone=False, roles=False, replied_user=False, users=people or False)
 

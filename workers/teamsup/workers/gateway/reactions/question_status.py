@@ -33,7 +33,7 @@ class QuestionDelivery:
 
 
 def determine_status(steps: Sequence[QuestionDelivery]) -> QuestionStatus:
-    """Where a question stands."""
+    """Return the status of a question."""
     asked, passed_on, answers = ([step for step in steps if step.role == role] for role in _ROLES)
     done = [answer for answer in answers if answer.state == "done"]
     if _are_lost(asked) or _are_lost(passed_on):

@@ -71,7 +71,7 @@ class QuestionTable:
         self._seen_up_to: int | None = None
 
     def read(self) -> list[OpenQuestion]:
-        """The questions that are not done with, the oldest first."""
+        """Return the open questions, the oldest first."""
         self._insert_new()
         values = {"most": _MAX_OPEN, "me": self._hub.agent, "answerer": USER_COMM}
         rows = self._hub.query(_DELIVERIES, values)
@@ -103,12 +103,12 @@ class QuestionTable:
             self._hub.execute("INSERT OR IGNORE INTO discord_relays VALUES (?, ?)", (asked, row["id"]))
 
     def set_reactions(self, snowflake: int, reactions: Sequence[str]) -> None:
-        """These reactions of ours may be there, whatever happens next."""
+        """Note that these reactions of ours may exist, before they are changed."""
         sql = "UPDATE discord_questions SET reactions = ? WHERE snowflake = ?"
         self._hub.execute(sql, (" ".join(reactions), snowflake))
 
     def delete(self, snowflake: int) -> None:
-        """Nothing is to be shown there any more."""
+        """Delete a question, which shows nothing more."""
         with self._hub.transaction():
             for table in ("discord_questions", "discord_relays"):
                 self._hub.execute(f"DELETE FROM {table} WHERE snowflake = ?", (snowflake,))  # noqa: S608

@@ -40,7 +40,7 @@ class ReactionUpdater:
         self._typing_tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Run until cancelled."""
         try:
             while True:
                 try:
@@ -87,7 +87,7 @@ class ReactionUpdater:
         return question.status.is_final or self._confirmed.get(question.snowflake) is not question.status
 
     async def _update_channel(self, client: discord.Client, channel: int) -> None:
-        """Bring one channel up to date, a reaction at a time; each time to what is true by then."""
+        """Update one channel, a reaction at a time, each to the current status."""
         while self._paused_until.get(channel, 0.0) <= time.monotonic():
             here = (each for each in self._questions.values() if each.channel == channel)
             question = next((each for each in here if self._needs_update(each)), None)

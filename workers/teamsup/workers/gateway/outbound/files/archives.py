@@ -66,7 +66,7 @@ class _Look:
 
 
 def _streams(content: bytes) -> Iterator[_Stream]:
-    """What is packed in it, one level deep."""
+    """Yield the packed files, one level deep."""
     for begins, kind in _UNKNOWN.items():
         if content.startswith(begins):
             raise UnreadableArchive(

@@ -36,7 +36,7 @@ class FilesDropped(Exception):
 
 
 def select_files(wanted: object, sendable: SendableFiles, limit: int, most: int = MAX_FILES) -> SelectedFiles:
-    """Of the paths in a message's metadata those of files that may be sent, each of up to ``limit`` bytes."""
+    """Select from the paths in a message's metadata the sendable files, each of up to ``limit`` bytes."""
     paths: list[str] = []
     refused: list[tuple[str, str]] = []
     for path in map(str, wanted if isinstance(wanted, list) else []):
@@ -72,7 +72,7 @@ def file_name_of(path: str) -> str:
 
 
 def _describe_rejected(refused: Sequence[tuple[str, str]]) -> tuple[str, ...]:
-    """A sentence for each reason; ``refused`` are paths and reasons."""
+    """Return a sentence for each reason; ``refused`` are paths and reasons."""
     names: dict[str, list[str]] = {}
     for path, why in refused:
         names.setdefault(why, []).append(file_name_of(path))

@@ -61,7 +61,7 @@ class SendableFiles:
         return cls(team, [_resolve_path(each, team) for each in section.files_from], secret_files, variables, token)
 
     def read(self, name: str, limit: int) -> bytes:
-        """The content of that file, of which relative names are in the team's folder. Raises FileNotSendable."""
+        """Return the content of a file; relative names are in the team's folder. Raise FileNotSendable."""
         try:
             with self._open(self._team.folder / name) as file:
                 content = _read_limited(file, limit)
@@ -80,7 +80,7 @@ class SendableFiles:
 
     @contextlib.contextmanager
     def _open(self, named: Path) -> Iterator[int]:
-        """The file's descriptor. Raises FileNotSendable, and OSError when it is not there."""
+        """Return the file's descriptor. Raise FileNotSendable, and OSError when it is missing."""
         found = Path(os.path.realpath(named, strict=True))
         root = self._allowed_root(found)
         folder = os.open(root, _FOLDER_FLAGS)
@@ -104,7 +104,7 @@ class SendableFiles:
             os.close(file)
 
     def _allowed_root(self, found: Path) -> Path:
-        """The folder that allows it. Raises FileNotSendable."""
+        """Return the folder that allows it. Raise FileNotSendable."""
         own = self._team.folder.resolve()
         if found.is_relative_to(own / "files"):
             root = own
@@ -123,7 +123,9 @@ class SendableFiles:
         return root
 
     def _check_file(self, state: os.stat_result) -> None:
-        """Before it is opened: to open the database as a file would drop SQLite's locks. Raises FileNotSendable."""
+        """Check a file before it is opened: opening the database as a file would drop SQLite's locks. Raise
+        FileNotSendable.
+        """
         if not stat.S_ISREG(state.st_mode):
             raise FileNotSendable("it is not a regular file")
         if state.st_nlink > 1:
