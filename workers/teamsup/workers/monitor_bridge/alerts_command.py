@@ -80,7 +80,7 @@ def _list(team: Team, arguments: argparse.Namespace) -> int:
 
 
 def _warn_if_incomplete(bridge: Agent | None) -> int:
-    """Say why what is shown may not be all; the exit code, as of ps."""
+    """Warn why the list may be incomplete; return the exit code, as of ps."""
     now = datetime.now(UTC)
     if bridge is None or not bridge.is_present(now):
         state = "was never started" if bridge is None else f"is {describe_presence(bridge, now)}"
@@ -129,7 +129,7 @@ def _show_rejected(team: Team, arguments: argparse.Namespace) -> None:
 
 
 def _check_numbers(team: Team, words: Sequence[str]) -> list[str]:
-    """The numbers of incidents that there are. Raises UnknownIncident."""
+    """Return the numbers of existing incidents. Raise UnknownIncident."""
     with open_hub(component, team) as hub:
         return [str(incident_table.get_incident(hub, _parse_number(word)).id) for word in words]
 
@@ -153,7 +153,9 @@ def _send_command(team: Team, words: Sequence[str]) -> None:
 
 
 def _request_answer(team: Team, words: Sequence[str]) -> str | None:
-    """What monitor-bridge says to it; None: nothing in time, but it has it. Raises AcknowledgementRejected."""
+    """Return monitor-bridge's answer; None: none came in time, but the request is stored. Raise
+    AcknowledgementRejected.
+    """
     name = f"{console_name()}-{os.getpid()}"
     with open_console(team, name) as hub:
         try:

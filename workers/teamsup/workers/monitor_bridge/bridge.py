@@ -91,7 +91,7 @@ class MonitorBridge(Worker):
                 tasks.create_task(self._server.run())
 
     def on_unread(self, message: Message, agent: Agent) -> None:
-        """The escalation sees to that."""
+        """Do nothing: the escalation handles unread messages."""
 
     async def handle(self, delivery: Delivery) -> None:
         acknowledged = await self.in_thread(self._messages.handle, delivery, str(self.presence_details()["note"]))
@@ -102,7 +102,7 @@ class MonitorBridge(Worker):
             task.add_done_callback(self._silencing.discard)
 
     async def _report_state(self, cause: str, reason: str) -> None:
-        """What we cannot do; an empty reason: we can."""
+        """Report what we cannot do; an empty reason: we can."""
         await (self.degrade(cause, reason) if reason else self.recover(cause))
 
     def _can_receive(self) -> bool:
@@ -120,7 +120,7 @@ class MonitorBridge(Worker):
             self._changed.set()
 
     async def _check_host_loop(self) -> None:
-        """Beside all else: a disk that is mounted from elsewhere may not answer for hours."""
+        """Run the host's checks in a separate task: a remote disk may not answer for hours."""
         # CPU is measured between two calls, and the moment of the start says nothing about the host.
         await asyncio.sleep(_FIRST_CHECK_SECONDS)
         while True:
@@ -141,8 +141,9 @@ class MonitorBridge(Worker):
             await asyncio.sleep(self._section.interval_seconds)
 
     async def _escalation_loop(self) -> None:
-        """Look after what is open whenever something has come or is due, and as often as at the host: an agent may have
-        left meanwhile."""
+        """Run the escalation when something arrives or is due, and with each check of the host: an agent may have
+        left.
+        """
         while True:
             self._changed.clear()
             seconds: float | None = None
@@ -177,7 +178,7 @@ class MonitorBridge(Worker):
             await asyncio.sleep(_PRUNE_SECONDS)
 
     def _wake_escalation(self) -> None:
-        """Something was taken, on whichever thread; it is committed in a moment."""
+        """Wake the escalation from any thread; the commit follows in a moment."""
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._loop.call_later, _COMMIT_SECONDS, self._changed.set)
 

@@ -47,7 +47,7 @@ class IncidentService:
         self.ingest_routed(source, self._routes.with_routes(items))
 
     def ingest_routed(self, source: str, news: Alerts) -> None:
-        """The same of what has its route already: nothing slow is done while others wait for the hub."""
+        """Store alerts that already have routes, so that nothing slow delays other writers."""
         with self._hub.transaction():
             taking = Correlator(self._hub, self._routes, self.groups, source, self._clock())
             for item in news:
@@ -74,7 +74,7 @@ class IncidentService:
         incident_table.prune(self._hub, self._clock() - _RETENTION_SECONDS)
 
     def _resolve_test(self, group_id: int) -> None:
-        """A test has arrived when agents and people have been told; nobody will say that it is over."""
+        """Resolve a test after agents and people are notified, because no source reports its end."""
         conversation = group_table.get_group(self._hub, group_id)
         if conversation is None or incident_table.is_group_resolved(self._hub, group_id):
             return

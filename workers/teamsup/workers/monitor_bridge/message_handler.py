@@ -56,7 +56,7 @@ class MessageHandler:
         self._acknowledgements = acknowledgements
 
     def handle(self, delivery: Delivery, note: str) -> tuple[Incident, ...]:
-        """Act on a message, and return the incidents that it has acknowledged. ``note`` answers any other question."""
+        """Act on a message, and return the acknowledged incidents. ``note`` answers any other question."""
         message = delivery.message
         request = self._classify(message)
         match request:

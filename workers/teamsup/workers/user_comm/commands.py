@@ -94,7 +94,7 @@ class CommandHandler:
         )
 
     def _find_message(self, wanted: str) -> Message:
-        """Treat an unknown message like one of another conversation."""
+        """Return the message; treat one of another conversation like an unknown one."""
         try:
             return self._hub.queries.message(wanted)
         except UnknownMessage:
@@ -122,7 +122,7 @@ def render_agents(agents: Sequence[Agent], now: datetime) -> str:
 def render_status(
     agents: Sequence[Agent], asked: Sequence[tuple[str, int]], pending: Sequence[str], now: datetime
 ) -> str:
-    """Return how the daemons are, where messages wait, and what is open."""
+    """Return the state of daemons, waiting messages, and open questions."""
     lines = [_render_agent(agent, now) for agent in agents if _is_listed(agent, now)]
     waiting = [f"{agent.name} {agent.unread}" for agent in agents if agent.unread and agent.kind != "console"]
     lines.append("unread: " + (", ".join(waiting) if waiting else "none"))

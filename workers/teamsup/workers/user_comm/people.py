@@ -75,10 +75,9 @@ def announcement_recipients(hub: MessageHub, *, home: bool) -> list[str]:
 
 
 def attribute_to_sender(message: Message, place: str, *, about: str = "") -> str:
-    """Return its content, with its sender and what it is about in front. Cut what is longer than a message may be. No
-    further line looks like another sender's words.
+    """Return the content with its sender and subject in front, cut to the limit of a message.
 
-    A terminal shows by itself what is urgent; Discord has no way to.
+    No further line looks like another sender's. A terminal marks urgent messages by itself; Discord cannot.
     """
     urgent = "❗ " if message.priority == "urgent" and place == GATEWAY else ""
     return truncate_to_limit(
@@ -109,7 +108,7 @@ def forwarded_metadata(message: Message) -> dict[str, Any]:
 
 
 def shorten(text: str, characters: int) -> str:
-    """Return the text as one line of at most so many characters."""
+    """Return the text as one line of at most this many characters."""
     line = " ".join(text.split())
     return line if len(line) <= characters else line[: characters - 1].rstrip() + "…"
 

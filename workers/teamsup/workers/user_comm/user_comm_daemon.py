@@ -86,7 +86,7 @@ class UserCommDaemon(Worker):
         await super().heartbeat()
 
     async def work(self) -> None:
-        """Look after what is open; while nothing is, wait."""
+        """Follow open questions; wait while there are none."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._follow_up_loop())
             tasks.create_task(self._decision_loop())
@@ -131,7 +131,7 @@ class UserCommDaemon(Worker):
             self._decision_wanted.set()
 
     def on_unread(self, message: Message, agent: Agent) -> None:
-        """The follow-up of the question tells that too."""
+        """Do nothing: the follow-up of the question notifies the person."""
 
     def process_delivery(self, delivery: Delivery) -> Classification:
         """Act on the message and end its delivery, both or neither. Return what it was."""

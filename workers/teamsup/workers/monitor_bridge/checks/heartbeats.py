@@ -23,7 +23,7 @@ class LastHeartbeat:
 def check_heartbeats(
     expected: Mapping[str, WatchdogSection], signs: Iterable[LastHeartbeat], listening_since: float, now: float
 ) -> list[CheckResult]:
-    """How each that is expected is. What could not be heard, because nobody listened, is neither missed nor there."""
+    """Return the result for each expected heartbeat. A time without a listener counts neither way."""
     known = list(signs)
     found = []
     for name, section in expected.items():

@@ -58,7 +58,7 @@ class HostMonitor:
         return [*readings, *disk, *self._check_load(), *self._check_network(), *self._check_processes()]
 
     def _cpu_percent(self) -> float:
-        """Per cent since the last look. psutil's own is since the last one of the same thread."""
+        """Return the percentage since the last check. psutil's own is since the last one of the same thread."""
         times: dict[str, float] = psutil.cpu_times()._asdict()
         idle = times["idle"] + times.get("iowait", 0.0)
         # A guest's time is in its user's too.
@@ -97,7 +97,7 @@ class HostMonitor:
 
 
 def check_percentage(name: str, value: float, limit: float, begins_after: int = 0) -> CheckResult:
-    """One that is bad above its limit."""
+    """Return a result that is bad above its limit."""
     title = f"{name} of this host is at {value:.0f} %, over its limit of {limit:g} %."
     return CheckResult(
         name,

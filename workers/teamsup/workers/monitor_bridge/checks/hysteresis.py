@@ -34,7 +34,7 @@ class CheckState:
 
 
 def apply_hysteresis(value: float, enter: float, leave: float) -> bool | None:
-    """Whether a value is bad: above where that begins, below where it ends, or in between."""
+    """Return whether a value is bad: above its beginning, below its end, or in between."""
     if value > enter:
         return True
     return False if value < leave else None
@@ -43,7 +43,7 @@ def apply_hysteresis(value: float, enter: float, leave: float) -> bool | None:
 def update_states(
     courses: Mapping[str, CheckState], readings: Iterable[CheckResult], samples: int
 ) -> tuple[dict[str, CheckState], list[CheckResult]]:
-    """The courses after another look, and what has begun or ended with it. What is not looked at any more has ended."""
+    """Return the states after another check, and the problems that began or ended. A check that is gone has ended."""
     after: dict[str, CheckState] = {}
     news: list[CheckResult] = []
     for reading in readings:
@@ -61,7 +61,7 @@ def update_states(
 
 
 def to_alert(source: str, reading: CheckResult, is_bad: bool) -> Alert:
-    """The news of a reading."""
+    """Return the alert for a result."""
     return Alert(
         source,
         reading.key,

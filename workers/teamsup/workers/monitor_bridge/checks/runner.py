@@ -49,7 +49,7 @@ class CheckRunner:
 
     @property
     def failing_host_checks(self) -> list[str]:
-        """What is wrong with the host."""
+        """Return the problems of the host."""
         return sorted(key for key, course in self._states[HOST].items() if course.is_bad)
 
     def check_team(self) -> None:
@@ -88,7 +88,7 @@ class CheckRunner:
         return ""
 
     def measure_host(self) -> list[CheckResult] | None:
-        """How the host is; None: that cannot be known now."""
+        """Return the host's measurements; None: unknown now."""
         try:
             return self.host.measure()
         except (psutil.Error, OSError, ValueError, RuntimeError) as error:

@@ -22,7 +22,7 @@ _GAP_SECONDS = 900.0
 def find_overdue(
     incidents: Sequence[Incident], sources: Mapping[str, SourceSection], since: float, now: float
 ) -> list[Incident]:
-    """Those that should have been repeated by now, by somebody who has listened since then. Pure."""
+    """Return the incidents without an expected repetition, if a listener could have received it. Pure."""
     found = []
     for each in incidents:
         seconds = stale_after(sources.get(each.source))
@@ -44,7 +44,7 @@ class StalenessCheck:
         is_heard: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """``is_heard``: whether sources can be heard at this moment."""
+        """``is_heard``: whether sources can reach us at this moment."""
         self._hub = hub
         self._sources = sources
         self._incidents = incidents
@@ -55,7 +55,7 @@ class StalenessCheck:
         self._receiving_since = 0.0
 
     def find_overdue(self, incidents: Sequence[Incident]) -> list[Incident]:
-        """Which of these should have been repeated by now."""
+        """Return those of these incidents without an expected repetition."""
         now = self._clock()
         if not 0 <= now - self._checked_at <= _GAP_SECONDS:
             self._receiving_since = now
@@ -92,6 +92,6 @@ class StalenessCheck:
                 self._incidents.groups.send(conversation, USER_COMM, words, "stale")
 
     def _last_own_heartbeat(self) -> float:
-        """When monitor-bridge was here last, which may have been another process."""
+        """Return when monitor-bridge was last present, perhaps as another process."""
         me = self._hub.find_agent(self._hub.agent or "")
         return 0.0 if me is None or me.last_heartbeat is None else me.last_heartbeat.timestamp()

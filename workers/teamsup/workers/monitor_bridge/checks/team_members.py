@@ -33,7 +33,7 @@ class RestartHistory:
 def update_restarts(
     before: Mapping[str, RestartHistory], agents: Iterable[Agent], now: float
 ) -> dict[str, RestartHistory]:
-    """The same after another look: of all workers that the supervisor runs, and of other daemons."""
+    """Return the histories after another check: of the supervisor's workers, and of other daemons."""
     known = list(agents)
     counted = next((_as_mapping(agent.metadata.get("restarts")) for agent in known if agent.name == SUPERVISOR), {})
     pids = {agent.name: agent.metadata.get("pid") for agent in known if agent.kind == "daemon"}
@@ -51,7 +51,7 @@ def update_restarts(
 
 
 def _as_mapping(said: object) -> Mapping[str, object]:
-    """What the supervisor says of each worker."""
+    """Return the supervisor's state of each worker."""
     return said if isinstance(said, dict) else {}
 
 
@@ -64,7 +64,9 @@ def check_agents(
     heartbeat_timeout_seconds: float,
     unread_alert_seconds: float,
 ) -> list[CheckResult]:
-    """How everybody but people is; of ourselves only what we say. Who does not stay up has no other problem."""
+    """Return the results for all agents except people; of ourselves only our own report. A crash loop hides other
+    problems.
+    """
     known = list(agents)
     failed = next((_as_mapping(agent.metadata.get("fatal")) for agent in known if agent.name == SUPERVISOR), {})
     loops = [
@@ -95,7 +97,7 @@ def _check_degraded(agent: Agent, now: datetime) -> CheckResult:
 
 
 def _check_failed(name: str, reason: object) -> CheckResult:
-    """One that the supervisor could not start for good reason, and tries again ever more seldom."""
+    """Return the result for a worker that the supervisor cannot start, and retries at growing intervals."""
     labels = {AGENT_LABEL: name, "kind": "daemon"}
     return CheckResult(f"{name} failed", True, f"{name} does not run: {reason}", "critical", labels, updates_title=True)
 
@@ -135,5 +137,5 @@ def _check_restart_loop(name: str, begun: RestartHistory, now: float, *, is_fail
 
 
 def _format_time(moment: datetime | None) -> str:
-    """A title stands for as long as the problem, so no age would stay true."""
+    """Return a time of day: a title stays as long as the problem, so an age would become wrong."""
     return "-" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S} UTC"

@@ -39,10 +39,10 @@ class Acknowledgements:
     def acknowledge(
         self, words: Sequence[str], who: str, agent: str | None = None, where: str | None = None
     ) -> AcknowledgeResult:
-        """Acknowledge these incidents and what is told with them, or ``all``. ``agent``: who need not be told;
-        ``where``: the conversation in which people read the answer, so neither need they.
+        """Acknowledge these incidents with their groups, or ``all``.
 
-        Raises UnknownIncident, and CallerError for words that are no numbers.
+        ``agent`` needs no notice; nor do people in the conversation ``where``, who read the answer. Raise
+        UnknownIncident, and CallerError for words that are not numbers.
         """
         with self._hub.transaction():
             wanted = _select_incidents(self._hub, words)
@@ -55,7 +55,7 @@ class Acknowledgements:
             return AcknowledgeResult(self._describe_result(wanted, changed, who), tuple(changed))
 
     def group_of(self, message: Message) -> int | None:
-        """Which conversation of incidents a message from somebody belongs to: it answers in it, or was said in it."""
+        """Return the group that a message belongs to: it answers a message of the group, or is in its conversation."""
         if message.reply_to is not None:
             with contextlib.suppress(UnknownMessage):
                 replied = self._hub.queries.message(message.reply_to)
@@ -66,13 +66,14 @@ class Acknowledgements:
         return group_id if group_id is not None and group_table.get_group(self._hub, group_id) is not None else None
 
     def is_notified(self, group_id: int, name: str) -> bool:
-        """Whether somebody is among those who are told of it as agents, which may be a program."""
+        """Return whether that name, perhaps a program, is among the notified agents."""
         conversation = group_table.get_group(self._hub, group_id)
         return conversation is not None and name in conversation.agents
 
     def handle_report(self, group_id: int, message: Message) -> tuple[Incident, ...]:
-        """What an agent says about an incident is a report; with ``ack`` as the first word it takes care of it. Both go
-        to people. Gives back what it has acknowledged."""
+        """Send an agent's report to people; with ``ack`` as the first word acknowledge too. Return the acknowledged
+        incidents.
+        """
         ack = _ACK.fullmatch(message.content.strip())
         with self._hub.transaction():
             changed = self._acknowledge_group(group_id, message.sender) if ack is not None else []
@@ -107,7 +108,7 @@ class Acknowledgements:
         )
 
     def _notify(self, changed: Sequence[Incident], who: str, agent: str | None, where: str | None = None) -> None:
-        """Everybody who has heard of it, and people in any case."""
+        """Notify everybody who knows of it, and people in any case."""
         for group_id in dict.fromkeys(each.group_id for each in changed):
             conversation = group_table.get_group(self._hub, group_id)
             if conversation is None:
@@ -139,7 +140,7 @@ class Acknowledgements:
 
 
 def parse_numbers(words: Sequence[str], otherwise: str) -> list[int]:
-    """The incidents of which these words are the numbers. Raises CallerError, which says ``otherwise``."""
+    """Return the incidents of these numbers. Raise CallerError with the text ``otherwise``."""
     numbers = [number for word in words if (number := incident.parse_number(word.strip(","))) is not None]
     if not numbers or len(numbers) < len(words):
         raise CallerError(otherwise)

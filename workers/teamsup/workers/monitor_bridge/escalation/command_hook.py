@@ -63,7 +63,7 @@ class CommandRunner:
             self._start_task(self._run_once(group))
 
     async def retry(self, group: int, failure: str) -> None:
-        """Run a command that has failed again, until it succeeds or somebody acts."""
+        """Run a failed command again, until it succeeds or somebody acts."""
         pauses = backoff(_RETRY_SECONDS, _MAX_RETRY_SECONDS)
         self._failing.add(group)
         while failure:
@@ -107,7 +107,7 @@ class CommandRunner:
             return self._escalator.command_due_since(group), incident_table.open_in_group(self._hub, group)
 
     def _open_without_response(self, group: int) -> list[Incident]:
-        """Return what is open of it, while nobody has acted since the command was run."""
+        """Return the open incidents of a group without a response since the command."""
         found = group_table.get_group(self._hub, group)
         if found is None or found.step != "command" or found.responded_by is not None:
             return []

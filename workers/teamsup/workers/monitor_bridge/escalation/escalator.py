@@ -80,7 +80,7 @@ class Escalator:
         return EscalationResult(min(due, default=None), tuple(commands))
 
     def advance_group(self, group_id: int) -> WaitUntil | RunCommand | None:
-        """Take what steps are due in one conversation, in the caller's transaction; what is left to do."""
+        """Take the due steps of one group, in the caller's transaction; return the steps that are left."""
         now = self._clock()
         conversation = group_table.get_group(self._hub, group_id)
         if conversation is None or conversation.is_resolved:
@@ -107,19 +107,19 @@ class Escalator:
                     return step
 
     def command_due_since(self, group_id: int) -> float | None:
-        """Since when the step is taken after which the command is to be run; None: it is not."""
+        """Return since when the command is due; None: it is not."""
         is_due = isinstance(self.advance_group(group_id), RunCommand)
         conversation = group_table.get_group(self._hub, group_id)
         return conversation.since if is_due and conversation is not None else None
 
     def mark_command_run(self, group_id: int, since: float | None = None) -> None:
-        """The command has been run. What has become news while it ran goes its own way."""
+        """Note that the command has run. Incidents that joined meanwhile are handled separately."""
         conversation = group_table.get_group(self._hub, group_id)
         if conversation is not None and conversation.step == "people" and since in (None, conversation.since):
             group_table.update_group(self._hub, group_id, step="command", since=self._clock())
 
     def _correct_clock(self, conversation: IncidentGroup, now: float) -> IncidentGroup:
-        """When the clock was set back, nothing waits until it is there again."""
+        """After the clock was set back, let nothing wait longer than before."""
         due = conversation.notify_at
         if conversation.since <= now + 1 and (due is None or due <= now + MAX_NOTIFY_DELAY_SECONDS):
             return conversation
@@ -128,7 +128,7 @@ class Escalator:
         return group_table.get_group(self._hub, conversation.group_id) or conversation
 
     def _restart(self, conversation: IncidentGroup) -> None:
-        """There is news: whoever has it is told first, and the steps begin again."""
+        """Restart the steps after a new incident: first notify the agent that has the group."""
         agents = conversation.agents
         if conversation.agent in agents:
             agents = tuple(dict.fromkeys((conversation.agent, *agents)))
@@ -209,7 +209,7 @@ class Escalator:
         )
 
     def _explain_handover(self, conversation: IncidentGroup, agents: Mapping[str, Agent], now: float) -> str:
-        """Why it comes to the next: what became of it with whoever had it."""
+        """Return why the next agent gets it."""
         moment = datetime.fromtimestamp(now, UTC)
         had_it = agents.get(conversation.agent or "")
         if had_it is None and conversation.step != "new" and conversation.agent is not None:

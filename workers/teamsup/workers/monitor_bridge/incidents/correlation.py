@@ -65,7 +65,7 @@ class Correlator:
             self._uninhibit(found)
 
     def _open(self, alert: Alert, before: Incident | None) -> None:
-        """``before``: the same, which was over."""
+        """Open an incident. ``before``: the same problem, which was over."""
         number = self._insert(alert, FIRING)
         if alert.is_test:
             self._change(number, group_id=number)
@@ -83,7 +83,7 @@ class Correlator:
         self._schedule_notification(group_id, due)
 
     def _assign_group(self, alert: Alert, number: int, before: Incident | None) -> tuple[int, float]:
-        """In which conversation it is told, and when."""
+        """Return the group of an incident, and when to notify."""
         group = group_table.find_open_group(self._hub, self._source, alert.group) if alert.group else None
         if group is not None:
             return group.group_id, self._notify_time(group, alert)
@@ -111,7 +111,9 @@ class Correlator:
         return storm.group_id, self._notify_time(storm, alert)
 
     def _notify_time(self, conversation: IncidentGroup, alert: Alert) -> float:
-        """Something joins: told at once the first time, and what is worse than all before; else in a while."""
+        """Return when to notify of a new member: at once if it is the first or more severe than all before, else
+        later.
+        """
         if conversation.notified_at is None:
             return conversation.notify_at or self.now
         is_worse = alert.severity == "critical" and not incident_table.has_open_critical(
@@ -121,13 +123,15 @@ class Correlator:
         return min(due, conversation.notify_at or due)
 
     def _previous_group(self, alert: Alert, before: Incident | None) -> IncidentGroup | None:
-        """Where the same was told last, and is over."""
+        """Return the last group of the same problem, which is over."""
         if alert.group:
             return group_table.find_latest_group(self._hub, self._source, alert.group)
         return None if before is None else group_table.get_group(self._hub, before.group_id)
 
     def _notify_time_again(self, last: IncidentGroup, alert: Alert) -> float:
-        """What comes and goes is told the more seldom the more often it comes, unless it is worse than before."""
+        """Return when to notify of a recurring problem: the more often it recurs, the later, unless it is more
+        severe.
+        """
         if last.notified_at is None or (
             alert.severity == "critical" and not incident_table.has_had_critical(self._hub, last.group_id)
         ):
@@ -149,7 +153,7 @@ class Correlator:
         return incident_table.count_opened_groups(self._hub, self._source, since, limit) >= limit
 
     def _merge_into_storm(self, storm: int, way: EscalationChain) -> None:
-        """What the storm began with belongs to it, as far as nobody has read it yet."""
+        """Merge the first incidents into the storm, if nobody has read them."""
         since = format_time(self.now - _STORM_WINDOW_SECONDS)
         for group_id in group_table.groups_before_storm(self._hub, self._source, way, since):
             if not self._groups.withdraw(group_id):
@@ -157,7 +161,7 @@ class Correlator:
                 self._groups.merge_into(group_id, storm, self.now)
 
     def _inhibit(self, alert: Alert, number: int) -> None:
-        """What is critical inhibits the lesser of the same thing, which go on in its conversation."""
+        """Let a critical incident inhibit lesser ones about the same subject, which join its group."""
         if alert.severity != "critical":
             return
         group_id = incident_table.get_incident(self._hub, number).group_id
@@ -178,7 +182,7 @@ class Correlator:
         self.maybe_resolved[found.group_id] = None
 
     def _uninhibit(self, found: Incident) -> None:
-        """What this one has inhibited is news now."""
+        """Notify of what this incident has inhibited."""
         if incident_table.uninhibit(self._hub, found.id):
             self._schedule_notification(found.group_id, self.now)
 
@@ -197,13 +201,13 @@ class Correlator:
         group_table.create_group(self._hub, number, self._source, name, chain, self.now, is_storm=is_storm)
 
     def _occurred_at(self, alert: Alert) -> str | None:
-        """When it began or ended by its source. What is far ahead is no time: nothing could come after it."""
+        """Return the source's time of the event. Ignore a time far ahead, because nothing could come after it."""
         if alert.occurred_at is None or alert.occurred_at.timestamp() > self.now + _MAX_CLOCK_AHEAD_SECONDS:
             return None
         return format_time(alert.occurred_at.timestamp())
 
     def _others_about(self, alert: Alert, number: int) -> list[Incident]:
-        """What else is open about the same thing."""
+        """Return other open incidents about the same subject."""
         found = incident_table.open_about(self._hub, self._source, alert.subject)
         return [each for each in found if each.id != number and not each.is_test]
 
@@ -214,7 +218,7 @@ class Correlator:
 
 
 def _is_recurrence(over: Incident, alert: Alert, now: float) -> bool:
-    """Whether it is the same problem once more, and not old news that come late."""
+    """Return whether the problem recurs, and the alert is not a late one."""
     # What ended by our clock says nothing about the source's.
     is_by_us = over.ended_at == over.last_seen and over.began_at is not None
     before = over.began_at if is_by_us else over.ended_at
@@ -227,7 +231,7 @@ def _is_recurrence(over: Incident, alert: Alert, now: float) -> bool:
 
 
 def _is_earlier_end(found: Incident, alert: Alert) -> bool:
-    """Whether this end is that of an earlier time."""
+    """Return whether this end is of an earlier occurrence."""
     if alert.occurred_at is None or found.began_at is None:
         return False
     return as_datetime(alert.occurred_at.timestamp()) < found.began_at

@@ -82,7 +82,7 @@ NextStep = WaitUntil | RemindAgent | NotifyAgent | PagePeople | RunCommand
 
 
 def next_step(standing: EscalationState, policy: EscalationPolicy, now: float) -> NextStep | None:
-    """What to do now, or until when to wait; None: nothing more is to be done."""
+    """Return the next step, or until when to wait; None: nothing is left to do."""
     if standing.has_response:
         return None
     match standing.step:
@@ -98,8 +98,9 @@ def next_step(standing: EscalationState, policy: EscalationPolicy, now: float) -
 
 
 def _step_with_assignee(standing: EscalationState, policy: EscalationPolicy, now: float) -> NextStep:
-    """While an agent has it. What is not even read is not waited for so long; and nobody is there to wait for when the
-    agent has gone."""
+    """Return the step while an agent has the group. An unread message waits less long, and an absent agent not at
+    all.
+    """
     has_it = next((each for each in standing.candidates if each.name == standing.agent), None)
     if has_it is None or not has_it.is_present or standing.outcome == "gone":
         return _hand_over(standing)
@@ -115,7 +116,7 @@ def _step_with_assignee(standing: EscalationState, policy: EscalationPolicy, now
 
 
 def _hand_over(standing: EscalationState) -> NextStep:
-    """The next that is awake, else people at once."""
+    """Return the next present agent, else people at once."""
     others = [each for each in standing.candidates if not each.was_notified]
     for each in others:
         if each.is_present:
@@ -124,7 +125,7 @@ def _hand_over(standing: EscalationState) -> NextStep:
 
 
 def outcome_for(states: Sequence[DeliveryState], agent: str) -> NotificationOutcome:
-    """What became of a message for an agent; no such delivery: it is gone."""
+    """Return the state of an agent's message; no such delivery: it is gone."""
     for state in states:
         if state.recipient == agent:
             if state.undeliverable or state.state in ("dead", "expired", "cancelled"):

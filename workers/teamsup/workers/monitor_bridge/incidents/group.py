@@ -27,7 +27,7 @@ class IncidentGroups:
         self._hub = hub
 
     def notify_agent(self, conversation: IncidentGroup, agent: str, why: str = "") -> Message:
-        """Tell an agent what is open; what it has not read of this yet is withdrawn, as this says it all."""
+        """Notify an agent of all open incidents, and withdraw its unread messages about them."""
         self.withdraw(conversation.group_id, agent)
         open_now, more = incident_table.select_to_notify(self._hub, conversation.group_id, _MAX_NOTIFIED)
         return self.send(
@@ -88,7 +88,7 @@ class IncidentGroups:
         return message
 
     def last_message_to(self, group_id: int, agent: str) -> Message | None:
-        """The message that told an agent last."""
+        """Return the last message to an agent."""
         for number in group_table.messages_to(self._hub, group_id, agent, 1):
             with contextlib.suppress(UnknownMessage):
                 return self._hub.queries.message(f"#{number}")
@@ -101,7 +101,7 @@ class IncidentGroups:
         return state is not None and state.read_at is not None
 
     def withdraw(self, group_id: int, recipient: str | None = None) -> set[str]:
-        """Withdraw what nobody has read yet. Return who has read something of the group, and so knows of it."""
+        """Withdraw unread messages. Return the agents that have read any message of the group."""
         knows = set()
         for number, name in group_table.messages_of(self._hub, group_id):
             if recipient in (None, name) and (state := self._delivery_of(number, name)) is not None:
@@ -116,7 +116,7 @@ class IncidentGroups:
         return next((state for state in states if state.recipient == recipient), None)
 
     def resolve(self, conversation: IncidentGroup, over: list[Incident], now: float, moment: datetime) -> None:
-        """All of it is resolved: what was not read is withdrawn, and who knows of it is told once."""
+        """Resolve the group: withdraw unread messages, and notify those who know of it once."""
         knows = self.withdraw(conversation.group_id)
         facts = {"alert": rendering.build_alert_facts(over, severity="resolved"), "incident": conversation.group_id}
         closing = self.close_buttons(conversation.group_id, rendering.render_resolved_note(over, moment), is_over=True)
@@ -127,15 +127,15 @@ class IncidentGroups:
         group_table.update_group(self._hub, conversation.group_id, ended_at=now, notify_at=None)
 
     def close_buttons(self, group_id: int, text: str, *, is_over: bool = False) -> dict[str, Any]:
-        """What user_comm needs to end the buttons of what people were told, and to say there why."""
+        """Return the metadata with which user_comm disables the buttons, and shows the reason."""
         numbers = group_table.messages_to(self._hub, group_id, USER_COMM, _MAX_CLOSED_BUTTONS)
         return {CLOSE_BUTTONS: {"messages": numbers, "text": text, "is_over": is_over}}
 
     def merge_into(self, group_id: int, other: int, now: float) -> None:
-        """What is left of it belongs to another from now on, also answers to what it has said."""
+        """Move the rest of a group to another, with answers to its messages."""
         group_table.move_messages(self._hub, group_id, other)
         group_table.update_group(self._hub, group_id, ended_at=now, notify_at=None)
 
     def agents_by_name(self) -> dict[str, Agent]:
-        """Everybody, by name."""
+        """Return all agents, by name."""
         return {agent.name: agent for agent in self._hub.agents()}

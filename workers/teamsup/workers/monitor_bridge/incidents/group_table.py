@@ -80,7 +80,7 @@ def count_groups_since(hub: MessageHub, source: str, name: str, moment: str, mos
 
 
 def groups_before_storm(hub: MessageHub, source: str, chain: EscalationChain, moment: str) -> list[int]:
-    """Return the open groups of the same chain that began after then, and to which nobody has responded."""
+    """Return the open groups of the same chain that began after then, without a response."""
     rows = hub.query(
         "SELECT group_id FROM incident_groups WHERE source = ? AND is_storm = 0 AND ended_at IS NULL"
         " AND agents = ? AND responded_at IS NULL AND since > ?",
@@ -90,8 +90,10 @@ def groups_before_storm(hub: MessageHub, source: str, chain: EscalationChain, mo
 
 
 def active_groups(hub: MessageHub, steps: Iterable[str], unanswered: str) -> list[int]:
-    """Return the open groups that wait for a notification; and those after one of these steps to which nobody has
-    responded, if the query ``unanswered`` finds something for the group ``c``."""
+    """Return the open groups that wait for a notification, and those after one of these steps without a response.
+
+    The latter count only if the query ``unanswered`` finds a row for the group ``c``.
+    """
     after = tuple(steps)
     marks = ", ".join("?" for _ in after)
     rows = hub.query(
@@ -120,14 +122,14 @@ def count_message(hub: MessageHub, group_id: int) -> int:
 
 
 def insert_message(hub: MessageHub, number: int, group_id: int, recipient: str) -> None:
-    """Store that a message told a recipient of a group."""
+    """Store that a message notified a recipient of a group."""
     hub.execute(
         "INSERT INTO incident_messages (message, group_id, recipient) VALUES (?, ?, ?)", (number, group_id, recipient)
     )
 
 
 def messages_to(hub: MessageHub, group_id: int, recipient: str, limit: int) -> list[int]:
-    """Return the numbers of the messages that told a recipient of a group, the newest first."""
+    """Return the numbers of the messages to a recipient about a group, the newest first."""
     rows = hub.query(
         "SELECT message FROM incident_messages WHERE group_id = ? AND recipient = ? ORDER BY message DESC LIMIT ?",
         (group_id, recipient, limit),
@@ -136,13 +138,13 @@ def messages_to(hub: MessageHub, group_id: int, recipient: str, limit: int) -> l
 
 
 def messages_of(hub: MessageHub, group_id: int) -> list[tuple[int, str]]:
-    """Return all messages that told of a group, as their numbers and recipients."""
+    """Return all messages about a group, as their numbers and recipients."""
     rows = hub.query("SELECT message, recipient FROM incident_messages WHERE group_id = ?", (group_id,))
     return [(row["message"], row["recipient"]) for row in rows]
 
 
 def group_of_message(hub: MessageHub, number: int) -> int | None:
-    """Return the group of which a message told: what was told singly may have become part of a storm since."""
+    """Return the group of a message: a single incident may have joined a storm since."""
     rows = hub.query("SELECT group_id FROM incident_messages WHERE message = ?", (number,))
     return int(rows[0]["group_id"]) if rows else None
 

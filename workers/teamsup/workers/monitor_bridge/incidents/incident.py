@@ -68,16 +68,16 @@ def group_conversation_id(group_id: int) -> str:
 
 
 def worst_severity(severities: Iterable[str]) -> str:
-    """The worst of some severities."""
+    """Return the worst of some severities."""
     return min(severities, key=severity_rank, default="info")
 
 
 def severity_rank(severity: str) -> int:
-    """0 is the worst."""
+    """Return the rank of a severity; 0 is the worst."""
     return _SEVERITIES.index(severity) if severity in _SEVERITIES else len(_SEVERITIES)
 
 
 def parse_number(word: str) -> int | None:
-    """The number of an incident as people write it: ``12``, ``#12``."""
+    """Return the number of an incident as people write it: ``12``, ``#12``."""
     digits = word.strip().removeprefix("#")
     return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) < 18 else None

@@ -94,7 +94,7 @@ def has_had_critical(hub: MessageHub, group_id: int) -> bool:
 
 
 def needs_response(hub: MessageHub, group_id: int, but: str = "") -> bool:
-    """Return whether nobody acknowledged something in a group that nothing worse inhibits, of another severity."""
+    """Return whether a group has an unacknowledged, uninhibited incident of another severity."""
     return _exists(hub, f"group_id = ? AND {_UNANSWERED} AND severity <> ?", group_id, but)
 
 
@@ -190,7 +190,7 @@ def acknowledge_group(hub: MessageHub, group_id: int, who: str, now: float) -> N
 
 
 def resolve_group(hub: MessageHub, group_id: int, now: float) -> None:
-    """Mark what is open in a group as resolved."""
+    """Mark the open incidents of a group as resolved."""
     hub.execute(
         "UPDATE incidents SET state = ?, ended_at = ? WHERE group_id = ? AND state <> 'resolved'",
         (RESOLVED, format_time(now), group_id),
@@ -198,13 +198,13 @@ def resolve_group(hub: MessageHub, group_id: int, now: float) -> None:
 
 
 def active_groups(hub: MessageHub, steps: Iterable[str]) -> list[int]:
-    """Return the open groups that wait for a notification, or where after one of these steps somebody must act."""
+    """Return the open groups that wait for a notification, or that need an action after one of these steps."""
     unanswered = f"SELECT 1 FROM incidents AS i WHERE i.group_id = c.group_id AND {_UNANSWERED}"  # noqa: S608
     return group_table.active_groups(hub, steps, unanswered)
 
 
 def prune(hub: MessageHub, moment: float) -> None:
-    """Delete incidents and groups that ended before then, in parts, so that nobody has to wait for the hub."""
+    """Delete incidents and groups that ended before then, in parts, so that no writer waits long."""
     sql = "SELECT id FROM incidents WHERE state = 'resolved' AND ended_at < ? LIMIT ?"
     values = (format_time(moment), _PRUNE_BATCH)
     while hub.execute(f"DELETE FROM incidents WHERE id IN ({sql})", values) == _PRUNE_BATCH:  # noqa: S608

@@ -26,7 +26,7 @@ PRIORITY = {"critical": "urgent", "warning": "high", "info": "normal"}
 
 
 def render_for_agent(incidents: Sequence[Incident], why: str = "", *, is_storm: bool = False, more: int = 0) -> str:
-    """What an agent is told of the open incidents of one conversation, the worst of them first."""
+    """Return the open incidents of a group for an agent, the worst of them first."""
     body = _render_single(incidents[0]) if len(incidents) == 1 else _render_many(incidents)
     head = _render_headline(incidents, is_storm=is_storm, more=more) + (f"; {why}" if why else "")
     number = incidents[0].group_id
@@ -43,7 +43,7 @@ def render_for_agent(incidents: Sequence[Incident], why: str = "", *, is_storm: 
 
 
 def render_for_people(incidents: Sequence[Incident], why: str = "", *, is_storm: bool = False, more: int = 0) -> str:
-    """The same for people, who may be reading on a telephone."""
+    """Return the same for people, who may read on a telephone."""
     head = _render_headline(incidents, is_storm=is_storm, more=more)
     parts = (
         (_render_title(incidents[0]), _defuse(_render_body(incidents[0])))
@@ -55,7 +55,7 @@ def render_for_people(incidents: Sequence[Incident], why: str = "", *, is_storm:
 
 
 def explain_unread(agent: Agent, number: int, now: datetime, *, but_before: bool = False) -> str:
-    """``but_before``: it had read the alert, and then not the reminder."""
+    """Return that an agent has not read. ``but_before``: it has read the alert, but not the reminder."""
     what = "has read this alert, but not the reminder" if but_before else "has not read this alert"
     return f"{agent.name} is {describe_presence(agent, now)} and {what} (#{number})"
 
@@ -73,7 +73,7 @@ def explain_gone(agent: Agent, number: int, now: datetime) -> str:
 
 
 def explain_nobody_present(agents: Sequence[Agent], now: datetime) -> str:
-    """Why people are told at once."""
+    """Return why people are paged at once."""
     if not agents:
         return ""
     return "Nobody is awake to take this: " + ", ".join(
@@ -86,7 +86,7 @@ def render_acknowledged(incidents: Sequence[Incident], who: str) -> str:
 
 
 def render_acknowledged_note(who: str) -> str:
-    """The same below what told of it."""
+    """Return the same as a note below the message."""
     return f"{sanitize(who)} takes care of it."
 
 
@@ -103,7 +103,7 @@ def render_silence_failure(incidents: Sequence[Incident], why: str) -> str:
 
 
 def render_stale(incidents: Sequence[Incident]) -> str:
-    """That their source has not repeated them, for a person who may know better."""
+    """Return that the source has not repeated incidents, for a person who may know more."""
     first, since = incidents[0], min(each.last_seen for each in incidents if each.last_seen)
     have, them = ("has", "it") if len(incidents) == 1 else ("have", "them")
     named = _render_reference(incidents)
@@ -115,24 +115,24 @@ def render_stale(incidents: Sequence[Incident]) -> str:
 
 
 def render_report(incident: Incident, who: str, text: str) -> str:
-    """What an agent has found, for people."""
+    """Return an agent's finding, for people."""
     said = sanitize(text).strip()
     cut = said if len(said) <= _MAX_REPORT else f"{said[:_MAX_REPORT]} …"
     return f"{who} on incident {incident.id}, {_quote_title(incident)}: {_defuse(cut)}"
 
 
 def render_resolved(incidents: Sequence[Incident], now: datetime) -> str:
-    """That a conversation is over."""
+    """Return that a group is resolved."""
     return f"{_render_resolution(incidents, now)}: {_render_reference(incidents)}.{_render_acknowledgers(incidents)}"
 
 
 def render_resolved_note(incidents: Sequence[Incident], now: datetime) -> str:
-    """The same below what told of it."""
+    """Return the same as a note below the message."""
     return f"{_render_resolution(incidents, now)}.{_render_acknowledgers(incidents)}"
 
 
 def build_alert_facts(incidents: Sequence[Incident], *, severity: str = "", more: int = 0) -> dict[str, Any]:
-    """For ways to people that can show more than text."""
+    """Return facts for channels that can show more than text."""
     shown = _render_title(incidents[0]) if len(incidents) == 1 else f"{len(incidents) + more} alerts"
     return {
         "title": shown,
@@ -143,7 +143,7 @@ def build_alert_facts(incidents: Sequence[Incident], *, severity: str = "", more
 
 
 def render_incident(incident: Incident, now: datetime) -> str:
-    """All that is known of one incident, for a person."""
+    """Return all facts about one incident, for a person."""
     pairs = {
         "state": describe_state(incident, now),
         "care": _render_actor(incident.acknowledged_by, incident.acknowledged_at),
@@ -166,7 +166,7 @@ def render_incident(incident: Incident, now: datetime) -> str:
 
 
 def describe_state(incident: Incident, now: datetime) -> str:
-    """Who takes care of it, since when; or since when it is over; and whether its source has stopped to repeat it."""
+    """Return who takes care of it, or since when it is over, and whether it is stale."""
     stale = f", not heard of since {_format_time(incident.last_seen)}" if incident.is_open and incident.stale_at else ""
     return _describe_response(incident, now) + stale
 
@@ -187,7 +187,7 @@ def _describe_response(incident: Incident, now: datetime) -> str:
 
 
 def describe_counts(still_open: Mapping[str, int]) -> str:
-    """How many are open, for where there is no room for more; empty: none."""
+    """Return the number of open incidents in a few words; empty: none."""
     count, critical = sum(still_open.values()), still_open.get("critical", 0)
     what = "incident" if count == 1 else "incidents"
     if count == critical:
@@ -196,7 +196,7 @@ def describe_counts(still_open: Mapping[str, int]) -> str:
 
 
 def render_table(incidents: Sequence[Incident], now: datetime) -> list[str]:
-    """A line each."""
+    """Return a line for each incident."""
     if not incidents:
         return ["No incident is open."]
     alike: dict[str, list[Incident]] = {}
@@ -252,7 +252,7 @@ def _render_body(incident: Incident) -> str:
 
 
 def _render_many(incidents: Sequence[Incident]) -> str:
-    """A line for each kind of alert, the worst first, with counts."""
+    """Return a line for each kind of alert, the worst first, with counts."""
     kinds: dict[tuple[str, str], list[Incident]] = {}
     for each in incidents:
         kinds.setdefault((each.severity, _render_title(each)), []).append(each)
@@ -268,7 +268,7 @@ def _render_many(incidents: Sequence[Incident]) -> str:
 
 
 def _render_distinctions(alike: Sequence[Incident]) -> str:
-    """What tells alerts of one title apart."""
+    """Return what distinguishes alerts with one title."""
     name, found = _distinguishing_label(alike)
     if not name:
         return ""
@@ -277,7 +277,7 @@ def _render_distinctions(alike: Sequence[Incident]) -> str:
 
 
 def _distinguishing_label(alike: Sequence[Incident]) -> tuple[str, list[str]]:
-    """The label that differs most among alerts, and its values; empty: none does."""
+    """Return the label that differs most among alerts, and its values; empty: none does."""
     values: dict[str, dict[str, None]] = {}
     for each in alike:
         for name, value in each.labels.items():
@@ -342,5 +342,5 @@ def _sanitize_frame(text: str) -> str:
 
 
 def _defuse(text: str) -> str:
-    """Without links that say one thing and lead elsewhere, and mentions of people."""
+    """Return the text without misleading links and mentions."""
     return sanitize(text).replace("](", "] (").replace("<@", "<\\@").replace("<#", "<\\#")

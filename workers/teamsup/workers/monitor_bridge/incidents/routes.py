@@ -37,7 +37,7 @@ class AlertRoutes:
     matcher: PatternMatcher = field(default_factory=PatternMatcher)
 
     def with_routes(self, news: Iterable[Alert | SourceHeartbeat]) -> Alerts:
-        """The same, with the route that each problem fits: the first in the file. May take a while."""
+        """Return the alerts with their routes: the first in the file that matches. May take a while."""
         search = self.matcher.start_search()
 
         def route(alert: Alert) -> str:
@@ -48,7 +48,7 @@ class AlertRoutes:
         )
 
     def chain_for(self, alert: Alert, known: Collection[str]) -> EscalationChain:
-        """That of its route, else those agents for such a source whom the team knows."""
+        """Return the agents of its route, else the known agents for such a source."""
         about = alert.labels.get(AGENT_LABEL, "") if alert.source == TEAM else ""
         if route := self.routes.get(alert.route or ""):
             agents = [name.strip().lower() for name in route.agents]
@@ -62,7 +62,7 @@ class AlertRoutes:
 
     @property
     def slow_pattern_note(self) -> str:
-        """What a person should mend of the patterns."""
+        """Return a note for a person about patterns that are too slow."""
         if not self.matcher.slow_pattern:
             return ""
         return (
@@ -81,5 +81,5 @@ def _matches(route: AlertRouteSection, alert: Alert, search: PatternSearch) -> b
 
 
 def _exclude(agents: list[str], about: str) -> tuple[str, ...]:
-    """Each once; neither people, who come last anyhow, nor ourselves, nor the one whom it is about."""
+    """Return each agent once, without people (who come last), ourselves, and the agent that the alert is about."""
     return tuple(dict.fromkeys(name for name in agents if name not in (USER_COMM, MONITOR_BRIDGE, about)))

@@ -53,7 +53,9 @@ class BatchWriter:
         self._writer_task: asyncio.Task[None] | None = None
 
     async def store(self, source: str, news: Alerts) -> None:
-        """Returns when it is stored. Raises StoreError, QueueFull, or whatever take() has raised; then nothing is."""
+        """Return when the request is stored. Raise StoreError, QueueFull, or an error of take(); then nothing is
+        stored.
+        """
         if len(self._queue) >= _MAX_QUEUED:
             raise QueueFull
         waiting = _QueuedRequest(source, news, asyncio.get_running_loop().create_future())
@@ -114,7 +116,7 @@ class BatchWriter:
         return [None] * len(batch)
 
     def _store_in_parts(self, source: str, news: Alerts, size: int) -> Exception | None:
-        """A large one in several transactions; of one that cannot be taken all that can be. What failed first."""
+        """Store a large request in several transactions, as far as possible; return the first error."""
         failed: Exception | None = None
         for begin in range(0, max(len(news), 1), size):
             part = news[begin : begin + size]

@@ -43,7 +43,7 @@ class MemoryBudget:
 
     @contextlib.contextmanager
     def allocate(self) -> Iterator["MemoryShare"]:
-        """One request's part of it, given back at the end."""
+        """Yield one request's share, and return it to the budget at the end."""
         share = MemoryShare(self)
         try:
             yield share
@@ -59,7 +59,7 @@ class MemoryShare:
         self._bytes = 0
 
     def resize(self, size: int) -> None:
-        """Hold so many bytes from now on. Raises MemoryLimitReached."""
+        """Hold this many bytes from now on. Raise MemoryLimitReached."""
         more = size - self._bytes
         if more > 0 and self._budget.used + more > MAX_TOTAL_BYTES:
             raise MemoryLimitReached
@@ -68,9 +68,9 @@ class MemoryShare:
 
 
 async def read_body(request: web.BaseRequest, share: MemoryShare, kept: int, longest: int = MAX_BYTES) -> RequestBody:
-    """All of it; of what is longer than that, the first ``kept`` bytes, after the rest was heard out.
+    """Return the body; of a longer one the first ``kept`` bytes, after reading the rest.
 
-    Raises MemoryLimitReached, and TimeoutError when it comes too slowly.
+    Raise MemoryLimitReached, and TimeoutError when it arrives too slowly.
     """
     data = bytearray()
     is_cut = (request.content_length or 0) > longest
@@ -85,12 +85,12 @@ async def read_body(request: web.BaseRequest, share: MemoryShare, kept: int, lon
 
 
 def decode_text(data: bytes) -> str:
-    """As text, whatever it is."""
+    """Return any bytes as text."""
     return data.decode("utf-8-sig", "replace")
 
 
 def parse_json(data: bytes) -> Any:  # noqa: ANN401 - any JSON value
-    """What its JSON says, or its text when it does not look like any. Raises InvalidPayload."""
+    """Return the JSON value, or the text if it does not look like JSON. Raise InvalidPayload."""
     written = decode_text(data)
     if not written.lstrip().startswith(("{", "[")):
         return written
@@ -105,7 +105,7 @@ def parse_json(data: bytes) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def _load_json(written: str) -> Any:  # noqa: ANN401 - any JSON value
-    """Numbers that are none, and those that nobody can reckon with, are read as nothing and as text."""
+    """Load JSON; read NaN and infinities as null, and numbers that are too large as text."""
     return json.loads(
         written,
         parse_constant=lambda _: None,
@@ -114,7 +114,7 @@ def _load_json(written: str) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def _drop_deep(written: str) -> str:
-    """The JSON without what is nested too deeply to be read."""
+    """Return the JSON without values that are nested too deeply."""
     kept: list[str] = []
     depth = begins = 0
     for token in _TOKEN.finditer(written):

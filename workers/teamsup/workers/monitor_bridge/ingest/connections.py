@@ -41,7 +41,7 @@ class BoundedHttpServer(web.Server):
         """With their addresses, the oldest first."""
 
     def mark_authenticated(self, connection: RequestHandler) -> None:
-        """It has shown a source's secret, and is not closed for others."""
+        """Note that the connection has shown a source's secret, so that it is not closed for others."""
         self._unauthenticated.pop(connection, None)
 
     def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:

@@ -9,7 +9,7 @@ from teamsup.config.source_section import ListenAddress
 
 
 def explain_bind_error(listen: ListenAddress, error: OSError) -> str:
-    """Two sentences for people. May take a moment."""
+    """Return two sentences for people. May take a moment."""
     place = f"{listen.host}:{listen.port}"
     match error.errno:
         case errno.EADDRINUSE:
@@ -30,7 +30,7 @@ def explain_bind_error(listen: ListenAddress, error: OSError) -> str:
 
 
 def _find_holder(port: int) -> str:
-    """Who listens there, as far as this user can know."""
+    """Return the program that listens there, as far as this user can know."""
     try:
         pids = [
             each.pid

@@ -79,12 +79,12 @@ def insert_rejected(hub: MessageHub, source: str, rejected: Sequence[NewRejected
 
 
 def list_rejected(hub: MessageHub) -> list[RejectedPayload]:
-    """What is kept, the newest first."""
+    """Return the kept payloads, the newest first."""
     return _select(hub, "1 = 1")
 
 
 def get_rejected(hub: MessageHub, number: int) -> RejectedPayload:
-    """The payload of that number. Raises UnknownPayload."""
+    """Return the payload of that number. Raise UnknownPayload."""
     found = _select(hub, "id = ?", number)
     if not found:
         raise UnknownPayload(f"No payload {number} is kept. List them with: teamsup alerts rejected")
@@ -92,7 +92,7 @@ def get_rejected(hub: MessageHub, number: int) -> RejectedPayload:
 
 
 def render_table(payloads: Sequence[RejectedPayload], now: datetime) -> list[str]:
-    """A line each."""
+    """Return a line for each payload."""
     if not payloads:
         return ["All payloads could be read."]
     lines = [("ID", "SOURCE", "TIMES", "LAST", "REASON")]
@@ -104,7 +104,7 @@ def render_table(payloads: Sequence[RejectedPayload], now: datetime) -> list[str
 
 
 def render_payload(payload: RejectedPayload, now: datetime) -> str:
-    """All that is known of one, for a person; the payload cannot steer the terminal."""
+    """Return all facts about one payload, for a person; the payload cannot steer the terminal."""
     cut = "" if payload.bytes <= MAX_PAYLOAD_BYTES else f", of which these are the first {MAX_PAYLOAD_BYTES}"
     times = "once" if payload.times == 1 else f"{payload.times} times"
     return (

@@ -8,7 +8,7 @@ _BROWSER_HEADERS = ("Origin", "Sec-Fetch-Site", "Referer")
 
 
 def check_request(headers: Mapping[str, str], hosts: Collection[str]) -> tuple[int, str] | None:
-    """The status and the sentence; None: it is let in. ``hosts``: the names by which we may be called."""
+    """Return the status and the sentence of a refusal; None: it is allowed. ``hosts``: our allowed names."""
     if any(name in headers for name in _BROWSER_HEADERS):
         return 403, "A browser is no source: any page could have made it ask."
     if host_name_of(headers.get("Host", "")) not in hosts:
@@ -20,7 +20,7 @@ def check_request(headers: Mapping[str, str], hosts: Collection[str]) -> tuple[i
 
 
 def host_name_of(host: str) -> str:
-    """The name in a Host header, without its port."""
+    """Return the name in a Host header, without its port."""
     try:
         name = urlsplit(f"//{host.strip()}").hostname or ""
     except ValueError:
@@ -29,7 +29,7 @@ def host_name_of(host: str) -> str:
 
 
 def normalize_address(text: str) -> str:
-    """An address in the one form for all; empty: it is none."""
+    """Return an address in its canonical form; empty: it is not an address."""
     try:
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def create_server(
     hub: MessageHub, settings: Config, take: StoreAlerts, prepare: PrepareAlerts, report: ReportState | None = None
 ) -> "WebhookServer | None":
-    """What hears the sources of teamsup.toml, if there are any. Raises NotConfigured."""
+    """Return the server for the sources of teamsup.toml, if there are any. Raise NotConfigured."""
     section = settings.section("monitor-bridge", MonitorSection)
     listen = section.listen
     sources = settings.sections_of("source", SourceSection)

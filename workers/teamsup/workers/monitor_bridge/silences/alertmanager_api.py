@@ -25,7 +25,7 @@ class SilenceFailed(Exception):
 def build_silence(
     labels: Mapping[str, str], who: str, comment: str, now: datetime, seconds: float
 ) -> dict[str, object]:
-    """What Alertmanager's ``POST /api/v2/silences`` wants. Pure."""
+    """Return the body for Alertmanager's ``POST /api/v2/silences``. Pure."""
     matchers = [
         {"name": name, "value": value, "isRegex": False, "isEqual": True} for name, value in sorted(labels.items())
     ]
@@ -45,13 +45,13 @@ async def create_silence(url: str, silence: Mapping[str, object]) -> None:
 
 
 async def fetch_firing(url: str) -> list[tuple[str, dict[str, str]]]:
-    """The fingerprints and labels of all that fires there, silenced or not. Raises SilenceFailed."""
+    """Return the fingerprints and labels of all firing alerts, silenced or not. Raise SilenceFailed."""
     alerts = _as_objects(await _request(url, "alerts"))
     return [(str(alert.get("fingerprint") or ""), labels) for alert in alerts if (labels := _labels_of(alert))]
 
 
 async def fetch_start_time(url: str) -> datetime | None:
-    """Since when that Alertmanager runs, if it says so. Raises SilenceFailed."""
+    """Return since when that Alertmanager runs, if it reports that. Raise SilenceFailed."""
     said = await _request(url, "status")
     written = said.get("uptime") if isinstance(said, dict) else None
     try:
@@ -61,7 +61,7 @@ async def fetch_start_time(url: str) -> datetime | None:
 
 
 async def list_own_silences(url: str, team: str) -> dict[str, tuple[int, dict[str, str]]]:
-    """Which silences of ours count there: for which incident each is, and for which labels. Raises SilenceFailed."""
+    """Return our active silences, each with its incident and its labels. Raise SilenceFailed."""
     found = {}
     for each in _as_objects(await _request(url, "silences")):
         status, number = each.get("status"), _OWN_COMMENT.match(str(each.get("comment")))
@@ -78,15 +78,17 @@ async def expire_silence(url: str, number: str) -> None:
 
 
 def build_comment(team: str, incident: Incident, who: str) -> str:
-    """By which ours are known."""
+    """Return the comment by which our silences are known."""
     return f"teamsup {team}: incident {incident.id}, acknowledged by {who}"
 
 
 def compare_firing(
     incidents: Sequence[Incident], fires: Sequence[tuple[str, Mapping[str, str]]], seen: Collection[int]
 ) -> tuple[set[int], list[Incident]]:
-    """Which of these fire there, and which have done so before and do no more: a silenced alert ends without a word.
-    What never was seen there may only have another form there. Pure."""
+    """Return which of these fire there, and which have stopped: a silenced alert does not report its end.
+
+    An alert that was never seen there may only have another form there. Pure.
+    """
     known = {fingerprint for fingerprint, _ in fires if fingerprint}
     present = {frozenset(labels.items()) for _, labels in fires}
     here = {each.id for each in incidents if each.fingerprint in known or frozenset(each.labels.items()) in present}
@@ -103,7 +105,7 @@ def _labels_of(alert: Mapping[str, Any]) -> dict[str, str]:
 
 
 async def _request(url: str, what: str, method: str = "GET", data: bytes | None = None) -> Any:  # noqa: ANN401 - any JSON
-    """Whatever is wrong with what is there, or slow, it is SilenceFailed."""
+    """Send a request. Raise SilenceFailed for any failure or slowness of the other side."""
     import aiohttp  # only for those who silence
 
     try:

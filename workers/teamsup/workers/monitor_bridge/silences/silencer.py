@@ -78,7 +78,7 @@ class Silencer:
                 self._log.error("what is acknowledged of %s is not silenced: %s", name, error)
 
     async def run(self) -> None:
-        """Look now and then whether what is silenced or not repeated is over: its source may not say so."""
+        """Check at intervals whether silenced or stale problems are over: their source may not report it."""
         while True:
             await asyncio.sleep(self._interval_seconds)
             for name, source in self._sources.items():
@@ -119,14 +119,14 @@ class Silencer:
         return [each for each in self._open_incidents(name) if each.state == incident.ACKNOWLEDGED]
 
     def _candidates(self, name: str) -> tuple[list[Incident], list[Incident], list[Incident]]:
-        """What may be over without a word; what should have been repeated by now; what was not seen there yet."""
+        """Return incidents that may be over without a report, stale ones, and those not yet seen there."""
         found = self._open_incidents(name)
         seen = incident_table.ids_seen_at_source(self._hub)
         acknowledged = [each for each in found if each.state == incident.ACKNOWLEDGED]
         return acknowledged, self._staleness.find_overdue(found), [each for each in found if each.id not in seen]
 
     def _update_seen(self, name: str, fires: Sequence[tuple[str, Mapping[str, str]]]) -> list[Incident]:
-        """What fires there no more."""
+        """Return the incidents that no longer fire there."""
         acknowledged, overdue, unseen = self._candidates(name)
         may_end = {each.id: each for each in (*acknowledged, *overdue)}
         new = {each.id for each in unseen}
@@ -139,7 +139,7 @@ class Silencer:
         return over
 
     def _resolve(self, name: str, over: Sequence[Incident], started: datetime | None) -> None:
-        """One that was started anew may not have been told yet what fires."""
+        """Resolve what has stopped firing. A restarted Alertmanager may not know yet what fires."""
         is_new = started is not None and (datetime.now(UTC) - started).total_seconds() < _STARTUP_SECONDS
         known = [each for each in over if not (is_new and started and started > _last_known_firing(each))]
         if known:
@@ -148,7 +148,7 @@ class Silencer:
             )
 
     async def _expire_silences(self, name: str, source: SourceSection) -> None:
-        """What is over is not to be silent when it comes back."""
+        """Expire the silences of ended problems, so that the next alert arrives."""
         self._with_silences.discard(name)
         is_done = False
         try:
@@ -163,7 +163,7 @@ class Silencer:
                 self._with_silences.add(name)
 
     def _is_silence_for(self, name: str, number: int, labels: Mapping[str, str]) -> bool:
-        """Whether that silence was made for this incident, and not by a team of the same name elsewhere."""
+        """Return whether that silence is for this incident, and not of another team with the same name."""
         try:
             found = incident_table.get_incident(self._hub, number)
         except incident.UnknownIncident:
@@ -178,5 +178,5 @@ class Silencer:
 
 
 def _last_known_firing(each: Incident) -> datetime:
-    """When it was known last that it fires there, or that somebody wants it to be silent."""
+    """Return when it was last known to fire there, or to be silenced on request."""
     return each.acknowledged_at or each.last_seen or datetime.min.replace(tzinfo=UTC)

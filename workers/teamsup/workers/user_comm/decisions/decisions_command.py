@@ -118,7 +118,7 @@ def _as_json(decision: Decision) -> dict[str, Any]:
 
 
 def seconds(text: str) -> float:
-    """How argparse names it in its refusal."""
+    """Return the seconds; argparse uses this name in refusals."""
     number = float(text)
     if not 0 < number <= 86400:
         raise ValueError

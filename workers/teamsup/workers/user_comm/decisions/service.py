@@ -64,7 +64,7 @@ class DecisionService:
         self._overdue_since: dict[int, float] = {}
 
     def open_decision(self, message: Message) -> Outcome:
-        """An agent asks: show it where a person has asked, if it is about that; else in every place of people."""
+        """Open a decision: show it in the conversation of the question that it is about, else to all people."""
         question = self._relays.person_question_of(message)
         people = {} if question is None else self._people_by_name(question)
         try:
@@ -90,7 +90,7 @@ class DecisionService:
         return Done(outcome)
 
     def answer(self, message: Message, answer: DecisionAnswer) -> Outcome:
-        """Somebody decides, by an opinion_response or by a line that was picked."""
+        """Apply an answer: an opinion_response, or a line that matches an option."""
         decision, refused = self._apply_answer(answer, message)
         is_response = message.message_type == DECISION_ANSWER
         if message.sender == GATEWAY and is_response and refused is None:
@@ -130,28 +130,28 @@ class DecisionService:
         return None if decision is None else decision.number
 
     def answer_by_id(self, message: Message, text: str) -> Outcome:
-        """Somebody writes "ID ANSWER"."""
+        """Apply an answer of the form "ID ANSWER"."""
         number, _, rest = text.strip().removeprefix("#").partition(" ")
         if number.isascii() and number.isdecimal():
             return self.answer(message, DecisionAnswer(int(number[:18]), rest))
         return Reply(words.render_usage(self.pending()), "error")
 
     def pending(self) -> list[Decision]:
-        """What is to be decided, the oldest first."""
+        """Return the open decisions, the oldest first."""
         return self._table.pending()
 
     def describe_pending(self) -> list[str]:
-        """The same for people, a line each."""
+        """Return the open decisions for people, a line each."""
         return [words.render_line(decision, datetime.now(UTC)) for decision in self.pending()]
 
     def withdraw(self, relays: Iterable[str]) -> None:
-        """What was asked in reply to these messages of ours need not be decided any more."""
+        """Withdraw the decisions about these messages of ours."""
         for relay in relays:
             for decision in self._table.open_in_reply_to(relay):
                 self._close(decision, "withdrawn")
 
     def run_due(self, now: float) -> float | None:
-        """Do what is due; in how many seconds to come again, or None while nothing is open."""
+        """Do what is due; return the seconds until the next step, or None if no decision is open."""
         seconds = []
         pending = self.pending()
         everywhere = self._all_recipients() if any(decision.is_public for decision in pending) else []
@@ -186,7 +186,7 @@ class DecisionService:
         return 0.0
 
     def _may_have_unread_answer(self, decision: Decision) -> bool:
-        """Whether something is still to be read since before the deadline, as when we were down meanwhile."""
+        """Return whether an unread message is older than the deadline, as after a downtime."""
         began = self._overdue_since.setdefault(decision.number, time.monotonic())
         if time.monotonic() < began + _RETRY_SECONDS and self._table.has_unread_before_deadline(decision):
             return True
@@ -200,7 +200,7 @@ class DecisionService:
         return next_action(decision, moment, first, self._table.first_shown_at(decision) if is_over else None)
 
     def _apply_answer(self, answer: DecisionAnswer, message: Message) -> tuple[Decision | None, InvalidAnswer | None]:
-        """The decision as it is then, and why the answer does not count. The first that does ends it."""
+        """Return the decision after the answer, and why the answer does not count. The first valid one ends it."""
         decision = self._table.get(answer.number)
         if decision is None:
             return None, InvalidAnswer("unknown")
@@ -224,8 +224,7 @@ class DecisionService:
     def _close(
         self, decision: Decision, state: DecisionState, answer: str | None = None, by: Message | None = None
     ) -> Decision:
-        """Keep it, and tell whoever asked and every place that knows of it but the one where it was decided, which is
-        answered there."""
+        """Store the outcome. Tell the agent, and every place that shows the decision except where it was decided."""
         person, name = (None, None) if by is None else (canonical_person(person_of(by)), display_name_of(by))
         if state == "defaulted":
             answer = decision.spec.default
@@ -252,8 +251,9 @@ class DecisionService:
         self._hub.answer(question, text, message_type=kind, metadata=about)
 
     def _people_by_name(self, question: Message) -> dict[str, tuple[str, ...]]:
-        """Whom an agent may mean by the name of the person whose question it is: on Discord people choose theirs, and
-        may choose that of somebody else's console."""
+        """Return the people whom an agent may name as deciders. On Discord people choose their names, perhaps that of a
+        console.
+        """
         name, person = name_of(question), canonical_person(person_of(question))
         consoles = (self._hub.find_agent(each) for each in (name, f"console-{name}"))
         return {name: tuple({person, *(each.name for each in consoles if each is not None)})}
@@ -295,7 +295,7 @@ class DecisionService:
         return len(newcomers)
 
     def _show_to_deciders(self, decision: Decision, but: str) -> None:
-        """Who is named to decide what somebody else has asked need not look over their shoulder."""
+        """Show the decision to named deciders also if another person's question is its subject."""
         for name in decision.spec.deciders:
             for place in (name, f"console-{name}"):
                 agent = self._hub.find_agent(place)
@@ -337,7 +337,7 @@ class DecisionService:
         self._table.set_reminded(decision.number, now)
 
     def _send_outcome(self, decision: Decision, but: str | None) -> None:
-        """Once in each; but on Discord each message that shows it has buttons of its own."""
+        """Send the outcome once to each place; on Discord to each message with buttons."""
         told = {but} - {GATEWAY}
         for showing, place in self._table.showings(decision.number):
             if self._hub.cancel(showing.message_id) or place in told:

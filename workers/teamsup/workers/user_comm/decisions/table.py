@@ -48,19 +48,19 @@ class DecisionTable:
         return found[0] if found else None
 
     def pending(self) -> list[Decision]:
-        """What is to be decided, the oldest first."""
+        """Return the open decisions, the oldest first."""
         return self._select("WHERE d.state = 'open' ORDER BY d.question")
 
     def latest(self, limit: int) -> list[Decision]:
-        """The last that were asked, whatever has become of them, the oldest first."""
+        """Return the last decisions in any state, the oldest first."""
         return self._select("ORDER BY d.question DESC LIMIT ?", limit)[::-1]
 
     def open_in_reply_to(self, message_id: str) -> list[Decision]:
-        """What is to be decided of that."""
+        """Return the open decisions about that message."""
         return self._select("WHERE m.reply_to = ? AND d.state = 'open'", message_id)
 
     def insert(self, message: Message, asked: DecisionSpec, *, is_public: bool) -> Decision:
-        """Asked by that message, which may be known already."""
+        """Store a decision, unless that message has one already."""
         deadline = None if message.expires_at is None else format_time(message.expires_at.timestamp())
         options = json.dumps(asked.options, ensure_ascii=False)
         self._hub.execute(
@@ -82,7 +82,7 @@ class DecisionTable:
     def close(
         self, number: int, state: DecisionState, answer: str | None, person: str | None, name: str | None, now: float
     ) -> Decision:
-        """What has become of it, and by whom."""
+        """Store the outcome of a decision, and its decider."""
         self._hub.execute(
             "UPDATE decisions SET state = ?, answer = ?, decided_by_id = ?, decided_by = ?, decided_at = ?"
             " WHERE question = ?",
@@ -94,16 +94,16 @@ class DecisionTable:
         self._hub.execute("UPDATE decisions SET reminded_at = ? WHERE question = ?", (format_time(now), number))
 
     def add_showing(self, number: int, message: Message, place: str) -> None:
-        """That message shows it there."""
+        """Store that a message shows the decision there."""
         self._hub.execute("INSERT INTO decision_messages VALUES (?, ?, ?)", (message.id, number, place))
 
     def showings(self, number: int) -> list[tuple[Message, str]]:
-        """The messages that show it, the last first, and where."""
+        """Return the messages that show it, the last first, and where."""
         sql = "SELECT message, place FROM decision_messages WHERE question = ? ORDER BY message DESC"
         return [(self._hub.queries.message(f"#{row[0]}"), row[1]) for row in self._hub.query(sql, (number,))]
 
     def recipients_of(self, number: int) -> set[str]:
-        """Where it is shown."""
+        """Return where it is shown."""
         return {row[0] for row in self._hub.query("SELECT place FROM decision_messages WHERE question = ?", (number,))}
 
     def first_shown_at(self, decision: Decision) -> datetime | None:
@@ -116,15 +116,15 @@ class DecisionTable:
         return min((moment for moment in moments if moment is not None), default=None)
 
     def has_unread_before_deadline(self, decision: Decision) -> bool:
-        """Whether something that was written before its deadline is still to be read by us."""
+        """Return whether an unread message of ours is older than its deadline."""
         return bool(self._hub.query(_UNREAD_BEFORE_DEADLINE, (self._hub.agent, decision.number)))
 
     def is_empty(self) -> bool:
-        """Return whether nobody has ever been asked to decide."""
+        """Return whether no decision was ever requested."""
         return not self._hub.query("SELECT 1 FROM decisions LIMIT 1")
 
     def shown_in(self, place: str, conversation: str | None, since: float) -> list[Decision]:
-        """What was shown there, the last first: what is open, or ended only since then."""
+        """Return the decisions shown there, the last first: open ones, and those that ended since then."""
         values = {
             "place": place,
             "conversation": conversation,
@@ -141,13 +141,13 @@ class DecisionTable:
         return {row[0] for row in self._hub.query(sql)}
 
     def is_outcome_message(self, message_id: str) -> bool:
-        """Return whether we have told an agent of its decision with that message."""
+        """Return whether that message told an agent the outcome of its decision."""
         sql = "SELECT 1 FROM messages AS m JOIN messages AS q ON q.message_id = m.reply_to"
         sql += " JOIN decisions AS d ON d.question = q.id WHERE m.message_id = ? AND m.sender = ?"
         return bool(self._hub.query(sql, (message_id, self._hub.agent)))
 
     def decision_shown_by(self, message_id: str) -> int | None:
-        """The number of the decision that this message shows, or asks for."""
+        """Return the number of the decision that this message shows, or requests."""
         rows = self._hub.query(
             "SELECT coalesce(p.question, d.question) FROM messages AS m"
             " LEFT JOIN decision_messages AS p ON p.message = m.id LEFT JOIN decisions AS d ON d.question = m.id"
@@ -161,7 +161,7 @@ class DecisionTable:
 
 
 def to_metadata(decision: Decision) -> dict[str, Any]:
-    """What programs are told of it. ``chosen`` is the number of an option, from 0; ``at`` is in Unix seconds."""
+    """Return the outcome for programs. ``chosen`` is the number of an option, from 0; ``at`` is in Unix seconds."""
     return {
         "decision": decision.number,
         "state": decision.state,
@@ -199,7 +199,7 @@ def _to_decision(row: sqlite3.Row) -> Decision:
 
 
 def _parse_texts(stored: object) -> tuple[str, ...]:
-    """A list of ours; the tables are open to everybody, so it may be anything."""
+    """Return a list of texts; foreign programs may have stored any value."""
     try:
         found = json.loads(str(stored))
     except ValueError:

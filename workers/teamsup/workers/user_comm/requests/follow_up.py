@@ -83,7 +83,7 @@ class FollowUp:
         """Why a question could not be followed at the last look; empty: all could."""
 
     def poll(self) -> bool:
-        """Do what is due; whether anything is open."""
+        """Do what is due; return whether any relay is open."""
         version = self._hub.data_version()
         if version == self._version and time.monotonic() < self._next_poll_at:
             return True
@@ -108,7 +108,7 @@ class FollowUp:
         return bool(found)
 
     def _follow_question(self, found: list[OpenRelay], agents: dict[str, Agent]) -> None:
-        """One question, with all whom it was passed on to."""
+        """Follow one question with all its relays."""
         now = datetime.now(UTC)
         begun = max(relay.waiting_since or now for relay in found)
         if begun > now:
@@ -153,7 +153,7 @@ class FollowUp:
         return told.sent_at + max(self._rules.section.progress_seconds, age / _AGE_DIVISOR) - time.monotonic()
 
     def _apply(self, found: list[OpenRelay], followed: list[_FollowedRelay]) -> None:
-        """End what is lost: the hub tells us, and we tell the person. Remind, give up, and report what is new."""
+        """End lost relays and notify the person. Remind, time out, and report progress."""
         for relay in found:
             if relay.is_lost:
                 self._relays.delete(relay.number)
@@ -174,7 +174,7 @@ class FollowUp:
         self._send_progress(question, [each for each in followed if not each.action.give_up])
 
     def _send_progress(self, question: Message, relays: list[_FollowedRelay]) -> None:
-        """What is new, in the place of what was told and has not been read."""
+        """Send progress in place of an unread earlier report."""
         if all(relay.is_reported for relay in relays):
             return
         for old in self._hub.query(_UNREAD_PROGRESS, {"question": question.message_id, "me": self._hub.agent}):

@@ -88,15 +88,14 @@ class Forwarder:
         return Done()
 
     def return_progress(self, report: Message, question: Message) -> Outcome:
-        """Give an agent's report to the person, who goes on waiting."""
+        """Bring an agent's progress to the person, who goes on waiting."""
         self._relays.record_report(question, report)
         text = self._render_answer(report, question)
         self._hub.answer(question, text, message_type="status_report", metadata=forwarded_metadata(report))
         return Done()
 
     def report_failure(self, notice: Message, failed: Message) -> Outcome:
-        """The gateway did not show a message of ours: tell the agent whose words they were. If the hub has given it up,
-        the gateway could not tell the person, so tell the person too."""
+        """Tell the agent that the gateway did not show its message. Tell the person too if the hub has given it up."""
         source = self._relays.find_message(failed.metadata.get(SOURCE_KEY))
         sender = None if source is None else self._hub.find_agent(source.sender)
         if source is not None and sender is not None and sender.kind == "agent":
@@ -159,7 +158,7 @@ class Forwarder:
         return None
 
     def _choose_agent(self, agent: Agent, now: datetime) -> tuple[Agent, list[str]]:
-        """Whom to ask, the agent or its stand-in, and what the person should know of that."""
+        """Return the agent or its fallback agent, and a note for the person."""
         if agent.is_present(now):
             return agent, []
         name = {key.lower(): other for key, other in self._rules.section.fallback_agents.items()}.get(agent.name)
@@ -175,12 +174,13 @@ class Forwarder:
         return attribute_to_sender(answer, question.sender, about=hint)
 
     def _intended_agent(self, notice: Message) -> str | None:
-        """Whom the message was for of which the hub says that it came to nothing."""
+        """Return the recipient of the message that the hub could not deliver."""
         return self._hub.queries.message(notice.reply_to).recipient if notice.reply_to else None
 
     def _question_hint(self, question: Message) -> str:
-        """What an answer answers, where that is not plain: it comes late, or something else was asked since. On Discord
-        it is a reply."""
+        """Return the question of a late answer, or of one after a later question. On Discord an answer is a reply
+        instead.
+        """
         if question.sender == GATEWAY:
             return ""
         age = time.time() - question.created_at.timestamp() if question.created_at else 0.0

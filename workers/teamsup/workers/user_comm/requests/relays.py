@@ -170,7 +170,7 @@ class Relays:
         return self._hub.queries.message(f"#{rows[0]['question']}") if rows else None
 
     def restart_waiting(self, relay: str, now: float) -> None:
-        """From now on the person waits for the agent again, and no more the agent for people."""
+        """Let the person wait for the agent again, and the agent no longer for people."""
         self._hub.execute(
             "UPDATE relays SET waiting_since = ?, reminded_at = NULL"
             " WHERE message IN (SELECT id FROM messages WHERE message_id = ?)",
@@ -178,16 +178,16 @@ class Relays:
         )
 
     def end_future_waiting(self, now: float) -> None:
-        """After the clock was set back: let nothing wait since a time that is still to come."""
+        """After the clock was set back, let nothing wait since a future time."""
         at = format_time(now)
         self._hub.execute("UPDATE relays SET waiting_since = ? WHERE waiting_since > ?", (at, at))
 
     def set_last_progress(self, number: int, progress: str) -> None:
-        """Note what the person was told of it last."""
+        """Store the last progress that the person has seen."""
         self._hub.execute("UPDATE relays SET last_progress = ? WHERE message = ?", (progress, number))
 
     def record_report(self, question: Message, report: Message) -> None:
-        """The person knows it now, and from now on waits anew."""
+        """Note that the person has the report, and waits from now on."""
         self._hub.execute(
             "UPDATE relays SET last_progress = ?, waiting_since = ?, reminded_at = NULL"
             " WHERE question = ? AND agent = ?",
@@ -213,7 +213,7 @@ class Relays:
         )
 
     def relays_of(self, question: str, conversation: str | None) -> list[Message]:
-        """What we passed on of that question, in all its versions: ``discord:NUMBER`` and ``discord:NUMBER:TIME``."""
+        """Return the relays of that question, in all its versions: ``discord:NUMBER`` and ``discord:NUMBER:TIME``."""
         first = original_id(question)
         rows = self._hub.query(
             "SELECT message_id, json_extract(CASE WHEN json_valid(metadata) THEN metadata END, '$.question')"
@@ -249,12 +249,12 @@ class Relays:
         return question if sender is not None and sender.kind == "console" else None
 
     def is_assigned_to(self, question: Message, agent: str) -> bool:
-        """Whether that question is open with that agent."""
+        """Return whether that agent has an open relay of the question."""
         values = (self.original_of(question).id, agent)
         return bool(self._hub.query("SELECT 1 FROM relays WHERE question = ? AND agent = ?", values))
 
     def pending_answers(self, question: Message) -> dict[str, int]:
-        """What an answer to that question says of those that are to come."""
+        """Return the note about answers of other agents that are still missing."""
         count = self._hub.query("SELECT count(*) FROM relays WHERE question = ?", (self.original_of(question).id,))[0][
             0
         ]
@@ -264,7 +264,7 @@ class Relays:
         return any(state.read_at is not None for state in self._hub.queries.trace(relay.message_id))
 
     def close(self, question: Message, agent: str | None = None) -> None:
-        """Nothing more is expected of that agent, or of anybody, for this question in all its versions."""
+        """Close the relays of that agent, or of all agents, for all versions of this question."""
         where, values = "WHERE question = ? AND (? IS NULL OR agent = ?)", (self.original_of(question).id, agent, agent)
         for row in self._hub.query(f"SELECT message FROM relays {where}", values):  # noqa: S608
             self.cancel_reminders(self._hub.queries.message(f"#{row['message']}"))
@@ -290,25 +290,27 @@ class Relays:
         return withdrawn
 
     def is_withdrawn(self, message_id: str) -> bool:
-        """Whether an answer to that message of ours is one to nothing any more: we have taken it back, or it says so.
-        Whoever had ended it may still answer, also to a reminder of it."""
+        """Return whether that message of ours was withdrawn, so that an answer to it counts no more.
+
+        An agent that had completed it may still answer, also to a reminder.
+        """
         states = self._hub.queries.trace(message_id)
         if states and all(state.state == "cancelled" for state in states):
             return True
         return bool(self._hub.query(_IS_WITHDRAWN, {"message": message_id, "me": self._hub.agent}))
 
     def delete(self, number: int) -> None:
-        """End this one, whatever else is open of its question."""
+        """Delete one relay; others of its question stay."""
         self._hub.execute("DELETE FROM relays WHERE message = ?", (number,))
 
     def cancel_reminders(self, relay: Message) -> None:
-        """Who need not answer that any more, or has answered, need not read what we said of it since."""
+        """Withdraw reminders that an agent no longer needs."""
         sql = "SELECT message_id FROM messages WHERE reply_to = ? AND sender = ? AND recipient = ?"
         for row in self._hub.query(sql, (relay.message_id, self._hub.agent, relay.recipient)):
             self._hub.cancel(row["message_id"])
 
     def original_of(self, question: Message) -> Message:
-        """The first version of it."""
+        """Return the first version of a question."""
         try:
             return self._hub.queries.message(original_id(question.message_id))
         except UnknownMessage:

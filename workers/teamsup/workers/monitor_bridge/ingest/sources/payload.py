@@ -168,7 +168,7 @@ def parse_each(
 
 
 def sanitize_text(text: str, longest: int = MAX_TEXT) -> str:
-    """Return the text, at most so long, printable and without blanks around it."""
+    """Return the text, cut to that length, printable and without blanks around it."""
     shown = sanitize(text[: longest + 1]).strip()
     return shown if len(shown) <= longest else shown[: longest - 1] + "…"
 
@@ -197,7 +197,7 @@ def sanitize_labels(all_labels: Mapping[str, str]) -> dict[str, str]:
 
 
 def subject_of(all_labels: Mapping[str, str]) -> str:
-    """Return all labels but those of the severity: what is wrong with what."""
+    """Return all labels except those of the severity: the subject of the problem."""
     return join_labels({name: text for name, text in all_labels.items() if name.lower() not in SEVERITY_LABELS})
 
 
