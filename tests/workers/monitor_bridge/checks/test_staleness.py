@@ -14,7 +14,7 @@ from helpers.incident_harness import FIRING, SOURCE, IncidentHarness, Join, reso
 from helpers.support import eventually, serve_http
 from teamsup.config.source_section import SourceSection
 from teamsup.workers.monitor_bridge.checks.staleness import StalenessCheck
-from teamsup.workers.monitor_bridge.incidents import rendering
+from teamsup.workers.monitor_bridge.incidents import listing
 from teamsup.workers.monitor_bridge.incidents.alert import Alert
 from teamsup.workers.monitor_bridge.silences.silencer import Silencer
 
@@ -65,7 +65,7 @@ def test_each_kind_has_its_time(desk: IncidentHarness, source: SourceSection, se
     (found,) = desk.open
     moment = datetime.fromtimestamp(desk.now, UTC)
     assert (
-        rendering.describe_state(found, moment) == f"firing, not heard of since {found.last_seen:%Y-%m-%d %H:%M:%S} UTC"
+        listing.describe_state(found, moment) == f"firing, not heard of since {found.last_seen:%Y-%m-%d %H:%M:%S} UTC"
     )
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from helpers.incident_harness import FIRING, IncidentHarness, Join, resolved
-from teamsup.workers.monitor_bridge.incidents import rendering
+from teamsup.workers.monitor_bridge.incidents import listing
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def test_alerts_of_one_title_are_told_apart_by_what_differs(desk: IncidentHarnes
     (message,) = desk.read("alert-manager")
     instances = ", ".join(f"web-0{number}" for number in range(5))
     assert f"warning: HighCPU on web-01 (8 times, instance {instances} and 3 more)" in message.content
-    table = rendering.render_table(desk.open, datetime.fromtimestamp(desk.now, UTC))
+    table = listing.render_table(desk.open, datetime.fromtimestamp(desk.now, UTC))
     assert [line.partition("HighCPU on web-01")[2] for line in table[1:3]] == [" (web-07)", " (web-06)"]
 
 
@@ -36,7 +36,7 @@ def test_its_end_says_who_took_care_of_it_and_so_does_all_that_is_shown_of_it(de
     desk.ingest(resolved(FIRING))
     (last,) = desk.read("alert-manager")
     assert last.content.endswith(" ann took care of it.")
-    seen = rendering.render_incident(desk.all[0], datetime.fromtimestamp(desk.now, UTC))
+    seen = listing.render_incident(desk.all[0], datetime.fromtimestamp(desk.now, UTC))
     assert "care:        ann, 20" in seen
     assert "told:        alert-manager, 20" in seen
     assert "ended:       20" in seen
@@ -62,7 +62,7 @@ def test_who_has_answered_stands_where_nobody_takes_care_of_it_yet(desk: Inciden
     desk.now += 30
     desk.ingest(replace(FIRING, fingerprint="k2", group="g"))
     now = datetime.fromtimestamp(desk.now, UTC)
-    assert {each.id: rendering.describe_state(each, now) for each in desk.open} == {
+    assert {each.id: listing.describe_state(each, now) for each in desk.open} == {
         1: "answered by alert-manager 30s ago",
         2: "firing",
     }
@@ -78,4 +78,4 @@ def test_who_has_answered_stands_where_nobody_takes_care_of_it_yet(desk: Inciden
     ],
 )
 def test_how_many_are_open_is_said_in_few_words(still_open: dict[str, int], said: str) -> None:
-    assert rendering.describe_counts(still_open) == said
+    assert listing.describe_counts(still_open) == said

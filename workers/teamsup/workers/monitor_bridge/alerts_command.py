@@ -19,7 +19,7 @@ from teamsup.terminal.renamed_verb import add_renamed_verb
 
 from ..protocol import MONITOR_BRIDGE
 from .component import component
-from .incidents import incident, incident_table, rendering
+from .incidents import incident, incident_table, listing
 from .incidents.incident import Incident, UnknownIncident
 from .ingest import rejected
 from .ingest.rejected import UnknownPayload
@@ -75,7 +75,7 @@ def _list(team: Team, arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps({"incidents": [_as_json(each) for each in found]}, ensure_ascii=False))
     else:
-        print("\n".join(rendering.render_table(found, datetime.now(UTC))), flush=True)
+        print("\n".join(listing.render_table(found, datetime.now(UTC))), flush=True)
     return _warn_if_incomplete(bridge)
 
 
@@ -100,7 +100,7 @@ def _show(team: Team, arguments: argparse.Namespace) -> None:
     print(
         json.dumps(_as_json(found), ensure_ascii=False)
         if arguments.json
-        else rendering.render_incident(found, datetime.now(UTC))
+        else listing.render_incident(found, datetime.now(UTC))
     )
 
 

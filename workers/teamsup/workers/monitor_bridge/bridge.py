@@ -20,7 +20,7 @@ from .escalation.acknowledgements import Acknowledgements
 from .escalation.command_hook import CommandRunner
 from .escalation.escalator import EscalationResult
 from .incident_service import IncidentService
-from .incidents import incident_table, rendering
+from .incidents import incident_table, listing
 from .incidents.routes import AlertRoutes
 from .ingest.server_factory import create_server
 from .message_handler import MessageHandler
@@ -166,7 +166,7 @@ class MonitorBridge(Worker):
 
     def _escalate_due(self) -> EscalationResult:
         looked = self._incidents.escalator.run_due_steps()
-        self._open_note = rendering.describe_counts(incident_table.count_open(self.hub))
+        self._open_note = listing.describe_counts(incident_table.count_open(self.hub))
         return looked
 
     async def _prune_loop(self) -> None:

@@ -9,7 +9,7 @@ from teamsup.hub.models import HUB_SENDER
 
 from .escalation.acknowledgements import Acknowledgements, parse_numbers
 from .incident_service import IncidentService
-from .incidents import incident, incident_table, rendering
+from .incidents import incident, incident_table, listing, rendering
 from .incidents.incident import Incident
 
 _MAX_LISTED = 50
@@ -118,10 +118,10 @@ class MessageHandler:
         now = datetime.now(UTC)
         match query.words:
             case ["alerts"]:
-                return "\n".join(rendering.render_table(incident_table.open_incidents(self._hub)[:_MAX_LISTED], now))
+                return "\n".join(listing.render_table(incident_table.open_incidents(self._hub)[:_MAX_LISTED], now))
             case ["alerts", "all"]:
-                return "\n".join(rendering.render_table(incident_table.all_incidents(self._hub, _MAX_LISTED), now))
+                return "\n".join(listing.render_table(incident_table.all_incidents(self._hub, _MAX_LISTED), now))
             case ["alerts" | "incident", word] if (number := incident.parse_number(word)) is not None:
-                return rendering.render_incident(incident_table.get_incident(self._hub, number), now)
+                return listing.render_incident(incident_table.get_incident(self._hub, number), now)
             case _:
                 return note or "No figures yet."

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from teamsup.config.people_protocol import USER_COMM
 from teamsup.hub import CallerError, Message, MessageHub, UnknownMessage
 
-from ..incidents import group_table, incident, incident_table, rendering
+from ..incidents import group_table, incident, incident_table, listing, rendering
 from ..incidents.group import IncidentGroups
 from ..incidents.incident import Incident
 
@@ -136,7 +136,7 @@ class Acknowledgements:
         if not wanted:
             return "Nothing is open that nobody takes care of."
         now = datetime.fromtimestamp(self._clock(), UTC)
-        return " ".join(f"Incident {each.id} is {rendering.describe_state(each, now)}." for each in wanted[:20])
+        return " ".join(f"Incident {each.id} is {listing.describe_state(each, now)}." for each in wanted[:20])
 
 
 def parse_numbers(words: Sequence[str], otherwise: str) -> list[int]:

@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from teamsup.hub import Agent
-from teamsup.terminal.formatting import describe_presence, format_duration, format_table, sanitize, strip_tag
+from teamsup.terminal.formatting import describe_presence, format_duration, sanitize, strip_tag
 
-from .incident import ACKNOWLEDGED, Incident, severity_rank, worst_severity
+from .incident import Incident, severity_rank, worst_severity
 
 _MAX_LINES = 20
 _MAX_LABELS = 20
@@ -17,16 +17,14 @@ _MAX_TITLE = 300
 _MAX_QUOTE = 120
 _MAX_ACKNOWLEDGERS = 5
 _MAX_DISTINCTIONS = 5
-_MAX_DISTINCTION = 60
+MAX_DISTINCTION = 60
 _MAX_TEXT = 3000
 _MAX_REPORT = 6000
-_NOTIFIED = {"told": "{agent}", "rung": "{agent} again", "people": "people", "command": "people, and by the command"}
-"""Who was told last, by the step of the escalation."""
 PRIORITY = {"critical": "urgent", "warning": "high", "info": "normal"}
 
 
 def render_for_agent(incidents: Sequence[Incident], why: str = "", *, is_storm: bool = False, more: int = 0) -> str:
-    """Return the open incidents of a group for an agent, the worst of them first."""
+    """Return the notification of an agent about the open incidents of a group, the worst first."""
     body = _render_single(incidents[0]) if len(incidents) == 1 else _render_many(incidents)
     head = _render_headline(incidents, is_storm=is_storm, more=more) + (f"; {why}" if why else "")
     number = incidents[0].group_id
@@ -43,10 +41,10 @@ def render_for_agent(incidents: Sequence[Incident], why: str = "", *, is_storm: 
 
 
 def render_for_people(incidents: Sequence[Incident], why: str = "", *, is_storm: bool = False, more: int = 0) -> str:
-    """Return the same for people, who may read on a telephone."""
+    """Return the same for people, who may read it on a telephone."""
     head = _render_headline(incidents, is_storm=is_storm, more=more)
     parts = (
-        (_render_title(incidents[0]), _defuse(_render_body(incidents[0])))
+        (render_title(incidents[0]), _defuse(_render_body(incidents[0])))
         if len(incidents) == 1
         else (_defuse(_render_many(incidents)),)
     )
@@ -55,7 +53,7 @@ def render_for_people(incidents: Sequence[Incident], why: str = "", *, is_storm:
 
 
 def explain_unread(agent: Agent, number: int, now: datetime, *, but_before: bool = False) -> str:
-    """Return that an agent has not read. ``but_before``: it has read the alert, but not the reminder."""
+    """Say that an agent has not read an alert. With ``but_before`` it has read the alert, but not the reminder."""
     what = "has read this alert, but not the reminder" if but_before else "has not read this alert"
     return f"{agent.name} is {describe_presence(agent, now)} and {what} (#{number})"
 
@@ -73,7 +71,7 @@ def explain_gone(agent: Agent, number: int, now: datetime) -> str:
 
 
 def explain_nobody_present(agents: Sequence[Agent], now: datetime) -> str:
-    """Return why people are paged at once."""
+    """Say why people are paged at once."""
     if not agents:
         return ""
     return "Nobody is awake to take this: " + ", ".join(
@@ -86,7 +84,7 @@ def render_acknowledged(incidents: Sequence[Incident], who: str) -> str:
 
 
 def render_acknowledged_note(who: str) -> str:
-    """Return the same as a note below the message."""
+    """Return the same for below the notification."""
     return f"{sanitize(who)} takes care of it."
 
 
@@ -103,119 +101,43 @@ def render_silence_failure(incidents: Sequence[Incident], why: str) -> str:
 
 
 def render_stale(incidents: Sequence[Incident]) -> str:
-    """Return that the source has not repeated incidents, for a person who may know more."""
+    """Say that their source has not repeated them, for a person who may know better."""
     first, since = incidents[0], min(each.last_seen for each in incidents if each.last_seen)
     have, them = ("has", "it") if len(incidents) == 1 else ("have", "them")
     named = _render_reference(incidents)
     return (
-        f"{named[0].upper()}{named[1:]} {have} not been heard of since {_format_time(since)}."
+        f"{named[0].upper()}{named[1:]} {have} not been heard of since {format_moment(since)}."
         f" Look whether {first.source} still has {them}."
         f" End {them} with: teamsup alerts close {' '.join(str(each.id) for each in incidents[:10])}"
     )
 
 
 def render_report(incident: Incident, who: str, text: str) -> str:
-    """Return an agent's finding, for people."""
+    """Return an agent's report for people."""
     said = sanitize(text).strip()
     cut = said if len(said) <= _MAX_REPORT else f"{said[:_MAX_REPORT]} …"
     return f"{who} on incident {incident.id}, {_quote_title(incident)}: {_defuse(cut)}"
 
 
 def render_resolved(incidents: Sequence[Incident], now: datetime) -> str:
-    """Return that a group is resolved."""
+    """Say that a group is resolved."""
     return f"{_render_resolution(incidents, now)}: {_render_reference(incidents)}.{_render_acknowledgers(incidents)}"
 
 
 def render_resolved_note(incidents: Sequence[Incident], now: datetime) -> str:
-    """Return the same as a note below the message."""
+    """Return the same for below the notification."""
     return f"{_render_resolution(incidents, now)}.{_render_acknowledgers(incidents)}"
 
 
 def build_alert_facts(incidents: Sequence[Incident], *, severity: str = "", more: int = 0) -> dict[str, Any]:
-    """Return facts for channels that can show more than text."""
-    shown = _render_title(incidents[0]) if len(incidents) == 1 else f"{len(incidents) + more} alerts"
+    """Return facts for a channel that can show more than text."""
+    shown = render_title(incidents[0]) if len(incidents) == 1 else f"{len(incidents) + more} alerts"
     return {
         "title": shown,
         "severity": severity or worst_severity(each.severity for each in incidents),
         "incident": incidents[0].group_id,
         "source": incidents[0].source,
     }
-
-
-def render_incident(incident: Incident, now: datetime) -> str:
-    """Return all facts about one incident, for a person."""
-    pairs = {
-        "state": describe_state(incident, now),
-        "care": _render_actor(incident.acknowledged_by, incident.acknowledged_at),
-        "severity": incident.severity,
-        "source": incident.source,
-        "group": incident.group,
-        "subject": incident.subject,
-        "first seen": _format_time(incident.first_seen),
-        "last seen": f"{_format_time(incident.last_seen)}, {_render_count(incident.count)}",
-        "began": _format_time(incident.began_at),
-        "ended": "" if incident.is_open else _format_time(incident.ended_at),
-        "inhibited by": "" if incident.inhibited_by is None else str(incident.inhibited_by),
-        "told": _render_actor(_NOTIFIED.get(incident.step, "").format(agent=incident.agent), incident.since),
-        "link": incident.link,
-        "labels": render_labels(incident.labels),
-    }
-    lines = [f"{incident.id}  {_render_title(incident)}"]
-    lines += [f"{name + ':':12} {sanitize(value)}" for name, value in pairs.items() if value]
-    return "\n".join([*lines, *(["", sanitize(incident.text)] if incident.text else [])])
-
-
-def describe_state(incident: Incident, now: datetime) -> str:
-    """Return who takes care of it, or since when it is over, and whether it is stale."""
-    stale = f", not heard of since {_format_time(incident.last_seen)}" if incident.is_open and incident.stale_at else ""
-    return _describe_response(incident, now) + stale
-
-
-def _describe_response(incident: Incident, now: datetime) -> str:
-    if incident.state == ACKNOWLEDGED and incident.acknowledged_at is not None:
-        since = format_duration((now - incident.acknowledged_at).total_seconds())
-        return f"acknowledged by {sanitize(incident.acknowledged_by or '')} {since} ago"
-    if not incident.is_open and incident.ended_at is not None:
-        return f"resolved {format_duration((now - incident.ended_at).total_seconds())} ago"
-    if incident.inhibited_by is not None and incident.is_open:
-        return "inhibited"
-    responded_at, began = incident.responded_at, incident.first_seen
-    if responded_at is not None and (began is None or began <= responded_at):  # and not before this joined
-        age = format_duration((now - responded_at).total_seconds())
-        return f"answered by {sanitize(incident.responded_by or '')} {age} ago"
-    return incident.state
-
-
-def describe_counts(still_open: Mapping[str, int]) -> str:
-    """Return the number of open incidents in a few words; empty: none."""
-    count, critical = sum(still_open.values()), still_open.get("critical", 0)
-    what = "incident" if count == 1 else "incidents"
-    if count == critical:
-        return f"{count} critical {what} open" if count else ""
-    return f"{count} {what} open" + (f", {critical} critical" if critical else "")
-
-
-def render_table(incidents: Sequence[Incident], now: datetime) -> list[str]:
-    """Return a line for each incident."""
-    if not incidents:
-        return ["No incident is open."]
-    alike: dict[str, list[Incident]] = {}
-    for each in incidents:
-        alike.setdefault(_render_title(each), []).append(each)
-    apart = {title: _distinguishing_label(those)[0] for title, those in alike.items()}
-    rows = [("ID", "SEVERITY", "AGE", "COUNT", "STATE", "TITLE")]
-    rows += [
-        (
-            str(each.id),
-            each.severity,
-            "-" if each.first_seen is None else format_duration((now - each.first_seen).total_seconds()),
-            str(each.count),
-            describe_state(each, now),
-            _render_title(each)[:100] + _in_brackets(each.labels.get(apart[_render_title(each)], "")),
-        )
-        for each in incidents
-    ]
-    return format_table(rows)
 
 
 def render_labels(given: Mapping[str, str]) -> str:
@@ -238,11 +160,11 @@ def _render_headline(incidents: Sequence[Incident], *, is_storm: bool, more: int
 
 
 def _render_single(incident: Incident) -> str:
-    lines = [_render_title(incident), _render_body(incident)]
+    lines = [render_title(incident), _render_body(incident)]
     if incident.labels:
         lines.append(f"labels: {render_labels(incident.labels)}")
     if incident.began_at is not None:
-        lines.append(f"since: {_format_time(incident.began_at)}")
+        lines.append(f"since: {format_moment(incident.began_at)}")
     return "\n".join(line for line in lines if line)
 
 
@@ -255,11 +177,11 @@ def _render_many(incidents: Sequence[Incident]) -> str:
     """Return a line for each kind of alert, the worst first, with counts."""
     kinds: dict[tuple[str, str], list[Incident]] = {}
     for each in incidents:
-        kinds.setdefault((each.severity, _render_title(each)), []).append(each)
+        kinds.setdefault((each.severity, render_title(each)), []).append(each)
     ordered = sorted(kinds.items(), key=lambda kind: (severity_rank(kind[0][0]), -len(kind[1])))
     lines = [
         f"{severity}: {title}"
-        + (f" ({_render_count(len(alike))}{_render_distinctions(alike)})" if len(alike) > 1 else "")
+        + (f" ({format_count(len(alike))}{_render_distinctions(alike)})" if len(alike) > 1 else "")
         for (severity, title), alike in ordered[:_MAX_LINES]
     ]
     if len(ordered) > _MAX_LINES:
@@ -268,16 +190,16 @@ def _render_many(incidents: Sequence[Incident]) -> str:
 
 
 def _render_distinctions(alike: Sequence[Incident]) -> str:
-    """Return what distinguishes alerts with one title."""
-    name, found = _distinguishing_label(alike)
+    """Return what tells alerts of one title apart."""
+    name, found = distinguishing_label(alike)
     if not name:
         return ""
     more = f" and {len(found) - _MAX_DISTINCTIONS} more" if len(found) > _MAX_DISTINCTIONS else ""
-    return f", {name} " + ", ".join(value[:_MAX_DISTINCTION] for value in found[:_MAX_DISTINCTIONS]) + more
+    return f", {name} " + ", ".join(value[:MAX_DISTINCTION] for value in found[:_MAX_DISTINCTIONS]) + more
 
 
-def _distinguishing_label(alike: Sequence[Incident]) -> tuple[str, list[str]]:
-    """Return the label that differs most among alerts, and its values; empty: none does."""
+def distinguishing_label(alike: Sequence[Incident]) -> tuple[str, list[str]]:
+    """Return the label that differs most among alerts, with its values; empty if none does."""
     values: dict[str, dict[str, None]] = {}
     for each in alike:
         for name, value in each.labels.items():
@@ -289,7 +211,7 @@ def _distinguishing_label(alike: Sequence[Incident]) -> tuple[str, list[str]]:
 def _render_resolution(incidents: Sequence[Incident], now: datetime) -> str:
     if incidents and all(each.stale_at for each in incidents):
         since = max((each.last_seen for each in incidents if each.last_seen), default=None)
-        return f"Closed, because {incidents[0].source} has not repeated it since {_format_time(since)}"
+        return f"Closed, because {incidents[0].source} has not repeated it since {format_moment(since)}"
     began = min((each.first_seen for each in incidents if each.first_seen), default=None)
     return "Resolved" if began is None else f"Resolved after {format_duration((now - began).total_seconds())}"
 
@@ -300,15 +222,7 @@ def _render_acknowledgers(incidents: Sequence[Incident]) -> str:
     return f" {', '.join(carers[:_MAX_ACKNOWLEDGERS])} took care of {them}." if carers else ""
 
 
-def _in_brackets(text: str) -> str:
-    return f" ({sanitize(text)[:_MAX_DISTINCTION]})" if text else ""
-
-
-def _render_actor(who: str | None, moment: datetime | None) -> str:
-    return f"{who}, {_format_time(moment)}" if who else ""
-
-
-def _render_count(count: int) -> str:
+def format_count(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
 
 
@@ -324,16 +238,16 @@ def _render_numbers(incidents: Sequence[Incident]) -> str:
 
 
 def _quote_title(incident: Incident) -> str:
-    """Its title within a sentence of ours."""
-    title = _render_title(incident).replace('"', "'")
+    """Return its title as part of a sentence."""
+    title = render_title(incident).replace('"', "'")
     return f'"{title if len(title) <= _MAX_QUOTE else title[: _MAX_QUOTE - 1] + "…"}"'
 
 
-def _render_title(incident: Incident) -> str:
+def render_title(incident: Incident) -> str:
     return _defuse(" ".join(sanitize(incident.title).split()))[:_MAX_TITLE]
 
 
-def _format_time(moment: datetime | None) -> str:
+def format_moment(moment: datetime | None) -> str:
     return "" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
@@ -342,5 +256,5 @@ def _sanitize_frame(text: str) -> str:
 
 
 def _defuse(text: str) -> str:
-    """Return the text without misleading links and mentions."""
+    """Return the text without mentions, and without links that say one thing and lead elsewhere."""
     return sanitize(text).replace("](", "] (").replace("<@", "<\\@").replace("<#", "<\\#")

@@ -1,0 +1,98 @@
+"""Render incidents for a person who asks: one of them, all of them in a table, and how many there are. Pure."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from teamsup.terminal.formatting import format_duration, format_table, sanitize
+
+from .incident import ACKNOWLEDGED, Incident
+from .rendering import MAX_DISTINCTION, distinguishing_label, format_count, format_moment, render_labels, render_title
+
+_NOTIFIED = {"told": "{agent}", "rung": "{agent} again", "people": "people", "command": "people, and by the command"}
+"""Who was notified last, by the step of the escalation."""
+
+
+def render_table(incidents: Sequence[Incident], now: datetime) -> list[str]:
+    """Return a table with a line for each."""
+    if not incidents:
+        return ["No incident is open."]
+    alike: dict[str, list[Incident]] = {}
+    for each in incidents:
+        alike.setdefault(render_title(each), []).append(each)
+    apart = {title: distinguishing_label(those)[0] for title, those in alike.items()}
+    rows = [("ID", "SEVERITY", "AGE", "COUNT", "STATE", "TITLE")]
+    rows += [
+        (
+            str(each.id),
+            each.severity,
+            "-" if each.first_seen is None else format_duration((now - each.first_seen).total_seconds()),
+            str(each.count),
+            describe_state(each, now),
+            render_title(each)[:100] + _in_brackets(each.labels.get(apart[render_title(each)], "")),
+        )
+        for each in incidents
+    ]
+    return format_table(rows)
+
+
+def render_incident(incident: Incident, now: datetime) -> str:
+    """Return all that is known of one incident."""
+    pairs = {
+        "state": describe_state(incident, now),
+        "care": _render_actor(incident.acknowledged_by, incident.acknowledged_at),
+        "severity": incident.severity,
+        "source": incident.source,
+        "group": incident.group,
+        "subject": incident.subject,
+        "first seen": format_moment(incident.first_seen),
+        "last seen": f"{format_moment(incident.last_seen)}, {format_count(incident.count)}",
+        "began": format_moment(incident.began_at),
+        "ended": "" if incident.is_open else format_moment(incident.ended_at),
+        "inhibited by": "" if incident.inhibited_by is None else str(incident.inhibited_by),
+        "told": _render_actor(_NOTIFIED.get(incident.step, "").format(agent=incident.agent), incident.since),
+        "link": incident.link,
+        "labels": render_labels(incident.labels),
+    }
+    lines = [f"{incident.id}  {render_title(incident)}"]
+    lines += [f"{name + ':':12} {sanitize(value)}" for name, value in pairs.items() if value]
+    return "\n".join([*lines, *(["", sanitize(incident.text)] if incident.text else [])])
+
+
+def describe_state(incident: Incident, now: datetime) -> str:
+    """Return who has responded to it or since when it is resolved, and whether its source stopped to repeat it."""
+    stale = (
+        f", not heard of since {format_moment(incident.last_seen)}" if incident.is_open and incident.stale_at else ""
+    )
+    return _describe_response(incident, now) + stale
+
+
+def describe_counts(still_open: Mapping[str, int]) -> str:
+    """Return how many are open, in few words; empty if none is."""
+    count, critical = sum(still_open.values()), still_open.get("critical", 0)
+    what = "incident" if count == 1 else "incidents"
+    if count == critical:
+        return f"{count} critical {what} open" if count else ""
+    return f"{count} {what} open" + (f", {critical} critical" if critical else "")
+
+
+def _describe_response(incident: Incident, now: datetime) -> str:
+    if incident.state == ACKNOWLEDGED and incident.acknowledged_at is not None:
+        since = format_duration((now - incident.acknowledged_at).total_seconds())
+        return f"acknowledged by {sanitize(incident.acknowledged_by or '')} {since} ago"
+    if not incident.is_open and incident.ended_at is not None:
+        return f"resolved {format_duration((now - incident.ended_at).total_seconds())} ago"
+    if incident.inhibited_by is not None and incident.is_open:
+        return "inhibited"
+    responded_at, began = incident.responded_at, incident.first_seen
+    if responded_at is not None and (began is None or began <= responded_at):  # and not before this joined
+        age = format_duration((now - responded_at).total_seconds())
+        return f"answered by {sanitize(incident.responded_by or '')} {age} ago"
+    return incident.state
+
+
+def _render_actor(who: str | None, moment: datetime | None) -> str:
+    return f"{who}, {format_moment(moment)}" if who else ""
+
+
+def _in_brackets(text: str) -> str:
+    return f" ({sanitize(text)[:MAX_DISTINCTION]})" if text else ""
