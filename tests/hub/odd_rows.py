@@ -116,7 +116,7 @@ def _verbs(hub: MessageHub, folder: Path) -> list[Callable[[], object]]:
         hub.maintenance.check_integrity,
         hub.queries.undeliverable,
         hub.queries.dead_letters,
-        hub.maintenance.apply_all_deadlines,
+        lambda: hub.maintenance.apply_all_deadlines([]),
         lambda: hub.wake_ladder.overdue_unread(0),
         lambda: hub.wake_ladder.mark_sender_notified(*hub.wake_ladder.overdue_unread(0)),
         lambda: hub.queries.history("cron"),

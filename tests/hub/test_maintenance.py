@@ -133,12 +133,12 @@ def test_expire_makes_status_true_also_where_nobody_reads(join: Join) -> None:
     question = lead.send("absent", "lunch?", expires_in=60, message_type="task_request")
     now[0] += 60
 
-    assert lead.maintenance.apply_all_deadlines() == 1
+    assert lead.maintenance.apply_all_deadlines([]) == 1
 
     assert lead.queries.message(question.message_id).status == "expired"
     (news,) = lead.claim()
     assert news.message.content == "absent did not read your message before it expired."
-    assert lead.maintenance.apply_all_deadlines() == 0
+    assert lead.maintenance.apply_all_deadlines([]) == 0
 
 
 def test_forget_removes_a_person_and_their_words(join: Join, team: Team) -> None:

@@ -181,7 +181,7 @@ class HubAgainstModel(RuleBasedStateMachine):
 
     @rule()
     def expire(self) -> None:
-        self.hubs["ann"].maintenance.apply_all_deadlines()
+        self.hubs["ann"].maintenance.apply_all_deadlines([])
         self.model.apply_deadlines()
         self.told()
 

@@ -16,7 +16,7 @@ from .engines.signal_safety import signal_safe
 from .errors import CallerError, StoreError
 from .queries import Queries
 from .session import HubSession
-from .tables import agents, deliveries, search
+from .tables import agents, deliveries, delivery_states, search
 from .team import normalize_agent_name, normalize_name
 from .timestamps import format_time
 from .validation import check_count, check_seconds, check_text, check_type, quote
@@ -40,14 +40,14 @@ class Maintenance:
         self._write = session.write
         self._ring_after_commit = session.ring_after_commit
 
-    def apply_all_deadlines(self, components: Iterable[ComponentTables] = ()) -> int:
+    def apply_all_deadlines(self, components: Iterable[ComponentTables]) -> int:
         """Apply all deadlines in every mailbox, also in unread ones; return the number of mailboxes.
 
         A claim does the same for its own mailbox, so nothing depends on this; it only makes ``status`` true earlier. A
         message that one of the ``components`` reads after its expiry is left to that component's worker.
         """
         now = self._clock()
-        due = [row[0] for row in self._store.read(deliveries.SELECT_DUE_MAILBOXES, {"now": format_time(now)})]
+        due = [row[0] for row in self._store.read(delivery_states.SELECT_DUE_MAILBOXES, {"now": format_time(now)})]
         readers = {tables.component: tables.reads_expired for tables in components}
         for mailbox in due:
             reads_expired = readers.get(mailbox, reads_nothing_expired)
@@ -60,7 +60,7 @@ class Maintenance:
         message = self._queries.message(message_id)
         with self._write() as db:
             who = None if recipient is None else normalize_name(recipient)
-            revived = deliveries.requeue_dead(db, message, who)
+            revived = delivery_states.requeue_dead(db, message, who)
             self._ring_after_commit(*revived)
         return len(revived)
 
@@ -99,7 +99,7 @@ class Maintenance:
         Only for an agent with one reader at a time, which says this before its first claim.
         """
         with self._write() as db:
-            return deliveries.release_all(db, self._session.agent, self._clock())
+            return delivery_states.release_all(db, self._session.agent, self._clock())
 
     def prune(
         self,
@@ -209,8 +209,8 @@ class Maintenance:
         ]
         if orphans:
             problems.append(f"{orphans} deliveries belong to no message.")
-        (stuck,) = self._store.read(deliveries.COUNT_HEADLESS_CONVERSATIONS)[0]
-        (lost,) = self._store.read(deliveries.COUNT_PENDING_WITHOUT_DELIVERY)[0]
+        (stuck,) = self._store.read(delivery_states.COUNT_HEADLESS_CONVERSATIONS)[0]
+        (lost,) = self._store.read(delivery_states.COUNT_PENDING_WITHOUT_DELIVERY)[0]
         if lost:
             problems.append(f"{lost} pending messages have no open delivery.")
         if stuck:

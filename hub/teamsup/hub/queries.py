@@ -7,7 +7,7 @@ from .engines.sqlite.migrations import SCHEMA_VERSION
 from .errors import InvalidMessage, UnknownMessage
 from .models import DeadLetter, DeliveryState, Message, Stats
 from .session import HubSession
-from .tables import deliveries
+from .tables import delivery_states
 from .tables import messages as sending
 from .tables import search as search_index
 from .tables.agents import OPEN_TO_READERS
@@ -41,13 +41,13 @@ class Queries:
 
     def trace(self, message_id: str) -> list[DeliveryState]:
         """Return the state of a message for each of its recipients. Raise UnknownMessage."""
-        rows = self._store.read(deliveries.SELECT_STATES, (self.message(message_id).id,))
-        return [deliveries.state_from_row(row) for row in rows]
+        rows = self._store.read(delivery_states.SELECT_STATES, (self.message(message_id).id,))
+        return [delivery_states.state_from_row(row) for row in rows]
 
     def peek(self, limit: int = 10) -> list[Message]:
         """Return what a claim would return now, and leave it unread."""
         rows = self._store.read(
-            deliveries.SELECT_CLAIMABLE,
+            delivery_states.SELECT_CLAIMABLE,
             {"me": self._session.agent, "now": format_time(self._clock()), "limit": check_count("limit", limit)},
         )
         return [message_from_row(row) for row in rows]

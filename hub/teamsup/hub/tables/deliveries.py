@@ -12,7 +12,6 @@ from ..models import (
     MAX_ATTEMPTS,
     REQUEST_SUFFIX,
     Delivery,
-    DeliveryState,
     Message,
     new_message_id,
 )
@@ -32,11 +31,6 @@ SELECT_ANY_CLAIMABLE = (
     f"SELECT 1 FROM deliveries WHERE {IS_CLAIMABLE} AND (:steps IS NULL OR wake_steps & :steps = 0) LIMIT 1"  # noqa: S608
 )
 
-SELECT_CLAIMABLE = f"""
-    SELECT m.* FROM (SELECT message, rank FROM deliveries WHERE {IS_CLAIMABLE} ORDER BY rank, message LIMIT :limit) AS d
-      JOIN messages AS m ON m.id = d.message ORDER BY d.rank, d.message
-"""  # noqa: S608
-
 SELECT_NEXT_DUE = """
     SELECT min(due) FROM (
       SELECT min(available_at) AS due FROM deliveries
@@ -45,28 +39,6 @@ SELECT_NEXT_DUE = """
       SELECT min(lease_expires_at) FROM deliveries WHERE recipient = :me AND state = 'leased'
       UNION ALL
       SELECT min(expires_at) FROM deliveries WHERE recipient = :me AND state = 'ready' AND expires_at IS NOT NULL)
-"""
-
-SELECT_DUE_MAILBOXES = """
-    SELECT recipient FROM deliveries WHERE state = 'leased' AND lease_expires_at <= :now
-    UNION SELECT recipient FROM deliveries WHERE state = 'ready' AND available_at <= :now
-    UNION SELECT recipient FROM deliveries WHERE state = 'ready' AND expires_at <= :now
-"""
-
-COUNT_HEADLESS_CONVERSATIONS = """
-    SELECT count(*) FROM (SELECT 1 FROM deliveries WHERE done_at IS NULL GROUP BY recipient, conversation_id
-      HAVING conversation_id IS NOT NULL AND max(is_head) = 0)
-"""
-
-COUNT_PENDING_WITHOUT_DELIVERY = """
-    SELECT count(*) FROM messages WHERE status = 'pending' AND recipient IS NOT NULL
-      AND NOT EXISTS (SELECT 1 FROM deliveries WHERE message = messages.id AND done_at IS NULL)
-"""
-
-SELECT_STATES = """
-    SELECT d.*, m.created_at AS stored_at,
-      NOT EXISTS (SELECT 1 FROM agent_status AS a WHERE lower(a.agent_name) = d.recipient) AS undeliverable
-    FROM deliveries AS d JOIN messages AS m ON m.id = d.message WHERE d.message = ? ORDER BY d.recipient
 """
 
 
@@ -221,14 +193,6 @@ def release(
     return return_to_queue(db, delivery.message, delivery.recipient, delivery.attempts, now, error=error, delay=delay)
 
 
-def release_all(db: sqlite3.Connection, recipient: str, now: float) -> int:
-    """End all leases on a recipient's deliveries; how many."""
-    return db.execute(
-        "UPDATE deliveries SET lease_expires_at = ? WHERE recipient = ? AND state = 'leased'",
-        (timestamps.format_time(now), recipient),
-    ).rowcount
-
-
 def return_to_queue(
     db: sqlite3.Connection,
     message: Message,
@@ -291,39 +255,6 @@ def cancel(db: sqlite3.Connection, message: Message, *, even_if_read: bool, now:
         (timestamps.format_time(now), message.id, bool(even_if_read)),
     ).fetchall()
     return [row[0] for row in rows]
-
-
-def requeue_dead(db: sqlite3.Connection, message: Message, recipient: str | None) -> list[str]:
-    """Make dead letters ready again, as if never tried; whose they are."""
-    rows = db.execute(
-        "SELECT recipient FROM deliveries WHERE message = ? AND state = 'dead' AND (? IS NULL OR recipient = ?)",
-        (message.id, recipient, recipient),
-    ).fetchall()
-    for row in rows:
-        db.execute(
-            "UPDATE deliveries SET state = 'ready', done_at = NULL, attempts = 0, available_at = NULL, read_at = NULL,"
-            " expires_at = NULL, wake_steps = 0, sender_notified_at = NULL,"
-            " is_head = conversation_id IS NULL OR NOT EXISTS (SELECT 1 FROM deliveries AS other"
-            "  WHERE other.recipient = deliveries.recipient AND other.conversation_id = deliveries.conversation_id"
-            "  AND other.done_at IS NULL)"
-            " WHERE message = ? AND recipient = ?",
-            (message.id, row["recipient"]),
-        )
-    return [row["recipient"] for row in rows]
-
-
-def state_from_row(row: sqlite3.Row) -> DeliveryState:
-    return DeliveryState(
-        recipient=row["recipient"],
-        state=row["state"],
-        attempts=row["attempts"],
-        stored_at=timestamps.parse_time(row["stored_at"]),
-        offered_at=timestamps.parse_time(row["offered_at"]),
-        read_at=timestamps.parse_time(row["read_at"]),
-        done_at=timestamps.parse_time(row["done_at"]),
-        outcome=row["outcome"],
-        undeliverable=bool(row["undeliverable"]),
-    )
 
 
 def _update_leased(db: sqlite3.Connection, delivery: Delivery, change: str, *values: str | float | None) -> None:

@@ -23,7 +23,7 @@ import pytest
 
 from helpers.support import eventually, run_foreign_sql
 from teamsup.hub import MessageHub, SchemaTooNew, StoreCorrupt, StoreError, Team
-from teamsup.hub.engines.sqlite import store
+from teamsup.hub.engines.sqlite import disk_flush, store
 from teamsup.hub.engines.sqlite.migrations import SCHEMA_VERSION
 from teamsup.hub.engines.sqlite.store import Store
 from teamsup.hub.models import WakeStep
@@ -149,7 +149,7 @@ def test_a_send_that_returned_is_on_the_disk_and_its_reader_need_not_wait_for_th
         assert path == f"{team.database}-wal"
         seen.extend(delivery.message.content for delivery in scout.claim())
 
-    monkeypatch.setattr(store, "_fsync", fsync)
+    monkeypatch.setattr(disk_flush, "fsync", fsync)
     lead.send("scout", "hi")
 
     assert seen == ["hi"]
@@ -157,7 +157,7 @@ def test_a_send_that_returned_is_on_the_disk_and_its_reader_need_not_wait_for_th
 
 def test_durability_normal_and_presence_spare_the_disk(join: Join, monkeypatch: pytest.MonkeyPatch) -> None:
     lead, scout = join("lead", durability="normal"), join("scout", durability="full")
-    monkeypatch.setattr(store, "_fsync", mock.Mock(side_effect=AssertionError))
+    monkeypatch.setattr(disk_flush, "fsync", mock.Mock(side_effect=AssertionError))
 
     lead.send("scout", "hi")
     scout.heartbeat()
@@ -168,7 +168,7 @@ def test_durability_normal_and_presence_spare_the_disk(join: Join, monkeypatch: 
 def test_a_disk_that_takes_no_flush_is_no_silent_success(join: Join, monkeypatch: pytest.MonkeyPatch) -> None:
     lead = join("lead", durability="full")
     join("scout")
-    monkeypatch.setattr(store, "_fsync", mock.Mock(side_effect=OSError(errno.EIO, "Input/output error")))
+    monkeypatch.setattr(disk_flush, "fsync", mock.Mock(side_effect=OSError(errno.EIO, "Input/output error")))
 
     with pytest.raises(StoreError, match="not onto the disk: Input/output error"):
         lead.send("scout", "hi")
@@ -178,14 +178,14 @@ def test_threads_that_send_at_the_same_time_share_a_flush(join: Join, monkeypatc
     lead, watching = join("lead", durability="full"), join("watching")
     join("scout")
     flushes = itertools.count()
-    fsync = store._fsync
+    fsync = disk_flush.fsync
 
     def slow(path: str) -> None:
         if next(flushes) == 0:
             eventually(lambda: watching.queries.stats().messages == 8, "all eight have committed")
         fsync(path)
 
-    monkeypatch.setattr(store, "_fsync", slow)
+    monkeypatch.setattr(disk_flush, "fsync", slow)
     with ThreadPoolExecutor(8) as pool:
         for sent in [pool.submit(lead.send, "scout", f"{number}") for number in range(8)]:
             sent.result()
@@ -323,7 +323,7 @@ def test_a_flush_that_could_not_open_the_log_has_lost_nothing(join: Join, monkey
     lead = join("lead", durability="full")
     join("scout")
     with monkeypatch.context() as patch:
-        patch.setattr(store, "_fsync", mock.Mock(side_effect=OSError(errno.EMFILE, "Too many open files")))
+        patch.setattr(disk_flush, "fsync", mock.Mock(side_effect=OSError(errno.EMFILE, "Too many open files")))
         with pytest.raises(StoreError, match="not onto the disk: Too many open files"):
             lead.send("scout", "hi", message_id="m")
 

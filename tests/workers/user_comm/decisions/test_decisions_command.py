@@ -104,7 +104,7 @@ def test_without_user_comm_an_answer_is_not_kept(command: TeamsupCommand, join: 
     result = command.run("decisions", "answer", "1", "yes", "--timeout", "0.2", "--team", "crew")
     assert result.returncode == os.EX_UNAVAILABLE
     assert "user_comm has not answered" in refusal_of(result)
-    lead.maintenance.apply_all_deadlines()
+    lead.maintenance.apply_all_deadlines([])
     assert lead.queries.trace("#1")[0].state == "expired"
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from helpers.mailbox import claim_next, receive, receive_next
 from helpers.support import eventually
+from teamsup.config.components import installed_tables
 from teamsup.hub import MessageHub, Team
 from teamsup.hub.models import Message
 
@@ -356,7 +357,8 @@ def test_user_comm_settles_what_ended_while_it_was_down(
     user_comm.kill()
     with_default = ask(lead, expires_in=0.01, default="wait", default_denies=True)
     without = ask(lead, expires_in=0.01)
-    eventually(lambda: lead.maintenance.apply_all_deadlines(), "their time is over, and the hub has noticed")
+    tables = installed_tables()
+    eventually(lambda: lead.maintenance.apply_all_deadlines(tables), "their time is over, and the hub has noticed")
     assert not lead.queries.peek()
 
     user_comm.start()

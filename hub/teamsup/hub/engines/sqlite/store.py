@@ -1,11 +1,9 @@
 """One SQLite connection that threads may share, with retries, transactions, and errors as sentences."""
 
-import errno
 import math
 import os
 import random
 import sqlite3
-import sys
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -19,6 +17,7 @@ from ..signal_safety import signal_safe
 from . import database_file
 from .component_migration import migrate_component, read_component_version
 from .connection import begin_immediate, open_reader, open_writer, run_query
+from .disk_flush import DiskFlush
 from .store_errors import BUSY_SECONDS, FIRST_RETRY_SECONDS, RETRY_SECONDS, as_store_error, retry_busy
 
 T = TypeVar("T")
@@ -45,10 +44,8 @@ class Store:
         self._name = str(path)
         self._run = run
         self._is_durable = durability == "full"
-        self._flush_lock = threading.Lock()
         self._commits = 0
-        self._flushed_commits = 0
-        self._lost_commits = 0
+        self._disk = DiskFlush(path, lambda: self._commits)
         self._wal_limit = _MAX_WAL_BYTES
         self._write_lock = threading.RLock()
         self._writer_thread: int | None = None
@@ -263,31 +260,9 @@ class Store:
                 time.sleep(random.uniform(0, FIRST_RETRY_SECONDS[0]))  # noqa: S311
 
     def flush(self) -> None:
-        """Bring every commit so far onto the disk, unless durability is "normal".
-
-        This is what synchronous=FULL does inside of a commit. Outside, readers need not wait for the disk, and threads
-        that have committed meanwhile share one fsync.
-        """
-        if not self._is_durable:
-            return
-        # On the core that it was woken on, a reader would have to wait until the disk is under way.
-        if sys.platform == "linux":
-            os.sched_yield()
-        mine = self._commits
-        with self._flush_lock:
-            if self._flushed_commits < mine:
-                covered = self._commits
-                try:
-                    _fsync(f"{self._name}-wal")
-                except OSError as error:
-                    # The kernel reports a lost write once; the next fsync would succeed without it. A log that could
-                    # not be opened has lost nothing.
-                    if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOENT):
-                        self._lost_commits = covered
-                    raise StoreError(f"{self.path} was written, but not onto the disk: {error.strerror}.") from error
-                self._flushed_commits = covered
-            if mine <= self._lost_commits:
-                raise StoreError(f"{self.path} was written, but may not be on the disk.")
+        """Bring every commit so far onto the disk, unless durability is "normal"."""
+        if self._is_durable:
+            self._disk.flush()
 
     def _roll_back_to(self, name: str) -> None:
         try:
@@ -356,17 +331,3 @@ class Store:
 
     def _retry_busy(self, action: Callable[[], T]) -> T:
         return retry_busy(self._name, action)
-
-
-def _fsync(path: str) -> None:
-    """Bring a file onto the disk. SQLite holds no lock on a WAL, so opening and closing it is harmless."""
-    file = os.open(path, os.O_RDWR)
-    try:
-        if sys.platform == "darwin":
-            import fcntl
-
-            fcntl.fcntl(file, fcntl.F_FULLFSYNC)
-        else:
-            os.fdatasync(file)
-    finally:
-        os.close(file)
