@@ -35,11 +35,8 @@ READING_THE_HUB = {
         "monitor_bridge/escalation/acknowledgements",
         "monitor_bridge/incidents/group",
         "monitor_bridge/incidents/group_table",
-        "user_comm/announcements",
         "user_comm/conversations",
         "user_comm/decisions/table",
-        "user_comm/requests/follow_up",
-        "user_comm/requests/forwarding",
         "user_comm/requests/relays",
     )
 }

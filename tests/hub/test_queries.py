@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from helpers.support import run_foreign_sql
-from teamsup.hub import InvalidMessage, Message, MessageHub, Team, UnknownMessage
+from teamsup.hub import InvalidMessage, InvalidValue, Message, MessageHub, Team, UnknownMessage
 
 Join = Callable[..., MessageHub]
 
@@ -45,6 +45,24 @@ def test_a_conversation_is_what_belongs_together(join: Join) -> None:
 
     assert contents(lead.queries.conversation("c")) == ["question", "answer"]
     assert lead.queries.conversation("nope") == []
+
+
+def test_messages_are_found_by_what_is_known_of_them(join: Join) -> None:
+    lead, ann = join("lead"), join("ann")
+    asked = ann.send("lead", "how is the load?", conversation_id="c")
+    report = lead.answer(asked, "looking", message_type="status_report")
+    answer = lead.answer(asked, "calm")
+    ann.send("lead", "elsewhere", conversation_id="d")
+    find = lead.queries.find
+    assert find(conversation="c") == [asked, report, answer]
+    assert find(conversation="c", sender="ann") == [asked]
+    assert find(conversation="c", recipient="ann", after=report.id) == [answer]
+    assert find(conversation="c", limit=2) == [report, answer]
+    assert find(reply_to=asked.message_id, message_type="status_report") == [report]
+    ann.acknowledge(ann.claim()[0])
+    assert find(reply_to=asked.message_id, unread=True) == [answer]
+    with pytest.raises(InvalidValue):
+        find(sender="ann")
 
 
 def test_search_finds_all_the_words_whoever_wrote_them(join: Join, team: Team) -> None:

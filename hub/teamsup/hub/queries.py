@@ -4,7 +4,7 @@ import os
 from contextlib import suppress
 
 from .engines.sqlite.migrations import SCHEMA_VERSION
-from .errors import InvalidMessage, UnknownMessage
+from .errors import InvalidMessage, InvalidValue, UnknownMessage
 from .models import DeadLetter, DeliveryState, Message, Stats
 from .session import HubSession
 from .tables import delivery_states
@@ -74,6 +74,44 @@ class Queries:
         rows = self._store.read(
             "SELECT * FROM messages WHERE conversation_id = ? ORDER BY id DESC LIMIT ?",
             (check_text("conversation_id", conversation_id), check_count("limit", limit)),
+        )
+        return [message_from_row(row) for row in reversed(rows)]
+
+    def find(
+        self,
+        *,
+        reply_to: str | None = None,
+        conversation: str | None = None,
+        sender: str | None = None,
+        recipient: str | None = None,
+        message_type: str | None = None,
+        after: int | None = None,
+        unread: bool = False,
+        limit: int | None = None,
+    ) -> list[Message]:
+        """Return the messages that fit all that is given, in the order of storing; with ``limit`` the newest of them.
+
+        ``after`` is the ``id`` of a message; ``unread``: a recipient has still to claim it. Raise InvalidValue without
+        ``reply_to`` and ``conversation``, as that would read all messages.
+        """
+        if reply_to is None and conversation is None:
+            raise InvalidValue("find needs reply_to or conversation.")
+        wanted = {
+            "reply_to": reply_to,
+            "conversation_id": conversation,
+            "sender": sender,
+            "recipient": recipient,
+            "message_type": message_type,
+        }
+        given = {column: check_text(column, value) for column, value in wanted.items() if value is not None}
+        conditions = [f"{column} = :{column}" for column in given]
+        if after is not None:
+            conditions.append("id > :after")
+        if unread:
+            conditions.append("EXISTS (SELECT 1 FROM deliveries WHERE message = messages.id AND state = 'ready')")
+        rows = self._store.read(
+            f"SELECT * FROM messages WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT :limit",  # noqa: S608
+            given | {"after": after, "limit": -1 if limit is None else check_count("limit", limit)},
         )
         return [message_from_row(row) for row in reversed(rows)]
 

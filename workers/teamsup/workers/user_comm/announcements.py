@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from teamsup.hub import Message, MessageHub
+from teamsup.hub import Message, MessageHub, UnknownMessage
 
 from ..protocol import CLOSE_BUTTONS, GATEWAY
 from .outcome import Done, Later, Outcome
@@ -11,10 +11,6 @@ from .people import announcement_recipients, attribute_to_sender, forwarded_meta
 from .routing.live_rules import LiveRules
 
 _RETRY_SECONDS = 10.0
-_ANNOUNCED = """
-    SELECT message_id FROM messages AS m WHERE m.message_id = :shown AND m.sender = :me AND m.recipient = :gateway
-      AND (:is_over OR NOT EXISTS (SELECT 1 FROM messages WHERE reply_to = :shown AND message_type = :close_buttons))
-"""
 
 
 class Announcer:
@@ -52,21 +48,19 @@ class Announcer:
     def _disable_buttons(self, closing: Mapping[str, Any], conversation: str | None) -> None:
         """Disable the buttons of an announcement: once on acknowledgement, and once on resolution."""
         for number in closing.get("messages") or ():
-            values = {
-                "shown": _announcement_id(number),
-                "me": self._hub.agent,
-                "gateway": GATEWAY,
-                "is_over": bool(closing.get("is_over")),
-                "close_buttons": CLOSE_BUTTONS,
-            }
-            for row in self._hub.query(_ANNOUNCED, values):
-                self._hub.send(
-                    GATEWAY,
-                    str(closing.get("text")),
-                    message_type=CLOSE_BUTTONS,
-                    conversation_id=conversation,
-                    reply_to=row["message_id"],
-                )
+            shown = _announcement_id(number)
+            closed = self._hub.queries.find(reply_to=shown, message_type=CLOSE_BUTTONS, limit=1)
+            if self._is_shown(shown) and (closing.get("is_over") or not closed):
+                text = str(closing.get("text"))
+                self._hub.send(GATEWAY, text, message_type=CLOSE_BUTTONS, conversation_id=conversation, reply_to=shown)
+
+    def _is_shown(self, message_id: str) -> bool:
+        """Return whether we have sent the gateway that announcement."""
+        try:
+            found = self._hub.queries.message(message_id)
+        except UnknownMessage:
+            return False
+        return (found.sender, found.recipient) == (self._hub.agent, GATEWAY)
 
 
 def _announcement_id(number: int) -> str:

@@ -18,12 +18,6 @@ _MAX_POLL_SECONDS = 2.0
 """Between two looks while nothing is written: what only the clock brings about may come so much later."""
 
 
-# What agents have told by themselves stays.
-_UNREAD_PROGRESS = """
-    SELECT m.message_id FROM messages AS m JOIN deliveries AS d ON d.message = m.id AND d.state = 'ready'
-      WHERE m.reply_to = :question AND m.sender = :me AND m.message_type = 'status_report'
-        AND json_extract(CASE WHEN json_valid(m.metadata) THEN m.metadata END, '$.progress')
-"""
 _AGE_DIVISOR = 30
 """A note that changes is told again after a part of the question's age, one of so many."""
 
@@ -177,8 +171,12 @@ class FollowUp:
         """Send progress in place of an unread earlier report."""
         if all(relay.is_reported for relay in relays):
             return
-        for old in self._hub.query(_UNREAD_PROGRESS, {"question": question.message_id, "me": self._hub.agent}):
-            self._hub.cancel(old["message_id"])
+        told = self._hub.queries.find(
+            reply_to=question.message_id, sender=self._hub.agent, message_type="status_report", unread=True
+        )
+        for old in told:
+            if old.metadata.get("progress"):  # the reports of agents stay
+                self._hub.cancel(old.message_id)
         news = "\n".join(dict.fromkeys(relay.action.sentence for relay in relays))
         self._hub.answer(question, news, message_type="status_report", metadata=PROGRESS_METADATA)
 

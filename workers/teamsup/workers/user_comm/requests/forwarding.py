@@ -184,8 +184,8 @@ class Forwarder:
         if question.sender == GATEWAY:
             return ""
         age = time.time() - question.created_at.timestamp() if question.created_at else 0.0
-        is_last = not self._hub.query(
-            "SELECT 1 FROM messages WHERE conversation_id = ? AND id > ? AND sender = ? LIMIT 1",
-            (question.conversation_id, question.id, question.sender),
+        place, person = question.conversation_id, question.sender
+        is_last = place is None or not self._hub.queries.find(
+            conversation=place, after=question.id, sender=person, limit=1
         )
         return "" if is_last and age < _LATE_ANSWER_SECONDS else f', to "{shorten(question.content, 60)}"'

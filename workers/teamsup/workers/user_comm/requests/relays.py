@@ -22,16 +22,8 @@ from .progress import describe_report
 QUESTION_KEY = "question"
 QUESTION_REF_KEY = "question_ref"
 """The same in what else we tell an agent of a question: who replies to that answers the question."""
-_IS_WITHDRAWN = """
-    SELECT 1 FROM messages AS m JOIN messages AS said
-        ON said.message_id = m.message_id OR said.reply_to IN (m.message_id, m.reply_to)
-      WHERE m.message_id = :message AND m.sender = :me AND said.sender = :me AND said.message_type = 'deleted' LIMIT 1
-"""
-_LAST_QUESTION = """
-    SELECT m.message_id FROM messages AS m JOIN agent_status AS a ON lower(a.agent_name) = m.sender
-      WHERE m.conversation_id = ? AND m.recipient = ? AND (a.kind = 'console' OR m.sender = 'gateway')
-      ORDER BY m.id DESC LIMIT 1
-"""
+_MAX_SEARCHED = 100
+"""Messages of a conversation among which the last of a person is looked for."""
 _WITHDRAWAL_TEXTS = {
     "deleted": "The person has deleted this message.",
     "stop": "The person has withdrawn this: stop.",
@@ -171,11 +163,9 @@ class Relays:
 
     def restart_waiting(self, relay: str, now: float) -> None:
         """Let the person wait for the agent again, and the agent no longer for people."""
-        self._hub.execute(
-            "UPDATE relays SET waiting_since = ?, reminded_at = NULL"
-            " WHERE message IN (SELECT id FROM messages WHERE message_id = ?)",
-            (format_time(now), relay),
-        )
+        if (found := self.find_message(relay)) is not None:
+            sql = "UPDATE relays SET waiting_since = ?, reminded_at = NULL WHERE message = ?"
+            self._hub.execute(sql, (format_time(now), found.id))
 
     def end_future_waiting(self, now: float) -> None:
         """After the clock was set back, let nothing wait since a future time."""
@@ -214,14 +204,13 @@ class Relays:
 
     def relays_of(self, question: str, conversation: str | None) -> list[Message]:
         """Return the relays of that question, in all its versions: ``discord:NUMBER`` and ``discord:NUMBER:TIME``."""
+        if conversation is None:
+            return []
         first = original_id(question)
-        rows = self._hub.query(
-            "SELECT message_id, json_extract(CASE WHEN json_valid(metadata) THEN metadata END, '$.question')"
-            " AS question FROM messages WHERE conversation_id IS ? AND sender = ? AND (question = ? OR question GLOB ?)"
-            " ORDER BY id",
-            (conversation, self._hub.agent, first, f"{first}:*"),
-        )
-        return [self._hub.queries.message(row["message_id"]) for row in rows]
+        original = self.find_message(first)
+        after = None if original is None else original.id
+        ours = self._hub.queries.find(conversation=conversation, sender=self._hub.agent, after=after)
+        return [each for each in ours if original_id(str(each.metadata.get(QUESTION_KEY))) == first]
 
     def find_message(self, message_id: object) -> Message | None:
         """Return the message with this id, if it is one and the team has it."""
@@ -240,13 +229,18 @@ class Relays:
         """Return the question of a person that an agent's message is about: that which it replies to, else the last one
         of its conversation."""
         question = self.question_of(self.find_message(message.reply_to))
-        if question is None and message.conversation_id is not None:
-            rows = self._hub.query(_LAST_QUESTION, (message.conversation_id, self._hub.agent))
-            question = self._hub.queries.message(rows[0]["message_id"]) if rows else None
-        if question is None or question.sender == GATEWAY:
-            return question
-        sender = self._hub.find_agent(question.sender)
-        return question if sender is not None and sender.kind == "console" else None
+        if question is not None:
+            return question if self._is_of_person(question) else None
+        if message.conversation_id is None:
+            return None
+        to_us = self._hub.queries.find(
+            conversation=message.conversation_id, recipient=self._hub.agent, limit=_MAX_SEARCHED
+        )
+        return next((each for each in reversed(to_us) if self._is_of_person(each)), None)
+
+    def _is_of_person(self, message: Message) -> bool:
+        sender = self._hub.find_agent(message.sender)
+        return message.sender == GATEWAY or (sender is not None and sender.kind == "console")
 
     def is_assigned_to(self, question: Message, agent: str) -> bool:
         """Return whether that agent has an open relay of the question."""
@@ -274,10 +268,8 @@ class Relays:
         """Take back that question, in all its versions: no agent needs to answer it."""
         with self._hub.transaction():
             withdrawn = self._withdraw_each(self.relays_of(question, conversation), why)
-            self._hub.execute(
-                "DELETE FROM relays WHERE question IN (SELECT id FROM messages WHERE message_id = ?)",
-                (original_id(question),),
-            )
+            if (original := self.find_message(original_id(question))) is not None:
+                self._hub.execute("DELETE FROM relays WHERE question = ?", (original.id,))
         return withdrawn
 
     def withdraw_all(self, person: str, conversation: str | None) -> Withdrawal:
@@ -289,15 +281,21 @@ class Relays:
             self._hub.execute(f"DELETE {where}", (person, conversation))
         return withdrawn
 
-    def is_withdrawn(self, message_id: str) -> bool:
-        """Return whether that message of ours was withdrawn, so that an answer to it counts no more.
+    def is_withdrawn(self, relay: Message) -> bool:
+        """Return whether that message needs no answer any more: we have cancelled it, or have told its agent so.
 
-        An agent that had completed it may still answer, also to a reminder.
+        The agent may have ended it before, and may answer all the same, also to a reminder of it.
         """
-        states = self._hub.queries.trace(message_id)
+        states = self._hub.queries.trace(relay.message_id)
         if states and all(state.state == "cancelled" for state in states):
             return True
-        return bool(self._hub.query(_IS_WITHDRAWN, {"message": message_id, "me": self._hub.agent}))
+        if relay.sender != self._hub.agent:
+            return False
+        return relay.message_type == DELETED_TYPE or any(
+            self._hub.queries.find(reply_to=each, sender=self._hub.agent, message_type=DELETED_TYPE, limit=1)
+            for each in (relay.message_id, relay.reply_to)
+            if each is not None
+        )
 
     def delete(self, number: int) -> None:
         """Delete one relay; others of its question stay."""
@@ -305,9 +303,10 @@ class Relays:
 
     def cancel_reminders(self, relay: Message) -> None:
         """Withdraw reminders that an agent no longer needs."""
-        sql = "SELECT message_id FROM messages WHERE reply_to = ? AND sender = ? AND recipient = ?"
-        for row in self._hub.query(sql, (relay.message_id, self._hub.agent, relay.recipient)):
-            self._hub.cancel(row["message_id"])
+        for each in self._hub.queries.find(
+            reply_to=relay.message_id, sender=self._hub.agent, recipient=relay.recipient
+        ):
+            self._hub.cancel(each.message_id)
 
     def original_of(self, question: Message) -> Message:
         """Return the first version of a question."""
