@@ -7,6 +7,8 @@ from typing import Any
 
 import discord
 
+from teamsup.terminal.formatting import format_duration
+
 from .ids import created_at
 from .markup import escape
 
@@ -157,7 +159,7 @@ def to_hub_content(heard: InboundMessage, files: Sequence[str], now: float, *, b
     if heard.author.parent is not None:
         metadata["channel"] = heard.author.parent  # what is said of a channel holds in its threads
     if late >= _LATE_SECONDS:
-        lines.append(f"(written {format_age(late)} ago)")
+        lines.append(f"(written {format_duration(late)} ago)")
         metadata["late_seconds"] = late
     if heard.edited_at is not None:
         metadata["edited"] = heard.edited_at
@@ -165,16 +167,6 @@ def to_hub_content(heard: InboundMessage, files: Sequence[str], now: float, *, b
         metadata["body_length"] = len(before) + len(heard.text)
     content = before + "\n".join([heard.text, *lines] if heard.text else lines)
     return HubContent(content.encode("utf-8", "replace").decode(), metadata)
-
-
-def format_age(seconds: float) -> str:
-    """As in "2h 5m"."""
-    minutes = int(seconds) // 60
-    if minutes < 60:
-        return f"{minutes}m"
-    if minutes < 48 * 60:
-        return f"{minutes // 60}h {minutes % 60}m"
-    return f"{minutes // 1440}d {minutes % 1440 // 60}h"
 
 
 def _format_quotation(quotation: Quotation) -> str:

@@ -4,15 +4,17 @@ import itertools
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from teamsup.config.people_protocol import USER_COMM
 from teamsup.hub import MessageHub
 
 from ..ids import channel_of, snowflake_of
 from ..state import get_state, set_state
-from .question_status import QuestionDelivery, QuestionStatus, determine_status
 
 _MAX_OPEN = 500
+_ROLES = ("question", "relay", "answer")
+_LOST = ("dead", "expired")
 _STATE_KEY = "board"  # up to which message questions have been taken in
 
 _NEW_QUESTIONS = """
@@ -49,6 +51,30 @@ _DELIVERIES = """
       CROSS JOIN deliveries AS d ON d.message = a.id AND d.recipient = :me
     ORDER BY 1
 """
+
+
+class QuestionStatus(StrEnum):
+    """The status of a question, with the reaction that shows it."""
+
+    STORED = "👀"
+    WORKING = "⚙"
+    ANSWERED = "✅"
+    FAILED = "❌"
+    WITHDRAWN = ""
+
+    @property
+    def is_final(self) -> bool:
+        return self not in (QuestionStatus.STORED, QuestionStatus.WORKING)
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionDelivery:
+    """A delivery from a question to its answer: of the question, of its relay, or of an answer."""
+
+    role: str
+    state: str
+    is_read: bool = False
+    is_error: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,3 +150,23 @@ def _to_question(rows: Sequence[sqlite3.Row]) -> OpenQuestion:
     found = determine_status(steps)
     is_held = found is QuestionStatus.WORKING and any(step.state == "leased" and step.is_read for step in steps)
     return OpenQuestion(itself["snowflake"], itself["channel"], tuple(itself["reactions"].split()), found, is_held)
+
+
+def determine_status(steps: Sequence[QuestionDelivery]) -> QuestionStatus:
+    """Return the status of a question."""
+    asked, passed_on, answers = ([step for step in steps if step.role == role] for role in _ROLES)
+    done = [answer for answer in answers if answer.state == "done"]
+    if _are_lost(asked) or _are_lost(passed_on):
+        return QuestionStatus.FAILED
+    if any(not answer.is_error for answer in done):
+        return QuestionStatus.ANSWERED
+    if done or any(answer.state in _LOST for answer in answers):
+        return QuestionStatus.FAILED
+    if any(step.state == "leased" for step in asked) or any(step.is_read for step in passed_on):
+        return QuestionStatus.WORKING
+    is_open = any(step.state != "cancelled" for step in passed_on or asked)
+    return QuestionStatus.STORED if is_open else QuestionStatus.WITHDRAWN
+
+
+def _are_lost(steps: Sequence[QuestionDelivery]) -> bool:
+    return bool(steps) and all(step.state in _LOST for step in steps)

@@ -12,8 +12,7 @@ from teamsup.hub import MessageHub, StoreError
 
 from ..ids import created_at
 from ..rest_errors import MAX_DEFER_SECONDS, Defer, Retry, classify
-from .question_status import QuestionStatus
-from .questions import OpenQuestion, QuestionTable
+from .questions import OpenQuestion, QuestionStatus, QuestionTable
 
 POLL_SECONDS = 0.3
 TYPING_INTERVAL_SECONDS = 8.0

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from teamsup.workers.gateway.reactions.question_status import QuestionDelivery, QuestionStatus, determine_status
+from teamsup.workers.gateway.reactions.questions import QuestionDelivery, QuestionStatus, determine_status
 
 
 def asked(state: str) -> QuestionDelivery:
