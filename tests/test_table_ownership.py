@@ -26,15 +26,10 @@ READING_THE_HUB = {
         "attached_files",
         "gateway/inbound/hub_writer",
         "gateway/inbound/unread_questions",
-        "gateway/interactions/interactions",
         "gateway/outbound/chunk_table",
         "gateway/outbound/home_channel",
         "gateway/outbound/progress",
-        "gateway/outbound/rejection_notices",
         "gateway/reactions/questions",
-        "monitor_bridge/escalation/acknowledgements",
-        "monitor_bridge/incidents/group",
-        "monitor_bridge/incidents/group_table",
         "user_comm/conversations",
         "user_comm/decisions/table",
         "user_comm/requests/relays",
@@ -43,11 +38,6 @@ READING_THE_HUB = {
 # Tables that several modules of their component still name.
 SHARED = {
     "discord_chunks",
-    "incidents",
-    "incident_groups",
-    "incident_messages",
-    "source_heartbeats",
-    "rejected_payloads",
 }
 
 
