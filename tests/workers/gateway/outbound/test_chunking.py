@@ -1,6 +1,8 @@
 """How a text becomes what Discord takes."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given, settings
@@ -371,3 +373,9 @@ def test_two_fences_are_not_one_file_of_code() -> None:
 
     assert found is not None
     assert found.name == "answer.md"
+
+
+def test_a_short_answer_does_not_load_regex() -> None:
+    program = "import sys; from teamsup.workers.gateway.outbound.chunking import split; split('Hello');"
+    program += "sys.exit('regex' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False, timeout=60).returncode == 0

@@ -4,13 +4,12 @@ A chunk ends at the end of a block, else of a line, a sentence, a word, a charac
 open is closed there and opened again in the next one.
 """
 
+import re
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
-
-import regex
 
 from ..markup import utf16_length
 
@@ -20,24 +19,23 @@ _SUMMARY_LENGTH = 1000  # how much is shown of an answer that goes as a file
 _MAX_REPEATED = 40  # characters of a language or of what stands before a fence
 _LOOK_AHEAD = 200  # characters in which a character or a link that begins in a chunk has to end
 
-_FENCE = regex.compile(
+_FENCE = re.compile(
     r"^(?P<lead>(?:[ \t]|>|(?:[-*+]|\d{1,9}[.)])[ \t])*+)(?P<mark>`{3,40}|~{3,40})(?![`~])"
     r"[ \t]*+(?P<language>[\w+.#-]*+)[^\s`]*+(?:[ \t]+\w++=\S*+)*+[ \t\r]*+\n"
     r"(?P<code>[\s\S]*?)(?P<end>^[ \t>]*+(?P=mark)[`~]*+[ \t\r]*+$|\Z)",
-    regex.MULTILINE,
+    re.MULTILINE,
 )
 """A block of code, as CommonMark has it."""
-_WHOLE = regex.compile(
+_WHOLE = re.compile(
     r"!?\[[^\[\]]{0,300}+\]\((?:[^\s()]|\([^\s()]*+\))*+\)|<[@#:/a-zA-Z\d][^<>\n]{0,200}+>|https?://[^\s<>]++|`[^`\n]++`"
 )
 """A link, an address, a mention, an emoji of a server, code in a line."""
-_QUOTE = regex.compile(r"(?:[ \t]{0,3}>){1,9}[ \t]?")
-_AFTER_HEADING = r"(?<=^(?:#{1,6}|-#) [^\n]*\n)"  # which stays with what it is over
-_GAP = regex.compile(rf"\n(?!{_AFTER_HEADING})(?:(?:[ \t\r]*+\n)++|(?=#{{1,6}} ))", regex.MULTILINE)
-_LINE = regex.compile(rf"\n(?!{_AFTER_HEADING}|[ \t\r]*+\n)", regex.MULTILINE)
-_SENTENCE = regex.compile(r"[.!?…][\"'”’»)\]*_]*+[ \t]++|[。！？]++[」』）]*+")
-_WORD = regex.compile(r"(?<=[^\s>])[^\S\n\xa0\u2007\u202f]++|[、，；：]")
-_CHARACTER = regex.compile(r"\X")
+_QUOTE = re.compile(r"(?:[ \t]{0,3}>){1,9}[ \t]?")
+_HEADING = re.compile(r"(?:#{1,6}|-#) ")
+_GAP = re.compile(r"\n(?:(?:[ \t\r]*+\n)++|(?=#{1,6} ))")
+_LINE = re.compile(r"\n(?![ \t\r]*+\n)")
+_SENTENCE = re.compile(r"[.!?…][\"'”’»)\]*_]*+[ \t]++|[。！？]++[」』）]*+")
+_WORD = re.compile(r"(?<=[^\s>])[^\S\n\xa0\u2007\u202f]++|[、，；：]")
 _BOUNDARIES = ((_GAP, False), (_LINE, False), (_GAP, True), (_LINE, True), (_SENTENCE, False), (_WORD, None))
 """Where to cut, the best first, and whether that is in code, outside or either."""
 
@@ -125,7 +123,7 @@ class _Splitter:
         fence, quote = self._fence_at(position), self._quote_at(position)
         if fence is None:
             return _Delimiters(quote)
-        lead, mark, language = regex.sub(r"[^\s>]", " ", fence["lead"]), fence["mark"], fence["language"]
+        lead, mark, language = re.sub(r"[^\s>]", " ", fence["lead"]), fence["mark"], fence["language"]
         if len(lead) + len(language) > _MAX_REPEATED:
             lead = language = ""
         return _Delimiters(f"{lead}{mark}{language}\n{quote if '>' in lead else ''}", lead + mark)
@@ -135,11 +133,10 @@ class _Splitter:
         if self._fits(begin, len(self._text), opened):
             return len(self._text)
         farthest = self._farthest_from(begin, opened)
-        characters = [
-            end
-            for match in _CHARACTER.finditer(self._text, begin, farthest + _LOOK_AHEAD)
-            if (end := match.end()) <= farthest
-        ]
+        import regex  # 2 MiB, which short answers do not need
+
+        found = regex.finditer(r"\X", self._text, pos=begin, endpos=farthest + _LOOK_AHEAD)
+        characters = [end for match in found if (end := match.end()) <= farthest]
         whole = self._unbreakable_from(begin, farthest)
         between = set(characters).difference(*(range(start + 1, end) for start, end in whole))
         ends = [
@@ -147,17 +144,22 @@ class _Splitter:
             for pattern, is_code in _BOUNDARIES
         ]
         # A chunk of little text is only better than parting words.
-        large = [[end for end in found if end - begin > self._limit // 3] for found in ends]
-        for found in (*large, *ends, sorted(between), characters):
-            for end in reversed(found):
+        large = [[end for end in choices if end - begin > self._limit // 3] for choices in ends]
+        for choices in (*large, *ends, sorted(between), characters):
+            for end in reversed(choices):
                 if self._fits(begin, end, opened):
                     return end
         return farthest  # one character with more accents than a chunk can hold
 
-    def _ends_of(self, pattern: "regex.Pattern[str]", begin: int, farthest: int, is_code: bool | None) -> Iterator[int]:
+    def _ends_of(self, pattern: re.Pattern[str], begin: int, farthest: int, is_code: bool | None) -> Iterator[int]:
         for match in pattern.finditer(self._text, begin, farthest + _LOOK_AHEAD):
-            if is_code is None or is_code is (self._fence_at(match.end()) is not None):
+            is_here = is_code is None or is_code is (self._fence_at(match.end()) is not None)
+            if is_here and not (is_code is False and self._is_heading(match.start())):
                 yield match.end()
+
+    def _is_heading(self, end: int) -> bool:
+        """Return whether the line that ends there is a heading, which stays with what it is over."""
+        return _HEADING.match(self._text, self._text.rfind("\n", 0, end) + 1) is not None
 
     def _unbreakable_from(self, begin: int, farthest: int) -> Iterator[tuple[int, int]]:
         """Yield what no cut should part, where a chunk can hold it."""
@@ -174,7 +176,7 @@ class _Splitter:
                 yield fence.start(), min(fence.start("code") + 1, farthest + 1)
                 yield max(begin, fence.end("code") - 1), fence.end()
 
-    def _fence_at(self, position: int) -> "regex.Match[str] | None":
+    def _fence_at(self, position: int) -> re.Match[str] | None:
         """Return the block of code that is open there."""
         number = bisect_left(self._fence_ends, position)
         if number == len(self._fences) or position <= (fence := self._fences[number]).start():
