@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from teamsup.config.sections import AlertRouteSection, MonitorSection
 from teamsup.hub import Delivery, Message, MessageHub
 from teamsup.workers.monitor_bridge.escalation.acknowledgements import Acknowledgements
 from teamsup.workers.monitor_bridge.escalation.escalator import EscalationResult
@@ -13,6 +12,7 @@ from teamsup.workers.monitor_bridge.incidents import incident_table
 from teamsup.workers.monitor_bridge.incidents.alert import Alert, SourceHeartbeat
 from teamsup.workers.monitor_bridge.incidents.incident import Incident
 from teamsup.workers.monitor_bridge.incidents.routes import AlertRoutes
+from teamsup.workers.monitor_bridge.sections import AlertRouteSection, MonitorSection
 
 SOURCE = "prom"
 Join = Callable[..., MessageHub]

@@ -9,11 +9,11 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from helpers.support import eventually
-from teamsup.config.source_section import ListenAddress, SourceSection
 from teamsup.hub import MessageHub
 from teamsup.workers.monitor_bridge.incidents.alert import Alert, Alerts
 from teamsup.workers.monitor_bridge.ingest.receiver import ConfirmLink
 from teamsup.workers.monitor_bridge.ingest.webhook_server import WebhookServer
+from teamsup.workers.monitor_bridge.source_section import ListenAddress, SourceSection
 
 
 @dataclass

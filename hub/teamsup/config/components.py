@@ -63,6 +63,9 @@ class Component:
     """Once it has run for so long its earlier crashes are forgotten; no restart is delayed longer than that."""
     command_hook: Callable[[Config], CommandHook] | None = None
     """For a worker that watches the team and tells people what fails: what is run when it fails itself."""
+    checks: str = ""
+    """The function, "module:function", whose findings ``teamsup doctor`` shows. It gets the Team, all agents by name,
+    and a function that makes a command to paste out of its words."""
     tables: ComponentTables | None = None
     """What it keeps in the team's database. Its worker and ``teamsup start`` make and migrate them."""
     rank: int = 50
@@ -127,6 +130,13 @@ def installed_components() -> Mapping[str, Component]:
             owners |= dict.fromkeys(component.section_names, component.name)
             checked[component.name] = component
     return checked
+
+
+def load_function(name: str) -> Callable[..., Any]:
+    """Import "module:function". Raises ImportError and AttributeError."""
+    module, _, function = name.partition(":")
+    found: Callable[..., Any] = getattr(importlib.import_module(module), function)
+    return found
 
 
 def installed_tables() -> list[ComponentTables]:

@@ -9,8 +9,6 @@ from typing import Literal
 from teamsup.hub.models import SUPERVISOR
 from teamsup.hub.team import normalize_agent_name
 
-from .source_section import check_network, parse_address
-
 
 @dataclass(frozen=True)
 class TeamSection:
@@ -31,7 +29,7 @@ class TeamSection:
                 raise ValueError(f"agents: {agent!r} is a worker's name")
         for agent in (*self.operators, *self.notify_on_crash):
             normalize_agent_name(agent)
-        _check_seconds("stop_seconds", self.stop_seconds)
+        check_seconds("stop_seconds", self.stop_seconds)
         if not 1 <= self.unread_seconds <= 86400:
             raise ValueError("unread_seconds must be from 1 to 86400")
         if not 0 < self.keep_days <= 3650:
@@ -62,7 +60,7 @@ class WorkerSection:
     def __post_init__(self) -> None:
         for name in ("heartbeat_seconds", "start_seconds", "stop_seconds"):
             if (seconds := getattr(self, name)) is not None:
-                _check_seconds(name, seconds)
+                check_seconds(name, seconds)
         if any("\0" in text for text in (*self.command, *self.environment, *self.environment.values())):
             raise ValueError("neither command nor environment may have a NUL in it")
         if any(not name or "=" in name for name in self.environment):
@@ -88,223 +86,6 @@ class MetricsSection:
             raise ValueError("port must be from 0 to 65535")
 
 
-@dataclass(frozen=True)
-class MonitorSection:
-    """[monitor-bridge]: levels of the host's checks, who is notified of problems, and what happens when nobody acts."""
-
-    listen: str = ""
-    """Where [source.NAME] are heard, such as "127.0.0.1:9095"; empty: nowhere."""
-    hosts: tuple[str, ...] = ()
-    """The names by which sources call us besides the address of ``listen``, such as that of a proxy in front."""
-    trusted_proxies: tuple[str, ...] = ()
-    """Addresses or networks that may have more connections than one source needs."""
-    watch_host: bool = False
-    """Whether the host is a problem above the levels below; its figures are shown in any case."""
-    interval_seconds: float = 10.0
-    cpu_percent: float = 95.0
-    cpu_seconds: float = 300.0
-    """For so long it must be above that before it is a problem: a build is none."""
-    load_per_cpu: float = 8.0
-    memory_percent: float = 95.0
-    swap_percent: float = 90.0
-    """0, like a load, inodes or errors of 0: not looked at."""
-    disk_percent: float = 95.0
-    inode_percent: float = 95.0
-    disk_path: str = "/"
-    network_errors_per_second: float = 10.0
-    processes: tuple[str, ...] = ()
-    """Names of processes of which at least one must run. They are watched in any case."""
-    confirmations: int = 3
-    """So many looks in a row must agree before a problem begins or ends."""
-    recipient: str = "user_comm"
-    """Who is told of what no route and no agent of that source takes."""
-    ack_timeout_seconds: float = 180.0
-    """After so long without an acknowledgement, answer or report the next step of the escalation is taken."""
-    storm_per_minute: int = 20
-    """More than so many problems of one source in a minute are told as one."""
-    mention: tuple[int, ...] = ()
-    """Who is mentioned on Discord when no agent acts: users' numbers."""
-    command: tuple[str, ...] = ()
-    """What is run when no person acknowledges either; the text is on its stdin."""
-    command_seconds: float = 30.0
-    heartbeat_timeout_seconds: float = 120.0
-    """After so long without a heartbeat a member of the team that has not said goodbye is a problem."""
-    unread_alert_seconds: float = 900.0
-    """After so long an agent that is here and does not read what waits for it is a problem."""
-
-    def __post_init__(self) -> None:
-        normalize_agent_name(self.recipient)
-        if self.listen:
-            parse_address(self.listen)
-        for network in self.trusted_proxies:
-            check_network(network)
-        if not 1 <= self.interval_seconds <= 86400:
-            raise ValueError("interval_seconds must be from 1 to 86400")
-        for name in ("cpu_percent", "memory_percent", "disk_percent"):
-            if not 0 < getattr(self, name) <= 100:
-                raise ValueError(f"{name} must be above 0 and at most 100")
-        for name in ("swap_percent", "inode_percent"):
-            if not 0 <= getattr(self, name) <= 100:
-                raise ValueError(f"{name} must be from 0 to 100")
-        for name in ("load_per_cpu", "network_errors_per_second"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must not be below 0")
-        if not 0 <= self.cpu_seconds <= 86400:
-            raise ValueError("cpu_seconds must be from 0 to 86400")
-        for name in ("ack_timeout_seconds", "heartbeat_timeout_seconds", "unread_alert_seconds"):
-            if not 1 <= getattr(self, name) <= 7 * 86400:
-                raise ValueError(f"{name} must be from 1 to 604800, which is 7 days")
-        if not 1 <= self.confirmations <= 1000 or not 1 <= self.storm_per_minute <= 10_000:
-            raise ValueError("confirmations must be from 1 to 1000, and storm_per_minute from 1 to 10000")
-        _check_seconds("command_seconds", self.command_seconds)
-
-
-@dataclass(frozen=True)
-class AlertRouteSection:
-    """[alert_route.NAME]: the agents for alerts of this source and severity whose labels match these regular
-    expressions. They are notified one after another; without agents people are. The first matching route in the file
-    applies.
-    """
-
-    agents: tuple[str, ...] = ()
-    match: Mapping[str, str] = field(default_factory=dict)
-    source: str = ""
-    severity: tuple[str, ...] = ()
-    ack_timeout_seconds: float | None = None
-
-    def __post_init__(self) -> None:
-        for agent in self.agents:
-            normalize_agent_name(agent)
-        for severity in self.severity:
-            if severity not in ("critical", "warning", "info"):
-                raise ValueError(f"severity: {severity!r} is not one of critical, warning, info")
-        for label, pattern in self.match.items():
-            _check_pattern(f"match: {label}", pattern)
-        if self.ack_timeout_seconds is not None and not 1 <= self.ack_timeout_seconds <= 7 * 86400:
-            raise ValueError("ack_timeout_seconds must be from 1 to 604800, which is 7 days")
-
-
-@dataclass(frozen=True)
-class WatchdogSection:
-    """[watchdog.NAME]: a heartbeat that a source must send at least every so many seconds."""
-
-    source: str = ""
-    name: str = ""
-    """As its source knows it; empty: the section's own name."""
-    every_seconds: float = 300.0
-    severity: Literal["critical", "warning", "info"] = "critical"
-
-    def __post_init__(self) -> None:
-        if not self.source:
-            raise ValueError("source must say whose sign of life it is")
-        if not 1 <= self.every_seconds <= 30 * 86400:
-            raise ValueError("every_seconds must be from 1 to 2592000, which is 30 days")
-
-
-@dataclass(frozen=True)
-class UserCommSection:
-    """[user_comm]: the agents for people's messages, progress, reminders, and limits of open questions. Like
-    [message_route.NAME] it applies when the file is saved.
-    """
-
-    default_agent: str = ""
-    """Who gets what nothing else decides; none: user_comm answers what it can itself."""
-    aliases: Mapping[str, str] = field(default_factory=dict)
-    fallback_agents: Mapping[str, str] = field(default_factory=dict)
-    """Who is asked instead of an agent that is not there."""
-    progress_seconds: float = 4.0
-    remind_seconds: float = 300.0
-    answer_timeout_seconds: float = 3600.0
-    open_per_person: int = 50
-    open_per_conversation: int = 20
-    history_messages: int = 10
-    """How many an agent is given that takes a conversation over."""
-    decision_reminder_seconds: float = 1800.0
-
-    def __post_init__(self) -> None:
-        for name in (self.default_agent, *self.fallback_agents, *self.fallback_agents.values(), *self.aliases.values()):
-            if name:
-                normalize_agent_name(name)
-        for alias in self.aliases:
-            normalize_agent_name(alias)
-        for key in ("progress_seconds", "remind_seconds", "answer_timeout_seconds", "decision_reminder_seconds"):
-            if not 0 < getattr(self, key) <= 30 * 86400:
-                raise ValueError(f"{key} must be above 0 and at most 2592000, which is 30 days")
-        for key in ("open_per_person", "open_per_conversation"):
-            if not 1 <= getattr(self, key) <= 100_000:
-                raise ValueError(f"{key} must be from 1 to 100000")
-        if not 0 <= self.history_messages <= 100:
-            raise ValueError("history_messages must be from 0 to 100")
-
-
-@dataclass(frozen=True)
-class MessageRouteSection:
-    """[message_route.NAME]: the agents for messages with these keywords or this pattern, or from these channels.
-    Keywords and patterns come before channels; then the first route in the file applies.
-    """
-
-    agents: tuple[str, ...] = ()
-    keywords: tuple[str, ...] = ()
-    pattern: str = ""
-    """A regular expression of Python's, found anywhere, in any case."""
-    channels: tuple[int, ...] = ()
-    """Discord's numbers; a channel with its threads."""
-
-    def __post_init__(self) -> None:
-        if not self.agents:
-            raise ValueError("agents must name at least one agent")
-        for agent in self.agents:
-            normalize_agent_name(agent)
-        if not (self.keywords or self.pattern or self.channels):
-            raise ValueError("needs keywords, a pattern or channels")
-        _check_pattern("pattern", self.pattern)
-
-
-@dataclass(frozen=True)
-class GatewaySection:
-    """[gateway]: who on Discord may write to the team, by number. Paired users may write too. Other bots may write only
-    if listed.
-    """
-
-    token_file: str = ""
-    users: tuple[int, ...] = ()
-    roles: tuple[int, ...] = ()
-    channels: tuple[int, ...] = ()
-    guilds: tuple[int, ...] = ()
-    bots: tuple[int, ...] = ()
-    deciders: tuple[int, ...] = ()
-    """Who on Discord may decide what agents ask; empty: everybody who may write."""
-    home_channel: int = 0
-    """Where news for people go that answer nobody; 0: nowhere."""
-    threads: bool = False
-    """Whether a question in a channel is answered in a thread of its own."""
-    messages_per_minute: int = 20
-    """Of one person; more wait for the next minute, and are said to."""
-    catch_up_hours: float = 24.0
-    """Of what was written while the gateway was down nothing older is taken in."""
-    catch_up_messages: int = 200
-    """Nor more than these, the newest, of each channel."""
-    file_mib: float = 8.0
-    """Attachments up to this size are fetched into the team's folder."""
-    files_from: tuple[str, ...] = ()
-    """Folders whose files agents may send, besides files/ in the team's folder."""
-    refused_seconds: float = 600.0
-    """For so long an answer waits that Discord refuses for want of rights, or for another reason that may pass."""
-
-    def __post_init__(self) -> None:
-        for folder in self.files_from:
-            if not folder.startswith(("/", "~", "$")) or not folder.strip("/"):
-                raise ValueError(f"files_from: {folder!r} must be a folder's whole path, and not all of the disk")
-        if not 0 <= self.refused_seconds <= 86_400:
-            raise ValueError("refused_seconds must be from 0 to 86400, which is a day")
-        if not 1 <= self.messages_per_minute <= 1000:
-            raise ValueError("messages_per_minute must be from 1 to 1000")
-        if not 0 <= self.catch_up_hours <= 24 * 365 or not 0 <= self.catch_up_messages <= 100_000:
-            raise ValueError("catch_up_hours must be at most 8760, catch_up_messages at most 100000, and none below 0")
-        if not 0 <= self.file_mib <= 500:
-            raise ValueError("file_mib must be from 0 to 500")
-
-
 _SIZE_PATTERN = re.compile(r"(\d+(?:\.\d+)?)\s*([KMG]?)(?:i?B)?", re.IGNORECASE)
 
 
@@ -318,7 +99,8 @@ def parse_size(name: str, text: str) -> int:
     return int(number)
 
 
-def _check_pattern(name: str, pattern: str) -> None:
+def check_pattern(name: str, pattern: str) -> None:
+    """Raise ValueError for what is not a regular expression."""
     if not pattern:
         return
     import regex  # with which the workers look for it; a team without patterns does not need it
@@ -329,6 +111,7 @@ def _check_pattern(name: str, pattern: str) -> None:
         raise ValueError(f"{name} is not a regular expression: {error}") from error
 
 
-def _check_seconds(name: str, seconds: float) -> None:
+def check_seconds(name: str, seconds: float) -> None:
+    """Raise ValueError for what is not a time of up to an hour."""
     if not 0 < seconds <= 3600:
         raise ValueError(f"{name} must be above 0 and at most 3600")

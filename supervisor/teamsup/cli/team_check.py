@@ -18,8 +18,8 @@ from teamsup.supervisor.configuration import team_configuration
 from teamsup.supervisor.configuration.env_file import UnusableEnvFile, read_env_file
 from teamsup.supervisor.configuration.team_configuration import Program
 from teamsup.supervisor.health.write_lock import find_lock_owner
+from teamsup.terminal.findings import CommandHint, Finding, Verdict
 
-from .findings import CommandHint, Finding, Verdict
 from .team_status import ParticipantStatus, TeamStatus
 
 _MIN_FREE_BYTES = 2**30

@@ -24,7 +24,7 @@ from helpers.support import TeamsupCommand, eventually, refusal_of, run_foreign_
 from teamsup.cli.claude.mcp_check import EXPECTED_TOOLS, check_mcp_server
 from teamsup.cli.claude.project_settings import effective_settings, is_teamsup_server
 from teamsup.cli.commands import doctor
-from teamsup.cli.findings import Finding, Mailbox, Verdict, check_mailbox
+from teamsup.cli.mailbox_check import Mailbox, check_mailbox
 from teamsup.cli.main import main
 from teamsup.cli.resources import resource_path
 from teamsup.hub import MessageHub, Team
@@ -32,6 +32,7 @@ from teamsup.hub.engines import maintenance_progress
 from teamsup.hub.wakeup.doorbell import Doorbell, Doorbells
 from teamsup.supervisor import state_file
 from teamsup.supervisor.state_file import TeamState
+from teamsup.terminal.findings import Finding, Verdict
 from teamsup.terminal.hints import command_hint, is_invocation_of
 
 OK, WARNING, FAILED = Verdict.OK, Verdict.WARNING, Verdict.FAILED

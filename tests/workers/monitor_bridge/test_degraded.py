@@ -11,11 +11,11 @@ import pytest
 from helpers.incident_harness import FIRING, SOURCE, IncidentHarness, Join
 from helpers.support import eventually
 from teamsup.config.loader import Config
-from teamsup.config.source_section import SourceSection
 from teamsup.hub import StoreBusy
 from teamsup.workers.monitor_bridge import bridge
 from teamsup.workers.monitor_bridge.bridge import MonitorBridge
 from teamsup.workers.monitor_bridge.silences.silencer import Silencer
+from teamsup.workers.monitor_bridge.source_section import SourceSection
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from prompt_toolkit.history import FileHistory, History
 
 from teamsup.config.loader import Config
 from teamsup.config.people_protocol import PEOPLE_COMMANDS, USER_COMM, CommandDefinition
-from teamsup.config.sections import UserCommSection
 from teamsup.hub import MessageHub, Team, TeamsupError
 from teamsup.terminal.formatting import describe_presence, sanitize
 
@@ -64,8 +63,9 @@ class NameCompleter(Completer):
     def __init__(self, hub: MessageHub) -> None:
         self._hub = hub
         self._aliases: Mapping[str, str] = {}
-        with contextlib.suppress(TeamsupError):
-            self._aliases = Config(hub.team).section(USER_COMM, UserCommSection).aliases
+        with contextlib.suppress(TeamsupError, AttributeError):  # a file with a mistake has no aliases
+            aliases = Config(hub.team).tables.get(USER_COMM, {}).get("aliases", {})
+            self._aliases = {str(alias): str(name) for alias, name in aliases.items()}
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterator[Completion]:  # noqa: ARG002
         text = document.text_before_cursor

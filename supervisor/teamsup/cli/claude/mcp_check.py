@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from teamsup.hub import Team
-
-from ..findings import CommandHint, Finding, Verdict
+from teamsup.terminal.findings import CommandHint, Finding, Verdict
 
 EXPECTED_TOOLS = frozenset(
     ("team_send_message", "team_read_messages", "team_broadcast", "team_get_status", "team_update_status")

@@ -9,8 +9,8 @@ from pathlib import Path
 from teamsup.hub import Agent, CallerError, InvalidName, Team
 from teamsup.hub.models import RESERVED_KINDS
 from teamsup.hub.team import normalize_agent_name
+from teamsup.terminal.findings import CommandHint, Finding, Verdict
 
-from ..findings import CommandHint, Finding, Verdict
 from . import project_settings
 from .json_file import read_json
 from .project_settings import EffectiveSettings

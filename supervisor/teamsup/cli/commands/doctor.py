@@ -4,24 +4,26 @@ import argparse
 import json
 import shutil
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from teamsup.config.components import installed_components, load_function
 from teamsup.hub import Agent, MessageHub, StoreError, Team
 from teamsup.hub.team import normalize_name
 from teamsup.hub.timestamps import parse_time
 from teamsup.hub.wakeup.doorbell import Doorbells
 from teamsup.supervisor.team_lock import describe_without_folder, owner_pid, owner_without_folder
+from teamsup.terminal.findings import CommandHint, Finding, Verdict
 from teamsup.terminal.formatting import sanitize
 from teamsup.terminal.hints import command_hint, installed_command, is_invocation_of
 
 from ..claude.mcp_check import check_mcp_server
 from ..claude.project_check import check_project, check_subagent_names, read_effective_settings
 from ..claude.project_settings import find_project, team_of
-from ..findings import CommandHint, Finding, Mailbox, Verdict, check_mailbox
+from ..mailbox_check import Mailbox, check_mailbox
 
 EXIT_FAILED = 4
 _CLAUDE_SECONDS = 10.0
@@ -81,7 +83,6 @@ def _check_team(team: Team, agents: list[Agent], trouble: str, call: CommandHint
             )
         ]
     # They cost a tenth of a second, which --help need not wait for.
-    from ..source_check import check_discord, check_sources
     from ..team_check import check_configuration, check_folder, check_hub, check_participants
     from ..team_status import read_team_status
 
@@ -97,9 +98,19 @@ def _check_team(team: Team, agents: list[Agent], trouble: str, call: CommandHint
         *check_folder(team),
         *check_configuration(team, call),
         *check_participants(team_status, call),
-        *check_sources(team, {agent.name: agent for agent in agents}, call),
-        *check_discord(team, team_status, call),
+        *_check_components(team, {agent.name: agent for agent in agents}, call),
     ]
+
+
+def _check_components(team: Team, agents: Mapping[str, Agent], call: CommandHint) -> Iterator[Finding]:
+    """Yield what components find of themselves."""
+    for component in installed_components().values():
+        if component.checks:
+            try:
+                yield from load_function(component.checks)(team, agents, call)
+            except Exception as error:
+                text = f"its check fails: {type(error).__name__}: {error}"
+                yield Finding(component.name, Verdict.FAILED, text, "Update it, or report that to its author.")
 
 
 def _check_claude() -> Finding:

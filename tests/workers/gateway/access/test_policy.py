@@ -2,8 +2,8 @@
 
 import pytest
 
-from teamsup.config.sections import GatewaySection
 from teamsup.workers.gateway.access.policy import could_allow, is_allowed
+from teamsup.workers.gateway.component import GatewaySection
 from teamsup.workers.gateway.message import Author
 
 SOMEBODY = Author(user=1, channel=2, guild=3, roles=frozenset({4}))

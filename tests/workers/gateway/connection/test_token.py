@@ -10,8 +10,8 @@ import pytest
 
 from fake_discord import TOKEN, FakeDiscord
 from fake_discord.redirect import redirect_to
-from teamsup.config.sections import GatewaySection
 from teamsup.hub import MessageHub, NotConfigured, Team
+from teamsup.workers.gateway.component import GatewaySection
 from teamsup.workers.gateway.connection.client import DiscordClient
 from teamsup.workers.gateway.connection.connection import DiscordConnection
 from teamsup.workers.gateway.connection.token import BotToken, find_token, redact_in_logs

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from teamsup.config.sections import GatewaySection
+from teamsup.workers.gateway.component import GatewaySection
 from teamsup.workers.gateway.ids import snowflake_at
 from teamsup.workers.gateway.inbound.catch_up import OpenChannel, channels_to_check, channels_to_recheck
 from teamsup.workers.gateway.inbound.hub_writer import ChannelCursor

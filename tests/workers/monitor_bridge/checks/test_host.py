@@ -10,10 +10,10 @@ import psutil
 import pytest
 
 from helpers.support import TIMEOUT_SECONDS, TeamsupCommand, eventually
-from teamsup.config.sections import MonitorSection
 from teamsup.hub import MessageHub
 from teamsup.workers.monitor_bridge.checks.host import HostMonitor, check_percentage
 from teamsup.workers.monitor_bridge.checks.hysteresis import CheckResult, CheckState, update_states
+from teamsup.workers.monitor_bridge.sections import MonitorSection
 
 
 def cpu(percent: float) -> CheckResult:

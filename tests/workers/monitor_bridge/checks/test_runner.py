@@ -8,9 +8,9 @@ import psutil
 import pytest
 
 from helpers.incident_harness import SOURCE, IncidentHarness, Join
-from teamsup.config.sections import MonitorSection, WatchdogSection
 from teamsup.workers.monitor_bridge.checks.runner import CheckRunner
 from teamsup.workers.monitor_bridge.incidents.alert import SourceHeartbeat
+from teamsup.workers.monitor_bridge.sections import MonitorSection, WatchdogSection
 
 SECTION = MonitorSection(
     watch_host=True,

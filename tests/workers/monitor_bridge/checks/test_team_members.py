@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from helpers.support import TeamsupCommand, eventually
-from teamsup.config.sections import WatchdogSection
 from teamsup.hub import Agent
 from teamsup.workers.monitor_bridge.checks import heartbeats, team_members
 from teamsup.workers.monitor_bridge.checks.heartbeats import LastHeartbeat
 from teamsup.workers.monitor_bridge.checks.hysteresis import CheckState, update_states
+from teamsup.workers.monitor_bridge.sections import WatchdogSection
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

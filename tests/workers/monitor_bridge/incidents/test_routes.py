@@ -1,8 +1,8 @@
 """Which agents an alert goes to."""
 
-from teamsup.config.sections import AlertRouteSection, MonitorSection
 from teamsup.workers.monitor_bridge.incidents.alert import Alert
 from teamsup.workers.monitor_bridge.incidents.routes import AlertRoutes, EscalationChain
+from teamsup.workers.monitor_bridge.sections import AlertRouteSection, MonitorSection
 
 EVERYBODY = ("gcp-monitor", "oci-monitor", "alert-manager", "lead")
 KINDS = {"cloud": "google_cloud", "oracle": "oracle_cloud", "prom": "alertmanager"}

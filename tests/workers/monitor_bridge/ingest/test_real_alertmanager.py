@@ -15,9 +15,9 @@ import pytest
 from helpers.alertmanager import needs_alertmanager, running_alertmanager
 from helpers.support import clean_environment, eventually
 from helpers.webhook_server import AlertRecorder, running_server
-from teamsup.config.source_section import SourceSection
 from teamsup.hub import MessageHub, StoreBusy, Team
 from teamsup.workers.monitor_bridge.ingest.rejected import list_rejected
+from teamsup.workers.monitor_bridge.source_section import SourceSection
 
 pytestmark = needs_alertmanager
 SECRET = "open sesame, please"  # noqa: S105

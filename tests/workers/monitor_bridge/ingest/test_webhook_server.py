@@ -25,7 +25,6 @@ from helpers.support import eventually
 from helpers.vendor_payloads import change_somewhere
 from helpers.webhook_server import AlertRecorder, RunningServer, running_server
 from teamsup.config.loader import Config
-from teamsup.config.source_section import SourceKind, SourceSection
 from teamsup.hub import MessageHub, NotConfigured, StoreBusy, Team
 from teamsup.workers.monitor_bridge.incidents.alert import Alerts
 from teamsup.workers.monitor_bridge.ingest import body, connections, receiver, server_factory, webhook_server
@@ -39,6 +38,7 @@ from teamsup.workers.monitor_bridge.ingest.rejected import (
     list_rejected,
     render_payload,
 )
+from teamsup.workers.monitor_bridge.source_section import SourceKind, SourceSection
 
 SECRET = "open sesame, please"  # noqa: S105
 VARIABLE = "OUR_SECRET"

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from teamsup.config.people_protocol import PEOPLE_COMMANDS, CommandDefinition
-from teamsup.config.sections import MessageRouteSection, UserCommSection
 from teamsup.hub import Agent
 from teamsup.workers.pattern_matcher import PatternMatcher
 from teamsup.workers.user_comm.commands import render_agents, render_help, render_status
@@ -19,6 +18,7 @@ from teamsup.workers.user_comm.routing.rules import (
     describe_slow_pattern,
     route_line,
 )
+from teamsup.workers.user_comm.sections import MessageRouteSection, UserCommSection
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LEAD = Agent("lead", "agent", "busy", NOW, {"note": "reading logs"}, 2)

@@ -6,13 +6,14 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from typing import Any, ClassVar
 
 from teamsup.config.loader import Config
-from teamsup.config.sections import GatewaySection, TeamSection
+from teamsup.config.sections import TeamSection
 from teamsup.hub import Delivery, Message, MessageHub, StoreError, UnknownMessage, UnknownRecipient
 from teamsup.hub.models import HUB_SENDER
 
 from ..protocol import GATEWAY, PAIRED_KEY
 from ..worker import Worker
 from .access.pairing import paired_user_ids
+from .component import GatewaySection
 from .connection.client import DiscordClient
 from .connection.connection import DiscordConnection
 from .connection.token import BotToken

@@ -1,12 +1,58 @@
 """The gateway as a component of a team."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from teamsup.config.components import Component
-from teamsup.config.sections import GatewaySection
 from teamsup.hub.engines.component_tables import ComponentTables
 
 from ..protocol import GATEWAY
+
+
+@dataclass(frozen=True)
+class GatewaySection:
+    """[gateway]: who on Discord may write to the team, by number. Paired users may write too. Other bots may write only
+    if listed.
+    """
+
+    token_file: str = ""
+    users: tuple[int, ...] = ()
+    roles: tuple[int, ...] = ()
+    channels: tuple[int, ...] = ()
+    guilds: tuple[int, ...] = ()
+    bots: tuple[int, ...] = ()
+    deciders: tuple[int, ...] = ()
+    """Who on Discord may decide what agents ask; empty: everybody who may write."""
+    home_channel: int = 0
+    """Where news for people go that answer nobody; 0: nowhere."""
+    threads: bool = False
+    """Whether a question in a channel is answered in a thread of its own."""
+    messages_per_minute: int = 20
+    """Of one person; more wait for the next minute, and are said to."""
+    catch_up_hours: float = 24.0
+    """Of what was written while the gateway was down nothing older is taken in."""
+    catch_up_messages: int = 200
+    """Nor more than these, the newest, of each channel."""
+    file_mib: float = 8.0
+    """Attachments up to this size are fetched into the team's folder."""
+    files_from: tuple[str, ...] = ()
+    """Folders whose files agents may send, besides files/ in the team's folder."""
+    refused_seconds: float = 600.0
+    """For so long an answer waits that Discord refuses for want of rights, or for another reason that may pass."""
+
+    def __post_init__(self) -> None:
+        for folder in self.files_from:
+            if not folder.startswith(("/", "~", "$")) or not folder.strip("/"):
+                raise ValueError(f"files_from: {folder!r} must be a folder's whole path, and not all of the disk")
+        if not 0 <= self.refused_seconds <= 86_400:
+            raise ValueError("refused_seconds must be from 0 to 86400, which is a day")
+        if not 1 <= self.messages_per_minute <= 1000:
+            raise ValueError("messages_per_minute must be from 1 to 1000")
+        if not 0 <= self.catch_up_hours <= 24 * 365 or not 0 <= self.catch_up_messages <= 100_000:
+            raise ValueError("catch_up_hours must be at most 8760, catch_up_messages at most 100000, and none below 0")
+        if not 0 <= self.file_mib <= 500:
+            raise ValueError("file_mib must be from 0 to 500")
+
 
 _TABLES = ComponentTables(
     GATEWAY,
@@ -33,6 +79,7 @@ component = Component(
     secret_variables=("DISCORD_TOKEN",),
     # Discord allows a bot a thousand logins a day and then takes its token away.
     healthy_seconds=300.0,
+    checks="teamsup.workers.gateway.access.discord_check:check_discord",
     tables=_TABLES,
     rank=30,
 )

@@ -1,12 +1,11 @@
 """The gateway's process: it reads the bot's token, and loads discord.py only with one."""
 
 from teamsup.config.loader import Config
-from teamsup.config.sections import GatewaySection
 from teamsup.hub import MessageHub
 
 from ..protocol import GATEWAY
 from ..worker import Worker, run_process
-from .component import component
+from .component import GatewaySection, component
 from .connection.token import find_token, redact_in_logs
 
 

@@ -7,8 +7,7 @@ from typing import Any, ClassVar
 
 from teamsup.config.loader import Config
 from teamsup.config.people_protocol import USER_COMM
-from teamsup.config.sections import AlertRouteSection, MonitorSection, TeamSection, WatchdogSection
-from teamsup.config.source_section import SourceSection
+from teamsup.config.sections import TeamSection
 from teamsup.hub import Agent, Delivery, Message, MessageHub, TeamsupError
 
 from ..protocol import MONITOR_BRIDGE
@@ -24,7 +23,9 @@ from .incidents import incident_table, listing
 from .incidents.routes import AlertRoutes
 from .ingest.server_factory import create_server
 from .message_handler import MessageHandler
+from .sections import AlertRouteSection, MonitorSection, WatchdogSection
 from .silences.silencer import Silencer
+from .source_section import SourceSection
 
 _FIRST_CHECK_SECONDS = 1.0
 _HOST_TIMEOUT_SECONDS = 30.0  # for the checks of the host

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from teamsup.config.components import CommandHook, Component
 from teamsup.config.loader import Config
-from teamsup.config.sections import AlertRouteSection, MonitorSection, WatchdogSection
-from teamsup.config.source_section import SourceSection, check_sources
 from teamsup.hub.engines.component_tables import ComponentTables
 
 from ..protocol import MONITOR_BRIDGE
+from .sections import AlertRouteSection, MonitorSection, WatchdogSection
+from .source_section import SourceSection, check_sources
 
 _TABLES = ComponentTables(
     MONITOR_BRIDGE,
@@ -35,6 +35,7 @@ component = Component(
     file_keys=("source.secret_file",),
     secret_keys=("source.secret_variable",),
     command_hook=_command_hook,
+    checks="teamsup.workers.monitor_bridge.source_check:check_sources",
     tables=_TABLES,
     rank=20,
 )

@@ -4,8 +4,9 @@ from pathlib import Path
 
 from teamsup.config.components import Component
 from teamsup.config.people_protocol import USER_COMM, is_decision_request
-from teamsup.config.sections import MessageRouteSection, UserCommSection
 from teamsup.hub.engines.component_tables import ComponentTables
+
+from .sections import MessageRouteSection, UserCommSection
 
 _TABLES = ComponentTables(
     USER_COMM,

@@ -9,10 +9,10 @@ from dataclasses import replace
 
 import discord
 
-from teamsup.config.sections import GatewaySection
 from teamsup.hub import MessageHub
 
 from ...worker import retry_in_thread
+from ..component import GatewaySection
 from ..connection.calls import DiscordCalls
 from ..ids import created_at
 from ..message import Author, InboundMessage

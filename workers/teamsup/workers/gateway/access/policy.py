@@ -3,8 +3,7 @@
 from collections import deque
 from collections.abc import Collection
 
-from teamsup.config.sections import GatewaySection
-
+from ..component import GatewaySection
 from ..message import Author
 
 _WINDOW_SECONDS = 60.0

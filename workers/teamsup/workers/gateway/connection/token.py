@@ -8,8 +8,9 @@ from functools import partial
 from pathlib import Path
 
 from teamsup.config.secret_file import UnusableSecretFile, read_secret_file
-from teamsup.config.sections import GatewaySection
 from teamsup.hub import NotConfigured, OptionalNotConfigured
+
+from ..component import GatewaySection
 
 _TOKEN_FORMAT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
 """What a bot's token looks like. A client secret, the common mistake, has no dots."""

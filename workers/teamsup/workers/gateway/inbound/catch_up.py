@@ -6,9 +6,8 @@ from typing import NamedTuple
 import discord
 from discord.abc import Messageable
 
-from teamsup.config.sections import GatewaySection
-
 from ..access.policy import could_allow
+from ..component import GatewaySection
 from ..connection.calls import NotMessageable
 from ..ids import snowflake_at
 from ..message import Author

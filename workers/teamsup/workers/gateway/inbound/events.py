@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import discord
 
-from teamsup.config.sections import GatewaySection
 from teamsup.hub import CallerError, MessageHub, StoreError
 
 from ...worker import retry_in_thread
 from ..access.admission import Admission
+from ..component import GatewaySection
 from ..connection.calls import DiscordCalls
 from ..connection.client import UNREADABLE_TYPE
 from ..ids import created_at

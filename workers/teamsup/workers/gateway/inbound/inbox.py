@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import discord
 
-from teamsup.config.sections import GatewaySection
 from teamsup.hub import CallerError, MessageHub, StoreError
 
 from ...attached_files import remove_orphaned_files
 from ...worker import retry_in_thread
 from ..access import pairing
+from ..component import GatewaySection
 from ..connection.calls import DiscordCalls, permanent_errors
 from ..connection.client import EventListener
 from ..ids import created_at

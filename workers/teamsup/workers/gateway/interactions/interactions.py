@@ -10,12 +10,12 @@ from typing import Any, TypeVar
 import discord
 
 from teamsup.config.people_protocol import DECISION_ANSWER, USER_COMM
-from teamsup.config.sections import GatewaySection
 from teamsup.hub import CallerError, Message, MessageHub, StoreError, UnknownMessage, UnknownRecipient
 
 from ...protocol import COMMAND_TYPE
 from ..access.pairing import paired_user_ids
 from ..access.policy import RateLimiter, is_allowed
+from ..component import GatewaySection
 from ..connection.client import EventListener
 from ..ids import conversation_id_of, message_id_of
 from ..message import Author

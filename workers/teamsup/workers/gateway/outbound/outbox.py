@@ -11,10 +11,10 @@ from weakref import WeakValueDictionary
 
 import discord
 
-from teamsup.config.sections import GatewaySection
 from teamsup.hub import Message, MessageHub
 
 from ...protocol import SENT_ELSEWHERE
+from ..component import GatewaySection
 from ..ids import conversation_id_of, snowflake_of
 from ..rest_errors import Defer, Reject, Retry, classify
 from .attribution import attribute

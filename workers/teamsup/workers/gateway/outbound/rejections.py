@@ -11,9 +11,9 @@ from enum import Enum, auto
 
 import discord
 
-from teamsup.config.sections import GatewaySection
 from teamsup.hub import Message, MessageHub
 
+from ..component import GatewaySection
 from ..rest_errors import Defer, Reject, Retry, classify
 from .attribution import attribute
 from .chunk_table import Chunk, NewChunk

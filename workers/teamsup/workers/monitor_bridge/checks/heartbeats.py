@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from teamsup.config.sections import WatchdogSection
 from teamsup.terminal.formatting import format_duration
 
+from ..sections import WatchdogSection
 from .hysteresis import CheckResult
 
 

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 
 import psutil
 
-from teamsup.config.sections import MonitorSection
-
+from ..sections import MonitorSection
 from .hysteresis import CheckResult, apply_hysteresis
 
 PROCESS_PREFIX = "process "

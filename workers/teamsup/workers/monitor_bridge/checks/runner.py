@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 
 import psutil
 
-from teamsup.config.sections import MonitorSection, WatchdogSection
 from teamsup.hub import MessageHub
 
 from ..incident_service import IncidentService
 from ..incidents import incident_table
 from ..incidents.routes import TEAM
+from ..sections import MonitorSection, WatchdogSection
 from . import heartbeats, hysteresis, team_members
 from .host import PROCESS_PREFIX, HostMonitor
 from .hysteresis import CheckResult, CheckState

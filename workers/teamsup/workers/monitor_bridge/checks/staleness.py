@@ -5,13 +5,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from teamsup.config.people_protocol import USER_COMM
-from teamsup.config.source_section import SourceSection, stale_after
 from teamsup.hub import MessageHub
 
 from ..incident_service import IncidentService
 from ..incidents import group_table, incident_table, rendering
 from ..incidents.alert import Alert
 from ..incidents.incident import Incident
+from ..source_section import SourceSection, stale_after
 
 INTERNAL_SOURCES = ("host", "team", "watchdog")
 """Sources that we are ourselves: what they do not find any more is over."""

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Protocol, TypeVar
 
 from teamsup.config.people_protocol import USER_COMM
-from teamsup.config.sections import MonitorSection
 from teamsup.hub import MessageHub, TeamsupError
 from teamsup.terminal.command_hook import run_command, to_bounded_line
 
@@ -17,6 +16,7 @@ from ..incidents import group_table, incident_table, rendering
 from ..incidents.group import IncidentGroups
 from ..incidents.incident import Incident, worst_severity
 from ..incidents.routes import AGENT_LABEL, TEAM
+from ..sections import MonitorSection
 from .escalator import Escalator
 
 _RETRY_SECONDS, _MAX_RETRY_SECONDS = 60.0, 3600.0  # until a command that has failed is run again

@@ -4,10 +4,10 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from teamsup.config.people_protocol import USER_COMM
-from teamsup.config.sections import AlertRouteSection, MonitorSection
 
 from ...pattern_matcher import PatternMatcher, PatternSearch
 from ...protocol import MONITOR_BRIDGE
+from ..sections import AlertRouteSection, MonitorSection
 from .alert import Alert, Alerts, SourceHeartbeat
 
 _DEFAULT_AGENTS = {"google_cloud": "gcp-monitor", "oracle_cloud": "oci-monitor"}

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from aiohttp import BasicAuth
 
 from teamsup.config.secret_file import UnusableSecretFile, read_secret_file
-from teamsup.config.source_section import SourceSection
 from teamsup.hub import NotConfigured
+
+from ..source_section import SourceSection
 
 AUTH_CHALLENGE = 'Basic realm="teamsup", charset="UTF-8"'
 """Google and Oracle send their password only after a refusal with this challenge."""

@@ -5,7 +5,7 @@ import os
 
 import psutil
 
-from teamsup.config.source_section import ListenAddress
+from ..source_section import ListenAddress
 
 
 def explain_bind_error(listen: ListenAddress, error: OSError) -> str:

@@ -10,12 +10,12 @@ from datetime import datetime
 
 import aiohttp
 
-from teamsup.config.source_section import SourceSection, stale_after
 from teamsup.hub import MessageHub, StoreError
 from teamsup.hub.timestamps import format_time
 
 from ..incidents.alert import Alert, Alerts
 from ..incidents.incident_table import last_received_by_source
+from ..source_section import SourceSection, stale_after
 from . import body
 from .batch import BatchWriter, QueueFull
 from .rejected import NewRejectedPayload, insert_rejected, list_rejected

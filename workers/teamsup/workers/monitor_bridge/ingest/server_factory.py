@@ -3,11 +3,11 @@
 from typing import TYPE_CHECKING
 
 from teamsup.config.loader import Config
-from teamsup.config.sections import MonitorSection
-from teamsup.config.source_section import SourceSection, check_sources, parse_address
 from teamsup.hub import MessageHub, NotConfigured
 
 from ...worker import ReportState
+from ..sections import MonitorSection
+from ..source_section import SourceSection, check_sources, parse_address
 from .batch import PrepareAlerts, StoreAlerts
 
 if TYPE_CHECKING:

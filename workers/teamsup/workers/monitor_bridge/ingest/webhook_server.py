@@ -8,12 +8,12 @@ import aiohttp
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
-from teamsup.config.source_section import ListenAddress, SourceSection
 from teamsup.hub import MessageHub, StoreError
 
 from ...backoff import backoff
 from ...worker import ReportState
 from ..incidents.alert import Alert
+from ..source_section import DRY_RUN_HEADER, ListenAddress, SourceSection
 from . import body, request_filter
 from .auth import AUTH_CHALLENGE, SourceSecrets
 from .batch import BatchWriter, PrepareAlerts, QueueFull, StoreAlerts
@@ -29,8 +29,6 @@ _FIRST_RETRY_SECONDS, _MAX_RETRY_SECONDS = 1.0, 30.0
 _MAX_PING_BYTES = 64 * 2**10
 """Of a ping's log, which may be as long as it wants."""
 
-DRY_RUN_HEADER = "Teamsup-Rehearsal"
-"""The header with which doctor asks for a test alert to be stored and taken back."""
 _TEST_ALERT = Alert("", "teamsup doctor", True, "A test alert of teamsup doctor", severity="info")
 
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from teamsup.config.people_protocol import USER_COMM
-from teamsup.config.source_section import SourceSection
 from teamsup.hub import MessageHub, TeamsupError
 
 from ...worker import ReportState
@@ -16,6 +15,7 @@ from ..incident_service import IncidentService
 from ..incidents import group_table, incident, incident_table, rendering
 from ..incidents.alert import Alert
 from ..incidents.incident import Incident
+from ..source_section import SourceSection
 from . import alertmanager_api
 
 _CHECK_INTERVALS = 6

@@ -3,12 +3,12 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from teamsup.config.sections import UserCommSection
 from teamsup.hub import Agent
 from teamsup.hub.models import OFFLINE, ONLINE
 from teamsup.terminal.formatting import format_duration, sanitize
 
 from ..people import shorten
+from ..sections import UserCommSection
 
 _MAX_NOTE = 200
 _MAX_STATUS = 40

@@ -2,15 +2,29 @@
 
 import logging
 import os
+from dataclasses import dataclass, fields
 
+from teamsup.config.components import installed_components
 from teamsup.config.loader import Config, load_file
-from teamsup.config.sections import GatewaySection, MessageRouteSection, UserCommSection
 from teamsup.hub import MessageHub, NotConfigured
 
 from ...protocol import GATEWAY
+from ..sections import MessageRouteSection, UserCommSection
 from .rules import RoutingRules
 
 _Stamp = tuple[int, int, int] | None
+
+
+@dataclass(frozen=True)
+class DiscordAccess:
+    """What [gateway] says of people on Discord: whom the team hears, who may decide, where announcements go."""
+
+    users: tuple[int, ...] = ()
+    roles: tuple[int, ...] = ()
+    channels: tuple[int, ...] = ()
+    guilds: tuple[int, ...] = ()
+    deciders: tuple[int, ...] = ()
+    home_channel: int = 0
 
 
 class LiveRules:
@@ -21,7 +35,7 @@ class LiveRules:
         self._log = log
         # The file may have changed after these settings were read, so it is read once more.
         self._stamp: _Stamp = (-1, -1, -1)
-        self._rules, self._gateway = _read_rules(settings), settings.section(GATEWAY, GatewaySection)
+        self._rules, self._gateway = _read_rules(settings), _read_access(settings)
         self._not_enrolled = self._rules.agents
         self._enroll()
         self.failure = ""
@@ -42,8 +56,8 @@ class LiveRules:
         return self.rules.section
 
     @property
-    def gateway(self) -> GatewaySection:
-        """Return the section [gateway]: where people are on Discord, and who may decide there."""
+    def gateway(self) -> DiscordAccess:
+        """Return where people are on Discord, and who may decide there."""
         self._reload_if_changed()
         return self._gateway
 
@@ -53,7 +67,7 @@ class LiveRules:
             self._stamp = stamp
             try:
                 settings = self._load_config(stamp)
-                self._rules, self._gateway = _read_rules(settings), settings.section(GATEWAY, GatewaySection)
+                self._rules, self._gateway = _read_rules(settings), _read_access(settings)
             except NotConfigured as error:
                 self.failure = f"goes on with the former rules: {error}"
             else:
@@ -82,6 +96,15 @@ class LiveRules:
         except OSError:
             return None
         return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _read_access(settings: Config) -> DiscordAccess:
+    """Read it through the gateway's component, so that the gateway alone says what its section may have."""
+    component = installed_components().get(GATEWAY)
+    if component is None or component.section is None:
+        return DiscordAccess()
+    section = settings.section(GATEWAY, component.section)
+    return DiscordAccess(**{each.name: getattr(section, each.name) for each in fields(DiscordAccess)})
 
 
 def _read_rules(settings: Config) -> RoutingRules:

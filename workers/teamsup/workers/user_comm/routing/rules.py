@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from teamsup.config.people_protocol import PEOPLE_COMMANDS, USER_COMM, find_command
-from teamsup.config.sections import MessageRouteSection, UserCommSection
 from teamsup.hub import Agent
 from teamsup.hub.validation import list_names
 
 from ...pattern_matcher import PatternMatcher
 from ..outcome import ErrorReply, Reply
+from ..sections import MessageRouteSection, UserCommSection
 
 _COMMAND = re.compile(r"/(?P<name>[a-zA-Z]+)(?:\s+(?P<rest>.*))?", re.DOTALL)
 _MENTION = re.compile(r"@(?P<agent>\w[\w.-]*)[,:;]?\s*(?:(?:and|und|&)\s+(?=@))?")

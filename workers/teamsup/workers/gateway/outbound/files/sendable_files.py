@@ -10,12 +10,13 @@ import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from teamsup.config.components import installed_components
 from teamsup.config.loader import Config
-from teamsup.config.sections import GatewaySection, WorkerSection
-from teamsup.config.source_section import SourceSection
+from teamsup.config.sections import WorkerSection
 from teamsup.hub import Team
 
 from ....protocol import GATEWAY
+from ...component import GatewaySection
 from ...connection.token import BotToken
 from .archives import UnreadableArchive, contents
 from .known_contents import KnownContents, beginnings, secrets
@@ -51,12 +52,14 @@ class SendableFiles:
         """Raises NotConfigured."""
         section = settings.section(GATEWAY, GatewaySection)
         workers = settings.sections_of("worker", WorkerSection).values()
-        sources = settings.sections_of("source", SourceSection).values()
-        named = [section.token_file]
-        named += [worker.env_file for worker in workers]
-        named += [source.secret_file for source in sources]
+        named = [worker.env_file for worker in workers]
+        secrets: list[str] = []
+        for component in installed_components().values():
+            named += component.read_keys(settings.tables, component.file_keys)
+            secrets += component.secret_variables
+            secrets += component.read_keys(settings.tables, component.secret_keys)
         variables = [each for worker in workers for each in worker.environment.items()]
-        variables += [("SECRET", os.environ.get(source.secret_variable, "")) for source in sources]
+        variables += [("SECRET", os.environ.get(secret, "")) for secret in secrets]
         secret_files = [_resolve_path(each, team) for each in named if each]
         return cls(team, [_resolve_path(each, team) for each in section.files_from], secret_files, variables, token)
 

@@ -7,6 +7,8 @@ from typing import Literal
 
 from teamsup.hub.team import normalize_agent_name
 
+DRY_RUN_HEADER = "Teamsup-Rehearsal"
+"""The header with which doctor asks for a test alert to be stored and taken back."""
 SourceKind = Literal["alertmanager", "grafana", "google_cloud", "oracle_cloud", "uptime_kuma", "healthchecks", "plain"]
 
 

@@ -1,33 +1,13 @@
-"""Findings of doctor, and the decision whether messages can reach an agent. Pure."""
+"""Doctor's decision whether messages can reach an agent. Pure."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 
 from teamsup.hub.models import PRESENCE_TIMEOUT_SECONDS, RESERVED_KINDS
+from teamsup.terminal.findings import CommandHint, Finding, Verdict
 from teamsup.terminal.formatting import format_duration
 
 FRESH_SECONDS = 60.0
 """What is younger may well be read in this moment."""
-
-CommandHint = Callable[..., str]
-"""From words of a teamsup command to the line that a person can paste."""
-
-
-class Verdict(StrEnum):
-    OK = "ok"
-    WARNING = "warning"
-    FAILED = "FAILED"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The result of one check, with the remedy if there is one."""
-
-    check: str
-    verdict: Verdict
-    text: str
-    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)

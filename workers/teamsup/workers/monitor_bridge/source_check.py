@@ -1,4 +1,4 @@
-"""Doctor's checks of sources of alerts and of Discord."""
+"""Doctor's check of the sources of alerts."""
 
 import os
 import time
@@ -6,20 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from teamsup.config.loader import Config
-from teamsup.config.sections import GatewaySection, MonitorSection
-from teamsup.config.source_section import ListenAddress, SourceSection, parse_address
 from teamsup.hub import Agent, NotConfigured, Team
 from teamsup.hub.timestamps import parse_time
+from teamsup.terminal.findings import CommandHint, Finding, Verdict
 from teamsup.terminal.formatting import format_age
 
-from .findings import CommandHint, Finding, Verdict
-from .team_check import is_not_configured
-from .team_status import TeamStatus
+from ..protocol import MONITOR_BRIDGE
+from .sections import MonitorSection
+from .source_section import DRY_RUN_HEADER, ListenAddress, SourceSection, parse_address
 
-REHEARSAL_HEADER = "Teamsup-Rehearsal"
-"""The header of a request that monitor-bridge takes back in the end; see its ``listener``."""
-
-MONITOR_BRIDGE, GATEWAY = "monitor-bridge", "gateway"
 _ANSWER_SECONDS = 10.0
 
 
@@ -93,7 +88,7 @@ def _send_rehearsal(name: str, place: ListenAddress, secret: str) -> tuple[int, 
 
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(place.host, place.host)  # noqa: S104 - where to ask
     connection = HTTPConnection(host, place.port, timeout=_ANSWER_SECONDS)
-    headers = {REHEARSAL_HEADER: "1", **({"Authorization": f"Bearer {secret}"} if secret else {})}
+    headers = {DRY_RUN_HEADER: "1", **({"Authorization": f"Bearer {secret}"} if secret else {})}
     try:
         connection.request("POST", f"/{name}", b"", headers)
         answer = connection.getresponse()
@@ -103,30 +98,3 @@ def _send_rehearsal(name: str, place: ListenAddress, secret: str) -> tuple[int, 
         return 0, "", repr(error)
     finally:
         connection.close()
-
-
-def check_discord(team: Team, team_status: TeamStatus, call: CommandHint) -> list[Finding]:
-    """Return the state of the gateway's connection, and who on Discord may write to the team."""
-    row = next((row for row in team_status.rows if row.name == GATEWAY), None)
-    if row is None or team_status.pid is None or not row.well:
-        return []  # who is not well has a finding of its own
-    if is_not_configured(row):
-        return [Finding("discord", Verdict.OK, f"it is not configured. {row.note}")]
-    found = [Finding("discord", Verdict.OK, row.note or row.state)]
-    try:
-        section = Config(team).section(GATEWAY, GatewaySection)
-    except NotConfigured:
-        return found
-    listed = [
-        f"{len(numbers)} {what}"
-        for what, numbers in (
-            ("users", section.users),
-            ("roles", section.roles),
-            ("channels", section.channels),
-            ("servers", section.guilds),
-        )
-        if numbers
-    ]
-    who = f"teamsup.toml admits {', '.join(listed)}" if listed else "teamsup.toml admits nobody"
-    hint = f"List paired users with: {call('pair', '--list')}; admit one with: {call('pair')}"
-    return [*found, Finding("discord", Verdict.OK, who, hint)]

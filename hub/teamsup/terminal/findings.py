@@ -1,0 +1,24 @@
+"""Findings of doctor: what the checks of teamsup and of components return."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+CommandHint = Callable[..., str]
+"""From words of a teamsup command to the line that a person can paste."""
+
+
+class Verdict(StrEnum):
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The result of one check, with the remedy if there is one."""
+
+    check: str
+    verdict: Verdict
+    text: str
+    hint: str = ""

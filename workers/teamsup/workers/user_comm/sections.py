@@ -1,0 +1,66 @@
+"""The sections of teamsup.toml that are user_comm's: [user_comm] and [message_route.NAME]."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from teamsup.config.sections import check_pattern
+from teamsup.hub.team import normalize_agent_name
+
+
+@dataclass(frozen=True)
+class UserCommSection:
+    """[user_comm]: the agents for people's messages, progress, reminders, and limits of open questions. Like
+    [message_route.NAME] it applies when the file is saved.
+    """
+
+    default_agent: str = ""
+    """Who gets what nothing else decides; none: user_comm answers what it can itself."""
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    fallback_agents: Mapping[str, str] = field(default_factory=dict)
+    """Who is asked instead of an agent that is not there."""
+    progress_seconds: float = 4.0
+    remind_seconds: float = 300.0
+    answer_timeout_seconds: float = 3600.0
+    open_per_person: int = 50
+    open_per_conversation: int = 20
+    history_messages: int = 10
+    """How many an agent is given that takes a conversation over."""
+    decision_reminder_seconds: float = 1800.0
+
+    def __post_init__(self) -> None:
+        for name in (self.default_agent, *self.fallback_agents, *self.fallback_agents.values(), *self.aliases.values()):
+            if name:
+                normalize_agent_name(name)
+        for alias in self.aliases:
+            normalize_agent_name(alias)
+        for key in ("progress_seconds", "remind_seconds", "answer_timeout_seconds", "decision_reminder_seconds"):
+            if not 0 < getattr(self, key) <= 30 * 86400:
+                raise ValueError(f"{key} must be above 0 and at most 2592000, which is 30 days")
+        for key in ("open_per_person", "open_per_conversation"):
+            if not 1 <= getattr(self, key) <= 100_000:
+                raise ValueError(f"{key} must be from 1 to 100000")
+        if not 0 <= self.history_messages <= 100:
+            raise ValueError("history_messages must be from 0 to 100")
+
+
+@dataclass(frozen=True)
+class MessageRouteSection:
+    """[message_route.NAME]: the agents for messages with these keywords or this pattern, or from these channels.
+    Keywords and patterns come before channels; then the first route in the file applies.
+    """
+
+    agents: tuple[str, ...] = ()
+    keywords: tuple[str, ...] = ()
+    pattern: str = ""
+    """A regular expression of Python's, found anywhere, in any case."""
+    channels: tuple[int, ...] = ()
+    """Discord's numbers; a channel with its threads."""
+
+    def __post_init__(self) -> None:
+        if not self.agents:
+            raise ValueError("agents must name at least one agent")
+        for agent in self.agents:
+            normalize_agent_name(agent)
+        if not (self.keywords or self.pattern or self.channels):
+            raise ValueError("needs keywords, a pattern or channels")
+        check_pattern("pattern", self.pattern)
