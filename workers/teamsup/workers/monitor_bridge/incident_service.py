@@ -46,18 +46,18 @@ class IncidentService:
         """
         self.ingest_routed(source, self._routes.with_routes(items))
 
-    def ingest_routed(self, source: str, news: Alerts) -> None:
+    def ingest_routed(self, source: str, items: Alerts) -> None:
         """Store alerts that already have routes, so that nothing slow delays other writers."""
         with self._hub.transaction():
-            taking = Correlator(self._hub, self._routes, self.groups, source, self._clock())
-            for item in news:
-                taking.process(item)
-            for group_id, due in taking.notify_at.items():
-                if due <= taking.now:
+            correlator = Correlator(self._hub, self._routes, self.groups, source, self._clock())
+            for item in items:
+                correlator.process(item)
+            for group_id, due in correlator.notify_at.items():
+                if due <= correlator.now:
                     self.escalator.advance_group(group_id)
-            for group_id in taking.test_groups:
+            for group_id in correlator.test_groups:
                 self._resolve_test(group_id)
-            for group_id in taking.maybe_resolved:
+            for group_id in correlator.maybe_resolved:
                 self._resolve_if_over(group_id)
         self._on_change()
 
@@ -75,23 +75,19 @@ class IncidentService:
 
     def _resolve_test(self, group_id: int) -> None:
         """Resolve a test after agents and people are notified, because no source reports its end."""
-        conversation = group_table.get_group(self._hub, group_id)
-        if conversation is None or incident_table.is_group_resolved(self._hub, group_id):
+        group = group_table.get_group(self._hub, group_id)
+        if group is None or incident_table.is_group_resolved(self._hub, group_id):
             return
-        if not conversation.people_notified:
-            self.groups.page_people(conversation, "", ())
+        if not group.people_notified:
+            self.groups.page_people(group, "", ())
         now = self._clock()
         incident_table.resolve_group(self._hub, group_id, now)
         group_table.update_group(self._hub, group_id, ended_at=now, notify_at=None)
 
     def _resolve_if_over(self, group_id: int) -> None:
-        conversation = group_table.get_group(self._hub, group_id)
-        if (
-            conversation is None
-            or conversation.is_resolved
-            or not incident_table.is_group_resolved(self._hub, group_id)
-        ):
+        group = group_table.get_group(self._hub, group_id)
+        if group is None or group.is_resolved or not incident_table.is_group_resolved(self._hub, group_id):
             return
         now = self._clock()
         over = incident_table.resolved_in_group(self._hub, group_id)
-        self.groups.resolve(conversation, over, now, datetime.fromtimestamp(now, UTC))
+        self.groups.resolve(group, over, now, datetime.fromtimestamp(now, UTC))

@@ -45,19 +45,19 @@ def update_states(
 ) -> tuple[dict[str, CheckState], list[CheckResult]]:
     """Return the states after another check, and the problems that began or ended. A check that is gone has ended."""
     after: dict[str, CheckState] = {}
-    news: list[CheckResult] = []
+    changed: list[CheckResult] = []
     for reading in readings:
         course = courses.get(reading.key, CheckState())
         against = course.opposing_samples + 1 if reading.is_bad not in (None, course.is_bad) else 0
         if against >= (samples if course.is_bad else max(samples, reading.min_samples)):
             course, against = CheckState(not course.is_bad, title=reading.title), 0
-            news.append(reading)
+            changed.append(reading)
         elif reading.updates_title and reading.is_bad and course.is_bad and reading.title != course.title:
             course = replace(course, title=reading.title)
-            news.append(reading)
+            changed.append(reading)
         after[reading.key] = replace(course, opposing_samples=against)
     gone = [key for key, course in courses.items() if course.is_bad and key not in after]
-    return after, news + [CheckResult(key, False, key) for key in gone]
+    return after, changed + [CheckResult(key, False, key) for key in gone]
 
 
 def to_alert(source: str, reading: CheckResult, is_bad: bool) -> Alert:

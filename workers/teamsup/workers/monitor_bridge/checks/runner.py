@@ -57,7 +57,7 @@ class CheckRunner:
         agents = self._hub.agents()
         now = self._clock()
         if not 0 <= now - self._checked_at <= _MAX_MISSED_CHECKS * self._section.interval_seconds:
-            # We slept, or could not look: what came meanwhile was not heard. Or the clock was set back.
+            # This process slept or could not check, and received nothing meanwhile. Or the clock was set back.
             self._receiving_since = now
         self._checked_at = now
         self._restarts = team_members.update_restarts(self._restarts, agents, now)
@@ -97,14 +97,14 @@ class CheckRunner:
             return None
 
     def _apply_results(self, source: str, readings: list[CheckResult]) -> None:
-        after, news = hysteresis.update_states(self._states[source], readings, self._section.confirmations)
-        if news:
+        after, changed = hysteresis.update_states(self._states[source], readings, self._section.confirmations)
+        if changed:
             gone = {key for key in self._states[source] if key not in after}
             alerts = [
                 hysteresis.to_alert(source, each, is_bad=each.key not in gone and after[each.key].is_bad)
-                for each in news
+                for each in changed
             ]
-            # Raises StoreError: then it is news again at the next look.
+            # Raises StoreError: then the next check reports it again.
             self._incidents.ingest(source, alerts)
         self._states[source] = after
 

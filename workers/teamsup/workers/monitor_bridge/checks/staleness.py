@@ -16,7 +16,7 @@ from ..source_section import SourceSection, stale_after
 INTERNAL_SOURCES = ("host", "team", "watchdog")
 """Sources that we are ourselves: what they do not find any more is over."""
 _GAP_SECONDS = 900.0
-"""After so long in which nobody could be heard, time counts from then."""
+"""After so long without receiving, silence counts from the end of that time."""
 
 
 def find_overdue(
@@ -26,8 +26,8 @@ def find_overdue(
     found = []
     for each in incidents:
         seconds = stale_after(sources.get(each.source))
-        heard = max(since, 0.0 if each.last_seen is None else each.last_seen.timestamp())
-        if each.source not in INTERNAL_SOURCES and seconds and now - heard > seconds:
+        last = max(since, 0.0 if each.last_seen is None else each.last_seen.timestamp())
+        if each.source not in INTERNAL_SOURCES and seconds and now - last > seconds:
             found.append(each)
     return found
 
@@ -87,9 +87,9 @@ class StalenessCheck:
         with self._hub.transaction():
             for each in found:
                 incident_table.update_incident(self._hub, each.id, stale_at=now)
-            conversation = group_table.get_group(self._hub, found[0].group_id)
-            if conversation is not None:
-                self._incidents.groups.send(conversation, USER_COMM, words, "stale")
+            group = group_table.get_group(self._hub, found[0].group_id)
+            if group is not None:
+                self._incidents.groups.send(group, USER_COMM, words, "stale")
 
     def _last_own_heartbeat(self) -> float:
         """Return when monitor-bridge was last present, perhaps as another process."""

@@ -29,11 +29,9 @@ class AcknowledgeResult:
 class Acknowledgements:
     """Store acknowledgements, and notify the others."""
 
-    def __init__(
-        self, hub: MessageHub, conversations: IncidentGroups, *, clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, hub: MessageHub, groups: IncidentGroups, *, clock: Callable[[], float] = time.time) -> None:
         self._hub = hub
-        self._groups = conversations
+        self._groups = groups
         self._clock = clock
 
     def acknowledge(
@@ -59,16 +57,16 @@ class Acknowledgements:
         if message.reply_to is not None:
             with contextlib.suppress(UnknownMessage):
                 replied = self._hub.queries.message(message.reply_to)
-                if (told := group_table.group_of_message(self._hub, replied.id)) is not None:
-                    return told
+                if (known := group_table.group_of_message(self._hub, replied.id)) is not None:
+                    return known
         match = _GROUP_CONVERSATION.fullmatch(message.conversation_id or "")
         group_id = None if match is None else int(match[1])
         return group_id if group_id is not None and group_table.get_group(self._hub, group_id) is not None else None
 
     def is_notified(self, group_id: int, name: str) -> bool:
         """Return whether that name, perhaps a program, is among the notified agents."""
-        conversation = group_table.get_group(self._hub, group_id)
-        return conversation is not None and name in conversation.agents
+        group = group_table.get_group(self._hub, group_id)
+        return group is not None and name in group.agents
 
     def handle_report(self, group_id: int, message: Message) -> tuple[Incident, ...]:
         """Send an agent's report to people; with ``ack`` as the first word acknowledge too. Return the acknowledged
@@ -96,11 +94,11 @@ class Acknowledgements:
         about = incident_table.open_in_group(self._hub, group_id) or incident_table.resolved_in_group(
             self._hub, group_id
         )
-        conversation = group_table.get_group(self._hub, group_id)
-        if conversation is None or not about:
+        group = group_table.get_group(self._hub, group_id)
+        if group is None or not about:
             return
         self._groups.send(
-            conversation,
+            group,
             USER_COMM,
             rendering.render_report(about[0], who, text),
             "report",
@@ -110,25 +108,25 @@ class Acknowledgements:
     def _notify(self, changed: Sequence[Incident], who: str, agent: str | None, where: str | None = None) -> None:
         """Notify everybody who knows of it, and people in any case."""
         for group_id in dict.fromkeys(each.group_id for each in changed):
-            conversation = group_table.get_group(self._hub, group_id)
-            if conversation is None:
+            group = group_table.get_group(self._hub, group_id)
+            if group is None:
                 continue
             of_this = [each for each in changed if each.group_id == group_id]
             text = rendering.render_acknowledged(of_this, who)
-            knows = {conversation.agent} if conversation.agent is not None else set()
-            for name in conversation.agents:
+            knows = {group.agent} if group.agent is not None else set()
+            for name in group.agents:
                 # What says that nobody takes care of it must not be read any more.
                 knows |= self._groups.withdraw(group_id, name)
             # Who has left the team for good is not brought back by that.
             for name in sorted((knows - {agent}) & set(self._groups.agents_by_name())):
-                self._groups.send(conversation, name, text, "acknowledged")
+                self._groups.send(group, name, text, "acknowledged")
             facts = {
                 "alert": rendering.build_alert_facts(of_this, severity="info"),
                 "incident": group_id,
                 "answered_in": where,
             }
             closing = self._groups.close_buttons(group_id, rendering.render_acknowledged_note(who))
-            self._groups.send(conversation, USER_COMM, text, "acknowledged", metadata=facts | closing)
+            self._groups.send(group, USER_COMM, text, "acknowledged", metadata=facts | closing)
 
     def _describe_result(self, wanted: Sequence[Incident], changed: Sequence[Incident], who: str) -> str:
         if changed:

@@ -36,7 +36,7 @@ class EscalationResult:
     next_due: float | None
     """When something is to be done next; None: nothing is open that needs anybody."""
     commands: tuple[int, ...] = ()
-    """The conversations for which the command is to be run."""
+    """The groups for which the command is to be run."""
 
 
 class Escalator:
@@ -45,13 +45,13 @@ class Escalator:
     def __init__(
         self,
         hub: MessageHub,
-        conversations: IncidentGroups,
+        groups: IncidentGroups,
         policy: EscalationPolicy,
         ping: tuple[int, ...],
         clock: Callable[[], float],
     ) -> None:
         self._hub = hub
-        self._groups = conversations
+        self._groups = groups
         self._policy = policy
         self._mentioned_users = ping
         self._clock = clock
@@ -69,7 +69,7 @@ class Escalator:
             except StoreError:
                 raise
             except Exception:
-                # One that cannot be told must not be the end of the others.
+                # A group that fails must not stop the others.
                 self._log.exception("the escalation of incident %d failed", group_id)
                 step = WaitUntil(self._clock() + _RETRY_SECONDS)
             match step:
@@ -82,59 +82,59 @@ class Escalator:
     def advance_group(self, group_id: int) -> WaitUntil | RunCommand | None:
         """Take the due steps of one group, in the caller's transaction; return the steps that are left."""
         now = self._clock()
-        conversation = group_table.get_group(self._hub, group_id)
-        if conversation is None or conversation.is_resolved:
+        group = group_table.get_group(self._hub, group_id)
+        if group is None or group.is_resolved:
             return None
-        conversation = self._correct_clock(conversation, now)
-        if conversation.notify_at is not None and conversation.notify_at <= now:
-            self._restart(conversation)
+        group = self._correct_clock(group, now)
+        if group.notify_at is not None and group.notify_at <= now:
+            self._restart(group)
         while True:
-            conversation = group_table.get_group(self._hub, group_id)
-            if conversation is None:
+            group = group_table.get_group(self._hub, group_id)
+            if group is None:
                 return None
             agents = self._groups.agents_by_name()
-            step = next_step(self._state_of(conversation, agents), self._policy_of(conversation), now)
+            step = next_step(self._state_of(group, agents), self._policy_of(group), now)
             match step:
                 case RemindAgent(name) | NotifyAgent(name):
-                    self._notify_agent(conversation, name, agents, now, is_again=isinstance(step, RemindAgent))
+                    self._notify_agent(group, name, agents, now, is_again=isinstance(step, RemindAgent))
                 case PagePeople(name):
-                    self._page_people(conversation, name, agents, now)
+                    self._page_people(group, name, agents, now)
                 case WaitUntil(until):
-                    return WaitUntil(min(until, conversation.notify_at or until))
+                    return WaitUntil(min(until, group.notify_at or until))
                 case None:
-                    return None if conversation.notify_at is None else WaitUntil(conversation.notify_at)
+                    return None if group.notify_at is None else WaitUntil(group.notify_at)
                 case RunCommand():
                     return step
 
     def command_due_since(self, group_id: int) -> float | None:
         """Return since when the command is due; None: it is not."""
         is_due = isinstance(self.advance_group(group_id), RunCommand)
-        conversation = group_table.get_group(self._hub, group_id)
-        return conversation.since if is_due and conversation is not None else None
+        group = group_table.get_group(self._hub, group_id)
+        return group.since if is_due and group is not None else None
 
     def mark_command_run(self, group_id: int, since: float | None = None) -> None:
         """Note that the command has run. Incidents that joined meanwhile are handled separately."""
-        conversation = group_table.get_group(self._hub, group_id)
-        if conversation is not None and conversation.step == "people" and since in (None, conversation.since):
+        group = group_table.get_group(self._hub, group_id)
+        if group is not None and group.step == "people" and since in (None, group.since):
             group_table.update_group(self._hub, group_id, step="command", since=self._clock())
 
-    def _correct_clock(self, conversation: IncidentGroup, now: float) -> IncidentGroup:
+    def _correct_clock(self, group: IncidentGroup, now: float) -> IncidentGroup:
         """After the clock was set back, let nothing wait longer than before."""
-        due = conversation.notify_at
-        if conversation.since <= now + 1 and (due is None or due <= now + MAX_NOTIFY_DELAY_SECONDS):
-            return conversation
-        changes = {"since": min(conversation.since, now), "notify_at": None if due is None else min(due, now)}
-        group_table.update_group(self._hub, conversation.group_id, **changes)
-        return group_table.get_group(self._hub, conversation.group_id) or conversation
+        due = group.notify_at
+        if group.since <= now + 1 and (due is None or due <= now + MAX_NOTIFY_DELAY_SECONDS):
+            return group
+        changes = {"since": min(group.since, now), "notify_at": None if due is None else min(due, now)}
+        group_table.update_group(self._hub, group.group_id, **changes)
+        return group_table.get_group(self._hub, group.group_id) or group
 
-    def _restart(self, conversation: IncidentGroup) -> None:
+    def _restart(self, group: IncidentGroup) -> None:
         """Restart the steps after a new incident: first notify the agent that has the group."""
-        agents = conversation.agents
-        if conversation.agent in agents:
-            agents = tuple(dict.fromkeys((conversation.agent, *agents)))
+        agents = group.agents
+        if group.agent in agents:
+            agents = tuple(dict.fromkeys((group.agent, *agents)))
         group_table.update_group(
             self._hub,
-            conversation.group_id,
+            group.group_id,
             agents=json.dumps(agents),
             step="new",
             notified="[]",
@@ -143,86 +143,77 @@ class Escalator:
             responded_by=None,
         )
 
-    def _state_of(self, conversation: IncidentGroup, agents: Mapping[str, Agent]) -> EscalationState:
+    def _state_of(self, group: IncidentGroup, agents: Mapping[str, Agent]) -> EscalationState:
         moment = datetime.fromtimestamp(self._clock(), UTC)
         known = {name: agent.is_present(moment) for name, agent in agents.items()}
-        # What waits to be told with more, such as a storm, is no news yet.
-        gathers = conversation.step == "new" and conversation.notify_at is not None
+        # A storm, for instance, still gathers incidents before its first notification.
+        gathers = group.step == "new" and group.notify_at is not None
         return EscalationState(
-            conversation.step,
-            conversation.since,
-            tuple(
-                AgentCandidate(name, known.get(name, False), name in conversation.notified)
-                for name in conversation.agents
-            ),
-            conversation.agent,
-            self._outcome_of(conversation),
-            has_response=conversation.responded_by is not None
+            group.step,
+            group.since,
+            tuple(AgentCandidate(name, known.get(name, False), name in group.notified) for name in group.agents),
+            group.agent,
+            self._outcome_of(group),
+            has_response=group.responded_by is not None
             or gathers
-            or not incident_table.needs_response(self._hub, conversation.group_id),
+            or not incident_table.needs_response(self._hub, group.group_id),
         )
 
-    def _policy_of(self, conversation: IncidentGroup) -> EscalationPolicy:
-        wakes = self._policy.has_command and incident_table.needs_response(self._hub, conversation.group_id, but="info")
-        return replace(self._policy, ack_timeout_seconds=conversation.ack_timeout_seconds, has_command=wakes)
+    def _policy_of(self, group: IncidentGroup) -> EscalationPolicy:
+        wakes = self._policy.has_command and incident_table.needs_response(self._hub, group.group_id, but="info")
+        return replace(self._policy, ack_timeout_seconds=group.ack_timeout_seconds, has_command=wakes)
 
-    def _outcome_of(self, conversation: IncidentGroup) -> NotificationOutcome:
-        if conversation.agent is None:
+    def _outcome_of(self, group: IncidentGroup) -> NotificationOutcome:
+        if group.agent is None:
             return "gone"
-        message = self._groups.last_message_to(conversation.group_id, conversation.agent)
-        return (
-            "gone" if message is None else outcome_for(self._hub.queries.trace(message.message_id), conversation.agent)
-        )
+        message = self._groups.last_message_to(group.group_id, group.agent)
+        return "gone" if message is None else outcome_for(self._hub.queries.trace(message.message_id), group.agent)
 
     def _notify_agent(
-        self, conversation: IncidentGroup, name: str, agents: Mapping[str, Agent], now: float, *, is_again: bool
+        self, group: IncidentGroup, name: str, agents: Mapping[str, Agent], now: float, *, is_again: bool
     ) -> None:
-        why = "" if conversation.step == "new" else self._explain_handover(conversation, agents, now)
-        if conversation.agent not in (None, name) and conversation.notified:
-            self._groups.withdraw(conversation.group_id, conversation.agent)
-        self._groups.notify_agent(conversation, name, why)
+        why = "" if group.step == "new" else self._explain_handover(group, agents, now)
+        if group.agent not in (None, name) and group.notified:
+            self._groups.withdraw(group.group_id, group.agent)
+        self._groups.notify_agent(group, name, why)
         group_table.update_group(
             self._hub,
-            conversation.group_id,
+            group.group_id,
             agent=name,
             step="rung" if is_again else "told",
             since=now,
-            notified=json.dumps([*conversation.notified, name]),
+            notified=json.dumps([*group.notified, name]),
             notified_at=now,
         )
 
-    def _page_people(
-        self, conversation: IncidentGroup, name: str | None, agents: Mapping[str, Agent], now: float
-    ) -> None:
-        why = self._explain_handover(conversation, agents, now)
+    def _page_people(self, group: IncidentGroup, name: str | None, agents: Mapping[str, Agent], now: float) -> None:
+        why = self._explain_handover(group, agents, now)
         if name is not None:
             # It finds this when it comes.
-            self._groups.notify_agent(conversation, name)
-        self._groups.page_people(conversation, why, self._mentioned_users)
+            self._groups.notify_agent(group, name)
+        self._groups.page_people(group, why, self._mentioned_users)
         group_table.update_group(
             self._hub,
-            conversation.group_id,
-            agent=name or conversation.agent,
+            group.group_id,
+            agent=name or group.agent,
             step="people",
             since=now,
             notified_at=now,
         )
 
-    def _explain_handover(self, conversation: IncidentGroup, agents: Mapping[str, Agent], now: float) -> str:
+    def _explain_handover(self, group: IncidentGroup, agents: Mapping[str, Agent], now: float) -> str:
         """Return why the next agent gets it."""
         moment = datetime.fromtimestamp(now, UTC)
-        had_it = agents.get(conversation.agent or "")
-        if had_it is None and conversation.step != "new" and conversation.agent is not None:
-            return rendering.explain_left(conversation.agent)
-        if conversation.step == "new" or had_it is None:
-            return rendering.explain_nobody_present(
-                [agents[name] for name in conversation.agents if name in agents], moment
-            )
-        message = self._groups.last_message_to(conversation.group_id, had_it.name)
+        had_it = agents.get(group.agent or "")
+        if had_it is None and group.step != "new" and group.agent is not None:
+            return rendering.explain_left(group.agent)
+        if group.step == "new" or had_it is None:
+            return rendering.explain_nobody_present([agents[name] for name in group.agents if name in agents], moment)
+        message = self._groups.last_message_to(group.group_id, had_it.name)
         number = 0 if message is None else message.id
-        if self._outcome_of(conversation) == "read" and not had_it.is_present(moment):
+        if self._outcome_of(group) == "read" and not had_it.is_present(moment):
             return rendering.explain_gone(had_it, number, moment)
-        if self._outcome_of(conversation) == "read":
-            return rendering.explain_no_response(had_it.name, number, now - conversation.since)
-        but_before = conversation.step == "rung" and self._groups.has_read_previous(conversation.group_id, had_it.name)
+        if self._outcome_of(group) == "read":
+            return rendering.explain_no_response(had_it.name, number, now - group.since)
+        but_before = group.step == "rung" and self._groups.has_read_previous(group.group_id, had_it.name)
         return rendering.explain_unread(had_it, number, moment, but_before=but_before)

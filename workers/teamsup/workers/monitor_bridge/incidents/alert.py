@@ -26,7 +26,7 @@ class Alert:
     labels: Mapping[str, str] = field(default_factory=dict)
     link: str = ""
     occurred_at: datetime | None = None
-    """When it began, or ended; by the source's clock. A source may move the first: that is news of the same problem."""
+    """When it began, or ended; by the source's clock. A source may move the beginning of the same problem."""
     route: str | None = None
     """The NAME of the [alert_route.NAME] that it fits; empty: none. Looked for before it is stored, as that may take a
     while."""

@@ -15,27 +15,25 @@ from .incident import FIRING, RESOLVED, Incident, severity_rank
 from .routes import AlertRoutes, EscalationChain
 
 _GROUP_INTERVAL_SECONDS = 60.0  # between two messages that tell what has joined
-_STORM_WAIT_SECONDS = 5.0  # how long a storm is gathered before it is told
+_STORM_WAIT_SECONDS = 5.0  # how long a storm is gathered before it is reported
 _STORM_WINDOW_SECONDS = 60.0
 _FLAP_COUNT, _FLAP_WINDOW_SECONDS = 6, 3600.0  # how often and in which time counts for what comes and goes
-_REORDER_SECONDS = 20.0  # in which news may overtake each other
+_REORDER_SECONDS = 20.0  # in which alerts may overtake each other
 _MAX_CLOCK_AHEAD_SECONDS = 3600.0  # that the clock of a source may be before ours
 
 
 class Correlator:
     """Correlate one request of a source, inside its transaction."""
 
-    def __init__(
-        self, hub: MessageHub, routes: AlertRoutes, conversations: IncidentGroups, source: str, now: float
-    ) -> None:
+    def __init__(self, hub: MessageHub, routes: AlertRoutes, groups: IncidentGroups, source: str, now: float) -> None:
         self._hub = hub
         self._routes = routes
-        self._groups = conversations
+        self._groups = groups
         self._source = source
         self.now = now
         self._known_agents: Collection[str] | None = None
         self.notify_at: dict[int, float] = {}
-        """Which conversations have news, and when each is to be told."""
+        """When the notification of each group is due."""
         self.maybe_resolved: dict[int, None] = {}
         self.test_groups: list[int] = []
 
@@ -50,7 +48,7 @@ class Correlator:
             elif found is None or _is_recurrence(found, item, self.now):
                 self._open(item, found)
         elif found is None:
-            # Its beginning may still be on the way, and must not be taken for news then.
+            # Its beginning may still arrive, and must not count as a new problem then.
             self._insert(item, RESOLVED)
         elif found.is_open and not _is_earlier_end(found, item):
             self._resolve(found, item)
@@ -98,29 +96,27 @@ class Correlator:
             return number, due
         is_storm = self._is_storm()
         self._change(number, opened_group=1)
-        way = self._chain_of(alert)
+        chain = self._chain_of(alert)
         if not is_storm:
-            self._create_group(number, alert.group, way)
+            self._create_group(number, alert.group, chain)
             return number, self.now
-        name = "storm " + json.dumps(way.agents)
+        name = "storm " + json.dumps(chain.agents)
         storm = group_table.find_open_group(self._hub, self._source, name, is_storm=True)
         if storm is None:
-            self._create_group(number, name, way, is_storm=True)
-            self._merge_into_storm(number, way)
+            self._create_group(number, name, chain, is_storm=True)
+            self._merge_into_storm(number, chain)
             return number, self.now + _STORM_WAIT_SECONDS
         return storm.group_id, self._notify_time(storm, alert)
 
-    def _notify_time(self, conversation: IncidentGroup, alert: Alert) -> float:
+    def _notify_time(self, group: IncidentGroup, alert: Alert) -> float:
         """Return when to notify of a new member: at once if it is the first or more severe than all before, else
         later.
         """
-        if conversation.notified_at is None:
-            return conversation.notify_at or self.now
-        is_worse = alert.severity == "critical" and not incident_table.has_open_critical(
-            self._hub, conversation.group_id
-        )
-        due = self.now if is_worse else max(self.now, conversation.notified_at + _GROUP_INTERVAL_SECONDS)
-        return min(due, conversation.notify_at or due)
+        if group.notified_at is None:
+            return group.notify_at or self.now
+        is_worse = alert.severity == "critical" and not incident_table.has_open_critical(self._hub, group.group_id)
+        due = self.now if is_worse else max(self.now, group.notified_at + _GROUP_INTERVAL_SECONDS)
+        return min(due, group.notify_at or due)
 
     def _previous_group(self, alert: Alert, before: Incident | None) -> IncidentGroup | None:
         """Return the last group of the same problem, which is over."""
@@ -152,10 +148,10 @@ class Correlator:
         since = format_time(self.now - _STORM_WINDOW_SECONDS)
         return incident_table.count_opened_groups(self._hub, self._source, since, limit) >= limit
 
-    def _merge_into_storm(self, storm: int, way: EscalationChain) -> None:
+    def _merge_into_storm(self, storm: int, chain: EscalationChain) -> None:
         """Merge the first incidents into the storm, if nobody has read them."""
         since = format_time(self.now - _STORM_WINDOW_SECONDS)
-        for group_id in group_table.groups_before_storm(self._hub, self._source, way, since):
+        for group_id in group_table.groups_before_storm(self._hub, self._source, chain, since):
             if not self._groups.withdraw(group_id):
                 incident_table.move_incidents(self._hub, group_id, storm)
                 self._groups.merge_into(group_id, storm, self.now)
@@ -174,10 +170,10 @@ class Correlator:
                 self._groups.merge_into(lesser.group_id, group_id, self.now)
 
     def _resolve(self, found: Incident, alert: Alert) -> None:
-        # What is presumed over was not heard of now.
-        heard = {"stale_at": self.now} if alert.is_presumed_over else {"stale_at": None, "last_seen": self.now}
+        # An end that its source did not send says nothing about the last time it sent something.
+        seen = {"stale_at": self.now} if alert.is_presumed_over else {"stale_at": None, "last_seen": self.now}
         ended_at = self._occurred_at(alert) or self.now
-        self._change(found.id, state=RESOLVED, ended_at=ended_at, inhibited_by=None, **heard)
+        self._change(found.id, state=RESOLVED, ended_at=ended_at, inhibited_by=None, **seen)
         self._uninhibit(found)
         self.maybe_resolved[found.group_id] = None
 

@@ -29,11 +29,11 @@ class EscalationState:
     since: float
     """When that step was taken."""
     candidates: Sequence[AgentCandidate] = ()
-    """Who may be told, one after another."""
+    """Who may be notified, one after another."""
     agent: str | None = None
     """Who has it."""
     outcome: NotificationOutcome = "unread"
-    """What became of the message that told that agent last."""
+    """What became of the last notification of that agent."""
     has_response: bool = False
     """Somebody has acknowledged, answered or reported since then. Reading alone is not acting."""
 

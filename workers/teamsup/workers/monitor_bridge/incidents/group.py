@@ -16,7 +16,7 @@ from . import group_table, incident, incident_table, rendering
 from .group_table import IncidentGroup
 from .incident import Incident, group_conversation_id
 
-_MAX_NOTIFIED = 1000  # at once; of more the number is told
+_MAX_NOTIFIED = 1000  # in one message, which says how many more there are
 _MAX_CLOSED_BUTTONS = 100  # the newest; older ones keep their buttons
 
 
@@ -26,34 +26,34 @@ class IncidentGroups:
     def __init__(self, hub: MessageHub) -> None:
         self._hub = hub
 
-    def notify_agent(self, conversation: IncidentGroup, agent: str, why: str = "") -> Message:
+    def notify_agent(self, group: IncidentGroup, agent: str, why: str = "") -> Message:
         """Notify an agent of all open incidents, and withdraw its unread messages about them."""
-        self.withdraw(conversation.group_id, agent)
-        open_now, more = incident_table.select_to_notify(self._hub, conversation.group_id, _MAX_NOTIFIED)
+        self.withdraw(group.group_id, agent)
+        open_now, more = incident_table.select_to_notify(self._hub, group.group_id, _MAX_NOTIFIED)
         return self.send(
-            conversation,
+            group,
             agent,
-            rendering.render_for_agent(open_now, why, is_storm=conversation.is_storm, more=more),
+            rendering.render_for_agent(open_now, why, is_storm=group.is_storm, more=more),
             "firing",
             priority=rendering.PRIORITY[incident.worst_severity(each.severity for each in open_now)],
-            metadata={"alert": rendering.build_alert_facts(open_now, more=more), "incident": conversation.group_id},
+            metadata={"alert": rendering.build_alert_facts(open_now, more=more), "incident": group.group_id},
         )
 
-    def page_people(self, conversation: IncidentGroup, why: str, ping: tuple[int, ...]) -> Message:
+    def page_people(self, group: IncidentGroup, why: str, ping: tuple[int, ...]) -> Message:
         """Tell people, who can acknowledge at the press of a button."""
-        open_now, more = incident_table.select_to_notify(self._hub, conversation.group_id, _MAX_NOTIFIED)
+        open_now, more = incident_table.select_to_notify(self._hub, group.group_id, _MAX_NOTIFIED)
         worst = incident.worst_severity(each.severity for each in open_now)
         pinged = ping if worst != "info" else ()
-        buttons = {} if open_now[0].is_test else {"Acknowledge": f"/ack {conversation.group_id}"}
+        buttons = {} if open_now[0].is_test else {"Acknowledge": f"/ack {group.group_id}"}
         return self.send(
-            conversation,
+            group,
             USER_COMM,
-            rendering.render_for_people(open_now, why, is_storm=conversation.is_storm, more=more),
+            rendering.render_for_people(open_now, why, is_storm=group.is_storm, more=more),
             "firing",
             priority=rendering.PRIORITY[worst],
             metadata={
                 "alert": rendering.build_alert_facts(open_now, more=more),
-                "incident": conversation.group_id,
+                "incident": group.group_id,
                 "commands": buttons,
                 "ping": [str(number) for number in pinged],
             },
@@ -61,7 +61,7 @@ class IncidentGroups:
 
     def send(
         self,
-        conversation: IncidentGroup,
+        group: IncidentGroup,
         recipient: str,
         text: str,
         status: str,
@@ -69,8 +69,8 @@ class IncidentGroups:
         priority: str = "normal",
         metadata: Mapping[str, Any] | None = None,
     ) -> Message:
-        """Send one message of this conversation."""
-        group_id = conversation.group_id
+        """Send one message of this group."""
+        group_id = group.group_id
         count = group_table.count_message(self._hub, group_id)
         self._hub.enroll(recipient, "daemon" if recipient == USER_COMM else "agent")
         message = self._hub.send(
@@ -79,7 +79,7 @@ class IncidentGroups:
             message_type="notification",
             priority=priority,
             metadata=metadata,
-            message_id=f"{conversation.source}:{group_id}:{status}:{count}",
+            message_id=f"{group.source}:{group_id}:{status}:{count}",
             conversation_id=group_conversation_id(group_id),
         )
         group_table.insert_message(self._hub, message.id, group_id, recipient)
@@ -115,16 +115,16 @@ class IncidentGroups:
         states = self._hub.queries.trace(f"#{number}")
         return next((state for state in states if state.recipient == recipient), None)
 
-    def resolve(self, conversation: IncidentGroup, over: list[Incident], now: float, moment: datetime) -> None:
+    def resolve(self, group: IncidentGroup, over: list[Incident], now: float, moment: datetime) -> None:
         """Resolve the group: withdraw unread messages, and notify those who know of it once."""
-        knows = self.withdraw(conversation.group_id)
-        facts = {"alert": rendering.build_alert_facts(over, severity="resolved"), "incident": conversation.group_id}
-        closing = self.close_buttons(conversation.group_id, rendering.render_resolved_note(over, moment), is_over=True)
+        knows = self.withdraw(group.group_id)
+        facts = {"alert": rendering.build_alert_facts(over, severity="resolved"), "incident": group.group_id}
+        closing = self.close_buttons(group.group_id, rendering.render_resolved_note(over, moment), is_over=True)
         # Who has left the team for good is not brought back by that.
         for recipient in sorted(knows & {USER_COMM, *self.agents_by_name()}):
             metadata = facts | closing if recipient == USER_COMM else facts
-            self.send(conversation, recipient, rendering.render_resolved(over, moment), "resolved", metadata=metadata)
-        group_table.update_group(self._hub, conversation.group_id, ended_at=now, notify_at=None)
+            self.send(group, recipient, rendering.render_resolved(over, moment), "resolved", metadata=metadata)
+        group_table.update_group(self._hub, group.group_id, ended_at=now, notify_at=None)
 
     def close_buttons(self, group_id: int, text: str, *, is_over: bool = False) -> dict[str, Any]:
         """Return the metadata with which user_comm disables the buttons, and shows the reason."""

@@ -22,7 +22,7 @@ _TIMES = ("ended_at", "last_seen", "notified_at", "notify_at", "responded_at", "
 
 @dataclass(frozen=True, slots=True)
 class IncidentGroup:
-    """Incidents that are told and escalated as one, and how far that is."""
+    """Incidents that are reported and escalated as one, and how far that is."""
 
     group_id: int
     source: str

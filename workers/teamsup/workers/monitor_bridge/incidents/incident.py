@@ -40,7 +40,7 @@ class Incident:
     acknowledged_by: str | None
     acknowledged_at: datetime | None
     group_id: int
-    """The incident with which its conversation began."""
+    """Its group, which has the number of its first incident."""
     inhibited_by: int | None
     group: str = ""
     agent: str | None = None
@@ -50,7 +50,7 @@ class Incident:
     """How far it has been escalated, and when that was."""
     responded_by: str | None = None
     responded_at: datetime | None = None
-    """Who has acknowledged, answered or reported since it was told last; with that the escalation rests."""
+    """Who has acknowledged, answered or reported since the last notification; the escalation waits then."""
     stale_at: datetime | None = None
     """When we noticed that its source does not repeat it."""
 

@@ -15,7 +15,7 @@ _FALLBACK_AGENT = "alert-manager"
 TEAM = "team"
 """The source of what is wrong with agents and workers of the team."""
 AGENT_LABEL = "agent"
-"""The label of an alert that is about a member of the team, which is not told of itself."""
+"""The label of an alert that is about a member of the team, which gets no alert about itself."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class AlertRoutes:
     """Of which kind each source is."""
     matcher: PatternMatcher = field(default_factory=PatternMatcher)
 
-    def with_routes(self, news: Iterable[Alert | SourceHeartbeat]) -> Alerts:
+    def with_routes(self, items: Iterable[Alert | SourceHeartbeat]) -> Alerts:
         """Return the alerts with their routes: the first in the file that matches. May take a while."""
         search = self.matcher.start_search()
 
@@ -44,7 +44,7 @@ class AlertRoutes:
             return next((name for name, each in self.routes.items() if _matches(each, alert, search)), "")
 
         return tuple(
-            replace(each, route=route(each)) if isinstance(each, Alert) and each.is_firing else each for each in news
+            replace(each, route=route(each)) if isinstance(each, Alert) and each.is_firing else each for each in items
         )
 
     def chain_for(self, alert: Alert, known: Collection[str]) -> EscalationChain:

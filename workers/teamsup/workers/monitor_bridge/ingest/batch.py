@@ -17,14 +17,14 @@ from ..incidents.alert import Alerts
 StoreAlerts = Callable[[str, Alerts], None]
 """Stores what a source says, or raises StoreError and stores nothing. It may block. Called in a transaction."""
 PrepareAlerts = Callable[[Alerts], Alerts]
-"""What is to be done with it before, and may take a while."""
+"""Prepares alerts before the transaction, as that may take a while."""
 
 _BATCH_SIZE = 200
-"""So many alerts share a transaction, more or less: the hub is others' too."""
+"""About so many alerts share a transaction: others wait for the hub meanwhile."""
 _MAX_QUEUED = 1000
 """So many requests may wait."""
 _STORE_FAILURES = (SchemaTooNew, StoreBusy, StoreCorrupt, StoreFull, StoreReadOnly)
-"""Troubles that are the same for everybody."""
+"""Errors that every request would get."""
 
 
 class QueueFull(Exception):
@@ -43,34 +43,34 @@ class _QueuedRequest:
 
 
 class BatchWriter:
-    """Pass requests to ``take`` on a thread, in the order of arrival."""
+    """Pass requests to ``store`` on a thread, in the order of arrival."""
 
-    def __init__(self, hub: MessageHub, take: StoreAlerts, prepare: PrepareAlerts) -> None:
+    def __init__(self, hub: MessageHub, store: StoreAlerts, prepare: PrepareAlerts) -> None:
         self._hub = hub
-        self._store_alerts = take
+        self._store_alerts = store
         self._prepare = prepare
         self._queue: list[_QueuedRequest] = []
         self._writer_task: asyncio.Task[None] | None = None
 
-    async def store(self, source: str, news: Alerts) -> None:
-        """Return when the request is stored. Raise StoreError, QueueFull, or an error of take(); then nothing is
+    async def store(self, source: str, alerts: Alerts) -> None:
+        """Return when the request is stored. Raise StoreError, QueueFull, or an error of ``store``; then nothing is
         stored.
         """
         if len(self._queue) >= _MAX_QUEUED:
             raise QueueFull
-        waiting = _QueuedRequest(source, news, asyncio.get_running_loop().create_future())
+        waiting = _QueuedRequest(source, alerts, asyncio.get_running_loop().create_future())
         self._queue.append(waiting)
         if self._writer_task is None:
             self._writer_task = asyncio.create_task(self._write_queue())
         await waiting.stored
 
-    async def dry_run(self, source: str, news: Alerts) -> None:
+    async def dry_run(self, source: str, alerts: Alerts) -> None:
         """Do all that store() does, and take it back. Raises what store() raises."""
-        await asyncio.to_thread(self._dry_run, source, news)
+        await asyncio.to_thread(self._dry_run, source, alerts)
 
-    def _dry_run(self, source: str, news: Alerts) -> None:
+    def _dry_run(self, source: str, alerts: Alerts) -> None:
         with contextlib.suppress(_RolledBack):
-            prepared = self._prepare(news)
+            prepared = self._prepare(alerts)
             with self._hub.transaction():
                 self._store_alerts(source, prepared)
                 raise _RolledBack
@@ -115,11 +115,11 @@ class BatchWriter:
             )
         return [None] * len(batch)
 
-    def _store_in_parts(self, source: str, news: Alerts, size: int) -> Exception | None:
+    def _store_in_parts(self, source: str, alerts: Alerts, size: int) -> Exception | None:
         """Store a large request in several transactions, as far as possible; return the first error."""
         failed: Exception | None = None
-        for begin in range(0, max(len(news), 1), size):
-            part = news[begin : begin + size]
+        for begin in range(0, max(len(alerts), 1), size):
+            part = alerts[begin : begin + size]
             error = self._store_in_transaction([(source, part)])
             if isinstance(error, _STORE_FAILURES):
                 return error
@@ -128,12 +128,12 @@ class BatchWriter:
             failed = failed or error
         return failed
 
-    def _store_in_transaction(self, all_news: Sequence[tuple[str, Alerts]]) -> Exception | None:
+    def _store_in_transaction(self, all_alerts: Sequence[tuple[str, Alerts]]) -> Exception | None:
         try:
-            prepared = [(source, self._prepare(news)) for source, news in all_news]
+            prepared = [(source, self._prepare(alerts)) for source, alerts in all_alerts]
             with self._hub.transaction():
-                for source, news in prepared:
-                    self._store_alerts(source, news)
+                for source, alerts in prepared:
+                    self._store_alerts(source, alerts)
         except Exception as error:
             return error
         return None

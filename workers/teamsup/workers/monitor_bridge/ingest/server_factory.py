@@ -1,4 +1,4 @@
-"""Whether there is anybody to be heard over HTTP."""
+"""Make the HTTP server if teamsup.toml names sources."""
 
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def create_server(
-    hub: MessageHub, settings: Config, take: StoreAlerts, prepare: PrepareAlerts, report: ReportState | None = None
+    hub: MessageHub, settings: Config, store: StoreAlerts, prepare: PrepareAlerts, report: ReportState | None = None
 ) -> "WebhookServer | None":
     """Return the server for the sources of teamsup.toml, if there are any. Raise NotConfigured."""
     section = settings.section("monitor-bridge", MonitorSection)
@@ -31,7 +31,7 @@ def create_server(
 
     return WebhookServer(
         hub,
-        take,
+        store,
         parse_address(listen),
         sources,
         hosts=section.hosts,

@@ -38,14 +38,14 @@ class WebhookServer:
     def __init__(
         self,
         hub: MessageHub,
-        take: StoreAlerts,
+        store: StoreAlerts,
         listen: ListenAddress,
         sources: Mapping[str, SourceSection],
         *,
         hosts: Collection[str] = (),
         trusted_proxies: Collection[str] = (),
         report: ReportState | None = None,
-        prepare: PrepareAlerts = lambda news: news,
+        prepare: PrepareAlerts = lambda alerts: alerts,
         confirm: ConfirmLink | None = None,
     ) -> None:
         self.bind_failure = ""
@@ -57,7 +57,7 @@ class WebhookServer:
         self._trusted_proxies = trusted_proxies
         self._secrets = SourceSecrets(sources)
         self._log = SourceLog()
-        self._writer = BatchWriter(hub, take, prepare)
+        self._writer = BatchWriter(hub, store, prepare)
         self.receiver = PayloadReceiver(hub, self._writer, sources, self._log, confirm)
         self._memory_budget = body.MemoryBudget()
         self._report = report

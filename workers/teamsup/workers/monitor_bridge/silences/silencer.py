@@ -20,7 +20,7 @@ from . import alertmanager_api
 
 _CHECK_INTERVALS = 6
 _MAX_FAILURES = 3  # of a source that does not do it, before the others of it are not tried
-_STARTUP_SECONDS = 300.0  # in which an Alertmanager that was started anew is told again of all that fires
+_STARTUP_SECONDS = 300.0  # in which a restarted Alertmanager gets all that fires from Prometheus
 
 
 async def _ignore_report(_cause: str, _reason: str) -> None:
@@ -172,9 +172,9 @@ class Silencer:
 
     def _report_failure(self, failed: Sequence[Incident], why: str) -> None:
         with self._hub.transaction():
-            if (conversation := group_table.get_group(self._hub, failed[0].group_id)) is not None:
+            if (group := group_table.get_group(self._hub, failed[0].group_id)) is not None:
                 text = rendering.render_silence_failure(failed, why)
-                self._incidents.groups.send(conversation, USER_COMM, text, "silence")
+                self._incidents.groups.send(group, USER_COMM, text, "silence")
 
 
 def _last_known_firing(each: Incident) -> datetime:

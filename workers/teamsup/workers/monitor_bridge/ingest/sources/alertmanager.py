@@ -36,7 +36,7 @@ def _to_alert(source: str, alert: JsonObject, group: str) -> Alert | SourceHeart
     labels, notes = alert.labels("labels"), alert.object_at("annotations")
     name, began = labels.get("alertname", ""), alert.time("startsAt")
     if name.lower() in _WATCHDOG_ALERTS:
-        # A watchdog that is resolved has ended; that its signs stay away is the news.
+        # A watchdog that is resolved has ended; its missing heartbeats are the problem.
         sign = "/".join(filter(None, (name, labels.get("cluster"))))
         return SourceHeartbeat(source, sign, sign, began) if is_firing else None
     # A fingerprint is made of all labels, so they identify an alert as well.
