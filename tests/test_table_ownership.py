@@ -30,7 +30,6 @@ READING_THE_HUB = {
         "gateway/outbound/home_channel",
         "gateway/outbound/progress",
         "gateway/reactions/questions",
-        "user_comm/conversations",
         "user_comm/decisions/table",
         "user_comm/requests/relays",
     )

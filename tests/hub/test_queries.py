@@ -57,6 +57,7 @@ def test_messages_are_found_by_what_is_known_of_them(join: Join) -> None:
     assert find(conversation="c") == [asked, report, answer]
     assert find(conversation="c", sender="ann") == [asked]
     assert find(conversation="c", recipient="ann", after=report.id) == [answer]
+    assert find(conversation="c", before=answer.id) == [asked, report]
     assert find(conversation="c", limit=2) == [report, answer]
     assert find(reply_to=asked.message_id, message_type="status_report") == [report]
     ann.acknowledge(ann.claim()[0])

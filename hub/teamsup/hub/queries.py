@@ -86,13 +86,14 @@ class Queries:
         recipient: str | None = None,
         message_type: str | None = None,
         after: int | None = None,
+        before: int | None = None,
         unread: bool = False,
         limit: int | None = None,
     ) -> list[Message]:
         """Return the messages that fit all that is given, in the order of storing; with ``limit`` the newest of them.
 
-        ``after`` is the ``id`` of a message; ``unread``: a recipient has still to claim it. Raise InvalidValue without
-        ``reply_to`` and ``conversation``, as that would read all messages.
+        ``after`` and ``before`` are the ``id`` of a message; ``unread``: a recipient has still to claim it. Raise
+        InvalidValue without ``reply_to`` and ``conversation``, as that would read all messages.
         """
         if reply_to is None and conversation is None:
             raise InvalidValue("find needs reply_to or conversation.")
@@ -107,11 +108,13 @@ class Queries:
         conditions = [f"{column} = :{column}" for column in given]
         if after is not None:
             conditions.append("id > :after")
+        if before is not None:
+            conditions.append("id < :before")
         if unread:
             conditions.append("EXISTS (SELECT 1 FROM deliveries WHERE message = messages.id AND state = 'ready')")
         rows = self._store.read(
             f"SELECT * FROM messages WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT :limit",  # noqa: S608
-            given | {"after": after, "limit": -1 if limit is None else check_count("limit", limit)},
+            given | {"after": after, "before": before, "limit": -1 if limit is None else check_count("limit", limit)},
         )
         return [message_from_row(row) for row in reversed(rows)]
 

@@ -1,30 +1,20 @@
 """Conversations: the agents to which each is assigned, and what was written in it."""
 
+import contextlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from teamsup.hub import Message, MessageHub
+from teamsup.hub import Message, MessageHub, UnknownMessage
 
-from ..protocol import GATEWAY
+from ..protocol import COMMAND_TYPE, DELETED_TYPE, EDITED_TYPE, GATEWAY
 from .people import person_of, quote_messages
 
 _MAX_HISTORY_LENGTH = 4000
-# Between people and us. /ask counts as a question, other commands do not.
-_MESSAGES = """
-    SELECT m.message_id FROM messages AS m LEFT JOIN conversations AS c ON c.conversation = m.conversation_id
-        LEFT JOIN agent_status AS a ON lower(a.agent_name) = m.sender
-        LEFT JOIN agent_status AS b ON lower(b.agent_name) = m.recipient
-      WHERE m.conversation_id = :conversation AND m.id < :before AND m.id > coalesce(c.history_from, 0)
-        AND m.message_type NOT IN ('status_report', 'command', 'deleted', 'edited')
-        AND NOT (m.sender = :gateway AND m.message_type IN ('error', 'notification'))
-        AND (m.content NOT GLOB '/*' OR lower(m.content) GLOB '/ask *')
-        AND NOT EXISTS (SELECT 1 FROM messages AS q WHERE q.message_id = m.reply_to
-          AND q.content GLOB '/*' AND lower(q.content) NOT GLOB '/ask *')
-        AND ((m.recipient = :me AND (coalesce(a.kind, 'console') = 'console' OR m.sender = :gateway))
-          OR (m.sender = :me AND (coalesce(b.kind, 'console') = 'console' OR m.recipient = :gateway)))
-      ORDER BY m.id DESC LIMIT :limit
-"""
+_BATCH = 50
+_NOT_TALK = ("status_report", COMMAND_TYPE, DELETED_TYPE, EDITED_TYPE)
+_NOT_OF_PEOPLE = ("error", "notification")
+"""What the gateway writes of its own."""
 
 
 @dataclass(frozen=True)
@@ -65,15 +55,40 @@ class Conversations:
 
     def messages_before(self, conversation: str | None, before: int, limit: int) -> list[Message]:
         """Return the last messages between people and us since the conversation began, without commands."""
-        values = {
-            "conversation": conversation,
-            "before": before,
-            "me": self._hub.agent,
-            "gateway": GATEWAY,
-            "limit": limit,
-        }
-        rows = self._hub.query(_MESSAGES, values)
-        return [self._hub.queries.message(row["message_id"]) for row in reversed(rows)]
+        if conversation is None:
+            return []
+        rows = self._hub.query("SELECT history_from FROM conversations WHERE conversation = ?", (conversation,))
+        after = rows[0]["history_from"] if rows else None
+        people: dict[str | None, bool] = {None: True, GATEWAY: True}
+        found: list[Message] = []
+        while len(found) < limit:
+            batch = self._hub.queries.find(conversation=conversation, after=after, before=before, limit=_BATCH)
+            found += [each for each in reversed(batch) if self._is_talk(each, people)]
+            if len(batch) < _BATCH:
+                break
+            before = batch[0].id
+        return found[:limit][::-1]
+
+    def _is_talk(self, message: Message, people: dict[str | None, bool]) -> bool:
+        """Return whether a person wrote it to us, or we to a person. /ask counts; other commands and answers do not."""
+        if message.message_type in _NOT_TALK or _is_command(message):
+            return False
+        if message.sender == GATEWAY and message.message_type in _NOT_OF_PEOPLE:
+            return False
+        is_to_us = message.recipient == self._hub.agent and self._is_person(message.sender, people)
+        is_by_us = message.sender == self._hub.agent and self._is_person(message.recipient, people)
+        if not is_to_us and not is_by_us:
+            return False
+        with contextlib.suppress(UnknownMessage):
+            return message.reply_to is None or not _is_command(self._hub.queries.message(message.reply_to))
+        return True
+
+    def _is_person(self, name: str | None, people: dict[str | None, bool]) -> bool:
+        """Return whether it is a person: a console, also one that was forgotten. ``people`` keeps what is known."""
+        if name not in people:
+            agent = self._hub.find_agent(name or "")
+            people[name] = agent is None or agent.kind == "console"
+        return people[name]
 
     def history_before(self, question: Message, limit: int) -> ConversationHistory:
         """Return what was written before, for an agent that has not read it."""
@@ -87,6 +102,10 @@ class Conversations:
             lines = "> …\n" + lines[-_MAX_HISTORY_LENGTH:].partition("\n")[2]
         people = {person_of(each) for each in others if each.sender != self._hub.agent}
         return ConversationHistory(f"\n(said here before:)\n{lines}" if lines else "", tuple(sorted(people)))
+
+
+def _is_command(message: Message) -> bool:
+    return message.content.startswith("/") and not message.content.lower().startswith("/ask ")
 
 
 def original_id(question: str) -> str:
