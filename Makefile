@@ -35,9 +35,9 @@ bench: .venv/bench ## measure, beside peers where they are installed
 	$(BIN)/python -m benchmarks.mcp_server
 	$(BIN)/python -m benchmarks.throughput
 	$(BIN)/python -m benchmarks.latency
-	$(BIN)/python -m benchmarks.foreign_writers
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.discord_gateway
 	$(BIN)/python -m benchmarks.alerts
+	$(BIN)/python -m benchmarks.foreign_writers
 
 soak: .venv/dev ## random kills and random histories, for some minutes
 	cd tests && ../$(BIN)/python -m soak.hammer 1000000

@@ -18,6 +18,7 @@ from teamsup.hub import MessageHub, Team
 from .footprint import seconds_used
 
 IDLE_SECONDS = 20.0
+_COMMITS = 100
 MOST_IDLE_PERCENT = 0.6
 
 # Name, rows, shortest and longest pause in seconds, and the target in milliseconds for the median.
@@ -48,6 +49,7 @@ def run() -> int:
                 assert watcher.stdout is not None
                 assert watcher.stdout.readline() == b"True\n"
                 results = [_measure_idle(watcher.pid)]
+                _show_commit(reader, _writer(shell))
                 results += [_measure_rows(reader, _writer(shell), *phase) for phase in PHASES]
             finally:
                 for process in (shell, watcher):
@@ -71,6 +73,23 @@ def _writer(shell: "subprocess.Popen[bytes]") -> Callable[[str], None]:
         shell.stdin.flush()
 
     return write
+
+
+def _show_commit(hub: MessageHub, write: Callable[[str], None]) -> None:
+    """Show how long the shell and the disk take until a row is there, which no watcher can make shorter."""
+    milliseconds = []
+    for number in range(_COMMITS):
+        time.sleep(0.02)
+        began = time.monotonic()
+        write(f"commit {number}")
+        while not hub.query("SELECT 1 FROM messages WHERE message_id = ?", (f"commit {number}",)):
+            time.sleep(0.0001)
+        milliseconds.append((time.monotonic() - began) * 1000)
+        for delivery in hub.claim(_COMMITS):
+            hub.acknowledge(delivery)
+    print(
+        f"{'until such a row is there at all':45} {statistics.median(milliseconds):7.2f} ms, n={_COMMITS}", flush=True
+    )
 
 
 def _measure_rows(
