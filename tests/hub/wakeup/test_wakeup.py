@@ -20,7 +20,7 @@ from helpers.support import eventually, run_foreign_sql
 from soak.wakeups import count_missed
 from teamsup.hub import MessageHub, StoreError, Team
 from teamsup.hub.engines.sqlite.file_lock import try_lock
-from teamsup.hub.wakeup.doorbell import Doorbell, Doorbells
+from teamsup.hub.wakeup.doorbell import PRESENCE_TOPIC, Doorbell, Doorbells
 
 Join = Callable[..., MessageHub]
 
@@ -42,6 +42,29 @@ def test_every_reader_of_an_agent_hears_it(team: Team) -> None:
 
         assert first.wait(5)
         assert second.wait(5)
+
+
+def test_a_bell_with_a_topic_rings_for_both_and_is_taken_down_with_it(join: Join, team: Team) -> None:
+    with closing(Doorbell(team.run, "boss", PRESENCE_TOPIC)) as bell:
+        scout = join("scout")
+        assert bell.wait(5)
+        scout.heartbeat()
+        assert not bell.wait(0)
+        scout.heartbeat("offline")
+        assert bell.wait(5)
+        Doorbells(team.run).ring(["boss"])
+        assert bell.wait(5)
+    assert not list(team.run.glob("*@*"))
+
+
+def test_a_topic_that_was_taken_down_is_put_up_again(join: Join, team: Team) -> None:
+    team.create()
+    with closing(Doorbell(team.run, "boss", PRESENCE_TOPIC)) as bell:
+        for link in team.run.glob(f"{PRESENCE_TOPIC}@*"):
+            link.unlink()
+        assert not bell.wait(0)
+        join("scout")
+        assert bell.wait(5)
 
 
 def test_many_rings_neither_block_nor_add_up(team: Team) -> None:
