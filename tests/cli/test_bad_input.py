@@ -207,7 +207,7 @@ def test_help_and_version_exist(teamsup: TeamsupCommand) -> None:
     for words in ([], ["nonsense"]):
         assert teamsup.run(*words).returncode == 2
     assert "talk to the team" in teamsup.run("--help").stdout
-    assert "let somebody on Discord write to the team" in teamsup.run("--help").stdout
+    assert "admit a user on Discord" in teamsup.run("--help").stdout
     assert "--detach" in teamsup.run("start", "--help").stdout
     assert teamsup.run("--version").stdout.startswith("teamsup 0.")
 

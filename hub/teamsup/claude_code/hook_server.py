@@ -177,7 +177,7 @@ async def hook_output(who: Participant, event: str) -> dict[str, Any]:
     """Return the output of the hook for Claude Code, or nothing."""
     match event:
         case "SessionStart":
-            # Also after /clear and a compaction, when the model has forgotten what it was told.
+            # Also after /clear and a compaction, when the model has forgotten earlier notices.
             await run_in_thread(who.hub.wake_ladder.reset_wake_steps)
             await who.clear_turn()
         case _ if event in _ADDS_CONTEXT:
@@ -185,7 +185,7 @@ async def hook_output(who: Participant, event: str) -> dict[str, Any]:
             if text := await _take_wake_step(who, WakeStep.ANNOUNCED):
                 return _context_output(event, text)
         case "Stop" | "SubagentStop":
-            # What waits is not marked as asked for then: the rest of the wake ladder goes on.
+            # The messages are not marked as asked then, so the wake ladder continues.
             if who.blocked_stops < _MAX_BLOCKED_STOPS and (text := await _take_wake_step(who, WakeStep.ASKED)):
                 who.blocked_stops += 1
                 return {"decision": "block", "reason": text}

@@ -13,7 +13,7 @@ from mcp.types import INVALID_PARAMS, PARSE_ERROR, JSONRPCMessage, JSONRPCReques
 from pydantic import ValidationError
 
 MAX_LINE_BYTES = 2 * 2**20
-"""Bytes of a line. The hub's largest message fits, though JSON may write each of its bytes as six."""
+"""Bytes of a line. The hub's largest message fits, even if JSON writes each of its bytes as six."""
 
 _KEPT_EDGE_BYTES = 64 * 2**10
 _STRING = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'

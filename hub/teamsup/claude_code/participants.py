@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 _RENEW_INTERVAL_SECONDS = min(PRESENCE_TIMEOUT_SECONDS / 3, RENEW_SECONDS)
 _SUBAGENT_TIMEOUT_SECONDS = 900.0
-"""A subagent that was interrupted ends without a word: after so long with neither call nor hook it is gone."""
+"""Seconds without a call or hook after which a subagent is gone: an interrupted one does not report its end."""
 _MAX_CALLS = 1000
 
 
@@ -45,12 +45,12 @@ class Participant:
     def __init__(self, hub: MessageHub, *, has_name: bool) -> None:
         self.hub = hub
         self.has_own_mailbox = has_name
-        """Whether it is the hub's agent, and does not only work for the session's."""
+        """Whether it is an agent of its own, and not a part of the session's."""
         self.status = ONLINE
         self.presence_details: dict[str, Any] = {"pid": os.getpid()}
         self.last_activity = time.monotonic()
         self.blocked_stops = 0
-        """How often its turn was kept from ending."""
+        """How often a hook has prolonged its turn."""
         self._read_tracker = ReadTracker(hub)
         self._read_lock = anyio.Lock()
         self._calls = 0
@@ -162,7 +162,7 @@ class Participants:
             subagent = self._callers[tool_use_id]
             return self.main if subagent is None else await self.find_subagent(*subagent)
         if self._has_hooks or "hooks" in self.main.presence_details:
-            # Where no hook was ever heard, only once: they may be switched off.
+            # Only once if no hook has ever run: hooks may be switched off.
             self._has_hooks = False
             raise CallerError("The caller of this tool is not known yet. Please call again.")
         return self.main

@@ -24,7 +24,7 @@ from teamsup.terminal.formatting import (
 )
 
 MAX_MESSAGE_CHARACTERS = 8_000
-"""Characters of one message that a read returns; the rest is to be had by its id and an offset."""
+"""Characters of one message in a read. The rest needs its id and an offset."""
 
 MAX_LISTED_NAMES = 20
 """Names of one list."""

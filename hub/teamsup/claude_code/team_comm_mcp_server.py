@@ -56,7 +56,7 @@ async def _run_session(participants: Participants, parent: int) -> None:
             await participants.leave()
         hooks.close()
         # The SDK's thread blocks in a read of stdin that nothing can interrupt, so no orderly end gets past it; nor may
-        # a hub that somebody holds keep us.
+        # a held hub delay us.
         os._exit(0)
 
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:

@@ -23,7 +23,7 @@ from .loader import Config
 WORKER_GROUP = "teamsup.workers"
 """The entry points that name components."""
 _COMMON_SECTIONS = frozenset({"team", "metrics", "worker"})
-"""Those that are nobody's own."""
+"""Sections that belong to no component."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Component:
     section: type[Any] | None = None
     """The dataclass of [NAME]: its fields are the keys. None: there is no such section."""
     groups: Mapping[str, type[Any]] = field(default_factory=dict)
-    """The sections of which there may be many: {"message_route": MessageRouteSection} is [message_route.X]."""
+    """Repeatable sections: {"message_route": MessageRouteSection} is [message_route.X]."""
     check: Callable[[Config], None] | None = None
     """Raises ValueError, as one sentence, when the sections are right one by one but not together."""
     follows_sections: bool = False
@@ -60,16 +60,16 @@ class Component:
     secret_keys: tuple[str, ...] = ()
     """Keys, such as "source.secret_variable", that name more of these."""
     healthy_seconds: float = 60.0
-    """Once it has run for so long its earlier crashes are forgotten; no restart is delayed longer than that."""
+    """After this time of running its earlier crashes are forgotten. It is also the longest delay of a restart."""
     command_hook: Callable[[Config], CommandHook] | None = None
-    """For a worker that watches the team and tells people what fails: what is run when it fails itself."""
+    """The command hook for a worker that watches the team: it runs when that worker fails itself."""
     checks: str = ""
     """The function, "module:function", whose findings ``teamsup doctor`` shows. It gets the Team, all agents by name,
     and a function that makes a command to paste out of its words."""
     tables: ComponentTables | None = None
     """What it keeps in the team's database. Its worker and ``teamsup start`` make and migrate them."""
     rank: int = 50
-    """Of components, those with a lower number are started and shown first."""
+    """Components with a lower number are started and shown first."""
     fault: str = ""
     """Why it cannot be used; for a component that could not be loaded."""
 

@@ -48,9 +48,9 @@ class WorkerSection:
     restart: Literal["always", "on-failure", "never"] = "always"
     depends_on: tuple[str, ...] = ()
     heartbeat_seconds: float | None = None
-    """After so long without a heartbeat it counts as hung; None: it sends none."""
+    """Seconds without a heartbeat after which it counts as hung; None: it sends none."""
     start_seconds: float | None = None
-    """With heartbeats: so long it may take until the first one. Without: once it has stayed up so long, it runs."""
+    """With heartbeats: the time limit of the first one. Without: the time after which it counts as running."""
     stop_signal: str = "TERM"
     stop_seconds: float | None = None
     memory_max: str = ""

@@ -16,7 +16,7 @@ PRIORITIES: tuple[Priority, ...] = ("low", "normal", "high", "urgent")
 AgentKind = Literal["agent", "daemon", "console", "supervisor"]
 
 RESERVED_KINDS: tuple[AgentKind, ...] = ("daemon", "supervisor")
-"""The kinds in whose name nobody else may take part."""
+"""Kinds whose names nobody else may use."""
 
 MAX_MESSAGE_BYTES = 256 * 1024
 """Content and metadata together, in UTF-8."""
@@ -47,16 +47,16 @@ DEGRADED_SINCE = "degraded_since"
 """In its metadata, since when. The hub notes that."""
 
 PRESENCE_TIMEOUT_SECONDS = 30.0
-"""Age of a heartbeat from which on its agent counts as silent."""
+"""Age of a heartbeat after which its agent counts as silent."""
 
 SUPERVISOR = "supervisor"
-"""The agent that runs the team's workers, and serves whoever writes to it."""
+"""The agent that runs the team's workers, and handles requests."""
 
 REQUEST_SUFFIX = "_request"
-"""The end of message types whose sender waits for an answer, and is told when one expires unread."""
+"""The end of message types whose sender waits for an answer, and is notified of an unread expiry."""
 
 HUB_SENDER = "hub"
-"""The sender of what the hub itself has to say. Nobody can take this name."""
+"""The sender of the hub's own messages. No agent can take this name."""
 
 
 class WakeStep(IntFlag):
@@ -67,7 +67,7 @@ class WakeStep(IntFlag):
     """
 
     ANNOUNCED = 1
-    """Put into the turn that its agent is at."""
+    """Announced in the agent's running turn."""
     ASKED = 2
     """The agent was asked to read it before its turn ends."""
     WOKEN = 4
@@ -123,7 +123,7 @@ class DeliveryState:
     done_at: datetime | None
     outcome: str | None
     undeliverable: bool
-    """Nobody of that name has taken part yet; the delivery waits until somebody does."""
+    """No agent of that name has taken part yet; the delivery waits for one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,9 +163,9 @@ class Agent:
     metadata: Mapping[str, Any]
     unread: int
     oldest_unread: datetime | None = None
-    """When the oldest of those that it could claim now was stored; None when it could claim none."""
+    """When its oldest claimable message was stored; None when there is none."""
     is_watched: bool = True
-    """Whether it sends heartbeats, so that its silence says something."""
+    """Whether it sends heartbeats, so that its silence matters."""
 
     def is_present(self, now: datetime) -> bool:
         """Return whether it takes part now: it has not left, and its last heartbeat is within PRESENT_SECONDS.

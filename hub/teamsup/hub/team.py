@@ -113,7 +113,7 @@ class Team:
                 if folder == self.folder:
                     check_owner(folder)
                 found = folder.lstat()
-                # Only in the system's temporary folder can somebody else have been here first.
+                # Only in the system's temporary folder may another user have been first.
                 if folder == self.run and (found.st_uid != os.getuid() or not stat.S_ISDIR(found.st_mode)):
                     raise StoreError(f"{folder} is not a folder of yours; remove it or set TMPDIR.")
                 if found.st_mode & 0o077 and found.st_uid == os.getuid():

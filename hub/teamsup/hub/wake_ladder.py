@@ -65,7 +65,7 @@ class WakeLadder:
         """
         check_seconds("seconds", seconds, least=0)
         now = self._clock()
-        # Of one whose clock was ahead nobody knows how long it has waited.
+        # If the sender's clock was ahead, the time of waiting is unknown.
         ahead = format_time(now + clock_step.TOLERANCE_SECONDS)
         values = {"me": self._session.agent, "before": format_time(now - seconds), "ahead": ahead}
         rows = self._store.read(_SELECT_OVERDUE_UNREAD, values)

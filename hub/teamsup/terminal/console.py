@@ -18,10 +18,10 @@ from teamsup.hub.team import Team, fold_case
 from .hints import command_hint
 
 MORE_ANSWERS = "more_answers"
-"""In the metadata of an answer, how many others that were asked have still to answer."""
+"""In the metadata of an answer: how many other agents still have to answer."""
 
 EXIT_CODE = "exit_code"
-"""In the metadata of an answer that says that nothing came of the question: with what a script's command ends."""
+"""In the metadata of an answer that reports a failure: the exit code for a script's command."""
 
 
 SESSION_AGENT = "session"

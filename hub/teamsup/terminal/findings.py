@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 CommandHint = Callable[..., str]
-"""From words of a teamsup command to the line that a person can paste."""
+"""Turn words of a teamsup command into a line to paste."""
 
 
 class Verdict(StrEnum):

@@ -17,7 +17,7 @@ _FLAGS = "|".join(
 )
 _INVISIBLE = re.compile(
     f"({_FLAGS})|"
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufff0-\ufffb\ufffe\uffff"  # controls, and what is not a character
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufff0-\ufffb\ufffe\uffff"  # controls and non-characters
     "\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f"  # direction, ends of lines
     "\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u2060-\u2065\u3164\ufeff\uffa0"  # nothing to see
     "\ufe00-\ufe0d\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"  # tags, and other hidden text

@@ -7,7 +7,7 @@ from teamsup.terminal.findings import CommandHint, Finding, Verdict
 from teamsup.terminal.formatting import format_duration
 
 FRESH_SECONDS = 60.0
-"""What is younger may well be read in this moment."""
+"""A younger message may be read at this moment."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ _ENTRY_POINT_GROUP = "teamsup.commands"
 """
 
 _LOOK_THEMSELVES = ("ps", "doctor", "service")
-"""These say in their own way that the team's folder is away."""
+"""Commands that report a missing team folder themselves."""
 _MAX_ERROR_CHARACTERS = 500
 
 _EPILOG = (
@@ -52,10 +52,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else list(argv)
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            # Closed by whoever called us.
+            # Our caller has closed it.
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
     for stream in (sys.stdin, sys.stdout, sys.stderr):
-        # Neither an old terminal's encoding nor bytes that are no text may stop a message.
+        # Neither an old terminal's encoding nor bytes that are not text may stop a message.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     arguments = _parser(words).parse_args(words)
@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # Whoever read our output has enough; Python must not complain at its own exit.
+        # The reader of our output has left; Python must not complain at its own exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:

@@ -22,7 +22,7 @@ from teamsup.terminal.formatting import format_duration
 
 _DEGRADED, _UNKNOWN = DEGRADED.upper(), "unknown"
 _SUPERVISOR_SECONDS = PRESENCE_TIMEOUT_SECONDS / 2
-"""Three of its heartbeats: after so long without one it is not known how the team is."""
+"""Three of its heartbeats: without one for this time the team's state is unknown."""
 _HEALTHY_STATES = (State.STARTING, State.RUNNING, State.STOPPED)
 
 
@@ -44,7 +44,7 @@ class ParticipantStatus:
     note: str
     well: bool
     degraded_seconds: float | None = None
-    """Since when it runs and cannot do its work; None also where that is not known."""
+    """Since when it is degraded; None also if that is unknown."""
     crashes: tuple[Crash, ...] = ()
 
 

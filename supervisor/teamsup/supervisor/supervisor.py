@@ -130,7 +130,7 @@ class Supervisor:
             await self._stopping.wait()
             self._log("stopping")
             self._service_notifier.stopping()
-            # From here on nobody can ask for anything any more.
+            # From here on no request can arrive.
             serving.cancel()
             await asyncio.wait([serving])
             self._manager.stop_all()

@@ -42,7 +42,7 @@ def acquire_lock(team: Team) -> None:
 
     Raises AlreadyRunning, saying who holds the team.
     """
-    # Somebody who only asks, in owner_pid(), has the lock for a moment too.
+    # A caller of owner_pid() holds the lock for a moment too.
     while (file := try_lock(_lock_path(team))) is None:
         if (pid := owner_pid(team)) is not None:
             raise AlreadyRunning(

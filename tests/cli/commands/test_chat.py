@@ -71,9 +71,9 @@ def test_once_with_an_error_for_an_answer_says_so_by_its_exit_code(
 
 
 REFUSED = (
-    ("@nobody hi", os.EX_NOUSER, "There is no agent named nobody here. Known are: "),
+    ("@nobody hi", os.EX_NOUSER, "There is no agent named nobody here. Known agents: "),
     ("please deploy it", os.EX_NOUSER, "I can greet, and I know these:"),
-    ("@monitor-bridge", os.EX_DATAERR, "What shall I tell monitor-bridge? Write: @monitor-bridge your text"),
+    ("@monitor-bridge", os.EX_DATAERR, "What is your message to monitor-bridge? Write: @monitor-bridge your text"),
     ("/halp", os.EX_DATAERR, "There is no command /halp."),
     ("/history many", os.EX_DATAERR, "How many? Write a number from 1 to 50: /history 20"),
     ("/trace #99", os.EX_NOUSER, "There is no message #99 in this conversation."),
@@ -294,7 +294,7 @@ def test_several_lines_from_a_pipe_are_answered_in_order(running: TeamsupCommand
     result = running.run("chat", stdin="Hello\n\nhallo\n@nobody x\n")
 
     assert result.stdout.splitlines() == ["Hi there! 👋", "Hallo! 👋"]
-    assert result.stderr.startswith("teamsup: There is no agent named nobody here. Known are: gateway")
+    assert result.stderr.startswith("teamsup: There is no agent named nobody here. Known agents: gateway")
 
 
 def test_what_is_written_to_a_team_that_is_down_is_answered_when_it_is_up(teamsup: TeamsupCommand) -> None:

@@ -275,7 +275,7 @@ def test_people_hear_that_the_command_failed(begin: Callable[..., Bridge]) -> No
 @pytest.mark.slow
 def test_a_sign_of_life_that_stays_away_is_an_incident_until_it_comes_back(begin: Callable[..., Bridge]) -> None:
     bridge = begin(more='[watchdog.backup]\nsource = "script"\nevery_seconds = 1\n')
-    message = heard_until(bridge.lead, "no sign of life of backup")
+    message = heard_until(bridge.lead, "sends no heartbeat backup")
     assert message.priority == "urgent"
 
     def is_over() -> bool:
@@ -435,7 +435,7 @@ def test_a_port_that_is_taken_is_told_like_any_problem_until_it_is_free(begin: C
     with socket.create_server(("127.0.0.1", 0)) as other:
         number = other.getsockname()[1]
         bridge = begin("confirmations = 1\n", port=number)
-        degraded = f"The sources cannot be heard, because 127.0.0.1:{number} is in use by "
+        degraded = f"The sources cannot reach us, because 127.0.0.1:{number} is in use by "
         eventually(lambda: bridge.teamsup.ps()["monitor-bridge"]["note"].startswith(degraded), "ps says it")
         assert bridge.teamsup.ps()["monitor-bridge"]["state"] == "DEGRADED"
         assert f"monitor-bridge is degraded: {degraded}" in heard_until(bridge.lead, "degraded").content
@@ -452,8 +452,11 @@ def test_a_list_of_alerts_says_when_it_may_not_be_all(teamsup: TeamsupCommand) -
         hub.heartbeat()
         well = teamsup.run("alerts")
 
-    assert (never.returncode, never.stderr) == (3, "teamsup: This may not be all: monitor-bridge was never started.\n")
+    assert (never.returncode, never.stderr) == (
+        3,
+        "teamsup: The list may be incomplete: monitor-bridge was never started.\n",
+    )
     assert degraded.returncode == 4
-    assert degraded.stderr == "teamsup: This may not be all. monitor-bridge is degraded: Port 9095 is taken.\n"
+    assert degraded.stderr == "teamsup: The list may be incomplete. monitor-bridge is degraded: Port 9095 is taken.\n"
     assert json.loads(degraded.stdout) == {"incidents": []}
     assert (well.returncode, well.stderr) == (0, "")

@@ -61,7 +61,7 @@ def test_a_host_that_does_not_answer_holds_up_nothing_else(
 
     async def run() -> None:
         async with running(worker._check_host_loop):
-            why = "The host does not answer how it is. Look at /."
+            why = "The host cannot be measured. Check /."
             await until(lambda: status(worker) == ("degraded", why), "it says so")
             answers.set()
             await until(lambda: status(worker)[0] == "online", "it is well again")
@@ -83,7 +83,7 @@ def test_a_hub_that_takes_nothing_is_said_as_soon_as_it_does(
     async def run() -> None:
         nonlocal is_busy
         async with running(worker._check_team_loop):
-            why = "What was found in the team could not be stored: held by another program."
+            why = "Problems of the team could not be stored: held by another program."
             await until(lambda: status(worker) == ("degraded", why), "it says so")
             is_busy = False
             await until(lambda: status(worker)[0] == "online", "it is well again")
@@ -109,4 +109,4 @@ def test_an_alertmanager_that_cannot_be_asked_is_said(join: Join) -> None:
     asyncio.run(run())
     cause, reason = said[0]
     assert cause == "silences of prom"
-    assert reason.startswith("prom cannot be asked what fires there: ")
+    assert reason.startswith("prom does not return its firing alerts: ")

@@ -221,7 +221,7 @@ def test_a_pattern_that_would_take_years_holds_up_nobody(
     assert receive(ann).content.startswith("I can greet")
     ask(ann, "a" * 60 + "! b1", "console-ann:2")
     assert claim_next(lead).message.content.endswith("! b1")
-    eventually(lambda: "takes too long to look for" in note(ann), "ps says so")
+    eventually(lambda: "takes too long" in note(ann), "ps says so")
     assert user_comm is not None
 
 

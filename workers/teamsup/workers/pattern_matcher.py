@@ -11,7 +11,7 @@ from typing import Any
 TIMEOUT_SECONDS = 0.2
 """For each look, of this thread's own time."""
 _MAX_TRIES = 3
-"""So often the clock may run out while others had the processor; and so often a pattern may be slow in one search."""
+"""Retries of a pattern that ran out of time, in one search."""
 
 
 class PatternMatcher:

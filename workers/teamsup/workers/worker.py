@@ -35,7 +35,7 @@ from teamsup.hub.models import DEGRADED, NOT_CONFIGURED, OFFLINE, ONLINE
 P = ParamSpec("P")
 T = TypeVar("T")
 ReportState = Callable[[str, str], Awaitable[None]]
-"""Reports what a worker cannot do, as a cause and a reason; with an empty reason it can do it again."""
+"""Report what a worker cannot do, as a cause and a reason; an empty reason: it can again."""
 
 # The supervisor says after what silence it takes us for hung.
 HEARTBEAT_SECONDS = min(5.0, float(os.environ.get("TEAMSUP_HEARTBEAT_SECONDS", "20")) / 4)
@@ -48,7 +48,7 @@ class Worker(ABC):
 
     name: ClassVar[str]
     max_parallel: ClassVar[int] = 1
-    """How many deliveries it may work on at once; those of one conversation still come one after another."""
+    """How many deliveries it handles at once. Those of one conversation come one after another."""
 
     def __init__(self, hub: MessageHub, settings: Config) -> None:
         self.hub = hub
@@ -122,7 +122,7 @@ class Worker(ABC):
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
-        # This process is the only reader of its mailbox, so what is leased there was its predecessor's.
+        # This process is the only reader of its mailbox, so the leases there are its predecessor's.
         await self.in_thread(self.hub.maintenance.release_abandoned)
         await self.in_thread(self.hub.register, "daemon", self._status(), **self._presence())
         async with asyncio.TaskGroup() as tasks:
@@ -174,7 +174,7 @@ class Worker(ABC):
             await asyncio.wait((arrival, end), return_when=asyncio.FIRST_COMPLETED)
         finally:
             end.cancel()
-            # Also when we are cancelled ourselves: nobody else ends what still runs.
+            # Also when we are cancelled ourselves: nothing else ends the running tasks.
             if is_early := not arrival.done():
                 arrival.cancel()
                 await asyncio.wait((arrival,))
@@ -246,7 +246,7 @@ class Worker(ABC):
             try:
                 await self.in_thread(self._report_unread)
             except StoreError as error:
-                await self.degrade(_UNREAD, f"Cannot say who has not read: {error}")
+                await self.degrade(_UNREAD, f"Cannot report unread messages: {error}")
             else:
                 await self.recover(_UNREAD)
 
@@ -261,9 +261,9 @@ class Worker(ABC):
                 if (agent := self.hub.find_agent(name)) is not None:
                     self.on_unread(message, agent)
         except CallerError as error:
-            # Never to be told then, but it must not hold up all that come after it.
+            # It is never reported then, but it must not delay the later ones.
             self.hub.wake_ladder.mark_sender_notified((message, name))
-            self.log.error("cannot say that %s has not read message %s: %s", name, message.message_id, error)
+            self.log.error("cannot report that %s has not read message %s: %s", name, message.message_id, error)
 
     def _status(self) -> str:
         return DEGRADED if self._degraded_causes else ONLINE
@@ -281,7 +281,7 @@ async def retry_in_thread(log: logging.Logger, action: Callable[..., T], *argume
     while True:
         try:
             return await asyncio.to_thread(action, *arguments)
-        except (StoreError, UnknownRecipient) as error:  # before user_comm has ever run, nobody is known
+        except (StoreError, UnknownRecipient) as error:  # before user_comm has ever run, it is unknown
             log.error("%s Trying again.", error)
         await asyncio.sleep(_PAUSE_SECONDS)
 

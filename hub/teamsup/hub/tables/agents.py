@@ -23,7 +23,7 @@ from .row_values import as_text, encode_metadata
 PRESENT_STATUSES = (ONLINE, DEGRADED)
 
 HEARTBEAT_SECONDS = PRESENCE_TIMEOUT_SECONDS / 3
-"""How often a program that listens says so."""
+"""Seconds between two presence reports of a listener."""
 
 
 def check_kind(kind: object) -> None:
@@ -131,7 +131,7 @@ SELECT_FRESH_PRESENCE = """
     SELECT 1 FROM agent_status WHERE lower(agent_name) = :name AND last_heartbeat BETWEEN :lately AND :now
       AND (NOT :listening OR status <> 'offline')
 """
-"""Whether that was noted lately, here or elsewhere."""
+"""Whether a recent report exists, here or elsewhere."""
 
 _REFRESH_PRESENCE = """
     UPDATE agent_status SET last_heartbeat = :now,

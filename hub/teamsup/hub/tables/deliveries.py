@@ -64,7 +64,7 @@ def apply_deadlines(db: sqlite3.Connection, me: str, now: float, reads_expired: 
     """
     at = timestamps.format_time(now)
     told = []
-    # The tables are open to everybody; a delivery that has lost its message must not be due for ever.
+    # Foreign programs may write the tables. A delivery without its message must not be due forever.
     db.execute(
         "DELETE FROM deliveries WHERE recipient = ? AND state = 'leased' AND lease_expires_at <= ?"
         " AND message NOT IN (SELECT id FROM messages)",
@@ -82,7 +82,7 @@ def apply_deadlines(db: sqlite3.Connection, me: str, now: float, reads_expired: 
     ).fetchall()
     for row in expired:
         if reads_expired(message_from_row(row)):
-            # What counts now is for its reader to say, and for nobody else.
+            # Only its reader decides what counts now.
             sql = "UPDATE deliveries SET expires_at = NULL WHERE message = ? AND recipient = ?"
             db.execute(sql, (row["id"], me))
         else:

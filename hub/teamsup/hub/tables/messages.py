@@ -46,9 +46,9 @@ class NewMessage:
     answered_id: int | None = None
     """The ``id`` of the message that it answers and whose labels it takes over, whatever these are."""
     sender_kind: AgentKind = "agent"
-    """As what the sender takes part, should the team not know, or know no more."""
+    """The sender's kind, used if it is not enrolled."""
     is_rate_limited: bool = False
-    """Whether a model sends it, of which rate and turns are bounded."""
+    """Whether a model sends it, whose rate and turns are limited."""
 
 
 class ReplyOptions(TypedDict, total=False):

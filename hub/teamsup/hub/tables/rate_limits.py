@@ -15,10 +15,10 @@ SENDS_PER_MINUTE = 60
 """Messages of one sender, in a burst or spread over the minute."""
 
 MAX_TURNS = 24
-"""Times that two agents may take turns before somebody else has to write to one of them."""
+"""Turns of two agents before another has to write to one of them."""
 
 EXCHANGE_TIMEOUT_SECONDS = 600.0
-"""After so long without a word an exchange is over."""
+"""Seconds without a message after which an exchange is over."""
 
 _SECONDS_PER_SEND = 60.0 / SENDS_PER_MINUTE
 _SELECT_PERSON_BETWEEN = """
@@ -32,7 +32,7 @@ _SAVE_EXCHANGE = "INSERT OR REPLACE INTO exchanges (pair, speaker, turns, last_a
 def count_sent_message(db: sqlite3.Connection, sender: str, now: float) -> None:
     """Raises RateLimited when the sender has sent too much."""
     row = db.execute("SELECT full_until FROM send_rates WHERE sender = ?", (sender,)).fetchone()
-    # What is further ahead than a minute was written before the clock went back.
+    # A time more than a minute ahead was written before the clock went back.
     full_until = now if row is None or row[0] > now + 60.0 else max(row[0], now)
     wait = full_until + _SECONDS_PER_SEND - now - 60.0
     if wait > 0:

@@ -94,7 +94,7 @@ class Doorbell:
             raise StoreError(f"No doorbell can be made: {error.strerror}.") from error
         bell.setblocking(False)
         try:
-            # Where somebody has cleaned up run/, or a process of our pid died and left its bell behind.
+            # A program may have cleaned up run/, or a dead process of our pid may have left its socket.
             run.mkdir(mode=0o700, exist_ok=True)
             self.path.unlink(missing_ok=True)
             bell.bind(str(self.path))
@@ -148,7 +148,7 @@ class Doorbells:
         """Return the paths of bound doorbells, by bell_name."""
         try:
             folder = os.stat(self._run)
-            # The second is when the first was set: somebody may have put it back.
+            # The second is when the first was set: a program may have set it back.
             times = folder.st_mtime_ns, folder.st_ctime_ns
             known_since, up = self._cached
             if known_since == times:

@@ -113,7 +113,7 @@ class AgentMailbox:
             data_version=self._session.store.data_version,
             clock=self._session.clock,
             start_watcher=self._session.start_watcher,
-            # Who waits for a step of the wake ladder watches a mailbox for somebody else.
+            # A waiter for a step of the wake ladder watches the mailbox of another reader.
             is_presence_due=lambda: step is None and self._presence.is_due(listening=True),
             refresh_presence=functools.partial(self._presence.refresh, listening=True),
             timeout=timeout,

@@ -26,7 +26,7 @@ class _MailboxState(Enum):
     NOTHING = auto()
     CLAIMABLE = auto()
     DUE = auto()
-    """A lease, a backoff or a message has reached its end: to be settled before the next look."""
+    """A deadline is due: apply it before the next look."""
 
 
 class BusyTolerance:

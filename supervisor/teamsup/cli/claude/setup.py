@@ -89,7 +89,7 @@ def _changed_variables(there: dict[str, str], team: Team, agent: str, asked: set
         variables[AGENT_VARIABLE] = agent
     if TEAM_VARIABLE in asked or (TEAM_VARIABLE not in there and team.name != "default"):
         variables[TEAM_VARIABLE] = team.name
-    # Whoever calls this with a home of teams of their own wants that one.
+    # A caller with another home of teams wants that one.
     if os.environ.get(HOME_VARIABLE) and (
         HOME_VARIABLE not in there or Team.named(team.name, there[HOME_VARIABLE]) != team
     ):

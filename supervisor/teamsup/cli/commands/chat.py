@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     team.create()
     with open_console(team, acquire_console_name(team)) as hub:
         hub.enroll(USER_COMM, "daemon")
-        # Nobody else has this name, so what is leased under it was an earlier terminal's that died.
+        # No other terminal has this name, so its leases belong to a dead one.
         hub.maintenance.release_abandoned()
         if owner_pid(team) is None:
             print(f"teamsup: Your messages are kept. {describe_not_running(team)}", file=sys.stderr)
@@ -81,7 +81,7 @@ def _is_terminal() -> bool:
 
 def _chat_in_terminal(chat: ConsoleChat) -> int:
     with contextlib.suppress(KeyboardInterrupt):
-        from ..chat.screen import run_chat  # imports what is heavy, and only people at a terminal need
+        from ..chat.screen import run_chat  # its imports are heavy, and only people at a terminal need them:
 
         return run_chat(chat)
     return 0

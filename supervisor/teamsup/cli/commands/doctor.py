@@ -67,7 +67,7 @@ def _read_hub(team: Team) -> tuple[list[Agent], dict[str, int], str]:
         return [], {}, ""
     try:
         with MessageHub(team) as hub:
-            # Whether it can be written; nobody notices a transaction without changes.
+            # Check that it is writable; a transaction without changes has no effect.
             with hub.transaction():
                 pass
             return hub.agents(), dict(hub.queries.undeliverable()), ""

@@ -73,7 +73,7 @@ async def _run(supervisor: "Supervisor", ready_fd: int | None, seconds: float) -
         who = next(iter(reasons)) if len(reasons) == 1 else ""
         os.write(descriptor, f"{who}\t{describe_unready(reasons)}\t{trouble}\n".encode())
         os.close(descriptor)
-        # Whoever started us may wait for the end of our stderr.
+        # Our caller may wait for the end of our stderr.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
     telling = asyncio.create_task(tell_ready(ready_fd)) if ready_fd is not None else None
@@ -112,7 +112,7 @@ def _detach(team: Team, seconds: float) -> int:
     if not line:
         # It has said on our stderr why it could not start.
         return process.wait()
-    process.returncode = 0  # it goes on without us, so Python need not warn that it runs
+    process.returncode = 0  # it runs on without us, so Python need not warn
     who, unready, trouble = line.strip("\n").split("\t")
     if unready:
         how = command_hint(team, "logs", who) if who else command_hint(team, "ps")

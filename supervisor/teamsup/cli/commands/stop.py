@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     signal_owner(team, signal.SIGTERM)
     ends = time.monotonic() + arguments.timeout
-    # The lock, not the process: whoever started the supervisor may be slow to reap it.
+    # The lock, not the process: its parent may be slow to reap it.
     while owner_pid(team) == pid:
         if time.monotonic() > ends:
             raise StillRunning(f"Team {team.name!r}, pid {pid}, has not ended after {arguments.timeout:.0f} s.")

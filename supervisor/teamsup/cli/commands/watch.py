@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
         except SchemaTooNew:
             raise
         except StoreError as error:
-            # The end of a monitor would wake its session for nothing, and nobody starts it again.
+            # The end of a monitor would wake its session for nothing, and nothing starts it again.
             print(f"teamsup: {sanitize(str(error))}", file=sys.stderr, flush=True)
             time.sleep(_WAIT_SECONDS)
     return 0

@@ -54,7 +54,7 @@ class ConfigurationReloader:
         background: BackgroundTasks,
     ) -> None:
         self.configuration = configuration
-        """What counts at present."""
+        """The configuration in use."""
         self._team = team
         self._manager = manager
         self._spawner = spawner
@@ -70,7 +70,7 @@ class ConfigurationReloader:
             spawner.withhold(secrets_of(load_file(team)))
         self._is_unfinished = False
         self.note = ""
-        """For people: that the saved file waits for a reload."""
+        """A note for people that the saved file waits for a reload."""
 
     async def reload(self) -> ReloadPlan:
         """Take over teamsup.toml, or change nothing.

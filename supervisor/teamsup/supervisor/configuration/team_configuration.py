@@ -51,7 +51,7 @@ class Program:
     watched_files: tuple[Path, ...] = ()
     """Those that it reads at its start besides the configuration: a change of one lets it be tried again."""
     fault: str = ""
-    """What a person has to mend in its sections before it can start; empty: nothing."""
+    """The fault in its sections that prevents its start; empty: none."""
     is_component: bool = False
     """Whether it is one of the installed components, which all know the hub and send heartbeats."""
 

@@ -12,7 +12,7 @@ WAIT_SECONDS_KEY = "seconds"
 EXIT_CODE_KEY = "exit_code"
 """In the metadata of a refusal, the exit code with which a command ends on it."""
 _ANSWER_SECONDS = 5.0
-"""How much longer the answer may take than what was asked for."""
+"""Seconds that the answer may take beyond the requested time."""
 
 
 class RequestRefused(CallerError):

@@ -115,7 +115,7 @@ class RequestHandler:
             case "restart":
                 manager.restart(name)
         await self._wait_at_rest([name], seconds)
-        # What it waits for is no part of its state, so its lifecycle has not published it.
+        # The reason of its wait is not part of its state, so its lifecycle has not published it.
         self._publisher.publish()
         if verb == "stop":
             return f"{name} has ended." if worker.child is None else f"{name} is about to end."

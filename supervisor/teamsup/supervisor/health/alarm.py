@@ -19,7 +19,7 @@ from ..processes.resource_limits import restore_limits
 _HOOK_COMMAND = (sys.executable, "-m", "teamsup.terminal.command_hook")
 _MAX_INTERVAL_RATIO = 1.5
 _MIN_OUTAGE_SECONDS = 10.0
-"""A start may take so long."""
+"""The time limit of a start."""
 _TIMEOUT_MARGIN_SECONDS = 10.0
 """So long the process that runs the command may take besides."""
 _RETRY_SECONDS = 60.0
@@ -73,7 +73,7 @@ class OutageAlarm:
         )
         self._log(f"the command of [{command_hook.worker}] is run: {reason}")
         try:
-            # Its exit code goes to whoever reaps the children, so what counts is what it prints.
+            # Another part reaps the children and gets the exit code, so its output counts.
             ran = await asyncio.to_thread(
                 subprocess.run,
                 [

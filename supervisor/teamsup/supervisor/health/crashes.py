@@ -14,12 +14,12 @@ from teamsup.terminal.formatting import format_duration
 from ..processes.lifecycle import State
 
 SPAWN_FAILED_PREFIX = "cannot be started: "
-"""How the reason of a crash without a process begins."""
+"""The beginning of a crash's reason if no process was started."""
 KEPT_LINES = 20
 KEPT_COLUMNS = 500
 KEPT_CRASHES = 5
 _BATCH_SECONDS = 1.0
-"""How long a first crash waits for those that come with it, and for what became of it."""
+"""Seconds that a first crash waits for others, and for its outcome."""
 _DIGEST_SECONDS = (60.0, 300.0, 900.0, 3600.0, 21600.0)
 _SERIES_SECONDS = 3600.0
 """A crash this soon after its worker recovered belongs to the same series."""
@@ -79,7 +79,7 @@ def add_crash(series: CrashSeries | None, crash: Crash, now: float) -> CrashSeri
         return CrashSeries(crash, crash.at, soon, recent=(crash.at,))
     due = series.report_at if series.unreported else max(series.report_at, soon)
     if crash.next_try_at is None and (series.recovered_at is not None or series.last.next_try_at is not None):
-        # What was told before says that it is started again.
+        # The earlier report says that it is started again.
         due = min(due, soon)
     recent = (*series.recent, crash.at)[-_LOOP_CRASHES:]
     return replace(

@@ -124,5 +124,5 @@ def format_status(
             lines.append(f"{worker.name}: {reason}")
         elif worker.state not in (State.RUNNING, State.STOPPED):
             lines.append(f"{worker.name}: {worker.state}")
-    # Its reader takes every line for a word of ours, and a reason may be somebody else's.
+    # Its reader takes every line for ours, and a reason may be foreign text.
     return sanitize("; ".join(lines)).replace("\n", " ")

@@ -76,7 +76,7 @@ class HubMonitor:
         try:
             return version, find_lock_owner(self._hub.team.database)
         except Exception:
-            # Whatever it is: the supervisor goes on, and says that it does not know.
+            # Any error: the supervisor goes on, and reports that it does not know.
             return version, LockOwner(None)
 
     def _deadline(self) -> float:

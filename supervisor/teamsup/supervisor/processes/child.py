@@ -14,7 +14,7 @@ from ..configuration.team_configuration import Program
 from ..sd_notify import SERVICE_VARIABLES
 from .resource_limits import restore_limits
 
-_CHUNK_BYTES = 16384  # bytes: what one worker may say before the others are heard
+_CHUNK_BYTES = 16384  # bytes: read from one worker before the others have their turn
 _MAX_LINE_BYTES = 65536
 _MAX_FINAL_CHUNKS = 16
 _PR_SET_PDEATHSIG = 1

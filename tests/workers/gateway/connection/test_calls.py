@@ -26,5 +26,5 @@ def test_what_discord_does_not_answer_for_long_is_a_trouble_until_it_does(monkey
         return "well"
 
     assert asyncio.run(asks.call_discord(question)) == "well"
-    assert troubles == ["", "", *["Discord does not say what was written: no route"] * 2]
+    assert troubles == ["", "", *["Discord does not return the missed messages: no route"] * 2]
     assert asks.failure == ""

@@ -81,7 +81,7 @@ def test_an_attachment_whose_server_is_too_slow_is_given_up(tmp_path: Path, monk
 
     (line,) = asyncio.run(use())
     assert line.startswith(
-        "(attachment: a.txt, 5 bytes, text/plain; could not be fetched: its server is too slow; http"
+        "(attachment: a.txt, 5 bytes, text/plain; could not be downloaded: its server is too slow; http"
     )
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
@@ -117,7 +117,7 @@ def test_attachments_are_fetched_into_the_teams_folder(team: Team, join: Join) -
         assert both.content.startswith("Look:\n(attachment: report.pdf, 5,000 bytes, ")
         assert f"saved as {path}; http" in both.content
         assert "large.bin, 20,000 bytes" in both.content
-        assert "too large to be fetched; http" in both.content
+        assert "too large to download; http" in both.content
         assert not path.with_name("large.bin").exists()
         assert only.message_id == f"discord:{alone}"
         assert only.content.startswith("(attachment: a.txt, 5 bytes")

@@ -236,7 +236,7 @@ def test_a_message_that_the_team_cannot_keep_is_refused_to_its_author(team: Team
             values = f"discord:{asked}", "somebody", "user_comm", "something else"
             run_foreign_sql(team, f"INSERT INTO {into} VALUES (?, ?, ?, ?)", *values)
             async with running_gateway(team, discord):
-                await discord.until(lambda: _last(discord).startswith("I could not keep this"), "it is told")
+                await discord.until(lambda: _last(discord).startswith("I could not store this"), "it is told")
                 assert (await discord.messages())[-1].reference.message == asked  # type: ignore[union-attr]
                 await discord.say("next")
                 assert (await read_texts(user_comm, 2))[-1] == "next"

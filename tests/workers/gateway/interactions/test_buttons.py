@@ -294,7 +294,8 @@ def test_a_refusal_after_a_restart_of_the_gateway_comes_too_late(team: Team, joi
             refusal = decider.reply(delivery, "No.", message_type="error")
             async with running_gateway(team, discord):
                 await wait_until(
-                    lambda: decider.queries.trace(refusal.message_id)[0].outcome == "too late to be told", "it is ended"
+                    lambda: decider.queries.trace(refusal.message_id)[0].outcome == "too late for a reply",
+                    "it is ended",
                 )
             assert await discord.answers(used) == []
             assert len(await discord.said()) == 1

@@ -351,7 +351,7 @@ def test_a_longer_text_goes_as_a_file_with_its_beginning() -> None:
     assert (found.name, found.content.decode()) == ("answer.md", text)
     beginning, _, note = found.summary.rpartition("\n\n")
     assert re.fullmatch(r"# Report\n\n(Some words of it\. ?){50,}", beginning)
-    assert note == "This is the beginning. All of it, 16,210 characters, is in answer.md."
+    assert note == "This is the beginning. The whole answer, 16,210 characters, is in answer.md."
     assert_discord_takes([found.summary])
 
 

@@ -64,7 +64,7 @@ def test_a_sign_of_life_that_stays_away_is_a_problem_until_it_comes(desk: Incide
     assert look(desk, watch, 60) == []
     (title,) = look(desk, watch, 20)
     since = datetime.fromtimestamp(began, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    expected = f"{SOURCE} gives no sign of life of backup: none since {since}, and one is expected every 1m 0s."
+    expected = f"{SOURCE} sends no heartbeat backup: none since {since}, and one is expected every 1m 0s."
     assert title == expected
     desk.ingest(SourceHeartbeat(SOURCE, "b", "backup"))
     assert look(desk, watch, 20) == []
@@ -100,7 +100,7 @@ def test_a_disk_that_vanishes_is_a_problem_and_hides_no_other(desk: IncidentHarn
     titles = look(desk, watch, 100)
     assert f"disk of this host cannot be measured at {disk}: No such file or directory." in titles
     assert title in titles
-    assert any("no sign of life of backup" in each for each in titles)
+    assert any("sends no heartbeat backup" in each for each in titles)
     disk.mkdir()
     assert not any("cannot be measured" in each for each in look(desk, watch, 10))
 

@@ -207,9 +207,9 @@ BOMBS: dict[str, tuple[str | bytes, str]] = {
     "digits": ('{"version": ' + "9" * 10_000 + "}", "alerts is missing or empty."),
     "nan": ('{"version": NaN}', "alerts is missing or empty."),
     "bytes": (b'{"version": "\xff"}', "alerts is missing or empty."),
-    "utf-16": ('{"version": "4"}'.encode("utf-16"), "The payload must be a JSON object, not a text that is no JSON."),
-    "no json": ("hello", "The payload must be a JSON object, not a text that is no JSON."),
-    "empty": ("", "The payload must be a JSON object, not a text that is no JSON."),
+    "utf-16": ('{"version": "4"}'.encode("utf-16"), "The payload must be a JSON object, not a text that is not JSON."),
+    "no json": ("hello", "The payload must be a JSON object, not a text that is not JSON."),
+    "empty": ("", "The payload must be a JSON object, not a text that is not JSON."),
     "surrogate": ('{"version": "\\ud800"}', "alerts is missing or empty."),
     "list": ("[]", "The payload must be a JSON object, not a list."),
 }
@@ -278,7 +278,7 @@ class TestRefusals:
         monkeypatch.setattr(body, "MAX_BYTES", 2**20)
         answer = port.request("/prometheus", FIRING.ljust(2**20 + 1), BEARER)
         assert (answer.status, recorder.recorded) == (200, REFUSED)
-        assert answer.text == "It is larger than 1 MiB: only its beginning is kept, for a person.\n"
+        assert answer.text == "It is larger than 1 MiB. Only its beginning is kept, for a person.\n"
         found = only_rejected(recorder.hub)
         assert found.reason == "The payload is larger than 1 MiB; this is its beginning."
         assert found.payload == FIRING.ljust(MAX_PAYLOAD_BYTES)
@@ -414,7 +414,7 @@ class TestWhateverComes:
                 change_somewhere(data, sent)
                 answer = port.request(f"/{name.partition('_')[0]}", json.dumps(sent))
                 assert answer.status in (200, 400)
-                assert "could not be taken in" not in answer.text
+                assert "could not be handled" not in answer.text
 
             ask()
         desk.advance(3600)
@@ -571,7 +571,7 @@ class TestStoring:
     def test_a_mistake_of_ours_is_500_and_kept_for_a_person(self, port: RunningServer, recorder: AlertRecorder) -> None:
         recorder.failure = KeyError("oops")
         assert port.request("/prometheus", FIRING, BEARER).status == 500
-        assert (only_rejected(recorder.hub).reason, recorder.recorded) == ("It could not be taken in: KeyError.", [])
+        assert (only_rejected(recorder.hub).reason, recorder.recorded) == ("It could not be handled: KeyError.", [])
 
     def test_what_comes_while_the_hub_is_at_work_shares_one_transaction(
         self, port: RunningServer, recorder: AlertRecorder

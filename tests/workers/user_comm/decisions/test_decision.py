@@ -72,7 +72,7 @@ def test_a_person_may_be_named_as_they_are_called() -> None:
         (request(options=["yes", " "]), "Each option must have 1 to 80 characters."),
         (request(options=["yes", "x" * 81]), "Each option must have 1 to 80 characters."),
         (request(options=["yes", "YES"]), "The options must differ."),
-        (request(options=["yes", "no"], default="yes"), "A default needs a deadline: say expires_in, in seconds."),
+        (request(options=["yes", "no"], default="yes"), "A default needs a deadline: set expires_in, in seconds."),
         (
             request(options=["yes", "no"], default="maybe", deadline=NOON),
             "The default 'maybe' is not one of the options.",
@@ -80,7 +80,10 @@ def test_a_person_may_be_named_as_they_are_called() -> None:
         (request(default=3, deadline=NOON), "The default must be a text."),
         (request(default="no", default_denies="yes", deadline=NOON), "default_denies must be true or false."),
         (request(default_denies=True, deadline=NOON), "default_denies needs a default."),
-        (request(deciders=["a b"]), "deciders: 'a b' is nobody; name people as on their consoles, or discord:NUMBER."),
+        (
+            request(deciders=["a b"]),
+            "deciders: 'a b' is not known; name people as on their consoles, or discord:NUMBER.",
+        ),
         (request(deciders={}), None),
         (request(deciders={"a": 1}), "deciders must be a list of at most 20 people."),
     ],
@@ -246,11 +249,11 @@ def test_nobody_decides_what_they_have_asked_themselves() -> None:
     assert evaluate(named, "lead", "1", is_agent=True) == InvalidAnswer("own")
     assert evaluate(named, "scout", "1", is_agent=True) == AcceptedAnswer("restart")
     assert evaluate(named, "scout", "1", is_agent=True, is_own=True) == InvalidAnswer("own")
-    with pytest.raises(CallerError, match="Nobody decides what they have asked themselves"):
+    with pytest.raises(CallerError, match="Nobody decides their own question"):
         parse_spec(request(deciders=["ann", "Lead"]))
     assert (
         render_invalid_answer(RESTART, InvalidAnswer("own"))
-        == "You have asked #12 yourself. Somebody else must decide it."
+        == "#12 is your own question. Another person must decide it."
     )
 
 
@@ -277,7 +280,7 @@ def test_how_a_decision_is_shown() -> None:
     ]
     free = replace(RESTART, spec=DecisionSpec())
     assert render_question(free, after(hours=2), on_discord=False, again=True).split("\n") == [
-        "Still to be decided, asked 2h 0m ago. lead asks (#12): Restart it?",
+        "Reminder of a question, asked 2h 0m ago. lead asks (#12): Restart it?",
         "Answer with: /decide 12 ANSWER",
     ]
     assert render_question(free, NOON, on_discord=True).endswith("\nReply to this message with your answer.")

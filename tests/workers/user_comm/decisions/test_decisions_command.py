@@ -30,8 +30,8 @@ def ask(agent: MessageHub, **metadata: object) -> str:
 @pytest.mark.usefixtures("user_comm")
 def test_what_is_to_be_decided_is_listed_and_decided(command: TeamsupCommand, join: Join) -> None:
     lead = join("lead")
-    assert command.run("decisions", "--team", "crew").stdout == "Nothing is to be decided.\n"
-    assert command.run("decisions", "--all", "--team", "crew").stdout == "Nothing was ever to be decided.\n"
+    assert command.run("decisions", "--team", "crew").stdout == "No decision is open.\n"
+    assert command.run("decisions", "--all", "--team", "crew").stdout == "No decision was ever requested.\n"
     number = ask(lead)
 
     listed = command.run("decisions", "--team", "crew")
@@ -45,7 +45,7 @@ def test_what_is_to_be_decided_is_listed_and_decided(command: TeamsupCommand, jo
     assert lead.wait(TIMEOUT_SECONDS)
     assert lead.claim()[0].message.content == "wait"
 
-    assert command.run("decisions", "--team", "crew").stdout == "Nothing is to be decided.\n"
+    assert command.run("decisions", "--team", "crew").stdout == "No decision is open.\n"
     assert f"has decided #{number}: wait" in command.run("decisions", "--all", "--team", "crew").stdout
 
 
@@ -60,7 +60,7 @@ def test_the_shell_of_a_claude_code_session_decides_nothing(
     refused = command.run("decisions", "answer", number, "restart", "--team", "crew")
     assert (refused.returncode, refusal_of(refused)) == (
         os.EX_NOPERM,
-        f"teamsup: You have asked #{number} yourself. Somebody else must decide it.",
+        f"teamsup: #{number} is your own question. Another person must decide it.",
     )
     monkeypatch.setattr(TeamsupCommand, "environment", {**environment, "TEAMSUP_AGENT": "Scout"})
     refused = command.run("decisions", "answer", number, "restart", "--team", "crew")

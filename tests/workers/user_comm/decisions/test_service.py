@@ -382,7 +382,7 @@ def test_an_agent_cannot_decide_what_it_has_asked_in_any_way(ann: MessageHub, jo
     helper.heartbeat("online", pid=4711)  # a subagent of the same session
     question = ask(lead, deciders=["helper", "ann"])
     receive(ann, "opinion_request")
-    own = f"You have asked #{question.id} yourself. Somebody else must decide it."
+    own = f"#{question.id} is your own question. Another person must decide it."
     for agent in (lead, helper):
         agent.send("user_comm", "1", message_type="opinion_response", metadata={"decision": question.id})
         assert receive(agent, "error").content == own
@@ -401,8 +401,8 @@ def test_people_are_reminded_where_it_was_seen(
     bob.register("console")
     question = ask(lead)
     assert not receive(ann, "opinion_request").content.startswith("Still")
-    assert receive(ann, "opinion_request").content.startswith("Still to be decided, asked just now. lead asks")
-    assert receive(ann, "opinion_request").content.startswith("Still to be decided")
+    assert receive(ann, "opinion_request").content.startswith("Reminder of a question, asked just now. lead asks")
+    assert receive(ann, "opinion_request").content.startswith("Reminder of a question")
     assert len(bob.queries.peek()) == 1
     say(ann, "1")
     receive(lead, "opinion_response")
@@ -462,7 +462,7 @@ def test_what_a_withdrawn_question_was_about_need_not_be_decided(ann: MessageHub
     question = lead.answer(relay.message, "Restart?", message_type="opinion_request", metadata={"options": ["a", "b"]})
     receive(ann, "opinion_request")
     say(ann, "/stop")
-    assert receive(ann, "opinion_response").content == f"#{question.id} need not be decided any more."
+    assert receive(ann, "opinion_response").content == f"#{question.id} no longer needs a decision."
     assert state(lead, question) == "withdrawn"
 
 

@@ -31,7 +31,7 @@ def test_each_step_is_told_and_then_the_answer(ann: MessageHub, join: Join) -> N
     assert news(ann) == "lead is online; your message waits for it."
 
     lead.wake_ladder.take_wake_step(WakeStep.ANNOUNCED)
-    assert news(ann) == "lead is online and knows that your message waits."
+    assert news(ann) == "lead is online and knows about your message."
 
     delivery = claim_next(lead)
     assert news(ann) == "lead has read it."
@@ -176,7 +176,7 @@ def test_stop_takes_a_question_back_and_tells_the_agent_that_has_read_it(ann: Me
     assert not gcp.queries.peek()
     lead.answer(first.message, "too late")
     ask(ann, "/stop")
-    assert receive(ann).content == "There is nothing of yours to stop here."
+    assert receive(ann).content == "You have no open question here."
 
 
 @pytest.mark.slow

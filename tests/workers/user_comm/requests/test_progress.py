@@ -35,7 +35,7 @@ def standing(agent: Agent, age: float = 5, **more: Any) -> RequestStatus:  # noq
     [
         (standing(LEAD), "lead is online; your message waits for it."),
         (standing(BUSY), "lead is busy (reading logs); your message waits for it."),
-        (standing(LEAD, is_offered=True), "lead is online and knows that your message waits."),
+        (standing(LEAD, is_offered=True), "lead is online and knows about your message."),
         (standing(LEAD, 61), "lead is online and has not read this yet; I keep your message (#2)."),
         (standing(GONE), f"lead is offline since {SINCE}; I keep your message."),
         (standing(SILENT), f"lead is silent since {SINCE}; I keep your message."),

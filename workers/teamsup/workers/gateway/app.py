@@ -31,7 +31,7 @@ from .outbound.outcome import Outcome, Rejected, Replanned, Sent
 from .reactions.reactions import ReactionUpdater
 from .rest_errors import Retry
 
-FOREIGN_MESSAGE = "I only carry messages that belong to a Discord channel."
+FOREIGN_MESSAGE = "I only send messages that belong to a Discord channel."
 _NOT_FOR_DISCORD = "not for Discord"
 _OFFLINE_RETRY_SECONDS = 1.0
 _HOME_CHECK_SECONDS = 60.0

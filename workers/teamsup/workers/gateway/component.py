@@ -22,23 +22,23 @@ class GatewaySection:
     guilds: tuple[int, ...] = ()
     bots: tuple[int, ...] = ()
     deciders: tuple[int, ...] = ()
-    """Who on Discord may decide what agents ask; empty: everybody who may write."""
+    """Users who may decide agents' questions; empty: all who may write."""
     home_channel: int = 0
-    """Where news for people go that answer nobody; 0: nowhere."""
+    """The channel for announcements; 0: none."""
     threads: bool = False
-    """Whether a question in a channel is answered in a thread of its own."""
+    """Whether each question in a channel gets a thread for its answer."""
     messages_per_minute: int = 20
-    """Of one person; more wait for the next minute, and are said to."""
+    """Per person; further messages wait for the next minute, and the person is notified."""
     catch_up_hours: float = 24.0
-    """Of what was written while the gateway was down nothing older is taken in."""
+    """The maximum age of missed messages."""
     catch_up_messages: int = 200
-    """Nor more than these, the newest, of each channel."""
+    """The most missed messages of each channel, the newest ones."""
     file_mib: float = 8.0
-    """Attachments up to this size are fetched into the team's folder."""
+    """Attachments up to this size are stored in the team's folder."""
     files_from: tuple[str, ...] = ()
-    """Folders whose files agents may send, besides files/ in the team's folder."""
+    """Folders from which agents may send files, besides files/ in the team's folder."""
     refused_seconds: float = 600.0
-    """For so long an answer waits that Discord refuses for want of rights, or for another reason that may pass."""
+    """Seconds that an answer waits while Discord refuses it for a reason that may pass."""
 
     def __post_init__(self) -> None:
         for folder in self.files_from:
@@ -59,7 +59,7 @@ _TABLES = ComponentTables(
     scripts=(Path(__file__).with_name("schema") / "1-tables.sql",),
     goes_with_message={"discord_chunks": ("message",)},
     forgets_person=("DELETE FROM discord_people WHERE CAST(person AS TEXT) = :id",),
-    # Nothing that Discord has is said again, and nothing that was taken in from there is taken in again.
+    # Nothing is sent to Discord again, and nothing is stored from there again.
     carried_over=(
         "discord_channels",
         "discord_chunks",

@@ -157,7 +157,7 @@ def to_hub_content(heard: InboundMessage, files: Sequence[str], now: float, *, b
         "user": heard.author.user,
     }
     if heard.author.parent is not None:
-        metadata["channel"] = heard.author.parent  # what is said of a channel holds in its threads
+        metadata["channel"] = heard.author.parent  # a route of a channel applies to its threads
     if late >= _LATE_SECONDS:
         lines.append(f"(written {format_duration(late)} ago)")
         metadata["late_seconds"] = late

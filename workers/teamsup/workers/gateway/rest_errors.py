@@ -12,7 +12,7 @@ _FILE_CODES = (40005, 50045, 50046, 50146)
 _CHANNEL_CODES = (40058, 50008, 50024, 50083, 160005)
 UNKNOWN_CHANNEL = 10003
 MAX_DEFER_SECONDS = 600.0
-"""For so long something is tried again that Discord may take later, unless the configuration says otherwise."""
+"""Default seconds for retries of what Discord may accept later."""
 
 RETRY_CODES = frozenset(
     {
@@ -23,7 +23,7 @@ RETRY_CODES = frozenset(
         130000,  # the API is overloaded
     }
 )
-"""Discord's codes that say only that it is busy: tried again without an end."""
+"""Discord's codes that only mean busy: retried without an end."""
 
 DEFER_CODES = frozenset(
     {
@@ -65,7 +65,7 @@ REJECT_CODES = frozenset(
         40007,  # the user is banned from the server
         40058,  # a forum takes posts only
         50003,  # not in direct messages
-        50005,  # somebody else's message
+        50005,  # another user's message
         50006,  # an empty message
         50008,  # not a text channel
         50021,  # a system message
@@ -112,7 +112,7 @@ class Reject:
     reason: str
     may_pass_without_files: bool = False
     is_channel_wide: bool = False
-    """Whether nothing else would be taken there either."""
+    """Whether the channel would refuse everything else too."""
 
 
 def classify(client: discord.Client, error: Exception, age: float = 0.0) -> Retry | Defer | Reject | None:

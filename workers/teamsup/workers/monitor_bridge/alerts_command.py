@@ -34,11 +34,11 @@ class AcknowledgementRejected(TeamsupError):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.description = "List the incidents and who acts on them."
+    parser.description = "List incidents and who takes care of them."
     parser.epilog = (
-        "Exit code of the list: 0 it is complete, 3 monitor-bridge does not run, 4 monitor-bridge is degraded."
+        "Exit codes of the list: 0 it is complete; 3 monitor-bridge does not run; 4 monitor-bridge is degraded."
     )
-    parser.add_argument("--all", action="store_true", help=f"ended ones too, the newest {_MAX_LISTED:,}")
+    parser.add_argument("--all", action="store_true", help=f"also ended ones, the newest {_MAX_LISTED:,}")
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.set_defaults(verb=_list)
     verbs = parser.add_subparsers(metavar="VERB")
@@ -84,11 +84,12 @@ def _warn_if_incomplete(bridge: Agent | None) -> int:
     now = datetime.now(UTC)
     if bridge is None or not bridge.is_present(now):
         state = "was never started" if bridge is None else f"is {describe_presence(bridge, now)}"
-        print(f"teamsup: This may not be all: {MONITOR_BRIDGE} {state}.", file=sys.stderr)
+        print(f"teamsup: The list may be incomplete: {MONITOR_BRIDGE} {state}.", file=sys.stderr)
         return _NOT_RUNNING
     if bridge.degraded:
         print(
-            f"teamsup: This may not be all. {MONITOR_BRIDGE} is degraded: {sanitize(bridge.degraded)}", file=sys.stderr
+            f"teamsup: The list may be incomplete. {MONITOR_BRIDGE} is degraded: {sanitize(bridge.degraded)}",
+            file=sys.stderr,
         )
         return _DEGRADED
     return 0
@@ -116,7 +117,9 @@ def _close(team: Team, arguments: argparse.Namespace) -> None:
 def _show_rejected(team: Team, arguments: argparse.Namespace) -> None:
     number = None if arguments.id is None else incident.parse_number(arguments.id)
     if arguments.id is not None and number is None:
-        raise UnknownPayload(f"{quote(arguments.id)} is no payload's number; see: teamsup alerts rejected")
+        raise UnknownPayload(
+            f"{quote(arguments.id)} is not a payload's number. List them with: teamsup alerts rejected"
+        )
     with open_hub(component, team) as hub:
         found = rejected.list_rejected(hub) if number is None else [rejected.get_rejected(hub, number)]
     now = datetime.now(UTC)
@@ -149,7 +152,10 @@ def _send_command(team: Team, words: Sequence[str]) -> None:
         with open_as(team, None) as hub:
             hub.enroll(MONITOR_BRIDGE, "daemon")
             hub.send(MONITOR_BRIDGE, " ".join(words))
-    print(f"Noted. {MONITOR_BRIDGE} {state}; it will be told, and tell the others, as soon as it can.", file=sys.stderr)
+    print(
+        f"Noted. {MONITOR_BRIDGE} {state}; it will read this, and notify the others, as soon as it can.",
+        file=sys.stderr,
+    )
 
 
 def _request_answer(team: Team, words: Sequence[str]) -> str | None:

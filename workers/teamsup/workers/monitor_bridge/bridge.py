@@ -115,7 +115,7 @@ class MonitorBridge(Worker):
             try:
                 await self.in_thread(self._checks.check_team)
             except TeamsupError as error:
-                await self._report_state("team", f"What was found in the team could not be stored: {error}")
+                await self._report_state("team", f"Problems of the team could not be stored: {error}")
             else:
                 await self._report_state("team", "")
             self._changed.set()
@@ -127,13 +127,11 @@ class MonitorBridge(Worker):
         while True:
             looking = asyncio.create_task(self.in_thread(self._checks.check_host))
             if not (await asyncio.wait({looking}, timeout=_HOST_TIMEOUT_SECONDS))[0]:
-                await self._report_state(
-                    "host", f"The host does not answer how it is. Look at {self._section.disk_path}."
-                )
+                await self._report_state("host", f"The host cannot be measured. Check {self._section.disk_path}.")
             try:
                 trouble = await looking
             except TeamsupError as error:
-                trouble = f"What was found at the host could not be stored: {error}"
+                trouble = f"Problems of the host could not be stored: {error}"
             await self._report_state("host", trouble)
             if not self._has_measured:
                 self._has_measured = True
@@ -151,7 +149,7 @@ class MonitorBridge(Worker):
             try:
                 looked = await self.in_thread(self._escalate_due)
             except TeamsupError as error:
-                await self._report_state("escalation", f"Nobody can be told of alerts: {error}")
+                await self._report_state("escalation", f"Nobody can be notified of alerts: {error}")
                 seconds = _FIRST_CHECK_SECONDS
             else:
                 await self._report_state("escalation", "")
@@ -175,7 +173,7 @@ class MonitorBridge(Worker):
             try:
                 await self.in_thread(self._incidents.prune)
             except TeamsupError as error:
-                self.log.error("what is over long ago could not be removed: %s", error)
+                self.log.error("old incidents could not be removed: %s", error)
             await asyncio.sleep(_PRUNE_SECONDS)
 
     def _wake_escalation(self) -> None:

@@ -111,7 +111,7 @@ class MessageHandler:
             where = message.conversation_id if command.agent is None else None
             done = self._acknowledgements.acknowledge(words, command.author, command.agent, where)
             return MessageOutcome(done.answer, acknowledged=done.incidents)
-        closed = self._incidents.close(parse_numbers(words, "Say which incident, and nothing else: close ID."))
+        closed = self._incidents.close(parse_numbers(words, "Name the incident, and nothing else: close ID."))
         return MessageOutcome(rendering.render_closed(closed, command.author))
 
     def _answer(self, query: IncidentQuery, note: str) -> str:

@@ -15,44 +15,44 @@ class MonitorSection:
     """[monitor-bridge]: levels of the host's checks, who is notified of problems, and what happens when nobody acts."""
 
     listen: str = ""
-    """Where [source.NAME] are heard, such as "127.0.0.1:9095"; empty: nowhere."""
+    """The address for [source.NAME], such as "127.0.0.1:9095"; empty: none."""
     hosts: tuple[str, ...] = ()
-    """The names by which sources call us besides the address of ``listen``, such as that of a proxy in front."""
+    """Host names that sources use besides ``listen``, such as a proxy's."""
     trusted_proxies: tuple[str, ...] = ()
-    """Addresses or networks that may have more connections than one source needs."""
+    """Addresses or networks that may open many connections."""
     watch_host: bool = False
-    """Whether the host is a problem above the levels below; its figures are shown in any case."""
+    """Whether the host is checked against the levels below. Its figures are shown in any case."""
     interval_seconds: float = 10.0
     cpu_percent: float = 95.0
     cpu_seconds: float = 300.0
-    """For so long it must be above that before it is a problem: a build is none."""
+    """Seconds above that level until it is a problem, so that a build is not one."""
     load_per_cpu: float = 8.0
     memory_percent: float = 95.0
     swap_percent: float = 90.0
-    """0, like a load, inodes or errors of 0: not looked at."""
+    """0, also for load, inodes or errors, switches the check off."""
     disk_percent: float = 95.0
     inode_percent: float = 95.0
     disk_path: str = "/"
     network_errors_per_second: float = 10.0
     processes: tuple[str, ...] = ()
-    """Names of processes of which at least one must run. They are watched in any case."""
+    """Names of processes that must run. They are checked in any case."""
     confirmations: int = 3
-    """So many looks in a row must agree before a problem begins or ends."""
+    """Equal results in a row before a problem begins or ends."""
     recipient: str = "user_comm"
-    """Who is told of what no route and no agent of that source takes."""
+    """The agent for alerts without a route or an agent of their source."""
     ack_timeout_seconds: float = 180.0
-    """After so long without an acknowledgement, answer or report the next step of the escalation is taken."""
+    """Seconds without an acknowledgement, answer or report until the next step of the escalation."""
     storm_per_minute: int = 20
-    """More than so many problems of one source in a minute are told as one."""
+    """More problems of one source in a minute are reported as one."""
     mention: tuple[int, ...] = ()
-    """Who is mentioned on Discord when no agent acts: users' numbers."""
+    """Numbers of users who are mentioned on Discord when no agent acts."""
     command: tuple[str, ...] = ()
-    """What is run when no person acknowledges either; the text is on its stdin."""
+    """The command that runs when no person acknowledges; the text is on its stdin."""
     command_seconds: float = 30.0
     heartbeat_timeout_seconds: float = 120.0
-    """After so long without a heartbeat a member of the team that has not said goodbye is a problem."""
+    """Seconds without a heartbeat after which an agent that did not go offline is a problem."""
     unread_alert_seconds: float = 900.0
-    """After so long an agent that is here and does not read what waits for it is a problem."""
+    """Seconds after which a present agent with unread messages is a problem."""
 
     def __post_init__(self) -> None:
         normalize_agent_name(self.recipient)
@@ -112,7 +112,7 @@ class WatchdogSection:
 
     source: str = ""
     name: str = ""
-    """As its source knows it; empty: the section's own name."""
+    """Its name at the source; empty: the name of the section."""
     every_seconds: float = 300.0
     severity: Literal["critical", "warning", "info"] = "critical"
 

@@ -20,16 +20,16 @@ class SourceSection:
 
     kind: SourceKind = "plain"
     secret_file: str = ""
-    """A file with the secret that only its owner may read. $CREDENTIALS_DIRECTORY in it is systemd's."""
+    """A file with the secret, readable by its owner alone. $CREDENTIALS_DIRECTORY in it is systemd's."""
     secret_variable: str = ""
-    """Or the environment variable that has it. Never the secret itself: this file is shown to people and agents."""
+    """Or the environment variable with the secret. Never the secret itself: people and agents see this file."""
     silence_url: str = ""
-    """Where Alertmanager is, to be silenced about what somebody has acknowledged; empty: it is not."""
+    """Alertmanager's address, where acknowledged alerts are silenced; empty: they are not."""
     silence_seconds: float = 7200.0
     stale_seconds: float | None = None
-    """After so long without a repetition an open problem is stale; 0: never; by default what its kind does."""
+    """Seconds without a repetition after which an open problem is stale; 0: never; the default depends on the kind."""
     close_stale: bool = False
-    """Whether it ends then by itself; else people are asked to look."""
+    """Whether a stale problem ends by itself; otherwise people are asked."""
 
     def __post_init__(self) -> None:
         if self.secret_file and self.secret_variable:

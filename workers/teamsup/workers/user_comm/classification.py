@@ -113,7 +113,7 @@ def classify(message: Message, context: MessageContext) -> Classification:
     if context.replied is not None and _is_failure(message, context.replied):
         return FailedMessage(context.replied)
     if context.is_withdrawn:
-        return Ignorable("about what was withdrawn")
+        return Ignorable("about a withdrawn question")
     if message.message_type in ANNOUNCED_TYPES or context.is_decision_outcome:
         return Announcement()
     if message.reply_to is not None or message.recipient is None:

@@ -18,7 +18,7 @@ from .requests.relays import Relays
 
 _MENTIONS = (
     ("@AGENT TEXT", "ask AGENT; the conversation stays with it until /new"),
-    ("@ONE @TWO TEXT", "ask several at once"),
+    ("@ONE @TWO TEXT", "ask several agents at once"),
 )
 
 READING_COMMANDS = ("help", "status", "agents", "trace", "history")
@@ -75,13 +75,13 @@ class CommandHandler:
         withdrawn = self._relays.withdraw_all(person_of(message), message.conversation_id)
         self._decisions.withdraw(withdrawn.relays)
         names = ", ".join(withdrawn.agents)
-        return f"Withdrawn from {names}." if names else "There is nothing of yours to stop here."
+        return f"Withdrawn from {names}." if names else "You have no open question here."
 
     def _trace(self, wanted: str, message: Message) -> str:
         """Show only messages of this conversation: others belong to other people."""
         last = self._relays.last_question(person_of(message), message.conversation_id)
         if (found := self._find_message(wanted) if wanted else last) is None:
-            return "Nothing of yours is open here. Of another message: /trace ID"
+            return "You have no open question here. For another message: /trace ID"
         if found.conversation_id != message.conversation_id or not found.conversation_id:
             raise UnknownMessage(f"There is no message {shorten(wanted, 60)} in this conversation.")
         relays = self._relays.relays_of(found.message_id, found.conversation_id) or [found]
@@ -104,7 +104,7 @@ class CommandHandler:
         if wanted and not (wanted.isdecimal() and len(wanted) < 4 and 0 < int(wanted) <= _MAX_HISTORY):
             raise InvalidMessage(f"How many? Write a number from 1 to {_MAX_HISTORY}: /history 20")
         said = self._conversations.messages_before(message.conversation_id, message.id, int(wanted or _HISTORY))
-        return quote_messages(said, self._hub.agent) or "Nothing was said here yet."
+        return quote_messages(said, self._hub.agent) or "There are no messages here yet."
 
 
 def render_help() -> str:
@@ -116,7 +116,7 @@ def render_help() -> str:
 def render_agents(agents: Sequence[Agent], now: datetime) -> str:
     """Return all but the consoles of people, a line each."""
     lines = [_render_agent(agent, now) for agent in agents if agent.kind != "console"]
-    return "\n".join(lines) or "Nobody is here yet."
+    return "\n".join(lines) or "No agent is here yet."
 
 
 def render_status(

@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps({"person": person, "messages": gone}))
     else:
-        print(f"{gone} messages are gone." if gone else f"Nothing was known of {sanitize(person)}.")
+        print(f"{gone} messages are gone." if gone else f"The team knew nothing about {sanitize(person)}.")
     return 0
 
 

@@ -14,17 +14,17 @@ class UserCommSection:
     """
 
     default_agent: str = ""
-    """Who gets what nothing else decides; none: user_comm answers what it can itself."""
+    """The agent for messages without another rule; none: user_comm answers what it can."""
     aliases: Mapping[str, str] = field(default_factory=dict)
     fallback_agents: Mapping[str, str] = field(default_factory=dict)
-    """Who is asked instead of an agent that is not there."""
+    """The agents that are asked instead of absent ones."""
     progress_seconds: float = 4.0
     remind_seconds: float = 300.0
     answer_timeout_seconds: float = 3600.0
     open_per_person: int = 50
     open_per_conversation: int = 20
     history_messages: int = 10
-    """How many an agent is given that takes a conversation over."""
+    """How many messages an agent gets when it takes over a conversation."""
     decision_reminder_seconds: float = 1800.0
 
     def __post_init__(self) -> None:
@@ -52,9 +52,9 @@ class MessageRouteSection:
     agents: tuple[str, ...] = ()
     keywords: tuple[str, ...] = ()
     pattern: str = ""
-    """A regular expression of Python's, found anywhere, in any case."""
+    """A regular expression of Python, searched in any case."""
     channels: tuple[int, ...] = ()
-    """Discord's numbers; a channel with its threads."""
+    """Discord's ids; a channel includes its threads."""
 
     def __post_init__(self) -> None:
         if not self.agents:

@@ -97,7 +97,7 @@ class UserCommDaemon(Worker):
             try:
                 seconds = await self.in_thread(self._decisions.run_due, time.time())
             except StoreError as error:
-                await self.degrade("decisions", f"Cannot look after what is to be decided: {error}")
+                await self.degrade("decisions", f"Cannot follow decisions: {error}")
                 seconds = _POLL_SECONDS
             else:
                 await self.recover("decisions")
@@ -111,7 +111,7 @@ class UserCommDaemon(Worker):
             try:
                 is_open = await self.in_thread(self._follow_up.poll)
             except StoreError as error:
-                await self.degrade("questions", f"Cannot look after open questions: {error}")
+                await self.degrade("questions", f"Cannot follow open questions: {error}")
                 is_open = True
             else:
                 await self.recover("questions")

@@ -62,7 +62,7 @@ def _migrate_locked(db: sqlite3.Connection, progress: ReportProgress, *, is_copi
         with (
             keep_copy(db, before, lambda part: progress(int(50 * part))) if is_copied and not is_new else nullcontext()
         ):
-            # Says during a long statement that it goes on.
+            # Report progress during a long statement.
             db.set_progress_handler(lambda: progress(50), _STEPS_BETWEEN_REPORTS)
             if is_new:
                 _run_script(db, _BASELINE_SCRIPT)

@@ -39,7 +39,7 @@ class RestoreReport:
     removed_messages: int | None
     """Messages that were removed since, and come back."""
     set_aside: tuple[Path, ...] = ()
-    """Where the files went that could not be opened as a database."""
+    """The new paths of files that could not be opened as a database."""
 
     @property
     def description(self) -> str:

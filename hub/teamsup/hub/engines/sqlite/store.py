@@ -24,7 +24,7 @@ T = TypeVar("T")
 TransactionHook = Callable[[sqlite3.Connection], None]
 Durability = Literal["full", "normal"]
 
-# Other writers wait for so long, so a transaction that takes longer has made them fail.
+# Other writers wait this long, so a longer transaction has made them fail.
 MAX_TRANSACTION_SECONDS = BUSY_SECONDS
 _MAX_WAL_BYTES = 8 * 2**20
 _CHECKPOINT_TRIES = 20
@@ -55,7 +55,7 @@ class Store:
         self._is_broken = False
         self.own_tables: ComponentTables | None = None
         """Of the component whose program this is."""
-        # Reads have a connection of their own, so that whoever only looks never waits for a writer of this process.
+        # Reads have their own connection, so that a reader never waits for a writer of this process.
         self._read_lock = threading.Lock()
         self._db, self._reader, self._files = self._open_all()
 
@@ -91,7 +91,7 @@ class Store:
                 self._reopen_if_replaced()
                 found = self._retry_busy(lambda: run_query(self._db, sql, parameters, is_hint=True))
         finally:
-            # A signal may hit before we know what acquire() returned; release() refuses what is not ours.
+            # A signal may strike before we know the result of acquire(); release() refuses a lock that is not ours.
             try:  # noqa: SIM105 - suppress() would be one more place for a signal
                 self._write_lock.release()
             except RuntimeError:

@@ -48,7 +48,7 @@ def test_files_of_agents_go_with_the_answer_and_what_cannot_is_named(team: Team,
             assert [(each.filename, each.content) for each in shown.attachments] == [("re_port.pdf", content)]
             notes = [
                 "large.bin is not attached: it has 11.0 MiB, and at most 10 MiB may be sent here.",
-                "secret, missing are not attached: there is no such file that may be read.",
+                "secret, missing are not attached: there is no such readable file.",
                 "messages.db is not attached: only what is below files/ in the team's folder, or below files_from, "
                 "is sent.",
             ]
@@ -72,7 +72,7 @@ def test_a_file_that_goes_away_while_it_waits_is_named(team: Team, join: Join) -
             await wait_until_sent(user_comm, message)
             shown, note = await discord.messages(author=BOT)
             assert (shown.content, [each.filename for each in shown.attachments]) == ("See this", ["b.txt"])
-            assert note.content == "a.txt is not attached: there is no such file that may be read."
+            assert note.content == "a.txt is not attached: there is no such readable file."
             (told,) = await read_messages(user_comm, 1)
             assert note.content in told.content
 

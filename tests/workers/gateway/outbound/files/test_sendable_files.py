@@ -110,14 +110,14 @@ def test_no_folder_of_files_leads_out_when_it_is_a_link_itself(
 
 @pytest.mark.parametrize("name", ["token", "worker-variables", "hook"])
 def test_secrets_in_a_listed_folder_do_not(files: SendableFiles, outside: Path, name: str) -> None:
-    assert refusal(files, outside / name) == "it holds a secret"
+    assert refusal(files, outside / name) == "it contains a secret"
 
 
 def test_what_holds_the_bots_token_or_a_key_does_not(files: SendableFiles, outside: Path) -> None:
     (outside / "copy").write_text(f"token = {TOKEN}")
     (outside / "key.txt").write_text("-----BEGIN OPENSSH PRIVATE KEY-----\n")
     for name in ("copy", "key.txt"):
-        assert refusal(files, outside / name) == "it holds a secret"
+        assert refusal(files, outside / name) == "it contains a secret"
 
 
 @pytest.mark.parametrize("name", [".env", "prod.env", ".ssh/id", ".git/config"])
@@ -183,7 +183,7 @@ def test_nothing_goes_packed_that_does_not_go_plain(
     team.accepted_configuration.write_text('{"gateway": {"users": [1], "home_channel": 123456789, "channels": [1, 2]}}')
     known = {
         "it is a database": b"SQLite format 3\0" + bytes(1000),
-        "it holds a secret": f"the token is {TOKEN}".encode(),
+        "it contains a secret": f"the token is {TOKEN}".encode(),
     }
     for why, content in known.items():
         (outside / "packed").write_bytes(pack(content))
@@ -191,7 +191,7 @@ def test_nothing_goes_packed_that_does_not_go_plain(
     for own in (team.configuration, team.logs / "user_comm.log", team.accepted_configuration):
         for content in (own.read_bytes(), pack(own.read_bytes())):
             (outside / "copy").write_bytes(content)
-            assert refusal(files, outside / "copy") == "it is a copy of a part of the team itself"
+            assert refusal(files, outside / "copy") == "it is a copy of one of the team's own files"
     (outside / "report").write_bytes(pack(b"all is well\n" * 100))
     assert files.read(str(outside / "report"), MIB)
 
@@ -200,16 +200,16 @@ def test_the_values_of_secrets_do_not_go(files: SendableFiles, outside: Path) ->
     (outside / "worker-variables").write_text("LEVEL=production\nexport DB_PASSWORD='tr0ub4dor&3'\nSHORT_KEY=1\n")
     for text in ("hook's secret", "log in with tr0ub4dor&3 please"):
         (outside / "copy").write_text(f"see: {text}.")
-        assert refusal(files, outside / "copy") == "it holds a secret"
+        assert refusal(files, outside / "copy") == "it contains a secret"
     (outside / "report").write_text("1 production host is well")
     assert files.read(str(outside / "report"), MIB)
 
 
 def test_what_cannot_be_looked_into_does_not_go(files: SendableFiles, outside: Path) -> None:
     (outside / "bomb").write_bytes(gzip.compress(bytes(65 * MIB)))
-    assert refusal(files, outside / "bomb") == "it unpacks to more than 64 MiB, too much to look into"
+    assert refusal(files, outside / "bomb") == "it unpacks to more than 64 MiB, too much to inspect"
     (outside / "zstd").write_bytes(b"\x28\xb5\x2f\xfd" + bytes(10))
-    assert "packed with zstd, which cannot be looked into" in refusal(files, outside / "zstd")
+    assert "packed with zstd, which cannot be inspected" in refusal(files, outside / "zstd")
     locked = bytearray(_zipped(b"secret"))
     for begins, flags in ((b"PK\1\2", 8), (b"PK\3\4", 6)):
         place = 0
@@ -253,7 +253,7 @@ def test_the_database_is_refused_unopened(files: SendableFiles, team: Team, monk
         return really(path, *more, **how)  # type: ignore[arg-type]
 
     monkeypatch.setattr(os, "open", spied)
-    assert refusal(files, "files/a.txt") == "it holds a secret"
+    assert refusal(files, "files/a.txt") == "it contains a secret"
     assert "files" in opened
     assert "a.txt" not in opened
 
@@ -262,7 +262,7 @@ def test_no_other_team_within_a_listed_folder_goes(files: SendableFiles, outside
     (outside / "teams" / "other" / "logs").mkdir(parents=True)
     (outside / "teams" / "other" / "messages.db").write_text("")
     (outside / "teams" / "other" / "logs" / "a.log").write_text("x")
-    assert refusal(files, outside / "teams" / "other" / "logs" / "a.log") == "it is a part of a team itself"
+    assert refusal(files, outside / "teams" / "other" / "logs" / "a.log") == "it is one of a team's own files"
 
 
 def test_only_regular_files_go(files: SendableFiles, team: Team) -> None:
@@ -273,7 +273,7 @@ def test_only_regular_files_go(files: SendableFiles, team: Team) -> None:
 
 @pytest.mark.parametrize("name", ["files/missing", "files/a\0b", "files/" + "x" * 300, "~nobody/x"])
 def test_what_is_not_there_is_named_so(files: SendableFiles, name: str) -> None:
-    assert refusal(files, name) == "there is no such file that may be read"
+    assert refusal(files, name) == "there is no such readable file"
 
 
 def test_what_is_too_large_says_how_large_it_may_be(files: SendableFiles, team: Team) -> None:

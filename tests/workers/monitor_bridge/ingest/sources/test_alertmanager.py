@@ -65,7 +65,7 @@ def test_what_it_has_left_out_is_kept_for_a_person() -> None:
     found, rest = parse_payload("alertmanager", change_payload("alertmanager_firing.json", "truncatedAlerts", value=7))
     assert isinstance(found, Alert)
     assert isinstance(rest, UnreadablePart)
-    assert rest.reason == "7 more alerts of the group were left out: max_alerts is too small."
+    assert rest.reason == "7 more alerts of the group are missing: max_alerts is too small."
 
 
 def test_its_watchdog_is_a_sign_of_life_while_it_fires() -> None:

@@ -25,7 +25,7 @@ def test_down_and_up_again() -> None:
 def test_what_is_wrong_is_said() -> None:
     assert parse_alert("healthchecks", change("new")).is_firing
     assert parse_error("healthchecks", {"status": "up"}) == "code is missing."
-    assert parse_error("healthchecks", "up") == "The payload must be a JSON object, not a text that is no JSON."
+    assert parse_error("healthchecks", "up") == "The payload must be a JSON object, not a text that is not JSON."
 
 
 @pytest.mark.parametrize("kind", ["healthchecks", "plain"])

@@ -22,7 +22,7 @@ from .unknown_users import ALREADY_PAIRED, UnknownUsers
 
 _MAX_KNOWN_USERS = 1000
 _RECENT_SECONDS = 120.0
-RATE_LIMITED = "I take {} messages a minute from one person. The others wait here for their turn."
+RATE_LIMITED = "I take {} messages a minute from one person. Further messages wait here."
 
 
 class Admission:

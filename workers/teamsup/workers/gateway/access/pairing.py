@@ -90,12 +90,10 @@ def _digest(code: str) -> str:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Let somebody on Discord write to the team: print a code that they send to the bot."
+    parser.description = "Admit a user on Discord: print a code that they send to the bot."
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--list", action="store_true", help="show who has paired")
-    what.add_argument(
-        "--remove", type=int, metavar="USER", help="remove a person who has paired, by their number on Discord"
-    )
+    what.add_argument("--list", action="store_true", help="list paired users")
+    what.add_argument("--remove", type=int, metavar="USER", help="remove a paired user, by their number on Discord")
     parser.add_argument("--json", action="store_true", help="for programs")
 
 
@@ -105,8 +103,10 @@ def run(arguments: argparse.Namespace) -> int:
             print(_format_users(paired_users(hub), as_json=arguments.json))
         elif arguments.remove is not None:
             if not hub.execute("DELETE FROM discord_people WHERE person = ?", (arguments.remove,)):
-                raise NotPaired(f"Nobody with the number {arguments.remove} has paired; see teamsup pair --list.")
-            print(json.dumps({"removed": arguments.remove}) if arguments.json else "Not heard any longer.")
+                raise NotPaired(f"Nobody with the number {arguments.remove} has paired. See: teamsup pair --list")
+            print(
+                json.dumps({"removed": arguments.remove}) if arguments.json else "This user may not write any longer."
+            )
         else:
             code = create_code(hub)
             if arguments.json:
@@ -122,7 +122,7 @@ def run(arguments: argparse.Namespace) -> int:
                 now = datetime.now(UTC)
                 if (gateway := hub.find_agent(GATEWAY)) is None or not gateway.is_present(now):
                     state = "was never started" if gateway is None else f"is {describe_presence(gateway, now)}"
-                    print(f"The gateway {state}; it must run to hear that.", file=sys.stderr)
+                    print(f"The gateway {state}; it must run to read the code.", file=sys.stderr)
     return 0
 
 

@@ -16,11 +16,11 @@ _MAX_TRIES = 5
 _MAX_REMEMBERED = 1000
 
 PAIRING_HINT = (
-    "I only listen to people whom I know. Ask whoever runs me for a code (`teamsup pair`), and send it to me in a "
+    "I answer only people whom I know. Ask the operator for a code (`teamsup pair`), and send it to me in a "
     "direct message: `pair CODE`"
 )
-WELCOME = "Welcome! From now on I hear you."
-ALREADY_PAIRED = "You need no code: I hear you already."
+WELCOME = "Welcome! You may write to the team now."
+ALREADY_PAIRED = "You need no code: you may write already."
 WRONG_CODE = "This code is wrong, used, or older than ten minutes. Ask for a new one."
 TOO_MANY_TRIES = "Too many wrong codes. Try again in an hour."
 

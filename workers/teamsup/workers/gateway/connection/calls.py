@@ -28,7 +28,7 @@ class DiscordCalls:
         self.client: discord.Client | None = None
         """None: there was no connection yet."""
         self.failure = ""
-        """What Discord has not answered for a while; empty: it answers."""
+        """The call without an answer for a while; empty: Discord answers."""
 
     def use_client(self, client: discord.Client) -> None:
         """Use that client from now on, also for waiting calls."""
@@ -50,7 +50,7 @@ class DiscordCalls:
                         raise
                     self._log.warning("Discord does not answer, next try in %.0f s: %s", pause, error)
                     if pause == _MAX_RETRY_SECONDS:
-                        self.failure = f"Discord does not say what was written: {error}"
+                        self.failure = f"Discord does not return the missed messages: {error}"
                 else:
                     self.failure = ""
                     return answer

@@ -21,7 +21,7 @@ EventListener = Callable[..., Coroutine[Any, Any, None]]
 discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
 _GUILD_READY_SECONDS, _ALL_GUILDS_READY_SECONDS = 1.0, 0.01
 _CLOSE_STEP_SECONDS = 1.0  # for each step of it
-_MAX_RATE_LIMIT_SECONDS = 30.0  # whoever asks is told of a longer one, and can say so and come back
+_MAX_RATE_LIMIT_SECONDS = 30.0  # a longer one is raised, so that the caller can report it and retry
 
 
 _REQUIRED_EVENTS = ("READY", "RESUMED")
@@ -54,7 +54,7 @@ class DiscordClient(discord.Client):
             allowed_mentions=discord.AllowedMentions.none(),
             guild_ready_timeout=_GUILD_READY_SECONDS,
             max_ratelimit_timeout=_MAX_RATE_LIMIT_SECONDS,
-            max_messages=None,  # nobody here asks discord.py what was said
+            max_messages=None,  # we never read messages from discord.py's cache
         )
         self.health = ConnectionHealth(time.monotonic())
         self._last_event = ("", time.monotonic())
@@ -92,11 +92,11 @@ class DiscordClient(discord.Client):
                 self.health.on_event(*self._last_event)
         elif event == "disconnect":
             self.health.on_disconnect(time.monotonic())
-            # discord.py would connect again at once. What is raised here ends its start().
+            # discord.py would connect again at once. An exception here ends its start().
             if reason := self.health.reconnect_reason(time.monotonic()):
                 raise ReconnectRequired(reason)
         if self.is_closed():
-            return  # its being ready may come late, and it cannot be told any more
+            return  # its ready event may come late, and nothing can be sent any more
         if event == "ready":
             self._notify_ready()
         super().dispatch(event, *args, **kwargs)
@@ -173,7 +173,7 @@ def _parse_event(state: ConnectionState[Any], event: str, parse: Callable[[Any],
     try:
         parse(data)
     except Exception:
-        _log.exception("cannot read all of what Discord has told: %s", event)
+        _log.exception("cannot parse all of an event: %s", event)
         if event in _MESSAGE_EVENTS:
             try:
                 parse(_basic_fields(data))

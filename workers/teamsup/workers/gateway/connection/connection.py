@@ -19,7 +19,7 @@ from .token import BotToken
 _POLL_SECONDS = 0.5
 _REJECTED_RETRY_SECONDS = (60.0, 300.0, 900.0)  # the last one again and again: 96 logins a day
 _TOKEN_POLL_SECONDS = 1.0
-_RECONNECT_GRACE_SECONDS = 10.0  # discord.py makes a lost connection anew by itself, mostly sooner
+_RECONNECT_GRACE_SECONDS = 10.0  # discord.py restores a lost connection by itself, mostly sooner
 ClientFactory = Callable[[Callable[[], Awaitable[None]], Callable[[], None]], DiscordClient]
 """What makes a client of what it awaits before a login and what it calls when it is ready."""
 
@@ -127,7 +127,7 @@ class DiscordConnection:
             for task in (runner, watcher):
                 if task.done():
                     task.result()
-            raise ReconnectRequired("Discord has closed the connection")
+            raise ReconnectRequired("Discord closed the connection")
         except Exception as error:
             if (found := find_remedy(error)) is None:
                 raise

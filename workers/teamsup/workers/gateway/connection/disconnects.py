@@ -16,14 +16,14 @@ class Remedy:
 
     sentence: str
     is_temporary: bool
-    """Whether it may also be mended elsewhere: by Discord itself, or on the bot's page there. No file then changes."""
+    """Whether Discord or the bot's page there may remedy it, without a change of a file."""
 
 
 _TOKEN_REJECTED = "Discord refused the token. If that lasts, copy a new one from the bot's page in the portal."  # noqa: S105
 _SHARDING_REQUIRED = (
-    "Discord wants this bot in several parts, as it is in thousands of servers: make a bot of its own for the team."
+    "Discord requires sharding, because this bot is in thousands of servers. Make a separate bot for the team."
 )
-_OUTDATED_CLIENT = "Discord does not take this way of connecting any more: install a newer teamsup and discord.py."
+_OUTDATED_CLIENT = "Discord no longer accepts this version of its gateway. Install a newer teamsup and discord.py."
 _INTENT_MISSING = "The bot may not read messages: switch on 'Message Content Intent' on its page in the Discord portal."
 _REMEDY_BY_CODE = {
     4004: Remedy(_TOKEN_REJECTED, is_temporary=True),

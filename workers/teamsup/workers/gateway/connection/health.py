@@ -83,7 +83,7 @@ class ConnectionHealth:
         if len([at for at in self._disconnects if now - at < _DISCONNECT_WINDOW_SECONDS]) >= _MAX_DISCONNECTS:
             return f"Discord has ended {_MAX_DISCONNECTS} connections within a minute"
         if self.down_since is not None and now - self.down_since > _DOWN_LIMIT_SECONDS:
-            return f"Discord has not taken us in for {_DOWN_LIMIT_SECONDS:.0f} s"
+            return f"Discord has not accepted us for {_DOWN_LIMIT_SECONDS:.0f} s"
         return ""
 
     def describe(self, now: float) -> str:

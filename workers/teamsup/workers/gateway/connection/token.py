@@ -64,7 +64,9 @@ def find_token(access: GatewaySection) -> BotToken:
     if not token:
         raise NotConfigured(f"The Discord token in {named} is empty.")
     if not _is_usable(token):
-        raise NotConfigured(f"What stands in {named} is no Discord token: copy one from the bot's page in the portal.")
+        raise NotConfigured(
+            f"What stands in {named} is not a Discord token. Copy one from the bot's page in the portal."
+        )
     return BotToken(token, read)
 
 

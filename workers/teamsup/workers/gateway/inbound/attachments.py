@@ -45,15 +45,15 @@ def _make_unique(names: Iterable[str]) -> list[str]:
 async def _download_and_describe(file: Attachment, path: Path, most: int, log: logging.Logger) -> str:
     what = f"{sanitize_file_name(file.name)}, {file.size:,} bytes, {re.sub(r'[^ -~]', '', file.kind)[:100]}"
     if file.size > most:
-        return f"(attachment: {what}; too large to be fetched; {file.url})"
+        return f"(attachment: {what}; too large to download; {file.url})"
     try:
         if not await asyncio.to_thread(_is_downloaded, path, file.size):
             async with asyncio.timeout(_DOWNLOAD_SECONDS):
                 await _download(file, path, most)
     except Exception as error:  # whatever the network or the disk had to say
-        log.warning("attachment %s is not fetched: %r", path.parent.name, error)
+        log.warning("attachment %s is not downloaded: %r", path.parent.name, error)
         why = "its server is too slow" if isinstance(error, TimeoutError) else type(error).__name__
-        return f"(attachment: {what}; could not be fetched: {why}; {file.url})"
+        return f"(attachment: {what}; could not be downloaded: {why}; {file.url})"
     return f"(attachment: {what}; saved as {path}; {file.url})"
 
 

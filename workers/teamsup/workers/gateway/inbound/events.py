@@ -21,7 +21,7 @@ from .hub_writer import HubWriter, advance
 
 _MAX_REMEMBERED = 1000
 _MIB = 1 << 20
-NOT_STORED = "I could not take this in, so the team does not have it. My log says why: teamsup logs gateway"
+NOT_STORED = "I could not store this, so the team does not have it. The reason is in my log: teamsup logs gateway"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def to_event(message: discord.Message, me: int, log: logging.Logger) -> InboundE
     try:
         heard = parse_message(message, me)
     except Exception:  # it must not hold up the others of its place
-        log.exception("cannot understand message %d", message.id)
+        log.exception("cannot parse message %d", message.id)
         is_unread = True
     return heard or Ignored(message.id, is_direct=message.guild is None, is_unreadable=is_unread)
 
@@ -117,11 +117,11 @@ class EventHandler:
         try:
             await retry_in_thread(self._log, self._writer.insert, heard, await self._download_attachments(heard))
         except CallerError as error:
-            self._log.error("message %d of user %d cannot be kept: %s", heard.snowflake, heard.author.user, error)
-            self._admission.reply(heard, f"I could not keep this, so the team does not have it: {error}")
+            self._log.error("message %d of user %d cannot be stored: %s", heard.snowflake, heard.author.user, error)
+            self._admission.reply(heard, f"I could not store this, so the team does not have it: {error}")
             await retry_in_thread(self._log, self._writer.record_rejected, heard)
         except Exception:
-            self._log.exception("message %d of user %d cannot be taken in", heard.snowflake, heard.author.user)
+            self._log.exception("message %d of user %d cannot be stored yet", heard.snowflake, heard.author.user)
             self._admission.reply(heard, NOT_STORED)
             await retry_in_thread(self._log, self._writer.record_rejected, heard)
         return None
@@ -130,8 +130,8 @@ class EventHandler:
         try:
             await retry_in_thread(self._log, self._writer.edit, heard, await self._download_attachments(heard))
         except CallerError as error:
-            self._log.error("the edit of message %d cannot be kept: %s", heard.snowflake, error)
-            self._admission.reply(heard, f"I could not keep what you changed, so the team does not have it: {error}")
+            self._log.error("the edit of message %d cannot be stored: %s", heard.snowflake, error)
+            self._admission.reply(heard, f"I could not store your change, so the team does not have it: {error}")
 
     def _skip(self, channel: int, snowflake: int, *, is_direct: bool) -> None:
         """Skip a message. Its position is stored with others, now and then."""

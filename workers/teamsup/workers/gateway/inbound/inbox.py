@@ -31,7 +31,7 @@ _CLEANUP_INTERVAL = 8640  # of these, which is a day
 _SHUTDOWN_SECONDS = 1.5
 _MAX_PARALLEL_READS = 4
 _UNREADABLE_SECONDS = 600.0
-"""So long people are told of something that cannot be read: nobody knows whom to answer."""
+"""Seconds for which an unreadable event is reported: nobody knows whom to answer."""
 _PERMISSION_EVENTS = ("on_guild_channel_create", "on_guild_channel_update", "on_guild_role_update", "on_member_update")
 
 
@@ -173,7 +173,7 @@ class Inbox:
         paired = await retry_in_thread(self._log, pairing.paired_user_ids, self._hub)
         here = list(catch_up.open_channels(client))
         for number, has_news in catch_up.channels_to_check(here, self._section, paired, known, beginning, time.time()):
-            # At a login Discord says which is the last message of each channel; of a session that goes on it does not.
+            # Discord lists each channel's last message at a login, but not when a session resumes.
             if has_news or resumed:
                 self._queue_of(number).request_catch_up()
             else:
@@ -228,7 +228,9 @@ class Inbox:
             await self._calls.call_discord(lambda client: self._backfill(client, number))
         except permanent_errors() as error:
             if number not in self._unreachable:
-                self._log.warning("channel %d cannot be read, so nothing is caught up there: %s", number, error)
+                self._log.warning(
+                    "channel %d cannot be read, so its missed messages are not fetched: %s", number, error
+                )
             self._unreachable.add(number)
 
     async def _recheck_edits(self, number: int) -> None:
@@ -253,9 +255,9 @@ class Inbox:
             else:
                 await self._handler.handle(number, what)
         except CallerError as error:
-            self._log.error("a message in channel %d cannot be kept: %s", number, error)
+            self._log.error("a message in channel %d cannot be stored: %s", number, error)
         except Exception:
-            self._log.exception("cannot deal with %s in channel %d", type(what).__name__, number)
+            self._log.exception("cannot handle %s in channel %d", type(what).__name__, number)
 
     async def _backfill(self, client: discord.Client, number: int) -> None:
         person = await retry_in_thread(self._log, hub_writer.person_of, self._hub, number)
@@ -297,7 +299,7 @@ def _describe_skipped(missed: catch_up.MissedMessages, place: str) -> str:
     since = time.strftime("%H:%M on %-d %B", time.localtime(created_at(missed.skipped + 1)))
     return (
         f"On Discord {missed.why} were written in {place} while the gateway was down: what was written before {since} "
-        "was passed over."
+        "was skipped."
     )
 
 

@@ -54,7 +54,7 @@ class ButtonUpdater:
             age = 0.0 if message.created_at is None else time.time() - message.created_at.timestamp()
             match found := classify(client, error, age):
                 case Retry(seconds) | Defer(seconds) if isinstance(found, Retry) or age < MAX_DEFER_SECONDS:
-                    self._log.warning("what became of something cannot be shown now: %r", error)
+                    self._log.warning("an outcome cannot be shown now: %r", error)
                     return Retry(seconds)
                 case Defer(_, why) | Reject(why):
                     return Rejected(why)
@@ -63,7 +63,7 @@ class ButtonUpdater:
     async def _reply_privately(self, client: discord.Client, message: Message, press: Message) -> Outcome:
         token, until = self._presses.get(snowflake_of(press.message_id) or 0, ("", 0.0))
         if client.application_id is None or time.monotonic() > until:
-            return Sent("too late to be told")
+            return Sent("too late for a reply")
         webhook = discord.Webhook.partial(client.application_id, token, client=client)
         webhook.type = discord.WebhookType.application  # only such a one may say something to one person
         await webhook.send(describe_outcome(message), ephemeral=True)

@@ -15,7 +15,7 @@ from teamsup.hub import MessageHub
 from ...backoff import backoff
 from ..state import get_state, set_state
 
-_STATE_KEY = "commands"  # as they were last told to Discord
+_STATE_KEY = "commands"  # as last registered at Discord
 _STRING_OPTION = 3  # Discord's type of an option
 _MAX_RETRY_SECONDS = 60.0
 _OPTIONAL_ON_DISCORD = {("ask", "agent")}  # without it, the conversation's agent is asked
@@ -71,7 +71,7 @@ async def register_commands(
             await trouble("")
             return
         except Exception as error:  # discord.py lets everything out
-            log.warning("the commands could not be told to Discord, next try in %.0f s: %s", pause, error)
+            log.warning("the commands could not be registered, next try in %.0f s: %s", pause, error)
             if pause == _MAX_RETRY_SECONDS:
                 await trouble(f"Discord does not know the team's commands: {error}")
         await asyncio.sleep(pause)

@@ -28,10 +28,10 @@ T = TypeVar("T")
 _RETRY_SECONDS = 1.0
 _STORE_SECONDS = 60.0
 _ALREADY_ACKNOWLEDGED = 40060
-NOT_ALLOWED = "You may not speak to the team here. Ask whoever runs it."
+NOT_ALLOWED = "You may not write to the team here. Ask the person who runs it."
 NOT_A_DECIDER = "You may not decide this."
-NOT_STORED = "That went wrong, so the team does not have it. My log says why: teamsup logs gateway"
-UNKNOWN_QUESTION = "This question is not known any more."
+NOT_STORED = "That failed, so the team does not have it. The reason is in my log: teamsup logs gateway"
+UNKNOWN_QUESTION = "This question is no longer known."
 
 
 class InteractionHandler:
@@ -195,13 +195,13 @@ class InteractionHandler:
             try:
                 return await asyncio.to_thread(store)
             except UnknownRecipient:
-                return "Nobody is there to hear you: user_comm was never started."
+                return "Nobody can answer you: user_comm was never started."
             except CallerError as error:
                 return str(error)
             except StoreError as error:
                 self._log.error("%s Trying again.", error)
                 if time.monotonic() > ends:
-                    return "I could not keep this: the team's database does not take anything at the moment."
+                    return "I could not store this: the team's database takes no writes at the moment."
             await asyncio.sleep(_RETRY_SECONDS)
 
     async def _is_allowed(self, author: Author) -> bool:

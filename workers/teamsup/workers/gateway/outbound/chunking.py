@@ -94,7 +94,7 @@ def to_file(text: str, most: int = _MAX_CHUNKS) -> TextFile | None:
         extension = _EXTENSION_OF.get(language, language)
         name, content = f"answer.{extension if extension in _EXTENSIONS else 'txt'}", only["code"]
     beginning = next(iterate_chunks(text.strip()[: 4 * _SUMMARY_LENGTH], _SUMMARY_LENGTH)).text.rstrip()
-    summary = f"{beginning}\n\nThis is the beginning. All of it, {len(text):,} characters, is in {name}."
+    summary = f"{beginning}\n\nThis is the beginning. The whole answer, {len(text):,} characters, is in {name}."
     return TextFile(summary, name, content.encode("utf-8", "replace"))
 
 

@@ -19,7 +19,7 @@ class OutboundKind(Enum):
     COMMAND_REPLY = auto()
     """The reply to a slash command, in the place where that was used."""
     PRESS_REPLY = auto()
-    """What becomes of a press of a button, for the eyes of its person alone."""
+    """The outcome of a button press, shown to its person alone."""
     BUTTON_UPDATE = auto()
     """What ends the buttons of a message."""
 
@@ -33,7 +33,7 @@ def kind_of(message: Message, answered: Message | None, me: str) -> OutboundKind
             return OutboundKind.BUTTON_UPDATE
     if is_for_home_channel(message):
         return OutboundKind.NEWS
-    # What has to be decided first is no answer.
+    # A decision request is not an answer.
     is_reply = answered is not None and answered.message_type == COMMAND_TYPE and snowflake_of(message.reply_to)
     return OutboundKind.COMMAND_REPLY if is_reply and message.message_type != DECISION_REQUEST else OutboundKind.CHAT
 

@@ -82,7 +82,7 @@ class Outbox:
             async with asyncio.timeout(SEND_SECONDS):
                 await target.edit(content=text)
         except discord.NotFound:
-            return None  # somebody has removed it: it is said anew
+            return None  # a user has removed it: send it again
         self._progress.record_edit(snowflake)
         await asyncio.to_thread(self._record_edit, message, where, snowflake, text)
         return Sent()
@@ -165,7 +165,7 @@ class Outbox:
         age = 0.0 if begun is None else begun.age(time.time())
         match classify(client, error, max(age, self._rejections.channel_rejections.seconds_rejecting(where))):
             case Retry(seconds) as retry:
-                self._log.warning("message %s goes again in %.0f s: %r", message.message_id, seconds, error)
+                self._log.warning("message %s is sent again in %.0f s: %r", message.message_id, seconds, error)
                 return retry
             case Defer() | Reject() as refusal:
                 try:

@@ -20,9 +20,9 @@ class Rejected:
 
     why: str
     to_sender: str = ""
-    """What its sender is told; empty: nothing."""
+    """The text for its sender; empty: none."""
     notice: RejectionNotice | None = None
-    """What people are told elsewhere."""
+    """The notice for people in another place."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from ..rest_errors import Defer, Reject, classify
 from .kinds import is_for_home_channel
 
 _METADATA_KEY = "notice"
-_REPEAT_SECONDS = 600.0  # for what answers nobody, of one channel
+_REPEAT_SECONDS = 600.0  # for announcements of one channel
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class NoticeRouter:
 
     def __init__(self, hub: MessageHub) -> None:
         self._hub = hub
-        self._notified_at: dict[int, float] = {}  # by channel, when it was last told of what answers nobody
+        self._notified_at: dict[int, float] = {}  # by channel, when the last notice about announcements was sent
 
     def find_rejected(self, message: Message, channel: int, why: str) -> RejectedAnswer | None:
         """Return the notice about an answer; None: no person waits for it. Blocks."""
@@ -104,7 +104,7 @@ class NoticeRouter:
         kept = f"It is kept as message #{refused.message}."
         if not of_place and here not in refused.tried and not is_rejection_notice(message, self._hub.agent):
             is_reply = message.conversation_id == conversation_id_of(here)
-            what = "the answer to this" if is_reply and message.reply_to else "what I had to say"
+            what = "the answer to this" if is_reply and message.reply_to else "my message"
             text = f"Discord did not take {what}: {refused.why}. {kept}"
             return RejectionNotice(text, refused, here, message.reply_to if is_reply else None)
         async for channel in _other_channels(client, refused):
@@ -113,7 +113,7 @@ class NoticeRouter:
                 return RejectionNotice(text, refused, channel)
         text = (
             f"Discord did not take an answer in channel {here}: {refused.why}. {kept} Tell user {refused.person}, who "
-            "takes no direct message either."
+            "does not take direct messages either."
         )
         return RejectionNotice(text, refused, None)
 

@@ -127,7 +127,7 @@ class RejectionHandler:
             self._log.warning("message %s waits for %.0f s: %s", message.message_id, seconds, refusal.reason)
             return Retry(seconds)
         if step is RejectionAction.DROP_FILES and begun is not None:
-            self._log.warning("message %s goes without its files: %s", message.message_id, refusal.reason)
+            self._log.warning("message %s is sent without its files: %s", message.message_id, refusal.reason)
             names = [file_name_of(path) for path in begun.files if path]
             notes = (f"Discord did not take: {', '.join(names)}.",) if names else ()
             return await asyncio.to_thread(self.drop_files, message, begun, (), notes)

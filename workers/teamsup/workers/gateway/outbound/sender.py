@@ -24,7 +24,7 @@ from .files.sendable_files import SendableFiles
 
 SEND_SECONDS = 60.0  # with what discord.py tries by itself
 _NONCE_SECONDS = 100.0  # Discord remembers them for some minutes
-_ABANDON_SECONDS = 30.0  # for what we have heard of already
+_ABANDON_SECONDS = 30.0  # for a message that has arrived already
 _CLOCK_TOLERANCE_SECONDS = 600.0  # how far Discord's clock may be from ours
 _BUTTON_KEYS = {"options", "commands"}
 _HISTORY_REQUIRED = 160002  # it cannot be answered to
@@ -136,7 +136,7 @@ class Sender:
                 if found.author.id == me.id and found.id not in known and piece.content.strip() in said:
                     return found.id
         except discord.Forbidden:
-            self._log.warning("channel %d cannot be searched for what was sent: the bot may not read it", spot.channel)
+            self._log.warning("channel %d cannot be searched for sent messages: the bot may not read it", spot.channel)
         return None
 
     def _files_of(self, message: Message, piece: Chunk, limit: int) -> LoadedFiles:
@@ -162,7 +162,7 @@ def _optional_fields(message: Message, piece: Chunk, spot: Target, speaker: str)
             message_id=spot.replied_to, channel_id=spot.channel, fail_if_not_exists=False
         )
     if isinstance(alert := message.metadata.get("alert"), Mapping):
-        # A mention inside of an embed rings nobody.
+        # A mention inside an embed notifies nobody.
         mentions = "" if piece.number else " ".join(f"<@{number}>" for number in _mentioned_users(message.metadata))
         found |= {"content": mentions or None, "embed": _build_embed(alert, speaker, piece.content)}
     return found

@@ -109,7 +109,7 @@ class QuestionTable:
             self._seen_up_to = int(get_state(self._hub, _STATE_KEY) or 0)
         last = self._hub.query("SELECT coalesce(max(id), 0) FROM messages")[0][0]
         if last < self._seen_up_to:
-            self._seen_up_to = 0  # somebody has replaced the file
+            self._seen_up_to = 0  # the file was replaced
         values = {"me": self._hub.agent, "answerer": USER_COMM, "seen": self._seen_up_to, "last": last}
         if new := self._hub.query(_NEW_QUESTIONS, values):
             with self._hub.transaction():

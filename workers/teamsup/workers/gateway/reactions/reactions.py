@@ -45,9 +45,9 @@ class ReactionUpdater:
                 try:
                     await self._poll(await self._client())
                 except StoreError as error:
-                    self._log.warning("cannot see where the questions stand: %s", error)
+                    self._log.warning("cannot read the status of questions: %s", error)
                 except Exception:
-                    self._log.exception("cannot show where the questions stand")
+                    self._log.exception("cannot show the status of questions")
                 await asyncio.sleep(POLL_SECONDS)
         finally:
             for task in (*self._updates.values(), *self._typing_tasks):
@@ -79,7 +79,7 @@ class ReactionUpdater:
     def _on_update_done(self, channel: int, task: asyncio.Task[None]) -> None:
         self._updates.pop(channel, None)
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._log.error("cannot show where the questions of channel %d stand", channel, exc_info=error)
+            self._log.error("cannot show the status of questions in channel %d", channel, exc_info=error)
             self._paused_until[channel] = time.monotonic() + _RETRY_SECONDS
 
     def _needs_update(self, question: OpenQuestion) -> bool:

@@ -37,7 +37,7 @@ def check_heartbeats(
         ]
         last = max([*seen, listening_since])
         silence = now - last
-        sentence = f"{section.source} gives no sign of life of {section.name or name}: "
+        sentence = f"{section.source} sends no heartbeat {section.name or name}: "
         # A title stands for as long as the problem, so no age would stay true.
         sentence += (
             f"the last came {_format_time(max(seen))}" if seen else f"none since {_format_time(listening_since)}"

@@ -13,7 +13,7 @@ from .hysteresis import CheckResult, apply_hysteresis
 PROCESS_PREFIX = "process "
 """How the keys of processes begin."""
 _HYSTERESIS_POINTS = 5.0  # percentage points below the limit before a problem ends, so that nothing flaps
-_HYSTERESIS_FACTOR = 0.8  # the same for what is no percentage
+_HYSTERESIS_FACTOR = 0.8  # the same for values that are not percentages
 
 
 class HostMonitor:

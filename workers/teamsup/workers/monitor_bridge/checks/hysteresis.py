@@ -19,7 +19,7 @@ class CheckResult:
     updates_title: bool = False
     """Another title while it is bad is news of the same problem."""
     min_samples: int = 0
-    """So many looks in a row at least before it begins."""
+    """Equal results in a row, at least, before it begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class CheckState:
 
     is_bad: bool = False
     opposing_samples: int = 0
-    """So many looks in a row have said the opposite."""
+    """Opposite results in a row so far."""
     title: str = ""
     """What is bad, as it was said last."""
 

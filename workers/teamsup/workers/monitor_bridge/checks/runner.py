@@ -92,7 +92,7 @@ class CheckRunner:
         try:
             return self.host.measure()
         except (psutil.Error, OSError, ValueError, RuntimeError) as error:
-            self._log.error("the host could not be looked at: %s", error)
+            self._log.error("the host could not be measured: %s", error)
             self.host.note = f"The host cannot be measured: {error}."
             return None
 

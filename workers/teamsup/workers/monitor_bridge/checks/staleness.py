@@ -14,7 +14,7 @@ from ..incidents.incident import Incident
 from ..source_section import SourceSection, stale_after
 
 INTERNAL_SOURCES = ("host", "team", "watchdog")
-"""Sources that we are ourselves: what they do not find any more is over."""
+"""Our own sources: a problem that they no longer find is over."""
 _GAP_SECONDS = 900.0
 """After so long without receiving, silence counts from the end of that time."""
 
@@ -74,7 +74,7 @@ class StalenessCheck:
             if each.stale_at is None:
                 by_source.setdefault(each.source, []).append(each)
         for name, found in by_source.items():
-            self._log.warning("%d incidents of %s have not been heard of for too long", len(found), name)
+            self._log.warning("%d incidents of %s are stale", len(found), name)
             source = self._sources.get(name)
             if source is not None and source.close_stale:
                 ends = [Alert(name, each.fingerprint, False, each.title, is_presumed_over=True) for each in found]

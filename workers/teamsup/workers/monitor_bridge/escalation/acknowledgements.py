@@ -115,7 +115,7 @@ class Acknowledgements:
             text = rendering.render_acknowledged(of_this, who)
             knows = {group.agent} if group.agent is not None else set()
             for name in group.agents:
-                # What says that nobody takes care of it must not be read any more.
+                # Nobody should still read that nobody takes care of it.
                 knows |= self._groups.withdraw(group_id, name)
             # Who has left the team for good is not brought back by that.
             for name in sorted((knows - {agent}) & set(self._groups.agents_by_name())):

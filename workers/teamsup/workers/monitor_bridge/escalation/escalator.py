@@ -34,7 +34,7 @@ class EscalationResult:
     """The result of a check of all groups."""
 
     next_due: float | None
-    """When something is to be done next; None: nothing is open that needs anybody."""
+    """When the next step is due; None: none is."""
     commands: tuple[int, ...] = ()
     """The groups for which the command is to be run."""
 

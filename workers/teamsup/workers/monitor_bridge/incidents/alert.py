@@ -31,9 +31,9 @@ class Alert:
     """The NAME of the [alert_route.NAME] that it fits; empty: none. Looked for before it is stored, as that may take a
     while."""
     is_test: bool = False
-    """Sent by a person to see whether it arrives."""
+    """A test by a person."""
     is_presumed_over: bool = False
-    """An end that its source has not said: it does not repeat the problem."""
+    """An end without a report of the source, which no longer repeats the problem."""
     reuses_fingerprint: bool = False
     """When the same problem comes back, the source uses the key again and another ``at``, which says what came after
     what."""

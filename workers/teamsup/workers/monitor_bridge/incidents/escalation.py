@@ -27,15 +27,15 @@ class EscalationState:
 
     step: EscalationStep
     since: float
-    """When that step was taken."""
+    """The time of that step."""
     candidates: Sequence[AgentCandidate] = ()
     """Who may be notified, one after another."""
     agent: str | None = None
-    """Who has it."""
+    """The agent that has it."""
     outcome: NotificationOutcome = "unread"
     """What became of the last notification of that agent."""
     has_response: bool = False
-    """Somebody has acknowledged, answered or reported since then. Reading alone is not acting."""
+    """Whether anybody has acknowledged, answered or reported since. Reading alone is not acting."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,15 +44,15 @@ class Incident:
     inhibited_by: int | None
     group: str = ""
     agent: str | None = None
-    """Who has it."""
+    """The agent that has it."""
     step: str = "new"
     since: datetime | None = None
-    """How far it has been escalated, and when that was."""
+    """The last escalation step, and its time."""
     responded_by: str | None = None
     responded_at: datetime | None = None
     """Who has acknowledged, answered or reported since the last notification; the escalation waits then."""
     stale_at: datetime | None = None
-    """When we noticed that its source does not repeat it."""
+    """When we noticed that it is stale."""
 
     @property
     def conversation(self) -> str:

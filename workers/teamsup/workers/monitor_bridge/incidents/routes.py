@@ -66,7 +66,7 @@ class AlertRoutes:
         if not self.matcher.slow_pattern:
             return ""
         return (
-            f"the match {self.matcher.slow_pattern!r} of [alert_route.NAME] takes too long, so it does not always count"
+            f"the match {self.matcher.slow_pattern!r} of [alert_route.NAME] takes too long, so it does not always apply"
         )
 
 

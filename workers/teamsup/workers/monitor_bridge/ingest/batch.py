@@ -22,7 +22,7 @@ PrepareAlerts = Callable[[Alerts], Alerts]
 _BATCH_SIZE = 200
 """About so many alerts share a transaction: others wait for the hub meanwhile."""
 _MAX_QUEUED = 1000
-"""So many requests may wait."""
+"""The most waiting requests."""
 _STORE_FAILURES = (SchemaTooNew, StoreBusy, StoreCorrupt, StoreFull, StoreReadOnly)
 """Errors that every request would get."""
 
@@ -84,7 +84,7 @@ class BatchWriter:
         try:
             while batch := self._next_batch():
                 for waiting, error in zip(batch, await asyncio.to_thread(self._store_batch, batch), strict=True):
-                    # Whoever asked may have gone; what they said is stored all the same.
+                    # The client may have left; its alerts are stored all the same.
                     if waiting.stored.done():
                         continue
                     if error is None:

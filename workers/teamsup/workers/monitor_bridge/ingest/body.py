@@ -32,7 +32,7 @@ class RequestBody:
 
     data: bytes
     is_truncated: bool = False
-    """There was more, which is gone."""
+    """Whether the body was longer."""
 
 
 class MemoryBudget:

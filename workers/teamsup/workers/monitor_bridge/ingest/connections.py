@@ -17,7 +17,7 @@ MAX_PER_ADDRESS = 32
 _AUTH_SECONDS = 5.0
 _IDLE_SECONDS = 30.0
 _LINGER_SECONDS = 1.0
-"""So long we listen on after a refusal, or else it would not arrive."""
+"""Seconds for which we read on after a refusal, so that it arrives."""
 
 _FULL_RESPONSE = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 

@@ -26,7 +26,7 @@ def explain_bind_error(listen: ListenAddress, error: OSError) -> str:
             why, todo = f"{listen.host} is not an address of this machine", "Change listen in [monitor-bridge]"
         case _:
             why, todo = f"{place}: {os.strerror(error.errno or 0)}", "Change listen in [monitor-bridge]"
-    return f"The sources cannot be heard, because {why}. {todo}."
+    return f"The sources cannot reach us, because {why}. {todo}."
 
 
 def _find_holder(port: int) -> str:

@@ -100,7 +100,7 @@ class PayloadReceiver:
         if sent.is_truncated and not request.path:
             size = f"larger than {body.MAX_BYTES // 2**20} MiB"
             reason = f"The payload is {size}; this is its beginning."
-            return rejected(200, reason, f"It is {size}: only its beginning is kept, for a person.")
+            return rejected(200, reason, f"It is {size}. Only its beginning is kept, for a person.")
         try:
             if self._kinds[name] == "oracle_cloud" and (link := confirmation_link(request)) is not None:
                 return await self._confirm_subscription(name, link)
@@ -117,8 +117,8 @@ class PayloadReceiver:
             raise
         except Exception as error:
             # A mistake of ours, in reading it or in storing it: a person should see what it was about.
-            self._log.logger.exception("what %s says could not be taken in", name)
-            return rejected(500, f"It could not be taken in: {type(error).__name__}.", "It could not be taken in.")
+            self._log.logger.exception("a payload of %s could not be handled", name)
+            return rejected(500, f"It could not be handled: {type(error).__name__}.", "It could not be handled.")
 
     def _parse(self, request: WebhookRequest, data: bytes) -> tuple[Alerts, tuple[NewRejectedPayload, ...]]:
         """Return the alerts of a payload, and its parts that cannot be read. Raises InvalidPayload."""
@@ -153,7 +153,7 @@ class PayloadReceiver:
 
     async def _confirm_subscription(self, name: str, link: str) -> IngestOutcome:
         if await self._confirm(link):
-            self._log.logger.info("%s has subscribed us, which was confirmed", name)
+            self._log.logger.info("the subscription of %s is confirmed", name)
             return IngestOutcome(200, "Confirmed.")
         self._log.warn(name, "its subscription could not be confirmed")
         return IngestOutcome(503, "It could not be confirmed")
@@ -170,7 +170,7 @@ class PayloadReceiver:
         except (StoreError, QueueFull):
             raise
         except Exception:
-            self._log.logger.exception("that %s was not understood cannot be told", name)
+            self._log.logger.exception("that a payload of %s was rejected cannot be reported", name)
 
     def _record_received(self, name: str) -> None:
         self.last_received[name] = format_time(time.time())
@@ -200,7 +200,7 @@ def _unreadable_alert(name: str, reason: str = "") -> Alert:
     """Return the alert that a source's payloads cannot be read, which may hide any other problem; without a reason,
     its end."""
     title = f"Some payloads of {name} could not be read" if reason else f"All payloads of {name} can be read again"
-    text = f"{reason} What it was: teamsup alerts rejected" if reason else ""
+    text = f"{reason} Show it with: teamsup alerts rejected" if reason else ""
     return Alert(name, "refused", bool(reason), title, text=text, subject="refused", reuses_fingerprint=True)
 
 

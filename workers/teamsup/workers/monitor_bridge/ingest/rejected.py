@@ -12,7 +12,7 @@ from teamsup.hub.timestamps import format_time, parse_time
 from teamsup.terminal.formatting import format_age, format_table, sanitize
 
 MAX_PER_SOURCE = 50
-"""So many of each source; the oldest go."""
+"""The most payloads of each source; the oldest are deleted."""
 MAX_PAYLOAD_BYTES = 32 * 1024
 """Of each payload, from its beginning."""
 
@@ -31,7 +31,7 @@ class RejectedPayload:
     source: str
     reason: str
     payload: str
-    """Its beginning, as it came: data that may steer a terminal."""
+    """Its beginning, unchanged: data that may steer a terminal."""
     bytes: int
     """How long all of it was."""
     times: int

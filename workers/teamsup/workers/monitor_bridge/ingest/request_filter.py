@@ -10,9 +10,9 @@ _BROWSER_HEADERS = ("Origin", "Sec-Fetch-Site", "Referer")
 def check_request(headers: Mapping[str, str], hosts: Collection[str]) -> tuple[int, str] | None:
     """Return the status and the sentence of a refusal; None: it is allowed. ``hosts``: our allowed names."""
     if any(name in headers for name in _BROWSER_HEADERS):
-        return 403, "A browser is no source: any page could have made it ask."
+        return 403, "A browser is not a source: any page could have sent this request."
     if host_name_of(headers.get("Host", "")) not in hosts:
-        return 421, "We are not called by this Host. Add the name to hosts in [monitor-bridge]."
+        return 421, "This Host is not ours. Add the name to hosts in [monitor-bridge]."
     # All of them: a second header of this name counts as well.
     if any(name.lower() == "content-encoding" and value.lower() != "identity" for name, value in headers.items()):
         return 415, "Send the payload without a Content-Encoding."

@@ -25,7 +25,7 @@ from .sources import WebhookRequest
 
 _RETRY_AFTER_SECONDS = 5
 _FIRST_RETRY_SECONDS, _MAX_RETRY_SECONDS = 1.0, 30.0
-"""Until a port that is taken, or a secret that cannot be read, is tried again: at first, and at last."""
+"""Seconds until a taken port or an unreadable secret is tried again: first, and longest."""
 _MAX_PING_BYTES = 64 * 2**10
 """Of a ping's log, which may be as long as it wants."""
 
@@ -49,7 +49,7 @@ class WebhookServer:
         confirm: ConfirmLink | None = None,
     ) -> None:
         self.bind_failure = ""
-        """Why the port cannot be had, for people; empty: nothing is wrong."""
+        """Why the port is not available, for people; empty: it is."""
         self.port = 0
         """The port it listens on; 0: none yet."""
         self._address = listen
@@ -93,7 +93,7 @@ class WebhookServer:
                 await asyncio.sleep(next(pauses))
             else:
                 self.port = server.sockets[0].getsockname()[1]
-                self._log.logger.info("sources are heard on %s port %d", self._address.host, self.port)
+                self._log.logger.info("sources may connect to %s port %d", self._address.host, self.port)
                 self.bind_failure = ""
                 await self._report_state("port", "")
                 return server
@@ -121,13 +121,17 @@ class WebhookServer:
         name, _, rest = request.path.removeprefix("/").partition("/")
         path = tuple(part for part in rest.split("/") if part)
         if not name:
-            return _response(200, "ok") if request.method in ("GET", "HEAD") else _response(405, "A source has a name.")
+            return (
+                _response(200, "ok")
+                if request.method in ("GET", "HEAD")
+                else _response(405, "The address must contain the source's name.")
+            )
         if (refusal := request_filter.check_request(request.headers, self._own_hosts(request))) is not None:
             return _response(*refusal)
         if (unproven := self._authenticate(name, request)) is not None:
             return unproven
         if request.method not in ("POST", "PUT") and not (path and request.method in ("GET", "HEAD")):
-            return _response(405, "A source uses POST.", {"Allow": "POST"})
+            return _response(405, "A source must use POST.", {"Allow": "POST"})
         self._connections.mark_authenticated(request.protocol)
         outcome = await self._receive(WebhookRequest(name, headers=_headers_of(request), path=path), request)
         return _response(outcome.status, outcome.sentence)
@@ -150,11 +154,11 @@ class WebhookServer:
 
     async def _receive(self, asked: WebhookRequest, request: web.BaseRequest) -> IngestOutcome:
         """Read the payload and hand it on. Return 503 for what the source has to send again."""
-        trouble = "it was asked to come again, as"
+        trouble = "it must try again, because"
         try:
             if DRY_RUN_HEADER in request.headers:
                 await self._writer.dry_run(asked.source, (_TEST_ALERT,))
-                return IngestOutcome(200, "Stored, and taken back.")
+                return IngestOutcome(200, "Stored, and undone.")
             with self._memory_budget.allocate() as share:
                 await _send_continue(request)
                 kept, longest = (_MAX_PING_BYTES,) * 2 if asked.path else (MAX_PAYLOAD_BYTES, body.MAX_BYTES)
@@ -163,14 +167,14 @@ class WebhookServer:
         except (aiohttp.ClientPayloadError, web.RequestPayloadError, ConnectionError):
             return IngestOutcome(400, "The payload could not be read to its end.")
         except (StoreError, QueueFull) as error:
-            self._log.warn(asked.source, f"what it says could not be stored, and it was asked to come again: {error}")
+            self._log.warn(asked.source, f"its alerts could not be stored, and it must try again: {error}")
             return IngestOutcome(503, "It could not be stored")
         except body.MemoryLimitReached:
-            self._log.warn(asked.source, f"{trouble} too much is being heard at once")
-            return IngestOutcome(503, "Too much is being heard at once")
+            self._log.warn(asked.source, f"{trouble} too many requests arrive at once")
+            return IngestOutcome(503, "Too many requests arrive at once")
         except TimeoutError:
-            self._log.warn(asked.source, f"{trouble} its payload came too slowly")
-            return IngestOutcome(503, "The payload came too slowly")
+            self._log.warn(asked.source, f"{trouble} its payload arrived too slowly")
+            return IngestOutcome(503, "The payload arrived too slowly")
 
 
 async def _send_continue(request: web.BaseRequest) -> None:

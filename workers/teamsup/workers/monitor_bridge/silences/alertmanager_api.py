@@ -129,11 +129,11 @@ async def _request(url: str, what: str, method: str = "GET", data: bytes | None 
     except TimeoutError as error:
         raise SilenceFailed(f"it did not answer within {_TIMEOUT_SECONDS:g} s") from error
     except aiohttp.InvalidURL as error:  # whose text may have a password
-        raise SilenceFailed("silence_url is no address") from error
+        raise SilenceFailed("silence_url is not an address") from error
     except (aiohttp.ClientError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise SilenceFailed(sanitize(reason)[:200]) from error
     try:
         return await asyncio.to_thread(json.loads, content) if content.strip() else None
     except (ValueError, RecursionError) as error:
-        raise SilenceFailed("its answer is no JSON: is this Alertmanager?") from error
+        raise SilenceFailed("its answer is not JSON: is this Alertmanager?") from error

@@ -42,7 +42,7 @@ class Silencer:
         self._hub = hub
         self._sources = {name: source for name, source in sources.items() if source.silence_url}
         self._with_silences = set(self._sources)
-        """Where silences of ours may be, also from before we were started."""
+        """Sources that may have silences of ours, also from before our start."""
         self._incidents = incidents
         self._interval_seconds = _CHECK_INTERVALS * interval_seconds
         self._report = report
@@ -75,7 +75,7 @@ class Silencer:
                         # So that its end is known for one, however soon that comes.
                         await self._check_source(name, source)
             except TeamsupError as error:
-                self._log.error("what is acknowledged of %s is not silenced: %s", name, error)
+                self._log.error("acknowledged alerts of %s are not silenced: %s", name, error)
 
     async def run(self) -> None:
         """Check at intervals whether silenced or stale problems are over: their source may not report it."""
@@ -87,13 +87,13 @@ class Silencer:
                     if name in self._with_silences:
                         await self._expire_silences(name, source)
                 except (alertmanager_api.SilenceFailed, TeamsupError) as error:
-                    await self._report(f"silences of {name}", f"{name} cannot be asked what fires there: {error}.")
+                    await self._report(f"silences of {name}", f"{name} does not return its firing alerts: {error}.")
                 else:
                     await self._report(f"silences of {name}", "")
             try:
                 await asyncio.to_thread(self._staleness.report_stale)
             except TeamsupError as error:
-                await self._report("staleness", f"Who is not heard of any more could not be stored: {error}")
+                await self._report("staleness", f"Stale incidents could not be stored: {error}")
             else:
                 await self._report("staleness", "")
 

@@ -101,7 +101,7 @@ def parse_spec(message: Message, people: Mapping[str, Collection[str]] | None = 
     default = message.metadata.get("default")
     if default is not None:
         if message.expires_at is None:
-            raise CallerError("A default needs a deadline: say expires_in, in seconds.")
+            raise CallerError("A default needs a deadline: set expires_in, in seconds.")
         if not isinstance(default, str) or not default.strip():
             raise CallerError("The default must be a text.")
         chosen = _match_option(options, default) if options else default.strip()
@@ -115,7 +115,7 @@ def parse_spec(message: Message, people: Mapping[str, Collection[str]] | None = 
         raise CallerError("default_denies needs a default.")
     deciders = _parse_deciders(message.metadata, people or {})
     if message.sender in deciders:
-        raise CallerError("Nobody decides what they have asked themselves. Name others as deciders.")
+        raise CallerError("Nobody decides their own question. Name others as deciders.")
     return DecisionSpec(options, deciders, default, denies)
 
 
@@ -261,5 +261,5 @@ def _parse_decider(name: object) -> str:
         return normalize_name(str(name))
     except CallerError as error:
         raise CallerError(
-            f"deciders: {quote(name)} is nobody; name people as on their consoles, or discord:NUMBER."
+            f"deciders: {quote(name)} is not known; name people as on their consoles, or discord:NUMBER."
         ) from error

@@ -38,15 +38,15 @@ class DecisionRejected(CallerError):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Show what people are to decide, and decide it."
-    parser.add_argument("--all", action="store_true", help=f"also what is decided or over, the newest {_MAX_LISTED:,}")
+    parser.description = "List agents' questions to people, and decide them."
+    parser.add_argument("--all", action="store_true", help=f"also decided and ended ones, the newest {_MAX_LISTED:,}")
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.set_defaults(verb=_list)
     answer = parser.add_subparsers(metavar="VERB").add_parser(
         "answer",
         help="decide one",
-        description="Decide one. Ends with 0 when that counts, 67 when there is no such decision, 65 when it has no "
-        "such option, 77 when you may not decide it, 1 when it is over already, 69 when user_comm does not answer.",
+        description="Decide one. Exit codes: 0 the answer counts; 67 no such decision; 65 no such option; "
+        "77 you may not decide it; 1 it has ended already; 69 user_comm does not answer.",
     )
     answer.add_argument("id", help="its number")
     answer.add_argument("answer", nargs="+", help="an option, its number, or your words")
@@ -72,7 +72,7 @@ def _list(team: Team, arguments: argparse.Namespace) -> None:
         return
     print(
         "\n".join(_render_lines(found))
-        or ("Nothing was ever to be decided." if arguments.all else "Nothing is to be decided.")
+        or ("No decision was ever requested." if arguments.all else "No decision is open.")
     )
     if any(decision.state == "open" for decision in found):
         print(f"Decide with: {command_hint(team, 'decisions', 'answer', 'ID', 'ANSWER')}")
@@ -82,7 +82,8 @@ def _answer(team: Team, arguments: argparse.Namespace) -> None:
     number = str(arguments.id).strip().removeprefix("#")
     if not (number.isascii() and number.isdecimal()):
         raise DecisionRejected(
-            f"{quote(arguments.id)} is no decision's number; see: {command_hint(team, 'decisions')}", "unknown"
+            f"{quote(arguments.id)} is not a decision's number. List them with: {command_hint(team, 'decisions')}",
+            "unknown",
         )
     told = ask_once(
         team,

@@ -15,7 +15,7 @@ _MAX_TEXT_BYTES = MAX_MESSAGE_BYTES - 8192
 def render_question(decision: Decision, now: datetime, *, on_discord: bool, again: bool = False) -> str:
     """Return what people see. On Discord the options are buttons, elsewhere a numbered list."""
     urgent = "❗ " if decision.priority == "urgent" else ""
-    still = f"Still to be decided, asked {format_age(decision.asked_at, now)}. " if again else ""
+    still = f"Reminder of a question, asked {format_age(decision.asked_at, now)}. " if again else ""
     lines = [f"{urgent}{still}{decision.asked_by} asks (#{decision.number}): {_truncate(decision.text)}"]
     if not on_discord:
         lines += [f"  {number}. {option}" for number, option in enumerate(decision.spec.options, 1)]
@@ -40,7 +40,7 @@ def render_outcome(decision: Decision) -> str:
             fallback = decision.spec.default
             return f"{unheard}." if fallback is None else f"{unheard}, so its default does not count: {fallback}"
         case "withdrawn":
-            return f"{number} need not be decided any more."
+            return f"{number} no longer needs a decision."
 
 
 def render_invalid_answer(decision: Decision, refused: InvalidAnswer) -> str:
@@ -51,12 +51,12 @@ def render_invalid_answer(decision: Decision, refused: InvalidAnswer) -> str:
         case "not allowed":
             return f"You may not decide #{decision.number}."
         case "own":
-            return f"You have asked #{decision.number} yourself. Somebody else must decide it."
+            return f"#{decision.number} is your own question. Another person must decide it."
         case "no such option" if decision.spec.options:
             choices = ", ".join(f"{number} {option}" for number, option in enumerate(decision.spec.options, 1))
             return f"#{decision.number} has no such option. Choose one of: {choices}."
         case "no such option":
-            return f"Say what you decide: /decide {decision.number} ANSWER"
+            return f"Name your choice: /decide {decision.number} ANSWER"
         case _:
             return render_outcome(decision)
 

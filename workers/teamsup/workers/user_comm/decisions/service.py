@@ -76,14 +76,14 @@ class DecisionService:
         if decision.state == "open" and ends_as is not None:
             # As when we were down meanwhile.
             self._close(decision, ends_as)
-            return Done("its time was over")
+            return Done("its deadline had passed")
         if question is None:
             count = self._show_to_all(decision, self._all_recipients())
-            outcome = f"shown in {count} places" if count else "nobody is there to decide yet"
+            outcome = f"shown in {count} places" if count else "nobody can decide yet"
         else:
             self._show(decision, question.sender, question.conversation_id, question.message_id)
             self._show_to_deciders(decision, question.sender)
-            outcome = "shown where it was asked"
+            outcome = "shown in the conversation of the question"
         if strangers := [name for name in decision.spec.deciders if not self._is_known(name)]:
             told = words.render_unknown_deciders(decision, strangers, announcement_recipients(self._hub, home=False))
             self._notify_asker(decision, told, "status_report", {"strangers": strangers})
@@ -162,7 +162,7 @@ class DecisionService:
                 raise
             except Exception:
                 # It must not hold up the others.
-                self._log.exception("cannot look after #%d", decision.number)
+                self._log.exception("cannot follow #%d", decision.number)
                 seconds.append(_RETRY_SECONDS)
         return min(seconds, default=None)
 
@@ -341,7 +341,7 @@ class DecisionService:
         told = {but} - {GATEWAY}
         for showing, place in self._table.showings(decision.number):
             if self._hub.cancel(showing.message_id) or place in told:
-                continue  # nobody has seen it, or they know
+                continue  # nobody has seen it, or all know
             told |= {place} - {GATEWAY}
             if self._hub.find_agent(place) is not None:
                 self._hub.send(

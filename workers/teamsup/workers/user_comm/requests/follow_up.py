@@ -15,7 +15,7 @@ from .progress import NextAction, ProgressTimeouts, RequestStatus, decide_next_a
 from .relays import OpenRelay, Relays
 
 _MAX_POLL_SECONDS = 2.0
-"""Between two looks while nothing is written: what only the clock brings about may come so much later."""
+"""Seconds between two checks without a message."""
 
 
 _AGE_DIVISOR = 30
@@ -29,9 +29,9 @@ class _FollowedRelay:
     relay: OpenRelay
     action: NextAction
     sentence_without_note: str
-    """How it stands, but for the agent's own note."""
+    """The status without the agent's own note."""
     is_abandoned: bool
-    """Whether its agent went without reading it."""
+    """Whether its agent left without reading it."""
 
     @property
     def is_reported(self) -> bool:
@@ -74,7 +74,7 @@ class FollowUp:
         self._next_poll_at = 0.0
         self._last_progress: dict[int, _LastProgress] = {}
         self.failure = ""
-        """Why a question could not be followed at the last look; empty: all could."""
+        """Why a question could not be followed at the last check; empty: all could."""
 
     def poll(self) -> bool:
         """Do what is due; return whether any relay is open."""
@@ -98,7 +98,9 @@ class FollowUp:
             except Exception as error:
                 # Whatever is wrong with one question, the others must not wait for it.
                 self._log.exception("cannot follow question #%s", number)
-                self.failure = f"Nobody hears how question #{number} goes: {type(error).__name__}. See the log."
+                self.failure = (
+                    f"Nobody gets the progress of question #{number} goes: {type(error).__name__}. See the log."
+                )
         return bool(found)
 
     def _follow_question(self, found: list[OpenRelay], agents: dict[str, Agent]) -> None:

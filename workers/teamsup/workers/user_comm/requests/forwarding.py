@@ -27,7 +27,7 @@ from .relays import Relays
 _LATE_ANSWER_SECONDS = 120.0
 _OUTPUT_COMMANDS = tuple(f"/{command.name}" for command in PEOPLE_COMMANDS if command.is_for_worker)
 PROGRESS_METADATA = {"progress": True}
-"""Metadata of what we tell of a question ourselves, which later news overtake."""
+"""Metadata of our own reports about a question, which later ones supersede."""
 
 
 class Forwarder:

@@ -106,7 +106,7 @@ def _describe_unread(standing: RequestStatus, age: float, patience: ProgressTime
     if age >= patience.unread:
         return f"{_describe_present(agent)} and has not read this yet; I keep your message (#{standing.number})."
     if standing.is_offered:
-        return f"{_describe_present(agent)} and knows that your message waits."
+        return f"{_describe_present(agent)} and knows about your message."
     return f"{_describe_present(agent)}; your message waits for it."
 
 

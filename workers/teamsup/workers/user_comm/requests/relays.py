@@ -50,14 +50,14 @@ class OpenRelay:
     agent: str
     waiting_since: datetime | None
     last_progress: str
-    """What the person was told last."""
+    """The last progress that the person has seen."""
     is_reminded: bool
     state: str | None
     """The state of its delivery; None: there is none any more."""
     is_offered: bool
     is_read: bool
     report: str
-    """What the agent has reported last."""
+    """The agent's last report."""
 
     @property
     def is_lost(self) -> bool:

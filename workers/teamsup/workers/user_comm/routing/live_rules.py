@@ -69,12 +69,12 @@ class LiveRules:
                 settings = self._load_config(stamp)
                 self._rules, self._gateway = _read_rules(settings), _read_access(settings)
             except NotConfigured as error:
-                self.failure = f"goes on with the former rules: {error}"
+                self.failure = f"keeps the former rules: {error}"
             else:
                 self.failure = ""
                 self._not_enrolled = self._rules.agents
                 if self._rules != before:
-                    self._log.info("new rules of routing")
+                    self._log.info("new routing rules")
         if self._not_enrolled:
             self._enroll()
 

@@ -110,12 +110,12 @@ def is_only_word(text: str, word: str) -> bool:
 def _parse_command(name: str, rest: str, rules: RoutingRules, known: Mapping[str, Agent]) -> Route:
     if find_command(name) is None:
         known_names = ", ".join(f"/{command.name}" for command in PEOPLE_COMMANDS)
-        return ErrorReply(f"There is no command /{name}. Known are: {known_names}.")
+        return ErrorReply(f"There is no command /{name}. The commands are: {known_names}.")
     if name != "ask":
         return PersonCommand(name, rest)
     agent, _, text = rest.removeprefix("@").partition(" ")
     if not agent:
-        return ErrorReply("Whom shall I ask? Write: /ask AGENT your text")
+        return ErrorReply("Name an agent: /ask AGENT your text")
     return _default_reply(text) if agent.lower() == USER_COMM else _forward_to([agent], text.strip(), rules, known)
 
 
@@ -141,12 +141,12 @@ def _forward_to(
 ) -> ErrorReply | Forward:
     agents = _resolve_agents(names, rules, known)
     if not _resolve_agents(names[:1], rules, known):
-        text = f"There is no agent named {names[0].lower()} here. Known are: {list_names([*known]) or 'none'}."
+        text = f"There is no agent named {names[0].lower()} here. Known agents: {list_names([*known]) or 'none'}."
         return ErrorReply(text, os.EX_NOUSER)
     if not text:
         called = " ".join(f"@{agent.name}" for agent in agents)
         return ErrorReply(
-            f"What shall I tell {' and '.join(agent.name for agent in agents)}? Write: {called} your text"
+            f"What is your message to {' and '.join(agent.name for agent in agents)}? Write: {called} your text"
         )
     return Forward(agents, text, sticky=True)
 
@@ -171,7 +171,7 @@ def describe_slow_pattern(rules: RoutingRules, patterns: PatternMatcher) -> str:
     """Return what a person should correct in the patterns; empty: nothing."""
     if not patterns.slow_pattern or patterns.slow_pattern not in [route.pattern for route in rules.routes]:
         return ""
-    return f"the pattern {patterns.slow_pattern!r} takes too long to look for, so it does not always count"
+    return f"the pattern {patterns.slow_pattern!r} takes too long, so it does not always apply"
 
 
 def _match_channel(place: Origin, rules: RoutingRules) -> Sequence[str]:

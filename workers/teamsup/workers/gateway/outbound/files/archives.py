@@ -46,7 +46,7 @@ class _Look:
         yield content
         for stream in _streams(content):
             if depth == _DEEPEST:
-                raise UnreadableArchive(f"it is packed more than {_DEEPEST} times, too often to look into")
+                raise UnreadableArchive(f"it is packed more than {_DEEPEST} times, too often to inspect")
             yield from self.into(self._read(stream), depth + 1)
 
     def _read(self, stream: _Stream) -> bytes:
@@ -56,9 +56,7 @@ class _Look:
                 while chunk := stream.read(_CHUNK):
                     found += chunk
                     if len(found) > self._left:
-                        raise UnreadableArchive(
-                            f"it unpacks to more than {self._most >> 20} MiB, too much to look into"
-                        )
+                        raise UnreadableArchive(f"it unpacks to more than {self._most >> 20} MiB, too much to inspect")
         except _BROKEN:
             pass
         self._left -= len(found)
@@ -69,9 +67,7 @@ def _streams(content: bytes) -> Iterator[_Stream]:
     """Yield the packed files, one level deep."""
     for begins, kind in _UNKNOWN.items():
         if content.startswith(begins):
-            raise UnreadableArchive(
-                f"it is packed with {kind}, which cannot be looked into; use gzip, bzip2, xz or zip"
-            )
+            raise UnreadableArchive(f"it is packed with {kind}, which cannot be inspected; use gzip, bzip2, xz or zip")
     file = io.BytesIO(content)
     if content.startswith(b"\x1f\x8b"):
         yield gzip.GzipFile(fileobj=file)
@@ -101,6 +97,6 @@ def _in_zip(file: IO[bytes]) -> Iterator[IO[bytes]]:
             for member in archive.infolist():
                 yield archive.open(member)
     except (NotImplementedError, RuntimeError):
-        raise UnreadableArchive("it is packed in a way that cannot be looked into, such as with a password") from None
+        raise UnreadableArchive("it is packed in a way that cannot be inspected, such as with a password") from None
     except _BROKEN:
         return

@@ -33,9 +33,9 @@ class KnownContents:
         if any(each in content for each in _DATABASES) or content.startswith(_BEGIN_DATABASES):
             return "it is a database"
         if _KEY in content[:_HEAD] or any(each in content for each in self.secrets):
-            return "it holds a secret"
+            return "it contains a secret"
         if any(content == each or (len(each) >= _OWN_TEXT and each in content) for each in self.beginnings):
-            return "it is a copy of a part of the team itself"
+            return "it is a copy of one of the team's own files"
         return ""
 
 

@@ -69,14 +69,14 @@ class SendableFiles:
             with self._open(self._team.folder / name) as file:
                 content = _read_limited(file, limit)
         except (OSError, ValueError, RuntimeError):
-            raise FileNotSendable("there is no such file that may be read") from None
+            raise FileNotSendable("there is no such readable file") from None
         known = KnownContents(beginnings(self._team), secrets(self._secrets, self._variables))
         try:
             for each in contents(content):
                 if why := known.refusal(each):
                     raise FileNotSendable(why)
                 if self._token is not None and self._token.is_contained_in(each):
-                    raise FileNotSendable("it holds a secret")
+                    raise FileNotSendable("it contains a secret")
         except UnreadableArchive as error:
             raise FileNotSendable(str(error)) from None
         return content
@@ -119,7 +119,7 @@ class SendableFiles:
             root = max(roots, key=lambda folder: len(folder.parts))
             inside = (each for each in found.parents if each.is_relative_to(root))
             if found.is_relative_to(self._team.run.resolve()) or any(_is_team_folder(each) for each in inside):
-                raise FileNotSendable("it is a part of a team itself")
+                raise FileNotSendable("it is one of a team's own files")
         hidden = any(part.startswith(".") for part in found.parts[len(root.parts) :])
         if hidden or found.suffix == ".env":
             raise FileNotSendable("hidden files and those with variables are not sent")
@@ -138,7 +138,7 @@ class SendableFiles:
             with contextlib.suppress(OSError):
                 other = secret.stat()
                 if (other.st_dev, other.st_ino) == (state.st_dev, state.st_ino):
-                    raise FileNotSendable("it holds a secret")
+                    raise FileNotSendable("it contains a secret")
 
 
 def _read_limited(file: int, limit: int) -> bytes:

@@ -26,7 +26,7 @@ def parse(request: WebhookRequest) -> ParsedAlerts:
     name = group.raw_text("groupKey")
     found = parse_each(alerts, lambda number: f"alerts[{number}]", lambda alert: _to_alert(request.source, alert, name))
     if left_out := group.number("truncatedAlerts"):
-        reason = f"{left_out:.0f} more alerts of the group were left out: max_alerts is too small."
+        reason = f"{left_out:.0f} more alerts of the group are missing: max_alerts is too small."
         return (*found, UnreadablePart(reason, name))
     return found
 

@@ -131,7 +131,7 @@ def as_object(value: object, name: str = "") -> JsonObject:
     """Return the JSON object. Raises InvalidPayload for anything else."""
     if isinstance(value, dict):
         return JsonObject(name, value)
-    kind = "a text that is no JSON" if isinstance(value, str) and not name else _TYPE_NAMES.get(type(value), "null")
+    kind = "a text that is not JSON" if isinstance(value, str) and not name else _TYPE_NAMES.get(type(value), "null")
     raise InvalidPayload(f"{name or 'The payload'} must be {'a table' if name else 'a JSON object'}, not {kind}.")
 
 

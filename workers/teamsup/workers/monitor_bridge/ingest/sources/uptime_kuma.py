@@ -14,10 +14,10 @@ _UP, _PENDING, _MAINTENANCE = 1, 2, 3  # 0 is down
 def parse(request: WebhookRequest) -> Alerts:
     """Return the alert of a monitor's heartbeat or of a notice. Raises InvalidPayload."""
     if isinstance(request.body, str):
-        raise InvalidPayload('The payload is no JSON: choose the body "application/json" in Uptime Kuma.')
+        raise InvalidPayload('The payload is not JSON. Choose the body "application/json" in Uptime Kuma.')
     payload = as_object(request.body)
     if "heartbeat" not in payload.entries and "msg" not in payload.entries:
-        raise InvalidPayload("Neither heartbeat nor msg is there: this is not Uptime Kuma's webhook.")
+        raise InvalidPayload("heartbeat and msg are missing: this is not Uptime Kuma's webhook.")
     if payload.entries.get("heartbeat") is None:
         return (_to_notice(request.source, payload),)
     status = payload.object_at("heartbeat").number("status")
