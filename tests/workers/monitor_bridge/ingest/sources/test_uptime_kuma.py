@@ -62,5 +62,5 @@ def test_a_state_that_is_not_known_is_a_problem(status: object, is_firing: bool)
 
 
 def test_what_is_wrong_is_said() -> None:
-    assert parse_error("uptime_kuma", {"hello": 1}).startswith("Neither heartbeat and msg are missing")
+    assert parse_error("uptime_kuma", {"hello": 1}).startswith("heartbeat and msg are missing")
     assert "Choose the body" in parse_error("uptime_kuma", "--boundary\r\n")
