@@ -34,10 +34,6 @@ READING_THE_HUB = {
         "user_comm/requests/relays",
     )
 }
-# Tables that several modules of their component still name.
-SHARED = {
-    "discord_chunks",
-}
 
 
 def made_by(script: Path) -> set[str]:
@@ -103,4 +99,4 @@ def test_a_table_of_a_component_is_named_in_one_module_of_it(component: str) -> 
         owners = [path for path in modules_naming()[table] if path.name != DESCRIPTION]
         if len(owners) != 1 or not owners[0].is_relative_to(WORKERS / component):
             several[table] = sorted(path.relative_to(WORKERS).as_posix() for path in owners)
-    assert {table: places for table, places in several.items() if table not in SHARED} == {}
+    assert several == {}

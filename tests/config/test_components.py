@@ -87,6 +87,12 @@ def test_a_foreign_component_stands_beside_ours(install: Install) -> None:
             component_code("'mailer', groups={'message_route': object}"),
             r"section \[message_route\], which is that of user_comm",
         ),
+        (
+            "mailer",
+            "from teamsup.config.people_protocol import CommandDefinition\n"
+            + component_code("'mailer', people_commands=(CommandDefinition('ack', 'x', worker='mailer'),)"),
+            "The command /ack of mailer is taken",
+        ),
         ("team", component_code("'team', section=object"), r"section \[team\], which is that of the team"),
     ],
 )

@@ -7,6 +7,7 @@ neither the worker nor what the worker needs.
 
 import functools
 import importlib
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,9 +20,12 @@ from teamsup.hub.team import normalize_agent_name
 
 from .entry_points import find_entry_points
 from .loader import Config
+from .people_protocol import PEOPLE_COMMANDS, CommandDefinition
 
 WORKER_GROUP = "teamsup.workers"
 """The entry points that name components."""
+_COMMAND_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+_MAX_HELP_CHARACTERS = 100
 _COMMON_SECTIONS = frozenset({"team", "metrics", "worker"})
 """Sections that belong to no component."""
 
@@ -66,6 +70,8 @@ class Component:
     checks: str = ""
     """The function, "module:function", whose findings ``teamsup doctor`` shows. It gets the Team, all agents by name,
     and a function that makes a command to paste out of its words."""
+    people_commands: tuple[CommandDefinition, ...] = ()
+    """What people can write to it, such as ``/alerts``: user_comm passes it on, and brings the answer back."""
     tables: ComponentTables | None = None
     """What it keeps in the team's database. Its worker and ``teamsup start`` make and migrate them."""
     rank: int = 50
@@ -120,13 +126,18 @@ def installed_components() -> Mapping[str, Component]:
     """
     found = [_load(name, value) for name, value in find_entry_points(WORKER_GROUP).items()]
     owners = dict.fromkeys(_COMMON_SECTIONS, "the team")
+    commands = {command.name: command.worker for command in PEOPLE_COMMANDS}
     checked = {}
     for component in sorted(found, key=lambda each: (each.rank, each.name)):
         taken = next((name for name in component.section_names if name in owners), None)
         if taken is not None:
             fault = f"The worker {component.name} brings a section [{taken}], which is that of {owners[taken]}."
             checked[component.name] = Component(component.name, fault=fault)
+        elif command := next((each for each in component.people_commands if not _is_usable(each, commands)), None):
+            fault = f"The command /{command.name} of {component.name} is taken, or is not one that Discord allows."
+            checked[component.name] = Component(component.name, fault=fault)
         else:
+            commands |= {command.name: component.name for command in component.people_commands}
             owners |= dict.fromkeys(component.section_names, component.name)
             checked[component.name] = component
     return checked
@@ -137,6 +148,29 @@ def load_function(name: str) -> Callable[..., Any]:
     module, _, function = name.partition(":")
     found: Callable[..., Any] = getattr(importlib.import_module(module), function)
     return found
+
+
+@functools.cache
+def people_commands() -> tuple[CommandDefinition, ...]:
+    """Return every command that people can write to the team, in the order in which help shows them."""
+    of_components = (command for each in installed_components().values() for command in each.people_commands)
+    return *PEOPLE_COMMANDS, *of_components
+
+
+def find_command(name: str) -> CommandDefinition | None:
+    """Return the command of people with this name, in lower case."""
+    return next((command for command in people_commands() if command.name == name), None)
+
+
+def _is_usable(command: CommandDefinition, taken: Mapping[str, str]) -> bool:
+    """Return whether a component may bring this command: Discord refuses all if it refuses one."""
+    names = (command.name, *(argument.name for argument in command.arguments))
+    texts = (command.help, *(argument.help for argument in command.arguments))
+    return (
+        command.name not in taken
+        and all(map(_COMMAND_NAME.fullmatch, names))
+        and all(1 <= len(text) <= _MAX_HELP_CHARACTERS for text in texts)
+    )
 
 
 def installed_tables() -> list[ComponentTables]:

@@ -63,14 +63,6 @@ PEOPLE_COMMANDS = (
         "ask an agent",
         (CommandArgument("agent", "the agent's name"), CommandArgument("text", "what you want to know")),
     ),
-    CommandDefinition("alerts", "list open incidents", worker="monitor-bridge", request="alerts"),
-    CommandDefinition(
-        "ack",
-        "acknowledge an alert: you take care of it",
-        (CommandArgument("id", "the alert's number"),),
-        worker="monitor-bridge",
-        request="ack",
-    ),
     CommandDefinition("stop", "withdraw your questions in this conversation"),
     CommandDefinition("new", "start a new conversation, without an agent"),
     CommandDefinition(
@@ -93,9 +85,4 @@ PEOPLE_COMMANDS = (
     ),
     CommandDefinition("ps", "list the processes that run", worker="supervisor", request="status"),
 )
-"""Every command of people, in the order in which help shows them."""
-
-
-def find_command(name: str) -> CommandDefinition | None:
-    """Return the command of people with this name, in lower case."""
-    return next((command for command in PEOPLE_COMMANDS if command.name == name), None)
+"""The commands of people that user_comm and the supervisor answer, in the order in which help shows them."""

@@ -110,7 +110,7 @@ def test_the_values_of_an_env_file_are_shown_nowhere(team: Team) -> None:
         ('[worker.own]\ncommand = ["x"]\nenvironment = { "A=B" = "x" }\n', "or have '=' in it"),
         ('[worker.own]\ncommand = ["x\\u0000"]\n', "NUL"),
         ('[worker.own]\ncommand = ["x"]\ndepends_on = ["db"]\n', "there is no worker 'db'"),
-        ('[worker.own]\ncommand = ["x"]\ndepends_on = ["own"]\n', "goes in a circle: own on own"),
+        ('[worker.own]\ncommand = ["x"]\ndepends_on = ["own"]\n', "is circular: own on own"),
         ('[team]\nagents = ["own"]\n[worker.own]\ncommand = ["x"]\n', "'own' is a worker's name"),
         ("[metrics]\nport = 70000\n", "port must be from 0 to 65535"),
         ("[monitor-bridge]\ncpu_percnt = 3\n", "[monitor-bridge] has no key 'cpu_percnt'; did you mean cpu_percent?"),

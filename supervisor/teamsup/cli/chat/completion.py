@@ -10,8 +10,9 @@ from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 from prompt_toolkit.history import FileHistory, History
 
+from teamsup.config.components import people_commands
 from teamsup.config.loader import Config
-from teamsup.config.people_protocol import PEOPLE_COMMANDS, USER_COMM, CommandDefinition
+from teamsup.config.people_protocol import USER_COMM, CommandDefinition
 from teamsup.hub import MessageHub, Team, TeamsupError
 from teamsup.terminal.formatting import describe_presence, sanitize
 
@@ -75,7 +76,7 @@ class NameCompleter(Completer):
         elif text.startswith("/ask ") and text == f"/ask {word}":
             yield from self._agents(word)
         elif text.startswith("/") and text == word:
-            for command in PEOPLE_COMMANDS:
+            for command in people_commands():
                 if command.name.startswith(word[1:].lower()):
                     yield _complete_command(command, word)
 

@@ -11,7 +11,7 @@ import pytest
 from fake_discord import ANN, BOB, CHANNEL, FakeDiscord, FakeInteraction
 from helpers.gateway_process import locked_database, next_delivery, running_gateway, wait_until, wait_until_connected
 from helpers.support import clean_environment
-from teamsup.config.people_protocol import PEOPLE_COMMANDS
+from teamsup.config.components import people_commands
 from teamsup.hub import MessageHub, Team
 from teamsup.workers.gateway.access.pairing import create_code, redeem_code
 from teamsup.workers.gateway.interactions.command_replies import REPLY_FOLLOWS
@@ -65,7 +65,7 @@ def test_each_command_is_something_that_user_comm_understands(line: str, options
 
 
 def test_discord_knows_every_command_of_people() -> None:
-    assert sorted(command["name"] for command in SLASH_COMMANDS) == sorted(each.name for each in PEOPLE_COMMANDS)
+    assert sorted(command["name"] for command in SLASH_COMMANDS) == sorted(each.name for each in people_commands())
 
 
 def test_a_command_is_answered_where_it_was_used(team: Team, join: Join) -> None:

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from teamsup.config.people_protocol import PEOPLE_COMMANDS, CommandDefinition
+from teamsup.config.components import people_commands
+from teamsup.config.people_protocol import CommandDefinition
 from teamsup.hub import Agent
 from teamsup.workers.pattern_matcher import PatternMatcher
 from teamsup.workers.user_comm.commands import render_agents, render_help, render_status
@@ -93,7 +94,7 @@ def test_a_conversation_stays_with_whom_was_named_or_meant_by_a_word(line: str, 
     assert found.sticky is stays
 
 
-@pytest.mark.parametrize("command", PEOPLE_COMMANDS, ids=lambda command: command.name)
+@pytest.mark.parametrize("command", people_commands(), ids=lambda command: command.name)
 def test_a_command_comes_before_everything(command: CommandDefinition) -> None:
     if command.name != "ask":
         expected = PersonCommand(command.name, "1 2")

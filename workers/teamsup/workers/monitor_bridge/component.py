@@ -4,6 +4,7 @@ from pathlib import Path
 
 from teamsup.config.components import CommandHook, Component
 from teamsup.config.loader import Config
+from teamsup.config.people_protocol import CommandArgument, CommandDefinition
 from teamsup.hub.engines.component_tables import ComponentTables
 
 from ..protocol import MONITOR_BRIDGE
@@ -36,6 +37,16 @@ component = Component(
     secret_keys=("source.secret_variable",),
     command_hook=_command_hook,
     checks="teamsup.workers.monitor_bridge.source_check:check_sources",
+    people_commands=(
+        CommandDefinition("alerts", "list open incidents", worker=MONITOR_BRIDGE, request="alerts"),
+        CommandDefinition(
+            "ack",
+            "acknowledge an alert: you take care of it",
+            (CommandArgument("id", "the alert's number"),),
+            worker=MONITOR_BRIDGE,
+            request="ack",
+        ),
+    ),
     tables=_TABLES,
     rank=20,
 )

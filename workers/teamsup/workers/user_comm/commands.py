@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from teamsup.config.people_protocol import PEOPLE_COMMANDS
+from teamsup.config.components import people_commands
 from teamsup.hub import Agent, CallerError, InvalidMessage, Message, MessageHub, UnknownMessage
 from teamsup.hub.models import DeliveryState
 from teamsup.terminal.console import EXIT_CODE
@@ -109,7 +109,7 @@ class CommandHandler:
 
 def render_help() -> str:
     """Return all that a person can write, a line each."""
-    lines = [*((command.usage, command.help) for command in PEOPLE_COMMANDS), *_MENTIONS]
+    lines = [*((command.usage, command.help) for command in people_commands()), *_MENTIONS]
     return "\n".join(f"{usage:<18}{text}" for usage, text in lines)
 
 

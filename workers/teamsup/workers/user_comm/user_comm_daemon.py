@@ -5,8 +5,9 @@ import contextlib
 import time
 from typing import Any, ClassVar
 
+from teamsup.config.components import find_command
 from teamsup.config.loader import Config
-from teamsup.config.people_protocol import USER_COMM, CommandDefinition, find_command
+from teamsup.config.people_protocol import USER_COMM, CommandDefinition
 from teamsup.config.sections import TeamSection
 from teamsup.hub import Agent, Delivery, Message, MessageHub, StoreError
 from teamsup.terminal.console import EXIT_CODE

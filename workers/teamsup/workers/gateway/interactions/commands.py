@@ -9,7 +9,8 @@ from typing import Any
 
 import discord
 
-from teamsup.config.people_protocol import PEOPLE_COMMANDS, CommandDefinition
+from teamsup.config.components import people_commands
+from teamsup.config.people_protocol import CommandDefinition
 from teamsup.hub import MessageHub
 
 from ...backoff import backoff
@@ -40,7 +41,7 @@ def _capitalize(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-SLASH_COMMANDS = [_to_slash_command(command) for command in PEOPLE_COMMANDS]
+SLASH_COMMANDS = [_to_slash_command(command) for command in people_commands()]
 
 
 def to_text(name: str, values: dict[str, str]) -> str:

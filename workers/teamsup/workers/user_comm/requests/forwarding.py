@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from teamsup.config.people_protocol import PEOPLE_COMMANDS
+from teamsup.config.components import people_commands
 from teamsup.hub import Agent, Message, MessageHub
 from teamsup.hub.models import HUB_SENDER
 
@@ -25,7 +25,7 @@ from .progress import describe_absence
 from .relays import Relays
 
 _LATE_ANSWER_SECONDS = 120.0
-_OUTPUT_COMMANDS = tuple(f"/{command.name}" for command in PEOPLE_COMMANDS if command.is_for_worker)
+_OUTPUT_COMMANDS = tuple(f"/{command.name}" for command in people_commands() if command.is_for_worker)
 PROGRESS_METADATA = {"progress": True}
 """Metadata of our own reports about a question, which later ones supersede."""
 

@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from teamsup.config.people_protocol import PEOPLE_COMMANDS, USER_COMM, find_command
+from teamsup.config.components import find_command, people_commands
+from teamsup.config.people_protocol import USER_COMM
 from teamsup.hub import Agent
 from teamsup.hub.validation import list_names
 
@@ -109,7 +110,7 @@ def is_only_word(text: str, word: str) -> bool:
 
 def _parse_command(name: str, rest: str, rules: RoutingRules, known: Mapping[str, Agent]) -> Route:
     if find_command(name) is None:
-        known_names = ", ".join(f"/{command.name}" for command in PEOPLE_COMMANDS)
+        known_names = ", ".join(f"/{command.name}" for command in people_commands())
         return ErrorReply(f"There is no command /{name}. The commands are: {known_names}.")
     if name != "ask":
         return PersonCommand(name, rest)
