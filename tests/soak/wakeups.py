@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from teamsup.hub import MessageHub, Team
-from teamsup.hub.wakeup.doorbell import Doorbell
+from teamsup.hub.wakeup.doorbell import Doorbell, open_doorbell
 
 WRITERS = ("ours full", "ours normal", "sql full", "sql normal")
 _TESTS = Path(__file__).parents[1]
@@ -51,7 +51,7 @@ def count_missed(team: Team, commits: int) -> list[WakeupReport]:
 def _measure(team: Team, writer: str, commits: int) -> WakeupReport:
     me = writer.replace(" ", "-")
     missed, milliseconds = 0, []
-    with MessageHub(team, agent=me, durability="normal") as hub, closing(Doorbell(team.run, me)) as bell:
+    with MessageHub(team, agent=me, durability="normal") as hub, open_doorbell(team.run, me) as bell:
         hub.register()
         words = [sys.executable, "-m", "soak.wakeups", str(team.folder), writer]
         with subprocess.Popen(words, cwd=_TESTS, stdin=subprocess.PIPE) as process:

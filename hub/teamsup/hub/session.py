@@ -15,7 +15,7 @@ from .models import Delivery, Message
 from .tables import clock_step, deliveries, messages
 from .team import Team, normalize_agent_name
 from .validation import check_type
-from .wakeup.doorbell import Doorbell, Doorbells
+from .wakeup.doorbell import Doorbell, Doorbells, open_doorbell
 from .wakeup.watcher import Watcher
 
 SqlValues = tuple[Any, ...] | dict[str, Any]
@@ -77,8 +77,9 @@ class HubSession:
         left = delivery.lease_expires_at.timestamp() - self.clock()
         return self.write(durable=durable, patience=left)
 
-    def make_doorbell(self) -> Doorbell:
-        return Doorbell(self.team.run, self.agent)
+    def open_doorbell(self) -> AbstractContextManager[Doorbell]:
+        """Bind a doorbell of our agent until the block ends. Raises StoreError."""
+        return open_doorbell(self.team.run, self.agent)
 
     @signal_safe
     def write(

@@ -5,14 +5,13 @@ import functools
 import os
 import time
 from collections.abc import Coroutine, Mapping
-from contextlib import closing
 from datetime import UTC, datetime
 
 from teamsup.config.components import CommandHook, installed_tables
 from teamsup.hub import Agent, Delivery, MessageHub, Team
 from teamsup.hub.errors import ComponentTooNew
 from teamsup.hub.models import DEGRADED, NOT_CONFIGURED, OFFLINE, ONLINE, SUPERVISOR
-from teamsup.hub.wakeup.doorbell import PRESENCE_TOPIC, Doorbell, Doorbells
+from teamsup.hub.wakeup.doorbell import PRESENCE_TOPIC, Doorbell, Doorbells, open_doorbell
 
 from . import state_file, team_lock
 from .background import BackgroundTasks, HubCaller
@@ -117,7 +116,7 @@ class Supervisor:
         """Run the team until it is stopped. Raise SchemaTooNew when a newer program has migrated the hub meanwhile."""
         self._signals.install()
         orphans.become_subreaper()
-        with closing(Doorbell(self._team.run, SUPERVISOR, PRESENCE_TOPIC)) as bell:
+        with open_doorbell(self._team.run, SUPERVISOR, PRESENCE_TOPIC) as bell:
             await self._recover_predecessor()
             self._log(f"team {self._team.name!r} in {self._team.folder}")
             programs = self._configuration.programs

@@ -208,6 +208,8 @@ def test_a_line_to_paste_names_team_and_home_where_the_shell_would_look_elsewher
 
 def test_who_listens_is_told_by_pid(tmp_path: Path) -> None:
     bells = [Doorbell(tmp_path, name) for name in ("scout", "scout", "scout-2")]
+    for bell in bells:
+        bell.bind()
     (tmp_path / "scout@x").touch()
 
     assert Doorbells(tmp_path).listener_pids("scout") == [os.getpid()] * 2

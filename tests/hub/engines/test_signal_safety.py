@@ -14,6 +14,7 @@ import pytest
 from helpers.interruption import Interruption
 from teamsup.hub import MessageHub, Team
 from teamsup.hub.models import Delivery
+from teamsup.hub.wakeup.doorbell import open_doorbell
 
 
 @dataclass
@@ -81,6 +82,19 @@ def interrupt_everywhere(action: Callable[[], object], check: Callable[[], None]
         number += 1
     check()
     return number
+
+
+def test_a_signal_leaves_no_doorbell(team: Team) -> None:
+    team.create()
+
+    def ring_nobody() -> None:
+        with open_doorbell(team.run, "scout", "topic"):
+            pass
+
+    def check() -> None:
+        assert list(team.run.glob("*@*")) == []
+
+    assert interrupt_everywhere(ring_nobody, check) > 10
 
 
 def test_an_interrupted_send_is_stored_whole_or_not_at_all(stage: InterruptedHub) -> None:

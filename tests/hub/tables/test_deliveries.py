@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from teamsup.hub import MessageHub, StaleLease
 from teamsup.hub.engines.component_tables import ComponentTables
 from teamsup.hub.models import MAX_ATTEMPTS, MAX_HOPS
-from teamsup.hub.wakeup.doorbell import Doorbell
+from teamsup.hub.wakeup.doorbell import open_doorbell
 
 Join = Callable[..., MessageHub]
 
@@ -262,7 +261,7 @@ def test_stored_offered_read_and_done_are_four_facts(join: Join) -> None:
 
 def test_a_message_is_offered_when_the_bell_of_its_reader_rings(join: Join) -> None:
     lead, scout = join("lead"), join("scout")
-    with closing(Doorbell(scout.team.run, "scout")):
+    with open_doorbell(scout.team.run, "scout"):
         rung = lead.send("scout", "hi")
     unheard = lead.send("scout", "hi")
 

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -20,14 +19,14 @@ from helpers.support import eventually, run_foreign_sql
 from soak.wakeups import count_missed
 from teamsup.hub import MessageHub, StoreError, Team
 from teamsup.hub.engines.sqlite.file_lock import try_lock
-from teamsup.hub.wakeup.doorbell import PRESENCE_TOPIC, Doorbell, Doorbells
+from teamsup.hub.wakeup.doorbell import PRESENCE_TOPIC, Doorbells, open_doorbell
 
 Join = Callable[..., MessageHub]
 
 
 def test_a_bell_rings_for_its_agent_only(team: Team) -> None:
     team.create()
-    with closing(Doorbell(team.run, "scout")) as scout, closing(Doorbell(team.run, "scribe")) as scribe:
+    with open_doorbell(team.run, "scout") as scout, open_doorbell(team.run, "scribe") as scribe:
         Doorbells(team.run).ring(["scout"])
 
         assert scout.wait(5)
@@ -37,7 +36,7 @@ def test_a_bell_rings_for_its_agent_only(team: Team) -> None:
 
 def test_every_reader_of_an_agent_hears_it(team: Team) -> None:
     team.create()
-    with closing(Doorbell(team.run, "scout")) as first, closing(Doorbell(team.run, "scout")) as second:
+    with open_doorbell(team.run, "scout") as first, open_doorbell(team.run, "scout") as second:
         Doorbells(team.run).ring(["scout"])
 
         assert first.wait(5)
@@ -45,7 +44,7 @@ def test_every_reader_of_an_agent_hears_it(team: Team) -> None:
 
 
 def test_a_bell_with_a_topic_rings_for_both_and_is_taken_down_with_it(join: Join, team: Team) -> None:
-    with closing(Doorbell(team.run, "boss", PRESENCE_TOPIC)) as bell:
+    with open_doorbell(team.run, "boss", PRESENCE_TOPIC) as bell:
         scout = join("scout")
         assert bell.wait(5)
         scout.heartbeat()
@@ -59,7 +58,7 @@ def test_a_bell_with_a_topic_rings_for_both_and_is_taken_down_with_it(join: Join
 
 def test_a_topic_that_was_taken_down_is_put_up_again(join: Join, team: Team) -> None:
     team.create()
-    with closing(Doorbell(team.run, "boss", PRESENCE_TOPIC)) as bell:
+    with open_doorbell(team.run, "boss", PRESENCE_TOPIC) as bell:
         for link in team.run.glob(f"{PRESENCE_TOPIC}@*"):
             link.unlink()
         assert not bell.wait(0)
@@ -69,7 +68,7 @@ def test_a_topic_that_was_taken_down_is_put_up_again(join: Join, team: Team) -> 
 
 def test_many_rings_neither_block_nor_add_up(team: Team) -> None:
     team.create()
-    with closing(Doorbell(team.run, "scout")) as bell:
+    with open_doorbell(team.run, "scout") as bell:
         for _ in range(10_000):
             Doorbells(team.run).ring(["scout"])
 
@@ -80,13 +79,13 @@ def test_many_rings_neither_block_nor_add_up(team: Team) -> None:
 def test_a_bell_that_is_put_up_later_is_heard_too(team: Team) -> None:
     team.create()
     bells = Doorbells(team.run)
-    with closing(Doorbell(team.run, "scout")) as first:
+    with open_doorbell(team.run, "scout") as first:
         long_ago = os.stat(team.run).st_mtime - 3600
         os.utime(team.run, (long_ago, long_ago))
         bells.ring(["scout"])
         assert first.wait(5)
 
-        with closing(Doorbell(team.run, "scout")) as second:
+        with open_doorbell(team.run, "scout") as second:
             bells.ring(["scout"])
 
             assert first.wait(5)
@@ -99,7 +98,7 @@ def test_a_bell_is_heard_although_the_time_of_its_folder_was_put_back(team: Team
     long_ago = os.stat(team.run).st_mtime - 3600.5
     os.utime(team.run, (long_ago, long_ago))
     bells.ring(["scout"])
-    with closing(Doorbell(team.run, "scout")) as bell:
+    with open_doorbell(team.run, "scout") as bell:
         os.utime(team.run, (long_ago, long_ago))
         bells.ring(["scout"])
 
@@ -109,10 +108,10 @@ def test_a_bell_is_heard_although_the_time_of_its_folder_was_put_back(team: Team
 def test_two_bells_that_are_put_up_at_the_same_moment_are_both_heard(team: Team) -> None:
     team.create()
     bells = Doorbells(team.run)
-    with closing(Doorbell(team.run, "scout")) as first:
+    with open_doorbell(team.run, "scout") as first:
         moment = os.stat(team.run).st_mtime_ns
         bells.ring(["scout"])
-        with closing(Doorbell(team.run, "scout")) as second:
+        with open_doorbell(team.run, "scout") as second:
             os.utime(team.run, ns=(moment, moment))
             bells.ring(["scout"])
 
@@ -136,7 +135,7 @@ def test_a_long_name_and_a_deep_folder_still_have_a_bell(tmp_path: Path) -> None
     name = "x" * 64
     with MessageHub(deep, agent="lead") as lead, MessageHub(deep, agent=name) as reader:
         reader.register()
-        with closing(Doorbell(deep.run, name)) as bell:
+        with open_doorbell(deep.run, name) as bell:
             lead.send(name, "hi")
 
             assert bell.wait(5)
@@ -174,7 +173,7 @@ def test_a_listener_whose_bell_was_taken_down_puts_it_up_again(join: Join) -> No
 def test_a_bell_that_cannot_be_put_up_again_at_present_ends_no_wait(join: Join) -> None:
     scout = join("scout")
     run = scout.team.run
-    with closing(Doorbell(run, "scout")) as bell:
+    with open_doorbell(run, "scout") as bell:
         shutil.rmtree(run)
         run.touch()
 
@@ -265,7 +264,7 @@ def test_one_process_watches_and_when_it_is_killed_another_takes_over(join: Join
         watcher.send_signal(signal.SIGKILL)
 
     eventually(scout.start_watcher, "the lock is free")
-    with closing(Doorbell(team.run, "scout")) as bell:
+    with open_doorbell(team.run, "scout") as bell:
         run_foreign_sql(
             team, "INSERT INTO messages (message_id, sender, recipient, content) VALUES ('m', 'cron', 'scout', 'hi')"
         )
@@ -279,7 +278,7 @@ def test_foreign_writers_are_heard_again_after_the_last_connection_closed(team: 
     with MessageHub(team, agent="scout") as scout:
         assert scout.start_watcher()
         for number in range(3):
-            with closing(Doorbell(team.run, "scout")) as bell:
+            with open_doorbell(team.run, "scout") as bell:
                 run_foreign_sql(
                     team,
                     "INSERT INTO messages (message_id, sender, recipient, content) VALUES (?, 'cron', 'scout', 'hi')",
@@ -318,7 +317,7 @@ def test_a_file_whose_name_is_not_text_ends_the_watch_only_until_somebody_takes_
     eventually(lambda: not thread.is_alive(), "watchfiles refuses the name")
 
     assert scout.start_watcher()
-    with closing(Doorbell(team.run, "scout")) as bell:
+    with open_doorbell(team.run, "scout") as bell:
         run_foreign_sql(
             team, "INSERT INTO messages (message_id, sender, recipient, content) VALUES ('m', 'cron', 'scout', 'hi')"
         )

@@ -11,10 +11,11 @@ import os
 import select
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from ..engines.signal_safety import signal_safe
 from ..errors import StoreError
 from ..team import doorbell_name
 
@@ -27,8 +28,7 @@ _doorbell_numbers = itertools.count()
 
 
 class Doorbell:
-    """The doorbell of one reader of one agent, until it is closed. It is bound when created: arm first, look second,
-    wait third.
+    """The doorbell of one reader of one agent. Arm first, look second, wait third: open_doorbell() binds and closes it.
 
     It also rings for each of the ``topics``. A long wait checks whether its socket still exists.
     """
@@ -37,9 +37,24 @@ class Doorbell:
         suffix = f"@{os.getpid()}.{next(_doorbell_numbers)}"
         self.path = run / f"{doorbell_name(agent)}{suffix}"
         self._links = [run / f"{topic}{suffix}" for topic in topics]
-        self._socket = self._bind()
+        self._socket = _new_socket()
+
+    def bind(self) -> None:
+        """Make its files, so that it can be rung. Raises StoreError."""
+        run = self.path.parent
+        try:
+            # A program may have cleaned up run/, or a dead process of our pid may have left its socket.
+            run.mkdir(mode=0o700, exist_ok=True)
+            self.path.unlink(missing_ok=True)
+            self._socket.bind(str(self.path))
+            for link in self._links:
+                link.unlink(missing_ok=True)
+                link.symlink_to(self.path.name)
+        except OSError as error:
+            raise StoreError(f"No doorbell can be put up in {run}: {error}.") from error
 
     def close(self) -> None:
+        """Remove its files."""
         self._socket.close()
         for path in (self.path, *self._links):
             with suppress(OSError):
@@ -86,32 +101,37 @@ class Doorbell:
             self._rebind()
         return rang
 
-    def _bind(self) -> socket.socket:
-        run = self.path.parent
-        try:
-            bell = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        except OSError as error:
-            raise StoreError(f"No doorbell can be made: {error.strerror}.") from error
-        bell.setblocking(False)
-        try:
-            # A program may have cleaned up run/, or a dead process of our pid may have left its socket.
-            run.mkdir(mode=0o700, exist_ok=True)
-            self.path.unlink(missing_ok=True)
-            bell.bind(str(self.path))
-            for link in self._links:
-                link.unlink(missing_ok=True)
-                link.symlink_to(self.path.name)
-        except OSError as error:
-            bell.close()
-            raise StoreError(f"No doorbell can be put up in {run}: {error}.") from error
-        return bell
-
     def _rebind(self) -> None:
         """Bind it again if its file was removed. While that fails, the waiter goes on without it."""
         if not all(map(os.path.exists, (self.path, *self._links))):
             with suppress(StoreError):
-                taken_down, self._socket = self._socket, self._bind()
+                taken_down, self._socket = self._socket, _new_socket()
                 taken_down.close()
+                self.bind()
+
+
+@signal_safe
+def open_doorbell(run: Path, agent: str, *topics: str) -> Generator[Doorbell, None, None]:
+    """Bind a doorbell until the block ends, also when a signal interrupts it. Raises StoreError."""
+    bell = Doorbell(run, agent, *topics)
+    try:
+        bell.bind()
+        yield bell
+    finally:
+        # Twice, because a signal may end the first one early.
+        try:
+            bell.close()
+        finally:
+            bell.close()
+
+
+def _new_socket() -> socket.socket:
+    try:
+        bell = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    except OSError as error:
+        raise StoreError(f"No doorbell can be made: {error.strerror}.") from error
+    bell.setblocking(False)
+    return bell
 
 
 class Doorbells:

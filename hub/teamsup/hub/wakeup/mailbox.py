@@ -3,7 +3,7 @@
 import functools
 import math
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 
 from ..errors import StoreUnavailable
 from ..models import Delivery, WakeStep
@@ -39,19 +39,19 @@ class AgentMailbox:
             check_type("step", step, WakeStep)
         if self.find_next_due(step) == -math.inf:
             return True
-        with closing(self._session.make_doorbell()) as bell:
+        with self._session.open_doorbell() as bell:
             return self._make_waiter(timeout, step).wait(bell)
 
     async def wait_async(self, timeout: float) -> bool:  # noqa: ASYNC109 - the same verb as wait()
         check_timeout(timeout)
         if self.find_next_due() == -math.inf:
             return True
-        with closing(self._session.make_doorbell()) as bell:
+        with self._session.open_doorbell() as bell:
             return await self._make_waiter(timeout).wait_async(bell)
 
     def listen(self, timeout: float, lease: float) -> Iterator[Delivery]:
         check_timeout(timeout)
-        with closing(self._session.make_doorbell()) as bell:
+        with self._session.open_doorbell() as bell:
             hold_up = BusyTolerance(timeout)
             while True:
                 taken: list[Delivery] = []
@@ -65,7 +65,7 @@ class AgentMailbox:
 
     async def listen_async(self, timeout: float, lease: float) -> AsyncGenerator[Delivery, None]:  # noqa: ASYNC109
         check_timeout(timeout)
-        with closing(self._session.make_doorbell()) as bell:
+        with self._session.open_doorbell() as bell:
             hold_up = BusyTolerance(timeout)
             while True:
                 taken: list[Delivery] = []
