@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 import pytest
 
 from helpers.support import eventually
+from teamsup.config.components import Component, ComponentMetric
 from teamsup.hub import Agent, MessageHub, Stats, Team
 from teamsup.supervisor import metrics
-from teamsup.supervisor.metrics import MetricsServer, render_metrics
+from teamsup.supervisor.metrics import MetricsServer, render_component_metrics, render_metrics
 from teamsup.supervisor.state_file import TeamState, WorkerState
 
 
@@ -47,6 +48,29 @@ def test_prometheus_reads_the_figures_also_of_an_agent_with_an_odd_name() -> Non
     assert values["teamsup_unread", name] == 3
     assert values["teamsup_deliveries", "dead"] == 4
     assert values["teamsup_supervisor_start_time_seconds",] == 900
+
+
+def test_components_add_their_figures_and_one_that_fails_hides_no_other(
+    team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def count_letters(hub: MessageHub) -> list[ComponentMetric]:
+        return [ComponentMetric("letters", "Letters sent", (({"to": "ann"}, 2), ({}, len(hub.agents()))), "counter")]
+
+    functions = {"mailer": count_letters, "broken": lambda _: 1 / 0, "odd": lambda _: [ComponentMetric("a b", "", ())]}
+    found = {name: Component(name, metrics=name) for name in functions}
+    monkeypatch.setattr(metrics, "installed_components", lambda: found)
+    monkeypatch.setattr(metrics, "load_function", functions.__getitem__)
+
+    with MessageHub(team) as hub:
+        lines = render_component_metrics(hub).splitlines()
+
+    assert lines[:4] == [
+        "# HELP teamsup_mailer_letters Letters sent",
+        "# TYPE teamsup_mailer_letters counter",
+        'teamsup_mailer_letters{to="ann"} 2',
+        "teamsup_mailer_letters 0",
+    ]
+    assert [line.partition("=")[2] for line in lines[-3:]] == ['"mailer"} 1', '"broken"} 0', '"odd"} 0']
 
 
 def status(port: int, **headers: str) -> int:

@@ -10,7 +10,7 @@ import importlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from teamsup.hub import MessageHub, Team
 from teamsup.hub.engines.component_tables import ComponentTables as ComponentTables
@@ -43,6 +43,16 @@ class CommandHook:
 
 
 @dataclass(frozen=True)
+class ComponentMetric:
+    """Figures of a component for Prometheus, as ``teamsup_COMPONENT_NAME``. Each sample is its labels and its value."""
+
+    name: str
+    help: str
+    samples: tuple[tuple[Mapping[str, str], float], ...]
+    kind: Literal["gauge", "counter"] = "gauge"
+
+
+@dataclass(frozen=True)
 class Component:
     """One worker: its section is checked, and its process started and watched, like those of every other worker."""
 
@@ -70,6 +80,9 @@ class Component:
     checks: str = ""
     """The function, "module:function", whose findings ``teamsup doctor`` shows. It gets the Team, all agents by name,
     and a function that makes a command to paste out of its words."""
+    metrics: str = ""
+    """The function, "module:function", that returns ComponentMetrics. It gets the open hub, in a thread of the
+    supervisor, so its module must be light."""
     people_commands: tuple[CommandDefinition, ...] = ()
     """What people can write to it, such as ``/alerts``: user_comm passes it on, and brings the answer back."""
     tables: ComponentTables | None = None

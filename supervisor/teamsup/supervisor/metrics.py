@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from teamsup.config.components import ComponentMetric, installed_components, load_function
 from teamsup.hub import Agent, MessageHub, Stats, TeamsupError
 from teamsup.hub.models import DELIVERY_STATES
 
@@ -19,6 +20,7 @@ from .state_file import TeamState
 Sample = tuple[str, float]
 """The labels as they are written, and the value."""
 
+_METRIC_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _MAX_CONNECTIONS = 16
 _TIMEOUT_SECONDS = 5.0
 """So long a client has for its request and for reading the answer."""
@@ -82,7 +84,10 @@ class MetricsServer:
                     self.send_error(404, "only /metrics exists here")
                     return
                 try:
-                    body = render_metrics(state(), hub.agents(), hub.queries.stats(), time.time()).encode()
+                    body = (
+                        render_metrics(state(), hub.agents(), hub.queries.stats(), time.time())
+                        + render_component_metrics(hub)
+                    ).encode()
                 except TeamsupError as error:
                     self.send_error(503, str(error))
                     return
@@ -142,6 +147,29 @@ def render_metrics(state: TeamState, agents: Sequence[Agent], stats: Stats, now:
     )
 
 
+def render_component_metrics(hub: MessageHub) -> str:
+    """Return the figures of all components that have some, and which components could not say theirs."""
+    texts, is_up = [], []
+    for component in installed_components().values():
+        if component.metrics:
+            try:
+                found = [_component_family(component.name, each) for each in load_function(component.metrics)(hub)]
+            except Exception:
+                # It is the component's own mistake or the hub's trouble; the other figures are right all the same.
+                found = None
+            texts += found or []
+            is_up.append((_labels(component=component.name), found is not None))
+    up = _family("component_metrics_up", "1 while the component says its figures", is_up) if is_up else ""
+    return "".join((*texts, up))
+
+
+def _component_family(component: str, metric: ComponentMetric) -> str:
+    name = f"{component.replace('-', '_')}_{metric.name}"
+    if not _METRIC_NAME.fullmatch(name) or "\n" in metric.help:
+        raise ValueError(f"{name!r} cannot be the name of a metric")
+    return _family(name, metric.help, [(_labels(**labels), value) for labels, value in metric.samples], metric.kind)
+
+
 def _family(name: str, help_text: str, samples: Iterable[Sample], kind: str = "gauge") -> str:
     full = f"teamsup_{name}"
     lines = [f"{full}{labels} {float(value):.15g}\n" for labels, value in samples]
@@ -150,5 +178,7 @@ def _family(name: str, help_text: str, samples: Iterable[Sample], kind: str = "g
 
 def _labels(**labels: str) -> str:
     """Return the labels of a sample. A foreign program may have given itself any name."""
+    if not labels:
+        return ""
     escaped = {key: text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n") for key, text in labels.items()}
     return "{" + ",".join(f'{key}="{text}"' for key, text in escaped.items()) + "}"
