@@ -100,7 +100,7 @@ def parse_size(name: str, text: str) -> int:
 
 
 def check_pattern(name: str, pattern: str) -> None:
-    """Raise ValueError for what is not a regular expression."""
+    """Raise ValueError unless the text is a regular expression."""
     if not pattern:
         return
     import regex  # with which the workers look for it; a team without patterns does not need it
@@ -112,6 +112,6 @@ def check_pattern(name: str, pattern: str) -> None:
 
 
 def check_seconds(name: str, seconds: float) -> None:
-    """Raise ValueError for what is not a time of up to an hour."""
+    """Raise ValueError unless the time is up to an hour."""
     if not 0 < seconds <= 3600:
         raise ValueError(f"{name} must be above 0 and at most 3600")

@@ -40,7 +40,7 @@ def normalize_name(name: str, what: str = "agent") -> str:
 
 
 def normalize_agent_name(name: str) -> str:
-    """The folded name of somebody who may take part. Raises InvalidName, also for the hub's own name."""
+    """Return the folded name of an agent. Raise InvalidName, also for the hub's own name."""
     folded = normalize_name(name)
     if folded == HUB_SENDER:
         raise InvalidName(f"{HUB_SENDER!r} is the sender of the hub's own messages; choose another name.")

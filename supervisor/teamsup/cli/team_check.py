@@ -211,5 +211,5 @@ def _find_program_fault(program: Program) -> str:
 
 
 def is_not_configured(row: ParticipantStatus | None) -> bool:
-    """Whether nobody has configured this part of the team, and nobody must."""
+    """Return whether this optional part of the team is not configured."""
     return row is not None and row.state == NOT_CONFIGURED and row.well

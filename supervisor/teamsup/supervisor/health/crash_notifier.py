@@ -157,5 +157,5 @@ class CrashNotifier:
 
 
 def _is_incident(series: CrashSeries, is_watched: bool) -> bool:
-    """Whether the watcher tells people of it. What is not started again it does not know as a loop."""
+    """Return whether the watcher notifies people of it. It sees no loop in a worker that is not started again."""
     return is_watched and series.is_loop and series.last.next_try_at is not None

@@ -59,13 +59,13 @@ def test_each_kind_has_its_time(desk: IncidentHarness, source: SourceSection, se
     desk.ingest(FIRING)
     assert after(desk, looks, seconds - 600) == []
     (told,) = after(desk, looks, HOUR)
-    assert told.startswith('Incident 1, "HighCPU on web-01" has not been heard of since 20')
-    assert told.endswith("Look whether prom still has it. End it with: teamsup alerts close 1")
+    assert told.startswith('Incident 1, "HighCPU on web-01" has not been repeated since 20')
+    assert told.endswith("Check whether prom still has it. End it with: teamsup alerts close 1")
     assert after(desk, looks, DAY) == [], "it is said once"
     (found,) = desk.open
     moment = datetime.fromtimestamp(desk.now, UTC)
     assert (
-        listing.describe_state(found, moment) == f"firing, not heard of since {found.last_seen:%Y-%m-%d %H:%M:%S} UTC"
+        listing.describe_state(found, moment) == f"firing, not repeated since {found.last_seen:%Y-%m-%d %H:%M:%S} UTC"
     )
 
 

@@ -59,11 +59,11 @@ def test_people_are_told_at_once_when_no_agent_is_awake(join: Join) -> None:
 
     (told,) = desk.read("user_comm")
     number = desk.open[0].id
-    assert told.content.startswith("Nobody is awake to take this: alert-manager is offline")
+    assert told.content.startswith("No agent is present to take this: alert-manager is offline")
     assert told.priority == "urgent"
     assert told.metadata["commands"] == {"Acknowledge": f"/ack {number}"}
     assert told.metadata["ping"] == ["42"]
-    assert f"/ack {number} says" in told.content
+    assert f"/ack {number} acknowledges it" in told.content
     # And an agent finds it when it comes.
     assert len(desk.read("alert-manager")) == 1
 
@@ -200,7 +200,7 @@ def test_all_are_acknowledged_at_once(desk: IncidentHarness) -> None:
     desk.ingest(FIRING, replace(FIRING, fingerprint="k2"))
     assert len(desk.acknowledgements.acknowledge(["all"], "ann").incidents) == 2
     assert {incident.state for incident in desk.open} == {"acknowledged"}
-    assert desk.acknowledgements.acknowledge(["all"], "ann").answer == "Nothing is open that nobody takes care of."
+    assert desk.acknowledgements.acknowledge(["all"], "ann").answer == "Every open incident is acknowledged."
 
 
 def test_acknowledging_one_of_a_group_acknowledges_what_was_told_with_it(desk: IncidentHarness) -> None:

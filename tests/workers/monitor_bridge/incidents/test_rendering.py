@@ -45,7 +45,7 @@ def test_its_end_says_who_took_care_of_it_and_so_does_all_that_is_shown_of_it(de
 def test_a_test_asks_nobody_for_anything(desk: IncidentHarness) -> None:
     desk.ingest(replace(FIRING, is_test=True))
     (for_agent,), (for_people,) = desk.read("alert-manager"), desk.read("user_comm")
-    assert for_agent.content.endswith("nothing is wrong, and nothing has to be done.")
+    assert for_agent.content.endswith("nothing is wrong, and no action is needed.")
     assert "/ack" not in for_people.content
     assert for_people.metadata["commands"] == {}
 

@@ -118,7 +118,7 @@ def test_people_hear_once_that_many_could_not_be_silenced(desk: IncidentHarness)
     with answering(lambda _: b"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n") as (url, asked):
         asyncio.run(quiet(desk, url).silence_acknowledged(done.incidents))
     (told,) = desk.read("user_comm")
-    assert "and 30 more are acknowledged, but prom goes on about them: it answered 500." in told.content
+    assert "and 30 more are acknowledged, but prom still reports them: it answered 500." in told.content
     assert len([each for each in asked if each.startswith("POST")]) < 10
 
 

@@ -132,7 +132,7 @@ class Acknowledgements:
         if changed:
             return rendering.render_acknowledged(changed, who)
         if not wanted:
-            return "Nothing is open that nobody takes care of."
+            return "Every open incident is acknowledged."
         now = datetime.fromtimestamp(self._clock(), UTC)
         return " ".join(f"Incident {each.id} is {listing.describe_state(each, now)}." for each in wanted[:20])
 
@@ -148,5 +148,5 @@ def parse_numbers(words: Sequence[str], otherwise: str) -> list[int]:
 def _select_incidents(hub: MessageHub, words: Sequence[str]) -> list[Incident]:
     if [word.lower() for word in words] == ["all"]:
         return [each for each in incident_table.open_incidents(hub) if each.state == incident.FIRING]
-    numbers = parse_numbers(words, "Say which incident, and nothing else: ack ID, or ack all.")
+    numbers = parse_numbers(words, "Name the incident, and nothing else: ack ID, or ack all.")
     return [incident_table.get_incident(hub, number) for number in numbers]

@@ -93,7 +93,7 @@ class CommandRunner:
             if ran[1] and not _concerns_only(MONITOR_BRIDGE, found):
                 self._start_task(self.retry(group, ran[1]))
         except TeamsupError as error:
-            self._log.error("whether the command was run could not be noted: %s", error)
+            self._log.error("the run of the command could not be stored: %s", error)
         finally:
             self._running.discard(group)
 

@@ -25,7 +25,7 @@ def get_incident(hub: MessageHub, number: int) -> Incident:
     """Return the incident of that number. Raises UnknownIncident."""
     found = _select(hub, "i.id = ?", number)
     if not found:
-        raise UnknownIncident(f"There is no incident {number}; see: teamsup alerts")
+        raise UnknownIncident(f"There is no incident {number}. List them with: teamsup alerts")
     return found[0]
 
 

@@ -61,7 +61,7 @@ def render_incident(incident: Incident, now: datetime) -> str:
 def describe_state(incident: Incident, now: datetime) -> str:
     """Return who has responded to it or since when it is resolved, and whether its source stopped to repeat it."""
     stale = (
-        f", not heard of since {format_moment(incident.last_seen)}" if incident.is_open and incident.stale_at else ""
+        f", not repeated since {format_moment(incident.last_seen)}" if incident.is_open and incident.stale_at else ""
     )
     return _describe_response(incident, now) + stale
 
