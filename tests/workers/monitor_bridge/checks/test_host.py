@@ -136,6 +136,7 @@ def test_one_alert_reaches_the_recipient_and_a_restart_does_not_repeat_it(teamsu
     teamsup.team.configuration.write_text(
         '[team]\nagents = ["lead"]\n[monitor-bridge]\nrecipient = "lead"\ninterval_seconds = 1\n'
         "watch_host = true\ncpu_percent = 100\nmemory_percent = 0.01\ndisk_percent = 100\n"
+        "load_per_cpu = 0\nswap_percent = 0\ninode_percent = 0\nnetwork_errors_per_second = 0\n"
     )
     assert teamsup.run("start", "--detach").returncode == 0
     try:
