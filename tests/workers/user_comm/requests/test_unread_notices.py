@@ -17,6 +17,7 @@ def asleep(teamsup: TeamsupCommand) -> Iterator[TeamsupCommand]:
         '[team]\nagents = ["gcp-monitor"]\nunread_seconds = 1\n'
         '[monitor-bridge]\nrecipient = "gcp-monitor"\ninterval_seconds = 1\n'
         "watch_host = true\nmemory_percent = 0.01\ncpu_percent = 100\ndisk_percent = 100\n"
+        "load_per_cpu = 0\nswap_percent = 0\n"
         '[worker.monitor-bridge]\nautostart = false\nenvironment = { TEAMSUP_HEARTBEAT_SECONDS = "1" }\n'
         '[worker.user_comm]\nenvironment = { TEAMSUP_HEARTBEAT_SECONDS = "1" }\n'
         "[worker.gateway]\nautostart = false\n"
