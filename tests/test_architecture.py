@@ -128,7 +128,6 @@ def test_a_folder_can_be_seen_at_a_glance(root: str) -> None:
     assert large == {}
 
 
-@pytest.mark.xfail(reason="hub.tables.deliveries, hub.engines.sqlite.store and user_comm.decisions.service")
 def test_a_module_can_be_read_at_once() -> None:
     sizes = {name: path.read_text().count("\n") for name, (path, _tree) in modules().items()}
     assert {name: lines for name, lines in sizes.items() if lines > LINES_A_MODULE} == {}

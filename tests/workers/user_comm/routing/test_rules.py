@@ -11,6 +11,7 @@ from teamsup.hub import Agent
 from teamsup.workers.pattern_matcher import PatternMatcher
 from teamsup.workers.user_comm.commands import render_agents, render_help, render_status
 from teamsup.workers.user_comm.outcome import ErrorReply, Reply
+from teamsup.workers.user_comm.routing import rules
 from teamsup.workers.user_comm.routing.rules import (
     Forward,
     Origin,
@@ -99,6 +100,13 @@ def test_a_command_comes_before_everything(command: CommandDefinition) -> None:
     if command.name != "ask":
         expected = PersonCommand(command.name, "1 2")
         assert route_line(f"/{command.name.upper()}  1 2 ", Origin(("lead",)), RULES, TEAM) == expected
+
+
+def test_a_command_of_another_worker_may_have_digits_and_hyphens(monkeypatch: pytest.MonkeyPatch) -> None:
+    deploy = CommandDefinition("deploy-2", "deploy it", worker="ci", request="run")
+    monkeypatch.setattr(rules, "find_command", {"deploy-2": deploy}.get)
+    assert route_line("/deploy-2 now", HERE, RULES, TEAM) == PersonCommand("deploy-2", "now")
+    assert names(route_line("/var_log is full", HERE, RULES, TEAM)) == ["lead"], "it is no command, so it is a text"
 
 
 def test_each_line_of_the_help_fits_beside_a_name_in_80_columns() -> None:

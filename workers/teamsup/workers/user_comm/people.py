@@ -10,7 +10,8 @@ from teamsup.hub.models import MAX_MESSAGE_BYTES
 from teamsup.terminal.console import SESSION_AGENT
 from teamsup.terminal.formatting import prefix_speaker, sanitize
 
-from ..protocol import GATEWAY, SOURCE_KEY
+from ..protocol import GATEWAY, PAIRED_KEY, SOURCE_KEY
+from .routing.live_rules import DiscordAccess
 
 _MAX_NAME = 100
 _SPARE_BYTES = 1024
@@ -58,6 +59,21 @@ def is_same_session(hub: MessageHub, *names: str) -> bool:
     agents = [hub.find_agent(name) for name in names]
     pids = {agent.metadata.get("pid") if agent is not None and agent.kind == "agent" else None for agent in agents}
     return len(pids) == 1 and None not in pids
+
+
+def is_known_decider(hub: MessageHub, decider: str, access: DiscordAccess) -> bool:
+    """Return whether a person who is named to decide can do so as things are."""
+    number = decider.removeprefix("discord:")
+    if number == decider:
+        return any(hub.find_agent(name) is not None for name in (decider, f"console-{decider}"))
+    if access.deciders and int(number) not in access.deciders:
+        return False
+    # Who has a listed role, or writes in a listed place, only Discord knows.
+    if access.roles or access.channels or access.guilds or int(number) in access.users:
+        return True
+    gateway = hub.find_agent(GATEWAY)
+    paired = None if gateway is None else gateway.metadata.get(PAIRED_KEY)
+    return isinstance(paired, list) and int(number) in paired
 
 
 def announcement_recipients(hub: MessageHub, *, home: bool) -> list[str]:

@@ -13,13 +13,14 @@ from typing import Any
 from teamsup.config.people_protocol import DECISION_ANSWER, DECISION_REQUEST
 from teamsup.hub import CallerError, Message, MessageHub, StoreError
 
-from ...protocol import GATEWAY, PAIRED_KEY
+from ...protocol import GATEWAY
 from ..classification import DecisionAnswer
 from ..outcome import Done, Outcome, Reply
 from ..people import (
     announcement_recipients,
     display_name_of,
     is_from_person,
+    is_known_decider,
     is_same_session,
     name_of,
     person_of,
@@ -84,7 +85,8 @@ class DecisionService:
             self._show(decision, question.sender, question.conversation_id, question.message_id)
             self._show_to_deciders(decision, question.sender)
             outcome = "shown in the conversation of the question"
-        if strangers := [name for name in decision.spec.deciders if not self._is_known(name)]:
+        access = self._rules.gateway
+        if strangers := [name for name in asked.deciders if not is_known_decider(self._hub, name, access)]:
             told = words.render_unknown_deciders(decision, strangers, announcement_recipients(self._hub, home=False))
             self._notify_asker(decision, told, "status_report", {"strangers": strangers})
         return Done(outcome)
@@ -301,20 +303,6 @@ class DecisionService:
                 agent = self._hub.find_agent(place)
                 if agent is not None and agent.kind == "console" and place != but:
                     self._show(decision, place, None)
-
-    def _is_known(self, decider: str) -> bool:
-        """Return whether a person who is named to decide can do so as things are."""
-        number, section = decider.removeprefix("discord:"), self._rules.gateway
-        if number == decider:
-            return any(self._hub.find_agent(name) is not None for name in (decider, f"console-{decider}"))
-        if section.deciders and int(number) not in section.deciders:
-            return False
-        # Who has a listed role, or writes in a listed place, only Discord knows.
-        if section.roles or section.channels or section.guilds or int(number) in section.users:
-            return True
-        gateway = self._hub.find_agent(GATEWAY)
-        paired = None if gateway is None else gateway.metadata.get(PAIRED_KEY)
-        return isinstance(paired, list) and int(number) in paired
 
     def _all_recipients(self) -> list[str]:
         return announcement_recipients(self._hub, home=self._rules.gateway.home_channel != 0)

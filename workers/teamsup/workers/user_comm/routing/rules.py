@@ -15,7 +15,7 @@ from ...pattern_matcher import PatternMatcher
 from ..outcome import ErrorReply, Reply
 from ..sections import MessageRouteSection, UserCommSection
 
-_COMMAND = re.compile(r"/(?P<name>[a-zA-Z]+)(?:\s+(?P<rest>.*))?", re.DOTALL)
+_COMMAND = re.compile(r"/(?P<name>[a-zA-Z][a-zA-Z0-9_-]*)(?:\s+(?P<rest>.*))?", re.DOTALL)
 _MENTION = re.compile(r"@(?P<agent>\w[\w.-]*)[,:;]?\s*(?:(?:and|und|&)\s+(?=@))?")
 _MAX_SEARCHED = 4000
 """Characters of a line that are searched: a pattern may take long for an unknown person's text."""
@@ -89,7 +89,9 @@ def route_line(
     is not one, or it would ask itself. A pattern may take a while; ``matcher`` remembers one that is slow."""
     text = line.strip()
     known = {agent.name: agent for agent in team if agent.kind != "console" and agent.name != USER_COMM}
-    if command := _COMMAND.fullmatch(text):
+    command = _COMMAND.fullmatch(text)
+    # What is not one word of letters, such as /a_b, may also be a path.
+    if command and (command["name"].isalpha() or find_command(command["name"].lower()) is not None):
         return _parse_command(command["name"].lower(), (command["rest"] or "").strip(), rules, known)
     if text.startswith("@") and (mention := _parse_mention(text, rules, known)) is not None:
         return mention
