@@ -81,3 +81,9 @@ def run_workers(teamsup: TeamsupCommand) -> Iterator[Callable[[str], TeamsupComm
             return teamsup
 
         yield run
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Return the event loop that async tests run in: the one that teamsup uses."""
+    return "asyncio"

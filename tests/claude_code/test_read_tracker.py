@@ -26,44 +26,35 @@ def status_of(hub: MessageHub, name: str) -> str:
     return "" if agent is None else agent.status
 
 
-def test_the_next_read_ends_what_the_last_one_returned(team: Team, join: Join) -> None:
+async def test_the_next_read_ends_what_the_last_one_returned(team: Team, join: Join) -> None:
     scout = join("scout")
 
-    async def use() -> None:
-        async with open_session(team) as lead:
-            message = scout.send("lead", "one")
-            await lead.call("team_read_messages")
-            assert scout.queries.trace(message.message_id)[0].state == "leased"
-            assert await lead.call("team_read_messages") == "No messages."
-            assert scout.queries.trace(message.message_id)[0].state == "done"
-
-    asyncio.run(use())
+    async with open_session(team) as lead:
+        message = scout.send("lead", "one")
+        await lead.call("team_read_messages")
+        assert scout.queries.trace(message.message_id)[0].state == "leased"
+        assert await lead.call("team_read_messages") == "No messages."
+        assert scout.queries.trace(message.message_id)[0].state == "done"
 
 
-def test_a_reply_ends_the_one_message_it_answers(team: Team, join: Join) -> None:
+async def test_a_reply_ends_the_one_message_it_answers(team: Team, join: Join) -> None:
     scout = join("scout")
 
-    async def use() -> None:
-        async with open_session(team) as lead:
-            one, two = scout.send("lead", "one"), scout.send("lead", "two")
-            await lead.call("team_read_messages")
-            await lead.call("team_send_message", content="done", reply_to="#1")
-            assert [scout.queries.trace(message.message_id)[0].state for message in (one, two)] == ["done", "leased"]
-
-    asyncio.run(use())
+    async with open_session(team) as lead:
+        one, two = scout.send("lead", "one"), scout.send("lead", "two")
+        await lead.call("team_read_messages")
+        await lead.call("team_send_message", content="done", reply_to="#1")
+        assert [scout.queries.trace(message.message_id)[0].state for message in (one, two)] == ["done", "leased"]
     (answer,) = scout.claim()
     assert (answer.message.content, answer.message.reply_to) == ("done", scout.queries.message("#1").message_id)
 
 
-def test_what_a_session_leaves_open_is_unread_again_and_the_agent_offline(team: Team, join: Join) -> None:
+async def test_what_a_session_leaves_open_is_unread_again_and_the_agent_offline(team: Team, join: Join) -> None:
     scout = join("scout")
 
-    async def use() -> None:
-        async with open_session(team) as lead:
-            scout.send("lead", "one")
-            await lead.call("team_read_messages")
-
-    asyncio.run(use())
+    async with open_session(team) as lead:
+        scout.send("lead", "one")
+        await lead.call("team_read_messages")
     (state,) = scout.queries.trace("#1")
     assert (state.state, state.read_at) == ("ready", None)
     assert {agent.name: agent.status for agent in scout.agents()}["lead"] == "offline"
@@ -86,40 +77,34 @@ def test_a_signal_ends_the_server_and_gives_back_what_is_open(team: Team, join: 
     assert {agent.name: agent.status for agent in scout.agents()}["lead"] == "offline"
 
 
-def test_a_cancelled_read_leaves_the_message_unread(team: Team, join: Join) -> None:
+async def test_a_cancelled_read_leaves_the_message_unread(team: Team, join: Join) -> None:
     scout = join("scout")
 
-    async def use() -> None:
-        async with open_session(team) as lead:
-            reading = asyncio.create_task(lead.call("team_read_messages", wait_seconds=60))
-            await asyncio.to_thread(eventually, lambda: count_listeners(team, "lead"), "the read waits")
-            reading.cancel()
-            await asyncio.to_thread(eventually, lambda: not count_listeners(team, "lead"), "the read has ended")
-            message = scout.send("lead", "still there?")
-            assert scout.queries.trace(message.message_id)[0].read_at is None
-            assert "still there?" in await lead.call("team_read_messages")
-
-    asyncio.run(use())
+    async with open_session(team) as lead:
+        reading = asyncio.create_task(lead.call("team_read_messages", wait_seconds=60))
+        await asyncio.to_thread(eventually, lambda: count_listeners(team, "lead"), "the read waits")
+        reading.cancel()
+        await asyncio.to_thread(eventually, lambda: not count_listeners(team, "lead"), "the read has ended")
+        message = scout.send("lead", "still there?")
+        assert scout.queries.trace(message.message_id)[0].read_at is None
+        assert "still there?" in await lead.call("team_read_messages")
 
 
-def test_two_reads_side_by_side_do_not_end_what_the_other_returns(team: Team, join: Join) -> None:
+async def test_two_reads_side_by_side_do_not_end_what_the_other_returns(team: Team, join: Join) -> None:
     scout = join("scout")
 
-    async def use() -> None:
-        async with open_session(team) as lead:
-            reads = [asyncio.create_task(lead.call("team_read_messages", wait_seconds=30, limit=1)) for _ in range(2)]
-            await asyncio.to_thread(eventually, lambda: count_listeners(team, "lead") == 2, "both reads wait")
-            scout.send("lead", "0")
-            await asyncio.wait(reads, return_when=asyncio.FIRST_COMPLETED)
-            # What one has taken sends nobody else away.
-            await asyncio.to_thread(eventually, lambda: count_listeners(team, "lead") == 1, "the other waits on")
-            scout.send("lead", "1")
-            assert sorted(read.splitlines()[1] for read in await asyncio.gather(*reads)) == ["0", "1"]
-            assert [scout.queries.trace(f"#{number}")[0].state for number in (1, 2)] == ["leased", "leased"]
-            await lead.call("team_read_messages")
-            assert [scout.queries.trace(f"#{number}")[0].state for number in (1, 2)] == ["done", "done"]
-
-    asyncio.run(use())
+    async with open_session(team) as lead:
+        reads = [asyncio.create_task(lead.call("team_read_messages", wait_seconds=30, limit=1)) for _ in range(2)]
+        await asyncio.to_thread(eventually, lambda: count_listeners(team, "lead") == 2, "both reads wait")
+        scout.send("lead", "0")
+        await asyncio.wait(reads, return_when=asyncio.FIRST_COMPLETED)
+        # What one has taken sends nobody else away.
+        await asyncio.to_thread(eventually, lambda: count_listeners(team, "lead") == 1, "the other waits on")
+        scout.send("lead", "1")
+        assert sorted(read.splitlines()[1] for read in await asyncio.gather(*reads)) == ["0", "1"]
+        assert [scout.queries.trace(f"#{number}")[0].state for number in (1, 2)] == ["leased", "leased"]
+        await lead.call("team_read_messages")
+        assert [scout.queries.trace(f"#{number}")[0].state for number in (1, 2)] == ["done", "done"]
 
 
 def test_the_server_ends_with_its_parent_though_somebody_else_keeps_its_stdin_open(team: Team, join: Join) -> None:
@@ -142,26 +127,23 @@ def test_the_server_ends_with_its_parent_though_somebody_else_keeps_its_stdin_op
     os.close(theirs)
 
 
-def test_a_claim_that_is_under_way_when_the_server_ends_is_given_back(team: Team, join: Join) -> None:
+async def test_a_claim_that_is_under_way_when_the_server_ends_is_given_back(team: Team, join: Join) -> None:
     scout = join("scout")
 
-    async def use() -> None:
-        async with open_session(team) as lead:
-            pid = next(agent for agent in scout.agents() if agent.name == "lead").metadata["pid"]
-            scout.send("lead", "one")
-            with scout.transaction():
-                scout.enroll("nobody")
-                reading = asyncio.create_task(lead.call("team_read_messages"))
-                await lead.call("team_get_status")
-                os.kill(pid, signal.SIGTERM)
-            await asyncio.to_thread(eventually, lambda: not psutil.pid_exists(pid), "the server has ended")
-            reading.cancel()
-
-    asyncio.run(use())
+    async with open_session(team) as lead:
+        pid = next(agent for agent in scout.agents() if agent.name == "lead").metadata["pid"]
+        scout.send("lead", "one")
+        with scout.transaction():
+            scout.enroll("nobody")
+            reading = asyncio.create_task(lead.call("team_read_messages"))
+            await lead.call("team_get_status")
+            os.kill(pid, signal.SIGTERM)
+        await asyncio.to_thread(eventually, lambda: not psutil.pid_exists(pid), "the server has ended")
+        reading.cancel()
     assert (scout.queries.trace("#1")[0].state, scout.queries.trace("#1")[0].read_at) == ("ready", None)
 
 
-def test_a_live_session_keeps_its_leases_and_its_presence(
+async def test_a_live_session_keeps_its_leases_and_its_presence(
     team: Team, join: Join, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scout = join("scout")
@@ -173,20 +155,19 @@ def test_a_live_session_keeps_its_leases_and_its_presence(
     def lease() -> object:
         return run_foreign_sql(team, "SELECT lease_expires_at FROM deliveries")[0][0]
 
-    async def use() -> None:
-        async with everybody.main.use_read_tracker() as reader:
-            reader.track(reader.read(1))
-        hub.maintenance.mark_offline("lead")
-        before = lease()
-        staying = asyncio.create_task(everybody.renewal_loop())
-        await asyncio.to_thread(eventually, lambda: lease() != before, "the lease is prolonged")
-        await asyncio.to_thread(eventually, lambda: status_of(scout, "lead") == "online", "a heartbeat")
-        staying.cancel()
-
-    asyncio.run(use())
+    async with everybody.main.use_read_tracker() as reader:
+        reader.track(reader.read(1))
+    hub.maintenance.mark_offline("lead")
+    before = lease()
+    staying = asyncio.create_task(everybody.renewal_loop())
+    await asyncio.to_thread(eventually, lambda: lease() != before, "the lease is prolonged")
+    await asyncio.to_thread(eventually, lambda: status_of(scout, "lead") == "online", "a heartbeat")
+    staying.cancel()
 
 
-def test_a_subagent_that_has_not_been_heard_of_for_long_is_gone(join: Join, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_subagent_that_has_not_been_heard_of_for_long_is_gone(
+    join: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(participants, "_RENEW_INTERVAL_SECONDS", 0.01)
     monkeypatch.setattr(participants, "_SUBAGENT_TIMEOUT_SECONDS", 0.0)
     user, hub = join("user"), join("lead")
@@ -194,32 +175,26 @@ def test_a_subagent_that_has_not_been_heard_of_for_long_is_gone(join: Join, monk
     user.send("scout", "one")
     everybody = participants.Participants(hub)
 
-    async def use() -> None:
-        scout = await everybody.find_subagent("a1", "scout")
-        async with scout.use_read_tracker() as reader:
-            reader.track(reader.read(1))
-        staying = asyncio.create_task(everybody.renewal_loop())
-        await asyncio.to_thread(eventually, lambda: user.queries.trace("#1")[0].state == "ready", "it is given back")
-        await asyncio.to_thread(eventually, lambda: status_of(user, "scout") == "offline", "it is offline")
-        staying.cancel()
-
-    asyncio.run(use())
+    scout = await everybody.find_subagent("a1", "scout")
+    async with scout.use_read_tracker() as reader:
+        reader.track(reader.read(1))
+    staying = asyncio.create_task(everybody.renewal_loop())
+    await asyncio.to_thread(eventually, lambda: user.queries.trace("#1")[0].state == "ready", "it is given back")
+    await asyncio.to_thread(eventually, lambda: status_of(user, "scout") == "offline", "it is offline")
+    staying.cancel()
 
 
-def test_a_session_that_dies_gives_back_what_it_has_read_when_its_lease_ends(team: Team, join: Join) -> None:
+async def test_a_session_that_dies_gives_back_what_it_has_read_when_its_lease_ends(team: Team, join: Join) -> None:
     scout = join("scout")
 
-    async def use() -> None:
-        with pytest.raises(BaseExceptionGroup):  # noqa: PT012 - the client only notices at its end
-            async with open_session(team) as lead:
-                scout.send("lead", "one")
-                await lead.call("team_read_messages")
-                pid = next(agent for agent in scout.agents() if agent.name == "lead").metadata["pid"]
-                os.kill(pid, signal.SIGKILL)
-                await asyncio.to_thread(eventually, lambda: not psutil.pid_exists(pid), "the server has died")
-                raise RuntimeError("so does the session")
-
-    asyncio.run(use())
+    with pytest.raises(BaseExceptionGroup):  # noqa: PT012 - the client only notices at its end
+        async with open_session(team) as lead:
+            scout.send("lead", "one")
+            await lead.call("team_read_messages")
+            pid = next(agent for agent in scout.agents() if agent.name == "lead").metadata["pid"]
+            os.kill(pid, signal.SIGKILL)
+            await asyncio.to_thread(eventually, lambda: not psutil.pid_exists(pid), "the server has died")
+            raise RuntimeError("so does the session")
     assert scout.queries.trace("#1")[0].state == "leased"
     with MessageHub(team, agent="lead", clock=lambda: time.time() + LEASE_SECONDS + 1) as tomorrow:
         assert tomorrow.claim() == []  # it comes back after a pause
@@ -245,55 +220,44 @@ def test_work_that_takes_longer_than_a_lease_keeps_it_while_the_session_lives(te
         assert hub.queries.trace("#1")[0].state == "done"
 
 
-def test_who_answers_what_was_withdrawn_learns_it_and_may_insist(team: Team, join: Join) -> None:
+async def test_who_answers_what_was_withdrawn_learns_it_and_may_insist(team: Team, join: Join) -> None:
     scout = join("scout")
 
-    async def use() -> None:
-        async with open_session(team) as lead:
-            message = scout.send("lead", "do it")
-            await lead.call("team_read_messages")
-            scout.cancel(message.message_id, even_if_read=True)
-            assert "withdrawn" in await lead.refused("team_send_message", content="done", reply_to="#1")
-            assert (await lead.call("team_send_message", content="done", reply_to="#1")).startswith("Stored as #2")
-
-    asyncio.run(use())
+    async with open_session(team) as lead:
+        message = scout.send("lead", "do it")
+        await lead.call("team_read_messages")
+        scout.cancel(message.message_id, even_if_read=True)
+        assert "withdrawn" in await lead.refused("team_send_message", content="done", reply_to="#1")
+        assert (await lead.call("team_send_message", content="done", reply_to="#1")).startswith("Stored as #2")
     assert len(scout.claim()) == 1
 
 
-def test_a_read_that_is_cancelled_while_it_claims_gives_back_what_it_claimed(team: Team, join: Join) -> None:
+async def test_a_read_that_is_cancelled_while_it_claims_gives_back_what_it_claimed(team: Team, join: Join) -> None:
     scout = join("scout")
 
-    async def use() -> None:
-        async with open_session(team) as lead:
-            with scout.transaction():
-                scout.send("lead", "still there?")
-                # Its claim cannot be stored before this transaction ends, and by then the call is cancelled.
-                reading = asyncio.create_task(lead.call("team_read_messages"))
-                await lead.call("team_get_status")
-                reading.cancel()
-                await lead.call("team_get_status")
-            await asyncio.to_thread(
-                eventually, lambda: scout.queries.trace("#1")[0].state == "ready", "it was given back"
-            )
-            assert scout.queries.trace("#1")[0].read_at is None
-            assert "still there?" in await lead.call("team_read_messages")
-
-    asyncio.run(use())
+    async with open_session(team) as lead:
+        with scout.transaction():
+            scout.send("lead", "still there?")
+            # Its claim cannot be stored before this transaction ends, and by then the call is cancelled.
+            reading = asyncio.create_task(lead.call("team_read_messages"))
+            await lead.call("team_get_status")
+            reading.cancel()
+            await lead.call("team_get_status")
+        await asyncio.to_thread(eventually, lambda: scout.queries.trace("#1")[0].state == "ready", "it was given back")
+        assert scout.queries.trace("#1")[0].read_at is None
+        assert "still there?" in await lead.call("team_read_messages")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_hub_that_somebody_holds_does_not_keep_a_server_from_ending(
+async def test_a_hub_that_somebody_holds_does_not_keep_a_server_from_ending(
     team: Team, join: Join, number: signal.Signals
 ) -> None:
     scout = join("scout")
 
-    async def use() -> None:
-        async with open_session(team) as lead:
-            assert await lead.call("team_read_messages") == "No messages."
-            pid = next(agent for agent in scout.agents() if agent.name == "lead").metadata["pid"]
-            with scout.transaction():
-                scout.send("lead", "held")
-                os.kill(pid, number)
-                await asyncio.to_thread(eventually, lambda: not psutil.pid_exists(pid), "the server has ended")
-
-    asyncio.run(use())
+    async with open_session(team) as lead:
+        assert await lead.call("team_read_messages") == "No messages."
+        pid = next(agent for agent in scout.agents() if agent.name == "lead").metadata["pid"]
+        with scout.transaction():
+            scout.send("lead", "held")
+            os.kill(pid, number)
+            await asyncio.to_thread(eventually, lambda: not psutil.pid_exists(pid), "the server has ended")

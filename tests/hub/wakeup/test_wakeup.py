@@ -214,17 +214,14 @@ def test_a_wait_on_an_event_loop_leaves_the_loop_free(join: Join) -> None:
     assert asyncio.run(use())
 
 
-def test_a_cancelled_wait_leaves_no_bell(join: Join) -> None:
+async def test_a_cancelled_wait_leaves_no_bell(join: Join) -> None:
     scout = join("scout")
 
-    async def use() -> None:
-        waiting = asyncio.create_task(scout.wait_async())
-        await asyncio.sleep(0)
-        assert list(scout.team.run.glob("scout@*"))
-        waiting.cancel()
-        await asyncio.wait((waiting,))
-
-    asyncio.run(use())
+    waiting = asyncio.create_task(scout.wait_async())
+    await asyncio.sleep(0)
+    assert list(scout.team.run.glob("scout@*"))
+    waiting.cancel()
+    await asyncio.wait((waiting,))
     assert not list(scout.team.run.glob("scout@*"))
 
 

@@ -17,53 +17,44 @@ from teamsup.workers import gateway
 Join = Callable[..., MessageHub]
 
 
-def test_an_allowed_person_is_heard_and_answered_in_the_channel(team: Team, join: Join) -> None:
-    async def use() -> None:
-        user_comm = join("user_comm")
-        async with FakeDiscord() as discord, running_gateway(team, discord):
-            await wait_until_connected(user_comm)
-            asked = await discord.say("Hello")
-            delivery = await next_delivery(user_comm)
-            assert (delivery.message.message_id, delivery.message.content) == (f"discord:{asked}", "Hello")
-            assert delivery.message.metadata == {"author_name": "Ann", "user": ANN}
+async def test_an_allowed_person_is_heard_and_answered_in_the_channel(team: Team, join: Join) -> None:
+    user_comm = join("user_comm")
+    async with FakeDiscord() as discord, running_gateway(team, discord):
+        await wait_until_connected(user_comm)
+        asked = await discord.say("Hello")
+        delivery = await next_delivery(user_comm)
+        assert (delivery.message.message_id, delivery.message.content) == (f"discord:{asked}", "Hello")
+        assert delivery.message.metadata == {"author_name": "Ann", "user": ANN}
 
-            user_comm.reply(delivery, "Hi @everyone")
+        user_comm.reply(delivery, "Hi @everyone")
 
-            await discord.until_said(["Hi @everyone"])
-            said = (await discord.messages())[-1]
-            assert said.reference is not None
-            assert said.reference.message == asked
-            assert not said.pings
-            await wait_until(lambda: user_comm.queries.trace("#2")[0].outcome == "sent", "the answer is acknowledged")
-
-    asyncio.run(use())
+        await discord.until_said(["Hi @everyone"])
+        said = (await discord.messages())[-1]
+        assert said.reference is not None
+        assert said.reference.message == asked
+        assert not said.pings
+        await wait_until(lambda: user_comm.queries.trace("#2")[0].outcome == "sent", "the answer is acknowledged")
 
 
-def test_nobody_else_is_heard(team: Team, join: Join) -> None:
-    async def use() -> None:
-        user_comm = join("user_comm")
-        async with FakeDiscord() as discord, running_gateway(team, discord):
-            await wait_until_connected(user_comm)
-            await discord.say("let me in", author=BOB)
-            allowed = await discord.say("Hello")
+async def test_nobody_else_is_heard(team: Team, join: Join) -> None:
+    user_comm = join("user_comm")
+    async with FakeDiscord() as discord, running_gateway(team, discord):
+        await wait_until_connected(user_comm)
+        await discord.say("let me in", author=BOB)
+        allowed = await discord.say("Hello")
 
-            assert (await next_delivery(user_comm)).message.message_id == f"discord:{allowed}"
-
-    asyncio.run(use())
+        assert (await next_delivery(user_comm)).message.message_id == f"discord:{allowed}"
 
 
-def test_a_long_answer_comes_in_order_in_pieces_that_discord_takes(team: Team, join: Join) -> None:
-    async def use() -> None:
-        user_comm = join("user_comm")
-        async with FakeDiscord() as discord, running_gateway(team, discord):
-            text = "\n".join(f"line {number} 👋" for number in range(500))
-            user_comm.enroll("gateway", "daemon")
-            user_comm.send("gateway", text, conversation_id=f"discord:{CHANNEL}")
+async def test_a_long_answer_comes_in_order_in_pieces_that_discord_takes(team: Team, join: Join) -> None:
+    user_comm = join("user_comm")
+    async with FakeDiscord() as discord, running_gateway(team, discord):
+        text = "\n".join(f"line {number} 👋" for number in range(500))
+        user_comm.enroll("gateway", "daemon")
+        user_comm.send("gateway", text, conversation_id=f"discord:{CHANNEL}")
 
-            await wait_until(lambda: user_comm.queries.trace("#1")[0].state == "done", "all pieces are sent")
-            assert "\n".join(await discord.said()).split() == text.split()
-
-    asyncio.run(use())
+        await wait_until(lambda: user_comm.queries.trace("#1")[0].state == "done", "all pieces are sent")
+        assert "\n".join(await discord.said()).split() == text.split()
 
 
 def test_a_gateway_without_a_token_does_not_load_discord_py(team: Team) -> None:
@@ -91,15 +82,12 @@ def test_only_the_loop_of_the_gateway_ends_a_delivery_or_answers_it() -> None:
     assert callers == {"app.py"}
 
 
-def test_what_is_refused_and_no_token_ends_it_as_not_configured(team: Team, join: Join) -> None:
-    async def use() -> None:
-        lead = join("lead")
-        secret = "a-client-secret"  # noqa: S105
-        async with FakeDiscord() as discord, running_gateway(team, discord, token=secret) as process:
-            assert await asyncio.to_thread(process.wait, 20) == os.EX_CONFIG
-        state = next(agent for agent in lead.agents() if agent.name == "gateway")
-        assert state.status == "not configured"
-        assert "Discord refused the token" in state.note
-        assert secret not in state.note
-
-    asyncio.run(use())
+async def test_what_is_refused_and_no_token_ends_it_as_not_configured(team: Team, join: Join) -> None:
+    lead = join("lead")
+    secret = "a-client-secret"  # noqa: S105
+    async with FakeDiscord() as discord, running_gateway(team, discord, token=secret) as process:
+        assert await asyncio.to_thread(process.wait, 20) == os.EX_CONFIG
+    state = next(agent for agent in lead.agents() if agent.name == "gateway")
+    assert state.status == "not configured"
+    assert "Discord refused the token" in state.note
+    assert secret not in state.note

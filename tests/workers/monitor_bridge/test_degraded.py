@@ -48,7 +48,7 @@ def status(worker: MonitorBridge) -> tuple[str, str]:
     return agent.status, agent.degraded
 
 
-def test_a_host_that_does_not_answer_holds_up_nothing_else(
+async def test_a_host_that_does_not_answer_holds_up_nothing_else(
     worker: MonitorBridge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = threading.Event()
@@ -59,14 +59,11 @@ def test_a_host_that_does_not_answer_holds_up_nothing_else(
 
     monkeypatch.setattr(worker._checks, "check_host", look_at_host)
 
-    async def run() -> None:
-        async with running(worker._check_host_loop):
-            why = "The host cannot be measured. Check /."
-            await until(lambda: status(worker) == ("degraded", why), "it says so")
-            answers.set()
-            await until(lambda: status(worker)[0] == "online", "it is well again")
-
-    asyncio.run(run())
+    async with running(worker._check_host_loop):
+        why = "The host cannot be measured. Check /."
+        await until(lambda: status(worker) == ("degraded", why), "it says so")
+        answers.set()
+        await until(lambda: status(worker)[0] == "online", "it is well again")
 
 
 def test_a_hub_that_takes_nothing_is_said_as_soon_as_it_does(
@@ -91,7 +88,7 @@ def test_a_hub_that_takes_nothing_is_said_as_soon_as_it_does(
     asyncio.run(run())
 
 
-def test_an_alertmanager_that_cannot_be_asked_is_said(join: Join) -> None:
+async def test_an_alertmanager_that_cannot_be_asked_is_said(join: Join) -> None:
     desk = IncidentHarness(join)
     desk.ingest(FIRING)
     said: list[tuple[str, str]] = []
@@ -102,11 +99,8 @@ def test_an_alertmanager_that_cannot_be_asked_is_said(join: Join) -> None:
     source = SourceSection("alertmanager", silence_url="http://127.0.0.1:1")
     quiet = Silencer(desk.hub, {SOURCE: source}, desk.incidents, 0.01, report)
 
-    async def run() -> None:
-        async with running(quiet.run):
-            await until(lambda: ("staleness", "") in said, "it has asked")
-
-    asyncio.run(run())
+    async with running(quiet.run):
+        await until(lambda: ("staleness", "") in said, "it has asked")
     cause, reason = said[0]
     assert cause == "silences of prom"
     assert reason.startswith("prom does not return its firing alerts: ")

@@ -49,15 +49,13 @@ def test_every_verb_says_that_the_tables_are_newer_and_changes_nothing(
     assert run_foreign_sql(team, "SELECT * FROM messages") == before
 
 
-def test_a_reader_that_waits_already_ends_too(team: Team, join: Join) -> None:
-    async def wait() -> None:
-        waiting = asyncio.create_task(join("scout").wait_async(TIMEOUT_SECONDS))
-        await asyncio.sleep(0)
-        await asyncio.to_thread(migrate_further, team)
-        await waiting
+async def test_a_reader_that_waits_already_ends_too(team: Team, join: Join) -> None:
+    waiting = asyncio.create_task(join("scout").wait_async(TIMEOUT_SECONDS))
+    await asyncio.sleep(0)
+    await asyncio.to_thread(migrate_further, team)
 
     with pytest.raises(SchemaTooNew, match=SENTENCE):
-        asyncio.run(wait())
+        await waiting
 
 
 class Idle(Worker):
@@ -93,19 +91,16 @@ def test_a_worker_ends_and_tries_nothing_again(team: Team, join: Join, kind: typ
         asyncio.run(work(hub))
 
 
-def test_a_session_is_told_by_its_tools_and_at_every_prompt(team: Team, join: Join) -> None:
+async def test_a_session_is_told_by_its_tools_and_at_every_prompt(team: Team, join: Join) -> None:
     join("scout")
     advice = "start it again. Your user can do that in Claude Code: /mcp, then reconnect teamsup."
 
-    async def use() -> None:
-        async with open_session(team) as lead:
-            assert lead.hook("UserPromptSubmit") == {}
-            migrate_further(team)
-            assert advice in await lead.refused("team_read_messages", wait_seconds=1)
-            assert advice in await lead.refused("team_send_message", recipient="scout", content="too late")
-            said = [lead.hook(event) for event in ("PostToolUse", "PostToolUse", "Stop", "UserPromptSubmit")]
-            texts = [each.get("hookSpecificOutput", {}).get("additionalContext", "") for each in said]
-            assert [advice in text for text in texts] == [True, False, False, True]
-            assert texts[0].startswith("teamsup: ")
-
-    asyncio.run(use())
+    async with open_session(team) as lead:
+        assert lead.hook("UserPromptSubmit") == {}
+        migrate_further(team)
+        assert advice in await lead.refused("team_read_messages", wait_seconds=1)
+        assert advice in await lead.refused("team_send_message", recipient="scout", content="too late")
+        said = [lead.hook(event) for event in ("PostToolUse", "PostToolUse", "Stop", "UserPromptSubmit")]
+        texts = [each.get("hookSpecificOutput", {}).get("additionalContext", "") for each in said]
+        assert [advice in text for text in texts] == [True, False, False, True]
+        assert texts[0].startswith("teamsup: ")

@@ -20,58 +20,52 @@ async def answered(discord: FakeDiscord, channel: int, *sentences: str) -> None:
     await discord.until_said(list(sentences), channel)
 
 
-def test_a_stranger_is_told_how_to_be_heard_once_and_then_is(team: Team, join: Join) -> None:
-    async def use() -> None:
-        user_comm = join("user_comm")
-        teamsup = TeamsupCommand(team.folder.parent)
-        async with FakeDiscord() as discord, running_gateway(team, discord):
-            await wait_until_connected(user_comm)
-            direct = await discord.open_dm(BOB)
-            await discord.say("Hello?", author=BOB)
-            await discord.say(f"<@{BOT}> Hello?", author=BOB)
-            await answered(discord, CHANNEL, unknown_users.PAIRING_HINT)
-            await discord.say("Hello?", channel=direct, author=BOB)
+async def test_a_stranger_is_told_how_to_be_heard_once_and_then_is(team: Team, join: Join) -> None:
+    user_comm = join("user_comm")
+    teamsup = TeamsupCommand(team.folder.parent)
+    async with FakeDiscord() as discord, running_gateway(team, discord):
+        await wait_until_connected(user_comm)
+        direct = await discord.open_dm(BOB)
+        await discord.say("Hello?", author=BOB)
+        await discord.say(f"<@{BOT}> Hello?", author=BOB)
+        await answered(discord, CHANNEL, unknown_users.PAIRING_HINT)
+        await discord.say("Hello?", channel=direct, author=BOB)
 
-            shown = await asyncio.to_thread(teamsup.run, "pair", "--team", "crew", "--json")
-            code = json.loads(shown.stdout)["code"]
-            await discord.say(f"Pair {code[:4].lower()}-{code[4:]}", channel=direct, author=BOB)
-            await answered(discord, direct, unknown_users.WELCOME)
-            await discord.say("Hello", channel=direct, author=BOB)
-            await wait_until(user_comm.wait, "the message")
-            assert user_comm.claim()[0].message.content == "Hello"
+        shown = await asyncio.to_thread(teamsup.run, "pair", "--team", "crew", "--json")
+        code = json.loads(shown.stdout)["code"]
+        await discord.say(f"Pair {code[:4].lower()}-{code[4:]}", channel=direct, author=BOB)
+        await answered(discord, direct, unknown_users.WELCOME)
+        await discord.say("Hello", channel=direct, author=BOB)
+        await wait_until(user_comm.wait, "the message")
+        assert user_comm.claim()[0].message.content == "Hello"
 
-            listed = await asyncio.to_thread(teamsup.run, "pair", "--team", "crew", "--list", "--json")
-            assert [each["user"] for each in json.loads(listed.stdout)["people"]] == [BOB]
-            removed = await asyncio.to_thread(teamsup.run, "pair", "--team", "crew", "--remove", str(BOB))
-            assert removed.returncode == 0
-            await discord.say("Still there?", channel=direct, author=BOB)
-            await discord.say("Only me", author=ANN)
-            await wait_until(lambda: "Only me" in stored_contents(team), "the next message")
-            assert stored_contents(team) == ["Hello", "Only me"]
-
-    asyncio.run(use())
+        listed = await asyncio.to_thread(teamsup.run, "pair", "--team", "crew", "--list", "--json")
+        assert [each["user"] for each in json.loads(listed.stdout)["people"]] == [BOB]
+        removed = await asyncio.to_thread(teamsup.run, "pair", "--team", "crew", "--remove", str(BOB))
+        assert removed.returncode == 0
+        await discord.say("Still there?", channel=direct, author=BOB)
+        await discord.say("Only me", author=ANN)
+        await wait_until(lambda: "Only me" in stored_contents(team), "the next message")
+        assert stored_contents(team) == ["Hello", "Only me"]
 
 
-def test_wrong_codes_are_limited(team: Team, join: Join) -> None:
-    async def use() -> None:
-        user_comm = join("user_comm")
-        async with FakeDiscord() as discord, running_gateway(team, discord, ALLOW_ANN):
-            await wait_until_connected(user_comm)
-            direct = await discord.open_dm(BOB)
-            sentences = []
-            for number in range(7):
-                await discord.say(f"pair WRONG{number:0>3}", channel=direct, author=BOB)
-                if number < 6:
-                    sentences.append(unknown_users.WRONG_CODE if number < 5 else unknown_users.TOO_MANY_TRIES)
-                    await answered(discord, direct, *sentences)
-            code = create_code(user_comm)
-            await discord.say(f"pair {code}", channel=direct, author=BOB)
-            await discord.say("marker")
-            await wait_until(lambda: stored_contents(team) == ["marker"], "the next message")
-            assert await discord.said(direct) == sentences
-            assert not run_foreign_sql(team, "SELECT * FROM discord_people")
-
-    asyncio.run(use())
+async def test_wrong_codes_are_limited(team: Team, join: Join) -> None:
+    user_comm = join("user_comm")
+    async with FakeDiscord() as discord, running_gateway(team, discord, ALLOW_ANN):
+        await wait_until_connected(user_comm)
+        direct = await discord.open_dm(BOB)
+        sentences = []
+        for number in range(7):
+            await discord.say(f"pair WRONG{number:0>3}", channel=direct, author=BOB)
+            if number < 6:
+                sentences.append(unknown_users.WRONG_CODE if number < 5 else unknown_users.TOO_MANY_TRIES)
+                await answered(discord, direct, *sentences)
+        code = create_code(user_comm)
+        await discord.say(f"pair {code}", channel=direct, author=BOB)
+        await discord.say("marker")
+        await wait_until(lambda: stored_contents(team) == ["marker"], "the next message")
+        assert await discord.said(direct) == sentences
+        assert not run_foreign_sql(team, "SELECT * FROM discord_people")
 
 
 def test_a_code_is_good_for_one_person_and_ten_minutes(team: Team, join: Join) -> None:

@@ -30,92 +30,76 @@ from teamsup.workers.gateway.connection.token import BotToken
 Join = Callable[..., MessageHub]
 
 
-def test_the_status_tells_how_long_how_fast_and_when_last(team: Team, join: Join) -> None:
-    async def use() -> None:
-        lead = join("lead")
-        async with FakeDiscord() as discord, running_gateway(team, discord):
-            shown = r"connected for \d+s, latency \d+ ms, last event (just now|\d+0s ago)"
-            await wait_until(lambda: re.fullmatch(shown, gateway_note(lead)), "the status says it")
-
-    asyncio.run(use())
+async def test_the_status_tells_how_long_how_fast_and_when_last(team: Team, join: Join) -> None:
+    lead = join("lead")
+    async with FakeDiscord() as discord, running_gateway(team, discord):
+        shown = r"connected for \d+s, latency \d+ ms, last event (just now|\d+0s ago)"
+        await wait_until(lambda: re.fullmatch(shown, gateway_note(lead)), "the status says it")
 
 
-def test_a_cut_connection_is_resumed_and_nothing_is_missed(team: Team, join: Join) -> None:
-    async def use() -> None:
-        user_comm = join("user_comm")
-        async with FakeDiscord() as discord, running_gateway(team, discord):
-            await wait_until_connected(user_comm)
-            await discord.cut()
-            said = await discord.say("Hello")
+async def test_a_cut_connection_is_resumed_and_nothing_is_missed(team: Team, join: Join) -> None:
+    user_comm = join("user_comm")
+    async with FakeDiscord() as discord, running_gateway(team, discord):
+        await wait_until_connected(user_comm)
+        await discord.cut()
+        said = await discord.say("Hello")
 
-            assert (await next_delivery(user_comm)).message.message_id == f"discord:{said}"
-            assert (await discord.resumptions())[-1].replayed is not None
-            assert len(await discord.logins()) == 1
-
-    asyncio.run(use())
+        assert (await next_delivery(user_comm)).message.message_id == f"discord:{said}"
+        assert (await discord.resumptions())[-1].replayed is not None
+        assert len(await discord.logins()) == 1
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("code", [4007, 4009])
-def test_a_session_that_is_refused_again_and_again_is_left_for_a_new_one(team: Team, join: Join, code: int) -> None:
-    async def use() -> None:
-        lead = join("lead")
-        async with FakeDiscord() as discord, running_gateway(team, discord):
-            await wait_until_connected(lead)
-            refused = discord.faults.add("close", "op RESUME", times=None, code=code)
-            await discord.cut()
+async def test_a_session_that_is_refused_again_and_again_is_left_for_a_new_one(
+    team: Team, join: Join, code: int
+) -> None:
+    lead = join("lead")
+    async with FakeDiscord() as discord, running_gateway(team, discord):
+        await wait_until_connected(lead)
+        refused = discord.faults.add("close", "op RESUME", times=None, code=code)
+        await discord.cut()
 
-            await discord.until(lambda: len(discord.gateway.logins) == 2, "it logs in anew")
-            await wait_until(lambda: gateway_note(lead).startswith("connected"), "it is connected")
-            assert sum(refused.seen.values()) <= 3
-
-    asyncio.run(use())
-
-
-@pytest.mark.slow
-def test_another_login_waits_until_discord_takes_one(team: Team, join: Join) -> None:
-    async def use() -> None:
-        lead = join("lead")
-        async with FakeDiscord(rules=DiscordRules(identify_every=4.5)) as discord:
-            discord.faults.add("invalid session", "event READY")
-            async with running_gateway(team, discord):
-                await wait_until_connected(lead)
-            assert len(await discord.logins()) == 2
-
-    asyncio.run(use())
+        await discord.until(lambda: len(discord.gateway.logins) == 2, "it logs in anew")
+        await wait_until(lambda: gateway_note(lead).startswith("connected"), "it is connected")
+        assert sum(refused.seen.values()) <= 3
 
 
 @pytest.mark.slow
-def test_an_outage_is_told_and_waited_for(team: Team, join: Join) -> None:
-    async def use() -> None:
-        lead = join("lead")
-        async with FakeDiscord() as discord, running_gateway(team, discord):
+async def test_another_login_waits_until_discord_takes_one(team: Team, join: Join) -> None:
+    lead = join("lead")
+    async with FakeDiscord(rules=DiscordRules(identify_every=4.5)) as discord:
+        discord.faults.add("invalid session", "event READY")
+        async with running_gateway(team, discord):
             await wait_until_connected(lead)
-            await discord.stop()
-            shown = r"no connection to Discord since \d\d:\d\d, next try at \d\d:\d\d:\d\d: .+"
-            await wait_until(lambda: re.fullmatch(shown, gateway_note(lead)), "the status says so")
-            assert re.fullmatch(shown, _trouble(lead))
-            await discord.start()
+        assert len(await discord.logins()) == 2
+
+
+@pytest.mark.slow
+async def test_an_outage_is_told_and_waited_for(team: Team, join: Join) -> None:
+    lead = join("lead")
+    async with FakeDiscord() as discord, running_gateway(team, discord):
+        await wait_until_connected(lead)
+        await discord.stop()
+        shown = r"no connection to Discord since \d\d:\d\d, next try at \d\d:\d\d:\d\d: .+"
+        await wait_until(lambda: re.fullmatch(shown, gateway_note(lead)), "the status says so")
+        assert re.fullmatch(shown, _trouble(lead))
+        await discord.start()
+        await wait_until_connected(lead)
+        await wait_until(lambda: not _trouble(lead), "it works again")
+
+
+async def test_a_discord_that_was_never_reached_degrades_the_gateway_at_once(team: Team, join: Join) -> None:
+    lead = join("lead")
+    async with FakeDiscord() as discord:
+        discord.faults.add("503 before", "GET /gateway/bot", times=None)
+        discord.faults.add("503 before", "GET /users/@me", times=None)
+        discord.faults.add("503 before", "GET /gateway*", times=None)
+        async with running_gateway(team, discord):
+            await wait_until(lambda: "no connection to Discord" in _trouble(lead), "it says so")
+            discord.faults.clear()
             await wait_until_connected(lead)
             await wait_until(lambda: not _trouble(lead), "it works again")
-
-    asyncio.run(use())
-
-
-def test_a_discord_that_was_never_reached_degrades_the_gateway_at_once(team: Team, join: Join) -> None:
-    async def use() -> None:
-        lead = join("lead")
-        async with FakeDiscord() as discord:
-            discord.faults.add("503 before", "GET /gateway/bot", times=None)
-            discord.faults.add("503 before", "GET /users/@me", times=None)
-            discord.faults.add("503 before", "GET /gateway*", times=None)
-            async with running_gateway(team, discord):
-                await wait_until(lambda: "no connection to Discord" in _trouble(lead), "it says so")
-                discord.faults.clear()
-                await wait_until_connected(lead)
-                await wait_until(lambda: not _trouble(lead), "it works again")
-
-    asyncio.run(use())
 
 
 def test_pauses_between_attempts_grow_to_a_minute_and_differ(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,48 +127,42 @@ def test_pauses_between_attempts_grow_to_a_minute_and_differ(team: Team, monkeyp
     assert len(set(pauses)) == 10
 
 
-def test_what_waits_for_a_connection_sets_no_timer_meanwhile(
+async def test_what_waits_for_a_connection_sets_no_timer_meanwhile(
     team: Team, join: Join, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hub = join("gateway")
     worker = DiscordGateway(hub, Config(team), BotToken(TOKEN))
 
-    async def use() -> None:
-        loop, timers = asyncio.get_running_loop(), []
-        call_at = loop.call_at
+    loop, timers = asyncio.get_running_loop(), []
+    call_at = loop.call_at
 
-        def note(when: float, *what: Any, **how: Any) -> asyncio.TimerHandle:  # noqa: ANN401 - the loop's own
-            timers.append(when)
-            return call_at(when, *what, **how)
+    def note(when: float, *what: Any, **how: Any) -> asyncio.TimerHandle:  # noqa: ANN401 - the loop's own
+        timers.append(when)
+        return call_at(when, *what, **how)
 
-        monkeypatch.setattr(loop, "call_at", note)
-        reading = asyncio.create_task(worker._next_delivery(hub.listen_async()))
-        showing = asyncio.create_task(worker._reactions.run())
-        for _ in range(10):
-            await asyncio.sleep(0)
-        assert timers == []
-        worker._stopping.set()
-        assert await reading is None
-        showing.cancel()
-
-    asyncio.run(use())
+    monkeypatch.setattr(loop, "call_at", note)
+    reading = asyncio.create_task(worker._next_delivery(hub.listen_async()))
+    showing = asyncio.create_task(worker._reactions.run())
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert timers == []
+    worker._stopping.set()
+    assert await reading is None
+    showing.cancel()
 
 
 @pytest.mark.slow
-def test_no_error_of_the_network_or_of_discord_ends_it(team: Team, join: Join) -> None:
-    async def use() -> None:
-        lead = join("lead")
-        async with FakeDiscord() as discord:
-            discord.faults.add("reset", "GET /users/@me")
-            discord.faults.add("cloudflare ban", "GET /users/@me", skip=1)
-            discord.faults.add("503 before", "GET /gateway/")
-            async with running_gateway(team, discord):
-                await wait_until_connected(lead)
-
-    asyncio.run(use())
+async def test_no_error_of_the_network_or_of_discord_ends_it(team: Team, join: Join) -> None:
+    lead = join("lead")
+    async with FakeDiscord() as discord:
+        discord.faults.add("reset", "GET /users/@me")
+        discord.faults.add("cloudflare ban", "GET /users/@me", skip=1)
+        discord.faults.add("503 before", "GET /gateway/")
+        async with running_gateway(team, discord):
+            await wait_until_connected(lead)
 
 
-def test_a_discord_that_refuses_a_good_token_for_a_while_is_waited_for(
+async def test_a_discord_that_refuses_a_good_token_for_a_while_is_waited_for(
     join: Join, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rests: list[tuple[float, str]] = []
@@ -193,62 +171,51 @@ def test_a_discord_that_refuses_a_good_token_for_a_while_is_waited_for(
     async def tell(*_: str) -> None:
         pass
 
-    async def use() -> None:
-        async with FakeDiscord() as discord:
-            redirect_to(discord.url)
-            discord.faults.add("401 before", "GET /users/@me", times=3)
-            discord.faults.add("close", "op IDENTIFY", code=4004)
-            connection = DiscordConnection(
-                lead, BotToken(TOKEN), DiscordClient, tell, tell, logging.getLogger("gateway")
-            )
+    async with FakeDiscord() as discord:
+        redirect_to(discord.url)
+        discord.faults.add("401 before", "GET /users/@me", times=3)
+        discord.faults.add("close", "op IDENTIFY", code=4004)
+        connection = DiscordConnection(lead, BotToken(TOKEN), DiscordClient, tell, tell, logging.getLogger("gateway"))
 
-            async def rest(seconds: float, why: str) -> None:
-                rests.append((seconds, why))
+        async def rest(seconds: float, why: str) -> None:
+            rests.append((seconds, why))
 
-            monkeypatch.setattr(connection, "_wait_before_retry", rest)
-            monkeypatch.setattr("teamsup.workers.gateway.connection.connection.MIN_INTERVAL_SECONDS", 0.0)
-            running = asyncio.create_task(connection.run())
-            await asyncio.wait_for(connection.wait_until_ready(), 20)
-            running.cancel()
-            await asyncio.wait((running,))
-
-    asyncio.run(use())
+        monkeypatch.setattr(connection, "_wait_before_retry", rest)
+        monkeypatch.setattr("teamsup.workers.gateway.connection.connection.MIN_INTERVAL_SECONDS", 0.0)
+        running = asyncio.create_task(connection.run())
+        await asyncio.wait_for(connection.wait_until_ready(), 20)
+        running.cancel()
+        await asyncio.wait((running,))
     assert [seconds for seconds, _ in rests] == [60, 300, 900, 900]
     assert all(why.startswith("Discord refused the token.") for _, why in rests)
 
 
-def test_a_refused_token_is_told_until_its_file_has_another(team: Team, join: Join, tmp_path: Path) -> None:
-    async def use() -> None:
-        lead = join("lead")
-        file = tmp_path / "token"
-        file.touch(0o600)
-        file.write_text("an.old.token")
-        toml = f'{ALLOW_ANN}token_file = "{file}"\n'
-        async with FakeDiscord() as discord, running_gateway(team, discord, toml, token="") as process:
-            refused = r"no connection to Discord since .+, next try at .+: Discord refused the token\..+"
-            await wait_until(lambda: re.fullmatch(refused, _trouble(lead)), "it says so")
-            file.write_text(TOKEN)
-            await wait_until_connected(lead)
-            await wait_until(lambda: not _trouble(lead), "it works again")
-            assert process.poll() is None
-
-    asyncio.run(use())
+async def test_a_refused_token_is_told_until_its_file_has_another(team: Team, join: Join, tmp_path: Path) -> None:
+    lead = join("lead")
+    file = tmp_path / "token"
+    file.touch(0o600)
+    file.write_text("an.old.token")
+    toml = f'{ALLOW_ANN}token_file = "{file}"\n'
+    async with FakeDiscord() as discord, running_gateway(team, discord, toml, token="") as process:
+        refused = r"no connection to Discord since .+, next try at .+: Discord refused the token\..+"
+        await wait_until(lambda: re.fullmatch(refused, _trouble(lead)), "it says so")
+        file.write_text(TOKEN)
+        await wait_until_connected(lead)
+        await wait_until(lambda: not _trouble(lead), "it works again")
+        assert process.poll() is None
 
 
 @pytest.mark.parametrize(
     ("code", "sentence"), [(4004, "Discord refused the token"), (4014, "switch on 'Message Content Intent'")]
 )
-def test_a_refusal_that_may_pass_without_a_change_here_degrades_it(
+async def test_a_refusal_that_may_pass_without_a_change_here_degrades_it(
     team: Team, join: Join, code: int, sentence: str
 ) -> None:
-    async def use() -> None:
-        lead = join("lead")
-        async with FakeDiscord() as discord:
-            discord.faults.add("close", "op IDENTIFY", times=None, code=code)
-            async with running_gateway(team, discord):
-                await wait_until(lambda: sentence in _trouble(lead), "it says so")
-
-    asyncio.run(use())
+    lead = join("lead")
+    async with FakeDiscord() as discord:
+        discord.faults.add("close", "op IDENTIFY", times=None, code=code)
+        async with running_gateway(team, discord):
+            await wait_until(lambda: sentence in _trouble(lead), "it says so")
 
 
 @pytest.mark.parametrize(
@@ -260,69 +227,54 @@ def test_a_refusal_that_may_pass_without_a_change_here_degrades_it(
         (4013, "install a newer teamsup"),
     ],
 )
-def test_what_trying_again_does_not_mend_ends_it_with_what_helps(
+async def test_what_trying_again_does_not_mend_ends_it_with_what_helps(
     team: Team, join: Join, code: int, sentence: str
 ) -> None:
-    async def use() -> None:
-        lead = join("lead")
-        async with FakeDiscord() as discord:
-            discord.faults.add("close", "op IDENTIFY", times=None, code=code)
-            async with running_gateway(team, discord) as process:
-                assert await asyncio.to_thread(process.wait, 20) == os.EX_CONFIG
-        assert sentence in gateway_note(lead)
-
-    asyncio.run(use())
+    lead = join("lead")
+    async with FakeDiscord() as discord:
+        discord.faults.add("close", "op IDENTIFY", times=None, code=code)
+        async with running_gateway(team, discord) as process:
+            assert await asyncio.to_thread(process.wait, 20) == os.EX_CONFIG
+    assert sentence in gateway_note(lead)
 
 
-def test_a_token_that_is_revoked_later_is_told_too(team: Team, join: Join) -> None:
-    async def use() -> None:
-        lead = join("lead")
-        async with FakeDiscord() as discord, running_gateway(team, discord):
-            await wait_until_connected(lead)
-            await discord.close(4004)
-            await wait_until(lambda: "Discord refused the token" in _trouble(lead), "it says so")
-
-    asyncio.run(use())
+async def test_a_token_that_is_revoked_later_is_told_too(team: Team, join: Join) -> None:
+    lead = join("lead")
+    async with FakeDiscord() as discord, running_gateway(team, discord):
+        await wait_until_connected(lead)
+        await discord.close(4004)
+        await wait_until(lambda: "Discord refused the token" in _trouble(lead), "it says so")
 
 
-def test_heartbeats_that_nobody_acknowledges_are_noticed(team: Team, join: Join) -> None:
-    async def use() -> None:
-        lead = join("lead")
-        async with FakeDiscord(rules=DiscordRules(heartbeat=0.5)) as discord, running_gateway(team, discord):
-            await wait_until_connected(lead)
-            await discord.stop_acknowledging()
-            await discord.until(lambda: discord.gateway.resumptions, "it connects again")
-            await wait_until_connected(lead)
-
-    asyncio.run(use())
+async def test_heartbeats_that_nobody_acknowledges_are_noticed(team: Team, join: Join) -> None:
+    lead = join("lead")
+    async with FakeDiscord(rules=DiscordRules(heartbeat=0.5)) as discord, running_gateway(team, discord):
+        await wait_until_connected(lead)
+        await discord.stop_acknowledging()
+        await discord.until(lambda: discord.gateway.resumptions, "it connects again")
+        await wait_until_connected(lead)
 
 
 @pytest.mark.slow
-def test_online_but_deaf_is_noticed_and_what_was_said_is_heard(team: Team, join: Join) -> None:
-    async def use() -> None:
-        user_comm = join("user_comm")
-        async with FakeDiscord(rules=DiscordRules(heartbeat=0.5)) as discord, running_gateway(team, discord):
-            await wait_until_connected(user_comm)
-            await discord.stop_telling()
-            said = await discord.say("Hello")
-            assert (await next_delivery(user_comm)).message.message_id == f"discord:{said}"
-
-    asyncio.run(use())
+async def test_online_but_deaf_is_noticed_and_what_was_said_is_heard(team: Team, join: Join) -> None:
+    user_comm = join("user_comm")
+    async with FakeDiscord(rules=DiscordRules(heartbeat=0.5)) as discord, running_gateway(team, discord):
+        await wait_until_connected(user_comm)
+        await discord.stop_telling()
+        said = await discord.say("Hello")
+        assert (await next_delivery(user_comm)).message.message_id == f"discord:{said}"
 
 
 @pytest.mark.slow
-def test_a_quiet_discord_is_not_taken_for_a_deaf_connection(team: Team, join: Join) -> None:
-    async def use() -> None:
-        lead = join("lead")
-        async with FakeDiscord(rules=DiscordRules(heartbeat=0.5)) as discord, running_gateway(team, discord):
-            await wait_until_connected(lead)
-            (session,) = discord.gateway.sessions.values()
-            before = session.seq
-            await discord.until(lambda: session.seq >= before + 2, "it has asked for an event twice")
-            assert not await discord.resumptions()
-            assert len(await discord.logins()) == 1
-
-    asyncio.run(use())
+async def test_a_quiet_discord_is_not_taken_for_a_deaf_connection(team: Team, join: Join) -> None:
+    lead = join("lead")
+    async with FakeDiscord(rules=DiscordRules(heartbeat=0.5)) as discord, running_gateway(team, discord):
+        await wait_until_connected(lead)
+        (session,) = discord.gateway.sessions.values()
+        before = session.seq
+        await discord.until(lambda: session.seq >= before + 2, "it has asked for an event twice")
+        assert not await discord.resumptions()
+        assert len(await discord.logins()) == 1
 
 
 def _trouble(hub: MessageHub) -> str:

@@ -23,133 +23,111 @@ async def ended(process: subprocess.Popen[bytes]) -> int:
     ("phase", "logged_in"),
     [("GET /users/@me", False), ("event READY", True), ("GET /gateway/", False)],
 )
-def test_sigterm_ends_it_in_time_before_it_is_connected(team: Team, phase: str, *, logged_in: bool) -> None:
-    async def use() -> None:
-        async with FakeDiscord() as discord:
-            delayed = discord.faults.add("delay", phase, seconds=8)
-            async with running_gateway(team, discord) as process:
-                await discord.until(lambda: delayed.times == 0, "it is that far")
-                process.terminate()
-                assert await ended(process) == 0
-            await discord.until(lambda: not logged_in or discord.gateway.closes, "the connection has ended")
-            assert [close.code for close in await discord.closes()] == ([1000] if logged_in else [])
-
-    asyncio.run(use())
-
-
-def test_sigterm_ends_it_in_time_while_it_waits_for_the_next_try(team: Team, join: Join) -> None:
-    async def use() -> None:
-        lead = join("lead")
-        async with FakeDiscord() as discord, running_gateway(team, discord) as process:
-            await wait_until_connected(lead)
-            await discord.stop()
-            await wait_until(lambda: "next try" in gateway_note(lead), "it waits")
+async def test_sigterm_ends_it_in_time_before_it_is_connected(team: Team, phase: str, *, logged_in: bool) -> None:
+    async with FakeDiscord() as discord:
+        delayed = discord.faults.add("delay", phase, seconds=8)
+        async with running_gateway(team, discord) as process:
+            await discord.until(lambda: delayed.times == 0, "it is that far")
             process.terminate()
             assert await ended(process) == 0
+        await discord.until(lambda: not logged_in or discord.gateway.closes, "the connection has ended")
+        assert [close.code for close in await discord.closes()] == ([1000] if logged_in else [])
 
-    asyncio.run(use())
+
+async def test_sigterm_ends_it_in_time_while_it_waits_for_the_next_try(team: Team, join: Join) -> None:
+    lead = join("lead")
+    async with FakeDiscord() as discord, running_gateway(team, discord) as process:
+        await wait_until_connected(lead)
+        await discord.stop()
+        await wait_until(lambda: "next try" in gateway_note(lead), "it waits")
+        process.terminate()
+        assert await ended(process) == 0
 
 
-def test_sigterm_leaves_discord_properly_and_finishes_what_is_being_sent(team: Team, join: Join) -> None:
-    async def use() -> None:
-        lead = join("lead")
-        async with FakeDiscord() as discord, running_gateway(team, discord) as process:
-            await wait_until_connected(lead)
-            slow = discord.faults.add("delay", "POST /channels/*/messages", seconds=0.5)
-            lead.send("gateway", "on my way", conversation_id=f"discord:{CHANNEL}")
-            await discord.until(lambda: slow.times == 0, "it is being sent")
-            process.terminate()
-            assert await ended(process) == 0
-            assert await discord.said() == ["lead: on my way"]
-            assert [close.code for close in await discord.closes()] == [1000]
-            assert not await discord.is_online()
-        assert lead.queries.trace("#1")[0].outcome == "sent"
-
-    asyncio.run(use())
+async def test_sigterm_leaves_discord_properly_and_finishes_what_is_being_sent(team: Team, join: Join) -> None:
+    lead = join("lead")
+    async with FakeDiscord() as discord, running_gateway(team, discord) as process:
+        await wait_until_connected(lead)
+        slow = discord.faults.add("delay", "POST /channels/*/messages", seconds=0.5)
+        lead.send("gateway", "on my way", conversation_id=f"discord:{CHANNEL}")
+        await discord.until(lambda: slow.times == 0, "it is being sent")
+        process.terminate()
+        assert await ended(process) == 0
+        assert await discord.said() == ["lead: on my way"]
+        assert [close.code for close in await discord.closes()] == [1000]
+        assert not await discord.is_online()
+    assert lead.queries.trace("#1")[0].outcome == "sent"
 
 
 @pytest.mark.parametrize("phase", ["GET /resume/", "op RESUME"])
-def test_sigterm_leaves_properly_also_while_a_lost_connection_is_made_anew(team: Team, join: Join, phase: str) -> None:
-    async def use() -> None:
-        lead = join("lead")
-        async with FakeDiscord() as discord:
-            async with running_gateway(team, discord) as process:
-                await wait_until_connected(lead)
-                slow = discord.faults.add("delay", phase, seconds=0.5)
-                await discord.cut()
-                await discord.until(lambda: slow.times == 0, "it is on its way back")
-                process.terminate()
-                assert await ended(process) == 0
-            await discord.until(lambda: not discord.gateway.live_sessions(), "it is offline")
-
-    asyncio.run(use())
+async def test_sigterm_leaves_properly_also_while_a_lost_connection_is_made_anew(
+    team: Team, join: Join, phase: str
+) -> None:
+    lead = join("lead")
+    async with FakeDiscord() as discord:
+        async with running_gateway(team, discord) as process:
+            await wait_until_connected(lead)
+            slow = discord.faults.add("delay", phase, seconds=0.5)
+            await discord.cut()
+            await discord.until(lambda: slow.times == 0, "it is on its way back")
+            process.terminate()
+            assert await ended(process) == 0
+        await discord.until(lambda: not discord.gateway.live_sessions(), "it is offline")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("phase", ["connected", "resuming"])
-def test_sigterm_ends_it_in_time_on_a_dead_network(team: Team, join: Join, phase: str) -> None:
-    async def use() -> None:
-        lead = join("lead")
-        async with FakeDiscord() as discord, running_gateway(team, discord) as process:
-            await wait_until_connected(lead)
-            dead = [
-                discord.faults.add("delay", at, seconds=60)
-                for at in ("GET /attachments/*", "POST /channels/*/messages", "GET /resume/")
-            ]
-            await discord.say("see file", files={"a.txt": b"a"})
-            lead.send("gateway", "on my way", conversation_id=f"discord:{CHANNEL}")
-            await discord.until(lambda: dead[0].times == dead[1].times == 0, "it stores and it sends")
-            if phase == "resuming":
-                await discord.cut()
-                await discord.until(lambda: dead[2].times == 0, "it is on its way back")
+async def test_sigterm_ends_it_in_time_on_a_dead_network(team: Team, join: Join, phase: str) -> None:
+    lead = join("lead")
+    async with FakeDiscord() as discord, running_gateway(team, discord) as process:
+        await wait_until_connected(lead)
+        dead = [
+            discord.faults.add("delay", at, seconds=60)
+            for at in ("GET /attachments/*", "POST /channels/*/messages", "GET /resume/")
+        ]
+        await discord.say("see file", files={"a.txt": b"a"})
+        lead.send("gateway", "on my way", conversation_id=f"discord:{CHANNEL}")
+        await discord.until(lambda: dead[0].times == dead[1].times == 0, "it stores and it sends")
+        if phase == "resuming":
+            await discord.cut()
+            await discord.until(lambda: dead[2].times == 0, "it is on its way back")
+        process.terminate()
+        # Not in a thread: this Discord stands still meanwhile.
+        assert process.wait(5) == 0
+    assert lead.queries.trace("#1")[0].state == "ready"
+
+
+async def test_sigterm_leaves_discord_properly_while_the_hub_takes_nothing(team: Team, join: Join) -> None:
+    user_comm = join("user_comm")
+    async with FakeDiscord() as discord, running_gateway(team, discord) as process:
+        await wait_until_connected(user_comm)
+        slow = discord.faults.add("delay", "POST /channels/*/messages", seconds=30)
+        user_comm.send("gateway", "on my way", conversation_id=f"discord:{CHANNEL}")
+        await discord.until(lambda: slow.times == 0, "it is being sent")
+        async with locked_database(team):
+            await discord.say("Hello")
             process.terminate()
-            # Not in a thread: this Discord stands still meanwhile.
-            assert process.wait(5) == 0
-        assert lead.queries.trace("#1")[0].state == "ready"
-
-    asyncio.run(use())
+            await discord.until(lambda: discord.gateway.closes, "it has left")
+            assert [close.code for close in await discord.closes()] == [1000]
+            assert not await discord.is_online()
 
 
-def test_sigterm_leaves_discord_properly_while_the_hub_takes_nothing(team: Team, join: Join) -> None:
-    async def use() -> None:
-        user_comm = join("user_comm")
-        async with FakeDiscord() as discord, running_gateway(team, discord) as process:
-            await wait_until_connected(user_comm)
-            slow = discord.faults.add("delay", "POST /channels/*/messages", seconds=30)
-            user_comm.send("gateway", "on my way", conversation_id=f"discord:{CHANNEL}")
-            await discord.until(lambda: slow.times == 0, "it is being sent")
-            async with locked_database(team):
-                await discord.say("Hello")
-                process.terminate()
-                await discord.until(lambda: discord.gateway.closes, "it has left")
-                assert [close.code for close in await discord.closes()] == [1000]
-                assert not await discord.is_online()
-
-    asyncio.run(use())
+async def test_what_cannot_be_sent_in_time_is_kept(team: Team, join: Join) -> None:
+    lead = join("lead")
+    async with FakeDiscord() as discord, running_gateway(team, discord) as process:
+        await wait_until_connected(lead)
+        slow = discord.faults.add("delay", "POST /channels/*/messages", seconds=30)
+        lead.send("gateway", "on my way", conversation_id=f"discord:{CHANNEL}")
+        await discord.until(lambda: slow.times == 0, "it is being sent")
+        process.terminate()
+        assert await ended(process) == 0
+    assert lead.queries.trace("#1")[0].state == "ready"
 
 
-def test_what_cannot_be_sent_in_time_is_kept(team: Team, join: Join) -> None:
-    async def use() -> None:
-        lead = join("lead")
-        async with FakeDiscord() as discord, running_gateway(team, discord) as process:
-            await wait_until_connected(lead)
-            slow = discord.faults.add("delay", "POST /channels/*/messages", seconds=30)
-            lead.send("gateway", "on my way", conversation_id=f"discord:{CHANNEL}")
-            await discord.until(lambda: slow.times == 0, "it is being sent")
-            process.terminate()
-            assert await ended(process) == 0
-        assert lead.queries.trace("#1")[0].state == "ready"
-
-    asyncio.run(use())
-
-
-def test_sigterm_ends_it_at_once(team: Team, join: Join) -> None:
-    async def use() -> None:
-        lead = join("lead")
-        async with FakeDiscord() as discord, running_gateway(team, discord) as process:
-            await wait_until_connected(lead)
-            process.send_signal(signal.SIGTERM)
-            assert await asyncio.to_thread(process.wait, 10) == 0
-        assert next(agent for agent in lead.agents() if agent.name == "gateway").status == "offline"
-
-    asyncio.run(use())
+async def test_sigterm_ends_it_at_once(team: Team, join: Join) -> None:
+    lead = join("lead")
+    async with FakeDiscord() as discord, running_gateway(team, discord) as process:
+        await wait_until_connected(lead)
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(process.wait, 10) == 0
+    assert next(agent for agent in lead.agents() if agent.name == "gateway").status == "offline"

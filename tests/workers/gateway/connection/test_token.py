@@ -17,8 +17,14 @@ from teamsup.workers.gateway.connection.connection import DiscordConnection
 from teamsup.workers.gateway.connection.token import BotToken, find_token, redact_in_logs
 
 
-def test_the_token_stands_in_no_log_however_much_is_logged(team: Team) -> None:
-    async def use() -> None:
+async def test_the_token_stands_in_no_log_however_much_is_logged(team: Team) -> None:
+    shown, root = io.StringIO(), logging.getLogger()
+    handler, level = logging.StreamHandler(shown), root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    try:
+        redact_in_logs(BotToken(TOKEN))
+
         # Whatever imports discord has to come after the log is set up.
         async def tell(*_: str) -> None:
             pass
@@ -34,14 +40,6 @@ def test_the_token_stands_in_no_log_however_much_is_logged(team: Team) -> None:
                 await discord.connected()
                 running.cancel()
                 await asyncio.wait((running,))
-
-    shown, root = io.StringIO(), logging.getLogger()
-    handler, level = logging.StreamHandler(shown), root.level
-    root.addHandler(handler)
-    root.setLevel(logging.DEBUG)
-    try:
-        redact_in_logs(BotToken(TOKEN))
-        asyncio.run(use())
         try:
             raise ValueError(f"Bot {TOKEN}")
         except ValueError:

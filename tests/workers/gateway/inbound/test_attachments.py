@@ -30,20 +30,21 @@ async def serve(handler: Callable[[web.Request], Awaitable[web.StreamResponse]])
     await runner.cleanup()
 
 
-def test_files_of_one_message_are_kept_apart(tmp_path: Path) -> None:
-    async def use() -> None:
-        async def give(request: web.Request) -> web.Response:
-            return web.Response(text=request.path)
+def stored_files(folder: Path) -> list[str]:
+    """Return the name and content of each file below a folder, in order."""
+    return sorted(path.name.casefold() + path.read_text() for path in folder.rglob("*") if path.is_file())
 
-        async with serve(give) as url:
-            files = [Attachment(name, 2, "text/plain", f"{url}/{n}") for n, name in enumerate(["2-a", "a", "a", "A"])]
-            await attachments.download_attachments(
-                InboundMessage(7, Author(1, 2), "Ann", "", tuple(files)), tmp_path, 1000, logging.getLogger()
-            )
 
-    asyncio.run(use())
-    found = sorted(path.name.casefold() + path.read_text() for path in tmp_path.rglob("*") if path.is_file())
-    assert found == ["2-2-a/2", "2-a/0", "3-a/3", "a/1"]
+async def test_files_of_one_message_are_kept_apart(tmp_path: Path) -> None:
+    async def give(request: web.Request) -> web.Response:
+        return web.Response(text=request.path)
+
+    async with serve(give) as url:
+        files = [Attachment(name, 2, "text/plain", f"{url}/{n}") for n, name in enumerate(["2-a", "a", "a", "A"])]
+        await attachments.download_attachments(
+            InboundMessage(7, Author(1, 2), "Ann", "", tuple(files)), tmp_path, 1000, logging.getLogger()
+        )
+    assert stored_files(tmp_path) == ["2-2-a/2", "2-a/0", "3-a/3", "a/1"]
 
 
 def test_an_attachment_does_not_lead_elsewhere(tmp_path: Path) -> None:
@@ -102,56 +103,47 @@ def test_files_go_with_the_message_that_they_belong_to(team: Team, join: Callabl
     assert [number for number, folder in folders.items() if folder.exists()] == ["1", "3"]
 
 
-def test_attachments_are_fetched_into_the_teams_folder(team: Team, join: Join) -> None:
-    async def use() -> None:
-        user_comm = join("user_comm")
-        async with FakeDiscord() as discord, running_gateway(team, discord, ALLOW_ANN + "file_mib = 0.01\n"):
-            await wait_until_connected(user_comm)
-            files = {"report.pdf": b"x" * 5000, "large.bin": b"y" * 20_000}
-            asked = await discord.say("Look:", files=files)
-            alone = await discord.say("", files={"a.txt": b"alone"})
-            (both, only) = await read_messages(user_comm, 2)
-        path = team.folder / "files" / "discord" / str(asked) / "report.pdf"
-        assert path.read_bytes() == files["report.pdf"]
-        assert path.stat().st_mode & 0o777 == 0o600
-        assert both.content.startswith("Look:\n(attachment: report.pdf, 5,000 bytes, ")
-        assert f"saved as {path}; http" in both.content
-        assert "large.bin, 20,000 bytes" in both.content
-        assert "too large to download; http" in both.content
-        assert not path.with_name("large.bin").exists()
-        assert only.message_id == f"discord:{alone}"
-        assert only.content.startswith("(attachment: a.txt, 5 bytes")
-        assert only.metadata["body_length"] == 0
-
-    asyncio.run(use())
+async def test_attachments_are_fetched_into_the_teams_folder(team: Team, join: Join) -> None:
+    user_comm = join("user_comm")
+    async with FakeDiscord() as discord, running_gateway(team, discord, ALLOW_ANN + "file_mib = 0.01\n"):
+        await wait_until_connected(user_comm)
+        files = {"report.pdf": b"x" * 5000, "large.bin": b"y" * 20_000}
+        asked = await discord.say("Look:", files=files)
+        alone = await discord.say("", files={"a.txt": b"alone"})
+        (both, only) = await read_messages(user_comm, 2)
+    path = team.folder / "files" / "discord" / str(asked) / "report.pdf"
+    assert path.read_bytes() == files["report.pdf"]
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert both.content.startswith("Look:\n(attachment: report.pdf, 5,000 bytes, ")
+    assert f"saved as {path}; http" in both.content
+    assert "large.bin, 20,000 bytes" in both.content
+    assert "too large to download; http" in both.content
+    assert not path.with_name("large.bin").exists()
+    assert only.message_id == f"discord:{alone}"
+    assert only.content.startswith("(attachment: a.txt, 5 bytes")
+    assert only.metadata["body_length"] == 0
 
 
-def test_a_slow_attachment_holds_up_its_channel_only(team: Team, join: Join) -> None:
-    async def use() -> None:
-        user_comm = join("user_comm")
-        async with FakeDiscord() as discord, running_gateway(team, discord):
-            await wait_until_connected(user_comm)
-            other = await discord.add_channel("other")
-            discord.faults.add("delay", "GET /attachments/*", seconds=3)
-            slow = await discord.say("slow", files={"a.txt": b"a"})
-            await discord.say("behind it")
-            await discord.say("elsewhere", channel=other)
-            found = await read_messages(user_comm, 3)
-        assert [message.content.split("\n")[0] for message in found] == ["elsewhere", "slow", "behind it"]
-        assert (team.folder / "files" / "discord" / str(slow) / "a.txt").read_bytes() == b"a"
-
-    asyncio.run(use())
+async def test_a_slow_attachment_holds_up_its_channel_only(team: Team, join: Join) -> None:
+    user_comm = join("user_comm")
+    async with FakeDiscord() as discord, running_gateway(team, discord):
+        await wait_until_connected(user_comm)
+        other = await discord.add_channel("other")
+        discord.faults.add("delay", "GET /attachments/*", seconds=3)
+        slow = await discord.say("slow", files={"a.txt": b"a"})
+        await discord.say("behind it")
+        await discord.say("elsewhere", channel=other)
+        found = await read_messages(user_comm, 3)
+    assert [message.content.split("\n")[0] for message in found] == ["elsewhere", "slow", "behind it"]
+    assert (team.folder / "files" / "discord" / str(slow) / "a.txt").read_bytes() == b"a"
 
 
-def test_an_attachment_that_cannot_be_fetched_is_named_all_the_same(team: Team, join: Join) -> None:
-    async def use() -> None:
-        user_comm = join("user_comm")
-        async with FakeDiscord() as discord, running_gateway(team, discord):
-            await wait_until_connected(user_comm)
-            discord.faults.add("503 before", "GET /attachments/*")
-            await discord.say("broken", files={"a.txt": b"a"})
-            (message,) = await read_messages(user_comm, 1)
-        assert "a.txt, 1 bytes" in message.content
-        assert "could not be fetched" in message.content
-
-    asyncio.run(use())
+async def test_an_attachment_that_cannot_be_fetched_is_named_all_the_same(team: Team, join: Join) -> None:
+    user_comm = join("user_comm")
+    async with FakeDiscord() as discord, running_gateway(team, discord):
+        await wait_until_connected(user_comm)
+        discord.faults.add("503 before", "GET /attachments/*")
+        await discord.say("broken", files={"a.txt": b"a"})
+        (message,) = await read_messages(user_comm, 1)
+    assert "a.txt, 1 bytes" in message.content
+    assert "could not be fetched" in message.content

@@ -1,6 +1,5 @@
 """A question that user_comm does not read: whoever asked is told so on Discord, once."""
 
-import asyncio
 from collections.abc import Callable
 
 from fake_discord import ANN
@@ -11,24 +10,21 @@ from teamsup.workers.gateway.inbound.unread_questions import UnreadQuestions
 Join = Callable[..., MessageHub]
 
 
-def test_who_asks_while_user_comm_reads_nothing_is_told_and_then_answered(team: Team, join: Join) -> None:
-    async def use() -> None:
-        toml = "[team]\nunread_seconds = 1\n" + ALLOW_ANN
-        async with gateway_with_hub(team, join, toml=toml) as (discord, user_comm):
-            user_comm.register("daemon")
-            user_comm.maintenance.mark_offline("user_comm")
-            direct = await discord.open_dm(ANN)
-            await discord.say("one")
-            asked = await discord.say("two")
-            await discord.say("directly", channel=direct)
-            told = "user_comm has not read this yet: it is offline, last seen just now. Your message is kept."
-            await discord.until_said([told])
-            await discord.until_said([told], direct)
-            assert (await discord.messages())[-1].reference.message == asked  # type: ignore[union-attr]
-            user_comm.reply(await next_delivery(user_comm), "well")
-            await discord.until_said([told, "well"])
-
-    asyncio.run(use())
+async def test_who_asks_while_user_comm_reads_nothing_is_told_and_then_answered(team: Team, join: Join) -> None:
+    toml = "[team]\nunread_seconds = 1\n" + ALLOW_ANN
+    async with gateway_with_hub(team, join, toml=toml) as (discord, user_comm):
+        user_comm.register("daemon")
+        user_comm.maintenance.mark_offline("user_comm")
+        direct = await discord.open_dm(ANN)
+        await discord.say("one")
+        asked = await discord.say("two")
+        await discord.say("directly", channel=direct)
+        told = "user_comm has not read this yet: it is offline, last seen just now. Your message is kept."
+        await discord.until_said([told])
+        await discord.until_said([told], direct)
+        assert (await discord.messages())[-1].reference.message == asked  # type: ignore[union-attr]
+        user_comm.reply(await next_delivery(user_comm), "well")
+        await discord.until_said([told, "well"])
 
 
 def test_what_was_read_or_told_or_is_no_question_is_not_told_again(join: Join) -> None:

@@ -94,309 +94,259 @@ async def told(discord: FakeDiscord, interaction: int) -> list[str]:
     return await discord.answers(interaction)
 
 
-def test_a_button_decides_also_after_a_restart_of_both_and_the_message_says_who_chose(team: Team, join: Join) -> None:
-    async def use() -> None:
-        lead = join("lead")
-        async with FakeDiscord() as discord:
-            async with both(team, discord, lead):
-                asked = ask(lead)
-                message = await shown(discord)
-                assert [(label, disabled) for label, _, disabled in buttons(discord, message)] == [
-                    ("restart", False),
-                    ("wait", False),
-                ]
-            async with both(team, discord, lead):
-                used = await press(discord, message, "restart")
-                answer = (await next_delivery(lead)).message
-                assert (answer.content, answer.reply_to) == ("restart", asked.message_id)
-                assert answer.metadata["author_name"] == "Ann"
-                assert "\n\n**Ann** chose **restart** <t:" in await closed(discord, message)
-                assert await discord.answers(used) == []
-
-    asyncio.run(use())
-
-
-def test_of_two_who_press_at_once_one_decides_and_the_other_alone_is_told_who(team: Team, join: Join) -> None:
-    async def use() -> None:
-        lead = join("lead")
-        async with FakeDiscord() as discord, both(team, discord, lead):
-            ask(lead)
-            message = await shown(discord)
-            pressed = await asyncio.gather(
-                press(discord, message, "restart"), press(discord, message, "wait", user=BOB)
-            )
-            answer = (await next_delivery(lead)).message
-            winner, loser = ("Ann", pressed[1]) if answer.content == "restart" else ("Bob", pressed[0])
-            assert answer.metadata["author_name"] == winner
-            assert f"**{winner}** chose **{answer.content}**" in await closed(discord, message)
-            (sentence,) = await told(discord, loser)
-            assert sentence.startswith(f"**{winner}** chose **{answer.content}** <t:")
-            assert len(await discord.said()) == 1
-            assert not await lead.wait_async(0.2)
-
-    asyncio.run(use())
-
-
-def test_who_may_not_decide_is_told_so_alone(team: Team, join: Join) -> None:
-    async def use() -> None:
-        lead = join("lead")
-        toml = f"[gateway]\nusers = [{BOB}]\ndeciders = [{ANN}]\nhome_channel = {CHANNEL}\n"
-        async with FakeDiscord() as discord, both(team, discord, lead, toml):
-            stranger = await discord.add_person("Eve")
+async def test_a_button_decides_also_after_a_restart_of_both_and_the_message_says_who_chose(
+    team: Team, join: Join
+) -> None:
+    lead = join("lead")
+    async with FakeDiscord() as discord:
+        async with both(team, discord, lead):
             asked = ask(lead)
             message = await shown(discord)
-            assert await told(discord, await press(discord, message, "restart", stranger)) == [NOT_A_DECIDER]
-            assert await told(discord, await press(discord, message, "restart", BOB)) == [
-                f"You may not decide #{asked.id}."
+            assert [(label, disabled) for label, _, disabled in buttons(discord, message)] == [
+                ("restart", False),
+                ("wait", False),
             ]
-            assert not any(disabled for _, _, disabled in buttons(discord, message))
-            await press(discord, message, "wait")
-            assert (await next_delivery(lead)).message.content == "wait"
+        async with both(team, discord, lead):
+            used = await press(discord, message, "restart")
+            answer = (await next_delivery(lead)).message
+            assert (answer.content, answer.reply_to) == ("restart", asked.message_id)
+            assert answer.metadata["author_name"] == "Ann"
+            assert "\n\n**Ann** chose **restart** <t:" in await closed(discord, message)
+            assert await discord.answers(used) == []
 
-    asyncio.run(use())
+
+async def test_of_two_who_press_at_once_one_decides_and_the_other_alone_is_told_who(team: Team, join: Join) -> None:
+    lead = join("lead")
+    async with FakeDiscord() as discord, both(team, discord, lead):
+        ask(lead)
+        message = await shown(discord)
+        pressed = await asyncio.gather(press(discord, message, "restart"), press(discord, message, "wait", user=BOB))
+        answer = (await next_delivery(lead)).message
+        winner, loser = ("Ann", pressed[1]) if answer.content == "restart" else ("Bob", pressed[0])
+        assert answer.metadata["author_name"] == winner
+        assert f"**{winner}** chose **{answer.content}**" in await closed(discord, message)
+        (sentence,) = await told(discord, loser)
+        assert sentence.startswith(f"**{winner}** chose **{answer.content}** <t:")
+        assert len(await discord.said()) == 1
+        assert not await lead.wait_async(0.2)
 
 
-def test_what_is_decided_elsewhere_shows_in_the_message(team: Team, join: Join) -> None:
-    async def use() -> None:
-        lead, ann = join("lead"), join("console-ann")
-        ann.register("console")
-        async with FakeDiscord() as discord, both(team, discord, lead):
+async def test_who_may_not_decide_is_told_so_alone(team: Team, join: Join) -> None:
+    lead = join("lead")
+    toml = f"[gateway]\nusers = [{BOB}]\ndeciders = [{ANN}]\nhome_channel = {CHANNEL}\n"
+    async with FakeDiscord() as discord, both(team, discord, lead, toml):
+        stranger = await discord.add_person("Eve")
+        asked = ask(lead)
+        message = await shown(discord)
+        assert await told(discord, await press(discord, message, "restart", stranger)) == [NOT_A_DECIDER]
+        assert await told(discord, await press(discord, message, "restart", BOB)) == [
+            f"You may not decide #{asked.id}."
+        ]
+        assert not any(disabled for _, _, disabled in buttons(discord, message))
+        await press(discord, message, "wait")
+        assert (await next_delivery(lead)).message.content == "wait"
+
+
+async def test_what_is_decided_elsewhere_shows_in_the_message(team: Team, join: Join) -> None:
+    lead, ann = join("lead"), join("console-ann")
+    ann.register("console")
+    async with FakeDiscord() as discord, both(team, discord, lead):
+        asked = ask(lead)
+        message = await shown(discord)
+        discord.faults.add("503 before", "PATCH /channels/*/messages/*", times=1)
+        ann.send("user_comm", f"/decide {asked.id} 2")
+        assert "**ann** chose **wait**" in await closed(discord, message)
+
+
+async def test_when_the_time_is_over_the_message_says_what_counts(team: Team, join: Join) -> None:
+    lead = join("lead")
+    async with FakeDiscord() as discord, both(team, discord, lead):
+        denial = {"options": ["restart", "wait"], "default": "wait", "default_denies": True}
+        asked = ask(lead, expires_in=4.0, metadata=denial)
+        message = await shown(discord)
+        sentence = f"Nobody has decided #{asked.id} in time, so the default counts: wait"
+        assert (await closed(discord, message)).endswith(sentence)
+
+
+async def test_an_outcome_that_was_told_while_the_gateway_was_down_shows_afterwards(team: Team, join: Join) -> None:
+    lead, ann = join("lead"), join("console-ann")
+    ann.register("console")
+    async with FakeDiscord() as discord, user_comm(team):
+        team.configuration.write_text(BOTH)
+        async with running_gateway(team, discord, BOTH):
+            await wait_until_connected(lead)
             asked = ask(lead)
             message = await shown(discord)
-            discord.faults.add("503 before", "PATCH /channels/*/messages/*", times=1)
-            ann.send("user_comm", f"/decide {asked.id} 2")
+        ann.send("user_comm", f"/decide {asked.id} 2")
+        assert (await next_delivery(lead)).message.content == "wait"
+        async with running_gateway(team, discord, BOTH):
             assert "**ann** chose **wait**" in await closed(discord, message)
 
-    asyncio.run(use())
+
+async def test_a_reply_to_the_message_is_an_answer_in_words(team: Team, join: Join) -> None:
+    lead = join("lead")
+    async with FakeDiscord() as discord, both(team, discord, lead):
+        asked = ask(lead, metadata={})
+        message = await shown(discord)
+        await discord.say("Tomorrow, please", reply_to=message)
+        answer = (await next_delivery(lead)).message
+        assert (answer.content, answer.reply_to) == ("Tomorrow, please", asked.message_id)
+        await discord.until(lambda: "chose" in discord.world.messages[message].content, "it shows")
+        await discord.until(
+            lambda: any(f"has decided #{asked.id}" in each.content for each in discord.world.messages.values()),
+            "the reply is answered",
+        )
 
 
-def test_when_the_time_is_over_the_message_says_what_counts(team: Team, join: Join) -> None:
-    async def use() -> None:
-        lead = join("lead")
-        async with FakeDiscord() as discord, both(team, discord, lead):
-            denial = {"options": ["restart", "wait"], "default": "wait", "default_denies": True}
-            asked = ask(lead, expires_in=4.0, metadata=denial)
-            message = await shown(discord)
-            sentence = f"Nobody has decided #{asked.id} in time, so the default counts: wait"
-            assert (await closed(discord, message)).endswith(sentence)
-
-    asyncio.run(use())
-
-
-def test_an_outcome_that_was_told_while_the_gateway_was_down_shows_afterwards(team: Team, join: Join) -> None:
-    async def use() -> None:
-        lead, ann = join("lead"), join("console-ann")
-        ann.register("console")
-        async with FakeDiscord() as discord, user_comm(team):
-            team.configuration.write_text(BOTH)
-            async with running_gateway(team, discord, BOTH):
-                await wait_until_connected(lead)
-                asked = ask(lead)
-                message = await shown(discord)
-            ann.send("user_comm", f"/decide {asked.id} 2")
-            assert (await next_delivery(lead)).message.content == "wait"
-            async with running_gateway(team, discord, BOTH):
-                assert "**ann** chose **wait**" in await closed(discord, message)
-
-    asyncio.run(use())
+async def test_a_number_typed_in_the_channel_decides(team: Team, join: Join) -> None:
+    lead = join("lead")
+    async with FakeDiscord() as discord, both(team, discord, lead):
+        ask(lead)
+        message = await shown(discord)
+        await wait_until(
+            lambda: lead.query("SELECT 1 FROM discord_chunks WHERE snowflake = ?", (message,)), "it is kept"
+        )
+        await discord.say("2")
+        assert (await next_delivery(lead)).message.content == "wait"
+        assert "**Ann** chose **wait**" in await closed(discord, message)
 
 
-def test_a_reply_to_the_message_is_an_answer_in_words(team: Team, join: Join) -> None:
-    async def use() -> None:
-        lead = join("lead")
-        async with FakeDiscord() as discord, both(team, discord, lead):
-            asked = ask(lead, metadata={})
-            message = await shown(discord)
-            await discord.say("Tomorrow, please", reply_to=message)
-            answer = (await next_delivery(lead)).message
-            assert (answer.content, answer.reply_to) == ("Tomorrow, please", asked.message_id)
-            await discord.until(lambda: "chose" in discord.world.messages[message].content, "it shows")
-            await discord.until(
-                lambda: any(f"has decided #{asked.id}" in each.content for each in discord.world.messages.values()),
-                "the reply is answered",
-            )
-
-    asyncio.run(use())
-
-
-def test_a_number_typed_in_the_channel_decides(team: Team, join: Join) -> None:
-    async def use() -> None:
-        lead = join("lead")
-        async with FakeDiscord() as discord, both(team, discord, lead):
-            ask(lead)
-            message = await shown(discord)
-            await wait_until(
-                lambda: lead.query("SELECT 1 FROM discord_chunks WHERE snowflake = ?", (message,)), "it is kept"
-            )
-            await discord.say("2")
-            assert (await next_delivery(lead)).message.content == "wait"
-            assert "**Ann** chose **wait**" in await closed(discord, message)
-
-    asyncio.run(use())
+async def test_a_number_typed_in_the_thread_where_it_is_shown_decides(team: Team, join: Join) -> None:
+    lead = join("lead")
+    async with FakeDiscord() as discord, both(team, discord, lead, f"{BOTH}threads = true\n"):
+        asked = await discord.say("@lead is it slow?")
+        lead.reply(
+            await next_delivery(lead),
+            "?",
+            message_type="opinion_request",
+            metadata={"options": ["restart", "wait"]},
+        )
+        await discord.until(lambda: asked in discord.world.channels, "there is a thread")
+        message = await shown(discord, "lead asks", asked)
+        await wait_until(
+            lambda: lead.query("SELECT 1 FROM discord_chunks WHERE snowflake = ?", (message,)), "it is kept"
+        )
+        await discord.say("2", channel=asked)
+        assert (await next_delivery(lead)).message.content == "wait"
 
 
-def test_a_number_typed_in_the_thread_where_it_is_shown_decides(team: Team, join: Join) -> None:
-    async def use() -> None:
-        lead = join("lead")
-        async with FakeDiscord() as discord, both(team, discord, lead, f"{BOTH}threads = true\n"):
-            asked = await discord.say("@lead is it slow?")
-            lead.reply(
-                await next_delivery(lead),
-                "?",
-                message_type="opinion_request",
-                metadata={"options": ["restart", "wait"]},
-            )
-            await discord.until(lambda: asked in discord.world.channels, "there is a thread")
-            message = await shown(discord, "lead asks", asked)
-            await wait_until(
-                lambda: lead.query("SELECT 1 FROM discord_chunks WHERE snowflake = ?", (message,)), "it is kept"
-            )
-            await discord.say("2", channel=asked)
-            assert (await next_delivery(lead)).message.content == "wait"
-
-    asyncio.run(use())
-
-
-def test_what_is_to_be_decided_first_leaves_a_command_its_answer(team: Team, join: Join) -> None:
-    async def use() -> None:
-        lead = join("lead")
-        async with FakeDiscord() as discord, both(team, discord, lead):
-            await discord.until(lambda: discord.world.commands.get(None), "the commands are known")
-            used = await discord.command("/ask", {"text": "@lead is it slow?"})
-            asked = await next_delivery(lead)
-            lead.reply(asked, "Restart it?", message_type="opinion_request", metadata={"options": ["restart", "wait"]})
-            message = await shown(discord)
-            await press(discord, message, "wait")
-            assert (await next_delivery(lead)).message.content == "wait"
-            lead.answer(asked.message, "I wait.")
-            await discord.until(
-                lambda: any("I wait." in each.content for each in discord.world.interactions[used].messages),
-                "the command is answered where it was used",
-            )
-
-    asyncio.run(use())
+async def test_what_is_to_be_decided_first_leaves_a_command_its_answer(team: Team, join: Join) -> None:
+    lead = join("lead")
+    async with FakeDiscord() as discord, both(team, discord, lead):
+        await discord.until(lambda: discord.world.commands.get(None), "the commands are known")
+        used = await discord.command("/ask", {"text": "@lead is it slow?"})
+        asked = await next_delivery(lead)
+        lead.reply(asked, "Restart it?", message_type="opinion_request", metadata={"options": ["restart", "wait"]})
+        message = await shown(discord)
+        await press(discord, message, "wait")
+        assert (await next_delivery(lead)).message.content == "wait"
+        lead.answer(asked.message, "I wait.")
+        await discord.until(
+            lambda: any("I wait." in each.content for each in discord.world.interactions[used].messages),
+            "the command is answered where it was used",
+        )
 
 
 @pytest.mark.slow
-def test_a_refusal_after_a_restart_of_the_gateway_comes_too_late(team: Team, join: Join) -> None:
-    async def use() -> None:
-        decider, lead = join("user_comm"), join("lead")
-        async with FakeDiscord() as discord:
-            async with running_gateway(team, discord):
-                await wait_until_connected(lead)
-                decider.send(
-                    "gateway", "Restart it?", conversation_id=f"discord:{CHANNEL}", metadata={"options": ["a", "b"]}
-                )
-                used = await press(discord, await shown(discord), "a")
-                delivery = await next_delivery(decider)
-                assert delivery.message.message_id == f"discord:{used}"
-                assert delivery.message.metadata == {"author_name": "Ann", "user": ANN}
-            refusal = decider.reply(delivery, "No.", message_type="error")
-            async with running_gateway(team, discord):
-                await wait_until(
-                    lambda: decider.queries.trace(refusal.message_id)[0].outcome == "too late for a reply",
-                    "it is ended",
-                )
-            assert await discord.answers(used) == []
-            assert len(await discord.said()) == 1
-
-    asyncio.run(use())
-
-
-@pytest.mark.slow
-def test_an_outcome_waits_for_the_message_that_is_to_show_it(team: Team, join: Join) -> None:
-    async def use() -> None:
-        decider, lead = join("user_comm"), join("lead")
-        async with FakeDiscord() as discord, running_gateway(team, discord):
+async def test_a_refusal_after_a_restart_of_the_gateway_comes_too_late(team: Team, join: Join) -> None:
+    decider, lead = join("user_comm"), join("lead")
+    async with FakeDiscord() as discord:
+        async with running_gateway(team, discord):
             await wait_until_connected(lead)
-            discord.faults.add("503 before", "POST /channels/*/messages", times=3)
-            asked = decider.send(
+            decider.send(
                 "gateway", "Restart it?", conversation_id=f"discord:{CHANNEL}", metadata={"options": ["a", "b"]}
             )
-            about = {"decision": 1, "chosen": 1, "by": "ann", "answer": "b"}
-            decider.send("gateway", "b", message_type="opinion_response", reply_to=asked.message_id, metadata=about,
-                         conversation_id=f"discord:{CHANNEL}")  # fmt: skip
-            message = await shown(discord)
-            assert "**ann** chose **b**" in await closed(discord, message)
-
-    asyncio.run(use())
-
-
-def test_an_outcome_for_a_message_that_somebody_has_removed_is_dealt_with(team: Team, join: Join) -> None:
-    async def use() -> None:
-        decider, lead = join("user_comm"), join("lead")
-        async with FakeDiscord() as discord, running_gateway(team, discord):
-            await wait_until_connected(lead)
-            place = f"discord:{CHANNEL}"
-            asked = decider.send("gateway", "Restart it?", conversation_id=place, metadata={"options": ["a", "b"]})
-            message = await shown(discord)
-            await wait_until(lambda: decider.queries.trace(asked.message_id)[0].state == "done", "it is said")
-            await discord.delete(message)
-            outcome = decider.send(
-                "gateway", "b", message_type="opinion_response", reply_to=asked.message_id, conversation_id=place
-            )
-            await wait_until(lambda: decider.queries.trace(outcome.message_id)[0].state == "done", "it is dealt with")
-            assert (decider.queries.trace(outcome.message_id)[0].outcome or "").startswith("refused")
-
-    asyncio.run(use())
-
-
-def test_a_button_that_says_a_command_is_that_command(team: Team, join: Join) -> None:
-    async def use() -> None:
-        decider, lead = join("user_comm"), join("lead")
-        async with FakeDiscord() as discord, running_gateway(team, discord):
-            await wait_until_connected(lead)
-            place = f"discord:{CHANNEL}"
-            decider.send(
-                "gateway", "web-1 is down", conversation_id=place, metadata={"commands": {"Acknowledge": "/ack 12"}}
-            )
-            message = await shown(discord, "web-1 is down")
-            used = await press(discord, message, "Acknowledge")
+            used = await press(discord, await shown(discord), "a")
             delivery = await next_delivery(decider)
-            assert (delivery.message.content, delivery.message.message_type) == ("/ack 12", "command")
+            assert delivery.message.message_id == f"discord:{used}"
             assert delivery.message.metadata == {"author_name": "Ann", "user": ANN}
-            decider.reply(delivery, "Ann takes care of 12.")
-            await discord.until(
-                lambda: (
-                    [each.content for each in discord.world.interactions[used].messages] == ["Ann takes care of 12."]
-                ),
-                "it is answered where it was pressed",
+        refusal = decider.reply(delivery, "No.", message_type="error")
+        async with running_gateway(team, discord):
+            await wait_until(
+                lambda: decider.queries.trace(refusal.message_id)[0].outcome == "too late for a reply",
+                "it is ended",
             )
-            assert [label for label, _, _ in buttons(discord, message)] == ["Acknowledge"]
+        assert await discord.answers(used) == []
+        assert len(await discord.said()) == 1
 
-    asyncio.run(use())
+
+@pytest.mark.slow
+async def test_an_outcome_waits_for_the_message_that_is_to_show_it(team: Team, join: Join) -> None:
+    decider, lead = join("user_comm"), join("lead")
+    async with FakeDiscord() as discord, running_gateway(team, discord):
+        await wait_until_connected(lead)
+        discord.faults.add("503 before", "POST /channels/*/messages", times=3)
+        asked = decider.send(
+            "gateway", "Restart it?", conversation_id=f"discord:{CHANNEL}", metadata={"options": ["a", "b"]}
+        )
+        about = {"decision": 1, "chosen": 1, "by": "ann", "answer": "b"}
+        decider.send("gateway", "b", message_type="opinion_response", reply_to=asked.message_id, metadata=about,
+                     conversation_id=f"discord:{CHANNEL}")  # fmt: skip
+        message = await shown(discord)
+        assert "**ann** chose **b**" in await closed(discord, message)
 
 
-def test_many_and_long_options_become_buttons_that_discord_takes(team: Team, join: Join) -> None:
-    async def use() -> None:
-        decider, lead = join("user_comm"), join("lead")
-        async with FakeDiscord() as discord, running_gateway(team, discord):
-            await wait_until_connected(lead)
-            many = ["x" * 100, " ", *(f"option {number}" for number in range(30))]
-            decider.send("gateway", "Which?", conversation_id=f"discord:{CHANNEL}", metadata={"options": many})
-            message = await shown(discord, "Which?")
-            found = buttons(discord, message)
-            assert len(found) == 25
-            assert [label for label, _, _ in found[:3]] == ["x" * 80, "2", "option 0"]
-            await discord.press(message, found[0][1])
-            assert (await next_delivery(decider)).message.content == "x" * 100
+async def test_an_outcome_for_a_message_that_somebody_has_removed_is_dealt_with(team: Team, join: Join) -> None:
+    decider, lead = join("user_comm"), join("lead")
+    async with FakeDiscord() as discord, running_gateway(team, discord):
+        await wait_until_connected(lead)
+        place = f"discord:{CHANNEL}"
+        asked = decider.send("gateway", "Restart it?", conversation_id=place, metadata={"options": ["a", "b"]})
+        message = await shown(discord)
+        await wait_until(lambda: decider.queries.trace(asked.message_id)[0].state == "done", "it is said")
+        await discord.delete(message)
+        outcome = decider.send(
+            "gateway", "b", message_type="opinion_response", reply_to=asked.message_id, conversation_id=place
+        )
+        await wait_until(lambda: decider.queries.trace(outcome.message_id)[0].state == "done", "it is dealt with")
+        assert (decider.queries.trace(outcome.message_id)[0].outcome or "").startswith("refused")
 
-    asyncio.run(use())
+
+async def test_a_button_that_says_a_command_is_that_command(team: Team, join: Join) -> None:
+    decider, lead = join("user_comm"), join("lead")
+    async with FakeDiscord() as discord, running_gateway(team, discord):
+        await wait_until_connected(lead)
+        place = f"discord:{CHANNEL}"
+        decider.send(
+            "gateway", "web-1 is down", conversation_id=place, metadata={"commands": {"Acknowledge": "/ack 12"}}
+        )
+        message = await shown(discord, "web-1 is down")
+        used = await press(discord, message, "Acknowledge")
+        delivery = await next_delivery(decider)
+        assert (delivery.message.content, delivery.message.message_type) == ("/ack 12", "command")
+        assert delivery.message.metadata == {"author_name": "Ann", "user": ANN}
+        decider.reply(delivery, "Ann takes care of 12.")
+        await discord.until(
+            lambda: [each.content for each in discord.world.interactions[used].messages] == ["Ann takes care of 12."],
+            "it is answered where it was pressed",
+        )
+        assert [label for label, _, _ in buttons(discord, message)] == ["Acknowledge"]
+
+
+async def test_many_and_long_options_become_buttons_that_discord_takes(team: Team, join: Join) -> None:
+    decider, lead = join("user_comm"), join("lead")
+    async with FakeDiscord() as discord, running_gateway(team, discord):
+        await wait_until_connected(lead)
+        many = ["x" * 100, " ", *(f"option {number}" for number in range(30))]
+        decider.send("gateway", "Which?", conversation_id=f"discord:{CHANNEL}", metadata={"options": many})
+        message = await shown(discord, "Which?")
+        found = buttons(discord, message)
+        assert len(found) == 25
+        assert [label for label, _, _ in found[:3]] == ["x" * 80, "2", "option 0"]
+        await discord.press(message, found[0][1])
+        assert (await next_delivery(decider)).message.content == "x" * 100
 
 
 @pytest.mark.parametrize("metadata", [{"options": ["a", "b"]}, {"commands": {"a": "/status"}}])
-def test_a_button_of_a_message_that_is_gone_says_so(team: Team, join: Join, metadata: dict[str, object]) -> None:
-    async def use() -> None:
-        decider, lead = join("user_comm"), join("lead")
-        async with FakeDiscord() as discord, running_gateway(team, discord):
-            await wait_until_connected(lead)
-            decider.send("gateway", "Restart it?", conversation_id=f"discord:{CHANNEL}", metadata=metadata)
-            message = await shown(discord)
-            await wait_until(lambda: decider.queries.trace("#1")[0].state == "done", "it is said")
-            decider.execute("DELETE FROM messages")
-            assert await told(discord, await press(discord, message, "a")) == [UNKNOWN_QUESTION]
-
-    asyncio.run(use())
+async def test_a_button_of_a_message_that_is_gone_says_so(team: Team, join: Join, metadata: dict[str, object]) -> None:
+    decider, lead = join("user_comm"), join("lead")
+    async with FakeDiscord() as discord, running_gateway(team, discord):
+        await wait_until_connected(lead)
+        decider.send("gateway", "Restart it?", conversation_id=f"discord:{CHANNEL}", metadata=metadata)
+        message = await shown(discord)
+        await wait_until(lambda: decider.queries.trace("#1")[0].state == "done", "it is said")
+        decider.execute("DELETE FROM messages")
+        assert await told(discord, await press(discord, message, "a")) == [UNKNOWN_QUESTION]
 
 
 def test_only_ids_of_ours_are_buttons_of_ours() -> None:

@@ -1,6 +1,5 @@
 """A message with a button that says a command, once that is settled: who takes care of it, and no button any more."""
 
-import asyncio
 from collections.abc import Callable
 
 from fake_discord import ANN, BOT, CHANNEL, FakeDiscord, FakeMessage, Permission
@@ -44,65 +43,53 @@ async def edits(discord: FakeDiscord) -> int:
     return len(await discord.requests("PATCH", "/messages/"))
 
 
-def test_its_button_ends_and_it_says_who_takes_care_of_it_and_then_that_it_is_over(team: Team, join: Join) -> None:
-    async def use() -> None:
-        async with gateway_with_hub(team, join, toml=HOME) as (discord, user_comm):
+async def test_its_button_ends_and_it_says_who_takes_care_of_it_and_then_that_it_is_over(
+    team: Team, join: Join
+) -> None:
+    async with gateway_with_hub(team, join, toml=HOME) as (discord, user_comm):
+        showing = alert(user_comm)
+        await wait_until_sent(user_comm, showing)
+        assert len((await only(discord)).components) == 1
+        await wait_until_sent(user_comm, settle(user_comm, showing, "*Ann* takes care of it."))
+        message = await only(discord)
+        assert (message.components, message.content) == ([], "\\*Ann\\* takes care of it.")
+        assert message.embeds[0]["description"] == "/ is full"
+        assert message.mentions == []
+        await wait_until_sent(user_comm, settle(user_comm, showing, "Resolved after 3m 0s."))
+        assert (await only(discord)).content == "Resolved after 3m 0s."
+        assert await edits(discord) == 2
+
+
+async def test_what_was_settled_while_the_gateway_was_down_shows_afterwards(team: Team, join: Join) -> None:
+    user_comm = join("user_comm")
+    async with FakeDiscord() as discord:
+        async with running_gateway(team, discord, HOME):
+            await wait_until_connected(user_comm)
             showing = alert(user_comm)
             await wait_until_sent(user_comm, showing)
-            assert len((await only(discord)).components) == 1
-            await wait_until_sent(user_comm, settle(user_comm, showing, "*Ann* takes care of it."))
+        settling = [settle(user_comm, showing, words) for words in ("Ann takes care of it.", "Resolved.")]
+        discord.faults.add("503 before", "PATCH /channels/*/messages/*", times=1)
+        async with running_gateway(team, discord, HOME):
+            await wait_until_sent(user_comm, *settling)
             message = await only(discord)
-            assert (message.components, message.content) == ([], "\\*Ann\\* takes care of it.")
-            assert message.embeds[0]["description"] == "/ is full"
-            assert message.mentions == []
-            await wait_until_sent(user_comm, settle(user_comm, showing, "Resolved after 3m 0s."))
-            assert (await only(discord)).content == "Resolved after 3m 0s."
-            assert await edits(discord) == 2
-
-    asyncio.run(use())
+            assert (message.components, message.content) == ([], "Resolved.")
 
 
-def test_what_was_settled_while_the_gateway_was_down_shows_afterwards(team: Team, join: Join) -> None:
-    async def use() -> None:
-        user_comm = join("user_comm")
-        async with FakeDiscord() as discord:
-            async with running_gateway(team, discord, HOME):
-                await wait_until_connected(user_comm)
-                showing = alert(user_comm)
-                await wait_until_sent(user_comm, showing)
-            settling = [settle(user_comm, showing, words) for words in ("Ann takes care of it.", "Resolved.")]
-            discord.faults.add("503 before", "PATCH /channels/*/messages/*", times=1)
-            async with running_gateway(team, discord, HOME):
-                await wait_until_sent(user_comm, *settling)
-                message = await only(discord)
-                assert (message.components, message.content) == ([], "Resolved.")
-
-    asyncio.run(use())
+async def test_where_no_embeds_are_allowed_the_text_stays(team: Team, join: Join) -> None:
+    async with gateway_with_hub(team, join, toml=HOME) as (discord, user_comm):
+        await discord.forbid(CHANNEL, Permission.EMBED_LINKS)
+        showing = alert(user_comm)
+        await wait_until_sent(user_comm, showing)
+        await wait_until_sent(user_comm, settle(user_comm, showing, "Ann takes care of it."))
+        message = await only(discord)
+        assert (message.components, message.content) == ([], "/ is full\n\nAnn takes care of it.")
 
 
-def test_where_no_embeds_are_allowed_the_text_stays(team: Team, join: Join) -> None:
-    async def use() -> None:
-        async with gateway_with_hub(team, join, toml=HOME) as (discord, user_comm):
-            await discord.forbid(CHANNEL, Permission.EMBED_LINKS)
-            showing = alert(user_comm)
-            await wait_until_sent(user_comm, showing)
-            await wait_until_sent(user_comm, settle(user_comm, showing, "Ann takes care of it."))
-            message = await only(discord)
-            assert (message.components, message.content) == ([], "/ is full\n\nAnn takes care of it.")
-
-    asyncio.run(use())
-
-
-def test_what_somebody_has_removed_needs_no_word(team: Team, join: Join) -> None:
-    async def use() -> None:
-        async with gateway_with_hub(team, join, toml=HOME) as (discord, user_comm):
-            showing = alert(user_comm)
-            await wait_until_sent(user_comm, showing)
-            await discord.delete((await only(discord)).id)
-            settling = settle(user_comm, showing, "Ann takes care of it.")
-            await wait_until(
-                lambda: user_comm.queries.trace(settling.message_id)[0].state == "done", "it is dealt with"
-            )
-            assert await discord.messages(author=BOT) == []
-
-    asyncio.run(use())
+async def test_what_somebody_has_removed_needs_no_word(team: Team, join: Join) -> None:
+    async with gateway_with_hub(team, join, toml=HOME) as (discord, user_comm):
+        showing = alert(user_comm)
+        await wait_until_sent(user_comm, showing)
+        await discord.delete((await only(discord)).id)
+        settling = settle(user_comm, showing, "Ann takes care of it.")
+        await wait_until(lambda: user_comm.queries.trace(settling.message_id)[0].state == "done", "it is dealt with")
+        assert await discord.messages(author=BOT) == []

@@ -68,308 +68,245 @@ def test_discord_knows_every_command_of_people() -> None:
     assert sorted(command["name"] for command in SLASH_COMMANDS) == sorted(each.name for each in people_commands())
 
 
-def test_a_command_is_answered_where_it_was_used(team: Team, join: Join) -> None:
-    async def use() -> None:
-        user_comm = join("user_comm")
-        async with FakeDiscord() as discord, running_gateway(team, discord):
-            await ready(discord, user_comm)
-            used = await discord.command("/ask", {"text": "What is wrong?"})
+async def test_a_command_is_answered_where_it_was_used(team: Team, join: Join) -> None:
+    user_comm = join("user_comm")
+    async with FakeDiscord() as discord, running_gateway(team, discord):
+        await ready(discord, user_comm)
+        used = await discord.command("/ask", {"text": "What is wrong?"})
+        delivery = await next_delivery(user_comm)
+        await deferred(discord, used)
+        message = delivery.message
+        assert (message.message_id, message.content) == (f"discord:{used}", "What is wrong?")
+        assert message.conversation_id == f"discord:{CHANNEL}"
+        assert message.metadata == {"author_name": "Ann", "user": ANN}
+
+        user_comm.reply(delivery, "Nothing.")
+
+        await wait_until(lambda: user_comm.queries.trace("#2")[0].outcome == "sent", "the answer is acknowledged")
+        assert await discord.answers(used) == ["Nothing."]
+        assert await discord.said() == ["Nothing."]
+        assert not await discord.interaction_failed(used)
+
+
+async def test_every_command_reaches_user_comm(team: Team, join: Join) -> None:
+    user_comm = join("user_comm")
+    async with FakeDiscord() as discord, running_gateway(team, discord):
+        await ready(discord, user_comm)
+        for command in SLASH_COMMANDS:
+            values = {option["name"]: "7" for option in command.get("options", [])}
+            await discord.command(f"/{command['name']}", values)
             delivery = await next_delivery(user_comm)
-            await deferred(discord, used)
-            message = delivery.message
-            assert (message.message_id, message.content) == (f"discord:{used}", "What is wrong?")
-            assert message.conversation_id == f"discord:{CHANNEL}"
-            assert message.metadata == {"author_name": "Ann", "user": ANN}
-
-            user_comm.reply(delivery, "Nothing.")
-
-            await wait_until(lambda: user_comm.queries.trace("#2")[0].outcome == "sent", "the answer is acknowledged")
-            assert await discord.answers(used) == ["Nothing."]
-            assert await discord.said() == ["Nothing."]
-            assert not await discord.interaction_failed(used)
-
-    asyncio.run(use())
+            assert delivery.message.content == to_text(command["name"], values)
+            user_comm.acknowledge(delivery)
 
 
-def test_every_command_reaches_user_comm(team: Team, join: Join) -> None:
-    async def use() -> None:
-        user_comm = join("user_comm")
-        async with FakeDiscord() as discord, running_gateway(team, discord):
-            await ready(discord, user_comm)
+async def test_every_command_is_answered_by_the_real_user_comm(team: Team, join: Join) -> None:
+    lead = join("lead")
+    async with FakeDiscord() as discord, running_gateway(team, discord):
+        user_comm = start_user_comm(team)
+        try:
+            await ready(discord, lead)
             for command in SLASH_COMMANDS:
-                values = {option["name"]: "7" for option in command.get("options", [])}
-                await discord.command(f"/{command['name']}", values)
-                delivery = await next_delivery(user_comm)
-                assert delivery.message.content == to_text(command["name"], values)
-                user_comm.acknowledge(delivery)
-
-    asyncio.run(use())
-
-
-def test_every_command_is_answered_by_the_real_user_comm(team: Team, join: Join) -> None:
-    async def use() -> None:
-        lead = join("lead")
-        async with FakeDiscord() as discord, running_gateway(team, discord):
-            user_comm = start_user_comm(team)
-            try:
-                await ready(discord, lead)
-                for command in SLASH_COMMANDS:
-                    values = {option["name"]: "hello" for option in command.get("options", [])}
-                    used = discord.world.interactions[await discord.command(f"/{command['name']}", values)]
-                    await discord.until(partial(has_answer, used), f"/{used.name} is answered")
-            finally:
-                user_comm.terminate()
-                await asyncio.to_thread(user_comm.wait, 10)
-
-    asyncio.run(use())
+                values = {option["name"]: "hello" for option in command.get("options", [])}
+                used = discord.world.interactions[await discord.command(f"/{command['name']}", values)]
+                await discord.until(partial(has_answer, used), f"/{used.name} is answered")
+        finally:
+            user_comm.terminate()
+            await asyncio.to_thread(user_comm.wait, 10)
 
 
-def test_nobody_else_may_use_a_command_and_only_they_are_told(team: Team, join: Join) -> None:
-    async def use() -> None:
-        user_comm = join("user_comm")
-        async with FakeDiscord() as discord, running_gateway(team, discord):
-            await ready(discord, user_comm)
+async def test_nobody_else_may_use_a_command_and_only_they_are_told(team: Team, join: Join) -> None:
+    user_comm = join("user_comm")
+    async with FakeDiscord() as discord, running_gateway(team, discord):
+        await ready(discord, user_comm)
+        used = await discord.command("/status", user=BOB)
+        await discord.until(lambda: discord.world.interactions[used].messages, "it is answered")
+        assert await discord.answers(used) == [NOT_ALLOWED]
+        assert await discord.said() == []
+        assert not await user_comm.wait_async(0.2)
+
+
+async def test_a_command_is_acknowledged_in_time_while_the_hub_takes_nothing(team: Team, join: Join) -> None:
+    user_comm = join("user_comm")
+    async with FakeDiscord() as discord, running_gateway(team, discord):
+        await ready(discord, user_comm)
+        redeem_code(user_comm, create_code(user_comm), BOB, "Bob")
+        channels = [await discord.add_channel(f"c{number}") for number in range(20)]
+        async with locked_database(team):
+            for channel in channels:
+                await discord.say("Hello", channel=channel)
             used = await discord.command("/status", user=BOB)
-            await discord.until(lambda: discord.world.interactions[used].messages, "it is answered")
-            assert await discord.answers(used) == [NOT_ALLOWED]
-            assert await discord.said() == []
-            assert not await user_comm.wait_async(0.2)
-
-    asyncio.run(use())
+            await deferred(discord, used)
+        await wait_until(lambda: user_comm.query("SELECT 1 FROM messages WHERE content = '/status'"), "it is stored")
 
 
-def test_a_command_is_acknowledged_in_time_while_the_hub_takes_nothing(team: Team, join: Join) -> None:
-    async def use() -> None:
-        user_comm = join("user_comm")
-        async with FakeDiscord() as discord, running_gateway(team, discord):
-            await ready(discord, user_comm)
-            redeem_code(user_comm, create_code(user_comm), BOB, "Bob")
-            channels = [await discord.add_channel(f"c{number}") for number in range(20)]
-            async with locked_database(team):
-                for channel in channels:
-                    await discord.say("Hello", channel=channel)
-                used = await discord.command("/status", user=BOB)
-                await deferred(discord, used)
-            await wait_until(
-                lambda: user_comm.query("SELECT 1 FROM messages WHERE content = '/status'"), "it is stored"
-            )
+async def test_what_an_edit_cannot_bring_follows_as_a_message(team: Team, join: Join) -> None:
+    user_comm = join("user_comm")
+    async with FakeDiscord() as discord, running_gateway(team, discord):
+        await ready(discord, user_comm)
+        used = await discord.command("/alerts")
+        alert = {"title": "Disk", "severity": "critical"}
+        user_comm.reply(await next_delivery(user_comm), "/ is full", metadata={"alert": alert})
+        await wait_until(lambda: user_comm.queries.trace("#2")[0].outcome == "sent", "the answer is acknowledged")
+        assert await discord.answers(used) == [REPLY_FOLLOWS]
+        (embed,) = (await discord.messages())[-1].embeds
+        assert (embed["title"], embed["description"]) == ("Disk", "/ is full")
 
-    asyncio.run(use())
-
-
-def test_what_an_edit_cannot_bring_follows_as_a_message(team: Team, join: Join) -> None:
-    async def use() -> None:
-        user_comm = join("user_comm")
-        async with FakeDiscord() as discord, running_gateway(team, discord):
-            await ready(discord, user_comm)
-            used = await discord.command("/alerts")
-            alert = {"title": "Disk", "severity": "critical"}
-            user_comm.reply(await next_delivery(user_comm), "/ is full", metadata={"alert": alert})
-            await wait_until(lambda: user_comm.queries.trace("#2")[0].outcome == "sent", "the answer is acknowledged")
-            assert await discord.answers(used) == [REPLY_FOLLOWS]
-            (embed,) = (await discord.messages())[-1].embeds
-            assert (embed["title"], embed["description"]) == ("Disk", "/ is full")
-
-            used = await discord.command("/status")
-            user_comm.reply(await next_delivery(user_comm), f"<@{ANN}> @everyone look")
-            await discord.until(lambda: has_answer(discord.world.interactions[used]), "it is answered")
-            assert not (await discord.messages())[-1].pings
-
-    asyncio.run(use())
+        used = await discord.command("/status")
+        user_comm.reply(await next_delivery(user_comm), f"<@{ANN}> @everyone look")
+        await discord.until(lambda: has_answer(discord.world.interactions[used]), "it is answered")
+        assert not (await discord.messages())[-1].pings
 
 
-def test_the_progress_of_a_command_stands_where_its_answer_will(team: Team, join: Join) -> None:
-    async def use() -> None:
-        user_comm = join("user_comm")
-        async with FakeDiscord() as discord, running_gateway(team, discord):
-            await ready(discord, user_comm)
-            used = await discord.command("/ask", {"text": "How long?"})
-            delivery = await next_delivery(user_comm)
-            for told in ("lead is here.", "lead has read it."):
-                news = user_comm.answer(delivery.message, told, message_type="status_report")
-                await wait_until(lambda: user_comm.queries.trace(news.message_id)[0].outcome == "sent", "it is told")  # noqa: B023
-                assert await discord.answers(used) == [told]
-            answer = user_comm.reply(delivery, "So long.")
-            await wait_until(lambda: user_comm.queries.trace(answer.message_id)[0].outcome == "sent", "it is answered")
-            assert await discord.answers(used) == ["So long."]
-            assert await discord.said() == ["So long."]
-
-    asyncio.run(use())
+async def test_the_progress_of_a_command_stands_where_its_answer_will(team: Team, join: Join) -> None:
+    user_comm = join("user_comm")
+    async with FakeDiscord() as discord, running_gateway(team, discord):
+        await ready(discord, user_comm)
+        used = await discord.command("/ask", {"text": "How long?"})
+        delivery = await next_delivery(user_comm)
+        for told in ("lead is here.", "lead has read it."):
+            news = user_comm.answer(delivery.message, told, message_type="status_report")
+            await wait_until(lambda: user_comm.queries.trace(news.message_id)[0].outcome == "sent", "it is told")  # noqa: B023
+            assert await discord.answers(used) == [told]
+        answer = user_comm.reply(delivery, "So long.")
+        await wait_until(lambda: user_comm.queries.trace(answer.message_id)[0].outcome == "sent", "it is answered")
+        assert await discord.answers(used) == ["So long."]
+        assert await discord.said() == ["So long."]
 
 
-def test_a_long_answer_to_a_command_comes_as_messages(team: Team, join: Join) -> None:
-    async def use() -> None:
-        user_comm = join("user_comm")
-        async with FakeDiscord() as discord, running_gateway(team, discord):
-            await ready(discord, user_comm)
-            used = await discord.command("/agents")
-            user_comm.reply(
-                await next_delivery(user_comm), text := "\n".join(f"agent {number}" for number in range(400))
-            )
+async def test_a_long_answer_to_a_command_comes_as_messages(team: Team, join: Join) -> None:
+    user_comm = join("user_comm")
+    async with FakeDiscord() as discord, running_gateway(team, discord):
+        await ready(discord, user_comm)
+        used = await discord.command("/agents")
+        user_comm.reply(await next_delivery(user_comm), text := "\n".join(f"agent {number}" for number in range(400)))
 
-            await wait_until(lambda: user_comm.queries.trace("#2")[0].outcome == "sent", "the answer is acknowledged")
-            assert await discord.answers(used) == [REPLY_FOLLOWS]
-            assert "\n".join((await discord.said())[1:]).split() == text.split()
-
-    asyncio.run(use())
+        await wait_until(lambda: user_comm.queries.trace("#2")[0].outcome == "sent", "the answer is acknowledged")
+        assert await discord.answers(used) == [REPLY_FOLLOWS]
+        assert "\n".join((await discord.said())[1:]).split() == text.split()
 
 
 @pytest.mark.slow
-def test_a_long_limit_on_an_answer_to_a_command_does_not_hold_up_its_channel(team: Team, join: Join) -> None:
-    async def use() -> None:
-        user_comm = join("user_comm")
-        async with FakeDiscord() as discord, running_gateway(team, discord):
-            await ready(discord, user_comm)
-            discord.faults.add("429", "PATCH /webhooks/*", seconds=60)
-            used = await discord.command("/status")
-            user_comm.reply(await next_delivery(user_comm), "All is well.")
+async def test_a_long_limit_on_an_answer_to_a_command_does_not_hold_up_its_channel(team: Team, join: Join) -> None:
+    user_comm = join("user_comm")
+    async with FakeDiscord() as discord, running_gateway(team, discord):
+        await ready(discord, user_comm)
+        discord.faults.add("429", "PATCH /webhooks/*", seconds=60)
+        used = await discord.command("/status")
+        user_comm.reply(await next_delivery(user_comm), "All is well.")
 
-            await wait_until(lambda: user_comm.queries.trace("#2")[0].outcome == "sent", "the answer is acknowledged")
-            assert await discord.answers(used) == ["All is well."]
-
-    asyncio.run(use())
+        await wait_until(lambda: user_comm.queries.trace("#2")[0].outcome == "sent", "the answer is acknowledged")
+        assert await discord.answers(used) == ["All is well."]
 
 
 @pytest.mark.parametrize("trouble", ["lost reply", "503 after", "503 before", "reset"])
-def test_trouble_with_the_answer_to_a_command_gives_one_answer(team: Team, join: Join, trouble: str) -> None:
-    async def use() -> None:
-        user_comm = join("user_comm")
-        async with FakeDiscord() as discord, running_gateway(team, discord):
-            await ready(discord, user_comm)
-            discord.faults.add(trouble, "PATCH /webhooks/*")  # type: ignore[arg-type]
-            used = await discord.command("/status")
-            user_comm.reply(await next_delivery(user_comm), "All is well.")
+async def test_trouble_with_the_answer_to_a_command_gives_one_answer(team: Team, join: Join, trouble: str) -> None:
+    user_comm = join("user_comm")
+    async with FakeDiscord() as discord, running_gateway(team, discord):
+        await ready(discord, user_comm)
+        discord.faults.add(trouble, "PATCH /webhooks/*")  # type: ignore[arg-type]
+        used = await discord.command("/status")
+        user_comm.reply(await next_delivery(user_comm), "All is well.")
 
+        await wait_until(lambda: user_comm.queries.trace("#2")[0].outcome == "sent", "the answer is acknowledged")
+        assert await discord.answers(used) == ["All is well."]
+        assert await discord.said() == ["All is well."]
+
+
+async def test_a_lost_reply_to_the_acknowledgement_loses_no_command(team: Team, join: Join) -> None:
+    user_comm = join("user_comm")
+    async with FakeDiscord() as discord, running_gateway(team, discord):
+        await ready(discord, user_comm)
+        discord.faults.add("lost reply", "POST /interactions/*")
+        used = await discord.command("/status")
+        user_comm.reply(await next_delivery(user_comm), "All is well.")
+        await discord.until_said(["All is well."])
+        assert await discord.answers(used) == ["All is well."]
+
+
+async def test_after_fifteen_minutes_the_answer_comes_as_a_message(team: Team, join: Join) -> None:
+    user_comm = join("user_comm")
+    async with FakeDiscord() as discord, running_gateway(team, discord):
+        await ready(discord, user_comm)
+        used = await discord.command("/ask", {"text": "How long?"})
+        delivery = await next_delivery(user_comm)
+        await deferred(discord, used)
+        await discord.advance(901)
+        user_comm.reply(delivery, "So long.")
+
+        await wait_until(lambda: user_comm.queries.trace("#2")[0].outcome == "sent", "the answer is acknowledged")
+        assert (await discord.said())[-1] == "So long."
+        assert await discord.answers(used) == []
+
+
+async def test_after_a_restart_the_answer_comes_as_a_message(team: Team, join: Join) -> None:
+    user_comm = join("user_comm")
+    async with FakeDiscord() as discord:
+        async with running_gateway(team, discord):
+            await ready(discord, user_comm)
+            await discord.command("/ask", {"text": "Still there?"})
+            delivery = await next_delivery(user_comm)
+        user_comm.reply(delivery, "Yes.")
+        async with running_gateway(team, discord):
             await wait_until(lambda: user_comm.queries.trace("#2")[0].outcome == "sent", "the answer is acknowledged")
-            assert await discord.answers(used) == ["All is well."]
-            assert await discord.said() == ["All is well."]
-
-    asyncio.run(use())
+            assert (await discord.said())[-1] == "Yes."
 
 
-def test_a_lost_reply_to_the_acknowledgement_loses_no_command(team: Team, join: Join) -> None:
-    async def use() -> None:
-        user_comm = join("user_comm")
-        async with FakeDiscord() as discord, running_gateway(team, discord):
+async def test_an_answer_that_a_killed_gateway_gave_is_not_given_again(team: Team, join: Join) -> None:
+    user_comm = join("user_comm")
+    async with FakeDiscord() as discord:
+        async with running_gateway(team, discord) as process:
             await ready(discord, user_comm)
-            discord.faults.add("lost reply", "POST /interactions/*")
-            used = await discord.command("/status")
+            slow = discord.faults.add("slow reply", "PATCH /webhooks/*", seconds=10)
+            await discord.command("/status")
             user_comm.reply(await next_delivery(user_comm), "All is well.")
             await discord.until_said(["All is well."])
-            assert await discord.answers(used) == ["All is well."]
-
-    asyncio.run(use())
-
-
-def test_after_fifteen_minutes_the_answer_comes_as_a_message(team: Team, join: Join) -> None:
-    async def use() -> None:
-        user_comm = join("user_comm")
-        async with FakeDiscord() as discord, running_gateway(team, discord):
-            await ready(discord, user_comm)
-            used = await discord.command("/ask", {"text": "How long?"})
-            delivery = await next_delivery(user_comm)
-            await deferred(discord, used)
-            await discord.advance(901)
-            user_comm.reply(delivery, "So long.")
-
+            assert slow.times == 0
+            process.kill()
+            await asyncio.to_thread(process.wait, 5)
+            process.returncode = 0
+        async with running_gateway(team, discord):
             await wait_until(lambda: user_comm.queries.trace("#2")[0].outcome == "sent", "the answer is acknowledged")
-            assert (await discord.said())[-1] == "So long."
-            assert await discord.answers(used) == []
-
-    asyncio.run(use())
+            assert await discord.said() == ["All is well."]
 
 
-def test_after_a_restart_the_answer_comes_as_a_message(team: Team, join: Join) -> None:
-    async def use() -> None:
-        user_comm = join("user_comm")
-        async with FakeDiscord() as discord:
-            async with running_gateway(team, discord):
-                await ready(discord, user_comm)
-                await discord.command("/ask", {"text": "Still there?"})
-                delivery = await next_delivery(user_comm)
-            user_comm.reply(delivery, "Yes.")
-            async with running_gateway(team, discord):
-                await wait_until(
-                    lambda: user_comm.queries.trace("#2")[0].outcome == "sent", "the answer is acknowledged"
-                )
-                assert (await discord.said())[-1] == "Yes."
-
-    asyncio.run(use())
-
-
-def test_an_answer_that_a_killed_gateway_gave_is_not_given_again(team: Team, join: Join) -> None:
-    async def use() -> None:
-        user_comm = join("user_comm")
-        async with FakeDiscord() as discord:
-            async with running_gateway(team, discord) as process:
-                await ready(discord, user_comm)
-                slow = discord.faults.add("slow reply", "PATCH /webhooks/*", seconds=10)
-                await discord.command("/status")
-                user_comm.reply(await next_delivery(user_comm), "All is well.")
-                await discord.until_said(["All is well."])
-                assert slow.times == 0
-                process.kill()
-                await asyncio.to_thread(process.wait, 5)
-                process.returncode = 0
-            async with running_gateway(team, discord):
-                await wait_until(
-                    lambda: user_comm.queries.trace("#2")[0].outcome == "sent", "the answer is acknowledged"
-                )
-                assert await discord.said() == ["All is well."]
-
-    asyncio.run(use())
-
-
-def test_an_answer_that_was_given_while_the_gateway_ended_is_not_given_again(team: Team, join: Join) -> None:
-    async def use() -> None:
-        user_comm = join("user_comm")
-        async with FakeDiscord() as discord:
-            async with running_gateway(team, discord):
-                await ready(discord, user_comm)
-                discord.faults.add("slow reply", "PATCH /webhooks/*", seconds=10)
-                await discord.command("/status")
-                user_comm.reply(await next_delivery(user_comm), "All is well.")
-                await discord.until_said(["All is well."])
-            # The network's errors say nothing about the answer.
-            discord.faults.add("reset", "GET /channels/*/messages", times=3)
-            async with running_gateway(team, discord):
-                await wait_until(
-                    lambda: user_comm.queries.trace("#2")[0].outcome == "sent", "the answer is acknowledged"
-                )
-                assert await discord.said() == ["All is well."]
-        assert user_comm.queries.trace("#2")[0].attempts == 1
-
-    asyncio.run(use())
-
-
-def test_the_commands_are_told_to_discord_only_when_they_have_changed(team: Team, join: Join) -> None:
-    async def use() -> None:
-        lead = join("lead")
-        async with FakeDiscord() as discord:
-            discord.faults.add("500 before", "PUT /applications/*/commands", times=1)
-            for _ in range(2):
-                async with running_gateway(team, discord):
-                    await ready(discord, lead)
-                    await wait_until(
-                        lambda: lead.query("SELECT 1 FROM discord_state WHERE name = 'commands'"), "it is noted"
-                    )
-            told = [each for each in await discord.requests("PUT", "/commands") if each.status == 200]
-            assert len(told) == 1
-            assert [command["name"] for command in await discord.commands()] == [
-                each["name"] for each in SLASH_COMMANDS
-            ]
-
-    asyncio.run(use())
-
-
-def test_a_command_that_goes_wrong_in_the_gateway_says_so(team: Team, join: Join) -> None:
-    async def use() -> None:
-        user_comm = join("user_comm")
-        async with FakeDiscord() as discord, running_gateway(team, discord):
+async def test_an_answer_that_was_given_while_the_gateway_ended_is_not_given_again(team: Team, join: Join) -> None:
+    user_comm = join("user_comm")
+    async with FakeDiscord() as discord:
+        async with running_gateway(team, discord):
             await ready(discord, user_comm)
-            user_comm.execute("ALTER TABLE discord_people RENAME TO gone")
-            used = await discord.command("/status", user=BOB)
-            await discord.until(lambda: has_answer(discord.world.interactions[used]), "it is answered")
-            assert await discord.answers(used) == [NOT_STORED]
+            discord.faults.add("slow reply", "PATCH /webhooks/*", seconds=10)
+            await discord.command("/status")
+            user_comm.reply(await next_delivery(user_comm), "All is well.")
+            await discord.until_said(["All is well."])
+        # The network's errors say nothing about the answer.
+        discord.faults.add("reset", "GET /channels/*/messages", times=3)
+        async with running_gateway(team, discord):
+            await wait_until(lambda: user_comm.queries.trace("#2")[0].outcome == "sent", "the answer is acknowledged")
+            assert await discord.said() == ["All is well."]
+    assert user_comm.queries.trace("#2")[0].attempts == 1
 
-    asyncio.run(use())
+
+async def test_the_commands_are_told_to_discord_only_when_they_have_changed(team: Team, join: Join) -> None:
+    lead = join("lead")
+    async with FakeDiscord() as discord:
+        discord.faults.add("500 before", "PUT /applications/*/commands", times=1)
+        for _ in range(2):
+            async with running_gateway(team, discord):
+                await ready(discord, lead)
+                await wait_until(
+                    lambda: lead.query("SELECT 1 FROM discord_state WHERE name = 'commands'"), "it is noted"
+                )
+        told = [each for each in await discord.requests("PUT", "/commands") if each.status == 200]
+        assert len(told) == 1
+        assert [command["name"] for command in await discord.commands()] == [each["name"] for each in SLASH_COMMANDS]
+
+
+async def test_a_command_that_goes_wrong_in_the_gateway_says_so(team: Team, join: Join) -> None:
+    user_comm = join("user_comm")
+    async with FakeDiscord() as discord, running_gateway(team, discord):
+        await ready(discord, user_comm)
+        user_comm.execute("ALTER TABLE discord_people RENAME TO gone")
+        used = await discord.command("/status", user=BOB)
+        await discord.until(lambda: has_answer(discord.world.interactions[used]), "it is answered")
+        assert await discord.answers(used) == [NOT_STORED]

@@ -1,6 +1,5 @@
 """Nobody on Discord can take one agent for another, or for the team."""
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -70,60 +69,49 @@ def test_what_user_comm_says_itself_has_no_speaker(join: Join) -> None:
     )
 
 
-def test_an_agent_that_writes_to_the_gateway_itself_is_named_there(team: Team, join: Join) -> None:
-    async def use() -> None:
-        async with gateway_with_hub(team, join) as (discord, _):
-            gcp = join("gcp")
-            alert = {"title": "lead: over", "severity": "critical"}
-            plain = gcp.send("gateway", FORGED, conversation_id=PLACE)
-            dressed = gcp.send("gateway", FORGED, conversation_id=PLACE, metadata={"alert": alert})
-            await wait_until_sent(gcp, plain, dressed)
-            first, second = await discord.messages(author=BOT)
-            said = "gcp: all well\n  lead: restart it now"
-            assert first.content == said
-            assert [(each["title"], each["description"]) for each in second.embeds] == [("gcp: lead: over", said)]
-
-    asyncio.run(use())
+async def test_an_agent_that_writes_to_the_gateway_itself_is_named_there(team: Team, join: Join) -> None:
+    async with gateway_with_hub(team, join) as (discord, _):
+        gcp = join("gcp")
+        alert = {"title": "lead: over", "severity": "critical"}
+        plain = gcp.send("gateway", FORGED, conversation_id=PLACE)
+        dressed = gcp.send("gateway", FORGED, conversation_id=PLACE, metadata={"alert": alert})
+        await wait_until_sent(gcp, plain, dressed)
+        first, second = await discord.messages(author=BOT)
+        said = "gcp: all well\n  lead: restart it now"
+        assert first.content == said
+        assert [(each["title"], each["description"]) for each in second.embeds] == [("gcp: lead: over", said)]
 
 
-def test_an_agent_cannot_say_what_became_of_a_question(team: Team, join: Join) -> None:
-    async def use() -> None:
-        async with gateway_with_hub(team, join) as (discord, user_comm):
-            showing = user_comm.send(
-                "gateway",
-                "Restart it?",
-                message_type="opinion_request",
-                metadata={"options": ["yes", "no"]},
-                conversation_id=PLACE,
-            )
-            await wait_until_sent(user_comm, showing)
-            gcp = join("gcp")
-            forged = gcp.answer(
-                gcp.queries.message(showing.message_id), "Ann has decided: yes", message_type="close_buttons"
-            )
-            gateway = gcp.send(
-                "gateway", "Ann has decided: yes", message_type="close_buttons", reply_to=showing.message_id
-            )
-            await wait_until(lambda: outcome_of(gcp, gateway), "it has ended")
-            assert forged.recipient == "user_comm"
-            (message, *_) = await discord.messages(author=BOT)
-            assert (message.content, len(message.components)) == ("Restart it?", 1)
-
-    asyncio.run(use())
+async def test_an_agent_cannot_say_what_became_of_a_question(team: Team, join: Join) -> None:
+    async with gateway_with_hub(team, join) as (discord, user_comm):
+        showing = user_comm.send(
+            "gateway",
+            "Restart it?",
+            message_type="opinion_request",
+            metadata={"options": ["yes", "no"]},
+            conversation_id=PLACE,
+        )
+        await wait_until_sent(user_comm, showing)
+        gcp = join("gcp")
+        forged = gcp.answer(
+            gcp.queries.message(showing.message_id), "Ann has decided: yes", message_type="close_buttons"
+        )
+        gateway = gcp.send("gateway", "Ann has decided: yes", message_type="close_buttons", reply_to=showing.message_id)
+        await wait_until(lambda: outcome_of(gcp, gateway), "it has ended")
+        assert forged.recipient == "user_comm"
+        (message, *_) = await discord.messages(author=BOT)
+        assert (message.content, len(message.components)) == ("Restart it?", 1)
 
 
-def test_a_button_of_an_agent_says_which_command_it_is(team: Team, join: Join) -> None:
-    async def use() -> None:
-        async with gateway_with_hub(team, join) as (discord, user_comm):
-            gcp = join("gcp")
-            buttons = {"commands": {"Details": "/decide 12 yes", "Acknowledge": "/ack 1"}}
-            message = gcp.send("gateway", "Look", conversation_id=PLACE, metadata=buttons)
-            ours = user_comm.send("gateway", "Look", conversation_id=PLACE, metadata=buttons)
-            await wait_until_sent(gcp, message, ours)
-            shown = [_labels(each.components) for each in await discord.messages(author=BOT)]
-            assert shown == [["Details (/decide 12 yes)", "Acknowledge (/ack 1)"], ["Details", "Acknowledge"]]
-
-    asyncio.run(use())
+async def test_a_button_of_an_agent_says_which_command_it_is(team: Team, join: Join) -> None:
+    async with gateway_with_hub(team, join) as (discord, user_comm):
+        gcp = join("gcp")
+        buttons = {"commands": {"Details": "/decide 12 yes", "Acknowledge": "/ack 1"}}
+        message = gcp.send("gateway", "Look", conversation_id=PLACE, metadata=buttons)
+        ours = user_comm.send("gateway", "Look", conversation_id=PLACE, metadata=buttons)
+        await wait_until_sent(gcp, message, ours)
+        shown = [_labels(each.components) for each in await discord.messages(author=BOT)]
+        assert shown == [["Details (/decide 12 yes)", "Acknowledge (/ack 1)"], ["Details", "Acknowledge"]]
 
 
 def _labels(components: list[dict[str, Any]]) -> list[str]:

@@ -15,38 +15,32 @@ SAYING = f"POST /channels/{CHANNEL}/messages"
 
 
 @pytest.mark.slow
-def test_progress_is_edited_into_one_message_and_the_end_is_a_new_one(team: Team, join: Join) -> None:
-    async def use() -> None:
-        async with gateway_with_hub(team, join) as (discord, user_comm):
-            asked = await discord.say("Build it")
+async def test_progress_is_edited_into_one_message_and_the_end_is_a_new_one(team: Team, join: Join) -> None:
+    async with gateway_with_hub(team, join) as (discord, user_comm):
+        asked = await discord.say("Build it")
+        question = (await next_delivery(user_comm)).message
+        for number in range(30):
+            user_comm.answer(question, f"step {number}", message_type="status_report")
+            await asyncio.sleep(0.1)
+        user_comm.answer(question, "done")
+
+        await discord.until_said(["step 29", "done"])
+        progress, end = await discord.messages(author=BOT)
+        assert [each.reference and each.reference.message for each in (progress, end)] == [asked, asked]
+        edits = [each for each in await discord.requests("PATCH") if each.status == 200]
+        assert 1 <= len(edits) <= 3
+        assert all(later.at - sooner.at > 1.9 for sooner, later in itertools.pairwise(edits))
+
+
+async def test_progress_after_a_restart_is_edited_into_the_message_that_is_there(team: Team, join: Join) -> None:
+    user_comm = join("user_comm")
+    async with FakeDiscord() as discord:
+        async with running_gateway(team, discord):
+            await wait_until_connected(user_comm)
+            await discord.say("Build it")
             question = (await next_delivery(user_comm)).message
-            for number in range(30):
-                user_comm.answer(question, f"step {number}", message_type="status_report")
-                await asyncio.sleep(0.1)
-            user_comm.answer(question, "done")
-
-            await discord.until_said(["step 29", "done"])
-            progress, end = await discord.messages(author=BOT)
-            assert [each.reference and each.reference.message for each in (progress, end)] == [asked, asked]
-            edits = [each for each in await discord.requests("PATCH") if each.status == 200]
-            assert 1 <= len(edits) <= 3
-            assert all(later.at - sooner.at > 1.9 for sooner, later in itertools.pairwise(edits))
-
-    asyncio.run(use())
-
-
-def test_progress_after_a_restart_is_edited_into_the_message_that_is_there(team: Team, join: Join) -> None:
-    async def use() -> None:
-        user_comm = join("user_comm")
-        async with FakeDiscord() as discord:
-            async with running_gateway(team, discord):
-                await wait_until_connected(user_comm)
-                await discord.say("Build it")
-                question = (await next_delivery(user_comm)).message
-                user_comm.answer(question, "step 1", message_type="status_report")
-                await discord.until_said(["step 1"])
-            async with running_gateway(team, discord):
-                user_comm.answer(question, "step 2", message_type="status_report")
-                await discord.until_said(["step 2"])
-
-    asyncio.run(use())
+            user_comm.answer(question, "step 1", message_type="status_report")
+            await discord.until_said(["step 1"])
+        async with running_gateway(team, discord):
+            user_comm.answer(question, "step 2", message_type="status_report")
+            await discord.until_said(["step 2"])

@@ -1,6 +1,5 @@
 """What Discord refuses: what may pass waits, the rest ends, and nobody who waits for it is left without a word."""
 
-import asyncio
 from collections.abc import Callable
 
 import pytest
@@ -68,181 +67,148 @@ def test_refusals_of_one_row_are_counted_from_the_first() -> None:
     assert refusing.seconds_rejecting(1) == 0
 
 
-def test_a_time_out_of_the_bot_holds_up_its_answers_and_loses_none(team: Team, join: Join) -> None:
-    async def use() -> None:
-        async with gateway_with_hub(team, join) as (discord, user_comm):
-            await discord.time_out(3600)
-            first, second = send_to_gateway(user_comm, "one"), send_to_gateway(user_comm, "two")
-            direct = await discord.open_dm()
-            await wait_until_sent(user_comm, send_to_gateway(user_comm, "elsewhere", direct))
-            await _refused(discord, 403)
-            assert [outcome_of(user_comm, message) for message in (first, second)] == [None, None]
-            await discord.advance(3601)
-            await wait_until_sent(user_comm, first, second)
-            assert await discord.said() == ["one", "two"]
-
-    asyncio.run(use())
+async def test_a_time_out_of_the_bot_holds_up_its_answers_and_loses_none(team: Team, join: Join) -> None:
+    async with gateway_with_hub(team, join) as (discord, user_comm):
+        await discord.time_out(3600)
+        first, second = send_to_gateway(user_comm, "one"), send_to_gateway(user_comm, "two")
+        direct = await discord.open_dm()
+        await wait_until_sent(user_comm, send_to_gateway(user_comm, "elsewhere", direct))
+        await _refused(discord, 403)
+        assert [outcome_of(user_comm, message) for message in (first, second)] == [None, None]
+        await discord.advance(3601)
+        await wait_until_sent(user_comm, first, second)
+        assert await discord.said() == ["one", "two"]
 
 
-def test_rights_that_come_back_bring_the_answer_with_its_files(team: Team, join: Join) -> None:
-    async def use() -> None:
-        async with gateway_with_hub(team, join) as (discord, user_comm):
-            (team.folder / "files").mkdir(exist_ok=True)
-            team.folder.joinpath("files", "a.txt").write_text("a")
-            await discord.forbid(CHANNEL, Permission.VIEW_CHANNEL)
-            message = send_to_gateway(user_comm, "See this", metadata={"files": ["files/a.txt"]})
-            await _refused(discord, 403)
-            await discord.forbid(CHANNEL)
-            await wait_until_sent(user_comm, message)
-            (said,) = await discord.messages()
-            assert [each.filename for each in said.attachments] == ["a.txt"]
-
-    asyncio.run(use())
+async def test_rights_that_come_back_bring_the_answer_with_its_files(team: Team, join: Join) -> None:
+    async with gateway_with_hub(team, join) as (discord, user_comm):
+        (team.folder / "files").mkdir(exist_ok=True)
+        team.folder.joinpath("files", "a.txt").write_text("a")
+        await discord.forbid(CHANNEL, Permission.VIEW_CHANNEL)
+        message = send_to_gateway(user_comm, "See this", metadata={"files": ["files/a.txt"]})
+        await _refused(discord, 403)
+        await discord.forbid(CHANNEL)
+        await wait_until_sent(user_comm, message)
+        (said,) = await discord.messages()
+        assert [each.filename for each in said.attachments] == ["a.txt"]
 
 
-def test_a_channel_that_has_lost_its_rights_tells_the_person_directly(team: Team, join: Join) -> None:
-    async def use() -> None:
-        async with gateway_with_hub(team, join, toml=IMPATIENT) as (discord, user_comm):
-            await discord.say("How is it?")
-            asked = await next_delivery(user_comm)
-            await discord.forbid(CHANNEL, Permission.SEND_MESSAGES)
-            answer = user_comm.reply(asked, "Well")
-            await wait_for_outcome(user_comm, answer, "refused: Missing Permissions")
-            (told,) = await read_messages(user_comm, 1)
-            assert (told.message_type, told.reply_to) == ("error", answer.message_id)
-            direct = await discord.open_dm()
-            await wait_until(lambda: discord.world.channels[direct].messages, "the person is told")
-            (said,) = await discord.said(direct)
-            assert f"<#{CHANNEL}>: Missing Permissions. It is kept as message #{answer.id}." in said
-
-    asyncio.run(use())
+async def test_a_channel_that_has_lost_its_rights_tells_the_person_directly(team: Team, join: Join) -> None:
+    async with gateway_with_hub(team, join, toml=IMPATIENT) as (discord, user_comm):
+        await discord.say("How is it?")
+        asked = await next_delivery(user_comm)
+        await discord.forbid(CHANNEL, Permission.SEND_MESSAGES)
+        answer = user_comm.reply(asked, "Well")
+        await wait_for_outcome(user_comm, answer, "refused: Missing Permissions")
+        (told,) = await read_messages(user_comm, 1)
+        assert (told.message_type, told.reply_to) == ("error", answer.message_id)
+        direct = await discord.open_dm()
+        await wait_until(lambda: discord.world.channels[direct].messages, "the person is told")
+        (said,) = await discord.said(direct)
+        assert f"<#{CHANNEL}>: Missing Permissions. It is kept as message #{answer.id}." in said
 
 
-def test_what_automod_blocks_is_told_in_its_place(team: Team, join: Join) -> None:
-    async def use() -> None:
-        async with gateway_with_hub(team, join) as (discord, user_comm):
-            await discord.set_rule("blocked_words", ("secret",))
-            asked = await discord.say("What is it?")
-            answer = user_comm.reply(await next_delivery(user_comm), "the secret")
-            why = "Message was blocked by automatic moderation"
-            await wait_for_outcome(user_comm, answer, f"refused: {why}")
-            text = f"Discord did not take the answer to this: {why}. It is kept as message #{answer.id}."
-            await discord.until_said([text])
-            assert (await discord.messages())[-1].reference.message == asked  # type: ignore[union-attr]
-            (told,) = await read_messages(user_comm, 1)
-            assert why in told.content
-
-    asyncio.run(use())
+async def test_what_automod_blocks_is_told_in_its_place(team: Team, join: Join) -> None:
+    async with gateway_with_hub(team, join) as (discord, user_comm):
+        await discord.set_rule("blocked_words", ("secret",))
+        asked = await discord.say("What is it?")
+        answer = user_comm.reply(await next_delivery(user_comm), "the secret")
+        why = "Message was blocked by automatic moderation"
+        await wait_for_outcome(user_comm, answer, f"refused: {why}")
+        text = f"Discord did not take the answer to this: {why}. It is kept as message #{answer.id}."
+        await discord.until_said([text])
+        assert (await discord.messages())[-1].reference.message == asked  # type: ignore[union-attr]
+        (told,) = await read_messages(user_comm, 1)
+        assert why in told.content
 
 
-def test_a_locked_thread_tells_in_its_channel(team: Team, join: Join) -> None:
-    async def use() -> None:
-        async with gateway_with_hub(team, join) as (discord, user_comm):
-            thread = await discord.open_thread("aside")
-            await discord.say("How is it?", channel=thread)
-            asked = await next_delivery(user_comm)
-            await discord.forbid(CHANNEL, Permission.MANAGE_THREADS)
-            await discord.archive(thread, locked=True)
-            answer = user_comm.reply(asked, "Well")
-            await wait_for_outcome(user_comm, answer, "refused: Thread is locked")
-            await discord.until(lambda: discord.world.channels[CHANNEL].messages, "it is told")
-            await wait_until(
-                lambda: _last(discord).startswith(f"Discord did not take an answer in <#{thread}>"), "it is told"
-            )
-
-    asyncio.run(use())
+async def test_a_locked_thread_tells_in_its_channel(team: Team, join: Join) -> None:
+    async with gateway_with_hub(team, join) as (discord, user_comm):
+        thread = await discord.open_thread("aside")
+        await discord.say("How is it?", channel=thread)
+        asked = await next_delivery(user_comm)
+        await discord.forbid(CHANNEL, Permission.MANAGE_THREADS)
+        await discord.archive(thread, locked=True)
+        answer = user_comm.reply(asked, "Well")
+        await wait_for_outcome(user_comm, answer, "refused: Thread is locked")
+        await discord.until(lambda: discord.world.channels[CHANNEL].messages, "it is told")
+        await wait_until(
+            lambda: _last(discord).startswith(f"Discord did not take an answer in <#{thread}>"), "it is told"
+        )
 
 
-def test_who_takes_no_direct_message_either_is_told_by_the_team(team: Team, join: Join) -> None:
-    async def use() -> None:
-        async with gateway_with_hub(team, join, toml=IMPATIENT) as (discord, user_comm):
-            await discord.say("How is it?")
-            asked = await next_delivery(user_comm)
-            await discord.close_dms()
-            await discord.forbid(CHANNEL, Permission.SEND_MESSAGES)
-            answer = user_comm.reply(asked, "Well")
-            error, news = sorted(await read_messages(user_comm, 2), key=lambda message: message.message_type)
-            assert (error.message_type, news.message_type) == ("error", "notification")
-            assert f"It is kept as message #{answer.id}. Tell user {ANN}" in news.content
-
-    asyncio.run(use())
+async def test_who_takes_no_direct_message_either_is_told_by_the_team(team: Team, join: Join) -> None:
+    async with gateway_with_hub(team, join, toml=IMPATIENT) as (discord, user_comm):
+        await discord.say("How is it?")
+        asked = await next_delivery(user_comm)
+        await discord.close_dms()
+        await discord.forbid(CHANNEL, Permission.SEND_MESSAGES)
+        answer = user_comm.reply(asked, "Well")
+        error, news = sorted(await read_messages(user_comm, 2), key=lambda message: message.message_type)
+        assert (error.message_type, news.message_type) == ("error", "notification")
+        assert f"It is kept as message #{answer.id}. Tell user {ANN}" in news.content
 
 
-def test_a_channel_that_is_gone_is_looked_for_once_and_ends_the_answer(team: Team, join: Join) -> None:
-    async def use() -> None:
-        async with gateway_with_hub(team, join) as (discord, user_comm):
-            gone = send_to_gateway(user_comm, "Hello", 12345)
-            await wait_for_outcome(user_comm, gone, "refused: Unknown Channel")
-            assert len(await discord.requests("GET", "/channels/12345")) == 1
-            (told,) = await read_messages(user_comm, 1)
-            assert (told.message_type, told.reply_to) == ("error", gone.message_id)
-
-    asyncio.run(use())
+async def test_a_channel_that_is_gone_is_looked_for_once_and_ends_the_answer(team: Team, join: Join) -> None:
+    async with gateway_with_hub(team, join) as (discord, user_comm):
+        gone = send_to_gateway(user_comm, "Hello", 12345)
+        await wait_for_outcome(user_comm, gone, "refused: Unknown Channel")
+        assert len(await discord.requests("GET", "/channels/12345")) == 1
+        (told,) = await read_messages(user_comm, 1)
+        assert (told.message_type, told.reply_to) == ("error", gone.message_id)
 
 
-def test_a_home_channel_that_refuses_keeps_the_news_and_degrades_the_gateway(team: Team, join: Join) -> None:
-    async def use() -> None:
-        toml = IMPATIENT + f"home_channel = {CHANNEL}\n"
-        async with gateway_with_hub(team, join, toml=toml) as (discord, user_comm):
-            await discord.forbid(CHANNEL, Permission.SEND_MESSAGES)
-            news = [user_comm.send("gateway", text, message_type="notification") for text in ("one", "two")]
-            await wait_until(lambda: _status(user_comm) == "degraded", "it is degraded")
-            reason = user_comm.find_agent("gateway").metadata["reason"]  # type: ignore[union-attr]
-            assert (
-                reason
-                == f"Discord takes nothing in the home channel {CHANNEL}: Missing Permissions. Let the bot write there."
-            )
-            await discord.forbid(CHANNEL)
-            await wait_until_sent(user_comm, *news)
-            assert await discord.said() == ["one", "two"]
-            await wait_until(lambda: _status(user_comm) == "online", "it is well again")
-
-    asyncio.run(use())
+async def test_a_home_channel_that_refuses_keeps_the_news_and_degrades_the_gateway(team: Team, join: Join) -> None:
+    toml = IMPATIENT + f"home_channel = {CHANNEL}\n"
+    async with gateway_with_hub(team, join, toml=toml) as (discord, user_comm):
+        await discord.forbid(CHANNEL, Permission.SEND_MESSAGES)
+        news = [user_comm.send("gateway", text, message_type="notification") for text in ("one", "two")]
+        await wait_until(lambda: _status(user_comm) == "degraded", "it is degraded")
+        reason = user_comm.find_agent("gateway").metadata["reason"]  # type: ignore[union-attr]
+        assert (
+            reason
+            == f"Discord takes nothing in the home channel {CHANNEL}: Missing Permissions. Let the bot write there."
+        )
+        await discord.forbid(CHANNEL)
+        await wait_until_sent(user_comm, *news)
+        assert await discord.said() == ["one", "two"]
+        await wait_until(lambda: _status(user_comm) == "online", "it is well again")
 
 
 @pytest.mark.parametrize("why", ["Unknown Channel", "Missing Permissions"])
-def test_a_home_channel_that_would_refuse_is_noticed_before_any_news(team: Team, join: Join, why: str) -> None:
-    async def use() -> None:
-        user_comm = join("user_comm")
-        async with FakeDiscord() as discord:
-            await discord.forbid(CHANNEL, Permission.SEND_MESSAGES)
-            home = 12345 if why == "Unknown Channel" else CHANNEL
-            async with running_gateway(team, discord, ALLOW_ANN + f"home_channel = {home}\n"):
-                await wait_until(lambda: _status(user_comm) == "degraded", "it is degraded")
-                assert why in user_comm.find_agent("gateway").metadata["reason"]  # type: ignore[union-attr]
-
-    asyncio.run(use())
+async def test_a_home_channel_that_would_refuse_is_noticed_before_any_news(team: Team, join: Join, why: str) -> None:
+    user_comm = join("user_comm")
+    async with FakeDiscord() as discord:
+        await discord.forbid(CHANNEL, Permission.SEND_MESSAGES)
+        home = 12345 if why == "Unknown Channel" else CHANNEL
+        async with running_gateway(team, discord, ALLOW_ANN + f"home_channel = {home}\n"):
+            await wait_until(lambda: _status(user_comm) == "degraded", "it is degraded")
+            assert why in user_comm.find_agent("gateway").metadata["reason"]  # type: ignore[union-attr]
 
 
-def test_progress_that_is_refused_is_told_to_nobody(team: Team, join: Join) -> None:
-    async def use() -> None:
-        async with gateway_with_hub(team, join) as (discord, user_comm):
-            await discord.set_rule("blocked_words", ("secret",))
-            await discord.say("What is it?")
-            asked = await next_delivery(user_comm)
-            progress = user_comm.answer(asked.message, "near the secret", message_type="status_report")
-            answer = user_comm.reply(asked, "It is well")
-            await wait_until_sent(user_comm, answer)
-            assert (outcome_of(user_comm, progress) or "").startswith("refused")
-            assert await discord.said() == ["It is well"]
-
-    asyncio.run(use())
+async def test_progress_that_is_refused_is_told_to_nobody(team: Team, join: Join) -> None:
+    async with gateway_with_hub(team, join) as (discord, user_comm):
+        await discord.set_rule("blocked_words", ("secret",))
+        await discord.say("What is it?")
+        asked = await next_delivery(user_comm)
+        progress = user_comm.answer(asked.message, "near the secret", message_type="status_report")
+        answer = user_comm.reply(asked, "It is well")
+        await wait_until_sent(user_comm, answer)
+        assert (outcome_of(user_comm, progress) or "").startswith("refused")
+        assert await discord.said() == ["It is well"]
 
 
-def test_a_notice_is_not_told_twice(team: Team, join: Join) -> None:
-    async def use() -> None:
-        async with gateway_with_hub(team, join) as (discord, user_comm):
-            await discord.set_rule("blocked_words", ("Discord", "secret"))
-            direct = await discord.open_dm()
-            await discord.say("What is it?")
-            user_comm.reply(await next_delivery(user_comm), "the secret")
-            await discord.until(lambda: discord.world.channels[direct].messages, "the person is told")
-            assert await discord.said() == []
-            assert len(await discord.said(direct)) == 1
-            rows = run_foreign_sql(team, "SELECT content FROM messages WHERE sender = recipient")
-            assert len(rows) == 2
-
-    asyncio.run(use())
+async def test_a_notice_is_not_told_twice(team: Team, join: Join) -> None:
+    async with gateway_with_hub(team, join) as (discord, user_comm):
+        await discord.set_rule("blocked_words", ("Discord", "secret"))
+        direct = await discord.open_dm()
+        await discord.say("What is it?")
+        user_comm.reply(await next_delivery(user_comm), "the secret")
+        await discord.until(lambda: discord.world.channels[direct].messages, "the person is told")
+        assert await discord.said() == []
+        assert len(await discord.said(direct)) == 1
+        rows = run_foreign_sql(team, "SELECT content FROM messages WHERE sender = recipient")
+        assert len(rows) == 2
 
 
 async def _refused(discord: FakeDiscord, status: int) -> None:
