@@ -23,12 +23,8 @@ _CREATED = re.compile(r"CREATE TABLE (?:IF NOT EXISTS )?(\w+)")
 READING_THE_HUB = {
     f"workers/teamsup/workers/{module}.py"
     for module in (
-        "attached_files",
-        "gateway/inbound/hub_writer",
         "gateway/inbound/unread_questions",
-        "gateway/outbound/chunk_table",
         "gateway/outbound/home_channel",
-        "gateway/outbound/progress",
         "gateway/reactions/questions",
         "user_comm/decisions/table",
         "user_comm/requests/relays",

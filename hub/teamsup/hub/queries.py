@@ -118,6 +118,16 @@ class Queries:
         )
         return [message_from_row(row) for row in reversed(rows)]
 
+    def versions(self, message_id: str, *, sender: str | None = None) -> list[Message]:
+        """Return the message of that id and those whose ids begin with it and a colon, in the order of storing."""
+        first = check_text("message_id", message_id)
+        rows = self._store.read(
+            "SELECT * FROM messages WHERE (message_id = :first OR (message_id > :from AND message_id < :to))"
+            " AND (CAST(:sender AS TEXT) IS NULL OR sender = :sender) ORDER BY id",
+            {"first": first, "from": f"{first}:", "to": f"{first};", "sender": sender},
+        )
+        return [message_from_row(row) for row in rows]
+
     def search(self, words: str, *, limit: int = 20) -> list[Message]:
         """Return the newest ``limit`` messages whose content has all of these words, the newest first.
 

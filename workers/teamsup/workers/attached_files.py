@@ -20,10 +20,6 @@ def remove_orphaned_files(hub: MessageHub, *, at_least_seconds: float = 86_400) 
     folder = attachment_folder(hub.team.folder)
     before = time.time() - at_least_seconds
     for each in folder.iterdir() if folder.is_dir() else ():
-        first = f"discord:{each.name}"
-        is_kept = hub.query(
-            "SELECT 1 FROM messages WHERE message_id = ? OR (message_id > ? AND message_id < ?) LIMIT 1",
-            (first, f"{first}:", f"{first};"),
-        )
+        is_kept = hub.queries.versions(f"discord:{each.name}")
         if not is_kept and each.stat().st_mtime < before:
             shutil.rmtree(each, ignore_errors=True)

@@ -161,13 +161,7 @@ class HubWriter:
         return None if number is None else self._hub.queries.message(f"#{number}").message_id
 
     def _versions_of(self, snowflake: int) -> list[Message]:
-        first = message_id_of(snowflake)
-        rows = self._hub.query(
-            "SELECT message_id FROM messages WHERE (message_id = ? OR (message_id > ? AND message_id < ?))"
-            " AND sender = ? ORDER BY id",
-            (first, f"{first}:", f"{first};", self._hub.agent),
-        )
-        return [self._hub.queries.message(row["message_id"]) for row in rows]
+        return self._hub.queries.versions(message_id_of(snowflake), sender=self._hub.agent)
 
 
 def _is_known_version(edited: int | None, versions: Sequence[Message]) -> bool:

@@ -98,13 +98,11 @@ class ChunkTable:
 
     def find_progress(self, question: str) -> tuple[int, int] | None:
         """Return the channel and the number on Discord of the message that shows the progress of a question."""
-        rows = self._hub.query(
-            "SELECT p.channel, p.snowflake FROM messages AS m JOIN discord_chunks AS p ON p.message = m.id"
-            " WHERE m.reply_to = ? AND m.message_type = 'status_report' AND p.snowflake IS NOT NULL"
-            " AND p.channel IS NOT NULL ORDER BY m.id DESC LIMIT 1",
-            (question,),
-        )
-        return (rows[0]["channel"], rows[0]["snowflake"]) if rows else None
+        for message in reversed(self._hub.queries.find(reply_to=question, message_type="status_report")):
+            for chunk in self.chunks_of(message.id):
+                if chunk.channel is not None and chunk.snowflake is not None:
+                    return chunk.channel, chunk.snowflake
+        return None
 
     def known_snowflakes(self, channel: int, since: float) -> set[int]:
         """Return the known messages on Discord that were sent since then."""

@@ -17,14 +17,16 @@ class ProgressMessages:
 
     def is_superseded(self, message: Message) -> bool:
         """Return whether a later state exists."""
-        return bool(
-            self._hub.query(
-                "SELECT 1 FROM messages AS m JOIN deliveries AS d ON d.message = m.id AND d.recipient = ?"
-                " WHERE m.reply_to = ? AND m.id > ? AND m.message_type = 'status_report' AND d.done_at IS NULL"
-                " AND m.conversation_id IS ? LIMIT 1",
-                (self._hub.agent, message.reply_to, message.id, message.conversation_id),
-            )
+        if message.reply_to is None:
+            return False
+        later = self._hub.queries.find(
+            reply_to=message.reply_to,
+            recipient=self._hub.agent,
+            message_type="status_report",
+            after=message.id,
+            unread=True,
         )
+        return any(each.conversation_id == message.conversation_id for each in later)
 
     async def wait_for_edit(self, snowflake: int) -> None:
         """Wait until it may be edited again."""
