@@ -1,5 +1,6 @@
 """Workers as components: found by their entry points, without an import of what they need."""
 
+import os
 import re
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from teamsup.cli.main import main
 from teamsup.config.components import (
     WORKER_GROUP,
     Component,
@@ -78,6 +80,7 @@ def test_a_foreign_component_stands_beside_ours(install: Install) -> None:
     ("name", "code", "fault"),
     [
         ("mailer", "import a_module_that_is_not_there\n", "No module named 'a_module_that_is_not_there'"),
+        ("mailer", "raise SystemExit('it wants a later Python')\n", "it wants a later Python"),
         ("mailer", "component = 1\n", "is not a Component of that name"),
         ("mailer", component_code("'other'"), "is not a Component of that name"),
         ("Mailer", component_code("'Mailer'"), "in small letters"),
@@ -105,6 +108,30 @@ def test_what_cannot_be_loaded_has_a_fault_and_the_others_run(
     assert not installed_components()["gateway"].fault
 
 
+def test_a_worker_that_two_packages_bring_is_neither_of_them(install: Install) -> None:
+    install("gateway", component_code("'gateway', 'imitation'"))
+
+    fault = installed_components()["gateway"].fault
+    assert fault.startswith("Several packages bring a worker gateway: ")
+    assert "package_of_gateway:component" in fault
+    assert not installed_components()["user_comm"].fault
+
+
+def test_a_command_that_cannot_be_loaded_says_why(
+    install: Install, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    install("mailer", component_code("'mailer', 'mailer'"))
+    points = next(tmp_path.glob("*.dist-info")) / "entry_points.txt"
+    points.write_text("[teamsup.commands]\nmail = a_module_that_is_not_there\nforget = imitation\n")
+
+    with pytest.raises(SystemExit, match=str(os.EX_SOFTWARE)):
+        main(["mail"])
+    assert "The command mail cannot be loaded from a_module_that_is_not_there: " in capsys.readouterr().err
+    with pytest.raises(SystemExit, match=str(os.EX_CONFIG)):
+        main(["forget", "ann"])
+    assert "Several packages bring a command forget: " in capsys.readouterr().err
+
+
 def test_the_summary_of_a_command_is_the_first_line_of_its_module() -> None:
     assert read_summary("teamsup.workers.user_comm.forget_command").startswith(
         "remove all messages from and to a person"
@@ -117,7 +144,7 @@ def test_every_command_of_a_component_has_a_summary() -> None:
     commands = find_entry_points("teamsup.commands")
 
     assert {"alerts", "forget", "pair"} <= commands.keys()
-    assert all(read_summary(module) for module in commands.values())
+    assert all(read_summary(module) for (module,) in commands.values())
 
 
 def test_help_imports_no_command_of_a_component() -> None:

@@ -18,7 +18,7 @@ from teamsup.hub.errors import InvalidName
 from teamsup.hub.models import SUPERVISOR
 from teamsup.hub.team import normalize_agent_name
 
-from .entry_points import find_entry_points
+from .entry_points import describe_collision, find_entry_points
 from .loader import Config
 from .people_protocol import PEOPLE_COMMANDS, CommandDefinition
 
@@ -120,7 +120,7 @@ class Component:
 
 
 def open_hub(component: Component, team: Team) -> MessageHub:
-    """Open the hub for a command of a component, with its tables. Raises ComponentTooNew and StoreError."""
+    """Open the hub for a command of a component, with its tables. Raises UnusableComponent and StoreError."""
     hub = MessageHub(team)
     try:
         if component.tables is not None:
@@ -137,7 +137,7 @@ def installed_components() -> Mapping[str, Component]:
 
     A component that cannot be loaded has a ``fault``, and the others run all the same.
     """
-    found = [_load(name, value) for name, value in find_entry_points(WORKER_GROUP).items()]
+    found = [_load(name, values) for name, values in find_entry_points(WORKER_GROUP).items()]
     owners = dict.fromkeys(_COMMON_SECTIONS, "the team")
     commands = {command.name: command.worker for command in PEOPLE_COMMANDS}
     checked = {}
@@ -205,7 +205,10 @@ def normalize_session_agent(name: str) -> str:
     return folded
 
 
-def _load(name: str, value: str) -> Component:
+def _load(name: str, values: tuple[str, ...]) -> Component:
+    if len(values) > 1:
+        return Component(name, fault=describe_collision("worker", name, values))
+    (value,) = values
     module, _, attribute = value.partition(":")
     try:
         if normalize_agent_name(name) != name or name == SUPERVISOR:
@@ -213,7 +216,7 @@ def _load(name: str, value: str) -> Component:
         component = getattr(importlib.import_module(module), attribute or "component")
         if not isinstance(component, Component) or component.name != name:
             raise ValueError(f"{value} is not a Component of that name")
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         why = str(error).rstrip(".") or type(error).__name__
         return Component(name, fault=f"The worker {name} cannot be loaded from {value}: {why}.")
     return component

@@ -13,17 +13,26 @@ from pathlib import Path
 _METADATA_SUFFIXES = (".dist-info", ".egg-info")
 
 
-def find_entry_points(group: str) -> dict[str, str]:
+def find_entry_points(group: str) -> dict[str, tuple[str, ...]]:
     """Return the entry points of a group by name, each as ``module:attribute`` or ``module``.
 
-    If several distributions use one name, the first on ``sys.path`` counts, as for an import.
+    A name has several values if several distributions use it: which one is meant is not ours to guess. Of a
+    distribution that is installed twice, the first on ``sys.path`` counts, as for an import.
     """
-    found: dict[str, str] = {}
+    found: dict[str, tuple[str, ...]] = {}
+    homes: dict[str, str] = {}
     for folder in sys.path:
         for file in _find_files(folder or "."):
-            for name, value in _read_group(file, group):
-                found.setdefault(name, value)
+            distribution = file.parent.stem.partition("-")[0].lower()
+            if homes.setdefault(distribution, folder) == folder:
+                for name, value in _read_group(file, group):
+                    found[name] = tuple(dict.fromkeys((*found.get(name, ()), value)))
     return found
+
+
+def describe_collision(what: str, name: str, values: tuple[str, ...]) -> str:
+    """Return why an entry point that several packages bring cannot be used."""
+    return f"Several packages bring a {what} {name}: {' and '.join(values)}. Uninstall all but one."
 
 
 def read_summary(module: str) -> str:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from teamsup.config.entry_points import find_entry_points, read_summary
+from teamsup.config.entry_points import describe_collision, find_entry_points, read_summary
 from teamsup.hub.errors import TeamsupError
 from teamsup.hub.team import Team
 from teamsup.terminal.formatting import sanitize
@@ -100,12 +100,23 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         if name == chosen:
             _load(command, name, importlib.import_module(f"teamsup.cli.commands.{name}"))
     if chosen not in COMMANDS:
-        for name, module in _plugin_commands().items():
-            command = subparsers.add_parser(name, help=read_summary(module) if chosen is None else "")
+        for name, modules in _plugin_commands().items():
+            command = subparsers.add_parser(name, help=read_summary(modules[0]) if chosen is None else "")
             _add_team(command)
             if name == chosen:
-                _load(command, name, importlib.import_module(module))
+                _load_plugin(command, name, modules)
     return parser
+
+
+def _load_plugin(command: argparse.ArgumentParser, name: str, modules: tuple[str, ...]) -> None:
+    """Load the command of a component. If that fails, exit with the reason."""
+    if len(modules) > 1:
+        command.exit(os.EX_CONFIG, f"teamsup: {describe_collision('command', name, modules)}\n")
+    try:
+        _load(command, name, importlib.import_module(modules[0]))
+    except Exception as error:
+        why = f"{type(error).__name__}: {error}"
+        command.exit(os.EX_SOFTWARE, f"teamsup: The command {name} cannot be loaded from {modules[0]}: {why}.\n")
 
 
 def _add_team(command: argparse.ArgumentParser) -> None:
@@ -117,9 +128,9 @@ def _load(command: argparse.ArgumentParser, name: str, module: Any) -> None:  # 
     command.set_defaults(run=module.run, looks_itself=name in _LOOK_THEMSELVES)
 
 
-def _plugin_commands() -> dict[str, str]:
+def _plugin_commands() -> dict[str, tuple[str, ...]]:
     """Return the modules of commands that components bring, by command."""
-    return {name: module for name, module in find_entry_points(_ENTRY_POINT_GROUP).items() if name not in COMMANDS}
+    return {name: found for name, found in find_entry_points(_ENTRY_POINT_GROUP).items() if name not in COMMANDS}
 
 
 class _Parser(argparse.ArgumentParser):
