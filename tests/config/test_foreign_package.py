@@ -121,3 +121,14 @@ def test_one_older_than_its_tables_is_held_alone_and_they_outlive_the_package(
         eventually(lambda: state_of(teamsup, "other") == "RUNNING", "the other worker runs")
         assert "greeter" not in teamsup.ps() or teamsup.ps()["greeter"]["state"] != "RUNNING"
     assert run_foreign_sql(teamsup.team, "SELECT person FROM greetings") == [("console-ann",)]
+
+
+@pytest.mark.slow
+def test_one_with_a_mistake_in_its_sql_is_held_alone(teamsup: TeamsupCommand, start: Start, package: Path) -> None:
+    package.joinpath("greeter", "1-tables.sql").write_text("CREATE TABLE greetings (message INTEGER;\n")
+
+    with start(""):
+        eventually(lambda: state_of(teamsup, "greeter") == "not configured", "the greeter is held")
+        assert "The SQL of greeter in 1-tables.sql cannot be used" in teamsup.ps()["greeter"]["note"]
+        # It takes part in the hub only after it has tried to make the tables of all.
+        eventually(lambda: state_of(teamsup, "supervisor") == "RUNNING", "the supervisor takes part in the hub")

@@ -82,7 +82,11 @@ class NotConfigured(CallerError):
     exit_code = os.EX_CONFIG
 
 
-class ComponentTooNew(NotConfigured):
+class UnusableComponent(NotConfigured):
+    """The tables of one component cannot be made or used. Only that component is held."""
+
+
+class ComponentTooNew(UnusableComponent):
     """A newer version of one component has migrated its tables. Only that component must be updated."""
 
 

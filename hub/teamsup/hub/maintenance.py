@@ -67,14 +67,15 @@ class Maintenance:
     def migrate_component(self, tables: ComponentTables) -> None:
         """Make the tables of a component, or bring them to its version. Not inside of a transaction.
 
-        Raises ComponentTooNew when a newer version of that component has made them.
+        Raises ComponentTooNew when a newer version of that component has made them, and UnusableComponent when its SQL
+        is wrong.
         """
         self._store.migrate_component(tables)
 
     def use_component(self, tables: ComponentTables) -> None:
         """Migrate the tables of a component, and write nothing more once a newer version of it has migrated them.
 
-        For the component's own programs. Raises ComponentTooNew, then and from every later transaction.
+        For the component's own programs. Raises UnusableComponent now, and ComponentTooNew from later transactions too.
         """
         self._store.use_component(tables)
 

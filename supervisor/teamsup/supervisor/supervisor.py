@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from teamsup.config.components import CommandHook, installed_tables
 from teamsup.hub import Agent, Delivery, MessageHub, Team
-from teamsup.hub.errors import ComponentTooNew
+from teamsup.hub.errors import UnusableComponent
 from teamsup.hub.models import DEGRADED, NOT_CONFIGURED, OFFLINE, ONLINE, SUPERVISOR
 from teamsup.hub.wakeup.doorbell import PRESENCE_TOPIC, Doorbell, Doorbells, open_doorbell
 
@@ -200,11 +200,11 @@ class Supervisor:
         self._has_joined = await self._caller.call(join) or False
 
     def _migrate_components(self) -> None:
-        """Make and migrate the tables of all components. One that is too old for its tables is alone in that."""
+        """Make and migrate the tables of all components. One that cannot use its tables is alone in that."""
         for tables in installed_tables():
             try:
                 self._hub.maintenance.migrate_component(tables)
-            except ComponentTooNew as error:
+            except UnusableComponent as error:
                 self._log(str(error))
 
     async def _main_loop(self, bell: Doorbell) -> None:

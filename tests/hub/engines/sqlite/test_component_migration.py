@@ -1,14 +1,16 @@
 """A component's tables are made and migrated by the component, and the hub's maintenance respects them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from helpers.support import run_foreign_sql
-from teamsup.hub import MessageHub, StoreError, Team
+from teamsup.hub import MessageHub, Team
 from teamsup.hub.engines.component_tables import ComponentTables
-from teamsup.hub.errors import ComponentTooNew
+from teamsup.hub.errors import ComponentTooNew, UnusableComponent
 
 Join = Callable[..., MessageHub]
 
@@ -70,11 +72,33 @@ def test_a_script_that_fails_leaves_nothing_behind(join: Join, team: Team, notes
     lead = join("lead")
     broken = ComponentTables("broken", (*notes.scripts, notes.scripts[0]))
 
-    with pytest.raises(StoreError, match="notes already exists"):
+    with pytest.raises(
+        UnusableComponent, match=r"The SQL of broken in 1-tables\.sql cannot be used: table notes already exists"
+    ):
         lead.maintenance.migrate_component(broken)
 
     assert lead.maintenance.component_version("broken") is None
     assert run_foreign_sql(team, "SELECT count(*) FROM sqlite_master WHERE name = 'notes'") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        {"goes_with_message": {"notes": ("no_such_column",)}},
+        {"keeps": ("SELECT message FROM no_such_table",)},
+        {"forgets_person": ("DELETE FROM notes WHERE no_such_column = :name",)},
+        {"scripts": (Path("no-such-script.sql"),)},
+    ],
+)
+def test_a_mistake_that_would_stop_maintenance_is_refused(
+    join: Join, notes: ComponentTables, mistake: dict[str, Any]
+) -> None:
+    lead = join("lead")
+
+    with pytest.raises(UnusableComponent, match=r"no.such"):
+        lead.maintenance.migrate_component(replace(notes, **mistake))
+
+    assert lead.maintenance.component_version("note-taker") is None
 
 
 def test_who_is_older_than_its_tables_refuses_them_and_others_go_on(

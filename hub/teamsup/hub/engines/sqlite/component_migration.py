@@ -4,7 +4,7 @@ import sqlite3
 from contextlib import nullcontext
 from pathlib import Path
 
-from ...errors import ComponentTooNew
+from ...errors import ComponentTooNew, UnusableComponent
 from ..component_tables import ComponentTables
 from ..maintenance_progress import announce_maintenance
 from .migration_backup import keep_copy
@@ -15,7 +15,7 @@ def migrate_component(db: sqlite3.Connection, tables: ComponentTables, run: Path
     """Run the scripts of a component that have not been run in this database, all in one transaction.
 
     With ``run``, that folder announces it, and a copy of the database is kept if it has tables of an earlier version.
-    Raises ComponentTooNew, StoreFull, StoreError and sqlite3.Error; then nothing was changed.
+    Raises UnusableComponent, StoreFull, StoreError and sqlite3.Error; then nothing was changed.
     """
     if read_component_version(db, tables) == tables.version:
         return
@@ -48,9 +48,29 @@ def read_component_version(db: sqlite3.Connection, tables: ComponentTables) -> i
 
 
 def _run_scripts(db: sqlite3.Connection, tables: ComponentTables, before: int) -> None:
-    for script in tables.scripts[before:]:
-        for statement in split_statements(script.read_text("utf-8")):
-            db.execute(statement)
+    place = tables.component
+    try:
+        for script in tables.scripts[before:]:
+            place = f"{tables.component} in {script.name}"
+            for statement in split_statements(script.read_text("utf-8")):
+                db.execute(statement)
+        place = tables.component
+        _create_trigger(db, tables)
+        # A mistake in these would stop the hub's maintenance for the whole team, so they are compiled here.
+        for statement in ("DELETE FROM messages", *tables.keeps, *tables.forgets_person):
+            db.execute(f"EXPLAIN {statement}", {"name": "", "id": ""}).close()
+    except (sqlite3.Error, OSError, UnicodeError) as error:
+        if isinstance(error, sqlite3.Error) and not _is_mistake(error):
+            raise
+        raise UnusableComponent(f"The SQL of {place} cannot be used: {error}.") from error
+    db.execute(
+        "INSERT INTO schema_versions (component, version) VALUES (?, ?)"
+        " ON CONFLICT (component) DO UPDATE SET version = excluded.version",
+        (tables.component, tables.version),
+    )
+
+
+def _create_trigger(db: sqlite3.Connection, tables: ComponentTables) -> None:
     trigger = f"messages_delete_{tables.component.replace('-', '_')}"
     db.execute(f'DROP TRIGGER IF EXISTS "{trigger}"')
     if tables.goes_with_message:
@@ -60,8 +80,9 @@ def _run_scripts(db: sqlite3.Connection, tables: ComponentTables, before: int) -
         }
         deletions = "\n".join(f"  DELETE FROM {table} WHERE {which};" for table, which in conditions.items())  # noqa: S608
         db.execute(f'CREATE TRIGGER "{trigger}" AFTER DELETE ON messages\nBEGIN\n{deletions}\nEND')
-    db.execute(
-        "INSERT INTO schema_versions (component, version) VALUES (?, ?)"
-        " ON CONFLICT (component) DO UPDATE SET version = excluded.version",
-        (tables.component, tables.version),
-    )
+
+
+def _is_mistake(error: sqlite3.Error) -> bool:
+    """Return whether the SQL itself is wrong. Other errors, such as a full disk, are the database's and may pass."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    return code in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH)

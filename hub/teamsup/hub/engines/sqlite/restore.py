@@ -15,7 +15,15 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...errors import CallerError, ComponentTooNew, SchemaTooNew, StoreBusy, StoreCorrupt, StoreError, StoreReplaced
+from ...errors import (
+    CallerError,
+    SchemaTooNew,
+    StoreBusy,
+    StoreCorrupt,
+    StoreError,
+    StoreReplaced,
+    UnusableComponent,
+)
 from ...models import MAX_ID
 from ...team import Team
 from ...wakeup.doorbell import Doorbells
@@ -112,8 +120,8 @@ def _prepare_copy(
             _check_backup(backup, copy)
             migrate(copy)
             for tables in components:
-                # The component itself refuses tables that are too new for it.
-                with suppress(ComponentTooNew):
+                # The component itself refuses tables that it cannot use.
+                with suppress(UnusableComponent):
                     migrate_component(copy, tables)
             yield copy
     except (OSError, sqlite3.Error) as error:

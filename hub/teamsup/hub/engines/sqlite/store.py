@@ -137,7 +137,7 @@ class Store:
             self._commits += 1
 
     def migrate_component(self, tables: ComponentTables) -> None:
-        """Bring the tables of a component to its version. Raises ComponentTooNew and StoreError."""
+        """Bring the tables of a component to its version. Raises UnusableComponent and StoreError."""
         with self._write_lock:
             self._reopen_if_replaced()
             self._retry_busy(lambda: migrate_component(self._db, tables, self._run))
