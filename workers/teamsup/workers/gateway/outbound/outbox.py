@@ -18,7 +18,7 @@ from ..component import GatewaySection
 from ..ids import conversation_id_of, snowflake_of
 from ..rest_errors import Defer, Reject, Retry, classify
 from .attribution import attribute
-from .chunk_table import ChunkTable, NewChunk
+from .chunk_table import Chunk, ChunkTable, NewChunk
 from .chunking import first_chunk, to_file
 from .files.selection import MAX_FILES, FilesDropped, SelectedFiles, select_files
 from .files.sendable_files import SendableFiles
@@ -99,10 +99,10 @@ class Outbox:
         if where is None:
             where = await self._channel_or_thread(client, channel, message)
         if not found:
-            planned = await asyncio.to_thread(self._plan_chunks, message, limit)
-            if planned.to_sender:
+            planned = await asyncio.to_thread(self._store_chunks, message, where, limit)
+            if isinstance(planned, Replanned):
                 return planned
-            found = await asyncio.to_thread(self._chunks.insert, message.id, planned.chunks, channel=where)
+            found = planned
         asked = snowflake_of(message.reply_to) if where == channel else None
         for piece in found:
             if piece.snowflake is None:
@@ -133,6 +133,11 @@ class Outbox:
             if isinstance(classify(client, error), Reject | Defer):
                 return channel
             raise
+
+    def _store_chunks(self, message: Message, channel: int, limit: int) -> list[Chunk] | Replanned:
+        """Plan and store the chunks. Blocks. Return the plan where the sender has to be told of it as well."""
+        planned = self._plan_chunks(message, limit)
+        return planned if planned.to_sender else self._chunks.insert(message.id, planned.chunks, channel=channel)
 
     def _plan_chunks(self, message: Message, limit: int) -> Replanned:
         """Return in which chunks it is sent, and with which files. Blocks, for a second where the text is huge."""
