@@ -61,7 +61,7 @@ def test_an_attachment_does_not_lead_elsewhere(tmp_path: Path) -> None:
         assert asked == ["/a.txt"]
         return line
 
-    assert "could not be fetched" in asyncio.run(use())
+    assert "could not be downloaded" in asyncio.run(use())
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
@@ -146,4 +146,4 @@ async def test_an_attachment_that_cannot_be_fetched_is_named_all_the_same(team: 
         await discord.say("broken", files={"a.txt": b"a"})
         (message,) = await read_messages(user_comm, 1)
     assert "a.txt, 1 bytes" in message.content
-    assert "could not be fetched" in message.content
+    assert "could not be downloaded" in message.content
