@@ -33,7 +33,7 @@ _MAX_CALLS = 1000
 
 
 async def run_in_thread(action: Callable[[], T]) -> T:
-    """Run what may block in a thread. Shielded, so that a cancelled call leaves nothing behind half known."""
+    """Run a blocking action in a thread. It is shielded, so a cancelled call leaves nothing half done."""
     with anyio.CancelScope(shield=True):
         result = await anyio.to_thread.run_sync(action)
     return result  # noqa: RET504 - a scope might swallow, says its type
@@ -82,7 +82,7 @@ class Participant:
         return not self._calls and time.monotonic() - self.last_activity > _SUBAGENT_TIMEOUT_SECONDS
 
     async def send_heartbeat(self) -> None:
-        """Say how we are."""
+        """Send a heartbeat."""
         if self.has_own_mailbox:
             await run_in_thread(lambda: self.hub.heartbeat(self.status, **self.presence_details))
 

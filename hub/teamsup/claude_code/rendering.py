@@ -54,7 +54,7 @@ _INSTRUCTIONS = {
 
 
 def new_frame_mark() -> str:
-    """Return what the frames of one read bear."""
+    """Return the mark for the frames of one read."""
     return secrets.token_hex(2)
 
 
@@ -91,7 +91,9 @@ def _as_integer(number: object) -> int:
 
 
 def describe_origin(message: Message) -> str:
-    """Return who wrote it: its sender, the agent that ran the sender's command, the person for whom it is passed on."""
+    """Return the author: the sender, the agent that ran the sender's command, or the person for whom it is
+    forwarded.
+    """
     person, place = message.metadata.get("author_name"), message.metadata.get("origin")
     whose = f" for {_quote_unless_word(str(person))}" if person else ""
     where = f" on {_quote_unless_word(str(place))}" if whose and place else ""
@@ -147,7 +149,7 @@ def render_agent(agent: Agent, me: str) -> str:
 
 
 def render_deliveries(states: Sequence[DeliveryState]) -> list[str]:
-    """Return what became of a message, in a line for each recipient."""
+    """Return the state of a message, a line for each recipient."""
     more = [f"and {len(states) - MAX_LISTED_NAMES} more"] if len(states) > MAX_LISTED_NAMES else []
     return [_render_delivery(state) for state in states[:MAX_LISTED_NAMES]] + more
 
@@ -166,7 +168,7 @@ def render_names(of: Iterable[str]) -> str:
 
 
 def render_name(of: str) -> str:
-    """Return an agent's name; what cannot be one is quoted, since a foreign program may have written anything."""
+    """Return an agent's name. Quote an invalid one, because a foreign program may have written any text."""
     try:
         return of if normalize_name(of) == of else quote_inline(of)
     except InvalidName:
@@ -174,17 +176,17 @@ def render_name(of: str) -> str:
 
 
 def quote_inline(text: str, longest: int = _ORIGIN_CHARACTERS) -> str:
-    """Return what others chose, as a part of one line of ours that it cannot leave."""
+    """Return foreign text as a quoted part of one line of ours."""
     return f'"{_sanitize_inline(text, longest)}"'
 
 
 def _quote_unless_word(text: str) -> str:
-    """Return one word as it is, and quoted what could be taken for more of our line."""
+    """Return one word unchanged, and quote any other text."""
     return text if _WORD.fullmatch(text) else quote_inline(text)
 
 
 def render_error(sentence: str, *sent: object) -> str:
-    """Return an error as a model gets it: it quotes little of what the model sent, and is printable."""
+    """Return an error for a model: printable, with only a short quotation of the model's text."""
     for value in sent:
         for written in (value, repr(value)[1:-1]) if isinstance(value, str) else ():
             if len(written) > _QUOTED_CHARACTERS:

@@ -198,7 +198,7 @@ def component_names() -> frozenset[str]:
 
 
 def normalize_session_agent(name: str) -> str:
-    """Return the normalised name of whom a Claude Code session may be. Raises InvalidName for a part of the team."""
+    """Return the normalised agent name for a Claude Code session. Raise InvalidName for a part of the team."""
     folded = normalize_agent_name(name)
     if folded in (*component_names(), SUPERVISOR):
         raise InvalidName(f"{name!r} is a part of the team itself; choose another name.")

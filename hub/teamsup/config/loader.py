@@ -25,10 +25,10 @@ _DUPLICATE_SECTION = re.compile(r"Cannot declare (\(.+\)) twice")
 
 
 class Config:
-    """The configuration as read once: ``tables``, else what the supervisor has handed to this process, else the file;
-    without a file, every section has its defaults.
+    """The configuration, read once: from ``tables``, else from the supervisor, else from the file; without a file all
+    defaults.
 
-    Raises NotConfigured, naming the file and what is wrong, when it is not TOML.
+    Raise NotConfigured, with the file and the mistake, when it is not TOML.
     """
 
     def __init__(self, team: Team, tables: Mapping[str, Any] | None = None) -> None:
@@ -117,9 +117,9 @@ def _describe_duplicate(found: re.Match[str]) -> str:
 
 
 def load_file(team: Team, *, must_exist: bool = True) -> dict[str, Any]:
-    """Return what teamsup.toml says now.
+    """Return the current content of teamsup.toml.
 
-    Raises NotConfigured when it is missing but must exist, is not TOML, or another user may write it.
+    Raise NotConfigured when it is missing but required, is not TOML, or another user may write it.
     """
     check_owner(team.configuration)
     try:

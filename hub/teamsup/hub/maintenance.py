@@ -85,19 +85,19 @@ class Maintenance:
         return rows[0][0] if rows else None
 
     def mark_offline(self, *names: str) -> None:
-        """Say of agents whose processes are known to be gone that they are offline."""
+        """Mark agents offline whose processes have ended."""
         with self._write(durable=False) as db:
             agents.mark_offline(db, [check_text("name", name).lower() for name in names])
 
     def retire(self, name: str) -> None:
-        """Forget an agent; what waits for it stays, undeliverable until it comes back."""
+        """Forget an agent. Its messages stay, undeliverable until it comes back."""
         with self._write() as db:
             agents.retire(db, normalize_agent_name(name))
 
     def release_abandoned(self) -> int:
-        """Give back what an earlier process of this agent had claimed; returns how many deliveries.
+        """Release the claims of an earlier process of this agent; return the number of deliveries.
 
-        Only for an agent with one reader at a time, which says this before its first claim.
+        Only for an agent with one reader at a time, before its first claim.
         """
         with self._write() as db:
             return delivery_states.release_all(db, self._session.agent, self._clock())

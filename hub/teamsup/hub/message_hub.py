@@ -160,7 +160,7 @@ class MessageHub:
         return self._insert(draft, known_only=False)
 
     def mark_read(self, delivery: Delivery) -> None:
-        """Say that a delivery claimed with ``read=False`` has reached its reader. Raises StaleLease."""
+        """Mark a delivery as read that was claimed with ``read=False``. Raise StaleLease."""
         with self._session.write(durable=False) as db:
             deliveries.mark_read(db, delivery, self._session.clock())
 
@@ -191,15 +191,15 @@ class MessageHub:
 
     @property
     def agent(self) -> str:
-        """In whose name this hub speaks. Raises InvalidName when it was opened without one."""
+        """The agent of this hub. Raise InvalidName when it was opened without one."""
         return self._session.agent
 
     def register(self, kind: AgentKind = "agent", status: str = ONLINE, **metadata: Any) -> None:  # noqa: ANN401
-        """Say that we are here, of which kind, and how we are. Metadata is any JSON; ``note`` is for people."""
+        """Enroll this agent with its kind, and mark it online. Metadata is any JSON; ``note`` is for people."""
         self._presence.record_heartbeat(kind, status, metadata)
 
     def heartbeat(self, status: str = ONLINE, **metadata: Any) -> None:  # noqa: ANN401 - any JSON value
-        """Say that we are still here. ``note`` is for people; other metadata too replaces what stood there before.
+        """Report that this agent still works. ``note`` is for people. Metadata replaces the earlier metadata.
 
         ``heartbeat("degraded", note="why")``: we run, and cannot do our work.
         """
@@ -263,7 +263,7 @@ class MessageHub:
         self.close()
 
     def _leave(self, why: str | None) -> None:
-        """Give back what we hold and say goodbye; ``why`` is the error that has ended us."""
+        """Release our deliveries and go offline; ``why`` is the error that ended us."""
         held = deliveries.leased_to(self._session.store.read, self.agent, self._reader_id)
         if held or self._presence.last_heartbeat_at is not None:
             with self._session.write() as db:

@@ -26,7 +26,7 @@ class Presence:
         self._valid_until = self._listening_valid_until = -math.inf
 
     def record_heartbeat(self, kind: AgentKind | None, status: str, metadata: Mapping[str, Any] | None) -> None:
-        """Say that we are here, and if we register, as which kind."""
+        """Send a heartbeat; when registering, also the kind."""
         self.kind = kind or self.kind
         with self._session.write(durable=False) as db:
             now = self._session.clock()
@@ -58,6 +58,6 @@ class Presence:
             self.last_heartbeat_at = format_time(now) if listening else self.last_heartbeat_at
 
     def end(self, db: sqlite3.Connection) -> None:
-        """Say goodbye, unless another process has spoken for this agent since."""
+        """Go offline, unless another process has reported for this agent since."""
         if self.last_heartbeat_at is not None:
             agents.mark_offline_since(db, self._session.agent, self.last_heartbeat_at)

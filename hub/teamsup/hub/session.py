@@ -49,7 +49,7 @@ class HubSession:
 
     @property
     def agent(self) -> str:
-        """In whose name this hub speaks. Raises InvalidName when it was opened without one."""
+        """The agent of this hub. Raise InvalidName when it was opened without one."""
         if self._agent is None:
             raise InvalidName("This hub was opened to read only. Give it an agent's name to take part.")
         return self._agent
@@ -130,7 +130,7 @@ class HubSession:
             deliveries.mark_offered(db, [sent for sent in self._effects.new_deliveries if sent[1] in up], self.clock())
 
     def _record_clock(self, db: sqlite3.Connection) -> None:
-        """Put right, once a second, what a step of the clock or a foreign program has set too far ahead."""
+        """Correct, once a second, values that a clock step or a foreign program has set too far ahead."""
         now = self.clock()
         if abs(now - self._clock_recorded_at) >= clock_step.CHECK_INTERVAL_SECONDS:
             clock_step.record_time(db, self._agent, now)

@@ -69,6 +69,6 @@ def check_seconds(name: str, seconds: object, *, least: float = 0.001, most: flo
 
 
 def check_timeout(seconds: object) -> None:
-    """Raises InvalidDuration unless it is a number of seconds; a negative one is over, an infinite one never."""
+    """Raise InvalidDuration unless it is a number of seconds. A negative one is over, an infinite one never ends."""
     if not isinstance(seconds, int | float) or math.isnan(seconds):
         raise InvalidDuration(f"timeout is {quote(seconds)}; it must be a number of seconds.")

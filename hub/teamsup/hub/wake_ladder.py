@@ -34,9 +34,9 @@ class WakeLadder:
         self._write = session.write
 
     def take_wake_step(self, step: WakeStep) -> list[Message]:
-        """Take what waits for us to this step; what had not been there, in the order of reading.
+        """Take our unread messages to this step. Return those that had not reached it, in the order of reading.
 
-        Whoever calls this says so to the agent. No message is returned twice for a step, whichever process asks.
+        The caller announces them to the agent. No process gets a message twice for one step.
         """
         check_type("step", step, WakeStep)
         values = {"me": self._session.agent, "now": format_time(self._clock()), "step": step, "steps": step.ended_by}

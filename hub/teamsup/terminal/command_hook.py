@@ -65,7 +65,7 @@ async def _write_input(process: asyncio.subprocess.Process, text: str) -> None:
 
 
 async def _read_errors(process: asyncio.subprocess.Process, errors: bytearray) -> None:
-    """Keep the end of what it complains of, however much that is."""
+    """Return the end of the command's error output."""
     assert process.stderr is not None  # noqa: S101 - a pipe
     while piece := await process.stderr.read(_MAX_ERROR_BYTES):
         errors += piece

@@ -102,7 +102,7 @@ def ask_once(
     message_type: str = "message",
     metadata: Mapping[str, Any] | None = None,
 ) -> Message:
-    """Ask under a name of our own, gone afterwards, and give back the answer. Raises NoAnswer."""
+    """Ask under a temporary name, and return the answer. Raise NoAnswer."""
     name = f"{console_name()}-{os.getpid()}"
     with open_console(team, name) as hub:
         about = {**(metadata or {}), **session_metadata()}

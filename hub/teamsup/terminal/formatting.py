@@ -42,7 +42,7 @@ def _replace_invisible(found: re.Match[str]) -> str:
 
 
 def strip_tag(text: str, tag: str) -> str:
-    """Return the text without what looks like the beginning or the end of a tag, in any case, width or spacing."""
+    """Return the text without anything like the beginning or end of a tag, in any case, width or spacing."""
     if not _BRACKET.search(text):
         return text
     from unicodedata import normalize  # most texts have no bracket

@@ -135,7 +135,7 @@ def _plugin_commands() -> dict[str, tuple[str, ...]]:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """Refuse, quoting no more than a line or two of what was typed."""
+        """Refuse, with at most a line or two of the typed words."""
         super().error(message if len(message) <= _MAX_ERROR_CHARACTERS else message[: _MAX_ERROR_CHARACTERS - 1] + "…")
 
 

@@ -42,7 +42,7 @@ class WorkerEnrollment:
         self._removed.update(names)
 
     def flush(self, configuration: TeamConfiguration) -> None:
-        """Write what was noted, all at once: on a busy hub each commit may take long. Raises StoreError."""
+        """Write all changes in one transaction, because each commit may take long on a busy hub. Raise StoreError."""
         if not self.has_changed or not self._writing.acquire(blocking=False):
             return
         try:

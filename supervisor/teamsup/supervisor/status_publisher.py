@@ -109,16 +109,16 @@ class StatusPublisher:
         self.publish()
 
     def set_agents(self, agents: Mapping[str, Agent]) -> None:
-        """Take over what the hub knows of the agents; it is shown with the next status."""
+        """Set the agents as the hub knows them; the next status shows them."""
         self._agents = agents
 
     def update_status(self) -> None:
-        """Tell the service manager how the team is."""
+        """Notify the service manager of the team's status."""
         self._service_notifier.status(self._status_line())
 
     @contextmanager
     def show_reloading(self) -> Iterator[None]:
-        """Tell the service manager that the configuration is being reloaded, and when that is over."""
+        """Notify the service manager of the beginning and the end of a reload."""
         self._service_notifier.reloading()
         try:
             yield

@@ -152,7 +152,7 @@ class Supervisor:
         return await self._requests.read_unready_reasons()
 
     def _loops_beside(self, serving: asyncio.Task[None]) -> list[Coroutine[object, object, None]]:
-        """Return what runs beside the main loop, until cancelled."""
+        """Return the loops beside the main loop, which run until cancelled."""
         repeat = self.troubles.repeat
         return [
             self._watchdog_loop(serving),
@@ -163,7 +163,7 @@ class Supervisor:
         ]
 
     async def _watchdog_loop(self, serving: asyncio.Task[None]) -> None:
-        """Tell the service manager, from the loop that decides, that it still does."""
+        """Notify the service manager's watchdog from the event loop that decides."""
         while (seconds := self._service_notifier.watchdog_seconds) is not None:
             if self._stopping.is_set() or not serving.done():
                 self._service_notifier.watchdog()

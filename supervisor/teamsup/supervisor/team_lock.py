@@ -137,7 +137,7 @@ def leave_word(team: Team, trouble: str) -> None:
 
 
 def read_word(team: Team) -> str:
-    """Return what the supervisor that runs the team has left in the lock's file."""
+    """Return the sentence that the running supervisor has left in the lock's file."""
     with suppress(OSError), open(_lock_path(team), "rb", buffering=0) as file:
         return os.pread(file.fileno(), _WORD_BYTES, _LOCK_BYTES).decode("utf-8", "ignore").strip()
     return ""

@@ -81,14 +81,14 @@ class Worker(ABC):
         self.log.warning("%s has not read message %s", agent.name, message.message_id)
 
     async def heartbeat(self) -> None:
-        """Say at once that we live and what details() tells."""
+        """Send a heartbeat with presence_details() at once."""
         try:
             await self.in_thread(self.hub.heartbeat, self._status(), **self._presence())
         except StoreError as error:
             self.log.error("no heartbeat: %s", error)
 
     async def degrade(self, cause: str, reason: str) -> None:
-        """Say that this worker runs and cannot do a part of its work, until ``recover(cause)``.
+        """Report that this worker cannot do a part of its work, until ``recover(cause)``.
 
         ``cause`` is a key such as ``port``; ``reason`` is a sentence for people.
         """
@@ -98,7 +98,7 @@ class Worker(ABC):
             await self.heartbeat()
 
     async def recover(self, cause: str) -> None:
-        """Say that what ``cause`` named works again."""
+        """Report that the part of ``cause`` works again."""
         if self._degraded_causes.pop(cause, None) is not None:
             self.log.info("recovered: %s", cause)
             await self.heartbeat()

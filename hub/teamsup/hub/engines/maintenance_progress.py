@@ -93,7 +93,7 @@ def _write_progress(path: Path, work: MaintenanceProgress) -> None:
 
 
 def _parse_progress(path: Path) -> MaintenanceProgress | None:
-    """Return what the file says; None for a file that is gone or that another program wrote."""
+    """Return the content of the file; None if it is gone, or another program wrote it."""
     try:
         data = json.loads(path.read_text("utf-8"))
         return MaintenanceProgress(

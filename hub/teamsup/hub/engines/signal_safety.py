@@ -50,8 +50,9 @@ def _exit_scope(
 
 
 class _CloseWhenDropped(weakref.ref[Any]):
-    """Rolls back and unlocks, unless the block was left in order. Its callback is C code, for what a signal's handler
-    raised in a callback would be lost."""
+    """Roll back and unlock, unless the block ended in order. Its callback is C code, because an exception of a signal
+    handler in a callback would be lost.
+    """
 
     __slots__ = ("close",)
     close: Callable[[], None]

@@ -57,11 +57,10 @@ def record_heartbeat(
     metadata: Mapping[str, Any] | None,
     now: float,
 ) -> None:
-    """Store a heartbeat. What is None stays as it was. Of one that is degraded, note since when.
+    """Store a heartbeat. A value of None stays unchanged. For a degraded agent store since when.
 
-    Who sends heartbeats has its silence watched; who only ``registered`` as some kind has not.
-
-    Raises InvalidName when the name is a daemon's, the supervisor's or a person's, and we are none of that kind.
+    The silence of an agent with heartbeats is watched; that of one that only ``registered`` is not. Raise InvalidName
+    when the name belongs to a daemon, the supervisor or a person, and we are none of these.
     """
     if kind is not None:
         known = kinds_of(db, name).get(name)
@@ -107,7 +106,7 @@ def refresh_presence(db: sqlite3.Connection, name: str, kind: str | None, now: f
 
 
 def mark_offline_since(db: sqlite3.Connection, name: str, at: str) -> None:
-    """Say that an agent is gone, unless another process has spoken for it since its last word ``at``."""
+    """Mark an agent offline, unless another process has reported for it since ``at``."""
     db.execute(
         "UPDATE agent_status SET status = ? WHERE lower(agent_name) = ? AND last_heartbeat = ? AND status <> ?",
         (OFFLINE, name, at, NOT_CONFIGURED),

@@ -43,7 +43,7 @@ SELECT_NEXT_DUE = """
 
 
 def mark_offered(db: sqlite3.Connection, offers: Iterable[tuple[int, str]], now: float) -> None:
-    """Note for which messages the bell is about to ring, and whose."""
+    """Record the messages whose doorbells are about to ring."""
     at = timestamps.format_time(now)
     db.executemany(
         "UPDATE deliveries SET offered_at = ? WHERE message = ? AND recipient = ? AND offered_at IS NULL",
@@ -140,7 +140,7 @@ def claim(
 def leased_to(
     read: Callable[[str, tuple[str, str]], list[sqlite3.Row]], me: str, reader: str
 ) -> list[tuple[Message, int]]:
-    """Return what a reader has leased, each with its attempts."""
+    """Return a reader's leased deliveries, each with its attempts."""
     rows = read(
         "SELECT d.attempts AS claims, m.* FROM deliveries AS d JOIN messages AS m ON m.id = d.message"
         " WHERE d.recipient = ? AND d.state = 'leased' AND d.lease_token GLOB ? || '*' ORDER BY d.message",

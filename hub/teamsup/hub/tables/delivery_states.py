@@ -43,7 +43,7 @@ def release_all(db: sqlite3.Connection, recipient: str, now: float) -> int:
 
 
 def requeue_dead(db: sqlite3.Connection, message: Message, recipient: str | None) -> list[str]:
-    """Make dead letters ready again, as if never tried; whose they are."""
+    """Return dead letters to the queue with no attempts; return their recipients."""
     rows = db.execute(
         "SELECT recipient FROM deliveries WHERE message = ? AND state = 'dead' AND (? IS NULL OR recipient = ?)",
         (message.id, recipient, recipient),

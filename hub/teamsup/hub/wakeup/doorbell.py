@@ -142,7 +142,7 @@ class Doorbells:
         self._cached: tuple[tuple[int, int], dict[str, list[str]]] = ((0, 0), {})
 
     def ring(self, agents: Iterable[str]) -> None:
-        """Ring every bell of these agents. A bell whose process died is taken away."""
+        """Ring every doorbell of these agents. Remove one whose process died."""
         if wanted := {doorbell_name(agent) for agent in agents}:
             up = self._bound_paths()
             for name in wanted:

@@ -154,7 +154,7 @@ class Waiter:
         return _MailboxState.DUE if self._next_due <= self.clock() else _MailboxState.NOTHING
 
     def _take_over_watch(self) -> None:
-        """Become the team's watcher if the one it had is gone."""
+        """Become the team's watcher if its watcher has ended."""
         if time.monotonic() >= self._next_watch_check:
             self._next_watch_check = time.monotonic() + _WATCH_CHECK_SECONDS
             self.start_watcher()

@@ -58,7 +58,7 @@ class _ChatScreen:
         self._session = self._create_session()
 
     async def run(self) -> int:
-        """Raises what one of the works beside the typing has failed of."""
+        """Run the chat. Raise the error of a background task that failed."""
         self._print([("class:aside", _HINT)])
         typing = asyncio.create_task(self._session.app.run_async())
         signals = _cancel_on_signals(typing)
@@ -178,7 +178,7 @@ class _ChatScreen:
                     await self._report_and_wait(error)
 
     async def _report_and_wait(self, error: TeamsupError) -> None:
-        """Say it once, and let a moment pass before it is tried again. Raises SchemaTooNew, which does not pass."""
+        """Report an error once, and wait a moment before the next try. Raise SchemaTooNew, which is final."""
         if isinstance(error, SchemaTooNew):
             raise error
         if self._trouble != (trouble := str(error)):

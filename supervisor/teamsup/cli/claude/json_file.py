@@ -54,7 +54,7 @@ class JsonFile:
 
 
 def read_json(path: Path) -> JsonFile:
-    """Return what stands there. Raises UnusableFile."""
+    """Return the content of the file. Raise UnusableFile."""
     try:
         # As bytes, because line ends have to stay what they are.
         data = path.read_bytes()
@@ -66,7 +66,7 @@ def read_json(path: Path) -> JsonFile:
 
 
 def parse_json(path: Path, data: bytes) -> JsonFile:
-    """Return what would stand there with these bytes. Raises UnusableFile."""
+    """Return the content for these bytes. Raise UnusableFile."""
     try:
         text = data.decode("utf-8-sig")
         return JsonFile(path, text, json.loads(text))

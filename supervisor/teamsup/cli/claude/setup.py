@@ -28,9 +28,9 @@ from .project_settings import AGENT_VARIABLE, COMMAND_VARIABLE, DEFAULT_AGENT, H
 def install(
     folder: Path | None, team_name: str | None, agent: str | None, others: Sequence[str], *, dry_run: bool
 ) -> None:
-    """Write the project's settings, and make its agent and ``others`` of the plugin known to the team.
+    """Write the project's settings, and enroll its agent and ``others`` of the plugin.
 
-    What is not asked for stays as the project has it. Raises InvalidName for an agent that the plugin does not have.
+    Settings without a request stay unchanged. Raise InvalidName for an agent that the plugin does not have.
     """
     project, settings = _open_settings(folder)
     there = settings.value.get("env", {})
@@ -58,7 +58,7 @@ def install(
 
 
 def uninstall(folder: Path | None, *, dry_run: bool) -> None:
-    """Take out of the project's settings what set_up() has written."""
+    """Remove from the project's settings what install() has written."""
     _, settings = _open_settings(folder)
     value = project_settings.without_plugin(settings.value)
     if value == settings.value:

@@ -140,7 +140,7 @@ def _ask_once(chat: ConsoleChat, arguments: argparse.Namespace) -> int:
 
 
 def _print(message: Message, answered: bool, arguments: argparse.Namespace) -> int:
-    """Show what came; the exit code."""
+    """Print a message; return its exit code."""
     code = exit_code_of(message) if answered else 0
     if arguments.json:
         print(to_json(message, failed=code != 0), flush=True)

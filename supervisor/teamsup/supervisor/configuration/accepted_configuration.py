@@ -35,10 +35,10 @@ def activate_staged(team: Team) -> None:
 
 
 def load_at_boot(team: Team) -> tuple[TeamConfiguration, str]:
-    """Return the configuration to start with, and why that is not all of teamsup.toml; empty: it is.
+    """Return the configuration to start with, and why it is not all of teamsup.toml; empty: it is.
 
-    With a file that is wrong or gone the team starts with the last accepted one; without one, with all workers whose
-    sections are right. Raises NotConfigured when neither can be had.
+    If the file is wrong or missing, use the last accepted configuration. Without one, use all workers whose sections
+    are valid. Raise NotConfigured when neither exists.
     """
     try:
         found, trouble = team_configuration.load_configuration(team), ""

@@ -119,7 +119,7 @@ class ConfigurationReloader:
             self._troubles.end(_SAVED)
 
     async def _load_immediate_changes(self) -> TeamConfiguration:
-        """Return what was accepted, with what counts of the saved file at once."""
+        """Return the accepted configuration with those parts of the saved file that apply at once."""
         team, accepted = self._team, self.configuration
         try:
             tables = await self._saved_tables()

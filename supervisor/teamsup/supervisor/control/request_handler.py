@@ -54,7 +54,7 @@ class RequestHandler:
         self._log = log
 
     async def handle_request(self, delivery: Delivery, agents: Sequence[Agent]) -> None:
-        """Do what a message asks for, if its sender may, and say what became of that."""
+        """Carry out a request, if its sender may send it, and answer with the result."""
         message = delivery.message
         if message.reply_to is not None:
             await self._caller.call(self._hub.acknowledge, delivery)
@@ -75,7 +75,7 @@ class RequestHandler:
         )
 
     async def _perform(self, message: Message, *, may_act: bool) -> str:
-        """Return what was done. Raises CallerError, or what reload() raises, when it was not."""
+        """Return a sentence about the result. Raise CallerError, or an error of reload()."""
         sender, words, seconds = message.sender, message.content.split(), _wait_seconds(message)
         manager = self._manager
         match words:

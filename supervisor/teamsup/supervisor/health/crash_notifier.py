@@ -104,9 +104,9 @@ class CrashNotifier:
         return ready_at is not None and self._clock() - ready_at >= worker.program.policy.healthy_seconds
 
     def track_degraded(self, reasons: Mapping[str, str], *, is_watched: bool) -> None:
-        """Tell once that workers cannot do their work, if that lasts, and once that they can again.
+        """Report once that workers are degraded, if it lasts, and once that they have recovered.
 
-        ``reasons`` are those of all that are degraded now; ``is_watched`` as in gather().
+        ``reasons`` are those of all degraded workers; ``is_watched`` as in collect().
         """
         now = self._clock()
         for name, reason in reasons.items():

@@ -139,7 +139,7 @@ def describe_several(several: Sequence[tuple[str, CrashSeries, WorkerCondition]]
 
 
 def _describe_cause(crash: Crash) -> str:
-    """Return its reason; of who is not configured its last line, which says what it lacks."""
+    """Return the reason; of an unconfigured worker its last line, which names what is missing."""
     said = crash.lines[-1].strip().rstrip(".") if crash.lines and crash.reason == NOT_CONFIGURED else ""
     return f"{crash.reason}: {said}" if said else crash.reason
 

@@ -43,7 +43,7 @@ def is_optional(agent: Agent | None) -> bool:
 
 
 def missing_configuration(worker: WorkerState, agent: Agent | None) -> str:
-    """Return what a worker lacks that is not configured, in its own words where there are some."""
+    """Return what an unconfigured worker lacks, in its own words if it reports any."""
     note = "" if agent is None else agent.note
     last = next((crash.lines[-1] for crash in worker.crashes[-1:] if crash.lines), "")
     return note or last or worker.reason
@@ -78,7 +78,7 @@ class Troubles:
             self._on_change()
 
     def end(self, cause: str) -> None:
-        """Note that what ``cause`` named works again."""
+        """Note that the trouble of this ``cause`` is over."""
         if (reason := self._reasons.pop(cause, None)) is not None:
             self.since = self.since if self._reasons else None
             self._log(f"over: {reason}")
@@ -114,7 +114,7 @@ class Troubles:
 def format_status(
     workers: Sequence[WorkerState], agents: Mapping[str, Agent], troubles: Troubles, now: datetime
 ) -> str:
-    """Return how the team is, in one line for a service manager: what does not work, how many run, who does not."""
+    """Return the team's status in one line for a service manager: troubles, running workers, and failed ones."""
     running = sum(worker.state == State.RUNNING for worker in workers)
     lines = [f"{running} of {len(workers)} workers run"]
     if troubles:

@@ -29,7 +29,7 @@ class WriteOutage:
 def observe(
     before: WriteOutage | None, version: int | None, owner: LockOwner | None, now: float, usual: float
 ) -> WriteOutage:
-    """Return what one more look shows. ``usual`` is the time between two looks."""
+    """Return the outage after one more check. ``usual`` is the interval of checks."""
     if before is None or before.data_version != version:
         return WriteOutage(now, version, owner)
     passed = min(now - before.observed_at, MAX_INTERVAL_RATIO * usual)

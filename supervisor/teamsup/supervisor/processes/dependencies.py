@@ -22,7 +22,7 @@ class Dependencies:
         return self._ranks.get(name, len(self._ranks))
 
     def affected_by(self, worker: ManagedProcess) -> Iterator[str]:
-        """Yield the names of whom a change of this worker may let start or stop."""
+        """Yield the workers that a change of this one may let start or stop."""
         yield worker.name
         yield from self._dependents.get(worker.name, ())
         yield from worker.program.depends_on

@@ -92,7 +92,7 @@ class LogFile:
                 raise
 
     def _open(self) -> None:
-        """Open what has the name now, or make it. Raises OSError."""
+        """Open the file of that name, or create it. Raise OSError."""
         with suppress(OSError):
             self._path.parent.mkdir(mode=0o700)
         file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -35,7 +35,7 @@ class ManagedProcess:
 
     @property
     def spawned_program(self) -> Program:
-        """Its program, with what its process was given of the env_file, which may have changed since."""
+        """Its program, with the env_file's values at its start, which may have changed since."""
         if self.child is None:
             return self.program
         return replace(self.program, env_file_values=self.child.env_file_values)

@@ -68,7 +68,7 @@ def process_tag(team: Team, name: str, run: int) -> str:
 
 
 def kill_orphans_of_workers(tags: Container[str]) -> dict[str, list[int]]:
-    """Kill what processes of workers with these tags have left; the pids by tag."""
+    """Kill the orphans of workers with these tags; return the pids by tag."""
     found: dict[int, str] = {}
 
     def find() -> "Iterator[psutil.Process]":
@@ -84,14 +84,14 @@ def kill_orphans_of_workers(tags: Container[str]) -> dict[str, list[int]]:
 
 
 def kill_orphans_of_team() -> list[int]:
-    """Kill what we have adopted, once the workers are gone; the pids."""
+    """Kill the adopted processes after the workers have ended; return the pids."""
     import psutil  # not for a supervisor whose workers live
 
     return _kill_all(lambda: psutil.Process().children(recursive=True))
 
 
 def kill_orphans_of_predecessor(team: Team) -> list[int]:
-    """Kill what a supervisor of this team that was killed itself has left; the pids."""
+    """Kill the orphans of a killed supervisor of this team; return the pids."""
     return _kill_all(lambda: (process for process, value in _tagged_processes() if _is_of(team, value)))
 
 
@@ -108,7 +108,7 @@ def supervisor_of(team: Team) -> int | None:
 
 
 def find_lineage(pid: int) -> ProcessLineage:
-    """Look a process up. What we may not see of it, or of one that has ended, is empty."""
+    """Return the lineage of a process. Fields that we may not read, or of an ended process, are empty."""
     import psutil
 
     found = ProcessLineage()

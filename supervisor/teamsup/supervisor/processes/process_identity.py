@@ -9,7 +9,7 @@ _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 def identity_of(pid: int) -> str:
-    """Return what tells this process from every other with that pid; empty where there is none, or no /proc."""
+    """Return a text that identifies this process among all with its pid; empty without a process or /proc."""
     try:
         boot = _BOOT.read_text().strip()
         started = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[19].decode()

@@ -82,7 +82,7 @@ class ProcessManager:
         self._reconsider_all()
 
     def restart(self, *names: str) -> None:
-        """Have these end and start again, in the order of their dependencies."""
+        """Stop these workers and start them again, in the order of their dependencies."""
         for name in names:
             self.processes[name].restart_pending = self.processes[name].is_active
         self.start(*names)

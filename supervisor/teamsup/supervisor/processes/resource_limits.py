@@ -20,7 +20,7 @@ def raise_own_limits() -> None:
 
 
 def restore_limits(is_ours: bool) -> None:
-    """Give a new process what the supervisor was given; one of teamsup's own dumps no core either."""
+    """Restore the supervisor's original limits in a new process; one of teamsup's own also dumps no core."""
     resource.setrlimit(resource.RLIMIT_NOFILE, _FILES)
     if not is_ours:
         resource.setrlimit(resource.RLIMIT_CORE, _CORE)

@@ -22,7 +22,7 @@ class WorkerLogs:
         self._echo = _TerminalEcho() if echo else None
 
     def open(self, name: str, size: int = 10 * 2**20, kept: int = 3) -> None:
-        """Keep what it prints in a file of at most ``size`` bytes, and ``kept`` older ones."""
+        """Write the output to a file of at most ``size`` bytes, with ``kept`` older ones."""
         if name not in self._files:
             self._files[name] = LogFile(self._folder / f"{name}.log", size, kept)
         self._files[name].max_bytes, self._files[name].kept_files = size, kept

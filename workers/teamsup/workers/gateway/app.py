@@ -122,7 +122,7 @@ class DiscordGateway(Worker):
         await self.in_thread(self._conclude, delivery, outcome)
 
     async def _send(self, message: Message) -> Outcome:
-        """Send a message on its way out, and return what came of that."""
+        """Send a message, and return its outcome."""
         channel, client = target_channel_of(message, self._home_channel), self._connection.client
         if channel is None:
             is_news = message.recipient is None or message.reply_to or message.message_type == "notification"

@@ -138,7 +138,7 @@ def _check_numbers(team: Team, words: Sequence[str]) -> list[str]:
 
 
 def _send_command(team: Team, words: Sequence[str]) -> None:
-    """Have monitor-bridge do it, now or when it is back."""
+    """Send the command to monitor-bridge, which runs it now or when it is back."""
     with open_hub(component, team) as hub:
         bridge = hub.find_agent(MONITOR_BRIDGE)
     if bridge is not None and bridge.is_present(datetime.now(UTC)):

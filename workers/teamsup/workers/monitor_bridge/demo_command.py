@@ -293,7 +293,7 @@ def _narrate(text: str) -> None:
 
 
 def _print_quoted(text: str) -> None:
-    """Print what others wrote, indented and wrapped."""
+    """Print foreign text, indented and wrapped."""
     for line in sanitize(text).split("\n"):
         print(textwrap.fill(line, _width(), initial_indent=_INDENT, subsequent_indent=_INDENT, tabsize=4), flush=True)
 

@@ -40,9 +40,9 @@ class IncidentService:
         self.escalator = Escalator(hub, self.groups, policy, section.mention, clock)
 
     def ingest(self, source: str, items: Sequence[Alert | SourceHeartbeat]) -> None:
-        """Store and tell what a source says, all of it or nothing; the same again changes nothing but counts.
+        """Store alerts and notify, all or nothing. A repeated request changes only counts.
 
-        Raises StoreError when it cannot be stored.
+        Raise StoreError when it cannot be stored.
         """
         self.ingest_routed(source, self._routes.with_routes(items))
 
@@ -70,7 +70,7 @@ class IncidentService:
         return still_open
 
     def prune(self) -> None:
-        """Forget what was over long ago."""
+        """Delete old, ended incidents."""
         incident_table.prune(self._hub, self._clock() - _RETENTION_SECONDS)
 
     def _resolve_test(self, group_id: int) -> None:

@@ -17,7 +17,7 @@ _MAX_LISTED = 50
 
 @dataclass(frozen=True, slots=True)
 class IncidentReport:
-    """What an agent says about the incidents of a group."""
+    """An agent's report about the incidents of a group."""
 
     group_id: int
 
@@ -40,7 +40,7 @@ class IncidentQuery:
 
 @dataclass(frozen=True, slots=True)
 class MessageOutcome:
-    """What came of a message; without an answer it is only acknowledged."""
+    """The outcome of a message; without an answer it is only acknowledged."""
 
     answer: str | None = None
     is_error: bool = False
@@ -85,7 +85,7 @@ class MessageHandler:
         return outcome.acknowledged
 
     def _classify(self, message: Message) -> IncidentReport | IncidentCommand | IncidentQuery | None:
-        """Return what a message is; None for one that needs nothing."""
+        """Return the class of a message; None for one that needs nothing."""
         if message.sender == HUB_SENDER:
             return None
         sender = self._hub.find_agent(message.sender)

@@ -21,8 +21,9 @@ class Announcer:
         self._rules = rules
 
     def announce(self, news: Message) -> Outcome:
-        """Pass news on to every console that there ever was, and to the gateway's home channel. Who is away gets them
-        later."""
+        """Send an announcement to every known console, and to the gateway's home channel. Absent people get it
+        later.
+        """
         home = self._rules.gateway.home_channel
         people = announcement_recipients(self._hub, home=home != 0)
         if not people:

@@ -12,7 +12,7 @@ from .people import split_context
 
 @dataclass(frozen=True, slots=True)
 class MessageContext:
-    """What the tables know of a message."""
+    """The facts of the tables about a message."""
 
     sender_kind: str | None = None
     replied: Message | None = None
@@ -82,7 +82,7 @@ class DecisionAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """Tell it wherever people are."""
+    """An announcement for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ Classification = Line | Event
 
 
 def classify(message: Message, context: MessageContext) -> Classification:
-    """Return what the message is. The first line that fits counts."""
+    """Return the class of the message. The first matching rule decides."""
     if message.sender == GATEWAY and message.reply_to is not None and message.message_type == DELETED_TYPE:
         return Deletion(message.reply_to)
     if message.sender == GATEWAY and message.reply_to is not None and message.message_type == EDITED_TYPE:

@@ -42,7 +42,7 @@ class CommandHandler:
         self._decisions = decisions
 
     def answer(self, name: str, rest: str, message: Message) -> Reply | ErrorReply:
-        """Do what the command says, and return the answer."""
+        """Run the command, and return its answer."""
         try:
             text = self._answer(name, rest, message)
         except CallerError as error:
@@ -52,7 +52,7 @@ class CommandHandler:
         return Reply(text, metadata={EXIT_CODE: os.EX_NOUSER} if is_for_nobody else {})
 
     def _answer(self, name: str, rest: str, message: Message) -> str:
-        """Raise CallerError for what it cannot mean."""
+        """Run the command, and return its answer. Raise CallerError for wrong arguments."""
         match name:
             case "status":
                 pending = self._decisions.describe_pending()
@@ -139,7 +139,7 @@ def _is_listed(agent: Agent, now: datetime) -> bool:
 
 
 def describe_outcome(state: DeliveryState) -> str:
-    """Return what came of a message for one recipient."""
+    """Return the state of a message for one recipient."""
     outcome = f"; {shorten(state.outcome, 200)}" if state.outcome else ""
     where = "undeliverable" if state.undeliverable else state.state
     return f"{state.recipient}: {where}; {describe_delivery(state)}{outcome}"

@@ -40,7 +40,7 @@ class Conversations:
         return tuple(json.loads(rows[0]["agents"])) if rows else ()
 
     def assign(self, question: Message, agents: Sequence[str]) -> None:
-        """Let these agents get what is written next in the conversation of the question."""
+        """Assign the conversation of the question to these agents: they get its next messages."""
         if question.conversation_id is not None and agents:
             self._hub.execute(
                 "INSERT INTO conversations (conversation, agents) VALUES (?, ?)"
@@ -84,14 +84,14 @@ class Conversations:
         return True
 
     def _is_person(self, name: str | None, people: dict[str | None, bool]) -> bool:
-        """Return whether it is a person: a console, also one that was forgotten. ``people`` keeps what is known."""
+        """Return whether it is a person: a console, also a forgotten one. ``people`` caches the answer."""
         if name not in people:
             agent = self._hub.find_agent(name or "")
             people[name] = agent is None or agent.kind == "console"
         return people[name]
 
     def history_before(self, question: Message, limit: int) -> ConversationHistory:
-        """Return what was written before, for an agent that has not read it."""
+        """Return earlier messages, for an agent that has not read them."""
         first = original_id(question.message_id)
         said = self.messages_before(question.conversation_id, question.id, limit)
         others = [

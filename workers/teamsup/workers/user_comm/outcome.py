@@ -24,7 +24,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class ErrorReply:
-    """The sender gets this error: no agent gets what the person wrote. A script's command ends with that exit code."""
+    """The sender gets this error, and no agent gets the message. A script's command ends with that exit code."""
 
     text: str
     exit_code: int = os.EX_DATAERR

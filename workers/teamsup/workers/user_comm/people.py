@@ -31,7 +31,7 @@ def person_of(message: Message) -> str:
 
 
 def session_of(message: Message) -> str:
-    """Return the agent in whose Claude Code session a command wrote this; empty where a person ran the command."""
+    """Return the agent whose Claude Code session ran the command; empty if a person did."""
     return str(message.metadata.get(SESSION_AGENT) or "")
 
 
@@ -130,7 +130,7 @@ def shorten(text: str, characters: int) -> str:
 
 
 def split_context(message: Message) -> tuple[str, str]:
-    """Return a person's words, and what the gateway has added: a quotation, attachments, a delay."""
+    """Return a person's text, and the gateway's additions: a quotation, attachments, a delay."""
     length = message.metadata.get("body_length")
     if not isinstance(length, int) or not 0 <= length <= len(message.content):
         return message.content, ""

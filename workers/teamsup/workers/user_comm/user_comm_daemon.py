@@ -145,7 +145,7 @@ class UserCommDaemon(Worker):
         return kind
 
     def _context_of(self, message: Message) -> MessageContext:
-        """Read what the tables know of the message."""
+        """Return the facts of the tables about the message."""
         decision = None if self._table.is_empty() else self._decisions.find_answered(message)
         if message.reply_to is None:
             sender = self.hub.find_agent(message.sender)
@@ -183,7 +183,7 @@ class UserCommDaemon(Worker):
                 return Done(note)
 
     def _process_line(self, delivery: Delivery, kind: Line) -> None:
-        """Route what a person wrote before the transaction: looking for a slow pattern must hold up no writer."""
+        """Route a person's message before the transaction, because a slow pattern must not delay writers."""
         message = delivery.message
         body, context = split_context(message)
         text = body.removeprefix(_EDITED_PREFIX) if isinstance(kind, Edit) else body
@@ -227,7 +227,7 @@ class UserCommDaemon(Worker):
         return Origin(self._conversations.assigned_agents(message.conversation_id), numbers)
 
     def _settle(self, delivery: Delivery, outcome: Outcome) -> None:
-        """Do with the delivery what came of its message."""
+        """Apply the outcome to the delivery."""
         match outcome:
             case Done(note):
                 self.hub.acknowledge(delivery, outcome=note)
@@ -240,7 +240,7 @@ class UserCommDaemon(Worker):
 
 
 def _is_reading(route: Route) -> bool:
-    """Return whether it changes nothing: what only reads, such as /history, must hold up no writer."""
+    """Return whether the command only reads, such as /history, and must not delay writers."""
     return isinstance(route, Reply | ErrorReply) or (
         isinstance(route, PersonCommand) and route.name in READING_COMMANDS
     )

@@ -29,7 +29,9 @@ class DatabaseFiles:
 
 
 def find_inode(path: str) -> Inode | None:
-    """Return which file has that name; None when there is none. Raises StoreError when that cannot be known now."""
+    """Return the identity of the file with that name; None if there is none. Raise StoreError when it cannot be
+    read.
+    """
     try:
         found = os.stat(path)
     except FileNotFoundError:
@@ -71,7 +73,7 @@ def check_log(path: Path, known: DatabaseFiles, found: DatabaseFiles) -> None:
 
 
 def read_record(run: Path) -> DatabaseFiles | None:
-    """Return what the last process that opened the database found; None when nothing is known."""
+    """Return the files that the last process found when it opened the database; None if unknown."""
     try:
         data = json.loads(run.joinpath(_RECORD_FILE).read_text("utf-8"))
         return DatabaseFiles(
@@ -82,7 +84,7 @@ def read_record(run: Path) -> DatabaseFiles | None:
 
 
 def write_record(run: Path, found: DatabaseFiles) -> None:
-    """Keep what was found. Where nothing can be written, the next process only knows less."""
+    """Record the found files. If that fails, the next process only knows less."""
     new = run / f"{_RECORD_FILE}.{os.getpid()}"
     with suppress(OSError):
         descriptor = os.open(new, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, 0o600)

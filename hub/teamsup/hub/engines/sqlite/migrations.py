@@ -38,10 +38,10 @@ _CREATE_STATEMENT = re.compile(r"^CREATE (?P<kind>TRIGGER|VIEW) (?P<name>\w+)", 
 
 
 def migrate(db: sqlite3.Connection, run: Path | None = None) -> None:
-    """Bring a database to this program's schema, or refuse one that is newer.
+    """Bring a database to this program's schema, or refuse a newer one.
 
-    With ``run``, that folder announces it, and a copy of what was there is kept beside the database.
-    Raises SchemaTooNew, StoreFull, StoreError and sqlite3.Error; then nothing was changed.
+    With ``run``, announce it in that folder, and keep a copy of the old database beside it. Raise SchemaTooNew,
+    StoreFull, StoreError or sqlite3.Error; then nothing has changed.
     """
     if read_version(db) == SCHEMA_VERSION:
         return

@@ -60,7 +60,7 @@ class RestoreReport:
 
 
 def plan_restore(team: Team, backup: Path, components: Collection[ComponentTables] = ()) -> RestoreReport:
-    """Return what restore_backup() would take back now; errors as there."""
+    """Return what restore_backup() would change now; errors as there."""
     with _prepare_copy(team, backup, components, lambda _: None) as copy:
         if not team.database.exists():
             return RestoreReport(0, 0, copy.execute("SELECT count(*) FROM messages").fetchone()[0])
@@ -165,7 +165,7 @@ def _check_backup(backup: Path, copy: sqlite3.Connection) -> None:
 
 
 def _move_unreadable(team: Team) -> tuple[Path, ...]:
-    """Move away what cannot be opened as one database, for a person to look at."""
+    """Move unreadable database files away, for a person to inspect."""
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     moved = []
     for suffix in ("", "-wal", "-shm"):

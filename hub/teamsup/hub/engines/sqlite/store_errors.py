@@ -63,7 +63,7 @@ def log_waiting(error: Exception) -> None:
 
 
 def as_store_error(name: str, error: sqlite3.Error | OSError) -> StoreError | InvalidValue:
-    """Return what an error means for the database of that name."""
+    """Return the StoreError for an error of the database of that name."""
     if "binding parameter" in str(error):
         return InvalidValue(f"A value cannot be stored: {error}.")
     if isinstance(error, OSError):

@@ -105,7 +105,7 @@ class DiscordClient(discord.Client):
         await self._before_login()
 
     def update_health(self) -> None:
-        """Record the last event and the heartbeats; discord.py says of them only how long the last one took."""
+        """Record the last event and the heartbeats, of which discord.py knows only the last latency."""
         self.health.on_event(*self._last_event)
         beats = getattr(self.ws, "_keep_alive", None)
         if beats is not None and beats.interval is not None:
@@ -130,7 +130,7 @@ class DiscordClient(discord.Client):
             await asyncio.wait_for(self.ws.close(), _CLOSE_STEP_SECONDS)
 
     async def close_session(self, runner: asyncio.Task[None]) -> None:
-        """Say goodbye properly, or be gone after a moment. ``runner`` is the task that runs start()."""
+        """Close the session, or give up after a moment. ``runner`` is the task of start()."""
         # Closed while its own task reads it ends with 4000. Once may be lost in asyncio.wait_for (Python 3.11).
         while not runner.done():
             runner.cancel()

@@ -53,7 +53,7 @@ def describe(error: Exception) -> str:
 
 
 def find_remedy(error: Exception) -> Remedy | None:
-    """Return what helps, where trying again soon does not."""
+    """Return the remedy where a retry does not help."""
     if isinstance(error, discord.LoginFailure):
         return _REMEDY_BY_CODE[4004]
     if isinstance(error, discord.PrivilegedIntentsRequired):

@@ -32,7 +32,7 @@ class BotToken:
         return _TOKEN_FORMAT.fullmatch(self.text) is not None
 
     def reload(self) -> bool:
-        """Take what stands in its file now, and return whether that is another text. One of no use is left there."""
+        """Read the token's file again, and return whether the token has changed. Ignore an unusable text."""
         try:
             text = "" if self._read is None else self._read()
         except UnusableSecretFile:

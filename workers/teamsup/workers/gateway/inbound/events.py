@@ -74,7 +74,7 @@ class EventHandler:
         self._skipped: dict[int, int] = {}  # by place, the last message
 
     async def handle(self, channel: int, what: InboundEvent) -> None:
-        """Returns when the hub has it, or it is not for the team. Raises CallerError."""
+        """Return when the hub has the event, or the event is not for the team. Raise CallerError."""
         match what:
             case InboundMessage():
                 if what.snowflake not in self._handled:
@@ -94,7 +94,7 @@ class EventHandler:
         return await retry_in_thread(self._log, self._writer.is_new_version, heard)
 
     async def skip_to(self, channel: int, snowflake: int, sentence: str) -> None:
-        """Say that what was written there up to that message is not taken any more."""
+        """Skip all messages of a channel up to that one."""
         await retry_in_thread(self._log, self._writer.skip_to, channel, snowflake, sentence)
 
     async def record_skipped(self) -> None:

@@ -131,7 +131,7 @@ class HubWriter:
                 )
 
     def skip_to(self, channel: int, snowflake: int, sentence: str) -> None:
-        """Say that what was written there up to that message is not taken in any more."""
+        """Skip all messages of a channel up to that one."""
         with self._hub.transaction():
             advance(self._hub, channel, snowflake)
             self._hub.send(USER_COMM, sentence, message_type="notification")

@@ -223,7 +223,7 @@ class Inbox:
         return self._queues[number]
 
     async def _backfill_queue(self, number: int) -> None:
-        """Take in what was missed there. Until that is done nothing else of this place is."""
+        """Store the missed messages of a channel; its other events wait."""
         try:
             await self._calls.call_discord(lambda client: self._backfill(client, number))
         except permanent_errors() as error:
@@ -234,7 +234,7 @@ class Inbox:
             self._unreachable.add(number)
 
     async def _recheck_edits(self, number: int) -> None:
-        """Take in what was edited meanwhile of what we have. Who deleted something cannot be known."""
+        """Store later edits of known messages. Deletions cannot be found."""
         person = await retry_in_thread(self._log, hub_writer.person_of, self._hub, number)
         until = await retry_in_thread(self._log, hub_writer.last_seen_in, self._hub, number)
 

@@ -26,7 +26,7 @@ class UnreadQuestions:
         self._unread_seconds = seconds
 
     def notify_authors(self) -> None:
-        """Tell whom it concerns by now. Blocks, and raises StoreError."""
+        """Notify the authors of unread questions. Blocks, and raises StoreError."""
         before = format_time(time.time() - self._unread_seconds)
         values = {"recipient": USER_COMM, "me": self._hub.agent, "before": before, "most": _MAX_QUESTIONS}
         unread = [self._hub.queries.message(row["message_id"]) for row in self._hub.query(_UNREAD, values)]

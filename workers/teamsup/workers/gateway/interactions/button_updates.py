@@ -41,7 +41,7 @@ class ButtonUpdater:
         return await self._attempt(client, message, self._reply_privately(client, message, press))
 
     async def close(self, client: discord.Client, message: Message, showing: Message) -> Outcome:
-        """Write what became of it into the message that shows the buttons, and end them."""
+        """Show the outcome in the message with the buttons, and disable them."""
         return await self._attempt(client, message, self._close_buttons(client, message, showing))
 
     async def _attempt(

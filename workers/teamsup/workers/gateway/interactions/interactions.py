@@ -146,7 +146,7 @@ class InteractionHandler:
     async def _forward(
         self, interaction: discord.Interaction, text: str, message_type: str, reply_to: str | None = None
     ) -> str | None:
-        """Tell user_comm; or the sentence that says why the team does not get it."""
+        """Store the interaction for user_comm; return a sentence if that is impossible."""
         trouble = await self._store(
             lambda: self._hub.send(
                 USER_COMM,
@@ -180,7 +180,7 @@ class InteractionHandler:
         return False
 
     async def _best_effort(self, saying: Coroutine[Any, Any, object]) -> bool:
-        """Say something that is nice to have; whether that went well."""
+        """Send an optional message; return whether that succeeded."""
         try:
             await saying
         except Exception as error:  # discord.py lets everything out

@@ -41,7 +41,7 @@ def options_of(message: Message) -> list[str]:
 
 
 def commands_of(message: Message) -> dict[str, str]:
-    """Its other buttons: what stands on each, and which command that is."""
+    """Return its other buttons: their labels and commands."""
     given = message.metadata.get("commands")
     room = _MAX_BUTTONS - len(options_of(message))
     found = given if isinstance(given, Mapping) else {}

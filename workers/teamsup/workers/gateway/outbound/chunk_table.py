@@ -53,8 +53,9 @@ class ChunkTable:
     def insert(
         self, message: int, drafts: Sequence[NewChunk], first: int = 0, *, channel: int | None = None
     ) -> list[Chunk]:
-        """Write them down as the pieces from that number on, in place of what stood there. With a channel the first of
-        them is about to be sent there."""
+        """Store chunks from that number on, in place of earlier ones. With a channel, the first is about to be sent
+        there.
+        """
         found = [
             Chunk(message, number, draft.content, draft.files, secrets.token_hex(_NONCE_BYTES))
             for number, draft in enumerate(drafts, first)

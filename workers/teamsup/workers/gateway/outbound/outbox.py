@@ -48,7 +48,7 @@ class Outbox:
         self._channel_locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     async def send(self, client: discord.Client, channel: int, message: Message) -> Outcome:
-        """Send it, and return what came of that."""
+        """Send a message, and return its outcome."""
         if (turn := self._channel_locks.get(channel)) is None:
             turn = self._channel_locks[channel] = asyncio.Lock()
         async with turn:
@@ -160,7 +160,7 @@ class Outbox:
     async def _outcome_of_error(
         self, client: discord.Client, channel: int, message: Message, error: Exception
     ) -> Outcome | None:
-        """Return what becomes of the message after an error of Discord's or the network's; None: it is one of ours."""
+        """Return the outcome after an error of Discord or the network; None: the error is ours."""
         found = await asyncio.to_thread(self._chunks.chunks_of, message.id)
         if isinstance(error, FilesDropped):
             piece = next(piece for piece in found if piece.snowflake is None)

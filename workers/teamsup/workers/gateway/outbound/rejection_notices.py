@@ -99,7 +99,7 @@ class NoticeRouter:
     async def next_notice(
         self, client: discord.Client, refused: RejectedAnswer, message: Message, *, of_place: bool
     ) -> RejectionNotice:
-        """Say where it goes now. Raises discord.py's errors of what may pass."""
+        """Return the next notice with its channel. Raise temporary errors of discord.py."""
         here = refused.channel
         kept = f"It is kept as message #{refused.message}."
         if not of_place and here not in refused.tried and not is_rejection_notice(message, self._hub.agent):
@@ -118,7 +118,7 @@ class NoticeRouter:
         return RejectionNotice(text, refused, None)
 
     def _asker_of(self, message: Message) -> int | None:
-        """Return who on Discord wrote what it answers."""
+        """Return the user on Discord whose message it answers."""
         if message.reply_to is None or snowflake_of(message.reply_to) is None:
             return None
         try:

@@ -106,10 +106,7 @@ class RejectionHandler:
     async def handle(
         self, client: discord.Client, channel: int, message: Message, begun: Chunk | None, refusal: Defer | Reject
     ) -> Outcome:
-        """Return what becomes of the message. ``begun`` is the chunk that was refused.
-
-        Raises discord.py's errors of what may pass.
-        """
+        """Return the outcome after a refusal of the chunk ``begun``. Raise temporary errors of discord.py."""
         refused = self.channel_rejections.record_rejection(channel, refusal.reason) if is_channel_wide(refusal) else 0.0
         longest = _MAX_NOTICE_SECONDS if is_rejection_notice(message, self._hub.agent) else float("inf")
         step = decide_action(

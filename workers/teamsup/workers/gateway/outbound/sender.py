@@ -120,7 +120,7 @@ class Sender:
             task.exception()
 
     async def _find_sent(self, spot: Target, piece: Chunk) -> int | None:
-        """Look whether a piece has arrived, when Discord has forgotten its nonce."""
+        """Return whether a chunk has arrived, after Discord has forgotten its nonce."""
         me = spot.client.user
         assert me is not None and piece.first_sent_at is not None  # noqa: S101, PT018 - logged in, and it was begun
         since = piece.first_sent_at - _CLOCK_TOLERANCE_SECONDS

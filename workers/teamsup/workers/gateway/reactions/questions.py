@@ -104,7 +104,7 @@ class QuestionTable:
         return [_to_question(list(group)) for _, group in itertools.groupby(rows, key=lambda row: row["snowflake"])]
 
     def _insert_new(self) -> None:
-        """Note what has been asked, and passed on, since the last look."""
+        """Insert questions and relays since the last look."""
         if self._seen_up_to is None:
             self._seen_up_to = int(get_state(self._hub, _STATE_KEY) or 0)
         last = self._hub.query("SELECT coalesce(max(id), 0) FROM messages")[0][0]

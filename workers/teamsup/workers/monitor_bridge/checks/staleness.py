@@ -68,7 +68,7 @@ class StalenessCheck:
         return self._clock()
 
     def report_stale(self) -> None:
-        """Say it of each once, or end it where that is wanted. Raises StoreError."""
+        """Report each stale incident once, or end it if configured. Raise StoreError."""
         by_source: dict[str, list[Incident]] = {}
         for each in self.find_overdue(incident_table.open_incidents(self._hub)):
             if each.stale_at is None:

@@ -25,13 +25,13 @@ T = TypeVar("T")
 
 
 class _RunInThread(Protocol):
-    """Runs what may block in a thread."""
+    """Run a blocking action in a thread."""
 
     def __call__(self, action: Callable[..., T], /, *arguments: object) -> Awaitable[T]: ...
 
 
 class CommandRunner:
-    """Runs the command once for each group whose escalation has come to it."""
+    """Run the command once for each group whose escalation has reached it."""
 
     def __init__(
         self,

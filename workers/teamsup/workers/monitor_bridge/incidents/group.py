@@ -40,7 +40,7 @@ class IncidentGroups:
         )
 
     def page_people(self, group: IncidentGroup, why: str, ping: tuple[int, ...]) -> Message:
-        """Tell people, who can acknowledge at the press of a button."""
+        """Page people, who can acknowledge by a button."""
         open_now, more = incident_table.select_to_notify(self._hub, group.group_id, _MAX_NOTIFIED)
         worst = incident.worst_severity(each.severity for each in open_now)
         pinged = ping if worst != "info" else ()

@@ -162,7 +162,7 @@ def update_incident(hub: MessageHub, number: int, **values: object) -> None:
 
 
 def repeat_incident(hub: MessageHub, number: int, alert: Alert, now: float, occurred_at: str | None) -> None:
-    """Count an alert about an open incident, and take over what it says."""
+    """Count an alert about an open incident, and store its texts."""
     hub.execute(
         "UPDATE incidents SET count = count + 1, last_seen = ?, stale_at = NULL, title = ?, text = ?, severity = ?,"
         " began_at = coalesce(?, began_at) WHERE id = ?",
@@ -171,7 +171,7 @@ def repeat_incident(hub: MessageHub, number: int, alert: Alert, now: float, occu
 
 
 def uninhibit(hub: MessageHub, number: int) -> bool:
-    """Let go what this incident inhibits. Return whether there was any."""
+    """Release the incidents that this one inhibits. Return whether there were any."""
     return hub.execute("UPDATE incidents SET inhibited_by = NULL WHERE inhibited_by = ?", (number,)) > 0
 
 
@@ -181,7 +181,7 @@ def move_incidents(hub: MessageHub, group_id: int, other: int) -> None:
 
 
 def acknowledge_group(hub: MessageHub, group_id: int, who: str, now: float) -> None:
-    """Mark what fires in a group as acknowledged."""
+    """Mark the firing incidents of a group as acknowledged."""
     hub.execute(
         "UPDATE incidents SET state = 'acknowledged', acknowledged_by = ?, acknowledged_at = ?"
         " WHERE group_id = ? AND state = 'firing'",

@@ -101,7 +101,7 @@ def render_silence_failure(incidents: Sequence[Incident], why: str) -> str:
 
 
 def render_stale(incidents: Sequence[Incident]) -> str:
-    """Say that their source has not repeated them, for a person who may know better."""
+    """Say that the source no longer repeats them, for a person who may know more."""
     first, since = incidents[0], min(each.last_seen for each in incidents if each.last_seen)
     have, them = ("has", "it") if len(incidents) == 1 else ("have", "them")
     named = _render_reference(incidents)
@@ -190,7 +190,7 @@ def _render_many(incidents: Sequence[Incident]) -> str:
 
 
 def _render_distinctions(alike: Sequence[Incident]) -> str:
-    """Return what tells alerts of one title apart."""
+    """Return what distinguishes alerts of one title."""
     name, found = distinguishing_label(alike)
     if not name:
         return ""

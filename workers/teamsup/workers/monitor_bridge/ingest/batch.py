@@ -65,7 +65,7 @@ class BatchWriter:
         await waiting.stored
 
     async def dry_run(self, source: str, alerts: Alerts) -> None:
-        """Do all that store() does, and take it back. Raises what store() raises."""
+        """Rehearse store(), and undo it. Raise what store() raises."""
         await asyncio.to_thread(self._dry_run, source, alerts)
 
     def _dry_run(self, source: str, alerts: Alerts) -> None:
@@ -76,7 +76,7 @@ class BatchWriter:
                 raise _RolledBack
 
     async def drain(self) -> None:
-        """Store what waits."""
+        """Store all waiting requests."""
         if self._writer_task is not None:
             await self._writer_task
 

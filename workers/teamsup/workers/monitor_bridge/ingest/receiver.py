@@ -34,7 +34,7 @@ ConfirmLink = Callable[[str], Awaitable[bool]]
 
 @dataclass(frozen=True, slots=True)
 class IngestOutcome:
-    """What came of a request: the answer to its source, and what is kept of it for a person."""
+    """The outcome of a request: the answer to its source, and the part that is kept for a person."""
 
     status: int
     sentence: str
@@ -57,7 +57,7 @@ class SourceLog:
 
 
 class PayloadReceiver:
-    """Parses what the sources send. Stores the alerts, and keeps what cannot be read."""
+    """Parse payloads, store their alerts, and keep unreadable ones."""
 
     def __init__(
         self,
@@ -80,12 +80,12 @@ class PayloadReceiver:
 
     @property
     def rejected_note(self) -> str:
-        """Name the sources whose payloads cannot all be read, for people; empty: none."""
+        """Return the sources with unreadable payloads, for people; empty: none."""
         names = ", ".join(sorted(self._rejected_at.keys() & self._kinds.keys()))
         return f"some payloads of {names} could not be read: teamsup alerts rejected" if names else ""
 
     async def receive(self, request: WebhookRequest, sent: body.RequestBody) -> IngestOutcome:
-        """Store the alerts of a payload, and keep what cannot be read. Raises StoreError or QueueFull."""
+        """Store the alerts of a payload, and keep its unreadable parts. Raise StoreError or QueueFull."""
         outcome = await self._process(request, sent)
         if outcome.rejected:
             await self._reject(request.source, outcome.rejected)

@@ -48,7 +48,7 @@ class NewRejectedPayload:
 
 
 def insert_rejected(hub: MessageHub, source: str, rejected: Sequence[NewRejectedPayload]) -> None:
-    """Keep what was refused of one request, of very many the first. Raises StoreError."""
+    """Keep the rejected parts of one request, at most the first ones. Raise StoreError."""
     now = format_time(time.time())
     rows = [
         (

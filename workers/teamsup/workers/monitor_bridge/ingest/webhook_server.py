@@ -153,7 +153,7 @@ class WebhookServer:
         return self._hosts | {request_filter.normalize_address(here[0])} if here else self._hosts
 
     async def _receive(self, asked: WebhookRequest, request: web.BaseRequest) -> IngestOutcome:
-        """Read the payload and hand it on. Return 503 for what the source has to send again."""
+        """Read the payload and pass it on. Return 503 if the source must send it again."""
         trouble = "it must try again, because"
         try:
             if DRY_RUN_HEADER in request.headers:

@@ -27,7 +27,7 @@ DecisionState = Literal["open", "decided", "defaulted", "expired", "undeliverabl
 
 @dataclass(frozen=True, slots=True)
 class DecisionSpec:
-    """What an agent asks people to decide."""
+    """An agent's request for a decision."""
 
     options: tuple[str, ...] = ()
     """Empty: the answer is free text."""
@@ -87,7 +87,7 @@ class InvalidAnswer:
 
 @dataclass(frozen=True, slots=True)
 class DueAction:
-    """What has to be done for an open decision now, and the seconds until the next step."""
+    """The due action for an open decision, and the seconds until the next step."""
 
     final_state: DecisionState | None = None
     remind: bool = False
@@ -95,8 +95,9 @@ class DueAction:
 
 
 def parse_spec(message: Message, people: Mapping[str, Collection[str]] | None = None) -> DecisionSpec:
-    """Return what the message asks for. ``people`` has the persons that a name may mean. Raises CallerError with a
-    sentence for the agent."""
+    """Return the request in the message. ``people`` has the persons that a name may mean. Raise CallerError with a
+    sentence for the agent.
+    """
     options = _parse_options(message.metadata)
     default = message.metadata.get("default")
     if default is not None:

@@ -13,7 +13,7 @@ _MAX_TEXT_BYTES = MAX_MESSAGE_BYTES - 8192
 
 
 def render_question(decision: Decision, now: datetime, *, on_discord: bool, again: bool = False) -> str:
-    """Return what people see. On Discord the options are buttons, elsewhere a numbered list."""
+    """Return the decision for people. On Discord the options are buttons, elsewhere a numbered list."""
     urgent = "❗ " if decision.priority == "urgent" else ""
     still = f"Reminder of a question, asked {format_age(decision.asked_at, now)}. " if again else ""
     lines = [f"{urgent}{still}{decision.asked_by} asks (#{decision.number}): {_truncate(decision.text)}"]

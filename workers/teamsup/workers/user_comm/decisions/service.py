@@ -116,8 +116,11 @@ class DecisionService:
         return self._table.decision_shown_by(message.reply_to or "") or 0
 
     def _match_line(self, message: Message) -> int | None:
-        """Return the decision that this line of a person answers: it replies to one on Discord, or it is the number or
-        the words of an option of one that was shown to them here, or a number that is none."""
+        """Return the decision that a person's line answers. The line replies to it on Discord, or names an option that
+        was shown here by number or text.
+
+        A number of no option counts too, if only one decision is open.
+        """
         line, written = split_context(message)[0], message.created_at or datetime.now(UTC)
         if replied := str(message.metadata.get("replied_message") or ""):
             decision = self._table.get(self._table.decision_shown_by(replied) or 0)

@@ -24,7 +24,7 @@ _AGE_DIVISOR = 30
 
 @dataclass(frozen=True, slots=True)
 class _FollowedRelay:
-    """An open relay, and what is due."""
+    """An open relay, and its due action."""
 
     relay: OpenRelay
     action: NextAction
@@ -142,7 +142,7 @@ class FollowUp:
         self._next_poll_at = min(self._next_poll_at, time.monotonic() + seconds)
 
     def _seconds_to_wait(self, question: int, steps: tuple[str, ...], age: float) -> float:
-        """Seconds that news may wait of which only notes are new."""
+        """Return the seconds that progress waits if only a note is new."""
         told = self._last_progress.get(question)
         if told is None or told.sentences != steps:
             return 0.0

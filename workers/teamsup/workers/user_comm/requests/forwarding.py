@@ -40,7 +40,7 @@ class Forwarder:
         self._rules = rules
 
     def forward(self, question: Message, ask: Forward, place: Origin, context: str = "") -> Outcome:
-        """Give what a person wrote to these agents. ``context`` is what the gateway has added to it."""
+        """Forward a person's message to these agents. ``context`` holds the gateway's additions."""
         if (refusal := self._limit_reached(question)) is not None:
             return Reply(refusal, "error")
         now = datetime.now(UTC)

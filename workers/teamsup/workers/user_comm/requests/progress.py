@@ -56,7 +56,7 @@ class NextAction:
 
 
 def decide_next_action(standing: RequestStatus, patience: ProgressTimeouts, now: datetime) -> NextAction:
-    """Return what has to be done. An agent that has not read the message is neither reminded nor given up."""
+    """Return the due action. An agent that has not read the message is neither reminded nor timed out."""
     age = (now - standing.waiting_since).total_seconds()
     if standing.is_read or standing.is_completed:
         if age >= patience.give_up:

@@ -67,7 +67,7 @@ class OpenRelay:
 
 @dataclass(frozen=True, slots=True)
 class Withdrawal:
-    """What was taken back from agents."""
+    """The relays that were withdrawn from agents."""
 
     relays: tuple[str, ...] = ()
     """The ids of the messages with which we had passed a question on."""
@@ -91,7 +91,7 @@ class Relays:
         history: ConversationHistory = NO_HISTORY,
         reply_to: str | None = None,
     ) -> Message:
-        """Pass a question on. ``context`` is what the gateway has added to the person's words."""
+        """Send a relay. ``context`` holds the gateway's additions to the person's text."""
         root = self.original_of(question).id
         metadata: dict[str, Any] = {
             "author_name": name_of(question),

@@ -17,7 +17,7 @@ _Stamp = tuple[int, int, int] | None
 
 @dataclass(frozen=True)
 class DiscordAccess:
-    """What [gateway] says of people on Discord: whom the team hears, who may decide, where announcements go."""
+    """The part of [gateway] about people: who may write, who may decide, and the home channel."""
 
     users: tuple[int, ...] = ()
     roles: tuple[int, ...] = ()
@@ -99,7 +99,7 @@ class LiveRules:
 
 
 def _read_access(settings: Config) -> DiscordAccess:
-    """Read it through the gateway's component, so that the gateway alone says what its section may have."""
+    """Read the section through the gateway's component, which alone defines it."""
     component = installed_components().get(GATEWAY)
     if component is None or component.section is None:
         return DiscordAccess()

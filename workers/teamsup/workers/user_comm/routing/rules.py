@@ -85,8 +85,9 @@ class Origin:
 def route_line(
     line: str, place: Origin, rules: RoutingRules, team: Sequence[Agent], matcher: PatternMatcher | None = None
 ) -> Route:
-    """Return what to do with a person's line. A rule fits only if the team knows one of its agents; user_comm
-    is not one, or it would ask itself. A pattern may take a while; ``matcher`` remembers one that is slow."""
+    """Return what to do with a person's line. A rule needs a known agent; user_comm is not one. ``matcher`` remembers
+    slow patterns.
+    """
     text = line.strip()
     known = {agent.name: agent for agent in team if agent.kind != "console" and agent.name != USER_COMM}
     command = _COMMAND.fullmatch(text)
@@ -171,7 +172,7 @@ def _match_text(text: str, rules: RoutingRules, matcher: PatternMatcher) -> Sequ
 
 
 def describe_slow_pattern(rules: RoutingRules, patterns: PatternMatcher) -> str:
-    """Return what a person should correct in the patterns; empty: nothing."""
+    """Return a note for a person about a slow pattern; empty: there is none."""
     if not patterns.slow_pattern or patterns.slow_pattern not in [route.pattern for route in rules.routes]:
         return ""
     return f"the pattern {patterns.slow_pattern!r} takes too long, so it does not always apply"

@@ -19,7 +19,7 @@ PARSERS: dict[str, Callable[[WebhookRequest], ParsedAlerts]] = {
 
 
 def parse(kind: str, request: WebhookRequest) -> ParsedAlerts:
-    """Return what a request of a source of that kind says, made harmless. Raises InvalidPayload."""
+    """Return the harmless alerts of a request of a source of that kind. Raise InvalidPayload."""
     found = PARSERS[kind](request)
     return tuple(item if isinstance(item, UnreadablePart) else make_harmless(item) for item in found)
 

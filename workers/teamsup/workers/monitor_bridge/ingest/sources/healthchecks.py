@@ -10,14 +10,15 @@ _JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
 def parse(request: WebhookRequest) -> Alerts:
-    """Return the alert of a check, or what a job says that pings us itself. Raises InvalidPayload."""
+    """Return the alert of a check, or of a job that pings us directly. Raise InvalidPayload."""
     return parse_ping(request) if request.path else _to_check_alert(request)
 
 
 def parse_ping(request: WebhookRequest) -> Alerts:
-    """Return what a job says: NAME, NAME/start, NAME/log, NAME/fail, or NAME/EXIT_STATUS. The body is its log.
+    """Return the alert or heartbeat of a ping: NAME, NAME/start, NAME/log, NAME/fail, or NAME/EXIT_STATUS. The body is
+    the job's log.
 
-    Raises InvalidPayload.
+    Raise InvalidPayload.
     """
     name, *rest = request.path
     if len(rest) > 1 or not _JOB_NAME.fullmatch(name):

@@ -136,7 +136,7 @@ def as_object(value: object, name: str = "") -> JsonObject:
 
 
 def make_harmless(item: Alert | SourceHeartbeat) -> Alert | SourceHeartbeat:
-    """Return what a vendor wrote with every text bounded and fit for terminals and models."""
+    """Return an alert with every text bounded, and safe for terminals and models."""
     bounded = replace(item, fingerprint=make_fingerprint(item.fingerprint), title=sanitize_line(item.title))
     if isinstance(bounded, SourceHeartbeat):
         return bounded
@@ -153,7 +153,7 @@ def make_harmless(item: Alert | SourceHeartbeat) -> Alert | SourceHeartbeat:
 def parse_each(
     entries: Sequence[Any], place: Callable[[int], str], parse: Callable[[JsonObject], Alert | SourceHeartbeat | None]
 ) -> ParsedAlerts:
-    """Return what ``parse`` makes of each entry of a list. Each that it cannot read becomes an UnreadablePart."""
+    """Return the result of ``parse`` for each entry of a list. An unreadable entry becomes an UnreadablePart."""
     found: list[Alert | SourceHeartbeat | UnreadablePart | None] = []
     for number, entry in enumerate(entries[:MAX_ALERTS]):
         try:

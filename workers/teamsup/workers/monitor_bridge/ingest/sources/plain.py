@@ -10,7 +10,7 @@ _RESOLVED_STATUSES = ("resolved", "ok", "up")
 
 
 def parse(request: WebhookRequest) -> ParsedAlerts:
-    """Return what a script says. Raises InvalidPayload."""
+    """Return a script's alerts. Raise InvalidPayload."""
     if request.path:
         return parse_ping(request)
     body, source = request.body, request.source
@@ -55,7 +55,7 @@ def _to_alert(source: str, entry: JsonObject) -> Alert | SourceHeartbeat:
 
 
 def _fallback_title(entry: JsonObject) -> str:
-    """Return what to call it without a title. Raises InvalidPayload."""
+    """Return a title for an alert without one. Raise InvalidPayload."""
     if title := entry.line("text") or entry.line("key"):
         return title
     unknown = next((name for name in entry.entries if name not in _KNOWN_KEYS.split(", ")), None)
