@@ -221,10 +221,10 @@ async def test_a_refusal_that_may_pass_without_a_change_here_degrades_it(
 @pytest.mark.parametrize(
     ("code", "sentence"),
     [
-        (4010, "make a bot of its own"),
-        (4011, "make a bot of its own"),
-        (4012, "install a newer teamsup"),
-        (4013, "install a newer teamsup"),
+        (4010, "Make a separate bot"),
+        (4011, "Make a separate bot"),
+        (4012, "Install a newer teamsup"),
+        (4013, "Install a newer teamsup"),
     ],
 )
 async def test_what_trying_again_does_not_mend_ends_it_with_what_helps(

@@ -36,7 +36,7 @@ def test_a_client_is_left_when_discord_ends_its_connections_again_and_again() ->
         seldom.on_event("RESUMED", 20 * number + 1)
         assert not seldom.reconnect_reason(20 * number + 1)
     assert not never_in.reconnect_reason(60)
-    assert "not taken us in" in never_in.reconnect_reason(61)
+    assert "not accepted us" in never_in.reconnect_reason(61)
 
 
 def test_the_status_changes_only_where_somebody_would_notice() -> None:

@@ -57,7 +57,7 @@ def test_a_token_that_cannot_be_one_is_refused_without_showing_it(
 ) -> None:
     for strange in ("two words", "a\tb", "schlüssel", "a\r\nX-Evil: b"):
         monkeypatch.setenv("DISCORD_TOKEN", strange)
-        with pytest.raises(NotConfigured, match="is no Discord token") as refused:
+        with pytest.raises(NotConfigured, match="is not a Discord token") as refused:
             find_token(GatewaySection())
         assert strange not in str(refused.value)
     file = tmp_path / "token"
