@@ -11,6 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from shlex import quote
 
+from teamsup.config.components import installed_components
+from teamsup.config.loader import load_file
 from teamsup.hub import NotConfigured, Team
 from teamsup.hub.engines import maintenance_progress
 from teamsup.hub.models import NOT_CONFIGURED, SUPERVISOR
@@ -18,12 +20,16 @@ from teamsup.supervisor.configuration import team_configuration
 from teamsup.supervisor.configuration.env_file import UnusableEnvFile, read_env_file
 from teamsup.supervisor.configuration.team_configuration import Program
 from teamsup.supervisor.health.write_lock import find_lock_owner
+from teamsup.supervisor.processes.lifecycle import State
 from teamsup.terminal.findings import CommandHint, Finding, Verdict
+from teamsup.terminal.formatting import format_duration
 
 from .team_status import ParticipantStatus, TeamStatus
 
 _MIN_FREE_BYTES = 2**30
 _PROBE_BYTES = 4096
+_RETRY_SECONDS = 60.0
+"""A start this soon after the time of a next try is that try."""
 
 
 def check_folder(team: Team) -> list[Finding]:
@@ -153,11 +159,18 @@ def check_participants(team_status: TeamStatus, call: CommandHint) -> list[Findi
     if team_status.pid is None:
         hint = f"Agents can still write to each other. Start the daemons with: {call('start')}"
         return [Finding(SUPERVISOR, Verdict.WARNING, "is not running", hint)]
+    starting = [row for row in team_status.rows if row.well and row.state == State.STARTING]
     unwell = [row for row in team_status.rows if not row.well]
     found = [] if any(row.name == SUPERVISOR for row in unwell) else [_supervisor_finding(team_status.pid)]
-    if well := [row.name for row in team_status.rows if row.kind == "daemon" and row.well and row.pid is not None]:
-        found.append(Finding("workers", Verdict.OK, f"{len(well)} are well: {', '.join(well)}"))
-    return [*found, *(_participant_finding(row, call) for row in unwell)]
+    daemons = [row for row in team_status.rows if row.kind == "daemon" and row not in starting]
+    if well := [row.name for row in daemons if row.well and row.pid is not None]:
+        are = "is" if len(well) == 1 else "are"
+        found.append(Finding("workers", Verdict.OK, f"{len(well)} {are} well: {', '.join(well)}"))
+    return [
+        *found,
+        *(_starting_finding(row, time.time(), call) for row in starting),
+        *(_participant_finding(row, call) for row in unwell),
+    ]
 
 
 def _supervisor_finding(pid: int) -> Finding:
@@ -166,21 +179,49 @@ def _supervisor_finding(pid: int) -> Finding:
 
 def _participant_finding(row: ParticipantStatus, call: CommandHint) -> Finding:
     text = f"{row.state}: {row.note}" if row.note else row.state
-    hint = "" if row.kind not in ("daemon", SUPERVISOR) else f"See: {call('ps', row.name)}; {call('logs', row.name)}"
+    hint = "" if row.kind not in ("daemon", SUPERVISOR) else _hint_at_worker(row, call)
     return Finding(row.name, Verdict.FAILED, text, hint)
 
 
+def _starting_finding(row: ParticipantStatus, now: float, call: CommandHint) -> Finding:
+    """Return a warning; a failure if this is a next try after several crashes. ``now`` is in Unix seconds."""
+    uptime = row.uptime_seconds or 0.0
+    text = f"{row.state} for {format_duration(uptime)}"
+    last = row.crashes[-1] if row.crashes else None
+    if last is None or last.next_try_at is None or now - uptime - last.next_try_at > _RETRY_SECONDS:
+        return Finding(row.name, Verdict.WARNING, text, _hint_at_worker(row, call))
+    if last.failures == 1:
+        return Finding(row.name, Verdict.WARNING, f"{text}, after a crash: {last.reason}", _hint_at_worker(row, call))
+    text += f", after {last.failures} crashes in a row, last: {last.reason}"
+    return Finding(row.name, Verdict.FAILED, text, _hint_at_worker(row, call))
+
+
+def _hint_at_worker(row: ParticipantStatus, call: CommandHint) -> str:
+    return f"See: {call('ps', row.name)}; {call('logs', row.name)}"
+
+
 def check_configuration(team: Team, call: CommandHint) -> list[Finding]:
-    """Check whether teamsup.toml can be applied, and whether the user's own workers can be started."""
+    """Check whether packages can be loaded, teamsup.toml can be applied, and the user's own workers can be started."""
+    unloadable = {each.name: each.fault for each in installed_components().values() if each.fault}
+    found = [_unloadable_finding(name, fault, call) for name, fault in unloadable.items()]
     if not team.configuration.exists():
-        return []
+        return found
     try:
-        programs = team_configuration.load_configuration(team).programs.values()
+        programs = list(team_configuration.parse_configuration(team, load_file(team)).programs.values())
+        mistake = next((each.fault for each in programs if each.fault and each.name not in unloadable), "")
     except NotConfigured as error:
+        programs, mistake = [], str(error)
+    if mistake:
         hint = f"Correct it, then run: {call('reload')}"
-        return [Finding("configuration", Verdict.FAILED, str(error).rstrip("."), hint)]
-    found = [Finding("configuration", Verdict.OK, f"{team.configuration} can be applied")]
+        return [*found, Finding("configuration", Verdict.FAILED, mistake.rstrip("."), hint)]
+    if not unloadable:
+        found = [Finding("configuration", Verdict.OK, f"{team.configuration} can be applied")]
     return [*found, *(_check_program(program, call) for program in programs if not program.is_component)]
+
+
+def _unloadable_finding(name: str, fault: str, call: CommandHint) -> Finding:
+    hint = f"Update or remove its package. A team sees that at its next start: {call('stop')}; {call('start')}"
+    return Finding(name, Verdict.FAILED, fault.rstrip("."), hint)
 
 
 def _check_program(program: Program, call: CommandHint) -> Finding:

@@ -21,17 +21,21 @@ from unittest import mock
 import pytest
 
 from helpers.support import TeamsupCommand, eventually, refusal_of, run_foreign_sql
+from teamsup.cli import team_check
 from teamsup.cli.claude.mcp_check import EXPECTED_TOOLS, check_mcp_server
 from teamsup.cli.claude.project_settings import effective_settings, is_teamsup_server
 from teamsup.cli.commands import doctor
 from teamsup.cli.mailbox_check import Mailbox, check_mailbox
 from teamsup.cli.main import main
 from teamsup.cli.resources import resource_path
+from teamsup.config.components import Component
 from teamsup.hub import MessageHub, Team
 from teamsup.hub.engines import maintenance_progress
 from teamsup.hub.wakeup.doorbell import Doorbell, Doorbells
 from teamsup.supervisor import state_file
-from teamsup.supervisor.state_file import TeamState
+from teamsup.supervisor.configuration import team_configuration
+from teamsup.supervisor.health.crashes import Crash
+from teamsup.supervisor.state_file import TeamState, WorkerState
 from teamsup.terminal.findings import Finding, Verdict
 from teamsup.terminal.hints import command_hint, is_invocation_of
 
@@ -699,13 +703,13 @@ def source_that_is(patient: DoctorSetup, verdict: str) -> dict[str, Any] | None:
 
 
 @contextmanager
-def supervising(patient: DoctorSetup) -> Iterator[None]:
-    """This process holds the team and has published that it runs no worker."""
+def supervising(patient: DoctorSetup, *workers: WorkerState) -> Iterator[None]:
+    """This process holds the team and has published that it runs these workers."""
     with open(patient.team.folder / "supervisor.lock", "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         lock.write(str(os.getpid()))
         lock.flush()
-        state_file.write_state(patient.team, TeamState(os.getpid(), time.time(), ()))
+        state_file.write_state(patient.team, TeamState(os.getpid(), time.time(), workers))
         yield
 
 
@@ -718,6 +722,65 @@ def test_who_is_degraded_is_a_failure_with_the_reason(patient: DoctorSetup) -> N
 
     assert code == 4
     assert (found["probe"]["verdict"], found["probe"]["text"]) == ("FAILED", "DEGRADED: its camera is dark")
+
+
+def test_a_worker_that_starts_or_crashes_again_and_again_is_not_called_well(patient: DoctorSetup) -> None:
+    now = time.time()
+
+    def worker(name: str, state: str, *crashes: Crash) -> WorkerState:
+        pid = None if state == "BACKOFF" else os.getpid()
+        return WorkerState(name, state, pid, now - 5, 3, "exit code 1", None, crashes)
+
+    def crash(failures: int, next_try_at: float | None) -> Crash:
+        return Crash(now - 100, 1, "exit code 1", failures, next_try_at, ())
+
+    workers = (
+        worker("fine", "RUNNING"),
+        worker("new", "STARTING"),
+        worker("once", "STARTING", crash(1, now - 5)),
+        worker("loop", "STARTING", crash(4, now - 5)),
+        worker("corrected", "STARTING", crash(4, now - 90)),
+        worker("given-up", "STARTING", crash(4, None)),
+        worker("waiting", "BACKOFF", crash(4, now + 1000)),
+    )
+    with MessageHub(patient.team, agent="supervisor") as supervisor, supervising(patient, *workers):
+        supervisor.register("supervisor")
+        code, found = patient.examined()
+
+    assert code == 4
+    assert found["workers"]["text"] == "1 is well: fine"
+    verdicts = {"new": WARNING, "once": WARNING, "corrected": WARNING, "given-up": WARNING, "loop": FAILED}
+    for name, verdict in verdicts.items():
+        assert (found[name]["verdict"], found[name]["text"][:12]) == (verdict, "STARTING for")
+        assert f"teamsup logs {name}" in found[name]["hint"]
+    assert found["once"]["text"].endswith(", after a crash: exit code 1")
+    assert found["loop"]["text"].endswith(", after 4 crashes in a row, last: exit code 1")
+    assert not [name for name in ("new", "corrected", "given-up") if "crash" in found[name]["text"]]
+    assert found["waiting"]["verdict"] == "FAILED"
+    assert found["waiting"]["text"].startswith("BACKOFF: exit code 1; next try in ")
+
+
+@pytest.mark.parametrize("written", [None, "", "[worker.x]\n"])
+def test_a_package_that_cannot_be_loaded_needs_a_new_start_and_no_reload(tmp_path: Path, written: str | None) -> None:
+    team = Team.named("crew", tmp_path)
+    if written is not None:
+        team.configuration.parent.mkdir(parents=True)
+        team.configuration.write_text(written)
+    broken = {"mail": Component("mail", fault="The worker mail cannot be loaded from mail: no module.")}
+    with (
+        mock.patch.object(team_check, "installed_components", return_value=broken),
+        mock.patch.object(team_configuration, "installed_components", return_value=broken),
+    ):
+        found = {each.check: each for each in team_check.check_configuration(team, call)}
+
+    assert (found["mail"].verdict, found["mail"].text) == (
+        FAILED,
+        "The worker mail cannot be loaded from mail: no module",
+    )
+    assert found["mail"].hint.endswith("at its next start: teamsup stop; teamsup start")
+    assert [check for check, each in found.items() if "teamsup reload" in each.hint] == (
+        ["configuration"] if written else []
+    )
 
 
 def test_a_supervisor_that_runs_is_seen(patient: DoctorSetup) -> None:
