@@ -11,10 +11,18 @@ from ..protocol import MONITOR_BRIDGE
 from .sections import AlertRouteSection, MonitorSection, WatchdogSection
 from .source_section import SourceSection, check_sources
 
+_SCHEMA = Path(__file__).with_name("schema")
 _TABLES = ComponentTables(
     MONITOR_BRIDGE,
-    scripts=(Path(__file__).with_name("schema") / "1-tables.sql",),
+    scripts=(_SCHEMA / "1-tables.sql", _SCHEMA / "2-people.sql"),
     goes_with_message={"incident_messages": ("message",)},
+    # The incident stays acknowledged, or it would be escalated anew. Older rows have no id.
+    forgets_person=(
+        "UPDATE incidents SET acknowledged_by = 'somebody', acknowledged_by_id = NULL"
+        " WHERE acknowledged_by_id = :name OR acknowledged_by = :name",
+        "UPDATE incident_groups SET responded_by = 'somebody', responded_by_id = NULL"
+        " WHERE responded_by_id = :name OR responded_by = :name",
+    ),
 )
 
 

@@ -24,10 +24,11 @@ class IncidentReport:
 
 @dataclass(frozen=True, slots=True)
 class IncidentCommand:
-    """``ack`` or ``close``, with who wrote it. ``agent`` is empty for people."""
+    """``ack`` or ``close``, with who wrote it: ``person`` is their id. ``agent`` is empty for people."""
 
     words: Sequence[str]
     author: str
+    person: str
     agent: str | None
 
 
@@ -101,15 +102,18 @@ class MessageHandler:
         first, *rest = message.content.split() or [""]
         words = (first.lower().removeprefix("/"), *rest)
         if words[0] == "ack" or (words[0] == "close" and not is_agent):
-            person = str(message.metadata.get("author_name") or message.sender)
-            return IncidentCommand(words, *((message.sender, message.sender) if is_agent else (person, None)))
+            if is_agent:
+                return IncidentCommand(words, message.sender, message.sender, message.sender)
+            author = str(message.metadata.get("author_name") or message.sender)
+            person = str(message.metadata.get("person") or message.sender)
+            return IncidentCommand(words, author, person, None)
         return IncidentQuery(words)
 
     def _carry_out(self, command: IncidentCommand, message: Message) -> MessageOutcome:
         verb, *words = command.words
         if verb == "ack":
             where = message.conversation_id if command.agent is None else None
-            done = self._acknowledgements.acknowledge(words, command.author, command.agent, where)
+            done = self._acknowledgements.acknowledge(words, command.author, command.agent, where, command.person)
             return MessageOutcome(done.answer, acknowledged=done.incidents)
         closed = self._incidents.close(parse_numbers(words, "Name the incident, and nothing else: close ID."))
         return MessageOutcome(rendering.render_closed(closed, command.author))

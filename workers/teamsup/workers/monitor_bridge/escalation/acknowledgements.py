@@ -35,19 +35,25 @@ class Acknowledgements:
         self._clock = clock
 
     def acknowledge(
-        self, words: Sequence[str], who: str, agent: str | None = None, where: str | None = None
+        self,
+        words: Sequence[str],
+        who: str,
+        agent: str | None = None,
+        where: str | None = None,
+        person: str | None = None,
     ) -> AcknowledgeResult:
         """Acknowledge these incidents with their groups, or ``all``.
 
-        ``agent`` needs no notice; nor do people in the conversation ``where``, who read the answer. Raise
-        UnknownIncident, and CallerError for words that are not numbers.
+        ``agent`` needs no notice; nor do people in the conversation ``where``, who read the answer.
+        ``person`` is the id of ``who``, unless the name is the id. Raise UnknownIncident, and CallerError for words
+        that are not numbers.
         """
         with self._hub.transaction():
             wanted = _select_incidents(self._hub, words)
             firsts = dict.fromkeys(each.group_id for each in wanted if each.state == incident.FIRING)
             changed: list[Incident] = []
             for group_id in firsts:
-                changed += self._acknowledge_group(group_id, who)
+                changed += self._acknowledge_group(group_id, who, person or who)
             if changed:
                 self._notify(changed, who, agent, where)
             return AcknowledgeResult(self._describe_result(wanted, changed, who), tuple(changed))
@@ -74,7 +80,7 @@ class Acknowledgements:
         """
         ack = _ACK.fullmatch(message.content.strip())
         with self._hub.transaction():
-            changed = self._acknowledge_group(group_id, message.sender) if ack is not None else []
+            changed = self._acknowledge_group(group_id, message.sender, message.sender) if ack is not None else []
             if changed:
                 self._notify(changed, message.sender, message.sender)
             text = message.content if ack is None else ack["rest"]
@@ -82,15 +88,17 @@ class Acknowledgements:
                 self._forward_report(group_id, message.sender, text)
             return tuple(changed)
 
-    def _acknowledge_group(self, group_id: int, who: str) -> list[Incident]:
+    def _acknowledge_group(self, group_id: int, who: str, person: str) -> list[Incident]:
         now = self._clock()
         firing = [each for each in incident_table.open_in_group(self._hub, group_id) if each.state == incident.FIRING]
-        incident_table.acknowledge_group(self._hub, group_id, who, now)
-        group_table.update_group(self._hub, group_id, responded_by=who, responded_at=now, notify_at=None)
+        incident_table.acknowledge_group(self._hub, group_id, who, person, now)
+        group_table.update_group(
+            self._hub, group_id, responded_by=who, responded_by_id=person, responded_at=now, notify_at=None
+        )
         return firing
 
     def _forward_report(self, group_id: int, who: str, text: str) -> None:
-        group_table.update_group(self._hub, group_id, responded_by=who, responded_at=self._clock())
+        group_table.update_group(self._hub, group_id, responded_by=who, responded_by_id=who, responded_at=self._clock())
         about = incident_table.open_in_group(self._hub, group_id) or incident_table.resolved_in_group(
             self._hub, group_id
         )

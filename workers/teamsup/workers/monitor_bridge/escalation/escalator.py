@@ -141,6 +141,7 @@ class Escalator:
             notify_at=None,
             responded_at=None,
             responded_by=None,
+            responded_by_id=None,
         )
 
     def _state_of(self, group: IncidentGroup, agents: Mapping[str, Agent]) -> EscalationState:

@@ -56,7 +56,8 @@ class Correlator:
     def _update(self, found: Incident, alert: Alert) -> None:
         incident_table.repeat_incident(self._hub, found.id, alert, self.now, self._occurred_at(alert))
         if severity_rank(alert.severity) < severity_rank(found.severity):
-            self._change(found.id, state=FIRING, inhibited_by=None, acknowledged_by=None, acknowledged_at=None)
+            nobody = dict.fromkeys(("acknowledged_by", "acknowledged_by_id", "acknowledged_at"))
+            self._change(found.id, state=FIRING, inhibited_by=None, **nobody)
             self._inhibit(alert, found.id)
             self._schedule_notification(found.group_id, self.now)
         elif alert.severity != "critical":

@@ -180,12 +180,12 @@ def move_incidents(hub: MessageHub, group_id: int, other: int) -> None:
     hub.execute("UPDATE incidents SET group_id = ? WHERE group_id = ?", (other, group_id))
 
 
-def acknowledge_group(hub: MessageHub, group_id: int, who: str, now: float) -> None:
-    """Mark the firing incidents of a group as acknowledged."""
+def acknowledge_group(hub: MessageHub, group_id: int, who: str, person: str, now: float) -> None:
+    """Mark the firing incidents of a group as acknowledged. ``who`` is the name of ``person`` that is shown."""
     hub.execute(
-        "UPDATE incidents SET state = 'acknowledged', acknowledged_by = ?, acknowledged_at = ?"
+        "UPDATE incidents SET state = 'acknowledged', acknowledged_by = ?, acknowledged_by_id = ?, acknowledged_at = ?"
         " WHERE group_id = ? AND state = 'firing'",
-        (who, format_time(now), group_id),
+        (who, person, format_time(now), group_id),
     )
 
 
