@@ -213,7 +213,7 @@ def test_a_team_whose_folder_was_away_is_well_again_when_it_is_back(teamsup: Tea
         eventually(is_well, "the team")
         away = folder.rename(folder.with_name("away"))
         log = away / "logs" / "supervisor.log"
-        eventually(lambda: "saved cannot be taken over" in log.read_text(), "the configuration is missed")
+        eventually(lambda: "saved teamsup.toml is not in use" in log.read_text(), "the configuration is missed")
         assert not folder.exists()
         away.rename(folder)
 

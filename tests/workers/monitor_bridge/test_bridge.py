@@ -177,7 +177,7 @@ def test_a_person_looks_at_what_was_refused(begin: Callable[..., Bridge]) -> Non
     (found,) = json.loads(bridge.teamsup.run("alerts", "rejected", "--json").stdout)["rejected"]
     assert (found["source"], found["times"], "titel" in found["payload"]) == ("script", 2, True)
     assert "No payload 7" in refusal_of(bridge.teamsup.run("alerts", "rejected", "7"))
-    assert "no payload's number" in refusal_of(bridge.teamsup.run("alerts", "rejected", "x"))
+    assert "not a payload's number" in refusal_of(bridge.teamsup.run("alerts", "rejected", "x"))
 
 
 @pytest.mark.slow
