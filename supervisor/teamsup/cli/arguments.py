@@ -36,7 +36,7 @@ def positive_integer(text: str) -> int:
 
 
 def non_negative(text: str) -> float:
-    """Return a number of seconds or days."""
+    """Return a number of at least 0, such as seconds or days."""
     try:
         number = float(text)
     except ValueError:

@@ -1,7 +1,7 @@
 """Draws a prompt again after its terminal was made narrower.
 
 patch_stdout() is not used: it leaves raw mode for each line, so what is typed meanwhile is echoed, and it knows
-nothing of terminals that fold lines.
+nothing of terminals that wrap lines.
 """
 
 import os
@@ -18,14 +18,14 @@ _TRUNCATING_TERMINALS = ("linux", "rxvt", "vt", "screen")
 
 
 def truncates_lines(environment: Mapping[str, str]) -> bool:
-    """Return whether the terminal cuts lines that are too long when it is made narrower. Most fold them."""
+    """Return whether the terminal cuts long lines when it becomes narrower. Most terminals wrap them."""
     if "TMUX" in environment:
         return False
     return "XTERM_VERSION" in environment or environment.get("TERM", "").startswith(_TRUNCATING_TERMINALS)
 
 
 def rows_above(used: Sequence[int], column: int, columns: int) -> int:
-    """Return how many rows the cursor is below the first row after the terminal has folded all rows at ``columns``.
+    """Return how many rows the cursor is below the first row after the terminal has wrapped all rows at ``columns``.
 
     ``used`` are the columns used by each row before the cursor's.
     """
@@ -33,7 +33,7 @@ def rows_above(used: Sequence[int], column: int, columns: int) -> int:
 
 
 class ReflowingRenderer(Renderer):
-    """Erases all that was drawn also after the terminal has folded it: goes up the rows that this has added first."""
+    """Erases all that was drawn, even after the terminal has wrapped it: first goes up the rows that wrapping added."""
 
     _columns = 0
     """The terminal's columns when something was drawn last."""

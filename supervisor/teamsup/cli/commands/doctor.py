@@ -153,7 +153,7 @@ def _check_agents(
 
 
 def _last_hook_at(agents: Iterable[Agent], agent: Agent) -> datetime | None:
-    """Return when the session of the agent last ran a hook: one server serves all subagents of a session."""
+    """Return the time when the session of the agent last ran a hook: one server serves all subagents of a session."""
     session = agent.metadata.get("pid")
     moments = [
         parse_time(str(other.metadata["hooks"]))

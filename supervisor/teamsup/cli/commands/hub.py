@@ -37,7 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         added.set_defaults(verb=run_verb)
         return added
 
-    verb("stats", "show counts and sizes", _stats).add_argument("--json", action="store_true", help="for programs")
+    verb("stats", "show counts and sizes", _stats).add_argument(
+        "--json", action="store_true", help="print JSON for programs"
+    )
     verb("check", "check whether the store is sound; exit code 74 if not", _check)
     backup = verb("backup", "write a consistent copy while the team runs", _backup)
     backup.add_argument("file", type=Path, help="the new file; an existing file is not replaced")
@@ -48,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     back.add_argument("--yes", action="store_true", help="do not ask")
     back.add_argument("--dry-run", action="store_true", help="only show what it would change")
-    back.add_argument("--json", action="store_true", help="for programs")
+    back.add_argument("--json", action="store_true", help="print JSON for programs")
     back.set_defaults(run_alone=_restore)
     prune = verb("prune", "remove old messages that have ended, and release their space", _prune)
     prune.add_argument(

@@ -21,13 +21,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     claude = parser.add_argument_group("for Claude Code")
     claude.add_argument("--claude", action="store_true", help="set up the Claude Code sessions of a project")
     claude.add_argument("--project", type=Path, metavar="DIR", help="the project (default: this folder)")
-    claude.add_argument("--agent", metavar="NAME", help=f"the agent that the sessions are (default: {DEFAULT_AGENT})")
+    claude.add_argument("--agent", metavar="NAME", help=f"the agent name of the sessions (default: {DEFAULT_AGENT})")
     claude.add_argument(
         "--agents",
         type=_parse_names,
         default=[],
         metavar="NAME,…",
-        help="agents of the plugin that get their own names: alert-manager, gcp-monitor, oci-monitor (default: none)",
+        help="the plugin's agents to make known to the team: alert-manager, gcp-monitor, oci-monitor (default: none)",
     )
     claude.add_argument("--dry-run", action="store_true", help="only show what would be changed")
     claude.add_argument("--remove", action="store_true", help="remove what this command has written")

@@ -23,7 +23,7 @@ _WAIT_SECONDS = 5.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_agent(parser, "whose messages to watch for")
+    add_agent(parser, "the agent whose messages to watch for")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -38,8 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "Exit codes of the list: 0 it is complete; 3 monitor-bridge does not run; 4 monitor-bridge is degraded."
     )
-    parser.add_argument("--all", action="store_true", help=f"also ended ones, the newest {_MAX_LISTED:,}")
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--all", action="store_true", help=f"also list ended incidents: the newest {_MAX_LISTED:,}")
+    parser.add_argument("--json", action="store_true", help="print JSON for programs")
     parser.set_defaults(verb=_list)
     verbs = parser.add_subparsers(metavar="VERB")
 
@@ -51,16 +51,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         added.set_defaults(verb=run_verb)
         return added
 
-    show = verb("show", "show all of one incident", _show)
+    show = verb("show", "show everything about one incident", _show)
     show.add_argument("id", help="its number")
-    show.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="for programs")
-    ack = verb("ack", "acknowledge one", _ack)
-    ack.add_argument("id", nargs="+", help="its number, or: all")
+    show.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON for programs")
+    ack = verb("ack", "acknowledge incidents", _ack)
+    ack.add_argument("id", nargs="+", help="the incident's number, or: all")
     close = verb("close", "end an incident that its source has forgotten", _close)
     close.add_argument("id", nargs="+", help="its number")
     kept = verb("rejected", "show the payloads that could not be read", _show_rejected)
     kept.add_argument("id", nargs="?", help="its number: show the payload")
-    kept.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="for programs")
+    kept.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON for programs")
     add_renamed_verb(verbs, "refused", "rejected")
 
 

@@ -1,4 +1,4 @@
-"""``teamsup demo``: show an alert that arrives, is examined by an agent, and ends."""
+"""``teamsup demo``: show how an alert arrives, how an agent examines it, and how it ends."""
 
 import argparse
 import contextlib
@@ -40,8 +40,8 @@ class DemoFailed(TeamsupError):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Show an alert that arrives, is examined by an agent, and ends. The demo needs ten seconds and no network. "
-        "It uses a temporary team and removes it."
+        "Show how an alert arrives, how an agent examines it, and how it ends. "
+        "The demo needs ten seconds and no network. It uses a temporary team and removes it."
     )
     parser.add_argument("--quick", action="store_true", help="do not pause for reading")
 

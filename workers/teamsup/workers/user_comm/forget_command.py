@@ -1,4 +1,4 @@
-"""``teamsup forget``: remove all messages from and to a person, their files and their name."""
+"""``teamsup forget``: remove all messages from and to a person, and the person's files and name."""
 
 import argparse
 import json
@@ -21,14 +21,14 @@ class ForgetNotConfirmed(CallerError):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Remove every message from and to a person, the answers to them, their files and their name. "
+        "Remove every message from and to a person, the answers to these, and the person's files and name. "
         "This cannot be undone; backups keep what they have."
     )
     parser.add_argument(
         "person", metavar="PERSON", help="discord:NUMBER, the number alone, or a console such as console-ann"
     )
     parser.add_argument("--yes", action="store_true", help="do not ask")
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--json", action="store_true", help="print JSON for programs")
 
 
 def run(arguments: argparse.Namespace) -> int:

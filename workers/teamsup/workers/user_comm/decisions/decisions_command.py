@@ -1,4 +1,4 @@
-"""``teamsup decisions``: show what people are to decide, and decide it."""
+"""``teamsup decisions``: list agents' questions to people, and decide them."""
 
 import argparse
 import json
@@ -39,13 +39,15 @@ class DecisionRejected(CallerError):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = "List agents' questions to people, and decide them."
-    parser.add_argument("--all", action="store_true", help=f"also decided and ended ones, the newest {_MAX_LISTED:,}")
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument(
+        "--all", action="store_true", help=f"also list decided and ended ones: the newest {_MAX_LISTED:,}"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON for programs")
     parser.set_defaults(verb=_list)
     answer = parser.add_subparsers(metavar="VERB").add_parser(
         "answer",
-        help="decide one",
-        description="Decide one. Exit codes: 0 the answer counts; 67 no such decision; 65 no such option; "
+        help="decide one question",
+        description="Decide one question. Exit codes: 0 the answer counts; 67 no such decision; 65 no such option; "
         "77 you may not decide it; 1 it has ended already; 69 user_comm does not answer.",
     )
     answer.add_argument("id", help="its number")
@@ -54,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     answer.add_argument(
         "--timeout", type=seconds, default=10.0, metavar="SECONDS", help="how long to wait (default: 10)"
     )
-    answer.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="for programs")
+    answer.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON for programs")
     answer.set_defaults(verb=_answer)
 
 
