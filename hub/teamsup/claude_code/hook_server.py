@@ -107,7 +107,7 @@ class HookServer:
             )
 
     async def _bind(self) -> SocketListener:
-        """Raises OSError where the place is not ours to take."""
+        """Listen on the socket of this session. Raise OSError when another user or server owns its place."""
         folder = self._path.parent
         folder.mkdir(mode=0o700, exist_ok=True)
         found = folder.lstat()

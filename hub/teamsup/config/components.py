@@ -54,7 +54,7 @@ class ComponentMetric:
 
 @dataclass(frozen=True)
 class Component:
-    """One worker: its section is checked, and its process started and watched, like those of every other worker."""
+    """A worker of teamsup. teamsup checks its section, and starts and watches its process, as for any other worker."""
 
     name: str
     command: str | tuple[str, ...] = ()
@@ -64,7 +64,7 @@ class Component:
     groups: Mapping[str, type[Any]] = field(default_factory=dict)
     """Repeatable sections: {"message_route": MessageRouteSection} is [message_route.X]."""
     check: Callable[[Config], None] | None = None
-    """Raises ValueError, as one sentence, when the sections are right one by one but not together."""
+    """Raises ValueError with one sentence when each section is right but they contradict each other."""
     follows_sections: bool = False
     """The worker reads a saved teamsup.toml by itself, so a change of its sections needs neither reload nor restart."""
     file_keys: tuple[str, ...] = ()

@@ -47,7 +47,7 @@ class Config:
         return self._parse_section(name, self._find_table(name), kind)
 
     def sections_of(self, name: str, kind: type[T]) -> dict[str, T]:
-        """Return the sections [name.X], by X; errors as in section()."""
+        """Return the sections [name.X], by X. Raise what section() raises."""
         return {part: self.subsection(name, part, kind) for part in self.names_of(name)}
 
     def names_of(self, name: str) -> list[str]:
@@ -55,7 +55,7 @@ class Config:
         return list(self._find_table(name))
 
     def subsection(self, name: str, part: str, kind: type[T]) -> T:
-        """Return the section [name.part]; errors as in section()."""
+        """Return the section [name.part]. Raise what section() raises."""
         return self._parse_section(f"{name}.{part}", self._find_table(name, part), kind)
 
     def check_section_names(self, known: list[str]) -> None:

@@ -1,6 +1,7 @@
 """All errors, in two families: mistakes of the caller, and failures of the store.
 
-Every error is one sentence for a person. It carries the exit code (of sysexits.h) of a command that ends with it.
+Every error is one sentence for a person. It carries an exit code from sysexits.h.
+A command that fails with the error exits with that code.
 """
 
 import os

@@ -87,7 +87,7 @@ class MessageHub:
 
     def broadcast(self, content: str, *, message_id: str | None = None, **options: Unpack[ReplyOptions]) -> Message:
         """Store a message for every agent that is here or was within seven days, but for ourselves, consoles and the
-        supervisor; errors as in send. An agent that was enrolled in these days and has not come yet gets it too.
+        supervisor. Raise what send() raises. An agent that was enrolled in these days and has not come yet gets it too.
 
         Who has not claimed it ``expires_in`` seconds from now, by default a day, does not get it any more.
         """
@@ -143,9 +143,9 @@ class MessageHub:
         return await self._mailbox.wait_async(timeout)
 
     def answer(self, message: Message, content: str, **options: Unpack[ReplyOptions]) -> Message:
-        """Send to the sender of ``message``, in its conversation and by default with its priority; errors as in send.
+        """Send to the sender of ``message``, in its conversation and by default with its priority.
 
-        If that name is not enrolled, such as a shell's, the answer is kept for it.
+        If that name is not enrolled, such as a shell's, the answer is kept for it. Raise what send() raises.
         """
         check_type("message", message, Message)
         options["priority"] = options.get("priority") or message.priority

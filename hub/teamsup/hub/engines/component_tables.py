@@ -1,4 +1,4 @@
-"""The tables that one component keeps in the team's database, as far as the hub must know them."""
+"""What the hub must know about the tables that one component keeps in the team's database."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

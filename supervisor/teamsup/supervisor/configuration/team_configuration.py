@@ -238,7 +238,7 @@ def _program(
     team_section: TeamSection,
     team: Team,
 ) -> Program:
-    """Raises ValueError, naming the section."""
+    """Return the program of one worker. Raise ValueError, which names the section, for a wrong key."""
     label = f"[worker.{name}]"
     if component is not None and section.command:
         raise ValueError(f"{label} command: this worker is installed with its own; give yours another name")

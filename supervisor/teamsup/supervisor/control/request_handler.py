@@ -128,7 +128,7 @@ class RequestHandler:
         raise WorkersNotReady(self._describe_unready({name: unready_reason(state, agents.get(name))}))
 
     async def _wait_at_rest(self, names: Iterable[str], seconds: float) -> None:
-        """Return when each of these runs, has ended or cannot go on, or after this many seconds."""
+        """Wait until each of these runs, has ended or cannot go on, or after this many seconds."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._manager.wait_at_rest(names)

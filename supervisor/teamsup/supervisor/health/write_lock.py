@@ -68,7 +68,7 @@ def _pid_or_none(pid: int) -> int | None:
 
 
 def _query_in_child(index: str) -> LockOwner | None:
-    """Raises OSError or ValueError when no answer comes."""
+    """Ask a child process for the owner of the write lock. Raise OSError or ValueError when no answer comes."""
     asked = subprocess.run(
         [sys.executable, "-I", "-S", __file__, index],
         stdin=subprocess.DEVNULL,

@@ -32,7 +32,7 @@ class OrphanKiller:
         self._pause = 0.0
 
     async def wait(self) -> None:
-        """Return when no orphan of the added workers is left."""
+        """Wait until no orphan of the added workers is left."""
         if self._task is not None:
             await self._task
 

@@ -7,7 +7,7 @@ _ID = re.compile(r"discord:(\d{1,18}|[1-8]\d{18})(?::.*)?", re.ASCII)
 
 
 def created_at(snowflake: int) -> float:
-    """Return when an id was made, in Unix seconds."""
+    """Return the time when an id was made, in Unix seconds."""
     return (snowflake >> 22) / 1000 + _EPOCH
 
 

@@ -43,9 +43,9 @@ class MonitorSection:
     ack_timeout_seconds: float = 180.0
     """Seconds without an acknowledgement, answer or report until the next step of the escalation."""
     storm_per_minute: int = 20
-    """More problems of one source in a minute are reported as one."""
+    """If one source has more problems than this in a minute, they are reported as one."""
     mention: tuple[int, ...] = ()
-    """Numbers of users who are mentioned on Discord when no agent acts."""
+    """Discord IDs of the users to mention when no agent acts."""
     command: tuple[str, ...] = ()
     """The command that runs when no person acknowledges; the text is on its stdin."""
     command_seconds: float = 30.0

@@ -14,7 +14,7 @@ class UserCommSection:
     """
 
     default_agent: str = ""
-    """The agent for messages without another rule; none: user_comm answers what it can."""
+    """The agent for messages that match no rule; none: user_comm answers what it can."""
     aliases: Mapping[str, str] = field(default_factory=dict)
     fallback_agents: Mapping[str, str] = field(default_factory=dict)
     """The agents that are asked instead of absent ones."""

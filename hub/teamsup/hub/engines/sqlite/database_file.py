@@ -42,7 +42,7 @@ def find_inode(path: str) -> Inode | None:
 
 
 def find_files(path: Path) -> DatabaseFiles:
-    """Return the present files; errors as in inode()."""
+    """Return the files that are there now. Raise what find_inode() raises."""
     return DatabaseFiles(find_inode(str(path.parent)), find_inode(str(path)), find_inode(f"{path}-wal"))
 
 
@@ -84,7 +84,7 @@ def read_record(run: Path) -> DatabaseFiles | None:
 
 
 def write_record(run: Path, found: DatabaseFiles) -> None:
-    """Record the found files. If that fails, the next process only knows less."""
+    """Record the found files for the next process. A failure is ignored: that process then cannot compare them."""
     new = run / f"{_RECORD_FILE}.{os.getpid()}"
     with suppress(OSError):
         descriptor = os.open(new, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, 0o600)

@@ -162,7 +162,7 @@ class Store:
         return bool(self.read("PRAGMA freelist_count")[0][0] < before)
 
     def truncate_wal(self) -> bool:
-        """Move the WAL's content into the database and cut it to nothing; False when a reader needs it at present."""
+        """Move the WAL's content into the database and empty the WAL. Return False if a reader still needs it."""
         with self._write_lock:
             rows = self._retry_busy(lambda: self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
         return not rows[0]["busy"]

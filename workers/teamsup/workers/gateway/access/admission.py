@@ -73,7 +73,7 @@ class Admission:
         return is_allowed(section, (), author)
 
     async def wait_for_rate_limit(self, heard: InboundMessage, written: float) -> None:
-        """Return when the event may be accepted. ``written`` is in Unix seconds. Notify a delayed user now and then."""
+        """Wait until the event may be accepted. ``written`` is in Unix seconds. Notify a delayed user now and then."""
         person = heard.author.user
         now = time.time()
         seconds = self._rate_limiter.reserve(person, written, now) - now

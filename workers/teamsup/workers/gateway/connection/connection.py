@@ -84,7 +84,7 @@ class DiscordConnection:
         return f"{trouble}, connecting again" if trouble else "connecting to Discord"
 
     async def run(self) -> None:
-        """Raises NotConfigured when only a person can help."""
+        """Keep the bot connected to Discord. Raise NotConfigured when only a person can help."""
         while True:
             try:
                 await self._connect()
@@ -151,7 +151,7 @@ class DiscordConnection:
         self._logged_in_at = time.monotonic()
 
     async def _monitor(self, client: DiscordClient) -> None:
-        """Return when the client is useless."""
+        """Wait until the client is useless."""
         line, asked, was_up = client.health, 0.0, False
         while True:
             await asyncio.sleep(_POLL_SECONDS)

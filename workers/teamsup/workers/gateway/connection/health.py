@@ -45,7 +45,7 @@ class ConnectionHealth:
             self.down_since = now
 
     def on_heartbeat(self, interval: float, latency: float, acknowledged: float) -> None:
-        """Heartbeats go out so often; when the last was acknowledged, and after how long."""
+        """Note the interval of heartbeats, when Discord acknowledged the last one, and after how many seconds."""
         self._interval, self._latency, self._last_ack = interval, latency, acknowledged
 
     def is_up(self, now: float) -> bool:

@@ -57,7 +57,7 @@ def find_token(access: GatewaySection) -> BotToken:
     """Return the bot's token from $DISCORD_TOKEN, token_file or systemd's credentials.
 
     Remove the variable, so that no child process and no output of this process contains it. Raise
-    OptionalNotConfigured without a token, and NotConfigured for one that cannot be used.
+    OptionalNotConfigured if there is no token, and NotConfigured if the token cannot be used.
     """
     # What cannot stand in a token would come back in an error that shows it.
     named, token, read = _read_token(access)

@@ -74,7 +74,7 @@ class EventHandler:
         self._skipped: dict[int, int] = {}  # by place, the last message
 
     async def handle(self, channel: int, what: InboundEvent) -> None:
-        """Return when the hub has the event, or the event is not for the team. Raise CallerError."""
+        """Wait until the hub has the event, or the event is not for the team. Raise CallerError."""
         match what:
             case InboundMessage():
                 if what.snowflake not in self._handled:

@@ -60,7 +60,7 @@ def first_snowflake(channel: int, beginning: int) -> int:
 
 
 def first_run(hub: MessageHub) -> int:
-    """Return when this team's gateway first ran: earlier messages were not written to it."""
+    """Return the time when this team's gateway first ran: earlier messages were not written to it."""
     return int(get_state(hub, _FIRST_RUN) or set_state_once(hub, _FIRST_RUN, str(snowflake_at(time.time()))))
 
 

@@ -92,6 +92,6 @@ class StalenessCheck:
                 self._incidents.groups.send(group, USER_COMM, words, "stale")
 
     def _last_own_heartbeat(self) -> float:
-        """Return when monitor-bridge was last present, perhaps as another process."""
+        """Return the time when monitor-bridge was last present, perhaps as another process."""
         me = self._hub.find_agent(self._hub.agent or "")
         return 0.0 if me is None or me.last_heartbeat is None else me.last_heartbeat.timestamp()

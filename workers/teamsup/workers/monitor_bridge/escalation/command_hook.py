@@ -129,7 +129,7 @@ class CommandRunner:
 
 
 def command_environment(incidents: Sequence[Incident]) -> dict[str, str]:
-    """Return the variables for the command: of others' words only those that fit on a line."""
+    """Return the environment variables for the command. Foreign text is cut to one line of bounded length."""
     first = incidents[0]
     return {
         "TEAMSUP_INCIDENT": str(first.group_id),

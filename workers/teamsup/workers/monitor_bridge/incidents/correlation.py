@@ -110,7 +110,7 @@ class Correlator:
         return storm.group_id, self._notify_time(storm, alert)
 
     def _notify_time(self, group: IncidentGroup, alert: Alert) -> float:
-        """Return when to notify of a new member: at once if it is the first or more severe than all before, else
+        """Return the time to notify of a new member: at once if it is the first or more severe than all before, else
         later.
         """
         if group.notified_at is None:
@@ -126,7 +126,7 @@ class Correlator:
         return None if before is None else group_table.get_group(self._hub, before.group_id)
 
     def _notify_time_again(self, last: IncidentGroup, alert: Alert) -> float:
-        """Return when to notify of a recurring problem: the more often it recurs, the later, unless it is more
+        """Return the time to notify of a recurring problem: the more often it recurs, the later, unless it is more
         severe.
         """
         if last.notified_at is None or (

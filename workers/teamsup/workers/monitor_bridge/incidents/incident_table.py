@@ -231,7 +231,7 @@ def list_heartbeats(hub: MessageHub) -> list[tuple[SourceHeartbeat, datetime]]:
 
 
 def last_received_by_source(hub: MessageHub) -> dict[str, str]:
-    """Return when each source sent an alert or a heartbeat last, in the hub's format."""
+    """Return the time when each source sent an alert or a heartbeat last, in the hub's format."""
     rows = hub.query(
         "SELECT source, max(at) AS at FROM (SELECT source, last_seen AS at FROM incidents"
         " UNION ALL SELECT source, seen_at FROM source_heartbeats) AS received GROUP BY source"

@@ -53,7 +53,7 @@ class BatchWriter:
         self._writer_task: asyncio.Task[None] | None = None
 
     async def store(self, source: str, alerts: Alerts) -> None:
-        """Return when the request is stored. Raise StoreError, QueueFull, or an error of ``store``; then nothing is
+        """Wait until the request is stored. Raise StoreError, QueueFull or what ``store`` raises; then nothing is
         stored.
         """
         if len(self._queue) >= _MAX_QUEUED:

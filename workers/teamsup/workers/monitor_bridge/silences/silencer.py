@@ -178,5 +178,5 @@ class Silencer:
 
 
 def _last_known_firing(each: Incident) -> datetime:
-    """Return when it was last known to fire there, or to be silenced on request."""
+    """Return the time when it was last known to fire there, or to be silenced on request."""
     return each.acknowledged_at or each.last_seen or datetime.min.replace(tzinfo=UTC)

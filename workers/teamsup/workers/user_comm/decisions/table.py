@@ -107,7 +107,7 @@ class DecisionTable:
         return {row[0] for row in self._hub.query("SELECT place FROM decision_messages WHERE question = ?", (number,))}
 
     def first_shown_at(self, decision: Decision) -> datetime | None:
-        """Return when it first reached anybody who may decide it; None while it has not."""
+        """Return the time when it first reached anybody who may decide it; None while it has not."""
         moments = [
             parse_time(row["moment"])
             for row in self._hub.query(_FIRST_SEEN, (decision.number,))

@@ -79,7 +79,7 @@ class Origin:
     assigned_agents: tuple[str, ...] = ()
     """The agents to which the conversation is assigned."""
     channels: frozenset[int] = frozenset()
-    """Discord's number of the channel; for a thread also that of its channel."""
+    """The channel's ID on Discord; for a thread also the ID of its channel."""
 
 
 def route_line(

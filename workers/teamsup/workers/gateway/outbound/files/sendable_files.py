@@ -49,7 +49,7 @@ class SendableFiles:
 
     @classmethod
     def from_config(cls, team: Team, settings: Config, token: BotToken) -> "SendableFiles":
-        """Raises NotConfigured."""
+        """Return the files that this configuration lets agents send. Raise NotConfigured for a wrong section."""
         section = settings.section(GATEWAY, GatewaySection)
         workers = settings.sections_of("worker", WorkerSection).values()
         named = [worker.env_file for worker in workers]
@@ -142,7 +142,7 @@ class SendableFiles:
 
 
 def _read_limited(file: int, limit: int) -> bytes:
-    """Raises FileNotSendable when it is longer."""
+    """Return the file's content. Raise FileNotSendable when it is longer than the limit."""
     size = os.fstat(file).st_size
     if size <= limit:
         with open(file, "rb", closefd=False) as stream:
