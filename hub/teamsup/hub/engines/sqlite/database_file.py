@@ -84,7 +84,7 @@ def read_record(run: Path) -> DatabaseFiles | None:
 
 
 def write_record(run: Path, found: DatabaseFiles) -> None:
-    """Record the found files for the next process. A failure is ignored: that process then cannot compare them."""
+    """Record the found files for the next process. If that fails, it may not notice that a file was replaced."""
     new = run / f"{_RECORD_FILE}.{os.getpid()}"
     with suppress(OSError):
         descriptor = os.open(new, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, 0o600)
