@@ -373,6 +373,7 @@ async def test_an_announcement_that_its_hook_did_not_wait_for_is_made_again(team
         await asyncio.to_thread(eventually, lambda: "listen" in context(lead.hook("PostToolUse")), "it is announced")
 
 
+@pytest.mark.slow
 async def test_a_server_takes_the_place_of_one_that_was_killed(team: Team, join: Join) -> None:
     scout = join("scout")
     place = team.folder.parent / "lead" / f"teamsup-{os.getuid()}" / f"claude-{os.getpid()}"

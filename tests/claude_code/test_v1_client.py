@@ -124,6 +124,7 @@ def test_a_v1_client_sends_reads_and_replies(team: Team, join: Join) -> None:
     assert scout.queries.trace("#2")[0].state == "done"
 
 
+@pytest.mark.slow
 def test_a_v1_client_waits_told_of_the_progress_until_something_arrives(team: Team, join: Join) -> None:
     scout = join("scout")
 
@@ -135,6 +136,7 @@ def test_a_v1_client_waits_told_of_the_progress_until_something_arrives(team: Te
         assert "\nnews\n" in lead.text(reading)
 
 
+@pytest.mark.slow
 def test_an_error_reaches_a_v1_client_as_a_sentence(team: Team) -> None:
     with session(team) as lead:
         refused = lead.begin("team_send_message", content="to whom?")
@@ -155,6 +157,7 @@ def test_a_read_that_a_v1_client_cancels_leaves_the_message_unread(team: Team, j
         assert "still there?" in lead.call("team_read_messages")
 
 
+@pytest.mark.slow
 def test_what_a_v1_client_leaves_open_at_its_end_is_unread_again(team: Team, join: Join) -> None:
     scout = join("scout")
 

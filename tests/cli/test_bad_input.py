@@ -62,6 +62,7 @@ def test_a_team_name_with_a_slash(teamsup: TeamsupCommand, command: str) -> None
     assert list(teamsup.home.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "reason"),
     [

@@ -144,6 +144,7 @@ def test_a_number_that_is_no_id_finds_nothing(join: Join, number: str) -> None:
         scout.queries.message(number)
 
 
+@pytest.mark.slow
 def test_odd_rows_are_shown_by_every_command(teamsup: TeamsupCommand) -> None:
     teamsup.configure("")
     with MessageHub(teamsup.team, agent="lead") as lead:

@@ -38,6 +38,7 @@ def test_a_question_outlives_the_worker_that_would_have_answered_it(running: Tea
     assert user_comm["pid"] != pid
 
 
+@pytest.mark.slow
 def test_stop_ends_the_team_and_leaves_no_process(teamsup: TeamsupCommand) -> None:
     with teamsup.open("start") as supervisor:
         eventually(lambda: is_team_ready(teamsup), "all workers ready")
@@ -67,6 +68,7 @@ def test_workers_start_one_after_another_and_end_together(teamsup: TeamsupComman
     assert sorted(ended) == ["monitor-bridge", "user_comm"]
 
 
+@pytest.mark.slow
 def test_a_killed_supervisor_leaves_no_worker_behind(teamsup: TeamsupCommand) -> None:
     with teamsup.open("start", stdout=subprocess.DEVNULL) as supervisor:
         eventually(lambda: is_team_ready(teamsup), "all workers ready")

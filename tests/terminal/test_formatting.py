@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from teamsup.terminal.formatting import sanitize, strip_tag, to_single_line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "unseen",
     [

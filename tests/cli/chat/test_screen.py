@@ -306,6 +306,7 @@ def test_names_are_completed(
         terminal.expect(completed)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_sent_is_said(teamsup: TeamsupCommand) -> None:
     with chat(teamsup) as (terminal, _):
         terminal.paste("x" * 300_000)

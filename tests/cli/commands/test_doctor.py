@@ -645,6 +645,7 @@ def test_a_hub_that_another_program_holds_is_a_failure_that_names_it(patient: Do
     assert "holds the write lock" in found["hint"]
 
 
+@pytest.mark.slow
 def test_maintenance_that_goes_on_is_shown(patient: DoctorSetup) -> None:
     MessageHub(patient.team).close()
     with maintenance_progress.announce_maintenance(patient.team.run, "migration", total=10):

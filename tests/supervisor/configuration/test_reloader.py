@@ -35,6 +35,7 @@ def test_a_reload_names_who_cannot_start(run_workers: RunWorkers, teamsup: Teams
     assert ps_row(teamsup, "one")["state"] == "RUNNING"
 
 
+@pytest.mark.slow
 def test_a_reload_waits_for_the_first_heartbeat_as_long_as_it_may(
     run_workers: RunWorkers, teamsup: TeamsupCommand
 ) -> None:
@@ -51,6 +52,7 @@ def test_a_reload_waits_for_the_first_heartbeat_as_long_as_it_may(
         assert "mute is not ready yet" in refusal_of(waited)
 
 
+@pytest.mark.slow
 def test_start_and_restart_of_a_job_that_ends_well_are_success(run_workers: RunWorkers) -> None:
     team = run_workers(worker_section("job", "pass", restart="on-failure", start_seconds=60))
 
@@ -76,6 +78,7 @@ def test_detach_names_who_is_tried_again(teamsup: TeamsupCommand) -> None:
         assert teamsup.run("stop").returncode == 0
 
 
+@pytest.mark.slow
 def test_a_start_with_a_broken_file_runs_what_was_accepted_and_says_so(teamsup: TeamsupCommand) -> None:
     teamsup.configure(worker_section("one"))
     assert teamsup.run("start", "--detach").returncode == 0
@@ -103,6 +106,7 @@ def test_a_reload_needs_the_file(run_workers: RunWorkers, teamsup: TeamsupComman
     assert ps_row(teamsup, "one")["state"] == "RUNNING"
 
 
+@pytest.mark.slow
 def test_ps_shows_a_mistake_as_soon_as_reload_has_refused_it(run_workers: RunWorkers, teamsup: TeamsupCommand) -> None:
     run_workers(worker_section("one"))
     teamsup.team.configuration.write_text("[team")
@@ -111,6 +115,7 @@ def test_ps_shows_a_mistake_as_soon_as_reload_has_refused_it(run_workers: RunWor
     assert teamsup.run("ps").returncode == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["metrics", "file", "hub"])
 def test_a_reload_that_fails_in_the_middle_changes_nothing(
     run_workers: RunWorkers, teamsup: TeamsupCommand, step: str
@@ -203,6 +208,7 @@ def test_of_two_that_are_held_the_one_that_was_mended_starts(run_workers: RunWor
     assert ps_row(teamsup, "supervisor")["note"].startswith(str(teamsup.team.configuration))
 
 
+@pytest.mark.slow
 def test_who_is_held_is_tried_again_when_its_env_file_changes(run_workers: RunWorkers, teamsup: TeamsupCommand) -> None:
     teamsup.team.create()
     secrets = teamsup.team.folder / "secrets"
@@ -222,6 +228,7 @@ def test_who_is_held_is_tried_again_when_its_env_file_changes(run_workers: RunWo
     wait_for_state(teamsup, "one", "RUNNING")
 
 
+@pytest.mark.slow
 def test_who_is_held_is_tried_again_after_a_chmod(run_workers: RunWorkers, teamsup: TeamsupCommand) -> None:
     secrets = secret_file(teamsup)
     run_workers(
@@ -260,6 +267,7 @@ def test_an_env_file_that_is_away_or_saved_restarts_nobody_before_a_reload(
     assert ps_row(teamsup, "one")["pid"] != one
 
 
+@pytest.mark.slow
 def test_a_team_folder_that_was_unsafe_for_a_moment_keeps_nobody_away(running: TeamsupCommand) -> None:
     log = running.team.logs / "supervisor.log"
     before = ps_row(running, "user_comm")["pid"]
@@ -286,6 +294,7 @@ def looks(teamsup: TeamsupCommand) -> int:
     return teamsup.run("logs", "supervisor").stdout.count("a file was saved: start two")
 
 
+@pytest.mark.slow
 def test_a_worker_that_was_removed_is_known_no_more_and_its_messages_stay(
     run_workers: RunWorkers, teamsup: TeamsupCommand
 ) -> None:
@@ -302,6 +311,7 @@ def test_a_worker_that_was_removed_is_known_no_more_and_its_messages_stay(
     assert teamsup.run("send", "one", "hello").returncode == os.EX_NOUSER
 
 
+@pytest.mark.slow
 def test_a_worker_that_was_removed_while_the_team_was_down_is_known_no_more(teamsup: TeamsupCommand) -> None:
     teamsup.configure(heartbeat_worker_section("one"))
     assert teamsup.run("start", "--detach").returncode == 0

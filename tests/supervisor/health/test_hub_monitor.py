@@ -56,6 +56,7 @@ def takes_writes(team: TeamsupCommand) -> None:
         lead.register()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "how",
     [

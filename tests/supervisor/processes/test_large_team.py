@@ -21,6 +21,7 @@ from teamsup.supervisor.processes.worker_logs import WorkerLogs
 RunWorkers = Callable[[str], TeamsupCommand]
 
 
+@pytest.mark.slow
 def test_500_programs_that_are_missing_end_nobody(teamsup: TeamsupCommand) -> None:
     missing = "".join(f'[worker.m{number}]\ncommand = ["/nowhere/at/all"]\n' for number in range(500))
     teamsup.configure(missing + worker_section("well"))
@@ -37,6 +38,7 @@ def test_500_programs_that_are_missing_end_nobody(teamsup: TeamsupCommand) -> No
     assert "RecursionError" not in teamsup.run("logs", "supervisor", "-n", "10000").stdout
 
 
+@pytest.mark.slow
 def test_a_chain_of_500_that_depend_on_each_other_waits_for_its_first(run_workers: RunWorkers) -> None:
     chain = ['[worker.c0]\ncommand = ["/nowhere/at/all"]\n']
     chain += [

@@ -71,6 +71,7 @@ def test_it_runs_as_its_section_says(run_workers: RunWorkers, teamsup: TeamsupCo
     assert "own" not in {agent["name"] for agent in teamsup.ps().values() if agent["kind"] == "agent"}
 
 
+@pytest.mark.slow
 def test_it_is_not_started_unless_somebody_asks(run_workers: RunWorkers) -> None:
     team = run_workers(worker_section("own", autostart=False))
     assert ps_row(team, "own")["state"] == "STOPPED"
@@ -82,6 +83,7 @@ def test_it_is_not_started_unless_somebody_asks(run_workers: RunWorkers) -> None
     assert team.run("ps").returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("missing", ["command", "directory", "env_file"])
 def test_what_is_away_for_a_moment_is_tried_again_until_it_is_there(
     run_workers: RunWorkers, teamsup: TeamsupCommand, missing: str
@@ -184,6 +186,7 @@ def test_a_crash_loop_is_reported_with_its_last_lines_and_not_spun(
     assert told.message.content.endswith("line 28\nline 29")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["stopped", "blocked"])
 def test_a_hung_worker_is_replaced_with_a_stack_dump(run_workers: RunWorkers, how: str) -> None:
     blocks = (
@@ -203,6 +206,7 @@ def test_a_hung_worker_is_replaced_with_a_stack_dump(run_workers: RunWorkers, ho
         assert any("in stuck" in line for line in crash["lines"])
 
 
+@pytest.mark.slow
 def test_a_worker_that_never_reports_is_replaced_when_its_time_to_start_is_over(run_workers: RunWorkers) -> None:
     team = run_workers(heartbeat_worker_section("own", SLEEP_CODE, start_seconds=1))
 
@@ -210,6 +214,7 @@ def test_a_worker_that_never_reports_is_replaced_when_its_time_to_start_is_over(
     assert ps_row(team, "own")["restarts"] >= 1
 
 
+@pytest.mark.slow
 def test_a_slow_start_is_no_hang(run_workers: RunWorkers) -> None:
     team = run_workers(heartbeat_worker_section("own", "import time; time.sleep(3)\n" + HEARTBEAT_CODE))
 
@@ -319,6 +324,7 @@ def test_what_has_cleaned_its_environment_ends_with_the_team(run_workers: RunWor
     eventually(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, "its end")
 
 
+@pytest.mark.slow
 def test_a_killed_supervisor_leaves_nothing_that_the_next_start_would_double(teamsup: TeamsupCommand) -> None:
     code = (
         f"import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', {SLEEP_CODE!r}], start_new_session=True)\n"
@@ -520,6 +526,7 @@ def notify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.s
         yield listener
 
 
+@pytest.mark.slow
 def test_the_service_manager_is_told(notify: socket.socket, run_workers: RunWorkers, teamsup: TeamsupCommand) -> None:
     def heard(word: str) -> list[str]:
         while True:
@@ -557,6 +564,7 @@ def test_prometheus_reads_the_team(run_workers: RunWorkers) -> None:
         urllib.request.urlopen(f"http://127.0.0.1:{port}/")
 
 
+@pytest.mark.slow
 def test_a_supervisor_killed_at_any_moment_is_never_doubled(teamsup: TeamsupCommand) -> None:
     tally = kill_repeatedly(teamsup, kills=4)
 

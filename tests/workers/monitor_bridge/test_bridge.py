@@ -124,6 +124,7 @@ def test_an_alert_reaches_an_agent_whose_answer_reaches_people_until_it_is_resol
     assert [each["state"] for each in bridge.alerts("--all")] == ["resolved"]
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_not_there_keeps_no_source_from_being_heard(begin: Callable[..., Bridge]) -> None:
     bridge = begin('watch_host = true\nconfirmations = 1\ndisk_path = "/nowhere"\n')
     why = "disk cannot be measured at /nowhere: No such file or directory"
@@ -264,6 +265,7 @@ def test_the_command_is_run_once_also_when_that_cannot_be_noted(begin: Callable[
     assert runs.read_text().split().count("1") == 1
 
 
+@pytest.mark.slow
 def test_people_hear_that_the_command_failed(begin: Callable[..., Bridge]) -> None:
     command = json.dumps(["sh", "-c", "echo no route to mail >&2; exit 3"])
     bridge = begin(f"ack_timeout_seconds = 1\ncommand = {command}\n")
@@ -375,6 +377,7 @@ def test_a_real_alertmanager_is_silenced_by_an_acknowledgement_and_its_end_is_he
     assert bridge.alerts() == []
 
 
+@pytest.mark.slow
 def test_people_hear_that_it_could_not_be_silenced(begin: Callable[..., Bridge]) -> None:
     with fake_alertmanager(status=500) as (url, _):
         bridge = begin(more=f'silence_url = "{url}"\n')
@@ -384,12 +387,14 @@ def test_people_hear_that_it_could_not_be_silenced(begin: Callable[..., Bridge])
         assert "script still reports it: it answered 500." in heard_until(bridge.ann, "still reports").content
 
 
+@pytest.mark.slow
 def test_a_team_where_nothing_is_wrong_says_so(begin: Callable[..., Bridge]) -> None:
     bridge = begin()
     assert bridge.teamsup.run("alerts").stdout == "No incident is open.\n"
     assert "not an incident's number" in refusal_of(bridge.teamsup.run("alerts", "show", "x"))
 
 
+@pytest.mark.slow
 def test_what_is_asked_of_it_in_words_is_answered(begin: Callable[..., Bridge]) -> None:
     bridge = begin()
 

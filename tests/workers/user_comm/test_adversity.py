@@ -28,6 +28,7 @@ def ask(person: MessageHub, text: str, conversation: str = HERE) -> Message:
     return person.send("user_comm", text, conversation_id=conversation)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("user_comm")
 def test_a_note_that_is_no_text_or_has_no_end_is_told_in_one_short_line(
     ann: MessageHub, join: Join, team: Team
@@ -174,6 +175,7 @@ def test_who_is_to_decide_what_somebody_else_has_asked_is_shown_it_too(ann: Mess
         assert receive(bob, "opinion_response").content == f"ann has decided #{number}: yes"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("user_comm")
 def test_of_an_agent_that_was_retired_its_person_hears(ann: MessageHub, join: Join) -> None:
     lead = join("lead")
@@ -335,6 +337,7 @@ def test_the_longest_question_reaches_its_agent_and_the_longest_answer_its_perso
         )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("user_comm")
 def test_when_the_clock_is_set_back_people_still_hear_how_it_goes(ann: MessageHub, join: Join) -> None:
     lead = join("lead")

@@ -90,6 +90,7 @@ async def test_a_stranger_who_cannot_be_answered_holds_up_nobody(team: Team, joi
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("toml", "heard"),
     [

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 
+import pytest
+
 from fake_discord import ANN, BOB, BOT, CHANNEL, FakeDiscord
 from helpers.gateway_process import ALLOW_ANN, running_gateway, stored_contents, wait_until, wait_until_connected
 from helpers.support import TeamsupCommand, refusal_of, run_foreign_sql
@@ -20,6 +22,7 @@ async def answered(discord: FakeDiscord, channel: int, *sentences: str) -> None:
     await discord.until_said(list(sentences), channel)
 
 
+@pytest.mark.slow
 async def test_a_stranger_is_told_how_to_be_heard_once_and_then_is(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     teamsup = TeamsupCommand(team.folder.parent)
@@ -49,6 +52,7 @@ async def test_a_stranger_is_told_how_to_be_heard_once_and_then_is(team: Team, j
         assert stored_contents(team) == ["Hello", "Only me"]
 
 
+@pytest.mark.slow
 async def test_wrong_codes_are_limited(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord, running_gateway(team, discord, ALLOW_ANN):

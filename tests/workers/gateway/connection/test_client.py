@@ -74,6 +74,7 @@ async def test_no_event_that_cannot_be_read_is_passed_over_in_silence(monkeypatc
     await client.close()
 
 
+@pytest.mark.slow
 async def test_a_long_limit_is_waited_for_in_the_hub_where_it_is_seen(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord, running_gateway(team, discord):

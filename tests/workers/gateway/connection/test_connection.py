@@ -37,6 +37,7 @@ async def test_the_status_tells_how_long_how_fast_and_when_last(team: Team, join
         await wait_until(lambda: re.fullmatch(shown, gateway_note(lead)), "the status says it")
 
 
+@pytest.mark.slow
 async def test_a_cut_connection_is_resumed_and_nothing_is_missed(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord, running_gateway(team, discord):
@@ -89,6 +90,7 @@ async def test_an_outage_is_told_and_waited_for(team: Team, join: Join) -> None:
         await wait_until(lambda: not _trouble(lead), "it works again")
 
 
+@pytest.mark.slow
 async def test_a_discord_that_was_never_reached_degrades_the_gateway_at_once(team: Team, join: Join) -> None:
     lead = join("lead")
     async with FakeDiscord() as discord:
@@ -218,6 +220,7 @@ async def test_a_refusal_that_may_pass_without_a_change_here_degrades_it(
             await wait_until(lambda: sentence in _trouble(lead), "it says so")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("code", "sentence"),
     [
@@ -246,6 +249,7 @@ async def test_a_token_that_is_revoked_later_is_told_too(team: Team, join: Join)
         await wait_until(lambda: "Discord refused the token" in _trouble(lead), "it says so")
 
 
+@pytest.mark.slow
 async def test_heartbeats_that_nobody_acknowledges_are_noticed(team: Team, join: Join) -> None:
     lead = join("lead")
     async with FakeDiscord(rules=DiscordRules(heartbeat=0.5)) as discord, running_gateway(team, discord):

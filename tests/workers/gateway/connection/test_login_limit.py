@@ -15,6 +15,7 @@ from teamsup.workers.gateway.connection.login_limit import MAX_LOGINS, LoginLimi
 Join = Callable[..., MessageHub]
 
 
+@pytest.mark.slow
 async def test_logins_are_counted_across_restarts(team: Team, join: Join) -> None:
     lead = join("lead")
     async with FakeDiscord() as discord:

@@ -34,6 +34,7 @@ async def test_sigterm_ends_it_in_time_before_it_is_connected(team: Team, phase:
         assert [close.code for close in await discord.closes()] == ([1000] if logged_in else [])
 
 
+@pytest.mark.slow
 async def test_sigterm_ends_it_in_time_while_it_waits_for_the_next_try(team: Team, join: Join) -> None:
     lead = join("lead")
     async with FakeDiscord() as discord, running_gateway(team, discord) as process:
@@ -44,6 +45,7 @@ async def test_sigterm_ends_it_in_time_while_it_waits_for_the_next_try(team: Tea
         assert await ended(process) == 0
 
 
+@pytest.mark.slow
 async def test_sigterm_leaves_discord_properly_and_finishes_what_is_being_sent(team: Team, join: Join) -> None:
     lead = join("lead")
     async with FakeDiscord() as discord, running_gateway(team, discord) as process:
@@ -59,6 +61,7 @@ async def test_sigterm_leaves_discord_properly_and_finishes_what_is_being_sent(t
     assert lead.queries.trace("#1")[0].outcome == "sent"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phase", ["GET /resume/", "op RESUME"])
 async def test_sigterm_leaves_properly_also_while_a_lost_connection_is_made_anew(
     team: Team, join: Join, phase: str
@@ -97,6 +100,7 @@ async def test_sigterm_ends_it_in_time_on_a_dead_network(team: Team, join: Join,
     assert lead.queries.trace("#1")[0].state == "ready"
 
 
+@pytest.mark.slow
 async def test_sigterm_leaves_discord_properly_while_the_hub_takes_nothing(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord, running_gateway(team, discord) as process:
@@ -112,6 +116,7 @@ async def test_sigterm_leaves_discord_properly_while_the_hub_takes_nothing(team:
             assert not await discord.is_online()
 
 
+@pytest.mark.slow
 async def test_what_cannot_be_sent_in_time_is_kept(team: Team, join: Join) -> None:
     lead = join("lead")
     async with FakeDiscord() as discord, running_gateway(team, discord) as process:

@@ -124,6 +124,7 @@ async def test_attachments_are_fetched_into_the_teams_folder(team: Team, join: J
     assert only.metadata["body_length"] == 0
 
 
+@pytest.mark.slow
 async def test_a_slow_attachment_holds_up_its_channel_only(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord, running_gateway(team, discord):

@@ -70,6 +70,7 @@ async def test_an_edit_while_it_was_down_is_found(team: Team, join: Join) -> Non
             assert await read_texts(user_comm, 4) == ["untouched", "edited: read, edited", "unread, edited", "next"]
 
 
+@pytest.mark.slow
 async def test_a_deletion_before_it_is_read_withdraws_it(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord, running_gateway(team, discord):
@@ -83,6 +84,7 @@ async def test_a_deletion_before_it_is_read_withdraws_it(team: Team, join: Join)
         assert await read_texts(user_comm, 1) == ["next"]
 
 
+@pytest.mark.slow
 async def test_a_deletion_after_it_is_read_is_told(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord, running_gateway(team, discord):

@@ -164,6 +164,7 @@ def hold_the_lock(team: Team, locked: threading.Event, release: threading.Event)
     db.close()
 
 
+@pytest.mark.slow
 async def test_what_is_not_stored_when_it_ends_is_stored_by_the_next(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord:

@@ -54,6 +54,7 @@ async def test_live_messages_wait_for_what_was_missed_before_them(team: Team, jo
     assert stored_contents(team) == ["before", "missed", "live"]
 
 
+@pytest.mark.slow
 async def test_the_first_start_takes_in_nothing_that_was_written_before(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord(ago=1) as discord:
@@ -65,6 +66,7 @@ async def test_the_first_start_takes_in_nothing_that_was_written_before(team: Te
             assert await read_texts(user_comm, 1) == ["now"]
 
 
+@pytest.mark.slow
 async def test_places_made_meanwhile_are_caught_up_from_their_beginning(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord:
@@ -110,6 +112,7 @@ async def test_what_was_written_before_the_bot_was_invited_is_not_for_it(team: T
         assert await read_texts(user_comm, 1) == ["now"]
 
 
+@pytest.mark.slow
 async def test_direct_messages_are_caught_up_also_the_first_of_somebody(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord:
@@ -130,6 +133,7 @@ async def test_direct_messages_are_caught_up_also_the_first_of_somebody(team: Te
     assert stored_contents(team) == ["before", "from Bob", "from Ann", "again"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("toml", "taken", "why"),
     [
@@ -175,6 +179,7 @@ async def test_places_that_cannot_be_read_are_passed_over(team: Team, join: Join
             assert await read_texts(user_comm, 1) == ["missed"]
 
 
+@pytest.mark.slow
 async def test_what_was_written_where_the_bot_could_not_read_is_caught_up(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord, running_gateway(team, discord):
@@ -220,6 +225,7 @@ async def test_posts_of_a_forum_that_were_made_meanwhile_are_caught_up_with_thei
     assert [text for text in stored_contents(team) if text in ("It is full", "Really")] == ["It is full", "Really"]
 
 
+@pytest.mark.slow
 async def test_a_thread_that_was_opened_and_closed_meanwhile_is_caught_up(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord:
@@ -233,6 +239,7 @@ async def test_a_thread_that_was_opened_and_closed_meanwhile_is_caught_up(team: 
             assert len(await read_messages(user_comm, 3)) == 3
 
 
+@pytest.mark.slow
 async def test_a_post_is_heard_at_once_while_the_gateway_runs(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord, running_gateway(team, discord):

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import pytest
+
 from fake_discord import ANN
 from helpers.gateway_process import ALLOW_ANN, gateway_with_hub, next_delivery
 from teamsup.hub import MessageHub, Team
@@ -10,6 +12,7 @@ from teamsup.workers.gateway.inbound.unread_questions import UnreadQuestions
 Join = Callable[..., MessageHub]
 
 
+@pytest.mark.slow
 async def test_who_asks_while_user_comm_reads_nothing_is_told_and_then_answered(team: Team, join: Join) -> None:
     toml = "[team]\nunread_seconds = 1\n" + ALLOW_ANN
     async with gateway_with_hub(team, join, toml=toml) as (discord, user_comm):

@@ -158,6 +158,7 @@ async def test_what_is_decided_elsewhere_shows_in_the_message(team: Team, join: 
         assert "**ann** chose **wait**" in await closed(discord, message)
 
 
+@pytest.mark.slow
 async def test_when_the_time_is_over_the_message_says_what_counts(team: Team, join: Join) -> None:
     lead = join("lead")
     async with FakeDiscord() as discord, both(team, discord, lead):
@@ -168,6 +169,7 @@ async def test_when_the_time_is_over_the_message_says_what_counts(team: Team, jo
         assert (await closed(discord, message)).endswith(sentence)
 
 
+@pytest.mark.slow
 async def test_an_outcome_that_was_told_while_the_gateway_was_down_shows_afterwards(team: Team, join: Join) -> None:
     lead, ann = join("lead"), join("console-ann")
     ann.register("console")
@@ -211,6 +213,7 @@ async def test_a_number_typed_in_the_channel_decides(team: Team, join: Join) -> 
         assert "**Ann** chose **wait**" in await closed(discord, message)
 
 
+@pytest.mark.slow
 async def test_a_number_typed_in_the_thread_where_it_is_shown_decides(team: Team, join: Join) -> None:
     lead = join("lead")
     async with FakeDiscord() as discord, both(team, discord, lead, f"{BOTH}threads = true\n"):
@@ -230,6 +233,7 @@ async def test_a_number_typed_in_the_thread_where_it_is_shown_decides(team: Team
         assert (await next_delivery(lead)).message.content == "wait"
 
 
+@pytest.mark.slow
 async def test_what_is_to_be_decided_first_leaves_a_command_its_answer(team: Team, join: Join) -> None:
     lead = join("lead")
     async with FakeDiscord() as discord, both(team, discord, lead):
@@ -337,6 +341,7 @@ async def test_many_and_long_options_become_buttons_that_discord_takes(team: Tea
         assert (await next_delivery(decider)).message.content == "x" * 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metadata", [{"options": ["a", "b"]}, {"commands": {"a": "/status"}}])
 async def test_a_button_of_a_message_that_is_gone_says_so(team: Team, join: Join, metadata: dict[str, object]) -> None:
     decider, lead = join("user_comm"), join("lead")

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import pytest
+
 from fake_discord import ANN, BOT, CHANNEL, FakeDiscord, FakeMessage, Permission
 from helpers.gateway_process import (
     ALLOW_ANN,
@@ -60,6 +62,7 @@ async def test_its_button_ends_and_it_says_who_takes_care_of_it_and_then_that_it
         assert await edits(discord) == 2
 
 
+@pytest.mark.slow
 async def test_what_was_settled_while_the_gateway_was_down_shows_afterwards(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord:

@@ -88,6 +88,7 @@ async def test_a_command_is_answered_where_it_was_used(team: Team, join: Join) -
         assert not await discord.interaction_failed(used)
 
 
+@pytest.mark.slow
 async def test_every_command_reaches_user_comm(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord, running_gateway(team, discord):
@@ -100,6 +101,7 @@ async def test_every_command_reaches_user_comm(team: Team, join: Join) -> None:
             user_comm.acknowledge(delivery)
 
 
+@pytest.mark.slow
 async def test_every_command_is_answered_by_the_real_user_comm(team: Team, join: Join) -> None:
     lead = join("lead")
     async with FakeDiscord() as discord, running_gateway(team, discord):
@@ -115,6 +117,7 @@ async def test_every_command_is_answered_by_the_real_user_comm(team: Team, join:
             await asyncio.to_thread(user_comm.wait, 10)
 
 
+@pytest.mark.slow
 async def test_nobody_else_may_use_a_command_and_only_they_are_told(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord, running_gateway(team, discord):
@@ -199,6 +202,7 @@ async def test_a_long_limit_on_an_answer_to_a_command_does_not_hold_up_its_chann
         assert await discord.answers(used) == ["All is well."]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trouble", ["lost reply", "503 after", "503 before", "reset"])
 async def test_trouble_with_the_answer_to_a_command_gives_one_answer(team: Team, join: Join, trouble: str) -> None:
     user_comm = join("user_comm")
@@ -239,6 +243,7 @@ async def test_after_fifteen_minutes_the_answer_comes_as_a_message(team: Team, j
         assert await discord.answers(used) == []
 
 
+@pytest.mark.slow
 async def test_after_a_restart_the_answer_comes_as_a_message(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord:
@@ -252,6 +257,7 @@ async def test_after_a_restart_the_answer_comes_as_a_message(team: Team, join: J
             assert (await discord.said())[-1] == "Yes."
 
 
+@pytest.mark.slow
 async def test_an_answer_that_a_killed_gateway_gave_is_not_given_again(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord:
@@ -270,6 +276,7 @@ async def test_an_answer_that_a_killed_gateway_gave_is_not_given_again(team: Tea
             assert await discord.said() == ["All is well."]
 
 
+@pytest.mark.slow
 async def test_an_answer_that_was_given_while_the_gateway_ended_is_not_given_again(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord:
@@ -287,6 +294,7 @@ async def test_an_answer_that_was_given_while_the_gateway_ended_is_not_given_aga
     assert user_comm.queries.trace("#2")[0].attempts == 1
 
 
+@pytest.mark.slow
 async def test_the_commands_are_told_to_discord_only_when_they_have_changed(team: Team, join: Join) -> None:
     lead = join("lead")
     async with FakeDiscord() as discord:

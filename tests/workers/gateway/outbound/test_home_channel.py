@@ -38,6 +38,7 @@ async def test_news_keep_their_order_in_trouble(team: Team, join: Join, trouble:
         await discord.until_said(news)
 
 
+@pytest.mark.slow
 async def test_a_storm_of_news_holds_up_no_answer(team: Team, join: Join) -> None:
     home = ALLOW_ANN + f"home_channel = {CHANNEL}\n"
     async with gateway_with_hub(team, join, DiscordRules(limits=REAL_LIMITS), home) as (discord, user_comm):
@@ -52,6 +53,7 @@ async def test_a_storm_of_news_holds_up_no_answer(team: Team, join: Join) -> Non
         assert len(said) < 40
 
 
+@pytest.mark.slow
 async def test_news_without_a_home_channel_are_not_for_discord(team: Team, join: Join) -> None:
     async with gateway_with_hub(team, join) as (_, user_comm):
         news = user_comm.send("gateway", "lead has died", message_type="notification")

@@ -30,6 +30,7 @@ SAYING = f"POST /channels/{CHANNEL}/messages"
 LONG = "\n\n".join(f"Part {number}. " + "word " * 300 for number in range(5))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["lost reply", "reset", "503 before", "503 after", "429"])
 async def test_trouble_on_the_way_gives_exactly_one_message(team: Team, join: Join, kind: FaultKind) -> None:
     async with gateway_with_hub(team, join) as (discord, user_comm):
@@ -41,6 +42,7 @@ async def test_trouble_on_the_way_gives_exactly_one_message(team: Team, join: Jo
         assert await discord.said() == ["one", "two"]
 
 
+@pytest.mark.slow
 async def test_what_cannot_be_seen_is_shown_to_be_there(team: Team, join: Join) -> None:
     async with gateway_with_hub(team, join) as (discord, user_comm):
         await wait_until_sent(
@@ -49,6 +51,7 @@ async def test_what_cannot_be_seen_is_shown_to_be_there(team: Team, join: Join) 
         assert await discord.said() == ["pay \ufffd001\ufffd EUR\ufffd\ufffd \u2764\ufe0f"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["500 before", "lost reply", "503 after"])
 async def test_trouble_in_the_middle_of_a_long_answer_doubles_no_piece(team: Team, join: Join, kind: FaultKind) -> None:
     async with gateway_with_hub(team, join) as (discord, user_comm):
@@ -157,6 +160,7 @@ async def test_nobody_is_pinged_but_whom_the_sender_names(team: Team, join: Join
         assert (loud.mentions, loud.mention_everyone) == ([ANN], False)
 
 
+@pytest.mark.slow
 async def test_an_alert_rings_whom_its_sender_names(team: Team, join: Join) -> None:
     async with gateway_with_hub(team, join) as (discord, user_comm):
         alert = {"title": "Disk", "severity": "critical"}
@@ -190,6 +194,7 @@ async def test_with_threads_a_question_is_answered_in_a_thread_of_its_own(team: 
         assert await discord.said() == []
 
 
+@pytest.mark.slow
 async def test_in_a_direct_message_threads_change_nothing(team: Team, join: Join) -> None:
     async with gateway_with_hub(team, join, toml=ALLOW_ANN + "threads = true\n") as (discord, user_comm):
         channel = await discord.open_dm()

@@ -32,6 +32,7 @@ async def test_progress_is_edited_into_one_message_and_the_end_is_a_new_one(team
         assert all(later.at - sooner.at > 1.9 for sooner, later in itertools.pairwise(edits))
 
 
+@pytest.mark.slow
 async def test_progress_after_a_restart_is_edited_into_the_message_that_is_there(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord:

@@ -67,6 +67,7 @@ def test_refusals_of_one_row_are_counted_from_the_first() -> None:
     assert refusing.seconds_rejecting(1) == 0
 
 
+@pytest.mark.slow
 async def test_a_time_out_of_the_bot_holds_up_its_answers_and_loses_none(team: Team, join: Join) -> None:
     async with gateway_with_hub(team, join) as (discord, user_comm):
         await discord.time_out(3600)
@@ -80,6 +81,7 @@ async def test_a_time_out_of_the_bot_holds_up_its_answers_and_loses_none(team: T
         assert await discord.said() == ["one", "two"]
 
 
+@pytest.mark.slow
 async def test_rights_that_come_back_bring_the_answer_with_its_files(team: Team, join: Join) -> None:
     async with gateway_with_hub(team, join) as (discord, user_comm):
         (team.folder / "files").mkdir(exist_ok=True)
@@ -122,6 +124,7 @@ async def test_what_automod_blocks_is_told_in_its_place(team: Team, join: Join) 
         assert why in told.content
 
 
+@pytest.mark.slow
 async def test_a_locked_thread_tells_in_its_channel(team: Team, join: Join) -> None:
     async with gateway_with_hub(team, join) as (discord, user_comm):
         thread = await discord.open_thread("aside")
@@ -137,6 +140,7 @@ async def test_a_locked_thread_tells_in_its_channel(team: Team, join: Join) -> N
         )
 
 
+@pytest.mark.slow
 async def test_who_takes_no_direct_message_either_is_told_by_the_team(team: Team, join: Join) -> None:
     async with gateway_with_hub(team, join, toml=IMPATIENT) as (discord, user_comm):
         await discord.say("How is it?")
@@ -158,6 +162,7 @@ async def test_a_channel_that_is_gone_is_looked_for_once_and_ends_the_answer(tea
         assert (told.message_type, told.reply_to) == ("error", gone.message_id)
 
 
+@pytest.mark.slow
 async def test_a_home_channel_that_refuses_keeps_the_news_and_degrades_the_gateway(team: Team, join: Join) -> None:
     toml = IMPATIENT + f"home_channel = {CHANNEL}\n"
     async with gateway_with_hub(team, join, toml=toml) as (discord, user_comm):

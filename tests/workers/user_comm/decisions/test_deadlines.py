@@ -23,6 +23,7 @@ from .test_service import ask, is_online, say
 Join = Callable[..., MessageHub]
 
 
+@pytest.mark.slow
 def test_what_was_answered_in_time_counts_although_user_comm_was_down_until_later(
     ann: MessageHub, join: Join, user_comm: RunningUserComm
 ) -> None:

@@ -27,6 +27,7 @@ def ask(agent: MessageHub, **metadata: object) -> str:
     return str(number)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("user_comm")
 def test_what_is_to_be_decided_is_listed_and_decided(command: TeamsupCommand, join: Join) -> None:
     lead = join("lead")

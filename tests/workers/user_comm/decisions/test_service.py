@@ -302,6 +302,7 @@ def test_a_number_that_is_no_option_is_answered_with_those_there_are(
     assert user_comm is not None
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("user_comm")
 def test_the_default_counts_when_nobody_has_decided_in_time(ann: MessageHub, join: Join) -> None:
     lead = join("lead")
@@ -315,6 +316,7 @@ def test_the_default_counts_when_nobody_has_decided_in_time(ann: MessageHub, joi
     assert told == f"Nobody has decided #{question.id} in time, so the default counts: wait"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("user_comm")
 def test_what_reached_nobody_who_may_decide_was_undeliverable_too(ann: MessageHub, join: Join) -> None:
     lead = join("lead")
@@ -432,6 +434,7 @@ def test_a_decision_survives_the_kill_of_user_comm(ann: MessageHub, join: Join, 
     assert receive(lead, "opinion_response").metadata["state"] == "defaulted"
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_user_comm_answers_each_once(
     ann: MessageHub, join: Join, user_comm: RunningUserComm
 ) -> None:
@@ -466,6 +469,7 @@ def test_what_a_withdrawn_question_was_about_need_not_be_decided(ann: MessageHub
     assert state(lead, question) == "withdrawn"
 
 
+@pytest.mark.slow
 def test_an_agent_that_waits_for_people_is_not_reminded_until_they_have_decided(
     ann: MessageHub, join: Join, configure: Callable[..., None], user_comm: RunningUserComm
 ) -> None:

@@ -24,6 +24,7 @@ def news(hub: MessageHub) -> str:
     return receive(hub, kind="status_report").content
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("user_comm")
 def test_each_step_is_told_and_then_the_answer(ann: MessageHub, join: Join) -> None:
     lead = join("lead")

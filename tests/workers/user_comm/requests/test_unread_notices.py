@@ -29,6 +29,7 @@ def asleep(teamsup: TeamsupCommand) -> Iterator[TeamsupCommand]:
         teamsup.run("stop")
 
 
+@pytest.mark.slow
 def test_a_person_is_told_once_that_nobody_has_read_what_they_asked(asleep: TeamsupCommand) -> None:
     with MessageHub(asleep.team, agent="console-ann") as ann:
         ann.register("console")

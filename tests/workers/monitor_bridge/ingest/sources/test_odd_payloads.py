@@ -33,6 +33,7 @@ def understood(kind: str, said: object) -> ParsedAlerts:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", PARSERS)
 @unhurried
 @given(said=ANY_JSON)
