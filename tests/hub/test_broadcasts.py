@@ -1,11 +1,11 @@
 """A broadcast is for those who are here or were lately, and of its day."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pytest
 
+from helpers.clock import ManualClock
 from helpers.support import run_foreign_sql
 from teamsup.hub import MessageHub, Team
 
@@ -13,17 +13,9 @@ Join = Callable[..., MessageHub]
 DAY = 86400.0
 
 
-@dataclass
-class Clock:
-    now: float
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock() -> Clock:
-    return Clock(datetime.now(UTC).timestamp())
+def clock() -> ManualClock:
+    return ManualClock(datetime.now(UTC).timestamp())
 
 
 def readers(hub: MessageHub, message_id: str) -> list[str]:
@@ -61,7 +53,7 @@ def test_it_reaches_who_was_enrolled_lately_and_has_not_come_yet(join: Join, tea
     assert readers(lead, lead.broadcast("hi").message_id) == ["newcomer"]
 
 
-def test_it_expires_after_a_day(join: Join, clock: Clock) -> None:
+def test_it_expires_after_a_day(join: Join, clock: ManualClock) -> None:
     lead, scout = join("lead", clock=clock), join("scout", clock=clock)
     message = lead.broadcast("lunch is ready")
 
@@ -71,7 +63,7 @@ def test_it_expires_after_a_day(join: Join, clock: Clock) -> None:
     assert [state.state for state in lead.queries.trace(message.message_id)] == ["expired"]
 
 
-def test_it_expires_when_its_sender_says(join: Join, clock: Clock) -> None:
+def test_it_expires_when_its_sender_says(join: Join, clock: ManualClock) -> None:
     lead, scout = join("lead", clock=clock), join("scout", clock=clock)
     lead.broadcast("in this hour", expires_in=3600)
     lead.broadcast("in this week", expires_in=7 * DAY)

@@ -1,11 +1,11 @@
 """When the clock is wrong for a while, nothing waits longer than it was told to and nobody looks alive who is not."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pytest
 
+from helpers.clock import ManualClock
 from helpers.support import run_foreign_sql
 from teamsup.hub import MessageHub, Team
 from teamsup.hub.models import ONLINE
@@ -19,20 +19,12 @@ INSERT_LATER = """
 """
 
 
-@dataclass
-class Clock:
-    now: float
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock() -> Clock:
-    return Clock(datetime.now(UTC).timestamp())
+def clock() -> ManualClock:
+    return ManualClock(datetime.now(UTC).timestamp())
 
 
-def test_a_lease_ends_in_its_time_although_the_clock_went_back(join: Join, clock: Clock) -> None:
+def test_a_lease_ends_in_its_time_although_the_clock_went_back(join: Join, clock: ManualClock) -> None:
     scout = join("scout", clock=clock)
     scout.send("scout", "hi")
     scout.claim(lease=60)
@@ -46,7 +38,7 @@ def test_a_lease_ends_in_its_time_although_the_clock_went_back(join: Join, clock
     assert [delivery.attempts for delivery in scout.claim()] == [2]
 
 
-def test_a_longer_lease_is_not_cut_short_by_a_step(join: Join, clock: Clock) -> None:
+def test_a_longer_lease_is_not_cut_short_by_a_step(join: Join, clock: ManualClock) -> None:
     scout = join("scout", clock=clock)
     scout.send("scout", "hi")
     (delivery,) = scout.claim(lease=10 * HOURS)
@@ -59,7 +51,7 @@ def test_a_longer_lease_is_not_cut_short_by_a_step(join: Join, clock: Clock) -> 
     scout.acknowledge(delivery)
 
 
-def test_a_backoff_ends_in_its_time_although_the_clock_went_back(join: Join, clock: Clock) -> None:
+def test_a_backoff_ends_in_its_time_although_the_clock_went_back(join: Join, clock: ManualClock) -> None:
     scout = join("scout", clock=clock)
     scout.send("scout", "hi")
     (delivery,) = scout.claim()
@@ -72,7 +64,7 @@ def test_a_backoff_ends_in_its_time_although_the_clock_went_back(join: Join, clo
     assert len(scout.claim()) == 1
 
 
-def test_a_message_expires_in_its_time_although_the_clock_went_back(join: Join, clock: Clock) -> None:
+def test_a_message_expires_in_its_time_although_the_clock_went_back(join: Join, clock: ManualClock) -> None:
     lead, scout = join("lead", clock=clock), join("scout", clock=clock)
     message = lead.send("scout", "now or never", expires_in=60)
 
@@ -84,7 +76,7 @@ def test_a_message_expires_in_its_time_although_the_clock_went_back(join: Join, 
     assert lead.queries.trace(message.message_id)[0].state == "expired"
 
 
-def test_what_was_sent_by_a_clock_a_day_ahead_does_not_starve(join: Join, team: Team, clock: Clock) -> None:
+def test_what_was_sent_by_a_clock_a_day_ahead_does_not_starve(join: Join, team: Team, clock: ManualClock) -> None:
     lead, scout = join("lead", clock=clock), join("scout", clock=clock)
     lead.send("scout", "from tomorrow")
     run_foreign_sql(team, "UPDATE deliveries SET rank = rank + 86400000")  # as the clock of its writer was
@@ -96,7 +88,7 @@ def test_what_was_sent_by_a_clock_a_day_ahead_does_not_starve(join: Join, team: 
     assert [delivery.message.content for delivery in scout.claim(5)] == ["from tomorrow", "from today"]
 
 
-def test_after_a_step_back_a_priority_still_counts(join: Join, clock: Clock) -> None:
+def test_after_a_step_back_a_priority_still_counts(join: Join, clock: ManualClock) -> None:
     lead, scout = join("lead", clock=clock), join("scout", clock=clock)
     for priority in ("low", "normal", "urgent"):
         lead.send("scout", priority, priority=priority)
@@ -107,7 +99,7 @@ def test_after_a_step_back_a_priority_still_counts(join: Join, clock: Clock) -> 
     assert [delivery.message.content for delivery in scout.claim(5)] == ["urgent", "normal", "low"]
 
 
-def test_a_reader_that_waits_gets_what_a_step_would_hide(join: Join, clock: Clock) -> None:
+def test_a_reader_that_waits_gets_what_a_step_would_hide(join: Join, clock: ManualClock) -> None:
     scout = join("scout", clock=clock)
     scout.send("scout", "hi")
     (delivery,) = scout.claim()
@@ -120,7 +112,7 @@ def test_a_reader_that_waits_gets_what_a_step_would_hide(join: Join, clock: Cloc
     assert scout.wait(5)
 
 
-def test_a_process_that_begins_after_the_step_sees_it_too(join: Join, clock: Clock) -> None:
+def test_a_process_that_begins_after_the_step_sees_it_too(join: Join, clock: ManualClock) -> None:
     join("scout", clock=clock).send("scout", "hi")
     join("scout", clock=clock).claim(lease=60)
 
@@ -133,7 +125,7 @@ def test_a_process_that_begins_after_the_step_sees_it_too(join: Join, clock: Clo
     assert len(scout.claim()) == 1
 
 
-def test_who_was_gone_before_the_step_does_not_look_alive_after_it(join: Join, clock: Clock) -> None:
+def test_who_was_gone_before_the_step_does_not_look_alive_after_it(join: Join, clock: ManualClock) -> None:
     lead, gone = join("lead", clock=clock), join("gone", clock=clock)
     clock.now += 300
     lead.heartbeat()
@@ -161,7 +153,7 @@ def test_a_heartbeat_far_ahead_says_nothing_of_now(join: Join, team: Team) -> No
     assert not ghost.is_present(datetime.now(UTC))
 
 
-def test_a_sender_is_told_that_nobody_reads_although_the_clock_went_back(join: Join, clock: Clock) -> None:
+def test_a_sender_is_told_that_nobody_reads_although_the_clock_went_back(join: Join, clock: ManualClock) -> None:
     lead = join("lead", clock=clock)
     lead.enroll("scout")
     message = lead.send("scout", "anybody?")
@@ -171,7 +163,7 @@ def test_a_sender_is_told_that_nobody_reads_although_the_clock_went_back(join: J
     assert [unread.id for unread, _ in lead.wake_ladder.overdue_unread(60)] == [message.id]
 
 
-def test_a_day_ahead_and_back_again_ends_nothing_early(join: Join, clock: Clock) -> None:
+def test_a_day_ahead_and_back_again_ends_nothing_early(join: Join, clock: ManualClock) -> None:
     lead, scout = join("lead", clock=clock), join("scout", clock=clock)
     lead.send("scout", "for a week", expires_in=7 * DAY)
     lead.send("scout", "in two days")

@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import pytest
 
+from helpers.clock import ManualClock
 from teamsup.hub import MessageHub, StaleLease
 from teamsup.hub.engines.component_tables import ComponentTables
 from teamsup.hub.models import MAX_ATTEMPTS, MAX_HOPS
@@ -14,17 +14,9 @@ from teamsup.hub.wakeup.doorbell import open_doorbell
 Join = Callable[..., MessageHub]
 
 
-@dataclass
-class Clock:
-    now: float = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> ManualClock:
+    return ManualClock()
 
 
 def contents(hub: MessageHub, limit: int = 100) -> list[str]:
@@ -41,7 +33,7 @@ def test_a_delivery_has_one_reader_at_a_time(join: Join) -> None:
 
 
 def test_the_lease_of_a_reader_that_does_not_act_ends_and_the_delivery_comes_back_unread(
-    join: Join, clock: Clock
+    join: Join, clock: ManualClock
 ) -> None:
     lead, scout = join("lead", clock=clock), join("scout", clock=clock)
     message = lead.send("scout", "hi")
@@ -59,7 +51,7 @@ def test_the_lease_of_a_reader_that_does_not_act_ends_and_the_delivery_comes_bac
     assert again.attempts == 2
 
 
-def test_a_stale_lease_changes_nothing_and_says_so(join: Join, clock: Clock) -> None:
+def test_a_stale_lease_changes_nothing_and_says_so(join: Join, clock: ManualClock) -> None:
     lead, scout = join("lead", clock=clock), join("scout", clock=clock)
     lead.send("scout", "hi")
     (stale,) = scout.claim(lease=1)
@@ -75,7 +67,7 @@ def test_a_stale_lease_changes_nothing_and_says_so(join: Join, clock: Clock) -> 
     scout.acknowledge(fresh)
 
 
-def test_an_extended_lease_holds(join: Join, clock: Clock) -> None:
+def test_an_extended_lease_holds(join: Join, clock: ManualClock) -> None:
     lead, scout = join("lead", clock=clock), join("scout", clock=clock)
     lead.send("scout", "hi")
     (delivery,) = scout.claim(lease=10)
@@ -88,7 +80,7 @@ def test_an_extended_lease_holds(join: Join, clock: Clock) -> None:
     scout.acknowledge(delivery)
 
 
-def test_what_is_released_comes_back_at_once_and_after_an_error_later(join: Join, clock: Clock) -> None:
+def test_what_is_released_comes_back_at_once_and_after_an_error_later(join: Join, clock: ManualClock) -> None:
     lead, scout = join("lead", clock=clock), join("scout", clock=clock)
     lead.send("scout", "hi")
 
@@ -102,7 +94,9 @@ def test_what_is_released_comes_back_at_once_and_after_an_error_later(join: Join
     assert contents(scout) == ["hi"]
 
 
-def test_a_delivery_that_fails_too_often_is_a_dead_letter_and_its_sender_is_told(join: Join, clock: Clock) -> None:
+def test_a_delivery_that_fails_too_often_is_a_dead_letter_and_its_sender_is_told(
+    join: Join, clock: ManualClock
+) -> None:
     lead, scout = join("lead", clock=clock), join("scout", clock=clock)
     message = lead.send("scout", "hi")
 
@@ -122,7 +116,7 @@ def test_a_delivery_that_fails_too_often_is_a_dead_letter_and_its_sender_is_told
     assert news.message.content == "Your message to scout was given up after 5 attempts: no network"
 
 
-def test_a_dead_letter_at_the_end_of_a_long_exchange_is_told_too(join: Join, clock: Clock) -> None:
+def test_a_dead_letter_at_the_end_of_a_long_exchange_is_told_too(join: Join, clock: ManualClock) -> None:
     lead, scout = join("lead", clock=clock), join("scout", clock=clock)
     lead.send("scout", "ping")
     readers = [scout, lead]
@@ -150,7 +144,7 @@ def test_what_is_given_back_without_an_error_never_dies(join: Join) -> None:
     assert contents(scout) == ["hi"]
 
 
-def test_an_expired_message_is_not_delivered(join: Join, clock: Clock) -> None:
+def test_an_expired_message_is_not_delivered(join: Join, clock: ManualClock) -> None:
     lead, scout = join("lead", clock=clock), join("scout", clock=clock)
     message = lead.send("scout", "lunch?", expires_in=60)
 
@@ -163,7 +157,7 @@ def test_an_expired_message_is_not_delivered(join: Join, clock: Clock) -> None:
 
 @pytest.mark.parametrize("by_the_supervisor", [True, False])
 def test_a_component_gets_what_it_reads_after_it_expired_whoever_applies_the_deadlines(
-    join: Join, clock: Clock, by_the_supervisor: bool
+    join: Join, clock: ManualClock, by_the_supervisor: bool
 ) -> None:
     polls = ComponentTables("poller", scripts=(), reads_expired=lambda message: message.message_type == "poll")
     lead, scout, poller = (join(name, clock=clock) for name in ("lead", "scout", "poller"))
@@ -204,7 +198,7 @@ def test_a_conversation_is_read_in_order_whatever_the_priority(join: Join) -> No
     assert contents(scout) == ["second"]
 
 
-def test_backoff_of_a_head_holds_its_conversation_and_no_other(join: Join, clock: Clock) -> None:
+def test_backoff_of_a_head_holds_its_conversation_and_no_other(join: Join, clock: ManualClock) -> None:
     lead, scout = join("lead", clock=clock), join("scout", clock=clock)
     lead.send("scout", "a1", conversation_id="a")
     lead.send("scout", "a2", conversation_id="a")
@@ -269,7 +263,7 @@ def test_a_message_is_offered_when_the_bell_of_its_reader_rings(join: Join) -> N
     assert lead.queries.trace(unheard.message_id)[0].offered_at is None
 
 
-def test_a_daemon_takes_back_what_its_predecessor_had_claimed(join: Join, clock: Clock) -> None:
+def test_a_daemon_takes_back_what_its_predecessor_had_claimed(join: Join, clock: ManualClock) -> None:
     lead, scout = join("lead", clock=clock), join("scout", clock=clock)
     lead.send("scout", "hi")
     scout.claim(lease=3600)
@@ -294,7 +288,7 @@ def test_a_clean_release_does_not_count_as_an_attempt(join: Join) -> None:
     assert contents(scout) == ["hi"]
 
 
-def test_a_wait_is_not_over_when_there_is_only_something_to_settle(join: Join, clock: Clock) -> None:
+def test_a_wait_is_not_over_when_there_is_only_something_to_settle(join: Join, clock: ManualClock) -> None:
     lead, scout = join("lead", clock=clock), join("scout", clock=clock)
     lead.send("scout", "gone", expires_in=1)
     lead.send("scout", "later")

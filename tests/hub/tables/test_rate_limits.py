@@ -1,27 +1,19 @@
 """A model can neither storm nor talk to another one for ever; programs, daemons and people are not held up."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import pytest
 
+from helpers.clock import ManualClock
 from teamsup.hub import MessageHub, RateLimited, ReplyLoop
 from teamsup.hub.tables.rate_limits import EXCHANGE_TIMEOUT_SECONDS, MAX_TURNS, SENDS_PER_MINUTE
 
 Join = Callable[..., MessageHub]
 
 
-@dataclass
-class Clock:
-    now: float = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> ManualClock:
+    return ManualClock()
 
 
 def storm(*hubs: MessageHub, recipient: str = "scout", messages: int = SENDS_PER_MINUTE) -> None:
@@ -29,13 +21,13 @@ def storm(*hubs: MessageHub, recipient: str = "scout", messages: int = SENDS_PER
         hubs[number % len(hubs)].send(recipient, str(number))
 
 
-def take_turns(*hubs: MessageHub, turns: int, clock: Clock, seconds: float = 5) -> None:
+def take_turns(*hubs: MessageHub, turns: int, clock: ManualClock, seconds: float = 5) -> None:
     for turn in range(turns):
         clock.now += seconds
         hubs[turn % 2].send(hubs[1 - turn % 2].agent, "and you?")
 
 
-def test_a_storm_of_a_model_is_refused_with_when_it_goes_on(join: Join, clock: Clock) -> None:
+def test_a_storm_of_a_model_is_refused_with_when_it_goes_on(join: Join, clock: ManualClock) -> None:
     join("scout")
     lead = join("lead", clock=clock, model=True)
     storm(lead)
@@ -48,7 +40,7 @@ def test_a_storm_of_a_model_is_refused_with_when_it_goes_on(join: Join, clock: C
     lead.send("scout", "one more")
 
 
-def test_its_rate_is_one_whichever_process_sends(join: Join, clock: Clock) -> None:
+def test_its_rate_is_one_whichever_process_sends(join: Join, clock: ManualClock) -> None:
     join("scout")
     first, second = (join("lead", clock=clock, model=True) for _ in range(2))
     storm(first, second)
@@ -58,7 +50,7 @@ def test_its_rate_is_one_whichever_process_sends(join: Join, clock: Clock) -> No
             hub.broadcast("one more")
 
 
-def test_one_message_a_second_is_never_refused(join: Join, clock: Clock) -> None:
+def test_one_message_a_second_is_never_refused(join: Join, clock: ManualClock) -> None:
     join("scout")
     lead = join("lead", clock=clock, model=True)
 
@@ -67,7 +59,7 @@ def test_one_message_a_second_is_never_refused(join: Join, clock: Clock) -> None
         clock.now += 1
 
 
-def test_programs_daemons_and_people_are_not_limited(join: Join, clock: Clock) -> None:
+def test_programs_daemons_and_people_are_not_limited(join: Join, clock: ManualClock) -> None:
     join("scout")
     for name, kind, model in (("program", "agent", False), ("bridge", "daemon", True), ("ann", "console", True)):
         hub = join(name, clock=clock, model=model)
@@ -76,7 +68,7 @@ def test_programs_daemons_and_people_are_not_limited(join: Join, clock: Clock) -
             storm(hub, messages=SENDS_PER_MINUTE + 1)
 
 
-def test_a_clock_that_went_back_holds_nobody_up_for_longer(join: Join, clock: Clock) -> None:
+def test_a_clock_that_went_back_holds_nobody_up_for_longer(join: Join, clock: ManualClock) -> None:
     join("scout")
     lead = join("lead", clock=clock, model=True)
     storm(lead)
@@ -86,7 +78,7 @@ def test_a_clock_that_went_back_holds_nobody_up_for_longer(join: Join, clock: Cl
     lead.send("scout", "one more")
 
 
-def test_a_ping_pong_without_reply_to_is_stopped(join: Join, clock: Clock) -> None:
+def test_a_ping_pong_without_reply_to_is_stopped(join: Join, clock: ManualClock) -> None:
     lead, scout = (join(name, clock=clock, model=True) for name in ("lead", "scout"))
     take_turns(lead, scout, turns=MAX_TURNS + 1, clock=clock)
 
@@ -97,7 +89,7 @@ def test_a_ping_pong_without_reply_to_is_stopped(join: Join, clock: Clock) -> No
     scout.send("lead", "and you?")
 
 
-def test_a_clock_that_went_back_keeps_nobody_quiet_for_longer(join: Join, clock: Clock) -> None:
+def test_a_clock_that_went_back_keeps_nobody_quiet_for_longer(join: Join, clock: ManualClock) -> None:
     lead, scout = (join(name, clock=clock, model=True) for name in ("lead", "scout"))
     take_turns(lead, scout, turns=MAX_TURNS + 1, clock=clock)
 
@@ -106,7 +98,7 @@ def test_a_clock_that_went_back_keeps_nobody_quiet_for_longer(join: Join, clock:
     scout.send("lead", "and you?")
 
 
-def test_a_person_or_daemon_who_writes_to_one_of_them_lets_them_go_on(join: Join, clock: Clock) -> None:
+def test_a_person_or_daemon_who_writes_to_one_of_them_lets_them_go_on(join: Join, clock: ManualClock) -> None:
     lead, scout = (join(name, clock=clock, model=True) for name in ("lead", "scout"))
     ann = join("ann", clock=clock)
     ann.register("console")
@@ -117,7 +109,7 @@ def test_a_person_or_daemon_who_writes_to_one_of_them_lets_them_go_on(join: Join
     take_turns(scout, lead, turns=MAX_TURNS, clock=clock)
 
 
-def test_news_to_one_side_are_no_ping_pong(join: Join, clock: Clock) -> None:
+def test_news_to_one_side_are_no_ping_pong(join: Join, clock: ManualClock) -> None:
     lead = join("lead", clock=clock, model=True)
     join("scout")
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from helpers.clock import ManualClock
 from teamsup.hub import MessageHub
 from teamsup.supervisor.configuration.team_configuration import Program
 from teamsup.supervisor.health.crash_notifier import CrashNotifier
@@ -17,20 +18,12 @@ from teamsup.supervisor.processes.managed_process import ManagedProcess
 Join = Callable[..., MessageHub]
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 class NotifierSetup:
     """Workers that die, and who is told."""
 
     def __init__(self, join: Join) -> None:
         self.people, self.lead = join("user_comm"), join("lead")
-        self._clock = Clock()
+        self._clock = ManualClock(1000.0)
         self.troubles = Troubles(print, lambda: None)
         self._news = CrashNotifier(join("supervisor"), self.troubles, clock=self._clock)
         self.members: dict[str, ManagedProcess] = {}
