@@ -6,6 +6,7 @@ import tomllib
 import pytest
 
 from teamsup.hub import NotConfigured, Team
+from teamsup.supervisor.configuration import team_configuration
 from teamsup.supervisor.configuration.team_configuration import (
     TeamConfiguration,
     load_configuration,
@@ -210,3 +211,10 @@ def test_a_worker_that_is_held_waits_for_the_files_that_it_reads_at_its_start(te
 
     assert programs["gateway"].watched_files == (team.folder / "token",)
     assert programs["own"].watched_files == (team.folder / "env",)
+
+
+def test_an_installation_that_names_no_workers_is_refused(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(team_configuration, "installed_components", dict)
+
+    with pytest.raises(NotConfigured, match=r"names none of its workers.*Install teamsup again"):
+        team_configuration.parse_configuration(team, {})

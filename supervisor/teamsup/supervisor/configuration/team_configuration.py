@@ -116,6 +116,9 @@ def parse_configuration(team: Team, tables: Mapping[str, Any]) -> TeamConfigurat
     """
     config = Config(team, tables)
     components = installed_components()
+    if not components:
+        # As after an update of a checkout: what is not started must not look like a team that needs nothing.
+        raise NotConfigured("This installation names none of its workers, so none can start. Install teamsup again.")
     owners = section_owners()
     config.check_section_names([*_OWN_SECTIONS, *owners])
     section = config.section("team", TeamSection)
