@@ -18,9 +18,9 @@ from teamsup.workers.monitor_bridge.incidents.escalation import (
 POLICY = EscalationPolicy(ack_timeout_seconds=180, unread_seconds=60)
 WITH_COMMAND = EscalationPolicy(ack_timeout_seconds=180, unread_seconds=60, has_command=True)
 NOW = 1000.0
-A, A_TOLD, A_AWAY = AgentCandidate("a", True), AgentCandidate("a", True, True), AgentCandidate("a", False)
+A, A_NOTIFIED, A_AWAY = AgentCandidate("a", True), AgentCandidate("a", True, True), AgentCandidate("a", False)
 A_LEFT = AgentCandidate("a", False, True)
-B, B_TOLD, B_AWAY = AgentCandidate("b", True), AgentCandidate("b", True, True), AgentCandidate("b", False)
+B, B_NOTIFIED, B_AWAY = AgentCandidate("b", True), AgentCandidate("b", True, True), AgentCandidate("b", False)
 
 TABLE: list[tuple[str, EscalationState, EscalationPolicy, NextStep | None]] = [
     ("first news go to the first agent", EscalationState("new", NOW, (A, B)), POLICY, NotifyAgent("a")),
@@ -34,64 +34,74 @@ TABLE: list[tuple[str, EscalationState, EscalationPolicy, NextStep | None]] = [
     ("no agents at all: people at once", EscalationState("new", NOW), POLICY, PagePeople()),
     (
         "what was read is waited for",
-        EscalationState("told", NOW - 179, (A_TOLD, B), "a", "read"),
+        EscalationState("notified", NOW - 179, (A_NOTIFIED, B), "a", "read"),
         POLICY,
         WaitUntil(NOW + 1),
     ),
     (
         "reading alone is not acting",
-        EscalationState("told", NOW - 180, (A_TOLD, B), "a", "read"),
+        EscalationState("notified", NOW - 180, (A_NOTIFIED, B), "a", "read"),
         POLICY,
         RemindAgent("a"),
     ),
-    ("what is unread is waited for", EscalationState("told", NOW - 59, (A_TOLD, B), "a"), POLICY, WaitUntil(NOW + 1)),
-    ("but not so long", EscalationState("told", NOW - 60, (A_TOLD, B), "a"), POLICY, RemindAgent("a")),
+    (
+        "what is unread is waited for",
+        EscalationState("notified", NOW - 59, (A_NOTIFIED, B), "a"),
+        POLICY,
+        WaitUntil(NOW + 1),
+    ),
+    ("but not so long", EscalationState("notified", NOW - 60, (A_NOTIFIED, B), "a"), POLICY, RemindAgent("a")),
     (
         "nor longer than for acting",
-        EscalationState("told", NOW - 60, (A_TOLD, B), "a"),
+        EscalationState("notified", NOW - 60, (A_NOTIFIED, B), "a"),
         EscalationPolicy(ack_timeout_seconds=10, unread_seconds=600),
         RemindAgent("a"),
     ),
-    ("acted: nothing", EscalationState("told", NOW - 999, (A_TOLD, B), "a", "read", has_response=True), POLICY, None),
-    ("acted before anybody was told: nothing", EscalationState("new", NOW, (A,), has_response=True), POLICY, None),
     (
-        "rung again, it has its time again",
-        EscalationState("rung", NOW - 59, (A_TOLD, B), "a"),
+        "acted: nothing",
+        EscalationState("notified", NOW - 999, (A_NOTIFIED, B), "a", "read", has_response=True),
+        POLICY,
+        None,
+    ),
+    ("acted before anybody was notified: nothing", EscalationState("new", NOW, (A,), has_response=True), POLICY, None),
+    (
+        "reminded, it has its time again",
+        EscalationState("reminded", NOW - 59, (A_NOTIFIED, B), "a"),
         POLICY,
         WaitUntil(NOW + 1),
     ),
-    ("then the next agent", EscalationState("rung", NOW - 60, (A_TOLD, B), "a"), POLICY, NotifyAgent("b")),
-    ("that is awake", EscalationState("rung", NOW - 60, (A_TOLD, B_AWAY), "a"), POLICY, PagePeople()),
+    ("then the next agent", EscalationState("reminded", NOW - 60, (A_NOTIFIED, B), "a"), POLICY, NotifyAgent("b")),
+    ("that is awake", EscalationState("reminded", NOW - 60, (A_NOTIFIED, B_AWAY), "a"), POLICY, PagePeople()),
     (
-        "nobody is told twice as the next",
-        EscalationState("rung", NOW - 60, (A_TOLD, B_TOLD), "b"),
+        "nobody is notified twice as the next",
+        EscalationState("reminded", NOW - 60, (A_NOTIFIED, B_NOTIFIED), "b"),
         POLICY,
         PagePeople(),
     ),
-    ("who leaves is not waited for", EscalationState("told", NOW, (A_LEFT, B), "a"), POLICY, NotifyAgent("b")),
-    ("not even after reading", EscalationState("told", NOW, (A_LEFT,), "a", "read"), POLICY, PagePeople()),
+    ("who leaves is not waited for", EscalationState("notified", NOW, (A_LEFT, B), "a"), POLICY, NotifyAgent("b")),
+    ("not even after reading", EscalationState("notified", NOW, (A_LEFT,), "a", "read"), POLICY, PagePeople()),
     (
         "a message that is gone is not waited for",
-        EscalationState("told", NOW, (A_TOLD, B), "a", "gone"),
+        EscalationState("notified", NOW, (A_NOTIFIED, B), "a", "gone"),
         POLICY,
         NotifyAgent("b"),
     ),
-    ("an agent that is unknown is none", EscalationState("told", NOW, (B,), "a", "read"), POLICY, NotifyAgent("b")),
-    ("people are told once", EscalationState("people", NOW - 9999, (A_TOLD,), "a", "read"), POLICY, None),
+    ("an agent that is unknown is none", EscalationState("notified", NOW, (B,), "a", "read"), POLICY, NotifyAgent("b")),
+    ("people are paged once", EscalationState("paged", NOW - 9999, (A_NOTIFIED,), "a", "read"), POLICY, None),
     (
         "the command waits for people",
-        EscalationState("people", NOW - 179, (A_TOLD,), "a"),
+        EscalationState("paged", NOW - 179, (A_NOTIFIED,), "a"),
         WITH_COMMAND,
         WaitUntil(NOW + 1),
     ),
-    ("and comes last", EscalationState("people", NOW - 180, (A_TOLD,), "a"), WITH_COMMAND, RunCommand()),
+    ("and comes last", EscalationState("paged", NOW - 180, (A_NOTIFIED,), "a"), WITH_COMMAND, RunCommand()),
     (
         "unless somebody acts",
-        EscalationState("people", NOW - 180, (A_TOLD,), "a", has_response=True),
+        EscalationState("paged", NOW - 180, (A_NOTIFIED,), "a", has_response=True),
         WITH_COMMAND,
         None,
     ),
-    ("it is run once", EscalationState("command", NOW - 9999, (A_TOLD,), "a"), WITH_COMMAND, None),
+    ("it is run once", EscalationState("command", NOW - 9999, (A_NOTIFIED,), "a"), WITH_COMMAND, None),
 ]
 
 

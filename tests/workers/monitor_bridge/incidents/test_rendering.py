@@ -38,7 +38,7 @@ def test_its_end_says_who_took_care_of_it_and_so_does_all_that_is_shown_of_it(de
     assert last.content.endswith(" ann took care of it.")
     seen = listing.render_incident(desk.all[0], datetime.fromtimestamp(desk.now, UTC))
     assert "care:        ann, 20" in seen
-    assert "told:        alert-manager, 20" in seen
+    assert "notified:    alert-manager, 20" in seen
     assert "ended:       20" in seen
 
 

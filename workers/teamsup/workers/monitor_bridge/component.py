@@ -14,7 +14,7 @@ from .source_section import SourceSection, check_sources
 _SCHEMA = Path(__file__).with_name("schema")
 _TABLES = ComponentTables(
     MONITOR_BRIDGE,
-    scripts=(_SCHEMA / "1-tables.sql", _SCHEMA / "2-people.sql"),
+    scripts=(_SCHEMA / "1-tables.sql", _SCHEMA / "2-people.sql", _SCHEMA / "3-steps.sql"),
     goes_with_message={"incident_messages": ("message",)},
     # The incident stays acknowledged, or it would be escalated anew. Older rows have no id.
     forgets_person=(

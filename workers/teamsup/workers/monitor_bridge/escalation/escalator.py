@@ -59,7 +59,9 @@ class Escalator:
 
     def run_due_steps(self) -> EscalationResult:
         """Take every step that is due."""
-        steps = ("new", "told", "rung", "people") if self._policy.has_command else ("new", "told", "rung")
+        steps = (
+            ("new", "notified", "reminded", "paged") if self._policy.has_command else ("new", "notified", "reminded")
+        )
         due: list[float] = []
         commands: list[int] = []
         for group_id in incident_table.active_groups(self._hub, steps):
@@ -115,7 +117,7 @@ class Escalator:
     def mark_command_run(self, group_id: int, since: float | None = None) -> None:
         """Note that the command has run. Incidents that joined meanwhile are handled separately."""
         group = group_table.get_group(self._hub, group_id)
-        if group is not None and group.step == "people" and since in (None, group.since):
+        if group is not None and group.step == "paged" and since in (None, group.since):
             group_table.update_group(self._hub, group_id, step="command", since=self._clock())
 
     def _correct_clock(self, group: IncidentGroup, now: float) -> IncidentGroup:
@@ -181,7 +183,7 @@ class Escalator:
             self._hub,
             group.group_id,
             agent=name,
-            step="rung" if is_again else "told",
+            step="reminded" if is_again else "notified",
             since=now,
             notified=json.dumps([*group.notified, name]),
             notified_at=now,
@@ -197,7 +199,7 @@ class Escalator:
             self._hub,
             group.group_id,
             agent=name or group.agent,
-            step="people",
+            step="paged",
             since=now,
             notified_at=now,
         )
@@ -216,5 +218,5 @@ class Escalator:
             return rendering.explain_gone(had_it, number, moment)
         if self._outcome_of(group) == "read":
             return rendering.explain_no_response(had_it.name, number, now - group.since)
-        but_before = group.step == "rung" and self._groups.has_read_previous(group.group_id, had_it.name)
+        but_before = group.step == "reminded" and self._groups.has_read_previous(group.group_id, had_it.name)
         return rendering.explain_unread(had_it, number, moment, but_before=but_before)

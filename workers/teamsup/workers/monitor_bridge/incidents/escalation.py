@@ -6,7 +6,7 @@ from typing import Literal
 
 from teamsup.hub import DeliveryState
 
-EscalationStep = Literal["new", "told", "rung", "people", "command"]
+EscalationStep = Literal["new", "notified", "reminded", "paged", "command"]
 NotificationOutcome = Literal["unread", "read", "gone"]
 MAX_NOTIFY_DELAY_SECONDS = 300.0
 """The longest wait until an agent is notified of what is new in a group."""
@@ -88,9 +88,9 @@ def next_step(standing: EscalationState, policy: EscalationPolicy, now: float) -
     match standing.step:
         case "new":
             return _hand_over(standing)
-        case "told" | "rung":
+        case "notified" | "reminded":
             return _step_with_assignee(standing, policy, now)
-        case "people" if policy.has_command:
+        case "paged" if policy.has_command:
             due = standing.since + policy.ack_timeout_seconds
             return WaitUntil(due) if now < due else RunCommand()
         case _:
@@ -112,7 +112,7 @@ def _step_with_assignee(standing: EscalationState, policy: EscalationPolicy, now
     due = standing.since + patience
     if now < due:
         return WaitUntil(due)
-    return RemindAgent(has_it.name) if standing.step == "told" else _hand_over(standing)
+    return RemindAgent(has_it.name) if standing.step == "notified" else _hand_over(standing)
 
 
 def _hand_over(standing: EscalationState) -> NextStep:

@@ -8,7 +8,12 @@ from teamsup.terminal.formatting import format_duration, format_table, sanitize
 from .incident import ACKNOWLEDGED, Incident
 from .rendering import MAX_DISTINCTION, distinguishing_label, format_count, format_moment, render_labels, render_title
 
-_NOTIFIED = {"told": "{agent}", "rung": "{agent} again", "people": "people", "command": "people, and by the command"}
+_NOTIFIED = {
+    "notified": "{agent}",
+    "reminded": "{agent} again",
+    "paged": "people",
+    "command": "people, and by the command",
+}
 """Who was notified last, by the step of the escalation."""
 
 
@@ -49,7 +54,7 @@ def render_incident(incident: Incident, now: datetime) -> str:
         "began": format_moment(incident.began_at),
         "ended": "" if incident.is_open else format_moment(incident.ended_at),
         "inhibited by": "" if incident.inhibited_by is None else str(incident.inhibited_by),
-        "told": _render_actor(_NOTIFIED.get(incident.step, "").format(agent=incident.agent), incident.since),
+        "notified": _render_actor(_NOTIFIED.get(incident.step, "").format(agent=incident.agent), incident.since),
         "link": incident.link,
         "labels": render_labels(incident.labels),
     }
