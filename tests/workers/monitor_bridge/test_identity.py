@@ -11,6 +11,7 @@ import pytest
 
 from helpers.incident_harness import FIRING, SOURCE, IncidentHarness, Join, resolved
 from helpers.vendor_payloads import load_payload, parse_payload
+from teamsup.config.components import installed_tables
 from teamsup.hub import MessageHub, Team
 from teamsup.workers.monitor_bridge.incidents import incident_table
 from teamsup.workers.monitor_bridge.incidents.alert import Alert, SourceHeartbeat
@@ -227,6 +228,8 @@ def test_of_what_was_open_twice_before_the_older_ends_when_the_schema_is_renewed
                 (number, SOURCE),
             )
     db.close()
+    for tables in installed_tables():
+        join("monitor-bridge").maintenance.migrate_component(tables)
 
     desk = IncidentHarness(join)
     assert {each.fingerprint: each.title for each in desk.open} == {"0123456789abcdef": "t2", "disk 1": "t3"}
