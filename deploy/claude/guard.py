@@ -1,5 +1,7 @@
 """A hook before every Bash command: the agents that watch a cloud look at it, and can do nothing else.
 
+In a run, which nobody sits with, it stands before every call that may have an effect, and asks gate.py about it too.
+
 What they run is one gcloud or oci command that is known to read and to change nothing, anywhere. Nothing else passes:
 no other program, no second command, no option that is not listed here. The options that choose another identity,
 another server, a configuration or a file are left out on purpose; who the agent is there is for a person to set up.
@@ -388,15 +390,20 @@ def decision(payload: dict[str, Any]) -> dict[str, str] | None:
 def main() -> int:
     """Answer Claude Code; to it an exit code of 2 is a refusal as well."""
     given = sys.stdin.buffer.read()
+    run = posix.environ.get(b"TEAMSUP_RUN", b"")
     # This runs before everybody's commands, and most need not wait for the import of json. An escape may be any letter.
     seen = given.lower()
     is_named = _session() in WATCHERS or any(watcher.encode() in seen for watcher in WATCHERS)
-    if not is_named and b"\\u" not in seen:
+    if not is_named and b"\\u" not in seen and not run and sys.argv[1:] != ["run"]:
         return 0
     try:
         import json
 
-        decided = decision(json.loads(given))
+        payload = json.loads(given)
+        is_command = payload.get("tool_name", "Bash") == "Bash"
+        decided = decision(payload) if is_command else None
+        if run or sys.argv[1:] == ["run"]:
+            decided = _pass_gate(payload, run.decode(), decided)
         if decided:
             sys.stdout.write(json.dumps({"hookSpecificOutput": {"hookEventName": "PreToolUse", **decided}}))
             sys.stdout.flush()
@@ -404,6 +411,15 @@ def main() -> int:
         sys.stderr.write(f"what cannot be judged does not run: {error!r}\n")
         return 2
     return 0
+
+
+def _pass_gate(payload: dict[str, Any], run: str, decided: dict[str, str] | None) -> dict[str, str] | None:
+    """Say what counts in a run. Its hooks give up after 30 seconds, and a call whose hook gave up may run."""
+    sys.path.insert(0, __file__.rpartition("/")[0])
+    import gate
+
+    gate.limit_time(20.0)
+    return gate.pass_call(payload, run, decided)
 
 
 if __name__ == "__main__":

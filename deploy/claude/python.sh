@@ -5,4 +5,6 @@ case "$TEAMSUP" in
   *) python= ;;
 esac
 [ -x "$python" ] || python=python3
-exec "$python" -IS "$1"
+[ -z "$TEAMSUP_RUN" ] || [ "${1##*/}" != guard.py ] && exec "$python" -IS "$@"
+# A hook that fails lets the call pass, and nobody sits with a run: 2 refuses it.
+"$python" -IS "$@" || exit 2

@@ -85,7 +85,8 @@ def test_every_hook_is_quick_to_start_and_to_give_up() -> None:
         finder, script = hook["args"]
         assert finder == "${CLAUDE_PLUGIN_ROOT}/python.sh"
         assert (PLUGIN / script.removeprefix("${CLAUDE_PLUGIN_ROOT}/")).is_file()
-        assert hook["timeout"] <= 5
+        # A guard that is given up lets the command pass.
+        assert hook["timeout"] == 30 if script.endswith("guard.py") else hook["timeout"] <= 5
 
 
 def test_the_server_hears_of_its_own_calls_and_the_guard_of_commands_and_neither_of_other_tools() -> None:
