@@ -47,6 +47,13 @@ def tell(hub: MessageHub, content: str, **options: str) -> Message:
     return hub.send(console_name(), content, message_type="notification", **options)  # type: ignore[arg-type]
 
 
+def expect_once(terminal: PseudoTerminal, prompt: str) -> None:
+    """Wait until this prompt is at the end, and is the only one."""
+    terminal.wait_until(
+        lambda: terminal.screen.text.endswith(prompt) and terminal.screen.text.count("you>") == 1, f"{prompt!r} once"
+    )
+
+
 def test_a_conversation(running: TeamsupCommand) -> None:
     with chat(running) as (terminal, process):
         terminal.type("Hello\r")
@@ -185,11 +192,10 @@ def test_what_comes_while_the_person_types_does_not_disturb_it(teamsup: TeamsupC
         for number, word in enumerate(LONG.split()):
             terminal.type(f"{word} ")
             tell(user_comm, f"news {number}")
-        terminal.expect("news 15")
-        terminal.wait_until(lambda: terminal.screen.text.endswith("n sixteen"), "all that was typed")
 
         news = "\n".join(f"team> news {number}" for number in range(16))
-        assert terminal.screen.text.split("end.\n")[1] == f"{news}\nyou> {LONG[:75]}\n     {LONG[75:]}"
+        shown = f"{news}\nyou> {LONG[:75]}\n     {LONG[75:]}"
+        terminal.wait_until(lambda: terminal.screen.text.partition("end.\n")[2] == shown, shown)
         terminal.type("\r")
         assert claim_next(user_comm).message.content == LONG
 
@@ -202,9 +208,24 @@ def test_a_narrower_terminal_shows_what_is_typed_once(teamsup: TeamsupCommand) -
         terminal.resize(40)
         process.send_signal(signal.SIGWINCH)
 
-        folded = f"you> {LONG[:35]}\n     {LONG[35:70].rstrip()}\n     {LONG[70:]}"
-        terminal.wait_until(lambda: terminal.screen.text.endswith(folded), "it folded")
-        assert terminal.screen.text.count("you>") == 1
+        expect_once(terminal, f"you> {LONG[:35]}\n     {LONG[35:70].rstrip()}\n     {LONG[70:]}")
+
+
+def test_a_key_that_comes_before_the_signal_of_a_narrower_terminal_leaves_nothing_behind(
+    teamsup: TeamsupCommand,
+) -> None:
+    with chat(teamsup) as (terminal, process):
+        terminal.type(LONG)
+        terminal.wait_until(lambda: terminal.screen.text.endswith("sixteen"), "what was typed")
+
+        terminal.resize(40)
+        terminal.type("!")
+
+        folded = f"you> {LONG[:35]}\n     {LONG[35:70].rstrip()}\n     {LONG[70:]}!"
+        expect_once(terminal, folded)
+        process.send_signal(signal.SIGWINCH)
+        terminal.type("!")
+        expect_once(terminal, f"{folded}!")
 
 
 def test_progress_is_dim_and_replaced_until_the_answer_is_there(teamsup: TeamsupCommand, user_comm: MessageHub) -> None:

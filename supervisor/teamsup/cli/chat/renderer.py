@@ -40,8 +40,12 @@ class ReflowingRenderer(Renderer):
     _cursor = Point(0, 0)
 
     def render(self, app: Application[Any], layout: Layout, is_done: bool = False) -> None:
+        columns = self.output.get_size().columns
+        if columns < self._columns:
+            # It may draw, because something was typed, before it learns from a signal that the terminal is narrower.
+            self.erase(leave_alternate_screen=False)
         # Before it draws: who sees what was drawn may make the terminal narrower at once.
-        self._columns = self.output.get_size().columns
+        self._columns = columns
         super().render(app, layout, is_done)
         if self.last_rendered_screen is not None:
             self._cursor = self.last_rendered_screen.get_cursor_position(layout.current_window)
