@@ -52,7 +52,9 @@ def run() -> int:
     with tempfile.TemporaryDirectory() as name:
         team = Team("bench", Path(name) / "bench")
         team.folder.mkdir(mode=0o700)
-        sections = [f"[worker.{own}]\nautostart = false" for own in ("gateway", "user_comm", "monitor-bridge")]
+        sections = [
+            f"[worker.{own}]\nautostart = false" for own in ("gateway", "user_comm", "monitor-bridge", "agent-runner")
+        ]
         command = json.dumps(["sleep", "1000000"])
         sections += [f"[worker.w{number}]\ncommand = {command}" for number in range(WORKERS)]
         team.configuration.write_text("\n".join(sections))

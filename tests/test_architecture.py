@@ -23,7 +23,7 @@ FLOORS = {
     "cli": {"hub", "config", "terminal", "claude_code", "supervisor"},
 }
 # One worker knows no other; what they share stands directly in workers.
-WORKERS = ("gateway", "user_comm", "monitor_bridge")
+WORKERS = ("gateway", "user_comm", "monitor_bridge", "agent_runner")
 MODULES_A_FOLDER = 14
 LINES_A_MODULE = 350
 

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 HUB = ROOT / "hub" / "teamsup" / "hub"
 WORKERS = ROOT / "workers" / "teamsup" / "workers"
-COMPONENTS = ("gateway", "user_comm", "monitor_bridge")
+COMPONENTS = ("gateway", "user_comm", "monitor_bridge", "agent_runner")
 # What a component hands to the hub for its maintenance names the tables once more.
 DESCRIPTION = "component.py"
 _STATEMENT = re.compile(

@@ -143,9 +143,8 @@ def test_logs_of_something_unknown(running: TeamsupCommand) -> None:
     result = running.run("logs", "postman")
 
     assert result.returncode == os.EX_NOINPUT
-    assert refusal_of(result) == (
-        "teamsup: There is no log of 'postman'. Known logs: gateway, monitor-bridge, supervisor, user_comm."
-    )
+    known = "agent-runner, gateway, monitor-bridge, supervisor, user_comm"
+    assert refusal_of(result) == f"teamsup: There is no log of 'postman'. Known logs: {known}."
 
 
 @pytest.mark.parametrize("words", ["logs -n 0", "logs -n -5", "logs -n x", "chat --timeout nan", "read --limit 0"])

@@ -43,7 +43,8 @@ class TeamsupCommand:
 
     def configure(self, toml: str) -> None:
         """A teamsup.toml with these workers and none of those that come with teamsup."""
-        quiet = "".join(f"[worker.{name}]\nautostart = false\n" for name in ("user_comm", "monitor-bridge", "gateway"))
+        ours = ("user_comm", "monitor-bridge", "gateway", "agent-runner")
+        quiet = "".join(f"[worker.{name}]\nautostart = false\n" for name in ours)
         self.team.folder.mkdir(parents=True, exist_ok=True)
         self.team.configuration.write_text(quiet + toml)
 
@@ -111,6 +112,7 @@ def is_team_ready(teamsup: TeamsupCommand) -> bool:
         "user_comm": "RUNNING",
         "monitor-bridge": "RUNNING",
         "gateway": "not configured",
+        "agent-runner": "not configured",
     }
 
 

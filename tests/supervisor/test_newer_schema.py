@@ -12,7 +12,7 @@ SENTENCE = "written by a newer teamsup; this one knows"
 
 def test_the_supervisor_ends_with_its_workers_and_says_why(teamsup: TeamsupCommand) -> None:
     teamsup.team.folder.mkdir(parents=True)
-    quiet = "".join(f"[worker.{name}]\nautostart = false\n" for name in ("monitor-bridge", "gateway"))
+    quiet = "".join(f"[worker.{name}]\nautostart = false\n" for name in ("monitor-bridge", "gateway", "agent-runner"))
     teamsup.team.configuration.write_text(quiet)
     with run_team(teamsup) as supervisor:
         eventually(lambda: count_listeners(teamsup.team, "user_comm"), "a worker that reads")

@@ -1,0 +1,41 @@
+"""agent-runner as a component of a team."""
+
+from pathlib import Path
+
+from teamsup.config.components import Component, normalize_session_agent
+from teamsup.config.loader import Config
+from teamsup.hub.engines.component_tables import ComponentTables
+
+from ..protocol import AGENT_RUNNER
+from .sections import AgentSection, RunnerSection
+
+_TABLES = ComponentTables(
+    AGENT_RUNNER,
+    scripts=(Path(__file__).with_name("schema") / "1-tables.sql",),
+    goes_with_message={"runs": ("message_number",)},
+    # The words of what is still to be ended.
+    keeps=(
+        "SELECT message_number FROM runs WHERE message_number IS NOT NULL"
+        " AND state IN ('planned', 'running', 'parked', 'unknown')",
+    ),
+    # What has run outside stays so, and is not started again.
+    carried_over=("runs", "run_starts", "agent_pauses", "agent_ticks"),
+)
+
+
+def _check(config: Config) -> None:
+    for name in config.names_of("agent"):
+        if normalize_session_agent(name) != name:
+            raise ValueError(f"[agent.{name}]: write the name in small letters, [agent.{name.strip().lower()}]")
+
+
+component = Component(
+    name=AGENT_RUNNER,
+    command="teamsup.workers.agent_runner.agent_runner",
+    section=RunnerSection,
+    groups={"agent": AgentSection},
+    check=_check,
+    follows_sections=True,
+    tables=_TABLES,
+    rank=40,
+)

@@ -1,0 +1,103 @@
+"""What the runner asks of a program that runs an agent: how it is started, and what its output says."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from ..run import Run
+from ..sections import AgentSection
+
+Ending = Literal[
+    "none",
+    "completed",
+    "deferred",
+    "limit",
+    "retry_later",
+    "login",
+    "billing",
+    "configuration",
+    "session_lost",
+    "max_turns",
+    "max_usd",
+    "gave_up",
+    "failed",
+]
+"""How a run ended as far as its output tells; "none": the output does not tell."""
+
+CallEvent = Literal["began", "done", "parked", "denied"]
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """A process to start. ``environment`` is all of it."""
+
+    argv: tuple[str, ...]
+    environment: Mapping[str, str]
+    stdin: bytes
+    directory: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """The latest event of one tool call, as the hooks of the run wrote it down."""
+
+    id: str
+    tool: str
+    event: CallEvent
+    input: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DeferredCall:
+    """A tool call that waits for a decision of people."""
+
+    id: str
+    tool: str
+    input: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutput:
+    """What the output of a run says so far."""
+
+    ending: Ending = "none"
+    text: str = ""
+    """The answer."""
+    detail: str = ""
+    """Why it ended, for people."""
+    resets_at: float | None = None
+    """With "limit": until when, in Unix seconds, if it says so."""
+    deferred: DeferredCall | None = None
+    turns: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    usd: float | None = None
+    """The cost of the whole session."""
+    tools: tuple[str, ...] = ()
+    progress: str = ""
+    """What it does now, for people."""
+    session_id: str = ""
+    has_transcript: bool = False
+    """Whether the session can be resumed."""
+    decision: Mapping[str, Any] = field(default_factory=dict)
+    """With "deferred" and no call: what another program asks people (text, options)."""
+
+
+class AgentProgram(Protocol):
+    """One kind of program. ``folder`` is the run's own: ``stdout.jsonl``, ``stderr.log``, ``calls.jsonl``."""
+
+    def plan(self, run: Run, agent: AgentSection, prompt: str, *, resume: bool, folder: Path) -> Launch:
+        """Return how to start it. An empty ``prompt`` with ``resume`` goes on at the deferred call.
+
+        Raise NotConfigured, with what to do, when the program is not there or has no login.
+        """
+        ...
+
+    def read(self, folder: Path, run: Run) -> RunOutput:
+        """Return what the output says so far. It is cheap to call again."""
+        ...
+
+    def read_calls(self, folder: Path) -> Sequence[Call]:
+        """Return the latest event of each tool call."""
+        ...

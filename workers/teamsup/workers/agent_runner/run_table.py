@@ -1,0 +1,210 @@
+"""The runs, their starts, and the pauses: the one owner of SQL on agent-runner's tables."""
+
+import json
+import sqlite3
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from teamsup.hub import MessageHub
+
+from .run import OPEN_STATES, Cause, Run, RunState
+
+_HOUR, _DAY = 3600.0, 86400.0
+_OPEN = ", ".join(f"'{state}'" for state in OPEN_STATES)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What was started and spent lately, for one agent or for all."""
+
+    starts: int = 0
+    """Processes in the last hour."""
+    oldest_start: float | None = None
+    usd: float = 0.0
+    """The cost of the last 24 hours."""
+    oldest_cost: float | None = None
+    """When the first run of that cost ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentPause:
+    """No run of an agent, or on a login, starts until then; None: until a person ends it."""
+
+    kind: str
+    """ "agent" or "login"."""
+    name: str
+    reason: str
+    since: float
+    until: float | None
+
+
+class RunTable:
+    """The runs of one team. Verbs that change something are transactions of their own, or part of the open one."""
+
+    def __init__(self, hub: MessageHub) -> None:
+        self._hub = hub
+
+    def insert(self, agent: str, cause: Cause, now: float, *, session: Run | None = None, model: str = "") -> Run:
+        """Return the run of this cause: a new row, or the one that there is.
+
+        ``session``: the earlier run whose session it goes on in.
+        """
+        with self._hub.transaction():
+            known = self.find(agent, cause)
+            if known is not None:
+                return known
+            self._hub.execute(
+                "INSERT INTO runs (agent, cause_kind, cause, message_number, conversation, session_id, is_resumed,"
+                " session_usd_before, transcript, model, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    agent,
+                    cause.kind,
+                    cause.key,
+                    cause.message_number,
+                    cause.conversation,
+                    str(uuid.uuid4()) if session is None else session.session_id,
+                    session is not None,
+                    0.0 if session is None else session.session_usd_before + (session.usd or 0.0),
+                    "" if session is None else session.transcript,
+                    model,
+                    now,
+                ),
+            )
+            found = self.find(agent, cause)
+        assert found is not None  # noqa: S101 - it was stored in this transaction
+        return found
+
+    def update(self, run: Run, **changes: Any) -> Run:  # noqa: ANN401 - columns of several types
+        """Store changed columns of a run, and return the run as it is then."""
+        values = {name: _to_column(value) for name, value in changes.items()}
+        columns = ", ".join(f"{name} = :{name}" for name in values)
+        self._hub.execute(f"UPDATE runs SET {columns} WHERE id = :id", values | {"id": run.id})  # noqa: S608
+        return self.get(run.id) or run
+
+    def record_start(self, run: Run, now: float) -> Run:
+        """Store that a process is about to be started for it: before it is."""
+        with self._hub.transaction():
+            self._hub.execute("INSERT INTO run_starts (run, agent, at) VALUES (?, ?, ?)", (run.id, run.agent, now))
+            return self.update(
+                run,
+                state="running",
+                reason="",
+                starts=run.starts + 1,
+                started_at=now,
+                pid=0,
+                process_started_at=0.0,
+                next_try_at=None,
+            )
+
+    def get(self, number: int) -> Run | None:
+        return next(iter(self._select("id = ?", number)), None)
+
+    def find(self, agent: str, cause: Cause) -> Run | None:
+        """Return the run of this cause."""
+        found = self._select("agent = ? AND cause_kind = ? AND cause = ?", agent, cause.kind, cause.key)
+        return found[0] if found else None
+
+    def open_runs(self, agent: str | None = None) -> list[Run]:
+        """Return the runs whose cause is still to be ended, the oldest first."""
+        if agent is None:
+            return self._select(f"state IN ({_OPEN})")
+        return self._select(f"state IN ({_OPEN}) AND agent = ?", agent)
+
+    def latest(self, agent: str | None = None, limit: int = 50, state: RunState | None = None) -> list[Run]:
+        """Return the newest runs, the newest first."""
+        return self._select(
+            "(? IS NULL OR agent = ?) AND (? IS NULL OR state = ?)", agent, agent, state, state, newest=limit
+        )
+
+    def last_of_conversation(self, agent: str, conversation: str) -> Run | None:
+        """Return the newest run of a conversation."""
+        found = self._select("agent = ? AND conversation = ?", agent, conversation, newest=1)
+        return found[0] if found else None
+
+    def usage(self, now: float, agent: str | None = None) -> Usage:
+        """Return what was started in the last hour and spent in the last day."""
+        (starts, oldest) = self._hub.query(
+            "SELECT count(*), min(at) FROM run_starts WHERE at > ? AND (? IS NULL OR agent = ?)",
+            (now - _HOUR, agent, agent),
+        )[0]
+        (usd, oldest_cost) = self._hub.query(
+            "SELECT coalesce(sum(usd), 0), min(coalesce(ended_at, started_at)) FROM runs"
+            " WHERE usd > 0 AND coalesce(ended_at, started_at) > ? AND (? IS NULL OR agent = ?)",
+            (now - _DAY, agent, agent),
+        )[0]
+        return Usage(starts, oldest, float(usd), oldest_cost)
+
+    def count_since(self, agent: str, since: float) -> tuple[int, float]:
+        """Return the number of an agent's runs that were begun since then, and their cost."""
+        (count, usd) = self._hub.query(
+            "SELECT count(*), coalesce(sum(usd), 0) FROM runs WHERE agent = ? AND created_at >= ? AND starts > 0",
+            (agent, since),
+        )[0]
+        return int(count), float(usd)
+
+    def pause(self, kind: str, name: str, reason: str, now: float, until: float | None = None) -> bool:
+        """Store a pause, and return whether it is a new one."""
+        with self._hub.transaction():
+            known = self._hub.query("SELECT reason FROM agent_pauses WHERE kind = ? AND name = ?", (kind, name))
+            self._hub.execute("DELETE FROM agent_pauses WHERE kind = ? AND name = ?", (kind, name))
+            self._hub.execute(
+                "INSERT INTO agent_pauses (kind, name, reason, since, until) VALUES (?, ?, ?, ?, ?)",
+                (kind, name, reason, now, until),
+            )
+        return not known
+
+    def resume(self, kind: str, name: str) -> bool:
+        """End a pause, and return whether there was one."""
+        return self._hub.execute("DELETE FROM agent_pauses WHERE kind = ? AND name = ?", (kind, name)) > 0
+
+    def pauses(self, now: float) -> list[AgentPause]:
+        """Return the pauses that hold now."""
+        sql = "SELECT * FROM agent_pauses WHERE until IS NULL OR until > ? ORDER BY kind, name"
+        rows = self._hub.query(sql, (now,))
+        return [AgentPause(row["kind"], row["name"], row["reason"], row["since"], row["until"]) for row in rows]
+
+    def end_pauses(self, now: float) -> int:
+        """Remove the pauses that are over, and return how many."""
+        return self._hub.execute("DELETE FROM agent_pauses WHERE until <= ?", (now,))
+
+    def ticks_done(self) -> dict[str, tuple[str, float]]:
+        """Return for each agent the schedule whose ticks are done, and up to when."""
+        rows = self._hub.query("SELECT agent, schedule, at FROM agent_ticks")
+        return {row["agent"]: (row["schedule"], row["at"]) for row in rows}
+
+    def record_ticks(self, agent: str, schedule: str, at: float) -> None:
+        """Store that all ticks up to then are done."""
+        with self._hub.transaction():
+            self._hub.execute("DELETE FROM agent_ticks WHERE agent = ?", (agent,))
+            self._hub.execute("INSERT INTO agent_ticks (agent, schedule, at) VALUES (?, ?, ?)", (agent, schedule, at))
+
+    def prune(self, before: float, now: float) -> int:
+        """Remove the runs that ended before then, and return how many."""
+        self._hub.execute("DELETE FROM run_starts WHERE at <= ?", (now - _HOUR,))
+        return self._hub.execute(f"DELETE FROM runs WHERE ended_at < ? AND state NOT IN ({_OPEN})", (before,))  # noqa: S608
+
+    def numbers(self) -> set[int]:
+        """Return the numbers of all runs that have a row."""
+        return {row["id"] for row in self._hub.query("SELECT id FROM runs")}
+
+    def _select(self, where: str, *values: object, newest: int | None = None) -> list[Run]:
+        order = "id" if newest is None else f"id DESC LIMIT {int(newest)}"
+        rows = self._hub.query(f"SELECT * FROM runs WHERE {where} ORDER BY {order}", values)  # noqa: S608
+        return [_to_run(row) for row in rows]
+
+
+def _to_column(value: object) -> object:
+    return json.dumps(list(value)) if isinstance(value, tuple) else value
+
+
+def _to_run(row: sqlite3.Row) -> Run:
+    values = dict(zip(row.keys(), row, strict=True))
+    cause = Cause(*(values.pop(name) for name in ("cause_kind", "cause", "message_number", "conversation")))
+    return Run(**{**values, "cause": cause, "tools": _texts(row["tools"]), "is_resumed": row["is_resumed"] == 1})
+
+
+def _texts(stored: str) -> tuple[str, ...]:
+    found: Sequence[object] = json.loads(stored)
+    return tuple(map(str, found))

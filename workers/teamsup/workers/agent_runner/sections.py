@@ -1,0 +1,149 @@
+"""The sections of teamsup.toml that are agent-runner's: [agent-runner] and [agent.NAME]."""
+
+import zoneinfo
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from teamsup.config.sections import parse_size
+
+StartReason = Literal["message", "schedule"]
+START_REASONS: tuple[StartReason, ...] = ("message", "schedule")
+_SETTING_SOURCES = ("user", "project", "local")
+_MAX_MINUTES = 24 * 60
+_MAX_PARALLEL = 100
+_MAX_USD = 1_000_000
+
+
+@dataclass(frozen=True)
+class RunnerSection:
+    """[agent-runner]: the limits of all agents together. It applies when the file is saved."""
+
+    max_parallel: int = 2
+    """Runs at a time."""
+    memory_max: str = "4 GiB"
+    """No run starts while the memory of all runs is above this."""
+    usd_per_day: float = 20.0
+    """What the runs of the last 24 hours may have cost together."""
+    runs_per_hour: int = 60
+    """Starts of processes in the last hour."""
+    stop_seconds: float = 10.0
+    """Seconds from SIGTERM to SIGKILL."""
+
+    def __post_init__(self) -> None:
+        _check_range("max_parallel", self.max_parallel, 1, _MAX_PARALLEL)
+        parse_size("memory_max", self.memory_max)
+        _check_range("usd_per_day", self.usd_per_day, 0, _MAX_USD)
+        _check_range("runs_per_hour", self.runs_per_hour, 1, 100_000)
+        _check_range("stop_seconds", self.stop_seconds, 0.1, 600)
+
+    @property
+    def memory_max_bytes(self) -> int:
+        return parse_size("memory_max", self.memory_max)
+
+
+@dataclass(frozen=True)
+class AgentSection:
+    """[agent.NAME]: what starts this agent, the program that runs it, its limits, and what people must permit. It
+    applies when the file is saved.
+    """
+
+    start: tuple[str, ...] = ()
+    """What starts it: "message", "schedule". Empty: only a person does, with ``teamsup agents start``."""
+    schedule: str = ""
+    """A cron expression of five fields, such as "*/30 * * * *"."""
+    timezone: str = ""
+    """The time zone of the schedule, such as "Europe/Berlin"; empty: the host's."""
+    schedule_prompt: str = ""
+    """The words for a run that the schedule starts; empty: that its time has come."""
+    directory: str = ""
+    """The folder that it works in; empty: a folder of its own in the team's folder."""
+    program: Literal["claude"] = "claude"
+    command: tuple[str, ...] = ()
+    """Another program: it gets one JSON object on stdin, and answers on stdout."""
+    model: str = ""
+    instructions: str = ""
+    """A file with its instructions, relative to teamsup.toml."""
+    allowed_tools: tuple[str, ...] = ()
+    setting_sources: tuple[str, ...] = ()
+    """Which settings of Claude Code it sees: "user", "project", "local"."""
+    max_minutes: float = 15.0
+    """The longest run."""
+    max_turns: int = 40
+    max_usd: float = 1.0
+    """What one run may cost."""
+    runs_per_hour: int = 12
+    """Starts of its process in the last hour."""
+    usd_per_day: float = 10.0
+    """What its runs of the last 24 hours may have cost."""
+    max_parallel: int = 1
+    """Conversations at a time."""
+    keep_session_minutes: float = 55.0
+    """A conversation goes on in its session for so long after a run; 0: never."""
+    gate: tuple[str, ...] = ()
+    """A command that is asked before each run: exit code 0 starts it, 1 does not, and its stdout is the reason."""
+    ask_people: tuple[str, ...] = ()
+    """Tools whose calls people must permit."""
+    deciders: tuple[str, ...] = ()
+    """Who may permit them: a console's name, or discord:NUMBER. Empty: every person who may write to the team."""
+    decision_seconds: float = 3600.0
+    """The time for a decision; after it the call is denied."""
+    on_unknown: Literal["ask", "again"] = "ask"
+    """After a death in the middle of a call: ask people, or run the cause again."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    env_file: str = ""
+    """A file with more variables, relative to teamsup.toml, such as one with the key of its login."""
+
+    def __post_init__(self) -> None:
+        for reason in self.start:
+            if reason not in START_REASONS:
+                raise ValueError(f'start: {reason!r} is not one of "message", "schedule"')
+        if ("schedule" in self.start) != bool(self.schedule):
+            raise ValueError('start = ["schedule"] and a schedule belong together: give both, or neither')
+        if self.timezone:
+            try:
+                zoneinfo.ZoneInfo(self.timezone)
+            except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
+                raise ValueError(f"timezone: there is no {self.timezone!r}; write it as Europe/Berlin") from None
+        if self.schedule:
+            from .schedule import check_schedule  # cronsim is for those who have a schedule
+
+            check_schedule(self.schedule)
+        for source in self.setting_sources:
+            if source not in _SETTING_SOURCES:
+                raise ValueError(f'setting_sources: {source!r} is not one of "user", "project", "local"')
+        for name, texts in (("command", self.command), ("gate", self.gate), ("environment", self._environment_texts)):
+            if any("\0" in text for text in texts):
+                raise ValueError(f"{name} must not have a NUL in it")
+        if any(not name or "=" in name for name in self.environment):
+            raise ValueError("environment: a name must not be empty or have '=' in it")
+        self._check_limits()
+        self._check_tools()
+
+    @property
+    def _environment_texts(self) -> tuple[str, ...]:
+        return *self.environment, *self.environment.values()
+
+    def _check_limits(self) -> None:
+        _check_range("max_minutes", self.max_minutes, 0.01, _MAX_MINUTES)
+        _check_range("max_turns", self.max_turns, 1, 10_000)
+        _check_range("max_usd", self.max_usd, 0, _MAX_USD)
+        _check_range("runs_per_hour", self.runs_per_hour, 1, 100_000)
+        _check_range("usd_per_day", self.usd_per_day, 0, _MAX_USD)
+        _check_range("max_parallel", self.max_parallel, 1, _MAX_PARALLEL)
+        _check_range("keep_session_minutes", self.keep_session_minutes, 0, _MAX_MINUTES)
+        _check_range("decision_seconds", self.decision_seconds, 30, 7 * 86400)
+
+    def _check_tools(self) -> None:
+        """A rule that allows a tool would let its calls pass without the people."""
+        asked = {tool.partition("(")[0] for tool in self.ask_people}
+        for tool in self.allowed_tools:
+            if (name := tool.partition("(")[0]) in asked:
+                raise ValueError(f"allowed_tools and ask_people both name {name}; people are asked, or they are not")
+        if self.ask_people and self.command:
+            raise ValueError('ask_people needs program = "claude"; with command the program itself asks')
+
+
+def _check_range(name: str, value: float, least: float, most: float) -> None:
+    if not least <= value <= most:
+        raise ValueError(f"{name} must be from {least:g} to {most:g}")
