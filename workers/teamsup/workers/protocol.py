@@ -9,9 +9,6 @@ GATEWAY = "gateway"
 MONITOR_BRIDGE = "monitor-bridge"
 """The worker that keeps the incidents."""
 
-AGENT_RUNNER = "agent-runner"
-"""The worker that starts agents."""
-
 COMMAND_TYPE = "command"
 """The message type of a command that a person has chosen from a menu."""
 

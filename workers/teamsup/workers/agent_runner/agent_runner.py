@@ -3,9 +3,9 @@
 from typing import ClassVar
 
 from teamsup.config.loader import Config
+from teamsup.config.startable_agents import AGENT_RUNNER
 from teamsup.hub import Delivery, MessageHub, OptionalNotConfigured
 
-from ..protocol import AGENT_RUNNER
 from ..worker import Worker, main
 from .component import component
 from .sections import AgentSection

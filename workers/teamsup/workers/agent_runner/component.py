@@ -4,9 +4,9 @@ from pathlib import Path
 
 from teamsup.config.components import Component, normalize_session_agent
 from teamsup.config.loader import Config
+from teamsup.config.startable_agents import AGENT_RUNNER
 from teamsup.hub.engines.component_tables import ComponentTables
 
-from ..protocol import AGENT_RUNNER
 from .sections import AgentSection, RunnerSection
 
 _TABLES = ComponentTables(

@@ -1,0 +1,75 @@
+"""Agents that need no open session: a worker starts them, and says so in its own heartbeat.
+
+So the readers of ``agent_status`` know them without a table of that worker, and without a heartbeat for each agent.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from teamsup.hub import Agent
+
+AGENT_RUNNER = "agent-runner"
+"""The worker that starts agents."""
+
+STARTABLE = "startable"
+"""The key in its presence: a mapping of names to what StartableAgent.to_metadata returns."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartableAgent:
+    """An agent that agent-runner can start, and why it does not start it now."""
+
+    starts_on: tuple[str, ...] = ()
+    """What starts it beside a person: "message", "schedule"."""
+    obstacle: str = ""
+    """Why it is not started now, for people; empty: it can be."""
+    until: float | None = None
+    """When the obstacle ends, in Unix seconds; None: unknown."""
+    running: int = 0
+    """Runs at this moment, parked ones too."""
+    runs_today: int = 0
+    """Runs since midnight on this machine."""
+    usd_today: float = 0.0
+    next_tick: float | None = None
+    """When its schedule starts it next, in Unix seconds."""
+
+    @property
+    def hears_messages(self) -> bool:
+        """Return whether a message starts it now."""
+        return "message" in self.starts_on and not self.obstacle
+
+    def to_metadata(self) -> dict[str, Any]:
+        """Return what differs from the defaults, as JSON."""
+        return {key: value for key, value in asdict(self).items() if value != getattr(_NOTHING, key)}
+
+
+_NOTHING = StartableAgent()
+
+
+def read_startable_agents(agents: Iterable[Agent], now: datetime) -> Mapping[str, StartableAgent]:
+    """Return the agents that can be started, by name: none while agent-runner is absent."""
+    runner = next((agent for agent in agents if agent.name == AGENT_RUNNER and agent.is_present(now)), None)
+    given = runner.metadata.get(STARTABLE) if runner is not None else None
+    if not isinstance(given, Mapping):
+        return {}
+    return {str(name): _from_metadata(values) for name, values in given.items() if isinstance(values, Mapping)}
+
+
+def _from_metadata(values: Mapping[str, Any]) -> StartableAgent:
+    """A foreign program may have written it, so a value of another type counts as missing."""
+    starts_on = values.get("starts_on")
+    return StartableAgent(
+        starts_on=tuple(map(str, starts_on)) if isinstance(starts_on, list | tuple) else (),
+        obstacle=str(values.get("obstacle") or ""),
+        until=_number(values.get("until")),
+        running=int(_number(values.get("running")) or 0),
+        runs_today=int(_number(values.get("runs_today")) or 0),
+        usd_today=_number(values.get("usd_today")) or 0.0,
+        next_tick=_number(values.get("next_tick")),
+    )
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
