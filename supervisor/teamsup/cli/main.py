@@ -25,7 +25,7 @@ COMMANDS = {
     "chat": "talk to the team",
     "send": "send one message",
     "read": "read your messages",
-    "agents": "list the agents that the team knows; rm NAME forgets one",
+    "agents": "list the agents that the team knows; start, pause, resume or forget one",
     "hub": "inspect and maintain the message store: stats, check, backup, restore, prune, dead-letters, retry",
     "doctor": "check all parts of the team and of a project, and show the remedies",
     "mcp": "serve one agent's MCP tools on stdin and stdout, for Claude Code",

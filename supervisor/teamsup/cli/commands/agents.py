@@ -1,23 +1,29 @@
-"""``teamsup agents``: list the agents that the team knows; ``rm`` forgets one."""
+"""``teamsup agents``: list the agents that the team knows, start, pause and resume one, or forget it."""
 
 import argparse
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 from teamsup.config.components import component_names
 from teamsup.config.loader import Config
 from teamsup.config.sections import TeamSection
+from teamsup.config.startable_agents import AGENT_RUNNER, StartableAgent, read_startable_agents
 from teamsup.hub import Agent, CallerError, MessageHub, Team, UnknownRecipient
 from teamsup.hub.models import SUPERVISOR
 from teamsup.hub.validation import list_names, quote
 from teamsup.supervisor.state_file import read_state
 from teamsup.supervisor.team_lock import owner_pid
-from teamsup.terminal.formatting import describe_presence, format_table, sanitize
+from teamsup.terminal.console import ask_once, exit_code_of
+from teamsup.terminal.formatting import describe_presence, format_duration, format_table, sanitize
 from teamsup.terminal.hints import command_hint, find_team
 
 _HEADINGS = ("NAME", "KIND", "STATUS", "UNREAD", "NOTE")
+_START_HEADINGS = ("STARTED BY", "RUNS TODAY", "COST TODAY")
+_NOTHING = "-"
+_ANSWER_SECONDS = 10.0
 
 
 class AgentInUse(CallerError):
@@ -26,15 +32,32 @@ class AgentInUse(CallerError):
     exit_code = os.EX_UNAVAILABLE
 
 
+class AgentNotStartable(CallerError):
+    """agent-runner does not run, or has refused; the text is its own."""
+
+    exit_code = os.EX_UNAVAILABLE
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON for programs")
     parser.set_defaults(verb=_list)
     verbs = parser.add_subparsers(metavar="VERB")
-    text = "forget an agent; its messages stay until an agent of that name comes back"
-    rm = verbs.add_parser("rm", help=text, description=text[0].upper() + text[1:] + ".")
-    rm.add_argument("name", metavar="NAME")
+
+    def add(name: str, text: str) -> argparse.ArgumentParser:
+        verb = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        verb.add_argument("name", metavar="NAME")
+        verb.add_argument("--team", metavar="NAME", default=argparse.SUPPRESS, help="the team")
+        return verb
+
+    start = add("start", "start an agent now, within its limits")
+    start.add_argument("text", nargs="*", metavar="TEXT", help="the words for it (default: that you started it)")
+    start.set_defaults(verb=_start)
+    pause = add("pause", "start no run of an agent until it is resumed")
+    pause.add_argument("reason", nargs="*", metavar="REASON", help="what others read as the reason")
+    pause.set_defaults(verb=_pause)
+    add("resume", "let an agent be started again").set_defaults(verb=_resume)
+    rm = add("rm", "forget an agent; its messages stay until an agent of that name comes back")
     rm.add_argument("--yes", action="store_true", help="also forget an agent that is present or configured")
-    rm.add_argument("--team", metavar="NAME", default=argparse.SUPPRESS, help="the team")
     rm.set_defaults(verb=_remove)
 
 
@@ -46,20 +69,86 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _list(hub: MessageHub, arguments: argparse.Namespace) -> None:
     agents, now = hub.agents(), datetime.now(UTC)
+    startable = read_startable_agents(agents, now)
     if arguments.json:
-        print(json.dumps([_as_json(agent, now) for agent in agents], indent=2))
+        print(json.dumps([_as_json(agent, startable.get(agent.name), now) for agent in agents], indent=2))
     elif agents:
-        rows = [
-            (agent.name, agent.kind, describe_presence(agent, now), str(agent.unread or "-"), agent.note)
-            for agent in agents
-        ]
-        cells = [[" ".join(sanitize(cell).split()) for cell in row] for row in rows]
-        print("\n".join(line.rstrip() for line in format_table([_HEADINGS, *cells])))
+        print("\n".join(_render_table(agents, startable, now)))
     else:
         print("No agent is known yet.")
 
 
-def _as_json(agent: Agent, now: datetime) -> dict[str, object]:
+def _render_table(agents: Sequence[Agent], startable: Mapping[str, StartableAgent], now: datetime) -> list[str]:
+    """Return the table's lines. Only a team with agents that can be started has columns for that."""
+    rows = [(*_HEADINGS[:-1], *(_START_HEADINGS if startable else ()), _HEADINGS[-1])]
+    for agent in agents:
+        start = startable.get(agent.name)
+        note = agent.note if start is None else _describe_start(agent, start, now)
+        rows.append(
+            (
+                agent.name,
+                agent.kind,
+                describe_presence(agent, now),
+                str(agent.unread or _NOTHING),
+                *(_start_cells(start) if startable else ()),
+                note,
+            )
+        )
+    cells = [[" ".join(sanitize(cell).split()) for cell in row] for row in rows]
+    return [line.rstrip() for line in format_table(cells)]
+
+
+def _start_cells(start: StartableAgent | None) -> tuple[str, ...]:
+    if start is None:
+        return (_NOTHING,) * len(_START_HEADINGS)
+    return ", ".join(start.starts_on) or "a person", str(start.runs_today), f"${start.usd_today:.2f}"
+
+
+def _describe_start(agent: Agent, start: StartableAgent, now: datetime) -> str:
+    """Return why it is not started now, else what it does, else when its schedule starts it."""
+    if start.obstacle:
+        return f"not started now: {start.obstacle}{_describe_time(start.until, now, 'until')}"
+    if start.running:
+        return agent.note or "it runs"
+    return f"asleep{_describe_time(start.next_tick, now, 'next start')}"
+
+
+def _describe_time(moment: float | None, now: datetime, word: str) -> str:
+    if moment is None:
+        return ""
+    local = datetime.fromtimestamp(moment).astimezone()
+    return f", {word} {local:%H:%M} (in {format_duration(moment - now.timestamp())})"
+
+
+def _start(hub: MessageHub, arguments: argparse.Namespace) -> None:
+    _request(hub.team, "start", arguments.name, *arguments.text)
+
+
+def _pause(hub: MessageHub, arguments: argparse.Namespace) -> None:
+    _request(hub.team, "pause", arguments.name, *arguments.reason)
+
+
+def _resume(hub: MessageHub, arguments: argparse.Namespace) -> None:
+    _request(hub.team, "resume", arguments.name)
+
+
+def _request(team: Team, *words: str) -> None:
+    """Let agent-runner do it, and print its answer. Raise AgentNotStartable and NoAnswer."""
+    with MessageHub(team) as hub:
+        runner = hub.find_agent(AGENT_RUNNER)
+    now = datetime.now(UTC)
+    if runner is None or not runner.is_present(now):
+        state = "was never started" if runner is None else f"is {describe_presence(runner, now)}"
+        why = f": {sanitize(runner.note)}" if runner is not None and runner.note else "."
+        doctor = command_hint(team, "doctor")
+        raise AgentNotStartable(f"{AGENT_RUNNER}, which starts agents, {state}{why} To find out why: {doctor}")
+    answer = ask_once(team, AGENT_RUNNER, " ".join(words), _ANSWER_SECONDS)
+    if exit_code_of(answer):
+        raise AgentNotStartable(answer.content)
+    print(sanitize(answer.content))
+
+
+def _as_json(agent: Agent, start: StartableAgent | None, now: datetime) -> dict[str, object]:
     seen, oldest = agent.last_heartbeat, agent.oldest_unread
     return {
         "name": agent.name,
@@ -70,6 +159,7 @@ def _as_json(agent: Agent, now: datetime) -> dict[str, object]:
         "unread": agent.unread,
         "oldest_unread": None if oldest is None else oldest.isoformat(),
         "note": agent.note,
+        "startable": None if start is None else asdict(start),
     }
 
 
