@@ -7,7 +7,7 @@ from teamsup.terminal.findings import CommandHint, Finding, Verdict
 from teamsup.terminal.formatting import format_duration
 
 FRESH_SECONDS = 60.0
-"""A younger message may be read at this moment."""
+"""An agent may be reading a younger message at this moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,15 +19,15 @@ class Mailbox:
     status: str = "offline"
     unread: int = 0
     oldest_age: float | None = 0.0
-    """Of what can be read now; None when all was put off, or is behind an open message of the same conversation."""
+    """Age of the oldest message that can be read now; None if all messages are in backoff or behind an open one."""
     heartbeat_age: float | None = None
     is_present: bool = False
     is_waiting: bool = False
-    """Something of its own has a doorbell up: a read that waits, or a daemon's loop."""
+    """Whether the agent waits on its doorbell: in a read, or in a daemon's loop."""
     is_watched: bool = False
-    """A monitor would wake its session."""
+    """Whether a monitor would wake its session."""
     hook_age: float | None = None
-    """When one was heard last; None for never."""
+    """Seconds since its last hook; None: never."""
 
 
 def check_mailbox(mailbox: Mailbox, call: CommandHint) -> Finding:
@@ -85,7 +85,7 @@ def _describe_presence(mailbox: Mailbox) -> str:
 
 
 def _describe_wakeups(mailbox: Mailbox) -> str:
-    """Return the ways by which it learns of messages, or that it has none."""
+    """Return the ways by which the agent learns of messages, or a note that it has none."""
     ways = [
         *(["it waits in a read"] if mailbox.is_waiting else []),
         *(["a monitor runs"] if mailbox.is_watched else []),

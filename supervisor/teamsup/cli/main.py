@@ -20,7 +20,7 @@ COMMANDS = {
     "ps": "show the state of the supervisor, the workers and the agents",
     "restart": "restart one worker",
     "reload": "apply a changed teamsup.toml and restart only the workers that it changes",
-    "logs": "show what the workers printed",
+    "logs": "show the output of the workers",
     "service": "let systemd or launchd run the team: install, uninstall, status",
     "chat": "talk to the team",
     "send": "send one message",
@@ -32,9 +32,9 @@ COMMANDS = {
     "watch": "print a line when a new message waits for an agent, to wake its Claude Code session",
 }
 _ENTRY_POINT_GROUP = "teamsup.commands"
-"""The entry points under which components bring commands: each is a module like those in commands/.
+"""The entry points for commands of components. Each names a module like those in commands/.
 
-``teamsup --help`` shows what the first line of its docstring says behind the colon, and imports none of them.
+``teamsup --help`` shows the text behind the colon in the first line of its docstring, without importing it.
 """
 
 _LOOK_THEMSELVES = ("ps", "doctor", "service")
@@ -48,14 +48,14 @@ _EPILOG = (
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; its exit code."""
+    """Run one command, and return its exit code."""
     words = sys.argv[1:] if argv is None else list(argv)
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            # Our caller has closed it.
+            # Our caller has closed this stream.
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
     for stream in (sys.stdin, sys.stdout, sys.stderr):
-        # Neither an old terminal's encoding nor bytes that are not text may stop a message.
+        # A message must be printed in spite of an old terminal's encoding, or bytes that are not text.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     arguments = _parser(words).parse_args(words)
@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # The reader of our output has left; Python must not complain at its own exit.
+        # The reader of our output has left. Without this, Python would report an error at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:
@@ -79,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _require_folder(name: str | None) -> None:
-    """Raises StoreUnavailable when the team's folder is away and a supervisor waits for it."""
+    """Raise StoreUnavailable if the team's folder is away and a supervisor waits for it."""
     team = Team.named(name)
     if not team.folder.is_dir():
         from teamsup.supervisor.team_lock import require_folder
@@ -135,7 +135,7 @@ def _plugin_commands() -> dict[str, tuple[str, ...]]:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """Refuse, with at most a line or two of the typed words."""
+        """Refuse, and quote at most a line or two of the typed words."""
         super().error(message if len(message) <= _MAX_ERROR_CHARACTERS else message[: _MAX_ERROR_CHARACTERS - 1] + "…")
 
 

@@ -1,4 +1,4 @@
-"""Files of teamsup for other programs: deploy/, in the installed package or in the checkout."""
+"""Files of teamsup for other programs: the folder deploy/, in the installed package or in the checkout."""
 
 from pathlib import Path
 

@@ -29,7 +29,7 @@ from .team_status import ParticipantStatus, TeamStatus
 _MIN_FREE_BYTES = 2**30
 _PROBE_BYTES = 4096
 _RETRY_SECONDS = 60.0
-"""A start this soon after the time of a next try is that try."""
+"""Seconds. A start this soon after the planned time of a next try counts as that try."""
 
 
 def check_folder(team: Team) -> list[Finding]:
@@ -62,7 +62,7 @@ def _check_disk(folder: Path) -> Finding:
 def _check_rights(team: Team) -> Iterator[Finding]:
     for path, allowed in ((team.folder, 0o700), (team.run, 0o700), (team.logs, 0o700), *_database_files(team)):
         try:
-            # Never opened: that would drop the locks that this process has in the database.
+            # Never open these files: that would drop this process's locks on the database.
             found = path.stat()
         except OSError:
             continue
@@ -87,8 +87,8 @@ def _foreign(path: Path, owner: int) -> Finding:
 
 
 def _folders_above(team: Team) -> list[Path]:
-    """Yield the folders in which another user could replace the team's folder or configuration, up to the home folder;
-    also those behind a link.
+    """Yield the folders in which another user could replace the team's folder or configuration, up to the home folder.
+    Folders behind a link count too.
     """
     home = Path(os.path.realpath(os.path.expanduser("~")))
     found: dict[Path, None] = {}
@@ -109,7 +109,7 @@ def _is_open(folder: os.stat_result) -> bool:
 
 
 def _is_own_group(number: int) -> bool:
-    """Return whether the group has no other member: many systems give each user such a group, and let it write in new
+    """Return whether the group has no other member. Many systems give each user such a group, and let it write in new
     folders.
     """
     try:
@@ -126,7 +126,7 @@ def _database_files(team: Team) -> Iterator[tuple[Path, int]]:
 
 
 def check_hub(team: Team, trouble: str) -> list[Finding]:
-    """Return why the hub cannot be used, and what works on it now."""
+    """Return why the hub cannot be used, and the maintenance that runs now."""
     work = maintenance_progress.read_maintenance(team.run)
     found = []
     if work is not None:
@@ -155,7 +155,7 @@ def _describe_lock_owner(team: Team) -> str:
 
 
 def check_participants(team_status: TeamStatus, call: CommandHint) -> list[Finding]:
-    """Return who is not well, and why."""
+    """Return the members that are not well, with the reasons."""
     if team_status.pid is None:
         hint = f"Agents can still write to each other. Start the daemons with: {call('start')}"
         return [Finding(SUPERVISOR, Verdict.WARNING, "is not running", hint)]
@@ -184,7 +184,7 @@ def _participant_finding(row: ParticipantStatus, call: CommandHint) -> Finding:
 
 
 def _starting_finding(row: ParticipantStatus, now: float, call: CommandHint) -> Finding:
-    """Return a warning; a failure if this is a next try after several crashes. ``now`` is in Unix seconds."""
+    """Return a warning, or a failure if this is another try after several crashes. ``now`` is in Unix seconds."""
     uptime = row.uptime_seconds or 0.0
     text = f"{row.state} for {format_duration(uptime)}"
     last = row.crashes[-1] if row.crashes else None

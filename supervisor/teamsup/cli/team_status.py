@@ -1,4 +1,4 @@
-"""The status of every participant: as the supervisor published it, and as the hub knows it."""
+"""The status of every participant, from the supervisor's published state and from the hub."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ from teamsup.terminal.formatting import format_duration
 
 _DEGRADED, _UNKNOWN = DEGRADED.upper(), "unknown"
 _SUPERVISOR_SECONDS = PRESENCE_TIMEOUT_SECONDS / 2
-"""Three of its heartbeats: without one for this time the team's state is unknown."""
+"""Seconds: three of its heartbeats. Without one for this time the team's state is unknown."""
 _HEALTHY_STATES = (State.STARTING, State.RUNNING, State.STOPPED)
 
 
@@ -44,7 +44,7 @@ class ParticipantStatus:
     note: str
     well: bool
     degraded_seconds: float | None = None
-    """Since when it is degraded; None also if that is unknown."""
+    """The time since which it is degraded; None: it is not, or the time is unknown."""
     crashes: tuple[Crash, ...] = ()
 
 
@@ -59,7 +59,7 @@ class TeamStatus:
 
 
 def read_team_status(team: Team) -> TeamStatus:
-    """Look once. Makes nothing."""
+    """Read the status once, without making any file."""
     agents: dict[str, Agent] = {}
     undeliverable: dict[str, int] = {}
     trouble: StoreError | None = None
@@ -84,7 +84,7 @@ def read_team_status(team: Team) -> TeamStatus:
 
 
 def _workers(state: TeamState | None, pid: int | None) -> tuple[WorkerState, ...]:
-    """Return the supervisor, which runs if it has a pid, and its workers."""
+    """Return the supervisor and its workers. The supervisor runs if it has a pid."""
     if pid is None:
         workers = () if state is None else (_supervisor_state(state), *state.workers)
         return tuple(replace(each, state=State.STOPPED, pid=None, started_at=None, reason="") for each in workers)
@@ -166,7 +166,7 @@ def _condition(
 
 
 def _heartbeat_problem(agent: Agent | None, now: datetime, deadline: float, trouble: StoreError | None) -> str:
-    """Return why the heartbeats leave a worker's state unknown; empty if they do not."""
+    """Return why the heartbeats do not show a worker's state; empty: they show it."""
     if trouble is not None:
         return "its heartbeats cannot be read"
     if agent is None or agent.last_heartbeat is None:

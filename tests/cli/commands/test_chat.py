@@ -364,7 +364,7 @@ def test_send_to_all_where_nobody_is_says_so(teamsup: TeamsupCommand) -> None:
     result = teamsup.run("send", "all", "stand-up")
 
     assert result.returncode == os.EX_NOUSER
-    assert refusal_of(result) == "teamsup: A message to all reaches no agent: none takes part now."
+    assert refusal_of(result) == "teamsup: A message to all reaches no agent, because none takes part now."
 
 
 def test_send_to_all_is_a_broadcast(teamsup: TeamsupCommand) -> None:

@@ -44,7 +44,7 @@ class _TolerantHistory(FileHistory):
 
 
 def _shorten(path: Path) -> None:
-    """Keep the newer half of a history that has grown too long."""
+    """Keep only the newer half of a history that has become too long."""
     if path.stat().st_size > _MAX_HISTORY_BYTES:
         kept = path.read_bytes()[-_MAX_HISTORY_BYTES // 2 :]
         new = path.with_suffix(".new")

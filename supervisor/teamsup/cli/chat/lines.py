@@ -42,14 +42,14 @@ def indent_after(label_text: str, text: str) -> str:
 
 
 def side_note(message: Message) -> str:
-    """Return a note for a caller that waits for an answer, if this is none."""
+    """Return a note for a caller that waits for an answer, if this message is not an answer."""
     if is_progress(message):
         return sanitize(message.content)
     return sanitize(f"{'urgent: ' if message.priority == 'urgent' else ''}{message.content}")
 
 
 def to_json(message: Message, *, failed: bool = False) -> str:
-    """Return one line of JSON. Of an answer that reports a failure, ``error`` is the reason."""
+    """Return one line of JSON. If an answer reports a failure, ``error`` has the reason."""
     options = message.metadata.get("options")
     return json.dumps(
         {
@@ -69,12 +69,12 @@ def to_json(message: Message, *, failed: bool = False) -> str:
 
 @dataclass
 class PendingQuestions:
-    """Questions without an answer and their progress, by message_id, in the order of the last progress."""
+    """Questions without an answer, and their progress, by message_id. They are in the order of their last progress."""
 
     _texts: dict[str, str] = field(default_factory=dict)
     _progress: dict[str, str] = field(default_factory=dict)
     _noted_question: str | None = None
-    """The question of which only we ourselves have said something."""
+    """The question that has only the note of this chat as its progress."""
 
     @property
     def count(self) -> int:
@@ -87,7 +87,7 @@ class PendingQuestions:
             self._noted_question = None
 
     def update(self, progress: Message) -> None:
-        """Store the progress of its question, in place of the former."""
+        """Replace the progress of its question."""
         question = str(progress.reply_to)
         self._progress.pop(question, None)
         self._progress[question] = progress.content

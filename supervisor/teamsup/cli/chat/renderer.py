@@ -1,7 +1,7 @@
 """Draws a prompt again after its terminal was made narrower.
 
-patch_stdout() is not used: it leaves raw mode for each line, so what is typed meanwhile is echoed, and it knows
-nothing of terminals that wrap lines.
+patch_stdout() does not help. It leaves raw mode for each line, so keys typed in the meantime are echoed.
+It also ignores terminals that wrap lines.
 """
 
 import os
@@ -33,7 +33,8 @@ def rows_above(used: Sequence[int], column: int, columns: int) -> int:
 
 
 class ReflowingRenderer(Renderer):
-    """Erases all that was drawn, even after the terminal has wrapped it: first goes up the rows that wrapping added."""
+    """Erases all drawn rows, even after the terminal has wrapped them: it first goes up the rows that wrapping
+    added."""
 
     _columns = 0
     """The terminal's columns when something was drawn last."""
@@ -42,9 +43,9 @@ class ReflowingRenderer(Renderer):
     def render(self, app: Application[Any], layout: Layout, is_done: bool = False) -> None:
         columns = self.output.get_size().columns
         if columns < self._columns:
-            # It may draw, because something was typed, before it learns from a signal that the terminal is narrower.
+            # After a key was typed it may draw before the signal reports that the terminal is narrower.
             self.erase(leave_alternate_screen=False)
-        # Before it draws: who sees what was drawn may make the terminal narrower at once.
+        # Set before it draws, because a person may make the terminal narrower at once.
         self._columns = columns
         super().render(app, layout, is_done)
         if self.last_rendered_screen is not None:

@@ -83,7 +83,7 @@ class _ChatScreen:
         output = Vt100_Output.from_pty(
             sys.stdout, term=os.environ.get("TERM"), default_color_depth=ColorDepth.from_env()
         )
-        # Some terminals never say where their cursor is, and then it would wait, and complain.
+        # Some terminals never report the position of their cursor. Then the prompt would wait, and print a warning.
         output.enable_cpr = False
         session: PromptSession[None] = PromptSession(
             self._render_prompt,
@@ -145,7 +145,7 @@ class _ChatScreen:
     async def _send_loop(self) -> None:
         while True:
             text, question = await self._typed.get(), new_message_id()
-            # Open before it is sent: the answer may be here before we hear that it is on disk.
+            # Add it before the send: the answer may arrive before the send returns.
             self._questions.add(question, text)
             if text.split()[0].lower() == _STOP:
                 self._questions.clear()
@@ -169,7 +169,7 @@ class _ChatScreen:
                 await self._report_and_wait(error)
 
     async def _acknowledge(self, delivery: Delivery) -> None:
-        """Acknowledge a shown message, so that it does not return and delays no later one."""
+        """Acknowledge a shown message, so that it does not return and does not delay later ones."""
         with contextlib.suppress(StaleLease):
             while True:
                 try:

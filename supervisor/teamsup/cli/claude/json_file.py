@@ -31,7 +31,7 @@ class JsonFile:
     value: Any
 
     def require(self, kind: type, *keys: str) -> None:
-        """Raise UnusableFile if something of another kind stands there; nothing there is right."""
+        """Raise UnusableFile if that path is something else than a file; a missing file is fine."""
         found = self.value
         for key in keys:
             if key not in found:
@@ -56,7 +56,7 @@ class JsonFile:
 def read_json(path: Path) -> JsonFile:
     """Return the content of the file. Raise UnusableFile."""
     try:
-        # As bytes, because line ends have to stay what they are.
+        # Read bytes, because line ends must not change.
         data = path.read_bytes()
     except FileNotFoundError:
         return JsonFile(path, "", {})
@@ -117,7 +117,7 @@ def remove_file(path: Path) -> None:
 
 
 def _copy_permissions(target: Path, file: int) -> None:
-    """Give the new file the owner and the mode of the old one; without an old one, those of any text."""
+    """Give the new file the owner and the mode of the old one; without an old one, the usual mode."""
     try:
         old = target.stat()
     except FileNotFoundError:

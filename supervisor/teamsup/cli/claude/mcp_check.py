@@ -23,7 +23,7 @@ def check_mcp_server(command: Sequence[str], call: CommandHint, seconds: float =
     """Return the finding within this many seconds. The check uses a temporary team."""
     import anyio
 
-    # What the SDK logs, the finding says.
+    # The finding already contains everything that the SDK logs.
     logging.getLogger("mcp").addHandler(logging.NullHandler())
     with (
         tempfile.TemporaryDirectory(prefix="teamsup-doctor-") as home,
@@ -34,7 +34,7 @@ def check_mcp_server(command: Sequence[str], call: CommandHint, seconds: float =
         try:
             verdict, text = anyio.run(_try_session, words, {**os.environ, "TEAMSUP_HOME": home}, errors, seconds)
         finally:
-            # Which need not be inside its folder.
+            # The database need not be inside its folder.
             shutil.rmtree(team.run, ignore_errors=True)
     hint = "" if verdict is Verdict.OK else f"Try it in a terminal: {call('mcp', '--agent', 'NAME')}"
     return Finding("server", verdict, text, hint)
@@ -43,7 +43,7 @@ def check_mcp_server(command: Sequence[str], call: CommandHint, seconds: float =
 async def _try_session(
     words: Sequence[str], environment: dict[str, str], errors: TextIO, seconds: float
 ) -> tuple[Verdict, str]:
-    # They cost half a second.
+    # These imports take half a second.
     import anyio
     from mcp import Client
     from mcp.client.stdio import PROCESS_TERMINATION_TIMEOUT, StdioServerParameters, stdio_client

@@ -1,7 +1,7 @@
-"""Claude Code's settings: their places, what they say about teamsup, and what we add to a project's settings.
+"""Claude Code's settings: their files, their entries for teamsup, and the entries that we add to a project.
 
 A project takes part through the plugin. Its .claude/settings.json names the plugin's folder as a marketplace, enables
-the plugin, allows the tools, and sets the agent and the team of the project's sessions in the environment.
+the plugin and allows the tools. It also sets the agent and the team of the project's sessions in the environment.
 """
 
 import os
@@ -65,16 +65,14 @@ def settings_paths(project: Path) -> list[Path]:
 
 
 def team_of(variables: Mapping[str, str], name: str | None = None) -> Team:
-    """Return the team of sessions with these variables, unless another one is named or our own environment has a
-    home.
-    """
+    """Return the team of sessions with these variables. A named team, or a home in our own environment, wins."""
     return Team.named(
         name or variables.get(TEAM_VARIABLE), os.environ.get(HOME_VARIABLE) or variables.get(HOME_VARIABLE)
     )
 
 
 def require_shape(settings: JsonFile) -> None:
-    """Raises UnusableFile where anything that we look at or change has an unexpected shape."""
+    """Raises UnusableFile if a value that we read or change has an unexpected shape."""
     settings.require(dict)
     for key in ("env", "enabledPlugins", "extraKnownMarketplaces", "permissions"):
         settings.require(dict, key)
@@ -130,14 +128,14 @@ class EffectiveSettings:
     """The settings that apply to a session that starts in a project."""
 
     plugins: Mapping[str, str | None]
-    """The enabled plugins of our name, and their folders where settings tell them."""
+    """The enabled plugins of our name, with their folders if the settings contain them."""
     servers: tuple[tuple[str, str], ...]
-    """Other servers that would speak for an agent of ours in the same session: their names, and where they are."""
+    """Other teamsup servers of the same session: their names and their files."""
     environment: Mapping[str, str]
     """Our variables."""
     hooks_are_off: bool
     is_trusted: bool
-    """Whether a person has told Claude Code to trust the folder, or one that it is in."""
+    """Whether a person has told Claude Code to trust this folder or a folder above it."""
 
 
 def effective_settings(
@@ -146,8 +144,8 @@ def effective_settings(
     user_state: Any,  # noqa: ANN401 - JSON
     project: PurePath,
 ) -> EffectiveSettings:
-    """Return what applies, from settings_paths(), the project's .mcp.json and the user's .claude.json. Any of them may
-    have a wrong shape.
+    """Return the settings that apply, from settings_paths(), the project's .mcp.json and the user's .claude.json. Any
+    of them may have a wrong shape.
     """
     plugins: dict[str, Any] = {}
     marketplaces: dict[str, Any] = {}
@@ -192,7 +190,8 @@ def is_teamsup_server(entry: Any) -> bool:  # noqa: ANN401 - JSON
 
 
 def _is_bundled(marketplace: Mapping[str, Any] | None) -> bool:
-    """Return whether the folder is a teamsup's plugin, of this installation or another; also if it is missing."""
+    """Return whether this path is a plugin folder of teamsup, in this installation or another. The folder may be
+    missing."""
     if marketplace is None:
         return True
     source = marketplace.get("source", {})

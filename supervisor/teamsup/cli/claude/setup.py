@@ -30,7 +30,7 @@ def install(
 ) -> None:
     """Write the project's settings, and enroll its agent and ``others`` of the plugin.
 
-    Settings without a request stay unchanged. Raise InvalidName for an agent that the plugin does not have.
+    Settings that no argument requests do not change. Raise InvalidName for an agent that the plugin does not have.
     """
     project, settings = _open_settings(folder)
     there = settings.value.get("env", {})
@@ -89,7 +89,7 @@ def _changed_variables(there: dict[str, str], team: Team, agent: str, asked: set
         variables[AGENT_VARIABLE] = agent
     if TEAM_VARIABLE in asked or (TEAM_VARIABLE not in there and team.name != "default"):
         variables[TEAM_VARIABLE] = team.name
-    # A caller with another home of teams wants that one.
+    # A caller with another home for teams wants that home.
     if os.environ.get(HOME_VARIABLE) and (
         HOME_VARIABLE not in there or Team.named(team.name, there[HOME_VARIABLE]) != team
     ):

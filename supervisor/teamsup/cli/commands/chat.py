@@ -32,10 +32,10 @@ _MAX_LEASE_SECONDS = 86400.0
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
-        "Exit codes: 0 all questions are answered; 65 the team refused one; 67 no agent has that name, or answers "
-        "such a question; 69 an answer did not arrive in time, and comes later; 70 an answer is an error. "
-        "In a terminal: Alt-Enter or a backslash at the end begins a new line, Ctrl-C "
-        "clears what is typed, and Ctrl-C or Ctrl-D ends the chat where nothing is."
+        "Exit codes: 0 all questions are answered; 65 the team refused one; 67 no agent can answer it; "
+        "69 an answer is late, and will come later; 70 an answer is an error. "
+        "In a terminal, Alt-Enter or a backslash at the end begins a new line. "
+        "Ctrl-C clears the line; on an empty line Ctrl-C or Ctrl-D ends the chat."
     )
     parser.add_argument(
         "--once",
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     team.create()
     with open_console(team, acquire_console_name(team)) as hub:
         hub.enroll(USER_COMM, "daemon")
-        # No other terminal has this name, so its leases belong to a dead one.
+        # No other terminal has this name, so leases under it belong to a dead terminal.
         hub.maintenance.release_abandoned()
         if owner_pid(team) is None:
             print(f"teamsup: Your messages are kept. {describe_not_running(team)}", file=sys.stderr)
@@ -88,7 +88,7 @@ def _chat_in_terminal(chat: ConsoleChat) -> int:
 
 
 def _ask_lines(chat: ConsoleChat, arguments: argparse.Namespace) -> int:
-    """Lines from a pipe, one after another; the exit code. Raises NoAnswer when one has none in time."""
+    """Ask the lines from a pipe, one after another, and return the exit code. Raise NoAnswer if an answer is late."""
     codes = [_ask(chat, line.strip(), arguments) for line in sys.stdin if line.strip()]
     if missing := codes.count(None):
         raise _no_answer(chat, f"{missing} of {len(codes)} lines have no answer yet.")
@@ -96,9 +96,9 @@ def _ask_lines(chat: ConsoleChat, arguments: argparse.Namespace) -> int:
 
 
 def _ask(chat: ConsoleChat, line: str, arguments: argparse.Namespace) -> int | None:
-    """Ask, and return the exit code, or None if an answer is missing. Answers go to stdout, all else to stderr.
+    """Ask, and return the exit code, or None if an answer is missing. Answers go to stdout, all other lines to stderr.
 
-    An answer that reports a failure goes to stderr too, unless a program reads.
+    An answer that reports a failure goes to stderr too, unless --json is set.
     """
     question = chat.send(line)
     code = 0

@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _read_hub(team: Team) -> tuple[list[Agent], dict[str, int], str]:
-    """Return all agents, unclaimed messages, and why the store cannot be used."""
+    """Return all agents, the unclaimed messages, and the reason why the store cannot be used."""
     if not team.database.exists():
         return [], {}, ""
     try:
@@ -82,7 +82,7 @@ def _check_team(team: Team, agents: list[Agent], trouble: str, call: CommandHint
                 "team", Verdict.FAILED, describe_without_folder(team, pid).rstrip("."), f"See: ls -ld {team.folder}"
             )
         ]
-    # They cost a tenth of a second, which --help need not wait for.
+    # These imports take a tenth of a second, and --help does not need them.
     from ..team_check import check_configuration, check_folder, check_hub, check_participants
     from ..team_status import read_team_status
 
@@ -103,7 +103,7 @@ def _check_team(team: Team, agents: list[Agent], trouble: str, call: CommandHint
 
 
 def _check_components(team: Team, agents: Mapping[str, Agent], call: CommandHint) -> Iterator[Finding]:
-    """Yield what components find of themselves."""
+    """Yield the findings of components."""
     for component in installed_components().values():
         if component.checks:
             try:
@@ -153,7 +153,7 @@ def _check_agents(
 
 
 def _last_hook_at(agents: Iterable[Agent], agent: Agent) -> datetime | None:
-    """Return the time when the session of the agent last ran a hook: one server serves all subagents of a session."""
+    """Return the time of the last hook in the agent's session. One server serves all subagents of a session."""
     session = agent.metadata.get("pid")
     moments = [
         parse_time(str(other.metadata["hooks"]))

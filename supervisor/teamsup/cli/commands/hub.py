@@ -40,21 +40,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     verb("stats", "show counts and sizes", _stats).add_argument(
         "--json", action="store_true", help="print JSON for programs"
     )
-    verb("check", "check whether the store is sound; exit code 74 if not", _check)
+    verb("check", "check whether the store is sound; exit code 74: it is not", _check)
     backup = verb("backup", "write a consistent copy while the team runs", _backup)
     backup.add_argument("file", type=Path, help="the new file; an existing file is not replaced")
-    back = verb("restore", "take the team back to a backup; --dry-run shows what that changes", _no_verb)
+    back = verb("restore", "take the team back to a backup; --dry-run shows the changes", _no_verb)
     back.add_argument("file", type=Path, help="a copy that 'hub backup' wrote")
     back.add_argument(
         "--online", action="store_true", help="restore while the team runs; its programs continue from the backup"
     )
     back.add_argument("--yes", action="store_true", help="do not ask")
-    back.add_argument("--dry-run", action="store_true", help="only show what it would change")
+    back.add_argument("--dry-run", action="store_true", help="only show the changes")
     back.add_argument("--json", action="store_true", help="print JSON for programs")
     back.set_defaults(run_alone=_restore)
     prune = verb("prune", "remove old messages that have ended, and release their space", _prune)
     prune.add_argument(
-        "--days", type=non_negative, metavar="N", help="remove what is older than N days (default: keep_days of [team])"
+        "--days", type=non_negative, metavar="N", help="remove messages older than this (default: keep_days of [team])"
     )
     prune.add_argument("--keep", type=positive_integer, metavar="N", help="keep only the newest N messages")
     dead = verb("dead-letters", "list the dead letters, the newest first", _dead_letters)

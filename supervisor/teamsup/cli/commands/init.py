@@ -27,10 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_parse_names,
         default=[],
         metavar="NAME,…",
-        help="the plugin's agents to make known to the team: alert-manager, gcp-monitor, oci-monitor (default: none)",
+        help="agents of the plugin that the team should know: alert-manager, gcp-monitor, oci-monitor (default: none)",
     )
-    claude.add_argument("--dry-run", action="store_true", help="only show what would be changed")
-    claude.add_argument("--remove", action="store_true", help="remove what this command has written")
+    claude.add_argument("--dry-run", action="store_true", help="only show the changes")
+    claude.add_argument("--remove", action="store_true", help="remove the settings that this command has written")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -60,7 +60,7 @@ def _write_configuration(team: Team, *, force: bool) -> None:
     except FileExistsError:
         raise CallerError(f"{team.configuration} exists already; --force replaces it.") from None
     except OSError:
-        # A full disk leaves an empty file, which would be in the way the next time.
+        # A full disk leaves an empty file, which would make the next try fail.
         with suppress(OSError):
             team.configuration.unlink()
         raise

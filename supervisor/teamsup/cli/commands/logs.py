@@ -79,7 +79,7 @@ def _print(name: str, line: str, width: int) -> None:
 
 
 class LogReader:
-    """Read one log file from the last position, also after a rotation."""
+    """Reads one log file from the last position, also after a rotation."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

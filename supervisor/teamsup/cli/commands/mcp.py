@@ -11,14 +11,14 @@ from ..arguments import add_agent
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_agent(parser, "the agent in whose name the session sends and reads")
+    add_agent(parser, "the session's agent")
 
 
 def run(arguments: argparse.Namespace) -> int:
     parent = os.getppid()
     with MessageHub(Team.named(arguments.team), agent=normalize_session_agent(arguments.agent), model=True) as hub:
-        # Half a second of imports: only once names and database are known to be fit. They leave nothing to collect,
-        # then or later, and looking for it would take a tenth of that time, and as much again at the end.
+        # These imports take half a second, so check names and database first. The imports leave no garbage, now or
+        # later. The collector would take a tenth of that time, and as much again at the end.
         gc.disable()
         from teamsup.claude_code.team_comm_mcp_server import serve_session
 

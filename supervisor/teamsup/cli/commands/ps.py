@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _show(team: Team, arguments: argparse.Namespace) -> int:
-    """Look once and print it; the exit code."""
+    """Print the status once, and return the exit code."""
     team_status = read_team_status(team)
     rows, trouble, running = team_status.rows, team_status.trouble, team_status.pid is not None
     if arguments.watch and isinstance(trouble, SchemaTooNew):
@@ -93,7 +93,7 @@ def _raise_unknown(name: str, rows: Sequence[ParticipantStatus]) -> list[Partici
 
 
 def _describe_crash(crash: Crash) -> list[str]:
-    """Return the lines that tell a person of one crash."""
+    """Return the lines about one crash."""
     at = datetime.fromtimestamp(crash.at).astimezone().isoformat(" ", "seconds")
     then = (
         "not started again"

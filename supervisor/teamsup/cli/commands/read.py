@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--limit", type=positive_integer, default=20, metavar="N", help="at most N messages (default: 20)"
     )
-    parser.add_argument("--wait", type=non_negative, default=0.0, metavar="SECONDS", help="wait for the first one")
+    parser.add_argument("--wait", type=non_negative, default=0.0, metavar="SECONDS", help="wait for the first message")
     parser.add_argument("--json", action="store_true", help="print one JSON object in each line")
 
 
@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     with open_as(team, arguments.agent) as hub:
         count = 0
         if hub.wait(arguments.wait):
-            # One by one: what could not be printed is not acknowledged.
+            # One by one: a message that could not be printed is not acknowledged.
             while count < arguments.limit and (claimed := hub.claim()):
                 for delivery in claimed:
                     print(_as_json(delivery) if arguments.json else _as_text(delivery), flush=True)

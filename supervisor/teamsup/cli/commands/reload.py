@@ -10,8 +10,8 @@ from ..arguments import add_timeout
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
-        "A mistake in the file changes nothing (exit code 78). Exit code 4: the file was applied, and a worker is not "
-        "ready after --timeout. SIGHUP to the supervisor reloads too; the result is only in its log."
+        "If the file has a mistake, nothing changes (exit code 78). Exit code 4: the file is applied, but a worker is "
+        "not ready after --timeout. SIGHUP to the supervisor reloads too; then only its log has the result."
     )
     add_timeout(parser, 30)
 

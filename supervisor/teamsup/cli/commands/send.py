@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--agent", metavar="NAME", help="the sender (default: you)")
     parser.add_argument("--priority", choices=PRIORITIES, default="normal")
     parser.add_argument("--type", metavar="TYPE", default="message", help="the message_type (default: message)")
-    parser.add_argument("--id", metavar="ID", help="the message_id; a second send with the same one changes nothing")
+    parser.add_argument("--id", metavar="ID", help="the message_id; a second send with the same id changes nothing")
     parser.add_argument("--json", action="store_true", help="print the stored message as JSON")
 
 
@@ -41,5 +41,5 @@ def run(arguments: argparse.Namespace) -> int:
     if reached:
         print(sanitize(f"Stored as {message.message_id}; {known}."))
     else:
-        print("teamsup: A message to all reaches no agent: none takes part now.", file=sys.stderr)
+        print("teamsup: A message to all reaches no agent, because none takes part now.", file=sys.stderr)
     return code

@@ -57,14 +57,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ):
             scope.add_argument(f"--{value}", dest="scope", action="store_const", const=value, help=meaning)
         if name != "status":
-            verb.add_argument("--dry-run", action="store_true", help="only show what would be done")
+            verb.add_argument("--dry-run", action="store_true", help="only show the steps")
         verb.set_defaults(verb=run_verb)
 
 
 def run(arguments: argparse.Namespace) -> int:
     scope: ServiceScope = arguments.scope or ("system" if os.geteuid() == 0 else "user")
     if scope == "system" and (caller := os.environ.get("SUDO_USER")):
-        # To sudo, ~ is root's; the team is that of the person who called it.
+        # Under sudo, ~ is root's home; the team belongs to the person who called sudo.
         os.environ["HOME"] = os.path.expanduser(f"~{caller}")
     team = Team.named(arguments.team)
     if platform.system() == "Darwin":
@@ -137,7 +137,7 @@ def _status(team: Team, manager: ServiceManager, _: ServiceScope, __: argparse.N
 def _account_name(team: Team, scope: ServiceScope) -> str:
     user_id = os.getuid()
     if scope == "system":
-        # Made by root, the folder would be root's.
+        # If root made the folder, it would belong to root.
         if not team.folder.is_dir():
             how = command_hint(team, "init")
             raise UnknownTeam(

@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--detach",
         action="store_true",
-        help="run in the background and return when all workers are ready; else end with exit code 4",
+        help="run in the background; return when all workers are ready, or after --timeout with exit code 4",
     )
     parser.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
 
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.detach:
         return _detach(team, arguments.timeout)
-    # asyncio loads it where it can, and it takes 3 MiB for months. Nothing in this process speaks TLS.
+    # asyncio imports ssl if it can, and that takes 3 MiB for months. Nothing in this process speaks TLS.
     sys.modules.setdefault("ssl", None)  # type: ignore[arg-type]
     import asyncio
 
@@ -83,11 +83,11 @@ async def _run(supervisor: "Supervisor", ready_fd: int | None, seconds: float) -
 
 
 def _detach(team: Team, seconds: float) -> int:
-    """Start ourselves in a new session, and wait until that reports who is not ready, ends, or times out. Raise
+    """Start this program in a new session, and wait for its report, its end, or the timeout. Raise
     WorkersNotReady.
     """
     ready_reader, ready_writer = os.pipe()
-    # As we were called ourselves, so that its hints are as good as ours.
+    # Use the same command as our caller, so that its hints name a command that works.
     program = [sys.argv[0]] if Path(sys.argv[0]).name == "teamsup" else ["-m", "teamsup.cli"]
     process = subprocess.Popen(
         [
@@ -110,9 +110,9 @@ def _detach(team: Team, seconds: float) -> int:
     with open(ready_reader, "rb") as pipe:
         line = pipe.readline().decode()
     if not line:
-        # It has said on our stderr why it could not start.
+        # It has written the reason to our stderr.
         return process.wait()
-    process.returncode = 0  # it runs on without us, so Python need not warn
+    process.returncode = 0  # it outlives us, so Python need not warn
     who, unready, trouble = line.strip("\n").split("\t")
     if unready:
         how = command_hint(team, "logs", who) if who else command_hint(team, "ps")

@@ -15,7 +15,7 @@ from teamsup.terminal.formatting import sanitize
 
 from ..arguments import add_agent
 
-# Always the same, so that nothing anybody wrote reaches a model this way.
+# Always the same line, so that no text of a sender reaches a model in this way.
 WAKE_LINE = "teamsup: new messages wait for you. Read them with team_read_messages."
 _GRACE_SECONDS = 0.3
 _MAX_TURN_SECONDS = 30.0
@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
         except SchemaTooNew:
             raise
         except StoreError as error:
-            # The end of a monitor would wake its session for nothing, and nothing starts it again.
+            # If the monitor ended, it would wake its session without a reason, and no program would start it again.
             print(f"teamsup: {sanitize(str(error))}", file=sys.stderr, flush=True)
             time.sleep(_WAIT_SECONDS)
     return 0
@@ -45,13 +45,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _watch(hub: MessageHub) -> None:
     if hub.wait(_WAIT_SECONDS, step=WakeStep.WOKEN):
-        # A waiting read, and the hooks of a running turn, are quieter: let them come first. But a turn that somebody
-        # has broken off never says that it has ended.
+        # A waiting read and the hooks of a running turn are quieter, so they come first. But an interrupted turn never
+        # reports its end.
         ends_at = time.monotonic() + _MAX_TURN_SECONDS
         time.sleep(_GRACE_SECONDS)
         while _is_in_turn(hub) and time.monotonic() < ends_at and hub.wait(0, step=WakeStep.WOKEN):
             time.sleep(_GRACE_SECONDS)
-        # Who takes a step and cannot say it swallows it.
+        # A wake step whose line cannot be printed is lost.
         if _has_reader() and hub.wake_ladder.take_wake_step(WakeStep.WOKEN):
             print(WAKE_LINE, flush=True)
 

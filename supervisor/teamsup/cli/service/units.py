@@ -25,7 +25,7 @@ class UnusablePath(CallerError):
 
 @dataclass(frozen=True, slots=True)
 class ServiceSpec:
-    """What a unit runs: the team, the command whose ``start`` runs it, and the account."""
+    """The content of a unit: the team, the command whose ``start`` runs it, and the account."""
 
     team: Team
     command: tuple[str, ...]
@@ -34,7 +34,7 @@ class ServiceSpec:
 
 @dataclass(frozen=True, slots=True)
 class ManagerCommand:
-    """A command of the service manager. One that may fail undoes what may be missing."""
+    """A command of the service manager. A command may fail if it undoes a step that was perhaps never done."""
 
     words: tuple[str, ...]
     may_fail: bool = False
@@ -83,7 +83,7 @@ def launchd_manager(team: Team, scope: ServiceScope, home: Path, user_id: int) -
     domain = f"gui/{user_id}" if scope == "user" else "system"
     folder = home / "Library/LaunchAgents" if scope == "user" else Path("/Library/LaunchDaemons")
     path = folder / f"{label}.plist"
-    # Bootstrap refuses what it has already, and bootout what it has not.
+    # bootstrap refuses a service that is loaded, and bootout one that is not.
     bootout = ManagerCommand(("launchctl", "bootout", f"{domain}/{label}"), may_fail=True)
     return ServiceManager(
         template=f"launchd/{'agent' if scope == 'user' else 'daemon'}.plist",
@@ -128,9 +128,7 @@ def read_template(name: str) -> str:
 
 
 def _systemd_command(command: tuple[str, ...]) -> tuple[str, ...]:
-    """Return a command line for systemd. It runs no program with a quote or backslash in its path, so another program
-    does.
-    """
+    """Return a command line for systemd. If the path of the program has a quote or backslash, only sh can run it."""
     return ("/bin/sh", "-c", 'exec "$0" "$@"', *command) if set(command[0]) & set("'\"\\") else command
 
 

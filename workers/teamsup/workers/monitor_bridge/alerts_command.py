@@ -1,4 +1,4 @@
-"""``teamsup alerts``: list incidents and who takes care of them."""
+"""``teamsup alerts``: list incidents and who acknowledged them."""
 
 import argparse
 import json
