@@ -52,12 +52,12 @@ class HubCaller:
         except TeamsupError as error:
             self._log(str(error))
         except Exception as error:
-            # Whatever it is, the workers must go on being looked after.
+            # Any error: the supervisor must go on looking after its workers.
             self._log(f"{type(error).__name__}: {error}")
         return None
 
     def _end_because(self, error: SchemaTooNew) -> None:
-        """End this program, which has become too old for the hub: who starts it again starts the new one."""
+        """End this program, which has become too old for the hub. The next start uses the new version."""
         if self.refusal is None:
             self.refusal = error
             self._log(str(error))

@@ -27,7 +27,7 @@ class WorkerEnrollment:
         """Enroll the new workers of this configuration. Raise StoreError; then none is enrolled."""
         with self._hub.transaction():
             for program in configuration.programs.values():
-                # Who sends no heartbeats may know nothing of the hub; its mailbox would fill up unread.
+                # A worker without heartbeats may not use the hub, and its mailbox would fill up unread.
                 if program.heartbeat_seconds is not None:
                     self._hub.enroll(program.name, "daemon" if program.is_component else "agent")
             for name in configuration.agents:
@@ -38,7 +38,7 @@ class WorkerEnrollment:
         self._ended.add(name)
 
     def mark_removed(self, *names: str) -> None:
-        """Note that these are not configured any more. Messages for them stay."""
+        """Note that these workers are not configured any more. Messages for them stay."""
         self._removed.update(names)
 
     def flush(self, configuration: TeamConfiguration) -> None:

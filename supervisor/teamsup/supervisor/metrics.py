@@ -18,12 +18,12 @@ from .processes.lifecycle import State
 from .state_file import TeamState
 
 Sample = tuple[str, float]
-"""The labels as they are written, and the value."""
+"""The labels as text, and the value."""
 
 _METRIC_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _MAX_CONNECTIONS = 16
 _TIMEOUT_SECONDS = 5.0
-"""So long a client has for its request and for reading the answer."""
+"""Seconds that a client has to send its request and read the answer."""
 _ALLOWED_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 _BROWSER_HEADERS = ("Origin", "Referer", "Sec-Fetch-Site")
 
@@ -98,7 +98,7 @@ class MetricsServer:
                 self.wfile.write(body)
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
-                """Log nothing: a line every few seconds helps nobody."""
+                """Log nothing, because a line every few seconds would not help."""
 
         self._server = _Server(port, Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, name="teamsup-metrics", daemon=True)
@@ -136,7 +136,7 @@ def render_metrics(state: TeamState, agents: Sequence[Agent], stats: Stats, now:
             _family("heartbeat_age_seconds", "Since the agent's last heartbeat", heartbeats),
             _family("deliveries", "Deliveries by state", deliveries),
             _family("messages", "Messages in the database", [("", stats.messages)]),
-            _family("unread", "Messages an agent has not read", unread),
+            _family("unread", "Messages that an agent has not read", unread),
             _family(
                 "oldest_unread_seconds",
                 "Age of the oldest message that could be read now",
@@ -148,18 +148,18 @@ def render_metrics(state: TeamState, agents: Sequence[Agent], stats: Stats, now:
 
 
 def render_component_metrics(hub: MessageHub) -> str:
-    """Return the figures of all components that have some, and which components could not say theirs."""
+    """Return the figures of all components, and the components that could not compute theirs."""
     texts, is_up = [], []
     for component in installed_components().values():
         if component.metrics:
             try:
                 found = [_component_family(component.name, each) for each in load_function(component.metrics)(hub)]
             except Exception:
-                # It is the component's own mistake or the hub's trouble; the other figures are right all the same.
+                # The component has a bug, or the hub has a trouble. The other figures are still correct.
                 found = None
             texts += found or []
             is_up.append((_labels(component=component.name), found is not None))
-    up = _family("component_metrics_up", "1 while the component says its figures", is_up) if is_up else ""
+    up = _family("component_metrics_up", "1 while the component reports its figures", is_up) if is_up else ""
     return "".join((*texts, up))
 
 

@@ -25,10 +25,10 @@ class MetricsEndpoint:
         self.server: MetricsServer | None = None
 
     def open(self, port: int) -> "MetricsServer | None":
-        """Return a server on that port, which replace() puts to use; None for port 0. Raises OSError."""
+        """Return a server on that port, for replace(); None for port 0. Raises OSError."""
         if not port:
             return None
-        from .metrics import MetricsServer  # few want it, and it takes a MiB
+        from .metrics import MetricsServer  # few teams need it, and it takes 1 MiB
 
         return MetricsServer(port, self._hub, self._state)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 SERVICE_VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
-"""Meant for the supervisor alone, not for what it starts."""
+"""Variables for the supervisor alone, not for its workers."""
 
 
 class ServiceNotifier:
@@ -21,7 +21,7 @@ class ServiceNotifier:
         meant_for_us = environment.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
         valid = microseconds.isdecimal() and int(microseconds) > 0 and meant_for_us
         self.watchdog_seconds = int(microseconds) / 1e6 if valid else None
-        """How long it waits for alive() before it takes us for hung; None: for ever."""
+        """Seconds that it waits for alive() before we count as hung; None: no limit."""
 
     def ready(self, status: str) -> None:
         self._send("READY=1", f"STATUS={status}")

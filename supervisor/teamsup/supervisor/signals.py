@@ -11,7 +11,7 @@ from teamsup.hub import TeamsupError
 from .background import BackgroundTasks
 from .processes.process_manager import ProcessManager
 
-# A signal that came twice at once, as from 'timeout' to the group and to us, is not a second request.
+# A signal that arrives twice at once is one request. For example, 'timeout' signals both the group and us.
 _REPEATED_SIGNAL_SECONDS = 0.5
 
 
@@ -34,7 +34,7 @@ class SignalHandler:
         self._reload = reload
         self._log = log
         self._stop_requested_at = 0.0
-        # With nohup SIGHUP was ignored, and the terminal may go.
+        # Under nohup SIGHUP is ignored, so the terminal may close.
         self._needs_terminal = _has_terminal() and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
 
     def install(self) -> None:
@@ -61,7 +61,7 @@ class SignalHandler:
 
 
 def _has_terminal() -> bool:
-    """Return whether this process has a terminal that is still there."""
+    """Return whether this process still has a terminal."""
     try:
         os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
     except OSError:

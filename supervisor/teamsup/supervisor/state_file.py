@@ -27,11 +27,11 @@ class WorkerState:
     reason: str
     heartbeat_seconds: float | None
     crashes: tuple[Crash, ...]
-    """The last ones, the newest last."""
+    """The last crashes, the newest last."""
 
     @property
     def next_try_at(self) -> float | None:
-        """In Unix seconds, while it waits for that."""
+        """Unix seconds, while it waits for that time."""
         return self.crashes[-1].next_try_at if self.crashes and self.state == State.BACKOFF else None
 
 
@@ -43,9 +43,9 @@ class TeamState:
     started_at: float
     workers: tuple[WorkerState, ...]
     ended: bool = False
-    """Whether it ended in order: False also while it runs."""
+    """Whether it ended in order; False while it runs."""
     trouble: str = ""
-    """What the supervisor itself cannot do at the moment."""
+    """The supervisor's own troubles, in sentences."""
     trouble_since: float | None = None
     """In Unix seconds."""
 
@@ -64,7 +64,8 @@ def _to_dict(value: object) -> dict[str, object]:
 
 
 def read_state(team: Team) -> TeamState | None:
-    """Return what the last supervisor wrote; None if it never did, or the current one has not yet."""
+    """Return the state that this team's supervisor wrote; None if none exists, or the current supervisor has not
+    written yet."""
     state, pid = read_last_state(team), owner_pid(team)
     if state is None or pid not in (None, state.pid):
         return None
@@ -73,9 +74,8 @@ def read_state(team: Team) -> TeamState | None:
 
 
 def read_last_state(team: Team) -> TeamState | None:
-    """Return the last written state, whoever runs the team now; None if none exists.
-
-    From an unreadable file only one thing is known: its writer did not end in order.
+    """Return the last written state of any supervisor; None if none exists. An unreadable file only shows that its
+    writer did not end in order.
     """
     try:
         data = json.loads(_state_path(team).read_text("utf-8"))

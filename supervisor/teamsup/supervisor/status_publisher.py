@@ -18,7 +18,7 @@ from .state_file import TeamState, WorkerState, write_state
 from .team_lock import leave_word
 
 _PUBLISH_RATIO, _MAX_PUBLISH_SECONDS = 5.0, 0.5
-"""A change is shown after this many times the seconds that showing takes, and after at most so many seconds."""
+"""A change is published after this many times the duration of a publication, but after at most so many seconds."""
 _STATE = "state"
 
 
@@ -51,10 +51,10 @@ class StatusPublisher:
         self.ready = asyncio.Event()
         """Set once no worker is starting any more."""
         self.state = TeamState(os.getpid(), self._started_at, ())
-        """What was shown last."""
+        """The state that was published last."""
 
     def schedule(self) -> None:
-        """Publish soon, all changes until then at once: the more workers there are, the longer it takes."""
+        """Publish soon, with all changes until then. With more workers that takes longer."""
         if self._timer is None:
             pause = min(_MAX_PUBLISH_SECONDS, _PUBLISH_RATIO * self._publish_seconds)
             self._timer = asyncio.get_running_loop().call_later(pause, self._publish_scheduled)
@@ -62,7 +62,7 @@ class StatusPublisher:
     def _publish_scheduled(self) -> None:
         self._timer = None
         if self._has_ended:
-            # Nothing can be written any more, and all has been shown.
+            # Publishing is over, and every change has been shown.
             return
         begun = time.monotonic()
         self._check_ready()
@@ -94,7 +94,7 @@ class StatusPublisher:
             self._troubles.end(_STATE)
 
     def publish_again(self) -> None:
-        """Publish if the last time has failed."""
+        """Publish again if the last publication has failed."""
         if _STATE in self._troubles:
             self.publish()
 

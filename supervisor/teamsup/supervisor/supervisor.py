@@ -37,7 +37,7 @@ from .status_publisher import StatusPublisher
 
 _REQUEST_SECONDS = 24 * 3600.0
 _JOIN_SECONDS = 1.0
-"""After so long the workers are started without the hub."""
+"""Seconds after which the workers are started without the hub."""
 _PRUNE_FIRST_SECONDS = 60.0
 _PRUNE_EVERY_SECONDS = 3600.0
 _DOORBELL_RETRY_SECONDS = 1.0
@@ -123,7 +123,7 @@ class Supervisor:
             self._manager.start(*(name for name, program in programs.items() if program.autostart))
             self._publisher.publish_start()
             serving = asyncio.create_task(self._main_loop(bell))
-            # A loop that has ended must not look well: we end, and the service manager starts another supervisor.
+            # A loop that has ended must not look well. So we end, and the service manager starts another supervisor.
             serving.add_done_callback(lambda _: self._stopping.set())
             besides = [asyncio.create_task(work) for work in self._loops_beside(serving)]
             await self._stopping.wait()
@@ -158,19 +158,19 @@ class Supervisor:
             self._watchdog_loop(serving),
             self._metrics.serve(self._configuration.metrics_port),
             repeat(MEMORY_CHECK_SECONDS, self._health_monitor.check_memory, "Memory is not watched"),
-            # Not in the loop that writes, because that one waits while another process holds the hub.
+            # Not in the loop that writes, because that loop waits while another process holds the hub.
             repeat(CHECK_SECONDS, self._check_hub, "The hub is not watched"),
         ]
 
     async def _watchdog_loop(self, serving: asyncio.Task[None]) -> None:
-        """Notify the service manager's watchdog from the event loop that decides."""
+        """Notify the service manager's watchdog from the event loop that handles the workers."""
         while (seconds := self._service_notifier.watchdog_seconds) is not None:
             if self._stopping.is_set() or not serving.done():
                 self._service_notifier.watchdog()
             await asyncio.sleep(seconds / 3)
 
     async def _recover_predecessor(self) -> None:
-        """Become the team's supervisor, after one that may have been killed in the middle of its work."""
+        """Become the team's supervisor. A predecessor may have been killed in the middle of its work."""
         before = state_file.read_last_state(self._team)
         orderly = before is None or before.ended
         if not orderly and (killed := await asyncio.to_thread(orphans.kill_orphans_of_predecessor, self._team)):
@@ -187,7 +187,7 @@ class Supervisor:
         await asyncio.wait([self._joining], timeout=_JOIN_SECONDS)
 
     async def _join_hub(self) -> None:
-        """Take part in the hub. If another program holds it, the team starts all the same, and this is tried again."""
+        """Take part in the hub. If another program holds it, start the team anyway, and try this again later."""
 
         def join() -> bool:
             self._hub.register("supervisor", pid=os.getpid())
@@ -200,7 +200,8 @@ class Supervisor:
         self._has_joined = await self._caller.call(join) or False
 
     def _migrate_components(self) -> None:
-        """Make and migrate the tables of all components. One that cannot use its tables is alone in that."""
+        """Make and migrate the tables of all components. If one component cannot use its tables, the others still
+        can."""
         for tables in installed_tables():
             try:
                 self._hub.maintenance.migrate_component(tables)
@@ -208,7 +209,7 @@ class Supervisor:
                 self._log(str(error))
 
     async def _main_loop(self, bell: Doorbell) -> None:
-        """Look after the team at every ring of the doorbell, and whenever something is due."""
+        """Look after the team at every ring of the doorbell, and at every deadline."""
         prune_at = time.monotonic() + _PRUNE_FIRST_SECONDS
         while True:
             await self.troubles.attempt(self._tick, "Some workers are not supervised")
@@ -262,7 +263,7 @@ class Supervisor:
             self._stopping.set()
 
     def _sync_hub(self) -> tuple[list[Agent], list[Delivery]]:
-        # Who looks for crash loops learns of them from here: many workers know nothing of the hub.
+        # The worker that reports crash loops learns of crashes here, because many workers do not use the hub.
         workers = self._publisher.state.workers
         self._hub.heartbeat(
             DEGRADED if self.troubles else ONLINE,
@@ -275,12 +276,12 @@ class Supervisor:
         self._enrollment.flush(self._configuration)
         self._hub.start_watcher()
         self._hub.maintenance.apply_all_deadlines(installed_tables())
-        # The requests first: who has made them is known by then.
+        # Handle requests first, because their senders are known by then.
         requests = self._hub.claim(10, lease=_REQUEST_SECONDS)
         return self._hub.agents(), requests
 
     def _agent_of(self, worker: state_file.WorkerState) -> Agent | None:
-        """Return the note of an unconfigured worker; of others it is not needed."""
+        """Return the note of an unconfigured worker; empty for other workers."""
         return self._hub.find_agent(worker.name) if worker.reason == NOT_CONFIGURED else None
 
     def _collect_crashes(self, agents: Mapping[str, Agent]) -> None:
@@ -300,7 +301,7 @@ class Supervisor:
             self._alarm.check(self._describe_outage(hook), hook, CHECK_SECONDS, self._command_environment)
 
     def _describe_outage(self, hook: CommandHook) -> str:
-        """Return why people hear of no alerts, as a sentence; empty while they do, or are not to."""
+        """Return a sentence why people get no alerts; empty: they get them, or no alerts are configured."""
         if self._hub_monitor.outage_seconds:
             return f"{self._team.database} takes no writes. {self.troubles}".strip()
         if self._stopping.is_set():
@@ -323,7 +324,7 @@ class Supervisor:
 
     def _on_trouble(self) -> None:
         self._publisher.schedule()
-        # The next heartbeat says it to the hub, too.
+        # The next heartbeat reports it to the hub, too.
         Doorbells(self._team.run).ring([SUPERVISOR])
 
     def _flush_enrollment(self) -> None:

@@ -38,10 +38,7 @@ class NotRunning(CallerError):
 
 
 def acquire_lock(team: Team) -> None:
-    """Take the right to run the team, until this process ends however it ends.
-
-    Raises AlreadyRunning, saying who holds the team.
-    """
+    """Acquire the right to run the team until this process ends. Raise AlreadyRunning with the owner's pid."""
     # A caller of owner_pid() holds the lock for a moment too.
     while (file := try_lock(_lock_path(team))) is None:
         if (pid := owner_pid(team)) is not None:
@@ -50,7 +47,7 @@ def acquire_lock(team: Team) -> None:
                 f"See it with '{command_hint(team, 'ps')}', end it with '{command_hint(team, 'stop')}'."
             )
     os.ftruncate(file, 0)
-    # With room for a word that can be left also when the disk is full.
+    # Reserve room for the trouble, so that it can be written on a full disk.
     os.write(file, f"{os.getpid()}\n{identity_of(os.getpid())}\n".encode().ljust(_LOCK_BYTES + _WORD_BYTES))
 
 
@@ -73,10 +70,8 @@ def owner_pid(team: Team) -> int | None:
 
 
 def signal_owner(team: Team, number: signal.Signals) -> None:
-    """Send a signal to the supervisor that runs the team; nothing when it has ended meanwhile.
-
-    Raises ForeignSupervisor when that is not a process of this system: a lock may come from another container
-    or machine.
+    """Send a signal to the supervisor that runs the team; do nothing if it has ended. Raise ForeignSupervisor if it is
+    not a process of this system: a lock may come from another container or machine.
     """
     held = _read_owner(team)
     if held is not None and not send_signal(*held, number) and _read_owner(team) == held:
@@ -107,7 +102,8 @@ def owner_without_folder(team: Team) -> int | None:
 
 
 def require_folder(team: Team) -> None:
-    """Raise StoreUnavailable if the team's folder is away while a supervisor waits for it: none may be made instead."""
+    """Raise StoreUnavailable if the team's folder is away and a supervisor waits for it. Then no new folder may be
+    made."""
     if (pid := owner_without_folder(team)) is not None:
         raise StoreUnavailable(describe_without_folder(team, pid))
 
@@ -117,7 +113,7 @@ def describe_without_folder(team: Team, pid: int) -> str:
 
 
 def require_running(team: Team) -> None:
-    """Raise NotRunning, saying how to start it, unless a supervisor runs the team."""
+    """Raise NotRunning, which says how to start the team, unless a supervisor runs it."""
     if owner_pid(team) is None:
         raise NotRunning(describe_not_running(team))
 
@@ -127,17 +123,17 @@ def describe_not_running(team: Team) -> str:
 
 
 def leave_word(team: Team, trouble: str) -> None:
-    """Write into the lock's file what is wrong while the state cannot be written; empty: nothing.
+    """Write the trouble into the lock's file while the state file cannot be written; empty: no trouble.
 
     That file already has its place on the disk. If even this fails, old heartbeats show it.
     """
-    # Not try_lock(): closing this descriptor must not end what another one holds, and with flock it does not.
+    # Not try_lock(): closing this descriptor must not release a lock that another one holds. With flock it does not.
     with suppress(OSError), open(_lock_path(team), "r+b", buffering=0) as file:
         os.pwrite(file.fileno(), trouble.encode()[:_WORD_BYTES].ljust(_WORD_BYTES), _LOCK_BYTES)
 
 
 def read_word(team: Team) -> str:
-    """Return the sentence that the running supervisor has left in the lock's file."""
+    """Return the trouble that the running supervisor has written into the lock's file."""
     with suppress(OSError), open(_lock_path(team), "rb", buffering=0) as file:
         return os.pread(file.fileno(), _WORD_BYTES, _LOCK_BYTES).decode("utf-8", "ignore").strip()
     return ""

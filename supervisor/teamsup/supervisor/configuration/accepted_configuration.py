@@ -18,7 +18,7 @@ from .team_configuration import TeamConfiguration, owned_sections
 
 
 def stage_accepted(team: Team, accepted: TeamConfiguration) -> None:
-    """Write the file beside the one that counts. Raises OSError."""
+    """Write the file beside the one in use. Raises OSError."""
     tables = dict(accepted.sound_tables)
     if isinstance(workers := tables.get("worker"), dict):
         tables["worker"] = {name: _without_environment_values(worker) for name, worker in workers.items()}
@@ -30,12 +30,12 @@ def stage_accepted(team: Team, accepted: TeamConfiguration) -> None:
 
 
 def activate_staged(team: Team) -> None:
-    """Let the staged file count. Raises OSError."""
+    """Put the staged file into use. Raises OSError."""
     team.accepted_configuration.with_suffix(".new").replace(team.accepted_configuration)
 
 
 def load_at_boot(team: Team) -> tuple[TeamConfiguration, str]:
-    """Return the configuration to start with, and why it is not all of teamsup.toml; empty: it is.
+    """Return the configuration to start with, and why it differs from teamsup.toml; empty: it does not.
 
     If the file is wrong or missing, use the last accepted configuration. Without one, use all workers whose sections
     are valid. Raise NotConfigured when neither exists.
@@ -51,7 +51,7 @@ def load_at_boot(team: Team) -> tuple[TeamConfiguration, str]:
         stage_accepted(team, found)
         activate_staged(team)
     except OSError:
-        # Without it each worker reads teamsup.toml itself, which is right now.
+        # Without the file each worker reads teamsup.toml itself, which is correct here.
         team.accepted_configuration.unlink(missing_ok=True)
     return found, found.fault and trouble
 
@@ -76,7 +76,7 @@ def _worker_tables(tables: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _without_environment_values(worker: object) -> object:
-    """Return the tables without values of environments. A worker that had one cannot start from the names alone."""
+    """Return the tables without values of environments. A worker with such values cannot start from the names alone."""
     if isinstance(worker, dict) and isinstance(worker.get("environment"), dict):
         return worker | {"environment": dict.fromkeys(worker["environment"])}
     return worker
@@ -102,6 +102,6 @@ def _load_last_accepted(team: Team) -> TeamConfiguration | None:
     except (OSError, ValueError, TypeError, KeyError):
         return None
     with suppress(NotConfigured):
-        # An older teamsup may have accepted what this one does not.
+        # An older teamsup may have accepted a configuration that this version refuses.
         return team_configuration.parse_configuration(team, _restore_environments(team, tables)) if tables else None
     return None

@@ -14,7 +14,7 @@ class UnusableEnvFile(Exception):
 
 def read_env_file(path: Path) -> Variables:
     """Return the variables in the file. Raises UnusableEnvFile, as one phrase for people."""
-    from dotenv import dotenv_values  # only for those who have such a file
+    from dotenv import dotenv_values  # only workers with an env_file need it
 
     try:
         values = dotenv_values(stream=io.StringIO(read_secret_file(path)), interpolate=False)

@@ -14,7 +14,7 @@ class ReloadPlan:
     restart: tuple[str, ...] = ()
     stop: tuple[str, ...] = ()
     change: tuple[str, ...] = ()
-    """Needs no other process: what is new counts from now on, or from its next start."""
+    """No process needs a restart: the change applies now, or at the worker's next start."""
     metrics_port: int | None = None
     """None: it stays."""
 
@@ -31,7 +31,7 @@ def plan_reload(
 ) -> ReloadPlan:
     """Plan to restart only workers whose spawn settings changed, and to try held ones again.
 
-    ``active`` are those that run, or would if they could; ``held`` those that only a change can start again.
+    ``active`` workers run, or should run; ``held`` workers start again only after a change.
     """
     changed = {name for name, program in new.items() if name in old and old[name] != program}
     enabled = {name for name in changed if new[name].autostart and not old[name].autostart}

@@ -73,9 +73,8 @@ class ConfigurationReloader:
         """A note for people that the saved file waits for a reload."""
 
     async def reload(self) -> ReloadPlan:
-        """Take over teamsup.toml, or change nothing.
-
-        Raises NotConfigured for a mistake in it, StoreError or OSError when it cannot be taken over now.
+        """Apply teamsup.toml, or change nothing. Raise NotConfigured for a mistake in it, StoreError or OSError if it
+        cannot be applied now.
         """
         with self._publisher.show_reloading():
             async with self._lock:
@@ -98,7 +97,7 @@ class ConfigurationReloader:
         return plan
 
     async def check_files(self) -> None:
-        """Check the files of the configuration. After a change show it, and try held workers again."""
+        """Check the files of the configuration. After a change, show it and try held workers again."""
         stamps = self._read_stamps()
         is_old = all(self._stamps.get(path, stamp) == stamp for path, stamp in stamps.items())
         if self._lock.locked() or (is_old and not self._is_unfinished):
@@ -106,7 +105,7 @@ class ConfigurationReloader:
             return
         try:
             async with self._lock:
-                # A file that was away for a moment is news also when it is back as it was.
+                # A file that was away for a moment counts as changed, even if it is back unchanged.
                 self._is_unfinished = True
                 new = await self._load_immediate_changes()
                 if new.tables != self.configuration.tables or self._blocked_names():
@@ -138,7 +137,7 @@ class ConfigurationReloader:
         )
 
     async def _saved_tables(self) -> dict[str, Any]:
-        """Read the saved file. Its secrets are kept from others at once, also if the file is not taken over."""
+        """Read the saved file. From now on no other worker gets its secrets, even if the file is not applied."""
         tables = await asyncio.to_thread(load_file, self._team)
         self._spawner.withhold(secrets_of(tables))
         return tables
@@ -225,5 +224,5 @@ def _read_stamp(file: Path) -> FileStamp:
         found = os.stat(file)
     except OSError:
         return None
-    # A chmod mends as well, and changes only the last of these.
+    # A chmod may correct a fault too, and it changes only the last of these.
     return found.st_mtime_ns, found.st_size, found.st_ino, found.st_ctime_ns

@@ -34,7 +34,8 @@ class Program:
     environment: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     env_file: Path | None = None
     env_file_values: Variables | None = field(default=(), repr=False)
-    """What the file said when the configuration was read; None: it could not be read, and may be back at the start."""
+    """The content of the file when the configuration was read; None: it was unreadable, and may be readable at the
+    start."""
     withheld_variables: tuple[str, ...] = ()
     """Variables of the supervisor's own that hold secrets of other workers."""
     autostart: bool = True
@@ -49,7 +50,7 @@ class Program:
     worker_settings: tuple[object, ...] = ()
     """All that a component reads in teamsup.toml at its start."""
     watched_files: tuple[Path, ...] = ()
-    """Those that it reads at its start besides the configuration: a change of one lets it be tried again."""
+    """Files that it reads at its start besides the configuration. If one changes, the worker is tried again."""
     fault: str = ""
     """The fault in its sections that prevents its start; empty: none."""
     is_component: bool = False
@@ -81,17 +82,17 @@ class TeamConfiguration:
     keep_seconds: float
     metrics_port: int
     command_hook: CommandHook | None
-    """What to run when the team cannot tell people of problems; None: no worker watches the team."""
+    """The command to run when the team cannot notify people; None: no worker watches the team."""
     programs: Mapping[str, Program]
-    """By name, each behind those it depends on."""
+    """Programs by name, each after its dependencies."""
     tables: Mapping[str, Any] = field(repr=False)
-    """What it was read from."""
+    """The tables that it was read from."""
     sound_tables: Mapping[str, Any] = field(repr=False)
-    """The same without the sections that are wrong, for workers that read a section of another one."""
+    """The same without the sections that have mistakes, for workers that read a section of another worker."""
 
     @property
     def fault(self) -> str:
-        """The first thing wrong with a worker's sections; empty: nothing."""
+        """The first mistake in a worker's sections; empty: none."""
         return next((program.fault for program in self.programs.values() if program.fault), "")
 
 
@@ -117,7 +118,7 @@ def parse_configuration(team: Team, tables: Mapping[str, Any]) -> TeamConfigurat
     config = Config(team, tables)
     components = installed_components()
     if not components:
-        # As after an update of a checkout: what is not started must not look like a team that needs nothing.
+        # This happens after an update of a checkout. It must not look like a team that needs no workers.
         raise NotConfigured("This installation names none of its workers, so none can start. Install teamsup again.")
     owners = section_owners()
     config.check_section_names([*_OWN_SECTIONS, *owners])
@@ -161,19 +162,19 @@ def parse_configuration(team: Team, tables: Mapping[str, Any]) -> TeamConfigurat
 
 
 def _check_environment(name: str, worker: object) -> None:
-    """Raises ValueError where an accepted configuration, which holds no values, is all that is known of it."""
+    """Raises ValueError if only the accepted configuration is known, because it contains no values."""
     environment = worker.get("environment") if isinstance(worker, dict) else None
     if isinstance(environment, dict) and None in environment.values():
         raise ValueError(f"[worker.{name}] environment cannot be read. Correct the file")
 
 
 def section_owners() -> dict[str, str]:
-    """Return the sections that are about one component, each with its name."""
+    """Return the sections of one component, each with its name."""
     return {section: each.name for each in installed_components().values() for section in each.section_names}
 
 
 def owned_sections(name: str) -> tuple[str, ...]:
-    """Return the sections that are about this worker, besides [worker.NAME]."""
+    """Return the sections of this worker, without [worker.NAME]."""
     component = installed_components().get(name)
     return () if component is None else component.section_names
 
@@ -185,7 +186,7 @@ def follows_sections(name: str) -> bool:
 
 
 def _find_command_hook(config: Config) -> CommandHook | None:
-    """Return it also when another section of its component has a mistake."""
+    """Return the value even if another section of its component has a mistake."""
     for component in installed_components().values():
         if component.command_hook is not None:
             try:
@@ -196,9 +197,8 @@ def _find_command_hook(config: Config) -> CommandHook | None:
 
 
 def secrets_of(tables: Mapping[str, Any]) -> dict[str, set[str]]:
-    """Return which of the supervisor's own variables hold a secret, and the workers that need it.
-
-    Also those that a section names that has a mistake: they are secrets as well.
+    """Return the supervisor's own variables that hold a secret, with the workers that need it. A section with a mistake
+    names secrets too.
     """
     owners: dict[str, set[str]] = {}
     for component in installed_components().values():

@@ -8,11 +8,11 @@ from teamsup.terminal.formatting import sanitize
 from ..team_lock import require_running
 
 WAIT_SECONDS_KEY = "seconds"
-"""In the metadata of a request, for how long its sender wants the supervisor to wait for workers to be ready."""
+"""Metadata of a request: the seconds that the supervisor shall wait for workers to be ready."""
 EXIT_CODE_KEY = "exit_code"
-"""In the metadata of a refusal, the exit code with which a command ends on it."""
+"""Metadata of a refusal: the exit code of the command that sent the request."""
 _ANSWER_SECONDS = 5.0
-"""Seconds that the answer may take beyond the requested time."""
+"""Seconds that the answer may take in addition to the requested time."""
 
 
 class RequestRefused(CallerError):
@@ -26,11 +26,12 @@ class RequestRefused(CallerError):
 class WorkersNotReady(CallerError):
     """The team runs, but some workers do not."""
 
-    exit_code = 4  # as of ps
+    exit_code = 4  # as for ps
 
 
 def send_request(team: Team, request: str, seconds: float) -> str:
-    """Send a request to the team's supervisor, which waits for its workers for this many seconds; return its answer.
+    """Send a request to the team's supervisor, and return its answer. The supervisor waits so many seconds for its
+    workers.
 
     Raise NotRunning, NoAnswer or RequestRefused.
     """

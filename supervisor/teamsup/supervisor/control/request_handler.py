@@ -26,7 +26,7 @@ from .client import EXIT_CODE_KEY, WAIT_SECONDS_KEY, WorkersNotReady
 _DEFAULT_WAIT_SECONDS = 25.0
 _MAX_WAIT_SECONDS = 24 * 3600.0
 _MAX_SUGGESTED_COMMANDS = 3
-"""Of more workers than these the table of all is shown."""
+"""For more workers than this the command for the whole table is shown."""
 
 
 class RequestHandler:
@@ -90,7 +90,7 @@ class RequestHandler:
             case ["reload"]:
                 self._log(f"{sender} asked to reload")
                 plan = await self._reloader.reload()
-                # Also who was started already because the file was saved.
+                # Also wait for workers that were started because the file was saved.
                 begun = {*plan.start, *plan.restart, *manager.starting_names()}
                 await self._wait_at_rest(begun, seconds)
                 unready = await self.read_unready_reasons()
@@ -115,7 +115,7 @@ class RequestHandler:
             case "restart":
                 manager.restart(name)
         await self._wait_at_rest([name], seconds)
-        # The reason of its wait is not part of its state, so its lifecycle has not published it.
+        # The reason for its wait is not part of its state, so its lifecycle has not published it.
         self._publisher.publish()
         if verb == "stop":
             return f"{name} has ended." if worker.child is None else f"{name} is about to end."
@@ -164,6 +164,6 @@ class RequestHandler:
 
 
 def _wait_seconds(message: Message) -> float:
-    """Return for how many seconds the sender wants us to wait for workers to be ready."""
+    """Return the seconds that the sender wants us to wait for workers to be ready."""
     given = message.metadata.get(WAIT_SECONDS_KEY)
     return given if isinstance(given, float) and 0 <= given <= _MAX_WAIT_SECONDS else _DEFAULT_WAIT_SECONDS

@@ -21,7 +21,7 @@ _MAX_INTERVAL_RATIO = 1.5
 _MIN_OUTAGE_SECONDS = 10.0
 """The time limit of a start."""
 _TIMEOUT_MARGIN_SECONDS = 10.0
-"""So long the process that runs the command may take besides."""
+"""Seconds that the process that runs the command may take in addition."""
 _RETRY_SECONDS = 60.0
 
 
@@ -40,9 +40,9 @@ class OutageAlarm:
     def check(
         self, reason: str, command_hook: CommandHook, usual: float, environment: Callable[[], Mapping[str, str]]
     ) -> None:
-        """Run the command once an outage has been observed for ``after_seconds``, and once only unless it fails.
+        """Run the command when an outage has been observed for ``after_seconds``. Run it again only if it fails.
 
-        ``reason`` is a sentence, empty when all is well; ``usual`` is the time between two looks in seconds.
+        ``reason`` is a sentence; empty: all is well. ``usual`` is the time between two checks in seconds.
         """
         now = time.monotonic()
         passed, self._checked_at = min(now - self._checked_at, _MAX_INTERVAL_RATIO * usual), now
@@ -57,7 +57,7 @@ class OutageAlarm:
         self._task = asyncio.create_task(self._run_or_retry(reason, command_hook, environment()))
 
     async def wait(self) -> None:
-        """Return once no command runs that was begun."""
+        """Return when no started command runs any more."""
         if self._task is not None:
             await self._task
 
@@ -73,7 +73,8 @@ class OutageAlarm:
         )
         self._log(f"the command of [{command_hook.worker}] is run: {reason}")
         try:
-            # Another part reaps the children and gets the exit code, so its output counts.
+            # Another part of the supervisor reaps the process and gets the exit code, so only its output shows the
+            # result.
             ran = await asyncio.to_thread(
                 subprocess.run,
                 [
@@ -90,15 +91,14 @@ class OutageAlarm:
                 preexec_fn=partial(restore_limits, is_ours=False),
             )
         except Exception as error:
-            # Whatever it is, it is tried again.
+            # Any error: the command is tried again.
             return str(error)
         return ran.stdout.decode(errors="replace").strip()
 
 
 def describe_watcher_outage(watcher: ManagedProcess | None, after_seconds: float, now: float) -> str:
-    """Return why the worker that watches the team does not work; empty if it does or is not wanted. Pure.
-
-    One that has died in between must have run for a while to count as well again.
+    """Return why the worker that watches the team does not work; empty if it works or is not wanted. Pure. After a
+    crash it counts as well only when it has run for a while.
     """
     if watcher is None or not watcher.wanted:
         return ""

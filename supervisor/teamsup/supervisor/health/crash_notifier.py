@@ -22,18 +22,18 @@ _MIN_DEGRADED_SECONDS = 60.0
 
 
 class CrashNotifier:
-    """The notices that are not sent yet. A missing recipient is one of the ``troubles``."""
+    """Keeps notices until they are sent. A missing recipient is one of the ``troubles``."""
 
     def __init__(self, hub: MessageHub, troubles: Troubles, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._hub = hub
         self._troubles = troubles
         self._clock = clock
         self._pending: list[tuple[str, str, bool]] = []
-        """Ids, texts, and whether the worker that watches the team tells people the same."""
+        """Ids, texts, and whether the worker that watches the team also reports this to people."""
         self._series: dict[str, CrashSeries] = {}
         self._missing_recipients: set[str] = set()
         self._degraded: dict[str, tuple[float, bool]] = {}
-        """Since when, and whether that was told."""
+        """The time since which it is degraded, and whether that was reported."""
 
     def enqueue(self, text: str, *, is_incident: bool = False) -> None:
         self._pending.append((new_message_id(), text, is_incident))
@@ -43,7 +43,7 @@ class CrashNotifier:
         self._series[name] = crashes.add_crash(self._series.get(name), crash, self._clock())
 
     def next_report_in(self) -> float:
-        """Return the seconds until a report is due. A due one waits for the hub, and is not counted."""
+        """Return the seconds until a report is due. A report that waits for the hub does not count."""
         left = [series.report_at - self._clock() for series in self._series.values() if series.unreported]
         return min((seconds for seconds in left if seconds > 0), default=math.inf)
 
@@ -52,7 +52,7 @@ class CrashNotifier:
     ) -> None:
         """Write the due reports.
 
-        ``watcher`` is the worker that makes incidents of the others' crash loops, if it is present. An unconfigured
+        ``watcher`` is the worker that makes incidents of other workers' crash loops, if it is present. An unconfigured
         ``optional`` worker is not reported.
         """
         for name in [
@@ -99,14 +99,13 @@ class CrashNotifier:
         return WorkerCondition(process.state, process.reason, worker.started_at, next_try)
 
     def _has_recovered(self, worker: ManagedProcess) -> bool:
-        """Return whether its failures are forgotten."""
+        """Return whether the worker has run long enough for its failures to be forgotten."""
         ready_at = worker.process.ready_at
         return ready_at is not None and self._clock() - ready_at >= worker.program.policy.healthy_seconds
 
     def track_degraded(self, reasons: Mapping[str, str], *, is_watched: bool) -> None:
-        """Report once that workers are degraded, if it lasts, and once that they have recovered.
-
-        ``reasons`` are those of all degraded workers; ``is_watched`` as in collect().
+        """Report lasting degradation once, and the recovery once. ``reasons`` has all degraded workers; ``is_watched``
+        as in collect().
         """
         now = self._clock()
         for name, reason in reasons.items():
@@ -120,7 +119,7 @@ class CrashNotifier:
                 self.enqueue(f"{name} is no longer degraded.", is_incident=is_watched)
 
     def send_pending(self, recipients: Collection[str]) -> None:
-        """Send the reports. Raise StoreError; then none is lost, and none is sent twice."""
+        """Send the reports. Raise StoreError; after that no report is lost or sent twice."""
         for name in self._missing_recipients.difference(recipients):
             self._note_recipient(name, sentence="")
         while self._pending:
@@ -157,5 +156,6 @@ class CrashNotifier:
 
 
 def _is_incident(series: CrashSeries, is_watched: bool) -> bool:
-    """Return whether the watcher notifies people of it. It sees no loop in a worker that is not started again."""
+    """Return whether the watcher notifies people of this crash. It sees no crash loop in a worker that is not started
+    again."""
     return is_watched and series.is_loop and series.last.next_try_at is not None

@@ -33,16 +33,16 @@ class Crash:
 
     at: float
     pid: int | None
-    """None: it could not even be started."""
+    """None: no process could be started."""
     reason: str
     failures: int
-    """Crashes in a row, with this one."""
+    """Crashes in a row, including this one."""
     next_try_at: float | None
-    """None: it is not tried again."""
+    """Unix seconds; None: it is not tried again."""
     lines: tuple[str, ...]
-    """The last that it printed."""
+    """The last lines that it printed."""
     ran_seconds: float | None = None
-    """How long it had been running; None: it was not ready yet."""
+    """Seconds that it had been running; None: it was not ready yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +53,16 @@ class CrashSeries:
     began_at: float
     """Unix seconds."""
     report_at: float
-    """When what is new of it is told."""
+    """The time of the next report."""
     count: int = 1
     unreported: int = 1
     reports: int = 0
     recent: tuple[float, ...] = ()
-    """The last few, in Unix seconds."""
+    """The times of the last few crashes, in Unix seconds."""
     recovered_at: float | None = None
-    """When the worker was found well again."""
+    """The time when the worker was found well again."""
     was_down: bool = False
-    """Whether it did not run when it was told of last."""
+    """Whether it did not run at the time of the last report."""
 
     @property
     def is_loop(self) -> bool:
@@ -71,7 +71,7 @@ class CrashSeries:
 
 
 def add_crash(series: CrashSeries | None, crash: Crash, now: float) -> CrashSeries:
-    """Return the series with a crash that comes at ``now``."""
+    """Return the series with a crash at ``now``."""
     if series is not None and series.recovered_at is not None and now - series.recovered_at > _SERIES_SECONDS:
         series = None
     soon = now + _BATCH_SECONDS
@@ -139,7 +139,7 @@ def describe_several(several: Sequence[tuple[str, CrashSeries, WorkerCondition]]
 
 
 def _describe_cause(crash: Crash) -> str:
-    """Return the reason; of an unconfigured worker its last line, which names what is missing."""
+    """Return the reason; for an unconfigured worker its last line, which names the missing setting."""
     said = crash.lines[-1].strip().rstrip(".") if crash.lines and crash.reason == NOT_CONFIGURED else ""
     return f"{crash.reason}: {said}" if said else crash.reason
 

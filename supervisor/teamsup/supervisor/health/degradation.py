@@ -16,9 +16,8 @@ _ROUNDING_SECONDS = 1.0
 
 
 def degradation_reason(worker: WorkerState, agent: Agent | None, now: datetime) -> str:
-    """Return why the worker cannot do its work, as its heartbeat says; empty if it can.
-
-    An old heartbeat, or one of an earlier process, says nothing of this moment.
+    """Return the reason in its heartbeat why the worker cannot do its work; empty if it can. Ignore an old heartbeat,
+    or one of an earlier process.
     """
     if agent is None or agent.last_heartbeat is None or worker.state != State.RUNNING:
         return ""
@@ -33,7 +32,7 @@ def is_from_process(worker: WorkerState, agent: Agent, now: datetime) -> bool:
     if agent.last_heartbeat is None:
         return False
     started = worker.started_at or 0.0
-    # A start that lies in the future was noted before the clock was set back.
+    # A start in the future was noted before the clock was set back.
     return agent.last_heartbeat.timestamp() + _ROUNDING_SECONDS >= started or started > now.timestamp()
 
 
@@ -43,28 +42,28 @@ def is_optional(agent: Agent | None) -> bool:
 
 
 def missing_configuration(worker: WorkerState, agent: Agent | None) -> str:
-    """Return what an unconfigured worker lacks, in its own words if it reports any."""
+    """Return the setting that an unconfigured worker lacks, in the worker's own words if it has reported any."""
     note = "" if agent is None else agent.note
     last = next((crash.lines[-1] for crash in worker.crashes[-1:] if crash.lines), "")
     return note or last or worker.reason
 
 
 def blocked_reason(worker: WorkerState, agent: Agent | None) -> str:
-    """Return why a worker is not started before a person has mended something; empty if it need not be."""
+    """Return why a worker waits until a person has corrected something; empty: it does not wait."""
     if worker.state == State.EXITED and worker.reason == NOT_CONFIGURED:
         return "" if is_optional(agent) else missing_configuration(worker, agent)
     return worker.reason if worker.state == State.FATAL else ""
 
 
 class Troubles:
-    """What the supervisor itself cannot do at the moment, by cause: a key such as ``configuration``.
+    """The supervisor's own troubles, by cause: a key such as ``configuration``.
 
     ``log`` shows a line to the operator; ``on_change`` is called when the troubles change.
     """
 
     def __init__(self, log: Callable[[str], None], on_change: Callable[[], None]) -> None:
         self.since: float | None = None
-        """Unix seconds of the first of them."""
+        """Unix seconds of the first trouble."""
         self._log = log
         self._on_change = on_change
         self._reasons: dict[str, str] = {}
@@ -85,7 +84,7 @@ class Troubles:
             self._on_change()
 
     async def attempt(self, action: Callable[[], Awaitable[None]], trouble: str) -> None:
-        """Do it. A mistake of ours in it is a trouble until it goes well, and must not end everything else."""
+        """Run the action. A bug in it is a trouble until it succeeds, and must not end the rest of the supervisor."""
         try:
             await action()
         except Exception as error:
@@ -95,7 +94,7 @@ class Troubles:
 
     async def repeat(self, seconds: float, action: Callable[[], Awaitable[None]], trouble: str) -> None:
         """Run the action at this interval until cancelled; a failure is a trouble."""
-        import asyncio  # 50 ms: a command that only shows troubles does without
+        import asyncio  # 50 ms, which a command that only shows troubles does not need
 
         while True:
             await asyncio.sleep(seconds)
@@ -124,5 +123,5 @@ def format_status(
             lines.append(f"{worker.name}: {reason}")
         elif worker.state not in (State.RUNNING, State.STOPPED):
             lines.append(f"{worker.name}: {worker.state}")
-    # Its reader takes every line for ours, and a reason may be foreign text.
+    # The reader takes every line for one of ours, and a reason may contain foreign text.
     return sanitize("; ".join(lines)).replace("\n", " ")

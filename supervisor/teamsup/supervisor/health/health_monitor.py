@@ -63,7 +63,7 @@ class HealthMonitor:
         self._observed = {name: observed for name, observed in self._observed.items() if name in names}
 
     def reset_silence(self) -> None:
-        """Forget the silence of all workers: the hub could not be read, so no heartbeat could be seen."""
+        """Reset the silence of all workers, because the hub could not be read."""
         now = time.monotonic()
         for worker in self._with_heartbeats():
             observed = self._observed_of(worker)
@@ -77,7 +77,7 @@ class HealthMonitor:
         return max(_MIN_CHECK_SECONDS, min([self._check_interval(), *left]))
 
     async def check_memory(self) -> None:
-        """Replace each worker that uses more memory than it may."""
+        """Replace each worker that uses more memory than its limit."""
         for worker in list(self._manager.processes.values()):
             child, most = worker.child, worker.program.memory_max
             if child is None or most is None:
@@ -89,7 +89,7 @@ class HealthMonitor:
 
     def _check_interval(self) -> float:
         """Return the usual seconds between two checks: several fit into the shortest deadline."""
-        # Also of workers that are about to be started again: a check that is already waited for cannot come sooner.
+        # Include workers that are about to start again, because a check that is already scheduled cannot come sooner.
         deadlines = [worker.program.heartbeat_seconds for worker in self._manager.processes.values() if worker.wanted]
         return min([_CHECK_SECONDS, *(deadline / _CHECKS_PER_DEADLINE for deadline in deadlines if deadline)])
 

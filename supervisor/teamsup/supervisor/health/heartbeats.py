@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 MAX_INTERVAL_RATIO = 1.5
-"""How many times the usual interval counts at most between two checks."""
+"""Between two checks at most this many times the usual interval counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Heartbeat:
     observed_at: float
     silent_seconds: float = 0.0
     last_heartbeat: datetime | None = None
-    """The last heartbeat, as the hub has it: compared with the next one, never with a clock."""
+    """The last heartbeat in the hub. It is compared with the next one, never with a clock."""
 
 
 def observe(known: Heartbeat, seen: datetime | None, age: float, now: float, usual: float) -> Heartbeat:

@@ -1,4 +1,4 @@
-"""Watch whether the hub takes writes. Name the process that prevents it, and replace a worker that does."""
+"""Watch whether the hub takes writes. Name the process that prevents writes; replace it if it is a worker."""
 
 import asyncio
 import time
@@ -21,7 +21,7 @@ _HEARTBEATS_TO_WAIT = 3
 _HEARTBEAT_SECONDS = 5.0
 _HEARTBEATS_PER_DEADLINE = 4
 _STALLED_SECONDS = 60.0
-"""Maintenance without progress for so long is taken for a hang."""
+"""Seconds. Maintenance without progress for this time counts as hung."""
 
 
 class HubMonitor:
@@ -36,11 +36,11 @@ class HubMonitor:
 
     @property
     def outage_seconds(self) -> float:
-        """Return for how many observed seconds the hub has taken no write."""
+        """Return the observed seconds since the hub last took a write."""
         return 0.0 if self._outage is None else self._outage.seconds
 
     def begin_write(self) -> None:
-        """Note that a write of the supervisor begins; the next check may find that it waits or failed."""
+        """Note that a write of the supervisor begins. The next check may find that it waits or has failed."""
         if self._waiting_since is None:
             self._waiting_since = time.monotonic()
 
@@ -50,7 +50,7 @@ class HubMonitor:
         self._troubles.end(_CAUSE)
 
     async def check(self) -> None:
-        """Look once, every LOOK_SECONDS."""
+        """Check once; the caller does this every LOOK_SECONDS."""
         if self._waiting_since is None or time.monotonic() - self._waiting_since < CHECK_SECONDS:
             return
         version, owner = await asyncio.to_thread(self._observe)
@@ -76,7 +76,7 @@ class HubMonitor:
         try:
             return version, find_lock_owner(self._hub.team.database)
         except Exception:
-            # Any error: the supervisor goes on, and reports that it does not know.
+            # Any error: the supervisor goes on, and reports that the holder is unknown.
             return version, LockOwner(None)
 
     def _deadline(self) -> float:
@@ -87,7 +87,7 @@ class HubMonitor:
         )
 
     async def _resolve(self, pid: int | None, stalled: MaintenanceProgress | None) -> None:
-        """Kill or replace a process of ours that holds the lock; name any other."""
+        """Kill or replace a process of the team that holds the lock; name any other process."""
         if pid is None:
             text = "A process that the system does not name, perhaps in a container, holds the hub's write lock."
             self._troubles.begin(_CAUSE, text)

@@ -1,4 +1,4 @@
-"""Explain why workers that should run do not, for a command that started them and waits. Pure."""
+"""Explain to a waiting command why workers that it started do not run. Pure."""
 
 from collections.abc import Mapping
 
@@ -27,7 +27,7 @@ def unready_reason(worker: WorkerState, agent: Agent | None) -> str:
 
 
 def describe_unready(reasons: Mapping[str, str]) -> str:
-    """Return a sentence for each reason with the names it holds for: at most LISTED names, and how many more."""
+    """Return a sentence for each reason with its workers: at most LISTED names, and the number of others."""
     names_by_reason: dict[str, list[str]] = {}
     for name, reason in reasons.items():
         names_by_reason.setdefault(" ".join(reason.split()), []).append(name)

@@ -1,8 +1,8 @@
 """Find the process that holds the write lock of the hub's database, without opening that database.
 
 SQLite locks byte 120 of messages.db-shm for the one writer of a WAL. Linux lists all such locks in /proc/locks.
-Elsewhere F_GETLK asks the kernel for the owner of a lock, which needs a descriptor. Closing any descriptor of
-messages.db, -wal or -shm drops all locks of the same process, so this file runs as a separate program for that.
+Elsewhere F_GETLK asks the kernel for the owner of a lock, which needs a descriptor. If a process closes any descriptor
+of messages.db, -wal or -shm, it loses all its locks. So this file runs as a separate program for that.
 """
 
 import fcntl
@@ -26,7 +26,7 @@ class LockOwner:
     """The process that holds the write lock."""
 
     pid: int | None
-    """None when the kernel names none: the process is in another pid namespace, or the lock belongs to an open file."""
+    """None: the process is in another pid namespace, or the lock belongs to an open file description."""
 
 
 def find_lock_owner(database: Path, locks: Path = _LOCKS) -> LockOwner | None:
@@ -40,7 +40,7 @@ def find_lock_owner(database: Path, locks: Path = _LOCKS) -> LockOwner | None:
         return _query_in_child(index) if os.path.exists(index) else None
     except OSError:
         return _query_in_child(index)
-    # A file system may report another device to stat than to the list. Then only the kernel knows.
+    # On some file systems stat and the list show different devices. Then only F_GETLK helps.
     return parse_lock_owner(listed, file.st_dev, file.st_ino) or _query_in_child(index)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from .write_lock import LockOwner
 
 MAX_INTERVAL_RATIO = 1.5
-"""Of the time between two looks, at most this many times the usual one counts."""
+"""Between two checks at most this many times the usual interval counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +18,12 @@ class WriteOutage:
 
     observed_at: float
     data_version: int | None
-    """Changes with every commit of anybody; None while the hub cannot be read."""
+    """A number that changes with every commit of any process; None while the hub cannot be read."""
     owner: LockOwner | None = None
     seconds: float = 0.0
-    """Observed without a commit of anybody."""
+    """Observed seconds without a commit of any process."""
     held_seconds: float = 0.0
-    """Observed with the same owner of the write lock."""
+    """Observed seconds with the same owner of the write lock."""
 
 
 def observe(

@@ -28,7 +28,7 @@ _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
 def inherited_environment(withheld: Container[str]) -> dict[str, str]:
-    """Return the variables that a process gets from us: all but these."""
+    """Return our environment without these variables, for a new process."""
     return {name: value for name, value in _INHERITED.items() if name not in withheld}
 
 
@@ -47,7 +47,7 @@ class Child:
         from_file = () if program.env_file is None else read_env_file(program.env_file)
 
         def die_with_supervisor() -> None:
-            # Between fork and exec, with threads around: system calls, resolved beforehand, and nothing that locks.
+            # Other threads exist between fork and exec. So make only system calls, looked up before, and take no lock.
             restore_limits(is_ours)
             if _prctl is not None:
                 _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -90,13 +90,13 @@ class Child:
         return self._popen.poll()
 
     def terminate(self, number: int = signal.SIGTERM) -> None:
-        """Ask it to end."""
+        """Ask the process to end."""
         self._signal(number)
-        # What was stopped would never hear of it.
+        # A stopped process would never receive the signal.
         self._signal(signal.SIGCONT)
 
     def dump_stacks(self) -> None:
-        """Let it say where it hangs and die of that: a Python program prints the stack of every thread."""
+        """Send SIGABRT, on which a Python program prints the stack of every thread and dies."""
         self._signal(signal.SIGABRT)
         self._signal(signal.SIGCONT)
 
@@ -109,7 +109,7 @@ class Child:
             os.killpg(self.pid, number)
 
     def read_lines(self, record: Callable[[list[str]], None]) -> bool:
-        """Pass on lines that stand ready, those of one read at once; False at the end of the output."""
+        """Pass on the lines that are available, at most those of one read. Return False at the end of the output."""
         try:
             chunk = os.read(self.output, _CHUNK_BYTES)
         except BlockingIOError:
@@ -141,7 +141,7 @@ def _has_ended(pid: int) -> bool:
 
 
 def _require_program(program: Program) -> None:
-    """Raise FileNotFoundError before a fork, which is dear where many programs are away and tried again and again."""
+    """Raise FileNotFoundError before a fork. A fork costs much if many missing programs are tried again."""
     name = program.command[0]
     if os.sep in name and program.directory.is_dir() and not (program.directory / name).exists():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)

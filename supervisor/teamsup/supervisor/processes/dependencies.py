@@ -18,7 +18,7 @@ class Dependencies:
                 self._dependents.setdefault(other, []).append(name)
 
     def rank(self, name: str) -> int:
-        """Return a number that is greater than that of everything it depends on."""
+        """Return a number that is greater than the number of each of its dependencies."""
         return self._ranks.get(name, len(self._ranks))
 
     def affected_by(self, worker: ManagedProcess) -> Iterator[str]:
@@ -28,7 +28,7 @@ class Dependencies:
         yield from worker.program.depends_on
 
     def required_for(self, *names: str) -> list[ManagedProcess]:
-        """Return these and all that they cannot run without, unless that was meant to end and has ended well."""
+        """Return these and all their dependencies, except those that were meant to end and have ended well."""
         found = [self._processes[name] for name in dict.fromkeys(names)]
         seen = {worker.name for worker in found}
         for worker in found:
@@ -39,12 +39,12 @@ class Dependencies:
         return found
 
     def unmet(self, worker: ManagedProcess) -> list[str]:
-        """Return the names of those on which it depends and that do not serve it yet."""
+        """Return the names of its dependencies that do not run yet."""
         others = [name for name in worker.program.depends_on if name in self._processes]
         return [name for name in others if not satisfies_dependents(self._processes[name])]
 
     def must_stop(self, worker: ManagedProcess) -> bool:
-        """Return whether it is to end itself, or depends, however indirectly, on something that is not to run."""
+        """Return whether the worker shall end, or depends directly or indirectly on a worker that shall not run."""
         waiting, seen = [worker.name], {worker.name}
         while waiting and not worker.restart_pending:
             if (other := self._processes.get(waiting.pop())) is None:
@@ -57,7 +57,7 @@ class Dependencies:
         return worker.restart_pending
 
     def has_active_dependents(self, worker: ManagedProcess) -> bool:
-        """Return whether one that depends on it still runs; at a restart only those count that are to end too."""
+        """Return whether a worker that depends on it still runs. At a restart only workers that shall end too count."""
         others = [self._processes[name] for name in self._dependents.get(worker.name, ()) if name in self._processes]
         return any(
             other.is_active
@@ -71,5 +71,5 @@ def _is_done(worker: ManagedProcess) -> bool:
 
 
 def satisfies_dependents(worker: ManagedProcess) -> bool:
-    """Return whether those who depend on it may run: it is there, or was meant to end and has done so well."""
+    """Return whether workers that depend on it may run: it runs, or it was meant to end and has ended well."""
     return worker.process.state is State.RUNNING or _is_done(worker)

@@ -13,7 +13,7 @@ from enum import StrEnum
 from teamsup.hub.models import NOT_CONFIGURED
 
 DUMP_SECONDS = 1.0
-"""How long a hung worker has to say where it hangs before it is killed."""
+"""Seconds that a hung worker has to print its stacks before it is killed."""
 _FIRST_BACKOFF_SECONDS = 0.5
 
 
@@ -48,10 +48,10 @@ class ProcessPolicy:
 
     restart: RestartPolicy = RestartPolicy.ALWAYS
     ready_after: float | None = None
-    """When staying up is all that shows it is running; None: its heartbeat does."""
+    """Seconds after which a process that stays up counts as running; None: its heartbeat shows that."""
     stop_seconds: float = 10.0
     healthy_seconds: float = 60.0
-    """After so long in RUNNING its failures are forgotten."""
+    """After this time in RUNNING its failures are forgotten."""
     backoff_max: float = 60.0
 
 
@@ -61,17 +61,17 @@ class Process:
 
     state: State = State.STOPPED
     ready_at: float | None = None
-    """Since when it has been RUNNING."""
+    """The time when it became RUNNING."""
     restarts: int = 0
     """Times it was started again after a crash."""
     failures: int = 0
-    """Deaths in a row, with no time of health in between."""
+    """Crashes in a row, without a healthy period in between."""
     due: float | None = None
-    """When a tick has something to do: the end of a backoff, of a start, or of the patience with a stop."""
+    """The time of the next tick: the end of a backoff, of a start, or of the wait for a stop."""
     will_replace: bool = False
-    """While STOPPING: what ends it counts as a crash."""
+    """While STOPPING: its end counts as a crash."""
     reason: str = ""
-    """Why it is not running, or is about to be replaced."""
+    """The reason why it is not running, or is about to be replaced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class SpawnFailed:
-    """The command could not be run, for a reason that may pass or that only a person can remove."""
+    """The command could not be run. The reason may pass, or a person must remove it."""
 
     reason: str
     is_temporary: bool = False
@@ -129,7 +129,7 @@ Event = Start | Ready | SpawnFailed | Exited | Hung | MemoryExceeded | Stop | Ti
 Transition = tuple[Process, tuple[Action, ...]]
 ALIVE = (State.STARTING, State.RUNNING)
 BLOCKED = (State.EXITED, State.FATAL)
-"""Until somebody starts it, or its configuration changes."""
+"""The worker stays so until somebody starts it, or its configuration changes."""
 
 
 def transition(process: Process, event: Event, now: float, policy: ProcessPolicy = ProcessPolicy()) -> Transition:
@@ -158,7 +158,7 @@ def transition(process: Process, event: Event, now: float, policy: ProcessPolicy
 
 
 def describe_exit(code: int) -> str:
-    """Return an exit code in words."""
+    """Return a phrase for an exit code."""
     if code >= 0:
         return NOT_CONFIGURED if code == os.EX_CONFIG else f"exit code {code}"
     try:

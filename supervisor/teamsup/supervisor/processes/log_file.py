@@ -30,7 +30,7 @@ class LogFile:
             self._open()
 
     def write(self, at: str, lines: Sequence[str]) -> None:
-        """Append lines, each behind the time."""
+        """Append lines, each after the time."""
         shown = [f"{self._lost_lines} lines were lost {self._loss_reason}", *lines] if self._lost_lines else lines
         data = "".join(f"{at} {line}\n" for line in shown).encode("utf-8", "replace")
         try:
@@ -71,9 +71,8 @@ class LogFile:
         self._bytes += written
 
     def _reopen_if_moved(self) -> None:
-        """Once a second, open the file that has the name now, if it is another one.
-
-        While that fails the old one takes the lines: perhaps it was moved with its folder, and returns.
+        """At most once a second, check whether another file has the name now, and open it. While that fails, go on
+        writing to the old file. It may have been moved with its folder, and may return.
         """
         now = time.monotonic()
         if now < self._check_at:
@@ -100,7 +99,7 @@ class LogFile:
         self._file, self._bytes = file, os.fstat(file).st_size
 
     def _rotate(self) -> None:
-        """Begin another file. Where that is impossible, the one that is open grows."""
+        """Begin another file. If that is impossible, the open one grows."""
         names = [self._path, *(Path(f"{self._path}.{number}") for number in range(1, self.kept_files + 1))]
         with suppress(OSError):
             for older, newer in zip(reversed(names[1:]), reversed(names[:-1]), strict=True):

@@ -17,14 +17,14 @@ class ManagedProcess:
     crashes: tuple[Crash, ...] = ()
     wanted: bool = False
     restart_pending: bool = False
-    """To be stopped, and as it is wanted started again."""
+    """Stop it, then start it again because it is still wanted."""
     process: Process = field(default_factory=Process)
     child: Child | None = None
     tag: str = ""
-    """By which everything that comes from its process is known."""
+    """The process tag, by which all descendants of its process are found."""
     last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=crashes.KEPT_LINES))
     started_at: float | None = None
-    """When its process was started, in Unix seconds; ``spawned_at`` in monotonic ones."""
+    """Start time of its process in Unix seconds; ``spawned_at`` is in monotonic seconds."""
     spawned_at: float = 0.0
     timer: asyncio.TimerHandle | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -35,7 +35,7 @@ class ManagedProcess:
 
     @property
     def spawned_program(self) -> Program:
-        """Its program, with the env_file's values at its start, which may have changed since."""
+        """The program of the running process, with the values that the env_file had at its start."""
         if self.child is None:
             return self.program
         return replace(self.program, env_file_values=self.child.env_file_values)

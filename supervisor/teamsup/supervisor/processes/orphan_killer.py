@@ -1,6 +1,6 @@
 """Kill orphans of many workers at once, because each search reads all processes.
 
-It stands apart from orphans.py, which commands import too: asyncio would cost each of them 30 ms.
+It is separate from orphans.py, because commands import that, and asyncio would cost each of them 30 ms.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ class OrphanKiller:
         self._log = log
         self._pause = _AFTER_START_SECONDS
         self._names: dict[str, str] = {}
-        """By the tags of processes that have ended."""
+        """Names of workers, by the tags of their ended processes."""
         self._task: asyncio.Task[None] | None = None
 
     def add(self, name: str, tag: str) -> None:
@@ -28,7 +28,7 @@ class OrphanKiller:
             self._task = asyncio.create_task(self._kill_orphans())
 
     def skip_pause(self) -> None:
-        """Wait for no more starts."""
+        """From now on, do not wait for further starts."""
         self._pause = 0.0
 
     async def wait(self) -> None:
@@ -37,8 +37,8 @@ class OrphanKiller:
             await self._task
 
     async def _kill_orphans(self) -> None:
-        """Kill orphans after the next processes have started: those have other tags, and should not share the processor
-        with this.
+        """Kill orphans after the next processes have started. These have other tags, and should not share the processor
+        with the search.
         """
         while self._names:
             await asyncio.sleep(self._pause)
@@ -46,7 +46,7 @@ class OrphanKiller:
             try:
                 left = await asyncio.to_thread(orphans.kill_orphans_of_workers, names)
             except Exception as error:
-                # Whatever it is: the next look is for the next processes.
+                # Any error: the next search is for the next processes.
                 self._log(f"what {', '.join(names.values())} had left cannot be found: {type(error).__name__}: {error}")
                 continue
             for tag, killed in left.items():

@@ -1,7 +1,7 @@
 """Find orphans: processes that a worker started and left behind, also those in other sessions.
 
 A variable in their environment, which a process inherits, identifies them. On Linux the supervisor also adopts them (it
-is their subreaper). So at the end of the team it finds those too that have emptied their environment.
+is their subreaper). So at the end of the team it also finds orphans that have emptied their environment.
 """
 
 import ctypes
@@ -53,7 +53,7 @@ def become_subreaper() -> None:
 
 
 def reap_children(workers: Container[int]) -> Iterator[int]:
-    """Yield the pids of workers that have ended, which the caller reaps; forget those of our other dead children."""
+    """Yield the pids of ended workers, which the caller reaps. Reap our other dead children here."""
     with suppress(ChildProcessError):
         while (dead := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) is not None:
             if dead.si_pid in workers:
@@ -96,7 +96,7 @@ def kill_orphans_of_predecessor(team: Team) -> list[int]:
 
 
 def supervisor_of(team: Team) -> int | None:
-    """Return the pid of the supervisor that runs the team, as far as a worker of it lives that we may look at."""
+    """Return the pid of the supervisor that runs the team, if at least one of its workers is alive and readable."""
     import psutil
 
     for _, value in _tagged_processes():
@@ -121,7 +121,7 @@ def find_lineage(pid: int) -> ProcessLineage:
 
 
 def kill_tree(pid: int) -> None:
-    """Kill one process that we have adopted, and all that come from it."""
+    """Kill one process that we have adopted, and all its descendants."""
     import psutil
 
     with suppress(psutil.Error):
@@ -134,8 +134,8 @@ def _team_tag(team: Team) -> str:
 
 
 def _is_of(team: Team, value: str) -> bool:
-    """Return whether the tag is of this team. A container may have a team in a folder of the same name; its processes
-    are not ours.
+    """Return whether the tag belongs to this team. A container may have a team in a folder of the same name; its
+    processes are not ours.
     """
     return value.startswith(_team_tag(team)) and value.rpartition(_NAMESPACE_SEPARATOR)[2] == str(pid_namespace())
 
@@ -168,7 +168,7 @@ def _kill_all(find: "Callable[[], Iterable[psutil.Process]]") -> list[int]:
         if not left:
             break
         for process in left:
-            # psutil compares the time of creation, so a pid that was given away again is not met.
+            # psutil compares the start time, so a process that has reused the pid is safe.
             with suppress(psutil.Error):
                 process.kill()
                 killed.add(process.pid)

@@ -19,7 +19,7 @@ def identity_of(pid: int) -> str:
 
 
 def pid_namespace() -> int:
-    """Return the number of this process's pid namespace; 0 where there are none."""
+    """Return the number of this process's pid namespace; 0 on a system without namespaces."""
     try:
         return os.stat("/proc/self/ns/pid").st_ino
     except OSError:
@@ -27,7 +27,7 @@ def pid_namespace() -> int:
 
 
 def send_signal(pid: int, identity: str, number: signal.Signals) -> bool:
-    """Send a signal to this very process; False when it has ended, or the pid is another process's here."""
+    """Send a signal to exactly this process. Return False if it has ended, or if another process has its pid."""
     descriptor = None
     try:
         if hasattr(os, "pidfd_open"):

@@ -61,7 +61,7 @@ class ProcessManager:
             worker.program = program
             workers[name] = worker
             self._logs.open(name, program.log_bytes, program.log_files)
-        # Those that are still about to end stay until they have.
+        # Workers that are still ending stay until they have ended.
         self.processes = workers | {name: worker for name, worker in gone.items() if worker.is_active}
         self._dependencies = Dependencies(self.processes)
         self._reconsider_all()
@@ -71,7 +71,7 @@ class ProcessManager:
         for worker in [] if self._is_stopping else self._dependencies.required_for(*names):
             worker.wanted = True
             if worker.process.state in (*BLOCKED, State.BACKOFF):
-                # From there it starts once those run that it depends on.
+                # From this state it starts when its dependencies run.
                 self.apply(worker, lifecycle.Stop())
         self._reconsider_all()
 
@@ -100,7 +100,7 @@ class ProcessManager:
                 worker.child.kill()
 
     async def wait_all_ended(self) -> None:
-        """Return once no process is left, and nothing that one of them has left behind."""
+        """Return when no process and no orphan is left."""
         for worker in list(self.processes.values()):
             await self.wait_until_left(worker, *ALIVE, State.STOPPING, State.BACKOFF)
         await self._orphan_killer.wait()
@@ -112,7 +112,7 @@ class ProcessManager:
             await worker.changed.wait()
 
     async def wait_at_rest(self, names: Iterable[str]) -> None:
-        """Return once each of these runs, has ended, or waits for something that only time or a person can change."""
+        """Return when each of these runs, has ended, or waits for a time or a person."""
         while any(self._is_changing(name) for name in names):
             self._stepped_event.clear()
             await self._stepped_event.wait()
@@ -141,7 +141,7 @@ class ProcessManager:
         return not self._queue
 
     def starting_names(self) -> list[str]:
-        """Return workers that are starting, or about to, without a report yet; not those that have failed twice."""
+        """Return the workers that are starting or about to start, except those that have failed twice."""
         return [
             worker.name
             for worker in self.processes.values()
@@ -150,7 +150,7 @@ class ProcessManager:
         ]
 
     def unready_workers(self) -> list[WorkerState]:
-        """Return workers that should run and do not: they start, are tried again, wait, or are held."""
+        """Return the workers that should run and do not: they start, are tried again, wait, or are held."""
         return [
             self.state_of(worker)
             for worker in self.processes.values()
@@ -158,7 +158,7 @@ class ProcessManager:
         ]
 
     def process_of(self, lineage: orphans.ProcessLineage) -> ManagedProcess | None:
-        """Return the worker that a process is, or comes from."""
+        """Return the worker whose process, or descendant, this process is."""
         for worker in self.processes.values():
             if worker.child is not None and (
                 worker.child.pid in (*lineage.pids, lineage.group) or lineage.tag == worker.tag
@@ -167,14 +167,14 @@ class ProcessManager:
         return None
 
     def reap(self) -> None:
-        """Take notice of processes that have ended."""
+        """Handle the ends of processes."""
         for pid in orphans.reap_children(self._by_pid):
             worker = self._by_pid[pid]
             if worker.child is not None and (code := worker.child.exit_code()) is not None:
                 self._on_exit(worker, worker.child, code)
 
     def apply(self, worker: ManagedProcess, event: lifecycle.Event, after: AfterEvent | None = None) -> None:
-        """Let the worker's lifecycle decide, and do it: at once, or in the next turns when very much is to be done."""
+        """Let the worker's lifecycle decide, and act: at once, or in the next turns if much work waits."""
         self._queue.add_event(worker, event, after)
         self._queue.run()
 
@@ -218,7 +218,7 @@ class ProcessManager:
         return worker.wanted and worker.process.state is State.STOPPED and not self._is_stopping
 
     def _start_or_stop(self, worker: ManagedProcess) -> None:
-        """Start or stop it if that has become possible."""
+        """Start or stop the worker if that has become possible."""
         starts_again = worker.process.state in (*ALIVE, State.BACKOFF) or worker.process.will_replace
         must_end = self._dependencies.must_stop(worker)
         if starts_again and must_end:
@@ -231,7 +231,7 @@ class ProcessManager:
             self.apply(worker, lifecycle.Start())
 
     def _is_changing(self, name: str) -> bool:
-        """Return whether it is about to start, end or be replaced, or waits for another that is."""
+        """Return whether it is about to start, end or be replaced, or waits for such a worker."""
         names = [name]
         for each in names:
             worker = self.processes.get(each)
@@ -282,7 +282,7 @@ class ProcessManager:
         asyncio.get_running_loop().add_reader(child.output, read_output)
 
     def _spawn_failed(self, worker: ManagedProcess, event: lifecycle.SpawnFailed) -> None:
-        """Queue it before all that waits, but behind the crash after which the worker was to be started again."""
+        """Queue the event before all others, but after the crash that led to a new start of the worker."""
         self._log(f"{worker.name} {event.reason}")
         self._queue.add_event(worker, event, lambda _: self._record_crash(worker, None, event.reason), first=True)
 
@@ -303,7 +303,7 @@ class ProcessManager:
         lines = tuple(worker.last_lines)
         reason = worker.process.reason if worker.process.will_replace else lifecycle.describe_exit(code)
         if reason != NOT_CONFIGURED or not lines:
-            # Who is not configured has said so itself.
+            # A worker that is not configured has logged that itself.
             self._log(f"{worker.name} ended ({reason})")
         self._orphan_killer.add(worker.name, worker.tag)
 

@@ -50,7 +50,7 @@ def _from_psutil(pid: int) -> ProcessStats | None:
 
 
 def measure_tree_memory(pid: int) -> int:
-    """Bytes that a process and all that come from it have in memory."""
+    """Bytes that a process and its descendants have in memory."""
     import psutil
 
     total = 0

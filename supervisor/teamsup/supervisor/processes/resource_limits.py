@@ -8,7 +8,7 @@ import resource
 
 _MAX_FILES = 65536
 _FILES, _CORE = resource.getrlimit(resource.RLIMIT_NOFILE), resource.getrlimit(resource.RLIMIT_CORE)
-"""As this process was given them."""
+"""The limits of this process at its start."""
 
 
 def raise_own_limits() -> None:

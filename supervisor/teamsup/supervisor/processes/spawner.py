@@ -23,16 +23,16 @@ class Spawner:
         self._saved_secrets: Mapping[str, Collection[str]] = {}
 
     def withhold(self, secrets: Mapping[str, Collection[str]]) -> None:
-        """Keep these variables from workers that they do not belong to; ``secrets`` are names and their owners."""
+        """Do not give these variables to other workers; ``secrets`` has their names and their owners."""
         self._saved_secrets = secrets
 
     @property
     def withheld_variables(self) -> Collection[str]:
-        """The names of the variables that the saved teamsup.toml keeps from others."""
+        """The names of the variables that the saved teamsup.toml hides from other workers."""
         return self._saved_secrets.keys()
 
     def spawn(self, program: Program) -> tuple[Child, str] | SpawnFailed:
-        """Return a new process and its tag, or why there is none."""
+        """Return a new process and its tag, or the reason why there is none."""
         self._count += 1
         tag = process_tag(self._team, program.name, self._count)
         if program.fault:
@@ -40,7 +40,7 @@ class Spawner:
         try:
             return Child(self._without_secrets(program), self._environment(program, tag)), tag
         except Exception as error:
-            # Whatever the system lacks or refuses, even a program that is away, may be there at the next try.
+            # Anything that is missing or refused, even the program, may be available at the next try.
             why, file = getattr(error, "strerror", None) or error, getattr(error, "filename", None)
             reason = f"{SPAWN_FAILED_PREFIX}{why}{f': {file}' if file else ''}"
             return SpawnFailed(reason, is_temporary=True, jitter=random.random())  # noqa: S311

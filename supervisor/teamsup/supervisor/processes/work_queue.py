@@ -38,7 +38,7 @@ class WorkQueue:
         self._log = log
         self._events: deque[tuple[ManagedProcess, Event, AfterEvent | None]] = deque()
         self._order: list[tuple[int, str]] = []
-        """A heap of those that were touched: each behind what it depends on."""
+        """A heap of queued workers: each after its dependencies."""
         self._to_reconsider: dict[str, ManagedProcess] = {}
         self._is_working = False
 
@@ -48,24 +48,24 @@ class WorkQueue:
     def add_event(
         self, worker: ManagedProcess, event: Event, after: AfterEvent | None = None, *, first: bool = False
     ) -> None:
-        """Let an event wait, behind all others or before them."""
+        """Queue an event, after all others or before them."""
         if first:
             self._events.appendleft((worker, event, after))
         else:
             self._events.append((worker, event, after))
 
     def reconsider(self, rank: int, worker: ManagedProcess) -> None:
-        """Let a worker be looked at after all events, and after workers of a lower rank."""
+        """Queue a worker for a check after all events, and after workers of a lower rank."""
         if self._to_reconsider.get(worker.name) is not worker:
             self._to_reconsider[worker.name] = worker
             heapq.heappush(self._order, (rank, worker.name))
 
     def is_pending(self, worker: ManagedProcess) -> bool:
-        """Return whether something about it waits to be done."""
+        """Return whether work for this worker waits."""
         return any(each is worker for each, *_ in self._events) or self._to_reconsider.get(worker.name) is worker
 
     def run(self) -> None:
-        """Do all that waits, at once or in the next turns of the event loop."""
+        """Do all waiting work, at once or in the next turns of the event loop."""
         if self._is_working:
             return
         self._is_working = True
@@ -79,7 +79,7 @@ class WorkQueue:
 
     def _next_process(self) -> ManagedProcess:
         while (name := heapq.heappop(self._order)[1]) not in self._to_reconsider:
-            pass  # of one with two ranks
+            pass  # a worker with two ranks
         return self._to_reconsider.pop(name)
 
     def _continue(self) -> None:
@@ -95,6 +95,6 @@ class WorkQueue:
                 worker = self._next_process()
                 self._advance(worker)
         except Exception as error:
-            # A mistake of ours about one of them must not end all the others.
+            # A bug in the work for one worker must not end all others.
             self._log(f"{worker.name}: {type(error).__name__}: {error}")
         self._on_step(worker)

@@ -34,7 +34,7 @@ class WorkerLogs:
         self._files[name].require_writable()
 
     def close_log(self, name: str) -> None:
-        """Close its file; it will print no more."""
+        """Close the worker's file, because the worker will print nothing more."""
         if (file := self._files.pop(name, None)) is not None:
             file.close()
 
@@ -42,7 +42,7 @@ class WorkerLogs:
         """Write lines of output to the file, and to the terminal if there is one."""
         at = datetime.now().astimezone().isoformat(" ", "milliseconds")[:23]
         shown = [sanitize(line.rstrip()) for line in lines]
-        # Some at a time: a worker that never stops printing must cost little, and its files stay small.
+        # A few at a time: a worker that prints without end must cost little, and its files must stay small.
         for some in range(0, len(shown), _LINES_PER_WRITE):
             if (file := self._files.get(name)) is not None:
                 file.write(at, shown[some : some + _LINES_PER_WRITE])
@@ -56,8 +56,8 @@ class WorkerLogs:
 
 
 class _TerminalEcho:
-    """Print lines in a separate thread, because a stopped terminal or an unread pipe must not delay the supervisor. The
-    files contain what does not fit into the queue.
+    """Print lines in a separate thread, because a stopped terminal or an unread pipe must not delay the supervisor.
+    Lines that do not fit into the queue are only in the files.
     """
 
     def __init__(self) -> None:
