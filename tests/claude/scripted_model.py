@@ -2,6 +2,7 @@
 
 import json
 import threading
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,8 +17,20 @@ class ToolCall:
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
-ModelStep = str | ToolCall | Callable[[], "str | ToolCall"]
-"""One answer of the model: a text, which ends its turn, or a call; or what to do before saying which."""
+@dataclass(frozen=True)
+class ApiFailure:
+    """The API refuses this request."""
+
+    status: int
+    kind: str = "api_error"
+    text: str = "scripted failure"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Answer = str | ToolCall | Sequence[ToolCall] | ApiFailure
+"""A text, which ends the model's turn, a call, several calls in one message, or a failure."""
+ModelStep = Answer | Callable[[], Answer]
+"""One answer, or what to do before giving it."""
 Script = Sequence[ModelStep]
 Scripts = Mapping[str, Script]
 
@@ -58,11 +71,11 @@ class ScriptedModel(ThreadingHTTPServer):
         """Whether every script has come to its end."""
         return not any(self._scripts.values())
 
-    def answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """The content block with which the model answers."""
+    def answer(self, request: Mapping[str, Any]) -> list[dict[str, Any]] | ApiFailure:
+        """The content blocks with which the model answers."""
         if not request.get("tools"):
             # Titles, summaries and the like.
-            return {"type": "text", "text": "{}"}
+            return [{"type": "text", "text": "{}"}]
         with self._lock:
             self.offered.update(tool["name"] for tool in request["tools"])
             self._received.append("\n".join(_texts(request["messages"])))
@@ -72,9 +85,15 @@ class ScriptedModel(ThreadingHTTPServer):
             self._calls += 1
             number = self._calls
         said = step() if callable(step) else step
+        if isinstance(said, ApiFailure):
+            return said
         if isinstance(said, str):
-            return {"type": "text", "text": said}
-        return {"type": "tool_use", "id": f"toolu_{number:08}", "name": said.tool, "input": dict(said.arguments)}
+            return [{"type": "text", "text": said}]
+        calls = [said] if isinstance(said, ToolCall) else said
+        return [
+            {"type": "tool_use", "id": f"toolu_{number:08}{at}", "name": each.tool, "input": dict(each.arguments)}
+            for at, each in enumerate(calls)
+        ]
 
 
 def _texts(content: object) -> Iterator[str]:
@@ -103,14 +122,18 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path.partition("?")[0] != "/v1/messages":
             self._send(b'{"input_tokens": 1}', "application/json")
             return
-        block = self.server.answer(request)
+        blocks = self.server.answer(request)
+        if isinstance(blocks, ApiFailure):
+            error = {"type": "error", "error": {"type": blocks.kind, "message": blocks.text}}
+            self._send(json.dumps(error).encode(), "application/json", blocks.status, blocks.headers)
+            return
         message = {
-            "id": "msg_1",
+            "id": f"msg_{uuid.uuid4().hex}",
             "type": "message",
             "role": "assistant",
             "model": request.get("model", "scripted"),
-            "content": [block],
-            "stop_reason": "tool_use" if block["type"] == "tool_use" else "end_turn",
+            "content": blocks,
+            "stop_reason": "tool_use" if blocks[0]["type"] == "tool_use" else "end_turn",
             "stop_sequence": None,
             "usage": {"input_tokens": 1, "output_tokens": 1},
         }
@@ -119,8 +142,10 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._send(json.dumps(message).encode(), "application/json")
 
-    def _send(self, body: bytes, kind: str) -> None:
-        self.send_response(200)
+    def _send(self, body: bytes, kind: str, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
+        self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
         self.send_header("content-type", kind)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
@@ -128,21 +153,23 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _events(message: dict[str, Any]) -> Iterator[str]:
-    """The message as a stream of server-sent events, its one block in one piece."""
-    (block,) = message["content"]
-    if block["type"] == "text":
-        begun = block | {"text": ""}
-        piece = {"type": "text_delta", "text": block["text"]}
-    else:
-        begun = block | {"input": {}}
-        piece = {"type": "input_json_delta", "partial_json": json.dumps(block["input"])}
+    """The message as a stream of server-sent events, each block in one piece."""
     stop = {"stop_reason": message["stop_reason"], "stop_sequence": None}
-    for name, event in (
-        ("message_start", {"message": message | {"content": [], "stop_reason": None}}),
-        ("content_block_start", {"index": 0, "content_block": begun}),
-        ("content_block_delta", {"index": 0, "delta": piece}),
-        ("content_block_stop", {"index": 0}),
-        ("message_delta", {"delta": stop, "usage": {"output_tokens": 1}}),
-        ("message_stop", {}),
-    ):
+    events: list[tuple[str, dict[str, Any]]] = [
+        ("message_start", {"message": message | {"content": [], "stop_reason": None}})
+    ]
+    for index, block in enumerate(message["content"]):
+        if block["type"] == "text":
+            begun = block | {"text": ""}
+            piece = {"type": "text_delta", "text": block["text"]}
+        else:
+            begun = block | {"input": {}}
+            piece = {"type": "input_json_delta", "partial_json": json.dumps(block["input"])}
+        events += [
+            ("content_block_start", {"index": index, "content_block": begun}),
+            ("content_block_delta", {"index": index, "delta": piece}),
+            ("content_block_stop", {"index": index}),
+        ]
+    events += [("message_delta", {"delta": stop, "usage": {"output_tokens": 1}}), ("message_stop", {})]
+    for name, event in events:
         yield f"event: {name}\ndata: {json.dumps({'type': name, **event})}\n\n"

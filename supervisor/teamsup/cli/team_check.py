@@ -12,12 +12,12 @@ from pathlib import Path
 from shlex import quote
 
 from teamsup.config.components import installed_components
+from teamsup.config.env_file import UnusableEnvFile, read_env_file
 from teamsup.config.loader import load_file
 from teamsup.hub import NotConfigured, Team
 from teamsup.hub.engines import maintenance_progress
 from teamsup.hub.models import NOT_CONFIGURED, SUPERVISOR
 from teamsup.supervisor.configuration import team_configuration
-from teamsup.supervisor.configuration.env_file import UnusableEnvFile, read_env_file
 from teamsup.supervisor.configuration.team_configuration import Program
 from teamsup.supervisor.health.write_lock import find_lock_owner
 from teamsup.supervisor.processes.lifecycle import State

@@ -17,7 +17,7 @@ import pytest
 
 from helpers.support import TeamsupCommand, refusal_of
 from teamsup.cli.main import main
-from teamsup.cli.resources import resource_path
+from teamsup.config.resources import resource_path
 from teamsup.hub import MessageHub
 
 TOOLS = "mcp__plugin_teamsup_teamsup__*"

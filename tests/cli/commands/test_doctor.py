@@ -27,8 +27,8 @@ from teamsup.cli.claude.project_settings import effective_settings, is_teamsup_s
 from teamsup.cli.commands import doctor
 from teamsup.cli.mailbox_check import Mailbox, check_mailbox
 from teamsup.cli.main import main
-from teamsup.cli.resources import resource_path
 from teamsup.config.components import Component
+from teamsup.config.resources import resource_path
 from teamsup.hub import MessageHub, Team
 from teamsup.hub.engines import maintenance_progress
 from teamsup.hub.wakeup.doorbell import Doorbell, Doorbells

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from teamsup.config.components import normalize_session_agent
+from teamsup.config.resources import resource_path
 from teamsup.hub import InvalidName, MessageHub, Team
 from teamsup.hub.validation import list_names, quote
 from teamsup.terminal.findings import Verdict
 from teamsup.terminal.formatting import sanitize
 from teamsup.terminal.hints import command_hint, installed_command
 
-from ..resources import resource_path
 from . import json_file, project_settings
 from .json_file import JsonFile
 from .project_check import check_project

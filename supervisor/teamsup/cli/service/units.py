@@ -8,9 +8,8 @@ from pathlib import Path
 from string import Template
 from typing import Literal
 
+from teamsup.config.resources import resource_path
 from teamsup.hub import CallerError, Team
-
-from ..resources import resource_path
 
 ServiceScope = Literal["user", "system"]
 

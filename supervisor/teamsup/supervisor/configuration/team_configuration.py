@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from teamsup.config.components import CommandHook, Component, installed_components
+from teamsup.config.env_file import UnusableEnvFile, Variables, read_env_file
 from teamsup.config.loader import Config, load_file
 from teamsup.config.sections import MetricsSection, TeamSection, WorkerSection, parse_size
 from teamsup.hub import CallerError, NotConfigured, Team
@@ -16,7 +17,6 @@ from teamsup.hub.models import PRESENCE_TIMEOUT_SECONDS, SUPERVISOR
 from teamsup.hub.team import normalize_agent_name
 
 from ..processes.lifecycle import ProcessPolicy, RestartPolicy
-from .env_file import UnusableEnvFile, Variables, read_env_file
 
 _OWN_SECTIONS = ("team", "metrics", "worker")
 _HEALTHY_SECONDS = 60.0

@@ -9,7 +9,8 @@ import sys
 from collections.abc import Callable, Container, Mapping
 from contextlib import suppress
 
-from ..configuration.env_file import read_env_file
+from teamsup.config.env_file import read_env_file
+
 from ..configuration.team_configuration import Program
 from ..sd_notify import SERVICE_VARIABLES
 from .resource_limits import restore_limits

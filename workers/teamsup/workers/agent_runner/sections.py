@@ -7,6 +7,8 @@ from typing import Literal
 
 from teamsup.config.sections import parse_size
 
+from .tool_rules import covers, tool_of
+
 StartReason = Literal["message", "schedule"]
 START_REASONS: tuple[StartReason, ...] = ("message", "schedule")
 _SETTING_SOURCES = ("user", "project", "local")
@@ -136,10 +138,12 @@ class AgentSection:
 
     def _check_tools(self) -> None:
         """A rule that allows a tool would let its calls pass without the people."""
-        asked = {tool.partition("(")[0] for tool in self.ask_people}
-        for tool in self.allowed_tools:
-            if (name := tool.partition("(")[0]) in asked:
-                raise ValueError(f"allowed_tools and ask_people both name {name}; people are asked, or they are not")
+        for asked in map(tool_of, self.ask_people):
+            for allowed in map(tool_of, self.allowed_tools):
+                if covers(allowed, asked) or covers(asked, allowed):
+                    raise ValueError(
+                        f"allowed_tools and ask_people both name {allowed}; people are asked, or they are not"
+                    )
         if self.ask_people and self.command:
             raise ValueError('ask_people needs program = "claude"; with command the program itself asks')
 

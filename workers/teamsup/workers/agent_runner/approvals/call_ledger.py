@@ -1,0 +1,125 @@
+"""The files through which the gate of a run and the runner know of each other: policy, ledger and verdicts.
+
+The gate, deploy/claude/gate.py, writes the ledger and uses up the verdicts; the runner writes the rest.
+"""
+
+import json
+import os
+import re
+import time
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from ..programs.program import Call, CallEvent
+
+_EVENTS: tuple[CallEvent, ...] = ("began", "done", "parked", "denied")
+_DROPPED = "dropped"
+"""The event of a parked call that its session has lost. Nobody is asked for it any more."""
+_CALL_ID = re.compile(r"[A-Za-z0-9_-]{1,200}")
+Verdict = Literal["allow", "deny"]
+
+
+class CallLedger:
+    """The calls of one run. Each write is on disk when its verb returns."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._ledger = folder / "calls.jsonl"
+
+    def write_policy(self, run: int, session: str, asked: Collection[str], denied: Collection[str]) -> None:
+        """Write what the gate has to know before it is asked the first time."""
+        policy = {"run": str(run), "session": session, "ask_people": sorted(asked), "deny": sorted(denied)}
+        (self._folder / "verdicts").mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._replace(self._folder / "gate.json", policy)
+
+    def calls(self, ended: Collection[str] = ()) -> list[Call]:
+        """Return each call with its latest event. Of those whose results the model has got no outcome is unknown.
+
+        A line that cannot be read, as after a power failure, makes its call one that began: nothing better is known.
+        """
+        latest: dict[str, Call] = {}
+        for number, row in enumerate(self._rows()):
+            known = latest.get(str(row.get("id")))
+            event = row.get("event")
+            if event == _DROPPED:
+                latest.pop(str(row.get("id")), None)
+                continue
+            given = row.get("input")
+            call = Call(
+                str(row.get("id") or f"line {number + 1}"),
+                str(row.get("tool") or "?"),
+                next((each for each in _EVENTS if each == event), "began"),
+                given if isinstance(given, dict) else known.input if known else {},
+            )
+            latest[call.id] = call
+        return [
+            Call(call.id, call.tool, "done", call.input) if call.event == "began" and call.id in ended else call
+            for call in latest.values()
+        ]
+
+    def parked_call(self) -> Call | None:
+        """Return the call that waits for people."""
+        return next((call for call in self.calls() if call.event == "parked"), None)
+
+    def drop_parked(self) -> None:
+        """Note that the session has lost the calls that waited, so that the gate may park another one."""
+        for call in self.calls():
+            if call.event == "parked":
+                self._append({"id": call.id, "tool": call.tool, "event": _DROPPED, "at": time.time()})
+
+    def write_verdict(self, run: int, call: Call, verdict: Verdict, reason: str) -> None:
+        """Write what people have decided of a parked call. A second verdict on it changes nothing."""
+        if _CALL_ID.fullmatch(call.id) is None:
+            raise ValueError(f"{call.id!r} is no id of a call")
+        folder = self._folder / "verdicts"
+        if (folder / "used" / f"{call.id}.json").exists() or (folder / f"{call.id}.json").exists():
+            return
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        said = {"run": str(run), "id": call.id, "tool": call.tool, "input": call.input}
+        self._replace(folder / f"{call.id}.json", {**said, "verdict": verdict, "reason": reason})
+
+    def verdict_on(self, call_id: str) -> Verdict | None:
+        """Return what was decided of a call, whether or not the gate has used it up."""
+        for place in (self._folder / "verdicts", self._folder / "verdicts" / "used"):
+            try:
+                said = json.loads((place / f"{call_id}.json").read_text("utf-8"))
+            except (OSError, ValueError):
+                continue
+            return "allow" if said.get("verdict") == "allow" else "deny"
+        return None
+
+    def _rows(self) -> Sequence[Mapping[str, Any]]:
+        try:
+            lines = self._ledger.read_bytes().splitlines()
+        except FileNotFoundError:
+            return []
+        return [_parse_row(line) for line in lines if line]
+
+    def _append(self, row: Mapping[str, Any]) -> None:
+        with open(self._ledger, "ab") as file:
+            file.write(json.dumps(row).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _replace(self, path: Path, value: Mapping[str, Any]) -> None:
+        """Write a file as a whole, or not at all."""
+        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        with open(draft, "w", encoding="utf-8") as file:
+            json.dump(value, file)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _parse_row(line: bytes) -> Mapping[str, Any]:
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return {}
+    return row if isinstance(row, dict) else {}

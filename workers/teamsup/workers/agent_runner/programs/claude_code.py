@@ -1,0 +1,316 @@
+"""Claude Code as the program of an agent: its flags, its settings, its environment, and its files in a run's folder.
+
+This module and claude_output.py alone know them, as they were seen with one version.
+"""
+
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from teamsup.config.resources import resource_path
+from teamsup.hub import NotConfigured, Team
+
+from ..approvals.call_ledger import CallLedger
+from ..run import Run
+from ..sections import AgentSection
+from ..tool_rules import covers, tool_of
+from .claude_output import OutputReader, is_nothing_deferred, read_errors
+from .environment import build_environment
+from .program import Call, Launch, RunOutput
+
+SEEN_VERSION = "2.1.332"
+"""The version with which all of this was seen. ``teamsup doctor`` says when it is another."""
+
+PLUGIN = "teamsup"
+TEAM_TOOLS = "mcp__plugin_teamsup_teamsup"
+"""The server of the plugin: a rule with this name allows all of its tools."""
+
+_WITHOUT_EFFECT = (
+    "Agent",
+    "BashOutput",
+    "Glob",
+    "Grep",
+    "LS",
+    "NotebookRead",
+    "Read",
+    "Skill",
+    "Task",
+    "TodoWrite",
+    "ToolSearch",
+    "WebSearch",
+    f"{TEAM_TOOLS}__team_get_status",
+    f"{TEAM_TOOLS}__team_read_messages",
+    f"{TEAM_TOOLS}__team_update_status",
+)
+"""Tools whose calls need no record: made again after a kill they do no harm. A subagent's own calls are recorded."""
+_HOOK_SECONDS = 30
+_MAX_READERS = 100
+_MAX_INSTRUCTIONS = 100_000
+_MAX_FRUITLESS_STARTS = 3
+"""Processes that went on at a deferred call and said nothing, after which the session has no such call any more."""
+_ENVIRONMENT = {
+    "API_TIMEOUT_MS": "120000",
+    "CLAUDE_CODE_DISABLE_AUTO_MEMORY": "1",
+    "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "1",
+    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+    "CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL": "1",
+    "CLAUDE_CODE_MAX_RETRIES": "3",
+    "DISABLE_AUTOUPDATER": "1",
+    "DISABLE_ERROR_REPORTING": "1",
+    "DISABLE_TELEMETRY": "1",
+}
+_SOCKET_FOLDER_MAX = 60  # bytes; the name of the hooks' socket comes behind it
+_OUTPUT, _ERRORS = "stdout.jsonl", "stderr.log"
+_MANAGED_SETTINGS = Path("/etc/claude-code/managed-settings.json")
+
+
+class ClaudeCode:
+    """Claude Code, started for one run at a time, each in a folder of its own."""
+
+    def __init__(self, team: Team) -> None:
+        self._team = team
+        self._readers: dict[Path, _FolderReader] = {}
+
+    def plan(self, run: Run, agent: AgentSection, prompt: str, *, resume: bool, folder: Path) -> Launch:
+        """Return how to start it. An empty ``prompt`` with ``resume`` goes on at the deferred call.
+
+        Raise NotConfigured, with what to do, when the program is not there, or a file of the agent is not.
+        """
+        environment = build_environment(self._team, run, agent)
+        executable = shutil.which("claude", path=environment["PATH"])
+        if executable is None:
+            raise NotConfigured("Claude Code is not installed: there is no claude on the PATH.")
+        directory = (
+            Path(agent.directory).expanduser() if agent.directory else folder.parent.parent / "agents" / run.agent
+        )
+        if agent.directory and not directory.is_dir():
+            raise NotConfigured(f"[agent.{run.agent}] directory: there is no folder {directory}.")
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        environment |= {**_ENVIRONMENT, **agent.environment, **_private_folders(folder)}
+        settings = folder / "settings.json"
+        settings.write_text(json.dumps(run_settings(agent, environment), indent=1))
+        _set_aside(folder, is_empty=not prompt)
+        ledger = CallLedger(folder)
+        ledger.write_policy(run.id, run.session_id, agent.ask_people, denied_rules(agent, directory, environment))
+        if prompt:
+            # A prompt throws away what is deferred.
+            ledger.drop_parked()
+        instructions = self._read_instructions(run, agent)
+        argv = (executable, *arguments(run, agent, settings, instructions, resume=resume))
+        _write(
+            folder / "program.json", {"argv": argv, "directory": str(directory), "config": _config_folder(environment)}
+        )
+        return Launch(argv, environment, stdin_line(prompt), directory)
+
+    def read(self, folder: Path, run: Run) -> RunOutput:
+        """Return what the output says so far. It is cheap to call again."""
+        reader = self._reader(folder)
+        output = read_errors(reader.read(), reader.errors())
+        return replace(output, has_transcript=find_transcript(folder, run.session_id) is not None)
+
+    def read_calls(self, folder: Path) -> Sequence[Call]:
+        """Return the latest event of each tool call. A call that the session has lost is not among them."""
+        reader = self._reader(folder)
+        reader.read()
+        calls = CallLedger(folder).calls(reader.ended_calls)
+        if is_nothing_deferred(reader.errors()) or reader.fruitless_starts >= _MAX_FRUITLESS_STARTS:
+            return [call for call in calls if call.event != "parked"]
+        return calls
+
+    def _reader(self, folder: Path) -> "_FolderReader":
+        while len(self._readers) > _MAX_READERS:
+            del self._readers[next(iter(self._readers))]
+        return self._readers.setdefault(folder, _FolderReader(folder))
+
+    def _read_instructions(self, run: Run, agent: AgentSection) -> str:
+        if not agent.instructions:
+            return ""
+        file = self._team.folder / Path(agent.instructions).expanduser()
+        try:
+            text = file.read_text("utf-8").strip()
+        except (OSError, ValueError) as error:
+            raise NotConfigured(f"[agent.{run.agent}] instructions: {file} cannot be read: {error}.") from error
+        if not 0 < len(text.encode()) <= _MAX_INSTRUCTIONS:
+            raise NotConfigured(f"[agent.{run.agent}] instructions: {file} must have 1 to {_MAX_INSTRUCTIONS:,} bytes.")
+        return text
+
+
+class _FolderReader:
+    """Reads the output of a run on from where it was, also in the files of its earlier processes."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._parser = OutputReader()
+        self._done: set[Path] = set()
+        self._current = (0, 0)
+        """The inode of the current file, and how much of it is read."""
+        self.fruitless_starts = 0
+        """Starts without a prompt, up to the latest, that have said nothing."""
+
+    @property
+    def ended_calls(self) -> Collection[str]:
+        return self._parser.ended_calls
+
+    def read(self) -> RunOutput:
+        """Return what the output says so far."""
+        for part in sorted(self._folder.glob("stdout.*.jsonl"), key=_part_number):
+            if part not in self._done:
+                self._feed(part)
+                self._done.add(part)
+                is_fruitless = self._parser.is_fruitless and ".empty." in part.name
+                self.fruitless_starts = self.fruitless_starts + 1 if is_fruitless else 0
+                self._parser.begin_process()
+        self._feed(self._folder / _OUTPUT)
+        return self._parser.output
+
+    def errors(self) -> str:
+        try:
+            return (self._folder / _ERRORS).read_text("utf-8", errors="replace")[-10_000:]
+        except OSError:
+            return ""
+
+    def _feed(self, file: Path) -> None:
+        try:
+            with open(file, "rb") as opened:
+                inode, read = os.fstat(opened.fileno()).st_ino, 0
+                if inode == self._current[0]:
+                    read = self._current[1]
+                else:
+                    self._parser.begin_process()
+                opened.seek(read)
+                for line in opened:
+                    if not line.endswith(b"\n"):
+                        break  # it is being written
+                    self._parser.feed(line)
+                    read += len(line)
+                self._current = inode, read
+        except FileNotFoundError:
+            return
+
+
+def arguments(run: Run, agent: AgentSection, settings: Path, instructions: str, *, resume: bool) -> Iterator[str]:
+    """Yield the arguments of a start. The team's tools are allowed, and those of the agent but for the asked ones."""
+    yield from ("-p", "--input-format", "stream-json", "--output-format", "stream-json", "--verbose")
+    yield from ("--setting-sources", ",".join(agent.setting_sources), "--settings", str(settings))
+    yield from ("--plugin-dir", str(resource_path("claude")))
+    allowed = (TEAM_TOOLS, *(tool for tool in agent.allowed_tools if tool not in agent.ask_people))
+    yield from ("--allowedTools", ",".join(allowed))
+    yield from ("--permission-mode", "dontAsk", "--permission-prompts", "none")
+    yield from ("--max-turns", str(agent.max_turns), "--max-budget-usd", f"{agent.max_usd:g}")
+    if agent.model:
+        yield from ("--model", agent.model)
+    if instructions:
+        yield from ("--agents", json.dumps({run.agent: _own_agent(run, agent, instructions)}), "--agent", run.agent)
+    elif (resource_path("claude") / "agents" / f"{run.agent}.md").is_file():
+        yield from ("--agent", f"{PLUGIN}:{run.agent}")
+    yield from ("--resume" if resume else "--session-id", run.session_id)
+
+
+def _own_agent(run: Run, agent: AgentSection, instructions: str) -> Mapping[str, Any]:
+    """Return an agent with the person's instructions. It is offered what it may use or ask for, and nothing else."""
+    tools = dict.fromkeys(tool_of(rule) for rule in (TEAM_TOOLS, *agent.allowed_tools, *agent.ask_people))
+    return {"description": f"{run.agent} of a teamsup team", "prompt": instructions, "tools": list(tools)}
+
+
+def run_settings(agent: AgentSection, environment: Mapping[str, str]) -> Mapping[str, Any]:
+    """Return the settings of a run: the hooks of its gate, and the variables that no project may change.
+
+    The plugin itself has the gate's hook before Bash. No tool has two.
+    """
+    asked = [tool_of(rule) for rule in agent.ask_people]
+    unrecorded = [tool for tool in _WITHOUT_EFFECT if not any(covers(rule, tool) for rule in asked)]
+    guard = resource_path("claude") / "guard.py"
+    # A hook that fails would let the call pass: 2 refuses it.
+    command = ["-c", '"$0" -IS "$1" run || exit 2', sys.executable, str(guard)]
+    hook = {"type": "command", "command": "sh", "args": command, "timeout": _HOOK_SECONDS}
+    before, after = ([{"matcher": _all_but(names), "hooks": [hook]}] for names in (["Bash", *unrecorded], unrecorded))
+    return {
+        "hooks": {"PreToolUse": before, "PostToolUse": after, "PostToolUseFailure": after},
+        "env": {name: value for name, value in environment.items() if name.startswith("TEAMSUP")},
+    }
+
+
+def _all_but(names: Collection[str]) -> str:
+    return f"^(?!(?:{'|'.join(map(re.escape, names))})$).*$"
+
+
+def stdin_line(prompt: str) -> bytes:
+    """Return the one line that the program reads. In it neither ``@file`` nor ``/command`` means anything."""
+    if not prompt:
+        return b""
+    said = {"type": "user", "message": {"role": "user", "content": prompt}, "client_composed": True}
+    return json.dumps(said).encode() + b"\n"
+
+
+def denied_rules(agent: AgentSection, directory: Path, environment: Mapping[str, str]) -> list[str]:
+    """Return the rules of denial that this run obeys: nobody is asked for what they refuse. Claude Code reads them too.
+
+    A file that cannot be read has no rules for us.
+    """
+    sources = {
+        "user": Path(_config_folder(environment)) / "settings.json",
+        "project": directory / ".claude" / "settings.json",
+        "local": directory / ".claude" / "settings.local.json",
+    }
+    rules: list[str] = []
+    for file in (_MANAGED_SETTINGS, *(sources[name] for name in agent.setting_sources)):
+        try:
+            permissions = json.loads(file.read_text("utf-8")).get("permissions", {})
+            rules += [rule for rule in permissions.get("deny", []) if isinstance(rule, str)]
+        except (OSError, ValueError, AttributeError, TypeError):
+            continue
+    return rules
+
+
+def find_transcript(folder: Path, session: str) -> Path | None:
+    """Return the transcript of the session, without which it cannot be resumed."""
+    try:
+        config = json.loads((folder / "program.json").read_text("utf-8"))["config"]
+        return next(Path(config, "projects").glob(f"*/{session}.jsonl"), None)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _config_folder(environment: Mapping[str, str]) -> str:
+    return environment.get("CLAUDE_CONFIG_DIR") or str(Path(environment.get("HOME", "~"), ".claude").expanduser())
+
+
+def _private_folders(folder: Path) -> dict[str, str]:
+    """Return the variables for the run's temporary files, and for its sockets where the path is short enough."""
+    inside = folder / "tmp"
+    inside.mkdir(mode=0o700, exist_ok=True)
+    named = {"CLAUDE_CODE_TMPDIR": str(inside)}
+    if len(os.fsencode(inside)) <= _SOCKET_FOLDER_MAX:
+        return named | {"XDG_RUNTIME_DIR": str(inside)}
+    ours = os.environ.get("XDG_RUNTIME_DIR")
+    return named | ({"XDG_RUNTIME_DIR": ours} if ours else {})
+
+
+def _set_aside(folder: Path, *, is_empty: bool) -> None:
+    """Keep the output of the process before, so that the next one's is known from it.
+
+    The name says whether that one was started without a prompt.
+    """
+    mark = folder / "without-prompt"
+    kind = "empty." if mark.exists() else ""
+    number = len(list(folder.glob("stdout.*.jsonl"))) + 1
+    for name in (_OUTPUT, _ERRORS):
+        if (folder / name).exists():
+            stem, ending = name.split(".")
+            (folder / name).rename(folder / f"{stem}.{kind}{number}.{ending}")
+    mark.touch() if is_empty else mark.unlink(missing_ok=True)
+
+
+def _part_number(part: Path) -> int:
+    return int(part.name.split(".")[-2])
+
+
+def _write(path: Path, value: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(value, indent=1))
