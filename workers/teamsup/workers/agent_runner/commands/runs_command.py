@@ -1,0 +1,110 @@
+"""``teamsup runs``: list the runs of agents, show one, or stop one."""
+
+import argparse
+import json
+import os
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from teamsup.config.components import open_hub
+from teamsup.config.startable_agents import AGENT_RUNNER
+from teamsup.hub import CallerError, Team
+from teamsup.hub.validation import quote
+from teamsup.terminal.console import ask_once, exit_code_of
+from teamsup.terminal.formatting import sanitize
+from teamsup.terminal.hints import command_hint, find_team
+
+from ..component import component
+from ..run import Run
+from ..run_table import RunTable
+from .run_rendering import render_run, render_table
+
+_MAX_LISTED = 1000
+_DEFAULT_LISTED = 30
+_ANSWER_SECONDS = 30.0
+_STATES = ("planned", "running", "parked", "done", "failed", "unknown", "stopped")
+
+
+class UnknownRun(CallerError):
+    """There is no run of that number."""
+
+    exit_code = os.EX_NOUSER
+
+
+class StopRejected(CallerError):
+    """agent-runner has not stopped the run; the text is its own."""
+
+    exit_code = os.EX_UNAVAILABLE
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = "List the runs of agents, the newest first. A run is one cause for which an agent was started."
+    parser.add_argument("--agent", metavar="NAME", help="only the runs of this agent")
+    parser.add_argument("--state", choices=_STATES, help="only the runs in this state")
+    parser.add_argument("--all", action="store_true", help=f"the newest {_MAX_LISTED:,} instead of {_DEFAULT_LISTED}")
+    parser.add_argument("--json", action="store_true", help="print JSON for programs")
+    parser.set_defaults(verb=_list)
+    verbs = parser.add_subparsers(metavar="VERB")
+    show = verbs.add_parser("show", help="show everything about one run", description="Show everything about one run.")
+    show.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON for programs")
+    show.set_defaults(verb=_show)
+    stop = verbs.add_parser(
+        "stop",
+        help="end the processes of a run; it is not started again",
+        description="End the processes of a run. It is not started again, and its sender is notified.",
+    )
+    stop.set_defaults(verb=_stop)
+    for verb in (show, stop):
+        verb.add_argument("id", help="its number")
+        verb.add_argument("--team", metavar="NAME", default=argparse.SUPPRESS, help="the team")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    arguments.verb(find_team(arguments.team), arguments)
+    return 0
+
+
+def _list(team: Team, arguments: argparse.Namespace) -> None:
+    agent = None if arguments.agent is None else arguments.agent.strip().lower()
+    with open_hub(component, team) as hub:
+        found = RunTable(hub).latest(agent, _MAX_LISTED if arguments.all else _DEFAULT_LISTED, arguments.state)
+    if arguments.json:
+        print(json.dumps({"runs": [_as_json(team, each) for each in found]}, ensure_ascii=False))
+    else:
+        print("\n".join(render_table(found, datetime.now(UTC).timestamp())))
+
+
+def _show(team: Team, arguments: argparse.Namespace) -> None:
+    found = _find(team, arguments.id)
+    now = datetime.now(UTC).timestamp()
+    print(
+        json.dumps(_as_json(team, found), ensure_ascii=False) if arguments.json else render_run(found, team.folder, now)
+    )
+
+
+def _stop(team: Team, arguments: argparse.Namespace) -> None:
+    found = _find(team, arguments.id)
+    if not found.is_open:
+        raise StopRejected(f"Run {found.id} has ended already: {found.state}.")
+    answer = ask_once(team, AGENT_RUNNER, f"stop {found.id}", _ANSWER_SECONDS)
+    if exit_code_of(answer):
+        raise StopRejected(answer.content)
+    print(sanitize(answer.content))
+
+
+def _find(team: Team, word: str) -> Run:
+    digits = word.strip().removeprefix("#")
+    if digits.isascii() and digits.isdecimal():
+        with open_hub(component, team) as hub:
+            found = RunTable(hub).get(int(digits[:18]))
+        if found is not None:
+            return found
+        raise UnknownRun(f"There is no run {int(digits[:18])}. List them with: {command_hint(team, 'runs')}")
+    raise UnknownRun(f"{quote(word)} is not a run's number. List them with: {command_hint(team, 'runs')}")
+
+
+def _as_json(team: Team, found: Run) -> dict[str, Any]:
+    hidden = ("mark", "lease_token")
+    values = {key: value for key, value in asdict(found).items() if key not in hidden}
+    return {**values, "folder": str(team.folder / "runs" / str(found.id))}
