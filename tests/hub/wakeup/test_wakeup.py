@@ -14,12 +14,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from watchfiles._rust_notify import RustNotify
 
 from helpers.support import eventually, run_foreign_sql
 from soak.wakeups import count_missed
 from teamsup.hub import MessageHub, StoreError, Team
 from teamsup.hub.engines.sqlite.file_lock import try_lock
 from teamsup.hub.wakeup.doorbell import PRESENCE_TOPIC, Doorbells, open_doorbell
+from teamsup.hub.wakeup.watcher import Pauses
 
 Join = Callable[..., MessageHub]
 
@@ -303,6 +305,35 @@ def test_only_the_process_that_watches_loads_watchfiles(team: Team) -> None:
     ended = subprocess.run([sys.executable, "-c", program, team.folder], capture_output=True, text=True, check=True)
 
     assert ended.stdout == "False True\n"
+
+
+class _CountedPauses(Pauses):
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def is_set(self) -> bool:
+        self.count += 1
+        return super().is_set()
+
+
+def test_watchfiles_looks_no_more_than_twice_a_pause(tmp_path: Path) -> None:
+    events = RustNotify([str(tmp_path)], False, False, 0, False, False)
+    pauses = _CountedPauses()
+    pauses.milliseconds = 10
+
+    assert events.watch(0, 0, 200, pauses) == "timeout"
+    assert pauses.count <= 2 * 200 / 10 + 2
+
+
+def test_watchfiles_returns_an_event_without_a_pause_between_its_two_looks(tmp_path: Path) -> None:
+    events = RustNotify([str(tmp_path)], False, False, 0, False, False)
+    pauses = _CountedPauses()
+    pauses.milliseconds = 50
+    (tmp_path / "file").touch()
+
+    assert isinstance(events.watch(0, 0, 10_000, pauses), set)
+    assert pauses.count % 2 == 0
 
 
 def test_a_file_whose_name_is_not_text_ends_the_watch_only_until_somebody_takes_it_over(join: Join, team: Team) -> None:

@@ -3,8 +3,8 @@
 Watching slows every writer a little, so a team has one watcher: the process with the lock on ``watch.lock``. It finds
 the recipients of new rows and rings their doorbells.
 
-It uses the Rust backend of watchfiles (documented at https://watchfiles.helpmanual.io/api/rust_backend/), because
-``watchfiles.watch`` keeps one step for its whole life. Here each call passes a step to one RustNotify.
+It uses the Rust backend of watchfiles (documented at https://watchfiles.helpmanual.io/api/rust_backend/). There the
+watcher chooses the pause between two looks for events, which ``watchfiles.watch`` fixes for its whole life.
 """
 
 import atexit
@@ -12,6 +12,7 @@ import itertools
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING
@@ -24,15 +25,15 @@ from .doorbell import Doorbells
 if TYPE_CHECKING:
     from watchfiles._rust_notify import RustNotify
 
-# Each pair is a step and a timeout in milliseconds. watchfiles looks for events once a step, and returns them one step
-# later, so the step decides between a quick wake-up and an idle processor.
+# Each pair is a pause and a timeout in milliseconds. watchfiles looks for events after each pause, so the pause decides
+# between a quick wake-up and an idle processor.
 #
 # An event can come before its commit is visible (a writer at synchronous=FULL publishes after its fsync, which comes
-# after the last event). So the watcher looks at once and again at the end of each timeout, which also keeps the step
-# small while more may come.
+# after the last event). So the watcher looks at once and again at the end of each timeout, which also keeps the pause
+# short while more may come.
 _AFTER_EVENT_MS = tuple((1, timeout) for timeout in (2, 4, 8, 16, 32, 64, 128))
 # watchfiles can swallow an event that comes with a timeout, so a timeout is treated like an event.
-_IDLE_MS = ((5, 50), (5, 1000))
+_IDLE_MS = ((10, 50), (10, 1000))
 
 
 class Watcher:
@@ -42,7 +43,7 @@ class Watcher:
         self._team = team
         self._doorbells = Doorbells(team.run)
         self._thread: threading.Thread | None = None
-        self._stopping = threading.Event()
+        self._pauses = Pauses()
 
     def start_if_free(self) -> bool:
         """Take the lock and watch, unless another process does. Return whether this process watches."""
@@ -72,7 +73,7 @@ class Watcher:
     def stop(self) -> None:
         """End the watch and free the lock."""
         atexit.unregister(self.stop)
-        self._stopping.set()
+        self._pauses.stop()
         if self._thread is not None:
             self._thread.join()
 
@@ -87,9 +88,9 @@ class Watcher:
                 # For what came between the last watcher and us.
                 self._doorbells.ring_all()
                 pace: Iterator[tuple[int, int]] = itertools.cycle(_IDLE_MS)
-                while not self._stopping.is_set() and not new_deliveries.is_database_replaced():
-                    step, timeout = next(pace)
-                    changes = events.watch(0, step, timeout, self._stopping)
+                while not self._pauses.is_stopped and not new_deliveries.is_database_replaced():
+                    self._pauses.milliseconds, timeout = next(pace)
+                    changes = events.watch(0, 0, timeout, self._pauses)
                     new_deliveries.ring()
                     if isinstance(changes, set) and self._concerns_database(changes):
                         pace = itertools.chain(_AFTER_EVENT_MS, itertools.cycle(_IDLE_MS))
@@ -98,6 +99,31 @@ class Watcher:
 
     def _concerns_database(self, changes: set[tuple[int, str]]) -> bool:
         return any(os.path.basename(path).startswith(self._team.database.name) for _, path in changes)
+
+
+class Pauses:
+    """The ``stop_event`` of watchfiles, which asks ``is_set()`` before each look for events.
+
+    Given a step, watchfiles sleeps before each look. It returns events when the next look finds no more: after one and
+    a half steps on average. With a step of 0 it never sleeps, and the pauses are made here. They come before every
+    second look only, so an event is returned after half a pause on average.
+    """
+
+    def __init__(self) -> None:
+        self.milliseconds = 0.0
+        self.is_stopped = False
+        self._is_second_look = False
+
+    def stop(self) -> None:
+        """Let watchfiles return after this pause."""
+        self.is_stopped = True
+
+    def is_set(self) -> bool:
+        """Pause before every second look. Return whether to stop."""
+        if not self._is_second_look:
+            time.sleep(self.milliseconds / 1000)
+        self._is_second_look = not self._is_second_look
+        return self.is_stopped
 
 
 class _NewDeliveries:
