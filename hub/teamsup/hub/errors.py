@@ -30,7 +30,7 @@ class InvalidMessage(CallerError):
 
 
 class InvalidValue(CallerError):
-    """An argument is not a text, a number or an object of the hub where it must be one."""
+    """An argument has the wrong type: it must be a text, a number or an object of the hub."""
 
     exit_code = os.EX_DATAERR
 
@@ -72,13 +72,13 @@ class ReplyLoop(CallerError):
 
 
 class RateLimited(CallerError):
-    """A model has sent too much in a short time; it may continue soon."""
+    """A model has sent too many messages in a short time; it may continue soon."""
 
     exit_code = os.EX_TEMPFAIL
 
 
 class NotConfigured(CallerError):
-    """Something that only a person can supply is missing or wrong. Another start cannot help."""
+    """A setting that only a person can supply is missing or wrong. Another start cannot help."""
 
     exit_code = os.EX_CONFIG
 
@@ -128,7 +128,7 @@ class StoreUnavailable(StoreError):
 
 
 class StoreReplaced(StoreError):
-    """Another file has replaced the database, beside the log of the former one."""
+    """Another file has replaced the database, and the log of the former database is still there."""
 
 
 class StoreCorrupt(StoreError):

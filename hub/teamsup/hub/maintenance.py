@@ -24,7 +24,7 @@ from .validation import check_count, check_seconds, check_text, check_type, quot
 _BATCH_MESSAGES = 500
 _VACUUM_PAGES = 2000
 _LEAST_ID = -(2**63)
-# So that a writer who waits gets its turn between two batches: it looks again after 0.25 to 1 ms.
+# So a waiting writer gets its turn between two batches: it tries again after 0.25 to 1 ms.
 _PAUSE_SECONDS = 0.003
 
 
@@ -41,10 +41,10 @@ class Maintenance:
         self._ring_after_commit = session.ring_after_commit
 
     def apply_all_deadlines(self, components: Iterable[ComponentTables]) -> int:
-        """Apply all deadlines in every mailbox, also in unread ones; return the number of mailboxes.
+        """Apply all deadlines in every mailbox, also in mailboxes without a reader; return the number of mailboxes.
 
-        A claim does the same for its own mailbox, so nothing depends on this; it only makes ``status`` true earlier. A
-        message that one of the ``components`` reads after its expiry is left to that component's worker.
+        A claim does the same for its own mailbox, so nothing depends on this; it only makes ``status`` true earlier.
+        Skip messages that one of the ``components`` reads after their expiry.
         """
         now = self._clock()
         due = [row[0] for row in self._store.read(delivery_states.SELECT_DUE_MAILBOXES, {"now": format_time(now)})]
@@ -56,7 +56,7 @@ class Maintenance:
         return len(due)
 
     def retry(self, message_id: str, recipient: str | None = None) -> int:
-        """Deliver dead letters of a message again, as if never tried; how many. Raises UnknownMessage."""
+        """Deliver dead letters of a message again, as if never tried. Return their number. Raise UnknownMessage."""
         message = self._queries.message(message_id)
         with self._write() as db:
             who = None if recipient is None else normalize_name(recipient)
@@ -65,17 +65,14 @@ class Maintenance:
         return len(revived)
 
     def migrate_component(self, tables: ComponentTables) -> None:
-        """Make the tables of a component, or bring them to its version. Not inside of a transaction.
-
-        Raises ComponentTooNew when a newer version of that component has made them, and UnusableComponent when its SQL
-        is wrong.
+        """Create the tables of a component, or migrate them to its version. Not inside a transaction. Raise
+        ComponentTooNew if a newer version of the component has made them, and UnusableComponent if its SQL is wrong.
         """
         self._store.migrate_component(tables)
 
     def use_component(self, tables: ComponentTables) -> None:
-        """Migrate the tables of a component, and write nothing more once a newer version of it has migrated them.
-
-        For the component's own programs. Raises UnusableComponent now, and ComponentTooNew from later transactions too.
+        """Migrate the tables of a component, for its own programs. Raise UnusableComponent, and ComponentTooNew. If a
+        newer version migrates the tables later, each later transaction raises ComponentTooNew.
         """
         self._store.use_component(tables)
 
@@ -139,7 +136,7 @@ class Maintenance:
         return gone
 
     def count_messages_of(self, person: str) -> int:
-        """Return how many messages forget() would remove."""
+        """Return the number of messages that forget() would remove."""
         rows = self._store.read(f"SELECT count(*) FROM ({_SELECT_OF_PERSON})", self._find_names_of(person))  # noqa: S608
         return int(rows[0][0])
 
@@ -148,13 +145,14 @@ class Maintenance:
         Return the number of messages.
 
         The ``components`` forget the person too. ``person`` is an agent's name, or the ``user``, ``person`` or
-        ``author_name`` of a message's metadata. Behind a colon stands the ``user``: 30 in ``chat:30``. The freed space
-        is overwritten. Work in small batches; after an error call it again.
+        ``author_name`` of a message's metadata. The ``user`` is the part behind a colon: 30 in ``chat:30``. The freed
+        space is overwritten. Work in small batches; after an error call it again.
         """
         names = self._find_names_of(person)
         gone = 0
         with announce_maintenance(self.team.run, "pruning") as progress:
-            # All messages are looked through, so outside of a transaction; again for what has come meanwhile.
+            # This reads all messages, so do it outside a transaction. Do it again for messages that arrive in the
+            # meantime.
             while found := [row[0] for row in self._store.read(_SELECT_OF_PERSON, names)]:
                 for start in range(0, len(found), _BATCH_MESSAGES):
                     batch = found[start : start + _BATCH_MESSAGES]
@@ -163,7 +161,7 @@ class Maintenance:
                     gone += len(batch)
                     progress(gone)
             each_name = [{"name": name, "id": names["user"]} for name in json.loads(names["names"])]
-            # The index is rewritten as a whole, however long that takes.
+            # This rewrites the whole index, and may take long.
             with self._secure_delete(longest=math.inf) as db:
                 search.optimize(db)
                 db.execute(_FORGET_AGENT, names)
@@ -225,7 +223,7 @@ class Maintenance:
         return problems
 
     def _present(self, components: Iterable[ComponentTables]) -> list[ComponentTables]:
-        """Return those that have tables in this database."""
+        """Return the components that have tables in this database."""
         return [tables for tables in components if self.component_version(tables.component) is not None]
 
     def _find_names_of(self, person: str) -> dict[str, str]:

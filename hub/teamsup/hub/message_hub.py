@@ -1,4 +1,4 @@
-"""MessageHub: eight verbs to send and to read, and the verbs that go with them."""
+"""MessageHub: eight verbs to send and to read, and the verbs that support them."""
 
 import math
 import os
@@ -36,9 +36,9 @@ class MessageHub:
     StoreError when the database failed and stored nothing.
 
     ``team`` is a name (by default $TEAMSUP_TEAM or "default") or a Team. ``agent`` is the sender and reader; without it
-    the hub only shows. ``durability`` is what a finished send survives: "full" a power loss, "normal" the death of the
-    process, which is faster. ``clock`` returns Unix seconds. ``model`` says that a language model sends. Its sends are
-    limited (RateLimited, ReplyLoop), because models may repeat themselves.
+    the hub is read-only. ``durability``: with "full" a finished send survives a power loss; with "normal" it survives
+    only the death of the process, which is faster. ``clock`` returns Unix seconds. ``model`` means that a language
+    model sends. Its sends are limited (RateLimited, ReplyLoop), because models may repeat themselves.
 
     ``queries`` reads the past and changes nothing. ``maintenance`` and ``wake_ladder`` are for tools and workers.
     """
@@ -70,9 +70,9 @@ class MessageHub:
         ``reply_to`` is the message_id that this answers. A message that is unclaimed after ``expires_in`` seconds is
         not delivered.
 
-        Raise UnknownRecipient, InvalidMessage (empty, over 256 KiB with its metadata, no such priority),
-        MessageConflict (that message_id has other content), UnknownMessage (no message to reply to), ReplyLoop (two
-        agents have answered each other more than 8 times).
+        Raise UnknownRecipient; InvalidMessage: empty, over 256 KiB with its metadata, or no such priority;
+        MessageConflict: that message_id has other content; UnknownMessage: no message to reply to;
+        ReplyLoop: two agents have answered each other more than 8 times.
         """
         return self._insert(self._new_message(recipient, content, **options))
 
@@ -86,10 +86,9 @@ class MessageHub:
             return self.answer(delivery.message, content, **options)
 
     def broadcast(self, content: str, *, message_id: str | None = None, **options: Unpack[ReplyOptions]) -> Message:
-        """Store a message for every agent that is here or was within seven days, but for ourselves, consoles and the
-        supervisor. Raise what send() raises. An agent that was enrolled in these days and has not come yet gets it too.
-
-        Who has not claimed it ``expires_in`` seconds from now, by default a day, does not get it any more.
+        """Store a message for every agent that was present within seven days, except us, consoles and the supervisor.
+        Raise the errors of send(). An agent that was enrolled in these days and was never present gets it too. After
+        ``expires_in`` seconds, by default a day, no agent can claim it any more.
         """
         options.setdefault("expires_in", BROADCAST_EXPIRY_SECONDS)
         return self._insert(self._new_message(None, content, message_id=message_id, **options))
@@ -98,7 +97,7 @@ class MessageHub:
         """Lease up to ``limit`` of our deliveries for ``lease`` seconds, the most urgent first, or none.
 
         A conversation is read in order: its next message comes only after the end of the one before. ``read=False`` is
-        for a reader that only passes on; it calls mark_read when the result has arrived.
+        for a program that forwards to the reader; it calls mark_read when the reader has the message.
         """
         return self._mailbox.claim(limit, lease, read=read)
 
@@ -126,26 +125,25 @@ class MessageHub:
         self._mailbox.release(delivery, error, delay)
 
     def wait(self, timeout: float = math.inf, *, step: WakeStep | None = None) -> bool:
-        """Block until something is claimable, at most ``timeout`` seconds; return whether it is.
-
-        With a ``step``: until wake_ladder.take_wake_step() has something for that step.
+        """Block until a delivery is claimable, at most ``timeout`` seconds; return whether one is. With a ``step``,
+        block until wake_ladder.take_wake_step() has a delivery for that step.
         """
         return self._mailbox.wait(timeout, step)
 
     def listen_async(
         self, timeout: float = math.inf, *, lease: float = LEASE_SECONDS
     ) -> AsyncGenerator[Delivery, None]:
-        """Do the same as listen() on an event loop, which no commit delays."""
+        """Do the same as listen() on an event loop. Commits do not block the loop."""
         return self._mailbox.listen_async(timeout, lease)
 
     async def wait_async(self, timeout: float = math.inf) -> bool:  # noqa: ASYNC109 - the same verb as wait()
-        """Do the same as wait() on an event loop, which runs meanwhile."""
+        """Do the same as wait() without blocking the event loop."""
         return await self._mailbox.wait_async(timeout)
 
     def answer(self, message: Message, content: str, **options: Unpack[ReplyOptions]) -> Message:
         """Send to the sender of ``message``, in its conversation and by default with its priority.
 
-        If that name is not enrolled, such as a shell's, the answer is kept for it. Raise what send() raises.
+        If that sender is not enrolled, such as a shell script, the answer is kept for it. Raise the errors of send().
         """
         check_type("message", message, Message)
         options["priority"] = options.get("priority") or message.priority
@@ -170,7 +168,7 @@ class MessageHub:
             deliveries.extend_lease(db, delivery, lease, self._session.clock())
 
     def complete_unclaimed(self, message: Message, *, outcome: str) -> bool:
-        """End our delivery of a message as done although we have not claimed it; whether it was still unread."""
+        """End our delivery of a message as done without a claim. Return whether it was still unread."""
         with self._session.write() as db:
             ended = deliveries.complete_unclaimed(db, message, self.agent, outcome, self._session.clock())
             if ended and message.conversation_id is not None:
@@ -180,7 +178,7 @@ class MessageHub:
     def cancel(self, message_id: str, *, even_if_read: bool = False) -> list[str]:
         """Withdraw a message from all recipients that have not read it, or from all that have not ended it.
 
-        Return the recipients that no longer get it. A reader that holds it learns this at its next step, by StaleLease.
+        Return the recipients that no longer get it. The next call of a reader that holds it raises StaleLease.
         Raise UnknownMessage.
         """
         message = self.queries.message(message_id)
@@ -201,12 +199,12 @@ class MessageHub:
     def heartbeat(self, status: str = ONLINE, **metadata: Any) -> None:  # noqa: ANN401 - any JSON value
         """Report that this agent still works. ``note`` is for people. Metadata replaces the earlier metadata.
 
-        ``heartbeat("degraded", note="why")``: we run, and cannot do our work.
+        ``heartbeat("degraded", note="why")`` reports that we run but cannot do our work.
         """
         self._presence.record_heartbeat(None, status, metadata or None)
 
     def enroll(self, name: str, kind: AgentKind = "agent") -> None:
-        """Make an agent known before it has ever been here, so that it can be written to."""
+        """Make an agent known before it first takes part, so that others can write to it."""
         with self._session.write(durable=False) as db:
             agents.enroll(db, name, kind)
 
@@ -219,9 +217,8 @@ class MessageHub:
         return next(iter(self._select_agents(check_text("name", name).strip().lower())), None)
 
     def transaction(self) -> AbstractContextManager[object]:
-        """Store everything that is sent and acknowledged inside, or nothing; doorbells ring afterwards.
-
-        Raise StoreError when it took longer than 10 s. Other writers wait meanwhile.
+        """Store every send and acknowledgement inside, or none; doorbells ring afterwards. Other writers wait until the
+        end. Raise StoreError if it took longer than 10 s.
         """
         return self._session.write()
 
@@ -230,7 +227,7 @@ class MessageHub:
         return self._session.store.read(check_text("sql", sql), values)
 
     def execute(self, sql: str, values: SqlValues = ()) -> int:
-        """Change such a table, in the transaction that is open or in one of its own; how many rows that were."""
+        """Change such a table, in the open transaction or in a new one. Return the number of changed rows."""
         check_text("sql", sql)
         with self._session.write() as db:
             try:
@@ -239,7 +236,7 @@ class MessageHub:
                 raise InvalidValue(f"A value cannot be stored: {error}.") from error
 
     def start_watcher(self) -> bool:
-        """Watch for foreign writers for the whole team from now on; return False when another process does already."""
+        """Watch for foreign writers for the whole team from now on. Return False if another process already does."""
         return self._session.start_watcher()
 
     def data_version(self) -> int:
@@ -255,7 +252,7 @@ class MessageHub:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # What cannot be given back now comes back when its lease ends.
+        # A delivery that cannot be released now returns when its lease ends.
         with suppress(TeamsupError):
             if not self._session.is_anonymous:
                 is_failure = kind is not None and issubclass(kind, Exception)
@@ -263,7 +260,7 @@ class MessageHub:
         self.close()
 
     def _leave(self, why: str | None) -> None:
-        """Release our deliveries and go offline; ``why`` is the error that ended us."""
+        """Release our deliveries and go offline; ``why`` is the error that ended this program."""
         held = deliveries.leased_to(self._session.store.read, self.agent, self._reader_id)
         if held or self._presence.last_heartbeat_at is not None:
             with self._session.write() as db:

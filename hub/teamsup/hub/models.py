@@ -16,10 +16,10 @@ PRIORITIES: tuple[Priority, ...] = ("low", "normal", "high", "urgent")
 AgentKind = Literal["agent", "daemon", "console", "supervisor"]
 
 RESERVED_KINDS: tuple[AgentKind, ...] = ("daemon", "supervisor")
-"""Kinds whose names nobody else may use."""
+"""Kinds of agents whose names no other agent may use."""
 
 MAX_MESSAGE_BYTES = 256 * 1024
-"""Content and metadata together, in UTF-8."""
+"""Bytes of content and metadata together, in UTF-8."""
 
 MAX_LABEL_CHARACTERS = 255
 """Characters of a message_id, conversation_id or message_type."""
@@ -28,7 +28,7 @@ MAX_HOPS = 8
 """Replies from agent to agent, without a person or a daemon in between, before the hub refuses the next."""
 
 MAX_ID = 10**15
-"""The largest id of a message that a foreign program may choose; the triggers bound it too."""
+"""The largest message id that a foreign program may choose; the triggers have the same limit."""
 
 DELIVERY_STATES = ("ready", "leased", "done", "dead", "expired", "cancelled")
 
@@ -41,10 +41,11 @@ NOT_CONFIGURED = "not configured"
 """``agent_status.status``: offline and not configured are absent; any other word means present."""
 
 DEGRADED = "degraded"
-"""``agent_status.status`` of an agent that runs and cannot do its work. Metadata say why: ``reason``, else ``note``."""
+"""``agent_status.status`` of an agent that runs and cannot do its work. The metadata have the reason: ``reason``, else
+``note``."""
 
 DEGRADED_SINCE = "degraded_since"
-"""In its metadata, since when. The hub notes that."""
+"""The metadata key with the time since which it is degraded. The hub sets it."""
 
 PRESENCE_TIMEOUT_SECONDS = 30.0
 """Age of a heartbeat after which its agent counts as silent."""
@@ -53,7 +54,8 @@ SUPERVISOR = "supervisor"
 """The agent that runs the team's workers, and handles requests."""
 
 REQUEST_SUFFIX = "_request"
-"""The end of message types whose sender waits for an answer, and is notified of an unread expiry."""
+"""The end of message types whose sender waits for an answer. The sender is notified if such a message expires
+unread."""
 
 HUB_SENDER = "hub"
 """The sender of the hub's own messages. No agent can take this name."""
@@ -63,7 +65,7 @@ class WakeStep(IntFlag):
     """The steps of the wake ladder, each louder, by which an agent learns of unread messages.
 
     An unread delivery takes each step once, and only reading ends it. A lower step is skipped after a higher one. A new
-    session knows nothing, so for it all steps begin again.
+    session has seen no announcement, so all steps begin again.
     """
 
     ANNOUNCED = 1
@@ -75,7 +77,7 @@ class WakeStep(IntFlag):
 
     @property
     def ended_by(self) -> "WakeStep":
-        """With any of these taken, this step is not taken any more."""
+        """If any of these steps is taken, this step is skipped."""
         return WakeStep.ANNOUNCED | WakeStep.ASKED | WakeStep.WOKEN if self is WakeStep.ANNOUNCED else self
 
 
@@ -163,7 +165,7 @@ class Agent:
     metadata: Mapping[str, Any]
     unread: int
     oldest_unread: datetime | None = None
-    """When its oldest claimable message was stored; None when there is none."""
+    """The time when its oldest claimable message was stored; None: there is none."""
     is_watched: bool = True
     """Whether it sends heartbeats, so that its silence matters."""
 
@@ -178,19 +180,19 @@ class Agent:
 
     @property
     def note(self) -> str:
-        """Its own note for people; while it is degraded, the reason."""
+        """The agent's note for people; while it is degraded, the reason."""
         return self.degraded or str(self.metadata.get("note") or "")
 
     @property
     def degraded(self) -> str:
-        """Why the agent ran and could not do its work at its last heartbeat; empty if it could."""
+        """The reason why the agent could not do its work at its last heartbeat; empty if it could."""
         if self.status != DEGRADED:
             return ""
         return str(self.metadata.get("reason") or self.metadata.get("note") or "it does not say why")
 
     @property
     def degraded_since(self) -> datetime | None:
-        """Since when; None where that is not known."""
+        """The time since which it is degraded; None: unknown."""
         return timestamps.parse_time(self.metadata.get(DEGRADED_SINCE)) if self.degraded else None
 
 

@@ -22,7 +22,7 @@ class Presence:
         self._session = session
         self.kind: AgentKind | None = None
         self.last_heartbeat_at: str | None = None
-        """When we last reported presence."""
+        """The time of our last report of presence."""
         self._valid_until = self._listening_valid_until = -math.inf
 
     def record_heartbeat(self, kind: AgentKind | None, status: str, metadata: Mapping[str, Any] | None) -> None:
@@ -47,7 +47,7 @@ class Presence:
         self._listening_valid_until = self._valid_until if listening else self._listening_valid_until
         session, now = self._session, self._session.clock()
         lately = {"now": format_time(now), "lately": format_time(now - agents.HEARTBEAT_SECONDS)}
-        # Only presence: the reader goes on without it.
+        # This is only presence, so the reader goes on without it.
         with suppress(StoreError):
             if session.store.read_on_writer(
                 agents.SELECT_FRESH_PRESENCE, {"name": session.agent, "listening": listening, **lately}

@@ -1,4 +1,4 @@
-"""Read the past: messages, their fate, and mailboxes."""
+"""Read without changes: messages, their states, and mailboxes."""
 
 import os
 from contextlib import suppress
@@ -28,7 +28,7 @@ class Queries:
         self._clock = session.clock
 
     def message(self, message_id: str) -> Message:
-        """Return the message of that message_id, or for ``#12`` or ``12`` the one whose ``id`` is 12. Raise
+        """Return the message with that message_id; for ``#12`` or ``12`` return the message whose ``id`` is 12. Raise
         UnknownMessage.
         """
         check_text("message_id", message_id)
@@ -45,7 +45,7 @@ class Queries:
         return [delivery_states.state_from_row(row) for row in rows]
 
     def peek(self, limit: int = 10) -> list[Message]:
-        """Return what a claim would return now, and leave it unread."""
+        """Return the deliveries that a claim would return now, and leave them unread."""
         rows = self._store.read(
             delivery_states.SELECT_CLAIMABLE,
             {"me": self._session.agent, "now": format_time(self._clock()), "limit": check_count("limit", limit)},
@@ -90,10 +90,10 @@ class Queries:
         unread: bool = False,
         limit: int | None = None,
     ) -> list[Message]:
-        """Return the messages that fit all that is given, in the order of storing; with ``limit`` the newest of them.
+        """Return the messages that match all arguments, in the order of storing; with ``limit`` only the newest.
 
-        ``after`` and ``before`` are the ``id`` of a message; ``unread``: a recipient has still to claim it. Raise
-        InvalidValue without ``reply_to`` and ``conversation``, as that would read all messages.
+        ``after`` and ``before`` are the ``id`` of a message. ``unread`` means that a recipient has not claimed it yet.
+        Raise InvalidValue without ``reply_to`` and ``conversation``, because that would read all messages.
         """
         if reply_to is None and conversation is None:
             raise InvalidValue("find needs reply_to or conversation.")
@@ -171,7 +171,7 @@ class Queries:
         ]
 
     def stats(self) -> Stats:
-        """Counts and sizes of the whole team."""
+        """Return counts and sizes of the whole team."""
         states = self._store.read("SELECT state, count(*) FROM deliveries GROUP BY state")
         (messages,) = self._store.read("SELECT count(*) FROM messages")[0]
         (oldest,) = self._store.read(

@@ -59,13 +59,13 @@ class HubSession:
         return self._agent is None
 
     def reads_expired(self, message: Message) -> bool:
-        """Return whether our component gets a message to it although that has expired."""
+        """Return whether our component also gets this expired message."""
         own = self.store.own_tables
         return own is not None and own.component == self.agent and own.reads_expired(message)
 
     def start_watcher(self) -> bool:
-        """Watch for foreign writers for the whole team from now on; return False when another process does already."""
-        self.store.data_version()  # refuses a file that must not be opened
+        """Watch for foreign writers for the whole team from now on. Return False if another process already does."""
+        self.store.data_version()  # raises for a file that must not be opened
         return self._watcher.start_if_free()
 
     def write_leased(self, delivery: Delivery, *, durable: bool = True) -> AbstractContextManager[sqlite3.Connection]:
@@ -85,10 +85,12 @@ class HubSession:
     def write(
         self, *, durable: bool = True, longest: float | None = None, patience: float = 0.0
     ) -> Generator[sqlite3.Connection, None, None]:
-        """Run a transaction, then ring the bells, then flush the disk: a reader may begin during the writer's fsync.
+        """Run a transaction, then ring the doorbells, then flush the disk. So a reader can begin during the writer's
+        fsync.
 
-        ``durable=False`` is for what may be lost with the power: presence, and leases, which then only end earlier.
-        ``longest`` in seconds is for announced maintenance, ``patience`` for a caller that may wait longer for others.
+        ``durable=False`` is for presence and leases, which a power loss may undo.
+        ``longest`` in seconds is for announced maintenance; ``patience`` in seconds is for a caller that may wait
+        longer.
         """
         if self.store.is_in_transaction():
             yield from self.store.transact()
@@ -124,7 +126,7 @@ class HubSession:
         self._record_clock(db)
 
     def _mark_offered(self, db: sqlite3.Connection) -> None:
-        """Note which of the sent messages ring a bell that is up."""
+        """Record the sent messages that ring a bound doorbell."""
         if self._effects.new_deliveries:
             up = self._doorbells.agents_listening(self._effects.agents_to_ring)
             deliveries.mark_offered(db, [sent for sent in self._effects.new_deliveries if sent[1] in up], self.clock())

@@ -13,7 +13,7 @@ from .models import HUB_SENDER
 from .validation import check_text, quote
 
 CONFIGURATION_VARIABLE = "TEAMSUP_CONFIGURATION"
-"""The variable in which the supervisor names the file with the configuration that it has accepted."""
+"""The environment variable with the path of the accepted configuration. The supervisor sets it."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 _SOCKET_PATH_MAX = 100  # bytes; the kernel's limit is 107 on Linux and 103 on macOS
 _DOORBELL_NAME_MAX = 24
@@ -78,7 +78,7 @@ class Team:
 
     @property
     def accepted_configuration(self) -> Path:
-        """The configuration that the supervisor has accepted last, for the processes that it starts."""
+        """The configuration that the supervisor has accepted last, for its workers."""
         return self.run / "configuration.json"
 
     @property
@@ -87,21 +87,19 @@ class Team:
 
     @cached_property
     def run(self) -> Path:
-        """Sockets and locks; elsewhere when the folder's own path is too long for a socket's address."""
+        """The folder for sockets and locks. It is elsewhere if the team's path is too long for a socket's address."""
         inside = self.folder / "run"
         if len(os.fsencode(inside)) + 1 + _DOORBELL_NAME_MAX + len("@4194304.65535") <= _SOCKET_PATH_MAX:
             return inside
-        import tempfile  # few have such a path
+        import tempfile  # few teams have such a path
 
         digest = _digest(os.fsencode(self.folder))
         return Path(tempfile.gettempdir()) / f"teamsup-{os.getuid()}-{digest}"
 
     def create(self) -> None:
-        """Make the team's folders, for their owner alone.
-
-        Raise StoreError where that is impossible. Raise UnsafeFile when another user owns or may write the team's
-        folder or its database. Raise StoreUnavailable when the folder of a worker's team is missing: the supervisor had
-        it at the worker's start.
+        """Make the team's folders, for their owner alone. Raise StoreError if that is impossible. Raise UnsafeFile when
+        another user owns or may write the team's folder or its database. Raise StoreUnavailable when the folder of a
+        worker's team is missing: the supervisor had it at the worker's start.
         """
         if os.environ.get(CONFIGURATION_VARIABLE) == str(self.accepted_configuration) and not self.folder.is_dir():
             raise StoreUnavailable(
@@ -113,7 +111,7 @@ class Team:
                 if folder == self.folder:
                     check_owner(folder)
                 found = folder.lstat()
-                # Only in the system's temporary folder may another user have been first.
+                # In the system's temporary folder another user may have made this folder first.
                 if folder == self.run and (found.st_uid != os.getuid() or not stat.S_ISDIR(found.st_mode)):
                     raise StoreError(f"{folder} is not a folder of yours; remove it or set TMPDIR.")
                 if found.st_mode & 0o077 and found.st_uid == os.getuid():
@@ -126,7 +124,7 @@ class Team:
 def check_owner(path: Path) -> None:
     """Check a file as ssh does, if there is one. Raises UnsafeFile when another user than root owns it or may write it.
 
-    Such a user could put words into the team's mouth, or name the commands that it runs.
+    Such a user could write in the name of the team, or choose the commands that it runs.
     """
     try:
         found = path.stat()
@@ -148,7 +146,7 @@ def check_owner(path: Path) -> None:
 
 
 def _user_name(number: int) -> str:
-    import pwd  # few are refused
+    import pwd  # only a refusal needs it
 
     try:
         return pwd.getpwuid(number).pw_name
@@ -166,6 +164,6 @@ def doorbell_name(agent: str) -> str:
 
 
 def _digest(data: bytes) -> str:
-    import hashlib  # few have such a name
+    import hashlib  # few agents have such a name
 
     return hashlib.sha256(data).hexdigest()[:16]

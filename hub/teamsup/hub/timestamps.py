@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-# What any time zone can show.
+# Every time zone can show these times.
 _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9998, 12, 31, tzinfo=UTC)
 
 
@@ -17,7 +17,7 @@ def as_datetime(seconds: float) -> datetime:
 
 
 def parse_time(text: str | None) -> datetime | None:
-    """Return the time that a stored value means; None for no value, and for one that is not a time."""
+    """Return the time of a stored value; None for no value, or a value that is not a time."""
     if text is None:
         return None
     try:

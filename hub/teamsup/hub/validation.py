@@ -8,11 +8,11 @@ from .errors import InvalidDuration, InvalidValue
 MAX_QUOTED_CHARACTERS = 200
 MAX_LISTED_NAMES = 20
 _MAX_SECONDS = 10 * 365 * 86400.0
-_MAX_INTEGER = 2**63 - 1  # what SQLite can store
+_MAX_INTEGER = 2**63 - 1  # the integers that SQLite can store
 
 
 def quote(value: object) -> str:
-    """Return the value as code would write it, cut where it is long."""
+    """Return the value as Python code, cut if it is long."""
     try:
         text = repr(value[:MAX_QUOTED_CHARACTERS] if isinstance(value, str | bytes) else value)
     except (ValueError, RecursionError):
@@ -21,23 +21,23 @@ def quote(value: object) -> str:
 
 
 def list_names(names: Sequence[str]) -> str:
-    """Return the first names and how many more there are."""
+    """Return the first names and the number of others."""
     more = [f"…and {len(names) - MAX_LISTED_NAMES} more"] if len(names) > MAX_LISTED_NAMES else []
     return ", ".join([*(name[:64] for name in names[:MAX_LISTED_NAMES]), *more])
 
 
 def find_similar(name: str, known: Sequence[str]) -> str:
-    """Return the known name that was perhaps meant; empty if none is similar."""
+    """Return the most similar known name; empty if none is similar."""
     try:
-        import difflib  # only for those who mistype
+        import difflib  # only a mistyped name needs it
 
         return next(iter(difflib.get_close_matches(name, known, 1)), "")
-    except (OSError, ImportError):  # without a descriptor left
+    except (OSError, ImportError):  # the process has no descriptor left
         return ""
 
 
 def check_text(name: str, value: object) -> str:
-    """Raises InvalidValue unless it is text that can be stored."""
+    """Raise InvalidValue unless the value is text that can be stored."""
     if not isinstance(value, str):
         raise InvalidValue(f"{name} must be text, not {type(value).__name__}.")
     try:
@@ -48,20 +48,20 @@ def check_text(name: str, value: object) -> str:
 
 
 def check_count(name: str, value: object, *, least: int = 0) -> int:
-    """Raises InvalidValue unless it is a whole number that can be stored."""
+    """Raise InvalidValue unless the value is a whole number that can be stored."""
     if not isinstance(value, int) or not least <= value <= _MAX_INTEGER:
         raise InvalidValue(f"{name} must be a whole number from {least} on, not {quote(value)}.")
     return value
 
 
 def check_type(name: str, value: object, wanted: type) -> None:
-    """Raises InvalidValue unless it is such an object of the hub."""
+    """Raise InvalidValue unless the value is such an object of the hub."""
     if not isinstance(value, wanted):
         raise InvalidValue(f"{name} must be a {wanted.__name__}, not {type(value).__name__}.")
 
 
 def check_seconds(name: str, seconds: object, *, least: float = 0.001, most: float = _MAX_SECONDS) -> None:
-    """Raises InvalidDuration unless it is a number of seconds from ``least`` to ten years."""
+    """Raise InvalidDuration unless the value is a number of seconds from ``least`` to ten years."""
     if not isinstance(seconds, int | float) or not least <= seconds <= most:
         raise InvalidDuration(
             f"{name} is {quote(seconds)}; it must be a number of seconds above zero, ten years at most."
@@ -69,6 +69,7 @@ def check_seconds(name: str, seconds: object, *, least: float = 0.001, most: flo
 
 
 def check_timeout(seconds: object) -> None:
-    """Raise InvalidDuration unless it is a number of seconds. A negative one is over, an infinite one never ends."""
+    """Raise InvalidDuration unless the value is a number of seconds. A negative timeout is over; an infinite one never
+    ends."""
     if not isinstance(seconds, int | float) or math.isnan(seconds):
         raise InvalidDuration(f"timeout is {quote(seconds)}; it must be a number of seconds.")

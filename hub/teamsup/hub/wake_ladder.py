@@ -1,4 +1,5 @@
-"""The wake ladder: which unread messages an agent must still learn of, and how loudly. Only reading ends it."""
+"""The wake ladder: the unread messages that an agent must still learn of, and the next step for each. Only reading ends
+it."""
 
 from .errors import InvalidValue
 from .models import Message, WakeStep
@@ -13,7 +14,7 @@ _TAKE_WAKE_STEP = f"""
     WHERE {deliveries.IS_CLAIMABLE} AND wake_steps & :steps = 0 RETURNING message, rank
 """  # noqa: S608
 
-# The cross join keeps SQLite from walking through all messages: only those of the open deliveries are looked at.
+# The cross join keeps SQLite from reading all messages: it reads only those of open deliveries.
 _SELECT_OVERDUE_UNREAD = """
     SELECT m.*, d.recipient AS mailbox FROM deliveries AS d
       CROSS JOIN messages AS m ON m.id = d.message
@@ -34,7 +35,7 @@ class WakeLadder:
         self._write = session.write
 
     def take_wake_step(self, step: WakeStep) -> list[Message]:
-        """Take our unread messages to this step. Return those that had not reached it, in the order of reading.
+        """Take this step for our unread messages. Return those that had not reached it, in the order of reading.
 
         The caller announces them to the agent. No process gets a message twice for one step.
         """
@@ -43,7 +44,7 @@ class WakeLadder:
         if not self._store.read(deliveries.SELECT_ANY_CLAIMABLE, values):
             return []
         with self._write(durable=False) as db:
-            # RETURNING knows no order of its own.
+            # RETURNING returns rows in any order.
             taken = sorted(
                 db.execute(_TAKE_WAKE_STEP, values).fetchall(), key=lambda row: (row["rank"], row["message"])
             )
@@ -51,7 +52,7 @@ class WakeLadder:
         return [message_from_row(row) for row in rows if row is not None]
 
     def reset_wake_steps(self) -> None:
-        """Let a new reader learn of everything: unread messages may be announced again from the first step."""
+        """Announce unread messages again from the first step, for a new reader."""
         with self._write(durable=False) as db:
             db.execute(
                 "UPDATE deliveries SET wake_steps = 0 WHERE recipient = ? AND state = 'ready' AND wake_steps > 0",
@@ -72,11 +73,11 @@ class WakeLadder:
         return [(message_from_row(row), str(row["mailbox"])) for row in rows]
 
     def mark_sender_notified(self, *still_unread: tuple[Message, str]) -> None:
-        """Record that the sender of these messages knows that their agents do not read."""
+        """Record that the sender of these messages was notified that they are unread."""
         at = format_time(self._clock())
         try:
             told = [(at, message.id, check_text("agent", agent)) for message, agent in still_unread]
         except (TypeError, ValueError, AttributeError) as error:
-            raise InvalidValue("mark_sender_notified() takes what overdue_unread() returned.") from error
+            raise InvalidValue("mark_sender_notified() takes the result of overdue_unread().") from error
         with self._write(durable=False) as db:
             db.executemany("UPDATE deliveries SET sender_notified_at = ? WHERE message = ? AND recipient = ?", told)

@@ -1,4 +1,4 @@
-"""What the hub must know about the tables that one component keeps in the team's database."""
+"""The tables of one component in the team's database, as far as the hub must know them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -23,19 +23,19 @@ class ComponentTables:
     scripts: tuple[Path, ...]
     """Numbered scripts of tables and indexes; the version is their number. Each runs once in a database."""
     goes_with_message: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Columns by table: a row goes when the message goes whose ``messages.id`` is in one of these."""
+    """Columns by table that contain a ``messages.id``. A row is removed together with that message."""
     keeps: tuple[str, ...] = ()
     """SELECTs of the ``messages.id`` of messages that no pruning may remove."""
     forgets_person: tuple[str, ...] = ()
-    """Statements that remove what the tables have about a person. Each runs for each name of the person: ``:name`` is
-    the name, such as chat:30 or console-ann; ``:id`` is the number or name behind its first colon, or all of it."""
+    """Statements that remove a person's data. Each runs for each name of the person. ``:name`` is the name, such as
+    chat:30 or console-ann. ``:id`` is the part behind its first colon, or all of it."""
     carried_over: tuple[str, ...] = ()
-    """Tables with what is true of the world outside: a restore keeps their rows as they are, as far as their
-    ``message`` is in the backup. What this component has ended since the backup stays ended."""
+    """Tables with facts from outside the team. A restore keeps their rows if their ``message`` is in the backup.
+    Deliveries that this component has ended since the backup stay ended."""
 
     reads_expired: Callable[[Message], bool] = reads_nothing_expired
-    """Returns whether the component's worker also gets a message to it that expired, because the deadline is not for
-    reading it: the worker itself says what counts then."""
+    """Returns whether the component's worker also gets this message after its expiry. Then the deadline is not for
+    reading, and the worker decides what it means."""
 
     @property
     def version(self) -> int:

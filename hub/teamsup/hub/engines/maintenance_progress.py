@@ -1,7 +1,7 @@
 """Announce maintenance: a migration, a restore or a pruning writes a file in ``run/`` while it works.
 
-Such work may hold the write lock for minutes. The file tells it from a process that hangs: ``read`` ignores the file of
-a dead process, and ``seconds_without_progress`` returns how long nothing has moved.
+Such work may hold the write lock for minutes. The file shows that the process does not hang. ``read`` ignores the file
+of a dead process, and ``seconds_without_progress`` returns the time since the last progress.
 
     with announce(team.run, "migration", total=7) as progress:
         progress(3)
@@ -37,7 +37,7 @@ class MaintenanceProgress:
     total: int
 
     def seconds_without_progress(self, now: float) -> float:
-        """Return the seconds since ``done`` last grew, as far as the clock of ``now`` (Unix seconds) can tell."""
+        """Return the seconds since ``done`` last grew; ``now`` is in Unix seconds."""
         return max(0.0, now - self.updated_at)
 
 
@@ -69,7 +69,7 @@ def announce_maintenance(run: Path, kind: MaintenanceKind, total: int = 0) -> It
 
 
 def read_maintenance(run: Path, pid: int | None = None) -> MaintenanceProgress | None:
-    """Return the maintenance that a living process does now, of process ``pid`` if given; the oldest of several."""
+    """Return the current maintenance of a living process, of process ``pid`` if given; the oldest of several."""
     found = [
         work
         for path in run.glob(f"{_FILE_PREFIX}*.json")

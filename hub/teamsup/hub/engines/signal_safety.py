@@ -1,8 +1,8 @@
 """Context managers that an exception from a signal handler cannot leave half open.
 
 Such an exception (Ctrl-C, SIGALRM) may strike at any call, also at the first or last step of ``contextmanager`` itself.
-Its generator then stays suspended, with its locks and its transaction, while something keeps the traceback, as a
-notebook does.
+Its generator then stays suspended, with its locks and its transaction, while a notebook or another program keeps the
+traceback.
 
 Here only the ``with`` statement holds the function that it calls at its end. When it releases that function, the block
 has ended in some way, and the generator is closed.
@@ -63,7 +63,7 @@ class _ExitMethod:
 
     def __get__(self, scope: "_Scope[Any] | None", owner: type) -> Callable[..., bool]:
         if scope is None:
-            return _exit_scope  # as ExitStack asks for it
+            return _exit_scope  # as ExitStack looks it up
         leave = functools.partial(_exit_scope, scope)
         scope.exit_guard = _CloseWhenDropped(leave, operator.methodcaller("close"))
         scope.exit_guard.close = scope.generator.close

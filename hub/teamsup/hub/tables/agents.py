@@ -27,13 +27,13 @@ HEARTBEAT_SECONDS = PRESENCE_TIMEOUT_SECONDS / 3
 
 
 def check_kind(kind: object) -> None:
-    """Raises InvalidValue unless it is a kind of agent."""
+    """Raise InvalidValue unless it is a kind of agent."""
     if kind not in get_args(AgentKind):
         raise InvalidValue(f"{quote(kind)} is not a kind of agent; the kinds are {', '.join(get_args(AgentKind))}.")
 
 
 def enroll(db: sqlite3.Connection, name: str, kind: str) -> None:
-    """Make a name known, as offline, if it is not."""
+    """Make an unknown name known, as offline."""
     folded = normalize_agent_name(name)
     check_kind(kind)
     if folded not in kinds_of(db, folded):
@@ -41,7 +41,7 @@ def enroll(db: sqlite3.Connection, name: str, kind: str) -> None:
 
 
 def kinds_of(db: sqlite3.Connection, name: str, other: str | None = None) -> dict[str, str]:
-    """Return the kind of each known name. A foreign program may have written its own in capitals."""
+    """Return the kind of each known name. A foreign program may have written its name in capitals."""
     known = db.execute(
         "SELECT lower(agent_name), kind FROM agent_status WHERE lower(agent_name) IN (?, ?)", (name, other)
     )
@@ -57,10 +57,9 @@ def record_heartbeat(
     metadata: Mapping[str, Any] | None,
     now: float,
 ) -> None:
-    """Store a heartbeat. A value of None stays unchanged. For a degraded agent store since when.
-
-    The silence of an agent with heartbeats is watched; that of one that only ``registered`` is not. Raise InvalidName
-    when the name belongs to a daemon, the supervisor or a person, and we are none of these.
+    """Store a heartbeat. None leaves a value unchanged. For a degraded agent, store the time since which it is
+    degraded. An agent with heartbeats is watched for silence; an agent that has only ``registered`` is not. Raise
+    InvalidName if the name belongs to a daemon, the supervisor or a person, and ``kind`` is another one.
     """
     if kind is not None:
         known = kinds_of(db, name).get(name)
@@ -151,7 +150,7 @@ _EXPIRE_BROADCASTS = """
     WHERE recipient = :name AND state = 'ready'
       AND EXISTS (SELECT 1 FROM messages WHERE id = deliveries.message AND recipient IS NULL)
 """
-"""Those that came before it said that nobody has set it up; later ones do not come."""
+"""Broadcasts that arrived before it reported that it is unconfigured. Later ones do not reach it."""
 _RECORD_DEGRADED_SINCE = """
     UPDATE agent_status SET metadata = json_set(CASE WHEN json_valid(metadata) THEN metadata ELSE '{}' END,
       :since, coalesce(:began, :now)) WHERE lower(agent_name) = :name
@@ -160,8 +159,8 @@ OPEN_TO_READERS = """
     d.state = 'ready' AND d.is_head = 1 AND (d.available_at IS NULL OR d.available_at <= :now)
       AND (d.expires_at IS NULL OR d.expires_at > :now)
 """
-"""Deliveries that their recipient could claim now: neither put off, nor behind another one of their conversation, nor
-in anybody's hands."""
+"""Deliveries that their recipient could claim now: not in backoff, not behind another one of their conversation, and
+not leased."""
 
 SELECT_AGENTS = f"""
     SELECT a.*, lower(a.agent_name) AS name, (SELECT count(*) FROM deliveries AS d

@@ -1,4 +1,4 @@
-"""Correct the times in the database when the clock goes back, so that nothing waits longer than before.
+"""Correct the times in the database when the clock goes back, so that no wait becomes longer.
 
 Every writer stores its time once a second, so the next one notices a step. A lease, backoff or expiry ends no later
 than if it began now. A rank is at most that of a message stored now.
@@ -9,10 +9,10 @@ import sqlite3
 from ..timestamps import format_time
 
 CHECK_INTERVAL_SECONDS = 1.0
-"""How often a writer compares its clock with the mark."""
+"""Seconds between two comparisons of a writer's clock with the mark."""
 
 TOLERANCE_SECONDS = 2.0
-"""Between the clocks of two looks; above the pace at which time is adjusted without a step."""
+"""Seconds between two clocks that count as a step; more than a gradual adjustment of the time makes."""
 
 SELECT_CLOCK_MARK = "SELECT max(seen_at) FROM clock_mark"
 
@@ -27,7 +27,7 @@ _LIMIT_RANKS = f"""
     UPDATE deliveries SET rank = {_RANK} FROM messages AS m
     WHERE m.id = message AND done_at IS NULL AND rank > {_RANK} AND (:me IS NULL OR deliveries.recipient = :me)
 """  # noqa: S608
-# What a program took that knows only the original tables is leased for five minutes, and says of no wait.
+# A program that knows only the original tables leases for five minutes, and stores no wait_seconds.
 _WAIT_ENDS = "strftime('%Y-%m-%d %H:%M:%f', :now, printf('+%.3f seconds', coalesce(wait_seconds, 300)))"
 _EXPIRY_ENDS = """strftime('%Y-%m-%d %H:%M:%f', :now,
     printf('+%.3f seconds', coalesce((julianday(m.expires_at) - julianday(m.created_at)) * 86400, 86400)))"""
@@ -39,7 +39,7 @@ _LIMIT_DEADLINES = (
     f"""UPDATE deliveries SET expires_at = {_EXPIRY_ENDS} FROM messages AS m
     WHERE m.id = message AND state = 'ready' AND deliveries.expires_at > {_EXPIRY_ENDS} AND m.created_at > :now""",  # noqa: S608
     _LIMIT_RANKS,
-    # A heartbeat stays as old as it was: who is gone must not look alive.
+    # A heartbeat keeps its age, because an agent that is gone must not look alive.
     """UPDATE agent_status SET last_heartbeat =
       coalesce(strftime('%Y-%m-%d %H:%M:%f', last_heartbeat, printf('-%.3f seconds', :step)), last_heartbeat)
     WHERE last_heartbeat > :now AND typeof(last_heartbeat) = 'text'""",
@@ -51,8 +51,8 @@ def went_back(mark: float | None, now: float) -> bool:
 
 
 def record_time(db: sqlite3.Connection, me: str | None, now: float) -> None:
-    """Record the time. If the clock went back since the last record, bound all waits; in ``me``'s mailbox also ranks of
-    writers with another clock.
+    """Record the time. If the clock went back since the last record, limit all waits. In ``me``'s mailbox also limit
+    ranks of writers with another clock.
     """
     (mark,) = db.execute(SELECT_CLOCK_MARK).fetchone()
     values = {"now": format_time(now), "now_ms": int(now * 1000), "me": me}

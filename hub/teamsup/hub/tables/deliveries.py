@@ -60,7 +60,7 @@ def has_deadlines(db: sqlite3.Connection, me: str, now: float) -> bool:
 def apply_deadlines(db: sqlite3.Connection, me: str, now: float, reads_expired: Callable[[Message], bool]) -> list[str]:
     """Apply the due deadlines of one mailbox: expiry, ended leases, ended backoff.
 
-    ``reads_expired`` selects messages that their reader gets all the same. Return the notified senders.
+    ``reads_expired`` selects messages that their reader gets after their expiry. Return the notified senders.
     """
     at = timestamps.format_time(now)
     told = []
@@ -82,7 +82,7 @@ def apply_deadlines(db: sqlite3.Connection, me: str, now: float, reads_expired: 
     ).fetchall()
     for row in expired:
         if reads_expired(message_from_row(row)):
-            # Only its reader decides what counts now.
+            # Its reader decides what the expiry means.
             sql = "UPDATE deliveries SET expires_at = NULL WHERE message = ? AND recipient = ?"
             db.execute(sql, (row["id"], me))
         else:
@@ -115,7 +115,7 @@ def claim(
         " ORDER BY d.rank, d.message LIMIT ?",
         (me, limit),
     ).fetchall()
-    # The tables are open to everybody; what lost its message must not be met again and again.
+    # Foreign programs may write the tables. A delivery without its message must not be found again at every claim.
     if orphans := [(row["message"], me) for row in rows if row["id"] is None]:
         db.executemany("DELETE FROM deliveries WHERE message = ? AND recipient = ?", orphans)
     at, until, ends = (
@@ -248,7 +248,7 @@ def expire(db: sqlite3.Connection, row: sqlite3.Row, now: float) -> list[str]:
 
 
 def cancel(db: sqlite3.Connection, message: Message, *, even_if_read: bool, now: float) -> list[str]:
-    """Withdraw the open deliveries of a message; the recipients that no longer get it."""
+    """Withdraw the open deliveries of a message. Return the recipients that no longer get it."""
     rows = db.execute(
         "UPDATE deliveries SET state = 'cancelled', lease_token = NULL, lease_expires_at = NULL, done_at = ?"
         " WHERE message = ? AND done_at IS NULL AND (? OR read_at IS NULL) RETURNING recipient",
@@ -272,7 +272,7 @@ def _update_leased(db: sqlite3.Connection, delivery: Delivery, change: str, *val
 
 
 def _notify_sender(db: sqlite3.Connection, message: Message, news: str, now: float) -> list[str]:
-    """Notify the sender of the fate of a message. Nothing may refuse this: foreign content must not block a mailbox
+    """Notify the sender of the outcome of a message. This must not fail: foreign content must not block a mailbox
     forever.
     """
     if message.sender == HUB_SENDER:

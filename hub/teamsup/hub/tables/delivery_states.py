@@ -1,4 +1,4 @@
-"""Deliveries as tools see them: what became of each, which wait for the clock, which can be delivered again."""
+"""Queries of tools about deliveries: their states, those in backoff, and those that can be delivered again."""
 
 import sqlite3
 
@@ -35,7 +35,7 @@ SELECT_STATES = """
 
 
 def release_all(db: sqlite3.Connection, recipient: str, now: float) -> int:
-    """End all leases on a recipient's deliveries; how many."""
+    """End all leases on a recipient's deliveries. Return their number."""
     return db.execute(
         "UPDATE deliveries SET lease_expires_at = ? WHERE recipient = ? AND state = 'leased'",
         (format_time(now), recipient),

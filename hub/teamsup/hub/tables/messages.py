@@ -44,7 +44,7 @@ class NewMessage:
     expires_in: float | None = None
     """Seconds."""
     answered_id: int | None = None
-    """The ``id`` of the message that it answers and whose labels it takes over, whatever these are."""
+    """The ``id`` of the answered message. The answer takes over its labels without a check."""
     sender_kind: AgentKind = "agent"
     """The sender's kind, used if it is not enrolled."""
     is_rate_limited: bool = False
@@ -52,7 +52,7 @@ class NewMessage:
 
 
 class ReplyOptions(TypedDict, total=False):
-    """The options of an answer, beside its text."""
+    """The options of an answer, without its text."""
 
     message_type: str
     priority: str | None
@@ -62,7 +62,7 @@ class ReplyOptions(TypedDict, total=False):
 
 
 class SendOptions(ReplyOptions, total=False):
-    """The options of a message, beside its recipient and its text."""
+    """The options of a message, without its recipient and its text."""
 
     message_id: str | None
     conversation_id: str | None
@@ -70,11 +70,11 @@ class SendOptions(ReplyOptions, total=False):
 
 
 def limit_counters(db: sqlite3.Connection) -> None:
-    """Let ids go on behind the largest one where a foreign program has set SQLite's counter too far ahead.
+    """Set SQLite's counter of ids back to the largest id, if a foreign program has set it too far ahead.
 
     No trigger can guard that counter. At its end SQLite would refuse every new row, as if the disk were full.
     """
-    # Also those of components' tables.
+    # Components' tables may have such counters too.
     for (table,) in db.execute("SELECT name FROM sqlite_sequence WHERE seq > ?", (MAX_ID,)).fetchall():
         quoted = '"' + str(table).replace('"', '""') + '"'
         largest = f"(SELECT coalesce(max(rowid), 0) FROM {quoted})"  # noqa: S608
@@ -97,9 +97,7 @@ def insert_message(db: sqlite3.Connection, draft: NewMessage, now: float, *, kno
     if draft.message_id is not None and (existing := find_message(db, draft.message_id)) is not None:
         said = (existing.sender, existing.recipient, existing.content, existing.message_type)
         if said != (draft.sender, recipient, draft.content, draft.message_type):
-            raise MessageConflict(
-                f"message_id {quote(draft.message_id)} already names a message that says something else."
-            )
+            raise MessageConflict(f"message_id {quote(draft.message_id)} already names a message with other content.")
         return existing
     kinds = agents.kinds_of(db, draft.sender, recipient)
     if recipient is not None and recipient not in kinds and known_only:

@@ -1,4 +1,4 @@
-"""Limit what a model sends: it does not notice that it repeats itself, and every message costs its reader a turn.
+"""Limit the messages of a model: it does not notice that it repeats itself, and each message costs its reader a turn.
 
 All processes share two limits: a rate for each sender, and turns for each pair of agents. The latter also ends an
 exchange without reply_to. A message of a person or daemon to one of the two starts the count again.
@@ -15,7 +15,7 @@ SENDS_PER_MINUTE = 60
 """Messages of one sender, in a burst or spread over the minute."""
 
 MAX_TURNS = 24
-"""Turns of two agents before another has to write to one of them."""
+"""Turns of two agents until another agent must write to one of them."""
 
 EXCHANGE_TIMEOUT_SECONDS = 600.0
 """Seconds without a message after which an exchange is over."""
@@ -30,7 +30,7 @@ _SAVE_EXCHANGE = "INSERT OR REPLACE INTO exchanges (pair, speaker, turns, last_a
 
 
 def count_sent_message(db: sqlite3.Connection, sender: str, now: float) -> None:
-    """Raises RateLimited when the sender has sent too much."""
+    """Raise RateLimited if the sender has sent too many messages."""
     row = db.execute("SELECT full_until FROM send_rates WHERE sender = ?", (sender,)).fetchone()
     # A time more than a minute ahead was written before the clock went back.
     full_until = now if row is None or row[0] > now + 60.0 else max(row[0], now)
@@ -46,7 +46,7 @@ def count_sent_message(db: sqlite3.Connection, sender: str, now: float) -> None:
 
 
 def count_exchange_turn(db: sqlite3.Connection, sender: str, recipient: str, now: float) -> None:
-    """Raises ReplyLoop when two agents have taken turns too often with no person or daemon in between."""
+    """Raise ReplyLoop if two agents have taken turns too often without a person or daemon in between."""
     pair = " ".join(sorted((sender, recipient)))
     row = db.execute("SELECT speaker, turns, last_at, since FROM exchanges WHERE pair = ?", (pair,)).fetchone()
     # A time ahead of now was written before the clock went back.

@@ -40,7 +40,7 @@ def remove(db: sqlite3.Connection, ids: list[int]) -> None:
 
 
 def optimize(db: sqlite3.Connection) -> None:
-    """Rewrite the index, so that words which were taken out of it stand nowhere in the file any more."""
+    """Rewrite the index, so that the file contains no removed words any more."""
     if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'messages_fts'").fetchone():
         db.execute("INSERT INTO messages_fts (messages_fts) VALUES ('optimize')")
 

@@ -1,7 +1,7 @@
 """Doorbells: one Unix datagram socket for each reader, rung with one fixed byte.
 
-A ring says that there may be something to read. It proves nothing and carries no content. Nothing here waits for a
-peer, or fails because of one.
+A ring says that there may be something to read. It proves nothing and carries no content. No function here waits for
+another process, or fails because of one.
 """
 
 import atexit
@@ -20,7 +20,7 @@ from ..errors import StoreError
 from ..team import doorbell_name
 
 PRESENCE_TOPIC = "_presence"
-"""Rings when an agent registers, leaves or says that it cannot work. No agent can have this name."""
+"""Rings when an agent registers, leaves or reports that it cannot work. No agent can have this name."""
 
 _RING_BYTE = b"!"
 _SECOND_NS = 10**9  # nanoseconds
@@ -28,7 +28,8 @@ _doorbell_numbers = itertools.count()
 
 
 class Doorbell:
-    """The doorbell of one reader of one agent. Arm first, look second, wait third: open_doorbell() binds and closes it.
+    """The doorbell of one reader of one agent. Bind first, look second, wait third. open_doorbell() binds and closes
+    it.
 
     It also rings for each of the ``topics``. A long wait checks whether its socket still exists.
     """
@@ -79,7 +80,7 @@ class Doorbell:
 
     async def wait_async(self, seconds: float) -> bool:
         """Do the same on an event loop."""
-        import asyncio  # most of those who ring or wait need no event loop, which is half of their start
+        import asyncio  # half of a start, and most programs need no event loop
 
         loop = asyncio.get_running_loop()
         woken: asyncio.Future[bool] = loop.create_future()
@@ -102,7 +103,7 @@ class Doorbell:
         return rang
 
     def _rebind(self) -> None:
-        """Bind it again if its file was removed. While that fails, the waiter goes on without it."""
+        """Bind it again if its file was removed. While that fails, the waiter continues without it."""
         if not all(map(os.path.exists, (self.path, *self._links))):
             with suppress(StoreError):
                 taken_down, self._socket = self._socket, _new_socket()
@@ -118,7 +119,7 @@ def open_doorbell(run: Path, agent: str, *topics: str) -> Generator[Doorbell, No
         bell.bind()
         yield bell
     finally:
-        # Twice, because a signal may end the first one early.
+        # Call it twice, because a signal may end the first call early.
         try:
             bell.close()
         finally:
@@ -135,7 +136,7 @@ def _new_socket() -> socket.socket:
 
 
 class Doorbells:
-    """All doorbells of a team, as one process finds them in the folder ``run``. Threads may share it."""
+    """All doorbells of a team, which one process finds in the folder ``run``. Threads may share it."""
 
     def __init__(self, run: Path) -> None:
         self._run = str(run)
@@ -155,7 +156,7 @@ class Doorbells:
                 _ring(bell)
 
     def agents_listening(self, agents: Iterable[str]) -> set[str]:
-        """Return those of the agents that have a bound doorbell now."""
+        """Return the agents that have a bound doorbell now."""
         up = self._bound_paths()
         return {agent for agent in agents if doorbell_name(agent) in up}
 
@@ -168,7 +169,7 @@ class Doorbells:
         """Return the paths of bound doorbells, by bell_name."""
         try:
             folder = os.stat(self._run)
-            # The second is when the first was set: a program may have set it back.
+            # ctime shows when mtime was set, because a program may have set mtime back.
             times = folder.st_mtime_ns, folder.st_ctime_ns
             known_since, up = self._cached
             if known_since == times:
@@ -196,7 +197,7 @@ def _ring(bell: str) -> None:
         with suppress(OSError):
             os.unlink(bell)
     except OSError:
-        # Full: it has rung already.
+        # Its buffer is full, so it has rung already.
         pass
 
 

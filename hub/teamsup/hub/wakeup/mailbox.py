@@ -1,4 +1,4 @@
-"""The mailbox of one agent: what it may claim now, the next deadline, and the wait for it."""
+"""The mailbox of one agent: its claimable deliveries, the next deadline, and the wait for both."""
 
 import functools
 import math
@@ -58,7 +58,7 @@ class AgentMailbox:
                 with hold_up.tolerate():
                     if not self._make_waiter(timeout).wait(bell):
                         return
-                    # The next wait raises it when that lasts.
+                    # If the error lasts, the next wait raises it.
                     with suppress(StoreUnavailable):
                         taken = self._claim_due(1, lease)
                 yield from taken
@@ -79,7 +79,7 @@ class AgentMailbox:
                     yield delivery
 
     def find_next_due(self, step: WakeStep | None = None) -> float:
-        """Return the Unix second of the next deadline; -inf when something is claimable now."""
+        """Return the Unix second of the next deadline; -inf if a delivery is claimable now."""
         session = self._session
         me = {"me": session.agent, "now": format_time(session.clock()), "steps": step and step.ended_by}
         if session.store.read_on_writer(deliveries.SELECT_ANY_CLAIMABLE, me):
@@ -91,7 +91,7 @@ class AgentMailbox:
         return math.inf if text is None else due.timestamp() if due is not None else 0.0
 
     def _claim_due(self, limit: int, lease: float, *, read: bool = True) -> list[Delivery]:
-        """Claim, after a look has found something."""
+        """Claim, after a look has found a delivery."""
         session = self._session
         with session.write(durable=False) as db:
             self._presence.refresh(listening=False)

@@ -1,4 +1,4 @@
-"""Decide when a waiting reader looks, and how long it sleeps until the next look."""
+"""Decide when a waiting reader looks for deliveries, and how long it sleeps until the next look."""
 
 import math
 import threading
@@ -13,10 +13,10 @@ from ..errors import StoreBusy, StoreUnavailable, TeamsupError
 from ..models import Delivery
 from .doorbell import Doorbell
 
-# In case a doorbell and the watcher both failed us: how often a waiting process compares data_version (5 µs).
+# Seconds between two comparisons of data_version (5 µs), in case both the doorbell and the watcher have failed.
 _FALLBACK_CHECK_SECONDS = 1.0
 _WATCH_CHECK_SECONDS = 1.0
-# A folder that is moved or mounted is back after a moment; a writer waits as long for a busy database.
+# Seconds. A folder that is moved or mounted is back after a moment; a writer waits as long for a busy database.
 _UNAVAILABLE_SECONDS = 10.0
 
 
@@ -38,7 +38,7 @@ class BusyTolerance:
 
     @contextmanager
     def tolerate(self) -> Iterator[None]:
-        """Ignore StoreBusy until ``timeout`` seconds after the first, which is logged."""
+        """Ignore StoreBusy until ``timeout`` seconds after the first one. Log the first one."""
         try:
             yield
         except StoreBusy as error:
@@ -54,9 +54,8 @@ class BusyTolerance:
 
 @dataclass
 class Waiter:
-    """One wait for something to claim.
-
-    ``find_next_due`` returns -inf when something is claimable, else the Unix second of the next deadline.
+    """One wait for a claimable delivery. ``find_next_due`` returns -inf if one is claimable, else the Unix second of
+    the next deadline.
     """
 
     find_next_due: Callable[[], float]
@@ -79,7 +78,7 @@ class Waiter:
         self._next_watch_check = now + _WATCH_CHECK_SECONDS
 
     def wait(self, bell: Doorbell) -> bool:
-        """Block until something is claimable, at most ``timeout`` seconds; return whether it is."""
+        """Block until a delivery is claimable, at most ``timeout`` seconds. Return whether one is."""
         if self.timeout > 0 and self.is_presence_due():
             self.refresh_presence()
         found = self._check_mailbox(anew=True)
@@ -96,7 +95,7 @@ class Waiter:
         return True
 
     async def wait_async(self, bell: Doorbell) -> bool:
-        """Do the same on an event loop, which runs meanwhile."""
+        """Do the same without blocking the event loop."""
         import asyncio  # not for those who have no event loop
 
         if self.timeout > 0 and self.is_presence_due():
@@ -115,7 +114,7 @@ class Waiter:
         return True
 
     def _seconds_to_next_check(self) -> float:
-        """Seconds to listen for the doorbell before the next look."""
+        """Return the seconds to listen for the doorbell before the next look."""
         until_due = self._next_due - self.clock()
         return min(
             self._deadline - time.monotonic(),
@@ -124,11 +123,11 @@ class Waiter:
         )
 
     def _apply_deadlines(self) -> None:
-        with suppress(StoreUnavailable):  # the next look says so
+        with suppress(StoreUnavailable):  # the next look raises it
             self.apply_deadlines()
 
     def _check_mailbox(self, *, anew: bool = False) -> _MailboxState:
-        """Look again while the team's folder is away for a moment. Raises StoreUnavailable when it stays away."""
+        """Look again while the team's folder is away for a moment. Raise StoreUnavailable if it stays away."""
         try:
             found = self._check_once(anew=anew)
         except StoreUnavailable:
@@ -161,7 +160,7 @@ class Waiter:
 
 
 class CancellableClaim:
-    """A claim beside an event loop. It leaves nothing leased when the caller stops waiting for it.
+    """A claim for an event loop. It leaves no delivery leased if the caller stops waiting for it.
 
     ``claim`` and, if needed, ``release`` run in threads, because they wait for commits.
     """
@@ -177,7 +176,7 @@ class CancellableClaim:
         """Return the claimed deliveries. After a cancellation, also a repeated one, release them."""
         import asyncio  # not for those who have no event loop
 
-        # Futures of the executor rather than tasks: the end of the loop cancels all of its tasks, but waits for these.
+        # Use futures of the executor, not tasks: the end of the loop cancels its tasks, but waits for these futures.
         loop = asyncio.get_running_loop()
         try:
             return await asyncio.shield(loop.run_in_executor(None, self._run))
@@ -195,6 +194,6 @@ class CancellableClaim:
         with self._lock:
             self._is_cancelled = True
             for delivery in self._claimed:
-                # What cannot be given back now comes back when its lease ends.
+                # A delivery that cannot be released now returns when its lease ends.
                 with suppress(TeamsupError):
                     self._release(delivery)

@@ -1,7 +1,5 @@
-"""Watch for writers that do not know doorbells.
-
-Watching slows every writer a little, so a team has one watcher: the process with the lock on ``watch.lock``. It finds
-the recipients of new rows and rings their doorbells.
+"""Watch for writers that ring no doorbells. Watching slows every writer a little, so a team has one watcher: the
+process with the lock on ``watch.lock``. It finds the recipients of new rows and rings their doorbells.
 
 It uses the Rust backend of watchfiles (documented at https://watchfiles.helpmanual.io/api/rust_backend/). There the
 watcher chooses the pause between two looks for events, which ``watchfiles.watch`` fixes for its whole life.
@@ -59,7 +57,7 @@ class Watcher:
             from watchfiles._rust_notify import RustNotify  # only the process that watches needs it
 
             events = RustNotify([str(self._team.folder)], False, False, 0, False, False)
-        except (OSError, RuntimeError, ValueError, ImportError):  # without a descriptor left, or a folder that is away
+        except (OSError, RuntimeError, ValueError, ImportError):  # no descriptor left, or the folder is away
             os.close(lock_file)
             return False
         if self._thread is None:
@@ -79,13 +77,13 @@ class Watcher:
 
     def _watch(self, events: "RustNotify", lock_file: int) -> None:
         try:
-            # What ends it, a folder that is away too, lets another process watch, or this one again.
+            # After any error, such as a missing folder, another process can watch, or this one again.
             with (
                 closing(events),
                 suppress(OSError, RuntimeError, sqlite3.Error),
                 closing(_NewDeliveries(self._team, self._doorbells)) as new_deliveries,
             ):
-                # For what came between the last watcher and us.
+                # For rows that came between the last watcher and this one.
                 self._doorbells.ring_all()
                 pace: Iterator[tuple[int, int]] = itertools.cycle(_IDLE_MS)
                 while not self._pauses.is_stopped and not new_deliveries.is_database_replaced():
@@ -133,7 +131,7 @@ class _NewDeliveries:
         self._team = team
         self._doorbells = bells
         self._database_inode = _find_database_inode(team)
-        # Never to make the file, in case it is moved away just now.
+        # Never create the file here, because it may have been moved away just now.
         self._db = sqlite3.connect(f"{team.database.as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=1)
         try:
             self._db.execute("PRAGMA query_only=1")
@@ -146,11 +144,11 @@ class _NewDeliveries:
         self._db.close()
 
     def is_database_replaced(self) -> bool:
-        """Return whether the database was removed or replaced since."""
+        """Return whether the database was removed or replaced since the watch began."""
         return _find_database_inode(self._team) != self._database_inode
 
     def ring(self) -> None:
-        """Ring the doorbells of those who have something new."""
+        """Ring the doorbells of agents with new deliveries."""
         rows = self._db.execute(
             "SELECT recipient, max(message) FROM deliveries WHERE message > ? GROUP BY recipient", (self._last_message,)
         ).fetchall()

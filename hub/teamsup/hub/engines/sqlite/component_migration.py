@@ -14,8 +14,8 @@ from .migrations import SCHEMA_VERSION, split_statements
 def migrate_component(db: sqlite3.Connection, tables: ComponentTables, run: Path | None = None) -> None:
     """Run the scripts of a component that have not been run in this database, all in one transaction.
 
-    With ``run``, that folder announces it, and a copy of the database is kept if it has tables of an earlier version.
-    Raises UnusableComponent, StoreFull, StoreError and sqlite3.Error; then nothing was changed.
+    With ``run``, announce it in that folder, and keep a copy of the database if it has tables of an earlier version.
+    Raise UnusableComponent, StoreFull, StoreError and sqlite3.Error; then nothing has changed.
     """
     if read_component_version(db, tables) == tables.version:
         return
@@ -34,9 +34,8 @@ def migrate_component(db: sqlite3.Connection, tables: ComponentTables, run: Path
 
 
 def read_component_version(db: sqlite3.Connection, tables: ComponentTables) -> int | None:
-    """Return the version of a component's tables in this database; None: it has none of them.
-
-    0 is for tables that the hub's own scripts made, before a component made its tables itself. Raises ComponentTooNew.
+    """Return the version of a component's tables in this database; None: there are none. 0 means that the hub's earlier
+    scripts made them. Raise ComponentTooNew.
     """
     row = db.execute("SELECT version FROM schema_versions WHERE component = ?", (tables.component,)).fetchone()
     if row is not None and row[0] > tables.version:
@@ -56,7 +55,7 @@ def _run_scripts(db: sqlite3.Connection, tables: ComponentTables, before: int) -
                 db.execute(statement)
         place = tables.component
         _create_trigger(db, tables)
-        # A mistake in these would stop the hub's maintenance for the whole team, so they are compiled here.
+        # A mistake in these statements would stop the hub's maintenance for the whole team, so compile them here.
         for statement in ("DELETE FROM messages", *tables.keeps, *tables.forgets_person):
             db.execute(f"EXPLAIN {statement}", {"name": "", "id": ""}).close()
     except (sqlite3.Error, OSError, UnicodeError) as error:
@@ -83,6 +82,7 @@ def _create_trigger(db: sqlite3.Connection, tables: ComponentTables) -> None:
 
 
 def _is_mistake(error: sqlite3.Error) -> bool:
-    """Return whether the SQL itself is wrong. Other errors, such as a full disk, are the database's and may pass."""
+    """Return whether the SQL itself is wrong. Other errors, such as a full disk, come from the database and may
+    pass."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
     return code in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH)

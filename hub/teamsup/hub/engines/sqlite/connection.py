@@ -9,16 +9,16 @@ from typing import Any
 
 from .migrations import migrate, read_version
 
-# A message changes some ten pages, a few bytes of each, and every changed page is written whole: 1 KiB instead of
-# SQLite's 4 carries a quarter more messages a second.
+# A message changes a few bytes in each of some ten pages, and SQLite writes whole pages. With 1 KiB instead of SQLite's
+# 4, a quarter more messages a second pass.
 _PAGE_BYTES = 1024
 _CHECKPOINT_BYTES = 4 * 2**20
 
 
 def open_writer(path: Path, run: Path | None) -> sqlite3.Connection:
-    """Open a connection that writes, on a database of our schema, which is made if need be."""
-    # Only a file nobody can have open yet is touched as a file: closing a descriptor on an open database would
-    # drop SQLite's locks in this process.
+    """Open a connection that writes. Create the database, or migrate it to our schema, if needed."""
+    # Touch only a file that no process has open yet. Closing a descriptor on an open database would drop SQLite's locks
+    # in this process.
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     db = _configure_connection(path)
@@ -41,7 +41,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
     """Open a connection that only reads."""
     db = _configure_connection(path)
     try:
-        # SQLite opens the log with the first read, which must be that of this database, and of no later one.
+        # SQLite opens the log at the first read. So read now, because another database may come to this place later.
         db.execute("PRAGMA data_version").fetchone()
     except BaseException:
         db.close()
@@ -51,7 +51,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
 
 def begin_immediate(db: sqlite3.Connection) -> None:
     """Begin a transaction that writes. Raises SchemaTooNew when a newer program has changed the tables meanwhile."""
-    # A deferred transaction that reads first would fail when it turns to writing.
+    # A deferred transaction that reads first could fail at its first write.
     db.execute("BEGIN IMMEDIATE")
     check_schema(db)
 
@@ -61,26 +61,27 @@ def run_query(
 ) -> list[sqlite3.Row]:
     """Return all rows of one query. Raises SchemaTooNew as begin() does.
 
-    The rows of a hint lead to a transaction, which looks at the schema itself; only a hint that finds nothing may not.
+    If a hint finds rows, a transaction follows, which checks the schema itself. So only an empty hint checks it here.
     """
     rows = []
     try:
         rows = db.execute(sql, parameters).fetchall()
     finally:
-        # After the query, because a migration may come between the two; and also when the query has failed for that.
+        # Check after the query, because a migration may come in between. Check also if the query has failed, perhaps
+        # because of it.
         if not (is_hint and rows):
             check_schema(db)
     return rows
 
 
 def check_schema(db: sqlite3.Connection) -> None:
-    """Raises SchemaTooNew when a newer program has changed the tables since they were opened."""
+    """Raise SchemaTooNew if a newer program has changed the tables since this program opened them."""
     read_version(db, "End this program and start it again.")
 
 
 def _configure_connection(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(str(path), timeout=0, isolation_level=None, check_same_thread=False, cached_statements=256)
     db.row_factory = sqlite3.Row
-    # What a foreign program stored as text need not be text; it must not close the mailbox for what comes behind.
+    # A text of a foreign program may contain invalid bytes. It must not block later messages in the mailbox.
     db.text_factory = functools.partial(str, encoding="utf-8", errors="replace")
     return db

@@ -1,4 +1,4 @@
-"""Identify messages.db: the same file as before, a new one, or another one in its place.
+"""Decide whether messages.db is the same file as before, a new one, or another one in its place.
 
 SQLite finds the write-ahead log (``-wal``) by its name. Another database beside a log of the old one would get pages of
 the old one. Everything here uses stat alone: a plain open and close of the database or its ``-shm`` drops SQLite's
@@ -42,7 +42,7 @@ def find_inode(path: str) -> Inode | None:
 
 
 def find_files(path: Path) -> DatabaseFiles:
-    """Return the files that are there now. Raise what find_inode() raises."""
+    """Return the present files. Raise the errors of find_inode()."""
     return DatabaseFiles(find_inode(str(path.parent)), find_inode(str(path)), find_inode(f"{path}-wal"))
 
 
@@ -50,7 +50,7 @@ def check_open(path: Path, known: DatabaseFiles, found: DatabaseFiles) -> None:
     """Raise an error unless a process with ``known`` open may go on with the files ``found`` under the same names.
 
     Only a file that was removed with its log is replaced by an empty one. Raise StoreUnavailable while the folder is
-    away. Raise StoreReplaced while the log of the known database lies beside another database, or beside none.
+    away. Raise StoreReplaced while the log of the known database is beside another database, or without one.
     """
     if found.database is None and found.folder != known.folder:
         raise StoreUnavailable(f"{path.parent} is not there at present. Move or mount it back; nothing was changed.")

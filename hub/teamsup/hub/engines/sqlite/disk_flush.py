@@ -1,4 +1,5 @@
-"""Bring commits onto the disk after they are visible: readers need not wait for that, and threads share one fsync."""
+"""Flush commits to the disk after they are visible. So readers do not wait for the disk, and threads share one
+fsync."""
 
 import errno
 import os
@@ -13,7 +14,7 @@ from ...errors import StoreError
 class DiskFlush:
     """The flushed part of one database's write-ahead log. ``count_commits`` returns the commits so far.
 
-    This is what synchronous=FULL does inside of a commit.
+    synchronous=FULL does the same inside a commit.
     """
 
     def __init__(self, database: Path, count_commits: Callable[[], int]) -> None:
@@ -24,8 +25,8 @@ class DiskFlush:
         self._lost_commits = 0
 
     def flush(self) -> None:
-        """Bring every commit so far onto the disk. Raises StoreError, also for one that was lost before."""
-        # On the core that it was woken on, a reader would have to wait until the disk is under way.
+        """Flush every commit so far to the disk. Raise StoreError, also for a commit that was lost earlier."""
+        # Yield the core: a reader that woke on it would otherwise wait until the disk write has begun.
         if sys.platform == "linux":
             os.sched_yield()
         mine = self._count_commits()
@@ -47,7 +48,7 @@ class DiskFlush:
 
 
 def fsync(path: str) -> None:
-    """Bring a file onto the disk. SQLite holds no lock on a WAL, so opening and closing it is harmless."""
+    """Flush a file to the disk. SQLite holds no lock on a WAL, so opening and closing it is harmless."""
     file = os.open(path, os.O_RDWR)
     try:
         if sys.platform == "darwin":

@@ -8,10 +8,10 @@ from ...errors import StoreError
 
 
 def try_lock(path: Path) -> int | None:
-    """Take the lock on a file, which is made if need be; None while another process has it.
+    """Lock a file, and create it if needed. Return None while another process holds the lock.
 
-    The lock is held until the descriptor that is returned is closed, at the latest by the end of the process. Raises
-    StoreError where the file cannot be made or locked.
+    The lock lasts until the caller closes the returned descriptor, or the process ends. Raise StoreError if the file
+    cannot be created or locked.
     """
     try:
         file = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)

@@ -1,4 +1,4 @@
-"""Keep a copy of the database from before a migration, so that a person can go back to an older teamsup."""
+"""Keep a copy of the database before a migration, so that a person can go back to an older teamsup."""
 
 import logging
 import os
@@ -24,8 +24,8 @@ _SPARE_BYTES = 2**20
 def keep_copy(db: sqlite3.Connection, version: int, report: Callable[[float], None]) -> Iterator[None]:
     """Copy the database of a connection that holds the write lock; keep the copy if the block has committed its change.
 
-    ``version`` is the schema's before the change. ``report`` is called with the part that is copied, from 0 to 1.
-    Raises StoreFull and StoreError; then nothing was changed.
+    ``version`` is the schema's version before the change. ``report`` gets the copied part, from 0 to 1. Raise StoreFull
+    and StoreError; then nothing has changed.
     """
     database = Path(db.execute("PRAGMA database_list").fetchone()["file"])
     folder = database.with_name(_FOLDER)
@@ -41,7 +41,7 @@ def keep_copy(db: sqlite3.Connection, version: int, report: Callable[[float], No
     try:
         yield
     except BaseException:
-        # It is as it was, so an older copy is worth more than this one.
+        # Nothing has changed, so an older copy is worth more than this one.
         with suppress(OSError):
             partial.unlink()
         raise
@@ -61,7 +61,7 @@ def _copies_in(folder: Path) -> list[Path]:
 
 
 def _check_space(db: sqlite3.Connection, database: Path) -> None:
-    """Raise StoreFull unless there is room for a copy, and for as much again in the log."""
+    """Raise StoreFull unless the disk has room for a copy, and for the same size again in the log."""
     (pages,), (page_bytes,) = db.execute("PRAGMA page_count").fetchone(), db.execute("PRAGMA page_size").fetchone()
     needed = 2 * pages * page_bytes + _SPARE_BYTES
     disk = os.statvfs(database.parent)
@@ -74,7 +74,7 @@ def _check_space(db: sqlite3.Connection, database: Path) -> None:
 
 
 def _write_copy(database: Path, target: Path, report: Callable[[float], None]) -> None:
-    # A connection of its own sees what is committed, while the other one keeps writers away.
+    # A second connection sees the committed state, while the first one keeps writers away.
     os.close(os.open(target, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600))
     with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(target)) as copy:
         copy.execute("PRAGMA synchronous=OFF")

@@ -93,7 +93,7 @@ def _run_script(db: sqlite3.Connection, script: str) -> None:
 
 
 def read_version(db: sqlite3.Connection, advice: str = "Update teamsup.") -> int:
-    """Return the schema's version. Raises SchemaTooNew, with ``advice``, for one that this program does not know."""
+    """Return the schema's version. Raise SchemaTooNew, with ``advice``, if this program does not know it."""
     found: int = db.execute("PRAGMA user_version").fetchone()[0]
     if found > SCHEMA_VERSION:
         file = db.execute("PRAGMA database_list").fetchone()["file"]

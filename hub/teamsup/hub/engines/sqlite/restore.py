@@ -1,9 +1,9 @@
 """Restore a backup into the team's database, while other programs have it open.
 
 The backup is copied to a file beside the database, checked and migrated there. SQLite's backup API then writes that
-copy into the open database as one transaction. Its first page takes the write lock; from then on nothing changes in the
-database. What a restore must not change is carried over into the copy: the last ids, presence, and what a component
-knows of the outside world, such as what its people see already.
+copy into the open database as one transaction. Its first page takes the write lock; from then on no other program
+changes the database. Then rows that a restore must keep are copied over: the last ids, presence, and facts from outside
+the team. Such a fact is that Discord already shows a message.
 """
 
 import os
@@ -38,14 +38,14 @@ _PAGES_PER_STEP = 1000
 
 @dataclass(frozen=True, slots=True)
 class RestoreReport:
-    """What a restore changes. None: unknown, because the database cannot be read."""
+    """The effects of a restore. None: unknown, because the database cannot be read."""
 
     newer_messages: int | None
     """Messages that the backup does not have."""
     reopened_deliveries: int | None
-    """Deliveries that have ended since, and are open again."""
+    """Deliveries that have ended since the backup, and are open again."""
     removed_messages: int | None
-    """Messages that were removed since, and come back."""
+    """Messages that were removed since the backup, and come back."""
     set_aside: tuple[Path, ...] = ()
     """The new paths of files that could not be opened as a database."""
 
@@ -60,7 +60,7 @@ class RestoreReport:
 
 
 def plan_restore(team: Team, backup: Path, components: Collection[ComponentTables] = ()) -> RestoreReport:
-    """Return what restore_backup() would change now; errors as there."""
+    """Return the effects that restore_backup() would have now. Raise the same errors."""
     with _prepare_copy(team, backup, components, lambda _: None) as copy:
         if not team.database.exists():
             return RestoreReport(0, 0, copy.execute("SELECT count(*) FROM messages").fetchone()[0])
@@ -73,11 +73,10 @@ def plan_restore(team: Team, backup: Path, components: Collection[ComponentTable
 
 
 def restore_backup(team: Team, backup: Path, components: Collection[ComponentTables] = ()) -> RestoreReport:
-    """Take the team back to a backup; running programs go on from there. A database that cannot be read is set aside.
+    """Take the team back to a backup; running programs continue from it. A database that cannot be read is set aside.
 
-    The tables of ``components`` are brought to the versions that their workers know.
-
-    Raises CallerError when the file is not a backup of a team, SchemaTooNew, StoreError when nothing was restored.
+    Migrate the tables of ``components`` to the versions of their workers. Raise CallerError if the file is not a backup
+    of a team; SchemaTooNew; StoreError if nothing was restored.
     """
     team.create()
     with (
@@ -102,7 +101,7 @@ def restore_backup(team: Team, backup: Path, components: Collection[ComponentTab
 def _prepare_copy(
     team: Team, backup: Path, components: Iterable[ComponentTables], progress: ReportProgress
 ) -> Iterator[sqlite3.Connection]:
-    """Copy the backup to a file of its own, check it and migrate it there."""
+    """Copy the backup to a new file, check it and migrate it there."""
     if not backup.is_file():
         raise CallerError(f"{backup} is not a file. Name a copy that 'teamsup hub backup' has written.")
     if team.database.exists() and os.path.samefile(backup, team.database):
@@ -135,7 +134,7 @@ def _prepare_copy(
 
 def _copy_backup(backup: Path, copy: sqlite3.Connection) -> None:
     uri = backup.absolute().as_uri()
-    # A copy of a database in WAL mode cannot be opened read-only without its log; such a one is taken as it is.
+    # A copy of a database in WAL mode cannot be opened read-only without its log. So open such a copy as immutable.
     for options in ("mode=ro", "mode=ro&immutable=1"):
         try:
             with closing(sqlite3.connect(f"{uri}?{options}", uri=True)) as source:
@@ -193,12 +192,12 @@ def _overwrite(
                 raise StoreBusy(f"{store.path} is held by another program.")
         elif not is_carried:
             is_carried = True
-            with suppress(sqlite3.DatabaseError):  # of a damaged database nothing can be carried over
+            with suppress(sqlite3.DatabaseError):  # no rows can be copied from a damaged database
                 taken_back = _report_differences(copy, components)
                 _carry_over(copy, components)
         progress(30 + 70 * (total - remaining) // max(1, total))
 
-    # Never all of it in one step, which would be over before anything is carried over.
+    # Never copy everything in one step, because it would end before the rows are copied over.
     pages = copy.execute("PRAGMA page_count").fetchone()[0]
     store.overwrite(copy, min(_PAGES_PER_STEP, pages // 2), step)
     store.flush()
@@ -231,7 +230,7 @@ def _report_differences(copy: sqlite3.Connection, components: Iterable[Component
 
 
 def _carry_over(copy: sqlite3.Connection, components: Collection[ComponentTables]) -> None:
-    """Carry over into the copy what is true whatever the backup says."""
+    """Copy over the rows that must be true after any restore."""
     copy.execute("BEGIN")
     try:
         for sql in (_SEQUENCES, _NEW_SEQUENCES):
@@ -246,7 +245,7 @@ def _carry_over(copy: sqlite3.Connection, components: Collection[ComponentTables
 
 
 def _carry_components(copy: sqlite3.Connection, components: Collection[ComponentTables]) -> None:
-    """Carry over what the outside world already has, so that nothing is sent or received twice."""
+    """Copy over the facts from outside the team, so that no message is sent or received twice."""
     if not _is_related(copy):
         return
     carried = _carried_names(components)
@@ -261,12 +260,12 @@ def _carry_components(copy: sqlite3.Connection, components: Collection[Component
 
 
 def _carried_names(components: Iterable[ComponentTables]) -> str:
-    """Return the components that know of the world outside, as a list in SQL."""
+    """Return the components with facts from outside the team, as a list in SQL."""
     return ", ".join(f"'{tables.component}'" for tables in components if tables.carried_over) or "''"
 
 
 def _is_related(copy: sqlite3.Connection) -> bool:
-    """Return whether the backup is of this database: not of another team, and not of a lost one."""
+    """Return whether the backup comes from this database, not from another team or a lost database."""
     is_empty = copy.execute("SELECT 1 FROM main.messages LIMIT 1").fetchone() is None
     return is_empty or copy.execute(f"{_IN_BOTH} LIMIT 1").fetchone() is not None
 
@@ -283,7 +282,7 @@ def _read_columns(copy: sqlite3.Connection, schema: str, table: str) -> set[str]
     return {row["name"] for row in copy.execute(f"PRAGMA {schema}.table_info({table})")}
 
 
-# The same message on both sides: a backup of another team may have other messages with the same ids.
+# Compare the message_id too: a backup of another team may have other messages with the same ids.
 _SAME = "SELECT 1 FROM {other}.messages AS o WHERE o.id = m.id AND o.message_id = m.message_id"
 _IN_BOTH = f"SELECT m.id FROM main.messages AS m WHERE EXISTS ({_SAME.format(other='live')})"  # noqa: S608
 

@@ -39,7 +39,7 @@ class Store:
     """
 
     def __init__(self, path: Path, durability: Durability = "full", run: Path | None = None) -> None:
-        """Open the database, or make it. ``run`` is the folder where the last one that was open is written down."""
+        """Open the database, or create it. ``run`` is the folder with the record of the last open database."""
         self.path = path
         self._name = str(path)
         self._run = run
@@ -54,7 +54,7 @@ class Store:
         self._generation = 0
         self._is_broken = False
         self.own_tables: ComponentTables | None = None
-        """Of the component whose program this is."""
+        """The tables of the component whose program this is."""
         # Reads have their own connection, so that a reader never waits for a writer of this process.
         self._read_lock = threading.Lock()
         self._db, self._reader, self._files = self._open_all()
@@ -69,7 +69,7 @@ class Store:
         return self._writer_thread == threading.get_ident()
 
     def read(self, sql: str, parameters: tuple[Any, ...] | dict[str, Any] = ()) -> list[sqlite3.Row]:
-        """Return all rows of one query; inside a transaction of this thread with its changes."""
+        """Return all rows of one query. Inside a transaction of this thread they include its changes."""
         if self.is_in_transaction():
             self._check_deadline()
             return self._retry_busy(lambda: self._db.execute(sql, parameters).fetchall())
@@ -103,7 +103,8 @@ class Store:
         return self._generation << 32 | int(self.read("PRAGMA data_version")[0][0])
 
     def _reopen_if_replaced(self) -> None:
-        """Open the file that has our name now. Raises StoreUnavailable or StoreReplaced where that would be wrong."""
+        """Open the file that has the database's name now. Raise StoreUnavailable or StoreReplaced if that would be
+        wrong."""
         if database_file.find_inode(self._name) == self._files.database and not self._is_broken:
             return
         with self._write_lock, self._read_lock:
@@ -117,13 +118,13 @@ class Store:
                     connection.close()
 
     def copy_to(self, target: sqlite3.Connection) -> None:
-        """Copy all of it as it is at this moment; writers go on. Raises sqlite3.Error and StoreError."""
+        """Copy the database in its present state, while writers go on. Raise sqlite3.Error and StoreError."""
         self._reopen_if_replaced()
         with closing(sqlite3.connect(self.path, timeout=BUSY_SECONDS)) as source:
             source.backup(target)
 
     def overwrite(self, source: sqlite3.Connection, pages: int, step: Callable[[int, int, int], None]) -> None:
-        """Replace everything by the content of another database, in one transaction that others see as one commit.
+        """Replace the whole content with that of another database, in one transaction that others see as one commit.
 
         ``step`` is called after each batch of pages, with SQLite's result, the remaining pages, and all pages.
         """
@@ -137,7 +138,7 @@ class Store:
             self._commits += 1
 
     def migrate_component(self, tables: ComponentTables) -> None:
-        """Bring the tables of a component to its version. Raises UnusableComponent and StoreError."""
+        """Migrate the tables of a component to its version. Raise UnusableComponent and StoreError."""
         with self._write_lock:
             self._reopen_if_replaced()
             self._retry_busy(lambda: migrate_component(self._db, tables, self._run))
@@ -157,7 +158,7 @@ class Store:
         before = self.read("PRAGMA freelist_count")[0][0]
         with self._write_lock:
             if not self.is_in_transaction():
-                # execute() would take one step of this statement, which is one page.
+                # execute() would run only one step of this statement, which frees one page.
                 self._retry_busy(lambda: self._db.executescript(f"PRAGMA incremental_vacuum({pages})"))
         return bool(self.read("PRAGMA freelist_count")[0][0] < before)
 
@@ -169,10 +170,10 @@ class Store:
 
     @signal_safe
     def transaction(self) -> Generator[sqlite3.Connection, None, None]:
-        """Store everything inside together, or nothing of it. An inner transaction is part of the outer one.
+        """Store all changes inside together, or none of them. An inner transaction is part of the outer one.
 
-        Raise StoreError for one that took longer than LONGEST_SECONDS. That is checked when an inner one begins or
-        ends, at a read, and at the commit.
+        Raise StoreError if the transaction took longer than LONGEST_SECONDS. That is checked when an inner one begins
+        or ends, at a read, and at the commit.
         """
         yield from self.transact()
 
@@ -185,8 +186,8 @@ class Store:
     ) -> Generator[sqlite3.Connection, None, None]:
         """Do the same for a generator, with the first and last actions of an outermost transaction.
 
-        ``longest`` in seconds replaces LONGEST_SECONDS. ``patience`` is how many seconds to wait while another program
-        holds the database, if longer than usual.
+        ``longest`` in seconds replaces LONGEST_SECONDS. ``patience`` is the time in seconds to wait while another
+        program holds the database, if longer than usual.
         """
         with self._write_lock:
             try:
@@ -251,7 +252,7 @@ class Store:
         if size <= self._wal_limit:
             return
         self._wal_limit = size + _MAX_WAL_BYTES // 8
-        # What cannot be moved now, for want of space perhaps, stands in the WAL as safely.
+        # Pages that cannot be moved now, perhaps because of a full disk, are equally safe in the WAL.
         with suppress(StoreError):
             for _ in range(_CHECKPOINT_TRIES):
                 if self.truncate_wal():
@@ -260,7 +261,7 @@ class Store:
                 time.sleep(random.uniform(0, FIRST_RETRY_SECONDS[0]))  # noqa: S311
 
     def flush(self) -> None:
-        """Bring every commit so far onto the disk, unless durability is "normal"."""
+        """Flush every commit so far to the disk, unless durability is "normal"."""
         if self._is_durable:
             self._disk.flush()
 
@@ -269,7 +270,7 @@ class Store:
             self._db.execute(f"ROLLBACK TO {name}")
             self._db.execute(f"RELEASE {name}")
         except sqlite3.Error as error:
-            # None has that name when a signal came before it was made, or after it was released.
+            # There is no such savepoint if a signal came before it was made, or after it was released.
             if "no such savepoint" not in str(error):
                 self._roll_back()
 
@@ -280,7 +281,7 @@ class Store:
                 read_component_version(self._db, self.own_tables)
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode == sqlite3.SQLITE_BUSY_SNAPSHOT:
-                # A cursor that was not read to its end is still there, and keeps this connection in the past.
+                # A cursor that was not read to its end keeps this connection at an old state.
                 self._reopen()
             raise
 
@@ -300,13 +301,13 @@ class Store:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
         except sqlite3.Error:
-            # A failed write can leave a connection that refuses everything.
+            # After a failed write a connection may refuse every statement.
             self._reopen()
 
     def _reopen(self) -> None:
         """Replace the writer's connection, at the next call if it cannot be done now."""
         self._is_broken = True
-        # Before the new one is open, because it may hold the lock.
+        # Close it before the new one is open, because it may hold the lock.
         with suppress(sqlite3.Error):
             self._db.close()
         with suppress(StoreError):

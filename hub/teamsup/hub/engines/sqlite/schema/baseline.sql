@@ -1,6 +1,6 @@
--- The hub's tables in a new database: what the numbered scripts make of an older one. A test compares the two.
+-- The hub's tables in a new database. The numbered scripts make the same tables from older ones. A test compares both.
 
--- The original design: two tables whose raw SQL is a public interface. Columns may be added behind these, never
+-- The original design: two tables whose raw SQL is a public interface. New columns may follow these, which are never
 -- renamed or removed.
 CREATE TABLE messages (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -65,8 +65,8 @@ CREATE TABLE deliveries (
   PRIMARY KEY (message, recipient)
 ) WITHOUT ROWID;
 
--- What waits for the clock or for its conversation stands in none of the index that a claim reads, so a claim costs
--- the same behind a hundred thousand of them.
+-- Deliveries that wait for a later time or for their conversation are not in the index that a claim reads. So a claim
+-- costs the same behind a hundred thousand of them.
 CREATE INDEX deliveries_claim ON deliveries (recipient, rank, message)
   WHERE state = 'ready' AND is_head = 1 AND available_at IS NULL;
 CREATE INDEX deliveries_open ON deliveries (recipient, conversation_id, message) WHERE done_at IS NULL;

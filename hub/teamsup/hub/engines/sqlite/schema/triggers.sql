@@ -1,9 +1,9 @@
--- How the original tables and deliveries stay true to each other, whoever writes: SQL that every sqlite3 since 3.35 knows.
--- Every migration makes them anew. Conditions stand in WHEN rather than in the statements behind it, since a statement
--- that finds nothing opens its cursors all the same, and one that may change many rows a table of its own for them.
+-- These triggers keep the original tables and deliveries consistent for every writer. Every sqlite3 since 3.35 knows
+-- their SQL. Every migration creates them again. Conditions are in WHEN and not in the statements behind it: a statement
+-- that finds no row still opens its cursors, and one that may change many rows opens a temporary table for them.
 
--- Whoever inserts here makes a delivery that is ready; nothing when it is there already. OR IGNORE would not do: it gives
--- way to the OR of the statement that has fired the trigger.
+-- An INSERT here makes a ready delivery, unless it exists already. OR IGNORE would not work: the OR of the statement that
+-- has fired the trigger replaces it.
 CREATE VIEW new_deliveries (message, recipient, conversation_id, priority, expires_at) AS SELECT 0, '', '', '', '';
 
 CREATE TRIGGER new_deliveries_store INSTEAD OF INSERT ON new_deliveries
@@ -30,8 +30,8 @@ BEGIN
   INSERT INTO new_deliveries VALUES (NEW.id, NEW.recipient, NEW.conversation_id, NEW.priority, NEW.expires_at);
 END;
 
--- Who is here or was lately: heard of within seven days, or enrolled since then and not heard of yet. Whom nobody has set
--- up is not here.
+-- Agents that are or were present: within seven days, or enrolled in these days and never present. Unconfigured agents are
+-- left out.
 CREATE VIEW broadcast_readers (name) AS
 SELECT agent_name FROM agent_status
 WHERE agent_name IS NOT NULL AND kind NOT IN ('console', 'supervisor') AND is_set_up
@@ -46,7 +46,7 @@ BEGIN
   UPDATE agent_status SET enrolled_at = strftime('%Y-%m-%d %H:%M:%f', 'now') WHERE rowid = NEW.rowid;
 END;
 
--- With nobody to reach it ends at once. What is read by everybody is of today: it expires after a day.
+-- Without a recipient it ends at once. A broadcast expires after a day.
 CREATE TRIGGER messages_broadcast AFTER INSERT ON messages
 WHEN NEW.recipient IS NULL AND coalesce(NEW.status, 'pending') = 'pending'
 BEGIN
@@ -58,7 +58,7 @@ BEGIN
     WHERE id = NEW.id AND NOT EXISTS (SELECT 1 FROM deliveries WHERE message = NEW.id);
 END;
 
--- An id far ahead would end sending: AUTOINCREMENT goes on behind the largest. Such a row is stored under the next id.
+-- An id far ahead would end sending, because AUTOINCREMENT continues after the largest. Such a row gets the next id.
 CREATE TRIGGER messages_bound_id BEFORE INSERT ON messages
 WHEN NEW.id > 1000000000000000
 BEGIN
@@ -75,7 +75,7 @@ BEGIN
   SELECT RAISE(ABORT, 'messages.id can be 1000000000000000 at most');
 END;
 
--- INSERT OR REPLACE fires no DELETE trigger, and only a BEFORE trigger still sees what goes. There, -1 stands for no id.
+-- INSERT OR REPLACE fires no DELETE trigger, and only a BEFORE trigger still sees the removed row. In it, -1 means no id.
 CREATE TRIGGER messages_note_replaced BEFORE INSERT ON messages
 WHEN EXISTS (SELECT 1 FROM messages WHERE message_id = NEW.message_id)
   OR NEW.id <> -1 AND EXISTS (SELECT 1 FROM messages WHERE id = NEW.id)
@@ -83,9 +83,9 @@ BEGIN
   INSERT INTO replaced_messages SELECT id FROM messages WHERE message_id = NEW.message_id OR id = NEW.id;
 END;
 
--- SQLite does not say which of two triggers runs first, so this one does the work of messages_deliver and
--- messages_broadcast anew: they may have seen deliveries of what is gone. After INSERT OR IGNORE of a known message its
--- note stands here although nothing was replaced.
+-- SQLite does not say which of two triggers runs first. So this one repeats the work of messages_deliver and
+-- messages_broadcast, which may have seen deliveries of the removed row. After INSERT OR IGNORE of a known message there
+-- is a row here although no message was replaced.
 CREATE TRIGGER messages_replaced AFTER INSERT ON messages
 WHEN NEW.id = -1 OR EXISTS (SELECT 1 FROM replaced_messages)
 BEGIN
@@ -120,8 +120,8 @@ BEGIN
   UPDATE deliveries SET message = NEW.id WHERE message = OLD.id AND OLD.id <> NEW.id;
 END;
 
--- Foreign programs write 'T', zones and Unix seconds; stored times must compare as text. What is no time at all becomes
--- now (created_at) or never (expires_at).
+-- Foreign programs write 'T', zones and Unix seconds; stored times must compare as text. A value that is not a time
+-- becomes now (created_at) or never (expires_at).
 CREATE TRIGGER messages_normalise_created AFTER INSERT ON messages
 WHEN NOT (typeof(NEW.created_at) = 'text' AND length(NEW.created_at) IN (19, 23)
   AND substr(NEW.created_at, 1, 19) IS strftime('%Y-%m-%d %H:%M:%S', NEW.created_at))
@@ -169,7 +169,7 @@ BEGIN
     WHERE message = NEW.id AND state = 'ready';
 END;
 
--- It may give back what it has taken (a lease without a token), not what one of our readers holds.
+-- It may release what it has taken (a lease without a token), but no delivery that one of our readers holds.
 CREATE TRIGGER messages_given_back AFTER UPDATE OF status ON messages
 WHEN NEW.status = 'pending' AND OLD.status = 'processing' AND NEW.recipient IS NOT NULL
 BEGIN
@@ -179,7 +179,7 @@ BEGIN
     WHERE id = NEW.id AND EXISTS (SELECT 1 FROM deliveries WHERE message = NEW.id AND state = 'leased');
 END;
 
--- It may hand a message to somebody else, or have it done again after it has ended.
+-- It may give a message to another recipient, or make an ended message pending again.
 CREATE TRIGGER messages_reopened AFTER UPDATE OF status, recipient ON messages
 WHEN NEW.recipient IS NOT NULL AND (
   (NEW.recipient IS NOT OLD.recipient AND NEW.status IN ('pending', 'processing'))
@@ -191,8 +191,8 @@ BEGIN
   UPDATE messages SET status = 'pending', processed_at = NULL WHERE id = NEW.id;
 END;
 
--- A program that selects 'pending' must not take what one of our readers holds. A broadcast stays pending until its
--- last delivery ends: a lease of one reader says nothing about the others.
+-- A program that selects 'pending' must not take a message that one of our readers holds. A broadcast stays pending until
+-- its last delivery ends, because the lease of one reader does not show the state of the others.
 CREATE TRIGGER deliveries_leased AFTER UPDATE OF state ON deliveries
 WHEN NEW.state = 'leased' AND OLD.state <> 'leased'
 BEGIN
