@@ -30,7 +30,7 @@ _MAX_PAYLOAD_BYTES = 64 * 2**20
 _RECEIVE_TIMEOUT_SECONDS = 5.0
 _ADDS_CONTEXT = ("UserPromptSubmit", "PostToolUse", "PostToolUseFailure")
 _MAX_BLOCKED_STOPS = 3
-"""Times that one turn is kept from ending. Claude Code itself allows eight in a row, for all hooks together."""
+"""How often hooks may keep one turn from ending. Claude Code allows eight times in a row, for all hooks together."""
 
 
 def socket_path(claude: int) -> Path:
@@ -79,7 +79,7 @@ class HookServer:
             except TeamsupError as error:
                 _log.warning("%s: %s", given.get("hook_event_name"), error)
             except Exception:
-                # No trouble of ours may end the server that all tools of the session depend on.
+                # No error here may end the server, because all tools of the session depend on it.
                 _log.exception("hook %s", given.get("hook_event_name"))
 
     async def _respond(self, stream: SocketStream, given: Mapping[str, Any]) -> None:
@@ -94,12 +94,13 @@ class HookServer:
         if not said:
             return
         if not await _send_output(stream, said):
-            # The hook has given us up, because the hub was busy perhaps. What it took away was not said.
+            # The hook has stopped waiting, perhaps because the hub was busy. So its announcements did not reach the
+            # model.
             await run_in_thread(who.hub.wake_ladder.reset_wake_steps)
 
     async def _report_outdated(self, stream: SocketStream, event: str, error: SchemaTooNew) -> None:
-        """Tell the session, at every prompt and once in a running turn, because nothing else of the team reaches it any
-        more.
+        """Tell the session at every prompt, and once in a running turn, because no other message of the team reaches it
+        any more.
         """
         if event == "UserPromptSubmit" or (event in _ADDS_CONTEXT and not self._has_reported_outdated):
             self._has_reported_outdated = await _send_output(
@@ -107,13 +108,13 @@ class HookServer:
             )
 
     async def _bind(self) -> SocketListener:
-        """Listen on the socket of this session. Raise OSError when another user or server owns its place."""
+        """Listen on the socket of this session. Raise OSError if its path belongs to another user or server."""
         folder = self._path.parent
         folder.mkdir(mode=0o700, exist_ok=True)
         found = folder.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
             raise OSError(f"{folder} is not a folder of yours alone")
-        # Of two servers that begin at once one must see the other.
+        # If two servers start at once, one must notice the other.
         lock = os.open(folder, os.O_RDONLY)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -128,7 +129,7 @@ class HookServer:
 
 
 async def _send_output(stream: SocketStream, said: Mapping[str, Any]) -> bool:
-    """Print this; whether the hook was still there."""
+    """Send the output; return whether the hook was still there."""
     try:
         await stream.send(json.dumps(said, ensure_ascii=False).encode(errors="replace"))
     except (OSError, anyio.BrokenResourceError):
@@ -150,7 +151,7 @@ def _is_served(path: Path) -> bool:
 
 
 async def caller_of(participants: Participants, given: Mapping[str, Any]) -> Participant | None:
-    """Return the participant whose hook it is; None if it needs no output."""
+    """Return the participant that the hook belongs to; None if it needs no output."""
     agent_id, agent_type = given.get("agent_id"), given.get("agent_type")
     # With `claude --agent X` the session itself has a type, but no id.
     is_subagent = isinstance(agent_id, str) and isinstance(agent_type, str)
@@ -158,7 +159,7 @@ async def caller_of(participants: Participants, given: Mapping[str, Any]) -> Par
         case None:
             return None
         case "PreToolUse":
-            # At once, and in memory: Claude Code makes the call whether or not the hub lets us answer in time.
+            # Do this at once, in memory: Claude Code makes the call even if a busy hub delays our answer.
             subagent = (str(agent_id), str(agent_type)) if is_subagent else None
             participants.announce_call(str(given.get("tool_use_id")), subagent)
             return None
@@ -194,7 +195,7 @@ async def hook_output(who: Participant, event: str) -> dict[str, Any]:
 
 
 async def _take_wake_step(who: Participant, step: WakeStep) -> str:
-    # What waits for the session is not for a subagent that merely shares its mailbox.
+    # Messages that wait for the session are not for a subagent that only shares its mailbox.
     if not who.has_own_mailbox:
         return ""
     messages = await run_in_thread(lambda: who.hub.wake_ladder.take_wake_step(step))

@@ -13,7 +13,7 @@ from mcp.types import INVALID_PARAMS, PARSE_ERROR, JSONRPCMessage, JSONRPCReques
 from pydantic import ValidationError
 
 MAX_LINE_BYTES = 2 * 2**20
-"""Bytes of a line. The hub's largest message fits, even if JSON writes each of its bytes as six."""
+"""Bytes of a line. The hub's largest message fits, even if JSON writes each byte as six."""
 
 _KEPT_EDGE_BYTES = 64 * 2**10
 _STRING = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
@@ -24,14 +24,14 @@ _LAST_ID = re.compile(rf'(?<!\\)"id"\s*:\s*({_STRING}|{_NUMBER})\s*\}}\s*$', re.
 _SURROGATE_PAIR = r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _SURROGATE = re.compile(rf"{_SURROGATE_PAIR}|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{{2}})|\\.", re.DOTALL)
 _REQUEST_HINT = (
-    'This is not a JSON-RPC 2.0 request: it needs "jsonrpc": "2.0", an id that is a text or a whole number, a method '
-    "that is a text, and params that are an object. Send each request on a line of its own."
+    'This is not a JSON-RPC 2.0 request. It needs "jsonrpc": "2.0", an id (text or whole number), a method (text) '
+    "and params (an object). Send each request on a separate line."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class RequestLine:
-    """One line. If it was longer than LONGEST, only its beginning and its end."""
+    """One line. Of a line longer than LONGEST it has only the beginning and the end."""
 
     text: str
     is_cut: bool = False
@@ -65,7 +65,7 @@ class LineSplitter:
         self._append(rest)
 
     def take_line(self) -> RequestLine:
-        """Return what has arrived of the current line, and begin the next."""
+        """Return the received part of the current line, and begin the next."""
         line = RequestLine(self._line.decode(errors="replace"), self._is_cut)
         self._line.clear()
         self._is_cut = False
@@ -87,7 +87,7 @@ def parse_line(line: RequestLine) -> JSONRPCMessage | list[RpcErrorResponse]:
     message = _validate(text)
     if isinstance(message, ValidationError):
         whole = _SURROGATE.sub(_replace_surrogate, text)
-        # The answer must bear the very id that its client waits for.
+        # The answer must have exactly the id that its client waits for.
         if whole != text and request_ids(whole) == request_ids(text):
             message = _validate(whole)
     if isinstance(message, JSONRPCRequest):
@@ -122,7 +122,7 @@ def _is_request(fields: dict[str, str]) -> bool:
 
 
 def _iterate_objects(text: str) -> Iterator[dict[str, str]]:
-    """Yield the fields of each outermost object, also in a batch: scalars as written, of other values the bracket."""
+    """Yield the fields of each outermost object, also in a batch: scalars as written, other values as their bracket."""
     depth = level = 0
     fields: dict[str, str] = {}
     key, is_value = "", False
@@ -148,7 +148,7 @@ def _iterate_objects(text: str) -> Iterator[dict[str, str]]:
 
 
 def _find_ids_of_cut(text: str) -> list[str]:
-    # What ends with a comma is whole.
+    # A value that ends with a comma is complete.
     beginning = text[:_KEPT_EDGE_BYTES].rpartition(",")[0]
     if found := request_ids(beginning):
         return found[:1]

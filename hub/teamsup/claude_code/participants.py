@@ -28,7 +28,8 @@ T = TypeVar("T")
 
 _RENEW_INTERVAL_SECONDS = min(PRESENCE_TIMEOUT_SECONDS / 3, RENEW_SECONDS)
 _SUBAGENT_TIMEOUT_SECONDS = 900.0
-"""Seconds without a call or hook after which a subagent is gone: an interrupted one does not report its end."""
+"""Seconds without a call or hook after which a subagent counts as gone. An interrupted subagent does not report its
+end."""
 _MAX_CALLS = 1000
 
 
@@ -45,7 +46,7 @@ class Participant:
     def __init__(self, hub: MessageHub, *, has_name: bool) -> None:
         self.hub = hub
         self.has_own_mailbox = has_name
-        """Whether it is an agent of its own, and not a part of the session's."""
+        """Whether it has its own name, and not that of the session."""
         self.status = ONLINE
         self.presence_details: dict[str, Any] = {"pid": os.getpid()}
         self.last_activity = time.monotonic()
@@ -69,7 +70,7 @@ class Participant:
 
     @asynccontextmanager
     async def during_call(self) -> AsyncIterator[None]:
-        """Keep it present during a call, however long that waits."""
+        """Keep it present during a call, even a long one."""
         self._calls += 1
         try:
             yield
@@ -107,13 +108,13 @@ class Participant:
             await self.send_heartbeat()
 
     async def end_turn(self) -> None:
-        """End a turn normally: complete what was read in it."""
+        """End a turn normally: complete the deliveries that were read in it."""
         async with self.use_read_tracker() as reader:
             await run_in_thread(reader.complete_delivered)
         await self.clear_turn()
 
     async def leave(self, *, is_last: bool) -> None:
-        """Release open deliveries, also those that a call is claiming. The ``is_last`` of its name also goes offline.
+        """Release open deliveries, also those that a call is claiming. With ``is_last`` the name also goes offline.
 
         At the end of the process it may be cancelled; then the leases end by themselves.
         """
@@ -124,10 +125,10 @@ class Participant:
         with suppress(TeamsupError):
             self._read_tracker.release_all()
         if self.has_own_mailbox:
-            # What was announced to us and is not read, others of this name have to hear of.
+            # Other participants of this name must learn of messages that were announced to us and are unread.
             with suppress(TeamsupError):
                 self.hub.wake_ladder.reset_wake_steps()
-        # Another session of this agent may have come meanwhile; its heartbeats carry its pid.
+        # Another session of this agent may have started; its heartbeats have its own pid.
         with suppress(TeamsupError):
             if self.has_own_mailbox and is_last and self._owns_presence():
                 self.hub.maintenance.mark_offline(self.hub.agent)
@@ -155,14 +156,14 @@ class Participants:
             del self._callers[next(iter(self._callers))]
 
     async def find_caller(self, tool_use_id: object) -> Participant:
-        """Return the caller of a call. Raise CallerError when a hook should have named it and has not."""
+        """Return the caller of a call. Raise CallerError if a hook should have named it and has not."""
         if not isinstance(tool_use_id, str):
             return self.main
         if tool_use_id in self._callers:
             subagent = self._callers[tool_use_id]
             return self.main if subagent is None else await self.find_subagent(*subagent)
         if self._has_hooks or "hooks" in self.main.presence_details:
-            # Only once if no hook has ever run: hooks may be switched off.
+            # Only once if no hook has ever run, because hooks may be switched off.
             self._has_hooks = False
             raise CallerError("The caller of this tool is not known yet. Please call again.")
         return self.main
@@ -207,7 +208,7 @@ class Participants:
                 tasks.start_soon(functools.partial(participant.leave, is_last=True))
 
     async def record_hook(self) -> None:
-        """Note that a hook reached us: doctor shows it when an agent does not get its messages."""
+        """Record that a hook reached us. doctor shows this time for an agent that does not get its messages."""
         first = "hooks" not in self.main.presence_details
         self.main.presence_details["hooks"] = datetime.now(UTC).isoformat(timespec="seconds")
         if first:

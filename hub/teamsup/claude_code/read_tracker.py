@@ -46,7 +46,7 @@ class ReadTracker:
         self._delivered.update(self._open)
 
     def complete_delivered(self) -> None:
-        """Complete what the model has received, because a turn has ended normally."""
+        """Complete the deliveries that the model has received, because a turn has ended normally."""
         seen = {message_id: delivery for message_id, delivery in self._open.items() if message_id in self._delivered}
         self._for_each(self.hub.acknowledge, seen)
         self._open = {message_id: self._open[message_id] for message_id in self._open if message_id not in seen}
@@ -87,7 +87,7 @@ class ReadTracker:
         self._open.clear()
 
     def reread(self, message_id: str) -> Message:
-        """Return a message that we sent or received, to be read again. Raise CallerError for one between others."""
+        """Return a message that we sent or received. Raise CallerError for a message between other agents."""
         message = self.hub.queries.message(message_id)
         ours = {message.sender, *(state.recipient for state in self.hub.queries.trace(message_id))}
         if self.hub.agent not in ours:
@@ -107,8 +107,8 @@ class ReadTracker:
     ) -> Message:
         """Answer a message, and complete its delivery in the same transaction. A status_report completes nothing.
 
-        Raise StaleLease, and send nothing, when the delivery was withdrawn or another reader holds it. A second attempt
-        answers all the same.
+        Raise StaleLease, and send nothing, if the delivery was withdrawn or another reader holds it. A second attempt
+        sends the answer anyway.
         """
         answered = self.reread(message_id)
         if answered.sender == self.hub.agent:
@@ -152,7 +152,7 @@ class ReadTracker:
 
 
 def _count_fitting(claimed: list[Delivery]) -> int:
-    """Return how many of them one read may return."""
+    """Return the number of them that fit in one read."""
     total = 0
     for count, delivery in enumerate(claimed):
         total += min(len(delivery.message.content), MAX_MESSAGE_CHARACTERS)

@@ -1,7 +1,7 @@
 """Render messages for a model: in few tokens, with foreign text as data in a frame that shows its origin.
 
-Foreign text is made printable. In our lines it stands in quotation marks, or in parentheses for a note, and cannot
-close them. Each frame has a random mark, so its text cannot contain the closing line.
+Foreign text is made printable. In our lines it is in quotation marks, or in parentheses for a note, and cannot close
+them. Each frame has a random mark, so its text cannot contain the closing line.
 """
 
 import re
@@ -59,7 +59,7 @@ def new_frame_mark() -> str:
 
 
 def render_message(message: Message, mark: str, offset: int = 0) -> str:
-    """Return the message as data: in a frame that its content cannot close, with its origin, cut where it is long."""
+    """Return the message as data: in a frame that its content cannot close, with its origin, cut if it is long."""
     details = [f"#{message.id} from {describe_origin(message)}", format_age(message.created_at)]
     if message.priority != "normal":
         details.append(message.priority)
@@ -131,7 +131,7 @@ def render_receipt(message: Message, recipient: Agent | None) -> str:
 
 
 def render_agents(team: Sequence[Agent], me: str) -> list[str]:
-    """Return a line for each agent; of a large team for the reader itself and those who are here."""
+    """Return a line for each agent; in a large team only for the reader and for present agents."""
     listed = team
     if len(team) > MAX_LISTED_NAMES:
         now = datetime.now(UTC)
@@ -141,7 +141,7 @@ def render_agents(team: Sequence[Agent], me: str) -> list[str]:
 
 
 def render_agent(agent: Agent, me: str) -> str:
-    """Return how an agent is."""
+    """Return the status of an agent."""
     you = " (you)" if agent.name == me else ""
     note = f" ({_render_note(text)})" if (text := agent.degraded or agent.note) else ""
     unread = f", {agent.unread} unread" if agent.unread else ""

@@ -25,7 +25,7 @@ from .rendering import (
     render_receipt,
 )
 
-# Claude Code gives up a call after half an hour without a word.
+# Claude Code gives up a call after half an hour without a message.
 _PROGRESS_SECONDS = 30.0
 
 
@@ -117,7 +117,7 @@ class TeamTools:
                 await self._wait(caller, context, began, seconds)
             if text := await self._claim(caller, limit):
                 return text
-            # Of several who waited for one message, all but one go on waiting.
+            # If several readers waited for one message, all but one continue to wait.
             if anyio.current_time() >= began + seconds:
                 return "No messages."
 
@@ -137,10 +137,10 @@ class TeamTools:
                 mark = new_frame_mark()
                 text = "\n".join(render_message(delivery.message, mark) for delivery in claimed)
                 await run_in_thread(lambda: reader.track(claimed))
-                # The hub's work is shielded, so only here does a call learn that it was cancelled meanwhile.
+                # The hub's work is shielded, so a call notices only here that it was cancelled.
                 await anyio.lowlevel.checkpoint()
             except BaseException:
-                # Cancelled or failed: the model has seen none of it.
+                # The call was cancelled or failed, so the model has seen nothing.
                 await run_in_thread(lambda: reader.release(claimed))
                 raise
         return text

@@ -1,8 +1,8 @@
-"""A component: a worker with everything that belongs to it, as the rest of teamsup sees it.
+"""A component: a worker with everything that belongs to it.
 
 A distribution names its workers in the entry-point group ``teamsup.workers``: ``NAME = "module:attribute"``, where the
-attribute is a Component. The supervisor and the command line import that module, so it must be light: it imports
-neither the worker nor what the worker needs.
+attribute is a Component. The supervisor and the command line import that module, so it must be light. It imports
+neither the worker nor the worker's libraries.
 """
 
 import functools
@@ -64,7 +64,7 @@ class Component:
     groups: Mapping[str, type[Any]] = field(default_factory=dict)
     """Repeatable sections: {"message_route": MessageRouteSection} is [message_route.X]."""
     check: Callable[[Config], None] | None = None
-    """Raises ValueError with one sentence when each section is right but they contradict each other."""
+    """Raises ValueError with one sentence if each section is valid but they contradict each other."""
     follows_sections: bool = False
     """The worker reads a saved teamsup.toml by itself, so a change of its sections needs neither reload nor restart."""
     file_keys: tuple[str, ...] = ()
@@ -72,29 +72,29 @@ class Component:
     secret_variables: tuple[str, ...] = ()
     """Environment variables with a secret of this worker: no other worker gets them."""
     secret_keys: tuple[str, ...] = ()
-    """Keys, such as "source.secret_variable", that name more of these."""
+    """Keys, such as "source.secret_variable", that name further such variables."""
     healthy_seconds: float = 60.0
     """After this time of running its earlier crashes are forgotten. It is also the longest delay of a restart."""
     command_hook: Callable[[Config], CommandHook] | None = None
-    """The command hook for a worker that watches the team: it runs when that worker fails itself."""
+    """The command hook of a worker that watches the team: it runs if that worker itself fails."""
     checks: str = ""
     """The function, "module:function", whose findings ``teamsup doctor`` shows. It gets the Team, all agents by name,
-    and a function that makes a command to paste out of its words."""
+    and a function that turns words into a command line to paste."""
     metrics: str = ""
     """The function, "module:function", that returns ComponentMetrics. It gets the open hub, in a thread of the
     supervisor, so its module must be light."""
     people_commands: tuple[CommandDefinition, ...] = ()
-    """What people can write to it, such as ``/alerts``: user_comm passes it on, and brings the answer back."""
+    """Commands that people can write to it, such as ``/alerts``. user_comm forwards them and returns the answers."""
     tables: ComponentTables | None = None
-    """What it keeps in the team's database. Its worker and ``teamsup start`` make and migrate them."""
+    """Its tables in the team's database. Its worker and ``teamsup start`` create and migrate them."""
     rank: int = 50
     """Components with a lower number are started and shown first."""
     fault: str = ""
-    """Why it cannot be used; for a component that could not be loaded."""
+    """The reason why the component could not be loaded; empty: it was."""
 
     @property
     def section_names(self) -> tuple[str, ...]:
-        """The sections that are about this worker, besides [worker.NAME]."""
+        """The names of this worker's sections, without [worker.NAME]."""
         return (*(() if self.section is None else (self.name,)), *self.groups)
 
     def read_sections(self, config: Config) -> tuple[object, ...]:
@@ -135,7 +135,7 @@ def open_hub(component: Component, team: Team) -> MessageHub:
 def installed_components() -> Mapping[str, Component]:
     """Return the components of all installed distributions by name, in the order of starting.
 
-    A component that cannot be loaded has a ``fault``, and the others run all the same.
+    A component that cannot be loaded has a ``fault``; the others still run.
     """
     found = [_load(name, values) for name, values in find_entry_points(WORKER_GROUP).items()]
     owners = dict.fromkeys(_COMMON_SECTIONS, "the team")
@@ -176,7 +176,7 @@ def find_command(name: str) -> CommandDefinition | None:
 
 
 def _is_usable(command: CommandDefinition, taken: Mapping[str, str]) -> bool:
-    """Return whether a component may bring this command: Discord refuses all if it refuses one."""
+    """Return whether a component may bring this command. If Discord refuses one command, it refuses all."""
     names = (command.name, *(argument.name for argument in command.arguments))
     texts = (command.help, *(argument.help for argument in command.arguments))
     return (
@@ -193,12 +193,13 @@ def installed_tables() -> list[ComponentTables]:
 
 @functools.cache
 def component_names() -> frozenset[str]:
-    """Return the names of all installed components. None of them is imported for that."""
+    """Return the names of all installed components without importing them."""
     return frozenset(find_entry_points(WORKER_GROUP))
 
 
 def normalize_session_agent(name: str) -> str:
-    """Return the normalised agent name for a Claude Code session. Raise InvalidName for a part of the team."""
+    """Return the normalised agent name for a Claude Code session. Raise InvalidName for the name of a worker or the
+    supervisor."""
     folded = normalize_agent_name(name)
     if folded in (*component_names(), SUPERVISOR):
         raise InvalidName(f"{name!r} is a part of the team itself; choose another name.")

@@ -16,8 +16,8 @@ _METADATA_SUFFIXES = (".dist-info", ".egg-info")
 def find_entry_points(group: str) -> dict[str, tuple[str, ...]]:
     """Return the entry points of a group by name, each as ``module:attribute`` or ``module``.
 
-    A name has several values if several distributions use it: which one is meant is not ours to guess. Of a
-    distribution that is installed twice, the first on ``sys.path`` counts, as for an import.
+    A name has several values if several distributions use it, because we cannot guess which one is meant. If a
+    distribution is installed twice, the first on ``sys.path`` counts, as for an import.
     """
     found: dict[str, tuple[str, ...]] = {}
     homes: dict[str, str] = {}
@@ -31,14 +31,13 @@ def find_entry_points(group: str) -> dict[str, tuple[str, ...]]:
 
 
 def describe_collision(what: str, name: str, values: tuple[str, ...]) -> str:
-    """Return why an entry point that several packages bring cannot be used."""
+    """Return the error for an entry point that several packages bring."""
     return f"Several packages bring a {what} {name}: {' and '.join(values)}. Uninstall all but one."
 
 
 def read_summary(module: str) -> str:
-    """Return what the first line of a module's docstring says behind its colon; empty if it cannot be found.
-
-    The module is read as text: neither it nor a package that it is in is imported.
+    """Return the text behind the colon in the first line of a module's docstring; empty if there is none. The module is
+    read as text: neither it nor its package is imported.
     """
     path: list[str] | None = None
     spec = None

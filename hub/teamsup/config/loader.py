@@ -21,14 +21,12 @@ from .renamed import describe_renamed_key, describe_renamed_section
 T = TypeVar("T")
 _TYPE_NAMES: dict[Any, str] = {str: "text in quotes", int: "a whole number", float: "a number", bool: "true or false"}
 _DUPLICATE_SECTION = re.compile(r"Cannot declare (\(.+\)) twice")
-"""How Python puts what happens to everybody who adds a section below the commented ones of ``teamsup init``."""
+"""Python's message for a common mistake: a section is added below the commented one of ``teamsup init``."""
 
 
 class Config:
-    """The configuration, read once: from ``tables``, else from the supervisor, else from the file; without a file all
-    defaults.
-
-    Raise NotConfigured, with the file and the mistake, when it is not TOML.
+    """The configuration, read once: from ``tables``, else from the supervisor, else from the file, else the defaults.
+    Raise NotConfigured, with the file and the mistake, if it is not TOML.
     """
 
     def __init__(self, team: Team, tables: Mapping[str, Any] | None = None) -> None:
@@ -47,7 +45,7 @@ class Config:
         return self._parse_section(name, self._find_table(name), kind)
 
     def sections_of(self, name: str, kind: type[T]) -> dict[str, T]:
-        """Return the sections [name.X], by X. Raise what section() raises."""
+        """Return the sections [name.X], by X. Raise the errors of section()."""
         return {part: self.subsection(name, part, kind) for part in self.names_of(name)}
 
     def names_of(self, name: str) -> list[str]:
@@ -55,7 +53,7 @@ class Config:
         return list(self._find_table(name))
 
     def subsection(self, name: str, part: str, kind: type[T]) -> T:
-        """Return the section [name.part]. Raise what section() raises."""
+        """Return the section [name.part]. Raise the errors of section()."""
         return self._parse_section(f"{name}.{part}", self._find_table(name, part), kind)
 
     def check_section_names(self, known: list[str]) -> None:
@@ -137,7 +135,7 @@ def load_file(team: Team, *, must_exist: bool = True) -> dict[str, Any]:
 
 def _load_accepted(team: Team) -> dict[str, Any] | None:
     """Return the configuration that the supervisor handed to this process; None if there is none."""
-    # Only a process of this team: a worker may also ask about another one.
+    # Only for a process of this team, because a worker may also read the configuration of another team.
     if os.environ.get(CONFIGURATION_VARIABLE) != str(team.accepted_configuration):
         return None
     try:

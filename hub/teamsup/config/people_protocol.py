@@ -1,5 +1,5 @@
-"""The protocol between people and the team: who answers people, how a decision is requested, and the commands. The
-command line, Claude Code sessions and workers use it.
+"""The protocol between people and the team: the worker that answers people, the messages of a decision, and the
+commands. The command line, Claude Code sessions and workers use it.
 """
 
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ USER_COMM = "user_comm"
 """The worker that answers people and asks them to decide."""
 
 DECISION_REQUEST, DECISION_ANSWER = "opinion_request", "opinion_response"
-"""The message types of a decision that people are asked for, and of its answer."""
+"""The message types of a question that people decide, and of its answer."""
 
 MAX_OPTIONS = 5
 """Options of one decision."""
 
 
 def is_decision_request(message: Message) -> bool:
-    """Return whether a message asks people to decide. Its expiry is the deadline for that."""
+    """Return whether a message asks people to decide. Its expiry is their deadline."""
     return message.message_type == DECISION_REQUEST or bool(message.metadata.get("options"))
 
 
@@ -40,11 +40,11 @@ class CommandDefinition:
     worker: str = USER_COMM
     """The worker that answers it."""
     request: str = ""
-    """What user_comm writes to another worker for it."""
+    """The text that user_comm sends to the other worker."""
 
     @property
     def usage(self) -> str:
-        """Return how it is written: ``/ask AGENT TEXT``."""
+        """Return its usage: ``/ask AGENT TEXT``."""
         names = ((argument.name.upper(), argument.is_optional) for argument in self.arguments)
         return " ".join((f"/{self.name}", *(f"[{name}]" if is_optional else name for name, is_optional in names)))
 

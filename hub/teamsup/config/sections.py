@@ -12,7 +12,7 @@ from teamsup.hub.team import normalize_agent_name
 
 @dataclass(frozen=True)
 class TeamSection:
-    """[team]: agents that are known from the start, operators, who is notified of a crash, and time limits of the
+    """[team]: agents that are known from the start, operators, the agents notified of a crash, and time limits of the
     team.
     """
 
@@ -90,7 +90,7 @@ _SIZE_PATTERN = re.compile(r"(\d+(?:\.\d+)?)\s*([KMG]?)(?:i?B)?", re.IGNORECASE)
 
 
 def parse_size(name: str, text: str) -> int:
-    """Bytes, of "500 MiB", "1G" or "4096"; units are powers of 1024. Raises ValueError."""
+    """Return the bytes of "500 MiB", "1G" or "4096"; units are powers of 1024. Raise ValueError."""
     if (match := _SIZE_PATTERN.fullmatch(text.strip())) is None:
         raise ValueError(f'{name} must be a size such as "500 MiB", not {text!r}')
     number = float(match[1]) * 1024 ** " KMG".index(match[2].upper() or " ")
@@ -103,7 +103,7 @@ def check_pattern(name: str, pattern: str) -> None:
     """Raise ValueError unless the text is a regular expression."""
     if not pattern:
         return
-    import regex  # with which the workers look for it; a team without patterns does not need it
+    import regex  # the workers search with it; a team without patterns does not need it
 
     try:
         regex.compile(pattern)

@@ -1,8 +1,7 @@
-"""The command that runs when nobody else acknowledges or can be notified: for mail, SMS or a siren.
+"""The command that runs when no agent or person acknowledges, or can be notified: for mail, SMS or a siren.
 
-monitor-bridge runs it for an incident. The supervisor runs it when the hub or monitor-bridge itself fails, in a
-separate process: ``python -m teamsup.terminal.command_hook SECONDS COMMAND …`` reads the text and writes why the
-command failed.
+monitor-bridge runs it for an incident. The supervisor runs it in a separate process when the hub or monitor-bridge
+fails. ``python -m teamsup.terminal.command_hook SECONDS COMMAND …`` reads the text and writes why the command failed.
 """
 
 import asyncio
@@ -24,7 +23,7 @@ def team_variables(title: str) -> dict[str, str]:
 
 
 async def run_command(command: Sequence[str], text: str, variables: Mapping[str, str], seconds: float) -> str:
-    """Run it without a shell; why it failed, empty when it did not."""
+    """Run the command without a shell. Return why it failed; empty: it did not."""
     try:
         process = await asyncio.create_subprocess_exec(
             *command,
@@ -42,7 +41,7 @@ async def run_command(command: Sequence[str], text: str, variables: Mapping[str,
             await asyncio.gather(_write_input(process, text), _read_errors(process, errors))
             await process.wait()
     except TimeoutError:
-        # What it has left in the background may hold on to its stderr.
+        # A process that it has left in the background may keep its stderr open.
         if process.returncode is None:
             return f"it did not end within {seconds:g} s"
     finally:

@@ -18,14 +18,14 @@ from teamsup.hub.team import Team, fold_case
 from .hints import command_hint
 
 MORE_ANSWERS = "more_answers"
-"""In the metadata of an answer: how many other agents still have to answer."""
+"""Metadata of an answer: the number of other agents that still have to answer."""
 
 EXIT_CODE = "exit_code"
-"""In the metadata of an answer that reports a failure: the exit code for a script's command."""
+"""Metadata of an answer that reports a failure: the exit code for a script's command."""
 
 
 SESSION_AGENT = "session"
-"""In the metadata of what a command wrote that Claude Code ran, the agent whose session that is."""
+"""Metadata of a message from a command that Claude Code ran: the agent of that session."""
 
 
 class NoAnswer(CallerError):
@@ -59,9 +59,8 @@ def is_console_name_held(team: Team, name: str) -> bool:
 
 
 def acquire_console_name(team: Team) -> str:
-    """Return the person's first name that no other terminal uses, and hold it until this process ends.
-
-    It is the same tomorrow, so a person finds late answers then.
+    """Return the first of the person's names that no other terminal uses, and hold it until this process ends. It is
+    the same the next day, so a person then finds late answers.
     """
     base = console_name()
     name, number = base, 1
@@ -140,14 +139,14 @@ class ConsoleChat:
 
 
 def receive(hub: MessageHub, seconds: float, *, lease: float = LEASE_SECONDS, read: bool = True) -> Iterator[Delivery]:
-    """Yield what arrives within this many seconds; the caller acknowledges it after showing it."""
+    """Yield messages that arrive within this many seconds. The caller acknowledges each after showing it."""
     ends = time.monotonic() + seconds
     while hub.wait(ends - time.monotonic()):
         yield from hub.claim(lease=lease, read=read)
 
 
 def is_answer(delivery: Delivery, question: Message) -> bool:
-    """Return whether this is an answer, and not an announcement or progress."""
+    """Return whether this message is an answer, and not an announcement or progress."""
     return answered_message_id(delivery.message) == question.message_id
 
 
@@ -157,7 +156,7 @@ def is_final_answer(message: Message) -> bool:
 
 
 def answered_message_id(message: Message) -> str | None:
-    """Return the id of the answered message; none for progress and for questions back."""
+    """Return the id of the answered message; None for progress and for questions back."""
     return None if message.message_type in ("status_report", DECISION_REQUEST) else message.reply_to
 
 
@@ -170,5 +169,5 @@ def exit_code_of(message: Message) -> int:
 
 
 def is_progress(message: Message) -> bool:
-    """Return whether it reports progress of a question, and is not its answer."""
+    """Return whether the message reports progress of a question, and is not its answer."""
     return message.message_type == "status_report" and message.reply_to is not None

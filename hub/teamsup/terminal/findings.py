@@ -1,4 +1,4 @@
-"""Findings of doctor: what the checks of teamsup and of components return."""
+"""Findings of doctor: the results of the checks of teamsup and of components."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from teamsup.hub.models import NOT_CONFIGURED, OFFLINE, Agent, DeliveryState
 
-# What joins or presents the characters beside it stays where writing systems and emoji need it.
+# Characters that join or style their neighbours stay where writing systems and emoji need them.
 _JOINABLE = "\u0600-\u08ff\u0900-\u0dff\u2190-\u2bff\ufe0f\U0001f000-\U0001faff"
 _BRACKET = re.compile("[<\ufe64\uff1c]")
 # The flags of England, Scotland and Wales are the only emoji of tags.
@@ -19,7 +19,7 @@ _INVISIBLE = re.compile(
     f"({_FLAGS})|"
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufff0-\ufffb\ufffe\uffff"  # controls and non-characters
     "\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f"  # direction, ends of lines
-    "\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u2060-\u2065\u3164\ufeff\uffa0"  # nothing to see
+    "\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u2060-\u2065\u3164\ufeff\uffa0"  # invisible characters
     "\ufe00-\ufe0d\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"  # tags, and other hidden text
     f"|(?<![{_JOINABLE}])[\u200c\u200d]|[\u200c\u200d](?![{_JOINABLE}])"
     "|(?<![#*0-9\u00a9\u00ae\u2030-\u32ff\U0001f000-\U0001faff])[\ufe0e\ufe0f]"
@@ -33,7 +33,7 @@ def sanitize(text: str) -> str:
     line ends stay.
     """
     if text.isascii() and text.isprintable():
-        return text  # as most names and labels are; the search takes ten times as long
+        return text  # most names and labels are ASCII; the search takes ten times as long
     return _INVISIBLE.sub(_replace_invisible, text.replace("\r\n", "\n"))
 
 
@@ -69,13 +69,13 @@ def to_single_line(text: str, longest: int) -> str:
 
 
 def prefix_speaker(name: str, text: str) -> str:
-    """Return the text as that speaker's: with the name before it, and no further line that could name another one."""
+    """Return the text with the speaker's name before it. No further line can look like another speaker's."""
     first, *others = sanitize(text).split("\n")
     return "\n".join([f"{name}: {first}", *(line and f"  {line}" for line in others)])
 
 
 def format_duration(seconds: float) -> str:
-    """Seconds in the two largest units that matter: ``4s``, ``3m 20s``, ``2h 5m``, ``3d 4h``."""
+    """Return seconds in the two largest units that matter: ``4s``, ``3m 20s``, ``2h 5m``, ``3d 4h``."""
     minutes, s = divmod(max(0, int(seconds)), 60)
     hours, m = divmod(minutes, 60)
     d, h = divmod(hours, 24)
@@ -87,7 +87,7 @@ def format_duration(seconds: float) -> str:
 
 
 def format_age(moment: datetime | None, now: datetime | None = None) -> str:
-    """Return the age of a time, in words of people."""
+    """Return the age of a time, in words for people."""
     if moment is None:
         return "never"
     seconds = ((now or datetime.now(UTC)) - moment).total_seconds()

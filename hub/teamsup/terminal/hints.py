@@ -1,4 +1,5 @@
-"""Commands of teamsup: as hints for people to paste, as programs start them, and as processes are recognised."""
+"""Command lines of teamsup: hints for people to paste, lines for programs to run, and patterns that recognise
+processes."""
 
 import os
 import shlex
@@ -15,7 +16,7 @@ _PROGRAM_NAMES = ("teamsup", "teamsup.cli")
 
 
 def command_hint(team: Team, *words: str) -> str:
-    """Return ``teamsup`` as this person can call it here, with the team and the home of teams if needed."""
+    """Return the ``teamsup`` command that this person can run here, with the team and the home of teams if needed."""
     program = "teamsup"
     called = Path(sys.argv[0])
     if shutil.which(program) is None and called.name == program:
@@ -26,7 +27,7 @@ def command_hint(team: Team, *words: str) -> str:
 
 
 def is_invocation_of(command: str, words: Sequence[str]) -> bool:
-    """Return whether these words run that command of ours, in any wrapper."""
+    """Return whether these words run that command of teamsup, in any wrapper."""
     return any(PurePath(program).name in _PROGRAM_NAMES and word == command for program, word in pairwise(words))
 
 

@@ -5,7 +5,7 @@ from typing import NoReturn
 
 
 def add_renamed_verb(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]", old: str, new: str) -> None:
-    """Refuse the verb ``old`` with its new name; it is in no list of verbs."""
+    """Refuse the verb ``old`` with its new name. No list of verbs shows it."""
     verbs.add_parser(old, add_help=False).add_argument("rest", nargs=argparse.REMAINDER, action=_Refusal, const=new)
 
 
