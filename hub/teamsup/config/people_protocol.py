@@ -12,6 +12,9 @@ USER_COMM = "user_comm"
 DECISION_REQUEST, DECISION_ANSWER = "opinion_request", "opinion_response"
 """The message types of a question that people decide, and of its answer."""
 
+DECISION_WITHDRAWAL = "opinion_withdrawn"
+"""The message type with which the one who asked takes a decision back. It replies to the request."""
+
 MAX_OPTIONS = 5
 """Options of one decision."""
 

@@ -496,3 +496,29 @@ def test_status_lists_what_is_to_be_decided(ann: MessageHub, join: Join) -> None
         f"to be decided:\n#{question.id} lead, just now: Restart it? | 1 restart / 2 wait"
         in receive(ann, "message").content
     )
+
+
+@pytest.mark.usefixtures("user_comm")
+def test_who_asked_takes_the_decision_back_and_nobody_else_does(ann: MessageHub, join: Join) -> None:
+    lead, other = join("lead"), join("other")
+    question = ask(lead)
+    receive(ann, "opinion_request")
+    others = other.send("user_comm", "mine", message_type="opinion_withdrawn", reply_to=question.message_id)
+    lead.send("user_comm", "no more", message_type="opinion_withdrawn", reply_to=question.message_id)
+    eventually(lambda: state(lead, question) == "withdrawn", "it is withdrawn")
+    assert receive(ann, "opinion_response").content == f"#{question.id} no longer needs a decision."
+    assert other.queries.trace(others.message_id)[0].outcome == "no decision of the sender"
+    say(ann, "1")
+    assert not lead.queries.peek()
+
+
+@pytest.mark.usefixtures("user_comm")
+def test_a_decision_that_people_made_first_is_not_taken_back(ann: MessageHub, join: Join) -> None:
+    lead = join("lead")
+    question = ask(lead)
+    receive(ann, "opinion_request")
+    say(ann, "1")
+    assert receive(lead, "opinion_response").content == "restart"
+    taken = lead.send("user_comm", "no more", message_type="opinion_withdrawn", reply_to=question.message_id)
+    eventually(lambda: lead.queries.trace(taken.message_id)[0].outcome == "it had ended", "it is too late")
+    assert state(lead, question) == "decided"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from teamsup.config.people_protocol import DECISION_ANSWER, USER_COMM, is_decision_request
+from teamsup.config.people_protocol import DECISION_ANSWER, DECISION_WITHDRAWAL, USER_COMM, is_decision_request
 from teamsup.hub import Message
 from teamsup.hub.models import HUB_SENDER
 
@@ -81,6 +81,13 @@ class DecisionAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class DecisionWithdrawal:
+    """The one who asked for a decision with this message takes it back."""
+
+    request: str
+
+
+@dataclass(frozen=True, slots=True)
 class Announcement:
     """An announcement for people."""
 
@@ -94,7 +101,17 @@ class Ignorable:
 
 Line = Question | Edit
 """What a person wrote, which has to be routed."""
-Event = Deletion | AgentReply | Progress | FailedMessage | DecisionRequest | DecisionAnswer | Announcement | Ignorable
+Event = (
+    Deletion
+    | AgentReply
+    | Progress
+    | FailedMessage
+    | DecisionRequest
+    | DecisionAnswer
+    | DecisionWithdrawal
+    | Announcement
+    | Ignorable
+)
 Classification = Line | Event
 
 
@@ -104,6 +121,8 @@ def classify(message: Message, context: MessageContext) -> Classification:
         return Deletion(message.reply_to)
     if message.sender == GATEWAY and message.reply_to is not None and message.message_type == EDITED_TYPE:
         return Edit(message.reply_to)
+    if message.message_type == DECISION_WITHDRAWAL:
+        return DecisionWithdrawal(message.reply_to or "")
     if is_decision_request(message):
         return DecisionRequest()
     if message.message_type == DECISION_ANSWER:

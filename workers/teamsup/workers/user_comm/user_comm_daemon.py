@@ -22,6 +22,7 @@ from .classification import (
     Classification,
     DecisionAnswer,
     DecisionRequest,
+    DecisionWithdrawal,
     Deletion,
     Edit,
     Event,
@@ -177,6 +178,8 @@ class UserCommDaemon(Worker):
                 return self._decisions.open_decision(message)
             case DecisionAnswer():
                 return self._decisions.answer(message, kind)
+            case DecisionWithdrawal(request):
+                return self._decisions.take_back(request, message.sender)
             case Announcement():
                 return self._announcer.announce(message)
             case Ignorable(note):

@@ -155,6 +155,16 @@ class DecisionService:
             for decision in self._table.open_in_reply_to(relay):
                 self._close(decision, "withdrawn")
 
+    def take_back(self, request: str, sender: str) -> Outcome:
+        """End the open decision that this message of the sender asked for. An answer that came first counts."""
+        decision = self._table.get(self._table.decision_shown_by(request) or 0)
+        if decision is None or decision.message_id != request or decision.asked_by != sender:
+            return Done("no decision of the sender")
+        if decision.state != "open":
+            return Done("it had ended")
+        self._close(decision, "withdrawn")
+        return Done("withdrawn")
+
     def run_due(self, now: float) -> float | None:
         """Do what is due; return the seconds until the next step, or None if no decision is open."""
         seconds = []

@@ -1,0 +1,158 @@
+"""Ask people for a parked call, turn what they decide into a verdict, and take back what nobody needs to decide.
+
+All of it is in the runner's name, so an agent neither asks nor hears the answer first. Only a person's word allows.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from teamsup.config.people_protocol import DECISION_REQUEST, DECISION_WITHDRAWAL, USER_COMM
+from teamsup.hub import CallerError, Message, MessageHub
+from teamsup.hub.errors import UnknownMessage
+from teamsup.hub.models import HUB_SENDER
+
+from ..programs.program import Call, DeferredCall
+from ..run import Run
+from ..sections import AgentSection
+from .call_ledger import CallLedger, Verdict
+from .request_text import MAX_SHOWN_CHARACTERS, render_request, show_call
+
+OPTIONS = ("allow", "deny")
+_ID_PREFIX = "run:"
+
+
+@dataclass(frozen=True, slots=True)
+class CallVerdict:
+    """What was decided about a parked call."""
+
+    run: int
+    call_id: str
+    verdict: Verdict
+    reason: str
+    """Why, for the agent: who has decided."""
+
+
+def request_id(run: int, call_id: str) -> str:
+    """Return the message_id with which people are asked: one for each call, so that they are asked once."""
+    return f"{_ID_PREFIX}{run}:{call_id}"
+
+
+def parse_request_id(message_id: str) -> tuple[int, str] | None:
+    """Return the run and the call that the request of this message_id is about."""
+    run, separator, call_id = message_id.removeprefix(_ID_PREFIX).partition(":")
+    is_ours = message_id.startswith(_ID_PREFIX) and separator and run.isascii() and run.isdecimal() and call_id
+    return (int(run), call_id) if is_ours else None
+
+
+class Approvals:
+    """The approvals of all runs. Its verbs block, and raise the hub's errors."""
+
+    def __init__(self, hub: MessageHub) -> None:
+        self._hub = hub
+
+    def ask(self, run: Run, agent: AgentSection, call: DeferredCall, folder: Path) -> Message | None:
+        """Ask people for a parked call, once. None when they cannot be asked: then its denial is written.
+
+        Nobody decides about what they have not seen, so the input is shown as a whole.
+        """
+        if len(show_call(call)) > MAX_SHOWN_CHARACTERS:
+            self.deny(run, call, folder, "It is too long to be shown to people, who would have to allow it.")
+            return None
+        deciders = [name for name in agent.deciders if not self._is_agent(name)]
+        if agent.deciders and not deciders:
+            self.deny(run, call, folder, "No person may allow it: the deciders of the configuration are agents.")
+            return None
+        cause = run.cause
+        try:
+            return self._hub.send(
+                USER_COMM,
+                render_request(run, call),
+                message_id=request_id(run.id, call.id),
+                message_type=DECISION_REQUEST,
+                priority="high",
+                metadata={
+                    "options": list(OPTIONS),
+                    "default": "deny",
+                    "default_denies": True,
+                    **({"deciders": deciders} if deciders else {}),
+                    "run": run.id,
+                    "agent": run.agent,
+                },
+                expires_in=agent.decision_seconds,
+                reply_to=cause.key if cause.kind == "message" and self._is_known(cause.key) else None,
+            )
+        except CallerError as error:
+            self.deny(run, call, folder, f"People cannot be asked: {error}")
+            return None
+
+    def accept(self, answer: Message) -> CallVerdict | None:
+        """Return what this message decides; None when it decides nothing.
+
+        user_comm alone says which answer counts. Whatever is no person's permission denies, such as a deadline, an
+        error, or an agent that a configuration names as a decider.
+        """
+        about = parse_request_id(answer.reply_to or "")
+        if about is None or answer.sender not in (USER_COMM, HUB_SENDER):
+            return None
+        run, call_id = about
+        if answer.sender == HUB_SENDER:
+            return CallVerdict(run, call_id, "deny", f"People could not be asked: {answer.content}")
+        said = answer.metadata
+        if said.get("state") == "open" or "strangers" in said:
+            return None
+        if said.get("state") == "defaulted":
+            return CallVerdict(run, call_id, "deny", "Nobody has decided in time, so this call is denied.")
+        if said.get("state") != "decided":
+            return CallVerdict(run, call_id, "deny", f"Nobody has allowed this call: {answer.content}")
+        who, decision = str(said.get("by") or "somebody"), said.get("decision")
+        if said.get("answer") != "allow":
+            return CallVerdict(run, call_id, "deny", f"{who} has denied this call (#{decision}).")
+        if not self._is_person(str(said.get("person") or "")):
+            return CallVerdict(run, call_id, "deny", f"{who} is no person, so nobody has allowed this call.")
+        return CallVerdict(run, call_id, "allow", f"{who} has allowed this call (#{decision}).")
+
+    def write(self, decided: CallVerdict, folder: Path) -> bool:
+        """Write the verdict for the gate; return whether that call of the run still waits for one."""
+        ledger = CallLedger(folder)
+        call = ledger.parked_call()
+        if call is None or call.id != decided.call_id:
+            return False
+        ledger.write_verdict(decided.run, call, decided.verdict, decided.reason)
+        return True
+
+    def deny(self, run: Run, call: DeferredCall, folder: Path, reason: str) -> None:
+        """Write a denial of ours, such as for a call whose deadline has passed without a word of user_comm."""
+        ledger = CallLedger(folder)
+        ledger.write_verdict(run.id, Call(call.id, call.tool, "parked", call.input), "deny", reason)
+
+    def withdraw(self, run: Run) -> None:
+        """Take back the decision that the run has asked for: it dies with the run."""
+        if not run.decision or not self._is_known(run.decision) or self._hub.find_agent(USER_COMM) is None:
+            return
+        with self._hub.transaction():
+            # Perhaps user_comm has not read it yet, or reads it now.
+            self._hub.cancel(run.decision, even_if_read=True)
+            self._hub.send(
+                USER_COMM,
+                f"Run {run.id} has ended.",
+                message_id=f"{run.decision}:withdrawn",
+                message_type=DECISION_WITHDRAWAL,
+                reply_to=run.decision,
+            )
+
+    def _is_known(self, message_id: str) -> bool:
+        try:
+            self._hub.queries.message(message_id)
+        except UnknownMessage:
+            return False
+        return True
+
+    def _is_agent(self, name: str) -> bool:
+        found = self._hub.find_agent(name)
+        return found is not None and found.kind != "console"
+
+    def _is_person(self, name: str) -> bool:
+        if name.startswith("discord:"):
+            return True
+        found = self._hub.find_agent(name) if name else None
+        return name.startswith("console-") if found is None else found.kind == "console"
