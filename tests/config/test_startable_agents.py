@@ -1,11 +1,19 @@
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from teamsup.config.startable_agents import AGENT_RUNNER, STARTABLE, StartableAgent, read_startable_agents
-from teamsup.hub import Agent
+from teamsup.config.startable_agents import (
+    AGENT_RUNNER,
+    OBSTACLE,
+    STARTABLE,
+    StartableAgent,
+    find_agent,
+    list_agents,
+    read_startable_agents,
+)
+from teamsup.hub import Agent, MessageHub, Team
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 
@@ -44,3 +52,47 @@ def test_what_a_foreign_program_has_written_is_left_out(written: object) -> None
 def test_a_value_of_another_type_counts_as_missing() -> None:
     written = {"gcp": {"starts_on": "message", "running": True, "usd_today": "much", "until": [1]}}
     assert read_startable_agents([runner(written)], NOW) == {"gcp": StartableAgent()}
+
+
+@pytest.fixture
+def hub(team: Team) -> Iterator[MessageHub]:
+    """A team with an agent that a message starts, one that is at its limit, and one that only a schedule starts."""
+    with MessageHub(team, agent=AGENT_RUNNER) as hub:
+        for name in ("gcp", "oci", "nightly"):
+            hub.enroll(name)
+        startable = {
+            "gcp": StartableAgent(("message",)),
+            "oci": StartableAgent(("message",), "at its limit"),
+            "nightly": StartableAgent(("schedule",)),
+        }
+        hub.register("daemon", startable={name: each.to_metadata() for name, each in startable.items()})
+        yield hub
+
+
+def test_an_absent_agent_that_a_message_starts_is_present_and_asleep(hub: MessageHub) -> None:
+    for found in (find_agent(hub, "gcp"), {agent.name: agent for agent in list_agents(hub)}["gcp"]):
+        assert found is not None
+        assert found.is_present(datetime.now(UTC))
+        assert (found.status, found.note) == ("asleep", "a message starts it")
+
+
+def test_an_agent_at_its_limit_stays_absent_and_says_why(hub: MessageHub) -> None:
+    found = find_agent(hub, "oci")
+
+    assert found is not None
+    assert not found.is_present(datetime.now(UTC))
+    assert found.metadata[OBSTACLE] == "at its limit"
+
+
+def test_an_agent_that_no_message_starts_is_as_it_is(hub: MessageHub) -> None:
+    assert find_agent(hub, "nightly") == hub.find_agent("nightly")
+
+
+def test_an_agent_with_an_open_session_is_as_it_says_itself(hub: MessageHub) -> None:
+    with MessageHub(hub.team, agent="gcp") as gcp:
+        gcp.register(status="busy")
+        assert find_agent(hub, "gcp") == hub.find_agent("gcp")
+
+
+def test_a_name_that_nobody_has_is_not_found(hub: MessageHub) -> None:
+    assert find_agent(hub, "nobody") is None

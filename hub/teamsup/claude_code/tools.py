@@ -9,6 +9,7 @@ from mcp.server.mcpserver import Context
 from pydantic import Field
 
 from teamsup.config.people_protocol import DECISION_REQUEST, MAX_OPTIONS, USER_COMM
+from teamsup.config.startable_agents import find_agent, list_agents
 from teamsup.hub.errors import CallerError
 from teamsup.hub.models import Priority
 from teamsup.terminal.formatting import to_single_line
@@ -83,7 +84,7 @@ class TeamTools:
                     message = caller.hub.send(str(recipient), content, **how)
                 else:
                     message = reader.reply(reply_to, content, recipient=recipient, **how)
-                return render_receipt(message, caller.hub.find_agent(message.recipient or ""))
+                return render_receipt(message, find_agent(caller.hub, message.recipient or ""))
 
             return await run_in_thread(send)
 
@@ -166,13 +167,13 @@ class TeamTools:
                     or "Reached nobody."
                 )
             if agent is not None:
-                found = await run_in_thread(lambda: caller.hub.find_agent(agent))
+                found = await run_in_thread(lambda: find_agent(caller.hub, agent))
                 if found is None:
                     raise CallerError(
                         f"There is no agent named {to_single_line(agent, 200)!r}; call this without agent to see all."
                     )
                 return render_agent(found, caller.hub.agent)
-            team = [found for found in await run_in_thread(caller.hub.agents) if found.kind != "console"]
+            team = [found for found in await run_in_thread(lambda: list_agents(caller.hub)) if found.kind != "console"]
             return "\n".join(render_agents(team, caller.hub.agent))
 
     async def team_update_status(

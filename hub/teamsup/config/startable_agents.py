@@ -4,17 +4,23 @@ So the readers of ``agent_status`` know them without a table of that worker, and
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
-from teamsup.hub import Agent
+from teamsup.hub import Agent, MessageHub
 
 AGENT_RUNNER = "agent-runner"
 """The worker that starts agents."""
 
 STARTABLE = "startable"
 """The key in its presence: a mapping of names to what StartableAgent.to_metadata returns."""
+
+ASLEEP = "asleep"
+"""The status of an absent agent that a message starts."""
+
+OBSTACLE = "obstacle"
+"""The metadata key of an absent agent that would be started, with the reason why it is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,42 @@ def read_startable_agents(agents: Iterable[Agent], now: datetime) -> Mapping[str
     if not isinstance(given, Mapping):
         return {}
     return {str(name): _from_metadata(values) for name, values in given.items() if isinstance(values, Mapping)}
+
+
+def list_agents(hub: MessageHub) -> list[Agent]:
+    """Return all known agents, by name. One that a message would start now is present, and asleep."""
+    agents, now = hub.agents(), datetime.now(UTC)
+    return _wake(agents, agents, now)
+
+
+def find_agent(hub: MessageHub, name: str) -> Agent | None:
+    """Return the agent of that name, or None. If a message would start it now, it is present, and asleep."""
+    found, now = hub.find_agent(name), datetime.now(UTC)
+    if found is None or found.is_present(now) or (runner := hub.find_agent(AGENT_RUNNER)) is None:
+        return found
+    return _wake([found], [runner], now)[0]
+
+
+def _wake(agents: Iterable[Agent], runners: Iterable[Agent], now: datetime) -> list[Agent]:
+    """Return the agents, with what agent-runner says of those that are absent."""
+    runners = list(runners)
+    startable = read_startable_agents(runners, now)
+    seen = next((agent.last_heartbeat for agent in runners if agent.name == AGENT_RUNNER), None)
+
+    def wake(agent: Agent) -> Agent:
+        start = startable.get(agent.name)
+        return agent if start is None or agent.is_present(now) else _wake_one(agent, start, seen)
+
+    return list(map(wake, agents))
+
+
+def _wake_one(agent: Agent, start: StartableAgent, seen: datetime | None) -> Agent:
+    if start.hears_messages:
+        return replace(agent, status=ASLEEP, last_heartbeat=seen, metadata={"note": "a message starts it"})
+    if start.obstacle and "message" in start.starts_on:
+        note = f"not started now: {start.obstacle}"
+        return replace(agent, metadata={**agent.metadata, "note": note, OBSTACLE: start.obstacle})
+    return agent
 
 
 def _from_metadata(values: Mapping[str, Any]) -> StartableAgent:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from teamsup.config.startable_agents import list_agents
 from teamsup.hub import Agent, MessageHub, StoreError, StoreUnavailable, Team
 from teamsup.hub.models import DEGRADED, NOT_CONFIGURED, OFFLINE, PRESENCE_TIMEOUT_SECONDS, SUPERVISOR
 from teamsup.supervisor.health.crashes import Crash
@@ -70,7 +71,7 @@ def read_team_status(team: Team) -> TeamStatus:
             raise StoreUnavailable(describe_without_folder(team, waiting))
         if team.database.exists():
             with MessageHub(team) as hub:
-                agents = {agent.name: agent for agent in hub.agents()}
+                agents = {agent.name: agent for agent in list_agents(hub)}
                 undeliverable = hub.queries.undeliverable()
         elif pid is not None:
             raise StoreError(f"{team.database} is gone.")

@@ -13,6 +13,7 @@ from prompt_toolkit.history import FileHistory, History
 from teamsup.config.components import people_commands
 from teamsup.config.loader import Config
 from teamsup.config.people_protocol import USER_COMM, CommandDefinition
+from teamsup.config.startable_agents import list_agents
 from teamsup.hub import MessageHub, Team, TeamsupError
 from teamsup.terminal.formatting import describe_presence, sanitize
 
@@ -82,7 +83,7 @@ class NameCompleter(Completer):
 
     def _agents(self, prefix: str) -> Iterator[Completion]:
         try:
-            agents = self._hub.agents()
+            agents = list_agents(self._hub)
         except TeamsupError:
             return
         now = datetime.now(UTC)

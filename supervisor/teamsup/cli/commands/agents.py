@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from teamsup.config.components import component_names
 from teamsup.config.loader import Config
 from teamsup.config.sections import TeamSection
-from teamsup.config.startable_agents import AGENT_RUNNER, StartableAgent, read_startable_agents
+from teamsup.config.startable_agents import AGENT_RUNNER, StartableAgent, list_agents, read_startable_agents
 from teamsup.hub import Agent, CallerError, MessageHub, Team, UnknownRecipient
 from teamsup.hub.models import SUPERVISOR
 from teamsup.hub.validation import list_names, quote
@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _list(hub: MessageHub, arguments: argparse.Namespace) -> None:
-    agents, now = hub.agents(), datetime.now(UTC)
+    agents, now = list_agents(hub), datetime.now(UTC)
     startable = read_startable_agents(agents, now)
     if arguments.json:
         print(json.dumps([_as_json(agent, startable.get(agent.name), now) for agent in agents], indent=2))

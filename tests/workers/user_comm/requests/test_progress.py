@@ -21,6 +21,8 @@ LEAD = Agent("lead", "agent", "online", NOW, {}, 0)
 BUSY = Agent("lead", "agent", "busy", NOW, {"note": "reading logs"}, 0)
 GONE = Agent("lead", "agent", "offline", THEN, {}, 0)
 SILENT = Agent("lead", "agent", "online", THEN, {}, 0)
+ASLEEP = Agent("lead", "agent", "asleep", NOW, {"note": "a message starts it"}, 0)
+LIMITED = Agent("lead", "agent", "offline", THEN, {"obstacle": "its limit of today is reached"}, 0)
 NEVER = Agent("lead", "agent", "offline", None, {}, 0)
 PATIENCE = ProgressTimeouts(unread=60, remind=300, give_up=3600)
 SINCE = format_clock(THEN, NOW)
@@ -41,6 +43,9 @@ def standing(agent: Agent, age: float = 5, **more: Any) -> RequestStatus:  # noq
         (standing(SILENT), f"lead is silent since {SINCE}; I keep your message."),
         (standing(NEVER), "lead is offline, never here yet; I keep your message."),
         (standing(GONE, 4000), f"lead is offline since {SINCE}; I keep your message."),
+        (standing(ASLEEP), "lead is asleep (a message starts it); your message waits for it."),
+        (standing(ASLEEP, is_read=True), "lead has read it."),
+        (standing(LIMITED), "lead is not started now: its limit of today is reached; I keep your message."),
         (standing(LEAD, is_read=True), "lead has read it."),
         (standing(BUSY, is_read=True), "lead is working on it: reading logs."),
         (standing(GONE, is_read=True), f"lead has read it, but is offline since {SINCE}."),

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from teamsup.config.components import people_commands
+from teamsup.config.startable_agents import list_agents
 from teamsup.hub import Agent, CallerError, InvalidMessage, Message, MessageHub, UnknownMessage
 from teamsup.hub.models import DeliveryState
 from teamsup.terminal.console import EXIT_CODE
@@ -56,9 +57,9 @@ class CommandHandler:
         match name:
             case "status":
                 pending = self._decisions.describe_pending()
-                return render_status(self._hub.agents(), self._relays.count_by_agent(), pending, datetime.now(UTC))
+                return render_status(list_agents(self._hub), self._relays.count_by_agent(), pending, datetime.now(UTC))
             case "agents":
-                return render_agents(self._hub.agents(), datetime.now(UTC))
+                return render_agents(list_agents(self._hub), datetime.now(UTC))
             case "new":
                 self._conversations.reset(message.conversation_id, message)
                 return "A new conversation. Name an agent to talk to it: @AGENT your text"

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from teamsup.config.people_protocol import USER_COMM
+from teamsup.config.startable_agents import list_agents
 from teamsup.hub import Agent, DeliveryState, Message, MessageHub, UnknownMessage
 
 from ...protocol import CLOSE_BUTTONS
@@ -138,4 +139,4 @@ class IncidentGroups:
 
     def agents_by_name(self) -> dict[str, Agent]:
         """Return all agents, by name."""
-        return {agent.name: agent for agent in self._hub.agents()}
+        return {agent.name: agent for agent in list_agents(self._hub)}

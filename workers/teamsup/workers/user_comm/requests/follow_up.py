@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from teamsup.config.startable_agents import list_agents
 from teamsup.hub import Agent, Message, MessageHub, StoreError
 
 from ..decisions.table import DecisionTable
@@ -85,7 +86,7 @@ class FollowUp:
         self.failure = ""
         in_doubt = self._table.relays_in_doubt()
         found = [relay for relay in self._relays.open_relays() if relay.number not in in_doubt]
-        agents = {agent.name: agent for agent in self._hub.agents()} if found else {}
+        agents = {agent.name: agent for agent in list_agents(self._hub)} if found else {}
         still_open = {relay.question for relay in found}
         self._last_progress = {
             question: told for question, told in self._last_progress.items() if question in still_open

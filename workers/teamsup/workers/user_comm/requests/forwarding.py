@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from teamsup.config.components import people_commands
+from teamsup.config.startable_agents import find_agent
 from teamsup.hub import Agent, Message, MessageHub
 from teamsup.hub.models import HUB_SENDER
 
@@ -74,7 +75,7 @@ class Forwarder:
         if not relays or (asked and {agent.name for agent in asked} != set(relays)):
             return None
         for name, theirs in relays.items():
-            if (agent := self._hub.find_agent(name)) is not None:
+            if (agent := find_agent(self._hub, name)) is not None:
                 self._send_edited(agent, theirs, words, context, edit)
         return Done("passed on")
 
@@ -113,7 +114,7 @@ class Forwarder:
         """Give that message, which an absent agent has not read, to its stand-in, in a transaction of its own. Return
         False when no stand-in is there."""
         relay = self._hub.queries.message(f"#{number}")
-        agent, question = self._hub.find_agent(relay.recipient or ""), self._relays.question_of(relay)
+        agent, question = find_agent(self._hub, relay.recipient or ""), self._relays.question_of(relay)
         if agent is None or question is None:
             return False
         other, news = self._choose_agent(agent, now)
@@ -162,7 +163,7 @@ class Forwarder:
         if agent.is_present(now):
             return agent, []
         name = {key.lower(): other for key, other in self._rules.section.fallback_agents.items()}.get(agent.name)
-        other = self._hub.find_agent(name) if name and name.lower() != self._hub.agent else None
+        other = find_agent(self._hub, name) if name and name.lower() != self._hub.agent else None
         if other is not None and other.is_present(now):
             return other, [f"{describe_absence(agent, now)}; I ask {other.name} instead."]
         return agent, [f"{describe_absence(agent, now)}; I keep your message."]

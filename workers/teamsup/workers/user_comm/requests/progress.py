@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from teamsup.config.startable_agents import ASLEEP, OBSTACLE
 from teamsup.hub import Agent
 from teamsup.hub.models import OFFLINE, ONLINE
 from teamsup.terminal.formatting import format_duration, sanitize
@@ -81,6 +82,8 @@ def describe_absence(agent: Agent, now: datetime) -> str:
     """Return that the agent is absent, and since when. The sentence does not change as time passes."""
     if agent.kind == _RETIRED:
         return f"{agent.name} is not in this team any more"
+    if obstacle := agent.metadata.get(OBSTACLE):
+        return f"{agent.name} is not started now: {shorten(sanitize(str(obstacle)), _MAX_NOTE)}"
     if agent.last_heartbeat is None:
         return f"{agent.name} is offline, never here yet"
     how = "silent" if agent.status == ONLINE else _status_text(agent)
@@ -120,7 +123,7 @@ def _describe_read(standing: RequestStatus, now: datetime, *, reminded: bool) ->
     if standing.is_completed:
         return f"{agent.name} has read it and gone on, so far without an answer{again}."
     note = _note_text(agent)
-    if note or agent.status != ONLINE:
+    if agent.status != ASLEEP and (note or agent.status != ONLINE):
         return f"{agent.name} is working on it{': ' + note if note else ''}{again}."
     return f"{agent.name} has read it{again}."
 
