@@ -3,13 +3,13 @@
 In a run, which nobody sits with, it stands before every call that may have an effect, and asks gate.py about it too.
 
 What they run is one gcloud or oci command that is known to read and to change nothing, anywhere. Nothing else passes:
-no other program, no second command, no option that is not listed here. The options that choose another identity,
-another server, a configuration or a file are left out on purpose; who the agent is there is for a person to set up.
+no other program, no second command, no option that is not listed here. The list deliberately has no option for another
+identity, server, configuration or file. A person sets up the agent's identity.
 """
 
 from __future__ import annotations
 
-import posix  # importing os takes as long as all of this program
+import posix  # importing os takes as long as the rest of this program
 import sys
 
 TYPE_CHECKING = False
@@ -18,8 +18,8 @@ if TYPE_CHECKING:  # as does typing
 
 WATCHERS = ("gcp-monitor", "oci-monitor")
 
-# Left out, though they are called list, get or describe: what prints secrets (secrets, keys, tokens, wallets, initial
-# passwords, connection credentials), what writes files, and what needs a component that gcloud would install.
+# The list leaves out some commands called list, get or describe. They print secrets (keys, tokens, wallets, initial
+# passwords, connection credentials), write files, or need a component that gcloud would install.
 _GCLOUD_READS = """
 alloydb clusters: list describe
 alloydb instances: list describe
@@ -209,8 +209,8 @@ work-requests work-request-error: list
 work-requests work-request-log-entry: list
 """
 
-# Options by what their value may be: a text such as a filter, a name, a place (which may become part of a host's name),
-# or nothing. Any other option that ends in -id takes a name.
+# Options by their value: a text such as a filter, a name, a place (which may become part of a host's name), or none.
+# Any other option that ends in -id takes a name.
 _TEXTS = "--filter --flatten --format --log-filter --query --query-text --search-query --sort-by --text"
 _PROJECTIONS = "--filter --flatten --format --sort-by"
 _PATHS = "--logs --resource-names"
@@ -238,11 +238,11 @@ _NAME = _BARE | {" "}
 
 
 class _Refused(Exception):
-    """Its text says to the agent what is wrong with the command."""
+    """The text tells the agent why the command is refused."""
 
 
 def refusal(command: str) -> str | None:
-    """Why an agent that watches may not run this command; None where it is harmless."""
+    """Return why a watching agent may not run this command; None: it is harmless."""
     try:
         program, *words = _words(command) or [""]
         if program == "gcloud":
@@ -259,7 +259,7 @@ def refusal(command: str) -> str | None:
 
 
 def _words(command: str) -> list[str]:
-    """The words of one simple command, on which all shells agree; whatever means more to any of them is refused."""
+    """Return the words of one simple command. Refuse every text that some shell could read in another way."""
     if len(command) > _MAX_COMMAND:
         raise _Refused("the command is too long")
     words = []
@@ -292,7 +292,7 @@ def _words(command: str) -> list[str]:
 
 
 def _split(reads: str, words: list[str]) -> tuple[str, list[str]]:
-    """The command's name, which stands first and is known to read, and what follows it."""
+    """Return the command's name, which comes first and is on the list, and the words after it."""
     known: set[str] = set()
     for line in reads.strip().splitlines():
         group, verbs = line.split(": ")
@@ -305,7 +305,7 @@ def _split(reads: str, words: list[str]) -> tuple[str, list[str]]:
 
 
 def _without_options(arguments: list[str]) -> list[str]:
-    """What belongs to no option, after a look at the options."""
+    """Check the options, and return the words that belong to none."""
     positional = []
     rest = iter(arguments)
     for word in rest:
@@ -326,7 +326,7 @@ def _without_options(arguments: list[str]) -> list[str]:
 
 def _check_option(option: str, value: str) -> None:
     if option in _TEXTS.split():
-        # In gcloud's projections a format string reaches every object of the program, the environment too.
+        # In gcloud's projections a format string can read every object of the program, also the environment.
         if option in _PROJECTIONS.split() and ("{" in value or "__" in value):
             raise _Refused(f"{option} may have neither braces nor '__'")
         return
@@ -336,7 +336,7 @@ def _check_option(option: str, value: str) -> None:
         allowed = _NAME
     else:
         raise _Refused(f"the option {option} is not among those known to be harmless")
-    # With a path in it a name would be another resource, such as the secrets beside the one that may be read.
+    # A name with a path in it would name another resource, such as a secret beside the allowed one.
     is_path = "/" in value and option not in _PATHS.split()
     if not allowed.issuperset(value) or "://" in value or is_path:
         raise _Refused(f"{value!r} is no plain value for {option}")
@@ -346,8 +346,8 @@ def _check_gcloud(read: str, positional: list[str]) -> None:
     if read == "logging read":
         return
     for word in positional:
-        # The address of a resource names the server that is asked, and is given the credentials; a path in it, what
-        # else is read there.
+        # The address of a resource names the server that gets the credentials. A path in it could name another
+        # resource.
         if not word[:1].isalnum() or not _NAME.issuperset(word) or "/" in word or ":" in word:
             raise _Refused(f"{word!r} is no plain name")
 
@@ -360,7 +360,7 @@ def _check_oci(arguments: list[str], positional: list[str]) -> None:
 
 
 def _fold(name: str) -> str:
-    """As the team does: else another spelling would have this agent's mailbox and not its guard."""
+    """Fold the name as the team does. Otherwise another spelling would have this agent's mailbox without its guard."""
     return name.strip().lower()
 
 
@@ -370,7 +370,7 @@ def _session() -> str:
 
 
 def decision(payload: dict[str, Any]) -> dict[str, str] | None:
-    """What Claude Code shall do with this command; None where that is not for us to say."""
+    """Return the decision for Claude Code about this command; None: the guard has no opinion."""
     names = (_fold(str(payload.get("agent_type") or "").rpartition(":")[2]), _session())
     agent = next((name for name in names if name in WATCHERS), None)
     if agent is None:
@@ -381,17 +381,18 @@ def decision(payload: dict[str, Any]) -> dict[str, str] | None:
     reason = refusal(command)
     if reason is not None:
         return {"permissionDecision": "deny", "permissionDecisionReason": f"{agent} only reads: {reason}."}
-    # A sandbox is left only if somebody agrees. All else that is harmless runs: at night nobody is there to be asked.
+    # Only a person may allow a command outside the sandbox. All other harmless commands run, because at night nobody
+    # can answer.
     if payload["tool_input"].get("dangerouslyDisableSandbox"):
         return None
     return {"permissionDecision": "allow", "permissionDecisionReason": "it only reads"}
 
 
 def main() -> int:
-    """Answer Claude Code; to it an exit code of 2 is a refusal as well."""
+    """Answer Claude Code, which takes exit code 2 as a refusal as well."""
     given = sys.stdin.buffer.read()
     run = posix.environ.get(b"TEAMSUP_RUN", b"")
-    # This runs before everybody's commands, and most need not wait for the import of json. An escape may be any letter.
+    # This runs before every command, and most need not wait for the import of json. An escape may be any letter.
     seen = given.lower()
     is_named = _session() in WATCHERS or any(watcher.encode() in seen for watcher in WATCHERS)
     if not is_named and b"\\u" not in seen and not run and sys.argv[1:] != ["run"]:

@@ -1,7 +1,7 @@
-"""Passes what Claude Code tells its hooks on to the MCP server of the session, and prints the server's answer.
+"""Passes the input of Claude Code's hooks to the MCP server of the session, and prints the server's answer.
 
-Claude Code waits for it several times a turn, and it must never disturb a turn: it imports next to nothing, and
-where there is no server, or none that answers in time, it says nothing.
+Claude Code waits for it several times a turn, and it must never disturb a turn. So it imports next to nothing. If no
+server answers in time, it prints nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _MAX_ANSWER = 2**20
 
 
 def socket_path() -> str | None:
-    """Where the server of this Claude Code listens, or None where anybody else could have put a socket."""
+    """Return the socket of the server of this Claude Code; None if another user could have made it."""
     runtime = os.environ.get("XDG_RUNTIME_DIR") or os.environ.get("TMPDIR") or "/tmp"  # noqa: S108
     folder = os.path.join(runtime, f"teamsup-{os.getuid()}")
     found = os.lstat(folder)
@@ -27,7 +27,7 @@ def socket_path() -> str | None:
 
 
 def ask(path: str, given: bytes) -> bytes:
-    """The server's whole answer. Raises OSError when there is none in time."""
+    """Return the server's whole answer. Raise OSError if none comes in time."""
     ends = time.monotonic() + _PATIENCE_SECONDS
     connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     connection.settimeout(_PATIENCE_SECONDS)
@@ -49,7 +49,7 @@ def main() -> None:
     path = socket_path()
     if path is not None:
         answer = ask(path, given)
-        # What is no JSON, Claude Code would take for a text to the model.
+        # Claude Code would show any other text than JSON to the model.
         if answer[:1] == b"{" and answer[-1:] == b"}":
             sys.stdout.buffer.write(answer)
             sys.stdout.buffer.flush()

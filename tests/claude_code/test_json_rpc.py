@@ -152,7 +152,7 @@ def test_an_id_that_the_sdk_does_not_know_comes_back_as_it_was_written(written: 
 def test_each_request_of_a_batch_is_refused(session: RawSession) -> None:
     one, two = session.new_id(), session.new_id()
     ping = '{{"jsonrpc":"2.0","method":"ping","id":{}}}'
-    assert "on a line of its own" in session.refused(f"[{ping.format(one)},{ping.format(two)}]", one)
+    assert "on a separate line" in session.refused(f"[{ping.format(one)},{ping.format(two)}]", one)
     session.answer(two)
 
 
