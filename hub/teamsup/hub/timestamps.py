@@ -13,7 +13,8 @@ def format_time(seconds: float) -> str:
 
 def as_datetime(seconds: float) -> datetime:
     """Return Unix seconds as the time that format_time() would store."""
-    return datetime.fromtimestamp(int(seconds * 1000) / 1000, UTC)
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 def parse_time(text: str | None) -> datetime | None:
