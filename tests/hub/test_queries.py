@@ -1,6 +1,7 @@
 """Looking back at what was said."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -64,6 +65,123 @@ def test_messages_are_found_by_what_is_known_of_them(join: Join) -> None:
     assert find(reply_to=asked.message_id, unread=True) == [answer]
     with pytest.raises(InvalidValue):
         find(sender="ann")
+
+
+def test_many_messages_and_their_states_are_read_at_once(join: Join) -> None:
+    lead, scout = join("lead"), join("scout")
+    sent = [lead.send("scout", str(number)) for number in range(3)]
+    wide = lead.broadcast("to all")
+    scout.acknowledge(scout.claim()[0], outcome="well")
+    numbers = [message.id for message in (*sent, wide)]
+
+    assert lead.queries.messages([*numbers, *numbers, 99]) == {
+        number: lead.queries.message(f"#{number}") for number in numbers
+    }
+    assert lead.queries.trace_each([*numbers, 99]) == {number: lead.queries.trace(f"#{number}") for number in numbers}
+    assert lead.queries.trace_each(numbers)[sent[0].id][0].outcome == "well"
+    assert (lead.queries.messages([]), lead.queries.trace_each([])) == ({}, {})
+
+
+def test_more_are_read_than_one_statement_may_name(join: Join) -> None:
+    lead = join("lead")
+    with lead.transaction():
+        asked = [lead.send("lead", "?", message_id=f"q{number}") for number in range(1100)]
+        answers = [lead.answer(message, "!") for message in asked]
+
+    numbers, names = [message.id for message in asked], [message.message_id for message in asked]
+    assert lead.queries.messages(numbers).keys() == lead.queries.trace_each(numbers).keys() == set(numbers)
+    assert lead.queries.replies(names) == answers
+    assert lead.queries.versions(*names) == asked
+
+
+def test_the_versions_of_several_messages_come_in_the_order_of_storing(join: Join) -> None:
+    lead, scout = join("lead"), join("scout")
+    sent = {name: lead.send("lead", "x", message_id=name) for name in ("b:1", "a", "a:2", "ab", "a:1", "b")}
+    scout.send("lead", "x", message_id="a:3")
+
+    assert [each.message_id for each in lead.queries.versions("a", "b")] == ["b:1", "a", "a:2", "a:1", "b", "a:3"]
+    assert lead.queries.versions("a", sender="lead") == [sent["a"], sent["a:2"], sent["a:1"]]
+    assert lead.queries.versions("a:2", "a") == lead.queries.versions("a", "a:2") == lead.queries.versions("a", "a")
+    assert lead.queries.versions() == []
+
+
+def test_the_replies_to_several_messages_are_found_by_what_is_known_of_them(join: Join) -> None:
+    lead, ann, bea = join("lead"), join("ann"), join("bea")
+    first, second = ann.send("lead", "load?"), bea.send("lead", "disk?")
+    reports = [lead.answer(first, f"looking {number}", message_type="status_report") for number in range(2)]
+    answer, other = lead.answer(first, "calm"), lead.answer(second, "full")
+    hers = bea.send("lead", "mine too", reply_to=first.message_id)
+    both = [first.message_id, second.message_id]
+    replies = lead.queries.replies
+
+    assert replies(both) == [*reports, answer, other, hers]
+    assert replies(both, without_types=["status_report"]) == [answer, other, hers]
+    assert replies(both, without_types=["status_report", "message"]) == []
+    assert replies(both, recipient="bea") == [other]
+    assert replies(both, only_last=True) == [answer, other, hers]
+    assert replies(both, message_type="status_report", only_last=True) == [reports[1]]
+    assert replies([]) == []
+
+
+def test_what_was_stored_since_the_last_look_is_read_in_batches(join: Join) -> None:
+    lead, scout = join("lead"), join("scout")
+
+    def stored_after(number: int) -> tuple[list[Message], int]:
+        return lead.queries.stored_after(number, senders=["lead", "cron"], conversation_prefix="chat:")
+
+    with lead.transaction():
+        lead.send("scout", "elsewhere")
+        sent = [lead.send("scout", str(number), conversation_id=f"chat:{number}") for number in range(600)]
+    scout.send("lead", "not of these", conversation_id="chat:1")
+    newest = lead.send("scout", "elsewhere", conversation_id="Chat:1")
+
+    first, position = stored_after(0)
+    second, end = stored_after(position)
+    assert (first + second, end) == (sent, newest.id)
+    assert 0 < len(second) < len(first)
+    assert stored_after(end) == ([], end)
+    assert stored_after(end + 5) == ([], end)
+
+
+def test_what_a_mailbox_has_before_a_message_is_known(join: Join) -> None:
+    lead, scout = join("lead"), join("scout")
+    with lead.transaction():
+        first = lead.send("scout", "1", message_type="news", conversation_id="c")
+        lead.send("scout", "of another type")
+        lead.broadcast("2", message_type="news")
+        lead.send("scout", "3", message_type="news", reply_to=first.message_id)
+        lead.send("lead", "of another mailbox", message_type="news")
+        urgent = lead.send("scout", "0", message_type="news", priority="urgent")
+        last = lead.send("scout", "4", message_type="news")
+
+    def earlier(message: Message, limit: int = 9) -> list[tuple[str | None, str | None, str | None]]:
+        found = scout.queries.earlier_deliveries(message, message_type="news", limit=limit)
+        return [(each.conversation_id, each.recipient, each.reply_to) for each in found]
+
+    expected = [(None, "scout", None), ("c", "scout", None), (None, None, None), (None, "scout", first.message_id)]
+    assert earlier(last) == expected
+    assert earlier(last, 2) == expected[:2]
+    assert earlier(urgent) == []
+    (delivery,) = scout.claim()
+    scout.release(delivery, error="later", delay=60)
+    rests = scout.queries.earlier_deliveries(last, message_type="news", limit=1)[0].available_at
+    assert rests is not None
+    (delivery,) = scout.claim()
+    scout.acknowledge(delivery)
+    assert earlier(last) == [expected[0], *expected[2:]]
+
+
+def test_it_is_known_whether_anything_older_is_open(join: Join) -> None:
+    lead = join("lead")
+    moment = datetime.now(UTC) + timedelta(hours=1)
+    assert not lead.queries.has_open_before(moment)
+    lead.send("lead", "one")
+    assert lead.queries.has_open_before(moment)
+    assert not lead.queries.has_open_before(moment - timedelta(hours=2))
+    (delivery,) = lead.claim()
+    assert lead.queries.has_open_before(moment)
+    lead.release(delivery, error="later", delay=60)
+    assert not lead.queries.has_open_before(moment)
 
 
 def test_search_finds_all_the_words_whoever_wrote_them(join: Join, team: Team) -> None:

@@ -129,6 +129,18 @@ class DeliveryState:
 
 
 @dataclass(frozen=True, slots=True)
+class EarlierDelivery:
+    """An open delivery that its reader gets before another one, with some of its message."""
+
+    conversation_id: str | None
+    recipient: str | None
+    """None: a broadcast."""
+    reply_to: str | None
+    available_at: datetime | None
+    """The end of its backoff; None: now."""
+
+
+@dataclass(frozen=True, slots=True)
 class DeadLetter:
     """A delivery that failed too often."""
 

@@ -1,11 +1,14 @@
 """Read without changes: messages, their states, and mailboxes."""
 
 import os
+import sqlite3
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
+from datetime import datetime
 
 from .engines.sqlite.migrations import SCHEMA_VERSION
 from .errors import InvalidMessage, InvalidValue, UnknownMessage
-from .models import DeadLetter, DeliveryState, Message, Stats
+from .models import DeadLetter, DeliveryState, EarlierDelivery, Message, Stats
 from .session import HubSession
 from .tables import delivery_states
 from .tables import messages as sending
@@ -14,9 +17,11 @@ from .tables.agents import OPEN_TO_READERS
 from .tables.row_values import message_from_row
 from .team import normalize_name
 from .timestamps import format_time, parse_time
-from .validation import check_count, check_text, quote
+from .validation import check_count, check_text, check_type, quote
 
 _ID_DIGITS = 19
+_LEAST_ID = -(2**63)
+_BATCH = 500
 
 
 class Queries:
@@ -39,10 +44,22 @@ class Queries:
             raise UnknownMessage(f"There is no message {quote(message_id)}.")
         return message_from_row(rows[0])
 
+    def messages(self, ids: Iterable[int]) -> dict[int, Message]:
+        """Return the messages with these ``id``, by ``id``. Unknown ones are left out."""
+        rows = self._read_for_each("SELECT * FROM messages WHERE id IN ({marks})", _check_ids(ids))
+        return {row["id"]: message_from_row(row) for row in rows}
+
     def trace(self, message_id: str) -> list[DeliveryState]:
         """Return the state of a message for each of its recipients. Raise UnknownMessage."""
-        rows = self._store.read(delivery_states.SELECT_STATES, (self.message(message_id).id,))
-        return [delivery_states.state_from_row(row) for row in rows]
+        message = self.message(message_id).id
+        return self.trace_each([message]).get(message, [])
+
+    def trace_each(self, ids: Iterable[int]) -> dict[int, list[DeliveryState]]:
+        """Return the states of the messages with these ``id``, by ``id``. Those without a delivery are left out."""
+        found: dict[int, list[DeliveryState]] = {}
+        for row in self._read_for_each(delivery_states.SELECT_STATES, _check_ids(ids)):
+            found.setdefault(row["message"], []).append(delivery_states.state_from_row(row))
+        return found
 
     def peek(self, limit: int = 10) -> list[Message]:
         """Return the deliveries that a claim would return now, and leave them unread."""
@@ -62,7 +79,7 @@ class Queries:
             "SELECT * FROM messages WHERE (:before IS NULL OR id < :before)"
             " AND (:agent IS NULL OR sender = :agent OR recipient = :agent) ORDER BY id DESC LIMIT :limit",
             {
-                "before": None if before is None else check_count("before", before, least=-(2**63)),
+                "before": None if before is None else check_count("before", before, least=_LEAST_ID),
                 "agent": None if agent is None else normalize_name(agent),
                 "limit": check_count("limit", limit),
             },
@@ -118,15 +135,78 @@ class Queries:
         )
         return [message_from_row(row) for row in reversed(rows)]
 
-    def versions(self, message_id: str, *, sender: str | None = None) -> list[Message]:
-        """Return the message of that id and those whose ids begin with it and a colon, in the order of storing."""
-        first = check_text("message_id", message_id)
+    def versions(self, *message_ids: str, sender: str | None = None) -> list[Message]:
+        """Return the messages of these ids and those whose ids begin with one of them and a colon, in the order of
+        storing.
+        """
+        firsts = [check_text("message_id", each) for each in message_ids]
+        wanted = None if sender is None else check_text("sender", sender)
+        rows = self._read_for_each(_SELECT_VERSIONS, firsts, mark="(CAST(? AS TEXT))")
+        found = {row["id"]: message_from_row(row) for row in rows}
+        return [message for _, message in sorted(found.items()) if wanted in (None, message.sender)]
+
+    def replies(
+        self,
+        message_ids: Iterable[str],
+        *,
+        recipient: str | None = None,
+        message_type: str | None = None,
+        without_types: Collection[str] = (),
+        only_last: bool = False,
+    ) -> list[Message]:
+        """Return the messages that answer any of these and fit all that is given, in the order of storing.
+
+        ``only_last``: of each sender only the last one to each message.
+        """
+        wanted = {"recipient": recipient, "message_type": message_type}
+        given = {column: check_text(column, value) for column, value in wanted.items() if value is not None}
+        left_out = [check_text("message_type", each) for each in without_types]
+        conditions = [*(f"{column} = ?" for column in given), *["message_type <> ?"] * len(left_out)]
+        where = " AND ".join(["reply_to IN ({marks})", *conditions])
+        if only_last:
+            where = f"id IN (SELECT max(id) FROM messages WHERE {where} GROUP BY reply_to, sender)"  # noqa: S608
+        answered = [check_text("message_id", each) for each in message_ids]
+        rows = self._read_for_each(f"SELECT * FROM messages WHERE {where}", answered, *given.values(), *left_out)  # noqa: S608
+        return sorted(map(message_from_row, rows), key=lambda message: message.id)
+
+    def stored_after(
+        self, number: int, *, senders: Collection[str], conversation_prefix: str
+    ) -> tuple[list[Message], int]:
+        """Return messages of these senders that were stored after the one whose ``id`` is ``number``, in the order of
+        storing, and the ``id`` up to which all of them are known: the next call continues there. It is below
+        ``number`` if a restore has taken messages away.
+
+        Only conversations count whose id begins with that prefix. A call returns a batch at most.
+        """
+        check_count("number", number, least=_LEAST_ID)
+        prefix = check_text("conversation_prefix", conversation_prefix)
+        names = [check_text("sender", each) for each in senders]
+        (last,) = self._store.read("SELECT coalesce(max(id), 0) FROM messages")[0]
         rows = self._store.read(
-            "SELECT * FROM messages WHERE (message_id = :first OR (message_id > :from AND message_id < :to))"
-            " AND (CAST(:sender AS TEXT) IS NULL OR sender = :sender) ORDER BY id",
-            {"first": first, "from": f"{first}:", "to": f"{first};", "sender": sender},
+            "SELECT * FROM messages WHERE id > ? AND id <= ?"  # noqa: S608
+            " AND substr(conversation_id, 1, length(CAST(? AS TEXT))) = ?"
+            f" AND sender IN ({_marks(names)}) ORDER BY id LIMIT ?",
+            (number, last, prefix, prefix, *names, _BATCH),
         )
-        return [message_from_row(row) for row in rows]
+        return [message_from_row(row) for row in rows], rows[-1]["id"] if len(rows) == _BATCH else last
+
+    def earlier_deliveries(self, message: Message, *, message_type: str, limit: int) -> list[EarlierDelivery]:
+        """Return the first ``limit`` open deliveries of that type that our mailbox has before ``message``, in the order
+        of reading.
+        """
+        check_type("message", message, Message)
+        values = (check_text("message_type", message_type), message.id, self._session.agent)
+        rows = self._store.read(_SELECT_EARLIER, (*values, check_count("limit", limit)))
+        return [
+            EarlierDelivery(row["conversation_id"], row["recipient"], row["reply_to"], parse_time(row["available_at"]))
+            for row in rows
+        ]
+
+    def has_open_before(self, moment: datetime) -> bool:
+        """Return whether our mailbox has an open message that was stored before that time and is not put off."""
+        check_type("moment", moment, datetime)
+        before = format_time(moment.timestamp())
+        return bool(self._store.read(_SELECT_OPEN_BEFORE, (self._session.agent, before)))
 
     def search(self, words: str, *, limit: int = 20) -> list[Message]:
         """Return the newest ``limit`` messages whose content has all of these words, the newest first.
@@ -188,7 +268,45 @@ class Queries:
             wal_bytes=self._file_bytes("-wal"),
         )
 
+    def _read_for_each(
+        self, sql: str, values: Iterable[int | str], *more: str, mark: str = "?"
+    ) -> Iterator[sqlite3.Row]:
+        """Yield the rows of a query about many values, which stand at ``{marks}``; ``more`` are its other values."""
+        distinct = list(dict.fromkeys(values))
+        for start in range(0, len(distinct), _BATCH):
+            batch = distinct[start : start + _BATCH]
+            yield from self._store.read(sql.format(marks=_marks(batch, mark)), (*batch, *more))
+
     def _file_bytes(self, suffix: str) -> int:
         with suppress(OSError):
             return os.stat(f"{self._session.team.database}{suffix}").st_size
         return 0
+
+
+def _marks(values: Collection[object], mark: str = "?") -> str:
+    return ", ".join([mark] * len(values))
+
+
+def _check_ids(ids: Iterable[int]) -> list[int]:
+    return [check_count("id", each, least=_LEAST_ID) for each in ids]
+
+
+# CROSS JOIN keeps SQLite from beginning with all messages.
+_SELECT_VERSIONS = """
+    WITH wanted (first) AS (VALUES {marks})
+    SELECT m.* FROM wanted AS w CROSS JOIN messages AS m WHERE m.message_id = w.first
+    UNION ALL
+    SELECT m.* FROM wanted AS w CROSS JOIN messages AS m
+      WHERE m.message_id > w.first || ':' AND m.message_id < w.first || ';'
+"""
+_SELECT_EARLIER = """
+    SELECT m.conversation_id, m.recipient, m.reply_to, d.available_at FROM deliveries AS itself
+      JOIN deliveries AS d ON d.recipient = itself.recipient AND d.done_at IS NULL
+        AND (d.rank, d.message) < (itself.rank, itself.message)
+      JOIN messages AS m ON m.id = d.message AND m.message_type = ?
+    WHERE itself.message = ? AND itself.recipient = ? ORDER BY d.rank, d.message LIMIT ?
+"""
+_SELECT_OPEN_BEFORE = """
+    SELECT 1 FROM deliveries AS d JOIN messages AS m ON m.id = d.message
+    WHERE d.recipient = ? AND d.done_at IS NULL AND d.available_at IS NULL AND m.created_at < ? LIMIT 1
+"""

@@ -16,13 +16,15 @@ _TAKE_WAKE_STEP = f"""
 
 # The cross join keeps SQLite from reading all messages: it reads only those of open deliveries.
 _SELECT_OVERDUE_UNREAD = """
-    SELECT m.*, d.recipient AS mailbox FROM deliveries AS d
-      CROSS JOIN messages AS m ON m.id = d.message
-      CROSS JOIN agent_status AS a ON lower(a.agent_name) = d.recipient AND a.kind = 'agent'
-    WHERE d.done_at IS NULL AND d.state = 'ready' AND d.sender_notified_at IS NULL
+    SELECT m.*, d.recipient AS mailbox FROM deliveries AS d CROSS JOIN messages AS m
+    WHERE m.id = d.message AND d.done_at IS NULL AND d.state = 'ready' AND d.sender_notified_at IS NULL
       AND m.sender = :me AND m.recipient IS NOT NULL AND (m.created_at <= :before OR m.created_at > :ahead)
-    ORDER BY d.message
+      AND {is_wanted} ORDER BY d.message
 """
+_IS_FOR_AGENT = """
+    EXISTS (SELECT 1 FROM agent_status AS a WHERE lower(a.agent_name) = d.recipient AND a.kind = 'agent')
+"""
+_IS_FOR_RECIPIENT = "d.recipient = :recipient"
 
 
 class WakeLadder:
@@ -59,8 +61,9 @@ class WakeLadder:
                 (self._session.agent,),
             )
 
-    def overdue_unread(self, seconds: float) -> list[tuple[Message, str]]:
-        """Return our messages that an agent has not read for this many seconds, each with that agent's name.
+    def overdue_unread(self, seconds: float, recipient: str | None = None) -> list[tuple[Message, str]]:
+        """Return our messages that an agent has not read for this many seconds, each with that agent's name; with
+        ``recipient`` only that one's, which may also be a daemon or a person.
 
         They are returned again until mark_sender_notified().
         """
@@ -69,7 +72,10 @@ class WakeLadder:
         # If the sender's clock was ahead, the time of waiting is unknown.
         ahead = format_time(now + clock_step.TOLERANCE_SECONDS)
         values = {"me": self._session.agent, "before": format_time(now - seconds), "ahead": ahead}
-        rows = self._store.read(_SELECT_OVERDUE_UNREAD, values)
+        is_wanted = _IS_FOR_AGENT
+        if recipient is not None:
+            is_wanted, values["recipient"] = _IS_FOR_RECIPIENT, check_text("recipient", recipient).lower()
+        rows = self._store.read(_SELECT_OVERDUE_UNREAD.format(is_wanted=is_wanted), values)
         return [(message_from_row(row), str(row["mailbox"])) for row in rows]
 
     def mark_sender_notified(self, *still_unread: tuple[Message, str]) -> None:
