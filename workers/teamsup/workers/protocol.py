@@ -29,5 +29,8 @@ SENT_ELSEWHERE = "sent to "
 """How the outcome of a delivery to the gateway begins if it was sent to another conversation than that of the message,
 such as the thread of a question. The conversation follows."""
 
+NOT_FOR_DISCORD = "not for Discord"
+"""The outcome of a delivery to the gateway that nobody on Discord gets."""
+
 PAIRED_KEY = "paired"
 """The key in the gateway's presence with the numbers of the people on Discord who have paired."""

@@ -10,7 +10,7 @@ from teamsup.config.sections import TeamSection
 from teamsup.hub import Delivery, Message, MessageHub, StoreError, UnknownMessage, UnknownRecipient
 from teamsup.hub.models import HUB_SENDER
 
-from ..protocol import GATEWAY, PAIRED_KEY
+from ..protocol import GATEWAY, NOT_FOR_DISCORD, PAIRED_KEY
 from ..worker import Worker
 from .access.pairing import paired_user_ids
 from .component import GatewaySection
@@ -32,7 +32,6 @@ from .reactions.reactions import ReactionUpdater
 from .rest_errors import Retry
 
 FOREIGN_MESSAGE = "I only send messages that belong to a Discord channel."
-_NOT_FOR_DISCORD = "not for Discord"
 _OFFLINE_RETRY_SECONDS = 1.0
 _HOME_CHECK_SECONDS = 60.0
 _FINISH_SECONDS = 1.5
@@ -126,7 +125,7 @@ class DiscordGateway(Worker):
         channel, client = target_channel_of(message, self._home_channel), self._connection.client
         if channel is None:
             is_news = message.recipient is None or message.reply_to or message.message_type == "notification"
-            return Sent(_NOT_FOR_DISCORD) if is_news else Rejected(_NOT_FOR_DISCORD, FOREIGN_MESSAGE)
+            return Sent(NOT_FOR_DISCORD) if is_news else Rejected(NOT_FOR_DISCORD, FOREIGN_MESSAGE)
         if client is None:
             return Retry(_OFFLINE_RETRY_SECONDS)
         answered = await self.in_thread(self._find_message, message.reply_to) if message.reply_to else None

@@ -158,7 +158,7 @@ class UserCommDaemon(Worker):
             replied=replied,
             question=question,
             is_withdrawn=self._relays.is_withdrawn(replied),
-            is_decision_outcome=question is None and self._table.is_outcome_message(replied.message_id),
+            is_decision_outcome=question is None and self._table.is_outcome_message(replied),
             decision=decision,
         )
 

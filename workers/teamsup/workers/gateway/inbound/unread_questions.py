@@ -1,21 +1,16 @@
 """Notify people whose questions user_comm does not read, because no other worker can."""
 
-import time
 from datetime import UTC, datetime
 
 from teamsup.config.people_protocol import USER_COMM
-from teamsup.hub import MessageHub
-from teamsup.hub.timestamps import format_time
+from teamsup.hub import Message, MessageHub
 from teamsup.terminal.formatting import describe_presence
+
+from ...protocol import COMMAND_TYPE
+from ..ids import channel_of
 
 POLL_SECONDS = 2.0
 _MAX_QUESTIONS = 200
-_UNREAD = """
-    SELECT m.message_id FROM deliveries AS d CROSS JOIN messages AS m ON m.id = d.message
-    WHERE d.recipient = :recipient AND d.done_at IS NULL AND d.state = 'ready' AND d.sender_notified_at IS NULL
-      AND m.sender = :me AND m.message_type IN ('message', 'command') AND m.created_at <= :before
-      AND m.conversation_id GLOB 'discord:*' ORDER BY d.message LIMIT :most
-"""
 
 
 class UnreadQuestions:
@@ -27,11 +22,10 @@ class UnreadQuestions:
 
     def notify_authors(self) -> None:
         """Notify the authors of unread questions. Blocks, and raises StoreError."""
-        before = format_time(time.time() - self._unread_seconds)
-        values = {"recipient": USER_COMM, "me": self._hub.agent, "before": before, "most": _MAX_QUESTIONS}
-        unread = [self._hub.queries.message(row["message_id"]) for row in self._hub.query(_UNREAD, values)]
-        reader = self._hub.find_agent(USER_COMM)
-        if not unread or reader is None:
+        overdue = self._hub.wake_ladder.overdue_unread(self._unread_seconds, USER_COMM)
+        unread = [message for message, _ in overdue if _is_question(message)][:_MAX_QUESTIONS]
+        reader = self._hub.find_agent(USER_COMM) if unread else None
+        if reader is None:
             return
         state = describe_presence(reader, datetime.now(UTC))
         sentence = f"{USER_COMM} has not read this yet: it is {state}. Your message is kept."
@@ -45,3 +39,7 @@ class UnreadQuestions:
                     conversation_id=question.conversation_id,
                     reply_to=question.message_id,
                 )
+
+
+def _is_question(message: Message) -> bool:
+    return message.message_type in ("message", COMMAND_TYPE) and channel_of(message.conversation_id) is not None

@@ -11,25 +11,15 @@ from collections.abc import Awaitable, Callable
 import discord
 
 from teamsup.hub import Message, MessageHub
-from teamsup.hub.timestamps import parse_time
+from teamsup.hub.models import EarlierDelivery
 
+from ..ids import channel_of
 from ..rest_errors import Defer, Reject, Retry, classify
 from .outcome import Outcome
 
 _MAX_QUEUED = 16
 _MAX_COUNTED = 200
 _PAUSE_SECONDS, _SECONDS_PER_MESSAGE, _MAX_PAUSE_SECONDS = 1.0, 0.125, 60.0
-
-_EARLIER = """
-    SELECT d.available_at FROM deliveries AS itself
-      JOIN deliveries AS d ON d.recipient = itself.recipient AND d.done_at IS NULL
-        AND (d.rank, d.message) < (itself.rank, itself.message)
-      JOIN messages AS m ON m.id = d.message
-    WHERE itself.message = :message AND itself.recipient = :me
-      AND m.message_type = 'notification' AND m.recipient IS NOT NULL AND m.reply_to IS NULL
-      AND (m.conversation_id IS NULL OR m.conversation_id NOT GLOB 'discord:[0-9]*')
-    ORDER BY d.rank, d.message LIMIT :counted
-"""
 
 
 async def find_home_channel_error(client: discord.Client, home: int) -> str:
@@ -67,8 +57,12 @@ class HomeChannelQueue:
 
     def _count_earlier(self, message: Message) -> tuple[int, float]:
         """Return how many are to be sent before it, and for how long the first of them rests. Blocks."""
-        values = {"message": message.id, "me": self._hub.agent, "counted": _MAX_COUNTED}
-        rows = self._hub.query(_EARLIER, values)
-        rests_until = parse_time(rows[0]["available_at"]) if rows else None
+        before = self._hub.queries.earlier_deliveries(message, message_type="notification", limit=_MAX_COUNTED)
+        news = [each for each in before if _is_for_home_channel(each)]
+        rests_until = news[0].available_at if news else None
         pause = 0.0 if rests_until is None else rests_until.timestamp() - time.time()
-        return len(rows), min(max(0.0, pause), _MAX_PAUSE_SECONDS)
+        return len(news), min(max(0.0, pause), _MAX_PAUSE_SECONDS)
+
+
+def _is_for_home_channel(each: EarlierDelivery) -> bool:
+    return each.recipient is not None and each.reply_to is None and channel_of(each.conversation_id) is None

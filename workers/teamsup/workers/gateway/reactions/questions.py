@@ -1,15 +1,15 @@
 """The open questions from Discord, as the hub knows them. Blocks."""
 
-import itertools
 import sqlite3
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from teamsup.config.people_protocol import USER_COMM
-from teamsup.hub import MessageHub
+from teamsup.config.people_protocol import DECISION_REQUEST, USER_COMM
+from teamsup.hub import DeliveryState, Message, MessageHub
 
-from ..ids import channel_of, snowflake_of
+from ..ids import CONVERSATION_PREFIX, channel_of, message_id_of, snowflake_of
 from ..state import get_state, set_state
 
 _MAX_OPEN = 500
@@ -17,40 +17,13 @@ _ROLES = ("question", "relay", "answer")
 _LOST = ("dead", "expired")
 _STATE_KEY = "board"  # up to which message questions have been taken in
 
-_NEW_QUESTIONS = """
-    SELECT id, conversation_id, sender = :me AS is_question, CASE WHEN sender = :me THEN message_id
-        WHEN json_valid(metadata) THEN CAST(json_extract(metadata, '$.question') AS TEXT) END AS question
-      FROM messages WHERE id > :seen AND id <= :last AND conversation_id GLOB 'discord:*' AND question GLOB 'discord:*'
-        AND ((sender = :me AND recipient = :answerer AND message_type = 'message')
-          OR (sender = :answerer AND recipient <> :me)) ORDER BY id
+_RELAYS = """
+    SELECT r.snowflake, r.message
+      FROM (SELECT snowflake FROM discord_questions ORDER BY snowflake DESC LIMIT ?) AS asked
+      JOIN discord_relays AS r ON r.snowflake = asked.snowflake
 """
-
-# The + keeps SQLite from looking through all that we have sent; CROSS JOIN, from beginning with all messages.
-_DELIVERIES = """
-    WITH asked AS (SELECT * FROM discord_questions ORDER BY snowflake DESC LIMIT :most),
-    versions AS MATERIALIZED (
-      SELECT q.snowflake, m.id, m.message_id FROM asked AS q CROSS JOIN messages AS m
-        ON m.message_id = 'discord:' || q.snowflake WHERE +m.sender = :me
-      UNION ALL
-      SELECT q.snowflake, m.id, m.message_id FROM asked AS q CROSS JOIN messages AS m
-        ON m.message_id > 'discord:' || q.snowflake || ':' AND m.message_id < 'discord:' || q.snowflake || ';'
-        WHERE +m.sender = :me)
-    SELECT snowflake, channel, reactions, NULL AS role, NULL AS state, NULL AS is_read, NULL AS is_error FROM asked
-    UNION ALL
-    SELECT v.snowflake, NULL, NULL, 'question', d.state, d.read_at IS NOT NULL, 0
-      FROM versions AS v CROSS JOIN deliveries AS d ON d.message = v.id AND d.recipient = :answerer
-    UNION ALL
-    SELECT q.snowflake, NULL, NULL, 'relay', d.state, d.read_at IS NOT NULL, 0
-      FROM asked AS q CROSS JOIN discord_relays AS r ON r.snowflake = q.snowflake
-      CROSS JOIN deliveries AS d ON d.message = r.message
-    UNION ALL
-    SELECT v.snowflake, NULL, NULL, 'answer', d.state, 0,
-        a.message_type = 'error' OR coalesce(d.outcome, '') LIKE 'refused%'
-      FROM versions AS v CROSS JOIN messages AS a ON a.reply_to = v.message_id
-        AND a.message_type NOT IN ('status_report', 'opinion_request')
-      CROSS JOIN deliveries AS d ON d.message = a.id AND d.recipient = :me
-    ORDER BY 1
-"""
+_INSERT_QUESTION = "INSERT INTO discord_questions (snowflake, channel) VALUES (?, ?) ON CONFLICT DO NOTHING"
+_INSERT_RELAY = "INSERT INTO discord_relays (snowflake, message) VALUES (?, ?) ON CONFLICT DO NOTHING"
 
 
 class QuestionStatus(StrEnum):
@@ -99,34 +72,67 @@ class QuestionTable:
     def read(self) -> list[OpenQuestion]:
         """Return the open questions, the oldest first."""
         self._insert_new()
-        values = {"most": _MAX_OPEN, "me": self._hub.agent, "answerer": USER_COMM}
-        rows = self._hub.query(_DELIVERIES, values)
-        return [_to_question(list(group)) for _, group in itertools.groupby(rows, key=lambda row: row["snowflake"])]
+        found = self._read_deliveries()
+        # What came while we read may have taken the place of what was cancelled meanwhile.
+        while self._insert_new():
+            found = self._read_deliveries()
+        return found
 
-    def _insert_new(self) -> None:
-        """Insert questions and relays since the last look."""
+    def _read_deliveries(self) -> list[OpenQuestion]:
+        rows = self._hub.query("SELECT * FROM discord_questions ORDER BY snowflake DESC LIMIT ?", (_MAX_OPEN,))
+        asked = {row["snowflake"]: message_id_of(row["snowflake"]) for row in rows}
+        queries, me = self._hub.queries, self._hub.agent
+        versions = queries.versions(*asked.values(), sender=me)
+        answers = queries.replies(
+            (each.message_id for each in versions), recipient=me, without_types=("status_report", DECISION_REQUEST)
+        )
+        relays = [(row["snowflake"], row["message"]) for row in self._hub.query(_RELAYS, (_MAX_OPEN,))]
+        states = queries.trace_each([*(each.id for each in (*versions, *answers)), *(each for _, each in relays)])
+        steps: dict[int | None, list[QuestionDelivery]] = defaultdict(list)
+        for version in versions:
+            steps[snowflake_of(version.message_id)] += [
+                QuestionDelivery("question", each.state, each.read_at is not None)
+                for each in states.get(version.id, ())
+                if each.recipient == USER_COMM
+            ]
+        for snowflake, relay in relays:
+            steps[snowflake] += [
+                QuestionDelivery("relay", each.state, each.read_at is not None) for each in states.get(relay, ())
+            ]
+        for answer in answers:
+            steps[snowflake_of(answer.reply_to)] += [
+                QuestionDelivery("answer", each.state, is_error=_is_error(answer, each))
+                for each in states.get(answer.id, ())
+                if each.recipient == me
+            ]
+        return [_to_question(row, steps[row["snowflake"]]) for row in reversed(rows)]
+
+    def _insert_new(self) -> bool:
+        """Insert questions and relays since the last look; return whether there were any."""
         if self._seen_up_to is None:
-            self._seen_up_to = int(get_state(self._hub, _STATE_KEY) or 0)
-        last = self._hub.query("SELECT coalesce(max(id), 0) FROM messages")[0][0]
-        if last < self._seen_up_to:
-            self._seen_up_to = 0  # the file was replaced
-        values = {"me": self._hub.agent, "answerer": USER_COMM, "seen": self._seen_up_to, "last": last}
-        if new := self._hub.query(_NEW_QUESTIONS, values):
-            with self._hub.transaction():
-                for row in new:
-                    self._insert(row)
-                set_state(self._hub, _STATE_KEY, str(last))
-        self._seen_up_to = last
+            self._seen_up_to = self._stored_position()
+        has_new = False
+        senders, prefix = (self._hub.agent, USER_COMM), CONVERSATION_PREFIX
+        while True:
+            messages, last = self._hub.queries.stored_after(
+                self._seen_up_to, senders=senders, conversation_prefix=prefix
+            )
+            if last < self._seen_up_to:
+                # The file was replaced, or a backup was restored, which keeps our tables.
+                last = min(last, self._stored_position())
+            new = [change for message in messages if (change := _to_insert(message, self._hub.agent)) is not None]
+            if new:
+                with self._hub.transaction():
+                    for sql, values in new:
+                        self._hub.execute(sql, values)
+                    set_state(self._hub, _STATE_KEY, str(last))
+            has_new |= bool(new)
+            if last == self._seen_up_to:
+                return has_new
+            self._seen_up_to = last
 
-    def _insert(self, row: sqlite3.Row) -> None:
-        channel, asked = channel_of(row["conversation_id"]), snowflake_of(row["question"])
-        if channel is None or asked is None:
-            return
-        if row["is_question"]:
-            sql = "INSERT OR IGNORE INTO discord_questions (snowflake, channel) VALUES (?, ?)"
-            self._hub.execute(sql, (asked, channel))
-        else:
-            self._hub.execute("INSERT OR IGNORE INTO discord_relays VALUES (?, ?)", (asked, row["id"]))
+    def _stored_position(self) -> int:
+        return int(get_state(self._hub, _STATE_KEY) or 0)
 
     def set_reactions(self, snowflake: int, reactions: Sequence[str]) -> None:
         """Note that these reactions of ours may exist, before they are changed."""
@@ -136,20 +142,28 @@ class QuestionTable:
     def delete(self, snowflake: int) -> None:
         """Delete a question, which shows nothing more."""
         with self._hub.transaction():
-            for table in ("discord_questions", "discord_relays"):
-                self._hub.execute(f"DELETE FROM {table} WHERE snowflake = ?", (snowflake,))  # noqa: S608
+            self._hub.execute("DELETE FROM discord_questions WHERE snowflake = ?", (snowflake,))
+            self._hub.execute("DELETE FROM discord_relays WHERE snowflake = ?", (snowflake,))
 
 
-def _to_question(rows: Sequence[sqlite3.Row]) -> OpenQuestion:
-    (itself,) = (row for row in rows if row["role"] is None)
-    steps = [
-        QuestionDelivery(row["role"], row["state"], bool(row["is_read"]), bool(row["is_error"]))
-        for row in rows
-        if row["role"] is not None
-    ]
+def _to_insert(message: Message, me: str) -> tuple[str, tuple[int, int]] | None:
+    """Return the statement that stores a question, or the relay of one; None for any other message."""
+    channel = channel_of(message.conversation_id)
+    if channel is None:
+        return None
+    if message.sender == me:
+        asked = snowflake_of(message.message_id)
+        is_question = message.recipient == USER_COMM and message.message_type == "message"
+        return (_INSERT_QUESTION, (asked, channel)) if is_question and asked is not None else None
+    asked = snowflake_of(str(message.metadata.get("question")))
+    is_relay = message.recipient not in (me, None) and asked is not None
+    return (_INSERT_RELAY, (asked, message.id)) if is_relay and asked is not None else None
+
+
+def _to_question(row: sqlite3.Row, steps: Sequence[QuestionDelivery]) -> OpenQuestion:
     found = determine_status(steps)
     is_held = found is QuestionStatus.WORKING and any(step.state == "leased" and step.is_read for step in steps)
-    return OpenQuestion(itself["snowflake"], itself["channel"], tuple(itself["reactions"].split()), found, is_held)
+    return OpenQuestion(row["snowflake"], row["channel"], tuple(row["reactions"].split()), found, is_held)
 
 
 def determine_status(steps: Sequence[QuestionDelivery]) -> QuestionStatus:
@@ -166,6 +180,10 @@ def determine_status(steps: Sequence[QuestionDelivery]) -> QuestionStatus:
         return QuestionStatus.WORKING
     is_open = any(step.state != "cancelled" for step in passed_on or asked)
     return QuestionStatus.STORED if is_open else QuestionStatus.WITHDRAWN
+
+
+def _is_error(answer: Message, state: DeliveryState) -> bool:
+    return answer.message_type == "error" or (state.outcome or "").startswith("refused")
 
 
 def _are_lost(steps: Sequence[QuestionDelivery]) -> bool:

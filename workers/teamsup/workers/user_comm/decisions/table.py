@@ -1,39 +1,22 @@
 """The decisions that the team's database keeps, and the messages that show them."""
 
+import contextlib
 import json
 import sqlite3
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from teamsup.hub import Message, MessageHub
-from teamsup.hub.models import PRIORITIES
+from teamsup.hub import DeliveryState, Message, MessageHub, UnknownMessage
 from teamsup.hub.timestamps import format_time, parse_time
 
-from ...protocol import GATEWAY, SENT_ELSEWHERE
+from ...protocol import GATEWAY, NOT_FOR_DISCORD, SENT_ELSEWHERE
 from .decision import Decision, DecisionSpec, DecisionState, may_decide
 
-_SELECT = """
-    SELECT d.*, m.message_id, m.content, m.priority, m.created_at FROM decisions AS d JOIN messages AS m
-      ON m.id = d.question
-"""
-_FIRST_SEEN = """
-    SELECT p.place, min(d.done_at) AS moment FROM decision_messages AS p JOIN deliveries AS d ON d.message = p.message
-      WHERE p.question = ? AND d.state = 'done' AND coalesce(d.outcome, '') NOT LIKE 'refused%'
-        AND d.outcome IS NOT 'not for Discord' GROUP BY p.place
-"""
-_UNREAD_BEFORE_DEADLINE = """
-    SELECT 1 FROM deliveries AS d JOIN messages AS m ON m.id = d.message
-      WHERE d.recipient = ? AND d.done_at IS NULL AND d.available_at IS NULL
-        AND m.created_at < (SELECT deadline FROM decisions WHERE question = ?) LIMIT 1
-"""
-# A thread that the gateway has made is a conversation of its own. CROSS JOIN begins with the decisions, of which there
-# are fewer than places.
-_SHOWN_IN = """
-    SELECT p.question FROM decisions AS o CROSS JOIN decision_messages AS p ON p.question = o.question
-      JOIN messages AS m ON m.id = p.message JOIN deliveries AS d ON d.message = p.message
-      WHERE (o.state = 'open' OR o.decided_at >= :since) AND p.place = :place AND d.read_at IS NOT NULL
-        AND (:place <> 'gateway' OR m.conversation_id = :conversation OR d.outcome = :sent_elsewhere)
-      GROUP BY p.question ORDER BY max(p.message) DESC
+# CROSS JOIN keeps SQLite from beginning with the places, of which there are more than such decisions.
+_SHOWINGS_IN = """
+    SELECT p.question, p.message FROM decisions AS d CROSS JOIN decision_messages AS p
+    WHERE p.question = d.question AND (d.state = 'open' OR d.decided_at >= ?) AND p.place = ? ORDER BY p.message DESC
 """
 
 
@@ -44,40 +27,41 @@ class DecisionTable:
         self._hub = hub
 
     def get(self, number: int) -> Decision | None:
-        found = self._select("WHERE d.question = ?", number)
+        found = self._select("WHERE question = ?", number)
         return found[0] if found else None
 
     def pending(self) -> list[Decision]:
         """Return the open decisions, the oldest first."""
-        return self._select("WHERE d.state = 'open' ORDER BY d.question")
+        return self._select("WHERE state = 'open' ORDER BY question")
 
     def latest(self, limit: int) -> list[Decision]:
         """Return the last decisions in any state, the oldest first."""
-        return self._select("ORDER BY d.question DESC LIMIT ?", limit)[::-1]
+        return self._select("ORDER BY question DESC LIMIT ?", limit)[::-1]
 
     def open_in_reply_to(self, message_id: str) -> list[Decision]:
         """Return the open decisions about that message."""
-        return self._select("WHERE m.reply_to = ? AND d.state = 'open'", message_id)
+        about_it = {message.id for message in self._hub.queries.find(reply_to=message_id)}
+        return [decision for decision in self.pending() if decision.number in about_it] if about_it else []
 
     def insert(self, message: Message, asked: DecisionSpec, *, is_public: bool) -> Decision:
         """Store a decision, unless that message has one already."""
         deadline = None if message.expires_at is None else format_time(message.expires_at.timestamp())
         options = json.dumps(asked.options, ensure_ascii=False)
         self._hub.execute(
-            "INSERT OR IGNORE INTO decisions (question, asked_by, options, deciders, default_answer, default_denies,"
-            " deadline, is_public) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO decisions (question, asked_by, options, deciders, default_answer, default_denies, deadline,"
+            " is_public) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             (
                 message.id,
                 message.sender,
                 options,
                 json.dumps(asked.deciders),
                 asked.default,
-                asked.default_denies,
+                int(asked.default_denies),
                 deadline,
-                is_public,
+                int(is_public),
             ),
         )
-        return self._select("WHERE d.question = ?", message.id)[0]
+        return self._select("WHERE question = ?", message.id)[0]
 
     def close(
         self, number: int, state: DecisionState, answer: str | None, person: str | None, name: str | None, now: float
@@ -88,7 +72,7 @@ class DecisionTable:
             " WHERE question = ?",
             (state, answer, person, name, format_time(now), number),
         )
-        return self._select("WHERE d.question = ?", number)[0]
+        return self._select("WHERE question = ?", number)[0]
 
     def set_reminded(self, number: int, now: float) -> None:
         self._hub.execute("UPDATE decisions SET reminded_at = ? WHERE question = ?", (format_time(now), number))
@@ -99,25 +83,32 @@ class DecisionTable:
 
     def showings(self, number: int) -> list[tuple[Message, str]]:
         """Return the messages that show it, the last first, and where."""
-        sql = "SELECT message, place FROM decision_messages WHERE question = ? ORDER BY message DESC"
-        return [(self._hub.queries.message(f"#{row[0]}"), row[1]) for row in self._hub.query(sql, (number,))]
+        places = self._places_of(number)
+        messages = self._hub.queries.messages(places)
+        return [(messages[message], place) for message, place in places.items() if message in messages]
 
     def recipients_of(self, number: int) -> set[str]:
         """Return where it is shown."""
-        return {row[0] for row in self._hub.query("SELECT place FROM decision_messages WHERE question = ?", (number,))}
+        return set(self._places_of(number).values())
 
     def first_shown_at(self, decision: Decision) -> datetime | None:
         """Return the time when it first reached anybody who may decide it; None while it has not."""
+        places = self._places_of(decision.number)
         moments = [
-            parse_time(row["moment"])
-            for row in self._hub.query(_FIRST_SEEN, (decision.number,))
-            if may_decide(decision, row["place"]) or (row["place"] == GATEWAY and decision.spec.deciders_on_discord)
+            state.done_at
+            for message, states in self._hub.queries.trace_each(places).items()
+            for state in states
+            if _has_reached_people(state)
+            and (
+                may_decide(decision, places[message])
+                or (places[message] == GATEWAY and decision.spec.deciders_on_discord)
+            )
         ]
         return min((moment for moment in moments if moment is not None), default=None)
 
     def has_unread_before_deadline(self, decision: Decision) -> bool:
         """Return whether an unread message of ours is older than its deadline."""
-        return bool(self._hub.query(_UNREAD_BEFORE_DEADLINE, (self._hub.agent, decision.number)))
+        return decision.deadline is not None and self._hub.queries.has_open_before(decision.deadline)
 
     def is_empty(self) -> bool:
         """Return whether no decision was ever requested."""
@@ -125,39 +116,57 @@ class DecisionTable:
 
     def shown_in(self, place: str, conversation: str | None, since: float) -> list[Decision]:
         """Return the decisions shown there, the last first: open ones, and those that ended since then."""
-        values = {
-            "place": place,
-            "conversation": conversation,
-            "sent_elsewhere": f"{SENT_ELSEWHERE}{conversation}",
-            "since": format_time(since),
-        }
-        found = (self.get(row[0]) for row in self._hub.query(_SHOWN_IN, values))
+        rows = self._hub.query(_SHOWINGS_IN, (format_time(since), place))
+        numbers = {row["message"]: row["question"] for row in rows}
+        messages, states = self._hub.queries.messages(numbers), self._hub.queries.trace_each(numbers)
+        shown = [
+            question
+            for message, question in numbers.items()
+            if message in messages and _is_shown_in(messages[message], states.get(message, ()), place, conversation)
+        ]
+        found = (self.get(number) for number in dict.fromkeys(shown))
         return [decision for decision in found if decision is not None]
 
-    def relays_in_doubt(self) -> set[int]:
-        """Return the relays whose agent has asked people to decide something first, and waits for them."""
-        sql = "SELECT r.id FROM decisions AS d JOIN messages AS q ON q.id = d.question"
-        sql += " JOIN messages AS r ON r.message_id = q.reply_to WHERE d.state = 'open'"
-        return {row[0] for row in self._hub.query(sql)}
+    def relays_in_doubt(self) -> set[str]:
+        """Return the message_id of the relays whose agent has asked people to decide something first, and waits for
+        them.
+        """
+        rows = self._hub.query("SELECT question FROM decisions WHERE state = 'open'")
+        asked = self._hub.queries.messages(row["question"] for row in rows)
+        return {message.reply_to for message in asked.values() if message.reply_to is not None}
 
-    def is_outcome_message(self, message_id: str) -> bool:
+    def is_outcome_message(self, message: Message) -> bool:
         """Return whether that message told an agent the outcome of its decision."""
-        sql = "SELECT 1 FROM messages AS m JOIN messages AS q ON q.message_id = m.reply_to"
-        sql += " JOIN decisions AS d ON d.question = q.id WHERE m.message_id = ? AND m.sender = ?"
-        return bool(self._hub.query(sql, (message_id, self._hub.agent)))
+        if message.sender != self._hub.agent or message.reply_to is None:
+            return False
+        asked = self._number_of(message.reply_to)
+        return bool(self._hub.query("SELECT 1 FROM decisions WHERE question = ?", (asked,)))
 
     def decision_shown_by(self, message_id: str) -> int | None:
         """Return the number of the decision that this message shows, or requests."""
+        number = self._number_of(message_id)
         rows = self._hub.query(
-            "SELECT coalesce(p.question, d.question) FROM messages AS m"
-            " LEFT JOIN decision_messages AS p ON p.message = m.id LEFT JOIN decisions AS d ON d.question = m.id"
-            " WHERE m.message_id = ?",
-            (message_id,),
+            "SELECT question FROM decision_messages WHERE message = ?"
+            " UNION ALL SELECT question FROM decisions WHERE question = ?",
+            (number, number),
         )
         return rows[0][0] if rows else None
 
-    def _select(self, where: str, *values: object) -> list[Decision]:
-        return [_to_decision(row) for row in self._hub.query(_SELECT + where, values)]
+    def _number_of(self, message_id: str) -> int | None:
+        with contextlib.suppress(UnknownMessage):
+            found = self._hub.queries.message(message_id)
+            return found.id if found.message_id == message_id else None
+        return None
+
+    def _places_of(self, number: int) -> dict[int, str]:
+        """Return where it is shown, by the number of the message that shows it there, the last first."""
+        sql = "SELECT message, place FROM decision_messages WHERE question = ? ORDER BY message DESC"
+        return {row["message"]: row["place"] for row in self._hub.query(sql, (number,))}
+
+    def _select(self, clauses: str, *values: object) -> list[Decision]:
+        rows = self._hub.query(f"SELECT * FROM decisions {clauses}", values)  # noqa: S608 - clauses of ours
+        asked = self._hub.queries.messages(row["question"] for row in rows)
+        return [_to_decision(row, asked[row["question"]]) for row in rows if row["question"] in asked]
 
 
 def to_metadata(decision: Decision) -> dict[str, Any]:
@@ -173,14 +182,29 @@ def to_metadata(decision: Decision) -> dict[str, Any]:
     }
 
 
-def _to_decision(row: sqlite3.Row) -> Decision:
+def _has_reached_people(state: DeliveryState) -> bool:
+    outcome = state.outcome or ""
+    return state.state == "done" and not outcome.startswith("refused") and outcome != NOT_FOR_DISCORD
+
+
+def _is_shown_in(showing: Message, states: Sequence[DeliveryState], place: str, conversation: str | None) -> bool:
+    """Return whether the message was read there. A thread that the gateway has made is a conversation of its own."""
+    sent_elsewhere = f"{SENT_ELSEWHERE}{conversation}"
+    return any(
+        state.read_at is not None
+        and (place != GATEWAY or showing.conversation_id == conversation or state.outcome == sent_elsewhere)
+        for state in states
+    )
+
+
+def _to_decision(row: sqlite3.Row, message: Message) -> Decision:
     return Decision(
-        row["question"],
-        row["message_id"],
+        message.id,
+        message.message_id,
         row["asked_by"],
-        row["content"],
-        row["priority"] if row["priority"] in PRIORITIES else "normal",
-        parse_time(row["created_at"]) or datetime.now(UTC),
+        message.content,
+        message.priority,
+        message.created_at or datetime.now(UTC),
         DecisionSpec(
             _parse_texts(row["options"]),
             _parse_texts(row["deciders"]),

@@ -85,7 +85,7 @@ class FollowUp:
         self._version, self._next_poll_at = version, time.monotonic() + _MAX_POLL_SECONDS
         self.failure = ""
         in_doubt = self._table.relays_in_doubt()
-        found = [relay for relay in self._relays.open_relays() if relay.number not in in_doubt]
+        found = [relay for relay in self._relays.open_relays() if relay.message_id not in in_doubt]
         agents = {agent.name: agent for agent in list_agents(self._hub)} if found else {}
         still_open = {relay.question for relay in found}
         self._last_progress = {

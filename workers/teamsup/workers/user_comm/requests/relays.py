@@ -4,13 +4,14 @@ What such a message notes in its metadata, ``question``, is the way back, also a
 """
 
 import contextlib
+import sqlite3
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from teamsup.hub import Agent, Message, MessageHub, UnknownMessage
+from teamsup.hub import Agent, DeliveryState, Message, MessageHub, UnknownMessage
 from teamsup.hub.timestamps import format_time, parse_time
 from teamsup.terminal.console import MORE_ANSWERS
 
@@ -24,20 +25,11 @@ QUESTION_REF_KEY = "question_ref"
 """The same in what else we tell an agent of a question: who replies to that answers the question."""
 _MAX_SEARCHED = 100
 """Messages of a conversation among which the last of a person is looked for."""
+_IN_CONVERSATION = "person = ? AND coalesce(conversation, '') = coalesce(CAST(? AS TEXT), '')"
 _WITHDRAWAL_TEXTS = {
     "deleted": "The person has deleted this message.",
     "stop": "The person has withdrawn this: stop.",
 }
-
-
-_SELECT_OPEN = """
-    SELECT r.*, d.state, d.offered_at IS NOT NULL AS is_offered, d.read_at IS NOT NULL AS is_read,
-        (SELECT m.content FROM messages AS asked JOIN messages AS m ON m.reply_to = asked.message_id
-          WHERE asked.id = r.message AND m.sender = r.agent AND m.message_type = 'status_report'
-          ORDER BY m.id DESC LIMIT 1) AS report
-      FROM relays AS r LEFT JOIN deliveries AS d ON d.message = r.message AND d.recipient = r.agent
-      ORDER BY r.question, r.message
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +38,8 @@ class OpenRelay:
 
     number: int
     """The number of the message that the agent has."""
+    message_id: str
+    """The id of the same."""
     question: int
     agent: str
     waiting_since: datetime | None
@@ -121,20 +115,22 @@ class Relays:
 
     def open_relays(self) -> list[OpenRelay]:
         """Return all that is open, one question after another."""
+        rows = self._hub.query("SELECT * FROM relays ORDER BY question, message")
+        numbers = [row["message"] for row in rows]
+        messages, states = self._hub.queries.messages(numbers), self._hub.queries.trace_each(numbers)
+        sent = {number: message.message_id for number, message in messages.items()}
+        reports = {
+            (report.reply_to, report.sender): report.content
+            for report in self._hub.queries.replies(sent.values(), message_type="status_report", only_last=True)
+        }
         return [
-            OpenRelay(
-                row["message"],
-                row["question"],
-                row["agent"],
-                parse_time(row["waiting_since"]),
-                str(row["last_progress"]),
-                row["reminded_at"] is not None,
-                row["state"],
-                bool(row["is_offered"]),
-                bool(row["is_read"]),
-                row["report"] or "",
+            _to_open_relay(
+                row,
+                sent.get(row["message"], ""),
+                next((each for each in states.get(row["message"], ()) if each.recipient == row["agent"]), None),
+                reports.get((sent.get(row["message"]), row["agent"]), ""),
             )
-            for row in self._hub.query(_SELECT_OPEN)
+            for row in rows
         ]
 
     def is_open(self, number: int) -> bool:
@@ -157,7 +153,7 @@ class Relays:
 
     def last_question(self, person: str, conversation: str | None) -> Message | None:
         """Return the last open question of a person in a conversation."""
-        sql = "SELECT question FROM relays WHERE person = ? AND conversation IS ? ORDER BY message DESC LIMIT 1"
+        sql = f"SELECT question FROM relays WHERE {_IN_CONVERSATION} ORDER BY message DESC LIMIT 1"  # noqa: S608
         rows = self._hub.query(sql, (person, conversation))
         return self._hub.queries.message(f"#{rows[0]['question']}") if rows else None
 
@@ -249,9 +245,8 @@ class Relays:
 
     def pending_answers(self, question: Message) -> dict[str, int]:
         """Return the note about answers of other agents that are still missing."""
-        count = self._hub.query("SELECT count(*) FROM relays WHERE question = ?", (self.original_of(question).id,))[0][
-            0
-        ]
+        values = (self.original_of(question).id,)
+        (count,) = self._hub.query("SELECT count(*) FROM relays WHERE question = ?", values)[0]
         return {MORE_ANSWERS: count} if count else {}
 
     def is_read(self, relay: Message) -> bool:
@@ -259,10 +254,10 @@ class Relays:
 
     def close(self, question: Message, agent: str | None = None) -> None:
         """Close the relays of that agent, or of all agents, for all versions of this question."""
-        where, values = "WHERE question = ? AND (? IS NULL OR agent = ?)", (self.original_of(question).id, agent, agent)
-        for row in self._hub.query(f"SELECT message FROM relays {where}", values):  # noqa: S608
-            self.cancel_reminders(self._hub.queries.message(f"#{row['message']}"))
-        self._hub.execute(f"DELETE FROM relays {where}", values)  # noqa: S608
+        rows = self._hub.query("SELECT message, agent FROM relays WHERE question = ?", (self.original_of(question).id,))
+        for number in (row["message"] for row in rows if agent in (None, row["agent"])):
+            self.cancel_reminders(self._hub.queries.message(f"#{number}"))
+            self.delete(number)
 
     def withdraw(self, question: str, conversation: str | None, why: str) -> Withdrawal:
         """Take back that question, in all its versions: no agent needs to answer it."""
@@ -275,10 +270,9 @@ class Relays:
     def withdraw_all(self, person: str, conversation: str | None) -> Withdrawal:
         """Take back everything that is open for a person in a conversation."""
         with self._hub.transaction():
-            where = "FROM relays WHERE person = ? AND conversation IS ?"
-            rows = self._hub.query(f"SELECT message {where}", (person, conversation))
+            rows = self._hub.query(f"SELECT message FROM relays WHERE {_IN_CONVERSATION}", (person, conversation))  # noqa: S608
             withdrawn = self._withdraw_each([self._hub.queries.message(f"#{row['message']}") for row in rows], "stop")
-            self._hub.execute(f"DELETE {where}", (person, conversation))
+            self._hub.execute(f"DELETE FROM relays WHERE {_IN_CONVERSATION}", (person, conversation))  # noqa: S608
         return withdrawn
 
     def is_withdrawn(self, relay: Message) -> bool:
@@ -337,3 +331,19 @@ class Relays:
                 reply_to=relay.message_id,
             )
         return bool(taken) or knows
+
+
+def _to_open_relay(row: sqlite3.Row, message_id: str, state: DeliveryState | None, report: str) -> OpenRelay:
+    return OpenRelay(
+        row["message"],
+        message_id,
+        row["question"],
+        row["agent"],
+        parse_time(row["waiting_since"]),
+        str(row["last_progress"]),
+        row["reminded_at"] is not None,
+        None if state is None else state.state,
+        state is not None and state.offered_at is not None,
+        state is not None and state.read_at is not None,
+        report,
+    )
