@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -79,6 +80,7 @@ def test_many_messages_and_their_states_are_read_at_once(join: Join) -> None:
     }
     assert lead.queries.trace_each([*numbers, 99]) == {number: lead.queries.trace(f"#{number}") for number in numbers}
     assert lead.queries.trace_each(numbers)[sent[0].id][0].outcome == "well"
+    assert lead.queries.labels(numbers)[wide.id] == (wide.id, wide.message_id, "lead", None, "message", None, None)
     assert (lead.queries.messages([]), lead.queries.trace_each([])) == ({}, {})
 
 
@@ -90,8 +92,8 @@ def test_more_are_read_than_one_statement_may_name(join: Join) -> None:
 
     numbers, names = [message.id for message in asked], [message.message_id for message in asked]
     assert lead.queries.messages(numbers).keys() == lead.queries.trace_each(numbers).keys() == set(numbers)
-    assert lead.queries.replies(names) == answers
-    assert lead.queries.versions(*names) == asked
+    assert [each.id for each in lead.queries.reply_labels(names)] == [answer.id for answer in answers]
+    assert [each.id for each in lead.queries.version_labels(names, sender="lead")] == numbers
 
 
 def test_the_versions_of_several_messages_come_in_the_order_of_storing(join: Join) -> None:
@@ -99,10 +101,13 @@ def test_the_versions_of_several_messages_come_in_the_order_of_storing(join: Joi
     sent = {name: lead.send("lead", "x", message_id=name) for name in ("b:1", "a", "a:2", "ab", "a:1", "b")}
     scout.send("lead", "x", message_id="a:3")
 
-    assert [each.message_id for each in lead.queries.versions("a", "b")] == ["b:1", "a", "a:2", "a:1", "b", "a:3"]
+    def versions(*names: str) -> list[str]:
+        return [each.message_id for each in lead.queries.version_labels(names, sender="lead")]
+
     assert lead.queries.versions("a", sender="lead") == [sent["a"], sent["a:2"], sent["a:1"]]
-    assert lead.queries.versions("a:2", "a") == lead.queries.versions("a", "a:2") == lead.queries.versions("a", "a")
-    assert lead.queries.versions() == []
+    assert versions("a") == ["a", "a:2", "a:1"]
+    assert versions("a", "b") == versions("b", "a:1", "a") == ["b:1", "a", "a:2", "a:1", "b"]
+    assert versions() == []
 
 
 def test_the_replies_to_several_messages_are_found_by_what_is_known_of_them(join: Join) -> None:
@@ -112,7 +117,9 @@ def test_the_replies_to_several_messages_are_found_by_what_is_known_of_them(join
     answer, other = lead.answer(first, "calm"), lead.answer(second, "full")
     hers = bea.send("lead", "mine too", reply_to=first.message_id)
     both = [first.message_id, second.message_id]
-    replies = lead.queries.replies
+
+    def replies(ids: list[str], **wanted: Any) -> list[Message]:  # noqa: ANN401 - what the verb takes
+        return [lead.queries.message(each.message_id) for each in lead.queries.reply_labels(ids, **wanted)]
 
     assert replies(both) == [*reports, answer, other, hers]
     assert replies(both, without_types=["status_report"]) == [answer, other, hers]
@@ -156,7 +163,7 @@ def test_what_a_mailbox_has_before_a_message_is_known(join: Join) -> None:
 
     def earlier(message: Message, limit: int = 9) -> list[tuple[str | None, str | None, str | None]]:
         found = scout.queries.earlier_deliveries(message, message_type="news", limit=limit)
-        return [(each.conversation_id, each.recipient, each.reply_to) for each in found]
+        return [(each.conversation_id, each.recipient, each.reply_to) for each, _ in found]
 
     expected = [(None, "scout", None), ("c", "scout", None), (None, None, None), (None, "scout", first.message_id)]
     assert earlier(last) == expected
@@ -164,7 +171,7 @@ def test_what_a_mailbox_has_before_a_message_is_known(join: Join) -> None:
     assert earlier(urgent) == []
     (delivery,) = scout.claim()
     scout.release(delivery, error="later", delay=60)
-    rests = scout.queries.earlier_deliveries(last, message_type="news", limit=1)[0].available_at
+    rests = scout.queries.earlier_deliveries(last, message_type="news", limit=1)[0][1]
     assert rests is not None
     (delivery,) = scout.claim()
     scout.acknowledge(delivery)

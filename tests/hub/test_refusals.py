@@ -78,8 +78,10 @@ VERBS: dict[str, Callable[..., object]] = {
     "messages": lambda hub, odd: hub.queries.messages(odd),
     "trace each": lambda hub, odd: hub.queries.trace_each(odd),
     "find": lambda hub, odd: hub.queries.find(reply_to=odd[0], sender=odd[1], after=odd[2]),
-    "versions": lambda hub, odd: hub.queries.versions(odd[0], odd[1], sender=odd[2]),
-    "replies": lambda hub, odd: hub.queries.replies([odd[0]], recipient=odd[1], without_types=[odd[2]]),
+    "labels": lambda hub, odd: hub.queries.labels(odd),
+    "versions": lambda hub, odd: hub.queries.versions(odd[0], sender=odd[2]),
+    "version labels": lambda hub, odd: hub.queries.version_labels([odd[0]], sender=odd[1]),
+    "reply labels": lambda hub, odd: hub.queries.reply_labels([odd[0]], recipient=odd[1], without_types=[odd[2]]),
     "stored after": lambda hub, odd: hub.queries.stored_after(odd[0], senders=[odd[1]], conversation_prefix=odd[2]),
     "earlier": lambda hub, odd: hub.queries.earlier_deliveries(odd[0], message_type=odd[1], limit=odd[2]),
     "earlier than something": lambda hub, odd: hub.queries.earlier_deliveries(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntFlag
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from . import timestamps
 
@@ -101,6 +101,18 @@ class Message:
     hops: int = 0
 
 
+class MessageLabels(NamedTuple):
+    """What a message is about, without its content: quick to read for hundreds of messages."""
+
+    id: int
+    message_id: str
+    sender: str
+    recipient: str | None
+    message_type: str
+    conversation_id: str | None
+    reply_to: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """One message for one recipient, leased to the reader that holds ``lease_token`` until ``lease_expires_at``."""
@@ -126,18 +138,6 @@ class DeliveryState:
     outcome: str | None
     undeliverable: bool
     """No agent of that name has taken part yet; the delivery waits for one."""
-
-
-@dataclass(frozen=True, slots=True)
-class EarlierDelivery:
-    """An open delivery that its reader gets before another one, with some of its message."""
-
-    conversation_id: str | None
-    recipient: str | None
-    """None: a broadcast."""
-    reply_to: str | None
-    available_at: datetime | None
-    """The end of its backoff; None: now."""
 
 
 @dataclass(frozen=True, slots=True)

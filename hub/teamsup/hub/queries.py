@@ -8,13 +8,13 @@ from datetime import datetime
 
 from .engines.sqlite.migrations import SCHEMA_VERSION
 from .errors import InvalidMessage, InvalidValue, UnknownMessage
-from .models import DeadLetter, DeliveryState, EarlierDelivery, Message, Stats
+from .models import DeadLetter, DeliveryState, Message, MessageLabels, Stats
 from .session import HubSession
 from .tables import delivery_states
 from .tables import messages as sending
 from .tables import search as search_index
 from .tables.agents import OPEN_TO_READERS
-from .tables.row_values import message_from_row
+from .tables.row_values import LABELS, labels_from_row, message_from_row
 from .team import normalize_name
 from .timestamps import format_time, parse_time
 from .validation import check_count, check_text, check_type, quote
@@ -48,6 +48,11 @@ class Queries:
         """Return the messages with these ``id``, by ``id``. Unknown ones are left out."""
         rows = self._read_for_each("SELECT * FROM messages WHERE id IN ({marks})", _check_ids(ids))
         return {row["id"]: message_from_row(row) for row in rows}
+
+    def labels(self, ids: Iterable[int]) -> dict[int, MessageLabels]:
+        """Return the labels of the messages with these ``id``, by ``id``. Unknown ones are left out."""
+        sql = f"SELECT {LABELS} FROM messages AS m WHERE m.id IN ({{marks}})"  # noqa: S608
+        return {row["id"]: labels_from_row(row) for row in self._read_for_each(sql, _check_ids(ids))}
 
     def trace(self, message_id: str) -> list[DeliveryState]:
         """Return the state of a message for each of its recipients. Raise UnknownMessage."""
@@ -135,17 +140,24 @@ class Queries:
         )
         return [message_from_row(row) for row in reversed(rows)]
 
-    def versions(self, *message_ids: str, sender: str | None = None) -> list[Message]:
-        """Return the messages of these ids and those whose ids begin with one of them and a colon, in the order of
-        storing.
-        """
-        firsts = [check_text("message_id", each) for each in message_ids]
-        wanted = None if sender is None else check_text("sender", sender)
-        rows = self._read_for_each(_SELECT_VERSIONS, firsts, mark="(CAST(? AS TEXT))")
-        found = {row["id"]: message_from_row(row) for row in rows}
-        return [message for _, message in sorted(found.items()) if wanted in (None, message.sender)]
+    def versions(self, message_id: str, *, sender: str | None = None) -> list[Message]:
+        """Return the message of that id and those whose ids begin with it and a colon, in the order of storing."""
+        first = check_text("message_id", message_id)
+        rows = self._store.read(
+            "SELECT * FROM messages WHERE (message_id = :first OR (message_id > :from AND message_id < :to))"
+            " AND (CAST(:sender AS TEXT) IS NULL OR sender = :sender) ORDER BY id",
+            {"first": first, "from": f"{first}:", "to": f"{first};", "sender": sender},
+        )
+        return [message_from_row(row) for row in rows]
 
-    def replies(
+    def version_labels(self, message_ids: Iterable[str], *, sender: str) -> list[MessageLabels]:
+        """Return the labels of the versions of several messages of one sender, in the order of storing."""
+        firsts = [check_text("message_id", each) for each in message_ids]
+        wanted = check_text("sender", sender)
+        rows = self._read_for_each(_SELECT_VERSIONS, firsts, mark="(CAST(? AS TEXT))")
+        return sorted({each for each in map(labels_from_row, rows) if each.sender == wanted})
+
+    def reply_labels(
         self,
         message_ids: Iterable[str],
         *,
@@ -153,21 +165,21 @@ class Queries:
         message_type: str | None = None,
         without_types: Collection[str] = (),
         only_last: bool = False,
-    ) -> list[Message]:
-        """Return the messages that answer any of these and fit all that is given, in the order of storing.
+    ) -> list[MessageLabels]:
+        """Return the labels of the answers to these that fit all that is given, in the order of storing.
 
         ``only_last``: of each sender only the last one to each message.
         """
         wanted = {"recipient": recipient, "message_type": message_type}
         given = {column: check_text(column, value) for column, value in wanted.items() if value is not None}
         left_out = [check_text("message_type", each) for each in without_types]
-        conditions = [*(f"{column} = ?" for column in given), *["message_type <> ?"] * len(left_out)]
-        where = " AND ".join(["reply_to IN ({marks})", *conditions])
+        conditions = [*(f"m.{column} = ?" for column in given), *["m.message_type <> ?"] * len(left_out)]
+        where = " AND ".join(["m.reply_to IN ({marks})", *conditions])
         if only_last:
-            where = f"id IN (SELECT max(id) FROM messages WHERE {where} GROUP BY reply_to, sender)"  # noqa: S608
+            where = f"m.id IN (SELECT max(m.id) FROM messages AS m WHERE {where} GROUP BY m.reply_to, m.sender)"  # noqa: S608
         answered = [check_text("message_id", each) for each in message_ids]
-        rows = self._read_for_each(f"SELECT * FROM messages WHERE {where}", answered, *given.values(), *left_out)  # noqa: S608
-        return sorted(map(message_from_row, rows), key=lambda message: message.id)
+        sql = f"SELECT {LABELS} FROM messages AS m WHERE {where}"  # noqa: S608
+        return sorted(map(labels_from_row, self._read_for_each(sql, answered, *given.values(), *left_out)))
 
     def stored_after(
         self, number: int, *, senders: Collection[str], conversation_prefix: str
@@ -190,17 +202,16 @@ class Queries:
         )
         return [message_from_row(row) for row in rows], rows[-1]["id"] if len(rows) == _BATCH else last
 
-    def earlier_deliveries(self, message: Message, *, message_type: str, limit: int) -> list[EarlierDelivery]:
+    def earlier_deliveries(
+        self, message: Message, *, message_type: str, limit: int
+    ) -> list[tuple[MessageLabels, datetime | None]]:
         """Return the first ``limit`` open deliveries of that type that our mailbox has before ``message``, in the order
-        of reading.
+        of reading, each with the end of its backoff.
         """
         check_type("message", message, Message)
         values = (check_text("message_type", message_type), message.id, self._session.agent)
         rows = self._store.read(_SELECT_EARLIER, (*values, check_count("limit", limit)))
-        return [
-            EarlierDelivery(row["conversation_id"], row["recipient"], row["reply_to"], parse_time(row["available_at"]))
-            for row in rows
-        ]
+        return [(labels_from_row(row), parse_time(row["available_at"])) for row in rows]
 
     def has_open_before(self, moment: datetime) -> bool:
         """Return whether our mailbox has an open message that was stored before that time and is not put off."""
@@ -292,20 +303,20 @@ def _check_ids(ids: Iterable[int]) -> list[int]:
 
 
 # CROSS JOIN keeps SQLite from beginning with all messages.
-_SELECT_VERSIONS = """
-    WITH wanted (first) AS (VALUES {marks})
-    SELECT m.* FROM wanted AS w CROSS JOIN messages AS m WHERE m.message_id = w.first
+_SELECT_VERSIONS = f"""
+    WITH wanted (first) AS (VALUES {{marks}})
+    SELECT {LABELS} FROM wanted AS w CROSS JOIN messages AS m WHERE m.message_id = w.first
     UNION ALL
-    SELECT m.* FROM wanted AS w CROSS JOIN messages AS m
+    SELECT {LABELS} FROM wanted AS w CROSS JOIN messages AS m
       WHERE m.message_id > w.first || ':' AND m.message_id < w.first || ';'
-"""
-_SELECT_EARLIER = """
-    SELECT m.conversation_id, m.recipient, m.reply_to, d.available_at FROM deliveries AS itself
+"""  # noqa: S608
+_SELECT_EARLIER = f"""
+    SELECT {LABELS}, d.available_at FROM deliveries AS itself
       JOIN deliveries AS d ON d.recipient = itself.recipient AND d.done_at IS NULL
         AND (d.rank, d.message) < (itself.rank, itself.message)
       JOIN messages AS m ON m.id = d.message AND m.message_type = ?
     WHERE itself.message = ? AND itself.recipient = ? ORDER BY d.rank, d.message LIMIT ?
-"""
+"""  # noqa: S608
 _SELECT_OPEN_BEFORE = """
     SELECT 1 FROM deliveries AS d JOIN messages AS m ON m.id = d.message
     WHERE d.recipient = ? AND d.done_at IS NULL AND d.available_at IS NULL AND m.created_at < ? LIMIT 1

@@ -3,11 +3,11 @@
 import json
 import re
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import InvalidValue
-from ..models import MAX_HOPS, PRIORITIES, Message
+from ..models import MAX_HOPS, PRIORITIES, Message, MessageLabels
 from ..timestamps import parse_time
 from ..validation import MAX_QUOTED_CHARACTERS
 
@@ -61,4 +61,22 @@ def message_from_row(row: sqlite3.Row) -> Message:
         conversation_id=None if row["conversation_id"] is None else as_text(row["conversation_id"]),
         reply_to=None if row["reply_to"] is None else as_text(row["reply_to"]),
         hops=as_hops(row["hops"]),
+    )
+
+
+LABELS = "m.id, m.message_id, m.sender, m.recipient, m.message_type, m.conversation_id, m.reply_to"
+"""The columns of ``messages AS m`` for labels_from_row()."""
+
+
+def labels_from_row(row: Sequence[Any]) -> MessageLabels:
+    """Return the columns LABELS, with which the row begins, whatever program wrote them."""
+    number, message_id, sender, recipient, message_type, conversation_id, reply_to = row[:7]
+    return MessageLabels(
+        number,
+        as_text(message_id),
+        as_text(sender),
+        None if recipient is None else as_text(recipient),
+        as_text(message_type or "message"),
+        None if conversation_id is None else as_text(conversation_id),
+        None if reply_to is None else as_text(reply_to),
     )

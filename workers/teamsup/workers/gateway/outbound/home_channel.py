@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 import discord
 
 from teamsup.hub import Message, MessageHub
-from teamsup.hub.models import EarlierDelivery
+from teamsup.hub.models import MessageLabels
 
 from ..ids import channel_of
 from ..rest_errors import Defer, Reject, Retry, classify
@@ -58,11 +58,11 @@ class HomeChannelQueue:
     def _count_earlier(self, message: Message) -> tuple[int, float]:
         """Return how many are to be sent before it, and for how long the first of them rests. Blocks."""
         before = self._hub.queries.earlier_deliveries(message, message_type="notification", limit=_MAX_COUNTED)
-        news = [each for each in before if _is_for_home_channel(each)]
-        rests_until = news[0].available_at if news else None
+        news = [available_at for each, available_at in before if _is_for_home_channel(each)]
+        rests_until = news[0] if news else None
         pause = 0.0 if rests_until is None else rests_until.timestamp() - time.time()
         return len(news), min(max(0.0, pause), _MAX_PAUSE_SECONDS)
 
 
-def _is_for_home_channel(each: EarlierDelivery) -> bool:
+def _is_for_home_channel(each: MessageLabels) -> bool:
     return each.recipient is not None and each.reply_to is None and channel_of(each.conversation_id) is None

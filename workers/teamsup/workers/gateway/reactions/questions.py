@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from teamsup.config.people_protocol import DECISION_REQUEST, USER_COMM
 from teamsup.hub import DeliveryState, Message, MessageHub
+from teamsup.hub.models import MessageLabels
 
 from ..ids import CONVERSATION_PREFIX, channel_of, message_id_of, snowflake_of
 from ..state import get_state, set_state
@@ -80,10 +81,10 @@ class QuestionTable:
 
     def _read_deliveries(self) -> list[OpenQuestion]:
         rows = self._hub.query("SELECT * FROM discord_questions ORDER BY snowflake DESC LIMIT ?", (_MAX_OPEN,))
-        asked = {row["snowflake"]: message_id_of(row["snowflake"]) for row in rows}
+        asked = [message_id_of(row["snowflake"]) for row in rows]
         queries, me = self._hub.queries, self._hub.agent
-        versions = queries.versions(*asked.values(), sender=me)
-        answers = queries.replies(
+        versions = queries.version_labels(asked, sender=me)
+        answers = queries.reply_labels(
             (each.message_id for each in versions), recipient=me, without_types=("status_report", DECISION_REQUEST)
         )
         relays = [(row["snowflake"], row["message"]) for row in self._hub.query(_RELAYS, (_MAX_OPEN,))]
@@ -182,7 +183,7 @@ def determine_status(steps: Sequence[QuestionDelivery]) -> QuestionStatus:
     return QuestionStatus.STORED if is_open else QuestionStatus.WITHDRAWN
 
 
-def _is_error(answer: Message, state: DeliveryState) -> bool:
+def _is_error(answer: MessageLabels, state: DeliveryState) -> bool:
     return answer.message_type == "error" or (state.outcome or "").startswith("refused")
 
 

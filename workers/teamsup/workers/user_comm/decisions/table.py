@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from teamsup.hub import DeliveryState, Message, MessageHub, UnknownMessage
+from teamsup.hub.models import MessageLabels
 from teamsup.hub.timestamps import format_time, parse_time
 
 from ...protocol import GATEWAY, NOT_FOR_DISCORD, SENT_ELSEWHERE
@@ -118,11 +119,11 @@ class DecisionTable:
         """Return the decisions shown there, the last first: open ones, and those that ended since then."""
         rows = self._hub.query(_SHOWINGS_IN, (format_time(since), place))
         numbers = {row["message"]: row["question"] for row in rows}
-        messages, states = self._hub.queries.messages(numbers), self._hub.queries.trace_each(numbers)
+        labels, states = self._hub.queries.labels(numbers), self._hub.queries.trace_each(numbers)
         shown = [
             question
             for message, question in numbers.items()
-            if message in messages and _is_shown_in(messages[message], states.get(message, ()), place, conversation)
+            if message in labels and _is_shown_in(labels[message], states.get(message, ()), place, conversation)
         ]
         found = (self.get(number) for number in dict.fromkeys(shown))
         return [decision for decision in found if decision is not None]
@@ -132,7 +133,7 @@ class DecisionTable:
         them.
         """
         rows = self._hub.query("SELECT question FROM decisions WHERE state = 'open'")
-        asked = self._hub.queries.messages(row["question"] for row in rows)
+        asked = self._hub.queries.labels(row["question"] for row in rows)
         return {message.reply_to for message in asked.values() if message.reply_to is not None}
 
     def is_outcome_message(self, message: Message) -> bool:
@@ -187,7 +188,7 @@ def _has_reached_people(state: DeliveryState) -> bool:
     return state.state == "done" and not outcome.startswith("refused") and outcome != NOT_FOR_DISCORD
 
 
-def _is_shown_in(showing: Message, states: Sequence[DeliveryState], place: str, conversation: str | None) -> bool:
+def _is_shown_in(showing: MessageLabels, states: Sequence[DeliveryState], place: str, conversation: str | None) -> bool:
     """Return whether the message was read there. A thread that the gateway has made is a conversation of its own."""
     sent_elsewhere = f"{SENT_ELSEWHERE}{conversation}"
     return any(

@@ -117,12 +117,12 @@ class Relays:
         """Return all that is open, one question after another."""
         rows = self._hub.query("SELECT * FROM relays ORDER BY question, message")
         numbers = [row["message"] for row in rows]
-        messages, states = self._hub.queries.messages(numbers), self._hub.queries.trace_each(numbers)
-        sent = {number: message.message_id for number, message in messages.items()}
-        reports = {
-            (report.reply_to, report.sender): report.content
-            for report in self._hub.queries.replies(sent.values(), message_type="status_report", only_last=True)
-        }
+        queries = self._hub.queries
+        sent = {number: labels.message_id for number, labels in queries.labels(numbers).items()}
+        states = queries.trace_each(numbers)
+        last = queries.reply_labels(sent.values(), message_type="status_report", only_last=True)
+        contents = {number: message.content for number, message in queries.messages(each.id for each in last).items()}
+        reports = {(each.reply_to, each.sender): contents.get(each.id, "") for each in last}
         return [
             _to_open_relay(
                 row,
