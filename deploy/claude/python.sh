@@ -1,5 +1,5 @@
-# Runs a script with the Python of the teamsup that is in use, where $TEAMSUP says which. The python3 of the PATH may be a
-# wrapper that takes longer to find the real one than a hook takes to run.
+# Runs a script with the Python beside $TEAMSUP, if that is set. The python3 on the PATH may be a wrapper that takes longer
+# to find the real one than a hook takes to run.
 case "$TEAMSUP" in
   /*) python="${TEAMSUP%/*}/python3" ;;
   *) python= ;;
