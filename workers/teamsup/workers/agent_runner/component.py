@@ -35,6 +35,7 @@ component = Component(
     section=RunnerSection,
     groups={"agent": AgentSection},
     check=_check,
+    checks="teamsup.workers.agent_runner.commands.agent_check:check_agents",
     follows_sections=True,
     tables=_TABLES,
     rank=40,
