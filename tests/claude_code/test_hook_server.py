@@ -8,12 +8,15 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import psutil
 import pytest
 
 from helpers.mcp_session import HOOK, open_session
 from helpers.support import eventually, run_foreign_sql
+from teamsup.claude_code.participants import run_number
+from teamsup.claude_code.rendering import render_failure
 from teamsup.hub import MessageHub, Team
 from teamsup.hub.models import WakeStep
 
@@ -388,3 +391,64 @@ async def test_a_server_takes_the_place_of_one_that_was_killed(team: Team, join:
         async with open_session(team) as again:
             scout.send("lead", "hello again")
             assert "hello again" in context(again.hook("UserPromptSubmit"))
+
+
+LIMIT = {"error": "rate_limit", "last_assistant_message": "You've hit your 5-hour limit · resets 2pm (UTC)"}
+
+
+async def test_who_asked_hears_that_a_turn_died_of_a_limit_instead_of_silence(team: Team, join: Join) -> None:
+    scout = join("scout")
+
+    async with open_session(team) as lead:
+        question = scout.send("lead", "how is it?")
+        scout.send("lead", "just so you know", message_type="status_report")
+        scout.broadcast("to all")
+        await lead.call("team_read_messages")
+        for _ in range(2):
+            assert lead.hook("StopFailure", **LIMIT) == {}
+        (told,) = scout.claim(10)
+        assert (told.message.message_type, told.message.reply_to) == ("status_report", question.message_id)
+        assert told.message.content.startswith("lead is at its limit until 2pm (UTC). Your message waits. (You've hit")
+        lead.hook("UserPromptSubmit")
+        lead.hook("Stop", stop_hook_active=True)
+        assert scout.queries.trace(question.message_id)[0].state == "done"
+
+
+@pytest.mark.parametrize(
+    ("error", "words", "sentence"),
+    [
+        ("rate_limit", "", "lead is at its limit. Your message waits. (rate_limit)"),
+        ("rate_limit", "API Error: 429 · try", "lead is at its limit. Your message waits. (API Error: 429 · try)"),
+        ("server_error", "API Error: 529", "lead cannot go on now. Your message waits. (API Error: 529)"),
+        ("server_error", "\x1b[2J\n", "lead cannot go on now. Your message waits. (\ufffd[2J)"),
+    ],
+)
+def test_a_failure_is_told_in_one_line(error: str, words: str, sentence: str) -> None:
+    assert render_failure("lead", error, words) == sentence
+
+
+async def test_the_session_of_a_run_says_so_and_leaves_the_note_to_the_runner(team: Team, join: Join) -> None:
+    runner = join("lead")
+    runner.register("agent", note="Bash, 1 min", run=12)
+
+    def metadata() -> dict[str, Any]:
+        found = runner.find_agent("lead")
+        assert found is not None
+        return dict(found.metadata)
+
+    async with open_session(team, TEAMSUP_RUN=f"{team.folder}:12#4026531836") as lead:
+        lead.hook("UserPromptSubmit")
+        assert metadata().items() >= {"run": 12, "note": "Bash, 1 min", "in_turn": True}.items()
+        await lead.call("team_update_status", status="busy", note="I look at the logs")
+        assert (metadata()["note"], metadata()["own_note"]) == ("I look at the logs", "I look at the logs")
+        await lead.call("team_update_status", status="busy")
+        runner.register("agent", note="Bash, 2 min", run=12)
+        lead.hook("Stop", stop_hook_active=False)
+        lead.hook("PostToolUse")
+        assert metadata()["note"] == "Bash, 2 min"
+
+
+@pytest.mark.parametrize("mark", ["", "x", "/t:#1", "/t:1", "/t:1#2:3", ":x#1"])
+def test_what_is_no_mark_of_a_run_is_none(mark: str) -> None:
+    assert run_number(mark) is None
+    assert run_number("/teams/a:b/default:7#4026531836") == 7

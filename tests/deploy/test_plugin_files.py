@@ -100,7 +100,16 @@ def test_the_server_hears_of_its_own_calls_and_the_guard_of_commands_and_neither
 
 @pytest.mark.parametrize(
     "event",
-    ["SessionStart", "UserPromptSubmit", "PostToolUse", "PostToolUseFailure", "Stop", "SubagentStart", "SubagentStop"],
+    [
+        "SessionStart",
+        "UserPromptSubmit",
+        "PostToolUse",
+        "PostToolUseFailure",
+        "Stop",
+        "StopFailure",
+        "SubagentStart",
+        "SubagentStop",
+    ],
 )
 def test_the_server_hears_of_what_happens_in_a_session(event: str) -> None:
     assert [hook["args"][-1] for _, hook in hooks(event)] == ["${CLAUDE_PLUGIN_ROOT}/hook.py"]

@@ -71,14 +71,14 @@ class SessionModel:
 
 @asynccontextmanager
 async def open_session(
-    team: Team, agent: str = "lead", mode: str = "auto", claude: str | None = None
+    team: Team, agent: str = "lead", mode: str = "auto", claude: str | None = None, **more: str
 ) -> AsyncIterator[SessionModel]:
     """The server and the client of one session; ``claude`` is whose Claude Code it is, by default the agent's own."""
     command = TeamsupCommand.line("mcp", "--team", team.name, "--agent", agent)
     # Hooks find their server by the pid of its parent, which for all sessions of a test is the test.
     own = team.folder.parent / (claude or agent)
     own.mkdir(exist_ok=True)
-    environment = {**clean_environment(), "TEAMSUP_HOME": str(team.folder.parent), "XDG_RUNTIME_DIR": str(own)}
+    environment = {**clean_environment(), "TEAMSUP_HOME": str(team.folder.parent), "XDG_RUNTIME_DIR": str(own), **more}
     server = StdioServerParameters(command=command[0], args=command[1:], env=environment)
     async with Client(server, mode=mode, read_timeout_seconds=30) as client:
         yield SessionModel(client, environment)

@@ -88,6 +88,9 @@ class HookServer:
             return
         if _begins_turn(given):
             who.blocked_stops = 0
+        if given.get("hook_event_name") == "StopFailure":
+            await who.report_failure(str(given.get("error")), str(given.get("last_assistant_message") or ""))
+            return
         said = await hook_output(who, str(given.get("hook_event_name")))
         if given.get("hook_event_name") == "SubagentStop" and not said:
             await self._participants.remove_subagent(str(given.get("agent_id")))

@@ -8,6 +8,7 @@ of reads.
 
 import functools
 import os
+import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -17,12 +18,14 @@ from typing import Any, TypeVar
 import anyio
 import anyio.to_thread
 
+from teamsup.config.startable_agents import OWN_NOTE, RUN
 from teamsup.hub.errors import CallerError, TeamsupError
 from teamsup.hub.message_hub import MessageHub
 from teamsup.hub.models import ONLINE, PRESENCE_TIMEOUT_SECONDS
 from teamsup.hub.team import fold_case
 
 from .read_tracker import RENEW_SECONDS, ReadTracker
+from .rendering import render_failure
 
 T = TypeVar("T")
 
@@ -31,6 +34,13 @@ _SUBAGENT_TIMEOUT_SECONDS = 900.0
 """Seconds without a call or hook after which a subagent counts as gone. An interrupted subagent does not report its
 end."""
 _MAX_CALLS = 1000
+_RUN_MARK = re.compile(r":(\d{1,18})#[^#:]*\Z")
+
+
+def run_number(mark: str) -> int | None:
+    """Return the number of the run whose processes have this mark; None when it is no run's."""
+    found = _RUN_MARK.search(mark)
+    return int(found[1]) if found else None
 
 
 async def run_in_thread(action: Callable[[], T]) -> T:
@@ -43,12 +53,13 @@ async def run_in_thread(action: Callable[[], T]) -> T:
 class Participant:
     """One participant: its mailbox, its reads, and its presence."""
 
-    def __init__(self, hub: MessageHub, *, has_name: bool) -> None:
+    def __init__(self, hub: MessageHub, *, has_name: bool, run: int | None = None) -> None:
         self.hub = hub
+        self._run = run
         self.has_own_mailbox = has_name
         """Whether it has its own name, and not that of the session."""
         self.status = ONLINE
-        self.presence_details: dict[str, Any] = {"pid": os.getpid()}
+        self.presence_details: dict[str, Any] = {"pid": os.getpid()} if run is None else {RUN: run}
         self.last_activity = time.monotonic()
         self.blocked_stops = 0
         """How often a hook has prolonged its turn."""
@@ -59,7 +70,7 @@ class Participant:
     def join(self) -> None:
         """Go online, and announce all waiting messages. Raise InvalidName when the name is a daemon's."""
         if self.has_own_mailbox:
-            self.hub.register(**self.presence_details)
+            self.hub.register(**self._all_details())
             self.hub.wake_ladder.reset_wake_steps()
 
     @asynccontextmanager
@@ -85,7 +96,29 @@ class Participant:
     async def send_heartbeat(self) -> None:
         """Send a heartbeat."""
         if self.has_own_mailbox:
-            await run_in_thread(lambda: self.hub.heartbeat(self.status, **self.presence_details))
+            await run_in_thread(lambda: self.hub.heartbeat(self.status, **self._all_details()))
+
+    def set_note(self, note: str) -> None:
+        """Set the note for people with the next heartbeat. In a run that without one of ours is the runner's."""
+        if self._run is None:
+            self.presence_details["note"] = note
+            return
+        self.presence_details.pop("note", None)
+        self.presence_details |= {OWN_NOTE: note, **({"note": note} if note else {})}
+
+    def _all_details(self) -> dict[str, Any]:
+        """Return the details of a heartbeat. In a run the runner reports too, so we keep what it has said."""
+        if self._run is None:
+            return self.presence_details
+        known = self.hub.find_agent(self.hub.agent)
+        said = known.metadata if known is not None and known.metadata.get(RUN) == self._run else {}
+        return {**said, **self.presence_details}
+
+    async def report_failure(self, error: str, words: str) -> None:
+        """Tell everybody whose message we have read and not answered why our turn has ended; each once."""
+        async with self.use_read_tracker() as reader:
+            await run_in_thread(lambda: reader.report_failure(render_failure(self.hub.agent, error, words)))
+        await self.clear_turn()
 
     async def renew(self) -> None:
         """Renew its leases and its presence."""
@@ -142,7 +175,7 @@ class Participants:
     """All participants of one session."""
 
     def __init__(self, hub: MessageHub) -> None:
-        self.main = Participant(hub, has_name=True)
+        self.main = Participant(hub, has_name=True, run=run_number(os.environ.get("TEAMSUP_RUN", "")))
         self._subagents: dict[str, Participant] = {}
         self._callers: dict[str, tuple[str, str] | None] = {}
         # Claude Code sets it for the server of a plugin; ours comes with hooks.

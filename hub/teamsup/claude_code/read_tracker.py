@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
+from teamsup.config.people_protocol import DECISION_REQUEST
 from teamsup.hub.errors import CallerError, StaleLease
 from teamsup.hub.message_hub import LEASE_SECONDS, MessageHub
 from teamsup.hub.models import Delivery, Message
@@ -30,6 +31,7 @@ class ReadTracker:
         self.hub = hub
         self._open: dict[str, Delivery] = {}
         self._delivered: set[str] = set()
+        self._reported: set[str] = set()
 
     def complete_last_read(self) -> None:
         """Complete the results of earlier reads. This begins a read, so of two parallel reads neither completes the
@@ -38,6 +40,7 @@ class ReadTracker:
         self._for_each(self.hub.acknowledge, self._open)
         self._open.clear()
         self._delivered.clear()
+        self._reported.clear()
 
     def mark_delivered_to_model(self) -> None:
         """Note that the model has all results so far. Claude Code may hold back the result of a background call until
@@ -143,12 +146,25 @@ class ReadTracker:
             self._open.pop(answered.message_id, None)
         return sent
 
+    def report_failure(self, sentence: str) -> None:
+        """Tell the senders of what we have read and not answered; each message once. Raise the hub's errors."""
+        with self.hub.transaction():
+            for message_id, delivery in self._open.items():
+                if message_id not in self._reported and _waits_for_answer(delivery.message):
+                    self.hub.answer(delivery.message, sentence, message_type="status_report")
+        self._reported.update(self._open)
+
     def _for_each(self, verb: Callable[[Delivery], object], some: Mapping[str, Delivery]) -> None:
         if some:
             with self.hub.transaction():
                 for delivery in some.values():
                     with suppress(StaleLease):
                         verb(delivery)
+
+
+def _waits_for_answer(message: Message) -> bool:
+    """Return whether somebody may wait for an answer to it."""
+    return message.recipient is not None and message.message_type in ("message", "task_request", DECISION_REQUEST)
 
 
 def _count_fitting(claimed: list[Delivery]) -> int:

@@ -46,6 +46,7 @@ _ORIGIN_CHARACTERS = 64
 _NOTE_CHARACTERS = 200
 _QUOTED_CHARACTERS = 200
 _ERROR_CHARACTERS = 1000
+_RESETS = re.compile(r"\bresets (?:at )?([^·()]*\d[^·()]*(?:\([^)]*\))?)")
 _WORD = re.compile(r"#?[\w.-]{1,64}")
 _INSTRUCTIONS = {
     WakeStep.ANNOUNCED: "Read with team_read_messages when it fits your work.",
@@ -192,6 +193,17 @@ def render_error(sentence: str, *sent: object) -> str:
             if len(written) > _QUOTED_CHARACTERS:
                 sentence = sentence.replace(written, f"{written[: _QUOTED_CHARACTERS - 1]}…")
     return sanitize(sentence if len(sentence) <= _ERROR_CHARACTERS else f"{sentence[: _ERROR_CHARACTERS - 1]}…")
+
+
+def render_failure(agent: str, error: str, words: str) -> str:
+    """Return why an agent's turn has ended, for those who wait for its answer. ``words`` are Claude Code's."""
+    said = to_single_line(words, _NOTE_CHARACTERS)
+    if error == "rate_limit":
+        resets = _RESETS.search(said)
+        return (
+            f"{agent} is at its limit{f' until {resets[1]}' if resets else ''}. Your message waits. ({said or error})"
+        )
+    return f"{agent} cannot go on now. Your message waits. ({said or to_single_line(error, _NOTE_CHARACTERS)})"
 
 
 def render_outdated(error: SchemaTooNew) -> str:

@@ -186,6 +186,6 @@ class TeamTools:
         async with self._caller(context) as caller:
             speaker = caller if caller.has_own_mailbox else self._participants.main
             speaker.status = status
-            speaker.presence_details["note"] = note
+            speaker.set_note(note)
             await speaker.send_heartbeat()
             return "Told."

@@ -13,6 +13,12 @@ from teamsup.hub import Agent, MessageHub
 AGENT_RUNNER = "agent-runner"
 """The worker that starts agents."""
 
+RUN = "run"
+"""The key in the presence of an agent that a run has started: the number of the run. A live session has none."""
+
+OWN_NOTE = "own_note"
+"""The key in the presence of such an agent with the note that it has set itself. Else its note is its progress."""
+
 STARTABLE = "startable"
 """The key in its presence: a mapping of names to what StartableAgent.to_metadata returns."""
 

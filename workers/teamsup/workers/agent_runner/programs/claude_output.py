@@ -116,7 +116,7 @@ class OutputReader:
         for block in _blocks(said):
             if block.get("type") == "tool_use" and isinstance(tool := block.get("name"), str):
                 tools = self._output.tools
-                progress = _line(f"{_short_name(tool)}, turn {len(self._turns)}")
+                progress = _line(_short_name(tool))
                 self._output = replace(
                     self._output, progress=progress, tools=tools if tool in tools else (*tools, tool)
                 )
