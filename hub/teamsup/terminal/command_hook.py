@@ -22,10 +22,30 @@ def team_variables(title: str) -> dict[str, str]:
     return {"TEAMSUP_INCIDENT": "", "TEAMSUP_COUNT": "0", "TEAMSUP_LINK": ""} | known
 
 
+class _CommandProtocol(asyncio.SubprocessProtocol):
+    """Keeps the end of the error output, and knows when the command and its pipes have ended."""
+
+    def __init__(self) -> None:
+        self.errors = bytearray()
+        self.exited = asyncio.Event()
+        self.closed = asyncio.Event()
+
+    def pipe_data_received(self, _fd: int, data: bytes) -> None:
+        self.errors += data
+        del self.errors[:-_MAX_ERROR_BYTES]
+
+    def process_exited(self) -> None:
+        self.exited.set()
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        self.closed.set()
+
+
 async def run_command(command: Sequence[str], text: str, variables: Mapping[str, str], seconds: float) -> str:
     """Run the command without a shell. Return why it failed; empty: it did not."""
     try:
-        process = await asyncio.create_subprocess_exec(
+        transport, protocol = await asyncio.get_running_loop().subprocess_exec(
+            _CommandProtocol,
             *command,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.DEVNULL,
@@ -35,40 +55,30 @@ async def run_command(command: Sequence[str], text: str, variables: Mapping[str,
         )
     except (OSError, ValueError) as error:
         return f"it could not be started: {getattr(error, 'strerror', None) or error}"
-    errors = bytearray()
+    stdin = transport.get_pipe_transport(0)
+    assert isinstance(stdin, asyncio.WriteTransport)  # noqa: S101 - a pipe
+    stdin.write(text.encode("utf-8", "replace"))
+    stdin.write_eof()
     try:
         async with asyncio.timeout(seconds):
-            await asyncio.gather(_write_input(process, text), _read_errors(process, errors))
-            await process.wait()
+            await protocol.closed.wait()
     except TimeoutError:
         # A process that it has left in the background may keep its stderr open.
-        if process.returncode is None:
+        if transport.get_returncode() is None:
             return f"it did not end within {seconds:g} s"
     finally:
-        if process.returncode is None:
+        if transport.get_returncode() is None:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
-    if process.returncode == 0:
+                os.killpg(transport.get_pid(), signal.SIGKILL)
+            await protocol.exited.wait()
+        if stdin.get_write_buffer_size():
+            stdin.abort()
+        transport.close()
+        await protocol.closed.wait()
+    if (code := transport.get_returncode()) == 0:
         return ""
-    last = errors.decode(errors="replace").strip().splitlines()[-1:]
-    return f"exit code {process.returncode}" + "".join(f": {to_bounded_line(each)}" for each in last)
-
-
-async def _write_input(process: asyncio.subprocess.Process, text: str) -> None:
-    assert process.stdin is not None  # noqa: S101 - a pipe
-    with contextlib.suppress(ConnectionError):
-        process.stdin.write(text.encode("utf-8", "replace"))
-        await process.stdin.drain()
-    process.stdin.close()
-
-
-async def _read_errors(process: asyncio.subprocess.Process, errors: bytearray) -> None:
-    """Return the end of the command's error output."""
-    assert process.stderr is not None  # noqa: S101 - a pipe
-    while piece := await process.stderr.read(_MAX_ERROR_BYTES):
-        errors += piece
-        del errors[:-_MAX_ERROR_BYTES]
+    last = protocol.errors.decode(errors="replace").strip().splitlines()[-1:]
+    return f"exit code {code}" + "".join(f": {to_bounded_line(each)}" for each in last)
 
 
 def to_bounded_line(text: str) -> str:

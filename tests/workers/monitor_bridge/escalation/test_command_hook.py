@@ -14,9 +14,6 @@ from teamsup.workers.monitor_bridge.bridge import MonitorBridge
 from teamsup.workers.monitor_bridge.escalation import command_hook
 from teamsup.workers.monitor_bridge.incidents import group_table
 
-# asyncio's own, when its loop ends before a pipe does.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-
 
 @pytest.fixture
 def desk(join: Join) -> IncidentHarness:
