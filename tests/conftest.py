@@ -77,7 +77,7 @@ def run_workers(teamsup: TeamsupCommand) -> Iterator[Callable[[str], TeamsupComm
         def run(toml: str) -> TeamsupCommand:
             teamsup.configure(toml)
             stack.enter_context(run_team(teamsup))
-            eventually(lambda: "ready in" in teamsup.run("logs", "supervisor").stdout, "the team")
+            eventually(lambda: "ready in" in teamsup.log("supervisor"), "the team")
             return teamsup
 
         yield run

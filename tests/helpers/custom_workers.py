@@ -65,7 +65,7 @@ def wait_for_log_line(teamsup: TeamsupCommand, text: str) -> str:
     """The first line of the supervisor's log with that text, once it is there."""
 
     def look() -> str | None:
-        return next((line for line in teamsup.run("logs", "supervisor").stdout.splitlines() if text in line), None)
+        return next((line for line in teamsup.log("supervisor").splitlines() if text in line), None)
 
     return eventually(look, f"the supervisor says {text!r}")
 

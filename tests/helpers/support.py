@@ -10,10 +10,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from helpers.command_server import command_server
+from teamsup.cli.commands.logs import LogReader
+from teamsup.cli.team_status import read_team_status
 from teamsup.hub import Team
 from teamsup.hub.engines.sqlite.migrations import SCHEMA_VERSION
 
@@ -23,10 +26,13 @@ TIMEOUT_SECONDS = 20.0
 
 def eventually(condition: Callable[[], T | None], what: str) -> T:
     """The first true value of the condition; fails when none comes."""
-    ends = time.monotonic() + TIMEOUT_SECONDS
+    begin = began = time.monotonic()
     while not (value := condition()):
-        assert time.monotonic() < ends, f"not within {TIMEOUT_SECONDS:.0f} s: {what}"
-        time.sleep(0.01)
+        now = time.monotonic()
+        assert now < begin + TIMEOUT_SECONDS, f"not within {TIMEOUT_SECONDS:.0f} s: {what}"
+        # What costs much to look at must not slow down what it waits for.
+        time.sleep(max(0.01, now - began))
+        began = time.monotonic()
     return value
 
 
@@ -57,6 +63,8 @@ class TeamsupCommand:
         return [sys.executable, "-m", "teamsup.cli", *words]
 
     def run(self, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        if command_server().can_run(self.environment):
+            return command_server().run(words, self.environment, stdin, timeout=60)
         return subprocess.run(
             self.line(*words),
             input=stdin,
@@ -73,8 +81,14 @@ class TeamsupCommand:
         )
 
     def ps(self) -> dict[str, dict[str, Any]]:
-        """The rows of ``ps --json`` by name."""
-        return {row["name"]: row for row in json.loads(self.run("ps", "--json").stdout)["rows"]}
+        """What ``ps --json`` says of each participant, by name; without a process, because it is asked often."""
+        rows = json.loads(json.dumps([asdict(row) for row in read_team_status(self.team).rows]))
+        return {row["name"]: row for row in rows}
+
+    def log(self, name: str) -> str:
+        """The log of this worker or of the supervisor: each line with its time."""
+        path = self.team.logs / f"{name}.log"
+        return "".join(f"{line}\n" for line in LogReader(path).read_all()) if path.exists() else ""
 
 
 def clean_environment() -> dict[str, str]:

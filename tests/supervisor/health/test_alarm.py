@@ -122,7 +122,7 @@ def test_a_secret_is_kept_from_others_as_soon_as_a_saved_file_names_it_though_th
     def said_by_another_process() -> str:
         before = teamsup.run("logs", "own").stdout.count("it is")
         assert teamsup.run("restart", "own").returncode == 0
-        eventually(lambda: teamsup.run("logs", "own").stdout.count("it is") > before, "another process speaks")
+        eventually(lambda: teamsup.log("own").count("it is") > before, "another process speaks")
         return teamsup.run("logs", "own").stdout.splitlines()[-1].rpartition(" ")[2]
 
     run_workers(own)

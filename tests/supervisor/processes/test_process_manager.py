@@ -153,7 +153,7 @@ def test_a_finished_job_is_not_done_again_by_a_reload(run_workers: RunWorkers, t
 
 def test_it_is_asked_to_end_by_its_own_signal(run_workers: RunWorkers, teamsup: TeamsupCommand) -> None:
     run_workers(worker_section("own", "print('up', flush=True);" + SLEEP_CODE, stop_signal="INT"))
-    eventually(lambda: "up" in teamsup.run("logs", "own").stdout, "the worker")
+    eventually(lambda: "up" in teamsup.log("own"), "the worker")
 
     teamsup.run("stop", "own")
 
@@ -316,8 +316,8 @@ def test_what_has_cleaned_its_environment_ends_with_the_team(run_workers: RunWor
         "env={}).pid, flush=True)\n" + SLEEP_CODE
     )
     run_workers(worker_section("own", code))
-    shown = eventually(lambda: teamsup.run("logs", "own").stdout.splitlines(), "its child's pid")
-    child = psutil.Process(int(shown[0].split("| ")[1]))
+    shown = eventually(lambda: teamsup.log("own").splitlines(), "its child's pid")
+    child = psutil.Process(int(shown[0].split()[-1]))
 
     teamsup.run("stop")
 
@@ -349,7 +349,7 @@ def test_a_killed_supervisor_leaves_nothing_that_the_next_start_would_double(tea
 
 def test_a_stubborn_worker_holds_up_nobody_else(run_workers: RunWorkers, teamsup: TeamsupCommand) -> None:
     run_workers(worker_section("own") + worker_section("stubborn", STUBBORN, stop_seconds=1))
-    eventually(lambda: "up" in teamsup.run("logs", "stubborn").stdout, "the stubborn one")
+    eventually(lambda: "up" in teamsup.log("stubborn"), "the stubborn one")
 
     assert teamsup.run("stop").returncode == 0
 
@@ -366,7 +366,7 @@ def test_a_restart_that_was_asked_for_while_the_team_stops_does_not_keep_it_up(
     run_workers: RunWorkers, teamsup: TeamsupCommand
 ) -> None:
     run_workers(worker_section("own") + worker_section("stubborn", STUBBORN))
-    eventually(lambda: "up" in teamsup.run("logs", "stubborn").stdout, "the stubborn one")
+    eventually(lambda: "up" in teamsup.log("stubborn"), "the stubborn one")
     pid = ps_row(teamsup, "stubborn")["pid"]
     with teamsup.open("stop") as stop:
         wait_for_state(teamsup, "own", "STOPPED")
@@ -380,7 +380,7 @@ def test_a_restart_that_was_asked_for_while_the_team_stops_does_not_keep_it_up(
 def test_a_second_ctrl_c_kills_and_a_doubled_signal_does_not(teamsup: TeamsupCommand) -> None:
     teamsup.configure(worker_section("own") + worker_section("stubborn", STUBBORN, stop_seconds=60))
     with teamsup.open("start") as supervisor:
-        eventually(lambda: "up" in teamsup.run("logs", "stubborn").stdout, "the stubborn one")
+        eventually(lambda: "up" in teamsup.log("stubborn"), "the stubborn one")
         stubborn = ps_row(teamsup, "stubborn")["pid"]
         supervisor.send_signal(signal.SIGTERM)
         supervisor.send_signal(signal.SIGTERM)

@@ -205,7 +205,7 @@ def test_the_command_asks_says_what_it_takes_back_and_refuses_while_the_team_run
     assert dry == {"newer_messages": 1, "reopened_deliveries": 0, "removed_messages": 0, "set_aside": []}
     teamsup.configure("")
     with run_team(teamsup):
-        eventually(lambda: "ready in" in teamsup.run("logs", "supervisor").stdout, "the team")
+        eventually(lambda: "ready in" in teamsup.log("supervisor"), "the team")
         assert "--online" in refusal_of(teamsup.run("hub", "restore", backup, "--yes"))
         assert "Restored" in teamsup.run("hub", "restore", backup, "--yes", "--online").stdout
         assert teamsup.ps()["supervisor"]["state"] == "RUNNING"
