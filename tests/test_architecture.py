@@ -19,7 +19,7 @@ FLOORS = {
     "terminal": {"hub", "config"},
     "claude_code": {"hub", "config", "terminal"},
     "supervisor": {"hub", "config", "terminal"},
-    "workers": {"hub", "config", "terminal"},
+    "workers": {"hub", "config", "terminal", "claude_code"},
     "cli": {"hub", "config", "terminal", "claude_code", "supervisor"},
 }
 # One worker knows no other; what they share stands directly in workers.

@@ -57,9 +57,9 @@ def test_a_supervisor_is_found_by_the_marks_of_its_own_teams_workers(
     team: Team, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mark = orphans.process_tag(team, "own", 1)
-    monkeypatch.setattr(orphans, "_tagged_processes", lambda: iter([(None, mark)]))
+    monkeypatch.setattr(orphans, "marked_processes", lambda _: iter([(None, mark)]))
     assert orphans.supervisor_of(team) == os.getpid()
     assert orphans.supervisor_of(Team("other", team.folder.with_name("other"))) is None
 
-    monkeypatch.setattr(orphans, "_tagged_processes", lambda: iter([(None, f"{mark}1")]))
+    monkeypatch.setattr(orphans, "marked_processes", lambda _: iter([(None, f"{mark}1")]))
     assert orphans.supervisor_of(team) is None, "it lives in another container"

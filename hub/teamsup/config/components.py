@@ -73,6 +73,9 @@ class Component:
     """Environment variables with a secret of this worker: no other worker gets them."""
     secret_keys: tuple[str, ...] = ()
     """Keys, such as "source.secret_variable", that name further such variables."""
+    takes_over_runs: bool = False
+    """Its processes have the mark TEAMSUP_RUN. They outlive their worker and the supervisor, and the next worker takes
+    them over. ``teamsup stop`` ends them, and so does a start of the team without that worker."""
     healthy_seconds: float = 60.0
     """After this time of running its earlier crashes are forgotten. It is also the longest delay of a restart."""
     command_hook: Callable[[Config], CommandHook] | None = None

@@ -140,7 +140,13 @@ class MessageHub:
         """Do the same as wait() without blocking the event loop."""
         return await self._mailbox.wait_async(timeout)
 
-    def answer(self, message: Message, content: str, **options: Unpack[ReplyOptions]) -> Message:
+    def next_due(self) -> float:
+        """Return the Unix second of this mailbox's next deadline; -inf when something is claimable now."""
+        return self._mailbox.find_next_due()
+
+    def answer(
+        self, message: Message, content: str, *, message_id: str | None = None, **options: Unpack[ReplyOptions]
+    ) -> Message:
         """Send to the sender of ``message``, in its conversation and by default with its priority.
 
         If that sender is not enrolled, such as a shell script, the answer is kept for it. Raise the errors of send().
@@ -153,6 +159,7 @@ class MessageHub:
             conversation_id=message.conversation_id,
             reply_to=message.message_id,
             answered_id=message.id,
+            message_id=message_id,
             **options,
         )
         return self._insert(draft, known_only=False)

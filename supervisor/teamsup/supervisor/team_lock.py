@@ -10,11 +10,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from teamsup.hub import CallerError, StoreUnavailable, Team
+from teamsup.hub.engines.process_identity import identity_of, send_signal
 from teamsup.hub.engines.sqlite.file_lock import try_lock
 from teamsup.terminal.hints import command_hint
 
 from .processes import orphans
-from .processes.process_identity import identity_of, send_signal
 
 _LOCK_BYTES, _WORD_BYTES = 200, 800
 

@@ -7,23 +7,29 @@ is their subreaper). So at the end of the team it also finds orphans that have e
 import ctypes
 import os
 import sys
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Container, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from teamsup.hub import Team
+from teamsup.hub.engines.marked_processes import (
+    RUN_VARIABLE,
+    end_marked,
+    is_mark_of,
+    kill_all,
+    kill_marked,
+    make_mark,
+    marked_processes,
+    words_of,
+)
 from teamsup.terminal.formatting import sanitize
-
-from .process_identity import pid_namespace
 
 if TYPE_CHECKING:
     import psutil
 
 TAG_VARIABLE = "TEAMSUP_WORKER"
 _PR_SET_CHILD_SUBREAPER = 36
-_NAMESPACE_SEPARATOR = "#"
-_MAX_ROUNDS = 20
 _MAX_COMMAND_CHARACTERS = 200
 
 
@@ -64,7 +70,7 @@ def reap_children(workers: Container[int]) -> Iterator[int]:
 
 def process_tag(team: Team, name: str, run: int) -> str:
     """Return the value of TAG_VARIABLE for one process of a worker and all its descendants."""
-    return f"{_team_tag(team)}{name}@{os.getpid()}.{run}{_NAMESPACE_SEPARATOR}{pid_namespace()}"
+    return make_mark(team.folder, f"{name}@{os.getpid()}.{run}")
 
 
 def kill_orphans_of_workers(tags: Container[str]) -> dict[str, list[int]]:
@@ -72,13 +78,13 @@ def kill_orphans_of_workers(tags: Container[str]) -> dict[str, list[int]]:
     found: dict[int, str] = {}
 
     def find() -> "Iterator[psutil.Process]":
-        for process, value in _tagged_processes():
+        for process, value in marked_processes(TAG_VARIABLE):
             if value in tags:
                 found[process.pid] = value
                 yield process
 
     left: dict[str, list[int]] = {}
-    for pid in _kill_all(find):
+    for pid in kill_all(find):
         left.setdefault(found[pid], []).append(pid)
     return left
 
@@ -87,21 +93,29 @@ def kill_orphans_of_team() -> list[int]:
     """Kill the adopted processes after the workers have ended; return the pids."""
     import psutil  # not for a supervisor whose workers live
 
-    return _kill_all(lambda: psutil.Process().children(recursive=True))
+    return kill_all(lambda: psutil.Process().children(recursive=True))
 
 
 def kill_orphans_of_predecessor(team: Team) -> list[int]:
     """Kill the orphans of a killed supervisor of this team; return the pids."""
-    return _kill_all(lambda: (process for process, value in _tagged_processes() if _is_of(team, value)))
+    return kill_marked(TAG_VARIABLE, lambda value: is_mark_of(team.folder, value))
+
+
+def end_runs(team: Team, seconds: float) -> list[int]:
+    """End what agent-runner has started: it outlives that worker, and its supervisor. Return the pids.
+
+    Each process gets a SIGTERM, after which a run can go on later, and after ``seconds`` a SIGKILL.
+    """
+    return end_marked(RUN_VARIABLE, lambda value: is_mark_of(team.folder, value), seconds)
 
 
 def supervisor_of(team: Team) -> int | None:
     """Return the pid of the supervisor that runs the team, if at least one of its workers is alive and readable."""
     import psutil
 
-    for _, value in _tagged_processes():
-        if _is_of(team, value):
-            pid = value.rpartition(_NAMESPACE_SEPARATOR)[0].rpartition("@")[2].partition(".")[0]
+    for _, value in marked_processes(TAG_VARIABLE):
+        if is_mark_of(team.folder, value):
+            pid = words_of(value).rpartition("@")[2].partition(".")[0]
             if pid.isdecimal() and psutil.pid_exists(int(pid)):
                 return int(pid)
     return None
@@ -126,51 +140,4 @@ def kill_tree(pid: int) -> None:
 
     with suppress(psutil.Error):
         process = psutil.Process(pid)
-        _kill_all(lambda: [process, *process.children(recursive=True)])
-
-
-def _team_tag(team: Team) -> str:
-    return f"{team.folder}:"
-
-
-def _is_of(team: Team, value: str) -> bool:
-    """Return whether the tag belongs to this team. A container may have a team in a folder of the same name; its
-    processes are not ours.
-    """
-    return value.startswith(_team_tag(team)) and value.rpartition(_NAMESPACE_SEPARATOR)[2] == str(pid_namespace())
-
-
-def _tagged_processes() -> "Iterator[tuple[psutil.Process, str]]":
-    """Yield all other processes with a tag, and the tag."""
-    import psutil
-
-    for process in psutil.process_iter():
-        with suppress(psutil.Error, OSError):
-            if process.pid != os.getpid() and (value := process.environ().get(TAG_VARIABLE, "")):
-                yield process, value
-
-
-def _is_alive(process: "psutil.Process") -> bool:
-    import psutil
-
-    with suppress(psutil.Error):
-        return process.status() != psutil.STATUS_ZOMBIE
-    return False
-
-
-def _kill_all(find: "Callable[[], Iterable[psutil.Process]]") -> list[int]:
-    """Kill repeatedly, because a process may start another before it is killed."""
-    import psutil
-
-    killed: set[int] = set()
-    for _ in range(_MAX_ROUNDS):
-        left = [process for process in find() if _is_alive(process)]
-        if not left:
-            break
-        for process in left:
-            # psutil compares the start time, so a process that has reused the pid is safe.
-            with suppress(psutil.Error):
-                process.kill()
-                killed.add(process.pid)
-        psutil.wait_procs(left, timeout=0.2)
-    return sorted(killed)
+        kill_all(lambda: [process, *process.children(recursive=True)])

@@ -1,14 +1,41 @@
 """The process of agent-runner: starts agents for messages, for people and by schedules, and sees each run through."""
 
-from typing import ClassVar
+import asyncio
+import shutil
+import threading
+import time
+from datetime import datetime
+from typing import Any, ClassVar
 
 from teamsup.config.loader import Config
-from teamsup.config.startable_agents import AGENT_RUNNER
-from teamsup.hub import Delivery, MessageHub, OptionalNotConfigured
+from teamsup.config.sections import TeamSection
+from teamsup.config.startable_agents import AGENT_RUNNER, STARTABLE, StartableAgent
+from teamsup.hub import Delivery, MessageHub, OptionalNotConfigured, StaleLease, StoreError, UnknownMessage
+from teamsup.hub.engines.marked_processes import RUN_VARIABLE, end_marked, is_mark_of
+from teamsup.hub.team import doorbell_name
+from teamsup.hub.timestamps import as_datetime
+from teamsup.hub.wakeup.doorbell import PRESENCE_TOPIC, Doorbell, open_doorbell
+from teamsup.terminal.console import EXIT_CODE
 
 from ..worker import Worker, main
 from .component import component
-from .sections import AgentSection
+from .judgement import Finish
+from .processes.run_follower import WITHDRAWN, RunFollower, is_withdrawn
+from .processes.run_presence import RunPresence
+from .processes.run_process import run_mark, sweep_others
+from .programs.claude_code import ClaudeCode
+from .run import Run
+from .run_table import RunTable
+from .starts.agent_settings import AgentSettings
+from .starts.dispatcher import LEASE_SECONDS, Dispatch, Dispatcher
+from .starts.requests import RefusedRequest, RunRequests
+
+_STOP_SECONDS = 5.0
+_RETRY_SECONDS = 1.0
+_AFTER_FAULT_SECONDS = 30.0
+_LONGEST_WAIT_SECONDS = 3600.0
+_PRUNE_SECONDS = 86400.0
+_REFUSED = 64
 
 
 class AgentRunner(Worker):
@@ -18,13 +45,240 @@ class AgentRunner(Worker):
 
     def __init__(self, hub: MessageHub, settings: Config) -> None:
         super().__init__(hub, settings)
-        if not settings.sections_of("agent", AgentSection):
+        self._keep_seconds = settings.section("team", TeamSection).keep_days * 86400
+        self._settings = AgentSettings(hub.team, settings)
+        if not self._settings.agents:
+            end_marked(RUN_VARIABLE, lambda mark: is_mark_of(hub.team.folder, mark), _STOP_SECONDS)
             raise OptionalNotConfigured(
-                "No agent: add a section [agent.NAME] with a start to teamsup.toml, then run: teamsup reload"
+                "No agent can be started: add a section [agent.NAME] to teamsup.toml, then run: teamsup reload"
             )
+        self._hubs: dict[str, MessageHub] = {}
+        self._hubs_lock = threading.Lock()
+        self._table = RunTable(hub)
+        self._presence_of_runs = RunPresence(self._open_hub)
+        self._follower = RunFollower(
+            hub, self._settings, self._open_hub, ClaudeCode(hub.team), self._presence_of_runs.report, self.log
+        )
+        self._dispatcher = Dispatcher(hub, self._settings, self._open_hub)
+        self._requests = RunRequests(hub, self._settings, self._follower, self._request_stop)
+        self._changed = asyncio.Event()
+        self._followed: dict[int, asyncio.Task[None]] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._startable: dict[str, dict[str, Any]] = {}
+        self._incidents: set[str] = set()
+
+    def presence_details(self) -> dict[str, Any]:
+        running = len(self._followed)
+        note = f"{running} run{'' if running == 1 else 's'}" if running else ""
+        return {"note": note, STARTABLE: self._startable}
+
+    async def heartbeat(self) -> None:
+        """Look also at the sections, which count as soon as they are saved."""
+        if self._settings.reload_if_changed():
+            self.log.info("new sections")
+            self._changed.set()
+        if self._settings.failure:
+            await self.degrade("configuration", self._settings.failure)
+        else:
+            await self.recover("configuration")
+        await super().heartbeat()
 
     async def handle(self, delivery: Delivery) -> None:
-        self.hub.acknowledge(delivery, outcome="not understood")
+        await self.in_thread(self._handle, delivery)
+        self._changed.set()
+
+    def _handle(self, delivery: Delivery) -> None:
+        """Act, then end the message: done twice it is done once, and it writes in the names of agents."""
+        try:
+            outcome = self._requests.handle(delivery.message)
+        except RefusedRequest as error:
+            self.hub.reply(delivery, str(error), message_type="error", metadata={EXIT_CODE: _REFUSED})
+            return
+        if outcome.text:
+            about = None if outcome.run is None else {"run": outcome.run}
+            self.hub.reply(delivery, outcome.text, metadata=about)
+        else:
+            self.hub.acknowledge(delivery)
+
+    async def work(self) -> None:
+        """Start what is due, and follow what runs. At the end runs go on: the next worker takes them over."""
+        self._loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for run in await self._prepare():
+                    self._follow(tasks, run)
+                tasks.create_task(self._dispatch_loop(tasks))
+                tasks.create_task(self._lease_loop())
+                tasks.create_task(self._prune_loop())
+        finally:
+            # Without releasing anything: what our agents have claimed stays theirs.
+            for hub in self._hubs.values():
+                hub.close()
+
+    async def _prepare(self) -> list[Run]:
+        """Return the runs of the worker before us that had a process, and end what no run knows."""
+        while True:
+            try:
+                return await self.in_thread(self._take_over)
+            except StoreError as error:
+                self.log.error("%s Trying again.", error)
+            await asyncio.sleep(_RETRY_SECONDS)
+
+    def _take_over(self) -> list[Run]:
+        open_runs = self._table.open_runs()
+        for name in {*self._settings.agents, *(run.agent for run in open_runs)}:
+            self.hub.enroll(name)
+        running = [run for run in open_runs if run.state == "running"]
+        if killed := sweep_others(self.hub.team, {run_mark(self.hub.team, run.id) for run in running}):
+            self.log.info("killed what ended runs had left: %s", ", ".join(map(str, killed)))
+        self._renew_leases()
+        for run in open_runs:
+            # The worker before us may have died before it asked.
+            if run.state in ("parked", "unknown"):
+                self._follower.ask_people(run)
+        return running
+
+    async def _dispatch_loop(self, tasks: asyncio.TaskGroup) -> None:
+        """Look when a doorbell rings, when something has changed here, and when something is due."""
+        while True:
+            names = set(self._settings.agents)
+            bells = (PRESENCE_TOPIC, *{doorbell_name(name) for name in names})
+            with open_doorbell(self.hub.team.run, self.name, *bells) as bell:
+                while names == set(self._settings.agents):
+                    self._changed.clear()
+                    await self._wait(bell, await self._dispatch(tasks))
+
+    async def _dispatch(self, tasks: asyncio.TaskGroup) -> float:
+        """Start what is due; return the seconds until the next look."""
+        try:
+            found = await self.in_thread(self._dispatcher.look, set(self._followed))
+        except StoreError as error:
+            await self.degrade("starts", f"Agents cannot be started: {error}")
+            return _RETRY_SECONDS
+        await self.recover("starts")
+        for run in found.starts:
+            self._follow(tasks, run)
+        await self._publish(found)
+        return _LONGEST_WAIT_SECONDS if found.due is None else max(0.0, found.due - time.time())
+
+    async def _publish(self, found: Dispatch) -> None:
+        """Let others see who can be started, and what only a person can mend."""
+        startable = await self.in_thread(self._describe_startable, found)
+        is_new, self._startable = startable != self._startable, startable
+        incidents = {f"{pause.kind} {pause.name}": pause.reason for pause in found.pauses if pause.is_incident}
+        for cause in self._incidents - incidents.keys():
+            await self.recover(cause)
+        self._incidents = set(incidents)
+        for cause, reason in incidents.items():
+            await self.degrade(cause, f"No run starts for {cause.strip()}: {reason}")
+        if is_new:
+            await self.heartbeat()
+
+    def _describe_startable(self, found: Dispatch) -> dict[str, dict[str, Any]]:
+        midnight = datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
+        open_runs = self._table.open_runs()
+        described = {}
+        for name, section in self._settings.agents.items():
+            runs, usd = self._table.count_since(name, midnight)
+            wait = found.waits.get(name)
+            described[name] = StartableAgent(
+                starts_on=section.start,
+                obstacle="" if wait is None else wait.reason,
+                until=None if wait is None else wait.until,
+                running=sum(run.agent == name and run.state in ("running", "parked") for run in open_runs),
+                runs_today=runs,
+                usd_today=usd,
+                next_tick=found.next_ticks.get(name),
+            ).to_metadata()
+        return described
+
+    async def _wait(self, bell: Doorbell, seconds: float) -> None:
+        ringing = asyncio.create_task(bell.wait_async(min(seconds, _LONGEST_WAIT_SECONDS)))
+        changing = asyncio.create_task(self._changed.wait())
+        try:
+            await asyncio.wait((ringing, changing), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (ringing, changing):
+                task.cancel()
+            await asyncio.wait((ringing, changing))
+
+    def _follow(self, tasks: asyncio.TaskGroup, run: Run) -> None:
+        self._followed[run.id] = tasks.create_task(self._follow_to_end(run))
+
+    async def _follow_to_end(self, run: Run) -> None:
+        """Follow a run. A fault of ours must neither forget a process nor end the others."""
+        try:
+            while True:
+                try:
+                    await self._follower.follow(run)
+                except Exception as error:
+                    self.log.exception("run %d of %s cannot be followed", run.id, run.agent)
+                    await self.degrade(f"run {run.id}", f"Run {run.id} cannot be followed: {error}")
+                    await asyncio.sleep(_AFTER_FAULT_SECONDS)
+                    run = await self.in_thread(self._read_run, run)
+                else:
+                    await self.recover(f"run {run.id}")
+                    return
+        finally:
+            del self._followed[run.id]
+            self._changed.set()
+
+    def _read_run(self, run: Run) -> Run:
+        return self._table.get(run.id) or run
+
+    def _request_stop(self, number: int, reason: str) -> bool:
+        """Let the process of a run be ended, from any thread; return whether it has one."""
+        if number not in self._followed or self._loop is None:
+            return False
+        self._loop.call_soon_threadsafe(self._follower.request_stop, number, reason)
+        return True
+
+    async def _lease_loop(self) -> None:
+        """Keep the messages of runs ours, also while people decide."""
+        while True:
+            await asyncio.sleep(LEASE_SECONDS / 3)
+            try:
+                await self.in_thread(self._renew_leases)
+            except StoreError as error:
+                self.log.error("leases could not be renewed: %s", error)
+
+    def _renew_leases(self) -> None:
+        for run in self._table.open_runs():
+            if not run.lease_token:
+                continue
+            hub = self._open_hub(run.agent)
+            try:
+                message = hub.queries.message(run.cause.key)
+                until = as_datetime(time.time() + LEASE_SECONDS)
+                hub.extend(Delivery(message, run.agent, max(1, run.starts), run.lease_token, until), LEASE_SECONDS)
+            except (StaleLease, UnknownMessage):
+                run = self._table.update(run, lease_token="")
+                if run.state in ("parked", "unknown", "planned") and is_withdrawn(self.hub, run):
+                    self._follower.conclusion.finish(run, Finish("stopped", WITHDRAWN))
+
+    async def _prune_loop(self) -> None:
+        while True:
+            try:
+                await self.in_thread(self._prune)
+            except (StoreError, OSError) as error:
+                self.log.error("old runs could not be removed: %s", error)
+            await asyncio.sleep(_PRUNE_SECONDS)
+
+    def _prune(self) -> None:
+        """Remove old runs, and the files of all that have no row any more."""
+        self._table.prune(time.time() - self._keep_seconds, time.time())
+        known = self._table.numbers()
+        folder = self.hub.team.folder / "runs"
+        for each in folder.iterdir() if folder.is_dir() else ():
+            if each.name.isdecimal() and int(each.name) not in known:
+                shutil.rmtree(each, ignore_errors=True)
+
+    def _open_hub(self, name: str) -> MessageHub:
+        """Return the hub in an agent's name. It reports no presence by itself."""
+        with self._hubs_lock:
+            if name not in self._hubs:
+                self._hubs[name] = MessageHub(self.hub.team, agent=name)
+            return self._hubs[name]
 
 
 if __name__ == "__main__":

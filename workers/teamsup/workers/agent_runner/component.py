@@ -37,6 +37,7 @@ component = Component(
     check=_check,
     checks="teamsup.workers.agent_runner.commands.agent_check:check_agents",
     follows_sections=True,
+    takes_over_runs=True,
     tables=_TABLES,
     rank=40,
 )

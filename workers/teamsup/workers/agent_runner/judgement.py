@@ -18,7 +18,7 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class Park:
-    """A call waits for people; ``call`` is None when the program asks by itself."""
+    """A call waits for people. ``call`` is None when the output does not show it: the ledger has it."""
 
     call: DeferredCall | None
 
@@ -32,17 +32,20 @@ class Resume:
 
 @dataclass(frozen=True, slots=True)
 class StartAgain:
-    """It has not done anything: start it again, later if there is a reason."""
+    """It has done nothing: start it again. With a reason it waits before that."""
 
     reason: str = ""
+    in_new_session: bool = False
+    """Its session cannot go on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """The login cannot be used until then; None: a time of our own."""
+    """Start nobody until then; None: a time of our own. The run itself goes on after it."""
 
-    until: float | None
+    scope: Literal["login", "agent"]
     reason: str
+    until: float | None = None
     is_incident: bool = False
     """Only a person can help."""
 
@@ -58,8 +61,48 @@ Judgement = Finish | Park | Resume | StartAgain | Pause | Unknown
 
 
 def judge(output: RunOutput, calls: Sequence[Call], *, is_alive: bool, has_answered: bool) -> Judgement | None:
-    """Return what is to be done; None while its process lives and has not said how it ended.
+    """Return what is to be done; None while its process lives.
 
-    ``has_answered``: the agent has answered its cause in the hub by itself.
+    ``has_answered``: the agent has answered its cause in the hub by itself. The output counts, never the exit code.
     """
-    raise NotImplementedError
+    if is_alive:
+        return None
+    if output.ending == "completed":
+        return Finish("done", answer=output.text)
+    if (begun := next((call for call in calls if call.event == "began"), None)) is not None:
+        # Also after an error: a call that began and did not end may have acted.
+        return Unknown(begun)
+    is_parked = any(call.event == "parked" for call in calls)
+    if output.ending == "deferred" or (output.ending == "none" and is_parked):
+        return Park(output.deferred)
+    if output.ending == "none":
+        return _judge_death(calls, has_answered=has_answered)
+    return _judge_error(output)
+
+
+def _judge_death(calls: Sequence[Call], *, has_answered: bool) -> Judgement:
+    ended = tuple(call for call in calls if call.event == "done")
+    if has_answered:
+        return Finish("done", "it died after it had answered")
+    return Resume(ended) if ended else StartAgain()
+
+
+def _judge_error(output: RunOutput) -> Judgement:
+    match output.ending:
+        case "limit":
+            return Pause("login", output.detail or "its limit is used up", output.resets_at)
+        case "login" | "billing":
+            return Pause("login", output.detail or "its login does not work", is_incident=True)
+        case "configuration":
+            return Pause("agent", output.detail or "its configuration is wrong", is_incident=True)
+        case "retry_later":
+            return StartAgain(output.detail or "its server did not answer")
+        case "session_lost":
+            return StartAgain(in_new_session=True)
+        case "max_turns" | "max_usd":
+            limit = "max_turns" if output.ending == "max_turns" else "max_usd"
+            return Finish("failed", output.detail or f"it has reached its limit, {limit}", output.text)
+        case "gave_up":
+            return Finish("failed", output.detail or "it gave up", output.text)
+        case _:
+            return Finish("failed", output.detail or "it failed", output.text)

@@ -37,8 +37,8 @@ class Run:
     mark: str = ""
     """The value of TEAMSUP_RUN in the environment of its processes."""
     pid: int = 0
-    process_started_at: float = 0.0
-    """The start of that process, which together with the pid identifies it."""
+    process_identity: str = ""
+    """What tells that process from others with its pid: its boot and its start."""
     lease_token: str = ""
     starts: int = 0
     """Processes that were started for it."""
@@ -63,6 +63,14 @@ class Run:
     transcript: str = ""
     next_try_at: float | None = None
     """When a planned run starts again after a trouble that passes."""
+    tries: int = 0
+    """Processes since it last got further."""
+    is_decided: bool = False
+    """Whether it goes on with what people have decided."""
+    stop: str = ""
+    """Why its process is being ended; empty: it is not."""
+    directory: str = ""
+    """The folder that it works in."""
     is_resumed: bool = False
     """Whether it goes on in the session of an earlier run of its conversation."""
 

@@ -5,7 +5,7 @@ import sqlite3
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from teamsup.hub import MessageHub
 
@@ -26,18 +26,21 @@ class Usage:
     """The cost of the last 24 hours."""
     oldest_cost: float | None = None
     """When the first run of that cost ended."""
+    unknown_costs: int = 0
+    """Runs of that day that have ended and did not say what they cost."""
 
 
 @dataclass(frozen=True, slots=True)
 class AgentPause:
     """No run of an agent, or on a login, starts until then; None: until a person ends it."""
 
-    kind: str
-    """ "agent" or "login"."""
+    kind: Literal["agent", "login"]
     name: str
     reason: str
     since: float
-    until: float | None
+    until: float | None = None
+    is_incident: bool = False
+    """Whether only a person can help."""
 
 
 class RunTable:
@@ -46,7 +49,9 @@ class RunTable:
     def __init__(self, hub: MessageHub) -> None:
         self._hub = hub
 
-    def insert(self, agent: str, cause: Cause, now: float, *, session: Run | None = None, model: str = "") -> Run:
+    def insert(
+        self, agent: str, cause: Cause, now: float, *, directory: str = "", session: Run | None = None, model: str = ""
+    ) -> Run:
         """Return the run of this cause: a new row, or the one that there is.
 
         ``session``: the earlier run whose session it goes on in.
@@ -55,23 +60,23 @@ class RunTable:
             known = self.find(agent, cause)
             if known is not None:
                 return known
-            self._hub.execute(
-                "INSERT INTO runs (agent, cause_kind, cause, message_number, conversation, session_id, is_resumed,"
-                " session_usd_before, transcript, model, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    agent,
-                    cause.kind,
-                    cause.key,
-                    cause.message_number,
-                    cause.conversation,
-                    str(uuid.uuid4()) if session is None else session.session_id,
-                    session is not None,
-                    0.0 if session is None else session.session_usd_before + (session.usd or 0.0),
-                    "" if session is None else session.transcript,
-                    model,
-                    now,
-                ),
-            )
+            values = {
+                "agent": agent,
+                "cause_kind": cause.kind,
+                "cause": cause.key,
+                "message_number": cause.message_number,
+                "conversation": cause.conversation,
+                "session_id": str(uuid.uuid4()) if session is None else session.session_id,
+                "is_resumed": session is not None,
+                "session_usd_before": 0.0 if session is None else session.session_usd_before + (session.usd or 0.0),
+                "transcript": "" if session is None else session.transcript,
+                "directory": directory,
+                "model": model,
+                "created_at": now,
+            }
+            names = ", ".join(values)
+            places = ", ".join(f":{name}" for name in values)
+            self._hub.execute(f"INSERT INTO runs ({names}) VALUES ({places})", values)  # noqa: S608
             found = self.find(agent, cause)
         assert found is not None  # noqa: S101 - it was stored in this transaction
         return found
@@ -83,18 +88,22 @@ class RunTable:
         self._hub.execute(f"UPDATE runs SET {columns} WHERE id = :id", values | {"id": run.id})  # noqa: S608
         return self.get(run.id) or run
 
-    def record_start(self, run: Run, now: float) -> Run:
-        """Store that a process is about to be started for it: before it is."""
+    def record_start(self, run: Run, mark: str, now: float) -> Run:
+        """Store that a process with this mark is about to be started for it: before it is."""
         with self._hub.transaction():
             self._hub.execute("INSERT INTO run_starts (run, agent, at) VALUES (?, ?, ?)", (run.id, run.agent, now))
             return self.update(
                 run,
                 state="running",
                 reason="",
+                mark=mark,
+                is_decided=False,
                 starts=run.starts + 1,
                 started_at=now,
                 pid=0,
-                process_started_at=0.0,
+                process_identity="",
+                stop="",
+                tries=run.tries + 1,
                 next_try_at=None,
             )
 
@@ -118,6 +127,11 @@ class RunTable:
             "(? IS NULL OR agent = ?) AND (? IS NULL OR state = ?)", agent, agent, state, state, newest=limit
         )
 
+    def find_asked(self, message_id: str) -> Run | None:
+        """Return the open run about which people were asked with that message."""
+        found = self._select(f"decision = ? AND state IN ({_OPEN})", message_id)
+        return found[0] if found else None
+
     def last_of_conversation(self, agent: str, conversation: str) -> Run | None:
         """Return the newest run of a conversation."""
         found = self._select("agent = ? AND conversation = ?", agent, conversation, newest=1)
@@ -129,12 +143,13 @@ class RunTable:
             "SELECT count(*), min(at) FROM run_starts WHERE at > ? AND (? IS NULL OR agent = ?)",
             (now - _HOUR, agent, agent),
         )[0]
-        (usd, oldest_cost) = self._hub.query(
-            "SELECT coalesce(sum(usd), 0), min(coalesce(ended_at, started_at)) FROM runs"
-            " WHERE usd > 0 AND coalesce(ended_at, started_at) > ? AND (? IS NULL OR agent = ?)",
+        (usd, oldest_cost, unknown) = self._hub.query(
+            "SELECT coalesce(sum(usd), 0), min(coalesce(ended_at, started_at)),"
+            " count(CASE WHEN ended_at IS NOT NULL AND usd IS NULL THEN 1 END) FROM runs"
+            " WHERE starts > 0 AND coalesce(ended_at, started_at) > ? AND (? IS NULL OR agent = ?)",
             (now - _DAY, agent, agent),
         )[0]
-        return Usage(starts, oldest, float(usd), oldest_cost)
+        return Usage(starts, oldest, float(usd), oldest_cost, unknown)
 
     def count_since(self, agent: str, since: float) -> tuple[int, float]:
         """Return the number of an agent's runs that were begun since then, and their cost."""
@@ -144,14 +159,14 @@ class RunTable:
         )[0]
         return int(count), float(usd)
 
-    def pause(self, kind: str, name: str, reason: str, now: float, until: float | None = None) -> bool:
+    def pause(self, pause: AgentPause) -> bool:
         """Store a pause, and return whether it is a new one."""
+        key = (pause.kind, pause.name)
         with self._hub.transaction():
-            known = self._hub.query("SELECT reason FROM agent_pauses WHERE kind = ? AND name = ?", (kind, name))
-            self._hub.execute("DELETE FROM agent_pauses WHERE kind = ? AND name = ?", (kind, name))
+            known = self._hub.execute("DELETE FROM agent_pauses WHERE kind = ? AND name = ?", key)
             self._hub.execute(
-                "INSERT INTO agent_pauses (kind, name, reason, since, until) VALUES (?, ?, ?, ?, ?)",
-                (kind, name, reason, now, until),
+                "INSERT INTO agent_pauses (kind, name, reason, since, until, is_incident) VALUES (?, ?, ?, ?, ?, ?)",
+                (*key, pause.reason, pause.since, pause.until, pause.is_incident),
             )
         return not known
 
@@ -162,8 +177,10 @@ class RunTable:
     def pauses(self, now: float) -> list[AgentPause]:
         """Return the pauses that hold now."""
         sql = "SELECT * FROM agent_pauses WHERE until IS NULL OR until > ? ORDER BY kind, name"
-        rows = self._hub.query(sql, (now,))
-        return [AgentPause(row["kind"], row["name"], row["reason"], row["since"], row["until"]) for row in rows]
+        return [
+            AgentPause(**{**dict(zip(row.keys(), row, strict=True)), "is_incident": row["is_incident"] == 1})
+            for row in self._hub.query(sql, (now,))
+        ]
 
     def end_pauses(self, now: float) -> int:
         """Remove the pauses that are over, and return how many."""
@@ -202,7 +219,8 @@ def _to_column(value: object) -> object:
 def _to_run(row: sqlite3.Row) -> Run:
     values = dict(zip(row.keys(), row, strict=True))
     cause = Cause(*(values.pop(name) for name in ("cause_kind", "cause", "message_number", "conversation")))
-    return Run(**{**values, "cause": cause, "tools": _texts(row["tools"]), "is_resumed": row["is_resumed"] == 1})
+    flags = {name: values[name] == 1 for name in ("is_resumed", "is_decided")}
+    return Run(**{**values, **flags, "cause": cause, "tools": _texts(row["tools"])})
 
 
 def _texts(stored: str) -> tuple[str, ...]:

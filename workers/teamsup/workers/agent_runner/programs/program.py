@@ -59,7 +59,7 @@ class DeferredCall:
 
 @dataclass(frozen=True, slots=True)
 class RunOutput:
-    """What the output of a run says so far."""
+    """What the output of a run says so far. Turns and tokens are those of all its processes."""
 
     ending: Ending = "none"
     text: str = ""
@@ -73,7 +73,7 @@ class RunOutput:
     tokens_in: int = 0
     tokens_out: int = 0
     usd: float | None = None
-    """The cost of the whole session."""
+    """The cost of the whole session; for a program without sessions, that of the run."""
     tools: tuple[str, ...] = ()
     progress: str = ""
     """What it does now, for people."""
@@ -88,7 +88,8 @@ class AgentProgram(Protocol):
     """One kind of program. ``folder`` is the run's own: ``stdout.jsonl``, ``stderr.log``, ``calls.jsonl``."""
 
     def plan(self, run: Run, agent: AgentSection, prompt: str, *, resume: bool, folder: Path) -> Launch:
-        """Return how to start it. An empty ``prompt`` with ``resume`` goes on at the deferred call.
+        """Return how to start it, and set the output of the process before aside. An empty ``prompt`` with ``resume``
+        goes on at the deferred call.
 
         Raise NotConfigured, with what to do, when the program is not there or has no login.
         """

@@ -9,13 +9,14 @@ CREATE TABLE runs (
   message_number INTEGER, -- messages.id of the words of the cause
   conversation TEXT NOT NULL DEFAULT '',
   session_id TEXT NOT NULL,
+  directory TEXT NOT NULL DEFAULT '', -- where it works; a session goes on there alone
   is_resumed INTEGER NOT NULL DEFAULT 0, -- 1: in the session of an earlier run
   state TEXT NOT NULL DEFAULT 'planned'
     CHECK (state IN ('planned', 'running', 'parked', 'done', 'failed', 'unknown', 'stopped')),
   reason TEXT NOT NULL DEFAULT '',
   mark TEXT NOT NULL DEFAULT '', -- the value of TEAMSUP_RUN of its processes
   pid INTEGER NOT NULL DEFAULT 0,
-  process_started_at REAL NOT NULL DEFAULT 0,
+  process_identity TEXT NOT NULL DEFAULT '', -- which process of that pid
   lease_token TEXT NOT NULL DEFAULT '', -- of our claim of the message
   starts INTEGER NOT NULL DEFAULT 0, -- how many processes it had
   program TEXT NOT NULL DEFAULT '',
@@ -33,6 +34,9 @@ CREATE TABLE runs (
   decision TEXT NOT NULL DEFAULT '', -- the message_id with which people were asked
   transcript TEXT NOT NULL DEFAULT '',
   next_try_at REAL,
+  is_decided INTEGER NOT NULL DEFAULT 0, -- 1: it goes on with what people have decided
+  tries INTEGER NOT NULL DEFAULT 0, -- processes since it last got further
+  stop TEXT NOT NULL DEFAULT '', -- why its process is being ended
   UNIQUE (agent, cause_kind, cause)
 );
 CREATE INDEX runs_open ON runs (state) WHERE state IN ('planned', 'running', 'parked', 'unknown');
@@ -54,6 +58,7 @@ CREATE TABLE agent_pauses (
   reason TEXT NOT NULL,
   since REAL NOT NULL,
   until REAL, -- NULL: until a person ends it
+  is_incident INTEGER NOT NULL DEFAULT 0, -- 1: only a person can help
   PRIMARY KEY (kind, name)
 );
 

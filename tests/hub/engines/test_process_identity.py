@@ -11,8 +11,8 @@ import pytest
 
 from helpers.support import TeamsupCommand, refusal_of
 from teamsup.hub import Team
+from teamsup.hub.engines.process_identity import identity_of, pid_namespace, send_signal
 from teamsup.supervisor.processes import orphans
-from teamsup.supervisor.processes.process_identity import identity_of, pid_namespace, send_signal
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux says which process it is")
 

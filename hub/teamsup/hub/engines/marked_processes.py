@@ -1,0 +1,90 @@
+"""Find and kill processes by a mark: a variable in their environment, which every process that they start inherits.
+
+Neither sessions nor process groups hold them together: a program gives its children groups of their own.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .process_identity import pid_namespace
+
+if TYPE_CHECKING:
+    import psutil
+
+RUN_VARIABLE = "TEAMSUP_RUN"
+"""The mark of the processes of one agent's run. They have no mark of a worker, because a run outlives its worker."""
+_NAMESPACE_SEPARATOR = "#"
+_MAX_ROUNDS = 20
+
+
+def make_mark(folder: Path, words: str) -> str:
+    """Return a mark of the team in this folder. A container may have a team in a folder of the same name."""
+    return f"{folder}:{words}{_NAMESPACE_SEPARATOR}{pid_namespace()}"
+
+
+def is_mark_of(folder: Path, mark: str) -> bool:
+    """Return whether the mark is of the team in this folder, and of this pid namespace."""
+    return mark.startswith(f"{folder}:") and mark.rpartition(_NAMESPACE_SEPARATOR)[2] == str(pid_namespace())
+
+
+def words_of(mark: str) -> str:
+    """Return what make_mark() got as words."""
+    return mark.rpartition(_NAMESPACE_SEPARATOR)[0].rpartition(":")[2]
+
+
+def marked_processes(variable: str) -> "Iterator[tuple[psutil.Process, str]]":
+    """Yield all other processes with this variable, and its value."""
+    import psutil  # not for those who never look
+
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if process.pid != os.getpid() and (value := process.environ().get(variable, "")):
+                yield process, value
+
+
+def is_running(process: "psutil.Process") -> bool:
+    """Return whether it has not ended, although its parent may still have to reap it."""
+    import psutil
+
+    with suppress(psutil.Error):
+        return process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+def kill_all(find: "Callable[[], Iterable[psutil.Process]]") -> list[int]:
+    """Kill repeatedly, because a process may start another before it is killed; return the pids."""
+    import psutil
+
+    killed: set[int] = set()
+    for _ in range(_MAX_ROUNDS):
+        left = [process for process in find() if is_running(process)]
+        if not left:
+            break
+        for process in left:
+            # psutil compares the start time, so a process that has reused the pid is safe.
+            with suppress(psutil.Error):
+                process.kill()
+                killed.add(process.pid)
+        psutil.wait_procs(left, timeout=0.2)
+    return sorted(killed)
+
+
+def kill_marked(variable: str, is_wanted: Callable[[str], bool]) -> list[int]:
+    """Kill the processes whose mark is wanted; return the pids."""
+    return kill_all(lambda: [process for process, value in marked_processes(variable) if is_wanted(value)])
+
+
+def end_marked(variable: str, is_wanted: Callable[[str], bool], seconds: float) -> list[int]:
+    """Ask the processes whose mark is wanted to end, and kill after ``seconds`` what is left; return all pids."""
+    import psutil
+
+    asked = [process for process, value in marked_processes(variable) if is_wanted(value) and is_running(process)]
+    for process in asked:
+        with suppress(psutil.Error):
+            process.terminate()
+    if asked:
+        psutil.wait_procs(asked, timeout=seconds)
+    return sorted({process.pid for process in asked} | set(kill_marked(variable, is_wanted)))

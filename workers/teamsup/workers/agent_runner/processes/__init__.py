@@ -1,0 +1,1 @@
+"""The processes of runs: started, taken over, ended, and swept by their mark."""

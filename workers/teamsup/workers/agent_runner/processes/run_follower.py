@@ -1,0 +1,319 @@
+"""Follow one process of a run: start it or take it over, wait for its end or end it, judge it, and store that."""
+
+import asyncio
+import json
+import logging
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from teamsup.hub import Message, MessageHub, NotConfigured, StoreError, UnknownMessage
+
+from ..judgement import Finish, Pause, StartAgain, judge
+from ..programs.command import BRIEFING, CommandProgram
+from ..programs.environment import build_environment
+from ..programs.program import AgentProgram, Call
+from ..prompt import Allowance, Briefing, describe_call, render_prompt, to_json
+from ..run import Run
+from ..run_conclusion import RunConclusion, has_answered, judge_stopped
+from ..run_table import RunTable
+from ..sections import AgentSection
+from ..starts.agent_settings import AgentSettings
+from . import run_process
+from .run_process import RunProcess, run_folder, run_mark
+
+DECISION = "decision.json"
+"""What people have decided for a program that asked by itself."""
+_GATE_SECONDS = 60.0
+_GATE_REFUSES = 1
+_MAX_GATE_CHARACTERS = 300
+_HISTORY_MESSAGES = 10
+_PROGRESS_SECONDS = 5.0
+_STORE_PAUSE_SECONDS = 1.0
+_MINUTE = 60.0
+WITHDRAWN = "its message was withdrawn"
+"""Why a run is ended whose message nobody waits for any more."""
+
+
+class RunFollower:
+    """Follows runs, each in a task of its own. ``report`` shows people what a run does now."""
+
+    def __init__(
+        self,
+        hub: MessageHub,
+        settings: AgentSettings,
+        open_hub: Callable[[str], MessageHub],
+        claude: AgentProgram,
+        report: Callable[[Run, str], None],
+        log: logging.Logger,
+    ) -> None:
+        self._hub = hub
+        self._table = RunTable(hub)
+        self._settings = settings
+        self._open_hub = open_hub
+        self._programs: dict[bool, AgentProgram] = {True: CommandProgram(hub.team), False: claude}
+        self._report = report
+        self._log = log
+        self._stops: dict[int, asyncio.Event] = {}
+        self._stop_reasons: dict[int, str] = {}
+        self.conclusion = RunConclusion(hub, settings, open_hub, log)
+
+    def request_stop(self, number: int, reason: str) -> bool:
+        """Let the process of a run be ended; return whether it is being followed."""
+        if number not in self._stops:
+            return False
+        self._stop_reasons[number] = reason
+        self._stops[number].set()
+        return True
+
+    async def follow(self, run: Run) -> None:
+        """See a planned or running run through to its next state."""
+        self._stops[run.id] = asyncio.Event()
+        try:
+            if run.state == "running":
+                process = await asyncio.to_thread(run_process.find_process, run)
+            else:
+                started = await self._start(run)
+                if started is None:
+                    return
+                run, process = started
+            if process is not None:
+                run = await self._wait(run, process)
+            await self._until_stored(self._conclude, run)
+            await asyncio.to_thread(self._report, run, "")
+        finally:
+            del self._stops[run.id]
+            self._stop_reasons.pop(run.id, None)
+
+    async def _start(self, run: Run) -> tuple[Run, RunProcess | None] | None:
+        """Start a process; None when there is none to follow. The row says so before it is started."""
+        section = self._section(run)
+        folder = run_folder(self._hub.team, run.id)
+        program = self._program(section)
+        try:
+            briefing, is_resumed = await asyncio.to_thread(self._brief, run, section, program, folder)
+            if await asyncio.to_thread(is_withdrawn, self._hub, run):
+                refused: Finish | None = Finish("stopped", WITHDRAWN)
+            else:
+                refused = await self._ask_gate(run, section, folder)
+            if refused is not None:
+                await self._until_stored(self.conclusion.finish, run, refused)
+                return None
+            marked = replace(run, mark=run_mark(self._hub.team, run.id))
+            prompt = "" if run.is_decided and is_resumed else render_prompt(briefing)
+            launch = await asyncio.to_thread(
+                lambda: program.plan(marked, section, prompt, resume=is_resumed, folder=folder)
+            )
+        except (NotConfigured, OSError) as error:
+            pause = Pause("agent", str(error), is_incident=True)
+            await self._until_stored(self.conclusion.wait, run, pause)
+            return None
+        run = await self._until_stored(self._table.record_start, run, marked.mark, time.time())
+        try:
+            process = await asyncio.to_thread(run_process.spawn, launch, folder, run.mark)
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
+            pause = Pause("agent", f"its program cannot be started: {error}", is_incident=True)
+            await self._until_stored(self.conclusion.wait, run, pause)
+            return None
+        self._log.info("run %d of %s started, pid %d", run.id, run.agent, process.pid)
+        await asyncio.to_thread(self._report, run, "started")
+        return await self._until_stored(self._record_process, run, process), process
+
+    def _record_process(self, run: Run, process: RunProcess) -> Run:
+        return self._table.update(run, pid=process.pid, process_identity=process.identity)
+
+    async def _wait(self, run: Run, process: RunProcess) -> Run:
+        """Wait for the end of the process, and end it when its time is over or somebody asks for that."""
+        section = self._section(run)
+        ends = (run.started_at or time.time()) + section.max_minutes * _MINUTE
+        ended = asyncio.create_task(run_process.wait_ended(process))
+        stop = asyncio.create_task(self._stops[run.id].wait())
+        try:
+            while not ended.done():
+                left = ends - time.time()
+                reason = run.stop or self._stop_reasons.get(run.id, "")
+                if not reason and left <= 0:
+                    reason = f"it ran longer than {section.max_minutes:g} minutes"
+                if not reason and await asyncio.to_thread(is_withdrawn, self._hub, run):
+                    reason = WITHDRAWN
+                if reason:
+                    run = await self._until_stored(self._record_stop, run, reason)
+                    await run_process.end_process(process, self._settings.runner.stop_seconds)
+                    break
+                await asyncio.to_thread(self._report_progress, run, section)
+                await asyncio.wait(
+                    (ended, stop), timeout=min(_PROGRESS_SECONDS, left), return_when=asyncio.FIRST_COMPLETED
+                )
+        finally:
+            stop.cancel()
+            ended.cancel()
+        return run
+
+    def _record_stop(self, run: Run, reason: str) -> Run:
+        return self._table.update(run, stop=reason)
+
+    def _conclude(self, run: Run) -> Run:
+        """Judge the run now that its process has ended. What that has left behind ends first."""
+        if left := run_process.sweep(run.mark):
+            self._log.info("run %d had left %d processes, which are killed", run.id, len(left))
+        section = self._section(run)
+        folder = run_folder(self._hub.team, run.id)
+        program = self._program(section)
+        output, calls = program.read(folder, run), program.read_calls(folder)
+        answered = has_answered(self._open_hub(run.agent), run)
+        judged = judge(output, calls, is_alive=False, has_answered=answered)
+        if judged is None:  # the process has ended, so there is a judgement
+            judged = StartAgain()
+        if run.stop:
+            judged = judge_stopped(run, judged)
+        run = self.conclusion.conclude(run, output, calls, judged)
+        self.conclusion.ask_people(run, output, calls)
+        self._log.info("run %d of %s is %s%s", run.id, run.agent, run.state, f": {run.reason}" if run.reason else "")
+        return run
+
+    def ask_people(self, run: Run) -> None:
+        """Ask people about a parked or unknown run, unless they were asked. Raise StoreError."""
+        program, folder = self._program(self._section(run)), run_folder(self._hub.team, run.id)
+        self.conclusion.ask_people(run, program.read(folder, run), program.read_calls(folder))
+
+    def _brief(self, run: Run, section: AgentSection, program: AgentProgram, folder: Path) -> tuple[Briefing, bool]:
+        """Return what the run is told, and whether it goes on in a session; write it down for other programs."""
+        if (directory := Path(run.directory)).is_relative_to(self._hub.team.folder / "agents"):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        is_resumed = run.is_resumed
+        calls: Sequence[Call] = ()
+        if run.starts:
+            is_resumed = program.read(folder, run).has_transcript
+            calls = program.read_calls(folder)
+        message = self._message_of(run)
+        begun = next((call for call in calls if call.event == "began"), None)
+        briefing = Briefing(
+            run=run,
+            team=self._hub.team.name,
+            agent=section,
+            allowance=self._allowance(run, section),
+            message=message,
+            history=() if is_resumed or message is None else self._history(run, message),
+            ended_calls=[call for call in calls if call.event == "done"] if is_resumed else (),
+            unknown_call="" if begun is None else describe_call(begun),
+            decision=_read_json(folder / DECISION),
+        )
+        (folder / BRIEFING).write_text(json.dumps(to_json(briefing), ensure_ascii=False))
+        return briefing, is_resumed
+
+    async def _ask_gate(self, run: Run, section: AgentSection, folder: Path) -> Finish | None:
+        """Ask the command whether a run is worth it, before its first process; return why not.
+
+        Raise OSError when the command cannot tell: then nothing starts.
+        """
+        if not section.gate or run.starts or run.cause.kind == "person":
+            return None
+        environment = build_environment(self._hub.team, run, section)
+        process = await asyncio.create_subprocess_exec(
+            *section.gate,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            cwd=self._hub.team.folder,
+            env=environment,
+        )
+        try:
+            async with asyncio.timeout(_GATE_SECONDS):
+                out, err = await process.communicate((folder / BRIEFING).read_bytes())
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+            raise OSError(f"its gate has not answered within {_GATE_SECONDS:.0f} seconds") from None
+        said = out.decode(errors="replace").strip()[:_MAX_GATE_CHARACTERS]
+        if process.returncode == 0:
+            return None
+        if process.returncode == _GATE_REFUSES:
+            return Finish("stopped", f"its gate did not start it: {said or 'it gave no reason'}")
+        last = err.decode(errors="replace").strip().splitlines()[-1:]
+        raise OSError(f"its gate failed with exit code {process.returncode}: {' '.join(last)[:_MAX_GATE_CHARACTERS]}")
+
+    def _allowance(self, run: Run, section: AgentSection) -> Allowance:
+        usage = self._table.usage(time.time(), run.agent)
+        return Allowance(
+            minutes=section.max_minutes,
+            turns=section.max_turns,
+            usd=section.max_usd,
+            usd_left_today=max(0.0, section.usd_per_day - usage.usd - section.max_usd),
+            runs_left_this_hour=max(0, section.runs_per_hour - usage.starts - 1),
+        )
+
+    def _message_of(self, run: Run) -> Message | None:
+        if run.cause.message_number is None:
+            return None
+        try:
+            message = self._hub.queries.message(run.cause.key)
+        except UnknownMessage:
+            return None
+        if run.cause.kind == "person":
+            # "start NAME TEXT", as agent-runner got it.
+            message = replace(message, content=run_text(message) or "Begin.")
+        return message
+
+    def _history(self, run: Run, message: Message) -> Sequence[Message]:
+        """Return what this agent has seen of the conversation before the message."""
+        if not run.cause.conversation:
+            return ()
+        found = self._hub.queries.conversation(run.cause.conversation, limit=3 * _HISTORY_MESSAGES)
+        seen = [
+            each
+            for each in found
+            if each.id < message.id
+            and run.agent in (each.sender, each.recipient)
+            and each.message_type != "status_report"
+        ]
+        return seen[-_HISTORY_MESSAGES:]
+
+    def _report_progress(self, run: Run, section: AgentSection) -> None:
+        output = self._program(section).read(run_folder(self._hub.team, run.id), run)
+        minutes = max(0.0, time.time() - (run.started_at or time.time())) / _MINUTE
+        parts = [output.progress, f"turn {output.turns}" if output.turns else "", f"{minutes:.0f} min"]
+        self._report(run, ", ".join(part for part in parts if part))
+
+    def _section(self, run: Run) -> AgentSection:
+        """Return the section of its agent, with the folder in which the run was begun."""
+        return replace(self._settings.section(run.agent), directory=run.directory)
+
+    def _program(self, section: AgentSection) -> AgentProgram:
+        return self._programs[bool(section.command)]
+
+    async def _until_stored(self, action: Callable[..., Run], *arguments: Any) -> Run:  # noqa: ANN401
+        """Store it as soon as the store is writable: no process may be forgotten, or started twice."""
+        while True:
+            try:
+                return await asyncio.to_thread(action, *arguments)
+            except StoreError as error:
+                self._log.error("%s Trying again.", error)
+            await asyncio.sleep(_STORE_PAUSE_SECONDS)
+
+
+def is_withdrawn(hub: MessageHub, run: Run) -> bool:
+    """Return whether the message of a run was withdrawn from its agent."""
+    if run.cause.kind != "message":
+        return False
+    try:
+        states = hub.queries.trace(run.cause.key)
+    except (UnknownMessage, StoreError):
+        return False
+    return any(state.recipient == run.agent and state.state == "cancelled" for state in states)
+
+
+def run_text(message: Message) -> str:
+    """Return the words behind ``start NAME``."""
+    words = message.content.split(None, 2)
+    return words[2] if len(words) > 2 else ""
+
+
+def _read_json(path: Path) -> Any:  # noqa: ANN401 - whatever people decided
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,30 @@
+"""The presence of agents that run without a session: what each does now, as people see it of other agents."""
+
+from collections.abc import Callable
+
+from teamsup.hub import MessageHub
+from teamsup.hub.models import OFFLINE
+
+from ..run import Run
+
+
+class RunPresence:
+    """Reports agents as present while a run of theirs has a process. Threads may share it."""
+
+    def __init__(self, open_hub: Callable[[str], MessageHub]) -> None:
+        self._open_hub = open_hub
+        self._notes: dict[int, tuple[str, str]] = {}
+
+    def report(self, run: Run, note: str) -> None:
+        """Report what a run does; nothing: it has no process any more. Raise StoreError."""
+        hub = self._open_hub(run.agent)
+        if note:
+            self._notes[run.id] = run.agent, note
+        else:
+            self._notes.pop(run.id, None)
+        notes = [said for agent, said in list(self._notes.values()) if agent == run.agent]
+        if notes:
+            # Registered each time: nobody should miss the heartbeats of a run that has ended.
+            hub.register("agent", note="; ".join(notes), run=run.id)
+        elif (agent := hub.find_agent(run.agent)) is not None and agent.metadata.get("run"):
+            hub.heartbeat(OFFLINE, note="")

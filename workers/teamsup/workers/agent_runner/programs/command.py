@@ -1,0 +1,166 @@
+"""Any program as the program of an agent: one JSON object on stdin, its answer on stdout, its exit code.
+
+A shell around it notes that it began and how it ended, so that a runner that takes it over knows that too.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from teamsup.hub import NotConfigured, Team
+
+from ..run import Run
+from ..sections import AgentSection
+from .environment import build_environment
+from .program import Call, Ending, Launch, RunOutput
+
+_TRY_AGAIN = 75
+_CANNOT_RUN = (126, 127)
+_KILLED = 128
+"""Exit codes of a shell above this: its program was ended by a signal."""
+_MAX_OUTPUT_BYTES = 4 * 2**20
+_MAX_DETAIL_CHARACTERS = 500
+_BEGAN, _EXIT, _OUTPUT, _ERRORS = "began", "exit", "stdout.jsonl", "stderr.log"
+BRIEFING = "briefing.json"
+# A signal to the group must not end the shell before its program has ended in order.
+_WRAPPER = (
+    'trap : TERM; folder=$1; shift; : >"$folder/began" || exit 75; "$@"; code=$?;'
+    ' printf %s "$code" >"$folder/.exit" && mv "$folder/.exit" "$folder/exit"; exit "$code"'
+)
+
+
+class CommandProgram:
+    """A program of the user's own. It has no sessions, and its calls are not known: it is one call itself."""
+
+    def __init__(self, team: Team) -> None:
+        self._team = team
+
+    def plan(self, run: Run, agent: AgentSection, prompt: str, *, resume: bool, folder: Path) -> Launch:  # noqa: ARG002
+        """Return how to start it. It reads ``briefing.json``, not the prompt."""
+        directory = Path(run.directory)
+        if not directory.is_dir():
+            raise NotConfigured(f"[agent.{run.agent}] directory: there is no folder {directory}.")
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _set_aside(folder)
+        given = (folder / BRIEFING).read_bytes() + b"\n"
+        (folder / "program.json").write_text(json.dumps({"argv": agent.command, "directory": str(directory)}))
+        argv = ("/bin/sh", "-c", _WRAPPER, "sh", str(folder), *(agent.command))
+        return Launch(argv, build_environment(self._team, run, agent), given, directory)
+
+    def read(self, folder: Path, run: Run) -> RunOutput:  # noqa: ARG002 - the same verb as that of other programs
+        """Return what the output says so far."""
+        earlier = [_parse_output(_read(part)) for part in folder.glob("stdout.*.jsonl")]
+        latest = _parse_output(_read(folder / _OUTPUT))
+        said = [*earlier, latest]
+        costs = [each.usd for each in said if each.usd is not None]
+        code = _exit_code(folder)
+        ending, detail = _judge_exit(code, latest, _last_line(folder / _ERRORS))
+        return RunOutput(
+            ending=ending,
+            text=latest.text,
+            detail=detail,
+            turns=sum(each.turns for each in said),
+            tokens_in=sum(each.tokens_in for each in said),
+            tokens_out=sum(each.tokens_out for each in said),
+            usd=sum(costs) if costs else None,
+            progress=latest.progress,
+            decision=latest.decision,
+        )
+
+    def read_calls(self, folder: Path) -> Sequence[Call]:
+        """Return the program itself as a call: one that began and did not end in order may have acted."""
+        if not (folder / _BEGAN).exists():
+            return ()
+        code = _exit_code(folder)
+        is_ended = code is not None and code <= _KILLED
+        return (Call("program", _name_of(folder), "done" if is_ended else "began"),)
+
+
+def _judge_exit(code: int | None, said: RunOutput, error: str) -> tuple[Ending, str]:
+    """Return how the program ended, and why."""
+    if code is None or code > _KILLED:
+        return "none", ""
+    if code == 0:
+        return ("deferred" if said.decision else "completed"), ""
+    if code == _TRY_AGAIN:
+        return "retry_later", error or "it asks to be tried again"
+    if code in _CANNOT_RUN:
+        return "configuration", error or "the program cannot be run"
+    return "gave_up", error or f"it ended with exit code {code}"
+
+
+def _parse_output(text: str) -> RunOutput:
+    """Return what a program wrote: lines of JSON if there is one of ours, else its answer as it is."""
+    lines = list(_json_lines(text))
+    if not lines:
+        return RunOutput(text=text.strip())
+    progress = [line["progress"] for line in lines if isinstance(line.get("progress"), str)]
+    decisions = [line["decision"] for line in lines if isinstance(line.get("decision"), dict)]
+    costs = [line["cost"] for line in lines if _is_number(line.get("cost"))]
+    return RunOutput(
+        text="\n".join(line["answer"] for line in lines if isinstance(line.get("answer"), str)),
+        progress=progress[-1] if progress else "",
+        decision=decisions[-1] if decisions else {},
+        usd=float(sum(costs)) if costs else None,
+        turns=_total(lines, "turns"),
+        tokens_in=_total(lines, "tokens_in"),
+        tokens_out=_total(lines, "tokens_out"),
+    )
+
+
+def _total(lines: Sequence[Mapping[str, Any]], name: str) -> int:
+    return int(sum(line[name] for line in lines if _is_number(line.get(name))))
+
+
+def _json_lines(text: str) -> Iterator[Mapping[str, Any]]:
+    for line in text.splitlines():
+        if line.startswith("{"):
+            try:
+                found = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(found, dict) and found.keys() & {"answer", "progress", "cost", "decision"}:
+                yield found
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 10**12
+
+
+def _exit_code(folder: Path) -> int | None:
+    try:
+        return int((folder / _EXIT).read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _name_of(folder: Path) -> str:
+    try:
+        return str(json.loads((folder / "program.json").read_text())["argv"][0])
+    except (OSError, ValueError, KeyError, IndexError, TypeError):
+        return "the program"
+
+
+def _read(file: Path) -> str:
+    try:
+        with file.open("rb") as opened:
+            return opened.read(_MAX_OUTPUT_BYTES).decode("utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _last_line(file: Path) -> str:
+    lines = _read(file).strip().splitlines()
+    return lines[-1][:_MAX_DETAIL_CHARACTERS] if lines else ""
+
+
+def _set_aside(folder: Path) -> None:
+    """Keep the output of the process before, so that the next one's is known from it."""
+    number = len(list(folder.glob("stdout.*.jsonl"))) + 1
+    for name in (_OUTPUT, _ERRORS):
+        if (folder / name).exists():
+            stem, ending = name.split(".")
+            (folder / name).rename(folder / f"{stem}.{number}.{ending}")
+    for name in (_BEGAN, _EXIT):
+        (folder / name).unlink(missing_ok=True)

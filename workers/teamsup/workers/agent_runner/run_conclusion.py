@@ -1,0 +1,238 @@
+"""Store what came of a process of a run: its answer, the end of its message and its row, in one transaction."""
+
+import logging
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from teamsup.hub import CallerError, Delivery, Message, MessageHub, StaleLease, UnknownMessage
+from teamsup.hub.timestamps import as_datetime
+
+from .approvals import decision_requests
+from .approvals.decision_requests import DecisionOfPeople
+from .judgement import Finish, Judgement, Park, Pause, Resume, StartAgain, Unknown
+from .programs.program import Call, RunOutput
+from .prompt import describe_call
+from .run import Run
+from .run_table import AgentPause, RunTable
+from .starts.agent_settings import AgentSettings
+from .starts.dispatcher import LEASE_SECONDS
+
+MAX_TRIES = 5
+"""Processes of a run that ended without getting further, before it is given up."""
+_FIRST_RETRY_SECONDS, _MAX_RETRY_SECONDS = 10.0, 600.0
+_PAUSE_SECONDS = 900.0
+"""How long a login is left alone when nobody says until when."""
+_MAX_ANSWER_BYTES = 200_000
+_MAX_REASON_CHARACTERS = 500
+
+
+class RunConclusion:
+    """Acts on judgements. Each verb blocks, and is one transaction of the agent's hub; it raises StoreError."""
+
+    def __init__(
+        self,
+        hub: MessageHub,
+        settings: AgentSettings,
+        open_hub: Callable[[str], MessageHub],
+        log: logging.Logger,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._hub = hub
+        self._settings = settings
+        self._open_hub = open_hub
+        self._log = log
+        self._clock = clock
+
+    def conclude(self, run: Run, output: RunOutput, calls: Sequence[Call], judged: Judgement) -> Run:
+        """Store the totals of the output and what follows from the judgement; return the run as it is then."""
+        hub = self._open_hub(run.agent)
+        with hub.transaction():
+            table = RunTable(hub)
+            run = table.update(
+                run,
+                turns=output.turns,
+                tokens_in=output.tokens_in,
+                tokens_out=output.tokens_out,
+                usd=None if output.usd is None else max(0.0, output.usd - run.session_usd_before),
+                tools=output.tools or tuple(dict.fromkeys(call.tool for call in calls)),
+                transcript=run.session_id if output.has_transcript else "",
+                pid=0,
+                process_identity="",
+                stop="",
+            )
+            return self._act(hub, table, run, judged)
+
+    def ask_people(self, run: Run, output: RunOutput, calls: Sequence[Call]) -> None:
+        """Ask people about a parked or unknown run. Its row is stored already, so that no answer comes too early."""
+        section = self._settings.section(run.agent)
+        if run.state == "unknown":
+            if (begun := next((call for call in calls if call.event == "began"), None)) is not None:
+                decision_requests.ask_about_unknown(self._hub, run, section, begun)
+        elif run.state != "parked":
+            return
+        elif (parked := next((call for call in calls if call.event == "parked"), None)) is not None:
+            decision_requests.ask_about_call(self._hub, run, section, parked)
+        else:
+            decision_requests.ask_for_program(self._hub, run, section, output.decision)
+
+    def finish(self, run: Run, end: Finish) -> Run:
+        """End a run that has no process."""
+        hub = self._open_hub(run.agent)
+        with hub.transaction():
+            return self._finish(hub, RunTable(hub), run, end)
+
+    def wait(self, run: Run, pause: Pause) -> Run:
+        """Let a run wait that could not be started, with all others that the reason stops."""
+        hub = self._open_hub(run.agent)
+        with hub.transaction():
+            return self._pause(RunTable(hub), run, pause)
+
+    def decide(self, run: Run, decision: DecisionOfPeople) -> Run:
+        """Apply what people have decided about a run whose outcome is unknown."""
+        hub = self._open_hub(run.agent)
+        with hub.transaction():
+            table = RunTable(hub)
+            match decision.chosen:
+                case 0:
+                    reason = f"{decision.by} had it run again"
+                    return table.update(run, state="planned", reason=reason, decision="", tries=0, next_try_at=None)
+                case 1:
+                    return self._finish(hub, table, run, Finish("done", f"{decision.by} said that it is done"))
+                case 2:
+                    return self._finish(hub, table, run, Finish("failed", f"{decision.by} gave it up"))
+                case _:
+                    return table.update(run, reason=f"{run.reason} Nobody has decided.")
+
+    def _act(self, hub: MessageHub, table: RunTable, run: Run, judged: Judgement) -> Run:
+        match judged:
+            case Finish():
+                return self._finish(hub, table, run, judged)
+            case Park():
+                return self._park(table, run, judged)
+            case Resume():
+                return self._try_again(hub, table, run, StartAgain("it died and goes on"), seconds=0.0)
+            case StartAgain(reason):
+                return self._try_again(hub, table, run, judged, seconds=_retry_seconds(run) if reason else 0.0)
+            case Pause():
+                return self._pause(table, run, judged)
+            case Unknown(call):
+                return self._leave_to_people(table, run, call)
+
+    def _finish(self, hub: MessageHub, table: RunTable, run: Run, end: Finish) -> Run:
+        text = end.answer.strip()
+        if end.state != "done":
+            text = f"{run.agent} did not finish: {end.reason}.\n\n{text}".strip()
+        if (message := self._message_of(hub, run)) is not None:
+            self._answer(hub, run, message, text, end)
+            self._end_delivery(hub, run, message, end)
+        return table.update(
+            run,
+            state=end.state,
+            reason=end.reason[:_MAX_REASON_CHARACTERS],
+            answer=_cut(end.answer.strip()),
+            ended_at=self._clock(),
+            lease_token="",
+            pid=0,
+            next_try_at=None,
+        )
+
+    def _answer(self, hub: MessageHub, run: Run, message: Message, text: str, end: Finish) -> None:
+        """Send the answer, unless the agent has answered itself. Whoever waits learns of a failure in any case."""
+        if not text or (end.state == "done" and has_answered(hub, run)):
+            return
+        kind = "message" if end.state == "done" else "error"
+        try:
+            hub.answer(message, _cut(text), message_type=kind, message_id=f"run:{run.id}:answer")
+        except CallerError as error:
+            self._log.warning("run %d cannot answer: %s", run.id, error)
+
+    def _end_delivery(self, hub: MessageHub, run: Run, message: Message, end: Finish) -> None:
+        """End the message. If it is no longer ours, whoever has it ends it."""
+        if run.lease_token:
+            ends = as_datetime(self._clock() + LEASE_SECONDS)
+            delivery = Delivery(message, run.agent, max(1, run.starts), run.lease_token, ends)
+            try:
+                hub.acknowledge(delivery, outcome=end.reason[:_MAX_REASON_CHARACTERS] or f"run {run.id}: {end.state}")
+            except StaleLease as error:
+                self._log.warning("run %d: %s", run.id, error)
+
+    def _park(self, table: RunTable, run: Run, park: Park) -> Run:
+        what = "people are asked to decide" if park.call is None else f"people are asked to permit {park.call.tool}"
+        asked = decision_requests.request_id(run, park.call)
+        return table.update(run, state="parked", reason=what, decision=asked, tries=0)
+
+    def _try_again(self, hub: MessageHub, table: RunTable, run: Run, again: StartAgain, *, seconds: float) -> Run:
+        if run.tries >= MAX_TRIES:
+            reason = again.reason or "its process ends before it does anything"
+            return self._finish(hub, table, run, Finish("failed", f"{reason}; it was tried {run.tries} times"))
+        changes: dict[str, Any] = {}
+        if again.in_new_session:
+            # The new session's cost begins at zero, and this run has spent something already.
+            spent = -(run.usd or 0.0)
+            changes = {"session_id": str(uuid.uuid4()), "is_resumed": False, "session_usd_before": spent}
+        next_try_at = self._clock() + seconds if seconds else None
+        return table.update(run, state="planned", reason=again.reason, next_try_at=next_try_at, **changes)
+
+    def _pause(self, table: RunTable, run: Run, pause: Pause) -> Run:
+        """Pause the login or the agent. The run waits with the others, and does not count as a try."""
+        name = self._settings.login(run.agent) if pause.scope == "login" else run.agent
+        until = pause.until
+        if until is None and not pause.is_incident:
+            until = self._clock() + _PAUSE_SECONDS
+        stored = AgentPause(pause.scope, name, pause.reason, self._clock(), until, pause.is_incident)
+        if table.pause(stored):
+            self._log.warning("nothing starts for %s: %s", name or "the login of this user", pause.reason)
+        return table.update(run, state="planned", reason=pause.reason, tries=max(0, run.tries - 1), next_try_at=None)
+
+    def _leave_to_people(self, table: RunTable, run: Run, call: Call) -> Run:
+        """Never run it again by ourselves, unless a rule says so."""
+        section = self._settings.section(run.agent)
+        reason = f"it died in {describe_call(call)}"[:_MAX_REASON_CHARACTERS]
+        if section.on_unknown == "again" and run.tries < MAX_TRIES:
+            return table.update(run, state="planned", reason=f"{reason}; on_unknown has it run again")
+        asked = decision_requests.request_id(run, call)
+        return table.update(run, state="unknown", reason=reason, decision=asked)
+
+    def _message_of(self, hub: MessageHub, run: Run) -> Message | None:
+        if run.cause.message_number is None:
+            return None
+        try:
+            return hub.queries.message(run.cause.key)
+        except UnknownMessage:
+            return None
+
+
+def has_answered(hub: MessageHub, run: Run) -> bool:
+    """Return whether the agent has answered the message of its run by itself."""
+    if run.cause.message_number is None:
+        return False
+    answers = hub.queries.find(reply_to=run.cause.key, sender=run.agent)
+    return any(
+        answer.message_type != "status_report" and not answer.message_id.startswith("run:") for answer in answers
+    )
+
+
+def judge_stopped(run: Run, judged: Judgement) -> Judgement:
+    """Return what becomes of a run whose process we have ended. One that was done by then is done."""
+    if isinstance(judged, Finish) and judged.state == "done":
+        return judged
+    reason = run.stop
+    if isinstance(judged, Unknown):
+        reason = f"{reason}; the outcome of its last call is unknown: {describe_call(judged.call)}"
+    is_ours = run.stop.startswith("it ran longer")
+    answer = judged.answer if isinstance(judged, Finish) else ""
+    return Finish("failed" if is_ours else "stopped", reason, answer)
+
+
+def _retry_seconds(run: Run) -> float:
+    return min(_MAX_RETRY_SECONDS, _FIRST_RETRY_SECONDS * 2.0 ** max(0, run.tries - 1))
+
+
+def _cut(text: str) -> str:
+    """Return at most what a message may hold."""
+    encoded = text.encode()
+    if len(encoded) <= _MAX_ANSWER_BYTES:
+        return text
+    return encoded[:_MAX_ANSWER_BYTES].decode(errors="ignore") + "\n… (cut)"

@@ -1,0 +1,91 @@
+"""Decide whether a run may start now: live sessions, pauses, parallel runs, limits, memory. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ..run_table import AgentPause, Usage
+from ..sections import AgentSection, RunnerSection
+
+_HOUR, _DAY = 3600.0, 86400.0
+_MEMORY_SECONDS = 60.0
+"""How soon the memory is measured again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """What one agent, or all, have started and spent, and what those that run may still spend."""
+
+    usage: Usage = field(default_factory=Usage)
+    running: int = 0
+    reserved_usd: float = 0.0
+    """The limits of the runs that run or have ended without saying their cost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What counts at one moment for one agent. Times are Unix seconds."""
+
+    now: float
+    login: str = ""
+    pauses: Sequence[AgentPause] = ()
+    live_until: float | None = None
+    """A live session reads this mailbox; until when, if it does not report again."""
+    is_busy: bool = False
+    """Whether this conversation has a run already."""
+    own: Spending = field(default_factory=Spending)
+    team: Spending = field(default_factory=Spending)
+    memory: int = 0
+    """Bytes of all runs together."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartNow:
+    """It may start now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """It may not, and why. ``until`` is when that may change; None: only an event changes it."""
+
+    reason: str
+    until: float | None = None
+    is_told: bool = True
+    """Whether the sender who waits should be told."""
+
+
+def admit(agent: AgentSection, runner: RunnerSection, at: Circumstances) -> StartNow | Wait:
+    """Return whether a run of this agent may start now. The first reason against it counts."""
+    if at.live_until is not None:
+        return Wait("a live session reads its messages", at.live_until, is_told=False)
+    for pause in at.pauses:
+        if (pause.kind, pause.name) in (("login", at.login),) or pause.kind == "agent":
+            return Wait(pause.reason, pause.until)
+    if at.is_busy:
+        return Wait("another run of this conversation is not over", is_told=False)
+    if at.own.running >= agent.max_parallel:
+        return Wait(f"{_count(at.own.running)} of this agent, its max_parallel", is_told=False)
+    if at.team.running >= runner.max_parallel:
+        return Wait(f"{_count(at.team.running)}, the max_parallel of [agent-runner]", is_told=False)
+    return _check_limits(agent, runner, at)
+
+
+def _check_limits(agent: AgentSection, runner: RunnerSection, at: Circumstances) -> StartNow | Wait:
+    for who, spending, starts, usd in (
+        ("it", at.own, agent.runs_per_hour, agent.usd_per_day),
+        ("the team", at.team, runner.runs_per_hour, runner.usd_per_day),
+    ):
+        usage = spending.usage
+        if usage.starts >= starts:
+            return Wait(f"{who} is at its limit of {starts} runs an hour", (usage.oldest_start or at.now) + _HOUR)
+        # What a run may cost is set aside before it starts, so that no run goes over the limit.
+        if usage.usd + spending.reserved_usd + agent.max_usd > usd:
+            oldest = usage.oldest_cost
+            until = None if oldest is None else oldest + _DAY
+            return Wait(f"{who} is at its limit of ${usd:.2f} a day", until)
+    if at.memory > runner.memory_max_bytes:
+        return Wait(f"the runs use more than {runner.memory_max} of memory", at.now + _MEMORY_SECONDS)
+    return StartNow()
+
+
+def _count(running: int) -> str:
+    return "one run" if running == 1 else f"{running} runs"

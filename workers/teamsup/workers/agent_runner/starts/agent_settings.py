@@ -1,0 +1,71 @@
+"""The sections of agent-runner. A changed teamsup.toml applies when it is saved."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from teamsup.config.loader import Config, load_file
+from teamsup.config.startable_agents import AGENT_RUNNER
+from teamsup.hub import CallerError, NotConfigured, Team
+
+from ..sections import AgentSection, RunnerSection
+
+_Stamp = tuple[int, int, int] | None
+
+
+class AgentSettings:
+    """Keeps the last valid sections, and reports the fault of newer ones."""
+
+    def __init__(self, team: Team, config: Config) -> None:
+        self._team = team
+        # The file may have changed after these settings were read, so it is read once more.
+        self._stamp: _Stamp = (-1, -1, -1)
+        self.failure = ""
+        self.agents: Mapping[str, AgentSection] = {}
+        self.runner = RunnerSection()
+        self._read(config)
+
+    def reload_if_changed(self) -> bool:
+        """Return whether other sections apply now. Check the file with one stat()."""
+        stamp = self._current_stamp()
+        if stamp == self._stamp:
+            return False
+        self._stamp = stamp
+        before = self.agents, self.runner
+        try:
+            if stamp is None or not stamp[1]:
+                # While an editor saves the file it may be missing or empty for a moment.
+                raise NotConfigured(f"{self._team.configuration} is gone, or empty.")
+            self._read(Config(self._team, load_file(self._team)))
+        except (CallerError, NotConfigured) as error:
+            self.failure = f"keeps the former agents: {error}"
+        else:
+            self.failure = ""
+        return (self.agents, self.runner) != before
+
+    def section(self, name: str) -> AgentSection:
+        """Return the section of an agent; one that was removed has the defaults until its last run is over."""
+        return self.agents.get(name) or AgentSection()
+
+    def directory(self, name: str) -> str:
+        """Return the folder in which an agent works now."""
+        given = self.section(name).directory
+        return str(Path(given).expanduser().absolute() if given else self._team.folder / "agents" / name)
+
+    def login(self, name: str) -> str:
+        """Return the login of an agent: those with the same one share its limits. Empty: that of this user."""
+        section = self.section(name)
+        if section.command:
+            return f"the program of {name}"
+        return section.environment.get("CLAUDE_CONFIG_DIR", "") or section.env_file
+
+    def _read(self, config: Config) -> None:
+        agents = config.sections_of("agent", AgentSection)
+        self.agents, self.runner = agents, config.section(AGENT_RUNNER, RunnerSection)
+
+    def _current_stamp(self) -> _Stamp:
+        try:
+            found = os.stat(self._team.configuration)
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_size, found.st_ino

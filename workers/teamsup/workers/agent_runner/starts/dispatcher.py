@@ -1,0 +1,279 @@
+"""Find what is to be started now: runs that wait, messages, and ticks of schedules, within all limits."""
+
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from teamsup.config.people_protocol import USER_COMM
+from teamsup.hub import Agent, CallerError, Message, MessageHub
+from teamsup.hub.models import PRESENCE_TIMEOUT_SECONDS
+
+from ..processes.run_process import measure_memory
+from ..run import Cause, Run
+from ..run_table import AgentPause, RunTable
+from ..sections import AgentSection
+from .admission import Circumstances, Spending, StartNow, Wait, admit
+from .agent_settings import AgentSettings
+from .schedule import find_zone, last_due_tick, next_tick
+
+LEASE_SECONDS = 600.0
+"""How long a message stays ours when this process is away."""
+_MAX_TOLD = 50
+_MINUTE = 60.0
+
+
+@dataclass(slots=True)
+class Dispatch:
+    """What a look has found: the runs to start, why agents wait, and when to look again."""
+
+    starts: list[Run] = field(default_factory=list)
+    waits: dict[str, Wait] = field(default_factory=dict)
+    """Why agents are not started now, by name; the others can be."""
+    next_ticks: dict[str, float] = field(default_factory=dict)
+    """When schedules start agents next."""
+    due: float | None = None
+    pauses: Sequence[AgentPause] = ()
+
+    def wait_until(self, at: float | None) -> None:
+        """Look again at that time, unless something is due before."""
+        if at is not None:
+            self.due = at if self.due is None else min(self.due, at)
+
+
+@dataclass(slots=True)
+class _Situation:
+    """What one look knows of the team."""
+
+    now: float
+    open_runs: list[Run]
+    running: list[Run]
+    agents: Mapping[str, Agent]
+    pauses: Sequence[AgentPause]
+    spending: dict[str, Spending]
+    total: Spending
+    memory: int | None = None
+
+
+class Dispatcher:
+    """Looks for causes. It stores a run and claims its message in one transaction, before anything is started."""
+
+    def __init__(
+        self,
+        hub: MessageHub,
+        settings: AgentSettings,
+        open_hub: Callable[[str], MessageHub],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._hub = hub
+        self._table = RunTable(hub)
+        self._settings = settings
+        self._open_hub = open_hub
+        self._clock = clock
+        self._told: set[tuple[str, int]] = set()
+
+    def look(self, followed: Collection[int]) -> Dispatch:
+        """Return the runs to start now; ``followed`` are those that are under way. Raise StoreError."""
+        at = self._read_situation(followed)
+        found = Dispatch(pauses=at.pauses)
+        for name, section in self._settings.agents.items():
+            if isinstance(standing := self._admit(name, section, at), Wait) and standing.is_told:
+                self._note_wait(name, standing, found)
+            if "schedule" in section.start:
+                self._plan_ticks(name, section, at, found)
+            if not self._start_planned(name, section, at, followed, found):
+                continue
+            if "message" in section.start:
+                self._start_messages(name, section, at, found)
+        for pause in at.pauses:
+            found.wait_until(pause.until)
+        return found
+
+    def _read_situation(self, followed: Collection[int]) -> _Situation:
+        now = self._clock()
+        open_runs = self._table.open_runs()
+        running = [run for run in open_runs if run.state == "running" or run.id in followed]
+        spending = {}
+        for name, section in self._settings.agents.items():
+            own = [run for run in running if run.agent == name]
+            usage = self._table.usage(now, name)
+            # A program of one's own may never say what it costs.
+            unknown = 0 if section.command else usage.unknown_costs
+            spending[name] = Spending(usage, len(own), (len(own) + unknown) * section.max_usd)
+        total = Spending(self._table.usage(now), len(running), sum(each.reserved_usd for each in spending.values()))
+        agents = {agent.name: agent for agent in self._hub.agents()}
+        return _Situation(now, open_runs, running, agents, self._table.pauses(now), spending, total)
+
+    def _plan_ticks(self, name: str, section: AgentSection, at: _Situation, found: Dispatch) -> None:
+        """Store one run for all ticks since the last look."""
+        zone, rule = find_zone(section.timezone), f"{section.schedule} {section.timezone}".strip()
+        known, done = self._table.ticks_done().get(name, ("", 0.0))
+        if known != rule or done > at.now + _MINUTE:
+            done = at.now
+            self._table.record_ticks(name, rule, done)
+        tick = last_due_tick(section.schedule, zone, done, at.now)
+        if tick is not None:
+            with self._hub.transaction():
+                self._table.record_ticks(name, rule, tick)
+                is_open = any(run.agent == name and run.cause.kind == "schedule" for run in at.open_runs)
+                if not is_open:
+                    key = datetime.fromtimestamp(tick, UTC).isoformat()
+                    directory = self._settings.directory(name)
+                    cause = Cause("schedule", key)
+                    run = self._table.insert(name, cause, at.now, directory=directory, model=section.model)
+                    at.open_runs.append(run)
+            done = tick
+        found.next_ticks[name] = next_tick(section.schedule, zone, max(done, at.now))
+        found.wait_until(found.next_ticks[name])
+
+    def _start_planned(
+        self, name: str, section: AgentSection, at: _Situation, followed: Collection[int], found: Dispatch
+    ) -> bool:
+        """Start runs that wait for it; return whether others may start too."""
+        for run in [each for each in at.open_runs if each.agent == name and each.state == "planned"]:
+            if run.id in followed:
+                continue
+            if run.next_try_at is not None and run.next_try_at > at.now:
+                found.wait_until(run.next_try_at)
+                continue
+            verdict = self._admit(name, section, at, run)
+            if isinstance(verdict, Wait):
+                self._note_wait(name, verdict, found)
+                if run.cause.message_number is not None and verdict.is_told:
+                    self._tell(name, self._hub.queries.message(run.cause.key), verdict, at)
+                return False
+            self._add(name, run, at, found)
+        return True
+
+    def _start_messages(self, name: str, section: AgentSection, at: _Situation, found: Dispatch) -> None:
+        hub = self._open_hub(name)
+        while (due := hub.next_due()) <= at.now:
+            # The wait applies what is due, such as the end of a lease, and returns at once.
+            waiting = hub.queries.peek(1) or (hub.queries.peek(1) if hub.wait(0) else [])
+            if not waiting:
+                due = hub.next_due()
+                break
+            message = waiting[0]
+            cause = Cause("message", message.message_id, message.id, message.conversation_id or "")
+            if self._table.find(name, cause) is None:
+                verdict = self._admit(name, section, at, cause)
+                if isinstance(verdict, Wait):
+                    self._note_wait(name, verdict, found)
+                    if verdict.is_told:
+                        for each in hub.queries.peek(_MAX_TOLD):
+                            self._tell(name, each, verdict, at)
+                    return
+            run = self._claim(name, section, hub, at)
+            if run is not None and run.state == "planned" and run.next_try_at is None:
+                self._add(name, run, at, found)
+        found.wait_until(due if at.now < due < float("inf") else None)
+
+    def _claim(self, name: str, section: AgentSection, hub: MessageHub, at: _Situation) -> Run | None:
+        """Claim a message and store its run, both or neither. A run that there is gets the new lease."""
+        table = RunTable(hub)
+        with hub.transaction():
+            for delivery in hub.claim(1, lease=LEASE_SECONDS):
+                message = delivery.message
+                cause = Cause("message", message.message_id, message.id, message.conversation_id or "")
+                directory = self._settings.directory(name)
+                session = self._find_session(name, section, cause, directory, at.now)
+                run = table.insert(name, cause, at.now, directory=directory, session=session, model=section.model)
+                if not run.is_open:
+                    hub.acknowledge(delivery, outcome=run.reason or run.state)
+                    return None
+                return table.update(run, lease_token=delivery.lease_token)
+        return None
+
+    def _find_session(self, name: str, section: AgentSection, cause: Cause, directory: str, now: float) -> Run | None:
+        """Return the run of this conversation whose session is young enough to go on in."""
+        if not cause.conversation or section.command or section.keep_session_minutes <= 0:
+            return None
+        last = self._table.last_of_conversation(name, cause.conversation)
+        if last is None or last.state not in ("done", "failed") or not last.transcript or last.ended_at is None:
+            return None
+        is_same = last.directory == directory and last.model == section.model
+        return last if is_same and now - last.ended_at < section.keep_session_minutes * _MINUTE else None
+
+    def _admit(
+        self, name: str, section: AgentSection, at: _Situation, cause: Cause | Run | None = None
+    ) -> StartNow | Wait:
+        """Return whether a run of this agent may start: this run, one of this cause, or any one."""
+        of = cause.cause if isinstance(cause, Run) else cause
+        conversation = "" if of is None else of.conversation
+        others = (run for run in at.open_runs if not (isinstance(cause, Run) and run.id == cause.id))
+        is_busy = bool(conversation) and any(
+            run.agent == name and run.cause.conversation == conversation for run in others
+        )
+        if at.memory is None:
+            at.memory = measure_memory({run.mark for run in at.running}) if at.running else 0
+        pauses = [pause for pause in at.pauses if pause.kind == "login" or pause.name == name]
+        now_here = Circumstances(
+            now=at.now,
+            login=self._settings.login(name),
+            pauses=pauses,
+            live_until=live_until(at.agents.get(name), at.now),
+            is_busy=is_busy,
+            own=at.spending[name],
+            team=at.total,
+            memory=at.memory,
+        )
+        return admit(section, self._settings.runner, now_here)
+
+    def _add(self, name: str, run: Run, at: _Situation, found: Dispatch) -> None:
+        """Start it, and count it at once for those that follow."""
+        section = self._settings.section(name)
+        found.starts.append(run)
+        at.running.append(run)
+        if run not in at.open_runs:
+            at.open_runs.append(run)
+        at.spending[name] = _with_one_more(at.spending[name], section.max_usd)
+        at.total = _with_one_more(at.total, section.max_usd)
+
+    def _note_wait(self, name: str, verdict: Wait, found: Dispatch) -> None:
+        found.waits[name] = verdict
+        found.wait_until(verdict.until)
+
+    def _tell(self, name: str, message: Message, verdict: Wait, at: _Situation) -> None:
+        """Tell a person who waits once when it starts; other agents and programs see it in the team's status."""
+        sender = at.agents.get(message.sender)
+        is_person = message.sender == USER_COMM or (sender is not None and sender.kind == "console")
+        if not is_person or (name, message.id) in self._told:
+            return
+        self._told.add((name, message.id))
+        hub = self._open_hub(name)
+        try:
+            hub.answer(
+                message,
+                f"{name} {describe_wait(verdict)}.",
+                message_type="status_report",
+                message_id=f"run:waits:{name}:{message.id}",
+            )
+        except CallerError:
+            # It was told before we were started again, or nobody can be told.
+            return
+
+
+def _with_one_more(spending: Spending, usd: float) -> Spending:
+    usage = replace(spending.usage, starts=spending.usage.starts + 1)
+    return replace(spending, usage=usage, running=spending.running + 1, reserved_usd=spending.reserved_usd + usd)
+
+
+def live_until(agent: Agent | None, now: float) -> float | None:
+    """Return until when a live session of this agent counts as here; None when there is none.
+
+    A session that a run has started says so in its metadata, and is none that somebody sits at.
+    """
+    if agent is None or agent.last_heartbeat is None or agent.metadata.get("run"):
+        return None
+    if not agent.is_present(datetime.fromtimestamp(now, UTC)):
+        return None
+    return agent.last_heartbeat.timestamp() + PRESENCE_TIMEOUT_SECONDS
+
+
+def describe_wait(verdict: Wait) -> str:
+    """Return when it starts, and why not now."""
+    if verdict.until is None:
+        return f"waits: {verdict.reason}"
+    at = datetime.fromtimestamp(verdict.until).astimezone()
+    is_today = at.date() == datetime.now().astimezone().date()
+    return f"starts at {at:%H:%M}: {verdict.reason}" if is_today else f"starts on {at:%Y-%m-%d %H:%M}: {verdict.reason}"
