@@ -15,9 +15,6 @@ start: .venv/runtime ## run the team in the foreground
 demo: .venv/runtime ## show one alert from its first message to its end, in ten seconds
 	@$(BIN)/teamsup demo
 
-# A container's environment often forbids it, and then each process of the tests compiles all that it imports.
-test slow coverage soak bench: export PYTHONDONTWRITEBYTECODE =
-
 test: .venv/dev .venv/mcp-v1/made ## run the tests within four minutes on two cores
 	$(BIN)/pytest -n 4 --dist worksteal -m 'not slow' # four side by side: most of the time they wait
 

@@ -2,6 +2,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +11,11 @@ import pytest
 
 from helpers.support import TeamsupCommand, eventually, is_team_ready
 from teamsup.hub import MessageHub, Team
+
+# A container's environment often forbids bytecode: then each test process rewrites and compiles all tests, and each
+# process that a test starts compiles all that it imports, which takes half of the time.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 for number in (signal.SIGINT, signal.SIGHUP):
     if signal.getsignal(number) is signal.SIG_IGN:
