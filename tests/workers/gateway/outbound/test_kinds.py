@@ -30,7 +30,7 @@ SHOWING = message(message_id="d", sender="lead", message_type="opinion_request")
         (PRESS, {"sender": "lead"}, OutboundKind.CHAT),
         (SHOWING, {"message_type": "opinion_response"}, OutboundKind.BUTTON_UPDATE),
         (SHOWING, {"message_type": "close_buttons", "conversation_id": None}, OutboundKind.BUTTON_UPDATE),
-        (None, {"conversation_id": None, "message_type": "notification"}, OutboundKind.NEWS),
+        (None, {"conversation_id": None, "message_type": "notification"}, OutboundKind.ANNOUNCEMENT),
     ],
 )
 def test_the_way_on_which_a_message_goes_out(

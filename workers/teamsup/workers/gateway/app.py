@@ -76,10 +76,10 @@ class DiscordGateway(Worker):
     def _reporter_for(self, cause: str) -> Callable[[str], Awaitable[None]]:
         """Return a function with which a part reports why it cannot work; without a reason it can."""
 
-        async def say(reason: str) -> None:
+        async def report(reason: str) -> None:
             await (self.degrade(cause, reason) if reason else self.recover(cause))
 
-        return say
+        return report
 
     async def work(self) -> None:
         parts = [asyncio.create_task(each.run()) for each in (self._connection, self._inbox, self._reactions)]
@@ -124,8 +124,8 @@ class DiscordGateway(Worker):
         """Send a message, and return its outcome."""
         channel, client = target_channel_of(message, self._home_channel), self._connection.client
         if channel is None:
-            is_news = message.recipient is None or message.reply_to or message.message_type == "notification"
-            return Sent(NOT_FOR_DISCORD) if is_news else Rejected(NOT_FOR_DISCORD, FOREIGN_MESSAGE)
+            is_notice = message.recipient is None or message.reply_to or message.message_type == "notification"
+            return Sent(NOT_FOR_DISCORD) if is_notice else Rejected(NOT_FOR_DISCORD, FOREIGN_MESSAGE)
         if client is None:
             return Retry(_OFFLINE_RETRY_SECONDS)
         answered = await self.in_thread(self._find_message, message.reply_to) if message.reply_to else None
@@ -137,7 +137,7 @@ class DiscordGateway(Worker):
         if kind is OutboundKind.COMMAND_REPLY:
             outcome = await self._command_replies.send(client, channel, message)
             return outcome or await self._send_in_channel(client, channel, message)
-        if kind is OutboundKind.NEWS:
+        if kind is OutboundKind.ANNOUNCEMENT:
             return await self._home_queue.send_in_order(
                 message, lambda: self._send_in_channel(client, channel, message)
             )
@@ -166,16 +166,16 @@ class DiscordGateway(Worker):
                     self.hub.release(delivery, delay=seconds)
                 case Replanned(first, chunks, to_sender):
                     self._chunks.insert(message.id, chunks, first)
-                    self._tell_sender(message, to_sender)
+                    self._notify_sender(message, to_sender)
                     self.hub.release(delivery, delay=0)
                 case Rejected(why, to_sender, notice):
                     self.hub.acknowledge(delivery, outcome=f"refused: {why}")
-                    self._tell_sender(message, to_sender)
+                    self._notify_sender(message, to_sender)
                     if notice is not None:
                         with contextlib.suppress(UnknownRecipient):  # no user_comm, so its sender alone knows
                             notice.send(self.hub)
 
-    def _tell_sender(self, message: Message, sentence: str) -> None:
+    def _notify_sender(self, message: Message, sentence: str) -> None:
         if sentence and message.sender not in (HUB_SENDER, self.hub.agent):
             self.hub.answer(message, sentence, message_type="error")
 

@@ -85,8 +85,8 @@ class HubContent:
 
 def parse_message(message: discord.Message, bot: int) -> InboundMessage | None:
     """Return the message; None for those of the bot, of webhooks, and of Discord itself."""
-    is_said = message.type in (discord.MessageType.default, discord.MessageType.reply)
-    if not is_said or message.webhook_id is not None or message.author.id == bot:
+    is_written = message.type in (discord.MessageType.default, discord.MessageType.reply)
+    if not is_written or message.webhook_id is not None or message.author.id == bot:
         return None
     return InboundMessage(
         message.id,
@@ -144,28 +144,28 @@ def _extras(message: discord.Message) -> Iterator[str]:
         yield f"(poll: {escape(str(message.poll.question), _MAX_QUOTE)}: {answers})"
 
 
-def to_hub_content(heard: InboundMessage, files: Sequence[str], now: float, *, before: str = "") -> HubContent:
+def to_hub_content(inbound: InboundMessage, files: Sequence[str], now: float, *, before: str = "") -> HubContent:
     """Return the author's text, then other facts in lines of ours. ``files`` are such lines.
 
     ``body_length`` in the metadata is the length of the author's text, if such lines follow.
     """
-    lines = [_format_quotation(quotation) for quotation in heard.quotations]
-    lines += [*heard.extras, *files]
-    late = int(now - created_at(heard.snowflake))
+    lines = [_format_quotation(quotation) for quotation in inbound.quotations]
+    lines += [*inbound.extras, *files]
+    late = int(now - created_at(inbound.snowflake))
     metadata: dict[str, Any] = {
-        "author_name": heard.name.encode("utf-8", "replace").decode(),
-        "user": heard.author.user,
+        "author_name": inbound.name.encode("utf-8", "replace").decode(),
+        "user": inbound.author.user,
     }
-    if heard.author.parent is not None:
-        metadata["channel"] = heard.author.parent  # a route of a channel applies to its threads
+    if inbound.author.parent is not None:
+        metadata["channel"] = inbound.author.parent  # a route of a channel applies to its threads
     if late >= _LATE_SECONDS:
         lines.append(f"(written {format_duration(late)} ago)")
         metadata["late_seconds"] = late
-    if heard.edited_at is not None:
-        metadata["edited"] = heard.edited_at
+    if inbound.edited_at is not None:
+        metadata["edited"] = inbound.edited_at
     if lines:
-        metadata["body_length"] = len(before) + len(heard.text)
-    content = before + "\n".join([heard.text, *lines] if heard.text else lines)
+        metadata["body_length"] = len(before) + len(inbound.text)
+    content = before + "\n".join([inbound.text, *lines] if inbound.text else lines)
     return HubContent(content.encode("utf-8", "replace").decode(), metadata)
 
 

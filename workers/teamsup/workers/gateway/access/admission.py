@@ -33,12 +33,12 @@ class Admission:
         hub: MessageHub,
         section: GatewaySection,
         log: logging.Logger,
-        asking: DiscordCalls,
+        calls: DiscordCalls,
     ) -> None:
         self._hub = hub
         self._section = section
         self._log = log
-        self._calls = asking
+        self._calls = calls
         self._unknown_users = UnknownUsers(hub, log)
         self._rate_limiter = RateLimiter(section.messages_per_minute)
         self._parents: dict[int, int | None] = {}
@@ -46,19 +46,19 @@ class Admission:
         self._notified_at: dict[int, float] = {}
         self._reply_tasks: set[asyncio.Task[None]] = set()
 
-    async def admit(self, heard: InboundMessage) -> bool:
+    async def admit(self, inbound: InboundMessage) -> bool:
         """Return whether the event is for the team. Answer users without access, and those who send a needless code."""
-        if not await self.is_allowed(heard):
-            await self._handle_unknown(heard)
+        if not await self.is_allowed(inbound):
+            await self._handle_unknown(inbound)
             return False
-        if heard.author.guild is None and parse_code(heard.text) is not None:
-            self.reply(heard, ALREADY_PAIRED)
+        if inbound.author.guild is None and parse_code(inbound.text) is not None:
+            self.reply(inbound, ALREADY_PAIRED)
             return False
         return True
 
-    async def is_allowed(self, heard: InboundMessage) -> bool:
+    async def is_allowed(self, inbound: InboundMessage) -> bool:
         """Return whether its author is admitted. Answer nobody."""
-        author, section = heard.author, self._section
+        author, section = inbound.author, self._section
         if is_allowed(section, (), author):
             return True
         if author.is_bot:
@@ -68,20 +68,20 @@ class Admission:
         # What discord.py does not know is only asked for where it matters.
         if section.channels and author.guild is not None and author.parent is None:
             author = replace(author, parent=await self._parent_of(author.channel))
-        if section.roles and not heard.knows_roles:
+        if section.roles and not inbound.knows_roles:
             author = replace(author, roles=await self._roles_of(author))
         return is_allowed(section, (), author)
 
-    async def wait_for_rate_limit(self, heard: InboundMessage, written: float) -> None:
+    async def wait_for_rate_limit(self, inbound: InboundMessage, written: float) -> None:
         """Wait until the event may be accepted. ``written`` is in Unix seconds. Notify a delayed user now and then."""
-        person = heard.author.user
+        person = inbound.author.user
         now = time.time()
         seconds = self._rate_limiter.reserve(person, written, now) - now
         if seconds <= 0:
             return
         if time.monotonic() - self._notified_at.get(person, -600.0) >= 600.0:
             self._notified_at[person] = time.monotonic()
-            self.reply(heard, RATE_LIMITED.format(self._section.messages_per_minute))
+            self.reply(inbound, RATE_LIMITED.format(self._section.messages_per_minute))
         await asyncio.sleep(seconds)
 
     async def _parent_of(self, number: int) -> int | None:
@@ -90,9 +90,9 @@ class Admission:
         if client is None or client.get_channel(number) is not None:
             return None
         if number not in self._parents:
-            place = await self._calls.call_discord_or_none(lambda client: client.fetch_channel(number))
-            if place is not None:
-                self._parents[number] = place.parent_id if isinstance(place, discord.Thread) else None
+            channel = await self._calls.call_discord_or_none(lambda client: client.fetch_channel(number))
+            if channel is not None:
+                self._parents[number] = channel.parent_id if isinstance(channel, discord.Thread) else None
         return self._parents.get(number)
 
     async def _roles_of(self, author: Author) -> frozenset[int]:
@@ -107,33 +107,33 @@ class Admission:
 
         return await self._calls.call_discord_or_none(ask) or frozenset()
 
-    async def _handle_unknown(self, heard: InboundMessage) -> None:
+    async def _handle_unknown(self, inbound: InboundMessage) -> None:
         """Handle a user without access."""
-        if heard.author.user not in self._logged_users:
-            self._log.info("not allowed: user %d in channel %d", heard.author.user, heard.author.channel)
-            self._logged_users.append(heard.author.user)
-        is_new = time.time() - created_at(heard.snowflake) < _RECENT_SECONDS
+        if inbound.author.user not in self._logged_users:
+            self._log.info("not allowed: user %d in channel %d", inbound.author.user, inbound.author.channel)
+            self._logged_users.append(inbound.author.user)
+        is_new = time.time() - created_at(inbound.snowflake) < _RECENT_SECONDS
         sentence = await retry_in_thread(
-            self._log, functools.partial(self._unknown_users.reply_to, is_new=is_new), heard
+            self._log, functools.partial(self._unknown_users.reply_to, is_new=is_new), inbound
         )
         if sentence is not None:
-            self.reply(heard, sentence)
+            self.reply(inbound, sentence)
 
-    def reply(self, heard: InboundMessage, sentence: str) -> None:
+    def reply(self, inbound: InboundMessage, sentence: str) -> None:
         """Reply on Discord, at once and without the team. A failure is ignored."""
 
         async def answer() -> None:
             client = self._calls.client
             if client is None:
                 return
-            place = client.get_partial_messageable(heard.author.channel)
+            messageable = client.get_partial_messageable(inbound.author.channel)
             answered = discord.MessageReference(
-                message_id=heard.snowflake, channel_id=heard.author.channel, fail_if_not_exists=False
+                message_id=inbound.snowflake, channel_id=inbound.author.channel, fail_if_not_exists=False
             )
             try:
-                await place.send(sentence, reference=answered, mention_author=False)
+                await messageable.send(sentence, reference=answered, mention_author=False)
             except Exception as error:  # the network's errors and Discord's
-                self._log.info("cannot answer in channel %d: %s", heard.author.channel, error)
+                self._log.info("cannot answer in channel %d: %s", inbound.author.channel, error)
 
         task = asyncio.create_task(answer())
         self._reply_tasks.add(task)

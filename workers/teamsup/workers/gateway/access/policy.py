@@ -25,10 +25,10 @@ def is_allowed(section: GatewaySection, paired: Collection[int], author: Author)
     )
 
 
-def could_allow(section: GatewaySection, paired: Collection[int], place: Author) -> bool:
+def could_allow(section: GatewaySection, paired: Collection[int], channel: Author) -> bool:
     """Return whether anybody could be admitted in a channel, so that its missed messages matter."""
-    anywhere = section.users or section.bots or paired or (section.roles and place.guild is not None)
-    return bool(anywhere) or is_allowed(section, paired, place)
+    anywhere = section.users or section.bots or paired or (section.roles and channel.guild is not None)
+    return bool(anywhere) or is_allowed(section, paired, channel)
 
 
 class RateLimiter:

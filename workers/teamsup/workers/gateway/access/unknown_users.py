@@ -37,25 +37,25 @@ class UnknownUsers:
         self._hub = hub
         self._log = log
 
-    def reply_to(self, heard: InboundMessage, *, is_new: bool) -> str | None:
+    def reply_to(self, inbound: InboundMessage, *, is_new: bool) -> str | None:
         """Return the reply to a user without access, if any."""
-        user, is_direct = heard.author.user, heard.author.guild is None
-        if heard.author.is_bot:
+        user, is_direct = inbound.author.user, inbound.author.guild is None
+        if inbound.author.is_bot:
             return None
-        code = pairing.parse_code(heard.text) if is_direct else None
+        code = pairing.parse_code(inbound.text) if is_direct else None
         if code is not None:
-            return self._redeem(code, heard)
-        if is_new and (is_direct or heard.mentions_bot) and self._try_count(_Counter.HINTS, user, 1):
+            return self._redeem(code, inbound)
+        if is_new and (is_direct or inbound.mentions_bot) and self._try_count(_Counter.HINTS, user, 1):
             return PAIRING_HINT
         return None
 
-    def _redeem(self, code: str, heard: InboundMessage) -> str | None:
-        user = heard.author.user
+    def _redeem(self, code: str, inbound: InboundMessage) -> str | None:
+        user = inbound.author.user
         with self._hub.transaction():
             tries = self._count(_Counter.WRONG_CODES, user)
             if tries > _MAX_TRIES:
                 return None
-            if tries < _MAX_TRIES and pairing.redeem_code(self._hub, code, user, heard.name):
+            if tries < _MAX_TRIES and pairing.redeem_code(self._hub, code, user, inbound.name):
                 self._log.info("paired: user %d", user)
                 return WELCOME
             self._record(_Counter.WRONG_CODES, user)

@@ -29,24 +29,27 @@ class ConnectionRejected(Exception):
 
 
 class DiscordConnection:
-    """Runs until cancelled. ``make_client`` makes a client with the team's listeners on it; ``tell`` is called when
-    the note has changed so much that people should know at once, ``trouble`` with the reason when Discord cannot be
-    reached, and with none when it can."""
+    """The connection to Discord. It runs until cancelled.
+
+    ``make_client`` makes a client with the team's listeners on it. ``on_change`` is called when the note has changed so
+    much that people should know at once. ``report_failure`` is called with the reason when Discord cannot be reached,
+    and with none when it can.
+    """
 
     def __init__(
         self,
         hub: MessageHub,
         token: BotToken,
         make_client: ClientFactory,
-        tell: Callable[[], Awaitable[None]],
-        trouble: Callable[[str], Awaitable[None]],
+        on_change: Callable[[], Awaitable[None]],
+        report_failure: Callable[[str], Awaitable[None]],
         log: logging.Logger,
     ) -> None:
         self._login_limit = LoginLimit(hub)
         self._token = token
         self._make_client = make_client
-        self._on_change = tell
-        self._report_failure = trouble
+        self._on_change = on_change
+        self._report_failure = report_failure
         self._log = log
         self._client: DiscordClient | None = None
         self.client: DiscordClient | None = None
@@ -73,11 +76,11 @@ class DiscordConnection:
         now = time.monotonic()
         if self._client is not None:
             self._client.update_health()
-        line = None if self._client is None else self._client.health
-        if line is not None and line.is_up(now):
-            return line.describe(now)
-        if line is not None and line.is_ack_overdue(now):
-            return line.describe_missing_ack(now)
+        health = None if self._client is None else self._client.health
+        if health is not None and health.is_up(now):
+            return health.describe(now)
+        if health is not None and health.is_ack_overdue(now):
+            return health.describe_missing_ack(now)
         trouble = f"no connection to Discord since {self._down_since}" if self._down_since else ""
         if self._retry_note:
             return f"{trouble}, {self._retry_note}"
@@ -152,24 +155,24 @@ class DiscordConnection:
 
     async def _monitor(self, client: DiscordClient) -> None:
         """Wait until the client is useless."""
-        line, asked, was_up = client.health, 0.0, False
+        health, asked, was_up = client.health, 0.0, False
         while True:
             await asyncio.sleep(_POLL_SECONDS)
             client.update_health()
             now = time.monotonic()
-            if reason := line.reconnect_reason(now):
+            if reason := health.reconnect_reason(now):
                 raise ReconnectRequired(reason)
-            if line.is_zombie(now) or line.is_stalled(now):
+            if health.is_zombie(now) or health.is_stalled(now):
                 self._log.warning(
-                    "%s: connecting again", "online but deaf" if line.is_up(now) else line.describe_missing_ack(now)
+                    "%s: connecting again", "online but deaf" if health.is_up(now) else health.describe_missing_ack(now)
                 )
                 await client.drop_connection()
-            elif line.may_be_stalled(now) and asked != line.last_event:
-                asked = line.last_event
+            elif health.may_be_stalled(now) and asked != health.last_event:
+                asked = health.last_event
                 client.probe_events()
-            if line.is_stable(now):
+            if health.is_stable(now):
                 self._retry_pauses, self._rejections = backoff(), 0
-            if line.is_up(now) != was_up:
+            if health.is_up(now) != was_up:
                 was_up = not was_up
                 self._down_since = "" if was_up else _format_clock(datetime.now(UTC).astimezone())
                 await self._on_change()

@@ -18,15 +18,15 @@ _DOWNLOAD_SECONDS = 30.0
 _READ_BYTES = 1 << 16
 
 
-async def download_attachments(heard: InboundMessage, team_folder: Path, most: int, log: logging.Logger) -> list[str]:
+async def download_attachments(inbound: InboundMessage, team_folder: Path, most: int, log: logging.Logger) -> list[str]:
     """Download attachments of up to ``most`` bytes into the team's folder. Return a line about each."""
-    folder = attachment_folder(team_folder) / str(heard.snowflake)
-    names = _make_unique(sanitize_file_name(file.name) for file in heard.files)
+    folder = attachment_folder(team_folder) / str(inbound.snowflake)
+    names = _make_unique(sanitize_file_name(file.name) for file in inbound.files)
     return list(
         await asyncio.gather(
             *(
                 _download_and_describe(file, folder / name, most, log)
-                for file, name in zip(heard.files, names, strict=True)
+                for file, name in zip(inbound.files, names, strict=True)
             )
         )
     )

@@ -39,45 +39,45 @@ class MissedMessages(NamedTuple):
     why: str = ""
 
 
-async def fetch_missed(place: Messageable, since: int, section: GatewaySection, now: float) -> MissedMessages:
+async def fetch_missed(channel: Messageable, since: int, section: GatewaySection, now: float) -> MissedMessages:
     """Return the messages of a channel after that one, as many as the configuration allows."""
-    since = max(since, _joined_snowflake(place))
+    since = max(since, _joined_snowflake(channel))
     oldest = snowflake_at(now - section.catch_up_hours * 3600) - 1
     most = section.catch_up_messages
     after = discord.Object(max(since, oldest))
     # Nearly always there is nothing, or little. Where there is too much it is read from its end.
-    found = [message async for message in place.history(limit=_PAGE_SIZE, after=after, oldest_first=True)]
+    found = [message async for message in channel.history(limit=_PAGE_SIZE, after=after, oldest_first=True)]
     if len(found) >= min(_PAGE_SIZE, most + 1):
-        found = [message async for message in place.history(limit=most + 1, after=after, oldest_first=False)][::-1]
+        found = [message async for message in channel.history(limit=most + 1, after=after, oldest_first=False)][::-1]
     if len(found) > most:
         return MissedMessages(found[1:], found[0].id, f"more than {most:,} messages")
     if since < oldest:
         before = discord.Object(oldest + 1)
-        async for message in place.history(limit=1, after=discord.Object(since), before=before, oldest_first=True):
+        async for message in channel.history(limit=1, after=discord.Object(since), before=before, oldest_first=True):
             if message.id <= oldest:
                 return MissedMessages(found, oldest, f"messages older than {section.catch_up_hours:g} hours")
     return MissedMessages(found)
 
 
-def _joined_snowflake(place: Messageable) -> int:
+def _joined_snowflake(channel: Messageable) -> int:
     """Return the id of the bot's invitation. Messages of a server before it are not for the bot."""
-    me = getattr(getattr(place, "guild", None), "me", None)
+    me = getattr(getattr(channel, "guild", None), "me", None)
     return 0 if me is None or me.joined_at is None else snowflake_at(me.joined_at.timestamp())
 
 
-async def fetch_recent(place: Messageable, until: int) -> list[discord.Message]:
+async def fetch_recent(channel: Messageable, until: int) -> list[discord.Message]:
     """Return the last known messages of a channel, oldest first."""
-    return [message async for message in place.history(limit=_PAGE_SIZE, before=discord.Object(until + 1))][::-1]
+    return [message async for message in channel.history(limit=_PAGE_SIZE, before=discord.Object(until + 1))][::-1]
 
 
 async def get_messageable(client: discord.Client, number: int, person: int | None) -> Messageable:
     """Return the channel of that id. Raise NotMessageable, or discord's NotFound or Forbidden."""
     if person is not None:
         return client.get_partial_messageable(number, type=discord.ChannelType.private)
-    place = client.get_channel(number) or await client.fetch_channel(number)
-    if not isinstance(place, Messageable):
+    channel = client.get_channel(number) or await client.fetch_channel(number)
+    if not isinstance(channel, Messageable):
         raise NotMessageable(f"nobody can write in channel {number}")
-    return place
+    return channel
 
 
 def channels_to_check(
@@ -91,13 +91,13 @@ def channels_to_check(
     """Return the open and known channels in which messages may be missing, each with whether Discord reports a new one.
     Pure.
     """
-    for place in here:
-        if could_allow(section, paired, Author(0, place.id, place.guild, place.parent)):
-            yield place.id, has_new_messages(place, known, beginning)
-    numbers = {place.id for place in here}
+    for channel in here:
+        if could_allow(section, paired, Author(0, channel.id, channel.guild, channel.parent)):
+            yield channel.id, has_new_messages(channel, known, beginning)
+    numbers = {channel.id for channel in here}
     elsewhere = [each for each in known.values() if each.channel not in numbers]
     yield from ((each.channel, True) for each in elsewhere if each.person is not None)
-    # Threads that were closed since, or places where we may not look any more.
+    # Threads that were closed since, or channels that we may not read any more.
     recent = snowflake_at(now - _ARCHIVE_DAYS * 86_400)
     closed = [each for each in elsewhere if each.person is None and each.last_seen > recent]
     yield from ((each.channel, True) for each in closed[:_MAX_ARCHIVED_THREADS])
@@ -113,38 +113,38 @@ def channels_with_threads(client: discord.Client, section: GatewaySection, paire
 
 
 async def fetch_recently_archived(
-    client: discord.Client, channel: int, section: GatewaySection, now: float
+    client: discord.Client, number: int, section: GatewaySection, now: float
 ) -> list[OpenChannel]:
     """Return the public threads of a channel that were closed within the hours of the catch-up: no login lists them.
 
     Raise NotMessageable, and errors of discord.py.
     """
-    place = client.get_channel(channel)
-    if not isinstance(place, discord.TextChannel | discord.ForumChannel):
-        raise NotMessageable(f"channel {channel} has no threads any more")
+    channel = client.get_channel(number)
+    if not isinstance(channel, discord.TextChannel | discord.ForumChannel):
+        raise NotMessageable(f"channel {number} has no threads any more")
     found = []
-    async for thread in place.archived_threads(limit=_MAX_ARCHIVED_THREADS):
+    async for thread in channel.archived_threads(limit=_MAX_ARCHIVED_THREADS):
         if now - thread.archive_timestamp.timestamp() > section.catch_up_hours * 3600:
             break
-        found.append(OpenChannel(thread.id, place.guild.id, channel, thread.last_message_id))
+        found.append(OpenChannel(thread.id, channel.guild.id, number, thread.last_message_id))
     return found
 
 
-def has_new_messages(place: OpenChannel, known: Mapping[int, ChannelCursor], beginning: int) -> bool:
+def has_new_messages(channel: OpenChannel, known: Mapping[int, ChannelCursor], beginning: int) -> bool:
     """Return whether the channel's last message is unknown. Pure."""
-    seen = known[place.id].last_seen if place.id in known else first_snowflake(place.id, beginning)
-    return place.last_message is not None and place.last_message > seen
+    seen = known[channel.id].last_seen if channel.id in known else first_snowflake(channel.id, beginning)
+    return channel.last_message is not None and channel.last_message > seen
 
 
 def channels_to_recheck(section: GatewaySection, known: Mapping[int, ChannelCursor], now: float) -> list[int]:
     """Return the channels in which a stored message may have been edited since. Pure."""
     since = snowflake_at(now - section.catch_up_hours * 3600)
-    return [place.channel for place in known.values() if place.last_seen > since][:_MAX_RECHECKED_CHANNELS]
+    return [each.channel for each in known.values() if each.last_seen > since][:_MAX_RECHECKED_CHANNELS]
 
 
 def readable_channels(client: discord.Client) -> set[int]:
     """Return the channels and threads that the bot may read."""
-    return {place.id for place in open_channels(client)}
+    return {channel.id for channel in open_channels(client)}
 
 
 def previously_unreadable(changed: object) -> set[int]:

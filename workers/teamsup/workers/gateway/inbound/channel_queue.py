@@ -18,11 +18,11 @@ class ChannelQueue(Generic[T]):
     def __init__(
         self,
         listening: Callable[[], int],
-        take: Callable[[T], Awaitable[None]],
+        handle: Callable[[T], Awaitable[None]],
         catch_up: Callable[[], Awaitable[None]],
     ) -> None:
         self._session = listening
-        self._handle = take
+        self._handle = handle
         self._catch_up = catch_up
         self._caught_up_to = -1  # up to this number of listening
         self._waiting: deque[tuple[int, T]] = deque()  # each with the number at which it was put here
@@ -32,9 +32,9 @@ class ChannelQueue(Generic[T]):
     def is_idle(self) -> bool:
         return self.task is None or self.task.done()
 
-    def put(self, thing: T) -> None:
+    def put(self, event: T) -> None:
         """Queue an event."""
-        self._waiting.append((self._session(), thing))
+        self._waiting.append((self._session(), event))
         self._ensure_running()
 
     def mark_caught_up(self, listening: int) -> None:

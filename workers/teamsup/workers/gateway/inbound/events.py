@@ -51,27 +51,27 @@ InboundEvent = InboundMessage | MessageEdited | MessageDeleted | Ignored
 
 def to_event(message: discord.Message, me: int, log: logging.Logger) -> InboundEvent:
     """Return the event for a new message."""
-    heard, is_unread = None, message.type.value == UNREADABLE_TYPE
+    inbound, is_unread = None, message.type.value == UNREADABLE_TYPE
     try:
-        heard = parse_message(message, me)
-    except Exception:  # it must not hold up the others of its place
+        inbound = parse_message(message, me)
+    except Exception:  # it must not hold up the others of its channel
         log.exception("cannot parse message %d", message.id)
         is_unread = True
-    return heard or Ignored(message.id, is_direct=message.guild is None, is_unreadable=is_unread)
+    return inbound or Ignored(message.id, is_direct=message.guild is None, is_unreadable=is_unread)
 
 
 class EventHandler:
     """Handle the events of each channel one after another."""
 
-    def __init__(self, hub: MessageHub, section: GatewaySection, log: logging.Logger, asking: DiscordCalls) -> None:
+    def __init__(self, hub: MessageHub, section: GatewaySection, log: logging.Logger, calls: DiscordCalls) -> None:
         self._hub = hub
         self._section = section
         self._log = log
-        self._calls = asking
+        self._calls = calls
         self._writer = HubWriter(hub)
-        self._admission = Admission(hub, section, log, asking)
+        self._admission = Admission(hub, section, log, calls)
         self._handled: deque[int] = deque(maxlen=_MAX_REMEMBERED)
-        self._skipped: dict[int, int] = {}  # by place, the last message
+        self._skipped: dict[int, int] = {}  # by channel, the last message
 
     async def handle(self, channel: int, what: InboundEvent) -> None:
         """Wait until the hub has the event, or the event is not for the team. Raise CallerError."""
@@ -80,18 +80,18 @@ class EventHandler:
                 if what.snowflake not in self._handled:
                     await self._handle_message(what)
                     self._handled.append(what.snowflake)
-            case MessageEdited(heard):
-                if await self._admission.is_allowed(heard):
-                    await self._admission.wait_for_rate_limit(heard, (heard.edited_at or 0) / 1e6)
-                    await self._handle_edit(heard)
+            case MessageEdited(inbound):
+                if await self._admission.is_allowed(inbound):
+                    await self._admission.wait_for_rate_limit(inbound, (inbound.edited_at or 0) / 1e6)
+                    await self._handle_edit(inbound)
             case MessageDeleted(snowflake):
                 await retry_in_thread(self._log, self._writer.delete, snowflake)
             case Ignored(snowflake, is_direct):
                 self._skip(channel, snowflake, is_direct=is_direct)
 
-    async def is_new_version(self, heard: InboundMessage) -> bool:
+    async def is_new_version(self, inbound: InboundMessage) -> bool:
         """Return whether the team has that message, but not this edit."""
-        return await retry_in_thread(self._log, self._writer.is_new_version, heard)
+        return await retry_in_thread(self._log, self._writer.is_new_version, inbound)
 
     async def skip_to(self, channel: int, snowflake: int, sentence: str) -> None:
         """Skip all messages of a channel up to that one."""
@@ -110,36 +110,36 @@ class EventHandler:
             for channel, snowflake in noted.items():
                 advance(self._hub, channel, snowflake)
 
-    async def _handle_message(self, heard: InboundMessage) -> None:
-        if heard.is_empty or not await self._admission.admit(heard):
-            return self._skip(heard.author.channel, heard.snowflake, is_direct=heard.author.guild is None)
-        await self._admission.wait_for_rate_limit(heard, created_at(heard.snowflake))
+    async def _handle_message(self, inbound: InboundMessage) -> None:
+        if inbound.is_empty or not await self._admission.admit(inbound):
+            return self._skip(inbound.author.channel, inbound.snowflake, is_direct=inbound.author.guild is None)
+        await self._admission.wait_for_rate_limit(inbound, created_at(inbound.snowflake))
         try:
-            await retry_in_thread(self._log, self._writer.insert, heard, await self._download_attachments(heard))
+            await retry_in_thread(self._log, self._writer.insert, inbound, await self._download_attachments(inbound))
         except CallerError as error:
-            self._log.error("message %d of user %d cannot be stored: %s", heard.snowflake, heard.author.user, error)
-            self._admission.reply(heard, f"I could not store this, so the team does not have it: {error}")
-            await retry_in_thread(self._log, self._writer.record_rejected, heard)
+            self._log.error("message %d of user %d cannot be stored: %s", inbound.snowflake, inbound.author.user, error)
+            self._admission.reply(inbound, f"I could not store this, so the team does not have it: {error}")
+            await retry_in_thread(self._log, self._writer.record_rejected, inbound)
         except Exception:
-            self._log.exception("message %d of user %d cannot be stored yet", heard.snowflake, heard.author.user)
-            self._admission.reply(heard, NOT_STORED)
-            await retry_in_thread(self._log, self._writer.record_rejected, heard)
+            self._log.exception("message %d of user %d cannot be stored yet", inbound.snowflake, inbound.author.user)
+            self._admission.reply(inbound, NOT_STORED)
+            await retry_in_thread(self._log, self._writer.record_rejected, inbound)
         return None
 
-    async def _handle_edit(self, heard: InboundMessage) -> None:
+    async def _handle_edit(self, inbound: InboundMessage) -> None:
         try:
-            await retry_in_thread(self._log, self._writer.edit, heard, await self._download_attachments(heard))
+            await retry_in_thread(self._log, self._writer.edit, inbound, await self._download_attachments(inbound))
         except CallerError as error:
-            self._log.error("the edit of message %d cannot be stored: %s", heard.snowflake, error)
-            self._admission.reply(heard, f"I could not store your change, so the team does not have it: {error}")
+            self._log.error("the edit of message %d cannot be stored: %s", inbound.snowflake, error)
+            self._admission.reply(inbound, f"I could not store your change, so the team does not have it: {error}")
 
     def _skip(self, channel: int, snowflake: int, *, is_direct: bool) -> None:
         """Skip a message. Its position is stored with others, now and then."""
-        if not is_direct:  # whose messages those are would have to be noted too, and they may be a stranger's
+        if not is_direct:  # whose messages those are would have to be noted too, and they may be an unknown user's
             self._skipped[channel] = max(snowflake, self._skipped.get(channel, 0))
 
-    async def _download_attachments(self, heard: InboundMessage) -> list[str]:
-        if not heard.files:
+    async def _download_attachments(self, inbound: InboundMessage) -> list[str]:
+        if not inbound.files:
             return []
         most = int(self._section.file_mib * _MIB)
-        return await attachments.download_attachments(heard, self._hub.team.folder, most, self._log)
+        return await attachments.download_attachments(inbound, self._hub.team.folder, most, self._log)

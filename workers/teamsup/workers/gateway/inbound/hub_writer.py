@@ -70,46 +70,46 @@ class HubWriter:
     def __init__(self, hub: MessageHub) -> None:
         self._hub = hub
 
-    def insert(self, heard: InboundMessage, files: Sequence[str]) -> None:
+    def insert(self, inbound: InboundMessage, files: Sequence[str]) -> None:
         """Store it, unless it is stored."""
-        told = to_hub_content(heard, files, time.time())
+        content = to_hub_content(inbound, files, time.time())
         with self._hub.transaction():
-            self._advance_cursor(heard)
-            if not self._versions_of(heard.snowflake):
-                self._send(heard, told, message_id_of(heard.snowflake))
+            self._advance_cursor(inbound)
+            if not self._versions_of(inbound.snowflake):
+                self._send(inbound, content, message_id_of(inbound.snowflake))
 
-    def edit(self, heard: InboundMessage, files: Sequence[str]) -> None:
+    def edit(self, inbound: InboundMessage, files: Sequence[str]) -> None:
         """Withdraw the unread versions and store the new one. Send it as an edit to agents that have read the old
         one.
         """
         now = time.time()
-        anew, news = to_hub_content(heard, files, now), to_hub_content(heard, files, now, before="edited: ")
+        content, edit = to_hub_content(inbound, files, now), to_hub_content(inbound, files, now, before="edited: ")
         with self._hub.transaction():
-            versions = self._versions_of(heard.snowflake)
-            if not versions or versions[-1].message_type == DELETED_TYPE or heard.edited_at is None:
+            versions = self._versions_of(inbound.snowflake)
+            if not versions or versions[-1].message_type == DELETED_TYPE or inbound.edited_at is None:
                 return
             # Discord also tells of changes that no person has made, such as a link's preview.
-            if _is_known_version(heard.edited_at, versions):
+            if _is_known_version(inbound.edited_at, versions):
                 return
-            last, changed_id = versions[-1], message_id_of(heard.snowflake, str(heard.edited_at))
+            last, changed_id = versions[-1], message_id_of(inbound.snowflake, str(inbound.edited_at))
             read = _read_version(versions)
             if self._hub.cancel(last.message_id) and last.message_type != EDITED_TYPE:
-                self._send(heard, anew, changed_id)
+                self._send(inbound, content, changed_id)
             elif read is not None:
                 self._hub.send(
                     USER_COMM,
-                    news.content,
+                    edit.content,
                     message_type=EDITED_TYPE,
-                    metadata=news.metadata,
+                    metadata=edit.metadata,
                     message_id=changed_id,
                     conversation_id=last.conversation_id,
                     reply_to=read.message_id,
                 )
 
-    def is_new_version(self, heard: InboundMessage) -> bool:
+    def is_new_version(self, inbound: InboundMessage) -> bool:
         """Return whether the message is stored, but not this edit."""
-        versions = self._versions_of(heard.snowflake)
-        return bool(versions) and not _is_known_version(heard.edited_at, versions)
+        versions = self._versions_of(inbound.snowflake)
+        return bool(versions) and not _is_known_version(inbound.edited_at, versions)
 
     def delete(self, snowflake: int) -> None:
         """Withdraw the unread deliveries, and notify agents that have read the message."""
@@ -136,23 +136,23 @@ class HubWriter:
             advance(self._hub, channel, snowflake)
             self._hub.send(USER_COMM, sentence, message_type="notification")
 
-    def record_rejected(self, heard: InboundMessage) -> None:
+    def record_rejected(self, inbound: InboundMessage) -> None:
         """Note that the message can never be stored."""
-        self._advance_cursor(heard)
+        self._advance_cursor(inbound)
 
-    def _advance_cursor(self, heard: InboundMessage) -> None:
-        author = heard.author
-        advance(self._hub, author.channel, heard.snowflake, author.user if author.guild is None else None)
+    def _advance_cursor(self, inbound: InboundMessage) -> None:
+        author = inbound.author
+        advance(self._hub, author.channel, inbound.snowflake, author.user if author.guild is None else None)
 
-    def _send(self, heard: InboundMessage, told: HubContent, message_id: str) -> None:
-        if (answered := self._team_message_of(heard.replied_to)) is not None:
-            told.metadata["replied_message"] = answered
+    def _send(self, inbound: InboundMessage, content: HubContent, message_id: str) -> None:
+        if (answered := self._team_message_of(inbound.replied_to)) is not None:
+            content.metadata["replied_message"] = answered
         self._hub.send(
             USER_COMM,
-            told.content,
+            content.content,
             message_id=message_id,
-            conversation_id=conversation_id_of(heard.author.channel),
-            metadata=told.metadata,
+            conversation_id=conversation_id_of(inbound.author.channel),
+            metadata=content.metadata,
         )
 
     def _team_message_of(self, snowflake: int | None) -> str | None:

@@ -103,11 +103,11 @@ class Inbox:
 
         async def on_unreadable(event: str, channel: object) -> None:
             where = f" in channel {channel}" if channel else ""
-            self._tell_unread(f"Cannot read what happened{where}: {event}. Look on Discord.")
+            self._record_unreadable(f"Cannot read what happened{where}: {event}. Look on Discord.")
 
         async def on_error(event: str, *_: object) -> None:
-            self._log.exception("failed with what Discord has told: %s", event)
-            self._tell_unread(f"Failed with what happened on Discord: {event}. Look there.")
+            self._log.exception("failed with an event of Discord: %s", event)
+            self._record_unreadable(f"Failed with what happened on Discord: {event}. Look there.")
 
         return (
             on_connect,
@@ -148,16 +148,17 @@ class Inbox:
     def _to_event(self, client: discord.Client, message: discord.Message) -> InboundEvent:
         what = to_event(message, _bot_id(client), self._log)
         if isinstance(what, Ignored) and what.is_unreadable:
-            self._tell_unread(f"Cannot read message {message.id} in channel {message.channel.id}. Read it on Discord.")
+            where = f"message {message.id} in channel {message.channel.id}"
+            self._record_unreadable(f"Cannot read {where}. Read it on Discord.")
         return what
 
-    def _tell_unread(self, sentence: str) -> None:
+    def _record_unreadable(self, sentence: str) -> None:
         self._unreadable, self._unreadable_until = sentence, time.monotonic() + _UNREADABLE_SECONDS
 
     def on_message_edit(self, client: discord.Client, message: discord.Message) -> None:
-        heard = parse_message(message, _bot_id(client))
-        if heard is not None and heard.edited_at is not None:
-            self._queue_of(message.channel.id).put(MessageEdited(heard))
+        inbound = parse_message(message, _bot_id(client))
+        if inbound is not None and inbound.edited_at is not None:
+            self._queue_of(message.channel.id).put(MessageEdited(inbound))
 
     def on_message_delete(self, channel: int, *snowflakes: int) -> None:
         for snowflake in sorted(snowflakes):
@@ -172,25 +173,25 @@ class Inbox:
         beginning = await retry_in_thread(self._log, hub_writer.first_run, self._hub)
         paired = await retry_in_thread(self._log, pairing.paired_user_ids, self._hub)
         here = list(catch_up.open_channels(client))
-        for number, has_news in catch_up.channels_to_check(here, self._section, paired, known, beginning, time.time()):
+        for number, has_new in catch_up.channels_to_check(here, self._section, paired, known, beginning, time.time()):
             # Discord lists each channel's last message at a login, but not when a session resumes.
-            if has_news or resumed:
+            if has_new or resumed:
                 self._queue_of(number).request_catch_up()
             else:
                 self._queue_of(number).mark_caught_up(session)
         if not resumed:
             for number in catch_up.channels_to_recheck(self._section, known, time.time()):
                 self._queue_of(number).put(_RecheckEdits())
-            for place in await self._recently_archived(client, paired):
-                if catch_up.has_new_messages(place, known, beginning):
-                    self._queue_of(place.id).request_catch_up()
-        for person in sorted({*self._section.users, *paired} - {place.person for place in known.values()}):
+            for thread in await self._recently_archived(client, paired):
+                if catch_up.has_new_messages(thread, known, beginning):
+                    self._queue_of(thread.id).request_catch_up()
+        for person in sorted({*self._section.users, *paired} - {cursor.person for cursor in known.values()}):
             await self._find_direct_messages(person, beginning)
 
     async def _recently_archived(self, client: discord.Client, paired: Collection[int]) -> list[OpenChannel]:
         """Return threads that were closed meanwhile. Some were opened meanwhile too, such as a forum's posts."""
 
-        async def look(channel: int) -> list[OpenChannel]:
+        async def fetch(channel: int) -> list[OpenChannel]:
             async with self._read_slots:
                 found = await self._calls.call_discord_or_none(
                     lambda client: catch_up.fetch_recently_archived(client, channel, self._section, time.time())
@@ -198,7 +199,7 @@ class Inbox:
             return found or []
 
         channels = catch_up.channels_with_threads(client, self._section, paired)
-        return list(itertools.chain.from_iterable(await asyncio.gather(*map(look, channels))))
+        return list(itertools.chain.from_iterable(await asyncio.gather(*map(fetch, channels))))
 
     async def run(self) -> None:
         """Run until cancelled; then store what can be stored in a moment."""
@@ -244,9 +245,9 @@ class Inbox:
             return [parse_message(message, _bot_id(client)) for message in found]
 
         with contextlib.suppress(*permanent_errors()):
-            for heard in await self._calls.call_discord(recent):
-                if heard is not None and heard.edited_at and await self._handler.is_new_version(heard):
-                    await self._handle(number, MessageEdited(heard))
+            for inbound in await self._calls.call_discord(recent):
+                if inbound is not None and inbound.edited_at and await self._handler.is_new_version(inbound):
+                    await self._handle(number, MessageEdited(inbound))
 
     async def _handle(self, number: int, what: InboundEvent | _RecheckEdits) -> None:
         try:
@@ -263,10 +264,10 @@ class Inbox:
         person = await retry_in_thread(self._log, hub_writer.person_of, self._hub, number)
         since = await retry_in_thread(self._log, hub_writer.last_seen_in, self._hub, number)
         async with self._read_slots:
-            place = await catch_up.get_messageable(client, number, person)
-            missed = await catch_up.fetch_missed(place, since, self._section, time.time())
+            messageable = await catch_up.get_messageable(client, number, person)
+            missed = await catch_up.fetch_missed(messageable, since, self._section, time.time())
         if missed.skipped:
-            name = f"#{name}" if (name := getattr(place, "name", "")) else f"direct messages ({number})"
+            name = f"#{name}" if (name := getattr(messageable, "name", "")) else f"direct messages ({number})"
             sentence = _describe_skipped(missed, name)
             self._log.warning("%s", sentence)
             await self._handler.skip_to(number, missed.skipped, sentence)
@@ -276,12 +277,12 @@ class Inbox:
     async def _find_direct_messages(self, person: int, beginning: int) -> None:
         """Ask for the direct messages of admitted users, because Discord does not list them."""
         try:
-            place = await self._calls.call_discord(lambda client: client.create_dm(discord.Object(person)))
+            channel = await self._calls.call_discord(lambda client: client.create_dm(discord.Object(person)))
         except permanent_errors() as error:
             self._log.info("no direct messages with user %d: %s", person, error)
             return
-        await retry_in_thread(self._log, hub_writer.advance, self._hub, place.id, beginning, person)
-        self._queue_of(place.id).request_catch_up()
+        await retry_in_thread(self._log, hub_writer.advance, self._hub, channel.id, beginning, person)
+        self._queue_of(channel.id).request_catch_up()
 
     async def _remove_orphaned_files(self) -> None:
         try:
@@ -295,11 +296,11 @@ def _bot_id(client: discord.Client) -> int:
     return 0 if client.user is None else client.user.id
 
 
-def _describe_skipped(missed: catch_up.MissedMessages, place: str) -> str:
+def _describe_skipped(missed: catch_up.MissedMessages, channel: str) -> str:
     since = time.strftime("%H:%M on %-d %B", time.localtime(created_at(missed.skipped + 1)))
     return (
-        f"On Discord {missed.why} were written in {place} while the gateway was down: what was written before {since} "
-        "was skipped."
+        f"On Discord {missed.why} were written in {channel} while the gateway was down: what was written before "
+        f"{since} was skipped."
     )
 
 

@@ -69,9 +69,9 @@ class CommandReplies:
     async def _find_sent(self, client: discord.Client, channel: int, command: int, message: Message) -> Outcome | None:
         """Look for an answer that a crashed predecessor sent. None: there is no answer."""
         texts = [text.strip() for text in await asyncio.to_thread(self._chunks_of, message)]
-        place = client.get_partial_messageable(channel)
+        messageable = client.get_partial_messageable(channel)
         try:
-            async for found in place.history(after=discord.Object(command), limit=100, oldest_first=True):
+            async for found in messageable.history(after=discord.Object(command), limit=100, oldest_first=True):
                 about = found.interaction_metadata
                 if about is not None and about.id == command and [found.content] == texts:
                     return Sent()

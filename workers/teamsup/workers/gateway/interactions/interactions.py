@@ -78,8 +78,8 @@ class InteractionHandler:
             await self._dispatch(interaction)
         except Exception:
             self._log.exception("an interaction of user %d failed", interaction.user.id)
-            say = interaction.followup.send if interaction.response.is_done() else interaction.response.send_message
-            await self._best_effort(say(NOT_STORED, ephemeral=True))
+            send = interaction.followup.send if interaction.response.is_done() else interaction.response.send_message
+            await self._best_effort(send(NOT_STORED, ephemeral=True))
 
     async def _dispatch(self, interaction: discord.Interaction) -> None:
         data: Any = interaction.data or {}
@@ -160,11 +160,11 @@ class InteractionHandler:
         )
         return trouble if isinstance(trouble, str) else None
 
-    async def _acknowledge(self, say: Callable[[], Awaitable[object]]) -> bool:
+    async def _acknowledge(self, respond: Callable[[], Awaitable[object]]) -> bool:
         """Return whether Discord got our acknowledgement in time."""
         for _ in range(3):
             try:
-                await say()
+                await respond()
             except discord.InteractionResponded:
                 return True
             except discord.HTTPException as error:

@@ -29,8 +29,8 @@ class ButtonPress:
 
     def text_in(self, message: Message) -> str | None:
         """Return the button's text for the team; None: the message has no such button."""
-        said = list(commands_of(message).values()) if self.is_command else options_of(message)
-        return said[self.number] if self.number < len(said) else None
+        texts = list(commands_of(message).values()) if self.is_command else options_of(message)
+        return texts[self.number] if self.number < len(texts) else None
 
 
 def options_of(message: Message) -> list[str]:

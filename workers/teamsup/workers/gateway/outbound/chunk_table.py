@@ -51,50 +51,50 @@ class ChunkTable:
         return [_to_chunk(row) for row in rows]
 
     def insert(
-        self, message: int, drafts: Sequence[NewChunk], first: int = 0, *, channel: int | None = None
+        self, message: int, planned: Sequence[NewChunk], first: int = 0, *, channel: int | None = None
     ) -> list[Chunk]:
         """Store chunks from that number on, in place of earlier ones. With a channel, the first is about to be sent
         there.
         """
         found = [
-            Chunk(message, number, draft.content, draft.files, secrets.token_hex(_NONCE_BYTES))
-            for number, draft in enumerate(drafts, first)
+            Chunk(message, number, each.content, each.files, secrets.token_hex(_NONCE_BYTES))
+            for number, each in enumerate(planned, first)
         ]
         if channel is not None:
             found[0] = replace(found[0], first_sent_at=time.time(), channel=channel)
         with self._hub.transaction():
             self._hub.execute("DELETE FROM discord_chunks WHERE message = ? AND number >= ?", (message, first))
-            for piece in found:
+            for chunk in found:
                 self._hub.execute(
                     "INSERT INTO discord_chunks (message, number, content, files, nonce, first_sent_at, channel)"
                     " VALUES (?, ?, ?, ?, ?, ?, ?)",
                     (
                         message,
-                        piece.number,
-                        piece.content,
-                        json.dumps(piece.files),
-                        piece.nonce,
-                        _first_sent_text(piece),
+                        chunk.number,
+                        chunk.content,
+                        json.dumps(chunk.files),
+                        chunk.nonce,
+                        _first_sent_text(chunk),
                         channel,
                     ),
                 )
         return found
 
-    def mark_sending(self, piece: Chunk, channel: int) -> Chunk:
+    def mark_sending(self, chunk: Chunk, channel: int) -> Chunk:
         """Note that a chunk is about to be sent, with a new nonce if Discord may have forgotten the old one."""
-        nonce = piece.nonce if piece.first_sent_at is None else secrets.token_hex(_NONCE_BYTES)
-        begun = replace(piece, nonce=nonce, first_sent_at=time.time(), channel=channel)
+        nonce = chunk.nonce if chunk.first_sent_at is None else secrets.token_hex(_NONCE_BYTES)
+        sending = replace(chunk, nonce=nonce, first_sent_at=time.time(), channel=channel)
         self._hub.execute(
             "UPDATE discord_chunks SET nonce = ?, first_sent_at = ?, channel = ? WHERE message = ? AND number = ?",
-            (nonce, _first_sent_text(begun), channel, piece.message, piece.number),
+            (nonce, _first_sent_text(sending), channel, chunk.message, chunk.number),
         )
-        return begun
+        return sending
 
-    def mark_sent(self, piece: Chunk, channel: int, snowflake: int) -> None:
+    def mark_sent(self, chunk: Chunk, channel: int, snowflake: int) -> None:
         """Note that Discord has it, under that id."""
         self._hub.execute(
             "UPDATE discord_chunks SET snowflake = ?, channel = ? WHERE message = ? AND number = ?",
-            (snowflake, channel, piece.message, piece.number),
+            (snowflake, channel, chunk.message, chunk.number),
         )
 
     def find_progress(self, question: str) -> tuple[int, int] | None:
@@ -120,19 +120,19 @@ def find_message_number(hub: MessageHub, snowflake: int) -> int | None:
     return rows[0]["message"] if rows else None
 
 
-def _first_sent_text(piece: Chunk) -> str | None:
-    return None if piece.first_sent_at is None else format_time(piece.first_sent_at)
+def _first_sent_text(chunk: Chunk) -> str | None:
+    return None if chunk.first_sent_at is None else format_time(chunk.first_sent_at)
 
 
 def _to_chunk(row: sqlite3.Row) -> Chunk:
-    begun = parse_time(row["first_sent_at"])
+    first_sent = parse_time(row["first_sent_at"])
     return Chunk(
         row["message"],
         row["number"],
         row["content"],
         tuple(json.loads(row["files"])),
         row["nonce"],
-        None if begun is None else begun.timestamp(),
+        None if first_sent is None else first_sent.timestamp(),
         row["channel"],
         row["snowflake"],
     )

@@ -67,7 +67,7 @@ class TextFile(NamedTuple):
 
 
 class _Delimiters(NamedTuple):
-    """What is open at a place: a chunk that ends there closes it, and the next one opens it again."""
+    """What is open at a position: a chunk that ends there closes it, and the next one opens it again."""
 
     opening: str = ""
     closing: str = ""

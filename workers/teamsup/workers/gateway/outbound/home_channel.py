@@ -25,16 +25,16 @@ _PAUSE_SECONDS, _SECONDS_PER_MESSAGE, _MAX_PAUSE_SECONDS = 1.0, 0.125, 60.0
 async def find_home_channel_error(client: discord.Client, home: int) -> str:
     """Return why Discord would refuse messages there, as far as known; empty: no reason is known."""
     try:
-        place = client.get_channel(home) or await client.fetch_channel(home)
+        channel = client.get_channel(home) or await client.fetch_channel(home)
     except discord.HTTPException as error:
         return error.text if isinstance(classify(client, error), Defer | Reject) else ""
     except Exception:  # the network's, which is the connection's affair; or a kind that discord.py does not know
         return ""
-    me = getattr(getattr(place, "guild", None), "me", None)
-    if me is None or isinstance(place, discord.abc.PrivateChannel):
+    me = getattr(getattr(channel, "guild", None), "me", None)
+    if me is None or isinstance(channel, discord.abc.PrivateChannel):
         return ""
-    may = place.permissions_for(me)
-    writes = may.send_messages_in_threads if isinstance(place, discord.Thread) else may.send_messages
+    may = channel.permissions_for(me)
+    writes = may.send_messages_in_threads if isinstance(channel, discord.Thread) else may.send_messages
     return "" if may.view_channel and writes else "Missing Permissions"
 
 

@@ -14,10 +14,10 @@ class OutboundKind(Enum):
 
     CHAT = auto()
     """A message in its channel."""
-    NEWS = auto()
-    """A message in the home channel, after the news before it."""
+    ANNOUNCEMENT = auto()
+    """A message in the home channel, after the announcements before it."""
     COMMAND_REPLY = auto()
-    """The reply to a slash command, in the place where that was used."""
+    """The reply to a slash command, in the channel where that was used."""
     PRESS_REPLY = auto()
     """The outcome of a button press, shown to its person alone."""
     BUTTON_UPDATE = auto()
@@ -32,7 +32,7 @@ def kind_of(message: Message, answered: Message | None, me: str) -> OutboundKind
         if message.message_type in (DECISION_ANSWER, CLOSE_BUTTONS):
             return OutboundKind.BUTTON_UPDATE
     if is_for_home_channel(message):
-        return OutboundKind.NEWS
+        return OutboundKind.ANNOUNCEMENT
     # A decision request is not an answer.
     is_reply = answered is not None and answered.message_type == COMMAND_TYPE and snowflake_of(message.reply_to)
     return OutboundKind.COMMAND_REPLY if is_reply and message.message_type != DECISION_REQUEST else OutboundKind.CHAT
@@ -57,6 +57,6 @@ def target_channel_of(message: Message, home: int) -> int | None:
         return None
     if (channel := channel_of(message.conversation_id)) is not None:
         return channel
-    is_news = message.message_type == "notification" and message.reply_to is None
-    is_home = (is_news or message.message_type == CLOSE_BUTTONS) and message.recipient is not None
+    is_announcement = message.message_type == "notification" and message.reply_to is None
+    is_home = (is_announcement or message.message_type == CLOSE_BUTTONS) and message.recipient is not None
     return home if home and is_home else None

@@ -89,13 +89,13 @@ class Outbox:
 
     def _record_edit(self, message: Message, channel: int, snowflake: int, text: str) -> None:
         with self._hub.transaction():
-            (piece,) = self._chunks.insert(message.id, [NewChunk(text)])
-            self._chunks.mark_sent(piece, channel, snowflake)
+            (chunk,) = self._chunks.insert(message.id, [NewChunk(text)])
+            self._chunks.mark_sent(chunk, channel, snowflake)
 
     async def _send_chunks(self, client: discord.Client, channel: int, message: Message) -> Outcome:
         limit = _upload_limit(client, channel)
         found = await asyncio.to_thread(self._chunks.chunks_of, message.id)
-        where = next((piece.channel for piece in found if piece.channel), None)
+        where = next((chunk.channel for chunk in found if chunk.channel), None)
         if where is None:
             where = await self._channel_or_thread(client, channel, message)
         if not found:
@@ -104,12 +104,12 @@ class Outbox:
                 return planned
             found = planned
         asked = snowflake_of(message.reply_to) if where == channel else None
-        for piece in found:
-            if piece.snowflake is None:
-                spot = Target(client, where, None if piece.number else asked, limit)
-                sent = await self._sender.send(spot, message, piece, last=piece is found[-1])
+        for chunk in found:
+            if chunk.snowflake is None:
+                target = Target(client, where, None if chunk.number else asked, limit)
+                sent = await self._sender.send(target, message, chunk, last=chunk is found[-1])
                 self._rejections.channel_rejections.pop(where, None)
-                await asyncio.to_thread(self._chunks.mark_sent, piece, where, sent)
+                await asyncio.to_thread(self._chunks.mark_sent, chunk, where, sent)
                 if is_progress(message):
                     self._progress.record_edit(sent)
         return Sent() if where == channel else Sent(SENT_ELSEWHERE + conversation_id_of(where))
@@ -117,16 +117,16 @@ class Outbox:
     async def _channel_or_thread(self, client: discord.Client, channel: int, message: Message) -> int:
         """Return the channel, or the thread of the question if answers go into threads."""
         asked = snowflake_of(message.reply_to)
-        place = client.get_channel(channel)
-        if not self._section.threads or asked is None or not isinstance(place, discord.TextChannel):
+        parent = client.get_channel(channel)
+        if not self._section.threads or asked is None or not isinstance(parent, discord.TextChannel):
             return channel
-        if place.get_thread(asked) is not None:
+        if parent.get_thread(asked) is not None:
             return asked
         question = await asyncio.to_thread(self._hub.queries.message, message.reply_to or "")
         name = " ".join(question.content.split())[:80]
         try:
             async with asyncio.timeout(SEND_SECONDS):
-                return (await place.get_partial_message(asked).create_thread(name=name)).id
+                return (await parent.get_partial_message(asked).create_thread(name=name)).id
         except discord.HTTPException as error:
             if error.code == _THREAD_EXISTS:
                 return asked
@@ -135,7 +135,7 @@ class Outbox:
             raise
 
     def _store_chunks(self, message: Message, channel: int, limit: int) -> list[Chunk] | Replanned:
-        """Plan and store the chunks. Blocks. Return the plan where the sender has to be told of it as well."""
+        """Plan and store the chunks. Blocks. Return the plan where the sender has to know of it as well."""
         planned = self._plan_chunks(message, limit)
         return planned if planned.to_sender else self._chunks.insert(message.id, planned.chunks, channel=channel)
 
@@ -154,8 +154,8 @@ class Outbox:
         # Of white space, which only a foreign program stores, nothing is left; Discord refuses that.
         texts = voice.with_text(text, *chosen.notes).chunks() or [""]
         attached = (*(("",) if file is not None else ()), *chosen.paths)
-        drafts = (*map(NewChunk, texts[:-1]), NewChunk(texts[-1], attached))
-        return Replanned(0, drafts, describe_dropped_files(message, chosen.notes) if chosen.notes else "")
+        chunks = (*map(NewChunk, texts[:-1]), NewChunk(texts[-1], attached))
+        return Replanned(0, chunks, describe_dropped_files(message, chosen.notes) if chosen.notes else "")
 
     async def _outcome_of_error(
         self, client: discord.Client, channel: int, message: Message, error: Exception
@@ -163,18 +163,18 @@ class Outbox:
         """Return the outcome after an error of Discord or the network; None: the error is ours."""
         found = await asyncio.to_thread(self._chunks.chunks_of, message.id)
         if isinstance(error, FilesDropped):
-            piece = next(piece for piece in found if piece.snowflake is None)
-            return await asyncio.to_thread(self._rejections.drop_files, message, piece, error.paths, error.notes)
-        begun = next((piece for piece in found if piece.snowflake is None and piece.first_sent_at is not None), None)
-        where = channel if begun is None or begun.channel is None else begun.channel
-        age = 0.0 if begun is None else begun.age(time.time())
+            chunk = next(chunk for chunk in found if chunk.snowflake is None)
+            return await asyncio.to_thread(self._rejections.drop_files, message, chunk, error.paths, error.notes)
+        sending = next((chunk for chunk in found if chunk.snowflake is None and chunk.first_sent_at is not None), None)
+        where = channel if sending is None or sending.channel is None else sending.channel
+        age = 0.0 if sending is None else sending.age(time.time())
         match classify(client, error, max(age, self._rejections.channel_rejections.seconds_rejecting(where))):
             case Retry(seconds) as retry:
                 self._log.warning("message %s is sent again in %.0f s: %r", message.message_id, seconds, error)
                 return retry
             case Defer() | Reject() as refusal:
                 try:
-                    return await self._rejections.handle(client, where, message, begun, refusal)
+                    return await self._rejections.handle(client, where, message, sending, refusal)
                 except Exception as trouble:
                     if not isinstance(further := classify(client, trouble), Retry):
                         raise

@@ -22,7 +22,7 @@ class Rejected:
     to_sender: str = ""
     """The text for its sender; empty: none."""
     notice: RejectionNotice | None = None
-    """The notice for people in another place."""
+    """The notice for people in another channel."""
 
 
 @dataclass(frozen=True, slots=True)

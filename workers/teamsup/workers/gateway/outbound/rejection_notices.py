@@ -2,7 +2,7 @@
 
 It tries the channel, then the channel of the thread, then a direct message. At last user_comm notifies all consoles and
 the home channel. A notice is a message of the gateway to itself: it is sent like an answer, and after a refusal the
-next place is tried.
+next channel is tried.
 """
 
 import time
@@ -68,7 +68,7 @@ def is_rejection_notice(message: Message, me: str) -> bool:
 
 
 class NoticeRouter:
-    """Find the next place for the notice of a refused answer."""
+    """Find the next channel for the notice of a refused answer."""
 
     def __init__(self, hub: MessageHub) -> None:
         self._hub = hub
@@ -97,12 +97,12 @@ class NoticeRouter:
         return False
 
     async def next_notice(
-        self, client: discord.Client, refused: RejectedAnswer, message: Message, *, of_place: bool
+        self, client: discord.Client, refused: RejectedAnswer, message: Message, *, is_channel_wide: bool
     ) -> RejectionNotice:
         """Return the next notice with its channel. Raise temporary errors of discord.py."""
         here = refused.channel
         kept = f"It is kept as message #{refused.message}."
-        if not of_place and here not in refused.tried and not is_rejection_notice(message, self._hub.agent):
+        if not is_channel_wide and here not in refused.tried and not is_rejection_notice(message, self._hub.agent):
             is_reply = message.conversation_id == conversation_id_of(here)
             what = "the answer to this" if is_reply and message.reply_to else "my message"
             text = f"Discord did not take {what}: {refused.why}. {kept}"
@@ -131,20 +131,20 @@ class NoticeRouter:
 
 async def _other_channels(client: discord.Client, refused: RejectedAnswer) -> AsyncIterator[int]:
     """Return the channel of the thread, then the person's direct messages."""
-    place: object = client.get_channel(refused.channel)
-    if place is None:
-        place = await _call_or_none(client, client.fetch_channel(refused.channel))
-    if isinstance(place, discord.Thread) and isinstance(place.parent, Messageable):
-        yield place.parent_id
+    origin: object = client.get_channel(refused.channel)
+    if origin is None:
+        origin = await _call_or_none(client, client.fetch_channel(refused.channel))
+    if isinstance(origin, discord.Thread) and isinstance(origin.parent, Messageable):
+        yield origin.parent_id
     if refused.person is not None:
         direct = await _call_or_none(client, client.create_dm(discord.Object(refused.person)))
         if isinstance(direct, discord.DMChannel):
             yield direct.id
 
 
-async def _call_or_none(client: discord.Client, asking: Any) -> object:  # noqa: ANN401 - a coroutine of discord.py
+async def _call_or_none(client: discord.Client, call: Any) -> object:  # noqa: ANN401 - a coroutine of discord.py
     try:
-        return await asking
+        return await call
     except discord.InvalidData:
         return None  # a channel of a kind that discord.py does not know
     except Exception as error:

@@ -23,7 +23,7 @@ from .kinds import is_for_home_channel, is_progress
 from .outcome import Outcome, Rejected, Replanned
 from .rejection_notices import NoticeRouter, RejectionNotice, is_rejection_notice
 
-_MAX_NOTICE_SECONDS = 20.0  # a refused notice has other places to go to
+_MAX_NOTICE_SECONDS = 20.0  # a refused notice has other channels to go to
 _HOME_RETRY_SECONDS = 30.0
 _MAX_GAP_SECONDS = 300.0  # between two refusals of one row
 
@@ -104,7 +104,7 @@ class RejectionHandler:
         return row.reason if is_late else None
 
     async def handle(
-        self, client: discord.Client, channel: int, message: Message, begun: Chunk | None, refusal: Defer | Reject
+        self, client: discord.Client, channel: int, message: Message, chunk: Chunk | None, refusal: Defer | Reject
     ) -> Outcome:
         """Return the outcome after a refusal of the chunk ``begun``. Raise temporary errors of discord.py."""
         refused = self.channel_rejections.record_rejection(channel, refusal.reason) if is_channel_wide(refusal) else 0.0
@@ -115,7 +115,7 @@ class RejectionHandler:
             is_gone=isinstance(refusal, Defer)
             and refusal.is_unknown_channel
             and await _is_channel_gone(client, channel),
-            has_files=begun is not None and bool(begun.files),
+            has_files=chunk is not None and bool(chunk.files),
             may_only_write=_may_only_write(client, channel),
             waits_on=is_for_home_channel(message),
         )
@@ -123,11 +123,11 @@ class RejectionHandler:
             seconds = refusal.seconds if isinstance(refusal, Defer) else _HOME_RETRY_SECONDS
             self._log.warning("message %s waits for %.0f s: %s", message.message_id, seconds, refusal.reason)
             return Retry(seconds)
-        if step is RejectionAction.DROP_FILES and begun is not None:
+        if step is RejectionAction.DROP_FILES and chunk is not None:
             self._log.warning("message %s is sent without its files: %s", message.message_id, refusal.reason)
-            names = [file_name_of(path) for path in begun.files if path]
+            names = [file_name_of(path) for path in chunk.files if path]
             notes = (f"Discord did not take: {', '.join(names)}.",) if names else ()
-            return await asyncio.to_thread(self.drop_files, message, begun, (), notes)
+            return await asyncio.to_thread(self.drop_files, message, chunk, (), notes)
         self._log.error("message %s is refused by Discord: %s", message.message_id, refusal.reason)
         return Rejected(
             refusal.reason,
@@ -144,18 +144,18 @@ class RejectionHandler:
         about = await asyncio.to_thread(self._notice_router.find_rejected, message, channel, refusal.reason)
         if about is None:
             return None
-        return await self._notice_router.next_notice(client, about, message, of_place=is_channel_wide(refusal))
+        return await self._notice_router.next_notice(client, about, message, is_channel_wide=is_channel_wide(refusal))
 
-    def drop_files(self, message: Message, piece: Chunk, paths: Sequence[str], notes: Sequence[str]) -> Replanned:
+    def drop_files(self, message: Message, chunk: Chunk, paths: Sequence[str], notes: Sequence[str]) -> Replanned:
         """Return that chunk with these files alone, and a text about the dropped ones. Blocks."""
-        is_text_again = "" in piece.files and "" not in paths
-        texts = attribute(self._hub, message).chunks() if is_text_again else [piece.content]
-        drafts = (
+        is_text_again = "" in chunk.files and "" not in paths
+        texts = attribute(self._hub, message).chunks() if is_text_again else [chunk.content]
+        planned = (
             *map(NewChunk, texts[:-1]),
             NewChunk(texts[-1], tuple(paths)),
             *map(NewChunk, split("\n".join(notes))),
         )
-        return Replanned(piece.number, drafts, describe_dropped_files(message, notes))
+        return Replanned(chunk.number, planned, describe_dropped_files(message, notes))
 
 
 def describe_dropped_files(message: Message, notes: Sequence[str]) -> str:
@@ -165,9 +165,9 @@ def describe_dropped_files(message: Message, notes: Sequence[str]) -> str:
 
 def _may_only_write(client: discord.Client, channel: int) -> bool:
     """Return whether the bot may write there, but attach nothing."""
-    place = client.get_channel(channel)
-    me = getattr(getattr(place, "guild", None), "me", None)
-    rights = getattr(place, "permissions_for", None)
+    known = client.get_channel(channel)
+    me = getattr(getattr(known, "guild", None), "me", None)
+    rights = getattr(known, "permissions_for", None)
     if me is None or rights is None:
         return False
     may = rights(me)

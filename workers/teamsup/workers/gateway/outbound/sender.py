@@ -49,45 +49,45 @@ class Sender:
     def __init__(
         self,
         hub: MessageHub,
-        written: ChunkTable,
+        chunks: ChunkTable,
         sendable: SendableFiles,
         log: logging.Logger,
     ) -> None:
         self._hub = hub
-        self._chunks = written
+        self._chunks = chunks
         self._sendable = sendable
         self._log = log
         self._pending_sends: set[asyncio.Task[discord.Message]] = set()
 
-    async def send(self, spot: Target, message: Message, piece: Chunk, *, last: bool) -> int:
+    async def send(self, target: Target, message: Message, chunk: Chunk, *, last: bool) -> int:
         """Send it, unless it is found to be there already; its number on Discord. Raises FilesDropped."""
         attached = LoadedFiles()
-        if piece.files:
-            attached = await asyncio.to_thread(self._files_of, message, piece, spot.upload_limit)
+        if chunk.files:
+            attached = await asyncio.to_thread(self._files_of, message, chunk, target.upload_limit)
         if attached.notes:
-            if piece.first_sent_at is not None and (sent := await self._find_sent(spot, piece)) is not None:
+            if chunk.first_sent_at is not None and (sent := await self._find_sent(target, chunk)) is not None:
                 return sent
             raise FilesDropped(attached.paths, attached.notes)
-        if piece.first_sent_at is None or piece.age(time.time()) > _NONCE_SECONDS:
-            if piece.first_sent_at is not None and (sent := await self._find_sent(spot, piece)) is not None:
+        if chunk.first_sent_at is None or chunk.age(time.time()) > _NONCE_SECONDS:
+            if chunk.first_sent_at is not None and (sent := await self._find_sent(target, chunk)) is not None:
                 return sent
-            piece = await asyncio.to_thread(self._chunks.mark_sending, piece, spot.channel)
+            chunk = await asyncio.to_thread(self._chunks.mark_sending, chunk, target.channel)
         voice = await asyncio.to_thread(attribute, self._hub, message)
         view = None
         if last and _BUTTON_KEYS.intersection(message.metadata):
             view = build_view(reveal_commands(message) if voice.speaker else message)
-        plainly = _required_fields(message, piece, view)
-        dressed = plainly | _optional_fields(message, piece, spot, voice.speaker)
-        target = spot.client.get_partial_messageable(spot.channel)
+        required = _required_fields(message, chunk, view)
+        fields = required | _optional_fields(message, chunk, target, voice.speaker)
+        messageable = target.client.get_partial_messageable(target.channel)
         try:
-            sending = target.send(**dressed, files=_to_discord_files(attached.files))
-            return await self._wait_for_arrival(spot.client, piece.nonce, sending)
+            sending = messageable.send(**fields, files=_to_discord_files(attached.files))
+            return await self._wait_for_arrival(target.client, chunk.nonce, sending)
         except discord.HTTPException as error:
             # The right to read the history is needed to answer, and one for embeds; the text needs neither.
-            if dressed == plainly or (error.status != 403 and error.code != _HISTORY_REQUIRED):
+            if fields == required or (error.status != 403 and error.code != _HISTORY_REQUIRED):
                 raise
-        sending = target.send(**plainly, files=_to_discord_files(attached.files))
-        return await self._wait_for_arrival(spot.client, piece.nonce, sending)
+        sending = messageable.send(**required, files=_to_discord_files(attached.files))
+        return await self._wait_for_arrival(target.client, chunk.nonce, sending)
 
     async def _wait_for_arrival(
         self, client: discord.Client, nonce: str, sending: Coroutine[Any, Any, discord.Message]
@@ -100,71 +100,73 @@ class Sender:
         task = asyncio.create_task(sending)
         self._pending_sends.add(task)
         task.add_done_callback(self._discard_result)
-        heard = asyncio.create_task(client.wait_for("message", check=lambda message: message.nonce == nonce))
+        arrival = asyncio.create_task(client.wait_for("message", check=lambda message: message.nonce == nonce))
         try:
-            await asyncio.wait((task, heard), timeout=SEND_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-            if heard.done():
-                message: discord.Message = heard.result()
+            await asyncio.wait((task, arrival), timeout=SEND_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            if arrival.done():
+                message: discord.Message = arrival.result()
                 return message.id
             if not task.done():
                 raise TimeoutError("Discord does not answer")
             return task.result().id
         finally:
             # Left alone for a while it keeps its connection; for longer, it would outlive its nonce.
-            asyncio.get_running_loop().call_later(_ABANDON_SECONDS if heard.done() else 0, task.cancel)
-            heard.cancel()
+            asyncio.get_running_loop().call_later(_ABANDON_SECONDS if arrival.done() else 0, task.cancel)
+            arrival.cancel()
 
     def _discard_result(self, task: asyncio.Task[discord.Message]) -> None:
         self._pending_sends.discard(task)
         if not task.cancelled():
             task.exception()
 
-    async def _find_sent(self, spot: Target, piece: Chunk) -> int | None:
+    async def _find_sent(self, target: Target, chunk: Chunk) -> int | None:
         """Return whether a chunk has arrived, after Discord has forgotten its nonce."""
-        me = spot.client.user
-        assert me is not None and piece.first_sent_at is not None  # noqa: S101, PT018 - logged in, and it was begun
-        since = piece.first_sent_at - _CLOCK_TOLERANCE_SECONDS
-        known = await asyncio.to_thread(self._chunks.known_snowflakes, spot.channel, since - _CLOCK_TOLERANCE_SECONDS)
+        me = target.client.user
+        assert me is not None and chunk.first_sent_at is not None  # noqa: S101, PT018 - logged in, and it was begun
+        since = chunk.first_sent_at - _CLOCK_TOLERANCE_SECONDS
+        known = await asyncio.to_thread(self._chunks.known_snowflakes, target.channel, since - _CLOCK_TOLERANCE_SECONDS)
         after = discord.utils.time_snowflake(datetime.fromtimestamp(since, UTC))
-        if spot.replied_to is not None:
-            after = max(after, spot.replied_to)
+        if target.replied_to is not None:
+            after = max(after, target.replied_to)
         try:
-            async for found in spot.client.get_partial_messageable(spot.channel).history(
+            async for found in target.client.get_partial_messageable(target.channel).history(
                 after=discord.Object(after), oldest_first=True, limit=None
             ):
-                said = (found.content, *(embed.description for embed in found.embeds))
-                if found.author.id == me.id and found.id not in known and piece.content.strip() in said:
+                texts = (found.content, *(embed.description for embed in found.embeds))
+                if found.author.id == me.id and found.id not in known and chunk.content.strip() in texts:
                     return found.id
         except discord.Forbidden:
-            self._log.warning("channel %d cannot be searched for sent messages: the bot may not read it", spot.channel)
+            self._log.warning(
+                "channel %d cannot be searched for sent messages: the bot may not read it", target.channel
+            )
         return None
 
-    def _files_of(self, message: Message, piece: Chunk, limit: int) -> LoadedFiles:
+    def _files_of(self, message: Message, chunk: Chunk, limit: int) -> LoadedFiles:
         """Return the files of a chunk. Blocks."""
-        found = load_files([path for path in piece.files if path], self._sendable, limit)
-        if "" not in piece.files or (file := to_file(attribute(self._hub, message).text)) is None:
+        found = load_files([path for path in chunk.files if path], self._sendable, limit)
+        if "" not in chunk.files or (file := to_file(attribute(self._hub, message).text)) is None:
             return found
         return LoadedFiles(((file.name, file.content), *found.files), ("", *found.paths), found.notes)
 
 
-def _required_fields(message: Message, piece: Chunk, view: discord.ui.View | None) -> dict[str, Any]:
+def _required_fields(message: Message, chunk: Chunk, view: discord.ui.View | None) -> dict[str, Any]:
     """Return the fields that are always sent."""
-    found: dict[str, Any] = {"content": piece.content, "nonce": piece.nonce, "mention_author": False}
+    found: dict[str, Any] = {"content": chunk.content, "nonce": chunk.nonce, "mention_author": False}
     found["allowed_mentions"] = _allowed_mentions(message.metadata)
     return found if view is None else found | {"view": view}
 
 
-def _optional_fields(message: Message, piece: Chunk, spot: Target, speaker: str) -> dict[str, Any]:
+def _optional_fields(message: Message, chunk: Chunk, target: Target, speaker: str) -> dict[str, Any]:
     """Return fields that are sent where allowed: the answered message, and the look of an alert."""
     found: dict[str, Any] = {}
-    if spot.replied_to is not None:
+    if target.replied_to is not None:
         found["reference"] = discord.MessageReference(
-            message_id=spot.replied_to, channel_id=spot.channel, fail_if_not_exists=False
+            message_id=target.replied_to, channel_id=target.channel, fail_if_not_exists=False
         )
     if isinstance(alert := message.metadata.get("alert"), Mapping):
         # A mention inside an embed notifies nobody.
-        mentions = "" if piece.number else " ".join(f"<@{number}>" for number in _mentioned_users(message.metadata))
-        found |= {"content": mentions or None, "embed": _build_embed(alert, speaker, piece.content)}
+        mentions = "" if chunk.number else " ".join(f"<@{number}>" for number in _mentioned_users(message.metadata))
+        found |= {"content": mentions or None, "embed": _build_embed(alert, speaker, chunk.content)}
     return found
 
 

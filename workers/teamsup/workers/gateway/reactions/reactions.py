@@ -101,15 +101,15 @@ class ReactionUpdater:
         assert client.user is not None  # noqa: S101 - it is connected
         number, wanted = question.snowflake, question.status
         message = client.get_partial_messageable(question.channel).get_partial_message(number)
-        perhaps = self._possible.get(number, question.reactions)
+        possible = self._possible.get(number, question.reactions)
         if wanted is not QuestionStatus.WITHDRAWN:
-            if wanted not in perhaps:
-                perhaps = self._possible[number] = (*perhaps, wanted.value)
+            if wanted not in possible:
+                possible = self._possible[number] = (*possible, wanted.value)
                 # Noted before it is done, so that nothing stays behind unknown. The last one may stay.
-                if len(perhaps) > 1 or not wanted.is_final:
-                    await asyncio.to_thread(self._open_questions.set_reactions, number, perhaps)
+                if len(possible) > 1 or not wanted.is_final:
+                    await asyncio.to_thread(self._open_questions.set_reactions, number, possible)
             await message.add_reaction(wanted)
-        for emoji in perhaps:
+        for emoji in possible:
             if emoji != wanted:
                 await _remove_reaction(message, emoji, client.user)
         self._confirmed[number], self._possible[number] = wanted, (wanted.value,)

@@ -114,7 +114,7 @@ class SendableFiles:
         else:
             allowed = [folder.resolve() for folder in self._folders]
             roots = [folder for folder in allowed if found.is_relative_to(folder) and found != folder]
-            if not roots or any(found.is_relative_to(place) for place in _VIRTUAL_FOLDERS):
+            if not roots or any(found.is_relative_to(folder) for folder in _VIRTUAL_FOLDERS):
                 raise FileNotSendable("only what is below files/ in the team's folder, or below files_from, is sent")
             root = max(roots, key=lambda folder: len(folder.parts))
             inside = (each for each in found.parents if each.is_relative_to(root))
