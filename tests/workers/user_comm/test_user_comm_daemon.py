@@ -30,4 +30,4 @@ def test_a_team_that_never_had_a_gateway_is_answered(tmp_path: Path) -> None:
         assert receive(ann).content == "Hi there! 👋"
         lead.send("user_comm", "Restart?", message_type="opinion_request", metadata={"deciders": ["discord:7"]})
         read_mailbox(hub)
-        assert receive_next(lead).metadata["strangers"] == ["discord:7"]
+        assert receive_next(lead).metadata["unknown_deciders"] == ["discord:7"]

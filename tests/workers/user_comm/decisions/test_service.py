@@ -218,7 +218,7 @@ def test_an_agent_is_told_of_deciders_whom_the_team_does_not_hear(
         f"#{question.id} is asked, but the team does not hear bbo or discord:7 or discord:9999999999999999999, "
         "who cannot decide it unless that changes. At consoles have been: ann."
     )
-    assert told.metadata["strangers"] == ["bbo", "discord:7", "discord:9999999999999999999"]
+    assert told.metadata["unknown_deciders"] == ["bbo", "discord:7", "discord:9999999999999999999"]
     receive(ann, "opinion_request")
 
     join("gateway").heartbeat(paired=[7])
@@ -228,7 +228,7 @@ def test_an_agent_is_told_of_deciders_whom_the_team_does_not_hear(
 
     configure("[gateway]\nusers = [8]\ndeciders = [8]\n")
     ask(lead, deciders=["discord:8", "discord:7"])
-    assert receive_next(lead).metadata["strangers"] == ["discord:7"]
+    assert receive_next(lead).metadata["unknown_deciders"] == ["discord:7"]
     assert user_comm is not None
 
 

@@ -20,7 +20,7 @@ class Announcer:
         self._hub = hub
         self._rules = rules
 
-    def announce(self, news: Message) -> Outcome:
+    def announce(self, announcement: Message) -> Outcome:
         """Send an announcement to every known console, and to the gateway's home channel. Absent people get it
         later.
         """
@@ -28,22 +28,22 @@ class Announcer:
         people = announcement_recipients(self._hub, home=home != 0)
         if not people:
             return Later(_RETRY_SECONDS)
-        texts = {place: attribute_to_sender(news, place) for place in dict.fromkeys(people)}
+        texts = {recipient: attribute_to_sender(announcement, recipient) for recipient in dict.fromkeys(people)}
         with self._hub.transaction():
             for person in people:
-                if person == GATEWAY and news.metadata.get("answered_in") == f"discord:{home}":
+                if person == GATEWAY and announcement.metadata.get("answered_in") == f"discord:{home}":
                     continue  # the people there have read the answer
-                has_buttons = person == GATEWAY and news.metadata.get("commands")
+                has_buttons = person == GATEWAY and announcement.metadata.get("commands")
                 self._hub.send(
                     person,
                     texts[person],
                     message_type="notification",
-                    priority=news.priority,
-                    metadata=forwarded_metadata(news),
-                    message_id=_announcement_id(news.id) if has_buttons else None,
+                    priority=announcement.priority,
+                    metadata=forwarded_metadata(announcement),
+                    message_id=_announcement_id(announcement.id) if has_buttons else None,
                 )
-            if GATEWAY in people and isinstance(closing := news.metadata.get(CLOSE_BUTTONS), Mapping):
-                self._disable_buttons(closing, news.conversation_id)
+            if GATEWAY in people and isinstance(closing := announcement.metadata.get(CLOSE_BUTTONS), Mapping):
+                self._disable_buttons(closing, announcement.conversation_id)
         return Done(f"passed on to {len(people)}")
 
     def _disable_buttons(self, closing: Mapping[str, Any], conversation: str | None) -> None:

@@ -104,8 +104,8 @@ class CommandHandler:
     def _history(self, wanted: str, message: Message) -> str:
         if wanted and not (wanted.isdecimal() and len(wanted) < 4 and 0 < int(wanted) <= _MAX_HISTORY):
             raise InvalidMessage(f"How many? Write a number from 1 to {_MAX_HISTORY}: /history 20")
-        said = self._conversations.messages_before(message.conversation_id, message.id, int(wanted or _HISTORY))
-        return quote_messages(said, self._hub.agent) or "There are no messages here yet."
+        earlier = self._conversations.messages_before(message.conversation_id, message.id, int(wanted or _HISTORY))
+        return quote_messages(earlier, self._hub.agent) or "There are no messages here yet."
 
 
 def render_help() -> str:

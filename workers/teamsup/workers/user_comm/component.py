@@ -8,9 +8,10 @@ from teamsup.hub.engines.component_tables import ComponentTables
 
 from .sections import MessageRouteSection, UserCommSection
 
+_SCHEMA = Path(__file__).with_name("schema")
 _TABLES = ComponentTables(
     USER_COMM,
-    scripts=(Path(__file__).with_name("schema") / "1-tables.sql",),
+    scripts=(_SCHEMA / "1-tables.sql", _SCHEMA / "2-recipient.sql"),
     goes_with_message={
         "relays": ("message", "question"),
         "decisions": ("question",),

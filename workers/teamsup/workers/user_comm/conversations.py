@@ -93,9 +93,9 @@ class Conversations:
     def history_before(self, question: Message, limit: int) -> ConversationHistory:
         """Return earlier messages, for an agent that has not read them."""
         first = original_id(question.message_id)
-        said = self.messages_before(question.conversation_id, question.id, limit)
+        earlier = self.messages_before(question.conversation_id, question.id, limit)
         others = [
-            each for each in said if first not in (original_id(each.message_id), original_id(each.reply_to or ""))
+            each for each in earlier if first not in (original_id(each.message_id), original_id(each.reply_to or ""))
         ]
         lines = quote_messages(others, self._hub.agent)
         if len(lines) > _MAX_HISTORY_LENGTH:

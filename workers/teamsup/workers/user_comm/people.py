@@ -68,7 +68,7 @@ def is_known_decider(hub: MessageHub, decider: str, access: DiscordAccess) -> bo
         return any(hub.find_agent(name) is not None for name in (decider, f"console-{decider}"))
     if access.deciders and int(number) not in access.deciders:
         return False
-    # Who has a listed role, or writes in a listed place, only Discord knows.
+    # Who has a listed role, or writes in a listed channel, only Discord knows.
     if access.roles or access.channels or access.guilds or int(number) in access.users:
         return True
     gateway = hub.find_agent(GATEWAY)
@@ -90,12 +90,12 @@ def announcement_recipients(hub: MessageHub, *, home: bool) -> list[str]:
     return found + [agent.name for agent in agents if home and agent.name == GATEWAY]
 
 
-def attribute_to_sender(message: Message, place: str, *, about: str = "") -> str:
+def attribute_to_sender(message: Message, recipient: str, *, about: str = "") -> str:
     """Return the content with its sender and subject in front, cut to the limit of a message.
 
     No further line looks like another sender's. A terminal marks urgent messages by itself; Discord cannot.
     """
-    urgent = "❗ " if message.priority == "urgent" and place == GATEWAY else ""
+    urgent = "❗ " if message.priority == "urgent" and recipient == GATEWAY else ""
     return truncate_to_limit(
         urgent + prefix_speaker(f"{message.sender}{about}", message.content), forwarded_metadata(message), message
     )
@@ -108,9 +108,9 @@ def truncate_to_limit(text: str, metadata: Mapping[str, Any], source: Message) -
     return text if cut == text else f"{cut}\n… (cut; all of it is in message #{source.id})"
 
 
-def format_command_output(text: str, place: str) -> str:
+def format_command_output(text: str, recipient: str) -> str:
     """Return a command's output so that its columns stay aligned on Discord too."""
-    if place != GATEWAY or "\n" not in text:
+    if recipient != GATEWAY or "\n" not in text:
         return text
     inside = text.replace("```", "'''")
     return f"```\n{inside}\n```"

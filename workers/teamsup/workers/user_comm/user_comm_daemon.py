@@ -142,7 +142,7 @@ class UserCommDaemon(Worker):
             self._process_line(delivery, kind)
         else:
             with self.hub.transaction():
-                self._settle(delivery, self._act_on(kind, delivery.message))
+                self._conclude(delivery, self._act_on(kind, delivery.message))
         return kind
 
     def _context_of(self, message: Message) -> MessageContext:
@@ -193,14 +193,14 @@ class UserCommDaemon(Worker):
         origin = self._origin_of(message)
         route = route_line(text, origin, self._rules.rules, self.hub.agents(), self._matcher)
         if isinstance(kind, Question) and _is_reading(route):
-            self._settle(delivery, self._follow_route(route, message, origin, context))
+            self._conclude(delivery, self._follow_route(route, message, origin, context))
             return
         with self.hub.transaction():
             outcome = None
             if isinstance(kind, Edit):
                 words, agents = (route.text, route.agents) if isinstance(route, Forward) else (text, ())
                 outcome = self._forwarder.forward_edit(message, kind.message_id, words, context, agents)
-            self._settle(delivery, outcome or self._follow_route(route, message, origin, context))
+            self._conclude(delivery, outcome or self._follow_route(route, message, origin, context))
 
     def _follow_route(self, route: Route, message: Message, origin: Origin, context: str) -> Outcome:
         match route:
@@ -229,7 +229,7 @@ class UserCommDaemon(Worker):
         numbers = frozenset(int(each) for each in channels if each is not None and str(each).isdecimal())
         return Origin(self._conversations.assigned_agents(message.conversation_id), numbers)
 
-    def _settle(self, delivery: Delivery, outcome: Outcome) -> None:
+    def _conclude(self, delivery: Delivery, outcome: Outcome) -> None:
         """Apply the outcome to the delivery."""
         match outcome:
             case Done(note):

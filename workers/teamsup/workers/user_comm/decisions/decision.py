@@ -166,7 +166,7 @@ def canonical_person(name: str) -> str:
 
 
 def match_answer(line: str, shown: Sequence[Decision], written: datetime) -> Decision | None:
-    """Return the decision that a line answers. ``shown`` has the decisions of that place, the last first.
+    """Return the decision that a line answers. ``shown`` has the decisions shown there, the last first.
 
     One that was decided while the person wrote the line is still meant.
     """

@@ -87,7 +87,7 @@ def _answer(team: Team, arguments: argparse.Namespace) -> None:
             f"{quote(arguments.id)} is not a decision's number. List them with: {command_hint(team, 'decisions')}",
             "unknown",
         )
-    told = ask_once(
+    reply = ask_once(
         team,
         USER_COMM,
         " ".join(arguments.answer),
@@ -95,10 +95,10 @@ def _answer(team: Team, arguments: argparse.Namespace) -> None:
         message_type=DECISION_ANSWER,
         metadata={"decision": int(number[:18])},
     )
-    if told.message_type == "error":
-        raise DecisionRejected(told.content, str(told.metadata.get("refused")))
-    about = {key: value for key, value in told.metadata.items() if key != "author_name"}
-    print(json.dumps(about, ensure_ascii=False) if arguments.json else sanitize(told.content))
+    if reply.message_type == "error":
+        raise DecisionRejected(reply.content, str(reply.metadata.get("refused")))
+    about = {key: value for key, value in reply.metadata.items() if key != "author_name"}
+    print(json.dumps(about, ensure_ascii=False) if arguments.json else sanitize(reply.content))
 
 
 def _render_lines(found: Sequence[Decision]) -> list[str]:

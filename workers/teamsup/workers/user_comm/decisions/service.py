@@ -1,6 +1,6 @@
 """Decisions: agents ask, people answer where it is shown to them, and the first valid answer counts everywhere.
 
-All that is known of them stands in the team's tables, and each step is one transaction with what is told of it.
+All that is known of them stands in the team's tables, and each step is one transaction with its messages.
 """
 
 import logging
@@ -80,15 +80,15 @@ class DecisionService:
             return Done("its deadline had passed")
         if question is None:
             count = self._show_to_all(decision, self._all_recipients())
-            outcome = f"shown in {count} places" if count else "nobody can decide yet"
+            outcome = f"shown to {count}" if count else "nobody can decide yet"
         else:
             self._show(decision, question.sender, question.conversation_id, question.message_id)
             self._show_to_deciders(decision, question.sender)
             outcome = "shown in the conversation of the question"
         access = self._rules.gateway
-        if strangers := [name for name in asked.deciders if not is_known_decider(self._hub, name, access)]:
-            told = words.render_unknown_deciders(decision, strangers, announcement_recipients(self._hub, home=False))
-            self._notify_asker(decision, told, "status_report", {"strangers": strangers})
+        if unknown := [name for name in asked.deciders if not is_known_decider(self._hub, name, access)]:
+            text = words.render_unknown_deciders(decision, unknown, announcement_recipients(self._hub, home=False))
+            self._notify_asker(decision, text, "status_report", {"unknown_deciders": unknown})
         return Done(outcome)
 
     def answer(self, message: Message, answer: DecisionAnswer) -> Outcome:
@@ -239,7 +239,7 @@ class DecisionService:
     def _close(
         self, decision: Decision, state: DecisionState, answer: str | None = None, by: Message | None = None
     ) -> Decision:
-        """Store the outcome. Tell the agent, and every place that shows the decision except where it was decided."""
+        """Store the outcome. Notify the agent, and all who were shown it except the one who decided."""
         person, name = (None, None) if by is None else (canonical_person(person_of(by)), display_name_of(by))
         if state == "defaulted":
             answer = decision.spec.default
@@ -276,22 +276,22 @@ class DecisionService:
     def _show(
         self,
         decision: Decision,
-        place: str,
+        recipient: str,
         conversation: str | None,
         reply_to: str | None = None,
         *,
         again: bool = False,
     ) -> None:
-        if self._hub.find_agent(place) is None:
+        if self._hub.find_agent(recipient) is None:
             return
-        on_discord = place == GATEWAY
+        on_discord = recipient == GATEWAY
         metadata: dict[str, Any] = {"decision": decision.number, "asked_by": decision.asked_by}
         if decision.spec.options:
             metadata["options"] = list(decision.spec.options)
         if on_discord and (ping := decision.spec.deciders_on_discord):
             metadata["ping"] = list(ping)
         showing = self._hub.send(
-            place,
+            recipient,
             words.render_question(decision, datetime.now(UTC), on_discord=on_discord, again=again),
             message_type=DECISION_REQUEST,
             priority=decision.priority,
@@ -299,23 +299,23 @@ class DecisionService:
             conversation_id=conversation,
             reply_to=reply_to if self._relays.find_message(reply_to) else None,
         )
-        self._table.add_showing(decision.number, showing, place)
+        self._table.add_showing(decision.number, showing, recipient)
 
     def _show_to_all(self, decision: Decision, everywhere: Sequence[str]) -> int:
-        """Show it in every place where it is not shown yet; how many."""
+        """Show it to everybody who has not been shown it; return how many."""
         home = f"discord:{self._rules.gateway.home_channel}"
         newcomers = self._new_recipients(decision, everywhere)
-        for place in newcomers:
-            self._show(decision, place, home if place == GATEWAY else None)
+        for recipient in newcomers:
+            self._show(decision, recipient, home if recipient == GATEWAY else None)
         return len(newcomers)
 
     def _show_to_deciders(self, decision: Decision, but: str) -> None:
         """Show the decision to named deciders also if another person's question is its subject."""
         for name in decision.spec.deciders:
-            for place in (name, f"console-{name}"):
-                agent = self._hub.find_agent(place)
-                if agent is not None and agent.kind == "console" and place != but:
-                    self._show(decision, place, None)
+            for recipient in (name, f"console-{name}"):
+                agent = self._hub.find_agent(recipient)
+                if agent is not None and agent.kind == "console" and recipient != but:
+                    self._show(decision, recipient, None)
 
     def _all_recipients(self) -> list[str]:
         return announcement_recipients(self._hub, home=self._rules.gateway.home_channel != 0)
@@ -324,29 +324,29 @@ class DecisionService:
         if not decision.is_public:
             return []
         known = self._table.recipients_of(decision.number)
-        return [place for place in everywhere if place not in known]
+        return [recipient for recipient in everywhere if recipient not in known]
 
     def _remind(self, decision: Decision, now: float) -> None:
         """Show it again where it has been seen; where it waits to be seen, it waits."""
         reminded = set()
-        for showing, place in self._table.showings(decision.number):
-            if place not in reminded and all(
+        for showing, recipient in self._table.showings(decision.number):
+            if recipient not in reminded and all(
                 state.state == "done" for state in self._hub.queries.trace(showing.message_id)
             ):
-                self._show(decision, place, showing.conversation_id, showing.reply_to, again=True)
-            reminded.add(place)
+                self._show(decision, recipient, showing.conversation_id, showing.reply_to, again=True)
+            reminded.add(recipient)
         self._table.set_reminded(decision.number, now)
 
     def _send_outcome(self, decision: Decision, but: str | None) -> None:
-        """Send the outcome once to each place; on Discord to each message with buttons."""
-        told = {but} - {GATEWAY}
-        for showing, place in self._table.showings(decision.number):
-            if self._hub.cancel(showing.message_id) or place in told:
+        """Send the outcome once to each recipient; on Discord to each message with buttons."""
+        notified = {but} - {GATEWAY}
+        for showing, recipient in self._table.showings(decision.number):
+            if self._hub.cancel(showing.message_id) or recipient in notified:
                 continue  # nobody has seen it, or all know
-            told |= {place} - {GATEWAY}
-            if self._hub.find_agent(place) is not None:
+            notified |= {recipient} - {GATEWAY}
+            if self._hub.find_agent(recipient) is not None:
                 self._hub.send(
-                    place,
+                    recipient,
                     words.render_outcome(decision),
                     message_type=DECISION_ANSWER,
                     metadata=to_metadata(decision),

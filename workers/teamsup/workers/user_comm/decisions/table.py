@@ -14,10 +14,10 @@ from teamsup.hub.timestamps import format_time, parse_time
 from ...protocol import GATEWAY, NOT_FOR_DISCORD, SENT_ELSEWHERE
 from .decision import Decision, DecisionSpec, DecisionState, may_decide
 
-# CROSS JOIN keeps SQLite from beginning with the places, of which there are more than such decisions.
+# CROSS JOIN keeps SQLite from beginning with the recipients, of which there are more than such decisions.
 _SHOWINGS_IN = """
     SELECT p.question, p.message FROM decisions AS d CROSS JOIN decision_messages AS p
-    WHERE p.question = d.question AND (d.state = 'open' OR d.decided_at >= ?) AND p.place = ? ORDER BY p.message DESC
+    WHERE p.question = d.question AND (d.state = 'open' OR d.decided_at >= ?) AND p.recipient = ? ORDER BY p.message DESC
 """
 
 
@@ -78,31 +78,31 @@ class DecisionTable:
     def set_reminded(self, number: int, now: float) -> None:
         self._hub.execute("UPDATE decisions SET reminded_at = ? WHERE question = ?", (format_time(now), number))
 
-    def add_showing(self, number: int, message: Message, place: str) -> None:
-        """Store that a message shows the decision there."""
-        self._hub.execute("INSERT INTO decision_messages VALUES (?, ?, ?)", (message.id, number, place))
+    def add_showing(self, number: int, message: Message, recipient: str) -> None:
+        """Store that a message shows the decision to that agent."""
+        self._hub.execute("INSERT INTO decision_messages VALUES (?, ?, ?)", (message.id, number, recipient))
 
     def showings(self, number: int) -> list[tuple[Message, str]]:
-        """Return the messages that show it, the last first, and where."""
-        places = self._places_of(number)
-        messages = self._hub.queries.messages(places)
-        return [(messages[message], place) for message, place in places.items() if message in messages]
+        """Return the messages that show it, the last first, each with its recipient."""
+        recipients = self._recipients_by_message(number)
+        messages = self._hub.queries.messages(recipients)
+        return [(messages[message], recipient) for message, recipient in recipients.items() if message in messages]
 
     def recipients_of(self, number: int) -> set[str]:
-        """Return where it is shown."""
-        return set(self._places_of(number).values())
+        """Return the agents that have a message with it."""
+        return set(self._recipients_by_message(number).values())
 
     def first_shown_at(self, decision: Decision) -> datetime | None:
         """Return the time when it first reached anybody who may decide it; None while it has not."""
-        places = self._places_of(decision.number)
+        recipients = self._recipients_by_message(decision.number)
         moments = [
             state.done_at
-            for message, states in self._hub.queries.trace_each(places).items()
+            for message, states in self._hub.queries.trace_each(recipients).items()
             for state in states
             if _has_reached_people(state)
             and (
-                may_decide(decision, places[message])
-                or (places[message] == GATEWAY and decision.spec.deciders_on_discord)
+                may_decide(decision, recipients[message])
+                or (recipients[message] == GATEWAY and decision.spec.deciders_on_discord)
             )
         ]
         return min((moment for moment in moments if moment is not None), default=None)
@@ -115,15 +115,15 @@ class DecisionTable:
         """Return whether no decision was ever requested."""
         return not self._hub.query("SELECT 1 FROM decisions LIMIT 1")
 
-    def shown_in(self, place: str, conversation: str | None, since: float) -> list[Decision]:
-        """Return the decisions shown there, the last first: open ones, and those that ended since then."""
-        rows = self._hub.query(_SHOWINGS_IN, (format_time(since), place))
+    def shown_in(self, recipient: str, conversation: str | None, since: float) -> list[Decision]:
+        """Return the decisions shown to that agent, the last first: open ones, and those that ended since then."""
+        rows = self._hub.query(_SHOWINGS_IN, (format_time(since), recipient))
         numbers = {row["message"]: row["question"] for row in rows}
         labels, states = self._hub.queries.labels(numbers), self._hub.queries.trace_each(numbers)
         shown = [
             question
             for message, question in numbers.items()
-            if message in labels and _is_shown_in(labels[message], states.get(message, ()), place, conversation)
+            if message in labels and _is_shown_in(labels[message], states.get(message, ()), recipient, conversation)
         ]
         found = (self.get(number) for number in dict.fromkeys(shown))
         return [decision for decision in found if decision is not None]
@@ -159,10 +159,10 @@ class DecisionTable:
             return found.id if found.message_id == message_id else None
         return None
 
-    def _places_of(self, number: int) -> dict[int, str]:
+    def _recipients_by_message(self, number: int) -> dict[int, str]:
         """Return where it is shown, by the number of the message that shows it there, the last first."""
-        sql = "SELECT message, place FROM decision_messages WHERE question = ? ORDER BY message DESC"
-        return {row["message"]: row["place"] for row in self._hub.query(sql, (number,))}
+        sql = "SELECT message, recipient FROM decision_messages WHERE question = ? ORDER BY message DESC"
+        return {row["message"]: row["recipient"] for row in self._hub.query(sql, (number,))}
 
     def _select(self, clauses: str, *values: object) -> list[Decision]:
         rows = self._hub.query(f"SELECT * FROM decisions {clauses}", values)  # noqa: S608 - clauses of ours
@@ -188,12 +188,14 @@ def _has_reached_people(state: DeliveryState) -> bool:
     return state.state == "done" and not outcome.startswith("refused") and outcome != NOT_FOR_DISCORD
 
 
-def _is_shown_in(showing: MessageLabels, states: Sequence[DeliveryState], place: str, conversation: str | None) -> bool:
+def _is_shown_in(
+    showing: MessageLabels, states: Sequence[DeliveryState], recipient: str, conversation: str | None
+) -> bool:
     """Return whether the message was read there. A thread that the gateway has made is a conversation of its own."""
     sent_elsewhere = f"{SENT_ELSEWHERE}{conversation}"
     return any(
         state.read_at is not None
-        and (place != GATEWAY or showing.conversation_id == conversation or state.outcome == sent_elsewhere)
+        and (recipient != GATEWAY or showing.conversation_id == conversation or state.outcome == sent_elsewhere)
         for state in states
     )
 

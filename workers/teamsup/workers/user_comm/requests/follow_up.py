@@ -20,7 +20,7 @@ _MAX_POLL_SECONDS = 2.0
 
 
 _AGE_DIVISOR = 30
-"""A note that changes is told again after a part of the question's age, one of so many."""
+"""A note that changes is reported again after a part of the question's age, one of so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class FollowUp:
         agents = {agent.name: agent for agent in list_agents(self._hub)} if found else {}
         still_open = {relay.question for relay in found}
         self._last_progress = {
-            question: told for question, told in self._last_progress.items() if question in still_open
+            question: last for question, last in self._last_progress.items() if question in still_open
         }
         for number, group in itertools.groupby(found, key=lambda relay: relay.question):
             try:
@@ -99,19 +99,17 @@ class FollowUp:
             except Exception as error:
                 # Whatever is wrong with one question, the others must not wait for it.
                 self._log.exception("cannot follow question #%s", number)
-                self.failure = (
-                    f"Nobody gets the progress of question #{number} goes: {type(error).__name__}. See the log."
-                )
+                self.failure = f"Nobody gets the progress of question #{number}: {type(error).__name__}. See the log."
         return bool(found)
 
     def _follow_question(self, found: list[OpenRelay], agents: dict[str, Agent]) -> None:
         """Follow one question with all its relays."""
         now = datetime.now(UTC)
-        begun = max(relay.waiting_since or now for relay in found)
-        if begun > now:
+        waiting_since = max(relay.waiting_since or now for relay in found)
+        if waiting_since > now:
             # Else people would hear of nothing until the clock has caught up.
             self._relays.end_future_waiting(now.timestamp())
-        early = self._rules.section.progress_seconds - (now - begun).total_seconds()
+        early = self._rules.section.progress_seconds - (now - waiting_since).total_seconds()
         if early > 0:
             self._poll_in(early)
             return
@@ -122,7 +120,7 @@ class FollowUp:
         if len(relays) == len(found) and not any(each.needs_action for each in relays):
             if all(relay.is_reported for relay in relays):
                 return
-            if (pause := self._seconds_to_wait(question, steps, (now - begun).total_seconds())) > 0:
+            if (pause := self._seconds_to_wait(question, steps, (now - waiting_since).total_seconds())) > 0:
                 self._poll_in(pause)
                 return
         with self._hub.transaction():
@@ -144,10 +142,10 @@ class FollowUp:
 
     def _seconds_to_wait(self, question: int, steps: tuple[str, ...], age: float) -> float:
         """Return the seconds that progress waits if only a note is new."""
-        told = self._last_progress.get(question)
-        if told is None or told.sentences != steps:
+        last = self._last_progress.get(question)
+        if last is None or last.sentences != steps:
             return 0.0
-        return told.sent_at + max(self._rules.section.progress_seconds, age / _AGE_DIVISOR) - time.monotonic()
+        return last.sent_at + max(self._rules.section.progress_seconds, age / _AGE_DIVISOR) - time.monotonic()
 
     def _apply(self, found: list[OpenRelay], followed: list[_FollowedRelay]) -> None:
         """End lost relays and notify the person. Remind, time out, and report progress."""
@@ -174,14 +172,14 @@ class FollowUp:
         """Send progress in place of an unread earlier report."""
         if all(relay.is_reported for relay in relays):
             return
-        told = self._hub.queries.find(
+        earlier = self._hub.queries.find(
             reply_to=question.message_id, sender=self._hub.agent, message_type="status_report", unread=True
         )
-        for old in told:
+        for old in earlier:
             if old.metadata.get("progress"):  # the reports of agents stay
                 self._hub.cancel(old.message_id)
-        news = "\n".join(dict.fromkeys(relay.action.sentence for relay in relays))
-        self._hub.answer(question, news, message_type="status_report", metadata=PROGRESS_METADATA)
+        text = "\n".join(dict.fromkeys(relay.action.sentence for relay in relays))
+        self._hub.answer(question, text, message_type="status_report", metadata=PROGRESS_METADATA)
 
 
 def _status_of(relay: OpenRelay, agent: Agent, now: datetime) -> RequestStatus:

@@ -40,21 +40,21 @@ class Forwarder:
         self._conversations = conversations
         self._rules = rules
 
-    def forward(self, question: Message, ask: Forward, place: Origin, context: str = "") -> Outcome:
+    def forward(self, question: Message, ask: Forward, origin: Origin, context: str = "") -> Outcome:
         """Forward a person's message to these agents. ``context`` holds the gateway's additions."""
         if (refusal := self._limit_reached(question)) is not None:
             return Reply(refusal, "error")
         now = datetime.now(UTC)
-        news: list[str] = []
+        notes: list[str] = []
         taken: set[str] = set()
         limit = self._rules.section.history_messages
         for agent in ask.agents:
             asked, absent = self._choose_agent(agent, now)
-            news += absent
+            notes += absent
             if asked.name in taken:
                 continue
             taken.add(asked.name)
-            is_new = asked.kind == "agent" and asked.name not in place.assigned_agents
+            is_new = asked.kind == "agent" and asked.name not in origin.assigned_agents
             history = self._conversations.history_before(question, limit) if is_new else NO_HISTORY
             relay = self._relays.send(asked, ask.text, question, context=context, history=history)
             if absent:
@@ -62,13 +62,13 @@ class Forwarder:
                 self._relays.set_last_progress(relay.id, "\n".join(absent))
         if ask.sticky:
             self._conversations.assign(question, [agent.name for agent in ask.agents if agent.kind == "agent"])
-        return Reply("\n".join(news), "status_report", PROGRESS_METADATA) if news else Done("passed on")
+        return Reply("\n".join(notes), "status_report", PROGRESS_METADATA) if notes else Done("passed on")
 
     def forward_edit(
         self, edit: Message, original: str, words: str, context: str, asked: Sequence[Agent]
     ) -> Outcome | None:
         """Give the new words of a question to the agents that have it: beside the old words to one that has read them,
-        else in their place. Return None when no agent has it, or others shall have it now."""
+        else instead of them. Return None when no agent has it, or others shall have it now."""
         relays: dict[str, list[Message]] = {}
         for relay in self._relays.relays_of(original, edit.conversation_id):
             relays.setdefault(relay.recipient or "", []).append(relay)
@@ -108,7 +108,7 @@ class Forwarder:
         if notice.sender == HUB_SENDER and question is not None and question.sender == GATEWAY:
             text = f"The answer to this could not be shown. It is kept as message #{failed.id}."
             self._hub.answer(question, text, message_type="error")
-        return Done("told its sender")
+        return Done("notified its sender")
 
     def reassign(self, number: int, now: datetime) -> bool:
         """Give that message, which an absent agent has not read, to its stand-in, in a transaction of its own. Return
@@ -117,7 +117,7 @@ class Forwarder:
         agent, question = find_agent(self._hub, relay.recipient or ""), self._relays.question_of(relay)
         if agent is None or question is None:
             return False
-        other, news = self._choose_agent(agent, now)
+        other, notes = self._choose_agent(agent, now)
         if other.name == agent.name or self._relays.is_assigned_to(question, other.name):
             return False
         with self._hub.transaction():
@@ -127,8 +127,8 @@ class Forwarder:
             quotes = ConversationHistory(people=tuple(relay.metadata.get("quotes", ())))
             self._relays.delete(relay.id)
             new = self._relays.send(other, words, question, context=context, history=quotes)
-            self._relays.set_last_progress(new.id, news[0])
-            self._hub.answer(question, news[0], message_type="status_report", metadata=PROGRESS_METADATA)
+            self._relays.set_last_progress(new.id, notes[0])
+            self._hub.answer(question, notes[0], message_type="status_report", metadata=PROGRESS_METADATA)
         return True
 
     def _send_edited(
@@ -185,8 +185,8 @@ class Forwarder:
         if question.sender == GATEWAY:
             return ""
         age = time.time() - question.created_at.timestamp() if question.created_at else 0.0
-        place, person = question.conversation_id, question.sender
-        is_last = place is None or not self._hub.queries.find(
-            conversation=place, after=question.id, sender=person, limit=1
+        conversation, person = question.conversation_id, question.sender
+        is_last = conversation is None or not self._hub.queries.find(
+            conversation=conversation, after=question.id, sender=person, limit=1
         )
         return "" if is_last and age < _LATE_ANSWER_SECONDS else f', to "{shorten(question.content, 60)}"'

@@ -51,21 +51,21 @@ class NextAction:
     """The next action for an open question."""
 
     sentence: str
-    """The progress, which the person is told if it is new."""
+    """The progress, which the person gets if it is new."""
     remind: bool = False
     give_up: bool = False
 
 
-def decide_next_action(standing: RequestStatus, patience: ProgressTimeouts, now: datetime) -> NextAction:
+def decide_next_action(status: RequestStatus, timeouts: ProgressTimeouts, now: datetime) -> NextAction:
     """Return the due action. An agent that has not read the message is neither reminded nor timed out."""
-    age = (now - standing.waiting_since).total_seconds()
-    if standing.is_read or standing.is_completed:
-        if age >= patience.give_up:
-            return NextAction(_describe_given_up(standing, patience), give_up=True)
-        remind = age >= patience.remind and not standing.is_reminded and standing.agent.kind != _RETIRED
-        reminded = standing.is_reminded or remind
-        return NextAction(_describe_read(standing, now, reminded=reminded), remind=remind)
-    return NextAction(_describe_unread(standing, age, patience, now))
+    age = (now - status.waiting_since).total_seconds()
+    if status.is_read or status.is_completed:
+        if age >= timeouts.give_up:
+            return NextAction(_describe_given_up(status, timeouts), give_up=True)
+        remind = age >= timeouts.remind and not status.is_reminded and status.agent.kind != _RETIRED
+        reminded = status.is_reminded or remind
+        return NextAction(_describe_read(status, now, reminded=reminded), remind=remind)
+    return NextAction(_describe_unread(status, age, timeouts, now))
 
 
 def retired_agent(name: str) -> Agent:
@@ -102,35 +102,35 @@ def format_clock(moment: datetime, now: datetime) -> str:
     return local.strftime("%H:%M" if same_day else "%d %b %H:%M")
 
 
-def _describe_unread(standing: RequestStatus, age: float, patience: ProgressTimeouts, now: datetime) -> str:
-    agent = standing.agent
+def _describe_unread(status: RequestStatus, age: float, timeouts: ProgressTimeouts, now: datetime) -> str:
+    agent = status.agent
     if not agent.is_present(now):
         return f"{describe_absence(agent, now)}; I keep your message."
-    if age >= patience.unread:
-        return f"{_describe_present(agent)} and has not read this yet; I keep your message (#{standing.number})."
-    if standing.is_offered:
+    if age >= timeouts.unread:
+        return f"{_describe_present(agent)} and has not read this yet; I keep your message (#{status.number})."
+    if status.is_offered:
         return f"{_describe_present(agent)} and knows about your message."
     return f"{_describe_present(agent)}; your message waits for it."
 
 
-def _describe_read(standing: RequestStatus, now: datetime, *, reminded: bool) -> str:
-    agent = standing.agent
-    again = "; I have reminded it" if reminded else ""
+def _describe_read(status: RequestStatus, now: datetime, *, reminded: bool) -> str:
+    agent = status.agent
+    reminder = "; I have reminded it" if reminded else ""
     if not agent.is_present(now):
-        return f"{agent.name} has read it, but {describe_absence(agent, now).removeprefix(agent.name + ' ')}{again}."
-    if standing.report:
-        return describe_report(agent.name, standing.report) + (f"{again}." if again else "")
-    if standing.is_completed:
-        return f"{agent.name} has read it and gone on, so far without an answer{again}."
+        return f"{agent.name} has read it, but {describe_absence(agent, now).removeprefix(agent.name + ' ')}{reminder}."
+    if status.report:
+        return describe_report(agent.name, status.report) + (f"{reminder}." if reminder else "")
+    if status.is_completed:
+        return f"{agent.name} has read it and gone on, so far without an answer{reminder}."
     note = _note_text(agent)
     if agent.status != ASLEEP and (note or agent.status != ONLINE):
-        return f"{agent.name} is working on it{': ' + note if note else ''}{again}."
-    return f"{agent.name} has read it{again}."
+        return f"{agent.name} is working on it{': ' + note if note else ''}{reminder}."
+    return f"{agent.name} has read it{reminder}."
 
 
-def _describe_given_up(standing: RequestStatus, patience: ProgressTimeouts) -> str:
-    waited = format_duration(patience.give_up)
-    return f"{standing.agent.name} has read it, but not answered within {waited}. If it still does, you get the answer."
+def _describe_given_up(status: RequestStatus, timeouts: ProgressTimeouts) -> str:
+    waited = format_duration(timeouts.give_up)
+    return f"{status.agent.name} has read it, but not answered within {waited}. If it still does, you get the answer."
 
 
 def _describe_present(agent: Agent) -> str:

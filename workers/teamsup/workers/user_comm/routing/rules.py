@@ -83,7 +83,7 @@ class Origin:
 
 
 def route_line(
-    line: str, place: Origin, rules: RoutingRules, team: Sequence[Agent], matcher: PatternMatcher | None = None
+    line: str, origin: Origin, rules: RoutingRules, team: Sequence[Agent], matcher: PatternMatcher | None = None
 ) -> Route:
     """Return what to do with a person's line. A rule needs a known agent; user_comm is not one. ``matcher`` remembers
     slow patterns.
@@ -96,11 +96,11 @@ def route_line(
         return _parse_command(command["name"].lower(), (command["rest"] or "").strip(), rules, known)
     if text.startswith("@") and (mention := _parse_mention(text, rules, known)) is not None:
         return mention
-    if agents := _resolve_agents(place.assigned_agents, rules, known):
+    if agents := _resolve_agents(origin.assigned_agents, rules, known):
         return Forward(agents, text)
     if agents := _resolve_agents(_match_text(text, rules, matcher or PatternMatcher()), rules, known):
         return Forward(agents, text, sticky=True)
-    for names in (_match_channel(place, rules), (rules.section.default_agent,)):
+    for names in (_match_channel(origin, rules), (rules.section.default_agent,)):
         if agents := _resolve_agents(names, rules, known):
             return Forward(agents, text)
     return _default_reply(text)
@@ -178,8 +178,8 @@ def describe_slow_pattern(rules: RoutingRules, patterns: PatternMatcher) -> str:
     return f"the pattern {patterns.slow_pattern!r} takes too long, so it does not always apply"
 
 
-def _match_channel(place: Origin, rules: RoutingRules) -> Sequence[str]:
-    return next((each.agents for each in rules.routes if place.channels.intersection(each.channels)), ())
+def _match_channel(origin: Origin, rules: RoutingRules) -> Sequence[str]:
+    return next((each.agents for each in rules.routes if origin.channels.intersection(each.channels)), ())
 
 
 @functools.cache

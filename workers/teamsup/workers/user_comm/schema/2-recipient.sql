@@ -1,0 +1,1 @@
+ALTER TABLE decision_messages RENAME COLUMN place TO recipient;
