@@ -27,9 +27,9 @@ def desk(join: Join) -> IncidentHarness:
 
 
 def staleness(
-    desk: IncidentHarness, source: SourceSection, is_heard: Callable[[], bool] = lambda: True
+    desk: IncidentHarness, source: SourceSection, can_receive: Callable[[], bool] = lambda: True
 ) -> StalenessCheck:
-    return StalenessCheck(desk.hub, {SOURCE: source}, desk.incidents, is_heard=is_heard, clock=lambda: desk.now)
+    return StalenessCheck(desk.hub, {SOURCE: source}, desk.incidents, can_receive=can_receive, clock=lambda: desk.now)
 
 
 def after(desk: IncidentHarness, looks: StalenessCheck, seconds: float) -> list[str]:
@@ -115,13 +115,13 @@ def test_a_rule_may_end_it_and_its_end_says_why(join: Join) -> None:
 
 
 def test_the_time_in_which_nobody_could_be_heard_does_not_count(desk: IncidentHarness) -> None:
-    is_heard = True
-    looks = staleness(desk, SourceSection("alertmanager"), lambda: is_heard)
+    can_receive = True
+    looks = staleness(desk, SourceSection("alertmanager"), lambda: can_receive)
     desk.ingest(FIRING)
     assert after(desk, looks, HOUR) == []
-    is_heard = False
+    can_receive = False
     assert after(desk, looks, DAY) == []
-    is_heard = True
+    can_receive = True
     assert after(desk, looks, 4 * HOUR) == []
     assert len(after(desk, looks, 2 * HOUR)) == 1
 

@@ -62,7 +62,7 @@ class MonitorBridge(Worker):
         for source in sources.values():
             # They are read, and what this process starts needs none of them.
             os.environ.pop(source.secret_variable, None)
-        staleness = StalenessCheck(hub, sources, self._incidents, is_heard=self._can_receive)
+        staleness = StalenessCheck(hub, sources, self._incidents, can_receive=self._can_receive)
         self._silencer = Silencer(
             hub, sources, self._incidents, self._section.interval_seconds, self._report_state, staleness
         )
@@ -77,8 +77,8 @@ class MonitorBridge(Worker):
         figures = self._checks.host.note if self._has_measured else ""
         refused = "" if self._server is None else self._server.receiver.rejected_note
         note = "; ".join(part for part in (figures, self._open_note, refused, self._routes.slow_pattern_note) if part)
-        heard = {} if self._server is None else self._server.receiver.last_received
-        return {"note": note, "alerted": self._checks.failing_host_checks, "heard": dict(heard)}
+        last_received = {} if self._server is None else self._server.receiver.last_received
+        return {"note": note, "alerted": self._checks.failing_host_checks, "last_received": dict(last_received)}
 
     async def work(self) -> None:
         self._loop = asyncio.get_running_loop()

@@ -148,8 +148,8 @@ def _temporary_team() -> Iterator[tuple[Team, int, _BackgroundTasks]]:
             team, port, log = Team("demo", folder / "demo"), _free_port(), folder / "log"
             supervisor = _start_supervisor(team, port, log)
         except OSError as error:
-            place = tempfile.gettempdir()
-            raise DemoFailed(f"The demo has no place for its team in {place}: {error.strerror}.") from error
+            parent = tempfile.gettempdir()
+            raise DemoFailed(f"The demo has no place for its team in {parent}: {error.strerror}.") from error
         interruptions.release()
         _wait_until(lambda: _is_listening(port) or supervisor.poll() is not None, "its team did not start")
         if supervisor.poll() is not None:
@@ -192,13 +192,13 @@ def _free_port() -> int:
 
 def _act_as_agent(team: Team, pause: float, is_ending: Callable[[], bool]) -> None:
     """Answer the alert as an agent in Claude Code would."""
-    told = f"2. The alert becomes incident 1. The agent {_AGENT} (here a script) reads:"
+    introduction = f"2. The alert becomes incident 1. The agent {_AGENT} (here a script) reads:"
     with MessageHub(team, agent=_AGENT) as hub:
         hub.register()
         while not is_ending():
             for delivery in hub.listen(_POLL_SECONDS):
                 if "firing" in delivery.message.message_id:
-                    _narrate(told)
+                    _narrate(introduction)
                     _print_quoted(delivery.message.content)
                     time.sleep(2 * pause)
                     hub.reply(delivery, _FINDING)

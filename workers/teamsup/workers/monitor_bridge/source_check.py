@@ -26,21 +26,21 @@ def check_sources(team: Team, agents: Mapping[str, Agent], call: CommandHint) ->
         config = Config(team)
         listen = config.section(MONITOR_BRIDGE, MonitorSection).listen
         sources = config.sections_of("source", SourceSection)
-        place = parse_address(listen) if sources else None
+        listener = parse_address(listen) if sources else None
     except (NotConfigured, ValueError):
         return []  # the finding about the configuration says so
     bridge = agents.get(MONITOR_BRIDGE)
-    heard = {} if bridge is None else bridge.metadata.get("heard")
-    times: Mapping[str, object] = heard if isinstance(heard, dict) else {}
-    return (
-        [] if place is None else [_check_source(name, source, place, times, call) for name, source in sources.items()]
-    )
+    received = {} if bridge is None else bridge.metadata.get("last_received")
+    times: Mapping[str, object] = received if isinstance(received, dict) else {}
+    if listener is None:
+        return []
+    return [_check_source(name, source, listener, times, call) for name, source in sources.items()]
 
 
 def _check_source(
-    name: str, source: SourceSection, place: ListenAddress, heard: Mapping[str, object], call: CommandHint
+    name: str, source: SourceSection, listener: ListenAddress, received: Mapping[str, object], call: CommandHint
 ) -> Finding:
-    moment = parse_time(str(heard[name])) if name in heard else None
+    moment = parse_time(str(received[name])) if name in received else None
     last = f"last heard {format_age(moment)}" if moment is not None else "not heard yet"
     secret, missing = _read_secret(source)
     if missing:
@@ -48,10 +48,10 @@ def _check_source(
         return Finding(f"source {name}", Verdict.WARNING, text, "Run doctor where the secret is readable.")
     began = time.monotonic()
     try:
-        status, server, said = _send_rehearsal(name, place, secret)
+        status, server, answer = _send_rehearsal(name, listener, secret)
     except OSError as error:
         hint = f"See why with: {call('ps', MONITOR_BRIDGE)}"
-        text = f"nothing listens on {place.host} port {place.port}: {error.strerror or error}; {last}"
+        text = f"nothing listens on {listener.host} port {listener.port}: {error.strerror or error}; {last}"
         return Finding(f"source {name}", Verdict.FAILED, text, hint)
     if status == 200 and server == "teamsup":
         milliseconds = (time.monotonic() - began) * 1000
@@ -61,11 +61,11 @@ def _check_source(
         return Finding(
             f"source {name}",
             Verdict.FAILED,
-            f"another program answers on {place.host} port {place.port}; {last}",
+            f"another program answers on {listener.host} port {listener.port}; {last}",
             f"Stop it, or change listen in [monitor-bridge], then: {call('reload')}",
         )
     hint = f"Let monitor-bridge load the configuration: {call('restart', MONITOR_BRIDGE)}"
-    return Finding(f"source {name}", Verdict.FAILED, f"a test alert was refused with {status}: {said}; {last}", hint)
+    return Finding(f"source {name}", Verdict.FAILED, f"a test alert was refused with {status}: {answer}; {last}", hint)
 
 
 def _read_secret(source: SourceSection) -> tuple[str, str]:
@@ -82,18 +82,18 @@ def _read_secret(source: SourceSection) -> tuple[str, str]:
         return "", f"its secret in {file} cannot be read: {getattr(error, 'strerror', None) or error}"
 
 
-def _send_rehearsal(name: str, place: ListenAddress, secret: str) -> tuple[int, str, str]:
+def _send_rehearsal(name: str, listener: ListenAddress, secret: str) -> tuple[int, str, str]:
     """Return the status, the server and the answer. Raise OSError."""
     from http.client import HTTPConnection, HTTPException
 
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(place.host, place.host)  # noqa: S104 - where to ask
-    connection = HTTPConnection(host, place.port, timeout=_ANSWER_SECONDS)
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listener.host, listener.host)  # noqa: S104 - where to ask
+    connection = HTTPConnection(host, listener.port, timeout=_ANSWER_SECONDS)
     headers = {DRY_RUN_HEADER: "1", **({"Authorization": f"Bearer {secret}"} if secret else {})}
     try:
         connection.request("POST", f"/{name}", b"", headers)
         answer = connection.getresponse()
-        said = answer.read(1000).decode(errors="replace").strip()
-        return answer.status, answer.headers.get("Server", ""), said
+        text = answer.read(1000).decode(errors="replace").strip()
+        return answer.status, answer.headers.get("Server", ""), text
     except (HTTPException, UnicodeError) as error:
         return 0, "", repr(error)
     finally:

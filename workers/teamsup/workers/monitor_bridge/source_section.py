@@ -109,5 +109,5 @@ def check_sources(listen: str, sources: Mapping[str, SourceSection]) -> None:
     for name, source in sources.items():
         if not source.has_secret:
             raise ValueError(
-                f"[source.{name}] needs a secret_file or secret_variable, because {listen} is heard beyond this machine"
+                f"[source.{name}] needs a secret_file or secret_variable, because other machines can reach {listen}"
             )

@@ -41,14 +41,14 @@ class StalenessCheck:
         sources: Mapping[str, SourceSection],
         incidents: IncidentService,
         *,
-        is_heard: Callable[[], bool] = lambda: True,
+        can_receive: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """``is_heard``: whether sources can reach us at this moment."""
+        """``can_receive``: whether sources can reach us at this moment."""
         self._hub = hub
         self._sources = sources
         self._incidents = incidents
-        self._can_receive = is_heard
+        self._can_receive = can_receive
         self._clock = clock
         self._log = logging.getLogger("monitor-bridge")
         self._checked_at = self._last_own_heartbeat()

@@ -43,21 +43,21 @@ def update_restarts(
             continue
         last = before.get(name, RestartHistory(mark, counted_since=now))
         new = max(0, mark - last.counter) if name in counted else int(mark != last.counter)
-        begun = (*last.restarted_at, *[now] * min(new, 2 * _LOOP_RESTARTS))
+        restarts = (*last.restarted_at, *[now] * min(new, 2 * _LOOP_RESTARTS))
         after[name] = RestartHistory(
-            mark, tuple(each for each in begun if each > now - _LOOP_SECONDS), last.counted_since
+            mark, tuple(each for each in restarts if each > now - _LOOP_SECONDS), last.counted_since
         )
     return after
 
 
-def _as_mapping(said: object) -> Mapping[str, object]:
+def _as_mapping(value: object) -> Mapping[str, object]:
     """Return the supervisor's state of each worker."""
-    return said if isinstance(said, dict) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def check_agents(
     agents: Iterable[Agent],
-    begun: Mapping[str, RestartHistory],
+    histories: Mapping[str, RestartHistory],
     me: str,
     now: datetime,
     *,
@@ -71,10 +71,10 @@ def check_agents(
     failed = next((_as_mapping(agent.metadata.get("fatal")) for agent in known if agent.name == SUPERVISOR), {})
     loops = [
         _check_restart_loop(name, each, now.timestamp(), is_failed=name in failed)
-        for name, each in begun.items()
+        for name, each in histories.items()
         if name != me
     ]
-    looping = {reading.labels[AGENT_LABEL] for reading in loops if reading.is_bad} | set(failed)
+    looping = {result.labels[AGENT_LABEL] for result in loops if result.is_bad} | set(failed)
     found: list[CheckResult] = []
     for agent in known:
         if agent.kind == "console" or agent.last_heartbeat is None:
@@ -124,10 +124,10 @@ def _check_agent(
     )
 
 
-def _check_restart_loop(name: str, begun: RestartHistory, now: float, *, is_failed: bool) -> CheckResult:
-    count = len(begun.restarted_at)
+def _check_restart_loop(name: str, history: RestartHistory, now: float, *, is_failed: bool) -> CheckResult:
+    count = len(history.restarted_at)
     # What was before we came is not known: a loop from then is not over yet.
-    is_calm = count == 0 and now - begun.counted_since >= _LOOP_SECONDS
+    is_calm = count == 0 and now - history.counted_since >= _LOOP_SECONDS
     return CheckResult(
         f"{name} starts again and again",
         False if is_failed or is_calm else True if count >= _LOOP_RESTARTS else None,

@@ -56,8 +56,8 @@ class Correlator:
     def _update(self, found: Incident, alert: Alert) -> None:
         incident_table.repeat_incident(self._hub, found.id, alert, self.now, self._occurred_at(alert))
         if severity_rank(alert.severity) < severity_rank(found.severity):
-            nobody = dict.fromkeys(("acknowledged_by", "acknowledged_by_id", "acknowledged_at"))
-            self._change(found.id, state=FIRING, inhibited_by=None, **nobody)
+            unacknowledged = dict.fromkeys(("acknowledged_by", "acknowledged_by_id", "acknowledged_at"))
+            self._change(found.id, state=FIRING, inhibited_by=None, **unacknowledged)
             self._inhibit(alert, found.id)
             self._schedule_notification(found.group_id, self.now)
         elif alert.severity != "critical":
@@ -139,8 +139,8 @@ class Correlator:
         if alert.group:
             often = group_table.count_groups_since(self._hub, self._source, alert.group, hour, _FLAP_COUNT)
         else:
-            often = (
-                incident_table.count_begun_since(self._hub, self._source, alert.fingerprint, hour, _FLAP_COUNT + 1) - 1
+            often = -1 + incident_table.count_recurrences_since(
+                self._hub, self._source, alert.fingerprint, hour, _FLAP_COUNT + 1
             )
         return last.notified_at + min(MAX_NOTIFY_DELAY_SECONDS, _GROUP_INTERVAL_SECONDS * (often - 1))
 

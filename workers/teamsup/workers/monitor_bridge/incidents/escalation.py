@@ -81,47 +81,47 @@ class RunCommand:
 NextStep = WaitUntil | RemindAgent | NotifyAgent | PagePeople | RunCommand
 
 
-def next_step(standing: EscalationState, policy: EscalationPolicy, now: float) -> NextStep | None:
+def next_step(state: EscalationState, policy: EscalationPolicy, now: float) -> NextStep | None:
     """Return the next step, or until when to wait; None: nothing is left to do."""
-    if standing.has_response:
+    if state.has_response:
         return None
-    match standing.step:
+    match state.step:
         case "new":
-            return _hand_over(standing)
+            return _hand_over(state)
         case "notified" | "reminded":
-            return _step_with_assignee(standing, policy, now)
+            return _step_with_assignee(state, policy, now)
         case "paged" if policy.has_command:
-            due = standing.since + policy.ack_timeout_seconds
+            due = state.since + policy.ack_timeout_seconds
             return WaitUntil(due) if now < due else RunCommand()
         case _:
             return None
 
 
-def _step_with_assignee(standing: EscalationState, policy: EscalationPolicy, now: float) -> NextStep:
+def _step_with_assignee(state: EscalationState, policy: EscalationPolicy, now: float) -> NextStep:
     """Return the step while an agent has the group. An unread message waits less long, and an absent agent not at
     all.
     """
-    has_it = next((each for each in standing.candidates if each.name == standing.agent), None)
-    if has_it is None or not has_it.is_present or standing.outcome == "gone":
-        return _hand_over(standing)
-    patience = (
+    has_it = next((each for each in state.candidates if each.name == state.agent), None)
+    if has_it is None or not has_it.is_present or state.outcome == "gone":
+        return _hand_over(state)
+    timeout = (
         policy.ack_timeout_seconds
-        if standing.outcome == "read"
+        if state.outcome == "read"
         else min(policy.ack_timeout_seconds, policy.unread_seconds)
     )
-    due = standing.since + patience
+    due = state.since + timeout
     if now < due:
         return WaitUntil(due)
-    return RemindAgent(has_it.name) if standing.step == "notified" else _hand_over(standing)
+    return RemindAgent(has_it.name) if state.step == "notified" else _hand_over(state)
 
 
-def _hand_over(standing: EscalationState) -> NextStep:
+def _hand_over(state: EscalationState) -> NextStep:
     """Return the next present agent, else people at once."""
-    others = [each for each in standing.candidates if not each.was_notified]
+    others = [each for each in state.candidates if not each.was_notified]
     for each in others:
         if each.is_present:
             return NotifyAgent(each.name)
-    return PagePeople(others[0].name if others and standing.step == "new" else None)
+    return PagePeople(others[0].name if others and state.step == "new" else None)
 
 
 def outcome_for(states: Sequence[DeliveryState], agent: str) -> NotificationOutcome:

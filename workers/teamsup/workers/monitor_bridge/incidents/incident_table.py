@@ -98,7 +98,7 @@ def needs_response(hub: MessageHub, group_id: int, but: str = "") -> bool:
     return _exists(hub, f"group_id = ? AND {_UNANSWERED} AND severity <> ?", group_id, but)
 
 
-def count_begun_since(hub: MessageHub, source: str, fingerprint: str, moment: str, most: int) -> int:
+def count_recurrences_since(hub: MessageHub, source: str, fingerprint: str, moment: str, most: int) -> int:
     """Return how often a problem has begun since then, up to ``most``."""
     (row,) = hub.query(
         "SELECT count(*) FROM (SELECT first_seen FROM incidents"

@@ -48,8 +48,8 @@ def render_for_people(incidents: Sequence[Incident], why: str = "", *, is_storm:
         if len(incidents) == 1
         else (_defuse(_render_many(incidents)),)
     )
-    care = "" if incidents[0].is_test else f"/ack {incidents[0].group_id} acknowledges it."
-    return "\n".join(part for part in (f"{why}. {head}:" if why else f"{head}:", *parts, care) if part)
+    hint = "" if incidents[0].is_test else f"/ack {incidents[0].group_id} acknowledges it."
+    return "\n".join(part for part in (f"{why}. {head}:" if why else f"{head}:", *parts, hint) if part)
 
 
 def explain_unread(agent: Agent, number: int, now: datetime, *, but_before: bool = False) -> str:
@@ -114,8 +114,8 @@ def render_stale(incidents: Sequence[Incident]) -> str:
 
 def render_report(incident: Incident, who: str, text: str) -> str:
     """Return an agent's report for people."""
-    said = sanitize(text).strip()
-    cut = said if len(said) <= _MAX_REPORT else f"{said[:_MAX_REPORT]} …"
+    report = sanitize(text).strip()
+    cut = report if len(report) <= _MAX_REPORT else f"{report[:_MAX_REPORT]} …"
     return f"{who} on incident {incident.id}, {_quote_title(incident)}: {_defuse(cut)}"
 
 

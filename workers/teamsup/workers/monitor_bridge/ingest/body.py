@@ -75,8 +75,8 @@ async def read_body(request: web.BaseRequest, share: MemoryShare, kept: int, lon
     data = bytearray()
     is_cut = (request.content_length or 0) > longest
     async with asyncio.timeout(_READ_SECONDS):
-        async for piece in request.content.iter_any():
-            data += piece
+        async for part in request.content.iter_any():
+            data += part
             is_cut = is_cut or len(data) > longest
             if is_cut:
                 del data[kept:]
@@ -100,8 +100,8 @@ def parse_json(data: bytes) -> Any:  # noqa: ANN401 - any JSON value
         except RecursionError:
             return _load_json(_drop_deep(written))
     except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        raise InvalidPayload(f"The payload is not valid JSON: {error.msg} ({place}).") from error
+        position = f"line {error.lineno}, column {error.colno}"
+        raise InvalidPayload(f"The payload is not valid JSON: {error.msg} ({position}).") from error
 
 
 def _load_json(written: str) -> Any:  # noqa: ANN401 - any JSON value

@@ -10,22 +10,22 @@ from ..source_section import ListenAddress
 
 def explain_bind_error(listen: ListenAddress, error: OSError) -> str:
     """Return two sentences for people. May take a moment."""
-    place = f"{listen.host}:{listen.port}"
+    address = f"{listen.host}:{listen.port}"
     match error.errno:
         case errno.EADDRINUSE:
             why, todo = (
-                f"{place} is in use by {_find_holder(listen.port)}",
+                f"{address} is in use by {_find_holder(listen.port)}",
                 "Stop that, or change listen in [monitor-bridge]",
             )
         case errno.EACCES:
             why, todo = (
-                f"{place} needs rights that we do not have",
+                f"{address} needs rights that we do not have",
                 "Change listen in [monitor-bridge] to a port above 1023",
             )
         case errno.EADDRNOTAVAIL:
             why, todo = f"{listen.host} is not an address of this machine", "Change listen in [monitor-bridge]"
         case _:
-            why, todo = f"{place}: {os.strerror(error.errno or 0)}", "Change listen in [monitor-bridge]"
+            why, todo = f"{address}: {os.strerror(error.errno or 0)}", "Change listen in [monitor-bridge]"
     return f"The sources cannot reach us, because {why}. {todo}."
 
 

@@ -52,8 +52,8 @@ async def fetch_firing(url: str) -> list[tuple[str, dict[str, str]]]:
 
 async def fetch_start_time(url: str) -> datetime | None:
     """Return since when that Alertmanager runs, if it reports that. Raise SilenceFailed."""
-    said = await _request(url, "status")
-    written = said.get("uptime") if isinstance(said, dict) else None
+    answer = await _request(url, "status")
+    written = answer.get("uptime") if isinstance(answer, dict) else None
     try:
         return parse_time(written) if isinstance(written, str) else None
     except (ValueError, OverflowError):
@@ -95,8 +95,8 @@ def compare_firing(
     return here, [each for each in incidents if each.id in seen and each.id not in here]
 
 
-def _as_objects(said: object) -> list[dict[str, Any]]:
-    return [each for each in said if isinstance(each, dict)] if isinstance(said, list) else []
+def _as_objects(value: object) -> list[dict[str, Any]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
 def _labels_of(alert: Mapping[str, Any]) -> dict[str, str]:
@@ -122,8 +122,8 @@ async def _request(url: str, what: str, method: str = "GET", data: bytes | None 
             if not 200 <= answer.status < 300:
                 raise SilenceFailed(f"it answered {answer.status}")
             content = bytearray()
-            async for piece in answer.content.iter_any():
-                content += piece
+            async for part in answer.content.iter_any():
+                content += part
                 if len(content) > _MAX_BYTES:
                     raise SilenceFailed("its answer is too large")
     except TimeoutError as error:

@@ -123,8 +123,8 @@ class JsonObject:
         return sanitize_link(self.raw_text(key))
 
     def _path_of(self, key: str) -> str:
-        place = sanitize_line(key, 50)
-        return f"{self.name}.{place}" if self.name else place
+        path = sanitize_line(key, 50)
+        return f"{self.name}.{path}" if self.name else path
 
 
 def as_object(value: object, name: str = "") -> JsonObject:
@@ -151,13 +151,13 @@ def make_harmless(item: Alert | SourceHeartbeat) -> Alert | SourceHeartbeat:
 
 
 def parse_each(
-    entries: Sequence[Any], place: Callable[[int], str], parse: Callable[[JsonObject], Alert | SourceHeartbeat | None]
+    entries: Sequence[Any], path_of: Callable[[int], str], parse: Callable[[JsonObject], Alert | SourceHeartbeat | None]
 ) -> ParsedAlerts:
     """Return the result of ``parse`` for each entry of a list. An unreadable entry becomes an UnreadablePart."""
     found: list[Alert | SourceHeartbeat | UnreadablePart | None] = []
     for number, entry in enumerate(entries[:MAX_ALERTS]):
         try:
-            found.append(parse(as_object(entry, place(number))))
+            found.append(parse(as_object(entry, path_of(number))))
         except InvalidPayload as error:
             found.append(UnreadablePart(str(error), entry))
     if more := entries[MAX_ALERTS:]:
