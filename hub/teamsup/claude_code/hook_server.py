@@ -91,12 +91,12 @@ class HookServer:
         if given.get("hook_event_name") == "StopFailure":
             await who.report_failure(str(given.get("error")), str(given.get("last_assistant_message") or ""))
             return
-        said = await hook_output(who, str(given.get("hook_event_name")))
-        if given.get("hook_event_name") == "SubagentStop" and not said:
+        output = await hook_output(who, str(given.get("hook_event_name")))
+        if given.get("hook_event_name") == "SubagentStop" and not output:
             await self._participants.remove_subagent(str(given.get("agent_id")))
-        if not said:
+        if not output:
             return
-        if not await _send_output(stream, said):
+        if not await _send_output(stream, output):
             # The hook has stopped waiting, perhaps because the hub was busy. So its announcements did not reach the
             # model.
             await run_in_thread(who.hub.wake_ladder.reset_wake_steps)
@@ -131,10 +131,10 @@ class HookServer:
             os.close(lock)
 
 
-async def _send_output(stream: SocketStream, said: Mapping[str, Any]) -> bool:
+async def _send_output(stream: SocketStream, output: Mapping[str, Any]) -> bool:
     """Send the output; return whether the hook was still there."""
     try:
-        await stream.send(json.dumps(said, ensure_ascii=False).encode(errors="replace"))
+        await stream.send(json.dumps(output, ensure_ascii=False).encode(errors="replace"))
     except (OSError, anyio.BrokenResourceError):
         return False
     return True

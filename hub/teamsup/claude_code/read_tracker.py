@@ -120,11 +120,11 @@ class ReadTracker:
             raise CallerError(
                 f"#{answered.id} came from {render_name(answered.sender)}; leave out recipient, or reply_to."
             )
-        is_news = message_type == "status_report"
-        delivery = None if is_news else self._open.get(answered.message_id)
+        is_report = message_type == "status_report"
+        delivery = None if is_report else self._open.get(answered.message_id)
         try:
             with self.hub.transaction():
-                if is_news:
+                if is_report:
                     pass
                 elif delivery is not None:
                     self.hub.acknowledge(delivery, outcome="answered")
@@ -142,7 +142,7 @@ class ReadTracker:
         except StaleLease:
             del self._open[answered.message_id]
             raise
-        if not is_news:
+        if not is_report:
             self._open.pop(answered.message_id, None)
         return sent
 

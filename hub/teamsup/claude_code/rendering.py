@@ -95,9 +95,9 @@ def describe_origin(message: Message) -> str:
     """Return the author: the sender, the agent that ran the sender's command, or the person for whom it is
     forwarded.
     """
-    person, place = message.metadata.get("author_name"), message.metadata.get("origin")
+    person, channel = message.metadata.get("author_name"), message.metadata.get("origin")
     whose = f" for {_quote_unless_word(str(person))}" if person else ""
-    where = f" on {_quote_unless_word(str(place))}" if whose and place else ""
+    where = f" on {_quote_unless_word(str(channel))}" if whose and channel else ""
     by = f" run by {_quote_unless_word(str(session))}" if (session := message.metadata.get(SESSION_AGENT)) else ""
     return f"{render_name(message.sender)}{by}{whose}{where}"
 
@@ -212,9 +212,9 @@ def render_outdated(error: SchemaTooNew) -> str:
 
 
 def _render_presence(agent: Agent) -> str:
-    said = describe_presence(agent, datetime.now(UTC))
+    presence = describe_presence(agent, datetime.now(UTC))
     ours = (ONLINE, "busy", OFFLINE, NOT_CONFIGURED, DEGRADED)
-    return said if said != agent.status or said in ours else quote_inline(said)
+    return presence if presence != agent.status or presence in ours else quote_inline(presence)
 
 
 def _render_note(text: str) -> str:

@@ -277,9 +277,9 @@ _FORGET_AGENT = "DELETE FROM agent_status WHERE lower(agent_name) IN (SELECT val
 def _known_names(person: str, everybody: Iterable[str]) -> dict[str, str]:
     """Return the names of a person: as an agent, in each terminal, and in other workers."""
     given = check_text("person", person).strip()
-    place, _, user = given.partition(":")
+    scheme, _, user = given.partition(":")
     names = {given, given.lower()}
     if given.lower().startswith("console-"):
         terminal = re.compile(re.escape(given.lower()) + r"-\d+")
         names |= {name for name in everybody if terminal.fullmatch(name)}
-    return {"user": user or place, "names": json.dumps(sorted(names))}
+    return {"user": user or scheme, "names": json.dumps(sorted(names))}

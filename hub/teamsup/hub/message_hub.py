@@ -153,7 +153,7 @@ class MessageHub:
         """
         check_type("message", message, Message)
         options["priority"] = options.get("priority") or message.priority
-        draft = self._new_message(
+        answer = self._new_message(
             message.sender,
             content,
             conversation_id=message.conversation_id,
@@ -162,7 +162,7 @@ class MessageHub:
             message_id=message_id,
             **options,
         )
-        return self._insert(draft, known_only=False)
+        return self._insert(answer, known_only=False)
 
     def mark_read(self, delivery: Delivery) -> None:
         """Mark a delivery as read that was claimed with ``read=False``. Raise StaleLease."""
@@ -273,8 +273,8 @@ class MessageHub:
             with self._session.write() as db:
                 now = self._session.clock()
                 for message, attempts in held:
-                    told = deliveries.return_to_queue(db, message, self.agent, attempts, now, error=why)
-                    self._session.ring_after_commit(self.agent, *told)
+                    notified = deliveries.return_to_queue(db, message, self.agent, attempts, now, error=why)
+                    self._session.ring_after_commit(self.agent, *notified)
                 self._presence.end(db)
 
     def _new_message(
@@ -291,11 +291,11 @@ class MessageHub:
             **given,
         )
 
-    def _insert(self, draft: NewMessage, *, known_only: bool = True) -> Message:
+    def _insert(self, message: NewMessage, *, known_only: bool = True) -> Message:
         with self._session.write() as db:
-            message = messages.insert_message(db, draft, self._session.clock(), known_only=known_only)
-            self._session.mark_offered_after_commit(message, messages.recipients_of(db, message))
-            return message
+            stored = messages.insert_message(db, message, self._session.clock(), known_only=known_only)
+            self._session.mark_offered_after_commit(stored, messages.recipients_of(db, stored))
+            return stored
 
     def _select_agents(self, name: str | None) -> list[Agent]:
         rows = self._session.store.read(agents.SELECT_AGENTS, {"name": name, "now": format_time(self._session.clock())})

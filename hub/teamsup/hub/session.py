@@ -75,7 +75,7 @@ class HubSession:
         """
         check_type("delivery", delivery, Delivery)
         left = delivery.lease_expires_at.timestamp() - self.clock()
-        return self.write(durable=durable, patience=left)
+        return self.write(durable=durable, busy_seconds=left)
 
     def open_doorbell(self) -> AbstractContextManager[Doorbell]:
         """Bind a doorbell of our agent until the block ends. Raises StoreError."""
@@ -83,23 +83,23 @@ class HubSession:
 
     @signal_safe
     def write(
-        self, *, durable: bool = True, longest: float | None = None, patience: float = 0.0
+        self, *, durable: bool = True, longest: float | None = None, busy_seconds: float = 0.0
     ) -> Generator[sqlite3.Connection, None, None]:
         """Run a transaction, then ring the doorbells, then flush the disk. So a reader can begin during the writer's
         fsync.
 
         ``durable=False`` is for presence and leases, which a power loss may undo.
-        ``longest`` in seconds is for announced maintenance; ``patience`` in seconds is for a caller that may wait
+        ``longest`` in seconds is for announced maintenance; ``busy_seconds`` is for a caller that may wait
         longer.
         """
         if self.store.is_in_transaction():
             yield from self.store.transact()
             return
-        news = CommitEffects()
+        effects = CommitEffects()
         yield from self.store.transact(
-            functools.partial(self._begin_transaction, news), self._mark_offered, longest, patience
+            functools.partial(self._begin_transaction, effects), self._mark_offered, longest, busy_seconds
         )
-        self._doorbells.ring(news.agents_to_ring)
+        self._doorbells.ring(effects.agents_to_ring)
         if durable:
             self.store.flush()
         self.store.checkpoint_if_long()
@@ -121,8 +121,8 @@ class HubSession:
         self._clock_checked_at = now
         return False
 
-    def _begin_transaction(self, news: CommitEffects, db: sqlite3.Connection) -> None:
-        self._effects = news
+    def _begin_transaction(self, effects: CommitEffects, db: sqlite3.Connection) -> None:
+        self._effects = effects
         self._record_clock(db)
 
     def _mark_offered(self, db: sqlite3.Connection) -> None:

@@ -82,8 +82,8 @@ class WakeLadder:
         """Record that the sender of these messages was notified that they are unread."""
         at = format_time(self._clock())
         try:
-            told = [(at, message.id, check_text("agent", agent)) for message, agent in still_unread]
+            notified = [(at, message.id, check_text("agent", agent)) for message, agent in still_unread]
         except (TypeError, ValueError, AttributeError) as error:
             raise InvalidValue("mark_sender_notified() takes the result of overdue_unread().") from error
         with self._write(durable=False) as db:
-            db.executemany("UPDATE deliveries SET sender_notified_at = ? WHERE message = ? AND recipient = ?", told)
+            db.executemany("UPDATE deliveries SET sender_notified_at = ? WHERE message = ? AND recipient = ?", notified)

@@ -48,15 +48,15 @@ def strip_tag(text: str, tag: str) -> str:
     from unicodedata import normalize  # most texts have no bracket
 
     letters = [
-        (place, letter)
-        for place, character in enumerate(text)
+        (position, letter)
+        for position, character in enumerate(text)
         for letter in normalize("NFKC", character).casefold()
         if letter.isalnum()
     ]
-    places, folded = [place for place, _ in letters], "".join(letter for _, letter in letters)
+    positions, folded = [position for position, _ in letters], "".join(letter for _, letter in letters)
 
     def opened(bracket: re.Match[str]) -> str:
-        is_tag = folded.startswith(tag, bisect_right(places, bracket.start()))
+        is_tag = folded.startswith(tag, bisect_right(positions, bracket.start()))
         return "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}" if is_tag else bracket[0]
 
     return _BRACKET.sub(opened, text)

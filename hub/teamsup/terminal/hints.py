@@ -22,8 +22,8 @@ def command_hint(team: Team, *words: str) -> str:
     if shutil.which(program) is None and called.name == program:
         program = min(str(called.absolute()), os.path.relpath(called), key=len)
     home = [] if Team.named(team.name) == team else [f"TEAMSUP_HOME={shlex.quote(str(team.folder.parent))}"]
-    is_told = "--team" in words or Team.named().name == team.name
-    return " ".join([*home, program, *words, *([] if is_told else ["--team", team.name])])
+    is_known = "--team" in words or Team.named().name == team.name
+    return " ".join([*home, program, *words, *([] if is_known else ["--team", team.name])])
 
 
 def is_invocation_of(command: str, words: Sequence[str]) -> bool:

@@ -49,7 +49,7 @@ class _Server(ThreadingHTTPServer):
         """Close connections that are too old or too many, the oldest first; called twice a second."""
         with self._lock:
             oldest = time.monotonic() - _TIMEOUT_SECONDS
-            late = [each for each, begun in self._accepted_at.items() if begun < oldest]
+            late = [each for each, accepted in self._accepted_at.items() if accepted < oldest]
             much = list(self._accepted_at)[: max(0, len(self._accepted_at) - _MAX_CONNECTIONS)]
             for request in {*late, *much}:
                 del self._accepted_at[request]

@@ -64,12 +64,12 @@ class StatusPublisher:
         if self._has_ended:
             # Publishing is over, and every change has been shown.
             return
-        begun = time.monotonic()
+        began = time.monotonic()
         self._check_ready()
         self.update_status()
         self.publish()
         self._on_publish()
-        self._publish_seconds = time.monotonic() - begun
+        self._publish_seconds = time.monotonic() - began
         if not self._manager.is_idle:
             self.schedule()
 

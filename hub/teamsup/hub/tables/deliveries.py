@@ -63,7 +63,7 @@ def apply_deadlines(db: sqlite3.Connection, me: str, now: float, reads_expired: 
     ``reads_expired`` selects messages that their reader gets after their expiry. Return the notified senders.
     """
     at = timestamps.format_time(now)
-    told = []
+    notified = []
     # Foreign programs may write the tables. A delivery without its message must not be due forever.
     db.execute(
         "DELETE FROM deliveries WHERE recipient = ? AND state = 'leased' AND lease_expires_at <= ?"
@@ -86,21 +86,21 @@ def apply_deadlines(db: sqlite3.Connection, me: str, now: float, reads_expired: 
             sql = "UPDATE deliveries SET expires_at = NULL WHERE message = ? AND recipient = ?"
             db.execute(sql, (row["id"], me))
         else:
-            told += expire(db, row, now)
+            notified += expire(db, row, now)
     ended = db.execute(
         "SELECT d.attempts AS claims, m.* FROM deliveries AS d JOIN messages AS m ON m.id = d.message"
         " WHERE d.recipient = ? AND d.state = 'leased' AND d.lease_expires_at <= ?",
         (me, at),
     ).fetchall()
     for row in ended:
-        told += return_to_queue(
+        notified += return_to_queue(
             db, message_from_row(row), me, row["claims"], now, error="no answer before the lease ended"
         )
     db.execute(
         "UPDATE deliveries SET available_at = NULL WHERE recipient = ? AND state = 'ready' AND available_at <= ?",
         (me, at),
     )
-    return told
+    return notified
 
 
 def claim(
@@ -216,8 +216,8 @@ def return_to_queue(
             " outcome = ? WHERE message = ? AND recipient = ?",
             (timestamps.format_time(now), error, *key),
         )
-        news = f"Your message to {recipient} was given up after {attempts} attempts: {error}"
-        return _notify_sender(db, message, news, now)
+        text = f"Your message to {recipient} was given up after {attempts} attempts: {error}"
+        return _notify_sender(db, message, text, now)
     if delay is None:
         longest = min(_MAX_BACKOFF_SECONDS, _FIRST_BACKOFF_SECONDS * 2**attempts)
         delay = 0.0 if error is None else random.uniform(0, longest)  # noqa: S311
@@ -271,7 +271,7 @@ def _update_leased(db: sqlite3.Connection, delivery: Delivery, change: str, *val
         )
 
 
-def _notify_sender(db: sqlite3.Connection, message: Message, news: str, now: float) -> list[str]:
+def _notify_sender(db: sqlite3.Connection, message: Message, text: str, now: float) -> list[str]:
     """Notify the sender of the outcome of a message. This must not fail: foreign content must not block a mailbox
     forever.
     """
@@ -285,7 +285,7 @@ def _notify_sender(db: sqlite3.Connection, message: Message, news: str, now: flo
             new_message_id(),
             HUB_SENDER,
             recipient,
-            news,
+            text,
             timestamps.format_time(now),
             message.conversation_id,
             message.message_id,

@@ -84,75 +84,75 @@ def limit_counters(db: sqlite3.Connection) -> None:
         )
 
 
-def insert_message(db: sqlite3.Connection, draft: NewMessage, now: float, *, known_only: bool = True) -> Message:
-    """Store the draft and, through the triggers, its deliveries. A second insert with the same message_id changes
+def insert_message(db: sqlite3.Connection, message: NewMessage, now: float, *, known_only: bool = True) -> Message:
+    """Store the message and, through the triggers, its deliveries. A second insert with the same message_id changes
     nothing.
 
     ``known_only=False`` also sends to a name that has never taken part, where the delivery waits for it.
     """
-    metadata = _validate(draft)
-    recipient = draft.recipient
+    metadata = _validate(message)
+    recipient = message.recipient
     if recipient is not None:
         recipient = normalize_name(recipient) if known_only else recipient.strip().lower()
-    if draft.message_id is not None and (existing := find_message(db, draft.message_id)) is not None:
-        said = (existing.sender, existing.recipient, existing.content, existing.message_type)
-        if said != (draft.sender, recipient, draft.content, draft.message_type):
-            raise MessageConflict(f"message_id {quote(draft.message_id)} already names a message with other content.")
+    if message.message_id is not None and (existing := find_message(db, message.message_id)) is not None:
+        known = (existing.sender, existing.recipient, existing.content, existing.message_type)
+        if known != (message.sender, recipient, message.content, message.message_type):
+            raise MessageConflict(f"message_id {quote(message.message_id)} already names a message with other content.")
         return existing
-    kinds = agents.kinds_of(db, draft.sender, recipient)
+    kinds = agents.kinds_of(db, message.sender, recipient)
     if recipient is not None and recipient not in kinds and known_only:
         raise UnknownRecipient(_unknown_recipient(recipient, db))
     hops = 0
-    if draft.reply_to is not None:
-        answered = _find_answered(db, draft)
+    if message.reply_to is not None:
+        answered = _find_answered(db, message)
         if answered is None:
-            raise UnknownMessage(f"There is no message {quote(draft.reply_to)} to reply to.")
-        if recipient is not None and kinds.get(draft.sender, draft.sender_kind) == "agent" == kinds.get(recipient):
+            raise UnknownMessage(f"There is no message {quote(message.reply_to)} to reply to.")
+        if recipient is not None and kinds.get(message.sender, message.sender_kind) == "agent" == kinds.get(recipient):
             hops = answered.hops + 1
             if hops > MAX_HOPS:
                 raise ReplyLoop(
-                    f"{draft.sender} and {recipient} have answered each other {MAX_HOPS} times with no person in "
+                    f"{message.sender} and {recipient} have answered each other {MAX_HOPS} times with no person in "
                     "between. Ask a person, or start again without reply_to."
                 )
-    if draft.is_rate_limited and kinds.get(draft.sender, draft.sender_kind) == "agent":
-        rate_limits.count_sent_message(db, draft.sender, now)
-        if recipient is not None and recipient != draft.sender and kinds.get(recipient) == "agent":
-            rate_limits.count_exchange_turn(db, draft.sender, recipient, now)
-    if draft.sender != HUB_SENDER and draft.sender not in kinds:
-        agents.enroll(db, draft.sender, draft.sender_kind)
-    message_id = draft.message_id or new_message_id()
-    expires = None if draft.expires_in is None else now + draft.expires_in
+    if message.is_rate_limited and kinds.get(message.sender, message.sender_kind) == "agent":
+        rate_limits.count_sent_message(db, message.sender, now)
+        if recipient is not None and recipient != message.sender and kinds.get(recipient) == "agent":
+            rate_limits.count_exchange_turn(db, message.sender, recipient, now)
+    if message.sender != HUB_SENDER and message.sender not in kinds:
+        agents.enroll(db, message.sender, message.sender_kind)
+    message_id = message.message_id or new_message_id()
+    expires = None if message.expires_in is None else now + message.expires_in
     cursor = db.execute(
         "INSERT INTO messages (message_id, sender, recipient, message_type, content, priority, metadata, created_at,"
         " expires_at, conversation_id, reply_to, hops) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             message_id,
-            draft.sender,
+            message.sender,
             recipient,
-            draft.message_type,
-            draft.content,
-            draft.priority,
+            message.message_type,
+            message.content,
+            message.priority,
             metadata,
             timestamps.format_time(now),
             None if expires is None else timestamps.format_time(expires),
-            draft.conversation_id,
-            draft.reply_to,
+            message.conversation_id,
+            message.reply_to,
             hops,
         ),
     )
     return Message(
         id=cursor.lastrowid or 0,
         message_id=message_id,
-        sender=draft.sender,
+        sender=message.sender,
         recipient=recipient,
-        content=draft.content,
-        message_type=draft.message_type,
-        priority=draft.priority,
-        metadata=draft.metadata,
+        content=message.content,
+        message_type=message.message_type,
+        priority=message.priority,
+        metadata=message.metadata,
         created_at=timestamps.as_datetime(now),
         expires_at=None if expires is None else timestamps.as_datetime(expires),
-        conversation_id=draft.conversation_id,
-        reply_to=draft.reply_to,
+        conversation_id=message.conversation_id,
+        reply_to=message.reply_to,
         hops=hops,
     )
 
@@ -163,10 +163,10 @@ def recipients_of(db: sqlite3.Connection, message: Message) -> list[str]:
     return [row[0] for row in db.execute("SELECT recipient FROM deliveries WHERE message = ?", (message.id,))]
 
 
-def _find_answered(db: sqlite3.Connection, draft: NewMessage) -> Message | None:
-    if draft.answered_id is None:
-        return find_message(db, str(draft.reply_to))
-    row = db.execute("SELECT * FROM messages WHERE id = ?", (draft.answered_id,)).fetchone()
+def _find_answered(db: sqlite3.Connection, message: NewMessage) -> Message | None:
+    if message.answered_id is None:
+        return find_message(db, str(message.reply_to))
+    row = db.execute("SELECT * FROM messages WHERE id = ?", (message.answered_id,)).fetchone()
     return None if row is None else message_from_row(row)
 
 
@@ -175,30 +175,30 @@ def find_message(db: sqlite3.Connection, message_id: str) -> Message | None:
     return None if row is None else message_from_row(row)
 
 
-def _validate(draft: NewMessage) -> str:
-    """Validate the whole draft, and return its metadata as JSON."""
-    if not isinstance(draft.content, str):
-        raise InvalidMessage(f"content must be text, not {type(draft.content).__name__}.")
-    if not draft.content.strip():
+def _validate(message: NewMessage) -> str:
+    """Validate the whole message, and return its metadata as JSON."""
+    if not isinstance(message.content, str):
+        raise InvalidMessage(f"content must be text, not {type(message.content).__name__}.")
+    if not message.content.strip():
         raise InvalidMessage("The message is empty.")
-    labels = [("message_type", draft.message_type), ("message_id", draft.message_id)]
-    if draft.answered_id is None:
-        labels.append(("conversation_id", draft.conversation_id))
+    labels = [("message_type", message.message_type), ("message_id", message.message_id)]
+    if message.answered_id is None:
+        labels.append(("conversation_id", message.conversation_id))
     for name, text in labels:
         if text is not None and not (
             isinstance(text, str) and 0 < len(text) <= MAX_LABEL_CHARACTERS and text.isprintable()
         ):
             raise InvalidMessage(f"{name} must have 1 to {MAX_LABEL_CHARACTERS} printable characters.")
-    if draft.priority not in PRIORITIES:
-        raise InvalidMessage(f"Priority {quote(draft.priority)} is not one of {', '.join(PRIORITIES)}.")
-    if draft.expires_in is not None:
-        check_seconds("expires_in", draft.expires_in)
-    if draft.answered_id is None and draft.reply_to is not None:
-        check_text("reply_to", draft.reply_to)
-    check_type("metadata", draft.metadata, Mapping)
+    if message.priority not in PRIORITIES:
+        raise InvalidMessage(f"Priority {quote(message.priority)} is not one of {', '.join(PRIORITIES)}.")
+    if message.expires_in is not None:
+        check_seconds("expires_in", message.expires_in)
+    if message.answered_id is None and message.reply_to is not None:
+        check_text("reply_to", message.reply_to)
+    check_type("metadata", message.metadata, Mapping)
     try:
-        metadata = json.dumps(dict(draft.metadata), ensure_ascii=False, allow_nan=False) if draft.metadata else "{}"
-        size = len(draft.content.encode()) + len(metadata.encode())
+        metadata = json.dumps(dict(message.metadata), ensure_ascii=False, allow_nan=False) if message.metadata else "{}"
+        size = len(message.content.encode()) + len(metadata.encode())
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidMessage(f"The message is not valid text or JSON: {str(error)[:MAX_QUOTED_CHARACTERS]}.") from error
     if size > MAX_MESSAGE_BYTES:

@@ -81,17 +81,17 @@ class Waiter:
         """Block until a delivery is claimable, at most ``timeout`` seconds. Return whether one is."""
         if self.timeout > 0 and self.is_presence_due():
             self.refresh_presence()
-        found = self._check_mailbox(anew=True)
+        found = self._check_mailbox(forced=True)
         while found is not _MailboxState.CLAIMABLE:
             if found is _MailboxState.DUE:
                 self._apply_deadlines()
-                if self._check_mailbox(anew=True) is _MailboxState.CLAIMABLE:
+                if self._check_mailbox(forced=True) is _MailboxState.CLAIMABLE:
                     break
             if self._deadline <= time.monotonic():
                 return False
             if self.is_presence_due():
                 self.refresh_presence()
-            found = self._check_mailbox(anew=bell.wait(self._seconds_to_next_check()))
+            found = self._check_mailbox(forced=bell.wait(self._seconds_to_next_check()))
         return True
 
     async def wait_async(self, bell: Doorbell) -> bool:
@@ -100,17 +100,17 @@ class Waiter:
 
         if self.timeout > 0 and self.is_presence_due():
             await asyncio.to_thread(self.refresh_presence)
-        found = self._check_mailbox(anew=True)
+        found = self._check_mailbox(forced=True)
         while found is not _MailboxState.CLAIMABLE:
             if found is _MailboxState.DUE:
                 await asyncio.to_thread(self._apply_deadlines)
-                if self._check_mailbox(anew=True) is _MailboxState.CLAIMABLE:
+                if self._check_mailbox(forced=True) is _MailboxState.CLAIMABLE:
                     break
             if self._deadline <= time.monotonic():
                 return False
             if self.is_presence_due():
                 await asyncio.to_thread(self.refresh_presence)
-            found = self._check_mailbox(anew=await bell.wait_async(self._seconds_to_next_check()))
+            found = self._check_mailbox(forced=await bell.wait_async(self._seconds_to_next_check()))
         return True
 
     def _seconds_to_next_check(self) -> float:
@@ -126,10 +126,10 @@ class Waiter:
         with suppress(StoreUnavailable):  # the next look raises it
             self.apply_deadlines()
 
-    def _check_mailbox(self, *, anew: bool = False) -> _MailboxState:
+    def _check_mailbox(self, *, forced: bool = False) -> _MailboxState:
         """Look again while the team's folder is away for a moment. Raise StoreUnavailable if it stays away."""
         try:
-            found = self._check_once(anew=anew)
+            found = self._check_once(forced=forced)
         except StoreUnavailable:
             now = time.monotonic()
             self._unavailable_since = self._unavailable_since or now
@@ -140,9 +140,9 @@ class Waiter:
         self._unavailable_since = None
         return found
 
-    def _check_once(self, *, anew: bool) -> _MailboxState:
+    def _check_once(self, *, forced: bool) -> _MailboxState:
         """Look once. It costs almost nothing if nothing has changed."""
-        version = None if anew else self.data_version()
+        version = None if forced else self.data_version()
         if version is None or version != self._version:
             self._version = version
             self._next_due = self.find_next_due()

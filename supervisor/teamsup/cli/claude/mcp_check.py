@@ -78,8 +78,8 @@ async def _try_session(
     if missing:
         return Verdict.FAILED, f"starts, but lacks {', '.join(sorted(missing))}"
     if answer.is_error:
-        said = " ".join(getattr(part, "text", "") for part in answer.content)
-        return Verdict.FAILED, f"starts, but a call of team_get_status fails: {said}"
+        output = " ".join(getattr(part, "text", "") for part in answer.content)
+        return Verdict.FAILED, f"starts, but a call of team_get_status fails: {output}"
     text = (
         f"starts in {ready:.2f} s, has its {len(EXPECTED_TOOLS)} tools, answers a call in {called * 1000:.0f} ms, "
         f"exits in {ended:.2f} s"
@@ -87,7 +87,7 @@ async def _try_session(
     unusual = [
         *(["it does not exit cleanly: it had to be killed"] if ended >= PROCESS_TERMINATION_TIMEOUT else []),
         *([_NOT_JSON] if is_strange else []),
-        *([f"it printed: {said}"] if (said := _read_errors(errors)) else []),
+        *([f"it printed: {output}"] if (output := _read_errors(errors)) else []),
         *(["that is slow: Claude Code waits for 30 s"] if ready > _SLOW_SECONDS else []),
     ]
     return (Verdict.WARNING, f"{text}, but {unusual[0]}") if unusual else (Verdict.OK, text)

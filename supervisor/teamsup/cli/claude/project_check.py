@@ -125,14 +125,14 @@ def _check_servers(project: Path, settings: EffectiveSettings, init: str) -> Fin
 
 
 def _check_plugin(plugin: str, settings: EffectiveSettings, init: str) -> Finding:
-    place = settings.plugins[plugin] or _installed_path(plugin)
-    if place is None:
+    path = settings.plugins[plugin] or _installed_path(plugin)
+    if path is None:
         hint = f"Install it with: claude plugin install {plugin}"
         return Finding("plugin", Verdict.FAILED, f"Claude Code has not installed {plugin}", hint)
-    if missing := list(_missing_files(Path(place), settings)):
+    if missing := list(_missing_files(Path(path), settings)):
         hint = f"If teamsup was moved or updated: {init}"
         return Finding("plugin", Verdict.FAILED, f"there is no {', no '.join(missing)}", hint)
-    return Finding("plugin", Verdict.OK, f"is complete in {place}, and its programs are there")
+    return Finding("plugin", Verdict.OK, f"is complete in {path}, and its programs are there")
 
 
 def _missing_files(plugin: Path, settings: EffectiveSettings) -> Iterator[str]:

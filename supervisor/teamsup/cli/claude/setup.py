@@ -97,8 +97,12 @@ def _changed_variables(there: dict[str, str], team: Team, agent: str, asked: set
     command, *more = installed_command()
     if more:
         raise NoProject(f"There is no command teamsup next to {command} for Claude Code to start.")
-    told = there.get(COMMAND_VARIABLE)
-    if (told.endswith("teamsup") or shutil.which(told) is None) if told else not _is_on_every_path(command):
+    configured = there.get(COMMAND_VARIABLE)
+    if configured:
+        is_outdated = configured.endswith("teamsup") or shutil.which(configured) is None
+    else:
+        is_outdated = not _is_on_every_path(command)
+    if is_outdated:
         variables[COMMAND_VARIABLE] = command
     return variables
 

@@ -125,10 +125,10 @@ def _check_claude() -> Finding:
     except (OSError, subprocess.TimeoutExpired) as error:
         trouble = str(error)
     else:
-        said = " ".join((answer.stdout or answer.stderr).decode(errors="replace").split())
+        output = " ".join((answer.stdout or answer.stderr).decode(errors="replace").split())
         if answer.returncode == 0:
-            return Finding("claude", Verdict.OK, f"{said}, {path}")
-        trouble = said or f"exit code {answer.returncode}"
+            return Finding("claude", Verdict.OK, f"{output}, {path}")
+        trouble = output or f"exit code {answer.returncode}"
     return Finding(
         "claude", Verdict.FAILED, f"{path} does not run: {trouble}", "Try it in a terminal: claude --version"
     )

@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
 async def _run(supervisor: "Supervisor", ready_fd: int | None, seconds: float) -> None:
     import asyncio
 
-    async def tell_ready(descriptor: int) -> None:
+    async def report_ready(descriptor: int) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(supervisor.ready.wait(), seconds)
         reasons = await supervisor.read_unready_reasons()
@@ -76,10 +76,10 @@ async def _run(supervisor: "Supervisor", ready_fd: int | None, seconds: float) -
         # Our caller may wait for the end of our stderr.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
-    telling = asyncio.create_task(tell_ready(ready_fd)) if ready_fd is not None else None
+    report = asyncio.create_task(report_ready(ready_fd)) if ready_fd is not None else None
     await supervisor.run()
-    if telling is not None:
-        telling.cancel()
+    if report is not None:
+        report.cancel()
 
 
 def _detach(team: Team, seconds: float) -> int:

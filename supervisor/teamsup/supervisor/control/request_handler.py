@@ -91,10 +91,10 @@ class RequestHandler:
                 self._log(f"{sender} asked to reload")
                 plan = await self._reloader.reload()
                 # Also wait for workers that were started because the file was saved.
-                begun = {*plan.start, *plan.restart, *manager.starting_names()}
-                await self._wait_at_rest(begun, seconds)
+                starting = {*plan.start, *plan.restart, *manager.starting_names()}
+                await self._wait_at_rest(starting, seconds)
                 unready = await self.read_unready_reasons()
-                if reasons := {name: reason for name, reason in unready.items() if name in begun}:
+                if reasons := {name: reason for name, reason in unready.items() if name in starting}:
                     raise WorkersNotReady(f"{plan}. {self._describe_unready(reasons)}")
                 return str(plan)
             case [("start" | "stop" | "restart") as verb, name] if name in self._reloader.configuration.programs:

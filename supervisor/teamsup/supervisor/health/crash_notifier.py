@@ -109,13 +109,13 @@ class CrashNotifier:
         """
         now = self._clock()
         for name, reason in reasons.items():
-            since, is_told = self._degraded.setdefault(name, (now, False))
-            if not is_told and now - since >= _MIN_DEGRADED_SECONDS:
+            since, is_reported = self._degraded.setdefault(name, (now, False))
+            if not is_reported and now - since >= _MIN_DEGRADED_SECONDS:
                 self._degraded[name] = since, True
                 self.enqueue(f"{name} runs and cannot do its work: {reason}", is_incident=is_watched)
         for name in set(self._degraded) - set(reasons):
-            _, was_told = self._degraded.pop(name)
-            if was_told:
+            _, was_reported = self._degraded.pop(name)
+            if was_reported:
                 self.enqueue(f"{name} is no longer degraded.", is_incident=is_watched)
 
     def send_pending(self, recipients: Collection[str]) -> None:

@@ -140,8 +140,8 @@ def describe_several(several: Sequence[tuple[str, CrashSeries, WorkerCondition]]
 
 def _describe_cause(crash: Crash) -> str:
     """Return the reason; for an unconfigured worker its last line, which names the missing setting."""
-    said = crash.lines[-1].strip().rstrip(".") if crash.lines and crash.reason == NOT_CONFIGURED else ""
-    return f"{crash.reason}: {said}" if said else crash.reason
+    text = crash.lines[-1].strip().rstrip(".") if crash.lines and crash.reason == NOT_CONFIGURED else ""
+    return f"{crash.reason}: {text}" if text else crash.reason
 
 
 def describe_recovery(name: str, series: CrashSeries, condition: WorkerCondition) -> str:

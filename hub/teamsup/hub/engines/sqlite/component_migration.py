@@ -47,13 +47,13 @@ def read_component_version(db: sqlite3.Connection, tables: ComponentTables) -> i
 
 
 def _run_scripts(db: sqlite3.Connection, tables: ComponentTables, before: int) -> None:
-    place = tables.component
+    origin = tables.component
     try:
         for script in tables.scripts[before:]:
-            place = f"{tables.component} in {script.name}"
+            origin = f"{tables.component} in {script.name}"
             for statement in split_statements(script.read_text("utf-8")):
                 db.execute(statement)
-        place = tables.component
+        origin = tables.component
         _create_trigger(db, tables)
         # A mistake in these statements would stop the hub's maintenance for the whole team, so compile them here.
         for statement in ("DELETE FROM messages", *tables.keeps, *tables.forgets_person):
@@ -61,7 +61,7 @@ def _run_scripts(db: sqlite3.Connection, tables: ComponentTables, before: int) -
     except (sqlite3.Error, OSError, UnicodeError) as error:
         if isinstance(error, sqlite3.Error) and not _is_mistake(error):
             raise
-        raise UnusableComponent(f"The SQL of {place} cannot be used: {error}.") from error
+        raise UnusableComponent(f"The SQL of {origin} cannot be used: {error}.") from error
     db.execute(
         "INSERT INTO schema_versions (component, version) VALUES (?, ?)"
         " ON CONFLICT (component) DO UPDATE SET version = excluded.version",

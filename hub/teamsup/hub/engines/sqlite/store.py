@@ -179,14 +179,14 @@ class Store:
 
     def transact(
         self,
-        begun: TransactionHook = lambda _: None,
-        ending: TransactionHook = lambda _: None,
+        on_begin: TransactionHook = lambda _: None,
+        on_end: TransactionHook = lambda _: None,
         longest: float | None = None,
-        patience: float = 0.0,
+        busy_seconds: float = 0.0,
     ) -> Generator[sqlite3.Connection, None, None]:
         """Do the same for a generator, with the first and last actions of an outermost transaction.
 
-        ``longest`` in seconds replaces LONGEST_SECONDS. ``patience`` is the time in seconds to wait while another
+        ``longest`` in seconds replaces MAX_TRANSACTION_SECONDS. ``busy_seconds`` is the time in seconds to wait while another
         program holds the database, if longer than usual.
         """
         with self._write_lock:
@@ -194,24 +194,24 @@ class Store:
                 yield from (
                     self._run_inner()
                     if self.is_in_transaction()
-                    else self._run_outermost(begun, ending, longest, patience)
+                    else self._run_outermost(on_begin, on_end, longest, busy_seconds)
                 )
             except sqlite3.Error as error:
                 raise as_store_error(self._name, error) from error
 
     def _run_outermost(
-        self, begun: TransactionHook, ending: TransactionHook, longest: float | None, patience: float
+        self, on_begin: TransactionHook, on_end: TransactionHook, longest: float | None, busy_seconds: float
     ) -> Generator[sqlite3.Connection, None, None]:
         self._reopen_if_replaced()
         try:
             self._roll_back()
-            retry_busy(self._name, self._begin, patience)
+            retry_busy(self._name, self._begin, busy_seconds)
             self._deadline = time.monotonic() + (MAX_TRANSACTION_SECONDS if longest is None else longest)
             self._writer_thread = threading.get_ident()
-            begun(self._db)
+            on_begin(self._db)
             yield self._db
             self._check_deadline()
-            ending(self._db)
+            on_end(self._db)
             self._db.execute("COMMIT")
             self._commits += 1
         finally:

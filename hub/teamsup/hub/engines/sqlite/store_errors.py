@@ -32,14 +32,14 @@ _ERRORS: dict[int, tuple[type[StoreError], str]] = {
 }
 
 
-def retry_busy(name: str, action: Callable[[], T], patience: float = 0.0) -> T:
+def retry_busy(name: str, action: Callable[[], T], busy_seconds: float = 0.0) -> T:
     """Run an action, and repeat it while the database is busy. A failed action must leave nothing behind.
 
-    It ends after ``patience`` seconds, but not before BUSY_SECONDS, and logs a longer wait once. SQLite's own busy
+    It ends after ``busy_seconds``, but not before BUSY_SECONDS, and logs a longer wait once. SQLite's own busy
     handler sleeps in fixed steps, which starves a writer for seconds; a short random pause does not.
     """
     now = time.monotonic()
-    usual, deadline = now + BUSY_SECONDS, now + max(BUSY_SECONDS, patience)
+    usual, deadline = now + BUSY_SECONDS, now + max(BUSY_SECONDS, busy_seconds)
     pauses = itertools.chain(FIRST_RETRY_SECONDS, itertools.repeat(RETRY_SECONDS))
     while True:
         try:

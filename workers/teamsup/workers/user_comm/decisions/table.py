@@ -17,7 +17,8 @@ from .decision import Decision, DecisionSpec, DecisionState, may_decide
 # CROSS JOIN keeps SQLite from beginning with the recipients, of which there are more than such decisions.
 _SHOWINGS_IN = """
     SELECT p.question, p.message FROM decisions AS d CROSS JOIN decision_messages AS p
-    WHERE p.question = d.question AND (d.state = 'open' OR d.decided_at >= ?) AND p.recipient = ? ORDER BY p.message DESC
+    WHERE p.question = d.question AND (d.state = 'open' OR d.decided_at >= ?) AND p.recipient = ?
+    ORDER BY p.message DESC
 """
 
 
