@@ -5,8 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-ROOTS = ("hub", "supervisor", "workers")
+from helpers.vocabulary import ROOT, ROOTS, words_of
 
 PLAIN_WORDS = Path(__file__).with_name("plain_words.txt")
 ENDINGS = ("ness", "ation", "ator", "ate", "ies", "s", "ing", "ed", "er", "or", "ion", "ment", "al", "e", "y")
@@ -55,11 +54,6 @@ def _names_below(package: Path) -> Iterator[str]:
     new_names = dict(re.findall(r"ALTER TABLE (\w+) RENAME TO (\w+)", scripts))
     made = re.findall(r'CREATE (?:VIRTUAL )?TABLE (?:IF NOT EXISTS )?"?(\w+)', scripts)
     yield from (new_names.get(name, name) for name in made)
-
-
-def words_of(name: str) -> list[str]:
-    """Return the words of a name, as of HTTPServer or http_server, in lower case."""
-    return [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+", name)]
 
 
 def stem(word: str) -> str:

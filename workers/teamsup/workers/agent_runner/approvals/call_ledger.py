@@ -81,9 +81,9 @@ class CallLedger:
 
     def verdict_on(self, call_id: str) -> Verdict | None:
         """Return what was decided of a call, whether or not the gate has used it up."""
-        for place in (self._folder / "verdicts", self._folder / "verdicts" / "used"):
+        for folder in (self._folder / "verdicts", self._folder / "verdicts" / "used"):
             try:
-                said = json.loads((place / f"{call_id}.json").read_text("utf-8"))
+                said = json.loads((folder / f"{call_id}.json").read_text("utf-8"))
             except (OSError, ValueError):
                 continue
             return "allow" if said.get("verdict") == "allow" else "deny"
