@@ -186,7 +186,7 @@ class Store:
     ) -> Generator[sqlite3.Connection, None, None]:
         """Do the same for a generator, with the first and last actions of an outermost transaction.
 
-        ``longest`` in seconds replaces MAX_TRANSACTION_SECONDS. ``busy_seconds`` is the time in seconds to wait while another
+        ``longest`` in seconds replaces MAX_TRANSACTION_SECONDS. ``busy_seconds`` is how long to wait while another
         program holds the database, if longer than usual.
         """
         with self._write_lock:

@@ -58,10 +58,10 @@ class HomeChannelQueue:
     def _count_earlier(self, message: Message) -> tuple[int, float]:
         """Return how many are to be sent before it, and for how long the first of them rests. Blocks."""
         before = self._hub.queries.earlier_deliveries(message, message_type="notification", limit=_MAX_COUNTED)
-        news = [available_at for each, available_at in before if _is_for_home_channel(each)]
-        rests_until = news[0] if news else None
+        announcements = [available_at for each, available_at in before if _is_for_home_channel(each)]
+        rests_until = announcements[0] if announcements else None
         pause = 0.0 if rests_until is None else rests_until.timestamp() - time.time()
-        return len(news), min(max(0.0, pause), _MAX_PAUSE_SECONDS)
+        return len(announcements), min(max(0.0, pause), _MAX_PAUSE_SECONDS)
 
 
 def _is_for_home_channel(each: MessageLabels) -> bool:
