@@ -30,6 +30,8 @@ RETIRED_WORDS = {
     "told": "notified, reported",
 }
 """Each with the word of today."""
+EXCEPTIONS = {"is_told"}
+"""Names that stay: a sender who waits is told so, which is not yet a notification."""
 
 
 def test_no_name_is_built_of_a_retired_word() -> None:
@@ -38,6 +40,7 @@ def test_no_name_is_built_of_a_retired_word() -> None:
         f"{path.relative_to(ROOT)}:{line}: {name}: instead of {word!r} take {RETIRED_WORDS[word]}"
         for path, tree in parse_modules()
         for line, name in names_in(tree)
+        if name not in EXCEPTIONS
         for word in retired_in(name)
     ]
     assert found == []

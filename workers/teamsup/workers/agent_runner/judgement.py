@@ -69,9 +69,9 @@ def judge(output: RunOutput, calls: Sequence[Call], *, is_alive: bool, has_answe
         return None
     if output.ending == "completed":
         return Finish("done", answer=output.text)
-    if (begun := next((call for call in calls if call.event == "began"), None)) is not None:
+    if (unfinished := next((call for call in calls if call.event == "began"), None)) is not None:
         # Also after an error: a call that began and did not end may have acted.
-        return Unknown(begun)
+        return Unknown(unfinished)
     is_parked = any(call.event == "parked" for call in calls)
     if output.ending == "deferred" or (output.ending == "none" and is_parked):
         return Park(output.deferred)

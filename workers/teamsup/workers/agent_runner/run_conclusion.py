@@ -68,8 +68,8 @@ class RunConclusion:
         """Ask people about a parked or unknown run. Its row is stored already, so that no answer comes too early."""
         section = self._settings.section(run.agent)
         if run.state == "unknown":
-            if (begun := next((call for call in calls if call.event == "began"), None)) is not None:
-                decision_requests.ask_about_unknown(self._hub, run, section, begun)
+            if (unfinished := next((call for call in calls if call.event == "began"), None)) is not None:
+                decision_requests.ask_about_unknown(self._hub, run, section, unfinished)
         elif run.state != "parked":
             return
         elif (parked := next((call for call in calls if call.event == "parked"), None)) is not None:

@@ -75,8 +75,8 @@ class RunTable:
                 "created_at": now,
             }
             names = ", ".join(values)
-            places = ", ".join(f":{name}" for name in values)
-            self._hub.execute(f"INSERT INTO runs ({names}) VALUES ({places})", values)  # noqa: S608
+            parameters = ", ".join(f":{name}" for name in values)
+            self._hub.execute(f"INSERT INTO runs ({names}) VALUES ({parameters})", values)  # noqa: S608
             found = self.find(agent, cause)
         assert found is not None  # noqa: S101 - it was stored in this transaction
         return found

@@ -190,7 +190,7 @@ class RunFollower:
             is_resumed = program.read(folder, run).has_transcript
             calls = program.read_calls(folder)
         message = self._message_of(run)
-        begun = next((call for call in calls if call.event == "began"), None)
+        unfinished = next((call for call in calls if call.event == "began"), None)
         briefing = Briefing(
             run=run,
             team=self._hub.team.name,
@@ -199,7 +199,7 @@ class RunFollower:
             message=message,
             history=() if is_resumed or message is None else self._history(run, message),
             ended_calls=[call for call in calls if call.event == "done"] if is_resumed else (),
-            unknown_call="" if begun is None else describe_call(begun),
+            unknown_call="" if unfinished is None else describe_call(unfinished),
             decision=_read_json(folder / DECISION),
         )
         (folder / BRIEFING).write_text(json.dumps(to_json(briefing), ensure_ascii=False))

@@ -19,7 +19,7 @@ from .schedule import find_zone, last_due_tick, next_tick
 
 LEASE_SECONDS = 600.0
 """How long a message stays ours when this process is away."""
-_MAX_TOLD = 50
+_MAX_NOTIFIED = 50
 _MINUTE = 60.0
 
 
@@ -70,15 +70,15 @@ class Dispatcher:
         self._settings = settings
         self._open_hub = open_hub
         self._clock = clock
-        self._told: set[tuple[str, int]] = set()
+        self._notified: set[tuple[str, int]] = set()
 
     def look(self, followed: Collection[int]) -> Dispatch:
         """Return the runs to start now; ``followed`` are those that are under way. Raise StoreError."""
         at = self._read_situation(followed)
         found = Dispatch(pauses=at.pauses)
         for name, section in self._settings.agents.items():
-            if isinstance(standing := self._admit(name, section, at), Wait) and standing.is_told:
-                self._note_wait(name, standing, found)
+            if isinstance(reason := self._admit(name, section, at), Wait) and reason.is_told:
+                self._note_wait(name, reason, found)
             if "schedule" in section.start:
                 self._plan_ticks(name, section, at, found)
             if not self._start_planned(name, section, at, followed, found):
@@ -140,7 +140,7 @@ class Dispatcher:
             if isinstance(verdict, Wait):
                 self._note_wait(name, verdict, found)
                 if run.cause.message_number is not None and verdict.is_told:
-                    self._tell(name, self._hub.queries.message(run.cause.key), verdict, at)
+                    self._notify_person(name, self._hub.queries.message(run.cause.key), verdict, at)
                 return False
             self._add(name, run, at, found)
         return True
@@ -160,8 +160,8 @@ class Dispatcher:
                 if isinstance(verdict, Wait):
                     self._note_wait(name, verdict, found)
                     if verdict.is_told:
-                        for each in hub.queries.peek(_MAX_TOLD):
-                            self._tell(name, each, verdict, at)
+                        for each in hub.queries.peek(_MAX_NOTIFIED):
+                            self._notify_person(name, each, verdict, at)
                     return
             run = self._claim(name, section, hub, at)
             if run is not None and run.state == "planned" and run.next_try_at is None:
@@ -233,13 +233,13 @@ class Dispatcher:
         found.waits[name] = verdict
         found.wait_until(verdict.until)
 
-    def _tell(self, name: str, message: Message, verdict: Wait, at: _Situation) -> None:
+    def _notify_person(self, name: str, message: Message, verdict: Wait, at: _Situation) -> None:
         """Tell a person who waits once when it starts; other agents and programs see it in the team's status."""
         sender = at.agents.get(message.sender)
         is_person = message.sender == USER_COMM or (sender is not None and sender.kind == "console")
-        if not is_person or (name, message.id) in self._told:
+        if not is_person or (name, message.id) in self._notified:
             return
-        self._told.add((name, message.id))
+        self._notified.add((name, message.id))
         hub = self._open_hub(name)
         try:
             hub.answer(
