@@ -10,7 +10,7 @@ An alert goes through these packages, in this order:
     silences      silences a source about what somebody acknowledged
 
 ``bridge`` is the process, and wires the rest. ``incident_service`` is the one door to incidents: everything that
-receives or checks goes through it. ``alerts_command`` and ``demo_command`` are commands of the command line.
+receives or checks goes through it. ``alerts_command`` and ``demo`` are commands of the command line.
 
 One transaction stores what a source sent at once, and the incidents that come of it. docs/glossary.md explains the
 words. A function that may block runs in a thread.

@@ -13,7 +13,8 @@ import psutil
 import pytest
 
 from helpers.support import TeamsupCommand, eventually
-from teamsup.workers.monitor_bridge import demo_command
+from teamsup.workers.monitor_bridge.demo import demo_command
+from teamsup.workers.monitor_bridge.demo.demo_team import DemoFailed
 
 
 @pytest.fixture
@@ -84,5 +85,5 @@ def test_a_temporary_folder_without_room_is_said(monkeypatch: pytest.MonkeyPatch
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(tempfile, "mkdtemp", fails)
-    with pytest.raises(demo_command.DemoFailed, match=r"has no place for its team in .+No space left on device"):
-        demo_command.run(argparse.Namespace(quick=True))
+    with pytest.raises(DemoFailed, match=r"has no place for its team in .+No space left on device"):
+        demo_command.run(argparse.Namespace(quick=True, agent=False))

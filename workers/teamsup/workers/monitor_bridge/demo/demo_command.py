@@ -1,0 +1,32 @@
+"""``teamsup demo``: show how an alert arrives, how an agent examines it, and how it ends."""
+
+import argparse
+
+from .agent_story import tell_agent_story
+from .alert_story import tell_alert_story
+from .narration import narrate
+
+_PAUSE_SECONDS = 1.5
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Show how an alert arrives, how an agent examines it, and how it ends. "
+        "The demo needs ten seconds and no network. It uses a temporary team and removes it."
+    )
+    parser.add_argument(
+        "--agent", action="store_true", help="show an alert at night that starts an agent, which asks you to decide"
+    )
+    parser.add_argument("--quick", action="store_true", help="do not pause for reading")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    pause = 0.0 if arguments.quick else _PAUSE_SECONDS
+    if arguments.agent:
+        tell_agent_story(pause)
+        page = "docs/agents.md"
+    else:
+        tell_alert_story(pause)
+        page = "docs/monitoring.md"
+    narrate(f"The team has stopped, and its folder is removed. For your own run teamsup start, and read {page}.")
+    return 0
