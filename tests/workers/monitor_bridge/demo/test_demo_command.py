@@ -48,6 +48,19 @@ def test_it_shows_an_alert_until_its_end_and_leaves_nothing(tmp_path: Path, temp
     assert not home.exists()
 
 
+@pytest.mark.slow
+def test_it_shows_an_alert_that_starts_an_agent_until_its_end(tmp_path: Path, temporary: Path) -> None:
+    home = tmp_path / "home"
+    with run_demo(home, temporary, "--agent", "--quick") as demo:
+        shown, errors = demo.communicate(timeout=120)
+    assert (demo.returncode, errors) == (0, "")
+    steps = ("QueueStuck is firing", "Restart the service", "/decide 2 1", "I have restarted", "Resolved", "$0.0311")
+    places = [shown.index(step) for step in steps]
+    assert places == sorted(places)
+    assert list(temporary.iterdir()) == []
+    assert not home.exists()
+
+
 def test_it_leaves_nothing_when_it_is_told_to_end(tmp_path: Path, temporary: Path) -> None:
     with run_demo(tmp_path / "home", temporary) as demo:
         process = psutil.Process(demo.pid)

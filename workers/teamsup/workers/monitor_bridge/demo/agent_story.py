@@ -10,15 +10,15 @@ from teamsup.config.people_protocol import DECISION_REQUEST, USER_COMM
 from teamsup.hub import Message, MessageHub, Team
 from teamsup.terminal.console import open_console
 
+from .demo_output import narrate, print_quoted, prompt
 from .demo_team import DemoFailed, post_alert, run_teamsup, temporary_team, wait_for_message
-from .narration import narrate, print_quoted, prompt
 
 _AGENT = "alert-manager"
 _CONSOLE = "console-you"
 _LABELS = {"alertname": "QueueStuck", "instance": "web-01", "severity": "critical"}
 _SUMMARY = "The queue of web-01 does not move"
 _TIMEOUT_SECONDS = 20.0
-_SCRIPT = Path(__file__).with_name("scripted_agent.py")
+_SCRIPT = Path(__file__).with_name("agent_program.py")
 
 
 def tell_agent_story(pause: float) -> None:
@@ -58,7 +58,6 @@ def _tell(team: Team, port: int, pause: float) -> None:
         asked = _wait_for_question(you)
         narrate(f"2. The alert becomes incident 1. agent-runner has started {_AGENT}, which has looked, and now asks:")
         print_quoted(asked.content)
-        print_quoted("   ".join(f"[{number}] {option}" for number, option in enumerate(_options(asked), 1)))
         time.sleep(pause)
         narrate("3. While it waits, no process runs. You decide in Discord or, as here, in a terminal:")
         prompt(f"/decide {_number(asked)} 1", pause)
@@ -81,10 +80,6 @@ def _wait_for_question(you: MessageHub) -> Message:
         if delivery.message.message_type == DECISION_REQUEST:
             return delivery.message
     raise DemoFailed(f"The demo's agent asked nothing in {_TIMEOUT_SECONDS:.0f} s.")
-
-
-def _options(asked: Message) -> list[str]:
-    return [str(option) for option in asked.metadata.get("options", ())]
 
 
 def _number(asked: Message) -> int:

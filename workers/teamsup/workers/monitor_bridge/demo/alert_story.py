@@ -8,8 +8,8 @@ from teamsup.config.people_protocol import USER_COMM
 from teamsup.hub import MessageHub, Team
 from teamsup.terminal.console import open_console
 
+from .demo_output import narrate, print_quoted, prompt
 from .demo_team import post_alert, run_teamsup, temporary_team, wait_for_message, wait_until
-from .narration import narrate, print_quoted, prompt
 
 _POLL_SECONDS = 0.2
 _AGENT = "alert-manager"

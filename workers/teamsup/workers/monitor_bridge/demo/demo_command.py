@@ -4,7 +4,7 @@ import argparse
 
 from .agent_story import tell_agent_story
 from .alert_story import tell_alert_story
-from .narration import narrate
+from .demo_output import narrate
 
 _PAUSE_SECONDS = 1.5
 

@@ -27,7 +27,7 @@ class DemoFailed(TeamsupError):
     """The demo's team did not do what the demo shows."""
 
 
-class BackgroundTasks:
+class DemoTasks:
     """Threads beside the person's part; they end before the folder is removed."""
 
     def __init__(self) -> None:
@@ -80,12 +80,12 @@ class _SignalGuard:
 
 
 @contextlib.contextmanager
-def temporary_team(configuration: str) -> Iterator[tuple[Team, int, BackgroundTasks]]:
+def temporary_team(configuration: str) -> Iterator[tuple[Team, int, DemoTasks]]:
     """Start a temporary team; stop and remove it in any case. Yield it with its port for Alertmanager.
 
     The word PORT in its configuration stands for that port.
     """
-    interruptions, besides = _SignalGuard(), BackgroundTasks()
+    interruptions, besides = _SignalGuard(), DemoTasks()
     folder: Path | None = None
     supervisor: subprocess.Popen[bytes] | None = None
     try:

@@ -18,6 +18,8 @@ LEFT = "I have left queue-worker on web-01 as it is. Its memory is full since 02
 def main() -> None:
     """Act once: look and ask, or act as people have decided."""
     given: Mapping[str, Any] = json.load(sys.stdin)
+    if "firing" not in given["message"]["message_id"]:
+        return  # such as the end of the problem, which needs no words
     pause = float(sys.argv[1])
     decision = given.get("decision")
     if decision is None:
