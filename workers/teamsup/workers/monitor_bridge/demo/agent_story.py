@@ -11,7 +11,7 @@ from teamsup.hub import Message, MessageHub, Team
 from teamsup.terminal.console import open_console
 
 from .demo_output import narrate, print_quoted, prompt
-from .demo_team import DemoFailed, post_alert, run_teamsup, temporary_team, wait_for_message
+from .demo_team import DemoFailed, post_alert, run_teamsup, temporary_team, wait_for_message, wait_until
 
 _AGENT = "alert-manager"
 _CONSOLE = "console-you"
@@ -69,6 +69,7 @@ def _tell(team: Team, port: int, pause: float) -> None:
         post_alert(port, _LABELS, _SUMMARY, began, datetime.now(UTC))
         print_quoted(wait_for_message(you, "Resolved").content)
         time.sleep(pause)
+        wait_until(lambda: '"running"' not in run_teamsup(team, "runs", "--json"), "its runs did not end")
         narrate("6. In the morning you see what ran, why, and what it cost:")
         print_quoted("$ teamsup runs\n" + run_teamsup(team, "runs"))
         print_quoted("$ teamsup alerts --all\n" + run_teamsup(team, "alerts", "--all"))
