@@ -10,9 +10,12 @@ from teamsup.hub import CallerError, Delivery, Message, MessageHub, StaleLease, 
 from teamsup.hub.timestamps import as_datetime
 
 from .approvals import decision_requests
+from .approvals.approvals import Approvals, request_id
+from .approvals.call_ledger import CallLedger
 from .approvals.decision_requests import DecisionOfPeople
 from .judgement import Finish, Judgement, Park, Pause, Resume, StartAgain, Unknown
-from .programs.program import Call, RunOutput
+from .processes.run_process import run_folder
+from .programs.program import WHOLE_PROGRAM, Call, DeferredCall, RunOutput
 from .prompt import describe_call
 from .run import Run
 from .run_table import AgentPause, RunTable
@@ -44,6 +47,7 @@ class RunConclusion:
         self._open_hub = open_hub
         self._log = log
         self._clock = clock
+        self._approvals = Approvals(hub)
 
     def conclude(self, run: Run, output: RunOutput, calls: Sequence[Call], judged: Judgement) -> Run:
         """Store the totals of the output and what follows from the judgement; return the run as it is then."""
@@ -62,26 +66,34 @@ class RunConclusion:
                 process_identity="",
                 stop="",
             )
-            return self._act(hub, table, run, judged)
+            return self._act(hub, table, run, judged, calls)
 
-    def ask_people(self, run: Run, output: RunOutput, calls: Sequence[Call]) -> None:
+    def ask_people(self, run: Run, output: RunOutput, calls: Sequence[Call]) -> Run:
         """Ask people about a parked or unknown run. Its row is stored already, so that no answer comes too early."""
-        section = self._settings.section(run.agent)
+        section, folder = self._settings.section(run.agent), run_folder(self._hub.team, run.id)
         if run.state == "unknown":
             if (unfinished := next((call for call in calls if call.event == "began"), None)) is not None:
                 decision_requests.ask_about_unknown(self._hub, run, section, unfinished)
         elif run.state != "parked":
-            return
-        elif (parked := next((call for call in calls if call.event == "parked"), None)) is not None:
-            decision_requests.ask_about_call(self._hub, run, section, parked)
-        else:
+            return run
+        elif (parked := next((call for call in calls if call.event == "parked"), None)) is None:
             decision_requests.ask_for_program(self._hub, run, section, output.decision)
+        else:
+            ledger = CallLedger(folder)
+            if ledger.verdict_on(parked.id) is None:
+                self._approvals.ask(run, section, DeferredCall(parked.id, parked.tool, parked.input), folder)
+            if ledger.verdict_on(parked.id) is not None:
+                # Nobody needs to be asked, or it was decided before.
+                return RunTable(self._hub).update(run, state="planned", is_decided=True, next_try_at=None)
+        return run
 
     def finish(self, run: Run, end: Finish) -> Run:
         """End a run that has no process."""
         hub = self._open_hub(run.agent)
         with hub.transaction():
-            return self._finish(hub, RunTable(hub), run, end)
+            ended = self._finish(hub, RunTable(hub), run, end)
+        self._approvals.withdraw(run)
+        return ended
 
     def wait(self, run: Run, pause: Pause) -> Run:
         """Let a run wait that could not be started, with all others that the reason stops."""
@@ -105,12 +117,12 @@ class RunConclusion:
                 case _:
                     return table.update(run, reason=f"{run.reason} Nobody has decided.")
 
-    def _act(self, hub: MessageHub, table: RunTable, run: Run, judged: Judgement) -> Run:
+    def _act(self, hub: MessageHub, table: RunTable, run: Run, judged: Judgement, calls: Sequence[Call]) -> Run:
         match judged:
             case Finish():
                 return self._finish(hub, table, run, judged)
             case Park():
-                return self._park(table, run, judged)
+                return self._park(table, run, _with_call(judged, calls))
             case Resume():
                 return self._try_again(hub, table, run, StartAgain("it died and goes on"), seconds=0.0)
             case StartAgain(reason):
@@ -159,8 +171,10 @@ class RunConclusion:
                 self._log.warning("run %d: %s", run.id, error)
 
     def _park(self, table: RunTable, run: Run, park: Park) -> Run:
-        what = "people are asked to decide" if park.call is None else f"people are asked to permit {park.call.tool}"
-        asked = decision_requests.request_id(run, park.call)
+        if park.call is None:
+            what, asked = "people are asked to decide", decision_requests.request_id_of_program(run)
+        else:
+            what, asked = f"people are asked to permit {park.call.tool}", request_id(run.id, park.call.id)
         return table.update(run, state="parked", reason=what, decision=asked, tries=0)
 
     def _try_again(self, hub: MessageHub, table: RunTable, run: Run, again: StartAgain, *, seconds: float) -> Run:
@@ -192,7 +206,7 @@ class RunConclusion:
         reason = f"it died in {describe_call(call)}"[:_MAX_REASON_CHARACTERS]
         if section.on_unknown == "again" and run.tries < MAX_TRIES:
             return table.update(run, state="planned", reason=f"{reason}; on_unknown has it run again")
-        asked = decision_requests.request_id(run, call)
+        asked = decision_requests.request_id_of_unknown(run)
         return table.update(run, state="unknown", reason=reason, decision=asked)
 
     def _message_of(self, hub: MessageHub, run: Run) -> Message | None:
@@ -219,11 +233,17 @@ def judge_stopped(run: Run, judged: Judgement) -> Judgement:
     if isinstance(judged, Finish) and judged.state == "done":
         return judged
     reason = run.stop
-    if isinstance(judged, Unknown):
+    if isinstance(judged, Unknown) and judged.call.id != WHOLE_PROGRAM:
         reason = f"{reason}; the outcome of its last call is unknown: {describe_call(judged.call)}"
     is_ours = run.stop.startswith("it ran longer")
     answer = judged.answer if isinstance(judged, Finish) else ""
     return Finish("failed" if is_ours else "stopped", reason, answer)
+
+
+def _with_call(park: Park, calls: Sequence[Call]) -> Park:
+    """Return it with the call that the ledger has, where the output does not show it."""
+    parked = next((call for call in calls if call.event == "parked"), None)
+    return park if parked is None else Park(DeferredCall(parked.id, parked.tool, parked.input))
 
 
 def _retry_seconds(run: Run) -> float:

@@ -1,6 +1,5 @@
 """What people are asked about a run, and what their answer means."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,13 +7,12 @@ from typing import Any
 from teamsup.config.people_protocol import DECISION_REQUEST, MAX_OPTIONS, USER_COMM
 from teamsup.hub import CallerError, Message, MessageHub
 
-from ..programs.program import Call, DeferredCall
+from ..programs.program import Call
 from ..prompt import describe_call
 from ..run import Run
 from ..sections import AgentSection
 
 UNKNOWN_OPTIONS = ("run it again", "it is done", "give up")
-CALL_OPTIONS = ("allow", "deny")
 _MAX_INPUT_CHARACTERS = 3000
 
 
@@ -40,17 +38,18 @@ def read_decision(message: Message) -> DecisionOfPeople:
         chosen if isinstance(chosen, int) and not isinstance(chosen, bool) else None,
         str(said.get("answer") or ""),
         str(said.get("by") or "nobody"),
-        str(said.get("state") or "decided"),
+        str(said.get("state") or "undeliverable"),
     )
 
 
-def request_id(run: Run, call: Call | DeferredCall | None) -> str:
-    """Return the message_id with which people are asked: about a parked call, or about a run that died in one; without
-    a call, what the program itself asks.
-    """
-    if isinstance(call, Call) and call.event == "began":
-        return f"run:{run.id}:unknown:{run.starts}"
-    return f"run:{run.id}:asks:{run.starts}" if call is None else f"run:{run.id}:{call.id}"
+def request_id_of_unknown(run: Run) -> str:
+    """Return the message_id with which people are asked about a run that died in a call."""
+    return f"run:{run.id}:unknown:{run.starts}"
+
+
+def request_id_of_program(run: Run) -> str:
+    """Return the message_id with which people are asked what a program wants to know."""
+    return f"run:{run.id}:asks:{run.starts}"
 
 
 def ask_about_unknown(hub: MessageHub, run: Run, agent: AgentSection, call: Call) -> None:
@@ -59,25 +58,7 @@ def ask_about_unknown(hub: MessageHub, run: Run, agent: AgentSection, call: Call
         f"Run {run.id} of {run.agent} died in a call, and nobody knows whether it took effect: {describe_call(call)}"
         "\nLook before you choose. What is to become of it?"
     )
-    _ask(hub, run, agent, request_id(run, call), text, UNKNOWN_OPTIONS)
-
-
-def ask_about_call(hub: MessageHub, run: Run, agent: AgentSection, call: Call) -> None:
-    """Ask people to permit a call. Without an answer in time it is denied."""
-    given = json.dumps(call.input, indent=1, ensure_ascii=False)
-    cut = f"\n… {len(given):,} characters in all" if len(given) > _MAX_INPUT_CHARACTERS else ""
-    text = f"{run.agent} wants to call {call.tool} (run {run.id}). It is to do exactly this:\n"
-    text += f"```json\n{given[:_MAX_INPUT_CHARACTERS].replace('```', '` ` `')}{cut}\n```"
-    _ask(
-        hub,
-        run,
-        agent,
-        request_id(run, call),
-        text,
-        CALL_OPTIONS,
-        default="deny",
-        seconds=agent.decision_seconds,
-    )
+    _ask(hub, run, agent, request_id_of_unknown(run), text, UNKNOWN_OPTIONS)
 
 
 def ask_for_program(hub: MessageHub, run: Run, agent: AgentSection, asked: Mapping[str, Any]) -> None:
@@ -90,7 +71,7 @@ def ask_for_program(hub: MessageHub, run: Run, agent: AgentSection, asked: Mappi
         hub,
         run,
         agent,
-        request_id(run, None),
+        request_id_of_program(run),
         f"{run.agent} asks (run {run.id}): {text}",
         listed,
         default=default,

@@ -13,7 +13,7 @@ from teamsup.hub import NotConfigured, Team
 from ..run import Run
 from ..sections import AgentSection
 from .environment import build_environment
-from .program import Call, Ending, Launch, RunOutput
+from .program import WHOLE_PROGRAM, Call, Ending, Launch, RunOutput
 
 _TRY_AGAIN = 75
 _CANNOT_RUN = (126, 127)
@@ -74,7 +74,7 @@ class CommandProgram:
             return ()
         code = _exit_code(folder)
         is_ended = code is not None and code <= _KILLED
-        return (Call("program", _name_of(folder), "done" if is_ended else "began"),)
+        return (Call(WHOLE_PROGRAM, _name_of(folder), "done" if is_ended else "began"),)
 
 
 def _judge_exit(code: int | None, said: RunOutput, error: str) -> tuple[Ending, str]:

@@ -25,6 +25,9 @@ Ending = Literal[
 ]
 """How a run ended as far as its output tells; "none": the output does not tell."""
 
+WHOLE_PROGRAM = "program"
+"""The id of the one call that a program is whose own calls are not known."""
+
 CallEvent = Literal["began", "done", "parked", "denied"]
 
 

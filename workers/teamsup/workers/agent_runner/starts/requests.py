@@ -5,11 +5,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from teamsup.config.people_protocol import DECISION_ANSWER, USER_COMM
+from teamsup.config.people_protocol import USER_COMM
 from teamsup.hub import CallerError, Message, MessageHub
 from teamsup.hub.models import HUB_SENDER
 from teamsup.hub.validation import list_names, quote
 
+from ..approvals.approvals import Approvals
 from ..approvals.call_ledger import CallLedger
 from ..approvals.decision_requests import DecisionOfPeople, read_decision
 from ..judgement import Finish
@@ -52,12 +53,11 @@ class RunRequests:
         self._follower = follower
         self._stop = stop
         self._clock = clock
+        self._approvals = Approvals(hub)
 
     def handle(self, message: Message) -> RequestOutcome:
         """Act on a message. Doing it twice does it once."""
-        if message.sender == HUB_SENDER:
-            return RequestOutcome()
-        if message.message_type == DECISION_ANSWER:
+        if message.sender == HUB_SENDER or (message.sender == USER_COMM and message.reply_to is not None):
             return self._decide(message)
         if message.reply_to is not None or message.recipient is None:
             return RequestOutcome()
@@ -120,33 +120,32 @@ class RunRequests:
 
     def _decide(self, message: Message) -> RequestOutcome:
         """Apply what people have decided. user_comm alone says what that is."""
-        run = self._table.find_asked(message.reply_to or "") if message.sender == USER_COMM else None
-        if run is None:
+        run = self._table.find_asked(message.reply_to or "")
+        if run is None or message.message_type == "status_report":
             return RequestOutcome()
         decision = read_decision(message)
         if run.state == "unknown":
             self._follower.conclusion.decide(run, decision)
         elif run.state == "parked":
-            self._write_decision(run, decision)
+            if not self._write_decision(run, message, decision):
+                return RequestOutcome()
             reason = f"{decision.by} has decided: {decision.answer}" if decision.is_decided else "nobody has decided"
             self._table.update(run, state="planned", reason=reason, is_decided=True, next_try_at=None)
         return RequestOutcome()
 
-    def _write_decision(self, run: Run, decision: DecisionOfPeople) -> None:
-        """Write it where the run finds it, before its row says that it goes on."""
+    def _write_decision(self, run: Run, message: Message, decision: DecisionOfPeople) -> bool:
+        """Write it where the run finds it, before its row says that it goes on; return whether it decides something."""
         folder = run_folder(self._hub.team, run.id)
-        ledger = CallLedger(folder)
-        if (call := ledger.parked_call()) is not None:
-            is_allowed = decision.state == "decided" and decision.chosen == 0
-            said = f"{decision.by} said {decision.answer}" if decision.is_decided else "nobody has decided in time"
-            ledger.write_verdict(run.id, call, "allow" if is_allowed else "deny", said)
-            return
+        if CallLedger(folder).parked_call() is not None:
+            verdict = self._approvals.accept(message)
+            return verdict is not None and self._approvals.write(verdict, folder)
         said_json = json.dumps(
             {"answer": decision.answer, "chosen": decision.chosen, "by": decision.by, "state": decision.state}
         )
         draft = folder / f".{DECISION}"
         draft.write_text(said_json)
         draft.replace(folder / DECISION)
+        return True
 
     def _author(self, message: Message) -> str:
         return str(message.metadata.get("author_name") or message.sender)
