@@ -161,7 +161,7 @@ def test_a_crash_while_a_broken_file_is_saved_is_repaired(running: TeamsupComman
 
     eventually(lambda: ps_row(running, "user_comm")["pid"] not in (None, before), "another user_comm")
     own = wait_for_state(running, "user_comm", "DEGRADED")["note"]
-    assert own.startswith("keeps the former rules: ")
+    assert own.startswith("keeps the earlier rules: ")
     assert running.run("ps").returncode == 4
     running.team.configuration.write_text("[monitor-bridge]\ncpu_percent = 100\n")
     wait_for_state(running, "user_comm", "RUNNING")

@@ -1,4 +1,4 @@
-"""Files that people attach to their messages: their folder, and their end with the message."""
+"""Files that people attach to their messages: the folder, and the removal together with the message."""
 
 import shutil
 import time
@@ -8,7 +8,7 @@ from teamsup.hub import MessageHub
 
 
 def attachment_folder(team_folder: Path) -> Path:
-    """Return the folder with one folder for each message on Discord, which has its number for a name."""
+    """Return the folder that has one subfolder for each message on Discord, named by its number."""
     return team_folder / "files" / "discord"
 
 

@@ -1,6 +1,7 @@
 """Search foreign texts for the patterns of teamsup.toml, with a time limit.
 
-Some regular expressions take years on some lines; ``regex`` stops at its limit. Only workers with patterns import it.
+Some regular expressions would take years on some lines; ``regex`` stops at a time limit. Only workers with patterns
+import it.
 """
 
 import functools
@@ -9,7 +10,7 @@ from collections import Counter
 from typing import Any
 
 TIMEOUT_SECONDS = 0.2
-"""For each look, of this thread's own time."""
+"""Seconds of this thread's own time for each look."""
 _MAX_TRIES = 3
 """Retries of a pattern that ran out of time, in one search."""
 
@@ -33,7 +34,8 @@ class PatternSearch:
         self._slow_counts: Counter[str] = Counter()
 
     def matches(self, pattern: str, text: str, *, whole: bool = False, ignore_case: bool = False) -> bool:
-        """Return whether the pattern is in the text, or is all of it. A pattern that is too slow does not match."""
+        """Return whether the pattern matches in the text, or matches all of it. A pattern that is too slow does not
+        match."""
         if self._slow_counts[pattern] >= _MAX_TRIES:
             return False
         compiled = _compile(pattern, ignore_case)

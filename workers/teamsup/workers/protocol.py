@@ -1,6 +1,6 @@
 """The protocol between workers: their names, their message types, their metadata keys.
 
-Names that other parts need too, such as user_comm's, stand in ``teamsup.config.people_protocol``.
+Names that other parts need too, such as user_comm's, are in ``teamsup.config.people_protocol``.
 """
 
 GATEWAY = "gateway"
@@ -13,24 +13,24 @@ COMMAND_TYPE = "command"
 """The message type of a command that a person has chosen from a menu."""
 
 EDITED_TYPE, DELETED_TYPE = "edited", "deleted"
-"""The message types that tell what a person has done to a message, or user_comm to a question that it passed on."""
+"""Message types that report an edit or deletion by a person, or a change by user_comm of a forwarded question."""
 
 ANNOUNCED_TYPES = ("notification", "status_report")
-"""The message types that user_comm announces wherever people are, so that the gateway need not show them itself."""
+"""Message types that user_comm announces to all people, so the gateway does not show them itself."""
 
 CLOSE_BUTTONS = "close_buttons"
-"""The message type of what disables the buttons of the message that it answers, and says why. As a metadata key: the
-messages whose buttons a worker wants to have disabled."""
+"""The type of a message that disables the buttons of the answered message, and gives the reason. As a metadata key:
+messages whose buttons a worker wants to disable."""
 
 SOURCE_KEY = "source"
-"""The metadata key with which user_comm names the message whose words it brings."""
+"""The metadata key with which user_comm names the message that it forwards."""
 
 SENT_ELSEWHERE = "sent to "
-"""How the outcome of a delivery to the gateway begins if it was sent to another conversation than that of the message,
-such as the thread of a question. The conversation follows."""
+"""The beginning of a delivery's outcome if the gateway sent it to another conversation, such as a question's thread.
+The conversation follows."""
 
 NOT_FOR_DISCORD = "not for Discord"
-"""The outcome of a delivery to the gateway that nobody on Discord gets."""
+"""The outcome of a delivery that the gateway does not send to Discord."""
 
 PAIRED_KEY = "paired"
-"""The key in the gateway's presence with the numbers of the people on Discord who have paired."""
+"""The key in the gateway's presence with the Discord ids of paired users."""

@@ -1,4 +1,4 @@
-"""The base of every worker: take part in the team, send heartbeats, read its mailbox one by one, end cleanly."""
+"""The base of every worker: take part in the team, send heartbeats, handle deliveries one by one, end cleanly."""
 
 import argparse
 import asyncio
@@ -35,9 +35,9 @@ from teamsup.hub.models import DEGRADED, NOT_CONFIGURED, OFFLINE, ONLINE
 P = ParamSpec("P")
 T = TypeVar("T")
 ReportState = Callable[[str, str], Awaitable[None]]
-"""Report what a worker cannot do, as a cause and a reason; an empty reason: it can again."""
+"""Reports a trouble of a worker as a cause and a reason; an empty reason ends the trouble."""
 
-# The supervisor says after what silence it takes us for hung.
+# The supervisor sets the silence after which we count as hung.
 HEARTBEAT_SECONDS = min(5.0, float(os.environ.get("TEAMSUP_HEARTBEAT_SECONDS", "20")) / 4)
 _PAUSE_SECONDS = 1.0
 _MAILBOX, _UNREAD = "mailbox", "unread"
@@ -48,7 +48,7 @@ class Worker(ABC):
 
     name: ClassVar[str]
     max_parallel: ClassVar[int] = 1
-    """How many deliveries it handles at once. Those of one conversation come one after another."""
+    """The deliveries that it handles at once. Those of one conversation come one after another."""
 
     def __init__(self, hub: MessageHub, settings: Config) -> None:
         self.hub = hub
@@ -59,21 +59,20 @@ class Worker(ABC):
         self._running: set[asyncio.Task[None]] = set()
         self._degraded_causes: dict[str, str] = {}
         self._has_read_failure = False
-        """Since the last heartbeat."""
+        """The time of the last heartbeat."""
 
     @abstractmethod
     async def handle(self, delivery: Delivery) -> None:
         """Act on one delivery and end it. An exception returns it to the queue, to be tried again later."""
 
     async def work(self) -> None:
-        """Do the work beside the mailbox. It is cancelled at the end; the worker ends when it returns.
-
-        Raise NotConfigured when only a person can help.
+        """Do work in addition to the mailbox. It is cancelled at the end; the worker ends when it returns. Raise
+        NotConfigured if only a person can help.
         """
         await self._stopping.wait()
 
     def presence_details(self) -> dict[str, Any]:
-        """Return facts for the heartbeat beside the pid; ``note`` is for people."""
+        """Return facts for the heartbeat in addition to the pid; ``note`` is for people."""
         return {}
 
     def on_unread(self, message: Message, agent: Agent) -> None:
@@ -106,7 +105,8 @@ class Worker(ABC):
     async def in_thread(self, action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a blocking action, such as a commit, without delaying the event loop.
 
-        If this program is too old for the database or for tables, the worker ends, whoever handles that error.
+        If this program is too old for the database or its tables, the worker ends, even if the caller handles that
+        error.
         """
         try:
             return await asyncio.to_thread(action, *args, **kwargs)
@@ -115,9 +115,8 @@ class Worker(ABC):
             raise
 
     async def run(self) -> None:
-        """Take part in the team until stopped.
-
-        Raise NotConfigured when only a person can help, SchemaTooNew when only a newer program can.
+        """Take part in the team until stopped. Raise NotConfigured if only a person can help, SchemaTooNew if only a
+        newer program can.
         """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -139,7 +138,7 @@ class Worker(ABC):
     async def _read_mailbox(self) -> None:
         while not self._stopping.is_set():
             try:
-                # One at a time: what ends this process must not count against what was not even begun.
+                # One at a time: a crash must not count as a failed attempt of a delivery that was not begun.
                 async with contextlib.aclosing(self.hub.listen_async()) as arriving:
                     while (delivery := await self._next_delivery(arriving)) is not None:
                         await self._start_processing(delivery)
@@ -167,14 +166,14 @@ class Worker(ABC):
             await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
 
     async def _next_delivery(self, arriving: AsyncGenerator[Delivery, None]) -> Delivery | None:
-        """Return the next delivery, unless the end comes first."""
+        """Return the next delivery; None if the worker ends first."""
         arrival = asyncio.ensure_future(anext(arriving))
         end = asyncio.ensure_future(self._stopping.wait())
         try:
             await asyncio.wait((arrival, end), return_when=asyncio.FIRST_COMPLETED)
         finally:
             end.cancel()
-            # Also when we are cancelled ourselves: nothing else ends the running tasks.
+            # Do this also when we are cancelled, because nothing else ends the running tasks.
             if is_early := not arrival.done():
                 arrival.cancel()
                 await asyncio.wait((arrival,))
@@ -261,7 +260,7 @@ class Worker(ABC):
                 if (agent := self.hub.find_agent(name)) is not None:
                     self.on_unread(message, agent)
         except CallerError as error:
-            # It is never reported then, but it must not delay the later ones.
+            # This message is then never reported, but it must not delay later ones.
             self.hub.wake_ladder.mark_sender_notified((message, name))
             self.log.error("cannot report that %s has not read message %s: %s", name, message.message_id, error)
 
@@ -289,7 +288,7 @@ async def retry_in_thread(log: logging.Logger, action: Callable[..., T], *argume
 def main(kind: type[Worker], tables: ComponentTables | None = None) -> None:
     """Run a worker as this process: ``python -m teamsup.workers.… [--team NAME]``.
 
-    ``tables`` are those of its component; they are made and migrated before the worker.
+    ``tables`` are those of its component. They are created and migrated before the worker starts.
     """
     run_process(kind.name, kind, kind.__doc__ or "", tables)
 
@@ -300,7 +299,7 @@ def run_process(
     description: str,
     tables: ComponentTables | None = None,
 ) -> None:
-    """Run the worker that ``make`` makes, under that name. ``make`` may raise NotConfigured."""
+    """Run the worker that ``make`` returns, under that name. ``make`` may raise NotConfigured."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--team", help="the team's name (default: $TEAMSUP_TEAM or 'default')")
     arguments = parser.parse_args()

@@ -97,7 +97,7 @@ def test_a_code_is_found_however_it_is_written() -> None:
 def test_who_has_not_paired_cannot_be_removed(teamsup: TeamsupCommand) -> None:
     assert "There is no team" in refusal_of(teamsup.run("pair"))
     MessageHub(teamsup.team).close()
-    assert "Nobody with the number 5 has paired" in refusal_of(teamsup.run("pair", "--remove", "5"))
+    assert "No user with the number 5 has paired" in refusal_of(teamsup.run("pair", "--remove", "5"))
     assert teamsup.run("pair", "--list").stdout == "Nobody has paired.\n"
     assert "pair" in teamsup.run("--help").stdout
 

@@ -1,4 +1,4 @@
-"""The gateway connects the team to Discord: one process, one connection.
+"""The gateway connects the team to Discord, with one process and one connection.
 
 ``discord_gateway`` looks for the token, and loads ``app`` only with one; ``app`` wires the parts.
 
@@ -7,8 +7,8 @@ when it is accepted; ``inbound.hub_writer`` stores it for user_comm.
 
 An answer: ``app`` claims it, and ``outbound.kinds`` decides its way. ``outbound.outbox`` stores its chunks and sends
 them one by one; ``interactions`` answers commands and presses of buttons. Each way returns an ``outbound.outcome``, and
-``app`` alone ends the delivery by it: it is complete only when Discord has all chunks. ``reactions`` show the status of
-each question.
+only ``app`` ends the delivery. A message is complete only when Discord has all its chunks. ``reactions`` show the
+status of each question.
 
 Every call that blocks runs in a thread, so that the event loop always answers Discord's heartbeats.
 """

@@ -1,4 +1,4 @@
-"""The gateway: it wires the parts, hands each delivery to the part that sends it, and stops all of them in time."""
+"""The gateway: it connects its parts, passes each delivery to the part that sends it, and stops all parts in time."""
 
 import asyncio
 import contextlib
@@ -69,7 +69,7 @@ class DiscordGateway(Worker):
         return {"note": self._connection.note, PAIRED_KEY: sorted(self._paired_ids)}
 
     async def heartbeat(self) -> None:
-        with contextlib.suppress(StoreError):  # then those of the last heartbeat
+        with contextlib.suppress(StoreError):  # then the details of the last heartbeat stay
             self._paired_ids = await self.in_thread(paired_user_ids, self.hub)
         await super().heartbeat()
 
@@ -94,7 +94,7 @@ class DiscordGateway(Worker):
             await asyncio.wait(parts)
 
     async def _disconnect_on_stop(self, connection: asyncio.Task[None]) -> None:
-        """Disconnect after current messages are sent, and in time also while the hub takes nothing."""
+        """Disconnect after current messages are sent, and in time even while the hub takes no writes."""
         await self._stopping.wait()
         await asyncio.sleep(_DISCONNECT_SECONDS)
         connection.cancel()
@@ -106,7 +106,7 @@ class DiscordGateway(Worker):
         return client
 
     async def _next_delivery(self, arriving: AsyncGenerator[Delivery, None]) -> Delivery | None:
-        """Claim nothing that cannot be sent yet: a reader that is killed counts as a failed attempt."""
+        """Claim no delivery that cannot be sent yet, because a crash would count as a failed attempt."""
         if self._connection.client is None:
             waits = [
                 asyncio.ensure_future(each) for each in (self._connection.wait_until_ready(), self._stopping.wait())
@@ -156,7 +156,8 @@ class DiscordGateway(Worker):
             return None
 
     def _conclude(self, delivery: Delivery, outcome: Outcome) -> None:
-        """End the delivery or give it back, and tell who has to know. Nothing else in the gateway does. Blocks."""
+        """End or release the delivery, and notify its sender and people. No other code in the gateway does that.
+        Blocks."""
         message = delivery.message
         with self.hub.transaction():
             match outcome:
@@ -172,7 +173,7 @@ class DiscordGateway(Worker):
                     self.hub.acknowledge(delivery, outcome=f"refused: {why}")
                     self._notify_sender(message, to_sender)
                     if notice is not None:
-                        with contextlib.suppress(UnknownRecipient):  # no user_comm, so its sender alone knows
+                        with contextlib.suppress(UnknownRecipient):  # no user_comm, so only the sender learns of it
                             notice.send(self.hub)
 
     def _notify_sender(self, message: Message, sentence: str) -> None:
@@ -183,7 +184,7 @@ class DiscordGateway(Worker):
         while True:
             await asyncio.sleep(POLL_SECONDS)
             await self._reporter_for("reading")(self._inbox.failure)
-            with contextlib.suppress(StoreError):  # looked at again soon
+            with contextlib.suppress(StoreError):  # the next look comes soon
                 await self.in_thread(self._unread_questions.notify_authors)
 
     async def _watch_home_channel(self) -> None:
@@ -201,7 +202,7 @@ class DiscordGateway(Worker):
         await self._reporter_for("home channel")(reason if why else "")
 
     async def _finish_before_stop(self, sending: Coroutine[Any, Any, Outcome]) -> Outcome:
-        """Give current messages some time at the end; then the next gateway sends them."""
+        """Give current messages some time at the end. After that the next gateway sends them."""
         task, end = asyncio.create_task(sending), asyncio.create_task(self._stopping.wait())
         try:
             await asyncio.wait((task, end), return_when=asyncio.FIRST_COMPLETED)

@@ -11,8 +11,8 @@ from ..protocol import GATEWAY
 
 @dataclass(frozen=True)
 class GatewaySection:
-    """[gateway]: who on Discord may write to the team, by number. Paired users may write too. Other bots may write only
-    if listed.
+    """[gateway]: the users on Discord who may write to the team, by number. Paired users may write too. Other bots may
+    write only if listed.
     """
 
     token_file: str = ""
@@ -59,7 +59,7 @@ _TABLES = ComponentTables(
     scripts=(Path(__file__).with_name("schema") / "1-tables.sql",),
     goes_with_message={"discord_chunks": ("message",)},
     forgets_person=("DELETE FROM discord_people WHERE CAST(person AS TEXT) = :id",),
-    # Nothing is sent to Discord again, and nothing is stored from there again.
+    # After a restore no message is sent to Discord again, or stored from there again.
     carried_over=(
         "discord_channels",
         "discord_chunks",
@@ -77,7 +77,7 @@ component = Component(
     section=GatewaySection,
     file_keys=("gateway.token_file",),
     secret_variables=("DISCORD_TOKEN",),
-    # Discord allows a bot a thousand logins a day and then takes its token away.
+    # Discord allows a bot a thousand logins a day and then revokes its token.
     healthy_seconds=300.0,
     checks="teamsup.workers.gateway.access.discord_check:check_discord",
     tables=_TABLES,

@@ -10,10 +10,10 @@ from .connection.token import find_token, redact_in_logs
 
 
 def make_gateway(hub: MessageHub, config: Config) -> Worker:
-    """Return the gateway with its token. Raises NotConfigured without a token that can be used."""
+    """Return the gateway with its token. Raise NotConfigured without a usable token."""
     token = find_token(config.section(GATEWAY, GatewaySection))
     redact_in_logs(token)
-    # discord.py takes a fifth of a second and 30 MiB: not for a gateway without a token.
+    # discord.py takes a fifth of a second and 30 MiB, which a gateway without a token does not need.
     from .app import DiscordGateway
 
     return DiscordGateway(hub, config, token)

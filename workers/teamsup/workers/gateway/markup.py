@@ -16,9 +16,7 @@ def utf16_length(text: str) -> int:
 
 
 def escape(text: str, most: int = 1000) -> str:
-    """Return foreign text without effect, in at most that many UTF-16 units: it mentions nobody and hides no
-    address.
-    """
+    """Return foreign text without mentions and hidden addresses, in at most that many UTF-16 units."""
     source = _INVISIBLE.sub("", text.replace("\r\n", "\n"))
     shown: list[str] = []
     size = 0
@@ -36,7 +34,7 @@ def escape(text: str, most: int = 1000) -> str:
 
 
 def sanitize_file_name(name: str) -> str:
-    """Return a file's name that leads to no other folder and hides nothing, in at most 100 bytes."""
+    """Return a safe file name of at most 100 bytes: without a path, and without hidden characters."""
     kept = re.sub(r"[^\w.+-]+", "_", name).lstrip(".-")
     stem, dot, extension = kept.rpartition(".")
     while len(kept.encode()) > _MAX_NAME_BYTES and stem:

@@ -59,19 +59,19 @@ class InboundMessage:
     files: tuple[Attachment, ...] = ()
     quotations: tuple[Quotation, ...] = ()
     extras: tuple[str, ...] = ()
-    """Lines about what is neither text nor file."""
+    """Lines about content that is neither text nor file."""
     mentions_bot: bool = False
     """Whether it mentions the bot."""
     knows_roles: bool = True
-    """Discord's history does not tell of them."""
+    """The roles of the author. Discord's history does not contain them."""
     replied_to: int | None = None
     """The message to which it is a reply."""
     edited_at: int | None = None
-    """When, in microseconds: two edits of a fast program can be that near."""
+    """The time of the edit in microseconds, because two edits of a program can be close together."""
 
     @property
     def is_empty(self) -> bool:
-        """Return whether it has nothing for the team, such as an embed alone."""
+        """Return whether it has no content for the team, such as an embed alone."""
         return not (self.text.strip() or self.files or self.quotations or self.extras)
 
 
@@ -84,7 +84,7 @@ class HubContent:
 
 
 def parse_message(message: discord.Message, bot: int) -> InboundMessage | None:
-    """Return the message; None for those of the bot, of webhooks, and of Discord itself."""
+    """Return the message; None for a message of the bot, of a webhook, or of Discord itself."""
     is_written = message.type in (discord.MessageType.default, discord.MessageType.reply)
     if not is_written or message.webhook_id is not None or message.author.id == bot:
         return None
@@ -145,9 +145,8 @@ def _extras(message: discord.Message) -> Iterator[str]:
 
 
 def to_hub_content(inbound: InboundMessage, files: Sequence[str], now: float, *, before: str = "") -> HubContent:
-    """Return the author's text, then other facts in lines of ours. ``files`` are such lines.
-
-    ``body_length`` in the metadata is the length of the author's text, if such lines follow.
+    """Return the author's text, then lines of ours with other facts. ``files`` are such lines. If such lines follow,
+    ``body_length`` in the metadata is the length of the author's text.
     """
     lines = [_format_quotation(quotation) for quotation in inbound.quotations]
     lines += [*inbound.extras, *files]
@@ -157,7 +156,7 @@ def to_hub_content(inbound: InboundMessage, files: Sequence[str], now: float, *,
         "user": inbound.author.user,
     }
     if inbound.author.parent is not None:
-        metadata["channel"] = inbound.author.parent  # a route of a channel applies to its threads
+        metadata["channel"] = inbound.author.parent  # a channel's route applies to its threads
     if late >= _LATE_SECONDS:
         lines.append(f"(written {format_duration(late)} ago)")
         metadata["late_seconds"] = late

@@ -7,12 +7,12 @@ import discord
 
 _MIN_DELAY_SECONDS, _MAX_DELAY_SECONDS = 1.0, 30.0
 _BAN_SECONDS = 60.0
-_TRANSIENT_STATUSES = (401, 408, 425, 429)  # a wrong token is the connection's affair
+_TRANSIENT_STATUSES = (401, 408, 425, 429)  # the connection handles a wrong token
 _FILE_CODES = (40005, 50045, 50046, 50146)
 _CHANNEL_CODES = (40058, 50008, 50024, 50083, 160005)
 UNKNOWN_CHANNEL = 10003
 MAX_DEFER_SECONDS = 600.0
-"""Default seconds for retries of what Discord may accept later."""
+"""Default seconds for retries of messages that Discord may accept later."""
 
 RETRY_CODES = frozenset(
     {
@@ -23,7 +23,7 @@ RETRY_CODES = frozenset(
         130000,  # the API is overloaded
     }
 )
-"""Discord's codes that only mean busy: retried without an end."""
+"""Discord's codes that only mean busy: retried without a limit."""
 
 DEFER_CODES = frozenset(
     {
@@ -49,7 +49,7 @@ DEFER_CODES = frozenset(
         160007,  # too many active announcement threads
     }
 )
-"""Discord's codes that rights, time or Discord's own return may change."""
+"""Discord's codes for refusals that other rights or a later time may end."""
 
 REJECT_CODES = frozenset(
     {
@@ -84,7 +84,7 @@ REJECT_CODES = frozenset(
         240000,  # a harmful link
     }
 )
-"""Discord's codes that are certain: the same message would be refused for the same reason."""
+"""Discord's codes for final refusals: the same message would be refused for the same reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +116,8 @@ class Reject:
 
 
 def classify(client: discord.Client, error: Exception, age: float = 0.0) -> Retry | Defer | Reject | None:
-    """Classify an error. ``age`` is how long the message has been tried, in seconds. None: not an error of Discord, so
-    ours.
+    """Classify an error. ``age`` is the time in seconds for which the message has been tried. None: not an error of
+    Discord, so a bug of ours.
     """
     if client.is_closed():
         return Retry(_MIN_DELAY_SECONDS)
@@ -133,7 +133,7 @@ def classify(client: discord.Client, error: Exception, age: float = 0.0) -> Retr
         ):
             return Retry(pause)
         case discord.Forbidden(code=0):
-            # Not Discord's own words: something on the way to it.
+            # Not Discord's own text: it comes from a proxy on the way.
             return Retry(_MAX_DELAY_SECONDS)
         case discord.HTTPException():
             return _classify_http_error(error, pause)

@@ -34,7 +34,7 @@ class AcknowledgementRejected(TeamsupError):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.description = "List incidents and who takes care of them."
+    parser.description = "List incidents and who acknowledged them."
     parser.epilog = (
         "Exit codes of the list: 0 it is complete; 3 monitor-bridge does not run; 4 monitor-bridge is degraded."
     )
@@ -80,7 +80,7 @@ def _list(team: Team, arguments: argparse.Namespace) -> int:
 
 
 def _warn_if_incomplete(bridge: Agent | None) -> int:
-    """Warn why the list may be incomplete; return the exit code, as of ps."""
+    """Warn why the list may be incomplete, and return the exit code, as ps does."""
     now = datetime.now(UTC)
     if bridge is None or not bridge.is_present(now):
         state = "was never started" if bridge is None else f"is {describe_presence(bridge, now)}"

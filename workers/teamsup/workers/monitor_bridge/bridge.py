@@ -1,4 +1,4 @@
-"""The process of monitor-bridge: runs the checks, the server for the sources and the escalation, and wires the rest."""
+"""The process of monitor-bridge: it runs the checks, the server for the sources and the escalation."""
 
 import asyncio
 import os
@@ -29,7 +29,7 @@ from .source_section import SourceSection
 
 _FIRST_CHECK_SECONDS = 1.0
 _HOST_TIMEOUT_SECONDS = 30.0  # for the checks of the host
-_COMMIT_SECONDS = 0.2  # in which the transaction with a new incident ends
+_COMMIT_SECONDS = 0.2  # the transaction with a new incident ends within this time
 _PRUNE_SECONDS = 86400.0
 
 
@@ -60,7 +60,7 @@ class MonitorBridge(Worker):
             hub, settings, self._incidents.ingest_routed, routes.with_routes, self._report_state
         )
         for source in sources.values():
-            # They are read, and what this process starts needs none of them.
+            # The secrets are read by now, and child processes do not need them.
             os.environ.pop(source.secret_variable, None)
         staleness = StalenessCheck(hub, sources, self._incidents, can_receive=self._can_receive)
         self._silencer = Silencer(
@@ -103,7 +103,7 @@ class MonitorBridge(Worker):
             task.add_done_callback(self._silencing.discard)
 
     async def _report_state(self, cause: str, reason: str) -> None:
-        """Report what we cannot do; an empty reason: we can."""
+        """Report a trouble; an empty reason ends it."""
         await (self.degrade(cause, reason) if reason else self.recover(cause))
 
     def _can_receive(self) -> bool:
@@ -121,8 +121,8 @@ class MonitorBridge(Worker):
             self._changed.set()
 
     async def _check_host_loop(self) -> None:
-        """Run the host's checks in a separate task: a remote disk may not answer for hours."""
-        # CPU is measured between two calls, and the moment of the start says nothing about the host.
+        """Run the host's checks in a separate task, because a remote disk may not answer for hours."""
+        # CPU is measured between two calls, and a value from the start does not show the host's load.
         await asyncio.sleep(_FIRST_CHECK_SECONDS)
         while True:
             looking = asyncio.create_task(self.in_thread(self._checks.check_host))
@@ -140,8 +140,8 @@ class MonitorBridge(Worker):
             await asyncio.sleep(self._section.interval_seconds)
 
     async def _escalation_loop(self) -> None:
-        """Run the escalation when something arrives or is due, and with each check of the host: an agent may have
-        left.
+        """Run the escalation when a message arrives or a step is due. Run it also with each check of the host, because
+        an agent may have left.
         """
         while True:
             self._changed.clear()

@@ -16,7 +16,7 @@ _TABLES = ComponentTables(
     MONITOR_BRIDGE,
     scripts=(_SCHEMA / "1-tables.sql", _SCHEMA / "2-people.sql", _SCHEMA / "3-steps.sql"),
     goes_with_message={"incident_messages": ("message",)},
-    # The incident stays acknowledged, or it would be escalated anew. Older rows have no id.
+    # The incident stays acknowledged; otherwise it would be escalated again. Older rows have no id.
     forgets_person=(
         "UPDATE incidents SET acknowledged_by = 'somebody', acknowledged_by_id = NULL"
         " WHERE acknowledged_by_id = :name OR acknowledged_by = :name",
@@ -49,7 +49,7 @@ component = Component(
         CommandDefinition("alerts", "list open incidents", worker=MONITOR_BRIDGE, request="alerts"),
         CommandDefinition(
             "ack",
-            "acknowledge an alert: you take care of it",
+            "acknowledge an alert: you work on it",
             (CommandArgument("id", "the alert's number"),),
             worker=MONITOR_BRIDGE,
             request="ack",

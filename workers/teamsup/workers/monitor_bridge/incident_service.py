@@ -1,4 +1,4 @@
-"""The one entrance to incidents: everything that receives alerts or checks goes through it."""
+"""The only way to change incidents: all parts that receive alerts or check go through it."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -47,7 +47,7 @@ class IncidentService:
         self.ingest_routed(source, self._routes.with_routes(items))
 
     def ingest_routed(self, source: str, items: Alerts) -> None:
-        """Store alerts that already have routes, so that nothing slow delays other writers."""
+        """Store alerts that already have routes, so that no slow pattern delays other writers."""
         with self._hub.transaction():
             correlator = Correlator(self._hub, self._routes, self.groups, source, self._clock())
             for item in items:
@@ -62,7 +62,7 @@ class IncidentService:
         self._on_change()
 
     def close(self, numbers: Sequence[int]) -> list[Incident]:
-        """End incidents that their sources have forgotten; those that were open. Raises UnknownIncident."""
+        """End incidents that their sources have forgotten. Return those that were open. Raise UnknownIncident."""
         found = [incident_table.get_incident(self._hub, number) for number in numbers]
         still_open = [each for each in found if each.is_open]
         for each in still_open:

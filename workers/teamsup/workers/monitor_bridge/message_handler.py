@@ -1,4 +1,5 @@
-"""What people, programs and agents write to monitor-bridge: reports about incidents, commands, and queries."""
+"""Handle messages to monitor-bridge from people, programs and agents: reports about incidents, commands, and
+queries."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ class IncidentReport:
 
 @dataclass(frozen=True, slots=True)
 class IncidentCommand:
-    """``ack`` or ``close``, with who wrote it: ``person`` is their id. ``agent`` is empty for people."""
+    """``ack`` or ``close``, with its author: ``person`` is the author's id. ``agent`` is empty for people."""
 
     words: Sequence[str]
     author: str
@@ -49,7 +50,7 @@ class MessageOutcome:
 
 
 class MessageHandler:
-    """Acts on messages and ends their deliveries."""
+    """Handles messages and ends their deliveries."""
 
     def __init__(self, hub: MessageHub, incidents: IncidentService, acknowledgements: Acknowledgements) -> None:
         self._hub = hub
@@ -69,7 +70,7 @@ class MessageHandler:
                     return self._end(delivery, MessageOutcome(acknowledged=changed))
         try:
             if isinstance(request, IncidentQuery):
-                # Read, and written down, before others have to wait for the hub.
+                # Prepare the text before the transaction, so that other writers do not wait.
                 return self._end(delivery, MessageOutcome(self._answer(request, note)))
             with self._hub.transaction():
                 return self._end(delivery, self._carry_out(request, message))
@@ -86,13 +87,13 @@ class MessageHandler:
         return outcome.acknowledged
 
     def _classify(self, message: Message) -> IncidentReport | IncidentCommand | IncidentQuery | None:
-        """Return the class of a message; None for one that needs nothing."""
+        """Return the class of a message; None: it needs no action."""
         if message.sender == HUB_SENDER:
             return None
         sender = self._hub.find_agent(message.sender)
         is_agent = sender is None or sender.kind == "agent"
         group = self._acknowledgements.group_of(message)
-        # A program among those who are notified reports like an agent; its errors are not answers.
+        # A program among the notified agents reports like an agent; its errors are not answers.
         if group is not None and (
             is_agent or (message.message_type != "error" and self._acknowledgements.is_notified(group, message.sender))
         ):

@@ -1,4 +1,4 @@
-"""The sections of teamsup.toml that are monitor-bridge's: [monitor-bridge], [alert_route.NAME] and [watchdog.NAME]."""
+"""The sections of monitor-bridge in teamsup.toml: [monitor-bridge], [alert_route.NAME] and [watchdog.NAME]."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from .source_section import check_network, parse_address
 
 @dataclass(frozen=True)
 class MonitorSection:
-    """[monitor-bridge]: levels of the host's checks, who is notified of problems, and what happens when nobody acts."""
+    """[monitor-bridge]: the levels of the host's checks, the recipients of alerts, and the steps of the escalation."""
 
     listen: str = ""
     """The address for [source.NAME], such as "127.0.0.1:9095"; empty: none."""
@@ -25,7 +25,7 @@ class MonitorSection:
     interval_seconds: float = 10.0
     cpu_percent: float = 95.0
     cpu_seconds: float = 300.0
-    """Seconds above that level until it is a problem, so that a build is not one."""
+    """Seconds above that level until it is a problem, so that a build is not a problem."""
     load_per_cpu: float = 8.0
     memory_percent: float = 95.0
     swap_percent: float = 90.0
@@ -39,7 +39,7 @@ class MonitorSection:
     confirmations: int = 3
     """Equal results in a row before a problem begins or ends."""
     recipient: str = "user_comm"
-    """The agent for alerts without a route or an agent of their source."""
+    """Without a route: the agent after the cloud's monitor and alert-manager; user_comm: none."""
     ack_timeout_seconds: float = 180.0
     """Seconds without an acknowledgement, answer or report until the next step of the escalation."""
     storm_per_minute: int = 20
@@ -84,8 +84,8 @@ class MonitorSection:
 @dataclass(frozen=True)
 class AlertRouteSection:
     """[alert_route.NAME]: the agents for alerts of this source and severity whose labels match these regular
-    expressions. They are notified one after another; without agents people are. The first matching route in the file
-    applies.
+    expressions. They are notified one after another; without agents people are notified. The first matching route in
+    the file applies.
     """
 
     agents: tuple[str, ...] = ()
@@ -118,6 +118,6 @@ class WatchdogSection:
 
     def __post_init__(self) -> None:
         if not self.source:
-            raise ValueError("source must say whose sign of life it is")
+            raise ValueError("source must name the source of the heartbeat")
         if not 1 <= self.every_seconds <= 30 * 86400:
             raise ValueError("every_seconds must be from 1 to 2592000, which is 30 days")

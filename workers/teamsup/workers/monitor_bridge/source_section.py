@@ -8,7 +8,7 @@ from typing import Literal
 from teamsup.hub.team import normalize_agent_name
 
 DRY_RUN_HEADER = "Teamsup-Rehearsal"
-"""The header with which doctor asks for a test alert to be stored and taken back."""
+"""The header of doctor's test alert, which is stored and removed again."""
 SourceKind = Literal["alertmanager", "grafana", "google_cloud", "oracle_cloud", "uptime_kuma", "healthchecks", "plain"]
 
 
@@ -20,7 +20,7 @@ class SourceSection:
 
     kind: SourceKind = "plain"
     secret_file: str = ""
-    """A file with the secret, readable by its owner alone. $CREDENTIALS_DIRECTORY in it is systemd's."""
+    """A file with the secret, readable by its owner alone. Its path may contain systemd's $CREDENTIALS_DIRECTORY."""
     secret_variable: str = ""
     """Or the environment variable with the secret. Never the secret itself: people and agents see this file."""
     silence_url: str = ""
@@ -59,7 +59,7 @@ def stale_after(source: SourceSection | None) -> float:
         return 3600.0
     if source.stale_seconds is not None:
         return source.stale_seconds
-    # These two repeat by default every four hours. The others need not, and forget in a week what they do not see.
+    # These two repeat by default every four hours. The others need not repeat; after a week their problem is stale.
     return 5 * 3600.0 if source.kind in ("alertmanager", "grafana") else 7 * 86400.0
 
 
@@ -98,7 +98,7 @@ def check_network(text: str) -> None:
 
 
 def check_sources(listen: str, sources: Mapping[str, SourceSection]) -> None:
-    """Raise ValueError when sources cannot reach us, or when other clients could pass for one."""
+    """Raise ValueError if sources cannot reach us, or if any other client could pass for a source."""
     for name in sources:
         if normalize_agent_name(name) != name:
             raise ValueError(f"[source.{name}]: write the name in small letters")

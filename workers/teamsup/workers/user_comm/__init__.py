@@ -1,18 +1,18 @@
-"""user_comm: people write to it, and it brings their questions to agents and the answers back.
+"""user_comm: people write to it. It forwards their questions to agents, and returns the answers.
 
 A message goes through these modules, from the top down:
 
-    user_comm_daemon   the worker: reads a message, hands it on, and does what the outcome says
-    classification     what the message is: a question, an edit, an answer, a report, an announcement …
-    routing/           rules: which agents get a person's line; live_rules: the same from a teamsup.toml that changes
+    user_comm_daemon   the worker: reads a message, passes it to a handler, and acts on the outcome
+    classification     the kind of the message: a question, an edit, an answer, a report, an announcement …
+    routing/           rules: the agents for a person's message; live_rules: the rules of a saved teamsup.toml
     commands           the commands that user_comm answers itself, such as /status
-    requests/          forwarding: questions to agents, answers back; relays: the table of what is open;
-                       follow_up and progress: what a person sees while they wait, and when an agent is reminded
-    decisions/         service: agents ask, people decide; decision: what counts, pure; table: where it is kept;
-                       rendering: how it reads; decisions_command: ``teamsup decisions``
-    announcements      announcements to all people
-    outcome            what came of a message
-    conversations      which agents a conversation is assigned to, and what was written in it
-    people             who a person is, and how an agent's words are shown to them
+    requests/          forwarding: questions to agents, answers back; relays: the table of open questions;
+                       follow_up and progress: reports to a waiting person, and reminders of an agent
+    decisions/         service: agents ask, people decide; decision: the pure rules; table: the stored decisions;
+                       rendering: the texts; decisions_command: ``teamsup decisions``
+    announcements      messages to all people
+    outcome            the result of handling a message
+    conversations      the agents of each conversation, and its history
+    people             the identity of a person, and the form of an agent's text for people
     forget_command     ``teamsup forget``
 """

@@ -32,7 +32,7 @@ class Announcer:
         with self._hub.transaction():
             for person in people:
                 if person == GATEWAY and announcement.metadata.get("answered_in") == f"discord:{home}":
-                    continue  # the people there have read the answer
+                    continue  # people in that conversation have read the answer
                 has_buttons = person == GATEWAY and announcement.metadata.get("commands")
                 self._hub.send(
                     person,
@@ -56,7 +56,7 @@ class Announcer:
                 self._hub.send(GATEWAY, text, message_type=CLOSE_BUTTONS, conversation_id=conversation, reply_to=shown)
 
     def _is_shown(self, message_id: str) -> bool:
-        """Return whether we have sent the gateway that announcement."""
+        """Return whether we have sent this announcement to the gateway."""
         try:
             found = self._hub.queries.message(message_id)
         except UnknownMessage:
@@ -65,5 +65,5 @@ class Announcer:
 
 
 def _announcement_id(number: int) -> str:
-    """Return the id of the message that shows that one on Discord."""
+    """Return the id of our message that shows this announcement on Discord."""
     return f"shown:{number}"

@@ -1,4 +1,4 @@
-"""Classification: what a message to user_comm is. Pure; what the team's tables know of the message is given."""
+"""Classification: decide the kind of a message to user_comm. Pure: the caller passes the facts from the tables."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ class MessageContext:
     is_withdrawn: bool = False
     """Whether the replied message needs no answer any more."""
     is_decision_outcome: bool = False
-    """Whether the replied message told an agent what became of its decision."""
+    """Whether the replied message told an agent the outcome of its decision."""
     decision: int | None = None
     """The number of the decision that it answers; 0: one that does not exist."""
 
@@ -62,7 +62,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class FailedMessage:
-    """The gateway could not show this message of ours, or the hub could not deliver it there."""
+    """The gateway could not show this message of ours, or the hub could not deliver it to the gateway."""
 
     message: Message
 
@@ -74,7 +74,7 @@ class DecisionRequest:
 
 @dataclass(frozen=True, slots=True)
 class DecisionAnswer:
-    """Somebody answers the decision of this number."""
+    """A person or an agent answers the decision of this number."""
 
     number: int
     text: str
@@ -82,7 +82,7 @@ class DecisionAnswer:
 
 @dataclass(frozen=True, slots=True)
 class DecisionWithdrawal:
-    """The one who asked for a decision with this message takes it back."""
+    """The agent that asked for a decision with this message withdraws it."""
 
     request: str
 
@@ -100,7 +100,7 @@ class Ignorable:
 
 
 Line = Question | Edit
-"""What a person wrote, which has to be routed."""
+"""A person's text, which must be routed."""
 Event = (
     Deletion
     | AgentReply
@@ -138,7 +138,7 @@ def classify(message: Message, context: MessageContext) -> Classification:
     if message.reply_to is not None or message.recipient is None:
         return Ignorable()
     if context.sender_kind == "agent":
-        # Agents know how to reach each other: what they write to us is for people.
+        # Agents can write to each other directly, so their messages to us are for people.
         return Announcement()
     if context.decision is not None:
         return DecisionAnswer(context.decision, split_context(message)[0])
@@ -152,6 +152,6 @@ def _classify_reply(message: Message, context: MessageContext, question: Message
 
 
 def _is_failure(message: Message, replied: Message) -> bool:
-    """Return whether it says that the gateway did not show a message of ours."""
+    """Return whether the message reports that the gateway did not show a message of ours."""
     is_notice = message.message_type == "error" and message.sender in (GATEWAY, HUB_SENDER)
     return is_notice and (replied.sender, replied.recipient) == (USER_COMM, GATEWAY)

@@ -48,7 +48,7 @@ class CommandHandler:
             text = self._answer(name, rest, message)
         except CallerError as error:
             return ErrorReply(str(error), error.exit_code)
-        # That helps a person. A script must learn that no agent has got its words.
+        # This text helps a person. A script must learn that no agent has got its message.
         is_for_nobody = name == "help" and rest
         return Reply(text, metadata={EXIT_CODE: os.EX_NOUSER} if is_for_nobody else {})
 
@@ -79,7 +79,7 @@ class CommandHandler:
         return f"Withdrawn from {names}." if names else "You have no open question here."
 
     def _trace(self, wanted: str, message: Message) -> str:
-        """Show only messages of this conversation: others belong to other people."""
+        """Show only messages of this conversation, because others belong to other people."""
         last = self._relays.last_question(person_of(message), message.conversation_id)
         if (found := self._find_message(wanted) if wanted else last) is None:
             return "You have no open question here. For another message: /trace ID"
@@ -109,13 +109,13 @@ class CommandHandler:
 
 
 def render_help() -> str:
-    """Return all that a person can write, a line each."""
+    """Return all commands of people, a line each."""
     lines = [*((command.usage, command.help) for command in people_commands()), *_MENTIONS]
     return "\n".join(f"{usage:<18}{text}" for usage, text in lines)
 
 
 def render_agents(agents: Sequence[Agent], now: datetime) -> str:
-    """Return all but the consoles of people, a line each."""
+    """Return all agents except people's consoles, a line each."""
     lines = [_render_agent(agent, now) for agent in agents if agent.kind != "console"]
     return "\n".join(lines) or "No agent is here yet."
 
@@ -135,7 +135,7 @@ def render_status(
 
 
 def _is_listed(agent: Agent, now: datetime) -> bool:
-    """Return whether it is a daemon. A worker of the user's own has the kind agent, and counts when it is degraded."""
+    """Return whether it is a daemon. A user's own worker has the kind agent, and counts while it is degraded."""
     return agent.kind in ("daemon", "supervisor") or (agent.is_present(now) and bool(agent.degraded))
 
 

@@ -17,7 +17,7 @@ _TABLES = ComponentTables(
         "decisions": ("question",),
         "decision_messages": ("message", "question"),
     },
-    # What people are still to decide, and the messages that show it to them.
+    # Open decisions, and the messages that show them.
     keeps=(
         "SELECT question FROM decisions WHERE state = 'open'",
         "SELECT m.message FROM decision_messages AS m, decisions AS d"
@@ -26,7 +26,7 @@ _TABLES = ComponentTables(
     forgets_person=(
         # A terminal's conversations begin with its name.
         "DELETE FROM conversations WHERE substr(conversation, 1, length(:name) + 1) = :name || ':'",
-        # What is chosen among options is the agent's words; else it is theirs.
+        # A chosen option is the agent's text; any other answer is the person's.
         "UPDATE decisions SET decided_by = 'somebody', decided_by_id = NULL, answer = CASE WHEN options = '[]'"
         " AND answer IS NOT NULL THEN '(forgotten)' ELSE answer END WHERE decided_by_id = :name",
     ),

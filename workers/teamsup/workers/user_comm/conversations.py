@@ -1,4 +1,4 @@
-"""Conversations: the agents to which each is assigned, and what was written in it."""
+"""Conversations: the agents of each, and its history."""
 
 import contextlib
 import json
@@ -14,12 +14,12 @@ _MAX_HISTORY_LENGTH = 4000
 _BATCH = 50
 _NOT_TALK = ("status_report", COMMAND_TYPE, DELETED_TYPE, EDITED_TYPE)
 _NOT_OF_PEOPLE = ("error", "notification")
-"""What the gateway writes of its own."""
+"""Message types of the gateway's own messages."""
 
 
 @dataclass(frozen=True)
 class ConversationHistory:
-    """Earlier messages as text, and their authors: to forget one of them removes this too."""
+    """Earlier messages as text, with their authors. Forgetting an author removes this text too."""
 
     text: str = ""
     people: tuple[str, ...] = ()
@@ -54,7 +54,7 @@ class Conversations:
             self._hub.execute("INSERT OR REPLACE INTO conversations VALUES (?, '[]', ?)", (conversation, message.id))
 
     def messages_before(self, conversation: str | None, before: int, limit: int) -> list[Message]:
-        """Return the last messages between people and us since the conversation began, without commands."""
+        """Return the last messages between people and us in this conversation, without commands."""
         if conversation is None:
             return []
         rows = self._hub.query("SELECT history_from FROM conversations WHERE conversation = ?", (conversation,))
@@ -84,7 +84,7 @@ class Conversations:
         return True
 
     def _is_person(self, name: str | None, people: dict[str | None, bool]) -> bool:
-        """Return whether it is a person: a console, also a forgotten one. ``people`` caches the answer."""
+        """Return whether the name is a person's: a console, also a forgotten one. ``people`` caches the answer."""
         if name not in people:
             agent = self._hub.find_agent(name or "")
             people[name] = agent is None or agent.kind == "console"

@@ -14,7 +14,7 @@ from ..attached_files import remove_orphaned_files
 
 
 class ForgetNotConfirmed(CallerError):
-    """It cannot be undone, so somebody has to say that it is meant."""
+    """Forgetting cannot be undone, so a person must confirm it."""
 
     exit_code = os.EX_USAGE
 
@@ -22,7 +22,7 @@ class ForgetNotConfirmed(CallerError):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Remove every message from and to a person, the answers to these, and the person's files and name. "
-        "This cannot be undone; backups keep what they have."
+        "This cannot be undone. It does not change backups."
     )
     parser.add_argument(
         "person", metavar="PERSON", help="discord:NUMBER, the number alone, or a console such as console-ann"

@@ -1,4 +1,4 @@
-"""Outcomes: what came of a message that user_comm has read. A handler returns one, and the daemon alone acts on it."""
+"""Outcomes: the results of handling a message. A handler returns one, and the daemon alone acts on it."""
 
 import os
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The delivery is acknowledged, with this note for whoever traces the message."""
+    """The delivery is acknowledged, with this note for the trace of the message."""
 
     note: str | None = None
 
@@ -32,7 +32,7 @@ class ErrorReply:
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """The delivery comes back after so many seconds."""
+    """The delivery returns after so many seconds."""
 
     seconds: float
 

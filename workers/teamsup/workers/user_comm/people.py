@@ -1,4 +1,4 @@
-"""People: who a person is, where user_comm can reach them, and how it shows them an agent's words."""
+"""People: a person's identity, the places where user_comm can reach them, and the form of an agent's text for them."""
 
 import json
 import re
@@ -55,20 +55,20 @@ def is_from_person(hub: MessageHub, message: Message) -> bool:
 
 
 def is_same_session(hub: MessageHub, *names: str) -> bool:
-    """Return whether these are agents of one Claude Code session, which has one server for its subagents too."""
+    """Return whether these are agents of one Claude Code session. Subagents share its server."""
     agents = [hub.find_agent(name) for name in names]
     pids = {agent.metadata.get("pid") if agent is not None and agent.kind == "agent" else None for agent in agents}
     return len(pids) == 1 and None not in pids
 
 
 def is_known_decider(hub: MessageHub, decider: str, access: DiscordAccess) -> bool:
-    """Return whether a person who is named to decide can do so as things are."""
+    """Return whether a named decider can decide at present."""
     number = decider.removeprefix("discord:")
     if number == decider:
         return any(hub.find_agent(name) is not None for name in (decider, f"console-{decider}"))
     if access.deciders and int(number) not in access.deciders:
         return False
-    # Who has a listed role, or writes in a listed channel, only Discord knows.
+    # Only Discord knows the users with a listed role, or in a listed channel.
     if access.roles or access.channels or access.guilds or int(number) in access.users:
         return True
     gateway = hub.find_agent(GATEWAY)
@@ -77,7 +77,8 @@ def is_known_decider(hub: MessageHub, decider: str, access: DiscordAccess) -> bo
 
 
 def announcement_recipients(hub: MessageHub, *, home: bool) -> list[str]:
-    """Return where announcements go: every console, which keeps them for its person, and with ``home`` the gateway.
+    """Return the recipients of announcements: every console, which keeps them for its person, and with ``home`` the
+    gateway.
 
     Leave out the consoles of commands, which end with a process's number: a command reads only one answer.
     """
@@ -102,7 +103,8 @@ def attribute_to_sender(message: Message, recipient: str, *, about: str = "") ->
 
 
 def truncate_to_limit(text: str, metadata: Mapping[str, Any], source: Message) -> str:
-    """Return as much of the text as fits into one message with that metadata. The source keeps all of it."""
+    """Return the part of the text that fits into one message with that metadata. The source message keeps the whole
+    text."""
     room = max(0, MAX_MESSAGE_BYTES - _SPARE_BYTES - len(json.dumps(dict(metadata), ensure_ascii=False).encode()))
     cut = text.encode()[:room].decode(errors="ignore")
     return text if cut == text else f"{cut}\n… (cut; all of it is in message #{source.id})"
@@ -117,7 +119,7 @@ def format_command_output(text: str, recipient: str) -> str:
 
 
 def forwarded_metadata(message: Message) -> dict[str, Any]:
-    """Return the metadata that people's programs use, such as buttons, and the message that it comes from."""
+    """Return the metadata for people's programs, such as buttons, with the source message."""
     return {SOURCE_KEY: message.message_id} | {
         key: message.metadata[key] for key in _FORWARDED_KEYS if key in message.metadata
     }
@@ -138,7 +140,7 @@ def split_context(message: Message) -> tuple[str, str]:
 
 
 def quote_messages(messages: Sequence[Message], me: str, characters: int = 300) -> str:
-    """Return the messages, a line each, with their authors. Our own lines name the agent that they come from."""
+    """Return the messages, a line each, with their authors. In our own lines the agent is named."""
     return "\n".join(
         f"> {'' if message.sender == me else name_of(message) + ': '}{shorten(split_context(message)[0], characters)}"
         for message in messages

@@ -14,7 +14,7 @@ class UserCommSection:
     """
 
     default_agent: str = ""
-    """The agent for messages that match no rule; none: user_comm answers what it can."""
+    """The agent for messages that match no rule; empty: user_comm answers itself."""
     aliases: Mapping[str, str] = field(default_factory=dict)
     fallback_agents: Mapping[str, str] = field(default_factory=dict)
     """The agents that are asked instead of absent ones."""
@@ -24,7 +24,7 @@ class UserCommSection:
     open_per_person: int = 50
     open_per_conversation: int = 20
     history_messages: int = 10
-    """How many messages an agent gets when it takes over a conversation."""
+    """The number of messages that an agent gets when it joins a conversation."""
     decision_reminder_seconds: float = 1800.0
 
     def __post_init__(self) -> None:

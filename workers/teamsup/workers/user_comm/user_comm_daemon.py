@@ -1,4 +1,4 @@
-"""user_comm connects people and the team: it answers what it can, forwards the rest, and brings back the answers."""
+"""user_comm connects people and the team: it answers commands, forwards questions, and returns the answers."""
 
 import asyncio
 import contextlib
@@ -52,7 +52,7 @@ _EDITED_PREFIX = "edited: "
 
 
 class UserCommDaemon(Worker):
-    """Route people's messages to agents, report their progress, and bring back the answers."""
+    """Route people's messages to agents, report their progress, and return the answers."""
 
     name: ClassVar[str] = USER_COMM
 
@@ -78,7 +78,7 @@ class UserCommDaemon(Worker):
         return {"note": describe_slow_pattern(self._rules.cached, self._matcher)}
 
     async def heartbeat(self) -> None:
-        """Look also at the rules, which count as soon as they are saved."""
+        """Also check the rules, which take effect as soon as they are saved."""
         with contextlib.suppress(StoreError):
             await self.in_thread(lambda: self._rules.rules)
         if self._rules.failure:
@@ -136,7 +136,7 @@ class UserCommDaemon(Worker):
         """Do nothing: the follow-up of the question notifies the person."""
 
     def process_delivery(self, delivery: Delivery) -> Classification:
-        """Act on the message and end its delivery, both or neither. Return what it was."""
+        """Act on the message and end its delivery, both or neither. Return its class."""
         kind = classify(delivery.message, self._context_of(delivery.message))
         if isinstance(kind, Line):
             self._process_line(delivery, kind)

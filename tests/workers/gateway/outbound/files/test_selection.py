@@ -44,8 +44,7 @@ async def test_files_of_agents_go_with_the_answer_and_what_cannot_is_named(team:
         notes = [
             "large.bin is not attached: it has 11.0 MiB, and at most 10 MiB may be sent here.",
             "secret, missing are not attached: there is no such readable file.",
-            "messages.db is not attached: only what is below files/ in the team's folder, or below files_from, "
-            "is sent.",
+            "messages.db is not attached: only files below files/ in the team's folder, or below files_from, are sent.",
         ]
         assert shown.content == "\n\n".join(("See this", *notes))
         (told,) = await read_messages(user_comm, 1)

@@ -88,7 +88,7 @@ def test_what_is_elsewhere_does_not(files: SendableFiles, team: Team, name: str)
     if not path.exists():
         path.parent.mkdir(exist_ok=True)
         path.write_text("secret")
-    assert refusal(files, name) == "only what is below files/ in the team's folder, or below files_from, is sent"
+    assert refusal(files, name) == "only files below files/ in the team's folder, or below files_from, are sent"
 
 
 def test_a_link_out_of_the_folder_does_not(files: SendableFiles, team: Team, tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_a_link_out_of_the_folder_does_not(files: SendableFiles, team: Team, tmp
     (team.folder / "files" / "file").symlink_to(tmp_path / "secret")
     (team.folder / "files" / "folder").symlink_to(tmp_path)
     for name in ("files/file", "files/folder/secret"):
-        assert "only what is below files/" in refusal(files, name)
+        assert "only files below files/" in refusal(files, name)
 
 
 def test_no_folder_of_files_leads_out_when_it_is_a_link_itself(
@@ -105,7 +105,7 @@ def test_no_folder_of_files_leads_out_when_it_is_a_link_itself(
     (tmp_path / "secret").write_text("secret")
     (team.folder / "files").rmdir()
     (team.folder / "files").symlink_to(tmp_path)
-    assert "only what is below files/" in refusal(files, "files/secret")
+    assert "only files below files/" in refusal(files, "files/secret")
 
 
 @pytest.mark.parametrize("name", ["token", "worker-variables", "hook"])

@@ -47,7 +47,8 @@ class Admission:
         self._reply_tasks: set[asyncio.Task[None]] = set()
 
     async def admit(self, inbound: InboundMessage) -> bool:
-        """Return whether the event is for the team. Answer users without access, and those who send a needless code."""
+        """Return whether the event is for the team. Answer users without access, and users who send a code that they do
+        not need."""
         if not await self.is_allowed(inbound):
             await self._handle_unknown(inbound)
             return False
@@ -57,7 +58,7 @@ class Admission:
         return True
 
     async def is_allowed(self, inbound: InboundMessage) -> bool:
-        """Return whether its author is admitted. Answer nobody."""
+        """Return whether its author is admitted, without a reply."""
         author, section = inbound.author, self._section
         if is_allowed(section, (), author):
             return True
@@ -65,7 +66,7 @@ class Admission:
             return False
         if is_allowed(section, await retry_in_thread(self._log, paired_user_ids, self._hub), author):
             return True
-        # What discord.py does not know is only asked for where it matters.
+        # Ask Discord for facts that discord.py does not know, but only where they matter.
         if section.channels and author.guild is not None and author.parent is None:
             author = replace(author, parent=await self._parent_of(author.channel))
         if section.roles and not inbound.knows_roles:
@@ -96,7 +97,7 @@ class Admission:
         return self._parents.get(number)
 
     async def _roles_of(self, author: Author) -> frozenset[int]:
-        """Return the roles of a user whom the history named."""
+        """Return the roles of a user in the history."""
 
         async def ask(client: discord.Client) -> frozenset[int]:
             guild = client.get_guild(author.guild or 0)
@@ -132,7 +133,7 @@ class Admission:
             )
             try:
                 await messageable.send(sentence, reference=answered, mention_author=False)
-            except Exception as error:  # the network's errors and Discord's
+            except Exception as error:  # errors of the network and of Discord
                 self._log.info("cannot answer in channel %d: %s", inbound.author.channel, error)
 
         task = asyncio.create_task(answer())

@@ -13,7 +13,7 @@ from ..component import GatewaySection
 
 
 def check_discord(team: Team, agents: Mapping[str, Agent], call: CommandHint) -> list[Finding]:
-    """Return how the gateway's connection is, and who on Discord may write to the team."""
+    """Return the state of the gateway's connection, and the users on Discord who may write to the team."""
     gateway = agents.get(GATEWAY)
     if gateway is None:
         return []
@@ -21,7 +21,7 @@ def check_discord(team: Team, agents: Mapping[str, Agent], call: CommandHint) ->
     if gateway.status == NOT_CONFIGURED and gateway.metadata.get("optional"):
         return [Finding("discord", Verdict.OK, f"it is not configured. {note}")]
     if not gateway.is_present(datetime.now(UTC)) or gateway.degraded:
-        return []  # doctor has a finding about each worker that is not well
+        return []  # doctor has another finding about each worker that is not well
     found = [Finding("discord", Verdict.OK, note)]
     try:
         section = Config(team).section(GATEWAY, GatewaySection)

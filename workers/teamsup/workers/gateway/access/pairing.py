@@ -23,7 +23,7 @@ from teamsup.terminal.hints import find_team
 from ...protocol import GATEWAY
 from ..component import component
 
-_ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"  # none that looks like another
+_ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"  # without characters that look alike
 _CODE_LENGTH = 8
 _CODE_SECONDS = 600.0
 _PAIR_COMMAND = re.compile(r"\s*/?pair\s*:?\s+([a-z0-9][a-z0-9 -]{0,20})\s*", re.IGNORECASE)
@@ -103,7 +103,7 @@ def run(arguments: argparse.Namespace) -> int:
             print(_format_users(paired_users(hub), as_json=arguments.json))
         elif arguments.remove is not None:
             if not hub.execute("DELETE FROM discord_people WHERE person = ?", (arguments.remove,)):
-                raise NotPaired(f"Nobody with the number {arguments.remove} has paired. See: teamsup pair --list")
+                raise NotPaired(f"No user with the number {arguments.remove} has paired. See: teamsup pair --list")
             print(
                 json.dumps({"removed": arguments.remove}) if arguments.json else "This user may not write any longer."
             )

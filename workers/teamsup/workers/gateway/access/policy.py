@@ -1,4 +1,4 @@
-"""The policy of access: who on Discord may write to the team, and how much in a minute. Pure."""
+"""The policy of access: the users on Discord who may write to the team, and how much in a minute. Pure."""
 
 from collections import deque
 from collections.abc import Collection
@@ -26,7 +26,7 @@ def is_allowed(section: GatewaySection, paired: Collection[int], author: Author)
 
 
 def could_allow(section: GatewaySection, paired: Collection[int], channel: Author) -> bool:
-    """Return whether anybody could be admitted in a channel, so that its missed messages matter."""
+    """Return whether a user could be admitted in a channel, so that its missed messages matter."""
     anywhere = section.users or section.bots or paired or (section.roles and channel.guild is not None)
     return bool(anywhere) or is_allowed(section, paired, channel)
 
@@ -45,7 +45,7 @@ class RateLimiter:
         """Return the Unix second from which this message may be accepted. Each call counts."""
         turns = self._taken_by(person)
         if turns and turns[0] > now + _WINDOW_SECONDS:
-            turns.clear()  # our clock was put back
+            turns.clear()  # our clock was set back
         written = min(written, now)  # Discord's clock may be ahead of ours
         at = max(written, turns[0] + _WINDOW_SECONDS) if len(turns) == self._per_minute else written
         turns.append(at)

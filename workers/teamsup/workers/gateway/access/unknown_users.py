@@ -16,7 +16,7 @@ _MAX_TRIES = 5
 _MAX_REMEMBERED = 1000
 
 PAIRING_HINT = (
-    "I answer only people whom I know. Ask the operator for a code (`teamsup pair`), and send it to me in a "
+    "I answer only people that I know. Ask the operator for a code (`teamsup pair`), and send it to me in a "
     "direct message: `pair CODE`"
 )
 WELCOME = "Welcome! You may write to the team now."

@@ -1,4 +1,4 @@
-"""Call Discord, and retry until it answers: nothing is lost by waiting."""
+"""Call Discord, and retry until it answers, because waiting loses nothing."""
 
 import asyncio
 import contextlib
@@ -45,7 +45,7 @@ class DiscordCalls:
                     answer = await question(self.client)
                 except (NotMessageable, discord.InvalidData):
                     raise
-                except Exception as error:  # discord.py lets everything out: the network's errors and Discord's
+                except Exception as error:  # discord.py raises errors of the network and of Discord
                     if isinstance(classify(self.client, error), Reject | Defer):
                         raise
                     self._log.warning("Discord does not answer, next try in %.0f s: %s", pause, error)

@@ -15,12 +15,12 @@ from discord.state import ConnectionState
 from .health import ConnectionHealth, ReconnectRequired
 
 EventListener = Callable[..., Coroutine[Any, Any, None]]
-"""What a client calls; discord.py knows it by its name."""
+"""A function that a client calls; discord.py finds it by its name."""
 
-# Its warnings that voice is not supported would only worry people.
+# Its warnings about missing voice support would only worry people.
 discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
 _GUILD_READY_SECONDS, _ALL_GUILDS_READY_SECONDS = 1.0, 0.01
-_CLOSE_STEP_SECONDS = 1.0  # for each step of it
+_CLOSE_STEP_SECONDS = 1.0  # for each step of a login
 _MAX_RATE_LIMIT_SECONDS = 30.0  # a longer one is raised, so that the caller can report it and retry
 
 
@@ -39,7 +39,7 @@ _BASIC_FIELDS: tuple[str, ...] = (
 )
 _BASIC_FIELDS += ("timestamp", "edited_timestamp", "mentions", "nonce")
 UNREADABLE_TYPE = 255
-"""The type of a message of which only the number can be read."""
+"""The type of a message with only a readable number."""
 _log = logging.getLogger(__name__)
 
 
@@ -80,8 +80,8 @@ class DiscordClient(discord.Client):
         try:
             return await self._request(*args, **kwargs)
         except asyncio.CancelledError:
-            # While a limit on everything lasts one request waits for its end and then frees the others. If it is that
-            # one which is cancelled, discord.py never asks for anything again.
+            # During a global rate limit one request waits for the end of the limit and then frees the others. If that
+            # request is cancelled, discord.py never sends a request again.
             self.http._global_over.set()
             raise
 
@@ -92,11 +92,11 @@ class DiscordClient(discord.Client):
                 self.health.on_event(*self._last_event)
         elif event == "disconnect":
             self.health.on_disconnect(time.monotonic())
-            # discord.py would connect again at once. An exception here ends its start().
+            # discord.py would connect again at once, so raise an exception, which ends its start().
             if reason := self.health.reconnect_reason(time.monotonic()):
                 raise ReconnectRequired(reason)
         if self.is_closed():
-            return  # its ready event may come late, and nothing can be sent any more
+            return  # its ready event may come late, when nothing can be sent any more
         if event == "ready":
             self._notify_ready()
         super().dispatch(event, *args, **kwargs)
@@ -105,7 +105,7 @@ class DiscordClient(discord.Client):
         await self._before_login()
 
     def update_health(self) -> None:
-        """Record the last event and the heartbeats, of which discord.py knows only the last latency."""
+        """Record the last event and the heartbeats, because discord.py keeps only the last latency."""
         self.health.on_event(*self._last_event)
         beats = getattr(self.ws, "_keep_alive", None)
         if beats is not None and beats.interval is not None:
@@ -113,11 +113,11 @@ class DiscordClient(discord.Client):
             self.health.on_heartbeat(beats.interval, beats.latency, time.monotonic() - age)
 
     def probe_events(self) -> None:
-        """Ask for something that Discord answers with an event, if there is anything to ask for."""
+        """Request something that Discord answers with an event, if possible."""
 
         async def ask() -> None:
             if self.guilds and self.user is not None:
-                with contextlib.suppress(Exception):  # what matters is the event
+                with contextlib.suppress(Exception):  # only the event matters
                     await self.guilds[0].query_members(user_ids=[self.user.id], limit=1, cache=False)
 
         task = asyncio.create_task(ask())
@@ -131,7 +131,8 @@ class DiscordClient(discord.Client):
 
     async def close_session(self, runner: asyncio.Task[None]) -> None:
         """Close the session, or give up after a moment. ``runner`` is the task of start()."""
-        # Closed while its own task reads it ends with 4000. Once may be lost in asyncio.wait_for (Python 3.11).
+        # If it is closed while its own task reads, it ends with 4000. One cancellation may be lost in asyncio.wait_for
+        # (Python 3.11).
         while not runner.done():
             runner.cancel()
             await asyncio.wait((runner,), timeout=0.1)
@@ -144,8 +145,8 @@ class DiscordClient(discord.Client):
                 await asyncio.wait_for(close(), _CLOSE_STEP_SECONDS)
 
     async def _resume_lost_session(self) -> None:
-        """Resume a session that lost its connection. Otherwise Discord shows it online for minutes, and nobody can end
-        it.
+        """Resume a session that lost its connection. Otherwise Discord shows it online for minutes, and it cannot be
+        ended.
         """
         lost = self.ws
         if self.health.down_since is None or lost is None or lost.session_id is None:

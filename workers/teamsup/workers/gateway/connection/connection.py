@@ -17,23 +17,23 @@ from .login_limit import MIN_INTERVAL_SECONDS, LoginLimit, LoginLimitReached
 from .token import BotToken
 
 _POLL_SECONDS = 0.5
-_REJECTED_RETRY_SECONDS = (60.0, 300.0, 900.0)  # the last one again and again: 96 logins a day
+_REJECTED_RETRY_SECONDS = (60.0, 300.0, 900.0)  # the last one repeats: 96 logins a day
 _TOKEN_POLL_SECONDS = 1.0
 _RECONNECT_GRACE_SECONDS = 10.0  # discord.py restores a lost connection by itself, mostly sooner
 ClientFactory = Callable[[Callable[[], Awaitable[None]], Callable[[], None]], DiscordClient]
-"""What makes a client of what it awaits before a login and what it calls when it is ready."""
+"""Makes a client from two functions: one to await before a login, one to call when it is ready."""
 
 
 class ConnectionRejected(Exception):
-    """Discord does not admit the bot, which may pass without a change here. The text contains the remedy."""
+    """Discord does not admit the bot. That may pass without a change here. The text contains the remedy."""
 
 
 class DiscordConnection:
     """The connection to Discord. It runs until cancelled.
 
-    ``make_client`` makes a client with the team's listeners on it. ``on_change`` is called when the note has changed so
-    much that people should know at once. ``report_failure`` is called with the reason when Discord cannot be reached,
-    and with none when it can.
+    ``make_client`` returns a client with the team's listeners. ``on_change`` is called when the note has changed and
+    people should know at once. ``report_failure`` is called with the reason when Discord cannot be reached, and with an
+    empty text when it can.
     """
 
     def __init__(
@@ -53,12 +53,12 @@ class DiscordConnection:
         self._log = log
         self._client: DiscordClient | None = None
         self.client: DiscordClient | None = None
-        """The client, while Discord can be spoken to."""
+        """The client while it is connected; None: it is not."""
         self._is_ready_again = asyncio.Event()
         self._retry_pauses = backoff()
-        self._rejections = 0  # since it last was up for a while
+        self._rejections = 0  # attempts since it was last up for a while
         self._down_since = ""  # a time of day, for people; empty: it is up, or never was
-        self._retry_note = ""  # until when, and why; empty: it does not
+        self._retry_note = ""  # the end of the wait, and the reason; empty: no wait
         self._has_reported_failure = False
         self._last_up_at = time.monotonic()
         self._logged_in_at = float("-inf")
@@ -100,7 +100,7 @@ class DiscordConnection:
             except LoginLimitReached as error:
                 await self._wait_before_retry(max(1.0, error.retry_at - time.time()), str(error))
             except Exception as error:
-                # discord.py lets everything out: the network's errors, Discord's, and its own over a strange event.
+                # discord.py raises errors of the network, of Discord, and its own about strange events.
                 cause = root_cause(error)
                 if not is_expected(cause):
                     self._log.error("the connection to Discord broke", exc_info=cause)
@@ -148,7 +148,7 @@ class DiscordConnection:
         self._is_ready_again.set()
 
     async def _before_login(self) -> None:
-        # Discord takes one login in five seconds.
+        # Discord accepts one login every five seconds.
         await asyncio.sleep(self._logged_in_at + MIN_INTERVAL_SECONDS - time.monotonic())
         await asyncio.to_thread(self._login_limit.record_login)
         self._logged_in_at = time.monotonic()

@@ -16,7 +16,7 @@ class Remedy:
 
     sentence: str
     is_temporary: bool
-    """Whether Discord or the bot's page there may remedy it, without a change of a file."""
+    """Whether a change at Discord or on the bot's page there may help, without a change of a file."""
 
 
 _TOKEN_REJECTED = "Discord refused the token. If that lasts, copy a new one from the bot's page in the portal."  # noqa: S105
@@ -36,13 +36,14 @@ _REMEDY_BY_CODE = {
 
 
 def root_cause(error: Exception) -> Exception:
-    """Return the original error: after a failed first connection discord.py fails on its missing one."""
+    """Return the original error: after a failed first connection discord.py raises another about the missing
+    connection."""
     context = error.__context__
     return context if isinstance(error, AttributeError) and isinstance(context, Exception) else error
 
 
 def is_expected(error: Exception) -> bool:
-    """Return whether the error is of the network, Discord or the hub, so that its text suffices."""
+    """Return whether the error comes from the network, Discord or the hub, so that its text is enough."""
     return isinstance(error, OSError | StoreError | ReconnectRequired | discord.DiscordException | aiohttp.ClientError)
 
 

@@ -1,4 +1,5 @@
-"""The health of one client's connection to Discord, and the action that follows. Pure: times are given, in seconds."""
+"""The health of one client's connection to Discord, and the action that follows. Pure: the caller passes times, in
+seconds."""
 
 from dataclasses import dataclass, field
 
@@ -20,7 +21,7 @@ class ConnectionHealth:
     """The observed health of one client's connection."""
 
     down_since: float | None
-    """None: Discord has taken us in."""
+    """None: Discord has accepted us."""
     up_since: float = 0.0
     last_event: float = 0.0
     _interval: float = 0.0  # of heartbeats; 0: none yet
@@ -28,7 +29,7 @@ class ConnectionHealth:
     _last_ack: float = 0.0
     _disconnects: list[float] = field(default_factory=list)
     _failed_in_row: int = 0
-    """Attempts since the last that went well."""
+    """Attempts since the last success."""
 
     def on_event(self, event: str, now: float) -> None:
         """Note that an event has arrived."""
@@ -37,7 +38,7 @@ class ConnectionHealth:
             self.down_since, self.up_since, self._failed_in_row = None, now, 0
 
     def on_disconnect(self, now: float) -> None:
-        """Note that the connection has ended, and discord.py makes another."""
+        """Note that the connection has ended, and that discord.py makes another."""
         self._disconnects = [at for at in self._disconnects if now - at < _DISCONNECT_WINDOW_SECONDS] + [now]
         self._failed_in_row += 1
         self._interval = 0.0
@@ -57,9 +58,7 @@ class ConnectionHealth:
         return self._interval > 0 and now - self._last_ack > 1.5 * self._interval + 1
 
     def is_zombie(self, now: float) -> bool:
-        """Return whether a heartbeat was not acknowledged when the next was due. One more second is for a slow
-        machine.
-        """
+        """Return whether a heartbeat was unacknowledged when the next was due. A slow machine gets one more second."""
         return self._interval > 0 and now - self._last_ack > 2 * self._interval + 1
 
     def may_be_stalled(self, now: float) -> bool:
@@ -75,8 +74,8 @@ class ConnectionHealth:
         return self.is_up(now) and now - self.up_since > _DOWN_LIMIT_SECONDS
 
     def reconnect_reason(self, now: float) -> str:
-        """Return why this client must be replaced; empty: it need not. discord.py would retry forever, also without a
-        pause.
+        """Return why this client must be replaced; empty: it need not be. discord.py would retry forever, even without
+        a pause.
         """
         if self._failed_in_row >= _MAX_FAILED_IN_ROW:
             return f"Discord has ended {_MAX_FAILED_IN_ROW} connections in a row at once"
@@ -87,12 +86,13 @@ class ConnectionHealth:
         return ""
 
     def describe(self, now: float) -> str:
-        """Return the state for people, while it is up. Figures change in steps, so that it is rarely written."""
+        """Return the state for people, while the connection is up. Figures change in steps, so that the text rarely
+        changes."""
         event = int(now - self.last_event) // _DISPLAY_STEP_SECONDS * _DISPLAY_STEP_SECONDS
         last = f"{format_duration(event)} ago" if event else "just now"
         age = now - self.up_since
         shown = format_duration(age if age >= 60 else age // _DISPLAY_STEP_SECONDS * _DISPLAY_STEP_SECONDS)
-        # Longer than an interval it is discord.py's mistake, where the answer was faster than its own note of the time.
+        # A latency above an interval is wrong: the answer came before discord.py noted the time.
         latency = f"latency {self._latency * 1000:.0f} ms, " if self._latency < self._interval else ""
         return f"connected for {shown}, {latency}last event {last}"
 

@@ -30,7 +30,7 @@ class LoginLimit:
         self._clock = clock
 
     def record_login(self) -> None:
-        """Count one more, which then may happen. Raises LoginLimitReached."""
+        """Count one more login, which may then happen. Raise LoginLimitReached."""
         now = self._clock()
         with self._hub.transaction():
             logins = recent_logins(json.loads(get_state(self._hub, _STATE_KEY) or "[]"), now)
@@ -40,5 +40,5 @@ class LoginLimit:
 
 
 def recent_logins(logins: Sequence[float], now: float) -> list[float]:
-    """Return the logins of the last day; also of the next, if the clock was set back."""
+    """Return the logins of the last day, and of the next day if the clock was set back."""
     return sorted(at for at in logins if abs(now - at) < _WINDOW_SECONDS)

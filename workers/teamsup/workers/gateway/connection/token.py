@@ -1,4 +1,4 @@
-"""The bot's token: where it is read, and how it stays hidden."""
+"""The bot's token: read it, and keep it hidden."""
 
 import logging
 import os
@@ -13,11 +13,11 @@ from teamsup.hub import NotConfigured, OptionalNotConfigured
 from ..component import GatewaySection
 
 _TOKEN_FORMAT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
-"""What a bot's token looks like. A client secret, the common mistake, has no dots."""
+"""The form of a bot's token. A client secret, the common mistake, has no dots."""
 
 
 class BotToken:
-    """A secret text, which only its user looks into. ``read`` reads it again, where that is possible."""
+    """A secret text. ``read`` reads it again, if that is possible."""
 
     def __init__(self, text: str, read: Callable[[], str] | None = None) -> None:
         self.text = text
@@ -36,7 +36,7 @@ class BotToken:
         try:
             text = "" if self._read is None else self._read()
         except UnusableSecretFile:
-            return False  # it is being written
+            return False  # another program writes it at this moment
         if text == self.text or not text or not _is_usable(text):
             return False
         self._former.append(self.text)
@@ -59,14 +59,12 @@ def find_token(access: GatewaySection) -> BotToken:
     Remove the variable, so that no child process and no output of this process contains it. Raise
     OptionalNotConfigured if there is no token, and NotConfigured if the token cannot be used.
     """
-    # What cannot stand in a token would come back in an error that shows it.
+    # A text with other characters would appear in an error message.
     named, token, read = _read_token(access)
     if not token:
         raise NotConfigured(f"The Discord token in {named} is empty.")
     if not _is_usable(token):
-        raise NotConfigured(
-            f"What stands in {named} is not a Discord token. Copy one from the bot's page in the portal."
-        )
+        raise NotConfigured(f"The text in {named} is not a Discord token. Copy one from the bot's page in the portal.")
     return BotToken(token, read)
 
 

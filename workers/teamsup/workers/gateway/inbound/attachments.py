@@ -33,7 +33,7 @@ async def download_attachments(inbound: InboundMessage, team_folder: Path, most:
 
 
 def _make_unique(names: Iterable[str]) -> list[str]:
-    """Return different names, also where capitals make no difference."""
+    """Return different names, also for file systems that ignore case."""
     found: dict[str, str] = {}
     for number, name in enumerate(names):
         while name.casefold() in found:
@@ -50,7 +50,7 @@ async def _download_and_describe(file: Attachment, path: Path, most: int, log: l
         if not await asyncio.to_thread(_is_downloaded, path, file.size):
             async with asyncio.timeout(_DOWNLOAD_SECONDS):
                 await _download(file, path, most)
-    except Exception as error:  # whatever the network or the disk had to say
+    except Exception as error:  # any error of the network or the disk
         log.warning("attachment %s is not downloaded: %r", path.parent.name, error)
         why = "its server is too slow" if isinstance(error, TimeoutError) else type(error).__name__
         return f"(attachment: {what}; could not be downloaded: {why}; {file.url})"
@@ -69,7 +69,7 @@ async def _download(file: Attachment, path: Path, most: int) -> None:
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "wb") as target:
             async with (
                 aiohttp.ClientSession(raise_for_status=True) as session,
-                session.get(file.url, allow_redirects=False) as answer,  # Discord's do not lead elsewhere
+                session.get(file.url, allow_redirects=False) as answer,  # Discord's addresses do not redirect
             ):
                 if answer.status != HTTPStatus.OK:
                     raise ValueError(f"its server says {answer.status}")

@@ -40,12 +40,12 @@ class MissedMessages(NamedTuple):
 
 
 async def fetch_missed(channel: Messageable, since: int, section: GatewaySection, now: float) -> MissedMessages:
-    """Return the messages of a channel after that one, as many as the configuration allows."""
+    """Return the messages of a channel after that one, up to the limits of the configuration."""
     since = max(since, _joined_snowflake(channel))
     oldest = snowflake_at(now - section.catch_up_hours * 3600) - 1
     most = section.catch_up_messages
     after = discord.Object(max(since, oldest))
-    # Nearly always there is nothing, or little. Where there is too much it is read from its end.
+    # Nearly always there are few messages or none. If there are too many, read them from the end.
     found = [message async for message in channel.history(limit=_PAGE_SIZE, after=after, oldest_first=True)]
     if len(found) >= min(_PAGE_SIZE, most + 1):
         found = [message async for message in channel.history(limit=most + 1, after=after, oldest_first=False)][::-1]
@@ -88,8 +88,8 @@ def channels_to_check(
     beginning: int,
     now: float,
 ) -> Iterator[tuple[int, bool]]:
-    """Return the open and known channels in which messages may be missing, each with whether Discord reports a new one.
-    Pure.
+    """Return the open and known channels that may have missed messages. Each comes with whether Discord reports a new
+    one. Pure.
     """
     for channel in here:
         if could_allow(section, paired, Author(0, channel.id, channel.guild, channel.parent)):
@@ -104,7 +104,7 @@ def channels_to_check(
 
 
 def channels_with_threads(client: discord.Client, section: GatewaySection, paired: Collection[int]) -> Iterator[int]:
-    """Return the readable channels in whose threads somebody may be admitted."""
+    """Return the readable channels with threads in which a user may be admitted."""
     for guild in client.guilds:
         for channel in guild.channels:
             has_threads = isinstance(channel, discord.TextChannel | discord.ForumChannel) and _is_readable(channel)
@@ -115,7 +115,7 @@ def channels_with_threads(client: discord.Client, section: GatewaySection, paire
 async def fetch_recently_archived(
     client: discord.Client, number: int, section: GatewaySection, now: float
 ) -> list[OpenChannel]:
-    """Return the public threads of a channel that were closed within the hours of the catch-up: no login lists them.
+    """Return the public threads of a channel that were closed within the hours of the catch-up. No login lists them.
 
     Raise NotMessageable, and errors of discord.py.
     """
@@ -148,7 +148,8 @@ def readable_channels(client: discord.Client) -> set[int]:
 
 
 def previously_unreadable(changed: object) -> set[int]:
-    """Return what the bot could not read of a channel as it was; by now that may have changed twice."""
+    """Return the channels that the bot could not read in the former state of this object. The rights may have changed
+    twice by now."""
     if not isinstance(changed, discord.abc.GuildChannel) or _is_readable(changed):
         return set()
     return {changed.id, *(thread.id for thread in getattr(changed, "threads", ()))}

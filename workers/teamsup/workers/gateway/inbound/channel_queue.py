@@ -24,7 +24,7 @@ class ChannelQueue(Generic[T]):
         self._session = listening
         self._handle = handle
         self._catch_up = catch_up
-        self._caught_up_to = -1  # up to this number of listening
+        self._caught_up_to = -1  # caught up to this number of listening
         self._waiting: deque[tuple[int, T]] = deque()  # each with the number at which it was put here
         self.task: asyncio.Task[None] | None = None
 
@@ -38,12 +38,12 @@ class ChannelQueue(Generic[T]):
         self._ensure_running()
 
     def mark_caught_up(self, listening: int) -> None:
-        """Note that there is nothing to catch up before that number of ``listening``, so that no event waits for it."""
+        """Note that no catch-up is needed before that number of ``listening``, so that no event waits for one."""
         if self.is_idle:
             self._caught_up_to = listening
 
     def request_catch_up(self) -> None:
-        """Request a catch-up, because messages may be missing also without an interruption."""
+        """Request a catch-up, because messages may be missing even without an interruption."""
         self._caught_up_to = min(self._caught_up_to, self._session() - 1)
         self._ensure_running()
 

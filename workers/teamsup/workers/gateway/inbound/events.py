@@ -1,4 +1,4 @@
-"""Events in a channel, and how each is handled."""
+"""Handle the events of a channel."""
 
 import asyncio
 import logging
@@ -38,12 +38,12 @@ class MessageDeleted:
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """A message of our own, of a webhook, or of Discord. The channel's position advances all the same."""
+    """A message of our own, of a webhook, or of Discord. Only the channel's position advances."""
 
     snowflake: int
     is_direct: bool
     is_unreadable: bool = False
-    """We could not read it, so it may have been for us."""
+    """Whether we could not read it, so it may have been for the team."""
 
 
 InboundEvent = InboundMessage | MessageEdited | MessageDeleted | Ignored
@@ -54,7 +54,7 @@ def to_event(message: discord.Message, me: int, log: logging.Logger) -> InboundE
     inbound, is_unread = None, message.type.value == UNREADABLE_TYPE
     try:
         inbound = parse_message(message, me)
-    except Exception:  # it must not hold up the others of its channel
+    except Exception:  # it must not delay other events of its channel
         log.exception("cannot parse message %d", message.id)
         is_unread = True
     return inbound or Ignored(message.id, is_direct=message.guild is None, is_unreadable=is_unread)
@@ -74,7 +74,7 @@ class EventHandler:
         self._skipped: dict[int, int] = {}  # by channel, the last message
 
     async def handle(self, channel: int, what: InboundEvent) -> None:
-        """Wait until the hub has the event, or the event is not for the team. Raise CallerError."""
+        """Handle an event: return when the hub has it, or it is not for the team. Raise CallerError."""
         match what:
             case InboundMessage():
                 if what.snowflake not in self._handled:
@@ -135,7 +135,7 @@ class EventHandler:
 
     def _skip(self, channel: int, snowflake: int, *, is_direct: bool) -> None:
         """Skip a message. Its position is stored with others, now and then."""
-        if not is_direct:  # whose messages those are would have to be noted too, and they may be an unknown user's
+        if not is_direct:  # their authors would have to be stored too, and may be unknown users
             self._skipped[channel] = max(snowflake, self._skipped.get(channel, 0))
 
     async def _download_attachments(self, inbound: InboundMessage) -> list[str]:

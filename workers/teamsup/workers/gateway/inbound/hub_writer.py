@@ -55,7 +55,8 @@ def last_seen_in(hub: MessageHub, channel: int) -> int:
 
 
 def first_snowflake(channel: int, beginning: int) -> int:
-    """Return the id before the first message that may be for the team; a forum's post has that of its first. Pure."""
+    """Return the id before the first message that may be for the team. A forum's post has the same id as its first
+    message. Pure."""
     return max(channel - 1, beginning)
 
 
@@ -88,7 +89,7 @@ class HubWriter:
             versions = self._versions_of(inbound.snowflake)
             if not versions or versions[-1].message_type == DELETED_TYPE or inbound.edited_at is None:
                 return
-            # Discord also tells of changes that no person has made, such as a link's preview.
+            # Discord also reports changes that no person has made, such as a link's preview.
             if _is_known_version(inbound.edited_at, versions):
                 return
             last, changed_id = versions[-1], message_id_of(inbound.snowflake, str(inbound.edited_at))
@@ -156,7 +157,7 @@ class HubWriter:
         )
 
     def _team_message_of(self, snowflake: int | None) -> str | None:
-        """Return the message of the team's that stands on Discord under that number."""
+        """Return the team's message that has this number on Discord."""
         number = None if snowflake is None else find_message_number(self._hub, snowflake)
         return None if number is None else self._hub.queries.message(f"#{number}").message_id
 
@@ -170,7 +171,7 @@ def _is_known_version(edited: int | None, versions: Sequence[Message]) -> bool:
 
 
 def _read_version(versions: Sequence[Message]) -> Message | None:
-    """Return the version by which user_comm knows the message: the last that was not an edit notice."""
+    """Return the version that user_comm has: the last one that was not an edit notice."""
     return next(
         (version for version in reversed(versions) if version.message_type not in (EDITED_TYPE, DELETED_TYPE)), None
     )

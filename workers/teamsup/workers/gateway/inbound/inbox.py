@@ -1,4 +1,4 @@
-"""Receive every message of an admitted person, once and in order, also those of a disconnected time."""
+"""Receive every message of an admitted person, once and in order, also messages from a disconnected time."""
 
 import asyncio
 import contextlib
@@ -31,7 +31,7 @@ _CLEANUP_INTERVAL = 8640  # of these, which is a day
 _SHUTDOWN_SECONDS = 1.5
 _MAX_PARALLEL_READS = 4
 _UNREADABLE_SECONDS = 600.0
-"""Seconds for which an unreadable event is reported: nobody knows whom to answer."""
+"""Seconds for which an unreadable event is reported, because its author is unknown."""
 _PERMISSION_EVENTS = ("on_guild_channel_create", "on_guild_channel_update", "on_guild_role_update", "on_member_update")
 
 
@@ -52,14 +52,14 @@ class Inbox:
         self._session = 0
         self._queues: dict[int, ChannelQueue[InboundEvent | _RecheckEdits]] = {}
         self._unreachable: set[int] = set()
-        self._available_guilds: set[int] | None = None  # servers that Discord had not lost when we looked
+        self._available_guilds: set[int] | None = None  # servers that were available at the last look
         self._readable: set[int] = set()
         self._read_slots = asyncio.Semaphore(_MAX_PARALLEL_READS)
         self._unreadable, self._unreadable_until = "", 0.0
 
     @property
     def failure(self) -> str:
-        """Why not all is taken in that was written; empty: it is."""
+        """Why some messages are not stored; empty: all are."""
         return self._calls.failure or (self._unreadable if time.monotonic() < self._unreadable_until else "")
 
     def listeners(self, client: discord.Client) -> tuple[EventListener, ...]:
@@ -82,7 +82,7 @@ class Inbox:
                 self._available_guilds.discard(guild.id)
 
         async def on_guild_available(guild: discord.Guild) -> None:
-            # Those that come with a session are looked into when it is ready.
+            # Servers that come with a session are checked when it is ready.
             if self._available_guilds is not None and guild.id not in self._available_guilds:
                 await self.catch_up(client)
 
@@ -132,7 +132,8 @@ class Inbox:
         self._available_guilds = None
 
     def backfill_newly_readable(self, client: discord.Client, changed: object) -> None:
-        """Catch up channels that were unreadable for a while. ``changed`` is a channel, role or member as it was."""
+        """Catch up channels that were unreadable for a while. ``changed`` is a channel, role or member in its former
+        state."""
         before, self._readable = (
             self._readable - catch_up.previously_unreadable(changed),
             catch_up.readable_channels(client),
@@ -142,7 +143,7 @@ class Inbox:
             self._queue_of(number).request_catch_up()
 
     def on_message(self, client: discord.Client, message: discord.Message) -> None:
-        """Queue a message. Nothing here waits, which keeps Discord's order."""
+        """Queue a message. This does not wait, so Discord's order is kept."""
         self._queue_of(message.channel.id).put(self._to_event(client, message))
 
     def _to_event(self, client: discord.Client, message: discord.Message) -> InboundEvent:
@@ -174,7 +175,7 @@ class Inbox:
         paired = await retry_in_thread(self._log, pairing.paired_user_ids, self._hub)
         here = list(catch_up.open_channels(client))
         for number, has_new in catch_up.channels_to_check(here, self._section, paired, known, beginning, time.time()):
-            # Discord lists each channel's last message at a login, but not when a session resumes.
+            # Discord lists each channel's last message at a login, but not at a resumed session.
             if has_new or resumed:
                 self._queue_of(number).request_catch_up()
             else:
@@ -189,7 +190,8 @@ class Inbox:
             await self._find_direct_messages(person, beginning)
 
     async def _recently_archived(self, client: discord.Client, paired: Collection[int]) -> list[OpenChannel]:
-        """Return threads that were closed meanwhile. Some were opened meanwhile too, such as a forum's posts."""
+        """Return threads that were closed while the gateway was away. Some were also opened in that time, such as a
+        forum's posts."""
 
         async def fetch(channel: int) -> list[OpenChannel]:
             async with self._read_slots:
@@ -202,7 +204,7 @@ class Inbox:
         return list(itertools.chain.from_iterable(await asyncio.gather(*map(fetch, channels))))
 
     async def run(self) -> None:
-        """Run until cancelled; then store what can be stored in a moment."""
+        """Run until cancelled; then store the events that can be stored in a moment."""
         try:
             await retry_in_thread(self._log, hub_writer.first_run, self._hub)
             for number in itertools.count():
@@ -305,7 +307,7 @@ def _describe_skipped(missed: catch_up.MissedMessages, channel: str) -> str:
 
 
 def _rename_listener(name: str, listener: EventListener) -> EventListener:
-    """Give a listener the name by which discord.py knows it."""
+    """Give a listener the name by which discord.py finds it."""
 
     async def named(*arguments: object) -> None:
         await listener(*arguments)

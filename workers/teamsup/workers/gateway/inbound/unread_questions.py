@@ -14,7 +14,7 @@ _MAX_QUESTIONS = 200
 
 
 class UnreadQuestions:
-    """Notify once for each question; for several in one channel, below the last."""
+    """Sends one notice for each question; for several in one channel, one below the last."""
 
     def __init__(self, hub: MessageHub, seconds: float) -> None:
         self._hub = hub

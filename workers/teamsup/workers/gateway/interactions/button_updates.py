@@ -1,4 +1,4 @@
-"""Update messages with buttons after a decision, and tell a presser why a press does not count."""
+"""Update messages with buttons after a decision, and tell a user why a press does not count."""
 
 import asyncio
 import logging
@@ -22,22 +22,22 @@ _RETRY_SECONDS = 1.0
 
 
 class ButtonUpdater:
-    """Remember who has pressed, for as long as Discord lets us answer them."""
+    """Remembers users who have pressed, as long as Discord lets us answer them."""
 
     def __init__(self, hub: MessageHub, log: logging.Logger) -> None:
         self._hub = hub
         self._log = log
         self._chunks = ChunkTable(hub)
-        self._presses: dict[int, tuple[str, float]] = {}  # tokens, and until when each is good
+        self._presses: dict[int, tuple[str, float]] = {}  # tokens, and the time until which each is valid
 
     def expect(self, press: int, token: str) -> None:
-        """Keep the token, with which the presser can get a private reply."""
+        """Keep the token for a private reply to the user who pressed."""
         now = time.monotonic()
         self._presses = {number: each for number, each in self._presses.items() if each[1] > now}
         self._presses[press] = (token, now + _TOKEN_SECONDS)
 
     async def reply(self, client: discord.Client, message: Message, press: Message) -> Outcome:
-        """Tell the presser alone what came of the press."""
+        """Send the outcome only to the user who pressed."""
         return await self._attempt(client, message, self._reply_privately(client, message, press))
 
     async def close(self, client: discord.Client, message: Message, showing: Message) -> Outcome:
@@ -54,7 +54,7 @@ class ButtonUpdater:
             age = 0.0 if message.created_at is None else time.time() - message.created_at.timestamp()
             match found := classify(client, error, age):
                 case Retry(seconds) | Defer(seconds) if isinstance(found, Retry) or age < MAX_DEFER_SECONDS:
-                    self._log.warning("an outcome cannot be shown now: %r", error)
+                    self._log.warning("cannot show an outcome now: %r", error)
                     return Retry(seconds)
                 case Defer(_, why) | Reject(why):
                     return Rejected(why)
@@ -65,7 +65,7 @@ class ButtonUpdater:
         if client.application_id is None or time.monotonic() > until:
             return Sent("too late for a reply")
         webhook = discord.Webhook.partial(client.application_id, token, client=client)
-        webhook.type = discord.WebhookType.application  # only such a one may say something to one person
+        webhook.type = discord.WebhookType.application  # only a token allows a message to one person
         await webhook.send(describe_outcome(message), ephemeral=True)
         return Sent()
 
@@ -77,7 +77,7 @@ class ButtonUpdater:
             return Retry(_RETRY_SECONDS) if is_open else Sent("was not shown")
         target = client.get_partial_messageable(last.channel).get_partial_message(last.snowflake)
         outcome = describe_outcome(message)
-        # Where the look of an alert was not allowed, its text is the content.
+        # If the bot was not allowed to send an embed, the alert's text is the content.
         in_embed = "alert" in showing.metadata and bool((await target.fetch()).embeds)
         content = outcome if in_embed else append_outcome(last.content, outcome)
         await target.edit(content=content, view=build_view(showing, message))

@@ -1,4 +1,4 @@
-"""Show the answer of a slash command where it was used, which Discord allows for fifteen minutes.
+"""Show the answer of a slash command at the place where it was used. Discord allows that for fifteen minutes.
 
 A later answer, or one after a restart, goes to the channel.
 """
@@ -21,7 +21,7 @@ from ..rest_errors import Retry, classify
 _TOKEN_SECONDS = 14 * 60.0  # and a minute for the clocks
 _EDIT_TIMEOUT_SECONDS = 10.0
 _RETRY_SECONDS = 1.0
-_ORIGINAL_RESPONSE: Any = "@original"  # in the place of a message's number
+_ORIGINAL_RESPONSE: Any = "@original"  # used in place of a message's number
 _NOT_EDITABLE = ("files", "commands", "alert", "ping")
 REPLY_FOLLOWS = "Here is the answer:"
 
@@ -32,10 +32,10 @@ class CommandReplies:
     def __init__(self, hub: MessageHub, log: logging.Logger) -> None:
         self._hub = hub
         self._log = log
-        self._pending: dict[int, tuple[str, float]] = {}  # tokens, and until when each is good
+        self._pending: dict[int, tuple[str, float]] = {}  # tokens, and the time until which each is valid
 
     def expect(self, command: int, token: str) -> None:
-        """Keep the token, with which the command can be answered."""
+        """Keep the token for the answer to the command."""
         self._pending[command] = (token, time.monotonic() + _TOKEN_SECONDS)
 
     def discard(self, command: int) -> None:
@@ -43,7 +43,7 @@ class CommandReplies:
         self._pending.pop(command, None)
 
     async def send(self, client: discord.Client, channel: int, message: Message) -> Outcome | None:
-        """Answer a command where it was used. None: impossible, so the answer belongs to the channel."""
+        """Answer a command at the place where it was used. None: impossible, so the answer goes to the channel."""
         command = snowflake_of(message.reply_to) or 0
         token = self._token_for(command)
         if token is None or client.application_id is None:
@@ -52,10 +52,10 @@ class CommandReplies:
         texts = await asyncio.to_thread(self._chunks_of, message)
         fits = len(texts) == 1 and not any(message.metadata.get(name) for name in _NOT_EDITABLE)
         try:
-            # Said twice it is one answer, as it is an edit.
-            async with asyncio.timeout(_EDIT_TIMEOUT_SECONDS):  # discord.py waits for any limit's end here
+            # Idempotent: editing twice yields the same message.
+            async with asyncio.timeout(_EDIT_TIMEOUT_SECONDS):  # discord.py waits here for the end of any rate limit
                 await webhook.edit_message(_ORIGINAL_RESPONSE, content=texts[0] if fits else REPLY_FOLLOWS)
-        except Exception as error:  # discord.py lets everything out
+        except Exception as error:  # discord.py raises errors of the network and of Discord
             if isinstance(error, discord.HTTPException) and error.status < 500 and error.status != 429:
                 self.discard(command)
                 self._log.warning("command %d cannot be answered any more: %s", command, error)

@@ -19,11 +19,11 @@ from ..state import get_state, set_state
 _STATE_KEY = "commands"  # as last registered at Discord
 _STRING_OPTION = 3  # Discord's type of an option
 _MAX_RETRY_SECONDS = 60.0
-_OPTIONAL_ON_DISCORD = {("ask", "agent")}  # without it, the conversation's agent is asked
+_OPTIONAL_ON_DISCORD = {("ask", "agent")}  # without it, the conversation's agent gets the question
 
 
 def _to_slash_command(command: CommandDefinition) -> dict[str, Any]:
-    """Return the command as Discord wants it, which asks for the required options first."""
+    """Return the command in Discord's form, with the required options first."""
     options = [
         {
             "type": _STRING_OPTION,
@@ -58,7 +58,7 @@ async def register_commands(
 ) -> None:
     """Register the commands at Discord, if it does not know them. It allows only some changes a day.
 
-    ``trouble`` gets the reason of a failure that lasts a minute, and nothing when it is done.
+    ``trouble`` gets the reason of a failure that lasts a minute, and an empty text at the end.
     """
     application = client.application_id
     if application is None:
@@ -71,7 +71,7 @@ async def register_commands(
                 await asyncio.to_thread(set_state, hub, _STATE_KEY, digest)
             await trouble("")
             return
-        except Exception as error:  # discord.py lets everything out
+        except Exception as error:  # discord.py raises errors of the network and of Discord
             log.warning("the commands could not be registered, next try in %.0f s: %s", pause, error)
             if pause == _MAX_RETRY_SECONDS:
                 await trouble(f"Discord does not know the team's commands: {error}")

@@ -30,7 +30,7 @@ _STORE_SECONDS = 60.0
 _ALREADY_ACKNOWLEDGED = 40060
 NOT_ALLOWED = "You may not write to the team here. Ask the person who runs it."
 NOT_A_DECIDER = "You may not decide this."
-NOT_STORED = "That failed, so the team does not have it. The reason is in my log: teamsup logs gateway"
+NOT_STORED = "That failed, so the team has not received it. The reason is in my log: teamsup logs gateway"
 UNKNOWN_QUESTION = "This question is no longer known."
 
 
@@ -54,7 +54,7 @@ class InteractionHandler:
         self._report_failure = trouble
         self._rate_limiter = RateLimiter(section.messages_per_minute)
         self._registration: asyncio.Task[None] | None = None
-        # The others may all be waiting for a lock on the database, and three seconds are soon over.
+        # Other threads may all wait for the database, and Discord allows only three seconds.
         self._executor = ThreadPoolExecutor(1, "at-once")
 
     def listeners(self, client: discord.Client) -> tuple[EventListener, ...]:
@@ -168,12 +168,12 @@ class InteractionHandler:
             except discord.InteractionResponded:
                 return True
             except discord.HTTPException as error:
-                if error.code == _ALREADY_ACKNOWLEDGED:  # by ourselves, and the answer was lost
+                if error.code == _ALREADY_ACKNOWLEDGED:  # we acknowledged it, and Discord's answer was lost
                     return True
                 if error.status < 500:
                     self._log.warning("too late for an interaction: %s", error)
                     return False
-            except Exception as error:  # the network's
+            except Exception as error:  # errors of the network
                 self._log.warning("an interaction could not be acknowledged, trying again: %r", error)
             else:
                 return True
@@ -183,7 +183,7 @@ class InteractionHandler:
         """Send an optional message; return whether that succeeded."""
         try:
             await saying
-        except Exception as error:  # discord.py lets everything out
+        except Exception as error:  # discord.py raises errors of the network and of Discord
             self._log.warning("an interaction could not be answered: %r", error)
             return False
         return True
@@ -195,7 +195,7 @@ class InteractionHandler:
             try:
                 return await asyncio.to_thread(store)
             except UnknownRecipient:
-                return "Nobody can answer you: user_comm was never started."
+                return "The team cannot answer you, because user_comm was never started."
             except CallerError as error:
                 return str(error)
             except StoreError as error:

@@ -1,7 +1,7 @@
 """Show on Discord who speaks, so that no agent speaks for another or for the team.
 
-Workers speak for the team. An agent that writes to the gateway itself speaks in its own name. So it does in each
-further chunk of a long answer, also of one that user_comm brings.
+Workers speak for the team. An agent that writes to the gateway itself speaks in its own name. Each further chunk of its
+long answer shows that name too, also if user_comm forwards the answer.
 """
 
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ def attribute(hub: MessageHub, message: Message) -> AttributedText:
 
 
 def _speaker_of(hub: MessageHub, source: object) -> str:
-    """Return the agent whose text user_comm brings; empty: its own, or a worker's."""
+    """Return the agent whose text user_comm forwards; empty: the text is user_comm's own, or a worker's."""
     try:
         sender = hub.queries.message(source).sender if isinstance(source, str) else USER_COMM
     except UnknownMessage:

@@ -1,5 +1,5 @@
-"""Buttons: how a message with options or commands looks, what a press means, and how a message shows the outcome. Pure.
-user_comm decides who may decide, and which answer counts.
+"""Buttons: the form of a message with options or commands, the meaning of a press, and the display of the outcome.
+Pure. user_comm decides who may decide, and which answer counts.
 """
 
 import re
@@ -34,7 +34,7 @@ class ButtonPress:
 
 
 def options_of(message: Message) -> list[str]:
-    """Return the options of a decision; none: it does not ask for one."""
+    """Return the options of a decision; none: the message does not ask for one."""
     given = message.metadata.get("options")
     found = given[:_MAX_BUTTONS] if isinstance(given, list) else []
     return [str(option).strip() or f"{number}" for number, option in enumerate(found, 1)]
@@ -50,7 +50,7 @@ def commands_of(message: Message) -> dict[str, str]:
 
 
 def reveal_commands(message: Message) -> Message:
-    """Return the message with buttons that show their command: an agent may write anything on them."""
+    """Return the message with buttons that show their command, because an agent may choose any label."""
     shown: dict[str, str] = {}
     for number, (label, text) in enumerate(commands_of(message).items(), 1):
         words = f"{to_single_line(label, 30)} ({to_single_line(text, 40)})"
@@ -65,7 +65,8 @@ def parse_custom_id(custom_id: str) -> ButtonPress | None:
 
 
 def build_view(message: Message, outcome: Message | None = None) -> discord.ui.View | None:
-    """Return a button for each option and command. Options are off after the outcome, and commands after the end."""
+    """Return a button for each option and command. Options are disabled after the outcome, and commands after the
+    end."""
     chosen = None if outcome is None else outcome.metadata.get("chosen")
     view = discord.ui.View(timeout=None)
     for number, option in enumerate(options_of(message)):
@@ -79,7 +80,7 @@ def build_view(message: Message, outcome: Message | None = None) -> discord.ui.V
     is_closed = outcome is not None and outcome.message_type == CLOSE_BUTTONS
     for number, label in enumerate({} if is_closed else commands_of(message)):
         view.add_item(discord.ui.Button(label=label.strip()[:_MAX_LABEL], custom_id=f"teamsup:{message.id}:c{number}"))
-    # We hear of every press ourselves; discord.py should not keep it.
+    # We receive every press ourselves, so discord.py should not keep the view.
     view.stop()
     return view if view.children else None
 
@@ -94,7 +95,7 @@ def describe_outcome(outcome: Message) -> str:
 
 
 def append_outcome(content: str, outcome: str) -> str:
-    """Return the message with its outcome; without room, its own text is shortened."""
+    """Return the message with its outcome. If there is no room, shorten the message's own text."""
     room = _MAX_CONTENT - len(outcome) - 4
     kept = content if len(content) <= room else content[:room].rstrip() + "…"
     return f"{kept}\n\n{outcome}".strip()

@@ -46,14 +46,14 @@ class ChunkTable:
         self._hub = hub
 
     def chunks_of(self, message: int) -> list[Chunk]:
-        """Return the chunks of the message with that number in the hub, in order; none: they are not stored yet."""
+        """Return the chunks of the hub's message with that number, in order; none: they are not stored yet."""
         rows = self._hub.query("SELECT * FROM discord_chunks WHERE message = ? ORDER BY number", (message,))
         return [_to_chunk(row) for row in rows]
 
     def insert(
         self, message: int, planned: Sequence[NewChunk], first: int = 0, *, channel: int | None = None
     ) -> list[Chunk]:
-        """Store chunks from that number on, in place of earlier ones. With a channel, the first is about to be sent
+        """Store chunks from that number on, and replace earlier ones. With a channel, the first is about to be sent
         there.
         """
         found = [
@@ -91,7 +91,7 @@ class ChunkTable:
         return sending
 
     def mark_sent(self, chunk: Chunk, channel: int, snowflake: int) -> None:
-        """Note that Discord has it, under that id."""
+        """Note that Discord has the chunk, under that id."""
         self._hub.execute(
             "UPDATE discord_chunks SET snowflake = ?, channel = ? WHERE message = ? AND number = ?",
             (snowflake, channel, chunk.message, chunk.number),
@@ -106,7 +106,7 @@ class ChunkTable:
         return None
 
     def known_snowflakes(self, channel: int, since: float) -> set[int]:
-        """Return the known messages on Discord that were sent since then."""
+        """Return the known messages on Discord that were sent since that time."""
         rows = self._hub.query(
             "SELECT snowflake FROM discord_chunks WHERE channel = ? AND first_sent_at >= ? AND snowflake IS NOT NULL",
             (channel, format_time(since)),
@@ -115,7 +115,7 @@ class ChunkTable:
 
 
 def find_message_number(hub: MessageHub, snowflake: int) -> int | None:
-    """Return the number in the hub of the message of which that message on Discord is a chunk."""
+    """Return the hub's number of the message that this message on Discord is a chunk of."""
     rows = hub.query("SELECT message FROM discord_chunks WHERE snowflake = ?", (snowflake,))
     return rows[0]["message"] if rows else None
 

@@ -1,7 +1,7 @@
-"""How a text in Markdown becomes what Discord takes: chunks, or a file. Pure.
+"""Split a text in Markdown for Discord: into chunks, or a beginning and a file. Pure.
 
-A chunk ends at the end of a block, else of a line, a sentence, a word, a character as a person sees it. What it leaves
-open is closed there and opened again in the next one.
+A chunk ends at the end of a block, else of a line, a sentence, a word, a character as a person sees it. Delimiters that
+it leaves open are closed there and opened again in the next chunk.
 """
 
 import re
@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 from ..markup import utf16_length
 
-MAX_LENGTH = 1999  # Discord takes 2,000 code points, and a text never has more of them than UTF-16 units
+MAX_LENGTH = 1999  # Discord accepts 2,000 code points, and a text has at least as many UTF-16 units
 _MAX_CHUNKS = 5
-_SUMMARY_LENGTH = 1000  # how much is shown of an answer that goes as a file
-_MAX_REPEATED = 40  # characters of a language or of what stands before a fence
-_LOOK_AHEAD = 200  # characters in which a character or a link that begins in a chunk has to end
+_SUMMARY_LENGTH = 1000  # the shown beginning of an answer that is sent as a file
+_MAX_REPEATED = 40  # characters of a language, or before a fence
+_LOOK_AHEAD = 200  # a character or link that begins in a chunk must end within so many characters
 
 _FENCE = re.compile(
     r"^(?P<lead>(?:[ \t]|>|(?:[-*+]|\d{1,9}[.)])[ \t])*+)(?P<mark>`{3,40}|~{3,40})(?![`~])"
@@ -37,7 +37,7 @@ _LINE = re.compile(r"\n(?![ \t\r]*+\n)")
 _SENTENCE = re.compile(r"[.!?…][\"'”’»)\]*_]*+[ \t]++|[。！？]++[」』）]*+")
 _WORD = re.compile(r"(?<=[^\s>])[^\S\n\xa0\u2007\u202f]++|[、，；：]")
 _BOUNDARIES = ((_GAP, False), (_LINE, False), (_GAP, True), (_LINE, True), (_SENTENCE, False), (_WORD, None))
-"""Where to cut, the best first, and whether that is in code, outside or either."""
+"""Places to cut, the best first, and whether they count in code, outside, or both."""
 
 _EXTENSIONS = {"c", "conf", "cpp", "cs", "css", "csv", "diff", "go", "html", "ini", "java", "js", "json", "log", "lua"}
 _EXTENSIONS |= {"md", "php", "py", "rb", "rs", "sh", "sql", "svg", "tf", "toml", "ts", "tsx", "xml", "yaml"}
@@ -67,14 +67,14 @@ class TextFile(NamedTuple):
 
 
 class _Delimiters(NamedTuple):
-    """What is open at a position: a chunk that ends there closes it, and the next one opens it again."""
+    """The open delimiters at a position. A chunk that ends there closes them, and the next one opens them again."""
 
     opening: str = ""
     closing: str = ""
 
 
 def split(text: str) -> list[str]:
-    """Return the text in chunks that Discord takes."""
+    """Return the text in chunks that Discord accepts."""
     return [chunk.text for chunk in iterate_chunks(text)]
 
 
@@ -99,7 +99,7 @@ def to_file(text: str, most: int = _MAX_CHUNKS) -> TextFile | None:
 
 
 def iterate_chunks(text: str, limit: int = MAX_LENGTH) -> Iterator[ChunkText]:
-    """Yield the chunks, each of at most that many UTF-16 units. Of white space alone there is none."""
+    """Yield the chunks, each of at most that many UTF-16 units; none for white space alone."""
     splitter = _Splitter(text, limit)
     begin, opened = 0, _Delimiters()
     while begin < len(text):
@@ -111,7 +111,7 @@ def iterate_chunks(text: str, limit: int = MAX_LENGTH) -> Iterator[ChunkText]:
 
 
 class _Splitter:
-    """Finds where a chunk that begins somewhere ends best."""
+    """Finds the best end of a chunk."""
 
     def __init__(self, text: str, limit: int) -> None:
         self._text, self._limit = text, limit
@@ -129,7 +129,7 @@ class _Splitter:
         return _Delimiters(f"{lead}{mark}{language}\n{quote if '>' in lead else ''}", lead + mark)
 
     def find_cut(self, begin: int, opened: _Delimiters) -> int:
-        """Return the end of the chunk that begins there with what was opened before."""
+        """Return the end of the chunk that begins at this position, after its opening delimiters."""
         if self._fits(begin, len(self._text), opened):
             return len(self._text)
         farthest = self._farthest_from(begin, opened)
@@ -143,7 +143,7 @@ class _Splitter:
             [end for end in self._ends_of(pattern, begin, farthest, is_code) if end in between]
             for pattern, is_code in _BOUNDARIES
         ]
-        # A chunk of little text is only better than parting words.
+        # A short chunk is only better than a cut inside a word.
         large = [[end for end in choices if end - begin > self._limit // 3] for choices in ends]
         for choices in (*large, *ends, sorted(between), characters):
             for end in reversed(choices):
@@ -158,11 +158,11 @@ class _Splitter:
                 yield match.end()
 
     def _is_heading(self, end: int) -> bool:
-        """Return whether the line that ends there is a heading, which stays with what it is over."""
+        """Return whether the line that ends there is a heading, which stays with the text below it."""
         return _HEADING.match(self._text, self._text.rfind("\n", 0, end) + 1) is not None
 
     def _unbreakable_from(self, begin: int, farthest: int) -> Iterator[tuple[int, int]]:
-        """Yield what no cut should part, where a chunk can hold it."""
+        """Yield the spans that should not be cut, if they fit into a chunk."""
         for match in _WHOLE.finditer(self._text, begin, farthest + self._limit):
             if match.end() - match.start() < self._limit:
                 yield match.span()
@@ -172,12 +172,12 @@ class _Splitter:
             if self._fits(fence.start(), fence.end(), _Delimiters()):
                 yield fence.span()
             else:
-                # Of a fence that is cut each part has a line of code.
+                # If a fence is cut, each part has at least one line of code.
                 yield fence.start(), min(fence.start("code") + 1, farthest + 1)
                 yield max(begin, fence.end("code") - 1), fence.end()
 
     def _fence_at(self, position: int) -> re.Match[str] | None:
-        """Return the block of code that is open there."""
+        """Return the block of code that is open at this position."""
         number = bisect_left(self._fence_ends, position)
         if number == len(self._fences) or position <= (fence := self._fences[number]).start():
             return None

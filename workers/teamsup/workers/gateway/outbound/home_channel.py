@@ -28,7 +28,9 @@ async def find_home_channel_error(client: discord.Client, home: int) -> str:
         channel = client.get_channel(home) or await client.fetch_channel(home)
     except discord.HTTPException as error:
         return error.text if isinstance(classify(client, error), Defer | Reject) else ""
-    except Exception:  # the network's, which is the connection's affair; or a kind that discord.py does not know
+    except (
+        Exception
+    ):  # an error of the network, which the connection handles, or a channel that discord.py does not know
         return ""
     me = getattr(getattr(channel, "guild", None), "me", None)
     if me is None or isinstance(channel, discord.abc.PrivateChannel):
@@ -46,7 +48,7 @@ class HomeChannelQueue:
         self._lock = asyncio.Lock()
 
     async def send_in_order(self, message: Message, send: Callable[[], Awaitable[Outcome]]) -> Outcome:
-        """Send it when those before it are done; until then it waits in the hub."""
+        """Send it after the announcements before it; until then it waits in the hub."""
         before, pause = await asyncio.to_thread(self._count_earlier, message)
         if before < _MAX_QUEUED and not pause:
             async with self._lock:
@@ -56,7 +58,7 @@ class HomeChannelQueue:
         return Retry(max(pause, _PAUSE_SECONDS + before * _SECONDS_PER_MESSAGE))
 
     def _count_earlier(self, message: Message) -> tuple[int, float]:
-        """Return how many are to be sent before it, and for how long the first of them rests. Blocks."""
+        """Return the number of announcements before it, and the seconds until the first of them may be sent. Blocks."""
         before = self._hub.queries.earlier_deliveries(message, message_type="notification", limit=_MAX_COUNTED)
         announcements = [available_at for each, available_at in before if _is_for_home_channel(each)]
         rests_until = announcements[0] if announcements else None

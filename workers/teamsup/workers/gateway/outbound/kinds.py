@@ -21,7 +21,7 @@ class OutboundKind(Enum):
     PRESS_REPLY = auto()
     """The outcome of a button press, shown to its person alone."""
     BUTTON_UPDATE = auto()
-    """What ends the buttons of a message."""
+    """A message that disables the buttons of another one."""
 
 
 def kind_of(message: Message, answered: Message | None, me: str) -> OutboundKind:
@@ -39,12 +39,12 @@ def kind_of(message: Message, answered: Message | None, me: str) -> OutboundKind
 
 
 def is_for_home_channel(message: Message) -> bool:
-    """Return whether a message that belongs on Discord belongs to none of its conversations."""
+    """Return whether a message for Discord belongs to none of its conversations."""
     return channel_of(message.conversation_id) is None
 
 
 def is_progress(message: Message) -> bool:
-    """Return whether it says how far a question has come, so that a later message supersedes it."""
+    """Return whether the message is progress of a question, so that a later message supersedes it."""
     return message.message_type == "status_report" and message.reply_to is not None
 
 

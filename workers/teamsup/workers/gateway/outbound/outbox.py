@@ -1,6 +1,6 @@
 """Send messages into channels: each once and in order, and complete only when Discord has all chunks.
 
-Chunks are stored before they are sent, with nonces by which Discord recognises what it already has. So every failure
+Chunks are stored before they are sent. By their nonces Discord recognises chunks that it already has. So every failure
 has one remedy: the delivery returns to the queue, and the next attempt continues where this one ended.
 """
 
@@ -135,12 +135,12 @@ class Outbox:
             raise
 
     def _store_chunks(self, message: Message, channel: int, limit: int) -> list[Chunk] | Replanned:
-        """Plan and store the chunks. Blocks. Return the plan where the sender has to know of it as well."""
+        """Plan and store the chunks. Return the plan if the sender must be notified about it. Blocks."""
         planned = self._plan_chunks(message, limit)
         return planned if planned.to_sender else self._chunks.insert(message.id, planned.chunks, channel=channel)
 
     def _plan_chunks(self, message: Message, limit: int) -> Replanned:
-        """Return in which chunks it is sent, and with which files. Blocks, for a second where the text is huge."""
+        """Return the plan: the chunks, and their files. Blocks, for a second if the text is huge."""
         voice = attribute(self._hub, message)
         if is_progress(message):
             return Replanned(0, (NewChunk(first_chunk(voice.text)),), "")
@@ -151,7 +151,7 @@ class Outbox:
         most = MAX_FILES - (file is not None)
         chosen = select_files(wanted, self._sendable, limit, most) if wanted else SelectedFiles()
         text = voice.text if file is None else file.summary
-        # Of white space, which only a foreign program stores, nothing is left; Discord refuses that.
+        # White space alone, which only a foreign program stores, gives no chunk, because Discord refuses it.
         texts = voice.with_text(text, *chosen.notes).chunks() or [""]
         attached = (*(("",) if file is not None else ()), *chosen.paths)
         chunks = (*map(NewChunk, texts[:-1]), NewChunk(texts[-1], attached))

@@ -9,14 +9,14 @@ from .rejection_notices import RejectionNotice
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """Done: Discord has it, or there is nothing to send. ``note`` is the delivery's outcome in the hub."""
+    """Done: Discord has the message, or there is nothing to send. ``note`` is the delivery's outcome in the hub."""
 
     note: str = "sent"
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """Discord refuses it, and a retry cannot help."""
+    """Discord refuses the message, and a retry cannot help."""
 
     why: str
     to_sender: str = ""

@@ -9,7 +9,7 @@ EDIT_INTERVAL_SECONDS = 2.0
 
 
 class ProgressMessages:
-    """When a shown message may be edited, and whether an edit is still useful."""
+    """Decides when a shown message may be edited, and whether an edit is still useful."""
 
     def __init__(self, hub: MessageHub) -> None:
         self._hub = hub

@@ -1,8 +1,8 @@
-"""Notify the person whose answer Discord refuses, where Discord takes the notice.
+"""Notify the person whose answer Discord refuses, in a place where Discord accepts the notice.
 
-It tries the channel, then the channel of the thread, then a direct message. At last user_comm notifies all consoles and
-the home channel. A notice is a message of the gateway to itself: it is sent like an answer, and after a refusal the
-next channel is tried.
+It tries the channel, then the channel of the thread, then a direct message. If all fail, user_comm notifies all
+consoles and the home channel. A notice is a message of the gateway to itself: it is sent like an answer, and after a
+refusal the next channel is tried.
 """
 
 import time
@@ -63,7 +63,7 @@ class RejectionNotice:
 
 
 def is_rejection_notice(message: Message, me: str) -> bool:
-    """Return whether it is a notice of ours."""
+    """Return whether the message is a notice of ours."""
     return message.sender == me and isinstance(message.metadata.get(_METADATA_KEY), dict)
 
 
@@ -72,7 +72,7 @@ class NoticeRouter:
 
     def __init__(self, hub: MessageHub) -> None:
         self._hub = hub
-        self._notified_at: dict[int, float] = {}  # by channel, when the last notice about announcements was sent
+        self._notified_at: dict[int, float] = {}  # by channel, the time of the last notice about announcements
 
     def find_rejected(self, message: Message, channel: int, why: str) -> RejectedAnswer | None:
         """Return the notice about an answer; None: no person waits for it. Blocks."""

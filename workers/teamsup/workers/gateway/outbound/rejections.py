@@ -1,4 +1,4 @@
-"""Handle an answer that Discord refuses: it waits, is sent without its files, or ends with a notice to its sender and
+"""Handle an answer that Discord refuses. It waits, is sent without its files, or ends with a notice to its sender and
 to people.
 """
 
@@ -25,7 +25,7 @@ from .rejection_notices import NoticeRouter, RejectionNotice, is_rejection_notic
 
 _MAX_NOTICE_SECONDS = 20.0  # a refused notice has other channels to go to
 _HOME_RETRY_SECONDS = 30.0
-_MAX_GAP_SECONDS = 300.0  # between two refusals of one row
+_MAX_GAP_SECONDS = 300.0  # between two refusals of one series
 
 
 class RejectionAction(Enum):
@@ -67,27 +67,27 @@ class RejectionRow:
 
 
 class ChannelRejections(dict[int, RejectionRow]):
-    """Each channel's refusals since its last success. A restart begins them again."""
+    """Each channel's refusals since its last success. A restart resets them."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._clock = clock
 
     def record_rejection(self, channel: int, why: str) -> float:
-        """Note one more refusal; return the seconds since the first of the row."""
+        """Note one more refusal. Return the seconds since the first of the series."""
         now, row = self._clock(), self.get(channel)
         first = now if row is None or now - row.last > _MAX_GAP_SECONDS else row.first
         self[channel] = RejectionRow(first, now, why)
         return now - first
 
     def seconds_rejecting(self, channel: int) -> float:
-        """Return for how long it has refused everything; 0: it has not."""
+        """Return the seconds for which it has refused everything; 0: it has not."""
         row = self.get(channel)
         return 0.0 if row is None else self._clock() - row.first
 
 
 class RejectionHandler:
-    """Remember since when each channel refuses everything."""
+    """Remembers the time since which each channel refuses everything."""
 
     def __init__(self, hub: MessageHub, section: GatewaySection, log: logging.Logger) -> None:
         self._hub = hub
@@ -181,7 +181,7 @@ async def _is_channel_gone(client: discord.Client, channel: int) -> bool:
     except discord.NotFound:
         return True
     except discord.InvalidData:
-        return False  # it is of a kind that discord.py does not know
+        return False  # discord.py does not know this kind of channel
     except discord.HTTPException as error:
         if isinstance(classify(client, error), Retry):
             raise

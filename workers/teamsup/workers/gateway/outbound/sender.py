@@ -22,12 +22,12 @@ from .chunking import to_file
 from .files.selection import FilesDropped, LoadedFiles, load_files
 from .files.sendable_files import SendableFiles
 
-SEND_SECONDS = 60.0  # with what discord.py tries by itself
+SEND_SECONDS = 60.0  # including discord.py's own retries
 _NONCE_SECONDS = 100.0  # Discord remembers them for some minutes
 _ABANDON_SECONDS = 30.0  # for a message that has arrived already
-_CLOCK_TOLERANCE_SECONDS = 600.0  # how far Discord's clock may be from ours
+_CLOCK_TOLERANCE_SECONDS = 600.0  # the largest difference between Discord's clock and ours
 _BUTTON_KEYS = {"options", "commands"}
-_HISTORY_REQUIRED = 160002  # it cannot be answered to
+_HISTORY_REQUIRED = 160002  # a reply to it is impossible
 _COLOURS = {"critical": 0xD83C3E, "error": 0xD83C3E, "warning": 0xE8A33D, "info": 0x4A8FE7, "resolved": 0x3BA55C}
 
 
@@ -38,13 +38,13 @@ class Target:
     client: discord.Client
     channel: int
     replied_to: int | None
-    """The message there that it answers."""
+    """The answered message in that channel."""
     upload_limit: int
     """The largest file that may be sent there, in bytes."""
 
 
 class Sender:
-    """Send chunks. Raise what discord.py raises; a retry of the same chunk continues where it was."""
+    """Sends chunks. Raises the errors of discord.py; a retry of the same chunk continues where it was."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Sender:
         self._pending_sends: set[asyncio.Task[discord.Message]] = set()
 
     async def send(self, target: Target, message: Message, chunk: Chunk, *, last: bool) -> int:
-        """Send it, unless it is found to be there already; its number on Discord. Raises FilesDropped."""
+        """Send the chunk, unless Discord already has it. Return its number on Discord. Raise FilesDropped."""
         attached = LoadedFiles()
         if chunk.files:
             attached = await asyncio.to_thread(self._files_of, message, chunk, target.upload_limit)
@@ -83,7 +83,7 @@ class Sender:
             sending = messageable.send(**fields, files=_to_discord_files(attached.files))
             return await self._wait_for_arrival(target.client, chunk.nonce, sending)
         except discord.HTTPException as error:
-            # The right to read the history is needed to answer, and one for embeds; the text needs neither.
+            # A reply needs the right to read the history, and an embed its own right; the text needs neither.
             if fields == required or (error.status != 403 and error.code != _HISTORY_REQUIRED):
                 raise
         sending = messageable.send(**required, files=_to_discord_files(attached.files))
@@ -94,8 +94,8 @@ class Sender:
     ) -> int:
         """Return the id of the message from the first source that knows it.
 
-        discord.py returns only after the channel's rate limit, and a cancellation does not end it sooner. So it runs on
-        alone.
+        discord.py returns only after the channel's rate limit, and a cancellation does not end it sooner. So its task
+        runs on alone.
         """
         task = asyncio.create_task(sending)
         self._pending_sends.add(task)
@@ -110,7 +110,7 @@ class Sender:
                 raise TimeoutError("Discord does not answer")
             return task.result().id
         finally:
-            # Left alone for a while it keeps its connection; for longer, it would outlive its nonce.
+            # A short wait keeps its connection; after a longer one its nonce would be out of date.
             asyncio.get_running_loop().call_later(_ABANDON_SECONDS if arrival.done() else 0, task.cancel)
             arrival.cancel()
 
@@ -157,7 +157,7 @@ def _required_fields(message: Message, chunk: Chunk, view: discord.ui.View | Non
 
 
 def _optional_fields(message: Message, chunk: Chunk, target: Target, speaker: str) -> dict[str, Any]:
-    """Return fields that are sent where allowed: the answered message, and the look of an alert."""
+    """Return fields that are sent if allowed: the answered message, and the embed of an alert."""
     found: dict[str, Any] = {}
     if target.replied_to is not None:
         found["reference"] = discord.MessageReference(

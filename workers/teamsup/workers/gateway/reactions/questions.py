@@ -1,4 +1,4 @@
-"""The open questions from Discord, as the hub knows them. Blocks."""
+"""The open questions from Discord, from the hub. Blocks."""
 
 import sqlite3
 from collections import defaultdict
@@ -16,7 +16,7 @@ from ..state import get_state, set_state
 _MAX_OPEN = 500
 _ROLES = ("question", "relay", "answer")
 _LOST = ("dead", "expired")
-_STATE_KEY = "board"  # up to which message questions have been taken in
+_STATE_KEY = "board"  # the last message up to which questions are stored
 
 _RELAYS = """
     SELECT r.snowflake, r.message
@@ -60,7 +60,7 @@ class OpenQuestion:
     reactions: tuple[str, ...]
     status: QuestionStatus
     is_in_progress: bool
-    """Whether somebody is at work on it now."""
+    """Whether an agent works on it now."""
 
 
 class QuestionTable:
@@ -136,12 +136,12 @@ class QuestionTable:
         return int(get_state(self._hub, _STATE_KEY) or 0)
 
     def set_reactions(self, snowflake: int, reactions: Sequence[str]) -> None:
-        """Note that these reactions of ours may exist, before they are changed."""
+        """Record that these reactions of ours may exist, before they are changed."""
         sql = "UPDATE discord_questions SET reactions = ? WHERE snowflake = ?"
         self._hub.execute(sql, (" ".join(reactions), snowflake))
 
     def delete(self, snowflake: int) -> None:
-        """Delete a question, which shows nothing more."""
+        """Delete a question that shows no reaction any more."""
         with self._hub.transaction():
             self._hub.execute("DELETE FROM discord_questions WHERE snowflake = ?", (snowflake,))
             self._hub.execute("DELETE FROM discord_relays WHERE snowflake = ?", (snowflake,))

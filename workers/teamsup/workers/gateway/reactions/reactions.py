@@ -16,11 +16,11 @@ from .questions import OpenQuestion, QuestionStatus, QuestionTable
 
 POLL_SECONDS = 0.3
 TYPING_INTERVAL_SECONDS = 8.0
-_RETRY_SECONDS, _DEFER_SECONDS = 5.0, 30.0  # after trouble, and after a refusal, for that channel
+_RETRY_SECONDS, _DEFER_SECONDS = 5.0, 30.0  # after an error, and after a refusal in that channel
 
 
 class ReactionUpdater:
-    """Update reactions beside the rest: no answer waits for it."""
+    """Updates reactions in a separate task, so that no answer waits for them."""
 
     def __init__(self, hub: MessageHub, client: Callable[[], Awaitable[discord.Client]], log: logging.Logger) -> None:
         self._hub = hub
@@ -29,7 +29,7 @@ class ReactionUpdater:
         self._log = log
         self._version = -1  # of the database, at the last look
         self._questions: dict[int, OpenQuestion] = {}
-        # By question: the reactions that may be there, and the one that alone is there for sure.
+        # By question: the reactions that may exist, and the one that certainly is the only one.
         self._possible: dict[int, tuple[str, ...]] = {}
         self._confirmed: dict[int, QuestionStatus] = {}
         # By channel.
@@ -105,7 +105,7 @@ class ReactionUpdater:
         if wanted is not QuestionStatus.WITHDRAWN:
             if wanted not in possible:
                 possible = self._possible[number] = (*possible, wanted.value)
-                # Noted before it is done, so that nothing stays behind unknown. The last one may stay.
+                # Record it before the change, so that no reaction stays behind unknown. The last one may stay.
                 if len(possible) > 1 or not wanted.is_final:
                     await asyncio.to_thread(self._open_questions.set_reactions, number, possible)
             await message.add_reaction(wanted)
@@ -121,7 +121,7 @@ class ReactionUpdater:
         self._questions.pop(snowflake, None)
 
     async def _on_error(self, client: discord.Client, question: OpenQuestion, error: Exception) -> None:
-        """Reactions are worth another try, but not at once."""
+        """Wait before the next try, because reactions are not urgent."""
         found = classify(client, error)
         is_recent = time.time() - created_at(question.snowflake) < MAX_DEFER_SECONDS
         if isinstance(error, StoreError) or isinstance(found, Retry) or (isinstance(found, Defer) and is_recent):
@@ -131,7 +131,7 @@ class ReactionUpdater:
         elif found is None:
             raise error
         else:
-            # The message is gone, or we may not: nothing is to be shown there any more.
+            # The message is gone, or we have no right: show nothing there any more.
             self._log.info("no reactions to message %d: %s", question.snowflake, error)
             await self._forget_question(question.snowflake)
 

@@ -23,7 +23,7 @@ class LastHeartbeat:
 def check_heartbeats(
     expected: Mapping[str, WatchdogSection], signs: Iterable[LastHeartbeat], listening_since: float, now: float
 ) -> list[CheckResult]:
-    """Return the result for each expected heartbeat. A time without a listener counts neither way."""
+    """Return the result for each expected heartbeat. A time without a listener does not count."""
     known = list(signs)
     found = []
     for name, section in expected.items():
@@ -38,7 +38,7 @@ def check_heartbeats(
         last = max([*seen, listening_since])
         silence = now - last
         sentence = f"{section.source} sends no heartbeat {section.name or name}: "
-        # A title stands for as long as the problem, so no age would stay true.
+        # A title stays as long as the problem, so an age in it would become wrong.
         sentence += (
             f"the last came {_format_time(max(seen))}" if seen else f"none since {_format_time(listening_since)}"
         )

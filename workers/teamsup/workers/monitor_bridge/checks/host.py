@@ -11,7 +11,7 @@ from ..sections import MonitorSection
 from .hysteresis import CheckResult, apply_hysteresis
 
 PROCESS_PREFIX = "process "
-"""How the keys of processes begin."""
+"""The beginning of the keys of processes."""
 _HYSTERESIS_POINTS = 5.0  # percentage points below the limit before a problem ends, so that nothing flaps
 _HYSTERESIS_FACTOR = 0.8  # the same for values that are not percentages
 
@@ -43,7 +43,7 @@ class HostMonitor:
             if section.inode_percent:
                 percents["inodes"] = (_inode_percent(section.disk_path), section.inode_percent)
         except (OSError, ValueError) as error:
-            # How full it is now is not known, so what it was before is not over.
+            # Its usage is unknown now, so an earlier problem has not ended.
             disk = [CheckResult(name, None, name) for name in ("disk", "inodes")]
             reason = getattr(error, "strerror", None) or error
             why = f"cannot be measured at {section.disk_path}: {reason}"
@@ -57,10 +57,10 @@ class HostMonitor:
         return [*readings, *disk, *self._check_load(), *self._check_network(), *self._check_processes()]
 
     def _cpu_percent(self) -> float:
-        """Return the percentage since the last check. psutil's own is since the last one of the same thread."""
+        """Return the percentage since the last check. psutil would measure since the last call of the same thread."""
         times: dict[str, float] = psutil.cpu_times()._asdict()
         idle = times["idle"] + times.get("iowait", 0.0)
-        # A guest's time is in its user's too.
+        # The time of a guest is also in the user time.
         total = sum(times.values()) - times.get("guest", 0.0) - times.get("guest_nice", 0.0)
         before, self._cpu_times = self._cpu_times, (idle, total)
         if before is None or total <= before[1]:

@@ -12,14 +12,14 @@ class CheckResult:
 
     key: str
     is_bad: bool | None
-    """None: between the level at which it begins and the one at which it ends, so it stays what it was."""
+    """None: the value is between the level of the beginning and that of the end, so the state does not change."""
     title: str
     severity: Severity = "warning"
     labels: Mapping[str, str] = field(default_factory=dict)
     updates_title: bool = False
-    """Another title while it is bad is news of the same problem."""
+    """A changed title while it is bad updates the same problem."""
     min_samples: int = 0
-    """Equal results in a row, at least, before it begins."""
+    """The least number of equal results in a row before it begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class CheckState:
     opposing_samples: int = 0
     """Opposite results in a row so far."""
     title: str = ""
-    """What is bad, as it was said last."""
+    """The last title of the problem."""
 
 
 def apply_hysteresis(value: float, enter: float, leave: float) -> bool | None:
@@ -43,7 +43,7 @@ def apply_hysteresis(value: float, enter: float, leave: float) -> bool | None:
 def update_states(
     courses: Mapping[str, CheckState], readings: Iterable[CheckResult], samples: int
 ) -> tuple[dict[str, CheckState], list[CheckResult]]:
-    """Return the states after another check, and the problems that began or ended. A check that is gone has ended."""
+    """Return the states after another check, and the problems that began or ended. A missing check has ended."""
     after: dict[str, CheckState] = {}
     changed: list[CheckResult] = []
     for reading in readings:

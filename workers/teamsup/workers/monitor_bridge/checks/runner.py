@@ -53,11 +53,11 @@ class CheckRunner:
         return sorted(key for key, course in self._states[HOST].items() if course.is_bad)
 
     def check_team(self) -> None:
-        """Look once at the team and for signs of life. Raises StoreError."""
+        """Check the team and the expected heartbeats once. Raise StoreError."""
         agents = self._hub.agents()
         now = self._clock()
         if not 0 <= now - self._checked_at <= _MAX_MISSED_CHECKS * self._section.interval_seconds:
-            # This process slept or could not check, and received nothing meanwhile. Or the clock was set back.
+            # This process slept or could not check, and received nothing in that time. Or the clock was set back.
             self._receiving_since = now
         self._checked_at = now
         self._restarts = team_members.update_restarts(self._restarts, agents, now)
@@ -74,12 +74,12 @@ class CheckRunner:
             if self._watchdogs
             else []
         )
-        # After a sleep, or when the hub could not be written, everybody has been silent for a moment.
+        # After a sleep, or an outage of the hub, all agents have been silent for a moment.
         for source, readings in ((TEAM, team), (WATCHDOG, signs)):
             self._apply_results(source, readings)
 
     def check_host(self) -> str:
-        """Look once; why it cannot be measured. Raises StoreError."""
+        """Check the host once. Return why it cannot be measured; empty: it can. Raise StoreError."""
         found = self.measure_host()
         if found is None:
             return self.host.note if self._section.watch_host else ""

@@ -14,15 +14,15 @@ from ..incidents.incident import Incident
 from ..source_section import SourceSection, stale_after
 
 INTERNAL_SOURCES = ("host", "team", "watchdog")
-"""Our own sources: a problem that they no longer find is over."""
+"""Our own checks: a problem that they do not find any more has ended."""
 _GAP_SECONDS = 900.0
-"""After so long without receiving, silence counts from the end of that time."""
+"""Seconds. After such a time without receiving, silence counts from its end."""
 
 
 def find_overdue(
     incidents: Sequence[Incident], sources: Mapping[str, SourceSection], since: float, now: float
 ) -> list[Incident]:
-    """Return the incidents without an expected repetition, if a listener could have received it. Pure."""
+    """Return the incidents that were not repeated in time, if a listener could have received the repetition. Pure."""
     found = []
     for each in incidents:
         seconds = stale_after(sources.get(each.source))
@@ -44,7 +44,7 @@ class StalenessCheck:
         can_receive: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """``can_receive``: whether sources can reach us at this moment."""
+        """``can_receive`` returns whether sources can reach us at this moment."""
         self._hub = hub
         self._sources = sources
         self._incidents = incidents
@@ -55,7 +55,7 @@ class StalenessCheck:
         self._receiving_since = 0.0
 
     def find_overdue(self, incidents: Sequence[Incident]) -> list[Incident]:
-        """Return those of these incidents without an expected repetition."""
+        """Return those of these incidents that were not repeated in time."""
         now = self._clock()
         if not 0 <= now - self._checked_at <= _GAP_SECONDS:
             self._receiving_since = now

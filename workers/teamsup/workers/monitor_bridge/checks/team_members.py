@@ -1,4 +1,4 @@
-"""Check the team's agents and workers: who is silent, does not read, is degraded, or crashes repeatedly. Pure.
+"""Check the team's agents and workers for silence, unread messages, degradation and repeated crashes. Pure.
 
 The supervisor reports single crashes.
 """
@@ -23,11 +23,11 @@ class RestartHistory:
     """The recent restarts of one worker."""
 
     counter: int
-    """What another start changes: how many the supervisor has counted, else the pid."""
+    """A value that each start changes: the supervisor's count of restarts, else the pid."""
     restarted_at: tuple[float, ...] = ()
-    """When each after the first was seen, in Unix seconds."""
+    """The time of each restart after the first, in Unix seconds."""
     counted_since: float = 0.0
-    """Since when they are counted."""
+    """The time since which they are counted."""
 
 
 def update_restarts(
@@ -64,7 +64,7 @@ def check_agents(
     heartbeat_timeout_seconds: float,
     unread_alert_seconds: float,
 ) -> list[CheckResult]:
-    """Return the results for all agents except people; of ourselves only our own report. A crash loop hides other
+    """Return the results for all agents except people; for ourselves only our own report. A crash loop hides other
     problems.
     """
     known = list(agents)
@@ -126,7 +126,7 @@ def _check_agent(
 
 def _check_restart_loop(name: str, history: RestartHistory, now: float, *, is_failed: bool) -> CheckResult:
     count = len(history.restarted_at)
-    # What was before we came is not known: a loop from then is not over yet.
+    # Earlier restarts are unknown, so a crash loop from that time has not ended yet.
     is_calm = count == 0 and now - history.counted_since >= _LOOP_SECONDS
     return CheckResult(
         f"{name} starts again and again",

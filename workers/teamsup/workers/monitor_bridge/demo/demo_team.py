@@ -28,7 +28,7 @@ class DemoFailed(TeamsupError):
 
 
 class DemoTasks:
-    """Threads beside the person's part; they end before the folder is removed."""
+    """Background threads, which end before the folder is removed."""
 
     def __init__(self) -> None:
         self._stopping = threading.Event()

@@ -42,11 +42,9 @@ class Acknowledgements:
         where: str | None = None,
         person: str | None = None,
     ) -> AcknowledgeResult:
-        """Acknowledge these incidents with their groups, or ``all``.
-
-        ``agent`` needs no notice; nor do people in the conversation ``where``, who read the answer.
-        ``person`` is the id of ``who``, unless the name is the id. Raise UnknownIncident, and CallerError for words
-        that are not numbers.
+        """Acknowledge these incidents with their groups, or ``all``. ``agent`` gets no notice. People in the
+        conversation ``where`` get none either, because they read the answer. ``person`` is the id of ``who``, unless
+        the name is the id. Raise UnknownIncident, and CallerError for words that are not numbers.
         """
         with self._hub.transaction():
             wanted = _select_incidents(self._hub, words)
@@ -114,7 +112,7 @@ class Acknowledgements:
         )
 
     def _notify(self, changed: Sequence[Incident], who: str, agent: str | None, where: str | None = None) -> None:
-        """Notify everybody who knows of it, and people in any case."""
+        """Notify all agents that know of the incident, and always people."""
         for group_id in dict.fromkeys(each.group_id for each in changed):
             group = group_table.get_group(self._hub, group_id)
             if group is None:
@@ -123,9 +121,9 @@ class Acknowledgements:
             text = rendering.render_acknowledged(of_this, who)
             knows = {group.agent} if group.agent is not None else set()
             for name in group.agents:
-                # Nobody should still read that nobody takes care of it.
+                # Withdraw unread messages that ask for an acknowledgement.
                 knows |= self._groups.withdraw(group_id, name)
-            # Who has left the team for good is not brought back by that.
+            # Do not enroll agents again that have left the team.
             for name in sorted((knows - {agent}) & set(self._groups.agents_by_name())):
                 self._groups.send(group, name, text, "acknowledged")
             facts = {

@@ -19,7 +19,7 @@ from ..incidents.routes import AGENT_LABEL, TEAM
 from ..sections import MonitorSection
 from .escalator import Escalator
 
-_RETRY_SECONDS, _MAX_RETRY_SECONDS = 60.0, 3600.0  # until a command that has failed is run again
+_RETRY_SECONDS, _MAX_RETRY_SECONDS = 60.0, 3600.0  # seconds until a failed command is run again
 
 T = TypeVar("T")
 
@@ -54,7 +54,7 @@ class CommandRunner:
         self._failing: set[int] = set()
         """Groups for which the command has failed, and is run again."""
         self._results: dict[int, tuple[float, str]] = {}
-        """By group, until it is stored: for which step the command was run, and why it failed."""
+        """By group, until it is stored: the step that the command was run for, and why it failed."""
 
     def start(self, group: int) -> None:
         """Run the command for a group, unless it runs already."""
@@ -82,7 +82,7 @@ class CommandRunner:
 
     async def _run_once(self, group: int) -> None:
         try:
-            # It may have been acknowledged since, or have run while the look went on.
+            # The group may have been acknowledged since, or the command may have run in the meantime.
             since, found = await self._in_thread(self._due, group)
             if since is None or not found:
                 return
@@ -142,5 +142,5 @@ def command_environment(incidents: Sequence[Incident]) -> dict[str, str]:
 
 
 def _concerns_only(name: str, incidents: Sequence[Incident]) -> bool:
-    """Return whether that member of the team is all that is wrong, as it is when the command fails."""
+    """Return whether the only problem is this member of the team, as when the command itself fails."""
     return all(each.source == TEAM and each.labels.get(AGENT_LABEL) == name for each in incidents)

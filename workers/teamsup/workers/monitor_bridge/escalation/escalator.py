@@ -34,9 +34,9 @@ class EscalationResult:
     """The result of a check of all groups."""
 
     next_due: float | None
-    """When the next step is due; None: none is."""
+    """The time of the next step; None: there is none."""
     commands: tuple[int, ...] = ()
-    """The groups for which the command is to be run."""
+    """The groups for which the command must run."""
 
 
 class Escalator:
@@ -109,19 +109,19 @@ class Escalator:
                     return step
 
     def command_due_since(self, group_id: int) -> float | None:
-        """Return since when the command is due; None: it is not."""
+        """Return the time since which the command is due; None: it is not."""
         is_due = isinstance(self.advance_group(group_id), RunCommand)
         group = group_table.get_group(self._hub, group_id)
         return group.since if is_due and group is not None else None
 
     def mark_command_run(self, group_id: int, since: float | None = None) -> None:
-        """Note that the command has run. Incidents that joined meanwhile are handled separately."""
+        """Note that the command has run. Incidents that have joined since are handled separately."""
         group = group_table.get_group(self._hub, group_id)
         if group is not None and group.step == "paged" and since in (None, group.since):
             group_table.update_group(self._hub, group_id, step="command", since=self._clock())
 
     def _correct_clock(self, group: IncidentGroup, now: float) -> IncidentGroup:
-        """After the clock was set back, let nothing wait longer than before."""
+        """After the clock was set back, let no step wait longer than before."""
         due = group.notify_at
         if group.since <= now + 1 and (due is None or due <= now + MAX_NOTIFY_DELAY_SECONDS):
             return group
@@ -192,7 +192,7 @@ class Escalator:
     def _page_people(self, group: IncidentGroup, name: str | None, agents: Mapping[str, Agent], now: float) -> None:
         why = self._explain_handover(group, agents, now)
         if name is not None:
-            # It finds this when it comes.
+            # The agent finds this message when it returns.
             self._groups.notify_agent(group, name)
         self._groups.page_people(group, why, self._mentioned_users)
         group_table.update_group(

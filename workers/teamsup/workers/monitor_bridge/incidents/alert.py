@@ -14,29 +14,30 @@ class Alert:
 
     source: str
     fingerprint: str
-    """What makes it this problem and no other, within its source, which keeps it from its beginning to its end."""
+    """The identity of the problem within its source. The source keeps it from the beginning to the end."""
     is_firing: bool
     title: str
     severity: Severity = "warning"
     text: str = ""
     group: str = ""
-    """Alerts of one group are one conversation; by default each is its own."""
+    """Alerts of one group are one conversation; by default each alert has its own."""
     subject: str = ""
-    """What is wrong with what, without the severity: a critical alert inhibits the warning about the same."""
+    """The subject of the problem, without the severity. A critical alert inhibits a warning about the same subject."""
     labels: Mapping[str, str] = field(default_factory=dict)
     link: str = ""
     occurred_at: datetime | None = None
-    """When it began, or ended; by the source's clock. A source may move the beginning of the same problem."""
+    """The time of the beginning or end, by the source's clock. A source may change the beginning of the same
+    problem."""
     route: str | None = None
-    """The NAME of the [alert_route.NAME] that it fits; empty: none. Looked for before it is stored, as that may take a
-    while."""
+    """The NAME of the matching [alert_route.NAME]; empty: none. It is searched before the alert is stored, because that
+    may take a while."""
     is_test: bool = False
     """A test by a person."""
     is_presumed_over: bool = False
-    """An end without a report of the source, which no longer repeats the problem."""
+    """An end without a report of the source, because the source does not repeat the problem any more."""
     reuses_fingerprint: bool = False
-    """When the same problem comes back, the source uses the key again and another ``at``, which says what came after
-    what."""
+    """When the same problem comes back, the source uses the key again with another ``at``. So ``at`` shows the
+    order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +46,11 @@ class SourceHeartbeat:
 
     source: str
     fingerprint: str
-    """Whose sign it is, within its source."""
+    """The identity of the heartbeat within its source."""
     title: str
-    """The same for people."""
+    """Its name for people."""
     occurred_at: datetime | None = None
 
 
 Alerts = tuple[Alert | SourceHeartbeat, ...]
-"""What a source says at once; empty when nothing of it matters, such as a pause for maintenance."""
+"""The content of one request of a source; empty if nothing of it matters, such as a pause for maintenance."""

@@ -14,12 +14,12 @@ from .group_table import IncidentGroup
 from .incident import FIRING, RESOLVED, Incident, severity_rank
 from .routes import AlertRoutes, EscalationChain
 
-_GROUP_INTERVAL_SECONDS = 60.0  # between two messages that tell what has joined
-_STORM_WAIT_SECONDS = 5.0  # how long a storm is gathered before it is reported
+_GROUP_INTERVAL_SECONDS = 60.0  # between two messages about incidents that have joined
+_STORM_WAIT_SECONDS = 5.0  # a storm is collected for this time before it is reported
 _STORM_WINDOW_SECONDS = 60.0
-_FLAP_COUNT, _FLAP_WINDOW_SECONDS = 6, 3600.0  # how often and in which time counts for what comes and goes
-_REORDER_SECONDS = 20.0  # in which alerts may overtake each other
-_MAX_CLOCK_AHEAD_SECONDS = 3600.0  # that the clock of a source may be before ours
+_FLAP_COUNT, _FLAP_WINDOW_SECONDS = 6, 3600.0  # the number of recurrences, and the period in which they count
+_REORDER_SECONDS = 20.0  # alerts may overtake each other within this time
+_MAX_CLOCK_AHEAD_SECONDS = 3600.0  # the clock of a source may be ahead of ours by this time
 
 
 class Correlator:
@@ -33,7 +33,7 @@ class Correlator:
         self.now = now
         self._known_agents: Collection[str] | None = None
         self.notify_at: dict[int, float] = {}
-        """When the notification of each group is due."""
+        """The time when the notification of each group is due."""
         self.maybe_resolved: dict[int, None] = {}
         self.test_groups: list[int] = []
 
@@ -48,7 +48,7 @@ class Correlator:
             elif found is None or _is_recurrence(found, item, self.now):
                 self._open(item, found)
         elif found is None:
-            # Its beginning may still arrive, and must not count as a new problem then.
+            # Its beginning may still arrive, and must then not count as a new problem.
             self._insert(item, RESOLVED)
         elif found.is_open and not _is_earlier_end(found, item):
             self._resolve(found, item)
@@ -64,7 +64,7 @@ class Correlator:
             self._uninhibit(found)
 
     def _open(self, alert: Alert, before: Incident | None) -> None:
-        """Open an incident. ``before``: the same problem, which was over."""
+        """Open an incident. ``before`` is an earlier, ended incident of the same problem."""
         number = self._insert(alert, FIRING)
         if alert.is_test:
             self._change(number, group_id=number)
@@ -120,7 +120,7 @@ class Correlator:
         return min(due, group.notify_at or due)
 
     def _previous_group(self, alert: Alert, before: Incident | None) -> IncidentGroup | None:
-        """Return the last group of the same problem, which is over."""
+        """Return the last, ended group of the same problem."""
         if alert.group:
             return group_table.find_latest_group(self._hub, self._source, alert.group)
         return None if before is None else group_table.get_group(self._hub, before.group_id)
@@ -171,7 +171,7 @@ class Correlator:
                 self._groups.merge_into(lesser.group_id, group_id, self.now)
 
     def _resolve(self, found: Incident, alert: Alert) -> None:
-        # An end that its source did not send says nothing about the last time it sent something.
+        # An end that its source did not send does not change the time of the source's last report.
         seen = {"stale_at": self.now} if alert.is_presumed_over else {"stale_at": None, "last_seen": self.now}
         ended_at = self._occurred_at(alert) or self.now
         self._change(found.id, state=RESOLVED, ended_at=ended_at, inhibited_by=None, **seen)
@@ -179,7 +179,7 @@ class Correlator:
         self.maybe_resolved[found.group_id] = None
 
     def _uninhibit(self, found: Incident) -> None:
-        """Notify of what this incident has inhibited."""
+        """Notify of the incidents that this one has inhibited."""
         if incident_table.uninhibit(self._hub, found.id):
             self._schedule_notification(found.group_id, self.now)
 
@@ -198,7 +198,7 @@ class Correlator:
         group_table.create_group(self._hub, number, self._source, name, chain, self.now, is_storm=is_storm)
 
     def _occurred_at(self, alert: Alert) -> str | None:
-        """Return the source's time of the event. Ignore a time far ahead, because nothing could come after it."""
+        """Return the source's time of the event. Ignore a time far ahead, because no later event could follow it."""
         if alert.occurred_at is None or alert.occurred_at.timestamp() > self.now + _MAX_CLOCK_AHEAD_SECONDS:
             return None
         return format_time(alert.occurred_at.timestamp())
@@ -216,14 +216,15 @@ class Correlator:
 
 def _is_recurrence(over: Incident, alert: Alert, now: float) -> bool:
     """Return whether the problem recurs, and the alert is not a late one."""
-    # What ended by our clock says nothing about the source's.
+    # An end by our clock does not show a time of the source's clock.
     is_by_us = over.ended_at == over.last_seen and over.began_at is not None
     before = over.began_at if is_by_us else over.ended_at
     at = None if alert.occurred_at is None else as_datetime(alert.occurred_at.timestamp())
     is_later = alert.reuses_fingerprint if at is None or before is None else at > before
     if is_later or alert.reuses_fingerprint:
         return is_later
-    # It may go on from the same time: a person has ended it, or an Alertmanager that Prometheus could not reach.
+    # The problem may continue with the same time, if a person ended it, or an Alertmanager that Prometheus could not
+    # reach.
     return over.last_seen is None or abs(now - over.last_seen.timestamp()) > _REORDER_SECONDS
 
 

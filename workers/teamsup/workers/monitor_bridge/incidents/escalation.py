@@ -9,7 +9,7 @@ from teamsup.hub import DeliveryState
 EscalationStep = Literal["new", "notified", "reminded", "paged", "command"]
 NotificationOutcome = Literal["unread", "read", "gone"]
 MAX_NOTIFY_DELAY_SECONDS = 300.0
-"""The longest wait until an agent is notified of what is new in a group."""
+"""The longest wait until an agent is notified of new incidents in a group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +29,13 @@ class EscalationState:
     since: float
     """The time of that step."""
     candidates: Sequence[AgentCandidate] = ()
-    """Who may be notified, one after another."""
+    """The agents that may be notified, one after another."""
     agent: str | None = None
     """The agent that has it."""
     outcome: NotificationOutcome = "unread"
-    """What became of the last notification of that agent."""
+    """The state of that agent's last notification."""
     has_response: bool = False
-    """Whether anybody has acknowledged, answered or reported since. Reading alone is not acting."""
+    """Whether an agent or person has acknowledged, answered or reported since. Reading alone is not acting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ NextStep = WaitUntil | RemindAgent | NotifyAgent | PagePeople | RunCommand
 
 
 def next_step(state: EscalationState, policy: EscalationPolicy, now: float) -> NextStep | None:
-    """Return the next step, or until when to wait; None: nothing is left to do."""
+    """Return the next step, or the end of the wait; None: nothing is left to do."""
     if state.has_response:
         return None
     match state.step:

@@ -17,7 +17,7 @@ from . import group_table, incident, incident_table, rendering
 from .group_table import IncidentGroup
 from .incident import Incident, group_conversation_id
 
-_MAX_NOTIFIED = 1000  # in one message, which says how many more there are
+_MAX_NOTIFIED = 1000  # the most incidents in one message
 _MAX_CLOSED_BUTTONS = 100  # the newest; older ones keep their buttons
 
 
@@ -117,11 +117,11 @@ class IncidentGroups:
         return next((state for state in states if state.recipient == recipient), None)
 
     def resolve(self, group: IncidentGroup, over: list[Incident], now: float, moment: datetime) -> None:
-        """Resolve the group: withdraw unread messages, and notify those who know of it once."""
+        """Resolve the group: withdraw unread messages, and notify agents and people that know of it once."""
         knows = self.withdraw(group.group_id)
         facts = {"alert": rendering.build_alert_facts(over, severity="resolved"), "incident": group.group_id}
         closing = self.close_buttons(group.group_id, rendering.render_resolved_note(over, moment), is_over=True)
-        # Who has left the team for good is not brought back by that.
+        # Do not enroll agents again that have left the team.
         for recipient in sorted(knows & {USER_COMM, *self.agents_by_name()}):
             metadata = facts | closing if recipient == USER_COMM else facts
             self.send(group, recipient, rendering.render_resolved(over, moment), "resolved", metadata=metadata)
@@ -133,7 +133,7 @@ class IncidentGroups:
         return {CLOSE_BUTTONS: {"messages": numbers, "text": text, "is_over": is_over}}
 
     def merge_into(self, group_id: int, other: int, now: float) -> None:
-        """Move the rest of a group to another, with answers to its messages."""
+        """Move the rest of a group to another. Answers to its messages then belong to that group."""
         group_table.move_messages(self._hub, group_id, other)
         group_table.update_group(self._hub, group_id, ended_at=now, notify_at=None)
 

@@ -22,7 +22,7 @@ _TIMES = ("ended_at", "last_seen", "notified_at", "notify_at", "responded_at", "
 
 @dataclass(frozen=True, slots=True)
 class IncidentGroup:
-    """Incidents that are reported and escalated as one, and how far that is."""
+    """Incidents that are reported and escalated together, with the state of the escalation."""
 
     group_id: int
     source: str
@@ -70,7 +70,7 @@ def find_latest_group(hub: MessageHub, source: str, name: str) -> IncidentGroup 
 
 
 def count_groups_since(hub: MessageHub, source: str, name: str, moment: str, most: int) -> int:
-    """Return how often a group of that name has begun since then, up to ``most``."""
+    """Return how often a group of that name has begun since that time, up to ``most``."""
     (row,) = hub.query(
         "SELECT count(*) FROM (SELECT since FROM incident_groups"
         " WHERE source = ? AND name = ? AND name <> '' ORDER BY group_id DESC LIMIT ?) AS latest WHERE since > ?",
@@ -80,7 +80,7 @@ def count_groups_since(hub: MessageHub, source: str, name: str, moment: str, mos
 
 
 def groups_before_storm(hub: MessageHub, source: str, chain: EscalationChain, moment: str) -> list[int]:
-    """Return the open groups of the same chain that began after then, without a response."""
+    """Return the open groups of the same chain that began after that time and have no response."""
     rows = hub.query(
         "SELECT group_id FROM incident_groups WHERE source = ? AND is_storm = 0 AND ended_at IS NULL"
         " AND agents = ? AND responded_at IS NULL AND since > ?",
@@ -90,9 +90,8 @@ def groups_before_storm(hub: MessageHub, source: str, chain: EscalationChain, mo
 
 
 def active_groups(hub: MessageHub, steps: Iterable[str], unanswered: str) -> list[int]:
-    """Return the open groups that wait for a notification, and those after one of these steps without a response.
-
-    The latter count only if the query ``unanswered`` finds a row for the group ``c``.
+    """Return the open groups that wait for a notification, and those after one of these steps without a response. These
+    count only if the query ``unanswered`` finds a row for the group ``c``.
     """
     after = tuple(steps)
     marks = ", ".join("?" for _ in after)
@@ -113,7 +112,7 @@ def update_group(hub: MessageHub, group_id: int, **values: object) -> None:
 
 
 def count_message(hub: MessageHub, group_id: int) -> int:
-    """Count one more message of a group, and return how many it has."""
+    """Count one more message of a group, and return their number."""
     (row,) = hub.query(
         "UPDATE incident_groups SET message_count = message_count + 1 WHERE group_id = ? RETURNING message_count",
         (group_id,),
@@ -155,7 +154,7 @@ def move_messages(hub: MessageHub, group_id: int, other: int) -> None:
 
 
 def prune(hub: MessageHub, moment: float, unless: str) -> None:
-    """Delete groups that ended before then, in parts, unless this query finds something for the group ``c``."""
+    """Delete groups that ended before that time, in parts, unless this query finds a row for the group ``c``."""
     sql = f"SELECT group_id FROM incident_groups AS c WHERE ended_at < ? AND NOT EXISTS ({unless}) LIMIT ?"  # noqa: S608
     values = (format_time(moment), _PRUNE_BATCH)
     while hub.execute(f"DELETE FROM incident_groups WHERE group_id IN ({sql})", values) == _PRUNE_BATCH:  # noqa: S608
@@ -163,7 +162,7 @@ def prune(hub: MessageHub, moment: float, unless: str) -> None:
 
 
 def format_times(values: Mapping[str, object]) -> dict[str, object]:
-    """Return the values of columns with Unix seconds as the hub stores times."""
+    """Return the values of columns, with Unix seconds in the hub's format of times."""
     return {
         name: format_time(value) if name in _TIMES and isinstance(value, int | float) else value
         for name, value in values.items()

@@ -50,9 +50,9 @@ class Incident:
     """The last escalation step, and its time."""
     responded_by: str | None = None
     responded_at: datetime | None = None
-    """Who has acknowledged, answered or reported since the last notification; the escalation waits then."""
+    """The agent or person that has responded since the last notification; the escalation then waits."""
     stale_at: datetime | None = None
-    """When we noticed that it is stale."""
+    """The time when we noticed that it is stale."""
 
     @property
     def conversation(self) -> str:

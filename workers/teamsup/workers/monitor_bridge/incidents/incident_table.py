@@ -51,7 +51,7 @@ def open_incidents(hub: MessageHub) -> list[Incident]:
 
 
 def all_incidents(hub: MessageHub, limit: int) -> list[Incident]:
-    """Return the newest, open or resolved, without those of which only the end ever came."""
+    """Return the newest incidents, open or resolved, without those whose beginning never arrived."""
     return _select(hub, "i.count > 0 ORDER BY i.id DESC LIMIT ?", limit)
 
 
@@ -61,9 +61,8 @@ def resolved_in_group(hub: MessageHub, group_id: int) -> list[Incident]:
 
 
 def select_to_notify(hub: MessageHub, group_id: int, most: int) -> tuple[list[Incident], int]:
-    """Return the worst open incidents of a group, and how many more there are.
-
-    These are those that nobody has acknowledged and nothing worse inhibits; all open ones if there are none.
+    """Return the worst open incidents of a group, and the number of others. Only unacknowledged and uninhibited ones
+    count; if there are none, all open ones.
     """
     (row,) = hub.query(
         f"SELECT count(*) AS count, coalesce(sum(CASE WHEN {_UNANSWERED} THEN 1 ELSE 0 END), 0) AS unanswered"  # noqa: S608
@@ -79,17 +78,17 @@ def select_to_notify(hub: MessageHub, group_id: int, most: int) -> tuple[list[In
 
 
 def is_group_resolved(hub: MessageHub, group_id: int) -> bool:
-    """Return whether nothing in a group is open."""
+    """Return whether no incident of a group is open."""
     return not _exists(hub, "group_id = ? AND state <> 'resolved'", group_id)
 
 
 def has_open_critical(hub: MessageHub, group_id: int) -> bool:
-    """Return whether anything open in a group is critical."""
+    """Return whether an open incident of a group is critical."""
     return _exists(hub, "group_id = ? AND severity = 'critical' AND state <> 'resolved'", group_id)
 
 
 def has_had_critical(hub: MessageHub, group_id: int) -> bool:
-    """Return whether anything in a group was or is critical."""
+    """Return whether an incident of a group was or is critical."""
     return _exists(hub, "group_id = ? AND severity = 'critical'", group_id)
 
 
@@ -99,7 +98,7 @@ def needs_response(hub: MessageHub, group_id: int, but: str = "") -> bool:
 
 
 def count_recurrences_since(hub: MessageHub, source: str, fingerprint: str, moment: str, most: int) -> int:
-    """Return how often a problem has begun since then, up to ``most``."""
+    """Return how often a problem has begun since that time, up to ``most``."""
     (row,) = hub.query(
         "SELECT count(*) FROM (SELECT first_seen FROM incidents"
         " WHERE source = ? AND fingerprint = ? ORDER BY id DESC LIMIT ?) AS latest WHERE first_seen > ?",
@@ -109,7 +108,7 @@ def count_recurrences_since(hub: MessageHub, source: str, fingerprint: str, mome
 
 
 def count_opened_groups(hub: MessageHub, source: str, moment: str, most: int) -> int:
-    """Return how many incidents of a source have opened a group since then, up to ``most``."""
+    """Return how many incidents of a source have opened a group since that time, up to ``most``."""
     (row,) = hub.query(
         "SELECT count(*) FROM (SELECT 1 FROM incidents"
         " WHERE source = ? AND opened_group = 1 AND first_seen > ? LIMIT ?) AS opened",
@@ -119,13 +118,13 @@ def count_opened_groups(hub: MessageHub, source: str, moment: str, most: int) ->
 
 
 def count_open(hub: MessageHub) -> dict[str, int]:
-    """Return how many incidents are open, by severity."""
+    """Return the number of open incidents, by severity."""
     rows = hub.query("SELECT severity, count(*) AS count FROM incidents WHERE state <> 'resolved' GROUP BY severity")
     return {row["severity"]: row["count"] for row in rows}
 
 
 def ids_seen_at_source(hub: MessageHub) -> set[int]:
-    """Return the open incidents that their source knew when it was asked."""
+    """Return the open incidents that their source knew at our last query."""
     return {row["id"] for row in hub.query("SELECT id FROM incidents WHERE seen_at_source = 1 AND state <> 'resolved'")}
 
 
@@ -204,7 +203,7 @@ def active_groups(hub: MessageHub, steps: Iterable[str]) -> list[int]:
 
 
 def prune(hub: MessageHub, moment: float) -> None:
-    """Delete incidents and groups that ended before then, in parts, so that no writer waits long."""
+    """Delete incidents and groups that ended before that time, in parts, so that no writer waits long."""
     sql = "SELECT id FROM incidents WHERE state = 'resolved' AND ended_at < ? LIMIT ?"
     values = (format_time(moment), _PRUNE_BATCH)
     while hub.execute(f"DELETE FROM incidents WHERE id IN ({sql})", values) == _PRUNE_BATCH:  # noqa: S608
@@ -213,7 +212,7 @@ def prune(hub: MessageHub, moment: float) -> None:
 
 
 def record_heartbeat(hub: MessageHub, source: str, heartbeat: SourceHeartbeat, now: float) -> None:
-    """Store when a heartbeat came last."""
+    """Store the time of a heartbeat."""
     hub.execute(
         "INSERT INTO source_heartbeats (source, fingerprint, title, seen_at) VALUES (?, ?, ?, ?)"
         " ON CONFLICT (source, fingerprint) DO UPDATE SET title = excluded.title, seen_at = excluded.seen_at",
@@ -222,7 +221,7 @@ def record_heartbeat(hub: MessageHub, source: str, heartbeat: SourceHeartbeat, n
 
 
 def list_heartbeats(hub: MessageHub) -> list[tuple[SourceHeartbeat, datetime]]:
-    """Return the heartbeats of all sources, and when each came last."""
+    """Return the heartbeats of all sources, each with the time of the last one."""
     return [
         (SourceHeartbeat(row["source"], row["fingerprint"], row["title"]), moment)
         for row in hub.query("SELECT source, fingerprint, title, seen_at FROM source_heartbeats")
@@ -231,7 +230,7 @@ def list_heartbeats(hub: MessageHub) -> list[tuple[SourceHeartbeat, datetime]]:
 
 
 def last_received_by_source(hub: MessageHub) -> dict[str, str]:
-    """Return the time when each source sent an alert or a heartbeat last, in the hub's format."""
+    """Return the time of each source's last alert or heartbeat, in the hub's format."""
     rows = hub.query(
         "SELECT source, max(at) AS at FROM (SELECT source, last_seen AS at FROM incidents"
         " UNION ALL SELECT source, seen_at FROM source_heartbeats) AS received GROUP BY source"

@@ -1,4 +1,4 @@
-"""Render incidents for a person who asks: one of them, all of them in a table, and how many there are. Pure."""
+"""Render incidents for a person who asks: one in full, all in a table, or their number. Pure."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -14,7 +14,7 @@ _NOTIFIED = {
     "paged": "people",
     "command": "people, and by the command",
 }
-"""Who was notified last, by the step of the escalation."""
+"""The last notified agent or people, by the step of the escalation."""
 
 
 def render_table(incidents: Sequence[Incident], now: datetime) -> list[str]:
@@ -41,7 +41,7 @@ def render_table(incidents: Sequence[Incident], now: datetime) -> list[str]:
 
 
 def render_incident(incident: Incident, now: datetime) -> str:
-    """Return all that is known of one incident."""
+    """Return all facts about one incident."""
     pairs = {
         "state": describe_state(incident, now),
         "care": _render_actor(incident.acknowledged_by, incident.acknowledged_at),
@@ -64,7 +64,7 @@ def render_incident(incident: Incident, now: datetime) -> str:
 
 
 def describe_state(incident: Incident, now: datetime) -> str:
-    """Return who has responded to it or since when it is resolved, and whether its source stopped to repeat it."""
+    """Return who has responded or when it was resolved, and whether its source has stopped repeating it."""
     stale = (
         f", not repeated since {format_moment(incident.last_seen)}" if incident.is_open and incident.stale_at else ""
     )
@@ -72,7 +72,7 @@ def describe_state(incident: Incident, now: datetime) -> str:
 
 
 def describe_counts(still_open: Mapping[str, int]) -> str:
-    """Return how many are open, in few words; empty if none is."""
+    """Return the number of open incidents as a phrase; empty: none."""
     count, critical = sum(still_open.values()), still_open.get("critical", 0)
     what = "incident" if count == 1 else "incidents"
     if count == critical:

@@ -32,7 +32,7 @@ def render_for_agent(incidents: Sequence[Incident], why: str = "", *, is_storm: 
         "This is a test: nothing is wrong, and no action is needed."
         if incidents[0].is_test
         else 'Answer this message with what you find or do. Begin with "ack" to acknowledge it. '
-        f"Incident {number} goes to somebody else unless you acknowledge or answer."
+        f"Incident {number} goes to another agent or to people unless you acknowledge or answer."
     )
     return (
         f"{head}.\n<alert>\n{_sanitize_frame(body)}\n</alert>\n"
@@ -53,7 +53,8 @@ def render_for_people(incidents: Sequence[Incident], why: str = "", *, is_storm:
 
 
 def explain_unread(agent: Agent, number: int, now: datetime, *, but_before: bool = False) -> str:
-    """Say that an agent has not read an alert. With ``but_before`` it has read the alert, but not the reminder."""
+    """Return the sentence that an agent has not read an alert. With ``but_before`` it has read the alert, but not the
+    reminder."""
     what = "has read this alert, but not the reminder" if but_before else "has not read this alert"
     return f"{agent.name} is {describe_presence(agent, now)} and {what} (#{number})"
 
@@ -71,7 +72,7 @@ def explain_gone(agent: Agent, number: int, now: datetime) -> str:
 
 
 def explain_nobody_present(agents: Sequence[Agent], now: datetime) -> str:
-    """Say why people are paged at once."""
+    """Return the reason why people are paged at once."""
     if not agents:
         return ""
     return "No agent is present to take this: " + ", ".join(
@@ -84,7 +85,7 @@ def render_acknowledged(incidents: Sequence[Incident], who: str) -> str:
 
 
 def render_acknowledged_note(who: str) -> str:
-    """Return the same for below the notification."""
+    """Return the same for the line below the notification."""
     return f"{sanitize(who)} takes care of it."
 
 
@@ -101,7 +102,7 @@ def render_silence_failure(incidents: Sequence[Incident], why: str) -> str:
 
 
 def render_stale(incidents: Sequence[Incident]) -> str:
-    """Say that the source no longer repeats them, for a person who may know more."""
+    """Return a note for people that the source does not repeat these incidents any more."""
     first, since = incidents[0], min(each.last_seen for each in incidents if each.last_seen)
     have, them = ("has", "it") if len(incidents) == 1 else ("have", "them")
     named = _render_reference(incidents)
@@ -120,12 +121,12 @@ def render_report(incident: Incident, who: str, text: str) -> str:
 
 
 def render_resolved(incidents: Sequence[Incident], now: datetime) -> str:
-    """Say that a group is resolved."""
+    """Return the sentence that a group is resolved."""
     return f"{_render_resolution(incidents, now)}: {_render_reference(incidents)}.{_render_acknowledgers(incidents)}"
 
 
 def render_resolved_note(incidents: Sequence[Incident], now: datetime) -> str:
-    """Return the same for below the notification."""
+    """Return the same for the line below the notification."""
     return f"{_render_resolution(incidents, now)}.{_render_acknowledgers(incidents)}"
 
 
@@ -190,7 +191,7 @@ def _render_many(incidents: Sequence[Incident]) -> str:
 
 
 def _render_distinctions(alike: Sequence[Incident]) -> str:
-    """Return what distinguishes alerts of one title."""
+    """Return the labels that distinguish alerts of one title."""
     name, found = distinguishing_label(alike)
     if not name:
         return ""
@@ -256,5 +257,5 @@ def _sanitize_frame(text: str) -> str:
 
 
 def _defuse(text: str) -> str:
-    """Return the text without mentions, and without links that say one thing and lead elsewhere."""
+    """Return the text without mentions, and without links whose text and target differ."""
     return sanitize(text).replace("](", "] (").replace("<@", "<\\@").replace("<#", "<\\#")

@@ -13,9 +13,9 @@ from .alert import Alert, Alerts, SourceHeartbeat
 _DEFAULT_AGENTS = {"google_cloud": "gcp-monitor", "oracle_cloud": "oci-monitor"}
 _FALLBACK_AGENT = "alert-manager"
 TEAM = "team"
-"""The source of what is wrong with agents and workers of the team."""
+"""The source of problems of the team's agents and workers."""
 AGENT_LABEL = "agent"
-"""The label of an alert that is about a member of the team, which gets no alert about itself."""
+"""The label of an alert that names a member of the team. That member gets no alert about itself."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class AlertRoutes:
     section: MonitorSection
     routes: Mapping[str, AlertRouteSection] = field(default_factory=dict)
     kinds: Mapping[str, str] = field(default_factory=dict)
-    """Of which kind each source is."""
+    """The kind of each source."""
     matcher: PatternMatcher = field(default_factory=PatternMatcher)
 
     def with_routes(self, items: Iterable[Alert | SourceHeartbeat]) -> Alerts:
@@ -48,7 +48,7 @@ class AlertRoutes:
         )
 
     def chain_for(self, alert: Alert, known: Collection[str]) -> EscalationChain:
-        """Return the agents of its route, else the known agents for such a source."""
+        """Return the agents of the alert's route, else the known default agents of its source."""
         about = alert.labels.get(AGENT_LABEL, "") if alert.source == TEAM else ""
         if route := self.routes.get(alert.route or ""):
             agents = [name.strip().lower() for name in route.agents]

@@ -14,7 +14,7 @@ from ..source_section import SourceSection
 
 AUTH_CHALLENGE = 'Basic realm="teamsup", charset="UTF-8"'
 """Google and Oracle send their password only after a refusal with this challenge."""
-# Only for kinds that cannot do better: addresses end up in logs of proxies.
+# Only for kinds that have no other way, because proxies log addresses.
 _QUERY_PARAMETERS = {"google_cloud": "auth_token", "healthchecks": "token", "plain": "token"}
 _MIN_SECRET_LENGTH = 8
 
@@ -29,7 +29,7 @@ class SourceSecrets:
         self.load_missing()
 
     def load_missing(self) -> str:
-        """Read the secrets that are missing. Return why some still cannot be read; empty if there are all."""
+        """Read the secrets that are missing. Return why some still cannot be read; empty: all are read."""
         troubles = []
         for name in tuple(self._missing):
             try:
@@ -62,7 +62,7 @@ class SourceSecrets:
 
 
 def _read_secret(name: str, source: SourceSection) -> str | None:
-    """Return the secret that the section names; None if it names none. Raises NotConfigured."""
+    """Return the secret that the section names; None: it names none. Raise NotConfigured."""
     if not source.has_secret:
         return None
     label = f"The secret of [source.{name}] in {source.secret_file or '$' + source.secret_variable}"

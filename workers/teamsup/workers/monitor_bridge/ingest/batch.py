@@ -1,4 +1,4 @@
-"""Store requests in the hub: those that arrive together in one transaction, and answer only then.
+"""Store requests in the hub, and answer only after that. Requests that arrive together share a transaction.
 
 A request with very many alerts is stored in parts. If that fails in the middle, its source repeats it, and the first
 alerts count twice.
@@ -15,12 +15,12 @@ from teamsup.hub.errors import SchemaTooNew, StoreBusy, StoreCorrupt, StoreFull,
 from ..incidents.alert import Alerts
 
 StoreAlerts = Callable[[str, Alerts], None]
-"""Stores what a source says, or raises StoreError and stores nothing. It may block. Called in a transaction."""
+"""Stores the alerts of a request, or raises StoreError and stores nothing. It may block. Called in a transaction."""
 PrepareAlerts = Callable[[Alerts], Alerts]
-"""Prepares alerts before the transaction, as that may take a while."""
+"""Prepares alerts before the transaction, because that may take a while."""
 
 _BATCH_SIZE = 200
-"""About so many alerts share a transaction: others wait for the hub meanwhile."""
+"""About so many alerts share a transaction, because other writers wait for its end."""
 _MAX_QUEUED = 1000
 """The most waiting requests."""
 _STORE_FAILURES = (SchemaTooNew, StoreBusy, StoreCorrupt, StoreFull, StoreReadOnly)
@@ -53,7 +53,7 @@ class BatchWriter:
         self._writer_task: asyncio.Task[None] | None = None
 
     async def store(self, source: str, alerts: Alerts) -> None:
-        """Wait until the request is stored. Raise StoreError, QueueFull or what ``store`` raises; then nothing is
+        """Wait until the request is stored. Raise StoreError, QueueFull or an error of ``store``; then nothing is
         stored.
         """
         if len(self._queue) >= _MAX_QUEUED:
@@ -65,7 +65,7 @@ class BatchWriter:
         await waiting.stored
 
     async def dry_run(self, source: str, alerts: Alerts) -> None:
-        """Rehearse store(), and undo it. Raise what store() raises."""
+        """Run store(), and undo it. Raise the errors of store()."""
         await asyncio.to_thread(self._dry_run, source, alerts)
 
     def _dry_run(self, source: str, alerts: Alerts) -> None:
@@ -84,7 +84,7 @@ class BatchWriter:
         try:
             while batch := self._next_batch():
                 for waiting, error in zip(batch, await asyncio.to_thread(self._store_batch, batch), strict=True):
-                    # The client may have left; its alerts are stored all the same.
+                    # The client may have left; its alerts are stored anyway.
                     if waiting.stored.done():
                         continue
                     if error is None:

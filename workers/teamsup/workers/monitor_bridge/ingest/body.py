@@ -1,4 +1,4 @@
-"""Read the body of a request within bounds, and parse it as JSON where possible."""
+"""Read the body of a request within limits, and parse it as JSON if possible."""
 
 import asyncio
 import contextlib
@@ -15,7 +15,7 @@ from .sources import InvalidPayload
 MAX_BYTES = 16 * 2**20
 """Of one request."""
 MAX_TOTAL_BYTES = 64 * 2**20
-"""Of all requests that are being read or stored."""
+"""Bytes of all requests that are being read or stored."""
 _READ_SECONDS = 20.0
 _MAX_DEPTH = 100
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{}]', re.DOTALL)
@@ -59,7 +59,7 @@ class MemoryShare:
         self._bytes = 0
 
     def resize(self, size: int) -> None:
-        """Hold this many bytes from now on. Raise MemoryLimitReached."""
+        """Reserve this many bytes from now on. Raise MemoryLimitReached."""
         more = size - self._bytes
         if more > 0 and self._budget.used + more > MAX_TOTAL_BYTES:
             raise MemoryLimitReached

@@ -13,11 +13,11 @@ from .request_filter import normalize_address
 
 MAX_CONNECTIONS = 256
 MAX_PER_ADDRESS = 32
-"""Of one address that is neither this machine nor a trusted proxy."""
+"""Connections of one address that is neither this machine nor a trusted proxy."""
 _AUTH_SECONDS = 5.0
 _IDLE_SECONDS = 30.0
 _LINGER_SECONDS = 1.0
-"""Seconds for which we read on after a refusal, so that it arrives."""
+"""Seconds for which we continue to read after a refusal, so that the refusal arrives."""
 
 _FULL_RESPONSE = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
@@ -38,10 +38,10 @@ class BoundedHttpServer(web.Server):
         )
         self._trusted_networks = [ipaddress.ip_network(each, strict=False) for each in trusted_proxies]
         self._unauthenticated: dict[RequestHandler, str] = {}
-        """With their addresses, the oldest first."""
+        """Connections with their addresses, the oldest first."""
 
     def mark_authenticated(self, connection: RequestHandler) -> None:
-        """Note that the connection has shown a source's secret, so that it is not closed for others."""
+        """Note that the connection has shown a source's secret, so it is not closed to make room for others."""
         self._unauthenticated.pop(connection, None)
 
     def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
@@ -50,7 +50,7 @@ class BoundedHttpServer(web.Server):
         address = normalize_address(peer[0]) if peer else ""
         if len(self.connections) > MAX_CONNECTIONS and not self._unauthenticated:
             transport.write(_FULL_RESPONSE)
-            # Not at once: it has not begun yet.
+            # Not at once, because the connection has not begun yet.
             self._loop.call_soon(handler.force_close)
             return
         if len(self.connections) > MAX_CONNECTIONS:

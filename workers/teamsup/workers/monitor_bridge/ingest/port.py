@@ -30,7 +30,7 @@ def explain_bind_error(listen: ListenAddress, error: OSError) -> str:
 
 
 def _find_holder(port: int) -> str:
-    """Return the program that listens there, as far as this user can know."""
+    """Return the program that listens on the port, as far as this user can see it."""
     try:
         pids = [
             each.pid

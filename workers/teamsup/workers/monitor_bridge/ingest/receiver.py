@@ -1,4 +1,4 @@
-"""What becomes of a payload: its alerts are stored, and what cannot be read is kept for a person."""
+"""Handle a payload: store its alerts, and keep unreadable parts for a person."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ from .sources.oracle_cloud import confirmation_link
 _CONFIRM_TIMEOUT_SECONDS = 10
 _LOG_INTERVAL_SECONDS = 60.0
 _GROUP_KINDS = ("alertmanager", "grafana")
-"""Kinds of sources that send each group of problems by itself, again and again."""
+"""Kinds of sources that send each group of problems separately and repeatedly."""
 _SMALL_BYTES = 64 * 2**10
 """A payload up to this size is parsed sooner than a thread starts."""
 
@@ -42,7 +42,7 @@ class IngestOutcome:
 
 
 class SourceLog:
-    """Warnings about sources, each at most once a minute: anybody could fill the log with them."""
+    """Warnings about sources, each at most once a minute, because any client could fill the log with them."""
 
     def __init__(self) -> None:
         self.logger = logging.getLogger("monitor-bridge")
@@ -73,9 +73,9 @@ class PayloadReceiver:
         self._confirm = confirm or confirm_link
         self._kinds = {name: source.kind for name, source in sources.items()}
         self.last_received = {name: at for name, at in last_received_by_source(hub).items() if name in sources}
-        """When each source sent something last, in the hub's format."""
+        """The time of each source's last request, in the hub's format."""
         self._rejected_at = {each.source: _seconds(each.last_at) for each in reversed(list_rejected(hub))}
-        """When a payload of each source was rejected last, in Unix seconds; without those that can be read again."""
+        """The time of each source's last rejected payload, in Unix seconds; without sources that are readable again."""
         self._repeats = {name: stale_after(source) for name, source in sources.items() if source.kind in _GROUP_KINDS}
 
     @property
@@ -116,12 +116,12 @@ class PayloadReceiver:
         except (StoreError, QueueFull):
             raise
         except Exception as error:
-            # A mistake of ours, in reading it or in storing it: a person should see what it was about.
+            # A bug of ours, in reading or storing: a person should see the payload.
             self._log.logger.exception("a payload of %s could not be handled", name)
             return rejected(500, f"It could not be handled: {type(error).__name__}.", "It could not be handled.")
 
     def _parse(self, request: WebhookRequest, data: bytes) -> tuple[Alerts, tuple[NewRejectedPayload, ...]]:
-        """Return the alerts of a payload, and its parts that cannot be read. Raises InvalidPayload."""
+        """Return the alerts of a payload, and its unreadable parts. Raise InvalidPayload."""
         content = body.decode_text(data) if request.path else body.parse_json(data)
         whole = WebhookRequest(request.source, content, request.headers, request.path)
         found = parse(self._kinds[request.source], whole)
@@ -139,14 +139,13 @@ class PayloadReceiver:
         if unreadable:
             sentence = f"Stored, but for {len(unreadable)} that could not be read: {unreadable[0].reason}"
             return IngestOutcome(200, sentence, unreadable)
-        if is_read_again and self._is_read_again(name):  # nothing was rejected meanwhile
+        if is_read_again and self._is_read_again(name):  # nothing was rejected since
             del self._rejected_at[name]
         return IngestOutcome(200, "Stored.")
 
     def _is_read_again(self, name: str) -> bool:
-        """Return whether a payload that can be read means that all can.
-
-        One group says nothing about another that was rejected; that one would have come again in this time.
+        """Return whether a readable payload means that all are readable. A readable group does not prove that a
+        rejected one is readable now. The rejected group would have come again in this time.
         """
         last = self._rejected_at.get(name)
         return last is not None and not 0 <= time.time() - last < self._repeats.get(name, 0.0)
@@ -170,7 +169,7 @@ class PayloadReceiver:
         except (StoreError, QueueFull):
             raise
         except Exception:
-            self._log.logger.exception("that a payload of %s was rejected cannot be reported", name)
+            self._log.logger.exception("cannot report that a payload of %s was rejected", name)
 
     def _record_received(self, name: str) -> None:
         self.last_received[name] = format_time(time.time())
@@ -197,8 +196,8 @@ def _to_rejected(unreadable: UnreadablePart) -> NewRejectedPayload:
 
 
 def _unreadable_alert(name: str, reason: str = "") -> Alert:
-    """Return the alert that a source's payloads cannot be read, which may hide any other problem; without a reason,
-    its end."""
+    """Return the alert about unreadable payloads of a source, which may hide any problem. Without a reason return its
+    end."""
     title = f"Some payloads of {name} could not be read" if reason else f"All payloads of {name} can be read again"
     text = f"{reason} Show it with: teamsup alerts rejected" if reason else ""
     return Alert(name, "refused", bool(reason), title, text=text, subject="refused", reuses_fingerprint=True)

@@ -14,7 +14,7 @@ from teamsup.terminal.formatting import format_age, format_table, sanitize
 MAX_PER_SOURCE = 50
 """The most payloads of each source; the oldest are deleted."""
 MAX_PAYLOAD_BYTES = 32 * 1024
-"""Of each payload, from its beginning."""
+"""Bytes that are kept of each payload, from its beginning."""
 
 
 class UnknownPayload(CallerError):
@@ -25,7 +25,7 @@ class UnknownPayload(CallerError):
 
 @dataclass(frozen=True, slots=True)
 class RejectedPayload:
-    """One rejected payload, and how often it came."""
+    """One rejected payload, with its count."""
 
     id: int
     source: str
@@ -33,7 +33,7 @@ class RejectedPayload:
     payload: str
     """Its beginning, unchanged: data that may steer a terminal."""
     bytes: int
-    """How long all of it was."""
+    """The full length in bytes."""
     times: int
     first_at: datetime | None
     last_at: datetime | None

@@ -27,7 +27,7 @@ def create_server(
         raise NotConfigured(f"{settings.path}: {error}.") from error
     if not sources:
         return None
-    from .webhook_server import WebhookServer  # brings an HTTP server with it, which most teams need not
+    from .webhook_server import WebhookServer  # imports an HTTP server, which most teams do not need
 
     return WebhookServer(
         hub,

@@ -1,4 +1,4 @@
-"""The HTTP server for the sources. A source that gets 200 can forget what it sent: it is stored."""
+"""The HTTP server for the sources. If a source gets 200, its payload is stored."""
 
 import asyncio
 import logging
@@ -27,13 +27,13 @@ _RETRY_AFTER_SECONDS = 5
 _FIRST_RETRY_SECONDS, _MAX_RETRY_SECONDS = 1.0, 30.0
 """Seconds until a taken port or an unreadable secret is tried again: first, and longest."""
 _MAX_PING_BYTES = 64 * 2**10
-"""Of a ping's log, which may be as long as it wants."""
+"""Bytes that are kept of a ping's log, which may have any length."""
 
 _TEST_ALERT = Alert("", "teamsup doctor", True, "A test alert of teamsup doctor", severity="info")
 
 
 class WebhookServer:
-    """The sources' end of monitor-bridge: http://HOST:PORT/NAME."""
+    """Receives requests of sources at http://HOST:PORT/NAME."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class WebhookServer:
         confirm: ConfirmLink | None = None,
     ) -> None:
         self.bind_failure = ""
-        """Why the port is not available, for people; empty: it is."""
+        """The reason for people why the port is not available; empty: it is."""
         self.port = 0
         """The port it listens on; 0: none yet."""
         self._address = listen
@@ -81,7 +81,7 @@ class WebhookServer:
             await runner.cleanup()
 
     async def _bind(self, connections: BoundedHttpServer) -> asyncio.Server:
-        """Bind the port, and try again for as long as another program has it."""
+        """Bind the port, and try again while another program has it."""
         self._connections = connections
         loop, pauses = asyncio.get_running_loop(), backoff(_FIRST_RETRY_SECONDS, _MAX_RETRY_SECONDS)
         while True:
@@ -99,7 +99,7 @@ class WebhookServer:
                 return server
 
     async def _load_secrets(self) -> None:
-        """Read the secrets until there are all."""
+        """Read the secrets until all are read."""
         pauses = backoff(_FIRST_RETRY_SECONDS, _MAX_RETRY_SECONDS)
         while why := await asyncio.to_thread(self._secrets.load_missing):
             await self._report_state("secrets", why)
@@ -113,7 +113,7 @@ class WebhookServer:
     async def _handle_connection(self, request: web.BaseRequest) -> web.Response:
         response = await self._handle_request(request)
         if response.status != 200 or request.path == "/":
-            # A stranger has no use for the connection; others make a new one.
+            # Close the connection: sources with a secret can open a new one.
             response.force_close()
         return response
 
@@ -148,12 +148,12 @@ class WebhookServer:
         return None
 
     def _own_hosts(self, request: web.BaseRequest) -> set[str]:
-        """Return the names by which it may have called us, with the address at which it has reached us."""
+        """Return our allowed names, with the address that this request has reached."""
         here = None if request.transport is None else request.transport.get_extra_info("sockname")
         return self._hosts | {request_filter.normalize_address(here[0])} if here else self._hosts
 
     async def _receive(self, asked: WebhookRequest, request: web.BaseRequest) -> IngestOutcome:
-        """Read the payload and pass it on. Return 503 if the source must send it again."""
+        """Read the payload and store it. Return 503 if the source must send it again."""
         trouble = "it must try again, because"
         try:
             if DRY_RUN_HEADER in request.headers:
@@ -185,7 +185,7 @@ async def _send_continue(request: web.BaseRequest) -> None:
 
 
 def _response(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> web.Response:
-    """Return a response of one sentence. With 503 it asks the source to send the same again."""
+    """Return a response of one sentence. With 503 it asks the source to send the payload again."""
     again = {"Retry-After": str(_RETRY_AFTER_SECONDS)} if status == 503 else {}
     text = f"{sentence}; come again.\n" if again else f"{sentence}\n"
     return web.Response(status=status, text=text, headers={"Server": "teamsup", **again, **(headers or {})})
@@ -196,7 +196,7 @@ def _headers_of(request: web.BaseRequest) -> dict[str, str]:
 
 
 class _MalformedRequestFilter(logging.Filter):
-    """Drops errors of requests that are not HTTP: anybody could fill the log with them."""
+    """Drops errors of requests that are not HTTP, because any client could fill the log with them."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None

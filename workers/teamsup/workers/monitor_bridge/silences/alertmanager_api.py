@@ -40,7 +40,7 @@ def build_silence(
 
 
 async def create_silence(url: str, silence: Mapping[str, object]) -> None:
-    """Make it. Raises SilenceFailed."""
+    """Make the silence. Raise SilenceFailed."""
     await _request(url, "silences", "POST", json.dumps(silence).encode())
 
 
@@ -51,7 +51,7 @@ async def fetch_firing(url: str) -> list[tuple[str, dict[str, str]]]:
 
 
 async def fetch_start_time(url: str) -> datetime | None:
-    """Return since when that Alertmanager runs, if it reports that. Raise SilenceFailed."""
+    """Return the start time of that Alertmanager, if it reports that. Raise SilenceFailed."""
     answer = await _request(url, "status")
     written = answer.get("uptime") if isinstance(answer, dict) else None
     try:
@@ -78,16 +78,16 @@ async def expire_silence(url: str, number: str) -> None:
 
 
 def build_comment(team: str, incident: Incident, who: str) -> str:
-    """Return the comment by which our silences are known."""
+    """Return the comment that identifies our silences."""
     return f"teamsup {team}: incident {incident.id}, acknowledged by {who}"
 
 
 def compare_firing(
     incidents: Sequence[Incident], fires: Sequence[tuple[str, Mapping[str, str]]], seen: Collection[int]
 ) -> tuple[set[int], list[Incident]]:
-    """Return which of these fire there, and which have stopped: a silenced alert does not report its end.
+    """Return the incidents that fire there, and those that have stopped. Pure.
 
-    An alert that was never seen there may only have another form there. Pure.
+    A silenced alert does not report its end. An alert that was never seen there may have other labels there.
     """
     known = {fingerprint for fingerprint, _ in fires if fingerprint}
     present = {frozenset(labels.items()) for _, labels in fires}
@@ -105,8 +105,8 @@ def _labels_of(alert: Mapping[str, Any]) -> dict[str, str]:
 
 
 async def _request(url: str, what: str, method: str = "GET", data: bytes | None = None) -> Any:  # noqa: ANN401 - any JSON
-    """Send a request. Raise SilenceFailed for any failure or slowness of the other side."""
-    import aiohttp  # only for those who silence
+    """Send a request. Raise SilenceFailed if the other side fails or is slow."""
+    import aiohttp  # only silences need it
 
     try:
         async with (
@@ -128,7 +128,7 @@ async def _request(url: str, what: str, method: str = "GET", data: bytes | None 
                     raise SilenceFailed("its answer is too large")
     except TimeoutError as error:
         raise SilenceFailed(f"it did not answer within {_TIMEOUT_SECONDS:g} s") from error
-    except aiohttp.InvalidURL as error:  # whose text may have a password
+    except aiohttp.InvalidURL as error:  # its text may contain a password
         raise SilenceFailed("silence_url is not an address") from error
     except (aiohttp.ClientError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -19,8 +19,8 @@ from ..source_section import SourceSection
 from . import alertmanager_api
 
 _CHECK_INTERVALS = 6
-_MAX_FAILURES = 3  # of a source that does not do it, before the others of it are not tried
-_STARTUP_SECONDS = 300.0  # in which a restarted Alertmanager gets all that fires from Prometheus
+_MAX_FAILURES = 3  # failures of a source, after which its other incidents are not tried
+_STARTUP_SECONDS = 300.0  # a restarted Alertmanager gets all firing alerts from Prometheus within this time
 
 
 async def _ignore_report(_cause: str, _reason: str) -> None:
@@ -42,7 +42,7 @@ class Silencer:
         self._hub = hub
         self._sources = {name: source for name, source in sources.items() if source.silence_url}
         self._with_silences = set(self._sources)
-        """Sources that may have silences of ours, also from before our start."""
+        """Sources that may have silences of ours, also from an earlier process."""
         self._incidents = incidents
         self._interval_seconds = _CHECK_INTERVALS * interval_seconds
         self._report = report
@@ -50,7 +50,7 @@ class Silencer:
         self._log = logging.getLogger("monitor-bridge")
 
     async def silence_acknowledged(self, acknowledged: Sequence[Incident]) -> None:
-        """Silence them, where that is wanted; people hear once where and why it failed."""
+        """Silence the incidents if configured. If that fails, notify people once of the source and the reason."""
         for name, source in self._sources.items():
             wanted = [each.id for each in acknowledged if each.source == name and each.labels]
             failed: list[Incident] = []
@@ -72,13 +72,13 @@ class Silencer:
                     await asyncio.to_thread(self._report_failure, failed, why)
                 if wanted:
                     with contextlib.suppress(alertmanager_api.SilenceFailed):
-                        # So that its end is known for one, however soon that comes.
+                        # Note that it is known there, so that its end is recognised even if it comes soon.
                         await self._check_source(name, source)
             except TeamsupError as error:
                 self._log.error("acknowledged alerts of %s are not silenced: %s", name, error)
 
     async def run(self) -> None:
-        """Check at intervals whether silenced or stale problems are over: their source may not report it."""
+        """Check at intervals whether silenced or stale problems have ended, because their source may not report it."""
         while True:
             await asyncio.sleep(self._interval_seconds)
             for name, source in self._sources.items():
@@ -119,7 +119,7 @@ class Silencer:
         return [each for each in self._open_incidents(name) if each.state == incident.ACKNOWLEDGED]
 
     def _candidates(self, name: str) -> tuple[list[Incident], list[Incident], list[Incident]]:
-        """Return incidents that may be over without a report, stale ones, and those not yet seen there."""
+        """Return incidents that may have ended without a report, stale ones, and those not yet seen there."""
         found = self._open_incidents(name)
         seen = incident_table.ids_seen_at_source(self._hub)
         acknowledged = [each for each in found if each.state == incident.ACKNOWLEDGED]
@@ -139,7 +139,7 @@ class Silencer:
         return over
 
     def _resolve(self, name: str, over: Sequence[Incident], started: datetime | None) -> None:
-        """Resolve what has stopped firing. A restarted Alertmanager may not know yet what fires."""
+        """Resolve incidents that have stopped firing. A restarted Alertmanager may not know all firing alerts yet."""
         is_new = started is not None and (datetime.now(UTC) - started).total_seconds() < _STARTUP_SECONDS
         known = [each for each in over if not (is_new and started and started > _last_known_firing(each))]
         if known:
@@ -163,7 +163,7 @@ class Silencer:
                 self._with_silences.add(name)
 
     def _is_silence_for(self, name: str, number: int, labels: Mapping[str, str]) -> bool:
-        """Return whether that silence is for this incident, and not of another team with the same name."""
+        """Return whether that silence belongs to this incident, and not to another team with the same name."""
         try:
             found = incident_table.get_incident(self._hub, number)
         except incident.UnknownIncident:
@@ -178,5 +178,5 @@ class Silencer:
 
 
 def _last_known_firing(each: Incident) -> datetime:
-    """Return the time when it was last known to fire there, or to be silenced on request."""
+    """Return the time when the incident last fired there, or was silenced on request."""
     return each.acknowledged_at or each.last_seen or datetime.min.replace(tzinfo=UTC)

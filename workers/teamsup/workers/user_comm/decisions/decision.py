@@ -1,4 +1,4 @@
-"""A decision that an agent asks people for: what is allowed, which answer counts, and what is due. Pure."""
+"""A decision that an agent asks people for: the allowed requests, the answer that counts, and the due actions. Pure."""
 
 import math
 import re
@@ -14,7 +14,7 @@ from teamsup.hub.validation import MAX_LISTED_NAMES, quote
 
 GRACE_PERIOD = timedelta(seconds=10)
 OBJECTION_PERIOD = timedelta(seconds=30)
-"""How long people must have seen a decision before a default counts that may permit something."""
+"""Seconds that people must have seen a decision before a default that may permit something counts."""
 _MAX_OPTION_LENGTH = 80
 _MAX_DECIDERS = 20
 _MAX_ANSWER_LENGTH = 4000
@@ -32,7 +32,7 @@ class DecisionSpec:
     options: tuple[str, ...] = ()
     """Empty: the answer is free text."""
     deciders: tuple[str, ...] = ()
-    """Who may decide: ``discord:NUMBER`` or a console's name. Empty: every person who may write to the team."""
+    """The deciders: ``discord:NUMBER`` or a console's name. Empty: every person who may write to the team."""
     default: str | None = None
     """The answer that counts when no person has decided by the deadline."""
     default_denies: bool = False
@@ -66,7 +66,7 @@ class Decision:
 
     @property
     def option_index(self) -> int | None:
-        """Return the index of the option that was chosen, from 0."""
+        """Return the index of the chosen option, from 0."""
         options = self.spec.options
         return options.index(self.answer) if self.answer in options else None
 
@@ -131,7 +131,8 @@ def evaluate(
 ) -> AcceptedAnswer | InvalidAnswer:
     """Return whether this answer counts. ``on_discord`` has the users who may decide there; empty: all.
 
-    An agent decides only what names it. No one decides their own question (``is_own``, also under another name).
+    An agent may decide only if it is a named decider. Nobody may decide their own question (``is_own``, also under
+    another name).
     """
     if decision.state != "open":
         return InvalidAnswer("closed")
@@ -168,7 +169,7 @@ def canonical_person(name: str) -> str:
 def match_answer(line: str, shown: Sequence[Decision], written: datetime) -> Decision | None:
     """Return the decision that a line answers. ``shown`` has the decisions shown there, the last first.
 
-    One that was decided while the person wrote the line is still meant.
+    A decision that ended while the person wrote the line still matches.
     """
     meant = (
         each for each in shown if is_answerable(each, written) and _match_option(each.spec.options, line) is not None
@@ -179,7 +180,7 @@ def match_answer(line: str, shown: Sequence[Decision], written: datetime) -> Dec
 def find_mistyped(
     line: str, shown: Sequence[Decision], person: str, on_discord: Collection[int] = ()
 ) -> Decision | None:
-    """Return the only decision open to this person, if the line is a number that none of its options has."""
+    """Return the only decision open to this person, if the line is a number without an option."""
     open_ones = [each for each in shown if each.state == "open" and may_decide(each, person, on_discord)]
     is_meant = len(open_ones) == 1 and open_ones[0].spec.options and _ANY_NUMBER.fullmatch(line.strip())
     return open_ones[0] if is_meant else None
@@ -191,7 +192,7 @@ def is_answerable(decision: Decision, at: datetime) -> bool:
 
 
 def next_action(decision: Decision, now: datetime, first_reminder: float, shown_at: datetime | None) -> DueAction:
-    """Return what is due. Until the deadline people are reminded, each time after twice the time.
+    """Return the due action. Until the deadline people are reminded, each time after twice the time.
 
     A default that may permit something waits until people could object. One that no person has seen does not count.
     """

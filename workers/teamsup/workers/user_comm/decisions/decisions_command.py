@@ -1,4 +1,4 @@
-"""``teamsup decisions``: list agents' questions to people, and decide them."""
+"""``teamsup decisions``: list agents' questions to people, and answer them."""
 
 import argparse
 import json
@@ -38,7 +38,7 @@ class DecisionRejected(CallerError):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.description = "List agents' questions to people, and decide them."
+    parser.description = "List agents' questions to people, and answer them."
     parser.add_argument(
         "--all", action="store_true", help=f"also list decided and ended ones: the newest {_MAX_LISTED:,}"
     )

@@ -1,4 +1,4 @@
-"""How people see a decision, and how its outcome is told. Pure."""
+"""Render a decision and its outcome for people. Pure."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -62,7 +62,7 @@ def render_invalid_answer(decision: Decision, refused: InvalidAnswer) -> str:
 
 
 def render_unknown_deciders(decision: Decision, unknown_ones: Sequence[str], consoles: Sequence[str]) -> str:
-    """Return that the agent has named persons who cannot decide as things are."""
+    """Return a note for the agent about deciders who cannot decide at present."""
     known = ", ".join(name.removeprefix("console-") for name in consoles)
     return (
         f"#{decision.number} is asked, but the team does not hear {' or '.join(unknown_ones)}, "
@@ -71,7 +71,7 @@ def render_unknown_deciders(decision: Decision, unknown_ones: Sequence[str], con
 
 
 def render_unknown_decision(open_ones: Sequence[Decision]) -> str:
-    """Return that there is no such decision, and which are open."""
+    """Return a note that there is no such decision, with the open ones."""
     return f"There is no such decision. {_list_open(open_ones)}"
 
 

@@ -1,6 +1,7 @@
-"""Decisions: agents ask, people answer where it is shown to them, and the first valid answer counts everywhere.
+"""Decisions: agents ask, people answer in any place that shows the question, and the first valid answer counts
+everywhere.
 
-All that is known of them stands in the team's tables, and each step is one transaction with its messages.
+Their whole state is in the team's tables, and each step is one transaction with its messages.
 """
 
 import logging
@@ -51,8 +52,7 @@ _MAX_POLL_SECONDS = 60.0  # a machine may have slept meanwhile
 
 
 class DecisionService:
-    """Its verbs block, and raise the hub's errors. All but ``run_due`` are part of the transaction of whoever calls
-    them."""
+    """Its verbs block, and raise the hub's errors. All except ``run_due`` run inside the caller's transaction."""
 
     def __init__(
         self, hub: MessageHub, table: DecisionTable, rules: LiveRules, relays: Relays, log: logging.Logger
@@ -75,7 +75,7 @@ class DecisionService:
         decision = self._table.insert(message, asked, is_public=question is None)
         ends_as = self._next_action(decision, time.time()).final_state
         if decision.state == "open" and ends_as is not None:
-            # As when we were down meanwhile.
+            # For example, we were down at that time.
             self._close(decision, ends_as)
             return Done("its deadline had passed")
         if question is None:
@@ -96,7 +96,7 @@ class DecisionService:
         decision, refused = self._apply_answer(answer, message)
         is_response = message.message_type == DECISION_ANSWER
         if message.sender == GATEWAY and is_response and refused is None:
-            # It was a press of a button, and the message with the buttons will say so.
+            # This was a button press, and the message with the buttons will show it.
             return Done("decided")
         if decision is None:
             sentence = words.render_unknown_decision(self.pending())
@@ -119,7 +119,7 @@ class DecisionService:
         """Return the decision that a person's line answers. The line replies to it on Discord, or names an option that
         was shown here by number or text.
 
-        A number of no option counts too, if only one decision is open.
+        A number without an option counts too, if only one decision is open.
         """
         line, written = split_context(message)[0], message.created_at or datetime.now(UTC)
         if replied := str(message.metadata.get("replied_message") or ""):
@@ -166,7 +166,7 @@ class DecisionService:
         return Done("withdrawn")
 
     def run_due(self, now: float) -> float | None:
-        """Do what is due; return the seconds until the next step, or None if no decision is open."""
+        """Take the due steps. Return the seconds until the next step, or None if no decision is open."""
         seconds = []
         pending = self.pending()
         everywhere = self._all_recipients() if any(decision.is_public for decision in pending) else []
@@ -176,13 +176,13 @@ class DecisionService:
             except StoreError:
                 raise
             except Exception:
-                # It must not hold up the others.
+                # An error in one decision must not delay the others.
                 self._log.exception("cannot follow #%d", decision.number)
                 seconds.append(_RETRY_SECONDS)
         return min(seconds, default=None)
 
     def _run_due_of(self, decision: Decision, everywhere: Sequence[str], now: float) -> float:
-        """Seconds until it wants that again."""
+        """Return the seconds until the next step of this decision."""
         found = self._next_action(decision, now)
         if found.final_state is not None and self._may_have_unread_answer(decision):
             return _PAUSE_SECONDS
@@ -215,7 +215,8 @@ class DecisionService:
         return next_action(decision, moment, first, self._table.first_shown_at(decision) if is_over else None)
 
     def _apply_answer(self, answer: DecisionAnswer, message: Message) -> tuple[Decision | None, InvalidAnswer | None]:
-        """Return the decision after the answer, and why the answer does not count. The first valid one ends it."""
+        """Return the decision after the answer, and the reason if the answer does not count. The first valid one ends
+        it."""
         decision = self._table.get(answer.number)
         if decision is None:
             return None, InvalidAnswer("unknown")
@@ -257,7 +258,7 @@ class DecisionService:
         return ended
 
     def _notify_asker(self, decision: Decision, text: str, kind: str, more: Mapping[str, Any]) -> None:
-        # Not in its conversation: an agent that still works on the question before could not read it.
+        # Not in its conversation, because an agent that still works on an earlier message there could not read it.
         asks = self._hub.queries.message(decision.message_id)
         question = replace(asks, conversation_id=None)
         about = {**to_metadata(decision), **more}
@@ -302,7 +303,7 @@ class DecisionService:
         self._table.add_showing(decision.number, showing, recipient)
 
     def _show_to_all(self, decision: Decision, everywhere: Sequence[str]) -> int:
-        """Show it to everybody who has not been shown it; return how many."""
+        """Show the decision to each recipient that has not seen it. Return their number."""
         home = f"discord:{self._rules.gateway.home_channel}"
         newcomers = self._new_recipients(decision, everywhere)
         for recipient in newcomers:
@@ -327,7 +328,7 @@ class DecisionService:
         return [recipient for recipient in everywhere if recipient not in known]
 
     def _remind(self, decision: Decision, now: float) -> None:
-        """Show it again where it has been seen; where it waits to be seen, it waits."""
+        """Show it again in places where it has been seen; in other places it still waits."""
         reminded = set()
         for showing, recipient in self._table.showings(decision.number):
             if recipient not in reminded and all(
@@ -342,7 +343,7 @@ class DecisionService:
         notified = {but} - {GATEWAY}
         for showing, recipient in self._table.showings(decision.number):
             if self._hub.cancel(showing.message_id) or recipient in notified:
-                continue  # nobody has seen it, or all know
+                continue  # nobody has seen it, or all know the outcome
             notified |= {recipient} - {GATEWAY}
             if self._hub.find_agent(recipient) is not None:
                 self._hub.send(

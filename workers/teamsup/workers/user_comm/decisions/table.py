@@ -1,4 +1,4 @@
-"""The decisions that the team's database keeps, and the messages that show them."""
+"""The decisions in the team's database, and the messages that show them."""
 
 import contextlib
 import json
@@ -14,7 +14,7 @@ from teamsup.hub.timestamps import format_time, parse_time
 from ...protocol import GATEWAY, NOT_FOR_DISCORD, SENT_ELSEWHERE
 from .decision import Decision, DecisionSpec, DecisionState, may_decide
 
-# CROSS JOIN keeps SQLite from beginning with the recipients, of which there are more than such decisions.
+# CROSS JOIN keeps SQLite from beginning with the recipients, because there are more of them than of such decisions.
 _SHOWINGS_IN = """
     SELECT p.question, p.message FROM decisions AS d CROSS JOIN decision_messages AS p
     WHERE p.question = d.question AND (d.state = 'open' OR d.decided_at >= ?) AND p.recipient = ?
@@ -94,7 +94,7 @@ class DecisionTable:
         return set(self._recipients_by_message(number).values())
 
     def first_shown_at(self, decision: Decision) -> datetime | None:
-        """Return the time when it first reached anybody who may decide it; None while it has not."""
+        """Return the time when it first reached a decider; None: it has not."""
         recipients = self._recipients_by_message(decision.number)
         moments = [
             state.done_at
@@ -130,9 +130,7 @@ class DecisionTable:
         return [decision for decision in found if decision is not None]
 
     def relays_in_doubt(self) -> set[str]:
-        """Return the message_id of the relays whose agent has asked people to decide something first, and waits for
-        them.
-        """
+        """Return the message_ids of relays whose agent waits for a decision of people."""
         rows = self._hub.query("SELECT question FROM decisions WHERE state = 'open'")
         asked = self._hub.queries.labels(row["question"] for row in rows)
         return {message.reply_to for message in asked.values() if message.reply_to is not None}
@@ -161,7 +159,7 @@ class DecisionTable:
         return None
 
     def _recipients_by_message(self, number: int) -> dict[int, str]:
-        """Return where it is shown, by the number of the message that shows it there, the last first."""
+        """Return the recipients that it was shown to, by the number of the message, the last first."""
         sql = "SELECT message, recipient FROM decision_messages WHERE question = ? ORDER BY message DESC"
         return {row["message"]: row["recipient"] for row in self._hub.query(sql, (number,))}
 
@@ -192,7 +190,8 @@ def _has_reached_people(state: DeliveryState) -> bool:
 def _is_shown_in(
     showing: MessageLabels, states: Sequence[DeliveryState], recipient: str, conversation: str | None
 ) -> bool:
-    """Return whether the message was read there. A thread that the gateway has made is a conversation of its own."""
+    """Return whether the message was read in that conversation. A thread that the gateway has made is a separate
+    conversation."""
     sent_elsewhere = f"{SENT_ELSEWHERE}{conversation}"
     return any(
         state.read_at is not None

@@ -20,7 +20,7 @@ _MAX_POLL_SECONDS = 2.0
 
 
 _AGE_DIVISOR = 30
-"""A note that changes is reported again after a part of the question's age, one of so many."""
+"""A changed note is reported again after the question's age divided by this number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class _LastProgress:
 
 
 class FollowUp:
-    """Check all open relays when a message arrives or a time is due."""
+    """Checks all open relays when a message arrives or a time is due."""
 
     def __init__(
         self,
@@ -75,10 +75,10 @@ class FollowUp:
         self._next_poll_at = 0.0
         self._last_progress: dict[int, _LastProgress] = {}
         self.failure = ""
-        """Why a question could not be followed at the last check; empty: all could."""
+        """The reason why a question could not be followed at the last check; empty: there is none."""
 
     def poll(self) -> bool:
-        """Do what is due; return whether any relay is open."""
+        """Take the due actions. Return whether any relay is open."""
         version = self._hub.data_version()
         if version == self._version and time.monotonic() < self._next_poll_at:
             return True
@@ -97,9 +97,9 @@ class FollowUp:
             except StoreError:
                 raise
             except Exception as error:
-                # Whatever is wrong with one question, the others must not wait for it.
+                # Any error with one question must not delay the others.
                 self._log.exception("cannot follow question #%s", number)
-                self.failure = f"Nobody gets the progress of question #{number}: {type(error).__name__}. See the log."
+                self.failure = f"People get no progress of question #{number}: {type(error).__name__}. See the log."
         return bool(found)
 
     def _follow_question(self, found: list[OpenRelay], agents: dict[str, Agent]) -> None:
@@ -107,7 +107,7 @@ class FollowUp:
         now = datetime.now(UTC)
         waiting_since = max(relay.waiting_since or now for relay in found)
         if waiting_since > now:
-            # Else people would hear of nothing until the clock has caught up.
+            # Otherwise people would get no progress until the clock has caught up.
             self._relays.end_future_waiting(now.timestamp())
         early = self._rules.section.progress_seconds - (now - waiting_since).total_seconds()
         if early > 0:
@@ -115,7 +115,7 @@ class FollowUp:
             return
         relays = [self._follow(relay, agents, now) for relay in found if not relay.is_lost]
         if any(self._forwarder.reassign(each.relay.number, now) for each in relays if each.is_abandoned):
-            return  # to look again
+            return  # until the next look
         question, steps = found[0].question, tuple(each.sentence_without_note for each in relays)
         if len(relays) == len(found) and not any(each.needs_action for each in relays):
             if all(relay.is_reported for relay in relays):
@@ -152,7 +152,7 @@ class FollowUp:
         for relay in found:
             if relay.is_lost:
                 self._relays.delete(relay.number)
-        # The answer may have come since these were read.
+        # The answer may have arrived since these rows were read.
         followed = [each for each in followed if self._relays.is_open(each.relay.number)]
         if not followed:
             return

@@ -28,7 +28,7 @@ from .relays import Relays
 _LATE_ANSWER_SECONDS = 120.0
 _OUTPUT_COMMANDS = tuple(f"/{command.name}" for command in people_commands() if command.is_for_worker)
 PROGRESS_METADATA = {"progress": True}
-"""Metadata of our own reports about a question, which later ones supersede."""
+"""Metadata of our own reports about a question. Later reports supersede them."""
 
 
 class Forwarder:
@@ -67,8 +67,8 @@ class Forwarder:
     def forward_edit(
         self, edit: Message, original: str, words: str, context: str, asked: Sequence[Agent]
     ) -> Outcome | None:
-        """Give the new words of a question to the agents that have it: beside the old words to one that has read them,
-        else instead of them. Return None when no agent has it, or others shall have it now."""
+        """Send an edited question to the agents that have it. An unread one is replaced; an agent that has read it gets
+        the edit as well. Return None if no agent has it, or other agents shall get it now."""
         relays: dict[str, list[Message]] = {}
         for relay in self._relays.relays_of(original, edit.conversation_id):
             relays.setdefault(relay.recipient or "", []).append(relay)
@@ -80,7 +80,7 @@ class Forwarder:
         return Done("passed on")
 
     def return_answer(self, answer: Message, question: Message) -> Outcome:
-        """Give an agent's answer to the person who asked."""
+        """Send an agent's answer to the person who asked."""
         kind = "error" if answer.message_type == "error" else "message"
         text = self._render_answer(answer, question, self._question_hint(question) if kind == "message" else "")
         self._relays.close(question, self._intended_agent(answer) if answer.sender == HUB_SENDER else answer.sender)
@@ -89,14 +89,15 @@ class Forwarder:
         return Done()
 
     def return_progress(self, report: Message, question: Message) -> Outcome:
-        """Bring an agent's progress to the person, who goes on waiting."""
+        """Send an agent's progress to the person, who still waits for the answer."""
         self._relays.record_report(question, report)
         text = self._render_answer(report, question)
         self._hub.answer(question, text, message_type="status_report", metadata=forwarded_metadata(report))
         return Done()
 
     def report_failure(self, notice: Message, failed: Message) -> Outcome:
-        """Tell the agent that the gateway did not show its message. Tell the person too if the hub has given it up."""
+        """Notify the agent that the gateway did not show its message. Notify the person too if the hub has given it
+        up."""
         source = self._relays.find_message(failed.metadata.get(SOURCE_KEY))
         sender = None if source is None else self._hub.find_agent(source.sender)
         if source is not None and sender is not None and sender.kind == "agent":
@@ -111,8 +112,8 @@ class Forwarder:
         return Done("notified its sender")
 
     def reassign(self, number: int, now: datetime) -> bool:
-        """Give that message, which an absent agent has not read, to its stand-in, in a transaction of its own. Return
-        False when no stand-in is there."""
+        """Give a message that an absent agent has not read to its fallback agent, in a separate transaction. Return
+        False if no fallback agent is present."""
         relay = self._hub.queries.message(f"#{number}")
         agent, question = find_agent(self._hub, relay.recipient or ""), self._relays.question_of(relay)
         if agent is None or question is None:
@@ -169,7 +170,7 @@ class Forwarder:
         return agent, [f"{describe_absence(agent, now)}; I keep your message."]
 
     def _render_answer(self, answer: Message, question: Message, hint: str = "") -> str:
-        # What a command shows is a table or a sentence of its own: the command says whose it is.
+        # The output of a command is a table or a sentence, and the command itself names its agent.
         if split_context(question)[0].lower().startswith(_OUTPUT_COMMANDS):
             return format_command_output(answer.content, question.sender)
         return attribute_to_sender(answer, question.sender, about=hint)
@@ -179,8 +180,8 @@ class Forwarder:
         return self._hub.queries.message(notice.reply_to).recipient if notice.reply_to else None
 
     def _question_hint(self, question: Message) -> str:
-        """Return the question of a late answer, or of one after a later question. On Discord an answer is a reply
-        instead.
+        """Return the question for an answer that is late, or that comes after a later question. On Discord the answer
+        is a reply instead.
         """
         if question.sender == GATEWAY:
             return ""

@@ -1,4 +1,4 @@
-"""Decide when a person sees progress, when an agent is reminded, and when an answer times out. Pure."""
+"""Decide when to show progress to a person, when to remind an agent, and when an answer times out. Pure."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -22,7 +22,7 @@ class RequestStatus:
 
     agent: Agent
     number: int
-    """The number of the message that the agent has."""
+    """The number of the agent's copy of the question."""
     waiting_since: datetime
     is_offered: bool = False
     is_read: bool = False
@@ -69,7 +69,7 @@ def decide_next_action(status: RequestStatus, timeouts: ProgressTimeouts, now: d
 
 
 def retired_agent(name: str) -> Agent:
-    """Return a stand-in for an agent that was removed from the team."""
+    """Return a placeholder for an agent that was removed from the team."""
     return Agent(name, _RETIRED, OFFLINE, None, {}, 0)
 
 
@@ -79,7 +79,7 @@ def without_note(agent: Agent, now: datetime) -> Agent:
 
 
 def describe_absence(agent: Agent, now: datetime) -> str:
-    """Return that the agent is absent, and since when. The sentence does not change as time passes."""
+    """Return a sentence that the agent is absent since a time. The sentence does not change as time passes."""
     if agent.kind == _RETIRED:
         return f"{agent.name} is not in this team any more"
     if obstacle := agent.metadata.get(OBSTACLE):

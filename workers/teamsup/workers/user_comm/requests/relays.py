@@ -1,6 +1,6 @@
-"""Relays: the messages with which a question is passed on to agents, and the table of those that are open.
+"""Relays: the messages that forward a question to agents, and the table of open ones.
 
-What such a message notes in its metadata, ``question``, is the way back, also after years and restarts.
+The metadata ``question`` of such a message names the question, also after years and restarts.
 """
 
 import contextlib
@@ -22,9 +22,9 @@ from .progress import describe_report
 
 QUESTION_KEY = "question"
 QUESTION_REF_KEY = "question_ref"
-"""The same in what else we tell an agent of a question: who replies to that answers the question."""
+"""The same key in our other messages about a question: a reply to these answers the question too."""
 _MAX_SEARCHED = 100
-"""Messages of a conversation among which the last of a person is looked for."""
+"""The number of messages of a conversation that are searched for the last of a person."""
 _IN_CONVERSATION = "person = ? AND coalesce(conversation, '') = coalesce(CAST(? AS TEXT), '')"
 _WITHDRAWAL_TEXTS = {
     "deleted": "The person has deleted this message.",
@@ -39,7 +39,7 @@ class OpenRelay:
     number: int
     """The number of the message that the agent has."""
     message_id: str
-    """The id of the same."""
+    """The id of that message."""
     question: int
     agent: str
     waiting_since: datetime | None
@@ -55,7 +55,7 @@ class OpenRelay:
 
     @property
     def is_lost(self) -> bool:
-        """Return whether the agent never gets it. The hub tells us so, and we tell the person."""
+        """Return whether the agent will never get it. The hub notifies us, and we notify the person."""
         return self.state in (None, "dead", "expired", "cancelled")
 
 
@@ -64,9 +64,9 @@ class Withdrawal:
     """The relays that were withdrawn from agents."""
 
     relays: tuple[str, ...] = ()
-    """The ids of the messages with which we had passed a question on."""
+    """The ids of the messages that forwarded a question."""
     agents: tuple[str, ...] = ()
-    """Who had such a message and had not ended it."""
+    """The agents that had such a message and had not ended it."""
 
 
 class Relays:
@@ -114,7 +114,7 @@ class Relays:
         return relay
 
     def open_relays(self) -> list[OpenRelay]:
-        """Return all that is open, one question after another."""
+        """Return all open relays, one question after another."""
         rows = self._hub.query("SELECT * FROM relays ORDER BY question, message")
         numbers = [row["message"] for row in rows]
         queries = self._hub.queries
@@ -137,17 +137,17 @@ class Relays:
         return bool(self._hub.query("SELECT 1 FROM relays WHERE message = ?", (number,)))
 
     def count_by_agent(self) -> list[tuple[str, int]]:
-        """Return how many questions wait for each agent."""
+        """Return the number of questions that wait for each agent."""
         rows = self._hub.query("SELECT agent, count(*) FROM relays GROUP BY agent ORDER BY agent")
         return [(row[0], row[1]) for row in rows]
 
     def count_questions_of(self, person: str) -> int:
-        """Return how many questions of a person are open."""
+        """Return the number of a person's open questions."""
         sql = "SELECT count(DISTINCT question) FROM relays WHERE person = ?"
         return int(self._hub.query(sql, (person,))[0][0])
 
     def count_questions_in(self, conversation: str | None) -> int:
-        """Return how many questions of a conversation are open."""
+        """Return the number of a conversation's open questions."""
         sql = "SELECT count(DISTINCT question) FROM relays WHERE conversation = ?"
         return int(self._hub.query(sql, (conversation,))[0][0])
 
@@ -158,13 +158,13 @@ class Relays:
         return self._hub.queries.message(f"#{rows[0]['question']}") if rows else None
 
     def restart_waiting(self, relay: str, now: float) -> None:
-        """Let the person wait for the agent again, and the agent no longer for people."""
+        """Record that the person waits for the agent again, and the agent not for people any more."""
         if (found := self.find_message(relay)) is not None:
             sql = "UPDATE relays SET waiting_since = ?, reminded_at = NULL WHERE message = ?"
             self._hub.execute(sql, (format_time(now), found.id))
 
     def end_future_waiting(self, now: float) -> None:
-        """After the clock was set back, let nothing wait since a future time."""
+        """After the clock was set back, limit the beginning of all waits to now."""
         at = format_time(now)
         self._hub.execute("UPDATE relays SET waiting_since = ? WHERE waiting_since > ?", (at, at))
 
@@ -173,7 +173,7 @@ class Relays:
         self._hub.execute("UPDATE relays SET last_progress = ? WHERE message = ?", (progress, number))
 
     def record_report(self, question: Message, report: Message) -> None:
-        """Note that the person has the report, and waits from now on."""
+        """Record that the person has the report, and waits from now on."""
         self._hub.execute(
             "UPDATE relays SET last_progress = ?, waiting_since = ?, reminded_at = NULL"
             " WHERE question = ? AND agent = ?",
@@ -209,21 +209,21 @@ class Relays:
         return [each for each in ours if original_id(str(each.metadata.get(QUESTION_KEY))) == first]
 
     def find_message(self, message_id: object) -> Message | None:
-        """Return the message with this id, if it is one and the team has it."""
+        """Return the message with this id; None if there is none."""
         with contextlib.suppress(UnknownMessage):
             return self._hub.queries.message(message_id) if isinstance(message_id, str) else None
         return None
 
     def question_of(self, relay: Message | None) -> Message | None:
-        """Return the question that we passed on with that message, or wrote about in it; else None."""
+        """Return the question that this message of ours forwards, or is about; else None."""
         if relay is None or relay.sender != self._hub.agent:
             return None
         question = relay.metadata.get(QUESTION_KEY) or relay.metadata.get(QUESTION_REF_KEY)
         return self.find_message(str(question)) if question else None
 
     def person_question_of(self, message: Message) -> Message | None:
-        """Return the question of a person that an agent's message is about: that which it replies to, else the last one
-        of its conversation."""
+        """Return the person's question that an agent's message belongs to: the replied one, else the last one of its
+        conversation."""
         question = self.question_of(self.find_message(message.reply_to))
         if question is not None:
             return question if self._is_of_person(question) else None
@@ -260,7 +260,7 @@ class Relays:
             self.delete(number)
 
     def withdraw(self, question: str, conversation: str | None, why: str) -> Withdrawal:
-        """Take back that question, in all its versions: no agent needs to answer it."""
+        """Withdraw that question in all its versions, so that no agent needs to answer it."""
         with self._hub.transaction():
             withdrawn = self._withdraw_each(self.relays_of(question, conversation), why)
             if (original := self.find_message(original_id(question))) is not None:
@@ -268,7 +268,7 @@ class Relays:
         return withdrawn
 
     def withdraw_all(self, person: str, conversation: str | None) -> Withdrawal:
-        """Take back everything that is open for a person in a conversation."""
+        """Withdraw all open questions of a person in a conversation."""
         with self._hub.transaction():
             rows = self._hub.query(f"SELECT message FROM relays WHERE {_IN_CONVERSATION}", (person, conversation))  # noqa: S608
             withdrawn = self._withdraw_each([self._hub.queries.message(f"#{row['message']}") for row in rows], "stop")
@@ -276,9 +276,8 @@ class Relays:
         return withdrawn
 
     def is_withdrawn(self, relay: Message) -> bool:
-        """Return whether that message needs no answer any more: we have cancelled it, or have told its agent so.
-
-        The agent may have ended it before, and may answer all the same, also to a reminder of it.
+        """Return whether that message needs no answer any more: we have cancelled it, or have notified its agent. The
+        agent may have ended it before, and may still answer it or its reminder.
         """
         states = self._hub.queries.trace(relay.message_id)
         if states and all(state.state == "cancelled" for state in states):
@@ -310,7 +309,7 @@ class Relays:
             return question
 
     def _withdraw_each(self, relays: Sequence[Message], why: str) -> Withdrawal:
-        """Cancel these messages, and tell each agent that has read one."""
+        """Cancel these messages, and notify each agent that has read one."""
         agents: dict[str, None] = {}
         for relay in relays:
             if self._withdraw_one(relay, why) and relay.recipient is not None:
@@ -318,7 +317,7 @@ class Relays:
         return Withdrawal(tuple(relay.message_id for relay in relays), tuple(agents))
 
     def _withdraw_one(self, relay: Message, why: str) -> bool:
-        """Return whether its agent had it and had not ended it."""
+        """Return whether its agent had read it and not ended it."""
         knows = self.is_read(relay)
         taken = self._hub.cancel(relay.message_id, even_if_read=True)
         self.cancel_reminders(relay)

@@ -17,7 +17,7 @@ _Stamp = tuple[int, int, int] | None
 
 @dataclass(frozen=True)
 class DiscordAccess:
-    """The part of [gateway] about people: who may write, who may decide, and the home channel."""
+    """The part of [gateway] about people: users who may write, users who may decide, and the home channel."""
 
     users: tuple[int, ...] = ()
     roles: tuple[int, ...] = ()
@@ -33,7 +33,7 @@ class LiveRules:
     def __init__(self, hub: MessageHub, settings: Config, log: logging.Logger) -> None:
         self._hub = hub
         self._log = log
-        # The file may have changed after these settings were read, so it is read once more.
+        # The file may have changed after these settings were read, so read it once more.
         self._stamp: _Stamp = (-1, -1, -1)
         self._rules, self._gateway = _read_rules(settings), _read_access(settings)
         self._not_enrolled = self._rules.agents
@@ -57,7 +57,7 @@ class LiveRules:
 
     @property
     def gateway(self) -> DiscordAccess:
-        """Return where people are on Discord, and who may decide there."""
+        """Return the settings about people on Discord."""
         self._reload_if_changed()
         return self._gateway
 
@@ -69,7 +69,7 @@ class LiveRules:
                 settings = self._load_config(stamp)
                 self._rules, self._gateway = _read_rules(settings), _read_access(settings)
             except NotConfigured as error:
-                self.failure = f"keeps the former rules: {error}"
+                self.failure = f"keeps the earlier rules: {error}"
             else:
                 self.failure = ""
                 self._not_enrolled = self._rules.agents
@@ -82,7 +82,7 @@ class LiveRules:
         # While an editor saves the file it may be missing or empty for a moment. To drop all rules, restart the team.
         if (stamp is None or not stamp[1]) and self._rules != RoutingRules():
             raise NotConfigured(f"{self._hub.team.configuration} is gone, or empty.")
-        # The file itself: the sections from the supervisor change only with a reload.
+        # Read the file itself, because the sections from the supervisor change only with a reload.
         return Config(self._hub.team, load_file(self._hub.team, must_exist=False))
 
     def _enroll(self) -> None:

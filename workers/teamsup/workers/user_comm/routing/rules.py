@@ -18,7 +18,7 @@ from ..sections import MessageRouteSection, UserCommSection
 _COMMAND = re.compile(r"/(?P<name>[a-zA-Z][a-zA-Z0-9_-]*)(?:\s+(?P<rest>.*))?", re.DOTALL)
 _MENTION = re.compile(r"@(?P<agent>\w[\w.-]*)[,:;]?\s*(?:(?:and|und|&)\s+(?=@))?")
 _MAX_SEARCHED = 4000
-"""Characters of a line that are searched: a pattern may take long for an unknown person's text."""
+"""The number of characters of a line that are searched, because a pattern may take long on an unknown person's text."""
 
 _GREETINGS = {
     "hello": "Hi there! 👋",
@@ -74,7 +74,7 @@ class RoutingRules:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a person writes."""
+    """The place where a person writes."""
 
     assigned_agents: tuple[str, ...] = ()
     """The agents to which the conversation is assigned."""
@@ -85,13 +85,13 @@ class Origin:
 def route_line(
     line: str, origin: Origin, rules: RoutingRules, team: Sequence[Agent], matcher: PatternMatcher | None = None
 ) -> Route:
-    """Return what to do with a person's line. A rule needs a known agent; user_comm is not one. ``matcher`` remembers
+    """Return the route of a person's line. A rule needs a known agent; user_comm is not one. ``matcher`` remembers
     slow patterns.
     """
     text = line.strip()
     known = {agent.name: agent for agent in team if agent.kind != "console" and agent.name != USER_COMM}
     command = _COMMAND.fullmatch(text)
-    # What is not one word of letters, such as /a_b, may also be a path.
+    # A text that is not one word of letters, such as /a_b, may also be a path.
     if command and (command["name"].isalpha() or find_command(command["name"].lower()) is not None):
         return _parse_command(command["name"].lower(), (command["rest"] or "").strip(), rules, known)
     if text.startswith("@") and (mention := _parse_mention(text, rules, known)) is not None:

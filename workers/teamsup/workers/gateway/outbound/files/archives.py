@@ -1,4 +1,4 @@
-"""Archives and compressed data: return what they contain, within bounds. Pure."""
+"""Archives and compressed data: return their content, within limits. Pure."""
 
 import bz2
 import gzip
@@ -31,9 +31,8 @@ class UnreadableArchive(Exception):
 
 
 def contents(content: bytes, most: int = MOST_BYTES) -> Iterator[bytes]:
-    """Yield the content and everything packed in it, up to ``most`` bytes together. Raise UnreadableArchive.
-
-    Yield a broken archive as far as it can be read.
+    """Yield the content and everything packed in it, up to ``most`` bytes together. Raise UnreadableArchive. Of a
+    broken archive yield the readable part.
     """
     yield from _Look(most).into(content, 0)
 

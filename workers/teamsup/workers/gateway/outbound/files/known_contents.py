@@ -9,9 +9,9 @@ from pathlib import Path
 from teamsup.hub import Team
 
 _DATABASES = (b"SQLite format 3\0", b"U1FMaXRlIGZvcm1hdCAzA")
-"""How a database of SQLite begins, plain and in base64."""
+"""The beginning of an SQLite database, plain and in base64."""
 _BEGIN_DATABASES = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83", b"PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;")
-"""How its write-ahead log and its dump begin."""
+"""The beginnings of its write-ahead log and its dump."""
 _KEY = b"PRIVATE KEY-----"
 _HEAD = 4096
 _OWN_BEGINNING, _OWN_TEXT, _OWN_WHOLE = 256, 64, 16
@@ -29,7 +29,7 @@ class KnownContents:
     secrets: tuple[bytes, ...]
 
     def refusal(self, content: bytes) -> str:
-        """Return why this must not leave, to go on after "because"; empty: it may."""
+        """Return why this content must not leave, as a phrase after "because"; empty: it may."""
         if any(each in content for each in _DATABASES) or content.startswith(_BEGIN_DATABASES):
             return "it is a database"
         if _KEY in content[:_HEAD] or any(each in content for each in self.secrets):
@@ -40,15 +40,15 @@ class KnownContents:
 
 
 def beginnings(team: Team) -> tuple[bytes, ...]:
-    """Return how the configuration, the logs and the state in run/ begin. A file is appended to or replaced, so a copy
-    begins alike. Those of a few bytes are left out: many files look like them."""
-    # Nothing else in run/ is opened: closing a file would drop locks that this process holds on it.
+    """Return the beginnings of the configuration, the logs and the state in run/. These files are appended to or
+    replaced, so a copy has the same beginning. Leave out files of a few bytes, because many files begin like them."""
+    # Do not open other files in run/, because closing a file drops this process's locks on it.
     own = (team.configuration, *_files(team.logs, "*"), *_files(team.run, "*.json"), *_files(team.run, "*.toml"))
     return tuple({found for each in own if len(found := _beginning(each)) >= _OWN_WHOLE})
 
 
 def secrets(files: Iterable[Path], variables: Iterable[tuple[str, str]] = ()) -> tuple[bytes, ...]:
-    """Return the values in these files: the whole of one of a single line, and variables named like a secret."""
+    """Return the secrets in these files: the whole text of a file with one line, and variables named like a secret."""
     found = list(variables)
     for file in files:
         with suppress(OSError, ValueError):

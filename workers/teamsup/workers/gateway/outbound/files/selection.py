@@ -1,4 +1,4 @@
-"""Select the files that go with an answer, with a sentence for each that does not."""
+"""Select the files to send with an answer, with a sentence for each file that is not sent."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,7 +31,7 @@ class FilesDropped(Exception):
     def __init__(self, paths: tuple[str, ...], notes: tuple[str, ...]) -> None:
         super().__init__(" ".join(notes))
         self.paths = paths
-        """Of those that still go."""
+        """The paths of the files that are still sent."""
         self.notes = notes
 
 

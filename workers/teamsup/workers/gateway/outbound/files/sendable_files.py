@@ -31,7 +31,7 @@ class FileNotSendable(Exception):
 
 
 class SendableFiles:
-    """The folders that files may come from, and the secrets that never leave."""
+    """The folders that files may come from, and the secrets that must never leave."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class SendableFiles:
         root = self._allowed_root(found)
         folder = os.open(root, _FOLDER_FLAGS)
         try:
-            # The resolved path has no links. One that comes in between is not followed.
+            # The resolved path has no links. A link that appears in between is not followed.
             for part in found.parts[len(root.parts) : -1]:
                 inner = os.open(part, _FOLDER_FLAGS, dir_fd=folder)
                 os.close(folder)
@@ -115,7 +115,7 @@ class SendableFiles:
             allowed = [folder.resolve() for folder in self._folders]
             roots = [folder for folder in allowed if found.is_relative_to(folder) and found != folder]
             if not roots or any(found.is_relative_to(folder) for folder in _VIRTUAL_FOLDERS):
-                raise FileNotSendable("only what is below files/ in the team's folder, or below files_from, is sent")
+                raise FileNotSendable("only files below files/ in the team's folder, or below files_from, are sent")
             root = max(roots, key=lambda folder: len(folder.parts))
             inside = (each for each in found.parents if each.is_relative_to(root))
             if found.is_relative_to(self._team.run.resolve()) or any(_is_team_folder(each) for each in inside):

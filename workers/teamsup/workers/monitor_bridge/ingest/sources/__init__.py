@@ -15,11 +15,11 @@ PARSERS: dict[str, Callable[[WebhookRequest], ParsedAlerts]] = {
     "healthchecks": healthchecks.parse,
     "plain": plain.parse,
 }
-"""By the ``kind`` of [source.NAME]. Their texts are as the vendor wrote them."""
+"""Parsers by the ``kind`` of [source.NAME]. Their alerts have the vendor's raw texts."""
 
 
 def parse(kind: str, request: WebhookRequest) -> ParsedAlerts:
-    """Return the harmless alerts of a request of a source of that kind. Raise InvalidPayload."""
+    """Return the cleaned alerts of a request of a source of that kind. Raise InvalidPayload."""
     found = PARSERS[kind](request)
     return tuple(item if isinstance(item, UnreadablePart) else make_harmless(item) for item in found)
 

@@ -14,7 +14,7 @@ from .payload import (
 from .webhook import InvalidPayload, ParsedAlerts, UnreadablePart, WebhookRequest
 
 _WATCHDOG_ALERTS = ("watchdog", "deadmansswitch")
-"""Alerts that always fire: their silence says that alerting itself has ended."""
+"""Alerts that always fire: if they stop, alerting itself has failed."""
 
 
 def parse(request: WebhookRequest) -> ParsedAlerts:
@@ -39,7 +39,7 @@ def _to_alert(source: str, alert: JsonObject, group: str) -> Alert | SourceHeart
         # A watchdog that is resolved has ended; its missing heartbeats are the problem.
         sign = "/".join(filter(None, (name, labels.get("cluster"))))
         return SourceHeartbeat(source, sign, sign, began) if is_firing else None
-    # A fingerprint is made of all labels, so they identify an alert as well.
+    # A fingerprint is computed from all labels, so they identify an alert as well.
     identity = alert.raw_text("fingerprint").strip() or join_labels(labels) or alert.required_text("fingerprint")
     about = notes.line("summary") or notes.line("title") or labels.get("instance", "")
     runbook = notes.link("runbook_url")

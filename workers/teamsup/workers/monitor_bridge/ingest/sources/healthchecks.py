@@ -1,4 +1,4 @@
-"""Healthchecks.io: its webhook with the body that docs/monitoring.md gives, and pings as its clients send them."""
+"""Healthchecks.io: its webhook with the body from docs/monitoring.md, and pings in the form of its clients."""
 
 import re
 
@@ -29,7 +29,7 @@ def parse_ping(request: WebhookRequest) -> Alerts:
     if what != "fail" and not re.fullmatch(r"[0-9]{1,3}", what):
         raise InvalidPayload("Behind the job's name there may be start, fail or an exit status.")
     if what != "fail" and not int(what):
-        # What has failed before is well again.
+        # A job that failed before is well again.
         return (SourceHeartbeat(request.source, name, name), _to_job_alert(request, name, "is well again"))
     failed = "has failed" if what == "fail" else f"has failed with exit status {int(what)}"
     return (_to_job_alert(request, name, failed, is_firing=True),)
@@ -56,7 +56,7 @@ def _to_check_alert(request: WebhookRequest) -> Alerts:
     is_firing = payload.word("status") != "up"
     tags = check.raw_text("tags")
     words = tags.split()[:64]
-    # Tags of the form name=value are labels, so that routes can go by them.
+    # Tags of the form name=value are labels, so that routes can match them.
     pairs = [word.partition("=") for word in words]
     return (
         Alert(

@@ -21,7 +21,7 @@ def parse(request: WebhookRequest) -> Alerts:
     details = alarm.objects_at("alarmMetaData")[:_MAX_LISTED]
     streams = [stream for detail in details for stream in detail.objects_at("dimensions")[:_MAX_STREAMS]]
     labels = _labels_of(details, streams)
-    # A reset says that a metric is not seen any more; what still fires says so by itself.
+    # A reset means that a metric is not seen any more; metrics that still fire report it themselves.
     still_fires = kind == "RESET" and any(detail.raw_text("status") == "FIRING" for detail in details)
     return (
         Alert(
@@ -47,7 +47,7 @@ def parse(request: WebhookRequest) -> Alerts:
 def confirmation_link(request: WebhookRequest) -> str | None:
     """Return the address that confirms a subscription; None if the request is not one.
 
-    Raises InvalidPayload unless the address is Oracle's: anybody else could have us call any address.
+    Raise InvalidPayload unless the address is Oracle's. Otherwise any client could make us call any address.
     """
     if request.headers.get("x-oci-ns-messagetype", "").lower() != "subscriptionconfirmation":
         return None

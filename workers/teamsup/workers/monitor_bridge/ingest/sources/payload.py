@@ -1,6 +1,6 @@
-"""JSON of vendors, read with every type checked; and alerts of it, with every length bounded and every text harmless.
+"""Read JSON of vendors with every type checked, and make alerts with every length bounded and every text cleaned.
 
-By hand, and not by models of a library: docs/decisions says what that would cost.
+This is written by hand, without models of a library: docs/decisions has the costs of both.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ MAX_ALERTS = 10_000
 
 _NUMBER = re.compile(r"[0-9]{9,20}(\.[0-9]{0,9})?")
 _MAX_SECONDS = 1e11
-"""A time from here on, which would be in the year 5138, is in a smaller unit."""
+"""A larger number, which would be after the year 5138 in seconds, is in a smaller unit."""
 
 SEVERITY_LABELS = ("severity", "priority", "level")
 _TYPE_NAMES = {
@@ -68,17 +68,17 @@ class JsonObject:
         return self.raw_text(key).strip().lower()
 
     def raw_text(self, key: str) -> str:
-        """Return a text as it is. A number, a truth value and a list of these become text."""
+        """Return a text unchanged. A number, a truth value and a list of these become text."""
         return _to_text(self.entries.get(key))
 
     def required_text(self, key: str) -> str:
-        """Return a text that makes the identity of an alert. Raises InvalidPayload if there is none."""
+        """Return a text of an alert's identity. Raise InvalidPayload if there is none."""
         if not (text := self.raw_text(key).strip()):
             raise self.missing(key)
         return text
 
     def missing(self, key: str) -> InvalidPayload:
-        """Return the error that says that this field is missing."""
+        """Return the error for a missing field."""
         return InvalidPayload(f"{self._path_of(key)} is missing.")
 
     def number(self, key: str) -> float | None:
@@ -179,7 +179,8 @@ def sanitize_line(text: str, longest: int = MAX_TITLE) -> str:
 
 
 def make_fingerprint(whole: str) -> str:
-    """Return an identity of bounded length. One that has to be changed gets its digest, so that no two become one."""
+    """Return an identity of bounded length. A changed identity gets its digest, so that two identities never become
+    one."""
     shown = sanitize_line(whole, MAX_KEY)
     if shown == whole:
         return shown
@@ -207,24 +208,24 @@ def join_labels(all_labels: Mapping[str, str]) -> str:
 
 
 def join_lines(*texts: str) -> str:
-    """Return those that are not empty, one under the other."""
+    """Return the texts that are not empty, each on its own line."""
     return "\n".join(text for text in texts if text)
 
 
 def sanitize_link(address: str) -> str:
-    """Return the address if it may be shown as a link; else an empty text."""
+    """Return the address if it may be shown as a link; empty: it may not."""
     fits = len(address) <= MAX_LINK and address.isprintable() and not re.search(r"[\s<>]", address)
     return sanitize_line(address, MAX_LINK) if fits and address.lower().startswith(("https://", "http://")) else ""
 
 
 def parse_severity(*words: str, otherwise: Severity = "warning") -> Severity:
-    """Return the severity that the first known word means."""
+    """Return the severity of the first known word."""
     known = (_SEVERITIES.get(word.strip().lower()) for word in words)
     return next((severity for severity in known if severity), otherwise)
 
 
 def parse_time(value: str | float) -> datetime | None:
-    """Return a time that is written out, or in Unix seconds, milliseconds, microseconds or nanoseconds.
+    """Return a time given as text, or in Unix seconds, milliseconds, microseconds or nanoseconds.
 
     Raises ValueError, OverflowError or OSError.
     """

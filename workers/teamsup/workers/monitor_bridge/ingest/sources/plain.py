@@ -1,4 +1,4 @@
-"""Scripts of anybody: a JSON object of our own form, a list of them, or a line of text."""
+"""Your own scripts: a JSON object of our own form, a list of them, or a line of text."""
 
 from ...incidents.alert import Alert, SourceHeartbeat
 from .healthchecks import parse_ping

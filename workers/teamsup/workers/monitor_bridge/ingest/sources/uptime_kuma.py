@@ -27,7 +27,7 @@ def parse(request: WebhookRequest) -> Alerts:
 
 
 def _to_notice(source: str, payload: JsonObject) -> Alert:
-    """Return the alert of a payload about no monitor: the test button, or a certificate that ends soon."""
+    """Return the alert of a payload without a monitor: the test button, or a certificate that expires soon."""
     title = payload.required_text("msg")
     is_test = title.endswith(" Testing") or title.lower().startswith("test")
     identity = "notice " + _DAYS_LEFT.sub("days", title)

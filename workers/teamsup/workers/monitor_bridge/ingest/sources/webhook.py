@@ -1,4 +1,4 @@
-"""What a source has sent, before it is parsed, and what the parser returns."""
+"""A request of a source before it is parsed, and the result of the parser."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ class UnreadablePart:
 
 
 ParsedAlerts = tuple[Alert | SourceHeartbeat | UnreadablePart, ...]
-"""What one request says, with the parts of it that cannot be read."""
+"""The alerts of one request, with its unreadable parts."""
 
 
 class InvalidPayload(Exception):
@@ -34,6 +34,6 @@ class WebhookRequest:
     body: Any = None
     """Its JSON, or its text if it is not JSON."""
     headers: Mapping[str, str] = field(default_factory=dict)
-    """By names in small letters."""
+    """Headers, by names in small letters."""
     path: tuple[str, ...] = ()
     """The parts of the path behind the source's name."""
