@@ -21,14 +21,14 @@ _TIMEOUT_SECONDS = 20.0
 _SCRIPT = Path(__file__).with_name("agent_program.py")
 
 
-def tell_agent_story(pause: float) -> None:
+def show_agent_story(pause: float) -> None:
     """Show it, with pauses of so many seconds for reading. Raise DemoFailed."""
     narrate(
         "It is night, and nobody sits at an agent's session. A temporary team on this machine handles one alert. "
         "A script stands in for the model, and its costs are pretended."
     )
     with temporary_team(_configuration(pause)) as (team, port, _):
-        _tell(team, port, pause)
+        _show(team, port, pause)
 
 
 def _configuration(pause: float) -> str:
@@ -48,7 +48,7 @@ autostart = false
 """
 
 
-def _tell(team: Team, port: int, pause: float) -> None:
+def _show(team: Team, port: int, pause: float) -> None:
     with open_console(team, _CONSOLE) as you:
         began = datetime.now(UTC)
         narrate("1. Prometheus Alertmanager (simulated here) sends an alert:")

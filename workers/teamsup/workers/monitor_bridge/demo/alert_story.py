@@ -29,15 +29,15 @@ autostart = false
 """
 
 
-def tell_alert_story(pause: float) -> None:
+def show_alert_story(pause: float) -> None:
     """Show it, with pauses of so many seconds for reading. Raise DemoFailed."""
     narrate("This is one alert from its first message to its end. A temporary team on this machine handles it.")
     with temporary_team(_CONFIGURATION) as (team, port, besides):
         besides.start(_act_as_agent, team, pause)
-        _tell(team, port, pause)
+        _show(team, port, pause)
 
 
-def _tell(team: Team, port: int, pause: float) -> None:
+def _show(team: Team, port: int, pause: float) -> None:
     with open_console(team, _CONSOLE) as you:
         wait_until(lambda: _is_agent_present(you), f"{_AGENT} did not register")
         began = datetime.now(UTC)

@@ -2,8 +2,8 @@
 
 import argparse
 
-from .agent_story import tell_agent_story
-from .alert_story import tell_alert_story
+from .agent_story import show_agent_story
+from .alert_story import show_alert_story
 from .demo_output import narrate
 
 _PAUSE_SECONDS = 1.5
@@ -23,10 +23,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     pause = 0.0 if arguments.quick else _PAUSE_SECONDS
     if arguments.agent:
-        tell_agent_story(pause)
+        show_agent_story(pause)
         page = "docs/agents.md"
     else:
-        tell_alert_story(pause)
+        show_alert_story(pause)
         page = "docs/monitoring.md"
     narrate(f"The team has stopped, and its folder is removed. For your own run teamsup start, and read {page}.")
     return 0
