@@ -90,6 +90,10 @@ class Component:
     """Commands that people can write to it, such as ``/alerts``. user_comm forwards them and returns the answers."""
     tables: ComponentTables | None = None
     """Its tables in the team's database. Its worker and ``teamsup start`` create and migrate them."""
+    sends_heartbeats: bool = True
+    """Whether its worker takes part in the hub. Any other has no mailbox, and runs once it has stayed up."""
+    has_guests: bool = False
+    """Whether the processes that its worker starts belong to others. They outlive the worker, and are no orphans."""
     rank: int = 50
     """Components with a lower number are started and shown first."""
     fault: str = ""

@@ -121,9 +121,10 @@ class Supervisor:
         with open_doorbell(self._team.run, SUPERVISOR, PRESENCE_TOPIC) as bell:
             await self._recover_predecessor()
             self._log(f"team {self._team.name!r} in {self._team.folder}")
-            programs = self._configuration.programs
-            self._manager.start(*(name for name, program in programs.items() if program.autostart))
+            autostarted = [program for program in self._configuration.programs.values() if program.autostart]
+            self._manager.start(*(program.name for program in autostarted if not program.has_guests))
             self._publisher.publish_start()
+            self._background.run(self._start_when_ready(*(each.name for each in autostarted if each.has_guests)))
             serving = asyncio.create_task(self._main_loop(bell))
             # A loop that has ended must not look well. So we end, and the service manager starts another supervisor.
             serving.add_done_callback(lambda _: self._stopping.set())
@@ -150,6 +151,11 @@ class Supervisor:
             serving.result()
         if self._caller.refusal is not None:
             raise self._caller.refusal
+
+    async def _start_when_ready(self, *names: str) -> None:
+        """Start these workers once no other is starting any more: nobody waits for them, and loading takes a core."""
+        await self.ready.wait()
+        self._manager.start(*names)
 
     async def read_unready_reasons(self) -> dict[str, str]:
         """Return why each worker that should run does not, except unconfigured optional ones."""

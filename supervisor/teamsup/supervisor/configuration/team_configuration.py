@@ -54,7 +54,9 @@ class Program:
     fault: str = ""
     """The fault in its sections that prevents its start; empty: none."""
     is_component: bool = False
-    """Whether it is one of the installed components, which all know the hub and send heartbeats."""
+    """Whether it is one of the installed components."""
+    has_guests: bool = False
+    """Whether the processes that it starts belong to others and outlive it."""
 
     @property
     def spawn_settings(self) -> tuple[object, ...]:
@@ -253,7 +255,10 @@ def _program(
         raise ValueError(f"{label} command: this worker is installed with its own; give yours another name")
     if component is None and not section.command:
         raise ValueError(f'{label} needs a command, such as command = ["python", "bot.py"]')
-    heartbeat = section.heartbeat_seconds or (None if component is None else PRESENCE_TIMEOUT_SECONDS)
+    is_silent = component is not None and not component.sends_heartbeats
+    if is_silent and section.heartbeat_seconds:
+        raise ValueError(f"{label} heartbeat_seconds: this worker sends no heartbeats")
+    heartbeat = section.heartbeat_seconds or (None if component is None or is_silent else PRESENCE_TIMEOUT_SECONDS)
     healthy = _HEALTHY_SECONDS if component is None else component.healthy_seconds
     stays_up = section.start_seconds or _READY_AFTER_SECONDS
     env_file = _path(label, "env_file", section.env_file, team) if section.env_file else None
@@ -282,6 +287,7 @@ def _program(
         watched_files=tuple(_watched_files(component, env_file, config, team)),
         worker_settings=() if component is None else _settings_of(component, config, team_section),
         is_component=component is not None,
+        has_guests=component is not None and component.has_guests,
     )
 
 

@@ -14,7 +14,7 @@ from ..processes import lifecycle
 from ..processes.lifecycle import ALIVE, State
 from ..processes.managed_process import ManagedProcess
 from ..processes.process_manager import ProcessManager
-from ..processes.process_stats import measure_tree_memory
+from ..processes.process_stats import measure_memory, measure_tree_memory
 from . import heartbeats
 from .heartbeats import Heartbeat
 
@@ -82,7 +82,8 @@ class HealthMonitor:
             child, most = worker.child, worker.program.memory_max
             if child is None or most is None:
                 continue
-            used = await asyncio.to_thread(measure_tree_memory, child.pid)
+            measure = measure_memory if worker.program.has_guests else measure_tree_memory
+            used = await asyncio.to_thread(measure, child.pid)
             if used > most and worker.child is child:
                 reason = f"it uses {used / 2**20:.0f} MiB of memory and may use {most / 2**20:.0f}"
                 self._manager.apply(worker, lifecycle.MemoryExceeded(reason))

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     import psutil
 
 TAG_VARIABLE = "TEAMSUP_WORKER"
+GUEST_VARIABLE = "TEAMSUP_HOST"
+"""The variable with the process tag of a worker that has guests. They have its environment, and are no orphans."""
 _PR_SET_CHILD_SUBREAPER = 36
 _MAX_COMMAND_CHARACTERS = 200
 
@@ -93,7 +95,7 @@ def kill_orphans_of_team() -> list[int]:
     """Kill the adopted processes after the workers have ended; return the pids."""
     import psutil  # not for a supervisor whose workers live
 
-    return kill_all(lambda: psutil.Process().children(recursive=True))
+    return kill_all(lambda: (each for each in psutil.Process().children(recursive=True) if not _is_guest(each)))
 
 
 def kill_orphans_of_predecessor(team: Team) -> list[int]:
@@ -129,6 +131,9 @@ def find_lineage(pid: int) -> ProcessLineage:
     with suppress(psutil.Error, OSError):
         process = psutil.Process(pid)
         command = " ".join(sanitize(" ".join(process.cmdline()) or process.name()).split())[:_MAX_COMMAND_CHARACTERS]
+        if _is_guest(process):
+            # Its ancestors are no reason to take it for a worker's, or to end it.
+            return ProcessLineage((pid,), os.getpgid(pid), command=command)
         found = ProcessLineage((pid, *(parent.pid for parent in process.parents())), os.getpgid(pid), command=command)
         found = replace(found, tag=process.environ().get(TAG_VARIABLE, ""))
     return found
@@ -141,3 +146,12 @@ def kill_tree(pid: int) -> None:
     with suppress(psutil.Error):
         process = psutil.Process(pid)
         kill_all(lambda: [process, *process.children(recursive=True)])
+
+
+def _is_guest(process: "psutil.Process") -> bool:
+    """Return whether a process was started for others by a worker that has guests."""
+    import psutil
+
+    with suppress(psutil.Error, OSError):
+        return bool(process.environ().get(GUEST_VARIABLE, ""))
+    return False

@@ -150,11 +150,16 @@ class ProcessManager:
         ]
 
     def unready_workers(self) -> list[WorkerState]:
-        """Return the workers that should run and do not: they start, are tried again, wait, or are held."""
+        """Return the workers that should run and do not: they start, are tried again, wait, or are held.
+
+        One with guests is started when all others are ready, so its first start is no reason to wait for the team.
+        """
         return [
             self.state_of(worker)
             for worker in self.processes.values()
-            if worker.wanted and not satisfies_dependents(worker)
+            if worker.wanted
+            and not satisfies_dependents(worker)
+            and not (worker.program.has_guests and worker.process.state is State.STARTING)
         ]
 
     def process_of(self, lineage: orphans.ProcessLineage) -> ManagedProcess | None:

@@ -49,6 +49,12 @@ def _from_psutil(pid: int) -> ProcessStats | None:
         return None
 
 
+def measure_memory(pid: int) -> int:
+    """Bytes that a process has in memory."""
+    stats = read_stats(pid)
+    return 0 if stats is None else stats.memory_bytes
+
+
 def measure_tree_memory(pid: int) -> int:
     """Bytes that a process and its descendants have in memory."""
     import psutil

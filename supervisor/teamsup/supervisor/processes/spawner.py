@@ -11,7 +11,7 @@ from ..configuration.team_configuration import Program, secrets_withheld_from
 from ..health.crashes import SPAWN_FAILED_PREFIX
 from .child import Child
 from .lifecycle import SpawnFailed
-from .orphans import TAG_VARIABLE, process_tag
+from .orphans import GUEST_VARIABLE, TAG_VARIABLE, process_tag
 
 
 class Spawner:
@@ -52,7 +52,7 @@ class Spawner:
     def _environment(self, program: Program, tag: str) -> dict[str, str]:
         seconds = program.heartbeat_seconds
         return {
-            TAG_VARIABLE: tag,
+            GUEST_VARIABLE if program.has_guests else TAG_VARIABLE: tag,
             "TEAMSUP_TEAM": self._team.name,
             "TEAMSUP_HOME": str(self._team.folder.parent),
             CONFIGURATION_VARIABLE: str(self._team.accepted_configuration),
