@@ -12,17 +12,19 @@ from ..arguments import add_agent
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_agent(parser, "the session's agent")
+    parser.add_argument("--launcher", type=int, nargs=2, help=argparse.SUPPRESS)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    parent = os.getppid()
+    claude = os.getppid()
     with MessageHub(Team.named(arguments.team), agent=normalize_session_agent(arguments.agent), model=True) as hub:
         # These imports take half a second, so check names and database first. The imports leave no garbage, now or
         # later. The collector would take a tenth of that time, and as much again at the end.
         gc.disable()
+        from teamsup.claude_code.session_starter import Launcher, SessionStarter
         from teamsup.claude_code.team_comm_mcp_server import serve_session
 
         gc.freeze()
         gc.enable()
-        serve_session(hub, parent)
+        serve_session(hub, Launcher(*arguments.launcher) if arguments.launcher else SessionStarter(claude))
     return 0
