@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from helpers.support import TeamsupCommand, eventually, is_team_ready
+from helpers.support import FORK_SERVER, TeamsupCommand, eventually, is_team_ready
 from teamsup.hub import MessageHub, Team
 
 # A container's environment often forbids bytecode: then each test process rewrites and compiles all tests, and each
@@ -69,6 +69,8 @@ def running(teamsup: TeamsupCommand) -> Iterator[TeamsupCommand]:
     teamsup.team.folder.mkdir(parents=True)
     teamsup.team.configuration.write_text(
         "[monitor-bridge]\ncpu_percent = 100\nmemory_percent = 100\ndisk_percent = 100\n"
+        # Half a second of processor time that only tests of sessions need.
+        f"[worker.{FORK_SERVER}]\nautostart = false\n"
     )
     with run_team(teamsup):
         eventually(lambda: is_team_ready(teamsup), "all workers ready")

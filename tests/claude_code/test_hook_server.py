@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from helpers.mcp_session import HOOK, open_session
+from helpers.mcp_session import HOOK, either_start, open_session
 from helpers.support import eventually, run_foreign_sql
 from teamsup.claude_code.participants import run_number
 from teamsup.claude_code.rendering import render_failure
@@ -29,6 +29,7 @@ def context(answer: dict[str, dict[str, str]]) -> str:
     return answer["hookSpecificOutput"]["additionalContext"] if answer else ""
 
 
+@either_start
 async def test_waiting_messages_are_announced_once_in_the_running_turn(team: Team, join: Join) -> None:
     scout = join("scout")
 
@@ -149,6 +150,7 @@ async def test_a_turn_that_goes_on_ends_nothing(team: Team, join: Join) -> None:
         assert scout.queries.trace("#1")[0].state == "leased"
 
 
+@either_start
 async def test_a_subagent_speaks_and_reads_in_its_own_name(team: Team, join: Join) -> None:
     user = join("user")
     join("scout").maintenance.mark_offline("scout")

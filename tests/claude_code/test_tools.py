@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from helpers.mcp_session import open_session
+from helpers.mcp_session import either_start, open_session
 from helpers.support import TeamsupCommand, count_listeners, eventually, run_foreign_sql
 from teamsup.claude_code.rendering import render_message
 from teamsup.hub import Message, MessageHub, Team
@@ -19,6 +19,7 @@ Join = Callable[..., MessageHub]
 TOOLS = ["team_broadcast", "team_get_status", "team_read_messages", "team_send_message", "team_update_status"]
 
 
+@either_start
 @pytest.mark.parametrize("era", ["auto", "legacy"])
 async def test_all_five_tools_are_offered_with_plain_text_results(team: Team, era: str) -> None:
     async with open_session(team, mode=era) as lead:
@@ -87,6 +88,7 @@ async def test_an_empty_read_costs_at_most_15_tokens_and_a_frame_25(team: Team, 
         assert (len(await lead.call("team_read_messages")) - 1) / 4 <= 25
 
 
+@either_start
 async def test_an_agent_and_a_python_process_talk_both_ways(team: Team, join: Join) -> None:
     scout = join("scout")
 

@@ -50,8 +50,9 @@ def component_code(arguments: str) -> str:
 
 
 def test_the_workers_of_teamsup_are_components_in_the_order_of_starting() -> None:
-    assert list(installed_components()) == ["user_comm", "monitor-bridge", "gateway", "agent-runner"]
-    assert [each.fault for each in installed_components().values()] == [""] * 4
+    ours = ["user_comm", "monitor-bridge", "gateway", "agent-runner", "fork-server"]
+    assert list(installed_components()) == ours
+    assert [each.fault for each in installed_components().values()] == [""] * len(ours)
 
 
 def test_a_component_is_found_without_an_import_of_what_its_worker_needs() -> None:

@@ -63,10 +63,11 @@ def test_the_plugin_has_the_version_of_the_package() -> None:
 
 
 def test_the_server_is_always_loaded_and_its_agent_comes_from_the_environment() -> None:
+    launcher = ["${CLAUDE_PLUGIN_ROOT}/python.sh", "${CLAUDE_PLUGIN_ROOT}/launcher.py"]
     assert read(".mcp.json")["mcpServers"] == {
         "teamsup": {
-            "command": "${TEAMSUP:-teamsup}",
-            "args": ["mcp", "--agent", "${TEAMSUP_AGENT:-lead}"],
+            "command": "sh",
+            "args": [*launcher, "${TEAMSUP:-teamsup}", "mcp", "--agent", "${TEAMSUP_AGENT:-lead}"],
             "alwaysLoad": True,
         }
     }
@@ -76,7 +77,8 @@ def test_the_monitor_watches_for_the_agent_that_the_server_speaks_for() -> None:
     (monitor,) = read("monitors/monitors.json")
     command, *arguments = monitor["command"].removeprefix("exec ").replace('"', "").split(" ")
     (server,) = read(".mcp.json")["mcpServers"].values()
-    assert [command, arguments[0], *arguments[1:]] == [server["command"], "watch", *server["args"][1:]]
+    program, _, *options = server["args"][2:]
+    assert [command, *arguments] == [program, "watch", *options]
 
 
 def test_every_hook_is_quick_to_start_and_to_give_up() -> None:
@@ -142,7 +144,18 @@ def test_hooks_run_with_the_python_of_their_teamsup_where_it_is_known(
     assert ran.stdout == f"{version}: -IS hook.py\n"
 
 
-@pytest.mark.parametrize("script", ["hook.py", "guard.py"])
+def test_without_a_python_the_server_starts_without_the_launcher(tmp_path: Path) -> None:
+    ran = subprocess.run(
+        ["/bin/sh", PLUGIN / "python.sh", "launcher.py", "/bin/echo", "mcp", "--agent", "a b"],
+        env={"PATH": str(tmp_path), "TEAMSUP": "teamsup"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ran.stdout == "mcp --agent a b\n"
+
+
+@pytest.mark.parametrize("script", ["hook.py", "guard.py", "launcher.py"])
 def test_hooks_are_written_for_old_pythons_too(script: str) -> None:
     ast.parse((PLUGIN / script).read_text("utf-8"), feature_version=(3, 8))
 

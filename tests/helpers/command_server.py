@@ -107,7 +107,7 @@ def _as_text(data: bytes) -> str:
 
 
 def _serve(address: str) -> None:
-    from teamsup.cli.main import COMMANDS
+    from teamsup.cli.command_line import COMMANDS
 
     for name in COMMANDS:
         importlib.import_module(f"teamsup.cli.commands.{name}")

@@ -4,19 +4,53 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 from mcp.types import CallToolResult
 
-from helpers.support import TeamsupCommand, clean_environment
+from helpers.support import clean_environment, eventually
+from teamsup.cli.claude.fork_server import SOCKET_NAME
 from teamsup.hub import Team
 
-HOOK = Path(__file__).parents[2] / "deploy" / "claude" / "hook.py"
+PLUGIN = Path(__file__).parents[2] / "deploy" / "claude"
+HOOK = PLUGIN / "hook.py"
+TEAMSUP = str(Path(sys.executable).with_name("teamsup"))
+
+
+def launch_command(*options: str) -> list[str]:
+    """The command with which the plugin starts the server of a session."""
+    return ["sh", str(PLUGIN / "python.sh"), str(PLUGIN / "launcher.py"), TEAMSUP, "mcp", *options]
+
+
+@contextmanager
+def run_fork_server(team: Team, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """A fork server of that team, which listens."""
+    team.create()
+    with subprocess.Popen(
+        [sys.executable, "-m", "teamsup.cli.claude.fork_server", "--team", team.name],
+        env={**clean_environment(), "TEAMSUP_HOME": str(team.folder.parent), **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as server:
+        try:
+            eventually((team.run / SOCKET_NAME).exists, "the fork server listens")
+            yield server
+        finally:
+            server.kill()
+
+
+FORKED, ALONE = "forked", "alone"
+either_start = pytest.mark.parametrize("start", [FORKED, ALONE], indirect=True)
+"""For tests of what must be so however the server of a session starts: forked, or as a program."""
 
 
 class SessionModel:
@@ -55,7 +89,7 @@ class SessionModel:
             input=json.dumps(payload),
             capture_output=True,
             text=True,
-            env={**self.environment, "TEAMSUP": sys.executable, "CLAUDE_PID": str(os.getpid())},
+            env={**self.environment, "CLAUDE_PID": str(os.getpid())},
             timeout=20,
             check=True,
         )
@@ -74,11 +108,17 @@ async def open_session(
     team: Team, agent: str = "lead", mode: str = "auto", claude: str | None = None, **more: str
 ) -> AsyncIterator[SessionModel]:
     """The server and the client of one session; ``claude`` is whose Claude Code it is, by default the agent's own."""
-    command = TeamsupCommand.line("mcp", "--team", team.name, "--agent", agent)
+    command = launch_command("--team", team.name, "--agent", agent)
     # Hooks find their server by the pid of its parent, which for all sessions of a test is the test.
     own = team.folder.parent / (claude or agent)
     own.mkdir(exist_ok=True)
-    environment = {**clean_environment(), "TEAMSUP_HOME": str(team.folder.parent), "XDG_RUNTIME_DIR": str(own), **more}
+    environment = {
+        **clean_environment(),
+        "TEAMSUP_HOME": str(team.folder.parent),
+        "XDG_RUNTIME_DIR": str(own),
+        "TEAMSUP": TEAMSUP,
+        **more,
+    }
     server = StdioServerParameters(command=command[0], args=command[1:], env=environment)
     async with Client(server, mode=mode, read_timeout_seconds=30) as client:
         yield SessionModel(client, environment)

@@ -17,11 +17,13 @@ from typing import Any, TypeVar
 from helpers.command_server import command_server
 from teamsup.cli.commands.logs import LogReader
 from teamsup.cli.team_status import read_team_status
+from teamsup.config.components import installed_components
 from teamsup.hub import Team
 from teamsup.hub.engines.sqlite.migrations import SCHEMA_VERSION
 
 T = TypeVar("T")
 TIMEOUT_SECONDS = 20.0
+FORK_SERVER = "fork-server"
 
 
 def eventually(condition: Callable[[], T | None], what: str) -> T:
@@ -49,8 +51,7 @@ class TeamsupCommand:
 
     def configure(self, toml: str) -> None:
         """A teamsup.toml with these workers and none of those that come with teamsup."""
-        ours = ("user_comm", "monitor-bridge", "gateway", "agent-runner")
-        quiet = "".join(f"[worker.{name}]\nautostart = false\n" for name in ours)
+        quiet = "".join(f"[worker.{name}]\nautostart = false\n" for name in installed_components())
         self.team.folder.mkdir(parents=True, exist_ok=True)
         self.team.configuration.write_text(quiet + toml)
 
@@ -120,7 +121,8 @@ def count_listeners(team: Team, agent: str) -> int:
 
 
 def is_team_ready(teamsup: TeamsupCommand) -> bool:
-    states = {name: row["state"] for name, row in teamsup.ps().items()}
+    """Whether all run that people wait for: the fork server starts after them."""
+    states = {name: row["state"] for name, row in teamsup.ps().items() if name != FORK_SERVER}
     return states == {
         "supervisor": "RUNNING",
         "user_comm": "RUNNING",

@@ -1,147 +1,36 @@
-"""The ``teamsup`` command: import only the sub-command, run it, and turn errors into a sentence and an exit code."""
+"""The ``teamsup`` program: let the team's fork server run ``teamsup mcp``, or run the command in this process.
 
-import argparse
-import importlib
-import io
-import os
-import sys
-from collections.abc import Sequence
-from typing import Any, NoReturn
-
-from teamsup.config.entry_points import describe_collision, find_entry_points, read_summary
-from teamsup.hub.errors import TeamsupError
-from teamsup.hub.team import Team
-from teamsup.terminal.formatting import sanitize
-
-COMMANDS = {
-    "init": "write a commented teamsup.toml; with --claude, set up a project's Claude Code",
-    "start": "run the team, or start one worker of a running team",
-    "stop": "stop the team, or one worker",
-    "ps": "show the state of the supervisor, the workers and the agents",
-    "restart": "restart one worker",
-    "reload": "apply a changed teamsup.toml and restart only the workers that it changes",
-    "logs": "show the output of the workers",
-    "service": "let systemd or launchd run the team: install, uninstall, status",
-    "chat": "talk to the team",
-    "send": "send one message",
-    "read": "read your messages",
-    "agents": "list the agents that the team knows; start, pause, resume or forget one",
-    "hub": "inspect and maintain the message store: stats, check, backup, restore, prune, dead-letters, retry",
-    "doctor": "check all parts of the team and of a project, and show the remedies",
-    "mcp": "serve one agent's MCP tools on stdin and stdout, for Claude Code",
-    "watch": "print a line when a new message waits for an agent, to wake its Claude Code session",
-}
-_ENTRY_POINT_GROUP = "teamsup.commands"
-"""The entry points for commands of components. Each names a module like those in commands/.
-
-``teamsup --help`` shows the text behind the colon in the first line of its docstring, without importing it.
+Imports nothing that takes time: a session of Claude Code waits for ``teamsup mcp``.
 """
 
-_LOOK_THEMSELVES = ("ps", "doctor", "service")
-"""Commands that report a missing team folder themselves."""
-_MAX_ERROR_CHARACTERS = 500
+import os
+import sys
 
-_EPILOG = (
-    "The team is --team NAME, else $TEAMSUP_TEAM, else 'default'. "
-    "Its folder is in $TEAMSUP_HOME, else in ~/.claude/teams."
-)
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command, and return its exit code."""
-    words = sys.argv[1:] if argv is None else list(argv)
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:
-            # Our caller has closed this stream.
-            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
-    for stream in (sys.stdin, sys.stdout, sys.stderr):
-        # A message must be printed in spite of an old terminal's encoding, or bytes that are not text.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
-    arguments = _parser(words).parse_args(words)
-    os.umask(0o077)
-    try:
-        if not arguments.looks_itself:
-            _require_folder(arguments.team)
-        return int(arguments.run(arguments))
-    except TeamsupError as error:
-        print(f"teamsup: {sanitize(str(error))}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        # The reader of our output has left. Without this, Python would report an error at its exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
-    except OSError as error:
-        print(f"teamsup: {sanitize(str(error))[:_MAX_ERROR_CHARACTERS]}", file=sys.stderr)
-        return os.EX_IOERR
+def main(argv: "Sequence[str] | None" = None) -> int:
+    """Run one command, by default that of this process; its exit code."""
+    if argv is None and sys.argv[1:2] == ["mcp"] and (code := _run_by_fork_server()) is not None:
+        return code
+    from . import command_line
+
+    return command_line.main(argv)
 
 
-def _require_folder(name: str | None) -> None:
-    """Raise StoreUnavailable if the team's folder is away and a supervisor waits for it."""
-    team = Team.named(name)
-    if not team.folder.is_dir():
-        from teamsup.supervisor.team_lock import require_folder
+def _run_by_fork_server() -> int | None:
+    """Return the exit code of the process that has served the session; None if none took it over."""
+    from importlib.machinery import SourceFileLoader
 
-        require_folder(team)
-
-
-def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="teamsup", description="A message hub, a supervisor and bridges for a team of agents.", epilog=_EPILOG
-    )
-    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
-    chosen = next((word for word in words if not word.startswith("-")), None)
-    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
-    for name, help_text in COMMANDS.items():
-        command = subparsers.add_parser(name, help=help_text, description=help_text[0].upper() + help_text[1:] + ".")
-        _add_team(command)
-        if name == chosen:
-            _load(command, name, importlib.import_module(f"teamsup.cli.commands.{name}"))
-    if chosen not in COMMANDS:
-        for name, modules in _plugin_commands().items():
-            command = subparsers.add_parser(name, help=read_summary(modules[0]) if chosen is None else "")
-            _add_team(command)
-            if name == chosen:
-                _load_plugin(command, name, modules)
-    return parser
-
-
-def _load_plugin(command: argparse.ArgumentParser, name: str, modules: tuple[str, ...]) -> None:
-    """Load the command of a component. If that fails, exit with the reason."""
-    if len(modules) > 1:
-        command.exit(os.EX_CONFIG, f"teamsup: {describe_collision('command', name, modules)}\n")
-    try:
-        _load(command, name, importlib.import_module(modules[0]))
-    except Exception as error:
-        why = f"{type(error).__name__}: {error}"
-        command.exit(os.EX_SOFTWARE, f"teamsup: The command {name} cannot be loaded from {modules[0]}: {why}.\n")
-
-
-def _add_team(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--team", metavar="NAME", help="the team (default: $TEAMSUP_TEAM or 'default')")
-
-
-def _load(command: argparse.ArgumentParser, name: str, module: Any) -> None:  # noqa: ANN401 - a module
-    module.add_arguments(command)
-    command.set_defaults(run=module.run, looks_itself=name in _LOOK_THEMSELVES)
-
-
-def _plugin_commands() -> dict[str, tuple[str, ...]]:
-    """Return the modules of commands that components bring, by command."""
-    return {name: found for name, found in find_entry_points(_ENTRY_POINT_GROUP).items() if name not in COMMANDS}
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """Refuse, and quote at most a line or two of the typed words."""
-        super().error(message if len(message) <= _MAX_ERROR_CHARACTERS else message[: _MAX_ERROR_CHARACTERS - 1] + "…")
-
-
-class _Version(argparse.Action):
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from importlib.metadata import version
-
-        print(f"teamsup {version('teamsup')}")
-        parser.exit()
+    launcher = type(sys)("launcher")
+    here = os.path.dirname(os.path.abspath(__file__))
+    # As resources.resource_path() finds it, without what that imports.
+    for folder in (os.path.dirname(here), os.path.dirname(os.path.dirname(os.path.dirname(here)))):
+        file = os.path.join(folder, "deploy", "claude", "launcher.py")
+        if os.path.isfile(file):
+            SourceFileLoader("launcher", file).exec_module(launcher)
+            connection = launcher.hand_over(sys.argv, os.path.dirname(os.path.abspath(sys.executable)))
+            return None if connection is None else launcher.wait_for_end(connection)
+    return None

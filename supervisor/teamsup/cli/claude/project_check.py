@@ -23,6 +23,7 @@ _PLUGIN_FILES = (
     "monitors/monitors.json",
     "python.sh",
     "hook.py",
+    "launcher.py",
     "guard.py",
 )
 

@@ -104,7 +104,7 @@ def test_who_has_not_paired_cannot_be_removed(teamsup: TeamsupCommand) -> None:
 
 def test_other_commands_do_not_look_for_it() -> None:
     check = (
-        "import sys; from teamsup.cli.main import _parser; _parser(['ps']); "
+        "import sys; from teamsup.cli.command_line import _parser; _parser(['ps']); "
         "sys.exit('importlib.metadata' in sys.modules or 'teamsup.workers.gateway.access.pairing' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0

@@ -1,0 +1,142 @@
+"""The fork server: it has the MCP server of a session loaded, and forks a process that serves each new session.
+
+The start of that server is half a second of imports. A launcher (deploy/claude/launcher.py) connects, and passes its
+descriptors, environment and folder to the process that is forked for it. The fork server itself reads nothing, opens
+no hub and starts no thread: so nothing can hang it, and a fork takes nothing along that only its owner may use.
+"""
+
+import argparse
+import gc
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from teamsup.hub import Team
+
+from . import forked_session
+
+SOCKET_NAME = "fork-server"
+"""In the team's run/ folder; deploy/claude/launcher.py uses the same name."""
+_CHECK_SECONDS = 5.0
+_BACKLOG = 64
+
+FileStamp = tuple[int, int, int] | None
+
+
+class ForkServer:
+    """Listen for launchers, and fork a process for each, until the supervisor ends or the program on disk changes."""
+
+    def __init__(self, team: Team) -> None:
+        self._path = team.run / SOCKET_NAME
+        self.supervisor = os.getppid()
+        self._listener = _listen(self._path)
+        self._socket_stamp = _read_stamp(self._path)
+        self._files = ProgramFiles()
+        self._program = self._files.read_stamps()
+
+    def serve(self) -> None:
+        """Return when this process has to be replaced, or is not wanted any more."""
+        # The system reaps what we have forked: nobody asks how it ended.
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        found, check_at = self._program, time.monotonic() + _CHECK_SECONDS
+        while os.getppid() == self.supervisor:
+            with suppress(TimeoutError):
+                self._accept()
+            if time.monotonic() < check_at:
+                continue
+            check_at = time.monotonic() + _CHECK_SECONDS
+            before, found = found, self._files.read_stamps()
+            # In the middle of an installation is no moment to start.
+            if found != self._program and found == before:
+                return
+            if _read_stamp(self._path) != self._socket_stamp:
+                # Nobody finds it any more.
+                return
+
+    def close(self) -> None:
+        self._listener.close()
+        with suppress(OSError):
+            self._path.unlink()
+
+    def _accept(self) -> None:
+        try:
+            connection, _ = self._listener.accept()
+        except TimeoutError:
+            raise
+        except OSError as error:
+            # Such as without a descriptor left. The launcher waits, and then does without us.
+            print(f"cannot accept a launcher: {error}", flush=True)
+            time.sleep(1.0)
+            return
+        with connection:
+            # A launcher without an answer does without us, too.
+            if forked_session.peer_uid(connection) != os.getuid() or self._files.read_stamps() != self._program:
+                return
+            try:
+                pid = os.fork()
+            except OSError as error:
+                print(f"cannot fork: {error}", flush=True)
+                return
+            if pid == 0:
+                forked_session.run(connection, self._listener)
+
+
+class ProgramFiles:
+    """The files that this process consists of, and the folders that packages come into."""
+
+    def __init__(self) -> None:
+        files = {str(file) for module in sys.modules.values() if (file := getattr(module, "__file__", None))}
+        folders = {folder for folder in sys.path if Path(folder).name in ("site-packages", "dist-packages")}
+        # One text: to count references to hundreds of them would copy pages that all sessions share.
+        self._paths = "\0".join({*files, *folders, sys.executable})
+
+    def read_stamps(self) -> int:
+        """Return a number that another version of one of these files changes."""
+        return hash(tuple(map(_read_stamp, self._paths.split("\0"))))
+
+
+def _read_stamp(path: str | Path) -> FileStamp:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _listen(path: Path) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX)
+    path.unlink(missing_ok=True)
+    mask = os.umask(0o177)
+    try:
+        listener.bind(str(path))
+    finally:
+        os.umask(mask)
+    listener.listen(_BACKLOG)
+    listener.settimeout(_CHECK_SECONDS)
+    return listener
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--team", required=True)
+    team = Team.named(parser.parse_args(argv).team)
+    # What is loaded now is never garbage: a collection would only copy the pages that all sessions share.
+    gc.disable()
+    forked_session.load()
+    server = ForkServer(team)
+    gc.freeze()
+    server.serve()
+    server.close()
+    if os.getppid() == server.supervisor:
+        # As the same process, so that this is no crash to the supervisor.
+        os.execv(sys.executable, [sys.executable, "-m", "teamsup.cli.claude.fork_server", "--team", team.name])  # noqa: S606
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

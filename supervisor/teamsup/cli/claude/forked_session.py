@@ -1,0 +1,231 @@
+"""The process that a fork server has forked for one launcher: become what the launcher would have been."""
+
+import importlib
+import io
+import logging
+import os
+import signal
+import socket
+import struct
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from mcp.server.mcpserver import MCPServer
+
+from teamsup.claude_code.json_rpc import RequestLine, parse_line
+from teamsup.claude_code.team_comm_mcp_server import tool_definitions
+from teamsup.config.components import component_names
+
+_PROTOCOL = b"1"
+_TIMEOUT_SECONDS = 2.0
+_MAX_REQUEST_BYTES = 16 * 2**20
+_READY, _GO = b"r", b"g"
+_MODULES = (
+    "anyio._backends._asyncio",
+    "anyio._core._signals",
+    "teamsup.cli.commands.mcp",
+    "teamsup.cli.command_line",
+)
+_SAME_NAMESPACES = ("mnt", "pid", "net", "user")
+_SAME_CODE = ("PYTHONPATH", "PYTHONHOME")
+"""Variables that change which code a Python program runs."""
+
+
+class Refused(Exception):
+    """The launcher has to start a server itself."""
+
+
+@dataclass(frozen=True)
+class LaunchRequest:
+    """What a launcher has, and its server has to have."""
+
+    installation: str
+    """The folder of the program that it would run."""
+    directory: str
+    claude: int
+    """The pid of Claude Code."""
+    words: tuple[str, ...]
+    environment: dict[str, str]
+    descriptors: tuple[int, ...] = ()
+
+
+def load() -> None:
+    """Load all that a session needs. Nothing of it may start a thread, or open what a fork must not share."""
+    for name in _MODULES:
+        importlib.import_module(name)
+    with suppress(ImportError):
+        # The SDK logs with it where it is there.
+        importlib.import_module("rich.console")
+        importlib.import_module("rich.logging")
+    component_names()
+    # Do once what each session does first: what the libraries prepare for it is shared then. Nothing of it is served.
+    parse_line(RequestLine('{"jsonrpc": "2.0", "id": 1, "method": "tools/list"}'))
+    MCPServer("warm-up", tools=[*tool_definitions()], log_level="WARNING")
+    # It has told this process how to log. Each session does that for its own stderr.
+    logging.root.handlers.clear()
+
+
+def run(connection: socket.socket, listener: socket.socket) -> NoReturn:
+    """Serve the session of this launcher, and exit as its server would."""
+    code = os.EX_SOFTWARE
+    try:
+        listener.close()
+        # A process group of its own: what ends the fork server's group must not end the session.
+        os.setsid()
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        request = _receive(connection)
+        _take_over(connection, request)
+        code = _run_command(connection, request)
+        connection.sendall(bytes([code]))
+    except Refused as reason:
+        print(f"a launcher starts a server itself: {reason}", flush=True)
+    except OSError as error:
+        print(f"a launcher has gone: {error}", flush=True)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+def peer_uid(connection: socket.socket) -> int:
+    """Return the user of the process at the other end."""
+    return _peer(connection)[1]
+
+
+def _peer(connection: socket.socket) -> tuple[int, int]:
+    """Return the pid and the user of the process at the other end; the pid is 0 where nobody tells."""
+    if sys.platform == "linux":
+        pid, uid, _ = struct.unpack("iII", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        return pid, uid
+    # SOL_LOCAL, LOCAL_PEERCRED
+    return 0, struct.unpack_from("II", connection.getsockopt(0, 1, 76))[1]
+
+
+def _receive(connection: socket.socket) -> LaunchRequest:
+    """Return what the launcher has sent. Raise Refused unless it is a whole request that we understand."""
+    ends = time.monotonic() + _TIMEOUT_SECONDS
+    connection.settimeout(_TIMEOUT_SECONDS)
+    size, descriptors, _, _ = socket.recv_fds(connection, 8, 3)
+    left = int.from_bytes(size, "big")
+    if len(size) < 8 or len(descriptors) < 3 or left > _MAX_REQUEST_BYTES:
+        raise Refused("its request is not whole")
+    received = bytearray()
+    while len(received) < left:
+        connection.settimeout(max(0.001, ends - time.monotonic()))
+        chunk = connection.recv(left - len(received))
+        if not chunk:
+            raise Refused("its request is not whole")
+        received += chunk
+    return parse_request(bytes(received), tuple(descriptors))
+
+
+def parse_request(received: bytes, descriptors: tuple[int, ...]) -> LaunchRequest:
+    """Return the request in these bytes. Raise Refused unless we understand it."""
+    try:
+        protocol, *parts = received.split(b"\0")
+        if protocol != _PROTOCOL:
+            raise Refused(f"it speaks protocol {protocol!r}, and not {_PROTOCOL!r}")
+        installation, directory, claude, count, *rest = map(os.fsdecode, parts)
+        words, variables = rest[: int(count)], rest[int(count) :]
+        environment = dict(variable.split("=", 1) for variable in variables)
+        return LaunchRequest(installation, directory, int(claude), tuple(words), environment, descriptors)
+    except ValueError as error:
+        raise Refused("its request is not one") from error
+
+
+def _take_over(connection: socket.socket, request: LaunchRequest) -> None:
+    """Become the process that the launcher would have been. Raise Refused where that is impossible."""
+    own = os.path.realpath(os.path.dirname(sys.executable))
+    if os.path.realpath(request.installation) != own:
+        raise Refused(f"it is of the installation in {request.installation}, and this is {own}")
+    if changed := [name for name in _SAME_CODE if request.environment.get(name) != os.environ.get(name)]:
+        raise Refused(f"it has another {changed[0]}")
+    join_surroundings(_peer(connection)[0])
+    try:
+        os.chdir(request.directory)
+    except OSError as error:
+        raise Refused(str(error)) from error
+    connection.sendall(_READY)
+    if connection.recv(1) != _GO:
+        raise Refused("it has given up")
+    connection.settimeout(None)
+    for number, descriptor in enumerate(request.descriptors):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    for name in list(os.environ):
+        del os.environ[name]
+    os.environ.update(request.environment)
+    time.tzset()
+    tempfile.tempdir = None
+    sys.argv = list(request.words)
+    _show_command([os.path.basename(request.words[0]), *request.words[1:]])
+    sys.stdin = sys.__stdin__ = _open_text(0, "r")  # type: ignore[misc]
+    sys.stdout = sys.__stdout__ = _open_text(1, "w")  # type: ignore[misc]
+    sys.stderr = sys.__stderr__ = _open_text(2, "w")  # type: ignore[misc]
+
+
+def _show_command(words: Sequence[str]) -> None:
+    """Show the command to ``ps`` and the like, as far as there is room, in place of the fork server's."""
+    with suppress(OSError, ValueError, IndexError):
+        fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+        begin, end = int(fields[45]), int(fields[46])  # arg_start and arg_end, see proc(5)
+        shown = b"\0".join(map(os.fsencode, words))[: end - begin - 1]
+        with open("/proc/self/mem", "r+b", buffering=0) as memory:
+            memory.seek(begin)
+            memory.write(shown.ljust(end - begin, b"\0"))
+
+
+def _open_text(descriptor: int, mode: str) -> io.TextIOWrapper:
+    stream = open(descriptor, mode, encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115
+    assert isinstance(stream, io.TextIOWrapper)  # noqa: S101 - what open() returns for text
+    return stream
+
+
+def join_surroundings(launcher: int) -> None:
+    """Live where the launcher lives: its files and processes are ours, and what ends its service ends us.
+
+    Raise Refused where we cannot, as between a service of the system and a terminal.
+    """
+    if not launcher or not Path("/proc/self/ns").is_dir():
+        return
+    try:
+        for name in _SAME_NAMESPACES:
+            if os.readlink(f"/proc/{launcher}/ns/{name}") != os.readlink(f"/proc/self/ns/{name}"):
+                raise Refused(f"it has another {name} namespace")
+        theirs, ours = (Path(f"/proc/{pid}/cgroup").read_text() for pid in (launcher, "self"))
+        if theirs != ours:
+            Path(f"/sys/fs/cgroup{control_group(theirs)}/cgroup.procs").write_text(str(os.getpid()))
+    except OSError as error:
+        raise Refused(f"its control group is not open to us: {error}") from error
+
+
+def control_group(lines: str) -> str:
+    """Return the one control group of a process, from its /proc/PID/cgroup. Raise Refused where it has several."""
+    if lines.count("\n") != 1 or not lines.startswith("0::"):
+        raise Refused("it has control groups of the first version")
+    return lines[3:].strip()
+
+
+def _run_command(connection: socket.socket, request: LaunchRequest) -> int:
+    """Run the command; its exit code."""
+    from teamsup.cli.command_line import main
+
+    hidden = ["--launcher", str(request.claude), str(connection.fileno())]
+    try:
+        code = main([request.words[1], *hidden, *request.words[2:]])
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
+    return code & 0xFF

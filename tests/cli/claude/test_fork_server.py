@@ -1,0 +1,388 @@
+"""Sessions that a fork server serves: real launchers, real descriptors, real signals."""
+
+import json
+import os
+import runpy
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import psutil
+import pytest
+
+from helpers.custom_workers import wait_for_log_line, wait_for_state
+from helpers.mcp_session import PLUGIN, TEAMSUP, launch_command, run_fork_server
+from helpers.support import FORK_SERVER, TeamsupCommand, clean_environment, eventually, refusal_of
+from teamsup.cli.claude.fork_server import SOCKET_NAME, ProgramFiles
+from teamsup.cli.claude.forked_session import Refused, control_group, parse_request, peer_uid
+from teamsup.hub import MessageHub, Team
+
+LAUNCHER: dict[str, Any] = runpy.run_path(str(PLUGIN / "launcher.py"))
+INITIALIZE = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+
+
+@pytest.fixture(scope="module")
+def fork_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Team, int]]:
+    """A fork server and its pid. What it was started with must reach no session."""
+    team = Team("parent", tmp_path_factory.mktemp("fork-server") / "parent")
+    with run_fork_server(team, TEAMSUP_TEAM="parent", PYTHONPROFILEIMPORTTIME="1") as server:
+        # What it imports is printed, which nobody else reads.
+        reading = threading.Thread(target=_drain, args=(server.stdout,), daemon=True)
+        reading.start()
+        yield team, server.pid
+
+
+def _drain(stream: IO[str]) -> None:
+    for _ in stream:
+        pass
+
+
+@pytest.fixture
+def served(team: Team, fork_server: tuple[Team, int]) -> Team:
+    """A team that has the fork server."""
+    team.create()
+    (team.run / SOCKET_NAME).symlink_to(fork_server[0].run / SOCKET_NAME)
+    return team
+
+
+class Session:
+    """A launcher as Claude Code runs it."""
+
+    def __init__(self, team: Team, *options: str, **how: Any) -> None:  # noqa: ANN401
+        how.setdefault("env", {**clean_environment(), **environment_of(team)})
+        given = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **how}
+        words = options or ("--agent", "lead", "--team", team.name)
+        self.process = subprocess.Popen(launch_command(*words), **given)
+        self._team = team
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+    def answer(self, method: str = "initialize", params: object = INITIALIZE) -> dict[str, Any]:
+        """The result of a request, with which the server shows that it has our streams."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        line = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode() + b"\n"
+        self.process.stdin.write(line)
+        self.process.stdin.flush()
+        result: dict[str, Any] = json.loads(self.process.stdout.readline())["result"]
+        return result
+
+    def server(self, agent: str = "lead") -> psutil.Process:
+        """The process that serves it, as the hub knows it."""
+        with MessageHub(self._team) as hub:
+            found = hub.find_agent(agent)
+        assert found is not None
+        return psutil.Process(found.metadata["pid"])
+
+    def end(self) -> tuple[int, str]:
+        """Its exit code and what it has printed on stderr, once its input has ended."""
+        _, errors = self.process.communicate(timeout=20)
+        return self.process.returncode, errors.decode()
+
+
+def environment_of(team: Team) -> dict[str, str]:
+    own = team.folder.parent / "runtime"
+    own.mkdir(exist_ok=True)
+    return {"TEAMSUP": TEAMSUP, "TEAMSUP_HOME": str(team.folder.parent), "XDG_RUNTIME_DIR": str(own)}
+
+
+def is_gone(process: psutil.Process) -> bool:
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_session_is_served_by_a_process_that_was_forked_and_ends_with_its_input(
+    served: Team, fork_server: tuple[Team, int]
+) -> None:
+    with Session(served, preexec_fn=lambda: os.umask(0)) as session:
+        session.answer()
+        server = session.server()
+        assert server.ppid() == fork_server[1] != session.process.pid
+        # The hooks of the session look for its server by the pid of Claude Code, which is this process.
+        folder = served.folder.parent / "runtime" / f"teamsup-{os.getuid()}"
+        assert [file.name for file in folder.iterdir()] == [f"claude-{os.getpid()}"]
+        # Of what the fork server has open it has kept nothing, and it has started no thread before.
+        assert not sockets_of(fork_server[1]) & sockets_of(server.pid)
+        assert psutil.Process(fork_server[1]).num_threads() == 1
+        if sys.platform == "linux":
+            assert " ".join(server.cmdline()).startswith("teamsup mcp --agent lead --team crew")
+        assert served.database.stat().st_mode & 0o077 == 0
+        code, printed = session.end()
+    # It prints each import, and there is none after the fork: that would cost every session.
+    assert (code, [line for line in printed.splitlines() if "import" in line]) == (0, [])
+    assert is_gone(server)
+    assert psutil.Process(fork_server[1]).children() == []
+
+
+def sockets_of(pid: int) -> set[str]:
+    links = {os.readlink(file) for file in Path(f"/proc/{pid}/fd").iterdir()} if sys.platform == "linux" else set()
+    return {link for link in links if link.startswith("socket:")}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_to_the_launcher_ends_its_server_in_order(served: Team, number: signal.Signals) -> None:
+    with Session(served) as session:
+        session.answer()
+        session.process.send_signal(number)
+        assert session.end() == (0, "")
+        with MessageHub(served) as hub:
+            assert {agent.name: agent.status for agent in hub.agents()} == {"lead": "offline"}
+
+
+def test_a_launcher_that_is_killed_takes_its_server_along(served: Team) -> None:
+    with Session(served) as session:
+        session.answer()
+        server = session.server()
+        session.process.kill()
+        eventually(lambda: is_gone(server), "the server has ended")
+
+
+def test_a_launcher_says_that_its_server_was_killed(served: Team) -> None:
+    with Session(served) as session:
+        session.answer()
+        session.server().kill()
+        assert session.end() == (137, "teamsup: The server of this session was killed.\n")
+
+
+def test_the_server_has_the_folder_and_the_environment_of_its_launcher(served: Team) -> None:
+    """The fork server has another $TEAMSUP_TEAM, and no relative path of ours leads anywhere from its folder."""
+    environment = {**clean_environment(), **environment_of(served), "TEAMSUP_HOME": ".", "TEAMSUP_AGENT": "scout"}
+    own = Session(served, "--team=crew", cwd=served.folder.parent, env=environment)
+    with own as session:
+        session.answer()
+        assert session.server("scout").ppid() != session.process.pid
+    other = Team("default", served.folder.parent / "default")
+    other.create()
+    (other.run / SOCKET_NAME).symlink_to(served.run / SOCKET_NAME)
+    with Session(other, "--agent", "lead") as session:
+        session.answer()
+        assert session.server().is_running()
+
+
+def test_what_the_command_refuses_is_refused_in_the_same_words(served: Team) -> None:
+    refused = subprocess.run(
+        launch_command("--team", served.name, "--agent", "supervisor"),
+        env={**clean_environment(), **environment_of(served)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert refused.returncode == os.EX_USAGE
+    assert refusal_of(refused) == "teamsup: 'supervisor' is a part of the team itself; choose another name."
+
+
+def test_an_input_at_its_end_and_a_terminal_are_inputs_too(served: Team) -> None:
+    with Session(served, stdin=subprocess.DEVNULL) as session:
+        assert session.end()[0] == 0
+    ours, theirs = os.openpty()
+    with Session(served, stdin=theirs) as session:
+        os.close(theirs)
+        request = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": INITIALIZE}
+        os.write(ours, json.dumps(request).encode() + b"\n")
+        assert session.process.stdout is not None
+        assert "result" in json.loads(session.process.stdout.readline())
+        os.close(ours)
+        session.process.wait(20)
+
+
+def test_teamsup_mcp_by_hand_is_served_in_the_same_way(served: Team, fork_server: tuple[Team, int]) -> None:
+    with subprocess.Popen(
+        TeamsupCommand.line("mcp", "--team", served.name, "--agent", "hand"),
+        env={**clean_environment(), **environment_of(served)},
+        stdin=subprocess.PIPE,
+    ) as process:
+        with MessageHub(served) as hub:
+            found = eventually(lambda: hub.find_agent("hand"), "it takes part")
+        assert psutil.Process(found.metadata["pid"]).ppid() == fork_server[1]
+        process.communicate(timeout=20)
+    assert process.returncode == 0
+
+
+def _hang(connection: socket.socket) -> None:
+    while connection.recv(2**20):
+        pass
+
+
+def _refuse(connection: socket.socket) -> None:
+    connection.recv(1)
+
+
+def _give_up_after_ready(connection: socket.socket) -> None:
+    connection.recv(2**20)
+    connection.sendall(b"x")
+
+
+@pytest.mark.parametrize(
+    "behave",
+    [_refuse, _give_up_after_ready, pytest.param(_hang, marks=pytest.mark.slow)],
+    ids=["refusal", "nonsense", "silence"],
+)
+def test_a_launcher_that_nobody_serves_starts_the_server_itself(
+    team: Team, behave: Callable[[socket.socket], None]
+) -> None:
+    team.create()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(team.run / SOCKET_NAME))
+        listener.listen()
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                behave(connection)
+
+        threading.Thread(target=serve, daemon=True).start()
+        with Session(team) as session:
+            assert session.answer()["serverInfo"]["name"] == "teamsup"
+            assert session.server().pid == session.process.pid
+            assert session.end()[0] == 0
+
+
+def test_a_launcher_of_another_installation_starts_its_own_server(served: Team, tmp_path: Path) -> None:
+    other = tmp_path / "teamsup"
+    other.write_text(f'#!/bin/sh\nexec "{TEAMSUP}" "$@"\n')
+    other.chmod(0o755)
+    words = ["sh", str(PLUGIN / "python.sh"), str(PLUGIN / "launcher.py"), str(other), "mcp", "--team", "crew"]
+    with subprocess.Popen(
+        [*words, "--agent", "other"],
+        env={**clean_environment(), **environment_of(served)},
+        stdin=subprocess.PIPE,
+    ) as process:
+        with MessageHub(served) as hub:
+            found = eventually(lambda: hub.find_agent("other"), "it takes part")
+        assert found.metadata["pid"] == process.pid
+        process.communicate(timeout=20)
+
+
+@pytest.mark.parametrize("limit", [0, 5])
+def test_a_launcher_without_a_descriptor_to_spare_starts_the_server_itself(team: Team, limit: int) -> None:
+    """With 0 its own output is closed. With 5 descriptors it has none for a connection, and no server could run."""
+    environment = {**clean_environment(), **environment_of(team)}
+    close = "exec 0<&-; " if limit == 0 else f"ulimit -n {limit}; "
+    ran = subprocess.run(
+        ["sh", "-c", close + 'exec "$@"', "sh", *launch_command("--team", team.name, "--agent", "lead")],
+        env=environment,
+        capture_output=True,
+        timeout=30,
+        check=False,
+    )
+    assert ran.returncode == (0 if limit == 0 else ran.returncode)
+    assert b"launcher.py" not in ran.stderr
+
+
+def test_a_fork_server_outlives_what_is_no_launcher(served: Team, fork_server: tuple[Team, int]) -> None:
+    for given in (b"", b"\0" * 8, b"\xff" * 100):
+        with socket.socket(socket.AF_UNIX) as stranger:
+            stranger.connect(str(served.run / SOCKET_NAME))
+            assert peer_uid(stranger) == os.getuid()
+            stranger.sendall(given)
+    with Session(served) as session:
+        session.answer()
+        assert session.server().ppid() == fork_server[1]
+
+
+@pytest.mark.parametrize(
+    "received", ["", "2|/bin|/|1|2|teamsup|mcp", "1|/bin|/", "1|/bin|/|x|2|teamsup|mcp", "1|/bin|/|1|0|A"]
+)
+def test_what_is_not_a_request_is_refused(received: str) -> None:
+    with pytest.raises(Refused):
+        parse_request(received.replace("|", "\0").encode(), ())
+
+
+def test_a_request_is_read_as_the_launcher_writes_it() -> None:
+    words = ["teamsup", "mcp", "--agent", "", "é\udce9"]
+    request = parse_request(b"\0".join(LAUNCHER["_request"](words, "/bin")), (3, 4, 5))
+    assert (request.installation, request.words, request.descriptors) == ("/bin", tuple(words), (3, 4, 5))
+    assert (request.directory, request.claude) == (str(Path.cwd()), os.getppid())
+    assert request.environment == dict(os.environ)
+
+
+def test_only_a_single_control_group_can_be_joined() -> None:
+    assert control_group("0::/user.slice/a b.scope\n") == "/user.slice/a b.scope"
+    with pytest.raises(Refused):
+        control_group("2:cpu:/a\n1:memory:/b\n0::/\n")
+
+
+@pytest.mark.parametrize("home", ["/srv/teams", "/srv/" + "long/" * 30, "~/teams", "near", None])
+def test_the_launcher_looks_where_the_fork_server_listens(monkeypatch: pytest.MonkeyPatch, home: str | None) -> None:
+    monkeypatch.delenv("TEAMSUP_HOME", raising=False)
+    if home is not None:
+        monkeypatch.setenv("TEAMSUP_HOME", home)
+    monkeypatch.setenv("TEAMSUP_TEAM", " Crew ")
+    for words, name in ((["mcp"], None), (["mcp", "--team", "x.y"], "x.y"), (["mcp", "--team=B"], "b")):
+        assert LAUNCHER["find_socket"](words) == str(Team.named(name).run / SOCKET_NAME)
+    assert LAUNCHER["find_socket"](["--team", "../x"]) is LAUNCHER["find_socket"](["--team", ""]) is None
+
+
+def test_a_program_that_has_changed_on_disk_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "changing.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setitem(sys.modules, "changing", __import__("changing"))
+    files = ProgramFiles()
+    before = files.read_stamps()
+    assert files.read_stamps() == before
+    (tmp_path / "changing.py").write_text("# another version")
+    assert files.read_stamps() != before
+
+
+@pytest.mark.slow
+def test_a_fork_server_begins_again_once_its_program_has_changed(team: Team, tmp_path: Path) -> None:
+    package = tmp_path / "site-packages"
+    package.mkdir()
+    (package / "sitecustomize.py").write_text("")
+    with run_fork_server(team, PYTHONPATH=str(package)) as server:
+        threading.Thread(target=_drain, args=(server.stdout,), daemon=True).start()
+        environment = {**clean_environment(), **environment_of(team), "PYTHONPATH": str(package)}
+        with Session(team, env=environment) as early:
+            early.answer()
+            old = early.server()
+            assert old.ppid() == server.pid
+            (package / "sitecustomize.py").write_text("# another version")
+            with Session(team, "--agent", "late", "--team", team.name, env=environment) as late:
+                late.answer()
+                assert late.server("late").pid == late.process.pid
+
+            def is_served() -> bool:
+                with Session(team, "--agent", "new", "--team", team.name, env=environment) as new:
+                    new.answer()
+                    return new.server("new").ppid() == server.pid
+
+            eventually(is_served, "the fork server has begun again")
+            assert old.is_running()
+            assert server.poll() is None
+
+
+def test_the_supervisor_keeps_a_fork_server_and_ends_no_session_with_it(teamsup: TeamsupCommand) -> None:
+    teamsup.configure("")
+    text = teamsup.team.configuration.read_text()
+    teamsup.team.configuration.write_text(text.replace(f"[worker.{FORK_SERVER}]\nautostart = false\n", ""))
+    with teamsup.open("start", stdout=subprocess.DEVNULL) as supervisor:
+        try:
+            row = wait_for_state(teamsup, FORK_SERVER, "RUNNING")
+            assert row["memory_bytes"] > 2**20
+            eventually((teamsup.team.run / SOCKET_NAME).exists, "it listens")
+            with MessageHub(teamsup.team) as hub:
+                assert hub.find_agent(FORK_SERVER) is None
+            with Session(teamsup.team, "--agent", "lead") as session:
+                session.answer()
+                server = session.server()
+                assert server.ppid() == row["pid"]
+                os.kill(row["pid"], signal.SIGKILL)
+                wait_for_log_line(teamsup, f"{FORK_SERVER} ended (signal 9 (SIGKILL))")
+                assert wait_for_state(teamsup, FORK_SERVER, "RUNNING")["restarts"] == 1
+                assert teamsup.run("stop").returncode == 0
+                assert supervisor.wait(20) == 0
+                assert session.answer("ping", {}) == {}
+                assert session.end()[0] == 0
+                assert is_gone(server)
+        finally:
+            supervisor.kill()
