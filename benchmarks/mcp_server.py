@@ -1,6 +1,7 @@
 """Our MCP server beside a bare SDK server with one empty tool: start, calls, memory, and eight of each at once.
 
-And how soon a read that waits has what somebody sends, and what a hook costs.
+Ours both as a program and beside a running team, whose fork server forks it. And how soon a read that waits has what
+somebody sends, and what a hook costs.
 """
 
 import contextlib
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +21,7 @@ from typing import Any, Self
 
 import psutil
 
+from teamsup.config.components import installed_components
 from teamsup.hub import MessageHub, Team
 
 from .first_answer import show, timed
@@ -31,6 +33,10 @@ ROUNDS = 9
 WAKE_UPS = 300
 MOST_START = 1.25
 """Times the bare server's."""
+MOST_FORKED_START = 60.0
+"""Milliseconds."""
+MOST_FORKED_MEMORY = 22.0
+"""MiB of a session, its launcher included and shared pages divided, where several sessions share them."""
 MOST_CALL = 1.0
 """Milliseconds more than the bare server's."""
 MOST_WAKE_UP = 5.0
@@ -39,6 +45,10 @@ MOST_HOOK = 60.0
 """Milliseconds."""
 HOOKS = 100
 _HOOK = Path(__file__).parent.parent / "deploy" / "claude" / "hook.py"
+_TEAMSUP = str(Path(sys.executable).with_name("teamsup"))
+_ONLY_FORK_SERVER = "".join(
+    f"[worker.{name}]\nautostart = false\n" for name in installed_components() if name != "fork-server"
+)
 
 _INITIALIZE = {
     "protocolVersion": "2025-11-25",
@@ -50,15 +60,17 @@ _INITIALIZE = {
 @dataclass(frozen=True)
 class Peer:
     name: str
-    module: str
-    words: tuple[str, ...]
+    command: tuple[str, ...]
     first: str
     """The tool that is called first."""
 
 
-BARE = Peer("bare SDK server", "benchmarks.bare_mcp_server", (), "empty")
-THREADED = Peer("bare SDK server, def", "benchmarks.bare_mcp_server", ("def",), "empty")
-OURS = Peer("teamsup mcp", "teamsup.cli", ("mcp", "--team", "bench", "--agent"), "team_read_messages")
+_MCP = ("mcp", "--team", "bench", "--agent")
+_PLUGIN = ("sh", str(_HOOK.with_name("python.sh")), str(_HOOK.with_name("launcher.py")), _TEAMSUP)
+BARE = Peer("bare SDK server", (sys.executable, "-m", "benchmarks.bare_mcp_server"), "empty")
+THREADED = Peer("bare SDK server, def", (*BARE.command, "def"), "empty")
+OURS = Peer("teamsup mcp", (sys.executable, "-m", "teamsup.cli", *_MCP), "team_read_messages")
+FORKED = Peer("teamsup mcp, forked", (*_PLUGIN, *_MCP), "team_read_messages")
 
 
 @dataclass(frozen=True)
@@ -83,13 +95,20 @@ class Server:
 
     def __init__(self, peer: Peer, home: Path, agent: str = "lead") -> None:
         self.peer = peer
+        self._home, self._agent = home, agent
         self._count = 0
         # Ours listens there for its session's hooks, one server a session; here all sessions would be this process.
         own = home / "tmp" / agent
         own.mkdir(parents=True, exist_ok=True)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", peer.module, *peer.words, *([agent] if peer is OURS else [])],
-            env={**os.environ, "TEAMSUP_HOME": str(home), "XDG_RUNTIME_DIR": str(own)},
+            [*peer.command, *([agent] if peer in (OURS, FORKED) else [])],
+            env={
+                **os.environ,
+                "TEAMSUP": _TEAMSUP,
+                "TEAMSUP_FORK_SERVER": "on" if peer is FORKED else "off",
+                "TEAMSUP_HOME": str(home),
+                "XDG_RUNTIME_DIR": str(own),
+            },
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
@@ -134,7 +153,15 @@ class Server:
         raise RuntimeError(f"{self.peer.name} ended without an answer")
 
     def memory(self) -> Memory:
-        return Memory.of(self._process.pid)
+        """Of a forked server its launcher's too."""
+        memory = Memory.of(self._process.pid)
+        if self.peer is not FORKED:
+            return memory
+        with MessageHub(Team("bench", self._home / "bench")) as hub:
+            found = hub.find_agent(self._agent)
+        assert found is not None
+        assert found.metadata["pid"] != self._process.pid, "the fork server has not served it"
+        return memory + Memory.of(found.metadata["pid"])
 
     def _ask(self, method: str, params: dict[str, Any]) -> None:
         self._count += 1
@@ -151,6 +178,8 @@ def starts(home: Path) -> None:
     for peer, milliseconds in figures.items():
         show(f"{peer.name}: start -> first answer", milliseconds)
     _compare_starts(figures)
+    median = statistics.median(figures[FORKED])
+    print(f"{FORKED.name}: target: at most {MOST_FORKED_START:.0f} ms: {_verdict(median, MOST_FORKED_START)}")
 
 
 def eight_at_once(home: Path) -> None:
@@ -160,6 +189,11 @@ def eight_at_once(home: Path) -> None:
     _compare_starts(figures)
     print(f"\nmemory of all {AT_ONCE}, each after one call:")
     _compare_memory(memories)
+    share = memories[FORKED].share / AT_ONCE
+    print(
+        f"{FORKED.name}: {share:.1f} MiB a session with its launcher (target: at most {MOST_FORKED_MEMORY:.0f}: "
+        f"{_verdict(share, MOST_FORKED_MEMORY)}), {share / memories[BARE].share * AT_ONCE:.2f} of the bare server's\n"
+    )
 
 
 def calls(home: Path) -> None:
@@ -242,7 +276,7 @@ def _send_and_see(scout: MessageHub, server: Server) -> None:
 
 def _start_in_turn(home: Path, at_once: int, rounds: int) -> tuple[dict[Peer, list[float]], dict[Peer, Memory]]:
     """Milliseconds until the last of them has answered first, and their memory then; the first round is not counted."""
-    figures: dict[Peer, list[float]] = {BARE: [], OURS: []}
+    figures: dict[Peer, list[float]] = {BARE: [], OURS: [], FORKED: []}
     memories: dict[Peer, Memory] = {}
     for number in range(-1, rounds):
         for peer, taken in figures.items():
@@ -267,6 +301,12 @@ def _start(peer: Peer, home: Path, at_once: int, servers: list[Server], stack: c
 def _compare_starts(figures: dict[Peer, list[float]]) -> None:
     ratio = statistics.median(figures[OURS]) / statistics.median(figures[BARE])
     print(f"{OURS.name} / {BARE.name}: {ratio:.2f} (target: at most {MOST_START})", flush=True)
+    forked = statistics.median(figures[FORKED])
+    print(f"{FORKED.name} / {BARE.name}: {forked / statistics.median(figures[BARE]):.2f}", flush=True)
+
+
+def _verdict(figure: float, most: float) -> str:
+    return "holds" if figure <= most else "does not hold"
 
 
 def _compare_memory(memories: dict[Peer, Memory]) -> None:
@@ -277,18 +317,38 @@ def _compare_memory(memories: dict[Peer, Memory]) -> None:
     print(f"{OURS.name} / {BARE.name}: {ratios[0]:.2f}, {ratios[1]:.2f}\n", flush=True)
 
 
+@contextlib.contextmanager
+def _team_of_fork_server(team: Team) -> Iterator[int]:
+    """A running team of nothing but the fork server; its pid."""
+    team.configuration.write_text(_ONLY_FORK_SERVER)
+    teamsup = partial(
+        subprocess.run, env={**os.environ, "TEAMSUP_HOME": str(team.folder.parent)}, capture_output=True, check=True
+    )
+    teamsup([_TEAMSUP, "start", "--detach", "--team", team.name])
+    try:
+        while not (team.run / "fork-server").exists():
+            time.sleep(0.01)
+        found = json.loads(teamsup([_TEAMSUP, "ps", "fork-server", "--json", "--team", team.name]).stdout)
+        yield found["rows"][0]["pid"]
+    finally:
+        teamsup([_TEAMSUP, "stop", "--team", team.name])
+
+
 def run() -> None:
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, Python {sys.version.split()[0]}\n")
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         with MessageHub(Team("bench", home / "bench"), agent="scout") as scout:
             scout.register()
-            starts(home)
-            print()
-            wake_ups(home, scout)
-            hooks(home, scout)
-            calls(home)
-            eight_at_once(home)
+            with _team_of_fork_server(scout.team) as parent:
+                starts(home)
+                print()
+                wake_ups(home, scout)
+                hooks(home, scout)
+                calls(home)
+                eight_at_once(home)
+                alone = Memory.of(parent)
+                print(f"the fork server without a session: {alone.share:.1f} MiB with shared pages divided")
 
 
 if __name__ == "__main__":
