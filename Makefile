@@ -48,6 +48,7 @@ soak: .venv/dev ## random kills and random histories, for some minutes
 	cd tests && ../$(BIN)/python -m soak.disturbances 300
 	cd tests && ../$(BIN)/python -m helpers.kill_soak 100
 	cd tests && ../$(BIN)/python -m helpers.stall_soak 30
+	cd tests && ../$(BIN)/python -m soak.agent_runs 1000
 	cd tests && ../$(BIN)/python -m workers.gateway.hammer 3000
 	cd tests && ../$(BIN)/python -m workers.monitor_bridge.hammer 2000
 
