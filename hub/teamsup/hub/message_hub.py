@@ -1,5 +1,6 @@
 """MessageHub: eight verbs to send and to read, and the verbs that support them."""
 
+import functools
 import math
 import os
 import sqlite3
@@ -7,11 +8,10 @@ import time
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AbstractContextManager, suppress
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from .engines.sqlite.store import Durability
-from .errors import InvalidValue, TeamsupError
-from .maintenance import Maintenance
+from .errors import InvalidValue, StoreError, TeamsupError
 from .models import ONLINE, Agent, AgentKind, Delivery, Message, WakeStep
 from .presence import Presence
 from .queries import Queries
@@ -24,6 +24,9 @@ from .timestamps import format_time
 from .validation import check_text, check_type
 from .wake_ladder import WakeLadder
 from .wakeup.mailbox import AgentMailbox
+
+if TYPE_CHECKING:
+    from .maintenance import Maintenance
 
 LEASE_SECONDS = 60.0
 BROADCAST_EXPIRY_SECONDS = 86400.0
@@ -59,8 +62,16 @@ class MessageHub:
         self._mailbox = AgentMailbox(self._session, self._presence, self._reader_id)
         self._is_model = model
         self.queries = Queries(self._session)
-        self.maintenance = Maintenance(self._session, self.queries)
         self.wake_ladder = WakeLadder(self._session)
+
+    @functools.cached_property
+    def maintenance(self) -> "Maintenance":
+        """The verbs for tools and workers that maintain the store. Raises StoreError if they cannot be loaded."""
+        try:
+            from .maintenance import Maintenance  # most processes only send and read
+        except OSError as error:  # without a descriptor left
+            raise StoreError(f"The maintenance of {self.team.database} cannot be loaded: {error.strerror}.") from error
+        return Maintenance(self._session, self.queries)
 
     def send(self, recipient: str, content: str, **options: Unpack[SendOptions]) -> Message:
         """Store a message for one known agent; when this returns it is on disk.

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shlex
 import stat
 from dataclasses import dataclass
 from functools import cached_property
@@ -134,12 +133,16 @@ def check_owner(path: Path) -> None:
         raise StoreError(f"{path} cannot be looked up: {error.strerror}.") from error
     us = os.geteuid()
     if found.st_uid not in (us, 0):
+        import shlex  # only a refusal needs it
+
         raise UnsafeFile(
             f"{path} belongs to {_user_name(found.st_uid)}, and this is {_user_name(us)}. "
             f"Run this as {_user_name(found.st_uid)}, or "
             f"hand the file over: chown {us} {shlex.quote(str(path))}"
         )
     if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        import shlex
+
         raise UnsafeFile(
             f"{path} may be written by other users. Allow only its owner: chmod go-w {shlex.quote(str(path))}"
         )

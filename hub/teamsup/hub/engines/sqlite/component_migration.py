@@ -3,15 +3,16 @@
 import sqlite3
 from contextlib import nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...errors import ComponentTooNew, UnusableComponent
-from ..component_tables import ComponentTables
-from ..maintenance_progress import announce_maintenance
-from .migration_backup import keep_copy
 from .migrations import SCHEMA_VERSION, split_statements
 
+if TYPE_CHECKING:
+    from ..component_tables import ComponentTables
 
-def migrate_component(db: sqlite3.Connection, tables: ComponentTables, run: Path | None = None) -> None:
+
+def migrate_component(db: sqlite3.Connection, tables: "ComponentTables", run: Path | None = None) -> None:
     """Run the scripts of a component that have not been run in this database, all in one transaction.
 
     With ``run``, announce it in that folder, and keep a copy of the database if it has tables of an earlier version.
@@ -19,6 +20,9 @@ def migrate_component(db: sqlite3.Connection, tables: ComponentTables, run: Path
     """
     if read_component_version(db, tables) == tables.version:
         return
+    from ..maintenance_progress import announce_maintenance  # almost no start migrates
+    from .migration_backup import keep_copy
+
     with announce_maintenance(run, "migration") if run is not None else nullcontext():
         try:
             db.execute("BEGIN IMMEDIATE")
@@ -33,7 +37,7 @@ def migrate_component(db: sqlite3.Connection, tables: ComponentTables, run: Path
                 db.execute("ROLLBACK")
 
 
-def read_component_version(db: sqlite3.Connection, tables: ComponentTables) -> int | None:
+def read_component_version(db: sqlite3.Connection, tables: "ComponentTables") -> int | None:
     """Return the version of a component's tables in this database; None: there are none. 0 means that the hub's earlier
     scripts made them. Raise ComponentTooNew.
     """
@@ -46,7 +50,7 @@ def read_component_version(db: sqlite3.Connection, tables: ComponentTables) -> i
     return None if row is None else int(row[0])
 
 
-def _run_scripts(db: sqlite3.Connection, tables: ComponentTables, before: int) -> None:
+def _run_scripts(db: sqlite3.Connection, tables: "ComponentTables", before: int) -> None:
     origin = tables.component
     try:
         for script in tables.scripts[before:]:
@@ -69,7 +73,7 @@ def _run_scripts(db: sqlite3.Connection, tables: ComponentTables, before: int) -
     )
 
 
-def _create_trigger(db: sqlite3.Connection, tables: ComponentTables) -> None:
+def _create_trigger(db: sqlite3.Connection, tables: "ComponentTables") -> None:
     trigger = f"messages_delete_{tables.component.replace('-', '_')}"
     db.execute(f'DROP TRIGGER IF EXISTS "{trigger}"')
     if tables.goes_with_message:

@@ -9,10 +9,12 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...errors import SchemaTooNew
-from ..maintenance_progress import ReportProgress, announce_maintenance
-from .migration_backup import keep_copy
+
+if TYPE_CHECKING:
+    from ..maintenance_progress import ReportProgress
 
 _SCHEMA_SCRIPTS = (
     "1-messages-and-deliveries.sql",
@@ -48,11 +50,15 @@ def migrate(db: sqlite3.Connection, run: Path | None = None) -> None:
     if run is None:
         _migrate_locked(db, lambda _: None, is_copied=False)
         return
+    from ..maintenance_progress import announce_maintenance  # almost no start migrates
+
     with announce_maintenance(run, "migration", 100) as progress:
         _migrate_locked(db, progress, is_copied=True)
 
 
-def _migrate_locked(db: sqlite3.Connection, progress: ReportProgress, *, is_copied: bool) -> None:
+def _migrate_locked(db: sqlite3.Connection, progress: "ReportProgress", *, is_copied: bool) -> None:
+    from .migration_backup import keep_copy
+
     try:
         db.execute("BEGIN IMMEDIATE")
         before = read_version(db)

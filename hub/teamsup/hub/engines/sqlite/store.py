@@ -9,16 +9,18 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from ...errors import StoreError
-from ..component_tables import ComponentTables
 from ..signal_safety import signal_safe
 from . import database_file
 from .component_migration import migrate_component, read_component_version
 from .connection import begin_immediate, open_reader, open_writer, run_query
 from .disk_flush import DiskFlush
 from .store_errors import BUSY_SECONDS, FIRST_RETRY_SECONDS, RETRY_SECONDS, as_store_error, retry_busy
+
+if TYPE_CHECKING:
+    from ..component_tables import ComponentTables
 
 T = TypeVar("T")
 TransactionHook = Callable[[sqlite3.Connection], None]
@@ -137,13 +139,13 @@ class Store:
                 raise as_store_error(self._name, error) from error
             self._commits += 1
 
-    def migrate_component(self, tables: ComponentTables) -> None:
+    def migrate_component(self, tables: "ComponentTables") -> None:
         """Migrate the tables of a component to its version. Raise UnusableComponent and StoreError."""
         with self._write_lock:
             self._reopen_if_replaced()
             self._retry_busy(lambda: migrate_component(self._db, tables, self._run))
 
-    def use_component(self, tables: ComponentTables) -> None:
+    def use_component(self, tables: "ComponentTables") -> None:
         """Use the component's tables as well. No transaction begins after another program has migrated them to a newer
         version.
         """

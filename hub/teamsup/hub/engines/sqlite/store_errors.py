@@ -2,7 +2,6 @@
 
 import errno
 import itertools
-import logging
 import math
 import os
 import random
@@ -10,6 +9,7 @@ import sqlite3
 import stat
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 from ...errors import InvalidValue, StoreBusy, StoreCorrupt, StoreError, StoreFull, StoreReadOnly
@@ -17,7 +17,6 @@ from ...validation import MAX_QUOTED_CHARACTERS
 
 T = TypeVar("T")
 
-_log = logging.getLogger(__name__)
 BUSY_SECONDS = 10.0
 FIRST_RETRY_SECONDS = (0.0001,) * 4
 RETRY_SECONDS = 0.001
@@ -59,7 +58,10 @@ def retry_busy(name: str, action: Callable[[], T], busy_seconds: float = 0.0) ->
 
 def log_waiting(error: Exception) -> None:
     """Log that the caller waits for a database that another program holds."""
-    _log.warning("%s Waiting for it.", error)
+    with suppress(OSError):  # without a descriptor left
+        import logging  # 4 ms of each start, for a rare line
+
+        logging.getLogger(__name__).warning("%s Waiting for it.", error)
 
 
 def as_store_error(name: str, error: sqlite3.Error | OSError) -> StoreError | InvalidValue:
