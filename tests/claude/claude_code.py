@@ -19,7 +19,7 @@ from helpers.support import TeamsupCommand
 
 PLUGIN = Path(__file__).parents[2] / "deploy" / "claude"
 TOOL_PREFIX = "mcp__plugin_teamsup_teamsup__"
-_KEY = "no-key-for-loopback"
+KEY = "no-key-for-loopback"
 
 needs_claude = pytest.mark.skipif(
     shutil.which("claude") is None, reason="needs the Claude Code CLI (claude) on the PATH"
@@ -47,7 +47,7 @@ class ClaudeCode:
             "TEAMSUP_HOME": str(self.teamsup.home),
             "TEAMSUP_AGENT": self.agent,
             "ANTHROPIC_BASE_URL": model.url,
-            "ANTHROPIC_API_KEY": _KEY,
+            "ANTHROPIC_APIKEY": KEY,
             "CLAUDE_CODE_TMPDIR": str(self.home),
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
             "CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL": "1",
@@ -115,7 +115,7 @@ def prepare_home(home: Path, project: Path) -> None:
     project.mkdir()
     known = {
         "hasCompletedOnboarding": True,
-        "customApiKeyResponses": {"approved": [_KEY[-20:]], "rejected": []},
+        "customApiKeyResponses": {"approved": [KEY[-20:]], "rejected": []},
         "projects": {str(project.resolve()): {"hasTrustDialogAccepted": True, "hasCompletedProjectOnboarding": True}},
     }
     (home / ".claude.json").write_text(json.dumps(known))
