@@ -47,7 +47,7 @@ class ClaudeCode:
             "TEAMSUP_HOME": str(self.teamsup.home),
             "TEAMSUP_AGENT": self.agent,
             "ANTHROPIC_BASE_URL": model.url,
-            "ANTHROPIC_APIKEY": KEY,
+            "ANTHROPIC_API_KEY": KEY,
             "CLAUDE_CODE_TMPDIR": str(self.home),
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
             "CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL": "1",

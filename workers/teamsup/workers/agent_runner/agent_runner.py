@@ -239,8 +239,13 @@ class AgentRunner(Worker):
             await asyncio.sleep(LEASE_SECONDS / 3)
             try:
                 await self.in_thread(self._renew_leases)
+                if await self.in_thread(self._deny_overdue):
+                    self._changed.set()
             except StoreError as error:
                 self.log.error("leases could not be renewed: %s", error)
+
+    def _deny_overdue(self) -> bool:
+        return any(self._follower.conclusion.deny_overdue(run) for run in self._table.open_runs())
 
     def _renew_leases(self) -> None:
         for run in self._table.open_runs():

@@ -95,6 +95,17 @@ class RunConclusion:
         self._approvals.withdraw(run)
         return ended
 
+    def deny_overdue(self, run: Run) -> bool:
+        """Deny a parked call whose deadline has long passed without a word of user_comm; return whether it was."""
+        folder = run_folder(self._hub.team, run.id)
+        call = CallLedger(folder).parked_call()
+        if run.state != "parked" or call is None or not self._approvals.is_overdue(run, self._clock()):
+            return False
+        asked = DeferredCall(call.id, call.tool, call.input)
+        self._approvals.deny(run, asked, folder, "Nobody has decided in time, so this call is denied.")
+        RunTable(self._hub).update(run, state="planned", reason="nobody has decided", is_decided=True, next_try_at=None)
+        return True
+
     def wait(self, run: Run, pause: Pause) -> Run:
         """Let a run wait that could not be started, with all others that the reason stops."""
         hub = self._open_hub(run.agent)

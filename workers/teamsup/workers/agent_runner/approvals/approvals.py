@@ -3,6 +3,7 @@
 All of it is in the runner's name, so an agent neither asks nor hears the answer first. Only a person's word allows.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from .request_text import MAX_SHOWN_CHARACTERS, render_request, show_call
 
 OPTIONS = ("allow", "deny")
 _ID_PREFIX = "run:"
+_OVERDUE_SECONDS = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,12 @@ def parse_request_id(message_id: str) -> tuple[int, str] | None:
     return (int(run), call_id) if is_ours else None
 
 
+def people_among(hub: MessageHub, deciders: Sequence[str]) -> list[str]:
+    """Return those deciders of a configuration that are no agents: an agent never decides about a run."""
+    known = {name: hub.find_agent(name) for name in deciders}
+    return [name for name, agent in known.items() if agent is None or agent.kind == "console"]
+
+
 class Approvals:
     """The approvals of all runs. Its verbs block, and raise the hub's errors."""
 
@@ -58,7 +66,7 @@ class Approvals:
         if len(show_call(call)) > MAX_SHOWN_CHARACTERS:
             self.deny(run, call, folder, "It is too long to be shown to people, who would have to allow it.")
             return None
-        deciders = [name for name in agent.deciders if not self._is_agent(name)]
+        deciders = people_among(self._hub, agent.deciders)
         if agent.deciders and not deciders:
             self.deny(run, call, folder, "No person may allow it: the deciders of the configuration are agents.")
             return None
@@ -125,6 +133,13 @@ class Approvals:
         ledger = CallLedger(folder)
         ledger.write_verdict(run.id, Call(call.id, call.tool, "parked", call.input), "deny", reason)
 
+    def is_overdue(self, run: Run, now: float) -> bool:
+        """Return whether user_comm should have said long ago what became of the run's decision."""
+        if not run.decision or not self._is_known(run.decision):
+            return False
+        ends = self._hub.queries.message(run.decision).expires_at
+        return ends is not None and now > ends.timestamp() + _OVERDUE_SECONDS
+
     def withdraw(self, run: Run) -> None:
         """Take back the decision that the run has asked for: it dies with the run."""
         if not run.decision or not self._is_known(run.decision) or self._hub.find_agent(USER_COMM) is None:
@@ -146,10 +161,6 @@ class Approvals:
         except UnknownMessage:
             return False
         return True
-
-    def _is_agent(self, name: str) -> bool:
-        found = self._hub.find_agent(name)
-        return found is not None and found.kind != "console"
 
     def _is_person(self, name: str) -> bool:
         if name.startswith("discord:"):

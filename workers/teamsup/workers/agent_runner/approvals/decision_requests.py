@@ -11,6 +11,7 @@ from ..programs.program import Call
 from ..prompt import describe_call
 from ..run import Run
 from ..sections import AgentSection
+from .approvals import people_among
 
 UNKNOWN_OPTIONS = ("run it again", "it is done", "give up")
 _MAX_INPUT_CHARACTERS = 3000
@@ -95,7 +96,7 @@ def _ask(
     if default is not None:
         metadata |= {"default": default, "default_denies": default == "deny"}
     if agent.deciders:
-        metadata["deciders"] = list(agent.deciders)
+        metadata["deciders"] = people_among(hub, agent.deciders)
     hub.enroll(USER_COMM, "daemon")
     for reply_to in (run.cause.key if run.cause.message_number is not None else None, None):
         try:

@@ -1,7 +1,9 @@
 """The presence of agents that run without a session: what each does now, as people see it of other agents."""
 
 from collections.abc import Callable
+from typing import Any
 
+from teamsup.config.startable_agents import OWN_NOTE, RUN
 from teamsup.hub import MessageHub
 from teamsup.hub.models import OFFLINE
 
@@ -25,6 +27,14 @@ class RunPresence:
         notes = [said for agent, said in list(self._notes.values()) if agent == run.agent]
         if notes:
             # Registered each time: nobody should miss the heartbeats of a run that has ended.
-            hub.register("agent", note="; ".join(notes), run=run.id)
-        elif (agent := hub.find_agent(run.agent)) is not None and agent.metadata.get("run"):
+            own = _own_note(hub, run)
+            details: dict[str, Any] = {"note": own or "; ".join(notes), RUN: run.id}
+            hub.register("agent", **details, **({OWN_NOTE: own} if own else {}))
+        elif (agent := hub.find_agent(run.agent)) is not None and agent.metadata.get(RUN):
             hub.heartbeat(OFFLINE, note="")
+
+
+def _own_note(hub: MessageHub, run: Run) -> str:
+    """Return the note that the agent has set itself in this run."""
+    known = hub.find_agent(run.agent)
+    return str(known.metadata.get(OWN_NOTE) or "") if known is not None and known.metadata.get(RUN) == run.id else ""

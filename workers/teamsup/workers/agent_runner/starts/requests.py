@@ -9,6 +9,7 @@ from teamsup.config.people_protocol import USER_COMM
 from teamsup.hub import CallerError, Message, MessageHub
 from teamsup.hub.models import HUB_SENDER
 from teamsup.hub.validation import list_names, quote
+from teamsup.terminal.console import SESSION_AGENT
 
 from ..approvals.approvals import Approvals
 from ..approvals.call_ledger import CallLedger
@@ -77,7 +78,8 @@ class RunRequests:
     def _check_sender(self, message: Message) -> None:
         """Agents start each other by messages; what people have paused or limited is not theirs to change."""
         sender = self._hub.find_agent(message.sender)
-        if message.sender != USER_COMM and (sender is None or sender.kind != "console"):
+        is_person = sender is not None and sender.kind == "console" and SESSION_AGENT not in message.metadata
+        if message.sender != USER_COMM and not is_person:
             raise RefusedRequest(f"Only people start, pause, resume and stop agents, and {message.sender} is not one.")
 
     def _find_agent(self, name: str) -> str:

@@ -1,0 +1,191 @@
+"""The whole way at night: agent-runner, user_comm, the real Claude Code with a scripted model, and nobody beside it."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from claude.claude_code import KEY, TOOL_PREFIX, needs_claude, prepare_home
+from claude.scripted_model import ApiFailure, ScriptedModel, ToolCall
+from helpers.support import TeamsupCommand, clean_environment, eventually
+from teamsup.hub import MessageHub
+from teamsup.hub.models import Message
+
+pytestmark = [needs_claude, pytest.mark.slow]
+_PATIENCE_SECONDS = 90.0
+"""Two processes of Claude Code may have to start for one message, beside other tests."""
+
+
+class Night:
+    """A team whose agent ops is started by messages, and ann, who is at home."""
+
+    def __init__(self, teamsup: TeamsupCommand, home: Path, ann: MessageHub) -> None:
+        self.teamsup = teamsup
+        self.ann = ann
+        self._home = home
+        self._workers: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, *names: str) -> None:
+        for name in names:
+            module = {
+                "runner": "teamsup.workers.agent_runner.agent_runner",
+                "user_comm": "teamsup.workers.user_comm.user_comm_daemon",
+            }[name]
+            self._workers[name] = subprocess.Popen(
+                [sys.executable, "-m", module, "--team", self.teamsup.team.name],
+                env={**clean_environment(), "TEAMSUP_HOME": str(self.teamsup.home), "HOME": str(self._home)},
+            )
+
+    def kill(self, *names: str) -> None:
+        for name in names:
+            self._workers[name].kill()
+            self._workers.pop(name).wait(20)
+
+    def stop(self) -> None:
+        for worker in self._workers.values():
+            worker.terminate()
+        for worker in self._workers.values():
+            worker.wait(20)
+
+    def ask(self, text: str) -> Message:
+        return self.ann.send("ops", text)
+
+    def hear(self, kind: str = "message") -> Message:
+        """What ann is told next of that kind."""
+        while self.ann.wait(_PATIENCE_SECONDS):
+            for delivery in self.ann.claim():
+                self.ann.acknowledge(delivery)
+                if delivery.message.message_type == kind:
+                    return delivery.message
+        raise AssertionError(f"no {kind} came; the run is {self.run()}")
+
+    def run(self) -> dict[str, object]:
+        rows = self.ann.query("SELECT * FROM runs ORDER BY id DESC LIMIT 1")
+        return dict(rows[0]) if rows else {}
+
+    def has_state(self, state: str) -> bool:
+        return self.run().get("state") == state
+
+    def answer(self, shown: Message, words: str) -> None:
+        self.ann.send("user_comm", words, message_type="opinion_response", reply_to=shown.message_id)
+
+
+StartNight = Callable[..., Night]
+
+
+@pytest.fixture
+def at_night(tmp_path: Path, teamsup: TeamsupCommand) -> Iterator[Callable[[ScriptedModel, str], Night]]:
+    prepare_home(tmp_path / "home", tmp_path / "project")
+    nights: list[Night] = []
+    teamsup.team.folder.mkdir(parents=True, exist_ok=True)
+
+    def begin(model: ScriptedModel, keys: str = 'ask_people = ["Bash"]') -> Night:
+        teamsup.team.configuration.write_text(
+            f'[agent.ops]\nstart = ["message"]\ndirectory = "{tmp_path / "project"}"\n{keys}\n[agent.ops.environment]\n'
+            f'PATH = "{os.environ["PATH"]}"\nANTHROPIC_BASE_URL = "{model.url}"\nANTHROPIC_API_KEY = "{KEY}"\n'
+            'CLAUDE_CODE_MAX_RETRIES = "1"\n'
+        )
+        ann = MessageHub(teamsup.team, agent="console-ann")
+        ann.register("console")
+        ann.enroll("ops")
+        nights.append(Night(teamsup, tmp_path / "home", ann))
+        nights[-1].start("user_comm", "runner")
+        return nights[-1]
+
+    yield begin
+    for night in nights:
+        night.stop()
+        night.ann.close()
+
+
+@contextmanager
+def scripted(*script: object) -> Iterator[ScriptedModel]:
+    with ScriptedModel({"": script}) as model:  # type: ignore[dict-item]
+        yield model
+
+
+def touch(file: Path) -> ToolCall:
+    return ToolCall("Bash", {"command": f"echo once >> {file}"})
+
+
+def test_a_message_starts_the_agent_which_asks_the_team_and_answers(at_night: StartNight) -> None:
+    status = ToolCall(f"{TOOL_PREFIX}team_get_status")
+    with scripted(status, "all calm") as model:
+        night = at_night(model)
+        question = night.ask("how is it? @/etc/passwd")
+        answer = night.hear()
+        assert (answer.sender, answer.content, answer.reply_to) == ("ops", "all calm", question.message_id)
+        assert "ops (you): " in model.received
+        assert "root:" not in model.received
+        assert night.ann.queries.trace(question.message_id)[0].state == "done"
+        eventually(lambda: night.has_state("done"), "the run is done")
+        run = night.run()
+        assert (run["turns"], run["tools"]) == (2, f'["{TOOL_PREFIX}team_get_status"]')
+        assert isinstance(run["usd"], float)
+
+
+@pytest.mark.parametrize("words", ["allow", "deny"])
+def test_a_call_becomes_a_decision_that_outlives_everybody(at_night: StartNight, tmp_path: Path, words: str) -> None:
+    with scripted(touch(tmp_path / "effect"), "finished") as model:
+        night = at_night(model)
+        night.ask("restart it")
+        shown = night.hear("opinion_request")
+        assert f"| command: echo once >> {tmp_path / 'effect'}" in shown.content
+        assert "agent-runner asks" in shown.content
+        eventually(lambda: night.has_state("parked"), "it waits")
+        night.kill("runner", "user_comm")
+        night.start("user_comm", "runner")
+        night.answer(shown, words)
+        assert night.hear().content == "finished"
+        assert ("ann has denied this call" in model.received) is (words == "deny")
+    effect = tmp_path / "effect"
+    assert (effect.read_text() if effect.exists() else "") == ("once\n" if words == "allow" else "")
+
+
+def test_a_run_that_is_stopped_takes_its_decision_with_it(at_night: StartNight, tmp_path: Path) -> None:
+    with scripted(touch(tmp_path / "effect"), "finished") as model:
+        night = at_night(model)
+        night.ask("restart it")
+        shown = night.hear("opinion_request")
+        night.ann.send("agent-runner", f"stop {night.run()['id']}")
+        assert "no longer needs a decision" in night.hear("opinion_response").content
+        night.answer(shown, "allow")
+        assert "no longer needs" in night.hear("error").content
+        assert night.has_state("stopped")
+    assert not (tmp_path / "effect").exists()
+
+
+def test_a_limit_pauses_the_login_and_who_asked_is_told(at_night: StartNight) -> None:
+    with scripted(*[ApiFailure(429, "rate_limit_error")] * 9) as model:
+        night = at_night(model)
+        night.ask("how is it?")
+        told = night.hear("status_report")
+        assert told.sender == "ops"
+        assert "429" in told.content
+        assert night.has_state("planned")
+        assert night.run()["starts"] == 1
+
+
+def test_killed_in_an_allowed_call_it_is_unknown_and_people_say_what_becomes_of_it(
+    at_night: StartNight, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    call = ToolCall("Bash", {"command": f"echo once >> {tmp_path / 'effect'}; cat {tmp_path / 'fifo'}"})
+    with scripted(call, "finished") as model:
+        night = at_night(model)
+        night.ask("restart it")
+        night.answer(night.hear("opinion_request"), "allow")
+        eventually((tmp_path / "effect").exists, "the call has begun")
+        pid = eventually(lambda: int(str(night.run()["pid"])), "its process is known")
+        os.killpg(pid, signal.SIGKILL)
+        asked = night.hear("opinion_request")
+        assert "nobody knows whether it took effect" in asked.content
+        eventually(lambda: night.has_state("unknown"), "nobody knows")
+        night.answer(asked, "it is done")
+        eventually(lambda: night.has_state("done"), "ann has said so")
+    assert (tmp_path / "effect").read_text() == "once\n"
