@@ -158,12 +158,9 @@ class DecisionService:
     def take_back(self, request: str, sender: str) -> Outcome:
         """End the open decision that this message of the sender asked for. An answer that came first counts."""
         decision = self._table.get(self._table.decision_shown_by(request) or 0)
-        if decision is None or decision.message_id != request or decision.asked_by != sender:
+        if decision is None or (decision.message_id, decision.asked_by) != (request, sender):
             return Done("no decision of the sender")
-        if decision.state != "open":
-            return Done("it had ended")
-        self._close(decision, "withdrawn")
-        return Done("withdrawn")
+        return Done("it had ended" if decision.state != "open" else self._close(decision, "withdrawn").state)
 
     def run_due(self, now: float) -> float | None:
         """Take the due steps. Return the seconds until the next step, or None if no decision is open."""
@@ -322,9 +319,7 @@ class DecisionService:
         return announcement_recipients(self._hub, home=self._rules.gateway.home_channel != 0)
 
     def _new_recipients(self, decision: Decision, everywhere: Sequence[str]) -> list[str]:
-        if not decision.is_public:
-            return []
-        known = self._table.recipients_of(decision.number)
+        known = self._table.recipients_of(decision.number) if decision.is_public else everywhere
         return [recipient for recipient in everywhere if recipient not in known]
 
     def _remind(self, decision: Decision, now: float) -> None:
