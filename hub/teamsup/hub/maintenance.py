@@ -1,29 +1,30 @@
 """Keep the store small and sound, and repair it."""
 
-import json
 import math
 import os
-import re
 import sqlite3
 import time
 from collections.abc import Generator, Iterable
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from .engines.component_tables import ComponentTables, reads_nothing_expired
 from .engines.maintenance_progress import announce_maintenance
 from .engines.signal_safety import signal_safe
+from .engines.sqlite import database_maintenance, search
 from .errors import CallerError, StoreError
 from .queries import Queries
 from .session import HubSession
-from .tables import agents, deliveries, delivery_states, search
+from .tables import agents, deliveries, delivery_states
+from .tables.person_names import PersonNames, known_names
+from .tables.row_values import as_text
 from .team import normalize_agent_name, normalize_name
 from .timestamps import format_time
 from .validation import check_count, check_seconds, check_text, check_type, quote
 
 _BATCH_MESSAGES = 500
-_VACUUM_PAGES = 2000
 _LEAST_ID = -(2**63)
+_FIRST_TIME = "0001-01-01"  # before which nothing is
 # So a waiting writer gets its turn between two batches: it tries again after 0.25 to 1 ms.
 _PAUSE_SECONDS = 0.003
 
@@ -120,7 +121,7 @@ class Maintenance:
             check_count("keep", keep)
             rows = self._store.read("SELECT id FROM messages ORDER BY id DESC LIMIT 1 OFFSET ?", (keep,))
             newest = rows[0][0] if rows else 0
-        before = "" if older_than is None else format_time(self._clock() - older_than)
+        before = _FIRST_TIME if older_than is None else format_time(self._clock() - older_than)
         kept = [select for tables in self._present(components) for select in tables.keeps]
         select = _SELECT_ENDED.format(kept="".join(f" AND id NOT IN ({select})" for select in kept))
         gone, last = 0, _LEAST_ID
@@ -132,13 +133,12 @@ class Maintenance:
                 last = batch[-1]
                 progress(gone)
                 time.sleep(_PAUSE_SECONDS)
-            self._reclaim_space()
+            database_maintenance.reclaim_space(self._store, _PAUSE_SECONDS)
         return gone
 
     def count_messages_of(self, person: str) -> int:
         """Return the number of messages that forget() would remove."""
-        rows = self._store.read(f"SELECT count(*) FROM ({_SELECT_OF_PERSON})", self._find_names_of(person))  # noqa: S608
-        return int(rows[0][0])
+        return len(self._find_messages_of(self._find_names_of(person)))
 
     def forget(self, person: str, components: Iterable[ComponentTables] = ()) -> int:
         """Remove a person: their name, and every message from, for or to them, or that quotes them, with the answers.
@@ -153,34 +153,30 @@ class Maintenance:
         with announce_maintenance(self.team.run, "pruning") as progress:
             # This reads all messages, so do it outside a transaction. Do it again for messages that arrive in the
             # meantime.
-            while found := [row[0] for row in self._store.read(_SELECT_OF_PERSON, names)]:
+            while found := self._find_messages_of(names):
                 for start in range(0, len(found), _BATCH_MESSAGES):
                     batch = found[start : start + _BATCH_MESSAGES]
                     with self._secure_delete() as db:
                         _delete_messages(db, batch)
                     gone += len(batch)
                     progress(gone)
-            each_name = [{"name": name, "id": names["user"]} for name in json.loads(names["names"])]
+            each_name = [{"name": name, "id": names.user} for name in names.names]
             # This rewrites the whole index, and may take long.
             with self._secure_delete(longest=math.inf) as db:
                 search.optimize(db)
-                db.execute(_FORGET_AGENT, names)
+                for name in names.names:
+                    agents.retire(db, name)
                 for tables in self._present(components):
                     for sql in tables.forgets_person:
                         db.executemany(sql, each_name)
-            self._reclaim_space()
+            database_maintenance.reclaim_space(self._store, _PAUSE_SECONDS)
         return gone
 
     @signal_safe
     def _secure_delete(self, longest: float | None = None) -> Generator[sqlite3.Connection, None, None]:
         """Begin a transaction that overwrites deleted content."""
-        with self._write(longest=longest) as db:
-            before = db.execute("PRAGMA secure_delete").fetchone()[0]
-            try:
-                db.execute("PRAGMA secure_delete=1")
-                yield db
-            finally:
-                db.execute(f"PRAGMA secure_delete={before}")
+        with self._write(longest=longest) as db, database_maintenance.secure_delete(db):
+            yield db
 
     def backup(self, target: Path) -> None:
         """Write a consistent copy while the team runs. Raise CallerError when the file exists, and StoreError."""
@@ -190,9 +186,7 @@ class Maintenance:
             if target.exists():
                 raise CallerError(f"{target} is there already; choose another name.")
             os.close(os.open(partial, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600))
-            with closing(sqlite3.connect(partial)) as copy:
-                self._store.copy_to(copy)
-                copy.execute("PRAGMA journal_mode=DELETE")
+            database_maintenance.write_backup(self._store, partial)
             partial.replace(target)
         except (OSError, ValueError, sqlite3.Error) as error:
             with suppress(OSError, ValueError):
@@ -202,7 +196,7 @@ class Maintenance:
 
     def check_integrity(self, components: Iterable[ComponentTables] = ()) -> list[str]:
         """Return a sentence for each fault of the store, also in tables of ``components``; empty when it is sound."""
-        problems = [str(row[0]) for row in self._store.read("PRAGMA integrity_check") if row[0] != "ok"]
+        problems = database_maintenance.check_integrity(self._store)
         (orphans,) = self._store.read("SELECT count(*) FROM deliveries WHERE message NOT IN (SELECT id FROM messages)")[
             0
         ]
@@ -216,8 +210,7 @@ class Maintenance:
             problems.append(f"{stuck} conversations have open deliveries but none that may be claimed.")
         for tables in self._present(components):
             for table, columns in tables.goes_with_message.items():
-                is_lost = " OR ".join(f"{column} NOT IN (SELECT id FROM messages)" for column in columns)  # noqa: S608
-                (orphans,) = self._store.read(f"SELECT count(*) FROM {table} WHERE {is_lost}")[0]  # noqa: S608
+                orphans = database_maintenance.count_orphans(self._store, table, columns)
                 if orphans:
                     problems.append(f"{orphans} rows of {table} belong to no message.")
         return problems
@@ -226,8 +219,16 @@ class Maintenance:
         """Return the components that have tables in this database."""
         return [tables for tables in components if self.component_version(tables.component) is not None]
 
-    def _find_names_of(self, person: str) -> dict[str, str]:
-        return _known_names(person, [row[0] for row in self._store.read(_SELECT_ALL_NAMES)])
+    def _find_names_of(self, person: str) -> PersonNames:
+        return known_names(person, [row[0] for row in self._store.read(_SELECT_ALL_NAMES)])
+
+    def _find_messages_of(self, names: PersonNames) -> list[int]:
+        """Return the ``id`` of every message from, for or to them, or that quotes them, and of the answers."""
+        marks = ", ".join(["(CAST(? AS TEXT))"] * len(names.names))
+        rows = self._store.read(_SELECT_OF_PERSON.format(names=marks), (*names.names, names.user))
+        theirs = {row["message_id"]: row["id"] for row in rows if row["is_theirs"] or names.are_quoted(row["quotes"])}
+        answers = self._queries.reply_labels(map(as_text, theirs))
+        return sorted({*theirs.values(), *(answer.id for answer in answers)})
 
     def _expire_unread(self, before: float) -> None:
         while rows := self._store.read(_SELECT_UNREAD_BEFORE, (format_time(before), _BATCH_MESSAGES)):
@@ -235,11 +236,6 @@ class Maintenance:
                 for row in rows:
                     self._ring_after_commit(*deliveries.expire(db, row, self._clock()))
             time.sleep(_PAUSE_SECONDS)
-
-    def _reclaim_space(self) -> None:
-        while self._store.read("PRAGMA freelist_count")[0][0] and self._store.vacuum(_VACUUM_PAGES):
-            time.sleep(_PAUSE_SECONDS)
-        self._store.truncate_wal()
 
 
 def _delete_messages(db: sqlite3.Connection, ids: list[int]) -> None:
@@ -259,27 +255,16 @@ _SELECT_UNREAD_BEFORE = """
 """
 
 _SELECT_OF_PERSON = """
-    WITH names AS MATERIALIZED (SELECT value AS name FROM json_each(:names)), theirs AS MATERIALIZED (
-      SELECT id, message_id FROM messages WHERE lower(sender) IN names OR lower(recipient) IN names
-        OR (json_valid(metadata) AND (CAST(json_extract(metadata, '$.user') AS TEXT) = :user
-          OR json_extract(metadata, '$.person') IN names OR json_extract(metadata, '$.author_name') IN names
-          OR EXISTS (SELECT 1 FROM json_each(metadata, '$.quotes') WHERE value IN names))))
-    SELECT id FROM theirs UNION
-    SELECT m.id FROM theirs AS t JOIN messages AS m ON m.reply_to = t.message_id
+    WITH names (name) AS (VALUES {names}),
+    known AS (
+      SELECT id, message_id, metadata_text(metadata, 'quotes') AS quotes,
+        CASE WHEN lower(sender) IN (SELECT name FROM names) OR lower(recipient) IN (SELECT name FROM names)
+          OR metadata_text(metadata, 'user') = ? OR metadata_text(metadata, 'person') IN (SELECT name FROM names)
+          OR metadata_text(metadata, 'author_name') IN (SELECT name FROM names) THEN 1 ELSE 0 END AS is_theirs
+      FROM messages)
+    SELECT * FROM known WHERE is_theirs = 1 OR quotes IS NOT NULL
 """
 _SELECT_ALL_NAMES = """
     SELECT lower(sender) FROM messages UNION SELECT lower(recipient) FROM messages WHERE recipient IS NOT NULL
       UNION SELECT lower(agent_name) FROM agent_status WHERE agent_name IS NOT NULL
 """
-_FORGET_AGENT = "DELETE FROM agent_status WHERE lower(agent_name) IN (SELECT value FROM json_each(:names))"
-
-
-def _known_names(person: str, everybody: Iterable[str]) -> dict[str, str]:
-    """Return the names of a person: as an agent, in each terminal, and in other workers."""
-    given = check_text("person", person).strip()
-    scheme, _, user = given.partition(":")
-    names = {given, given.lower()}
-    if given.lower().startswith("console-"):
-        terminal = re.compile(re.escape(given.lower()) + r"-\d+")
-        names |= {name for name in everybody if terminal.fullmatch(name)}
-    return {"user": user or scheme, "names": json.dumps(sorted(names))}

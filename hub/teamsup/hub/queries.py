@@ -6,13 +6,13 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime
 
+from .engines.sqlite.foreign_values import SELECT_BY_MESSAGE_ID
 from .engines.sqlite.migrations import SCHEMA_VERSION
+from .engines.sqlite.search import search
 from .errors import InvalidMessage, InvalidValue, UnknownMessage
 from .models import DeadLetter, DeliveryState, Message, MessageLabels, Stats
 from .session import HubSession
 from .tables import delivery_states
-from .tables import messages as sending
-from .tables import search as search_index
 from .tables.agents import OPEN_TO_READERS
 from .tables.row_values import LABELS, labels_from_row, message_from_row
 from .team import normalize_name
@@ -37,7 +37,7 @@ class Queries:
         UnknownMessage.
         """
         check_text("message_id", message_id)
-        rows = self._store.read(sending.SELECT_BY_MESSAGE_ID, (message_id,))
+        rows = self._store.read(SELECT_BY_MESSAGE_ID, (message_id,))
         if not rows and (number := message_id.removeprefix("#")).isdecimal() and len(number) < _ID_DIGITS:
             rows = self._store.read("SELECT * FROM messages WHERE id = ?", (int(number),))
         if not rows:
@@ -81,8 +81,9 @@ class Queries:
         ``before`` is the ``id`` of a message: continue from there into the past.
         """
         rows = self._store.read(
-            "SELECT * FROM messages WHERE (:before IS NULL OR id < :before)"
-            " AND (:agent IS NULL OR sender = :agent OR recipient = :agent) ORDER BY id DESC LIMIT :limit",
+            "SELECT * FROM messages WHERE (CAST(:before AS BIGINT) IS NULL OR id < :before)"
+            " AND (CAST(:agent AS TEXT) IS NULL OR sender = :agent OR recipient = :agent)"
+            " ORDER BY id DESC LIMIT :limit",
             {
                 "before": None if before is None else check_count("before", before, least=_LEAST_ID),
                 "agent": None if agent is None else normalize_name(agent),
@@ -134,10 +135,11 @@ class Queries:
             conditions.append("id < :before")
         if unread:
             conditions.append("EXISTS (SELECT 1 FROM deliveries WHERE message = messages.id AND state = 'ready')")
-        rows = self._store.read(
-            f"SELECT * FROM messages WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT :limit",  # noqa: S608
-            given | {"after": after, "before": before, "limit": -1 if limit is None else check_count("limit", limit)},
-        )
+        sql = f"SELECT * FROM messages WHERE {' AND '.join(conditions)} ORDER BY id DESC"  # noqa: S608
+        if limit is not None:
+            sql += " LIMIT :limit"
+            check_count("limit", limit)
+        rows = self._store.read(sql, given | {"after": after, "before": before, "limit": limit})
         return [message_from_row(row) for row in reversed(rows)]
 
     def versions(self, message_id: str, *, sender: str | None = None) -> list[Message]:
@@ -227,13 +229,7 @@ class Queries:
         """
         if not check_text("words", words).strip():
             raise InvalidMessage("There is nothing to search for.")
-        search_index.refresh(self._store)
-        rows = self._store.read(
-            "SELECT m.* FROM messages_fts AS f JOIN messages AS m ON m.id = f.rowid WHERE messages_fts MATCH ?"
-            " ORDER BY f.rowid DESC LIMIT ?",
-            (search_index.to_fts_query(words), check_count("limit", limit)),
-        )
-        return [message_from_row(row) for row in rows]
+        return [message_from_row(row) for row in search(self._store, words, check_count("limit", limit))]
 
     def undeliverable(self) -> dict[str, int]:
         """Return the names that have never taken part and have waiting messages, with the number of messages."""

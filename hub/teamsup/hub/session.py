@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .engines.signal_safety import signal_safe
+from .engines.sqlite.foreign_values import limit_counters
 from .engines.sqlite.store import Durability, Store
 from .errors import InvalidName
 from .models import Delivery, Message
-from .tables import clock_step, deliveries, messages
+from .tables import clock_step, deliveries
 from .team import Team, normalize_agent_name
 from .validation import check_type
 from .wakeup.doorbell import Doorbell, Doorbells, open_doorbell
@@ -136,5 +137,5 @@ class HubSession:
         now = self.clock()
         if abs(now - self._clock_recorded_at) >= clock_step.CHECK_INTERVAL_SECONDS:
             clock_step.record_time(db, self._agent, now)
-            messages.limit_counters(db)
+            limit_counters(db)
             self._clock_recorded_at = now

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
 from .. import timestamps
+from ..engines.sqlite.foreign_values import SELECT_BY_MESSAGE_ID
 from ..errors import InvalidMessage, MessageConflict, ReplyLoop, UnknownMessage, UnknownRecipient
 from ..models import (
     HUB_SENDER,
     MAX_HOPS,
-    MAX_ID,
     MAX_LABEL_CHARACTERS,
     MAX_MESSAGE_BYTES,
     PRIORITIES,
@@ -23,9 +23,6 @@ from ..team import normalize_name
 from ..validation import MAX_QUOTED_CHARACTERS, check_seconds, check_text, check_type, find_similar, list_names, quote
 from . import agents, rate_limits
 from .row_values import message_from_row
-
-SELECT_BY_MESSAGE_ID = "SELECT * FROM messages WHERE message_id IN (?1, CAST(?1 AS BLOB))"
-"""A foreign program may have stored a message_id as bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,21 +66,6 @@ class SendOptions(ReplyOptions, total=False):
     reply_to: str | None
 
 
-def limit_counters(db: sqlite3.Connection) -> None:
-    """Set SQLite's counter of ids back to the largest id, if a foreign program has set it too far ahead.
-
-    No trigger can guard that counter. At its end SQLite would refuse every new row, as if the disk were full.
-    """
-    # Components' tables may have such counters too.
-    for (table,) in db.execute("SELECT name FROM sqlite_sequence WHERE seq > ?", (MAX_ID,)).fetchall():
-        quoted = '"' + str(table).replace('"', '""') + '"'
-        largest = f"(SELECT coalesce(max(rowid), 0) FROM {quoted})"  # noqa: S608
-        db.execute(
-            f"UPDATE sqlite_sequence SET seq = {largest} WHERE name = ? AND seq > {largest}",  # noqa: S608
-            (table,),
-        )
-
-
 def insert_message(db: sqlite3.Connection, message: NewMessage, now: float, *, known_only: bool = True) -> Message:
     """Store the message and, through the triggers, its deliveries. A second insert with the same message_id changes
     nothing.
@@ -122,9 +104,9 @@ def insert_message(db: sqlite3.Connection, message: NewMessage, now: float, *, k
         agents.enroll(db, message.sender, message.sender_kind)
     message_id = message.message_id or new_message_id()
     expires = None if message.expires_in is None else now + message.expires_in
-    cursor = db.execute(
+    ((number,),) = db.execute(
         "INSERT INTO messages (message_id, sender, recipient, message_type, content, priority, metadata, created_at,"
-        " expires_at, conversation_id, reply_to, hops) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " expires_at, conversation_id, reply_to, hops) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
         (
             message_id,
             message.sender,
@@ -139,9 +121,9 @@ def insert_message(db: sqlite3.Connection, message: NewMessage, now: float, *, k
             message.reply_to,
             hops,
         ),
-    )
+    ).fetchall()
     return Message(
-        id=cursor.lastrowid or 0,
+        id=number,
         message_id=message_id,
         sender=message.sender,
         recipient=recipient,

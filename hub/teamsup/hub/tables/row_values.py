@@ -1,5 +1,6 @@
 """Read columns that foreign programs may have filled with any value."""
 
+import functools
 import json
 import re
 import sqlite3
@@ -42,6 +43,16 @@ def decode_metadata(text: Any) -> Mapping[str, Any]:  # noqa: ANN401
     except (TypeError, ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def metadata_text(text: Any, key: str) -> str | None:  # noqa: ANN401
+    """Return one value of a stored JSON object as text; None if it has none. What is not text is returned as JSON."""
+    value = _decode_last(text).get(key)
+    return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+# A query asks for several keys of one row.
+_decode_last = functools.lru_cache(maxsize=1)(decode_metadata)
 
 
 def message_from_row(row: sqlite3.Row) -> Message:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
+from ..engines.sqlite.connection import open_observer
 from ..engines.sqlite.file_lock import try_lock
 from ..errors import StoreError
 from ..team import Team
@@ -132,9 +133,8 @@ class _NewDeliveries:
         self._doorbells = bells
         self._database_inode = _find_database_inode(team)
         # Never create the file here, because it may have been moved away just now.
-        self._db = sqlite3.connect(f"{team.database.as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=1)
+        self._db = open_observer(team.database)
         try:
-            self._db.execute("PRAGMA query_only=1")
             self._last_message: int = self._db.execute("SELECT coalesce(max(message), 0) FROM deliveries").fetchone()[0]
         except BaseException:
             self.close()

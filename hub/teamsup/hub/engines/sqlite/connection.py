@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from ...tables.row_values import metadata_text
 from .migrations import migrate, read_version
 
 # A message changes a few bytes in each of some ten pages, and SQLite writes whole pages. With 1 KiB instead of SQLite's
@@ -49,6 +50,17 @@ def open_reader(path: Path) -> sqlite3.Connection:
     return db
 
 
+def open_observer(path: Path) -> sqlite3.Connection:
+    """Open a connection that looks at an existing database beside its store, and waits a second for writers."""
+    db = sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=1)
+    try:
+        db.execute("PRAGMA query_only=1")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
 def begin_immediate(db: sqlite3.Connection) -> None:
     """Begin a transaction that writes. Raises SchemaTooNew when a newer program has changed the tables meanwhile."""
     # A deferred transaction that reads first could fail at its first write.
@@ -84,4 +96,6 @@ def _configure_connection(path: Path) -> sqlite3.Connection:
     db.row_factory = sqlite3.Row
     # A text of a foreign program may contain invalid bytes. It must not block later messages in the mailbox.
     db.text_factory = functools.partial(str, encoding="utf-8", errors="replace")
+    # Never in a trigger, a view or an index: the sqlite3 shell and foreign programs do not know it.
+    db.create_function("metadata_text", 2, metadata_text, deterministic=True)
     return db

@@ -6,12 +6,36 @@ copy of the texts, because an index over a foreign table breaks when that table 
 
 import sqlite3
 
-from ..engines.sqlite.store import Store
+from .store import Store
 
 _BATCH_MESSAGES = 500
 
 
-def refresh(store: Store) -> None:
+def search(store: Store, words: str, limit: int) -> list[sqlite3.Row]:
+    """Return the newest ``limit`` rows of ``messages`` with all of these words, the newest first. Index what is new
+    before. Raises StoreError where this Python's SQLite lacks FTS5.
+    """
+    _refresh(store)
+    return store.read(
+        "SELECT m.* FROM messages_fts AS f JOIN messages AS m ON m.id = f.rowid WHERE messages_fts MATCH ?"
+        " ORDER BY f.rowid DESC LIMIT ?",
+        (_to_fts_query(words), limit),
+    )
+
+
+def remove(db: sqlite3.Connection, ids: list[int]) -> None:
+    """Take messages out of the index."""
+    if _exists(db):
+        db.executemany("DELETE FROM messages_fts WHERE rowid = ?", [(message,) for message in ids])
+
+
+def optimize(db: sqlite3.Connection) -> None:
+    """Rewrite the index, so that words which were taken out of it stand nowhere in the file any more."""
+    if _exists(db):
+        db.execute("INSERT INTO messages_fts (messages_fts) VALUES ('optimize')")
+
+
+def _refresh(store: Store) -> None:
     """Index the messages since the last search, in batches that do not delay a writer for long."""
     if not store.read("SELECT 1 FROM sqlite_master WHERE name = 'messages_fts'"):
         with store.transaction() as db:
@@ -23,7 +47,7 @@ def refresh(store: Store) -> None:
             db.execute(
                 "INSERT INTO messages_fts_indexed SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM messages_fts_indexed)"
             )
-    while _is_behind(store):
+    while store.read("SELECT 1 FROM messages WHERE id > (SELECT max(up_to) FROM messages_fts_indexed) LIMIT 1"):
         with store.transaction() as db:
             start = db.execute("SELECT up_to FROM messages_fts_indexed").fetchone()[0]
             rows = db.execute(
@@ -33,22 +57,10 @@ def refresh(store: Store) -> None:
             db.execute("UPDATE messages_fts_indexed SET up_to = ?", (rows[-1]["id"] if rows else start,))
 
 
-def remove(db: sqlite3.Connection, ids: list[int]) -> None:
-    """Take messages out of the index."""
-    if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'messages_fts'").fetchone():
-        db.executemany("DELETE FROM messages_fts WHERE rowid = ?", [(message,) for message in ids])
+def _exists(db: sqlite3.Connection) -> bool:
+    return db.execute("SELECT 1 FROM sqlite_master WHERE name = 'messages_fts'").fetchone() is not None
 
 
-def optimize(db: sqlite3.Connection) -> None:
-    """Rewrite the index, so that the file contains no removed words any more."""
-    if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'messages_fts'").fetchone():
-        db.execute("INSERT INTO messages_fts (messages_fts) VALUES ('optimize')")
-
-
-def to_fts_query(words: str) -> str:
+def _to_fts_query(words: str) -> str:
     """Return a person's words as an FTS5 query for messages with all of them; nothing in it is syntax."""
     return " ".join('"' + word.replace('"', '""') + '"' for word in words.split())
-
-
-def _is_behind(store: Store) -> bool:
-    return bool(store.read("SELECT 1 FROM messages WHERE id > (SELECT max(up_to) FROM messages_fts_indexed) LIMIT 1"))

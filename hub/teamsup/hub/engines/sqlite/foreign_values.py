@@ -1,0 +1,23 @@
+"""What only SQLite lets a foreign program store: an id as bytes, and a counter of ids that is too far ahead."""
+
+import sqlite3
+
+from ...models import MAX_ID
+
+SELECT_BY_MESSAGE_ID = "SELECT * FROM messages WHERE message_id IN (?1, CAST(?1 AS BLOB))"
+"""The message of a message_id, which may be stored as bytes."""
+
+
+def limit_counters(db: sqlite3.Connection) -> None:
+    """Set SQLite's counter of ids back to the largest id, if a foreign program has set it too far ahead.
+
+    No trigger can guard that counter. At its end SQLite would refuse every new row, as if the disk were full.
+    """
+    # Components' tables may have such counters too.
+    for (table,) in db.execute("SELECT name FROM sqlite_sequence WHERE seq > ?", (MAX_ID,)).fetchall():
+        quoted = '"' + str(table).replace('"', '""') + '"'
+        largest = f"(SELECT coalesce(max(rowid), 0) FROM {quoted})"  # noqa: S608
+        db.execute(
+            f"UPDATE sqlite_sequence SET seq = {largest} WHERE name = ? AND seq > {largest}",  # noqa: S608
+            (table,),
+        )

@@ -1,0 +1,36 @@
+"""The names under which messages may know one person. Pure."""
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ..validation import check_text
+
+
+@dataclass(frozen=True, slots=True)
+class PersonNames:
+    """The names of a person: as an agent, in each terminal, and in other workers."""
+
+    names: tuple[str, ...]
+    user: str
+    """The id behind the first colon of the name, or all of it."""
+
+    def are_quoted(self, quotes: str | None) -> bool:
+        """Return whether one of them is in the ``quotes`` of a message's metadata: a JSON list, or one name."""
+        try:
+            found = json.loads(quotes or "[]")
+        except ValueError:
+            found = quotes
+        return any(name in self.names for name in (found if isinstance(found, list) else [found]))
+
+
+def known_names(person: str, everybody: Iterable[str]) -> PersonNames:
+    """Return the names of a person; ``everybody`` are all names that the team knows."""
+    given = check_text("person", person).strip()
+    scheme, _, user = given.partition(":")
+    names = {given, given.lower()}
+    if given.lower().startswith("console-"):
+        terminal = re.compile(re.escape(given.lower()) + r"-\d+")
+        names |= {name for name in everybody if terminal.fullmatch(name)}
+    return PersonNames(tuple(sorted(names)), user or scheme)
