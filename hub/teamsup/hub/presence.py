@@ -50,7 +50,7 @@ class Presence:
         # This is only presence, so the reader goes on without it.
         with suppress(StoreError):
             if session.store.read_on_writer(
-                agents.SELECT_FRESH_PRESENCE, {"name": session.agent, "listening": listening, **lately}
+                agents.SELECT_FRESH_PRESENCE, {"name": session.agent, "listening": int(listening), **lately}
             ):
                 return
             with session.write(durable=False) as db:

@@ -7,7 +7,7 @@ from .errors import InvalidDuration, InvalidValue
 
 MAX_QUOTED_CHARACTERS = 200
 MAX_LISTED_NAMES = 20
-_MAX_SECONDS = 10 * 365 * 86400.0
+MAX_SECONDS = 10 * 365 * 86400.0
 _MAX_INTEGER = 2**63 - 1  # the integers that SQLite can store
 
 
@@ -60,7 +60,7 @@ def check_type(name: str, value: object, wanted: type) -> None:
         raise InvalidValue(f"{name} must be a {wanted.__name__}, not {type(value).__name__}.")
 
 
-def check_seconds(name: str, seconds: object, *, least: float = 0.001, most: float = _MAX_SECONDS) -> None:
+def check_seconds(name: str, seconds: object, *, least: float = 0.001, most: float = MAX_SECONDS) -> None:
     """Raise InvalidDuration unless the value is a number of seconds from ``least`` to ten years."""
     if not isinstance(seconds, int | float) or not least <= seconds <= most:
         raise InvalidDuration(

@@ -42,7 +42,8 @@ class WakeLadder:
         The caller announces them to the agent. No process gets a message twice for one step.
         """
         check_type("step", step, WakeStep)
-        values = {"me": self._session.agent, "now": format_time(self._clock()), "step": step, "steps": step.ended_by}
+        now, steps = format_time(self._clock()), int(step.ended_by)
+        values = {"me": self._session.agent, "now": now, "step": int(step), "steps": steps}
         if not self._store.read(deliveries.SELECT_ANY_CLAIMABLE, values):
             return []
         with self._write(durable=False) as db:

@@ -18,7 +18,7 @@ from ..models import (
 )
 from ..team import normalize_agent_name
 from ..validation import check_text, quote
-from .row_values import as_text, encode_metadata
+from .row_values import as_text, decode_metadata, encode_metadata
 
 PRESENT_STATUSES = (ONLINE, DEGRADED)
 
@@ -66,25 +66,32 @@ def record_heartbeat(
         if known not in (None, "agent", kind):
             raise InvalidName(f"{name!r} is the team's {known} of that name; choose another name.")
     enroll(db, name, kind or "agent")
+    at = timestamps.format_time(now)
+    if check_text("status", status) == DEGRADED:
+        metadata = _note_degraded_since(db, name, metadata, at)
+    is_set_up = not (status == NOT_CONFIGURED and metadata is not None and metadata.get("optional"))
     values = {
         "name": name,
         "kind": kind,
-        "is_watched": registered is None,
-        "status": check_text("status", status),
-        "now": timestamps.format_time(now),
+        "is_watched": int(registered is None),
+        "status": status,
+        "now": at,
         "metadata": None if metadata is None else encode_metadata(metadata),
-        "degraded": DEGRADED,
-        "since": f"$.{DEGRADED_SINCE}",
-        "is_set_up": not (status == NOT_CONFIGURED and metadata is not None and metadata.get("optional")),
+        "is_set_up": int(is_set_up),
     }
-    if status != DEGRADED:
-        db.execute(_RECORD_HEARTBEAT, values)
-    else:
-        (began,) = db.execute(_SELECT_DEGRADED_SINCE, values).fetchone()
-        db.execute(_RECORD_HEARTBEAT, values)
-        db.execute(_RECORD_DEGRADED_SINCE, values | {"began": began})
-    if not values["is_set_up"]:
+    db.execute(_RECORD_HEARTBEAT, values)
+    if not is_set_up:
         db.execute(_EXPIRE_BROADCASTS, values)
+
+
+def _note_degraded_since(
+    db: sqlite3.Connection, name: str, metadata: Mapping[str, Any] | None, now: str
+) -> Mapping[str, Any]:
+    """Return the metadata with the time since when the agent is degraded; None for them means the stored ones."""
+    before = db.execute("SELECT status, metadata FROM agent_status WHERE lower(agent_name) = ?", (name,)).fetchone()
+    stored = decode_metadata(before["metadata"])
+    began = stored.get(DEGRADED_SINCE) if before["status"] == DEGRADED else None
+    return {**(stored if metadata is None else metadata), DEGRADED_SINCE: began or now}
 
 
 def refresh_presence(db: sqlite3.Connection, name: str, kind: str | None, now: float, *, listening: bool) -> None:
@@ -97,7 +104,7 @@ def refresh_presence(db: sqlite3.Connection, name: str, kind: str | None, now: f
     values = {
         "name": name,
         "now": timestamps.format_time(now),
-        "listening": listening,
+        "listening": int(listening),
         "offline": OFFLINE,
         "online": ONLINE,
     }
@@ -127,18 +134,14 @@ def retire(db: sqlite3.Connection, name: str) -> None:
 
 SELECT_FRESH_PRESENCE = """
     SELECT 1 FROM agent_status WHERE lower(agent_name) = :name AND last_heartbeat BETWEEN :lately AND :now
-      AND (NOT :listening OR status <> 'offline')
+      AND (:listening = 0 OR status <> 'offline')
 """
 """Whether a recent report exists, here or elsewhere."""
 
 _REFRESH_PRESENCE = """
     UPDATE agent_status SET last_heartbeat = :now,
-      status = CASE WHEN :listening AND coalesce(status, :offline) = :offline THEN :online ELSE status END
+      status = CASE WHEN :listening = 1 AND coalesce(status, :offline) = :offline THEN :online ELSE status END
     WHERE lower(agent_name) = :name
-"""
-_SELECT_DEGRADED_SINCE = """
-    SELECT CASE WHEN status = :degraded AND json_valid(metadata) THEN json_extract(metadata, :since) END
-    FROM agent_status WHERE lower(agent_name) = :name
 """
 _RECORD_HEARTBEAT = """
     UPDATE agent_status SET kind = coalesce(:kind, kind), status = :status, last_heartbeat = :now,
@@ -151,10 +154,6 @@ _EXPIRE_BROADCASTS = """
       AND EXISTS (SELECT 1 FROM messages WHERE id = deliveries.message AND recipient IS NULL)
 """
 """Broadcasts that arrived before it reported that it is unconfigured. Later ones do not reach it."""
-_RECORD_DEGRADED_SINCE = """
-    UPDATE agent_status SET metadata = json_set(CASE WHEN json_valid(metadata) THEN metadata ELSE '{}' END,
-      :since, coalesce(:began, :now)) WHERE lower(agent_name) = :name
-"""
 OPEN_TO_READERS = """
     d.state = 'ready' AND d.is_head = 1 AND (d.available_at IS NULL OR d.available_at <= :now)
       AND (d.expires_at IS NULL OR d.expires_at > :now)
@@ -168,8 +167,8 @@ SELECT_AGENTS = f"""
       (SELECT m.created_at FROM deliveries AS d JOIN messages AS m ON m.id = d.message
         WHERE d.recipient = lower(a.agent_name) AND d.done_at IS NULL AND {OPEN_TO_READERS}
         ORDER BY d.message LIMIT 1) AS oldest_unread
-    FROM agent_status AS a WHERE a.agent_name IS NOT NULL AND (:name IS NULL OR lower(a.agent_name) = :name)
-    ORDER BY name
+    FROM agent_status AS a
+    WHERE a.agent_name IS NOT NULL AND (CAST(:name AS TEXT) IS NULL OR lower(a.agent_name) = :name) ORDER BY name
 """  # noqa: S608
 
 

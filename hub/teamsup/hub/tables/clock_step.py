@@ -6,7 +6,8 @@ than if it began now. A rank is at most that of a message stored now.
 
 import sqlite3
 
-from ..timestamps import format_time
+from ..timestamps import format_time, parse_time
+from ..validation import MAX_SECONDS
 
 CHECK_INTERVAL_SECONDS = 1.0
 """Seconds between two comparisons of a writer's clock with the mark."""
@@ -21,29 +22,16 @@ _SELECT_LATEST_RANK = """
 """
 _MAX_HANDICAP_MS = 60_000
 _RANK = """
-    :now_ms - CASE m.priority WHEN 'urgent' THEN 600000 WHEN 'high' THEN 60000 WHEN 'low' THEN -60000 ELSE 0 END
+    CAST(:now_ms AS BIGINT)
+      - CASE m.priority WHEN 'urgent' THEN 600000 WHEN 'high' THEN 60000 WHEN 'low' THEN -60000 ELSE 0 END
 """
 _LIMIT_RANKS = f"""
     UPDATE deliveries SET rank = {_RANK} FROM messages AS m
-    WHERE m.id = message AND done_at IS NULL AND rank > {_RANK} AND (:me IS NULL OR deliveries.recipient = :me)
+    WHERE m.id = message AND done_at IS NULL AND rank > {_RANK}
+      AND (CAST(:me AS TEXT) IS NULL OR deliveries.recipient = :me)
 """  # noqa: S608
-# A program that knows only the original tables leases for five minutes, and stores no wait_seconds.
-_WAIT_ENDS = "strftime('%Y-%m-%d %H:%M:%f', :now, printf('+%.3f seconds', coalesce(wait_seconds, 300)))"
-_EXPIRY_ENDS = """strftime('%Y-%m-%d %H:%M:%f', :now,
-    printf('+%.3f seconds', coalesce((julianday(m.expires_at) - julianday(m.created_at)) * 86400, 86400)))"""
-_LIMIT_DEADLINES = (
-    f"""UPDATE deliveries SET lease_expires_at = {_WAIT_ENDS}
-    WHERE state = 'leased' AND lease_expires_at > {_WAIT_ENDS}""",  # noqa: S608
-    f"""UPDATE deliveries SET available_at = {_WAIT_ENDS}
-    WHERE state = 'ready' AND available_at > {_WAIT_ENDS}""",  # noqa: S608
-    f"""UPDATE deliveries SET expires_at = {_EXPIRY_ENDS} FROM messages AS m
-    WHERE m.id = message AND state = 'ready' AND deliveries.expires_at > {_EXPIRY_ENDS} AND m.created_at > :now""",  # noqa: S608
-    _LIMIT_RANKS,
-    # A heartbeat keeps its age, because an agent that is gone must not look alive.
-    """UPDATE agent_status SET last_heartbeat =
-      coalesce(strftime('%Y-%m-%d %H:%M:%f', last_heartbeat, printf('-%.3f seconds', :step)), last_heartbeat)
-    WHERE last_heartbeat > :now AND typeof(last_heartbeat) = 'text'""",
-)
+# What a program took that knows only the original tables is leased for five minutes, and says of no wait.
+_UNKNOWN_WAIT_SECONDS, _UNKNOWN_EXPIRY_SECONDS = 300.0, 86400.0
 
 
 def went_back(mark: float | None, now: float) -> bool:
@@ -57,10 +45,72 @@ def record_time(db: sqlite3.Connection, me: str | None, now: float) -> None:
     (mark,) = db.execute(SELECT_CLOCK_MARK).fetchone()
     values = {"now": format_time(now), "now_ms": int(now * 1000), "me": me}
     if went_back(mark, now):
-        for sql in _LIMIT_DEADLINES:
-            db.execute(sql, values | {"me": None, "step": mark - now})
+        _limit_waits(db, now)
+        _limit_expiries(db, now)
+        db.execute(_LIMIT_RANKS, values | {"me": None})
+        _shift_heartbeats(db, now, mark - now)
     elif me is not None:
         (latest,) = db.execute(_SELECT_LATEST_RANK, values).fetchone()
         if latest is not None and latest > (now + TOLERANCE_SECONDS) * 1000 + _MAX_HANDICAP_MS:
             db.execute(_LIMIT_RANKS, values)
     db.execute("UPDATE clock_mark SET seen_at = ?", (now,))
+
+
+def _limit_waits(db: sqlite3.Connection, now: float) -> None:
+    """Let each lease and each backoff end no later than if it began now."""
+    for column, state in (("lease_expires_at", "leased"), ("available_at", "ready")):
+        rows = db.execute(
+            f"SELECT message, recipient, wait_seconds FROM deliveries WHERE state = ? AND {column} > ?",  # noqa: S608
+            (state, format_time(now)),
+        ).fetchall()
+        ends = [(_end_of(now, _seconds_of(row["wait_seconds"])), row["message"], row["recipient"]) for row in rows]
+        db.executemany(
+            f"UPDATE deliveries SET {column} = ? WHERE message = ? AND recipient = ? AND {column} > ?",  # noqa: S608
+            [(end, message, recipient, end) for end, message, recipient in ends],
+        )
+
+
+def _limit_expiries(db: sqlite3.Connection, now: float) -> None:
+    """Let each message of a later time expire no later than if it were stored now."""
+    rows = db.execute(
+        "SELECT d.message, d.recipient, m.created_at, m.expires_at FROM deliveries AS d JOIN messages AS m"
+        " ON m.id = d.message WHERE d.state = 'ready' AND d.expires_at > ? AND m.created_at > ?",
+        (format_time(now), format_time(now)),
+    ).fetchall()
+    ends = [
+        (_end_of(now, _seconds_between(row["created_at"], row["expires_at"])), row["message"], row["recipient"])
+        for row in rows
+    ]
+    db.executemany(
+        "UPDATE deliveries SET expires_at = ? WHERE message = ? AND recipient = ? AND expires_at > ?",
+        [(end, message, recipient, end) for end, message, recipient in ends],
+    )
+
+
+def _shift_heartbeats(db: sqlite3.Connection, now: float, step: float) -> None:
+    """Let each heartbeat stay as old as it was: who is gone must not look alive."""
+    rows = db.execute(
+        "SELECT agent_name, last_heartbeat FROM agent_status WHERE last_heartbeat > ?", (format_time(now),)
+    ).fetchall()
+    for name, heartbeat in rows:
+        if (moment := parse_time(heartbeat)) is not None:
+            db.execute(
+                "UPDATE agent_status SET last_heartbeat = ? WHERE agent_name = ?",
+                (format_time(moment.timestamp() - step), name),
+            )
+
+
+def _end_of(now: float, seconds: float) -> str:
+    """Return when a wait ends that begins now."""
+    return format_time(now + min(max(seconds, 0.0), MAX_SECONDS))
+
+
+def _seconds_of(wait: object) -> float:
+    return wait if isinstance(wait, int | float) else _UNKNOWN_WAIT_SECONDS
+
+
+def _seconds_between(stored: str, expires: str) -> float:
+    created_at, expires_at = parse_time(stored), parse_time(expires)
+    if created_at is None or expires_at is None:
+        return _UNKNOWN_EXPIRY_SECONDS
+    return (expires_at - created_at).total_seconds()

@@ -27,9 +27,10 @@ IS_CLAIMABLE = """
 """
 """Deliveries that ``me`` could claim now."""
 
-SELECT_ANY_CLAIMABLE = (
-    f"SELECT 1 FROM deliveries WHERE {IS_CLAIMABLE} AND (:steps IS NULL OR wake_steps & :steps = 0) LIMIT 1"  # noqa: S608
-)
+SELECT_ANY_CLAIMABLE = f"""
+    SELECT 1 FROM deliveries
+    WHERE {IS_CLAIMABLE} AND (CAST(:steps AS INTEGER) IS NULL OR wake_steps & :steps = 0) LIMIT 1
+"""  # noqa: S608
 
 SELECT_NEXT_DUE = """
     SELECT min(due) FROM (
@@ -38,7 +39,8 @@ SELECT_NEXT_DUE = """
       UNION ALL
       SELECT min(lease_expires_at) FROM deliveries WHERE recipient = :me AND state = 'leased'
       UNION ALL
-      SELECT min(expires_at) FROM deliveries WHERE recipient = :me AND state = 'ready' AND expires_at IS NOT NULL)
+      SELECT min(expires_at) FROM deliveries WHERE recipient = :me AND state = 'ready' AND expires_at IS NOT NULL
+    ) AS deadlines
 """
 
 
@@ -138,13 +140,14 @@ def claim(
 
 
 def leased_to(
-    read: Callable[[str, tuple[str, str]], list[sqlite3.Row]], me: str, reader: str
+    read: Callable[[str, tuple[str, ...]], list[sqlite3.Row]], me: str, reader: str
 ) -> list[tuple[Message, int]]:
     """Return a reader's leased deliveries, each with its attempts."""
     rows = read(
         "SELECT d.attempts AS claims, m.* FROM deliveries AS d JOIN messages AS m ON m.id = d.message"
-        " WHERE d.recipient = ? AND d.state = 'leased' AND d.lease_token GLOB ? || '*' ORDER BY d.message",
-        (me, reader),
+        " WHERE d.recipient = ? AND d.state = 'leased' AND substr(d.lease_token, 1, length(CAST(? AS TEXT))) = ?"
+        " ORDER BY d.message",
+        (me, reader, reader),
     )
     return [(message_from_row(row), row["claims"]) for row in rows]
 
@@ -251,8 +254,8 @@ def cancel(db: sqlite3.Connection, message: Message, *, even_if_read: bool, now:
     """Withdraw the open deliveries of a message. Return the recipients that no longer get it."""
     rows = db.execute(
         "UPDATE deliveries SET state = 'cancelled', lease_token = NULL, lease_expires_at = NULL, done_at = ?"
-        " WHERE message = ? AND done_at IS NULL AND (? OR read_at IS NULL) RETURNING recipient",
-        (timestamps.format_time(now), message.id, bool(even_if_read)),
+        " WHERE message = ? AND done_at IS NULL AND (? = 1 OR read_at IS NULL) RETURNING recipient",
+        (timestamps.format_time(now), message.id, int(bool(even_if_read))),
     ).fetchall()
     return [row[0] for row in rows]
 

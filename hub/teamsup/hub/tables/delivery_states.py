@@ -19,7 +19,7 @@ SELECT_DUE_MAILBOXES = """
 
 COUNT_HEADLESS_CONVERSATIONS = """
     SELECT count(*) FROM (SELECT 1 FROM deliveries WHERE done_at IS NULL GROUP BY recipient, conversation_id
-      HAVING conversation_id IS NOT NULL AND max(is_head) = 0)
+      HAVING conversation_id IS NOT NULL AND max(is_head) = 0) AS headless
 """
 
 COUNT_PENDING_WITHOUT_DELIVERY = """
@@ -46,16 +46,17 @@ def release_all(db: sqlite3.Connection, recipient: str, now: float) -> int:
 def requeue_dead(db: sqlite3.Connection, message: Message, recipient: str | None) -> list[str]:
     """Return dead letters to the queue with no attempts; return their recipients."""
     rows = db.execute(
-        "SELECT recipient FROM deliveries WHERE message = ? AND state = 'dead' AND (? IS NULL OR recipient = ?)",
+        "SELECT recipient FROM deliveries WHERE message = ? AND state = 'dead'"
+        " AND (CAST(? AS TEXT) IS NULL OR recipient = ?)",
         (message.id, recipient, recipient),
     ).fetchall()
     for row in rows:
         db.execute(
             "UPDATE deliveries SET state = 'ready', done_at = NULL, attempts = 0, available_at = NULL, read_at = NULL,"
             " expires_at = NULL, wake_steps = 0, sender_notified_at = NULL,"
-            " is_head = conversation_id IS NULL OR NOT EXISTS (SELECT 1 FROM deliveries AS other"
+            " is_head = CASE WHEN conversation_id IS NULL OR NOT EXISTS (SELECT 1 FROM deliveries AS other"
             "  WHERE other.recipient = deliveries.recipient AND other.conversation_id = deliveries.conversation_id"
-            "  AND other.done_at IS NULL)"
+            "  AND other.done_at IS NULL) THEN 1 ELSE 0 END"
             " WHERE message = ? AND recipient = ?",
             (message.id, row["recipient"]),
         )

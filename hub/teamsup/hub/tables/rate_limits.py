@@ -26,7 +26,15 @@ _SELECT_PERSON_BETWEEN = """
       JOIN agent_status AS a ON lower(a.agent_name) = lower(m.sender)
     WHERE d.message > ? AND d.recipient IN (?, ?) AND a.kind <> 'agent' AND m.sender <> ? LIMIT 1
 """
-_SAVE_EXCHANGE = "INSERT OR REPLACE INTO exchanges (pair, speaker, turns, last_at, since) VALUES (?, ?, ?, ?, ?)"
+_SAVE_EXCHANGE = """
+    INSERT INTO exchanges (pair, speaker, turns, last_at, since) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT (pair) DO UPDATE
+      SET speaker = excluded.speaker, turns = excluded.turns, last_at = excluded.last_at, since = excluded.since
+"""
+_SAVE_RATE = """
+    INSERT INTO send_rates (sender, full_until) VALUES (?, ?)
+    ON CONFLICT (sender) DO UPDATE SET full_until = excluded.full_until
+"""
 
 
 def count_sent_message(db: sqlite3.Connection, sender: str, now: float) -> None:
@@ -40,9 +48,7 @@ def count_sent_message(db: sqlite3.Connection, sender: str, now: float) -> None:
             f"{sender} has sent {SENDS_PER_MINUTE} messages within a minute. "
             f"It can send the next in {math.ceil(wait)} s."
         )
-    db.execute(
-        "INSERT OR REPLACE INTO send_rates (sender, full_until) VALUES (?, ?)", (sender, full_until + _SECONDS_PER_SEND)
-    )
+    db.execute(_SAVE_RATE, (sender, full_until + _SECONDS_PER_SEND))
 
 
 def count_exchange_turn(db: sqlite3.Connection, sender: str, recipient: str, now: float) -> None:

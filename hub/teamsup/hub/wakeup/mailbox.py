@@ -81,7 +81,7 @@ class AgentMailbox:
     def find_next_due(self, step: WakeStep | None = None) -> float:
         """Return the Unix second of the next deadline; -inf if a delivery is claimable now."""
         session = self._session
-        me = {"me": session.agent, "now": format_time(session.clock()), "steps": step and step.ended_by}
+        me = {"me": session.agent, "now": format_time(session.clock()), "steps": step and int(step.ended_by)}
         if session.store.read_on_writer(deliveries.SELECT_ANY_CLAIMABLE, me):
             return -math.inf
         if session.clock_went_back():

@@ -67,7 +67,7 @@ class RunTable:
                 "message_number": cause.message_number,
                 "conversation": cause.conversation,
                 "session_id": str(uuid.uuid4()) if session is None else session.session_id,
-                "is_resumed": session is not None,
+                "is_resumed": int(session is not None),
                 "session_usd_before": 0.0 if session is None else session.session_usd_before + (session.usd or 0.0),
                 "transcript": "" if session is None else session.transcript,
                 "directory": directory,
@@ -124,7 +124,12 @@ class RunTable:
     def latest(self, agent: str | None = None, limit: int = 50, state: RunState | None = None) -> list[Run]:
         """Return the newest runs, the newest first."""
         return self._select(
-            "(? IS NULL OR agent = ?) AND (? IS NULL OR state = ?)", agent, agent, state, state, newest=limit
+            "(CAST(? AS TEXT) IS NULL OR agent = ?) AND (CAST(? AS TEXT) IS NULL OR state = ?)",
+            agent,
+            agent,
+            state,
+            state,
+            newest=limit,
         )
 
     def find_asked(self, message_id: str) -> Run | None:
@@ -140,13 +145,13 @@ class RunTable:
     def usage(self, now: float, agent: str | None = None) -> Usage:
         """Return what was started in the last hour and spent in the last day."""
         (starts, oldest) = self._hub.query(
-            "SELECT count(*), min(at) FROM run_starts WHERE at > ? AND (? IS NULL OR agent = ?)",
+            "SELECT count(*), min(at) FROM run_starts WHERE at > ? AND (CAST(? AS TEXT) IS NULL OR agent = ?)",
             (now - _HOUR, agent, agent),
         )[0]
         (usd, oldest_cost, unknown) = self._hub.query(
             "SELECT coalesce(sum(usd), 0), min(coalesce(ended_at, started_at)),"
             " count(CASE WHEN ended_at IS NOT NULL AND usd IS NULL THEN 1 END) FROM runs"
-            " WHERE starts > 0 AND coalesce(ended_at, started_at) > ? AND (? IS NULL OR agent = ?)",
+            " WHERE starts > 0 AND coalesce(ended_at, started_at) > ? AND (CAST(? AS TEXT) IS NULL OR agent = ?)",
             (now - _DAY, agent, agent),
         )[0]
         return Usage(starts, oldest, float(usd), oldest_cost, unknown)

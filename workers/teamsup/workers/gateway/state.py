@@ -11,7 +11,10 @@ def get_state(hub: MessageHub, name: str) -> str | None:
 
 def set_state(hub: MessageHub, name: str, value: str) -> None:
     """Set the value of a name."""
-    hub.execute("INSERT OR REPLACE INTO discord_state (name, value) VALUES (?, ?)", (name, value))
+    hub.execute(
+        "INSERT INTO discord_state (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        (name, value),
+    )
 
 
 def set_state_once(hub: MessageHub, name: str, value: str) -> str:

@@ -51,7 +51,11 @@ class Conversations:
     def reset(self, conversation: str | None, message: Message) -> None:
         """End the assignment, and let the history begin after this message."""
         if conversation is not None:
-            self._hub.execute("INSERT OR REPLACE INTO conversations VALUES (?, '[]', ?)", (conversation, message.id))
+            self._hub.execute(
+                "INSERT INTO conversations (conversation, agents, history_from) VALUES (?, '[]', ?)"
+                " ON CONFLICT (conversation) DO UPDATE SET agents = '[]', history_from = excluded.history_from",
+                (conversation, message.id),
+            )
 
     def messages_before(self, conversation: str | None, before: int, limit: int) -> list[Message]:
         """Return the last messages between people and us in this conversation, without commands."""

@@ -49,7 +49,8 @@ def create_code(hub: MessageHub) -> str:
     with hub.transaction():
         hub.execute("DELETE FROM discord_pairing_codes WHERE expires_at <= ?", (format_time(now),))
         hub.execute(
-            "INSERT OR REPLACE INTO discord_pairing_codes VALUES (?, ?)",
+            "INSERT INTO discord_pairing_codes (digest, expires_at) VALUES (?, ?)"
+            " ON CONFLICT (digest) DO UPDATE SET expires_at = excluded.expires_at",
             (_digest(code), format_time(now + _CODE_SECONDS)),
         )
     return code
@@ -70,7 +71,11 @@ def redeem_code(hub: MessageHub, code: str, user: int, name: str) -> bool:
             "DELETE FROM discord_pairing_codes WHERE digest = ? AND expires_at > ?", (_digest(code), now)
         )
         if used:
-            hub.execute("INSERT OR REPLACE INTO discord_people VALUES (?, ?, ?)", (user, name, now))
+            hub.execute(
+                "INSERT INTO discord_people (person, name, paired_at) VALUES (?, ?, ?)"
+                " ON CONFLICT (person) DO UPDATE SET name = excluded.name, paired_at = excluded.paired_at",
+                (user, name, now),
+            )
     return bool(used)
 
 

@@ -29,7 +29,9 @@ def advance(hub: MessageHub, channel: int, snowflake: int, person: int | None = 
     """Advance the position of a channel: everything up to that message is stored or skipped."""
     hub.execute(
         "INSERT INTO discord_channels (channel, last_seen, person) VALUES (?, ?, ?) ON CONFLICT (channel) DO UPDATE"
-        " SET last_seen = max(last_seen, excluded.last_seen), person = coalesce(excluded.person, person)",
+        " SET last_seen = CASE WHEN excluded.last_seen > discord_channels.last_seen THEN excluded.last_seen"
+        "  ELSE discord_channels.last_seen END,"
+        " person = coalesce(excluded.person, discord_channels.person)",
         (channel, snowflake, person),
     )
 
