@@ -256,7 +256,7 @@ _SELECT_UNREAD_BEFORE = """
 
 _SELECT_OF_PERSON = """
     WITH names (name) AS (VALUES {names}),
-    known AS (
+    known AS MATERIALIZED (
       SELECT id, message_id, metadata_text(metadata, 'quotes') AS quotes,
         CASE WHEN lower(sender) IN (SELECT name FROM names) OR lower(recipient) IN (SELECT name FROM names)
           OR metadata_text(metadata, 'user') = ? OR metadata_text(metadata, 'person') IN (SELECT name FROM names)

@@ -16,7 +16,7 @@ def reads_nothing_expired(_: Message) -> bool:
 class ComponentTables:
     """What the hub does for one component: create its tables, and respect them in maintenance.
 
-    All SQL is in the subset that SQLite and PostgreSQL share. It names tables of this component, and ``messages``.
+    All SQL is in the subset that SQLite and PostgreSQL share. It names tables of this component alone.
     """
 
     component: str

@@ -47,6 +47,8 @@ def decode_metadata(text: Any) -> Mapping[str, Any]:  # noqa: ANN401
 
 def metadata_text(text: Any, key: str) -> str | None:  # noqa: ANN401
     """Return one value of a stored JSON object as text; None if it has none. What is not text is returned as JSON."""
+    if text == "{}":
+        return None
     value = _decode_last(text).get(key)
     return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
