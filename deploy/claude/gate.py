@@ -1,8 +1,9 @@
-"""The gate of a run: what an agent does that nobody sits with is on record first, and some of it waits for people.
+"""The gate of a run: it records each call of an agent before the call, and some calls wait for people.
 
-guard.py asks it about every call that an agent makes in a run (``$TEAMSUP_RUN``). The run's folder has what it needs:
-``gate.json`` says which tools people are asked for, ``calls.jsonl`` has the calls so far, and ``verdicts/`` what people
-have decided. A hook that fails lets the call pass, so every trouble here ends with the exit code that refuses it.
+guard.py asks it about every call that an agent makes in a run (``$TEAMSUP_RUN``). It reads the run's folder:
+``gate.json`` names the tools that people must permit, ``calls.jsonl`` has the calls so far, and ``verdicts/`` the
+decisions of people. A hook that fails lets the call pass, so every trouble here ends with the exit code that refuses
+it.
 """
 
 from __future__ import annotations
@@ -15,19 +16,19 @@ import sys
 import time
 
 TYPE_CHECKING = False
-if TYPE_CHECKING:  # importing typing takes as long as all the rest
+if TYPE_CHECKING:  # importing typing takes as long as the rest of this program
     from collections.abc import Sequence
     from typing import Any
 
 _MAX_INPUT = 16_384
-"""Characters of the input in the record of a call. That of a parked one is kept whole: people are shown it."""
+"""Characters of the input in the record of a call. The input of a parked call is kept whole, because people see it."""
 _ID = re.compile(r"[A-Za-z0-9_-]{1,200}")
 _FILE_KEYS = ("file_path", "notebook_path", "path")
 _WRITES_FILES = ("Edit", "MultiEdit", "NotebookEdit", "Write")
 
 
 class Call:
-    """One call of a tool, as the hook was told of it."""
+    """One call of a tool, from the input of the hook."""
 
     def __init__(self, given: dict[str, Any]) -> None:
         self.id = _text(given, "tool_use_id")
@@ -40,7 +41,7 @@ class Call:
 
 
 class Policy:
-    """What the runner has written about this run."""
+    """The runner's record of this run."""
 
     def __init__(self, given: dict[str, Any]) -> None:
         self.run = _text(given, "run")
@@ -50,7 +51,7 @@ class Policy:
 
 
 class Ruling:
-    """What is written down, and what Claude Code is told then; without a permission its own rules decide."""
+    """The event to record, and the answer to Claude Code. Without a permission Claude Code's own rules decide."""
 
     def __init__(self, event: str, permission: str = "", reason: str = "", *, uses_verdict: bool = False) -> None:
         self.event = event
@@ -70,8 +71,8 @@ def judge(
 ) -> Ruling:
     """Return the ruling on a call. Pure.
 
-    ``rows`` is the record of the run so far, ``verdict`` what people decided of this call, ``is_used`` whether such a
-    verdict was used up before, and ``said`` what the guard says of it.
+    ``rows`` is the record of the run so far. ``verdict`` is the decision about this call; ``is_used``: it was used up
+    before. ``said`` is the guard's opinion.
     """
     if said and said["permissionDecision"] == "deny":
         return _deny(said["permissionDecisionReason"])
@@ -159,7 +160,7 @@ def _canonical(value: object) -> str:
 def _text(given: dict[str, Any], key: str) -> str:
     value = given[key]
     if not isinstance(value, str) or not value:
-        raise TypeError(f"{key} is no text")
+        raise TypeError(f"{key} is not a text")
     return value
 
 
@@ -167,7 +168,7 @@ def run_folder(mark: str) -> str:
     """Return the folder of the run with that mark, ``TEAMFOLDER:ID#namespace``."""
     team, _, run = mark.rpartition("#")[0].rpartition(":")
     if not team.startswith("/") or _ID.fullmatch(run) is None:
-        raise ValueError(f"{mark!r} is no mark of a run")
+        raise ValueError(f"{mark!r} is not a mark of a run")
     return os.path.join(team, "runs", run)
 
 
@@ -178,11 +179,11 @@ class _Record:
         self._folder = folder
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
         self._file = os.open(os.path.join(folder, "calls.jsonl"), flags, 0o600)
-        # Of two calls in one message both hooks run at once, and only one may be deferred.
+        # The hooks of two calls in one message run at once, and only one call may be deferred.
         fcntl.flock(self._file, fcntl.LOCK_EX)
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return the rows. Raise ValueError when one cannot be read: what it said may have been important."""
+        """Return the rows. Raise ValueError if one cannot be read, because it may be important."""
         size = os.fstat(self._file).st_size
         return [json.loads(line) for line in os.pread(self._file, size, 0).split(b"\n") if line]
 
@@ -212,7 +213,7 @@ class _Record:
         return os.path.lexists(self._used(call))
 
     def use_verdict(self, call: Call) -> None:
-        """Use the verdict up; it cannot be used twice after this, whatever dies."""
+        """Use the verdict up. After that it cannot be used again, even after a crash."""
         verdicts = os.path.join(self._folder, "verdicts")
         os.makedirs(os.path.join(verdicts, "used"), mode=0o700, exist_ok=True)
         os.rename(os.path.join(verdicts, f"{call.id}.json"), self._used(call))
@@ -235,7 +236,7 @@ def _protects(call: Call, folder: str) -> bool:
 
 
 def pass_call(given: dict[str, Any], mark: str, said: dict[str, str] | None) -> dict[str, str] | None:
-    """Rule on a call, or note its end; return what Claude Code is told. Raise for whatever is not as it must be."""
+    """Rule on a call, or record its end. Return the answer to Claude Code. Raise an error for any unexpected state."""
     folder = run_folder(mark)
     call = Call(given)
     record = _Record(folder)
@@ -257,7 +258,7 @@ def pass_call(given: dict[str, Any], mark: str, said: dict[str, str] | None) -> 
 
 
 def limit_time(seconds: float) -> None:
-    """End this program with a refusal after that time, and so before Claude Code gives it up and lets the call pass."""
+    """End this program with a refusal after that time, before Claude Code gives up and lets the call pass."""
     import _signal  # `signal` takes longer to import
 
     _signal.signal(_signal.SIGALRM, lambda *_: os._exit(2))

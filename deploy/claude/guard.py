@@ -339,7 +339,7 @@ def _check_option(option: str, value: str) -> None:
     # A name with a path in it would name another resource, such as a secret beside the allowed one.
     is_path = "/" in value and option not in _PATHS.split()
     if not allowed.issuperset(value) or "://" in value or is_path:
-        raise _Refused(f"{value!r} is no plain value for {option}")
+        raise _Refused(f"{value!r} is not a plain value for {option}")
 
 
 def _check_gcloud(read: str, positional: list[str]) -> None:
@@ -349,7 +349,7 @@ def _check_gcloud(read: str, positional: list[str]) -> None:
         # The address of a resource names the server that gets the credentials. A path in it could name another
         # resource.
         if not word[:1].isalnum() or not _NAME.issuperset(word) or "/" in word or ":" in word:
-            raise _Refused(f"{word!r} is no plain name")
+            raise _Refused(f"{word!r} is not a plain name")
 
 
 def _check_oci(arguments: list[str], positional: list[str]) -> None:
@@ -377,7 +377,7 @@ def decision(payload: dict[str, Any]) -> dict[str, str] | None:
         return None
     command = payload["tool_input"]["command"]
     if not isinstance(command, str):
-        raise TypeError("the command is no text")
+        raise TypeError("the command is not a text")
     reason = refusal(command)
     if reason is not None:
         return {"permissionDecision": "deny", "permissionDecisionReason": f"{agent} only reads: {reason}."}

@@ -58,5 +58,5 @@ def main() -> None:
 if __name__ == "__main__":
     try:  # noqa: SIM105 - contextlib would take longer to import than this takes to run
         main()
-    except Exception:  # noqa: S110 - whatever it is, the turn goes on
+    except Exception:  # noqa: S110 - after any error the turn goes on
         pass

@@ -1,17 +1,20 @@
-"""README and docs: short sentences, links that lead somewhere, a README that is read in one go."""
+"""Pages, docstrings, comments and help texts: short sentences in plain words, and links that lead somewhere."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-PAGES = [
-    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")),
-    *sorted((ROOT / "docs").rglob("*.md")),
-]
+from helpers.prose import MODULES, PAGES, ROOT, module_sentences, page_sentences
+
 WORDS = 25
+RETIRED_PHRASES = re.compile(
+    r"\b(whoever|whatever|of whom|of whose|that which|to nobody|(is|are) (told|heard)|c[oa]mes? of|anew|for ever"
+    r"|again and again|all the same|as it is|(?<!there )(is|are) no (?!longer)|put up)\b",
+    re.IGNORECASE,
+)
+"""Phrases that a reader has to read twice. Name who acts, or use the word of the field."""
 
 
 def test_the_readme_has_at_most_120_lines() -> None:
@@ -19,13 +22,17 @@ def test_the_readme_has_at_most_120_lines() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_a_sentence_has_at_most_25_words(page: Path) -> None:
-    long = [
-        f"{len(words)}: {sentence}"
-        for sentence in sentences(page.read_text("utf-8"))
-        if len(words := sentence.split()) > WORDS
-    ]
-    assert long == []
+def test_a_page_has_short_sentences_in_plain_words(page: Path) -> None:
+    assert find_hard_sentences(page_sentences(page)) == []
+
+
+def test_code_has_short_sentences_in_plain_words() -> None:
+    found = {
+        module.relative_to(ROOT).as_posix(): hard
+        for module in MODULES
+        if (hard := find_hard_sentences(module_sentences(module)))
+    }
+    assert found == {}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
@@ -39,20 +46,18 @@ def test_every_link_to_a_page_or_a_heading_leads_somewhere(page: Path) -> None:
     assert broken == []
 
 
+def find_hard_sentences(sentences: Iterable[str]) -> list[str]:
+    """Return the sentences that are too long or have a retired phrase, with their words or that phrase in front."""
+    hard = []
+    for sentence in sentences:
+        if (words := len(sentence.split())) > WORDS:
+            hard.append(f"{words} words: {sentence}")
+        if phrase := RETIRED_PHRASES.search(sentence):
+            hard.append(f"{phrase[0]!r}: {sentence}")
+    return hard
+
+
 def anchors(page: Path) -> set[str]:
     """Return the anchors that GitHub gives to the headings of a page."""
     headings = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
-
-
-def sentences(text: str) -> Iterator[str]:
-    """Yield the sentences of a page, without code blocks; a cell of a table or an item of a list ends one."""
-    text = re.sub(
-        r"^(    |\t).*$", "", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL), flags=re.MULTILINE
-    )
-    text = re.sub(r"!?\[([^]]*)\]\([^)]*\)", r"\1", text)
-    text = re.sub(r"`[^`]*`", "CODE", text)
-    for block in re.split(r"\n\s*\n|\n(?=(?:[-*]|\d+\.) )|\n(?=\||#)|\|", text):
-        for sentence in re.split(r'(?<=[.!?])["”)]?\s+|:\s*$', re.sub(r"\s+", " ", block).strip()):
-            if sentence:
-                yield sentence

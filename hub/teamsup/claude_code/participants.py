@@ -38,7 +38,7 @@ _RUN_MARK = re.compile(r":(\d{1,18})#[^#:]*\Z")
 
 
 def run_number(mark: str) -> int | None:
-    """Return the number of the run whose processes have this mark; None when it is no run's."""
+    """Return the number of the run whose processes have this mark; None: no run has it."""
     found = _RUN_MARK.search(mark)
     return int(found[1]) if found else None
 

@@ -186,9 +186,8 @@ class Queries:
     def stored_after(
         self, number: int, *, senders: Collection[str], conversation_prefix: str
     ) -> tuple[list[Message], int]:
-        """Return messages of these senders that were stored after the one whose ``id`` is ``number``, in the order of
-        storing, and the ``id`` up to which all of them are known: the next call continues there. It is below
-        ``number`` if a restore has taken messages away.
+        """Return messages of these senders with an ``id`` above ``number``, in the order of storing. Also return the
+        ``id`` from which the next call continues. It is below ``number`` if a restore has taken messages away.
 
         Only conversations count whose id begins with that prefix. A call returns a batch at most.
         """
@@ -207,8 +206,8 @@ class Queries:
     def earlier_deliveries(
         self, message: Message, *, message_type: str, limit: int
     ) -> list[tuple[MessageLabels, datetime | None]]:
-        """Return the first ``limit`` open deliveries of that type that our mailbox has before ``message``, in the order
-        of reading, each with the end of its backoff.
+        """Return the first ``limit`` open deliveries of that type in our mailbox before ``message``, in the order of
+        reading. Each comes with the end of its backoff.
         """
         check_type("message", message, Message)
         values = (check_text("message_type", message_type), message.id, self._session.agent)

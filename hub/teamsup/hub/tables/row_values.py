@@ -58,7 +58,7 @@ _decode_last = functools.lru_cache(maxsize=1)(decode_metadata)
 
 
 def message_from_row(row: sqlite3.Row) -> Message:
-    """Return a row of ``messages`` as a Message, whatever program wrote it."""
+    """Return a row of ``messages`` as a Message. Any program may have written it."""
     return Message(
         id=row["id"],
         message_id=as_text(row["message_id"]),
@@ -82,7 +82,7 @@ LABELS = "m.id, m.message_id, m.sender, m.recipient, m.message_type, m.conversat
 
 
 def labels_from_row(row: Sequence[Any]) -> MessageLabels:
-    """Return the columns LABELS, with which the row begins, whatever program wrote them."""
+    """Return the columns LABELS, with which the row begins. Any program may have written them."""
     number, message_id, sender, recipient, message_type, conversation_id, reply_to = row[:7]
     return MessageLabels(
         number,

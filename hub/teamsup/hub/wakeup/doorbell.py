@@ -52,7 +52,7 @@ class Doorbell:
                 link.unlink(missing_ok=True)
                 link.symlink_to(self.path.name)
         except OSError as error:
-            raise StoreError(f"No doorbell can be put up in {run}: {error}.") from error
+            raise StoreError(f"No doorbell can be bound in {run}: {error}.") from error
 
     def close(self) -> None:
         """Remove its files."""

@@ -125,8 +125,8 @@ def test_a_person_allows_and_the_gate_finds_the_verdict(hub: MessageHub, folder:
         (answer({**DECIDED, "state": "defaulted", "answer": "allow"}), "Nobody has decided in time"),
         (answer({"state": "expired"}, "too late"), "too late"),
         (answer({}, "deciders: 'x' is not known"), "is not known"),
-        (answer({**DECIDED, "person": "lead", "by": "lead"}), "lead is no person"),
-        (answer({**DECIDED, "person": None}), "is no person"),
+        (answer({**DECIDED, "person": "lead", "by": "lead"}), "lead is not a person"),
+        (answer({**DECIDED, "person": None}), "is not a person"),
         (answer(DECIDED, "dead", sender=HUB_SENDER), "could not be asked: dead"),
     ],
 )

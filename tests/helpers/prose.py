@@ -1,0 +1,72 @@
+"""The sentences of pages and of code."""
+
+import ast
+import inspect
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
+MODULES = sorted(path for root in ("hub", "supervisor", "workers", "deploy") for path in (ROOT / root).rglob("*.py"))
+_HELP_ARGUMENTS = ("help", "description", "epilog")
+_BLOCK_END = re.compile(r"\n\s*\n|\n(?=\s*(?:[-*]|\d+\.) )|\n(?=\||#| {4})|\|")
+
+
+def page_sentences(page: Path) -> Iterator[str]:
+    """Yield the sentences of a page, without blocks of code and targets of links."""
+    text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r"^(    |\t).*$", "", text, flags=re.MULTILINE)
+    yield from split_sentences(re.sub(r"!?\[([^]]*)\]\([^)]*\)", r"\1", text), ends=".!?")
+
+
+def module_sentences(module: Path) -> Iterator[str]:
+    """Yield the sentences of a module's docstrings, comments, help texts and errors; a semicolon ends one too."""
+    code = module.read_text("utf-8")
+    for node in ast.walk(ast.parse(code)):
+        match node:
+            case ast.Expr(value=ast.Constant(value=str(text))):
+                yield from split_sentences(inspect.cleandoc(text), ends=".!?;")
+            case ast.keyword(arg=argument, value=value) if argument in _HELP_ARGUMENTS:
+                yield from split_sentences(_literal(value), ends=".!?;")
+            case ast.Raise(exc=ast.Call(args=[value, *_])):
+                yield from split_sentences(_literal(value), ends=".!?;")
+    for comment in _comments(code):
+        yield from split_sentences(comment, ends=".!?;")
+
+
+def split_sentences(text: str, ends: str) -> Iterator[str]:
+    """Yield the sentences of a text; a cell of a table, an item of a list or an indented line ends one."""
+    for block in _BLOCK_END.split(re.sub(r"``?[^`]*``?", "CODE", text)):
+        for sentence in re.split(rf'(?<=[{ends}])["”)]?\s+|:\s*$', " ".join(block.split())):
+            if sentence:
+                yield sentence
+
+
+def _literal(node: ast.expr) -> str:
+    """Return the text of a literal, with X in place of each value; empty for any other expression."""
+    match node:
+        case ast.Constant(value=str(text)):
+            return text
+        case ast.JoinedStr(values=parts):
+            return "".join(_literal(part) or "X" for part in parts)
+    return ""
+
+
+def _comments(code: str) -> Iterator[str]:
+    """Yield each comment; lines of comment that follow each other are one."""
+    block, last = "", -1
+    for token in tokenize.generate_tokens(io.StringIO(code).readline):
+        if token.type == tokenize.COMMENT:
+            line = token.start[0]
+            if line != last + 1:
+                yield block
+                block = ""
+            block += token.string.lstrip("#:! ") + " "
+            last = line if token.line.lstrip().startswith("#") else -1
+    yield block
