@@ -1,4 +1,5 @@
-"""The process of agent-runner: starts agents for messages, for people and by schedules, and sees each run through."""
+"""The process of agent-runner: it starts agents for messages, for people and by schedules, and follows each run to its
+end."""
 
 import asyncio
 import shutil
@@ -39,7 +40,7 @@ _REFUSED = 64
 
 
 class AgentRunner(Worker):
-    """Start agents when there is a cause, within their limits."""
+    """Starts agents when there is a cause, within their limits."""
 
     name: ClassVar[str] = AGENT_RUNNER
 
@@ -73,7 +74,7 @@ class AgentRunner(Worker):
         return {"note": note, STARTABLE: self._startable}
 
     async def heartbeat(self) -> None:
-        """Look also at the sections, which count as soon as they are saved."""
+        """Also check the sections, which take effect as soon as they are saved."""
         if self._settings.reload_if_changed():
             self.log.info("new sections")
             self._changed.set()
@@ -88,7 +89,7 @@ class AgentRunner(Worker):
         self._changed.set()
 
     def _handle(self, delivery: Delivery) -> None:
-        """Act, then end the message: done twice it is done once, and it writes in the names of agents."""
+        """Act, then end the message. To repeat the action changes nothing. It writes in the names of agents."""
         try:
             outcome = self._requests.handle(delivery.message)
         except RefusedRequest as error:
@@ -101,7 +102,7 @@ class AgentRunner(Worker):
             self.hub.acknowledge(delivery)
 
     async def work(self) -> None:
-        """Start what is due, and follow what runs. At the end runs go on: the next worker takes them over."""
+        """Start due runs, and follow running ones. At the end runs go on: the next worker takes them over."""
         self._loop = asyncio.get_running_loop()
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -111,12 +112,12 @@ class AgentRunner(Worker):
                 tasks.create_task(self._lease_loop())
                 tasks.create_task(self._prune_loop())
         finally:
-            # Without releasing anything: what our agents have claimed stays theirs.
+            # Do not release deliveries: our agents keep what they have claimed.
             for hub in self._hubs.values():
                 hub.close()
 
     async def _prepare(self) -> list[Run]:
-        """Return the runs of the worker before us that had a process, and end what no run knows."""
+        """Return the earlier worker's runs with a process, and end processes that belong to no run."""
         while True:
             try:
                 return await self.in_thread(self._take_over)
@@ -133,13 +134,13 @@ class AgentRunner(Worker):
             self.log.info("killed what ended runs had left: %s", ", ".join(map(str, killed)))
         self._renew_leases()
         for run in open_runs:
-            # The worker before us may have died before it asked.
+            # The earlier worker may have died before it asked.
             if run.state in ("parked", "unknown"):
                 self._follower.ask_people(run)
         return running
 
     async def _dispatch_loop(self, tasks: asyncio.TaskGroup) -> None:
-        """Look when a doorbell rings, when something has changed here, and when something is due."""
+        """Look at each ring of the doorbell, at each change here, and at each deadline."""
         while True:
             names = set(self._settings.agents)
             bells = (PRESENCE_TOPIC, *{doorbell_name(name) for name in names})
@@ -149,7 +150,7 @@ class AgentRunner(Worker):
                     await self._wait(bell, await self._dispatch(tasks))
 
     async def _dispatch(self, tasks: asyncio.TaskGroup) -> float:
-        """Start what is due; return the seconds until the next look."""
+        """Start due runs. Return the seconds until the next look."""
         try:
             found = await self.in_thread(self._dispatcher.look, set(self._followed))
         except StoreError as error:
@@ -162,7 +163,7 @@ class AgentRunner(Worker):
         return _LONGEST_WAIT_SECONDS if found.due is None else max(0.0, found.due - time.time())
 
     async def _publish(self, found: Dispatch) -> None:
-        """Let others see who can be started, and what only a person can mend."""
+        """Publish the agents that can be started, and the troubles that only a person can end."""
         startable = await self.in_thread(self._describe_startable, found)
         is_new, self._startable = startable != self._startable, startable
         incidents = {f"{pause.kind} {pause.name}": pause.reason for pause in found.pauses if pause.is_incident}
@@ -206,7 +207,7 @@ class AgentRunner(Worker):
         self._followed[run.id] = tasks.create_task(self._follow_to_end(run))
 
     async def _follow_to_end(self, run: Run) -> None:
-        """Follow a run. A fault of ours must neither forget a process nor end the others."""
+        """Follow a run. A bug of ours must neither forget a process nor end other runs."""
         try:
             while True:
                 try:
@@ -227,14 +228,14 @@ class AgentRunner(Worker):
         return self._table.get(run.id) or run
 
     def _request_stop(self, number: int, reason: str) -> bool:
-        """Let the process of a run be ended, from any thread; return whether it has one."""
+        """End the process of a run, from any thread. Return whether it has one."""
         if number not in self._followed or self._loop is None:
             return False
         self._loop.call_soon_threadsafe(self._follower.request_stop, number, reason)
         return True
 
     async def _lease_loop(self) -> None:
-        """Keep the messages of runs ours, also while people decide."""
+        """Renew the leases of the runs' messages, also while people decide."""
         while True:
             await asyncio.sleep(LEASE_SECONDS / 3)
             try:
@@ -270,7 +271,7 @@ class AgentRunner(Worker):
             await asyncio.sleep(_PRUNE_SECONDS)
 
     def _prune(self) -> None:
-        """Remove old runs, and the files of all that have no row any more."""
+        """Remove old runs, and the files of runs without a row."""
         self._table.prune(time.time() - self._keep_seconds, time.time())
         known = self._table.numbers()
         folder = self.hub.team.folder / "runs"
@@ -279,7 +280,7 @@ class AgentRunner(Worker):
                 shutil.rmtree(each, ignore_errors=True)
 
     def _open_hub(self, name: str) -> MessageHub:
-        """Return the hub in an agent's name. It reports no presence by itself."""
+        """Return the hub in an agent's name. It does not report presence by itself."""
         with self._hubs_lock:
             if name not in self._hubs:
                 self._hubs[name] = MessageHub(self.hub.team, agent=name)

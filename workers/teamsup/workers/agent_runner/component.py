@@ -13,12 +13,12 @@ _TABLES = ComponentTables(
     AGENT_RUNNER,
     scripts=(Path(__file__).with_name("schema") / "1-tables.sql",),
     goes_with_message={"runs": ("message_number",)},
-    # The words of what is still to be ended.
+    # The messages of runs that have not ended.
     keeps=(
         "SELECT message_number FROM runs WHERE message_number IS NOT NULL"
         " AND state IN ('planned', 'running', 'parked', 'unknown')",
     ),
-    # What has run outside stays so, and is not started again.
+    # A run's effects outside the team stay, so it is not started again.
     carried_over=("runs", "run_starts", "agent_pauses", "agent_ticks"),
 )
 

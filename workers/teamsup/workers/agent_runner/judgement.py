@@ -1,4 +1,4 @@
-"""Judge a run by its output and its ledger of calls: what is to be done next. Pure."""
+"""Judge a run by its output and its ledger of calls: decide the next action. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Park:
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """It ran in part: go on in its session, with these ended calls listed in the prompt."""
+    """It ran in part: continue in its session, with these ended calls listed in the prompt."""
 
     listing: tuple[Call, ...] = ()
 
@@ -41,7 +41,7 @@ class StartAgain:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Start nobody until then; None: a time of our own. The run itself goes on after it."""
+    """Start no run until then; None: until a default time. The run itself goes on after it."""
 
     scope: Literal["login", "agent"]
     reason: str
@@ -52,7 +52,7 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """It died in this call, whose outcome nobody knows. Only people or a rule decide what is next."""
+    """It died in this call, and the outcome is unknown. Only people or a rule decide the next action."""
 
     call: Call
 
@@ -61,7 +61,7 @@ Judgement = Finish | Park | Resume | StartAgain | Pause | Unknown
 
 
 def judge(output: RunOutput, calls: Sequence[Call], *, is_alive: bool, has_answered: bool) -> Judgement | None:
-    """Return what is to be done; None while its process lives.
+    """Return the next action; None while its process lives.
 
     ``has_answered``: the agent has answered its cause in the hub by itself. The output counts, never the exit code.
     """
@@ -70,7 +70,7 @@ def judge(output: RunOutput, calls: Sequence[Call], *, is_alive: bool, has_answe
     if output.ending == "completed":
         return Finish("done", answer=output.text)
     if (unfinished := next((call for call in calls if call.event == "began"), None)) is not None:
-        # Also after an error: a call that began and did not end may have acted.
+        # Check this even after an error, because a call that began and did not end may have acted.
         return Unknown(unfinished)
     is_parked = any(call.event == "parked" for call in calls)
     if output.ending == "deferred" or (output.ending == "none" and is_parked):

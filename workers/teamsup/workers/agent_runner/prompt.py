@@ -1,4 +1,4 @@
-"""What an agent is told at a start: our words, the message as data in a frame, and what it has left."""
+"""The text for an agent at a start: our words, the message as data in a frame, and its remaining limits."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _MAX_INPUT_CHARACTERS = 300
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What an agent may still use. It is told, so that it can plan."""
+    """The remaining limits of an agent. The agent learns them, so that it can plan."""
 
     minutes: float
     turns: int
@@ -29,22 +29,22 @@ class Allowance:
 
 @dataclass(frozen=True, slots=True)
 class Briefing:
-    """All that a run is told at a start of its process."""
+    """The information for a run at a start of its process."""
 
     run: Run
     team: str
     agent: AgentSection
     allowance: Allowance
     message: Message | None = None
-    """The words of the cause; None for a schedule."""
+    """The text of the cause; None for a schedule."""
     history: Sequence[Message] = ()
     """The last messages of the conversation, for a session that does not have them."""
     ended_calls: Sequence[Call] = ()
-    """Calls that had ended when the process before was killed."""
+    """Calls that had ended when the earlier process was killed."""
     unknown_call: str = ""
-    """The call in which the process before died."""
+    """The call in which the earlier process died."""
     decision: Mapping[str, Any] | None = None
-    """What people have decided, for a program that asked by itself."""
+    """The decision of people, for a program that asked by itself."""
 
 
 def render_prompt(briefing: Briefing) -> str:
@@ -83,7 +83,7 @@ def render_prompt(briefing: Briefing) -> str:
 
 
 def render_allowance(left: Allowance) -> str:
-    """Return what the agent has left, in a sentence."""
+    """Return the agent's remaining limits in a sentence."""
     return (
         f"This run may take {left.minutes:g} minutes, {left.turns} turns and ${left.usd:.2f}. After it you have"
         f" ${left.usd_left_today:.2f} left for today, and {left.runs_left_this_hour} runs in this hour."

@@ -1,4 +1,4 @@
-"""A run: one cause for which an agent is started, and what came of it."""
+"""A run: one cause for which an agent is started, and its result."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -7,7 +7,7 @@ CauseKind = Literal["message", "schedule", "person"]
 RunState = Literal["planned", "running", "parked", "done", "failed", "unknown", "stopped"]
 
 OPEN_STATES: tuple[RunState, ...] = ("planned", "running", "parked", "unknown")
-"""States of a run whose cause is still to be ended."""
+"""States of a run whose cause has not ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Cause:
     key: str
     """The message_id; for a schedule its tick, in UTC."""
     message_number: int | None = None
-    """``messages.id`` of the words; None for a schedule."""
+    """``messages.id`` of the text; None for a schedule."""
     conversation: str = ""
 
 
@@ -30,15 +30,15 @@ class Run:
     agent: str
     cause: Cause
     session_id: str
-    """Of the program's conversation: a UUID that we choose before the first start."""
+    """The id of the program's conversation: a UUID that we choose before the first start."""
     state: RunState = "planned"
     reason: str = ""
-    """Why it is in that state, for people."""
+    """The reason of its state, for people."""
     mark: str = ""
     """The value of TEAMSUP_RUN in the environment of its processes."""
     pid: int = 0
     process_identity: str = ""
-    """What tells that process from others with its pid: its boot and its start."""
+    """The boot and start of that process, which other processes with the same pid do not have."""
     lease_token: str = ""
     starts: int = 0
     """Processes that were started for it."""
@@ -55,24 +55,24 @@ class Run:
     usd: float | None = None
     """Its own cost; None: unknown."""
     session_usd_before: float = 0.0
-    """What its session had cost before this run."""
+    """The cost of its session before this run."""
     tools: tuple[str, ...] = ()
     answer: str = ""
     decision: str = ""
-    """The message_id with which people were asked last."""
+    """The message_id of the last question to people."""
     transcript: str = ""
     next_try_at: float | None = None
-    """When a planned run starts again after a trouble that passes."""
+    """The time when a planned run starts again after a temporary trouble."""
     tries: int = 0
-    """Processes since it last got further."""
+    """Processes since its last progress."""
     is_decided: bool = False
-    """Whether it goes on with what people have decided."""
+    """Whether it continues with a decision of people."""
     stop: str = ""
-    """Why its process is being ended; empty: it is not."""
+    """The reason why its process is being ended; empty: it is not."""
     directory: str = ""
-    """The folder that it works in."""
+    """Its working folder."""
     is_resumed: bool = False
-    """Whether it goes on in the session of an earlier run of its conversation."""
+    """Whether it continues in the session of an earlier run of its conversation."""
 
     @property
     def is_open(self) -> bool:

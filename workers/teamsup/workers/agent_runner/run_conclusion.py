@@ -1,4 +1,4 @@
-"""Store what came of a process of a run: its answer, the end of its message and its row, in one transaction."""
+"""Store the result of a run's process: its answer, the end of its message and its row, in one transaction."""
 
 import logging
 import time
@@ -23,10 +23,10 @@ from .starts.agent_settings import AgentSettings
 from .starts.dispatcher import LEASE_SECONDS
 
 MAX_TRIES = 5
-"""Processes of a run that ended without getting further, before it is given up."""
+"""A run is given up after so many processes without progress."""
 _FIRST_RETRY_SECONDS, _MAX_RETRY_SECONDS = 10.0, 600.0
 _PAUSE_SECONDS = 900.0
-"""How long a login is left alone when nobody says until when."""
+"""Seconds of a login's pause if its end is unknown."""
 _MAX_ANSWER_BYTES = 200_000
 _MAX_REASON_CHARACTERS = 500
 
@@ -50,7 +50,7 @@ class RunConclusion:
         self._approvals = Approvals(hub)
 
     def conclude(self, run: Run, output: RunOutput, calls: Sequence[Call], judged: Judgement) -> Run:
-        """Store the totals of the output and what follows from the judgement; return the run as it is then."""
+        """Store the totals of the output and the effects of the judgement. Return the changed run."""
         hub = self._open_hub(run.agent)
         with hub.transaction():
             table = RunTable(hub)
@@ -83,7 +83,7 @@ class RunConclusion:
             if ledger.verdict_on(parked.id) is None:
                 self._approvals.ask(run, section, DeferredCall(parked.id, parked.tool, parked.input), folder)
             if ledger.verdict_on(parked.id) is not None:
-                # Nobody needs to be asked, or it was decided before.
+                # No question is needed, or it was decided before.
                 return RunTable(self._hub).update(run, state="planned", is_decided=True, next_try_at=None)
         return run
 
@@ -107,13 +107,13 @@ class RunConclusion:
         return True
 
     def wait(self, run: Run, pause: Pause) -> Run:
-        """Let a run wait that could not be started, with all others that the reason stops."""
+        """Let a run wait that could not be started, with all others that have the same obstacle."""
         hub = self._open_hub(run.agent)
         with hub.transaction():
             return self._pause(RunTable(hub), run, pause)
 
     def decide(self, run: Run, decision: DecisionOfPeople) -> Run:
-        """Apply what people have decided about a run whose outcome is unknown."""
+        """Apply the decision of people about a run with an unknown outcome."""
         hub = self._open_hub(run.agent)
         with hub.transaction():
             table = RunTable(hub)
@@ -162,7 +162,7 @@ class RunConclusion:
         )
 
     def _answer(self, hub: MessageHub, run: Run, message: Message, text: str, end: Finish) -> None:
-        """Send the answer, unless the agent has answered itself. Whoever waits learns of a failure in any case."""
+        """Send the answer, unless the agent has answered itself. A failure is always reported to the sender."""
         if not text or (end.state == "done" and has_answered(hub, run)):
             return
         kind = "message" if end.state == "done" else "error"
@@ -172,7 +172,7 @@ class RunConclusion:
             self._log.warning("run %d cannot answer: %s", run.id, error)
 
     def _end_delivery(self, hub: MessageHub, run: Run, message: Message, end: Finish) -> None:
-        """End the message. If it is no longer ours, whoever has it ends it."""
+        """End the message. If our lease has ended, its new reader ends it."""
         if run.lease_token:
             ends = as_datetime(self._clock() + LEASE_SECONDS)
             delivery = Delivery(message, run.agent, max(1, run.starts), run.lease_token, ends)
@@ -194,7 +194,7 @@ class RunConclusion:
             return self._finish(hub, table, run, Finish("failed", f"{reason}; it was tried {run.tries} times"))
         changes: dict[str, Any] = {}
         if again.in_new_session:
-            # The new session's cost begins at zero, and this run has spent something already.
+            # The new session's cost begins at zero, but this run has already spent money.
             spent = -(run.usd or 0.0)
             changes = {"session_id": str(uuid.uuid4()), "is_resumed": False, "session_usd_before": spent}
         next_try_at = self._clock() + seconds if seconds else None
@@ -212,7 +212,7 @@ class RunConclusion:
         return table.update(run, state="planned", reason=pause.reason, tries=max(0, run.tries - 1), next_try_at=None)
 
     def _leave_to_people(self, table: RunTable, run: Run, call: Call) -> Run:
-        """Never run it again by ourselves, unless a rule says so."""
+        """Do not run it again by ourselves, unless a rule allows it."""
         section = self._settings.section(run.agent)
         reason = f"it died in {describe_call(call)}"[:_MAX_REASON_CHARACTERS]
         if section.on_unknown == "again" and run.tries < MAX_TRIES:
@@ -240,7 +240,7 @@ def has_answered(hub: MessageHub, run: Run) -> bool:
 
 
 def judge_stopped(run: Run, judged: Judgement) -> Judgement:
-    """Return what becomes of a run whose process we have ended. One that was done by then is done."""
+    """Return the judgement of a run whose process we have ended. If it was done by then, it is done."""
     if isinstance(judged, Finish) and judged.state == "done":
         return judged
     reason = run.stop
@@ -252,7 +252,7 @@ def judge_stopped(run: Run, judged: Judgement) -> Judgement:
 
 
 def _with_call(park: Park, calls: Sequence[Call]) -> Park:
-    """Return it with the call that the ledger has, where the output does not show it."""
+    """Return the judgement with the ledger's call, if the output does not show one."""
     parked = next((call for call in calls if call.event == "parked"), None)
     return park if parked is None else Park(DeferredCall(parked.id, parked.tool, parked.input))
 
@@ -262,7 +262,7 @@ def _retry_seconds(run: Run) -> float:
 
 
 def _cut(text: str) -> str:
-    """Return at most what a message may hold."""
+    """Return the text, cut to the limit of a message."""
     encoded = text.encode()
     if len(encoded) <= _MAX_ANSWER_BYTES:
         return text

@@ -17,7 +17,7 @@ _OPEN = ", ".join(f"'{state}'" for state in OPEN_STATES)
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What was started and spent lately, for one agent or for all."""
+    """Recent starts and costs, of one agent or of all."""
 
     starts: int = 0
     """Processes in the last hour."""
@@ -25,9 +25,9 @@ class Usage:
     usd: float = 0.0
     """The cost of the last 24 hours."""
     oldest_cost: float | None = None
-    """When the first run of that cost ended."""
+    """The time when the first run of that cost ended."""
     unknown_costs: int = 0
-    """Runs of that day that have ended and did not say what they cost."""
+    """Runs of that day that have ended without reporting their cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +52,8 @@ class RunTable:
     def insert(
         self, agent: str, cause: Cause, now: float, *, directory: str = "", session: Run | None = None, model: str = ""
     ) -> Run:
-        """Return the run of this cause: a new row, or the one that there is.
-
-        ``session``: the earlier run whose session it goes on in.
+        """Return the run of this cause: a new row, or the existing one. ``session`` is the earlier run whose session it
+        continues.
         """
         with self._hub.transaction():
             known = self.find(agent, cause)
@@ -82,14 +81,14 @@ class RunTable:
         return found
 
     def update(self, run: Run, **changes: Any) -> Run:  # noqa: ANN401 - columns of several types
-        """Store changed columns of a run, and return the run as it is then."""
+        """Store changed columns of a run, and return the changed run."""
         values = {name: _to_column(value) for name, value in changes.items()}
         columns = ", ".join(f"{name} = :{name}" for name in values)
         self._hub.execute(f"UPDATE runs SET {columns} WHERE id = :id", values | {"id": run.id})  # noqa: S608
         return self.get(run.id) or run
 
     def record_start(self, run: Run, mark: str, now: float) -> Run:
-        """Store that a process with this mark is about to be started for it: before it is."""
+        """Store, before the start, that a process with this mark is about to be started."""
         with self._hub.transaction():
             self._hub.execute("INSERT INTO run_starts (run, agent, at) VALUES (?, ?, ?)", (run.id, run.agent, now))
             return self.update(
@@ -116,7 +115,7 @@ class RunTable:
         return found[0] if found else None
 
     def open_runs(self, agent: str | None = None) -> list[Run]:
-        """Return the runs whose cause is still to be ended, the oldest first."""
+        """Return the runs whose cause has not ended, the oldest first."""
         if agent is None:
             return self._select(f"state IN ({_OPEN})")
         return self._select(f"state IN ({_OPEN}) AND agent = ?", agent)
@@ -133,7 +132,7 @@ class RunTable:
         )
 
     def find_asked(self, message_id: str) -> Run | None:
-        """Return the open run about which people were asked with that message."""
+        """Return the open run of that question to people."""
         found = self._select(f"decision = ? AND state IN ({_OPEN})", message_id)
         return found[0] if found else None
 
@@ -143,7 +142,7 @@ class RunTable:
         return found[0] if found else None
 
     def usage(self, now: float, agent: str | None = None) -> Usage:
-        """Return what was started in the last hour and spent in the last day."""
+        """Return the starts of the last hour and the costs of the last day."""
         (starts, oldest) = self._hub.query(
             "SELECT count(*), min(at) FROM run_starts WHERE at > ? AND (CAST(? AS TEXT) IS NULL OR agent = ?)",
             (now - _HOUR, agent, agent),
@@ -192,7 +191,7 @@ class RunTable:
         return self._hub.execute("DELETE FROM agent_pauses WHERE until <= ?", (now,))
 
     def ticks_done(self) -> dict[str, tuple[str, float]]:
-        """Return for each agent the schedule whose ticks are done, and up to when."""
+        """Return the schedule of each agent, and the time up to which its ticks are done."""
         rows = self._hub.query("SELECT agent, schedule, at FROM agent_ticks")
         return {row["agent"]: (row["schedule"], row["at"]) for row in rows}
 

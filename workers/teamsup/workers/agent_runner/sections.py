@@ -1,4 +1,4 @@
-"""The sections of teamsup.toml that are agent-runner's: [agent-runner] and [agent.NAME]."""
+"""The sections of agent-runner in teamsup.toml: [agent-runner] and [agent.NAME]."""
 
 import zoneinfo
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ class RunnerSection:
     memory_max: str = "4 GiB"
     """No run starts while the memory of all runs is above this."""
     usd_per_day: float = 20.0
-    """What the runs of the last 24 hours may have cost together."""
+    """The limit in dollars for all runs of the last 24 hours together."""
     runs_per_hour: int = 60
     """Starts of processes in the last hour."""
     stop_seconds: float = 10.0
@@ -46,20 +46,21 @@ class RunnerSection:
 
 @dataclass(frozen=True)
 class AgentSection:
-    """[agent.NAME]: what starts this agent, the program that runs it, its limits, and what people must permit. It
-    applies when the file is saved.
+    """[agent.NAME]: the causes that start this agent, its program, its limits, and the tools that people must permit.
+    It applies when the file is saved.
     """
 
     start: tuple[str, ...] = ()
-    """What starts it: "message", "schedule". Empty: only a person does, with ``teamsup agents start``."""
+    """The causes that start it: "message", "schedule". Empty: only a person starts it, with ``teamsup agents
+    start``."""
     schedule: str = ""
     """A cron expression of five fields, such as "*/30 * * * *"."""
     timezone: str = ""
     """The time zone of the schedule, such as "Europe/Berlin"; empty: the host's."""
     schedule_prompt: str = ""
-    """The words for a run that the schedule starts; empty: that its time has come."""
+    """The text for a run that the schedule starts; empty: a standard text."""
     directory: str = ""
-    """The folder that it works in; empty: a folder of its own in the team's folder."""
+    """Its working folder; empty: its own folder in the team's folder."""
     program: Literal["claude"] = "claude"
     command: tuple[str, ...] = ()
     """Another program: it gets one JSON object on stdin, and answers on stdout."""
@@ -68,26 +69,27 @@ class AgentSection:
     """A file with its instructions, relative to teamsup.toml."""
     allowed_tools: tuple[str, ...] = ()
     setting_sources: tuple[str, ...] = ()
-    """Which settings of Claude Code it sees: "user", "project", "local"."""
+    """The settings of Claude Code that apply: "user", "project", "local"."""
     max_minutes: float = 15.0
     """The longest run."""
     max_turns: int = 40
     max_usd: float = 1.0
-    """What one run may cost."""
+    """The limit in dollars for one run."""
     runs_per_hour: int = 12
     """Starts of its process in the last hour."""
     usd_per_day: float = 10.0
-    """What its runs of the last 24 hours may have cost."""
+    """The limit in dollars for its runs of the last 24 hours."""
     max_parallel: int = 1
     """Conversations at a time."""
     keep_session_minutes: float = 55.0
-    """A conversation goes on in its session for so long after a run; 0: never."""
+    """Seconds after a run in which the conversation continues in its session; 0: never."""
     gate: tuple[str, ...] = ()
-    """A command that is asked before each run: exit code 0 starts it, 1 does not, and its stdout is the reason."""
+    """A command that decides before each run: exit code 0 starts it, 1 does not, and its stdout is the reason."""
     ask_people: tuple[str, ...] = ()
     """Tools whose calls people must permit."""
     deciders: tuple[str, ...] = ()
-    """Who may permit them: a console's name, or discord:NUMBER. Empty: every person who may write to the team."""
+    """The people who may permit them: a console's name, or discord:NUMBER. Empty: every person who may write to the
+    team."""
     decision_seconds: float = 3600.0
     """The time for a decision; after it the call is denied."""
     on_unknown: Literal["ask", "again"] = "ask"
@@ -137,7 +139,7 @@ class AgentSection:
         _check_range("decision_seconds", self.decision_seconds, 30, 7 * 86400)
 
     def _check_tools(self) -> None:
-        """A rule that allows a tool would let its calls pass without the people."""
+        """A rule that allows a tool would let its calls pass without permission."""
         for asked in map(tool_of, self.ask_people):
             for allowed in map(tool_of, self.allowed_tools):
                 if covers(allowed, asked) or covers(asked, allowed):

@@ -7,7 +7,7 @@ import re
 
 
 def tool_of(rule: str) -> str:
-    """Return the tools that a rule is about, without what it says of their arguments."""
+    """Return the tools of a rule, without its condition on their arguments."""
     return rule.partition("(")[0]
 
 

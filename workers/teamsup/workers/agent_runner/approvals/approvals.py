@@ -1,4 +1,4 @@
-"""Ask people for a parked call, turn what they decide into a verdict, and take back what nobody needs to decide.
+"""Ask people about a parked call, turn their decision into a verdict, and withdraw requests that need no decision.
 
 All of it is in the runner's name, so an agent neither asks nor hears the answer first. Only a person's word allows.
 """
@@ -25,13 +25,13 @@ _OVERDUE_SECONDS = 600.0
 
 @dataclass(frozen=True, slots=True)
 class CallVerdict:
-    """What was decided about a parked call."""
+    """The decision about a parked call."""
 
     run: int
     call_id: str
     verdict: Verdict
     reason: str
-    """Why, for the agent: who has decided."""
+    """The reason for the agent: who has decided."""
 
 
 def request_id(run: int, call_id: str) -> str:
@@ -61,7 +61,7 @@ class Approvals:
     def ask(self, run: Run, agent: AgentSection, call: DeferredCall, folder: Path) -> Message | None:
         """Ask people for a parked call, once. None when they cannot be asked: then its denial is written.
 
-        Nobody decides about what they have not seen, so the input is shown as a whole.
+        People must see the whole input before they decide.
         """
         if len(show_call(call)) > MAX_SHOWN_CHARACTERS:
             self.deny(run, call, folder, "It is too long to be shown to people, who would have to allow it.")
@@ -96,8 +96,8 @@ class Approvals:
     def accept(self, answer: Message) -> CallVerdict | None:
         """Return what this message decides; None when it decides nothing.
 
-        user_comm alone says which answer counts. Whatever is no person's permission denies, such as a deadline, an
-        error, or an agent that a configuration names as a decider.
+        user_comm alone says which answer counts. Only a person's permission allows the call. A deadline, an error or an
+        agent as decider denies it.
         """
         about = parse_request_id(answer.reply_to or "")
         if about is None or answer.sender not in (USER_COMM, HUB_SENDER):
@@ -116,7 +116,7 @@ class Approvals:
         if said.get("answer") != "allow":
             return CallVerdict(run, call_id, "deny", f"{who} has denied this call (#{decision}).")
         if not self._is_person(str(said.get("person") or "")):
-            return CallVerdict(run, call_id, "deny", f"{who} is no person, so nobody has allowed this call.")
+            return CallVerdict(run, call_id, "deny", f"{who} is not a person, so nobody has allowed this call.")
         return CallVerdict(run, call_id, "allow", f"{who} has allowed this call (#{decision}).")
 
     def write(self, decided: CallVerdict, folder: Path) -> bool:
@@ -129,7 +129,7 @@ class Approvals:
         return True
 
     def deny(self, run: Run, call: DeferredCall, folder: Path, reason: str) -> None:
-        """Write a denial of ours, such as for a call whose deadline has passed without a word of user_comm."""
+        """Write a denial of ours, for example if the deadline has passed without a message of user_comm."""
         ledger = CallLedger(folder)
         ledger.write_verdict(run.id, Call(call.id, call.tool, "parked", call.input), "deny", reason)
 
@@ -141,7 +141,7 @@ class Approvals:
         return ends is not None and now > ends.timestamp() + _OVERDUE_SECONDS
 
     def withdraw(self, run: Run) -> None:
-        """Take back the decision that the run has asked for: it dies with the run."""
+        """Withdraw the decision that the run has asked for, because the run has ended."""
         if not run.decision or not self._is_known(run.decision) or self._hub.find_agent(USER_COMM) is None:
             return
         with self._hub.transaction():

@@ -15,7 +15,7 @@ from ..programs.program import Call, CallEvent
 
 _EVENTS: tuple[CallEvent, ...] = ("began", "done", "parked", "denied")
 _DROPPED = "dropped"
-"""The event of a parked call that its session has lost. Nobody is asked for it any more."""
+"""The event of a parked call that its session has lost. People are not asked about it any more."""
 _CALL_ID = re.compile(r"[A-Za-z0-9_-]{1,200}")
 Verdict = Literal["allow", "deny"]
 
@@ -28,15 +28,14 @@ class CallLedger:
         self._ledger = folder / "calls.jsonl"
 
     def write_policy(self, run: int, session: str, asked: Collection[str], denied: Collection[str]) -> None:
-        """Write what the gate has to know before it is asked the first time."""
+        """Write the policy for the gate, before its first call."""
         policy = {"run": str(run), "session": session, "ask_people": sorted(asked), "deny": sorted(denied)}
         (self._folder / "verdicts").mkdir(mode=0o700, parents=True, exist_ok=True)
         self._replace(self._folder / "gate.json", policy)
 
     def calls(self, ended: Collection[str] = ()) -> list[Call]:
-        """Return each call with its latest event. Of those whose results the model has got no outcome is unknown.
-
-        A line that cannot be read, as after a power failure, makes its call one that began: nothing better is known.
+        """Return each call with its latest event. If the model has got a call's result, its outcome is known. An
+        unreadable line, as after a power failure, counts as a call that has begun.
         """
         latest: dict[str, Call] = {}
         for number, row in enumerate(self._rows()):
@@ -63,15 +62,15 @@ class CallLedger:
         return next((call for call in self.calls() if call.event == "parked"), None)
 
     def drop_parked(self) -> None:
-        """Note that the session has lost the calls that waited, so that the gate may park another one."""
+        """Note that the session has lost its waiting calls, so that the gate may park another one."""
         for call in self.calls():
             if call.event == "parked":
                 self._append({"id": call.id, "tool": call.tool, "event": _DROPPED, "at": time.time()})
 
     def write_verdict(self, run: int, call: Call, verdict: Verdict, reason: str) -> None:
-        """Write what people have decided of a parked call. A second verdict on it changes nothing."""
+        """Write the decision of people about a parked call. A second verdict on it changes nothing."""
         if _CALL_ID.fullmatch(call.id) is None:
-            raise ValueError(f"{call.id!r} is no id of a call")
+            raise ValueError(f"{call.id!r} is not an id of a call")
         folder = self._folder / "verdicts"
         if (folder / "used" / f"{call.id}.json").exists() or (folder / f"{call.id}.json").exists():
             return
@@ -80,7 +79,7 @@ class CallLedger:
         self._replace(folder / f"{call.id}.json", {**said, "verdict": verdict, "reason": reason})
 
     def verdict_on(self, call_id: str) -> Verdict | None:
-        """Return what was decided of a call, whether or not the gate has used it up."""
+        """Return the verdict on a call, used up or not."""
         for folder in (self._folder / "verdicts", self._folder / "verdicts" / "used"):
             try:
                 said = json.loads((folder / f"{call_id}.json").read_text("utf-8"))

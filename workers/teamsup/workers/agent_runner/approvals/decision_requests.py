@@ -1,4 +1,4 @@
-"""What people are asked about a run, and what their answer means."""
+"""Questions to people about a run, and the meaning of their answers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _MAX_INPUT_CHARACTERS = 3000
 
 @dataclass(frozen=True, slots=True)
 class DecisionOfPeople:
-    """What people have decided. ``chosen`` is None when nobody did."""
+    """The decision of people. ``chosen`` is None when nobody did."""
 
     chosen: int | None
     answer: str
@@ -32,7 +32,7 @@ class DecisionOfPeople:
 
 
 def read_decision(message: Message) -> DecisionOfPeople:
-    """Return what user_comm says that people have decided."""
+    """Return the decision of people that user_comm reports."""
     said = message.metadata
     chosen = said.get("chosen")
     return DecisionOfPeople(
@@ -44,17 +44,17 @@ def read_decision(message: Message) -> DecisionOfPeople:
 
 
 def request_id_of_unknown(run: Run) -> str:
-    """Return the message_id with which people are asked about a run that died in a call."""
+    """Return the message_id of the question about a run that died in a call."""
     return f"run:{run.id}:unknown:{run.starts}"
 
 
 def request_id_of_program(run: Run) -> str:
-    """Return the message_id with which people are asked what a program wants to know."""
+    """Return the message_id of a program's own question to people."""
     return f"run:{run.id}:asks:{run.starts}"
 
 
 def ask_about_unknown(hub: MessageHub, run: Run, agent: AgentSection, call: Call) -> None:
-    """Ask people what is to become of a run that died in a call."""
+    """Ask people how to continue with a run that died in a call."""
     text = (
         f"Run {run.id} of {run.agent} died in a call, and nobody knows whether it took effect: {describe_call(call)}"
         "\nLook before you choose. What is to become of it?"
@@ -63,7 +63,7 @@ def ask_about_unknown(hub: MessageHub, run: Run, agent: AgentSection, call: Call
 
 
 def ask_for_program(hub: MessageHub, run: Run, agent: AgentSection, asked: Mapping[str, Any]) -> None:
-    """Ask people what a program wants to know."""
+    """Ask people the program's own question."""
     options = asked.get("options")
     listed: Sequence[str] = [str(each) for each in options][:MAX_OPTIONS] if isinstance(options, list) else ()
     text = str(asked.get("text") or "What is your decision?")[:_MAX_INPUT_CHARACTERS]
@@ -91,7 +91,7 @@ def _ask(
     default: str | None = None,
     seconds: float | None = None,
 ) -> None:
-    """Ask once, however often this is called."""
+    """Ask only once, even if this is called again."""
     metadata: dict[str, Any] = {"options": list(options), "run": run.id}
     if default is not None:
         metadata |= {"default": default, "default_denies": default == "deny"}

@@ -1,4 +1,4 @@
-"""What people see of a call that they are asked for: the exact tool and its exact input, as data. Pure."""
+"""The text for people about a call: the exact tool and its exact input, as data. Pure."""
 
 import json
 
@@ -12,7 +12,8 @@ _MARGIN = "| "
 
 
 def render_request(run: Run, call: DeferredCall) -> str:
-    """Return the question to people. Every line of what the agent wrote begins with a bar: none passes for ours."""
+    """Return the question to people. Every line of the agent's text begins with a bar, so that no line looks like
+    ours."""
     words = [f"May {run.agent} make this call of {to_single_line(call.tool, 100)}?", show_call(call)]
     match run.cause.kind:
         case "message":
@@ -25,7 +26,7 @@ def render_request(run: Run, call: DeferredCall) -> str:
 
 
 def show_call(call: DeferredCall) -> str:
-    """Return the input of a call for people. What a screen would hide, or show as something else, is spelled out."""
+    """Return the input of a call for people. Characters that a screen would hide or change are escaped."""
     lines = [f"{to_single_line(str(name), 100)}: {_show_value(value)}" for name, value in call.input.items()]
     shown = "\n".join(lines) or "(without an input)"
     return "\n".join(f"{_MARGIN}{line}" for line in shown.split("\n"))

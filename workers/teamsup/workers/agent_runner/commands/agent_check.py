@@ -1,4 +1,4 @@
-"""Doctor's check of the agents that can be started: before the night, and not in it."""
+"""Doctor's check of the agents that can be started."""
 
 import json
 import os
@@ -30,7 +30,7 @@ _DETAIL_CHARACTERS = 200
 
 
 def check_agents(team: Team, agents: Mapping[str, Agent], call: CommandHint) -> list[Finding]:
-    """Check each [agent.NAME]: its files, its program and version, its login, and what keeps it from a start now."""
+    """Check each [agent.NAME]: its files, its program and version, its login, and obstacles to a start."""
     try:
         sections = Config(team).sections_of("agent", AgentSection)
     except NotConfigured:
@@ -70,7 +70,7 @@ def _check_agent(
     try:
         environment = build_environment(team, Run(0, name, Cause("person", ""), ""), section)
     except NotConfigured as error:
-        return Finding(check, Verdict.FAILED, str(error), "Make the file readable for you, and for nobody else.")
+        return Finding(check, Verdict.FAILED, str(error), "Make the file readable only for you.")
     missing = _find_missing(team, section, environment["PATH"])
     if missing:
         hint = f"Correct it in teamsup.toml, then: {call('doctor')}"
@@ -87,7 +87,7 @@ def _check_agent(
 
 
 def _find_missing(team: Team, section: AgentSection, path: str) -> str:
-    """Return what a start would miss; empty if nothing."""
+    """Return the missing files of a start; empty: none."""
     directory = Path(section.directory).expanduser()
     if section.directory and not directory.is_dir():
         return f"directory: there is no folder {directory}"
@@ -107,7 +107,7 @@ def _is_executable(program: str, directory: Path, path: str) -> bool:
 
 
 def _describe_login(environment: Mapping[str, str]) -> tuple[str, bool]:
-    """Return how Claude Code is logged in, and whether it is. Offline nobody can tell whether the login still works."""
+    """Return whether Claude Code is logged in, and how. Offline it is unknown whether the login still works."""
     executable = shutil.which("claude", path=environment["PATH"])
     if executable is None:
         return "there is no claude on its PATH", False
@@ -126,7 +126,7 @@ def _describe_starts(section: AgentSection) -> str:
 
 
 def _describe_last_run(team: Team, name: str) -> str:
-    """Return how its newest run ended, which proves more than a login."""
+    """Return the end of its newest run, which proves more than a login."""
     if not team.database.exists():
         return "never run"
     try:
@@ -145,7 +145,7 @@ def _describe_obstacle(name: str, agents: Mapping[str, Agent]) -> str:
 
 
 def _ask(command: tuple[str, ...], environment: Mapping[str, str]) -> str | None:
-    """Return what the program prints; None if it does not start or does not end in time."""
+    """Return the output of the program; None if it does not start or does not end in time."""
     try:
         done = subprocess.run(
             command,

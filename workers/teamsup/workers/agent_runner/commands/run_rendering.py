@@ -76,7 +76,7 @@ def describe_cause(run: Run) -> str:
 
 
 def describe_cost(run: Run) -> str:
-    """Return the cost in dollars; unknown is not nothing."""
+    """Return the cost in dollars; an unknown cost is not zero."""
     if run.usd is None:
         return "unknown" if run.starts else _NOTHING
     return f"${run.usd:.4f}" if run.usd < 1 else f"${run.usd:.2f}"

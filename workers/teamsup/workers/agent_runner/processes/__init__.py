@@ -1,1 +1,1 @@
-"""The processes of runs: started, taken over, ended, and swept by their mark."""
+"""The processes of runs: start them, take them over, end them, and kill orphans by their mark."""

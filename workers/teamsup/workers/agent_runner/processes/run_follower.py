@@ -1,4 +1,4 @@
-"""Follow one process of a run: start it or take it over, wait for its end or end it, judge it, and store that."""
+"""Follow one process of a run: start it or take it over, wait for its end, judge the run, and store the result."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ from . import run_process
 from .run_process import RunProcess, run_folder, run_mark
 
 DECISION = "decision.json"
-"""What people have decided for a program that asked by itself."""
+"""The decision of people for a program that asked by itself."""
 _GATE_SECONDS = 60.0
 _GATE_REFUSES = 1
 _MAX_GATE_CHARACTERS = 300
@@ -35,11 +35,11 @@ _PROGRESS_SECONDS = 5.0
 _STORE_PAUSE_SECONDS = 1.0
 _MINUTE = 60.0
 WITHDRAWN = "its message was withdrawn"
-"""Why a run is ended whose message nobody waits for any more."""
+"""The reason for ending a run if nobody waits for its answer any more."""
 
 
 class RunFollower:
-    """Follows runs, each in a task of its own. ``report`` shows people what a run does now."""
+    """Follows runs, each in its own task. ``report`` shows people the current work of a run."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class RunFollower:
         self.conclusion = RunConclusion(hub, settings, open_hub, log)
 
     def request_stop(self, number: int, reason: str) -> bool:
-        """Let the process of a run be ended; return whether it is being followed."""
+        """End the process of a run. Return whether it is being followed."""
         if number not in self._stops:
             return False
         self._stop_reasons[number] = reason
@@ -70,7 +70,7 @@ class RunFollower:
         return True
 
     async def follow(self, run: Run) -> None:
-        """See a planned or running run through to its next state."""
+        """Follow a planned or running run to its next state."""
         self._stops[run.id] = asyncio.Event()
         try:
             if run.state == "running":
@@ -126,7 +126,7 @@ class RunFollower:
         return self._table.update(run, pid=process.pid, process_identity=process.identity)
 
     async def _wait(self, run: Run, process: RunProcess) -> Run:
-        """Wait for the end of the process, and end it when its time is over or somebody asks for that."""
+        """Wait for the end of the process. End it when its time is over, or on request."""
         section = self._section(run)
         ends = (run.started_at or time.time()) + section.max_minutes * _MINUTE
         ended = asyncio.create_task(run_process.wait_ended(process))
@@ -156,7 +156,7 @@ class RunFollower:
         return self._table.update(run, stop=reason)
 
     def _conclude(self, run: Run) -> Run:
-        """Judge the run now that its process has ended. What that has left behind ends first."""
+        """Judge the run after its process has ended. First kill the orphans of that process."""
         if left := run_process.sweep(run.mark):
             self._log.info("run %d had left %d processes, which are killed", run.id, len(left))
         section = self._section(run)
@@ -180,7 +180,8 @@ class RunFollower:
         self.conclusion.ask_people(run, program.read(folder, run), program.read_calls(folder))
 
     def _brief(self, run: Run, section: AgentSection, program: AgentProgram, folder: Path) -> tuple[Briefing, bool]:
-        """Return what the run is told, and whether it goes on in a session; write it down for other programs."""
+        """Return the briefing of the run, and whether it continues in a session. Store the briefing for other
+        programs."""
         if (directory := Path(run.directory)).is_relative_to(self._hub.team.folder / "agents"):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -259,7 +260,7 @@ class RunFollower:
         return message
 
     def _history(self, run: Run, message: Message) -> Sequence[Message]:
-        """Return what this agent has seen of the conversation before the message."""
+        """Return the messages of the conversation that this agent has seen before this one."""
         if not run.cause.conversation:
             return ()
         found = self._hub.queries.conversation(run.cause.conversation, limit=3 * _HISTORY_MESSAGES)
@@ -279,7 +280,7 @@ class RunFollower:
         self._report(run, ", ".join(part for part in parts if part))
 
     def _section(self, run: Run) -> AgentSection:
-        """Return the section of its agent, with the folder in which the run was begun."""
+        """Return the section of its agent, with the folder of the run's beginning."""
         return replace(self._settings.section(run.agent), directory=run.directory)
 
     def _program(self, section: AgentSection) -> AgentProgram:
@@ -307,12 +308,12 @@ def is_withdrawn(hub: MessageHub, run: Run) -> bool:
 
 
 def run_text(message: Message) -> str:
-    """Return the words behind ``start NAME``."""
+    """Return the text behind ``start NAME``."""
     words = message.content.split(None, 2)
     return words[2] if len(words) > 2 else ""
 
 
-def _read_json(path: Path) -> Any:  # noqa: ANN401 - whatever people decided
+def _read_json(path: Path) -> Any:  # noqa: ANN401 - any decision
     try:
         return json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):

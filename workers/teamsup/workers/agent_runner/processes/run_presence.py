@@ -1,4 +1,4 @@
-"""The presence of agents that run without a session: what each does now, as people see it of other agents."""
+"""The presence of agents that run without a session, with the current work of each."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +18,7 @@ class RunPresence:
         self._notes: dict[int, tuple[str, str]] = {}
 
     def report(self, run: Run, note: str) -> None:
-        """Report what a run does; nothing: it has no process any more. Raise StoreError."""
+        """Report the current work of a run; empty: it has no process any more. Raise StoreError."""
         hub = self._open_hub(run.agent)
         if note:
             self._notes[run.id] = run.agent, note
@@ -26,7 +26,7 @@ class RunPresence:
             self._notes.pop(run.id, None)
         notes = [said for agent, said in list(self._notes.values()) if agent == run.agent]
         if notes:
-            # Registered each time: nobody should miss the heartbeats of a run that has ended.
+            # Register each time, so that no check misses the heartbeats of an ended run.
             own = _own_note(hub, run)
             details: dict[str, Any] = {"note": own or "; ".join(notes), RUN: run.id}
             hub.register("agent", **details, **({OWN_NOTE: own} if own else {}))

@@ -1,4 +1,5 @@
-"""The processes of one run: started with files for output, taken over by pid or mark, ended, and swept."""
+"""The processes of one run: start them with files for output, take them over by pid or mark, end them, and kill
+orphans."""
 
 import asyncio
 import contextlib
@@ -25,7 +26,7 @@ from ..run import Run
 
 OUTPUT, ERRORS = "stdout.jsonl", "stderr.log"
 _POLL_SECONDS = 0.5
-"""Where no descriptor tells the end of a process that is not ours."""
+"""Seconds between two checks if no descriptor reports the end of a foreign process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def spawn(launch: Launch, folder: Path, mark: str) -> RunProcess:
 def find_process(run: Run) -> RunProcess | None:
     """Return the process of a run that another runner has started; None when it has ended.
 
-    If that runner died before it wrote down the pid, the mark tells: the first process of the run is the oldest.
+    If that runner died before it stored the pid, the mark identifies it: the first process of the run is the oldest.
     """
     import psutil
 
@@ -116,7 +117,7 @@ def ask_to_end(process: RunProcess, number: signal.Signals) -> None:
 
 
 async def end_process(process: RunProcess, seconds: float) -> None:
-    """End a process: SIGTERM, after which a session can go on, and SIGKILL after ``seconds``."""
+    """End a process: send SIGTERM, after which a session can continue, and SIGKILL after ``seconds``."""
     ask_to_end(process, signal.SIGTERM)
     try:
         async with asyncio.timeout(seconds):
@@ -127,12 +128,12 @@ async def end_process(process: RunProcess, seconds: float) -> None:
 
 
 def sweep(mark: str) -> list[int]:
-    """Kill what a run has left behind, in whatever group or session; return the pids."""
+    """Kill the orphans of a run, in any group or session. Return the pids."""
     return kill_marked(RUN_VARIABLE, lambda found: found == mark)
 
 
 def sweep_others(team: Team, marks: Container[str]) -> list[int]:
-    """Kill the processes of this team's runs but for those with these marks; return the pids."""
+    """Kill the processes of this team's runs, except those with these marks. Return the pids."""
     return kill_marked(RUN_VARIABLE, lambda found: is_mark_of(team.folder, found) and found not in marks)
 
 
@@ -149,7 +150,7 @@ def measure_memory(marks: Container[str]) -> int:
 
 
 def _identify(pid: int) -> str:
-    """Return what identifies the process; empty without one."""
+    """Return the identity of the process; empty: there is none."""
     if identity := identity_of(pid):
         return identity
     import psutil  # where there is no /proc

@@ -1,6 +1,6 @@
 """Claude Code as the program of an agent: its flags, its settings, its environment, and its files in a run's folder.
 
-This module and claude_output.py alone know them, as they were seen with one version.
+Only this module and claude_output.py know them, from tests with one version.
 """
 
 import json
@@ -25,7 +25,7 @@ from .environment import build_environment
 from .program import Call, Launch, RunOutput
 
 SEEN_VERSION = "2.1.332"
-"""The version with which all of this was seen. ``teamsup doctor`` says when it is another."""
+"""The version that was tested. ``teamsup doctor`` warns of another one."""
 
 PLUGIN = "teamsup"
 TEAM_TOOLS = "mcp__plugin_teamsup_teamsup"
@@ -48,12 +48,13 @@ _WITHOUT_EFFECT = (
     f"{TEAM_TOOLS}__team_read_messages",
     f"{TEAM_TOOLS}__team_update_status",
 )
-"""Tools whose calls need no record: made again after a kill they do no harm. A subagent's own calls are recorded."""
+"""Tools whose calls need no record, because a repetition after a kill does no harm. A subagent's own calls are
+recorded."""
 _HOOK_SECONDS = 30
 _MAX_READERS = 100
 _MAX_INSTRUCTIONS = 100_000
 _MAX_FRUITLESS_STARTS = 3
-"""Processes that went on at a deferred call and said nothing, after which the session has no such call any more."""
+"""After so many silent processes that continued at a deferred call, the session has no such call any more."""
 _ENVIRONMENT = {
     "API_TIMEOUT_MS": "120000",
     "CLAUDE_CODE_DISABLE_AUTO_MEMORY": "1",
@@ -80,7 +81,7 @@ class ClaudeCode:
     def plan(self, run: Run, agent: AgentSection, prompt: str, *, resume: bool, folder: Path) -> Launch:
         """Return how to start it. An empty ``prompt`` with ``resume`` goes on at the deferred call.
 
-        Raise NotConfigured, with what to do, when the program is not there, or a file of the agent is not.
+        Raise NotConfigured, with the remedy, if the program or a file of the agent is missing.
         """
         environment = build_environment(self._team, run, agent)
         executable = shutil.which("claude", path=environment["PATH"])
@@ -100,7 +101,7 @@ class ClaudeCode:
         ledger = CallLedger(folder)
         ledger.write_policy(run.id, run.session_id, agent.ask_people, denied_rules(agent, directory, environment))
         if prompt:
-            # A prompt throws away what is deferred.
+            # A prompt would discard the deferred call.
             ledger.drop_parked()
         instructions = self._read_instructions(run, agent)
         argv = (executable, *arguments(run, agent, settings, instructions, resume=resume))
@@ -110,7 +111,7 @@ class ClaudeCode:
         return Launch(argv, environment, stdin_line(prompt), directory)
 
     def read(self, folder: Path, run: Run) -> RunOutput:
-        """Return what the output says so far. It is cheap to call again."""
+        """Return the result of the output so far. It is cheap to call again."""
         reader = self._reader(folder)
         output = read_errors(reader.read(), reader.errors())
         return replace(output, has_transcript=find_transcript(folder, run.session_id) is not None)
@@ -143,16 +144,16 @@ class ClaudeCode:
 
 
 class _FolderReader:
-    """Reads the output of a run on from where it was, also in the files of its earlier processes."""
+    """Reads the output of a run from the last position, also in the files of its earlier processes."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._parser = OutputReader()
         self._done: set[Path] = set()
         self._current = (0, 0)
-        """The inode of the current file, and how much of it is read."""
+        """The inode of the current file, and the number of read bytes."""
         self.fruitless_starts = 0
-        """Starts without a prompt, up to the latest, that have said nothing."""
+        """The number of last starts without a prompt that printed nothing."""
 
     @property
     def ended_calls(self) -> Collection[str]:
@@ -187,7 +188,7 @@ class _FolderReader:
                 opened.seek(read)
                 for line in opened:
                     if not line.endswith(b"\n"):
-                        break  # it is being written
+                        break  # another program writes it at this moment
                     self._parser.feed(line)
                     read += len(line)
                 self._current = inode, read
@@ -196,7 +197,8 @@ class _FolderReader:
 
 
 def arguments(run: Run, agent: AgentSection, settings: Path, instructions: str, *, resume: bool) -> Iterator[str]:
-    """Yield the arguments of a start. The team's tools are allowed, and those of the agent but for the asked ones."""
+    """Yield the arguments of a start. The team's tools are allowed, and the agent's tools except those that need
+    permission."""
     yield from ("-p", "--input-format", "stream-json", "--output-format", "stream-json", "--verbose")
     yield from ("--setting-sources", ",".join(agent.setting_sources), "--settings", str(settings))
     yield from ("--plugin-dir", str(resource_path("claude")))
@@ -214,7 +216,7 @@ def arguments(run: Run, agent: AgentSection, settings: Path, instructions: str, 
 
 
 def _own_agent(run: Run, agent: AgentSection, instructions: str) -> Mapping[str, Any]:
-    """Return an agent with the person's instructions. It is offered what it may use or ask for, and nothing else."""
+    """Return an agent with the person's instructions. It gets only the tools that it may use or ask for."""
     tools = dict.fromkeys(tool_of(rule) for rule in (TEAM_TOOLS, *agent.allowed_tools, *agent.ask_people))
     return {"description": f"{run.agent} of a teamsup team", "prompt": instructions, "tools": list(tools)}
 
@@ -250,9 +252,8 @@ def stdin_line(prompt: str) -> bytes:
 
 
 def denied_rules(agent: AgentSection, directory: Path, environment: Mapping[str, str]) -> list[str]:
-    """Return the rules of denial that this run obeys: nobody is asked for what they refuse. Claude Code reads them too.
-
-    A file that cannot be read has no rules for us.
+    """Return the rules of denial of this run: people are not asked about a call that these refuse. Claude Code reads
+    them too. An unreadable file has no rules for us.
     """
     sources = {
         "user": Path(_config_folder(environment)) / "settings.json",
@@ -283,7 +284,7 @@ def _config_folder(environment: Mapping[str, str]) -> str:
 
 
 def _private_folders(folder: Path) -> dict[str, str]:
-    """Return the variables for the run's temporary files, and for its sockets where the path is short enough."""
+    """Return the variables for the run's temporary files, and for its sockets if the path is short enough."""
     inside = folder / "tmp"
     inside.mkdir(mode=0o700, exist_ok=True)
     named = {"CLAUDE_CODE_TMPDIR": str(inside)}
@@ -294,7 +295,7 @@ def _private_folders(folder: Path) -> dict[str, str]:
 
 
 def _set_aside(folder: Path, *, is_empty: bool) -> None:
-    """Keep the output of the process before, so that the next one's is known from it.
+    """Keep the output of the earlier process apart from the output of the next one.
 
     The name says whether that one was started without a prompt.
     """

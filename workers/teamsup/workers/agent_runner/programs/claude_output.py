@@ -1,7 +1,7 @@
-"""Read what Claude Code writes in a run: lines of stream-json, and what its last words say about the end.
+"""Read the output of Claude Code in a run: lines of stream-json, and the reason of the end.
 
-The shapes were seen with the version that claude_code.py names. A field that is missing or strange never makes a run
-look better than it went.
+The formats are those of the version in claude_code.py. A missing or odd field never makes a run look better than it
+was.
 """
 
 import json
@@ -31,7 +31,7 @@ class OutputReader:
         self.ended_calls: set[str] = set()
         """The calls whose results the model has got."""
         self.is_fruitless = True
-        """Whether the latest process has said nothing of a turn, such as one that found no deferred call."""
+        """Whether the latest process has reported no turn, for example because it found no deferred call."""
         self._output = RunOutput()
         self._turns: set[str] = set()
         self._tokens: dict[str, tuple[int, int]] = {}
@@ -41,20 +41,20 @@ class OutputReader:
 
     @property
     def output(self) -> RunOutput:
-        """Return what the lines say so far."""
+        """Return the result of the lines so far."""
         tokens_in, tokens_out = (
             kept + sum(each[at] for each in self._tokens.values()) for at, kept in enumerate(self._kept_tokens)
         )
         return replace(self._output, turns=len(self._turns), tokens_in=tokens_in, tokens_out=tokens_out)
 
     def begin_process(self) -> None:
-        """Another process goes on with the run."""
+        """Note that another process continues the run."""
         self._begin_turn()
         self.is_fruitless = True
         self._keep_tokens()
 
     def feed(self, line: bytes) -> None:
-        """Read a line. One that cannot be read says nothing."""
+        """Read a line. Ignore an unreadable line."""
         try:
             said = json.loads(line)
         except ValueError:
@@ -81,7 +81,7 @@ class OutputReader:
                 self._read_result(said)
 
     def _begin_turn(self) -> None:
-        """What an earlier turn ended with does not count any more."""
+        """The end of an earlier turn does not count any more."""
         self._output = replace(self._output, ending="none", text="", detail="", resets_at=None, deferred=None)
         self._error, self._limit = "", None
 
@@ -93,7 +93,7 @@ class OutputReader:
             if isinstance(server, dict) and server.get("status") == "failed"
         ]
         if failed:
-            # It would go on without these tools, and call that a success.
+            # It would continue without these tools, and report a success.
             names = ", ".join("teamsup" if name == _SERVER_OF_THE_TEAM else name for name in failed)
             self._end("configuration", f"the MCP server {names} has failed")
 
@@ -148,7 +148,7 @@ class OutputReader:
         elif why in _SESSION_ENDS:
             self._end("session_lost", errors or why)
         elif why in _INTERRUPTED:
-            # The record of its calls says more about it.
+            # The ledger of its calls has more about it.
             self._output = replace(self._output, ending="none", detail=f"interrupted ({why})")
         elif why == "api_error":
             ending = api_ending(said.get("api_error_status"), self._error, is_limited=self._is_limited)
@@ -169,7 +169,7 @@ class OutputReader:
         self._output = replace(self._output, ending=ending, detail=_line(detail), resets_at=resets_at)
 
     def _count_result(self, usage: Mapping[str, Any]) -> None:
-        """The result counts the tokens of its process better than the lines of the answers do."""
+        """The result has better counts of its process's tokens than the lines of the answers."""
         if usage:
             counted, lines = _tokens(usage), self._tokens.values()
             self._tokens = {"result": (max(counted[0], sum(n for n, _ in lines)), max(counted[1], 0))}
@@ -182,7 +182,7 @@ class OutputReader:
 
 
 def read_errors(output: RunOutput, stderr: str) -> RunOutput:
-    """Return the output with what a process that never began said on stderr."""
+    """Return the output with the stderr of a process that never began."""
     if output.ending != "none" or output.detail or not stderr.strip():
         return output
     last = _line(stderr.strip().splitlines()[-1])
@@ -196,12 +196,12 @@ def read_errors(output: RunOutput, stderr: str) -> RunOutput:
 
 
 def is_nothing_deferred(stderr: str) -> bool:
-    """Return whether Claude Code has said that no call waits in the session."""
+    """Return whether Claude Code has reported that no call waits in the session."""
     return _NOTHING_DEFERRED in stderr
 
 
 def api_ending(status: object, error: str, *, is_limited: bool) -> Ending:
-    """Return what a failure of the API means for the run."""
+    """Return the effect of an API failure on the run."""
     if is_limited or status == 429 or error == _LIMIT:
         return "limit"
     if status in (401, 403) or error == _LOGIN:
@@ -210,12 +210,12 @@ def api_ending(status: object, error: str, *, is_limited: bool) -> Ending:
         return "billing"
     if status == 404 or error == _MODEL:
         return "configuration"
-    # Without a status: no network, a timeout, or an answer that made no sense.
+    # Without a status: no network, a timeout, or an unreadable answer.
     return "retry_later" if not isinstance(status, int) or status >= 500 else "failed"
 
 
 def read_lines(lines: Iterable[bytes]) -> RunOutput:
-    """Return what these lines of one process say."""
+    """Return the result of these lines of one process."""
     reader = OutputReader()
     for line in lines:
         reader.feed(line)

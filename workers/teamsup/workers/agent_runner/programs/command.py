@@ -1,6 +1,6 @@
 """Any program as the program of an agent: one JSON object on stdin, its answer on stdout, its exit code.
 
-A shell around it notes that it began and how it ended, so that a runner that takes it over knows that too.
+A shell around it records its beginning and its end, so that a runner that takes it over knows both.
 """
 
 import json
@@ -18,7 +18,7 @@ from .program import WHOLE_PROGRAM, Call, Ending, Launch, RunOutput
 _TRY_AGAIN = 75
 _CANNOT_RUN = (126, 127)
 _KILLED = 128
-"""Exit codes of a shell above this: its program was ended by a signal."""
+"""A shell's exit code above this means that a signal ended its program."""
 _MAX_OUTPUT_BYTES = 4 * 2**20
 _MAX_DETAIL_CHARACTERS = 500
 _BEGAN, _EXIT, _OUTPUT, _ERRORS = "began", "exit", "stdout.jsonl", "stderr.log"
@@ -31,7 +31,7 @@ _WRAPPER = (
 
 
 class CommandProgram:
-    """A program of the user's own. It has no sessions, and its calls are not known: it is one call itself."""
+    """The user's own program. It has no sessions, and its calls are unknown, so it counts as one call itself."""
 
     def __init__(self, team: Team) -> None:
         self._team = team
@@ -49,7 +49,7 @@ class CommandProgram:
         return Launch(argv, build_environment(self._team, run, agent), given, directory)
 
     def read(self, folder: Path, run: Run) -> RunOutput:  # noqa: ARG002 - the same verb as that of other programs
-        """Return what the output says so far."""
+        """Return the result of the output so far."""
         earlier = [_parse_output(_read(part)) for part in folder.glob("stdout.*.jsonl")]
         latest = _parse_output(_read(folder / _OUTPUT))
         said = [*earlier, latest]
@@ -78,7 +78,7 @@ class CommandProgram:
 
 
 def _judge_exit(code: int | None, said: RunOutput, error: str) -> tuple[Ending, str]:
-    """Return how the program ended, and why."""
+    """Return the end of the program, and the reason."""
     if code is None or code > _KILLED:
         return "none", ""
     if code == 0:
@@ -91,7 +91,7 @@ def _judge_exit(code: int | None, said: RunOutput, error: str) -> tuple[Ending, 
 
 
 def _parse_output(text: str) -> RunOutput:
-    """Return what a program wrote: lines of JSON if there is one of ours, else its answer as it is."""
+    """Return the output of a program: lines of JSON if one has our form, else its unchanged answer."""
     lines = list(_json_lines(text))
     if not lines:
         return RunOutput(text=text.strip())
@@ -156,7 +156,7 @@ def _last_line(file: Path) -> str:
 
 
 def _set_aside(folder: Path) -> None:
-    """Keep the output of the process before, so that the next one's is known from it."""
+    """Keep the output of the earlier process apart from the output of the next one."""
     number = len(list(folder.glob("stdout.*.jsonl"))) + 1
     for name in (_OUTPUT, _ERRORS):
         if (folder / name).exists():

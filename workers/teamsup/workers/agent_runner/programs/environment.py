@@ -37,8 +37,8 @@ def build_environment(
 ) -> dict[str, str]:
     """Return the whole environment of a run's process. Raise NotConfigured when the agent's env_file cannot be used.
 
-    ``inherited`` is what it may take some of, by default our own. What the agent's section sets comes last, but cannot
-    change who the agent is.
+    ``inherited`` is the environment that it takes some variables from, by default our own. Variables of the agent's
+    section come last, but cannot change the agent's identity.
     """
     ours = os.environ if inherited is None else inherited
     taken = {

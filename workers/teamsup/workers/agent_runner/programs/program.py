@@ -1,4 +1,4 @@
-"""What the runner asks of a program that runs an agent: how it is started, and what its output says."""
+"""The interface of a program that runs an agent: its start, and the result of its output."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,17 +23,17 @@ Ending = Literal[
     "gave_up",
     "failed",
 ]
-"""How a run ended as far as its output tells; "none": the output does not tell."""
+"""The end of a run according to its output; "none": the output does not show it."""
 
 WHOLE_PROGRAM = "program"
-"""The id of the one call that a program is whose own calls are not known."""
+"""The id of the one call that stands for a program with unknown calls."""
 
 CallEvent = Literal["began", "done", "parked", "denied"]
 
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """A process to start. ``environment`` is all of it."""
+    """A process to start. ``environment`` is its whole environment."""
 
     argv: tuple[str, ...]
     environment: Mapping[str, str]
@@ -43,7 +43,7 @@ class Launch:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """The latest event of one tool call, as the hooks of the run wrote it down."""
+    """The latest event of one tool call, as the hooks of the run recorded it."""
 
     id: str
     tool: str
@@ -62,7 +62,7 @@ class DeferredCall:
 
 @dataclass(frozen=True, slots=True)
 class RunOutput:
-    """What the output of a run says so far. Turns and tokens are those of all its processes."""
+    """The result of a run's output so far. Turns and tokens are those of all its processes."""
 
     ending: Ending = "none"
     text: str = ""
@@ -79,27 +79,27 @@ class RunOutput:
     """The cost of the whole session; for a program without sessions, that of the run."""
     tools: tuple[str, ...] = ()
     progress: str = ""
-    """What it does now, for people."""
+    """Its current work, for people."""
     session_id: str = ""
     has_transcript: bool = False
     """Whether the session can be resumed."""
     decision: Mapping[str, Any] = field(default_factory=dict)
-    """With "deferred" and no call: what another program asks people (text, options)."""
+    """With "deferred" and no call: another program's question to people (text, options)."""
 
 
 class AgentProgram(Protocol):
     """One kind of program. ``folder`` is the run's own: ``stdout.jsonl``, ``stderr.log``, ``calls.jsonl``."""
 
     def plan(self, run: Run, agent: AgentSection, prompt: str, *, resume: bool, folder: Path) -> Launch:
-        """Return how to start it, and set the output of the process before aside. An empty ``prompt`` with ``resume``
-        goes on at the deferred call.
+        """Return the process to start, and set the output of the earlier process aside. An empty ``prompt`` with
+        ``resume`` goes on at the deferred call.
 
-        Raise NotConfigured, with what to do, when the program is not there or has no login.
+        Raise NotConfigured, with the remedy, if the program is missing or has no login.
         """
         ...
 
     def read(self, folder: Path, run: Run) -> RunOutput:
-        """Return what the output says so far. It is cheap to call again."""
+        """Return the result of the output so far. It is cheap to call again."""
         ...
 
     def read_calls(self, folder: Path) -> Sequence[Call]:

@@ -1,1 +1,1 @@
-"""What may start, and when: causes, schedules, limits. All of it is pure but for the table that it asks."""
+"""Decide the starts of runs: causes, schedules, limits. All of it is pure except the reads of the table."""

@@ -8,28 +8,28 @@ from ..sections import AgentSection, RunnerSection
 
 _HOUR, _DAY = 3600.0, 86400.0
 _MEMORY_SECONDS = 60.0
-"""How soon the memory is measured again."""
+"""Seconds until the memory is measured again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spending:
-    """What one agent, or all, have started and spent, and what those that run may still spend."""
+    """The starts and costs of one agent or of all, with the limits of running ones."""
 
     usage: Usage = field(default_factory=Usage)
     running: int = 0
     reserved_usd: float = 0.0
-    """The limits of the runs that run or have ended without saying their cost."""
+    """The cost limits of runs that are running, or have ended without reporting their cost."""
 
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What counts at one moment for one agent. Times are Unix seconds."""
+    """The facts for one agent at one moment. Times are Unix seconds."""
 
     now: float
     login: str = ""
     pauses: Sequence[AgentPause] = ()
     live_until: float | None = None
-    """A live session reads this mailbox; until when, if it does not report again."""
+    """The time until which a live session counts as reading this mailbox, unless it reports again."""
     is_busy: bool = False
     """Whether this conversation has a run already."""
     own: Spending = field(default_factory=Spending)
@@ -45,12 +45,12 @@ class StartNow:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """It may not, and why. ``until`` is when that may change; None: only an event changes it."""
+    """It may not start, with the reason. ``until`` is the time when that may change; None: only an event changes it."""
 
     reason: str
     until: float | None = None
     is_told: bool = True
-    """Whether the sender who waits should be told."""
+    """Whether the waiting sender should get a notice."""
 
 
 def admit(agent: AgentSection, runner: RunnerSection, at: Circumstances) -> StartNow | Wait:
@@ -77,7 +77,7 @@ def _check_limits(agent: AgentSection, runner: RunnerSection, at: Circumstances)
         usage = spending.usage
         if usage.starts >= starts:
             return Wait(f"{who} is at its limit of {starts} runs an hour", (usage.oldest_start or at.now) + _HOUR)
-        # What a run may cost is set aside before it starts, so that no run goes over the limit.
+        # The cost limit of a run is reserved before its start, so that no run exceeds the daily limit.
         if usage.usd + spending.reserved_usd + agent.max_usd > usd:
             oldest = usage.oldest_cost
             until = None if oldest is None else oldest + _DAY

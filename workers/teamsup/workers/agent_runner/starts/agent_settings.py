@@ -18,7 +18,7 @@ class AgentSettings:
 
     def __init__(self, team: Team, config: Config) -> None:
         self._team = team
-        # The file may have changed after these settings were read, so it is read once more.
+        # The file may have changed after these settings were read, so read it once more.
         self._stamp: _Stamp = (-1, -1, -1)
         self.failure = ""
         self.agents: Mapping[str, AgentSection] = {}
@@ -53,7 +53,7 @@ class AgentSettings:
         return str(Path(given).expanduser().absolute() if given else self._team.folder / "agents" / name)
 
     def login(self, name: str) -> str:
-        """Return the login of an agent: those with the same one share its limits. Empty: that of this user."""
+        """Return the login of an agent. Agents with the same login share its limits. Empty: the login of this user."""
         section = self.section(name)
         if section.command:
             return f"the program of {name}"

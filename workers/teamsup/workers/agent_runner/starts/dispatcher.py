@@ -1,4 +1,4 @@
-"""Find what is to be started now: runs that wait, messages, and ticks of schedules, within all limits."""
+"""Find the runs to start now: waiting runs, messages, and ticks of schedules, within all limits."""
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -18,20 +18,20 @@ from .agent_settings import AgentSettings
 from .schedule import find_zone, last_due_tick, next_tick
 
 LEASE_SECONDS = 600.0
-"""How long a message stays ours when this process is away."""
+"""Seconds for which a message stays ours while this process is away."""
 _MAX_NOTIFIED = 50
 _MINUTE = 60.0
 
 
 @dataclass(slots=True)
 class Dispatch:
-    """What a look has found: the runs to start, why agents wait, and when to look again."""
+    """The result of a look: the runs to start, the reasons why agents wait, and the time of the next look."""
 
     starts: list[Run] = field(default_factory=list)
     waits: dict[str, Wait] = field(default_factory=dict)
-    """Why agents are not started now, by name; the others can be."""
+    """The reasons why agents are not started now, by name; the others can be started."""
     next_ticks: dict[str, float] = field(default_factory=dict)
-    """When schedules start agents next."""
+    """The time when schedules start agents next."""
     due: float | None = None
     pauses: Sequence[AgentPause] = ()
 
@@ -43,7 +43,7 @@ class Dispatch:
 
 @dataclass(slots=True)
 class _Situation:
-    """What one look knows of the team."""
+    """The facts about the team during one look."""
 
     now: float
     open_runs: list[Run]
@@ -73,7 +73,7 @@ class Dispatcher:
         self._notified: set[tuple[str, int]] = set()
 
     def look(self, followed: Collection[int]) -> Dispatch:
-        """Return the runs to start now; ``followed`` are those that are under way. Raise StoreError."""
+        """Return the runs to start now; ``followed`` runs are under way. Raise StoreError."""
         at = self._read_situation(followed)
         found = Dispatch(pauses=at.pauses)
         for name, section in self._settings.agents.items():
@@ -97,7 +97,7 @@ class Dispatcher:
         for name, section in self._settings.agents.items():
             own = [run for run in running if run.agent == name]
             usage = self._table.usage(now, name)
-            # A program of one's own may never say what it costs.
+            # The user's own program may never report its cost.
             unknown = 0 if section.command else usage.unknown_costs
             spending[name] = Spending(usage, len(own), (len(own) + unknown) * section.max_usd)
         total = Spending(self._table.usage(now), len(running), sum(each.reserved_usd for each in spending.values()))
@@ -148,7 +148,7 @@ class Dispatcher:
     def _start_messages(self, name: str, section: AgentSection, at: _Situation, found: Dispatch) -> None:
         hub = self._open_hub(name)
         while (due := hub.next_due()) <= at.now:
-            # The wait applies what is due, such as the end of a lease, and returns at once.
+            # The wait applies due deadlines, such as the end of a lease, and returns at once.
             waiting = hub.queries.peek(1) or (hub.queries.peek(1) if hub.wait(0) else [])
             if not waiting:
                 due = hub.next_due()
@@ -169,7 +169,7 @@ class Dispatcher:
         found.wait_until(due if at.now < due < float("inf") else None)
 
     def _claim(self, name: str, section: AgentSection, hub: MessageHub, at: _Situation) -> Run | None:
-        """Claim a message and store its run, both or neither. A run that there is gets the new lease."""
+        """Claim a message and store its run, both or neither. An existing run gets the new lease."""
         table = RunTable(hub)
         with hub.transaction():
             for delivery in hub.claim(1, lease=LEASE_SECONDS):
@@ -185,7 +185,7 @@ class Dispatcher:
         return None
 
     def _find_session(self, name: str, section: AgentSection, cause: Cause, directory: str, now: float) -> Run | None:
-        """Return the run of this conversation whose session is young enough to go on in."""
+        """Return the run of this conversation whose session is young enough to continue."""
         if not cause.conversation or section.command or section.keep_session_minutes <= 0:
             return None
         last = self._table.last_of_conversation(name, cause.conversation)
@@ -197,7 +197,7 @@ class Dispatcher:
     def _admit(
         self, name: str, section: AgentSection, at: _Situation, cause: Cause | Run | None = None
     ) -> StartNow | Wait:
-        """Return whether a run of this agent may start: this run, one of this cause, or any one."""
+        """Return whether a run of this agent may start: this run, a run of this cause, or any run."""
         of = cause.cause if isinstance(cause, Run) else cause
         conversation = "" if of is None else of.conversation
         others = (run for run in at.open_runs if not (isinstance(cause, Run) and run.id == cause.id))
@@ -234,7 +234,7 @@ class Dispatcher:
         found.wait_until(verdict.until)
 
     def _notify_person(self, name: str, message: Message, verdict: Wait, at: _Situation) -> None:
-        """Tell a person who waits once when it starts; other agents and programs see it in the team's status."""
+        """Notify a waiting person once of the start time. Other agents and programs see it in the team's status."""
         sender = at.agents.get(message.sender)
         is_person = message.sender == USER_COMM or (sender is not None and sender.kind == "console")
         if not is_person or (name, message.id) in self._notified:
@@ -249,7 +249,7 @@ class Dispatcher:
                 message_id=f"run:waits:{name}:{message.id}",
             )
         except CallerError:
-            # It was told before we were started again, or nobody can be told.
+            # The person was notified before our restart, or cannot be notified.
             return
 
 
@@ -259,9 +259,9 @@ def _with_one_more(spending: Spending, usd: float) -> Spending:
 
 
 def live_until(agent: Agent | None, now: float) -> float | None:
-    """Return until when a live session of this agent counts as here; None when there is none.
+    """Return the time until which a live session of this agent counts as present; None: there is none.
 
-    A session that a run has started says so in its metadata, and is none that somebody sits at.
+    A session that a run has started says so in its metadata, and does not count.
     """
     if agent is None or agent.last_heartbeat is None or agent.metadata.get("run"):
         return None
@@ -271,7 +271,7 @@ def live_until(agent: Agent | None, now: float) -> float | None:
 
 
 def describe_wait(verdict: Wait) -> str:
-    """Return when it starts, and why not now."""
+    """Return the time of its start, and the reason why it waits."""
     if verdict.until is None:
         return f"waits: {verdict.reason}"
     at = datetime.fromtimestamp(verdict.until).astimezone()

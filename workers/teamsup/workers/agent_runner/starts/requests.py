@@ -1,4 +1,4 @@
-"""What people and user_comm write to agent-runner: start, pause and resume an agent, stop a run, and decisions."""
+"""Handle messages to agent-runner: start, pause and resume an agent, stop a run, and decisions."""
 
 import json
 import time
@@ -25,7 +25,7 @@ _USAGE = "Write: start NAME TEXT, pause NAME REASON, resume NAME, or stop RUN."
 
 
 class RefusedRequest(CallerError):
-    """The request is wrong; the text is for whoever wrote it."""
+    """The request is wrong; the text is for its author."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class RequestOutcome:
 
     text: str = ""
     run: int | None = None
-    """The run that it is about."""
+    """The run of the decision."""
 
 
 class RunRequests:
@@ -57,7 +57,7 @@ class RunRequests:
         self._approvals = Approvals(hub)
 
     def handle(self, message: Message) -> RequestOutcome:
-        """Act on a message. Doing it twice does it once."""
+        """Act on a message. Idempotent."""
         if message.sender == HUB_SENDER or (message.sender == USER_COMM and message.reply_to is not None):
             return self._decide(message)
         if message.reply_to is not None or message.recipient is None:
@@ -76,7 +76,7 @@ class RunRequests:
         raise RefusedRequest(_USAGE)
 
     def _check_sender(self, message: Message) -> None:
-        """Agents start each other by messages; what people have paused or limited is not theirs to change."""
+        """Agents start each other by messages. They must not change the pauses and limits of people."""
         sender = self._hub.find_agent(message.sender)
         is_person = sender is not None and sender.kind == "console" and SESSION_AGENT not in message.metadata
         if message.sender != USER_COMM and not is_person:
@@ -121,7 +121,7 @@ class RunRequests:
         return RequestOutcome(f"Run {run.id} of {run.agent} is being stopped.", run.id)
 
     def _decide(self, message: Message) -> RequestOutcome:
-        """Apply what people have decided. user_comm alone says what that is."""
+        """Apply a decision of people. Only user_comm reports decisions."""
         run = self._table.find_asked(message.reply_to or "")
         if run is None or message.message_type == "status_report":
             return RequestOutcome()
@@ -136,7 +136,8 @@ class RunRequests:
         return RequestOutcome()
 
     def _write_decision(self, run: Run, message: Message, decision: DecisionOfPeople) -> bool:
-        """Write it where the run finds it, before its row says that it goes on; return whether it decides something."""
+        """Write the decision where the run finds it, before its row says that it continues. Return whether it decides
+        anything."""
         folder = run_folder(self._hub.team, run.id)
         if CallLedger(folder).parked_call() is not None:
             verdict = self._approvals.accept(message)

@@ -1,4 +1,4 @@
-"""The ticks of a schedule: when a cron expression is due. Pure but for the host's time zone."""
+"""The ticks of a schedule: the times when a cron expression is due. Pure except the host's time zone."""
 
 import os
 from datetime import UTC, datetime, tzinfo
@@ -34,7 +34,7 @@ def last_due_tick(expression: str, zone: tzinfo, done: float, now: float) -> flo
     """Return the latest tick after ``done`` and up to now, or None: a missed stretch of ticks gives one run."""
     if next_tick(expression, zone, done) > now:
         return None
-    # Backwards from just behind now, so that a year of missed ticks costs no more than one.
+    # Search backwards from now, so that a year of missed ticks costs as much as one.
     latest = next(CronSim(expression, datetime.fromtimestamp(int(now) + 1, zone), reverse=True)).timestamp()
     return latest if latest > done else next_tick(expression, zone, done)
 
