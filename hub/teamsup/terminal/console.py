@@ -1,7 +1,6 @@
 """A person at a terminal, as an agent of the team."""
 
 import contextlib
-import getpass
 import os
 import re
 import time
@@ -36,6 +35,8 @@ class NoAnswer(CallerError):
 
 def console_name() -> str:
     """Return the name of the person who runs this command."""
+    import getpass  # for persons, not for workers
+
     try:
         user = getpass.getuser()
     except (KeyError, OSError):

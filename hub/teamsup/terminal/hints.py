@@ -3,7 +3,6 @@ processes."""
 
 import os
 import shlex
-import shutil
 import sys
 from collections.abc import Sequence
 from itertools import pairwise
@@ -19,7 +18,7 @@ def command_hint(team: Team, *words: str) -> str:
     """Return the ``teamsup`` command that this person can run here, with the team and the home of teams if needed."""
     program = "teamsup"
     called = Path(sys.argv[0])
-    if shutil.which(program) is None and called.name == program:
+    if not _is_on_path(program) and called.name == program:
         program = min(str(called.absolute()), os.path.relpath(called), key=len)
     home = [] if Team.named(team.name) == team else [f"TEAMSUP_HOME={shlex.quote(str(team.folder.parent))}"]
     is_known = "--team" in words or Team.named().name == team.name
@@ -52,3 +51,9 @@ def find_team(name: str | None) -> Team:
             f"There is no team {team.name!r} in {team.folder.parent} yet. Start it with: {command_hint(team, 'start')}"
         )
     return team
+
+
+def _is_on_path(program: str) -> bool:
+    """Return what ``shutil.which`` would find. Importing shutil takes 0.3 MiB of every worker."""
+    places = (Path(folder, program) for folder in os.get_exec_path())
+    return any(place.is_file() and os.access(place, os.X_OK) for place in places)

@@ -1,6 +1,5 @@
 """The base of every worker: take part in the team, send heartbeats, handle deliveries one by one, end cleanly."""
 
-import argparse
 import asyncio
 import contextlib
 import logging
@@ -300,13 +299,11 @@ def run_process(
     tables: ComponentTables | None = None,
 ) -> None:
     """Run the worker that ``make`` returns, under that name. ``make`` may raise NotConfigured."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--team", help="the team's name (default: $TEAMSUP_TEAM or 'default')")
-    arguments = parser.parse_args()
+    team = _read_team_argument(description)
     os.umask(0o077)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s")
     try:
-        with MessageHub(arguments.team, agent=name) as hub:
+        with MessageHub(team, agent=name) as hub:
             try:
                 if tables is not None:
                     hub.maintenance.use_component(tables)
@@ -319,6 +316,20 @@ def run_process(
         level = logging.INFO if isinstance(error, OptionalNotConfigured) else logging.ERROR
         logging.getLogger(name).log(level, "%s", error)
         sys.exit(error.exit_code)
+
+
+def _read_team_argument(description: str) -> str | None:
+    """Return the team that the command line names. As the supervisor writes it, it needs no parser: that takes 0.5 MiB
+    of memory.
+    """
+    if len(sys.argv) == 3 and sys.argv[1] == "--team":
+        return sys.argv[2]
+    import argparse
+
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--team", help="the team's name (default: $TEAMSUP_TEAM or 'default')")
+    team: str | None = parser.parse_args().team
+    return team
 
 
 async def _run(make: Callable[[MessageHub, Config], Worker], hub: MessageHub) -> None:

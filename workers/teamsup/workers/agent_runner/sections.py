@@ -1,6 +1,5 @@
 """The sections of agent-runner in teamsup.toml: [agent-runner] and [agent.NAME]."""
 
-import zoneinfo
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -105,6 +104,8 @@ class AgentSection:
         if ("schedule" in self.start) != bool(self.schedule):
             raise ValueError('start = ["schedule"] and a schedule belong together: give both, or neither')
         if self.timezone:
+            import zoneinfo  # every worker reads this section, and few agents have a time zone
+
             try:
                 zoneinfo.ZoneInfo(self.timezone)
             except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
