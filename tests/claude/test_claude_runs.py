@@ -15,7 +15,7 @@ from claude.claude_code import KEY, TOOL_PREFIX, needs_claude, prepare_home
 from claude.scripted_model import ApiFailure, Script, ScriptedModel, ToolCall
 from helpers.support import TeamsupCommand, eventually
 from teamsup.hub import MessageHub
-from teamsup.workers.agent_runner.approvals.call_ledger import CallLedger, Verdict
+from teamsup.workers.agent_runner.programs.call_ledger import CallLedger, Verdict
 from teamsup.workers.agent_runner.programs.claude_code import ClaudeCode
 from teamsup.workers.agent_runner.programs.program import RunOutput
 from teamsup.workers.agent_runner.run import Cause, Run

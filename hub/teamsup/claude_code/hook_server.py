@@ -87,7 +87,7 @@ class HookServer:
         if who is None:
             return
         if _begins_turn(given):
-            who.blocked_stops = 0
+            who.reset_blocked_stops()
         if given.get("hook_event_name") == "StopFailure":
             await who.report_failure(str(given.get("error")), str(given.get("last_assistant_message") or ""))
             return
@@ -191,7 +191,7 @@ async def hook_output(who: Participant, event: str) -> dict[str, Any]:
         case "Stop" | "SubagentStop":
             # The messages are not marked as asked then, so the wake ladder continues.
             if who.blocked_stops < _MAX_BLOCKED_STOPS and (text := await _take_wake_step(who, WakeStep.ASKED)):
-                who.blocked_stops += 1
+                who.record_blocked_stop()
                 return {"decision": "block", "reason": text}
             await who.end_turn()
     return {}

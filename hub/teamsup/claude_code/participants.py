@@ -58,14 +58,26 @@ class Participant:
         self._run = run
         self.has_own_mailbox = has_name
         """Whether it has its own name, and not that of the session."""
-        self.status = ONLINE
+        self._status = ONLINE
         self.presence_details: dict[str, Any] = {"pid": os.getpid()} if run is None else {RUN: run}
-        self.last_activity = time.monotonic()
+        self._last_activity = time.monotonic()
         self.blocked_stops = 0
         """How often a hook has prolonged its turn."""
         self._read_tracker = ReadTracker(hub)
         self._read_lock = anyio.Lock()
         self._calls = 0
+
+    def record_activity(self) -> None:
+        """Note a call or a hook of this moment."""
+        self._last_activity = time.monotonic()
+
+    def record_blocked_stop(self) -> None:
+        """Note that a hook has prolonged its turn once more."""
+        self.blocked_stops += 1
+
+    def reset_blocked_stops(self) -> None:
+        """Count from 0 in a new turn."""
+        self.blocked_stops = 0
 
     def join(self) -> None:
         """Go online, and announce all waiting messages. Raise InvalidName when the name is a daemon's."""
@@ -87,19 +99,20 @@ class Participant:
             yield
         finally:
             self._calls -= 1
-            self.last_activity = time.monotonic()
+            self.record_activity()
 
     @property
     def has_timed_out(self) -> bool:
-        return not self._calls and time.monotonic() - self.last_activity > _SUBAGENT_TIMEOUT_SECONDS
+        return not self._calls and time.monotonic() - self._last_activity > _SUBAGENT_TIMEOUT_SECONDS
 
     async def send_heartbeat(self) -> None:
         """Send a heartbeat."""
         if self.has_own_mailbox:
-            await run_in_thread(lambda: self.hub.heartbeat(self.status, **self._all_details()))
+            await run_in_thread(lambda: self.hub.heartbeat(self._status, **self._all_details()))
 
-    def set_note(self, note: str) -> None:
-        """Set the note for people with the next heartbeat. In a run that without one of ours is the runner's."""
+    def set_status(self, status: str, note: str) -> None:
+        """Set the status, and the note for people, of the next heartbeat. In a run, no note leaves the runner's."""
+        self._status = status
         if self._run is None:
             self.presence_details["note"] = note
             return
@@ -207,7 +220,7 @@ class Participants:
             if agent_id not in self._subagents:
                 self._subagents[agent_id] = await run_in_thread(lambda: self._add_subagent(agent_type))
             found = self._subagents[agent_id]
-        found.last_activity = time.monotonic()
+        found.record_activity()
         return found
 
     def _add_subagent(self, agent_type: str) -> Participant:

@@ -185,7 +185,6 @@ class TeamTools:
         """Tell the team how you are."""
         async with self._caller(context) as caller:
             speaker = caller if caller.has_own_mailbox else self._participants.main
-            speaker.status = status
-            speaker.set_note(note)
+            speaker.set_status(status, note)
             await speaker.send_heartbeat()
             return "Told."

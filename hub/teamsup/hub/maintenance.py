@@ -4,9 +4,10 @@ import math
 import os
 import sqlite3
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Collection, Generator, Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .engines.component_tables import ComponentTables, reads_nothing_expired
 from .engines.maintenance_progress import announce_maintenance
@@ -18,9 +19,13 @@ from .session import HubSession
 from .tables import agents, deliveries, delivery_states
 from .tables.person_names import PersonNames, known_names
 from .tables.row_values import as_text
-from .team import normalize_agent_name, normalize_name
+from .team import Team, normalize_agent_name, normalize_name
 from .timestamps import format_time
 from .validation import check_count, check_seconds, check_text, check_type, quote
+from .wakeup.doorbell import Doorbells
+
+if TYPE_CHECKING:
+    from .engines.sqlite.restore import RestoreReport
 
 _BATCH_MESSAGES = 500
 _LEAST_ID = -(2**63)
@@ -236,6 +241,17 @@ class Maintenance:
                 for row in rows:
                     self._ring_after_commit(*deliveries.expire(db, row, self._clock()))
             time.sleep(_PAUSE_SECONDS)
+
+
+def restore_and_wake(team: Team, backup: Path, components: Collection[ComponentTables] = ()) -> "RestoreReport":
+    """Take the team back to a backup, and let all who wait for messages look at once. Raise what restore_backup()
+    raises.
+    """
+    from .engines.sqlite.restore import restore_backup  # few need it
+
+    report = restore_backup(team, backup, components)
+    Doorbells(team.run).ring_all()
+    return report
 
 
 def _delete_messages(db: sqlite3.Connection, ids: list[int]) -> None:

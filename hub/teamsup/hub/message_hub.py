@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from .engines.sqlite.store import Durability
+from .engines.stored_json import decode_metadata
 from .errors import InvalidValue, StoreError, TeamsupError
 from .models import ONLINE, Agent, AgentKind, Delivery, Message, WakeStep
 from .presence import Presence
@@ -18,7 +19,6 @@ from .queries import Queries
 from .session import HubSession, SqlValues
 from .tables import agents, deliveries, messages
 from .tables.messages import NewMessage, ReplyOptions, SendOptions
-from .tables.row_values import decode_metadata
 from .team import Team
 from .timestamps import format_time
 from .validation import check_text, check_type

@@ -109,7 +109,7 @@ class HubSession:
         self._effects.agents_to_ring.update(agents)
 
     def mark_offered_after_commit(self, message: Message, recipients: Iterable[str]) -> None:
-        self._effects.new_deliveries += [(message.id, recipient) for recipient in recipients]
+        self._effects.new_deliveries.extend((message.id, recipient) for recipient in recipients)
         self.ring_after_commit(*recipients)
 
     def clock_went_back(self) -> bool:

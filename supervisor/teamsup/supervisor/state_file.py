@@ -10,7 +10,7 @@ from typing import Any
 
 from teamsup.hub import Team
 
-from .health.crashes import Crash
+from .processes.crash import Crash
 from .processes.lifecycle import State
 from .team_lock import owner_pid, read_word
 

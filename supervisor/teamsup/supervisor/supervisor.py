@@ -15,18 +15,18 @@ from teamsup.hub.wakeup.doorbell import PRESENCE_TOPIC, Doorbell, Doorbells, ope
 
 from . import state_file, team_lock
 from .background import BackgroundTasks, HubCaller
-from .configuration.reloader import ConfigurationReloader
 from .configuration.team_configuration import TeamConfiguration
+from .control.reloader import ConfigurationReloader
 from .control.request_handler import RequestHandler
 from .enrollment import WorkerEnrollment
 from .health.alarm import OutageAlarm, describe_watcher_outage
 from .health.crash_notifier import CrashNotifier
-from .health.crashes import Crash
 from .health.degradation import Troubles, blocked_reason, is_optional
 from .health.health_monitor import MEMORY_CHECK_SECONDS, HealthMonitor
 from .health.hub_monitor import CHECK_SECONDS, HubMonitor
 from .metrics_endpoint import MetricsEndpoint
 from .processes import child, orphans
+from .processes.crash import Crash
 from .processes.managed_process import ManagedProcess
 from .processes.process_manager import ProcessManager
 from .processes.spawner import Spawner

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from teamsup.hub import MessageHub
-from teamsup.hub.tables.row_values import metadata_text
+from teamsup.hub.engines.stored_json import metadata_text
 
 
 @pytest.mark.parametrize(

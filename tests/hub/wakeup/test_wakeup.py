@@ -320,7 +320,7 @@ class _CountedPauses(Pauses):
 def test_watchfiles_looks_no_more_than_twice_a_pause(tmp_path: Path) -> None:
     events = RustNotify([str(tmp_path)], False, False, 0, False, False)
     pauses = _CountedPauses()
-    pauses.milliseconds = 10
+    pauses.set_length(10)
 
     assert events.watch(0, 0, 200, pauses) == "timeout"
     assert pauses.count <= 2 * 200 / 10 + 2
@@ -329,7 +329,7 @@ def test_watchfiles_looks_no_more_than_twice_a_pause(tmp_path: Path) -> None:
 def test_watchfiles_returns_an_event_without_a_pause_between_its_two_looks(tmp_path: Path) -> None:
     events = RustNotify([str(tmp_path)], False, False, 0, False, False)
     pauses = _CountedPauses()
-    pauses.milliseconds = 50
+    pauses.set_length(50)
     (tmp_path / "file").touch()
 
     assert isinstance(events.watch(0, 0, 10_000, pauses), set)

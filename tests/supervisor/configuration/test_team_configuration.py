@@ -7,12 +7,12 @@ import pytest
 
 from teamsup.hub import NotConfigured, Team
 from teamsup.supervisor.configuration import team_configuration
+from teamsup.supervisor.configuration.process_policy import RestartPolicy
 from teamsup.supervisor.configuration.team_configuration import (
     TeamConfiguration,
     load_configuration,
     parse_configuration,
 )
-from teamsup.supervisor.processes.lifecycle import RestartPolicy
 
 
 def loaded(team: Team, toml: str) -> TeamConfiguration:

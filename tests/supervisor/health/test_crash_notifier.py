@@ -10,8 +10,8 @@ from helpers.clock import ManualClock
 from teamsup.hub import MessageHub
 from teamsup.supervisor.configuration.team_configuration import Program
 from teamsup.supervisor.health.crash_notifier import CrashNotifier
-from teamsup.supervisor.health.crashes import Crash
 from teamsup.supervisor.health.degradation import Troubles
+from teamsup.supervisor.processes.crash import Crash
 from teamsup.supervisor.processes.lifecycle import Process, State
 from teamsup.supervisor.processes.managed_process import ManagedProcess
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from teamsup.supervisor.configuration.process_policy import ProcessPolicy, RestartPolicy
 from teamsup.supervisor.processes.lifecycle import (
     DUMP_SECONDS,
     Action,
@@ -14,9 +15,7 @@ from teamsup.supervisor.processes.lifecycle import (
     Hung,
     MemoryExceeded,
     Process,
-    ProcessPolicy,
     Ready,
-    RestartPolicy,
     SpawnFailed,
     Start,
     State,

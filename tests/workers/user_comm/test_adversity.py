@@ -310,7 +310,7 @@ def test_news_that_come_with_the_answer_do_not_follow_it(team: Team, ann: Messag
                 hub.acknowledge(answer)
                 super()._apply(*arguments)
 
-        following = Late(hub, requests, relays, DecisionTable(hub), rules, 60, logging.getLogger())
+        following = Late(hub, requests, relays, DecisionTable(hub).relays_in_doubt, rules, 60, logging.getLogger())
         eventually(lambda: not following.poll(), "it is answered")
     assert [each.content for each in ann.queries.peek()] == ["lead: calm"]
 

@@ -7,6 +7,7 @@ import it.
 import functools
 import time
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 TIMEOUT_SECONDS = 0.2
@@ -23,14 +24,18 @@ class PatternMatcher:
 
     def start_search(self) -> "PatternSearch":
         """Begin one search through texts that belong together."""
-        return PatternSearch(self)
+        return PatternSearch(self.record_slow)
+
+    def record_slow(self, pattern: str) -> None:
+        """Remember a pattern that takes too long."""
+        self.slow_pattern = pattern
 
 
 class PatternSearch:
     """Search several texts that arrived together. A pattern that was slow ``_TRIES`` times matches nothing more."""
 
-    def __init__(self, patterns: PatternMatcher) -> None:
-        self._matcher = patterns
+    def __init__(self, record_slow: Callable[[str], None]) -> None:
+        self._record_slow = record_slow
         self._slow_counts: Counter[str] = Counter()
 
     def matches(self, pattern: str, text: str, *, whole: bool = False, ignore_case: bool = False) -> bool:
@@ -48,7 +53,7 @@ class PatternSearch:
                 if time.thread_time() - began >= TIMEOUT_SECONDS / 2:
                     break
         self._slow_counts[pattern] += 1
-        self._matcher.slow_pattern = pattern
+        self._record_slow(pattern)
         return False
 
 

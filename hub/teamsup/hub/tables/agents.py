@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
 from .. import timestamps
+from ..engines.stored_json import decode_metadata, encode_metadata
 from ..errors import InvalidName, InvalidValue
 from ..models import (
     DEGRADED,
@@ -18,7 +19,7 @@ from ..models import (
 )
 from ..team import normalize_agent_name
 from ..validation import check_text, quote
-from .row_values import as_text, decode_metadata, encode_metadata
+from .row_values import as_text
 
 PRESENT_STATUSES = (ONLINE, DEGRADED)
 

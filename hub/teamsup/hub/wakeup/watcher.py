@@ -88,7 +88,8 @@ class Watcher:
                 self._doorbells.ring_all()
                 pace: Iterator[tuple[int, int]] = itertools.cycle(_IDLE_MS)
                 while not self._pauses.is_stopped and not new_deliveries.is_database_replaced():
-                    self._pauses.milliseconds, timeout = next(pace)
+                    milliseconds, timeout = next(pace)
+                    self._pauses.set_length(milliseconds)
                     changes = events.watch(0, 0, timeout, self._pauses)
                     new_deliveries.ring()
                     if isinstance(changes, set) and self._concerns_database(changes):
@@ -109,9 +110,13 @@ class Pauses:
     """
 
     def __init__(self) -> None:
-        self.milliseconds = 0.0
+        self._milliseconds = 0.0
         self.is_stopped = False
         self._is_second_look = False
+
+    def set_length(self, milliseconds: float) -> None:
+        """Pause for so long from now on."""
+        self._milliseconds = milliseconds
 
     def stop(self) -> None:
         """Let watchfiles return after this pause."""
@@ -120,7 +125,7 @@ class Pauses:
     def is_set(self) -> bool:
         """Pause before every second look. Return whether to stop."""
         if not self._is_second_look:
-            time.sleep(self.milliseconds / 1000)
+            time.sleep(self._milliseconds / 1000)
         self._is_second_look = not self._is_second_look
         return self.is_stopped
 

@@ -112,7 +112,8 @@ def _no_verb(_: MessageHub, __: argparse.Namespace) -> None:
 
 def _restore(arguments: argparse.Namespace) -> None:
     """Restore without an open hub: the database may be damaged or missing."""
-    from teamsup.hub.engines.sqlite import restore  # few need it
+    from teamsup.hub.engines.sqlite.restore import plan_restore  # few need it
+    from teamsup.hub.maintenance import restore_and_wake
 
     team = Team.named(arguments.team)
     if not arguments.online and not arguments.dry_run and (pid := team_lock.owner_pid(team)) is not None:
@@ -121,11 +122,11 @@ def _restore(arguments: argparse.Namespace) -> None:
             "runs with --online."
         )
     components = installed_tables()
-    taken_back = restore.plan_restore(team, arguments.file, components)
+    taken_back = plan_restore(team, arguments.file, components)
     if not arguments.dry_run:
         if not arguments.yes:
             _confirm(arguments.file, taken_back)
-        taken_back = restore.restore_backup(team, arguments.file, components)
+        taken_back = restore_and_wake(team, arguments.file, components)
     if arguments.json:
         print(json.dumps({**asdict(taken_back), "set_aside": [str(path) for path in taken_back.set_aside]}))
         return

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from teamsup.hub import CallerError, SchemaTooNew, StoreError, Team
 from teamsup.hub.validation import list_names, quote
-from teamsup.supervisor.health.crashes import Crash
+from teamsup.supervisor.processes.crash import Crash
 from teamsup.supervisor.processes.lifecycle import State
 from teamsup.supervisor.team_lock import describe_not_running
 from teamsup.terminal.formatting import format_duration, format_table, sanitize

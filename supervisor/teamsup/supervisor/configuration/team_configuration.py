@@ -16,7 +16,7 @@ from teamsup.hub import CallerError, NotConfigured, Team
 from teamsup.hub.models import PRESENCE_TIMEOUT_SECONDS, SUPERVISOR
 from teamsup.hub.team import normalize_agent_name
 
-from ..processes.lifecycle import ProcessPolicy, RestartPolicy
+from .process_policy import ProcessPolicy, RestartPolicy
 
 _OWN_SECTIONS = ("team", "metrics", "worker")
 _HEALTHY_SECONDS = 60.0

@@ -13,7 +13,6 @@ from teamsup.hub.validation import list_names, quote
 from teamsup.terminal.hints import command_hint
 
 from ..background import HubCaller
-from ..configuration.reloader import ConfigurationReloader
 from ..health.degradation import Troubles
 from ..health.readiness import describe_unready, is_not_configured, unready_reason
 from ..processes.lifecycle import State, has_succeeded
@@ -22,6 +21,7 @@ from ..processes.process_manager import ProcessManager
 from ..state_file import WorkerState
 from ..status_publisher import StatusPublisher
 from .client import EXIT_CODE_KEY, WAIT_SECONDS_KEY, WorkersNotReady
+from .reloader import ConfigurationReloader
 
 _DEFAULT_WAIT_SECONDS = 25.0
 _MAX_WAIT_SECONDS = 24 * 3600.0

@@ -10,10 +10,11 @@ from teamsup.config.people_protocol import USER_COMM
 from teamsup.hub import MessageHub, UnknownRecipient
 from teamsup.hub.models import NOT_CONFIGURED, new_message_id
 
+from ..processes.crash import Crash
 from ..processes.lifecycle import ALIVE
 from ..processes.managed_process import ManagedProcess
 from . import crashes
-from .crashes import Crash, CrashSeries, WorkerCondition
+from .crashes import CrashSeries, WorkerCondition
 from .degradation import Troubles
 
 _EXPIRES_SECONDS = 24 * 3600.0

@@ -11,13 +11,9 @@ from datetime import datetime
 from teamsup.hub.models import NOT_CONFIGURED
 from teamsup.terminal.formatting import format_duration
 
+from ..processes.crash import SPAWN_FAILED_PREFIX, Crash
 from ..processes.lifecycle import State
 
-SPAWN_FAILED_PREFIX = "cannot be started: "
-"""The beginning of a crash's reason if no process was started."""
-KEPT_LINES = 20
-KEPT_COLUMNS = 500
-KEPT_CRASHES = 5
 _BATCH_SECONDS = 1.0
 """Seconds that a first crash waits for others, and for its outcome."""
 _DIGEST_SECONDS = (60.0, 300.0, 900.0, 3600.0, 21600.0)
@@ -25,24 +21,6 @@ _SERIES_SECONDS = 3600.0
 """A crash this soon after its worker recovered belongs to the same series."""
 _LOOP_CRASHES, _LOOP_SECONDS = 5, 600.0
 _MAX_LISTED = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Crash:
-    """One end of a worker that was not requested. Times are Unix seconds."""
-
-    at: float
-    pid: int | None
-    """None: no process could be started."""
-    reason: str
-    failures: int
-    """Crashes in a row, including this one."""
-    next_try_at: float | None
-    """Unix seconds; None: it is not tried again."""
-    lines: tuple[str, ...]
-    """The last lines that it printed."""
-    ran_seconds: float | None = None
-    """Seconds that it had been running; None: it was not ready yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +148,3 @@ def _series_duration(series: CrashSeries) -> str:
 
 def _format_seconds(seconds: float) -> str:
     return f"{datetime.fromtimestamp(seconds).astimezone():%Y-%m-%d %H:%M:%S}"
-
-
-def append_crash(crashes: Sequence[Crash], new: Crash) -> tuple[Crash, ...]:
-    return (*crashes, new)[-KEPT_CRASHES:]

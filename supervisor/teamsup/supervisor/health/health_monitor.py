@@ -4,7 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from teamsup.hub import Agent
@@ -14,9 +14,9 @@ from ..processes import lifecycle
 from ..processes.lifecycle import ALIVE, State
 from ..processes.managed_process import ManagedProcess
 from ..processes.process_manager import ProcessManager
-from ..processes.process_stats import measure_memory, measure_tree_memory
 from . import heartbeats
 from .heartbeats import Heartbeat
+from .process_stats import measure_memory, measure_tree_memory
 
 MEMORY_CHECK_SECONDS = 5.0
 _CHECK_SECONDS = PRESENCE_TIMEOUT_SECONDS / 6
@@ -24,7 +24,7 @@ _CHECKS_PER_DEADLINE = 4
 _MIN_CHECK_SECONDS = 0.05
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Observed:
     """The observed heartbeats of one process, which its tag names."""
 
@@ -53,11 +53,10 @@ class HealthMonitor:
                 seen = agent.last_heartbeat
                 self._manager.apply(worker, lifecycle.Ready())
             age = 0.0 if seen is None else (datetime.now(UTC) - seen).total_seconds()
-            observed.heartbeat = heartbeats.observe(observed.heartbeat, seen, age, now, usual)
-            if observed.heartbeat.silent_seconds >= _deadline(worker):
-                self._manager.apply(
-                    worker, lifecycle.Hung(f"no heartbeat for {observed.heartbeat.silent_seconds:.1f} s")
-                )
+            heartbeat = heartbeats.observe(observed.heartbeat, seen, age, now, usual)
+            self._observed[worker.name] = replace(observed, heartbeat=heartbeat)
+            if heartbeat.silent_seconds >= _deadline(worker):
+                self._manager.apply(worker, lifecycle.Hung(f"no heartbeat for {heartbeat.silent_seconds:.1f} s"))
         names = self._manager.processes.keys()
         self._last_seen = {name: agents[name].last_heartbeat for name in names if name in agents}
         self._observed = {name: observed for name, observed in self._observed.items() if name in names}
@@ -67,7 +66,7 @@ class HealthMonitor:
         now = time.monotonic()
         for worker in self._with_heartbeats():
             observed = self._observed_of(worker)
-            observed.heartbeat = heartbeats.reset(observed.heartbeat, now)
+            self._observed[worker.name] = replace(observed, heartbeat=heartbeats.reset(observed.heartbeat, now))
 
     def next_check_in(self) -> float:
         """Return the seconds until the next check: at the latest when a worker may count as hung."""

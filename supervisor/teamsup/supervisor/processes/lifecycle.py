@@ -12,9 +12,12 @@ from enum import StrEnum
 
 from teamsup.hub.models import NOT_CONFIGURED
 
+from ..configuration.process_policy import ProcessPolicy, RestartPolicy
+
 DUMP_SECONDS = 1.0
 """Seconds that a hung worker has to print its stacks before it is killed."""
 _FIRST_BACKOFF_SECONDS = 0.5
+_USUAL_POLICY = ProcessPolicy()
 
 
 class State(StrEnum):
@@ -27,32 +30,11 @@ class State(StrEnum):
     FATAL = "FATAL"
 
 
-class RestartPolicy(StrEnum):
-    """The ends of a worker after which it is started again."""
-
-    ALWAYS = "always"
-    ON_FAILURE = "on-failure"
-    NEVER = "never"
-
-
 class Action(StrEnum):
     SPAWN = "spawn"
     TERMINATE = "terminate"
     DUMP = "dump"
     KILL = "kill"
-
-
-@dataclass(frozen=True, slots=True)
-class ProcessPolicy:
-    """The time limits of a worker's configuration, in seconds."""
-
-    restart: RestartPolicy = RestartPolicy.ALWAYS
-    ready_after: float | None = None
-    """Seconds after which a process that stays up counts as running; None: its heartbeat shows that."""
-    stop_seconds: float = 10.0
-    healthy_seconds: float = 60.0
-    """After this time in RUNNING its failures are forgotten."""
-    backoff_max: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +114,7 @@ BLOCKED = (State.EXITED, State.FATAL)
 """The worker stays so until somebody starts it, or its configuration changes."""
 
 
-def transition(process: Process, event: Event, now: float, policy: ProcessPolicy = ProcessPolicy()) -> Transition:
+def transition(process: Process, event: Event, now: float, policy: ProcessPolicy = _USUAL_POLICY) -> Transition:
     """Return the process after the event, and the actions that it needs."""
     state = process.state
     match event:

@@ -18,8 +18,8 @@ class LogFile:
 
     def __init__(self, path: Path, size: int, kept: int) -> None:
         """Keep at most ``size`` bytes in it and ``kept`` older files, whose names end in .1, .2 …"""
-        self.max_bytes = size
-        self.kept_files = kept
+        self._max_bytes = size
+        self._kept_files = kept
         self._path = path
         self._file: int | None = None
         self._bytes = 0
@@ -28,6 +28,10 @@ class LogFile:
         self._loss_reason = ""
         with suppress(OSError):
             self._open()
+
+    def set_limits(self, size: int, kept: int) -> None:
+        """Keep at most ``size`` bytes and ``kept`` older files from now on."""
+        self._max_bytes, self._kept_files = size, kept
 
     def write(self, at: str, lines: Sequence[str]) -> None:
         """Append lines, each after the time."""
@@ -56,7 +60,7 @@ class LogFile:
     def _write(self, data: bytes) -> None:
         """Append all of it or nothing. Raises OSError."""
         self._reopen_if_moved()
-        if self._bytes and self._bytes + len(data) > self.max_bytes:
+        if self._bytes and self._bytes + len(data) > self._max_bytes:
             self._rotate()
         if self._file is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
@@ -100,7 +104,7 @@ class LogFile:
 
     def _rotate(self) -> None:
         """Begin another file. If that is impossible, the open one grows."""
-        names = [self._path, *(Path(f"{self._path}.{number}") for number in range(1, self.kept_files + 1))]
+        names = [self._path, *(Path(f"{self._path}.{number}") for number in range(1, self._kept_files + 1))]
         with suppress(OSError):
             for older, newer in zip(reversed(names[1:]), reversed(names[:-1]), strict=True):
                 with suppress(FileNotFoundError):

@@ -5,9 +5,8 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 
 from ..configuration.team_configuration import Program
-from ..health import crashes
-from ..health.crashes import Crash
 from .child import Child
+from .crash import KEPT_LINES, Crash
 from .lifecycle import ALIVE, Process, State
 
 
@@ -22,7 +21,7 @@ class ManagedProcess:
     child: Child | None = None
     tag: str = ""
     """The process tag, by which all descendants of its process are found."""
-    last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=crashes.KEPT_LINES))
+    last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT_LINES))
     started_at: float | None = None
     """Start time of its process in Unix seconds; ``spawned_at`` is in monotonic seconds."""
     spawned_at: float = 0.0

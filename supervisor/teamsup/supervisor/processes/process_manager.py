@@ -12,11 +12,10 @@ from teamsup.hub.models import NOT_CONFIGURED, SUPERVISOR
 from teamsup.terminal.formatting import sanitize
 
 from ..configuration.team_configuration import Program
-from ..health import crashes
-from ..health.crashes import Crash
 from ..state_file import WorkerState
 from . import lifecycle, orphans
 from .child import Child
+from .crash import KEPT_COLUMNS, KEPT_LINES, Crash, append_crash
 from .dependencies import Dependencies, satisfies_dependents
 from .lifecycle import ALIVE, BLOCKED, Action, Process, State
 from .managed_process import ManagedProcess
@@ -292,9 +291,7 @@ class ProcessManager:
         self._queue.add_event(worker, event, lambda _: self._record_crash(worker, None, event.reason), first=True)
 
     def _record_output(self, worker: ManagedProcess, lines: list[str]) -> None:
-        worker.last_lines.extend(
-            sanitize(line.rstrip())[: crashes.KEPT_COLUMNS] for line in lines[-crashes.KEPT_LINES :]
-        )
+        worker.last_lines.extend(sanitize(line.rstrip())[:KEPT_COLUMNS] for line in lines[-KEPT_LINES:])
         self._logs.write(worker.name, *lines)
 
     def _on_exit(self, worker: ManagedProcess, child: Child, code: int) -> None:
@@ -334,7 +331,7 @@ class ProcessManager:
             next_try = now + process.due - time.monotonic()
             self._log(f"{worker.name} starts again in {next_try - now:.1f} s")
         crash = Crash(now, pid, reason, max(1, process.failures), next_try, lines, ran)
-        worker.crashes = crashes.append_crash(worker.crashes, crash)
+        worker.crashes = append_crash(worker.crashes, crash)
         self._on_crash(worker, crash)
 
     def _log(self, line: str) -> None:

@@ -8,8 +8,8 @@ from teamsup.config.loader import CONFIGURATION_VARIABLE
 from teamsup.hub import Team
 
 from ..configuration.team_configuration import Program, secrets_withheld_from
-from ..health.crashes import SPAWN_FAILED_PREFIX
 from .child import Child
+from .crash import SPAWN_FAILED_PREFIX
 from .lifecycle import SpawnFailed
 from .orphans import GUEST_VARIABLE, TAG_VARIABLE, process_tag
 

@@ -25,9 +25,9 @@ class WorkerLogs:
         """Write the output to a file of at most ``size`` bytes, with ``kept`` older ones."""
         if name not in self._files:
             self._files[name] = LogFile(self._folder / f"{name}.log", size, kept)
-        self._files[name].max_bytes, self._files[name].kept_files = size, kept
+        self._files[name].set_limits(size, kept)
         if self._echo is not None:
-            self._echo.width = max(self._echo.width, len(name))
+            self._echo.reserve_width(len(name))
 
     def require_writable(self, name: str) -> None:
         """Raise OSError unless its file can be opened."""
@@ -61,14 +61,18 @@ class _TerminalEcho:
     """
 
     def __init__(self) -> None:
-        self.width = 0
+        self._width = 0
         self._lines: queue.Queue[str | None] = queue.Queue(maxsize=1000)
         self._thread = threading.Thread(target=self._print, name="teamsup-echo", daemon=True)
         self._thread.start()
 
+    def reserve_width(self, characters: int) -> None:
+        """Leave room for a name of so many characters before each line."""
+        self._width = max(self._width, characters)
+
     def show(self, name: str, line: str) -> None:
         with suppress(queue.Full):
-            self._lines.put_nowait(f"{name:{self.width}} | {line}")
+            self._lines.put_nowait(f"{name:{self._width}} | {line}")
 
     def close(self) -> None:
         """Print the remaining lines, if the terminal takes them within a second."""

@@ -15,6 +15,7 @@ from helpers.support import TeamsupCommand, eventually, refusal_of, run_foreign_
 from teamsup.hub import CallerError, MessageHub, SchemaTooNew, StaleLease, StoreReplaced, Team
 from teamsup.hub.engines.sqlite.migrations import SCHEMA_VERSION
 from teamsup.hub.engines.sqlite.restore import RestoreReport, plan_restore, restore_backup
+from teamsup.hub.maintenance import restore_and_wake
 
 Join = Callable[..., MessageHub]
 
@@ -80,7 +81,7 @@ def test_a_restore_rings_those_who_listen(join: Join, team: Team, backup: Path) 
     listener.start()
     eventually(lambda: list(team.run.glob("scout@*")), "the listener waits")
 
-    restore_backup(team, backup)
+    restore_and_wake(team, backup)
 
     listener.join()
     assert woken == [True]

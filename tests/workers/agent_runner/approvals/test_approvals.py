@@ -11,8 +11,8 @@ import pytest
 from teamsup.hub import Message, MessageHub, Team
 from teamsup.hub.models import HUB_SENDER
 from teamsup.workers.agent_runner.approvals.approvals import Approvals, parse_request_id, request_id
-from teamsup.workers.agent_runner.approvals.call_ledger import CallLedger
 from teamsup.workers.agent_runner.approvals.request_text import render_request, show_call
+from teamsup.workers.agent_runner.programs.call_ledger import CallLedger
 from teamsup.workers.agent_runner.programs.program import DeferredCall
 from teamsup.workers.agent_runner.run import Cause, Run
 from teamsup.workers.agent_runner.sections import AgentSection

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from teamsup.hub import NotConfigured, Team
-from teamsup.workers.agent_runner.approvals.call_ledger import CallLedger
+from teamsup.workers.agent_runner.programs.call_ledger import CallLedger
 from teamsup.workers.agent_runner.programs.claude_code import TEAM_TOOLS, ClaudeCode
 from teamsup.workers.agent_runner.programs.environment import build_environment
 from teamsup.workers.agent_runner.programs.program import Launch

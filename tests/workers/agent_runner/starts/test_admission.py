@@ -26,17 +26,17 @@ def test_it_starts_with_the_last_run_of_the_hour_and_the_last_dollar() -> None:
 @pytest.mark.parametrize(
     ("at", "expected"),
     [
-        (replace(QUIET, live_until=NOW + 30), Wait("a live session reads its messages", NOW + 30, is_told=False)),
+        (replace(QUIET, live_until=NOW + 30), Wait("a live session reads its messages", NOW + 30, is_notified=False)),
         (
             replace(QUIET, pauses=[AgentPause("login", "", "5-hour limit", 0.0, NOW + 600)]),
             Wait("5-hour limit", NOW + 600),
         ),
         (replace(QUIET, pauses=[AgentPause("agent", "gcp", "ann paused it", 0.0)]), Wait("ann paused it")),
-        (replace(QUIET, is_busy=True), Wait("another run of this conversation is not over", is_told=False)),
-        (replace(QUIET, own=Spending(running=2)), Wait("2 runs of this agent, its max_parallel", is_told=False)),
+        (replace(QUIET, is_busy=True), Wait("another run of this conversation is not over", is_notified=False)),
+        (replace(QUIET, own=Spending(running=2)), Wait("2 runs of this agent, its max_parallel", is_notified=False)),
         (
             replace(QUIET, team=Spending(running=3)),
-            Wait("3 runs, the max_parallel of [agent-runner]", is_told=False),
+            Wait("3 runs, the max_parallel of [agent-runner]", is_notified=False),
         ),
         (
             replace(QUIET, own=Spending(Usage(starts=12, oldest_start=NOW - 3000))),

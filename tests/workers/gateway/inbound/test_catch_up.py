@@ -7,7 +7,7 @@ import pytest
 from teamsup.workers.gateway.component import GatewaySection
 from teamsup.workers.gateway.ids import snowflake_at
 from teamsup.workers.gateway.inbound.catch_up import OpenChannel, channels_to_check, channels_to_recheck
-from teamsup.workers.gateway.inbound.hub_writer import ChannelCursor
+from teamsup.workers.gateway.tables.channel_table import ChannelCursor
 
 NOW = 1_800_000_000.0
 HOUR = 3600.0

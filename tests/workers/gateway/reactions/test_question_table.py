@@ -8,7 +8,7 @@ from teamsup.hub import Message, MessageHub
 from teamsup.hub.models import DeliveryState
 from teamsup.workers.gateway.component import component
 from teamsup.workers.gateway.reactions.questions import QuestionStatus, QuestionTable
-from teamsup.workers.gateway.state import set_state
+from teamsup.workers.gateway.tables.state import set_state
 
 Join = Callable[..., MessageHub]
 CONVERSATION = "discord:5"

@@ -21,13 +21,13 @@ from teamsup.terminal.console import EXIT_CODE
 from ..worker import Worker, main
 from .component import component
 from .judgement import Finish
+from .processes.agent_settings import AgentSettings
 from .processes.run_follower import WITHDRAWN, RunFollower, is_withdrawn
 from .processes.run_presence import RunPresence
 from .processes.run_process import run_mark, sweep_others
 from .programs.claude_code import ClaudeCode
 from .run import Run
 from .run_table import RunTable
-from .starts.agent_settings import AgentSettings
 from .starts.dispatcher import LEASE_SECONDS, Dispatch, Dispatcher
 from .starts.requests import RefusedRequest, RunRequests
 

@@ -11,15 +11,15 @@ from teamsup.hub.timestamps import as_datetime
 
 from .approvals import decision_requests
 from .approvals.approvals import Approvals, request_id
-from .approvals.call_ledger import CallLedger
 from .approvals.decision_requests import DecisionOfPeople
 from .judgement import Finish, Judgement, Park, Pause, Resume, StartAgain, Unknown
+from .processes.agent_settings import AgentSettings
 from .processes.run_process import run_folder
+from .programs.call_ledger import CallLedger
 from .programs.program import WHOLE_PROGRAM, Call, DeferredCall, RunOutput
 from .prompt import describe_call
 from .run import Run
 from .run_table import AgentPause, RunTable
-from .starts.agent_settings import AgentSettings
 from .starts.dispatcher import LEASE_SECONDS
 
 MAX_TRIES = 5

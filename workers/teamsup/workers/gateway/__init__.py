@@ -8,7 +8,7 @@ when it is accepted; ``inbound.hub_writer`` stores it for user_comm.
 An answer: ``app`` claims it, and ``outbound.kinds`` decides its way. ``outbound.outbox`` stores its chunks and sends
 them one by one; ``interactions`` answers commands and presses of buttons. Each way returns an ``outbound.outcome``, and
 only ``app`` ends the delivery. A message is complete only when Discord has all its chunks. ``reactions`` show the
-status of each question.
+status of each question. ``tables`` keep chunks, channels and small values.
 
 Every call that blocks runs in a thread, so that the event loop always answers Discord's heartbeats.
 """

@@ -22,7 +22,6 @@ from .inbound.unread_questions import POLL_SECONDS, UnreadQuestions
 from .interactions.button_updates import ButtonUpdater
 from .interactions.command_replies import CommandReplies
 from .interactions.interactions import InteractionHandler
-from .outbound.chunk_table import ChunkTable
 from .outbound.files.sendable_files import SendableFiles
 from .outbound.home_channel import HomeChannelQueue, find_home_channel_error
 from .outbound.kinds import OutboundKind, kind_of, target_channel_of
@@ -30,6 +29,7 @@ from .outbound.outbox import Outbox
 from .outbound.outcome import Outcome, Rejected, Replanned, Sent
 from .reactions.reactions import ReactionUpdater
 from .rest_errors import Retry
+from .tables.chunk_table import ChunkTable
 
 FOREIGN_MESSAGE = "I only send messages that belong to a Discord channel."
 _OFFLINE_RETRY_SECONDS = 1.0

@@ -67,7 +67,7 @@ class UserCommDaemon(Worker):
         self._decisions = DecisionService(hub, self._table, self._rules, self._relays, self.log)
         unread_seconds = settings.section("team", TeamSection).unread_seconds
         self._follow_up = FollowUp(
-            hub, self._forwarder, self._relays, self._table, self._rules, unread_seconds, self.log
+            hub, self._forwarder, self._relays, self._table.relays_in_doubt, self._rules, unread_seconds, self.log
         )
         self._commands = CommandHandler(hub, self._relays, self._conversations, self._decisions)
         self._announcer = Announcer(hub, self._rules)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ...tables.row_values import metadata_text
+from ..stored_json import metadata_text
 from .migrations import migrate, read_version
 
 # A message changes a few bytes in each of some ten pages, and SQLite writes whole pages. With 1 KiB instead of SQLite's

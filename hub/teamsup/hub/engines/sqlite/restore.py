@@ -26,7 +26,6 @@ from ...errors import (
 )
 from ...models import MAX_ID
 from ...team import Team
-from ...wakeup.doorbell import Doorbells
 from ..component_tables import ComponentTables
 from ..maintenance_progress import ReportProgress, announce_maintenance
 from .component_migration import migrate_component
@@ -91,7 +90,6 @@ def restore_backup(team: Team, backup: Path, components: Collection[ComponentTab
             store = Store(team.database, run=team.run)
         with closing(store):
             taken_back = _overwrite(store, copy, components, progress)
-    Doorbells(team.run).ring_all()
     if set_aside:
         return RestoreReport(None, None, None, set_aside)
     return taken_back

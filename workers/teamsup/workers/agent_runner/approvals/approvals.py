@@ -12,10 +12,10 @@ from teamsup.hub import CallerError, Message, MessageHub
 from teamsup.hub.errors import UnknownMessage
 from teamsup.hub.models import HUB_SENDER
 
+from ..programs.call_ledger import CallLedger, Verdict
 from ..programs.program import Call, DeferredCall
 from ..run import Run
 from ..sections import AgentSection
-from .call_ledger import CallLedger, Verdict
 from .request_text import MAX_SHOWN_CHARACTERS, render_request, show_call
 
 OPTIONS = ("allow", "deny")

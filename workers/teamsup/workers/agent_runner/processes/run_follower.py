@@ -21,8 +21,8 @@ from ..run import Run
 from ..run_conclusion import RunConclusion, has_answered, judge_stopped
 from ..run_table import RunTable
 from ..sections import AgentSection
-from ..starts.agent_settings import AgentSettings
 from . import run_process
+from .agent_settings import AgentSettings
 from .run_process import RunProcess, run_folder, run_mark
 
 DECISION = "decision.json"

@@ -16,10 +16,10 @@ from typing import Any
 from teamsup.config.resources import resource_path
 from teamsup.hub import NotConfigured, Team
 
-from ..approvals.call_ledger import CallLedger
 from ..run import Run
 from ..sections import AgentSection
 from ..tool_rules import covers, tool_of
+from .call_ledger import CallLedger
 from .claude_output import OutputReader, is_nothing_deferred, read_errors
 from .environment import build_environment
 from .program import Call, Launch, RunOutput

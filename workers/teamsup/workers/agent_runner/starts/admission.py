@@ -49,23 +49,23 @@ class Wait:
 
     reason: str
     until: float | None = None
-    is_told: bool = True
+    is_notified: bool = True
     """Whether the waiting sender should get a notice."""
 
 
 def admit(agent: AgentSection, runner: RunnerSection, at: Circumstances) -> StartNow | Wait:
     """Return whether a run of this agent may start now. The first reason against it counts."""
     if at.live_until is not None:
-        return Wait("a live session reads its messages", at.live_until, is_told=False)
+        return Wait("a live session reads its messages", at.live_until, is_notified=False)
     for pause in at.pauses:
         if (pause.kind, pause.name) in (("login", at.login),) or pause.kind == "agent":
             return Wait(pause.reason, pause.until)
     if at.is_busy:
-        return Wait("another run of this conversation is not over", is_told=False)
+        return Wait("another run of this conversation is not over", is_notified=False)
     if at.own.running >= agent.max_parallel:
-        return Wait(f"{_count(at.own.running)} of this agent, its max_parallel", is_told=False)
+        return Wait(f"{_count(at.own.running)} of this agent, its max_parallel", is_notified=False)
     if at.team.running >= runner.max_parallel:
-        return Wait(f"{_count(at.team.running)}, the max_parallel of [agent-runner]", is_told=False)
+        return Wait(f"{_count(at.team.running)}, the max_parallel of [agent-runner]", is_notified=False)
     return _check_limits(agent, runner, at)
 
 

@@ -9,12 +9,12 @@ from teamsup.config.people_protocol import USER_COMM
 from teamsup.hub import Agent, CallerError, Message, MessageHub
 from teamsup.hub.models import PRESENCE_TIMEOUT_SECONDS
 
+from ..processes.agent_settings import AgentSettings
 from ..processes.run_process import measure_memory
 from ..run import Cause, Run
 from ..run_table import AgentPause, RunTable
 from ..sections import AgentSection
 from .admission import Circumstances, Spending, StartNow, Wait, admit
-from .agent_settings import AgentSettings
 from .schedule import find_zone, last_due_tick, next_tick
 
 LEASE_SECONDS = 600.0
@@ -77,7 +77,7 @@ class Dispatcher:
         at = self._read_situation(followed)
         found = Dispatch(pauses=at.pauses)
         for name, section in self._settings.agents.items():
-            if isinstance(reason := self._admit(name, section, at), Wait) and reason.is_told:
+            if isinstance(reason := self._admit(name, section, at), Wait) and reason.is_notified:
                 self._note_wait(name, reason, found)
             if "schedule" in section.start:
                 self._plan_ticks(name, section, at, found)
@@ -139,7 +139,7 @@ class Dispatcher:
             verdict = self._admit(name, section, at, run)
             if isinstance(verdict, Wait):
                 self._note_wait(name, verdict, found)
-                if run.cause.message_number is not None and verdict.is_told:
+                if run.cause.message_number is not None and verdict.is_notified:
                     self._notify_person(name, self._hub.queries.message(run.cause.key), verdict, at)
                 return False
             self._add(name, run, at, found)
@@ -159,7 +159,7 @@ class Dispatcher:
                 verdict = self._admit(name, section, at, cause)
                 if isinstance(verdict, Wait):
                     self._note_wait(name, verdict, found)
-                    if verdict.is_told:
+                    if verdict.is_notified:
                         for each in hub.queries.peek(_MAX_NOTIFIED):
                             self._notify_person(name, each, verdict, at)
                     return

@@ -12,14 +12,14 @@ from teamsup.hub.validation import list_names, quote
 from teamsup.terminal.console import SESSION_AGENT
 
 from ..approvals.approvals import Approvals
-from ..approvals.call_ledger import CallLedger
 from ..approvals.decision_requests import DecisionOfPeople, read_decision
 from ..judgement import Finish
+from ..processes.agent_settings import AgentSettings
 from ..processes.run_follower import DECISION, RunFollower
 from ..processes.run_process import run_folder
+from ..programs.call_ledger import CallLedger
 from ..run import Cause, Run
 from ..run_table import AgentPause, RunTable
-from .agent_settings import AgentSettings
 
 _USAGE = "Write: start NAME TEXT, pause NAME REASON, resume NAME, or stop RUN."
 

@@ -8,7 +8,7 @@ from enum import Enum
 from teamsup.hub import MessageHub
 
 from ..message import InboundMessage
-from ..state import get_state, set_state
+from ..tables.state import get_state, set_state
 from . import pairing
 
 _HOUR = 3600.0

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from teamsup.hub import MessageHub
 
-from ..state import get_state, set_state
+from ..tables.state import get_state, set_state
 
 _WINDOW_SECONDS = 86_400.0
 MAX_LOGINS = 500

@@ -11,7 +11,7 @@ from ..component import GatewaySection
 from ..connection.calls import NotMessageable
 from ..ids import snowflake_at
 from ..message import Author
-from .hub_writer import ChannelCursor, first_snowflake
+from ..tables.channel_table import ChannelCursor, first_snowflake
 
 _MAX_RECHECKED_CHANNELS = 50
 _MAX_ARCHIVED_THREADS = 100

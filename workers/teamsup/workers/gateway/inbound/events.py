@@ -16,8 +16,9 @@ from ..connection.calls import DiscordCalls
 from ..connection.client import UNREADABLE_TYPE
 from ..ids import created_at
 from ..message import InboundMessage, parse_message
+from ..tables.channel_table import advance
 from . import attachments
-from .hub_writer import HubWriter, advance
+from .hub_writer import HubWriter
 
 _MAX_REMEMBERED = 1000
 _MIB = 1 << 20

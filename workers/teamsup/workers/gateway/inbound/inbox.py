@@ -21,7 +21,8 @@ from ..connection.calls import DiscordCalls, permanent_errors
 from ..connection.client import EventListener
 from ..ids import created_at
 from ..message import InboundMessage, parse_message
-from . import catch_up, hub_writer
+from ..tables import channel_table
+from . import catch_up
 from .catch_up import OpenChannel
 from .channel_queue import ChannelQueue, stop_queues
 from .events import EventHandler, Ignored, InboundEvent, MessageDeleted, MessageEdited, to_event
@@ -170,8 +171,8 @@ class Inbox:
         session = self._session
         self._available_guilds = {guild.id for guild in client.guilds if not guild.unavailable}
         self._readable = catch_up.readable_channels(client)
-        known = await retry_in_thread(self._log, hub_writer.read_cursors, self._hub)
-        beginning = await retry_in_thread(self._log, hub_writer.first_run, self._hub)
+        known = await retry_in_thread(self._log, channel_table.read_cursors, self._hub)
+        beginning = await retry_in_thread(self._log, channel_table.first_run, self._hub)
         paired = await retry_in_thread(self._log, pairing.paired_user_ids, self._hub)
         here = list(catch_up.open_channels(client))
         for number, has_new in catch_up.channels_to_check(here, self._section, paired, known, beginning, time.time()):
@@ -206,7 +207,7 @@ class Inbox:
     async def run(self) -> None:
         """Run until cancelled; then store the events that can be stored in a moment."""
         try:
-            await retry_in_thread(self._log, hub_writer.first_run, self._hub)
+            await retry_in_thread(self._log, channel_table.first_run, self._hub)
             for number in itertools.count():
                 if number % _CLEANUP_INTERVAL == 0:
                     await self._remove_orphaned_files()
@@ -238,8 +239,8 @@ class Inbox:
 
     async def _recheck_edits(self, number: int) -> None:
         """Store later edits of known messages. Deletions cannot be found."""
-        person = await retry_in_thread(self._log, hub_writer.person_of, self._hub, number)
-        until = await retry_in_thread(self._log, hub_writer.last_seen_in, self._hub, number)
+        person = await retry_in_thread(self._log, channel_table.person_of, self._hub, number)
+        until = await retry_in_thread(self._log, channel_table.last_seen_in, self._hub, number)
 
         async def recent(client: discord.Client) -> list[InboundMessage | None]:
             async with self._read_slots:
@@ -263,8 +264,8 @@ class Inbox:
             self._log.exception("cannot handle %s in channel %d", type(what).__name__, number)
 
     async def _backfill(self, client: discord.Client, number: int) -> None:
-        person = await retry_in_thread(self._log, hub_writer.person_of, self._hub, number)
-        since = await retry_in_thread(self._log, hub_writer.last_seen_in, self._hub, number)
+        person = await retry_in_thread(self._log, channel_table.person_of, self._hub, number)
+        since = await retry_in_thread(self._log, channel_table.last_seen_in, self._hub, number)
         async with self._read_slots:
             messageable = await catch_up.get_messageable(client, number, person)
             missed = await catch_up.fetch_missed(messageable, since, self._section, time.time())
@@ -283,7 +284,7 @@ class Inbox:
         except permanent_errors() as error:
             self._log.info("no direct messages with user %d: %s", person, error)
             return
-        await retry_in_thread(self._log, hub_writer.advance, self._hub, channel.id, beginning, person)
+        await retry_in_thread(self._log, channel_table.advance, self._hub, channel.id, beginning, person)
         self._queue_of(channel.id).request_catch_up()
 
     async def _remove_orphaned_files(self) -> None:

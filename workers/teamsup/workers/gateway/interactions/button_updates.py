@@ -12,10 +12,10 @@ from teamsup.hub import Message, MessageHub
 
 from ..ids import snowflake_of
 from ..outbound.buttons import append_outcome, build_view, describe_outcome
-from ..outbound.chunk_table import ChunkTable
 from ..outbound.outcome import Outcome, Rejected, Sent
 from ..outbound.sender import SEND_SECONDS
 from ..rest_errors import MAX_DEFER_SECONDS, Defer, Reject, Retry, classify
+from ..tables.chunk_table import ChunkTable
 
 _TOKEN_SECONDS = 14 * 60.0  # and a minute for the clocks
 _RETRY_SECONDS = 1.0

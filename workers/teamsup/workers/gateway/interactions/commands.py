@@ -14,7 +14,7 @@ from teamsup.config.people_protocol import CommandDefinition
 from teamsup.hub import MessageHub
 
 from ...backoff import backoff
-from ..state import get_state, set_state
+from ..tables.state import get_state, set_state
 
 _STATE_KEY = "commands"  # as last registered at Discord
 _STRING_OPTION = 3  # Discord's type of an option

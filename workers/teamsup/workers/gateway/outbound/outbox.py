@@ -17,8 +17,8 @@ from ...protocol import SENT_ELSEWHERE
 from ..component import GatewaySection
 from ..ids import conversation_id_of, snowflake_of
 from ..rest_errors import Defer, Reject, Retry, classify
+from ..tables.chunk_table import Chunk, ChunkTable, NewChunk
 from .attribution import attribute
-from .chunk_table import Chunk, ChunkTable, NewChunk
 from .chunking import first_chunk, to_file
 from .files.selection import MAX_FILES, FilesDropped, SelectedFiles, select_files
 from .files.sendable_files import SendableFiles

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ..rest_errors import Retry
-from .chunk_table import NewChunk
+from ..tables.chunk_table import NewChunk
 from .rejection_notices import RejectionNotice
 
 

@@ -17,8 +17,8 @@ from teamsup.config.people_protocol import USER_COMM
 from teamsup.hub import Message, MessageHub, UnknownMessage
 
 from ..ids import conversation_id_of, snowflake_of
-from ..inbound.hub_writer import person_of
 from ..rest_errors import Defer, Reject, classify
+from ..tables.channel_table import person_of
 from .kinds import is_for_home_channel
 
 _METADATA_KEY = "notice"

@@ -15,8 +15,8 @@ from teamsup.hub import Message, MessageHub
 
 from ..component import GatewaySection
 from ..rest_errors import Defer, Reject, Retry, classify
+from ..tables.chunk_table import Chunk, NewChunk
 from .attribution import attribute
-from .chunk_table import Chunk, NewChunk
 from .chunking import split
 from .files.selection import file_name_of
 from .kinds import is_for_home_channel, is_progress

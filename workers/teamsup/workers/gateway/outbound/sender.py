@@ -15,9 +15,9 @@ import discord
 from teamsup.hub import Message, MessageHub
 from teamsup.terminal.formatting import to_single_line
 
+from ..tables.chunk_table import Chunk, ChunkTable
 from .attribution import attribute
 from .buttons import build_view, reveal_commands
-from .chunk_table import Chunk, ChunkTable
 from .chunking import to_file
 from .files.selection import FilesDropped, LoadedFiles, load_files
 from .files.sendable_files import SendableFiles

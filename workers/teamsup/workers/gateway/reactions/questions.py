@@ -11,7 +11,7 @@ from teamsup.hub import DeliveryState, Message, MessageHub
 from teamsup.hub.models import MessageLabels
 
 from ..ids import CONVERSATION_PREFIX, channel_of, message_id_of, snowflake_of
-from ..state import get_state, set_state
+from ..tables.state import get_state, set_state
 
 _MAX_OPEN = 500
 _ROLES = ("question", "relay", "answer")

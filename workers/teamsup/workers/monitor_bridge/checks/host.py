@@ -26,6 +26,10 @@ class HostMonitor:
         self.note = ""
         """For people."""
 
+    def record_failure(self, error: Exception) -> None:
+        """Say for people why it cannot be measured."""
+        self.note = f"The host cannot be measured: {error}."
+
     def measure(self) -> list[CheckResult]:
         section = self._section
         percents = {

@@ -93,7 +93,7 @@ class CheckRunner:
             return self.host.measure()
         except (psutil.Error, OSError, ValueError, RuntimeError) as error:
             self._log.error("the host could not be measured: %s", error)
-            self.host.note = f"The host cannot be measured: {error}."
+            self.host.record_failure(error)
             return None
 
     def _apply_results(self, source: str, readings: list[CheckResult]) -> None:

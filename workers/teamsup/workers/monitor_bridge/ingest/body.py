@@ -41,6 +41,12 @@ class MemoryBudget:
     def __init__(self) -> None:
         self.used = 0
 
+    def take(self, size: int) -> None:
+        """Use this many bytes more, or give them back. Raise MemoryLimitReached."""
+        if size > 0 and self.used + size > MAX_TOTAL_BYTES:
+            raise MemoryLimitReached
+        self.used += size
+
     @contextlib.contextmanager
     def allocate(self) -> Iterator["MemoryShare"]:
         """Yield one request's share, and return it to the budget at the end."""
@@ -60,10 +66,7 @@ class MemoryShare:
 
     def resize(self, size: int) -> None:
         """Reserve this many bytes from now on. Raise MemoryLimitReached."""
-        more = size - self._bytes
-        if more > 0 and self._budget.used + more > MAX_TOTAL_BYTES:
-            raise MemoryLimitReached
-        self._budget.used += more
+        self._budget.take(size - self._bytes)
         self._bytes = size
 
 

@@ -326,9 +326,8 @@ class DecisionService:
         """Show it again in places where it has been seen; in other places it still waits."""
         reminded = set()
         for showing, recipient in self._table.showings(decision.number):
-            if recipient not in reminded and all(
-                state.state == "done" for state in self._hub.queries.trace(showing.message_id)
-            ):
+            states = self._hub.queries.trace(showing.message_id)
+            if recipient not in reminded and all(state.state == "done" for state in states):
                 self._show(decision, recipient, showing.conversation_id, showing.reply_to, again=True)
             reminded.add(recipient)
         self._table.set_reminded(decision.number, now)

@@ -3,13 +3,13 @@
 import itertools
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from teamsup.config.startable_agents import list_agents
 from teamsup.hub import Agent, Message, MessageHub, StoreError
 
-from ..decisions.table import DecisionTable
 from ..routing.live_rules import LiveRules
 from .forwarding import PROGRESS_METADATA, Forwarder
 from .progress import NextAction, ProgressTimeouts, RequestStatus, decide_next_action, retired_agent, without_note
@@ -52,14 +52,17 @@ class _LastProgress:
 
 
 class FollowUp:
-    """Checks all open relays when a message arrives or a time is due."""
+    """Checks all open relays when a message arrives or a time is due.
+
+    ``relays_in_doubt`` returns the relays whose agent waits for a decision: nobody is reminded of these.
+    """
 
     def __init__(
         self,
         hub: MessageHub,
         forwarder: Forwarder,
         relays: Relays,
-        table: DecisionTable,
+        relays_in_doubt: Callable[[], set[str]],
         rules: LiveRules,
         unread_seconds: float,
         log: logging.Logger,
@@ -67,7 +70,7 @@ class FollowUp:
         self._hub = hub
         self._forwarder = forwarder
         self._relays = relays
-        self._table = table
+        self._relays_in_doubt = relays_in_doubt
         self._rules = rules
         self._unread_seconds = unread_seconds
         self._log = log
@@ -84,7 +87,7 @@ class FollowUp:
             return True
         self._version, self._next_poll_at = version, time.monotonic() + _MAX_POLL_SECONDS
         self.failure = ""
-        in_doubt = self._table.relays_in_doubt()
+        in_doubt = self._relays_in_doubt()
         found = [relay for relay in self._relays.open_relays() if relay.message_id not in in_doubt]
         agents = {agent.name: agent for agent in list_agents(self._hub)} if found else {}
         still_open = {relay.question for relay in found}

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from ..programs.program import Call, CallEvent
+from .program import Call, CallEvent
 
 _EVENTS: tuple[CallEvent, ...] = ("began", "done", "parked", "denied")
 _DROPPED = "dropped"

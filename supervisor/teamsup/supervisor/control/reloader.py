@@ -18,6 +18,9 @@ from teamsup.hub.models import SUPERVISOR
 from teamsup.terminal.hints import command_hint
 
 from ..background import BackgroundTasks
+from ..configuration import accepted_configuration, team_configuration
+from ..configuration.reload_plan import ReloadPlan, plan_reload
+from ..configuration.team_configuration import TeamConfiguration, secrets_of
 from ..enrollment import WorkerEnrollment
 from ..health.degradation import Troubles
 from ..metrics_endpoint import MetricsEndpoint
@@ -27,9 +30,6 @@ from ..processes.process_manager import ProcessManager
 from ..processes.spawner import Spawner
 from ..processes.worker_logs import WorkerLogs
 from ..status_publisher import StatusPublisher
-from . import accepted_configuration, team_configuration
-from .reload_plan import ReloadPlan, plan_reload
-from .team_configuration import TeamConfiguration, secrets_of
 
 _CAUSE, _SAVED = "configuration", "saved configuration"
 
