@@ -1,10 +1,10 @@
-"""Serve a session from the team's fork server, which has the MCP server loaded, or run the command as it is.
+"""Let the team's fork server, which has loaded the MCP server, serve a session; otherwise run the given command.
 
     launcher.py teamsup mcp --agent lead
 
-It passes its input, output and error output to a process that the fork server has forked for it. Then it only waits:
-Claude Code knows this process, so its signals and its end go to that one, and the exit code of that one is its own.
-Where no fork server takes the session over in time, it becomes the command that it was given.
+It passes its input, output and error output to a process that the fork server has forked for it. Then it only waits,
+because Claude Code knows this process. It passes signals and its end on to the forked process, and returns that
+process's exit code. If no fork server takes the session over in time, it becomes the given command.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def wait_for_end(connection: _socket.socket) -> int:
 
     for number in _SIGNALS:
         _signal.signal(number, pass_on)
-    # Whoever waits for the end of our output, or writes to our input, must meet the server alone.
+    # Only the server may hold our input and output, because Claude Code waits for the end of the output.
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
     os.dup2(nothing, 1)

@@ -93,7 +93,7 @@ class Component:
     sends_heartbeats: bool = True
     """Whether its worker takes part in the hub. Any other has no mailbox, and runs once it has stayed up."""
     has_guests: bool = False
-    """Whether the processes that its worker starts belong to others. They outlive the worker, and are no orphans."""
+    """Whether the processes that its worker starts belong to others. They outlive the worker, and are not orphans."""
     rank: int = 50
     """Components with a lower number are started and shown first."""
     fault: str = ""

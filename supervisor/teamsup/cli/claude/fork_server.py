@@ -1,8 +1,8 @@
 """The fork server: it has the MCP server of a session loaded, and forks a process that serves each new session.
 
 The start of that server is half a second of imports. A launcher (deploy/claude/launcher.py) connects, and passes its
-descriptors, environment and folder to the process that is forked for it. The fork server itself reads nothing, opens
-no hub and starts no thread: so nothing can hang it, and a fork takes nothing along that only its owner may use.
+descriptors, environment and folder to the process that is forked for it. The fork server itself reads no request, opens
+no hub and starts no thread. So nothing can hang it, and a fork copies nothing that only its owner may use.
 """
 
 import argparse
@@ -51,7 +51,7 @@ class ForkServer:
                 continue
             check_at = time.monotonic() + _CHECK_SECONDS
             before, found = found, self._files.read_stamps()
-            # In the middle of an installation is no moment to start.
+            # Do not start in the middle of an installation.
             if found != self._program and found == before:
                 return
             if _read_stamp(self._path) != self._socket_stamp:
@@ -133,7 +133,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     server.serve()
     server.close()
     if os.getppid() == server.supervisor:
-        # As the same process, so that this is no crash to the supervisor.
+        # Keep the same process, so that the supervisor sees no crash.
         os.execv(sys.executable, [sys.executable, "-m", "teamsup.cli.claude.fork_server", "--team", team.name])  # noqa: S606
     return 0
 

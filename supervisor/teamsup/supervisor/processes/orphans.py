@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 TAG_VARIABLE = "TEAMSUP_WORKER"
 GUEST_VARIABLE = "TEAMSUP_HOST"
-"""The variable with the process tag of a worker that has guests. They have its environment, and are no orphans."""
+"""The variable with the process tag of a worker that has guests. They have its environment, and are not orphans."""
 _PR_SET_CHILD_SUBREAPER = 36
 _MAX_COMMAND_CHARACTERS = 200
 
@@ -132,7 +132,7 @@ def find_lineage(pid: int) -> ProcessLineage:
         process = psutil.Process(pid)
         command = " ".join(sanitize(" ".join(process.cmdline()) or process.name()).split())[:_MAX_COMMAND_CHARACTERS]
         if _is_guest(process):
-            # Its ancestors are no reason to take it for a worker's, or to end it.
+            # A guest does not belong to a worker because of its ancestors, and must not be killed.
             return ProcessLineage((pid,), os.getpgid(pid), command=command)
         found = ProcessLineage((pid, *(parent.pid for parent in process.parents())), os.getpgid(pid), command=command)
         found = replace(found, tag=process.environ().get(TAG_VARIABLE, ""))

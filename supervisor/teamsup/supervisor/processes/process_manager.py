@@ -151,7 +151,7 @@ class ProcessManager:
     def unready_workers(self) -> list[WorkerState]:
         """Return the workers that should run and do not: they start, are tried again, wait, or are held.
 
-        One with guests is started when all others are ready, so its first start is no reason to wait for the team.
+        A worker with guests starts when all others are ready, so the team does not wait for its first start.
         """
         return [
             self.state_of(worker)

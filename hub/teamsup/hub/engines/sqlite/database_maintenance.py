@@ -41,7 +41,7 @@ def secure_delete(db: sqlite3.Connection) -> Generator[None, None, None]:
 
 
 def write_backup(store: Store, target: Path) -> None:
-    """Copy all of it as it is at this moment to a file. Raises sqlite3.Error and StoreError."""
+    """Copy the database in its present state to a file. Raise sqlite3.Error and StoreError."""
     with closing(sqlite3.connect(target)) as copy:
         store.copy_to(copy)
         copy.execute("PRAGMA journal_mode=DELETE")

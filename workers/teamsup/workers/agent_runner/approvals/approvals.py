@@ -47,7 +47,7 @@ def parse_request_id(message_id: str) -> tuple[int, str] | None:
 
 
 def people_among(hub: MessageHub, deciders: Sequence[str]) -> list[str]:
-    """Return those deciders of a configuration that are no agents: an agent never decides about a run."""
+    """Return the configured deciders that are not agents, because an agent never decides about a run."""
     known = {name: hub.find_agent(name) for name in deciders}
     return [name for name, agent in known.items() if agent is None or agent.kind == "console"]
 
