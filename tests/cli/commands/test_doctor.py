@@ -307,7 +307,8 @@ def test_a_team_set_up_for_claude_code_is_all_well(patient: DoctorSetup) -> None
 
         assert (hub.agents(), hub.queries.stats().messages) == before, "it leaves nothing behind"
     assert code == 0
-    assert {check for check, finding in found.items() if finding["verdict"] != "ok"} == {"supervisor"}
+    # How quickly the server starts is the machine's.
+    assert {check for check, finding in found.items() if finding["verdict"] != "ok"} - {"server"} == {"supervisor"}
     assert "2.1.330 (Claude Code)" in found["claude"]["text"]
     assert "are agent 'scout'" in found["project"]["text"]
     assert found["server"]["text"].startswith("starts in ")

@@ -27,6 +27,8 @@ async def test_an_edit_before_it_is_read_replaces_it(team: Team, join: Join) -> 
         await discord.preview_link(asked)
         await discord.edit(asked, "wrong")
         await discord.edit(asked, "right")
+        # A look for missed messages, which a start begins, may find a new one before it lets the edits through.
+        await wait_until(lambda: stored_contents(team)[-1] == "right", "the edits are stored")
         await discord.say("next")
         await wait_until(lambda: stored_contents(team)[-1] == "next", "all is stored")
         first, second = await read_messages(user_comm, 2)
@@ -81,6 +83,10 @@ async def test_a_deletion_before_it_is_read_withdraws_it(team: Team, join: Join)
         await discord.delete_many(asked[1:])
         await discord.say("next")
         await wait_until(lambda: len(stored_contents(team)) == 4, "the next is stored")
+        await wait_until(
+            lambda: all(user_comm.queries.trace(f"discord:{each}")[0].state == "cancelled" for each in asked),
+            "all are withdrawn",
+        )
         assert await read_texts(user_comm, 1) == ["next"]
 
 

@@ -40,7 +40,7 @@ def test_an_agent_that_reads_and_does_not_act_is_rung_again_then_the_next_then_p
     assert desk.read("user_comm") == []
 
 
-def test_an_agent_that_does_not_read_has_one_message_that_is_rung_again(desk: IncidentHarness) -> None:
+def test_an_agent_that_does_not_read_is_reminded_with_one_message(desk: IncidentHarness) -> None:
     desk.ingest(FIRING)
     (first,) = desk.unread("alert-manager")
     desk.advance(60)
