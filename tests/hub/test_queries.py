@@ -1,5 +1,8 @@
 """Looking back at what was said."""
 
+import contextlib
+import re
+import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,6 +11,8 @@ import pytest
 
 from helpers.support import run_foreign_sql
 from teamsup.hub import InvalidMessage, InvalidValue, Message, MessageHub, Team, UnknownMessage
+from teamsup.hub.engines.sqlite import store
+from teamsup.hub.engines.sqlite.connection import run_query
 
 Join = Callable[..., MessageHub]
 
@@ -189,6 +194,32 @@ def test_it_is_known_whether_anything_older_is_open(join: Join) -> None:
     assert lead.queries.has_open_before(moment)
     lead.release(delivery, error="later", delay=60)
     assert not lead.queries.has_open_before(moment)
+
+
+def test_a_question_about_some_messages_reads_no_whole_table(
+    join: Join, team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it takes longer with every year of a team. The agents are few, and may be scanned."""
+    lead, asked = join("lead"), []
+
+    def record(db: sqlite3.Connection, sql: str, values: Any, **options: bool) -> list[sqlite3.Row]:  # noqa: ANN401
+        asked.append((sql, values))
+        return run_query(db, sql, values, **options)
+
+    monkeypatch.setattr(store, "run_query", record)
+    message = lead.send("lead", "x", message_id="a", conversation_id="c")
+    queries = lead.queries
+    queries.messages([1, 2]), queries.labels([1, 2]), queries.trace_each([1, 2])
+    queries.version_labels(["a", "b"], sender="lead"), queries.versions("a")
+    queries.reply_labels(["a", "b"], message_type="message", only_last=True), queries.find(conversation="c")
+    queries.stored_after(0, senders=["lead"], conversation_prefix="c")
+    queries.earlier_deliveries(message, message_type="message", limit=9), queries.has_open_before(datetime.now(UTC))
+    lead.wake_ladder.overdue_unread(0), lead.wake_ladder.overdue_unread(0, "lead"), lead.find_agent("lead")
+    assert len(asked) >= 14
+    with contextlib.closing(sqlite3.connect(team.database)) as db:
+        steps = [(sql, row[3]) for sql, values in asked for row in db.execute(f"EXPLAIN QUERY PLAN {sql}", values)]
+    tables = "messages|m|deliveries|d|itself"
+    assert [step for step in steps if re.fullmatch(rf"SCAN (TABLE )?({tables})( USING .*)?", step[1])] == []
 
 
 def test_search_finds_all_the_words_whoever_wrote_them(join: Join, team: Team) -> None:

@@ -21,9 +21,7 @@ _SELECT_OVERDUE_UNREAD = """
       AND m.sender = :me AND m.recipient IS NOT NULL AND (m.created_at <= :before OR m.created_at > :ahead)
       AND {is_wanted} ORDER BY d.message
 """
-_IS_FOR_AGENT = """
-    EXISTS (SELECT 1 FROM agent_status AS a WHERE lower(a.agent_name) = d.recipient AND a.kind = 'agent')
-"""
+_IS_FOR_AGENT = "d.recipient IN (SELECT lower(agent_name) FROM agent_status WHERE kind = 'agent')"
 _IS_FOR_RECIPIENT = "d.recipient = :recipient"
 
 

@@ -29,7 +29,7 @@ COUNT_PENDING_WITHOUT_DELIVERY = """
 
 SELECT_STATES = """
     SELECT d.*, m.created_at AS stored_at,
-      NOT EXISTS (SELECT 1 FROM agent_status AS a WHERE lower(a.agent_name) = d.recipient) AS undeliverable
+      d.recipient NOT IN (SELECT lower(agent_name) FROM agent_status WHERE agent_name IS NOT NULL) AS undeliverable
     FROM deliveries AS d JOIN messages AS m ON m.id = d.message WHERE d.message IN ({marks})
     ORDER BY d.message, d.recipient
 """
