@@ -90,6 +90,23 @@ def test_a_worker_knows_no_other() -> None:
     assert wrong == []
 
 
+def test_the_supervisor_knows_no_worker_by_its_name() -> None:
+    """What is special about one worker stands in its component."""
+    workers = {worker for name in WORKERS for worker in (name, name.replace("_", "-"), name.upper())}
+    wrong = [
+        f"{name}:{node.lineno}: {word}"
+        for name, (_path, tree) in modules().items()
+        if floor(name) == "supervisor"
+        for node in ast.walk(tree)
+        for word in (
+            getattr(node, "id", None),
+            getattr(node, "value", None) if isinstance(node, ast.Constant) else None,
+        )
+        if isinstance(node, ast.expr) and word in workers
+    ]
+    assert wrong == []
+
+
 def part(name: str) -> str:
     """Return the worker that a module belongs to; empty for any other."""
     steps = name.split(".")

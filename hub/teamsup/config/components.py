@@ -40,6 +40,8 @@ class CommandHook:
     command: tuple[str, ...] = ()
     timeout_seconds: float = 30.0
     after_seconds: float = 180.0
+    notifies: tuple[str, ...] = ()
+    """The agents that the worker itself notifies of a crash loop and a degraded worker: they get no second notice."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ from typing import Literal
 from teamsup.hub.models import SUPERVISOR
 from teamsup.hub.team import normalize_agent_name
 
+from .people_protocol import USER_COMM
+
 
 @dataclass(frozen=True)
 class TeamSection:
@@ -18,7 +20,7 @@ class TeamSection:
 
     agents: tuple[str, ...] = ()
     operators: tuple[str, ...] = ()
-    notify_on_crash: tuple[str, ...] = ("user_comm",)
+    notify_on_crash: tuple[str, ...] = (USER_COMM,)
     stop_seconds: float = 10.0
     unread_seconds: float = 60.0
     keep_days: float = 30.0

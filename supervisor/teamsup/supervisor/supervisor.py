@@ -264,7 +264,9 @@ class Supervisor:
         self._health_monitor.check_heartbeats(agents)
         self._publisher.update_status()
         self._collect_crashes(agents)
-        await self._caller.call(self._crash_notifier.send_pending, self._configuration.notify_on_crash)
+        hook = self._configuration.command_hook
+        informed = () if hook is None else hook.notifies
+        await self._caller.call(self._crash_notifier.send_pending, self._configuration.notify_on_crash, informed)
 
     def _reacquire_lock(self) -> None:
         try:

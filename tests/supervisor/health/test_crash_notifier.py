@@ -45,12 +45,17 @@ class NotifierSetup:
         return self._news.next_report_in()
 
     def told(
-        self, seconds: float = 0, *, is_watched: bool = False, optional: Collection[str] = ()
+        self,
+        seconds: float = 0,
+        *,
+        is_watched: bool = False,
+        optional: Collection[str] = (),
+        informed: Collection[str] = ("user_comm",),
     ) -> tuple[list[str], list[str]]:
         """What people and lead have been told after so many seconds."""
         self._clock.now += seconds
         self._news.collect(self.members.values(), watcher="monitor-bridge" if is_watched else None, optional=optional)
-        self._news.send_pending(["user_comm", "lead"])
+        self._news.send_pending(["user_comm", "lead"], informed)
         return read(self.people), read(self.lead)
 
 
@@ -176,3 +181,12 @@ def test_what_is_due_while_the_hub_takes_nothing_makes_nobody_look_without_a_pau
     desk.die("feed")
 
     assert (desk.pause(), desk.pause(1)) == (1, math.inf)
+
+
+def test_who_is_not_reached_by_the_watcher_hears_of_a_loop_from_the_supervisor(desk: NotifierSetup) -> None:
+    for _ in range(6):
+        desk.die("feed", State.BACKOFF)
+
+    people, lead = desk.told(1, is_watched=True, informed=())
+
+    assert len(people) == len(lead) == 1

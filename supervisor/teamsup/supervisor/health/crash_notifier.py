@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 
-from teamsup.config.people_protocol import USER_COMM
 from teamsup.hub import MessageHub, UnknownRecipient
 from teamsup.hub.models import NOT_CONFIGURED, new_message_id
 
@@ -30,7 +29,7 @@ class CrashNotifier:
         self._troubles = troubles
         self._clock = clock
         self._pending: list[tuple[str, str, bool]] = []
-        """Ids, texts, and whether the worker that watches the team also reports this to people."""
+        """Ids, texts, and whether the worker that watches the team also reports this."""
         self._series: dict[str, CrashSeries] = {}
         self._missing_recipients: set[str] = set()
         self._degraded: dict[str, tuple[float, bool]] = {}
@@ -119,14 +118,17 @@ class CrashNotifier:
             if was_reported:
                 self.enqueue(f"{name} is no longer degraded.", is_incident=is_watched)
 
-    def send_pending(self, recipients: Collection[str]) -> None:
-        """Send the reports. Raise StoreError; after that no report is lost or sent twice."""
+    def send_pending(self, recipients: Collection[str], informed: Collection[str] = ()) -> None:
+        """Send the reports. Raise StoreError; after that no report is lost or sent twice.
+
+        The worker that watches the team notifies the ``informed`` of its incidents, so they get no report of the same.
+        """
         for name in self._missing_recipients.difference(recipients):
             self._note_recipient(name, sentence="")
         while self._pending:
             message_id, text, is_incident = self._pending[0]
             for recipient in recipients:
-                if not (is_incident and recipient == USER_COMM):
+                if not (is_incident and recipient in informed):
                     self._send(recipient, text, f"{message_id}.{recipient}")
             del self._pending[0]
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from teamsup.config.components import CommandHook, Component
 from teamsup.config.loader import Config
-from teamsup.config.people_protocol import CommandArgument, CommandDefinition
+from teamsup.config.people_protocol import USER_COMM, CommandArgument, CommandDefinition
 from teamsup.hub.engines.component_tables import ComponentTables
 
 from ..protocol import MONITOR_BRIDGE
@@ -32,7 +32,13 @@ def _check(config: Config) -> None:
 
 def _command_hook(config: Config) -> CommandHook:
     section = config.section(MONITOR_BRIDGE, MonitorSection)
-    return CommandHook(MONITOR_BRIDGE, section.command, section.command_seconds, section.ack_timeout_seconds)
+    return CommandHook(
+        MONITOR_BRIDGE,
+        section.command,
+        section.command_seconds,
+        section.ack_timeout_seconds,
+        notifies=(USER_COMM,),
+    )
 
 
 component = Component(
