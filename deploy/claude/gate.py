@@ -123,7 +123,7 @@ def open_call(rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
 def matches(rule: str, tool: str, arguments: dict[str, Any]) -> bool:
     """Return whether a rule such as ``Bash``, ``mcp__github`` or ``Bash(git push:*)`` is about this call.
 
-    It knows the rules on whole tools and on single commands. Claude Code itself looks at all its rules of denial, but
+    It supports rules on whole tools and on single commands. Claude Code itself looks at all its rules of denial, but
     only after people have decided.
     """
     name, parenthesis, rest = rule.partition("(")

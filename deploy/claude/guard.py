@@ -1,8 +1,8 @@
-"""A hook before every Bash command: the agents that watch a cloud look at it, and can do nothing else.
+"""A hook before every Bash command: the agents that watch a cloud can only read there, and do nothing else.
 
-In a run, which nobody sits with, it stands before every call that may have an effect, and asks gate.py about it too.
+In a run, which nobody watches, it runs before every call that may have an effect, and asks gate.py about it too.
 
-What they run is one gcloud or oci command that is known to read and to change nothing, anywhere. Nothing else passes:
+They may run one gcloud or oci command that is known to read and to change nothing. Nothing else passes:
 no other program, no second command, no option that is not listed here. The list deliberately has no option for another
 identity, server, configuration or file. A person sets up the agent's identity.
 """
@@ -415,7 +415,7 @@ def main() -> int:
 
 
 def _pass_gate(payload: dict[str, Any], run: str, decided: dict[str, str] | None) -> dict[str, str] | None:
-    """Say what counts in a run. Its hooks give up after 30 seconds, and a call whose hook gave up may run."""
+    """Print the decision for a run. Its hooks give up after 30 seconds, and a call whose hook gave up may run."""
     sys.path.insert(0, __file__.rpartition("/")[0])
     import gate
 

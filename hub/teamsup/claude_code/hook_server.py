@@ -171,7 +171,7 @@ async def caller_of(participants: Participants, given: Mapping[str, Any]) -> Par
 
 
 def _begins_turn(given: Mapping[str, Any]) -> bool:
-    """Return whether the turn is new to its hooks. The event that wakes an idle session begins a turn without a
+    """Return whether no hook has seen this turn before. The event that wakes an idle session begins a turn without a
     prompt.
     """
     return given.get("hook_event_name") == "UserPromptSubmit" or given.get("stop_hook_active") is False

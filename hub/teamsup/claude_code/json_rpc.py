@@ -1,7 +1,7 @@
 """Parse one line of a client: a message for the SDK, or requests that must be refused under their ids. Pure.
 
 The SDK drops a line that it cannot parse, and takes a request with an odd id for a notification. Its client then waits
-forever. So this module reads the ids of such a line, as far as they are readable.
+forever. So this module reads the readable ids of such a line.
 """
 
 import json
@@ -97,7 +97,7 @@ def parse_line(line: RequestLine) -> JSONRPCMessage | list[RpcErrorResponse]:
 
 
 def request_ids(text: str) -> list[str]:
-    """Return the ids of the requests in a text that need not be valid JSON, as they are written there."""
+    """Return the ids of the requests in a text, unchanged. The text need not be valid JSON."""
     return [fields["id"] for fields in _iterate_objects(text) if _is_request(fields)]
 
 

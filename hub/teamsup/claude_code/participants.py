@@ -44,7 +44,7 @@ def run_number(mark: str) -> int | None:
 
 
 async def run_in_thread(action: Callable[[], T]) -> T:
-    """Run a blocking action in a thread. It is shielded, so a cancelled call leaves nothing half done."""
+    """Run a blocking action in a thread. It is shielded, so a cancelled call leaves no half-finished work."""
     with anyio.CancelScope(shield=True):
         result = await anyio.to_thread.run_sync(action)
     return result  # noqa: RET504 - a scope might swallow, says its type
@@ -120,7 +120,7 @@ class Participant:
         self.presence_details |= {OWN_NOTE: note, **({"note": note} if note else {})}
 
     def _all_details(self) -> dict[str, Any]:
-        """Return the details of a heartbeat. In a run the runner reports too, so we keep what it has said."""
+        """Return the details of a heartbeat. In a run the runner also reports, so keep its note."""
         if self._run is None:
             return self.presence_details
         known = self.hub.find_agent(self.hub.agent)
@@ -128,7 +128,7 @@ class Participant:
         return {**said, **self.presence_details}
 
     async def report_failure(self, error: str, words: str) -> None:
-        """Tell everybody whose message we have read and not answered why our turn has ended; each once."""
+        """Tell the senders of messages that we have read and not answered why our turn has ended; each sender once."""
         async with self.use_read_tracker() as reader:
             await run_in_thread(lambda: reader.report_failure(render_failure(self.hub.agent, error, words)))
         await self.clear_turn()

@@ -108,7 +108,8 @@ class ReadTracker:
         expires_in: float | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> Message:
-        """Answer a message, and complete its delivery in the same transaction. A status_report completes nothing.
+        """Answer a message, and complete its delivery in the same transaction. A status_report does not complete the
+        delivery.
 
         Raise StaleLease, and send nothing, if the delivery was withdrawn or another reader holds it. A second attempt
         sends the answer anyway.
@@ -147,7 +148,8 @@ class ReadTracker:
         return sent
 
     def report_failure(self, sentence: str) -> None:
-        """Tell the senders of what we have read and not answered; each message once. Raise the hub's errors."""
+        """Notify the senders of messages that we have read and not answered; once for each message. Raise the hub's
+        errors."""
         with self.hub.transaction():
             for message_id, delivery in self._open.items():
                 if message_id not in self._reported and _waits_for_answer(delivery.message):
@@ -163,7 +165,7 @@ class ReadTracker:
 
 
 def _waits_for_answer(message: Message) -> bool:
-    """Return whether somebody may wait for an answer to it."""
+    """Return whether its sender may wait for an answer."""
     return message.recipient is not None and message.message_type in ("message", "task_request", DECISION_REQUEST)
 
 

@@ -1,4 +1,4 @@
-"""Agents that need no open session: a worker starts them, and says so in its own heartbeat.
+"""Agents that need no open session: a worker starts them, and lists them in its own heartbeat.
 
 So the readers of ``agent_status`` know them without a table of that worker, and without a heartbeat for each agent.
 """
@@ -20,7 +20,7 @@ OWN_NOTE = "own_note"
 """The key in the presence of such an agent with the note that it has set itself. Else its note is its progress."""
 
 STARTABLE = "startable"
-"""The key in its presence: a mapping of names to what StartableAgent.to_metadata returns."""
+"""The key in its presence: a mapping of names to results of StartableAgent.to_metadata."""
 
 ASLEEP = "asleep"
 """The status of an absent agent that a message starts."""
@@ -34,7 +34,7 @@ class StartableAgent:
     """An agent that agent-runner can start, and why it does not start it now."""
 
     starts_on: tuple[str, ...] = ()
-    """What starts it beside a person: "message", "schedule"."""
+    """The causes that start it in addition to a person: "message", "schedule"."""
     obstacle: str = ""
     """Why it is not started now, for people; empty: it can be."""
     until: float | None = None
@@ -53,7 +53,7 @@ class StartableAgent:
         return "message" in self.starts_on and not self.obstacle
 
     def to_metadata(self) -> dict[str, Any]:
-        """Return what differs from the defaults, as JSON."""
+        """Return the values that differ from the defaults, as JSON."""
         return {key: value for key, value in asdict(self).items() if value != getattr(_NOTHING, key)}
 
 
@@ -84,7 +84,7 @@ def find_agent(hub: MessageHub, name: str) -> Agent | None:
 
 
 def _wake(agents: Iterable[Agent], runners: Iterable[Agent], now: datetime) -> list[Agent]:
-    """Return the agents, with what agent-runner says of those that are absent."""
+    """Return the agents, with agent-runner's note about absent ones."""
     runners = list(runners)
     startable = read_startable_agents(runners, now)
     seen = next((agent.last_heartbeat for agent in runners if agent.name == AGENT_RUNNER), None)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _BATCH_MESSAGES = 500
 _LEAST_ID = -(2**63)
-_FIRST_TIME = "0001-01-01"  # before which nothing is
+_FIRST_TIME = "0001-01-01"  # no message is older
 # So a waiting writer gets its turn between two batches: it tries again after 0.25 to 1 ms.
 _PAUSE_SECONDS = 0.003
 
@@ -50,7 +50,7 @@ class Maintenance:
         """Apply all deadlines in every mailbox, also in mailboxes without a reader; return the number of mailboxes.
 
         A claim does the same for its own mailbox, so nothing depends on this; it only makes ``status`` true earlier.
-        Skip messages that one of the ``components`` reads after their expiry.
+        Skip messages that a component of ``components`` reads after their expiry.
         """
         now = self._clock()
         due = [row[0] for row in self._store.read(delivery_states.SELECT_DUE_MAILBOXES, {"now": format_time(now)})]
@@ -113,7 +113,7 @@ class Maintenance:
         components: Iterable[ComponentTables] = (),
     ) -> int:
         """Remove ended messages that are older than ``older_than`` seconds, or older than the newest ``keep``. Keep
-        those that one of the ``components`` needs.
+        messages that a component of ``components`` needs.
 
         A message that nobody has read for ``older_than`` seconds expires, and a later prune removes it. Work in small
         batches, return freed pages to the file system, and truncate the WAL. Return the number of removed messages.
@@ -244,8 +244,8 @@ class Maintenance:
 
 
 def restore_and_wake(team: Team, backup: Path, components: Collection[ComponentTables] = ()) -> "RestoreReport":
-    """Take the team back to a backup, and let all who wait for messages look at once. Raise what restore_backup()
-    raises.
+    """Take the team back to a backup, and let all who wait for messages look at once. Raise the errors of
+    restore_backup().
     """
     from .engines.sqlite.restore import restore_backup  # few need it
 

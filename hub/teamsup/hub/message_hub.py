@@ -152,7 +152,7 @@ class MessageHub:
         return await self._mailbox.wait_async(timeout)
 
     def next_due(self) -> float:
-        """Return the Unix second of this mailbox's next deadline; -inf when something is claimable now."""
+        """Return the Unix second of this mailbox's next deadline; -inf if a delivery is claimable now."""
         return self._mailbox.find_next_due()
 
     def answer(

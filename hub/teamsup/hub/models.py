@@ -102,7 +102,7 @@ class Message:
 
 
 class MessageLabels(NamedTuple):
-    """What a message is about, without its content: quick to read for hundreds of messages."""
+    """The labels of a message, without its content: quick to read for hundreds of messages."""
 
     id: int
     message_id: str

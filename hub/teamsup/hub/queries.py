@@ -60,7 +60,7 @@ class Queries:
         return self.trace_each([message]).get(message, [])
 
     def trace_each(self, ids: Iterable[int]) -> dict[int, list[DeliveryState]]:
-        """Return the states of the messages with these ``id``, by ``id``. Those without a delivery are left out."""
+        """Return the states of the messages with these ``id``, by ``id``. Messages without a delivery are left out."""
         found: dict[int, list[DeliveryState]] = {}
         for row in self._read_for_each(delivery_states.SELECT_STATES, _check_ids(ids)):
             found.setdefault(row["message"], []).append(delivery_states.state_from_row(row))

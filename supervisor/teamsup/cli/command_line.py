@@ -96,7 +96,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, help_text in COMMANDS.items():
         if name != chosen and chosen in COMMANDS and words[0] == chosen:
-            # Nothing will show it.
+            # Nobody will see it.
             continue
         command = subparsers.add_parser(name, help=help_text, description=help_text[0].upper() + help_text[1:] + ".")
         _add_team(command)

@@ -1,6 +1,6 @@
 """The ``teamsup`` program: let the team's fork server run ``teamsup mcp``, or run the command in this process.
 
-Imports nothing that takes time: a session of Claude Code waits for ``teamsup mcp``.
+Imports no slow modules, because a session of Claude Code waits for ``teamsup mcp``.
 """
 
 import os
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def main(argv: "Sequence[str] | None" = None) -> int:
-    """Run one command, by default that of this process; its exit code."""
+    """Run one command, by default that of this process. Return its exit code."""
     if argv is None and sys.argv[1:2] == ["mcp"] and (code := _run_by_fork_server()) is not None:
         return code
     from . import command_line
@@ -26,7 +26,7 @@ def _run_by_fork_server() -> int | None:
 
     launcher = type(sys)("launcher")
     here = os.path.dirname(os.path.abspath(__file__))
-    # As resources.resource_path() finds it, without what that imports.
+    # The same path as of resources.resource_path(), without its imports.
     for folder in (os.path.dirname(here), os.path.dirname(os.path.dirname(os.path.dirname(here)))):
         file = os.path.join(folder, "deploy", "claude", "launcher.py")
         if os.path.isfile(file):

@@ -1,4 +1,4 @@
-"""Work beside the event loop: calls of the hub, and tasks without a waiting caller."""
+"""Work outside the main loop: calls of the hub in threads, and tasks without a waiting caller."""
 
 import asyncio
 from collections.abc import Callable, Coroutine

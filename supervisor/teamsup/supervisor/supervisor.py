@@ -162,7 +162,7 @@ class Supervisor:
         return await self._requests.read_unready_reasons()
 
     def _loops_beside(self, serving: asyncio.Task[None]) -> list[Coroutine[object, object, None]]:
-        """Return the loops beside the main loop, which run until cancelled."""
+        """Return the loops in addition to the main loop. They run until cancelled."""
         repeat = self.troubles.repeat
         return [
             self._watchdog_loop(serving),

@@ -15,7 +15,7 @@ def attachment_folder(team_folder: Path) -> Path:
 def remove_orphaned_files(hub: MessageHub, *, at_least_seconds: float = 86_400) -> None:
     """Remove the files whose message the hub has forgotten. Blocks.
 
-    Keep those younger than ``at_least_seconds``: their message may not be stored yet.
+    Keep files younger than ``at_least_seconds``, because their message may not be stored yet.
     """
     folder = attachment_folder(hub.team.folder)
     before = time.time() - at_least_seconds

@@ -14,7 +14,7 @@ def reads_nothing_expired(_: Message) -> bool:
 
 @dataclass(frozen=True)
 class ComponentTables:
-    """What the hub does for one component: create its tables, and respect them in maintenance.
+    """The tables that the hub creates for one component, and respects in maintenance.
 
     All SQL is in the subset that SQLite and PostgreSQL share. It names tables of this component alone.
     """

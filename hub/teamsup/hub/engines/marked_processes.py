@@ -31,13 +31,13 @@ def is_mark_of(folder: Path, mark: str) -> bool:
 
 
 def words_of(mark: str) -> str:
-    """Return what make_mark() got as words."""
+    """Return the words that make_mark() got."""
     return mark.rpartition(_NAMESPACE_SEPARATOR)[0].rpartition(":")[2]
 
 
 def marked_processes(variable: str) -> "Iterator[tuple[psutil.Process, str]]":
     """Yield all other processes with this variable, and its value."""
-    import psutil  # not for those who never look
+    import psutil  # imported only by callers that look
 
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
@@ -46,7 +46,7 @@ def marked_processes(variable: str) -> "Iterator[tuple[psutil.Process, str]]":
 
 
 def is_running(process: "psutil.Process") -> bool:
-    """Return whether it has not ended, although its parent may still have to reap it."""
+    """Return whether the process runs. A process that its parent has not reaped yet does not."""
     import psutil
 
     with suppress(psutil.Error):
@@ -78,7 +78,8 @@ def kill_marked(variable: str, is_wanted: Callable[[str], bool]) -> list[int]:
 
 
 def end_marked(variable: str, is_wanted: Callable[[str], bool], seconds: float) -> list[int]:
-    """Ask the processes whose mark is wanted to end, and kill after ``seconds`` what is left; return all pids."""
+    """Send SIGTERM to the processes whose mark is wanted, and SIGKILL to the remaining ones after ``seconds``. Return
+    all pids."""
     import psutil
 
     asked = [process for process, value in marked_processes(variable) if is_wanted(value) and is_running(process)]

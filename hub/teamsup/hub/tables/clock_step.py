@@ -30,7 +30,7 @@ _LIMIT_RANKS = f"""
     WHERE m.id = message AND done_at IS NULL AND rank > {_RANK}
       AND (CAST(:me AS TEXT) IS NULL OR deliveries.recipient = :me)
 """  # noqa: S608
-# What a program took that knows only the original tables is leased for five minutes, and says of no wait.
+# A program that knows only the original tables leases for five minutes, and stores no wait_seconds.
 _UNKNOWN_WAIT_SECONDS, _UNKNOWN_EXPIRY_SECONDS = 300.0, 86400.0
 
 
@@ -88,7 +88,7 @@ def _limit_expiries(db: sqlite3.Connection, now: float) -> None:
 
 
 def _shift_heartbeats(db: sqlite3.Connection, now: float, step: float) -> None:
-    """Let each heartbeat stay as old as it was: who is gone must not look alive."""
+    """Keep the age of each heartbeat, because an agent that is gone must not look alive."""
     rows = db.execute(
         "SELECT agent_name, last_heartbeat FROM agent_status WHERE last_heartbeat > ?", (format_time(now),)
     ).fetchall()

@@ -26,7 +26,7 @@ class PersonNames:
 
 
 def known_names(person: str, everybody: Iterable[str]) -> PersonNames:
-    """Return the names of a person; ``everybody`` are all names that the team knows."""
+    """Return the names of a person; ``everybody`` has all names that the team knows."""
     given = check_text("person", person).strip()
     scheme, _, user = given.partition(":")
     names = {given, given.lower()}

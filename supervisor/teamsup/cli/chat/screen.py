@@ -203,7 +203,7 @@ class _ChatScreen:
         self._print([(label_style(message), sanitize(name)), (rest, indent_after(name, message.content))])
 
     def _note_silence(self, question: str) -> None:
-        """Say that neither an answer nor progress has arrived."""
+        """Print that neither an answer nor progress has arrived."""
         down = owner_pid(self._hub.team) is None
         note = (
             f"no answer yet: {describe_not_running(self._hub.team)}" if down else "no answer yet; it will appear here"

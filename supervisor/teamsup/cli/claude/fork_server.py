@@ -40,8 +40,8 @@ class ForkServer:
         self._program = self._files.read_stamps()
 
     def serve(self) -> None:
-        """Return when this process has to be replaced, or is not wanted any more."""
-        # The system reaps what we have forked: nobody asks how it ended.
+        """Return when this process must be replaced, or is not needed any more."""
+        # The system reaps our forked processes, because nobody reads their exit codes.
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
         found, check_at = self._program, time.monotonic() + _CHECK_SECONDS
         while os.getppid() == self.supervisor:
@@ -96,7 +96,7 @@ class ProgramFiles:
         self._paths = "\0".join({*files, *folders, sys.executable})
 
     def read_stamps(self) -> int:
-        """Return a number that another version of one of these files changes."""
+        """Return a number that changes with every other version of one of these files."""
         return hash(tuple(map(_read_stamp, self._paths.split("\0"))))
 
 
@@ -125,7 +125,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--team", required=True)
     team = Team.named(parser.parse_args(argv).team)
-    # What is loaded now is never garbage: a collection would only copy the pages that all sessions share.
+    # The objects loaded now are never garbage. A collection would only copy the pages that all sessions share.
     gc.disable()
     forked_session.load()
     server = ForkServer(team)

@@ -1,4 +1,4 @@
-"""The process that a fork server has forked for one launcher: become what the launcher would have been."""
+"""The process that a fork server has forked for one launcher: it becomes the MCP server in the launcher's place."""
 
 import importlib
 import io
@@ -44,7 +44,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class LaunchRequest:
-    """What a launcher has, and its server has to have."""
+    """The properties of a launcher that its server must have too."""
 
     installation: str
     """The folder of the program that it would run."""
@@ -57,7 +57,7 @@ class LaunchRequest:
 
 
 def load() -> None:
-    """Load all that a session needs. Nothing of it may start a thread, or open what a fork must not share."""
+    """Load all that a session needs. None of this may start a thread, or open a file that a fork must not share."""
     for name in _MODULES:
         importlib.import_module(name)
     with suppress(ImportError):
@@ -65,10 +65,11 @@ def load() -> None:
         importlib.import_module("rich.console")
         importlib.import_module("rich.logging")
     component_names()
-    # Do once what each session does first: what the libraries prepare for it is shared then. Nothing of it is served.
+    # Do the first steps of a session once, so that all sessions share the state of the libraries. This server serves
+    # nobody.
     parse_line(RequestLine('{"jsonrpc": "2.0", "id": 1, "method": "tools/list"}'))
     MCPServer("warm-up", tools=[*tool_definitions()], log_level="WARNING")
-    # It has told this process how to log. Each session does that for its own stderr.
+    # It has configured the logging of this process. Each session does that for its own stderr.
     logging.root.handlers.clear()
 
 
@@ -77,7 +78,7 @@ def run(connection: socket.socket, listener: socket.socket) -> NoReturn:
     code = os.EX_SOFTWARE
     try:
         listener.close()
-        # A process group of its own: what ends the fork server's group must not end the session.
+        # Its own process group, because the end of the fork server's group must not end the session.
         os.setsid()
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         request = _receive(connection)
@@ -100,7 +101,7 @@ def peer_uid(connection: socket.socket) -> int:
 
 
 def _peer(connection: socket.socket) -> tuple[int, int]:
-    """Return the pid and the user of the process at the other end; the pid is 0 where nobody tells."""
+    """Return the pid and the user of the process at the other end; the pid is 0 if the system does not report it."""
     if sys.platform == "linux":
         pid, uid, _ = struct.unpack("iII", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
         return pid, uid
@@ -109,7 +110,7 @@ def _peer(connection: socket.socket) -> tuple[int, int]:
 
 
 def _receive(connection: socket.socket) -> LaunchRequest:
-    """Return what the launcher has sent. Raise Refused unless it is a whole request that we understand."""
+    """Return the request of the launcher. Raise Refused unless it is a whole request that we understand."""
     ends = time.monotonic() + _TIMEOUT_SECONDS
     connection.settimeout(_TIMEOUT_SECONDS)
     size, descriptors, _, _ = socket.recv_fds(connection, 8, 3)
@@ -189,7 +190,8 @@ def _open_text(descriptor: int, mode: str) -> io.TextIOWrapper:
 
 
 def join_surroundings(launcher: int) -> None:
-    """Live where the launcher lives: its files and processes are ours, and what ends its service ends us.
+    """Move to the namespaces and the control group of the launcher. So we see its files and processes, and end with its
+    service.
 
     Raise Refused where we cannot, as between a service of the system and a terminal.
     """

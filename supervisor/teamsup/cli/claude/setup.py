@@ -58,7 +58,7 @@ def install(
 
 
 def uninstall(folder: Path | None, *, dry_run: bool) -> None:
-    """Remove from the project's settings what install() has written."""
+    """Remove the settings of install() from the project."""
     _, settings = _open_settings(folder)
     value = project_settings.without_plugin(settings.value)
     if value == settings.value:
@@ -117,7 +117,8 @@ def _is_on_every_path(command: str) -> bool:
 
 
 def _find_unenrolled(team: Team, names: list[str]) -> list[str]:
-    """Return the names that the team does not know. Raise InvalidName if the first has another kind."""
+    """Return the names that the team does not know. Raise InvalidName if the first name belongs to another kind of
+    agent."""
     known = {}
     if team.database.exists():
         with MessageHub(team) as hub:

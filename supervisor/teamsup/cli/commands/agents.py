@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     start.add_argument("text", nargs="*", metavar="TEXT", help="the words for it (default: that you started it)")
     start.set_defaults(verb=_start)
     pause = add("pause", "start no run of an agent until it is resumed")
-    pause.add_argument("reason", nargs="*", metavar="REASON", help="what others read as the reason")
+    pause.add_argument("reason", nargs="*", metavar="REASON", help="the reason, which others can read")
     pause.set_defaults(verb=_pause)
     add("resume", "let an agent be started again").set_defaults(verb=_resume)
     rm = add("rm", "forget an agent; its messages stay until an agent of that name comes back")
@@ -105,7 +105,7 @@ def _start_cells(start: StartableAgent | None) -> tuple[str, ...]:
 
 
 def _describe_start(agent: Agent, start: StartableAgent, now: datetime) -> str:
-    """Return why it is not started now, else what it does, else when its schedule starts it."""
+    """Return the reason why it is not started now, else its current work, else its next start by the schedule."""
     if start.obstacle:
         return f"not started now: {start.obstacle}{_describe_time(start.until, now, 'until')}"
     if start.running:

@@ -1,4 +1,4 @@
-"""Read what the supervisor runs: installed components, and the programs of [worker.NAME] in teamsup.toml."""
+"""Read the configuration of all workers: installed components, and the programs of [worker.NAME] in teamsup.toml."""
 
 import graphlib
 import signal
@@ -60,7 +60,8 @@ class Program:
 
     @property
     def spawn_settings(self) -> tuple[object, ...]:
-        """Return what a process gets at its start. A difference here needs a new process; all else applies at once."""
+        """Return the settings that a process gets at its start. A difference here needs a new process; all else applies
+        at once."""
         return (
             self.command,
             self.directory,
@@ -216,7 +217,7 @@ def secrets_of(tables: Mapping[str, Any]) -> dict[str, set[str]]:
 
 
 def secrets_withheld_from(name: str, secrets: Mapping[str, Collection[str]]) -> tuple[str, ...]:
-    """Return those of the variables that are secrets of other workers."""
+    """Return the variables that are secrets of other workers."""
     return tuple(secret for secret, owners in secrets.items() if name not in owners)
 
 

@@ -69,7 +69,7 @@ class Troubles:
         self._reasons: dict[str, str] = {}
 
     def begin(self, cause: str, reason: str) -> None:
-        """Note that something does not work, until ``end(cause)``. ``reason`` is a sentence for people."""
+        """Note a trouble, until ``end(cause)``. ``reason`` is a sentence for people."""
         if self._reasons.get(cause) != reason:
             self._reasons[cause] = reason
             self.since = self.since or time.time()

@@ -1,4 +1,4 @@
-"""One crash of a worker, as it is kept and published. Pure."""
+"""One crash of a worker, in the form that is kept and published. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

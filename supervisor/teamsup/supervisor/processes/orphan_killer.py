@@ -47,7 +47,7 @@ class OrphanKiller:
                 left = await asyncio.to_thread(orphans.kill_orphans_of_workers, names)
             except Exception as error:
                 # Any error: the next search is for the next processes.
-                self._log(f"what {', '.join(names.values())} had left cannot be found: {type(error).__name__}: {error}")
+                self._log(f"orphans of {', '.join(names.values())} cannot be found: {type(error).__name__}: {error}")
                 continue
             for tag, killed in left.items():
                 pids = ", ".join(map(str, killed))

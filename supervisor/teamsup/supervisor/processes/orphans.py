@@ -104,7 +104,7 @@ def kill_orphans_of_predecessor(team: Team) -> list[int]:
 
 
 def end_runs(team: Team, seconds: float) -> list[int]:
-    """End what agent-runner has started: it outlives that worker, and its supervisor. Return the pids.
+    """End the runs that agent-runner has started, because they outlive that worker and its supervisor. Return the pids.
 
     Each process gets a SIGTERM, after which a run can go on later, and after ``seconds`` a SIGKILL.
     """

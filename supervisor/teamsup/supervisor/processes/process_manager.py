@@ -75,7 +75,7 @@ class ProcessManager:
         self._reconsider_all()
 
     def stop(self, *names: str) -> None:
-        """Stop these workers after those that depend on them, which then wait for the next start."""
+        """Stop these workers, and before them all workers that depend on them, which then wait for the next start."""
         for name in names:
             self.processes[name].wanted = False
         self._reconsider_all()

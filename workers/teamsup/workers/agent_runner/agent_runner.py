@@ -89,7 +89,7 @@ class AgentRunner(Worker):
         self._changed.set()
 
     def _handle(self, delivery: Delivery) -> None:
-        """Act, then end the message. To repeat the action changes nothing. It writes in the names of agents."""
+        """Act, then end the message. Idempotent. It writes in the names of agents."""
         try:
             outcome = self._requests.handle(delivery.message)
         except RefusedRequest as error:

@@ -133,7 +133,7 @@ def describe_call(call: Call) -> str:
 
 
 def _frames(messages: Sequence[Message]) -> list[str]:
-    """Return the messages as read messages are shown: each in a frame that its content cannot close."""
+    """Return the messages in the form of read messages: each in a frame that its content cannot close."""
     return [render_message(message, token_hex(4)) for message in messages]
 
 

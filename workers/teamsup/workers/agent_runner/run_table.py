@@ -44,7 +44,7 @@ class AgentPause:
 
 
 class RunTable:
-    """The runs of one team. Verbs that change something are transactions of their own, or part of the open one."""
+    """The runs of one team. A verb that changes something is its own transaction, or part of the open one."""
 
     def __init__(self, hub: MessageHub) -> None:
         self._hub = hub

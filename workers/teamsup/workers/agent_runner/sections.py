@@ -111,7 +111,7 @@ class AgentSection:
             except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
                 raise ValueError(f"timezone: there is no {self.timezone!r}; write it as Europe/Berlin") from None
         if self.schedule:
-            from .starts.schedule import check_schedule  # cronsim is for those who have a schedule
+            from .starts.schedule import check_schedule  # only a schedule needs cronsim
 
             check_schedule(self.schedule)
         for source in self.setting_sources:

@@ -94,7 +94,7 @@ class Announcement:
 
 @dataclass(frozen=True, slots=True)
 class Ignorable:
-    """Nothing has to be done."""
+    """No action is needed."""
 
     note: str | None = None
 

@@ -51,7 +51,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
 
 
 def open_observer(path: Path) -> sqlite3.Connection:
-    """Open a connection that looks at an existing database beside its store, and waits a second for writers."""
+    """Open a second connection to an existing database, which waits a second for writers."""
     db = sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=1)
     try:
         db.execute("PRAGMA query_only=1")

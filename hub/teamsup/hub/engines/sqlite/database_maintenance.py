@@ -1,4 +1,4 @@
-"""What keeps a SQLite database small and sound, beside the work on its rows."""
+"""Keep a SQLite database small and sound, apart from the work on its rows."""
 
 import sqlite3
 import time
@@ -12,12 +12,12 @@ _VACUUM_PAGES = 2000
 
 
 def check_integrity(store: Store) -> list[str]:
-    """Return what is wrong with the file; empty when it is sound."""
+    """Return the faults of the file; empty: it is sound."""
     return [str(row[0]) for row in store.read("PRAGMA integrity_check") if row[0] != "ok"]
 
 
 def count_orphans(store: Store, table: str, columns: tuple[str, ...]) -> int:
-    """Return how many rows of a component's table name a message that is gone in one of these columns."""
+    """Return the number of rows of a component's table that have a missing message in one of these columns."""
     is_lost = " OR ".join(f"{column} NOT IN (SELECT id FROM messages)" for column in columns)  # noqa: S608
     return int(store.read(f"SELECT count(*) FROM {table} WHERE {is_lost}")[0][0])  # noqa: S608
 

@@ -1,4 +1,4 @@
-"""What only SQLite lets a foreign program store: an id as bytes, and a counter of ids that is too far ahead."""
+"""Correct values that foreign programs can store only in SQLite: an id as bytes, or a counter of ids too far ahead."""
 
 import sqlite3
 

@@ -269,7 +269,7 @@ def _is_related(copy: sqlite3.Connection) -> bool:
 
 
 def _replace_rows(copy: sqlite3.Connection, table: str, which: str = "1") -> None:
-    """Put the live rows in place of those with the same key."""
+    """Replace rows by the live rows with the same key."""
     columns = ", ".join(f'"{name}"' for name in _read_columns(copy, "main", table) & _read_columns(copy, "live", table))
     copy.execute(
         f"INSERT OR REPLACE INTO main.{table} ({columns}) SELECT {columns} FROM live.{table} WHERE {which}"  # noqa: S608

@@ -1,6 +1,6 @@
-"""The full-text index, created and updated only when somebody searches.
+"""The full-text index, created and updated only at a search.
 
-No trigger maintains it, so a send costs nothing more, and a writer whose SQLite lacks FTS5 never meets it. It holds a
+No trigger maintains it, so a send costs nothing more, and a writer whose SQLite lacks FTS5 never needs it. It holds a
 copy of the texts, because an index over a foreign table breaks when that table changes.
 """
 
@@ -12,8 +12,8 @@ _BATCH_MESSAGES = 500
 
 
 def search(store: Store, words: str, limit: int) -> list[sqlite3.Row]:
-    """Return the newest ``limit`` rows of ``messages`` with all of these words, the newest first. Index what is new
-    before. Raises StoreError where this Python's SQLite lacks FTS5.
+    """Return the newest ``limit`` rows of ``messages`` with all of these words, the newest first. Index new messages
+    first. Raises StoreError where this Python's SQLite lacks FTS5.
     """
     _refresh(store)
     return store.read(
@@ -62,5 +62,5 @@ def _exists(db: sqlite3.Connection) -> bool:
 
 
 def _to_fts_query(words: str) -> str:
-    """Return a person's words as an FTS5 query for messages with all of them; nothing in it is syntax."""
+    """Return a person's words as an FTS5 query for messages with all of them. No word counts as syntax."""
     return " ".join('"' + word.replace('"', '""') + '"' for word in words.split())

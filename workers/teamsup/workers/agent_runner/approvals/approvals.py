@@ -1,6 +1,7 @@
 """Ask people about a parked call, turn their decision into a verdict, and withdraw requests that need no decision.
 
-All of it is in the runner's name, so an agent neither asks nor hears the answer first. Only a person's word allows.
+The runner sends and receives all of it, so an agent neither asks nor gets the answer first. Only a person's word
+allows.
 """
 
 from collections.abc import Sequence
@@ -94,7 +95,7 @@ class Approvals:
             return None
 
     def accept(self, answer: Message) -> CallVerdict | None:
-        """Return what this message decides; None when it decides nothing.
+        """Return the decision of this message; None: it decides nothing.
 
         user_comm alone says which answer counts. Only a person's permission allows the call. A deadline, an error or an
         agent as decider denies it.
@@ -134,7 +135,7 @@ class Approvals:
         ledger.write_verdict(run.id, Call(call.id, call.tool, "parked", call.input), "deny", reason)
 
     def is_overdue(self, run: Run, now: float) -> bool:
-        """Return whether user_comm should have said long ago what became of the run's decision."""
+        """Return whether user_comm should have reported the outcome of the run's decision long ago."""
         if not run.decision or not self._is_known(run.decision):
             return False
         ends = self._hub.queries.message(run.decision).expires_at

@@ -36,5 +36,5 @@ def _show_value(value: object) -> str:
     if isinstance(value, str) and sanitize(value) == value and "\r" not in value:
         # Further lines are indented, so none of them can pass for another key.
         return value if "\n" not in value else "\n".join(["", *(f"    {line}" for line in value.split("\n"))])
-    # Nothing may be hidden in what people allow.
+    # People must see the whole text that they allow.
     return json.dumps(value, ensure_ascii=True)

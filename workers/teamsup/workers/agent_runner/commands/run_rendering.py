@@ -1,4 +1,4 @@
-"""Render runs for people: a line of a table, or everything about one. Pure."""
+"""Render runs for people: as lines of a table, or one in full. Pure."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -69,7 +69,7 @@ def render_run(run: Run, team_folder: Path, now: float) -> str:
 
 
 def describe_cause(run: Run) -> str:
-    """Return what started the run: a message's number, its schedule's time, or a person."""
+    """Return the cause of the run: a message's number, its schedule's time, or a person."""
     if run.cause.kind == "message":
         return f"message #{run.cause.message_number}" if run.cause.message_number is not None else "message"
     return f"schedule {run.cause.key}" if run.cause.kind == "schedule" else "a person"

@@ -209,7 +209,7 @@ class RunFollower:
     async def _ask_gate(self, run: Run, section: AgentSection, folder: Path) -> Finish | None:
         """Ask the command whether a run is worth it, before its first process; return why not.
 
-        Raise OSError when the command cannot tell: then nothing starts.
+        Raise OSError if the command cannot decide; then nothing starts.
         """
         if not section.gate or run.starts or run.cause.kind == "person":
             return None

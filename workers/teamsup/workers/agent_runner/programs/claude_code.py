@@ -160,7 +160,7 @@ class _FolderReader:
         return self._parser.ended_calls
 
     def read(self) -> RunOutput:
-        """Return what the output says so far."""
+        """Return the result of the output so far."""
         for part in sorted(self._folder.glob("stdout.*.jsonl"), key=_part_number):
             if part not in self._done:
                 self._feed(part)

@@ -220,7 +220,7 @@ class Dispatcher:
         return admit(section, self._settings.runner, now_here)
 
     def _add(self, name: str, run: Run, at: _Situation, found: Dispatch) -> None:
-        """Start it, and count it at once for those that follow."""
+        """Start the run, and count it at once for the next runs."""
         section = self._settings.section(name)
         found.starts.append(run)
         at.running.append(run)

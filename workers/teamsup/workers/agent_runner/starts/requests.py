@@ -103,7 +103,7 @@ class RunRequests:
         return RequestOutcome(f"{name} is paused: no run of it starts until it is resumed. What runs goes on.")
 
     def _resume(self, name: str) -> RequestOutcome:
-        """End its pause, and that of its login."""
+        """End the agent's pause, and that of its login."""
         with self._hub.transaction():
             was_paused = self._table.resume("agent", name)
             was_shut = self._table.resume("login", self._settings.login(name))

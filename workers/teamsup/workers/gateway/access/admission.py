@@ -74,7 +74,8 @@ class Admission:
         return is_allowed(section, (), author)
 
     async def wait_for_rate_limit(self, inbound: InboundMessage, written: float) -> None:
-        """Wait until the event may be accepted. ``written`` is in Unix seconds. Notify a delayed user now and then."""
+        """Wait until the event may be accepted. ``written`` is in Unix seconds. Notify a delayed user from time to
+        time."""
         person = inbound.author.user
         now = time.time()
         seconds = self._rate_limiter.reserve(person, written, now) - now

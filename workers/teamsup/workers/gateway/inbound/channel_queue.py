@@ -64,7 +64,7 @@ class ChannelQueue(Generic[T]):
 
 
 async def stop_queues(queues: Iterable[ChannelQueue[Any]], seconds: float) -> None:
-    """Stop the queues after that time. The next catch-up finds what is not stored then."""
+    """Stop the queues after that time. The next catch-up finds messages that are not stored then."""
     if not (tasks := [queue.task for queue in queues if queue.task is not None]):
         return
     _, unfinished = await asyncio.wait(tasks, timeout=seconds)

@@ -99,7 +99,7 @@ class EventHandler:
         await retry_in_thread(self._log, self._writer.skip_to, channel, snowflake, sentence)
 
     async def record_skipped(self) -> None:
-        """Store the positions of channels now and then: a skipped message is skipped again."""
+        """Store the positions of channels from time to time. After a crash a skipped message is only skipped again."""
         noted, self._skipped = self._skipped, {}
         try:
             await asyncio.to_thread(self._store_skipped, noted)
@@ -135,7 +135,7 @@ class EventHandler:
             self._admission.reply(inbound, f"I could not store your change, so the team does not have it: {error}")
 
     def _skip(self, channel: int, snowflake: int, *, is_direct: bool) -> None:
-        """Skip a message. Its position is stored with others, now and then."""
+        """Skip a message. Its position is stored with others, from time to time."""
         if not is_direct:  # their authors would have to be stored too, and may be unknown users
             self._skipped[channel] = max(snowflake, self._skipped.get(channel, 0))
 

@@ -114,7 +114,7 @@ class HubWriter:
 
 
 def _is_known_version(edited: int | None, versions: Sequence[Message]) -> bool:
-    """Return whether one of them has the text of that edit."""
+    """Return whether one of the versions has the text of that edit."""
     return edited in (version.metadata.get("edited") for version in versions)
 
 

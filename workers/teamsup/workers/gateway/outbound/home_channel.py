@@ -1,7 +1,7 @@
 """Announcements for the home channel. They belong to no conversation, so the hub hands out all of them at once.
 
-Here each waits for its predecessors, and all but a few wait in the hub. So a storm of alerts, of which Discord takes
-one a second, delays no answer in another channel.
+Here each waits for its predecessors, and all but a few wait in the hub. Discord accepts one message a second. So a
+storm of alerts delays no answer in another channel.
 """
 
 import asyncio

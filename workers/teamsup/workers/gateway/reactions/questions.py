@@ -74,7 +74,7 @@ class QuestionTable:
         """Return the open questions, the oldest first."""
         self._insert_new()
         found = self._read_deliveries()
-        # What came while we read may have taken the place of what was cancelled meanwhile.
+        # New rows that came while we read may have replaced cancelled ones.
         while self._insert_new():
             found = self._read_deliveries()
         return found

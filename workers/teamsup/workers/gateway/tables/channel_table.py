@@ -21,7 +21,7 @@ class ChannelCursor:
 
 
 def advance(hub: MessageHub, channel: int, snowflake: int, person: int | None = None) -> None:
-    """Advance the position of a channel: everything up to that message is stored or skipped."""
+    """Advance the position of a channel: all messages up to that one are stored or skipped."""
     hub.execute(
         "INSERT INTO discord_channels (channel, last_seen, person) VALUES (?, ?, ?) ON CONFLICT (channel) DO UPDATE"
         " SET last_seen = CASE WHEN excluded.last_seen > discord_channels.last_seen THEN excluded.last_seen"

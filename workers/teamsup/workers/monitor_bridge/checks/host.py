@@ -12,7 +12,7 @@ from .hysteresis import CheckResult, apply_hysteresis
 
 PROCESS_PREFIX = "process "
 """The beginning of the keys of processes."""
-_HYSTERESIS_POINTS = 5.0  # percentage points below the limit before a problem ends, so that nothing flaps
+_HYSTERESIS_POINTS = 5.0  # percentage points below the limit at which a problem ends, so that it does not flap
 _HYSTERESIS_FACTOR = 0.8  # the same for values that are not percentages
 
 
@@ -27,7 +27,7 @@ class HostMonitor:
         """For people."""
 
     def record_failure(self, error: Exception) -> None:
-        """Say for people why it cannot be measured."""
+        """Return for people why the host cannot be measured."""
         self.note = f"The host cannot be measured: {error}."
 
     def measure(self) -> list[CheckResult]:

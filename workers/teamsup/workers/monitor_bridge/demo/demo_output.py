@@ -1,4 +1,4 @@
-"""What a demo prints: our words, the words of others, and the prompts at which a person presses Enter."""
+"""The output of a demo: our text, foreign text, and prompts at which a person presses Enter."""
 
 import select
 import shutil

@@ -20,7 +20,7 @@ from teamsup.terminal.hints import installed_command
 
 _TIMEOUT_SECONDS = 20.0
 _PORT = "PORT"
-"""What stands in a configuration for the port of monitor-bridge."""
+"""The placeholder in a configuration for the port of monitor-bridge."""
 
 
 class DemoFailed(TeamsupError):
@@ -182,7 +182,7 @@ def wait_for_message(you: MessageHub, words: str) -> Message:
 
 
 def run_teamsup(team: Team, *words: str) -> str:
-    """Return what a command of that team prints."""
+    """Return the output of a command of that team."""
     command = [*installed_command(), *words]
     ran = subprocess.run(
         command, env=_environment(team), capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=False

@@ -46,7 +46,7 @@ class DecisionSpec:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A decision and its outcome. Its number is that of the message that asks for it."""
+    """A decision and its outcome. Its number is the number of the message that requests it."""
 
     number: int
     message_id: str
