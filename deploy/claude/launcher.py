@@ -63,7 +63,9 @@ def hand_over(words: list[str], installation: str) -> _socket.socket | None:
     """
     connection = None
     try:
-        path = None if os.environ.get(_TRIED_VARIABLE) == "off" else find_socket(words)
+        # Where a stream is closed, Python has given its number to some file of its own.
+        is_whole = None not in (sys.stdin, sys.stdout, sys.stderr)
+        path = find_socket(words) if is_whole and os.environ.get(_TRIED_VARIABLE) != "off" else None
         if path is None:
             return None
         connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)

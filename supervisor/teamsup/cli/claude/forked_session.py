@@ -84,7 +84,8 @@ def run(connection: socket.socket, listener: socket.socket) -> NoReturn:
         request = _receive(connection)
         _take_over(connection, request)
         code = _run_command(connection, request)
-        connection.sendall(bytes([code]))
+        with suppress(OSError):
+            connection.sendall(bytes([code]))
     except Refused as reason:
         print(f"a launcher starts a server itself: {reason}", flush=True)
     except OSError as error:
@@ -202,10 +203,14 @@ def join_surroundings(launcher: int) -> None:
             if os.readlink(f"/proc/{launcher}/ns/{name}") != os.readlink(f"/proc/self/ns/{name}"):
                 raise Refused(f"it has another {name} namespace")
         theirs, ours = (Path(f"/proc/{pid}/cgroup").read_text() for pid in (launcher, "self"))
-        if theirs != ours:
-            Path(f"/sys/fs/cgroup{control_group(theirs)}/cgroup.procs").write_text(str(os.getpid()))
     except OSError as error:
-        raise Refused(f"its control group is not open to us: {error}") from error
+        raise Refused(f"it has ended, or cannot be looked at: {error.strerror}") from error
+    if theirs == ours:
+        return
+    try:
+        Path(f"/sys/fs/cgroup{control_group(theirs)}/cgroup.procs").write_text(str(os.getpid()))
+    except OSError as error:
+        raise Refused(f"its control group is not open to us: {error.strerror}") from error
 
 
 def control_group(lines: str) -> str:
