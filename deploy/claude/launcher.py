@@ -16,7 +16,7 @@ import sys
 import time
 
 _PROTOCOL = b"1"
-_TIMEOUT_SECONDS = 2.0
+_TIMEOUT_SECONDS = 5.0
 _CHECK_SECONDS = 0.5
 _TRIED_VARIABLE = "TEAMSUP_FORK_SERVER"
 """Set to "off" where no fork server is wanted, or one has been tried already."""

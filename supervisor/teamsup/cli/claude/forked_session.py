@@ -24,7 +24,7 @@ from teamsup.claude_code.team_comm_mcp_server import tool_definitions
 from teamsup.config.components import component_names
 
 _PROTOCOL = b"1"
-_TIMEOUT_SECONDS = 2.0
+_TIMEOUT_SECONDS = 5.0
 _MAX_REQUEST_BYTES = 16 * 2**20
 _READY, _GO = b"r", b"g"
 _MODULES = (
