@@ -1,0 +1,167 @@
+"""What is stored of a judgement: the row, the message and the answer, all of it or nothing."""
+
+import logging
+from collections.abc import Callable
+
+import pytest
+
+from teamsup.config.loader import Config
+from teamsup.hub import Message, MessageHub, Team
+from teamsup.workers.agent_runner.judgement import Finish, Judgement, Park, Pause, Resume, StartAgain, Unknown
+from teamsup.workers.agent_runner.programs.program import Call, DeferredCall, RunOutput
+from teamsup.workers.agent_runner.run import Cause, Run
+from teamsup.workers.agent_runner.run_conclusion import MAX_TRIES, RunConclusion
+from teamsup.workers.agent_runner.run_table import RunTable
+from teamsup.workers.agent_runner.starts.agent_settings import AgentSettings
+
+NOW = 1_800_000_000.0
+CALL = Call("toolu_1", "Bash", "began", {"command": "reboot"})
+
+
+class Desk:
+    """A started run of ``gcp`` for a message of ``ann``, and the conclusion that acts on it."""
+
+    def __init__(self, team: Team, ann: MessageHub) -> None:
+        self.ann = ann
+        self.runner = MessageHub(team, agent="agent-runner")
+        self.runner.enroll("user_comm", "daemon")
+        self.gcp = MessageHub(team, agent="gcp")
+        self.table = RunTable(self.runner)
+        ann.enroll("gcp")
+        self.message = ann.send("gcp", "Look at the disk.", conversation_id="c")
+        delivery = self.gcp.claim()[0]
+        cause = Cause("message", self.message.message_id, self.message.id, "c")
+        run = self.table.insert("gcp", cause, NOW)
+        run = self.table.record_start(run, "mark", NOW)
+        self.run = self.table.update(run, lease_token=delivery.lease_token, pid=12, process_identity="then")
+        settings = AgentSettings(team, Config(team, {"agent": {"gcp": {}}}))
+        self.conclusion = RunConclusion(self.runner, settings, lambda _: self.gcp, logging.getLogger(), lambda: NOW)
+
+    def conclude(self, judged: Judgement, output: RunOutput | None = None, calls: tuple[Call, ...] = ()) -> Run:
+        return self.conclusion.conclude(self.run, output or RunOutput(), calls, judged)
+
+    def answers(self) -> list[Message]:
+        return self.ann.queries.find(reply_to=self.message.message_id)
+
+    @property
+    def delivery(self) -> str:
+        return self.ann.queries.trace(self.message.message_id)[0].state
+
+    def close(self) -> None:
+        self.runner.close()
+        self.gcp.close()
+
+
+@pytest.fixture
+def desk(team: Team, join: Callable[..., MessageHub]) -> Desk:
+    return Desk(team, join("ann"))
+
+
+def test_a_run_that_is_done_answers_and_ends_its_message(desk: Desk) -> None:
+    output = RunOutput("completed", "Well.", turns=3, tokens_in=10, tokens_out=5, usd=0.5, tools=("Bash",))
+    run = desk.conclude(Finish("done", answer="Well."), output)
+
+    assert [(each.sender, each.content, each.conversation_id) for each in desk.answers()] == [("gcp", "Well.", "c")]
+    assert desk.delivery == "done"
+    assert (run.state, run.answer, run.turns, run.usd, run.tools) == ("done", "Well.", 3, 0.5, ("Bash",))
+    assert (run.ended_at, run.pid, run.lease_token) == (NOW, 0, "")
+
+
+def test_an_agent_that_has_answered_itself_is_not_answered_for(desk: Desk) -> None:
+    desk.gcp.answer(desk.message, "I did it.")
+    desk.conclude(Finish("done", answer="I have answered."))
+    assert [each.content for each in desk.answers()] == ["I did it."]
+
+
+def test_a_report_on_the_way_is_no_answer(desk: Desk) -> None:
+    desk.gcp.answer(desk.message, "I look at it.", message_type="status_report")
+    desk.conclude(Finish("done", answer="It is full."))
+    assert [each.content for each in desk.answers()] == ["I look at it.", "It is full."]
+
+
+def test_a_failure_is_reported_with_what_there_is(desk: Desk) -> None:
+    run = desk.conclude(Finish("failed", "40 turns", "So far it is full."))
+    assert [(each.message_type, each.content) for each in desk.answers()] == [
+        ("error", "gcp did not finish: 40 turns.\n\nSo far it is full.")
+    ]
+    assert run.state == "failed"
+
+
+def test_a_claim_that_was_lost_does_not_keep_the_run_from_its_end(desk: Desk) -> None:
+    desk.gcp.maintenance.release_abandoned()
+    desk.gcp.wait(0)
+    run = desk.conclude(Finish("done", answer="Well."))
+    assert run.state == "done"
+    assert [each.content for each in desk.answers()] == ["Well."]
+
+
+def test_only_the_cost_of_the_run_itself_is_booked(desk: Desk) -> None:
+    desk.run = desk.table.update(desk.run, session_usd_before=2.0)
+    assert desk.conclude(Finish("done"), RunOutput("completed", usd=2.25)).usd == 0.25
+
+
+def test_a_session_that_cannot_go_on_gets_a_new_one_and_keeps_its_cost(desk: Desk) -> None:
+    before = desk.run.session_id
+    run = desk.conclude(StartAgain(in_new_session=True), RunOutput("session_lost", usd=0.5))
+    assert run.state == "planned"
+    assert run.session_id != before
+    desk.run = run
+    assert desk.conclude(Finish("done"), RunOutput("completed", usd=0.25)).usd == 0.75
+
+
+def test_what_passes_is_tried_again_each_time_later_and_given_up_in_the_end(desk: Desk) -> None:
+    waits = []
+    for tries in range(1, MAX_TRIES):
+        desk.run = desk.table.update(desk.run, tries=tries)
+        run = desk.conclude(StartAgain("529"))
+        assert run.state == "planned"
+        assert run.next_try_at is not None
+        waits.append(run.next_try_at - NOW)
+    assert waits == [10, 20, 40, 80]
+
+    desk.run = desk.table.update(desk.run, tries=MAX_TRIES)
+    assert desk.conclude(StartAgain("529")).reason == "529; it was tried 5 times"
+    assert desk.answers()[0].message_type == "error"
+
+
+@pytest.mark.parametrize("judged", [StartAgain(), Resume((Call("toolu_1", "Bash", "done"),))])
+def test_what_died_between_two_steps_goes_on_at_once(desk: Desk, judged: Judgement) -> None:
+    run = desk.conclude(judged)
+    assert (run.state, run.next_try_at) == ("planned", None)
+    assert desk.delivery == "leased"
+
+
+def test_a_limit_pauses_the_login_until_it_resets_and_does_not_count_as_a_try(desk: Desk) -> None:
+    run = desk.conclude(Pause("login", "5-hour limit", NOW + 600))
+    assert (run.state, run.reason, run.tries, desk.delivery) == ("planned", "5-hour limit", 0, "leased")
+    (pause,) = desk.table.pauses(NOW)
+    assert (pause.kind, pause.name, pause.until, pause.is_incident) == ("login", "", NOW + 600, False)
+    assert desk.table.pauses(NOW + 601) == []
+
+
+def test_a_refused_login_waits_for_a_person(desk: Desk) -> None:
+    desk.conclude(Pause("login", "401", is_incident=True))
+    (pause,) = desk.table.pauses(NOW + 10**6)
+    assert (pause.until, pause.is_incident) == (None, True)
+
+
+def test_a_parked_call_is_shown_to_people_once(desk: Desk) -> None:
+    parked = Call("toolu_1", "Bash", "parked", {"command": "reboot"})
+    run = desk.conclude(Park(DeferredCall("toolu_1", "Bash", parked.input)), calls=(parked,))
+    assert (run.state, run.decision, run.tries) == ("parked", "run:1:toolu_1", 0)
+    for _ in range(2):
+        desk.conclusion.ask_people(run, RunOutput("deferred"), (parked,))
+    with MessageHub(desk.ann.team, agent="user_comm") as people:
+        (asked,) = people.queries.peek()
+    assert (asked.message_id, asked.sender) == ("run:1:toolu_1", "agent-runner")
+    assert "reboot" in asked.content
+
+
+def test_a_run_that_died_in_a_call_is_left_to_people_who_are_asked_after_it_is_stored(desk: Desk) -> None:
+    run = desk.conclude(Unknown(CALL), calls=(CALL,))
+    assert (run.state, run.decision) == ("unknown", "run:1:unknown:1")
+    desk.conclusion.ask_people(run, RunOutput(), (CALL,))
+    with MessageHub(desk.ann.team, agent="user_comm") as people:
+        (asked,) = people.queries.peek()
+    assert asked.metadata["options"] == ["run it again", "it is done", "give up"]
+    assert desk.delivery == "leased"
