@@ -1,0 +1,95 @@
+"""Any program as an agent: what it writes, and how it ends."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from teamsup.hub import NotConfigured, Team
+from teamsup.workers.agent_runner.programs.command import CommandProgram
+from teamsup.workers.agent_runner.programs.program import WHOLE_PROGRAM, Ending
+from teamsup.workers.agent_runner.run import Cause, Run
+from teamsup.workers.agent_runner.sections import AgentSection
+
+
+class Stage:
+    """A folder of a run, in which a shell script runs as the program."""
+
+    def __init__(self, team: Team) -> None:
+        self.program = CommandProgram(team)
+        self.folder = team.folder / "runs" / "1"
+        self.folder.mkdir(parents=True)
+        (self.folder / "briefing.json").write_text('{"message": "hello"}')
+        self.run = Run(1, "gcp", Cause("message", "m"), "s", directory=str(team.folder), mark="mark")
+
+    def play(self, script: str) -> None:
+        agent = AgentSection(command=("sh", "-c", script))
+        launch = self.program.plan(self.run, agent, "", resume=False, folder=self.folder)
+        with (self.folder / "stdout.jsonl").open("wb") as out, (self.folder / "stderr.log").open("wb") as err:
+            subprocess.run(launch.argv, input=launch.stdin, stdout=out, stderr=err, env=launch.environment, check=False)
+
+
+@pytest.fixture
+def stage(team: Team) -> Stage:
+    return Stage(team)
+
+
+@pytest.mark.parametrize(
+    ("script", "ending", "text", "detail"),
+    [
+        ("cat", "completed", '{"message": "hello"}', ""),
+        ("echo two; echo lines", "completed", "two\nlines", ""),
+        ("echo busy >&2; exit 75", "retry_later", "", "busy"),
+        ("exit 3", "gave_up", "", "it ended with exit code 3"),
+        ("no-such-program", "configuration", "", "sh: 1: no-such-program: not found"),
+        ("kill -9 $$", "none", "", ""),
+    ],
+)
+def test_its_exit_code_says_how_it_ended(stage: Stage, script: str, ending: Ending, text: str, detail: str) -> None:
+    stage.play(script)
+    output = stage.program.read(stage.folder, stage.run)
+    assert (output.ending, output.text) == (ending, text)
+    assert detail in output.detail or ending == "configuration"
+    (call,) = stage.program.read_calls(stage.folder)
+    assert (call.id, call.tool) == (WHOLE_PROGRAM, "sh")
+    assert call.event == ("began" if ending == "none" else "done")
+
+
+def test_lines_of_json_are_progress_answer_and_cost(stage: Stage) -> None:
+    lines = [
+        {"progress": "looking"},
+        {"cost": 0.5, "turns": 2, "tokens_in": 10},
+        {"answer": "Well."},
+        {"progress": "leaving", "cost": 0.25},
+        {"answer": "Bye."},
+    ]
+    stage.play("\n".join(f"echo '{json.dumps(line)}'" for line in lines) + "\necho unknown words\necho '{broken'")
+    output = stage.program.read(stage.folder, stage.run)
+    assert (output.text, output.progress) == ("Well.\nBye.", "leaving")
+    assert (output.usd, output.turns, output.tokens_in) == (0.75, 2, 10)
+
+
+def test_the_costs_of_its_processes_are_added_up(stage: Stage) -> None:
+    for cost in (0.5, 0.25):
+        stage.play(f"echo '{{\"cost\": {cost}}}'; exit 75")
+    assert stage.program.read(stage.folder, stage.run).usd == 0.75
+    assert sorted(path.name for path in stage.folder.glob("stdout*")) == ["stdout.1.jsonl", "stdout.jsonl"]
+
+
+def test_a_question_to_people_ends_it_until_they_have_decided(stage: Stage) -> None:
+    stage.play("""echo '{"decision": {"text": "Restart?", "options": ["yes", "no"]}}'""")
+    output = stage.program.read(stage.folder, stage.run)
+    assert output.ending == "deferred"
+    assert output.decision == {"text": "Restart?", "options": ["yes", "no"]}
+
+
+def test_a_program_that_never_began_has_done_nothing(stage: Stage) -> None:
+    assert stage.program.read_calls(stage.folder) == ()
+    assert stage.program.read(stage.folder, stage.run).ending == "none"
+
+
+def test_a_missing_folder_is_named(stage: Stage) -> None:
+    run = Run(1, "gcp", Cause("message", "m"), "s", directory="/no/such/folder")
+    with pytest.raises(NotConfigured, match="there is no folder /no/such/folder"):
+        stage.program.plan(run, AgentSection(command=("true",)), "", resume=False, folder=Path(stage.folder))
