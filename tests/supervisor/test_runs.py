@@ -104,3 +104,13 @@ def test_stop_ends_the_runs_that_a_killed_supervisor_left(teamsup: TeamsupComman
     stopped = teamsup.run("stop")
     assert "Ended the runs of agents: " in stopped.stdout
     assert runs(teamsup) == set()
+
+
+@pytest.mark.slow
+def test_stop_of_the_worker_alone_ends_its_runs_too(teamsup: TeamsupCommand) -> None:
+    """Else nobody would end them in time."""
+    configure(teamsup)
+    with run_team(teamsup):
+        assert begin_run(teamsup)
+        assert teamsup.run("stop", "agent-runner").returncode == 0
+        assert runs(teamsup) == set()

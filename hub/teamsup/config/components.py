@@ -165,6 +165,12 @@ def installed_components() -> Mapping[str, Component]:
     return checked
 
 
+@functools.cache
+def run_owners() -> frozenset[str]:
+    """Return the workers that take over the runs of agents."""
+    return frozenset(each.name for each in installed_components().values() if each.takes_over_runs)
+
+
 def load_function(name: str) -> Callable[..., Any]:
     """Import "module:function". Raises ImportError and AttributeError."""
     module, _, function = name.partition(":")

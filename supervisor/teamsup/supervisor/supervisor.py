@@ -7,7 +7,7 @@ import time
 from collections.abc import Coroutine, Mapping
 from datetime import UTC, datetime
 
-from teamsup.config.components import CommandHook, installed_tables
+from teamsup.config.components import CommandHook, installed_tables, run_owners
 from teamsup.hub import Agent, Delivery, MessageHub, Team
 from teamsup.hub.errors import UnusableComponent
 from teamsup.hub.models import DEGRADED, NOT_CONFIGURED, OFFLINE, ONLINE, SUPERVISOR
@@ -36,8 +36,6 @@ from .signals import SignalHandler
 from .status_publisher import StatusPublisher
 
 _REQUEST_SECONDS = 24 * 3600.0
-_RUN_STOP_SECONDS = 5.0
-"""Seconds from SIGTERM to SIGKILL for the runs of agents."""
 _JOIN_SECONDS = 1.0
 """Seconds after which the workers are started without the hub."""
 _PRUNE_FIRST_SECONDS = 60.0
@@ -137,7 +135,7 @@ class Supervisor:
             await asyncio.wait([serving])
             self._manager.stop_all()
             await self._manager.wait_all_ended()
-            if ended := await asyncio.to_thread(orphans.end_runs, self._team, _RUN_STOP_SECONDS):
+            if ended := await asyncio.to_thread(orphans.end_runs, self._team):
                 self._log(f"ended the runs of agents: {', '.join(map(str, ended))}")
             if killed := await asyncio.to_thread(orphans.kill_orphans_of_team):
                 self._log(f"killed what was left: {', '.join(map(str, killed))}")
@@ -185,8 +183,9 @@ class Supervisor:
         orderly = before is None or before.ended
         if not orderly and (killed := await asyncio.to_thread(orphans.kill_orphans_of_predecessor, self._team)):
             self._log(f"killed what the last supervisor had left: {', '.join(map(str, killed))}")
-        if not orderly and not self._configuration.takes_over_runs:
-            await asyncio.to_thread(orphans.end_runs, self._team, _RUN_STOP_SECONDS)
+        owners = (program for name, program in self._configuration.programs.items() if name in run_owners())
+        if not orderly and not any(program.autostart and not program.fault for program in owners):
+            await asyncio.to_thread(orphans.end_runs, self._team)
         known = {worker.name: worker.crashes for worker in before.workers} if before is not None else {}
         self._manager.configure(self._configuration.programs, known)
         self._publisher.publish()

@@ -190,14 +190,28 @@ def test_a_gate_says_what_is_not_worth_a_run(harness: RunnerHarness) -> None:
     assert harness.run_in("stopped").starts == 0
 
 
-def test_a_gate_that_fails_starts_nothing_and_is_an_incident(harness: RunnerHarness) -> None:
+def test_a_program_that_is_not_there_is_an_incident_until_a_person_mends_it(harness: RunnerHarness) -> None:
+    harness.configure(agent=["directory = '/no/such/folder'"])
+    harness.start()
+
+    asked = harness.tell("answer Well.")
+
+    why = eventually(lambda: degraded(harness), "the incident")
+    assert "[agent.gcp] directory: there is no folder /no/such/folder." in why
+    assert harness.run_in("planned").starts == 0
+    harness.configure()
+    assert harness.answer_to(asked).content == "Well."
+    eventually(lambda: not degraded(harness), "its end")
+
+
+def test_a_gate_that_fails_starts_nothing_and_is_asked_again_later(harness: RunnerHarness) -> None:
     harness.configure(agent=["gate = ['sh', '-c', 'echo no network >&2; exit 3']"])
     harness.start()
 
     harness.tell("effect started")
 
-    runner = eventually(lambda: degraded(harness), "the incident")
-    assert "its gate failed with exit code 3: no network" in runner
+    assert eventually(harness.obstacle, "the obstacle") == "its gate failed with exit code 3: no network"
+    assert harness.table.pauses(time.time())[0].until
     assert harness.run_in("planned").starts == 0
     assert harness.effects == []
 

@@ -8,11 +8,11 @@ import pytest
 from teamsup.config.loader import Config
 from teamsup.hub import Message, MessageHub, Team
 from teamsup.workers.agent_runner.judgement import Finish, Judgement, Park, Pause, Resume, StartAgain, Unknown
+from teamsup.workers.agent_runner.processes.agent_settings import AgentSettings
 from teamsup.workers.agent_runner.programs.program import Call, DeferredCall, RunOutput
 from teamsup.workers.agent_runner.run import Cause, Run
 from teamsup.workers.agent_runner.run_conclusion import MAX_TRIES, RunConclusion
 from teamsup.workers.agent_runner.run_table import RunTable
-from teamsup.workers.agent_runner.starts.agent_settings import AgentSettings
 
 NOW = 1_800_000_000.0
 CALL = Call("toolu_1", "Bash", "began", {"command": "reboot"})

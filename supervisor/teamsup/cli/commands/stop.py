@@ -13,8 +13,6 @@ from teamsup.supervisor.team_lock import acquire_lock, owner_pid, signal_owner
 
 from ..arguments import add_timeout
 
-_RUN_STOP_SECONDS = 5.0
-
 
 class StillRunning(CallerError):
     """The team did not end within the timeout."""
@@ -40,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
             acquire_lock(team)
             if killed := orphans.kill_orphans_of_predecessor(team):
                 print(f"Killed processes that its last supervisor had left: {', '.join(map(str, killed))}")
-            if ended := orphans.end_runs(team, _RUN_STOP_SECONDS):
+            if ended := orphans.end_runs(team):
                 print(f"Ended the runs of agents: {', '.join(map(str, ended))}")
         return 0
     signal_owner(team, signal.SIGTERM)

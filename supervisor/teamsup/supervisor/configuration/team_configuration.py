@@ -94,12 +94,6 @@ class TeamConfiguration:
     """The same without the sections that have mistakes, for workers that read a section of another worker."""
 
     @property
-    def takes_over_runs(self) -> bool:
-        """Return whether a worker is started that takes over the runs of agents."""
-        owners = {each.name for each in installed_components().values() if each.takes_over_runs}
-        return any(each.name in owners and each.autostart and not each.fault for each in self.programs.values())
-
-    @property
     def fault(self) -> str:
         """The first mistake in a worker's sections; empty: none."""
         return next((program.fault for program in self.programs.values() if program.fault), "")

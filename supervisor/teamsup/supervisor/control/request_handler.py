@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 
+from teamsup.config.components import run_owners
 from teamsup.hub import Agent, CallerError, Delivery, Message, MessageHub, StoreError, TeamsupError
 from teamsup.hub.models import NOT_CONFIGURED
 from teamsup.hub.validation import list_names, quote
@@ -17,6 +18,7 @@ from ..health.degradation import Troubles
 from ..health.readiness import describe_unready, is_not_configured, unready_reason
 from ..processes.lifecycle import State, has_succeeded
 from ..processes.managed_process import ManagedProcess
+from ..processes.orphans import end_runs
 from ..processes.process_manager import ProcessManager
 from ..state_file import WorkerState
 from ..status_publisher import StatusPublisher
@@ -118,6 +120,9 @@ class RequestHandler:
         # The reason for its wait is not part of its state, so its lifecycle has not published it.
         self._publisher.publish()
         if verb == "stop":
+            if worker.child is None and name in run_owners():
+                # Nobody would end them in time.
+                await asyncio.to_thread(end_runs, self._hub.team)
             return f"{name} has ended." if worker.child is None else f"{name} is about to end."
         if worker.child is not None and worker.process.state is State.RUNNING:
             return f"{name} runs, pid {worker.child.pid}."

@@ -103,7 +103,7 @@ def kill_orphans_of_predecessor(team: Team) -> list[int]:
     return kill_marked(TAG_VARIABLE, lambda value: is_mark_of(team.folder, value))
 
 
-def end_runs(team: Team, seconds: float) -> list[int]:
+def end_runs(team: Team, seconds: float = 5.0) -> list[int]:
     """End the runs that agent-runner has started, because they outlive that worker and its supervisor. Return the pids.
 
     Each process gets a SIGTERM, after which a run can go on later, and after ``seconds`` a SIGKILL.

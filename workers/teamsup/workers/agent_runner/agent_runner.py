@@ -75,8 +75,14 @@ class AgentRunner(Worker):
 
     async def heartbeat(self) -> None:
         """Also check the sections, which take effect as soon as they are saved."""
+        before = self._settings.agents
         if self._settings.reload_if_changed():
             self.log.info("new sections")
+            changed = {name for name, section in self._settings.agents.items() if section != before.get(name)}
+            try:
+                await self.in_thread(self._table.end_incidents, "agent", changed)
+            except StoreError as error:
+                self.log.error("%s", error)
             self._changed.set()
         if self._settings.failure:
             await self.degrade("configuration", self._settings.failure)
@@ -129,6 +135,9 @@ class AgentRunner(Worker):
         open_runs = self._table.open_runs()
         for name in {*self._settings.agents, *(run.agent for run in open_runs)}:
             self.hub.enroll(name)
+        for kind in ("agent", "login"):
+            # Perhaps a person has mended it before this start; else the next run finds the fault again.
+            self._table.end_incidents(kind)
         running = [run for run in open_runs if run.state == "running"]
         if killed := sweep_others(self.hub.team, {run_mark(self.hub.team, run.id) for run in running}):
             self.log.info("killed what ended runs had left: %s", ", ".join(map(str, killed)))

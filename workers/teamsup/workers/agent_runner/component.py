@@ -18,6 +18,13 @@ _TABLES = ComponentTables(
         "SELECT message_number FROM runs WHERE message_number IS NOT NULL"
         " AND state IN ('planned', 'running', 'parked', 'unknown')",
     ),
+    # These sentences begin with the name of the person who did it.
+    forgets_person=(
+        "UPDATE runs SET reason = 'somebody' || substr(reason, length(:name) + 1)"
+        " WHERE substr(reason, 1, length(:name) + 1) = :name || ' '",
+        "UPDATE agent_pauses SET reason = 'somebody' || substr(reason, length(:name) + 1)"
+        " WHERE substr(reason, 1, length(:name) + 1) = :name || ' '",
+    ),
     # A run's effects outside the team stay, so it is not started again.
     carried_over=("runs", "run_starts", "agent_pauses", "agent_ticks"),
 )
@@ -27,6 +34,10 @@ def _check(config: Config) -> None:
     for name in config.names_of("agent"):
         if normalize_session_agent(name) != name:
             raise ValueError(f"[agent.{name}]: write the name in small letters, [agent.{name.strip().lower()}]")
+    team = config.section(AGENT_RUNNER, RunnerSection)
+    for name, agent in config.sections_of("agent", AgentSection).items():
+        if agent.max_usd > team.usd_per_day:
+            raise ValueError(f"[agent.{name}] max_usd is above usd_per_day of [{AGENT_RUNNER}], so no run could start")
 
 
 component = Component(

@@ -3,7 +3,7 @@
 import json
 import sqlite3
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -177,6 +177,12 @@ class RunTable:
     def resume(self, kind: str, name: str) -> bool:
         """End a pause, and return whether there was one."""
         return self._hub.execute("DELETE FROM agent_pauses WHERE kind = ? AND name = ?", (kind, name)) > 0
+
+    def end_incidents(self, kind: str, names: Collection[str] | None = None) -> None:
+        """End the pauses that only a person could end: for these names, or all. A person has done something."""
+        for pause in self.pauses(0.0):
+            if pause.kind == kind and pause.is_incident and (names is None or pause.name in names):
+                self.resume(kind, pause.name)
 
     def pauses(self, now: float) -> list[AgentPause]:
         """Return the pauses that hold now."""

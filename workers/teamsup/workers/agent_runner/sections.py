@@ -135,6 +135,8 @@ class AgentSection:
         _check_range("max_usd", self.max_usd, 0, _MAX_USD)
         _check_range("runs_per_hour", self.runs_per_hour, 1, 100_000)
         _check_range("usd_per_day", self.usd_per_day, 0, _MAX_USD)
+        if self.max_usd > self.usd_per_day:
+            raise ValueError("max_usd must not be above usd_per_day, or no run could start")
         _check_range("max_parallel", self.max_parallel, 1, _MAX_PARALLEL)
         _check_range("keep_session_minutes", self.keep_session_minutes, 0, _MAX_MINUTES)
         _check_range("decision_seconds", self.decision_seconds, 30, 7 * 86400)

@@ -50,7 +50,7 @@ class AgentSettings:
     def directory(self, name: str) -> str:
         """Return the folder in which an agent works now."""
         given = self.section(name).directory
-        return str(Path(given).expanduser().absolute() if given else self._team.folder / "agents" / name)
+        return str(self._team.folder / (Path(given).expanduser() if given else Path("agents", name)))
 
     def login(self, name: str) -> str:
         """Return the login of an agent. Agents with the same login share its limits. Empty: the login of this user."""

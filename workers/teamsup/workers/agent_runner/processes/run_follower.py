@@ -90,37 +90,47 @@ class RunFollower:
 
     async def _start(self, run: Run) -> tuple[Run, RunProcess | None] | None:
         """Start a process; None when there is none to follow. The row says so before it is started."""
+        if not run.starts and not run.is_resumed:
+            # The section may have been corrected since the cause came.
+            run = await self._until_stored(self._update_directory, run)
         section = self._section(run)
         folder = run_folder(self._hub.team, run.id)
         program = self._program(section)
+        marked = replace(run, mark=run_mark(self._hub.team, run.id))
         try:
             briefing, is_resumed = await asyncio.to_thread(self._brief, run, section, program, folder)
             if await asyncio.to_thread(is_withdrawn, self._hub, run):
                 refused: Finish | None = Finish("stopped", WITHDRAWN)
             else:
-                refused = await self._ask_gate(run, section, folder)
+                refused = await self._ask_gate(marked, section, folder)
             if refused is not None:
                 await self._until_stored(self.conclusion.finish, run, refused)
                 return None
-            marked = replace(run, mark=run_mark(self._hub.team, run.id))
             prompt = "" if run.is_decided and is_resumed else render_prompt(briefing)
             launch = await asyncio.to_thread(
                 lambda: program.plan(marked, section, prompt, resume=is_resumed, folder=folder)
             )
         except (NotConfigured, OSError) as error:
-            pause = Pause("agent", str(error), is_incident=True)
-            await self._until_stored(self.conclusion.wait, run, pause)
+            # A person must configure it; what the system lacks may be there in a minute.
+            is_incident = isinstance(error, NotConfigured)
+            until = None if is_incident else time.time() + _MINUTE
+            await self._until_stored(self.conclusion.wait, run, Pause("agent", str(error), until, is_incident))
             return None
         run = await self._until_stored(self._table.record_start, run, marked.mark, time.time())
         try:
             process = await asyncio.to_thread(run_process.spawn, launch, folder, run.mark)
         except (OSError, ValueError, subprocess.SubprocessError) as error:
-            pause = Pause("agent", f"its program cannot be started: {error}", is_incident=True)
+            is_incident = isinstance(error, FileNotFoundError | PermissionError | ValueError)
+            until = None if is_incident else time.time() + _MINUTE
+            pause = Pause("agent", f"its program cannot be started: {error}", until, is_incident)
             await self._until_stored(self.conclusion.wait, run, pause)
             return None
         self._log.info("run %d of %s started, pid %d", run.id, run.agent, process.pid)
         await asyncio.to_thread(self._report, run, "started")
         return await self._until_stored(self._record_process, run, process), process
+
+    def _update_directory(self, run: Run) -> Run:
+        return self._table.update(run, directory=self._settings.directory(run.agent))
 
     def _record_process(self, run: Run, process: RunProcess) -> Run:
         return self._table.update(run, pid=process.pid, process_identity=process.identity)

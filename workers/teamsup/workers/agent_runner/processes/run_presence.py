@@ -1,6 +1,7 @@
 """The presence of agents that run without a session, with the current work of each."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from teamsup.config.startable_agents import OWN_NOTE, RUN
@@ -25,12 +26,15 @@ class RunPresence:
         else:
             self._notes.pop(run.id, None)
         notes = [said for agent, said in list(self._notes.values()) if agent == run.agent]
+        known = hub.find_agent(run.agent)
+        if known is not None and known.is_present(datetime.now(UTC)) and not known.metadata.get(RUN):
+            return  # a live session, which speaks for itself
         if notes:
             # Register each time, so that no check misses the heartbeats of an ended run.
             own = _own_note(hub, run)
             details: dict[str, Any] = {"note": own or "; ".join(notes), RUN: run.id}
             hub.register("agent", **details, **({OWN_NOTE: own} if own else {}))
-        elif (agent := hub.find_agent(run.agent)) is not None and agent.metadata.get(RUN):
+        elif known is not None and known.metadata.get(RUN):
             hub.heartbeat(OFFLINE, note="")
 
 

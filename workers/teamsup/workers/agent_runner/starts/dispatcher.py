@@ -2,11 +2,14 @@
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from teamsup.config.people_protocol import USER_COMM
-from teamsup.hub import Agent, CallerError, Message, MessageHub
+from teamsup.config.startable_agents import RUN
+from teamsup.hub import Agent, CallerError, Message, MessageHub, StoreError, UnknownMessage
 from teamsup.hub.models import PRESENCE_TIMEOUT_SECONDS
 
 from ..processes.agent_settings import AgentSettings
@@ -77,17 +80,26 @@ class Dispatcher:
         at = self._read_situation(followed)
         found = Dispatch(pauses=at.pauses)
         for name, section in self._settings.agents.items():
-            if isinstance(reason := self._admit(name, section, at), Wait) and reason.is_notified:
-                self._note_wait(name, reason, found)
-            if "schedule" in section.start:
-                self._plan_ticks(name, section, at, found)
-            if not self._start_planned(name, section, at, followed, found):
-                continue
-            if "message" in section.start:
-                self._start_messages(name, section, at, found)
+            try:
+                self._look_at(name, section, at, followed, found)
+            except StoreError:
+                raise
+            except Exception as error:
+                # A fault about one agent must not keep the others from starting.
+                self._note_wait(name, Wait(f"a fault: {type(error).__name__}: {error}", at.now + _MINUTE), found)
         for pause in at.pauses:
             found.wait_until(pause.until)
         return found
+
+    def _look_at(
+        self, name: str, section: AgentSection, at: _Situation, followed: Collection[int], found: Dispatch
+    ) -> None:
+        if isinstance(reason := self._admit(name, section, at), Wait) and reason.is_notified:
+            self._note_wait(name, reason, found)
+        if "schedule" in section.start:
+            self._plan_ticks(name, section, at, found)
+        if self._start_planned(name, section, at, followed, found) and "message" in section.start:
+            self._start_messages(name, section, at, found)
 
     def _read_situation(self, followed: Collection[int]) -> _Situation:
         now = self._clock()
@@ -140,7 +152,8 @@ class Dispatcher:
             if isinstance(verdict, Wait):
                 self._note_wait(name, verdict, found)
                 if run.cause.message_number is not None and verdict.is_notified:
-                    self._notify_person(name, self._hub.queries.message(run.cause.key), verdict, at)
+                    with suppress(UnknownMessage):
+                        self._notify_person(name, self._hub.queries.message(run.cause.key), verdict, at)
                 return False
             self._add(name, run, at, found)
         return True
@@ -181,6 +194,9 @@ class Dispatcher:
                 if not run.is_open:
                     hub.acknowledge(delivery, outcome=run.reason or run.state)
                     return None
+                # The claim has refreshed the presence of a session that may have been killed. It is a run's now.
+                presence: dict[str, Any] = {"note": "starts", RUN: run.id}
+                hub.register("agent", **presence)
                 return table.update(run, lease_token=delivery.lease_token)
         return None
 
