@@ -18,7 +18,6 @@ from teamsup.hub import Team
 from ....protocol import GATEWAY
 from ...component import GatewaySection
 from ...connection.token import BotToken
-from .archives import UnreadableArchive, contents
 from .known_contents import KnownContents, beginnings, secrets
 
 _VIRTUAL_FOLDERS = ("/proc", "/sys", "/dev", "/run")
@@ -66,6 +65,9 @@ class SendableFiles:
     def read(self, name: str, limit: int) -> bytes:
         """Return the content of a file; relative names are in the team's folder. Raise FileNotSendable."""
         try:
+            # Most teams send no files, and zipfile and tarfile take memory.
+            from .archives import UnreadableArchive, contents
+
             with self._open(self._team.folder / name) as file:
                 content = _read_limited(file, limit)
         except (OSError, ValueError, RuntimeError):
