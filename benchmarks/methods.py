@@ -59,7 +59,7 @@ class Method(ABC):
     durable = True
     messages = 500
     pause = 0.004
-    """Seconds between two messages, at most; drawn anew each time."""
+    """Seconds between two messages, at most; drawn again each time."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -164,7 +164,7 @@ class Running:
 
 @contextlib.contextmanager
 def running(peer: Peer, folder: Path, count: int) -> Iterator[Running]:
-    """Up with so many workers, and gone afterwards with all of them, whatever happens."""
+    """Up with so many workers, and gone afterwards with all of them, in any case."""
     program = folder / "worker.py"
     program.write_text(WORKER)
     stamps = [folder / f"stamps-{number}" for number in range(count)]

@@ -12,8 +12,8 @@ import pytest
 from helpers.support import FORK_SERVER, TeamsupCommand, eventually, is_team_ready
 from teamsup.hub import MessageHub, Team
 
-# A container's environment often forbids bytecode: then each test process rewrites and compiles all tests, and each
-# process that a test starts compiles all that it imports, which takes half of the time.
+# A container's environment often forbids bytecode. Then each test process compiles all tests, and each process that a
+# test starts compiles all its imports. That takes half of the time.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
@@ -65,7 +65,7 @@ def run_team(teamsup: TeamsupCommand) -> Iterator[subprocess.Popen[str]]:
 
 @pytest.fixture
 def running(teamsup: TeamsupCommand) -> Iterator[TeamsupCommand]:
-    """A team of the workers that come with teamsup. A host that is busy with tests is no news to it."""
+    """A team of the workers that come with teamsup. It does not report that the host is busy with tests."""
     teamsup.team.folder.mkdir(parents=True)
     teamsup.team.configuration.write_text(
         "[monitor-bridge]\ncpu_percent = 100\nmemory_percent = 100\ndisk_percent = 100\n"

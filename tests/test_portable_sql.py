@@ -1,4 +1,4 @@
-"""SQL outside of an engine is what SQLite and PostgreSQL share, so that another engine runs it as it is."""
+"""SQL outside of an engine is what SQLite and PostgreSQL share, so that another engine runs it unchanged."""
 
 import ast
 import re

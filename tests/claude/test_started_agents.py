@@ -56,7 +56,7 @@ class Night:
         return self.ann.send("ops", text)
 
     def hear(self, kind: str = "message") -> Message:
-        """What ann is told next of that kind."""
+        """The next message of that kind to ann."""
         while self.ann.wait(_PATIENCE_SECONDS):
             for delivery in self.ann.claim():
                 self.ann.acknowledge(delivery)

@@ -1,4 +1,4 @@
-"""Every request whose id can be read is answered once, whatever stands in it: a real server on its stdin and stdout."""
+"""Every request with a readable id gets one answer: a real server on its stdin and stdout."""
 
 import itertools
 import json

@@ -1,4 +1,4 @@
-"""Whatever words a command is called with, it ends with a sentence and an exit code."""
+"""With any words a command ends with a sentence and an exit code."""
 
 import contextlib
 import io

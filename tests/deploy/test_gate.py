@@ -50,7 +50,7 @@ def rule(
     asked: tuple[str, ...] = ("Bash",),
     denied: tuple[str, ...] = (),
 ) -> tuple[str, str, bool]:
-    """What is written, what is told, and whether the verdict is used up."""
+    """The record, the answer, and whether the verdict is used up."""
     policy = gate.Policy({"run": "7", "session": SESSION, "ask_people": asked, "deny": denied})
     ruling = gate.judge(gate.Call(payload), policy, rows, by_people, is_used=is_used, said=said)
     return ruling.event, ruling.permission, ruling.uses_verdict

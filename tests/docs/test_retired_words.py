@@ -33,7 +33,7 @@ RETIRED_WORDS = {
 EXCEPTIONS = {"_tell", "tell_agent_story", "tell_alert_story"}
 """The demo tells stories."""
 EXCEPTIONS = {"is_notified"}
-"""Names that stay: a sender who waits is told so, which is not yet a notification."""
+"""Names that stay: a sender who waits learns it, which is not yet a notification."""
 
 
 def test_no_name_is_built_of_a_retired_word() -> None:

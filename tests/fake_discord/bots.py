@@ -66,7 +66,7 @@ class Bot(discord.Client):
 
 @asynccontextmanager
 async def running(bot: Bot, token: str = TOKEN) -> AsyncIterator[Bot]:
-    """Logs in and is told of its guilds; leaves Discord as it should in the end."""
+    """Logs in and gets its guilds; leaves Discord as it should in the end."""
     task = asyncio.create_task(bot.start(token))
     try:
         await bot.server.until(lambda: task.done() or bot.is_ready(), "the bot is ready")

@@ -44,7 +44,7 @@ class Fault:
 
     kind: FaultKind
     at: str
-    times: int | None = 1  # None: for ever
+    times: int | None = 1  # None: without an end
     skip: int = 0  # occasions that pass unharmed before
     chance: float = 1.0
     seconds: float = 0.1

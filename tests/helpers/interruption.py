@@ -1,5 +1,5 @@
-"""Exceptions where a signal handler could raise one: CPython runs handlers after a call, at the start of a function and
-when a loop goes back, and nowhere else."""
+"""Exceptions at every point where a signal handler could raise one. CPython runs handlers after a call, at the start of
+a function and at the end of a loop's turn."""
 
 import dis
 import sys
@@ -35,7 +35,7 @@ class Interruption:
         try:
             action()
         except Interrupted as error:
-            # As a notebook does: whatever the traceback holds stays alive.
+            # As a notebook does: all objects of the traceback stay alive.
             sys.last_value = error
             return True
         finally:

@@ -1,4 +1,4 @@
-"""A supervisor that is killed at random moments, again and again: is a worker ever left behind, or there twice?
+"""A supervisor that is repeatedly killed at random moments: is a worker ever left behind, or there twice?
 
 ``python -m killing 100`` does it so many times.
 """

@@ -13,7 +13,11 @@ PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
-MODULES = sorted(path for root in ("hub", "supervisor", "workers", "deploy") for path in (ROOT / root).rglob("*.py"))
+MODULES = sorted(
+    path
+    for root in ("hub", "supervisor", "workers", "deploy", "tests", "benchmarks", "docs")
+    for path in (ROOT / root).rglob("*.py")
+)
 _HELP_ARGUMENTS = ("help", "description", "epilog")
 _BLOCK_END = re.compile(r"\n\s*\n|\n(?=\s*(?:[-*]|\d+\.) )|\n(?=\||#| {4})|\|")
 

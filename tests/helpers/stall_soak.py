@@ -1,4 +1,4 @@
-"""Workers that are stopped in the middle of a transaction, again and again: is the hub free soon, and nothing lost?
+"""Workers that are repeatedly stopped in the middle of a transaction: is the hub free soon, and nothing lost?
 
 ``python -m stopping 20`` does it so many times.
 """

@@ -1,8 +1,8 @@
 """A scripted program in place of an agent: it does what the lines of its message say.
 
-``effect WORD`` adds a line to $EFFECTS, ``wait FILE`` waits until there is such a file in $SIGNS, ``said`` puts one
-there, ``leave`` leaves a process behind in a session of its own, ``answer TEXT``, ``cost USD``, ``ask TEXT``, and
-``exit CODE``.
+``effect WORD`` adds a line to $EFFECTS. ``wait FILE`` waits for such a file in $SIGNS, ``said`` makes one there.
+``leave`` leaves a process behind in a session of its own. The others are ``answer TEXT``, ``cost USD``, ``ask TEXT``
+and ``exit CODE``.
 """
 
 import json

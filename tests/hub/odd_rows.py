@@ -91,7 +91,7 @@ def insert(team: Team, table: str, values: dict[str, Any], otherwise: str = "ABO
 
 
 def call_every_verb(hub: MessageHub, folder: Path) -> None:
-    """All that may be done with a team whose rows are odd. Only sentences may come of it."""
+    """All that may be done with a team whose rows are odd. Only sentences may result from it."""
     for message in hub.queries.history(limit=500):
         _render_everything(message)
         for verb in _verbs_of(hub, message):

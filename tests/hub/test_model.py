@@ -1,4 +1,4 @@
-"""Whatever is done in whatever order, the hub does what its rules say."""
+"""After any actions in any order the hub follows its rules."""
 
 import shutil
 import sys

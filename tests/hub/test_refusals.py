@@ -1,4 +1,4 @@
-"""Whatever a verb is asked, it answers, or refuses with one short sentence of the hub's own."""
+"""A verb answers every request, or refuses it with one short sentence of the hub's own."""
 
 import math
 import shutil

@@ -104,7 +104,7 @@ def closure_of(name: str) -> set[str]:
 
 @contextmanager
 def run_example(python: Path, home: Path) -> Iterator[None]:
-    """Run the example of docs/hub.md, which listens for ever."""
+    """Run the example of docs/hub.md, which listens without an end."""
     page = (ROOT / "docs" / "hub.md").read_text("utf-8")
     blocks = re.findall(r"(?:^(?: {4}.*)?\n)+", page, re.MULTILINE)
     (example,) = (block for block in blocks if "from teamsup.hub import MessageHub" in block)

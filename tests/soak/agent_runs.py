@@ -1,5 +1,5 @@
-"""Causes for an agent, while agent-runner and the agents' processes are killed at random: did each run once, or does
-its run say that nobody knows?
+"""Causes for an agent, while agent-runner and the agents' processes are killed at random. Did each run once, or is its
+outcome unknown?
 
 ``python -m soak.agent_runs 1000`` lets so many messages start it.
 """

@@ -78,7 +78,7 @@ def jump_clock(team: Team, jumps: int, seed: int = 0) -> ClockJumpReport:
         books = [line for path in team.logs.glob("*.book") for line in path.read_text().split("\n") if line]
         sent = {line.split()[1] for line in books if line.startswith("sent ")}
         ended = Counter(line.split()[1] for line in books if line.startswith("ended "))
-        # What was about to be written down when its process ended is done all the same.
+        # Work that was about to be recorded when its process ended is still done.
         done = {row[0] for row in keeper.query(_DONE)}
         doubled = sum(count > 1 for count in ended.values())
         return ClockJumpReport(jumps, len(sent), len(sent - done), doubled, stuck, keeper.maintenance.check_integrity())

@@ -1,5 +1,6 @@
-"""Senders and readers whose store is disturbed: signals at random lines, a process that stops in a transaction and is
-killed, the folder moved away and back, and restores while all of them work. The books show what was lost or doubled.
+"""Senders and readers whose store is disturbed: by signals at random lines, or a process that stops in a transaction
+and is killed. The folder is moved away and back, and backups are restored meanwhile. The books show what was lost or
+doubled.
 
 ``python -m soak.disturbances 300`` does so for that many seconds. What a restore takes back does not count.
 """

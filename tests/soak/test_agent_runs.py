@@ -1,4 +1,4 @@
-"""Each cause has one run, or a run that says that nobody knows, whoever is killed when."""
+"""Each cause has one run, or a run with an unknown outcome, after any kills."""
 
 import pytest
 

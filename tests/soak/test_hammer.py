@@ -1,4 +1,4 @@
-"""Nothing that was sent is lost, doubled or out of order, whoever is killed when."""
+"""No sent message is lost, doubled or out of order after any kills."""
 
 import pytest
 

@@ -94,7 +94,7 @@ def _write(team: Team, writer: str) -> None:
 
 
 def _plain_sql(team: Team, durability: str, chance: random.Random) -> Callable[[str, str], object]:
-    """What knows nothing of us: opens the file anew for each message, and sometimes empties the WAL before."""
+    """A foreign program: it opens the file again for each message, and sometimes empties the WAL before."""
 
     def commit(recipient: str, content: str) -> None:
         with closing(sqlite3.connect(team.database, timeout=30, isolation_level=None)) as db:

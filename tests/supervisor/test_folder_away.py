@@ -1,4 +1,4 @@
-"""A team's folder is away while its supervisor runs: nobody is told that the team is down, or makes another one."""
+"""A team's folder is away while its supervisor runs: no command says that the team is down, or makes another one."""
 
 import json
 import os

@@ -40,7 +40,7 @@ class Disruptions(Simulation):
             connection.acks = False
 
     async def stop_telling(self) -> None:
-        """Heartbeats are acknowledged, but nothing is heard any more: online, and deaf."""
+        """Heartbeats are acknowledged, but no event arrives any more: online, and deaf."""
         for connection in self.gateway.connections:
             connection.events = False
 

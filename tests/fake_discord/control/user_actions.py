@@ -55,7 +55,7 @@ class UserActions(Simulation):
         message_changes.delete_messages(self.world, self.world.channels[self._message(messages[0]).channel], messages)
 
     async def preview_link(self, message: int) -> None:
-        """Discord adds a preview by itself: an update that is no edit."""
+        """Discord adds a preview by itself: an update, not an edit."""
         found = self._message(message)
         embed: Json = {"type": "link", "url": "https://example.com", "title": "Example"}
         message_changes.update_message(self.world, found, lambda: found.embeds.append(embed), as_edit=False)

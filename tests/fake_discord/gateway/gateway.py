@@ -22,7 +22,7 @@ _MEMBERS = 8
 
 @dataclass(frozen=True)
 class LoginAttempt:
-    """An IDENTIFY, whatever came of it."""
+    """An IDENTIFY, with any result."""
 
     at: float
     intents: int
@@ -170,7 +170,7 @@ class FakeGateway:
         return data if shard is None else {**data, "shard": shard}
 
     def _visible(self, session: GatewaySession, guild: Json) -> Json:
-        """Without the members intent a bot is told of itself alone."""
+        """Without the members intent a bot learns only of itself."""
         if session.intents & GUILD_MEMBERS:
             return guild
         return {**guild, "members": [each for each in guild["members"] if each["user"]["id"] == str(BOT)]}

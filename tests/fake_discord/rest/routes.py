@@ -47,7 +47,7 @@ ROUTES: list[tuple[str, str, Handler]] = [
     ("PUT", _COMMANDS + _GUILD + "/commands", interactions.replace_commands),
 ]
 
-# Whoever has the token in the path may answer.
+# The token in the path is enough to answer.
 WITHOUT_LOGIN: list[tuple[str, str, Handler]] = [
     ("POST", "/interactions/{interaction}/{token}/callback", interactions.create_response),
     ("POST", _ANSWER, interactions.follow_up),

@@ -1,4 +1,4 @@
-"""Logging in, hearing, leaving: with discord.py as it is."""
+"""Logging in, hearing, leaving: with the unchanged discord.py."""
 
 from typing import Any
 

@@ -75,7 +75,7 @@ def test_it_keeps_its_world_while_a_bot_is_killed_and_started_again(tmp_path: Pa
 
 
 def struck(seed: int, channels: list[int]) -> list[tuple[int, int]]:
-    """Which message of which channel is struck, whatever the order of channels."""
+    """The message and the channel of each fault, in any order of channels."""
     faults, counts, struck_at = FaultPlan(seed), dict.fromkeys(channels, 0), []
     faults.add("reset", "POST /channels/*/messages", times=None, chance=0.3)
     for _ in range(50):

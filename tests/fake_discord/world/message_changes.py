@@ -1,4 +1,4 @@
-"""What can be done with messages, by whomever: the world changes and its listeners are told."""
+"""All changes of messages by anybody: they change the world and notify its listeners."""
 
 import time
 from collections.abc import Callable

@@ -27,7 +27,7 @@ from .permissions import ALL_PERMISSIONS, TIMED_OUT_PERMISSIONS, USER_PERMISSION
 
 
 class FakeWorld:
-    """Everything that a Discord remembers. Whoever listens hears of each happening in the order of their making."""
+    """Everything that a Discord remembers. A listener gets the events in the order in which they happened."""
 
     def __init__(self, clock: SimulatedClock, rules: DiscordRules) -> None:
         self.clock = clock

@@ -1,4 +1,4 @@
-"""A model can neither storm nor talk to another one for ever; programs, daemons and people are not held up."""
+"""A model can neither storm nor talk to another one without an end; programs, daemons and people are not held up."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Whoever does not wait any more for what arrives leaves nothing leased behind."""
+"""A caller that stops waiting leaves no leased delivery behind."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""Whoever waits is woken: by a doorbell, by the team's watcher, and in the worst case by the slow look."""
+"""A waiting reader is woken: by a doorbell, by the team's watcher, and in the worst case by the slow look."""
 
 import asyncio
 import itertools
@@ -360,7 +360,7 @@ def test_every_commit_is_heard_whoever_writes_and_however(team: Team, capsys: py
         print(" wake-ups that only a slow look would have caught:", {each.writer: each.missed for each in heard})
     assert [each.commits for each in heard] == [500] * 4
     assert all(each.missed == 0 for each in heard if each.writer.startswith("ours"))
-    # The slow look is there for these few; an event of the file system is no promise.
+    # The slow look is there for these few; an event of the file system is not certain.
     assert sum(each.missed for each in heard) <= 5
 
 

@@ -289,7 +289,7 @@ def secret_file(teamsup: TeamsupCommand) -> Path:
 
 
 def looks(teamsup: TeamsupCommand) -> int:
-    """How often somebody who is held was tried again. Whoever asks something has the supervisor look at once."""
+    """How often somebody who is held was tried again. A request makes the supervisor look at once."""
     teamsup.run("send", "supervisor", "status")
     return teamsup.run("logs", "supervisor").stdout.count("a file was saved: start two")
 

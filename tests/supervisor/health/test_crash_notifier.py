@@ -19,7 +19,7 @@ Join = Callable[..., MessageHub]
 
 
 class NotifierSetup:
-    """Workers that die, and who is told."""
+    """Workers that die, and the notices about them."""
 
     def __init__(self, join: Join) -> None:
         self.people, self.lead = join("user_comm"), join("lead")

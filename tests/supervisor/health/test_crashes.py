@@ -1,4 +1,4 @@
-"""What the team is told of crashes, and how often."""
+"""The reports of crashes to the team, and how often they come."""
 
 from dataclasses import replace
 

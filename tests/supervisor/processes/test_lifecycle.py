@@ -220,6 +220,6 @@ def test_whatever_happens_there_is_never_more_than_one_process(
             else:
                 assert alive, "a signal for nobody"
         assert alive == (process.state in (State.STARTING, State.RUNNING, State.STOPPING))
-        # Nobody waits for ever: who is to be killed, or started again, has a time for that.
+        # No wait is endless: a process that must be killed or started again has a time for that.
         assert process.due is not None or process.state is not State.BACKOFF
         assert alive or not process.will_replace

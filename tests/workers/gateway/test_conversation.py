@@ -49,7 +49,7 @@ def test_the_conversation_of_the_readme(
     token.touch(0o600)
     token.write_text(TOKEN)
     teamsup.team.folder.mkdir(parents=True)
-    # A host that is busy with tests is no news.
+    # A host that is busy with tests is not reported.
     quiet = "[monitor-bridge]\ncpu_percent = 100\nmemory_percent = 100\ndisk_percent = 100\n"
     teamsup.team.configuration.write_text(f'{quiet}{ALLOW_ANN}token_file = "{token}"\n')
     asyncio.run(use())

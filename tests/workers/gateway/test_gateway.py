@@ -1,4 +1,4 @@
-"""The gateway's process against a Discord on loopback: the conversation, who is heard, how it refuses and ends."""
+"""The gateway's process against a Discord on loopback: the conversation, access, refusals and the end."""
 
 import ast
 import asyncio

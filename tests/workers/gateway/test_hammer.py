@@ -1,4 +1,4 @@
-"""Every message is answered exactly once and in order, whatever happens to the gateway and to Discord."""
+"""Every message is answered exactly once and in order, in spite of all failures of the gateway and Discord."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""monitor-bridge as a process: from a source's request to whoever takes care of it."""
+"""monitor-bridge as a process: from a source's request to the acknowledgement."""
 
 import contextlib
 import http.client

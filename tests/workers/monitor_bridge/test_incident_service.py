@@ -167,7 +167,7 @@ def test_what_comes_and_goes_is_told_the_more_seldom_the_more_often_it_comes(
         desk.read("user_comm")
     assert 3 <= len(told) <= 14
 
-    # What then goes on is told.
+    # Later changes are reported.
     desk.ingest(replace(FIRING, reuses_fingerprint=not group, fingerprint="last" if group else "k1", group=group))
     desk.advance(300)
     assert len(desk.read("user_comm")) == 1

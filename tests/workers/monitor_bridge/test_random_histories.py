@@ -1,4 +1,4 @@
-"""Whatever comes in whatever order: nothing is lost from view, and somebody hears of all that fires."""
+"""Alerts in any order: no problem is lost from view, and somebody is notified of each firing one."""
 
 import random
 

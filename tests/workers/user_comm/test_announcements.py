@@ -13,7 +13,7 @@ from .conftest import live_rules
 
 
 class AnnouncementReader:
-    """What the gateway is told of the desk's incidents."""
+    """The messages to the gateway about the desk's incidents."""
 
     def __init__(self, join: Join) -> None:
         self.desk = IncidentHarness(join, here=())

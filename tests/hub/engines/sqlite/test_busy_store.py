@@ -1,4 +1,4 @@
-"""A store that another program holds: who listens waits for it, who sends is told."""
+"""A store that another program holds: listeners wait for it, senders get an error."""
 
 import asyncio
 import contextlib

@@ -68,7 +68,7 @@ class Idle(Worker):
 
 
 class Busy(Idle):
-    """Works on a message for ever, or until it cannot say so any more."""
+    """Works on a message without an end, or until it cannot report that any more."""
 
     name: ClassVar[str] = "busy"
 

@@ -1,4 +1,4 @@
-"""INSERT OR REPLACE and its like by foreign programs, in whatever order SQLite fires our triggers."""
+"""INSERT OR REPLACE and its like by foreign programs, in any order in which SQLite fires our triggers."""
 
 import sqlite3
 from collections.abc import Callable

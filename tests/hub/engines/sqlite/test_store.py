@@ -234,7 +234,7 @@ def test_a_hub_whose_file_was_removed_goes_on_with_the_new_one(team: Team) -> No
         lead.register("daemon")
         assert lead.start_watcher()
         for suffix in ("", "-wal", "-shm"):
-            # The watcher lets go of a file that is no more, and SQLite then removes its log itself.
+            # The watcher closes a removed file, and SQLite then removes its log itself.
             team.database.with_name(f"messages.db{suffix}").unlink(missing_ok=True)
         lead.heartbeat()
 

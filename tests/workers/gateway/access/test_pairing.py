@@ -1,4 +1,4 @@
-"""Pairing: a code printed in the terminal lets whoever writes it to the bot in."""
+"""Pairing: a code printed in the terminal admits the user who writes it to the bot."""
 
 import asyncio
 import json

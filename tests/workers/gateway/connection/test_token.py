@@ -25,7 +25,7 @@ async def test_the_token_stands_in_no_log_however_much_is_logged(team: Team) -> 
     try:
         redact_in_logs(BotToken(TOKEN))
 
-        # Whatever imports discord has to come after the log is set up.
+        # Every import of discord must come after the log is set up.
         async def tell(*_: str) -> None:
             pass
 

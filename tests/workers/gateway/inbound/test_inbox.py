@@ -1,4 +1,4 @@
-"""What comes in from Discord, with the gateway's own process: once and in order, whatever fails meanwhile."""
+"""Messages from Discord, with the gateway's own process: once and in order, in spite of all failures."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""A question that user_comm does not read: whoever asked is told so on Discord, once."""
+"""A question that user_comm does not read: its author gets one notice on Discord."""
 
 from collections.abc import Callable
 

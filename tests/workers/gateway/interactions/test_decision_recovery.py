@@ -1,4 +1,4 @@
-"""What people have to decide outlives a whole team, its supervisor killed and started anew."""
+"""Open decisions outlive a whole team: its supervisor is killed and started again."""
 
 import asyncio
 import os
@@ -28,7 +28,7 @@ def with_discord(
     token.touch(0o600)
     token.write_text(TOKEN)
     teamsup.team.create()
-    # A host that is busy with tests is no news.
+    # A host that is busy with tests is not reported.
     quiet = "[monitor-bridge]\ncpu_percent = 100\nmemory_percent = 100\ndisk_percent = 100\n"
     gateway = f'{ALLOW_ANN}token_file = "{token}"\nhome_channel = {CHANNEL}\n'
     teamsup.team.configuration.write_text(quiet + gateway)

@@ -1,4 +1,4 @@
-"""The way out, with the gateway's own process: whatever goes wrong, each piece of an answer is there once, in order."""
+"""The way out, with the gateway's own process: after any failure each chunk of an answer is there once, in order."""
 
 import asyncio
 import signal

@@ -1,4 +1,4 @@
-"""The open questions, as the gateway reads them beside whoever writes."""
+"""The open questions, read by the gateway while others write."""
 
 from collections.abc import Callable
 
@@ -71,7 +71,7 @@ def test_an_edited_question_stays_open(gateway: MessageHub, join: Join) -> None:
 def test_a_question_that_goes_to_another_agent_meanwhile_is_not_withdrawn(
     gateway: MessageHub, join: Join, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The states of its deliveries are read after its relays; between the two it is passed on anew."""
+    """The states of its deliveries are read after its relays; between the two it is forwarded again."""
     user_comm, table = join("user_comm"), QuestionTable(gateway)
     join("lead"), join("scout")
     asked = ask(gateway, 7)

@@ -33,7 +33,7 @@ def staleness(
 
 
 def after(desk: IncidentHarness, looks: StalenessCheck, seconds: float) -> list[str]:
-    """What people are told within so long, while it looks every ten minutes."""
+    """Notices to people within so many seconds, while it looks every ten minutes."""
     ends = desk.now + seconds
     while desk.now < ends:
         desk.now += 600

@@ -1,4 +1,4 @@
-"""The command of the last resort, whatever it does."""
+"""The command of the last resort, with each of its results."""
 
 import asyncio
 from pathlib import Path

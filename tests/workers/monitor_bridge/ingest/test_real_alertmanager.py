@@ -1,4 +1,4 @@
-"""A real Alertmanager speaks to our listener: what it says is heard, also when we could not hear it at first."""
+"""A real Alertmanager sends to our listener: its alerts arrive, also if the listener was away at first."""
 
 import base64
 import contextlib

@@ -1,4 +1,4 @@
-"""Who is heard over HTTP, and what they may forget afterwards."""
+"""Access over HTTP, and the payloads that a source may forget afterwards."""
 
 import asyncio
 import base64

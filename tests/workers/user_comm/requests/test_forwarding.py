@@ -1,4 +1,4 @@
-"""From a person to an agent and back, with the real user_comm: who gets it, what is told on the way, how it ends."""
+"""From a person to an agent and back, with the real user_comm: the recipients, the progress and the end."""
 
 from collections.abc import Callable
 

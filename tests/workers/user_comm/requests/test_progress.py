@@ -1,4 +1,4 @@
-"""What a person is told of an agent that they wait for."""
+"""The progress that a waiting person sees."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""The last step of the wake ladder: nobody reads, so the one who asked is told."""
+"""The last step of the wake ladder: nobody reads, so the person who asked gets a notice."""
 
 from collections.abc import Iterator
 

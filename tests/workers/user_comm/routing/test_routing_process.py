@@ -37,7 +37,7 @@ def answer_all(team: Team, name: str, ended: threading.Event) -> None:
 
 @pytest.fixture
 def agents(team: Team, configure: Callable[..., None]) -> Iterator[None]:
-    """They answer whatever they are asked."""
+    """They answer every question."""
     configure(RULES, progress_seconds=60)
     with MessageHub(team) as hub:
         for name in AGENTS:

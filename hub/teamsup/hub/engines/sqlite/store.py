@@ -146,8 +146,8 @@ class Store:
             self._retry_busy(lambda: migrate_component(self._db, tables, self._run))
 
     def use_component(self, tables: "ComponentTables") -> None:
-        """Use the component's tables as well. No transaction begins after another program has migrated them to a newer
-        version.
+        """Use the component's tables as well. Refuse further transactions after another program has migrated them to a
+        newer version.
         """
         self.migrate_component(tables)
         self.own_tables = tables

@@ -69,7 +69,7 @@ class CommandProgram:
         )
 
     def read_calls(self, folder: Path) -> Sequence[Call]:
-        """Return the program itself as a call: one that began and did not end in order may have acted."""
+        """Return the program itself as a call. If it began and did not end in order, it may have acted."""
         if not (folder / _BEGAN).exists():
             return ()
         code = _exit_code(folder)

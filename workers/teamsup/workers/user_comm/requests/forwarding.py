@@ -180,8 +180,8 @@ class Forwarder:
         return self._hub.queries.message(notice.reply_to).recipient if notice.reply_to else None
 
     def _question_hint(self, question: Message) -> str:
-        """Return the question for an answer that is late, or that comes after a later question. On Discord the answer
-        is a reply instead.
+        """Return the question for an answer that is late, or that comes after a later question. On Discord no question
+        is needed, because the answer is a reply.
         """
         if question.sender == GATEWAY:
             return ""
