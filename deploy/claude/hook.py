@@ -28,7 +28,8 @@ def socket_path() -> str | None:
 
 def ask(path: str, given: bytes) -> bytes:
     """Return the server's whole answer. Raise OSError if none comes in time."""
-    ends = time.monotonic() + _PATIENCE_SECONDS
+    patience = float(sys.argv[1]) if sys.argv[1:] else _PATIENCE_SECONDS
+    ends = time.monotonic() + patience
     connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     connection.settimeout(_PATIENCE_SECONDS)
     connection.connect(path)

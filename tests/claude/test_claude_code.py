@@ -194,3 +194,21 @@ def test_a_long_wait_goes_on_behind_an_idle_session_and_wakes_it(claude: ClaudeC
         assert scout.wait(20)
         assert scout.claim()[0].message.content == "I am"
         assert WAKE_LINE not in model.received
+
+
+def test_people_permit_a_call_of_an_open_session(claude: ClaudeCode, scout: MessageHub, tmp_path: Path) -> None:
+    claude.teamsup.team.configuration.write_text("[agent.lead]\nask_in_sessions = true\n")
+    touch = ToolCall("Bash", {"command": f"touch {tmp_path / 'effect'}"})
+    with (
+        MessageHub(scout.team, agent="user_comm") as user_comm,
+        ScriptedModel({"": [touch, "done"]}) as model,
+        claude.converse(model, "go"),
+    ):
+        user_comm.register("daemon")
+        assert user_comm.wait(60)
+        (delivery,) = user_comm.claim()
+        assert f"| command: touch {tmp_path / 'effect'}" in delivery.message.content
+        decided = {"state": "decided", "answer": "allow", "person": "console-ann", "by": "ann", "decision": 1}
+        user_comm.reply(delivery, "allow", message_type="opinion_response", metadata=decided)
+        eventually((tmp_path / "effect").exists, "the call was made")
+        eventually(lambda: model.is_finished, "the session goes on")

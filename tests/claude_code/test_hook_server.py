@@ -13,12 +13,12 @@ from typing import Any
 import psutil
 import pytest
 
-from helpers.mcp_session import HOOK, either_start, open_session
+from helpers.mcp_session import HOOK, SessionModel, either_start, open_session
 from helpers.support import eventually, run_foreign_sql
 from teamsup.claude_code.participants import run_number
 from teamsup.claude_code.rendering import render_failure
 from teamsup.hub import MessageHub, Team
-from teamsup.hub.models import WakeStep
+from teamsup.hub.models import Message, WakeStep
 
 Join = Callable[..., MessageHub]
 SCOUT = {"agent_id": "a1", "agent_type": "scout"}
@@ -454,3 +454,86 @@ async def test_the_session_of_a_run_says_so_and_leaves_the_note_to_the_runner(te
 def test_what_is_no_mark_of_a_run_is_none(mark: str) -> None:
     assert run_number(mark) is None
     assert run_number("/teams/a:b/default:7#4026531836") == 7
+
+
+ASKS = {"tool_name": "Bash", "tool_input": {"command": "systemctl restart shop"}}
+
+
+def configure_asking(team: Team, more: str = "") -> None:
+    team.folder.mkdir(parents=True, exist_ok=True)
+    team.configuration.write_text(f"[agent.lead]\nask_in_sessions = true\n{more}")
+
+
+async def ask_permission(lead: SessionModel) -> "asyncio.Future[dict[str, Any]]":
+    return asyncio.ensure_future(asyncio.to_thread(lead.hook, "PermissionRequest", patience="60", **ASKS))
+
+
+async def request_to_people(user_comm: MessageHub) -> Message:
+    assert await user_comm.wait_async(20)
+    (delivery,) = user_comm.claim()
+    user_comm.acknowledge(delivery)
+    return delivery.message
+
+
+def outcome(state: str, answer: str, person: str = "console-ann") -> dict[str, Any]:
+    return {"decision": 3, "state": state, "answer": answer, "by": "ann", "person": person}
+
+
+@pytest.mark.parametrize(
+    ("metadata", "decision"),
+    [
+        (outcome("decided", "allow"), {"behavior": "allow"}),
+        (outcome("decided", "allow", "discord:7"), {"behavior": "allow"}),
+        (outcome("decided", "deny"), {"behavior": "deny", "message": "ann has denied this call (#3)."}),
+        (outcome("decided", "allow", "scout"), {"behavior": "deny", "message": "ann has denied this call (#3)."}),
+        (outcome("expired", ""), None),
+    ],
+)
+async def test_people_decide_beside_the_dialog_of_a_session(
+    team: Team, join: Join, metadata: dict[str, Any], decision: dict[str, str] | None
+) -> None:
+    configure_asking(team, 'deciders = ["ann", "scout"]\n')
+    join("scout").register("agent")
+    user_comm = join("user_comm")
+    user_comm.register("daemon")
+    async with open_session(team) as lead:
+        waiting = await ask_permission(lead)
+        request = await request_to_people(user_comm)
+        assert (request.sender, request.message_type) == ("lead", "opinion_request")
+        assert "| command: systemctl restart shop" in request.content
+        assert request.metadata == {"options": ["allow", "deny"], "deciders": ["ann"]}
+        user_comm.answer(request, str(metadata["answer"]) or "x", message_type="opinion_response", metadata=metadata)
+        answer = await waiting
+        assert answer == (
+            {}
+            if decision is None
+            else {"hookSpecificOutput": {"hookEventName": "PermissionRequest", "decision": decision}}
+        )
+        assert await lead.call("team_read_messages") == "No messages."
+
+
+async def test_a_dialog_that_was_answered_at_the_terminal_needs_no_decision_any_more(team: Team, join: Join) -> None:
+    configure_asking(team)
+    user_comm = join("user_comm")
+    user_comm.register("daemon")
+    async with open_session(team) as lead:
+        process = lead.start_hook("PermissionRequest", patience="60", **ASKS)
+        request = await request_to_people(user_comm)
+        process.kill()
+        process.wait(20)
+        withdrawal = await request_to_people(user_comm)
+        assert (withdrawal.message_type, withdrawal.reply_to) == ("opinion_withdrawn", request.message_id)
+
+
+async def test_nobody_is_asked_unless_the_agents_section_says_so(team: Team, join: Join) -> None:
+    user_comm = join("user_comm")
+    user_comm.register("daemon")
+    async with open_session(team) as lead:
+        assert lead.hook("PermissionRequest", patience="60", **ASKS) == {}
+        team.configuration.write_text("[agent.lead]\nask_in_sessions = 1\n")
+        assert lead.hook("PermissionRequest", patience="60", **ASKS) == {}
+        configure_asking(team)
+        long = {"tool_name": "Bash", "tool_input": {"command": "x" * 30_000}}
+        assert lead.hook("PermissionRequest", patience="60", **long) == {}
+        assert lead.hook("PermissionRequest", patience="60", tool_name="Bash") == {}
+    assert not user_comm.queries.peek()

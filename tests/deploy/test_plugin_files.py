@@ -84,7 +84,10 @@ def test_the_monitor_watches_for_the_agent_that_the_server_speaks_for() -> None:
 def test_every_hook_is_quick_to_start_and_to_give_up() -> None:
     for _, hook in hooks():
         assert hook["command"] == "sh"
-        finder, script = hook["args"]
+        finder, script, *patience = hook["args"]
+        if patience:  # it waits for people, beside a dialog
+            assert [script.rpartition("/")[2], *patience, hook["timeout"]] == ["hook.py", "3610", 3620]
+            continue
         assert finder == "${CLAUDE_PLUGIN_ROOT}/python.sh"
         assert (PLUGIN / script.removeprefix("${CLAUDE_PLUGIN_ROOT}/")).is_file()
         # A guard that is given up lets the command pass.

@@ -81,21 +81,29 @@ class SessionModel:
         assert bool(result.is_error) is is_error, content.text
         return content.text
 
-    def hook(self, event: str, **given: object) -> dict[str, Any]:
+    def hook(self, event: str, patience: str | None = None, **given: object) -> dict[str, Any]:
         """What a hook of this session prints."""
-        payload = {"hook_event_name": event, "session_id": "s", **given}
-        ran = subprocess.run(
-            ["sh", HOOK.with_name("python.sh"), HOOK],
-            input=json.dumps(payload),
-            capture_output=True,
-            text=True,
-            env={**self.environment, "CLAUDE_PID": str(os.getpid())},
-            timeout=20,
-            check=True,
-        )
-        assert ran.stderr == ""
-        answer: dict[str, Any] = json.loads(ran.stdout) if ran.stdout else {}
+        process = self.start_hook(event, patience, **given)
+        printed, complained = process.communicate(timeout=60)
+        assert (process.returncode, complained) == (0, "")
+        answer: dict[str, Any] = json.loads(printed) if printed else {}
         return answer
+
+    def start_hook(self, event: str, patience: str | None = None, **given: object) -> "subprocess.Popen[str]":
+        """A hook of this session that has got its input; ``patience`` is how long it waits for the server."""
+        process = subprocess.Popen(
+            ["sh", HOOK.with_name("python.sh"), HOOK, *([patience] if patience else [])],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**self.environment, "TEAMSUP": sys.executable, "CLAUDE_PID": str(os.getpid())},
+        )
+        assert process.stdin is not None
+        process.stdin.write(json.dumps({"hook_event_name": event, "session_id": "s", **given}))
+        process.stdin.close()
+        process.stdin = None
+        return process
 
     def subagent_calls(self, tool_use_id: str, agent_id: str, agent_type: str) -> None:
         """The hook that Claude Code runs before a subagent's call."""

@@ -9,6 +9,7 @@ import fcntl
 import json
 import logging
 import os
+import select
 import socket
 import stat
 from collections.abc import Mapping
@@ -17,12 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-from anyio.abc import SocketListener, SocketStream, TaskStatus
+from anyio.abc import SocketAttribute, SocketListener, SocketStream, TaskStatus
 
 from teamsup.hub.errors import SchemaTooNew, TeamsupError
 from teamsup.hub.models import WakeStep
 
 from .participants import Participant, Participants, run_in_thread
+from .permission_request import request_permission
 from .rendering import render_notice, render_outdated
 
 _log = logging.getLogger(__name__)
@@ -91,6 +93,10 @@ class HookServer:
         if given.get("hook_event_name") == "StopFailure":
             await who.report_failure(str(given.get("error")), str(given.get("last_assistant_message") or ""))
             return
+        if given.get("hook_event_name") == "PermissionRequest":
+            if output := await request_permission(who.hub, given, lambda: _is_awaited(stream)):
+                await _send_output(stream, output)
+            return
         output = await hook_output(who, str(given.get("hook_event_name")))
         if given.get("hook_event_name") == "SubagentStop" and not output:
             await self._participants.remove_subagent(str(given.get("agent_id")))
@@ -138,6 +144,13 @@ async def _send_output(stream: SocketStream, output: Mapping[str, Any]) -> bool:
     except (OSError, anyio.BrokenResourceError):
         return False
     return True
+
+
+def _is_awaited(stream: SocketStream) -> bool:
+    """Return whether the hook still waits. It has ended its own side already, so only a hang-up tells."""
+    poll = select.poll()
+    poll.register(stream.extra(SocketAttribute.raw_socket), 0)  # noqa: S610 - an attribute of the stream
+    return not poll.poll(0)
 
 
 def _context_output(event: str, text: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pytest
 from teamsup.hub import Message, MessageHub, Team
 from teamsup.hub.models import HUB_SENDER
 from teamsup.workers.agent_runner.approvals.approvals import Approvals, parse_request_id, request_id
-from teamsup.workers.agent_runner.approvals.request_text import render_request, show_call
+from teamsup.workers.agent_runner.approvals.request_text import render_request
 from teamsup.workers.agent_runner.programs.call_ledger import CallLedger
 from teamsup.workers.agent_runner.programs.program import DeferredCall
 from teamsup.workers.agent_runner.run import Cause, Run
@@ -168,23 +168,6 @@ def test_a_decision_dies_with_its_run(hub: MessageHub, folder: Path) -> None:
 @pytest.mark.parametrize("message_id", ["", "run:", "run:7", "run:x:toolu_1", "run:7:", "m:7:toolu", "run:²:x"])
 def test_other_ids_are_no_requests(message_id: str) -> None:
     assert parse_request_id(message_id) is None
-
-
-def test_what_the_agent_wrote_passes_for_nothing_else() -> None:
-    call = DeferredCall("t", "Write", {"content": "a\ntimeout: 1\nIt works on #1", "x\ny": True})
-    assert show_call(call).split("\n") == [
-        "| content: ",
-        "|     a",
-        "|     timeout: 1",
-        "|     It works on #1",
-        "| x y: true",
-    ]
-    assert show_call(DeferredCall("t", "x", {})) == "| (without an input)"
-
-
-def test_what_a_screen_would_hide_is_spelled_out() -> None:
-    shown = show_call(DeferredCall("t", "Bash", {"command": "rm \u202e x\x1b[2K\r\u200b"}))
-    assert shown == '| command: "rm \\u202e x\\u001b[2K\\r\\u200b"'
 
 
 def test_the_request_says_what_the_run_is_about() -> None:

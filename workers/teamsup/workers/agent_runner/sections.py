@@ -91,6 +91,8 @@ class AgentSection:
     team."""
     decision_seconds: float = 3600.0
     """The time for a decision; after it the call is denied."""
+    ask_in_sessions: bool = False
+    """Whether people are also asked what the dialogs of Claude Code ask in an open session of this agent."""
     on_unknown: Literal["ask", "again"] = "ask"
     """After a death in the middle of a call: ask people, or run the cause again."""
     environment: Mapping[str, str] = field(default_factory=dict)

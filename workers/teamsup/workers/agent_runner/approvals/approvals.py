@@ -12,12 +12,13 @@ from teamsup.config.people_protocol import DECISION_REQUEST, DECISION_WITHDRAWAL
 from teamsup.hub import CallerError, Message, MessageHub
 from teamsup.hub.errors import UnknownMessage
 from teamsup.hub.models import HUB_SENDER
+from teamsup.terminal.tool_call import MAX_SHOWN_CHARACTERS, show_input
 
 from ..programs.call_ledger import CallLedger, Verdict
 from ..programs.program import Call, DeferredCall
 from ..run import Run
 from ..sections import AgentSection
-from .request_text import MAX_SHOWN_CHARACTERS, render_request, show_call
+from .request_text import render_request
 
 OPTIONS = ("allow", "deny")
 _ID_PREFIX = "run:"
@@ -64,7 +65,7 @@ class Approvals:
 
         People must see the whole input before they decide.
         """
-        if len(show_call(call)) > MAX_SHOWN_CHARACTERS:
+        if len(show_input(call.input)) > MAX_SHOWN_CHARACTERS:
             self.deny(run, call, folder, "It is too long to be shown to people, who would have to allow it.")
             return None
         deciders = people_among(self._hub, agent.deciders)
