@@ -32,7 +32,7 @@ class Desk:
         delivery = self.gcp.claim()[0]
         cause = Cause("message", self.message.message_id, self.message.id, "c")
         run = self.table.insert("gcp", cause, NOW)
-        run = self.table.record_start(run, "mark", NOW)
+        assert self.table.record_start(run, "mark", NOW) is not None
         self.run = self.table.update(run, lease_token=delivery.lease_token, pid=12, process_identity="then")
         settings = AgentSettings(team, Config(team, {"agent": {"gcp": {}}}))
         self.conclusion = RunConclusion(self.runner, settings, lambda _: self.gcp, logging.getLogger(), lambda: NOW)

@@ -20,9 +20,8 @@ def runs(teamsup: TeamsupCommand) -> None:
     with open_hub(component, teamsup.team) as hub:
         table = RunTable(hub)
         done = table.insert("gcp", Cause("message", "m-1", 12, "c"), 1000.0)
-        table.update(
-            table.record_start(done, "mark", 1001.0), state="done", usd=0.5, turns=2, answer="Well.", ended_at=1010.0
-        )
+        assert table.record_start(done, "mark", 1001.0) is not None
+        table.update(done, state="done", usd=0.5, turns=2, answer="Well.", ended_at=1010.0)
         table.insert("oci", Cause("schedule", "2026-11-30T10:00Z"), 2000.0)
 
 

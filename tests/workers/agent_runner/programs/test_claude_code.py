@@ -312,7 +312,7 @@ def test_a_verdict_is_written_once(folder: Path, plan: Plan) -> None:
     ledger.write_verdict(7, call, "deny", "ann said no")
     ledger.write_verdict(7, call, "allow", "a late answer")
     assert ledger.verdict_on("toolu_1") == "deny"
-    with pytest.raises(ValueError, match="no id"):
+    with pytest.raises(ValueError, match="not an id"):
         ledger.write_verdict(7, replace(call, id="../x"), "allow", "")
 
 

@@ -87,13 +87,17 @@ class RunTable:
         self._hub.execute(f"UPDATE runs SET {columns} WHERE id = :id", values | {"id": run.id})  # noqa: S608
         return self.get(run.id) or run
 
-    def record_start(self, run: Run, mark: str, now: float) -> Run:
-        """Store, before the start, that a process with this mark is about to be started."""
+    def record_start(self, run: Run, mark: str, now: float) -> Run | None:
+        """Store that a process with this mark is about to be started for it: before it is. None: it is not planned any
+        more, so nothing may be started.
+        """
         with self._hub.transaction():
+            sql = "UPDATE runs SET state = 'running' WHERE id = ? AND state = 'planned' AND starts = ?"
+            if not self._hub.execute(sql, (run.id, run.starts)):
+                return None
             self._hub.execute("INSERT INTO run_starts (run, agent, at) VALUES (?, ?, ?)", (run.id, run.agent, now))
             return self.update(
                 run,
-                state="running",
                 reason="",
                 mark=mark,
                 is_decided=False,

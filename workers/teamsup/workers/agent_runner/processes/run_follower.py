@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from teamsup.hub import Message, MessageHub, NotConfigured, StoreError, UnknownMessage
 
@@ -25,6 +25,7 @@ from . import run_process
 from .agent_settings import AgentSettings
 from .run_process import RunProcess, run_folder, run_mark
 
+T = TypeVar("T")
 DECISION = "decision.json"
 """The decision of people for a program that asked by itself."""
 _GATE_SECONDS = 60.0
@@ -116,7 +117,10 @@ class RunFollower:
             until = None if is_incident else time.time() + _MINUTE
             await self._until_stored(self.conclusion.wait, run, Pause("agent", str(error), until, is_incident))
             return None
-        run = await self._until_stored(self._table.record_start, run, marked.mark, time.time())
+        recorded = await self._until_stored(self._table.record_start, run, marked.mark, time.time())
+        if recorded is None:
+            return None
+        run = recorded
         try:
             process = await asyncio.to_thread(run_process.spawn, launch, folder, run.mark)
         except (OSError, ValueError, subprocess.SubprocessError) as error:
@@ -296,7 +300,7 @@ class RunFollower:
     def _program(self, section: AgentSection) -> AgentProgram:
         return self._programs[bool(section.command)]
 
-    async def _until_stored(self, action: Callable[..., Run], *arguments: Any) -> Run:  # noqa: ANN401
+    async def _until_stored(self, action: Callable[..., T], *arguments: Any) -> T:  # noqa: ANN401
         """Store it as soon as the store is writable: no process may be forgotten, or started twice."""
         while True:
             try:

@@ -177,7 +177,8 @@ class Dispatcher:
                             self._notify_person(name, each, verdict, at)
                     return
             run = self._claim(name, section, hub, at)
-            if run is not None and run.state == "planned" and run.next_try_at is None:
+            # A run that was there before is being followed, or was looked at above.
+            if run is not None and run.id not in {each.id for each in at.open_runs}:
                 self._add(name, run, at, found)
         found.wait_until(due if at.now < due < float("inf") else None)
 
