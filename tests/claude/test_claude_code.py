@@ -105,7 +105,7 @@ def test_what_a_session_runs_in_its_shell_is_known_to_be_the_agents(claude: Clau
     assert [delivery.message.metadata for delivery in scout.claim()] == [{"session": "lead"}]
 
 
-def test_a_message_sent_while_it_works_is_heard_in_the_same_turn(claude: ClaudeCode, scout: MessageHub) -> None:
+def test_a_message_sent_while_it_works_is_read_in_the_same_turn(claude: ClaudeCode, scout: MessageHub) -> None:
     script: Script = [
         after(lambda: scout.send("lead", "the disk is full"), ToolCall("Bash", {"command": "true"})),
         READ,

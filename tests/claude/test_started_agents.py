@@ -160,7 +160,7 @@ def test_a_run_that_is_stopped_takes_its_decision_with_it(at_night: StartNight, 
     assert not (tmp_path / "effect").exists()
 
 
-def test_a_limit_pauses_the_login_and_who_asked_is_told(at_night: StartNight) -> None:
+def test_a_limit_pauses_the_login_and_the_sender_is_notified(at_night: StartNight) -> None:
     with scripted(*[ApiFailure(429, "rate_limit_error")] * 9) as model:
         night = at_night(model)
         night.ask("how is it?")
@@ -171,9 +171,7 @@ def test_a_limit_pauses_the_login_and_who_asked_is_told(at_night: StartNight) ->
         assert night.run()["starts"] == 1
 
 
-def test_killed_in_an_allowed_call_it_is_unknown_and_people_say_what_becomes_of_it(
-    at_night: StartNight, tmp_path: Path
-) -> None:
+def test_killed_in_an_allowed_call_it_is_unknown_and_people_decide(at_night: StartNight, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     call = ToolCall("Bash", {"command": f"echo once >> {tmp_path / 'effect'}; cat {tmp_path / 'fifo'}"})
     with scripted(call, "finished") as model:

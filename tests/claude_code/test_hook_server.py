@@ -425,7 +425,7 @@ async def test_who_asked_hears_that_a_turn_died_of_a_limit_instead_of_silence(te
         ("server_error", "\x1b[2J\n", "lead cannot go on now. Your message waits. (\ufffd[2J)"),
     ],
 )
-def test_a_failure_is_told_in_one_line(error: str, words: str, sentence: str) -> None:
+def test_a_failure_is_reported_in_one_line(error: str, words: str, sentence: str) -> None:
     assert render_failure("lead", error, words) == sentence
 
 
@@ -451,7 +451,7 @@ async def test_the_session_of_a_run_says_so_and_leaves_the_note_to_the_runner(te
 
 
 @pytest.mark.parametrize("mark", ["", "x", "/t:#1", "/t:1", "/t:1#2:3", ":x#1"])
-def test_what_is_no_mark_of_a_run_is_none(mark: str) -> None:
+def test_another_text_is_not_the_mark_of_a_run(mark: str) -> None:
     assert run_number(mark) is None
     assert run_number("/teams/a:b/default:7#4026531836") == 7
 

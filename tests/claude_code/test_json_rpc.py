@@ -128,7 +128,7 @@ def test_params_that_cannot_be_taken_are_refused_under_the_requests_id(
 
 
 @pytest.mark.parametrize("method", ["5", "null", "{}"])
-def test_a_method_that_is_no_text_is_refused(session: RawSession, method: str) -> None:
+def test_a_method_that_is_not_text_is_refused(session: RawSession, method: str) -> None:
     request = session.new_id()
     session.refused(f'{{"jsonrpc":"2.0","method":{method},"id":{request}}}', request)
 

@@ -322,7 +322,7 @@ async def test_a_peek_shows_what_waits_and_leaves_it_unread(team: Team, join: Jo
         assert [scout.queries.trace(f"#{number}")[0].read_at for number in (1, 2)] == [None, None]
 
 
-async def test_news_of_progress_are_no_answer_yet(team: Team, join: Join) -> None:
+async def test_progress_is_not_an_answer_yet(team: Team, join: Join) -> None:
     scout = join("scout")
 
     async with open_session(team) as lead:

@@ -59,7 +59,7 @@ def home() -> Iterator[Path]:
 
 @given(st.sampled_from(COMMANDS), st.lists(WORDS, max_size=3))
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
-def test_whatever_words_a_command_gets_it_ends_with_a_sentence(home: Path, command: list[str], odd: list[str]) -> None:
+def test_a_command_with_any_words_ends_with_a_sentence(home: Path, command: list[str], odd: list[str]) -> None:
     told, said = io.StringIO(), io.StringIO()
     ends: list[object] = []
 

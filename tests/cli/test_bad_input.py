@@ -108,7 +108,7 @@ def test_a_database_of_a_newer_schema(teamsup: TeamsupCommand, command: str) -> 
 
 
 @pytest.mark.parametrize("command", ["start", "ps", "read"])
-def test_what_is_no_database(teamsup: TeamsupCommand, command: str) -> None:
+def test_a_file_that_is_not_a_database(teamsup: TeamsupCommand, command: str) -> None:
     teamsup.team.create()
     teamsup.team.database.write_text("a letter to my aunt" * 100)
 
@@ -212,7 +212,7 @@ def test_help_and_version_exist(teamsup: TeamsupCommand) -> None:
     assert teamsup.run("--version").stdout.startswith("teamsup 0.")
 
 
-def test_output_that_nobody_reads_is_no_traceback(teamsup: TeamsupCommand) -> None:
+def test_output_that_nobody_reads_causes_no_traceback(teamsup: TeamsupCommand) -> None:
     with MessageHub(teamsup.team, agent="lead") as hub:
         hub.register()
     with teamsup.open("ps", "--json") as ps:

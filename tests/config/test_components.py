@@ -65,7 +65,7 @@ def test_a_component_is_found_without_an_import_of_what_its_worker_needs() -> No
     assert run.stdout == "set()\n"
 
 
-def test_the_name_of_a_component_is_no_name_for_a_session() -> None:
+def test_the_name_of_a_component_is_not_a_name_for_a_session() -> None:
     with pytest.raises(InvalidName, match="part of the team itself"):
         normalize_session_agent("Gateway")
 

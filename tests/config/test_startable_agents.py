@@ -84,7 +84,7 @@ def test_an_agent_at_its_limit_stays_absent_and_says_why(hub: MessageHub) -> Non
     assert found.metadata[OBSTACLE] == "at its limit"
 
 
-def test_an_agent_that_no_message_starts_is_as_it_is(hub: MessageHub) -> None:
+def test_an_agent_that_no_message_starts_is_shown_as_before(hub: MessageHub) -> None:
     assert find_agent(hub, "nightly") == hub.find_agent("nightly")
 
 

@@ -80,7 +80,7 @@ def test_what_people_allowed_runs_and_what_they_denied_does_not() -> None:
     assert rule(call(), row("parked"), by_people=verdict("whatever")) == DENY
 
 
-def test_a_verdict_is_used_once_whatever_died_after_it() -> None:
+def test_a_verdict_is_used_once_even_after_a_crash() -> None:
     assert rule(call(), row("parked"), is_used=True) == DENY
     assert rule(call(), row("parked"), row("began"), by_people=verdict()) == DENY
     assert rule(call(), row("parked"), row("began"), row("done"), by_people=verdict()) == DENY
@@ -183,7 +183,7 @@ STEPS = st.lists(
 
 @settings(max_examples=400, deadline=None)
 @given(steps=STEPS)
-def test_whatever_happens_it_allows_only_what_people_were_asked_for_and_each_once(steps: list[Any]) -> None:
+def test_it_allows_only_calls_that_people_were_asked_for_and_each_once(steps: list[Any]) -> None:
     policy = gate.Policy({"run": "7", "session": SESSION, "ask_people": ["Bash", "Write"], "deny": []})
     rows: list[dict[str, Any]] = []
     verdicts: dict[str, dict[str, Any]] = {}

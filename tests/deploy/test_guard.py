@@ -271,7 +271,7 @@ def test_all_else_is_refused_with_a_reason(command: str) -> None:
     assert refusal(command)
 
 
-def test_the_commands_that_the_agents_are_told_pass() -> None:
+def test_the_commands_in_the_agents_instructions_pass() -> None:
     told = [
         line.strip()
         for file in GUARD.parent.glob("agents/*.md")

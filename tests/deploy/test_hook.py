@@ -117,7 +117,7 @@ def test_a_server_that_never_answers_is_left_alone(tmp_path: Path, folder: Path)
 
 
 @pytest.mark.parametrize("answer", [b'{"decision": "bl', b"Traceback", b"{", b"{" + b"x" * 2_000_000 + b"}"])
-def test_what_is_no_answer_is_not_printed(tmp_path: Path, serve: Serve, answer: bytes) -> None:
+def test_a_message_that_is_not_an_answer_is_not_printed(tmp_path: Path, serve: Serve, answer: bytes) -> None:
     serve(answer)
     assert hook(tmp_path) == b""
 

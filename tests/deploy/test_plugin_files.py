@@ -187,7 +187,7 @@ def test_everybody_under_guard_is_an_agent_of_the_plugin() -> None:
 
 
 @each_agent
-def test_an_agent_is_told_of_tools_and_arguments_that_exist(agent: Path) -> None:
+def test_an_agents_instructions_name_tools_and_arguments_that_exist(agent: Path) -> None:
     text = agent.read_text("utf-8")
     assert set(re.findall(r"\bteam_\w+", text)) <= set(TOOLS)
     calls = re.findall(r"\b(team_\w+)\(([^)]*)\)", text)
@@ -198,7 +198,7 @@ def test_an_agent_is_told_of_tools_and_arguments_that_exist(agent: Path) -> None
 
 
 @each_agent
-def test_an_agent_is_told_the_manners_of_the_team(agent: Path) -> None:
+def test_an_agents_instructions_have_the_rules_of_the_team(agent: Path) -> None:
     text = agent.read_text("utf-8")
     for part in (
         "`team_read_messages()` first",

@@ -167,7 +167,7 @@ def test_foreign_times_are_stored_so_that_they_compare(join: Join, team: Team, w
     assert run_foreign_sql(team, STATES) == [("scout", "expired")]
 
 
-def test_what_is_no_time_at_all_counts_as_now_and_never(join: Join, team: Team) -> None:
+def test_a_value_that_is_not_a_time_counts_as_now_or_never(join: Join, team: Team) -> None:
     scout = join("scout")
 
     run_foreign_sql(
@@ -182,7 +182,7 @@ def test_what_is_no_time_at_all_counts_as_now_and_never(join: Join, team: Team) 
 
 
 @pytest.mark.parametrize("pragma", ["recursive_triggers", "foreign_keys"])
-def test_the_rules_hold_whatever_the_foreign_program_has_switched_on(join: Join, team: Team, pragma: str) -> None:
+def test_the_rules_hold_with_every_setting_of_the_foreign_program(join: Join, team: Team, pragma: str) -> None:
     lead, scout = join("lead"), join("scout")
     with sqlite3.connect(team.database) as db:
         db.execute(f"PRAGMA {pragma}=1")
@@ -195,7 +195,7 @@ def test_the_rules_hold_whatever_the_foreign_program_has_switched_on(join: Join,
     assert lead.queries.trace("1")[0].state == "done"
 
 
-def test_foreign_metadata_that_is_no_json_does_not_matter(join: Join, team: Team) -> None:
+def test_foreign_metadata_that_is_not_json_does_not_matter(join: Join, team: Team) -> None:
     scout = join("scout")
 
     run_foreign_sql(
@@ -213,7 +213,7 @@ def test_foreign_metadata_that_is_no_json_does_not_matter(join: Join, team: Team
 
 
 @pytest.mark.parametrize("value", [b"\xff\xfe", b"plain", 42, 1.5])
-def test_foreign_values_that_are_no_text_do_not_close_the_mailbox(join: Join, team: Team, value: object) -> None:
+def test_foreign_values_that_are_not_text_do_not_close_the_mailbox(join: Join, team: Team, value: object) -> None:
     scout = join("scout")
     run_foreign_sql(
         team,
@@ -344,7 +344,7 @@ def test_a_foreign_agent_with_a_capital_in_its_name_takes_part(join: Join, team:
 
 
 @pytest.mark.parametrize("odd", ["two\nlines", "x" * 300, b"\xff", 7])
-def test_a_sender_is_told_of_the_end_of_whatever_it_wrote(join: Join, team: Team, odd: object) -> None:
+def test_a_sender_learns_the_end_of_each_of_its_messages(join: Join, team: Team, odd: object) -> None:
     scout = join("scout")
     run_foreign_sql(
         team,

@@ -24,7 +24,7 @@ INSERT = "INSERT INTO messages (id, message_id, sender, recipient, content) VALU
 @pytest.mark.slow
 @given(st.lists(st.tuples(rows(), st.sampled_from(["ABORT", "REPLACE", "IGNORE"])), min_size=1, max_size=8))
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-def test_whatever_stands_in_the_tables_every_verb_goes_on(odd: list[tuple[tuple[str, dict[str, Any]], str]]) -> None:
+def test_every_verb_works_with_any_values_in_the_tables(odd: list[tuple[tuple[str, dict[str, Any]], str]]) -> None:
     folder = Path(tempfile.mkdtemp())
     try:
         team = Team("crew", folder / "crew")
@@ -136,7 +136,7 @@ def test_a_database_with_an_id_far_ahead_is_mended_when_it_is_opened(team: Team)
 
 
 @pytest.mark.parametrize("number", ["#" + "9" * 30, "9" * 5000, "#9223372036854775808", "#", "²"])
-def test_a_number_that_is_no_id_finds_nothing(join: Join, number: str) -> None:
+def test_a_number_that_is_not_an_id_finds_nothing(join: Join, number: str) -> None:
     scout = join("scout")
     scout.send("scout", "one")
 

@@ -222,7 +222,7 @@ def test_a_question_about_some_messages_reads_no_whole_table(
     assert [step for step in steps if re.fullmatch(rf"SCAN (TABLE )?({tables})( USING .*)?", step[1])] == []
 
 
-def test_search_finds_all_the_words_whoever_wrote_them(join: Join, team: Team) -> None:
+def test_search_finds_all_words_of_every_writer(join: Join, team: Team) -> None:
     lead = join("lead")
     lead.send("lead", "the Disk of db-1 is full")
     assert contents(lead.queries.search("disk full")) == ["the Disk of db-1 is full"]

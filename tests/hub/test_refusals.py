@@ -123,9 +123,7 @@ def lead() -> Iterator[MessageHub]:
 
 @given(st.sampled_from(sorted(VERBS)), st.tuples(ODD, ODD, ODD))
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
-def test_whatever_a_verb_is_given_it_answers_or_says_what_is_wrong(
-    lead: MessageHub, verb: str, odd: tuple[Any, Any, Any]
-) -> None:
+def test_a_verb_answers_or_refuses_with_any_arguments(lead: MessageHub, verb: str, odd: tuple[Any, Any, Any]) -> None:
     lead.register()
     lead.send("lead", "something to work with")
 

@@ -205,7 +205,7 @@ def test_what_an_agent_tells_user_comm_reaches_people(running: TeamsupCommand) -
         )
 
 
-def test_an_answer_with_a_choice_goes_to_whoever_asked_and_to_nobody_else(running: TeamsupCommand) -> None:
+def test_an_answer_with_a_choice_goes_only_to_the_one_who_asked(running: TeamsupCommand) -> None:
     with (
         MessageHub(running.team, agent="console-ann") as ann,
         MessageHub(running.team, agent="console-bob") as bob,

@@ -38,7 +38,7 @@ def test_what_cannot_be_seen_is_shown_to_be_there(unseen: str) -> None:
     ],
     ids=["blanks", "emoji", "Persian and Hindi", "Scotland", "other scripts"],
 )
-def test_what_people_write_stays_as_it_is(text: str) -> None:
+def test_the_text_of_people_does_not_change(text: str) -> None:
     assert sanitize(text) == text
 
 

@@ -270,7 +270,7 @@ def test_what_is_still_open_at_the_end_is_said(teamsup: TeamsupCommand, user_com
         assert terminal.drain().endswith("(1 question is still open; later messages are kept for you)")
 
 
-def test_a_decision_is_shown_as_it_is_written_and_answered_by_a_number(
+def test_a_decision_is_shown_with_its_text_and_answered_by_a_number(
     teamsup: TeamsupCommand, user_comm: MessageHub
 ) -> None:
     with chat(teamsup) as (terminal, _):

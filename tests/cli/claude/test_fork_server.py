@@ -284,7 +284,7 @@ def test_a_launcher_that_lacks_a_descriptor_starts_the_server_itself(served: Tea
     assert b"launcher.py" not in ran.stderr
 
 
-def test_a_fork_server_outlives_what_is_no_launcher(served: Team, fork_server: tuple[Team, int]) -> None:
+def test_a_fork_server_outlives_clients_that_are_not_launchers(served: Team, fork_server: tuple[Team, int]) -> None:
     for given in (b"", b"\0" * 8, b"\xff" * 100):
         with socket.socket(socket.AF_UNIX) as stranger:
             stranger.connect(str(served.run / SOCKET_NAME))

@@ -283,7 +283,7 @@ def test_a_marketplace_that_somebody_keeps_elsewhere_stays(person: InitSetup) ->
     assert person.has() == {"extraKnownMarketplaces": own}
 
 
-def test_a_second_server_in_the_same_sessions_is_told_and_left_alone(person: InitSetup) -> None:
+def test_a_second_server_in_the_same_sessions_is_reported_and_left_alone(person: InitSetup) -> None:
     servers = person.project / ".mcp.json"
     servers.write_text('{"mcpServers": {"mail": {"command": "/x/teamsup", "args": ["mcp", "--agent", "lead"]}}}')
     before = servers.read_bytes()
@@ -353,7 +353,7 @@ def test_bytes_that_are_not_text_are_refused_with_their_place(person: InitSetup)
     assert result.returncode == os.EX_DATAERR
 
 
-def test_servers_that_are_not_understood_are_told_of_for_nothing_of_them_is_changed(person: InitSetup) -> None:
+def test_unknown_servers_are_reported_and_not_changed(person: InitSetup) -> None:
     person.project.joinpath(".mcp.json").write_text('{"mcpServers": ')
 
     result = person.tries()

@@ -82,7 +82,7 @@ REFUSED = (
 
 
 @pytest.mark.slow
-def test_what_is_refused_is_no_answer_in_whatever_way_a_script_asks(running: TeamsupCommand) -> None:
+def test_a_refusal_is_not_an_answer_in_any_way_of_asking(running: TeamsupCommand) -> None:
     for line, code, sentence in REFUSED:
         once = running.run("chat", "--once", line)
         assert (once.returncode, once.stdout) == (code, ""), line
@@ -323,7 +323,7 @@ def test_an_old_terminal_still_gets_its_answer(running: TeamsupCommand, encoding
     assert (result.returncode, result.stdout) == (0, b"Hi there! ?\n")
 
 
-def test_bytes_that_are_no_text_are_no_traceback(running: TeamsupCommand) -> None:
+def test_bytes_that_are_not_text_cause_no_traceback(running: TeamsupCommand) -> None:
     result = subprocess.run(
         running.line("chat"),
         input=b"\xff\xfeHello\n",

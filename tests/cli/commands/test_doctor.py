@@ -210,7 +210,7 @@ def test_a_line_to_paste_names_team_and_home_where_the_shell_would_look_elsewher
         assert command_hint(Team.named("crew", "/my teams"), "start") == "TEAMSUP_HOME='/my teams' teamsup start"
 
 
-def test_who_listens_is_told_by_pid(tmp_path: Path) -> None:
+def test_the_listening_program_is_named_by_pid(tmp_path: Path) -> None:
     bells = [Doorbell(tmp_path, name) for name in ("scout", "scout", "scout-2")]
     for bell in bells:
         bell.bind()
@@ -319,7 +319,7 @@ def _processes() -> list[str]:
     return subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout.splitlines()
 
 
-def test_an_agent_that_nobody_serves_is_told_and_is_no_failure(patient: DoctorSetup) -> None:
+def test_an_agent_without_a_session_is_reported_and_is_not_a_failure(patient: DoctorSetup) -> None:
     with MessageHub(patient.team, agent="lead") as hub:
         hub.register()
         hub.enroll("scout")
@@ -397,7 +397,7 @@ def test_one_agent_can_be_asked_after_also_when_nothing_waits_for_it(patient: Do
     assert "the team does not know that name" in patient.examined("--agent", "ghost")[1]["ghost"]["text"]
 
 
-def test_what_waits_for_a_name_that_nobody_has_is_told(patient: DoctorSetup) -> None:
+def test_messages_for_an_unknown_name_are_reported(patient: DoctorSetup) -> None:
     with MessageHub(patient.team, agent="lead") as hub:
         hub.register()
         hub.enroll("ghost")
@@ -475,7 +475,7 @@ def test_a_session_with_a_server_but_without_hooks_is_deaf(patient: DoctorSetup)
     assert "claude mcp remove 'my mail'; teamsup init --claude" in found["hint"]
 
 
-def test_a_project_is_told_what_keeps_its_plugin_from_working(patient: DoctorSetup) -> None:
+def test_the_fault_of_a_projects_plugin_is_reported(patient: DoctorSetup) -> None:
     assert "do not take part in a team" in patient.examined()[1]["project"]["text"]
     patient.init()
     assert "does not trust this folder yet" in patient.examined()[1]["project"]["text"]
@@ -607,7 +607,7 @@ def test_workers_of_the_users_own_that_cannot_be_started_are_a_failure(patient: 
     assert "needs a command" in patient.examined()[1]["configuration"]["text"]
 
 
-def test_subagents_whose_names_nobody_may_have_are_told(patient: DoctorSetup) -> None:
+def test_subagents_with_names_that_are_not_allowed_are_reported(patient: DoctorSetup) -> None:
     with MessageHub(patient.team, agent="gateway") as gateway:
         gateway.register("daemon")
     folder = patient.project / ".claude" / "agents"
@@ -726,7 +726,7 @@ def test_who_is_degraded_is_a_failure_with_the_reason(patient: DoctorSetup) -> N
     assert (found["probe"]["verdict"], found["probe"]["text"]) == ("FAILED", "DEGRADED: its camera is dark")
 
 
-def test_a_worker_that_starts_or_crashes_again_and_again_is_not_called_well(patient: DoctorSetup) -> None:
+def test_a_worker_that_starts_or_crashes_repeatedly_is_not_called_well(patient: DoctorSetup) -> None:
     now = time.time()
 
     def worker(name: str, state: str, *crashes: Crash) -> WorkerState:

@@ -36,7 +36,7 @@ def test_a_thread_has_its_messages_number_and_begins_with_it() -> None:
     run(use)
 
 
-def test_threads_of_people_are_told_listed_and_closed() -> None:
+def test_threads_of_people_are_reported_listed_and_closed() -> None:
     async def use(discord: FakeDiscord) -> None:
         async with running(Bot(discord)) as bot:
             number = await discord.open_thread("Plans")

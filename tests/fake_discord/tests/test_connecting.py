@@ -10,7 +10,7 @@ from fake_discord import ANN, BOB, BOT, CHANNEL, GUILD, TOKEN, DiscordRules, Fak
 from fake_discord.bots import Bot, run, running, some_intents
 
 
-def test_a_bot_is_told_of_its_guild_and_hears_people() -> None:
+def test_a_bot_gets_its_guild_and_receives_messages() -> None:
     async def use(discord: FakeDiscord) -> None:
         async with running(Bot(discord)) as bot:
             guild = bot.get_guild(GUILD)

@@ -124,7 +124,7 @@ def test_history_comes_in_pages_of_a_hundred() -> None:
     run(use)
 
 
-def test_edits_and_deletions_are_told_and_a_preview_is_no_edit() -> None:
+def test_edits_and_deletions_are_reported_and_a_preview_is_not_an_edit() -> None:
     async def use(discord: FakeDiscord) -> None:
         async with running(Bot(discord)) as bot:
             number = await discord.say("see https://example.com")

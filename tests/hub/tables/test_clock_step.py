@@ -153,7 +153,7 @@ def test_a_heartbeat_far_ahead_says_nothing_of_now(join: Join, team: Team) -> No
     assert not ghost.is_present(datetime.now(UTC))
 
 
-def test_a_sender_is_told_that_nobody_reads_although_the_clock_went_back(join: Join, clock: ManualClock) -> None:
+def test_a_sender_is_notified_that_nobody_reads_although_the_clock_went_back(join: Join, clock: ManualClock) -> None:
     lead = join("lead", clock=clock)
     lead.enroll("scout")
     message = lead.send("scout", "anybody?")

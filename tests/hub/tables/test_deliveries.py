@@ -94,7 +94,7 @@ def test_what_is_released_comes_back_at_once_and_after_an_error_later(join: Join
     assert contents(scout) == ["hi"]
 
 
-def test_a_delivery_that_fails_too_often_is_a_dead_letter_and_its_sender_is_told(
+def test_a_delivery_that_fails_too_often_is_a_dead_letter_and_its_sender_is_notified(
     join: Join, clock: ManualClock
 ) -> None:
     lead, scout = join("lead", clock=clock), join("scout", clock=clock)
@@ -116,7 +116,7 @@ def test_a_delivery_that_fails_too_often_is_a_dead_letter_and_its_sender_is_told
     assert news.message.content == "Your message to scout was given up after 5 attempts: no network"
 
 
-def test_a_dead_letter_at_the_end_of_a_long_exchange_is_told_too(join: Join, clock: ManualClock) -> None:
+def test_a_dead_letter_at_the_end_of_a_long_exchange_is_reported_too(join: Join, clock: ManualClock) -> None:
     lead, scout = join("lead", clock=clock), join("scout", clock=clock)
     lead.send("scout", "ping")
     readers = [scout, lead]
@@ -156,7 +156,7 @@ def test_an_expired_message_is_not_delivered(join: Join, clock: ManualClock) -> 
 
 
 @pytest.mark.parametrize("by_the_supervisor", [True, False])
-def test_a_component_gets_what_it_reads_after_it_expired_whoever_applies_the_deadlines(
+def test_a_component_gets_its_expired_messages_from_any_program_that_applies_deadlines(
     join: Join, clock: ManualClock, by_the_supervisor: bool
 ) -> None:
     polls = ComponentTables("poller", scripts=(), reads_expired=lambda message: message.message_type == "poll")
@@ -184,7 +184,7 @@ def test_the_most_urgent_comes_first_and_within_a_priority_the_oldest(join: Join
     assert contents(scout) == [f"{p} {n}" for p in ("urgent", "high", "normal", "low") for n in (1, 2)]
 
 
-def test_a_conversation_is_read_in_order_whatever_the_priority(join: Join) -> None:
+def test_a_conversation_is_read_in_order_with_any_priority(join: Join) -> None:
     lead, scout = join("lead"), join("scout")
     lead.send("scout", "first", conversation_id="c", priority="low")
     lead.send("scout", "second", conversation_id="c", priority="urgent")

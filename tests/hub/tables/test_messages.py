@@ -234,7 +234,7 @@ def test_there_must_be_something_to_reply_to(join: Join) -> None:
         lead.send("scout", "yes", reply_to="nope")
 
 
-def test_agents_cannot_answer_each_other_for_ever(join: Join) -> None:
+def test_agents_cannot_answer_each_other_forever(join: Join) -> None:
     lead, scout = join("lead"), join("scout")
     lead.send("scout", "ping")
     readers = [scout, lead]

@@ -109,7 +109,7 @@ def test_a_person_or_daemon_who_writes_to_one_of_them_lets_them_go_on(join: Join
     take_turns(scout, lead, turns=MAX_TURNS, clock=clock)
 
 
-def test_news_to_one_side_are_no_ping_pong(join: Join, clock: ManualClock) -> None:
+def test_news_to_one_side_do_not_count_as_an_exchange(join: Join, clock: ManualClock) -> None:
     lead = join("lead", clock=clock, model=True)
     join("scout")
 

@@ -26,7 +26,7 @@ from teamsup.hub.engines.stored_json import metadata_text
         ('{"a": "half \\ud83d"}', "half \N{REPLACEMENT CHARACTER}"),
     ],
 )
-def test_metadata_are_read_as_text_whatever_is_stored(stored: object, text: str | None) -> None:
+def test_metadata_are_read_as_text_from_any_stored_value(stored: object, text: str | None) -> None:
     assert metadata_text(stored, "a") == text
 
 

@@ -78,7 +78,7 @@ def test_many_rings_neither_block_nor_add_up(team: Team) -> None:
         assert not bell.wait(0)
 
 
-def test_a_bell_that_is_put_up_later_is_heard_too(team: Team) -> None:
+def test_a_doorbell_that_is_bound_later_is_rung_too(team: Team) -> None:
     team.create()
     bells = Doorbells(team.run)
     with open_doorbell(team.run, "scout") as first:
@@ -94,7 +94,7 @@ def test_a_bell_that_is_put_up_later_is_heard_too(team: Team) -> None:
             assert second.wait(5)
 
 
-def test_a_bell_is_heard_although_the_time_of_its_folder_was_put_back(team: Team) -> None:
+def test_a_doorbell_is_rung_although_the_time_of_its_folder_was_set_back(team: Team) -> None:
     team.create()
     bells = Doorbells(team.run)
     long_ago = os.stat(team.run).st_mtime - 3600.5
@@ -353,7 +353,7 @@ def test_a_file_whose_name_is_not_text_ends_the_watch_only_until_somebody_takes_
 
 
 @pytest.mark.slow
-def test_every_commit_is_heard_whoever_writes_and_however(team: Team, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_commit_of_every_writer_is_noticed(team: Team, capsys: pytest.CaptureFixture[str]) -> None:
     heard = count_missed(team, commits=2000)
 
     with capsys.disabled():

@@ -135,7 +135,7 @@ def test_what_is_wrong_is_said_with_its_place(team: Team, toml: str, reason: str
     assert reason in str(refused.value)
 
 
-def test_a_file_that_is_missing_is_no_configuration(team: Team) -> None:
+def test_a_file_that_is_missing_is_not_a_configuration(team: Team) -> None:
     team.create()
 
     with pytest.raises(NotConfigured, match=r"There is no .*teamsup.toml. Write it with: teamsup init"):
@@ -143,7 +143,7 @@ def test_a_file_that_is_missing_is_no_configuration(team: Team) -> None:
 
 
 @pytest.mark.parametrize("what", ['directory = "away"', 'env_file = "away"'])
-def test_what_may_be_back_at_the_start_of_a_worker_is_no_mistake(team: Team, what: str) -> None:
+def test_a_file_that_may_be_back_at_the_start_is_not_a_mistake(team: Team, what: str) -> None:
     assert loaded(team, f'[worker.own]\ncommand = ["away"]\n{what}\n').programs["own"].fault == ""
 
 

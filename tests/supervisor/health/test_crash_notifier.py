@@ -71,7 +71,7 @@ def desk(join: Join) -> NotifierSetup:
     return NotifierSetup(join)
 
 
-def test_a_worker_that_was_started_again_is_told_of_once(desk: NotifierSetup) -> None:
+def test_a_restarted_worker_is_reported_once(desk: NotifierSetup) -> None:
     desk.die("feed")
 
     assert desk.told() == ([], [])
@@ -93,7 +93,7 @@ def test_many_that_die_at_once_are_one_message(desk: NotifierSetup) -> None:
     assert text.startswith("2 workers have died:\nw0: 2 times in ")
 
 
-def test_a_loop_is_told_to_people_by_its_incident_alone_where_somebody_watches(desk: NotifierSetup) -> None:
+def test_people_learn_of_a_loop_only_by_its_incident_while_a_worker_watches(desk: NotifierSetup) -> None:
     desk.die("feed", State.BACKOFF)
     people, lead = desk.told(1, is_watched=True)
     assert len(people) == len(lead) == 1
@@ -119,7 +119,7 @@ def test_nobody_else_tells_of_a_loop_of_monitor_bridge(desk: NotifierSetup) -> N
     assert len(desk.told(60, is_watched=True)[0]) == 1
 
 
-def test_that_a_loop_ended_in_being_held_is_told_at_once_to_everybody(desk: NotifierSetup) -> None:
+def test_a_loop_that_ends_in_a_held_worker_is_reported_at_once(desk: NotifierSetup) -> None:
     for _ in range(6):
         desk.die("feed", State.BACKOFF)
     desk.told(1, is_watched=True)
@@ -131,7 +131,7 @@ def test_that_a_loop_ended_in_being_held_is_told_at_once_to_everybody(desk: Noti
     assert desk.told(60)[0] == ["feed runs again. It had died 7 times, last: not configured."]
 
 
-def test_that_a_worker_is_not_configured_is_told_unless_nobody_has_set_it_up(desk: NotifierSetup) -> None:
+def test_an_unconfigured_worker_is_reported_unless_it_is_optional(desk: NotifierSetup) -> None:
     desk.die("feed", State.EXITED, "not configured")
     desk.die("gateway", State.EXITED, "not configured")
 
@@ -159,7 +159,7 @@ def test_that_somebody_who_should_hear_of_it_is_not_there_is_a_trouble(desk: Not
     assert not desk.troubles
 
 
-def test_a_worker_that_stays_degraded_is_told_of_once_and_once_that_it_is_not(desk: NotifierSetup) -> None:
+def test_lasting_degradation_is_reported_once_and_its_end_once(desk: NotifierSetup) -> None:
     for seconds in (0, 59, 1, 5):
         desk.degrade(feed="The port is taken.")
         people, _ = desk.told(seconds)

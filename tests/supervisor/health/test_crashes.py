@@ -20,7 +20,7 @@ def after(*moments: float, crash: Crash = CRASH) -> CrashSeries:
     return series
 
 
-def test_a_crash_loop_is_told_once_and_then_in_digests_at_ever_longer_intervals() -> None:
+def test_a_crash_loop_is_reported_once_and_then_in_digests_at_ever_longer_intervals() -> None:
     series, told, moments = after(0), [], range(1, 60000, 5)
     for moment in moments:
         if series.unreported and series.report_at <= moment:
@@ -45,7 +45,7 @@ def test_that_a_worker_is_still_held_waits_for_the_next_digest() -> None:
     assert crashes.add_crash(series, NOT_CONFIGURED, 5).report_at == 61
 
 
-def test_that_a_worker_is_held_after_a_crash_is_told_although_the_next_digest_is_not_due() -> None:
+def test_a_worker_held_after_a_crash_is_reported_before_the_next_digest() -> None:
     series = crashes.mark_reported(after(0), 1, runs=True)
     held = crashes.add_crash(series, replace(NOT_CONFIGURED, at=1002), 2)
 

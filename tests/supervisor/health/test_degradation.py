@@ -71,7 +71,7 @@ def test_presence_says_since_when_somebody_is_degraded() -> None:
     )
 
 
-def test_people_and_models_who_ask_are_told_the_reason(team: Team) -> None:
+def test_people_and_models_who_ask_get_the_reason(team: Team) -> None:
     with MessageHub(team, agent="feed") as hub:
         hub.register("daemon", "degraded", reason="The port is taken.", note="CPU 3 %")
         (feed,) = hub.agents()
@@ -227,7 +227,7 @@ def test_the_supervisors_own_trouble_is_shown_also_when_the_hub_does_not_know_it
     assert "The disk is full. (for 1m 1" in ps.stdout
 
 
-def test_a_full_disk_is_told_by_a_file_that_has_its_place_on_it_already(
+def test_a_full_disk_is_reported_in_a_file_that_has_its_place_already(
     teamsup: TeamsupCommand, supervised: Callable[..., None]
 ) -> None:
     supervised()
@@ -367,7 +367,7 @@ def asked(teamsup: TeamsupCommand) -> str:
 
 
 @pytest.mark.slow
-def test_a_state_that_cannot_be_written_is_told_by_the_hub_until_it_can(
+def test_a_state_that_cannot_be_written_is_reported_by_the_hub(
     run_workers: Callable[[str], TeamsupCommand], teamsup: TeamsupCommand
 ) -> None:
     run_workers("[worker.own]\ncommand = ['/bin/sleep', '1000']\nstart_seconds = 0.1\n")

@@ -19,7 +19,7 @@ def said_by(name: str, *, optional: bool) -> Agent:
     return Agent(name, "daemon", "not configured", datetime.now(UTC), metadata, 0)
 
 
-def test_reasons_are_told_once_for_all_of_whom_they_are_true() -> None:
+def test_a_reason_is_given_once_for_all_workers_that_have_it() -> None:
     assert describe_unready({"a": "exit code 1", "b": "", "c": "exit code 1", "d": "Mend\nit."}) == (
         "a and c do not run: exit code 1. b is not ready yet. d does not run: Mend it."
     )

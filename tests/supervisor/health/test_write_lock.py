@@ -49,7 +49,7 @@ def test_a_write_lock_that_covers_the_writers_byte_has_an_owner(line: str, pid: 
         "",
     ],
 )
-def test_every_other_lock_is_no_write_lock(line: str) -> None:
+def test_every_other_lock_is_not_a_write_lock(line: str) -> None:
     assert parse_lock_owner(line, DEVICE, INODE) is None
 
 

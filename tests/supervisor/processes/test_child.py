@@ -32,7 +32,7 @@ def test_output_comes_line_by_line_also_the_last_one_without_an_end() -> None:
     ]
 
 
-def test_output_that_is_no_text_or_has_no_line_ends_is_passed_on_bounded() -> None:
+def test_output_without_text_or_line_ends_is_passed_on_bounded() -> None:
     lines = output(python(r"import sys; sys.stdout.buffer.write(b'\xff' * 300_000)"))
 
     assert "".join(lines) == "\ufffd" * 300_000

@@ -100,7 +100,7 @@ def test_health_makes_failures_forgotten() -> None:
     assert (after.failures, actions) == (1, (Action.SPAWN,))
 
 
-def test_a_start_that_takes_long_is_no_health() -> None:
+def test_a_start_that_takes_long_is_not_health() -> None:
     process = Process(State.STOPPING, failures=9, will_replace=True)
 
     assert transition(process, CRASH, NOW + 1000)[0].state is State.BACKOFF
@@ -202,7 +202,7 @@ EVENTS = st.one_of(
     st.sampled_from(list(RestartPolicy)),
     st.sampled_from([None, 1.0]),
 )
-def test_whatever_happens_there_is_never_more_than_one_process(
+def test_after_any_events_there_is_at_most_one_process(
     history: list[tuple[Event, float]], restart: RestartPolicy, ready_after: float | None
 ) -> None:
     policy, process, now, alive = ProcessPolicy(restart, ready_after), Process(), NOW, False

@@ -110,7 +110,7 @@ def test_what_a_full_disk_has_lost_is_said_as_soon_as_there_is_space(path: Path)
     assert path.read_text() == "at one\nlater 3 lines were lost while the disk was full\nlater five\nlater six\n"
 
 
-def test_a_disk_that_is_full_at_the_start_is_over_for_every_file(path: Path) -> None:
+def test_a_disk_that_was_full_at_the_start_is_writable_again_for_every_file(path: Path) -> None:
     logs = [LogFile(path.with_name(f"{name}.log"), 10_000, 3) for name in ("own", "supervisor")]
     with full_disk():
         for log in logs:

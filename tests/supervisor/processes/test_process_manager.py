@@ -215,7 +215,7 @@ def test_a_worker_that_never_reports_is_replaced_when_its_time_to_start_is_over(
 
 
 @pytest.mark.slow
-def test_a_slow_start_is_no_hang(run_workers: RunWorkers) -> None:
+def test_a_slow_start_is_not_a_hang(run_workers: RunWorkers) -> None:
     team = run_workers(heartbeat_worker_section("own", "import time; time.sleep(3)\n" + HEARTBEAT_CODE))
 
     assert wait_for_state(team, "own", "RUNNING")["restarts"] == 0
@@ -254,7 +254,7 @@ def test_a_supervisor_that_was_stopped_judges_nobody(run_workers: RunWorkers) ->
 
 
 @pytest.mark.slow
-def test_a_busy_machine_is_no_hang(run_workers: RunWorkers) -> None:
+def test_a_busy_machine_is_not_a_hang(run_workers: RunWorkers) -> None:
     team = run_workers(
         heartbeat_worker_section("own")
         + "".join(worker_section(f"hog{number}", "while True: pass") for number in range(4))
@@ -527,7 +527,9 @@ def notify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.s
 
 
 @pytest.mark.slow
-def test_the_service_manager_is_told(notify: socket.socket, run_workers: RunWorkers, teamsup: TeamsupCommand) -> None:
+def test_the_service_manager_is_notified(
+    notify: socket.socket, run_workers: RunWorkers, teamsup: TeamsupCommand
+) -> None:
     def heard(word: str) -> list[str]:
         while True:
             lines = notify.recv(4096).decode().splitlines()

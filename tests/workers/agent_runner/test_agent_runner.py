@@ -78,7 +78,7 @@ def test_a_conversation_is_given_what_was_said_before(harness: RunnerHarness) ->
     assert [each["content"] for each in history] == ["answer first", "first"]
 
 
-def test_a_program_that_gives_up_tells_whoever_asked(harness: RunnerHarness) -> None:
+def test_a_program_that_gives_up_answers_its_sender(harness: RunnerHarness) -> None:
     harness.configure()
     harness.start()
 

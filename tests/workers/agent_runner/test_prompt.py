@@ -32,7 +32,7 @@ def test_a_message_stands_in_a_frame_that_it_cannot_close() -> None:
     assert "You are gcp, in the team night." in words
 
 
-def test_it_is_told_what_it_has_left() -> None:
+def test_it_learns_its_remaining_limits() -> None:
     words = render_prompt(Briefing(run(), "night", AgentSection(), LEFT, message(12, "hello")))
     assert words.endswith(
         "This run may take 15 minutes, 40 turns and $1.00. After it you have $8.50 left for today, and 11 runs in this"
@@ -46,7 +46,7 @@ def test_a_new_session_is_given_what_was_said_before() -> None:
     assert words.index("The disk is full.") < words.index("I free some.") < words.index("And now?")
 
 
-def test_a_session_that_was_killed_is_told_which_calls_had_ended() -> None:
+def test_a_killed_session_learns_which_calls_had_ended() -> None:
     ended = [Call("1", "Bash", "done", {"command": "rm -r /tmp/cache"})]
     words = render_prompt(Briefing(run(tries=1), "night", AgentSection(), LEFT, message(12, "Go"), ended_calls=ended))
     assert words.startswith("Your process was interrupted")

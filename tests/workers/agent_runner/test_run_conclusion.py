@@ -73,7 +73,7 @@ def test_an_agent_that_has_answered_itself_is_not_answered_for(desk: Desk) -> No
     assert [each.content for each in desk.answers()] == ["I did it."]
 
 
-def test_a_report_on_the_way_is_no_answer(desk: Desk) -> None:
+def test_a_report_on_the_way_is_not_an_answer(desk: Desk) -> None:
     desk.gcp.answer(desk.message, "I look at it.", message_type="status_report")
     desk.conclude(Finish("done", answer="It is full."))
     assert [each.content for each in desk.answers()] == ["I look at it.", "It is full."]

@@ -17,7 +17,7 @@ from teamsup.workers import gateway
 Join = Callable[..., MessageHub]
 
 
-async def test_an_allowed_person_is_heard_and_answered_in_the_channel(team: Team, join: Join) -> None:
+async def test_an_admitted_person_is_answered_in_the_channel(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord, running_gateway(team, discord):
         await wait_until_connected(user_comm)
@@ -36,7 +36,7 @@ async def test_an_allowed_person_is_heard_and_answered_in_the_channel(team: Team
         await wait_until(lambda: user_comm.queries.trace("#2")[0].outcome == "sent", "the answer is acknowledged")
 
 
-async def test_nobody_else_is_heard(team: Team, join: Join) -> None:
+async def test_all_others_are_ignored(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord, running_gateway(team, discord):
         await wait_until_connected(user_comm)

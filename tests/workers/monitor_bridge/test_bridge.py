@@ -356,7 +356,7 @@ def test_what_is_silenced_is_over_when_it_does_not_fire_any_more(begin: Callable
 
 
 @needs_alertmanager
-def test_a_real_alertmanager_is_silenced_by_an_acknowledgement_and_its_end_is_heard_all_the_same(
+def test_a_real_alertmanager_is_silenced_by_an_acknowledgement_and_its_end_still_arrives(
     begin: Callable[..., Bridge], tmp_path: Path
 ) -> None:
     labels = {"alertname": "DiskFull", "instance": "db1", "severity": "critical"}
@@ -436,7 +436,7 @@ def test_a_program_that_answers_with_an_error_has_not_acted(begin: Callable[...,
 
 
 @pytest.mark.slow
-def test_a_port_that_is_taken_is_told_like_any_problem_until_it_is_free(begin: Callable[..., Bridge]) -> None:
+def test_a_taken_port_is_reported_like_any_problem_until_it_is_free(begin: Callable[..., Bridge]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         number = other.getsockname()[1]
         bridge = begin("confirmations = 1\n", port=number)

@@ -184,7 +184,7 @@ def test_an_end_that_is_older_than_the_beginning_ends_nothing(desk: IncidentHarn
     assert desk.open == []
 
 
-def test_one_that_goes_on_from_the_same_time_after_its_source_had_lost_it_is_heard(desk: IncidentHarness) -> None:
+def test_a_problem_with_the_same_time_after_its_source_had_lost_it_counts(desk: IncidentHarness) -> None:
     """Alertmanager calls over what Prometheus did not repeat for a while, and then it comes with its old time."""
     desk.ingest(PROM)
     desk.ingest(resolved(replace(PROM, occurred_at=BEGAN + timedelta(minutes=5))))
@@ -193,7 +193,7 @@ def test_one_that_goes_on_from_the_same_time_after_its_source_had_lost_it_is_hea
     assert len(desk.open) == 1
 
 
-def test_a_late_repetition_of_what_is_over_is_no_news(desk: IncidentHarness) -> None:
+def test_a_late_repetition_of_an_ended_problem_is_ignored(desk: IncidentHarness) -> None:
     desk.ingest(PROM)
     desk.ingest(resolved(replace(PROM, occurred_at=BEGAN + timedelta(minutes=5))))
     desk.now += 5
@@ -201,7 +201,7 @@ def test_a_late_repetition_of_what_is_over_is_no_news(desk: IncidentHarness) -> 
     assert desk.open == []
 
 
-def test_one_that_begins_again_at_once_is_heard(desk: IncidentHarness) -> None:
+def test_a_problem_that_begins_again_at_once_counts(desk: IncidentHarness) -> None:
     desk.ingest(PROM)
     desk.ingest(resolved(replace(PROM, occurred_at=BEGAN + timedelta(minutes=5))))
     desk.ingest(replace(PROM, occurred_at=BEGAN + timedelta(minutes=6)))

@@ -110,7 +110,7 @@ def test_a_key_that_is_used_again_is_another_incident(desk: IncidentHarness) -> 
     assert len(desk.all) == 2
 
 
-def test_what_goes_on_after_it_was_called_over_is_heard(desk: IncidentHarness) -> None:
+def test_an_alert_after_an_early_end_counts(desk: IncidentHarness) -> None:
     desk.ingest(FIRING)
     desk.incidents.close([desk.open[0].id])
     desk.ingest(FIRING)
@@ -136,7 +136,7 @@ def test_a_clock_that_is_ahead_hides_neither_end_nor_beginning(desk: IncidentHar
     assert desk.open == []
 
 
-def test_a_source_whose_clock_is_behind_and_that_tells_only_beginnings_is_heard_each_time(
+def test_each_beginning_counts_from_a_source_with_a_late_clock_and_no_ends(
     desk: IncidentHarness,
 ) -> None:
     began = datetime.now(UTC) - timedelta(hours=8)
@@ -150,9 +150,7 @@ def test_a_source_whose_clock_is_behind_and_that_tells_only_beginnings_is_heard_
 
 @pytest.mark.parametrize("group", ["", "g"])
 @pytest.mark.parametrize("seconds", [10, 60])
-def test_what_comes_and_goes_is_told_the_more_seldom_the_more_often_it_comes(
-    join: Join, group: str, seconds: int
-) -> None:
+def test_a_problem_that_comes_and_goes_is_reported_less_and_less_often(join: Join, group: str, seconds: int) -> None:
     desk = IncidentHarness(join, here=(), mention=(42,))
     told: list[float] = []
     began, number = desk.now, 0
@@ -173,7 +171,7 @@ def test_what_comes_and_goes_is_told_the_more_seldom_the_more_often_it_comes(
     assert len(desk.read("user_comm")) == 1
 
 
-def test_what_comes_back_worse_is_told_at_once(join: Join) -> None:
+def test_a_problem_that_comes_back_worse_is_reported_at_once(join: Join) -> None:
     desk = IncidentHarness(join)
     alert = replace(FIRING, reuses_fingerprint=True)
     for severity in ("warning", "critical"):
@@ -199,7 +197,7 @@ def test_a_group_is_one_conversation_told_as_one(desk: IncidentHarness) -> None:
     assert len(desk.read("alert-manager")) == 1
 
 
-def test_what_joins_a_group_is_told_in_a_while_and_says_all_that_is_unread(desk: IncidentHarness) -> None:
+def test_a_problem_that_joins_a_group_is_reported_later_with_all_unread_ones(desk: IncidentHarness) -> None:
     desk.ingest(replace(FIRING, group="g"))
     for number in range(5):
         desk.ingest(replace(FIRING, fingerprint=f"more{number}", title=f"more{number}", group="g"))
@@ -211,7 +209,7 @@ def test_what_joins_a_group_is_told_in_a_while_and_says_all_that_is_unread(desk:
     assert "more4" in message.content
 
 
-def test_what_is_worse_than_all_before_is_told_at_once(desk: IncidentHarness) -> None:
+def test_a_problem_worse_than_all_before_is_reported_at_once(desk: IncidentHarness) -> None:
     desk.ingest(replace(FIRING, group="g"))
     desk.read("alert-manager")
     desk.ingest(replace(FIRING, fingerprint="worse", title="all is lost", severity="critical", group="g"))
@@ -418,7 +416,7 @@ def test_what_was_over_long_ago_is_forgotten(desk: IncidentHarness) -> None:
     assert [incident.fingerprint for incident in desk.all] == ["k2"]
 
 
-def test_of_very_many_the_worst_are_told_and_the_number_of_all(desk: IncidentHarness) -> None:
+def test_of_very_many_problems_the_worst_are_reported_with_the_number_of_all(desk: IncidentHarness) -> None:
     lesser = [replace(FIRING, fingerprint=f"k{number}", group="g") for number in range(1010)]
     desk.ingest(*lesser, replace(FIRING, fingerprint="worst", title="all is lost", severity="critical", group="g"))
     (message,) = desk.read("alert-manager")

@@ -30,9 +30,7 @@ def ask(person: MessageHub, text: str, conversation: str = HERE) -> Message:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("user_comm")
-def test_a_note_that_is_no_text_or_has_no_end_is_told_in_one_short_line(
-    ann: MessageHub, join: Join, team: Team
-) -> None:
+def test_an_odd_or_endless_note_becomes_one_short_line(ann: MessageHub, join: Join, team: Team) -> None:
     lead = join("lead")
     ask(ann, "@lead how is the load?")
     claim_next(lead)

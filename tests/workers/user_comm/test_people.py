@@ -5,7 +5,7 @@ from teamsup.workers.protocol import GATEWAY
 from teamsup.workers.user_comm.people import attribute_to_sender, format_command_output, name_of, person_of
 
 
-def test_a_table_stays_one_on_discord_whatever_stands_in_it() -> None:
+def test_a_table_with_any_content_stays_one_on_discord() -> None:
     assert format_command_output("ID  TITLE\n1   a ```b```", GATEWAY) == "```\nID  TITLE\n1   a '''b'''\n```"
     assert format_command_output("ID  TITLE\n1   a", "console-ann") == "ID  TITLE\n1   a"
     assert format_command_output("Ann takes care of 1.", GATEWAY) == "Ann takes care of 1."

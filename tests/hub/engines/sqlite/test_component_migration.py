@@ -117,7 +117,7 @@ def test_who_is_older_than_its_tables_refuses_them_and_others_go_on(
     assert [delivery.message.content for delivery in lead.claim(10)] == ["a note"]
 
 
-def test_its_rows_end_with_their_message_whoever_removes_it(join: Join, team: Team, notes: ComponentTables) -> None:
+def test_its_rows_end_with_their_message_removed_by_any_program(join: Join, team: Team, notes: ComponentTables) -> None:
     lead = join("lead")
     lead.maintenance.migrate_component(notes)
     exchange(lead, 2)

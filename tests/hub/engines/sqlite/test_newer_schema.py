@@ -91,7 +91,7 @@ def test_a_worker_ends_and_tries_nothing_again(team: Team, join: Join, kind: typ
         asyncio.run(work(hub))
 
 
-async def test_a_session_is_told_by_its_tools_and_at_every_prompt(team: Team, join: Join) -> None:
+async def test_a_session_learns_it_by_its_tools_and_at_every_prompt(team: Team, join: Join) -> None:
     join("scout")
     advice = "start it again. Your user can do that in Claude Code: /mcp, then reconnect teamsup."
 

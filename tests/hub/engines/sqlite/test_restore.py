@@ -87,7 +87,7 @@ def test_a_restore_rings_those_who_listen(join: Join, team: Team, backup: Path) 
     assert woken == [True]
 
 
-def test_a_restore_leaves_presence_as_it_is(join: Join, team: Team, backup: Path) -> None:
+def test_a_restore_does_not_change_presence(join: Join, team: Team, backup: Path) -> None:
     lead = join("lead")
     lead.maintenance.backup(backup)
     scout = join("scout")
@@ -115,7 +115,7 @@ def test_a_backup_of_another_page_size_and_an_older_schema_is_brought_up_to_date
     assert run_foreign_sql(team, "PRAGMA user_version") == [(SCHEMA_VERSION,)]
 
 
-def test_what_is_no_backup_of_a_team_is_refused(join: Join, team: Team, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_backup_of_a_team_is_refused(join: Join, team: Team, tmp_path: Path) -> None:
     lead = join("lead")
     letter, other, newer = tmp_path / "letter", tmp_path / "other.db", tmp_path / "newer.db"
     letter.write_bytes(b"this is a letter to my aunt" * 100)

@@ -97,7 +97,7 @@ def test_a_database_of_an_older_schema_is_brought_up_to_date_with_what_waits_in_
     assert run_foreign_sql(team, "PRAGMA user_version") == [(SCHEMA_VERSION,)]
 
 
-def test_what_is_no_database_is_refused(team: Team) -> None:
+def test_a_file_that_is_not_a_database_is_refused(team: Team) -> None:
     team.create()
     team.database.write_bytes(b"this is a letter to my aunt" * 100)
 
@@ -165,7 +165,7 @@ def test_durability_normal_and_presence_spare_the_disk(join: Join, monkeypatch: 
     scout.extend(delivery)
 
 
-def test_a_disk_that_takes_no_flush_is_no_silent_success(join: Join, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_takes_no_flush_raises_an_error(join: Join, monkeypatch: pytest.MonkeyPatch) -> None:
     lead = join("lead", durability="full")
     join("scout")
     monkeypatch.setattr(disk_flush, "fsync", mock.Mock(side_effect=OSError(errno.EIO, "Input/output error")))
@@ -303,7 +303,7 @@ def test_a_process_that_was_stopped_in_a_transaction_stores_nothing_of_it_and_wo
         ("no files left", "Too many"),
     ],
 )
-def test_whatever_keeps_a_store_from_opening_is_said_in_a_sentence(tmp_path: Path, problem: str, reason: str) -> None:
+def test_every_obstacle_to_opening_a_store_is_a_sentence(tmp_path: Path, problem: str, reason: str) -> None:
     path = tmp_path / ("x" * 300 if problem == "a long name" else "messages.db")
     if problem == "a folder":
         path.mkdir()
@@ -330,7 +330,7 @@ def test_a_flush_that_could_not_open_the_log_has_lost_nothing(join: Join, monkey
     assert lead.send("scout", "hi", message_id="m").id
 
 
-def test_whoever_only_looks_does_not_wait_for_a_writer_of_the_same_process(team: Team) -> None:
+def test_a_reader_does_not_wait_for_a_writer_of_the_same_process(team: Team) -> None:
     with MessageHub(team, agent="lead") as lead:
         lead.register()
         blocker = sqlite3.connect(team.database, isolation_level=None)

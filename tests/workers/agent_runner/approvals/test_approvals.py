@@ -130,14 +130,14 @@ def test_a_person_allows_and_the_gate_finds_the_verdict(hub: MessageHub, folder:
         (answer(DECIDED, "dead", sender=HUB_SENDER), "could not be asked: dead"),
     ],
 )
-def test_whatever_is_no_persons_permission_denies(hub: MessageHub, message: Message, why: str) -> None:
+def test_only_a_persons_permission_allows(hub: MessageHub, message: Message, why: str) -> None:
     decided = Approvals(hub).accept(message)
     assert decided is not None
     assert decided.verdict == "deny"
     assert why in decided.reason
 
 
-def test_what_is_no_answer_decides_nothing(hub: MessageHub) -> None:
+def test_a_message_that_is_not_an_answer_decides_nothing(hub: MessageHub) -> None:
     approvals = Approvals(hub)
     assert approvals.accept(answer({**DECIDED, "strangers": ["bob"]})) is None
     assert approvals.accept(answer(DECIDED, sender="lead")) is None
@@ -166,7 +166,7 @@ def test_a_decision_dies_with_its_run(hub: MessageHub, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("message_id", ["", "run:", "run:7", "run:x:toolu_1", "run:7:", "m:7:toolu", "run:²:x"])
-def test_other_ids_are_no_requests(message_id: str) -> None:
+def test_other_ids_are_not_requests(message_id: str) -> None:
     assert parse_request_id(message_id) is None
 
 

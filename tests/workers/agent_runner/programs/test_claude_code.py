@@ -241,7 +241,7 @@ def test_a_call_whose_result_the_model_got_has_ended_although_no_hook_said_so(
     assert events(team, folder) == [("toolu_1", "done")]
 
 
-def test_a_session_that_has_no_deferred_call_any_more_does_not_park_the_run_for_ever(
+def test_a_session_that_has_lost_its_deferred_call_does_not_park_the_run_forever(
     plan: Plan, team: Team, folder: Path
 ) -> None:
     plan()

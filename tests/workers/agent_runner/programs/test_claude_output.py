@@ -72,7 +72,7 @@ def test_a_result_without_an_error_is_the_answer() -> None:
     assert (output.turns, output.tokens_in, output.tokens_out, output.usd) == (1, 3210, 7, 0.25)
 
 
-def test_a_deferred_call_counts_whatever_else_the_line_says() -> None:
+def test_a_deferred_call_counts_with_any_other_content_of_the_line() -> None:
     call = DeferredCall("toolu_2", "Bash", {"command": "reboot"})
     assert read(INIT, DEFERRED).deferred == call
     without = {key: value for key, value in DEFERRED.items() if key != "terminal_reason"}
@@ -135,7 +135,7 @@ def test_a_limit_that_only_warns_ends_nothing() -> None:
         ({"is_error": "yes"}, "failed", None),
     ],
 )
-def test_what_was_cut_or_lost_is_no_success(line: dict[str, Any], ending: str, detail: str | None) -> None:
+def test_a_cut_or_lost_output_is_not_a_success(line: dict[str, Any], ending: str, detail: str | None) -> None:
     output = read(INIT, {**COMPLETED, "is_error": True, "terminal_reason": None, "result": "", **line})
     assert output.ending == ending
     assert detail is None or output.detail == detail
@@ -228,5 +228,5 @@ def test_a_result_that_the_model_has_got_ends_its_call() -> None:
         b"\xff\xfe",
     ],
 )
-def test_a_strange_line_is_no_success_and_no_trouble(line: bytes) -> None:
+def test_a_strange_line_is_neither_a_success_nor_a_trouble(line: bytes) -> None:
     assert read_lines([line]).ending in ("none", "failed")

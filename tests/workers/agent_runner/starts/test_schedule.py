@@ -60,7 +60,7 @@ def test_a_missed_stretch_is_one_tick(done: float, now: float, due: str | None) 
 
 
 @pytest.mark.parametrize("wrong", ["", "every day", "* * * *", "60 * * * *", "0 0 31 2 *", "* * * * * *"])
-def test_what_is_no_schedule_is_refused(wrong: str) -> None:
+def test_another_text_than_a_schedule_is_refused(wrong: str) -> None:
     with pytest.raises(ValueError, match="schedule"):
         check_schedule(wrong)
 

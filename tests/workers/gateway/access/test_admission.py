@@ -22,7 +22,7 @@ ANYBODY_HERE = f"[gateway]\nchannels = [{CHANNEL}]\n"
 Join = Callable[..., MessageHub]
 
 
-async def test_who_sends_a_code_without_need_is_told(team: Team, join: Join) -> None:
+async def test_a_user_who_sends_a_needless_code_learns_it(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord, running_gateway(team, discord):
         await wait_until_connected(user_comm)
@@ -102,7 +102,7 @@ async def test_a_stranger_who_cannot_be_answered_holds_up_nobody(team: Team, joi
         ("", set()),
     ],
 )
-async def test_who_is_heard_where(team: Team, join: Join, toml: str, heard: set[str]) -> None:
+async def test_who_is_admitted_where(team: Team, join: Join, toml: str, heard: set[str]) -> None:
     import fake_discord
 
     user_comm = join("user_comm")

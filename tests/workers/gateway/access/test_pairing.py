@@ -23,7 +23,7 @@ async def answered(discord: FakeDiscord, channel: int, *sentences: str) -> None:
 
 
 @pytest.mark.slow
-async def test_a_stranger_is_told_how_to_be_heard_once_and_then_is(team: Team, join: Join) -> None:
+async def test_an_unknown_user_learns_once_how_to_be_admitted_and_then_is(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     teamsup = TeamsupCommand(team.folder.parent)
     async with FakeDiscord() as discord, running_gateway(team, discord):

@@ -27,11 +27,11 @@ SOMEBODY = Author(user=1, channel=2, guild=3, roles=frozenset({4}))
         (GatewaySection(bots=(1,)), SOMEBODY, False),
     ],
 )
-def test_somebody_is_heard_who_is_listed(section: GatewaySection, author: Author, is_admitted: bool) -> None:
+def test_a_listed_user_is_admitted(section: GatewaySection, author: Author, is_admitted: bool) -> None:
     assert is_allowed(section, (), author) is is_admitted
 
 
-def test_who_has_paired_is_heard_and_a_bot_cannot() -> None:
+def test_a_paired_user_is_admitted_and_a_bot_cannot_pair() -> None:
     assert is_allowed(GatewaySection(), {1}, SOMEBODY)
     assert not is_allowed(GatewaySection(), {1}, Author(user=1, channel=2, is_bot=True))
 

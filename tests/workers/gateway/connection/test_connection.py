@@ -52,9 +52,7 @@ async def test_a_cut_connection_is_resumed_and_nothing_is_missed(team: Team, joi
 
 @pytest.mark.slow
 @pytest.mark.parametrize("code", [4007, 4009])
-async def test_a_session_that_is_refused_again_and_again_is_left_for_a_new_one(
-    team: Team, join: Join, code: int
-) -> None:
+async def test_a_session_that_is_refused_repeatedly_is_replaced(team: Team, join: Join, code: int) -> None:
     lead = join("lead")
     async with FakeDiscord() as discord, running_gateway(team, discord):
         await wait_until_connected(lead)
@@ -77,7 +75,7 @@ async def test_another_login_waits_until_discord_takes_one(team: Team, join: Joi
 
 
 @pytest.mark.slow
-async def test_an_outage_is_told_and_waited_for(team: Team, join: Join) -> None:
+async def test_an_outage_is_reported_and_waited_for(team: Team, join: Join) -> None:
     lead = join("lead")
     async with FakeDiscord() as discord, running_gateway(team, discord):
         await wait_until_connected(lead)
@@ -192,7 +190,7 @@ async def test_a_discord_that_refuses_a_good_token_for_a_while_is_waited_for(
     assert all(why.startswith("Discord refused the token.") for _, why in rests)
 
 
-async def test_a_refused_token_is_told_until_its_file_has_another(team: Team, join: Join, tmp_path: Path) -> None:
+async def test_a_refused_token_is_reported_until_its_file_has_another(team: Team, join: Join, tmp_path: Path) -> None:
     lead = join("lead")
     file = tmp_path / "token"
     file.touch(0o600)
@@ -241,7 +239,7 @@ async def test_what_trying_again_does_not_mend_ends_it_with_what_helps(
     assert sentence in gateway_note(lead)
 
 
-async def test_a_token_that_is_revoked_later_is_told_too(team: Team, join: Join) -> None:
+async def test_a_token_that_is_revoked_later_is_reported_too(team: Team, join: Join) -> None:
     lead = join("lead")
     async with FakeDiscord() as discord, running_gateway(team, discord):
         await wait_until_connected(lead)
@@ -260,7 +258,7 @@ async def test_heartbeats_that_nobody_acknowledges_are_noticed(team: Team, join:
 
 
 @pytest.mark.slow
-async def test_online_but_deaf_is_noticed_and_what_was_said_is_heard(team: Team, join: Join) -> None:
+async def test_a_stalled_connection_is_noticed_and_its_missed_messages_arrive(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord(rules=DiscordRules(heartbeat=0.5)) as discord, running_gateway(team, discord):
         await wait_until_connected(user_comm)

@@ -20,7 +20,7 @@ def test_connected_means_that_heartbeats_are_acknowledged(now: float, *, up: boo
     assert (line.is_up(now), line.is_zombie(now)) == (up, zombie)
 
 
-def test_a_client_is_left_when_discord_ends_its_connections_again_and_again() -> None:
+def test_a_client_is_replaced_when_discord_ends_its_connections_repeatedly() -> None:
     in_a_row, now_and_then, seldom, never_in = a_line(), a_line(), a_line(), ConnectionHealth(0.0)
     for number in range(3):
         assert not in_a_row.reconnect_reason(number)

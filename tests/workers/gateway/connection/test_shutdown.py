@@ -63,7 +63,7 @@ async def test_sigterm_leaves_discord_properly_and_finishes_what_is_being_sent(t
 
 @pytest.mark.slow
 @pytest.mark.parametrize("phase", ["GET /resume/", "op RESUME"])
-async def test_sigterm_leaves_properly_also_while_a_lost_connection_is_made_anew(
+async def test_sigterm_leaves_properly_also_while_a_lost_connection_is_restored(
     team: Team, join: Join, phase: str
 ) -> None:
     lead = join("lead")

@@ -88,7 +88,9 @@ def test_the_token_comes_from_a_file_that_only_its_owner_can_read(
     assert find_token(access).text == TOKEN
 
 
-def test_a_token_is_read_anew_when_its_file_has_another_of_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_is_read_again_when_its_file_has_another_of_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("DISCORD_TOKEN", raising=False)
     file = tmp_path / "token"
     file.touch(0o600)

@@ -139,7 +139,7 @@ async def test_a_slow_attachment_holds_up_its_channel_only(team: Team, join: Joi
     assert (team.folder / "files" / "discord" / str(slow) / "a.txt").read_bytes() == b"a"
 
 
-async def test_an_attachment_that_cannot_be_fetched_is_named_all_the_same(team: Team, join: Join) -> None:
+async def test_an_attachment_that_cannot_be_fetched_is_named_anyway(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord, running_gateway(team, discord):
         await wait_until_connected(user_comm)

@@ -58,7 +58,7 @@ def test_a_place_that_has_missed_nothing_is_not_looked_at() -> None:
     assert asyncio.run(use()) == ["a"]
 
 
-def test_an_end_does_not_wait_for_ever() -> None:
+def test_an_end_does_not_wait_forever() -> None:
     async def use() -> bool:
         async def never(_: str) -> None:
             await asyncio.Event().wait()

@@ -91,7 +91,7 @@ async def test_a_deletion_before_it_is_read_withdraws_it(team: Team, join: Join)
 
 
 @pytest.mark.slow
-async def test_a_deletion_after_it_is_read_is_told(team: Team, join: Join) -> None:
+async def test_a_deletion_after_the_read_is_reported(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord, running_gateway(team, discord):
         await wait_until_connected(user_comm)

@@ -72,7 +72,7 @@ async def test_late_messages_carry_their_age(team: Team, join: Join) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("trouble", ["403 elsewhere", "503 before", "reset"])
-async def test_what_is_no_word_of_discords_is_no_refusal(team: Team, join: Join, trouble: FaultKind) -> None:
+async def test_an_answer_that_is_not_discords_is_not_a_refusal(team: Team, join: Join, trouble: FaultKind) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord:
         await run_and_kill(team, discord, user_comm)
@@ -85,7 +85,7 @@ async def test_what_is_no_word_of_discords_is_no_refusal(team: Team, join: Join,
             assert sorted(await read_texts(user_comm, 2)) == ["missed", "missed in private"]
 
 
-async def test_an_event_that_cannot_be_read_is_told(team: Team, join: Join) -> None:
+async def test_an_event_that_cannot_be_read_is_reported(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord, running_gateway(team, discord):
         await wait_until_connected(user_comm)
@@ -99,7 +99,7 @@ async def test_an_event_that_cannot_be_read_is_told(team: Team, join: Join) -> N
 
 @pytest.mark.slow
 @pytest.mark.parametrize("while_it_is_down", [False, True])
-async def test_what_discord_py_cannot_read_holds_up_nothing_and_is_told(
+async def test_an_event_that_discord_py_cannot_read_delays_no_other_and_is_reported(
     team: Team, join: Join, *, while_it_is_down: bool
 ) -> None:
     user_comm = join("user_comm")

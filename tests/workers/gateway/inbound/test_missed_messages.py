@@ -240,7 +240,7 @@ async def test_a_thread_that_was_opened_and_closed_meanwhile_is_caught_up(team: 
 
 
 @pytest.mark.slow
-async def test_a_post_is_heard_at_once_while_the_gateway_runs(team: Team, join: Join) -> None:
+async def test_a_post_arrives_at_once_while_the_gateway_runs(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord, running_gateway(team, discord):
         await wait_until_connected(user_comm)

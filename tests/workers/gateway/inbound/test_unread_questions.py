@@ -13,7 +13,9 @@ Join = Callable[..., MessageHub]
 
 
 @pytest.mark.slow
-async def test_who_asks_while_user_comm_reads_nothing_is_told_and_then_answered(team: Team, join: Join) -> None:
+async def test_a_person_who_asks_while_user_comm_does_not_read_is_notified_and_then_answered(
+    team: Team, join: Join
+) -> None:
     toml = "[team]\nunread_seconds = 1\n" + ALLOW_ANN
     async with gateway_with_hub(team, join, toml=toml) as (discord, user_comm):
         user_comm.register("daemon")
@@ -30,7 +32,7 @@ async def test_who_asks_while_user_comm_reads_nothing_is_told_and_then_answered(
         await discord.until_said([told, "well"])
 
 
-def test_what_was_read_or_told_or_is_no_question_is_not_told_again(join: Join) -> None:
+def test_a_notice_is_sent_once_and_only_for_an_unread_question(join: Join) -> None:
     user_comm, gateway = join("user_comm"), join("gateway")
     user_comm.register("daemon")
     unheard = UnreadQuestions(gateway, 0)

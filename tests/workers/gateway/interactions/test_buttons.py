@@ -115,7 +115,7 @@ async def test_a_button_decides_also_after_a_restart_of_both_and_the_message_say
             assert await discord.answers(used) == []
 
 
-async def test_of_two_who_press_at_once_one_decides_and_the_other_alone_is_told_who(team: Team, join: Join) -> None:
+async def test_of_two_presses_at_once_one_decides_and_only_the_other_user_learns_who(team: Team, join: Join) -> None:
     lead = join("lead")
     async with FakeDiscord() as discord, both(team, discord, lead):
         ask(lead)
@@ -131,7 +131,7 @@ async def test_of_two_who_press_at_once_one_decides_and_the_other_alone_is_told_
         assert not await lead.wait_async(0.2)
 
 
-async def test_who_may_not_decide_is_told_so_alone(team: Team, join: Join) -> None:
+async def test_only_a_user_who_may_not_decide_sees_the_refusal(team: Team, join: Join) -> None:
     lead = join("lead")
     toml = f"[gateway]\nusers = [{BOB}]\ndeciders = [{ANN}]\nhome_channel = {CHANNEL}\n"
     async with FakeDiscord() as discord, both(team, discord, lead, toml):

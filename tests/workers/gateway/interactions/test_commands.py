@@ -118,7 +118,7 @@ async def test_every_command_is_answered_by_the_real_user_comm(team: Team, join:
 
 
 @pytest.mark.slow
-async def test_nobody_else_may_use_a_command_and_only_they_are_told(team: Team, join: Join) -> None:
+async def test_nobody_else_may_use_a_command_and_only_they_see_the_refusal(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord, running_gateway(team, discord):
         await ready(discord, user_comm)
@@ -295,7 +295,7 @@ async def test_an_answer_that_was_given_while_the_gateway_ended_is_not_given_aga
 
 
 @pytest.mark.slow
-async def test_the_commands_are_told_to_discord_only_when_they_have_changed(team: Team, join: Join) -> None:
+async def test_the_commands_are_registered_only_when_they_have_changed(team: Team, join: Join) -> None:
     lead = join("lead")
     async with FakeDiscord() as discord:
         discord.faults.add("500 before", "PUT /applications/*/commands", times=1)

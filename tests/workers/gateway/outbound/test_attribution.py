@@ -82,7 +82,7 @@ async def test_an_agent_that_writes_to_the_gateway_itself_is_named_there(team: T
         assert [(each["title"], each["description"]) for each in second.embeds] == [("gcp: lead: over", said)]
 
 
-async def test_an_agent_cannot_say_what_became_of_a_question(team: Team, join: Join) -> None:
+async def test_an_agent_cannot_report_the_outcome_of_a_question(team: Team, join: Join) -> None:
     async with gateway_with_hub(team, join) as (discord, user_comm):
         showing = user_comm.send(
             "gateway",

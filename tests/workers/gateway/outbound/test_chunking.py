@@ -68,7 +68,7 @@ def code(lines: int, prefix: str = "") -> str:
     "text",
     ["short", "  indented\n", "```py\nx = 1\n```", "| a | b |\n|---|---|\n| 1 | 2 |", "> quoted\n\n- item\r\n", LINK],
 )
-def test_what_fits_stays_as_it_is(text: str) -> None:
+def test_a_text_that_fits_does_not_change(text: str) -> None:
     assert split(text) == [text]
 
 
@@ -152,7 +152,7 @@ def test_characters_of_several_code_points_are_not_parted(token: str) -> None:
 @pytest.mark.parametrize(
     "text", ["x" + "\u0301" * 5000, "\u200d" * 4500, "🇩" * 3000, "[" + "y" * 3000 + "](https://z)"]
 )
-def test_what_no_piece_can_hold_is_parted_all_the_same(text: str) -> None:
+def test_a_text_that_no_chunk_can_hold_is_cut(text: str) -> None:
     found = split(text)
 
     assert_discord_takes(found)
@@ -337,7 +337,7 @@ def test_any_text_comes_whole(text: str) -> None:
     assert_nothing_is_lost(text, found)
 
 
-def test_up_to_five_pieces_are_no_file() -> None:
+def test_up_to_five_chunks_do_not_make_a_file() -> None:
     assert to_file("word " * 1900) is None
     assert to_file("word " * 1900, most=4) is not None
 

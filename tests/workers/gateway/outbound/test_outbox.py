@@ -61,7 +61,7 @@ async def test_trouble_in_the_middle_of_a_long_answer_doubles_no_piece(team: Tea
 
 
 @pytest.mark.slow
-async def test_a_gateway_that_is_killed_again_and_again_goes_on_where_it_was(team: Team, join: Join) -> None:
+async def test_a_gateway_that_is_killed_repeatedly_continues_where_it_was(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     team.create()
     team.configuration.write_text(ALLOW_ANN)

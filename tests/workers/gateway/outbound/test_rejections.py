@@ -49,7 +49,7 @@ LOCKED = Reject("no", is_channel_wide=True)
         (NEVER, {"waits_on": True}, RejectionAction.GIVE_UP),
     ],
 )
-def test_what_becomes_of_a_refused_answer(refusal: Defer | Reject, how: dict[str, bool], step: RejectionAction) -> None:
+def test_the_outcome_of_a_refused_answer(refusal: Defer | Reject, how: dict[str, bool], step: RejectionAction) -> None:
     facts = dict.fromkeys(("is_late", "is_gone", "has_files", "may_only_write", "waits_on"), False) | how
     assert decide_action(refusal, **facts) is step
 
@@ -110,7 +110,7 @@ async def test_a_channel_that_has_lost_its_rights_tells_the_person_directly(team
         assert f"<#{CHANNEL}>: Missing Permissions. It is kept as message #{answer.id}." in said
 
 
-async def test_what_automod_blocks_is_told_in_its_place(team: Team, join: Join) -> None:
+async def test_a_message_that_automod_blocks_is_replaced_by_a_notice(team: Team, join: Join) -> None:
     async with gateway_with_hub(team, join) as (discord, user_comm):
         await discord.set_rule("blocked_words", ("secret",))
         asked = await discord.say("What is it?")
@@ -141,7 +141,7 @@ async def test_a_locked_thread_tells_in_its_channel(team: Team, join: Join) -> N
 
 
 @pytest.mark.slow
-async def test_who_takes_no_direct_message_either_is_told_by_the_team(team: Team, join: Join) -> None:
+async def test_a_person_without_direct_messages_is_notified_by_the_team(team: Team, join: Join) -> None:
     async with gateway_with_hub(team, join, toml=IMPATIENT) as (discord, user_comm):
         await discord.say("How is it?")
         asked = await next_delivery(user_comm)
@@ -191,7 +191,7 @@ async def test_a_home_channel_that_would_refuse_is_noticed_before_any_news(team:
             assert why in user_comm.find_agent("gateway").metadata["reason"]  # type: ignore[union-attr]
 
 
-async def test_progress_that_is_refused_is_told_to_nobody(team: Team, join: Join) -> None:
+async def test_refused_progress_is_not_reported(team: Team, join: Join) -> None:
     async with gateway_with_hub(team, join) as (discord, user_comm):
         await discord.set_rule("blocked_words", ("secret",))
         await discord.say("What is it?")

@@ -110,7 +110,7 @@ async def test_what_a_killed_gateway_left_behind_is_repaired_by_the_next(team: T
             assert sorted(await discord.said()) == ["Fine", "Me too"]
 
 
-async def test_a_channel_without_the_right_to_react_is_answered_all_the_same(team: Team, join: Join) -> None:
+async def test_a_channel_without_the_right_to_react_is_answered_anyway(team: Team, join: Join) -> None:
     user_comm = join("user_comm")
     async with FakeDiscord() as discord, running_gateway(team, discord):
         await wait_until_connected(user_comm)

@@ -51,7 +51,7 @@ def test_after_calm_the_next_time_is_news_again() -> None:
     assert len(look(courses, 95.0)[1]) == 1
 
 
-def test_a_peak_shorter_than_so_many_looks_is_no_news() -> None:
+def test_a_peak_shorter_than_so_many_looks_is_not_reported() -> None:
     assert look({}, 99.0, 99.0, 10.0, 99.0, 99.0, samples=3)[1] == []
     assert look({}, 99.0, 99.0, 99.0, samples=3)[1] != []
 

@@ -69,7 +69,7 @@ def test_each_kind_has_its_time(desk: IncidentHarness, source: SourceSection, se
     )
 
 
-def test_one_for_which_no_time_is_set_stays_as_it_is(desk: IncidentHarness) -> None:
+def test_an_incident_without_a_set_time_does_not_change(desk: IncidentHarness) -> None:
     looks = staleness(desk, SourceSection("plain", stale_seconds=0))
     desk.ingest(FIRING)
     assert after(desk, looks, 30 * DAY) == []
@@ -83,7 +83,7 @@ def test_what_we_find_by_ourselves_and_what_is_repeated_is_never_stale(desk: Inc
         assert after(desk, looks, 4 * HOUR) == []
 
 
-def test_many_are_told_as_one_and_a_repetition_takes_it_back(desk: IncidentHarness) -> None:
+def test_many_are_reported_as_one_and_a_repetition_withdraws_it(desk: IncidentHarness) -> None:
     looks = staleness(desk, SourceSection("alertmanager"))
     alerts = [replace(FIRING, fingerprint=f"k{number}", title=f"t{number}") for number in range(30)]
     desk.ingest(*alerts)

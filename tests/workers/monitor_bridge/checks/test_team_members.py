@@ -28,7 +28,7 @@ def problems(*agents: Agent) -> list[str]:
     return [reading.key for reading in found if reading.is_bad]
 
 
-def test_who_is_here_and_reads_is_no_problem() -> None:
+def test_a_present_agent_that_reads_is_not_a_problem() -> None:
     assert problems(agent(), agent(unread=899)) == []
 
 
@@ -85,7 +85,7 @@ def test_who_is_here_and_does_not_read_is_deaf() -> None:
     assert problems(agent(unread=901)) == ["lead deaf"]
 
 
-def test_what_waits_for_somebody_who_is_away_is_no_problem() -> None:
+def test_messages_for_an_absent_agent_are_not_a_problem() -> None:
     assert problems(agent(silent=60, unread=901), agent(status="offline", unread=901)) == []
 
 
@@ -95,7 +95,7 @@ def test_we_ourselves_people_and_who_never_came_are_left_out() -> None:
     assert problems(console, never, agent("monitor-bridge", silent=999)) == []
 
 
-def test_a_worker_that_begins_again_and_again_is_a_problem_until_it_stays() -> None:
+def test_a_worker_that_restarts_repeatedly_is_a_problem_until_it_stays() -> None:
     begun: dict[str, team_members.RestartHistory] = {}
 
     def look(pid: int, at: float) -> bool | None:
@@ -114,7 +114,7 @@ def test_a_worker_that_begins_again_and_again_is_a_problem_until_it_stays() -> N
     assert look(5, 651.0) is False
 
 
-def test_that_we_have_begun_anew_ends_no_loop() -> None:
+def test_a_restart_of_ours_does_not_end_a_loop() -> None:
     counted = [Agent("supervisor", "daemon", "online", NOW, {"restarts": {"ticker": 9}}, 0)]
     courses = {"ticker starts again and again": CheckState(is_bad=True)}
     begun: dict[str, team_members.RestartHistory] = {}

@@ -61,7 +61,7 @@ def test_it_shows_an_alert_that_starts_an_agent_until_its_end(tmp_path: Path, te
     assert not home.exists()
 
 
-def test_it_leaves_nothing_when_it_is_told_to_end(tmp_path: Path, temporary: Path) -> None:
+def test_it_leaves_nothing_when_a_signal_ends_it(tmp_path: Path, temporary: Path) -> None:
     with run_demo(tmp_path / "home", temporary) as demo:
         process = psutil.Process(demo.pid)
         eventually(lambda: len(process.children(recursive=True)) > 2, "its team runs")

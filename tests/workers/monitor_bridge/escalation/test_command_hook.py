@@ -34,7 +34,7 @@ def test_it_need_not_read_and_may_say_much(desk: IncidentHarness) -> None:
     )
 
 
-def test_what_it_leaves_in_the_background_is_no_failure(desk: IncidentHarness, tmp_path: Path) -> None:
+def test_a_process_left_in_the_background_is_not_a_failure(desk: IncidentHarness, tmp_path: Path) -> None:
     background = f"sleep 60 & echo $! >> {tmp_path / 'pids'}; "
     assert run(desk, f"{background} exit 0", seconds=1.0) == ""
     assert run(desk, f"{background} echo wrong >&2; exit 4", seconds=1.0) == "exit code 4: wrong"

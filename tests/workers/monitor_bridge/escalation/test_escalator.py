@@ -53,7 +53,7 @@ def test_an_agent_that_does_not_read_is_reminded_with_one_message(desk: Incident
     assert len(desk.read("lead")) == 1
 
 
-def test_people_are_told_at_once_when_no_agent_is_awake(join: Join) -> None:
+def test_people_are_paged_at_once_when_no_agent_is_awake(join: Join) -> None:
     desk = IncidentHarness(join, here=(), mention=(42,))
     desk.ingest(replace(FIRING, severity="critical"))
 
@@ -68,7 +68,7 @@ def test_people_are_told_at_once_when_no_agent_is_awake(join: Join) -> None:
     assert len(desk.read("alert-manager")) == 1
 
 
-def test_people_are_told_at_once_when_the_agent_leaves(join: Join) -> None:
+def test_people_are_paged_at_once_when_the_agent_leaves(join: Join) -> None:
     desk = IncidentHarness(join, here=("alert-manager",))
     desk.ingest(FIRING)
     assert desk.read("user_comm") == []
@@ -148,7 +148,7 @@ def test_a_message_in_its_conversation_is_a_report_too(desk: IncidentHarness) ->
     assert desk.acknowledgements.group_of(delivery.message) == desk.open[0].group_id
 
 
-def test_a_person_acknowledges_and_the_agent_and_people_are_told(desk: IncidentHarness) -> None:
+def test_a_person_acknowledges_and_the_agent_and_people_are_notified(desk: IncidentHarness) -> None:
     desk.ingest(FIRING, replace(FIRING, fingerprint="k2"))
     number = desk.open[-1].id
     desk.read("alert-manager")
@@ -250,7 +250,7 @@ def test_a_report_that_comes_late_still_reaches_people(desk: IncidentHarness) ->
     assert "it was cron" in desk.read("user_comm")[0].content
 
 
-def test_a_route_decides_who_is_told(desk: IncidentHarness) -> None:
+def test_a_route_decides_who_is_notified(desk: IncidentHarness) -> None:
     desk.ingest(replace(FIRING, labels={"team": "alone"}))
     desk.advance(60)
     desk.advance(60)
@@ -258,7 +258,7 @@ def test_a_route_decides_who_is_told(desk: IncidentHarness) -> None:
     assert len(desk.read("user_comm")) == 1
 
 
-def test_a_bridge_that_begins_anew_goes_on_where_the_last_one_was(desk: IncidentHarness, join: Join) -> None:
+def test_a_bridge_that_begins_again_goes_on_where_the_last_one_was(desk: IncidentHarness, join: Join) -> None:
     desk.ingest(FIRING)
     desk.read("alert-manager")
     other = IncidentHarness(join, ack_timeout_seconds=180.0)

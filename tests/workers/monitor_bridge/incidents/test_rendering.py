@@ -14,7 +14,7 @@ def desk(join: Join) -> IncidentHarness:
     return IncidentHarness(join)
 
 
-def test_alerts_of_one_title_are_told_apart_by_what_differs(desk: IncidentHarness) -> None:
+def test_alerts_of_one_title_are_distinguished_by_their_labels(desk: IncidentHarness) -> None:
     desk.ingest(
         *(
             replace(FIRING, fingerprint=f"k{number}", group="g", labels={"env": "prod", "instance": f"web-0{number}"})
@@ -50,7 +50,7 @@ def test_a_test_asks_nobody_for_anything(desk: IncidentHarness) -> None:
     assert for_people.metadata["commands"] == {}
 
 
-def test_an_end_without_a_beginning_is_no_problem_to_be_listed(desk: IncidentHarness) -> None:
+def test_an_end_without_a_beginning_is_not_listed(desk: IncidentHarness) -> None:
     desk.ingest(resolved(FIRING))
     assert desk.all == []
 

@@ -48,7 +48,7 @@ def test_the_first_route_that_fits_counts() -> None:
     assert agents(routes, "other") == ("alert-manager",)
 
 
-def test_nobody_is_told_that_they_themselves_do_not_listen() -> None:
+def test_an_agent_gets_no_alert_about_itself() -> None:
     routes = AlertRoutes(MonitorSection(recipient="lead"))
     assert agents(routes, "team", agent="alert-manager") == ("lead",)
 
@@ -61,7 +61,7 @@ def test_monitor_bridge_is_not_told_by_itself() -> None:
     assert agents(AlertRoutes(MonitorSection(recipient="monitor-bridge")), "prom", known=()) == ()
 
 
-def test_a_match_that_would_take_years_over_a_label_does_not_fit_and_people_are_told() -> None:
+def test_a_match_that_would_take_years_over_a_label_does_not_fit_and_people_are_notified() -> None:
     routes = AlertRoutes(
         MonitorSection(),
         {

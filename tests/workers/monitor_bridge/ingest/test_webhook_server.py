@@ -84,7 +84,7 @@ class TestSecrets:
     @pytest.mark.parametrize(
         "headers", [BEARER, {"authorization": f"bearer  {SECRET}"}, basic("anybody", SECRET), basic("", SECRET)]
     )
-    def test_whoever_has_it_is_heard(
+    def test_every_client_with_the_secret_is_accepted(
         self, port: RunningServer, recorder: AlertRecorder, headers: dict[str, str]
     ) -> None:
         assert port.request("/prometheus", FIRING, headers).status == 200
@@ -154,7 +154,7 @@ class TestSecrets:
             ("", 421),
         ],
     )
-    def test_only_who_calls_us_by_a_name_of_ours_is_heard(
+    def test_only_a_request_for_a_name_of_ours_is_accepted(
         self, recorder: AlertRecorder, host: str, status: int
     ) -> None:
         with running_server(recorder, {"open": SourceSection("plain")}, hosts=["alerts.example.com"]) as port:
@@ -173,7 +173,7 @@ class TestAnswers:
             assert port.request("/scripts/backup", None, BEARER, method).status == 200
         assert set(recorder.recorded) == {("backup", "alive"), ("ping backup", "resolved")}
 
-    def test_whoever_looks_after_it_learns_that_it_lives(self, port: RunningServer) -> None:
+    def test_a_health_check_learns_that_it_lives(self, port: RunningServer) -> None:
         assert port.request("/", method="GET").text == "ok\n"
 
     def test_what_is_not_there_is_not_there(self, port: RunningServer) -> None:
@@ -237,7 +237,7 @@ class TestRefusals:
         assert (found.source, found.reason, found.bytes) == ("prometheus", answer.text.strip(), len(data))
         assert found.payload == data[:MAX_PAYLOAD_BYTES].decode("utf-8", "replace")
 
-    def test_what_oracle_publishes_is_no_json_and_refused_like_any_other(self, recorder: AlertRecorder) -> None:
+    def test_a_text_of_oracle_that_is_not_json_is_refused_like_any_other(self, recorder: AlertRecorder) -> None:
         with running_server(recorder, {"oci": SourceSection("oracle_cloud")}) as port:
             answer = port.request("/oci", (PAYLOADS / "oracle_split_not_json.txt").read_text("utf-8"))
         assert (answer.status, answer.text[:23]) == (400, "The payload is not vali")
@@ -296,7 +296,7 @@ class TestRefusals:
             assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
         assert recorder.recorded == REFUSED
 
-    def test_one_of_the_largest_size_is_heard(self, port: RunningServer, recorder: AlertRecorder) -> None:
+    def test_a_payload_of_the_largest_size_is_accepted(self, port: RunningServer, recorder: AlertRecorder) -> None:
         assert port.request("/prometheus", FIRING.ljust(body.MAX_BYTES), BEARER).status == 200
         assert recorder.recorded == [(KEY, "firing")]
         assert port.server._memory_budget.used == 0
@@ -379,7 +379,7 @@ class TestRefusals:
             b"POST /open HTTP/1.1\r\nHost: localhost\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello",
         ],
     )
-    def test_what_is_no_http_fills_no_log(
+    def test_requests_that_are_not_http_do_not_fill_the_log(
         self, port: RunningServer, recorder: AlertRecorder, caplog: pytest.LogCaptureFixture, sent: bytes
     ) -> None:
         with socket.create_connection(("127.0.0.1", port.port), timeout=30) as connection:
@@ -469,7 +469,7 @@ class TestStrangers:
         assert bomb.recv(100).startswith(b"HTTP/1.1 415 ")
         assert port.request("/open", "x").status == 200
 
-    def test_who_sends_headers_for_ever_is_cut_off(
+    def test_a_client_that_sends_endless_headers_is_cut_off(
         self, recorder: AlertRecorder, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(connections, "_AUTH_SECONDS", 0.5)
@@ -696,7 +696,7 @@ class TestConfirmation:
     def test_no_redirect_is_followed(self, status: int, welcome: bool) -> None:
         assert asyncio.run(self.ask(status)) == (welcome, ["/confirm"])
 
-    def test_nobody_there_is_no_confirmation(self) -> None:
+    def test_a_missing_server_is_not_a_confirmation(self) -> None:
         assert not asyncio.run(receiver.confirm_link("http://127.0.0.1:1/"))
 
 
@@ -758,7 +758,7 @@ class TestConfiguration:
         assert hears is not None
         return hears._secrets.load_missing()
 
-    def test_a_file_that_others_can_read_is_no_secret(self, hub: MessageHub, tmp_path: Path) -> None:
+    def test_a_file_that_others_can_read_is_not_a_secret(self, hub: MessageHub, tmp_path: Path) -> None:
         file = tmp_path / "secret"
         file.write_text(SECRET)
         toml = f'{self.LOOPBACK}[source.a]\nsecret_file = "{file}"\n'

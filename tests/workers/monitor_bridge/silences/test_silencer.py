@@ -81,7 +81,7 @@ def says(said: object) -> bytes:
         b"",
     ],
 )
-def test_what_is_no_alertmanager_is_said_and_ends_nothing(desk: IncidentHarness, answer: bytes) -> None:
+def test_another_server_than_alertmanager_is_reported_and_ends_nothing(desk: IncidentHarness, answer: bytes) -> None:
     desk.ingest(replace(FIRING, labels=LABELS))
     desk.acknowledgements.acknowledge(["all"], "ann")
     with answering(lambda _: answer) as (url, asked):
@@ -122,7 +122,7 @@ def test_people_hear_once_that_many_could_not_be_silenced(desk: IncidentHarness)
     assert len([each for each in asked if each.startswith("POST")]) < 10
 
 
-def test_an_alertmanager_that_was_started_anew_is_not_believed_before_it_can_know(desk: IncidentHarness) -> None:
+def test_an_alertmanager_that_was_started_again_is_not_believed_before_it_can_know(desk: IncidentHarness) -> None:
     desk.ingest(replace(FIRING, labels=LABELS))
     done = desk.acknowledgements.acknowledge(["all"], "ann")
     fires: list[Any] = [{"labels": LABELS}]

@@ -88,7 +88,7 @@ def test_a_person_may_be_named_as_they_are_called() -> None:
         (request(deciders={"a": 1}), "deciders must be a list of at most 20 people."),
     ],
 )
-def test_an_agent_is_told_in_a_sentence_what_it_cannot_ask(message: Message, sentence: str | None) -> None:
+def test_an_agents_wrong_request_is_refused_with_a_sentence(message: Message, sentence: str | None) -> None:
     if sentence is None:
         parse_spec(message)
         return
@@ -170,7 +170,7 @@ def test_a_line_decides_what_was_shown_last_and_has_such_an_option() -> None:
     assert match_answer("1", [], NOON) is None
 
 
-def test_a_number_that_is_no_option_means_the_one_decision_that_is_open_to_who_writes_it() -> None:
+def test_a_number_without_an_option_means_the_only_open_decision_of_its_author() -> None:
     for_bob = replace(RESTART, number=14, spec=DecisionSpec(("a", "b"), ("console-bob",)))
     in_words, over = replace(RESTART, number=15, spec=DecisionSpec()), replace(RESTART, number=16, state="decided")
     assert find_mistyped("7", [over, for_bob, RESTART], "console-ann") is RESTART
@@ -286,7 +286,7 @@ def test_how_a_decision_is_shown() -> None:
     assert render_question(free, NOON, on_discord=True).endswith("\nReply to this message with your answer.")
 
 
-def test_how_its_end_is_told() -> None:
+def test_the_sentence_about_its_end() -> None:
     decided = replace(RESTART, state="decided", answer="wait", decided_by="Ann")
     assert render_outcome(decided) == "Ann has decided #12: wait"
     assert decided.option_index == 1

@@ -62,7 +62,7 @@ def gateway(team: Team) -> Any:  # noqa: ANN401 - a fixture
 
 
 @pytest.mark.usefixtures("user_comm")
-def test_a_number_typed_where_it_was_shown_decides_and_the_agent_is_told(ann: MessageHub, join: Join) -> None:
+def test_a_number_typed_where_it_was_shown_decides_and_the_agent_is_notified(ann: MessageHub, join: Join) -> None:
     lead = join("lead")
     question = ask(lead)
     shown = receive(ann, "opinion_request")
@@ -183,7 +183,7 @@ def test_of_two_who_press_at_once_one_decides_and_the_other_hears_who(
     ],
 )
 @pytest.mark.usefixtures("user_comm")
-def test_who_answers_wrongly_is_told_so(ann: MessageHub, join: Join, text: str, sentence: str) -> None:
+def test_a_wrong_answer_is_refused_with_a_sentence(ann: MessageHub, join: Join, text: str, sentence: str) -> None:
     lead = join("lead")
     question = ask(lead)
     receive(ann, "opinion_request")
@@ -206,7 +206,7 @@ def test_an_agent_may_not_decide_what_is_for_people(ann: MessageHub, join: Join)
     assert state(lead, question) == "open"
 
 
-def test_an_agent_is_told_of_deciders_whom_the_team_does_not_hear(
+def test_an_agent_learns_of_deciders_that_the_team_does_not_know(
     ann: MessageHub, join: Join, configure: Callable[..., None], user_comm: RunningUserComm
 ) -> None:
     configure("[gateway]\nusers = [8]\n")
@@ -233,7 +233,7 @@ def test_an_agent_is_told_of_deciders_whom_the_team_does_not_hear(
 
 
 @pytest.mark.usefixtures("user_comm")
-def test_an_agent_that_asks_badly_is_told_in_a_sentence(ann: MessageHub, join: Join) -> None:
+def test_an_agent_that_asks_badly_gets_a_sentence(ann: MessageHub, join: Join) -> None:
     lead = join("lead")
     question = ask(lead, options=["only one"])
     told = receive(lead, "error")
@@ -276,7 +276,7 @@ def test_other_lines_go_where_they_always_go(ann: MessageHub, join: Join) -> Non
     assert claim_next(lead).message.content.startswith("1\n(said here before:)")
 
 
-def test_a_number_that_is_no_option_is_answered_with_those_there_are(
+def test_a_number_without_an_option_is_answered_with_the_options(
     ann: MessageHub, gateway: MessageHub, join: Join, configure: Callable[..., None], user_comm: RunningUserComm
 ) -> None:
     configure('default_agent = "lead"\n[gateway]\nhome_channel = 9\n')

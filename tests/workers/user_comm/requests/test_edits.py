@@ -76,7 +76,9 @@ def test_who_has_not_read_a_question_gets_only_its_last_words(hubs: tuple[Messag
     assert not lead.claim()
 
 
-def test_an_edit_of_what_user_comm_answered_itself_is_answered_anew(hubs: tuple[MessageHub, MessageHub]) -> None:
+def test_an_edit_of_a_question_that_user_comm_answered_itself_is_answered_again(
+    hubs: tuple[MessageHub, MessageHub],
+) -> None:
     gateway, lead = hubs
     ask(gateway, "Hello")
     gateway.acknowledge(claim_next(gateway))

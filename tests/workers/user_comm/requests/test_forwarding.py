@@ -26,7 +26,7 @@ def news(hub: MessageHub) -> str:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("user_comm")
-def test_each_step_is_told_and_then_the_answer(ann: MessageHub, join: Join) -> None:
+def test_each_step_is_reported_and_then_the_answer(ann: MessageHub, join: Join) -> None:
     lead = join("lead")
     question = ask(ann, "@lead how is the load?")
     assert news(ann) == "lead is online; your message waits for it."
@@ -59,7 +59,7 @@ def test_an_answer_that_comes_at_once_has_no_news_before_it(
 
 
 @pytest.mark.usefixtures("user_comm")
-def test_an_agents_own_news_are_no_answer_yet(ann: MessageHub, join: Join) -> None:
+def test_an_agents_own_news_are_not_an_answer_yet(ann: MessageHub, join: Join) -> None:
     lead = join("lead")
     ask(ann, "@lead how is the load?")
     delivery = claim_next(lead)
@@ -85,7 +85,7 @@ def test_several_agents_are_asked_at_once_and_each_answers(ann: MessageHub, join
 
 
 @pytest.mark.usefixtures("user_comm")
-def test_a_conversation_stays_with_its_agent_until_it_begins_anew(ann: MessageHub, join: Join) -> None:
+def test_a_conversation_stays_with_its_agent_until_it_begins_again(ann: MessageHub, join: Join) -> None:
     lead = join("lead")
     ask(ann, "@lead how is the load?")
     lead.reply(claim_next(lead), "calm")
@@ -143,7 +143,7 @@ def test_what_is_given_of_a_conversation_is_bounded_in_messages_and_characters(
 
 
 @pytest.mark.usefixtures("user_comm")
-def test_what_a_worker_was_asked_and_answered_for_a_command_is_no_history(ann: MessageHub, join: Join) -> None:
+def test_a_workers_answer_to_a_command_is_not_history(ann: MessageHub, join: Join) -> None:
     lead, supervisor = join("lead"), join("supervisor")
     supervisor.register("supervisor")
     ask(ann, "/ps")
@@ -181,7 +181,7 @@ def test_stop_takes_a_question_back_and_tells_the_agent_that_has_read_it(ann: Me
 
 
 @pytest.mark.slow
-def test_an_agent_that_does_not_answer_is_reminded_and_its_person_is_told(
+def test_an_agent_that_does_not_answer_is_reminded_and_its_person_is_notified(
     ann: MessageHub, join: Join, configure: Callable[..., None], user_comm: RunningUserComm
 ) -> None:
     configure("remind_seconds = 1\nanswer_timeout_seconds = 4\n")

@@ -71,17 +71,17 @@ def test_who_has_not_read_is_neither_reminded_nor_given_up() -> None:
     assert (found.remind, found.give_up) == (False, False)
 
 
-def test_in_the_end_the_person_is_told() -> None:
+def test_in_the_end_the_person_is_notified() -> None:
     assert decide_next_action(standing(LEAD, 3600, is_read=True, is_reminded=True), PATIENCE, NOW) == NextAction(
         "lead has read it, but not answered within 1h 0m. If it still does, you get the answer.", give_up=True
     )
 
 
-def test_what_is_told_does_not_change_while_nothing_does() -> None:
+def test_the_sentence_does_not_change_while_nothing_does() -> None:
     for agent in (LEAD, BUSY, GONE, SILENT, NEVER):
         told = {decide_next_action(standing(agent, age, is_offered=True), PATIENCE, NOW).sentence for age in (5, 6, 50)}
         assert len(told) == 1
 
 
-def test_another_day_is_told() -> None:
+def test_another_day_is_shown() -> None:
     assert format_clock(NOW - timedelta(days=3), NOW).startswith("01 Mar ")

@@ -25,7 +25,7 @@ def ask(gateway: MessageHub, words: str) -> Message:
 
 
 @pytest.mark.usefixtures("user_comm")
-def test_the_agent_whose_answer_discord_refuses_is_told(gateway: MessageHub, join: Join) -> None:
+def test_the_agent_whose_answer_discord_refuses_is_notified(gateway: MessageHub, join: Join) -> None:
     lead = join("lead")
     ask(gateway, "@lead how is it?")
     answer = lead.reply(claim_next(lead), "well")
@@ -42,7 +42,7 @@ def test_the_agent_whose_answer_discord_refuses_is_told(gateway: MessageHub, joi
 
 
 @pytest.mark.usefixtures("user_comm")
-def test_the_agent_whose_news_discord_refuses_is_told(
+def test_the_agent_whose_news_discord_refuses_is_notified(
     gateway: MessageHub, join: Join, configure: Callable[..., None]
 ) -> None:
     configure("[gateway]\nhome_channel = 9\n")
@@ -54,7 +54,7 @@ def test_the_agent_whose_news_discord_refuses_is_told(
 
 
 @pytest.mark.usefixtures("user_comm")
-def test_the_agent_whose_question_discord_does_not_show_is_told(
+def test_the_agent_whose_question_discord_does_not_show_is_notified(
     gateway: MessageHub, join: Join, configure: Callable[..., None]
 ) -> None:
     configure("[gateway]\nhome_channel = 9\n")
@@ -70,7 +70,7 @@ def test_the_agent_whose_question_discord_does_not_show_is_told(
 
 
 @pytest.mark.usefixtures("user_comm")
-def test_an_answer_that_the_hub_gives_up_is_told_to_the_person_and_the_agent(
+def test_an_answer_that_the_hub_gives_up_is_reported_to_the_person_and_the_agent(
     gateway: MessageHub, join: Join, team: Team
 ) -> None:
     lead = join("lead")

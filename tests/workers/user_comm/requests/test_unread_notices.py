@@ -30,7 +30,7 @@ def asleep(teamsup: TeamsupCommand) -> Iterator[TeamsupCommand]:
 
 
 @pytest.mark.slow
-def test_a_person_is_told_once_that_nobody_has_read_what_they_asked(asleep: TeamsupCommand) -> None:
+def test_a_person_is_notified_once_that_nobody_has_read_their_question(asleep: TeamsupCommand) -> None:
     with MessageHub(asleep.team, agent="console-ann") as ann:
         ann.register("console")
         question = ann.send("user_comm", "@gcp-monitor how is the load?")

@@ -76,7 +76,7 @@ def test_the_first_rule_that_fits_says_who_gets_it(line: str, place: Origin, age
     assert names(route_line(line, place, RULES, TEAM)) == agents
 
 
-def test_a_pattern_that_would_take_years_does_not_fit_and_people_are_told() -> None:
+def test_a_pattern_that_would_take_years_does_not_fit_and_people_are_notified() -> None:
     bad = MessageRouteSection(agents=("lead",), pattern="(a|aa)+$")
     rules, patterns = RoutingRules(routes=(bad, *RULES.routes)), PatternMatcher()
     assert names(route_line("a" * 60 + "! vm-1", HERE, rules, TEAM, patterns)) == ["gcp-monitor"]
@@ -126,7 +126,7 @@ def test_each_line_of_the_help_fits_beside_a_name_in_80_columns() -> None:
         ("@lead @home is broken", LEAD, "@home is broken"),
     ],
 )
-def test_a_mention_is_no_part_of_what_the_agent_gets(line: str, agent: Agent, text: str) -> None:
+def test_the_agent_gets_the_text_without_the_mention(line: str, agent: Agent, text: str) -> None:
     assert route_line(line, HERE, NO_RULES, TEAM) == Forward((agent,), text, sticky=True)
 
 

@@ -37,7 +37,7 @@ def understood(kind: str, said: object) -> ParsedAlerts:
 @pytest.mark.parametrize("kind", PARSERS)
 @unhurried
 @given(said=ANY_JSON)
-def test_whatever_comes_is_understood_or_refused_in_a_sentence(kind: str, said: object) -> None:
+def test_any_payload_is_understood_or_refused_with_a_sentence(kind: str, said: object) -> None:
     understood(kind, said)
 
 

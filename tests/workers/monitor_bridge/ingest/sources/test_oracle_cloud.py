@@ -94,7 +94,7 @@ def test_a_subscription_is_confirmed_nowhere_else(address: str) -> None:
         confirmation_link(subscription(address))
 
 
-def test_an_alarm_is_no_subscription() -> None:
+def test_an_alarm_is_not_a_subscription() -> None:
     assert confirmation_link(WebhookRequest("here", headers={"x-oci-ns-messagetype": "Notification"})) is None
 
 

@@ -35,5 +35,5 @@ def test_long_identities_that_differ_at_their_end_stay_different() -> None:
 @pytest.mark.parametrize(
     "link", ["javascript:alert(1)", "https://a b", "https://a\n", "https://" + "a" * 2000, "/graph"]
 )
-def test_what_is_no_link_is_left_out(link: str) -> None:
+def test_a_text_that_is_not_a_link_is_left_out(link: str) -> None:
     assert parse_alert("plain", {"title": "x", "link": link}).link == ""

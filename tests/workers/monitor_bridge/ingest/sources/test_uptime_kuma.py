@@ -39,7 +39,7 @@ def test_a_tag_says_how_bad_it_is() -> None:
 
 
 @pytest.mark.parametrize("status", [2, 3])
-def test_pending_and_maintenance_are_no_news(status: int) -> None:
+def test_pending_and_maintenance_are_not_reported(status: int) -> None:
     assert parse_payload("uptime_kuma", beat(status)) == ()
 
 
