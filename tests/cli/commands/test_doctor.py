@@ -297,7 +297,7 @@ def test_a_team_that_never_was_is_not_a_failure_and_is_not_made(patient: DoctorS
 
 
 def test_a_team_set_up_for_claude_code_is_all_well(patient: DoctorSetup) -> None:
-    patient.puts_claude_on_the_path("echo '2.1.330 (Claude Code)'")
+    patient.puts_claude_on_the_path("echo '2.1.332 (Claude Code)'")
     patient.init("--agent", "scout")
     patient.trusts(patient.home)
     with MessageHub(patient.team) as hub:
@@ -309,7 +309,7 @@ def test_a_team_set_up_for_claude_code_is_all_well(patient: DoctorSetup) -> None
     assert code == 0
     # How quickly the server starts is the machine's.
     assert {check for check, finding in found.items() if finding["verdict"] != "ok"} - {"server"} == {"supervisor"}
-    assert "2.1.330 (Claude Code)" in found["claude"]["text"]
+    assert "2.1.332 (Claude Code)" in found["claude"]["text"]
     assert "are agent 'scout'" in found["project"]["text"]
     assert found["server"]["text"].startswith("starts in ")
     assert not [line for line in _processes() if " mcp --team " in line and str(patient.home) in line]
