@@ -7,6 +7,7 @@ import pytest
 from teamsup.hub import Message, MessageHub
 from teamsup.hub.models import DeliveryState
 from teamsup.workers.gateway.component import component
+from teamsup.workers.gateway.ids import message_id_of
 from teamsup.workers.gateway.reactions.questions import QuestionStatus, QuestionTable
 from teamsup.workers.gateway.tables.state import set_state
 
@@ -22,8 +23,8 @@ def gateway(join: Join) -> MessageHub:
     return gateway
 
 
-def ask(gateway: MessageHub, snowflake: int, message_type: str = "message") -> Message:
-    message_id = f"discord:{snowflake}"
+def ask(gateway: MessageHub, snowflake: int, message_type: str = "message", version: str = "") -> Message:
+    message_id = message_id_of(snowflake, version)
     return gateway.send(
         "user_comm", "Hello?", message_type=message_type, message_id=message_id, conversation_id=CONVERSATION
     )
@@ -58,13 +59,29 @@ def test_a_question_is_followed_over_its_relays_and_answers(join: Join, gateway:
     assert shown(table) == {8: QuestionStatus.FAILED}
 
 
+def test_no_relay_is_kept_without_its_question(gateway: MessageHub, join: Join) -> None:
+    user_comm, table = join("user_comm"), QuestionTable(gateway)
+    join("lead")
+    asked = ask(gateway, 7)
+    pass_on(user_comm, asked, "lead")
+    assert shown(table) == {7: QuestionStatus.STORED}
+    table.delete(7)
+    pass_on(user_comm, asked, "lead")
+    assert shown(table) == {}
+    assert gateway.query("SELECT * FROM discord_relays") == []
+    ask(gateway, 7, version="1")
+    pass_on(user_comm, asked, "lead")
+    assert shown(table) == {7: QuestionStatus.STORED}
+    assert len(gateway.query("SELECT * FROM discord_relays")) == 1
+
+
 def test_an_edited_question_stays_open(gateway: MessageHub, join: Join) -> None:
     join("user_comm")
     table = QuestionTable(gateway)
     asked = ask(gateway, 7)
     gateway.cancel(asked.message_id)
     assert shown(table) == {7: QuestionStatus.WITHDRAWN}
-    gateway.send("user_comm", "Hi?", message_id=f"{asked.message_id}:1", conversation_id=CONVERSATION)
+    ask(gateway, 7, version="1")
     assert shown(table) == {7: QuestionStatus.STORED}
 
 

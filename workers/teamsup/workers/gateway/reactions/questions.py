@@ -24,7 +24,11 @@ _RELAYS = """
       JOIN discord_relays AS r ON r.snowflake = asked.snowflake
 """
 _INSERT_QUESTION = "INSERT INTO discord_questions (snowflake, channel) VALUES (?, ?) ON CONFLICT DO NOTHING"
-_INSERT_RELAY = "INSERT INTO discord_relays (snowflake, message) VALUES (?, ?) ON CONFLICT DO NOTHING"
+# Nobody would delete the relay of a question that is not open any more.
+_INSERT_RELAY = """
+    INSERT INTO discord_relays (snowflake, message)
+      SELECT snowflake, CAST(? AS BIGINT) FROM discord_questions WHERE snowflake = ? ON CONFLICT DO NOTHING
+"""
 
 
 class QuestionStatus(StrEnum):
@@ -158,7 +162,7 @@ def _to_insert(message: Message, me: str) -> tuple[str, tuple[int, int]] | None:
         return (_INSERT_QUESTION, (asked, channel)) if is_question and asked is not None else None
     asked = snowflake_of(str(message.metadata.get("question")))
     is_relay = message.recipient not in (me, None) and asked is not None
-    return (_INSERT_RELAY, (asked, message.id)) if is_relay and asked is not None else None
+    return (_INSERT_RELAY, (message.id, asked)) if is_relay and asked is not None else None
 
 
 def _to_question(row: sqlite3.Row, steps: Sequence[QuestionDelivery]) -> OpenQuestion:
