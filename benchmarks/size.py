@@ -12,9 +12,9 @@ from teamsup.terminal.formatting import format_table
 ROOT = Path(__file__).parents[1]
 LARGEST = 10
 HUB = ROOT / "hub" / "teamsup" / "hub"
-# What a send, a claim, an acknowledgement and a wake-up run, from the verb down to the tables of a new database. The
-# rest is for tools (queries, maintenance, wake_ladder, search, restore), or protects: against a clock that jumps, a
-# file that moves, a signal, or a model that storms.
+# The modules that a send, a claim, an acknowledgement and a wake-up run, down to the tables of a new database.
+# The others are for tools (queries, maintenance, wake_ladder, search, restore). Or they protect against a clock that
+# jumps, a file that moves, a signal, or a model that storms.
 READING = (
     *("message_hub.py", "session.py", "tables/messages.py", "tables/deliveries.py", "engines/sqlite/store.py"),
     *("wakeup/mailbox.py", "wakeup/waiter.py", "wakeup/doorbell.py", "wakeup/watcher.py"),

@@ -1,4 +1,4 @@
-"""What a run is told: our words, and what others wrote as data in a frame."""
+"""The prompt of a run: our words, and the text of others as data in a frame."""
 
 from datetime import UTC, datetime
 

@@ -50,9 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         return verb
 
     start = add("start", "start an agent now, within its limits")
-    start.add_argument("text", nargs="*", metavar="TEXT", help="the words for it (default: that you started it)")
+    start.add_argument("text", nargs="*", metavar="TEXT", help="the text for the agent (default: that you started it)")
     start.set_defaults(verb=_start)
-    pause = add("pause", "start no run of an agent until it is resumed")
+    pause = add("pause", "let no run of an agent start until you resume it")
     pause.add_argument("reason", nargs="*", metavar="REASON", help="the reason, which others can read")
     pause.set_defaults(verb=_pause)
     add("resume", "let an agent be started again").set_defaults(verb=_resume)
