@@ -98,6 +98,12 @@ def test_a_foreign_component_stands_beside_ours(install: Install) -> None:
             "The command /ack of mailer is taken",
         ),
         ("team", component_code("'team', section=object"), r"section \[team\], which is that of the team"),
+        (
+            "mailer",
+            "from teamsup.config.components import ComponentTables\n"
+            + component_code("'mailer', tables=ComponentTables('male', ())"),
+            "its tables are those of 'male'. Give them the name 'mailer'",
+        ),
     ],
 )
 def test_what_cannot_be_loaded_has_a_fault_and_the_others_run(
@@ -114,7 +120,7 @@ def test_a_worker_that_two_packages_bring_is_neither_of_them(install: Install) -
 
     fault = installed_components()["gateway"].fault
     assert fault.startswith("Several packages bring a worker gateway: ")
-    assert "package_of_gateway:component" in fault
+    assert "package_of_gateway (package_of_gateway:component)" in fault
     assert not installed_components()["user_comm"].fault
 
 
@@ -145,7 +151,7 @@ def test_every_command_of_a_component_has_a_summary() -> None:
     commands = find_entry_points("teamsup.commands")
 
     assert {"alerts", "forget", "pair"} <= commands.keys()
-    assert all(read_summary(module) for (module,) in commands.values())
+    assert all(read_summary(point.value) for (point,) in commands.values())
 
 
 def test_help_imports_no_command_of_a_component() -> None:

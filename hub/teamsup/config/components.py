@@ -18,7 +18,7 @@ from teamsup.hub.errors import InvalidName
 from teamsup.hub.models import SUPERVISOR
 from teamsup.hub.team import normalize_agent_name
 
-from .entry_points import describe_collision, find_entry_points
+from .entry_points import EntryPoint, describe_collision, find_entry_points
 from .loader import Config
 from .people_protocol import PEOPLE_COMMANDS, CommandDefinition
 
@@ -103,8 +103,8 @@ class Component:
 
     @property
     def section_names(self) -> tuple[str, ...]:
-        """The names of this worker's sections, without [worker.NAME]."""
-        return (*(() if self.section is None else (self.name,)), *self.groups)
+        """The names of this worker's sections, without [worker.NAME]. One that cannot be loaded may have [NAME]."""
+        return (*((self.name,) if self.section is not None or self.fault else ()), *self.groups)
 
     def read_sections(self, config: Config) -> tuple[object, ...]:
         """Return the values of its sections in a stable order. Raise NotConfigured for a mistake in one."""
@@ -146,13 +146,15 @@ def installed_components() -> Mapping[str, Component]:
 
     A component that cannot be loaded has a ``fault``; the others still run.
     """
-    found = [_load(name, values) for name, values in find_entry_points(WORKER_GROUP).items()]
+    found = [_load(name, points) for name, points in find_entry_points(WORKER_GROUP).items()]
     owners = dict.fromkeys(_COMMON_SECTIONS, "the team")
     commands = {command.name: command.worker for command in PEOPLE_COMMANDS}
     checked = {}
     for component in sorted(found, key=lambda each: (each.rank, each.name)):
         taken = next((name for name in component.section_names if name in owners), None)
-        if taken is not None:
+        if component.fault:
+            checked[component.name] = component
+        elif taken is not None:
             fault = f"The worker {component.name} brings a section [{taken}], which is that of {owners[taken]}."
             checked[component.name] = Component(component.name, fault=fault)
         elif command := next((each for each in component.people_commands if not _is_usable(each, commands)), None):
@@ -221,10 +223,10 @@ def normalize_session_agent(name: str) -> str:
     return folded
 
 
-def _load(name: str, values: tuple[str, ...]) -> Component:
-    if len(values) > 1:
-        return Component(name, fault=describe_collision("worker", name, values))
-    (value,) = values
+def _load(name: str, points: tuple[EntryPoint, ...]) -> Component:
+    if len(points) > 1:
+        return Component(name, fault=describe_collision("worker", name, points))
+    value = points[0].value
     module, _, attribute = value.partition(":")
     try:
         if normalize_agent_name(name) != name or name == SUPERVISOR:
@@ -232,6 +234,8 @@ def _load(name: str, values: tuple[str, ...]) -> Component:
         component = getattr(importlib.import_module(module), attribute or "component")
         if not isinstance(component, Component) or component.name != name:
             raise ValueError(f"{value} is not a Component of that name")
+        if component.tables is not None and component.tables.component != name:
+            raise ValueError(f"its tables are those of {component.tables.component!r}. Give them the name {name!r}")
     except (Exception, SystemExit) as error:
         why = str(error).rstrip(".") or type(error).__name__
         return Component(name, fault=f"The worker {name} cannot be loaded from {value}: {why}.")

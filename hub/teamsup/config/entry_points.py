@@ -9,30 +9,46 @@ import sys
 from collections.abc import Iterator
 from importlib.machinery import PathFinder
 from pathlib import Path
+from typing import NamedTuple
 
 _METADATA_SUFFIXES = (".dist-info", ".egg-info")
 
 
-def find_entry_points(group: str) -> dict[str, tuple[str, ...]]:
-    """Return the entry points of a group by name, each as ``module:attribute`` or ``module``.
+class EntryPoint(NamedTuple):
+    """What a distribution brings under a name."""
 
-    A name has several values if several distributions use it, because we cannot guess which one is meant. If a
+    value: str
+    """``module:attribute`` or ``module``."""
+    package: str
+    """The distribution, as pip knows it."""
+
+
+def find_entry_points(group: str) -> dict[str, tuple[EntryPoint, ...]]:
+    """Return the entry points of a group by name.
+
+    A name has several if several distributions use it, because we cannot guess which one is meant. If a
     distribution is installed twice, the first on ``sys.path`` counts, as for an import.
     """
-    found: dict[str, tuple[str, ...]] = {}
+    found: dict[str, dict[str, EntryPoint]] = {}
     homes: dict[str, str] = {}
     for folder in sys.path:
         for file in _find_files(folder or "."):
-            distribution = file.parent.stem.partition("-")[0].lower()
-            if homes.setdefault(distribution, folder) == folder:
+            distribution = file.parent.stem.partition("-")[0]
+            if homes.setdefault(distribution.lower(), folder) == folder:
                 for name, value in _read_group(file, group):
-                    found[name] = tuple(dict.fromkeys((*found.get(name, ()), value)))
-    return found
+                    found.setdefault(name, {}).setdefault(value, EntryPoint(value, distribution))
+    return {name: tuple(points.values()) for name, points in found.items()}
 
 
-def describe_collision(what: str, name: str, values: tuple[str, ...]) -> str:
+def describe_collision(what: str, name: str, points: tuple[EntryPoint, ...]) -> str:
     """Return the error for an entry point that several packages bring."""
-    return f"Several packages bring a {what} {name}: {' and '.join(values)}. Uninstall all but one."
+    brought = " and ".join(f"{point.package} ({point.value})" for point in points)
+    return f"Several packages bring a {what} {name}: {brought}. Uninstall all but one."
+
+
+def removal_hint(points: tuple[EntryPoint, ...]) -> str:
+    """Return the command lines that remove the packages, of which one is to be chosen."""
+    return ", or ".join(f"pip uninstall {point.package}" for point in points)
 
 
 def read_summary(module: str) -> str:

@@ -8,10 +8,12 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from teamsup.config.entry_points import describe_collision, find_entry_points, read_summary
+from teamsup.config.entry_points import EntryPoint, describe_collision
 from teamsup.hub.errors import TeamsupError
 from teamsup.hub.team import Team
 from teamsup.terminal.formatting import sanitize
+
+from .component_commands import find_commands, summarize
 
 COMMANDS = {
     "init": "write a commented teamsup.toml; with --claude, set up a project's Claude Code",
@@ -31,12 +33,6 @@ COMMANDS = {
     "mcp": "serve one agent's MCP tools on stdin and stdout, for Claude Code",
     "watch": "print a line when a new message waits for an agent, to wake its Claude Code session",
 }
-_ENTRY_POINT_GROUP = "teamsup.commands"
-"""The entry points for commands of components. Each names a module like those in commands/.
-
-``teamsup --help`` shows the text behind the colon in the first line of its docstring, without importing it.
-"""
-
 _LOOK_THEMSELVES = ("ps", "doctor", "service")
 """Commands that report a missing team folder themselves."""
 _MAX_ERROR_CHARACTERS = 500
@@ -103,23 +99,23 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         if name == chosen:
             _load(command, name, importlib.import_module(f"teamsup.cli.commands.{name}"))
     if chosen not in COMMANDS:
-        for name, modules in _plugin_commands().items():
-            command = subparsers.add_parser(name, help=read_summary(modules[0]) if chosen is None else "")
+        for name, points in find_commands(COMMANDS).items():
+            command = subparsers.add_parser(name, help=summarize(points) if chosen is None else "")
             _add_team(command)
             if name == chosen:
-                _load_plugin(command, name, modules)
+                _load_plugin(command, name, points)
     return parser
 
 
-def _load_plugin(command: argparse.ArgumentParser, name: str, modules: tuple[str, ...]) -> None:
+def _load_plugin(command: argparse.ArgumentParser, name: str, points: tuple[EntryPoint, ...]) -> None:
     """Load the command of a component. If that fails, exit with the reason."""
-    if len(modules) > 1:
-        command.exit(os.EX_CONFIG, f"teamsup: {describe_collision('command', name, modules)}\n")
+    if len(points) > 1:
+        command.exit(os.EX_CONFIG, f"teamsup: {describe_collision('command', name, points)}\n")
     try:
-        _load(command, name, importlib.import_module(modules[0]))
+        _load(command, name, importlib.import_module(points[0].value))
     except Exception as error:
         why = f"{type(error).__name__}: {error}"
-        command.exit(os.EX_SOFTWARE, f"teamsup: The command {name} cannot be loaded from {modules[0]}: {why}.\n")
+        command.exit(os.EX_SOFTWARE, f"teamsup: The command {name} cannot be loaded from {points[0].value}: {why}.\n")
 
 
 def _add_team(command: argparse.ArgumentParser) -> None:
@@ -129,11 +125,6 @@ def _add_team(command: argparse.ArgumentParser) -> None:
 def _load(command: argparse.ArgumentParser, name: str, module: Any) -> None:  # noqa: ANN401 - a module
     module.add_arguments(command)
     command.set_defaults(run=module.run, looks_itself=name in _LOOK_THEMSELVES)
-
-
-def _plugin_commands() -> dict[str, tuple[str, ...]]:
-    """Return the modules of commands that components bring, by command."""
-    return {name: found for name, found in find_entry_points(_ENTRY_POINT_GROUP).items() if name not in COMMANDS}
 
 
 class _Parser(argparse.ArgumentParser):

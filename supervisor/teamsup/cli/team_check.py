@@ -11,12 +11,14 @@ from contextlib import suppress
 from pathlib import Path
 from shlex import quote
 
-from teamsup.config.components import installed_components
+from teamsup.config.components import WORKER_GROUP, installed_components
+from teamsup.config.entry_points import find_entry_points, removal_hint
 from teamsup.config.env_file import UnusableEnvFile, read_env_file
 from teamsup.config.loader import load_file
 from teamsup.hub import NotConfigured, Team
 from teamsup.hub.engines import maintenance_progress
 from teamsup.hub.models import NOT_CONFIGURED, SUPERVISOR
+from teamsup.hub.validation import list_names
 from teamsup.supervisor.configuration import team_configuration
 from teamsup.supervisor.configuration.team_configuration import Program
 from teamsup.supervisor.health.write_lock import find_lock_owner
@@ -24,6 +26,8 @@ from teamsup.supervisor.processes.lifecycle import State
 from teamsup.terminal.findings import CommandHint, Finding, Verdict
 from teamsup.terminal.formatting import format_duration
 
+from .command_line import COMMANDS
+from .component_commands import find_faults
 from .team_status import ParticipantStatus, TeamStatus
 
 _MIN_FREE_BYTES = 2**30
@@ -204,23 +208,37 @@ def check_configuration(team: Team, call: CommandHint) -> list[Finding]:
     """Check whether packages can be loaded, teamsup.toml can be applied, and the user's own workers can be started."""
     unloadable = {each.name: each.fault for each in installed_components().values() if each.fault}
     found = [_unloadable_finding(name, fault, call) for name, fault in unloadable.items()]
+    found += [
+        Finding(f"command {each.name}", Verdict.FAILED, each.text.rstrip("."), each.remedy)
+        for each in find_faults(COMMANDS)
+    ]
     if not team.configuration.exists():
         return found
     try:
         programs = list(team_configuration.parse_configuration(team, load_file(team)).programs.values())
-        mistake = next((each.fault for each in programs if each.fault and each.name not in unloadable), "")
     except NotConfigured as error:
-        programs, mistake = [], str(error)
-    if mistake:
-        hint = f"Correct it, then run: {call('reload')}"
-        return [*found, Finding("configuration", Verdict.FAILED, mistake.rstrip("."), hint)]
+        # An unknown section may be one of a package that cannot be loaded; a reload would not load it either.
+        hint = f"First mend the package of {list_names(list(unloadable))}" if unloadable else _reload_hint(call)
+        return [*found, Finding("configuration", Verdict.FAILED, str(error).rstrip("."), hint)]
+    if mistake := next((each.fault for each in programs if each.fault and each.name not in unloadable), ""):
+        return [*found, Finding("configuration", Verdict.FAILED, mistake.rstrip("."), _reload_hint(call))]
     if not unloadable:
-        found = [Finding("configuration", Verdict.OK, f"{team.configuration} can be applied")]
+        found.append(Finding("configuration", Verdict.OK, f"{team.configuration} can be applied"))
     return [*found, *(_check_program(program, call) for program in programs if not program.is_component)]
 
 
+def _reload_hint(call: CommandHint) -> str:
+    return f"Correct it, then run: {call('reload')}"
+
+
 def _unloadable_finding(name: str, fault: str, call: CommandHint) -> Finding:
-    hint = f"Update or remove its package. A team sees that at its next start: {call('stop')}; {call('start')}"
+    points = find_entry_points(WORKER_GROUP).get(name, ())
+    remedy = "Update or remove its package"
+    if len(points) == 1:
+        remedy += f": pip install --upgrade {points[0].package}, or {removal_hint(points)}"
+    elif points:
+        remedy = f"Run: {removal_hint(points)}"
+    hint = f"{remedy}. A team sees that at its next start: {call('stop')}; {call('start')}"
     return Finding(name, Verdict.FAILED, fault.rstrip("."), hint)
 
 

@@ -5,8 +5,9 @@ import tomllib
 
 import pytest
 
+from teamsup.config.components import Component, installed_components
 from teamsup.hub import NotConfigured, Team
-from teamsup.supervisor.configuration import team_configuration
+from teamsup.supervisor.configuration import section_owners, team_configuration
 from teamsup.supervisor.configuration.process_policy import RestartPolicy
 from teamsup.supervisor.configuration.team_configuration import (
     TeamConfiguration,
@@ -186,6 +187,29 @@ def test_a_mistake_in_the_sections_of_one_worker_is_the_fault_of_that_worker_alo
 
     assert {name for name, program in found.programs.items() if program.fault} == {held}
     assert found.programs[held].fault.startswith(f"{team.configuration}: ")
+
+
+@pytest.fixture
+def unloadable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package is installed whose worker mail cannot be loaded."""
+    broken = Component("mail", fault="The worker mail cannot be loaded from mail: no module.")
+    found = {**installed_components(), "mail": broken}
+    for module in (team_configuration, section_owners):
+        monkeypatch.setattr(module, "installed_components", lambda: found)
+
+
+@pytest.mark.usefixtures("unloadable")
+def test_the_section_of_a_worker_that_cannot_be_loaded_holds_it_alone(team: Team) -> None:
+    found = parse_configuration(team, {"mail": {"server": "x"}})
+
+    assert {name for name, program in found.programs.items() if program.fault} == {"mail"}
+    assert found.programs["mail"].fault == "The worker mail cannot be loaded from mail: no module."
+
+
+@pytest.mark.usefixtures("unloadable")
+def test_an_unknown_section_may_be_one_of_a_worker_that_cannot_be_loaded(team: Team) -> None:
+    with pytest.raises(NotConfigured, match=r"no section \[folder\]; .* Or it is one of mail, whose package cannot"):
+        parse_configuration(team, {"folder": {"a": {}}})
 
 
 def test_a_circle_holds_those_that_are_in_it(team: Team) -> None:

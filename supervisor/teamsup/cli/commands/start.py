@@ -20,6 +20,8 @@ from teamsup.terminal.formatting import sanitize
 from teamsup.terminal.hints import command_hint
 
 from ..arguments import add_timeout
+from ..command_line import COMMANDS
+from ..component_commands import find_faults
 
 if TYPE_CHECKING:
     from teamsup.supervisor.supervisor import Supervisor
@@ -50,6 +52,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     from teamsup.supervisor.supervisor import Supervisor
 
+    for fault in find_faults(COMMANDS):
+        # This stops no worker.
+        print(f"teamsup: {fault.text} {fault.remedy}", file=sys.stderr)
     resource_limits.raise_own_limits()
     team.create()
     acquire_lock(team)

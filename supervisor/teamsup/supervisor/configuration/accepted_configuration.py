@@ -14,7 +14,8 @@ from teamsup.config.loader import load_file
 from teamsup.hub import NotConfigured, Team
 
 from . import team_configuration
-from .team_configuration import TeamConfiguration, owned_sections
+from .section_owners import owned_sections
+from .team_configuration import TeamConfiguration
 
 
 def stage_accepted(team: Team, accepted: TeamConfiguration) -> None:

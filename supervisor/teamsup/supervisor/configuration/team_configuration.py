@@ -17,8 +17,8 @@ from teamsup.hub.models import PRESENCE_TIMEOUT_SECONDS, SUPERVISOR
 from teamsup.hub.team import normalize_agent_name
 
 from .process_policy import ProcessPolicy, RestartPolicy
+from .section_owners import check_section_names, section_owners
 
-_OWN_SECTIONS = ("team", "metrics", "worker")
 _HEALTHY_SECONDS = 60.0
 _FIRST_HEARTBEAT_SECONDS = 60.0
 _READY_AFTER_SECONDS = 1.0
@@ -124,7 +124,7 @@ def parse_configuration(team: Team, tables: Mapping[str, Any]) -> TeamConfigurat
         # This happens after an update of a checkout. It must not look like a team that needs no workers.
         raise NotConfigured("This installation names none of its workers, so none can start. Install teamsup again.")
     owners = section_owners()
-    config.check_section_names([*_OWN_SECTIONS, *owners])
+    check_section_names(config, owners)
     section = config.section("team", TeamSection)
     port = config.section("metrics", MetricsSection).port
     try:
@@ -169,23 +169,6 @@ def _check_environment(name: str, worker: object) -> None:
     environment = worker.get("environment") if isinstance(worker, dict) else None
     if isinstance(environment, dict) and None in environment.values():
         raise ValueError(f"[worker.{name}] environment cannot be read. Correct the file")
-
-
-def section_owners() -> dict[str, str]:
-    """Return the sections of one component, each with its name."""
-    return {section: each.name for each in installed_components().values() for section in each.section_names}
-
-
-def owned_sections(name: str) -> tuple[str, ...]:
-    """Return the sections of this worker, without [worker.NAME]."""
-    component = installed_components().get(name)
-    return () if component is None else component.section_names
-
-
-def follows_sections(name: str) -> bool:
-    """Return whether this worker follows its sections by itself."""
-    component = installed_components().get(name)
-    return component is not None and component.follows_sections
 
 
 def _find_command_hook(config: Config) -> CommandHook | None:

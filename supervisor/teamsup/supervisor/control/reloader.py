@@ -20,6 +20,7 @@ from teamsup.terminal.hints import command_hint
 from ..background import BackgroundTasks
 from ..configuration import accepted_configuration, team_configuration
 from ..configuration.reload_plan import ReloadPlan, plan_reload
+from ..configuration.section_owners import follows_sections
 from ..configuration.team_configuration import TeamConfiguration, secrets_of
 from ..enrollment import WorkerEnrollment
 from ..health.degradation import Troubles
@@ -126,7 +127,7 @@ class ConfigurationReloader:
         except NotConfigured as error:
             self.show_fault(str(error))
             return accepted
-        follows = filter(team_configuration.follows_sections, saved.programs)
+        follows = filter(follows_sections, saved.programs)
         at_once = {*follows, *self._blocked_names()} - {name for name, each in saved.programs.items() if each.fault}
         taken = accepted_configuration.replace_sections(at_once & saved.programs.keys(), tables, accepted.tables)
         how = command_hint(team, "reload")

@@ -1,0 +1,41 @@
+"""Which worker each section of teamsup.toml belongs to."""
+
+from collections.abc import Mapping
+
+from teamsup.config.components import installed_components
+from teamsup.config.loader import Config
+from teamsup.hub import NotConfigured
+from teamsup.hub.validation import list_names
+
+_OWN_SECTIONS = ("team", "metrics", "worker")
+
+
+def check_section_names(config: Config, owners: Mapping[str, str]) -> None:
+    """Raise NotConfigured for an unknown section. It may be one of a component that cannot be loaded."""
+    try:
+        config.check_section_names([*_OWN_SECTIONS, *owners])
+    except NotConfigured as error:
+        if lost := [each.name for each in installed_components().values() if each.fault]:
+            why = f"Or it is one of {list_names(lost)}, whose package cannot be loaded."
+            raise NotConfigured(f"{error} {why}") from error
+        raise
+
+
+def section_owners() -> dict[str, str]:
+    """Return the sections of one component, each with its name."""
+    # What a component has counts more than what one that cannot be loaded may have.
+    components = sorted(installed_components().values(), key=lambda each: not each.fault)
+    owners = {section: each.name for each in components for section in each.section_names}
+    return {section: name for section, name in owners.items() if section not in _OWN_SECTIONS}
+
+
+def owned_sections(name: str) -> tuple[str, ...]:
+    """Return the sections of this worker, without [worker.NAME]."""
+    component = installed_components().get(name)
+    return () if component is None else component.section_names
+
+
+def follows_sections(name: str) -> bool:
+    """Return whether this worker follows its sections by itself."""
+    component = installed_components().get(name)
+    return component is not None and component.follows_sections
