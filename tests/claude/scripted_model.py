@@ -67,6 +67,11 @@ class ScriptedModel(ThreadingHTTPServer):
         return "\n".join(self._received)
 
     @property
+    def last_request(self) -> str:
+        """Everything that was said to the model in its last request."""
+        return self._received[-1]
+
+    @property
     def is_finished(self) -> bool:
         """Whether every script has come to its end."""
         return not any(self._scripts.values())

@@ -52,8 +52,8 @@ class Night:
         for worker in self._workers.values():
             worker.wait(20)
 
-    def ask(self, text: str) -> Message:
-        return self.ann.send("ops", text)
+    def ask(self, text: str, conversation: str | None = None) -> Message:
+        return self.ann.send("ops", text, conversation_id=conversation)
 
     def hear(self, kind: str = "message") -> Message:
         """The next message of that kind to ann."""
@@ -127,6 +127,28 @@ def test_a_message_starts_the_agent_which_asks_the_team_and_answers(at_night: St
         run = night.run()
         assert (run["turns"], run["tools"]) == (2, f'["{TOOL_PREFIX}team_get_status"]')
         assert isinstance(run["usd"], float)
+
+
+def test_what_comes_while_it_works_is_announced_to_it_and_a_conversation_goes_on(at_night: StartNight) -> None:
+    nights: list[Night] = []
+
+    def interrupt() -> ToolCall:
+        nights[0].ask("and the disk?", "console-ann:2")
+        return ToolCall(f"{TOOL_PREFIX}team_send_message", {"recipient": "console-ann", "content": "I look"})
+
+    read = ToolCall(f"{TOOL_PREFIX}team_read_messages")
+    with scripted(interrupt, read, "both are calm", "as I said") as model:
+        night = at_night(model)
+        nights.append(night)
+        night.ask("how is the load?", "console-ann:1")
+        assert night.hear().content == "I look"
+        assert night.hear().content == "both are calm"
+        assert "teamsup: 1 message waits for you." in model.received
+        night.ask("sure?", "console-ann:1")
+        assert night.hear().content == "as I said"
+        assert model.last_request.count("how is the load?") == 1, "the session knows what was said"
+        assert night.run()["is_resumed"] == 1
+        assert night.run()["id"] == 2, "one run for each message that it was not already told of"
 
 
 @pytest.mark.parametrize("words", ["allow", "deny"])
