@@ -2,10 +2,13 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,8 +18,10 @@ from claude.scripted_model import ApiFailure, ScriptedModel, ToolCall
 from helpers.support import TeamsupCommand, clean_environment, eventually
 from teamsup.hub import MessageHub
 from teamsup.hub.models import Message
+from teamsup.workers.monitor_bridge.demo.demo_team import DemoFailed, post_alert
 
 pytestmark = [needs_claude, pytest.mark.slow]
+BEGAN = datetime(2026, 1, 31, 2, 30, tzinfo=UTC)
 _PATIENCE_SECONDS = 90.0
 """Two processes of Claude Code may have to start for one message, beside other tests."""
 
@@ -33,6 +38,7 @@ class Night:
     def start(self, *names: str) -> None:
         for name in names:
             module = {
+                "bridge": "teamsup.workers.monitor_bridge.bridge",
                 "runner": "teamsup.workers.agent_runner.agent_runner",
                 "user_comm": "teamsup.workers.user_comm.user_comm_daemon",
             }[name]
@@ -84,11 +90,11 @@ def at_night(tmp_path: Path, teamsup: TeamsupCommand) -> Iterator[Callable[[Scri
     nights: list[Night] = []
     teamsup.team.folder.mkdir(parents=True, exist_ok=True)
 
-    def begin(model: ScriptedModel, keys: str = 'ask_people = ["Bash"]') -> Night:
+    def begin(model: ScriptedModel, keys: str = 'ask_people = ["Bash"]', more: str = "") -> Night:
         teamsup.team.configuration.write_text(
             f'[agent.ops]\nstart = ["message"]\ndirectory = "{tmp_path / "project"}"\n{keys}\n[agent.ops.environment]\n'
             f'PATH = "{os.environ["PATH"]}"\nANTHROPIC_BASE_URL = "{model.url}"\nANTHROPIC_API_KEY = "{KEY}"\n'
-            'CLAUDE_CODE_MAX_RETRIES = "1"\n'
+            f'CLAUDE_CODE_MAX_RETRIES = "1"\n{more}\n'
         )
         ann = MessageHub(teamsup.team, agent="console-ann")
         ann.register("console")
@@ -127,6 +133,34 @@ def test_a_message_starts_the_agent_which_asks_the_team_and_answers(at_night: St
         run = night.run()
         assert (run["turns"], run["tools"]) == (2, f'["{TOOL_PREFIX}team_get_status"]')
         assert isinstance(run["usd"], float)
+
+
+def test_an_alert_starts_the_agent_whose_answer_is_its_act(at_night: StartNight) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    bridge = (
+        f'[monitor-bridge]\nlisten = "127.0.0.1:{port}"\nrecipient = "ops"\n[source.prometheus]\nkind = "alertmanager"'
+    )
+    with scripted("it was the log, and is mended") as model:
+        night = at_night(model, "", bridge)
+        night.start("bridge")
+
+        def post() -> bool:
+            try:
+                post_alert(port, {"alertname": "DiskFull", "severity": "critical"}, "The disk is full", BEGAN, None)
+            except (DemoFailed, OSError):
+                return False
+            return True
+
+        eventually(post, "the alert is taken in")
+        acted = "SELECT responded_by FROM incident_groups"
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while night.ann.query(acted)[0][0] is None and time.monotonic() < deadline:
+            night.ann.wait(0.2)
+        assert night.ann.query(acted)[0][0] == "ops", night.run()
+        assert "The disk is full" in model.received
+        assert [row[0] for row in night.ann.query("SELECT count(*) FROM runs")] == [1]
 
 
 def test_what_comes_while_it_works_is_announced_to_it_and_a_conversation_goes_on(at_night: StartNight) -> None:
