@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from helpers.support import FORK_SERVER, TeamsupCommand, eventually, is_team_ready
+from helpers.support import FORK_SERVER, TIMEOUT_SECONDS, TeamsupCommand, eventually, is_team_ready
 from teamsup.hub import MessageHub, Team
 
 # A container's environment often forbids bytecode. Then each test process compiles all tests, and each process that a
@@ -59,7 +59,7 @@ def run_team(teamsup: TeamsupCommand) -> Iterator[subprocess.Popen[str]]:
             family = psutil.Process(supervisor.pid).children(recursive=True) if supervisor.poll() is None else []
             if supervisor.poll() is None:
                 os.kill(supervisor.pid, signal.SIGTERM)
-            supervisor.wait(30)
+            supervisor.wait(TIMEOUT_SECONDS)
             assert not psutil.wait_procs(family, timeout=5)[1]
 
 

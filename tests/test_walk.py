@@ -12,7 +12,7 @@ import pytest
 
 from fake_discord import TOKEN, FakeDiscord
 from helpers.gateway_process import ALLOW_ANN, wait_until, wait_until_connected
-from helpers.support import clean_environment, run_foreign_sql
+from helpers.support import TIMEOUT_SECONDS, clean_environment, run_foreign_sql
 from teamsup.hub import MessageHub, Team
 
 PAGE = Path(__file__).parents[1] / "docs" / "architecture.md"
@@ -96,4 +96,4 @@ def recorded(team: Team, discord: FakeDiscord, files: dict[str, Path]) -> Iterat
         for process in processes:
             process.terminate()
         for process in processes:
-            process.wait(20)
+            process.wait(TIMEOUT_SECONDS)

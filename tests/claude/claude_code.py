@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from claude.scripted_model import ScriptedModel
-from helpers.support import TeamsupCommand
+from helpers.support import TIMEOUT_SECONDS, TeamsupCommand
 
 PLUGIN = Path(__file__).parents[2] / "deploy" / "claude"
 TOOL_PREFIX = "mcp__plugin_teamsup_teamsup__"
@@ -97,8 +97,8 @@ class ClaudeCode:
             yield
         finally:
             process.terminate()
-            process.wait(20)
-            screen.join(20)
+            process.wait(TIMEOUT_SECONDS)
+            screen.join(TIMEOUT_SECONDS)
             os.close(ours)
 
 

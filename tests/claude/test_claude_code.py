@@ -8,7 +8,7 @@ import pytest
 
 from claude.claude_code import TOOL_PREFIX, ClaudeCode, needs_claude, prepare_home
 from claude.scripted_model import Script, ScriptedModel, Scripts, ToolCall
-from helpers.support import TeamsupCommand, count_listeners, eventually
+from helpers.support import TIMEOUT_SECONDS, TeamsupCommand, count_listeners, eventually
 from teamsup.cli.commands.watch import WAKE_LINE
 from teamsup.hub import MessageHub
 
@@ -52,7 +52,7 @@ def listens(scout: MessageHub) -> bool:
 
 def test_an_agent_sends_waits_is_woken_and_replies(claude: ClaudeCode, scout: MessageHub) -> None:
     def answer() -> None:
-        assert scout.wait(20)
+        assert scout.wait(TIMEOUT_SECONDS)
         (delivery,) = scout.claim()
         scout.reply(delivery, "all calm")
 
@@ -191,7 +191,7 @@ def test_a_long_wait_goes_on_behind_an_idle_session_and_wakes_it(claude: ClaudeC
     ):
         eventually(lambda: "moved to the background" in model.received, "it waits behind the session")
         scout.send("lead", "are you there?")
-        assert scout.wait(20)
+        assert scout.wait(TIMEOUT_SECONDS)
         assert scout.claim()[0].message.content == "I am"
         assert WAKE_LINE not in model.received
 

@@ -13,7 +13,7 @@ import pytest
 
 from claude.claude_code import KEY, TOOL_PREFIX, needs_claude, prepare_home
 from claude.scripted_model import ApiFailure, Script, ScriptedModel, ToolCall
-from helpers.support import TeamsupCommand, eventually
+from helpers.support import TIMEOUT_SECONDS, TeamsupCommand, eventually
 from teamsup.hub import MessageHub
 from teamsup.workers.agent_runner.programs.call_ledger import CallLedger, Verdict
 from teamsup.workers.agent_runner.programs.claude_code import ClaudeCode
@@ -246,7 +246,7 @@ def test_killed_in_a_call_nobody_knows_its_outcome_and_the_session_can_go_on(rig
         process = allowed.start(model, "go")
         eventually((tmp_path / "begun").exists, "the call has begun")
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait(20)
+        process.wait(TIMEOUT_SECONDS)
         os.close(os.open(tmp_path / "fifo", os.O_WRONLY | os.O_NONBLOCK))
         output = allowed.program.read(allowed.folder, allowed.run)
         assert (output.ending, output.has_transcript) == ("none", True)
@@ -263,7 +263,7 @@ def test_killed_in_the_allowed_call_it_is_not_made_again(rig: RunRig, tmp_path: 
         process = rig.start(model, "", resume=True)
         eventually((tmp_path / "effect").exists, "the call has begun")
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait(20)
+        process.wait(TIMEOUT_SECONDS)
         os.close(os.open(tmp_path / "fifo", os.O_WRONLY | os.O_NONBLOCK))
         assert rig.calls == [("Bash", "began")]
         assert rig.complete(model, "", resume=True).text == "I have looked"

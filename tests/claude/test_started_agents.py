@@ -15,7 +15,7 @@ import pytest
 
 from claude.claude_code import KEY, TOOL_PREFIX, needs_claude, prepare_home
 from claude.scripted_model import ApiFailure, ScriptedModel, ToolCall
-from helpers.support import TeamsupCommand, clean_environment, eventually
+from helpers.support import TIMEOUT_SECONDS, TeamsupCommand, clean_environment, eventually
 from teamsup.hub import MessageHub
 from teamsup.hub.models import Message
 from teamsup.workers.monitor_bridge.demo.demo_team import DemoFailed, post_alert
@@ -50,13 +50,13 @@ class Night:
     def kill(self, *names: str) -> None:
         for name in names:
             self._workers[name].kill()
-            self._workers.pop(name).wait(20)
+            self._workers.pop(name).wait(TIMEOUT_SECONDS)
 
     def stop(self) -> None:
         for worker in self._workers.values():
             worker.terminate()
         for worker in self._workers.values():
-            worker.wait(20)
+            worker.wait(TIMEOUT_SECONDS)
 
     def ask(self, text: str, conversation: str | None = None) -> Message:
         return self.ann.send("ops", text, conversation_id=conversation)

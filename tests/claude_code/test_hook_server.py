@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from helpers.mcp_session import HOOK, SessionModel, either_start, open_session
-from helpers.support import eventually, run_foreign_sql
+from helpers.support import TIMEOUT_SECONDS, eventually, run_foreign_sql
 from teamsup.claude_code.participants import run_number
 from teamsup.claude_code.rendering import render_failure
 from teamsup.hub import MessageHub, Team
@@ -469,7 +469,7 @@ async def ask_permission(lead: SessionModel) -> "asyncio.Future[dict[str, Any]]"
 
 
 async def request_to_people(user_comm: MessageHub) -> Message:
-    assert await user_comm.wait_async(20)
+    assert await user_comm.wait_async(TIMEOUT_SECONDS)
     (delivery,) = user_comm.claim()
     user_comm.acknowledge(delivery)
     return delivery.message
@@ -520,7 +520,7 @@ async def test_a_dialog_that_was_answered_at_the_terminal_needs_no_decision_any_
         process = lead.start_hook("PermissionRequest", patience="60", **ASKS)
         request = await request_to_people(user_comm)
         process.kill()
-        process.wait(20)
+        process.wait(TIMEOUT_SECONDS)
         withdrawal = await request_to_people(user_comm)
         assert (withdrawal.message_type, withdrawal.reply_to) == ("opinion_withdrawn", request.message_id)
 

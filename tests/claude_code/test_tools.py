@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from helpers.mcp_session import either_start, open_session
-from helpers.support import TeamsupCommand, count_listeners, eventually, run_foreign_sql
+from helpers.support import TIMEOUT_SECONDS, TeamsupCommand, count_listeners, eventually, run_foreign_sql
 from teamsup.claude_code.rendering import render_message
 from teamsup.hub import Message, MessageHub, Team
 
@@ -96,7 +96,7 @@ async def test_an_agent_and_a_python_process_talk_both_ways(team: Team, join: Jo
         stored = await lead.call("team_send_message", recipient="scout", content="how is the load?")
         assert re.fullmatch(r"Stored as #1; scout is online\.", stored)
 
-        assert scout.wait(10)
+        assert scout.wait(TIMEOUT_SECONDS)
         (delivery,) = scout.claim()
         assert (delivery.message.sender, delivery.message.content) == ("lead", "how is the load?")
         scout.reply(delivery, "calm")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from conftest import run_team
-from helpers.support import TeamsupCommand, eventually, refusal_of, run_foreign_sql
+from helpers.support import TIMEOUT_SECONDS, TeamsupCommand, eventually, refusal_of, run_foreign_sql
 from teamsup.hub import MessageHub
 
 PAGE = Path(__file__).parents[2] / "docs" / "workers.md"
@@ -60,7 +60,7 @@ def greet(teamsup: TeamsupCommand) -> str:
     with MessageHub(teamsup.team, agent="console-ann") as ann:
         ann.register("console")
         ann.send("greeter", "good morning")
-        assert ann.wait(20)
+        assert ann.wait(TIMEOUT_SECONDS)
         (answer,) = ann.claim()
         ann.acknowledge(answer)
         return answer.message.content

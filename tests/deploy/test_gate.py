@@ -296,7 +296,7 @@ def test_of_two_calls_at_once_one_is_parked(run: Path) -> None:
             process.stdin.close()
     said = [json.loads(process.stdout.read())["hookSpecificOutput"] for process in hooks if process.stdout]
     assert sorted(each["permissionDecision"] for each in said) == ["defer", "deny"]
-    assert [process.wait(20) for process in hooks] == [0, 0]
+    assert [process.wait(45) for process in hooks] == [0, 0]
 
 
 def test_it_does_not_change_the_files_of_runs(run: Path) -> None:

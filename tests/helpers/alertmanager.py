@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from helpers.support import eventually
+from helpers.support import TIMEOUT_SECONDS, eventually
 
 # Debian's name for it, and everybody else's.
 ALERTMANAGER_PROGRAM = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
@@ -97,4 +97,4 @@ def running_alertmanager(
         yield RunningAlertmanager(f"http://{found[1]}")
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(TIMEOUT_SECONDS)

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from fake_discord import ANN, CHANNEL, TOKEN, DiscordRules, FakeDiscord
-from helpers.support import clean_environment, eventually, run_foreign_sql
+from helpers.support import TIMEOUT_SECONDS, clean_environment, eventually, run_foreign_sql
 from teamsup.hub import Delivery, Message, MessageHub, Team
 
 ALLOW_ANN = f"[gateway]\nusers = [{ANN}]\n"
@@ -42,7 +42,7 @@ async def running_gateway(
         yield process
     finally:
         process.terminate()
-        assert await asyncio.to_thread(process.wait, 20) in (0, os.EX_CONFIG)
+        assert await asyncio.to_thread(process.wait, TIMEOUT_SECONDS) in (0, os.EX_CONFIG)
 
 
 @contextlib.asynccontextmanager
@@ -73,14 +73,14 @@ async def wait_until(condition: Callable[[], object], what: str) -> None:
 
 async def next_delivery(hub: MessageHub) -> Delivery:
     """The next message for that agent."""
-    assert await hub.wait_async(20)
+    assert await hub.wait_async(TIMEOUT_SECONDS)
     (delivery,) = await asyncio.to_thread(hub.claim)
     return delivery
 
 
 def _claim(hub: MessageHub, count: int) -> list[Message]:
     found: list[Message] = []
-    while len(found) < count and hub.wait(20):
+    while len(found) < count and hub.wait(TIMEOUT_SECONDS):
         for delivery in hub.claim():
             hub.acknowledge(delivery)
             found.append(delivery.message)
@@ -105,7 +105,7 @@ def stored_contents(team: Team) -> list[str]:
 
 async def kill_process(process: subprocess.Popen[bytes]) -> None:
     process.kill()
-    await asyncio.to_thread(process.wait, 20)
+    await asyncio.to_thread(process.wait, TIMEOUT_SECONDS)
 
 
 async def run_and_kill(team: Team, discord: FakeDiscord, hub: MessageHub, toml: str = ALLOW_ANN) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from helpers.support import TeamsupCommand, clean_environment, eventually
+from helpers.support import TIMEOUT_SECONDS, TeamsupCommand, clean_environment, eventually
 from teamsup.config.people_protocol import DECISION_REQUEST, USER_COMM
 from teamsup.hub import Message, MessageHub, Team
 from teamsup.hub.engines.marked_processes import RUN_VARIABLE, is_mark_of, is_running, marked_processes
@@ -75,7 +75,7 @@ class RunnerHarness:
     def stop(self) -> None:
         """End agent-runner in order."""
         self.processes[-1].send_signal(signal.SIGTERM)
-        assert self.processes[-1].wait(20) == 0
+        assert self.processes[-1].wait(TIMEOUT_SECONDS) == 0
 
     def tell(self, *lines: str, conversation: str | None = None, sender: MessageHub | None = None) -> Message:
         """Send the agent a script."""

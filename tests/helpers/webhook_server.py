@@ -8,7 +8,7 @@ import threading
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from helpers.support import eventually
+from helpers.support import TIMEOUT_SECONDS, eventually
 from teamsup.hub import MessageHub
 from teamsup.workers.monitor_bridge.incidents.alert import Alert, Alerts
 from teamsup.workers.monitor_bridge.ingest.receiver import ConfirmLink
@@ -97,5 +97,5 @@ def running_server(
     finally:
         loop, task = started[0]
         loop.call_soon_threadsafe(task.cancel)
-        thread.join(20)
+        thread.join(TIMEOUT_SECONDS)
         assert task.cancelled()

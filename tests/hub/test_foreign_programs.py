@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from helpers.support import TeamsupCommand, eventually, run_foreign_sql
+from helpers.support import TIMEOUT_SECONDS, TeamsupCommand, eventually, run_foreign_sql
 from teamsup.hub import MessageHub, Team
 
 Join = Callable[..., MessageHub]
@@ -44,7 +44,7 @@ def test_a_plain_insert_wakes_a_reader_that_waits(join: Join, team: Team) -> Non
 
     run_foreign_sql(team, INSERT, "m1", "cron", "scout", "nightly done")
 
-    assert scout.wait(10)
+    assert scout.wait(TIMEOUT_SECONDS)
     assert [delivery.message.content for delivery in scout.claim()] == ["nightly done"]
 
 

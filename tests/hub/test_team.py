@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from conftest import run_team
-from helpers.support import TeamsupCommand, eventually, refusal_of
+from helpers.support import TIMEOUT_SECONDS, TeamsupCommand, eventually, refusal_of
 from teamsup.config.loader import Config
 from teamsup.hub import MessageHub, NotConfigured, StaleLease, StoreError, StoreUnavailable, Team
 from teamsup.hub.errors import UnsafeFile
@@ -191,7 +191,7 @@ def test_a_listener_and_a_sender_go_on_when_the_folder_was_away_for_a_moment(joi
         away = team.folder.rename(team.folder.with_name("away"))
         assert sender.stdout.readline() == "away\n"
         away.rename(team.folder)
-        assert sender.wait(20) == 0
+        assert sender.wait(TIMEOUT_SECONDS) == 0
     listener.join()
 
     assert sorted(heard, key=int) == [str(number) for number in range(300)]

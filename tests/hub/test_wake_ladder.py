@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 
-from helpers.support import count_listeners, eventually, run_foreign_sql
+from helpers.support import TIMEOUT_SECONDS, count_listeners, eventually, run_foreign_sql
 from teamsup.hub import MessageHub
 from teamsup.hub.models import WakeStep
 
@@ -103,7 +103,7 @@ def test_a_wait_for_a_step_ends_with_what_can_be_announced_there(join: Join) -> 
     woken.start()
     eventually(lambda: count_listeners(lead.team, "lead"), "it waits")
     scout.send("lead", "new")
-    woken.join(20)
+    woken.join(TIMEOUT_SECONDS)
     assert not woken.is_alive()
 
 

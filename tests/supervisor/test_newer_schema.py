@@ -4,7 +4,7 @@ import os
 import subprocess
 
 from conftest import run_team
-from helpers.support import FORK_SERVER, TeamsupCommand, count_listeners, eventually, migrate_further
+from helpers.support import FORK_SERVER, TIMEOUT_SECONDS, TeamsupCommand, count_listeners, eventually, migrate_further
 from teamsup.hub import MessageHub
 
 SENTENCE = "written by a newer teamsup; this one knows"
@@ -18,7 +18,7 @@ def test_the_supervisor_ends_with_its_workers_and_says_why(teamsup: TeamsupComma
     with run_team(teamsup) as supervisor:
         eventually(lambda: count_listeners(teamsup.team, "user_comm"), "a worker that reads")
         migrate_further(teamsup.team)
-        assert supervisor.wait(20) == os.EX_PROTOCOL
+        assert supervisor.wait(TIMEOUT_SECONDS) == os.EX_PROTOCOL
     logs = teamsup.run("logs").stdout
     assert all(
         any(SENTENCE in line for line in logs.splitlines() if name in line) for name in ("supervisor", "user_comm")
@@ -40,7 +40,7 @@ def test_commands_that_go_on_end_with_the_sentence(teamsup: TeamsupCommand) -> N
         eventually(lambda: count_listeners(teamsup.team, "scout") == 2, "a read and a watch")
         eventually(lambda: len(list(teamsup.team.run.glob("*@*"))) == 3, "a chat")
         migrate_further(teamsup.team)
-    said = {name: process.communicate(timeout=20)[0] for name, process in processes.items()}
+    said = {name: process.communicate(timeout=TIMEOUT_SECONDS)[0] for name, process in processes.items()}
     assert {name: process.returncode for name, process in processes.items()} == dict.fromkeys(commands, os.EX_PROTOCOL)
     assert all(SENTENCE in text for text in said.values())
     assert not any("Traceback" in text for text in said.values())

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import psutil
 import pytest
 
-from helpers.support import TeamsupCommand, eventually
+from helpers.support import TIMEOUT_SECONDS, TeamsupCommand, eventually
 from teamsup.hub.engines.marked_processes import RUN_VARIABLE, is_mark_of, is_running, marked_processes
 
 # The first line on its stdin has ended, and the team's folder is where its directory is.
@@ -35,7 +35,7 @@ def run_team(teamsup: TeamsupCommand) -> Iterator[subprocess.Popen[str]]:
         finally:
             if supervisor.poll() is None:
                 supervisor.send_signal(signal.SIGTERM)
-            supervisor.wait(30)
+            supervisor.wait(TIMEOUT_SECONDS)
 
 
 def runs(teamsup: TeamsupCommand) -> set[int]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from helpers.custom_workers import wait_for_log_line
-from helpers.support import TeamsupCommand, eventually
+from helpers.support import TIMEOUT_SECONDS, TeamsupCommand, eventually
 
 BREAK = """
 import sys
@@ -58,7 +58,7 @@ def test_one_that_serves_no_more_ends_with_a_failure(teamsup: TeamsupCommand) ->
     teamsup.configure("")
 
     with start_broken(teamsup, "Doorbell, 'wait_async', BaseException('broken')") as process:
-        assert process.wait(20) == 1
+        assert process.wait(TIMEOUT_SECONDS) == 1
 
     assert "stopped" in teamsup.run("logs", "supervisor").stdout
 

@@ -60,7 +60,7 @@ def test_workers_start_one_after_another_and_end_together(teamsup: TeamsupComman
     with teamsup.open("start") as supervisor:
         eventually(lambda: is_team_ready(teamsup), "all workers ready")
         supervisor.send_signal(signal.SIGINT)
-        output, _ = supervisor.communicate(timeout=30)
+        output, _ = supervisor.communicate(timeout=TIMEOUT_SECONDS)
 
     told = [line.split("|")[1].split()[0] for line in output.splitlines() if "started, pid" in line]
     ended = [line.split("|")[1].split()[0] for line in output.splitlines() if "ended (exit code 0)" in line]
@@ -83,7 +83,7 @@ def test_the_output_of_workers_is_prefixed_on_the_terminal_and_kept_in_files(tea
     with teamsup.open("start") as supervisor:
         eventually(lambda: is_team_ready(teamsup), "all workers ready")
         supervisor.terminate()
-        output, _ = supervisor.communicate(timeout=30)
+        output, _ = supervisor.communicate(timeout=TIMEOUT_SECONDS)
 
     assert "gateway        | INFO No Discord token" in output
     logs = teamsup.run("logs", "gateway")
@@ -102,7 +102,7 @@ def test_logs_follow_shows_what_comes(running: TeamsupCommand) -> None:
         eventually(lambda: "asked to restart monitor-bridge" in follower.stdout.readline(), "the news")  # type: ignore[union-attr]
 
         follower.send_signal(signal.SIGINT)
-        assert follower.wait(10) == 130
+        assert follower.wait(TIMEOUT_SECONDS) == 130
 
 
 def test_restart_replaces_one_worker_and_no_other(running: TeamsupCommand) -> None:
@@ -295,7 +295,7 @@ def test_an_output_that_nobody_reads_holds_up_nobody(teamsup: TeamsupCommand) ->
 
         assert teamsup.run("stop").returncode == 0
 
-        assert supervisor.wait(10) == 0
+        assert supervisor.wait(TIMEOUT_SECONDS) == 0
 
 
 def test_a_long_answer_reaches_the_person_as_far_as_it_fits(running: TeamsupCommand) -> None:
@@ -306,7 +306,7 @@ def test_a_long_answer_reaches_the_person_as_far_as_it_fits(running: TeamsupComm
             assert chat.stdout is not None
             chat.stdin.write("@lead go\n")
             chat.stdin.close()
-            assert lead.wait(10)
+            assert lead.wait(TIMEOUT_SECONDS)
             (delivery,) = lead.claim()
             lead.reply(delivery, "x" * 262_000)
 

@@ -17,7 +17,7 @@ import pytest
 
 from helpers.custom_workers import wait_for_log_line, wait_for_state
 from helpers.mcp_session import PLUGIN, TEAMSUP, launch_command, run_fork_server
-from helpers.support import FORK_SERVER, TeamsupCommand, clean_environment, eventually, refusal_of
+from helpers.support import FORK_SERVER, TIMEOUT_SECONDS, TeamsupCommand, clean_environment, eventually, refusal_of
 from teamsup.cli.claude.fork_server import SOCKET_NAME, ProgramFiles
 from teamsup.cli.claude.forked_session import Refused, control_group, parse_request, peer_uid
 from teamsup.hub import MessageHub, Team
@@ -88,7 +88,7 @@ class Session:
 
     def end(self) -> tuple[int, str]:
         """Its exit code and what it has printed on stderr, once its input has ended."""
-        _, printed = self.process.communicate(timeout=20)
+        _, printed = self.process.communicate(timeout=TIMEOUT_SECONDS)
         lines = printed.decode().splitlines()
         self.imports = [line for line in lines if line.startswith("import time:")]
         return self.process.returncode, "\n".join(line for line in lines if line not in self.imports)
@@ -199,7 +199,7 @@ def test_an_input_at_its_end_and_a_terminal_are_inputs_too(served: Team) -> None
         assert session.process.stdout is not None
         assert "result" in json.loads(session.process.stdout.readline())
         os.close(ours)
-        session.process.wait(20)
+        session.process.wait(TIMEOUT_SECONDS)
 
 
 def test_teamsup_mcp_by_hand_is_served_in_the_same_way(served: Team, fork_server: tuple[Team, int]) -> None:
@@ -211,7 +211,7 @@ def test_teamsup_mcp_by_hand_is_served_in_the_same_way(served: Team, fork_server
         with MessageHub(served) as hub:
             found = eventually(lambda: hub.find_agent("hand"), "it takes part")
         assert psutil.Process(found.metadata["pid"]).ppid() == fork_server[1]
-        process.communicate(timeout=20)
+        process.communicate(timeout=TIMEOUT_SECONDS)
     assert process.returncode == 0
 
 
@@ -267,7 +267,7 @@ def test_a_launcher_of_another_installation_starts_its_own_server(served: Team, 
         with MessageHub(served) as hub:
             found = eventually(lambda: hub.find_agent("other"), "it takes part")
         assert found.metadata["pid"] == process.pid
-        process.communicate(timeout=20)
+        process.communicate(timeout=TIMEOUT_SECONDS)
 
 
 @pytest.mark.parametrize("lack", ["exec 0<&-", "ulimit -n 5"])
@@ -385,7 +385,7 @@ def test_the_supervisor_keeps_a_fork_server_and_ends_no_session_with_it(teamsup:
                 wait_for_log_line(teamsup, f"{FORK_SERVER} ended (signal 9 (SIGKILL))")
                 assert wait_for_state(teamsup, FORK_SERVER, "RUNNING")["restarts"] == 1
                 assert teamsup.run("stop").returncode == 0
-                assert supervisor.wait(20) == 0
+                assert supervisor.wait(TIMEOUT_SECONDS) == 0
                 assert session.answer("ping", {}) == {}
                 assert session.end()[0] == 0
                 assert is_gone(server)

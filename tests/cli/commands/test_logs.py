@@ -1,5 +1,6 @@
 """Logs are kept within bounds, and read across their rotation."""
 
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -24,12 +25,12 @@ def test_a_reader_follows_across_rotation(tmp_path: Path) -> None:
     written = WorkerLogs(tmp_path, echo=False)
     written.open("user", size=1000, kept=3)
     written.write("user", "line 0")
-    log = LogReader(tmp_path / "user.log")
-    read = list(log.read_new())
+    with contextlib.closing(LogReader(tmp_path / "user.log")) as log:
+        read = list(log.read_new())
 
-    for number in range(1, 60):
-        written.write("user", f"line {number}")
-        read += log.read_new()
+        for number in range(1, 60):
+            written.write("user", f"line {number}")
+            read += log.read_new()
 
     assert [line.split(" ", 2)[2] for line in read] == [f"line {number}" for number in range(60)]
 

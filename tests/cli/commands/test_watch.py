@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from helpers.support import TeamsupCommand, count_listeners, eventually
+from helpers.support import TIMEOUT_SECONDS, TeamsupCommand, count_listeners, eventually
 from teamsup.cli.commands.watch import WAKE_LINE
 from teamsup.hub import MessageHub
 from teamsup.hub.models import WakeStep
@@ -78,7 +78,7 @@ def test_a_signal_ends_it_and_its_doorbell(
     scout: MessageHub, watch: subprocess.Popen[str], number: signal.Signals
 ) -> None:
     watch.send_signal(number)
-    assert watch.wait(20) == (0 if number == signal.SIGTERM else 130)
+    assert watch.wait(TIMEOUT_SECONDS) == (0 if number == signal.SIGTERM else 130)
     assert not count_listeners(scout.team, "lead")
 
 

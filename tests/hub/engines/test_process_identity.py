@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from helpers.support import TeamsupCommand, refusal_of
+from helpers.support import TIMEOUT_SECONDS, TeamsupCommand, refusal_of
 from teamsup.hub import Team
 from teamsup.hub.engines.process_identity import identity_of, pid_namespace, send_signal
 from teamsup.supervisor.processes import orphans
@@ -27,7 +27,7 @@ def sleeper() -> Iterator["subprocess.Popen[bytes]"]:
 def test_a_signal_reaches_the_process_that_was_recorded(sleeper: "subprocess.Popen[bytes]") -> None:
     assert send_signal(sleeper.pid, identity_of(sleeper.pid), signal.SIGTERM)
 
-    assert sleeper.wait(20) == -signal.SIGTERM
+    assert sleeper.wait(TIMEOUT_SECONDS) == -signal.SIGTERM
 
 
 @pytest.mark.parametrize("part", [0, 1, 2])

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import pytest
 
 from helpers.interruption import Interruption
+from helpers.support import TIMEOUT_SECONDS
 from teamsup.hub import MessageHub, Team
 from teamsup.hub.models import Delivery
 from teamsup.hub.wakeup.doorbell import open_doorbell
@@ -59,7 +60,7 @@ class InterruptedHub:
 
         other_thread = threading.Thread(target=use, daemon=True)
         other_thread.start()
-        other_thread.join(10)
+        other_thread.join(TIMEOUT_SECONDS)
         return done == [2]
 
 

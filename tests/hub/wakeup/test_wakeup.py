@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from watchfiles._rust_notify import RustNotify
 
-from helpers.support import eventually, run_foreign_sql
+from helpers.support import TIMEOUT_SECONDS, eventually, run_foreign_sql
 from soak.wakeups import count_missed
 from teamsup.hub import MessageHub, StoreError, Team
 from teamsup.hub.engines.sqlite.file_lock import try_lock
@@ -193,7 +193,7 @@ def test_a_waiting_reader_is_woken_by_a_send(join: Join) -> None:
     woken = threading.Event()
 
     def read() -> None:
-        if scout.wait(20):
+        if scout.wait(TIMEOUT_SECONDS):
             woken.set()
 
     reader = threading.Thread(target=read)
@@ -208,7 +208,7 @@ def test_a_wait_on_an_event_loop_leaves_the_loop_free(join: Join) -> None:
     lead, scout = join("lead"), join("scout")
 
     async def use() -> bool:
-        waiting = asyncio.create_task(scout.wait_async(20))
+        waiting = asyncio.create_task(scout.wait_async(TIMEOUT_SECONDS))
         await asyncio.sleep(0)
         lead.send("scout", "hi")
         return await waiting
@@ -237,7 +237,7 @@ def test_a_wait_ends_when_a_backoff_ends(join: Join) -> None:
     (delivery,) = scout.claim()
     scout.release(delivery, error="later", delay=0.05)
 
-    assert scout.wait(20)
+    assert scout.wait(TIMEOUT_SECONDS)
     assert len(scout.claim()) == 1
 
 
@@ -267,7 +267,7 @@ def test_one_process_watches_and_when_it_is_killed_another_takes_over(join: Join
         run_foreign_sql(
             team, "INSERT INTO messages (message_id, sender, recipient, content) VALUES ('m', 'cron', 'scout', 'hi')"
         )
-        assert bell.wait(10)
+        assert bell.wait(TIMEOUT_SECONDS)
 
 
 def test_foreign_writers_are_heard_again_after_the_last_connection_closed(team: Team) -> None:
@@ -283,7 +283,7 @@ def test_foreign_writers_are_heard_again_after_the_last_connection_closed(team: 
                     "INSERT INTO messages (message_id, sender, recipient, content) VALUES (?, 'cron', 'scout', 'hi')",
                     str(number),
                 )
-                assert bell.wait(10)
+                assert bell.wait(TIMEOUT_SECONDS)
 
 
 def test_a_process_that_ends_without_closing_its_hub_ends_in_order_while_it_watches(team: Team) -> None:
@@ -349,7 +349,7 @@ def test_a_file_whose_name_is_not_text_ends_the_watch_only_until_somebody_takes_
         run_foreign_sql(
             team, "INSERT INTO messages (message_id, sender, recipient, content) VALUES ('m', 'cron', 'scout', 'hi')"
         )
-        assert bell.wait(10)
+        assert bell.wait(TIMEOUT_SECONDS)
 
 
 @pytest.mark.slow

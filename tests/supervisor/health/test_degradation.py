@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers.support import TeamsupCommand, eventually, run_foreign_sql
+from helpers.support import TIMEOUT_SECONDS, TeamsupCommand, eventually, run_foreign_sql
 from teamsup.claude_code.rendering import render_agent
 from teamsup.hub import Agent, MessageHub, Team
 from teamsup.supervisor import state_file, team_lock
@@ -361,7 +361,7 @@ def asked(teamsup: TeamsupCommand) -> str:
     with MessageHub(teamsup.team, agent="console-test") as hub:
         hub.register("console")
         hub.send("supervisor", "status")
-        (delivery,) = hub.claim() if hub.wait(20) else []
+        (delivery,) = hub.claim() if hub.wait(TIMEOUT_SECONDS) else []
         hub.acknowledge(delivery)
     return delivery.message.content
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from helpers.custom_workers import SLEEP_CODE, ps_row, wait_for_state, worker_section
-from helpers.support import TeamsupCommand
+from helpers.support import TIMEOUT_SECONDS, TeamsupCommand
 from teamsup.hub import Team
 from teamsup.supervisor.configuration.process_policy import ProcessPolicy
 from teamsup.supervisor.configuration.team_configuration import Program
@@ -32,7 +32,7 @@ def test_500_programs_that_are_missing_end_nobody(teamsup: TeamsupCommand) -> No
             rows = teamsup.ps()
         finally:
             supervisor.terminate()
-        assert supervisor.wait(20) == 0
+        assert supervisor.wait(TIMEOUT_SECONDS) == 0
 
     # One or another is just being tried again.
     assert {rows[f"m{number}"]["state"] for number in range(500)} <= {"BACKOFF", "STARTING"}

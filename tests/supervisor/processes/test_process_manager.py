@@ -28,7 +28,7 @@ from helpers.custom_workers import (
     worker_section,
 )
 from helpers.kill_soak import kill_repeatedly
-from helpers.support import TeamsupCommand, eventually, refusal_of
+from helpers.support import TIMEOUT_SECONDS, TeamsupCommand, eventually, refusal_of
 from teamsup.hub import MessageHub
 
 RunWorkers = Callable[[str], TeamsupCommand]
@@ -177,7 +177,7 @@ def test_a_crash_loop_is_reported_with_its_last_lines_and_not_spun(
     assert "; started again after " in shown
     assert "    line 29" in shown
     with MessageHub(teamsup.team, agent="lead") as lead:
-        assert lead.wait(20)
+        assert lead.wait(TIMEOUT_SECONDS)
         (told,) = lead.claim()
         lead.acknowledge(told)
     assert told.message.sender == "supervisor"
@@ -374,7 +374,7 @@ def test_a_restart_that_was_asked_for_while_the_team_stops_does_not_keep_it_up(
             late.register("console")
             late.send("supervisor", "restart own")
         os.kill(pid, signal.SIGKILL)
-        assert stop.wait(30) == 0
+        assert stop.wait(TIMEOUT_SECONDS) == 0
 
 
 def test_a_second_ctrl_c_kills_and_a_doubled_signal_does_not(teamsup: TeamsupCommand) -> None:
@@ -594,7 +594,7 @@ def test_a_team_whose_terminal_goes_away_ends(teamsup: TeamsupCommand) -> None:
             wait_for_state(teamsup, "own", "RUNNING")
         finally:
             os.close(terminal)
-        assert supervisor.wait(20) == 0
+        assert supervisor.wait(TIMEOUT_SECONDS) == 0
     assert "stopped" in teamsup.run("logs", "supervisor").stdout
 
 
@@ -625,7 +625,7 @@ def test_a_log_is_followed_across_its_rotation(run_workers: RunWorkers, teamsup:
         eventually(look, "the last line")
         for process in (follower, all_of_them):
             process.send_signal(signal.SIGINT)
-            assert process.wait(20) == 130
+            assert process.wait(TIMEOUT_SECONDS) == 130
     numbers = [int(line.split("line")[1]) for line in lines if "| line" in line]
     assert numbers == list(range(400))
     kept = teamsup.run("logs", "own", "-n", "400").stdout.splitlines()

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from helpers.runner_harness import STAND_IN
-from helpers.support import TeamsupCommand, eventually
+from helpers.support import TIMEOUT_SECONDS, TeamsupCommand, eventually
 from teamsup.hub import MessageHub
 from teamsup.workers.agent_runner.run import Run
 from teamsup.workers.agent_runner.run_table import RunTable
@@ -44,7 +44,7 @@ def test_ten_thousand_equal_alerts_cost_one_run(teamsup: TeamsupCommand) -> None
                 assert len(RunTable(hub).latest()) == 1
         finally:
             supervisor.terminate()
-            supervisor.wait(30)
+            supervisor.wait(TIMEOUT_SECONDS)
 
 
 def post_alerts(port: int) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fake_discord import ANN, BOB, CHANNEL, FakeDiscord
 from helpers.gateway_process import next_delivery, running_gateway, wait_until, wait_until_connected
-from helpers.support import clean_environment
+from helpers.support import TIMEOUT_SECONDS, clean_environment
 from teamsup.hub import MessageHub, Team
 from teamsup.workers import gateway
 
@@ -86,7 +86,7 @@ async def test_what_is_refused_and_no_token_ends_it_as_not_configured(team: Team
     lead = join("lead")
     secret = "a-client-secret"  # noqa: S105
     async with FakeDiscord() as discord, running_gateway(team, discord, token=secret) as process:
-        assert await asyncio.to_thread(process.wait, 20) == os.EX_CONFIG
+        assert await asyncio.to_thread(process.wait, TIMEOUT_SECONDS) == os.EX_CONFIG
     state = next(agent for agent in lead.agents() if agent.name == "gateway")
     assert state.status == "not configured"
     assert "Discord refused the token" in state.note

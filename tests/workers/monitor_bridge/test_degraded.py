@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from helpers.incident_harness import FIRING, SOURCE, IncidentHarness, Join
-from helpers.support import eventually
+from helpers.support import TIMEOUT_SECONDS, eventually
 from teamsup.config.loader import Config
 from teamsup.hub import StoreBusy
 from teamsup.workers.monitor_bridge import bridge
@@ -54,7 +54,7 @@ async def test_a_host_that_does_not_answer_holds_up_nothing_else(
     answers = threading.Event()
 
     def look_at_host() -> str:
-        answers.wait(20)
+        answers.wait(TIMEOUT_SECONDS)
         return ""
 
     monkeypatch.setattr(worker._checks, "check_host", look_at_host)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from helpers.support import clean_environment
+from helpers.support import TIMEOUT_SECONDS, clean_environment
 from teamsup.config.loader import Config
 from teamsup.hub import MessageHub, Team
 from teamsup.workers.user_comm.routing.live_rules import LiveRules
@@ -27,13 +27,13 @@ class RunningUserComm:
     def kill(self) -> None:
         assert self._process is not None
         self._process.kill()
-        self._process.wait(20)
+        self._process.wait(TIMEOUT_SECONDS)
         self._process = None
 
     def stop(self) -> None:
         if self._process is not None:
             self._process.terminate()
-            assert self._process.wait(20) == 0
+            assert self._process.wait(TIMEOUT_SECONDS) == 0
 
 
 @pytest.fixture

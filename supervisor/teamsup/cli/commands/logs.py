@@ -101,6 +101,9 @@ class LogReader:
             self._file = self._path.open(encoding="utf-8", errors="replace")
             yield from self._read_rest()
 
+    def close(self) -> None:
+        self._file.close()
+
     def _read_rest(self) -> Iterator[str]:
         if os.fstat(self._file.fileno()).st_size < self._file.tell():
             # Another program has copied it away and emptied it.

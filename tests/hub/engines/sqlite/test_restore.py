@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from conftest import run_team
-from helpers.support import TeamsupCommand, eventually, refusal_of, run_foreign_sql
+from helpers.support import TIMEOUT_SECONDS, TeamsupCommand, eventually, refusal_of, run_foreign_sql
 from teamsup.hub import CallerError, MessageHub, SchemaTooNew, StaleLease, StoreReplaced, Team
 from teamsup.hub.engines.sqlite.migrations import SCHEMA_VERSION
 from teamsup.hub.engines.sqlite.restore import RestoreReport, plan_restore, restore_backup
@@ -77,7 +77,7 @@ def test_a_restore_rings_those_who_listen(join: Join, team: Team, backup: Path) 
     lead.maintenance.backup(backup)
     scout.acknowledge(scout.claim()[0])
     woken: list[bool] = []
-    listener = threading.Thread(target=lambda: woken.append(scout.wait(20)))
+    listener = threading.Thread(target=lambda: woken.append(scout.wait(TIMEOUT_SECONDS)))
     listener.start()
     eventually(lambda: list(team.run.glob("scout@*")), "the listener waits")
 

@@ -21,7 +21,7 @@ from unittest import mock
 
 import pytest
 
-from helpers.support import eventually, run_foreign_sql
+from helpers.support import TIMEOUT_SECONDS, eventually, run_foreign_sql
 from teamsup.hub import MessageHub, SchemaTooNew, StoreCorrupt, StoreError, Team
 from teamsup.hub.engines.sqlite import disk_flush, store
 from teamsup.hub.engines.sqlite.migrations import SCHEMA_VERSION
@@ -119,7 +119,7 @@ def test_many_processes_may_be_the_first_to_open_it(team: Team) -> None:
     )
     openers = [subprocess.Popen([sys.executable, "-c", code, str(team.folder), f"a{n}"]) for n in range(6)]
 
-    assert [opener.wait(30) for opener in openers] == [0] * 6
+    assert [opener.wait(TIMEOUT_SECONDS) for opener in openers] == [0] * 6
     with MessageHub(team) as hub:
         assert len(hub.agents()) == 6
 
@@ -241,7 +241,7 @@ def test_a_hub_whose_file_was_removed_goes_on_with_the_new_one(team: Team) -> No
         with MessageHub(team, agent="scout") as scout:
             scout.send("lead", "still there?")
 
-        assert lead.wait(10)
+        assert lead.wait(TIMEOUT_SECONDS)
         assert [delivery.message.content for delivery in lead.claim()] == ["still there?"]
         assert [agent.kind for agent in lead.agents() if agent.name == "lead"] == ["daemon"]
 
@@ -289,7 +289,7 @@ def test_a_process_that_was_stopped_in_a_transaction_stores_nothing_of_it_and_wo
             ends = time.monotonic() + 0.25
             eventually(lambda: time.monotonic() > ends, "its time is over")
             program.send_signal(signal.SIGCONT)
-            said, _ = program.communicate(timeout=20)
+            said, _ = program.communicate(timeout=TIMEOUT_SECONDS)
 
     assert "took longer than" in said
     assert said.splitlines()[-1] == "whole"

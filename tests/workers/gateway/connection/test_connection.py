@@ -20,6 +20,7 @@ from helpers.gateway_process import (
     wait_until,
     wait_until_connected,
 )
+from helpers.support import TIMEOUT_SECONDS
 from teamsup.config.loader import Config
 from teamsup.hub import MessageHub, NotConfigured, Team
 from teamsup.workers.gateway.app import DiscordGateway
@@ -235,7 +236,7 @@ async def test_what_trying_again_does_not_mend_ends_it_with_what_helps(
     async with FakeDiscord() as discord:
         discord.faults.add("close", "op IDENTIFY", times=None, code=code)
         async with running_gateway(team, discord) as process:
-            assert await asyncio.to_thread(process.wait, 20) == os.EX_CONFIG
+            assert await asyncio.to_thread(process.wait, TIMEOUT_SECONDS) == os.EX_CONFIG
     assert sentence in gateway_note(lead)
 
 

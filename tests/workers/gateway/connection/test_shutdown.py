@@ -9,6 +9,7 @@ import pytest
 
 from fake_discord import CHANNEL, FakeDiscord
 from helpers.gateway_process import gateway_note, locked_database, running_gateway, wait_until, wait_until_connected
+from helpers.support import TIMEOUT_SECONDS
 from teamsup.hub import MessageHub, Team
 
 Join = Callable[..., MessageHub]
@@ -134,5 +135,5 @@ async def test_sigterm_ends_it_at_once(team: Team, join: Join) -> None:
     async with FakeDiscord() as discord, running_gateway(team, discord) as process:
         await wait_until_connected(lead)
         process.send_signal(signal.SIGTERM)
-        assert await asyncio.to_thread(process.wait, 10) == 0
+        assert await asyncio.to_thread(process.wait, TIMEOUT_SECONDS) == 0
     assert next(agent for agent in lead.agents() if agent.name == "gateway").status == "offline"

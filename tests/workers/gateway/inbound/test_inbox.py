@@ -18,7 +18,7 @@ from helpers.gateway_process import (
     wait_until,
     wait_until_connected,
 )
-from helpers.support import run_foreign_sql
+from helpers.support import TIMEOUT_SECONDS, run_foreign_sql
 from teamsup.hub import MessageHub, Team
 
 Join = Callable[..., MessageHub]
@@ -159,7 +159,7 @@ def hold_the_lock(team: Team, locked: threading.Event, release: threading.Event)
     with sqlite3.connect(team.database, isolation_level=None) as db:
         db.execute("BEGIN IMMEDIATE")
         locked.set()
-        release.wait(10)
+        release.wait(TIMEOUT_SECONDS)
         db.execute("ROLLBACK")
     db.close()
 

@@ -10,7 +10,7 @@ import pytest
 
 from fake_discord import ANN, BOB, CHANNEL, FakeDiscord
 from helpers.gateway_process import next_delivery, running_gateway, wait_until, wait_until_connected
-from helpers.support import clean_environment
+from helpers.support import TIMEOUT_SECONDS, clean_environment
 from teamsup.hub import Message, MessageHub, Team
 from teamsup.workers.gateway.interactions.interactions import NOT_A_DECIDER, UNKNOWN_QUESTION
 from teamsup.workers.gateway.outbound.buttons import (
@@ -47,7 +47,7 @@ async def user_comm(team: Team) -> AsyncIterator[subprocess.Popen[bytes]]:
         yield process
     finally:
         process.terminate()
-        await asyncio.to_thread(process.wait, 20)
+        await asyncio.to_thread(process.wait, TIMEOUT_SECONDS)
 
 
 @contextlib.asynccontextmanager

@@ -10,7 +10,7 @@ import pytest
 
 from fake_discord import ANN, BOB, CHANNEL, FakeDiscord, FakeInteraction
 from helpers.gateway_process import locked_database, next_delivery, running_gateway, wait_until, wait_until_connected
-from helpers.support import clean_environment
+from helpers.support import TIMEOUT_SECONDS, clean_environment
 from teamsup.config.components import people_commands
 from teamsup.hub import MessageHub, Team
 from teamsup.workers.gateway.access.pairing import create_code, redeem_code
@@ -114,7 +114,7 @@ async def test_every_command_is_answered_by_the_real_user_comm(team: Team, join:
                 await discord.until(partial(has_answer, used), f"/{used.name} is answered")
         finally:
             user_comm.terminate()
-            await asyncio.to_thread(user_comm.wait, 10)
+            await asyncio.to_thread(user_comm.wait, TIMEOUT_SECONDS)
 
 
 @pytest.mark.slow

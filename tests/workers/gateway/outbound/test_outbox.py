@@ -21,7 +21,7 @@ from helpers.gateway_process import (
     wait_until_connected,
     wait_until_sent,
 )
-from helpers.support import run_foreign_sql
+from helpers.support import TIMEOUT_SECONDS, run_foreign_sql
 from teamsup.hub import Message, MessageHub, Team
 from teamsup.workers.gateway.outbound.chunking import split
 
@@ -73,7 +73,7 @@ async def test_a_gateway_that_is_killed_repeatedly_continues_where_it_was(team: 
             process = start_gateway(team, discord)
             await _has_said(discord, done)
             process.kill()
-            await asyncio.to_thread(process.wait, 20)
+            await asyncio.to_thread(process.wait, TIMEOUT_SECONDS)
         async with running_gateway(team, discord):
             await wait_until_sent(user_comm, message)
         assert await discord.said() == [piece.strip() for piece in split(LONG)]
@@ -97,7 +97,7 @@ async def test_when_discord_has_forgotten_the_nonce_the_channel_is_asked(
         await wait_until(lambda: _begun(user_comm, message), "it was begun")
         await discord.until(lambda: any(each.method == "POST" for each in discord.rest.requests), "it was sent")
         process.kill()
-        await asyncio.to_thread(process.wait, 20)
+        await asyncio.to_thread(process.wait, TIMEOUT_SECONDS)
         discord.faults.clear()
 
         await discord.advance(400)
@@ -120,7 +120,7 @@ async def test_the_same_words_said_before_are_not_taken_for_what_is_looked_for(t
         message = send_to_gateway(user_comm, "yes")
         await wait_until(lambda: _begun(user_comm, message), "it was begun")
         process.kill()
-        await asyncio.to_thread(process.wait, 20)
+        await asyncio.to_thread(process.wait, TIMEOUT_SECONDS)
         discord.faults.clear()
 
         await discord.advance(400)

@@ -14,6 +14,7 @@ from helpers.gateway_process import (
     wait_until,
     wait_until_connected,
 )
+from helpers.support import TIMEOUT_SECONDS
 from teamsup.hub import Delivery, Message, MessageHub, Team
 
 Join = Callable[..., MessageHub]
@@ -99,7 +100,7 @@ async def test_what_a_killed_gateway_left_behind_is_repaired_by_the_next(team: T
         await next_delivery(lead)
         await shows(discord, asked, "👀", "⚙")
         process.kill()
-        await asyncio.to_thread(process.wait, 20)
+        await asyncio.to_thread(process.wait, TIMEOUT_SECONDS)
         discord.faults.clear()
         user_comm.reply(await next_delivery(user_comm), "Me too")
         user_comm.answer(user_comm.queries.message(f"discord:{asked}"), "Fine")

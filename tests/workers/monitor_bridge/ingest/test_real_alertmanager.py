@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from helpers.alertmanager import needs_alertmanager, running_alertmanager
-from helpers.support import clean_environment, eventually
+from helpers.support import TIMEOUT_SECONDS, clean_environment, eventually
 from helpers.webhook_server import AlertRecorder, running_server
 from teamsup.hub import MessageHub, StoreBusy, Team
 from teamsup.workers.monitor_bridge.ingest.rejected import list_rejected
@@ -52,7 +52,7 @@ def start_bridge(team: Team) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
     yield start
     for process in started:
         process.kill()
-        process.wait(20)
+        process.wait(TIMEOUT_SECONDS)
 
 
 def states(recorder: AlertRecorder, key: str) -> list[str]:
@@ -135,7 +135,7 @@ def test_what_it_says_is_one_incident_though_we_are_killed_before_it_is_stored(
                 real.fire(DB1)
                 eventually(lambda: has_sent(tmp_path / "am", number), "it has sent")
                 bridge.kill()
-                bridge.wait(20)
+                bridge.wait(TIMEOUT_SECONDS)
             assert hub.query("SELECT * FROM incidents WHERE source = 'prometheus'") == []
 
             bridge = start_bridge()
@@ -143,7 +143,7 @@ def test_what_it_says_is_one_incident_though_we_are_killed_before_it_is_stored(
             real.resolve(DB1)
             eventually(lambda: [state for _, state in incidents(hub)] == ["resolved"], "it ends")
         bridge.terminate()
-        assert bridge.wait(20) == 0
+        assert bridge.wait(TIMEOUT_SECONDS) == 0
         assert len(incidents(hub)) == 1
 
 

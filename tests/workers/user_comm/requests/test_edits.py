@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from helpers.mailbox import claim_next
-from helpers.support import clean_environment, eventually
+from helpers.support import TIMEOUT_SECONDS, clean_environment, eventually
 from teamsup.hub import MessageHub, Team
 from teamsup.hub.models import Message
 
@@ -26,7 +26,7 @@ def hubs(team: Team, join: Callable[..., MessageHub]) -> Iterator[tuple[MessageH
     )
     yield gateway, lead
     process.terminate()
-    assert process.wait(20) == 0
+    assert process.wait(TIMEOUT_SECONDS) == 0
 
 
 def ask(gateway: MessageHub, text: str, **more: object) -> Message:
