@@ -237,6 +237,8 @@ def test_an_agent_does_not_start_or_resume_another(harness: RunnerHarness) -> No
         answer = harness.answer_to(asked)
     assert answer.message_type == "error"
     assert answer.content == "Only people start, pause, resume and stop agents, and oci is not one."
+    in_its_shell = harness.ann.send("agent-runner", "resume gcp", metadata={"session": "oci"})
+    assert harness.answer_to(in_its_shell).message_type == "error"
 
 
 def test_a_schedule_starts_one_run_for_all_ticks_that_were_missed(harness: RunnerHarness) -> None:

@@ -1,6 +1,7 @@
 """People are asked for a parked call, and only what a person allows becomes a permission."""
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -177,3 +178,13 @@ def test_the_request_says_what_the_run_is_about() -> None:
         (Cause("schedule", "2026"), "Its schedule started it, in run 7."),
     ):
         assert words in render_request(replace(RUN, cause=cause), CALL)
+
+
+def test_a_decision_that_user_comm_never_ends_is_overdue(hub: MessageHub, folder: Path) -> None:
+    approvals = Approvals(hub)
+    assert not approvals.is_overdue(RUN, time.time() + 9999)
+    approvals.ask(RUN, AGENT, CALL, folder)
+    run = replace(RUN, decision=request_id(7, CALL.id))
+    assert not approvals.is_overdue(run, time.time() + 600 + 300)
+    assert approvals.is_overdue(run, time.time() + 600 + 700)
+    assert not approvals.is_overdue(replace(run, decision="run:7:gone"), time.time() + 9999)
